@@ -1,0 +1,53 @@
+# Every target runs `setup` first, so two commands are enough on a fresh machine: make demo, make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.setup-done
+
+.PHONY: setup demo test lint types imports unit integration bench proto lock format
+
+setup: $(SETUP)  ## the program in .venv, and the embedded broker's jars
+
+$(SETUP): requirements.lock pyproject.toml app/embedded/pom.xml
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); sys.exit(None if ok else f"callstream needs Python 3.11 to 3.13, this is {sys.version.split()[0]}; say which with make PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/callstream broker --fetch-only
+	@touch $@
+
+demo: setup  ## the whole pipeline at work on a real Apache Kafka
+	$(BIN)/callstream demo
+
+test: setup lint types imports  ## everything that CI runs
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: setup
+	$(BIN)/mypy app agents schemas tests bench
+
+imports: setup
+	$(BIN)/lint-imports --no-cache
+
+unit: setup  ## everything that needs no broker
+	$(BIN)/python -m pytest -m "not integration"
+
+integration: setup
+	$(BIN)/python -m pytest -m integration
+
+bench: setup  ## on the real broker; prints a table and records it in bench/results
+	$(BIN)/python -m bench
+
+proto: setup  ## regenerate the committed code from proto/
+	$(BIN)/python -m tests.support.generate_proto
+
+lock:  ## needs uv; versions in pyproject.toml, hashes of their closure in requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		--python-version 3.11 --extra dev pyproject.toml -o requirements.lock

@@ -1,0 +1,262 @@
+"""Settings: one environment variable a field, read once, with every error reported together and by name.
+
+Rules: a field `x_y` is set by `CALLSTREAM_X_Y`; this table is the only place where a variable's name, form and default
+are spelled. Secrets are files and only their paths stand here, so a printed `Settings` shows none. This module refuses
+to know what the settings are used for, and reads nothing but the mapping and, in `load`, whether the files exist.
+"""
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+PREFIX = "CALLSTREAM_"
+
+TEST_ONLY_NAMES = frozenset({"CALLSTREAM_SAMPLES_DIR", "CALLSTREAM_CORPORA_DIR", "CALLSTREAM_CONTRACT_DIR"})
+"""Variables that the tests read and the program does not."""
+
+MIN_KEEPALIVE_SECONDS = 300
+"""Tetragon's server keeps grpc-go's default: a client that pings more often is cut off with ENHANCE_YOUR_CALM."""
+
+
+class SettingsError(Exception):
+    """One or more settings are wrong; `errors` has a line for each, beginning with the variable's name."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("wrong settings:\n  " + "\n  ".join(errors))
+        self.errors = errors
+
+
+def _text(raw: str) -> str:
+    return raw
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def parse(raw: str) -> int:
+        try:
+            value = int(raw)
+        except ValueError:
+            raise ValueError(f"is not a whole number: {raw!r}") from None
+        if not low <= value <= high:
+            raise ValueError(f"is {value}, which is not from {low} to {high}")
+        return value
+
+    return parse
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def parse(raw: str) -> str:
+        if raw not in allowed:
+            raise ValueError(f"is {raw!r}, which is none of {', '.join(allowed)}")
+        return raw
+
+    return parse
+
+
+def _url(raw: str) -> str:
+    parts = urlsplit(raw)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("is not an http:// or https:// address")
+    if parts.username or parts.password:
+        raise ValueError("holds credentials; name a password file instead")
+    return raw.rstrip("/")
+
+
+def _address(raw: str) -> str:
+    """Accept gRPC targets as Tetragon writes them: host:port, [v6]:port, unix:///path."""
+    if raw.startswith("unix:"):
+        if not raw.removeprefix("unix:").removeprefix("//").startswith("/"):
+            raise ValueError(f"is {raw!r}; a unix socket is written unix:///absolute/path")
+        return raw
+    host, colon, port = raw.rpartition(":")
+    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"is {raw!r}; write host:port or unix:///absolute/path")
+    return raw
+
+
+def _path(raw: str) -> Path:
+    return Path(raw)
+
+
+def _prefix(raw: str) -> str:
+    if not all(c.isascii() and (c.isalnum() or c in "._-") for c in raw):
+        raise ValueError("may hold letters, digits, '.', '_' and '-' only: it becomes part of topic names")
+    return raw
+
+
+_KINDS = frozenset({"file", "folder"})
+
+
+def _setting(parse: Callable[[str], Any], default: Any, doc: str, *, kind: str = "") -> Any:
+    assert not kind or kind in _KINDS
+    return field(default=default, metadata={"parse": parse, "doc": doc, "kind": kind})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that an operator can set; see each field's `doc` (printed by `callstream doctor --settings`)."""
+
+    # Tetragon
+    tetragon_address: str = _setting(
+        _address, "unix:///var/run/tetragon/tetragon.sock", "where Tetragon's gRPC API listens"
+    )
+    tetragon_tls_ca_file: Path | None = _setting(_path, None, "CA that signed Tetragon's certificate", kind="file")
+    tetragon_tls_cert_file: Path | None = _setting(_path, None, "our client certificate", kind="file")
+    tetragon_tls_key_file: Path | None = _setting(_path, None, "our client key", kind="file")
+    tetragon_tls_server_name: str = _setting(_text, "", "name to expect in Tetragon's certificate")
+    tetragon_allow_list: str = _setting(_text, "", "JSON list of tetragon.Filter: events to send at all")
+    tetragon_deny_list: str = _setting(_text, "", "JSON list of tetragon.Filter: events not to send")
+    tetragon_field_filters: str = _setting(_text, "", "JSON list of tetragon.FieldFilter")
+    tetragon_keepalive_seconds: int = _setting(
+        _number(MIN_KEEPALIVE_SECONDS, 86_400), 600, "pause between keepalive pings; Tetragon refuses less than 300"
+    )
+    tetragon_metrics_url: str = _setting(_url, "", "Tetragon's metrics page, scraped for its loss counters")
+    policy_hooks_file: Path | None = _setting(
+        _path, None, "TOML map from policy name to hook kind (fentry, fexit, uretprobe)", kind="file"
+    )
+
+    # Kafka
+    kafka_bootstrap_servers: str = _setting(_text, "127.0.0.1:9092", "brokers, host:port separated by commas")
+    kafka_security_protocol: str = _setting(
+        _choice("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"), "PLAINTEXT", "as in Kafka's own clients"
+    )
+    kafka_ssl_ca_file: Path | None = _setting(_path, None, "CA that signed the brokers' certificates", kind="file")
+    kafka_ssl_cert_file: Path | None = _setting(_path, None, "our client certificate", kind="file")
+    kafka_ssl_key_file: Path | None = _setting(_path, None, "our client key", kind="file")
+    kafka_sasl_mechanism: str = _setting(
+        _choice("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"), "SCRAM-SHA-512", "SASL mechanism"
+    )
+    kafka_sasl_username: str = _setting(_text, "", "SASL user")
+    kafka_sasl_password_file: Path | None = _setting(_path, None, "file with the SASL password", kind="file")
+    topic_prefix: str = _setting(_prefix, "", "put in front of every topic, group and subject name")
+    partitions: int = _setting(_number(1, 1024), 4, "partitions of every pipeline topic that `topics apply` creates")
+    replication_factor: int = _setting(_number(1, 7), 1, "replicas of every topic that `topics apply` creates")
+
+    # Schema registry
+    schema_registry_url: str = _setting(
+        _url, "http://127.0.0.1:8081/apis/ccompat/v7", "registry with Confluent's REST interface"
+    )
+    schema_registry_ssl_ca_file: Path | None = _setting(_path, None, "CA of the registry's certificate", kind="file")
+    schema_registry_ssl_cert_file: Path | None = _setting(_path, None, "our client certificate", kind="file")
+    schema_registry_ssl_key_file: Path | None = _setting(_path, None, "our client key", kind="file")
+    schema_registry_username: str = _setting(_text, "", "user for HTTP basic authentication")
+    schema_registry_password_file: Path | None = _setting(_path, None, "file with that user's password", kind="file")
+
+    # Ingest
+    overload_grace_ms: int = _setting(
+        _number(0, 3_600_000), 5_000, "how long a full buffer stops the reading before the oldest events are dropped"
+    )
+    buffer_max_events: int = _setting(_number(1, 100_000_000), 200_000, "events that ingest holds for a slow Kafka")
+    buffer_max_bytes: int = _setting(_number(1 << 16, 1 << 40), 256 << 20, "bytes that ingest holds for a slow Kafka")
+    spill_dir: Path | None = _setting(_path, None, "folder for events that outgrow the buffer", kind="folder")
+    spill_max_bytes: int = _setting(_number(1 << 20, 1 << 44), 4 << 30, "bytes that the spill folder may take")
+    heartbeat_seconds: int = _setting(_number(1, 3600), 10, "pause between `complete up to` records for each node")
+
+    # Stages
+    data_dir: Path = _setting(_path, Path("callstream-data"), "folder for state that can be rebuilt from Kafka")
+    worker_index: int = _setting(_number(0, 4096), 0, "tells workers of the same stage apart; keep it across restarts")
+    privacy_policy_file: Path | None = _setting(_path, None, "privacy policy; the built-in one if not set", kind="file")
+    privacy_key_file: Path | None = _setting(_path, None, "key for pseudonyms; without it they are masked", kind="file")
+    symbol_store_dir: Path | None = _setting(_path, None, "symbol indexes made by `symbols add`")
+    module_map_file: Path | None = _setting(
+        _path, None, "TOML map from image or node and path to build id", kind="file"
+    )
+
+    # Operation
+    http_host: str = _setting(_text, "127.0.0.1", "address that /metrics, /healthz and /readyz listen on")
+    http_port: int = _setting(_number(0, 65_535), 0, "their port; 0 picks a free one and logs it")
+    log_format: str = _setting(_choice("json", "text"), "json", "how log lines are written to standard error")
+    log_level: str = _setting(_choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "least severity to log")
+
+    def name(self, base: str) -> str:
+        """Prefixed topic, consumer group or subject name."""
+        return self.topic_prefix + base
+
+
+def variable_of(field_name: str) -> str:
+    """Environment variable that sets a field of `Settings`."""
+    return PREFIX + field_name.upper()
+
+
+def known_variables() -> dict[str, str]:
+    """Every variable, with what it is for, in the order of `Settings`."""
+    return {variable_of(f.name): f.metadata["doc"] for f in fields(Settings)}
+
+
+def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables with our prefix that set nothing, each with the nearest known name or ""."""
+    known = set(known_variables()) | TEST_ONLY_NAMES
+    strange = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+    return {name: "".join(difflib.get_close_matches(name, known, n=1)) for name in strange}
+
+
+def from_env(environ: Mapping[str, str]) -> Settings:
+    """Read settings from a mapping, without touching a file.
+
+    Raises SettingsError naming every variable that is wrong. An empty value means "not set".
+    """
+    values: dict[str, Any] = {}
+    errors: list[str] = []
+    for f in fields(Settings):
+        raw = environ.get(variable_of(f.name), "").strip()
+        if not raw:
+            assert f.default is not MISSING
+            continue
+        try:
+            values[f.name] = f.metadata["parse"](raw)
+        except ValueError as error:
+            errors.append(f"{variable_of(f.name)} {error}")
+    settings = Settings(**values)
+    errors += _conflicts(settings)
+    if errors:
+        raise SettingsError(errors)
+    return settings
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Read settings and check that the files they name can be read.
+
+    Raises SettingsError with everything that is wrong, both in the values and in the files.
+    """
+    errors: list[str] = []
+    try:
+        settings = from_env(environ)
+    except SettingsError as error:
+        raise SettingsError(error.errors) from None
+    for f in fields(Settings):
+        path = getattr(settings, f.name)
+        if path is None or not f.metadata["kind"]:
+            continue
+        if f.metadata["kind"] == "file" and not os.access(path, os.R_OK):
+            reason = "cannot be read" if path.exists() else "does not exist"
+            errors.append(f"{variable_of(f.name)} names {path}, which {reason}")
+        if f.metadata["kind"] == "folder" and path.exists() and not path.is_dir():
+            errors.append(f"{variable_of(f.name)} names {path}, which is not a folder")
+    if errors:
+        raise SettingsError(errors)
+    return settings
+
+
+def _conflicts(settings: Settings) -> list[str]:
+    """Report settings that are right alone and wrong together."""
+    errors: list[str] = []
+    for service in ("tetragon_tls", "kafka_ssl", "schema_registry_ssl"):
+        cert, key = getattr(settings, f"{service}_cert_file"), getattr(settings, f"{service}_key_file")
+        if (cert is None) != (key is None):
+            missing = f"{service}_key_file" if key is None else f"{service}_cert_file"
+            errors.append(f"{variable_of(missing)} is not set, but a certificate and its key go together")
+    if settings.kafka_security_protocol.startswith("SASL_"):
+        if not settings.kafka_sasl_username:
+            errors.append("CALLSTREAM_KAFKA_SASL_USERNAME is not set, but the security protocol asks for SASL")
+        if settings.kafka_sasl_password_file is None:
+            errors.append("CALLSTREAM_KAFKA_SASL_PASSWORD_FILE is not set, but the security protocol asks for SASL")
+    elif settings.kafka_sasl_username:
+        errors.append("CALLSTREAM_KAFKA_SASL_USERNAME is set, but CALLSTREAM_KAFKA_SECURITY_PROTOCOL is not SASL_*")
+    if not settings.kafka_security_protocol.endswith("SSL") and settings.kafka_ssl_ca_file is not None:
+        errors.append("CALLSTREAM_KAFKA_SSL_CA_FILE is set, but CALLSTREAM_KAFKA_SECURITY_PROTOCOL uses no TLS")
+    if settings.schema_registry_username and settings.schema_registry_password_file is None:
+        errors.append("CALLSTREAM_SCHEMA_REGISTRY_PASSWORD_FILE is not set, but a user name is")
+    return errors

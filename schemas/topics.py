@@ -1,0 +1,93 @@
+"""Topics, tables, consumer groups and subjects: the only place where their names are spelled.
+
+Rules: names here carry no prefix; `Settings.name` puts the operator's prefix in front of each. A derived record goes to
+the partition number of its raw record, so every topic marked `co_partitioned` has the same partition count. This module
+refuses to know how topics are created.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+RAW = "tetragon.raw"
+CANONICAL = "runtime.canonical"
+CALLS = "runtime.calls"
+HOT_SYMBOLS = "runtime.hot-symbols"
+COVERAGE = "runtime.coverage"
+DEAD_LETTERS = "runtime.dead-letters"
+HOT_PARTIALS = "runtime.hot-partials"
+
+
+class Stage(StrEnum):
+    """The three stages in data order; the value is the consumer group and Faust app id without `callstream-`."""
+
+    CANONICALIZE = "canonicalize"
+    PRIVACY = "privacy"
+    HOT_SYMBOLS = "hot-symbols"
+
+    @property
+    def group(self) -> str:
+        """Consumer group and Faust app id, without prefix."""
+        return f"callstream-{self.value}"
+
+
+PARTIAL_COUNTS_TABLE = "partial-counts"
+HOT_SYMBOLS_TABLE = "hot-symbols"
+
+
+def changelog(stage: Stage, table: str) -> str:
+    """Changelog topic of a Faust table, by Faust's own naming rule: `<app id>-<table>-changelog`."""
+    return f"{stage.group}-{table}-changelog"
+
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+MAX_EVENT_BYTES = 16 << 20
+"""Largest raw event: ingest's gRPC receive limit, and so the limit of the restricted topics."""
+
+RECORD_OVERHEAD_BYTES = 1 << 16
+"""Room for a record's key, framing and batch header on top of the event itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """One topic as `callstream topics apply` creates it.
+
+    `retention_ms` None means for ever (compacted topics keep the newest record of each key). `value_schema` names a
+    file of schemas/avro; None means that the value is not Avro.
+    """
+
+    name: str
+    compacted: bool = False
+    retention_ms: int | None = None
+    max_message_bytes: int = 1 << 20
+    co_partitioned: bool = True
+    restricted: bool = False
+    value_schema: str | None = None
+
+
+TOPICS: tuple[Topic, ...] = (
+    Topic(
+        name=RAW,
+        retention_ms=7 * DAY_MS,
+        max_message_bytes=MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES,
+        restricted=True,
+    ),
+    Topic(
+        name=CANONICAL,
+        retention_ms=DAY_MS,
+        max_message_bytes=MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES,
+        restricted=True,
+    ),
+    Topic(name=CALLS, retention_ms=7 * DAY_MS, max_message_bytes=8 << 20, value_schema="runtime_call_event"),
+    Topic(name=HOT_PARTIALS, compacted=True),
+    Topic(name=HOT_SYMBOLS, compacted=True, value_schema="hot_symbol"),
+    Topic(name=COVERAGE, retention_ms=30 * DAY_MS, co_partitioned=False, value_schema="coverage_gap"),
+    Topic(name=DEAD_LETTERS, retention_ms=30 * DAY_MS, value_schema="dead_letter"),
+    Topic(name=changelog(Stage.HOT_SYMBOLS, PARTIAL_COUNTS_TABLE), compacted=True),
+    Topic(name=changelog(Stage.HOT_SYMBOLS, HOT_SYMBOLS_TABLE), compacted=True),
+)
+
+
+def subject(topic: str) -> str:
+    """Registry subject of a topic's values, by Confluent's TopicNameStrategy."""
+    return f"{topic}-value"

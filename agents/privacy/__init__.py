@@ -1,0 +1,1 @@
+"""Canonical events to public ones: what the policy does not let through does not leave."""

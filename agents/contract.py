@@ -1,0 +1,98 @@
+"""What a stage is: a pure step over a batch of source records, and the shapes that go in and out.
+
+Rules: a step is a function of its records and of the values it was built with (policy, symbol store, schema ids), so
+any cut into batches gives the same bytes. It never raises on data: a record that it cannot process becomes a dead
+letter by position. An exception out of a step means broken machinery and ends the process. This module refuses to know
+who calls a step (a Faust agent, replay, a test) and how results travel.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class SourceRecord(Protocol):
+    """A consumed record, as Kafka clients hand it out."""
+
+    @property
+    def topic(self) -> str:
+        """Full topic name, prefix included."""
+
+    @property
+    def partition(self) -> int:
+        """Partition number."""
+
+    @property
+    def offset(self) -> int:
+        """Position in the partition."""
+
+    @property
+    def timestamp(self) -> int:
+        """Time of receipt of the raw record, in milliseconds since the Unix epoch."""
+
+    @property
+    def key(self) -> bytes | None:
+        """Record key as stored."""
+
+    @property
+    def value(self) -> bytes | None:
+        """Record value as stored; None is a tombstone."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutRecord:
+    """A record to produce, to the partition number and with the timestamp of the raw record it derives from."""
+
+    key: bytes | None
+    value: bytes | None
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that a stage could not process: where it is and why, never what it holds.
+
+    `reason` is a word of a closed set; `error_class` is the name of an exception class, never its text.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    stage: str
+    reason: str
+    error_class: str | None
+    raw_partition: int
+    raw_offset: int
+    timestamp_ms: int
+
+
+@dataclass(slots=True)
+class StepResult:
+    """What a step made of one batch: outputs in the order of their sources, and where every record went.
+
+    `outputs`, `dead_letters` and `skipped` account for every record of the batch exactly once: `skipped` counts, by
+    reason, records that rightly produce nothing (loader and throttle events). `tally` counts things inside records
+    (frames by resolution, redactions by rule) for metrics; its keys are (metric, label) with labels from closed sets.
+    """
+
+    outputs: list[OutRecord] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    skipped: dict[str, int] = field(default_factory=dict)
+    tally: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+class Step(Protocol):
+    """A stage's pure function over one batch: records of one topic and partition, in offset order."""
+
+    def __call__(self, records: Sequence[SourceRecord]) -> StepResult:
+        """Account for every record exactly once."""
+
+
+class Deliver(Protocol):
+    """Sends a step's result for one source partition and returns when the broker has acknowledged all of it.
+
+    Raises an exception of the transport's own when a record cannot be delivered: broken machinery.
+    """
+
+    async def __call__(self, partition: int, result: StepResult) -> None:
+        """Return once everything in `result` is acknowledged."""

@@ -33,7 +33,7 @@ def message_digest(message: Message) -> bytes:
     serialized = message.SerializeToString(deterministic=True)
     known = type(message)()
     known.CopyFrom(message)
-    known.DiscardUnknownFields()  # type: ignore[no-untyped-call]  # the stub lacks the annotation
+    known.DiscardUnknownFields()
     if known.ByteSize() == len(serialized):
         return digest(_PLAIN + serialized)
     return digest(_WITH_UNKNOWN + repr(_normal(message)).encode())

@@ -1,0 +1,313 @@
+"""One raw event to one canonical event: the hot path of the stage.
+
+An event is read through a view whose sub-messages stay undecoded (schemas/tetragon_parts_pb2), each is looked up by its
+bytes (fragments.py), and the framed parts are joined. The event id is a digest of the parts' digests, of the time and
+of whatever the view does not know, so it covers all that Tetragon sent and nothing that we add.
+
+Rules: total over bytes. An event becomes `Canonical`, `NotACall` or `Refused`; nothing here raises on data. This module
+refuses to know Kafka beyond a record's partition, offset and timestamp.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from struct import Struct
+from typing import Any, Final, NamedTuple
+
+from google.protobuf.message import DecodeError
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from agents.canonicalize import probes, wire
+from agents.canonicalize.fragments import (
+    MAX_CACHED_EVENT_BYTES,
+    ArgumentPart,
+    Fragments,
+    NodeKey,
+    cached_fragments,
+    uncached_fragments,
+)
+from agents.canonicalize.frames import FrameResolver
+from agents.canonicalize.identity import ABSENT, digest, message_digest, unknown_digest
+from agents.canonicalize.probes import PolicyHooks, ProbePart
+from agents.canonicalize.processes import ProcessParts, timestamp_ns
+from agents.canonicalize.stacks import EMPTY_STACK, StackPart
+from agents.canonicalize.undecoded import text_as_bytes
+from schemas.canonical_pb2 import (
+    TIMESTAMP_SOURCE_EVENT,
+    TIMESTAMP_SOURCE_PROCESS_START,
+    TIMESTAMP_SOURCE_RECEIPT,
+)
+from schemas.tetragon import events_pb2
+from schemas.tetragon_parts_pb2 import GetEventsResponse
+
+MAX_CALL_BYTES: Final = 1 << 20
+"""Largest raw event that becomes a call. Tetragon's are single-digit kB; it reads at most some 100 kB of arguments."""
+
+MAX_STACK_FRAMES: Final = 1_024
+"""Frames in both lists together. A BPF stack map holds 127 (PERF_MAX_STACK_DEPTH) in each."""
+
+MAX_REPEATED_PARTS: Final = 256
+"""Arguments, data and ancestors, each. Tetragon's hooks take 5 arguments; ancestries end at init."""
+
+_NANOSECONDS_PER_MS: Final = 1_000_000
+_TIME: Final = Struct(">?qi")
+_COUNTS: Final = Struct(">HHH")
+
+
+class Refusal(StrEnum):
+    """Why an event cannot become a call; the closed set of this stage's dead-letter reasons."""
+
+    EMPTY = "empty"  # a record without a value
+    MALFORMED = "malformed_protobuf"
+    INVALID_UTF8 = "invalid_utf8"
+    NO_KNOWN_KIND = "no_known_kind"  # the oneof is unset, or a newer Tetragon's
+    MISSING_PROCESS = "missing_process"
+    TIME_OUT_OF_RANGE = "time_out_of_range"
+    OVERSIZED = "oversized"  # larger than MAX_CALL_BYTES
+    TOO_MANY_FRAMES = "too_many_frames"
+    TOO_MANY_PARTS = "too_many_parts"
+
+
+class NotACall(StrEnum):
+    """Kinds of event that are rightly no call: each is counted."""
+
+    LOADER = "loader"  # carries a build id
+    THROTTLE = "throttle"  # coverage; ingest publishes it as a gap
+    RATE_LIMIT = "rate_limit_info"  # coverage
+    TEST = "test"
+
+
+class Refused(NamedTuple):
+    """A refused event. `error_class` is the name of an exception class where one was the cause."""
+
+    reason: Refusal
+    error_class: str | None
+
+
+class Canonical(NamedTuple):
+    """A canonical event. `value` is an encoded callstream.CanonicalEvent."""
+
+    value: bytes
+    event_id: bytes
+    probe_type: int
+    resolutions: tuple[tuple[str, int], ...]
+
+
+Outcome = Canonical | NotACall | Refused
+
+_NOT_CALLS: Final = {
+    "process_loader": NotACall.LOADER,
+    "process_throttle": NotACall.THROTTLE,
+    "rate_limit_info": NotACall.RATE_LIMIT,
+    "test": NotACall.TEST,
+}
+
+
+class _BodyParts(NamedTuple):
+    """What an event's body is made of, besides its process. `extra` is the digest of what only this kind has."""
+
+    probe: ProbePart
+    stack: StackPart
+    arguments: list[ArgumentPart]
+    data: list[ArgumentPart]
+    returned: ArgumentPart | None
+    extra: bytes
+
+
+class Canonicalizer:
+    """Canonicalizes events under one configuration; the caches are its only state."""
+
+    def __init__(self, hooks: PolicyHooks, resolver: FrameResolver | None = None) -> None:
+        self._cached = cached_fragments(hooks, resolver)
+        self._uncached = uncached_fragments(hooks, resolver)
+
+    def canonicalize(self, raw: bytes | None, partition: int, offset: int, receipt_ms: int) -> Outcome:
+        """What becomes of one raw event.
+
+        `partition` and `offset` are the raw record's position, `receipt_ms` its Kafka timestamp, which stands in for
+        the time of a call where Tetragon sent none.
+        """
+        if not raw:
+            return Refused(Refusal.EMPTY, None)
+        if len(raw) > MAX_CALL_BYTES:
+            return Refused(Refusal.OVERSIZED, None)
+        fragments = self._cached if len(raw) <= MAX_CACHED_EVENT_BYTES else self._uncached
+        try:
+            return _convert(raw, fragments, partition, offset, receipt_ms)
+        except DecodeError as error:
+            return Refused(_decode_refusal(raw), type(error).__name__)
+
+
+def _convert(raw: bytes, fragments: Fragments, partition: int, offset: int, receipt_ms: int) -> Outcome:
+    event, unknown = _plain_view(raw)
+    kind = event.WhichOneof("event")
+    if kind is None:
+        return Refused(Refusal.NO_KNOWN_KIND, None)
+    if kind in _NOT_CALLS:
+        return _NOT_CALLS[kind]
+    body: Any = getattr(event, kind)
+    encoded_process = body.process
+    if not encoded_process:
+        return Refused(Refusal.MISSING_PROCESS, None)
+    process = fragments.processes[encoded_process]
+    time = _time_of(event, body, kind, process, receipt_ms)
+    if time is None:
+        return Refused(Refusal.TIME_OUT_OF_RANGE, None)
+    timestamp, timestamp_source, sent_time = time
+    parts = _body_parts(body, kind, process, fragments)
+    if isinstance(parts, Refusal):
+        return Refused(parts, None)
+    parent = fragments.processes[body.parent] if body.HasField("parent") else None
+    ancestors = body.ancestors
+    if len(ancestors) > MAX_REPEATED_PARTS:
+        return Refused(Refusal.TOO_MANY_PARTS, None)
+    lineage = [fragments.processes[encoded] for encoded in ancestors] if ancestors else []
+    node = fragments.nodes[_node_key(event)]
+    event_id = _event_id(parts, (sent_time, process.digest, node.digest, unknown), parent, lineage)
+    value = [wire.head(event_id, timestamp, timestamp_source, partition, offset), process.as_subject]
+    if parent is not None:
+        value.append(parent.as_parent)
+    if lineage:
+        value += [part.as_ancestor for part in lineage]
+    _append_body(value, parts)
+    value.append(node.framed)
+    return Canonical(b"".join(value), event_id, parts.probe.probe_type, parts.stack.resolutions)
+
+
+def _event_id(
+    parts: _BodyParts, always: tuple[bytes, ...], parent: ProcessParts | None, lineage: list[ProcessParts]
+) -> bytes:
+    """Digest of everything that was sent: digests of fixed width, behind the counts of those that may repeat."""
+    probe, stack, arguments, data, returned, extra = parts
+    digests = [
+        *always,
+        probe.digest,
+        stack.digest,
+        extra,
+        ABSENT if parent is None else parent.digest,
+        ABSENT if returned is None else returned.digest,
+    ]
+    if arguments or data or lineage:
+        digests.append(_COUNTS.pack(len(arguments), len(data), len(lineage)))
+        digests += [part.digest for part in arguments]
+        digests += [part.digest for part in data]
+        digests += [part.digest for part in lineage]
+    return digest(b"".join(digests))
+
+
+def _append_body(value: list[bytes], parts: _BodyParts) -> None:
+    """Append the framed parts of a body in ascending field order."""
+    probe, stack, arguments, data, returned, _ = parts
+    if probe.last_argument_returns and arguments:
+        *arguments, returned = arguments
+    value.append(probe.framed)
+    value.append(stack.framed)
+    if arguments:
+        value += [part.as_argument for part in arguments]
+    if data:
+        value += [part.as_data for part in data]
+    if returned is not None:
+        value.append(returned.as_return)
+    if probe.framed_exit:
+        value.append(probe.framed_exit)
+
+
+def _body_parts(body: Any, kind: str, process: ProcessParts, fragments: Fragments) -> _BodyParts | Refusal:
+    """Look up what the kind of event has: its probe, stack, arguments, data and return value."""
+    stack = EMPTY_STACK
+    returned: ArgumentPart | None = None
+    extra = ABSENT
+    arguments: Sequence[bytes] = ()
+    data: Sequence[bytes] = ()
+    match kind:
+        case "process_kprobe":
+            kernel, user = tuple(body.kernel_stack_trace), tuple(body.user_stack_trace)
+            if len(kernel) + len(user) > MAX_STACK_FRAMES:
+                return Refusal.TOO_MANY_FRAMES
+            if kernel or user:
+                stack = fragments.stacks[kernel, user]
+            arguments, data = body.args, body.data
+            if body.HasField("return"):
+                returned = fragments.arguments[getattr(body, "return")]
+            key = probes.kprobe_key(body, returns=returned is not None)
+        case "process_exec":
+            key = probes.exec_key(process.flags)
+        case "process_exit":
+            key = probes.exit_key(body)
+            extra = message_digest(Timestamp.FromString(body.time)) if body.HasField("time") else ABSENT
+        case "process_tracepoint":
+            arguments, key = body.args, probes.tracepoint_key(body)
+        case "process_uprobe":
+            arguments, data, key = body.args, body.data, probes.uprobe_key(body)
+        case "process_lsm":
+            arguments, key = body.args, probes.lsm_key(body)
+        case _:
+            arguments, key = body.args, probes.usdt_key(body)
+    if len(arguments) > MAX_REPEATED_PARTS or len(data) > MAX_REPEATED_PARTS:
+        return Refusal.TOO_MANY_PARTS
+    known = fragments.arguments
+    return _BodyParts(
+        probe=fragments.probes[key],
+        stack=stack,
+        arguments=[known[encoded] for encoded in arguments] if arguments else [],
+        data=[known[encoded] for encoded in data] if data else [],
+        returned=returned,
+        extra=extra,
+    )
+
+
+def _node_key(event: GetEventsResponse) -> NodeKey:
+    labels = event.node_labels
+    aggregation = event.aggregation_info if event.HasField("aggregation_info") else None
+    return event.node_name, event.cluster_name, tuple(labels) if labels else (), aggregation
+
+
+def _plain_view(raw: bytes) -> tuple[GetEventsResponse, bytes]:
+    """The event as a view, and a digest of what the view does not know, empty where that is nothing.
+
+    The view takes the last of two pieces of a singular sub-message where protobuf merges them, and keeps map entries
+    and numbers as they were written. An encoding whose size is not that of the plain one is therefore parsed in full
+    and written again first; Tetragon's own never is.
+    """
+    event = GetEventsResponse.FromString(raw)
+    event.DiscardUnknownFields()
+    if event.ByteSize() == len(raw):
+        return event, b""
+    full = events_pb2.GetEventsResponse.FromString(raw)
+    event = GetEventsResponse.FromString(full.SerializeToString(deterministic=True))
+    event.DiscardUnknownFields()
+    kind = full.WhichOneof("event")
+    body = full if kind is None else getattr(full, kind)
+    unknown = unknown_digest(full, body, full.time)
+    return event, b"" if unknown == _NOTHING_UNKNOWN else unknown
+
+
+_NOTHING_UNKNOWN: Final = unknown_digest(*[events_pb2.GetEventsResponse()] * 3)
+
+
+def _time_of(event: Any, body: Any, kind: str, process: ProcessParts, receipt_ms: int) -> tuple[int, int, bytes] | None:
+    """Timestamp, its source, and the event's time as sent in fixed-width bytes; None where the time sent is none."""
+    if event.HasField("time"):
+        time = event.time
+        seconds, nanos = time.seconds, time.nanos
+        timestamp = timestamp_ns(seconds, nanos)
+        return None if timestamp is None else (timestamp, TIMESTAMP_SOURCE_EVENT, _TIME.pack(True, seconds, nanos))
+    sent = _TIME.pack(False, 0, 0)
+    if kind == "process_exit" and body.HasField("time"):
+        inner = Timestamp.FromString(body.time)
+        timestamp = timestamp_ns(inner.seconds, inner.nanos)
+        return None if timestamp is None else (timestamp, TIMESTAMP_SOURCE_EVENT, sent)
+    if kind == "process_exec" and process.start_time_ns is not None:
+        return process.start_time_ns, TIMESTAMP_SOURCE_PROCESS_START, sent
+    return receipt_ms * _NANOSECONDS_PER_MS, TIMESTAMP_SOURCE_RECEIPT, sent
+
+
+def _decode_refusal(raw: bytes) -> Refusal:
+    """Why an event does not parse: text that is not UTF-8, or bytes that are no such message at all."""
+    try:
+        _BYTES_FOR_TEXT.FromString(raw)
+    except DecodeError:
+        return Refusal.MALFORMED
+    return Refusal.INVALID_UTF8
+
+
+_BYTES_FOR_TEXT: Final = text_as_bytes(events_pb2.GetEventsResponse)

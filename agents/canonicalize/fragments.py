@@ -1,0 +1,142 @@
+"""The caches of the canonicalize stage: an encoded sub-message, as it came, to what it contributes to an event.
+
+Processes, stacks and arguments repeat, byte for byte, in event after event, and decoding them is nearly all the work.
+So each distinct encoding is worked on once and found again by its bytes. Rules: what is cached depends on the bytes and
+on configuration only, so a hit and a miss give the same result. Large events take the way without caches, which bounds
+what one entry can hold. This module refuses to know how an event is put together.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Generic, Protocol, TypeVar
+
+from agents.canonicalize import wire
+from agents.canonicalize.arguments import canonical_argument
+from agents.canonicalize.frames import FrameResolver
+from agents.canonicalize.identity import message_digest
+from agents.canonicalize.probes import PolicyHooks, ProbeKey, ProbePart, probe_part
+from agents.canonicalize.processes import ProcessParts, process_parts
+from agents.canonicalize.stacks import StackKey, StackPart, stack_part
+from agents.memo import Memo
+from schemas.canonical_pb2 import CanonicalNode
+from schemas.tetragon.arguments_pb2 import KprobeArgument
+from schemas.tetragon.events_pb2 import GetEventsResponse
+
+MAX_CACHED_EVENT_BYTES: Final = 16_384
+"""Eight times the mean event of measurements; bounds the key and value of every cache entry below."""
+
+# Two generations of each are kept. A busy node has some thousands of processes (with a variant a thread) and of
+# distinct stacks; arguments vary more and are small. Typical entries of 2, 3 and 0.3 kB make these some 100, 100 and
+# 40 MB when full.
+_MAX_PROCESSES: Final = 16_384
+_MAX_STACKS: Final = 16_384
+_MAX_ARGUMENTS: Final = 65_536
+_MAX_PROBES: Final = 4_096
+_MAX_NODES: Final = 1_024
+
+Key_contra = TypeVar("Key_contra", contravariant=True)
+Value_co = TypeVar("Value_co", covariant=True)
+
+
+class Lookup(Protocol[Key_contra, Value_co]):
+    """Anything that is subscripted: a cache, or a function in its place."""
+
+    def __getitem__(self, key: Key_contra, /) -> Value_co:
+        """The value for `key`, computed where it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentPart:
+    """An argument framed for its possible places, and the digest of the message as sent."""
+
+    digest: bytes
+    as_argument: bytes
+    as_data: bytes
+    as_return: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NodePart:
+    """The framed node part and the digest of node name, cluster, labels and aggregation as sent."""
+
+    digest: bytes
+    framed: bytes
+
+
+NodeKey = tuple[str, str, tuple[bytes, ...], bytes | None]
+"""`node_name`, `cluster_name`, encoded entries of `node_labels`, encoded `aggregation_info`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fragments:
+    """Where an event's parts are looked up."""
+
+    processes: Lookup[bytes, ProcessParts]
+    stacks: Lookup[StackKey, StackPart]
+    arguments: Lookup[bytes, ArgumentPart]
+    probes: Lookup[ProbeKey, ProbePart]
+    nodes: Lookup[NodeKey, NodePart]
+
+
+def cached_fragments(hooks: PolicyHooks, resolver: FrameResolver | None) -> Fragments:
+    """Bounded caches, for events of at most MAX_CACHED_EVENT_BYTES."""
+    return Fragments(
+        processes=Memo(process_parts, _MAX_PROCESSES),
+        stacks=Memo(lambda key: stack_part(key, resolver), _MAX_STACKS),
+        arguments=Memo(argument_part, _MAX_ARGUMENTS),
+        probes=Memo(lambda key: probe_part(key, hooks), _MAX_PROBES),
+        nodes=Memo(node_part, _MAX_NODES),
+    )
+
+
+def uncached_fragments(hooks: PolicyHooks, resolver: FrameResolver | None) -> Fragments:
+    """The same functions without memory, for large events."""
+    return Fragments(
+        processes=_Compute(process_parts),
+        stacks=_Compute(lambda key: stack_part(key, resolver)),
+        arguments=_Compute(argument_part),
+        probes=_Compute(lambda key: probe_part(key, hooks)),
+        nodes=_Compute(node_part),
+    )
+
+
+class _Compute(Generic[Key_contra, Value_co]):
+    """A function that is subscripted."""
+
+    __slots__ = ("_compute",)
+
+    def __init__(self, compute: Callable[[Key_contra], Value_co]) -> None:
+        self._compute = compute
+
+    def __getitem__(self, key: Key_contra, /) -> Value_co:
+        return self._compute(key)
+
+
+def argument_part(encoded: bytes) -> ArgumentPart:
+    """Parse and canonicalize one `KprobeArgument`; raises DecodeError where the bytes are none."""
+    argument = KprobeArgument.FromString(encoded)
+    content = canonical_argument(argument).SerializeToString(deterministic=True)
+    return ArgumentPart(
+        digest=message_digest(argument),
+        as_argument=wire.framed(wire.ARGUMENTS, content),
+        as_data=wire.framed(wire.DATA, content),
+        as_return=wire.framed(wire.RETURN_VALUE, content),
+    )
+
+
+def node_part(key: NodeKey) -> NodePart:
+    """Canonicalize where an event was seen; raises DecodeError where a label is no map entry."""
+    node_name, cluster_name, labels, aggregation = key
+    sent = GetEventsResponse(node_name=node_name, cluster_name=cluster_name)
+    for entry in labels:
+        sent.MergeFromString(_node_label(entry))
+    if aggregation is not None:
+        sent.aggregation_info.MergeFromString(aggregation)
+    node = CanonicalNode(node_name=node_name, cluster_name=cluster_name)
+    content = node.SerializeToString(deterministic=True)
+    return NodePart(digest=message_digest(sent), framed=wire.framed(wire.NODE, content) if content else b"")
+
+
+def _node_label(entry: bytes) -> bytes:
+    """An entry of `node_labels`, framed as the field 1004 that it is in GetEventsResponse."""
+    return wire.framed(GetEventsResponse.NODE_LABELS_FIELD_NUMBER, entry)

@@ -1,0 +1,127 @@
+"""Who did it: a `Process` message becomes a process part, a workload part and the thread, ready for the wire.
+
+Rules: `exec_id` is base64 of "node:ktime:pid" and so holds the host name; it never leaves this module, a digest of it
+does. Environment variables, capabilities, namespaces and labels go no further than the raw topic. What Tetragon sends
+as "unset" (auid 4294967295, empty text) is absent here. This module refuses to know which event the process came with.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from agents.canonicalize import wire
+from agents.canonicalize.identity import digest, message_digest
+from schemas.canonical_pb2 import CanonicalProcess, CanonicalWorkload
+from schemas.tetragon.process_pb2 import Process
+
+AUID_UNSET: Final = 0xFFFF_FFFF
+"""The kernel's INVALID_UID: the process did not come from a login."""
+
+NANOSECONDS: Final = 1_000_000_000
+MAX_SECONDS: Final = (1 << 63) // NANOSECONDS - 1
+"""Seconds that still fit an Avro long of nanoseconds: the year 2262."""
+
+_PROCESS_DOMAIN: Final = b"callstream.process\x00"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessParts:
+    """What one encoded `Process` contributes to an event.
+
+    `as_subject` holds the process, workload and thread parts, framed; `as_parent` and `as_ancestor` the process part
+    framed for those places. `digest` names the message as sent. `start_time_ns` is None where it was not sent. `flags`
+    are Tetragon's words for how it came to know the process.
+    """
+
+    digest: bytes
+    process_id: str
+    as_subject: bytes
+    as_parent: bytes
+    as_ancestor: bytes
+    start_time_ns: int | None
+    flags: str
+
+
+def process_parts(encoded: bytes) -> ProcessParts:
+    """Parse and canonicalize one `tetragon.Process`.
+
+    Raises google.protobuf.message.DecodeError where the bytes are no Process.
+    """
+    process = Process.FromString(encoded)
+    canonical = _canonical_process(process)
+    content = canonical.SerializeToString(deterministic=True)
+    subject = wire.framed(wire.PROCESS, content)
+    workload = _workload(process).SerializeToString(deterministic=True)
+    if workload:
+        subject += wire.framed(wire.WORKLOAD, workload)
+    if process.HasField("tid"):
+        subject += wire.framed_number(wire.TID, process.tid.value)
+    return ProcessParts(
+        digest=message_digest(process),
+        process_id=canonical.process_id,
+        as_subject=subject,
+        as_parent=wire.framed(wire.PARENT, content),
+        as_ancestor=wire.framed(wire.ANCESTORS, content),
+        start_time_ns=canonical.start_time_ns if canonical.HasField("start_time_ns") else None,
+        flags=process.flags,
+    )
+
+
+def process_id(process: Process) -> str:
+    """Opaque id of a process: 32 lower hex digits, the same in every event of it.
+
+    Where Tetragon knows the pid only (flags `unknown`), it is made of what is there: pid and start time.
+    """
+    if process.exec_id:
+        return _opaque(process.exec_id)
+    start = process.start_time
+    return _opaque(f"\x00{process.pid.value}:{start.seconds}:{start.nanos}")
+
+
+def timestamp_ns(seconds: int, nanos: int) -> int | None:
+    """Nanoseconds since the Unix epoch; None where a google.protobuf.Timestamp is none or no Avro long can hold it."""
+    if not 0 <= nanos < NANOSECONDS or not -MAX_SECONDS <= seconds <= MAX_SECONDS:
+        return None
+    return seconds * NANOSECONDS + nanos
+
+
+def _opaque(identity: str) -> str:
+    return digest(_PROCESS_DOMAIN + identity.encode()).hex()
+
+
+def _canonical_process(process: Process) -> CanonicalProcess:
+    canonical = CanonicalProcess(
+        process_id=process_id(process),
+        binary=process.binary,
+        arguments=process.arguments,
+        cwd=process.cwd,
+        user=process.user.name,
+        flags=process.flags,
+    )
+    if process.parent_exec_id:
+        canonical.parent_process_id = _opaque(process.parent_exec_id)
+    if process.HasField("pid"):
+        canonical.pid = process.pid.value
+    if process.HasField("uid"):
+        canonical.uid = process.uid.value
+    if process.HasField("auid") and process.auid.value != AUID_UNSET:
+        canonical.auid = process.auid.value
+    if process.HasField("start_time"):
+        start_time_ns = timestamp_ns(process.start_time.seconds, process.start_time.nanos)
+        if start_time_ns is not None:
+            canonical.start_time_ns = start_time_ns
+    return canonical
+
+
+def _workload(process: Process) -> CanonicalWorkload:
+    pod, container = process.pod, process.pod.container
+    return CanonicalWorkload(
+        # `docker` is the first 31 characters of the id and all there is without Kubernetes metadata.
+        container_id=container.id.rpartition("://")[2] or process.docker,
+        container_name=container.name,
+        pod_name=pod.name,
+        namespace=pod.namespace,
+        image_id=container.image.id,
+        image_name=container.image.name,
+        workload=pod.workload,
+        workload_kind=pod.workload_kind,
+    )

@@ -1,0 +1,68 @@
+"""The canonicalize stage as a pure step: a batch of raw records in, canonical records and dead letters out.
+
+Rules: every record of the batch ends in exactly one of outputs, skipped and dead letters. The canonical record keeps the
+raw record's key and timestamp, and goes to the same partition number. This module refuses to know Faust and producers.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import assert_never
+
+from agents.canonicalize.events import Canonical, Canonicalizer, NotACall, Refused
+from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
+from schemas.topics import Stage
+
+FRAMES_TALLY = "frames"
+"""Tally of frames by resolution."""
+
+PROBES_TALLY = "probe_types"
+"""Tally of converted events by probe type, as its number."""
+
+
+class CanonicalizeStep:
+    """Step over batches of one `tetragon.raw` partition."""
+
+    def __init__(self, canonicalizer: Canonicalizer) -> None:
+        self._canonicalize = canonicalizer.canonicalize
+
+    def __call__(self, records: Sequence[SourceRecord]) -> StepResult:
+        """Account for every record exactly once."""
+        result = StepResult()
+        outputs = result.outputs
+        stacks: Counter[tuple[tuple[str, int], ...]] = Counter()
+        probe_types: Counter[int] = Counter()
+        canonicalize = self._canonicalize
+        for record in records:
+            outcome = canonicalize(record.value, record.partition, record.offset, record.timestamp)
+            match outcome:
+                case Canonical():
+                    outputs.append(OutRecord(record.key, outcome.value, record.timestamp))
+                    stacks[outcome.resolutions] += 1
+                    probe_types[outcome.probe_type] += 1
+                case NotACall():
+                    result.skipped[outcome.value] = result.skipped.get(outcome.value, 0) + 1
+                case Refused():
+                    result.dead_letters.append(_dead_letter(record, outcome))
+                case _:
+                    assert_never(outcome)
+        for resolutions, events in stacks.items():
+            for resolution, frames in resolutions:
+                key = (FRAMES_TALLY, resolution)
+                result.tally[key] = result.tally.get(key, 0) + events * frames
+        for probe_type, events in probe_types.items():
+            result.tally[PROBES_TALLY, str(probe_type)] = events
+        return result
+
+
+def _dead_letter(record: SourceRecord, refused: Refused) -> DeadLetter:
+    return DeadLetter(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        stage=Stage.CANONICALIZE.value,
+        reason=refused.reason.value,
+        error_class=refused.error_class,
+        raw_partition=record.partition,
+        raw_offset=record.offset,
+        timestamp_ms=record.timestamp,
+    )

@@ -1,0 +1,142 @@
+"""`callstream tetragon-sim`: recorded events on Tetragon's gRPC API, in the foreground."""
+
+import json
+import logging
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+
+from app.simulator.address import AddressError, parse_address
+from app.simulator.event_files import EventFileError, read_events
+from app.simulator.recording import Recording, RecordingTooLargeError
+from app.simulator.server import SimulatorServer, TlsError, TlsFiles
+from schemas.tetragon.filters_pb2 import EventType
+
+_PROGRESS_EVERY_S: Final = 0.5
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+def _check_address(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
+    try:
+        parse_address(text)
+    except AddressError as error:
+        raise click.BadParameter(str(error)) from None
+    return text
+
+
+@click.command(name="tetragon-sim")
+@click.option(
+    "--listen",
+    "listen_on",
+    metavar="ADDRESS",
+    default="localhost:54321",
+    show_default=True,
+    callback=_check_address,
+    help="HOST:PORT (port 0 picks a free one) or unix:///PATH.",
+)
+@click.option("--events", type=_FILE, multiple=True, required=True, help="What to serve; more files may follow it.")
+@click.argument("more_events", type=_FILE, nargs=-1, metavar="[FILE]...")
+@click.option(
+    "--rate",
+    "rate_per_s",
+    type=click.FloatRange(0, min_open=True),
+    help="Events a second of one call. Default: as fast as the client reads.",
+)
+@click.option("--repeat", type=click.IntRange(0), default=1, show_default=True, help="Passes of one call; 0 for ever.")
+@click.option(
+    "--then",
+    type=click.Choice(["hold", "close"]),
+    default="hold",
+    show_default=True,
+    help="After the last event: hold the stream open, like an idle agent, or end it with status OK.",
+)
+@click.option("--tls-cert", type=_FILE, help="Serve TLS with this certificate (PEM).")
+@click.option("--tls-key", type=_FILE, help="The certificate's key (PEM).")
+@click.option("--tls-client-ca", type=_FILE, help="Accept only clients with a certificate from this CA (PEM).")
+def command(
+    *,
+    listen_on: str,
+    events: tuple[Path, ...],
+    more_events: tuple[Path, ...],
+    rate_per_s: float | None,
+    repeat: int,
+    then: str,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_client_ca: Path | None,
+) -> None:
+    """Serve recorded events like a Tetragon agent, for demos, tests and benchmarks.
+
+    Files hold Tetragon's JSON export lines or length-delimited protobuf, gzipped or not. Events are sent as recorded,
+    times included, and every client gets all of them from the first on. When clients can connect, one line of JSON
+    with the address is printed; SIGTERM or Ctrl-C ends the calls with UNAVAILABLE, as an agent that shuts down does.
+    Of a client's filters only event_set is applied; calls with other filters are refused.
+
+    \b
+    Exit codes: 0 stopped as asked, 1 could not read the events or listen, 2 wrong options.
+    Example:
+      callstream tetragon-sim --listen 127.0.0.1:0 --events tetragon.log --rate 1000 --repeat 0
+      {"address": "127.0.0.1:40211", "events": 50, "kinds": {"process_exec": 22, "process_exit": 28}}
+    """
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="tetragon-sim: %(message)s")
+    try:
+        recording = Recording.of(_with_progress(read_events((*events, *more_events))))
+        if not len(recording):
+            raise click.ClickException(f"no events in {', '.join(map(str, (*events, *more_events)))}")
+        server = SimulatorServer(
+            recording,
+            listen_on,
+            rate_per_s=rate_per_s,
+            repeat=repeat,
+            close_at_end=then == "close",
+            tls=_tls_files(listen_on, tls_cert, tls_key, tls_client_ca),
+        )
+        _serve(server, recording)
+    except (EventFileError, RecordingTooLargeError, AddressError, TlsError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _serve(server: SimulatorServer, recording: Recording) -> None:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with server:
+        click.echo(json.dumps({"address": server.address, "events": len(recording), "kinds": _kinds(recording)}))
+        sys.stdout.flush()
+        stop.wait()
+
+
+def _kinds(recording: Recording) -> dict[str, int]:
+    """How many events there are of each kind; `undef` are those of no known kind."""
+    return {EventType.Name(kind).lower(): count for kind, count in sorted(Counter(recording.kinds).items())}
+
+
+def _tls_files(listen_on: str, cert: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
+    if cert is None and key is None and client_ca is None:
+        return None
+    if cert is None or key is None:
+        raise click.UsageError("TLS needs both --tls-cert and --tls-key")
+    if listen_on.startswith("unix:"):
+        raise click.UsageError("TLS is for TCP addresses; Tetragon's unix socket has none")
+    return TlsFiles(cert, key, client_ca)
+
+
+def _with_progress(events: Iterable[bytes]) -> Iterator[bytes]:
+    """Passes events through and, where a person looks, tells how many there were."""
+    if not sys.stderr.isatty():
+        yield from events
+        return
+    number, tell_at_s = 0, time.monotonic() + _PROGRESS_EVERY_S
+    for number, event in enumerate(events, start=1):
+        if time.monotonic() >= tell_at_s:
+            tell_at_s = time.monotonic() + _PROGRESS_EVERY_S
+            click.echo(f"\r{number} events read", err=True, nl=False)
+        yield event
+    click.echo(f"\r{number} events read", err=True)

@@ -16,15 +16,9 @@ from agents.canonicalize.kernel_symbols import canonical_symbol
 from agents.canonicalize.paths import normalize_module
 
 AWKWARD = st.text(alphabet=st.sampled_from("ab/.!+0x%@$[]() \n\x7f\u202eé:"), max_size=30)
-CONTAINER_ROOTS = [
-    "proc/1/root",
-    "proc/self/task/2/root",
-    "overlay2/0123456789ab/merged",
-    "snapshots/7/fs",
-    "lxc/a/rootfs",
-]
+ROOTS = ["proc/1/root", "proc/self/task/2/root", "overlay2/0123456789ab/merged", "snapshots/7/fs", "lxc/a/rootfs"]
 SPECIAL_NAMES = ["memfd:x", "[heap]", "[vdso]", "dev/zero", "anon", "SYSV00000000", "x (deleted)", " (deleted)"]
-COMPONENTS = ["", ".", "..", "a", "lib", "usr", "var/lib", "machines", *CONTAINER_ROOTS, *SPECIAL_NAMES]
+COMPONENTS = ["", ".", "..", "a", "lib", "usr", "var/lib", "machines", *ROOTS, *SPECIAL_NAMES]
 PIECES = st.lists(st.sampled_from(COMPONENTS), max_size=14).map("/".join)
 PATHS = st.one_of(st.text(max_size=40), AWKWARD, PIECES, PIECES.map(lambda path: path + " (deleted)"))
 OFFSETS = st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 4096))

@@ -1,0 +1,78 @@
+"""`callstream broker`: a real Kafka and a real schema registry on loopback, in the foreground."""
+
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from app.embedded.artifacts import ensure
+from app.embedded.broker import EmbeddedBroker
+from app.embedded.failures import EmbeddedError
+
+_WATCH_SECONDS = 0.5
+_PORT = click.IntRange(0, 65_535)
+
+
+@click.command(name="broker")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("callstream-data/broker"),
+    show_default=True,
+    help="Folder for topics, schemas and the servers' logs. The same folder brings them back.",
+)
+@click.option("--port", type=_PORT, default=9092, show_default=True, help="Kafka's port; 0 picks a free one.")
+@click.option(
+    "--registry-port", type=_PORT, default=8081, show_default=True, help="The registry's; 0 picks a free one."
+)
+@click.option("--fetch-only", is_flag=True, help="Fetch and verify what the broker is made of, start nothing.")
+@click.option("--json", "as_json", is_flag=True, help="No notes on standard error, just the line of JSON.")
+def command(data_dir: Path, port: int, registry_port: int, fetch_only: bool, as_json: bool) -> None:
+    """Run Apache Kafka and a schema registry on this machine, for this machine.
+
+    Both listen on loopback only. When both serve clients, one line of JSON with their addresses is printed; SIGTERM or
+    Ctrl-C stops both. Exit codes: 0 stopped as asked, 1 could not start or ended by itself, 2 wrong options.
+
+    \b
+    Example:
+      callstream broker --data-dir ~/kafka --port 0 --registry-port 0
+      {"bootstrap_servers": "127.0.0.1:20248", "schema_registry_url": "http://127.0.0.1:30694/apis/ccompat/v7"}
+    """
+
+    def report(note: str) -> None:
+        if not as_json:
+            click.echo(note, err=True)
+
+    try:
+        if fetch_only:
+            ensure(report)
+        else:
+            _serve(EmbeddedBroker(data_dir, port=port, registry_port=registry_port, report=report))
+    except EmbeddedError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _serve(broker: EmbeddedBroker) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop_once)
+    try:
+        with broker:
+            addresses = {"bootstrap_servers": broker.bootstrap_servers, "schema_registry_url": broker.registry_url}
+            click.echo(json.dumps(addresses))
+            sys.stdout.flush()
+            while True:
+                broker.check_alive()
+                time.sleep(_WATCH_SECONDS)
+    except KeyboardInterrupt:
+        return
+
+
+def _stop_once(_number: int, _frame: FrameType | None) -> None:
+    """Interrupt the main thread wherever it is; a second signal must not interrupt the stopping."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt

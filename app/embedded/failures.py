@@ -1,0 +1,26 @@
+"""What can keep the embedded broker from running, each with a reason that a program can test."""
+
+from enum import StrEnum
+
+
+class Failure(StrEnum):
+    """Why the embedded broker cannot be fetched or run."""
+
+    NO_MAVEN = "no-maven"
+    NO_JAVA = "no-java"
+    MAVEN_FAILED = "maven-failed"
+    NOT_AS_PINNED = "not-as-pinned"
+    NO_SPACE = "no-space"
+    PORT_IN_USE = "port-in-use"
+    DATA_DIR_LOCKED = "data-dir-locked"
+    DATA_DIR_INCOMPATIBLE = "data-dir-incompatible"
+    NOT_READY = "not-ready"
+    DIED = "died"
+
+
+class EmbeddedError(Exception):
+    """The embedded broker cannot do what was asked; the message says what, where and what to do about it."""
+
+    def __init__(self, reason: Failure, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -1,0 +1,151 @@
+"""One Java process: started, watched, paused, ended, and never left behind.
+
+Rules: the process runs in a session of its own, so that Ctrl-C reaches only us and we decide the order of things; it
+sees no environment variable of ours, because both servers would take settings from them; it is killed by the kernel
+when we die, however we die. This module refuses to know what the process serves.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.embedded import tied_exec
+from app.embedded.java import java_executable
+
+STOP_SECONDS = 15
+"""Both servers stop in well under a second; one that takes longer than this hangs and is killed."""
+
+_LEAN = (
+    "-XX:+UseSerialGC",  # two cores: parallel collectors cost more CPU than they save
+    "-XX:TieredStopAtLevel=1",  # measured: cheaper a record than the optimizing compiler until after 600,000 of them
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:-UsePerfData",
+    "-Djava.net.preferIPv4Stack=true",
+    "-Djava.awt.headless=true",
+    "--enable-native-access=ALL-UNNAMED",
+    "--sun-misc-unsafe-memory-access=allow",
+    "--add-opens=java.base/java.lang=ALL-UNNAMED",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JavaProgram:
+    """What to run: `arguments` are the class path, system properties, main class and its arguments."""
+
+    name: str
+    heap_mib: int
+    arguments: tuple[str, ...]
+    folder: Path
+    """Working folder; its `tmp` takes the native libraries that Java unpacks."""
+    log_file: Path
+
+
+class Spawner:
+    """The thread that starts processes.
+
+    The parent-death signal fires when the *thread* that started a process ends, so it must be one that lives as long as
+    we want the process to: this one, until `close` or the interpreter's exit.
+    """
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedded-spawner")
+
+    def start(self, process: "JavaProcess", keep_open: tuple[int, ...]) -> None:
+        """Start a process from the spawning thread; its descriptors `keep_open` stay open in it."""
+        self._executor.submit(process.spawn, keep_open).result()
+
+    def close(self) -> None:
+        """End the thread: on Linux the kernel now kills every process it started that still runs."""
+        self._executor.shutdown(wait=True)
+
+
+class JavaProcess:
+    """A Java program that can be started again after it ended."""
+
+    def __init__(self, program: JavaProgram) -> None:
+        self.program = program
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id of the last start; 0 before the first."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def running(self) -> bool:
+        """Whether the process runs; paused counts as running."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code of the last start, negative for a signal; None while it runs or before the first."""
+        return self._process.poll() if self._process else None
+
+    def spawn(self, keep_open: tuple[int, ...]) -> None:
+        """Start the program; call through `Spawner.start`. The log of the run before is kept once, as `.1`."""
+        assert not self.running
+        program = self.program
+        temporary = program.folder / "tmp"
+        temporary.mkdir(mode=0o700, exist_ok=True)
+        if program.log_file.exists():
+            program.log_file.replace(program.log_file.with_suffix(".log.1"))
+        java = [str(java_executable()), "-Xms48m", f"-Xmx{program.heap_mib}m", *_LEAN, f"-Djava.io.tmpdir={temporary}"]
+        tied = [sys.executable, "-I", "-S", tied_exec.__file__, str(os.getpid())]
+        with program.log_file.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*tied, *java, *program.arguments],
+                cwd=program.folder,
+                env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=keep_open,
+                start_new_session=True,
+            )
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM, waking a paused process so that it can obey; nothing happens to an ended one."""
+        self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)
+
+    def wait_stopped(self) -> None:
+        """Wait until the process has ended, killing it after STOP_SECONDS."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the end."""
+        self._signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait()
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open and nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT after `pause`."""
+        self._signal(signal.SIGCONT)
+
+    def log_tail(self, lines: int = 12) -> str:
+        """Last lines of the log without Java's stack frames, the newest last; from its last 32 KiB."""
+        try:
+            with self.program.log_file.open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - (32 << 10)))
+                text = log.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
+        said = [line for line in text.splitlines() if not line.startswith("\tat ")]
+        return "\n".join(said[-lines:])
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)  # polls first, so a reused process id is never signalled

@@ -1,0 +1,28 @@
+"""Become another program that dies with the process that started it.
+
+Run as a script: `python tied_exec.py PARENT_PID PROGRAM ARGUMENT...`. The kernel's parent-death signal is asked for
+here, in a fresh single-threaded interpreter, and survives the exec; asking between fork and exec of a threaded program
+would run Python there, which can deadlock. Standard library only: it starts in some 15 ms and inherits nothing.
+"""
+
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def main(arguments: list[str]) -> None:
+    """Tie this process to its parent, then exec."""
+    parent, program = int(arguments[0]), arguments[1]
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - the call exists on Linux only; elsewhere a killed parent leaves the program running
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            sys.exit(1)  # the parent died before the request was in place, so no signal would ever come
+    os.execv(program, arguments[1:])  # noqa: S606 - replacing this process is the purpose
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

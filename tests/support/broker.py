@@ -1,0 +1,23 @@
+"""One embedded broker for the whole test run, and names of its own for each test."""
+
+import re
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from app.embedded.broker import EmbeddedBroker
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+    """Kafka and the registry, started when the first test asks; a test that kills one must start it again."""
+    with EmbeddedBroker(tmp_path_factory.mktemp("embedded") / "broker") as broker:
+        yield broker
+
+
+@pytest.fixture
+def topic_prefix(request: pytest.FixtureRequest) -> str:
+    """Prefix for the topics, groups and subjects of one test, at most 60 characters, different in every run."""
+    name = re.sub(r"[^A-Za-z0-9]+", "-", request.node.name)[:50].strip("-")
+    return f"{name}-{uuid.uuid4().hex[:6]}."

@@ -1,0 +1,1 @@
+"""What a process tells its operator: numbers (metrics), a health endpoint (http) and log lines (logs)."""

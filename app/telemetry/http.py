@@ -1,0 +1,183 @@
+"""/metrics, /healthz and /readyz of one process, on a thread of their own.
+
+Rules: these three paths and nothing else, GET and HEAD only; loopback unless the operator names another address. A
+request is read whole before it is looked at, at most `MAX_REQUEST_BYTES` within `REQUEST_SECONDS`, and at most
+`MAX_CONNECTIONS` are open at once, so no client can hold the endpoint or the process's memory. A check returns None, or
+one sentence that says what is wrong; it must not block. This module refuses to know what the process does.
+"""
+
+import io
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+from app.telemetry.meter import Meter
+
+_log = logging.getLogger(__name__)
+
+MAX_REQUEST_BYTES: Final = 8 << 10
+"""A scrape's request has some 200 bytes."""
+REQUEST_SECONDS: Final = 3.0
+"""For reading a request, and again for each write of the answer."""
+MAX_CONNECTIONS: Final = 16
+"""A few scrapers and probes; Prometheus opens one."""
+
+Check = Callable[[], str | None]
+
+
+class HttpError(Exception):
+    """The endpoint cannot listen where it was told to."""
+
+
+class TelemetryServer:
+    """Serves one meter and two sets of checks until `close`."""
+
+    def __init__(self, meter: Meter, *, alive: Mapping[str, Check], ready: Mapping[str, Check]) -> None:
+        """`alive`: what makes the process worth restarting; `ready`: what keeps it from doing its job."""
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(meter)
+        ProcessCollector(registry=self._registry)
+        self._alive = alive
+        self._ready = ready
+        self._server: _Server | None = None
+
+    def start(self, host: str, port: int) -> str:
+        """Listen and return "host:port" as bound. Raises HttpError, naming the setting to change."""
+        try:
+            self._server = _Server((host, port), self._registry, self._alive, self._ready)
+        except OSError as error:
+            raise HttpError(
+                f"cannot listen on {host}:{port} for /metrics: {error.strerror or error}; "
+                "set CALLSTREAM_HTTP_PORT or CALLSTREAM_HTTP_HOST (port 0 picks a free one)"
+            ) from error
+        threading.Thread(target=self._server.serve_forever, args=(0.2,), name="telemetry", daemon=True).start()
+        bound_host, bound_port = self._server.server_address[:2]
+        address = f"{bound_host!s}:{bound_port}"
+        _log.info("serving /metrics, /healthz and /readyz", extra={"facts": {"http": address}})
+        return address
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+
+def failing(checks: Mapping[str, Check]) -> dict[str, str]:
+    """Checks that do not pass, each with its sentence."""
+    return {name: problem for name, check in checks.items() if (problem := check()) is not None}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        registry: CollectorRegistry,
+        alive: Mapping[str, Check],
+        ready: Mapping[str, Check],
+    ) -> None:
+        self.registry = registry
+        self.alive = alive
+        self.ready = ready
+        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        """Bind without the reverse name look-up that HTTPServer makes."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    server_version = "callstream"
+    sys_version = ""
+
+    def setup(self) -> None:
+        super().setup()
+        self.connection.settimeout(REQUEST_SECONDS)
+        self.rfile = io.BufferedReader(io.BytesIO(_read_head(self.connection)))
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path == "/metrics":
+            encoder, content_type = choose_encoder(self.headers.get("Accept", ""))
+            self._answer(HTTPStatus.OK, content_type, encoder(self.server.registry))
+        elif path == "/healthz":
+            self._answer_checks("alive", self.server.alive)
+        elif path == "/readyz":
+            self._answer_checks("ready", self.server.ready)
+        else:
+            self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"try /metrics, /healthz or /readyz\n")
+
+    do_HEAD = do_GET  # noqa: N815 - http.server looks methods up by this form of name
+
+    def _answer_checks(self, name: str, checks: Mapping[str, Check]) -> None:
+        wrong = failing(checks)
+        body = json.dumps({name: not wrong, "failing": wrong, "checked": sorted(checks)}) + "\n"
+        status = HTTPStatus.SERVICE_UNAVAILABLE if wrong else HTTPStatus.OK
+        self._answer(status, "application/json", body.encode())
+
+    def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
+        """Say nothing: a probe every second is no news."""
+
+
+def _read_head(connection: socket.socket) -> bytes:
+    """Request line and headers, or what came within the limits; the HTTP parser refuses what is cut off."""
+    deadline = time.monotonic() + REQUEST_SECONDS
+    head = b""
+    try:
+        while b"\r\n\r\n" not in head and len(head) < MAX_REQUEST_BYTES:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return b""
+            connection.settimeout(left)
+            received = connection.recv(MAX_REQUEST_BYTES - len(head))
+            if not received:
+                break
+            head += received
+    except TimeoutError:
+        return b""
+    connection.settimeout(REQUEST_SECONDS)
+    return head if b"\r\n\r\n" in head else b""

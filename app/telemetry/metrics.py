@@ -1,0 +1,429 @@
+"""Every metric of callstream in one table: name, kind, labels, unit, and what a bad value means.
+
+Rules: a metric is declared here or it does not exist. A label never carries event data: its values are a closed set,
+or words of the program and of its policy files, which `Label` limits in form and number. Counters of the books:
+
+- ingest: received + restored = written{tetragon.raw} + dropped + buffered (all places)
+- a stage: consumed = converted + not_calls + dead_letters + in flight, and written{its topic} follows converted
+- the pipeline: received - dropped - buffered = calls + not_calls + dead_letters + in flight
+
+This module refuses to know how values are kept (`meter`) and served (`http`).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from schemas import topics
+
+
+class Kind(StrEnum):
+    """Prometheus metric types in use."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Process(StrEnum):
+    """Which processes have a metric: one that cannot count it does not show it as zero."""
+
+    INGEST = "ingest"
+    STAGE = "stage"
+    ANY = "any"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Label:
+    """A label and the values it may have.
+
+    Where `values` is empty, a value is a word of the program or of a policy file (ASCII letters, digits, `_ . : -`, at
+    most 64), and after `limit` different ones further ones are counted as `other`.
+    """
+
+    name: str
+    values: tuple[str, ...] = ()
+    limit: int = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Metric:
+    """One metric family. `bad` says which value or trend wants a human, and why. Compared and hashed by identity."""
+
+    name: str
+    process: Process
+    kind: Kind
+    unit: str
+    help: str
+    bad: str
+    labels: tuple[Label, ...] = ()
+    bounds: tuple[float, ...] = ()
+
+
+PROBE_TYPES: Final = (
+    "Unknown",
+    "ProcessExec",
+    "ProcessExit",
+    "Kprobe",
+    "Kretprobe",
+    "Uprobe",
+    "Uretprobe",
+    "Tracepoint",
+    "USDT",
+    "Fentry",
+    "Fexit",
+    "Lsm",
+)
+"""Symbols of the Avro enum ProbeType."""
+
+NOT_CALL_TYPES: Final = ("Loader", "Throttle", "RateLimitInfo", "Test")
+"""Messages of the stream that are no calls, as ingest counts them beside the probe types."""
+
+
+class DropReason(StrEnum):
+    """Why ingest gave up an event that it had received."""
+
+    OVERFLOW = "overflow"
+    """Kafka stayed slow for longer than the grace time; the oldest went."""
+    SPILL = "spill"
+    """The spill folder was full or unreadable."""
+    OVERSIZED = "oversized"
+    """Larger than a record of the raw topic may be."""
+    REJECTED = "rejected"
+    """The broker, or the client on its behalf, refused the record for good."""
+    SHUTDOWN = "shutdown"
+    """Still unwritten when the time for draining was over."""
+
+
+class Place(StrEnum):
+    """Where an event that is received and not yet written waits."""
+
+    MEMORY = "memory"
+    DISK = "disk"
+    PRODUCER = "producer"
+
+
+TOPIC: Final = Label(name="topic", values=tuple(topic.name for topic in topics.TOPICS))
+STAGE: Final = Label(name="stage", values=tuple(stage.value for stage in topics.Stage))
+REASON: Final = Label(name="reason")
+CAUSE: Final = Label(
+    name="cause",
+    values=(
+        "Unknown",
+        "Overflow",
+        "Reconnect",
+        "AgentRestart",
+        "Throttle",
+        "Undecodable",
+        "Oversized",
+        "AgentLoss",
+        "SpillLoss",
+        "IngestRestart",
+        "Heartbeat",
+    ),
+)
+"""Symbols of the Avro enum GapCause."""
+
+PARTITION: Final = Label(name="partition", limit=1024)
+
+RECEIVED: Final = Metric(
+    name="runtime_events_received_total",
+    process=Process.INGEST,
+    kind=Kind.COUNTER,
+    unit="events",
+    help="Events that arrived from Tetragon.",
+    bad="Flat while the node works: the stream is down or filtered empty. Much Unknown: Tetragon is newer than we are.",
+    labels=(Label(name="probe_type", values=PROBE_TYPES + NOT_CALL_TYPES),),
+)
+RESTORED: Final = Metric(
+    name="runtime_events_restored_total",
+    process=Process.INGEST,
+    kind=Kind.COUNTER,
+    unit="events",
+    help="Events that an earlier process had received and left in the spill folder.",
+    bad="Not bad in itself; it was preceded by a stop while Kafka was unreachable.",
+)
+DROPPED: Final = Metric(
+    name="runtime_events_dropped_total",
+    process=Process.INGEST,
+    kind=Kind.COUNTER,
+    unit="events",
+    help="Events received and given up before the broker had them, by reason. Each is covered by a gap.",
+    bad="Any growth: events are missing for ever. Look at Kafka first, then at the buffer's limits.",
+    labels=(Label(name="reason", values=tuple(DropReason)),),
+)
+UNDECODABLE: Final = Metric(
+    name="runtime_events_undecodable_total",
+    process=Process.INGEST,
+    kind=Kind.COUNTER,
+    unit="events",
+    help="Received events that are no GetEventsResponse. They are written to the raw topic all the same.",
+    bad="Any growth: the peer is not Tetragon, or a proxy damages the stream.",
+)
+BUFFERED: Final = Metric(
+    name="runtime_events_buffered",
+    process=Process.INGEST,
+    kind=Kind.GAUGE,
+    unit="events",
+    help="Events received and not yet acknowledged by the broker, by where they wait.",
+    bad="memory or disk staying above zero: Kafka is slower than the node.",
+    labels=(Label(name="place", values=tuple(Place)),),
+)
+BUFFERED_BYTES: Final = Metric(
+    name="runtime_bytes_buffered",
+    process=Process.INGEST,
+    kind=Kind.GAUGE,
+    unit="bytes",
+    help="Bytes of the events that wait in memory and on disk.",
+    bad="Near CALLSTREAM_BUFFER_MAX_BYTES or CALLSTREAM_SPILL_MAX_BYTES: events will be dropped soon.",
+    labels=(Label(name="place", values=(Place.MEMORY, Place.DISK)),),
+)
+READING_STOPPED: Final = Metric(
+    name="runtime_reading_stopped_seconds_total",
+    process=Process.INGEST,
+    kind=Kind.COUNTER,
+    unit="seconds",
+    help="Time in which ingest did not read, so that flow control held the agent back.",
+    bad="Growth: Tetragon's own queue (10,000 events by default) may have overflowed meanwhile; see AgentLoss gaps.",
+)
+STREAM_UP: Final = Metric(
+    name="runtime_stream_up",
+    process=Process.INGEST,
+    kind=Kind.GAUGE,
+    unit="bool",
+    help="1 while the GetEvents stream is open.",
+    bad="0 for longer than a restart of the agent takes.",
+)
+STREAM_ENDS: Final = Metric(
+    name="runtime_stream_ends_total",
+    process=Process.INGEST,
+    kind=Kind.COUNTER,
+    unit="streams",
+    help="Streams that ended or could not be opened, by gRPC status name.",
+    bad="Steady growth: see the log for what the status means.",
+    labels=(Label(name="status", limit=20),),
+)
+LAST_RECEIVED: Final = Metric(
+    name="runtime_last_event_received_timestamp_seconds",
+    process=Process.INGEST,
+    kind=Kind.GAUGE,
+    unit="seconds",
+    help="When an event last arrived, Unix time; 0 before the first.",
+    bad="Old on a busy node: the stream is open and silent.",
+)
+LAST_ACKNOWLEDGED: Final = Metric(
+    name="runtime_last_acknowledgement_timestamp_seconds",
+    process=Process.INGEST,
+    kind=Kind.GAUGE,
+    unit="seconds",
+    help="When the broker last acknowledged a record, Unix time; 0 before the first.",
+    bad="Old while events wait: Kafka is unreachable.",
+)
+GAPS: Final = Metric(
+    name="runtime_coverage_gaps_total",
+    process=Process.INGEST,
+    kind=Kind.COUNTER,
+    unit="records",
+    help="Records acknowledged on runtime.coverage, by cause; Heartbeat is the record of completeness.",
+    bad="Any cause but Heartbeat growing: consumers cannot trust the window. Heartbeat flat: they cannot tell.",
+    labels=(CAUSE,),
+)
+GAP_EVENTS: Final = Metric(
+    name="runtime_coverage_events_lost_total",
+    process=Process.INGEST,
+    kind=Kind.COUNTER,
+    unit="events",
+    help="Events lost in gaps whose number is known, by cause.",
+    bad="Any growth.",
+    labels=(CAUSE,),
+)
+GAPS_PENDING: Final = Metric(
+    name="runtime_coverage_gaps_pending",
+    process=Process.INGEST,
+    kind=Kind.GAUGE,
+    unit="records",
+    help="Coverage records that the broker has not acknowledged yet; they are kept on disk.",
+    bad="Above zero for minutes: runtime.coverage cannot be written.",
+)
+COMPLETE_UNTIL: Final = Metric(
+    name="runtime_complete_until_timestamp_seconds",
+    process=Process.INGEST,
+    kind=Kind.GAUGE,
+    unit="seconds",
+    help="End of the last window that a heartbeat declared complete, Unix time.",
+    bad="Standing still: ingest is blind or behind.",
+)
+AGENT_LOST: Final = Metric(
+    name="runtime_agent_events_lost_total",
+    process=Process.INGEST,
+    kind=Kind.COUNTER,
+    unit="events",
+    help="Growth of Tetragon's own loss counters, as scraped from its metrics page.",
+    bad="Any growth: the agent drops before we can read.",
+    labels=(
+        Label(
+            name="counter",
+            values=(
+                "tetragon_notify_overflowed_events_total",
+                "tetragon_bpf_missed_events_total",
+                "tetragon_observer_ringbuf_events_lost_total",
+                "tetragon_observer_ringbuf_queue_events_lost_total",
+            ),
+        ),
+    ),
+)
+AGENT_SCRAPE_ERRORS: Final = Metric(
+    name="runtime_agent_scrape_errors_total",
+    process=Process.INGEST,
+    kind=Kind.COUNTER,
+    unit="scrapes",
+    help="Scrapes of Tetragon's metrics page that failed.",
+    bad="Growth: losses inside the agent go unseen.",
+)
+
+CONSUMED: Final = Metric(
+    name="runtime_records_consumed_total",
+    process=Process.STAGE,
+    kind=Kind.COUNTER,
+    unit="records",
+    help="Records handed to a stage, by topic; after a restart the unfinished ones are handed out again.",
+    bad="Flat while lag grows: the stage is stuck.",
+    labels=(TOPIC,),
+)
+IN_FLIGHT: Final = Metric(
+    name="runtime_records_in_flight",
+    process=Process.STAGE,
+    kind=Kind.GAUGE,
+    unit="records",
+    help="Records handed to a stage and not yet finished.",
+    bad="At its limit for long: outputs are not acknowledged.",
+)
+WRITTEN: Final = Metric(
+    name="runtime_records_written_total",
+    process=Process.ANY,
+    kind=Kind.COUNTER,
+    unit="records",
+    help="Records that the broker has acknowledged, by topic.",
+    bad="Flat while records are consumed.",
+    labels=(TOPIC,),
+)
+CONVERTED: Final = Metric(
+    name="runtime_events_converted_total",
+    process=Process.STAGE,
+    kind=Kind.COUNTER,
+    unit="events",
+    help="Events that this stage turned into its output.",
+    bad="Falling behind runtime_records_consumed_total without dead letters or not-calls.",
+)
+CONVERSION_MS: Final = Metric(
+    name="runtime_event_conversion_duration_ms",
+    process=Process.STAGE,
+    kind=Kind.HISTOGRAM,
+    unit="milliseconds",
+    help="Time to convert one event: a batch's time divided by its events, counted once for each of them.",
+    bad="A 99.9th percentile above 1 ms.",
+    bounds=(0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 100.0),
+)
+NOT_CALLS: Final = Metric(
+    name="runtime_events_not_calls_total",
+    process=Process.STAGE,
+    kind=Kind.COUNTER,
+    unit="events",
+    help="Raw events that rightly produce no call, by reason.",
+    bad="Not bad in itself.",
+    labels=(REASON,),
+)
+DEAD_LETTERS: Final = Metric(
+    name="runtime_dead_letters_total",
+    process=Process.STAGE,
+    kind=Kind.COUNTER,
+    unit="records",
+    help="Records that a stage could not process, by stage and reason.",
+    bad="Any growth; a jump after a deployment: roll back, then `callstream dead-letters retry`.",
+    labels=(STAGE, REASON),
+)
+FRAMES: Final = Metric(
+    name="runtime_frames_total",
+    process=Process.STAGE,
+    kind=Kind.COUNTER,
+    unit="frames",
+    help="Stack frames of converted events, by how well they were resolved.",
+    bad="A large share of NoSymbolTable or ModuleOnly: add the binaries with `callstream symbols add`.",
+    labels=(Label(name="resolution"),),
+)
+REDACTIONS: Final = Metric(
+    name="runtime_redactions_total",
+    process=Process.STAGE,
+    kind=Kind.COUNTER,
+    unit="values",
+    help="Values that the privacy filter changed, by rule.",
+    bad="A rule that fell to zero after a change of policy.",
+    labels=(Label(name="rule", limit=512),),
+)
+HOT_PUBLISHED: Final = Metric(
+    name="hot_symbols_published_total",
+    process=Process.STAGE,
+    kind=Kind.COUNTER,
+    unit="records",
+    help="Hot symbol rows that the broker acknowledged.",
+    bad="Flat while calls arrive.",
+)
+DUPLICATES: Final = Metric(
+    name="runtime_duplicates_skipped_total",
+    process=Process.STAGE,
+    kind=Kind.COUNTER,
+    unit="records",
+    help="Records that this stage had counted before and left out, by stage.",
+    bad="Growth without restarts or rebalances.",
+    labels=(STAGE,),
+)
+LAG: Final = Metric(
+    name="runtime_consumer_lag_records",
+    process=Process.STAGE,
+    kind=Kind.GAUGE,
+    unit="records",
+    help="Records between the committed offset and the broker's own end of the partition.",
+    bad="Growing.",
+    labels=(TOPIC, PARTITION),
+)
+COMMITS: Final = Metric(
+    name="runtime_commits_total",
+    process=Process.STAGE,
+    kind=Kind.COUNTER,
+    unit="commits",
+    help="Offset commits that the broker accepted.",
+    bad="Flat while records are consumed.",
+)
+LAST_COMMIT: Final = Metric(
+    name="runtime_last_commit_timestamp_seconds",
+    process=Process.STAGE,
+    kind=Kind.GAUGE,
+    unit="seconds",
+    help="When offsets were last committed, Unix time; 0 before the first.",
+    bad="Old while lag grows: the watchdog will end the process.",
+)
+REBALANCES: Final = Metric(
+    name="runtime_rebalances_total",
+    process=Process.STAGE,
+    kind=Kind.COUNTER,
+    unit="rebalances",
+    help="Times that partitions were assigned to this process.",
+    bad="Steady growth: workers join and leave.",
+)
+CACHE_ENTRIES: Final = Metric(
+    name="runtime_cache_entries",
+    process=Process.STAGE,
+    kind=Kind.GAUGE,
+    unit="entries",
+    help="Entries of a stage's fragment caches, by cache.",
+    bad="At its limit with a falling hit rate: nodes have more distinct processes or stacks than it holds.",
+    labels=(Label(name="cache", limit=32),),
+)
+
+ALL: Final = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+"""The table, in the order above."""
+
+
+def metrics_of(process: Process) -> tuple[Metric, ...]:
+    """Metrics that such a process shows, in the order of the table."""
+    return tuple(metric for metric in ALL if metric.process in {process, Process.ANY})

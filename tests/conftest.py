@@ -1,5 +1,11 @@
 """Fixtures that any test may ask for."""
 
+from hypothesis import settings
+
 from tests.support.broker import embedded, topic_prefix
 
 __all__ = ["embedded", "topic_prefix"]
+
+# No deadline: how long one example takes is the machine's affair, and performance lives in bench/.
+settings.register_profile("callstream", deadline=None, max_examples=50)
+settings.load_profile("callstream")

@@ -118,6 +118,9 @@ def _credentials(value: Any) -> Atoms:
     yield from _enums(value, "securebits")
     if value.HasField("caps"):
         yield from _capabilities(value.caps)
+    if value.HasField("user_ns"):
+        for atom in _user_namespace(value.user_ns):
+            yield _atom(f"user_ns_{atom.name}", atom.atom_class, atom.text)
 
 
 def _capability(value: Any) -> Atoms:

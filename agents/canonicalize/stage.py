@@ -1,7 +1,8 @@
 """The canonicalize stage as a pure step: a batch of raw records in, canonical records and dead letters out.
 
-Rules: every record of the batch ends in exactly one of outputs, skipped and dead letters. The canonical record keeps the
-raw record's key and timestamp, and goes to the same partition number. This module refuses to know Faust and producers.
+Rules: every record of the batch ends in exactly one of outputs, skipped and dead letters. The canonical record keeps
+the raw record's key and timestamp, and goes to the same partition number. This module refuses to know Faust and
+producers.
 """
 
 from collections import Counter

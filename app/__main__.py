@@ -1,0 +1,77 @@
+"""The command line: `callstream COMMAND`, also `python -m app COMMAND`.
+
+Rules: a command's module is imported only when that command runs, so that `--help` is quick and a broken part breaks
+its own command only. What an operator got wrong (settings, arguments, an unreachable server) ends with one clear
+message and exit code 2; broken machinery ends with a traceback. This module refuses to know what commands do.
+"""
+
+import importlib
+import os
+import sys
+from typing import Final
+
+import click
+
+from app.settings import SettingsError, unknown_variables
+
+COMMANDS: Final[dict[str, str]] = {
+    "demo": "Show the whole pipeline at work on a real Apache Kafka",
+    "ingest": "Write Tetragon's events to Kafka, untouched",
+    "worker": "Run the stages: canonicalize, privacy, hot symbols",
+    "broker": "Run an Apache Kafka and a schema registry on loopback",
+    "topics": "Create and check topics and schemas",
+    "tetragon-sim": "Serve recorded events on Tetragon's gRPC API",
+    "workload": "Make events for load, with canaries where secrets could be",
+    "tap": "Decode any topic to readable lines",
+    "hot-symbols": "Query the table of symbols that were really executed",
+    "symbols": "Build and query the symbol store",
+    "privacy": "Check, explain and audit the privacy policy",
+    "doctor": "Check settings and everything that they point to",
+}
+"""Commands in the order of `--help`, with the line that stands there."""
+
+
+class _LazyGroup(click.Group):
+    """Lists every command without importing any."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"app.commands.{name.replace('-', '_')}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="callstream", prog_name="callstream")
+def cli() -> None:
+    """Tetragon's runtime events as canonical, privacy-filtered call events on Apache Kafka.
+
+    \b
+    Settings are environment variables: `callstream doctor --settings` lists them.
+    Example: callstream demo
+    """
+    for name, nearest in unknown_variables(os.environ).items():
+        meant = f"; did you mean {nearest}?" if nearest else ""
+        click.echo(f"warning: {name} is not a setting of callstream{meant}", err=True)
+
+
+def main() -> None:
+    """Run the command line; exits with the command's code."""
+    try:
+        cli()
+    except SettingsError as error:
+        click.echo(f"callstream: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

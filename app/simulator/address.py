@@ -4,6 +4,7 @@ A TCP address stands for one socket, so that port 0 names one port: the first ad
 """
 
 import contextlib
+import os
 import socket
 import stat
 from dataclasses import dataclass
@@ -71,7 +72,14 @@ def listen(address: Address) -> tuple[socket.socket, Address]:
             case _:
                 assert_never(address)
     except OSError as error:
-        raise AddressError(f"cannot listen on {address}: {error.strerror or error}") from error
+        raise AddressError(f"cannot listen on {address}: {_reason(error)}") from error
+
+
+def _reason(error: OSError) -> str:
+    """The system's words alone; socket.create_server adds the address in a form of its own."""
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return str(error.strerror or error)
+    return os.strerror(error.errno)
 
 
 def _listen_unix(path: Path) -> socket.socket:

@@ -18,8 +18,24 @@ from app.embedded.pins import POM
 LIMIT_SECONDS = 1800
 """Some 200 MB on a slow line; a Maven that takes longer hangs."""
 
-_ARTIFACT = re.compile(r"\b[A-Za-z0-9_.-]+(?::[A-Za-z0-9_.-]+){2,4}\b")
+SYSTEM_TRUST_STORES = (Path("/etc/ssl/certs/java/cacerts"), Path("/etc/pki/ca-trust/extracted/java/cacerts"))
+"""Where Debian and Fedora keep the certificates that this machine trusts, in Java's format."""
+
+_ARTIFACT = r"([A-Za-z0-9_.-]+(?::[A-Za-z0-9_.-]+){2,4})"
 """Maven's way to write an artifact: group:name:type[:classifier]:version."""
+
+_CAUSES = (
+    # the first sign that Maven's text shows is the root; the texts are Maven's and Java's own
+    (r"PKIX path building failed", "the Java runtime does not trust the certificate of the server that has {}"),
+    (r"Checksum validation failed", "the checksum of {} is wrong"),
+    (rf"offline mode.*?{_ARTIFACT}", "{} is not in the local repository, and Maven is offline"),
+    (
+        rf"Could not find artifact {_ARTIFACT}|{_ARTIFACT} was not found",
+        "{} is in no repository that Maven's settings name",
+    ),
+    (rf"Could not transfer artifact {_ARTIFACT}", "{} could not be downloaded"),
+    (r"No space left on device", "the disk is full"),
+)
 
 
 def resolve(output: Path, *, log_file: Path) -> None:
@@ -33,7 +49,8 @@ def resolve(output: Path, *, log_file: Path) -> None:
             Failure.NO_MAVEN,
             "Maven (mvn) is not on PATH: it is needed once, to fetch the embedded broker; install Maven",
         )
-    command = [maven, "--batch-mode", "--quiet", "--strict-checksums", "--file", str(POM)]
+    command = [maven, "--batch-mode", "--quiet", "--strict-checksums", "--update-snapshots", "--file", str(POM)]
+    # --update-snapshots: also asks again for what was missing the last time, instead of remembering the failure
     command += [f"-Dcallstream.out={output}", "package"]
     with log_file.open("wb") as log:
         try:
@@ -51,31 +68,32 @@ def resolve(output: Path, *, log_file: Path) -> None:
                 Failure.MAVEN_FAILED, f"Maven was still running after {LIMIT_SECONDS} s and was ended; see {log_file}"
             ) from None
     if code != 0:
-        output_text = log_file.read_text(encoding="utf-8", errors="replace")
-        raise EmbeddedError(Failure.MAVEN_FAILED, f"Maven failed: {diagnose(output_text)}; all of it is in {log_file}")
+        said = log_file.read_text(encoding="utf-8", errors="replace")
+        raise EmbeddedError(Failure.MAVEN_FAILED, f"Maven failed: {diagnose(said)}; all that it said is in {log_file}")
 
 
 def _environment() -> dict[str, str]:
+    """Return our environment, with the bundled runtime for Maven where it would find none."""
     environment = dict(os.environ)
-    if "JAVA_HOME" not in environment and shutil.which("java") is None:
-        environment["JAVA_HOME"] = str(java_home())
+    if "JAVA_HOME" in environment or shutil.which("java") is not None:
+        return environment
+    environment["JAVA_HOME"] = str(java_home())
+    options = environment.get("MAVEN_OPTS", "")
+    trusted = next((path for path in SYSTEM_TRUST_STORES if path.exists()), None)
+    if trusted is not None and "javax.net.ssl.trustStore" not in options:
+        # a proxy's own authority is known to the machine, not to a runtime that came from elsewhere
+        environment["MAVEN_OPTS"] = f"{options} -Djavax.net.ssl.trustStore={trusted}".strip()
     return environment
 
 
 def diagnose(output: str) -> str:
     """Say in one phrase why Maven failed, from what it printed: the artifact and the cause, without addresses."""
     errors = [line.partition("[ERROR]")[2].strip() for line in output.splitlines() if "[ERROR]" in line]
-    text = " ".join(errors) or output.strip()
-    artifact = _ARTIFACT.search(re.sub(r"https?://\S+", "", text))
-    name = artifact[0] if artifact else "an artifact of pom.xml"
-    causes = (
-        ("Checksum validation failed", f"the checksum of {name} is wrong"),
-        ("Could not find artifact", f"{name} is not in any repository that Maven's settings name"),
-        ("Could not transfer", f"{name} could not be downloaded"),
-        ("offline mode", f"{name} is not in the local repository and Maven is offline"),
-        ("No space left", "the disk is full"),
-    )
-    for sign, cause in causes:
-        if sign in text:
-            return cause
-    return re.sub(r"https?://\S+", "<address>", errors[0] if errors else text[:300] or "it printed nothing")
+    said = re.sub(r"https?://\S+", "<address>", " ".join(errors) or output.strip())
+    for sign, cause in _CAUSES:
+        found = re.search(sign, said)
+        if found:
+            named = re.search(rf"artifact {_ARTIFACT}", said)
+            artifact = next(filter(None, found.groups()), named[1] if named else "an artifact of pom.xml")
+            return cause.format(artifact)
+    return said[:300] or "it printed nothing"

@@ -1,0 +1,79 @@
+"""Avro's binary encoding of single values, and Confluent's framing around a record.
+
+For code that lays records out from parts that it remembers; whole records go through `schemas.records`. Rules: total
+over the values that a type can hold; what it cannot hold raises OverflowError. Sources: Avro 1.12 specification,
+"Binary encoding"; Confluent wire format: a zero byte, the schema's id as four bytes big-endian, the record.
+"""
+
+from struct import Struct
+from typing import Final
+
+NULL: Final = b"\x00"
+"""Branch 0 of a union, which in every schema here is null."""
+
+PRESENT: Final = b"\x02"
+"""Branch 1 of a union: the value follows."""
+
+END_OF_BLOCKS: Final = b"\x00"
+"""Ends an array or a map; alone, it is an empty one."""
+
+MAGIC: Final = 0
+FRAME_BYTES: Final = 5
+_FRAME: Final = Struct(">BI")
+
+_MIN_LONG: Final = -(1 << 63)
+_MAX_LONG: Final = (1 << 63) - 1
+
+
+class FramingError(ValueError):
+    """Bytes that do not begin with Confluent's framing."""
+
+
+def long(value: int) -> bytes:
+    """An int or a long: zigzag, then base 128, least significant group first."""
+    if not _MIN_LONG <= value <= _MAX_LONG:
+        raise OverflowError(f"{value} is no Avro long")
+    rest = value << 1 if value >= 0 else (-value << 1) - 1
+    out = bytearray()
+    while rest > 0x7F:
+        out.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    out.append(rest)
+    return bytes(out)
+
+
+def text(value: str) -> bytes:
+    """A string: its length in UTF-8 bytes, then those."""
+    encoded = value.encode()
+    return long(len(encoded)) + encoded
+
+
+def optional_text(value: str | None) -> bytes:
+    """Union of null and string; an empty text is absent, as it is in every source of ours."""
+    return PRESENT + text(value) if value else NULL
+
+
+def optional_long(value: int | None) -> bytes:
+    """Union of null and long."""
+    return NULL if value is None else PRESENT + long(value)
+
+
+def sized_array(items: list[bytes]) -> bytes:
+    """An array in one block with its size in bytes, so that a reader can take or skip it whole."""
+    if not items:
+        return END_OF_BLOCKS
+    content = b"".join(items)
+    return long(-len(items)) + long(len(content)) + content + END_OF_BLOCKS
+
+
+def frame(schema_id: int) -> bytes:
+    """The five bytes in front of every record with that schema."""
+    return _FRAME.pack(MAGIC, schema_id)
+
+
+def framed_schema_id(value: bytes) -> int:
+    """The schema id of a framed record. Raises FramingError where there is no framing."""
+    if len(value) < FRAME_BYTES or value[0] != MAGIC:
+        raise FramingError("no Confluent framing")
+    schema_id: int = _FRAME.unpack_from(value)[1]
+    return schema_id

@@ -1,0 +1,59 @@
+"""The published Avro schemas, and whole records to and from bytes with fastavro.
+
+For records that are few (dead letters, gaps, hot symbols) and for reading anything; the privacy stage lays out its
+calls from remembered parts instead. Rules: schemas are the packaged .avsc files and nothing else; a reader may resolve
+what another schema wrote. This module refuses to know topics and registries.
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import fastavro
+
+from schemas import avro_wire
+
+CALL: Final = "runtime_call_event"
+HOT_SYMBOL: Final = "hot_symbol"
+COVERAGE_GAP: Final = "coverage_gap"
+DEAD_LETTER: Final = "dead_letter"
+
+NAMES: Final = (CALL, HOT_SYMBOL, COVERAGE_GAP, DEAD_LETTER)
+"""Names of the packaged schemas: files of schemas/avro without their ending."""
+
+
+@cache
+def schema_text(name: str) -> str:
+    """The .avsc file as JSON without white space, which is what the registry gets."""
+    content = files("schemas").joinpath("avro", f"{name}.avsc").read_text(encoding="utf-8")
+    return json.dumps(json.loads(content), separators=(",", ":"), ensure_ascii=False)
+
+
+@cache
+def parsed_schema(name: str) -> Any:
+    """The schema as fastavro wants it."""
+    return fastavro.parse_schema(json.loads(schema_text(name)))
+
+
+def encode(name: str, schema_id: int, record: Mapping[str, Any]) -> bytes:
+    """A framed record. Raises ValueError or TypeError where the record does not fit the schema."""
+    out = io.BytesIO()
+    out.write(avro_wire.frame(schema_id))
+    fastavro.schemaless_writer(out, parsed_schema(name), record)
+    return out.getvalue()
+
+
+def decode(name: str, value: bytes, writer_schema: Any = None) -> dict[str, Any]:
+    """A framed record as a dictionary, resolved from the writer's schema (ours where None is given).
+
+    Raises FramingError, or what fastavro raises, where the bytes are no such record.
+    """
+    avro_wire.framed_schema_id(value)
+    body = io.BytesIO(value[avro_wire.FRAME_BYTES :])
+    reader_schema = parsed_schema(name)
+    found = fastavro.schemaless_reader(body, writer_schema or reader_schema, reader_schema)
+    assert isinstance(found, dict)
+    return found

@@ -1,0 +1,77 @@
+"""A batch of source records: what the transport hands to an agent as one message.
+
+Rules: all records are of one topic and partition, in offset order; a batch holds at most `MAX_BATCH_RECORDS` records
+and `MAX_BATCH_BYTES` bytes of keys and values, unless a single record is larger. Who takes a batch calls `start`, and
+calls `finish` when everything that follows from it has been acknowledged. This module refuses to know Faust.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from agents.contract import SourceRecord
+from app.streaming.ledger import HandOut, Link
+
+MAX_BATCH_RECORDS = 1_000
+"""A step over a thousand events holds the event loop for some 20 ms: health checks and timers still answer in time.
+Fewer would spread Faust's 50 µs a message over fewer events; more would not be cheaper by a measurable amount."""
+
+MAX_BATCH_BYTES = 4 << 20
+"""Batches wait in Faust's queue and in the delivery window: at most 24 of them, so some 100 MB of source records.
+Events have 2 kB on average, so that this limit matters only for floods of very large events."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FetchedBatch:
+    """Records as they left the consumer thread, with their place in the chain of fetches."""
+
+    records: Sequence[SourceRecord]
+    link: Link
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordBatch:
+    """Records as they reach an agent."""
+
+    topic: str
+    partition: int
+    records: Sequence[SourceRecord]
+    hand_out: HandOut
+
+    def start(self) -> bool:
+        """Say that work begins. False: the partition was lost, so leave the batch alone."""
+        return self.hand_out.start()
+
+    def finish(self) -> None:
+        """Say that everything which follows from the batch is acknowledged; its offsets may then be committed."""
+        self.hand_out.finish()
+
+    @property
+    def current(self) -> bool:
+        """Whether the partition is still ours and was not re-positioned since the batch was handed out."""
+        return self.hand_out.current
+
+
+def size_bytes(record: SourceRecord) -> int:
+    """Bytes of key and value."""
+    return len(record.key or b"") + len(record.value or b"")
+
+
+def cut(records: Sequence[SourceRecord], max_records: int, max_bytes: int) -> Iterator[Sequence[SourceRecord]]:
+    """Cut records into runs within both limits; a record that is larger alone makes a run of its own."""
+    for start in range(0, len(records), max_records):
+        run = records[start : start + max_records]
+        if sum(map(size_bytes, run)) <= max_bytes:
+            yield run
+        else:
+            yield from _cut_by_size(run, max_bytes)
+
+
+def _cut_by_size(records: Sequence[SourceRecord], max_bytes: int) -> Iterator[Sequence[SourceRecord]]:
+    begin = total = 0
+    for index, record in enumerate(records):
+        size = size_bytes(record)
+        if index > begin and total + size > max_bytes:
+            yield records[begin:index]
+            begin, total = index, 0
+        total += size
+    yield records[begin:]

@@ -1,0 +1,149 @@
+"""The books of one consumer: which batches of a partition were handed out, which are finished, what may be committed.
+
+Rules: the committable offset is the end of the longest run of finished batches, in hand-out order, from the position of
+the last seek. A batch is accepted only if it follows its predecessor in the chain of fetches: whatever was lost between
+the fetch and the hand-out breaks the chain, and the caller must seek back. Closing or re-opening a partition makes
+every batch handed out before worthless to the books: finishing it changes nothing. This module refuses to know Faust,
+Kafka clients, threads and clocks.
+
+Offsets are Kafka's: a position is the offset of the next record, so the position after offset 9 is 10.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import NamedTuple
+
+Partition = tuple[str, int]
+"""Topic name and partition number; the named tuples of Faust and aiokafka are equal to it."""
+
+
+class Link(NamedTuple):
+    """Place of a fetched batch in the chain of its partition: the seek it was fetched after, and its number since."""
+
+    seek: int
+    number: int
+
+
+class Refusal(Enum):
+    """Why a fetched batch may not be handed out."""
+
+    CLOSED = auto()  # the partition is not ours, or has not been positioned yet
+    STALE = auto()  # fetched before the last seek: its records come again, or are not wanted
+    BROKEN_CHAIN = auto()  # a batch before it never arrived: seek back to the position
+    BACKWARDS = auto()  # starts before the position: the topic was recreated or truncated
+
+
+@dataclass(slots=True, eq=False)
+class _Book:
+    position: int
+    committable: int
+    committed: int
+    seek: int
+    next_number: int = 0
+    closed: bool = False
+    hand_outs: "deque[HandOut]" = field(default_factory=deque)
+
+
+@dataclass(slots=True, eq=False)
+class HandOut:
+    """One batch that was handed out: offsets `first` to `last`, both included."""
+
+    first: int
+    last: int
+    skipped: int
+    """Offsets missing between the batch before and this one: compacted away, expired, or transaction markers."""
+
+    _book: _Book
+    started: bool = False
+    finished: bool = False
+
+    @property
+    def current(self) -> bool:
+        """Whether finishing it still counts: its partition was neither lost nor re-positioned since."""
+        return not self._book.closed
+
+    def start(self) -> bool:
+        """Note that work on it begins, so that a drain waits for it. False: do not begin, the books are closed."""
+        self.started = self.current
+        return self.started
+
+    def finish(self) -> None:
+        """Note that everything that follows from it is safe elsewhere. Idempotent."""
+        self.finished = True
+        book = self._book
+        while book.hand_outs and book.hand_outs[0].finished:
+            book.committable = book.hand_outs.popleft().last + 1
+
+
+class Ledger:
+    """Books for all partitions of one consumer.
+
+    Bounded by the consumer's own limits: a hand-out is kept only until every batch before it is finished.
+    """
+
+    def __init__(self) -> None:
+        self._books: dict[Partition, _Book] = {}
+
+    def open(self, partition: Partition, position: int, *, seek: int) -> None:
+        """Begin at `position`, after the seek number `seek`; whatever was handed out before no longer counts."""
+        self.close((partition,))
+        self._books[partition] = _Book(position=position, committable=position, committed=position, seek=seek)
+
+    def resume(self, partition: Partition, *, seek: int) -> None:
+        """Continue at the present position after a seek back to it; batches in progress keep counting.
+
+        A later seek, or the loss of the partition, overtakes it: then nothing happens.
+        """
+        book = self._books.get(partition)
+        if book is not None and seek > book.seek:
+            book.seek, book.next_number = seek, 0
+
+    def close(self, partitions: Iterable[Partition]) -> None:
+        """Forget partitions: they were revoked, or are about to be re-positioned. Unknown ones are ignored."""
+        for partition in partitions:
+            book = self._books.pop(partition, None)
+            if book is not None:
+                book.closed = True
+
+    def close_all(self) -> None:
+        """Forget every partition."""
+        self.close(tuple(self._books))
+
+    def admit(self, partition: Partition, first: int, last: int, link: Link) -> HandOut | Refusal:
+        """Hand out offsets `first` to `last`, fetched as `link`, or say why not."""
+        book = self._books.get(partition)
+        if book is None:
+            return Refusal.CLOSED
+        if link.seek != book.seek or link.number < book.next_number:
+            return Refusal.STALE
+        if link.number > book.next_number:
+            return Refusal.BROKEN_CHAIN
+        if first < book.position:
+            return Refusal.BACKWARDS
+        hand_out = HandOut(first, last, first - book.position, book)
+        book.hand_outs.append(hand_out)
+        book.position = last + 1
+        book.next_number += 1
+        return hand_out
+
+    def position(self, partition: Partition) -> int | None:
+        """Offset of the next record to hand out, or None for a partition that is not open."""
+        book = self._books.get(partition)
+        return None if book is None else book.position
+
+    def committable(self) -> dict[Partition, int]:
+        """Positions that may be committed now and are not committed yet."""
+        return {p: book.committable for p, book in self._books.items() if book.committable > book.committed}
+
+    def note_committed(self, partition: Partition, position: int) -> None:
+        """Note what the broker has accepted; a commit that failed is simply not noted, and so tried again."""
+        book = self._books.get(partition)
+        if book is not None:
+            book.committed = max(book.committed, position)
+
+    def unfinished(self) -> Iterator[HandOut]:
+        """Batches on which work has begun and not ended, over all open partitions."""
+        for book in self._books.values():
+            yield from (hand_out for hand_out in book.hand_outs if hand_out.started and not hand_out.finished)

@@ -1,0 +1,39 @@
+"""The ways in which a process ends on purpose when its machinery is broken.
+
+Rules: the end is immediate, as after a SIGKILL, which every part of callstream survives; only the log line before it
+makes the difference. Nothing of an event is logged, and of an exception only its class. This module refuses to know
+what broke.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from enum import IntEnum
+from typing import NoReturn
+
+log = logging.getLogger(__name__)
+
+
+class ExitCode(IntEnum):
+    """Exit codes of a stage process beyond 0, after BSD's sysexits.h where one fits."""
+
+    BROKEN_STEP = 70  # EX_SOFTWARE: a step or an agent raised
+    STATE_UNUSABLE = 73  # EX_CANTCREAT: the state folder is in use, or the disk refuses
+    DELIVERY_FAILED = 74  # EX_IOERR: Kafka refused a record for good
+    NO_PROGRESS = 75  # EX_TEMPFAIL: the watchdog saw no commit while the source grew
+    DRAIN_OVERDUE = 76  # work in progress did not end in time for a shutdown or a rebalance
+    FRAMEWORK_CRASHED = 77  # a Faust service died
+    WRONG_STATE = 78  # EX_CONFIG: topics and state contradict each other; a restart does not help
+    STATE_DAMAGED = 79  # local state was found damaged, and is rebuilt at the next start
+
+
+Fail = Callable[[ExitCode, str], NoReturn]
+"""Ends the process; tests pass one that raises."""
+
+
+def end_process(code: ExitCode, reason: str) -> NoReturn:
+    """Log `reason` (which holds nothing of an event) and end the process at once, from any thread."""
+    log.critical("ending: %s", reason, extra={"exit_code": int(code), "exit_name": code.name})
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    os._exit(code)

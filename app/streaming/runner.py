@@ -1,0 +1,154 @@
+"""What happens to a batch that reaches an agent: the step, the sending, the wait for acknowledgements, the finish.
+
+Rules: batches are sent in the order in which they came; a bounded window of them waits for acknowledgements, so that
+the pipe stays full; a batch is finished only when all of its results are acknowledged. A batch whose partition was lost
+is left alone. What cannot be delivered ends the process. This module refuses to know what a step does, and Faust.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from agents.contract import DeadLetter, OutRecord, Step, StepResult
+from app.streaming.batch import RecordBatch
+from app.streaming.delivery import Delivery, DeliveryFailed, Parcel, Receipt
+from app.streaming.ledger import HandOut
+from app.streaming.process_end import ExitCode, Fail, end_process
+
+log = logging.getLogger(__name__)
+
+WINDOW_BATCHES = 8
+"""Batches sent and not yet acknowledged. An acknowledgement takes some 10 ms, a step over a full batch some 20, so two
+would do; eight ride out a pause of the broker's disk, and bound the repetition after a kill to 8,000 events."""
+
+MAX_PENDING_BATCHES = 256
+"""Batches that an interval may gather before it is cut short: a quarter million events and their memory."""
+
+
+class Observer(Protocol):
+    """Learns what became of batches, for metrics."""
+
+    def taken(self, topic: str, records: int) -> None:
+        """Work on a batch begins."""
+
+    def done(self, topic: str, records: int, result: StepResult, step_seconds: float) -> None:
+        """Everything that followed from a batch is acknowledged."""
+
+
+class StepRunner:
+    """Runs a pure step over batches and delivers its results. One instance serves one agent."""
+
+    def __init__(
+        self,
+        step: Step,
+        delivery: Delivery,
+        *,
+        output_topic: str,
+        dead_letter_topic: str,
+        encode_dead_letter: Callable[[DeadLetter], OutRecord],
+        observer: Observer,
+        fail: Fail = end_process,
+    ) -> None:
+        self._step = step
+        self._delivery = delivery
+        self._output_topic = output_topic
+        self._dead_letter_topic = dead_letter_topic
+        self._encode_dead_letter = encode_dead_letter
+        self._observer = observer
+        self._fail = fail
+        self._window = asyncio.Semaphore(WINDOW_BATCHES)
+
+    async def __call__(self, batch: RecordBatch) -> None:
+        """Process one batch; returns when it is sent, and finishes it when it is acknowledged.
+
+        Whatever the step raises goes through: the agent ends, and with it the process.
+        """
+        await self._window.acquire()
+        if not batch.start():
+            self._window.release()
+            return
+        self._observer.taken(batch.topic, len(batch.records))
+        began = time.perf_counter()
+        result = self._step(batch.records)
+        seconds = time.perf_counter() - began
+        try:
+            receipt = await self._delivery.send(self._parcels(batch.partition, result))
+        except DeliveryFailed as error:
+            self._fail(ExitCode.DELIVERY_FAILED, str(error))
+
+        def settle(receipt: Receipt) -> None:
+            self._window.release()
+            if receipt.cancelled():
+                return
+            error = receipt.exception()
+            if error is not None:
+                self._fail(ExitCode.DELIVERY_FAILED, str(error))
+            batch.finish()
+            self._observer.done(batch.topic, len(batch.records), result, seconds)
+
+        receipt.add_done_callback(settle)
+
+    def _parcels(self, partition: int, result: StepResult) -> Sequence[Parcel]:
+        if not result.dead_letters:
+            return (Parcel(self._output_topic, partition, result.outputs),)
+        letters = [self._encode_dead_letter(letter) for letter in result.dead_letters]
+        return (
+            Parcel(self._output_topic, partition, result.outputs),
+            Parcel(self._dead_letter_topic, partition, letters),
+        )
+
+
+class IntervalRunner:
+    """Gathers batches in memory and writes what follows from them at intervals; finishes them after the write.
+
+    `absorb` takes a batch's records into memory, `flush` delivers everything absorbed and returns when it is
+    acknowledged. Call `flush_now` before partitions are given up, and `run` as a background task.
+    """
+
+    def __init__(
+        self,
+        absorb: Callable[[RecordBatch], None],
+        flush: Callable[[], Awaitable[None]],
+        *,
+        interval_seconds: float,
+        fail: Fail = end_process,
+    ) -> None:
+        self._absorb = absorb
+        self._flush = flush
+        self._interval_seconds = interval_seconds
+        self._fail = fail
+        self._pending = list[HandOut]()
+        self._flushing = asyncio.Lock()
+
+    async def __call__(self, batch: RecordBatch) -> None:
+        """Absorb one batch; writes at once when too many are pending."""
+        if len(self._pending) >= MAX_PENDING_BATCHES:
+            await self.flush_now()
+        async with self._flushing:
+            if batch.start():
+                self._absorb(batch)
+                self._pending.append(batch.hand_out)
+
+    async def run(self) -> None:
+        """Flush at every interval, for ever."""
+        while True:
+            await asyncio.sleep(self._interval_seconds)
+            await self.flush_now()
+
+    async def flush_now(self) -> None:
+        """Write what is in memory and finish the batches that it came from."""
+        async with self._flushing:
+            if not self._pending:
+                return
+            if not all(hand_out.current for hand_out in self._pending):
+                # A drain flushes before partitions are given up, so this state holds counts that another worker has.
+                self._fail(ExitCode.DRAIN_OVERDUE, "a partition was lost with unwritten work in memory")
+            try:
+                await self._flush()
+            except DeliveryFailed as error:
+                self._fail(ExitCode.DELIVERY_FAILED, str(error))
+            for hand_out in self._pending:
+                hand_out.finish()
+            self._pending.clear()

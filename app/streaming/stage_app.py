@@ -1,0 +1,168 @@
+"""One Faust app for a stage, set up so that nothing is lost and nothing is served that we did not put there.
+
+Rules: every value that differs from Faust's default has its reason beside it. The app starts no producer of its own (we
+deliver), no web server, no leader topic, declares no topics, and ends the process when an agent or a service of it
+fails. This module refuses to know which stage it is for.
+"""
+
+import logging
+import socket
+import ssl
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faust
+from faust.app import BootStrategy
+from faust.types import AgentT
+from faust.types.auth import CredentialsT
+
+from app.settings import Settings
+from app.streaming.consumer import BatchConsumer
+from app.streaming.process_end import ExitCode, Fail, end_process
+from app.streaming.transport import BatchTransport
+
+log = logging.getLogger(__name__)
+
+QUEUED_BATCHES = 16
+"""Batches that wait in an agent's queue; Faust stops fetching a partition at four fifths of it. A batch is work for
+some 20 ms, so this bridges a third of a second, and bounds memory together with the delivery window."""
+
+FETCH_MAX_BYTES = 4 << 20
+"""For each partition and fetch; larger records still arrive, one at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupTimes:
+    """Times of the consumer group, in seconds; tests shorten them."""
+
+    session: float = 10.0
+    """A killed worker's partitions wait for this long: failover is to take under 15 s."""
+    heartbeat: float = 3.0
+    rebalance: float = 30.0
+    max_poll_interval: float = 300.0
+    """Longer than any pause in fetching that we cause: a broker outage with full queues."""
+    request: float = 30.0
+    commit_interval: float = 1.0
+    """Bounds what is repeated after a kill; a commit costs the broker one small record."""
+
+
+class _Boot(BootStrategy):
+    enable_web = False
+    enable_kafka_producer = False  # records go out through Delivery; a second producer could write unnoticed
+
+
+class StageApp(faust.App):
+    """Faust app that ends its process when something in it breaks: whoever restarts it starts from the books."""
+
+    BootStrategy = _Boot
+    fail: Fail = staticmethod(end_process)
+
+    async def _on_agent_error(self, agent: AgentT[Any], exc: BaseException) -> None:
+        """Stock Faust commits here, and then goes on with the next event."""
+        self.fail(ExitCode.BROKEN_STEP, f"agent {agent.name} raised {type(exc).__name__} at {_place(exc)}")
+
+    def _crash(self, reason: BaseException) -> None:
+        super()._crash(reason)
+        if not self._stopped.is_set():
+            self.fail(ExitCode.FRAMEWORK_CRASHED, f"{type(reason).__name__} at {_place(reason)}")
+
+    @property
+    def batch_consumer(self) -> BatchConsumer:
+        """The consumer, typed."""
+        consumer = self.consumer
+        assert isinstance(consumer, BatchConsumer)
+        return consumer
+
+
+def make_app(
+    settings: Settings, group: str, *, index: int, partitions: int, times: GroupTimes | None = None
+) -> StageApp:
+    """Make the app of consumer group `group` (unprefixed), worker number `index` on this host.
+
+    `partitions` is the partition count that its topics and changelogs share. Raises OSError when the data folder cannot
+    be made, or a certificate or password file cannot be read.
+    """
+    times = times or GroupTimes()
+    name = settings.name(group)
+    member = f"{name}-{socket.gethostname()}-{index}"
+    folder = data_dir(settings, group, index)
+    folder.mkdir(parents=True, exist_ok=True)
+    app = StageApp(
+        name,
+        broker=[f"kafka://{server.strip()}" for server in settings.kafka_bootstrap_servers.split(",")],
+        broker_credentials=credentials(settings),
+        broker_client_id=member,
+        # A member that comes back within the session timeout keeps its partitions: no rebalance on a quick restart.
+        consumer_group_instance_id=member,
+        # Part of the assignment that the broker keeps for a static member, so it must not change from run to run.
+        canonical_url=f"http://{member}",
+        datadir=folder,
+        autodiscover=False,
+        key_serializer="raw",
+        value_serializer="raw",
+        store="rocksdb://",
+        processing_guarantee="at_least_once",  # exactly_once has five open reports of loss, crashes and hangs
+        agent_supervisor="mode.CrashingSupervisor",
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=FETCH_MAX_BYTES,
+        broker_max_poll_records=4_000,
+        broker_commit_interval=times.commit_interval,
+        broker_session_timeout=times.session,
+        broker_heartbeat_interval=times.heartbeat,
+        broker_rebalance_timeout=times.rebalance,
+        broker_request_timeout=max(times.request, times.session + 5),  # Faust checks it against the session timeout
+        broker_max_poll_interval=times.max_poll_interval,
+        stream_buffer_maxsize=QUEUED_BATCHES,
+        stream_wait_empty=True,
+        stream_recovery_delay=0.0,
+        table_standby_replicas=0,  # a worker has its own data folder; recovery reads a million rows in seconds
+        topic_partitions=partitions,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        reply_create_topic=False,
+        web_enabled=False,
+        web_tables_enabled=False,
+        web_router_enabled=False,
+        worker_redirect_stdouts=False,
+        debug=False,
+    )
+    app.transport = BatchTransport(app.conf.broker_consumer, app)
+    return app
+
+
+def data_dir(settings: Settings, group: str, index: int) -> Path:
+    """Folder with the state of one worker, which no other process may open."""
+    return settings.data_dir / group / f"worker-{index}"
+
+
+def credentials(settings: Settings) -> CredentialsT | None:
+    """Return what Faust's consumer needs to authenticate, or None for plaintext.
+
+    Raises OSError or ssl.SSLError, naming a file that cannot be read or is no certificate.
+    """
+    protocol = settings.kafka_security_protocol
+    context = _tls_context(settings) if protocol.endswith("SSL") else None
+    if protocol.startswith("SASL_"):
+        assert settings.kafka_sasl_password_file is not None
+        return faust.SASLCredentials(
+            username=settings.kafka_sasl_username,
+            password=settings.kafka_sasl_password_file.read_text().rstrip("\n"),
+            mechanism=settings.kafka_sasl_mechanism,
+            ssl_context=context,
+        )
+    return None if context is None else faust.SSLCredentials(context=context)
+
+
+def _tls_context(settings: Settings) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=settings.kafka_ssl_ca_file)
+    if settings.kafka_ssl_cert_file is not None:
+        context.load_cert_chain(settings.kafka_ssl_cert_file, settings.kafka_ssl_key_file)
+    return context
+
+
+def _place(error: BaseException) -> str:
+    """File, line and function that raised, without the exception's text, which may quote an event."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(frames[-3:])) or "unknown"

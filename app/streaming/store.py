@@ -1,0 +1,164 @@
+"""The rows of one table partition on local disk, in RocksDB: a cache of its changelog that can always be rebuilt.
+
+Rules: rows and the changelog offset that they include are written together or not at all. What cannot be read as it was
+written raises; it never reads as absent. A folder that is damaged, or belongs to a changelog that no longer exists, is
+removed and starts empty. A folder that another process holds is an error. This module refuses to know Kafka and Faust.
+"""
+
+import logging
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch
+
+log = logging.getLogger(__name__)
+
+Rows = Mapping[bytes, bytes | None]
+"""Rows to write by key; None removes a row."""
+
+LOCK_WAIT_SECONDS = 5.0
+"""A process that was just killed lets go of its lock within moments; another worker never does."""
+
+META_PREFIX = b"\x00callstream\x00"
+"""Prefix of our own keys; the rows' keys are text or digests and never begin with a zero byte."""
+
+_OFFSET, _CHANGELOG = META_PREFIX + b"offset", META_PREFIX + b"changelog"
+_CONDEMNED = "condemned"
+
+BLOCK_CACHE_BYTES = 32 << 20
+WRITE_BUFFER_BYTES = 16 << 20
+"""For each partition of a table; Faust's defaults (2 GiB, 64 MiB) do not fit beside a broker."""
+
+
+class StoreDamaged(Exception):  # noqa: N818 - reads as what happened
+    """Local state is damaged; it is rebuilt from the changelog when the folder is opened next."""
+
+
+class StoreInUse(Exception):  # noqa: N818 - reads as what happened
+    """Another process holds the folder: two workers run with the same index and data folder."""
+
+
+class PartitionStore:
+    """Rows of one partition. `changelog` names the changelog topic's incarnation (its id), `folder` is ours alone."""
+
+    def __init__(self, folder: Path, changelog: str) -> None:
+        """Open or create. Raises StoreInUse, or OSError when the folder cannot be written."""
+        self._folder = folder
+        if (folder / _CONDEMNED).exists():
+            self._remove("it was found damaged before")
+        try:
+            self._db = _open(folder)
+            known = self._db.get(_CHANGELOG)
+        except _Corrupt as error:
+            self._remove(str(error))
+            self._db, known = _open(folder), None
+        if known is not None and known != changelog.encode():
+            self._db.close()
+            self._remove("its changelog topic was deleted and made anew")
+            self._db, known = _open(folder), None
+        if known is None:
+            self._db.put(_CHANGELOG, changelog.encode())
+
+    def _remove(self, reason: str) -> None:
+        log.warning("removing local state, to rebuild it: %s", reason, extra={"folder": str(self._folder)})
+        shutil.rmtree(self._folder)
+
+    @property
+    def offset(self) -> int | None:
+        """Offset of the last changelog record that the rows include, or None."""
+        raw = self._read([_OFFSET])[0]
+        return None if raw is None else int.from_bytes(raw, "big")
+
+    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Rows by key, None where there is none. Raises StoreDamaged."""
+        return self._read(keys)
+
+    def _read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        try:
+            return cast("list[bytes | None]", self._db.get(list(keys)))
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more precise
+            raise self._condemn(error) from None
+
+    def write(self, changes: Iterable[tuple[bytes, bytes | None]], offset: int) -> None:
+        """Write rows and the changelog offset that they include, atomically; later changes of a key win.
+
+        Raises OSError when the disk refuses, StoreDamaged when RocksDB finds its files damaged.
+        """
+        batch = WriteBatch(raw_mode=True)
+        for key, value in changes:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        batch.put(_OFFSET, offset.to_bytes(8, "big"))
+        try:
+            self._db.write(batch)
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more precise
+            if "Corruption" not in str(error):
+                raise OSError(f"state folder {self._folder} cannot be written: {error}") from None
+            raise self._condemn(error) from None
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """All rows in the order of their keys. Raises StoreDamaged, at the latest after the last row that is whole."""
+        rows = self._db.iter()
+        rows.seek(META_PREFIX + b"\xff")
+        while rows.valid():
+            yield rows.key(), rows.value()
+            rows.next()
+        try:
+            rows.status()  # the iterator itself just stops at a damaged block
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more precise
+            raise self._condemn(error) from None
+
+    def clear(self) -> None:
+        """Remove everything and start empty, to be rebuilt from the start of the changelog."""
+        changelog = self._read([_CHANGELOG])[0]
+        self._db.close()
+        self._remove("it is ahead of its changelog")
+        self._db = _open(self._folder)
+        self._db.put(_CHANGELOG, changelog)
+
+    def close(self) -> None:
+        """Release the folder."""
+        self._db.close()
+
+    def _condemn(self, error: Exception) -> StoreDamaged:
+        (self._folder / _CONDEMNED).touch()
+        return StoreDamaged(f"state folder {self._folder}: {error}")
+
+
+class _Corrupt(Exception):  # noqa: N818 - private
+    """RocksDB refuses to open the folder."""
+
+
+def _open(folder: Path) -> Rdict:
+    folder.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        try:
+            return Rdict(str(folder), options=_options())
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more precise
+            text = str(error)
+            if "Corruption" in text:
+                raise _Corrupt(text) from None
+            if "lock" not in text.lower():
+                raise OSError(f"state folder {folder} cannot be opened: {text}") from None
+            if time.monotonic() > deadline:
+                raise StoreInUse(f"state folder {folder} is held by another process") from None
+            time.sleep(0.2)
+
+
+def _options() -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+    options.set_max_write_buffer_number(2)
+    options.set_max_open_files(256)
+    blocks = BlockBasedOptions()
+    blocks.set_block_cache(Cache(BLOCK_CACHE_BYTES))
+    blocks.set_bloom_filter(10, block_based=False)
+    options.set_block_based_table_factory(blocks)
+    return options

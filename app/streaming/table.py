@@ -1,0 +1,238 @@
+"""A Faust table whose changelog is delivered before anything is finished, and whose loss is noticed.
+
+Rules: a write names its partition, goes to the changelog through our delivery and is awaited; only then the local rows
+and the changelog offset that they include are written, together. With every write goes the position in the source up
+to which the rows include everything, so that a changelog that was lost is told from one that is new. Keys and values
+are bytes. Faust recovers the table; it gets whole batches, and so recovers a million rows in seconds. This module
+refuses to know what the rows mean.
+
+Stock Faust sends a table's changelog behind the agent's back and gives up waiting for it after 0.1 s without progress.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from confluent_kafka import TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+from faust.stores.base import Store
+from faust.tables.table import Table
+from faust.types import TP, EventT
+from faust.types.stores import StoreT
+
+from agents.contract import OutRecord
+from app.streaming.delivery import Delivery, Parcel
+from app.streaming.process_end import ExitCode
+from app.streaming.stage_app import StageApp
+from app.streaming.store import META_PREFIX, PartitionStore, Rows, StoreDamaged, StoreInUse
+from app.streaming.transport import BatchSchema
+
+if TYPE_CHECKING:
+    from app.streaming.batch import RecordBatch
+
+POSITION_KEY = META_PREFIX + b"position"
+"""Key of the changelog record that says up to which source offset the rows before it include everything."""
+
+RECOVERY_BATCHES = 8
+"""Changelog batches that Faust gathers before it has them written: 8,000 rows. (1 would make Faust go on reading the
+changelog after the recovery.)"""
+
+
+@dataclass(frozen=True, slots=True)
+class TableWrite:
+    """Rows for one partition. `position` is the source offset after the last record that they include."""
+
+    partition: int
+    rows: Rows
+    position: int
+
+
+class StrictTable(Table[bytes, bytes]):
+    """Rows by partition and key. Create before the app starts; use within the partitions assigned to the worker."""
+
+    def __init__(
+        self,
+        app: StageApp,
+        *,
+        name: str,
+        partitions: int,
+        source_topic: str,
+        delivery: Delivery,
+        admin: AdminClient,
+    ) -> None:
+        """`source_topic` is the full name of the topic whose positions the writes carry, partition by partition."""
+        changelog = f"{app.conf.id}-{name}-changelog"  # Faust's own rule
+        super().__init__(
+            app,
+            name=name,
+            key_type=bytes,
+            value_type=bytes,
+            partitions=partitions,
+            recovery_buffer_size=RECOVERY_BATCHES,
+            changelog_topic=app.topic(changelog, schema=BatchSchema(), acks=False, internal=True),
+        )
+        self._stage_app = app
+        self._source_topic = source_topic
+        self._delivery = delivery
+        self._stores = _Stores(app, self, admin=admin, folder=Path(app.conf.tabledir))
+        app.tables.add(self)
+        app.batch_consumer.position_checks.append(self._check_position)
+
+    def read(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Rows by key, in the order of the keys, None where there is none."""
+        try:
+            return self._stores.of(partition).read(keys)
+        except StoreDamaged as error:
+            self._damaged(error)
+
+    def rows(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
+        """All rows of a partition in the order of their keys."""
+        try:
+            yield from self._stores.of(partition).items()
+        except StoreDamaged as error:
+            self._damaged(error)
+
+    def position(self, partition: int) -> int:
+        """Source offset up to which the rows include everything; 0 before the first write."""
+        raw = self.read(partition, [POSITION_KEY])[0]
+        return 0 if raw is None else int.from_bytes(raw, "big")
+
+    async def write(self, writes: Sequence[TableWrite], also: Sequence[Parcel] = ()) -> None:
+        """Deliver the changelog of all writes, and other parcels with it; then write the local rows.
+
+        Raises DeliveryFailed. When the process dies in between, recovery brings the local rows up to the changelog.
+        """
+        topic, now_ms = self.changelog_topic_name, time.time_ns() // 1_000_000
+        parcels = [Parcel(topic, w.partition, [OutRecord(k, v, now_ms) for k, v in _changes(w)]) for w in writes]
+        offsets = await self._delivery.deliver([*parcels, *also])
+        for w in writes:
+            try:
+                self._stores.of(w.partition).write(_changes(w), offsets[topic, w.partition])
+            except StoreDamaged as error:
+                self._damaged(error)
+            except OSError as error:
+                self._stage_app.fail(ExitCode.STATE_UNUSABLE, str(error))
+
+    def _check_position(self, committed: Mapping[TP, int]) -> None:
+        """End the process when the group has committed more than the table holds: counts would silently be short."""
+        for tp, offset in sorted(committed.items()):
+            if tp.topic == self._source_topic and self.position(tp.partition) < offset:
+                self._stage_app.fail(
+                    ExitCode.WRONG_STATE,
+                    f"table {self.name}[{tp.partition}] includes {tp.topic} up to {self.position(tp.partition)}, but "
+                    f"group {self.app.conf.id} has committed {offset}: its changelog {self.changelog_topic_name} was "
+                    "lost; reset the group's offsets to rebuild the table from the source",
+                )
+
+    def _damaged(self, error: StoreDamaged) -> NoReturn:
+        self._stage_app.fail(ExitCode.STATE_DAMAGED, f"{error}; it is rebuilt at the next start")
+
+    # Called by Faust
+
+    @property
+    def data(self) -> StoreT[Any, Any]:  # type: ignore[override]
+        """The stores of the assigned partitions."""
+        return self._stores
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        """Refuse: a write without a partition and a delivery is a mistake in the program."""
+        raise TypeError("write to a StrictTable with `await table.write(...)`")
+
+    def __delitem__(self, key: bytes) -> None:
+        """Refuse, as `__setitem__` does."""
+        raise TypeError("write to a StrictTable with `await table.write(...)`")
+
+
+def _changes(write: TableWrite) -> Iterator[tuple[bytes, bytes | None]]:
+    yield from write.rows.items()
+    yield POSITION_KEY, write.position.to_bytes(8, "big")
+
+
+class _Stores(Store[Any, Any]):
+    """The partition stores of one table: opened and closed as partitions come and go. Faust calls it `table.data`."""
+
+    def __init__(self, app: StageApp, table: StrictTable, *, admin: AdminClient, folder: Path) -> None:
+        super().__init__("strict://", app, table)
+        self._stage_app = app
+        self._changelog = table.changelog_topic_name
+        self._admin = admin
+        self._folder = folder / table.name
+        self._open: dict[int, PartitionStore] = {}
+
+    def of(self, partition: int) -> PartitionStore:
+        """Store of an assigned partition. Raises KeyError for any other."""
+        return self._open[partition]
+
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+    ) -> None:
+        """Close what is no longer ours and open what is, before Faust asks for the offsets to recover from."""
+        del revoked, newly_assigned, generation_id
+        wanted = {tp.partition for tp in assigned if tp.topic == self._changelog}
+        for partition in self._open.keys() - wanted:
+            self._open.pop(partition).close()
+        new = sorted(wanted - self._open.keys())
+        if new:
+            # In a thread: a lock may have to be waited for, and /healthz answers meanwhile.
+            self._open |= await asyncio.to_thread(self._open_stores, new)
+
+    def _open_stores(self, partitions: Sequence[int]) -> dict[int, PartitionStore]:
+        incarnation, ends = self._look_up(partitions)
+        opened = {}
+        for partition in partitions:
+            try:
+                store = PartitionStore(self._folder / str(partition), incarnation)
+                if (store.offset or -1) >= ends[partition]:
+                    store.clear()
+            except (StoreInUse, StoreDamaged, OSError) as error:
+                self._stage_app.fail(ExitCode.STATE_UNUSABLE, str(error))
+            opened[partition] = store
+        return opened
+
+    def _look_up(self, partitions: Sequence[int]) -> tuple[str, dict[int, int]]:
+        """Incarnation of the changelog topic, and the end of each partition. Raises KafkaException."""
+        described = self._admin.describe_topics(TopicCollection([self._changelog]))[self._changelog].result()
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(self._changelog, partition): latest for partition in partitions}
+        ends = {tp.partition: future.result().offset for tp, future in self._admin.list_offsets(asked).items()}
+        return str(described.topic_id), ends
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        """Changelog offset that the local rows include."""
+        return self.of(tp.partition).offset
+
+    def apply_changelog_batch(
+        self, batch: Iterable[EventT[Any]], to_key: Callable[[Any], Any], to_value: Callable[[Any], Any]
+    ) -> None:
+        """Write recovered rows, batch by batch."""
+        del to_key, to_value
+        for event in batch:
+            recovered = cast("RecordBatch", event.value)
+            changes = ((record.key, record.value) for record in recovered.records if record.key is not None)
+            try:
+                self.of(recovered.partition).write(changes, recovered.records[-1].offset)
+            except (StoreDamaged, OSError) as error:
+                self._stage_app.fail(ExitCode.STATE_UNUSABLE, str(error))
+
+    def reset_state(self) -> None:
+        """Empty the open stores, to be recovered from the start of the changelog."""
+        for store in self._open.values():
+            store.clear()
+
+    async def backup_partition(self, tp: TP | int, flush: bool = True, purge: bool = False, keep: int = 1) -> None:
+        """Refuse: the changelog is the backup."""
+        raise NotImplementedError
+
+    def restore_backup(self, tp: TP | int, latest: bool = True, backup_id: int = 0) -> None:
+        """Refuse, as `backup_partition` does."""
+        raise NotImplementedError
+
+    async def stop(self) -> None:
+        """Release all folders."""
+        for store in self._open.values():
+            store.close()
+        self._open.clear()
+        await super().stop()

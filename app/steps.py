@@ -1,0 +1,15 @@
+"""Builds the stages' pure steps from settings: the same ones for workers, replay and tests.
+
+Rules: everything that decides a step's output comes in here and nowhere else (hook map, symbol store, privacy policy and
+key, schema id), so that a digest of these names a configuration. This module refuses to know Kafka and Faust.
+"""
+
+from agents.canonicalize.events import Canonicalizer
+from agents.canonicalize.stage import CanonicalizeStep
+from app.policy_hooks import load_policy_hooks
+from app.settings import Settings
+
+
+def canonicalize_step(settings: Settings) -> CanonicalizeStep:
+    """The canonicalize step. Raises PolicyHooksError where the operator's map is not usable."""
+    return CanonicalizeStep(Canonicalizer(load_policy_hooks(settings.policy_hooks_file)))

@@ -1,0 +1,47 @@
+"""The picture of the pipeline: what each stage reads, writes and keeps, in data order.
+
+    tetragon.raw ─> canonicalize ─> runtime.canonical ─> privacy ─> runtime.calls ─> hot-symbols ─> runtime.hot-symbols
+
+Each stage is a Faust app of its own with a consumer group of its own, and is attached here by hand: Faust's
+autodiscovery leaves out a module that fails to import and starts without it, which for a privacy stage must not be.
+This module refuses to know how records travel.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from schemas import topics
+from schemas.topics import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class StageShape:
+    """One stage: topics by their unprefixed names, and the tables that it keeps (each with a changelog topic)."""
+
+    stage: Stage
+    sources: tuple[str, ...]
+    outputs: tuple[str, ...]
+    tables: tuple[str, ...] = ()
+
+    @property
+    def changelogs(self) -> tuple[str, ...]:
+        """Unprefixed changelog topics of the tables."""
+        return tuple(topics.changelog(self.stage, table) for table in self.tables)
+
+
+PIPELINE: Final = (
+    StageShape(Stage.CANONICALIZE, (topics.RAW,), (topics.CANONICAL, topics.DEAD_LETTERS)),
+    StageShape(Stage.PRIVACY, (topics.CANONICAL,), (topics.CALLS, topics.DEAD_LETTERS)),
+    StageShape(
+        Stage.HOT_SYMBOLS,
+        (topics.CALLS, topics.HOT_PARTIALS),
+        (topics.HOT_PARTIALS, topics.HOT_SYMBOLS),
+        (topics.PARTIAL_COUNTS_TABLE, topics.HOT_SYMBOLS_TABLE),
+    ),
+)
+"""The stages in data order."""
+
+
+def shape_of(stage: Stage) -> StageShape:
+    """The shape of one stage."""
+    return next(shape for shape in PIPELINE if shape.stage is stage)

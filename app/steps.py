@@ -1,7 +1,7 @@
 """Builds the stages' pure steps from settings: the same ones for workers, replay and tests.
 
-Rules: everything that decides a step's output comes in here and nowhere else (hook map, symbol store, privacy policy and
-key, schema id), so that a digest of these names a configuration. This module refuses to know Kafka and Faust.
+Rules: everything that decides a step's output comes in here and nowhere else (hook map, symbol store, privacy policy
+and key, schema id), so that a digest of these names a configuration. This module refuses to know Kafka and Faust.
 """
 
 from agents.canonicalize.events import Canonicalizer

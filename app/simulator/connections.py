@@ -13,7 +13,7 @@ from app.simulator.grpc_connection import Status
 from app.simulator.session import Session, Traffic
 
 REMEMBERED_CONNECTIONS: Final = 1000
-"""Connections with counts of their own; those of older ones stay in the totals."""
+"""Connections whose own counts can be read; those of older ones are in the totals only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +34,13 @@ class Connections:
     def __init__(self) -> None:
         self._open: set[Session] = set()
         self._traffic: deque[Traffic] = deque(maxlen=REMEMBERED_CONNECTIONS)
-        self._forgotten = Traffic("", open=False)
+        self._closed = Traffic("", open=False)
         self._ever = 0
         self._paused = False
         self._nobody: asyncio.Event | None = None
 
     def joined(self, session: Session) -> None:
         """A connection is up."""
-        if len(self._traffic) == REMEMBERED_CONNECTIONS:
-            oldest = self._traffic[0]
-            self._forgotten.calls += oldest.calls
-            self._forgotten.events_sent += oldest.events_sent
         self._traffic.append(session.traffic)
         self._ever += 1
         self._open.add(session)
@@ -54,6 +50,8 @@ class Connections:
     def left(self, session: Session) -> None:
         """A connection is gone."""
         self._open.discard(session)
+        self._closed.calls += session.traffic.calls
+        self._closed.events_sent += session.traffic.events_sent
         if self._nobody is not None and not self._open:
             self._nobody.set()
 
@@ -91,7 +89,7 @@ class Connections:
         return Counters(
             connections=self._ever,
             connections_open=len(self._open),
-            calls=self._forgotten.calls + sum(traffic.calls for traffic in self._traffic),
-            events_sent=self._forgotten.events_sent + sum(traffic.events_sent for traffic in self._traffic),
+            calls=self._closed.calls + sum(session.traffic.calls for session in self._open),
+            events_sent=self._closed.events_sent + sum(session.traffic.events_sent for session in self._open),
             by_connection=tuple(replace(traffic) for traffic in self._traffic),
         )

@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import quote
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import ConnectionState, H2Connection
 from h2.events import ConnectionTerminated, DataReceived, Event, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError, StreamClosedError
 
@@ -91,7 +91,12 @@ class GrpcConnection:
         self._output: list[bytes | memoryview] = []
 
     def receive(self, data: bytes) -> list[Occurrence]:
-        """What the peer's bytes amount to. A peer that breaks the protocol is told so and gives `Ended`."""
+        """What the peer's bytes amount to. A peer that breaks the protocol is told so and gives `Ended`.
+
+        What comes after either side said goodbye was sent in ignorance of it and means nothing.
+        """
+        if self._h2.state_machine.state is ConnectionState.CLOSED:
+            return []
         try:
             events = self._h2.receive_data(data)
         except ProtocolError:

@@ -23,7 +23,7 @@ from app.simulator.session import Offer, Session
 
 T = TypeVar("T")
 
-GOODBYE_S: Final = 1.0
+GOODBYE_S: Final = 0.5
 """How long `stop` waits for clients to read their last bytes and hang up."""
 
 

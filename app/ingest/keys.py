@@ -1,0 +1,163 @@
+"""Whose event is it? The record key and the probe type of raw events, without decoding what is inside.
+
+Rules: the key is `exec_id` of the event's process, and the node's name where there is none, so all events of a process
+meet in one partition. Bytes that are no GetEventsResponse get the node's name too: they are evidence, and the
+canonicalize stage is who refuses them. An event costs 1.2 to 1.7 µs: it is checked with the shallow view, and the
+exec_id is cut out where every known writer puts it, which is first; any other order takes the slow way. This module
+refuses to know about clocks, streams and Kafka.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from google.protobuf.message import DecodeError, Message
+
+from schemas.tetragon.events_pb2 import GetEventsResponse as FullEvent
+from schemas.tetragon.process_pb2 import Process
+from schemas.tetragon_parts_pb2 import GetEventsResponse
+
+# A field of GetEventsResponse with number 1, 5, 9, 10, 11, 12, 28 or 29 and wire type 2, its length, then field 1
+# (process) of the body with its length, then field 1 (exec_id) of the process with a length of one byte.
+_PREFIX: Final = re.compile(
+    rb"([\x0a\x2a\x4a\x52\x5a\x62]|[\xe2\xea]\x01)[\x80-\xff]{0,4}[\x00-\x7f]"
+    rb"\x0a[\x80-\xff]{0,4}[\x00-\x7f]"
+    rb"\x0a[\x01-\x7f]",
+)
+
+UNKNOWN: Final = "Unknown"
+_KPROBE_TAG: Final = b"\x4a"
+_LABELS: Final = {
+    b"\x0a": "ProcessExec",
+    b"\x2a": "ProcessExit",
+    _KPROBE_TAG: "Kprobe",
+    b"\x52": "Tracepoint",
+    b"\x5a": "Loader",
+    b"\x62": "Uprobe",
+    b"\xe2\x01": "Lsm",
+    b"\xea\x01": "USDT",
+}
+_LABELS_BY_NAME: Final = {
+    "process_exec": "ProcessExec",
+    "process_exit": "ProcessExit",
+    "process_kprobe": "Kprobe",
+    "process_tracepoint": "Tracepoint",
+    "process_loader": "Loader",
+    "process_uprobe": "Uprobe",
+    "process_throttle": "Throttle",
+    "process_lsm": "Lsm",
+    "process_usdt": "USDT",
+    "test": "Test",
+    "rate_limit_info": "RateLimitInfo",
+}
+_RETURNED: Final = "Kretprobe"
+"""A kprobe event whose `return` is set; fentry, fexit and uretprobe cannot be told from the wire."""
+
+_THROTTLE_START: Final = 1
+_THROTTLE_STOP: Final = 2
+_NS: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """A process_throttle event: Tetragon begins or ceases to drop events of a cgroup."""
+
+    started: bool
+    cgroup: str
+    time_ns: int | None
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a batch of events says about itself: a key an event in order, counts by label of received events."""
+
+    keys: list[bytes] = field(default_factory=list)
+    kinds: dict[str, int] = field(default_factory=dict)
+    undecodable: int = 0
+    throttles: list[Throttle] = field(default_factory=list)
+
+
+class KeyReader:
+    """Reads batches of one stream in order; remembers the node's name from one to the next."""
+
+    def __init__(self, node: str) -> None:
+        """`node` stands in until an event has named the node."""
+        self.node = node
+
+    def read(self, events: Sequence[bytes]) -> Reading:
+        """One key for each event, whatever its bytes are."""
+        reading = Reading()
+        keys, kinds = reading.keys, reading.kinds
+        parse, match = GetEventsResponse.FromString, _PREFIX.match
+        last: GetEventsResponse | None = None
+        for event in events:
+            try:
+                view = parse(event)
+            except DecodeError:
+                reading.undecodable += 1
+                keys.append(self.node.encode())
+                kinds[UNKNOWN] = kinds.get(UNKNOWN, 0) + 1
+                continue
+            last = view
+            if found := match(event):
+                start = found.end()
+                keys.append(event[start : start + event[start - 1]])
+                tag = found[1]
+                returned = tag == _KPROBE_TAG and view.process_kprobe.HasField("return")
+                label = _RETURNED if returned else _LABELS[tag]
+            else:
+                label = self._read_slowly(view, reading)
+            kinds[label] = kinds.get(label, 0) + 1
+        if last is not None and last.node_name:
+            self.node = last.node_name
+        return reading
+
+    def _read_slowly(self, view: GetEventsResponse, reading: Reading) -> str:
+        """Append the key of an event whose fields are absent or in another order, and give its label."""
+        kind = view.WhichOneof("event")
+        label = _LABELS_BY_NAME.get(kind or "", UNKNOWN)
+        if kind == "process_throttle":
+            type_ = view.process_throttle.type
+            if type_ in {_THROTTLE_START, _THROTTLE_STOP}:
+                throttle = Throttle(type_ == _THROTTLE_START, view.process_throttle.cgroup, _time_ns(view))
+                reading.throttles.append(throttle)
+        elif kind == "process_kprobe" and view.process_kprobe.HasField("return"):
+            label = _RETURNED
+        exec_id = _exec_id(getattr(view, kind)) if kind else ""
+        reading.keys.append((exec_id or view.node_name or self.node).encode())
+        return label
+
+
+def event_time_ns(event: bytes) -> int | None:
+    """Time that the event gives itself, Unix epoch; None where it has none or is no event."""
+    try:
+        return _time_ns(GetEventsResponse.FromString(event))
+    except DecodeError:
+        return None
+
+
+def is_from_agent_start(event: bytes) -> bool:
+    """Whether the event is a process that Tetragon found in /proc when it started, not one that it saw start.
+
+    Source: `Process.flags` holds the word procFS for these.
+    """
+    try:
+        full = FullEvent.FromString(event)
+    except DecodeError:
+        return False
+    return full.WhichOneof("event") == "process_exec" and "procFS" in full.process_exec.process.flags.split()
+
+
+def _exec_id(body: Message) -> str:
+    process = getattr(body, "process", b"")
+    if not process:
+        return ""
+    try:
+        return Process.FromString(process).exec_id
+    except DecodeError:
+        return ""
+
+
+def _time_ns(view: GetEventsResponse) -> int | None:
+    return view.time.seconds * _NS + view.time.nanos if view.HasField("time") else None

@@ -1,0 +1,114 @@
+"""How librdkafka's clients reach Kafka: addresses, TLS and SASL from the settings, and what is said when they cannot.
+
+Rules: secrets are read from their files when a client is made, and a configuration never shows them. The Faust
+stages' own consumer (aiokafka) is set up elsewhere; everything here is for confluent-kafka. This module refuses to know
+what is produced or consumed.
+"""
+
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from app.settings import Settings, SettingsError
+
+_SECRETS: Final = frozenset({"sasl.password", "ssl.key.password"})
+
+REFUSALS: Final = frozenset(
+    {
+        KafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka's public error codes have this form in Python
+        KafkaError._SSL,  # noqa: SLF001 - as above
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+    }
+)
+"""Errors that waiting does not cure."""
+
+
+class KafkaUnusable(Exception):  # noqa: N818 - reads as what it says
+    """Kafka is there and does not let us do our work, or a topic is missing; the message says what to do."""
+
+
+class KafkaUnreachable(Exception):  # noqa: N818 - as above
+    """No broker answered in time; the message names the addresses."""
+
+
+class ClientConfig(dict[str, Any]):
+    """A librdkafka configuration that prints without its secrets."""
+
+    def __repr__(self) -> str:
+        shown = {name: "(hidden)" if name in _SECRETS else value for name, value in self.items()}
+        return f"ClientConfig({shown!r})"
+
+
+def client_config(settings: Settings, **more: object) -> ClientConfig:
+    """What every librdkafka client of ours needs; `more` adds to it, with `_` for `.` in names.
+
+    Raises SettingsError where the password file is empty, OSError where it cannot be read.
+    """
+    config = ClientConfig(
+        {
+            "bootstrap.servers": settings.kafka_bootstrap_servers,
+            "security.protocol": settings.kafka_security_protocol,
+            "client.id": "callstream",
+            "socket.keepalive.enable": True,
+            "reconnect.backoff.ms": 100,
+            "reconnect.backoff.max.ms": 2_000,  # the default of 10 s would double a restarted broker's outage
+            "log_level": 3,  # errors; warnings repeat what error_cb is told
+        }
+    )
+    if settings.kafka_security_protocol.endswith("SSL"):
+        config |= {
+            name: str(path)
+            for name, path in (
+                ("ssl.ca.location", settings.kafka_ssl_ca_file),
+                ("ssl.certificate.location", settings.kafka_ssl_cert_file),
+                ("ssl.key.location", settings.kafka_ssl_key_file),
+            )
+            if path is not None
+        }
+    if settings.kafka_security_protocol.startswith("SASL_"):
+        config |= {
+            "sasl.mechanism": settings.kafka_sasl_mechanism,
+            "sasl.username": settings.kafka_sasl_username,
+            "sasl.password": _password(settings),
+        }
+    config |= {name.replace("_", "."): value for name, value in more.items()}
+    return config
+
+
+def partition_count(settings: Settings, topic: str, timeout_s: float) -> int:
+    """Number of partitions of a topic, prefix included in its name.
+
+    Raises KafkaUnreachable where no broker answers within `timeout_s`, KafkaUnusable where the topic does not exist or
+    the broker refuses us.
+    """
+    heard: list[KafkaError] = []
+    where = settings.kafka_bootstrap_servers
+    client = AdminClient(client_config(settings) | {"error_cb": heard.append, "log_level": 0})
+    try:
+        found = client.list_topics(topic, timeout=timeout_s).topics[topic]
+    except KafkaException as error:
+        client.poll(0)  # hands over what the broker threads met
+        reasons = [one for one in heard if one.code() != KafkaError._ALL_BROKERS_DOWN] or [error.args[0]]  # noqa: SLF001 - a public error code
+        refusals = [one for one in reasons if one.code() in REFUSALS]
+        if refusals:
+            raise KafkaUnusable(f"Kafka at {where} refuses us: {refusals[0].str()}") from None
+        raise KafkaUnreachable(f"no Kafka broker answers at {where}: {reasons[0].str()}") from None
+    if found.error is None:
+        return len(found.partitions)
+    if found.error.code() in REFUSALS:
+        raise KafkaUnusable(f"Kafka at {where} refuses us the topic {topic}: {found.error.str()}")
+    raise KafkaUnusable(f"Kafka at {where} has no topic {topic}; create it with: callstream topics apply")
+
+
+def _password(settings: Settings) -> str:
+    """First line of the password file, without its end."""
+    path = settings.kafka_sasl_password_file
+    assert path is not None
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if not lines or not lines[0]:
+        raise SettingsError([f"CALLSTREAM_KAFKA_SASL_PASSWORD_FILE names {path}, whose first line is empty"])
+    return lines[0]

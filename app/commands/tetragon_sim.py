@@ -1,7 +1,6 @@
 """`callstream tetragon-sim`: recorded events on Tetragon's gRPC API, in the foreground."""
 
 import json
-import logging
 import signal
 import sys
 import threading
@@ -17,6 +16,7 @@ from app.simulator.address import AddressError, parse_address
 from app.simulator.event_files import EventFileError, read_events
 from app.simulator.recording import Recording, RecordingTooLargeError
 from app.simulator.server import SimulatorServer, TlsError, TlsFiles
+from app.telemetry.logs import configure
 from schemas.tetragon.filters_pb2 import EventType
 
 _PROGRESS_EVERY_S: Final = 0.5
@@ -85,7 +85,6 @@ def command(
       callstream tetragon-sim --listen 127.0.0.1:0 --events tetragon.log --rate 1000 --repeat 0
       {"address": "127.0.0.1:40211", "events": 50, "kinds": {"process_exec": 22, "process_exit": 28}}
     """
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="tetragon-sim: %(message)s")
     try:
         recording = Recording.of(_with_progress(read_events((*events, *more_events))))
         if not len(recording):
@@ -108,6 +107,7 @@ def _serve(server: SimulatorServer, recording: Recording) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with server:
+        configure("text", "INFO")
         click.echo(json.dumps({"address": server.address, "events": len(recording), "kinds": _kinds(recording)}))
         sys.stdout.flush()
         stop.wait()

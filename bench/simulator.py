@@ -1,0 +1,180 @@
+"""How much tetragon-sim costs, and how much it lets a client do: `python -m bench.simulator [--seconds N]`.
+
+Server and client are processes of their own; CPU is each process's own user and system time over the run, by the
+kernel's accounting, divided by the messages of the run. A benchmark that uses the simulator is only worth something
+while the server's figure is far below the client's.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+import grpc.experimental
+
+from app.simulator.recording import Recording
+from app.simulator.server import SimulatorServer, TlsFiles
+from schemas.tetragon.events_pb2 import GetEventsResponse
+from tests.support.certificates import Authority
+
+DISTINCT_EVENTS: Final = 20_000
+FRAMES: Final = 12
+METHOD: Final = "/tetragon.FineGuidanceSensors/GetEvents"
+SINGLE_THREADED: Final = ((grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One way to serve and read."""
+
+    name: str
+    client_options: tuple[tuple[str, int], ...]
+    listen_on: str
+    rate_per_s: float | None = None
+    tls: TlsFiles | None = None
+    root: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a run measured."""
+
+    name: str
+    messages: int
+    bytes_each: int
+    messages_per_s: int
+    server_cpu_us: float
+    client_cpu_us: float
+
+
+def events() -> Iterator[bytes]:
+    """Kprobe events of about 2 kB with two processes, a pod and a user stack."""
+    for number in range(DISTINCT_EVENTS):
+        event = GetEventsResponse(node_name="node-1")
+        event.time.seconds, event.time.nanos = 1_800_000_000 + number // 1000, number % 1000
+        probe = event.process_kprobe
+        probe.function_name, probe.policy_name = "__x64_sys_openat", "files"
+        for process in (probe.process, probe.parent):
+            process.exec_id = f"bm9kZS0x{number % 500:056}"
+            process.pid.value, process.uid.value = number % 500, 1000
+            process.binary, process.arguments = "/usr/bin/python3.11", "--option value " * 10
+            process.pod.name, process.pod.namespace = f"pod-{number % 50}", "default"
+            process.pod.container.id = f"containerd://{number % 50:064}"
+        probe.args.add(label="path").file_arg.path = f"/srv/data/{number}"
+        for depth in range(FRAMES):
+            probe.user_stack_trace.add(
+                offset=4096 * depth + number % 64,
+                symbol=f"some_function_of_usual_length_{(number + depth) % 1000}",
+                module="/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0",
+            )
+        yield event.SerializeToString()
+
+
+def cpu_s() -> float:
+    """User and system time of this process."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def serve(pipe: Connection, run: Run) -> None:
+    """The server process: tells its address, and on request its CPU time."""
+    recording = Recording.of(events())
+    with SimulatorServer(recording, run.listen_on, repeat=0, rate_per_s=run.rate_per_s, tls=run.tls) as server:
+        pipe.send((server.address, len(recording.payload) // len(recording)))
+        while pipe.recv():
+            pipe.send(cpu_s())
+
+
+@contextmanager
+def server_process(run: Run) -> Iterator[tuple[str, int, Callable[[], float]]]:
+    """Address, mean message size, and a function that asks for the server's CPU time."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(theirs, run))
+    process.start()
+
+    def ask() -> float:
+        ours.send(True)
+        return float(ours.recv())
+
+    address, size = ours.recv()
+    try:
+        yield address, size, ask
+    finally:
+        ours.send(False)
+        process.join()
+
+
+def channel(address: str, run: Run) -> Any:
+    """A grpcio channel as ingest opens it."""
+    options = (*run.client_options, ("grpc.max_receive_message_length", 16 * 1024 * 1024))
+    if run.root is None:
+        return grpc.insecure_channel(address, options)
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(run.root), options)
+
+
+def measure(run: Run, seconds: float) -> Figures:
+    """Reads for `seconds` after the first second, in which windows grow and caches warm."""
+    with server_process(run) as (address, size, server_cpu_s), channel(address, run) as open_channel:
+        call = open_channel.unary_stream(METHOD)(b"")
+        read_until(call, time.perf_counter() + 1)
+        server_before, client_before, started = server_cpu_s(), cpu_s(), time.perf_counter()
+        messages = read_until(call, started + seconds)
+        elapsed, client, server = time.perf_counter() - started, cpu_s() - client_before, server_cpu_s() - server_before
+        call.cancel()
+    return Figures(
+        run.name, messages, size, round(messages / elapsed), server / messages * 1e6, client / messages * 1e6
+    )
+
+
+def read_until(call: Any, deadline: float) -> int:
+    """Reads messages until the time has come, looking at the clock once in 64 messages."""
+    messages = 0
+    while messages % 64 or time.perf_counter() < deadline:
+        next(call)
+        messages += 1
+    return messages
+
+
+def main() -> None:
+    """Runs all and prints a table, or JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of each run")
+    parser.add_argument("--json", action="store_true", help="print JSON lines")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        authority = Authority.create(Path(folder))
+        pair = authority.issue("server")
+        tls, root = TlsFiles(pair.certificate, pair.key), authority.file.read_bytes()
+        tcp = "127.0.0.1:0"
+        runs = [
+            Run("tcp", SINGLE_THREADED, tcp),
+            Run("tcp, 20,000 a second", SINGLE_THREADED, tcp, rate_per_s=20_000),
+            Run("unix socket", SINGLE_THREADED, f"unix://{folder}/socket"),
+            Run("tcp, TLS", SINGLE_THREADED, tcp, tls=tls, root=root),
+            Run("tcp, client's default stream", (), tcp),
+        ]
+        if not arguments.json:
+            print(f"{'run':30} {'messages/s':>10} {'bytes':>6} {'server µs':>10} {'client µs':>10}   CPU a message")
+        for run in runs:
+            figures = measure(run, arguments.seconds)
+            if arguments.json:
+                print(json.dumps({name: getattr(figures, name) for name in Figures.__slots__}))
+            else:
+                print(
+                    f"{figures.name:30} {figures.messages_per_s:10,} {figures.bytes_each:6,} "
+                    f"{figures.server_cpu_us:10.2f} {figures.client_cpu_us:10.2f}"
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -17,6 +17,8 @@ _SCALARS: dict[int, st.SearchStrategy[Any]] = {
     FieldDescriptor.TYPE_INT64: st.integers(-(2**63), 2**63 - 1),
     FieldDescriptor.TYPE_UINT32: st.integers(0, 2**32 - 1),
     FieldDescriptor.TYPE_UINT64: st.integers(0, 2**64 - 1),
+    FieldDescriptor.TYPE_SFIXED32: st.integers(-(2**31), 2**31 - 1),
+    FieldDescriptor.TYPE_SFIXED64: st.integers(-(2**63), 2**63 - 1),
     FieldDescriptor.TYPE_ENUM: st.integers(0, 300),
 }
 """Strategy for each scalar type that the contract uses; proto3 enums are open, so any small number may come."""

@@ -26,6 +26,12 @@ def test_long_is_read_back_by_fastavro(value: int) -> None:
     assert _read("long", avro_wire.long(value)) == value
 
 
+@given(value=_LONGS)
+def test_timestamp_is_the_same_bytes_as_long(value: int) -> None:
+    """The faster way for large numbers is only faster."""
+    assert avro_wire.timestamp(value) == avro_wire.long(value)
+
+
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1])
 def test_long_raises_when_the_number_has_more_than_64_bits(value: int) -> None:
     """A number is never wrapped."""

@@ -1,0 +1,236 @@
+"""One canonical event to one encoded call: the hot path of the privacy stage.
+
+A canonical event is read with its parts undecoded; each distinct part is filtered once and found again by its bytes
+(fields.py does the filtering); a call is the concatenation of filtered parts, in the order of the schema's fields.
+Rules: fails closed, so one part that cannot be filtered refuses the whole event. Large events take the way without
+caches, which bounds what one entry can hold. This module refuses to know rules, and Kafka beyond the raw position.
+"""
+
+from collections.abc import Callable, Hashable
+from typing import Any, Final, NamedTuple, TypeVar
+
+from google.protobuf.message import DecodeError
+
+from agents.memo import Memo
+from agents.privacy.fields import FieldFilter, RefusedError, merged_hits
+from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess, FilteredWorkload
+from agents.privacy.redaction import FieldPolicy, Hits, Redactor, TextRefusal
+from schemas import avro_wire
+from schemas.canonical_parts_pb2 import CanonicalEventParts
+from schemas.canonical_pb2 import CanonicalProbe, ProbeType, TimestampSource
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+MAX_CACHED_EVENT_BYTES: Final = 16_384
+"""Bounds the key and value of every cache entry below; the mean canonical event has a tenth of it."""
+
+# Two generations of each are kept, as in the canonicalize stage and for the same population.
+_MAX_PROCESSES: Final = 16_384
+_MAX_STACKS: Final = 16_384
+_MAX_ARGUMENTS: Final = 65_536
+_MAX_SMALL: Final = 4_096
+
+_EVENT_ID_LENGTH: Final = avro_wire.long(32)
+
+PROBE_TYPES: Final = {
+    ProbeType.Value(name): symbol
+    for name, symbol in (
+        ("PROBE_TYPE_UNKNOWN", "Unknown"),
+        ("PROBE_TYPE_PROCESS_EXEC", "ProcessExec"),
+        ("PROBE_TYPE_PROCESS_EXIT", "ProcessExit"),
+        ("PROBE_TYPE_KPROBE", "Kprobe"),
+        ("PROBE_TYPE_KRETPROBE", "Kretprobe"),
+        ("PROBE_TYPE_UPROBE", "Uprobe"),
+        ("PROBE_TYPE_URETPROBE", "Uretprobe"),
+        ("PROBE_TYPE_TRACEPOINT", "Tracepoint"),
+        ("PROBE_TYPE_USDT", "USDT"),
+        ("PROBE_TYPE_FENTRY", "Fentry"),
+        ("PROBE_TYPE_FEXIT", "Fexit"),
+        ("PROBE_TYPE_LSM", "Lsm"),
+    )
+}
+"""Number of a probe type to its Avro symbol; the Avro enum has the same order."""
+
+_THREADS: Final = 1 << 16
+
+
+class Call(NamedTuple):
+    """A filtered call: its key (the process id), its Avro body without framing, and the redactions by rule."""
+
+    key: bytes
+    body: bytes
+    hits: Hits
+    probe_type: int
+
+
+class CallRefused(NamedTuple):
+    """An event that cannot be filtered. `error_class` names an exception class where one was the cause."""
+
+    reason: str
+    error_class: str | None
+
+
+class PrivacyFilter:
+    """Filters canonical events under one policy; the caches are its only state."""
+
+    def __init__(self, policy: FieldPolicy, redactor: Redactor) -> None:
+        self._cached = _Calls(policy, redactor, Memo)
+        self._uncached = _Calls(policy, redactor, _Direct)
+
+    def filter(self, canonical: bytes | None) -> Call | CallRefused:
+        """What may leave of one canonical event (an encoded callstream.CanonicalEvent)."""
+        if not canonical:
+            return CallRefused("empty", None)
+        calls = self._cached if len(canonical) <= MAX_CACHED_EVENT_BYTES else self._uncached
+        try:
+            return calls.filter(CanonicalEventParts.FromString(canonical))
+        except RefusedError as error:
+            return CallRefused(error.refusal.value, None)
+        except DecodeError as error:
+            return CallRefused("malformed_canonical", type(error).__name__)
+
+
+class _Direct(dict[K, V]):
+    """Stands in for a Memo and remembers nothing."""
+
+    __slots__ = ("_compute",)
+
+    def __init__(self, compute: Callable[[K], V], _max_entries: int) -> None:
+        super().__init__()
+        self._compute = compute
+
+    def __missing__(self, key: K) -> V:
+        return self._compute(key)
+
+
+class _Profile:
+    """Filtered parts under one set of allowed fields, by their canonical bytes."""
+
+    __slots__ = (
+        "ancestors",
+        "arguments",
+        "data",
+        "exits",
+        "nodes",
+        "parents",
+        "processes",
+        "returns",
+        "stacks",
+        "workloads",
+    )
+
+    def __init__(self, fields: FieldFilter, remember: Any) -> None:
+        self.processes: dict[bytes, FilteredProcess] = remember(
+            lambda encoded: fields.process(encoded, "process"), _MAX_PROCESSES
+        )
+        self.parents: dict[bytes, FilteredProcess] = remember(
+            lambda encoded: fields.process(encoded, "parent"), _MAX_PROCESSES
+        )
+        self.ancestors: dict[bytes, FilteredProcess] = remember(
+            lambda encoded: fields.process(encoded, "ancestors"), _MAX_SMALL
+        )
+        self.arguments: dict[bytes, FilteredPart] = remember(
+            lambda encoded: fields.argument(encoded, "call_arguments"), _MAX_ARGUMENTS
+        )
+        self.data: dict[bytes, FilteredPart] = remember(
+            lambda encoded: fields.argument(encoded, "call_data"), _MAX_SMALL
+        )
+        self.returns: dict[bytes, FilteredPart] = remember(
+            lambda encoded: fields.argument(encoded, "return_value"), _MAX_SMALL
+        )
+        self.workloads: dict[bytes, FilteredWorkload] = remember(fields.workload, _MAX_SMALL)
+        self.stacks: dict[bytes, FilteredPart] = remember(fields.stack, _MAX_STACKS)
+        self.exits: dict[bytes, FilteredPart] = remember(fields.exit, _MAX_SMALL)
+        self.nodes: dict[bytes, FilteredPart] = remember(fields.node, _MAX_SMALL)
+
+
+class _Calls:
+    """The hot path, with caches or without."""
+
+    def __init__(self, policy: FieldPolicy, redactor: Redactor, remember: Any) -> None:
+        fields = {number: FieldFilter(policy, redactor, symbol) for number, symbol in PROBE_TYPES.items()}
+        shared: dict[Hashable, _Profile] = {}
+        self._profiles = {
+            number: shared.setdefault(policy.profile(symbol), _Profile(fields[number], remember))
+            for number, symbol in PROBE_TYPES.items()
+        }
+        self._policy_id = avro_wire.text(policy.policy_id)
+
+        def probe(encoded: bytes) -> FilteredProbe:
+            probe_type = CanonicalProbe.FromString(encoded).probe_type
+            if probe_type not in fields:
+                raise RefusedError(TextRefusal.UNKNOWN_KIND)
+            return fields[probe_type].probe(encoded)
+
+        self._probes: dict[bytes, FilteredProbe] = remember(probe, _MAX_SMALL)
+        self._redactions: dict[tuple[Hits, ...], tuple[Hits, bytes]] = remember(self._redaction, _MAX_SMALL)
+        self._timestamp_sources: dict[int, bytes] = remember(_timestamp_source, _MAX_SMALL)
+        self._threads: dict[int, bytes] = remember(lambda tid: avro_wire.PRESENT + avro_wire.long(tid), _THREADS)
+
+    def filter(self, event: CanonicalEventParts) -> Call:
+        """Look every part up and join what may leave. Raises RefusedError, or DecodeError for malformed parts."""
+        probe = self._probes[event.probe]
+        profile = self._profiles[probe.probe_type]
+        process = profile.processes[event.process]
+        workload = profile.workloads[event.workload]
+        stack = profile.stacks[event.stack]
+        exit_ = profile.exits[event.exit]
+        node = profile.nodes[event.node]
+        parent = profile.parents[event.parent] if event.HasField("parent") else _NO_PROCESS
+        returned = profile.returns[event.return_value] if event.HasField("return_value") else _NO_PART
+        ancestors = [profile.ancestors[encoded] for encoded in event.ancestors]
+        arguments = [profile.arguments[encoded] for encoded in event.arguments]
+        data = [profile.data[encoded] for encoded in event.data]
+        many = [probe.hits, process.hits, workload.hits, stack.hits, exit_.hits, node.hits, parent.hits, returned.hits]
+        many += [part.hits for part in ancestors]
+        many += [part.hits for part in arguments]
+        many += [part.hits for part in data]
+        hits, redaction = self._redactions[tuple(filter(None, many))]
+        body = b"".join(
+            (
+                _EVENT_ID_LENGTH,
+                event.event_id.hex().encode(),
+                avro_wire.timestamp(event.timestamp_ns),
+                probe.type_avro,
+                process.avro,
+                self._threads[event.tid] if event.HasField("tid") else avro_wire.NULL,
+                probe.syscall,
+                stack.avro,
+                workload.identity,
+                self._timestamp_sources[event.timestamp_source],
+                _NULL_OR[parent is not _NO_PROCESS],
+                parent.avro,
+                avro_wire.sized_array([part.avro for part in ancestors]),
+                probe.target,
+                avro_wire.sized_array([part.avro for part in arguments]),
+                avro_wire.sized_array([part.avro for part in data]),
+                _NULL_OR[returned is not _NO_PART],
+                returned.avro,
+                exit_.avro,
+                probe.policy,
+                workload.details,
+                node.avro,
+                redaction,
+                avro_wire.long(event.raw_partition),
+                avro_wire.long(event.raw_offset),
+            )
+        )
+        return Call(process.process_id, body, hits, probe.probe_type)
+
+    def _redaction(self, many: tuple[Hits, ...]) -> tuple[Hits, bytes]:
+        """The `redaction` record, and its counts by rule."""
+        hits = merged_hits(many)
+        counts = avro_wire.sized_array([avro_wire.text(rule) + avro_wire.long(count) for rule, count in hits])
+        return hits, self._policy_id + counts
+
+
+def _timestamp_source(number: int) -> bytes:
+    if number not in TimestampSource.values():
+        raise RefusedError(TextRefusal.UNKNOWN_KIND)
+    return avro_wire.long(number)
+
+
+_NULL_OR: Final = (avro_wire.NULL, avro_wire.PRESENT)
+_NO_PROCESS: Final = FilteredProcess(b"", (), b"")
+_NO_PART: Final = FilteredPart(b"", ())

@@ -1,0 +1,287 @@
+"""The field filter: parts of a canonical event become Avro bytes, field by field, and only what a policy lets through.
+
+Rules: default-deny. A field leaves if the policy allows it for this probe type *and* the engine cleared its text; a
+field that the public schema does not have cannot leave at all. A field that may not leave is null, or the empty text
+where the schema has no null. Order and form of fields are those of schemas/avro/runtime_call_event.avsc (a test reads
+them back with fastavro). One `FieldFilter` serves one probe type. This module refuses to know how text is redacted.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess, FilteredWorkload
+from agents.privacy.redaction import Answer, Cleared, FieldPolicy, Hits, Redactor, TextRefusal
+from schemas import avro_wire, canonical_pb2
+from schemas.canonical_pb2 import (
+    CanonicalArgument,
+    CanonicalAtom,
+    CanonicalExit,
+    CanonicalFrame,
+    CanonicalNode,
+    CanonicalProbe,
+    CanonicalProcess,
+    CanonicalStack,
+    CanonicalTarget,
+    CanonicalWorkload,
+)
+
+TRUNCATED_FLAG: Final = "truncArgs"
+"""Word in a process's flags: the agent cut the arguments off."""
+
+_BOOLEAN: Final = (b"\x00", b"\x01")
+
+
+class RefusedError(Exception):
+    """A text could not be cleared, so the event may not leave. `PrivacyFilter.filter` turns it into a value."""
+
+    def __init__(self, refusal: TextRefusal) -> None:
+        super().__init__(refusal.value)
+        self.refusal = refusal
+
+
+class FieldFilter:
+    """Filters the parts of events of one probe type. Every method raises RefusedError where it cannot."""
+
+    def __init__(self, policy: FieldPolicy, redactor: Redactor, probe_type: str) -> None:
+        self._policy = policy
+        self._redactor = redactor
+        self._probe_type = probe_type
+
+    def process(self, encoded: bytes, place: str) -> FilteredProcess:
+        """A `ProcessInfo`; `place` is the public field that it fills: process, parent or ancestors."""
+        process = CanonicalProcess.FromString(encoded)
+        redactor, part = self._redactor, self._part(place)
+        truncated = TRUNCATED_FLAG in process.flags.split()
+        part.raw(avro_wire.text(process.process_id))
+        part.plain("parent_process_id", process.parent_process_id)
+        part.number("pid", process.pid if process.HasField("pid") else None)
+        part.number("uid", process.uid if process.HasField("uid") else None)
+        part.optional("binary", process.binary, redactor.path)
+        part.optional(
+            "arguments",
+            process.arguments,
+            lambda text: redactor.arguments(process.binary, text, truncated=truncated),
+        )
+        part.optional("cwd", process.cwd, redactor.path)
+        part.number("start_time_ns", process.start_time_ns if process.HasField("start_time_ns") else None)
+        part.number("auid", process.auid if process.HasField("auid") else None)
+        part.optional("user", process.user, redactor.user)
+        part.optional("flags", process.flags, redactor.word)
+        return FilteredProcess(part.avro(), part.hits(), process.process_id.encode())
+
+    def workload(self, encoded: bytes) -> FilteredWorkload:
+        """Where the process ran; empty bytes are a process outside of any container."""
+        workload = CanonicalWorkload.FromString(encoded)
+        name = self._redactor.name
+        identity, details = self._part(""), self._part("")
+        identity.optional("container_id", workload.container_id, name)
+        identity.optional("pod_name", workload.pod_name, name)
+        identity.optional("namespace", workload.namespace, name)
+        details.optional("container_name", workload.container_name, name)
+        details.optional("image_id", workload.image_id, name)
+        details.optional("image_name", workload.image_name, name)
+        details.optional("workload", workload.workload, name)
+        details.optional("workload_kind", workload.workload_kind, name)
+        return FilteredWorkload(identity.avro(), details.avro(), merged_hits([identity.hits(), details.hits()]))
+
+    def probe(self, encoded: bytes) -> FilteredProbe:
+        """What was probed."""
+        probe = CanonicalProbe.FromString(encoded)
+        redactor = self._redactor
+        syscall, target, policy = self._part(""), self._part("probe_target"), self._part("")
+        syscall.required("syscall", probe.syscall, redactor.symbol)
+        if probe.HasField("target") and self._policy.allows(self._probe_type, "probe_target"):
+            target.raw(avro_wire.PRESENT)
+            _write_target(target, probe.target, redactor)
+        else:
+            target.raw(avro_wire.NULL)
+        policy.optional("action", probe.action, redactor.word)
+        policy.optional("return_action", probe.return_action, redactor.word)
+        policy.optional("policy_name", probe.policy_name, redactor.name)
+        policy.optional("message", probe.message, redactor.text)
+        policy.texts("tags", list(probe.tags), redactor.text)
+        return FilteredProbe(
+            probe_type=probe.probe_type,
+            type_avro=avro_wire.long(probe.probe_type),
+            syscall=syscall.avro(),
+            target=target.avro(),
+            policy=policy.avro(),
+            hits=merged_hits([syscall.hits(), target.hits(), policy.hits()]),
+        )
+
+    def stack(self, encoded: bytes) -> FilteredPart:
+        """All frames, as one sized block, so that a reader can take the whole stack at once."""
+        frames = CanonicalStack.FromString(encoded).frames
+        if not self._policy.allows(self._probe_type, "stack_frames"):
+            return FilteredPart(avro_wire.END_OF_BLOCKS, (("denied_field", 1),) if frames else ())
+        parts: list[_Part] = []
+        for frame in frames:
+            part = self._part("stack_frames")
+            _write_frame(part, frame, self._redactor)
+            parts.append(part)
+        return FilteredPart(
+            avro_wire.sized_array([part.avro() for part in parts]), merged_hits([part.hits() for part in parts])
+        )
+
+    def argument(self, encoded: bytes, place: str) -> FilteredPart:
+        """A `CallArgument`; `place` is call_arguments, call_data or return_value."""
+        argument = CanonicalArgument.FromString(encoded)
+        part = self._part(place)
+        part.optional("label", argument.label, self._redactor.text)
+        part.raw(avro_wire.text(argument.type))
+        if not argument.atoms:
+            part.raw(avro_wire.NULL)
+        elif not part.allowed(argument.type):
+            part.deny()
+        else:
+            rendered = self._rendered(part, list(argument.atoms))
+            part.raw(avro_wire.PRESENT + avro_wire.text(rendered))
+        return FilteredPart(part.avro(), part.hits())
+
+    def exit(self, encoded: bytes) -> FilteredPart:
+        """How a process ended; empty bytes are any other event."""
+        ended = CanonicalExit.FromString(encoded)
+        part = self._part("")
+        part.optional("exit_signal", ended.signal, self._redactor.word)
+        part.number("exit_status", ended.status if ended.HasField("status") else None)
+        return FilteredPart(part.avro(), part.hits())
+
+    def node(self, encoded: bytes) -> FilteredPart:
+        """Where it was seen."""
+        node = CanonicalNode.FromString(encoded)
+        part = self._part("")
+        part.optional("node_name", node.node_name, self._redactor.name)
+        part.optional("cluster_name", node.cluster_name, self._redactor.name)
+        return FilteredPart(part.avro(), part.hits())
+
+    def _part(self, prefix: str) -> "_Part":
+        return _Part(self._policy, self._probe_type, f"{prefix}." if prefix else "")
+
+    def _rendered(self, part: "_Part", atoms: list[CanonicalAtom]) -> str:
+        """A single unnamed atom is the value; named ones are members of a JSON object, in their own order."""
+        cleared = [(atom.name, part.clear(_asked(self._redactor, atom))) for atom in atoms]
+        if len(cleared) == 1 and not cleared[0][0]:
+            return cleared[0][1]
+        return json.dumps(dict(cleared), ensure_ascii=False, separators=(",", ":"))
+
+
+class _Part:
+    """Collects Avro bytes and hits while a part is written."""
+
+    def __init__(self, policy: FieldPolicy, probe_type: str, prefix: str) -> None:
+        self._policy = policy
+        self._probe_type = probe_type
+        self._prefix = prefix
+        self._chunks: list[bytes] = []
+        self._hits: list[Hits] = []
+
+    def avro(self) -> bytes:
+        """What was written."""
+        return b"".join(self._chunks)
+
+    def hits(self) -> Hits:
+        """What was done to get there."""
+        return merged_hits(self._hits)
+
+    def raw(self, encoded: bytes) -> None:
+        """Append what holds nothing private: ids of our own making, enums, numbers of frames."""
+        self._chunks.append(encoded)
+
+    def allowed(self, field: str) -> bool:
+        """Whether the policy lets this field out."""
+        return self._policy.allows(self._probe_type, self._prefix + field)
+
+    def deny(self) -> None:
+        """Append a null in the place of a value, and count it."""
+        self._chunks.append(avro_wire.NULL)
+        self._hits.append((("denied_field", 1),))
+
+    def clear(self, answer: Answer) -> str:
+        """The cleared text; raises RefusedError where there is none."""
+        if isinstance(answer, TextRefusal):
+            raise RefusedError(answer)
+        if answer.hits:
+            self._hits.append(answer.hits)
+        return answer.text
+
+    def optional(self, field: str, text: str, ask: Callable[[str], Answer]) -> None:
+        """Append a union of null and string."""
+        if not text:
+            self._chunks.append(avro_wire.NULL)
+        elif not self.allowed(field):
+            self.deny()
+        else:
+            self._chunks.append(avro_wire.optional_text(self.clear(ask(text))))
+
+    def required(self, field: str, text: str, ask: Callable[[str], Answer]) -> None:
+        """Append a string; the empty one where the policy denies it."""
+        if text and not self.allowed(field):
+            self._hits.append((("denied_field", 1),))
+            text = ""
+        self._chunks.append(avro_wire.text(self.clear(ask(text)) if text else ""))
+
+    def plain(self, field: str, text: str) -> None:
+        """Append a union of null and string whose text is of our own making."""
+        self.optional(field, text, lambda own: Cleared(own, ()))
+
+    def number(self, field: str, value: int | None) -> None:
+        """Append a union of null and long."""
+        if value is not None and not self.allowed(field):
+            self.deny()
+        else:
+            self._chunks.append(avro_wire.optional_long(value))
+
+    def texts(self, field: str, texts: list[str], ask: Callable[[str], Answer]) -> None:
+        """Append an array of strings."""
+        if texts and not self.allowed(field):
+            self._hits.append((("denied_field", 1),))
+            texts = []
+        self._chunks.append(avro_wire.sized_array([avro_wire.text(self.clear(ask(text))) for text in texts]))
+
+
+def merged_hits(many: Iterable[Hits]) -> Hits:
+    """Sums of several counts by rule, in the order of rule names."""
+    counts: dict[str, int] = {}
+    for hits in many:
+        for rule, count in hits:
+            counts[rule] = counts.get(rule, 0) + count
+    return tuple(sorted(counts.items()))
+
+
+def _write_target(part: _Part, target: CanonicalTarget, redactor: Redactor) -> None:
+    part.raw(avro_wire.text(part.clear(redactor.path(target.module))))
+    part.raw(avro_wire.text(part.clear(redactor.symbol(target.symbol))))
+    part.raw(avro_wire.long(target.offset))
+    part.raw(avro_wire.long(target.offset_basis))
+    part.plain("build_id", target.build_id)
+
+
+def _write_frame(part: _Part, frame: CanonicalFrame, redactor: Redactor) -> None:
+    part.raw(avro_wire.text(part.clear(redactor.path(frame.module))))
+    part.raw(avro_wire.text(part.clear(redactor.symbol(frame.symbol))))
+    part.raw(avro_wire.long(frame.offset))
+    part.raw(_BOOLEAN[frame.is_kernel_space])
+    part.optional("source_file", frame.source_file, redactor.path)
+    part.number("line_number", frame.line_number if frame.HasField("line_number") else None)
+    part.plain("build_id", frame.build_id)
+    part.raw(avro_wire.long(frame.offset_basis))
+    part.raw(avro_wire.long(frame.resolution))
+    part.optional("symbol_hint", frame.symbol_hint, redactor.symbol)
+
+
+def _asked(redactor: Redactor, atom: CanonicalAtom) -> Answer:
+    """Ask the question that an atom's class wants; a class of a newer writer is treated as free text."""
+    match atom.atom_class:
+        case canonical_pb2.ATOM_CLASS_PATH:
+            return redactor.path(atom.text)
+        case canonical_pb2.ATOM_CLASS_BUFFER:
+            return redactor.buffer(atom.buffer)
+        case canonical_pb2.ATOM_CLASS_ADDRESS:
+            return redactor.address(atom.text)
+        case canonical_pb2.ATOM_CLASS_NUMBER | canonical_pb2.ATOM_CLASS_WORD:
+            return redactor.word(atom.text)
+        case canonical_pb2.ATOM_CLASS_NAME:
+            return redactor.name(atom.text)
+        case _:
+            return redactor.text(atom.text)

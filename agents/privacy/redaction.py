@@ -1,0 +1,77 @@
+"""What the field filter asks of the redaction engine: one question for each kind of text, and the answers it may get.
+
+Rules: an answer is a text that may leave, with counts by rule, or a refusal; never an exception. A question's answer
+depends on the text (and, for arguments, on the program) and on the policy alone. This module refuses to know how the
+engine finds what is private.
+"""
+
+from collections.abc import Hashable
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+Hits = tuple[tuple[str, int], ...]
+"""Redactions by rule, in the order of rule names."""
+
+
+class Cleared(NamedTuple):
+    """A text that may leave, and what was done to it."""
+
+    text: str
+    hits: Hits
+
+
+class TextRefusal(StrEnum):
+    """Why a text, or a part, cannot be cleared; the event goes to the dead letters by position."""
+
+    TOO_LONG = "field_too_long"
+    INVALID_TEXT = "invalid_text"
+    ENGINE_FAILURE = "engine_failure"
+    UNKNOWN_KIND = "unknown_kind"  # an enum value of a newer canonicalize stage
+
+
+Answer = Cleared | TextRefusal
+
+
+class Redactor(Protocol):
+    """The engine under one policy."""
+
+    def arguments(self, binary: str, text: str, *, truncated: bool) -> Answer:
+        """A command line, as Tetragon joins it; `binary` is the unfiltered path of its program."""
+
+    def path(self, text: str) -> Answer:
+        """A path of the file system, or of a socket."""
+
+    def text(self, text: str) -> Answer:
+        """Free text: a string argument, a message, a tag."""
+
+    def buffer(self, content: bytes) -> Answer:
+        """Bytes of a user buffer."""
+
+    def user(self, name: str) -> Answer:
+        """A user's name."""
+
+    def name(self, text: str) -> Answer:
+        """A name that somebody gave to a pod, an image, a policy, a node, a kernel module."""
+
+    def symbol(self, text: str) -> Answer:
+        """The name of a function, mangled or not."""
+
+    def word(self, text: str) -> Answer:
+        """Words of the kernel's or the agent's own vocabulary."""
+
+    def address(self, text: str) -> Answer:
+        """A network address."""
+
+
+class FieldPolicy(Protocol):
+    """Which fields of `RuntimeCallEvent` may leave at all, by probe type."""
+
+    @property
+    def policy_id(self) -> str:
+        """Digest of the policy's canonical form."""
+
+    def profile(self, probe_type: str) -> Hashable:
+        """The same for two probe types exactly when the same fields of both may leave."""
+
+    def allows(self, probe_type: str, field: str) -> bool:
+        """Whether `field` (a dotted path in the public record, as in `process.arguments`) of that kind may leave."""

@@ -1,0 +1,85 @@
+"""The privacy stage as a pure step: a batch of canonical records in, encoded calls and dead letters out.
+
+Rules: every record of the batch ends in exactly one of outputs and dead letters. A call's key is its process id; it
+keeps the timestamp, and goes to the same partition number. Only a `Call`, which only the filter makes, is encoded.
+This module refuses to know Faust and producers.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import assert_never
+
+from google.protobuf.message import DecodeError
+
+from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
+from agents.privacy.calls import Call, CallRefused, PrivacyFilter
+from agents.privacy.redaction import Hits
+from schemas import avro_wire
+from schemas.canonical_parts_pb2 import CanonicalEventParts
+from schemas.topics import Stage
+
+REDACTIONS_TALLY = "redactions"
+"""Tally of redactions by rule."""
+
+_UNKNOWN_POSITION = -1
+
+
+def encode_call(call: Call, frame: bytes) -> bytes:
+    """The record's value: Confluent framing for the registry's schema id, then the Avro body."""
+    return frame + call.body
+
+
+class PrivacyStep:
+    """Step over batches of one `runtime.canonical` partition; `schema_id` is the registry's for RuntimeCallEvent."""
+
+    def __init__(self, privacy_filter: PrivacyFilter, schema_id: int) -> None:
+        self._filter = privacy_filter.filter
+        self._frame = avro_wire.frame(schema_id)
+
+    def __call__(self, records: Sequence[SourceRecord]) -> StepResult:
+        """Account for every record exactly once."""
+        result = StepResult()
+        outputs, frame, filter_ = result.outputs, self._frame, self._filter
+        redactions: Counter[Hits] = Counter()
+        for record in records:
+            outcome = filter_(record.value)
+            match outcome:
+                case Call():
+                    outputs.append(OutRecord(outcome.key, encode_call(outcome, frame), record.timestamp))
+                    if outcome.hits:
+                        redactions[outcome.hits] += 1
+                case CallRefused():
+                    result.dead_letters.append(_dead_letter(record, outcome))
+                case _:
+                    assert_never(outcome)
+        for hits, events in redactions.items():
+            for rule, count in hits:
+                key = (REDACTIONS_TALLY, rule)
+                result.tally[key] = result.tally.get(key, 0) + events * count
+        return result
+
+
+def _dead_letter(record: SourceRecord, refused: CallRefused) -> DeadLetter:
+    raw_partition, raw_offset = _raw_position(record.value)
+    return DeadLetter(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        stage=Stage.PRIVACY.value,
+        reason=refused.reason,
+        error_class=refused.error_class,
+        raw_partition=raw_partition,
+        raw_offset=raw_offset,
+        timestamp_ms=record.timestamp,
+    )
+
+
+def _raw_position(value: bytes | None) -> tuple[int, int]:
+    """Position of the raw record, or -1 twice where the canonical record does not say it."""
+    try:
+        event = CanonicalEventParts.FromString(value or b"")
+    except DecodeError:
+        return _UNKNOWN_POSITION, _UNKNOWN_POSITION
+    if not event.event_id:
+        return _UNKNOWN_POSITION, _UNKNOWN_POSITION
+    return event.raw_partition, event.raw_offset

@@ -1,0 +1,37 @@
+"""A privacy policy and an engine that let everything through: for tests of layout and speed, never for privacy."""
+
+from collections.abc import Hashable
+
+from agents.privacy.redaction import Answer, Cleared
+
+
+class OpenPolicy:
+    """Allows every field."""
+
+    policy_id = "open"
+
+    def profile(self, _probe_type: str) -> Hashable:
+        """One profile for all."""
+        return 0
+
+    def allows(self, _probe_type: str, _field: str) -> bool:
+        """Everything may leave."""
+        return True
+
+
+class OpenRedactor:
+    """Clears every text as it is."""
+
+    def arguments(self, _binary: str, text: str, *, truncated: bool) -> Answer:  # noqa: ARG002 - the engine's signature
+        """The same text."""
+        return Cleared(text, ())
+
+    def path(self, text: str) -> Answer:
+        """The same text."""
+        return Cleared(text, ())
+
+    def buffer(self, content: bytes) -> Answer:
+        """Hexadecimal digits."""
+        return Cleared(content.hex(), ())
+
+    text = user = name = symbol = word = address = path

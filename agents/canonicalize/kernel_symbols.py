@@ -46,8 +46,9 @@ def canonical_symbol(raw: str) -> str:
     name = raw
     if "@" in name[1:]:
         name = name[: name.index("@", 1)]
-    while (bare := _BUILD_NOISE.sub("", name)) and bare != name:  # a removal can bring two halves together
-        name = bare
+    if "." in name or "$" in name:
+        while (bare := _BUILD_NOISE.sub("", name)) and bare != name:  # a removal can bring two halves together
+            name = bare
     return name
 
 

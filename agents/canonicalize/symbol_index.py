@@ -1,0 +1,310 @@
+"""The symbol index of one binary: which function lies at which file offset, in a form that is mapped and bisected.
+
+Format, version 1. Everything is little-endian and unsigned; each part is padded to 8 bytes; counts stand in the header.
+
+    header       see `_HEADER`: magic, version, origins, ELF machine and type, counts, SHA-256 of the executable code
+    build id     ASCII, lower hex
+    segments     (file offset, bytes, address), u64 each: executable PT_LOAD segments in order of file offset
+    spans        start address u64[n] · length u32[n] · bytes between the symbol and the span u32[n]
+                 · name offset u32[n] · name length u32[n]
+    names        UTF-8, each name once
+    lines        address u64[m] · source file number u32[m] · line number u32[m], 0 where no line is known
+    files        offset u32[k + 1] into the names of source files, then those names, UTF-8
+    trailer      SHA-256 of everything before it
+
+Spans are sorted and disjoint: overlaps and aliases are settled when the index is built, a gap is where no span is. A
+line row counts until the next one.
+
+Rules: addresses are the ELF file's own, so neither ASLR nor the order of loading is in here; the same binary and debug
+information give the same bytes. Reading is pure: it takes a memoryview and holds it. Refuses to know what an ELF file
+is, and which process mapped it.
+"""
+
+import enum
+import sys
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import accumulate
+from struct import Struct
+from typing import Any, Final, NamedTuple
+
+from agents.canonicalize.frames import Resolved, Unresolved
+
+MAGIC: Final = b"CSSYMIDX"
+VERSION: Final = 1
+
+# magic, version, origins, reserved, machine, ELF type, code digest,
+# bytes of the build id, segments, spans, bytes of names, line rows, source files, bytes of their names
+_HEADER: Final = Struct("<8sHBBHH32sIIIQIIQ4x")
+_SEGMENT: Final = Struct("<QQQ")
+_TRAILER_BYTES: Final = sha256().digest_size
+
+# The kernel maps whole pages, so a pc may lie before or behind the bytes that a segment asks for.
+_PAGE_BYTES: Final = 4096
+
+# How far to step back from a return address to be inside the call that made it, by ELF machine (e_machine). x86 calls
+# have any length, so one byte; fixed-width instruction sets step one instruction, MIPS one more for its delay slot.
+_EM_ARM: Final = 40
+_CALL_STEP_BYTES: Final = {8: 8, 20: 4, 21: 4, 22: 2, _EM_ARM: 2, 183: 4, 243: 2, 258: 4}
+
+
+class Origin(enum.IntFlag):
+    """Where an index got its names and lines from."""
+
+    DYNSYM = 1
+    SYMTAB = 2
+    GNU_DEBUGDATA = 4
+    DEBUG_FILE = 8
+    GOPCLNTAB = 16
+    DWARF_LINES = 32
+
+
+class IndexFormatError(ValueError):
+    """The bytes are no intact index of this version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """An executable PT_LOAD segment: `size` bytes at `file_offset` are code at `address`."""
+
+    file_offset: int
+    size: int
+    address: int
+
+
+class Span(NamedTuple):
+    """`length` bytes of code at `start` that belong to `name`, whose own first byte lies `delta` bytes before."""
+
+    start: int
+    length: int
+    delta: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Sorted, disjoint spans by column, for a library has 70,000 of them; the columns are those of Span."""
+
+    starts: Sequence[int] = ()
+    lengths: Sequence[int] = ()
+    deltas: Sequence[int] = ()
+    names: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LineRows:
+    """A line table in order of address: `numbers[i]` counts from `addresses[i]` to the next; 0 is "no line known"."""
+
+    addresses: Sequence[int] = ()
+    files: Sequence[int] = ()
+    numbers: Sequence[int] = ()
+    names: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexContent:
+    """What goes into an index; `code_digest` is SHA-256 of the executable bytes."""
+
+    build_id: str
+    machine: int
+    elf_type: int
+    origins: Origin
+    code_digest: bytes
+    segments: tuple[Segment, ...]
+    spans: Spans
+    lines: LineRows = field(default_factory=LineRows)
+
+
+def encode_index(content: IndexContent) -> bytes:
+    """The index file of `content`. Raises ValueError where a count or a length does not fit the format."""
+    spans = content.spans
+    encoded = {name: name.encode() for name in spans.names}
+    offsets = dict(zip(encoded, accumulate(map(len, encoded.values()), initial=0), strict=False))
+    blob = b"".join(encoded.values())
+    build_id = content.build_id.encode("ascii")
+    lines = content.lines
+    files = [name.encode() for name in lines.names]
+    header = _HEADER.pack(
+        MAGIC,
+        VERSION,
+        content.origins,
+        0,
+        content.machine,
+        content.elf_type,
+        content.code_digest,
+        len(build_id),
+        len(content.segments),
+        len(spans.starts),
+        len(blob),
+        len(lines.addresses),
+        len(files),
+        sum(map(len, files)),
+    )
+    parts = [
+        header,
+        build_id,
+        b"".join(_SEGMENT.pack(s.file_offset, s.size, s.address) for s in content.segments),
+        _packed("Q", spans.starts),
+        _packed("I", spans.lengths),
+        _packed("I", spans.deltas),
+        _packed("I", [offsets[name] for name in spans.names]),
+        _packed("I", [len(encoded[name]) for name in spans.names]),
+        blob,
+        _packed("Q", lines.addresses),
+        _packed("I", lines.files),
+        _packed("I", lines.numbers),
+        _packed("I", [0, *accumulate(map(len, files))]),
+        b"".join(files),
+    ]
+    body = b"".join(part + bytes(-len(part) % 8) for part in parts)
+    return body + sha256(body).digest()
+
+
+class SymbolIndex:
+    """An open index: answers which function a file offset lies in. Holds the view it was opened on."""
+
+    __slots__ = (
+        "_call_step",
+        "_deltas",
+        "_file_names",
+        "_file_offsets",
+        "_lengths",
+        "_line_addresses",
+        "_line_files",
+        "_line_numbers",
+        "_name_lengths",
+        "_name_offsets",
+        "_names",
+        "_starts",
+        "build_id",
+        "code_digest",
+        "elf_type",
+        "line_count",
+        "machine",
+        "origins",
+        "segments",
+        "span_count",
+    )
+
+    def __init__(self, view: memoryview) -> None:
+        """Open `view`, the bytes of a whole index file; raises IndexFormatError."""
+        header = _checked_header(view)
+        (_, _, origins, _, self.machine, self.elf_type, self.code_digest) = header[:7]
+        (id_bytes, segments, spans, names_bytes, rows, files, files_bytes) = header[7:]
+        self.origins = Origin(origins)
+        self.span_count = spans
+        self.line_count = rows
+        self._call_step = _CALL_STEP_BYTES.get(self.machine, 1)
+        part = _Parts(view)
+        self.build_id = bytes(part.take(id_bytes)).decode("ascii")
+        self.segments = tuple(Segment(*s) for s in _SEGMENT.iter_unpack(part.take(segments * _SEGMENT.size)))
+        self._starts = part.take(8 * spans).cast("Q")
+        self._lengths = part.take(4 * spans).cast("I")
+        self._deltas = part.take(4 * spans).cast("I")
+        self._name_offsets = part.take(4 * spans).cast("I")
+        self._name_lengths = part.take(4 * spans).cast("I")
+        self._names = part.take(names_bytes)
+        self._line_addresses = part.take(8 * rows).cast("Q")
+        self._line_files = part.take(4 * rows).cast("I")
+        self._line_numbers = part.take(4 * rows).cast("I")
+        self._file_offsets = part.take(4 * (files + 1)).cast("I")
+        self._file_names = part.take(files_bytes)
+
+    def lookup(self, file_offset: int, *, innermost: bool) -> Resolved | Unresolved:
+        """The function at `file_offset`, with the line where the index has lines.
+
+        Where the offset is a return address (`innermost` is false) the call before it decides; the reported offset is
+        still that of the address itself, so it equals the function's size behind a call that never returns.
+        """
+        if self.machine == _EM_ARM:
+            file_offset &= ~1  # says that the caller runs Thumb code
+        step = 0 if innermost else self._call_step
+        address = self.address_of(file_offset - step)
+        if address is None:
+            return Unresolved.UNMAPPED
+        if not self.span_count:
+            return Unresolved.NO_SYMBOL_TABLE
+        at = bisect_right(self._starts, address) - 1
+        if at < 0 or (into := address - self._starts[at]) >= self._lengths[at]:
+            return Unresolved.NO_SYMBOL
+        source_file, line_number = self._line_at(address)
+        return Resolved(self._name(at), into + self._deltas[at] + step, source_file, line_number)
+
+    def address_of(self, file_offset: int) -> int | None:
+        """The ELF address that `file_offset` is mapped to as code; None outside every executable segment.
+
+        A page that two segments share is mapped twice; the one that asks for the byte itself comes first.
+        """
+        for segment in self.segments:
+            into = file_offset - segment.file_offset
+            if 0 <= into < segment.size:
+                return segment.address + into
+        for segment in self.segments:
+            first = segment.file_offset & -_PAGE_BYTES
+            behind = -(-(segment.file_offset + segment.size) // _PAGE_BYTES) * _PAGE_BYTES
+            if first <= file_offset < behind:
+                return segment.address + file_offset - segment.file_offset
+        return None
+
+    def spans(self) -> Iterable[Span]:
+        """Every span, in order of address."""
+        for at in range(self.span_count):
+            yield Span(self._starts[at], self._lengths[at], self._deltas[at], self._name(at))
+
+    def _name(self, at: int) -> str:
+        offset = self._name_offsets[at]
+        return str(self._names[offset : offset + self._name_lengths[at]], "utf-8")
+
+    def _line_at(self, address: int) -> tuple[str | None, int | None]:
+        at = bisect_right(self._line_addresses, address) - 1
+        if at < 0 or (number := self._line_numbers[at]) == 0:
+            return None, None
+        file = self._line_files[at]
+        name = self._file_names[self._file_offsets[file] : self._file_offsets[file + 1]]
+        return str(name, "utf-8"), number
+
+
+def _checked_header(view: memoryview) -> tuple[Any, ...]:
+    if sys.byteorder != "little":
+        raise IndexFormatError("symbol indexes are read in place, which takes a little-endian machine")
+    if len(view) < _HEADER.size + _TRAILER_BYTES:
+        raise IndexFormatError("shorter than a header")
+    header: tuple[Any, ...] = _HEADER.unpack_from(view)
+    if bytes(view[: len(MAGIC)]) != MAGIC:
+        raise IndexFormatError("no symbol index")
+    if header[1] != VERSION:
+        raise IndexFormatError(f"version {header[1]}, and only {VERSION} is known; build the index again")
+    id_bytes, segments, spans, names_bytes, rows, files, files_bytes = header[7:]
+    symbol_parts = [8 * spans, 4 * spans, 4 * spans, 4 * spans, 4 * spans, names_bytes]
+    line_parts = [8 * rows, 4 * rows, 4 * rows, 4 * (files + 1), files_bytes]
+    sizes = [_HEADER.size, id_bytes, segments * _SEGMENT.size, *symbol_parts, *line_parts]
+    if sum(-(-size // 8) * 8 for size in sizes) + _TRAILER_BYTES != len(view):
+        raise IndexFormatError("its length does not agree with its header")
+    if sha256(view[:-_TRAILER_BYTES]).digest() != bytes(view[-_TRAILER_BYTES:]):
+        raise IndexFormatError("its checksum does not agree with its content")
+    return header
+
+
+class _Parts:
+    """Takes the parts behind the header one after the other."""
+
+    __slots__ = ("_at", "_view")
+
+    def __init__(self, view: memoryview) -> None:
+        self._view = view
+        self._at = _HEADER.size
+
+    def take(self, size: int) -> memoryview:
+        part = self._view[self._at : self._at + size]
+        self._at += -(-size // 8) * 8
+        return part
+
+
+def _packed(code: str, numbers: Sequence[int]) -> bytes:
+    try:
+        return array(code, numbers).tobytes()
+    except OverflowError as error:
+        raise ValueError("a number does not fit the index format") from error

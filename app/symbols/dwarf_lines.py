@@ -1,0 +1,216 @@
+"""Line tables from DWARF 2 to 5: which source line an instruction came from.
+
+pyelftools decodes units, headers and strings; the line programs themselves are run here, for pyelftools keeps an object
+of every row and needs 630 MiB for a library like libpython. A row belongs to the innermost inlined function, so its
+file and line do too.
+
+Rules: a later row at one address replaces an earlier one; sequences that lie in no code are what the linker discarded,
+and go; where two sequences overlap the first in address order stays. Refuses to know what a path may show
+(source_paths.py).
+"""
+
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Final
+
+from elftools.elf.elffile import ELFFile
+
+from agents.canonicalize.symbol_index import LineRows, Segment
+from app.symbols.elf import ByteOrder
+from app.symbols.refusal import Refusal, RefusedError
+from app.symbols.source_paths import public_source
+
+# libLLVM has some 10 million rows; the limit on memory stands behind this one.
+MAX_ROWS: Final = 32_000_000
+
+# Number of DW_LNS_const_add_pc; the other opcodes stand where they are executed.
+_CONST_ADD_PC: Final = 8
+_MAX_LEB_BITS: Final = 63
+
+
+@dataclass(slots=True)
+class _Sequence:
+    """Rows of one contiguous run of instructions; the last ends it, with line 0."""
+
+    addresses: list[int] = field(default_factory=list)
+    files: list[int] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+    def add(self, address: int, file: int, line: int) -> None:
+        """Append a row; no row where nothing changes, and one row an address."""
+        if self.addresses and self.addresses[-1] == address:
+            self.files[-1], self.lines[-1] = file, line
+        elif not self.addresses or self.lines[-1] != line or self.files[-1] != file:
+            self.addresses.append(address)
+            self.files.append(file)
+            self.lines.append(line)
+
+
+def read_lines(stream: BinaryIO, segments: tuple[Segment, ...]) -> LineRows:
+    """The line table of the ELF file open as `stream`, for code that lies in `segments`.
+
+    Raises RefusedError beyond a limit, and what pyelftools raises on malformed DWARF.
+    """
+    dwarf: Any = ELFFile(stream).get_dwarf_info(relocate_dwarf_sections=False, follow_links=False)
+    if dwarf.debug_line_sec is None or dwarf.debug_info_sec is None:
+        return LineRows()
+    program_bytes = dwarf.debug_line_sec.stream.getbuffer()
+    byteorder: ByteOrder = "little" if dwarf.config.little_endian else "big"
+    names: dict[str, int] = {}
+    sequences: list[_Sequence] = []
+    rows = 0
+    seen: set[int] = set()
+    for unit in dwarf.iter_CUs():
+        program = dwarf.line_program_for_CU(unit)
+        if program is None or program.program_start_offset in seen:  # partial units share one program
+            continue
+        seen.add(program.program_start_offset)
+        number_of = _file_numbers(program.header, _compilation_dir(unit), names)
+        content = program_bytes[program.program_start_offset : program.program_end_offset]
+        for sequence in _LineProgram(bytes(content), program.header, byteorder, number_of).sequences():
+            if any(s.address <= sequence.addresses[0] < s.address + s.size for s in segments):
+                rows += len(sequence.addresses)
+                sequences.append(sequence)
+        if rows > MAX_ROWS:
+            raise RefusedError(Refusal.OVER_LIMIT, "line rows")
+    return _flattened(sequences, names)
+
+
+def _compilation_dir(unit: Any) -> str:
+    attribute = unit.get_top_DIE().attributes.get("DW_AT_comp_dir")
+    value = b"" if attribute is None else attribute.value
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
+
+
+def _file_numbers(header: Any, compilation_dir: str, names: dict[str, int]) -> Callable[[int], int]:
+    """From a file number of this line program to our own number of its public name."""
+    entries = list(header["file_entry"])
+    directories = [_text(directory) for directory in header["include_directory"]]
+    first = 0 if header["version"] >= 5 else 1  # version 5 counts files and directories from 0
+    known: dict[int, int] = {}
+
+    def number_of(file: int) -> int:
+        if file not in known:
+            name = ""
+            if 0 <= file - first < len(entries):
+                entry = entries[file - first]
+                at = (entry["dir_index"] or 0) - first
+                directory = directories[at] if 0 <= at < len(directories) else ""
+                name = public_source(compilation_dir, directory, _text(entry["name"]))
+            known[file] = names.setdefault(name, len(names))
+        return known[file]
+
+    return number_of
+
+
+def _text(raw: Any) -> str:
+    return raw.decode("utf-8", "replace") if isinstance(raw, bytes) else ""
+
+
+class _LineProgram:
+    """A line number program and its registers (DWARF 5 section 6.2)."""
+
+    __slots__ = ("_address", "_at", "_byteorder", "_content", "_file", "_header", "_line", "_number_of", "_sequence")
+
+    def __init__(self, content: bytes, header: Any, byteorder: ByteOrder, number_of: Callable[[int], int]) -> None:
+        self._content = content
+        self._header = header
+        self._byteorder = byteorder
+        self._number_of = number_of
+        self._at = 0
+        self._reset()
+
+    def sequences(self) -> Iterator[_Sequence]:
+        """Run the program; yields every sequence that it ends."""
+        step: int = self._header["minimum_instruction_length"]
+        line_base: int = self._header["line_base"]
+        line_range: int = self._header["line_range"]
+        opcode_base: int = self._header["opcode_base"]
+        while self._at < len(self._content):
+            opcode = self._content[self._at]
+            self._at += 1
+            if opcode >= opcode_base:
+                adjusted = opcode - opcode_base
+                self._address += adjusted // line_range * step
+                self._line += line_base + adjusted % line_range
+                self._sequence.add(self._address, self._number_of(self._file), self._line)
+            elif opcode == _CONST_ADD_PC:
+                self._address += (255 - opcode_base) // line_range * step
+            elif opcode:
+                self._standard(opcode, step)
+            elif (ended := self._extended()) is not None:
+                yield ended
+
+    def _reset(self) -> None:
+        self._sequence = _Sequence()
+        self._address, self._file, self._line = 0, 1, 1
+
+    def _standard(self, opcode: int, step: int) -> None:
+        match opcode:
+            case 1:  # DW_LNS_copy
+                self._sequence.add(self._address, self._number_of(self._file), self._line)
+            case 2:  # DW_LNS_advance_pc
+                self._address += self._uleb() * step
+            case 3:  # DW_LNS_advance_line
+                self._line += self._sleb()
+            case 4:  # DW_LNS_set_file
+                self._file = self._uleb()
+            case 9:  # DW_LNS_fixed_advance_pc
+                self._address += self._fixed(2)
+                self._at += 2
+            case _:
+                for _ in range(self._header["standard_opcode_lengths"][opcode - 1]):
+                    self._uleb()
+
+    def _extended(self) -> _Sequence | None:
+        behind = self._uleb() + self._at
+        kind = self._content[self._at]
+        self._at += 1
+        ended = None
+        if kind == 1:  # DW_LNE_end_sequence
+            self._sequence.add(self._address, 0, 0)
+            ended = self._sequence
+            self._reset()
+        elif kind == 2:  # DW_LNE_set_address
+            self._address = self._fixed(behind - self._at)
+        self._at = behind
+        return ended
+
+    def _fixed(self, size: int) -> int:
+        return int.from_bytes(self._content[self._at : self._at + size], self._byteorder)
+
+    def _uleb(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self._content[self._at]
+            self._at += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+            shift += 7
+            if shift > _MAX_LEB_BITS:
+                raise RefusedError(Refusal.MALFORMED, "a number in a line program has no end")
+
+    def _sleb(self) -> int:
+        start = self._at
+        value = self._uleb()
+        bits = 7 * (self._at - start)
+        return value - (1 << bits) if value >> (bits - 1) else value
+
+
+def _flattened(sequences: list[_Sequence], names: dict[str, int]) -> LineRows:
+    addresses, files, numbers = array("Q"), array("I"), array("I")
+    behind = -1
+    for sequence in sorted(sequences, key=lambda s: (s.addresses[0], s.addresses[-1], s.lines)):
+        first, last = sequence.addresses[0], sequence.addresses[-1]
+        if first < behind or sequence.addresses != sorted(sequence.addresses) or last > 2**64 - 1:
+            continue
+        if first == behind:  # the end of the sequence before
+            for column in (addresses, files, numbers):
+                column.pop()
+        addresses.extend(sequence.addresses)
+        files.extend(sequence.files)
+        numbers.extend(line if 0 < line <= 2**31 - 1 else 0 for line in sequence.lines)
+        behind = last
+    return LineRows(addresses, files, numbers, list(names))

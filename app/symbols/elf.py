@@ -1,0 +1,284 @@
+"""The structure of an ELF file: executable segments, code sections, build id, and where its tables are.
+
+pyelftools decodes the headers; this module decides what to believe. A file is hostile until shown otherwise: every
+offset and count is checked against the file's size or a limit before it is used.
+
+Refuses to know what symbols mean (symbol_tables.py) and where debug files are (debug_files.py).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import BinaryIO, Final, Literal
+
+from elftools.common.utils import struct_parse
+from elftools.elf.dynamic import DynamicSegment
+from elftools.elf.elffile import ELFFile
+
+from agents.canonicalize.symbol_index import Segment
+from app.symbols.refusal import Refusal, RefusedError
+
+# Far more than any linker makes; a header may claim 2^64.
+MAX_SECTIONS: Final = 20_000
+MAX_SEGMENTS: Final = 256
+
+ByteOrder = Literal["little", "big"]
+
+_LINKED_TYPES: Final = frozenset({2, 3})  # ET_EXEC, ET_DYN
+_PF_X: Final = 1
+_ALLOC_EXEC: Final = 0x2 | 0x4  # SHF_ALLOC, SHF_EXECINSTR
+_NOTE_GNU_BUILD_ID: Final = (b"GNU\0", 3)
+_NOTE_GO_BUILD_ID: Final = (b"Go\0\0", 4)
+_BUILD_ID_BYTES: Final = range(8, 129)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`size` bytes at `offset`, known to lie inside the file; `address` is where they are mapped, 0 if nowhere."""
+
+    offset: int
+    size: int
+    address: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolTable:
+    """A symbol table and its strings."""
+
+    entries: Part
+    strings: Part
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRange:
+    """Addresses of an executable section; `section` is its number, or None where the file has no section table."""
+
+    section: int | None
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class DebugLink:
+    """Content of .gnu_debuglink: a file name without folder, and the CRC-32 of that file."""
+
+    file_name: str
+    crc32: int
+
+
+@dataclass(frozen=True, slots=True)
+class ElfStructure:
+    """What an ELF file consists of.
+
+    `segments` is empty in a debug file, which has the code's section headers without the code. `build_id` is the GNU
+    build id, else the Go build id, as lower hex of the note's content. `code_digest` is SHA-256 of the executable
+    segments less the ELF headers, so that stripping does not change it.
+    """
+
+    is_64: bool
+    byte_order: ByteOrder
+    machine: int
+    elf_type: int
+    entry: int
+    segments: tuple[Segment, ...]
+    code: tuple[CodeRange, ...]
+    build_id: str | None
+    code_digest: bytes
+    symtab: SymbolTable | None
+    dynsym: SymbolTable | None
+    debugdata: Part | None
+    gopclntab: Part | None
+    relocations: tuple[Part, ...]
+    debuglink: DebugLink | None
+    has_dwarf_lines: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    number: int
+    name: str
+    kind: str
+    flags: int
+    address: int
+    size: int
+    link: int
+    entry_size: int
+    part: Part | None  # None where it has no content in the file, or claims more than there is
+
+
+def read_structure(stream: BinaryIO, data: memoryview) -> ElfStructure:
+    """The structure of the ELF file open as `stream`, whose content is `data`.
+
+    Raises RefusedError where it is no program or library, or claims what cannot be. On malformed headers pyelftools
+    raises exceptions of many classes; the caller takes any exception as malformed.
+    """
+    if bytes(data[:4]) != b"\x7fELF":
+        raise RefusedError(Refusal.NOT_ELF)
+    elf = ELFFile(stream)
+    order: ByteOrder = "little" if elf.little_endian else "big"
+    elf_type = int.from_bytes(data[16:18], order)
+    if elf_type not in _LINKED_TYPES:
+        raise RefusedError(Refusal.NOT_LINKED)
+    sections = list(_sections(elf, data))
+    segments, notes = _segments(elf, data)
+    code = tuple(
+        CodeRange(section.number, section.address, section.address + section.size)
+        for section in sections
+        if section.flags & _ALLOC_EXEC == _ALLOC_EXEC and section.size
+    )
+    if not sections:
+        code = tuple(CodeRange(None, s.address, s.address + s.size) for s in segments)
+    elif not any(sections[c.section or 0].part for c in code):
+        segments = ()
+    parts = {section.name: section.part for section in sections}
+    notes += [section.part for section in sections if section.kind == "SHT_NOTE" and section.part is not None]
+    return ElfStructure(
+        is_64=elf.elfclass == 64,
+        byte_order=order,
+        machine=int.from_bytes(data[18:20], order),
+        elf_type=elf_type,
+        entry=int(elf["e_entry"]),
+        segments=segments,
+        code=code,
+        build_id=_build_id(data, notes, order),
+        code_digest=_code_digest(elf, data, segments),
+        symtab=_table(sections, "SHT_SYMTAB", is_64=elf.elfclass == 64),
+        dynsym=_table(sections, "SHT_DYNSYM", is_64=elf.elfclass == 64) if sections else _dynamic_table(elf, data),
+        debugdata=parts.get(".gnu_debugdata"),
+        gopclntab=parts.get(".gopclntab") or parts.get(".data.rel.ro.gopclntab"),
+        relocations=tuple(s.part for s in sections if s.kind == "SHT_RELA" and s.part is not None),
+        debuglink=_debuglink(data, parts.get(".gnu_debuglink"), order),
+        has_dwarf_lines=parts.get(".debug_line") is not None,
+    )
+
+
+def _part(data: memoryview, offset: int, size: int, address: int = 0) -> Part | None:
+    return Part(offset, size, address) if offset + size <= len(data) else None
+
+
+def _sections(elf: ELFFile, data: memoryview) -> Iterator[_Section]:
+    count = elf.num_sections()
+    if count > MAX_SECTIONS:
+        raise RefusedError(Refusal.OVER_LIMIT, f"{count} sections")
+    headers = [
+        struct_parse(elf.structs.Elf_Shdr, elf.stream, stream_pos=elf["e_shoff"] + number * elf["e_shentsize"])
+        for number in range(count)
+    ]
+    names_number = elf.get_shstrndx() if headers else 0
+    names = b""
+    if 0 < names_number < count:
+        strings = headers[names_number]
+        names = bytes(data[strings["sh_offset"] : strings["sh_offset"] + strings["sh_size"]])
+    for number, header in enumerate(headers):
+        kind = str(header["sh_type"])
+        start = header["sh_name"]
+        yield _Section(
+            number=number,
+            name=names[start : names.find(b"\0", start, start + 256)].decode("utf-8", "replace"),
+            kind=kind,
+            flags=header["sh_flags"],
+            address=header["sh_addr"],
+            size=header["sh_size"],
+            link=header["sh_link"],
+            entry_size=header["sh_entsize"],
+            part=None
+            if kind in {"SHT_NOBITS", "SHT_NULL"}
+            else _part(data, header["sh_offset"], header["sh_size"], header["sh_addr"]),
+        )
+
+
+def _segments(elf: ELFFile, data: memoryview) -> tuple[tuple[Segment, ...], list[Part]]:
+    """Executable segments with content, in order of file offset, and the PT_NOTE segments."""
+    count = elf.num_segments()
+    if count > MAX_SEGMENTS:
+        raise RefusedError(Refusal.OVER_LIMIT, f"{count} segments")
+    code: list[Segment] = []
+    notes: list[Part] = []
+    for number in range(count):
+        header = struct_parse(elf.structs.Elf_Phdr, elf.stream, stream_pos=elf["e_phoff"] + number * elf["e_phentsize"])
+        part = _part(data, header["p_offset"], header["p_filesz"], header["p_vaddr"])
+        if header["p_type"] == "PT_NOTE" and part is not None:
+            notes.append(part)
+        elif header["p_type"] == "PT_LOAD" and header["p_flags"] & _PF_X and header["p_filesz"]:
+            if part is None:
+                raise RefusedError(Refusal.MALFORMED, "a segment of code lies beyond the end of the file")
+            code.append(Segment(part.offset, part.size, part.address))
+    return tuple(sorted(code, key=lambda s: (s.file_offset, s.size, s.address))), notes
+
+
+def _table(sections: list[_Section], kind: str, *, is_64: bool) -> SymbolTable | None:
+    for section in sections:
+        if section.kind != kind:
+            continue
+        strings = sections[section.link] if 0 < section.link < len(sections) else None
+        if section.part is None or strings is None or strings.part is None:
+            raise RefusedError(Refusal.MALFORMED, "a symbol table lies beyond the end of the file, or has no strings")
+        if section.entry_size != (24 if is_64 else 16):
+            raise RefusedError(Refusal.MALFORMED, "a symbol table with entries of a wrong size")
+        return SymbolTable(section.part, strings.part)
+    return None
+
+
+def _dynamic_table(elf: ELFFile, data: memoryview) -> SymbolTable | None:
+    """Find .dynsym through PT_DYNAMIC, for a file that was stripped of its section table."""
+    for segment in elf.iter_segments():
+        if not isinstance(segment, DynamicSegment):
+            continue
+        _, entries_offset = segment.get_table_offset("DT_SYMTAB")
+        _, strings_offset = segment.get_table_offset("DT_STRTAB")
+        strings_size = next((tag["d_val"] for tag in segment.iter_tags("DT_STRSZ")), 0)
+        if entries_offset is None or strings_offset is None:
+            return None
+        entries = _part(data, entries_offset, segment.num_symbols() * (24 if elf.elfclass == 64 else 16))
+        strings = _part(data, strings_offset, strings_size)
+        if entries is None or strings is None:
+            raise RefusedError(Refusal.MALFORMED, "the dynamic symbols lie beyond the end of the file")
+        return SymbolTable(entries, strings)
+    return None
+
+
+def _build_id(data: memoryview, notes: Iterable[Part], order: ByteOrder) -> str | None:
+    found: dict[tuple[bytes, int], str] = {}
+    for part in notes:
+        for key, content in _notes(data[part.offset : part.offset + part.size], order):
+            if len(content) in _BUILD_ID_BYTES:
+                found.setdefault(key, content.hex())
+    return found.get(_NOTE_GNU_BUILD_ID) or found.get(_NOTE_GO_BUILD_ID)
+
+
+def _notes(part: memoryview, order: ByteOrder) -> Iterator[tuple[tuple[bytes, int], bytes]]:
+    """((name, type), content) of every note; gABI "Note Section", padded to 4 bytes as all build id notes are."""
+    at = 0
+    while at + 12 <= len(part):
+        name_size, content_size, kind = (int.from_bytes(part[at + i : at + i + 4], order) for i in (0, 4, 8))
+        name_at = at + 12
+        content_at = name_at + (name_size + 3 & ~3)
+        yield (
+            (bytes(part[name_at : name_at + name_size]), kind),
+            bytes(part[content_at : content_at + content_size]),
+        )
+        at = content_at + (content_size + 3 & ~3)
+
+
+def _code_digest(elf: ELFFile, data: memoryview, segments: Iterable[Segment]) -> bytes:
+    digest = sha256()
+    headers_end = max(elf["e_ehsize"], elf["e_phoff"] + elf["e_phnum"] * elf["e_phentsize"])
+    for segment in segments:
+        behind = segment.file_offset + segment.size
+        # strip rewrites the headers, and old linkers put them into the first executable segment
+        start = min(max(segment.file_offset, headers_end), behind) if segment.file_offset == 0 else segment.file_offset
+        digest.update(b"%d:%d:" % (segment.address, segment.size))
+        digest.update(data[start:behind])
+    return digest.digest()
+
+
+def _debuglink(data: memoryview, part: Part | None, order: ByteOrder) -> DebugLink | None:
+    """.gnu_debuglink: a name ended by NUL, padded to 4 bytes, then the CRC-32 of the file it names."""
+    if part is None or part.size < 8:
+        return None
+    content = bytes(data[part.offset : part.offset + part.size])
+    name = content[: content.find(b"\0")]
+    crc = content[(len(name) + 1 + 3) & ~3 :][:4]
+    if not name or b"/" in name or name in {b".", b".."} or len(crc) != 4:
+        return None
+    return DebugLink(name.decode("utf-8", "surrogateescape"), int.from_bytes(crc, order))

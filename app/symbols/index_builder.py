@@ -1,0 +1,182 @@
+"""From an ELF file, and a debug file where there is one, to the content of its symbol index.
+
+Sources of names: .symtab of either file; .gnu_debugdata where neither has one; .dynsym always; Go's .gopclntab wherever
+it is, so that a stripped and an unstripped Go program agree. Lines come from whichever file has DWARF.
+
+Runs in the reading process (reader.py) only: it parses files that strangers chose. Refuses to know where files and
+indexes are kept.
+"""
+
+import mmap
+import os
+import stat
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from agents.canonicalize.symbol_index import IndexContent, LineRows, Origin, Segment, SymbolIndex
+from app.symbols.dwarf_lines import read_lines
+from app.symbols.elf import DebugLink, ElfStructure, read_structure
+from app.symbols.gopclntab import go_symbols
+from app.symbols.refusal import Refusal, RefusedError
+from app.symbols.spans import FunctionSymbol, disjoint_spans
+from app.symbols.symbol_tables import function_symbols, unpacked_debugdata, with_exports
+
+# The driver of rustc and LLVM, among the largest libraries there are, have 150 to 250 MB; a mapping counts as memory.
+MAX_FILE_BYTES: Final = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a first look at a file says: enough to find its debug file and to choose among files of one build id.
+
+    `build_id` is None where the file has no build id note; its index is then named by the SHA-256 of the whole file.
+    """
+
+    build_id: str | None
+    has_code: bool
+    has_symtab: bool
+    has_lines: bool
+    debuglink: DebugLink | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    build_id: str
+    machine: int
+    elf_type: int
+    code_digest: bytes
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenElf:
+    stream: BinaryIO
+    data: memoryview
+    structure: ElfStructure
+
+
+def probe_file(path: Path) -> Probe:
+    """Look at the headers of the file at `path`. Raises RefusedError."""
+    with _opened(path) as elf:
+        return Probe(
+            build_id=elf.structure.build_id,
+            has_code=bool(elf.structure.segments),
+            has_symtab=elf.structure.symtab is not None,
+            has_lines=elf.structure.has_dwarf_lines,
+            debuglink=elf.structure.debuglink,
+        )
+
+
+def build_index(path: Path, debug_path: Path | None, *, with_lines: bool) -> IndexContent:
+    """The index content of the program or library at `path`, with names and lines of its debug file.
+
+    Raises RefusedError; also where `debug_path` is not this file's debug file.
+    """
+    with _opened(path) as elf:
+        if not elf.structure.segments:
+            raise RefusedError(Refusal.NO_CODE)
+        build_id = elf.structure.build_id or sha256(elf.data).hexdigest()
+        structure = elf.structure
+        head = _Head(build_id, structure.machine, structure.elf_type, structure.code_digest, structure.segments)
+        if debug_path is None:
+            return _content(head, [elf], with_lines=with_lines)
+        with _opened(debug_path) as debug:
+            if not _belong_together(elf, debug):
+                raise RefusedError(Refusal.MALFORMED, "the debug file is another file's")
+            return _content(head, [elf, debug], with_lines=with_lines)
+
+
+def extend_index(known: SymbolIndex, debug_path: Path, *, with_lines: bool) -> IndexContent:
+    """The content of an index that exists, with names and lines of a debug file that came later.
+
+    Segments and .dynsym's names are taken from the index. Raises RefusedError.
+    """
+    with _opened(debug_path) as debug:
+        if debug.structure.build_id != known.build_id:
+            raise RefusedError(Refusal.MALFORMED, "the debug file is another file's")
+        head = _Head(known.build_id, known.machine, known.elf_type, known.code_digest, known.segments)
+        exported = [
+            FunctionSymbol(s.start, s.length, s.name, 0, is_exported=True, in_symtab=False, limit=s.start + s.length)
+            for s in known.spans()
+            if not s.delta
+        ]
+        return _content(head, [debug], with_lines=with_lines, known=exported)
+
+
+def _content(
+    head: _Head,
+    files: list[_OpenElf],
+    *,
+    with_lines: bool,
+    known: Sequence[FunctionSymbol] = (),
+) -> IndexContent:
+    symbols = list(known)
+    origins = Origin.DYNSYM if known else Origin(0)
+    for number, elf in enumerate(files):
+        symbols += function_symbols(elf.data, elf.structure)
+        if elf.structure.dynsym is not None:
+            origins |= Origin.DYNSYM
+        if elf.structure.symtab is not None:
+            origins |= Origin.DEBUG_FILE if number or not elf.structure.segments else Origin.SYMTAB
+    if not origins & (Origin.SYMTAB | Origin.DEBUG_FILE) and (packed := files[0].structure.debugdata) is not None:
+        symbols += _debugdata_symbols(files[0].data[packed.offset : packed.offset + packed.size])
+        origins |= Origin.GNU_DEBUGDATA
+    symbols = with_exports(symbols)
+    if go := go_symbols(files[0].data, files[0].structure):
+        symbols += go
+        origins |= Origin.GOPCLNTAB
+    lines = LineRows()
+    if with_lines:
+        described = [elf for elf in files if elf.structure.has_dwarf_lines]
+        lines = read_lines(described[-1].stream, head.segments) if described else lines
+        origins |= Origin.DWARF_LINES if len(lines.addresses) else Origin(0)
+    spans = disjoint_spans(symbols)
+    return IndexContent(
+        build_id=head.build_id,
+        machine=head.machine,
+        elf_type=head.elf_type,
+        origins=origins,
+        code_digest=head.code_digest,
+        segments=head.segments,
+        spans=spans,
+        lines=lines,
+    )
+
+
+def _debugdata_symbols(packed: memoryview) -> list[FunctionSymbol]:
+    unpacked = unpacked_debugdata(packed)
+    inner = memoryview(unpacked)
+    return function_symbols(inner, read_structure(BytesIO(unpacked), inner))
+
+
+def _belong_together(elf: _OpenElf, debug: _OpenElf) -> bool:
+    """A debug file is this file's by build id; by the link's CRC-32 only where there is no build id."""
+    if elf.structure.build_id is not None:
+        return elf.structure.build_id == debug.structure.build_id
+    link = elf.structure.debuglink
+    return link is not None and zlib.crc32(debug.data) == link.crc32
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_OpenElf]:
+    try:
+        # never follows a link out of a container's root, never waits for a writer of a FIFO
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise RefusedError(Refusal.UNREADABLE, os.strerror(error.errno or 0)) from error
+    with os.fdopen(descriptor, "rb") as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise RefusedError(Refusal.NOT_A_FILE)
+        if status.st_size > MAX_FILE_BYTES:
+            raise RefusedError(Refusal.TOO_LARGE, f"{status.st_size} bytes")
+        if status.st_size < 4:
+            raise RefusedError(Refusal.NOT_ELF)
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
+            yield _OpenElf(stream, data, read_structure(stream, data))

@@ -1,0 +1,163 @@
+"""Function symbols become disjoint spans: at every address of a binary at most one name, chosen by one total order.
+
+Linkers leave aliases (one libc address may have six names), overlaps and sizeless labels. The order, best first:
+
+1. exported (in .dynsym), so that a stripped and an unstripped build of one library agree;
+2. a size of its own, before a label without one;
+3. the symbol that starts closest before the address;
+4. global, then weak, then local; fewer leading `_`; shorter; byte order.
+
+A symbol covers `[address, address + size)`. Without a size, an entry of .symtab covers what no sized symbol does, up to
+the next symbol in its section; an entry that is only in .dynsym covers its first byte, for that table has few entries
+and the next one may be far. What nothing covers stays a gap: no name is better than a wrong one.
+
+Rules: pure, and independent of the order of the input. Refuses to know ELF.
+"""
+
+import heapq
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable
+from itertools import pairwise
+from operator import itemgetter
+from typing import NamedTuple
+
+from agents.canonicalize.symbol_index import Spans
+
+
+class FunctionSymbol(NamedTuple):
+    """One function symbol. A tuple, for a library has 70,000 of them.
+
+    `binding` is 0 for global, 1 for weak, 2 for local. `in_symtab` is false where only .dynsym has it. `limit` is the
+    end of its section, which lies behind `address` and not before `address + size`.
+    """
+
+    address: int
+    size: int
+    name: str
+    binding: int
+    is_exported: bool
+    in_symtab: bool
+    limit: int
+
+
+_Piece = tuple[int, int, FunctionSymbol]
+"""Start, end, and whose it is."""
+
+
+def disjoint_spans(symbols: Iterable[FunctionSymbol]) -> Spans:
+    """The spans of `symbols`, in order of address."""
+    # by address only: everything that depends on the order among equals ranks them itself
+    ordered = sorted(symbols, key=itemgetter(0))
+    pieces = _sized_pieces(ordered)
+    pieces += _sizeless_pieces(ordered, pieces)
+    pieces.sort(key=itemgetter(0))
+    return _joined(pieces)
+
+
+def _rank(symbol: FunctionSymbol) -> tuple[bool, bool, int, int, int, int, bytes, int]:
+    """The total order; the least is the best."""
+    name = symbol.name
+    return (
+        not symbol.is_exported,
+        symbol.size == 0,
+        -symbol.address,
+        symbol.binding,
+        len(name) - len(name.lstrip("_")),
+        len(name),
+        name.encode(),
+        -symbol.size,
+    )
+
+
+def _end(symbol: FunctionSymbol) -> int:
+    """Where a symbol stops covering; a sizeless exported one covers its first byte."""
+    return symbol.address + (symbol.size or 1)
+
+
+def _sized_pieces(ordered: list[FunctionSymbol]) -> list[_Piece]:
+    """Pieces of everything but sizeless labels, in order of address."""
+    pieces: list[_Piece] = []
+    cluster: list[FunctionSymbol] = []
+    behind = -1
+    for symbol in ordered:
+        address, size, _, _, is_exported, _, _ = symbol
+        if not size:
+            if not is_exported:
+                continue
+            size = 1
+        end = address + size
+        if address >= behind and cluster:
+            if len(cluster) == 1:
+                pieces.append((cluster[0].address, behind, cluster[0]))
+            else:
+                pieces += _settled(cluster)
+            cluster = []
+            behind = end
+        cluster.append(symbol)
+        behind = max(behind, end)
+    return pieces + _settled(cluster)
+
+
+def _settled(cluster: list[FunctionSymbol]) -> list[_Piece]:
+    """Pieces of symbols that overlap, each address given to the best that covers it."""
+    if not cluster:
+        return []
+    start, end = cluster[0].address, _end(cluster[0])
+    if all(symbol.address == start and _end(symbol) == end for symbol in cluster):
+        return [(start, end, min(cluster, key=_rank))]
+    pieces: list[_Piece] = []
+    bounds = sorted({s.address for s in cluster} | {_end(s) for s in cluster})
+    upcoming = deque(cluster)
+    active: list[tuple[tuple[object, ...], FunctionSymbol]] = []
+    for start, end in pairwise(bounds):
+        while upcoming and upcoming[0].address <= start:
+            symbol = upcoming.popleft()
+            heapq.heappush(active, (_rank(symbol), symbol))
+        while active and _end(active[0][1]) <= start:
+            heapq.heappop(active)
+        if active:
+            pieces.append((start, end, active[0][1]))
+    return pieces
+
+
+def _sizeless_pieces(ordered: list[FunctionSymbol], sized: list[_Piece]) -> list[_Piece]:
+    """Pieces of .symtab's sizeless labels: what no sized symbol covers, up to the next symbol."""
+    best: dict[int, FunctionSymbol] = {}
+    for symbol in ordered:
+        if not symbol.size and symbol.in_symtab:
+            known = best.get(symbol.address)
+            if known is None or _rank(symbol) < _rank(known):
+                best[symbol.address] = symbol
+    pieces: list[_Piece] = []
+    for address, symbol in best.items():
+        start = address
+        before = bisect_right(sized, address, key=itemgetter(0)) - 1
+        if before >= 0 and start < sized[before][1]:
+            if sized[before][2].size:  # a label inside a function
+                continue
+            start = sized[before][1]  # its own first byte, or that of an exported alias
+        following = bisect_right(ordered, address, key=itemgetter(0))
+        end = min(ordered[following].address if following < len(ordered) else symbol.limit, symbol.limit)
+        if start < end:
+            pieces.append((start, end, symbol))
+    return pieces
+
+
+def _joined(pieces: list[_Piece]) -> Spans:
+    """Pieces as spans, neighbours of one symbol made one."""
+    starts: list[int] = []
+    lengths: list[int] = []
+    deltas: list[int] = []
+    names: list[str] = []
+    owner, behind = None, 0
+    for start, end, symbol in pieces:
+        if symbol is owner and start == behind:
+            lengths[-1] += end - start
+        else:
+            starts.append(start)
+            lengths.append(end - start)
+            deltas.append(start - symbol[0])
+            names.append(symbol[2])
+        owner, behind = symbol, end
+    return Spans(starts, lengths, deltas, names)

@@ -1,0 +1,143 @@
+"""Function symbols of an ELF file: .symtab, .dynsym, and the compressed .gnu_debugdata.
+
+Both tables are decoded here with `struct`: pyelftools makes an object of each of 70,000 entries, which takes seconds.
+
+What counts as a function: STT_FUNC and STT_GNU_IFUNC, and untyped labels of .symtab that lie in code (assembly without
+`.type`). Never sections, files, data, thread-local data, mapping symbols (`$a`, `$x`) and local labels (`.L`). A symbol
+has to lie in the executable section that it names.
+
+Refuses to know which of two names is the better one (spans.py).
+"""
+
+import lzma
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from struct import Struct
+from typing import Final
+
+from agents.canonicalize.kernel_symbols import canonical_symbol
+from app.symbols.elf import CodeRange, ElfStructure, SymbolTable
+from app.symbols.refusal import Refusal, RefusedError
+from app.symbols.spans import FunctionSymbol
+
+# The largest real tables (Chromium, rustc's driver) have below a million functions.
+MAX_SYMBOLS: Final = 4_000_000
+# Names of template libraries reach some 10 kB.
+MAX_NAME_BYTES: Final = 32_768
+MAX_NAMES_BYTES: Final = 512 * 2**20
+# Fedora's largest mini debug information is some 10 MB unpacked.
+MAX_DEBUGDATA_BYTES: Final = 256 * 2**20
+
+_NOTYPE: Final = 0
+_FUNC: Final = 2
+_GNU_IFUNC: Final = 10
+_BINDINGS: Final = {0: 2, 1: 0, 2: 1, 10: 0}  # local, global, weak, GNU_UNIQUE, as FunctionSymbol counts them
+_LOCAL: Final = 2
+_SHN_XINDEX: Final = 0xFFFF
+_EM_ARM: Final = 40
+
+# name, info, other, section, value, size; and the 32-bit order: name, value, size, info, other, section
+_ENTRY_64: Final = {"little": Struct("<IBBHQQ"), "big": Struct(">IBBHQQ")}
+_ENTRY_32: Final = {"little": Struct("<IIIBBH"), "big": Struct(">IIIBBH")}
+
+
+def function_symbols(data: memoryview, structure: ElfStructure) -> list[FunctionSymbol]:
+    """The function symbols of one file's .symtab and .dynsym. Raises RefusedError beyond a limit."""
+    dynamic = _decoded(data, structure, structure.dynsym, in_symtab=False)
+    static = _decoded(data, structure, structure.symtab, in_symtab=True)
+    return [*dynamic, *static]
+
+
+def with_exports(symbols: Iterable[FunctionSymbol]) -> list[FunctionSymbol]:
+    """`symbols` of both tables, each address and name from one of them, marked as exported if .dynsym has it."""
+    dynamic: dict[tuple[int, str], FunctionSymbol] = {}
+    static: list[FunctionSymbol] = []
+    for symbol in symbols:
+        if symbol.in_symtab:
+            static.append(symbol)
+        else:
+            dynamic[symbol.address, symbol.name] = symbol
+    in_both: set[tuple[int, str]] = set()
+    for at, symbol in enumerate(static):
+        key = (symbol.address, symbol.name)
+        if key in dynamic:
+            in_both.add(key)
+            static[at] = symbol._replace(is_exported=dynamic[key].is_exported)
+    return static + [symbol for key, symbol in dynamic.items() if key not in in_both]
+
+
+def unpacked_debugdata(packed: memoryview) -> bytes:
+    """The ELF file inside .gnu_debugdata (LZMA in an xz container). Raises RefusedError beyond the limit."""
+    decoder = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=MAX_DEBUGDATA_BYTES)
+    try:
+        unpacked = decoder.decompress(packed, max_length=MAX_DEBUGDATA_BYTES + 1)
+    except lzma.LZMAError as error:
+        raise RefusedError(Refusal.MALFORMED, ".gnu_debugdata is no xz data") from error
+    if len(unpacked) > MAX_DEBUGDATA_BYTES:
+        raise RefusedError(Refusal.OVER_LIMIT, ".gnu_debugdata unpacks to more than the limit")
+    return unpacked
+
+
+def _decoded(
+    data: memoryview, structure: ElfStructure, table: SymbolTable | None, *, in_symtab: bool
+) -> Iterator[FunctionSymbol]:
+    if table is None:
+        return
+    types = {_FUNC, _GNU_IFUNC, _NOTYPE} if in_symtab else {_FUNC, _GNU_IFUNC}
+    strings = bytes(data[table.strings.offset : table.strings.offset + table.strings.size])
+    limit_of = _CodeLimits(structure.code).of
+    clear_thumb = ~1 if structure.machine == _EM_ARM else ~0
+    names_bytes = 0
+    for name_at, info, _, section, value, size in _entries(data, structure, table):
+        kind = info & 0xF
+        if kind not in types or section == 0:
+            continue
+        address = value & clear_thumb
+        limit = limit_of(section, address)
+        name_end = strings.find(b"\0", name_at, name_at + MAX_NAME_BYTES)
+        if limit is None or name_end <= name_at:
+            continue
+        name = strings[name_at:name_end]
+        if kind == _NOTYPE and name.startswith((b"$", b".L")):
+            continue
+        names_bytes += len(name)
+        if names_bytes > MAX_NAMES_BYTES:
+            raise RefusedError(Refusal.OVER_LIMIT, "bytes in symbol names")
+        text = canonical_symbol(name.decode("utf-8", "backslashreplace"))
+        binding = _BINDINGS.get(info >> 4, _LOCAL)
+        is_exported = not in_symtab and binding != _LOCAL
+        size_in_section = min(size, limit - address)
+        yield FunctionSymbol(address, size_in_section, text, binding, is_exported, in_symtab, limit)
+
+
+def _entries(data: memoryview, structure: ElfStructure, table: SymbolTable) -> Iterator[tuple[int, ...]]:
+    """Every entry in the order of a 64-bit file: name offset, info, other, section, value, size."""
+    entry = (_ENTRY_64 if structure.is_64 else _ENTRY_32)[structure.byte_order]
+    count = table.entries.size // entry.size
+    if count > MAX_SYMBOLS:
+        raise RefusedError(Refusal.OVER_LIMIT, f"{count} symbols")
+    entries = entry.iter_unpack(data[table.entries.offset : table.entries.offset + count * entry.size])
+    if structure.is_64:
+        return entries
+    return ((name, info, other, section, value, size) for name, value, size, info, other, section in entries)
+
+
+class _CodeLimits:
+    """Where the executable section ends that holds an address."""
+
+    __slots__ = ("_by_address", "_by_section", "_starts")
+
+    def __init__(self, code: Iterable[CodeRange]) -> None:
+        ranges = list(code)
+        self._by_section = {r.section: r for r in ranges if r.section is not None}
+        self._by_address = sorted(ranges, key=lambda r: (r.start, r.end))
+        self._starts = [r.start for r in self._by_address]
+
+    def of(self, section: int, address: int) -> int | None:
+        """End of `section` if it is code and holds `address`; by address alone where numbers say nothing."""
+        if self._by_section and section != _SHN_XINDEX:
+            found = self._by_section.get(section)
+        else:
+            at = bisect_right(self._starts, address) - 1
+            found = self._by_address[at] if at >= 0 else None
+        return found.end if found is not None and found.start <= address < found.end else None

@@ -11,9 +11,10 @@ import click
 
 from app.embedded.artifacts import ensure
 from app.embedded.broker import EmbeddedBroker
-from app.embedded.failures import EmbeddedError
+from app.embedded.failures import EmbeddedError, Failure
 
 _WATCH_SECONDS = 0.5
+_BROKEN = {Failure.NOT_READY, Failure.DIED}
 _PORT = click.IntRange(0, 65_535)
 
 
@@ -35,7 +36,8 @@ def command(data_dir: Path, port: int, registry_port: int, fetch_only: bool, as_
     """Run Apache Kafka and a schema registry on this machine, for this machine.
 
     Both listen on loopback only. When both serve clients, one line of JSON with their addresses is printed; SIGTERM or
-    Ctrl-C stops both. Exit codes: 0 stopped as asked, 1 could not start or ended by itself, 2 wrong options.
+    Ctrl-C stops both. Exit codes: 0 stopped as asked, 1 a server did not start or ended by itself, 2 wrong options or
+    a machine that lacks something: Maven, a Java runtime, disk, a free port, a data folder of its own.
 
     \b
     Example:
@@ -53,7 +55,9 @@ def command(data_dir: Path, port: int, registry_port: int, fetch_only: bool, as_
         else:
             _serve(EmbeddedBroker(data_dir, port=port, registry_port=registry_port, report=report))
     except EmbeddedError as error:
-        raise click.ClickException(str(error)) from None
+        failure = click.ClickException(str(error))
+        failure.exit_code = 1 if error.reason in _BROKEN else 2
+        raise failure from None
 
 
 def _serve(broker: EmbeddedBroker) -> None:

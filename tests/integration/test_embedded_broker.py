@@ -29,7 +29,7 @@ from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
 
 pytestmark = pytest.mark.integration
 
-_COMMAND = [sys.executable, "-c", "from app.commands.broker import command; command()"]
+_COMMAND = [sys.executable, "-m", "app", "broker"]
 _SCHEMA = '{"type":"record","name":"Kept","fields":[{"name":"x","type":"int"}]}'
 
 
@@ -299,3 +299,13 @@ def test_a_wrong_kafka_option_is_reported_with_kafkas_own_words(tmp_path: Path) 
         broker.start()
     assert caught.value.reason is Failure.NOT_READY
     assert _children_on(tmp_path) == []
+
+
+def test_the_command_says_what_the_machine_lacks(embedded: EmbeddedBroker, tmp_path: Path) -> None:
+    """A port in use ends with code 2 and one line on standard error, nothing on standard output."""
+    port = embedded.bootstrap_servers.rpartition(":")[2]
+    arguments = ["--data-dir", str(tmp_path / "broker"), "--port", port, "--registry-port", "0"]
+    done = subprocess.run([*_COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"Error: port {port} on 127.0.0.1 is in use, and Kafka wants it")
+    assert len(done.stderr.splitlines()) == 1

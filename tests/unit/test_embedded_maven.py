@@ -29,7 +29,7 @@ _CHECKSUM = (
             "org.acme:broker:jar:9 is in no repository that Maven's settings name",
         ),
         (
-            "[ERROR] project callstream:embedded:pom:1: org.acme:broker:jar:9 was not found in https://x.test the last time",
+            "[ERROR] project callstream:embedded:pom:1: org.acme:broker:jar:9 was not found in https://x.test",
             "org.acme:broker:jar:9 is in no repository that Maven's settings name",
         ),
         (

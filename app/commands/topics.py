@@ -1,0 +1,247 @@
+"""`callstream topics`: the pipeline's topics and their schemas, made and checked here and nowhere else."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import click
+
+from app import settings as settings_module
+from app import subjects, topic_plan
+from app.kafka import KafkaUnreachable, KafkaUnusable, client_config
+from app.registry import RegistryError, SchemaRegistry
+from app.settings import Settings
+from app.subjects import Missing, Refused, Registered
+from app.topic_admin import TopicAdmin
+from app.topic_plan import Adjust, Create, Decision, Keep, Refusal, Wanted
+from schemas.topics import TOPICS
+
+DIFFERS = 1
+"""Exit code where something is not as it should be, or was refused."""
+
+UNREACHABLE = 2
+"""Exit code where the brokers or the registry could not be asked."""
+
+
+_WAYS_OUT = """\
+callstream topics: these cannot be changed without breaking the order or the content of a topic's records. Ask for what
+is there, move the topic away, or set another CALLSTREAM_TOPIC_PREFIX."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """Both servers and what should be on them."""
+
+    settings: Settings
+    admin: TopicAdmin
+    registry: SchemaRegistry
+    wanted: tuple[Wanted, ...]
+
+    def decide(self) -> tuple[Decision, ...]:
+        return topic_plan.decide(self.wanted, self.admin.existing([one.name for one in self.wanted]))
+
+    def inspect(self) -> tuple[Registered | Missing | Refused, ...]:
+        return subjects.inspect(self.registry, TOPICS, self.settings.topic_prefix)
+
+
+def _open(partitions: int | None, replication_factor: int | None) -> _Session:
+    settings = settings_module.load(os.environ)
+    return _Session(
+        settings=settings,
+        admin=TopicAdmin(client_config(settings)),
+        registry=SchemaRegistry.from_settings(settings),
+        wanted=topic_plan.wanted_topics(
+            TOPICS,
+            prefix=settings.topic_prefix,
+            partitions=partitions or settings.partitions,
+            replication_factor=replication_factor or settings.replication_factor,
+        ),
+    )
+
+
+_partitions = click.option(
+    "--partitions",
+    type=click.IntRange(1, 1024),
+    help="Partitions of every topic; CALLSTREAM_PARTITIONS, or 4, where not given.",
+)
+_replication_factor = click.option(
+    "--replication-factor",
+    type=click.IntRange(1, 7),
+    help="Replicas of every new topic; CALLSTREAM_REPLICATION_FACTOR, or 1, where not given.",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+class _Group(click.Group):
+    """Ends every subcommand that could not ask a server with its reason."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (KafkaUnreachable, KafkaUnusable, RegistryError) as error:
+            click.echo(f"callstream topics: {error}", err=True)
+            sys.exit(UNREACHABLE)
+
+
+@click.group(name="topics", cls=_Group)
+def command() -> None:
+    """Create and check topics and schemas.
+
+    The brokers and the registry are those of CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS and CALLSTREAM_SCHEMA_REGISTRY_URL.
+    Exit codes: 0 all is as it should be, 1 something is not or was refused, 2 wrong options or settings, or a server
+    that cannot be asked.
+
+    \b
+    Example:
+      callstream topics apply --partitions 12 --replication-factor 3
+    """
+
+
+@command.command()
+@_partitions
+@_replication_factor
+@_json
+def apply(partitions: int | None, replication_factor: int | None, as_json: bool) -> None:
+    """Create what is missing: schemas, then topics. Run it as often as you like.
+
+    A topic with another partition count or cleanup policy is refused, and so is a schema that is not compatible with
+    what the registry has. Where one is refused, nothing is created.
+
+    \b
+    Example:
+      callstream topics apply --partitions 12 --replication-factor 3
+    """
+    session = _open(partitions, replication_factor)
+    decisions = session.decide()
+    if any(isinstance(one, Refusal) for one in decisions):
+        _report(decisions, session.inspect(), as_json=as_json, done=False)
+        return
+    states = subjects.register(session.registry, TOPICS, session.settings.topic_prefix)
+    if any(isinstance(one, Refused) for one in states):
+        _report(decisions, states, as_json=as_json, done=False)
+        return
+    session.admin.carry_out(decisions)
+    # somebody else may have made a topic between our look and our request, and not as we want it
+    conflicts = tuple(one for one in session.decide() if isinstance(one, Refusal))
+    _report(conflicts or decisions, states, as_json=as_json, done=True)
+
+
+@command.command()
+@_partitions
+@_json
+def check(partitions: int | None, as_json: bool) -> None:
+    """Say what `topics apply` would do, and change nothing.
+
+    \b
+    Example:
+      callstream topics check --json
+    """
+    session = _open(partitions, None)
+    _report(session.decide(), session.inspect(), as_json=as_json, done=False)
+
+
+@command.command(name="list")
+@_json
+def list_topics(as_json: bool) -> None:
+    """List the pipeline's topics with what they are for, whether they are there or not.
+
+    \b
+    Example:
+      callstream topics list
+    """
+    session = _open(None, None)
+    found = session.admin.existing([one.name for one in session.wanted])
+    rows = []
+    for one in session.wanted:
+        there = found.get(one.name)
+        rows.append(
+            {
+                "topic": one.name,
+                "exists": there is not None,
+                "partitions": there.partitions if there else None,
+                "replicas": there.replicas if there else None,
+                "cleanup_policy": (there or one).config["cleanup.policy"],
+                "retention_ms": int((there or one).config.get("retention.ms", "-1"))
+                if not one.topic.compacted
+                else None,
+                "max_message_bytes": int((there or one).config["max.message.bytes"]),
+                "restricted": one.topic.restricted,
+                "schema": one.topic.value_schema,
+            }
+        )
+    if as_json:
+        click.echo(json.dumps({"topics": rows}))
+        return
+    width = max(len(one.name) for one in session.wanted)
+    for row in rows:
+        size = f"{row['partitions']:>4} partitions" if row["exists"] else "     not there  "
+        access = "restricted" if row["restricted"] else "public"
+        click.echo(
+            f"{row['topic']:<{width}}  {size}  {row['cleanup_policy']:<7}  {access:<10}  {row['schema'] or ''}".rstrip()
+        )
+
+
+def _report(
+    decisions: tuple[Decision, ...],
+    states: Sequence[Registered | Missing | Refused],
+    *,
+    as_json: bool,
+    done: bool,
+) -> None:
+    """Print what is, or was done, and exit with 1 where something is not as it should be."""
+    topics = [_topic_line(one, done=done) for one in decisions]
+    schemas = [_schema_line(one, done=done) for one in states]
+    if as_json:
+        click.echo(json.dumps({"topics": [line for line, _ in topics], "schemas": [line for line, _ in schemas]}))
+    else:
+        for line, _ in topics + schemas:
+            click.echo(_sentence(line))
+    faults = [str(one) for one in (*decisions, *states) if isinstance(one, Refusal | Refused)]
+    for fault in faults:
+        click.echo(f"callstream topics: {fault}", err=True)
+    if any(isinstance(one, Refusal) for one in decisions):
+        click.echo(_WAYS_OUT, err=True)
+    if faults or not (done or all(fine for _, fine in topics + schemas)):
+        sys.exit(DIFFERS)
+
+
+def _sentence(line: Mapping[str, object]) -> str:
+    (_, name), (_, state), *details = line.items()
+    return f"{name}: {state}" + "".join(f", {what} {value}" for what, value in details)
+
+
+def _topic_line(decision: Decision, *, done: bool) -> tuple[dict[str, object], bool]:
+    """Row for a topic, and whether it was as it should be when we looked."""
+    name, partitions = decision.wanted.name, decision.wanted.partitions
+    match decision:
+        case Create():
+            return {"topic": name, "state": "created" if done else "missing", "partitions": partitions}, False
+        case Adjust(_, changes, found):
+            options = ", ".join(f"{option} {found[option]} -> {value}" for option, value in changes.items())
+            return {"topic": name, "state": "adjusted" if done else "differs", "change": options}, False
+        case Keep():
+            return {"topic": name, "state": "unchanged" if done else "ok"}, True
+        case Refusal(_, option, want, found_value):
+            return {"topic": name, "state": "refused", "has": f"{option} {found_value}", "wanted": want}, False
+        case _:
+            assert_never(decision)
+
+
+def _schema_line(state: Registered | Missing | Refused, *, done: bool) -> tuple[dict[str, object], bool]:
+    """Row for a subject, and whether it has our schema."""
+    match state:
+        case Registered(name, schema_id, new):
+            return {
+                "subject": name,
+                "state": "registered" if new else "unchanged" if done else "ok",
+                "id": schema_id,
+            }, True
+        case Missing(name):
+            return {"subject": name, "state": "missing"}, False
+        case Refused(name, reason):
+            return {"subject": name, "state": "refused", "reason": reason}, False
+        case _:
+            assert_never(state)

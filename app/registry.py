@@ -1,0 +1,264 @@
+"""The schema registry's REST interface, as Confluent defines it and Apicurio, Karapace and others serve it.
+
+Rules: the registry's own reason is part of every error, credentials and addresses with credentials never are;
+connections are retried a bounded number of times, refusals are not; registering is idempotent, so a lost answer may be
+asked for again. Subject names are used as given: `Settings.name` has put the operator's prefix in front. This module
+refuses to know which schemas there are.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+import urllib3
+from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
+
+from app.settings import Settings
+
+_CONTENT_TYPE: Final = "application/vnd.schemaregistry.v1+json"
+_TIMEOUT: Final = urllib3.Timeout(connect=3, read=15)
+_RETRIES: Final = urllib3.Retry(
+    connect=4,
+    read=2,
+    status=3,
+    other=0,
+    redirect=0,
+    allowed_methods=None,  # all of them: every request made here is idempotent
+    status_forcelist=(429, 502, 503, 504),
+    backoff_factor=0.2,
+    backoff_max=2,
+    respect_retry_after_header=False,
+    raise_on_status=False,
+)
+"""Some six seconds in all: a registry that restarts is waited for, one that is gone is told soon."""
+
+_MAX_ANSWER_BYTES: Final = 4 << 20
+"""Our largest schema has 10 kB; whatever answers with megabytes is no registry."""
+
+_MAX_REASON_CHARS: Final = 600
+
+
+class Compatibility(StrEnum):
+    """What a new version of a subject must be compatible with; the registry enforces it."""
+
+    BACKWARD = "BACKWARD"
+    BACKWARD_TRANSITIVE = "BACKWARD_TRANSITIVE"
+    FORWARD = "FORWARD"
+    FORWARD_TRANSITIVE = "FORWARD_TRANSITIVE"
+    FULL = "FULL"
+    FULL_TRANSITIVE = "FULL_TRANSITIVE"
+    NONE = "NONE"
+
+
+class Fault(StrEnum):
+    """Why the registry did not do what was asked."""
+
+    UNREACHABLE = "unreachable"
+    NOT_ALLOWED = "not-allowed"
+    NOT_FOUND = "not-found"
+    SCHEMA_REFUSED = "schema-refused"
+    UNEXPECTED = "unexpected"
+
+
+class RegistryError(Exception):
+    """The registry cannot be asked, or refused; the message names the subject or id and has the registry's reason."""
+
+    def __init__(self, fault: Fault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+class SchemaRegistry:
+    """A client of one registry; close it, or use it as a context, to give its connections back."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        ca_file: Path | None = None,
+        cert_file: Path | None = None,
+        key_file: Path | None = None,
+        username: str = "",
+        password: str = "",
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._headers = {"Accept": f"{_CONTENT_TYPE}, application/json", "Content-Type": _CONTENT_TYPE}
+        if username:
+            self._headers |= urllib3.make_headers(basic_auth=f"{username}:{password}")
+        self._http = urllib3.PoolManager(
+            ca_certs=str(ca_file) if ca_file else None,
+            cert_file=str(cert_file) if cert_file else None,
+            key_file=str(key_file) if key_file else None,
+            timeout=_TIMEOUT,
+            retries=_RETRIES,
+        )
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "SchemaRegistry":
+        """Client for the registry that the settings name; reads the password file."""
+        password_file = settings.schema_registry_password_file
+        return cls(
+            settings.schema_registry_url,
+            ca_file=settings.schema_registry_ssl_ca_file,
+            cert_file=settings.schema_registry_ssl_cert_file,
+            key_file=settings.schema_registry_ssl_key_file,
+            username=settings.schema_registry_username,
+            password=password_file.read_text(encoding="utf-8").rstrip("\r\n") if password_file else "",
+        )
+
+    def __repr__(self) -> str:
+        return f"SchemaRegistry({self._url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.clear()
+
+    def register(self, subject: str, schema: str) -> int:
+        """Register a schema, given as JSON text, as the subject's newest version, and return its id.
+
+        A schema that the subject has already keeps its id. Raises RegistryError; SCHEMA_REFUSED with the registry's
+        reason where the schema is wrong or incompatible.
+        """
+        answer = self._ask("POST", f"/subjects/{_quoted(subject)}/versions", _named(subject), {"schema": schema})
+        return _id_in(answer, subject)
+
+    def id_of(self, subject: str, schema: str) -> int | None:
+        """Id of exactly this schema under the subject, None where it is not registered there."""
+        try:
+            answer = self._ask("POST", f"/subjects/{_quoted(subject)}", _named(subject), {"schema": schema})
+        except RegistryError as error:
+            if error.fault is Fault.NOT_FOUND:
+                return None
+            raise
+        return _id_in(answer, subject)
+
+    def schema(self, schema_id: int) -> str:
+        """Text of the schema with this id; raises RegistryError(NOT_FOUND) where there is none."""
+        what = f"schema id {schema_id}"
+        answer = self._ask("GET", f"/schemas/ids/{schema_id}", what)
+        text = answer.get("schema")
+        if not isinstance(text, str):
+            raise RegistryError(Fault.UNEXPECTED, f"{what}: the registry's answer has no schema")
+        return text
+
+    def incompatibilities(self, subject: str, schema: str) -> list[str] | None:
+        """Reasons why the subject would not take this schema: [] where it would not say, None where it would take it.
+
+        A subject without versions takes any schema.
+        """
+        path = f"/compatibility/subjects/{_quoted(subject)}/versions?verbose=true"
+        try:
+            answer = self._ask("POST", path, _named(subject), {"schema": schema})
+        except RegistryError as error:
+            if error.fault is Fault.NOT_FOUND:
+                return None
+            raise
+        if answer.get("is_compatible") is True:
+            return None
+        messages = answer.get("messages")
+        return [_bounded(str(one)) for one in messages] if isinstance(messages, list) else []
+
+    def compatibility(self, subject: str) -> str | None:
+        """Compatibility level set for the subject itself, None where it follows the registry's default."""
+        try:
+            answer = self._ask("GET", f"/config/{_quoted(subject)}", _named(subject))
+        except RegistryError as error:
+            if error.fault is Fault.NOT_FOUND:
+                return None
+            raise
+        level = answer.get("compatibilityLevel")
+        return level if isinstance(level, str) else None
+
+    def set_compatibility(self, subject: str, level: Compatibility) -> None:
+        """Have the registry hold every later version of the subject to this level."""
+        self._ask("PUT", f"/config/{_quoted(subject)}", _named(subject), {"compatibility": level.value})
+
+    def subjects(self) -> list[str]:
+        """Names of all subjects, sorted."""
+        status, answer = self._exchange("GET", "/subjects", "subjects", None)
+        if status != 200 or not isinstance(answer, list):
+            raise _refusal("subjects", status, answer)
+        return sorted(str(name) for name in answer)
+
+    def _ask(self, method: str, path: str, what: str, body: Mapping[str, str] | None = None) -> dict[str, Any]:
+        status, answer = self._exchange(method, path, what, body)
+        if status == 200 and isinstance(answer, dict):
+            return answer
+        raise _refusal(what, status, answer)
+
+    def _exchange(self, method: str, path: str, what: str, body: Mapping[str, str] | None) -> tuple[int, object]:
+        """Send one request; returns the status and the decoded JSON, None where the answer is none."""
+        try:
+            answer = self._http.request(
+                method,
+                self._url + path,
+                body=json.dumps(body).encode() if body is not None else None,
+                headers=self._headers,
+                preload_content=False,
+            )
+            try:
+                content = answer.read(_MAX_ANSWER_BYTES + 1)
+            finally:
+                answer.release_conn()
+        except HTTPError as error:
+            raise RegistryError(
+                Fault.UNREACHABLE, f"{what}: no schema registry answers at {self._url}: {_cause(error)}"
+            ) from None
+        if len(content) > _MAX_ANSWER_BYTES:
+            raise RegistryError(Fault.UNEXPECTED, f"{what}: the answer of {self._url} is longer than any schema")
+        try:
+            return answer.status, json.loads(content)
+        except ValueError:
+            return answer.status, None
+
+
+def _quoted(subject: str) -> str:
+    return quote(subject, safe="")
+
+
+def _named(subject: str) -> str:
+    return f"subject {subject}"
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= _MAX_REASON_CHARS else text[:_MAX_REASON_CHARS] + "…"
+
+
+def _cause(error: HTTPError) -> str:
+    """Say what broke, without the address and the library's object names that urllib3 prints."""
+    root: object = error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error
+    text = str(root.args[-1]) if isinstance(root, Exception) and root.args else type(root).__name__
+    kind = "TLS: " if isinstance(root, SSLError) else ""
+    return kind + _bounded(re.sub(r"^<?\w+[^>)]*[>)]: ", "", text))
+
+
+def _id_in(answer: Mapping[str, Any], subject: str) -> int:
+    value = answer.get("id")
+    if not isinstance(value, int):
+        raise RegistryError(Fault.UNEXPECTED, f"{_named(subject)}: the registry's answer has no id")
+    return value
+
+
+def _refusal(what: str, status: int, answer: object) -> RegistryError:
+    said = answer if isinstance(answer, dict) else {}
+    reason = _bounded(str(said.get("message") or "the registry gives no reason"))
+    match status:
+        case 401 | 403:
+            return RegistryError(Fault.NOT_ALLOWED, f"{what}: the registry does not let us in (HTTP {status})")
+        # a five-digit code means that the registry knows no such thing; without it the address is wrong
+        case 404 if str(said.get("error_code", "")).startswith("404") and said.get("error_code") != 404:
+            return RegistryError(Fault.NOT_FOUND, f"{what}: {reason}")
+        case 409 | 422:
+            return RegistryError(Fault.SCHEMA_REFUSED, f"{what}: the registry refuses the schema: {reason}")
+        case _:
+            return RegistryError(Fault.UNEXPECTED, f"{what}: unexpected answer, HTTP {status}: {reason}")

@@ -1,0 +1,105 @@
+"""The schemas of the topics in the registry: what is there, what would be refused, and registering them.
+
+Rules: every schema is checked before the first is registered; the registry is told to hold each subject to full
+compatibility for ever, because a consumer may read today's events with last year's schema and the other way round.
+This module refuses to know how a registry is asked.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from app.registry import Compatibility, Fault, RegistryError, SchemaRegistry
+from schemas.records import schema_text
+from schemas.topics import Topic, subject
+
+LEVEL: Final = Compatibility.FULL_TRANSITIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The subject has this schema."""
+
+    subject: str
+    schema_id: int
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The subject does not have our schema and would take it."""
+
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The registry does not take our schema, for its own reason."""
+
+    subject: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"subject {self.subject}: {self.reason}"
+
+
+def inspect(
+    registry: SchemaRegistry, topics: Iterable[Topic], prefix: str
+) -> tuple[Registered | Missing | Refused, ...]:
+    """Say of every topic's schema where it stands; changes nothing. Raises RegistryError where that cannot be told."""
+    return tuple(_inspect(registry, name, schema) for name, schema in _schemas(topics, prefix).items())
+
+
+def _schemas(topics: Iterable[Topic], prefix: str) -> dict[str, str]:
+    """Text of every topic's schema by full subject name, in the topics' order."""
+    return {prefix + subject(topic.name): schema_text(topic.value_schema) for topic in topics if topic.value_schema}
+
+
+def _inspect(registry: SchemaRegistry, name: str, schema: str) -> Registered | Missing | Refused:
+    try:
+        schema_id = registry.id_of(name, schema)
+        if schema_id is not None:
+            return Registered(name, schema_id, new=False)
+        reasons = registry.incompatibilities(name, schema)
+    except RegistryError as error:
+        if error.fault is Fault.SCHEMA_REFUSED:
+            return Refused(name, _reason(error))
+        raise
+    if reasons is None:
+        return Missing(name)
+    why = "; ".join(reasons) or "the registry does not say why"
+    return Refused(name, f"the schema is not compatible with the versions that the registry has: {why}")
+
+
+def register(registry: SchemaRegistry, topics: Iterable[Topic], prefix: str) -> tuple[Registered | Refused, ...]:
+    """Register every topic's schema; where one is refused, say so of all that are and register none.
+
+    Raises RegistryError where the registry cannot be asked.
+    """
+    schemas = _schemas(topics, prefix)
+    for name in schemas:
+        if registry.compatibility(name) != LEVEL:
+            registry.set_compatibility(name, LEVEL)
+    states = {name: _inspect(registry, name, schema) for name, schema in schemas.items()}
+    refused = [name for name, state in states.items() if isinstance(state, Refused)]
+    # a registry may only say why when it is asked to register, and what it does not take it does not register
+    chosen = refused or list(schemas)
+    return tuple(_register(registry, name, schemas[name], states[name]) for name in chosen)
+
+
+def _register(
+    registry: SchemaRegistry, name: str, schema: str, state: Registered | Missing | Refused
+) -> Registered | Refused:
+    if isinstance(state, Registered):
+        return state
+    try:
+        return Registered(name, registry.register(name, schema), new=True)
+    except RegistryError as error:
+        if error.fault is Fault.SCHEMA_REFUSED:
+            return Refused(name, _reason(error))
+        raise
+
+
+def _reason(error: RegistryError) -> str:
+    """Return the error's text without the subject, which `Refused` names itself."""
+    return str(error).partition(": ")[2]

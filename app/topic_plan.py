@@ -1,0 +1,125 @@
+"""What has to happen to the cluster's topics: each wanted topic against what was found, decided without touching any.
+
+Rules: a topic is made or its limits are raised, never rebuilt, shrunk or deleted; what cannot be repaired in place is a
+`Refusal` that names the topic, what is wanted and what was found. Retention and replicas of a topic that exists are the
+operator's. This module refuses to know how topics are read and made.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from schemas.topics import Topic
+
+_COMPACTED_SEGMENT_BYTES: Final = 64 << 20
+"""A topic's newest segment is never compacted; at the default of 1 GiB a table of few keys would grow to that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One topic to be there, under its full name; `config` are Kafka's topic options."""
+
+    topic: Topic
+    name: str
+    partitions: int
+    replicas: int
+    config: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One topic that is there; `config` has at least the options that `Wanted` sets."""
+
+    partitions: int
+    replicas: int
+    config: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """The topic is not there."""
+
+    wanted: Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Adjust:
+    """The topic is there, and these options of it would lose records."""
+
+    wanted: Wanted
+    changes: Mapping[str, str]
+    found: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The topic is there as it should be."""
+
+    wanted: Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The topic is there and must be repaired by a person: option, wanted and found value."""
+
+    wanted: Wanted
+    option: str
+    want: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"topic {self.wanted.name} has {self.option} {self.found}, wanted is {self.want}"
+
+
+Decision = Create | Adjust | Keep | Refusal
+
+
+def wanted_topics(
+    topics: Iterable[Topic], *, prefix: str, partitions: int, replication_factor: int
+) -> tuple[Wanted, ...]:
+    """Describe all topics under their full names."""
+    return tuple(
+        Wanted(
+            topic=topic,
+            name=prefix + topic.name,
+            partitions=partitions,
+            replicas=replication_factor,
+            config=_config(topic, replication_factor),
+        )
+        for topic in topics
+    )
+
+
+def _config(topic: Topic, replication_factor: int) -> dict[str, str]:
+    config = {
+        "cleanup.policy": "compact" if topic.compacted else "delete",
+        "max.message.bytes": str(topic.max_message_bytes),
+        # derived records carry the raw record's time of receipt, which the broker must not replace
+        "message.timestamp.type": "CreateTime",
+        # with three replicas, acks=all survives the loss of one broker; with fewer it must not stop writing
+        "min.insync.replicas": str(max(1, replication_factor - 1)),
+    }
+    if topic.compacted:
+        config["segment.bytes"] = str(_COMPACTED_SEGMENT_BYTES)
+    else:
+        config["retention.ms"] = str(-1 if topic.retention_ms is None else topic.retention_ms)
+    return config
+
+
+def decide(wanted: Iterable[Wanted], found: Mapping[str, Found]) -> tuple[Decision, ...]:
+    """Decide for each wanted topic, in order; `found` has the existing ones by full name."""
+    return tuple(_decide(one, found.get(one.name)) for one in wanted)
+
+
+def _decide(wanted: Wanted, found: Found | None) -> Decision:
+    if found is None:
+        return Create(wanted)
+    if wanted.topic.co_partitioned and found.partitions != wanted.partitions:
+        return Refusal(wanted, "partition count", str(wanted.partitions), str(found.partitions))
+    for option in ("cleanup.policy", "message.timestamp.type"):
+        if found.config[option] != wanted.config[option]:
+            return Refusal(wanted, option, wanted.config[option], found.config[option])
+    limit = "max.message.bytes"
+    if int(found.config[limit]) < int(wanted.config[limit]):
+        return Adjust(wanted, {limit: wanted.config[limit]}, {limit: found.config[limit]})
+    return Keep(wanted)

@@ -11,6 +11,7 @@ It overrides private methods of Faust; tests/unit/test_streaming_faust_pins.py f
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, assert_never, cast
@@ -52,6 +53,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     Seeks and fetches are numbered here and nowhere else, so that a number tells which came first.
     """
+
+    mundane_level = "debug"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -126,7 +129,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         try:
             await consumer.commit(wanted)
         except (KafkaError, ConsumerStoppedError) as error:
-            log.warning("offsets were not committed", extra={"error_class": type(error).__name__})
+            log.warning("offsets were not committed", extra={"facts": {"errorClass": type(error).__name__}})
             return False
         return True
 
@@ -134,6 +137,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 class BatchConsumer(driver.Consumer):
     """Hands out batches, commits what is finished."""
 
+    mundane_level = "debug"
     drain_limit_seconds: float = DRAIN_LIMIT_SECONDS
     fail: Fail = staticmethod(end_process)
 
@@ -141,6 +145,8 @@ class BatchConsumer(driver.Consumer):
         self.books = Ledger()
         self.changelog_books = Ledger()
         self.skipped_offsets: Counter[TP] = Counter()
+        self.commits = 0
+        self.last_commit_unix_seconds = 0.0
         self.drain_callbacks: list[Callable[[], Awaitable[None]]] = []
         """Called before partitions are given up: write what is only in memory."""
         self.position_checks: list[Callable[[Mapping[TP, int]], None]] = []
@@ -284,6 +290,8 @@ class BatchConsumer(driver.Consumer):
             return False
         for tp, offset in offsets.items():
             self.books.note_committed(tp, offset)
+        self.commits += 1
+        self.last_commit_unix_seconds = time.time()
         self._committed_offset.update(offsets)
         self.app.monitor.on_tp_commit(offsets)
         return True
@@ -324,4 +332,4 @@ class BatchConsumer(driver.Consumer):
 
 
 def _where(tp: TP, offset: int) -> dict[str, object]:
-    return {"topic": tp.topic, "partition": tp.partition, "offset": offset}
+    return {"facts": {"topic": tp.topic, "partition": tp.partition, "offset": offset}}

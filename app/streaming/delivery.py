@@ -69,7 +69,7 @@ class Delivery:
     """One producer, for the event loop that is running when it is made."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        """`config` says how to reach Kafka, in librdkafka's words; it may override `PRODUCER_CONFIG`."""
+        """`config` says how to reach Kafka, in librdkafka's words; what it repeats of `PRODUCER_CONFIG` wins."""
         self._loop = asyncio.get_running_loop()
         self._producer = Producer({**PRODUCER_CONFIG, **config, "error_cb": self._on_error, "logger": librdkafka_log})
         self._in_order = asyncio.Lock()
@@ -135,7 +135,7 @@ class Delivery:
         if error.fatal():
             self._fail("producer", error)
         else:
-            log.warning("kafka producer: %s, trying again", error.name())
+            librdkafka_log.warning("producer: %s, trying again", error.name())
 
     def _fail(self, where: str, error: KafkaError) -> None:
         if self._failure is None:

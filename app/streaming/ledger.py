@@ -137,6 +137,10 @@ class Ledger:
         """Positions that may be committed now and are not committed yet."""
         return {p: book.committable for p, book in self._books.items() if book.committable > book.committed}
 
+    def committed(self) -> dict[Partition, int]:
+        """What the broker has accepted, by open partition. May be called from another thread."""
+        return {partition: book.committed for partition, book in list(self._books.items())}
+
     def note_committed(self, partition: Partition, position: int) -> None:
         """Note what the broker has accepted; a commit that failed is simply not noted, and so tried again."""
         book = self._books.get(partition)

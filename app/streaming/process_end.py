@@ -33,7 +33,7 @@ Fail = Callable[[ExitCode, str], NoReturn]
 
 def end_process(code: ExitCode, reason: str) -> NoReturn:
     """Log `reason` (which holds nothing of an event) and end the process at once, from any thread."""
-    log.critical("ending: %s", reason, extra={"exit_code": int(code), "exit_name": code.name})
+    log.critical("ending: %s", reason, extra={"facts": {"exitCode": int(code), "exitName": code.name}})
     for handler in logging.getLogger().handlers:
         handler.flush()
     os._exit(code)

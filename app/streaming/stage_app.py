@@ -15,13 +15,16 @@ from typing import Any
 
 import faust
 from faust.app import BootStrategy
+from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
 from faust.types import AgentT
 from faust.types.auth import CredentialsT
 
+from app.kafka import client_config
 from app.settings import Settings
 from app.streaming.consumer import BatchConsumer
 from app.streaming.process_end import ExitCode, Fail, end_process
-from app.streaming.transport import BatchTransport
+from app.streaming.transport import BatchSchema, BatchTransport
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +59,7 @@ class _Boot(BootStrategy):
 class StageApp(faust.App):
     """Faust app that ends its process when something in it breaks: whoever restarts it starts from the books."""
 
+    mundane_level = "debug"  # of the lines that say "Starting..." and "Stopping..." for every service
     BootStrategy = _Boot
     fail: Fail = staticmethod(end_process)
 
@@ -67,6 +71,13 @@ class StageApp(faust.App):
         super()._crash(reason)
         if not self._stopped.is_set():
             self.fail(ExitCode.FRAMEWORK_CRASHED, f"{type(reason).__name__} at {_place(reason)}")
+
+    @property
+    def recovery(self) -> Recovery:
+        """What recovers the tables, typed."""
+        tables = self.tables
+        assert isinstance(tables, TableManager)
+        return tables.recovery
 
     @property
     def batch_consumer(self) -> BatchConsumer:
@@ -100,6 +111,7 @@ def make_app(
         canonical_url=f"http://{member}",
         datadir=folder,
         autodiscover=False,
+        Schema=BatchSchema,
         key_serializer="raw",
         value_serializer="raw",
         store="rocksdb://",
@@ -140,15 +152,15 @@ def data_dir(settings: Settings, group: str, index: int) -> Path:
 def credentials(settings: Settings) -> CredentialsT | None:
     """Return what Faust's consumer needs to authenticate, or None for plaintext.
 
-    Raises OSError or ssl.SSLError, naming a file that cannot be read or is no certificate.
+    Raises SettingsError for an empty password file, OSError or ssl.SSLError for one that cannot be read or is no
+    certificate.
     """
     protocol = settings.kafka_security_protocol
     context = _tls_context(settings) if protocol.endswith("SSL") else None
     if protocol.startswith("SASL_"):
-        assert settings.kafka_sasl_password_file is not None
         return faust.SASLCredentials(
             username=settings.kafka_sasl_username,
-            password=settings.kafka_sasl_password_file.read_text().rstrip("\n"),
+            password=client_config(settings)["sasl.password"],
             mechanism=settings.kafka_sasl_mechanism,
             ssl_context=context,
         )

@@ -63,7 +63,7 @@ class PartitionStore:
             self._db.put(_CHANGELOG, changelog.encode())
 
     def _remove(self, reason: str) -> None:
-        log.warning("removing local state, to rebuild it: %s", reason, extra={"folder": str(self._folder)})
+        log.warning("removing local state, to rebuild it: %s", reason, extra={"facts": {"folder": str(self._folder)}})
         shutil.rmtree(self._folder)
 
     @property

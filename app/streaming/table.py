@@ -28,7 +28,6 @@ from app.streaming.delivery import Delivery, Parcel
 from app.streaming.process_end import ExitCode
 from app.streaming.stage_app import StageApp
 from app.streaming.store import META_PREFIX, PartitionStore, Rows, StoreDamaged, StoreInUse
-from app.streaming.transport import BatchSchema
 
 if TYPE_CHECKING:
     from app.streaming.batch import RecordBatch
@@ -72,7 +71,7 @@ class StrictTable(Table[bytes, bytes]):
             value_type=bytes,
             partitions=partitions,
             recovery_buffer_size=RECOVERY_BATCHES,
-            changelog_topic=app.topic(changelog, schema=BatchSchema(), acks=False, internal=True),
+            changelog_topic=app.topic(changelog, acks=False, internal=True),
         )
         self._stage_app = app
         self._source_topic = source_topic

@@ -1,13 +1,12 @@
-"""The transport that a stage's Faust app uses, and the schema of its source topics.
+"""The transport that a stage's Faust app uses, and the schema of its topics.
 
-Rules: the only difference to Faust's aiokafka driver is the consumer. A source topic is declared with `BatchSchema`,
-which has no step that could fail, so that no record is lost to a decoding error. This module refuses to know stages.
+Rules: the only difference to Faust's aiokafka driver is the consumer. `BatchSchema` has no step that could fail, so
+that no record is lost to a decoding error, which stock Faust acknowledges. This module refuses to know stages.
 """
 
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
-import faust
 from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import AppT, EventT, Message
@@ -33,8 +32,3 @@ class BatchSchema(Schema[Any, Any]):
             return create_event(None, message.value, None, message)
 
         return decode
-
-
-def source_topic(app: faust.App, name: str, partitions: int) -> faust.TopicT:
-    """Topic whose messages are batches; it must exist already."""
-    return app.topic(name, schema=BatchSchema(), partitions=partitions, allow_empty=False)

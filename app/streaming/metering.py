@@ -1,0 +1,81 @@
+"""What a stage's runners and its watchdog report, as metrics of the table.
+
+Rules: everything about one batch is counted in one update, so that the books balance in every scrape. Topics are
+labelled by their unprefixed names. This module refuses to know how batches are processed.
+"""
+
+from collections.abc import Mapping
+
+from agents.contract import StepResult
+from app.streaming.ledger import Partition
+from app.streaming.stage_app import StageApp
+from app.telemetry import metrics
+from app.telemetry.meter import Meter
+from schemas import topics
+from schemas.topics import Stage
+
+TALLIES: Mapping[str, metrics.Metric] = {"frames": metrics.FRAMES, "redactions": metrics.REDACTIONS}
+"""Metrics by the tally names that steps use; a tally without one is not published."""
+
+
+class StageObserver:
+    """Books of one stage process."""
+
+    def __init__(self, meter: Meter, stage: Stage, *, topic_prefix: str, output_topic: str) -> None:
+        """`output_topic` is the unprefixed topic of the stage's results."""
+        self._meter = meter
+        self._stage = stage
+        self._prefix = topic_prefix
+        self._output_topic = output_topic
+        self._in_flight = 0
+        self._owned = set[tuple[str, str]]()
+
+    def watch(self, app: StageApp) -> None:
+        """Publish the consumer's own numbers with every scrape."""
+        consumer = app.batch_consumer
+
+        def read() -> None:
+            self._meter.set(metrics.COMMITS, consumer.commits)
+            self._meter.set(metrics.LAST_COMMIT, consumer.last_commit_unix_seconds)
+            self._meter.set(metrics.REBALANCES, app.rebalancing_count)
+
+        self._meter.add_source(read)
+
+    def taken(self, topic: str, records: int) -> None:
+        """Work on a batch begins."""
+        with self._meter.together():
+            self._in_flight += records
+            self._meter.add(metrics.CONSUMED, records, self._label(topic))
+            self._meter.set(metrics.IN_FLIGHT, self._in_flight)
+
+    def done(self, topic: str, records: int, result: StepResult, step_seconds: float) -> None:
+        """Everything that followed from a batch is acknowledged."""
+        del topic
+        meter = self._meter
+        with meter.together():
+            self._in_flight -= records
+            meter.set(metrics.IN_FLIGHT, self._in_flight)
+            meter.add(metrics.CONVERTED, len(result.outputs))
+            meter.add(metrics.WRITTEN, len(result.outputs), self._output_topic)
+            meter.observe(metrics.CONVERSION_MS, step_seconds * 1000.0 / records, weight=records)
+            for reason, count in result.skipped.items():
+                meter.add(metrics.NOT_CALLS, count, reason)
+            for letter in result.dead_letters:
+                meter.add(metrics.DEAD_LETTERS, 1, self._stage.value, letter.reason)
+                meter.add(metrics.WRITTEN, 1, topics.DEAD_LETTERS)
+            for (tally, label), count in result.tally.items():
+                if tally in TALLIES:
+                    meter.add(TALLIES[tally], count, label)
+
+    def lag(self, records: dict[Partition, int]) -> None:
+        """Lag of every partition that the process owns."""
+        with self._meter.together():
+            owned = {(self._label(topic), str(number)): lag for (topic, number), lag in records.items()}
+            for gone in self._owned - owned.keys():
+                self._meter.forget(metrics.LAG, *gone)
+            for labels, lag in owned.items():
+                self._meter.set(metrics.LAG, lag, *labels)
+            self._owned = set(owned)
+
+    def _label(self, topic: str) -> str:
+        return topic.removeprefix(self._prefix)

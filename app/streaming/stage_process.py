@@ -1,0 +1,182 @@
+"""One stage in one process: from settings to a running Faust app, and from a SIGTERM to a clean end.
+
+Rules: nothing starts before the topics are there with one partition count. A SIGTERM or SIGINT drains: fetching stops,
+work in progress is delivered and committed, and the process ends with 0; if that takes too long it ends all the same,
+with its own exit code, as after a SIGKILL. This module refuses to know which stage it runs; `attach` does.
+"""
+
+import asyncio
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import uvloop
+from confluent_kafka.admin import AdminClient
+
+from app.kafka import KafkaUnreachable, KafkaUnusable, client_config, partition_count
+from app.settings import Settings
+from app.streaming.delivery import Delivery
+from app.streaming.metering import StageObserver
+from app.streaming.process_end import ExitCode, end_process
+from app.streaming.repeats import hold_back
+from app.streaming.runner import IntervalRunner
+from app.streaming.stage_app import GroupTimes, StageApp, make_app
+from app.streaming.watchdog import Watchdog
+from app.telemetry.http import TelemetryServer
+from app.telemetry.meter import Meter
+from schemas.topics import Stage
+
+log = logging.getLogger(__name__)
+
+SHUTDOWN_SECONDS = 9.0
+"""From SIGTERM to the end, at the latest: a supervisor's SIGKILL comes at ten."""
+
+TOPICS_WAIT_SECONDS = 60.0
+"""How long a broker and its topics are waited for at the start: all parts of a deployment start at once."""
+
+ANSWER_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRuntime:
+    """What a stage is built from."""
+
+    settings: Settings
+    app: StageApp
+    delivery: Delivery
+    admin: AdminClient
+    meter: Meter
+    observer: StageObserver
+    partitions: int
+    intervals: list[IntervalRunner] = field(default_factory=list)
+    """Runners to flush at intervals and before partitions are given up; `attach` adds them."""
+
+
+Attach = Callable[[StageRuntime], None]
+"""Attaches a stage's agents to its app."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagePlan:
+    """One stage process: which stage, with what, and how it is told apart."""
+
+    stage: Stage
+    attach: Attach
+    topics: Sequence[str]
+    """Full names of all topics that it reads, writes or recovers from, which share one partition count."""
+    output_topic: str
+    """Unprefixed topic of its results."""
+    index: int
+    http_port: int
+    times: GroupTimes = field(default_factory=GroupTimes)
+
+
+def run_stage(settings: Settings, plan: StagePlan) -> None:
+    """Run until a SIGTERM or SIGINT has drained the stage.
+
+    Raises KafkaUnreachable, KafkaUnusable, HttpError, SettingsError, OSError (state folder, certificates). Broken
+    machinery ends the process.
+    """
+    uvloop.install()  # for Faust's threads too, which make loops of their own
+    asyncio.run(_run(settings, plan))
+
+
+async def _run(settings: Settings, plan: StagePlan) -> None:
+    hold_back()
+    stop = _stop_on_signals()
+    partitions = await asyncio.to_thread(_await_topics, settings, plan.topics, stop)
+    if partitions is None:
+        return
+    admin = AdminClient(client_config(settings) | {"log_level": 0})  # what it asks is asked again, and reported then
+    meter = Meter()
+    observer = StageObserver(meter, plan.stage, topic_prefix=settings.topic_prefix, output_topic=plan.output_topic)
+    app = make_app(settings, plan.stage.group, index=plan.index, partitions=partitions, times=plan.times)
+    delivery = Delivery(client_config(settings, client_id=app.conf.broker_client_id))
+    runtime = StageRuntime(
+        settings=settings,
+        app=app,
+        delivery=delivery,
+        admin=admin,
+        meter=meter,
+        observer=observer,
+        partitions=partitions,
+    )
+    plan.attach(runtime)
+    observer.watch(app)
+    app.batch_consumer.drain_callbacks.extend(interval.flush_now for interval in runtime.intervals)
+    watchdog = Watchdog(app, admin, observer)
+    server = TelemetryServer(
+        meter,
+        alive={"event_loop": watchdog.alive},
+        ready={
+            "group": watchdog.in_group,
+            "tables": watchdog.recovered,
+            "lag": watchdog.lag_known,
+            "commits": watchdog.committing,
+        },
+    )
+    server.start(settings.http_host, plan.http_port)
+    watchdog.start()
+    await _serve(app, runtime, stop)
+    watchdog.stop()
+    server.close()
+
+
+async def _serve(app: StageApp, runtime: StageRuntime, stop: asyncio.Event) -> None:
+    """Start the app, wait for the signal, stop the app."""
+    starting = asyncio.ensure_future(app.start())
+    flushing = [asyncio.ensure_future(interval.run()) for interval in runtime.intervals]
+    for task in (starting, *flushing):
+        task.add_done_callback(_end_on_error)
+    await stop.wait()
+    began = time.monotonic()
+    overdue = threading.Timer(
+        SHUTDOWN_SECONDS, end_process, (ExitCode.DRAIN_OVERDUE, f"the shutdown took more than {SHUTDOWN_SECONDS} s")
+    )
+    overdue.daemon = True
+    overdue.start()
+    log.info("draining")
+    await app.stop()
+    for task in (starting, *flushing):
+        task.cancel()
+    overdue.cancel()
+    log.info("drained", extra={"facts": {"seconds": round(time.monotonic() - began, 3)}})
+
+
+def _end_on_error(task: "asyncio.Future[None]") -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        end_process(ExitCode.FRAMEWORK_CRASHED, f"{type(error).__name__} while starting or flushing")
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    # Faust's own worker opens a debugger on SIGUSR2 and prints stacks on SIGUSR1; the default would end the process.
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    return stop
+
+
+def _await_topics(settings: Settings, names: Sequence[str], stop: asyncio.Event) -> int | None:
+    """Wait until all topics are there; returns their partition count, or None when told to stop meanwhile."""
+    deadline = time.monotonic() + TOPICS_WAIT_SECONDS
+    while not stop.is_set():
+        try:
+            counts = {name: partition_count(settings, name, ANSWER_SECONDS) for name in names}
+        except (KafkaUnreachable, KafkaUnusable) as error:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("waiting: %s", error)
+            time.sleep(1.0)
+            continue
+        if len(set(counts.values())) > 1:
+            listed = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
+            raise KafkaUnusable(f"topics must have the same number of partitions: {listed}")
+        return counts[names[0]]
+    return None

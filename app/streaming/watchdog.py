@@ -1,0 +1,162 @@
+"""A thread that watches a stage's progress from outside its event loop, and ends the process when there is none.
+
+Rules: it asks the broker itself where the logs end, through a client of its own, so that lag stays true when the stage
+is stuck. It reads the app's state and changes nothing. It also knows whether the process is ready: doing its job, not
+merely alive. This module refuses to know what stands still means (`standstill`) and how metrics are served.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from app.streaming.ledger import Partition
+from app.streaming.process_end import ExitCode, Fail, end_process
+from app.streaming.stage_app import StageApp
+from app.streaming.standstill import Limits, Sample, Standstill
+
+log = logging.getLogger(__name__)
+
+SAMPLE_SECONDS = 5.0
+ANSWER_SECONDS = 5.0
+"""For the broker to tell the ends of the logs."""
+
+READY_STALL_SECONDS = 30.0
+"""A stage that has not committed for this long, with records waiting, is not doing its job."""
+
+READY_LAG_AGE_SECONDS = 20.0
+"""Older than three samples: the lag is not known."""
+
+ALIVE_LOOP_SECONDS = 30.0
+"""An event loop that has not turned for this long hangs; the longest step takes a fraction of a second."""
+
+
+class LagObserver(Protocol):
+    """Learns the lag, for metrics."""
+
+    def lag(self, records: dict[Partition, int]) -> None:
+        """Lag of every partition that the process owns; partitions left out are no longer its own."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the last sample said; replaced as a whole, read by other threads."""
+
+    at_seconds: float = 0.0
+    lag_at_seconds: float = 0.0
+    stalled: str = ""
+
+
+class Watchdog:
+    """Watches one stage app. `start` it on the event loop's thread."""
+
+    def __init__(
+        self,
+        app: StageApp,
+        admin: AdminClient,
+        observer: LagObserver,
+        *,
+        limits: Limits | None = None,
+        sample_seconds: float = SAMPLE_SECONDS,
+        fail: Fail = end_process,
+    ) -> None:
+        self._app = app
+        self._admin = admin
+        self._observer = observer
+        self._standstill = Standstill(limits or Limits())
+        self._sample_seconds = sample_seconds
+        self._fail = fail
+        self._stop = threading.Event()
+        self._seen = _Seen()
+        self._loop_turned_at = time.monotonic()
+        self._recovery_remaining: int | None = None
+
+    def start(self) -> None:
+        """Begin to watch, and to note that the event loop turns."""
+        self._note_turn()
+        threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop watching: a shutdown has a deadline of its own."""
+        self._stop.set()
+
+    # Checks for /healthz and /readyz; any thread may ask
+
+    def alive(self) -> str | None:
+        """None while the event loop turns, else what is wrong."""
+        age = time.monotonic() - self._loop_turned_at
+        return f"the event loop has not turned for {age:.0f} s" if age > ALIVE_LOOP_SECONDS else None
+
+    def in_group(self) -> str | None:
+        """None when the group has told this process its partitions, be it none."""
+        if self._app.consumer_generation_id <= 0:
+            return "not yet a member of its consumer group"
+        return "its consumer group is rebalancing" if self._app.rebalancing else None
+
+    def recovered(self) -> str | None:
+        """None when the tables are up to date with their changelogs."""
+        if self._app.recovery.completed.is_set() and not self._app.in_recovery:
+            return None
+        return "its tables are being recovered"
+
+    def lag_known(self) -> str | None:
+        """None when the broker has told the ends of the logs lately."""
+        age = time.monotonic() - self._seen.lag_at_seconds
+        return "the broker has not told the ends of the logs lately" if age > READY_LAG_AGE_SECONDS else None
+
+    def committing(self) -> str | None:
+        """None when every partition with records waiting has committed lately."""
+        return self._seen.stalled or None
+
+    # The thread
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._sample_seconds):
+            sample = self._sample()
+            verdict = self._standstill.feed(sample)
+            self._publish(sample)
+            if verdict is not None and not self._stop.is_set():
+                self._fail(ExitCode.NO_PROGRESS, verdict)
+
+    def _sample(self) -> Sample:
+        committed = self._app.batch_consumer.books.committed()
+        ends = self._ends(committed)
+        return Sample(
+            at_seconds=time.monotonic(),
+            committed=committed,
+            ends=ends,
+            rebalancing=self._app.rebalancing,
+            recovery_remaining=self._recovery_remaining,
+        )
+
+    def _ends(self, partitions: Iterable[Partition]) -> dict[Partition, int] | None:
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(topic, number): latest for topic, number in partitions}
+        if not asked:
+            return {}
+        try:
+            answers = self._admin.list_offsets(asked, request_timeout=ANSWER_SECONDS)
+            return {(tp.topic, tp.partition): answer.result().offset for tp, answer in answers.items()}
+        except KafkaException as error:
+            log.warning("the broker did not tell the ends of the logs: %s", error.args[0].name())
+            return None
+
+    def _publish(self, sample: Sample) -> None:
+        lag, now = sample.lag, time.monotonic()
+        late = [p for p, seconds in self._standstill.stalled_seconds.items() if seconds > READY_STALL_SECONDS]
+        stalled = f"{len(late)} partitions have records waiting and commit nothing" if late else ""
+        self._seen = _Seen(now, self._seen.lag_at_seconds if lag is None else now, stalled)
+        if lag is not None:
+            self._observer.lag(lag)
+
+    def _note_turn(self) -> None:
+        """Runs on the event loop, once a second."""
+        self._loop_turned_at = time.monotonic()
+        self._recovery_remaining = self._app.recovery.active_remaining_total() if self._app.in_recovery else None
+        if not self._stop.is_set():
+            self._app.loop.call_later(1.0, self._note_turn)

@@ -1,0 +1,233 @@
+"""A load on `tetragon.raw`, workers that can be killed, and an account of what arrives on `runtime.canonical`.
+
+A record's value is its number in its partition, from 0 on, so that a consumer which dedupes by the highest number seen
+can tell what is missing, what came twice and what came out of order.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from schemas import topics
+
+PARTITIONS = 4
+
+
+@dataclass(slots=True)
+class Account:
+    """What arrived in one partition."""
+
+    highest: int = -1
+    received: int = 0
+    repeated: int = 0
+    skipped: list[tuple[int, int]] = field(default_factory=list)
+    """Numbers that came after one that is not their predecessor, with the highest seen before."""
+
+    def book(self, number: int) -> None:
+        """Take the next record of the partition, in the order of its log."""
+        self.received += 1
+        if number <= self.highest:
+            self.repeated += 1
+            return
+        if number != self.highest + 1:
+            self.skipped.append((number, self.highest))
+        self.highest = number
+
+
+class Worker:
+    """One worker process, started anew after each signal under the same index and data folder."""
+
+    def __init__(self, module: str, index: int, environ: dict[str, str], log_file: Path) -> None:
+        self._command = [sys.executable, "-m", module, str(index)]
+        self._environ = environ
+        self._log_file = log_file
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, for the first time or again."""
+        with self._log_file.open("ab") as log:
+            self._process = subprocess.Popen(self._command, env=self._environ, stdout=log, stderr=log)
+
+    def end(self, number: signal.Signals, *, within_seconds: float) -> int:
+        """Send a signal and wait for the end; returns the exit code. Raises TimeoutExpired."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        return self._process.wait(within_seconds)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal and do not wait."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        assert self._process is not None
+        return self._process.poll()
+
+    def kill(self) -> None:
+        """End it at once, if it runs."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def log_tail(self) -> str:
+        """End of what it has logged, over all its starts."""
+        return self._log_file.read_text()[-4000:]
+
+
+class Load:
+    """Sends `total` records at `rate` a second from a thread."""
+
+    def __init__(self, bootstrap_servers: str, topic: str, *, total: int, rate: int) -> None:
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "enable.idempotence": True,
+                "message.timeout.ms": 0,
+                "linger.ms": 10,
+                "compression.type": "lz4",
+                "reconnect.backoff.max.ms": 1000,
+                "log_level": 0,
+            }
+        )
+        self._topic, self._total, self._rate = topic, total, rate
+        self.sent = 0
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    @property
+    def done(self) -> bool:
+        """Whether the broker has acknowledged everything."""
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        began = time.monotonic()
+        while self.sent < self._total:
+            due = min(self._total, int((time.monotonic() - began) * self._rate))
+            while self.sent < due:
+                number, partition = divmod(self.sent, PARTITIONS)
+                try:
+                    self._producer.produce(self._topic, b"%d" % number, b"key-%d" % (number % 97), partition)
+                except BufferError:
+                    break
+                self.sent += 1
+            self._producer.poll(0.02)
+        self._producer.flush()
+
+
+class Reader:
+    """Reads the output topic and keeps the account of every partition."""
+
+    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+        self._consumer = Consumer(
+            {"bootstrap.servers": bootstrap_servers, "group.id": f"{topic}-reader", "enable.auto.commit": False}
+        )
+        self._consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
+        self.accounts = [Account() for _ in range(PARTITIONS)]
+
+    def read(self, seconds: float) -> None:
+        """Read for a while."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            for message in self._consumer.consume(5_000, min(left, 0.5)):
+                partition, value = message.partition(), message.value()
+                if message.error() is None and partition is not None and value is not None:
+                    self.accounts[partition].book(int(value))
+
+    @property
+    def distinct(self) -> int:
+        """Records that arrived, each counted once."""
+        return sum(account.highest + 1 for account in self.accounts)
+
+    @property
+    def repeated(self) -> int:
+        """Records that came again."""
+        return sum(account.repeated for account in self.accounts)
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._consumer.close()
+
+
+class DeliveryRun:
+    """Topics, load, workers and reader of one test."""
+
+    def __init__(self, bootstrap_servers: str, prefix: str, folder: Path, *, total: int, rate: int) -> None:
+        self._servers, self._prefix, self._folder = bootstrap_servers, prefix, folder
+        source, output = prefix + topics.RAW, prefix + topics.CANONICAL
+        admin = AdminClient({"bootstrap.servers": bootstrap_servers})  # must outlive its futures
+        for future in admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in (source, output)]).values():
+            future.result()
+        self.total = total
+        self.load = Load(bootstrap_servers, source, total=total, rate=rate)
+        self.reader = Reader(bootstrap_servers, output)
+        self.workers: list[Worker] = []
+
+    def add_worker(self) -> Worker:
+        """Start one more worker, with the next index."""
+        index = len(self.workers)
+        environ = {
+            **os.environ,
+            "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": self._servers,
+            "CALLSTREAM_TOPIC_PREFIX": self._prefix,
+            "CALLSTREAM_DATA_DIR": str(self._folder / "data"),
+            "CALLSTREAM_LOG_FORMAT": "text",
+        }
+        worker = Worker("tests.support.passthrough_worker", index, environ, self._folder / f"worker-{index}.log")
+        worker.start()
+        self.workers.append(worker)
+        return worker
+
+    def read_until_complete(self, limit_seconds: float) -> None:
+        """Read until every record sent has arrived, or for `limit_seconds` without a new one."""
+        quiet_since, seen = time.monotonic(), self.reader.distinct
+        while not (self.load.done and self.reader.distinct == self.total):
+            self.reader.read(0.5)
+            if self.reader.distinct != seen:
+                quiet_since, seen = time.monotonic(), self.reader.distinct
+            if time.monotonic() - quiet_since > limit_seconds:
+                return
+
+    def logs(self) -> str:
+        """End of every worker's log."""
+        return "\n".join(worker.log_tail() for worker in self.workers)
+
+
+@contextlib.contextmanager
+def delivery_run(
+    bootstrap_servers: str, prefix: str, folder: Path, *, total: int, rate: int, workers: int
+) -> Iterator[DeliveryRun]:
+    """Start workers and load; kill and close everything at the end."""
+    run = DeliveryRun(bootstrap_servers, prefix, folder, total=total, rate=rate)
+    try:
+        for _ in range(workers):
+            run.add_worker()
+        run.load.start()
+        yield run
+    finally:
+        for worker in run.workers:
+            worker.kill()
+        run.reader.close()
+
+
+def assert_nothing_lost(run: DeliveryRun) -> None:
+    """Every record sent arrived, and in order once repetitions are left out."""
+    skipped: Sequence[tuple[int, list[tuple[int, int]]]] = [
+        (number, account.skipped) for number, account in enumerate(run.reader.accounts) if account.skipped
+    ]
+    assert not skipped, run.logs()
+    assert run.reader.distinct == run.total, run.logs()

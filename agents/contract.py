@@ -6,7 +6,7 @@ letter by position. An exception out of a step means broken machinery and ends t
 who calls a step (a Faust agent, replay, a test) and how results travel.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -81,6 +81,7 @@ class StepResult:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
     tally: dict[tuple[str, str], int] = field(default_factory=dict)
+    state: dict[bytes, bytes | None] = field(default_factory=dict)
 
 
 class Step(Protocol):
@@ -90,11 +91,8 @@ class Step(Protocol):
         """Account for every record exactly once."""
 
 
-class Deliver(Protocol):
-    """Sends a step's result for one source partition and returns when the broker has acknowledged all of it.
+class StatefulStep(Step, Protocol):
+    """A step that remembers something by source partition, in rows that outlive its process."""
 
-    Raises an exception of the transport's own when a record cannot be delivered: broken machinery.
-    """
-
-    async def __call__(self, partition: int, result: StepResult) -> None:
-        """Return once everything in `result` is acknowledged."""
+    def restore(self, partition: int, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """Replace what is remembered of a partition; called before its first batch after every assignment."""

@@ -25,8 +25,9 @@ from agents.canonicalize.fragments import (
     cached_fragments,
     uncached_fragments,
 )
-from agents.canonicalize.frames import FrameResolver
 from agents.canonicalize.identity import ABSENT, digest, message_digest, unknown_digest
+from agents.canonicalize.module_identity import SymbolSource
+from agents.canonicalize.modules import ModuleIndex, Scope
 from agents.canonicalize.probes import PolicyHooks, ProbePart
 from agents.canonicalize.processes import ProcessParts, timestamp_ns
 from agents.canonicalize.stacks import EMPTY_STACK, StackPart
@@ -76,6 +77,14 @@ class NotACall(StrEnum):
     TEST = "test"
 
 
+class Position(NamedTuple):
+    """A raw record's partition and offset, and its Kafka timestamp."""
+
+    partition: int
+    offset: int
+    receipt_ms: int
+
+
 class Refused(NamedTuple):
     """A refused event. `error_class` is the name of an exception class where one was the cause."""
 
@@ -114,11 +123,12 @@ class _BodyParts(NamedTuple):
 
 
 class Canonicalizer:
-    """Canonicalizes events under one configuration; the caches are its only state."""
+    """Canonicalizes events under one configuration; its state is what loader events said, and caches."""
 
-    def __init__(self, hooks: PolicyHooks, resolver: FrameResolver | None = None) -> None:
-        self._cached = cached_fragments(hooks, resolver)
-        self._uncached = uncached_fragments(hooks, resolver)
+    def __init__(self, hooks: PolicyHooks, source: SymbolSource | None = None) -> None:
+        self.modules = ModuleIndex(source)
+        self._cached = cached_fragments(hooks, self.modules)
+        self._uncached = uncached_fragments(hooks, self.modules)
 
     def canonicalize(self, raw: bytes | None, partition: int, offset: int, receipt_ms: int) -> Outcome:
         """What becomes of one raw event.
@@ -132,28 +142,34 @@ class Canonicalizer:
             return Refused(Refusal.OVERSIZED, None)
         fragments = self._cached if len(raw) <= MAX_CACHED_EVENT_BYTES else self._uncached
         try:
-            return _convert(raw, fragments, partition, offset, receipt_ms)
+            return _convert(raw, fragments, self.modules, Position(partition, offset, receipt_ms))
         except DecodeError as error:
             return Refused(_decode_refusal(raw), type(error).__name__)
 
 
-def _convert(raw: bytes, fragments: Fragments, partition: int, offset: int, receipt_ms: int) -> Outcome:
+def _convert(raw: bytes, fragments: Fragments, modules: ModuleIndex, position: Position) -> Outcome:
+    partition, offset, receipt_ms = position
     event, unknown = _plain_view(raw)
     kind = event.WhichOneof("event")
     if kind is None:
         return Refused(Refusal.NO_KNOWN_KIND, None)
-    if kind in _NOT_CALLS:
-        return _NOT_CALLS[kind]
     body: Any = getattr(event, kind)
+    if kind in _NOT_CALLS:
+        if kind == "process_loader" and body.process:
+            loader = fragments.processes[body.process]
+            modules.observe(partition, offset, loader.process_id, body.path, body.buildid)
+        return _NOT_CALLS[kind]
     encoded_process = body.process
     if not encoded_process:
         return Refused(Refusal.MISSING_PROCESS, None)
     process = fragments.processes[encoded_process]
+    scope = Scope(process.image_id, event.node_name, process.is_contained)
+    context = modules.context(partition, offset, process.process_id, scope)
     time = _time_of(event, body, kind, process, receipt_ms)
     if time is None:
         return Refused(Refusal.TIME_OUT_OF_RANGE, None)
     timestamp, timestamp_source, sent_time = time
-    parts = _body_parts(body, kind, process, fragments)
+    parts = _body_parts(body, kind, process, fragments, context)
     if isinstance(parts, Refusal):
         return Refused(parts, None)
     parent = fragments.processes[body.parent] if body.HasField("parent") else None
@@ -211,7 +227,9 @@ def _append_body(value: list[bytes], parts: _BodyParts) -> None:
         value.append(probe.framed_exit)
 
 
-def _body_parts(body: Any, kind: str, process: ProcessParts, fragments: Fragments) -> _BodyParts | Refusal:
+def _body_parts(
+    body: Any, kind: str, process: ProcessParts, fragments: Fragments, context: int
+) -> _BodyParts | Refusal:
     """Look up what the kind of event has: its probe, stack, arguments, data and return value."""
     stack = EMPTY_STACK
     returned: ArgumentPart | None = None
@@ -224,7 +242,7 @@ def _body_parts(body: Any, kind: str, process: ProcessParts, fragments: Fragment
             if len(kernel) + len(user) > MAX_STACK_FRAMES:
                 return Refusal.TOO_MANY_FRAMES
             if kernel or user:
-                stack = fragments.stacks[kernel, user]
+                stack = fragments.stacks[context, kernel, user]
             arguments, data = body.args, body.data
             if body.HasField("return"):
                 returned = fragments.arguments[getattr(body, "return")]
@@ -246,7 +264,7 @@ def _body_parts(body: Any, kind: str, process: ProcessParts, fragments: Fragment
         return Refusal.TOO_MANY_PARTS
     known = fragments.arguments
     return _BodyParts(
-        probe=fragments.probes[key],
+        probe=fragments.probes[context, key],
         stack=stack,
         arguments=[known[encoded] for encoded in arguments] if arguments else [],
         data=[known[encoded] for encoded in data] if data else [],

@@ -1,19 +1,20 @@
 """The caches of the canonicalize stage: an encoded sub-message, as it came, to what it contributes to an event.
 
 Processes, stacks and arguments repeat, byte for byte, in event after event, and decoding them is nearly all the work.
-So each distinct encoding is worked on once and found again by its bytes. Rules: what is cached depends on the bytes and
-on configuration only, so a hit and a miss give the same result. Large events take the way without caches, which bounds
-what one entry can hold. This module refuses to know how an event is put together.
+So each distinct encoding is worked on once and found again by its bytes. Rules: what is cached depends on configuration
+and on its key alone (for stacks and probes that is the bytes and a context of modules), so a hit and a miss give the
+same result. Large events take the way without caches, which bounds what one entry can hold. This module refuses to know
+how an event is put together.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from agents.canonicalize import wire
 from agents.canonicalize.arguments import canonical_argument
-from agents.canonicalize.frames import FrameResolver
 from agents.canonicalize.identity import message_digest
+from agents.canonicalize.modules import ModuleIndex
 from agents.canonicalize.probes import PolicyHooks, ProbeKey, ProbePart, probe_part
 from agents.canonicalize.processes import ProcessParts, process_parts
 from agents.canonicalize.stacks import StackKey, StackPart, stack_part
@@ -74,29 +75,27 @@ class Fragments:
     processes: Lookup[bytes, ProcessParts]
     stacks: Lookup[StackKey, StackPart]
     arguments: Lookup[bytes, ArgumentPart]
-    probes: Lookup[ProbeKey, ProbePart]
+    probes: Lookup[tuple[int, ProbeKey], ProbePart]
     nodes: Lookup[NodeKey, NodePart]
 
 
-def cached_fragments(hooks: PolicyHooks, resolver: FrameResolver | None) -> Fragments:
+def cached_fragments(hooks: PolicyHooks, modules: ModuleIndex) -> Fragments:
     """Bounded caches, for events of at most MAX_CACHED_EVENT_BYTES."""
-    return Fragments(
-        processes=Memo(process_parts, _MAX_PROCESSES),
-        stacks=Memo(lambda key: stack_part(key, resolver), _MAX_STACKS),
-        arguments=Memo(argument_part, _MAX_ARGUMENTS),
-        probes=Memo(lambda key: probe_part(key, hooks), _MAX_PROBES),
-        nodes=Memo(node_part, _MAX_NODES),
-    )
+    return _fragments(hooks, modules, Memo)
 
 
-def uncached_fragments(hooks: PolicyHooks, resolver: FrameResolver | None) -> Fragments:
+def uncached_fragments(hooks: PolicyHooks, modules: ModuleIndex) -> Fragments:
     """The same functions without memory, for large events."""
+    return _fragments(hooks, modules, _Compute)
+
+
+def _fragments(hooks: PolicyHooks, modules: ModuleIndex, remember: Any) -> Fragments:
     return Fragments(
-        processes=_Compute(process_parts),
-        stacks=_Compute(lambda key: stack_part(key, resolver)),
-        arguments=_Compute(argument_part),
-        probes=_Compute(lambda key: probe_part(key, hooks)),
-        nodes=_Compute(node_part),
+        processes=remember(process_parts, _MAX_PROCESSES),
+        stacks=remember(lambda key: stack_part(key[1], key[2], modules.resolver(key[0])), _MAX_STACKS),
+        arguments=remember(argument_part, _MAX_ARGUMENTS),
+        probes=remember(lambda key: probe_part(key[1], hooks, modules.resolver(key[0])), _MAX_PROBES),
+        nodes=remember(node_part, _MAX_NODES),
     )
 
 
@@ -105,7 +104,7 @@ class _Compute(Generic[Key_contra, Value_co]):
 
     __slots__ = ("_compute",)
 
-    def __init__(self, compute: Callable[[Key_contra], Value_co]) -> None:
+    def __init__(self, compute: Callable[[Key_contra], Value_co], _max_entries: int) -> None:
         self._compute = compute
 
     def __getitem__(self, key: Key_contra, /) -> Value_co:

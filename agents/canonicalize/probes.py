@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, Final
 
 from agents.canonicalize import wire
-from agents.canonicalize.frames import KERNEL_MODULE, MAX_OFFSET
+from agents.canonicalize.frames import KERNEL_MODULE, MAX_OFFSET, FrameResolver
 from agents.canonicalize.identity import digest
 from agents.canonicalize.kernel_symbols import canonical_kernel_symbol
 from agents.canonicalize.paths import normalize_module
@@ -128,8 +128,8 @@ def usdt_key(body: Any) -> ProbeKey:
     )
 
 
-def probe_part(key: ProbeKey, hooks: PolicyHooks) -> ProbePart:
-    """The part for a key made by one of the functions above."""
+def probe_part(key: ProbeKey, hooks: PolicyHooks, resolver: FrameResolver | None = None) -> ProbePart:
+    """The part for a key made by one of the functions above; `resolver` knows the build id of a probed file."""
     kind = key[0]
     if kind == "process_exec":
         probe = canonical.CanonicalProbe(probe_type=canonical.PROBE_TYPE_PROCESS_EXEC, syscall=key[1])
@@ -139,6 +139,8 @@ def probe_part(key: ProbeKey, hooks: PolicyHooks) -> ProbePart:
     policy_name, message, tags, action, return_action, *rest = key[1:]
     hook = hooks.get(policy_name)
     probe = _PROBES[kind](hook, *rest)
+    if resolver is not None and probe.target.module not in ("", KERNEL_MODULE):
+        probe.target.build_id = resolver.build_id(probe.target.module) or ""
     probe.policy_name = policy_name
     probe.message = message
     probe.tags.extend(tags)

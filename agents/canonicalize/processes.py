@@ -29,7 +29,8 @@ class ProcessParts:
 
     `as_subject` holds the process, workload and thread parts, framed; `as_parent` and `as_ancestor` the process part
     framed for those places. `digest` names the message as sent. `start_time_ns` is None where it was not sent. `flags`
-    are Tetragon's words for how it came to know the process.
+    are Tetragon's words for how it came to know the process. `image_id` is empty outside of containers, and where
+    Tetragon did not name the image of one.
     """
 
     digest: bytes
@@ -39,6 +40,8 @@ class ProcessParts:
     as_ancestor: bytes
     start_time_ns: int | None
     flags: str
+    image_id: str
+    is_contained: bool
 
 
 def process_parts(encoded: bytes) -> ProcessParts:
@@ -50,8 +53,8 @@ def process_parts(encoded: bytes) -> ProcessParts:
     canonical = _canonical_process(process)
     content = canonical.SerializeToString(deterministic=True)
     subject = wire.framed(wire.PROCESS, content)
-    workload = _workload(process).SerializeToString(deterministic=True)
-    if workload:
+    workload = _workload(process)
+    if workload.ByteSize():
         subject += wire.framed(wire.WORKLOAD, workload)
     if process.HasField("tid"):
         subject += wire.framed_number(wire.TID, process.tid.value)
@@ -63,6 +66,8 @@ def process_parts(encoded: bytes) -> ProcessParts:
         as_ancestor=wire.framed(wire.ANCESTORS, content),
         start_time_ns=canonical.start_time_ns if canonical.HasField("start_time_ns") else None,
         flags=process.flags,
+        image_id=workload.image_id,
+        is_contained=bool(workload.container_id),
     )
 
 

@@ -14,8 +14,8 @@ from agents.canonicalize.identity import digest, message_digest
 from schemas import canonical_pb2 as canonical
 from schemas.tetragon.events_pb2 import StackTraceEntry
 
-StackKey = tuple[tuple[bytes, ...], tuple[bytes, ...]]
-"""Encoded `StackTraceEntry`s: kernel list, user list."""
+StackKey = tuple[int, tuple[bytes, ...], tuple[bytes, ...]]
+"""Number of the context (modules.py) that resolves, and encoded `StackTraceEntry`s: kernel list, user list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,14 @@ class StackPart:
 EMPTY_STACK = StackPart(digest=digest(b""), framed=b"", resolutions=())
 
 
-def stack_part(key: StackKey, resolver: FrameResolver | None = None) -> StackPart:
-    """Parse and canonicalize both lists.
+def stack_part(kernel: tuple[bytes, ...], user: tuple[bytes, ...], resolver: FrameResolver | None = None) -> StackPart:
+    """Parse and canonicalize both lists of encoded entries.
 
     Raises google.protobuf.message.DecodeError where an entry is no StackTraceEntry.
     """
     frames: list[CanonicalFrame] = []
     digests: list[bytes] = []
-    for is_kernel, entries in ((True, key[0]), (False, key[1])):
+    for is_kernel, entries in ((True, kernel), (False, user)):
         for index, encoded in enumerate(entries):
             entry = StackTraceEntry.FromString(encoded)
             digests.append(message_digest(entry))
@@ -54,7 +54,7 @@ def stack_part(key: StackKey, resolver: FrameResolver | None = None) -> StackPar
     part = canonical.CanonicalStack(frames=map(_frame_message, frames))
     counts = Counter(frame.resolution.value for frame in frames)
     return StackPart(
-        digest=digest(len(key[0]).to_bytes(4, "big") + b"".join(digests)),
+        digest=digest(len(kernel).to_bytes(4, "big") + b"".join(digests)),
         framed=wire.framed(wire.STACK, part),
         resolutions=tuple(sorted(counts.items())),
     )

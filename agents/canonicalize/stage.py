@@ -6,7 +6,7 @@ producers.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from agents.canonicalize.events import Canonical, Canonicalizer, NotACall, Refused
@@ -25,6 +25,11 @@ class CanonicalizeStep:
 
     def __init__(self, canonicalizer: Canonicalizer) -> None:
         self._canonicalize = canonicalizer.canonicalize
+        self._modules = canonicalizer.modules
+
+    def restore(self, partition: int, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """Replace what loader events of a partition said."""
+        self._modules.restore(partition, rows)
 
     def __call__(self, records: Sequence[SourceRecord]) -> StepResult:
         """Account for every record exactly once."""
@@ -52,6 +57,8 @@ class CanonicalizeStep:
                 result.tally[key] = result.tally.get(key, 0) + events * frames
         for probe_type, events in probe_types.items():
             result.tally[PROBES_TALLY, str(probe_type)] = events
+        if records:
+            result.state.update(self._modules.take_changes(records[0].partition))
         return result
 
 

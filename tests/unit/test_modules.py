@@ -1,0 +1,129 @@
+"""agents/canonicalize/modules.py: what an event may see of its process's modules."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.canonicalize.events import Canonical, Canonicalizer, NotACall
+from agents.canonicalize.modules import MAX_PROCESSES, NO_CONTEXT, ModuleIndex, Scope
+from schemas.tetragon.events_pb2 import GetEventsResponse
+
+NOWHERE = Scope("", "", is_contained=False)
+LIBC = "/usr/lib/libc.so.6"
+OLD, NEW = bytes(range(20)), bytes(range(20, 40))
+
+
+def _build_id(index: ModuleIndex, offset: int, process: str = "p", path: str = LIBC) -> str | None:
+    return index.resolver(index.context(0, offset, process, NOWHERE)).build_id(path)
+
+
+def test_build_id_is_known_after_the_loader_event_and_not_before() -> None:
+    """An event sees the loader events at lower offsets of its partition."""
+    index = ModuleIndex()
+    index.observe(0, 10, "p", LIBC, OLD)
+
+    assert _build_id(index, 10) is None
+    assert _build_id(index, 11) == OLD.hex()
+
+
+def test_an_event_that_comes_again_sees_what_it_saw_the_first_time() -> None:
+    """A later replacement of the file does not reach back to events before it."""
+    index = ModuleIndex()
+    index.observe(0, 10, "p", LIBC, OLD)
+    index.observe(0, 20, "p", LIBC, NEW)
+
+    assert [_build_id(index, offset) for offset in (11, 20, 21)] == [OLD.hex(), OLD.hex(), NEW.hex()]
+
+
+def test_processes_and_partitions_do_not_share_modules() -> None:
+    """What one process loaded says nothing about another, or about one with the same id in another partition."""
+    index = ModuleIndex()
+    index.observe(0, 10, "p", LIBC, OLD)
+
+    assert _build_id(index, 50, process="q") is None
+    assert index.context(1, 50, "p", NOWHERE) == NO_CONTEXT
+
+
+def test_processes_with_the_same_modules_share_a_context() -> None:
+    """Caches key on contexts, so a fleet of equal processes shares what was worked out."""
+    index = ModuleIndex()
+    index.observe(0, 1, "p", LIBC, OLD)
+    index.observe(0, 2, "q", LIBC, OLD)
+
+    assert index.context(0, 9, "p", NOWHERE) == index.context(0, 9, "q", NOWHERE) != NO_CONTEXT
+
+
+def test_rows_hold_no_path() -> None:
+    """State lives outside of the restricted topics, so a path that names a person is not in it."""
+    index = ModuleIndex()
+    index.observe(0, 1, "p", "/home/alice/lib/private.so", OLD)
+
+    rows = index.take_changes(0)
+
+    assert rows
+    assert not any(b"alice" in (value or b"") for value in rows.values())
+
+
+def test_restore_brings_back_what_changes_said() -> None:
+    """A new process that reads the rows answers as the old one did."""
+    index = ModuleIndex()
+    index.observe(0, 10, "p", LIBC, OLD)
+    index.observe(0, 20, "p", LIBC, NEW)
+    rows = index.take_changes(0)
+    fresh = ModuleIndex()
+
+    fresh.restore(0, [(key, value) for key, value in rows.items() if value is not None])
+
+    assert [_build_id(fresh, offset) for offset in (10, 11, 21)] == [None, OLD.hex(), NEW.hex()]
+    assert index.take_changes(0) == {}
+
+
+@given(order=st.permutations([(3, "a", OLD), (5, "b", OLD), (7, "a", NEW), (9, "c", NEW)]))
+def test_what_an_event_sees_is_independent_of_the_order_of_observation(order: list[tuple[int, str, bytes]]) -> None:
+    """Batches that come again, in whatever order, lead to the same answers."""
+    index = ModuleIndex()
+    for offset, name, build_id in order:
+        index.observe(0, offset, "p", f"/usr/lib/{name}.so", build_id)
+
+    seen = [[_build_id(index, offset, path=f"/usr/lib/{name}.so") for name in "abc"] for offset in (4, 6, 8, 10)]
+
+    assert seen == [
+        [OLD.hex(), None, None],
+        [OLD.hex(), OLD.hex(), None],
+        [NEW.hex(), OLD.hex(), None],
+        [NEW.hex(), OLD.hex(), NEW.hex()],
+    ]
+
+
+def test_the_longest_unheard_of_process_is_forgotten_when_there_are_too_many() -> None:
+    """Memory is bounded, and the row of a forgotten process is removed."""
+    index = ModuleIndex()
+    for number in range(MAX_PROCESSES + 1):
+        index.observe(0, number, f"p{number}", LIBC, OLD)
+
+    rows = index.take_changes(0)
+
+    assert rows[b"p0"] is None
+    assert rows[f"p{MAX_PROCESSES}".encode()] is not None
+
+
+def test_a_loader_event_puts_the_build_id_into_later_frames_of_its_process() -> None:
+    """End to end through the canonicalizer: loader event first, then a stack with that module."""
+    canonicalizer = Canonicalizer({})
+    loader = GetEventsResponse()
+    loader.process_loader.process.exec_id = "bm9kZTox"
+    loader.process_loader.path = LIBC
+    loader.process_loader.buildid = OLD
+    call = GetEventsResponse()
+    call.process_kprobe.process.exec_id = "bm9kZTox"
+    call.process_kprobe.user_stack_trace.add(offset=4096, module=LIBC)
+    call.time.seconds = 1
+
+    before = canonicalizer.canonicalize(call.SerializeToString(), 0, 1, 0)
+    outcome = canonicalizer.canonicalize(loader.SerializeToString(), 0, 2, 0)
+    after = canonicalizer.canonicalize(call.SerializeToString(), 0, 3, 0)
+
+    assert outcome is NotACall.LOADER
+    assert isinstance(before, Canonical)
+    assert isinstance(after, Canonical)
+    assert OLD.hex().encode() not in before.value
+    assert OLD.hex().encode() in after.value

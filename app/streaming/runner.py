@@ -8,7 +8,7 @@ is left alone. What cannot be delivered ends the process. This module refuses to
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from agents.contract import DeadLetter, OutRecord, Step, StepResult
@@ -103,14 +103,15 @@ class StepRunner:
 class IntervalRunner:
     """Gathers batches in memory and writes what follows from them at intervals; finishes them after the write.
 
-    `absorb` takes a batch's records into memory, `flush` delivers everything absorbed and returns when it is
-    acknowledged. Call `flush_now` before partitions are given up, and `run` as a background task.
+    `absorb` takes a batch's records into memory. `flush` delivers everything absorbed and returns when it is
+    acknowledged; it is given, by partition, the source position after the last record absorbed (as `TableWrite` wants
+    it). Call `flush_now` before partitions are given up, and `run` as a background task. One instance serves one agent.
     """
 
     def __init__(
         self,
         absorb: Callable[[RecordBatch], None],
-        flush: Callable[[], Awaitable[None]],
+        flush: Callable[[Mapping[int, int]], Awaitable[None]],
         *,
         interval_seconds: float,
         fail: Fail = end_process,
@@ -120,6 +121,7 @@ class IntervalRunner:
         self._interval_seconds = interval_seconds
         self._fail = fail
         self._pending = list[HandOut]()
+        self._positions = dict[int, int]()
         self._flushing = asyncio.Lock()
 
     async def __call__(self, batch: RecordBatch) -> None:
@@ -130,6 +132,7 @@ class IntervalRunner:
             if batch.start():
                 self._absorb(batch)
                 self._pending.append(batch.hand_out)
+                self._positions[batch.partition] = batch.hand_out.last + 1
 
     async def run(self) -> None:
         """Flush at every interval, for ever."""
@@ -146,9 +149,10 @@ class IntervalRunner:
                 # A drain flushes before partitions are given up, so this state holds counts that another worker has.
                 self._fail(ExitCode.DRAIN_OVERDUE, "a partition was lost with unwritten work in memory")
             try:
-                await self._flush()
+                await self._flush(self._positions)
             except DeliveryFailed as error:
                 self._fail(ExitCode.DELIVERY_FAILED, str(error))
             for hand_out in self._pending:
                 hand_out.finish()
             self._pending.clear()
+            self._positions.clear()

@@ -6,8 +6,10 @@ with its own exit code, as after a SIGKILL. This module refuses to know which st
 """
 
 import asyncio
+import contextlib
 import logging
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -71,6 +73,8 @@ class StagePlan:
     """Unprefixed topic of its results."""
     index: int
     http_port: int
+    tied: bool = False
+    """Whether to stop when standard input ends: a supervisor holds its other end."""
     times: GroupTimes = field(default_factory=GroupTimes)
 
 
@@ -87,6 +91,8 @@ def run_stage(settings: Settings, plan: StagePlan) -> None:
 async def _run(settings: Settings, plan: StagePlan) -> None:
     hold_back()
     stop = _stop_on_signals()
+    if plan.tied:
+        _stop_with_parent(stop)
     partitions = await asyncio.to_thread(_await_topics, settings, plan.topics, stop)
     if partitions is None:
         return
@@ -161,6 +167,17 @@ def _stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     return stop
+
+
+def _stop_with_parent(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def wait_for_the_end() -> None:
+        sys.stdin.buffer.read()
+        with contextlib.suppress(RuntimeError):  # the loop may be closed by then
+            loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=wait_for_the_end, name="parent", daemon=True).start()
 
 
 def _await_topics(settings: Settings, names: Sequence[str], stop: asyncio.Event) -> int | None:

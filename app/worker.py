@@ -1,0 +1,107 @@
+"""From settings to stage processes: which stage gets which step, topics, port and folder.
+
+Rules: every stage is attached here by hand, in data order; a stage that cannot be built keeps its process from
+starting. What a stage needs from outside (schema ids, policy, symbols) is fetched before it joins its group. This
+module refuses to know how records travel and how processes are kept running.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+
+from agents.canonicalize import agent as canonicalize_agent
+from agents.contract import DeadLetter, OutRecord, Step
+from agents.dead_letters import encode_dead_letter
+from app import steps
+from app.registry import SchemaRegistry
+from app.settings import Settings, variable_of
+from app.streaming.runner import StepRunner
+from app.streaming.stage_process import Attach, StagePlan, StageRuntime
+from app.supervisor import Supervisor
+from app.topology import StageShape, shape_of
+from schemas import topics
+from schemas.records import schema_text
+from schemas.topics import Stage, subject
+
+
+class SchemasMissing(Exception):  # noqa: N818 - reads as what is wrong
+    """The registry does not have a schema of ours; the message names the subject and says what to do."""
+
+
+def stage_plan(settings: Settings, stage: Stage, *, index: int, http_port: int, tied: bool = False) -> StagePlan:
+    """Plan one stage process, worker number `index` on this host.
+
+    Raises SchemasMissing, RegistryError, and what building the stage's step raises.
+    """
+    shape = shape_of(stage)
+    names = dict.fromkeys((*shape.sources, *shape.outputs, *shape.changelogs))
+    return StagePlan(
+        stage=stage,
+        attach=_ATTACHERS[stage](settings, shape),
+        topics=tuple(settings.name(name) for name in names),
+        output_topic=shape.outputs[0],
+        index=index,
+        http_port=http_port,
+        tied=tied,
+    )
+
+
+def run_all(settings: Settings, *, index: int) -> int:
+    """Run one process per stage until a signal; returns the exit code."""
+    supervisor = Supervisor()
+    for offset, stage in enumerate(Stage):
+        port = settings.http_port + offset if settings.http_port else 0
+        command = [sys.executable, "-m", "app", "worker", "--stage", stage.value, "--index", str(index), "--tied"]
+        supervisor.add(stage.value, command, {**os.environ, variable_of("http_port"): str(port)})
+    return supervisor.run()
+
+
+def _attach_canonicalize(settings: Settings, shape: StageShape) -> Attach:
+    step = steps.canonicalize_step(settings)
+    return _attach_step(shape, step, canonicalize_agent.attach, _dead_letter_encoder(settings))
+
+
+_AttachAgent = Callable[..., None]
+
+
+def _attach_step(
+    shape: StageShape, step: Step, attach_agent: _AttachAgent, encode: Callable[[DeadLetter], OutRecord]
+) -> Attach:
+    """Attach a stage that is one pure step from one topic to another."""
+    source, output = shape.sources[0], shape.outputs[0]
+
+    def attach(runtime: StageRuntime) -> None:
+        name = runtime.settings.name
+        run = StepRunner(
+            step,
+            runtime.delivery,
+            output_topic=name(output),
+            dead_letter_topic=name(topics.DEAD_LETTERS),
+            encode_dead_letter=encode,
+            observer=runtime.observer,
+        )
+        attach_agent(runtime.app, name(source), run)
+
+    return attach
+
+
+def _dead_letter_encoder(settings: Settings) -> Callable[[DeadLetter], OutRecord]:
+    schema_id = registered_id(settings, topics.DEAD_LETTERS)
+    return lambda letter: encode_dead_letter(letter, schema_id)
+
+
+def registered_id(settings: Settings, topic: str) -> int:
+    """The registry's id for the value schema of an unprefixed topic. Raises SchemasMissing or RegistryError."""
+    shape = next(one for one in topics.TOPICS if one.name == topic)
+    assert shape.value_schema is not None
+    name = settings.name(subject(topic))
+    with SchemaRegistry.from_settings(settings) as registry:
+        found = registry.id_of(name, schema_text(shape.value_schema))
+    if found is None:
+        raise SchemasMissing(f"the registry has no schema of ours for {name}; `callstream topics apply` registers it")
+    return found
+
+
+_ATTACHERS: dict[Stage, Callable[[Settings, StageShape], Attach]] = {
+    Stage.CANONICALIZE: _attach_canonicalize,
+}

@@ -29,6 +29,7 @@ _PF_X: Final = 1
 _ALLOC_EXEC: Final = 0x2 | 0x4  # SHF_ALLOC, SHF_EXECINSTR
 _NOTE_GNU_BUILD_ID: Final = (b"GNU\0", 3)
 _NOTE_GO_BUILD_ID: Final = (b"Go\0\0", 4)
+_MAX_DEBUGLINK_BYTES: Final = 1024  # a file name of 255 bytes, its padding and the checksum
 _BUILD_ID_BYTES: Final = range(8, 129)
 
 
@@ -274,7 +275,7 @@ def _code_digest(elf: ELFFile, data: memoryview, segments: Iterable[Segment]) ->
 
 def _debuglink(data: memoryview, part: Part | None, order: ByteOrder) -> DebugLink | None:
     """.gnu_debuglink: a name ended by NUL, padded to 4 bytes, then the CRC-32 of the file it names."""
-    if part is None or part.size < 8:
+    if part is None or not 8 <= part.size <= _MAX_DEBUGLINK_BYTES:
         return None
     content = bytes(data[part.offset : part.offset + part.size])
     name = content[: content.find(b"\0")]

@@ -82,7 +82,8 @@ def _read_table(data: memoryview, part: Part, structure: ElfStructure) -> _Table
         name_field = functions_at + record + 4
         name_at = names_at + int.from_bytes(content[name_field : name_field + 4], order)
         name_end = content.find(b"\0", name_at, name_at + MAX_NAME_BYTES)
-        functions.append((entry, content[name_at : max(name_end, name_at)].decode("utf-8", "backslashreplace")))
+        name = content[name_at : max(name_end, name_at)].decode("utf-8", "backslashreplace")
+        functions.append((entry, name.replace("·", ".")))  # as the linker writes it into .symtab
     if any(before[0] > after[0] for before, after in pairwise(functions)):
         raise RefusedError(Refusal.MALFORMED, ".gopclntab is not sorted")
     return _Table(functions, int.from_bytes(content[table_end : table_end + 4], order), text_start or None)

@@ -35,10 +35,12 @@ MAX_FILE_BYTES: Final = 2**30
 class Probe:
     """What a first look at a file says: enough to find its debug file and to choose among files of one build id.
 
-    `build_id` is None where the file has no build id note; its index is then named by the SHA-256 of the whole file.
+    `build_id` is that of a note, or the SHA-256 of the whole file where it has none; `code_digest` is empty where it
+    has no code.
     """
 
-    build_id: str | None
+    build_id: str
+    code_digest: str
     has_code: bool
     has_symtab: bool
     has_lines: bool
@@ -65,7 +67,8 @@ def probe_file(path: Path) -> Probe:
     """Look at the headers of the file at `path`. Raises RefusedError."""
     with _opened(path) as elf:
         return Probe(
-            build_id=elf.structure.build_id,
+            build_id=_identity(elf),
+            code_digest=elf.structure.code_digest.hex() if elf.structure.segments else "",
             has_code=bool(elf.structure.segments),
             has_symtab=elf.structure.symtab is not None,
             has_lines=elf.structure.has_dwarf_lines,
@@ -81,9 +84,8 @@ def build_index(path: Path, debug_path: Path | None, *, with_lines: bool) -> Ind
     with _opened(path) as elf:
         if not elf.structure.segments:
             raise RefusedError(Refusal.NO_CODE)
-        build_id = elf.structure.build_id or sha256(elf.data).hexdigest()
         structure = elf.structure
-        head = _Head(build_id, structure.machine, structure.elf_type, structure.code_digest, structure.segments)
+        head = _Head(_identity(elf), structure.machine, structure.elf_type, structure.code_digest, structure.segments)
         if debug_path is None:
             return _content(head, [elf], with_lines=with_lines)
         with _opened(debug_path) as debug:
@@ -153,6 +155,10 @@ def _debugdata_symbols(packed: memoryview) -> list[FunctionSymbol]:
     unpacked = unpacked_debugdata(packed)
     inner = memoryview(unpacked)
     return function_symbols(inner, read_structure(BytesIO(unpacked), inner))
+
+
+def _identity(elf: _OpenElf) -> str:
+    return elf.structure.build_id or sha256(elf.data).hexdigest()
 
 
 def _belong_together(elf: _OpenElf, debug: _OpenElf) -> bool:

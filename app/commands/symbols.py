@@ -1,0 +1,394 @@
+"""`callstream symbols`: build the symbol store ahead of time, look into it, and prove that it is intact."""
+
+import json
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from agents.canonicalize.frame_text import FrameText, FrameTextError, format_frame_text, parse_frame_text
+from agents.canonicalize.frames import Resolved
+from agents.canonicalize.paths import normalize_module
+from agents.canonicalize.symbol_index import Origin
+from app import settings as settings_module
+from app.symbols.adding import AddOptions, NotIndexed, Report, add_files, elf_files
+from app.symbols.checking import check_objects
+from app.symbols.debuginfod import Debuginfod
+from app.symbols.kallsyms import NotKallsymsError, kernel_modules
+from app.symbols.limited_reader import DEFAULT_SECONDS, LimitedReader, Refused
+from app.symbols.module_map_file import ModuleMapFileError, parse_module_map
+from app.symbols.name_maps import image_scope, node_scope
+from app.symbols.snapshot import Kind, SymbolStoreError
+from app.symbols.store import SymbolStore
+from app.symbols.store_writer import Kept, StoreWriter
+
+NOT_ALL: Final = 1
+"""Exit code where a file was refused, an object is damaged, or nothing was found."""
+
+UNUSABLE: Final = 2
+"""Exit code where the store cannot be used, or an argument is wrong."""
+
+_BUILD_ID: Final = re.compile(r"[0-9a-f]{16,256}")
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+_store_option = click.option(
+    "--store", "folder", type=_FOLDER, help="The store's folder; CALLSTREAM_SYMBOL_STORE_DIR where not given."
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_image_option = click.option("--image", metavar="ID", help="Image id as Tetragon sends it, or its sha256: digest.")
+_node_option = click.option("--node", metavar="NAME", help="Name of a node; may hold * and ?.")
+
+
+class _Group(click.Group):
+    """Ends every subcommand that cannot use the store with its reason."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except SymbolStoreError as error:
+            click.echo(f"callstream symbols: {error}", err=True)
+            sys.exit(UNUSABLE)
+
+
+@click.group(name="symbols", cls=_Group)
+def command() -> None:
+    """Build and query the symbol store: which function lies at which offset of which file.
+
+    Stages open the store read-only and see the snapshot that is current when they start. Exit codes: 0 done,
+    1 a file was refused or something was not found or is damaged, 2 the store or an argument cannot be used.
+
+    \b
+    Example:
+      callstream symbols add --node "$(hostname)" /usr/lib /usr/bin
+    """
+
+
+@command.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@_store_option
+@_image_option
+@_node_option
+@click.option("--root", type=_FOLDER, help="Folder that is / to the processes. Default: with --image, PATH; else /.")
+@click.option("--lines", "with_lines", is_flag=True, help="Read source lines too, from DWARF. Slow and large.")
+@click.option("--debug-dir", "debug_folders", multiple=True, type=_FOLDER, help="Folder of debug files, as in gdb.")
+@click.option(
+    "--debuginfod", "debuginfod_url", metavar="URL", help="Ask this server for debug files: it learns build ids."
+)
+@click.option("--replace", is_flag=True, help="Take the new index even where the present one is better or conflicts.")
+@click.option(
+    "--seconds", default=DEFAULT_SECONDS, show_default=True, type=click.FloatRange(1), help="Limit for a file."
+)
+@_json_option
+def add(
+    *,
+    paths: tuple[Path, ...],
+    folder: Path | None,
+    image: str | None,
+    node: str | None,
+    root: Path | None,
+    with_lines: bool,
+    debug_folders: tuple[Path, ...],
+    debuginfod_url: str | None,
+    replace: bool,
+    seconds: float,
+    as_json: bool,
+) -> None:
+    """Index programs, libraries and debug files: single files, folders, or the root of a container.
+
+    With --image or --node the paths are recorded too, so that frames of those containers or nodes find their index
+    without loader events. An index is replaced only by a better one of the same code. Files are read in a process
+    with limits on time and memory; folders are walked without following links.
+
+    \b
+    Example:
+      callstream symbols add --image nginx@sha256:0f3c... /mnt/nginx-root
+    """
+    if root is None:
+        root = paths[0] if image is not None and len(paths) == 1 and paths[0].is_dir() else Path("/")
+    options = AddOptions(
+        root=root,
+        scope=_scope(image, node, required=False),
+        with_lines=with_lines,
+        replace=replace,
+        debug_folders=debug_folders,
+        debuginfod=None if debuginfod_url is None else Debuginfod(debuginfod_url),
+    )
+    files = list(elf_files(paths))
+    with StoreWriter(_folder(folder)) as writer, LimitedReader(seconds) as reader, _progress(len(files)) as advance:
+        reports = list(add_files(files, options, writer, reader, lambda _: advance()))
+        digest = writer.commit()
+    _print_reports(reports, digest, as_json=as_json)
+    sys.exit(NOT_ALL if any(isinstance(report, NotIndexed) for report in reports) or not reports else 0)
+
+
+@command.command(name="add-kernel")
+@click.argument("kallsyms", type=_FILE)
+@_store_option
+@click.option("--node", metavar="NAME", required=True, help="Name of the node, or of several with * and ?.")
+@_json_option
+def add_kernel(kallsyms: Path, folder: Path | None, node: str, as_json: bool) -> None:
+    """Take a snapshot of a node's /proc/kallsyms, so that kernel frames name their module.
+
+    Only symbols that occur once are taken; addresses are not. Replaces the node's earlier snapshot.
+
+    \b
+    Example:
+      callstream symbols add-kernel --node 'worker-*' kallsyms.txt
+    """
+    try:
+        with kallsyms.open(encoding="utf-8", errors="backslashreplace") as lines:
+            modules = kernel_modules(lines)
+    except NotKallsymsError as error:
+        raise click.UsageError(f"{kallsyms}: {error}") from None
+    with StoreWriter(_folder(folder)) as writer:
+        writer.replace_map(Kind.KERNEL, _scope(None, node), modules)
+        digest = writer.commit()
+    counts = {"symbols": len(modules), "modules": len(set(modules.values())), "store_digest": digest}
+    click.echo(json.dumps(counts) if as_json else f"{counts['symbols']} symbols of {counts['modules']} kernel modules")
+
+
+@command.command(name="map")
+@click.argument("file", type=_FILE)
+@_store_option
+@_json_option
+def add_map(file: Path, folder: Path | None, as_json: bool) -> None:
+    """Take a file that says which build id a path has, by image or node (TOML).
+
+    \b
+    Example of such a file:
+      [node."worker-*"]
+      "/usr/bin/containerd" = "58254ca972028402bc40624f81388d85ec95f70d"
+    """
+    try:
+        maps = parse_module_map(file.read_text(encoding="utf-8"))
+    except (ModuleMapFileError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{file}: {error}") from None
+    with StoreWriter(_folder(folder)) as writer:
+        for scope, pairs in maps.items():
+            writer.merge_map(Kind.MODULES, scope, pairs)
+        digest = writer.commit()
+    paths = sum(map(len, maps.values()))
+    click.echo(json.dumps({"paths": paths, "store_digest": digest}) if as_json else f"{paths} paths")
+
+
+@command.command(name="list")
+@_store_option
+@_json_option
+def list_indexes(folder: Path | None, as_json: bool) -> None:
+    """List every index and map of the store, with the digest that replays and manifests name.
+
+    \b
+    Example:
+      callstream symbols list --json
+    """
+    store = _open(folder)
+    rows = [_index_row(store, build_id) for build_id in store.snapshot.of_kind(Kind.INDEX)]
+    maps = [
+        {"kind": kind.value, "scope": scope}
+        for kind in (Kind.MODULES, Kind.KERNEL)
+        for scope in store.snapshot.of_kind(kind)
+    ]
+    if as_json:
+        click.echo(json.dumps({"store_digest": store.digest, "indexes": rows, "maps": maps}))
+        return
+    for row in rows:
+        click.echo(f"{row['build_id']}  {row['functions']:>7} functions  {row['lines']:>8} lines  {row['origins']}")
+    for one in maps:
+        click.echo(f"{one['kind']:<8} {one['scope']}")
+    click.echo(f"store {store.digest}")
+
+
+@command.command()
+@click.argument("build_id")
+@_store_option
+@click.option("--functions", is_flag=True, help="Print every function too.")
+@_json_option
+def show(build_id: str, folder: Path | None, functions: bool, as_json: bool) -> None:
+    """Show the index of one build id.
+
+    \b
+    Example:
+      callstream symbols show 58254ca972028402bc40624f81388d85ec95f70d
+    """
+    store = _open(folder)
+    index = store.index(build_id)
+    if index is None:
+        click.echo(f"callstream symbols: no index of {build_id}", err=True)
+        sys.exit(NOT_ALL)
+    row = _index_row(store, build_id) | {
+        "segments": [{"file_offset": s.file_offset, "size": s.size, "address": s.address} for s in index.segments],
+        "code_sha256": index.code_digest.hex(),
+    }
+    if as_json:
+        listed = [span._asdict() for span in index.spans()] if functions else None
+        click.echo(json.dumps(row if listed is None else row | {"spans": listed}))
+        return
+    for name, value in row.items():
+        click.echo(f"{name:<12} {value}")
+    if functions:
+        for span in index.spans():
+            click.echo(f"{span.start:#014x} {span.length:>8}  {format_frame_text(FrameText(span.name, '', None))}")
+
+
+@command.command()
+@click.argument("where", metavar="MODULE+0xOFFSET")
+@_store_option
+@_image_option
+@_node_option
+@click.option("--return-address", is_flag=True, help="The offset is a caller's: look before it, as for outer frames.")
+@_json_option
+def lookup(
+    *, where: str, folder: Path | None, image: str | None, node: str | None, return_address: bool, as_json: bool
+) -> None:
+    """Name the function at a file offset. MODULE is a build id, a path of --image or --node, or a file here.
+
+    \b
+    Example:
+      callstream symbols lookup /usr/lib/x86_64-linux-gnu/libc.so.6+0x12752b
+    """
+    try:
+        asked = parse_frame_text(where)
+    except FrameTextError as error:
+        raise click.UsageError(f"{where}: {error}") from None
+    if asked.offset is None or asked.symbol:
+        raise click.UsageError(f"{where}: write MODULE+0xOFFSET")
+    store = _open(folder)
+    build_id = _build_id(store, asked.module, image, node)
+    found = store.lookup(build_id, asked.offset, innermost=not return_address)
+    if not isinstance(found, Resolved):
+        answer = {"build_id": build_id, "resolution": found.name, "reason": found.value}
+        click.echo(json.dumps(answer) if as_json else f"callstream symbols: {found.value}", err=not as_json)
+        sys.exit(NOT_ALL)
+    text = format_frame_text(FrameText(asked.module, found.symbol, found.offset))
+    if as_json:
+        row = {"symbol": found.symbol, "offset": found.offset, "source_file": found.source_file}
+        click.echo(json.dumps({"build_id": build_id, "text": text, **row, "line_number": found.line_number}))
+        return
+    click.echo(text if found.source_file is None else f"{text} at {found.source_file}:{found.line_number}")
+
+
+@command.command()
+@_store_option
+@_json_option
+def verify(folder: Path | None, as_json: bool) -> None:
+    """Check every object of the store against its digest; exits with 1 where one is damaged.
+
+    \b
+    Example:
+      callstream symbols verify
+    """
+    store = _open(folder)
+    faults = []
+    with _progress(len(store.snapshot.entries)) as advance:
+        for checked in check_objects(store):
+            advance()
+            if checked.fault is not None:
+                faults.append({"kind": checked.entry.kind, "key": checked.entry.key, "fault": checked.fault})
+    summary = {"store_digest": store.digest, "objects": len(store.snapshot.entries), "faults": faults}
+    if as_json:
+        click.echo(json.dumps(summary))
+    else:
+        for fault in faults:
+            click.echo(f"{fault['kind']} {fault['key']}: {fault['fault']}")
+        click.echo(f"{summary['objects']} objects, {len(faults)} damaged; store {store.digest}")
+    sys.exit(NOT_ALL if faults else 0)
+
+
+def _folder(given: Path | None) -> Path:
+    folder = given or settings_module.load(os.environ).symbol_store_dir
+    if folder is None:
+        raise click.UsageError("name the store's folder with --store or CALLSTREAM_SYMBOL_STORE_DIR")
+    return folder
+
+
+def _open(given: Path | None) -> SymbolStore:
+    return SymbolStore.open(_folder(given))
+
+
+def _scope(image: str | None, node: str | None, *, required: bool = True) -> Any:
+    if image is not None and node is not None:
+        raise click.UsageError("--image and --node exclude each other")
+    if image is not None:
+        return image_scope(image)
+    if node is not None:
+        return node_scope(node)
+    if required:
+        raise click.UsageError("name an image or a node")
+    return None
+
+
+def _build_id(store: SymbolStore, module: str, image: str | None, node: str | None) -> str:
+    if _BUILD_ID.fullmatch(module):
+        return module
+    if image is not None or node is not None:
+        mapped = store.mapped_build_id(image or "", node or "", normalize_module(module).path)
+        if mapped is None:
+            raise click.UsageError(f"{module} is in no map of that image or node")
+        return mapped
+    with LimitedReader() as reader:
+        probe = reader.probe(Path(module).resolve())
+    if isinstance(probe, Refused):
+        raise click.UsageError(f"{module}: {probe.reason.value}")
+    return probe.build_id
+
+
+def _index_row(store: SymbolStore, build_id: str) -> dict[str, Any]:
+    index = store.index(build_id)
+    assert index is not None
+    return {
+        "build_id": build_id,
+        "functions": index.span_count,
+        "lines": index.line_count,
+        "origins": _origins(index.origins),
+        "machine": index.machine,
+    }
+
+
+def _origins(origins: Origin) -> list[str]:
+    return [origin.name.lower() for origin in Origin if origin in origins and origin.name is not None]
+
+
+def _print_reports(reports: list[Report], digest: str, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"store_digest": digest, "files": [_report_row(report) for report in reports]}))
+        return
+    outcomes: Counter[str] = Counter()
+    for report in reports:
+        row = _report_row(report)
+        outcomes[row["outcome"]] += 1
+        if isinstance(report, NotIndexed) or report.kept is not Kept.UNCHANGED:
+            click.echo("  ".join(str(value) for value in row.values() if value not in ("", None, [])))
+    click.echo(", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "no ELF files")
+    click.echo(f"store {digest}")
+
+
+def _report_row(report: Report) -> dict[str, Any]:
+    path = os.fsencode(report.path).decode("utf-8", "backslashreplace")
+    if isinstance(report, NotIndexed):
+        return {"path": path, "outcome": "refused", "reason": report.reason.value, "detail": report.detail}
+    return {
+        "path": path,
+        "outcome": report.kept.value,
+        "build_id": report.build_id,
+        "functions": report.functions,
+        "lines": report.lines,
+        "origins": _origins(report.origins),
+        "notes": list(report.notes),
+    }
+
+
+@contextmanager
+def _progress(length: int) -> Iterator[Any]:
+    """A bar on a terminal that somebody looks at; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    with click.progressbar(length=length, file=sys.stderr) as bar:
+        yield lambda: bar.update(1)

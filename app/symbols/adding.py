@@ -1,0 +1,242 @@
+"""`symbols add`: from paths to indexes in the store, and to the map that says which file is which.
+
+Files of one build id are taken together: the best of several copies, and debug files with their binary. Every file ends
+in exactly one report. Refuses to know how a file is read (limited_reader.py) and who looks at the reports.
+"""
+
+import os
+import re
+import stat
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from agents.canonicalize.paths import ModuleKind, normalize_module
+from agents.canonicalize.symbol_index import Origin
+from app.symbols.debug_files import find_debug_file
+from app.symbols.debuginfod import Debuginfod
+from app.symbols.index_builder import Probe
+from app.symbols.limited_reader import LimitedReader, Refused
+from app.symbols.reader import Built
+from app.symbols.refusal import Refusal
+from app.symbols.snapshot import Kind
+from app.symbols.store_writer import Kept, StoreWriter
+
+_ELF_MAGIC: Final = b"\x7fELF"
+_UNMAPPABLE: Final = re.compile("[\x00-\x1f\ud800-\udfff]")  # would break the lines of a map, or is no UTF-8
+
+
+@dataclass(frozen=True, slots=True)
+class AddOptions:
+    """How files are added.
+
+    `root` is the folder that plays the root of a container or of the node: paths in maps count from it, and debug files
+    are looked for inside it. `scope` is where the map holds; no map is written without one.
+    """
+
+    root: Path = Path("/")
+    scope: str | None = None
+    with_lines: bool = False
+    replace: bool = False
+    debug_folders: tuple[Path, ...] = ()
+    debuginfod: Debuginfod | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """A file whose index is in the store."""
+
+    path: Path
+    build_id: str
+    kept: Kept
+    functions: int
+    lines: int
+    origins: Origin
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotIndexed:
+    """A file that has no index, and why."""
+
+    path: Path
+    reason: Refusal
+    detail: str = ""
+
+
+Report = Indexed | NotIndexed
+
+
+@dataclass(slots=True)
+class _Copies:
+    """Files of one build id."""
+
+    binaries: list[tuple[Path, Probe]] = field(default_factory=list)
+    debug_files: list[tuple[Path, Probe]] = field(default_factory=list)
+
+
+def elf_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files at `paths`, and the ELF files in folders below them, each file once.
+
+    Folders are walked without following links: in a container's root they may lead out of it.
+    """
+    seen: set[tuple[int, int]] = set()
+    for path in paths:
+        found = _walked(path) if path.is_dir() else [path.resolve()]
+        for file in found:
+            try:
+                status = file.stat()
+            except OSError:
+                yield file  # the reader says what is wrong with it
+                continue
+            if (status.st_dev, status.st_ino) not in seen:
+                seen.add((status.st_dev, status.st_ino))
+                yield file
+
+
+def add_files(
+    paths: Iterable[Path],
+    options: AddOptions,
+    writer: StoreWriter,
+    reader: LimitedReader,
+    on_file: Callable[[Path], None] = lambda _: None,
+) -> Iterator[Report]:
+    """Index the files at `paths`; `on_file` is called with each file when it is looked at.
+
+    Nothing is committed here. Raises SymbolStoreError where the store fails.
+    """
+    by_build_id: dict[str, _Copies] = defaultdict(_Copies)
+    for path in paths:
+        on_file(path)
+        probe = reader.probe(path)
+        if isinstance(probe, Refused):
+            yield NotIndexed(path, probe.reason, probe.detail)
+            continue
+        copies = by_build_id[probe.build_id]
+        (copies.binaries if probe.has_code else copies.debug_files).append((path, probe))
+    modules: dict[str, str] = {}
+    for build_id, copies in by_build_id.items():
+        programs = {path for path, _ in copies.binaries}
+        for report in _Adding(options, writer, reader, build_id).add(copies):
+            if isinstance(report, Indexed) and report.path in programs:
+                modules |= dict.fromkeys(_modules(report.path, options.root), build_id)
+            yield report
+    if options.scope is not None and modules:
+        writer.merge_map(Kind.MODULES, options.scope, modules)
+
+
+class _Adding:
+    """Adds the files of one build id."""
+
+    def __init__(self, options: AddOptions, writer: StoreWriter, reader: LimitedReader, build_id: str) -> None:
+        self._options = options
+        self._writer = writer
+        self._reader = reader
+        self._build_id = build_id
+        self._output = writer.scratch / "index"
+        self._notes: list[str] = []
+
+    def add(self, copies: _Copies) -> Iterator[Report]:
+        """Index the best copy; the others share its index if they have the same code."""
+        if not copies.binaries:
+            yield from self._add_debug_files(copies.debug_files)
+            return
+        ordered = sorted(copies.binaries, key=lambda c: (not c[1].has_symtab, not c[1].has_lines, str(c[0])))
+        best_path, best = ordered[0]
+        report = self._build(best_path, best, copies.debug_files)
+        for path, probe in ordered:
+            if probe.code_digest != best.code_digest:
+                yield NotIndexed(path, Refusal.CONFLICT)
+            else:
+                yield _of_path(report, path)
+
+    def _build(self, path: Path, probe: Probe, debug_files: list[tuple[Path, Probe]]) -> Report:
+        debug_path = self._debug_path(path, probe, debug_files)
+        built = self._reader.build(path, debug_path, self._output, with_lines=self._options.with_lines)
+        if isinstance(built, Refused) and debug_path is not None:
+            self._notes.append(f"without its debug file: {built.reason.value}")
+            built = self._reader.build(path, None, self._output, with_lines=self._options.with_lines)
+        return self._kept(path, built)
+
+    def _debug_path(self, path: Path, probe: Probe, debug_files: list[tuple[Path, Probe]]) -> Path | None:
+        if probe.has_symtab and (probe.has_lines or not self._options.with_lines):
+            return None
+        if debug_files:
+            return min(debug_files, key=lambda d: (not d[1].has_symtab, not d[1].has_lines, str(d[0])))[0]
+        found = find_debug_file(
+            path,
+            self._build_id,
+            probe.debuglink,
+            root=self._options.root,
+            debug_folders=self._options.debug_folders,
+        )
+        if found is not None or self._options.debuginfod is None:
+            return found
+        fetched = self._writer.scratch / "debuginfo"
+        problem = self._options.debuginfod.fetch(self._build_id, fetched)
+        if problem is not None:
+            self._notes.append(f"debuginfod: {problem}")
+            return None
+        return fetched
+
+    def _add_debug_files(self, debug_files: list[tuple[Path, Probe]]) -> Iterator[Report]:
+        """Debug files without their binary: they can make an index better that is there already."""
+        for path, _ in debug_files:
+            known = self._writer.known_index(self._build_id)
+            if known is None:
+                yield NotIndexed(path, Refusal.NO_CODE)
+                continue
+            built = self._reader.extend(known, path, self._output, with_lines=self._options.with_lines)
+            yield self._kept(path, built)
+
+    def _kept(self, path: Path, built: Built | Refused) -> Report:
+        if isinstance(built, Refused):
+            return NotIndexed(path, built.reason, built.detail)
+        if built.build_id != self._build_id:
+            return NotIndexed(path, Refusal.UNREADABLE, "it changed while it was read")
+        kept = self._writer.keep_index(self._output, self._build_id, replace=self._options.replace)
+        if kept is Kept.CONFLICT:
+            return NotIndexed(path, Refusal.CONFLICT)
+        return Indexed(
+            path, self._build_id, kept, built.functions, built.lines, Origin(built.origins), tuple(self._notes)
+        )
+
+
+def _of_path(report: Report, path: Path) -> Report:
+    """The report of another copy of the same file."""
+    if isinstance(report, NotIndexed):
+        return NotIndexed(path, report.reason, report.detail)
+    kept = report.kept if path == report.path else Kept.UNCHANGED
+    return Indexed(path, report.build_id, kept, report.functions, report.lines, report.origins, report.notes)
+
+
+def _modules(path: Path, root: Path) -> list[str]:
+    """The module that frames of a file have; none for files outside the root or with names that no map can hold."""
+    resolved = root.resolve()
+    if not path.is_relative_to(resolved):
+        return []
+    module = normalize_module("/" + str(path.relative_to(resolved)))
+    if module.kind is not ModuleKind.FILE or _UNMAPPABLE.search(module.path) is not None:
+        return []
+    return [module.path]
+
+
+def _walked(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder.resolve(), followlinks=False):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(parent, name)
+            if _is_elf(path):
+                yield path
+
+
+def _is_elf(path: Path) -> bool:
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        with path.open("rb") as stream:
+            return stream.read(4) == _ELF_MAGIC
+    except OSError:
+        return False

@@ -1,0 +1,30 @@
+"""Checks every object of a store's current snapshot against the digest that names it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.symbols.name_maps import decode_map
+from app.symbols.snapshot import Entry, Kind, SymbolStoreError, object_path
+from app.symbols.store import SymbolStore, open_index, read_object
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An object, and what is wrong with it; None where nothing is."""
+
+    entry: Entry
+    fault: str | None
+
+
+def check_objects(store: SymbolStore) -> Iterator[Checked]:
+    """Read every object of the snapshot."""
+    for entry in store.snapshot.entries:
+        try:
+            if entry.kind == Kind.INDEX.value:
+                open_index(object_path(store.folder, entry.digest), entry.key, entry.digest)
+            else:
+                decode_map(read_object(store.folder, entry.digest))
+        except SymbolStoreError as error:
+            yield Checked(entry, str(error))
+        else:
+            yield Checked(entry, None)

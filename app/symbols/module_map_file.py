@@ -1,0 +1,65 @@
+"""The file with which an operator says which build id a path has: TOML, a table a scope.
+
+    [image."sha256:0f3c..."]            # or any image id that Tetragon sends
+    "/usr/lib/x86_64-linux-gnu/libc.so.6" = "58254ca972028402bc40624f81388d85ec95f70d"
+
+    [node."worker-*"]
+    "/usr/bin/containerd" = "0a1b..."
+
+Every error is found before anything is taken. Refuses to know the store.
+"""
+
+import re
+import tomllib
+from typing import Any, Final
+
+from agents.canonicalize.paths import ModuleKind, normalize_module
+from app.symbols.name_maps import image_scope, node_scope
+from app.symbols.snapshot import Kind, is_key
+
+_BUILD_ID: Final = re.compile(r"(?:[0-9a-f]{2}){8,128}")
+
+
+class ModuleMapFileError(ValueError):
+    """The file is no module map; `errors` has a line for each fault."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("; ".join(errors))
+        self.errors = errors
+
+
+def parse_module_map(text: str) -> dict[str, dict[str, str]]:
+    """Scope to normalized module to build id. Raises ModuleMapFileError."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ModuleMapFileError([f"no TOML: {error}"]) from error
+    errors = [f"{name}: neither `image` nor `node`" for name in document if name not in {"image", "node"}]
+    maps: dict[str, dict[str, str]] = {}
+    for table, to_scope in (("image", image_scope), ("node", node_scope)):
+        scopes = document.get(table, {})
+        if not isinstance(scopes, dict):
+            errors.append(f"{table}: no table")
+            continue
+        for name, pairs in scopes.items():
+            scope = to_scope(name)
+            if not is_key(Kind.MODULES, scope) or not isinstance(pairs, dict):
+                errors.append(f'{table}."{name}": no table of paths under the name of an image or a node')
+                continue
+            maps.setdefault(scope, {}).update(_pairs(f'{table}."{name}"', pairs, errors))
+    if errors:
+        raise ModuleMapFileError(errors)
+    return maps
+
+
+def _pairs(where: str, raw: dict[str, Any], errors: list[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for path, build_id in raw.items():
+        module = normalize_module(path)
+        if module.kind is not ModuleKind.FILE or not path.startswith("/") or any(c < " " for c in path):
+            errors.append(f'{where}."{path}": no absolute path of a file')
+        elif not isinstance(build_id, str) or _BUILD_ID.fullmatch(build_id) is None:
+            errors.append(f'{where}."{path}": its build id is not lower hex of 8 to 128 bytes')
+        else:
+            pairs[module.path] = build_id
+    return pairs

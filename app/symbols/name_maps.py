@@ -1,0 +1,47 @@
+"""The two kinds of map in a symbol store, as text: one pair a line, separated by a tab, sorted.
+
+Module maps go from normalized module to build id, kernel maps from symbol to kernel module. A scope says where a map
+holds: `image:ID` or `node:NAME`. An image is known by its digest (`sha256:...`), whichever repository it came from.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Final
+
+from app.symbols.snapshot import SymbolStoreError
+
+_IMAGE_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def image_scope(image_id: str) -> str:
+    """The scope of an image, by its digest where the id has one (`repository@sha256:...`)."""
+    found = _IMAGE_DIGEST.search(image_id)
+    return "image:" + (found[0] if found else image_id)
+
+
+def node_scope(node_name: str) -> str:
+    """The scope of a node, or of all nodes that a pattern with `*` and `?` matches."""
+    return "node:" + node_name
+
+
+def scopes_of_node(scopes: Iterable[str], node_name: str) -> list[str]:
+    """The scopes that hold for a node, most specific first: its own name, then patterns, longest first."""
+    own = node_scope(node_name)
+    matching = [scope for scope in scopes if scope == own or (scope.startswith("node:") and fnmatchcase(own, scope))]
+    return sorted(matching, key=lambda scope: (scope != own, -len(scope), scope))
+
+
+def encode_map(pairs: Mapping[str, str]) -> bytes:
+    """The text of a map, UTF-8. Raises ValueError where a key or a value holds a tab or the end of a line."""
+    if any(c in text for pair in pairs.items() for text in pair for c in "\t\r\n"):
+        raise ValueError("a name with a tab or the end of a line in it")
+    return "".join(f"{key}\t{value}\n" for key, value in sorted(pairs.items())).encode()
+
+
+def decode_map(content: bytes) -> dict[str, str]:
+    """The map that was encoded as `content`. Raises SymbolStoreError."""
+    try:
+        return dict(line.split("\t") for line in content.decode().split("\n")[:-1])
+    except ValueError as error:
+        raise SymbolStoreError("a map has a line that is no pair") from error

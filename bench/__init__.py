@@ -1,0 +1,1 @@
+"""Benchmarks, on the real broker, and their recorded results: `make bench`, or `python -m bench NAME`."""

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     NewTopic,
+    ResourcePatternType,
     ResourceType,
     TopicMetadata,
 )
@@ -76,6 +80,20 @@ class TopicAdmin:
                     assert_never(decision)
         if to_create:
             self._create(to_create)
+
+    def allow_reading(self, user: str, topics: Iterable[str]) -> None:
+        """Let a user read these topics, in consumer groups whose names begin with the user's name and a dot.
+
+        A user who may use any group could commit offsets for the pipeline's own, and make it skip records.
+        """
+        grants = [(ResourceType.TOPIC, name, ResourcePatternType.LITERAL, AclOperation.READ) for name in topics]
+        grants.append((ResourceType.GROUP, f"{user}.", ResourcePatternType.PREFIXED, AclOperation.READ))
+        rules = [
+            AclBinding(kind, name, pattern, f"User:{user}", "*", operation, AclPermissionType.ALLOW)
+            for kind, name, pattern, operation in grants
+        ]
+        for rule, answer in self._admin.create_acls(rules, request_timeout=_SECONDS).items():
+            _result(answer, f"user {user} cannot be allowed to read {rule.name}")
 
     def _metadata(self) -> Mapping[str, TopicMetadata]:
         try:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,8 +44,20 @@ class _Session:
     def decide(self) -> tuple[Decision, ...]:
         return topic_plan.decide(self.wanted, self.admin.existing([one.name for one in self.wanted]))
 
+    def public_topics(self) -> list[str]:
+        """Full names of the topics whose records other teams can decode and may see."""
+        return [one.name for one in self.wanted if one.topic.value_schema and not one.topic.restricted]
+
     def inspect(self) -> tuple[Registered | Missing | Refused, ...]:
         return subjects.inspect(self.registry, TOPICS, self.settings.topic_prefix)
+
+
+def _user_names(_context: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a name whose groups could be the pipeline's own, or that is a pattern to Kafka."""
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise click.BadParameter(f"{name!r} is no user name: letters, digits, '_' and '-' only")
+    return names
 
 
 def _open(partitions: int | None, replication_factor: int | None) -> _Session:
@@ -103,8 +116,16 @@ def command() -> None:
 @command.command()
 @_partitions
 @_replication_factor
+@click.option(
+    "--reader",
+    "readers",
+    multiple=True,
+    metavar="USER",
+    callback=_user_names,
+    help="Kafka user to let read the topics that are for everyone, in groups named USER.*; may be repeated.",
+)
 @_json
-def apply(partitions: int | None, replication_factor: int | None, as_json: bool) -> None:
+def apply(partitions: int | None, replication_factor: int | None, readers: tuple[str, ...], as_json: bool) -> None:
     """Create what is missing: schemas, then topics. Run it as often as you like.
 
     A topic with another partition count or cleanup policy is refused, and so is a schema that is not compatible with
@@ -124,6 +145,8 @@ def apply(partitions: int | None, replication_factor: int | None, as_json: bool)
         _report(decisions, states, as_json=as_json, done=False)
         return
     session.admin.carry_out(decisions)
+    for reader in readers:
+        session.admin.allow_reading(reader, session.public_topics())
     # somebody else may have made a topic between our look and our request, and not as we want it
     conflicts = tuple(one for one in session.decide() if isinstance(one, Refusal))
     _report(conflicts or decisions, states, as_json=as_json, done=True)

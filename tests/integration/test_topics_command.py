@@ -221,3 +221,13 @@ def test_a_topic_that_somebody_makes_in_the_meantime_is_checked_too(
     refused = on_cluster.run("apply")
     assert refused.exit_code == 1
     assert "runtime.calls has partition count 2, wanted is 4" in refused.stderr
+
+
+def test_a_reader_needs_a_broker_with_access_control_and_a_plain_name(on_cluster: _Topics) -> None:
+    """Where Kafka checks nobody, a grant would be a false promise; a pattern is no name."""
+    open_broker = on_cluster.run("apply", "--reader", "scoring")
+    assert open_broker.exit_code == 2
+    assert "user scoring cannot be allowed to read" in open_broker.stderr
+    pattern = on_cluster.run("apply", "--reader", "*")
+    assert pattern.exit_code == 2
+    assert "'*' is no user name" in pattern.stderr

@@ -1,0 +1,282 @@
+"""docker-compose.yml and deploy/ against the program that they deploy, as far as that goes without an engine."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from app.__main__ import cli
+from app.embedded.pins import read_pins
+from app.settings import PREFIX, from_env, known_variables
+from app.telemetry import metrics
+from app.telemetry.metrics import Kind
+from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES, Stage
+
+_ROOT = Path(__file__).parents[2]
+_DEPLOY = _ROOT / "deploy"
+_COMPOSE: dict[str, Any] = yaml.safe_load((_ROOT / "docker-compose.yml").read_text())
+_SERVICES: dict[str, dict[str, Any]] = _COMPOSE["services"]
+_OURS = {name: service for name, service in _SERVICES.items() if service["image"].startswith("callstream:")}
+_RUNNING = {name: service for name, service in _OURS.items() if "topics" not in service["command"]}
+_ENDPOINT_PORT = "9464"
+_CLIENT_METRICS: dict[str, set[str]] = {
+    name: set() for name in ("up", "process_cpu_seconds_total", "process_resident_memory_bytes")
+}
+"""Metrics that Prometheus itself, or its client library, adds to ours."""
+
+_EVERYWHERE = {"job", "instance", "le"}
+_PROMQL_WORDS = {"by", "and", "or", "unless", "on", "without"}
+
+
+def test_there_is_one_service_for_ingest_and_for_each_stage() -> None:
+    """Stages scale, lag and fail on their own; each has a host name that its group membership survives with."""
+    commands = {tuple(service["command"]) for service in _RUNNING.values()}
+    assert commands == {("ingest",)} | {("worker", "--stage", stage.value) for stage in Stage}
+    for stage in Stage:
+        assert _SERVICES[stage.value]["hostname"] == stage.value
+
+
+@pytest.mark.parametrize("name", _OURS)
+def test_every_command_parses(name: str) -> None:
+    """The command line of a service is one that the program accepts."""
+    arguments = list(_OURS[name]["command"])
+    command: click.Command = cli
+    context = click.Context(cli, info_name="callstream")
+    while isinstance(command, click.Group):
+        word, found, arguments = command.resolve_command(context, arguments)
+        assert found is not None, f"no command {word}"
+        command = found
+        if isinstance(command, click.Group):
+            context = click.Context(command, parent=context, info_name=word)
+    command.make_context(name, arguments, parent=context)
+
+
+@pytest.mark.parametrize("name", _OURS)
+def test_every_setting_is_known_and_accepted(name: str) -> None:
+    """No variable is misspelt, and all of them are right together."""
+    environment = {key: str(value) for key, value in _OURS[name]["environment"].items()}
+    assert environment.keys() <= known_variables().keys()
+    settings = from_env(environment)
+    assert settings.kafka_security_protocol == "SASL_SSL"
+
+
+def test_no_other_service_gets_a_setting_of_ours() -> None:
+    """A variable with our prefix elsewhere would look like a setting and be none."""
+    for name, service in _SERVICES.items():
+        if name not in _OURS:
+            assert not [key for key in service.get("environment", {}) if key.startswith(PREFIX)]
+
+
+def test_secrets_are_files_that_the_script_makes() -> None:
+    """Every secret is declared, made by make-secrets.sh, kept out of git, and mounted only where it is used."""
+    declared = _COMPOSE["secrets"]
+    script = (_DEPLOY / "make-secrets.sh").read_text()
+    for name, secret in declared.items():
+        assert secret == {"file": f"deploy/secrets/{name}"}
+        assert re.search(rf"\b{name}\b", script)
+    assert "deploy/secrets/" in (_ROOT / ".gitignore").read_text().splitlines()
+    broker_options = (_DEPLOY / "kafka" / "server.properties").read_text()
+    for service_name, service in _SERVICES.items():
+        mounted = set(service.get("secrets", ()))
+        assert mounted <= declared.keys()
+        text = broker_options if service_name == "broker" else json.dumps(service.get("environment", {}))
+        used = set(re.findall(r"/run/secrets[:/](\w+)", text))
+        assert used == mounted, f"{service_name} mounts {mounted} and uses {used}"
+
+
+def test_no_password_stands_in_an_environment() -> None:
+    """What can be read with `docker inspect` names files only."""
+    for service in _SERVICES.values():
+        for key, value in service.get("environment", {}).items():
+            if re.search(r"PASSWORD|SECRET|KEY|TOKEN", key):
+                assert str(value).startswith("/run/secrets/"), key
+
+
+def test_everything_that_is_mounted_or_built_from_exists() -> None:
+    """Each file of the checkout that a service or an image needs is there; each named volume is declared."""
+    for service in _SERVICES.values():
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            if source.startswith("./"):
+                assert (_ROOT / source).exists(), source
+            elif not source.startswith("/"):
+                assert source in _COMPOSE["volumes"], source
+        if build := service.get("build"):
+            context = _ROOT / build["context"]
+            assert (context / build.get("dockerfile", "Dockerfile")).is_file()
+    mentioned = {volume.split(":")[0] for service in _SERVICES.values() for volume in service.get("volumes", ())}
+    assert _COMPOSE["volumes"].keys() <= mentioned
+
+
+def test_our_image_gets_the_packages_and_nothing_else_of_the_checkout() -> None:
+    """The ignore file lets in what setuptools needs to build the program, and no secret or environment."""
+    allowed = {line[1:] for line in (_ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert allowed == {"agents", "app", "schemas", "pyproject.toml", "requirements.lock", "README.md"}
+    assert "*" in (_ROOT / ".dockerignore").read_text().splitlines()
+    dockerfile = (_DEPLOY / "Dockerfile").read_text()
+    assert "--require-hashes" in dockerfile
+    assert re.search(r"^USER 10001", dockerfile, re.MULTILINE)
+
+
+def _images() -> list[str]:
+    dockerfiles = [*_DEPLOY.rglob("Dockerfile")]
+    bases = [base for file in dockerfiles for base in re.findall(r"^FROM (\S+)", file.read_text(), re.MULTILINE)]
+    return bases + [service["image"] for service in _SERVICES.values()]
+
+
+@pytest.mark.parametrize("image", _images())
+def test_images_are_pinned(image: str) -> None:
+    """A tag with a full version, so that two hosts run the same."""
+    assert re.fullmatch(r"[a-z0-9/.-]+:v?\d+\.\d+\.\d+[a-z0-9.-]*", image), image
+
+
+def test_broker_and_registry_are_the_versions_that_the_tests_ran_against() -> None:
+    """The images have the versions of the embedded broker."""
+    pins = read_pins()
+    assert _SERVICES["broker"]["image"] == f"apache/kafka:{pins.kafka_version}"
+    registry = (_DEPLOY / "registry" / "Dockerfile").read_text()
+    assert f"FROM apicurio/apicurio-registry:{pins.registry_version}\n" in registry
+    assert _SERVICES["registry"]["image"].endswith(f":{pins.registry_version}")
+
+
+def test_the_brokers_limits_are_the_pipelines() -> None:
+    """A raw event of the greatest size passes the deployed broker too."""
+    options = (_DEPLOY / "kafka" / "server.properties").read_text()
+    assert f"message.max.bytes={MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES}\n" in options
+    assert "auto.create.topics.enable=false\n" in options
+
+
+@pytest.mark.parametrize("name", _SERVICES)
+def test_every_service_is_confined_and_comes_back(name: str) -> None:
+    """No capability, no new privileges, bounded memory, processes and logs, a restart policy and a health check."""
+    service = _SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert service["pids_limit"] > 0
+    assert service["mem_limit"]
+    assert service["logging"]["options"]["max-size"]
+    assert service["restart"] in {"unless-stopped", "on-failure:5"}
+    assert "test" in service["healthcheck"] or service["healthcheck"] == {"disable": True}
+    if name in _OURS:
+        assert service["read_only"] is True
+
+
+def test_only_what_readers_and_operators_need_can_be_reached() -> None:
+    """Inner networks have no way out; a published port is on loopback until the operator names an address."""
+    networks = _COMPOSE["networks"]
+    inner = {name for name, options in networks.items() if options.get("internal")}
+    assert networks.keys() - inner == {"readers", "operators"}
+    for name, service in _SERVICES.items():
+        assert set(service["networks"]) <= networks.keys()
+        for port in service.get("ports", ()):
+            assert re.match(r"(\$\{PUBLIC_ADDRESS:-)?127\.0\.0\.1\}?:", port), port
+        if name in _OURS:
+            assert set(service["networks"]) <= inner
+    on_kafka = {name for name, service in _SERVICES.items() if "kafka" in service["networks"]}
+    assert on_kafka == {"broker", *_OURS}
+
+
+def test_services_wait_for_what_they_need() -> None:
+    """Each dependency exists, is checked for health or runs to its end; nothing starts before the topics are made."""
+    for service in _SERVICES.values():
+        for other, how in service.get("depends_on", {}).items():
+            if how["condition"] == "service_healthy":
+                assert "test" in _SERVICES[other]["healthcheck"]
+            else:
+                assert how["condition"] == "service_completed_successfully"
+                assert _SERVICES[other]["healthcheck"] == {"disable": True}
+    for service in _RUNNING.values():
+        assert service["depends_on"]["topics"]["condition"] == "service_completed_successfully"
+
+
+def test_health_checks_and_scrapes_reach_the_endpoint() -> None:
+    """Prometheus scrapes every running process of ours, on its port, over a network that both are on."""
+    config = yaml.safe_load((_DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    groups = [group for job in config["scrape_configs"] for group in job["static_configs"]]
+    targets = {target for group in groups for target in group["targets"]}
+    assert targets == {f"{name}:{_ENDPOINT_PORT}" for name in _RUNNING}
+    for service in _RUNNING.values():
+        assert service["environment"]["CALLSTREAM_HTTP_PORT"] == _ENDPOINT_PORT
+        assert service["environment"]["CALLSTREAM_HTTP_HOST"] == "0.0.0.0"
+        assert f"127.0.0.1:{_ENDPOINT_PORT}/healthz" in service["healthcheck"]["test"][-1]
+        assert "metrics" in service["networks"]
+    assert "metrics" in _SERVICES["prometheus"]["networks"]
+    assert "metrics" in _SERVICES["grafana"]["networks"]
+
+
+def _dashboard() -> dict[str, Any]:
+    found = json.loads((_DEPLOY / "grafana" / "dashboards" / "callstream.json").read_text())
+    assert isinstance(found, dict)
+    return found
+
+
+def _queries() -> list[str]:
+    panels = [target["expr"] for panel in _dashboard()["panels"] for target in panel.get("targets", ())]
+    groups = yaml.safe_load((_DEPLOY / "prometheus" / "rules.yml").read_text())["groups"]
+    return panels + [rule["expr"] for group in groups for rule in group["rules"]]
+
+
+def _series() -> dict[str, set[str]]:
+    """Every series that Prometheus can have of us, with its own labels."""
+    series = dict(_CLIENT_METRICS)
+    for metric in metrics.ALL:
+        labels = {label.name for label in metric.labels}
+        suffixes = ("_bucket", "_sum", "_count") if metric.kind is Kind.HISTOGRAM else ("",)
+        series |= {metric.name + suffix: labels for suffix in suffixes}
+    return series
+
+
+@pytest.mark.parametrize("query", _queries())
+def test_queries_use_metrics_and_labels_that_exist(query: str) -> None:
+    """A panel or alert that asks for nothing would stay silent for ever."""
+    series = _series()
+    matched = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", query))
+    grouped = {name.strip() for names in re.findall(r"\bby \(([^)]*)\)", query) for name in names.split(",")}
+    rest = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\bby \([^)]*\)", " ", query)
+    names = set(re.findall(r"\b[a-z_]\w*\b(?!\s*\()", rest)) - _PROMQL_WORDS
+    assert names, "a query asks for something"
+    assert names <= series.keys(), f"no such metric: {names - series.keys()}"
+    known = set().union(*(series[name] for name in names)) | _EVERYWHERE
+    assert matched | grouped <= known, f"no such label: {(matched | grouped) - known}"
+
+
+def test_queries_name_label_values_that_exist() -> None:
+    """A filter for a value that no metric ever has would show nothing."""
+    allowed: dict[str, set[str]] = {}
+    for metric in metrics.ALL:
+        for label in metric.labels:
+            allowed.setdefault(label.name, set()).update(label.values)
+    for query in _queries():
+        for label, values in re.findall(r"(\w+)\s*=~?\s*\"([^\"]*)\"", query):
+            assert set(values.split("|")) <= allowed[label], query
+
+
+def test_the_dashboard_shows_every_fixed_metric_of_the_contract() -> None:
+    """The five names that people script against are on it."""
+    text = " ".join(target["expr"] for panel in _dashboard()["panels"] for target in panel.get("targets", ()))
+    for name in (
+        "runtime_events_received_total",
+        "runtime_events_converted_total",
+        "runtime_events_dropped_total",
+        "runtime_event_conversion_duration_ms",
+        "hot_symbols_published_total",
+    ):
+        assert name in text
+
+
+def test_grafana_finds_its_data_and_its_dashboard() -> None:
+    """The data source's id is the one that panels use, and the provider looks where the dashboards are mounted."""
+    provisioning = _DEPLOY / "grafana" / "provisioning"
+    (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    panels = [panel for panel in _dashboard()["panels"] if panel["type"] != "row"]
+    assert {panel["datasource"]["uid"] for panel in panels} == {source["uid"]}
+    assert len({panel["id"] for panel in _dashboard()["panels"]}) == len(_dashboard()["panels"])
+    (provider,) = yaml.safe_load((provisioning / "dashboards" / "callstream.yml").read_text())["providers"]
+    mounts = [volume.split(":")[1] for volume in _SERVICES["grafana"]["volumes"]]
+    assert provider["options"]["path"] in mounts
+    assert all(panel["title"] and panel["description"] for panel in panels)

@@ -8,6 +8,7 @@ refuses to know about clocks, streams and Kafka.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -73,7 +74,7 @@ class Reading:
     """What a batch of events says about itself: a key an event in order, counts by label of received events."""
 
     keys: list[bytes] = field(default_factory=list)
-    kinds: dict[str, int] = field(default_factory=dict)
+    kinds: Counter[str] = field(default_factory=Counter)
     undecodable: int = 0
     throttles: list[Throttle] = field(default_factory=list)
 
@@ -88,29 +89,28 @@ class KeyReader:
     def read(self, events: Sequence[bytes]) -> Reading:
         """One key for each event, whatever its bytes are."""
         reading = Reading()
-        keys, kinds = reading.keys, reading.kinds
+        keys, labels = reading.keys, []
         parse, match = GetEventsResponse.FromString, _PREFIX.match
-        last: GetEventsResponse | None = None
+        view: GetEventsResponse | None = None
         for event in events:
             try:
                 view = parse(event)
             except DecodeError:
                 reading.undecodable += 1
                 keys.append(self.node.encode())
-                kinds[UNKNOWN] = kinds.get(UNKNOWN, 0) + 1
+                labels.append(UNKNOWN)
                 continue
-            last = view
             if found := match(event):
                 start = found.end()
                 keys.append(event[start : start + event[start - 1]])
                 tag = found[1]
                 returned = tag == _KPROBE_TAG and view.process_kprobe.HasField("return")
-                label = _RETURNED if returned else _LABELS[tag]
+                labels.append(_RETURNED if returned else _LABELS[tag])
             else:
-                label = self._read_slowly(view, reading)
-            kinds[label] = kinds.get(label, 0) + 1
-        if last is not None and last.node_name:
-            self.node = last.node_name
+                labels.append(self._read_slowly(view, reading))
+        reading.kinds = Counter(labels)
+        if view is not None and view.node_name:
+            self.node = view.node_name
         return reading
 
     def _read_slowly(self, view: GetEventsResponse, reading: Reading) -> str:

@@ -1,0 +1,150 @@
+"""Ingest's books: where every received event is, at every moment.
+
+    received + restored = waiting + on disk + in flight + written + dropped
+
+Rules: an event is in exactly one place, and moves by one of the methods here, under the buffer's lock; so the equation
+holds whenever the books are read, and a bug shows as an imbalance instead of hiding in a difference. What was dropped
+is noted with the time span of the events themselves, until `take_findings` hands it on to become gaps. This module
+refuses to know why events move.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.ingest.chunk import Chunk
+from app.ingest.keys import Reading, Throttle, event_time_ns
+from app.telemetry import metrics
+from app.telemetry.meter import Meter
+from app.telemetry.metrics import DropReason, Place
+from schemas import topics
+
+_NS_PER_MS: Final = 1_000_000
+
+
+@dataclass(slots=True)
+class Span:
+    """A number of events and the times that they lie between, Unix epoch."""
+
+    events: int
+    from_ns: int
+    to_ns: int
+
+    def widen(self, other: "Span") -> None:
+        """Take in another span."""
+        self.events += other.events
+        self.from_ns = min(self.from_ns, other.from_ns)
+        self.to_ns = max(self.to_ns, other.to_ns)
+
+
+@dataclass(slots=True)
+class Findings:
+    """What coverage has to be told since it was last told."""
+
+    dropped: dict[DropReason, Span] = field(default_factory=dict)
+    undecodable: Span | None = None
+    throttles: list[Throttle] = field(default_factory=list)
+
+
+class Books:
+    """Counts by place. Not locked itself: the buffer calls every method under its lock."""
+
+    def __init__(self) -> None:
+        self.received: Counter[str] = Counter()
+        self.undecodable = 0
+        self.restored = 0
+        self.waiting = 0
+        self.waiting_bytes = 0
+        self.on_disk = 0
+        self.on_disk_bytes = 0
+        self.in_flight = 0
+        self.written = 0
+        self.dropped: Counter[DropReason] = Counter()
+        self._findings = Findings()
+
+    def arrived(self, chunk: Chunk, reading: Reading) -> None:
+        """A sealed chunk waits in memory."""
+        self.received.update(reading.kinds)
+        self.waiting += len(chunk)
+        self.waiting_bytes += chunk.size_bytes
+        self._findings.throttles += reading.throttles
+        if reading.undecodable:
+            self.undecodable += reading.undecodable
+            moment = chunk.received_ms * _NS_PER_MS
+            span = Span(reading.undecodable, moment, moment)
+            if self._findings.undecodable is None:
+                self._findings.undecodable = span
+            else:
+                self._findings.undecodable.widen(span)
+
+    def left_memory(self, chunk: Chunk) -> None:
+        """A chunk that waited is with the producer."""
+        self.waiting -= len(chunk)
+        self.waiting_bytes -= chunk.size_bytes
+        self.in_flight += len(chunk)
+
+    def settled(self, outstanding: int) -> int:
+        """The producer holds this many events; return how many it wrote since the last call.
+
+        More than are in flight are none of ours: the producer counts other things in its queue too.
+        """
+        written = max(0, self.in_flight - outstanding)
+        self.in_flight -= written
+        self.written += written
+        return written
+
+    def rejected(self, event: bytes, reason: DropReason, now_ns: int) -> None:
+        """Kafka will not have an event that was in flight."""
+        self.in_flight -= 1
+        self._lose(span_of([event], now_ns), reason)
+
+    def dropped_from_memory(self, chunk: Chunk, reason: DropReason) -> None:
+        """A chunk that waited is given up."""
+        self.waiting -= len(chunk)
+        self.waiting_bytes -= chunk.size_bytes
+        self._lose(span_of(chunk.events, chunk.received_ms * _NS_PER_MS), reason)
+
+    def dropped_in_flight(self, span_ns: tuple[int, int], reason: DropReason) -> None:
+        """Everything in flight is given up: nobody will tell whether Kafka has it."""
+        if self.in_flight:
+            self._lose(Span(self.in_flight, *span_ns), reason)
+        self.in_flight = 0
+
+    def take_findings(self) -> Findings:
+        """What happened since the last call; the caller answers for it from now on."""
+        found, self._findings = self._findings, Findings()
+        return found
+
+    def publish(self, meter: Meter) -> None:
+        """Set the metrics of the books."""
+        for kind, count in self.received.items():
+            meter.set(metrics.RECEIVED, count, kind)
+        for reason, count in self.dropped.items():
+            meter.set(metrics.DROPPED, count, reason)
+        meter.set(metrics.RESTORED, self.restored)
+        meter.set(metrics.UNDECODABLE, self.undecodable)
+        meter.set(metrics.BUFFERED, self.waiting, Place.MEMORY)
+        meter.set(metrics.BUFFERED, self.on_disk, Place.DISK)
+        meter.set(metrics.BUFFERED, self.in_flight, Place.PRODUCER)
+        meter.set(metrics.BUFFERED_BYTES, self.waiting_bytes, Place.MEMORY)
+        meter.set(metrics.BUFFERED_BYTES, self.on_disk_bytes, Place.DISK)
+        meter.set(metrics.WRITTEN, self.written, topics.RAW)
+
+    def imbalance(self) -> int:
+        """Events received and in no place, or in two; 0 unless there is a bug."""
+        placed = self.waiting + self.on_disk + self.in_flight + self.written + self.dropped.total()
+        return self.received.total() + self.restored - placed
+
+    def _lose(self, span: Span, reason: DropReason) -> None:
+        self.dropped[reason] += span.events
+        if reason in self._findings.dropped:
+            self._findings.dropped[reason].widen(span)
+        else:
+            self._findings.dropped[reason] = span
+
+
+def span_of(events: Iterable[bytes], receipt_ns: int) -> Span:
+    """Number and time span of events; one without a time of its own counts as of its receipt."""
+    times = [receipt_ns if (time := event_time_ns(event)) is None else time for event in events]
+    return Span(len(times), min(times, default=receipt_ns), max(times, default=receipt_ns))

@@ -1,0 +1,254 @@
+"""The bounded buffer between the stream and Kafka, and the policy for when it is full.
+
+Rules: events wait and leave in the order of arrival. The limits cover what waits in memory and what the producer holds.
+When they are reached the reader is held, so that gRPC flow control holds the agent; once the buffer has been full for
+the grace time without coming down to `LOW_SHARE` of its limits, the oldest chunks are dropped instead, counted and
+noted for a gap, until it does. One lock guards events and books. This module refuses to know about gRPC, Kafka and
+disks.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Condition, Lock
+from typing import Final
+
+from app.ingest.books import Books, Findings
+from app.ingest.chunk import Chunk
+from app.ingest.keys import KeyReader
+from app.telemetry import metrics
+from app.telemetry.meter import Meter
+from app.telemetry.metrics import DropReason
+
+_NS_PER_MS: Final = 1_000_000
+
+EVENT_COST_BYTES: Final = 64
+"""What an event costs beside its bytes, so that one number limits both; see `Buffer.put`."""
+GRANT_BYTES: Final = 256 << 10
+"""How much the reader takes before it looks at the limits again: a lock for every event would cost as much as all else
+that happens to it here. Also bounds an open chunk."""
+
+LOW_SHARE: Final = 0.75
+"""Below this share of its limits a buffer counts as relieved, and the grace time starts anew. Without a distance, a
+Kafka that is slow but not stopped would hold the agent for ever, one chunk at a time, and the agent drops unseen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the buffer may hold, and how long it holds the reader before it drops."""
+
+    max_events: int
+    max_bytes: int
+    grace_s: float
+
+
+class Buffer:
+    """One reader puts, one writer takes; everything else may be called from any thread."""
+
+    def __init__(self, limits: Limits, keys: KeyReader, wall_ns: Callable[[], int] = time.time_ns) -> None:
+        self._limits = limits
+        self._keys = keys
+        self._wall_ns = wall_ns
+        self._lock = Lock()
+        self._room = Condition(self._lock)
+        self._arrival = Condition(self._lock)
+        self._waiting: deque[Chunk] = deque()
+        self._open: deque[bytes] = deque()
+        self._writer_idle = False
+        self._held_events = 0
+        self._held_bytes = 0
+        self._flying: deque[tuple[int, int]] = deque()
+        self._flying_events = 0
+        self._flying_bytes = 0
+        self._full_since: float | None = None
+        self._held_since: float | None = None
+        self._held_s = 0.0
+        self._closed = False
+        self._credit = self._grant()
+        self._books = Books()
+
+    @property
+    def node(self) -> str:
+        """Name of the node as far as events have told it."""
+        return self._keys.node
+
+    def put(self, event: bytes) -> bool:
+        """Take an event from the stream, then hold the caller while the buffer is full. False when it is closed.
+
+        The limits are exceeded by this one event: it has been received. Only the one reader may call this.
+        """
+        self._open.append(event)
+        self._credit -= len(event) + EVENT_COST_BYTES
+        if self._credit < 0 or self._writer_idle:
+            self._look_closer()
+        return not self._closed
+
+    def take(self) -> Chunk | None:
+        """The oldest chunk, with the producer from now on; None when nothing waits."""
+        with self._lock:
+            if not self._waiting:
+                self._seal()
+            if not self._waiting:
+                return None
+            chunk = self._waiting.popleft()
+            self._books.left_memory(chunk)
+            self._flying.append((len(chunk), chunk.size_bytes))
+            self._flying_events += len(chunk)
+            self._flying_bytes += chunk.size_bytes
+            return chunk
+
+    def wait(self, timeout_s: float) -> None:
+        """Sleep until an event arrives, at the latest for the timeout."""
+        with self._lock:
+            self._writer_idle = True
+            if not self._waiting and not self._open and not self._closed:
+                self._arrival.wait(timeout_s)
+            self._writer_idle = False
+
+    def settled(self, outstanding: int) -> int:
+        """The producer holds this many of the events taken; return how many it wrote since the last call."""
+        with self._lock:
+            written = self._books.settled(outstanding)
+            self._release()
+            return written
+
+    def rejected(self, event: bytes, reason: DropReason) -> None:
+        """Kafka will not have an event that was taken."""
+        with self._lock:
+            self._books.rejected(event, reason, self._wall_ns())
+            self._release()
+
+    def give_up(self, reason: DropReason, unwritten_since_ns: int) -> int:
+        """Drop everything that waits or is in flight, and return how many events that was.
+
+        What is in flight arrived after `unwritten_since_ns`.
+        """
+        with self._lock:
+            self._seal()
+            before = self._books.dropped.total()
+            self._books.dropped_in_flight((unwritten_since_ns, self._wall_ns()), reason)
+            self._release()
+            while self._waiting:
+                self._drop(self._waiting.popleft(), reason)
+            return self._books.dropped.total() - before
+
+    def close(self) -> None:
+        """No more events are expected; whoever waits goes on."""
+        with self._lock:
+            self._closed = True
+            self._room.notify_all()
+            self._arrival.notify_all()
+
+    def in_flight(self) -> tuple[int, int]:
+        """Events taken and neither written nor rejected, and about how many bytes they have."""
+        with self._lock:
+            return self._books.in_flight, self._flying_bytes
+
+    def is_empty(self) -> bool:
+        """Whether every event that arrived is written or dropped."""
+        with self._lock:
+            return not self._waiting and not self._open and not self._books.in_flight
+
+    def oldest_waiting_ms(self) -> int | None:
+        """When the oldest event that was not taken yet arrived, Unix time; None when there is none."""
+        with self._lock:
+            self._seal()
+            return self._waiting[0].received_ms if self._waiting else None
+
+    def take_findings(self) -> Findings:
+        """What coverage must be told since the last call."""
+        with self._lock:
+            self._seal()
+            return self._books.take_findings()
+
+    def held_for_s(self) -> float:
+        """For how long the reader has been held by now; 0 when it is not."""
+        with self._lock:
+            return 0.0 if self._held_since is None else time.monotonic() - self._held_since
+
+    def publish(self, meter: Meter) -> None:
+        """Set the metrics of the books, as of one moment."""
+        with self._lock:
+            self._seal()
+            self._books.publish(meter)
+            held = 0.0 if self._held_since is None else time.monotonic() - self._held_since
+            meter.set(metrics.READING_STOPPED, self._held_s + held)
+
+    def imbalance(self) -> int:
+        """0 unless there is a bug; see `Books.imbalance`."""
+        with self._lock:
+            self._seal()
+            return self._books.imbalance()
+
+    def _look_closer(self) -> None:
+        """Hold the reader while the limits are exceeded, then grant it as much as surely fits."""
+        with self._lock:
+            self._seal()
+            if self._writer_idle:
+                self._arrival.notify()
+            if self._is_over_limits():
+                self._make_room()
+            self._credit = self._grant()
+
+    def _grant(self) -> int:
+        events_left = self._limits.max_events - self._held_events
+        bytes_left = self._limits.max_bytes - self._held_bytes
+        return min(GRANT_BYTES, bytes_left, events_left * EVENT_COST_BYTES)
+
+    def _is_over_limits(self) -> bool:
+        return self._held_events > self._limits.max_events or self._held_bytes > self._limits.max_bytes
+
+    def _make_room(self) -> None:
+        now = time.monotonic()
+        if self._full_since is None:
+            self._full_since = now
+        drop_at = self._full_since + self._limits.grace_s
+        self._held_since = now
+        while not self._closed and self._is_over_limits():
+            left = drop_at - time.monotonic()
+            if left <= 0:
+                self._drop_oldest()
+                break
+            self._room.wait(left)
+        self._held_s += time.monotonic() - now
+        self._held_since = None
+
+    def _drop_oldest(self) -> None:
+        """Drop until the limits are kept; the newest chunk stays, so an event larger than they are has a place."""
+        while len(self._waiting) > 1 and self._is_over_limits():
+            self._drop(self._waiting.popleft(), DropReason.OVERFLOW)
+
+    def _drop(self, chunk: Chunk, reason: DropReason) -> None:
+        self._books.dropped_from_memory(chunk, reason)
+        self._held_events -= len(chunk)
+        self._held_bytes -= chunk.size_bytes
+
+    def _seal(self) -> None:
+        """Make a chunk of what arrived, read its keys and let it wait in line."""
+        arrived = self._open
+        if not arrived:
+            return
+        chunk = Chunk(self._wall_ns() // _NS_PER_MS, [arrived.popleft() for _ in range(len(arrived))])
+        chunk.size_bytes = sum(map(len, chunk.events))
+        reading = self._keys.read(chunk.events)
+        chunk.keys = reading.keys
+        self._held_events += len(chunk)
+        self._held_bytes += chunk.size_bytes
+        self._books.arrived(chunk, reading)
+        self._waiting.append(chunk)
+
+    def _release(self) -> None:
+        """Give back the room of what left the producer; it writes about in the order in which it got the chunks."""
+        while self._flying and self._flying_events - self._flying[0][0] >= self._books.in_flight:
+            events, size_bytes = self._flying.popleft()
+            self._flying_events -= events
+            self._flying_bytes -= size_bytes
+            self._held_events -= events
+            self._held_bytes -= size_bytes
+        limits = self._limits
+        if self._full_since is not None and (
+            self._held_events <= limits.max_events * LOW_SHARE and self._held_bytes <= limits.max_bytes * LOW_SHARE
+        ):
+            self._full_since = None
+        self._room.notify()

@@ -1,0 +1,178 @@
+"""From the buffer to the raw topic: an event counts as written when the broker has acknowledged it, and not before.
+
+Rules: one idempotent producer, so a partition has events in the order of receipt, once each; it never gives up on its
+own, because the buffer's policy decides what is dropped. The Kafka timestamp is the time of receipt. Only failures are
+reported one by one: a report for every record costs 5 µs, because each of its callbacks fights the reading thread for
+the interpreter. What the producer no longer holds and did not report is written; that count is exact whenever it rests
+and too low in between. Under load it is made to rest once in a while (`settle_soon`), so that "everything received
+before then is written" can be said. Kafka's refusal of one record (too large) costs that record; its refusal of us or
+of the topic ends the process. This module refuses to know what events are.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from threading import Event
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from app.ingest.buffer import Buffer, Limits
+from app.ingest.chunk import Chunk
+from app.kafka import REFUSALS, KafkaUnusable
+from app.telemetry.metrics import DropReason
+from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
+
+_log = logging.getLogger(__name__)
+
+PAUSE_S: Final = 0.005
+"""Between two looks at the buffer while events flow: long enough for a chunk of some hundred events at full rate."""
+IDLE_S: Final = 0.25
+"""Longest sleep without events; an arriving one ends it."""
+FRESH_MS: Final = 100
+"""A chunk this young goes out as a batch stamped by the client; an older one pays for its own time of receipt."""
+MAX_IN_FLIGHT_EVENTS: Final = 20_000
+MAX_IN_FLIGHT_BYTES: Final = 64 << 20
+"""What the producer holds at most: at 45,000 events a second, half a second of a broker that does not answer. It is
+taken from the buffer's limits and cannot be dropped, so it also stays below a half of them."""
+
+_NS_PER_MS: Final = 1_000_000
+_QUEUE_EVENTS: Final = 100_000
+_QUEUE_KBYTES: Final = 256 << 10
+"""The producer's own limits, well above what is sent at once, so that they are never what stops us."""
+
+PRODUCER_CONFIG: Final[Mapping[str, Any]] = {
+    "acks": "all",
+    "enable.idempotence": True,
+    "delivery.report.only.error": True,
+    "partitioner": "murmur2_random",  # as Java clients partition
+    "compression.type": "lz4",
+    "linger.ms": 10,
+    "batch.size": 1_000_000,
+    "message.max.bytes": MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES,
+    "message.timeout.ms": 0,  # for ever: nothing expires in silence
+    "queue.buffering.max.messages": _QUEUE_EVENTS,
+    "queue.buffering.max.kbytes": _QUEUE_KBYTES,
+}
+
+_NO_TOPIC: Final = frozenset(
+    {
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - a public error code
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
+_TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+
+
+class RawWriter:
+    """Drains a buffer into one topic until told to stop. `run` is a thread's work; the rest may be called from any."""
+
+    def __init__(self, config: Mapping[str, Any], topic: str, buffer: Buffer, limits: Limits) -> None:
+        """`config` says how to reach Kafka; `limits` are the buffer's."""
+        self._topic = topic
+        self._buffer = buffer
+        self._max_in_flight = max(1, min(MAX_IN_FLIGHT_EVENTS, limits.max_events // 2))
+        self._max_in_flight_bytes = min(MAX_IN_FLIGHT_BYTES, limits.max_bytes // 2)
+        self._in_flight = 0
+        self._in_flight_bytes = 0
+        self._settle = Event()
+        self._stopped = Event()
+        self._failure: KafkaUnusable | None = None
+        self._producer = Producer({**PRODUCER_CONFIG, **config, "error_cb": self._on_error, "logger": _log})
+        self.written_before_ms = time.time_ns() // _NS_PER_MS
+        """All events received before this Unix time are written or dropped."""
+        self.last_acknowledged_s = 0.0
+        """Unix time of the last acknowledgement seen; 0 before the first."""
+        self.trouble: str | None = None
+        """What the client last said about brokers, until one acknowledges something."""
+
+    def run(self) -> None:
+        """Write until `stop`. Raises KafkaUnusable when Kafka refuses us or the topic is gone."""
+        while not self._stopped.is_set():
+            sent = self._send_what_waits()
+            if sent or self._in_flight:
+                time.sleep(PAUSE_S)
+            else:
+                self._buffer.wait(IDLE_S)
+            self._take_stock()
+            if self._failure is not None:
+                raise self._failure
+
+    def stop(self) -> None:
+        """End `run` soon; nothing more is sent."""
+        self._stopped.set()
+
+    def settle_soon(self) -> None:
+        """Send nothing more until all that was sent is written; that moves `written_before_ms`."""
+        self._settle.set()
+
+    def _send_what_waits(self) -> bool:
+        """Hand chunks to the producer while it has room; whether there were any."""
+        sent = False
+        while self._has_room() and not self._settle.is_set():
+            chunk = self._buffer.take()
+            if chunk is None:
+                break
+            self._in_flight += len(chunk)
+            self._in_flight_bytes += chunk.size_bytes
+            if time.time_ns() // _NS_PER_MS - chunk.received_ms <= FRESH_MS:
+                self._send_as_batch(chunk)
+            else:
+                self._send_one_by_one(chunk)
+            sent = True
+        return sent
+
+    def _has_room(self) -> bool:
+        return self._in_flight < self._max_in_flight and self._in_flight_bytes < self._max_in_flight_bytes
+
+    def _send_as_batch(self, chunk: Chunk) -> None:
+        batch = [{"value": event, "key": key} for event, key in zip(chunk.events, chunk.keys, strict=True)]
+        if self._producer.produce_batch(self._topic, batch, on_delivery=self._on_report) == len(batch):
+            return
+        for event, message in zip(chunk.events, batch, strict=True):
+            error: Any = message.get("_error")
+            if error is not None:
+                self._reject(event, error)
+
+    def _send_one_by_one(self, chunk: Chunk) -> None:
+        for event, key in zip(chunk.events, chunk.keys, strict=True):
+            try:
+                self._producer.produce(
+                    self._topic, event, key, on_delivery=self._on_report, timestamp=chunk.received_ms
+                )
+            except KafkaException as error:
+                self._reject(event, error.args[0])
+
+    def _take_stock(self) -> None:
+        """Book what was written. Only here, where nothing is on its way from the buffer into the producer."""
+        self._producer.poll(0)
+        if self._buffer.settled(len(self._producer)):
+            self.last_acknowledged_s = time.time()
+            self.trouble = None
+        self._in_flight, self._in_flight_bytes = self._buffer.in_flight()
+        if not self._in_flight:
+            now_ms = time.time_ns() // _NS_PER_MS
+            waiting_since_ms = self._buffer.oldest_waiting_ms()
+            self.written_before_ms = now_ms if waiting_since_ms is None else waiting_since_ms
+            self._settle.clear()
+
+    def _on_report(self, error: KafkaError | None, message: Message) -> None:
+        """One record failed for good; called from poll."""
+        if error is not None:
+            self._reject(message.value() or b"", error)
+
+    def _reject(self, event: bytes, error: KafkaError) -> None:
+        code = error.code()
+        self._buffer.rejected(event, DropReason.OVERSIZED if code in _TOO_LARGE else DropReason.REJECTED)
+        if code in _NO_TOPIC:
+            self._failure = KafkaUnusable(f"the topic {self._topic} is gone; create it with: callstream topics apply")
+        elif code in REFUSALS or error.fatal():
+            self._failure = KafkaUnusable(f"Kafka refuses what we write to {self._topic}: {error.name()}")
+        else:
+            _log.error("Kafka refused a record of %s: %s", self._topic, error.name())
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._failure = KafkaUnusable(f"the producer for {self._topic} cannot go on: {error.name()}")
+        self.trouble = error.str()
+        _log.warning("Kafka: %s", error.str())

@@ -1,0 +1,282 @@
+"""A batch is finished when what followed from it is acknowledged, and not before."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
+from app.streaming.batch import RecordBatch
+from app.streaming.delivery import DeliveryFailed, Parcel, Receipt
+from app.streaming.ledger import HandOut, Ledger, Link
+from app.streaming.process_end import ExitCode
+from app.streaming.runner import WINDOW_BATCHES, IntervalRunner, StepRunner
+from tests.support.fake_kafka import SOURCE, Ended, fail, record
+
+TP = (SOURCE, 0)
+
+
+class _Delivery:
+    """Takes parcels and acknowledges when the test says so."""
+
+    def __init__(self) -> None:
+        self.sent: list[Sequence[Parcel]] = []
+        self.receipts: list[Receipt] = []
+        self.refusal: DeliveryFailed | None = None
+
+    async def send(self, parcels: Sequence[Parcel]) -> Receipt:
+        if self.refusal is not None:
+            raise self.refusal
+        await asyncio.sleep(0)
+        self.sent.append(parcels)
+        self.receipts.append(asyncio.get_running_loop().create_future())
+        return self.receipts[-1]
+
+
+class _Observer:
+    def __init__(self) -> None:
+        self.events: list[tuple[str, int]] = []
+
+    def taken(self, topic: str, records: int) -> None:
+        assert topic == SOURCE
+        self.events.append(("taken", records))
+
+    def done(self, topic: str, records: int, result: StepResult, step_seconds: float) -> None:
+        assert topic == SOURCE
+        assert step_seconds >= 0
+        assert len(result.outputs) + len(result.dead_letters) == records
+        self.events.append(("done", records))
+
+
+class _Scene:
+    """A runner with its surroundings, and batches of two records each."""
+
+    def __init__(self, *, letters: bool = False) -> None:
+        self.books = Ledger()
+        self.books.open(TP, 0, seek=1)
+        self.delivery = _Delivery()
+        self.observer = _Observer()
+        self.ended: list[ExitCode] = []
+        self._number = 0
+        delivery: Any = self.delivery
+
+        def step(records: Sequence[SourceRecord]) -> StepResult:
+            result = StepResult(outputs=[OutRecord(r.key, r.value, r.timestamp) for r in records])
+            if letters:
+                result.outputs.pop()
+                result.dead_letters.append(_letter(records[-1].offset))
+            return result
+
+        def note_end(code: ExitCode, reason: str) -> Any:
+            self.ended.append(code)
+            fail(code, reason)
+
+        self.runner = StepRunner(
+            step,
+            delivery,
+            output_topic="output",
+            dead_letter_topic="letters",
+            encode_dead_letter=lambda letter: OutRecord(b"where", b"%d" % letter.offset, letter.timestamp_ms),
+            observer=self.observer,
+            fail=note_end,
+        )
+
+    def batch(self) -> RecordBatch:
+        """Next batch of the partition."""
+        first = 2 * self._number
+        hand_out = self.books.admit(TP, first, first + 1, Link(1, self._number))
+        assert isinstance(hand_out, HandOut)
+        self._number += 1
+        return RecordBatch(SOURCE, 0, [record(first), record(first + 1)], hand_out)
+
+
+def _letter(offset: int) -> DeadLetter:
+    return DeadLetter(SOURCE, 0, offset, "stage", "reason", None, 0, offset, 7)
+
+
+def test_a_batch_is_finished_by_its_acknowledgement() -> None:
+    """Sent is not enough."""
+
+    async def scenario() -> None:
+        scene = _Scene()
+        await scene.runner(scene.batch())
+        await asyncio.sleep(0)
+        assert scene.books.committable() == {}
+        assert len(list(scene.books.unfinished())) == 1
+        scene.delivery.receipts[0].set_result({})
+        await asyncio.sleep(0)
+        assert scene.books.committable() == {TP: 2}
+        assert scene.observer.events == [("taken", 2), ("done", 2)]
+
+    asyncio.run(scenario())
+
+
+def test_batches_wait_for_acknowledgements_in_a_bounded_window_and_go_out_in_order() -> None:
+    """The pipe stays full up to the limit; one acknowledgement lets one more batch go."""
+
+    async def scenario() -> None:
+        scene = _Scene()
+        batches = [scene.batch() for _ in range(WINDOW_BATCHES + 2)]
+
+        async def feed() -> None:
+            for batch in batches:
+                await scene.runner(batch)
+
+        feeding = asyncio.create_task(feed())
+        await asyncio.sleep(0.01)
+        assert len(scene.delivery.sent) == WINDOW_BATCHES
+        scene.delivery.receipts[3].set_result({})
+        await asyncio.sleep(0.01)
+        assert len(scene.delivery.sent) == WINDOW_BATCHES + 1
+        assert scene.books.committable() == {}
+        scene.delivery.receipts[0].set_result({})
+        await feeding
+        assert scene.books.committable() == {TP: 2}
+        firsts = [parcels[0].records[0].value for parcels in scene.delivery.sent]
+        assert firsts == [batch.records[0].value for batch in batches]
+
+    asyncio.run(scenario())
+
+
+def test_dead_letters_go_to_their_topic_on_the_same_partition_before_the_batch_is_finished() -> None:
+    """They are part of what must be acknowledged."""
+
+    async def scenario() -> None:
+        scene = _Scene(letters=True)
+        await scene.runner(scene.batch())
+        (parcels,) = scene.delivery.sent
+        assert [(p.topic, p.partition, len(p.records)) for p in parcels] == [("output", 0, 1), ("letters", 0, 1)]
+        assert parcels[1].records[0].value == b"1"
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_of_a_lost_partition_is_left_alone() -> None:
+    """Another worker has it; nothing is sent, and the window is free again."""
+
+    async def scenario() -> None:
+        scene = _Scene()
+        batches = [scene.batch() for _ in range(WINDOW_BATCHES + 3)]
+        scene.books.close([TP])
+        for batch in batches:
+            await asyncio.wait_for(scene.runner(batch), 1)
+        assert scene.delivery.sent == []
+        assert scene.observer.events == []
+
+    asyncio.run(scenario())
+
+
+def test_an_undeliverable_result_ends_the_process_and_finishes_nothing() -> None:
+    """Whether the refusal comes at once or with the receipt."""
+
+    async def scenario() -> None:
+        scene = _Scene()
+        await scene.runner(scene.batch())
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # the end is raised in a callback here
+        scene.delivery.receipts[0].set_exception(DeliveryFailed("output[0]: refused"))
+        await asyncio.sleep(0)
+        assert scene.ended == [ExitCode.DELIVERY_FAILED]
+        scene.delivery.refusal = DeliveryFailed("output[0]: too large")
+        with pytest.raises(Ended) as ended:
+            await scene.runner(scene.batch())
+        assert ended.value.code is ExitCode.DELIVERY_FAILED
+        assert scene.books.committable() == {}
+
+    asyncio.run(scenario())
+
+
+class _Interval:
+    """An interval runner whose flush the test controls."""
+
+    def __init__(self) -> None:
+        self.scene = _Scene()
+        self.absorbed: list[int] = []
+        self.flushed: list[tuple[list[int], dict[int, int]]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.runner = IntervalRunner(self._absorb, self._flush, interval_seconds=0.02, fail=fail)
+
+    def _absorb(self, batch: RecordBatch) -> None:
+        self.absorbed += [r.offset for r in batch.records]
+
+    async def _flush(self, positions: Any) -> None:
+        await self.gate.wait()
+        self.flushed.append((self.absorbed, dict(positions)))
+        self.absorbed = []
+
+
+def test_gathered_batches_are_finished_after_the_flush_that_holds_them() -> None:
+    """All of them, with the position that the flush includes."""
+
+    async def scenario() -> None:
+        interval = _Interval()
+        for _ in range(3):
+            await interval.runner(interval.scene.batch())
+        assert interval.scene.books.committable() == {}
+        await interval.runner.flush_now()
+        assert interval.flushed == [([0, 1, 2, 3, 4, 5], {0: 6})]
+        assert interval.scene.books.committable() == {TP: 6}
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_that_comes_during_a_flush_belongs_to_the_next() -> None:
+    """It is neither in the flush nor finished by it."""
+
+    async def scenario() -> None:
+        interval = _Interval()
+        await interval.runner(interval.scene.batch())
+        interval.gate.clear()
+        flushing = asyncio.create_task(interval.runner.flush_now())
+        await asyncio.sleep(0)
+        coming = asyncio.create_task(interval.runner(interval.scene.batch()))
+        await asyncio.sleep(0.01)
+        interval.gate.set()
+        await asyncio.gather(flushing, coming)
+        assert interval.scene.books.committable() == {TP: 2}
+        await interval.runner.flush_now()
+        assert [offsets for offsets, _ in interval.flushed] == [[0, 1], [2, 3]]
+
+    asyncio.run(scenario())
+
+
+def test_a_flush_without_batches_writes_nothing() -> None:
+    """A quiet topic costs nothing."""
+
+    async def scenario() -> None:
+        interval = _Interval()
+        await interval.runner.flush_now()
+        assert interval.flushed == []
+
+    asyncio.run(scenario())
+
+
+def test_the_background_task_flushes_at_intervals() -> None:
+    """Without any further batch."""
+
+    async def scenario() -> None:
+        interval = _Interval()
+        running = asyncio.create_task(interval.runner.run())
+        await interval.runner(interval.scene.batch())
+        async with asyncio.timeout(5):
+            while not interval.flushed:  # noqa: ASYNC110 - the test has nothing else to wait for
+                await asyncio.sleep(0.005)
+        running.cancel()
+        assert interval.scene.books.committable() == {TP: 2}
+
+    asyncio.run(scenario())
+
+
+def test_memory_that_holds_a_lost_partitions_work_ends_the_process_unwritten() -> None:
+    """Its counts would be written beside those of the partition's next owner."""
+
+    async def scenario() -> None:
+        interval = _Interval()
+        await interval.runner(interval.scene.batch())
+        interval.scene.books.close([TP])
+        with pytest.raises(Ended):
+            await interval.runner.flush_now()
+        assert interval.flushed == []
+
+    asyncio.run(scenario())

@@ -1,0 +1,100 @@
+"""How a stage's Faust app is set up: identity, credentials, and what is switched off."""
+
+import ssl
+from pathlib import Path
+
+import faust
+import pytest
+
+from app.settings import Settings
+from app.streaming.consumer import BatchConsumer
+from app.streaming.stage_app import GroupTimes, credentials, data_dir, make_app
+from app.streaming.transport import BatchSchema
+
+
+def _settings(tmp_path: Path, **values: object) -> Settings:
+    return Settings(data_dir=tmp_path, **values)  # type: ignore[arg-type]
+
+
+def test_a_worker_keeps_its_identity_from_run_to_run(tmp_path: Path) -> None:
+    """A restart within the session timeout then moves no partition: group, member and assignment data are the same."""
+    settings = _settings(tmp_path, topic_prefix="p.")
+    first, again, other = (
+        make_app(settings, "callstream-privacy", index=index, partitions=4).conf for index in (1, 1, 2)
+    )
+    assert first.id == "p.callstream-privacy"
+    assert first.consumer_group_instance_id == again.consumer_group_instance_id
+    assert first.canonical_url == again.canonical_url
+    assert first.consumer_group_instance_id != other.consumer_group_instance_id
+    assert first.datadir == data_dir(settings, "callstream-privacy", 1)
+    assert other.datadir != first.datadir
+    assert first.datadir.is_dir()
+
+
+def test_the_app_declares_nothing_serves_nothing_and_reads_through_our_transport(tmp_path: Path) -> None:
+    """Topics are made by `callstream topics apply`; pages are those of telemetry."""
+    app = make_app(_settings(tmp_path), "callstream-privacy", index=0, partitions=4)
+    conf = app.conf
+    assert not conf.topic_allow_declare
+    assert conf.topic_disable_leader
+    assert not conf.web_enabled
+    assert not conf.web_tables_enabled
+    assert not conf.web_router_enabled
+    assert conf.table_standby_replicas == 0
+    assert isinstance(app.batch_consumer, BatchConsumer)
+    assert isinstance(app.topic("any").schema, BatchSchema)
+
+
+def test_every_bootstrap_server_is_used(tmp_path: Path) -> None:
+    """Separated by commas, with or without spaces."""
+    app = make_app(_settings(tmp_path, kafka_bootstrap_servers="a:1, b:2"), "g", index=0, partitions=1)
+    assert [(url.host, url.port) for url in app.conf.broker_consumer] == [("a", 1), ("b", 2)]
+
+
+def test_times_of_the_group_satisfy_fausts_own_check(tmp_path: Path) -> None:
+    """Faust refuses a session timeout above the request timeout, at the first rebalance."""
+    conf = make_app(_settings(tmp_path), "g", index=0, partitions=1, times=GroupTimes(session=60.0)).conf
+    assert conf.broker_request_timeout > conf.broker_session_timeout
+
+
+def test_plaintext_needs_no_credentials(tmp_path: Path) -> None:
+    """Loopback and test brokers."""
+    assert credentials(_settings(tmp_path)) is None
+
+
+@pytest.mark.parametrize(("protocol", "tls"), [("SASL_PLAINTEXT", False), ("SASL_SSL", True)])
+def test_sasl_takes_user_mechanism_and_the_passwords_first_line(tmp_path: Path, protocol: str, tls: bool) -> None:
+    """With TLS where the protocol says so."""
+    password = tmp_path / "password"
+    password.write_text("s e c r e t\n")
+    found = credentials(
+        _settings(
+            tmp_path,
+            kafka_security_protocol=protocol,
+            kafka_sasl_username="reader",
+            kafka_sasl_mechanism="SCRAM-SHA-256",
+            kafka_sasl_password_file=password,
+        )
+    )
+    assert isinstance(found, faust.SASLCredentials)
+    assert (found.username, found.password) == ("reader", "s e c r e t")
+    assert found.mechanism.value == "SCRAM-SHA-256"
+    assert found.protocol.value == protocol
+    assert isinstance(found.ssl_context, ssl.SSLContext) == tls
+    assert "s e c r e t" not in repr(found)
+
+
+def test_tls_alone_verifies_the_brokers_certificate(tmp_path: Path) -> None:
+    """Its name too."""
+    found = credentials(_settings(tmp_path, kafka_security_protocol="SSL"))
+    assert isinstance(found, faust.SSLCredentials)
+    assert found.context.verify_mode is ssl.CERT_REQUIRED
+    assert found.context.check_hostname
+
+
+def test_a_certificate_that_is_none_is_refused_at_the_start(tmp_path: Path) -> None:
+    """Not at the first connection, in another thread."""
+    wrong = tmp_path / "ca.pem"
+    wrong.write_text("no certificate")
+    with pytest.raises(ssl.SSLError):
+        credentials(_settings(tmp_path, kafka_security_protocol="SSL", kafka_ssl_ca_file=wrong))

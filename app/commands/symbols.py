@@ -266,7 +266,7 @@ def lookup(
         answer = {"build_id": build_id, "resolution": found.name, "reason": found.value}
         click.echo(json.dumps(answer) if as_json else f"callstream symbols: {found.value}", err=not as_json)
         sys.exit(NOT_ALL)
-    text = format_frame_text(FrameText(asked.module, found.symbol, found.offset))
+    text = format_frame_text(FrameText(normalize_module(asked.module).path, found.symbol, found.offset))
     if as_json:
         row = {"symbol": found.symbol, "offset": found.offset, "source_file": found.source_file}
         click.echo(json.dumps({"build_id": build_id, "text": text, **row, "line_number": found.line_number}))

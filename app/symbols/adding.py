@@ -25,6 +25,7 @@ from app.symbols.snapshot import Kind
 from app.symbols.store_writer import Kept, StoreWriter
 
 _ELF_MAGIC: Final = b"\x7fELF"
+_LINKED_TYPES: Final = frozenset({b"\2\0", b"\3\0", b"\0\2", b"\0\3"})  # ET_EXEC and ET_DYN in both byte orders
 _UNMAPPABLE: Final = re.compile("[\x00-\x1f\ud800-\udfff]")  # would break the lines of a map, or is no UTF-8
 
 
@@ -78,7 +79,7 @@ class _Copies:
 
 
 def elf_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files at `paths`, and the ELF files in folders below them, each file once.
+    """The files at `paths`, and programs, libraries and debug files in folders below them, each file once.
 
     Folders are walked without following links: in a container's root they may lead out of it.
     """
@@ -228,15 +229,17 @@ def _walked(folder: Path) -> Iterator[Path]:
         folders.sort()
         for name in sorted(names):
             path = Path(parent, name)
-            if _is_elf(path):
+            if _is_program(path):
                 yield path
 
 
-def _is_elf(path: Path) -> bool:
+def _is_program(path: Path) -> bool:
+    """Whether a file in a folder is worth reading: a program, a library or their debug file, not an object file."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return False
         with path.open("rb") as stream:
-            return stream.read(4) == _ELF_MAGIC
+            start = stream.read(18)
     except OSError:
         return False
+    return start[:4] == _ELF_MAGIC and start[16:18] in _LINKED_TYPES

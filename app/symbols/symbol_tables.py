@@ -56,7 +56,8 @@ def with_exports(symbols: Iterable[FunctionSymbol]) -> list[FunctionSymbol]:
         if symbol.in_symtab:
             static.append(symbol)
         else:
-            dynamic[symbol.address, symbol.name] = symbol
+            key = (symbol.address, symbol.name)
+            dynamic[key] = max(symbol, dynamic.get(key, symbol))  # two of one name: the larger, in any order
     in_both: set[tuple[int, str]] = set()
     for at, symbol in enumerate(static):
         key = (symbol.address, symbol.name)

@@ -7,17 +7,17 @@ same result. Large events take the way without caches, which bounds what one ent
 how an event is put together.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final
 
 from agents.canonicalize import wire
 from agents.canonicalize.arguments import canonical_argument
 from agents.canonicalize.identity import message_digest
+from agents.canonicalize.lookup import Compute, Lookup
 from agents.canonicalize.modules import ModuleIndex
 from agents.canonicalize.probes import PolicyHooks, ProbeKey, ProbePart, probe_part
 from agents.canonicalize.processes import ProcessParts, process_parts
-from agents.canonicalize.stacks import StackKey, StackPart, stack_part
+from agents.canonicalize.stacks import FrameKey, FramePart, StackKey, StackPart, frame_part, stack_part
 from agents.memo import Memo
 from schemas.canonical_pb2 import CanonicalNode
 from schemas.tetragon.arguments_pb2 import KprobeArgument
@@ -27,23 +27,14 @@ MAX_CACHED_EVENT_BYTES: Final = 16_384
 """Eight times the mean event of measurements; bounds the key and value of every cache entry below."""
 
 # Two generations of each are kept. A busy node has some thousands of processes (with a variant a thread) and of
-# distinct stacks; arguments vary more and are small. Typical entries of 2, 3 and 0.3 kB make these some 100, 100 and
-# 40 MB when full.
+# distinct stacks; frames and arguments vary more and are small. Typical entries of 2, 3 and 0.3 kB make
+# these some 100, 100 and 40 MB each when full.
 _MAX_PROCESSES: Final = 16_384
 _MAX_STACKS: Final = 16_384
+_MAX_FRAMES: Final = 65_536
 _MAX_ARGUMENTS: Final = 65_536
 _MAX_PROBES: Final = 4_096
 _MAX_NODES: Final = 1_024
-
-Key_contra = TypeVar("Key_contra", contravariant=True)
-Value_co = TypeVar("Value_co", covariant=True)
-
-
-class Lookup(Protocol[Key_contra, Value_co]):
-    """Anything that is subscripted: a cache, or a function in its place."""
-
-    def __getitem__(self, key: Key_contra, /) -> Value_co:
-        """The value for `key`, computed where it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,29 +77,20 @@ def cached_fragments(hooks: PolicyHooks, modules: ModuleIndex) -> Fragments:
 
 def uncached_fragments(hooks: PolicyHooks, modules: ModuleIndex) -> Fragments:
     """The same functions without memory, for large events."""
-    return _fragments(hooks, modules, _Compute)
+    return _fragments(hooks, modules, Compute)
 
 
 def _fragments(hooks: PolicyHooks, modules: ModuleIndex, remember: Any) -> Fragments:
+    frames: Lookup[FrameKey, FramePart] = remember(
+        lambda key: frame_part(key[1], key[2], modules.resolver(key[0])), _MAX_FRAMES
+    )
     return Fragments(
         processes=remember(process_parts, _MAX_PROCESSES),
-        stacks=remember(lambda key: stack_part(key[1], key[2], modules.resolver(key[0])), _MAX_STACKS),
+        stacks=remember(lambda key: stack_part(key, frames), _MAX_STACKS),
         arguments=remember(argument_part, _MAX_ARGUMENTS),
         probes=remember(lambda key: probe_part(key[1], hooks, modules.resolver(key[0])), _MAX_PROBES),
         nodes=remember(node_part, _MAX_NODES),
     )
-
-
-class _Compute(Generic[Key_contra, Value_co]):
-    """A function that is subscripted."""
-
-    __slots__ = ("_compute",)
-
-    def __init__(self, compute: Callable[[Key_contra], Value_co], _max_entries: int) -> None:
-        self._compute = compute
-
-    def __getitem__(self, key: Key_contra, /) -> Value_co:
-        return self._compute(key)
 
 
 def argument_part(encoded: bytes) -> ArgumentPart:

@@ -1,21 +1,38 @@
 """Where it came from: the two stack lists of a kprobe event become one stack part.
 
 Tetragon sends both lists innermost frame first; the canonical stack is the kernel frames, then the user frames. Frames
-that Tetragon could not resolve it skips without a word, so a frame's index is not its depth. This module refuses to
-know how a frame is resolved (frames.py) and what else the event holds.
+that Tetragon could not resolve it skips without a word, so a frame's index is not its depth. Stacks are many and frames
+are few, so a new stack is put together from remembered frames. This module refuses to know how a frame is resolved
+(frames.py) and what else the event holds.
 """
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 from agents.canonicalize import wire
-from agents.canonicalize.frames import CanonicalFrame, FrameResolver, canonicalize_frame
+from agents.canonicalize.frames import CanonicalFrame, FrameResolution, FrameResolver, OffsetBasis, canonicalize_frame
 from agents.canonicalize.identity import digest, message_digest
+from agents.canonicalize.lookup import Lookup
 from schemas import canonical_pb2 as canonical
 from schemas.tetragon.events_pb2 import StackTraceEntry
 
+KERNEL: Final = 1
+INNERMOST: Final = 2
+
+FrameKey = tuple[int, int, bytes]
+"""Number of the context (modules.py) that resolves, KERNEL and INNERMOST as bits, and an encoded `StackTraceEntry`."""
+
 StackKey = tuple[int, tuple[bytes, ...], tuple[bytes, ...]]
-"""Number of the context (modules.py) that resolves, and encoded `StackTraceEntry`s: kernel list, user list."""
+"""Number of the context, and encoded entries: kernel list, user list."""
+
+
+class FramePart(NamedTuple):
+    """A frame framed as it stands in a CanonicalStack, the digest of the entry as sent, and the frame's resolution."""
+
+    digest: bytes
+    framed: bytes
+    resolution: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,34 +47,46 @@ class StackPart:
 EMPTY_STACK = StackPart(digest=digest(b""), framed=b"", resolutions=())
 
 
-def stack_part(kernel: tuple[bytes, ...], user: tuple[bytes, ...], resolver: FrameResolver | None = None) -> StackPart:
-    """Parse and canonicalize both lists of encoded entries.
+def frame_part(kind: int, encoded: bytes, resolver: FrameResolver) -> FramePart:
+    """Parse and canonicalize one entry; `kind` is made of KERNEL and INNERMOST.
 
-    Raises google.protobuf.message.DecodeError where an entry is no StackTraceEntry.
+    Raises google.protobuf.message.DecodeError where the bytes are no StackTraceEntry.
     """
-    frames: list[CanonicalFrame] = []
-    digests: list[bytes] = []
-    for is_kernel, entries in ((True, kernel), (False, user)):
-        for index, encoded in enumerate(entries):
-            entry = StackTraceEntry.FromString(encoded)
-            digests.append(message_digest(entry))
-            frames.append(
-                canonicalize_frame(
-                    entry.offset,
-                    entry.symbol,
-                    entry.module,
-                    is_kernel=is_kernel,
-                    is_innermost=index == 0,
-                    resolver=resolver,
-                )
-            )
-    part = canonical.CanonicalStack(frames=map(_frame_message, frames))
-    counts = Counter(frame.resolution.value for frame in frames)
+    entry = StackTraceEntry.FromString(encoded)
+    frame = canonicalize_frame(
+        entry.offset,
+        entry.symbol,
+        entry.module,
+        is_kernel=bool(kind & KERNEL),
+        is_innermost=bool(kind & INNERMOST),
+        resolver=resolver,
+    )
+    framed = wire.framed(canonical.CanonicalStack.FRAMES_FIELD_NUMBER, _frame_message(frame))
+    return FramePart(message_digest(entry), framed, frame.resolution.value)
+
+
+def stack_part(key: StackKey, frames: Lookup[FrameKey, FramePart]) -> StackPart:
+    """Put both lists together from their frames. Raises what `frame_part` raises."""
+    context, kernel, user = key
+    parts: list[FramePart] = []
+    for kind, entries in ((KERNEL, kernel), (0, user)):
+        if entries:
+            parts.append(frames[context, kind | INNERMOST, entries[0]])
+            parts += [frames[context, kind, encoded] for encoded in entries[1:]]
+    counts = Counter([part.resolution for part in parts])
     return StackPart(
-        digest=digest(len(kernel).to_bytes(4, "big") + b"".join(digests)),
-        framed=wire.framed(wire.STACK, part),
+        digest=digest(len(kernel).to_bytes(4, "big") + b"".join([part.digest for part in parts])),
+        framed=wire.framed(wire.STACK, b"".join([part.framed for part in parts])),
         resolutions=tuple(sorted(counts.items())),
     )
+
+
+_BASES: Final[dict[OffsetBasis, Any]] = {
+    basis: canonical.OffsetBasis.Value(f"OFFSET_BASIS_{basis.name}") for basis in OffsetBasis
+}
+_RESOLUTIONS: Final[dict[FrameResolution, Any]] = {
+    resolution: canonical.FrameResolution.Value(f"FRAME_RESOLUTION_{resolution.name}") for resolution in FrameResolution
+}
 
 
 def _frame_message(frame: CanonicalFrame) -> canonical.CanonicalFrame:
@@ -68,8 +97,8 @@ def _frame_message(frame: CanonicalFrame) -> canonical.CanonicalFrame:
         is_kernel_space=frame.is_kernel_space,
         source_file=frame.source_file or "",
         build_id=frame.build_id or "",
-        offset_basis=f"OFFSET_BASIS_{frame.offset_basis.name}",
-        resolution=f"FRAME_RESOLUTION_{frame.resolution.name}",
+        offset_basis=_BASES[frame.offset_basis],
+        resolution=_RESOLUTIONS[frame.resolution],
         symbol_hint=frame.symbol_hint or "",
     )
     if frame.line_number is not None:

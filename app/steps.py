@@ -6,10 +6,20 @@ and key, schema id), so that a digest of these names a configuration. This modul
 
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.stage import CanonicalizeStep
+from agents.privacy.stage import PrivacyStep
 from app.policy_hooks import load_policy_hooks
+from app.privacy_policy import load_privacy
 from app.settings import Settings
 
 
 def canonicalize_step(settings: Settings) -> CanonicalizeStep:
     """The canonicalize step. Raises PolicyHooksError where the operator's map is not usable."""
     return CanonicalizeStep(Canonicalizer(load_policy_hooks(settings.policy_hooks_file)))
+
+
+def privacy_step(settings: Settings, schema_id: int) -> PrivacyStep:
+    """The privacy step; `schema_id` is the registry's for RuntimeCallEvent.
+
+    Raises PrivacyConfigError where the policy or its key is not usable.
+    """
+    return PrivacyStep(load_privacy(settings).filter(), schema_id)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess, FilteredWorkload
-from agents.privacy.redaction import Answer, Cleared, FieldPolicy, Hits, Redactor, TextRefusal
+from agents.privacy.redaction import Answer, FieldPolicy, Hits, Redactor, TextRefusal
 from schemas import avro_wire, canonical_pb2
 from schemas.canonical_pb2 import (
     CanonicalArgument,
@@ -54,7 +54,7 @@ class FieldFilter:
         redactor, part = self._redactor, self._part(place)
         truncated = TRUNCATED_FLAG in process.flags.split()
         part.raw(avro_wire.text(process.process_id))
-        part.plain("parent_process_id", process.parent_process_id)
+        part.optional("parent_process_id", process.parent_process_id, redactor.word)
         part.number("pid", process.pid if process.HasField("pid") else None)
         part.number("uid", process.uid if process.HasField("uid") else None)
         part.optional("binary", process.binary, redactor.path)
@@ -129,7 +129,7 @@ class FieldFilter:
         argument = CanonicalArgument.FromString(encoded)
         part = self._part(place)
         part.optional("label", argument.label, self._redactor.text)
-        part.raw(avro_wire.text(argument.type))
+        part.raw(avro_wire.text(part.clear(self._redactor.word(argument.type))))
         if not argument.atoms:
             part.raw(avro_wire.NULL)
         elif not part.allowed(argument.type):
@@ -160,7 +160,8 @@ class FieldFilter:
 
     def _rendered(self, part: "_Part", atoms: list[CanonicalAtom]) -> str:
         """A single unnamed atom is the value; named ones are members of a JSON object, in their own order."""
-        cleared = [(atom.name, part.clear(_asked(self._redactor, atom))) for atom in atoms]
+        word = self._redactor.word
+        cleared = [(part.clear(word(atom.name)), part.clear(_asked(self._redactor, atom))) for atom in atoms]
         if len(cleared) == 1 and not cleared[0][0]:
             return cleared[0][1]
         return json.dumps(dict(cleared), ensure_ascii=False, separators=(",", ":"))
@@ -221,10 +222,6 @@ class _Part:
             text = ""
         self._chunks.append(avro_wire.text(self.clear(ask(text)) if text else ""))
 
-    def plain(self, field: str, text: str) -> None:
-        """Append a union of null and string whose text is of our own making."""
-        self.optional(field, text, lambda own: Cleared(own, ()))
-
     def number(self, field: str, value: int | None) -> None:
         """Append a union of null and long."""
         if value is not None and not self.allowed(field):
@@ -254,7 +251,7 @@ def _write_target(part: _Part, target: CanonicalTarget, redactor: Redactor) -> N
     part.raw(avro_wire.text(part.clear(redactor.symbol(target.symbol))))
     part.raw(avro_wire.long(target.offset))
     part.raw(avro_wire.long(target.offset_basis))
-    part.plain("build_id", target.build_id)
+    part.optional("build_id", target.build_id, redactor.word)
 
 
 def _write_frame(part: _Part, frame: CanonicalFrame, redactor: Redactor) -> None:
@@ -264,7 +261,7 @@ def _write_frame(part: _Part, frame: CanonicalFrame, redactor: Redactor) -> None
     part.raw(_BOOLEAN[frame.is_kernel_space])
     part.optional("source_file", frame.source_file, redactor.path)
     part.number("line_number", frame.line_number if frame.HasField("line_number") else None)
-    part.plain("build_id", frame.build_id)
+    part.optional("build_id", frame.build_id, redactor.word)
     part.raw(avro_wire.long(frame.offset_basis))
     part.raw(avro_wire.long(frame.resolution))
     part.optional("symbol_hint", frame.symbol_hint, redactor.symbol)

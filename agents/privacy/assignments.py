@@ -1,0 +1,258 @@
+"""Named values: `--password x`, `PGPASSWORD=x`, `"api_key": "x"`, `-Dkey.password=x`, `Authorization: Bearer x`.
+
+One pattern finds names that hold a word of the vocabulary together with what joins them to a value; the vocabulary then
+says what the name announces, and the extent rules where the value ends. Rules: a name before `=` or `:` announces; an
+option announces the next argument unless that is an option itself; a bare word announces only where its last word is
+the secret's (`requirepass x`, `dd_password x`) and no text tool is searching for it.
+"""
+
+from typing import Final
+
+from agents.privacy.extents import Extent, enclosing, value_extent, word_end
+from agents.privacy.gate import compiled
+from agents.privacy.scan import Scan, grouped
+from agents.privacy.spans import MASK, UNMASKED, UNMASKED_WORD, Span
+from agents.privacy.values import is_no_secret, is_place, looks_secret
+from agents.privacy.vocabulary import KeyKind, announces_by_end, kind_of_key, words
+
+# Words that may stand anywhere in a name, and words that must be its last.
+_ANYWHERE: Final = (
+    "pass|pwd|psw|pword|secret|token|key|cred|auth|cookie|session|sessid|csrf|xsrf|jwt|bearer|mnemonic|signature|community"
+    "|kennwort|contrase|wachtwoord|motdepasse"
+)
+_AT_END: Final = (
+    "sid|sig|pin|otp|totp|psk|pat|sas|pw|dsn|salt|seed|nonce|login|code|access|senha|heslo|haslo|parola|cvv|cvc|ssn"
+)
+_JOINED: Final = (
+    r"[\"'`\])}\\]*\s*(?:[=:]+[>=]?\s*[\"'`]*|(?:[?!|+]=|\|\||<-|->|>)\s*[\"'`]*|[,(]\s*[\"'`]"
+    r"|[,;]?\s*[\"']?value[\"']?\s*[=:]\s*[\"'`]?)"
+)
+
+ASSIGNED_GATE: Final = (
+    rf"(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:[^a-z]|\A)(?:{_AT_END})[0-9]*){_JOINED}{UNMASKED}"
+    r"|(?:authorization|cookie)[\"']*\s*[:=]\s*[\"']?[a-z0-9\-]+\s"
+)
+OPTION_GATE: Final = (
+    rf"(?:\A|[\s\"'=(,])[-/+][a-z0-9_.\-]*"
+    rf"(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*)[\"']?\s+[\"'`]*{UNMASKED}"
+)
+BARE_GATE: Final = (
+    r"(?:[a-z0-9](?:[_.]|[a-z]:_)(?:pass(?:wd)?|pwd|secret|[a-z]*token|(?:access|secret|api|private|auth)_?key"
+    r"|credentials?)"
+    rf"|password|passphrase|requirepass|masterauth|secretaccesskey|[a-z](?:token|secret))[\"']?\s+(?:[\"'`]"
+    rf"|{UNMASKED_WORD})"
+    r"|(?:\s|\A)(?:token|secret)\s+[a-z0-9+/_.]*[0-9]"
+)
+IDENTIFIED_GATE: Final = (
+    r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s|set\s+password\s+for\s|convertto-securestring\s|(?:echo"
+    r"|printf)\s[^|]*\|"
+)
+QUERY_GATE: Final = r"[?&](?:key|sig|sv|code|auth|hash|pass|pw|otp|sid|state|ticket|samlresponse|assertion)="
+
+_OPENING: Final = "\"'`"
+_NAME_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.$@-"
+_NAMED = compiled(
+    rf"[a-z0-9_.$@\-]*(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*)"
+    r"(?:[\"'`\])}\\]*\s*(?:(?:[,;]?\s*[\"']?value[\"']?\s*)?(?:=>|:=|===?|[?!|+]=|\|\||<-|->|::?=?|=)|>|,"
+    r"|\()\s*|[\"']?\s+)",
+    ignore_case=True,
+)
+_IDENTIFIED = compiled(
+    r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?|set\s+password\s+for\s+\S+\s*=\s*(?:password\()?"
+    r"|convertto-securestring\s+(?:-string\s+)?",
+    ignore_case=True,
+)
+_PIPED = grouped(
+    r"(?:echo|printf)\s+(?:-[a-z]+\s+)*(?:\"([^\"]+)\"|'([^']+)'|([^\s|]+))\s*\|\s*(?:sudo\s+)?(?:[\w/]+/)?"
+    r"(?:chpasswd|passwd|sudo\s+(?:-\w+\s+)*-S|su\s|docker\s+login|podman\s+login|helm\s+registry|smbpasswd"
+    r"|cryptsetup|gpg"
+    r"|openssl|kinit|vncpasswd|sshpass|mysql_config|htpasswd|oc\s+login|az\s+login|gh\s+auth|[a-z]+\s[^"
+    r"|]*--password-stdin)",
+    ignore_case=True,
+)
+
+_TEXT_TOOLS: Final = words("""
+    grep egrep fgrep zgrep rg ag ack sed awk gawk find fd locate man apropos which whereis type cat less more
+    head tail vi vim nano emacs echo printf diff ls pass apt apt-get apt-cache dnf yum apk brew
+""")
+_SCHEMES: Final = words("""
+    basic bearer digest token apikey negotiate ntlm aws4-hmac-sha256 oauth hawk hmac jwt ssws sso-key
+    googlelogin key splunk genie snyk authbearer sharedaccesssignature api-key apitoken pveapitoken
+""")
+_BARE_WORDS: Final = frozenset({"password", "passphrase", "requirepass", "masterauth", "secretaccesskey"})
+_NOT_A_VALUE: Final = words("""
+    is was are for and or in of to from on at with the a an reset change prompt policy required expired file
+    must should will can has not field hash storage manager store using by via as if then else
+""")
+
+
+def custom_name_pattern(name: str) -> str:
+    """The pattern of a further name that announces a secret: its value is the group."""
+    word = "".join(c if c.isalnum() or c == "_" else "[_\\-. ]?" if c in "-. " else "\\" + c for c in name)
+    return rf"{word}[\"'`\])}}]*(?:\s*[=:]\s*|\s+)[\"']?([^\s\"']+)"
+
+
+def named_values(scan: Scan, program: str) -> list[Span]:
+    """Spans of values that a name announces; `program` is the basename of the binary, empty where unknown."""
+    spans: list[Span] = []
+    text = scan.text
+    covered = 0
+    for start, end in scan.matches(_NAMED):
+        if end < covered and text[end] not in _OPENING:  # a quote inside could reach further than the value around it
+            continue
+        found = text[start:end]
+        key = found[: len(found) - len(found.lstrip(_NAME_CHARACTERS))].rstrip("-.")
+        if not key:
+            continue
+        joint = found[len(key) :]
+        span = (
+            _assigned(text, start, key, joint, end)
+            if joint.strip(" \n\t\"'`")
+            else _spaced(text, start, key, end, program)
+        )
+        if span is not None:
+            spans.append(span)
+            covered = span.end
+    return spans
+
+
+def identified_values(scan: Scan) -> list[Span]:
+    """Spans of passwords in SQL's `IDENTIFIED BY 'x'` and its like, and of what is piped into a program that asks."""
+    spans = []
+    for _, end in scan.matches(_IDENTIFIED):
+        extent = value_extent(scan.text, end, end, assigned=False, whole_line=False)
+        if extent.end > extent.start:
+            spans.append(Span(*extent, MASK, "assignment"))
+    for start, end in scan.groups(_PIPED):
+        user, colon, password = scan.text[start:end].partition(":")
+        first = end - len(password) if colon and user.isidentifier() else start
+        if not is_no_secret(scan.text[first:end]):
+            spans.append(Span(first, end, MASK, "assignment"))
+    return spans
+
+
+def _assigned(text: str, start: int, key: str, joint: str, end: int) -> Span | None:
+    """The value behind `=`, `:` and their like."""
+    if joint.endswith("::") or (joint.rstrip().endswith(":") and text.startswith("//", end)):
+        return None
+    if joint.strip("\"'`\\)]} \n\t") in {",", "(", ">"} and not _is_call_or_element(text, start, joint, end):
+        return None
+    kind = _kind_in_context(text, start, key) if joint != "=" else kind_of_key(key)
+    if kind is KeyKind.NONE:
+        return None
+    if kind in {KeyKind.AUTHORIZATION, KeyKind.COOKIE}:
+        return _header(text, start, end, kind, joint)
+    spaced_colon = ":" in joint and end > start + len(key) + 1 and joint.endswith((" ", "\n"))
+    whole_line = spaced_colon and _begins_line(text, start)
+    extent = value_extent(text, start, end, assigned=True, whole_line=whole_line)
+    return _judged(text, extent, kind, "option" if key.startswith("-") else "assignment")
+
+
+def _kind_in_context(text: str, start: int, key: str) -> KeyKind:
+    """What `key` announces, with the word before it where the name is spelled with spaces: `API key: x`."""
+    kind = kind_of_key(key)
+    if kind is KeyKind.WEAK and start > 1 and text[start - 1] == " " and key[0] != "-":
+        before = text[max(0, start - 24) : start - 1].rpartition(" ")[2]
+        together = kind_of_key(f"{before}_{key}") if before else KeyKind.NONE
+        if together is not KeyKind.NONE:
+            return together
+    return kind
+
+
+def _is_call_or_element(text: str, start: int, joint: str, end: int) -> bool:
+    """Whether `,`, `(` and `>` join a name to a value: `set("password", "x")`, `Password("x")`, `<password>x`."""
+    if ">" in joint:
+        return start > 0 and text[start - 1] == "<"
+    literal = end < len(text) and text[end] in "\"'`"
+    return literal and ("(" in joint or joint[0] in "\"'`")
+
+
+def _header(text: str, start: int, end: int, kind: KeyKind, joint: str) -> Span | None:
+    """The value of a header that holds credentials; an authorization scheme stays readable."""
+    spaced = joint.endswith(" ")
+    if end < len(text) and text[end] in "\"'`":
+        extent = value_extent(text, start, end, assigned=True, whole_line=False)
+        inside = True
+    else:
+        inside = enclosing(text, start) is not None
+        extent = value_extent(text, start, end, assigned=True, whole_line=spaced or inside)
+    if kind is KeyKind.AUTHORIZATION:
+        scheme_end = word_end(text, extent.start, extent.end)
+        if text[extent.start : scheme_end].lower() in _SCHEMES and scheme_end < extent.end:
+            first = scheme_end + 1
+            last = extent.end if inside else word_end(text, first, extent.end)
+            if text.startswith(("Digest", "digest", "AWS4", "OAuth", "Hawk"), extent.start):
+                last = extent.end
+            extent = Extent(first, last)
+        elif spaced and not inside:
+            extent = Extent(extent.start, scheme_end)
+    if extent.end <= extent.start or is_no_secret(text[extent.start : extent.end]):
+        return None
+    return Span(*extent, MASK, "header")
+
+
+def _spaced(text: str, start: int, key: str, end: int, program: str) -> Span | None:
+    """The value behind a space: the argument after an option, or after a word that announces by its last word."""
+    if end >= len(text):
+        return None
+    option = key[0] == "-" or (start > 0 and text[start - 1] in "-/+" and _begins_argument(text, start - 1))
+    if option and not _begins_argument(text, start if key[0] == "-" else start - 1):
+        return None
+    if text[end] == "-" and text[end + 1 : end + 2].isalpha() | text.startswith("--", end):
+        return None
+    kind = kind_of_key(key)
+    if kind is KeyKind.NONE:
+        return None
+    extent = value_extent(text, start, end, assigned=False, whole_line=False)
+    value = text[extent.start : extent.end]
+    if not option:
+        if kind not in {KeyKind.PASSWORD, KeyKind.KEY} or program in _TEXT_TOOLS or not announces_by_end(key):
+            return None
+        in_quotes = kind is KeyKind.PASSWORD and text[end] in "\"'"  # SQL: PASSWORD 'x'
+        if not in_quotes and not _bare_announces(text, start, key, value):
+            return None
+        return _judged(text, extent, KeyKind.PASSWORD, "positional")
+    if kind in {KeyKind.AUTHORIZATION, KeyKind.COOKIE}:
+        kind = KeyKind.KEY
+    return _judged(text, extent, kind, "option")
+
+
+def _bare_announces(text: str, start: int, key: str, value: str) -> bool:
+    """Whether the bare word `key` at `start` is a name whose value is the next word."""
+    if value.lower() in _NOT_A_VALUE or is_place(value) or value[:1] in "=<>&|;:([{-" or value[-1:] in "):":
+        return False
+    compound = "_" in key or "." in key or (key[-1].islower() and any(map(str.isupper, key[1:])))
+    lower = key.lower()
+    if not compound and lower not in _BARE_WORDS and not lower.endswith(("password", "token", "secret")):
+        return False
+    if not compound and lower not in _BARE_WORDS and value.islower():
+        return False
+    if lower in {"token", "secret"} and ("-" in value or not looks_secret(value)):
+        return False
+    before = text[max(0, start - 96) : start].split()
+    return _TEXT_TOOLS.isdisjoint(word.rsplit("/", 1)[-1].lstrip("\"'(") for word in before)
+
+
+def _judged(text: str, extent: Extent, kind: KeyKind, rule: str) -> Span | None:
+    """The span of a value, unless the value shows that it is none."""
+    value = text[extent.start : extent.end]
+    if is_no_secret(value):
+        return None
+    if kind is KeyKind.WEAK and not looks_secret(value[:256].strip("\"'`,;)}]")):
+        return None
+    if kind is KeyKind.KEY and (is_place(value) or value.startswith(("id=", "type=", "src="))):
+        return None
+    return Span(*extent, MASK, rule)
+
+
+def _begins_argument(text: str, position: int) -> bool:
+    return position == 0 or text[position - 1] in " \n\"'`=(,["
+
+
+def _begins_line(text: str, position: int) -> bool:
+    """Whether nothing but indentation, a list mark or an opening quote stands before `position` on its line."""
+    line = text[max(text.rfind("\n", 0, position) + 1, position - 64) : position]
+    inside = enclosing(text, position)
+    if inside is not None and not text[inside.start : position].strip(" -"):
+        return True
+    return not line.strip(" -\"'")

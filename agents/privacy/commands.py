@@ -1,0 +1,288 @@
+"""Secrets that only their program gives away: `mysql -psecret`, `curl -u user:secret`, `htpasswd -b file user secret`.
+
+Walks the words of a command line, knows which programs of the table are running (the binary itself, and any that it
+starts: `sudo mysql`, `docker exec db mysql`, `sh -c "mysql -psecret"`), and reads their options and positions. Rules: a
+separator of shell commands ends a program's reach; the value of a long option is no program; quoted words with spaces
+are walked as command lines of their own, three deep.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from agents.privacy.gate import compiled
+from agents.privacy.programs import Form, Position, Program
+from agents.privacy.scan import Scan
+from agents.privacy.spans import MASK, Span
+from agents.privacy.values import is_no_secret, is_place, looks_secret
+from agents.privacy.vocabulary import words
+from agents.privacy.words import Word, words_in
+
+_ARGUMENT: Final = r"(?:\A|[\s\"'(])"
+LONE_GATE: Final = r"(?:\A|\s)-p\s+[^\s/.:=\-\"'][^\s/:=]*[!#$%^&]"
+
+_SEPARATORS: Final = frozenset({";", "&&", "||", "|", "&"})
+_MAX_DEPTH: Final = 3
+_PLACES: Final = ("file:", "env:", "fd:", "stdin")
+
+# `-p` of these is known to be no password, whatever its value looks like.
+_P_IS_HARMLESS: Final = words("""
+    mkdir ssh scp cp ps git docker nmap grep perl make read tar rsync install lsof kill top iptables nc ncat
+    screen tmux patch systemd-run journalctl ldconfig python python3 node bash sh zsh echo printf test
+""")
+
+
+@dataclass(slots=True)
+class _Running:
+    """A program of the table that the walk is inside of: what it has seen of its words."""
+
+    program: Program
+    seen: list[str] = field(default_factory=list)
+    letters: set[str] = field(default_factory=set)
+    awaited: Form | None = None
+    keyword: bool = False
+
+
+class ProgramRules:
+    """The table, and what must stand in a command line to make it worth walking at all."""
+
+    __slots__ = ("_triggers", "gate", "table")
+
+    def __init__(self, table: Mapping[str, tuple[Program, ...]]) -> None:
+        self.table = table
+        self.gate: Final = "(?s)" + "|".join(
+            rf"(?:\A|[\s/\\\"'|;&($`])(?:{'|'.join(map(_escaped, names))})(?:\.exe)?[\"']?\s{behind}"
+            for names, behind in _by_what_follows(table)
+        )
+        self._triggers = {name: compiled(_trigger(programs), captures=False) for name, programs in table.items()}
+
+    def wanted(self, name: str, text: str) -> bool:
+        """Whether the walk could find a secret of the running binary `name` in `text`."""
+        trigger = self._triggers.get(name)
+        return trigger is not None and trigger.search(text.encode("ascii")) is not None
+
+
+def _by_what_follows(table: Mapping[str, tuple[Program, ...]]) -> tuple[tuple[list[str], str], ...]:
+    """Names with what must stand behind them: an option, or any word where positions count."""
+    positional = sorted(
+        name for name, programs in table.items() if any(program.positions or program.keywords for program in programs)
+    )
+    return (positional, r"+[^\s]"), (sorted(table.keys() - set(positional)), r"(?:.*[\s\"'(])?[-/][^\s]")
+
+
+def _trigger(programs: tuple[Program, ...]) -> str:
+    """A pattern for all that can stand before a secret of `programs`."""
+    forms: set[str] = set()
+    for program in programs:
+        needed = rf"(?:{'|'.join(map(_escaped, program.needs))})\s.*" if program.needs else ""
+        for option in (*program.forms, *program.slashed):
+            spelled = f"{option[0]}[A-Za-z0-9#]*{option[1]}" if len(option) == 2 else _escaped(option)
+            forms.add(needed + (r"[\s\"'(]" if needed else "") + spelled)
+        forms.update(map(_escaped, _announcing_words(program)))
+        if any(not position.after for position in program.positions):
+            forms.add("")
+    return rf"(?s)(?:\A|[\s\"'(])(?:{'|'.join(sorted(forms))})"
+
+
+def _announcing_words(program: Program) -> tuple[str, ...]:
+    """Words before which a secret of `program` stands."""
+    return (*program.keywords, *(position.after[-1] for position in program.positions if position.after))
+
+
+def _escaped(word: str) -> str:
+    return "".join(c if c.isalnum() or c in "_-/" else f"\\{c}" for c in word)
+
+
+def basename(binary: str) -> str:
+    """The lower-case name of a program from its path, without `.exe`."""
+    name = binary.rstrip("/").rpartition("/")[2].rpartition("\\")[2].lower()
+    return name.removesuffix(".exe")
+
+
+def program_values(scan: Scan, rules: ProgramRules, name: str) -> list[Span]:
+    """Spans of secrets in options and positions of known programs; `name` is the running binary's basename."""
+    walk = _Walk(scan, rules.table, [])
+    walk.over(0, len(scan.text), rules.table.get(name, ()), _MAX_DEPTH)
+    return walk.spans
+
+
+def lone_passwords(scan: Scan, name: str) -> list[Span]:
+    """Spans of `-p` values that look like passwords beside a program that nobody knows."""
+    spans: list[Span] = []
+    if name in _P_IS_HARMLESS:
+        return spans
+    found = words_in(scan.text)
+    if found is None:
+        scan.give_up()
+        return spans
+    for before, word in pairwise(found):
+        value = scan.text[word.inner : word.inner_end]
+        if scan.text[before.start : before.end] != "-p" or " " in value or is_no_secret(value):
+            continue
+        harmless = any(basename(w) in _P_IS_HARMLESS for w in scan.text[: before.start].split())
+        if not harmless and any(c in "!#$%^&" for c in value) and any(map(str.isalpha, value)) and value[0] != "$":
+            spans.append(Span(word.inner, word.inner_end, MASK, "program"))
+    return spans
+
+
+class _Walk(NamedTuple):
+    """A walk over the words of one text, and what it found."""
+
+    scan: Scan
+    table: Mapping[str, tuple[Program, ...]]
+    spans: list[Span]
+
+    def over(self, start: int, end: int, programs: tuple[Program, ...], depth: int) -> None:
+        """Walk the command line `text[start:end]` inside of `programs`, and quoted ones in it `depth` deep."""
+        text = self.scan.text
+        found = words_in(text, start, end)
+        if found is None or not self.scan.spend(len(found) // 16):
+            self.scan.give_up()
+            return
+        running = [_Running(program) for program in programs]
+        before = ""
+        for word in found:
+            inner = text[word.inner : word.inner_end]
+            if inner in _SEPARATORS and not word.quoted:
+                running, before = [], ""
+                continue
+            for state in running:
+                _take(state, word, inner, self.spans)
+            if word.quoted and " " in inner and depth:
+                self.over(word.inner, word.inner_end, (), depth - 1)
+            elif not (before.startswith("--") and before != "--" and "=" not in before):
+                running += [_Running(program) for program in self.table.get(basename(inner.lstrip("(`$")), ())]
+            before = inner
+            if inner.endswith(";") and not word.quoted:
+                running = []
+
+
+def _take(state: _Running, word: Word, text: str, spans: list[Span]) -> None:
+    """Let one program read one word."""
+    if state.awaited is not None:
+        form, state.awaited = state.awaited, None
+        _redact_value(form, word, text, 0, spans)
+        return
+    if state.keyword:
+        state.keyword = False
+        _redact_value(Form.NEXT, word, text, 0, spans)
+        return
+    program = state.program
+    if text.lower() in program.keywords:
+        state.keyword = True
+        return
+    if text[:1] in "-/" and len(text) > 1 and _take_option(state, word, text, spans):
+        return
+    state.seen.append(text.lower() if len(text) < 32 else text)
+    for position in program.positions:
+        if _is_at(position, state):
+            _redact_position(position, word, text, spans)
+            return
+
+
+def _take_option(state: _Running, word: Word, text: str, spans: list[Span]) -> bool:
+    """Whether `text` is an option of the program, to be kept out of its positions."""
+    program = state.program
+    if not program.needs or any(need in state.seen for need in program.needs):
+        form = program.forms.get(text)
+        if form is not None:
+            state.awaited = None if form is Form.ATTACHED else form
+            return True
+        option, equals, _ = text.partition("=")
+        if equals and len(option) > 2 and (form := program.forms.get(option)) is not None:
+            _redact_value(form, word, text, len(option) + 1, spans)
+            return True
+        if _take_attached(state, word, text, spans):
+            return True
+    if any(text in position.after for position in program.positions):
+        return False
+    if text[0] == "-":
+        state.letters.update(text[1:] if text[1:2] != "-" else ())
+        return True
+    return False
+
+
+def _take_attached(state: _Running, word: Word, text: str, spans: list[Span]) -> bool:
+    """Whether `text` is an option with its value in the same word: `-psecret`, `-sSu user:secret`, `/p:secret`."""
+    program = state.program
+    for option in program.slashed:
+        if text.lower().startswith(option + ":"):
+            _redact_value(Form.SLASHED, word, text, len(option) + 1, spans)
+            return True
+    for option in program.attachable if text[0] == "-" and text[:2] != "--" else ():
+        if len(option) == 2:
+            at = _letter_at(program, option[1], text)
+            if at and at + 1 == len(text):
+                state.awaited = program.forms[option]
+                return True
+            if at:
+                _redact_value(program.forms[option], word, text, at + 1, spans)
+                return True
+        elif text.startswith(option):
+            _redact_value(Form.ATTACHED, word, text, len(option), spans)
+            return True
+    return False
+
+
+def _letter_at(program: Program, letter: str, text: str) -> int:
+    """Where the option's letter stands in the cluster `text`, or 0."""
+    at = text.find(letter, 1)
+    if at < 0 or any(other not in program.clustered for other in text[1:at]):
+        return 0
+    return at
+
+
+def _is_at(position: Position, state: _Running) -> bool:
+    """Whether the word just seen is the one that `position` speaks of."""
+    if position.flag and position.flag not in state.letters:
+        return False
+    after = len(position.after)
+    behind = 0
+    if after:
+        for index in range(len(state.seen) - after):
+            if tuple(state.seen[index : index + after]) == position.after:
+                behind = index + after
+                break
+        else:
+            return False
+    index = len(state.seen) - 1 - behind
+    return index >= position.index if position.rest else index == position.index
+
+
+def _redact_position(position: Position, word: Word, text: str, spans: list[Span]) -> None:
+    if not position.separator:
+        _redact_value(Form.NEXT, word, text, 0, spans)
+        return
+    user, separator, secret = text.partition(position.separator)
+    if separator and secret and user:
+        end = text.rfind("@") if "@" in secret else len(text)
+        spans.append(Span(word.inner + len(user) + 1, word.inner + end, MASK, "program"))
+
+
+def _redact_value(form: Form, word: Word, text: str, offset: int, spans: list[Span]) -> None:
+    """Add the span of the secret in `text[offset:]`, which `form` says how to read."""
+    value = text[offset:]
+    quote = value[:1] in {'"', "'"}
+    if quote:
+        offset += 1
+        value = value[1:].removesuffix(text[offset - 1])
+    separator = {Form.PAIR: ":", Form.PERCENT: "%", Form.COMMA: ",", Form.LITERAL: "="}.get(form)
+    if separator is not None:
+        user, found, secret = value.partition(separator)
+        if found:
+            offset, value = offset + len(user) + 1, secret
+        elif not looks_secret(value) or is_place(value):
+            return
+    if form is Form.TYPED:
+        if value.startswith(_PLACES):
+            return
+    elif form is not Form.PAIR and _is_port_mapping(value):
+        return
+    if value and not is_no_secret(value):
+        spans.append(Span(word.inner + offset, word.inner + offset + len(value), MASK, "program"))
+
+
+def _is_port_mapping(value: str) -> bool:
+    """Whether `value` is `8080:80` or `127.0.0.1:8080:80/tcp`, which other programs' `-p` takes."""
+    return ":" in value and value.replace(":", "").replace(".", "").split("/")[0].replace("-", "").isdigit()

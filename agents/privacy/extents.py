@@ -1,0 +1,124 @@
+"""Where a value ends: quotes, headers, queries, connection strings, and Tetragon's lossy quoting.
+
+Tetragon joins arguments with spaces and puts `"` around one that holds a space, without escaping quotes inside it. So
+an opening quote has no certain end. Rules: where two readings are possible the longer one is taken; where no closing
+quote is found the value runs to the end of the text.
+"""
+
+from typing import Final, NamedTuple
+
+_QUOTES: Final = "\"'`"
+_BEFORE_OPENING: Final = " \n=:([{,;|&"
+_LOOK_BACK: Final = (
+    4096  # an opening quote further back than this is not looked for; the value then ends at white space
+)
+
+_MAX_INNER_QUOTES: Final = 32  # a value with more quotes inside is taken to run to the end of the text
+
+
+class Extent(NamedTuple):
+    """A value: `text[start:end]`, without its quotes."""
+
+    start: int
+    end: int
+
+
+def enclosing(text: str, position: int) -> Extent | None:
+    """The inside of the quoted argument that `position` stands in, or None outside of quotes."""
+    low = max(0, position - _LOOK_BACK)
+    opening = max(text.rfind(quote, low, position) for quote in _QUOTES)
+    if opening < 0 or (opening > 0 and text[opening - 1] not in _BEFORE_OPENING):
+        return None
+    inside = quoted(text, opening)
+    return inside if inside.end >= position else None
+
+
+def quoted(text: str, opening: int) -> Extent:
+    """The inside of the quotes that open at `opening`."""
+    quote = text[opening]
+    closing = text.find(quote, opening + 1)
+    for _ in range(_MAX_INNER_QUOTES):
+        if closing < 0:
+            break
+        after = text[closing + 1 : closing + 2]
+        escaped = text[closing - 1] == "\\" and closing - 1 > opening
+        if not escaped and (not after or not (after.isalnum() or after == quote)):
+            break
+        closing = text.find(quote, closing + 1)
+    else:
+        closing = -1
+    if closing < 0 or (quote == '"' and text.count('"', closing + 1) % 2 and _starts_argument(text, opening)):
+        return Extent(opening + 1, len(text))
+    return Extent(opening + 1, closing)
+
+
+def _starts_argument(text: str, opening: int) -> bool:
+    """Whether the quote could be Tetragon's own, whose inside may hold further quotes."""
+    return opening == 0 or text[opening - 1] == " "
+
+
+def word_end(text: str, start: int, limit: int) -> int:
+    """The end of the run without white space that begins at `start`, at most `limit`."""
+    end = text.find(" ", start, limit)
+    if end < 0:
+        end = limit
+    line = text.find("\n", start, end)
+    return line if line >= 0 else end
+
+
+def line_end(text: str, start: int, limit: int) -> int:
+    """The end of the line that `start` stands in, at most `limit`."""
+    end = text.find("\n", start, limit)
+    return limit if end < 0 else end
+
+
+def value_extent(text: str, key_start: int, start: int, *, assigned: bool, whole_line: bool) -> Extent:
+    """The value at `start` of the name that begins at `key_start`.
+
+    `assigned` says that `=`, `:` or the like stands between them; `whole_line` that the value may hold spaces (a
+    header).
+    """
+    if start < len(text) and text[start] in _QUOTES:
+        return quoted(text, start)
+    inside = enclosing(text, key_start)
+    limit = inside.end if inside is not None and inside.end >= start else len(text)
+    if whole_line:
+        return Extent(start, line_end(text, start, limit))
+    before = text[key_start - 1] if key_start else ""
+    if before in {"?", "&"}:
+        return Extent(start, _first_of("&#\"' \n<>", text, start, limit))
+    if assigned and text[key_start] != "-" and (end := _pair_end(text, key_start, start, limit)) is not None:
+        return Extent(start, end)
+    begins_argument = inside is not None and not text[inside.start : key_start].strip("-/ \t")
+    if begins_argument and assigned and inside is not None and not _runs_commands(text, inside.start):
+        return Extent(start, limit)
+    end = word_end(text, start, limit)
+    if before in {"{", ","} and inside is None:
+        end = _first_of("},", text, start, end)
+    return Extent(start, end)
+
+
+def _runs_commands(text: str, inside: int) -> bool:
+    """Whether the quoted argument is a shell's command, so that a value in it ends at a space."""
+    before = text[max(0, inside - 8) : inside - 1].rstrip(" ")
+    word = before.rsplit(" ", 1)[-1]
+    return word.startswith("-") and word.endswith("c")
+
+
+def _pair_end(text: str, key_start: int, start: int, limit: int) -> int | None:
+    """The end of a value in `key=value;key=value`, where values may hold spaces; None in any other text."""
+    semicolon = text.find(";", start, limit)
+    left = text[max(0, key_start - 256) : key_start].rstrip(" ")
+    if left.endswith(";") and "=" in left[left.rfind(";", 0, -1) + 1 :]:
+        return semicolon if semicolon >= 0 else line_end(text, start, limit)
+    if semicolon < 0:
+        return None
+    name, equals, _ = text[semicolon + 1 : semicolon + 64].partition("=")
+    if equals and name.strip() and name.replace(" ", "").replace("_", "").isalnum():
+        return semicolon
+    return None
+
+
+def _first_of(stops: str, text: str, start: int, limit: int) -> int:
+    """The first position from `start` that holds one of `stops`, or `limit`."""
+    return min((found for stop in stops if (found := text.find(stop, start, limit)) >= 0), default=limit)

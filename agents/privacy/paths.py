@@ -1,0 +1,212 @@
+"""Paths: whose home it is and which credential it names are nobody's business downstream; where it lies is.
+
+`/home/alice/x` becomes `~/x`, `/home/alice/.ssh/id_rsa` becomes `~/.ssh/[credential]`, wherever the path stands:
+alone, in an argument, behind `--key=`, in a `file://` address. Rules: a home loses its owner's name and nothing else;
+a credential file loses its name and keeps its folder, so that a reader still sees what kind of credential was
+touched. `/root` is nobody's name and stays. Public halves (`*.pub`, `known_hosts`, `authorized_keys`) are not
+credentials.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from agents.privacy.gate import compiled
+from agents.privacy.scan import Scan, grouped
+from agents.privacy.spans import CREDENTIAL, Span
+
+# Folders whose children are homes. `~` stands for all of them.
+_HOMES: Final = (
+    r"(?:/(?:var|export|usr|data|mnt|srv|net|nfs|exports|volumes?|storage|u|opt|host|hostfs|rootfs"
+    r"|vol\d*)(?:/[a-z0-9_.\-]+)?)?/home\d*"
+    r"|(?-i:(?:/mnt)?(?:/[a-z])?/Users)|[a-z]:(?:\\\\?|/)users|[a-z]:(?:\\\\?|/)documents and settings|\\\\users"
+    r"|/afs/[a-z0-9.\-]+/(?:user|home|u)(?:/[a-z]/[a-z]{1,2})?"
+)
+_OWNED: Final = (
+    r"/run/user|/var/spool/cron/crontabs|/var/spool/cron(?:/tabs)?|/var(?:/spool)?/mail|/run/media|/media"
+    r"|/var/lib/AccountsService/(?:users|icons)|/var/db/dslocal/nodes/default/users|/var/lib/systemd/linger"
+    r"|/var/cache/krb5cc|/var/lib/samba/private/msg\.sock"
+)
+
+HOME_GATE: Final = (
+    r"/home\d*[/\\][^\s/]|(?-i:/Users/[^\s/])|(?:[a-z]:[/\\]|[/\\])+users[/\\]+[^\s/]|documents and settings|/afs/"
+)
+OWNED_GATE: Final = r"/run/user/|/var/(?:spool/)?(?:cron|mail)/|/media/[a-z]|accountsservice/|dslocal/|systemd/linger/"
+TILDE_GATE: Final = r"(?:\A|[\s\"'=:,;(@])~[a-z_]"
+
+_NAME: Final = r"[^/\\\s\"'`:;,|&<>()=?#\]}\[{]+"
+_SPACED_NAME: Final = r"[^/\\\"'`:;|<>=\n]+"
+_HOME = compiled(rf"(?:{_HOMES})(?:/|\\\\?){_NAME}", ignore_case=True, captures=False)
+_SPACED_HOME = compiled(rf"(?:{_HOMES})(?:/|\\\\?){_SPACED_NAME}", ignore_case=True, captures=False)
+_OWNED_ENTRY = compiled(rf"(?:{_OWNED})/{_NAME}", ignore_case=True, captures=False)
+_TILDE = grouped(r"(?:\A|[\s\"'=:,;(@])(~[a-z_][\w.\-]*)(?:[/\\:\s\"',;)]|\z)", ignore_case=True)
+
+# Folders below which every name is a credential, and what is none of it.
+_FOLDERS: Final = (
+    r"\.ssh|\.gnupg|\.password-store|\.aws/(?:sso|cli)/cache|\.azure|\.config/gcloud|\.kube/cache"
+    r"|\.docker/contexts|\.pki"
+    r"|\.config/(?:op|doctl|hcloud|rclone|hub|github-copilot|keybase)|\.local/share/keyrings|Library/Keychains"
+    r"|\.terraform\.d"
+    r"|\.minikube/profiles|(?:/etc)?/ssl/private|/etc/kubernetes/pki|/var/lib/kubelet/pki|/var/lib/docker/swarm"
+    r"|/var/run/secrets/[\w.]+/[\w\-]+|/run/secrets/(?:kubernetes\.io|eks\.amazonaws\.com|azure)/[\w\-]+"
+    r"|/etc/letsencrypt/(?:archive|keys)|/var/lib/sss/(?:db|secrets)|/etc/ipsec\.d/private|/etc/wireguard"
+    r"|/etc/NetworkManager/system-connections|/etc/pki/tls/private|\.electrum|\.bitcoin|\.ethereum/keystore"
+)
+_PUBLIC: Final = (
+    "known_hosts",
+    "known_hosts.old",
+    "config",
+    "authorized_keys",
+    "environment",
+    "rc",
+    "sockets",
+    "namespace",
+)
+_PUBLIC_ENDINGS: Final = (".pub", ".crt", ".cert", ".csr", ".cer")
+_CERTIFICATE_WORDS: Final = (
+    "cert",
+    "chain",
+    "bundle",
+    "ca.pem",
+    "cacert",
+    "root",
+    "public",
+    "pub.pem",
+    "dhparam",
+    "ca-",
+    "-ca",
+)
+
+# Files that hold credentials under a name of their own.
+_FILES: Final = (
+    r"\.aws/(?:credentials|config)|\.kube/config|\.docker/config\.json|\.dockercfg|\.?_?netrc|\.pgpass"
+    r"|pgpass\.conf|\.my\.cnf"
+    r"|\.mylogin\.cnf|\.git-credentials|\.config/git/credentials|\.config/gh/hosts\.yml|\.config/glab-cli/config\.yml"
+    r"|\.config/containers/auth\.json|containers/auth\.json|\.npmrc|\.yarnrc\.yml|\.pypirc|\.gem/credentials"
+    r"|\.cargo/credentials(?:\.toml)?|\.m2/settings(?:-security)?\.xml"
+    r"|\.gradle/gradle\.properties|\.vault-token|\.terraformrc|credentials\.tfrc\.json|\.s3cfg|\.boto"
+    r"|\.passwd-s3fs|\.rclone\.conf"
+    r"|\.htpasswd|\.htdigest|\.smbcredentials|\.cifs(?:credentials)?|\.msmtprc|\.fetchmailrc|\.mutt/password"
+    r"|application_default_credentials\.json|service[_\-]?account[\w\-]*\.json|client_secrets?[\w\-.]*\.json"
+    r"|credentials\.(?:json|csv|xml|db|yml|yaml|properties)"
+    r"|/etc/g?shadow-?|/etc/master\.passwd|/etc/security/opasswd|/etc/krb5\.keytab|/etc/ppp/(?:chap|pap)-secrets"
+    r"|/etc/ipsec\.secrets|/etc/wpa_supplicant[\w/\-]*\.conf|/etc/kubernetes/[\w\-]+\.conf"
+    r"|/etc/rancher/(?:k3s/k3s|rke2/rke2)\.yaml|/etc/sudoers\.ldap|/etc/openldap/slapd\.conf"
+    r"|/var/lib/rancher/k3s/server/(?:node-)?token|ssh_host_\w+_key|id_(?:rsa|dsa|ecdsa|ecdsa_sk|ed25519"
+    r"|ed25519_sk|xmss)[\w\-.]*"
+    r"|logins\.json|key[34]\.db|signons\.sqlite|cookies\.sqlite|login data|wallet\.dat|secring\.gpg|ntds\.dit"
+)
+_KEY_FILE: Final = (
+    r"[\w+%@~\-][\w.+%@~\-]*\.(?:key|keytab|p12|pfx|jks|jceks|keystore|kdbx?|ppk|p8|pkcs12|asc\.key|gpg-key|ovpn"
+    r"|kwallet|pem)"
+)
+
+FOLDER_GATE: Final = (
+    r"\.(?:ssh|gnupg|password-store|aws/(?:sso|cli)|azure|kube/cache|docker/contexts|pki|minikube/profiles"
+    r"|terraform\.d|electrum"
+    r"|bitcoin|ethereum|config/(?:gcloud|op|doctl|hcloud|rclone|hub|github-copilot|keybase)|local/share/keyrings)[/\\]"
+    r"|library/keychains/|ssl/private/|/etc/kubernetes/pki/|kubelet/pki/|docker/swarm/|run/secrets/[a-z0-9_.]+/"
+    r"|letsencrypt/"
+    r"|/sss/|ipsec\.d/|wireguard/|system-connections/|tls/private/"
+)
+FILE_GATE: Final = (
+    r"\.(?:aws/c|kube/config|docker/config|dockercfg|netrc|pgpass|my\.cnf|mylogin|git-credentials|npmrc|yarnrc"
+    r"|pypirc|gem/cred"
+    r"|cargo/cred|m2/settings|gradle/g|vault-token|terraformrc|s3cfg|boto|passwd-s3|rclone\.conf|htpasswd"
+    r"|htdigest|smbcred|cifs"
+    r"|msmtprc|fetchmailrc|mutt/|config/(?:git/|gh/|glab|containers/))|_netrc|pgpass\.conf|containers/auth|tfrc\.json"
+    r"|application_default_c|service[_\-]?account[a-z0-9_\-]*\.json|client_secret|credentials\.[a-z]"
+    r"|/etc/g?shadow|master\.passwd|opasswd|krb5\.keytab"
+    r"|[cp]h?ap-secrets|ipsec\.secrets|wpa_supplicant|k3s|rke2|sudoers\.ldap|slapd\.conf|ssh_host_|id_(?:rsa"
+    r"|dsa|ecdsa|ed25519|xmss)"
+    r"|/etc/kubernetes/|logins\.json|key[34]\.db|signons|cookies\.sqlite|login data|wallet\.dat|secring|ntds\.dit"
+)
+KEY_FILE_GATE: Final = (
+    r"[a-z0-9_+%@~.\-]\.(?:key|keytab|p12|pfx|jks|jceks|keystore|kdbx?|ppk|p8|pkcs12|ovpn|kwallet|gpg-key|pem)"
+    r"(?:[\s\"'`:;,)}\]<>|&?*]|\z)"
+)
+ENVIRON_GATE: Final = r"/environ(?:[\s\"'`:;,)}\]<>|&?*]|\z)"
+
+_BORDER: Final = r"(?:\A|[/\\\s\"'`=:,;(@{\[~<>|&])"
+_END: Final = r"(?:[\s\"'`:;,)}\]<>|&?*]|\z)"
+_IN_FOLDER = grouped(rf"(?:{_FOLDERS})[/\\]([^\s\"'`:;,)}}\]<>|&]+)", ignore_case=True)
+_NAMED_FILE = grouped(rf"{_BORDER}((?:{_FILES})){_END}", ignore_case=True)
+_KEYS = grouped(rf"{_BORDER}({_KEY_FILE}){_END}", ignore_case=True)
+_ENVIRON = grouped(rf"/proc/(?:\d+|self|thread-self|\*|\$+\w*)(?:/task/\d+)?/(environ){_END}")
+
+Owner = Callable[[str], str]
+"""What stands for the home of a user: `~` unless the policy asks for pseudonyms."""
+
+
+def homes(scan: Scan, owner: Owner, *, spaced: bool) -> list[Span]:
+    """Spans of homes with their owners; `spaced` where the text is one path, whose names may hold spaces."""
+    spans = []
+    text = scan.text
+    for start, end in scan.matches(_SPACED_HOME if spaced else _HOME):
+        last = max(text.rfind("/", start, end), text.rfind("\\", start, end))
+        # a home below another folder stays below it
+        inner = start > 0 and text[start] == "/" and (text[start - 1].isalnum() or text[start - 1] in "_.-~]")
+        spans.append(Span(start + inner, end, owner(text[last + 1 : end]), "home"))
+    return spans
+
+
+def owned_entries(scan: Scan) -> list[Span]:
+    """Spans of users' names in system folders that have an entry for each user."""
+    spans = []
+    for start, end in scan.matches(_OWNED_ENTRY):
+        first = scan.text.rfind("/", start, end) + 1
+        if not scan.text.startswith("root", first):
+            spans.append(Span(first, end, "[user]", "home"))
+    return spans
+
+
+def tilde_homes(scan: Scan, owner: Owner) -> list[Span]:
+    """Spans of `~user`."""
+    return [Span(start, end, owner(scan.text[start + 1 : end]), "home") for start, end in scan.groups(_TILDE)]
+
+
+def in_credential_folders(scan: Scan) -> list[Span]:
+    """Spans of names below folders that hold nothing but credentials."""
+    spans = []
+    for start, end in scan.groups(_IN_FOLDER):
+        name = scan.text[start:end].rstrip("/")
+        if name and name not in _PUBLIC and not name.endswith(_PUBLIC_ENDINGS):
+            spans.append(Span(start, start + len(name), CREDENTIAL, "credential-path"))
+    return spans
+
+
+def credential_files(scan: Scan) -> list[Span]:
+    """Spans of names of files that are credentials by their own name."""
+    return [
+        _file_name(scan.text, start, end)
+        for start, end in scan.groups(_NAMED_FILE)
+        if not scan.text.endswith(_PUBLIC_ENDINGS, start, end)
+    ]
+
+
+def key_files(scan: Scan) -> list[Span]:
+    """Spans of names of key files; certificates are none."""
+    return [
+        _file_name(scan.text, start, end)
+        for start, end in scan.groups(_KEYS)
+        if not _is_certificate(scan.text, start, end)
+    ]
+
+
+def environments(scan: Scan) -> list[Span]:
+    """Spans of `environ` in /proc/PID/environ, which holds the environment of a process."""
+    return [Span(start, end, CREDENTIAL, "credential-path") for start, end in scan.groups(_ENVIRON)]
+
+
+def _file_name(text: str, start: int, end: int) -> Span:
+    """The last component of the path `text[start:end]`."""
+    first = max(text.rfind("/", start, end), text.rfind("\\", start, end)) + 1
+    return Span(max(first, start), end, CREDENTIAL, "credential-path")
+
+
+def _is_certificate(text: str, start: int, end: int) -> bool:
+    """Whether a `.pem` holds certificates by its name and folder, and no key."""
+    name = text[start:end].lower()
+    if not name.endswith(".pem") or "key" in name or "priv" in name:
+        return False
+    folder = text[max(0, start - 48) : start].lower().rpartition(" ")[2]
+    return any(word in name for word in _CERTIFICATE_WORDS) or "cert" in folder or "/ca/" in folder or name == "ca.pem"

@@ -1,0 +1,142 @@
+"""A privacy policy as a value: which fields may leave, by probe type, and the rules for the texts in them.
+
+Rules: default-deny. A field that is not listed does not leave, and a field that is not in `FIELDS` cannot be listed,
+so a field that a later version adds stays inside until somebody writes it down. The id is a digest of the canonical
+form: equal ids mean that the same fields leave under the same rules, whatever the policies are called. This module
+refuses to know files.
+"""
+
+import hashlib
+import json
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from agents.privacy.rules import Rules
+
+RULES_VERSION: Final = 1
+"""Version of the built-in rules, part of every policy's id. It changes with anything that changes an answer."""
+
+PROBE_TYPES: Final = (
+    "Unknown",
+    "ProcessExec",
+    "ProcessExit",
+    "Kprobe",
+    "Kretprobe",
+    "Uprobe",
+    "Uretprobe",
+    "Tracepoint",
+    "USDT",
+    "Fentry",
+    "Fexit",
+    "Lsm",
+)
+"""Symbols of the Avro enum ProbeType: the kinds of event that a policy may tell apart."""
+
+_PROCESS: Final = (
+    "parent_process_id",
+    "pid",
+    "uid",
+    "binary",
+    "arguments",
+    "cwd",
+    "start_time_ns",
+    "auid",
+    "user",
+    "flags",
+)
+
+ARGUMENT_TYPES: Final = (
+    "bpf_attr",
+    "bpf_cmd",
+    "bpf_map",
+    "bpf_prog",
+    "bytes",
+    "cap_effective",
+    "cap_inheritable",
+    "cap_permitted",
+    "capability",
+    "cred",
+    "error",
+    "file",
+    "int",
+    "kernel_cap_t",
+    "linux_binprm",
+    "long",
+    "module",
+    "net_dev",
+    "path",
+    "perf_event",
+    "process_credentials",
+    "size",
+    "skb",
+    "sock",
+    "sockaddr",
+    "sockaddr_un",
+    "string",
+    "syscall_id",
+    "truncated_bytes",
+    "uint",
+    "user_namespace",
+    "user_ns",
+)
+"""Kinds of argument that the canonicalize stage knows (a test compares)."""
+
+FIELDS: Final = frozenset(
+    [f"{place}.{name}" for place in ("process", "parent", "ancestors") for name in _PROCESS]
+    + [
+        f"{place}.{name}"
+        for place in ("call_arguments", "call_data", "return_value")
+        for name in ("label", *ARGUMENT_TYPES)
+    ]
+    + ["stack_frames", *(f"stack_frames.{name}" for name in ("source_file", "line_number", "build_id", "symbol_hint"))]
+    + ["syscall", "probe_target", "probe_target.build_id", "action", "return_action", "policy_name", "message", "tags"]
+    + ["container_id", "pod_name", "namespace", "container_name", "image_id", "image_name", "workload", "workload_kind"]
+    + ["exit_signal", "exit_status", "node_name", "cluster_name"]
+)
+"""Every field that a policy decides about, as a dotted path in RuntimeCallEvent; the rest holds ids of our own
+making."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One policy. `allowed` has the fields for each probe type; see `policy_file` for how it is written down."""
+
+    name: str
+    allowed: tuple[tuple[str, frozenset[str]], ...]
+    rules: Rules
+
+    @cached_property
+    def policy_id(self) -> str:
+        """32 hex digits: SHA-256 of the canonical form, cut to 128 bits."""
+        form = json.dumps(self.canonical_form(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(form.encode()).hexdigest()[:32]
+
+    def canonical_form(self) -> dict[str, Any]:
+        """Everything that decides an answer, in JSON's terms; the name does not."""
+        rules = self.rules
+        return {
+            "rules_version": RULES_VERSION,
+            "allowed": {probe_type: sorted(fields) for probe_type, fields in self.allowed},
+            "users": rules.users.value,
+            "homes": rules.homes.value,
+            "epoch": rules.epoch,
+            "emails": rules.emails,
+            "names": sorted(rules.names),
+            "patterns": sorted([entry.rule, entry.pattern] for entry in rules.patterns),
+            "credential_paths": sorted(rules.credential_paths),
+            "max_text_bytes": rules.max_text_bytes,
+        }
+
+    @cached_property
+    def _fields(self) -> dict[str, frozenset[str]]:
+        return dict(self.allowed)
+
+    def profile(self, probe_type: str) -> Hashable:
+        """The fields of one probe type: equal for two exactly when the same fields of both may leave."""
+        return self._fields.get(probe_type, frozenset())
+
+    def allows(self, probe_type: str, field: str) -> bool:
+        """Whether `field` of events of `probe_type` may leave."""
+        return field in self._fields.get(probe_type, ())

@@ -1,0 +1,78 @@
+"""Spans: what rules found in a text, merged and cut out in one pass.
+
+Rules never edit a text; each says from where to where, what to put there and in whose name. Overlapping spans become
+one, and the strongest replacement wins, so no rule can undo another's work and none sees another's output.
+"""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+MASK: Final = "[redacted]"
+CREDENTIAL: Final = "[credential]"
+
+_STRENGTH: Final = {MASK: 2, CREDENTIAL: 1}  # everything else (`~`, a pseudonym) is 0
+
+_OPEN_MASKS: Final = (MASK[:-1], CREDENTIAL[:-1])  # a rule whose values end before `]` finds a mask without it
+
+
+def _other_than(mask: str, first: str) -> str:
+    """A pattern for the beginning of a value that is not `mask`: as far as it reads like it, then something else."""
+    alternatives = [first]
+    for length in range(1, len(mask)):
+        read, expected = mask[:length].replace("[", r"\["), mask[length].replace("]", r"\]")
+        alternatives.append(rf"{read}(?:[^{expected}]|\z)")
+    alternatives.append(mask.replace("[", r"\[").replace("]", r"\]") + r"[^\s\"'`,;&)}\]<>|]")
+    return f"(?:{'|'.join(alternatives)})"
+
+
+UNMASKED: Final = _other_than(MASK, r"[^\s\[\"'`]")
+"""A pattern for the beginning of a value that is not masked yet, so that a masked text passes the gate."""
+
+UNMASKED_WORD: Final = _other_than(MASK, r"[^\s\[\"'`=&|<>;:\-]")
+"""The same for a word that is neither an option nor an operator."""
+
+
+class Span(NamedTuple):
+    """`text[start:end]` becomes `replacement`, counted under `rule`."""
+
+    start: int
+    end: int
+    replacement: str
+    rule: str
+
+
+class Spliced(NamedTuple):
+    """A text after redaction, with the counts by rule in the order of rule names."""
+
+    text: str
+    hits: tuple[tuple[str, int], ...]
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Spans in order, overlapping ones joined: the strongest replacement, and of equals the one that starts first."""
+    result: list[Span] = []
+    for span in sorted(spans):
+        if result and span.start < result[-1].end:
+            last = result[-1]
+            stronger = _STRENGTH.get(span.replacement, 0) > _STRENGTH.get(last.replacement, 0)
+            replacement, rule = (span.replacement, span.rule) if stronger else (last.replacement, last.rule)
+            result[-1] = Span(last.start, max(last.end, span.end), replacement, rule)
+        else:
+            result.append(span)
+    return result
+
+
+def spliced(text: str, spans: Iterable[Span]) -> Spliced:
+    """`text` with its spans replaced; a span that already reads as its replacement counts for nothing."""
+    parts: list[str] = []
+    counts: dict[str, int] = {}
+    position = 0
+    for start, stop, replacement, rule in merged(spans):
+        end = stop + text.startswith("]", stop) if text[start:stop] in _OPEN_MASKS else stop
+        if text[start:end] == replacement:
+            continue
+        parts += (text[position:start], replacement)
+        position = end
+        counts[rule] = counts.get(rule, 0) + 1
+    parts.append(text[position:])
+    return Spliced("".join(parts), tuple(sorted(counts.items())))

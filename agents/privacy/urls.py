@@ -1,0 +1,105 @@
+"""Passwords in addresses: `scheme://user:password@host`, tokens in a user's place, and `user:password@host` alone.
+
+Rules: the user name of a URL stays, because it names an account and not a person more often than not, and says what was
+called; what stands in its place and looks random is a token. An `@` inside a password is not escaped by everybody, so
+the last one of the authority counts. A URL that was cut off before its `@` is redacted to its end.
+"""
+
+from typing import Final
+
+from agents.privacy.extents import word_end
+from agents.privacy.scan import Scan, grouped
+from agents.privacy.spans import MASK, Span
+from agents.privacy.values import entropy, is_no_secret
+from agents.privacy.vocabulary import words
+
+URL_GATE: Final = r"://[^\s]*@"  # a truncated text is looked at without the gate's leave
+HOST_GATE: Final = r"jdbc:oracle|[a-z0-9_.+%\-]:[^\s:@][^\s]*@[a-z0-9\[]"
+
+_AUTHORITY = grouped(r"://([^\s/?#\"'`<>|\\,]+)")
+_USER_AT_HOST = grouped(
+    r"(?i:jdbc:oracle:[a-z]+:\w+/([^\s@/]+)@)|(?:\A|[\s\"'`=(,\[{/\\])[\w.+%\-]+:([^\s/@:\"'`|][^\s/\"'`|]*)@\[?[\w\-]+[\w.\-]*"
+)
+_HOST_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
+_LONGEST_TAIL: Final = 512  # characters behind an authority in which an unescaped `@` of its password is looked for
+_NOT_USERS: Final = words("""
+    npm workspace file link portal patch git http https ssh mailto sip sips xmpp sha256 catalog jsr
+""")
+
+
+def url_passwords(scan: Scan, *, truncated: bool) -> list[Span]:
+    """Spans of passwords and tokens in the authority of URLs."""
+    spans = []
+    for start, end in scan.groups(_AUTHORITY):
+        authority_end = _authority_end(scan.text, start, end)
+        at = scan.text.rfind("@", start, authority_end)
+        if at < 0:
+            if truncated and authority_end == len(scan.text) and (cut := _cut_off(scan.text, start, authority_end)):
+                spans.append(cut)
+            continue
+        if (span := _user_info(scan.text, start, at)) is not None:
+            spans.append(span)
+    return spans
+
+
+def host_passwords(scan: Scan) -> list[Span]:
+    """Spans of passwords in `user:password@host` without a scheme."""
+    spans = []
+    for start, end in scan.groups(_USER_AT_HOST):
+        text = scan.text
+        before = text[max(0, start - 64) : start - 1]
+        user = before[len(before.rstrip(_HOST_CHARACTERS + "_+%")) :]
+        host = text[end + 1 : end + 80]
+        host = host[: len(host) - len(host.lstrip(_HOST_CHARACTERS))]
+        if user.lower() in _NOT_USERS or host.startswith("sha") or _is_version(host):
+            continue
+        if not is_no_secret(text[start:end]):
+            spans.append(Span(start, end, MASK, "url-password"))
+    return spans
+
+
+def _authority_end(text: str, start: int, end: int) -> int:
+    """The authority's end, further right where its password holds a `/`, `?` or `#` that should have been escaped."""
+    authority = text[start:end]
+    if "@" in authority:
+        return end
+    _, colon, port = authority.rpartition(":")
+    if not colon or port.isdigit() or authority.startswith("["):
+        return end
+    if port == "" and not authority[:-1].strip():
+        return end
+    at = text.rfind("@", end, min(word_end(text, end, len(text)), end + _LONGEST_TAIL))
+    return at + 1 if at >= 0 else end
+
+
+def _user_info(text: str, start: int, at: int) -> Span | None:
+    """The secret part of `user:password` at `text[start:at]`."""
+    user, colon, password = text[start:at].partition(":")
+    if colon:
+        if is_no_secret(password):
+            return None
+        if _is_token(user) or (not user and password):
+            return Span(start, at, MASK, "url-password")
+        if password in {"x-oauth-basic", "x-access-token"}:
+            return Span(start, start + len(user), MASK, "url-password")
+        return Span(start + len(user) + 1, at, MASK, "url-password")
+    if _is_token(user):
+        return Span(start, at, MASK, "url-password")
+    return None
+
+
+def _is_token(user: str) -> bool:
+    """Whether what stands in a user's place is a token: long, with digits, and not a name with a number."""
+    return len(user) >= 16 and sum(map(str.isdigit, user)) >= 3 and entropy(user) >= 3.0
+
+
+def _cut_off(text: str, start: int, end: int) -> Span | None:
+    """`user:passw` at the end of a truncated text; a port number is none."""
+    user, colon, rest = text[start:end].partition(":")
+    if not colon or not user or rest.isdigit() or not rest:
+        return None
+    return Span(start + len(user) + 1, end, MASK, "url-password")
+
+
+def _is_version(host: str) -> bool:
+    return host.count(".") in {0, 1, 2} and host.replace(".", "").split("-")[0].isdigit()

@@ -1,0 +1,69 @@
+"""What a value shows of itself: that it cannot be a secret, that it says where one is, that it looks random.
+
+Rules: asked only where a name leaves a doubt (`key=`, `auth=`), or to spare what is plainly none: a switch, an
+unexpanded variable, a template. Whoever is not sure redacts. This module refuses to know names.
+"""
+
+import math
+from typing import Final
+
+_JUDGED: Final = 128  # characters of a value that are looked at to judge it
+
+_NOTHING: Final = """
+    true false null nil none yes no on off undefined required optional enabled disabled basic bearer digest ntlm
+    negotiate string str secretkeyref valuefrom = == { [ ( | > \\ && || ->
+"""
+_NO_SECRETS: Final = frozenset({"", *_NOTHING.split()})
+
+_TOP_FOLDERS: Final = frozenset(
+    """
+    app apps bin boot certs config configs cygdrive data dev docker etc export home host keys lib lib64 local media mnt
+    nix opt private proc repo root run sbin secret secrets snap srv sys tmp usr var vault volumes work workspace Users
+    Volumes Library
+    """.split()  # noqa: SIM905 - a list of words reads as text
+)
+
+
+def is_no_secret(value: str) -> bool:
+    """Whether `value` cannot be a secret: a switch, an unexpanded variable, a template, or already masked."""
+    if len(value) > _JUDGED:
+        return False
+    if value.lower() in _NO_SECRETS or not value.strip("*"):
+        return True
+    if value[0] == "$":
+        name = value[2:-1] if value.startswith("${") and value.endswith("}") else value[1:]
+        return name.isidentifier() and name == name.upper() and not name[-1].isdigit()
+    if value.startswith("{{"):
+        return value.endswith("}}")
+    return len(value) > 2 and value[0] == value[-1] == "%" and value[1:-1].isidentifier() and value.isupper()
+
+
+def is_place(value: str) -> bool:
+    """Whether `value` says where something is: a path or a URL. Both have rules of their own.
+
+    One of 64 random base64 values begins with `/`, so a path must have a folder that exists on ordinary machines.
+    """
+    if value.startswith(("/", "@/")):
+        return value.lstrip("@/").partition("/")[0] in _TOP_FOLDERS
+    return value.startswith(("~/", "./", "../", "file:", "env:", "fd:")) or "://" in value[:24]
+
+
+def looks_secret(value: str) -> bool:
+    """Whether `value` looks random or like a user:password pair, where its name alone is no proof."""
+    value = value[:_JUDGED]
+    if len(value) < 8 or " " in value or is_place(value):
+        return False
+    user, colon, password = value.partition(":")
+    if colon and user and password and not password.isdigit():
+        return True
+    letters = any(map(str.isalpha, value))
+    digits = sum(map(str.isdigit, value))
+    if not letters or digits < 2:
+        return len(value) >= 24 and entropy(value) >= 4.2
+    return len(value) >= 12 and entropy(value) >= 3.0
+
+
+def entropy(value: str) -> float:
+    """Shannon entropy of `value` in bits a character."""
+    length = len(value)
+    return -sum((n := value.count(c)) / length * math.log2(n / length) for c in set(value))

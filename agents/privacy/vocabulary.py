@@ -1,0 +1,176 @@
+"""The vocabulary of secrets: which names announce one.
+
+`kind_of_key` reads a name the way a person does: `--db-password`, `keyStorePassword`, `DD_API_KEY` and
+`aws_secret_access_key` announce a secret, `--password-file`, `token_ttl` and `secretName` talk about one. Its words are
+split at separators and at changes of case.
+
+Rules: a name is judged by its words alone, never by its value. Everything here is lower-case ASCII. This module refuses
+to know where names stand in a text, and what values look like.
+"""
+
+import enum
+from itertools import pairwise
+from typing import Final
+
+from agents.memo import Memo
+
+
+def words(text: str) -> frozenset[str]:
+    """The words of `text`, for word lists that read as text."""
+    return frozenset(text.split())
+
+
+class KeyKind(enum.Enum):
+    """What a name says of the value beside it."""
+
+    NONE = "none"
+    WEAK = "weak"  # a secret only if the value looks like one
+    KEY = "key"  # key material, a token or credentials; may also be given as a path or URL, which have their own rules
+    PASSWORD = "password"  # noqa: S105 - a kind's name: whatever the value looks like, it is secret
+    AUTHORIZATION = "authorization"  # a header value: a scheme, then a credential
+    COOKIE = "cookie"  # a header value: pairs
+
+
+_PASSWORDS: Final = words("""
+    password passwords passwd passwrd passw passwort passphrase passcode passkey pass pwd pswd psw pw pword
+    kennwort senha contrasena contrasenya motdepasse wachtwoord heslo haslo parola sifre psk pin otp totp
+    mnemonic cvv cvc ssn unlockcode
+""")
+_PASSWORD_STEMS: Final = ("password", "passwd", "passphrase", "passwort", "pwd")
+_PASS_ENDING_BENIGN: Final = words("""
+    bypass compass trespass surpass overpass underpass encompass subpass multipass
+""")
+
+_KEYS: Final = words("""
+    secret token apikey appkey accesskey secretkey privatekey privkey authkey masterkey accountkey sharedkey
+    signingkey encryptionkey sessionkey apisecret clientsecret appsecret credential credentials cred creds jwt
+    bearer sessionid jsessionid phpsessid csrf csrftoken xsrf xcsrftoken userpass masterauth apitoken
+    accesstoken authtoken idtoken authcode refreshtoken pat sas secretid sessiontoken
+""")
+_KEY_STEMS: Final = ("token", "secret", "apikey", "secretkey", "privatekey", "accesskey", "credentials")
+
+# `key` alone says little; after one of these words it is key material.
+_KEY_QUALIFIERS: Final = words("""
+    api access secret private priv app application auth authentication encryption encrypt encrypted signing sign
+    master account storage shared subscription service license licence consumer deploy functions function admin
+    ssh rsa hmac aes cipher crypto session root write ingest ingestion instrumentation webhook security maps
+    rapidapi stream publishable ssl tls ca server client user decrypt decryption jwt token host function
+    activation recovery unseal unlock wifi wpa wep preshared integration
+""")
+
+_WEAK: Final = words("""
+    key auth authentication session sid sig signature salt seed nonce login code access api secrets tokens
+    community passes hash digest webhook dsn identity otpauth license licence xsrf two tfa mfa
+""")
+
+# What a last word turns into talk about a secret.
+_ABOUT: Final = words("""
+    file files filename path paths dir directory dirs folder ttl name names type types url urls uri endpoint
+    endpoints host hosts hostname port stdin env fd prompt policy policies length len min max size sizes count
+    limit limits timeout expiry expiration expires expire expired lifetime duration interval age days hours
+    minutes seconds format formats encoding algorithm algorithms alg algo method methods mode modes provider
+    providers store stores helper plugin plugins version versions id ids arn ref refs namespace namespaces label
+    labels prefix suffix field fields column header headers param params parameter required enabled disabled
+    enable disable supported review reviews hint usage usages issuer audience scope scopes owner group realm
+    domain template schema index separator manager rotation request requests validation validator verify
+    verification check exists status state list cache jar secure httponly samesite class factory handler filter
+    callback source storage backend driver pattern regex rule rules chars charset strength complexity history
+    attempts retries budget bucket rate cost price only generator generate hashing iterations rounds pair pairs
+    location pem crt cert certificate certs ca bundle through by conf config configs cfg yaml yml json toml txt
+    kind section category mount mounts volume volumes rotate renew renewal policyfile strategy reader writer
+    service servers sync test tests md html py js ts go rs java sh h c cpp hpp error errors errs failed failure
+    invalid missing izer ize
+""")
+
+# `--no-password`, `min-password-length`: what a first word turns into talk about a secret.
+_ABOUT_FIRST: Final = words("""
+    no not disable skip without min max num ask prompt has is show use require allow
+""")
+
+# Names whose last word would make them talk, but which hold the secret itself.
+_SECRET_IDS: Final = frozenset({("key", "id"), ("secret", "id"), ("session", "id")})
+
+_MAX_NAME: Final = 160  # a longer "name" is data; its end still says what it announces
+_REMEMBERED_NAMES: Final = 4096  # a few hundred occur; strangers' names must not push those out at once
+
+
+def kind_of_key(name: str) -> KeyKind:
+    """What `name` (ASCII, with any dashes, dots and prefixes) says of the value beside it."""
+    return _NAMES[name[-_MAX_NAME:]]
+
+
+def announces_by_end(name: str) -> bool:
+    """Whether the last word of `name` itself announces a secret: in `dd_password`, not in `default-token-x7k2p`."""
+    parts = words_of(name[-_MAX_NAME:])
+    return bool(parts) and (_is_password(parts[-1]) or _is_key(parts[-1]) or _has_qualified_key(parts[-2:]))
+
+
+def words_of(name: str) -> list[str]:
+    """Lower-case words of `name`: split at separators and before capitals, digits at the end of a word dropped."""
+    parts: list[str] = []
+    current = ""
+    for position, character in enumerate(name):
+        begins_word = character.isupper() and (
+            not current[-1:].isupper() or name[position + 1 : position + 2].islower()
+        )
+        if current and (begins_word or not character.isalnum()):
+            parts.append(current)
+            current = ""
+        if character.isalnum():
+            current += character
+    parts.append(current)
+    return [stripped.lower() for part in parts if (stripped := part.rstrip("0123456789"))]
+
+
+def _classified(name: str) -> KeyKind:
+    """The kind that the words of `name` announce."""
+    parts = words_of(name)
+    if not parts or _is_talk(parts):
+        return KeyKind.NONE
+    last = parts[-1]
+    # `PASSword` is no camel case, so what stands between separators counts as a word as well
+    read = {*parts, *"".join(c if c.isalnum() else " " for c in name.lower()).split()}
+    if last == "authorization":
+        kind = KeyKind.AUTHORIZATION
+    elif last in {"cookie", "cookies"}:
+        kind = KeyKind.COOKIE
+    elif any(map(_is_password, read)):
+        kind = KeyKind.PASSWORD
+    elif any(map(_is_key, read)) or _has_qualified_key(parts) or parts[-2:] == ["community", "string"]:
+        kind = KeyKind.KEY
+    else:
+        kind = KeyKind.WEAK if last in _WEAK else KeyKind.NONE
+    return kind
+
+
+_NAMES: Final = Memo(_classified, _REMEMBERED_NAMES)
+
+
+def _is_talk(parts: list[str]) -> bool:
+    """Whether a name with these words talks of a secret and holds none."""
+    if len(parts) == 1 or _names_secret_id(parts):
+        return False
+    return parts[-1] in _ABOUT or parts[0] in _ABOUT_FIRST or ("hash" in parts and "cert" in parts)
+
+
+def _is_password(word: str) -> bool:
+    if word in _PASSWORDS or word.endswith(_PASSWORD_STEMS):
+        return True
+    if word.startswith(("password", "passwd", "passphrase")):
+        return word not in {"passwordless", "passwords"}
+    return word.endswith(("pass", "pw")) and word not in _PASS_ENDING_BENIGN
+
+
+def _is_key(word: str) -> bool:
+    return word in _KEYS or word.endswith(_KEY_STEMS)
+
+
+def _has_qualified_key(parts: list[str]) -> bool:
+    return any(b in {"key", "keys"} and a in _KEY_QUALIFIERS for a, b in pairwise(parts))
+
+
+def _names_secret_id(parts: list[str]) -> bool:
+    """Whether an `..._id` is itself secret: an access key's, a Vault role's, a session's."""
+    if tuple(parts[-2:]) not in _SECRET_IDS:
+        return False
+    return parts[-2] != "key" or "access" in parts

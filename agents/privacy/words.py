@@ -1,0 +1,78 @@
+"""Words of an argument string as Tetragon joins it: separated by spaces, quoted where they hold one, nothing escaped.
+
+The agent loses information, so no splitter can be exact; shell rules (backslashes, adjacent quotes) would be wrong.
+Rules: a quote opens at the start of a word or right after `=`, `:`, `(` or an option's letter; it closes at the next
+such quote that white space or the end follows; a quote that never closes takes the rest. Words carry positions, never
+copies.
+"""
+
+from typing import Final, NamedTuple
+
+MAX_WORDS: Final = 512
+"""Words looked at in one text. Longer command lines are lists of files; whoever asks learns that there are more."""
+
+_QUOTES: Final = "\"'"
+
+
+class Word(NamedTuple):
+    """`text[start:end]` with its quotes; `text[inner:inner_end]` without. `quoted` when the whole word is."""
+
+    start: int
+    end: int
+    inner: int
+    inner_end: int
+    quoted: bool
+
+
+def words_in(text: str, start: int = 0, end: int | None = None) -> list[Word] | None:
+    """The words of `text[start:end]`; none of them where there could be more than `MAX_WORDS`."""
+    limit = len(text) if end is None else end
+    if text.count(" ", start, limit) + text.count("\n", start, limit) >= MAX_WORDS:
+        return None
+    words: list[Word] = []
+    position = start
+    while position < limit:
+        character = text[position]
+        if character in " \n":
+            position += 1
+            continue
+        word = _quoted_word(text, position, limit) if character in _QUOTES else _plain_word(text, position, limit)
+        words.append(word)
+        position = word.end
+    return words
+
+
+def _quoted_word(text: str, opening: int, limit: int) -> Word:
+    closing = _closing(text, opening, limit)
+    if closing < 0:
+        return Word(opening, limit, opening + 1, limit, quoted=True)
+    return Word(opening, closing + 1, opening + 1, closing, quoted=True)
+
+
+def _plain_word(text: str, start: int, limit: int) -> Word:
+    end = _white_space(text, start, limit)
+    for quote in _QUOTES:
+        opening = text.find(quote, start, end)
+        if opening > start and text.count(quote, opening, end) % 2:
+            closing = text.find(quote, end, limit)
+            if closing >= 0 and (quote == '"' or text[opening - 1] in "=:(,pPuUa"):
+                end = _white_space(text, closing + 1, limit)
+    return Word(start, end, start, end, quoted=False)
+
+
+def _closing(text: str, opening: int, limit: int) -> int:
+    """The quote that closes: the first of its kind that white space, a bracket or the end follows."""
+    quote = text[opening]
+    closing = text.find(quote, opening + 1, limit)
+    for _ in range(64):
+        if closing < 0 or closing + 1 >= limit or text[closing + 1] in " \n;|&),":
+            return closing
+        closing = text.find(quote, closing + 1, limit)
+    return -1
+
+
+def _white_space(text: str, start: int, limit: int) -> int:
+    space = text.find(" ", start, limit)
+    end = limit if space < 0 else space
+    line = text.find("\n", start, end)
+    return end if line < 0 else line

@@ -1,0 +1,81 @@
+"""Reads the privacy policy and the pseudonym key from their files: the shell around agents/privacy.
+
+Rules: a policy that does not compile stops the start; `reloaded` is for a process that is already running, keeps what
+it had, and says why. A key is read once and never printed. This module refuses to know what a policy's rules do.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.privacy.calls import PrivacyFilter
+from agents.privacy.engine import RedactionEngine
+from agents.privacy.policy import Policy
+from agents.privacy.policy_file import PolicyError, built_in_policy, parse_policy
+from agents.privacy.pseudonyms import Pseudonyms, WeakKeyError
+from agents.privacy.rules import Treatment
+from app.settings import Settings
+
+
+class PrivacyConfigError(Exception):
+    """The policy or its key is not usable; the message names the file, line and rule, and no part of a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """A policy with its engine. `key_id` tells keys apart without saying anything of them; None without a key."""
+
+    policy: Policy
+    engine: RedactionEngine
+    key_id: str | None
+
+    def filter(self) -> PrivacyFilter:
+        """A new filter, with caches of its own."""
+        return PrivacyFilter(self.policy, self.engine)
+
+
+def load_privacy(settings: Settings) -> Privacy:
+    """What the settings name. Raises PrivacyConfigError."""
+    policy = load_policy(settings.privacy_policy_file)
+    pseudonyms = _load_key(settings.privacy_key_file, policy)
+    key_id = None
+    if pseudonyms is not None:
+        key_id = hashlib.sha256(b"callstream key id\0" + pseudonyms.key).hexdigest()[:16]
+    return Privacy(policy, RedactionEngine(policy.rules, pseudonyms), key_id)
+
+
+def reloaded(running: Privacy, settings: Settings) -> tuple[Privacy, str | None]:
+    """The privacy that the files now describe; or `running` and the reason where they cannot be used."""
+    try:
+        return load_privacy(settings), None
+    except PrivacyConfigError as error:
+        return running, str(error)
+
+
+def load_policy(path: Path | None) -> Policy:
+    """The policy in `path`; the built-in default where none is set. Raises PrivacyConfigError."""
+    if path is None:
+        return built_in_policy("default")
+    try:
+        return parse_policy(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise PrivacyConfigError(f"{path}: {error}") from error
+    except PolicyError as error:
+        raise PrivacyConfigError("\n".join(f"{path}: {problem}" for problem in error.problems)) from error
+
+
+def _load_key(path: Path | None, policy: Policy) -> Pseudonyms | None:
+    if path is None:
+        return None
+    try:
+        return Pseudonyms(path.read_bytes().strip(), policy.rules.epoch)
+    except OSError as error:
+        raise PrivacyConfigError(f"{path}: {error}") from error
+    except WeakKeyError as error:
+        raise PrivacyConfigError(f"{path}: {error}") from None
+
+
+def lacks_key(privacy: Privacy) -> bool:
+    """Whether the policy asks for pseudonyms that without a key can only be masks."""
+    rules = privacy.policy.rules
+    return privacy.key_id is None and Treatment.PSEUDONYM in {rules.users, rules.homes}

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from agents.canonicalize import agent as canonicalize_agent
 from agents.contract import DeadLetter, OutRecord, Step
 from agents.dead_letters import encode_dead_letter
+from agents.privacy import agent as privacy_agent
 from app import steps
 from app.registry import SchemaRegistry
 from app.settings import Settings, variable_of
@@ -61,6 +62,11 @@ def _attach_canonicalize(settings: Settings, shape: StageShape) -> Attach:
     return _attach_step(shape, step, canonicalize_agent.attach, _dead_letter_encoder(settings))
 
 
+def _attach_privacy(settings: Settings, shape: StageShape) -> Attach:
+    step = steps.privacy_step(settings, registered_id(settings, topics.CALLS))
+    return _attach_step(shape, step, privacy_agent.attach, _dead_letter_encoder(settings))
+
+
 _AttachAgent = Callable[..., None]
 
 
@@ -104,4 +110,5 @@ def registered_id(settings: Settings, topic: str) -> int:
 
 _ATTACHERS: dict[Stage, Callable[[Settings, StageShape], Attach]] = {
     Stage.CANONICALIZE: _attach_canonicalize,
+    Stage.PRIVACY: _attach_privacy,
 }

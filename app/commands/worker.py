@@ -8,6 +8,8 @@ import click
 
 from app import settings as settings_module
 from app.kafka import KafkaUnreachable, KafkaUnusable
+from app.policy_hooks import PolicyHooksError
+from app.privacy_policy import PrivacyConfigError
 from app.registry import RegistryError
 from app.settings import Settings, SettingsError
 from app.streaming.process_end import ExitCode
@@ -60,7 +62,7 @@ def _run_one(settings: Settings, stage: Stage, *, index: int, tied: bool) -> int
     except (KafkaUnreachable, KafkaUnusable, RegistryError, SchemasMissing) as error:
         log.critical("%s cannot run: %s", stage, error)
         return UNAVAILABLE
-    except (HttpError, SettingsError) as error:
+    except (HttpError, PolicyHooksError, PrivacyConfigError, SettingsError) as error:
         log.critical("%s cannot run: %s", stage, error)
         return 2
     except OSError as error:

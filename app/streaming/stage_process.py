@@ -26,7 +26,8 @@ from app.streaming.process_end import ExitCode, end_process
 from app.streaming.repeats import hold_back
 from app.streaming.runner import IntervalRunner
 from app.streaming.stage_app import GroupTimes, StageApp, make_app
-from app.streaming.watchdog import Watchdog
+from app.streaming.standstill import Limits
+from app.streaming.watchdog import SAMPLE_SECONDS, Watchdog
 from app.telemetry.http import TelemetryServer
 from app.telemetry.meter import Meter
 from schemas.topics import Stage
@@ -76,6 +77,8 @@ class StagePlan:
     tied: bool = False
     """Whether to stop when standard input ends: a supervisor holds its other end."""
     times: GroupTimes = field(default_factory=GroupTimes)
+    limits: Limits = field(default_factory=Limits)
+    sample_seconds: float = SAMPLE_SECONDS
 
 
 def run_stage(settings: Settings, plan: StagePlan) -> None:
@@ -113,7 +116,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     plan.attach(runtime)
     observer.watch(app)
     app.batch_consumer.drain_callbacks.extend(interval.flush_now for interval in runtime.intervals)
-    watchdog = Watchdog(app, admin, observer)
+    watchdog = Watchdog(app, admin, observer, limits=plan.limits, sample_seconds=plan.sample_seconds)
     server = TelemetryServer(
         meter,
         alive={"event_loop": watchdog.alive},

@@ -6,6 +6,7 @@ can tell what is missing, what came twice and what came out of order.
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import urllib3
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -47,8 +49,9 @@ class Account:
 class Worker:
     """One worker process, started anew after each signal under the same index and data folder."""
 
-    def __init__(self, module: str, index: int, environ: dict[str, str], log_file: Path) -> None:
-        self._command = [sys.executable, "-m", module, str(index)]
+    def __init__(self, program: Sequence[str], environ: dict[str, str], log_file: Path) -> None:
+        """`program` is a module name and its arguments."""
+        self._command = [sys.executable, "-m", *program]
         self._environ = environ
         self._log_file = log_file
         self._process: subprocess.Popen[bytes] | None = None
@@ -81,9 +84,35 @@ class Worker:
             self._process.kill()
             self._process.wait()
 
+    def http_address(self) -> str:
+        """Where it serves its health and metrics now, host:port."""
+        addresses: list[str] = re.findall(r"serving /metrics.* http=(\S+)", self._log_file.read_text())
+        return addresses[-1]
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask its health endpoint; returns the status and the text."""
+        answer = urllib3.request("GET", f"http://{self.http_address()}{path}", retries=False)
+        return answer.status, answer.data.decode()
+
+    def metric(self, sample: str) -> float:
+        """Value of one sample, given as it stands in the page: name and labels."""
+        _, page = self.get("/metrics")
+        return next(float(line.rpartition(" ")[2]) for line in page.splitlines() if line.startswith(sample + " "))
+
     def log_tail(self) -> str:
         """End of what it has logged, over all its starts."""
         return self._log_file.read_text()[-4000:]
+
+
+def worker_environ(bootstrap_servers: str, prefix: str, folder: Path) -> dict[str, str]:
+    """Settings of a worker under test, as environment."""
+    return {
+        **os.environ,
+        "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
+        "CALLSTREAM_TOPIC_PREFIX": prefix,
+        "CALLSTREAM_DATA_DIR": str(folder / "data"),
+        "CALLSTREAM_LOG_FORMAT": "text",
+    }
 
 
 class Load:
@@ -177,17 +206,12 @@ class DeliveryRun:
         self.reader = Reader(bootstrap_servers, output)
         self.workers: list[Worker] = []
 
-    def add_worker(self) -> Worker:
+    def add_worker(self, mode: str = "quick") -> Worker:
         """Start one more worker, with the next index."""
         index = len(self.workers)
-        environ = {
-            **os.environ,
-            "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": self._servers,
-            "CALLSTREAM_TOPIC_PREFIX": self._prefix,
-            "CALLSTREAM_DATA_DIR": str(self._folder / "data"),
-            "CALLSTREAM_LOG_FORMAT": "text",
-        }
-        worker = Worker("tests.support.passthrough_worker", index, environ, self._folder / f"worker-{index}.log")
+        program = ("tests.support.passthrough_worker", str(index), mode)
+        environ = worker_environ(self._servers, self._prefix, self._folder)
+        worker = Worker(program, environ, self._folder / f"worker-{index}.log")
         worker.start()
         self.workers.append(worker)
         return worker
@@ -209,13 +233,13 @@ class DeliveryRun:
 
 @contextlib.contextmanager
 def delivery_run(
-    bootstrap_servers: str, prefix: str, folder: Path, *, total: int, rate: int, workers: int
+    bootstrap_servers: str, prefix: str, folder: Path, *, total: int, rate: int, workers: int, mode: str = "quick"
 ) -> Iterator[DeliveryRun]:
     """Start workers and load; kill and close everything at the end."""
     run = DeliveryRun(bootstrap_servers, prefix, folder, total=total, rate=rate)
     try:
         for _ in range(workers):
-            run.add_worker()
+            run.add_worker(mode)
         run.load.start()
         yield run
     finally:

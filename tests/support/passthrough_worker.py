@@ -1,7 +1,8 @@
 """A stage process that copies its records: the whole transport, and no work of a stage.
 
-Run as a program: `python -m tests.support.passthrough_worker INDEX`, with settings in the environment. It reads
-`tetragon.raw`, writes `runtime.canonical`, and is killed and stopped by the delivery tests.
+Run as a program: `python -m tests.support.passthrough_worker INDEX [MODE]`, with settings in the environment. It reads
+`tetragon.raw`, writes `runtime.canonical`, and is killed and stopped by the delivery tests. MODE is `quick` (short
+group times, the default), `real` (those of production) or `stuck` (takes batches and never finishes them).
 """
 
 import os
@@ -11,14 +12,17 @@ from collections.abc import Sequence
 from agents.canonicalize.agent import attach as attach_agent
 from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
 from app.settings import load
+from app.streaming.batch import RecordBatch
 from app.streaming.runner import StepRunner
 from app.streaming.stage_app import GroupTimes
 from app.streaming.stage_process import StagePlan, StageRuntime, run_stage
+from app.streaming.standstill import Limits
 from app.telemetry.logs import configure
 from schemas import topics
 from schemas.topics import Stage
 
-TIMES = GroupTimes(session=6.0, heartbeat=1.0, commit_interval=0.5)
+QUICK = GroupTimes(session=6.0, heartbeat=1.0, commit_interval=0.5)
+IMPATIENT = Limits(commit=4.0)
 
 
 def copy_step(records: Sequence[SourceRecord]) -> StepResult:
@@ -44,21 +48,32 @@ def attach(runtime: StageRuntime) -> None:
     attach_agent(runtime.app, name(topics.RAW), run)
 
 
-def main() -> None:
+def attach_stuck(runtime: StageRuntime) -> None:
+    """Attach an agent that begins work and never ends it."""
+
+    async def run(batch: RecordBatch) -> None:
+        batch.start()
+
+    attach_agent(runtime.app, runtime.settings.name(topics.RAW), run)
+
+
+def main(index: str, mode: str = "quick") -> None:
     """Run until told to stop."""
     settings = load(os.environ)
     configure(settings.log_format, settings.log_level)
     plan = StagePlan(
         stage=Stage.CANONICALIZE,
-        attach=attach,
+        attach=attach_stuck if mode == "stuck" else attach,
         topics=(settings.name(topics.RAW), settings.name(topics.CANONICAL)),
         output_topic=topics.CANONICAL,
-        index=int(sys.argv[1]),
+        index=int(index),
         http_port=0,
-        times=TIMES,
+        times=GroupTimes() if mode == "real" else QUICK,
+        limits=IMPATIENT if mode == "stuck" else Limits(),
+        sample_seconds=1.0,
     )
     run_stage(settings, plan)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

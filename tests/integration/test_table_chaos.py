@@ -1,0 +1,182 @@
+"""Counts in a table stay exact whatever happens to the worker, its state folder and its changelog."""
+
+import random
+import shutil
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from app.embedded.broker import EmbeddedBroker
+from app.streaming.process_end import ExitCode
+from app.streaming.table import POSITION_KEY
+from schemas import topics
+from schemas.topics import Stage
+from tests.support.counting_worker import ROW
+from tests.support.delivery_run import PARTITIONS, Worker, worker_environ
+
+pytestmark = pytest.mark.integration
+
+CHANGELOG = topics.changelog(Stage.HOT_SYMBOLS, topics.HOT_SYMBOLS_TABLE)
+
+
+class _Scene:
+    """Topics, workers, a load of known counts, and the counts that the changelog holds."""
+
+    def __init__(self, broker: EmbeddedBroker, prefix: str, folder: Path) -> None:
+        self.broker, self.prefix, self.folder = broker, prefix, folder
+        self.admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+        self.make_topic(topics.CALLS)
+        self.make_topic(CHANGELOG)
+        self.truth: Counter[tuple[int, bytes]] = Counter()
+        self.chance = random.Random(7)
+        self.workers: list[Worker] = []
+        self._producer = Producer(
+            {"bootstrap.servers": broker.bootstrap_servers, "enable.idempotence": True, "linger.ms": 10}
+        )
+
+    def make_topic(self, name: str) -> None:
+        config = {"cleanup.policy": "compact"} if name == CHANGELOG else {}
+        new = NewTopic(self.prefix + name, PARTITIONS, 1, config=config)
+        self.admin.create_topics([new])[self.prefix + name].result()
+
+    def add_worker(self) -> Worker:
+        index = len(self.workers)
+        environ = worker_environ(self.broker.bootstrap_servers, self.prefix, self.folder)
+        worker = Worker(("tests.support.counting_worker", str(index)), environ, self.folder / f"worker-{index}.log")
+        worker.start()
+        self.workers.append(worker)
+        return worker
+
+    def send(self, count: int, *, rate: int = 6_000) -> None:
+        """Send records with skewed keys, each key in one partition."""
+        began = time.monotonic()
+        for number in range(count):
+            symbol = int(self.chance.paretovariate(0.6)) % 3_000
+            partition, key = symbol % PARTITIONS, b"symbol-%d" % symbol
+            self.truth[partition, key] += 1
+            self._producer.produce(self.prefix + topics.CALLS, b"", key, partition)
+            if number % 500 == 0:
+                self._producer.poll(0)
+                time.sleep(max(0.0, number / rate - (time.monotonic() - began)))
+        self._producer.flush()
+
+    def await_no_lag(self, seconds: float) -> None:
+        """Wait until the group has committed all that was sent."""
+        deadline = time.monotonic() + seconds
+        sent = Counter[int]()
+        for (partition, _), count in self.truth.items():
+            sent[partition] += count
+        group = self.prefix + Stage.HOT_SYMBOLS.group
+        while time.monotonic() < deadline:
+            asked = [ConsumerGroupTopicPartitions(group)]
+            found = self.admin.list_consumer_group_offsets(asked)[group].result().topic_partitions
+            done = {tp.partition: tp.offset for tp in found if tp.topic == self.prefix + topics.CALLS}
+            if all(done.get(partition, 0) >= count for partition, count in sent.items()):
+                return
+            time.sleep(0.3)
+        raise AssertionError("\n".join(worker.log_tail() for worker in self.workers))
+
+    def counted(self) -> Counter[tuple[int, bytes]]:
+        """Counts by partition and key, as a recovery from the changelog would find them."""
+        name = self.prefix + CHANGELOG
+        consumer = Consumer({"bootstrap.servers": self.broker.bootstrap_servers, "group.id": "any"})
+        starts = [TopicPartition(name, number, 0) for number in range(PARTITIONS)]
+        left = {number: consumer.get_watermark_offsets(tp)[1] for number, tp in enumerate(starts)}
+        consumer.assign(starts)
+        rows: Counter[tuple[int, bytes]] = Counter()
+        while any(left.values()):
+            for message in consumer.consume(5_000, 5.0):
+                partition, key, value = message.partition(), message.key(), message.value()
+                assert partition is not None
+                assert isinstance(key, bytes)
+                assert isinstance(value, bytes)
+                if key != POSITION_KEY:
+                    rows[partition, key] = ROW.unpack(value)[0]
+                if (message.offset() or 0) + 1 >= left[partition]:
+                    left[partition] = 0
+        consumer.close()
+        return rows
+
+    def state_folder(self, index: int) -> Path:
+        return self.folder / "data" / Stage.HOT_SYMBOLS.group / f"worker-{index}"
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+
+
+def test_counts_are_exact_after_kills_and_a_lost_state_folder(
+    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Four SIGKILLs, a SIGTERM, a state folder deleted, a worker joining and one leaving."""
+    scene = _Scene(embedded, topic_prefix, tmp_path)
+    try:
+        first, second = scene.add_worker(), scene.add_worker()
+        scene.send(20_000)
+        for number, victim in enumerate([first, second, first, second]):
+            victim.end(signal.SIGKILL, within_seconds=5)
+            if number == 2:
+                shutil.rmtree(scene.state_folder(0))
+            scene.send(9_000)
+            victim.start()
+            scene.send(9_000)
+        scene.add_worker()
+        scene.send(18_000)
+        assert second.end(signal.SIGTERM, within_seconds=10) == 0, second.log_tail()
+        scene.send(10_000)
+        scene.await_no_lag(40)
+        counted = scene.counted()
+        wrong = {key for key in scene.truth | counted if scene.truth[key] != counted[key]}
+        assert not wrong, {key: (scene.truth[key], counted[key]) for key in wrong}
+    finally:
+        scene.close()
+
+
+def test_a_deleted_changelog_is_told_and_counts_are_not_silently_short(
+    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    """The worker ends with a message that says what was lost and how to go on, and so does its next start."""
+    scene = _Scene(embedded, topic_prefix, tmp_path)
+    try:
+        worker = scene.add_worker()
+        scene.send(5_000)
+        scene.await_no_lag(40)
+        worker.end(signal.SIGTERM, within_seconds=10)
+        scene.admin.delete_topics([topic_prefix + CHANGELOG])[topic_prefix + CHANGELOG].result()
+        time.sleep(1)
+        scene.make_topic(CHANGELOG)
+        worker.start()
+        deadline = time.monotonic() + 30
+        while worker.exit_code is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert worker.exit_code == ExitCode.WRONG_STATE, worker.log_tail()
+        assert "changelog" in worker.log_tail()
+        assert "reset the group's offsets" in worker.log_tail()
+    finally:
+        scene.close()
+
+
+def test_damaged_state_is_rebuilt_and_counts_stay_exact(
+    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Files that RocksDB cannot open are replaced from the changelog."""
+    scene = _Scene(embedded, topic_prefix, tmp_path)
+    try:
+        worker = scene.add_worker()
+        scene.send(10_000)
+        scene.await_no_lag(40)
+        worker.end(signal.SIGKILL, within_seconds=5)
+        for manifest in scene.state_folder(0).rglob("MANIFEST-*"):
+            manifest.write_bytes(b"garbage")
+        worker.start()
+        scene.send(5_000)
+        scene.await_no_lag(40)
+        assert "removing local state, to rebuild it" in worker.log_tail()
+        assert scene.counted() == scene.truth
+    finally:
+        scene.close()

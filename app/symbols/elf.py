@@ -73,7 +73,7 @@ class ElfStructure:
 
     `segments` is empty in a debug file, which has the code's section headers without the code. `build_id` is the GNU
     build id, else the Go build id, as lower hex of the note's content. `code_digest` is SHA-256 of the executable
-    segments less the ELF headers, so that stripping does not change it.
+    sections, so that stripping does not change it; of the segments where the section table itself was stripped.
     """
 
     is_64: bool
@@ -142,7 +142,7 @@ def read_structure(stream: BinaryIO, data: memoryview) -> ElfStructure:
         segments=segments,
         code=code,
         build_id=_build_id(data, notes, order),
-        code_digest=_code_digest(elf, data, segments),
+        code_digest=_code_digest(data, sections, segments),
         symtab=_table(sections, "SHT_SYMTAB", is_64=elf.elfclass == 64),
         dynsym=_table(sections, "SHT_DYNSYM", is_64=elf.elfclass == 64) if sections else _dynamic_table(elf, data),
         debugdata=parts.get(".gnu_debugdata"),
@@ -261,15 +261,14 @@ def _notes(part: memoryview, order: ByteOrder) -> Iterator[tuple[tuple[bytes, in
         at = content_at + (content_size + 3 & ~3)
 
 
-def _code_digest(elf: ELFFile, data: memoryview, segments: Iterable[Segment]) -> bytes:
+def _code_digest(data: memoryview, sections: list[_Section], segments: Iterable[Segment]) -> bytes:
     digest = sha256()
-    headers_end = max(elf["e_ehsize"], elf["e_phoff"] + elf["e_phnum"] * elf["e_phentsize"])
-    for segment in segments:
-        behind = segment.file_offset + segment.size
-        # strip rewrites the headers, and old linkers put them into the first executable segment
-        start = min(max(segment.file_offset, headers_end), behind) if segment.file_offset == 0 else segment.file_offset
-        digest.update(b"%d:%d:" % (segment.address, segment.size))
-        digest.update(data[start:behind])
+    parts = [s.part for s in sections if s.flags & _ALLOC_EXEC == _ALLOC_EXEC and s.part is not None]
+    if not sections:
+        parts = [Part(s.file_offset, s.size, s.address) for s in segments]
+    for part in sorted(parts, key=lambda p: (p.address, p.offset, p.size)):
+        digest.update(b"%d:%d:" % (part.address, part.size))
+        digest.update(data[part.offset : part.offset + part.size])
     return digest.digest()
 
 

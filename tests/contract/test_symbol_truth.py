@@ -1,0 +1,215 @@
+"""Names and lines of our indexes against what nm and addr2line say of the same files.
+
+Every program is compiled here. A wrong name, or a name in a gap, fails; the share that has no name is printed (-s).
+"""
+
+import random
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agents.canonicalize.frames import Resolved, Unresolved
+from agents.canonicalize.symbol_index import Origin, SymbolIndex, encode_index
+from app.symbols.index_builder import build_index
+from tests.support.programs import (
+    Truth,
+    comparable,
+    compile_c,
+    compile_cxx,
+    compile_go,
+    compile_rust,
+    need,
+    run,
+)
+
+OFFSETS = 3000
+"""Random file offsets of each program."""
+
+Compiled = Callable[[Path], Path]
+
+PROGRAMS: dict[str, Compiled] = {
+    "c-pie": lambda folder: compile_c(folder, "-O2", "-fPIE", "-pie"),
+    "c-no-pie": lambda folder: compile_c(folder, "-O0", "-fno-pie", "-no-pie"),
+    "c-static": lambda folder: compile_c(folder, "-O2", "-static"),
+    "c-one-segment": lambda folder: compile_c(folder, "-O2", "-Wl,-z,noseparate-code"),
+    "c-shared": lambda folder: compile_c(folder, "-O2", "-fPIC", "-shared"),
+    "c-sections": lambda folder: compile_c(folder, "-O2", "-ffunction-sections", "-Wl,--gc-sections"),
+    "c++-pie": lambda folder: compile_cxx(folder, "-O2"),
+    "c++-static": lambda folder: compile_cxx(folder, "-O1", "-static"),
+    "rust": lambda folder: compile_rust(folder, "-O"),
+    "rust-debug": lambda folder: compile_rust(folder, "-g"),
+    "rust-v0": lambda folder: compile_rust(folder, "-Csymbol-mangling-version=v0"),
+    "go": compile_go,
+    "go-pie": lambda folder: compile_go(folder, "-buildmode=pie"),
+}
+
+
+def opened(path: Path, debug_path: Path | None = None, *, lines: bool = False) -> SymbolIndex:
+    """The index of a file."""
+    return SymbolIndex(memoryview(encode_index(build_index(path, debug_path, with_lines=lines))))
+
+
+def offsets(index: SymbolIndex, count: int = OFFSETS) -> list[int]:
+    """Random offsets in code, and the edges of every function."""
+    chance = random.Random(20241124)
+    chosen = {s.file_offset + chance.randrange(s.size) for s in index.segments for _ in range(count)}
+    for span in index.spans():
+        for address in (span.start - 1, span.start, span.start + span.length - 1, span.start + span.length):
+            chosen |= {
+                s.file_offset + address - s.address for s in index.segments if s.address <= address < s.address + s.size
+            }
+    return sorted(chosen)
+
+
+def assert_true(index: SymbolIndex, truth: Truth) -> None:
+    """Every name is that of a symbol which covers the address, and covered addresses all have one."""
+    named = 0
+    asked = offsets(index)
+    for offset in asked:
+        address = index.address_of(offset)
+        assert address is not None
+        found = index.lookup(offset, innermost=True)
+        covering = truth.covering(address)
+        if isinstance(found, Resolved):
+            named += 1
+            expected = covering or truth.sizeless_before(address)
+            assert (comparable(found.symbol), found.offset) in expected, hex(address)
+        else:
+            assert found is Unresolved.NO_SYMBOL
+            assert not covering, hex(address)
+    print(f"{named} of {len(asked)} offsets named, {len(asked) - named} in no function")  # noqa: T201 - shown with -s
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_names_of_a_program_are_those_of_nm(name: str, tmp_path: Path) -> None:
+    """Unstripped: every offset has the name of a symbol that covers it, or none where none does."""
+    program = PROGRAMS[name](tmp_path)
+
+    assert_true(opened(program), Truth(program))
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_stripped_program_gives_no_other_name(name: str, tmp_path: Path) -> None:
+    """What a stripped copy still names, it names like the original; Go keeps all of its functions."""
+    need("strip")
+    program = PROGRAMS[name](tmp_path)
+    stripped = tmp_path / "stripped"
+    run("strip", "-o", stripped, program)
+    whole, left = opened(program), opened(stripped)
+
+    assert (whole.build_id, whole.code_digest) == (left.build_id, left.code_digest)
+    assert whole.segments == left.segments
+    for offset in offsets(whole, 1000):
+        found = left.lookup(offset, innermost=True)
+        if isinstance(found, Resolved):
+            assert whole.lookup(offset, innermost=True) == found
+    if name.startswith("go"):
+        assert left.origins & Origin.GOPCLNTAB
+        assert left.span_count > 0.95 * whole.span_count
+
+
+@pytest.mark.parametrize("name", ["c-pie", "c-no-pie", "c++-pie", "c-shared"])
+def test_separate_debug_file_gives_all_names_back(name: str, tmp_path: Path) -> None:
+    """A stripped program with its debug file is as good as the original."""
+    need("strip", "objcopy")
+    program = PROGRAMS[name](tmp_path)
+    run("objcopy", "--only-keep-debug", program, tmp_path / "program.debug")
+    run("strip", "-o", tmp_path / "stripped", program)
+    index = opened(tmp_path / "stripped", tmp_path / "program.debug")
+
+    assert index.origins & Origin.DEBUG_FILE
+    assert list(index.spans()) == list(opened(program).spans())
+    assert_true(index, Truth(program))
+
+
+@pytest.mark.parametrize("name", ["c-pie", "c++-pie"])
+def test_mini_debug_information_gives_functions_back(name: str, tmp_path: Path) -> None:
+    """.gnu_debugdata, an xz-packed .symtab as Fedora adds it, names what .dynsym lacks."""
+    need("strip", "objcopy", "xz")
+    program = PROGRAMS[name](tmp_path)
+    run("objcopy", "--only-keep-debug", program, tmp_path / "mini")
+    run("strip", "--remove-section=.comment", "--strip-debug", tmp_path / "mini")
+    run("xz", "--keep", tmp_path / "mini")
+    run("strip", "-o", tmp_path / "stripped", program)
+    run("objcopy", f"--add-section=.gnu_debugdata={tmp_path / 'mini.xz'}", tmp_path / "stripped", tmp_path / "packed")
+    index = opened(tmp_path / "packed")
+
+    assert index.origins & Origin.GNU_DEBUGDATA
+    assert list(index.spans()) == list(opened(program).spans())
+
+
+def _installed(name: str) -> Path | None:
+    """A shared library that this Python process has mapped."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        path = Path(line.split(maxsplit=5)[-1])
+        if path.name.startswith(name):
+            return path
+    return None
+
+
+def _libpython() -> Path | None:
+    name = sysconfig.get_config_var("INSTSONAME") or ""
+    candidates = [Path(sysconfig.get_config_var("LIBDIR") or "") / name, Path(sys.base_prefix) / "lib" / name]
+    found = _installed("libpython") or next((path for path in candidates if name.count(".so") and path.is_file()), None)
+    return found or Path(sys.executable).resolve()  # linked statically: the interpreter itself
+
+
+@pytest.mark.parametrize("name", ["libc", "libpython", "libstdc++"])
+def test_every_function_of_the_machines_own_library(name: str) -> None:
+    """Every function of real libraries has its name at its first and last byte, and no gap has one."""
+    path = _libpython() if name == "libpython" else _installed(name)
+    if path is None and name == "libstdc++" and shutil.which("g++"):
+        path = Path(run("g++", "-print-file-name=libstdc++.so.6").strip()).resolve()
+    if path is None:
+        pytest.skip(f"this machine has no {name}")
+    index, truth = opened(path), Truth(path)
+
+    assert_true(index, truth)
+    for function in truth.ranges:
+        at = [s for s in index.segments if s.address <= function.address < s.address + s.size]
+        if function.size and at:
+            for address in (function.address, function.address + function.size - 1):
+                found = index.lookup(at[0].file_offset + address - at[0].address, innermost=True)
+                assert isinstance(found, Resolved), function
+
+
+@pytest.mark.parametrize(
+    ("compiled", "flags"),
+    [
+        (compile_c, ("-O2", "-gdwarf-4")),
+        (compile_c, ("-O2", "-gdwarf-5")),
+        (compile_c, ("-O0", "-gdwarf-5", "-no-pie", "-fno-pie")),
+        (compile_cxx, ("-O2", "-gdwarf-4")),
+        (compile_cxx, ("-O2", "-gdwarf-5")),
+        (compile_cxx, ("-O2", "-gdwarf-5", "-gz=zlib")),
+        (compile_rust, ("-O", "-g")),
+    ],
+)
+def test_lines_are_those_of_addr2line(compiled: Callable[..., Path], flags: tuple[str, ...], tmp_path: Path) -> None:
+    """The line of every offset is the one that addr2line prints, and its file ends with ours."""
+    need("addr2line")
+    program = compiled(tmp_path, *flags)
+    index = opened(program, lines=True)
+    asked = [o for o in offsets(index, 1500) if isinstance(index.lookup(o, innermost=True), Resolved)]
+    addresses = "\n".join(f"{index.address_of(offset):#x}" for offset in asked)
+    done = subprocess.run(["addr2line", "-e", program], input=addresses, check=True, capture_output=True, text=True)
+
+    known = 0
+    for offset, truth in zip(asked, done.stdout.splitlines(), strict=True):
+        found = index.lookup(offset, innermost=True)
+        assert isinstance(found, Resolved)
+        file, _, line = truth.split(" (discriminator")[0].rpartition(":")
+        if found.line_number is None:
+            assert line in {"?", "0"}, (hex(offset), truth)
+            continue
+        known += 1
+        assert found.source_file is not None
+        assert not found.source_file.startswith(str(tmp_path))
+        if line not in {"?", "0"}:
+            assert (found.line_number, Path(file).name) == (int(line), Path(found.source_file).name), hex(offset)
+    assert known > len(asked) / 20

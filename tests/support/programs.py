@@ -1,0 +1,212 @@
+"""Programs compiled inside a test, with whatever compilers the machine has, and what binutils say about them."""
+
+import bisect
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from agents.canonicalize.kernel_symbols import canonical_symbol
+
+C_SOURCE = """
+#include <stdio.h>
+#include <stdlib.h>
+static int small(int x) { return x * 3 + 1; }
+__attribute__((noinline)) static int hidden(int x) { return small(x) ^ 0x5a; }
+__attribute__((noinline)) int shown(int x) { int s = 0; for (int i = 0; i < x; i++) s += hidden(i); return s; }
+int shown_alias(int) __attribute__((alias("shown")));
+__attribute__((weak, noinline)) int weakly(int x) { return shown(x) + 2; }
+__attribute__((noreturn, noinline, cold)) void give_up(int code) { exit(code); }
+__attribute__((noinline)) int tail(int x) { if (x < 0) give_up(3); return weakly(x); }
+static int picked_a(int x) { return x + 1; }
+static int (*pick(void))(int) { return picked_a; }
+int picked(int) __attribute__((ifunc("pick")));
+__asm__(".pushsection .text\\n.globl sized_asm\\n.type sized_asm,@function\\nsized_asm:\\n nop\\n nop\\n ret\\n"
+        ".size sized_asm,.-sized_asm\\n.globl bare_label\\nbare_label:\\n nop\\n ret\\n.popsection");
+int main(int argc, char **argv) { (void)argv; printf("%d\\n", tail(argc) + picked(argc) + shown_alias(2)); return 0; }
+"""
+
+CXX_SOURCE = """
+#include <cstdio>
+#include <map>
+#include <string>
+#include <vector>
+namespace shop { namespace {
+template <class T> __attribute__((noinline)) T total(const std::vector<T>& v) {
+  T s{}; for (auto& x : v) s += x; return s;
+}
+struct Basket {
+  std::map<std::string, int> items;
+  __attribute__((noinline)) void put(const std::string& name) { items[name]++; }
+  virtual __attribute__((noinline)) int count() const { return static_cast<int>(items.size()); }
+  virtual ~Basket() = default;
+};
+} }
+int main(int argc, char** argv) {
+  shop::Basket b; for (int i = 0; i < argc + 3; i++) b.put("item" + std::to_string(i));
+  auto f = [&](int k) { try { if (k > 100) throw k; return b.count() + k; } catch (int) { return 0; } };
+  std::printf("%d %d %f\\n", f(argc), shop::total(std::vector<int>{1, 2, argc}), shop::total(std::vector<double>{1.5}));
+  (void)argv;
+}
+"""
+
+RUST_SOURCE = """
+use std::collections::BTreeMap;
+use std::fmt::Display;
+mod shop {
+    use super::*;
+    #[inline(never)] pub fn show<T: Display>(x: &T) -> String { format!("<{}>", x) }
+    pub struct Basket<K: Ord> { pub items: BTreeMap<K, u32> }
+    impl<K: Ord> Basket<K> { #[inline(never)] pub fn put(&mut self, k: K) { *self.items.entry(k).or_insert(0) += 1; } }
+}
+fn main() {
+    let mut b = shop::Basket { items: BTreeMap::new() };
+    for i in 0..std::env::args().count() + 3 { b.put(i); }
+    println!("{} {}", shop::show(&b.items.len()), shop::show(&"x"));
+}
+"""
+
+GO_SOURCE = """
+package main
+
+import (
+\t"fmt"
+\t"os"
+\t"strings"
+)
+
+type Basket[K comparable] struct{ items map[K]int }
+
+//go:noinline
+func (b *Basket[K]) Put(k K) int { b.items[k]++; return len(b.items) }
+
+type local int
+
+//go:noinline
+func (l local) Twice() int { return int(l) * 2 }
+
+func main() {
+\tb := Basket[string]{map[string]int{}}
+\tc := Basket[int]{map[int]int{}}
+\tdefer func() { _ = recover() }()
+\tfmt.Println(b.Put(strings.ToUpper("x")), c.Put(len(os.Args)), local(3).Twice(), func() int { return 4 }())
+}
+"""
+
+
+@dataclass(frozen=True)
+class NamedRange:
+    """A symbol as nm prints it; `size` is 0 where it has none."""
+
+    address: int
+    size: int
+    name: str
+
+
+def need(*tools: str) -> None:
+    """Skip the test where a tool is missing."""
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"this machine has no {', '.join(missing)}")
+
+
+def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+    """The output of a command that must succeed."""
+    done = subprocess.run(command, cwd=cwd, env=env, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command[0]}: {done.stderr}"
+    return done.stdout
+
+
+def compile_c(folder: Path, *flags: str, source: str = C_SOURCE, name: str = "program") -> Path:
+    """A C program, or a library with the right flags."""
+    need("gcc")
+    (folder / f"{name}.c").write_text(source)
+    run("gcc", *flags, "-o", folder / name, f"{name}.c", cwd=folder)
+    return folder / name
+
+
+def compile_cxx(folder: Path, *flags: str) -> Path:
+    """A C++ program with templates, lambdas, exceptions and an unnamed namespace."""
+    need("g++")
+    (folder / "program.cc").write_text(CXX_SOURCE)
+    run("g++", *flags, "-o", folder / "program", "program.cc", cwd=folder)
+    return folder / "program"
+
+
+def compile_rust(folder: Path, *flags: str) -> Path:
+    """A Rust program with generics."""
+    need("rustc", "gcc")
+    (folder / "program.rs").write_text(RUST_SOURCE)
+    run("rustc", *flags, "-o", folder / "program", "program.rs", cwd=folder)
+    return folder / "program"
+
+
+def compile_go(folder: Path, *flags: str) -> Path:
+    """A Go program with generics and closures."""
+    need("go")
+    (folder / "program.go").write_text(GO_SOURCE)
+    environment = {
+        "PATH": _path(),
+        "HOME": str(folder),
+        "GOCACHE": str(folder.parent / "go-cache"),
+        "GOFLAGS": "-mod=mod",
+    }
+    environment |= {"GOTOOLCHAIN": "local", "GOPROXY": "off"}
+    run("go", "build", *flags, "-o", folder / "program", "program.go", cwd=folder, env=environment)
+    return folder / "program"
+
+
+def _path() -> str:
+    import os  # noqa: PLC0415 - the one thing a test takes from the environment
+
+    return os.environ.get("PATH", "/usr/bin:/bin")
+
+
+class Truth:
+    """What nm says of one or more files: every function symbol, by address."""
+
+    def __init__(self, *paths: Path) -> None:
+        need("nm")
+        ranges = {found for path in paths for found in self._listed(path)}
+        self.ranges = sorted(ranges, key=lambda r: (r.address, r.size, r.name))
+        self._starts = [r.address for r in self.ranges]
+        self._longest = max((r.size for r in self.ranges), default=0)
+
+    def covering(self, address: int) -> set[tuple[str, int]]:
+        """(name, offset) of every sized symbol that covers an address."""
+        at = bisect.bisect_right(self._starts, address)
+        found = set()
+        for one in reversed(self.ranges[:at]):
+            if one.address + self._longest <= address:
+                break
+            if one.address <= address < one.address + one.size:
+                found.add((comparable(one.name), address - one.address))
+        return found
+
+    def sizeless_before(self, address: int) -> set[tuple[str, int]]:
+        """(name, offset) of the sizeless symbols that are the last ones before an address."""
+        at = bisect.bisect_right(self._starts, address)
+        nearest = self._starts[at - 1] if at else -1
+        last = [r for r in self.ranges[:at][-64:] if r.address == nearest]
+        return {(comparable(r.name), address - r.address) for r in last if not r.size}
+
+    @staticmethod
+    def _listed(path: Path) -> set[NamedRange]:
+        listed = set()
+        for table in ((), ("-D",)):
+            done = subprocess.run(
+                ["nm", "-S", "--defined-only", *table, path], check=False, capture_output=True, text=True
+            )
+            for line in done.stdout.splitlines():
+                match = re.fullmatch(r"([0-9a-f]+) (?:([0-9a-f]+) )?([tTwWiuvV]) (.*)", line)
+                if match is not None:
+                    listed.add(NamedRange(int(match[1], 16), int(match[2] or "0", 16), match[4]))
+        return listed
+
+
+def comparable(name: str) -> str:
+    """A name without what the tables of one file spell differently: versions, and Go's type arguments and ABI."""
+    return re.sub(r"\[.*\]", "[...]", canonical_symbol(name)).removesuffix(".abi0")

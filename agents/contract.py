@@ -75,9 +75,11 @@ class StepResult:
     `outputs`, `dead_letters` and `skipped` account for every record of the batch exactly once: `skipped` counts, by
     reason, records that rightly produce nothing (loader and throttle events). `tally` counts things inside records
     (frames by resolution, redactions by rule) for metrics; its keys are (metric, label) with labels from closed sets.
+    `raw_offsets` has the raw record's offset for each of `outputs`, for audit.
     """
 
     outputs: list[OutRecord] = field(default_factory=list)
+    raw_offsets: list[int] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
     tally: dict[tuple[str, str], int] = field(default_factory=dict)

@@ -34,7 +34,7 @@ class CanonicalizeStep:
     def __call__(self, records: Sequence[SourceRecord]) -> StepResult:
         """Account for every record exactly once."""
         result = StepResult()
-        outputs = result.outputs
+        outputs, raw_offsets = result.outputs, result.raw_offsets
         stacks: Counter[tuple[tuple[str, int], ...]] = Counter()
         probe_types: Counter[int] = Counter()
         canonicalize = self._canonicalize
@@ -43,6 +43,7 @@ class CanonicalizeStep:
             match outcome:
                 case Canonical():
                     outputs.append(OutRecord(record.key, outcome.value, record.timestamp))
+                    raw_offsets.append(record.offset)
                     stacks[outcome.resolutions] += 1
                     probe_types[outcome.probe_type] += 1
                 case NotACall():

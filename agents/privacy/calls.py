@@ -62,6 +62,7 @@ class Call(NamedTuple):
     body: bytes
     hits: Hits
     probe_type: int
+    raw_offset: int
 
 
 class CallRefused(NamedTuple):
@@ -187,6 +188,7 @@ class _Calls:
         many += [part.hits for part in arguments]
         many += [part.hits for part in data]
         hits, redaction = self._redactions[tuple(filter(None, many))]
+        raw_offset = event.raw_offset
         body = b"".join(
             (
                 _EVENT_ID_LENGTH,
@@ -213,10 +215,10 @@ class _Calls:
                 node.avro,
                 redaction,
                 avro_wire.long(event.raw_partition),
-                avro_wire.long(event.raw_offset),
+                avro_wire.long(raw_offset),
             )
         )
-        return Call(process.process_id, body, hits, probe.probe_type)
+        return Call(process.process_id, body, hits, probe.probe_type, raw_offset)
 
     def _redaction(self, many: tuple[Hits, ...]) -> tuple[Hits, bytes]:
         """The `redaction` record, and its counts by rule."""

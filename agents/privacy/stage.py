@@ -39,13 +39,14 @@ class PrivacyStep:
     def __call__(self, records: Sequence[SourceRecord]) -> StepResult:
         """Account for every record exactly once."""
         result = StepResult()
-        outputs, frame, filter_ = result.outputs, self._frame, self._filter
+        outputs, raw_offsets, frame, filter_ = result.outputs, result.raw_offsets, self._frame, self._filter
         redactions: Counter[Hits] = Counter()
         for record in records:
             outcome = filter_(record.value)
             match outcome:
                 case Call():
                     outputs.append(OutRecord(outcome.key, encode_call(outcome, frame), record.timestamp))
+                    raw_offsets.append(outcome.raw_offset)
                     if outcome.hits:
                         redactions[outcome.hits] += 1
                 case CallRefused():

@@ -1,0 +1,199 @@
+"""An archive: a folder with a range of raw records for each partition, and what is needed to replay it alone.
+
+`archive.json` says what the folder holds, with a digest of every file; it is written last, so a folder without it is an
+unfinished recording, whose plan is in `recording.json`. Beside the raw records there are, for each partition, the rows
+of module state that the first event sees (start state), and, where they were recorded too, the calls and audit records
+that the live stages published for these raw records.
+
+Rules: nothing in a folder is trusted that `archive.json` does not vouch for. This module refuses to know Kafka.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+from app.replay import canonical_json
+from app.replay.canonical_json import DocumentError
+from app.replay.container import Codec
+from app.replay.digests import Chain
+from app.replay.record_file import Layout, Recorded, RecordFile, RecordFileWriter, Span, spans_digest
+
+ARCHIVE_FILE: Final = "archive.json"
+RECORDING_FILE: Final = "recording.json"
+
+KIND: Final = "callstream archive"
+FORMAT: Final = 1
+
+INPUT_DOMAIN: Final = "callstream input 1"
+
+STATE_TOPIC: Final = "(start state)"
+"""Stands for a topic in files of start state: their keys are process ids, their values rows of the stage's table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Raw offsets of one partition: from `first` to before `next`, whether or not each still has a record."""
+
+    partition: int
+    first: int
+    next: int
+
+    @property
+    def offsets(self) -> int:
+        """How many offsets; at least as many as records."""
+        return self.next - self.first
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """One finished file of records: `chain` is the head of the chain over its spans, `spans` the span file's digest."""
+
+    name: str
+    topic: str
+    partition: int
+    records: int
+    chain: str
+    spans: str
+
+
+@dataclass(frozen=True, slots=True)
+class RawPart:
+    """What an archive holds of one raw partition; `state_from` is the offset from which loader events were read."""
+
+    range: Range
+    file: FileFacts
+    state: FileFacts
+    state_from: int
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the live stages had published for the archive's raw records when it was made.
+
+    `schemas` has the text of every schema that the values name, by the registry's id.
+    """
+
+    calls: tuple[FileFacts, ...] = ()
+    audit: tuple[FileFacts, ...] = ()
+    schemas: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Everything that `archive.json` says."""
+
+    program: str
+    cluster: str
+    topic: str
+    codec: Codec
+    level: int
+    raw: tuple[RawPart, ...]
+    published: Published | None
+
+    def document(self) -> dict[str, Any]:
+        """The document to seal and write."""
+        return {"kind": KIND, "format": FORMAT, **asdict(self)}
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any]) -> Self:
+        """Read a document. Raises KeyError, TypeError or ValueError where it is none."""
+        if document["kind"] != KIND or document["format"] != FORMAT:
+            raise ValueError
+        published = document["published"]
+        return cls(
+            program=document["program"],
+            cluster=document["cluster"],
+            topic=document["topic"],
+            codec=Codec(document["codec"]),
+            level=document["level"],
+            raw=tuple(
+                RawPart(Range(**part["range"]), FileFacts(**part["file"]), FileFacts(**part["state"]), part["state_from"])
+                for part in document["raw"]
+            ),
+            published=published
+            and Published(
+                tuple(FileFacts(**one) for one in published["calls"]),
+                tuple(FileFacts(**one) for one in published["audit"]),
+                published["schemas"],
+            ),
+        )
+
+
+def input_chain(partition: int) -> Chain:
+    """The empty chain over a partition's spans."""
+    return Chain(f"{INPUT_DOMAIN} partition {partition}")
+
+
+def file_name(kind: str, partition: int) -> str:
+    """Name of a partition's file without its ending."""
+    return f"{kind}-{partition:05}"
+
+
+def finish(writer: RecordFileWriter, name: str, layout: Layout) -> FileFacts:
+    """Finish a file and say what it holds."""
+    return facts_of(name, layout, writer.finish())
+
+
+def facts_of(name: str, layout: Layout, spans: Sequence[Span]) -> FileFacts:
+    """What a file of these spans holds."""
+    chain = input_chain(layout.partition)
+    for span in spans:
+        chain.add(span.span, span.digest)
+    return FileFacts(
+        name=name,
+        topic=layout.topic,
+        partition=layout.partition,
+        records=sum(span.records for span in spans),
+        chain=chain.head,
+        spans=spans_digest(spans),
+    )
+
+
+class Archive:
+    """A finished archive, opened for reading; a `ReplaySource`. May be given to another process."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read `archive.json`. Raises DocumentError."""
+        self.folder = folder
+        path = folder / ARCHIVE_FILE
+        if not path.exists() and (folder / RECORDING_FILE).exists():
+            raise DocumentError(f"{folder}: its recording was not finished; run the same `callstream record` again")
+        document = canonical_json.read(path)
+        self.digest: str = document[canonical_json.DIGEST]
+        try:
+            self.contents = Contents.of_document(document)
+        except (KeyError, TypeError, ValueError):
+            raise DocumentError(f"{path}: is no archive of format {FORMAT}") from None
+
+    @property
+    def topic(self) -> str:
+        """Full name of the raw topic."""
+        return self.contents.topic
+
+    def ranges(self) -> tuple[Range, ...]:
+        """What there is of each partition."""
+        return tuple(part.range for part in self.contents.raw)
+
+    def start_rows(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
+        """Rows of module state that the first event of the partition sees. Raises DamagedError."""
+        for batch in self.all_batches(self._part(partition).state):
+            yield from ((row.key or b"", row.value or b"") for row in batch)
+
+    def batches(self, partition: int, first: int, last: int, max_records: int) -> Iterator[list[Recorded]]:
+        """Raw records with offsets `first` to `last`, none of two spans in one list. Raises DamagedError."""
+        return self.open_file(self._part(partition).file).batches(first, last, max_records)
+
+    def open_file(self, facts: FileFacts) -> RecordFile:
+        """One of the archive's files. Raises DamagedError."""
+        layout = Layout(facts.topic, facts.partition, self.contents.codec, self.contents.level)
+        return RecordFile(self.folder / f"{facts.name}.avro", layout, facts.spans)
+
+    def all_batches(self, facts: FileFacts, max_records: int = 1_000) -> Iterator[list[Recorded]]:
+        """All records of one of the archive's files. Raises DamagedError."""
+        file = self.open_file(facts)
+        if file.spans:
+            yield from file.batches(file.spans[0].first, file.spans[-1].last, max_records)
+
+    def _part(self, partition: int) -> RawPart:
+        return next(part for part in self.contents.raw if part.range.partition == partition)

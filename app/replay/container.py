@@ -1,0 +1,150 @@
+"""Avro object container files, block by block and with places: what is damaged is named by its bytes in the file.
+
+Sources: Avro 1.12 specification, "Object Container Files" and "Required Codecs"; snappy's blocks end with the CRC-32 of
+the uncompressed data. Rules: the same records give the same bytes, so the sync marker is a digest of the header; every
+byte of a file is looked at when it is read. This module refuses to know what a block's records are.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from typing import BinaryIO, Final, NamedTuple
+
+import cramjam
+
+from schemas import avro_wire
+
+MAGIC: Final = b"Obj\x01"
+SYNC_BYTES: Final = 16
+
+MAX_BLOCK_BYTES: Final = 64 << 20
+"""Above any block of ours: blocks end at `BLOCK_BYTES`, and the largest record has 17 MiB."""
+
+BLOCK_BYTES: Final = 1 << 20
+"""A block ends with the record that reaches this, so what a reader holds at a time is bounded."""
+
+_RAW_DEFLATE: Final = -15
+_CRC_BYTES: Final = 4
+
+
+class Codec(StrEnum):
+    """How blocks are compressed. Every Avro implementation reads the first two."""
+
+    DEFLATE = "deflate"
+    NULL = "null"
+    SNAPPY = "snappy"
+
+
+class ContainerError(Exception):
+    """Bytes that are no container file; `position` is where in the file."""
+
+    def __init__(self, position: int, reason: str) -> None:
+        super().__init__(f"byte {position}: {reason}")
+        self.position = position
+        self.reason = reason
+
+
+class Block(NamedTuple):
+    """One block: where its bytes begin and end in the file, how many records, and their encodings."""
+
+    begin: int
+    end: int
+    records: int
+    payload: bytes
+
+
+class Header(NamedTuple):
+    """The beginning of a file: its bytes, and the marker that ends it and every block."""
+
+    encoded: bytes
+    sync: bytes
+
+
+def header(schema: str, codec: Codec, facts: Mapping[str, str]) -> Header:
+    """The header of a file with this schema (JSON text); `facts` are further metadata."""
+    metadata = {"avro.codec": codec.value, "avro.schema": schema, **facts}
+    entries = [avro_wire.text(name) + avro_wire.text(metadata[name]) for name in sorted(metadata)]
+    encoded = MAGIC + avro_wire.long(len(entries)) + b"".join(entries) + avro_wire.END_OF_BLOCKS
+    sync = hashlib.sha256(encoded).digest()[:SYNC_BYTES]
+    return Header(encoded + sync, sync)
+
+
+def block(codec: Codec, level: int, count: int, payload: bytes, sync: bytes) -> bytes:
+    """One block; `level` is deflate's, from 1 (fast) to 9 (small)."""
+    packed = _pack(codec, level, payload)
+    return avro_wire.long(count) + avro_wire.long(len(packed)) + packed + sync
+
+
+def read_blocks(file: BinaryIO, codec: Codec, sync: bytes, end: int) -> Iterator[Block]:
+    """The blocks from the file's position to position `end`. Raises ContainerError where the bytes are no blocks."""
+    position = file.tell()
+    while position < end:
+        begin = position
+        count, position = _read_long(file, position)
+        size, position = _read_long(file, position)
+        if count <= 0 or not 0 <= size <= MAX_BLOCK_BYTES:
+            raise ContainerError(begin, "no block begins here")
+        packed = file.read(size)
+        marker = file.read(SYNC_BYTES)
+        position += size + SYNC_BYTES
+        if len(packed) < size or len(marker) < SYNC_BYTES or position > end:
+            raise ContainerError(begin, "the block is cut off")
+        if marker != sync:
+            raise ContainerError(position - SYNC_BYTES, "the block does not end with the file's sync marker")
+        yield Block(begin, position, count, _unpack(codec, packed, begin))
+
+
+def _read_long(file: BinaryIO, position: int) -> tuple[int, int]:
+    value = shift = 0
+    for index in range(10):
+        byte = file.read(1)
+        if not byte:
+            raise ContainerError(position + index, "the file ends inside a number")
+        value |= (byte[0] & 0x7F) << shift
+        shift += 7
+        if byte[0] < 0x80:
+            return value >> 1 ^ -(value & 1), position + index + 1
+    raise ContainerError(position, "no number ends here")
+
+
+def _pack(codec: Codec, level: int, payload: bytes) -> bytes:
+    match codec:
+        case Codec.NULL:
+            return payload
+        case Codec.DEFLATE:
+            compressor = zlib.compressobj(level, zlib.DEFLATED, _RAW_DEFLATE)
+            return compressor.compress(payload) + compressor.flush()
+        case Codec.SNAPPY:
+            packed = bytes(cramjam.snappy.compress_raw(payload))
+            return packed + zlib.crc32(payload).to_bytes(_CRC_BYTES, "big")
+
+
+def _unpack(codec: Codec, packed: bytes, position: int) -> bytes:
+    try:
+        payload = _UNPACK[codec](packed)
+    except (zlib.error, cramjam.DecompressionError, ValueError) as error:
+        raise ContainerError(position, f"the block does not decompress ({type(error).__name__})") from None
+    return payload
+
+
+def _inflate(packed: bytes) -> bytes:
+    decompressor = zlib.decompressobj(_RAW_DEFLATE)
+    payload = decompressor.decompress(packed, MAX_BLOCK_BYTES)
+    if not decompressor.eof or decompressor.unused_data:
+        raise ValueError
+    return payload
+
+
+def _unsnap(packed: bytes) -> bytes:
+    payload = bytes(cramjam.snappy.decompress_raw(packed[:-_CRC_BYTES]))
+    if zlib.crc32(payload).to_bytes(_CRC_BYTES, "big") != packed[-_CRC_BYTES:]:
+        raise ValueError
+    return payload
+
+
+_UNPACK: Final[Mapping[Codec, Callable[[bytes], bytes]]] = {
+    Codec.NULL: bytes,
+    Codec.DEFLATE: _inflate,
+    Codec.SNAPPY: _unsnap,
+}

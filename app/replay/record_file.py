@@ -1,0 +1,353 @@
+"""One partition's records in a file: written span by span so that it can be resumed, read span by span with proof.
+
+`NAME.avro` is an Avro container file of `RecordedRecord`; `NAME.spans` beside it has a line of canonical JSON for each
+span: its offsets, the digest of its records, and where its bytes are with their digest. While a recording runs, the
+files end in `.partial`, and the lines are what was safely written: the rest is cut off when it is resumed.
+
+Rules: the same records give the same bytes, also when resumed. A reader looks at every byte and names what is damaged
+by file, partition and offsets. Memory is a block, whatever the file's size. This module refuses to know Kafka.
+"""
+
+import hashlib
+import io
+import itertools
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NamedTuple, Self
+
+import fastavro
+
+from app.replay import container
+from app.replay.canonical_json import canonical_text
+from app.replay.container import BLOCK_BYTES, Codec, ContainerError, Header
+from app.replay.digests import Columns, RecordDigest, span_of
+from schemas import avro_wire, records
+
+RECORDS_DOMAIN: Final = "callstream recorded records 1"
+
+_ARRAY: Final = fastavro.parse_schema({"type": "array", "items": records.parsed_schema(records.RECORDED_RECORD)})
+
+
+class Recorded(NamedTuple):
+    """A record as it was stored; a `SourceRecord`. A named tuple, because one is made for every event."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+class DamagedError(Exception):
+    """A file is not what was written; the message names file, partition and offsets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A line of the span file: records with offsets `first` to `last`, in the file's bytes `begin` to before `end`."""
+
+    span: int
+    first: int
+    last: int
+    records: int
+    digest: str
+    begin: int
+    end: int
+    stored: str
+
+    def line(self) -> str:
+        """The line, with its end."""
+        return canonical_text(asdict(self)) + "\n"
+
+    @classmethod
+    def of_line(cls, line: str) -> Self:
+        """Read a line. Raises ValueError, TypeError or KeyError where it is none."""
+        found = cls(**json.loads(line))
+        if found.line() != line:
+            raise ValueError
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the header of a partition's file says, and how its blocks are packed."""
+
+    topic: str
+    partition: int
+    codec: Codec
+    level: int
+
+    def header(self) -> Header:
+        """The file's header."""
+        facts = {"callstream.topic": self.topic, "callstream.partition": str(self.partition)}
+        return container.header(records.schema_text(records.RECORDED_RECORD), self.codec, facts)
+
+
+def columns_of(taken: Sequence[Recorded]) -> Columns:
+    """Records as columns."""
+    if not taken:
+        return Columns((), (), (), ())
+    _, _, offsets, timestamps_ms, keys, values = zip(*taken, strict=True)
+    return Columns(offsets, timestamps_ms, keys, values)
+
+
+class RecordFileWriter:
+    """Writes one partition's records in order, from the beginning or from where a writer before it was ended."""
+
+    def __init__(self, folder: Path, name: str, layout: Layout) -> None:
+        """Open or resume `NAME` in `folder`. Raises OSError, and DamagedError where what is there is not ours."""
+        self._layout = layout
+        self._header = layout.header()
+        self._names = {kind: folder / f"{name}.{kind}" for kind in ("avro", "spans")}
+        self._partial = {kind: folder / f"{name}.{kind}.partial" for kind in ("avro", "spans")}
+        self._spans = _complete_spans(self._partial["spans"], self._partial["avro"])
+        self._lines = self._partial["spans"].open("ab")
+        self._file = self._partial["avro"].open("ab")
+        self._lines.truncate(sum(len(span.line().encode()) for span in self._spans))
+        self._position = self._spans[-1].end if self._spans else 0
+        self._file.truncate(self._position)
+        if not self._spans:
+            self._write(self._header.encoded)
+        self._pending: list[Recorded] = []
+        self._pending_bytes = 0
+        self._open: _OpenSpan | None = None
+
+    @property
+    def next_offset(self) -> int | None:
+        """Offset after the last record that is safely written; None where there is none yet."""
+        return self._spans[-1].last + 1 if self._spans else None
+
+    @property
+    def records(self) -> int:
+        """Records of all complete spans."""
+        return sum(span.records for span in self._spans)
+
+    def add(self, taken: Sequence[Recorded]) -> None:
+        """Take the next records of the partition, in the order of offsets."""
+        for number, part in itertools.groupby(taken, lambda record: span_of(record.offset)):
+            if self._open is not None and self._open.number != number:
+                self._end_span()
+            if self._open is None:
+                self._open = _OpenSpan(number, self._position)
+            self._add_to_span(self._open, list(part))
+
+    def finish(self) -> list[Span]:
+        """Write what is pending, and give the files their names. Returns the spans."""
+        if self._open is not None:
+            self._end_span()
+        for file in (self._file, self._lines):
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+        for kind, path in self._names.items():
+            self._partial[kind].replace(path)
+        return self._spans
+
+    def close(self) -> None:
+        """Leave what is written for a later writer to resume."""
+        self._file.close()
+        self._lines.close()
+
+    def _add_to_span(self, span: "_OpenSpan", part: list[Recorded]) -> None:
+        span.digest.add(columns_of(part))
+        span.first = part[0].offset if span.first is None else span.first
+        span.last = part[-1].offset
+        for record in part:
+            self._pending.append(record)
+            self._pending_bytes += len(record.key or b"") + len(record.value or b"")
+            if self._pending_bytes >= BLOCK_BYTES:
+                self._end_block(span)
+
+    def _end_block(self, span: "_OpenSpan") -> None:
+        if not self._pending:
+            return
+        layout, count = self._layout, len(self._pending)
+        encoded = container.block(layout.codec, layout.level, count, _encode(self._pending), self._header.sync)
+        span.stored.update(encoded)
+        self._write(encoded)
+        self._pending.clear()
+        self._pending_bytes = 0
+
+    def _end_span(self) -> None:
+        span = self._open
+        assert span is not None
+        assert span.first is not None
+        self._end_block(span)
+        self._open = None
+        done = Span(
+            span=span.number,
+            first=span.first,
+            last=span.last,
+            records=span.digest.count,
+            digest=span.digest.hexdigest(),
+            begin=span.begin,
+            end=self._position,
+            stored=span.stored.hexdigest(),
+        )
+        self._file.flush()  # the line must not be there before the bytes that it speaks of
+        self._lines.write(done.line().encode())
+        self._lines.flush()
+        self._spans.append(done)
+
+    def _write(self, encoded: bytes) -> None:
+        self._file.write(encoded)
+        self._position += len(encoded)
+
+
+class _OpenSpan:
+    """A span that is being written."""
+
+    def __init__(self, number: int, begin: int) -> None:
+        self.number = number
+        self.begin = begin
+        self.first: int | None = None
+        self.last = -1
+        self.digest = RecordDigest(RECORDS_DOMAIN)
+        self.stored = hashlib.sha256()
+
+
+def _complete_spans(lines: Path, file: Path) -> list[Span]:
+    """The spans whose line and bytes are all there, of what a writer left behind."""
+    if not lines.exists() or not file.exists():
+        return []
+    size = file.stat().st_size
+    spans: list[Span] = []
+    for line in lines.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
+        try:
+            span = Span.of_line(line)
+        except (ValueError, TypeError, KeyError):
+            break
+        if span.end > size:
+            break
+        spans.append(span)
+    return spans
+
+
+class RecordFile:
+    """A finished file of one partition's records. It is opened for each reading, so it may be given to a process."""
+
+    def __init__(self, path: Path, layout: Layout, spans_digest: str) -> None:
+        """`spans_digest` is what the archive says of the span file. Raises DamagedError."""
+        self._path = path
+        self._layout = layout
+        self._header = layout.header()
+        self.spans = _read_spans(path.with_suffix(".spans"), spans_digest)
+
+    def batches(self, first: int, last: int, max_records: int) -> Iterator[list[Recorded]]:
+        """Records with offsets `first` to `last` in lists of at most `max_records`, none across two spans.
+
+        Raises DamagedError, at the latest after a span's last record, where the file is not what was written.
+        """
+        chosen = [span for span in self.spans if span.last >= first and span.first <= last]
+        with self._open() as file:
+            self._check_frame(file)
+            for span in chosen:
+                for taken in self._read_span(file, span):
+                    wanted = taken
+                    if span.first < first or span.last > last:
+                        wanted = [record for record in taken if first <= record.offset <= last]
+                    for begin in range(0, len(wanted), max_records):
+                        yield wanted[begin : begin + max_records]
+
+    def _open(self) -> BinaryIO:
+        try:
+            return self._path.open("rb")
+        except OSError as error:
+            raise DamagedError(f"{self._path}: {error.strerror or error}") from None
+
+    def _check_frame(self, file: BinaryIO) -> None:
+        """Compare the header, and the size with the last span's end."""
+        expected = self._header.encoded
+        if file.read(len(expected)) != expected:
+            raise DamagedError(f"{self._path}, partition {self._layout.partition}: its header was changed")
+        size, end = os.fstat(file.fileno()).st_size, self.spans[-1].end if self.spans else len(expected)
+        if size != end:
+            raise DamagedError(
+                f"{self._path}, partition {self._layout.partition}: has {size} bytes where {end} were written"
+                + (f"; offsets from {self._cut_at(size)} on are cut off" if size < end else "")
+            )
+
+    def _cut_at(self, size: int) -> int:
+        return next(span.first for span in self.spans if span.end > size)
+
+    def _read_span(self, file: BinaryIO, span: Span) -> Iterator[list[Recorded]]:
+        where = f"{self._path}, partition {self._layout.partition}, offsets {span.first} to {span.last}"
+        watched = _Watched(file)
+        file.seek(span.begin)
+        count = 0
+        try:
+            for block in container.read_blocks(watched, self._layout.codec, self._header.sync, span.end):  # type: ignore[arg-type]  # has read and tell, which is all that is used
+                taken = _decode(self._layout, block.records, block.payload)
+                count += len(taken)
+                yield taken
+        except (ContainerError, ValueError, EOFError, IndexError, KeyError) as error:
+            raise DamagedError(f"{where}: {error}") from None
+        if watched.hash.hexdigest() != span.stored or count != span.records:
+            raise DamagedError(f"{where}: the bytes were changed")
+
+
+class _Watched:
+    """A file that is digested while it is read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.tell = file.tell
+        self.hash = hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        taken = self._file.read(size)
+        self.hash.update(taken)
+        return taken
+
+
+def spans_digest(spans: Sequence[Span]) -> str:
+    """Digest of a span file's bytes."""
+    return hashlib.sha256("".join(span.line() for span in spans).encode()).hexdigest()
+
+
+def _read_spans(path: Path, expected: str) -> list[Span]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DamagedError(f"{path}: {error.strerror or error}") from None
+    intact = hashlib.sha256(content).hexdigest() == expected
+    spans: list[Span] = []
+    for number, line in enumerate(content.decode("utf-8", errors="replace").splitlines(keepends=True), start=1):
+        try:
+            spans.append(Span.of_line(line))
+        except (ValueError, TypeError, KeyError):
+            raise DamagedError(f"{path}, line {number}: was changed") from None
+    if not intact:
+        raise DamagedError(f"{path}: was changed; {_first_doubtful(spans)}")
+    return spans
+
+
+def _first_doubtful(spans: Sequence[Span]) -> str:
+    """Say which line cannot be as it was, as far as lines contradict each other."""
+    for before, after in itertools.pairwise(spans):
+        if after.begin != before.end or after.first <= before.last:
+            return f"the line of offsets {after.first} to {after.last} does not follow the one before it"
+    return "its lines do not contradict each other"
+
+
+def _encode(taken: Sequence[Recorded]) -> bytes:
+    rows: list[dict[str, Any]] = [
+        {"offset": r.offset, "timestamp_ms": r.timestamp, "key": r.key, "value": r.value} for r in taken
+    ]
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, _ARRAY, rows)
+    # an Avro array is one block here: its count, the records, the end marker; a container block has only the records
+    return out.getvalue()[len(avro_wire.long(len(taken))) : -len(avro_wire.END_OF_BLOCKS)]
+
+
+def _decode(layout: Layout, count: int, payload: bytes) -> list[Recorded]:
+    source = io.BytesIO(b"".join((avro_wire.long(count), payload, avro_wire.END_OF_BLOCKS)))
+    rows: Any = fastavro.schemaless_reader(source, _ARRAY, _ARRAY)
+    if source.tell() != len(source.getbuffer()):
+        raise ValueError("a block has more bytes than its records")
+    topic, partition = layout.topic, layout.partition
+    return [Recorded(topic, partition, row["offset"], row["timestamp_ms"], row["key"], row["value"]) for row in rows]

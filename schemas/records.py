@@ -22,7 +22,10 @@ COVERAGE_GAP: Final = "coverage_gap"
 DEAD_LETTER: Final = "dead_letter"
 
 NAMES: Final = (CALL, HOT_SYMBOL, COVERAGE_GAP, DEAD_LETTER)
-"""Names of the packaged schemas: files of schemas/avro without their ending."""
+"""Names of the packaged schemas of topics: files of schemas/avro without their ending."""
+
+RECORDED_RECORD: Final = "recorded_record"
+"""Packaged too, and on no topic: the records of an archive's files."""
 
 
 @cache

@@ -10,11 +10,16 @@ from agents.privacy.stage import PrivacyStep
 from app.policy_hooks import load_policy_hooks
 from app.privacy_policy import load_privacy
 from app.settings import Settings
+from app.symbols.store import SymbolStore
 
 
 def canonicalize_step(settings: Settings) -> CanonicalizeStep:
-    """The canonicalize step. Raises PolicyHooksError where the operator's map is not usable."""
-    return CanonicalizeStep(Canonicalizer(load_policy_hooks(settings.policy_hooks_file)))
+    """The canonicalize step, with the current snapshot of the symbol store where there is a store.
+
+    Raises PolicyHooksError where the operator's map is not usable, SymbolStoreError where the store is not.
+    """
+    store = None if settings.symbol_store_dir is None else SymbolStore.open(settings.symbol_store_dir)
+    return CanonicalizeStep(Canonicalizer(load_policy_hooks(settings.policy_hooks_file), store))
 
 
 def privacy_step(settings: Settings, schema_id: int) -> PrivacyStep:

@@ -14,6 +14,7 @@ from app.registry import RegistryError
 from app.settings import Settings, SettingsError
 from app.streaming.process_end import ExitCode
 from app.streaming.stage_process import run_stage
+from app.symbols.snapshot import SymbolStoreError
 from app.telemetry import logs
 from app.telemetry.http import HttpError
 from app.worker import SchemasMissing, run_all, stage_plan
@@ -62,7 +63,7 @@ def _run_one(settings: Settings, stage: Stage, *, index: int, tied: bool) -> int
     except (KafkaUnreachable, KafkaUnusable, RegistryError, SchemasMissing) as error:
         log.critical("%s cannot run: %s", stage, error)
         return UNAVAILABLE
-    except (HttpError, PolicyHooksError, PrivacyConfigError, SettingsError) as error:
+    except (HttpError, PolicyHooksError, PrivacyConfigError, SettingsError, SymbolStoreError) as error:
         log.critical("%s cannot run: %s", stage, error)
         return 2
     except OSError as error:

@@ -35,6 +35,10 @@ ends; it leaves the rest of the ten seconds that a SIGTERM may take to the frame
 
 DRAIN_POLL_SECONDS = 0.01
 
+FETCH_MAX_WAIT_MS = 200
+"""How long a broker holds an empty fetch. Everything else that is asked on the same connection waits behind it, so that
+Faust's 1.5 s made every rebalance and start six seconds longer; five empty fetches a second cost next to nothing."""
+
 POSITION_RETRIES = 4
 POSITION_RETRY_SECONDS = 2.0
 """A broker that has just become leader may report an old end of its log for a moment."""
@@ -60,6 +64,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         super().__post_init__()
         self._seeks = 0
         self._links: dict[TP, Link] = {}
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # noqa: SLF001 - Faust passes a constant of its own
+        return consumer
 
     def _position_at(self, partition: TP, offset: int) -> int:
         """Seek, and return the seek's number. Runs in the thread."""
@@ -103,8 +112,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         names = [TopicPartition(*tp) for tp in sorted(partitions)]
         committed = dict(zip(names, await asyncio.gather(*map(consumer.committed, names)), strict=True))
-        firsts = await consumer.beginning_offsets(names)
-        ends = await consumer.end_offsets(names)
+        firsts, ends = await asyncio.gather(consumer.beginning_offsets(names), consumer.end_offsets(names))
         return {
             ensure_TP(tp): StartingPoint(firsts[tp] if offset is None else offset, offset is not None, ends[tp])
             for tp, offset in committed.items()

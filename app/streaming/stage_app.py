@@ -56,6 +56,18 @@ class _Boot(BootStrategy):
     enable_kafka_producer = False  # records go out through Delivery; a second producer could write unnoticed
 
 
+class PromptTableManager(TableManager):
+    """Faust's, without its second of sleep at the start: our tables are there before the app starts."""
+
+    mundane_level = "debug"
+
+    async def on_start(self) -> None:
+        """Subscribe to the changelogs and begin to recover."""
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
+
+
 class StageApp(faust.App):
     """Faust app that ends its process when something in it breaks: whoever restarts it starts from the books."""
 
@@ -112,6 +124,7 @@ def make_app(
         datadir=folder,
         autodiscover=False,
         Schema=BatchSchema,
+        TableManager=PromptTableManager,
         key_serializer="raw",
         value_serializer="raw",
         store="rocksdb://",

@@ -1,8 +1,9 @@
 """The rows of one table partition on local disk, in RocksDB: a cache of its changelog that can always be rebuilt.
 
 Rules: rows and the changelog offset that they include are written together or not at all. What cannot be read as it was
-written raises; it never reads as absent. A folder that is damaged, or belongs to a changelog that no longer exists, is
-removed and starts empty. A folder that another process holds is an error. This module refuses to know Kafka and Faust.
+written raises; it never reads as absent. A folder that is damaged is removed and starts empty; one that belongs to a
+changelog that no longer exists is set aside. A folder that another process holds is an error. This module refuses to
+know Kafka and Faust.
 """
 
 import logging
@@ -57,7 +58,7 @@ class PartitionStore:
             self._db, known = _open(folder), None
         if known is not None and known != changelog.encode():
             self._db.close()
-            self._remove("its changelog topic was deleted and made anew")
+            self._set_aside()
             self._db, known = _open(folder), None
         if known is None:
             self._db.put(_CHANGELOG, changelog.encode())
@@ -65,6 +66,16 @@ class PartitionStore:
     def _remove(self, reason: str) -> None:
         log.warning("removing local state, to rebuild it: %s", reason, extra={"facts": {"folder": str(self._folder)}})
         shutil.rmtree(self._folder)
+
+    def _set_aside(self) -> None:
+        """Keep the only copy of a deleted changelog's rows for an operator; one, the last."""
+        aside = self._folder.with_name(f"{self._folder.name}.old")
+        shutil.rmtree(aside, ignore_errors=True)
+        self._folder.rename(aside)
+        log.warning(
+            "the changelog topic was deleted and made anew; local state is set aside",
+            extra={"facts": {"folder": str(aside)}},
+        )
 
     @property
     def offset(self) -> int | None:

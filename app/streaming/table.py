@@ -52,6 +52,8 @@ class TableWrite:
 class StrictTable(Table[bytes, bytes]):
     """Rows by partition and key. Create before the app starts; use within the partitions assigned to the worker."""
 
+    mundane_level = "debug"
+
     def __init__(
         self,
         app: StageApp,
@@ -152,6 +154,8 @@ def _changes(write: TableWrite) -> Iterator[tuple[bytes, bytes | None]]:
 
 class _Stores(Store[Any, Any]):
     """The partition stores of one table: opened and closed as partitions come and go. Faust calls it `table.data`."""
+
+    mundane_level = "debug"
 
     def __init__(self, app: StageApp, table: StrictTable, *, admin: AdminClient, folder: Path) -> None:
         super().__init__("strict://", app, table)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiokafka.consumer import fetcher
 from faust.app.base import App
+from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport import consumer
 from faust.transport.drivers import aiokafka as driver
@@ -35,6 +36,7 @@ READ: dict[str, tuple[Any, str]] = {
     "app._on_agent_error": (App._on_agent_error, "bdd12f286de64429"),
     "app._on_partitions_revoked": (App._on_partitions_revoked, "d5c895bbe57dc73a"),
     "app._stop_consumer": (App._stop_consumer, "55854a5de12c3f52"),
+    "tables.on_start": (TableManager.on_start, "365dd25fbc0e0684"),
     "recovery._slurp_changelogs": (Recovery._slurp_changelogs.fun, "7825c7e50f766d5a"),
     "recovery._seek_offsets": (Recovery._seek_offsets, "19598ca63d94d250"),
     "recovery._build_offsets": (Recovery._build_offsets, "27eec86be06cb51f"),

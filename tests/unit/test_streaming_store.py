@@ -68,8 +68,8 @@ def test_our_own_keys_are_no_rows(folder: Path) -> None:
     assert store.read([META_PREFIX + b"position"]) == [b"7"]
 
 
-def test_a_changelog_made_anew_empties_the_store(folder: Path) -> None:
-    """Rows of another life of the topic would be mixed with the new ones."""
+def test_a_changelog_made_anew_empties_the_store_and_keeps_the_old_rows_aside(folder: Path) -> None:
+    """Rows of another life of the topic would be mixed with the new ones; they may be the last copy."""
     store = PartitionStore(folder, "id-1")
     store.write([(b"a", b"1")], 41)
     store.close()
@@ -78,6 +78,7 @@ def test_a_changelog_made_anew_empties_the_store(folder: Path) -> None:
     assert other.read([b"a"]) == [None]
     other.close()
     assert PartitionStore(folder, "id-2").offset is None
+    assert PartitionStore(folder.with_name("0.old"), "id-1").read([b"a"]) == [b"1"]
 
 
 def test_clearing_keeps_the_changelogs_incarnation(folder: Path) -> None:

@@ -67,6 +67,8 @@ class Buffer:
         self._closed = False
         self._credit = self._grant()
         self._books = Books()
+        self.last_received_ms = 0
+        """When an event last arrived, Unix time, late by as long as a chunk stays open; 0 before the first."""
 
     @property
     def node(self) -> str:
@@ -231,6 +233,7 @@ class Buffer:
             return
         chunk = Chunk(self._wall_ns() // _NS_PER_MS, [arrived.popleft() for _ in range(len(arrived))])
         chunk.size_bytes = sum(map(len, chunk.events))
+        self.last_received_ms = chunk.received_ms
         reading = self._keys.read(chunk.events)
         chunk.keys = reading.keys
         self._held_events += len(chunk)

@@ -137,6 +137,14 @@ def event_time_ns(event: bytes) -> int | None:
         return None
 
 
+def node_of(event: bytes) -> str:
+    """Name of the node that an event gives; empty where it gives none or is no event."""
+    try:
+        return GetEventsResponse.FromString(event).node_name
+    except DecodeError:
+        return ""
+
+
 def is_from_agent_start(event: bytes) -> bool:
     """Whether the event is a process that Tetragon found in /proc when it started, not one that it saw start.
 

@@ -1,0 +1,57 @@
+"""`callstream ingest`: Tetragon's events to the raw topic, in the foreground."""
+
+import json
+import os
+import signal
+import sys
+import threading
+
+import click
+
+from app.ingest.client import TetragonUnusable
+from app.ingest.journal import FolderInUse
+from app.ingest.run import Ingest
+from app.kafka import KafkaUnusable
+from app.settings import load
+from app.telemetry import logs
+from app.telemetry.http import HttpError
+
+
+@click.command(name="ingest")
+@click.option("--json", "as_json", is_flag=True, help="Print the books at the end as a line of JSON.")
+def command(*, as_json: bool) -> None:
+    """Write Tetragon's events to Kafka, untouched.
+
+    When it runs, one line of JSON with the address of /metrics, /healthz and /readyz is printed. Kafka or Tetragon
+    being away is waited for; events received meanwhile are buffered within CALLSTREAM_BUFFER_MAX_*, and what is lost is
+    told on runtime.coverage. SIGTERM or Ctrl-C writes out what was read, within 10 seconds, and prints the books.
+
+    \b
+    Exit codes: 0 stopped as asked and everything received is written, 1 events were lost on the way out or a part
+    failed, 2 settings, Kafka or Tetragon do not allow it.
+    Example:
+      CALLSTREAM_TETRAGON_ADDRESS=localhost:54321 callstream ingest
+      {"http": "127.0.0.1:38761"}
+    """
+    settings = load(os.environ)
+    logs.configure(settings.log_format, settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        ingest = Ingest(settings)
+        click.echo(json.dumps({"http": ingest.start()}))
+        sys.stdout.flush()
+        ingest.wait(stop)
+        report = ingest.stop()
+    except (KafkaUnusable, TetragonUnusable, FolderInUse, HttpError) as error:
+        click.echo(f"callstream ingest: {error}", err=True)
+        sys.exit(2)
+    if as_json:
+        click.echo(json.dumps(report.as_dict()))
+    else:
+        click.echo(
+            f"received {report.received}, restored {report.restored}, written {report.written}, "
+            f"dropped {report.dropped}, left on disk {report.buffered}"
+        )
+    sys.exit(1 if report.lost_at_stop or report.unbalanced else 0)

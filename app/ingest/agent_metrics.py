@@ -1,0 +1,85 @@
+"""Tetragon's own loss counters, read from its metrics page: what the agent dropped before anybody could read it.
+
+Source: `tetragon_notify_overflowed_events_total` (a reader was too slow), `tetragon_bpf_missed_events_total` (the
+kernel could not hand an event over), `tetragon_observer_ringbuf_events_lost_total` and
+`tetragon_observer_ringbuf_queue_events_lost_total` (the agent could not keep up). Rules: a counter that fell was reset
+by a restart of the agent, and what it shows now is its growth; the first reading is the measure for the next. This
+module refuses to know what becomes of the losses.
+"""
+
+import logging
+import re
+from typing import Final
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from app.ingest.coverage import AgentLoss
+from app.telemetry import metrics
+
+_log = logging.getLogger(__name__)
+
+COUNTERS: Final = metrics.AGENT_LOST.labels[0].values
+_SAMPLE: Final = re.compile(rf"^({'|'.join(COUNTERS)})(?:\{{[^\n]*\}})?[ \t]+([0-9.eE+]+)", re.MULTILINE)
+_MAX_PAGE_BYTES: Final = 16 << 20
+"""A busy agent's page has some hundred kilobytes."""
+_TIMEOUT: Final = urllib3.Timeout(connect=2, read=3)
+
+
+class AgentMetrics:
+    """One agent's metrics page."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._http = urllib3.PoolManager(timeout=_TIMEOUT, retries=False)
+        self._known: dict[str, float] | None = None
+        self.trouble: str | None = None
+        """Why the last reading failed; None when it did not."""
+        self.read_at_ns = 0
+        """When the counters were last read, Unix epoch; 0 before."""
+
+    def read(self, now_ns: int) -> list[AgentLoss]:
+        """Losses since the last reading; none, with `trouble` set, when the page cannot be read."""
+        try:
+            answer = self._http.request("GET", self._url, preload_content=False)
+            try:
+                page = answer.read(_MAX_PAGE_BYTES).decode("utf-8", "replace")
+            finally:
+                answer.release_conn()
+        except HTTPError as error:
+            return self._failed(type(error).__name__)
+        if answer.status != 200:
+            return self._failed(f"HTTP {answer.status}")
+        counters = totals(page)
+        if not counters:
+            return self._failed("none of Tetragon's loss counters is on the page")
+        losses = growth(self._known, counters, self.read_at_ns, now_ns)
+        self._known, self.read_at_ns, self.trouble = counters, now_ns, None
+        return losses
+
+    def _failed(self, reason: str) -> list[AgentLoss]:
+        if self.trouble is None:
+            _log.warning("Tetragon's metrics at %s cannot be read: %s", self._url, reason)
+        self.trouble = reason
+        return []
+
+
+def totals(page: str) -> dict[str, float]:
+    """Sum of each loss counter over its labels, for those on the page."""
+    found: dict[str, float] = {}
+    for name, value in _SAMPLE.findall(page):
+        found[name] = found.get(name, 0.0) + float(value)
+    return found
+
+
+def growth(before: dict[str, float] | None, after: dict[str, float], before_ns: int, after_ns: int) -> list[AgentLoss]:
+    """Counters that grew between two readings, in the order of the table; a new counter grew from zero."""
+    if before is None:
+        return []
+    losses = []
+    for name in COUNTERS:
+        then, now = before.get(name, 0.0), after.get(name, 0.0)
+        grown = now - then if now >= then else now
+        if grown > 0:
+            losses.append(AgentLoss(name, int(grown), before_ns, after_ns))
+    return losses

@@ -1,0 +1,165 @@
+"""The GetEvents stream: open it, read it for as long as it lives, and open it again.
+
+Rules: the reading thread does nothing but hand bytes to `put`, as they are. Every end of a stream is told to the
+listener before the next attempt, because what happened in between is lost. Attempts wait a jittered, growing time; an
+end that waiting cannot cure (`statuses`, `link_check`) ends the process with a message. A new channel is made for each
+attempt: that reads renewed certificates. This module refuses to know what events are and where they go.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import grpc
+
+from app.ingest.backoff import Backoff
+from app.ingest.link import Link, LinkError, open_channel
+from app.ingest.link_check import diagnose
+from app.ingest.statuses import StreamEnd, reason_to_stop
+
+_log = logging.getLogger(__name__)
+
+_GET_EVENTS: Final = "/tetragon.FineGuidanceSensors/GetEvents"
+_GET_VERSION: Final = "/tetragon.FineGuidanceSensors/GetVersion"
+_REPEAT_LOG_S: Final = 60.0
+"""The same trouble is told once a minute."""
+
+
+_NO_ANSWER: Final = frozenset(
+    {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
+)
+"""Any other status is an answer: an old agent, or a simulator, may not know the method."""
+
+
+class TetragonUnusable(Exception):  # noqa: N818 - reads as what it says
+    """Tetragon is there and will not serve us as things are set; the message says what to do."""
+
+
+class Listener(Protocol):
+    """Who wants to know when the node can be seen. Called on the reading thread."""
+
+    def stream_opened(self, first_event: bytes) -> None:
+        """The stream brought its first event."""
+
+    def stream_ended(self, end: StreamEnd) -> None:
+        """The stream is over; nothing is seen until it is opened again."""
+
+
+class EventStream:
+    """Reads events until stopped. `run` is a thread's work; the rest may be called from any thread."""
+
+    def __init__(self, link: Link, request: bytes, put: Callable[[bytes], object], listener: Listener) -> None:
+        """`request` is an encoded GetEventsRequest."""
+        self._link = link
+        self._request = request
+        self._put = put
+        self._listener = listener
+        self._backoff = Backoff(random.random)
+        self._stopped = threading.Event()
+        self._call_lock = threading.Lock()
+        self._call: Any = None
+        self._channel: Any = None
+        self._ever_opened = False
+        self._told: tuple[str, float] = ("", 0.0)
+        self.trouble: str | None = "no attempt was made yet"
+        """Why there is no stream; None while there is one, as far as is known."""
+
+    def run(self) -> None:
+        """Keep a stream open until `stop`. Raises TetragonUnusable when that is of no use."""
+        while not self._stopped.is_set():
+            started = time.monotonic()
+            try:
+                end = self._read_one_stream()
+            except LinkError as error:
+                self._give_up_or_tell(str(error), hopeless=not self._ever_opened)
+            else:
+                if self._stopped.is_set():
+                    break
+                self._listener.stream_ended(end)
+                self._react(end)
+            self._stopped.wait(self._backoff.wait_s(time.monotonic() - started))
+        self.trouble = "stopped"
+
+    def stop(self) -> None:
+        """End the stream and `run`."""
+        self._stopped.set()
+        with self._call_lock:
+            if self._call is not None:
+                self._call.cancel()
+
+    def answers(self, timeout_s: float) -> bool:
+        """Whether the server answers on the stream's own connection, so that silence means that nothing happens."""
+        with self._call_lock:
+            call, channel = self._call, self._channel
+            if call is None:
+                return False
+            ask = channel.unary_unary(_GET_VERSION)
+        try:
+            ask(b"", timeout=timeout_s)
+        except grpc.RpcError as error:
+            if error.code() in _NO_ANSWER:
+                return False
+        except ValueError:  # the channel was closed meanwhile
+            return False
+        with self._call_lock:
+            if self._call is not call:
+                return False
+            self.trouble = None
+            return True
+
+    def _read_one_stream(self) -> StreamEnd:
+        """Open one stream and read it to its end."""
+        channel = open_channel(self._link)
+        try:
+            get_events = channel.unary_stream(_GET_EVENTS)
+            with self._call_lock:
+                if self._stopped.is_set():
+                    return StreamEnd(grpc.StatusCode.CANCELLED, "stopped")
+                call = self._call = get_events(self._request)
+                self._channel = channel
+            for event in call:
+                self._opened(event)
+                break
+            put = self._put
+            for event in call:
+                put(event)
+            return StreamEnd(call.code(), call.details() or "")
+        except grpc.RpcError as error:
+            return StreamEnd(error.code(), error.details() or "")
+        finally:
+            with self._call_lock:
+                self._call = self._channel = None
+                self.trouble = "the stream ended"
+            channel.close()
+
+    def _opened(self, first_event: bytes) -> None:
+        self._ever_opened = True
+        self.trouble = None
+        _log.info("the event stream is open", extra={"facts": {"address": self._link.address}})
+        self._listener.stream_opened(first_event)
+        self._put(first_event)
+
+    def _react(self, end: StreamEnd) -> None:
+        """Say why the stream ended. Raises TetragonUnusable."""
+        hopeless = reason_to_stop(end, self._link.address, ever_opened=self._ever_opened)
+        if hopeless is not None:
+            raise TetragonUnusable(hopeless)
+        text = f"the stream from {self._link.address} ended with {end.name}"
+        if end.code is grpc.StatusCode.UNAVAILABLE:
+            found = diagnose(self._link)
+            if found is not None:
+                self._give_up_or_tell(found.text, hopeless=found.misconfigured and not self._ever_opened)
+                return
+        self._give_up_or_tell(text + (f" ({end.details[:200]})" if end.details else ""), hopeless=False)
+
+    def _give_up_or_tell(self, text: str, *, hopeless: bool) -> None:
+        self.trouble = text
+        if hopeless:
+            raise TetragonUnusable(text)
+        told, at = self._told
+        if text != told or time.monotonic() - at > _REPEAT_LOG_S:
+            _log.warning("%s; trying again", text)
+            self._told = (text, time.monotonic())

@@ -1,0 +1,167 @@
+"""What can be said about the completeness of a node's events, and what is missing: the decisions, without the doing.
+
+A heartbeat says "complete up to T". T is behind the present by `LATENESS_NS`, because Tetragon holds an event for up to
+30 s until pod information arrives, and it is bounded by everything that must be known first: that the stream is open
+and alive, that what was received is written, that the agent's own losses were looked up. A window in which nothing was
+seen becomes a gap when seeing begins again; it starts where the last heartbeat ended, since what came later was never
+vouched for.
+
+Rules: gaps come before the heartbeat that spans them; times are Unix epoch in nanoseconds and are passed in. This
+module refuses to know about clocks, threads, streams and Kafka.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from app.ingest.books import Findings, Span
+from app.ingest.keys import Throttle
+from app.telemetry.metrics import DropReason
+from schemas.coverage import CoverageGap, GapCause
+
+LATENESS_NS: Final = 60 * 1_000_000_000
+"""Twice Tetragon's longest wait for pod information (15 retries, 2 s each)."""
+
+MAX_THROTTLED: Final = 10_000
+"""Cgroups whose throttling is remembered; more than any node runs. Further ones are not, and their gap ends early."""
+
+_CAUSES: Final = {
+    DropReason.OVERFLOW: (GapCause.OVERFLOW, None),
+    DropReason.SPILL: (GapCause.SPILL_LOSS, None),
+    DropReason.OVERSIZED: (GapCause.OVERSIZED, "larger than a record of the raw topic may be"),
+    DropReason.REJECTED: (GapCause.UNKNOWN, "refused by Kafka"),
+    DropReason.SHUTDOWN: (GapCause.INGEST_RESTART, "unwritten when the time for draining was over"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known at one moment. A None means "nothing to wait for"."""
+
+    node: str
+    now_ns: int
+    alive_ns: int
+    """When the stream last showed that it lives: an event, or an answer on its connection."""
+    written_before_ns: int
+    """Everything received before then is written or dropped."""
+    scraped_ns: int | None = None
+    """When the agent's loss counters were last read; None where nobody reads them."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLoss:
+    """One of Tetragon's loss counters grew between two readings."""
+
+    counter: str
+    growth: int
+    from_ns: int
+    to_ns: int
+
+
+class Coverage:
+    """The state of one node's coverage. Not locked."""
+
+    def __init__(self, unvouched_since_ns: int | None, lateness_ns: int = LATENESS_NS) -> None:
+        """`unvouched_since_ns`: up to when an earlier process vouched for the node, None where none did."""
+        self._lateness_ns = lateness_ns
+        self._since_ns = unvouched_since_ns
+        self._seeing = False
+        self._blind_cause = GapCause.INGEST_RESTART
+        self._throttled: set[str] = set()
+        self._throttled_since_ns = 0
+
+    @property
+    def seeing(self) -> bool:
+        """Whether the stream is known to be open."""
+        return self._seeing
+
+    @property
+    def unvouched_since_ns(self) -> int | None:
+        """Up to when heartbeats vouch for the node; None before the stream was ever open."""
+        return self._since_ns
+
+    def opened(self, node: str, now_ns: int, *, agent_restarted: bool = False) -> list[CoverageGap]:
+        """The stream is known to be open: the blind time before it, if there was one."""
+        if self._seeing:
+            return []
+        self._seeing = True
+        since_ns, self._since_ns = self._since_ns, now_ns
+        if since_ns is None or since_ns >= now_ns:
+            return []
+        cause = self._blind_cause
+        if agent_restarted and cause is GapCause.RECONNECT:
+            cause = GapCause.AGENT_RESTART
+        return [CoverageGap(node=node, from_ns=since_ns, to_ns=now_ns, cause=cause)]
+
+    def ended(self, node: str, now_ns: int, cause: GapCause) -> list[CoverageGap]:
+        """The stream is over."""
+        gaps = self._throttle_gap(node, now_ns) if self._throttled else []
+        self._throttled.clear()
+        if self._seeing:
+            self._seeing = False
+            self._blind_cause = cause
+        return gaps
+
+    def losses(self, node: str, findings: Findings, agent: list[AgentLoss]) -> list[CoverageGap]:
+        """Gaps for what was lost, or not understood, while the stream was open."""
+        gaps = []
+        for reason, span in findings.dropped.items():
+            cause, detail = _CAUSES[reason]
+            gaps.append(_gap_of(span, node, cause, detail))
+        if findings.undecodable is not None:
+            gaps.append(_gap_of(findings.undecodable, node, GapCause.UNDECODABLE, "kept in the raw topic"))
+        gaps += [
+            CoverageGap(
+                node=node,
+                from_ns=loss.from_ns - self._lateness_ns,
+                to_ns=loss.to_ns,
+                cause=GapCause.AGENT_LOSS,
+                events_lost=loss.growth,
+                detail=loss.counter,
+            )
+            for loss in agent
+        ]
+        for throttle in findings.throttles:
+            gaps += self._throttle(node, throttle)
+        return gaps
+
+    def heartbeat(self, evidence: Evidence) -> list[CoverageGap]:
+        """The claim that can be made now, preceded by the throttling inside it; nothing when there is none."""
+        if not self._seeing or self._since_ns is None:
+            return []
+        known_ns = min(evidence.now_ns, evidence.alive_ns, evidence.written_before_ns)
+        if evidence.scraped_ns is not None:
+            known_ns = min(known_ns, evidence.scraped_ns)
+        until_ns = known_ns - self._lateness_ns
+        if until_ns <= self._since_ns:
+            return []
+        gaps = []
+        if self._throttled and self._throttled_since_ns < until_ns:
+            gaps = self._throttle_gap(evidence.node, until_ns)
+        gaps.append(CoverageGap(node=evidence.node, from_ns=self._since_ns, to_ns=until_ns, cause=GapCause.HEARTBEAT))
+        self._since_ns = until_ns
+        return gaps
+
+    def _throttle(self, node: str, event: Throttle) -> list[CoverageGap]:
+        """One start or stop. The gap ends when no cgroup is throttled any more."""
+        if event.started:
+            if not self._throttled:
+                self._throttled_since_ns = event.time_ns or self._since_ns or 0
+            if len(self._throttled) < MAX_THROTTLED:
+                self._throttled.add(event.cgroup)
+            return []
+        if not self._throttled:  # it began before we looked
+            self._throttled_since_ns = self._since_ns or event.time_ns or 0
+        self._throttled.discard(event.cgroup)
+        if self._throttled:
+            return []
+        return self._throttle_gap(node, max(event.time_ns or 0, self._throttled_since_ns) + 1)
+
+    def _throttle_gap(self, node: str, to_ns: int) -> list[CoverageGap]:
+        from_ns, self._throttled_since_ns = self._throttled_since_ns, to_ns
+        return [CoverageGap(node=node, from_ns=from_ns, to_ns=to_ns, cause=GapCause.THROTTLE)]
+
+
+def _gap_of(span: Span, node: str, cause: GapCause, detail: str | None) -> CoverageGap:
+    return CoverageGap(
+        node=node, from_ns=span.from_ns, to_ns=span.to_ns + 1, cause=cause, events_lost=span.events, detail=detail
+    )

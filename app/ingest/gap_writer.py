@@ -1,0 +1,147 @@
+"""Coverage records to Kafka: a gap is sent again until the broker has it, a heartbeat only when no gap is outstanding.
+
+Rules: all records of a node have its name as key, and one idempotent producer sends them in order, so a reader meets a
+gap before the heartbeat that spans it. The schema's id is looked up, never registered; until the registry answers,
+gaps wait in the journal. This module refuses to know how gaps come about.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from app.ingest.journal import Journal
+from app.registry import RegistryError
+from app.telemetry import metrics
+from app.telemetry.meter import Meter
+from schemas.coverage import CoverageGap, GapCause, encode
+
+_log = logging.getLogger(__name__)
+
+PRODUCER_CONFIG: Final[Mapping[str, Any]] = {
+    "acks": "all",
+    "enable.idempotence": True,
+    "partitioner": "murmur2_random",
+    "linger.ms": 0,
+    "message.timeout.ms": 0,  # for ever; the journal remembers what a restart interrupts
+    "queue.buffering.max.messages": 20_000,
+}
+_ASK_AGAIN_S: Final = 10.0
+_MAX_OUTSTANDING: Final = 1000
+"""Gaps with the producer at once; the rest wait in the journal."""
+
+
+class GapWriter:
+    """Publishes one ingest's coverage. Not locked against threads."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        topic: str,
+        journal: Journal,
+        find_schema_id: Callable[[], int | None],
+        meter: Meter,
+    ) -> None:
+        """`find_schema_id` asks the registry; it gives None where the schema is not registered."""
+        self._topic = topic
+        self._journal = journal
+        self._find_schema_id = find_schema_id
+        self._schema_id: int | None = None
+        self._ask_at = 0.0
+        self._meter = meter
+        self._outstanding: set[CoverageGap] = set()
+        self._producer = Producer({**PRODUCER_CONFIG, **config, "error_cb": self._on_error, "logger": _log})
+        self.trouble: str | None = "no schema id yet"
+        """Why coverage cannot be written; None when it can, as far as is known."""
+
+    @property
+    def pending(self) -> int:
+        """Gaps that the broker has not acknowledged."""
+        return len(self._journal.pending)
+
+    def report(self, gap: CoverageGap) -> None:
+        """Take responsibility for a gap."""
+        _log.warning(
+            "events of %s are incomplete: %s",
+            gap.node,
+            gap.cause.value,
+            extra={"facts": {"from_ns": gap.from_ns, "to_ns": gap.to_ns, "events_lost": gap.events_lost}},
+        )
+        self._journal.add(gap)
+
+    def claim(self, heartbeat: CoverageGap) -> None:
+        """Publish a heartbeat; it is not kept if it cannot be sent, for the next one spans it or a gap does."""
+        if self._schema_id is not None:
+            self._send(heartbeat)
+
+    def find_schema(self) -> bool:
+        """Look the schema's id up if it is not known; may take as long as the registry's client waits."""
+        if self._schema_id is not None:
+            return True
+        if time.monotonic() < self._ask_at:
+            return False
+        self._ask_at = time.monotonic() + _ASK_AGAIN_S
+        try:
+            self._schema_id = self._find_schema_id()
+        except RegistryError as error:
+            trouble = f"the schema of coverage cannot be looked up: {error}"
+        else:
+            trouble = "the schema of coverage is not registered; do it with: callstream topics apply"
+        if self._schema_id is not None:
+            self.trouble = None
+            return True
+        if trouble != self.trouble:
+            _log.warning("%s", trouble)
+        self.trouble = trouble
+        return False
+
+    def pump(self) -> None:
+        """Send what is pending and take acknowledgements; does not block."""
+        if self._schema_id is not None:
+            for gap in self._journal.pending:
+                if len(self._outstanding) >= _MAX_OUTSTANDING:
+                    break
+                if gap not in self._outstanding:
+                    self._outstanding.add(gap)
+                    self._send(gap)
+        self._producer.poll(0)
+
+    def flush(self, timeout_s: float) -> None:
+        """Wait until everything is acknowledged, at most for the timeout; the rest stays in the journal."""
+        self.pump()
+        self._producer.flush(timeout_s)
+
+    def _send(self, gap: CoverageGap) -> None:
+        assert self._schema_id is not None
+
+        def on_delivery(error: KafkaError | None, _message: Message) -> None:
+            self._on_delivery(gap, error)
+
+        try:
+            self._producer.produce(
+                self._topic, encode(gap, self._schema_id), gap.node.encode(), on_delivery=on_delivery
+            )
+        except BufferError:
+            self._outstanding.discard(gap)
+
+    def _on_delivery(self, gap: CoverageGap, error: KafkaError | None) -> None:
+        self._outstanding.discard(gap)
+        if error is not None:
+            self.trouble = f"Kafka refuses records of {self._topic}: {error.name()}"
+            _log.error("%s", self.trouble)
+            return
+        self.trouble = None
+        with self._meter.together():
+            self._meter.add(metrics.GAPS, 1, gap.cause.value)
+            self._meter.add(metrics.GAP_EVENTS, gap.events_lost or 0, gap.cause.value)
+            if gap.cause is GapCause.HEARTBEAT:
+                self._meter.set(metrics.COMPLETE_UNTIL, gap.to_ns / 1e9)
+        if gap.cause is not GapCause.HEARTBEAT:
+            self._journal.done(gap)
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self.trouble = f"the producer of {self._topic} cannot go on: {error.name()}"
+            _log.error("%s", self.trouble)

@@ -1,0 +1,157 @@
+"""What coverage must not forget when the process ends: unacknowledged gaps, and up to when it vouched for the node.
+
+A folder with three files: `gaps.jsonl` (one gap a line, appended and synced before the gap is published, rewritten when
+all are acknowledged), `state.json` (replaced as a whole) and `lock`. Rules: one process at a time; a torn last line was
+never promised to anybody and is left out; when the disk refuses, gaps are kept in memory and the operator is told.
+This module refuses to know how gaps are published.
+"""
+
+import fcntl
+import json
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Final, Self
+
+from schemas.coverage import CoverageGap, from_record
+
+_log = logging.getLogger(__name__)
+
+MAX_PENDING: Final = 10_000
+"""Gaps kept one by one; beyond, a new one is merged into the last of its cause, so nothing is forgotten and the folder
+stays small however long Kafka is away."""
+
+
+class FolderInUse(Exception):  # noqa: N818 - reads as what it says
+    """Another ingest works in the folder, or it cannot be written; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The node, and up to when the last process vouched for it (Unix epoch, ns)."""
+
+    node: str
+    vouched_until_ns: int
+
+
+class Journal:
+    """An open journal folder. Not locked against threads."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the folder, making it where it is missing. Raises FolderInUse."""
+        self._folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (folder / "lock").open("w")
+            self._gaps: IO[str] = (folder / "gaps.jsonl").open("a+", encoding="utf-8")
+        except OSError as error:
+            raise FolderInUse(f"CALLSTREAM_DATA_DIR: cannot write to {folder}: {error.strerror}") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise FolderInUse(
+                f"CALLSTREAM_DATA_DIR: another callstream ingest is using {folder}; give each a folder of its own"
+            ) from None
+        self.pending: list[CoverageGap] = self._read_gaps()
+        self.state = self._read_state()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the folder free. Gaps that are pending stay in it."""
+        self._gaps.close()
+        self._lock.close()
+
+    def add(self, gap: CoverageGap) -> None:
+        """Remember a gap until it is `done`."""
+        if len(self.pending) >= MAX_PENDING:
+            for index in range(len(self.pending) - 1, 0, -1):
+                merged = _merged(self.pending[index], gap)
+                if merged is not None:
+                    self.pending[index] = merged
+                    self._rewrite()
+                    return
+        self.pending.append(gap)
+        try:
+            self._gaps.write(json.dumps(gap.as_record()) + "\n")
+            self._sync(self._gaps)
+        except OSError as error:
+            _log.error("a gap is kept in memory only: %s", error)
+
+    def done(self, gap: CoverageGap) -> None:
+        """A gap is acknowledged. Harmless when it is not pending."""
+        if gap in self.pending:
+            self.pending.remove(gap)
+        if not self.pending:
+            self._rewrite()
+
+    def save(self, state: State) -> None:
+        """Remember up to when the node is vouched for."""
+        self.state = state
+        try:
+            self._replace("state.json", json.dumps({"node": state.node, "vouched_until_ns": state.vouched_until_ns}))
+        except OSError as error:
+            _log.error("the state of coverage cannot be saved: %s", error)
+
+    def _rewrite(self) -> None:
+        try:
+            self._replace("gaps.jsonl", "".join(json.dumps(gap.as_record()) + "\n" for gap in self.pending))
+            self._gaps.close()
+            self._gaps = (self._folder / "gaps.jsonl").open("a+", encoding="utf-8")
+        except OSError as error:
+            _log.error("acknowledged gaps stay in the journal and will be sent again: %s", error)
+
+    def _replace(self, name: str, content: str) -> None:
+        fresh = self._folder / f"{name}.new"
+        with fresh.open("w", encoding="utf-8") as file:
+            file.write(content)
+            self._sync(file)
+        fresh.replace(self._folder / name)
+
+    @staticmethod
+    def _sync(file: IO[str]) -> None:
+        file.flush()
+        os.fsync(file.fileno())
+
+    def _read_gaps(self) -> list[CoverageGap]:
+        self._gaps.seek(0)
+        gaps = []
+        for number, line in enumerate(self._gaps, start=1):
+            try:
+                gaps.append(from_record(json.loads(line)))
+            except (ValueError, KeyError, TypeError):
+                _log.warning("line %d of %s is no gap and left out", number, self._gaps.name)
+        if gaps and not line.endswith("\n"):
+            self._gaps.write("\n")
+        return gaps
+
+    def _read_state(self) -> State | None:
+        try:
+            found: Any = json.loads((self._folder / "state.json").read_text(encoding="utf-8"))
+            return State(str(found["node"]), int(found["vouched_until_ns"]))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError):
+            _log.warning("%s cannot be read; when the node was last seen is unknown", self._folder / "state.json")
+            return None
+
+
+def _merged(known: CoverageGap, gap: CoverageGap) -> CoverageGap | None:
+    """One gap for two of the same node, cause and detail; None for different ones."""
+    if (known.node, known.cause, known.detail) != (gap.node, gap.cause, gap.detail):
+        return None
+    counts = (known.events_lost, gap.events_lost)
+    return CoverageGap(
+        node=gap.node,
+        from_ns=min(known.from_ns, gap.from_ns),
+        to_ns=max(known.to_ns, gap.to_ns),
+        cause=gap.cause,
+        events_lost=None if None in counts else sum(count or 0 for count in counts),
+        detail=gap.detail,
+    )

@@ -1,0 +1,240 @@
+"""One ingest process: its parts, their threads, and its end.
+
+    reader  (EventStream)  gRPC -> buffer
+    writer  (RawWriter)    buffer -> Kafka
+    keeper  (Keeper)       losses and claims -> runtime.coverage
+
+Rules: a thread that ends on its own ends the process. On a stop the reader goes first, then the buffer is written out
+within `DRAIN_S`, then coverage says what is left to say; what could not be written is counted and stays in the journal
+as a gap. This module refuses to know how any part works.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from app.ingest.agent_metrics import AgentMetrics
+from app.ingest.buffer import Buffer, Limits
+from app.ingest.client import EventStream
+from app.ingest.coverage import Coverage
+from app.ingest.filters import request_of
+from app.ingest.gap_writer import GapWriter
+from app.ingest.journal import Journal
+from app.ingest.keeper import Keeper
+from app.ingest.keys import KeyReader
+from app.ingest.link import Link, link_of
+from app.ingest.writer import RawWriter
+from app.kafka import KafkaUnreachable, client_config, partition_count
+from app.registry import SchemaRegistry
+from app.settings import Settings, SettingsError
+from app.telemetry import metrics
+from app.telemetry.http import TelemetryServer
+from app.telemetry.meter import Meter
+from app.telemetry.metrics import DropReason, Process, metrics_of
+from schemas import topics
+from schemas.records import COVERAGE_GAP, schema_text
+
+_log = logging.getLogger(__name__)
+
+DRAIN_S: Final = 7.0
+"""For writing out the buffer on a stop; with what follows it stays below the ten seconds that a stop may take."""
+_LAST_WORDS_S: Final = 1.5
+_KAFKA_AT_START_S: Final = 5.0
+_SILENT_S: Final = 15.0
+"""Without an acknowledgement for this long while events wait, Kafka counts as unreachable."""
+_NS_PER_MS: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The books at the end of a process. `unbalanced` is 0 unless there is a bug."""
+
+    received: int
+    restored: int
+    written: int
+    dropped: int
+    buffered: int
+    lost_at_stop: int
+    unbalanced: int
+    seconds_to_stop: float
+
+    def as_dict(self) -> dict[str, float]:
+        """Names and numbers, for JSON."""
+        return asdict(self)
+
+
+class Ingest:
+    """A running ingest. Use: `start`, `wait`, `stop`."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Check everything that can be wrong before the first event is read.
+
+        Raises SettingsError, KafkaUnusable (a missing topic, a refusal) and FolderInUse. A Kafka or a Tetragon that is
+        away is waited for later on.
+        """
+        link, request = _link_and_request(settings)
+        self._settings = settings
+        self._meter = Meter(metrics_of(Process.INGEST))
+        self._ended = threading.Event()
+        self._failure: BaseException | None = None
+        self._threads: list[threading.Thread] = []
+        config = client_config(settings)
+        for topic in (topics.RAW, topics.COVERAGE):
+            _look_at_topic(settings, settings.name(topic))
+        self._journal = Journal(settings.data_dir / "ingest")
+        known = self._journal.state
+        limits = Limits(
+            max_events=settings.buffer_max_events,
+            max_bytes=settings.buffer_max_bytes,
+            grace_s=settings.overload_grace_ms / 1000,
+        )
+        self._buffer = Buffer(limits, KeyReader(known.node if known else _node_of(link)))
+        self._writer = RawWriter(config, settings.name(topics.RAW), self._buffer, limits)
+        self._registry = SchemaRegistry.from_settings(settings)
+        self._gaps = GapWriter(
+            config, settings.name(topics.COVERAGE), self._journal, self._find_coverage_schema, self._meter
+        )
+        self._agent = AgentMetrics(settings.tetragon_metrics_url) if settings.tetragon_metrics_url else None
+        self._keeper = Keeper(
+            coverage=Coverage(known.vouched_until_ns if known else None),
+            journal=self._journal,
+            gaps=self._gaps,
+            buffer=self._buffer,
+            writer=self._writer,
+            agent=self._agent,
+            heartbeat_s=settings.heartbeat_seconds,
+            meter=self._meter,
+        )
+        self._stream = EventStream(link, request, self._buffer.put, self._keeper)
+        self._keeper.watch(self._stream)
+        self._meter.add_source(self._publish)
+        self._http = TelemetryServer(
+            self._meter,
+            alive={"threads": self._dead_threads},
+            ready={
+                "stream": lambda: self._stream.trouble,
+                "kafka": self._kafka_trouble,
+                "coverage": lambda: self._gaps.trouble,
+                "agent_metrics": lambda: self._agent.trouble if self._agent else None,
+            },
+        )
+
+    def start(self) -> str:
+        """Start all threads; returns "host:port" of the HTTP endpoint. Raises HttpError where it cannot listen."""
+        address = self._http.start(self._settings.http_host, self._settings.http_port)
+        for name, work in (("writer", self._writer.run), ("keeper", self._keeper.run), ("reader", self._stream.run)):
+            thread = threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return address
+
+    def wait(self, stop: threading.Event) -> None:
+        """Return when `stop` is set, or a part has ended."""
+        while not stop.wait(0.2) and not self._ended.is_set():
+            pass
+
+    def stop(self) -> Report:
+        """Read no more, write out what was read, and return the books. Raises what ended a part on its own."""
+        started = time.monotonic()
+        self._stream.stop()
+        self._buffer.close()
+        deadline = started + DRAIN_S
+        while not self._buffer.is_empty() and self._is_running("writer") and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self._writer.stop()
+        self._keeper.stop()
+        for thread in self._threads:
+            thread.join(timeout=1.0)
+        lost = self._buffer.give_up(DropReason.SHUTDOWN, self._writer.written_before_ms * _NS_PER_MS)
+        if lost:
+            _log.error("events could not be written in time and are lost", extra={"facts": {"events": lost}})
+        self._keeper.finish(_LAST_WORDS_S)
+        self._http.close()
+        self._journal.close()
+        self._registry.close()
+        report = self._report(lost, time.monotonic() - started)
+        _log.info("ingest has stopped", extra={"facts": report.as_dict()})
+        if self._failure is not None:
+            raise self._failure
+        return report
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        """Run a thread's work; whatever ends it is kept for `stop`."""
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - it is raised again on the main thread
+            self._failure = self._failure or error
+        finally:
+            self._ended.set()
+
+    def _is_running(self, name: str) -> bool:
+        return any(thread.name == name and thread.is_alive() for thread in self._threads)
+
+    def _find_coverage_schema(self) -> int | None:
+        subject = self._settings.name(topics.subject(topics.COVERAGE))
+        return self._registry.id_of(subject, schema_text(COVERAGE_GAP))
+
+    def _publish(self) -> None:
+        self._buffer.publish(self._meter)
+        self._meter.set(metrics.LAST_RECEIVED, self._buffer.last_received_ms / 1000)
+        self._meter.set(metrics.LAST_ACKNOWLEDGED, self._writer.last_acknowledged_s)
+
+    def _dead_threads(self) -> str | None:
+        dead = [thread.name for thread in self._threads if not thread.is_alive()]
+        return f"ended: {', '.join(dead)}" if dead else None
+
+    def _kafka_trouble(self) -> str | None:
+        if self._buffer.is_empty():
+            return None
+        silent_s = time.time() - max(self._writer.last_acknowledged_s, self._writer.written_before_ms / 1000)
+        if silent_s <= _SILENT_S:
+            return None
+        return f"no acknowledgement for {silent_s:.0f} s: {self._writer.trouble or 'the broker does not answer'}"
+
+    def _report(self, lost_at_stop: int, seconds: float) -> Report:
+        return Report(
+            received=int(self._meter.total(metrics.RECEIVED)),
+            restored=int(self._meter.total(metrics.RESTORED)),
+            written=int(self._meter.read(metrics.WRITTEN, topics.RAW)),
+            dropped=int(self._meter.total(metrics.DROPPED)),
+            buffered=int(self._meter.total(metrics.BUFFERED)),
+            lost_at_stop=lost_at_stop,
+            unbalanced=self._buffer.imbalance(),
+            seconds_to_stop=round(seconds, 3),
+        )
+
+
+def _link_and_request(settings: Settings) -> tuple[Link, bytes]:
+    """Everything about Tetragon in the settings, with all errors in one SettingsError."""
+    errors: list[str] = []
+    link, request = None, b""
+    try:
+        link = link_of(settings)
+    except SettingsError as error:
+        errors += error.errors
+    try:
+        request = request_of(settings).SerializeToString()
+    except SettingsError as error:
+        errors += error.errors
+    if errors or link is None:
+        raise SettingsError(errors)
+    return link, request
+
+
+def _look_at_topic(settings: Settings, topic: str) -> None:
+    try:
+        partition_count(settings, topic, _KAFKA_AT_START_S)
+    except KafkaUnreachable as error:
+        _log.warning("%s; events are buffered meanwhile", error)
+
+
+def _node_of(link: Link) -> str:
+    """What to call the node until an event has named it: this host for a local agent, else the agent's."""
+    if link.is_unix:
+        return os.uname().nodename
+    host, _ = link.host_and_port
+    return os.uname().nodename if host in {"localhost", "127.0.0.1", "::1"} else host

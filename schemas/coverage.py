@@ -1,0 +1,77 @@
+"""Windows of a node's events: what is missing, and, with cause Heartbeat, what is complete.
+
+The typed twin of schemas/avro/coverage_gap.avsc. Rules: times are Unix epoch in nanoseconds, and a window is from
+`from_ns` inclusive to `to_ns` exclusive; `detail` names a counter or a limit, never event data. A window is trustworthy
+where heartbeats cover it and no gap touches it. This module refuses to know how gaps come about.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from schemas import records
+
+
+class GapCause(StrEnum):
+    """Symbols of the Avro enum GapCause."""
+
+    UNKNOWN = "Unknown"
+    OVERFLOW = "Overflow"
+    RECONNECT = "Reconnect"
+    AGENT_RESTART = "AgentRestart"
+    THROTTLE = "Throttle"
+    UNDECODABLE = "Undecodable"
+    OVERSIZED = "Oversized"
+    AGENT_LOSS = "AgentLoss"
+    SPILL_LOSS = "SpillLoss"
+    INGEST_RESTART = "IngestRestart"
+    HEARTBEAT = "Heartbeat"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverageGap:
+    """One record of runtime.coverage. `events_lost` is None where the number is unknown."""
+
+    node: str
+    from_ns: int
+    to_ns: int
+    cause: GapCause
+    events_lost: int | None = None
+    detail: str | None = None
+
+    def as_record(self) -> dict[str, Any]:
+        """Field names and values of the Avro record; also fit for JSON."""
+        return {
+            "node": self.node,
+            "from_ns": self.from_ns,
+            "to_ns": self.to_ns,
+            "cause": self.cause.value,
+            "events_lost": self.events_lost,
+            "detail": self.detail,
+        }
+
+
+def from_record(record: dict[str, Any]) -> CoverageGap:
+    """The gap that a record describes; a cause of a newer schema is Unknown.
+
+    Raises KeyError where a field is missing.
+    """
+    cause = record["cause"]
+    return CoverageGap(
+        node=record["node"],
+        from_ns=record["from_ns"],
+        to_ns=record["to_ns"],
+        cause=GapCause(cause) if cause in GapCause.__members__.values() else GapCause.UNKNOWN,
+        events_lost=record["events_lost"],
+        detail=record["detail"],
+    )
+
+
+def encode(gap: CoverageGap, schema_id: int) -> bytes:
+    """The framed Avro record."""
+    return records.encode(records.COVERAGE_GAP, schema_id, gap.as_record())
+
+
+def decode(value: bytes, writer_schema: Any = None) -> CoverageGap:
+    """The gap in a framed Avro record; see `records.decode` for what it raises."""
+    return from_record(records.decode(records.COVERAGE_GAP, value, writer_schema))

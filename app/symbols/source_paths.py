@@ -25,6 +25,8 @@ def public_source(compilation_dir: str, directory: str, name: str) -> str:
     The arguments are DW_AT_comp_dir, the directory of the file entry (relative to the former) and its name (relative to
     the latter). An already remapped (relative) compilation directory leaves the path relative to its root.
     """
+    if not name:
+        return ""
     base = _components(compilation_dir)
     path = _components(_joined(compilation_dir, directory, name))
     if not _joined(compilation_dir, directory, name).startswith("/"):

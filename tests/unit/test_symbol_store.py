@@ -1,0 +1,252 @@
+"""A symbol store keeps snapshots that do not change and never believes a damaged file."""
+
+from pathlib import Path
+
+import pytest
+
+from agents.canonicalize.frames import Resolved, Unresolved
+from agents.canonicalize.symbol_index import IndexContent, LineRows, Origin, Segment, Spans, encode_index
+from app.symbols.checking import check_objects
+from app.symbols.name_maps import image_scope, node_scope
+from app.symbols.snapshot import Kind, Snapshot, SymbolStoreError, object_path, parse_snapshot
+from app.symbols.store import MAX_OPEN_INDEXES, SymbolStore
+from app.symbols.store_writer import Kept, StoreWriter
+
+ID = "ab" * 20
+IMAGE = "registry.example/shop@sha256:" + "12" * 32
+
+
+def index_bytes(
+    build_id: str = ID,
+    names: tuple[str, ...] = ("f",),
+    origins: Origin = Origin.DYNSYM,
+    code: bytes = bytes(32),
+    lines: bool = False,
+) -> bytes:
+    """An index with functions of 16 bytes from file offset 0 on."""
+    count = len(names)
+    spans = Spans([16 * i for i in range(count)], [16] * count, [0] * count, names)
+    rows = LineRows([0], [0], [7], ["a.c"]) if lines else LineRows()
+    return encode_index(IndexContent(build_id, 62, 3, origins, code, (Segment(0, 4096, 0),), spans, rows))
+
+
+def put(writer: StoreWriter, content: bytes, build_id: str = ID, *, replace: bool = False) -> Kept:
+    """Keep an index as the reading process leaves it."""
+    (writer.scratch / "index").write_bytes(content)
+    return writer.keep_index(writer.scratch / "index", build_id, replace=replace)
+
+
+def store_with(folder: Path, *contents: bytes) -> SymbolStore:
+    """A store with these indexes of one build id, added one after the other."""
+    with StoreWriter(folder) as writer:
+        for content in contents:
+            put(writer, content)
+        writer.commit()
+    return SymbolStore.open(folder)
+
+
+def test_index_is_found_by_build_id(tmp_path: Path) -> None:
+    """A known build id is looked up, an unknown one has no index."""
+    store = store_with(tmp_path, index_bytes())
+
+    assert store.lookup(ID, 4, innermost=True) == Resolved("f", 4)
+    assert store.lookup("cd" * 20, 4, innermost=True) is Unresolved.NO_INDEX
+
+
+def test_open_store_does_not_see_what_is_added_later(tmp_path: Path) -> None:
+    """A snapshot answers the same for as long as it is open; opening again sees the new one."""
+    before = store_with(tmp_path, index_bytes())
+    after = store_with(tmp_path, index_bytes(names=("better",), origins=Origin.SYMTAB))
+
+    assert before.lookup(ID, 4, innermost=True) == Resolved("f", 4)
+    assert after.lookup(ID, 4, innermost=True) == Resolved("better", 4)
+    assert before.digest != after.digest
+
+
+def test_old_snapshot_can_be_opened_again(tmp_path: Path) -> None:
+    """A replay of last year's events asks for last year's store by digest."""
+    digest = store_with(tmp_path, index_bytes()).digest
+    store_with(tmp_path, index_bytes(names=("better",), origins=Origin.SYMTAB))
+
+    assert SymbolStore.open(tmp_path, digest).lookup(ID, 4, innermost=True) == Resolved("f", 4)
+
+
+def test_digest_does_not_depend_on_the_order_of_adding(tmp_path: Path) -> None:
+    """Two stores with the same content have the same digest."""
+    other = "cd" * 20
+    for folder, order in (("a", (ID, other)), ("b", (other, ID))):
+        with StoreWriter(tmp_path / folder) as writer:
+            for build_id in order:
+                put(writer, index_bytes(build_id), build_id)
+            writer.commit()
+
+    assert SymbolStore.open(tmp_path / "a").digest == SymbolStore.open(tmp_path / "b").digest
+
+
+@pytest.mark.parametrize(
+    ("known", "new", "kept"),
+    [
+        (index_bytes(), index_bytes(), Kept.UNCHANGED),
+        (index_bytes(), index_bytes(names=("g", "h"), origins=Origin.SYMTAB), Kept.REPLACED),
+        (index_bytes(origins=Origin.SYMTAB), index_bytes(names=("g", "h")), Kept.UNCHANGED),
+        (index_bytes(), index_bytes(names=("g", "h"), origins=Origin.GNU_DEBUGDATA), Kept.REPLACED),
+        (index_bytes(origins=Origin.SYMTAB), index_bytes(origins=Origin.SYMTAB, lines=True), Kept.REPLACED),
+        (index_bytes(lines=True), index_bytes(origins=Origin.SYMTAB), Kept.UNCHANGED),
+        (index_bytes(), index_bytes(names=("g", "h"), origins=Origin.SYMTAB, code=b"x" * 32), Kept.CONFLICT),
+    ],
+)
+def test_only_a_better_index_of_the_same_code_replaces_another(
+    tmp_path: Path, known: bytes, new: bytes, kept: Kept
+) -> None:
+    """A stripped copy never blocks a full one, lines are never lost, a foreign file with our build id is noticed."""
+    store_with(tmp_path, known)
+    with StoreWriter(tmp_path) as writer:
+        assert put(writer, new) is kept
+
+
+def test_conflict_is_replaced_on_request(tmp_path: Path) -> None:
+    """The operator decides which of two files is the right one."""
+    store_with(tmp_path, index_bytes())
+    with StoreWriter(tmp_path) as writer:
+        assert put(writer, index_bytes(code=b"x" * 32), replace=True) is Kept.REPLACED
+
+
+def test_writer_that_fails_leaves_the_store_as_it_was(tmp_path: Path) -> None:
+    """Nothing is visible before commit."""
+    digest = store_with(tmp_path, index_bytes()).digest
+
+    def fail_halfway() -> None:
+        with StoreWriter(tmp_path) as writer:
+            put(writer, index_bytes("cd" * 20), "cd" * 20)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_halfway()
+
+    assert SymbolStore.open(tmp_path).digest == digest
+    assert not list(tmp_path.glob("new-*"))
+
+
+def test_second_writer_is_turned_away(tmp_path: Path) -> None:
+    """Two writers would lose each other's snapshot."""
+    with StoreWriter(tmp_path), pytest.raises(SymbolStoreError, match="another process"), StoreWriter(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "swap", "gone"])
+def test_damaged_index_is_an_error_and_not_a_miss(tmp_path: Path, damage: str) -> None:
+    """A broken file must not look like a file without symbols; verify names it."""
+    store = store_with(tmp_path, index_bytes())
+    path = object_path(tmp_path, store.snapshot.of_kind(Kind.INDEX)[ID])
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    match damage:
+        case "flip":
+            path.write_bytes(content)
+        case "cut":
+            path.write_bytes(content[:50])
+        case "swap":
+            path.write_bytes(index_bytes("cd" * 20))
+        case _:
+            path.unlink()
+
+    assert [checked.fault is not None for checked in check_objects(store)] == [True]
+    with pytest.raises(SymbolStoreError):
+        store.lookup(ID, 4, innermost=True)
+
+
+@pytest.mark.parametrize("name", ["format", "current", "snapshot"])
+def test_folder_that_is_no_store_is_refused(tmp_path: Path, name: str) -> None:
+    """A missing or edited file of the store itself is said by name of the folder."""
+    digest = store_with(tmp_path, index_bytes()).digest
+    target = tmp_path / "snapshots" / digest if name == "snapshot" else tmp_path / name
+    target.write_text("something else")
+
+    with pytest.raises(SymbolStoreError):
+        SymbolStore.open(tmp_path)
+
+
+def test_folder_without_store_says_what_makes_one(tmp_path: Path) -> None:
+    """The error says which command is missing."""
+    with pytest.raises(SymbolStoreError, match="symbols add"):
+        SymbolStore.open(tmp_path / "nothing")
+
+
+def test_more_indexes_than_are_kept_open(tmp_path: Path) -> None:
+    """Beyond the limit the one that was not used for longest is opened anew; answers stay."""
+    build_ids = [f"{number:040x}" for number in range(MAX_OPEN_INDEXES + 5)]
+    with StoreWriter(tmp_path) as writer:
+        for build_id in build_ids:
+            put(writer, index_bytes(build_id, names=(f"f{build_id}",)), build_id)
+        writer.commit()
+    store = SymbolStore.open(tmp_path)
+
+    for build_id in build_ids * 2:
+        assert store.lookup(build_id, 4, innermost=True) == Resolved(f"f{build_id}", 4)
+
+
+def test_module_maps_go_by_image_or_by_node(tmp_path: Path) -> None:
+    """An image's map holds for its containers only, a node's for the rest; the most specific pattern wins."""
+    with StoreWriter(tmp_path) as writer:
+        writer.merge_map(Kind.MODULES, image_scope(IMAGE), {"/usr/lib/libc.so.6": "11" * 20})
+        writer.merge_map(
+            Kind.MODULES, node_scope("worker-*"), {"/usr/lib/libc.so.6": "22" * 20, "/usr/bin/a": "33" * 20}
+        )
+        writer.merge_map(Kind.MODULES, node_scope("worker-7"), {"/usr/lib/libc.so.6": "44" * 20})
+        writer.commit()
+    store = SymbolStore.open(tmp_path)
+
+    assert (
+        store.mapped_build_id("mirror.example/other@sha256:" + "12" * 32, "worker-1", "/usr/lib/libc.so.6") == "11" * 20
+    )
+    assert store.mapped_build_id("sha256:" + "99" * 32, "worker-1", "/usr/lib/libc.so.6") is None
+    assert store.mapped_build_id("", "worker-1", "/usr/lib/libc.so.6") == "22" * 20
+    assert store.mapped_build_id("", "worker-7", "/usr/lib/libc.so.6") == "44" * 20
+    assert store.mapped_build_id("", "worker-7", "/usr/bin/a") == "33" * 20
+    assert store.mapped_build_id("", "other", "/usr/bin/a") is None
+
+
+def test_map_grows_and_later_pairs_win(tmp_path: Path) -> None:
+    """Adding a second folder of one image keeps the first."""
+    for pairs in ({"/a": "11" * 20, "/b": "22" * 20}, {"/b": "33" * 20}):
+        with StoreWriter(tmp_path) as writer:
+            writer.merge_map(Kind.MODULES, "node:n", pairs)
+            writer.commit()
+    store = SymbolStore.open(tmp_path)
+
+    assert (store.mapped_build_id("", "n", "/a"), store.mapped_build_id("", "n", "/b")) == ("11" * 20, "33" * 20)
+
+
+def test_kernel_maps_go_by_node(tmp_path: Path) -> None:
+    """A node without a snapshot has no kernel modules."""
+    with StoreWriter(tmp_path) as writer:
+        writer.replace_map(Kind.KERNEL, "node:worker-*", {"nft_do_chain": "nf_tables"})
+        writer.commit()
+    store = SymbolStore.open(tmp_path)
+
+    assert store.kernel_module_on("worker-1", "nft_do_chain") == "nf_tables"
+    assert store.kernel_module_on("worker-1", "vfs_read") is None
+    assert store.kernel_module_on("other", "nft_do_chain") is None
+
+
+@pytest.mark.parametrize("scope", ["pod:x", "node:", "node:a\tb", "node:a\nb", ""])
+def test_scope_that_is_none_is_refused(tmp_path: Path, scope: str) -> None:
+    """A scope that would break a snapshot's lines never gets into one."""
+    with StoreWriter(tmp_path) as writer, pytest.raises(ValueError, match="no key"):
+        writer.merge_map(Kind.MODULES, scope, {"/a": "11" * 20})
+
+
+@pytest.mark.parametrize("pairs", [{"/a\tb": "11" * 20}, {"/a\nb": "11" * 20}])
+def test_name_that_would_break_a_map_is_refused(tmp_path: Path, pairs: dict[str, str]) -> None:
+    """No path can pretend to be two."""
+    with StoreWriter(tmp_path) as writer, pytest.raises(ValueError, match="tab"):
+        writer.merge_map(Kind.MODULES, "node:n", pairs)
+
+
+def test_snapshot_text_comes_back_and_has_one_form() -> None:
+    """Lines in another order are not a snapshot, so that one content has one digest."""
+    snapshot = Snapshot().with_entry(Kind.INDEX, ID, "00" * 32).with_entry(Kind.MODULES, "node:a b", "11" * 32)
+
+    assert parse_snapshot(snapshot.text) == snapshot
+    with pytest.raises(SymbolStoreError):
+        parse_snapshot("".join(reversed(snapshot.text.splitlines(keepends=True))))

@@ -13,7 +13,7 @@ from agents.privacy.gate import compiled
 from agents.privacy.scan import Scan, grouped
 from agents.privacy.spans import MASK, UNMASKED, UNMASKED_WORD, Span
 from agents.privacy.values import is_no_secret, is_place, looks_secret
-from agents.privacy.vocabulary import KeyKind, announces_by_end, kind_of_key, words
+from agents.privacy.vocabulary import KeyKind, kind_of_key, words
 
 # Words that may stand anywhere in a name, and words that must be its last.
 _ANYWHERE: Final = (
@@ -36,12 +36,12 @@ OPTION_GATE: Final = (
     rf"(?:\A|[\s\"'=(,])[-/+][a-z0-9_.\-]*"
     rf"(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*)[\"']?\s+[\"'`]*{UNMASKED}"
 )
+_BARE_NAMES: Final = (
+    r"(?:[a-z0-9][_.](?:pass(?:wd)?|pwd|secret|[a-z]*token|(?:access|secret|api|private|auth)_?key|credentials?)"
+    r"|password|passphrase|requirepass|masterauth|secretaccesskey|api_?key|[a-z](?:token|secret))"
+)
 BARE_GATE: Final = (
-    r"(?:[a-z0-9](?:[_.]|[a-z]:_)(?:pass(?:wd)?|pwd|secret|[a-z]*token|(?:access|secret|api|private|auth)_?key"
-    r"|credentials?)"
-    rf"|password|passphrase|requirepass|masterauth|secretaccesskey|[a-z](?:token|secret))[\"']?\s+(?:[\"'`]"
-    rf"|{UNMASKED_WORD})"
-    r"|(?:\s|\A)(?:token|secret)\s+[a-z0-9+/_.]*[0-9]"
+    rf"{_BARE_NAMES}[\"']?\s+(?:[\"'`]|{UNMASKED_WORD})|(?:\s|\A)(?:token|secret)\s+[a-z0-9+/_.]*[0-9]"
 )
 IDENTIFIED_GATE: Final = (
     r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s|set\s+password\s+for\s|convertto-securestring\s|(?:echo"
@@ -50,13 +50,14 @@ IDENTIFIED_GATE: Final = (
 QUERY_GATE: Final = r"[?&](?:key|sig|sv|code|auth|hash|pass|pw|otp|sid|state|ticket|samlresponse|assertion)="
 
 _OPENING: Final = "\"'`"
-_NAME_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.$@-"
+_NAME_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _NAMED = compiled(
-    rf"[a-z0-9_.$@\-]*(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*)"
+    rf"[a-z0-9_.\-]*(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*)"
     r"(?:[\"'`\])}\\]*\s*(?:(?:[,;]?\s*[\"']?value[\"']?\s*)?(?:=>|:=|===?|[?!|+]=|\|\||<-|->|::?=?|=)|>|,"
     r"|\()\s*|[\"']?\s+)",
     ignore_case=True,
 )
+_BARE = compiled(rf"[a-z0-9_.\-]*{_BARE_NAMES}|token|secret", ignore_case=True)
 _IDENTIFIED = compiled(
     r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?|set\s+password\s+for\s+\S+\s*=\s*(?:password\()?"
     r"|convertto-securestring\s+(?:-string\s+)?",
@@ -79,7 +80,6 @@ _SCHEMES: Final = words("""
     basic bearer digest token apikey negotiate ntlm aws4-hmac-sha256 oauth hawk hmac jwt ssws sso-key
     googlelogin key splunk genie snyk authbearer sharedaccesssignature api-key apitoken pveapitoken
 """)
-_BARE_WORDS: Final = frozenset({"password", "passphrase", "requirepass", "masterauth", "secretaccesskey"})
 _NOT_A_VALUE: Final = words("""
     is was are for and or in of to from on at with the a an reset change prompt policy required expired file
     must should will can has not field hash storage manager store using by via as if then else
@@ -206,7 +206,7 @@ def _spaced(text: str, start: int, key: str, end: int, program: str) -> Span | N
     extent = value_extent(text, start, end, assigned=False, whole_line=False)
     value = text[extent.start : extent.end]
     if not option:
-        if kind not in {KeyKind.PASSWORD, KeyKind.KEY} or program in _TEXT_TOOLS or not announces_by_end(key):
+        if kind not in {KeyKind.PASSWORD, KeyKind.KEY} or program in _TEXT_TOOLS or not _BARE.fullmatch(key.encode()):
             return None
         in_quotes = kind is KeyKind.PASSWORD and text[end] in "\"'"  # SQL: PASSWORD 'x'
         if not in_quotes and not _bare_announces(text, start, key, value):
@@ -221,13 +221,11 @@ def _bare_announces(text: str, start: int, key: str, value: str) -> bool:
     """Whether the bare word `key` at `start` is a name whose value is the next word."""
     if value.lower() in _NOT_A_VALUE or is_place(value) or value[:1] in "=<>&|;:([{-" or value[-1:] in "):":
         return False
-    compound = "_" in key or "." in key or (key[-1].islower() and any(map(str.isupper, key[1:])))
     lower = key.lower()
-    if not compound and lower not in _BARE_WORDS and not lower.endswith(("password", "token", "secret")):
+    if lower in {"token", "secret"} and not (value.isalnum() and looks_secret(value)):
         return False
-    if not compound and lower not in _BARE_WORDS and value.islower():
-        return False
-    if lower in {"token", "secret"} and ("-" in value or not looks_secret(value)):
+    plain = "_" not in key and "." not in key and lower not in {"password", "passphrase", "requirepass", "masterauth"}
+    if plain and value.islower() and not any(map(str.isdigit, value)):
         return False
     before = text[max(0, start - 96) : start].split()
     return _TEXT_TOOLS.isdisjoint(word.rsplit("/", 1)[-1].lstrip("\"'(") for word in before)

@@ -193,7 +193,7 @@ class _Calls:
             (
                 _EVENT_ID_LENGTH,
                 event.event_id.hex().encode(),
-                avro_wire.timestamp(event.timestamp_ns),
+                avro_wire.long(event.timestamp_ns),
                 probe.type_avro,
                 process.avro,
                 self._threads[event.tid] if event.HasField("tid") else avro_wire.NULL,

@@ -172,7 +172,7 @@ _CUT_OFF = compiled(
     r"|[srp]k_(?:live|test)_\w*|sk-[\w\-]{4,}|hv[sbr]\.\S*|SG\.\S*|eyJ[\w\-.]*)\z"
 )
 _HOOK = grouped("|".join(_HOOKS))
-_SCHEME = grouped(r"\b(?:bearer|basic)\s+([a-z0-9._~+/\-]{8,}=*)", ignore_case=True)
+_SCHEME = grouped(r"\b(?:bearer|basic)\s+([a-z0-9+/_][a-z0-9._~+/\-]{7,}=*)", ignore_case=True)
 _PEM = compiled(
     r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
     r"|-----BEGIN (?:OPENSSH|RSA|DSA|EC|PGP|ENCRYPTED|SSH2)(?: [A-Z0-9 ]*)?PRIV[A-Z -]*"

@@ -28,7 +28,7 @@ def is_no_secret(value: str) -> bool:
     """Whether `value` cannot be a secret: a switch, an unexpanded variable, a template, or already masked."""
     if len(value) > _JUDGED:
         return False
-    if value.lower() in _NO_SECRETS or not value.strip("*"):
+    if value.lower() in _NO_SECRETS or not value.strip("*\"'`"):
         return True
     if value[0] == "$":
         name = value[2:-1] if value.startswith("${") and value.endswith("}") else value[1:]

@@ -99,12 +99,6 @@ def kind_of_key(name: str) -> KeyKind:
     return _NAMES[name[-_MAX_NAME:]]
 
 
-def announces_by_end(name: str) -> bool:
-    """Whether the last word of `name` itself announces a secret: in `dd_password`, not in `default-token-x7k2p`."""
-    parts = words_of(name[-_MAX_NAME:])
-    return bool(parts) and (_is_password(parts[-1]) or _is_key(parts[-1]) or _has_qualified_key(parts[-2:]))
-
-
 def words_of(name: str) -> list[str]:
     """Lower-case words of `name`: split at separators and before capitals, digits at the end of a word dropped."""
     parts: list[str] = []

@@ -1,0 +1,180 @@
+"""agents/privacy/engine.py over arbitrary texts: it never raises, settles, and keeps planted secrets."""
+
+import string
+
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from agents.privacy.engine import RedactionEngine
+from agents.privacy.redaction import Cleared, TextRefusal
+from agents.privacy.rules import Rules
+from agents.privacy.scan import MAX_MATCHES
+from tests.support.privacy import engine
+
+# Pieces that rules look for, so that random texts come near to what they must get right.
+_PIECES = st.sampled_from(
+    [
+        "--password",
+        "--token=",
+        "password=",
+        "PGPASSWORD=",
+        "-p",
+        "-u ",
+        "user:",
+        "@host",
+        "://",
+        "http://",
+        "mysql ",
+        "curl ",
+        "docker login ",
+        'sh -c "',
+        "'",
+        '"',
+        " ",
+        "  ",
+        "=",
+        ":",
+        ";",
+        "&",
+        "\n",
+        "[redacted]",
+        "[credential]",
+        "[user]",
+        "~",
+        "/home/",
+        "/home/ann/",
+        "/Users/Ann Lee/",
+        "C:\\Users\\ann\\",
+        ".ssh/",
+        "id_rsa",
+        ".aws/credentials",
+        "/proc/1/environ",
+        "Authorization: ",
+        "Bearer ",
+        "Cookie: ",
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "eyJhbGciOi.eyJzdWIi.",
+        "key=",
+        "\u200b",
+        "\u2011",
+        "\u00a0",
+        "ｐａｓｓｗｏｒｄ",
+        "🔑",
+        "\x00",
+        "\ud800",
+        "%",
+        "{",
+        "}",
+        ",",
+        "$",
+        "value",
+        "password",
+        "secret",
+        "x1Y2z3",
+        "]",
+        "[",
+        "server.key",
+        "~ann",
+        "/run/user/1000",
+        "/etc/shadow",
+        "a@b.c",
+        "ghp_",
+        "AKIA",
+    ]  # fmt: skip
+)
+_TEXTS = st.lists(_PIECES | st.text(max_size=6), max_size=14).map("".join) | st.text(max_size=200)
+_SECRETS = st.text(string.ascii_letters + string.digits, min_size=8, max_size=24).filter(
+    lambda secret: any(map(str.isdigit, secret)) and any(map(str.islower, secret))
+)
+
+
+@given(binary=_TEXTS, text=_TEXTS, truncated=st.booleans())
+@example(binary="", text="cat /home/a/.ssh/id_rsa", truncated=False)
+@settings(max_examples=600)
+def test_arguments_settle_when_given_arbitrary_texts(binary: str, text: str, truncated: bool) -> None:
+    """The answer is a cleared text or a refusal, and clearing what was cleared changes nothing."""
+    answer = engine().arguments(binary, text, truncated=truncated)
+
+    if isinstance(answer, Cleared):
+        assert engine().arguments(binary, answer.text, truncated=truncated) == Cleared(answer.text, ())
+    else:
+        assert answer is TextRefusal.INVALID_TEXT
+        assert any("\ud800" <= character <= "\udfff" for character in text)
+
+
+@given(text=_TEXTS)
+@settings(max_examples=300)
+def test_every_question_settles_when_given_arbitrary_texts(text: str) -> None:
+    """Paths, texts, names, symbols, words, addresses and users: clearing twice is clearing once."""
+    for ask in (
+        engine().path,
+        engine().text,
+        engine().name,
+        engine().symbol,
+        engine().word,
+        engine().address,
+        engine().user,
+    ):
+        answer = ask(text)
+        if isinstance(answer, Cleared):
+            assert ask(answer.text) == Cleared(answer.text, ())
+
+
+@given(content=st.binary(max_size=300))
+def test_buffer_settles_when_given_arbitrary_bytes(content: bytes) -> None:
+    """Bytes that are no UTF-8 are read all the same, and never refused for it."""
+    answer = engine().buffer(content)
+    assert isinstance(answer, Cleared)
+    assert engine().text(answer.text) == Cleared(answer.text, ())
+
+
+@given(before=_TEXTS, secret=_SECRETS, name=st.sampled_from(["--password", "--db-token", "-secret", "--api-key"]))
+@settings(max_examples=300)
+def test_long_option_loses_its_value_when_anything_stands_before_it(before: str, secret: str, name: str) -> None:
+    """Whatever an attacker writes in front, the value of a long option does not leave."""
+    assume("\ud800" not in before and secret not in before)
+    answer = engine().arguments("/usr/bin/app", f"{before} {name}={secret}", truncated=False)
+    assert isinstance(answer, Cleared)
+    assert secret not in answer.text
+
+
+@given(after=_TEXTS, secret=_SECRETS)
+@settings(max_examples=300)
+def test_assignment_loses_its_value_when_anything_stands_behind_it(after: str, secret: str) -> None:
+    """Whatever follows, the value of an assignment does not leave."""
+    assume("\ud800" not in after and secret not in after)
+    answer = engine().arguments("", f"PGPASSWORD={secret} {after}", truncated=False)
+    assert isinstance(answer, Cleared)
+    assert secret not in answer.text
+
+
+@given(secret=_SECRETS, unit=_PIECES, times=st.integers(1, 400))
+@settings(max_examples=150)
+def test_hostile_repetition_hides_no_secret(secret: str, unit: str, times: int) -> None:
+    """A text that costs more than its budget is masked whole rather than half looked at."""
+    assume("\ud800" not in unit)
+    text = f"{unit * times} --password={secret} {unit * times}"
+    answer = engine().arguments("/usr/bin/mysql", text, truncated=False)
+    assert isinstance(answer, Cleared)
+    assert secret not in answer.text
+
+
+@given(text=_TEXTS)
+@settings(max_examples=400)
+def test_gate_is_no_tighter_than_the_rules(text: str) -> None:
+    """What the rules find with every gate open, they find behind the gate."""
+    assume("\ud800" not in text and len(text) < MAX_MATCHES)
+    ajar = _OPEN.arguments("/usr/bin/mysql", text, truncated=False)
+    assert engine().arguments("/usr/bin/mysql", text, truncated=False) == ajar
+
+
+class _OpenGate(RedactionEngine):
+    """The engine with a gate that says that anything could be anywhere."""
+
+    def __init__(self) -> None:
+        super().__init__(Rules())
+        everything = list(range(64))
+        self._matching = lambda _plain: everything
+
+
+_OPEN = _OpenGate()

@@ -29,40 +29,32 @@ class FramingError(ValueError):
     """Bytes that do not begin with Confluent's framing."""
 
 
+_MORE: Final = tuple(bytes((low & 0x7F | 0x80, low >> 7 | 0x80)) for low in range(1 << 14))
+"""Two groups of seven bits, with more to follow."""
+
+_LAST: Final = tuple(bytes((low,)) if low < 0x80 else bytes((low & 0x7F | 0x80, low >> 7)) for low in range(1 << 14))
+"""The last one or two groups."""
+
+
 def long(value: int) -> bytes:
     """An int or a long: zigzag, then base 128, least significant group first."""
     if not _MIN_LONG <= value <= _MAX_LONG:
         raise OverflowError(f"{value} is no Avro long")
-    return _base128(value << 1 if value >= 0 else (-value << 1) - 1)
-
-
-_GROUPS: Final = tuple(bytes((low & 0x7F | 0x80, low >> 7 | 0x80)) for low in range(1 << 14))
-"""Two groups of seven bits, both with more to follow."""
-
-
-def timestamp(value: int) -> bytes:
-    """A long of some 60 bits, as nanoseconds since 1970 are: as `long`, in a third of the time."""
     rest = value << 1 if value >= 0 else (-value << 1) - 1
-    if rest < 1 << 43:
-        return long(value)
-    groups = _GROUPS
-    return b"".join(
-        (
-            groups[rest & 0x3FFF],
-            groups[rest >> 14 & 0x3FFF],
-            groups[rest >> 28 & 0x3FFF],
-            _base128(rest >> 42),
-        )
-    )
+    if rest < 1 << 14:
+        return _LAST[rest]
+    if rest < 1 << 28:
+        return _MORE[rest & 0x3FFF] + _LAST[rest >> 14]
+    if rest < 1 << 42:
+        return _MORE[rest & 0x3FFF] + _MORE[rest >> 14 & 0x3FFF] + _LAST[rest >> 28]
+    return _MORE[rest & 0x3FFF] + _MORE[rest >> 14 & 0x3FFF] + _MORE[rest >> 28 & 0x3FFF] + _high_groups(rest >> 42)
 
 
-def _base128(rest: int) -> bytes:
-    out = bytearray()
-    while rest > 0x7F:
-        out.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    out.append(rest)
-    return bytes(out)
+def _high_groups(rest: int) -> bytes:
+    """What is left of a number beyond 42 bits."""
+    if rest < 1 << 14:
+        return _LAST[rest]
+    return _MORE[rest & 0x3FFF] + _LAST[rest >> 14]
 
 
 def text(value: str) -> bytes:

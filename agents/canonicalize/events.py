@@ -19,9 +19,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from agents.canonicalize import probes, wire
 from agents.canonicalize.fragments import (
     MAX_CACHED_EVENT_BYTES,
+    NO_ARGUMENTS,
     ArgumentPart,
+    ArgumentsPart,
     Fragments,
     NodeKey,
+    arguments_part,
     cached_fragments,
     uncached_fragments,
 )
@@ -51,7 +54,6 @@ MAX_REPEATED_PARTS: Final = 256
 
 _NANOSECONDS_PER_MS: Final = 1_000_000
 _TIME: Final = Struct(">?qi")
-_COUNTS: Final = Struct(">HHH")
 
 
 class Refusal(StrEnum):
@@ -77,12 +79,8 @@ class NotACall(StrEnum):
     TEST = "test"
 
 
-class Position(NamedTuple):
-    """A raw record's partition and offset, and its Kafka timestamp."""
-
-    partition: int
-    offset: int
-    receipt_ms: int
+Position = tuple[int, int, int]
+"""A raw record's partition and offset, and its Kafka timestamp in milliseconds."""
 
 
 class Refused(NamedTuple):
@@ -116,8 +114,8 @@ class _BodyParts(NamedTuple):
 
     probe: ProbePart
     stack: StackPart
-    arguments: list[ArgumentPart]
-    data: list[ArgumentPart]
+    arguments: ArgumentsPart
+    data: ArgumentsPart
     returned: ArgumentPart | None
     extra: bytes
 
@@ -142,7 +140,7 @@ class Canonicalizer:
             return Refused(Refusal.OVERSIZED, None)
         fragments = self._cached if len(raw) <= MAX_CACHED_EVENT_BYTES else self._uncached
         try:
-            return _convert(raw, fragments, self.modules, Position(partition, offset, receipt_ms))
+            return _convert(raw, fragments, self.modules, (partition, offset, receipt_ms))
         except DecodeError as error:
             return Refused(_decode_refusal(raw), type(error).__name__)
 
@@ -178,53 +176,51 @@ def _convert(raw: bytes, fragments: Fragments, modules: ModuleIndex, position: P
         return Refused(Refusal.TOO_MANY_PARTS, None)
     lineage = [fragments.processes[encoded] for encoded in ancestors] if ancestors else []
     node = fragments.nodes[_node_key(event)]
-    event_id = _event_id(parts, (sent_time, process.digest, node.digest, unknown), parent, lineage)
-    value = [wire.head(event_id, timestamp, timestamp_source, partition, offset), process.as_subject]
-    if parent is not None:
-        value.append(parent.as_parent)
-    if lineage:
-        value += [part.as_ancestor for part in lineage]
-    _append_body(value, parts)
-    value.append(node.framed)
-    return Canonical(b"".join(value), event_id, parts.probe.probe_type, parts.stack.resolutions)
-
-
-def _event_id(
-    parts: _BodyParts, always: tuple[bytes, ...], parent: ProcessParts | None, lineage: list[ProcessParts]
-) -> bytes:
-    """Digest of everything that was sent: digests of fixed width, behind the counts of those that may repeat."""
     probe, stack, arguments, data, returned, extra = parts
-    digests = [
-        *always,
-        probe.digest,
-        stack.digest,
-        extra,
-        ABSENT if parent is None else parent.digest,
-        ABSENT if returned is None else returned.digest,
-    ]
-    if arguments or data or lineage:
-        digests.append(_COUNTS.pack(len(arguments), len(data), len(lineage)))
-        digests += [part.digest for part in arguments]
-        digests += [part.digest for part in data]
-        digests += [part.digest for part in lineage]
-    return digest(b"".join(digests))
+    # Digests of one width at fixed places, so no two different events concatenate to the same bytes.
+    event_id = digest(
+        b"".join(
+            (
+                sent_time,
+                process.digest,
+                ABSENT if parent is None else parent.digest,
+                probe.digest,
+                stack.digest,
+                arguments.digest,
+                data.digest,
+                ABSENT if returned is None else returned.digest,
+                extra,
+                node.digest,
+                digest(b"".join([part.digest for part in lineage])) if lineage else ABSENT,
+                unknown,
+            )
+        )
+    )
+    value = b"".join(
+        (
+            wire.head(event_id, timestamp, timestamp_source, partition, offset),
+            process.as_subject,
+            b"" if parent is None else parent.as_parent,
+            b"".join([part.as_ancestor for part in lineage]) if lineage else b"",
+            probe.framed,
+            stack.framed,
+            _framed_arguments(probe, arguments, data, returned),
+            probe.framed_exit,
+            node.framed,
+        )
+    )
+    return Canonical(value, event_id, probe.probe_type, stack.resolutions)
 
 
-def _append_body(value: list[bytes], parts: _BodyParts) -> None:
-    """Append the framed parts of a body in ascending field order."""
-    probe, stack, arguments, data, returned, _ = parts
-    if probe.last_argument_returns and arguments:
-        *arguments, returned = arguments
-    value.append(probe.framed)
-    value.append(stack.framed)
-    if arguments:
-        value += [part.as_argument for part in arguments]
-    if data:
-        value += [part.as_data for part in data]
-    if returned is not None:
-        value.append(returned.as_return)
-    if probe.framed_exit:
-        value.append(probe.framed_exit)
+def _framed_arguments(
+    probe: ProbePart, arguments: ArgumentsPart, data: ArgumentsPart, returned: ArgumentPart | None
+) -> bytes:
+    """Arguments, data and return value, in ascending field order."""
+    if probe.last_argument_returns and arguments.arguments:
+        *others, returned = arguments.arguments
+        arguments = arguments_part(others)
+    framed = arguments.as_arguments + data.as_data
+    return framed if returned is None else framed + returned.as_return
 
 
 def _body_parts(
@@ -238,7 +234,8 @@ def _body_parts(
     data: Sequence[bytes] = ()
     match kind:
         case "process_kprobe":
-            kernel, user = tuple(body.kernel_stack_trace), tuple(body.user_stack_trace)
+            # Slices, because upb copies one in C and iterates at three times the cost.
+            kernel, user = tuple(body.kernel_stack_trace[:]), tuple(body.user_stack_trace[:])
             if len(kernel) + len(user) > MAX_STACK_FRAMES:
                 return Refusal.TOO_MANY_FRAMES
             if kernel or user:
@@ -262,14 +259,13 @@ def _body_parts(
             arguments, key = body.args, probes.usdt_key(body)
     if len(arguments) > MAX_REPEATED_PARTS or len(data) > MAX_REPEATED_PARTS:
         return Refusal.TOO_MANY_PARTS
-    known = fragments.arguments
     return _BodyParts(
-        probe=fragments.probes[context, key],
-        stack=stack,
-        arguments=[known[encoded] for encoded in arguments] if arguments else [],
-        data=[known[encoded] for encoded in data] if data else [],
-        returned=returned,
-        extra=extra,
+        fragments.probes[context, key],
+        stack,
+        fragments.argument_lists[tuple(arguments[:])] if arguments else NO_ARGUMENTS,
+        fragments.argument_lists[tuple(data[:])] if data else NO_ARGUMENTS,
+        returned,
+        extra,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from agents.canonicalize import wire
 from agents.canonicalize.arguments import canonical_argument
-from agents.canonicalize.identity import message_digest
+from agents.canonicalize.identity import digest, message_digest
 from agents.canonicalize.lookup import Compute, Lookup
 from agents.canonicalize.modules import ModuleIndex
 from agents.canonicalize.probes import PolicyHooks, ProbeKey, ProbePart, probe_part
@@ -48,6 +48,19 @@ class ArgumentPart:
 
 
 @dataclass(frozen=True, slots=True)
+class ArgumentsPart:
+    """A list of arguments: one digest for it, framed as arguments and as data, and the arguments one by one."""
+
+    digest: bytes
+    as_arguments: bytes
+    as_data: bytes
+    arguments: tuple[ArgumentPart, ...]
+
+
+NO_ARGUMENTS: Final = ArgumentsPart(digest(b""), b"", b"", ())
+
+
+@dataclass(frozen=True, slots=True)
 class NodePart:
     """The framed node part and the digest of node name, cluster, labels and aggregation as sent."""
 
@@ -66,6 +79,7 @@ class Fragments:
     processes: Lookup[bytes, ProcessParts]
     stacks: Lookup[StackKey, StackPart]
     arguments: Lookup[bytes, ArgumentPart]
+    argument_lists: Lookup[tuple[bytes, ...], ArgumentsPart]
     probes: Lookup[tuple[int, ProbeKey], ProbePart]
     nodes: Lookup[NodeKey, NodePart]
 
@@ -84,10 +98,12 @@ def _fragments(hooks: PolicyHooks, modules: ModuleIndex, remember: Any) -> Fragm
     frames: Lookup[FrameKey, FramePart] = remember(
         lambda key: frame_part(key[1], key[2], modules.resolver(key[0])), _MAX_FRAMES
     )
+    arguments: Lookup[bytes, ArgumentPart] = remember(argument_part, _MAX_ARGUMENTS)
     return Fragments(
         processes=remember(process_parts, _MAX_PROCESSES),
         stacks=remember(lambda key: stack_part(key, frames), _MAX_STACKS),
-        arguments=remember(argument_part, _MAX_ARGUMENTS),
+        arguments=arguments,
+        argument_lists=remember(lambda encoded: arguments_part([arguments[one] for one in encoded]), _MAX_ARGUMENTS),
         probes=remember(lambda key: probe_part(key[1], hooks, modules.resolver(key[0])), _MAX_PROBES),
         nodes=remember(node_part, _MAX_NODES),
     )
@@ -102,6 +118,16 @@ def argument_part(encoded: bytes) -> ArgumentPart:
         as_argument=wire.framed(wire.ARGUMENTS, content),
         as_data=wire.framed(wire.DATA, content),
         as_return=wire.framed(wire.RETURN_VALUE, content),
+    )
+
+
+def arguments_part(arguments: list[ArgumentPart]) -> ArgumentsPart:
+    """Put a list together from its arguments."""
+    return ArgumentsPart(
+        digest=digest(b"".join([one.digest for one in arguments])),
+        as_arguments=b"".join([one.as_argument for one in arguments]),
+        as_data=b"".join([one.as_data for one in arguments]),
+        arguments=tuple(arguments),
     )
 
 

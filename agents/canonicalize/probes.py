@@ -59,6 +59,11 @@ def syscall_name(function: str) -> str:
     return _SYSCALL_WRAPPER.sub(lambda match: f"{match[1] or ''}sys_", function, count=1)
 
 
+def _tags(body: Any) -> tuple[str, ...]:
+    tags = body.tags
+    return tuple(tags) if tags else ()
+
+
 def exec_key(flags: str) -> ProbeKey:
     """Key of a process_exec; `flags` is how the agent came to know the process."""
     words = flags.split()
@@ -76,7 +81,7 @@ def kprobe_key(body: Any, *, returns: bool) -> ProbeKey:
         "process_kprobe",
         body.policy_name,
         body.message,
-        tuple(body.tags),
+        _tags(body),
         body.action,
         body.return_action,
         body.function_name,
@@ -86,13 +91,13 @@ def kprobe_key(body: Any, *, returns: bool) -> ProbeKey:
 
 def tracepoint_key(body: Any) -> ProbeKey:
     """Key of a process_tracepoint."""
-    tags = tuple(body.tags)
+    tags = _tags(body)
     return ("process_tracepoint", body.policy_name, body.message, tags, body.action, 0, body.subsys, body.event)
 
 
 def lsm_key(body: Any) -> ProbeKey:
     """Key of a process_lsm."""
-    tags = tuple(body.tags)
+    tags = _tags(body)
     return ("process_lsm", body.policy_name, body.message, tags, body.action, 0, body.function_name, body.ima_hash)
 
 
@@ -102,7 +107,7 @@ def uprobe_key(body: Any) -> ProbeKey:
         "process_uprobe",
         body.policy_name,
         body.message,
-        tuple(body.tags),
+        _tags(body),
         body.action,
         0,
         body.path,
@@ -118,7 +123,7 @@ def usdt_key(body: Any) -> ProbeKey:
         "process_usdt",
         body.policy_name,
         body.message,
-        tuple(body.tags),
+        _tags(body),
         body.action,
         0,
         body.path,

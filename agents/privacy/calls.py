@@ -125,25 +125,44 @@ class _Profile:
         self.processes: dict[bytes, FilteredProcess] = remember(
             lambda encoded: fields.process(encoded, "process"), _MAX_PROCESSES
         )
-        self.parents: dict[bytes, FilteredProcess] = remember(
-            lambda encoded: fields.process(encoded, "parent"), _MAX_PROCESSES
-        )
-        self.ancestors: dict[bytes, FilteredProcess] = remember(
-            lambda encoded: fields.process(encoded, "ancestors"), _MAX_SMALL
-        )
-        self.arguments: dict[bytes, FilteredPart] = remember(
-            lambda encoded: fields.argument(encoded, "call_arguments"), _MAX_ARGUMENTS
-        )
-        self.data: dict[bytes, FilteredPart] = remember(
-            lambda encoded: fields.argument(encoded, "call_data"), _MAX_SMALL
-        )
-        self.returns: dict[bytes, FilteredPart] = remember(
-            lambda encoded: fields.argument(encoded, "return_value"), _MAX_SMALL
-        )
+        self.parents: dict[bytes, FilteredPart] = remember(lambda encoded: _parent(fields, encoded), _MAX_PROCESSES)
         self.workloads: dict[bytes, FilteredWorkload] = remember(fields.workload, _MAX_SMALL)
         self.stacks: dict[bytes, FilteredPart] = remember(fields.stack, _MAX_STACKS)
         self.exits: dict[bytes, FilteredPart] = remember(fields.exit, _MAX_SMALL)
         self.nodes: dict[bytes, FilteredPart] = remember(fields.node, _MAX_SMALL)
+        self.returns: dict[bytes, FilteredPart] = remember(
+            lambda encoded: _present(fields.argument(encoded, "return_value")), _MAX_SMALL
+        )
+        self.arguments = _lists(lambda encoded: fields.argument(encoded, "call_arguments"), _MAX_ARGUMENTS, remember)
+        self.data = _lists(lambda encoded: fields.argument(encoded, "call_data"), _MAX_SMALL, remember)
+        self.ancestors = _lists(
+            lambda encoded: FilteredPart(*fields.process(encoded, "ancestors")[:2]), _MAX_SMALL, remember
+        )
+
+
+def _lists(
+    one: Callable[[bytes], FilteredPart], max_entries: int, remember: Any
+) -> dict[tuple[bytes, ...], FilteredPart]:
+    """Arrays by their items' canonical bytes; a new array is put together from remembered items."""
+    items: dict[bytes, FilteredPart] = remember(one, max_entries)
+
+    def array(encoded: tuple[bytes, ...]) -> FilteredPart:
+        parts = [items[item] for item in encoded]
+        return FilteredPart(
+            avro_wire.sized_array([part.avro for part in parts]), merged_hits([part.hits for part in parts])
+        )
+
+    found: dict[tuple[bytes, ...], FilteredPart] = remember(array, max_entries)
+    return found
+
+
+def _parent(fields: FieldFilter, encoded: bytes) -> FilteredPart:
+    parent = fields.process(encoded, "parent")
+    return FilteredPart(avro_wire.PRESENT + parent.avro, parent.hits)
+
+
+def _present(part: FilteredPart) -> FilteredPart:
+    return FilteredPart(avro_wire.PRESENT + part.avro, part.hits)
 
 
 class _Calls:
@@ -176,19 +195,26 @@ class _Calls:
         process = profile.processes[event.process]
         workload = profile.workloads[event.workload]
         stack = profile.stacks[event.stack]
-        exit_ = profile.exits[event.exit]
         node = profile.nodes[event.node]
-        parent = profile.parents[event.parent] if event.HasField("parent") else _NO_PROCESS
-        returned = profile.returns[event.return_value] if event.HasField("return_value") else _NO_PART
-        ancestors = [profile.ancestors[encoded] for encoded in event.ancestors]
-        arguments = [profile.arguments[encoded] for encoded in event.arguments]
-        data = [profile.data[encoded] for encoded in event.data]
-        many = [probe.hits, process.hits, workload.hits, stack.hits, exit_.hits, node.hits, parent.hits, returned.hits]
-        many += [part.hits for part in ancestors]
-        many += [part.hits for part in arguments]
-        many += [part.hits for part in data]
-        hits, redaction = self._redactions[tuple(filter(None, many))]
-        raw_offset = event.raw_offset
+        exit_ = profile.exits[event.exit]
+        parent = profile.parents[event.parent] if event.HasField("parent") else _ABSENT
+        returned = profile.returns[event.return_value] if event.HasField("return_value") else _ABSENT
+        ancestors = profile.ancestors[tuple(event.ancestors[:])]
+        arguments = profile.arguments[tuple(event.arguments[:])]
+        data = profile.data[tuple(event.data[:])]
+        hits, redaction = self._redactions[
+            probe.hits,
+            process.hits,
+            workload.hits,
+            stack.hits,
+            node.hits,
+            exit_.hits,
+            parent.hits,
+            returned.hits,
+            ancestors.hits,
+            arguments.hits,
+            data.hits,
+        ]
         body = b"".join(
             (
                 _EVENT_ID_LENGTH,
@@ -201,13 +227,11 @@ class _Calls:
                 stack.avro,
                 workload.identity,
                 self._timestamp_sources[event.timestamp_source],
-                _NULL_OR[parent is not _NO_PROCESS],
                 parent.avro,
-                avro_wire.sized_array([part.avro for part in ancestors]),
+                ancestors.avro,
                 probe.target,
-                avro_wire.sized_array([part.avro for part in arguments]),
-                avro_wire.sized_array([part.avro for part in data]),
-                _NULL_OR[returned is not _NO_PART],
+                arguments.avro,
+                data.avro,
                 returned.avro,
                 exit_.avro,
                 probe.policy,
@@ -215,10 +239,10 @@ class _Calls:
                 node.avro,
                 redaction,
                 avro_wire.long(event.raw_partition),
-                avro_wire.long(raw_offset),
+                avro_wire.long(event.raw_offset),
             )
         )
-        return Call(process.process_id, body, hits, probe.probe_type, raw_offset)
+        return Call(process.process_id, body, hits, probe.probe_type, event.raw_offset)
 
     def _redaction(self, many: tuple[Hits, ...]) -> tuple[Hits, bytes]:
         """The `redaction` record, and its counts by rule."""
@@ -233,6 +257,4 @@ def _timestamp_source(number: int) -> bytes:
     return avro_wire.long(number)
 
 
-_NULL_OR: Final = (avro_wire.NULL, avro_wire.PRESENT)
-_NO_PROCESS: Final = FilteredProcess(b"", (), b"")
-_NO_PART: Final = FilteredPart(b"", ())
+_ABSENT: Final = FilteredPart(avro_wire.NULL, ())

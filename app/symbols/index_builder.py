@@ -176,13 +176,15 @@ def _opened(path: Path) -> Iterator[_OpenElf]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise RefusedError(Refusal.UNREADABLE, os.strerror(error.errno or 0)) from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise RefusedError(Refusal.NOT_A_FILE)
     with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(stream.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise RefusedError(Refusal.NOT_A_FILE)
         if status.st_size > MAX_FILE_BYTES:
             raise RefusedError(Refusal.TOO_LARGE, f"{status.st_size} bytes")
         if status.st_size < 4:
             raise RefusedError(Refusal.NOT_ELF)
-        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
-            yield _OpenElf(stream, data, read_structure(stream, data))
+        # not closed by name: an exception on its way out still holds parts of the mapping
+        data = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+        yield _OpenElf(stream, data, read_structure(stream, data))

@@ -65,7 +65,8 @@ def original(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(changes=mutations(), headers=st.booleans(), kept=st.floats(0, 1), cut=st.booleans())
-def test_spoiled_file_is_indexed_or_refused(  # noqa: PLR0917 - pytest and hypothesis pass arguments by name
+def test_spoiled_file_is_indexed_or_refused(
+    *,
     original: bytes,
     reader: LimitedReader,
     tmp_path: Path,

@@ -109,8 +109,12 @@ class Buffer:
             self._writer_idle = False
 
     def settled(self, outstanding: int) -> int:
-        """The producer holds this many of the events taken; return how many it wrote since the last call."""
+        """The producer holds this many of the events taken; return how many it wrote since the last call.
+
+        Called every few milliseconds while events flow, so it also closes the open chunk, which dates it.
+        """
         with self._lock:
+            self._seal()
             written = self._books.settled(outstanding)
             self._release()
             return written

@@ -10,10 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from app.ingest.agent_metrics import AgentMetrics
 from app.ingest.buffer import Buffer
 from app.ingest.coverage import AgentLoss, Coverage, Evidence
-from app.ingest.gap_writer import GapWriter
 from app.ingest.journal import Journal, State
 from app.ingest.keys import is_from_agent_start, node_of
 from app.ingest.statuses import StreamEnd, cause_of
@@ -37,10 +35,45 @@ class Answering(Protocol):
 class Settling(Protocol):
     """The writer, as far as coverage asks it."""
 
-    written_before_ms: int
+    @property
+    def written_before_ms(self) -> int:
+        """Everything received before this Unix time is written or dropped."""
 
     def settle_soon(self) -> None:
         """Have `written_before_ms` move, even under load."""
+
+
+class Measuring(Protocol):
+    """The agent's loss counters, as `agent_metrics.AgentMetrics` reads them."""
+
+    trouble: str | None
+    read_at_ns: int
+
+    def read(self, now_ns: int) -> list[AgentLoss]:
+        """Losses since the last reading."""
+
+
+class Publishing(Protocol):
+    """The writer of coverage records, as `gap_writer.GapWriter` is."""
+
+    @property
+    def pending(self) -> int:
+        """Gaps that the broker has not acknowledged."""
+
+    def find_schema(self) -> bool:
+        """Whether records can be written."""
+
+    def report(self, gap: CoverageGap) -> None:
+        """Take responsibility for a gap."""
+
+    def claim(self, heartbeat: CoverageGap) -> None:
+        """Publish a heartbeat."""
+
+    def pump(self) -> None:
+        """Send what is pending."""
+
+    def flush(self, timeout_s: float) -> None:
+        """Wait until everything is acknowledged, at most for the timeout."""
 
 
 class Keeper:
@@ -51,10 +84,10 @@ class Keeper:
         *,
         coverage: Coverage,
         journal: Journal,
-        gaps: GapWriter,
+        gaps: Publishing,
         buffer: Buffer,
         writer: Settling,
-        agent: AgentMetrics | None,
+        agent: Measuring | None,
         heartbeat_s: float,
         meter: Meter,
         wall_ns: Callable[[], int] = time.time_ns,

@@ -52,7 +52,7 @@ class Link:
     @property
     def socket_path(self) -> str:
         """File of the unix socket."""
-        return self.address.removeprefix("unix:").replace("//", "/", 1)
+        return self.address.removeprefix("unix:").removeprefix("//")
 
     @property
     def host_and_port(self) -> tuple[str, int]:

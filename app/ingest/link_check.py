@@ -125,13 +125,15 @@ def _speaks_tls(link: Link) -> bool:
 def _tls_trouble(link: Link, connection: socket.socket) -> Diagnosis | None:
     assert link.tls is not None
     name = link.server_name or link.host_and_port[0]
+    handshaken = False
     try:
         context = tls_context(link.tls)
         with context.wrap_socket(connection, server_hostname=name) as secured:
+            handshaken = True
             secured.settimeout(_ANSWER_S)
             with contextlib.suppress(TimeoutError):
                 if not secured.recv(1):
-                    return Diagnosis(f"Tetragon at {link.address} hung up after the TLS handshake", False)
+                    return _hung_up(link)
             return None
     except LinkError as error:
         return Diagnosis(str(error), True)
@@ -139,8 +141,23 @@ def _tls_trouble(link: Link, connection: socket.socket) -> Diagnosis | None:
         return _untrusted(link, name, error)
     except ssl.SSLError as error:
         return _refused_handshake(link, str(error.reason or error))
-    except (ConnectionError, TimeoutError):
+    except ConnectionError:
+        return _hung_up(link) if handshaken else _no_tls(link)
+    except TimeoutError:
         return _no_tls(link)
+
+
+def _hung_up(link: Link) -> Diagnosis:
+    """A server that hangs up after the handshake does not like our certificate, or that there is none."""
+    assert link.tls is not None
+    where = f"Tetragon at {link.address} hung up after the TLS handshake"
+    if link.tls.cert is None:
+        return Diagnosis(
+            f"{where}: it probably wants a client certificate: set CALLSTREAM_TETRAGON_TLS_CERT_FILE and "
+            "CALLSTREAM_TETRAGON_TLS_KEY_FILE",
+            True,
+        )
+    return Diagnosis(f"{where}: it probably does not accept our client certificate", False)
 
 
 def _untrusted(link: Link, name: str, error: ssl.SSLCertVerificationError) -> Diagnosis:

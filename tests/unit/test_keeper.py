@@ -1,0 +1,311 @@
+"""app/ingest/keeper.py with everything around it faked: what is said, in which order, and when."""
+
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from app.ingest.buffer import Buffer, Limits
+from app.ingest.coverage import AgentLoss, Coverage
+from app.ingest.journal import Journal, State
+from app.ingest.keeper import Keeper
+from app.ingest.keys import KeyReader
+from app.ingest.statuses import StreamEnd
+from app.telemetry import metrics
+from app.telemetry.meter import Meter
+from schemas.coverage import CoverageGap
+from schemas.tetragon.events_pb2 import GetEventsResponse
+
+S = 1_000_000_000
+UNAVAILABLE = StreamEnd(grpc.StatusCode.UNAVAILABLE, "")
+
+
+def _event(second: int, node: str = "node-1", flags: str = "") -> bytes:
+    event: Any = GetEventsResponse(node_name=node)
+    event.process_exec.process.exec_id = "e"
+    event.process_exec.process.flags = flags
+    event.time.seconds = second
+    return bytes(event.SerializeToString())
+
+
+class Told:
+    """Stands in for the writer of coverage records."""
+
+    def __init__(self) -> None:
+        self.said: list[CoverageGap] = []
+        self.unacknowledged: list[CoverageGap] = []
+        self.acknowledges = True
+        self.knows_schema = True
+
+    @property
+    def pending(self) -> int:
+        """Gaps without an acknowledgement."""
+        return len(self.unacknowledged)
+
+    def find_schema(self) -> bool:
+        """As the test wants it."""
+        return self.knows_schema
+
+    def report(self, gap: CoverageGap) -> None:
+        """Note a gap."""
+        self.said.append(gap)
+        self.unacknowledged.append(gap)
+
+    def claim(self, heartbeat: CoverageGap) -> None:
+        """Note a heartbeat."""
+        self.said.append(heartbeat)
+
+    def pump(self) -> None:
+        """Acknowledge, if the test wants it."""
+        if self.acknowledges:
+            self.unacknowledged.clear()
+
+    def flush(self, timeout_s: float) -> None:
+        """As pump."""
+        del timeout_s
+        self.pump()
+
+    def windows(self) -> list[tuple[str, int, int]]:
+        """Cause, from and to in seconds of everything said so far; forgets it."""
+        said, self.said = self.said, []
+        return [(gap.cause.value, gap.from_ns // S, gap.to_ns // S) for gap in said]
+
+
+class Scene:
+    """A keeper whose clock, stream, writer and agent the test moves."""
+
+    def __init__(self, folder: Path, *, agent: bool = False) -> None:
+        self.now_s = 10_000
+        self.told = Told()
+        self.journal = Journal(folder)
+        self.meter = Meter()
+        limits = Limits(max_events=1000, max_bytes=1 << 20, grace_s=0.0)
+        self.buffer = Buffer(limits, KeyReader("host"), wall_ns=self._wall_ns)
+        self.stream_answers = True
+        self.settle_asked = 0
+        self.trouble: str | None = None
+        self.read_at_ns = 0
+        self.losses: list[AgentLoss] = []
+        known = self.journal.state
+        self.keeper = Keeper(
+            coverage=Coverage(known.vouched_until_ns if known else None),
+            journal=self.journal,
+            gaps=self.told,
+            buffer=self.buffer,
+            writer=self,
+            agent=self if agent else None,
+            heartbeat_s=0.0,
+            meter=self.meter,
+            wall_ns=self._wall_ns,
+        )
+        self.keeper.watch(self)
+
+    def _wall_ns(self) -> int:
+        return self.now_s * S
+
+    @property
+    def written_before_ms(self) -> int:
+        """All that arrived is written at once."""
+        return self.now_s * 1000
+
+    def settle_soon(self) -> None:
+        """Count the requests."""
+        self.settle_asked += 1
+
+    def answers(self, timeout_s: float) -> bool:
+        """As the test wants it."""
+        del timeout_s
+        return self.stream_answers
+
+    def read(self, now_ns: int) -> list[AgentLoss]:
+        """The losses that the test prepared."""
+        if self.trouble is None:
+            self.read_at_ns = now_ns
+        found, self.losses = self.losses, []
+        return found
+
+    def open(self, event: bytes) -> None:
+        """The stream's first event, as the client does it."""
+        self.keeper.stream_opened(event)
+        self.buffer.put(event)
+
+    def step_at(self, now_s: int) -> list[tuple[str, int, int]]:
+        """What is said by a step at this time."""
+        self.now_s = now_s
+        self.keeper.step()
+        return self.told.windows()
+
+
+@pytest.fixture(name="scene")
+def _scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+def test_quiet_node_is_vouched_for_because_the_link_answers(scene: Scene) -> None:
+    """Complete and quiet: no event for minutes, and heartbeats all the same."""
+    scene.open(_event(10_000))
+
+    assert scene.step_at(10_000) == []
+    assert scene.step_at(10_100) == [("Heartbeat", 10_000, 10_040)]
+    assert scene.step_at(10_200) == [("Heartbeat", 10_040, 10_140)]
+
+
+def test_dead_link_stops_the_claims(scene: Scene) -> None:
+    """Blind: the connection does not answer, so the claim stays where life was last seen."""
+    scene.open(_event(10_000))
+    scene.step_at(10_100)
+    scene.stream_answers = False
+
+    assert scene.step_at(10_200) == []
+    assert scene.step_at(10_300) == []
+
+
+def test_events_are_a_sign_of_life_without_a_question(scene: Scene) -> None:
+    """A busy stream is not asked."""
+    scene.open(_event(10_000))
+    scene.stream_answers = False
+    scene.now_s = 10_100
+    scene.buffer.put(_event(10_100))
+    scene.buffer.take()
+
+    assert scene.step_at(10_100) == [("Heartbeat", 10_000, 10_040)]
+
+
+def test_silent_stream_is_seen_as_soon_as_the_link_answers(scene: Scene) -> None:
+    """A node without a single event since the start is vouched for too."""
+    assert scene.step_at(10_000) == []
+
+    assert scene.step_at(10_100) == [("Heartbeat", 10_000, 10_040)]
+    assert scene.meter.read(metrics.STREAM_UP) == 1
+
+
+def test_reconnect_is_a_gap_before_the_next_heartbeat(scene: Scene) -> None:
+    """The gap is said when seeing begins again, under the name that the new stream's first event gives the node."""
+    scene.open(_event(10_000))
+    scene.step_at(10_100)
+    scene.now_s = 10_110
+    scene.keeper.stream_ended(UNAVAILABLE)
+    scene.stream_answers = False
+    assert scene.step_at(10_120) == []
+    scene.now_s = 10_130
+    scene.open(_event(10_130))
+    (gap,) = scene.told.said
+
+    assert gap.node == "node-1"
+    assert scene.told.windows() == [("Reconnect", 10_040, 10_130)]
+    scene.stream_answers = True
+    assert scene.step_at(10_230) == [("Heartbeat", 10_130, 10_170)]
+    assert scene.meter.read(metrics.STREAM_ENDS, "UNAVAILABLE") == 1
+
+
+def test_restarted_agent_is_recognised_by_its_first_event(scene: Scene) -> None:
+    """It repeats the living processes, flagged procFS."""
+    scene.open(_event(10_000))
+    scene.keeper.stream_ended(UNAVAILABLE)
+    scene.now_s = 10_010
+    scene.open(_event(10_010, flags="procFS"))
+
+    assert scene.told.windows() == [("AgentRestart", 10_000, 10_010)]
+
+
+def test_dropped_events_are_said_within_a_step(scene: Scene) -> None:
+    """The gap has the dropped events' own times."""
+    scene.open(_event(5000))
+    for _ in range(1500):
+        scene.buffer.put(_event(5000))
+
+    (gap,) = [one for one in scene.step_at(10_001) if one[0] != "Heartbeat"]
+
+    assert gap == ("Overflow", 5000, 5000)
+
+
+def test_no_claim_while_a_gap_is_unacknowledged(scene: Scene) -> None:
+    """A reader must not meet a heartbeat over a window whose gap is still on its way."""
+    scene.open(_event(10_000))
+    scene.buffer.put(b"\xff")
+    scene.told.acknowledges = False
+
+    assert scene.step_at(10_100) == [("Undecodable", 10_100, 10_100)]
+    assert scene.step_at(10_200) == []
+    assert scene.meter.read(metrics.GAPS_PENDING) == 1
+    scene.told.acknowledges = True
+    assert scene.step_at(10_300) == [("Heartbeat", 10_000, 10_240)]
+
+
+def test_no_claim_without_a_schema(scene: Scene) -> None:
+    """A registry that is away delays claims; it costs no gap."""
+    scene.open(_event(10_000))
+    scene.told.knows_schema = False
+    scene.buffer.put(b"\xff")
+
+    assert scene.step_at(10_100) == [("Undecodable", 10_100, 10_100)]
+    scene.told.knows_schema = True
+    assert scene.step_at(10_200) == [("Heartbeat", 10_000, 10_140)]
+
+
+def test_writer_is_asked_to_settle_before_a_claim(scene: Scene) -> None:
+    """Under load "everything before then is written" has to be brought about."""
+    scene.step_at(10_000)
+
+    assert scene.settle_asked == 1
+
+
+def test_agent_losses_come_before_the_claim_that_spans_them(tmp_path: Path) -> None:
+    """Tetragon drops without a word in the stream; its counters are the only witness."""
+    scene = Scene(tmp_path, agent=True)
+    scene.open(_event(10_000))
+    scene.losses = [AgentLoss(metrics.AGENT_LOST.labels[0].values[0], 9, 10_090 * S, 10_100 * S)]
+
+    assert scene.step_at(10_100) == [("AgentLoss", 10_030, 10_100), ("Heartbeat", 10_000, 10_040)]
+    assert scene.meter.total(metrics.AGENT_LOST) == 9
+
+
+def test_unreadable_agent_metrics_stop_the_claims(tmp_path: Path) -> None:
+    """Where the operator asked for the counters, not knowing them is not the same as no loss."""
+    scene = Scene(tmp_path, agent=True)
+    scene.open(_event(10_000))
+    scene.trouble = "HTTP 500"
+
+    assert scene.step_at(10_100) == []
+    assert scene.meter.read(metrics.AGENT_SCRAPE_ERRORS) == 1
+    scene.trouble = None
+    assert scene.step_at(10_200) == [("Heartbeat", 10_000, 10_140)]
+
+
+def test_next_process_reports_the_time_between(tmp_path: Path) -> None:
+    """After a kill -9 the new process knows up to when the old one vouched."""
+    first = Scene(tmp_path)
+    first.open(_event(10_000))
+    first.step_at(10_100)
+    first.journal.close()
+
+    second = Scene(tmp_path)
+    second.now_s = 10_150
+    second.open(_event(10_150))
+
+    assert second.told.windows() == [("IngestRestart", 10_040, 10_150)]
+    assert second.journal.state == State("node-1", 10_150 * S)
+
+
+def test_process_killed_before_its_first_claim_is_covered(tmp_path: Path) -> None:
+    """The opening of the stream is remembered at once."""
+    first = Scene(tmp_path)
+    first.open(_event(10_000))
+    first.journal.close()
+
+    second = Scene(tmp_path)
+    second.now_s = 10_020
+    second.open(_event(10_020))
+
+    assert second.told.windows() == [("IngestRestart", 10_000, 10_020)]
+
+
+def test_last_words_turn_what_is_left_into_gaps(scene: Scene) -> None:
+    """What was found since the last step is not lost with the process."""
+    scene.open(_event(10_000))
+    scene.buffer.put(b"\xff")
+
+    scene.keeper.finish(1.0)
+
+    assert scene.told.windows() == [("Undecodable", 10_000, 10_000)]

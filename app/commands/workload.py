@@ -1,0 +1,121 @@
+"""`callstream workload`: a file of generated events for demos, tests and benchmarks."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO, Final
+
+import click
+
+from app.simulator.event_files import delimited
+from app.simulator.workload import SHARES, NoSuchKindError, Workload, WorkloadOptions
+from app.simulator.workload_binaries import NoBinariesError, mapped_binaries
+
+_PROGRESS_EVERY: Final = 50_000
+
+
+def _share(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, float]:
+    """KIND=SHARE, several times; where none is given, the usual ones."""
+    shares: dict[str, float] = {}
+    for text in texts:
+        kind, _, share = text.partition("=")
+        try:
+            shares[kind] = float(share)
+        except ValueError:
+            raise click.BadParameter(f"{text!r} is not KIND=SHARE") from None
+        if shares[kind] < 0:
+            raise click.BadParameter(f"{text!r} has a share below 0")
+    return shares or dict(SHARES)
+
+
+@click.command(name="workload")
+@click.option("--events", type=click.IntRange(1), default=100_000, show_default=True, help="How many events.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same events.")
+@click.option(
+    "--out", type=click.File("wb"), required=True, metavar="FILE", help="Where to write them; - is standard output."
+)
+@click.option(
+    "--canaries",
+    "canary_share",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    metavar="SHARE",
+    help="Part of the events that have a secret in every text and byte field.",
+)
+@click.option("--share", "shares", multiple=True, callback=_share, metavar="KIND=SHARE", help="Only these kinds.")
+@click.option(
+    "--processes", type=click.IntRange(1, 10_000), default=64, show_default=True, help="Long-lived processes."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as one line of JSON.")
+def command(
+    *,
+    events: int,
+    seed: int,
+    out: BinaryIO,
+    canary_share: float,
+    shares: dict[str, float],
+    processes: int,
+    as_json: bool,
+) -> None:
+    """Make events as a fleet of nodes makes them, as length-delimited protobuf for `callstream tetragon-sim`.
+
+    User frames are real offsets of real functions in this machine's libc, libpython, libssl and others, and loader
+    events carry the true build ids, so a symbol store of these files resolves them. Processes, pods and stacks repeat
+    as they do in life. With --canaries, unique secrets stand in every text and byte field of every kind of event:
+    nothing public may ever contain one. The same options give the same bytes on the same machine.
+
+    \b
+    Exit codes: 0 written, 1 this machine has no files to take functions from, 2 wrong options.
+    Example:
+      callstream workload --events 100000 --seed 7 --canaries 0.05 --out events.bin
+      callstream workload --events 50000 --share kprobe=9 --share exec=1 --out kprobes.bin
+    """
+    options = WorkloadOptions(events=events, seed=seed, canary_share=canary_share, shares=shares, processes=processes)
+    try:
+        workload = Workload(options)
+    except NoSuchKindError as error:
+        raise click.BadParameter(str(error), param_hint="--share") from None
+    except NoBinariesError as error:
+        raise click.ClickException(str(error)) from None
+    written = 0
+    for event in _with_progress(workload.events(), events):
+        written += out.write(delimited(event))
+    _report(_summary(workload, events, written), as_json=as_json, to_stderr=out.name == "<stdout>")
+
+
+def _summary(workload: Workload, events: int, written: int) -> dict[str, Any]:
+    return {
+        "events": events,
+        "bytes": written,
+        "bytes_per_event": round(written / events),
+        "frames_per_event": round(workload.frames / events, 1),
+        "kinds": dict(workload.kinds.most_common()),
+        "canaries": len(workload.planted()),
+        "binaries": {role: str(binary.file) for role, binary in sorted(mapped_binaries().items())},
+    }
+
+
+def _report(summary: dict[str, Any], *, as_json: bool, to_stderr: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(summary), err=to_stderr)
+        return
+    kinds = ", ".join(f"{count} {kind}" for kind, count in summary["kinds"].items())
+    size = f"{summary['bytes_per_event']} bytes and {summary['frames_per_event']} frames"
+    lines = [
+        f"{summary['events']} events of {size} on average: {kinds}",
+        f"{summary['canaries']} canaries may be among them; functions are from",
+        *(f"  {file}" for file in summary["binaries"].values()),
+    ]
+    click.echo("\n".join(lines), err=to_stderr)
+
+
+def _with_progress(events: Iterable[bytes], total: int) -> Iterator[bytes]:
+    """Passes events through and, where a person looks, tells how many there were."""
+    if not sys.stderr.isatty():
+        yield from events
+        return
+    for number, event in enumerate(events, start=1):
+        if number % _PROGRESS_EVERY == 0 or number == total:
+            click.echo(f"\r{number} of {total} events", err=True, nl=number == total)
+        yield event

@@ -1,0 +1,172 @@
+"""Events encoded once, with gaps for what differs from one occurrence to the next.
+
+Encoding an event costs some 100 µs, and a load consists of some thousand different ones. So each is encoded once and
+cut where its time goes, and, for a process that lives only once, where its identity goes. What is put into a gap has
+the length of what was cut out, because the lengths of the messages around it stand in front of them; only the event's
+own time, which is in no other message, may have any length.
+
+Maps are written in the order of their keys, so that the same event has the same bytes. This module does not know which
+events there are.
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from agents.canonicalize import wire
+from app.simulator.workload_fleet import MAX_PID
+from schemas.tetragon.events_pb2 import GetEventsResponse
+from schemas.tetragon.process_pb2 import Process
+
+# The fractions of a second at which events happen are the same in every second.
+varint = lru_cache(maxsize=1 << 16)(wire.varint)
+
+_NANOSECONDS: Final = 10**9
+_TIME_TAG: Final = varint(GetEventsResponse.TIME_FIELD_NUMBER << 3 | 2)
+_SECONDS_TAG, _NANOS_TAG = b"\x08", b"\x10"
+
+# Values whose encoding is as long as that of any that takes their place, and that occur nowhere else.
+_EXEC_ID_CHARS: Final = 44
+_SENTINEL_EXEC_ID: Final = "@" * _EXEC_ID_CHARS
+_SENTINEL_PID: Final = 2**21 - 1
+_MIN_NANOS: Final = 2**28  # from here on nanoseconds take five bytes
+_SENTINEL_START: Final = (2**35 - 1, _NANOSECONDS - 1)
+
+assert len(varint(_SENTINEL_PID)) == len(varint(MAX_PID))
+
+
+class Gap(Enum):
+    """What goes into a gap."""
+
+    TIME = "time of the event, with its tag"
+    EXEC_ID = "exec_id of the process"
+    PID = "pid and tid of the process"
+    START = "start time of the process"
+    EXIT = "time of its exit"
+
+
+class Identity(NamedTuple):
+    """A process that lives once, as it stands in the gaps."""
+
+    exec_id: bytes
+    pid: bytes
+    start: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One event. `head` comes before its time, `tail` behind; `frames` counts both stacks.
+
+    One that is not timed has no time of its own, as the agent leaves it out of loader events.
+    """
+
+    kind: str
+    frames: int
+    head: bytes
+    tail: bytes
+    is_timed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MortalTemplate:
+    """One event of a process that lives once: `pieces` with a gap behind each but the last."""
+
+    pieces: tuple[bytes, ...]
+    gaps: tuple[Gap, ...]
+
+    def of(self, who: Identity, time: bytes, exit_time: bytes) -> bytes:
+        """The event of this process; `exit_time` is the content of a Timestamp of full length."""
+        filling = {
+            Gap.TIME: time,
+            Gap.EXEC_ID: who.exec_id,
+            Gap.PID: who.pid,
+            Gap.START: who.start,
+            Gap.EXIT: exit_time,
+        }
+        parts = [self.pieces[0]]
+        for gap, piece in zip(self.gaps, self.pieces[1:], strict=True):
+            parts += (filling[gap], piece)
+        return b"".join(parts)
+
+
+def event_time(nanoseconds: int) -> bytes:
+    """`GetEventsResponse.time` with its tag and length."""
+    seconds, nanos = divmod(nanoseconds, _NANOSECONDS)
+    content = b"\x08%b\x10%b" % (varint(seconds), varint(nanos or 1))
+    return b"%b%c%b" % (_TIME_TAG, len(content), content)
+
+
+def full_time(nanoseconds: int) -> bytes:
+    """The content of a Timestamp within the same second, with a fraction that takes all of its bytes."""
+    seconds, nanos = divmod(nanoseconds, _NANOSECONDS)
+    return _timestamp(seconds, _MIN_NANOS + nanos % (_NANOSECONDS - _MIN_NANOS))
+
+
+def identity(node: str, pid: int, started_ns: int, kernel_ns: int) -> Identity:
+    """Who a process is: `kernel_ns` is its start since the boot of `node`, in 16 digits."""
+    exec_id = base64.b64encode(f"{node}:{kernel_ns:016d}:{pid}".encode())
+    assert len(exec_id) == _EXEC_ID_CHARS
+    return Identity(exec_id, _SECONDS_TAG + varint(pid), full_time(started_ns))
+
+
+def set_sentinels(process: Process) -> None:
+    """Give a process values that `mortal` finds and cuts out."""
+    process.exec_id = _SENTINEL_EXEC_ID
+    process.pid.value = process.tid.value = _SENTINEL_PID
+    process.start_time.seconds, process.start_time.nanos = _SENTINEL_START
+
+
+def set_exit_sentinel(event: GetEventsResponse) -> None:
+    """Give a process_exit a time of its own that `mortal` finds and cuts out."""
+    event.process_exit.time.seconds, event.process_exit.time.nanos = _SENTINEL_START
+
+
+def template(kind: str, event: GetEventsResponse, node: GetEventsResponse, *, is_timed: bool = True) -> Template:
+    """The template of an event without a time; `node` has the fields that come behind it."""
+    body = event.process_kprobe
+    frames = len(body.kernel_stack_trace) + len(body.user_stack_trace)
+    return Template(
+        kind, frames, event.SerializeToString(deterministic=True), node.SerializeToString(deterministic=True), is_timed
+    )
+
+
+def mortal(event: GetEventsResponse, node: GetEventsResponse) -> MortalTemplate:
+    """The template of an event whose process has sentinels."""
+    encoded = event.SerializeToString(deterministic=True)
+    cuts: list[tuple[int, int, Gap]] = []
+    start_seen = False
+    for gap, sentinel in _SENTINELS:
+        at = encoded.find(sentinel)
+        while at >= 0:
+            # A process starts before it exits, and its start stands before the time of its exit.
+            kind_of_gap = Gap.EXIT if gap is Gap.START and start_seen else gap
+            start_seen = start_seen or gap is Gap.START
+            cuts.append((at, at + len(sentinel), kind_of_gap))
+            at = encoded.find(sentinel, at + len(sentinel))
+    cuts.sort(key=lambda cut: cut[0])
+    return MortalTemplate(
+        _pieces(encoded, cuts, node.SerializeToString(deterministic=True)), (*(gap for _, _, gap in cuts), Gap.TIME)
+    )
+
+
+def _pieces(encoded: bytes, cuts: Sequence[tuple[int, int, Gap]], tail: bytes) -> tuple[bytes, ...]:
+    pieces, position = [], 0
+    for start, end, _ in cuts:
+        pieces.append(encoded[position:start])
+        position = end
+    return (*pieces, encoded[position:], tail)
+
+
+def _timestamp(seconds: int, nanos: int) -> bytes:
+    return _SECONDS_TAG + varint(seconds) + _NANOS_TAG + varint(nanos)
+
+
+_SENTINELS: Final = (
+    (Gap.EXEC_ID, _SENTINEL_EXEC_ID.encode()),
+    (Gap.PID, _SECONDS_TAG + varint(_SENTINEL_PID)),
+    (Gap.START, _timestamp(*_SENTINEL_START)),
+)
+"""What is searched for; `_SECONDS_TAG` is the tag of field 1 as well, which a UInt32Value's content begins with."""

@@ -30,7 +30,12 @@ class StageShape:
 
 
 PIPELINE: Final = (
-    StageShape(Stage.CANONICALIZE, (topics.RAW,), (topics.CANONICAL, topics.DEAD_LETTERS)),
+    StageShape(
+        Stage.CANONICALIZE,
+        (topics.RAW,),
+        (topics.CANONICAL, topics.DEAD_LETTERS),
+        (topics.MODULES_TABLE,),
+    ),
     StageShape(Stage.PRIVACY, (topics.CANONICAL,), (topics.CALLS, topics.DEAD_LETTERS)),
     StageShape(
         Stage.HOT_SYMBOLS,

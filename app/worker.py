@@ -16,8 +16,9 @@ from agents.privacy import agent as privacy_agent
 from app import steps
 from app.registry import SchemaRegistry
 from app.settings import Settings, variable_of
-from app.streaming.runner import StepRunner
+from app.streaming.runner import StepMemory, StepRunner
 from app.streaming.stage_process import Attach, StagePlan, StageRuntime
+from app.streaming.table import StrictTable
 from app.supervisor import Supervisor
 from app.topology import StageShape, shape_of
 from schemas import topics
@@ -59,7 +60,19 @@ def run_all(settings: Settings, *, index: int) -> int:
 
 def _attach_canonicalize(settings: Settings, shape: StageShape) -> Attach:
     step = steps.canonicalize_step(settings)
-    return _attach_step(shape, step, canonicalize_agent.attach, _dead_letter_encoder(settings))
+
+    def memory(runtime: StageRuntime) -> StepMemory:
+        table = StrictTable(
+            runtime.app,
+            name=topics.MODULES_TABLE,
+            partitions=runtime.partitions,
+            source_topic=None,  # loader events are few; without their rows frames lack build ids, and none is wrong
+            delivery=runtime.delivery,
+            admin=runtime.admin,
+        )
+        return StepMemory(step, table)
+
+    return _attach_step(shape, step, canonicalize_agent.attach, _dead_letter_encoder(settings), memory)
 
 
 def _attach_privacy(settings: Settings, shape: StageShape) -> Attach:
@@ -71,9 +84,13 @@ _AttachAgent = Callable[..., None]
 
 
 def _attach_step(
-    shape: StageShape, step: Step, attach_agent: _AttachAgent, encode: Callable[[DeadLetter], OutRecord]
+    shape: StageShape,
+    step: Step,
+    attach_agent: _AttachAgent,
+    encode: Callable[[DeadLetter], OutRecord],
+    memory: Callable[[StageRuntime], StepMemory] | None = None,
 ) -> Attach:
-    """Attach a stage that is one pure step from one topic to another."""
+    """Attach a stage that is one pure step from one topic to another, and may remember something."""
     source, output = shape.sources[0], shape.outputs[0]
 
     def attach(runtime: StageRuntime) -> None:
@@ -85,6 +102,7 @@ def _attach_step(
             dead_letter_topic=name(topics.DEAD_LETTERS),
             encode_dead_letter=encode,
             observer=runtime.observer,
+            memory=None if memory is None else memory(runtime),
         )
         attach_agent(runtime.app, name(source), run)
 

@@ -30,6 +30,7 @@ class Stage(StrEnum):
         return f"callstream-{self.value}"
 
 
+MODULES_TABLE = "process-modules"
 PARTIAL_COUNTS_TABLE = "partial-counts"
 HOT_SYMBOLS_TABLE = "hot-symbols"
 
@@ -83,6 +84,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(name=HOT_SYMBOLS, compacted=True, value_schema="hot_symbol"),
     Topic(name=COVERAGE, retention_ms=30 * DAY_MS, co_partitioned=False, value_schema="coverage_gap"),
     Topic(name=DEAD_LETTERS, retention_ms=30 * DAY_MS, value_schema="dead_letter"),
+    Topic(name=changelog(Stage.CANONICALIZE, MODULES_TABLE), compacted=True),
     Topic(name=changelog(Stage.HOT_SYMBOLS, PARTIAL_COUNTS_TABLE), compacted=True),
     Topic(name=changelog(Stage.HOT_SYMBOLS, HOT_SYMBOLS_TABLE), compacted=True),
 )

@@ -64,6 +64,11 @@ class HandOut:
         """Whether finishing it still counts: its partition was neither lost nor re-positioned since."""
         return not self._book.closed
 
+    @property
+    def assignment(self) -> object:
+        """The same object for all batches since the partition was last opened, another one after that."""
+        return self._book
+
     def start(self) -> bool:
         """Note that work on it begins, so that a drain waits for it. False: do not begin, the books are closed."""
         self.started = self.current

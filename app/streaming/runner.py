@@ -11,11 +11,12 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
-from agents.contract import DeadLetter, OutRecord, Step, StepResult
+from agents.contract import DeadLetter, OutRecord, StatefulStep, Step, StepResult
 from app.streaming.batch import RecordBatch
 from app.streaming.delivery import Delivery, DeliveryFailed, Parcel, Receipt
-from app.streaming.ledger import HandOut
+from app.streaming.ledger import HandOut, Partition
 from app.streaming.process_end import ExitCode, Fail, end_process
+from app.streaming.table import StrictTable, TableWrite
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,36 @@ class Observer(Protocol):
         """Everything that followed from a batch is acknowledged."""
 
 
+class StepMemory:
+    """Keeps what a step remembers in a table: restored at every assignment, written before a batch is finished."""
+
+    def __init__(self, step: StatefulStep, table: StrictTable) -> None:
+        self._step = step
+        self._table = table
+        self._restored: dict[int, object] = {}
+
+    def recall(self, batch: RecordBatch) -> None:
+        """Restore the partition's rows before its first batch since it was assigned."""
+        if self._restored.get(batch.partition) is not batch.hand_out.assignment:
+            self._step.restore(batch.partition, self._table.rows(batch.partition))
+            self._restored[batch.partition] = batch.hand_out.assignment
+
+    def write(self, batch: RecordBatch, result: StepResult) -> TableWrite | None:
+        """What has to be written after a batch, if anything."""
+        if not result.state:
+            return None
+        return TableWrite(batch.partition, result.state, batch.hand_out.last + 1)
+
+    def changes(self, write: TableWrite) -> Parcel:
+        """The changelog records to deliver with the batch's results."""
+        return self._table.changes(write)
+
+    def settle(self, batch: RecordBatch, write: TableWrite, delivered: Mapping[Partition, int]) -> None:
+        """Write the local rows of what was delivered, while the partition is ours."""
+        if batch.current:
+            self._table.apply(write, delivered[self._table.changelog_topic_name, write.partition])
+
+
 class StepRunner:
     """Runs a pure step over batches and delivers its results. One instance serves one agent."""
 
@@ -49,9 +80,11 @@ class StepRunner:
         dead_letter_topic: str,
         encode_dead_letter: Callable[[DeadLetter], OutRecord],
         observer: Observer,
+        memory: StepMemory | None = None,
         fail: Fail = end_process,
     ) -> None:
         self._step = step
+        self._memory = memory
         self._delivery = delivery
         self._output_topic = output_topic
         self._dead_letter_topic = dead_letter_topic
@@ -70,11 +103,17 @@ class StepRunner:
             self._window.release()
             return
         self._observer.taken(batch.topic, len(batch.records))
+        memory, write = self._memory, None
         began = time.perf_counter()
+        if memory is not None:
+            memory.recall(batch)
         result = self._step(batch.records)
         seconds = time.perf_counter() - began
+        parcels = self._parcels(batch.partition, result)
+        if memory is not None and (write := memory.write(batch, result)) is not None:
+            parcels = (*parcels, memory.changes(write))
         try:
-            receipt = await self._delivery.send(self._parcels(batch.partition, result))
+            receipt = await self._delivery.send(parcels)
         except DeliveryFailed as error:
             self._fail(ExitCode.DELIVERY_FAILED, str(error))
 
@@ -85,6 +124,8 @@ class StepRunner:
             error = receipt.exception()
             if error is not None:
                 self._fail(ExitCode.DELIVERY_FAILED, str(error))
+            if memory is not None and write is not None:
+                memory.settle(batch, write, receipt.result())
             batch.finish()
             self._observer.done(batch.topic, len(batch.records), result, seconds)
 

@@ -60,11 +60,15 @@ class StrictTable(Table[bytes, bytes]):
         *,
         name: str,
         partitions: int,
-        source_topic: str,
+        source_topic: str | None,
         delivery: Delivery,
         admin: AdminClient,
     ) -> None:
-        """`source_topic` is the full name of the topic whose positions the writes carry, partition by partition."""
+        """`source_topic` is the full name of the topic whose positions the writes carry, partition by partition.
+
+        None where rows are written for some batches only: then a lost changelog cannot be told by positions, and the
+        rows must be such that their loss makes no result wrong, only poorer.
+        """
         changelog = f"{app.conf.id}-{name}-changelog"  # Faust's own rule
         super().__init__(
             app,
@@ -80,7 +84,8 @@ class StrictTable(Table[bytes, bytes]):
         self._delivery = delivery
         self._stores = _Stores(app, self, admin=admin, folder=Path(app.conf.tabledir))
         app.tables.add(self)
-        app.batch_consumer.position_checks.append(self._check_position)
+        if source_topic is not None:
+            app.batch_consumer.position_checks.append(self._check_position)
 
     def read(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
         """Rows by key, in the order of the keys, None where there is none."""
@@ -106,16 +111,24 @@ class StrictTable(Table[bytes, bytes]):
 
         Raises DeliveryFailed. When the process dies in between, recovery brings the local rows up to the changelog.
         """
-        topic, now_ms = self.changelog_topic_name, time.time_ns() // 1_000_000
-        parcels = [Parcel(topic, w.partition, [OutRecord(k, v, now_ms) for k, v in _changes(w)]) for w in writes]
-        offsets = await self._delivery.deliver([*parcels, *also])
+        offsets = await self._delivery.deliver([*[self.changes(w) for w in writes], *also])
         for w in writes:
-            try:
-                self._stores.of(w.partition).write(_changes(w), offsets[topic, w.partition])
-            except StoreDamaged as error:
-                self._damaged(error)
-            except OSError as error:
-                self._stage_app.fail(ExitCode.STATE_UNUSABLE, str(error))
+            self.apply(w, offsets[self.changelog_topic_name, w.partition])
+
+    def changes(self, write: TableWrite) -> Parcel:
+        """The changelog records of a write, for a caller that delivers them with other parcels and then applies it."""
+        now_ms = time.time_ns() // 1_000_000
+        records = [OutRecord(key, value, now_ms) for key, value in _changes(write)]
+        return Parcel(self.changelog_topic_name, write.partition, records)
+
+    def apply(self, write: TableWrite, changelog_offset: int) -> None:
+        """Write the local rows of a delivered write; `changelog_offset` is that of its last record."""
+        try:
+            self._stores.of(write.partition).write(_changes(write), changelog_offset)
+        except StoreDamaged as error:
+            self._damaged(error)
+        except OSError as error:
+            self._stage_app.fail(ExitCode.STATE_UNUSABLE, str(error))
 
     def _check_position(self, committed: Mapping[TP, int]) -> None:
         """End the process when the group has committed more than the table holds: counts would silently be short."""

@@ -1,0 +1,142 @@
+"""Reading a topic from somewhere to its present end, once, outside of every consumer group.
+
+Rules: partitions are assigned and positions given, so no group is joined, nothing is committed, and only the right to
+read the topic is needed. "The end" is the end when reading began: a topic that grows is not followed. This module
+refuses to know what records mean.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from app.kafka import KafkaUnreachable, KafkaUnusable, client_config, partition_count
+from app.settings import Settings
+
+ANSWER_SECONDS: Final = 10.0
+"""For one question to the brokers."""
+
+SILENCE_SECONDS: Final = 30.0
+"""Without a record although there are more: the brokers do not answer."""
+
+_AT_ONCE: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Offsets of one partition: the first that exists, and the next to be written."""
+
+    first: int
+    end: int
+
+
+class TopicReader:
+    """Reads one topic, its name given with prefix. Use as a context.
+
+    Every method raises KafkaUnreachable where no broker answers, KafkaUnusable where the topic is missing or refused.
+    """
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self._where = settings.kafka_bootstrap_servers
+        self._topic = topic
+        self._partitions = partition_count(settings, topic, ANSWER_SECONDS)
+        options: dict[str, Any] = {
+            "group_id": "callstream-reader",  # librdkafka wants a name; the group is never joined
+            "enable_auto_commit": False,
+            "enable_auto_offset_store": False,
+            "auto_offset_reset": "error",
+        }
+        self._consumer = Consumer(client_config(settings, **options) | {"log_level": 0})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def extents(self) -> dict[int, Extent]:
+        """First and end offset of every partition, as the brokers say now."""
+        return {number: self._extent(number) for number in range(self._partitions)}
+
+    def offsets_at(self, time_ms: int) -> dict[int, int]:
+        """For every partition the first offset whose record is not older than `time_ms`; its end where none is."""
+        asked = [TopicPartition(self._topic, number, time_ms) for number in range(self._partitions)]
+        try:
+            found = self._consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS)
+        except KafkaException as error:
+            raise self._problem(error.args[0]) from None
+        ends = self.extents()
+        return {tp.partition: tp.offset if tp.offset >= 0 else ends[tp.partition].end for tp in found}
+
+    def records(self, starts: Mapping[int, int] | None = None) -> Iterator[Message]:
+        """All records from `starts` (where not given, from the first) to the present ends, partitions intermixed.
+
+        A start before the first offset that exists means that one.
+        """
+        extents = self.extents()
+        begins = {number: max((starts or {}).get(number, 0), extent.first) for number, extent in extents.items()}
+        waiting = {number for number, extent in extents.items() if begins[number] < extent.end}
+        if not waiting:
+            return
+        self._consumer.assign([TopicPartition(self._topic, number, begins[number]) for number in sorted(waiting)])
+        heard_at = time.monotonic()
+        while waiting:
+            for message in self._consumer.consume(_AT_ONCE, 0.5):
+                heard_at = time.monotonic()
+                self._check(message)
+                number, offset = message.partition(), message.offset()
+                assert number is not None
+                assert offset is not None
+                if offset < extents[number].end:
+                    yield message
+                if offset >= extents[number].end - 1:
+                    waiting.discard(number)
+            if time.monotonic() - heard_at > 1.0:
+                waiting -= {number for number in waiting if self._position(number) >= extents[number].end}
+            if time.monotonic() - heard_at > SILENCE_SECONDS:
+                raise KafkaUnreachable(f"Kafka at {self._where} has records of {self._topic} and does not send them")
+        self._consumer.unassign()
+
+    def record_at(self, partition: int, offset: int) -> Message | None:
+        """The record at a position, or None where it does not exist or has expired."""
+        extent = self._extent(partition)
+        if not extent.first <= offset < extent.end:
+            return None
+        self._consumer.assign([TopicPartition(self._topic, partition, offset)])
+        deadline = time.monotonic() + SILENCE_SECONDS
+        while time.monotonic() < deadline:
+            message = self._consumer.poll(0.5)
+            if message is not None:
+                self._check(message)
+                return message if message.offset() == offset else None
+            if self._position(partition) > offset:
+                return None
+        raise KafkaUnreachable(f"Kafka at {self._where} has records of {self._topic} and does not send them")
+
+    def _extent(self, partition: int) -> Extent:
+        try:
+            found = self._consumer.get_watermark_offsets(
+                TopicPartition(self._topic, partition), timeout=ANSWER_SECONDS, cached=False
+            )
+        except KafkaException as error:
+            raise self._problem(error.args[0]) from None
+        if found is None:
+            raise KafkaUnreachable(f"Kafka at {self._where} does not say where {self._topic} ends")
+        return Extent(*found)
+
+    def _position(self, partition: int) -> int:
+        """Next offset that would be read: offsets may be missing in front of it."""
+        (found,) = self._consumer.position([TopicPartition(self._topic, partition)])
+        return int(found.offset)
+
+    def _check(self, message: Message) -> None:
+        error = message.error()
+        if error is not None:
+            raise self._problem(error)
+
+    def _problem(self, error: KafkaError) -> Exception:
+        if error.code() in {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}:  # noqa: SLF001 - public error codes
+            return KafkaUnreachable(f"no Kafka broker answers at {self._where}: {error.str()}")
+        return KafkaUnusable(f"Kafka at {self._where} does not let us read {self._topic}: {error.str()}")

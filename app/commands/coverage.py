@@ -1,0 +1,139 @@
+"""`callstream coverage`: whether a window of a node can be trusted."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+from app.bookkeeping.topic_reading import TopicReader
+from app.bookkeeping.window import Span, Trust, Verdict, Window
+from app.bookkeeping.writer_schemas import WriterSchemas
+from app.kafka import KafkaUnreachable, KafkaUnusable
+from app.registry import RegistryError, SchemaRegistry
+from app.settings import Settings, load
+from schemas import records, topics
+from schemas.coverage import CoverageGap, from_record
+
+EXIT_CODES: Final = {Trust.TRUSTED: 0, Trust.NOT_TRUSTED: 1, Trust.UNKNOWN: 3}
+
+UNREACHABLE: Final = 2
+"""Exit code where nobody could be asked; click's for wrong options too."""
+
+CLOCK_MARGIN_MS: Final = 3_600_000
+"""A record about a moment is written after it, by the clock of the host that ingest runs on; hosts' clocks differ."""
+
+_NS: Final = 1_000_000_000
+
+
+class Moment(click.ParamType):
+    """A time as nanoseconds since the Unix epoch: `now`, ISO 8601 with a zone, or Unix seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read one; fails with what is accepted."""
+        if isinstance(value, int):
+            return value
+        if value == "now":
+            return time.time_ns()
+        try:
+            if value.isdigit():
+                return int(value) * _NS
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither `now`, nor Unix seconds, nor like 2026-01-31T12:00:00Z", param, ctx)
+        if moment.tzinfo is None:
+            self.fail(f"{value!r} has no time zone; write it with Z or +01:00 at its end", param, ctx)
+        return int(moment.timestamp()) * _NS + moment.microsecond * 1000
+
+
+@click.command(name="coverage")
+@click.option("--node", required=True, help="Name of the node, as events carry it.")
+@click.option("--from", "from_ns", type=Moment(), required=True, help="Begin: ISO 8601 with zone, or Unix seconds.")
+@click.option("--to", "to_ns", type=Moment(), required=True, help="End, not included: as --from, or `now`.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(node: str, from_ns: int, to_ns: int, as_json: bool) -> None:
+    """Say whether a node's events of a window are complete.
+
+    It reads runtime.coverage: what ingest vouched for, and the gaps that it reported. A window that ends less than some
+    70 seconds ago is not vouched for yet, because events may still be late.
+
+    \b
+    Exit codes: 0 trusted, 1 not trusted: a gap touches the window, 2 wrong options, or Kafka or the registry cannot be
+    asked, 3 unknown: nobody vouched for all of it.
+    Example:
+      callstream coverage --node worker-3 --from 2026-01-31T12:00:00Z --to 2026-01-31T13:00:00Z
+    """
+    if to_ns <= from_ns:
+        raise click.BadParameter("the window is empty: --to must be after --from")
+    settings = load(os.environ)
+    window = Window(node, Span(from_ns, to_ns))
+    try:
+        for record in _coverage(settings, node, from_ns // 1_000_000 - CLOCK_MARGIN_MS):
+            window.add(record)
+    except (KafkaUnreachable, KafkaUnusable, RegistryError) as error:
+        click.echo(f"callstream coverage: {error}", err=True)
+        sys.exit(UNREACHABLE)
+    verdict = window.verdict()
+    if as_json:
+        click.echo(json.dumps(_document(node, from_ns, to_ns, window, verdict)))
+    else:
+        for line in _lines(node, from_ns, to_ns, window, verdict):
+            click.echo(line)
+    sys.exit(EXIT_CODES[verdict.trust])
+
+
+def _coverage(settings: Settings, node: str, since_ms: int) -> Iterator[CoverageGap]:
+    """The node's coverage records that were written since."""
+    key = node.encode()
+    with (
+        SchemaRegistry.from_settings(settings) as registry,
+        TopicReader(settings, settings.name(topics.COVERAGE)) as reader,
+    ):
+        schemas = WriterSchemas(registry, records.COVERAGE_GAP)
+        for message in reader.records(reader.offsets_at(max(0, since_ms))):
+            if message.key() == key and (found := schemas.decode(message.value())) is not None:
+                yield from_record(found)
+
+
+def _document(node: str, from_ns: int, to_ns: int, window: Window, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "node": node,
+        "from_ns": from_ns,
+        "to_ns": to_ns,
+        "trust": verdict.trust.value,
+        "vouched_until_ns": window.vouched_until_ns,
+        "gaps": [gap.as_record() for gap in verdict.gaps],
+        "gaps_left_out": verdict.gaps_left_out,
+        "unvouched": [{"from_ns": span.from_ns, "to_ns": span.to_ns} for span in verdict.unvouched],
+    }
+
+
+def _lines(node: str, from_ns: int, to_ns: int, window: Window, verdict: Verdict) -> Iterator[str]:
+    said = {
+        Trust.TRUSTED: "trusted, complete",
+        Trust.NOT_TRUSTED: "not trusted, events are missing",
+        Trust.UNKNOWN: "unknown, nobody vouched for all of it",
+    }
+    yield f"{node} {_time(from_ns)} to {_time(to_ns)}: {said[verdict.trust]}"
+    for gap in verdict.gaps:
+        lost = "an unknown number of" if gap.events_lost is None else str(gap.events_lost)
+        detail = f" ({gap.detail})" if gap.detail else ""
+        yield f"  gap      {_time(gap.from_ns)} to {_time(gap.to_ns)}: {gap.cause.value}, {lost} events{detail}"
+    if verdict.gaps_left_out:
+        yield f"  and {verdict.gaps_left_out} gaps more"
+    for span in verdict.unvouched:
+        yield f"  unknown  {_time(span.from_ns)} to {_time(span.to_ns)}"
+    if verdict.trust is Trust.UNKNOWN:
+        until = window.vouched_until_ns
+        yield f"  {node} was last vouched for up to {_time(until)}" if until else f"  no record vouches for {node}"
+
+
+def _time(moment_ns: int) -> str:
+    seconds, rest_ns = divmod(moment_ns, _NS)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns // 1_000_000:03d}Z"

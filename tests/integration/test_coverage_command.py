@@ -1,0 +1,111 @@
+"""`callstream coverage` against a real topic: an answer that scripts can rely on."""
+
+import json
+import time
+from dataclasses import dataclass
+
+import pytest
+from click.testing import CliRunner, Result
+from confluent_kafka import Producer
+
+from app.commands.coverage import command
+from app.commands.topics import command as topics_command
+from app.embedded.broker import EmbeddedBroker
+from app.settings import from_env
+from app.worker import registered_id
+from schemas import topics
+from schemas.coverage import CoverageGap, GapCause, encode
+
+pytestmark = pytest.mark.integration
+
+NODE = "worker-3"
+_NS = 1_000_000_000
+
+
+@dataclass
+class _Scene:
+    """A coverage topic of one test; times are seconds before `now`."""
+
+    environ: dict[str, str]
+    now_s: int
+
+    def publish(self, *gaps: tuple[int, int, GapCause, str]) -> None:
+        settings = from_env(self.environ)
+        schema_id = registered_id(settings, topics.COVERAGE)
+        producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers})
+        for ago, until, cause, node in gaps:
+            gap = CoverageGap(
+                node=node,
+                from_ns=(self.now_s - ago) * _NS,
+                to_ns=(self.now_s - until) * _NS,
+                cause=cause,
+                events_lost=None if cause in {GapCause.HEARTBEAT, GapCause.RECONNECT} else 12,
+            )
+            producer.produce(settings.name(topics.COVERAGE), encode(gap, schema_id), node.encode())
+        producer.produce(settings.name(topics.COVERAGE), b"no coverage record at all", NODE.encode())
+        assert producer.flush(30) == 0
+
+    def ask(self, ago: int, until: int, *more: str) -> Result:
+        window = ["--from", str(self.now_s - ago), "--to", str(self.now_s - until)]
+        return CliRunner().invoke(command, ["--node", NODE, *window, *more], env=self.environ)
+
+
+@pytest.fixture
+def scene(embedded: EmbeddedBroker, topic_prefix: str) -> _Scene:
+    """Topics and schemas, as an operator makes them."""
+    environ = {
+        "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": embedded.bootstrap_servers,
+        "CALLSTREAM_SCHEMA_REGISTRY_URL": embedded.registry_url,
+        "CALLSTREAM_TOPIC_PREFIX": topic_prefix,
+    }
+    made = CliRunner().invoke(topics_command, ["apply"], env=environ)
+    assert made.exit_code == 0, made.output
+    return _Scene(environ, int(time.time()))
+
+
+def test_trusted_not_trusted_and_unknown_have_exit_codes_of_their_own(scene: _Scene) -> None:
+    """0 where heartbeats cover the window, 1 where a gap touches it, 3 where nobody vouched for all of it."""
+    scene.publish(
+        (900, 600, GapCause.HEARTBEAT, NODE),
+        (600, 500, GapCause.RECONNECT, NODE),
+        (600, 300, GapCause.HEARTBEAT, NODE),
+        (880, 700, GapCause.OVERFLOW, "another-node"),
+    )
+    assert scene.ask(900, 600).exit_code == 0
+    assert scene.ask(500, 300).exit_code == 0
+    broken = scene.ask(700, 400)
+    assert broken.exit_code == 1
+    assert "Reconnect, an unknown number of events" in broken.output
+    unknown = scene.ask(400, 0)
+    assert unknown.exit_code == 3
+    assert "was last vouched for up to" in unknown.output
+
+
+def test_json_has_the_reasons(scene: _Scene) -> None:
+    """A script gets gaps and unvouched spans with their times in nanoseconds."""
+    scene.publish((900, 600, GapCause.HEARTBEAT, NODE), (700, 650, GapCause.OVERFLOW, NODE))
+    asked = scene.ask(800, 500, "--json")
+    document = json.loads(asked.output)
+    assert (asked.exit_code, document["trust"]) == (1, "not-trusted")
+    assert [(gap["cause"], gap["events_lost"]) for gap in document["gaps"]] == [("Overflow", 12)]
+    assert document["unvouched"] == [
+        {"from_ns": (scene.now_s - 600) * _NS, "to_ns": (scene.now_s - 500) * _NS},
+    ]
+
+
+def test_a_topic_that_is_missing_is_told_with_what_to_do(embedded: EmbeddedBroker, topic_prefix: str) -> None:
+    """Exit code 2, and the command that makes it."""
+    environ = {
+        "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": embedded.bootstrap_servers,
+        "CALLSTREAM_TOPIC_PREFIX": topic_prefix,
+    }
+    asked = CliRunner().invoke(command, ["--node", NODE, "--from", "1", "--to", "now"], env=environ)
+    assert asked.exit_code == 2
+    assert "callstream topics apply" in asked.output
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "2026-01-31T12:00:00"])
+def test_a_time_that_could_mean_two_things_is_refused(moment: str) -> None:
+    """A time without a zone is not guessed at."""
+    asked = CliRunner().invoke(command, ["--node", NODE, "--from", moment, "--to", "now"])
+    assert asked.exit_code == 2

@@ -1,0 +1,77 @@
+"""Trust in a window follows from heartbeats and gaps alone."""
+
+from itertools import permutations
+
+import pytest
+
+from app.bookkeeping import window as window_module
+from app.bookkeeping.window import Span, Trust, Window
+from schemas.coverage import CoverageGap, GapCause
+
+NODE = "worker-3"
+
+
+def _record(from_ns: int, to_ns: int, cause: GapCause = GapCause.HEARTBEAT, node: str = NODE) -> CoverageGap:
+    return CoverageGap(node=node, from_ns=from_ns, to_ns=to_ns, cause=cause)
+
+
+def _trust(*records: CoverageGap, begin: int = 100, end: int = 200) -> Trust:
+    window = Window(NODE, Span(begin, end))
+    for record in records:
+        window.add(record)
+    return window.verdict().trust
+
+
+def test_a_window_under_heartbeats_without_a_gap_is_trusted_in_any_order_of_records() -> None:
+    """Heartbeats that follow each other, overlap or come twice cover what they span together."""
+    beats = [_record(50, 120), _record(120, 150), _record(140, 260), _record(120, 150)]
+    assert {_trust(*order) for order in permutations(beats)} == {Trust.TRUSTED}
+
+
+def test_a_gap_outweighs_every_heartbeat() -> None:
+    """A heartbeat spans the gap that came before it."""
+    assert _trust(_record(0, 300), _record(150, 151, GapCause.OVERFLOW)) is Trust.NOT_TRUSTED
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "touches"),
+    [(50, 100, False), (50, 101, True), (199, 250, True), (200, 250, False), (100, 100, True), (200, 200, False)],
+)
+def test_windows_are_from_inclusive_to_exclusive(begin: int, end: int, touches: bool) -> None:
+    """A gap that ends where the window begins does not touch it; one of no length touches where it is."""
+    found = _trust(_record(0, 300), _record(begin, end, GapCause.RECONNECT))
+    assert found is (Trust.NOT_TRUSTED if touches else Trust.TRUSTED)
+
+
+def test_what_nobody_vouched_for_is_unknown_and_told() -> None:
+    """Holes before, between and after heartbeats are listed, cut to the window."""
+    window = Window(NODE, Span(100, 200))
+    for record in (_record(110, 120), _record(150, 190)):
+        window.add(record)
+    verdict = window.verdict()
+    assert verdict.trust is Trust.UNKNOWN
+    assert verdict.unvouched == (Span(100, 110), Span(120, 150), Span(190, 200))
+    assert window.vouched_until_ns == 190
+
+
+def test_a_window_without_any_record_is_unknown() -> None:
+    """Silence is no promise."""
+    assert _trust() is Trust.UNKNOWN
+
+
+def test_other_nodes_neither_vouch_nor_spoil() -> None:
+    """Only the node that was asked about counts."""
+    assert _trust(_record(0, 300, node="other")) is Trust.UNKNOWN
+    assert _trust(_record(0, 300), _record(150, 160, GapCause.OVERFLOW, node="other")) is Trust.TRUSTED
+
+
+def test_gaps_beyond_the_limit_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node with endless gaps cannot fill the memory, and stays untrusted."""
+    monkeypatch.setattr(window_module, "MAX_GAPS", 2)
+    window = Window(NODE, Span(100, 200))
+    for moment in (190, 110, 150, 110):
+        window.add(_record(moment, moment + 1, GapCause.THROTTLE))
+    verdict = window.verdict()
+    assert [gap.from_ns for gap in verdict.gaps] == [110, 190]
+    assert verdict.gaps_left_out == 1
+    assert verdict.trust is Trust.NOT_TRUSTED

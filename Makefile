@@ -8,7 +8,7 @@ SETUP := $(VENV)/.setup-done
 
 setup: $(SETUP)  ## the program in .venv, and the embedded broker's jars
 
-$(SETUP): requirements.lock pyproject.toml app/embedded/pom.xml
+$(SETUP): requirements.lock pyproject.toml app/embedded/pom.xml app/embedded/pinned.sha256
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); sys.exit(None if ok else f"callstream needs Python 3.11 to 3.13, this is {sys.version.split()[0]}; say which with make PYTHON=python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock

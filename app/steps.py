@@ -13,12 +13,12 @@ from app.settings import Settings
 from app.symbols.store import SymbolStore
 
 
-def canonicalize_step(settings: Settings) -> CanonicalizeStep:
-    """The canonicalize step, with the current snapshot of the symbol store where there is a store.
+def canonicalize_step(settings: Settings, snapshot: str | None = None) -> CanonicalizeStep:
+    """The canonicalize step; where there is a symbol store, with its snapshot of that digest, or the current one.
 
     Raises PolicyHooksError where the operator's map is not usable, SymbolStoreError where the store is not.
     """
-    store = None if settings.symbol_store_dir is None else SymbolStore.open(settings.symbol_store_dir)
+    store = None if settings.symbol_store_dir is None else SymbolStore.open(settings.symbol_store_dir, snapshot)
     return CanonicalizeStep(Canonicalizer(load_policy_hooks(settings.policy_hooks_file), store))
 
 

@@ -108,7 +108,9 @@ class Contents:
             codec=Codec(document["codec"]),
             level=document["level"],
             raw=tuple(
-                RawPart(Range(**part["range"]), FileFacts(**part["file"]), FileFacts(**part["state"]), part["state_from"])
+                RawPart(
+                    Range(**part["range"]), FileFacts(**part["file"]), FileFacts(**part["state"]), part["state_from"]
+                )
                 for part in document["raw"]
             ),
             published=published

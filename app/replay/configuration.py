@@ -1,0 +1,154 @@
+"""What decides the bytes of a run, by digest: policy, pseudonym key, hook map, symbols, schemas; and what ran it.
+
+Rules: texts that decide (policy, hook map) are part of a run and are kept beside its manifest, so a year later the same
+ones can be had; a key is named by its id only, and symbols by their snapshot's digest, which the store keeps. Program
+and dependencies are recorded, but decide nothing: a newer program may prove an older run. This module refuses to know
+how a run is compared.
+"""
+
+import hashlib
+import platform
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Final
+
+import fastavro
+
+from agents.privacy.policy_file import built_in_text, parse_policy
+from app.privacy_policy import load_privacy
+from app.replay.canonical_json import canonical_text
+from app.settings import Settings
+from app.symbols.store import SymbolStore
+from schemas import records
+
+DISTRIBUTION: Final = "callstream"
+
+_DECIDING: Final = (records.CALL, records.DEAD_LETTER, records.RECORDED_RECORD)
+_SOURCES: Final = (".py", ".pyi", ".toml", ".avsc")
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything that decides a run's bytes, besides its input. Digests are SHA-256 in lower hex; None is "not used".
+
+    `policy_id` names the policy's meaning, `policy` its text; `schemas` are of the packaged .avsc files by name, and
+    `call_schema` is the fingerprint of Avro's parsing canonical form of the calls' schema.
+    """
+
+    policy_id: str
+    policy: str
+    privacy_key: str | None
+    policy_hooks: str | None
+    symbols: str | None
+    call_schema: str
+    schemas: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Names the configuration; what a stage writes under another one may differ."""
+        return _digest(canonical_text(asdict(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The texts of a configuration, by the name of their file beside a manifest."""
+
+    by_name: Mapping[str, str]
+
+    def write(self, folder: Path) -> None:
+        """Keep the texts in `folder`. Raises OSError."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in self.by_name.items():
+            (folder / name).write_text(text, encoding="utf-8")
+
+
+POLICY_FILE: Final = "policy.toml"
+HOOKS_FILE: Final = "policy-hooks.toml"
+
+
+def call_schema_fingerprint() -> str:
+    """SHA-256 of the parsing canonical form of the calls' schema: what a registry's ids stand for."""
+    form = fastavro.schema.to_parsing_canonical_form(records.parsed_schema(records.CALL))
+    return str(fastavro.schema.fingerprint(form, "SHA-256"))
+
+
+def configuration_of(settings: Settings, symbols: str | None = None) -> tuple[Configuration, Texts]:
+    """The configuration that settings name, at the symbol store's snapshot `symbols` or its current one.
+
+    Raises what loading policy, key, hook map or symbol store raises.
+    """
+    privacy = load_privacy(settings)
+    texts = {POLICY_FILE: _policy_text(settings)}
+    if settings.policy_hooks_file is not None:
+        texts[HOOKS_FILE] = settings.policy_hooks_file.read_text(encoding="utf-8")
+    configuration = Configuration(
+        policy_id=privacy.policy.policy_id,
+        policy=_digest(texts[POLICY_FILE]),
+        privacy_key=privacy.key_id,
+        policy_hooks=_digest(texts[HOOKS_FILE]) if HOOKS_FILE in texts else None,
+        symbols=_snapshot(settings, symbols),
+        call_schema=call_schema_fingerprint(),
+        schemas={name: _digest(records.schema_text(name)) for name in _DECIDING},
+    )
+    assert parse_policy(texts[POLICY_FILE]).policy_id == configuration.policy_id
+    return configuration, Texts(texts)
+
+
+def with_texts_of(settings: Settings, folder: Path) -> Settings:
+    """The settings with the texts that were kept in `folder`, as far as there are any."""
+    policy, hooks = folder / POLICY_FILE, folder / HOOKS_FILE
+    return replace(
+        settings,
+        privacy_policy_file=policy if policy.exists() else settings.privacy_policy_file,
+        policy_hooks_file=hooks if hooks.exists() else None,
+    )
+
+
+def program() -> dict[str, Any]:
+    """What runs: version, digest of the code that decides, Python, and the versions of all dependencies."""
+    required = metadata.requires(DISTRIBUTION) or []
+    names = sorted({found[0] for line in required if "extra ==" not in line and (found := _NAME.match(line))})
+    return {
+        "version": metadata.version(DISTRIBUTION),
+        "code": code_digest(),
+        "python": platform.python_version(),
+        "dependencies": {name: metadata.version(name) for name in names},
+    }
+
+
+def code_digest() -> str:
+    """Digest of the pure core's sources, agents and schemas: the code that decides what comes out."""
+    hashed = hashlib.sha256()
+    for package in ("agents", "schemas"):
+        for path, content in sorted(_sources(files(package), package)):
+            hashed.update(b"%s %d\n" % (path.encode(), len(content)) + content)
+    return hashed.hexdigest()
+
+
+def _sources(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
+    for entry in folder.iterdir():
+        inner = f"{path}/{entry.name}"
+        if entry.is_dir():
+            yield from _sources(entry, inner)
+        elif entry.name.endswith(_SOURCES):
+            yield inner, entry.read_bytes()
+
+
+def _policy_text(settings: Settings) -> str:
+    path = settings.privacy_policy_file
+    return built_in_text("default") if path is None else path.read_text(encoding="utf-8")
+
+
+def _snapshot(settings: Settings, wanted: str | None) -> str | None:
+    folder = settings.symbol_store_dir
+    return None if folder is None else SymbolStore.open(folder, wanted).digest
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

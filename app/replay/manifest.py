@@ -1,0 +1,156 @@
+"""The manifest of a run: what went in, what decided, what came out, all by digest, in one document.
+
+    kind, format     "callstream run", 1
+    program          version, code, python, dependencies: recorded, decides nothing
+    configuration    policy, key id, hook map, symbols, schemas: what decided (configuration.py)
+    input            where the raw records came from, and for each partition its offsets and rolling chain
+    output           for each stage the digest of everything, and for each partition its own; files
+    books            where every record went
+
+Rules: everything in it is computed again by a verification and compared. This module refuses to know how a run is made.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+from app.replay.archive import Range, input_chain
+from app.replay.canonical_json import DocumentError
+from app.replay.configuration import Configuration
+from app.replay.engine import RunResult
+from app.replay.pipeline import Books
+from app.replay.span_lines import SpanLine, lines_digest, output_digest, total_digest
+
+MANIFEST_FILE: Final = "manifest.json"
+KIND: Final = "callstream run"
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class InputPart:
+    """One partition's input: its range, how many records, the head of the chain over its spans, and its start state."""
+
+    partition: int
+    first: int
+    next: int
+    records: int
+    chain: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPart:
+    """One partition's output: digests of what each stage made; of the span file, and of the dead letters' file."""
+
+    partition: int
+    canonical: str
+    calls: str
+    spans: str
+    refused: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where raw records came from: an archive with that digest, at a path seen from the manifest, or a topic."""
+
+    kind: str
+    topic: str
+    archive: str | None = None
+    path: str | None = None
+    cluster: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything that a run's manifest says."""
+
+    program: Mapping[str, Any]
+    configuration: Configuration
+    origin: Origin
+    input: tuple[InputPart, ...]
+    canonical: str
+    calls: str
+    output: tuple[OutputPart, ...]
+    output_topic: str | None
+    books: Mapping[str, Any]
+
+    def document(self) -> dict[str, Any]:
+        """The document to seal, sign and write."""
+        return {
+            "kind": KIND,
+            "format": FORMAT,
+            "program": dict(self.program),
+            "configuration": asdict(self.configuration),
+            "input": {"source": asdict(self.origin), "partitions": [asdict(part) for part in self.input]},
+            "output": {
+                "topic": self.output_topic,
+                "canonical": self.canonical,
+                "calls": self.calls,
+                "partitions": [asdict(part) for part in self.output],
+            },
+            "books": dict(self.books),
+        }
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any], name: str) -> Self:
+        """Read a document; `name` is for the message. Raises DocumentError where it is none."""
+        try:
+            if (document["kind"], document["format"]) != (KIND, FORMAT):
+                raise ValueError  # noqa: TRY301 - one way out for everything that is no manifest
+            source, output = document["input"], document["output"]
+            return cls(
+                program=document["program"],
+                configuration=Configuration(**document["configuration"]),
+                origin=Origin(**source["source"]),
+                input=tuple(InputPart(**part) for part in source["partitions"]),
+                canonical=output["canonical"],
+                calls=output["calls"],
+                output=tuple(OutputPart(**part) for part in output["partitions"]),
+                output_topic=output["topic"],
+                books=document["books"],
+            )
+        except (KeyError, TypeError, ValueError):
+            raise DocumentError(f"{name}: is no manifest of a run, format {FORMAT}") from None
+
+
+def books_of(books: Books) -> dict[str, Any]:
+    """Books as they stand in a manifest."""
+    return {
+        "records": books.records,
+        "calls": books.calls,
+        "not_calls": dict(books.not_calls),
+        "dead_letters": dict(books.dead_letters),
+        "inside": dict(books.inside),
+    }
+
+
+def input_parts(ranges: Iterable[Range], states: Mapping[int, str], result: RunResult) -> tuple[InputPart, ...]:
+    """What went in, by what the pipeline saw; `states` has the digest of each partition's start state."""
+    parts = []
+    for one in ranges:
+        chain, records = input_chain(one.partition), 0
+        for line in result.lines(one.partition):
+            chain.add(line.span, line.records.digest)
+            records += line.records.count
+        parts.append(InputPart(one.partition, one.first, one.next, records, chain.head, states[one.partition]))
+    return tuple(parts)
+
+
+def output_part(partition: int, lines: Sequence[SpanLine], refused: str) -> OutputPart:
+    """What came out of a partition; `refused` is the digest of its dead letters' file."""
+    return OutputPart(
+        partition=partition,
+        canonical=output_digest(partition, "canonical", ((line.span, line.canonical) for line in lines)),
+        calls=output_digest(partition, "calls", ((line.span, line.calls) for line in lines)),
+        spans=lines_digest(lines),
+        refused=refused,
+    )
+
+
+def totals(parts: Iterable[OutputPart]) -> tuple[str, str]:
+    """Digests of everything that the two stages made."""
+    parts = tuple(parts)
+    return (
+        total_digest("canonical", ((part.partition, part.canonical) for part in parts)),
+        total_digest("calls", ((part.partition, part.calls) for part in parts)),
+    )

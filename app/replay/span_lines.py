@@ -1,0 +1,124 @@
+"""The ledger of a run: one line for every span of a partition's raw offsets, with what went in and what came out.
+
+`calls-00000.spans` is such a file. Two runs are compared line by line, so a difference has a place of at most 4,096
+events. This module refuses to know how lines come about.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Self
+
+from app.replay.canonical_json import canonical_text
+from app.replay.digests import Chain
+from app.replay.record_file import DamagedError
+
+OUTPUT_DOMAIN: Final = "callstream output 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many, and their digest."""
+
+    count: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageTally:
+    """What a stage made of a span: its records, and its dead letters."""
+
+    written: Tally
+    refused: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class SpanLine:
+    """Raw offsets `first` to `last` of a span: what went in, and what each stage made of it.
+
+    The calls are in bytes `begin` to before `end` of the partition's file, whose digest is `stored`; 0, 0 and empty
+    where the calls went elsewhere.
+    """
+
+    span: int
+    first: int
+    last: int
+    records: Tally
+    canonical: StageTally
+    calls: StageTally
+    begin: int = 0
+    end: int = 0
+    stored: str = ""
+
+    def line(self) -> str:
+        """The line in a span file, with its end."""
+        return canonical_text(asdict(self)) + "\n"
+
+    def facts(self) -> Self:
+        """The same without where it is stored: what two runs over the same input have in common."""
+        return replace(self, begin=0, end=0, stored="")
+
+    @classmethod
+    def of_line(cls, line: str) -> Self:
+        """Read a line. Raises ValueError, TypeError or KeyError where it is none."""
+        content: dict[str, Any] = json.loads(line)
+        content["records"] = Tally(**content["records"])
+        for stage in ("canonical", "calls"):
+            content[stage] = StageTally(**{name: Tally(**tally) for name, tally in content[stage].items()})
+        found = cls(**content)
+        if found.line() != line:
+            raise ValueError
+        return found
+
+
+def lines_digest(lines: Iterable[SpanLine]) -> str:
+    """Digest of a span file's bytes."""
+    return hashlib.sha256("".join(line.line() for line in lines).encode()).hexdigest()
+
+
+def output_digest(partition: int, stage: str, tallies: Iterable[tuple[int, StageTally]]) -> str:
+    """Digest of everything that a stage made of a partition, from its tallies by span."""
+    chain = Chain(f"{OUTPUT_DOMAIN} {stage} partition {partition}")
+    for number, tally in tallies:
+        chain.add(number, tally.written.digest)
+        chain.add(number, tally.refused.digest)
+    return chain.head
+
+
+def total_digest(stage: str, heads: Iterable[tuple[int, str]]) -> str:
+    """Digest over all partitions' digests, in the order of partitions, whoever computed them when."""
+    chain = Chain(f"{OUTPUT_DOMAIN} {stage}")
+    for partition, head in sorted(heads):
+        chain.add(partition, head)
+    return chain.head
+
+
+def read_lines(path: Path, expected: str) -> list[SpanLine]:
+    """The lines of a span file with digest `expected`. Raises DamagedError naming the line where one is known."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DamagedError(f"{path}: {error.strerror or error}") from None
+    lines: list[SpanLine] = []
+    for number, text in enumerate(content.decode("utf-8", errors="replace").splitlines(keepends=True), start=1):
+        try:
+            lines.append(SpanLine.of_line(text))
+        except (ValueError, TypeError, KeyError):
+            raise DamagedError(f"{path}, line {number}: was changed") from None
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise DamagedError(f"{path}: was changed, in a line that still reads as one")
+    return lines
+
+
+def first_difference(
+    left: Sequence[SpanLine], right: Sequence[SpanLine]
+) -> tuple[SpanLine | None, SpanLine | None] | None:
+    """The first span whose facts differ between two runs."""
+    by_number = {line.span: line for line in right}
+    for line in left:
+        other = by_number.pop(line.span, None)
+        if other is None or line.facts() != other.facts():
+            return line, other
+    return (None, by_number[min(by_number)]) if by_number else None

@@ -15,15 +15,17 @@ import click
 from agents.canonicalize.frame_text import FrameText, FrameTextError, format_frame_text, parse_frame_text
 from agents.canonicalize.frames import Resolved
 from agents.canonicalize.paths import normalize_module
-from agents.canonicalize.symbol_index import Origin
+from agents.canonicalize.symbol_index import SymbolIndex
 from app import settings as settings_module
 from app.symbols.adding import AddOptions, NotIndexed, Report, add_files, elf_files
 from app.symbols.checking import check_objects
 from app.symbols.debuginfod import Debuginfod
+from app.symbols.display import SymbolDisplay
 from app.symbols.kallsyms import NotKallsymsError, kernel_modules
 from app.symbols.limited_reader import DEFAULT_SECONDS, LimitedReader, Refused
 from app.symbols.module_map_file import ModuleMapFileError, parse_module_map
 from app.symbols.name_maps import image_scope, node_scope
+from app.symbols.rows import index_row, report_row
 from app.symbols.snapshot import Kind, SymbolStoreError
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import Kept, StoreWriter
@@ -189,7 +191,7 @@ def list_indexes(folder: Path | None, as_json: bool) -> None:
       callstream symbols list --json
     """
     store = _open(folder)
-    rows = [_index_row(store, build_id) for build_id in store.snapshot.of_kind(Kind.INDEX)]
+    rows = [index_row(_index(store, build_id)) for build_id in store.snapshot.of_kind(Kind.INDEX)]
     maps = [
         {"kind": kind.value, "scope": scope}
         for kind in (Kind.MODULES, Kind.KERNEL)
@@ -218,11 +220,8 @@ def show(build_id: str, folder: Path | None, functions: bool, as_json: bool) -> 
       callstream symbols show 58254ca972028402bc40624f81388d85ec95f70d
     """
     store = _open(folder)
-    index = store.index(build_id)
-    if index is None:
-        click.echo(f"callstream symbols: no index of {build_id}", err=True)
-        sys.exit(NOT_ALL)
-    row = _index_row(store, build_id) | {
+    index = _index(store, build_id)
+    row = index_row(index) | {
         "segments": [{"file_offset": s.file_offset, "size": s.size, "address": s.address} for s in index.segments],
         "code_sha256": index.code_digest.hex(),
     }
@@ -233,8 +232,9 @@ def show(build_id: str, folder: Path | None, functions: bool, as_json: bool) -> 
     for name, value in row.items():
         click.echo(f"{name:<12} {value}")
     if functions:
-        for span in index.spans():
-            click.echo(f"{span.start:#014x} {span.length:>8}  {format_frame_text(FrameText(span.name, '', None))}")
+        with SymbolDisplay() as display:
+            for span in index.spans():
+                click.echo(f"{span.start:#014x} {span.length:>8}  {display.name(span.name)}")
 
 
 @command.command()
@@ -271,7 +271,13 @@ def lookup(
         row = {"symbol": found.symbol, "offset": found.offset, "source_file": found.source_file}
         click.echo(json.dumps({"build_id": build_id, "text": text, **row, "line_number": found.line_number}))
         return
-    click.echo(text if found.source_file is None else f"{text} at {found.source_file}:{found.line_number}")
+    with SymbolDisplay() as display:
+        shown = display.name(found.symbol)
+    click.echo(text)
+    if shown != found.symbol:
+        click.echo(f"  {shown}")
+    if found.source_file is not None:
+        click.echo(f"  {found.source_file}:{found.line_number}")
 
 
 @command.command()
@@ -339,49 +345,26 @@ def _build_id(store: SymbolStore, module: str, image: str | None, node: str | No
     return probe.build_id
 
 
-def _index_row(store: SymbolStore, build_id: str) -> dict[str, Any]:
+def _index(store: SymbolStore, build_id: str) -> SymbolIndex:
     index = store.index(build_id)
-    assert index is not None
-    return {
-        "build_id": build_id,
-        "functions": index.span_count,
-        "lines": index.line_count,
-        "origins": _origins(index.origins),
-        "machine": index.machine,
-    }
-
-
-def _origins(origins: Origin) -> list[str]:
-    return [origin.name.lower() for origin in Origin if origin in origins and origin.name is not None]
+    if index is None:
+        click.echo(f"callstream symbols: no index of {build_id}", err=True)
+        sys.exit(NOT_ALL)
+    return index
 
 
 def _print_reports(reports: list[Report], digest: str, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"store_digest": digest, "files": [_report_row(report) for report in reports]}))
+        click.echo(json.dumps({"store_digest": digest, "files": [report_row(report) for report in reports]}))
         return
     outcomes: Counter[str] = Counter()
     for report in reports:
-        row = _report_row(report)
+        row = report_row(report)
         outcomes[row["outcome"]] += 1
         if isinstance(report, NotIndexed) or report.kept is not Kept.UNCHANGED:
             click.echo("  ".join(str(value) for value in row.values() if value not in ("", None, [])))
     click.echo(", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "no ELF files")
     click.echo(f"store {digest}")
-
-
-def _report_row(report: Report) -> dict[str, Any]:
-    path = os.fsencode(report.path).decode("utf-8", "backslashreplace")
-    if isinstance(report, NotIndexed):
-        return {"path": path, "outcome": "refused", "reason": report.reason.value, "detail": report.detail}
-    return {
-        "path": path,
-        "outcome": report.kept.value,
-        "build_id": report.build_id,
-        "functions": report.functions,
-        "lines": report.lines,
-        "origins": _origins(report.origins),
-        "notes": list(report.notes),
-    }
 
 
 @contextmanager

@@ -1,14 +1,9 @@
-"""The parent's side of the reading process: asks, waits for a limited time, replaces a process that does not answer.
+"""The parent's side of the reading process: what it is asked, and what its answers and failures mean.
 
-Rules: an answer is believed in its form only, and the index that a process wrote is checked when it is opened. One
-process at a time; it is replaced after a refusal for want of memory, and after a number of files. Refuses to know what
-is in a file.
+Rules: an answer is believed in its form only, and the index that a process wrote is checked when it is opened. A
+process that ran out of memory is replaced. Refuses to know what is in a file.
 """
 
-import json
-import selectors
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +12,14 @@ from typing import Any, Final, Self
 
 from app.symbols.elf import DebugLink
 from app.symbols.index_builder import Probe
+from app.symbols.limited_process import Failure, LimitedProcess, NoAnswer
 from app.symbols.reader import Built
 from app.symbols.refusal import Refusal
 
 # Lines of a very large library take a minute; names of any take a second.
 DEFAULT_SECONDS: Final = 300.0
-# What a process leaks is freed with it; starting one takes 0.1 s.
+# Starting a process takes 0.1 s.
 _FILES_PER_PROCESS: Final = 500
-_MAX_ANSWER_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +35,7 @@ class LimitedReader:
 
     def __init__(self, seconds: float = DEFAULT_SECONDS) -> None:
         """`seconds` is the limit for one file."""
-        self._seconds = seconds
-        self._process: subprocess.Popen[bytes] | None = None
-        self._answered = 0
+        self.process = LimitedProcess("app.symbols.reader", seconds=seconds, max_requests=_FILES_PER_PROCESS)
 
     def __enter__(self) -> Self:
         return self
@@ -50,7 +43,7 @@ class LimitedReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end()
+        self.process.end()
 
     def probe(self, path: Path) -> Probe | Refused:
         """Look at the headers of the file at `path`."""
@@ -82,53 +75,13 @@ class LimitedReader:
         return answer if isinstance(answer, Refused) else Built(**answer)
 
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any] | Refused:
-        process = self._running()
-        assert process.stdin is not None
-        try:
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            self._end()
-            return Refused(Refusal.READER_DIED)
-        line = self._line(process)
-        if isinstance(line, Refused):
-            self._end()
-            return line
-        self._answered += 1
-        answer: dict[str, Any] = json.loads(line)
+        answer = self.process.ask(request)
+        if isinstance(answer, NoAnswer):
+            slow = answer.failure is Failure.TOO_SLOW
+            return Refused(Refusal.TOO_SLOW if slow else Refusal.READER_DIED, answer.detail)
         if "refused" not in answer:
             return answer
         refused = Refused(Refusal[answer["refused"]], str(answer["detail"]))
         if refused.reason is Refusal.OVER_LIMIT:
-            self._end()
+            self.process.end()
         return refused
-
-    def _line(self, process: subprocess.Popen[bytes]) -> bytes | Refused:
-        assert process.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
-            if not selector.select(self._seconds):
-                return Refused(Refusal.TOO_SLOW, f"{self._seconds:g} s")
-        # written and flushed whole, and shorter than a pipe's buffer, so once it begins it is there
-        line = process.stdout.readline(_MAX_ANSWER_BYTES)
-        if not line.endswith(b"\n"):
-            code = process.wait(timeout=self._seconds)
-            return Refused(Refusal.READER_DIED, f"exit status {code}")
-        return line
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is not None and self._answered >= _FILES_PER_PROCESS:
-            self._end()
-        if self._process is None:
-            command = [sys.executable, "-I", "-m", "app.symbols.reader"]
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}
-            )
-            self._answered = 0
-        return self._process
-
-    def _end(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -109,21 +108,6 @@ def test_file_without_build_id_is_known_by_its_content(tmp_path: Path) -> None:
     assert len(ids) == 2
 
 
-class _OtherProgram(LimitedReader):
-    """Runs another program where the reader would run."""
-
-    code = ""
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", self.code],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-            )
-        return self._process
-
-
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
@@ -134,10 +118,10 @@ class _OtherProgram(LimitedReader):
 )
 def test_process_that_hangs_or_dies_is_an_answer(tmp_path: Path, code: str, reason: Refusal) -> None:
     """A parser that loops or crashes costs one file and the time limit, and the process is gone."""
-    with _OtherProgram(seconds=1.0) as reader:
-        reader.code = code
+    with LimitedReader(seconds=1.0) as reader:
+        reader.process._command = (sys.executable, "-c", code)
         refused = reader.probe(tmp_path / "x")
-        gone = reader._process
+        gone = reader.process._process
 
     assert isinstance(refused, Refused)
     assert refused.reason is reason
@@ -149,9 +133,10 @@ def test_reader_is_replaced_after_it_was_killed(tmp_path: Path) -> None:
     path = written(tmp_path, PROGRAM.encode())
     with LimitedReader() as reader:
         assert not isinstance(reader.probe(path), Refused)
-        assert reader._process is not None
-        os.kill(reader._process.pid, signal.SIGKILL)
-        reader._process.wait()
+        running = reader.process._process
+        assert running is not None
+        os.kill(running.pid, signal.SIGKILL)
+        running.wait()
 
         assert isinstance(reader.probe(path), Refused)
         assert not isinstance(reader.probe(path), Refused)

@@ -1,0 +1,53 @@
+"""Symbols for people: demangled where they can be. What is stored, compared and counted stays mangled.
+
+Use `SymbolDisplay` as a context manager. A name that cannot be demangled, for whatever reason, is shown as it is; a
+reader of a table is never worse off for it. Characters that a terminal would obey are shown as escapes.
+"""
+
+import re
+from functools import lru_cache
+from types import TracebackType
+from typing import Final, Self
+
+from app.symbols.limited_process import LimitedProcess, NoAnswer
+
+# A name takes microseconds; starting the process takes longest, and may take seconds on a busy machine.
+_SECONDS: Final = 5.0
+_REQUESTS_PER_PROCESS: Final = 1_000_000
+# A screenful and its repetitions; names of some 100 characters.
+_CACHED_NAMES: Final = 16_384
+# After so many failures in a row there is no demangler to be had, and asking only costs time.
+_MAX_FAILURES: Final = 3
+# C0, DEL, C1; zero-width, bidirectional and line separator characters; lone surrogates
+_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+
+
+class SymbolDisplay:
+    """Demangles for display, in a process of its own."""
+
+    def __init__(self) -> None:
+        self._process = LimitedProcess("app.symbols.demangler", seconds=_SECONDS, max_requests=_REQUESTS_PER_PROCESS)
+        self._failures = 0
+        self.name = lru_cache(maxsize=_CACHED_NAMES)(self._name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.end()
+
+    def _name(self, symbol: str) -> str:
+        """`symbol` as people read it."""
+        return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", self._demangled(symbol))
+
+    def _demangled(self, symbol: str) -> str:
+        if not symbol.startswith(("_Z", "__Z", "_R", "___Z")) or self._failures >= _MAX_FAILURES:
+            return symbol
+        answer = self._process.ask({"symbol": symbol})
+        if isinstance(answer, NoAnswer):
+            self._failures += 1
+            return symbol
+        self._failures = 0
+        return answer["name"] or symbol

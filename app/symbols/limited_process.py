@@ -1,0 +1,102 @@
+"""A process for what strangers chose: asked one JSON line at a time, for a limited time, replaced when it dies.
+
+Rules: an answer is one line, shorter than a pipe holds. Every way of not answering is a value. The process is started
+when first asked, without the environment, and ended with its owner. Refuses to know what is asked.
+"""
+
+import enum
+import json
+import selectors
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+MAX_ANSWER_BYTES: Final = 65_536
+"""What a Linux pipe holds, so an answer that has begun is there."""
+
+
+class Failure(enum.Enum):
+    """Why there is no answer."""
+
+    TOO_SLOW = "took longer than the limit on time"
+    DIED = "ended its process"
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """A request that was not answered; `detail` is for people."""
+
+    failure: Failure
+    detail: str = ""
+
+
+class LimitedProcess:
+    """One process of `module`, run with `python -m`; a context manager that ends it."""
+
+    def __init__(self, module: str, *, seconds: float, max_requests: int) -> None:
+        """`seconds` limits one request; the process is replaced after `max_requests`, and with it what it leaked."""
+        self._command: Sequence[str] = (sys.executable, "-I", "-m", module)
+        self._seconds = seconds
+        self._max_requests = max_requests
+        self._process: subprocess.Popen[bytes] | None = None
+        self._requests = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def ask(self, request: Mapping[str, Any]) -> dict[str, Any] | NoAnswer:
+        """Send a request and wait for its answer."""
+        process = self._running()
+        assert process.stdin is not None
+        self._requests += 1
+        try:
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            return self._failed(NoAnswer(Failure.DIED))
+        line = self._line(process)
+        if isinstance(line, NoAnswer):
+            return self._failed(line)
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def end(self) -> None:
+        """End the process; the next request starts another."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _failed(self, failure: NoAnswer) -> NoAnswer:
+        self.end()
+        return failure
+
+    def _line(self, process: subprocess.Popen[bytes]) -> bytes | NoAnswer:
+        assert process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            if not selector.select(self._seconds):
+                return NoAnswer(Failure.TOO_SLOW, f"{self._seconds:g} s")
+        line = process.stdout.readline(MAX_ANSWER_BYTES)
+        if not line.endswith(b"\n"):
+            process.kill()
+            return NoAnswer(Failure.DIED, f"exit status {process.wait()}")
+        return line
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._requests >= self._max_requests:
+            self.end()
+        if self._process is None:
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}
+            )
+            self._requests = 0
+        return self._process

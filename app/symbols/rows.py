@@ -1,0 +1,38 @@
+"""Indexes and reports as rows: what `callstream symbols` prints, and the JSON that scripts read."""
+
+import os
+from typing import Any
+
+from agents.canonicalize.symbol_index import Origin, SymbolIndex
+from app.symbols.adding import NotIndexed, Report
+
+
+def index_row(index: SymbolIndex) -> dict[str, Any]:
+    """An index in short."""
+    return {
+        "build_id": index.build_id,
+        "functions": index.span_count,
+        "lines": index.line_count,
+        "origins": _origins(index.origins),
+        "machine": index.machine,
+    }
+
+
+def report_row(report: Report) -> dict[str, Any]:
+    """What became of one file that was to be added."""
+    path = os.fsencode(report.path).decode("utf-8", "backslashreplace")
+    if isinstance(report, NotIndexed):
+        return {"path": path, "outcome": "refused", "reason": report.reason.value, "detail": report.detail}
+    return {
+        "path": path,
+        "outcome": report.kept.value,
+        "build_id": report.build_id,
+        "functions": report.functions,
+        "lines": report.lines,
+        "origins": _origins(report.origins),
+        "notes": list(report.notes),
+    }
+
+
+def _origins(origins: Origin) -> list[str]:
+    return [origin.name.lower() for origin in Origin if origin in origins and origin.name is not None]

@@ -10,6 +10,7 @@ cheaply is masked whole. Results are remembered by string, bounded. This module 
 policy files.
 """
 
+import ipaddress
 from collections.abc import Callable
 from typing import Final
 
@@ -37,6 +38,8 @@ INTRICATE: Final = "intricate"
 
 _EMAIL: Final = r"(?:\A|[\s\"'`<(=:,;])([a-z0-9._%+\-]+@[a-z0-9\-]+\.[a-z0-9.\-]+)"
 
+_LONGEST_ADDRESS: Final = 64  # an IPv6 address has 39 characters, before its zone
+
 USER: Final = "[user]"
 _NOBODY: Final = frozenset({"root", "nobody"})  # names that name no person
 
@@ -45,14 +48,14 @@ _NOBODY: Final = frozenset({"root", "nobody"})  # names that name no person
 _GATES: Final = (
     assignments.ASSIGNED_GATE, assignments.OPTION_GATE, assignments.BARE_GATE, assignments.QUERY_GATE,
     tokens.KNOWN_FORMS_GATE, urls.URL_GATE, urls.HOST_GATE,
-    paths.HOME_GATE, paths.TILDE_GATE, paths.OWNED_GATE, paths.FOLDER_GATE, paths.FILE_GATE, paths.KEY_FILE_GATE,
+    paths.HOME_GATE, paths.TILDE_GATE, paths.OWNED_GATE, paths.MAPPING_GATE, paths.FOLDER_GATE, paths.FILE_GATE, paths.KEY_FILE_GATE,
     paths.ENVIRON_GATE,
     tokens.PEM_GATE, tokens.SCHEME_GATE, assignments.IDENTIFIED_GATE, commands.LONE_GATE,
 )  # fmt: skip
 (
     _ASSIGNED, _OPTION, _BARE, _QUERY,
     _TOKEN, _URL, _HOST,
-    _HOME, _TILDE, _OWNED, _FOLDER, _FILE, _KEY_FILE,
+    _HOME, _TILDE, _OWNED, _MAPPING, _FOLDER, _FILE, _KEY_FILE,
     _ENVIRON,
     _PEM, _SCHEME, _IDENTIFIED, _LONE,
 ) = range(1, len(_GATES) + 1)  # fmt: skip
@@ -60,7 +63,7 @@ _CLOSED: Final = [0]  # the gate's answer when only its sentinel matches
 _PROGRAM: Final = len(_GATES) + 1
 _NAMED: Final = frozenset({_ASSIGNED, _OPTION, _BARE, _QUERY})
 _RARE: Final = frozenset({_PEM, _SCHEME, _IDENTIFIED, _LONE})
-_SYSTEM_PATHS: Final = frozenset({_TILDE, _OWNED, _ENVIRON, _FOLDER, _FILE, _KEY_FILE})
+_SYSTEM_PATHS: Final = frozenset({_TILDE, _OWNED, _MAPPING, _ENVIRON, _FOLDER, _FILE, _KEY_FILE})
 
 
 class RedactionEngine:
@@ -87,6 +90,7 @@ class RedactionEngine:
         }
         self._names = Memo(commands.basename, _REMEMBERED)
         self._arguments = Memo(self._compute_arguments, _REMEMBERED)
+        self._addresses = Memo(_computed_address, _REMEMBERED)
         self._paths = Memo(self._compute_path, _REMEMBERED)
         self._texts = Memo(self._compute_text, _REMEMBERED)
 
@@ -133,8 +137,8 @@ class RedactionEngine:
         return self.text(text)
 
     def address(self, text: str) -> Answer:
-        """A network address; whatever else it is, is free text."""
-        return self.text(text)
+        """An IP address, perhaps with a zone; anything else in its place is masked."""
+        return self._addresses[text] if len(text) <= _LONGEST_ADDRESS else Cleared(MASK, (("address", 1),))
 
     def _owner_of(self, treatment: Treatment) -> Callable[[str], str]:
         pseudonyms = self._pseudonyms
@@ -166,7 +170,10 @@ class RedactionEngine:
     def _compute_path(self, text: str) -> Answer:
         if self._is_clean(text):
             return Cleared(text, ())
-        return self._settled(text, "", truncated=False, is_path=True)
+        answer = self._settled(text, "", truncated=False, is_path=True)
+        if isinstance(answer, Cleared) and not paths.is_mapping_or_path(answer.text):
+            return Cleared(MASK, (("mapping", 1),))
+        return answer
 
     def _settled(self, text: str, name: str, *, truncated: bool, is_path: bool) -> Answer:
         """`text` after as many passes as it takes until a pass finds nothing."""
@@ -246,6 +253,8 @@ class RedactionEngine:
                 found += paths.tilde_homes(scan, self._owner)
             if _OWNED in numbers:
                 found += paths.owned_entries(scan)
+        if _MAPPING in numbers:
+            found += paths.memory_files(scan)
         if _FOLDER in numbers:
             found += paths.in_credential_folders(scan)
         if _FILE in numbers:
@@ -268,6 +277,14 @@ class RedactionEngine:
         if _LONE in numbers:
             found += commands.lone_passwords(scan, name)
         return found
+
+
+def _computed_address(text: str) -> Answer:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return Cleared(text, ()) if text in {"", MASK} else Cleared(MASK, (("address", 1),))
+    return Cleared(text, ())
 
 
 def _added(left: tuple[tuple[str, int], ...], right: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:

@@ -12,7 +12,7 @@ from typing import Final
 
 from agents.privacy.gate import compiled
 from agents.privacy.scan import Scan, grouped
-from agents.privacy.spans import CREDENTIAL, Span
+from agents.privacy.spans import CREDENTIAL, MASK, Span
 
 # Folders whose children are homes. `~` stands for all of them.
 _HOMES: Final = (
@@ -31,6 +31,7 @@ HOME_GATE: Final = (
     r"/home\d*[/\\][^\s/]|(?-i:/Users/[^\s/])|(?:[a-z]:[/\\]|[/\\])+users[/\\]+[^\s/]|documents and settings|/afs/"
 )
 OWNED_GATE: Final = r"/run/user/|/var/(?:spool/)?(?:cron|mail)/|/media/[a-z]|accountsservice/|dslocal/|systemd/linger/"
+MAPPING_GATE: Final = r"\A\[|/memfd:[^\[]"
 TILDE_GATE: Final = r"(?:\A|[\s\"'=:,;(@])~[a-z_]"
 
 _NAME: Final = r"[^/\\\s\"'`:;,|&<>()=?#\]}\[{]+"
@@ -133,6 +134,9 @@ _NAMED_FILE = grouped(rf"{_BORDER}((?:{_FILES})){_END}", ignore_case=True)
 _KEYS = grouped(rf"{_BORDER}({_KEY_FILE}){_END}", ignore_case=True)
 _ENVIRON = grouped(rf"/proc/(?:\d+|self|thread-self|\*|\$+\w*)(?:/task/\d+)?/(environ){_END}")
 
+_MEMORY_FILE = grouped(r"/memfd:([^\[\s][^\s\"'`]*)")
+_MAPPING = compiled(r"\[[\w.\-]+\]", captures=False)  # a kernel module's name, or what the kernel calls a mapping
+
 Owner = Callable[[str], str]
 """What stands for the home of a user: `~` unless the policy asks for pseudonyms."""
 
@@ -162,6 +166,16 @@ def owned_entries(scan: Scan) -> list[Span]:
 def tilde_homes(scan: Scan, owner: Owner) -> list[Span]:
     """Spans of `~user`."""
     return [Span(start, end, owner(scan.text[start + 1 : end]), "home") for start, end in scan.groups(_TILDE)]
+
+
+def memory_files(scan: Scan) -> list[Span]:
+    """Spans of names of memory files, which a process makes up and which may hold anything."""
+    return [Span(start, end, MASK, "mapping") for start, end in scan.groups(_MEMORY_FILE)]
+
+
+def is_mapping_or_path(text: str) -> bool:
+    """Whether a module in brackets is a name; what a process made up (`[anon:anything]`) is none."""
+    return not text.startswith("[") or (text.isascii() and _MAPPING.fullmatch(text.encode()) is not None)
 
 
 def in_credential_folders(scan: Scan) -> list[Span]:

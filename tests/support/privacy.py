@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from agents.privacy.engine import RedactionEngine
 from agents.privacy.redaction import Cleared, Hits
@@ -47,3 +48,14 @@ def split_command(line: str) -> tuple[str, str]:
     """A command line as an agent sees it: the program's path, and its arguments."""
     program, _, arguments = line.partition(" ")
     return f"/usr/bin/{program}", arguments
+
+
+class ConsumedRecord(NamedTuple):
+    """A record as a step gets it."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes | None
+    key: bytes | None = None
+    timestamp: int = 1_700_000_000_000

@@ -1,0 +1,46 @@
+"""The most frequent callers of a symbol in bounded memory: a Misra-Gries summary.
+
+Rules: every caller that made more than one in `MAX_CALLERS + 1` of all calls is in it, and the calls kept for a caller
+fall short of the true number by at most `shortfall`. Summaries can be added up with the same guarantee (Agarwal and
+others, "Mergeable summaries", 2012). Which rare callers are in it depends on the order of additions; nothing else in a
+row does. This module refuses to know what a caller is.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+MAX_CALLERS: Final = 8
+"""A row on every topic and in every table carries them, at some 80 bytes each."""
+
+
+class Callers:
+    """Calls by caller, and the most that is missing from any of them."""
+
+    __slots__ = ("calls", "shortfall")
+
+    def __init__(self, calls: dict[str, int] | None = None, shortfall: int = 0) -> None:
+        self.calls = {} if calls is None else calls
+        self.shortfall = shortfall
+
+    def note(self, caller: str, calls: int) -> None:
+        """Count calls. Call `settle` after a round of these, before anything else."""
+        self.calls[caller] = self.calls.get(caller, 0) + calls
+
+    def add(self, other: "Callers") -> None:
+        """Add another summary, and settle."""
+        for caller, calls in other.calls.items():
+            self.note(caller, calls)
+        self.shortfall += other.shortfall
+        self.settle()
+
+    def settle(self) -> None:
+        """Take from every caller what the largest that is too much has; those without a rest go."""
+        if len(self.calls) <= MAX_CALLERS:
+            return
+        cut = sorted(self.calls.values(), reverse=True)[MAX_CALLERS]
+        self.calls = {caller: calls - cut for caller, calls in self.calls.items() if calls > cut}
+        self.shortfall += cut
+
+    def top(self) -> Iterable[tuple[str, int]]:
+        """Callers and their calls, the most frequent first; equal numbers by caller."""
+        return sorted(self.calls.items(), key=lambda entry: (-entry[1], entry[0]))

@@ -1,0 +1,218 @@
+"""First step: the calls of one partition become partial counts by symbol.
+
+Calls wait in memory, grouped by what they say and where, until a flush turns them into cumulative partials: rows of the
+table `partial-counts` and records of the internal topic, which must both be acknowledged before the calls are.
+
+What makes the counts exact:
+
+- A call with a raw offset not above the highest seen came again, and is left out.
+- A flush can die halfway, and then some partials include calls that will be read again and others do not. Every partial
+  knows the last raw offset that it includes, so each takes from a repeated call exactly what it lacks.
+- Every symbol that a flush touches is sent, even when its partial had it all: nobody knows whether it was sent before.
+- With the rows of a flush goes the raw offset up to which an *earlier* flush was acknowledged as a whole. Calls up to
+  there are in all partials, so they count no more even for a symbol whose partial has been expired.
+
+What is remembered of a partition between flushes stays true while another worker owns it: every call that it has seen
+was acknowledged as part of a flush.
+
+Rules: no clock, no I/O; the caller reads rows and decides when to flush, and may give a partition up only when nothing
+of it waits. This module refuses to know Faust and Kafka.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from agents.contract import OutRecord, SourceRecord
+from agents.hot_symbols.evidence import EventEvidence, Place, Touch
+from agents.hot_symbols.observations import Observe, Unreadable
+from agents.hot_symbols.partial import Partial
+from agents.hot_symbols.partitioning import symbol_partition
+from agents.hot_symbols.sightings import Sightings
+from agents.hot_symbols.tally import Tally
+
+INCLUDED_KEY: Final = b"\x01included"
+"""Row of the raw offset that everything includes; symbol ids have no control characters."""
+
+_NONE: Final = -1
+
+Read = Callable[[Sequence[bytes]], Sequence[bytes | None]]
+"""Rows of the table's partition by key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that is no call: its offset in the calls topic, its timestamp and why."""
+
+    offset: int
+    timestamp_ms: int
+    reason: Unreadable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountFlush:
+    """What one flush of a partition writes.
+
+    `rows` are for the table's partition, `partials` for the internal topic by partition number. `position` is the
+    offset in the calls topic after the last call included.
+    """
+
+    partition: int
+    rows: Mapping[bytes, bytes]
+    position: int
+    highest: int
+    """Highest raw offset included."""
+    partials: Mapping[int, Sequence[OutRecord]]
+    refused: Sequence[Refused]
+    counted: int
+    repeated: int
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is known of one partition of the calls topic."""
+
+    position: int
+    highest: int = _NONE
+    included: int | None = None
+    """Raw offset up to which every partial is acknowledged; None until the table was asked."""
+    timestamp_ms: int = 0
+    counted: int = 0
+    repeated: int = 0
+    groups: dict[tuple[EventEvidence, Place], Sightings] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+
+
+class SymbolCounter:
+    """Counts the calls of all partitions that a worker owns. `partitions` is the partition count of all topics."""
+
+    def __init__(self, observe: Observe, partitions: int) -> None:
+        self._observe = observe
+        self._partitions = partitions
+        self._memories: dict[int, _Memory] = {}
+        self._unwritten: set[int] = set()
+        self.waiting_groups = 0
+        """Kinds of event in memory, over all partitions: what a flush costs grows with it."""
+
+    def absorb(self, partition: int, records: Sequence[SourceRecord]) -> None:
+        """Take calls into memory: records of one partition, in offset order, following those taken before.
+
+        Raises RuntimeError when the partition was positioned back while calls were waiting: they would count twice.
+        """
+        memory = self._memory(partition, records[0].offset)
+        observe, groups, highest = self._observe, memory.groups, memory.highest
+        known, repeated, refused = len(groups), 0, len(memory.refused)
+        for record in records:
+            observation = observe(record.value)
+            if isinstance(observation, Unreadable):
+                memory.refused.append(Refused(record.offset, record.timestamp, observation))
+                continue
+            offset, time_ns, evidence, place = observation
+            if offset <= highest:
+                if offset < 0:
+                    memory.refused.append(Refused(record.offset, record.timestamp, Unreadable.NO_RAW_POSITION))
+                else:
+                    repeated += 1
+                continue
+            highest = offset
+            group = groups.get((evidence, place))
+            if group is None:
+                groups[evidence, place] = Sightings([time_ns], [offset])
+            else:
+                group.times_ns.append(time_ns)
+                group.offsets.append(offset)
+        memory.highest = highest
+        memory.repeated += repeated
+        memory.counted += len(records) - repeated - (len(memory.refused) - refused)
+        memory.position = records[-1].offset + 1
+        memory.timestamp_ms = records[-1].timestamp
+        self.waiting_groups += len(groups) - known
+        self._unwritten.add(partition)
+
+    def unwritten(self) -> list[int]:
+        """Partitions with something to flush."""
+        return sorted(self._unwritten)
+
+    def flush(self, partition: int, read: Read) -> CountFlush:
+        """Turn what waits into rows and partials. Call `acknowledged` when all of it is."""
+        memory = self._memories[partition]
+        contributions: dict[str, list[tuple[Touch, Place, Sightings]]] = {}
+        for (evidence, place), sightings in memory.groups.items():
+            for touch in evidence.touches:
+                contributions.setdefault(touch.symbol_id, []).append((touch, place, sightings))
+        keys = [symbol.encode() for symbol in contributions]
+        *found, included = read([*keys, INCLUDED_KEY])
+        if memory.included is None:
+            memory.included = _NONE if included is None else _to_int(included)
+        rows = {INCLUDED_KEY: _to_bytes(memory.included)}
+        partials: dict[int, list[OutRecord]] = {}
+        for (symbol, touched), key, row in zip(contributions.items(), keys, found, strict=True):
+            state = _counted(row, touched, memory.included)
+            if state is not None:
+                rows[key] = state
+                record = OutRecord(partial_key(key, partition), state, memory.timestamp_ms)
+                partials.setdefault(symbol_partition(symbol, self._partitions), []).append(record)
+        flush = CountFlush(
+            partition=partition,
+            rows=rows,
+            position=memory.position,
+            highest=memory.highest,
+            partials=partials,
+            refused=tuple(memory.refused),
+            counted=memory.counted,
+            repeated=memory.repeated,
+        )
+        self.waiting_groups -= len(memory.groups)
+        memory.groups, memory.refused = {}, []
+        memory.counted = memory.repeated = 0
+        return flush
+
+    def acknowledged(self, flush: CountFlush) -> None:
+        """Note that everything a flush wrote is acknowledged. At most one flush of a partition is under way."""
+        memory = self._memories[flush.partition]
+        memory.included = max(flush.highest, _NONE if memory.included is None else memory.included)
+        self._unwritten.discard(flush.partition)
+
+    def _memory(self, partition: int, offset: int) -> _Memory:
+        memory = self._memories.get(partition)
+        if memory is None:
+            memory = self._memories[partition] = _Memory(position=offset)
+        elif offset < memory.position and partition in self._unwritten:
+            raise RuntimeError(f"partition {partition} went back to {offset} with unwritten calls in memory")
+        return memory
+
+
+def partial_key(symbol_key: bytes, partition: int) -> bytes:
+    """Key of a partial on the internal topic: the symbol's key, a zero byte, the raw partition's number."""
+    return b"%b\x00%d" % (symbol_key, partition)
+
+
+def parse_partial_key(key: bytes) -> tuple[bytes, int]:
+    """The way back. Raises ValueError."""
+    symbol_key, separator, partition = key.rpartition(b"\x00")
+    if not separator:
+        raise ValueError("no key of a partial count")
+    return symbol_key, int(partition)
+
+
+def _counted(row: bytes | None, touched: Sequence[tuple[Touch, Place, Sightings]], included: int) -> bytes | None:
+    """The symbol's partial after these sightings; None where there is no partial and nothing to count."""
+    partial = Partial(Tally(touched[0][0].module)) if row is None else Partial.from_bytes(row)
+    floor = max(included, partial.last_offset)
+    news = [(touch, place, new) for touch, place, seen in touched if (new := seen.above(floor)).offsets]
+    if not news:
+        return row
+    for touch, place, new in news:
+        partial.tally.observe(touch, len(new.offsets), new.span_ns(), new.hours(), place)
+        partial.first_offset = min(partial.first_offset, new.offsets[0])
+        partial.last_offset = max(partial.last_offset, new.offsets[-1])
+    partial.tally.settle()
+    return partial.to_bytes()
+
+
+def _to_bytes(offset: int) -> bytes:
+    return offset.to_bytes(8, "big", signed=True)
+
+
+def _to_int(row: bytes) -> int:
+    return int.from_bytes(row, "big", signed=True)

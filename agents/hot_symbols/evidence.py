@@ -1,0 +1,143 @@
+"""What one event says about symbols: which were on its stack or under its probe, how surely, and who called them.
+
+Rules: a frame counts for its symbol, where it has none for the agent's hint, and where there is no hint for its module.
+The caller of a frame is the next one outwards, across the border from kernel to user space. A user probe's target is
+evidence of a call by itself. Equal stacks give the same object, so that counting can go by identity. This module
+refuses to know when and how often events came.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from agents.hot_symbols.identity import binary_identity, frame_identity, symbol_id
+from agents.hot_symbols.recent import Name
+from schemas import records
+
+RESOLUTIONS: Final[tuple[str, ...]] = tuple(
+    records.parsed_schema(records.CALL)["__named_schemas"]["callstream.FrameResolution"]["symbols"]
+)
+"""Symbols of the Avro enum FrameResolution; rows keep counts by their index."""
+
+CONFIRMED: Final = frozenset(RESOLUTIONS.index(name) for name in ("Exact", "Kernel", "KernelModule"))
+"""Indexes of the resolutions under which a frame's symbol is sure."""
+
+Grades = tuple[tuple[int, int], ...]
+"""Frames by resolution index, in rising order of the index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """What one event says about one symbol.
+
+    `hits` counts frames, fired probes and executions; `probe_hits` says how many of them were probes. `grades` and
+    `callers` cover the frames only; an outermost frame has no caller.
+    """
+
+    symbol_id: str
+    module: str
+    hits: int
+    probe_hits: int
+    grades: Grades
+    callers: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventEvidence:
+    """Everything that events of one kind say about symbols; compared by identity."""
+
+    touches: tuple[Touch, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where events happened, as far as they say; compared by identity. None where they do not say."""
+
+    image: Name | None  # image id, image name
+    namespace: Name | None
+    workload: Name | None  # namespace, kind, name
+
+
+class Frame(NamedTuple):
+    """What counts of a stack frame. `resolution` is an index into RESOLUTIONS."""
+
+    symbol_id: str
+    module: str
+    resolution: int
+
+
+def frame_of(decoded: Mapping[str, Any]) -> Frame:
+    """The frame of a decoded `CanonicalStackFrame`."""
+    symbol = decoded["symbol"] or decoded["symbol_hint"] or ""
+    identity = frame_identity(
+        decoded["module"], decoded["build_id"], symbol, is_kernel_space=decoded["is_kernel_space"]
+    )
+    return Frame(symbol_id(identity), decoded["module"], RESOLUTIONS.index(decoded["resolution"]))
+
+
+def stack_touches(frames: Sequence[Frame]) -> list[Touch]:
+    """One touch for each symbol on a stack; `frames` are innermost first."""
+    grades: dict[str, Counter[int]] = {}
+    callers: dict[str, Counter[str]] = {}
+    modules: dict[str, str] = {}
+    for frame, caller in zip(frames, [*frames, None][1:], strict=True):
+        grades.setdefault(frame.symbol_id, Counter())[frame.resolution] += 1
+        modules[frame.symbol_id] = min(frame.module, modules.get(frame.symbol_id, frame.module))
+        if caller is not None:
+            callers.setdefault(frame.symbol_id, Counter())[caller.symbol_id] += 1
+    return [
+        Touch(
+            symbol_id=name,
+            module=modules[name],
+            hits=counts.total(),
+            probe_hits=0,
+            grades=tuple(sorted(counts.items())),
+            callers=tuple(sorted(callers.get(name, {}).items())),
+        )
+        for name, counts in grades.items()
+    ]
+
+
+def target_touch(target: Mapping[str, Any]) -> Touch:
+    """The touch of a decoded `ProbeTarget` whose probe fired."""
+    identity = frame_identity(target["module"], target["build_id"], target["symbol"], is_kernel_space=False)
+    return Touch(symbol_id(identity), target["module"], hits=1, probe_hits=1, grades=(), callers=())
+
+
+def binary_touch(path: str) -> Touch:
+    """The touch of an execution of the file `path`."""
+    return Touch(symbol_id(binary_identity(path)), path, hits=1, probe_hits=0, grades=(), callers=())
+
+
+def joined(touches: Sequence[Touch], extra: Touch | None) -> EventEvidence:
+    """The evidence of one kind of event: its stack's touches, and one more where its probe or execution is evidence.
+
+    A probe's target can be on the stack as well: the touches of one symbol become one.
+    """
+    kept = list(touches)
+    if extra is not None:
+        same = next((touch for touch in kept if touch.symbol_id == extra.symbol_id), None)
+        if same is not None:
+            kept.remove(same)
+            extra = Touch(
+                symbol_id=same.symbol_id,
+                module=min(same.module, extra.module),
+                hits=same.hits + extra.hits,
+                probe_hits=same.probe_hits + extra.probe_hits,
+                grades=same.grades,
+                callers=same.callers,
+            )
+        kept.append(extra)
+    return EventEvidence(tuple(kept))
+
+
+def place_of(fields: Mapping[str, Any]) -> Place:
+    """The place of an event with these fields of a `RuntimeCallEvent`."""
+    image_id, image_name = fields["image_id"] or "", fields["image_name"] or ""
+    namespace, kind, workload = fields["namespace"] or "", fields["workload_kind"] or "", fields["workload"] or ""
+    return Place(
+        image=(image_id, image_name) if image_id or image_name else None,
+        namespace=(namespace,) if namespace else None,
+        workload=(namespace, kind, workload) if workload else None,
+    )

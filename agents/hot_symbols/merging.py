@@ -1,0 +1,97 @@
+"""Second step: the partial counts of all raw partitions become one row a symbol, published when it changes.
+
+A row keeps the newest partial of every raw partition as it came, and is published as their sum. A partial replaces the
+one before it from the same partition only if it includes more, so nothing changes when partials come twice, late or in
+any order. Every row that a partial touched is written and published again, even when the partial was known: nobody
+knows whether that happened before.
+
+Rules: no clock, no I/O; the caller reads rows and decides when to flush, and with it how often a symbol is published.
+This module refuses to know Faust and Kafka.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from agents.contract import OutRecord, SourceRecord
+from agents.hot_symbols import symbol_row
+from agents.hot_symbols.counting import parse_partial_key
+from agents.hot_symbols.partial import offsets
+from agents.hot_symbols.tally import Tally
+
+Publish = Callable[[str, Tally], bytes]
+"""Value of the published record of a symbol id and its tally."""
+
+Read = Callable[[Sequence[bytes]], Sequence[bytes | None]]
+"""Rows of the table's partition by key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeFlush:
+    """What one flush of a partition writes: `rows` to the table, `published` to the public topic, both to `partition`.
+
+    `position` is the offset in the internal topic after the last partial included.
+    """
+
+    partition: int
+    rows: Mapping[bytes, bytes]
+    published: Sequence[OutRecord]
+    position: int
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Partials of one partition that wait, by symbol and raw partition: of every life the newest."""
+
+    position: int = 0
+    timestamp_ms: int = 0
+    partials: dict[bytes, dict[int, list[bytes]]] = field(default_factory=dict)
+
+
+class SymbolMerger:
+    """Merges the partials of all partitions that a worker owns."""
+
+    def __init__(self, publish: Publish) -> None:
+        self._publish = publish
+        self._waiting: dict[int, _Waiting] = {}
+
+    def absorb(self, partition: int, records: Sequence[SourceRecord]) -> None:
+        """Take partials into memory: records of one partition of the internal topic, in offset order.
+
+        A tombstone is a partial that expired; what it counted stays in the row.
+        """
+        waiting = self._waiting.setdefault(partition, _Waiting())
+        for record in records:
+            if record.value is None:
+                continue
+            assert record.key is not None
+            key, source = parse_partial_key(record.key)
+            lives = waiting.partials.setdefault(key, {}).setdefault(source, [])
+            if lives and offsets(record.value)[0] <= offsets(lives[-1])[1]:
+                lives[-1] = _newer(lives[-1], record.value)
+            else:
+                lives.append(record.value)
+        waiting.position = records[-1].offset + 1
+        waiting.timestamp_ms = max(waiting.timestamp_ms, records[-1].timestamp)
+
+    def unwritten(self) -> list[int]:
+        """Partitions with something to flush."""
+        return sorted(self._waiting)
+
+    def flush(self, partition: int, read: Read) -> MergeFlush:
+        """Turn what waits into rows and published records."""
+        waiting = self._waiting.pop(partition)
+        keys = list(waiting.partials)
+        rows: dict[bytes, bytes] = {}
+        published: list[OutRecord] = []
+        for key, state in zip(keys, read(keys), strict=True):
+            row = symbol_row.SymbolRow() if state is None else symbol_row.SymbolRow.from_bytes(state)
+            for source, lives in sorted(waiting.partials[key].items()):
+                for partial in lives:
+                    row.take(source, partial)
+            rows[key] = row.to_bytes()
+            published.append(OutRecord(key, self._publish(key.decode(), row.tally()), waiting.timestamp_ms))
+        return MergeFlush(partition=partition, rows=rows, published=published, position=waiting.position)
+
+
+def _newer(known: bytes, partial: bytes) -> bytes:
+    return partial if offsets(partial)[1] > offsets(known)[1] else known

@@ -1,0 +1,57 @@
+"""Numbers and texts as bytes and back: the form of all hot-symbol state, in tables and on the internal topic.
+
+Layout: version (one byte), count of numbers (two bytes, little-endian), the numbers (eight bytes each, signed,
+little-endian), the texts in UTF-8 with a 0xFF byte, which UTF-8 never has, between them. Rules: what was written by
+another version or is cut short raises; it never reads as something else. This module refuses to know what the numbers
+and texts mean.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from struct import Struct, error
+from typing import Final
+
+VERSION: Final = 1
+_HEAD: Final = Struct("<BH")
+_FIRST_TWO: Final = Struct("<BHqq")
+_BETWEEN: Final = b"\xff"
+
+
+class StateError(ValueError):
+    """Bytes that are not state of this version."""
+
+
+@lru_cache(maxsize=512)  # a row has some 20 to 150 numbers
+def _layout(numbers: int) -> Struct:
+    return Struct(f"<BH{numbers}q")
+
+
+def pack(numbers: Sequence[int], texts: Sequence[str]) -> bytes:
+    """Bytes of numbers (64-bit signed; others raise struct.error) and texts (lone surrogates included)."""
+    packed = _layout(len(numbers)).pack(VERSION, len(numbers), *numbers)
+    return packed + _BETWEEN.join([text.encode("utf-8", "surrogatepass") for text in texts])
+
+
+def unpack(state: bytes) -> tuple[tuple[int, ...], list[str]]:
+    """Numbers and texts. Raises StateError."""
+    try:
+        version, count = _HEAD.unpack_from(state)
+        if version != VERSION:
+            raise StateError(f"state of version {version}, not {VERSION}")
+        layout = _layout(count)
+        numbers = layout.unpack_from(state)[2:]
+    except error:
+        raise StateError("state that ends early") from None
+    texts = state[layout.size :].split(_BETWEEN)
+    return numbers, [text.decode("utf-8", "surrogatepass") for text in texts]
+
+
+def first_two(state: bytes) -> tuple[int, int]:
+    """The first two numbers, without reading the rest. Raises StateError."""
+    try:
+        version, _, first, second = _FIRST_TWO.unpack_from(state)
+    except error:
+        raise StateError("state that ends early") from None
+    if version != VERSION:
+        raise StateError(f"state of version {version}, not {VERSION}")
+    return first, second

@@ -1,0 +1,45 @@
+"""Partial counts: what the records of one raw partition say about one symbol, up to a raw offset that is part of it.
+
+A partial is cumulative. It is a function of the raw partition's records up to `last_offset` and nothing else, however
+they were cut into batches, processed twice or processed by whom; so of two partials of the same symbol and partition
+the one with the higher `last_offset` is simply newer, and any of them may be lost or repeated as long as a newer one
+arrives. A partial that was expired starts a new life with the next record: its `first_offset` lies behind the old
+`last_offset`, and both count. This module refuses to know tables and topics.
+"""
+
+from agents.hot_symbols.packing import first_two, pack, unpack
+from agents.hot_symbols.tally import Tally
+
+UNBORN = (1 << 63) - 1
+"""`first_offset` of a partial that nothing was counted in."""
+
+
+class Partial:
+    """A tally with the raw offsets of the first and the last record that it includes."""
+
+    __slots__ = ("first_offset", "last_offset", "tally")
+
+    def __init__(self, tally: Tally, first_offset: int = UNBORN, last_offset: int = -1) -> None:
+        self.tally = tally
+        self.first_offset = first_offset
+        self.last_offset = last_offset
+
+    def to_bytes(self) -> bytes:
+        """Packed state; equal partials are equal bytes."""
+        numbers = [self.first_offset, self.last_offset]
+        texts: list[str] = []
+        self.tally.write_to(numbers, texts)
+        return pack(numbers, texts)
+
+    @classmethod
+    def from_bytes(cls, state: bytes) -> "Partial":
+        """The way back. Raises StateError."""
+        numbers, texts = unpack(state)
+        rest = iter(numbers)
+        first_offset, last_offset = next(rest), next(rest)
+        return cls(Tally.read_from(rest, iter(texts)), first_offset, last_offset)
+
+
+def offsets(state: bytes) -> tuple[int, int]:
+    """`first_offset` and `last_offset` of a packed partial. Raises StateError."""
+    return first_two(state)

@@ -1,0 +1,51 @@
+"""The public form of a row: an Avro `HotSymbol` from a symbol id and its tally.
+
+Rules: equal tallies are equal bytes. This module refuses to know how a tally came about.
+"""
+
+from typing import Any
+
+from agents.hot_symbols.evidence import RESOLUTIONS
+from agents.hot_symbols.identity import parse_symbol_id
+from agents.hot_symbols.tally import Tally
+from schemas import records
+
+
+def published_value(schema_id: int, symbol_id: str, tally: Tally) -> bytes:
+    """The framed record. Raises SymbolIdError where the id is none."""
+    return records.encode(records.HOT_SYMBOL, schema_id, published_record(symbol_id, tally))
+
+
+def published_record(symbol_id: str, tally: Tally) -> dict[str, Any]:
+    """The record as fields of schemas/avro/hot_symbol.avsc."""
+    identity = parse_symbol_id(symbol_id)
+    images = tally.images.newest()
+    (image_id, image_name), _ = images[0] if images else (("", ""), 0)
+    return {
+        "symbol_id": symbol_id,
+        "module": tally.module,
+        "build_id": identity.build_id,
+        "symbol": identity.symbol or "",
+        "is_kernel_space": identity.is_kernel_space,
+        "hits": tally.hits,
+        "confirmed_hits": tally.confirmed_hits,
+        "first_seen_ns": tally.first_ns if tally.hits else 0,
+        "last_seen_ns": tally.last_ns if tally.hits else 0,
+        "hourly_hits": [{"hour": hour, "hits": hits} for hour, hits in sorted(tally.hours.items())],
+        "image_name": image_name or None,
+        "image_id": image_id or None,
+        "evidence": identity.evidence.value,
+        "probe_hits": tally.probe_hits,
+        "hits_by_resolution": {RESOLUTIONS[grade]: frames for grade, frames in sorted(tally.grades.items())},
+        "images": [{"image_id": name[0], "image_name": name[1], "last_seen_ns": when} for name, when in images],
+        "images_more": tally.images.more(),
+        "namespaces": [{"namespace": name[0], "last_seen_ns": when} for name, when in tally.namespaces.newest()],
+        "namespaces_more": tally.namespaces.more(),
+        "workloads": [
+            {"namespace": name[0], "kind": name[1], "name": name[2], "last_seen_ns": when}
+            for name, when in tally.workloads.newest()
+        ],
+        "workloads_more": tally.workloads.more(),
+        "callers": [{"symbol_id": caller, "hits": calls} for caller, calls in tally.callers.top()],
+        "callers_shortfall": tally.callers.shortfall,
+    }

@@ -1,0 +1,78 @@
+"""The names seen last, a bounded number of them, and how many different ones there have been.
+
+Rules: the result is a function of the set of (name, time) pairs that went in: neither their order, nor how often a pair
+came, nor how the set was split before merging changes it. So partial rows can be merged, repeated and recovered at
+will. The times are the events' own, in nanoseconds since the Unix epoch. This module refuses to know what is named.
+"""
+
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final
+
+Name = tuple[str, ...]
+"""A name of one or several words; all names in one `Recent` have equally many."""
+
+MAX_NAMES: Final = 8
+"""A row on every topic and in every table carries them, for each of three kinds: 8 of some 60 bytes."""
+
+SKETCH_HASHES: Final = 32
+"""The smallest hashes of all names ever seen: exact up to 32 different names, within some 18 % beyond."""
+
+_HASH_BYTES: Final = 4
+_HASH_RANGE: Final = 1 << 8 * _HASH_BYTES
+
+
+class Recent:
+    """At most `MAX_NAMES` names with the time each was last seen: those that were seen last.
+
+    `last_ns` by name, in no order. `sketch` is empty until a name had to go, then it has hashes in rising order.
+    """
+
+    __slots__ = ("last_ns", "sketch")
+
+    def __init__(self, last_ns: dict[Name, int] | None = None, sketch: tuple[int, ...] = ()) -> None:
+        self.last_ns = {} if last_ns is None else last_ns
+        self.sketch = sketch
+
+    def note(self, name: Name, when_ns: int) -> None:
+        """Note that `name` was seen. Call `settle` after a round of these, before anything else."""
+        if when_ns > self.last_ns.get(name, when_ns - 1):
+            self.last_ns[name] = when_ns
+
+    def add(self, other: "Recent") -> None:
+        """Take over all that another has seen, and settle."""
+        for name, when_ns in other.last_ns.items():
+            self.note(name, when_ns)
+        if other.sketch:
+            self.sketch = _smallest({*self._hashes(), *other.sketch})
+        self.settle()
+
+    def settle(self) -> None:
+        """Drop what is too much: the names that were seen longest ago."""
+        if self.sketch or len(self.last_ns) > MAX_NAMES:
+            self.sketch = _smallest(self._hashes())
+        if len(self.last_ns) > MAX_NAMES:
+            self.last_ns = dict(self.newest()[:MAX_NAMES])
+
+    def newest(self) -> list[tuple[Name, int]]:
+        """Names and times, the newest first; equal times by name."""
+        return sorted(self.last_ns.items(), key=lambda entry: (-entry[1], entry[0]))
+
+    def more(self) -> int:
+        """How many different names were seen besides those that are kept: exact while few, an estimate beyond."""
+        if len(self.sketch) < SKETCH_HASHES:
+            return max(0, len(self.sketch) - len(self.last_ns))
+        return round((SKETCH_HASHES - 1) * _HASH_RANGE / (self.sketch[-1] + 1)) - len(self.last_ns)
+
+    def _hashes(self) -> set[int]:
+        return {*self.sketch, *map(_hash, self.last_ns)}
+
+
+def _smallest(hashes: set[int]) -> tuple[int, ...]:
+    return tuple(sorted(hashes)[:SKETCH_HASHES])
+
+
+@lru_cache(maxsize=4096)  # rows of one process share their names
+def _hash(name: Name) -> int:
+    text = "\0".join(name).encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(text, digest_size=_HASH_BYTES).digest(), "big")

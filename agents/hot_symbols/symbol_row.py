@@ -1,0 +1,84 @@
+"""A row of the table `hot-symbols`: the newest partial of every raw partition, and what expired partials counted.
+
+Layout: version (one byte), count of entries (two bytes, little-endian), for each entry its raw partition and its size
+in bytes (four bytes each, signed, little-endian), then the entries: packed partials. Rules: entries stand in the order
+of their partitions, so equal rows are equal bytes. This module refuses to know how rows are stored and published.
+"""
+
+from struct import Struct, error
+from typing import Final
+
+from agents.hot_symbols.packing import StateError
+from agents.hot_symbols.partial import Partial, offsets
+from agents.hot_symbols.tally import Tally
+
+VERSION: Final = 1
+_HEAD: Final = Struct("<BH")
+_ENTRY: Final = Struct("<ii")
+
+EXPIRED: Final = -1
+"""Entry of what expired partials counted, over all raw partitions."""
+
+
+class SymbolRow:
+    """Packed partials by raw partition."""
+
+    __slots__ = ("_partials",)
+
+    def __init__(self, partials: dict[int, bytes] | None = None) -> None:
+        self._partials = {} if partials is None else partials
+
+    def take(self, source: int, partial: bytes) -> None:
+        """Take over a partial of raw partition `source` if it includes more than the one that is known.
+
+        A partial that begins behind the end of the known one is a new life of a partial that expired: both count.
+        """
+        known = self._partials.get(source)
+        if known is not None:
+            first, last = offsets(partial)
+            _, known_last = offsets(known)
+            if last <= known_last:
+                return
+            if first > known_last:
+                self._keep(known)
+        self._partials[source] = partial
+
+    def _keep(self, partial: bytes) -> None:
+        """Add a partial that will not come again to what expired."""
+        kept = self._partials.get(EXPIRED)
+        total = Partial(Partial.from_bytes(partial).tally)
+        if kept is not None:
+            total.tally.add(Partial.from_bytes(kept).tally)
+        self._partials[EXPIRED] = total.to_bytes()
+
+    def tally(self) -> Tally:
+        """The sum over all raw partitions; there must be a partial."""
+        first, *others = [Partial.from_bytes(self._partials[source]).tally for source in sorted(self._partials)]
+        for other in others:
+            first.add(other)
+        return first
+
+    def to_bytes(self) -> bytes:
+        """The row as state."""
+        entries = sorted(self._partials.items())
+        heads = b"".join([_ENTRY.pack(source, len(partial)) for source, partial in entries])
+        return _HEAD.pack(VERSION, len(entries)) + heads + b"".join([partial for _, partial in entries])
+
+    @classmethod
+    def from_bytes(cls, state: bytes) -> "SymbolRow":
+        """The way back. Raises StateError."""
+        try:
+            version, count = _HEAD.unpack_from(state)
+            heads = [_ENTRY.unpack_from(state, _HEAD.size + index * _ENTRY.size) for index in range(count)]
+        except error:
+            raise StateError("state that ends early") from None
+        if version != VERSION:
+            raise StateError(f"state of version {version}, not {VERSION}")
+        partials: dict[int, bytes] = {}
+        at = _HEAD.size + count * _ENTRY.size
+        for source, size in heads:
+            partials[source] = state[at : at + size]
+            at += size
+        if at != len(state):
+            raise StateError("state that ends early or late")
+        return cls(partials)

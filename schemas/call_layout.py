@@ -1,0 +1,287 @@
+"""Where the parts of an encoded `RuntimeCallEvent` lie, for readers that look parts up instead of decoding them.
+
+An Avro encoding delimits itself: bytes that begin with one whole encoding of a type hold exactly that value there. So a
+reader that has met a part before needs one `startswith` to prove that it is the same part, and where it ends. What is
+here is the rest: how to skip what never repeats, how to find the end of a part that is new, and how to decode it.
+
+A layout is compiled from the schema that a record was written with, so an evolved schema gets one of its own; where
+it does not begin as known here, only `decode` works. Rules: no state, no cache. This module refuses to know what the
+parts are needed for.
+"""
+
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+
+import fastavro
+
+from schemas import avro_wire, records
+
+Skip = Callable[[bytes, int], int]
+"""Position after the value that begins at a position. Raises IndexError or MalformedCallError where the bytes end."""
+
+REGULAR_FIELDS: Final = ("event_id", "timestamp_ns", "probe_type", "process", "thread", "syscall", "stack_frames")
+"""Fields, in their order, that a regular schema begins with; other repeating fields may follow `process`."""
+
+REPEATING_FIELDS: Final = frozenset(
+    {
+        "process",
+        "container_id",
+        "pod_name",
+        "namespace",
+        "timestamp_source",
+        "parent",
+        "ancestors",
+        "container_name",
+        "image_id",
+        "image_name",
+        "workload",
+        "workload_kind",
+        "node_name",
+        "cluster_name",
+    }
+)
+"""Fields that a process has in common with itself from event to event; neighbours among them make one fragment."""
+
+_MORE: Final = 0x80  # bit of every byte of a number but the last
+_SOURCE_TYPES: Final = ["int", "long"]
+_READ_ERRORS: Final = (EOFError, ValueError, IndexError, KeyError, TypeError, OverflowError)
+"""What fastavro raises on bytes that are not what the schema says."""
+
+_NAMED_KINDS: Final = ("record", "enum", "fixed")
+_FIXED_SIZES: Final = {"null": 0, "boolean": 1, "float": 4, "double": 8}
+
+
+class MalformedCallError(ValueError):
+    """Bytes that are no `RuntimeCallEvent` of the schema that their frame names."""
+
+
+class Stretch(NamedTuple):
+    """A way to go after the stack: fields to skip one by one, then a part to take.
+
+    A zero byte is the whole value of any field in `skips`: null, nothing, zero or an empty collection. `fragment` is
+    the index of the fragment that follows, or None where `probe_target` does.
+    """
+
+    skips: tuple[Skip, ...]
+    fragment: int | None
+
+
+class Part:
+    """Neighbouring fields of a record: how to find their end, and how to decode them."""
+
+    def __init__(self, writer: Mapping[str, Any], names: Sequence[str]) -> None:
+        """`writer` is a schema that fastavro has parsed; `names` are fields of it that follow each other."""
+        self._writer = _excerpt(writer, names)
+        self._reader = _excerpt(records.parsed_schema(records.CALL), names)
+        self.skip: Final = skipper(self._writer, self._writer["__named_schemas"])
+
+    def decode(self, part: bytes) -> dict[str, Any]:
+        """The fields by name, in the packaged schema's terms. Raises MalformedCallError."""
+        try:
+            found = fastavro.schemaless_reader(io.BytesIO(part), self._writer, self._reader)
+        except _READ_ERRORS as error:
+            raise MalformedCallError(type(error).__name__) from None
+        assert isinstance(found, dict)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class RegularParts:
+    """The parts of a call that is laid out as known here.
+
+    The first fragment begins with the process; the other fragments and the target lie behind the stack, on the way
+    that `stretches` describe.
+    """
+
+    stack: Part
+    target: Part
+    fragments: tuple[Part, ...]
+    stretches: tuple[Stretch, ...]
+
+
+class CallLayout:
+    """Where things are in framed calls that were written with one schema; `regular` is None where we cannot say."""
+
+    def __init__(self, schema_id: int, writer_schema: Mapping[str, Any], wanted: Iterable[str]) -> None:
+        """`writer_schema` is the .avsc content that the registry has under `schema_id`.
+
+        `wanted` names the repeating fields that a reader asks for: the way goes no further than the last of them.
+        """
+        self.frame: Final = avro_wire.frame(schema_id)
+        self._writer: Final[Any] = fastavro.parse_schema(json.loads(json.dumps(writer_schema)))
+        self.regular: Final = _regular_parts(self._writer, frozenset(wanted))
+
+    def decode(self, value: bytes) -> dict[str, Any]:
+        """The whole record, in the packaged schema's terms. Raises MalformedCallError."""
+        try:
+            return records.decode(records.CALL, value, self._writer)
+        except _READ_ERRORS as error:
+            raise MalformedCallError(type(error).__name__) from None
+
+
+def _regular_parts(schema: Any, wanted: frozenset[str]) -> RegularParts | None:
+    """The parts of calls with `schema`, a schema that fastavro has parsed."""
+    fields = schema["fields"]
+    if not _is_regular(fields):
+        return None
+    names = [field["name"] for field in fields]
+    end = 1 + max(index for index, name in enumerate(names) if name in wanted or name == "probe_target")
+    fragments: list[Part] = []
+    stretches: list[Stretch] = []
+    skips: list[Skip] = []
+    for is_repeating, run in groupby(fields[names.index("process") : end], lambda f: f["name"] in REPEATING_FIELDS):
+        if is_repeating:
+            stretches.append(Stretch(tuple(skips), len(fragments)))
+            fragments.append(Part(schema, [field["name"] for field in run]))
+            skips = []
+            continue
+        for field in run:
+            if field["name"] == "probe_target":
+                stretches.append(Stretch(tuple(skips), None))
+                skips = []
+            elif field["name"] not in REGULAR_FIELDS:
+                if not _is_whole_when_zero(field["type"]):
+                    return None
+                skips.append(skipper(field["type"], schema["__named_schemas"]))
+    stack, target = Part(schema, ["stack_frames"]), Part(schema, ["probe_target"])
+    return RegularParts(stack, target, tuple(fragments), tuple(stretches[1:]))
+
+
+def _is_whole_when_zero(schema: Any) -> bool:
+    """Whether a value of the type whose first byte is zero has no other bytes."""
+    if isinstance(schema, list):
+        return bool(schema[0] == "null")
+    kind = schema if isinstance(schema, str) else schema["type"]
+    return kind in {"array", "map", "string", "bytes", "int", "long", "boolean", "enum"}
+
+
+def _excerpt(schema: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """Make a schema of some fields of another, complete with what those refer to."""
+    fields = [dict(field) for field in schema["fields"] if field["name"] in names]
+    inside = _defined(fields)
+    outside = {name: found for name, found in schema["__named_schemas"].items() if name not in inside}
+    return fastavro.parse_schema({"type": "record", "name": "Excerpt", "fields": fields}, outside)
+
+
+def _defined(schema: Any) -> set[str]:
+    """Names of the types whose definition stands inside `schema`."""
+    if isinstance(schema, list):
+        return {name for entry in schema for name in _defined(entry)}
+    if not isinstance(schema, dict):
+        return set()
+    own = {schema["name"]} if schema.get("type") in _NAMED_KINDS else set()
+    return own | {name for key in ("type", "items", "values", "fields") for name in _defined(schema.get(key))}
+
+
+def _is_regular(fields: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the record begins as known here, and ends with the raw position."""
+    names = [field["name"] for field in fields]
+    end = names.index("stack_frames") + 1 if "stack_frames" in names else 0
+    opening = tuple(name for name in names[:end] if name not in REPEATING_FIELDS or name == "process")
+    if opening != REGULAR_FIELDS or names[3] != "process" or names[end - 3 : end] != list(REGULAR_FIELDS[-3:]):
+        return False
+    process, source = fields[3]["type"], fields[-1]["type"]
+    return bool(
+        "probe_target" in names[end:]
+        and names[-1] == "source"
+        and (process["fields"][0]["name"], process["fields"][0]["type"]) == ("process_id", "string")
+        and [field["type"] for field in source["fields"]] == _SOURCE_TYPES
+    )
+
+
+def skipper(schema: Any, named: Mapping[str, Any]) -> Skip:
+    """Compile the function that finds the end of a value of `schema`, whose references are in `named`."""
+    if isinstance(schema, list):
+        return _skip_union([skipper(branch, named) for branch in schema])
+    kind = schema if isinstance(schema, str) else schema["type"]
+    match kind:
+        case "record":
+            skip = _skip_record([skipper(field["type"], named) for field in schema["fields"]])
+        case "array":
+            skip = _skip_blocks(skipper(schema["items"], named))
+        case "map":
+            skip = _skip_blocks(_skip_record([_skip_text, skipper(schema["values"], named)]))
+        case "string" | "bytes":
+            skip = _skip_text
+        case "int" | "long" | "enum":
+            skip = _skip_long
+        case "null" | "boolean" | "float" | "double":
+            skip = _skip_bytes(_FIXED_SIZES[kind])
+        case "fixed":
+            skip = _skip_bytes(schema["size"])
+        case _:
+            skip = skipper(named[kind], named)
+    return skip
+
+
+def read_long(value: bytes, position: int) -> tuple[int, int]:
+    """A long and the position after it. Raises IndexError where the bytes end first."""
+    shift = number = 0
+    while True:
+        byte = value[position]
+        position += 1
+        number |= (byte & 0x7F) << shift
+        if byte < _MORE:
+            return number >> 1 ^ -(number & 1), position
+        shift += 7
+
+
+def _skip_long(value: bytes, position: int) -> int:
+    while value[position] >= _MORE:
+        position += 1
+    return position + 1
+
+
+def _skip_text(value: bytes, position: int) -> int:
+    size = value[position]
+    if size < _MORE and not size & 1:
+        return position + 1 + (size >> 1)
+    size, position = read_long(value, position)
+    if size < 0:
+        raise MalformedCallError("negative length")
+    return position + size
+
+
+def _skip_bytes(size: int) -> Skip:
+    return lambda _value, position: position + size
+
+
+def _skip_record(skips: Sequence[Skip]) -> Skip:
+    def skip(value: bytes, position: int) -> int:
+        for skip_field in skips:
+            position = skip_field(value, position)
+        return position
+
+    return skip
+
+
+def _skip_union(skips: Sequence[Skip]) -> Skip:
+    def skip(value: bytes, position: int) -> int:
+        branch, position = read_long(value, position)
+        if not 0 <= branch < len(skips):
+            raise MalformedCallError("no such branch")
+        return skips[branch](value, position)
+
+    return skip
+
+
+def _skip_blocks(skip_item: Skip) -> Skip:
+    def skip(value: bytes, position: int) -> int:
+        while True:
+            count, position = read_long(value, position)
+            if not count:
+                return position
+            if count < 0:
+                size, position = read_long(value, position)
+                if size < 0:
+                    raise MalformedCallError("negative length")
+                position += size
+                continue
+            for _ in range(count):
+                position = skip_item(value, position)
+
+    return skip

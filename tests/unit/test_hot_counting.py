@@ -1,0 +1,132 @@
+"""Step one of the hot-symbol stage at its edges; tests/property/test_hot_exactness.py has the rest."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from agents.contract import OutRecord
+from agents.hot_symbols.counting import (
+    INCLUDED_KEY,
+    CountFlush,
+    SymbolCounter,
+    parse_partial_key,
+    partial_key,
+)
+from agents.hot_symbols.evidence import EventEvidence, Place, Touch
+from agents.hot_symbols.meaning import Observation
+from agents.hot_symbols.observations import Unreadable
+from agents.hot_symbols.partial import Partial
+from agents.hot_symbols.partitioning import symbol_partition
+from tests.support.hot_world import Stored
+
+EVIDENCE = EventEvidence((Touch("/a!f", "/a", 1, 0, (), ()),))
+NOWHERE = Place(None, None, None)
+PARTITIONS = 4
+
+
+def observe(value: bytes | None) -> Observation | Unreadable:
+    """A call is its raw offset; anything else is malformed."""
+    if value is None:
+        return Unreadable.EMPTY
+    try:
+        return int(value), 1_000, EVIDENCE, NOWHERE
+    except ValueError:
+        return Unreadable.MALFORMED
+
+
+def calls(first: int, *values: bytes | None) -> list[Stored]:
+    """Records of one batch, from offset `first` on."""
+    return [Stored("calls", 3, first + index, 50 + index, None, value) for index, value in enumerate(values)]
+
+
+def read_nothing(keys: Sequence[bytes]) -> list[bytes | None]:
+    """An empty table."""
+    return [None] * len(keys)
+
+
+def flushed(*batches: list[Stored]) -> CountFlush:
+    """What a new counter writes after these batches."""
+    counter = SymbolCounter(observe, PARTITIONS)
+    for batch in batches:
+        counter.absorb(3, batch)
+    return counter.flush(3, read_nothing)
+
+
+def test_flush_accounts_for_every_record() -> None:
+    """Counted, repeated and refused records add up, and a refused one is named by its position."""
+    flush = flushed(calls(10, b"5", b"6", None), calls(13, b"6", b"junk", b"-1", b"8"))
+
+    assert (flush.counted, flush.repeated, flush.highest, flush.position) == (3, 1, 8, 17)
+    assert [(refused.offset, refused.timestamp_ms, refused.reason) for refused in flush.refused] == [
+        (12, 52, Unreadable.EMPTY),
+        (14, 51, Unreadable.MALFORMED),
+        (15, 52, Unreadable.NO_RAW_POSITION),
+    ]
+
+
+def test_flush_sends_a_partial_to_the_partition_of_its_symbol() -> None:
+    """Row and partial are the same bytes; the partial goes where the symbol's row is, with the calls' timestamp."""
+    flush = flushed(calls(10, b"5", b"6"))
+
+    state = flush.rows[b"/a!f"]
+    record = OutRecord(partial_key(b"/a!f", 3), state, 51)
+    assert flush.partials == {symbol_partition("/a!f", PARTITIONS): [record]}
+    partial = Partial.from_bytes(state)
+    assert (partial.first_offset, partial.last_offset, partial.tally.hits) == (5, 6, 2)
+
+
+def test_the_included_offset_is_that_of_the_flush_before() -> None:
+    """A flush can only say of earlier ones that all they wrote is acknowledged."""
+    counter = SymbolCounter(observe, PARTITIONS)
+    counter.absorb(3, calls(10, b"5"))
+    first = counter.flush(3, read_nothing)
+    counter.acknowledged(first)
+    assert counter.unwritten() == []
+    counter.absorb(3, calls(11, b"9"))
+    second = counter.flush(3, read_nothing)
+
+    assert int.from_bytes(first.rows[INCLUDED_KEY], "big", signed=True) == -1
+    assert int.from_bytes(second.rows[INCLUDED_KEY], "big", signed=True) == 5
+
+
+def test_calls_up_to_the_included_offset_count_no_more_even_without_a_partial() -> None:
+    """A symbol whose partial was expired is not counted again from calls that are read again."""
+    table = {INCLUDED_KEY: (7).to_bytes(8, "big")}
+    counter = SymbolCounter(observe, PARTITIONS)
+    counter.absorb(3, calls(10, b"5", b"7"))
+
+    assert counter.flush(3, lambda keys: [table.get(key) for key in keys]).partials == {}
+
+
+def test_absorb_raises_when_a_partition_went_back_with_calls_in_memory() -> None:
+    """The transport ends the process in this case; if it ever does not, counting twice must not follow."""
+    counter = SymbolCounter(observe, PARTITIONS)
+    counter.absorb(3, calls(10, b"5", b"6"))
+
+    with pytest.raises(RuntimeError):
+        counter.absorb(3, calls(10, b"5"))
+
+
+def test_waiting_groups_tell_how_much_a_flush_will_cost() -> None:
+    """Kinds of event are counted while they wait, over all partitions."""
+    counter = SymbolCounter(observe, PARTITIONS)
+    counter.absorb(3, calls(10, b"5", b"6"))
+    counter.absorb(0, calls(10, b"5"))
+    assert counter.waiting_groups == 2
+
+    counter.flush(3, read_nothing)
+
+    assert counter.waiting_groups == 1
+
+
+@pytest.mark.parametrize("key", [b"/a!f", b"", b"kernel!\xc3\xa9"])
+def test_partial_key_parses_back(key: bytes) -> None:
+    """Key and partition are read back from the internal topic's key."""
+    assert parse_partial_key(partial_key(key, 12)) == (key, 12)
+
+
+@pytest.mark.parametrize("key", [b"", b"/a!f", b"/a!f\x00x"])
+def test_parse_partial_key_refuses_other_keys(key: bytes) -> None:
+    """A record that step one did not write is an error."""
+    with pytest.raises(ValueError, match=r"partial count|invalid literal"):
+        parse_partial_key(key)

@@ -175,6 +175,7 @@ class SymbolIndex:
         "_line_addresses",
         "_line_files",
         "_line_numbers",
+        "_mapped",
         "_name_lengths",
         "_name_offsets",
         "_names",
@@ -201,6 +202,7 @@ class SymbolIndex:
         part = _Parts(view)
         self.build_id = bytes(part.take(id_bytes)).decode("ascii")
         self.segments = tuple(Segment(*s) for s in _SEGMENT.iter_unpack(part.take(segments * _SEGMENT.size)))
+        self._mapped = [*map(_asked_for, self.segments), *map(_whole_pages, self.segments)]
         self._starts = part.take(8 * spans).cast("Q")
         self._lengths = part.take(4 * spans).cast("I")
         self._deltas = part.take(4 * spans).cast("I")
@@ -230,23 +232,21 @@ class SymbolIndex:
         at = bisect_right(self._starts, address) - 1
         if at < 0 or (into := address - self._starts[at]) >= self._lengths[at]:
             return Unresolved.NO_SYMBOL
-        source_file, line_number = self._line_at(address)
-        return Resolved(self._name(at), into + self._deltas[at] + step, source_file, line_number)
+        offset = into + self._deltas[at] + step
+        return (
+            Resolved(self._name(at), offset, *self._line_at(address))
+            if self.line_count
+            else Resolved(self._name(at), offset)
+        )
 
     def address_of(self, file_offset: int) -> int | None:
         """The ELF address that `file_offset` is mapped to as code; None outside every executable segment.
 
         A page that two segments share is mapped twice; the one that asks for the byte itself comes first.
         """
-        for segment in self.segments:
-            into = file_offset - segment.file_offset
-            if 0 <= into < segment.size:
-                return segment.address + into
-        for segment in self.segments:
-            first = segment.file_offset & -_PAGE_BYTES
-            behind = -(-(segment.file_offset + segment.size) // _PAGE_BYTES) * _PAGE_BYTES
+        for first, behind, distance in self._mapped:
             if first <= file_offset < behind:
-                return segment.address + file_offset - segment.file_offset
+                return file_offset + distance
         return None
 
     def spans(self) -> Iterable[Span]:
@@ -265,6 +265,17 @@ class SymbolIndex:
         file = self._line_files[at]
         name = self._file_names[self._file_offsets[file] : self._file_offsets[file + 1]]
         return str(name, "utf-8"), number
+
+
+def _asked_for(segment: Segment) -> tuple[int, int, int]:
+    """First file offset, the one behind the last, and what lies between file offsets and addresses."""
+    behind = segment.file_offset + segment.size
+    return segment.file_offset, behind, segment.address - segment.file_offset
+
+
+def _whole_pages(segment: Segment) -> tuple[int, int, int]:
+    first, behind, distance = _asked_for(segment)
+    return first & -_PAGE_BYTES, -(-behind // _PAGE_BYTES) * _PAGE_BYTES, distance
 
 
 def _checked_header(view: memoryview) -> tuple[Any, ...]:

@@ -40,9 +40,7 @@ _BARE_NAMES: Final = (
     r"(?:[a-z0-9][_.](?:pass(?:wd)?|pwd|secret|[a-z]*token|(?:access|secret|api|private|auth)_?key|credentials?)"
     r"|password|passphrase|requirepass|masterauth|secretaccesskey|api_?key|[a-z](?:token|secret))"
 )
-BARE_GATE: Final = (
-    rf"{_BARE_NAMES}[\"']?\s+(?:[\"'`]|{UNMASKED_WORD})|(?:\s|\A)(?:token|secret)\s+[a-z0-9+/_.]*[0-9]"
-)
+BARE_GATE: Final = rf"{_BARE_NAMES}[\"']?\s+(?:[\"'`]|{UNMASKED_WORD})|(?:\s|\A)(?:token|secret)\s+[a-z0-9+/_.]*[0-9]"
 IDENTIFIED_GATE: Final = (
     r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s|set\s+password\s+for\s|convertto-securestring\s|(?:echo"
     r"|printf)\s[^|]*\|"

@@ -48,7 +48,8 @@ _NOBODY: Final = frozenset({"root", "nobody"})  # names that name no person
 _GATES: Final = (
     assignments.ASSIGNED_GATE, assignments.OPTION_GATE, assignments.BARE_GATE, assignments.QUERY_GATE,
     tokens.KNOWN_FORMS_GATE, urls.URL_GATE, urls.HOST_GATE,
-    paths.HOME_GATE, paths.TILDE_GATE, paths.OWNED_GATE, paths.MAPPING_GATE, paths.FOLDER_GATE, paths.FILE_GATE, paths.KEY_FILE_GATE,
+    paths.HOME_GATE, paths.TILDE_GATE, paths.OWNED_GATE, paths.MAPPING_GATE,
+    paths.FOLDER_GATE, paths.FILE_GATE, paths.KEY_FILE_GATE,
     paths.ENVIRON_GATE,
     tokens.PEM_GATE, tokens.SCHEME_GATE, assignments.IDENTIFIED_GATE, commands.LONE_GATE,
 )  # fmt: skip

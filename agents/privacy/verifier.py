@@ -1,0 +1,106 @@
+"""The second opinion: looks for what should not have left in what left, with rules of its own.
+
+Nothing here is shared with the filter: another regular expression engine, other patterns, no gate, no vocabulary. It
+knows fewer forms than the filter and is surer of each, because a finding means an alarm. Rules: a finding names the
+field and the rule, never the value. Texts are cut into pieces first, so that no pattern meets a long one. This module
+refuses to know topics.
+"""
+
+import base64
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+_PIECE: Final = 4096
+_OVERLAP: Final = 256  # longer than what any pattern here needs to see at once
+
+_MASKED: Final = r"(?!\[(?:redacted|credential|user)[\]:])"
+_NO_VALUE: Final = r"(?!true\b|false\b|null\b|none\b|yes\b|no\b|\$|<|\{|/|\*+|\Z)"
+
+_PATTERNS: Final = {
+    "named-secret": re.compile(
+        r"(?i)(?<![a-z])(?:password|passwd|passphrase|pgpassword|mysql_pwd|secret|client_secret|api[_-]?key|access[_-]?token"
+        r"|auth[_-]?token|secret[_-]?key|private[_-]?key)[\"']?(?:=|: ?)[\"']?"
+        + _MASKED
+        + _NO_VALUE
+        + r"[^\s\"'&;,\[\]]{3,64}"
+    ),
+    "option-secret": re.compile(
+        r"(?i)(?:^|\s)--?(?:password|passphrase|token|secret|api-key)[= ][\"']?"
+        + _MASKED
+        + _NO_VALUE
+        + r"(?!-)[^\s\"']{3,64}"
+    ),
+    "url-password": re.compile(r"://[^\s/:@\[]{1,64}:" + _MASKED + r"(?!\d{1,5}[/\s]|\$)[^\s/@]{1,128}@"),
+    "authorization": re.compile(
+        r"(?i)authorization[\"']?: ?(?:basic|bearer|token) " + _MASKED + _NO_VALUE + r"[\w+/=.~-]{6,64}"
+    ),
+    "cloud-key": re.compile(r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])"),
+    "vendor-token": re.compile(
+        r"(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{30}|github_pat_\w{30}|glpat-[\w-]{20}|xox[abprs]-\d{6}|npm_[A-Za-z0-9]{30}"
+        r"|[sr]k_live_[A-Za-z0-9]{20}|AIza[\w-]{35}|hv[sb]\.[\w-]{24}|SG\.[\w-]{20}\.)"
+    ),
+    "web-token": re.compile(r"(?<![A-Za-z0-9])eyJ[\w-]{8,64}\.eyJ[\w-]{4}"),
+    "key-block": re.compile(r"-----BEGIN (?:[A-Z]{2,9} ){0,2}PRIVATE KEY-----\s*[A-Za-z0-9+/]{16}"),
+    "home": re.compile(r"(?:^|[\s=:\"'(,])/(?:home|Users|var/home)/(?![~*$<{])[^/\s:\"',]{1,64}"),
+    "credential-file": re.compile(
+        r"/\.ssh/id_[a-z0-9_]{2,16}(?![\w.])|/\.aws/credentials|/\.kube/config(?!\w)|/\.netrc(?!\w)|/\.pgpass(?!\w)"
+        r"|/etc/g?shadow-?(?!\w)|/proc/\d{1,9}/environ(?!\w)|kubernetes\.io/serviceaccount/token"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that should not have left: the field it is in (a dotted path, or `key`) and the rule that saw it."""
+
+    field: str
+    rule: str
+
+
+class Verifier:
+    """Looks at records. `needles` are secrets that are known to exist, looked for in several encodings."""
+
+    def __init__(self, needles: Iterable[str] = ()) -> None:
+        spelled = sorted({form for needle in needles if needle for form in _spellings(needle)})
+        self._needles = re.compile("|".join(map(re.escape, spelled))) if spelled else None
+
+    def findings(self, record: Any, field: str = "") -> Iterator[Finding]:
+        """Findings in a decoded record: dictionaries, lists, texts and bytes, however nested."""
+        match record:
+            case str():
+                yield from self._in_text(record, field)
+            case bytes():
+                yield from self._in_text(record.decode("utf-8", "replace"), field)
+            case dict():
+                for name, value in record.items():
+                    yield from self._in_text(name, field)
+                    yield from self.findings(value, f"{field}.{name}".lstrip("."))
+            case list() | tuple():
+                for index, value in enumerate(record):
+                    yield from self.findings(value, f"{field}[{index}]")
+            case _:
+                return
+
+    def _in_text(self, text: str, field: str) -> Iterator[Finding]:
+        seen: set[str] = set()
+        for start in range(0, max(len(text), 1), _PIECE):
+            piece = text[start : start + _PIECE + _OVERLAP]
+            seen.update(rule for rule, pattern in _PATTERNS.items() if pattern.search(piece))
+            if self._needles is not None and self._needles.search(piece):
+                seen.add("needle")
+        for rule in sorted(seen):
+            yield Finding(field, rule)
+
+
+def _spellings(needle: str) -> Iterator[str]:
+    """A secret as it is, in hexadecimal, and in base 64 at each of its three alignments."""
+    raw = needle.encode()
+    yield needle
+    yield raw.hex()
+    for skipped in range(3):
+        encoded = base64.b64encode(b"\0" * skipped + raw).decode()
+        inner = encoded[-(-skipped * 8 // 6) : (skipped + len(raw)) * 8 // 6]
+        if len(inner) >= 8:
+            yield inner

@@ -1,0 +1,231 @@
+"""`callstream privacy`: check a policy, keep a table of cases, explain an event, audit what left."""
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from google.protobuf import json_format
+
+from agents.canonicalize.events import Canonical, Canonicalizer
+from agents.privacy.calls import CallRefused
+from agents.privacy.explain import Explanation, Fate, explain
+from agents.privacy.policy import Policy
+from agents.privacy.policy_file import BUILT_IN, built_in_policy, built_in_text
+from agents.privacy.verifier import Verifier
+from app import settings as settings_module
+from app.kafka import KafkaUnreachable, KafkaUnusable
+from app.policy_hooks import PolicyHooksError, load_policy_hooks
+from app.privacy_audit import Progress, RestrictedTopic, audit
+from app.privacy_cases import CasesError, parse_cases, run_cases
+from app.privacy_policy import Privacy, PrivacyConfigError, load_policy, load_privacy
+from app.settings import Settings
+from schemas.tetragon.events_pb2 import GetEventsResponse
+
+FAILED: Final = 1
+"""Exit code where a case failed, an event was refused, or something left that should not have."""
+
+UNUSABLE: Final = 2
+"""Exit code where a file, a topic or a server cannot be used."""
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_policy_option = click.option(
+    "--policy", "policy_file", type=_FILE, help="Policy to use; CALLSTREAM_PRIVACY_POLICY_FILE where not given."
+)
+
+
+class _Group(click.Group):
+    """Ends every subcommand that cannot use a file or a server with its reason."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (PrivacyConfigError, PolicyHooksError, CasesError, RestrictedTopic) as error:
+            click.echo(f"callstream privacy: {error}", err=True)
+        except (KafkaUnreachable, KafkaUnusable) as error:
+            click.echo(f"callstream privacy: {error}", err=True)
+        sys.exit(UNUSABLE)
+
+
+@click.group(name="privacy", cls=_Group, short_help="Check, explain and audit the privacy policy")
+def command() -> None:
+    """What leaves, and the proof of it.
+
+    Exit codes: 0 all is well, 1 a case failed or something left that should not have, 2 a file or a server cannot be
+    used.
+
+    \b
+    Example: callstream privacy test our-cases.toml --policy our-policy.toml
+    """
+
+
+@command.command(name="policy", short_help="Show a built-in policy, or check a file")
+@click.option("--show", type=click.Choice(BUILT_IN), help="Print a built-in policy, to start from.")
+@click.option("--check", "file", type=_FILE, help="Say what is wrong with a policy, by line and rule.")
+@_json_option
+def policy_command(show: str | None, file: Path | None, as_json: bool) -> None:
+    """Show a built-in policy, check a file, or print the policy in force.
+
+    \b
+    Example: callstream privacy policy --show default > policy.toml
+             callstream privacy policy --check policy.toml
+    """
+    if show is not None and not as_json:
+        click.echo(built_in_text(show), nl=False)
+        return
+    policy = built_in_policy(show) if show is not None else load_policy(file or _settings().privacy_policy_file)
+    if as_json:
+        click.echo(json.dumps({"name": policy.name, "policy_id": policy.policy_id, **policy.canonical_form()}))
+    else:
+        click.echo(f"policy {policy.name}, id {policy.policy_id}")
+        click.echo("\n".join(_summary(policy)))
+
+
+def _summary(policy: Policy) -> Iterator[str]:
+    """What a policy lets out, for a person: kinds of event with the same fields stand together."""
+    kinds: dict[frozenset[str], list[str]] = {}
+    for probe_type, fields in policy.allowed:
+        kinds.setdefault(fields, []).append(probe_type)
+    for fields, probe_types in kinds.items():
+        yield f"  {len(fields)} fields leave of {', '.join(probe_types)}"
+    rules = policy.rules
+    yield f"  users: {rules.users.value}, homes: {rules.homes.value}, emails: {'redacted' if rules.emails else 'left'}"
+    yield f"  {len(rules.names)} names and {len(rules.patterns) + len(rules.credential_paths)} patterns of its own"
+
+
+@command.command(name="test", short_help="Run a table of redaction cases")
+@click.argument("file", type=_FILE)
+@_policy_option
+@_json_option
+def test_command(file: Path, policy_file: Path | None, as_json: bool) -> None:
+    """Run the cases in FILE against a policy, and print those that come out otherwise.
+
+    \b
+    A case in TOML:
+      [[case]]
+      title = "our deploy tool"
+      arguments = "deploy --badge-code 1234"      or text, path, user, name, symbol, address, buffer
+      leaves = "deploy --badge-code [redacted]"   without it and `hides`: the text unchanged
+      hides = ["1234"]
+    Example: callstream privacy test our-cases.toml
+    """
+    privacy = _privacy(policy_file)
+    cases = parse_cases(_read(file))
+    failures = list(run_cases(cases, privacy.engine))
+    if as_json:
+        found = [{"case": f.case.title, "left": f.left, "expected": f.expected} for f in failures]
+        click.echo(json.dumps({"policy_id": privacy.policy.policy_id, "cases": len(cases), "failures": found}))
+    else:
+        for failure in failures:
+            click.echo(f"{failure.case.title}\n  left:     {failure.left}\n  expected: {failure.expected}")
+        click.echo(f"{len(cases)} cases, {len(failures)} failed, policy {privacy.policy.policy_id}")
+    sys.exit(FAILED if failures else 0)
+
+
+@command.command(name="explain", short_help="Say, field by field, what happens to an event")
+@click.argument("file", type=_FILE)
+@click.option("--all", "show_all", is_flag=True, help="Fields that leave as they are as well.")
+@_policy_option
+@_json_option
+def explain_command(file: Path, show_all: bool, policy_file: Path | None, as_json: bool) -> None:
+    """Explain what happens to the events in FILE: Tetragon's JSON export, a line an event (`-` is standard input).
+
+    Shows what would leave, never what would not.
+
+    \b
+    Example: tetra getevents | head -1 | callstream privacy explain -
+    """
+    privacy = _privacy(policy_file)
+    canonicalizer = Canonicalizer(load_policy_hooks(_settings().policy_hooks_file))
+    refused = 0
+    for number, line in enumerate(filter(str.strip, _read(file).splitlines()), 1):
+        story = _explained(line, number, canonicalizer, privacy)
+        if isinstance(story, str):
+            refused += 1
+            click.echo(f"event {number}: {story}", err=not as_json)
+        elif as_json:
+            click.echo(json.dumps(asdict(story)))
+        else:
+            click.echo("\n".join(_lines(number, story, show_all)))
+    sys.exit(FAILED if refused else 0)
+
+
+def _explained(line: str, number: int, canonicalizer: Canonicalizer, privacy: Privacy) -> Explanation | str:
+    """The story of one event; or why there is none, without a value of it."""
+    try:
+        event = json_format.Parse(line, GetEventsResponse(), ignore_unknown_fields=True)
+    except json_format.ParseError:
+        return "is no line of Tetragon's JSON export"
+    outcome = canonicalizer.canonicalize(event.SerializeToString(), 0, number, 0)
+    if not isinstance(outcome, Canonical):
+        return f"becomes no call: {outcome if isinstance(outcome, str) else outcome.reason}"
+    story = explain(privacy.policy, privacy.engine, outcome.value)
+    return f"is refused by the filter: {story.reason}" if isinstance(story, CallRefused) else story
+
+
+def _lines(number: int, story: Explanation, show_all: bool) -> Iterator[str]:
+    fates = Counter(one.fate for one in story.fields)
+    counts = ", ".join(f"{fates[fate]} {fate}" for fate in Fate)
+    yield f"event {number}: {story.probe_type} {story.event_id}: {counts} (policy {story.policy_id})"
+    width = max((len(one.field) for one in story.fields), default=0)
+    for one in story.fields:
+        if one.fate is Fate.KEPT and not show_all:
+            continue
+        rules = ", ".join(f"{rule} {count}" for rule, count in one.rules)
+        left = f"  -> {one.left}" if one.left is not None else ""
+        yield f"  {one.field:<{width}}  {one.fate.value:<8}  {rules}{left}"
+
+
+@command.command(name="audit", short_help="Look for private data in what left")
+@click.argument("topic", default="runtime.calls")
+@click.option("--needles", type=_FILE, help="Secrets that are known to exist, one a line; looked for in any encoding.")
+@_json_option
+def audit_command(topic: str, needles: Path | None, as_json: bool) -> None:
+    """Scan a public topic with an independent verifier: other rules and another engine than the filter's.
+
+    Prints position, field and rule of each finding, never the value, and exits 1 where there is one.
+
+    \b
+    Example: callstream privacy audit runtime.calls
+    """
+    verifier = Verifier(_read(needles).splitlines() if needles is not None else ())
+    watched = sys.stderr.isatty() and not as_json
+    progress, rules = Progress(_show if watched else None), Counter[str]()
+    for found in audit(_settings(), topic, verifier, progress):
+        rules[found.finding.rule] += 1
+        if as_json:
+            click.echo(json.dumps({"partition": found.partition, "offset": found.offset, **asdict(found.finding)}))
+        else:
+            click.echo(f"{topic} {found.partition}:{found.offset} {found.finding.field}: {found.finding.rule}")
+    if watched:
+        click.echo(err=True)
+    summary = {"topic": topic, "records": progress.done, "findings": sum(rules.values()), "by_rule": dict(rules)}
+    click.echo(json.dumps(summary) if as_json else f"{progress.done} records, {sum(rules.values())} findings")
+    sys.exit(FAILED if rules else 0)
+
+
+def _show(progress: Progress) -> None:
+    click.echo(f"\r{progress.done} of {progress.total} records", err=True, nl=False)
+
+
+def _settings() -> Settings:
+    return settings_module.load(os.environ)
+
+
+def _privacy(policy_file: Path | None) -> Privacy:
+    settings = _settings()
+    if policy_file is not None:
+        settings = replace(settings, privacy_policy_file=policy_file)
+    return load_privacy(settings)
+
+
+def _read(file: Path) -> str:
+    with click.open_file(str(file), encoding="utf-8") as opened:
+        content: str = opened.read()
+        return content

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from agents.contract import SourceRecord
+from app.streaming.account import Outcome
 from app.streaming.ledger import HandOut, Link
 
 MAX_BATCH_RECORDS = 1_000
@@ -41,9 +42,12 @@ class RecordBatch:
         """Say that work begins. False: the partition was lost, so leave the batch alone."""
         return self.hand_out.start()
 
-    def finish(self) -> None:
-        """Say that everything which follows from the batch is acknowledged; its offsets may then be committed."""
-        self.hand_out.finish()
+    def finish(self, outcome: Outcome | None = None) -> None:
+        """Say that everything which follows from the batch is acknowledged; its offsets may then be committed.
+
+        `outcome` says where its records went; without one, all of them count as made into outputs.
+        """
+        self.hand_out.finish(outcome)
 
     @property
     def current(self) -> bool:

@@ -23,6 +23,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 from mode.utils.futures import notify
 
+from app.streaming.account import Account, read_note
 from app.streaming.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, FetchedBatch, RecordBatch, cut
 from app.streaming.ledger import HandOut, Ledger, Link, Refusal
 from app.streaming.process_end import ExitCode, Fail, end_process
@@ -45,11 +46,12 @@ POSITION_RETRY_SECONDS = 2.0
 
 
 class StartingPoint(NamedTuple):
-    """Where a group begins in a partition, whether it had committed that offset, and where the log ends now."""
+    """Where a group begins in a partition, whether it had committed that, where the log ends, and the account."""
 
     position: int
     committed: bool
     log_end: int
+    account: Account | None = None
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
@@ -111,12 +113,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     async def _starting_points(self, partitions: set[TP]) -> dict[TP, StartingPoint]:
         consumer = self._ensure_consumer()
         names = [TopicPartition(*tp) for tp in sorted(partitions)]
-        committed = dict(zip(names, await asyncio.gather(*map(consumer.committed, names)), strict=True))
+        # what `consumer.committed` asks too, and keeps only the offset of
+        committed = await consumer._coordinator.fetch_committed_offsets(names)  # noqa: SLF001 - see above
         firsts, ends = await asyncio.gather(consumer.beginning_offsets(names), consumer.end_offsets(names))
-        return {
-            ensure_TP(tp): StartingPoint(firsts[tp] if offset is None else offset, offset is not None, ends[tp])
-            for tp, offset in committed.items()
-        }
+        return {ensure_TP(tp): _starting_point(committed.get(tp), firsts[tp], ends[tp]) for tp in names}
 
     async def _seek_wait(self, consumer: Any, partitions: Mapping[TP, int]) -> None:
         """Position changelog partitions for recovery; called by Faust, in the thread."""
@@ -126,14 +126,17 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             partition = ensure_TP(tp)
             books.open(partition, offset, seek=self._position_at(partition, offset))
 
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+    async def commit_accounts(self, accounts: Mapping[TP, OffsetAndMetadata]) -> bool:
         """Commit, or return False: what is not committed stays in the books and is tried again.
 
         Stock Faust ends the whole consumer on any error here, and takes one refused by a rebalance for done.
         """
+        return bool(await self.call_thread(self._commit_accounts, dict(accounts)))
+
+    async def _commit_accounts(self, accounts: dict[TP, OffsetAndMetadata]) -> bool:
         consumer = self._ensure_consumer()
         assigned = self.assignment()
-        wanted = {TopicPartition(*tp): OffsetAndMetadata(o, "") for tp, o in offsets.items() if tp in assigned}
+        wanted = {TopicPartition(*tp): account for tp, account in accounts.items() if tp in assigned}
         try:
             await consumer.commit(wanted)
         except (KafkaError, ConsumerStoppedError) as error:
@@ -181,7 +184,7 @@ class BatchConsumer(driver.Consumer):
             check(committed)
         seeks = await self._batch_thread.seek_partitions({tp: start.position for tp, start in starts.items()})
         for tp, start in starts.items():
-            self.books.open(tp, start.position, seek=seeks[tp])
+            self.books.open(tp, start.position, seek=seeks[tp], account=start.account)
 
     async def _starting_points(self, sources: set[TP]) -> dict[TP, StartingPoint]:
         starts = await self._batch_thread.starting_points(sources)
@@ -234,7 +237,7 @@ class BatchConsumer(driver.Consumer):
         restoring = self._is_changelog_tp(tp)
         books = self.changelog_books if restoring else self.books
         first, last = fetched.records[0].offset, fetched.records[-1].offset
-        outcome = books.admit(tp, first, last, fetched.link)
+        outcome = books.admit(tp, first, last, fetched.link, len(fetched.records))
         match outcome:
             case HandOut():
                 if restoring:
@@ -294,7 +297,8 @@ class BatchConsumer(driver.Consumer):
         del topics, start_new_transaction
         assigned = self.assignment()
         offsets = {TP(*p): offset for p, offset in self.books.committable().items() if p in assigned}
-        if not offsets or not await self._commit(offsets):
+        accounts = {tp: OffsetAndMetadata(offset, self.books.account(tp).note()) for tp, offset in offsets.items()}
+        if not accounts or not await self._batch_thread.commit_accounts(accounts):
             return False
         for tp, offset in offsets.items():
             self.books.note_committed(tp, offset)
@@ -337,6 +341,12 @@ class BatchConsumer(driver.Consumer):
 
     async def verify_all_partitions_active(self) -> None:
         """Leave it to the watchdog: Faust's own check only logs, and half of it compares different clocks."""
+
+
+def _starting_point(committed: OffsetAndMetadata | None, first: int, end: int) -> StartingPoint:
+    if committed is None or committed.offset < 0:
+        return StartingPoint(first, committed=False, log_end=end)
+    return StartingPoint(committed.offset, committed=True, log_end=end, account=read_note(committed.metadata))
 
 
 def _where(tp: TP, offset: int) -> dict[str, object]:

@@ -3,8 +3,8 @@
 Rules: the committable offset is the end of the longest run of finished batches, in hand-out order, from the position of
 the last seek. A batch is accepted only if it follows its predecessor in the chain of fetches: whatever was lost between
 the fetch and the hand-out breaks the chain, and the caller must seek back. Closing or re-opening a partition makes
-every batch handed out before worthless to the books: finishing it changes nothing. This module refuses to know Faust,
-Kafka clients, threads and clocks.
+every batch handed out before worthless to the books: finishing it changes nothing. With the committable offset goes an
+account of where the records before it went. This module refuses to know Faust, Kafka clients, threads and clocks.
 
 Offsets are Kafka's: a position is the offset of the next record, so the position after offset 9 is 10.
 """
@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
+
+from app.streaming.account import Account, Outcome
 
 Partition = tuple[str, int]
 """Topic name and partition number; the named tuples of Faust and aiokafka are equal to it."""
@@ -41,6 +43,7 @@ class _Book:
     committable: int
     committed: int
     seek: int
+    account: Account
     next_number: int = 0
     closed: bool = False
     hand_outs: "deque[HandOut]" = field(default_factory=deque)
@@ -54,10 +57,12 @@ class HandOut:
     last: int
     skipped: int
     """Offsets missing between the batch before and this one: compacted away, expired, or transaction markers."""
+    records: int
 
     _book: _Book
     started: bool = False
     finished: bool = False
+    outcome: Outcome | None = None
 
     @property
     def current(self) -> bool:
@@ -74,12 +79,19 @@ class HandOut:
         self.started = self.current
         return self.started
 
-    def finish(self) -> None:
-        """Note that everything that follows from it is safe elsewhere. Idempotent."""
-        self.finished = True
+    def finish(self, outcome: Outcome | None = None) -> None:
+        """Note that everything that follows from it is safe elsewhere. Idempotent.
+
+        `outcome` says where its records went; without one, all of them count as made into outputs.
+        """
+        if self.finished:
+            return
+        self.finished, self.outcome = True, outcome
         book = self._book
         while book.hand_outs and book.hand_outs[0].finished:
-            book.committable = book.hand_outs.popleft().last + 1
+            done = book.hand_outs.popleft()
+            book.committable = done.last + 1
+            book.account = book.account.plus(done.outcome or Outcome(done.records))
 
 
 class Ledger:
@@ -91,10 +103,19 @@ class Ledger:
     def __init__(self) -> None:
         self._books: dict[Partition, _Book] = {}
 
-    def open(self, partition: Partition, position: int, *, seek: int) -> None:
-        """Begin at `position`, after the seek number `seek`; whatever was handed out before no longer counts."""
+    def open(self, partition: Partition, position: int, *, seek: int, account: Account | None = None) -> None:
+        """Begin at `position`, after the seek number `seek`; whatever was handed out before no longer counts.
+
+        `account` covers what was committed before `position`; without one, a new account starts there.
+        """
         self.close((partition,))
-        self._books[partition] = _Book(position=position, committable=position, committed=position, seek=seek)
+        self._books[partition] = _Book(
+            position=position,
+            committable=position,
+            committed=position,
+            seek=seek,
+            account=account or Account(position),
+        )
 
     def resume(self, partition: Partition, *, seek: int) -> None:
         """Continue at the present position after a seek back to it; batches in progress keep counting.
@@ -116,8 +137,13 @@ class Ledger:
         """Forget every partition."""
         self.close(tuple(self._books))
 
-    def admit(self, partition: Partition, first: int, last: int, link: Link) -> HandOut | Refusal:
-        """Hand out offsets `first` to `last`, fetched as `link`, or say why not."""
+    def admit(
+        self, partition: Partition, first: int, last: int, link: Link, records: int | None = None
+    ) -> HandOut | Refusal:
+        """Hand out offsets `first` to `last`, fetched as `link`, or say why not.
+
+        `records` is their number where some offsets between the two do not exist.
+        """
         book = self._books.get(partition)
         if book is None:
             return Refusal.CLOSED
@@ -127,7 +153,7 @@ class Ledger:
             return Refusal.BROKEN_CHAIN
         if first < book.position:
             return Refusal.BACKWARDS
-        hand_out = HandOut(first, last, first - book.position, book)
+        hand_out = HandOut(first, last, first - book.position, last - first + 1 if records is None else records, book)
         book.hand_outs.append(hand_out)
         book.position = last + 1
         book.next_number += 1
@@ -141,6 +167,10 @@ class Ledger:
     def committable(self) -> dict[Partition, int]:
         """Positions that may be committed now and are not committed yet."""
         return {p: book.committable for p, book in self._books.items() if book.committable > book.committed}
+
+    def account(self, partition: Partition) -> Account:
+        """The account that belongs to what may be committed now of an open partition."""
+        return self._books[partition].account
 
     def committed(self) -> dict[Partition, int]:
         """What the broker has accepted, by open partition. May be called from another thread."""

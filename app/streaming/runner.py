@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from agents.contract import DeadLetter, OutRecord, StatefulStep, Step, StepResult
+from app.streaming.account import Outcome
 from app.streaming.batch import RecordBatch
 from app.streaming.delivery import Delivery, DeliveryFailed, Parcel, Receipt
 from app.streaming.ledger import HandOut, Partition
@@ -126,7 +127,7 @@ class StepRunner:
                 self._fail(ExitCode.DELIVERY_FAILED, str(error))
             if memory is not None and write is not None:
                 memory.settle(batch, write, receipt.result())
-            batch.finish()
+            batch.finish(_outcome_of(result))
             self._observer.done(batch.topic, len(batch.records), result, seconds)
 
         receipt.add_done_callback(settle)
@@ -139,6 +140,10 @@ class StepRunner:
             Parcel(self._output_topic, partition, result.outputs),
             Parcel(self._dead_letter_topic, partition, letters),
         )
+
+
+def _outcome_of(result: StepResult) -> Outcome:
+    return Outcome(len(result.outputs), sum(result.skipped.values()), len(result.dead_letters))
 
 
 class IntervalRunner:

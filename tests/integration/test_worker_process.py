@@ -36,7 +36,7 @@ def test_a_worker_says_when_it_does_its_job_and_what_its_lag_is(
     """Ready with its partitions assigned and lag known; the books balance when all is done."""
     with delivery_run(embedded.bootstrap_servers, topic_prefix, tmp_path, total=8_000, rate=4_000, workers=1) as run:
         (worker,) = run.workers
-        _await(lambda: "serving" in worker.log_tail(), 20, worker)
+        _await(lambda: "serving" in worker.log_tail(), 60, worker)
         _await(lambda: worker.get("/readyz")[0] == 200, 30, worker)
         assert worker.get("/healthz")[0] == 200
         run.read_until_complete(30)

@@ -13,7 +13,7 @@ from typing import Any
 
 import faust
 from aiokafka.errors import CommitFailedError
-from aiokafka.structs import ConsumerRecord, TopicPartition
+from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
@@ -50,6 +50,7 @@ class FakeKafka:
 
     logs: dict[TP, list[ConsumerRecord]] = field(default_factory=dict)
     committed_offsets: dict[TP, int] = field(default_factory=dict)
+    notes: dict[TP, str] = field(default_factory=dict)
     positions: dict[TP, int] = field(default_factory=dict)
     fetch_size: int = 4
     refuse_commits: int = 0
@@ -98,9 +99,18 @@ class FakeKafka:
         self.seeks.append((TP(*tp), offset))
         self.positions[TP(*tp)] = offset
 
-    async def committed(self, tp: TopicPartition) -> int | None:
-        """Committed offset, or None."""
-        return self.committed_offsets.get(TP(*tp))
+    @property
+    def _coordinator(self) -> "FakeKafka":
+        return self
+
+    async def fetch_committed_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, Any]:
+        """Committed offsets with their metadata, for partitions that have one."""
+        known = {tp: self.committed_offsets.get(TP(*tp)) for tp in partitions}
+        return {
+            tp: OffsetAndMetadata(offset, self.notes.get(TP(*tp), ""))
+            for tp, offset in known.items()
+            if offset is not None
+        }
 
     async def seek_to_committed(self) -> dict[TopicPartition, int | None]:
         """Seek where something above 0 is committed, and nowhere else."""
@@ -127,6 +137,7 @@ class FakeKafka:
             self.refuse_commits -= 1
             raise CommitFailedError("the group has already rebalanced")
         plain = {TP(*tp): offset.offset for tp, offset in offsets.items()}
+        self.notes.update({TP(*tp): offset.metadata for tp, offset in offsets.items()})
         self.commits.append(plain)
         self.committed_offsets.update(plain)
 

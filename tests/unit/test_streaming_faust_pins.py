@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from aiokafka.consumer import fetcher
+from aiokafka.consumer.consumer import AIOKafkaConsumer
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from faust.app.base import App
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
@@ -30,7 +32,8 @@ READ: dict[str, tuple[Any, str]] = {
     "verify_all_partitions_active": (consumer.Consumer.verify_all_partitions_active, "4e0e46f5c297305d"),
     "thread._fetch_records": (driver.AIOKafkaConsumerThread._fetch_records, "39a2c6c79fc1455a"),
     "thread._seek_wait": (driver.AIOKafkaConsumerThread._seek_wait, "9d221e816d940467"),
-    "thread._commit": (driver.AIOKafkaConsumerThread._commit, "932852ce7a23f658"),
+    "committed": (AIOKafkaConsumer.committed, "d8706147ab1573ad"),
+    "fetch_committed_offsets": (GroupCoordinator.fetch_committed_offsets, "6c049c7379165952"),
     "thread._create_worker_consumer": (driver.AIOKafkaConsumerThread._create_worker_consumer, "c2701bfc3e6f6cad"),
     "credentials": (driver.credentials_to_aiokafka_auth, "364c9c9c68523c50"),
     "app._on_agent_error": (App._on_agent_error, "bdd12f286de64429"),

@@ -1,0 +1,70 @@
+"""Where every record of a partition went since its group began: the part of the books that outlives processes.
+
+A stage's counters die with its process. So the account goes into the metadata of every offset commit: Kafka stores
+offset and account together or not at all, and at any time
+
+    committed offset = start + outputs + not_calls + dead_letters
+
+unless records were passed over: they expired before they were read, or somebody moved the group's offsets. Rules: an
+account belongs to the committed offset beside it; where that has none, or another program's text, a new account starts
+at the offset. This module refuses to know Kafka clients.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+_FORM: Final = re.compile(r"callstream/1 start=(\d+) outputs=(\d+) not-calls=(\d+) dead-letters=(\d+)", re.ASCII)
+
+MAX_NOTE_CHARS: Final = 256
+"""Far above an account's four numbers, far below the 4,096 bytes that a broker takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where the records of one batch went: the three numbers add up to its records."""
+
+    outputs: int
+    not_calls: int = 0
+    dead_letters: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One partition's account; `start` is the offset at which it begins."""
+
+    start: int
+    outputs: int = 0
+    not_calls: int = 0
+    dead_letters: int = 0
+
+    def plus(self, outcome: Outcome) -> "Account":
+        """The account with one more batch."""
+        return replace(
+            self,
+            outputs=self.outputs + outcome.outputs,
+            not_calls=self.not_calls + outcome.not_calls,
+            dead_letters=self.dead_letters + outcome.dead_letters,
+        )
+
+    @property
+    def records(self) -> int:
+        """Records accounted for."""
+        return self.outputs + self.not_calls + self.dead_letters
+
+    def passed_over(self, committed: int) -> int:
+        """Offsets before `committed` that are not accounted for; negative where more is than can be."""
+        return committed - self.start - self.records
+
+    def note(self) -> str:
+        """The account as commit metadata."""
+        return (
+            f"callstream/1 start={self.start} outputs={self.outputs} not-calls={self.not_calls} "
+            f"dead-letters={self.dead_letters}"
+        )
+
+
+def read_note(note: str | None) -> Account | None:
+    """The account in commit metadata, or None where there is none of ours."""
+    found = _FORM.fullmatch(note[:MAX_NOTE_CHARS]) if note else None
+    return None if found is None else Account(*map(int, found.groups()))

@@ -1,0 +1,98 @@
+"""What a commit says about the records before it survives the process that counted them."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.streaming.account import Account, Outcome, read_note
+from app.streaming.ledger import HandOut, Ledger, Link
+from tests.support.fake_kafka import PARTITION, FakeKafka, harness, log_of
+
+TP = ("topic", 0)
+NUMBERS = st.integers(0, 2**63 - 1)
+
+
+@given(st.builds(Account, NUMBERS, NUMBERS, NUMBERS, NUMBERS))
+def test_an_account_comes_back_from_its_note(account: Account) -> None:
+    """Whatever its numbers are."""
+    assert read_note(account.note()) == account
+    assert len(account.note()) < 256
+
+
+@pytest.mark.parametrize("note", [None, "", "leader", Account(1, 2, 3, 4).note() + " more", "x" * 10_000])
+def test_another_programs_metadata_is_no_account(note: str | None) -> None:
+    """A group that somebody else moved begins a new account."""
+    assert read_note(note) is None
+
+
+def test_what_was_passed_over_is_the_difference() -> None:
+    """Every offset before the committed one is accounted for, or was passed over."""
+    account = Account(100, outputs=40, not_calls=5, dead_letters=5)
+    assert account.passed_over(150) == 0
+    assert account.passed_over(170) == 20
+
+
+def test_the_account_follows_what_may_be_committed_and_not_what_is_finished() -> None:
+    """What is finished behind an unfinished batch is not accounted for yet; finishing twice counts once."""
+    books = Ledger()
+    books.open(TP, 10, seek=1, account=Account(0, outputs=10))
+    first, second = (_admit(books, 10 + 5 * n, n) for n in range(2))
+    second.finish(Outcome(3, not_calls=1, dead_letters=1))
+    second.finish(Outcome(5))
+    assert books.account(TP) == Account(0, outputs=10)
+    first.finish()
+    assert books.committable() == {TP: 20}
+    assert books.account(TP) == Account(0, outputs=18, not_calls=1, dead_letters=1)
+    assert books.account(TP).passed_over(20) == 0
+
+
+def test_offsets_that_do_not_exist_are_not_accounted_for() -> None:
+    """Records that expired before they were read leave a difference that `books` can tell."""
+    books = Ledger()
+    books.open(TP, 0, seek=1)
+    hand_out = books.admit(TP, 4, 9, Link(1, 0), records=5)
+    assert isinstance(hand_out, HandOut)
+    hand_out.finish()
+    assert books.account(TP).passed_over(10) == 5
+
+
+def test_a_restarted_worker_goes_on_with_the_account_of_the_one_before() -> None:
+    """The account is committed with the offset and comes back with it."""
+
+    async def scenario() -> None:
+        kafka = FakeKafka(logs=log_of(*range(8)))
+        async with harness(kafka, strict=True) as running:
+            (event,) = await running.events(1)
+            event.value.finish(Outcome(3, dead_letters=1))
+            await running.commit()
+        assert read_note(kafka.notes[PARTITION]) == Account(0, outputs=3, dead_letters=1)
+        async with harness(kafka, strict=True) as running:
+            (event,) = await running.events(1)
+            event.value.finish()
+            await running.commit()
+        assert read_note(kafka.notes[PARTITION]) == Account(0, outputs=7, dead_letters=1)
+        assert kafka.committed_offsets == {PARTITION: 8}
+
+    asyncio.run(scenario())
+
+
+def test_a_group_whose_offsets_were_moved_begins_a_new_account_there() -> None:
+    """Tools that reset offsets leave no account, and what lies before is then not accounted for."""
+
+    async def scenario() -> None:
+        kafka = FakeKafka(logs=log_of(*range(8)), committed_offsets={PARTITION: 4})
+        async with harness(kafka, strict=True) as running:
+            (event,) = await running.events(1)
+            event.value.finish()
+            await running.commit()
+        assert read_note(kafka.notes[PARTITION]) == Account(4, outputs=4)
+
+    asyncio.run(scenario())
+
+
+def _admit(books: Ledger, first: int, number: int) -> HandOut:
+    outcome = books.admit(TP, first, first + 4, Link(1, number))
+    assert isinstance(outcome, HandOut)
+    return outcome

@@ -11,6 +11,7 @@ import click
 from app.ingest.client import TetragonUnusable
 from app.ingest.journal import FolderInUse
 from app.ingest.run import Ingest
+from app.ingest.spill import SpillFolderUnusable
 from app.kafka import KafkaUnusable
 from app.settings import load
 from app.telemetry import logs
@@ -44,7 +45,7 @@ def command(*, as_json: bool) -> None:
         sys.stdout.flush()
         ingest.wait(stop)
         report = ingest.stop()
-    except (KafkaUnusable, TetragonUnusable, FolderInUse, HttpError) as error:
+    except (KafkaUnusable, TetragonUnusable, FolderInUse, SpillFolderUnusable, HttpError) as error:
         click.echo(f"callstream ingest: {error}", err=True)
         sys.exit(2)
     if as_json:

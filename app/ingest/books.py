@@ -84,6 +84,44 @@ class Books:
         self.waiting_bytes -= chunk.size_bytes
         self.in_flight += len(chunk)
 
+    def stored(self, chunk: Chunk) -> None:
+        """A chunk that waited lies on disk."""
+        self.waiting -= len(chunk)
+        self.waiting_bytes -= chunk.size_bytes
+        self.on_disk += len(chunk)
+        self.on_disk_bytes += chunk.size_bytes
+
+    def not_stored(self, chunk: Chunk) -> None:
+        """The disk did not take it after all."""
+        self.waiting += len(chunk)
+        self.waiting_bytes += chunk.size_bytes
+        self.on_disk -= len(chunk)
+        self.on_disk_bytes -= chunk.size_bytes
+
+    def left_disk(self, chunk: Chunk) -> None:
+        """A chunk from disk is with the producer."""
+        self.on_disk -= len(chunk)
+        self.on_disk_bytes -= chunk.size_bytes
+        self.in_flight += len(chunk)
+
+    def came_back(self, chunk: Chunk) -> None:
+        """Events that were in flight lie on disk."""
+        self.in_flight -= len(chunk)
+        self.on_disk += len(chunk)
+        self.on_disk_bytes += chunk.size_bytes
+
+    def found_on_disk(self, events: int, size_bytes: int) -> None:
+        """An earlier process left events behind."""
+        self.restored += events
+        self.on_disk += events
+        self.on_disk_bytes += size_bytes
+
+    def dropped_from_disk(self, span: Span, size_bytes: int, reason: DropReason) -> None:
+        """Stored events are given up."""
+        self.on_disk -= span.events
+        self.on_disk_bytes -= size_bytes
+        self._lose(span, reason)
+
     def settled(self, outstanding: int) -> int:
         """The producer holds this many events; return how many it wrote since the last call.
 

@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Condition, Lock
-from typing import Final
+from typing import Final, Protocol
 
-from app.ingest.books import Books, Findings
+from app.ingest.books import Books, Findings, Span
 from app.ingest.chunk import Chunk
 from app.ingest.keys import KeyReader
 from app.telemetry import metrics
@@ -33,6 +33,14 @@ LOW_SHARE: Final = 0.75
 """Below this share of its limits a buffer counts as relieved, and the grace time starts anew. Without a distance, a
 Kafka that is slow but not stopped would hold the agent for ever, one chunk at a time, and the agent drops unseen."""
 
+ROOM_SHARE: Final = 1 / 16
+"""How much room a held reader waits for, or is made by dropping: one event at a time would make chunks of one event."""
+STORE_SHARE: Final = 0.5
+"""Above this share of the limits the oldest chunks go to disk, where there is one: early enough that the reader is not
+held while they are written."""
+STORING_S: Final = 1.0
+"""How long the reader waits for chunks to go to disk once room was made there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -43,13 +51,33 @@ class Limits:
     grace_s: float
 
 
+class Stored(Protocol):
+    """Events that lie on disk."""
+
+    @property
+    def span(self) -> Span:
+        """Their number and the span of their times."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Their bytes."""
+
+
 class Buffer:
     """One reader puts, one writer takes; everything else may be called from any thread."""
 
-    def __init__(self, limits: Limits, keys: KeyReader, wall_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        keys: KeyReader,
+        wall_ns: Callable[[], int] = time.time_ns,
+        drop_stored: Callable[[], Stored | None] | None = None,
+    ) -> None:
+        """`drop_stored`: gives up the oldest events on disk, where there is a disk; None when there are none."""
         self._limits = limits
         self._keys = keys
         self._wall_ns = wall_ns
+        self._drop_stored = drop_stored
         self._lock = Lock()
         self._room = Condition(self._lock)
         self._arrival = Condition(self._lock)
@@ -95,9 +123,7 @@ class Buffer:
                 return None
             chunk = self._waiting.popleft()
             self._books.left_memory(chunk)
-            self._flying.append((len(chunk), chunk.size_bytes))
-            self._flying_events += len(chunk)
-            self._flying_bytes += chunk.size_bytes
+            self._fly(chunk)
             return chunk
 
     def wait(self, timeout_s: float) -> None:
@@ -107,6 +133,52 @@ class Buffer:
             if not self._waiting and not self._open and not self._closed:
                 self._arrival.wait(timeout_s)
             self._writer_idle = False
+
+    def take_to_store(self, share: float = STORE_SHARE) -> Chunk | None:
+        """The oldest chunk, on disk from now on; None while the buffer holds less than this share of its limits."""
+        with self._lock:
+            if share == 0.0:
+                self._seal()
+            if not self._waiting or not self._is_over_limits(share):
+                return None
+            chunk = self._waiting.popleft()
+            self._books.stored(chunk)
+            self._held_events -= len(chunk)
+            self._held_bytes -= chunk.size_bytes
+            self._relieve()
+            return chunk
+
+    def put_back(self, chunk: Chunk) -> None:
+        """The disk did not take the chunk: it waits again, first in line."""
+        with self._lock:
+            self._waiting.appendleft(chunk)
+            self._books.not_stored(chunk)
+            self._held_events += len(chunk)
+            self._held_bytes += chunk.size_bytes
+
+    def left_disk(self, chunk: Chunk) -> None:
+        """A chunk from disk is with the producer from now on."""
+        with self._lock:
+            self._books.left_disk(chunk)
+            self._fly(chunk)
+            self._held_events += len(chunk)
+            self._held_bytes += chunk.size_bytes
+
+    def came_back(self, chunk: Chunk) -> None:
+        """Events that the producer gave back lie on disk."""
+        with self._lock:
+            self._books.came_back(chunk)
+            self._release()
+
+    def found_on_disk(self, events: int, size_bytes: int) -> None:
+        """An earlier process left events behind."""
+        with self._lock:
+            self._books.found_on_disk(events, size_bytes)
+
+    def lost_on_disk(self, lost: Stored) -> None:
+        """Stored events cannot be read back."""
+        with self._lock:
+            self._books.dropped_from_disk(lost.span, lost.size_bytes, DropReason.SPILL)
 
     def settled(self, outstanding: int) -> int:
         """The producer holds this many of the events taken; return how many it wrote since the last call.
@@ -202,8 +274,9 @@ class Buffer:
         bytes_left = self._limits.max_bytes - self._held_bytes
         return min(GRANT_BYTES, bytes_left, events_left * EVENT_COST_BYTES)
 
-    def _is_over_limits(self) -> bool:
-        return self._held_events > self._limits.max_events or self._held_bytes > self._limits.max_bytes
+    def _is_over_limits(self, share: float = 1.0) -> bool:
+        limits = self._limits
+        return self._held_events > share * limits.max_events or self._held_bytes > share * limits.max_bytes
 
     def _make_room(self) -> None:
         now = time.monotonic()
@@ -211,18 +284,29 @@ class Buffer:
             self._full_since = now
         drop_at = self._full_since + self._limits.grace_s
         self._held_since = now
-        while not self._closed and self._is_over_limits():
+        while not self._closed and self._is_over_limits(1 - ROOM_SHARE):
             left = drop_at - time.monotonic()
-            if left <= 0:
+            if left > 0:
+                self._room.wait(left)
+            elif self._drop_oldest_stored():
+                drop_at = time.monotonic() + STORING_S
+            else:
                 self._drop_oldest()
                 break
-            self._room.wait(left)
         self._held_s += time.monotonic() - now
         self._held_since = None
 
+    def _drop_oldest_stored(self) -> bool:
+        """Give up the oldest events on disk, which are older than all in memory; False when there are none."""
+        lost = self._drop_stored() if self._drop_stored is not None else None
+        if lost is None:
+            return False
+        self._books.dropped_from_disk(lost.span, lost.size_bytes, DropReason.OVERFLOW)
+        return True
+
     def _drop_oldest(self) -> None:
         """Drop until the limits are kept; the newest chunk stays, so an event larger than they are has a place."""
-        while len(self._waiting) > 1 and self._is_over_limits():
+        while len(self._waiting) > 1 and self._is_over_limits(1 - ROOM_SHARE):
             self._drop(self._waiting.popleft(), DropReason.OVERFLOW)
 
     def _drop(self, chunk: Chunk, reason: DropReason) -> None:
@@ -245,6 +329,11 @@ class Buffer:
         self._books.arrived(chunk, reading)
         self._waiting.append(chunk)
 
+    def _fly(self, chunk: Chunk) -> None:
+        self._flying.append((len(chunk), chunk.size_bytes))
+        self._flying_events += len(chunk)
+        self._flying_bytes += chunk.size_bytes
+
     def _release(self) -> None:
         """Give back the room of what left the producer; it writes about in the order in which it got the chunks."""
         while self._flying and self._flying_events - self._flying[0][0] >= self._books.in_flight:
@@ -253,9 +342,9 @@ class Buffer:
             self._flying_bytes -= size_bytes
             self._held_events -= events
             self._held_bytes -= size_bytes
-        limits = self._limits
-        if self._full_since is not None and (
-            self._held_events <= limits.max_events * LOW_SHARE and self._held_bytes <= limits.max_bytes * LOW_SHARE
-        ):
+        self._relieve()
+
+    def _relieve(self) -> None:
+        if not self._is_over_limits(LOW_SHARE):
             self._full_since = None
         self._room.notify()

@@ -27,6 +27,8 @@ from app.ingest.journal import Journal
 from app.ingest.keeper import Keeper
 from app.ingest.keys import KeyReader
 from app.ingest.link import Link, link_of
+from app.ingest.spill import SpillFolder
+from app.ingest.spiller import Spiller
 from app.ingest.writer import RawWriter
 from app.kafka import KafkaUnreachable, client_config, partition_count
 from app.registry import SchemaRegistry
@@ -92,8 +94,11 @@ class Ingest:
             max_bytes=settings.buffer_max_bytes,
             grace_s=settings.overload_grace_ms / 1000,
         )
-        self._buffer = Buffer(limits, KeyReader(known.node if known else _node_of(link)))
-        self._writer = RawWriter(config, settings.name(topics.RAW), self._buffer, limits)
+        node = known.node if known else _node_of(link)
+        self._folder = SpillFolder(settings.spill_dir, settings.spill_max_bytes) if settings.spill_dir else None
+        self._buffer = Buffer(limits, KeyReader(node), drop_stored=self._folder.drop_oldest if self._folder else None)
+        self._spiller = Spiller(self._buffer, self._folder, KeyReader(node)) if self._folder else None
+        self._writer = RawWriter(config, settings.name(topics.RAW), self._buffer, limits, self._spiller)
         self._registry = SchemaRegistry.from_settings(settings)
         self._gaps = GapWriter(
             config, settings.name(topics.COVERAGE), self._journal, self._find_coverage_schema, self._meter
@@ -119,6 +124,7 @@ class Ingest:
                 "stream": lambda: self._stream.trouble,
                 "kafka": self._kafka_trouble,
                 "coverage": lambda: self._gaps.trouble,
+                "spill": lambda: self._spiller.trouble if self._spiller else None,
                 "agent_metrics": lambda: self._agent.trouble if self._agent else None,
             },
         )
@@ -126,7 +132,10 @@ class Ingest:
     def start(self) -> str:
         """Start all threads; returns "host:port" of the HTTP endpoint. Raises HttpError where it cannot listen."""
         address = self._http.start(self._settings.http_host, self._settings.http_port)
-        for name, work in (("writer", self._writer.run), ("keeper", self._keeper.run), ("reader", self._stream.run)):
+        work_of = {"writer": self._writer.run, "keeper": self._keeper.run, "reader": self._stream.run}
+        if self._spiller is not None:
+            work_of["spiller"] = self._spiller.run
+        for name, work in work_of.items():
             thread = threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -142,25 +151,50 @@ class Ingest:
         started = time.monotonic()
         self._stream.stop()
         self._buffer.close()
-        deadline = started + DRAIN_S
-        while not self._buffer.is_empty() and self._is_running("writer") and time.monotonic() < deadline:
-            time.sleep(0.01)
+        self._write_out(started + DRAIN_S)
         self._writer.stop()
         self._keeper.stop()
+        if self._spiller is not None:
+            self._spiller.stop()
         for thread in self._threads:
             thread.join(timeout=1.0)
-        lost = self._buffer.give_up(DropReason.SHUTDOWN, self._writer.written_before_ms * _NS_PER_MS)
-        if lost:
-            _log.error("events could not be written in time and are lost", extra={"facts": {"events": lost}})
+        lost = self._part_with_the_rest()
         self._keeper.finish(_LAST_WORDS_S)
         self._http.close()
         self._journal.close()
+        if self._folder is not None:
+            self._folder.close()
         self._registry.close()
         report = self._report(lost, time.monotonic() - started)
         _log.info("ingest has stopped", extra={"facts": report.as_dict()})
         if self._failure is not None:
             raise self._failure
         return report
+
+    def _write_out(self, deadline: float) -> None:
+        """Let the writer finish; where something is on disk, that and what is younger is left to the next process."""
+        while self._is_running("writer") and time.monotonic() < deadline:
+            if self._spiller is not None and not self._spiller.is_drained():
+                self._writer.hold()
+                self._spiller.store_above(0.0)
+            in_flight, _ = self._buffer.in_flight()
+            if not in_flight and self._buffer.oldest_waiting_ms() is None:
+                return
+            time.sleep(0.01)
+
+    def _part_with_the_rest(self) -> int:
+        """What the producer could not write and what still waits: to disk, or lost and counted. Returns the lost."""
+        returned = self._writer.give_back() if self._buffer.in_flight()[0] else []
+        if self._spiller is not None:
+            self._spiller.store_above(0.0)
+            if returned and self._spiller.store_first(returned, self._writer.written_before_ms):
+                returned = []
+        for event in returned:
+            self._buffer.rejected(event, DropReason.SHUTDOWN)
+        lost = len(returned) + self._buffer.give_up(DropReason.SHUTDOWN, self._writer.written_before_ms * _NS_PER_MS)
+        if lost:
+            _log.error("events could not be written in time and are lost", extra={"facts": {"events": lost}})
+        return lost
 
     def _guard(self, work: Callable[[], None]) -> None:
         """Run a thread's work; whatever ends it is kept for `stop`."""

@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Mapping
 from threading import Event
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -29,6 +29,8 @@ PAUSE_S: Final = 0.005
 """Between two looks at the buffer while events flow: long enough for a chunk of some hundred events at full rate."""
 IDLE_S: Final = 0.25
 """Longest sleep without events; an arriving one ends it."""
+GIVE_BACK_S: Final = 1.0
+"""For the producer to hand back what it holds: it does so at once."""
 FRESH_MS: Final = 100
 """A chunk this young goes out as a batch stamped by the client; an older one pays for its own time of receipt."""
 MAX_IN_FLIGHT_EVENTS: Final = 20_000
@@ -61,21 +63,48 @@ _NO_TOPIC: Final = frozenset(
         KafkaError.UNKNOWN_TOPIC_OR_PART,
     }
 )
+_PURGED: Final = frozenset(
+    {
+        KafkaError._PURGE_QUEUE,  # noqa: SLF001 - a public error code
+        KafkaError._PURGE_INFLIGHT,  # noqa: SLF001 - as above
+    }
+)
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+
+
+class Source(Protocol):
+    """What the writer takes from: a `buffer.Buffer`, or a `spiller.Spiller` in front of one."""
+
+    def take(self) -> Chunk | None:
+        """The oldest chunk, with the producer from now on; None when nothing waits."""
+
+    def wait(self, timeout_s: float) -> None:
+        """Sleep until there is something to take, at the latest for the timeout."""
+
+    def settled(self, outstanding: int) -> int:
+        """The producer holds this many of the events taken; return how many it wrote since the last call."""
+
+    def oldest_waiting_ms(self) -> int | None:
+        """When the oldest event arrived that was not taken yet; None when there is none."""
 
 
 class RawWriter:
     """Drains a buffer into one topic until told to stop. `run` is a thread's work; the rest may be called from any."""
 
-    def __init__(self, config: Mapping[str, Any], topic: str, buffer: Buffer, limits: Limits) -> None:
-        """`config` says how to reach Kafka; `limits` are the buffer's."""
+    def __init__(
+        self, config: Mapping[str, Any], topic: str, buffer: Buffer, limits: Limits, source: Source | None = None
+    ) -> None:
+        """`config` says how to reach Kafka; `limits` are the buffer's; `source` stands in front of the buffer."""
         self._topic = topic
         self._buffer = buffer
+        self._source: Source = source or buffer
         self._max_in_flight = max(1, min(MAX_IN_FLIGHT_EVENTS, limits.max_events // 2))
         self._max_in_flight_bytes = min(MAX_IN_FLIGHT_BYTES, limits.max_bytes // 2)
         self._in_flight = 0
         self._in_flight_bytes = 0
+        self._returned: list[bytes] | None = None
         self._settle = Event()
+        self._held = Event()
         self._stopped = Event()
         self._failure: KafkaUnusable | None = None
         self._producer = Producer({**PRODUCER_CONFIG, **config, "error_cb": self._on_error, "logger": _log})
@@ -93,7 +122,7 @@ class RawWriter:
             if sent or self._in_flight:
                 time.sleep(PAUSE_S)
             else:
-                self._buffer.wait(IDLE_S)
+                self._source.wait(IDLE_S)
             self._take_stock()
             if self._failure is not None:
                 raise self._failure
@@ -102,6 +131,24 @@ class RawWriter:
         """End `run` soon; nothing more is sent."""
         self._stopped.set()
 
+    def hold(self) -> None:
+        """Send nothing more, and go on booking what is written."""
+        self._held.set()
+
+    def give_back(self) -> list[bytes]:
+        """Take back what the broker has not acknowledged, in the order in which each partition would have had it.
+
+        Only after `run` has ended. Kafka may have got some of it all the same.
+        """
+        returned: list[bytes] = []
+        self._returned = returned
+        self._producer.purge()
+        deadline = time.monotonic() + GIVE_BACK_S
+        while len(self._producer) and time.monotonic() < deadline:
+            self._producer.poll(0.01)
+        self._source.settled(len(returned) + len(self._producer))
+        return returned
+
     def settle_soon(self) -> None:
         """Send nothing more until all that was sent is written; that moves `written_before_ms`."""
         self._settle.set()
@@ -109,8 +156,8 @@ class RawWriter:
     def _send_what_waits(self) -> bool:
         """Hand chunks to the producer while it has room; whether there were any."""
         sent = False
-        while self._has_room() and not self._settle.is_set():
-            chunk = self._buffer.take()
+        while self._has_room() and not self._settle.is_set() and not self._held.is_set():
+            chunk = self._source.take()
             if chunk is None:
                 break
             self._in_flight += len(chunk)
@@ -146,20 +193,25 @@ class RawWriter:
     def _take_stock(self) -> None:
         """Book what was written. Only here, where nothing is on its way from the buffer into the producer."""
         self._producer.poll(0)
-        if self._buffer.settled(len(self._producer)):
+        if self._source.settled(len(self._producer)):
             self.last_acknowledged_s = time.time()
             self.trouble = None
         self._in_flight, self._in_flight_bytes = self._buffer.in_flight()
         if not self._in_flight:
             now_ms = time.time_ns() // _NS_PER_MS
-            waiting_since_ms = self._buffer.oldest_waiting_ms()
+            waiting_since_ms = self._source.oldest_waiting_ms()
             self.written_before_ms = now_ms if waiting_since_ms is None else waiting_since_ms
             self._settle.clear()
 
     def _on_report(self, error: KafkaError | None, message: Message) -> None:
         """One record failed for good; called from poll."""
-        if error is not None:
-            self._reject(message.value() or b"", error)
+        if error is None:
+            return
+        event = message.value() or b""
+        if self._returned is not None and error.code() in _PURGED:
+            self._returned.append(event)
+        else:
+            self._reject(event, error)
 
     def _reject(self, event: bytes, error: KafkaError) -> None:
         code = error.code()

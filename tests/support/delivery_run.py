@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,7 +49,7 @@ class Account:
 class Worker:
     """One worker process, started anew after each signal under the same index and data folder."""
 
-    def __init__(self, program: Sequence[str], environ: dict[str, str], log_file: Path) -> None:
+    def __init__(self, program: Sequence[str], environ: Mapping[str, str], log_file: Path) -> None:
         """`program` is a module name and its arguments."""
         self._command = [sys.executable, "-m", *program]
         self._environ = environ
@@ -195,8 +195,18 @@ class Reader:
 class DeliveryRun:
     """Topics, load, workers and reader of one test."""
 
-    def __init__(self, bootstrap_servers: str, prefix: str, folder: Path, *, total: int, rate: int) -> None:
-        self._servers, self._prefix, self._folder = bootstrap_servers, prefix, folder
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        prefix: str,
+        folder: Path,
+        *,
+        total: int,
+        rate: int,
+        environ: Mapping[str, str],
+    ) -> None:
+        self._folder = folder
+        self._environ = {**worker_environ(bootstrap_servers, prefix, folder), **environ}
         source, output = prefix + topics.RAW, prefix + topics.CANONICAL
         admin = AdminClient({"bootstrap.servers": bootstrap_servers})  # must outlive its futures
         for future in admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in (source, output)]).values():
@@ -210,8 +220,7 @@ class DeliveryRun:
         """Start one more worker, with the next index."""
         index = len(self.workers)
         program = ("tests.support.passthrough_worker", str(index), mode)
-        environ = worker_environ(self._servers, self._prefix, self._folder)
-        worker = Worker(program, environ, self._folder / f"worker-{index}.log")
+        worker = Worker(program, self._environ, self._folder / f"worker-{index}.log")
         worker.start()
         self.workers.append(worker)
         return worker
@@ -233,10 +242,18 @@ class DeliveryRun:
 
 @contextlib.contextmanager
 def delivery_run(
-    bootstrap_servers: str, prefix: str, folder: Path, *, total: int, rate: int, workers: int, mode: str = "quick"
+    bootstrap_servers: str,
+    prefix: str,
+    folder: Path,
+    *,
+    total: int,
+    rate: int,
+    workers: int,
+    mode: str = "quick",
+    environ: Mapping[str, str] | None = None,
 ) -> Iterator[DeliveryRun]:
-    """Start workers and load; kill and close everything at the end."""
-    run = DeliveryRun(bootstrap_servers, prefix, folder, total=total, rate=rate)
+    """Start workers and load; kill and close everything at the end. `environ` overrides settings of the workers."""
+    run = DeliveryRun(bootstrap_servers, prefix, folder, total=total, rate=rate, environ=environ or {})
     try:
         for _ in range(workers):
             run.add_worker(mode)

@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from agents.contract import OutRecord, StepResult
+from agents.contract import DeadLetter, OutRecord, StepResult
 from app.settings import Settings
 from app.streaming.batch import RecordBatch
 from app.streaming.delivery import PRODUCER_CONFIG, Delivery, Parcel
@@ -67,7 +67,7 @@ def _cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-class _Nobody:
+class Nobody:
     """Observes nothing."""
 
     def taken(self, topic: str, records: int) -> None:
@@ -77,17 +77,25 @@ class _Nobody:
         """Nothing."""
 
 
-def _settings(servers: str) -> Settings:
+def no_dead_letter(letter: DeadLetter) -> OutRecord:
+    """Ends the run: what is measured holds nothing that a stage refuses."""
+    raise AssertionError(letter.reason)
+
+
+def scratch_settings(servers: str) -> Settings:
+    """Settings with a state folder of its own."""
     return Settings(kafka_bootstrap_servers=servers, data_dir=Path(tempfile.mkdtemp(prefix="callstream-bench-")))
 
 
-def _make_topic(servers: str, name: str) -> str:
+def make_topic(servers: str, name: str) -> str:
+    """Create a topic; returns its name."""
     admin = AdminClient({"bootstrap.servers": servers})
     admin.create_topics([NewTopic(name, PARTITIONS, 1)])[name].result()
     return name
 
 
-async def _with_faust(app: faust.App, meter: Meter) -> None:
+async def with_faust(app: faust.App, meter: Meter) -> None:
+    """Run an app until the meter is done, print, and end the process."""
     await app.start()
     await meter.done.wait()
     meter.print()
@@ -95,7 +103,8 @@ async def _with_faust(app: faust.App, meter: Meter) -> None:
     os._exit(0)  # nothing of the shutdown is measured
 
 
-def _stock_app(servers: str, group: str, **options: Any) -> faust.App:
+def stock_app(servers: str, group: str, **options: Any) -> faust.App:
+    """A Faust app as its documentation shows it."""
     return faust.App(
         group,
         broker=f"kafka://{servers}",
@@ -114,19 +123,19 @@ def _stock_app(servers: str, group: str, **options: Any) -> faust.App:
 
 async def stock_read(servers: str, topic: str, meter: Meter, group: str) -> None:
     """Faust as its documentation shows it."""
-    app = _stock_app(servers, group)
+    app = stock_app(servers, group)
 
     @app.agent(app.topic(topic, key_type=bytes, value_type=bytes))
     async def read(stream: Any) -> None:
         async for _ in stream.events():
             meter.count(1)
 
-    await _with_faust(app, meter)
+    await with_faust(app, meter)
 
 
 async def stock_copy(servers: str, topic: str, meter: Meter, group: str) -> None:
     """The same, sending each event on."""
-    app = _stock_app(
+    app = stock_app(
         servers,
         group,
         producer_acks=-1,
@@ -134,7 +143,7 @@ async def stock_copy(servers: str, topic: str, meter: Meter, group: str) -> None
         producer_max_batch_size=1 << 20,
         producer_compression_type="zstd",
     )
-    output = app.topic(_make_topic(servers, f"{group}-out"), key_type=bytes, value_type=bytes)
+    output = app.topic(make_topic(servers, f"{group}-out"), key_type=bytes, value_type=bytes)
 
     @app.agent(app.topic(topic, key_type=bytes, value_type=bytes))
     async def copy(stream: Any) -> None:
@@ -145,12 +154,12 @@ async def stock_copy(servers: str, topic: str, meter: Meter, group: str) -> None
             )
             meter.count(1)
 
-    await _with_faust(app, meter)
+    await with_faust(app, meter)
 
 
 async def ours_read(servers: str, topic: str, meter: Meter, group: str) -> None:
     """A fetched batch a message, finished at once."""
-    app = make_app(_settings(servers), group, index=0, partitions=PARTITIONS)
+    app = make_app(scratch_settings(servers), group, index=0, partitions=PARTITIONS)
 
     @app.agent(app.topic(topic))
     async def read(stream: Any) -> None:
@@ -160,19 +169,19 @@ async def ours_read(servers: str, topic: str, meter: Meter, group: str) -> None:
             batch.finish()
             meter.count(len(batch.records))
 
-    await _with_faust(app, meter)
+    await with_faust(app, meter)
 
 
 async def ours_copy(servers: str, topic: str, meter: Meter, group: str) -> None:
     """A stage whose step copies."""
-    app = make_app(_settings(servers), group, index=0, partitions=PARTITIONS)
+    app = make_app(scratch_settings(servers), group, index=0, partitions=PARTITIONS)
     run = StepRunner(
         lambda records: StepResult(outputs=[OutRecord(r.key, r.value, r.timestamp) for r in records]),
         Delivery({"bootstrap.servers": servers}),
-        output_topic=_make_topic(servers, f"{group}-out"),
+        output_topic=make_topic(servers, f"{group}-out"),
         dead_letter_topic="none",
-        encode_dead_letter=lambda letter: OutRecord(None, None, letter.timestamp_ms),
-        observer=_Nobody(),
+        encode_dead_letter=no_dead_letter,
+        observer=Nobody(),
     )
 
     @app.agent(app.topic(topic))
@@ -181,7 +190,7 @@ async def ours_copy(servers: str, topic: str, meter: Meter, group: str) -> None:
             await run(event.value)
             meter.count(len(event.value.records))
 
-    await _with_faust(app, meter)
+    await with_faust(app, meter)
 
 
 async def aiokafka_read(servers: str, topic: str, meter: Meter, group: str) -> None:
@@ -203,7 +212,7 @@ async def aiokafka_read(servers: str, topic: str, meter: Meter, group: str) -> N
 
 async def confluent_read(servers: str, topic: str, meter: Meter, group: str) -> None:
     """Librdkafka's consumer, alone."""
-    consumer = _confluent_consumer(servers, topic, group)
+    consumer = confluent_consumer(servers, topic, group)
     while not meter.count(len([m.value() for m in consumer.consume(BATCH, 1.0)])):
         pass
     meter.print()
@@ -211,8 +220,8 @@ async def confluent_read(servers: str, topic: str, meter: Meter, group: str) -> 
 
 async def confluent_copy(servers: str, topic: str, meter: Meter, group: str) -> None:
     """The plain loop that a stage without Faust would be."""
-    consumer, producer = _confluent_consumer(servers, topic, group), Producer(_producer_config(servers))
-    output = _make_topic(servers, f"{group}-out")
+    consumer, producer = confluent_consumer(servers, topic, group), Producer(producer_config(servers))
+    output = make_topic(servers, f"{group}-out")
     errors: list[object] = []
 
     def report(error: object, _message: object) -> None:
@@ -231,7 +240,8 @@ async def confluent_copy(servers: str, topic: str, meter: Meter, group: str) -> 
     meter.print()
 
 
-def _confluent_consumer(servers: str, topic: str, group: str) -> Consumer:
+def confluent_consumer(servers: str, topic: str, group: str) -> Consumer:
+    """A consumer that starts at the beginning."""
     consumer = Consumer(
         {
             "bootstrap.servers": servers,
@@ -247,13 +257,14 @@ def _confluent_consumer(servers: str, topic: str, group: str) -> Consumer:
     return consumer
 
 
-def _producer_config(servers: str) -> dict[str, Any]:
+def producer_config(servers: str) -> dict[str, Any]:
+    """What our own delivery uses."""
     return {**PRODUCER_CONFIG, "bootstrap.servers": servers, "log_level": 0}
 
 
 def _values(servers: str, topic: str) -> list[OutRecord]:
     """One batch of records, read from the source topic."""
-    consumer = _confluent_consumer(servers, topic, "values")
+    consumer = confluent_consumer(servers, topic, "values")
     found: list[OutRecord] = []
     while len(found) < BATCH:
         found += [OutRecord(m.key(), m.value(), m.timestamp()[1]) for m in consumer.consume(BATCH, 5.0)]
@@ -263,7 +274,7 @@ def _values(servers: str, topic: str) -> list[OutRecord]:
 
 async def send_report_last(servers: str, topic: str, meter: Meter, group: str) -> None:
     """Delivery as stages use it, eight batches ahead."""
-    records, output = _values(servers, topic), _make_topic(servers, f"{group}-out")
+    records, output = _values(servers, topic), make_topic(servers, f"{group}-out")
     delivery = Delivery({"bootstrap.servers": servers})
     await delivery.deliver([Parcel(output, 0, records)])
     await _send(meter, lambda number: delivery.send([Parcel(output, number % PARTITIONS, records)]))
@@ -281,7 +292,7 @@ async def send_polling_thread(servers: str, topic: str, meter: Meter, group: str
 
 async def send_aiokafka(servers: str, topic: str, meter: Meter, group: str) -> None:
     """The client under Faust, a future a batch."""
-    records, output = _values(servers, topic), _make_topic(servers, f"{group}-out")
+    records, output = _values(servers, topic), make_topic(servers, f"{group}-out")
     producer = AIOKafkaProducer(
         bootstrap_servers=servers,
         enable_idempotence=True,
@@ -316,8 +327,8 @@ async def _send(meter: Meter, send: Callable[[int], Awaitable[Any]]) -> None:
 
 
 async def _send_plain(servers: str, topic: str, meter: Meter, group: str, *, each: bool, thread: bool) -> None:
-    records, output = _values(servers, topic), _make_topic(servers, f"{group}-out")
-    producer, loop = Producer(_producer_config(servers)), asyncio.get_running_loop()
+    records, output = _values(servers, topic), make_topic(servers, f"{group}-out")
+    producer, loop = Producer(producer_config(servers)), asyncio.get_running_loop()
 
     def poll_for_ever() -> None:
         while True:
@@ -352,14 +363,14 @@ async def _send_plain(servers: str, topic: str, meter: Meter, group: str, *, eac
 
 async def stock_recovery(servers: str, topic: str, meter: Meter, group: str) -> None:
     """Faust's table, from nothing; its changelog is `<group>-rows-changelog`."""
-    app = _stock_app(servers, group, store="rocksdb://", topic_partitions=PARTITIONS, table_standby_replicas=0)
+    app = stock_app(servers, group, store="rocksdb://", topic_partitions=PARTITIONS, table_standby_replicas=0)
     app.Table("rows", key_type=bytes, value_type=bytes, partitions=PARTITIONS)
     await _recover(app, topic, meter)
 
 
 async def ours_recovery(servers: str, topic: str, meter: Meter, group: str) -> None:
     """Our table, from nothing."""
-    app = make_app(_settings(servers), group, index=0, partitions=PARTITIONS)
+    app = make_app(scratch_settings(servers), group, index=0, partitions=PARTITIONS)
     admin = AdminClient({"bootstrap.servers": servers})
     delivery = Delivery({"bootstrap.servers": servers})
     StrictTable(app, name="rows", partitions=PARTITIONS, source_topic="-", delivery=delivery, admin=admin)

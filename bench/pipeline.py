@@ -1,8 +1,8 @@
 """The whole pipeline on this machine: `python -m bench.pipeline [--rate N] [--seconds N]`.
 
-Every process is the real command: broker, tetragon-sim, ingest, and a worker for each stage. First ingest alone, as fast
-as it goes; then everything at a fixed rate. Lag is read at the start and the end of the measured window: a pipeline that
-keeps up has no more at the end. CPU is by process over the window; the sum says what an event costs in all.
+Every process is the real command: broker, tetragon-sim, ingest, and a worker for each stage. First ingest alone, as
+fast as it goes; then everything at a fixed rate. Lag is read at the start and the end of the measured window: a pipeline
+that keeps up has no more at the end. CPU is by process over the window; the sum says what an event costs in all.
 """
 
 import argparse
@@ -106,7 +106,7 @@ def _page(running: Deployment, name: str) -> str:
     """A process's /metrics page; its address is in its log."""
     found = re.search(r"http=([\d.]+:\d+)", (running.folder / f"{name}.log").read_text(encoding="utf-8"))
     assert found is not None
-    with urllib.request.urlopen(f"http://{found[1]}/metrics", timeout=10) as page:  # noqa: S310 - loopback
+    with urllib.request.urlopen(f"http://{found[1]}/metrics", timeout=10) as page:
         content: bytes = page.read()
     return content.decode()
 

@@ -188,6 +188,7 @@ def test_every_function_of_the_machines_own_library(name: str) -> None:
         (compile_cxx, ("-O2", "-gdwarf-5")),
         (compile_cxx, ("-O2", "-gdwarf-5", "-gz=zlib")),
         (compile_rust, ("-O", "-g")),
+        (compile_go, ()),
     ],
 )
 def test_lines_are_those_of_addr2line(compiled: Callable[..., Path], flags: tuple[str, ...], tmp_path: Path) -> None:

@@ -1,44 +1,23 @@
 """Debug files come from a debuginfod server on loopback, and every way in which it can fail is a reason."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from app.symbols import debuginfod
 from app.symbols.debuginfod import Debuginfod
+from tests.support.debuginfod_server import debuginfod_server
 
 KNOWN = "58254ca972028402bc40624f81388d85ec95f70d"
 CONTENT = b"\x7fELF debug file"
 
 
-class _Server(BaseHTTPRequestHandler):
-    """Knows one build id."""
-
-    def do_GET(self) -> None:
-        """Answer as debuginfod does."""
-        known = self.path == f"/buildid/{KNOWN}/debuginfo"
-        self.send_response(200 if known else 404)
-        self.end_headers()
-        if known:
-            self.wfile.write(CONTENT)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def url() -> Iterator[str]:
     """A running server's address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Server)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with debuginfod_server({KNOWN: CONTENT}) as address:
+        yield address
 
 
 def test_debug_file_is_fetched(url: str, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ PIPELINE: Final = (
     StageShape(
         Stage.HOT_SYMBOLS,
         (topics.CALLS, topics.HOT_PARTIALS),
-        (topics.HOT_PARTIALS, topics.HOT_SYMBOLS),
+        (topics.HOT_PARTIALS, topics.HOT_SYMBOLS, topics.DEAD_LETTERS),
         (topics.PARTIAL_COUNTS_TABLE, topics.HOT_SYMBOLS_TABLE),
     ),
 )

@@ -14,6 +14,7 @@ from agents.contract import DeadLetter, OutRecord, Step
 from agents.dead_letters import encode_dead_letter
 from agents.privacy import agent as privacy_agent
 from app import steps
+from app.hot_symbols import stage as hot_symbols_stage
 from app.registry import SchemaRegistry
 from app.settings import Settings, variable_of
 from app.streaming.runner import StepMemory, StepRunner
@@ -80,6 +81,15 @@ def _attach_privacy(settings: Settings, shape: StageShape) -> Attach:
     return _attach_step(shape, step, privacy_agent.attach, _dead_letter_encoder(settings))
 
 
+def _attach_hot_symbols(settings: Settings, shape: StageShape) -> Attach:
+    del shape
+    return hot_symbols_stage.attacher(
+        settings,
+        published_schema_id=registered_id(settings, topics.HOT_SYMBOLS),
+        encode_dead_letter=_dead_letter_encoder(settings),
+    )
+
+
 _AttachAgent = Callable[..., None]
 
 
@@ -129,4 +139,5 @@ def registered_id(settings: Settings, topic: str) -> int:
 _ATTACHERS: dict[Stage, Callable[[Settings, StageShape], Attach]] = {
     Stage.CANONICALIZE: _attach_canonicalize,
     Stage.PRIVACY: _attach_privacy,
+    Stage.HOT_SYMBOLS: _attach_hot_symbols,
 }

@@ -53,13 +53,11 @@ class Refused:
 class CountFlush:
     """What one flush of a partition writes.
 
-    `rows` are for the table's partition, `partials` for the internal topic by partition number. `position` is the
-    offset in the calls topic after the last call included.
+    `rows` are for the table's partition, `partials` for the internal topic by partition number.
     """
 
     partition: int
     rows: Mapping[bytes, bytes]
-    position: int
     highest: int
     """Highest raw offset included."""
     partials: Mapping[int, Sequence[OutRecord]]
@@ -155,7 +153,6 @@ class SymbolCounter:
         flush = CountFlush(
             partition=partition,
             rows=rows,
-            position=memory.position,
             highest=memory.highest,
             partials=partials,
             refused=tuple(memory.refused),

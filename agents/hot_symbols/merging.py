@@ -27,22 +27,17 @@ Read = Callable[[Sequence[bytes]], Sequence[bytes | None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeFlush:
-    """What one flush of a partition writes: `rows` to the table, `published` to the public topic, both to `partition`.
-
-    `position` is the offset in the internal topic after the last partial included.
-    """
+    """What one flush of a partition writes there: `rows` of the table, `published` for the public topic."""
 
     partition: int
     rows: Mapping[bytes, bytes]
     published: Sequence[OutRecord]
-    position: int
 
 
 @dataclass(slots=True)
 class _Waiting:
     """Partials of one partition that wait, by symbol and raw partition: of every life the newest."""
 
-    position: int = 0
     timestamp_ms: int = 0
     partials: dict[bytes, dict[int, list[bytes]]] = field(default_factory=dict)
 
@@ -53,6 +48,11 @@ class SymbolMerger:
     def __init__(self, publish: Publish) -> None:
         self._publish = publish
         self._waiting: dict[int, _Waiting] = {}
+
+    @property
+    def waiting_symbols(self) -> int:
+        """Symbols in memory, over all partitions: what a flush costs grows with them."""
+        return sum(len(waiting.partials) for waiting in self._waiting.values())
 
     def absorb(self, partition: int, records: Sequence[SourceRecord]) -> None:
         """Take partials into memory: records of one partition of the internal topic, in offset order.
@@ -70,7 +70,6 @@ class SymbolMerger:
                 lives[-1] = _newer(lives[-1], record.value)
             else:
                 lives.append(record.value)
-        waiting.position = records[-1].offset + 1
         waiting.timestamp_ms = max(waiting.timestamp_ms, records[-1].timestamp)
 
     def unwritten(self) -> list[int]:
@@ -90,7 +89,7 @@ class SymbolMerger:
                     row.take(source, partial)
             rows[key] = row.to_bytes()
             published.append(OutRecord(key, self._publish(key.decode(), row.tally()), waiting.timestamp_ms))
-        return MergeFlush(partition=partition, rows=rows, published=published, position=waiting.position)
+        return MergeFlush(partition=partition, rows=rows, published=published)
 
 
 def _newer(known: bytes, partial: bytes) -> bytes:

@@ -214,13 +214,13 @@ class World:
         worker = self.workers[number]
         for partition in worker.counter.unwritten():
             flush = worker.counter.flush(partition, worker.counts[partition].read)
-            sent = {self.counts_changelog[partition]: _changes(flush.rows, flush.position)}
+            sent = {self.counts_changelog[partition]: _changes(flush.rows)}
             sent |= {self.partials[to]: list(partials) for to, partials in flush.partials.items()}
             self._send(number, sent, crash_after)
             _write(worker.counts[partition], flush.rows, self.counts_changelog[partition])
             worker.counter.acknowledged(flush)
             if commit:
-                self.calls_committed[partition] = flush.position
+                self.calls_committed[partition] = worker.calls_at[partition]
 
     def flush_partials(
         self, number: int, crash_after: Callable[[int], int] | None = None, *, commit: bool = True
@@ -230,11 +230,11 @@ class World:
         for partition in worker.merger.unwritten():
             flush = worker.merger.flush(partition, worker.symbols[partition].read)
             changelog = self.symbols_changelog[partition]
-            sent = {changelog: _changes(flush.rows, flush.position), self.published[partition]: list(flush.published)}
+            sent = {changelog: _changes(flush.rows), self.published[partition]: list(flush.published)}
             self._send(number, sent, crash_after)
             _write(worker.symbols[partition], flush.rows, changelog)
             if commit:
-                self.partials_committed[partition] = flush.position
+                self.partials_committed[partition] = worker.partials_at[partition]
 
     def _send(self, number: int, sent: Mapping[Log, list[OutRecord]], crash_after: Callable[[int], int] | None) -> None:
         for log, records_sent in sent.items():
@@ -298,8 +298,8 @@ class World:
         return found
 
 
-def _changes(rows: Mapping[bytes, bytes], position: int) -> list[OutRecord]:
-    return [*(OutRecord(key, value, 0) for key, value in rows.items()), OutRecord(b"\0position", b"%d" % position, 0)]
+def _changes(rows: Mapping[bytes, bytes]) -> list[OutRecord]:
+    return [OutRecord(key, value, 0) for key, value in rows.items()]
 
 
 def _write(disk: Disk, rows: Mapping[bytes, bytes], changelog: Log) -> None:

@@ -1,0 +1,213 @@
+"""The hot-symbol stage around its two pure steps: rows to tables, partials and published rows to topics, the books.
+
+Rules: everything of one flush goes out in one delivery, and nothing is finished before all of it is acknowledged. A
+flush gives the event loop a turn after every partition. This module refuses to know how symbols are counted.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from agents.contract import DeadLetter, OutRecord, StepResult
+from agents.hot_symbols import agent
+from agents.hot_symbols.counting import CountFlush, SymbolCounter
+from agents.hot_symbols.meaning import PLACE_FIELDS
+from agents.hot_symbols.merging import SymbolMerger
+from agents.hot_symbols.observations import CallObserver
+from agents.hot_symbols.published import published_value
+from app.hot_symbols.layouts import RegistryLayouts
+from app.hot_symbols.pace import PacedRunner
+from app.settings import Settings
+from app.streaming.batch import RecordBatch
+from app.streaming.delivery import Parcel
+from app.streaming.stage_process import Attach, StageRuntime
+from app.streaming.table import StrictTable, TableWrite
+from app.telemetry import metrics
+from schemas import topics
+from schemas.topics import Stage
+
+MAX_WAITING_GROUPS = 10_000
+"""Kinds of event, of some ten symbols each: a flush of as many takes a quarter of a second and some 30 MB."""
+
+MAX_WAITING_SYMBOLS = 10_000
+"""A flush of as many takes half a second; they wait at some 500 bytes each."""
+
+EncodeDeadLetter = Callable[[DeadLetter], OutRecord]
+
+
+def attacher(settings: Settings, *, published_schema_id: int, encode_dead_letter: EncodeDeadLetter) -> Attach:
+    """A function that attaches both steps to an app. `published_schema_id` is the registry's for HotSymbol."""
+    observe = CallObserver(RegistryLayouts(settings, PLACE_FIELDS))
+
+    def attach(runtime: StageRuntime) -> None:
+        name = settings.name
+        counting = Counting(
+            runtime, SymbolCounter(observe, runtime.partitions), encode_dead_letter, source=name(topics.CALLS)
+        )
+        merging = Merging(
+            runtime, SymbolMerger(partial(published_value, published_schema_id)), source=name(topics.HOT_PARTIALS)
+        )
+        count = PacedRunner(counting.absorb, counting.flush, counting.is_full)
+        merge = PacedRunner(merging.absorb, merging.flush, merging.is_full)
+        runtime.intervals.extend((count, merge))
+        agent.attach(
+            runtime.app, calls=name(topics.CALLS), count=count, partials=name(topics.HOT_PARTIALS), merge=merge
+        )
+
+    return attach
+
+
+class Counting:
+    """Step one: calls to partial counts."""
+
+    def __init__(
+        self, runtime: StageRuntime, counter: SymbolCounter, encode_dead_letter: EncodeDeadLetter, *, source: str
+    ) -> None:
+        self._runtime = runtime
+        self._counter = counter
+        self._encode_dead_letter = encode_dead_letter
+        self._source = source
+        self._table = _table(runtime, topics.PARTIAL_COUNTS_TABLE, source)
+        self._absorbed = _Absorbed()
+
+    def absorb(self, batch: RecordBatch) -> None:
+        """Take calls into memory."""
+        self._runtime.observer.taken(batch.topic, len(batch.records))
+        with self._absorbed.timed(len(batch.records)):
+            self._counter.absorb(batch.partition, batch.records)
+
+    def is_full(self) -> bool:
+        """Whether more kinds of event wait than a flush should have."""
+        return self._counter.waiting_groups >= MAX_WAITING_GROUPS
+
+    async def flush(self, positions: Mapping[int, int]) -> None:
+        """Write everything that waits. Raises DeliveryFailed."""
+        flushes: list[CountFlush] = []
+        for partition in self._counter.unwritten():
+            with self._absorbed.timed():
+                flushes.append(self._counter.flush(partition, partial(self._table.read, partition)))
+            await asyncio.sleep(0)
+        letters = [letter for flush in flushes for letter in self._dead_letters(flush)]
+        writes = [TableWrite(flush.partition, flush.rows, positions[flush.partition]) for flush in flushes]
+        await self._table.write(writes, [*self._parcels(flushes), *self._letter_parcels(letters)])
+        for flush in flushes:
+            self._counter.acknowledged(flush)
+        self._book(flushes, letters)
+
+    def _parcels(self, flushes: list[CountFlush]) -> list[Parcel]:
+        topic = self._runtime.settings.name(topics.HOT_PARTIALS)
+        return [Parcel(topic, to, records) for flush in flushes for to, records in flush.partials.items()]
+
+    def _letter_parcels(self, letters: list[DeadLetter]) -> list[Parcel]:
+        topic = self._runtime.settings.name(topics.DEAD_LETTERS)
+        return [Parcel(topic, letter.partition, [self._encode_dead_letter(letter)]) for letter in letters]
+
+    def _dead_letters(self, flush: CountFlush) -> list[DeadLetter]:
+        return [
+            DeadLetter(
+                topic=self._source,
+                partition=flush.partition,
+                offset=refused.offset,
+                stage=Stage.HOT_SYMBOLS.value,
+                reason=refused.reason.value,
+                error_class=None,
+                raw_partition=flush.partition,
+                raw_offset=-1,
+                timestamp_ms=refused.timestamp_ms,
+            )
+            for refused in flush.refused
+        ]
+
+    def _book(self, flushes: list[CountFlush], letters: list[DeadLetter]) -> None:
+        meter = self._runtime.meter
+        with meter.together():
+            self._absorbed.book(self._runtime, self._source, StepResult(dead_letters=letters))
+            meter.add(metrics.CONVERTED, sum(flush.counted for flush in flushes))
+            meter.add(metrics.DUPLICATES, sum(flush.repeated for flush in flushes), Stage.HOT_SYMBOLS.value)
+            partials = sum(len(records) for flush in flushes for records in flush.partials.values())
+            meter.add(metrics.WRITTEN, partials, topics.HOT_PARTIALS)
+
+
+class Merging:
+    """Step two: partial counts to published rows."""
+
+    def __init__(self, runtime: StageRuntime, merger: SymbolMerger, *, source: str) -> None:
+        self._runtime = runtime
+        self._merger = merger
+        self._source = source
+        self._table = _table(runtime, topics.HOT_SYMBOLS_TABLE, source)
+        self._absorbed = _Absorbed()
+
+    def absorb(self, batch: RecordBatch) -> None:
+        """Take partials into memory."""
+        self._runtime.observer.taken(batch.topic, len(batch.records))
+        with self._absorbed.timed(len(batch.records)):
+            self._merger.absorb(batch.partition, batch.records)
+
+    def is_full(self) -> bool:
+        """Whether more symbols wait than a flush should have."""
+        return self._merger.waiting_symbols >= MAX_WAITING_SYMBOLS
+
+    async def flush(self, positions: Mapping[int, int]) -> None:
+        """Write everything that waits. Raises DeliveryFailed."""
+        topic = self._runtime.settings.name(topics.HOT_SYMBOLS)
+        writes: list[TableWrite] = []
+        parcels: list[Parcel] = []
+        for partition in self._merger.unwritten():
+            with self._absorbed.timed():
+                flush = self._merger.flush(partition, partial(self._table.read, partition))
+            writes.append(TableWrite(partition, flush.rows, positions[partition]))
+            parcels.append(Parcel(topic, partition, flush.published))
+            await asyncio.sleep(0)
+        await self._table.write(writes, parcels)
+        published = sum(len(parcel.records) for parcel in parcels)
+        meter = self._runtime.meter
+        with meter.together():
+            self._absorbed.book(self._runtime, self._source, StepResult())
+            meter.add(metrics.HOT_PUBLISHED, published)
+            meter.add(metrics.WRITTEN, published, topics.HOT_SYMBOLS)
+
+
+class _Absorbed:
+    """Records taken into memory since the last flush, and the time that they took."""
+
+    def __init__(self) -> None:
+        self._records = 0
+        self._seconds = 0.0
+
+    def timed(self, records: int = 0) -> "_Stopwatch":
+        self._records += records
+        return _Stopwatch(self._add)
+
+    def _add(self, seconds: float) -> None:
+        self._seconds += seconds
+
+    def book(self, runtime: StageRuntime, topic: str, result: StepResult) -> None:
+        """Count the records as finished."""
+        if self._records:
+            runtime.observer.done(topic, self._records, result, self._seconds)
+        self._records, self._seconds = 0, 0.0
+
+
+class _Stopwatch:
+    def __init__(self, add: Callable[[float], None]) -> None:
+        self._add = add
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._add(time.perf_counter() - self._began)
+
+
+def _table(runtime: StageRuntime, name: str, source: str) -> StrictTable:
+    return StrictTable(
+        runtime.app,
+        name=name,
+        partitions=runtime.partitions,
+        source_topic=source,
+        delivery=runtime.delivery,
+        admin=runtime.admin,
+    )

@@ -1,0 +1,178 @@
+"""The hot-symbol stage on a real broker: every count, time and hour is exact whatever happens to its workers."""
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from app.embedded.broker import EmbeddedBroker
+from app.settings import from_env
+from app.worker import registered_id
+from schemas import records, topics
+from schemas.topics import Stage
+from tests.support.delivery_run import PARTITIONS, Worker, worker_environ
+from tests.support.hot_load import HotLoad
+
+pytestmark = pytest.mark.integration
+
+EVENTS = 300_000
+GROUP = Stage.HOT_SYMBOLS.group
+SOURCES = (topics.CALLS, topics.HOT_PARTIALS)
+
+
+class Scene:
+    """Topics and schemas, workers, a load of known counts, and the rows that came out."""
+
+    def __init__(self, broker: EmbeddedBroker, prefix: str, folder: Path) -> None:
+        self.prefix, self.folder = prefix, folder
+        self.servers = broker.bootstrap_servers
+        self.environ = worker_environ(self.servers, prefix, folder) | {
+            "CALLSTREAM_SCHEMA_REGISTRY_URL": broker.registry_url
+        }
+        subprocess.run(
+            [sys.executable, "-m", "app", "topics", "apply"], env=self.environ, check=True, capture_output=True
+        )
+        self.admin = AdminClient({"bootstrap.servers": self.servers})
+        schema_id = registered_id(from_env(self.environ), topics.CALLS)
+        self.load = HotLoad(schema_id=schema_id, partitions=PARTITIONS, symbols=3_000, stacks=400)
+        self.workers: list[Worker] = []
+        self._producer = Producer(
+            {"bootstrap.servers": self.servers, "enable.idempotence": True, "linger.ms": 20, "compression.type": "lz4"}
+        )
+
+    def add_worker(self) -> Worker:
+        """Start one more worker, with the next index."""
+        index = len(self.workers)
+        program = ("tests.support.hot_symbols_worker", str(index))
+        worker = Worker(program, self.environ, self.folder / f"worker-{index}.log")
+        worker.start()
+        self.workers.append(worker)
+        return worker
+
+    def send(self, count: int, *, rate: int) -> None:
+        """Send calls to all partitions, now and then some of them again."""
+        began = time.monotonic()
+        chance = random.Random(count)
+        for number in range(0, count, 400):
+            partition = chance.randrange(PARTITIONS)
+            values = list(self.load.calls(partition, min(400, count - number)))
+            if not chance.randrange(10):
+                values += self.load.repeated(partition)
+            for value in values:
+                self._producer.produce(self.prefix + topics.CALLS, value, b"process", partition)
+            self._producer.poll(0)
+            time.sleep(max(0.0, number / rate - (time.monotonic() - began)))
+        self._producer.flush()
+
+    def await_no_lag(self, seconds: float) -> None:
+        """Wait until the group has committed all calls and all partials."""
+        deadline = time.monotonic() + seconds
+        while self.lag():
+            assert time.monotonic() < deadline, "\n".join(worker.log_tail() for worker in self.workers)
+            time.sleep(0.3)
+
+    def lag(self) -> int:
+        """Records that the group has not committed, over both of its topics."""
+        group = self.prefix + GROUP
+        found = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
+        done = {(tp.topic, tp.partition): tp.offset for tp in found.topic_partitions}
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {
+            TopicPartition(self.prefix + topic, number): latest for topic in SOURCES for number in range(PARTITIONS)
+        }
+        ends = {(tp.topic, tp.partition): ask.result().offset for tp, ask in self.admin.list_offsets(asked).items()}
+        return sum(end - max(0, done.get(place, 0)) for place, end in ends.items())
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """The newest published row of every symbol."""
+        topic = self.prefix + topics.HOT_SYMBOLS
+        consumer = Consumer({"bootstrap.servers": self.servers, "group.id": "any", "enable.auto.commit": False})
+        places = [TopicPartition(topic, number, 0) for number in range(PARTITIONS)]
+        left = {tp.partition: consumer.get_watermark_offsets(tp)[1] for tp in places}
+        consumer.assign(places)
+        rows: dict[str, dict[str, Any]] = {}
+        while any(left.values()):
+            for message in consumer.consume(5_000, 5.0):
+                partition, key, value = message.partition(), message.key(), message.value()
+                assert partition is not None
+                assert isinstance(key, bytes)
+                assert isinstance(value, bytes)
+                rows[key.decode()] = records.decode(records.HOT_SYMBOL, value)
+                if (message.offset() or 0) + 1 >= left[partition]:
+                    left[partition] = 0
+        consumer.close()
+        return rows
+
+    def state_folder(self, index: int) -> Path:
+        """Where the worker keeps what it can rebuild."""
+        return self.folder / "data" / GROUP / f"worker-{index}"
+
+    def assert_exact(self) -> None:
+        """Every row says what the load counted: hits, times, and the hours of the last day."""
+        rows = self.rows()
+        wanted = {
+            symbol: (counted.hits, counted.first_ns, counted.last_ns, counted.last_day())
+            for symbol, counted in self.load.truth.items()
+        }
+        found = {
+            symbol: (
+                row["hits"],
+                row["first_seen_ns"],
+                row["last_seen_ns"],
+                {entry["hour"]: entry["hits"] for entry in row["hourly_hits"]},
+            )
+            for symbol, row in rows.items()
+        }
+        wrong = {symbol for symbol in wanted.keys() | found.keys() if wanted.get(symbol) != found.get(symbol)}
+        assert not wrong, [(symbol, wanted.get(symbol), found.get(symbol)) for symbol in sorted(wrong)[:5]]
+
+
+@contextmanager
+def scene(broker: EmbeddedBroker, prefix: str, folder: Path) -> Iterator[Scene]:
+    """A scene whose workers are killed at the end."""
+    made = Scene(broker, prefix, folder)
+    try:
+        yield made
+    finally:
+        for worker in made.workers:
+            worker.kill()
+
+
+def test_counts_are_exact_after_six_kills_a_lost_folder_and_two_workers_joining_and_leaving(
+    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    """300,000 calls with repetitions; the rows that come out are those of a stage to which nothing happened."""
+    with scene(embedded, topic_prefix, tmp_path) as it:
+        first, second = it.add_worker(), it.add_worker()
+        sending = threading.Thread(target=it.send, args=(EVENTS,), kwargs={"rate": 6_000}, daemon=True)
+        sending.start()
+        chance = random.Random(5)
+        for number in range(6):
+            time.sleep(chance.uniform(3.0, 5.0))
+            victim = (first, second)[number % 2]
+            victim.end(signal.SIGKILL, within_seconds=5)
+            if number == 3:
+                shutil.rmtree(it.state_folder(1))
+            victim.start()
+            if number == 1:
+                it.add_worker()
+            if number == 4:
+                assert it.workers[2].end(signal.SIGTERM, within_seconds=10) == 0, it.workers[2].log_tail()
+        it.add_worker()
+        sending.join(90)
+        assert not sending.is_alive()
+        assert first.end(signal.SIGTERM, within_seconds=10) == 0, first.log_tail()
+        it.await_no_lag(40)
+        it.assert_exact()
+        assert all(worker.exit_code in {None, 0} for worker in it.workers)

@@ -1,0 +1,27 @@
+"""The hot-symbol stage as `callstream worker` runs it, with group times that suit a test.
+
+Run as a program: `python -m tests.support.hot_symbols_worker INDEX`, with settings in the environment.
+"""
+
+import os
+import sys
+from dataclasses import replace
+
+from app.settings import load
+from app.streaming.stage_process import run_stage
+from app.telemetry.logs import configure
+from app.worker import stage_plan
+from schemas.topics import Stage
+from tests.support.passthrough_worker import QUICK
+
+
+def main(index: str) -> None:
+    """Run until told to stop."""
+    settings = load(os.environ)
+    configure(settings.log_format, settings.log_level)
+    plan = stage_plan(settings, Stage.HOT_SYMBOLS, index=int(index), http_port=0)
+    run_stage(settings, replace(plan, times=QUICK))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,76 @@
+"""Step two of the hot-symbol stage at its edges; tests/property/test_hot_exactness.py has the rest."""
+
+from collections.abc import Sequence
+
+from agents.hot_symbols.counting import partial_key
+from agents.hot_symbols.merging import SymbolMerger
+from agents.hot_symbols.partial import Partial
+from agents.hot_symbols.symbol_row import SymbolRow
+from agents.hot_symbols.tally import Tally
+from tests.support.hot_world import Stored
+
+KEY = b"/a!f"
+
+
+def partial(first: int, last: int, hits: int) -> bytes:
+    """A packed partial."""
+    tally = Tally("/a")
+    tally.hits = hits
+    return Partial(tally, first, last).to_bytes()
+
+
+def stored(offset: int, source: int, value: bytes | None) -> Stored:
+    """A record of the internal topic."""
+    return Stored("partials", 2, offset, 100 + offset, partial_key(KEY, source), value)
+
+
+def read_nothing(keys: Sequence[bytes]) -> list[bytes | None]:
+    """An empty table."""
+    return [None] * len(keys)
+
+
+def merger() -> SymbolMerger:
+    """Publishes hits only."""
+    return SymbolMerger(lambda symbol, tally: f"{symbol}={tally.hits}".encode())
+
+
+def test_partials_of_all_raw_partitions_add_up_to_one_published_row() -> None:
+    """However many partials wait for a symbol, it is written and published once, with the newest timestamp."""
+    step = merger()
+    step.absorb(2, [stored(0, 0, partial(0, 3, 3)), stored(1, 1, partial(5, 9, 4)), stored(2, 0, partial(0, 7, 6))])
+
+    flush = step.flush(2, read_nothing)
+
+    assert [(record.key, record.value, record.timestamp_ms) for record in flush.published] == [(KEY, b"/a!f=10", 102)]
+    assert SymbolRow.from_bytes(flush.rows[KEY]).tally().hits == 10
+    assert step.unwritten() == []
+
+
+def test_two_lives_of_a_partial_that_wait_together_both_count() -> None:
+    """A partial that expired and its successor can come in one batch, when this step was down for long."""
+    step = merger()
+    step.absorb(2, [stored(0, 0, partial(0, 3, 3)), stored(1, 0, None), stored(2, 0, partial(8, 9, 2))])
+
+    assert [record.value for record in step.flush(2, read_nothing).published] == [b"/a!f=5"]
+
+
+def test_a_known_partial_is_published_again() -> None:
+    """Nobody knows whether it was published before, so a repeated partial costs a record and changes nothing."""
+    step = merger()
+    step.absorb(2, [stored(0, 0, partial(0, 3, 3))])
+    row = step.flush(2, read_nothing).rows[KEY]
+    step.absorb(2, [stored(0, 0, partial(0, 3, 3))])
+
+    flush = step.flush(2, lambda keys: [row for _ in keys])
+
+    assert flush.rows == {KEY: row}
+    assert [record.value for record in flush.published] == [b"/a!f=3"]
+
+
+def test_a_late_partial_changes_nothing_in_memory() -> None:
+    """The newest of those that wait counts, in whatever order they came."""
+    step = merger()
+    step.absorb(2, [stored(0, 0, partial(0, 7, 6)), stored(1, 0, partial(0, 3, 3))])
+    assert step.waiting_symbols == 1
+
+    assert [record.value for record in step.flush(2, read_nothing).published] == [b"/a!f=6"]

@@ -238,6 +238,8 @@ class _Reader:
 
         tomllib keeps no positions. A table's header counts for its keys where the key itself is not there.
         """
+        if not value and (own := self._line_of_table(rule)):
+            return own
         table, _, key = rule.rpartition(".")
         header, start = 0, 0
         index = int(table[table.index("[") + 1 : -1]) if "[" in table else 0
@@ -254,7 +256,7 @@ class _Reader:
             name, equals, _ = line.partition("=")
             if equals and name.strip().strip("\"'") == key:
                 return self._line_with(value, number) if value else number + 1
-        return header or self._line_of_table(rule)
+        return header
 
     def _line_with(self, value: str, start: int) -> int:
         for number in range(start, len(self._lines)):

@@ -54,8 +54,8 @@ def looks_secret(value: str) -> bool:
     if len(value) < 8 or " " in value or is_place(value):
         return False
     user, colon, password = value.partition(":")
-    if colon and user and password and not password.isdigit():
-        return True
+    if colon and user and password:
+        return not password.isdigit()  # `host:port` is no pair
     letters = any(map(str.isalpha, value))
     digits = sum(map(str.isdigit, value))
     if not letters or digits < 2:

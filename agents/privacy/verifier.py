@@ -16,7 +16,7 @@ _PIECE: Final = 4096
 _OVERLAP: Final = 256  # longer than what any pattern here needs to see at once
 
 _MASKED: Final = r"(?!\[(?:redacted|credential|user)[\]:])"
-_NO_VALUE: Final = r"(?!true\b|false\b|null\b|none\b|yes\b|no\b|\$|<|\{|/|\*+|\Z)"
+_NO_VALUE: Final = r"(?!true\b|false\b|null\b|none\b|yes\b|no\b|\$|<|\{|/|id=|type=|\*+|\Z)"
 
 _PATTERNS: Final = {
     "named-secret": re.compile(

@@ -80,7 +80,7 @@ _PIECES = st.sampled_from(
         "a@b.c",
         "ghp_",
         "AKIA",
-    ]  # fmt: skip
+    ]
 )
 _TEXTS = st.lists(_PIECES | st.text(max_size=6), max_size=14).map("".join) | st.text(max_size=200)
 _SECRETS = st.text(string.ascii_letters + string.digits, min_size=8, max_size=24).filter(

@@ -45,7 +45,7 @@ def test_no_label_is_named_like_event_data() -> None:
 
     assert names == {
         "probe_type", "reason", "topic", "stage", "cause", "partition", "place", "status", "counter", "resolution",
-        "rule", "cache",
+        "rule", "cache", "process",
     }  # fmt: skip
 
 
@@ -54,5 +54,5 @@ def test_a_process_shows_its_own_metrics_only() -> None:
     ingest = {metric.name for metric in metrics_of(Process.INGEST)}
     stage = {metric.name for metric in metrics_of(Process.STAGE)}
 
-    assert ingest & stage == {"runtime_records_written_total"}
+    assert ingest & stage == {"runtime_records_written_total", "runtime_process_info"}
     assert ingest | stage == {metric.name for metric in ALL}

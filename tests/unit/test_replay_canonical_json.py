@@ -19,7 +19,9 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.text(max_size=8).filter(lambda name: name != "digest"), VALUES, max_size=4))
-def test_a_document_reads_back_as_written(tmp_path_factory: pytest.TempPathFactory, document: dict[str, object]) -> None:
+def test_a_document_reads_back_as_written(
+    tmp_path_factory: pytest.TempPathFactory, document: dict[str, object]
+) -> None:
     """Whatever a document holds, its file gives it back."""
     path = tmp_path_factory.mktemp("document") / "document.json"
     canonical_json.write(path, sealed(document))
@@ -69,7 +71,7 @@ def test_values_without_one_text_are_refused() -> None:
 def test_differences_are_named_by_path() -> None:
     """Every place that differs is listed once, with both values."""
     left = {"a": [1, {"b": "x"}], "c": 1, "same": {}}
-    right = {"a": [1, {"b": "y"}, 2], "d": None, "same": {}}
+    right: dict[str, object] = {"a": [1, {"b": "y"}, 2], "d": None, "same": {}}
     assert [str(one) for one in differences(left, right)] == [
         'a[1].b: "x" is now "y"',
         "a[2]: (nothing) is now 2",

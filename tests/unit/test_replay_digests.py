@@ -80,7 +80,9 @@ def test_a_chain_covers_everything_before() -> None:
             chain.add(number, link)
         return chain.head
 
-    heads = {head(links) for links in ([], [(0, one)], [(0, one), (1, two)], [(1, two), (0, one)], [(0, two), (1, one)])}
+    heads = {
+        head(links) for links in ([], [(0, one)], [(0, one), (1, two)], [(1, two), (0, one)], [(0, two), (1, one)])
+    }
     assert len(heads) == 5
 
 

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from app.replay import container, record_file
 from app.replay.container import Codec
 from app.replay.digests import SPAN_OFFSETS, RecordDigest
-from app.replay.record_file import DamagedError, Layout, Recorded, RecordFile, RecordFileWriter, columns_of, spans_digest
+from app.replay.record_file import (
+    DamagedError,
+    Layout,
+    Recorded,
+    RecordFile,
+    RecordFileWriter,
+    columns_of,
+    spans_digest,
+)
 
 TOPIC, PARTITION = "test.raw", 3
 LAYOUT = Layout(TOPIC, PARTITION, Codec.DEFLATE, 6)
@@ -65,9 +73,7 @@ def test_another_avro_reader_reads_the_file(tmp_path: Path) -> None:
 
 @settings(max_examples=20)
 @given(portion=st.integers(1, 400))
-def test_the_file_does_not_depend_on_how_records_arrive(
-    tmp_path_factory: pytest.TempPathFactory, portion: int
-) -> None:
+def test_the_file_does_not_depend_on_how_records_arrive(tmp_path_factory: pytest.TempPathFactory, portion: int) -> None:
     """The same records in other portions give the same bytes."""
     one, other = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("other")
     records = recorded(300)

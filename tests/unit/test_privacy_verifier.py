@@ -1,0 +1,81 @@
+"""agents/privacy/verifier.py: a second opinion that finds what left, and is silent about what is masked."""
+
+import base64
+
+import pytest
+
+from agents.privacy.verifier import Verifier
+from tests.support.privacy import lines, redacted
+
+
+def _rules(text: str) -> set[str]:
+    return {finding.rule for finding in Verifier().findings({"field": text})}
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("mysqldump --password=hunter2", "option-secret"),
+        ("PGPASSWORD=hunter2 psql", "named-secret"),
+        ('{"api_key": "hunter2"}', "named-secret"),
+        ("postgres://ann:hunter2@db/x", "url-password"),
+        ("Authorization: Bearer abcdef123", "authorization"),
+        ("AKI" + "AABCDEFGHIJKLMNOP", "cloud-key"),
+        ("gh" + "p_" + "a1B2" * 9, "vendor-token"),
+        ("ey" + "JhbGciOiJI.ey" + "Jzdwb", "web-token"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA", "key-block"),
+        ("/home/ann/src", "home"),
+        ("/root/.ssh/id_rsa", "credential-file"),
+        ("/proc/12/environ", "credential-file"),
+    ],
+)
+def test_verifier_finds_what_should_not_have_left(text: str, rule: str) -> None:
+    """Each rule sees its form."""
+    assert rule in _rules(text)
+
+
+def test_verifier_is_silent_about_what_the_filter_let_out() -> None:
+    """Every form of the table and every ordinary line, after redaction."""
+    texts = [form.replace("{S}", "Tr0ub4dorAnd3") for form in lines("secret_forms.txt")] + lines(
+        "ordinary_commands.txt"
+    )
+    assert [text for text in map(redacted, texts) if _rules(text)] == []
+
+
+def test_verifier_sees_secrets_in_most_forms_of_the_table() -> None:
+    """It knows fewer forms than the filter, but enough to notice when the filter does nothing."""
+    forms = [form.replace("{S}", "Tr0ub4dorAnd3") for form in lines("secret_forms.txt")]
+    assert sum(bool(_rules(form)) for form in forms) > len(forms) // 4
+
+
+def test_finding_names_the_field_and_never_the_value() -> None:
+    """However deep the field is."""
+    record = {"process": {"arguments": "--password=hunter2"}, "tags": ["ok", "/home/ann"], "pid": 3, "none": None}
+    found = list(Verifier().findings(record))
+    assert {(finding.field, finding.rule) for finding in found} == {
+        ("process.arguments", "named-secret"),
+        ("process.arguments", "option-secret"),
+        ("tags[1]", "home"),
+    }
+    assert "hunter2" not in repr(found)
+
+
+def test_needle_is_found_in_any_encoding() -> None:
+    """Plain, hexadecimal and base 64 at any alignment, in texts and in bytes."""
+    verifier = Verifier(["cnry-needle-1"])
+    for text in (
+        "x cnry-needle-1 y",
+        b"cnry-needle-1".hex(),
+        base64.b64encode(b"a:cnry-needle-1:b").decode(),
+        base64.b64encode(b"ab:cnry-needle-1:b").decode(),
+        base64.b64encode(b"abc:cnry-needle-1:b").decode(),
+    ):
+        assert [finding.rule for finding in verifier.findings({"field": text})] == ["needle"]
+        assert [finding.rule for finding in verifier.findings(text.encode(), "value")] == ["needle"]
+    assert not list(verifier.findings({"field": "nothing"}))
+
+
+def test_long_text_is_looked_at_to_its_end() -> None:
+    """Also across the border of two pieces."""
+    for padding in (4000, 4090, 9000):
+        assert "named-secret" in _rules("x " * padding + "password=hunter2")

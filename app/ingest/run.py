@@ -81,6 +81,7 @@ class Ingest:
         link, request = _link_and_request(settings)
         self._settings = settings
         self._meter = Meter(metrics_of(Process.INGEST))
+        self._meter.set(metrics.PROCESS_INFO, 1, metrics.INGEST_PROCESS)
         self._ended = threading.Event()
         self._failure: BaseException | None = None
         self._threads: list[threading.Thread] = []

@@ -28,8 +28,10 @@ from app.streaming.runner import IntervalRunner
 from app.streaming.stage_app import GroupTimes, StageApp, make_app
 from app.streaming.standstill import Limits
 from app.streaming.watchdog import SAMPLE_SECONDS, Watchdog
+from app.telemetry import metrics
 from app.telemetry.http import TelemetryServer
 from app.telemetry.meter import Meter
+from app.telemetry.metrics import Process, metrics_of
 from schemas.topics import Stage
 
 log = logging.getLogger(__name__)
@@ -100,7 +102,8 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     if partitions is None:
         return
     admin = AdminClient(client_config(settings) | {"log_level": 0})  # what it asks is asked again, and reported then
-    meter = Meter()
+    meter = Meter(metrics_of(Process.STAGE))
+    meter.set(metrics.PROCESS_INFO, 1, plan.stage.value)
     observer = StageObserver(meter, plan.stage, topic_prefix=settings.topic_prefix, output_topic=plan.output_topic)
     app = make_app(settings, plan.stage.group, index=plan.index, partitions=partitions, times=plan.times)
     delivery = Delivery(client_config(settings, client_id=app.conf.broker_client_id))

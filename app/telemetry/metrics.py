@@ -7,6 +7,8 @@ or words of the program and of its policy files, which `Label` limits in form an
 - a stage: consumed = converted + not_calls + dead_letters + in flight, and written{its topic} follows converted
 - the pipeline: received - dropped - buffered = calls + not_calls + dead_letters + in flight
 
+These hold in every scrape of processes that started together; `callstream books` adds what outlives a process.
+
 This module refuses to know how values are kept (`meter`) and served (`http`).
 """
 
@@ -125,6 +127,17 @@ CAUSE: Final = Label(
 """Symbols of the Avro enum GapCause."""
 
 PARTITION: Final = Label(name="partition", limit=1024)
+INGEST_PROCESS: Final = "ingest"
+
+PROCESS_INFO: Final = Metric(
+    name="runtime_process_info",
+    process=Process.ANY,
+    kind=Kind.GAUGE,
+    unit="bool",
+    help="1 for what this process is: ingest, or one of the stages.",
+    bad="Missing: something else answers at the address.",
+    labels=(Label(name="process", values=(INGEST_PROCESS, *(stage.value for stage in topics.Stage))),),
+)
 
 RECEIVED: Final = Metric(
     name="runtime_events_received_total",

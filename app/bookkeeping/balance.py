@@ -1,0 +1,260 @@
+"""Whether the books balance: of each process at one moment, of each stage since its group began, and between them.
+
+    ingest                received + restored = written + dropped + buffered
+    a stage's process     consumed = converted + not-calls + dead letters + in flight
+    a stage since ever    committed offset = start + outputs + not-calls + dead letters, in every partition
+    between two stages    a topic has no fewer records than its writers say they wrote
+
+Rules: pure functions over what was read; what was read moves on meanwhile, so every comparison between two readings
+holds whichever way the later one has grown. A finding names the process or stage to look at. Compacted topics lose
+offsets by design, so what was passed over there is no finding. This module refuses to know Kafka and HTTP.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.bookkeeping.metric_pages import Page
+from app.bookkeeping.topic_reading import Extent
+from app.streaming.account import Account
+from app.telemetry import metrics
+from schemas import topics
+from schemas.topics import Stage
+
+OUTPUTS: Final = {Stage.CANONICALIZE: topics.CANONICAL, Stage.PRIVACY: topics.CALLS}
+"""Topics that have one record for each output of a stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that does not balance: `where` is a process or stage, `what` one sentence."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """One process's numbers: what came in, and where it is."""
+
+    process: str
+    address: str
+    came: Mapping[str, int]
+    went: Mapping[str, int]
+
+    @property
+    def difference(self) -> int:
+        """Records that came and are nowhere; 0 when the books balance."""
+        return sum(self.came.values()) - sum(self.went.values())
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePartition:
+    """A stage's place in one partition of a source: what its group committed, with what account, and what there is."""
+
+    committed: int | None
+    account: Account | None
+    extent: Extent
+
+    @property
+    def begin(self) -> int:
+        """Where the account begins, or would if work began now."""
+        return self.extent.first if self.account is None else self.account.start
+
+    @property
+    def waiting(self) -> int:
+        """Records that exist and are not committed."""
+        return max(0, self.extent.end - max(self.extent.first, self.committed or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class StageSource:
+    """A stage and one of its sources, an unprefixed topic name, by partition."""
+
+    stage: Stage
+    topic: str
+    partitions: Mapping[int, SourcePartition]
+
+    def total(self, of: str) -> int:
+        """Sum of `outputs`, `not_calls` or `dead_letters` over all accounts."""
+        return sum(getattr(one.account, of) for one in self.partitions.values() if one.account is not None)
+
+    @property
+    def waiting(self) -> int:
+        """Records not committed in all partitions."""
+        return sum(one.waiting for one in self.partitions.values())
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineBooks:
+    """Raw records since the groups began, and where they are. `repeated` came again after a crash, as they may."""
+
+    raw: int
+    calls: int
+    not_calls: int
+    dead_letters: int
+    waiting: int
+
+    @property
+    def repeated(self) -> int:
+        """Canonical records beyond one for each raw record."""
+        return self.calls + self.not_calls + self.dead_letters + self.waiting - self.raw
+
+
+def pipeline_books(sources: Iterable[StageSource]) -> PipelineBooks | None:
+    """The books from the raw topic to the calls.
+
+    None where the privacy stage did not read its source from the start: its numbers say nothing about earlier records.
+    """
+    by_stage = {source.stage: source for source in sources if source.stage in OUTPUTS}
+    first, second = by_stage[Stage.CANONICALIZE], by_stage[Stage.PRIVACY]
+    if any(one.account is not None and one.account.start for one in second.partitions.values()):
+        return None
+    return PipelineBooks(
+        raw=sum(one.extent.end - one.begin for one in first.partitions.values()),
+        calls=second.total("outputs"),
+        not_calls=first.total("not_calls"),
+        dead_letters=first.total("dead_letters") + second.total("dead_letters"),
+        waiting=first.waiting + second.waiting,
+    )
+
+
+def equation_of(page: Page) -> Equation:
+    """A process's equation."""
+    if page.process == metrics.INGEST_PROCESS:
+        return Equation(
+            page.process,
+            page.address,
+            {"received": page.total(metrics.RECEIVED), "restored": page.total(metrics.RESTORED)},
+            {
+                "written": page.value(metrics.WRITTEN, topics.RAW),
+                "dropped": page.total(metrics.DROPPED),
+                "buffered": page.total(metrics.BUFFERED),
+            },
+        )
+    return Equation(
+        page.process,
+        page.address,
+        {"consumed": page.total(metrics.CONSUMED)},
+        {
+            "converted": page.total(metrics.CONVERTED),
+            "not calls": page.total(metrics.NOT_CALLS),
+            "dead letters": page.total(metrics.DEAD_LETTERS),
+            "in flight": page.total(metrics.IN_FLIGHT),
+        },
+    )
+
+
+def findings(
+    equations: Iterable[Equation],
+    sources: Sequence[StageSource],
+    pages: Sequence[Page],
+    extents: Mapping[str, Mapping[int, Extent]],
+) -> list[Finding]:
+    """Everything that does not balance. `extents` are those of every topic, read after all else."""
+    return [
+        *_unbalanced_processes(equations),
+        *(finding for source in sources for finding in _of_source(source)),
+        *_short_outputs(sources, extents),
+        *_short_topics(pages, extents),
+    ]
+
+
+def unsettled(sources: Iterable[StageSource], equations: Iterable[Equation]) -> list[Finding]:
+    """What still waits somewhere, for a pipeline that is said to be at rest."""
+    waiting = [
+        Finding(source.stage.value, f"{source.waiting} records of {source.topic} wait")
+        for source in sources
+        if source.waiting
+    ]
+    places = ("buffered", "in flight")
+    held = [(one, sum(one.went.get(place, 0) for place in places)) for one in equations]
+    return waiting + [Finding(one.process, f"{count} events are held at {one.address}") for one, count in held if count]
+
+
+def _unbalanced_processes(equations: Iterable[Equation]) -> Iterator[Finding]:
+    for one in equations:
+        if one.difference:
+            came = " + ".join(f"{name} {count}" for name, count in one.came.items())
+            went = " + ".join(f"{name} {count}" for name, count in one.went.items())
+            yield Finding(one.process, f"at {one.address}, {came} is not {went}: the difference is {one.difference}")
+
+
+def _of_source(source: StageSource) -> Iterator[Finding]:
+    shape = next(topic for topic in topics.TOPICS if topic.name == source.topic)
+    for number, partition in sorted(source.partitions.items()):
+        where = f"{source.topic}[{number}]"
+        committed, account, extent = partition.committed, partition.account, partition.extent
+        if committed is None:
+            continue
+        if committed > extent.end:
+            yield Finding(
+                source.stage.value,
+                f"offset {committed} of {where} is committed, but it ends at {extent.end}: "
+                "the topic was recreated or has lost records",
+            )
+        elif not shape.compacted:
+            yield from _passed_over(source.stage, where, committed, account, extent)
+
+
+def _passed_over(
+    stage: Stage, where: str, committed: int, account: Account | None, extent: Extent
+) -> Iterator[Finding]:
+    if committed < extent.first:
+        yield Finding(
+            stage.value, f"{extent.first - committed} records of {where} expired before they were read: {committed} on"
+        )
+    if account is None:
+        yield Finding(
+            stage.value,
+            f"offset {committed} of {where} was committed without an account: another program moved the group",
+        )
+    elif account.passed_over(committed):
+        yield Finding(
+            stage.value,
+            f"{account.passed_over(committed)} of {committed - account.start} records of {where} before offset "
+            f"{committed} are not accounted for",
+        )
+    elif account.start > extent.first:
+        yield Finding(
+            stage.value, f"{account.start - extent.first} records of {where} from offset {extent.first} were never read"
+        )
+
+
+def _short_outputs(sources: Iterable[StageSource], extents: Mapping[str, Mapping[int, Extent]]) -> Iterator[Finding]:
+    """Topics with fewer records than stages account for: a topic was recreated, or a stage committed too early."""
+    letters: dict[int, int] = {}
+    for source in sources:
+        output = OUTPUTS.get(source.stage)
+        for number, partition in sorted(source.partitions.items()):
+            account = partition.account
+            if account is None:
+                continue
+            letters[number] = letters.get(number, 0) + account.dead_letters
+            if output is not None and account.outputs > extents[output][number].end:
+                yield Finding(
+                    source.stage.value,
+                    f"{account.outputs} records of {source.topic}[{number}] were made into outputs, but "
+                    f"{output}[{number}] has had {extents[output][number].end} records only",
+                )
+    for number, count in sorted(letters.items()):
+        if count > extents[topics.DEAD_LETTERS][number].end:
+            yield Finding(
+                topics.DEAD_LETTERS,
+                f"the stages account for {count} dead letters of partition {number}, but there have been "
+                f"{extents[topics.DEAD_LETTERS][number].end} only",
+            )
+
+
+def _short_topics(pages: Sequence[Page], extents: Mapping[str, Mapping[int, Extent]]) -> Iterator[Finding]:
+    """Topics with fewer records than the running processes say they wrote."""
+    for topic, partitions in extents.items():
+        writers = {page.process: page.value(metrics.WRITTEN, topic) for page in pages}
+        written = sum(page.value(metrics.WRITTEN, topic) for page in pages)
+        ever = sum(extent.end for extent in partitions.values())
+        if written > ever:
+            names = " and ".join(sorted(process for process, count in writers.items() if count))
+            yield Finding(names, f"{written} records of {topic} count as written, but it has had {ever} only")

@@ -1,0 +1,81 @@
+"""The /metrics page of a process, read once: one moment of its books.
+
+A page of ours is made under one lock, so the numbers on it belong together. Rules: an address is the operator's, as
+host:port or URL; a page that cannot be had is an error, never zeros. This module refuses to know what balances.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import urllib3
+from prometheus_client.parser import text_string_to_metric_families
+from urllib3.exceptions import HTTPError
+
+from app.telemetry import metrics
+from app.telemetry.metrics import Metric
+
+_TIMEOUT: Final = urllib3.Timeout(connect=2, read=5)
+_MAX_PAGE_BYTES: Final = 8 << 20
+"""Ours have some hundred kilobytes; what answers with more is something else."""
+
+
+class PageUnreadable(Exception):  # noqa: N818 - reads as what it says
+    """No metrics page of ours is at the address; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One process's page: values by sample name and label values in the order of the metric's labels."""
+
+    address: str
+    process: str
+    samples: Mapping[str, Mapping[tuple[str, ...], float]]
+
+    def total(self, metric: Metric) -> int:
+        """Sum over all labels; 0 where the process does not have the metric."""
+        return int(sum(self.samples.get(metric.name, {}).values()))
+
+    def value(self, metric: Metric, *labels: str) -> int:
+        """One series; 0 where it does not exist."""
+        return int(self.samples.get(metric.name, {}).get(labels, 0))
+
+
+def read_page(address: str) -> Page:
+    """Ask a process for its page. Raises PageUnreadable."""
+    url = address if "://" in address else f"http://{address}"
+    if not url.rstrip("/").endswith("/metrics"):
+        url = url.rstrip("/") + "/metrics"
+    try:
+        with urllib3.PoolManager(timeout=_TIMEOUT, retries=False) as http:
+            answer = http.request("GET", url, preload_content=False)
+            text = answer.read(_MAX_PAGE_BYTES).decode("utf-8", "replace")
+            answer.release_conn()
+    except HTTPError as error:
+        raise PageUnreadable(f"no process answers at {url}: {type(error).__name__}") from None
+    if answer.status != 200:
+        raise PageUnreadable(f"{url} answers with HTTP {answer.status}")
+    return parse_page(address, text)
+
+
+def parse_page(address: str, text: str) -> Page:
+    """The page in Prometheus' text format. Raises PageUnreadable where it is not a process of ours."""
+    order = {metric.name: [label.name for label in metric.labels] for metric in metrics.ALL}
+    samples: dict[str, dict[tuple[str, ...], float]] = {}
+    try:
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name in order and sample.labels.keys() == set(order[sample.name]):
+                    labels = tuple(sample.labels[name] for name in order[sample.name])
+                    samples.setdefault(sample.name, {})[labels] = sample.value
+    except ValueError:
+        raise PageUnreadable(f"{address} serves no metrics page") from None
+    named = [labels[0] for labels, value in samples.get(metrics.PROCESS_INFO.name, {}).items() if value]
+    if len(named) != 1:
+        raise PageUnreadable(f"{address} serves no metrics of a callstream process")
+    return Page(address, named[0], samples)
+
+
+def read_pages(addresses: Iterable[str]) -> list[Page]:
+    """All pages, an address given twice read once. Raises PageUnreadable."""
+    return [read_page(address) for address in dict.fromkeys(addresses)]

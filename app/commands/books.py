@@ -1,0 +1,132 @@
+"""`callstream books`: whether the books of every process and of the pipeline balance."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from app.bookkeeping.balance import Equation, Finding, StageSource, equation_of, findings, pipeline_books, unsettled
+from app.bookkeeping.group_positions import committed_by, extents_of, stage_sources
+from app.bookkeeping.metric_pages import PageUnreadable, read_pages
+from app.kafka import KafkaUnreachable, KafkaUnusable
+from app.settings import Settings, load
+from app.topology import PIPELINE
+from schemas import topics
+
+UNBALANCED = 1
+UNREACHABLE = 2
+
+
+@click.command(name="books")
+@click.option(
+    "--metrics",
+    "addresses",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Where a process serves /metrics, as host:port or URL; may be repeated. Without it, the ports of "
+    "`callstream worker` on this host where CALLSTREAM_HTTP_PORT is set.",
+)
+@click.option("--settled", is_flag=True, help="Ask also that nothing waits anywhere: the pipeline is at rest.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(addresses: tuple[str, ...], settled: bool, as_json: bool) -> None:
+    """Check that nothing is lost between any two places.
+
+    For each process, what came in is what went out, from its metrics. For each stage since its group began, whatever
+    was restarted meanwhile: every offset that is committed is accounted for, from Kafka. And no topic has fewer records
+    than were written to it. A stage that is behind is no fault; what waits is shown.
+
+    \b
+    Exit codes: 0 the books balance, 1 they do not, and standard error names the stage, 2 somebody cannot be asked.
+    Example:
+      callstream books --metrics 127.0.0.1:9464 --metrics 127.0.0.1:9465
+    """
+    settings = load(os.environ)
+    try:
+        pages = read_pages(addresses or _worker_addresses(settings))
+        committed = committed_by(settings, [shape.stage for shape in PIPELINE])
+        extents = extents_of(settings, _topics())
+    except (PageUnreadable, KafkaUnreachable, KafkaUnusable) as error:
+        click.echo(f"callstream books: {error}", err=True)
+        sys.exit(UNREACHABLE)
+    equations = [equation_of(page) for page in pages]
+    sources = stage_sources(settings, committed, extents)
+    found = findings(equations, sources, pages, extents)
+    if settled:
+        found += unsettled(sources, equations)
+    if as_json:
+        click.echo(json.dumps(_document(equations, sources, found)))
+    else:
+        _print(equations, sources)
+    for finding in found:
+        click.echo(f"callstream books: {finding}", err=True)
+    sys.exit(UNBALANCED if found else 0)
+
+
+def _worker_addresses(settings: Settings) -> list[str]:
+    """Where `callstream worker` of this host has its stages serve, if the operator chose the port."""
+    if not settings.http_port:
+        return []
+    host = "127.0.0.1" if settings.http_host in {"0.0.0.0", "::"} else settings.http_host  # noqa: S104 - compared only
+    return [f"{host}:{settings.http_port + number}" for number in range(len(PIPELINE))]
+
+
+def _topics() -> list[str]:
+    """Every topic of the pipeline but the tables' changelogs."""
+    names = [name for shape in PIPELINE for name in (*shape.sources, *shape.outputs)]
+    return list(dict.fromkeys([*names, topics.COVERAGE]))
+
+
+def _print(equations: Sequence[Equation], sources: Sequence[StageSource]) -> None:
+    for one in equations:
+        came = " + ".join(f"{name} {count}" for name, count in one.came.items())
+        went = " + ".join(f"{name} {count}" for name, count in one.went.items())
+        click.echo(f"{one.process} at {one.address}: {came} = {went}")
+    if not equations:
+        click.echo("no process was asked: give --metrics, or set CALLSTREAM_HTTP_PORT")
+    for source in sources:
+        click.echo(
+            f"{source.stage.value} since its group began: of {source.topic}, outputs {source.total('outputs')} + "
+            f"not calls {source.total('not_calls')} + dead letters {source.total('dead_letters')}, "
+            f"waiting {source.waiting}"
+        )
+    if (pipeline := pipeline_books(sources)) is not None:
+        click.echo(
+            f"pipeline: raw {pipeline.raw} = calls {pipeline.calls} + not calls {pipeline.not_calls} + "
+            f"dead letters {pipeline.dead_letters} + waiting {pipeline.waiting} - repeated {pipeline.repeated}"
+        )
+
+
+def _document(
+    equations: Sequence[Equation], sources: Sequence[StageSource], found: Sequence[Finding]
+) -> dict[str, Any]:
+    pipeline = pipeline_books(sources)
+    return {
+        "balanced": not found,
+        "findings": [{"where": finding.where, "what": finding.what} for finding in found],
+        "pipeline": None if pipeline is None else asdict(pipeline) | {"repeated": pipeline.repeated},
+        "processes": [
+            {
+                "process": one.process,
+                "address": one.address,
+                "came": dict(one.came),
+                "went": dict(one.went),
+                "difference": one.difference,
+            }
+            for one in equations
+        ],
+        "stages": [
+            {
+                "stage": source.stage.value,
+                "source": source.topic,
+                "outputs": source.total("outputs"),
+                "not_calls": source.total("not_calls"),
+                "dead_letters": source.total("dead_letters"),
+                "waiting": source.waiting,
+            }
+            for source in sources
+        ],
+    }

@@ -194,8 +194,8 @@ class Archive:
     def all_batches(self, facts: FileFacts, max_records: int = 1_000) -> Iterator[list[Recorded]]:
         """All records of one of the archive's files. Raises DamagedError."""
         file = self.open_file(facts)
-        if file.spans:
-            yield from file.batches(file.spans[0].first, file.spans[-1].last, max_records)
+        last = file.spans[-1].last if file.spans else -1
+        yield from file.batches(0, last, max_records)
 
     def _part(self, partition: int) -> RawPart:
         return next(part for part in self.contents.raw if part.range.partition == partition)

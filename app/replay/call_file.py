@@ -134,7 +134,7 @@ def damaged(path: Path, partition: int, lines: Sequence[SpanLine]) -> Iterator[S
     with _open(path) as file:
         file.seek(len(header(partition).encoded))
         for line in lines:
-            if hashlib.file_digest(_Part(file, line.end - line.begin), "sha256").hexdigest() != line.stored:  # type: ignore[arg-type]  # reads, which is all that is used
+            if hashlib.file_digest(_Part(file, line.end - line.begin), "sha256").hexdigest() != line.stored:
                 yield line
 
 
@@ -157,8 +157,8 @@ class _Part:
         self._file = file
         self._left = size
 
-    def readinto(self, buffer: memoryview) -> int:
-        count = self._file.readinto(buffer[: min(self._left, len(buffer))])  # type: ignore[attr-defined]  # a buffered reader has it
+    def readinto(self, buffer: bytearray) -> int:
+        count = self._file.readinto(memoryview(buffer)[: self._left])  # type: ignore[attr-defined]  # a buffered reader has it
         self._left -= count
         return int(count)
 

@@ -5,9 +5,10 @@ a file, a partition and its offsets, an event and its fields. Nothing is repaire
 the same bytes is a note and no fault. This module refuses to know how findings are shown.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -87,6 +88,8 @@ class _Verification:
         self._verdict = verdict
         self._texts = self._folder / CONFIGURATION_FOLDER
         self._settings = with_texts_of(options.settings, self._texts)
+        if manifest.configuration.symbols is None:
+            self._settings = replace(self._settings, symbol_store_dir=None)
         self._lines: dict[int, list[SpanLine]] = {}
 
     def run(self) -> None:
@@ -190,10 +193,11 @@ class _Verification:
         """Where a file of calls was changed and still reads, show which event and field."""
         for part in self._manifest.output:
             path = call_file.paths(self._folder, part.partition)[0]
-            for line in call_file.damaged(path, part.partition, self._lines.get(part.partition, ())):
-                self._verdict.first_event = self._first_event(request, part.partition, line)
-                if self._verdict.first_event is not None:
-                    return
+            with contextlib.suppress(DamagedError):  # that it cannot be read is a finding already
+                for line in call_file.damaged(path, part.partition, self._lines.get(part.partition, ())):
+                    self._verdict.first_event = self._first_event(request, part.partition, line)
+                    if self._verdict.first_event is not None:
+                        return
 
     def _first_event(self, request: Request, partition: int, line: SpanLine) -> Any:
         work = Work(source=request.source, settings=request.settings, open_sink=calls_nowhere, symbols=request.symbols)

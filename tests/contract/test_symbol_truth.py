@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,12 @@ PROGRAMS: dict[str, Compiled] = {
 }
 
 
+@pytest.fixture(name="compiled", scope="module")
+def _compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A program by name, compiled when a test first asks for it; tests leave it as it is."""
+    return cache(lambda name: PROGRAMS[name](tmp_path_factory.mktemp(name.replace("+", "x"))))
+
+
 def opened(path: Path, debug_path: Path | None = None, *, lines: bool = False) -> SymbolIndex:
     """The index of a file."""
     return SymbolIndex(memoryview(encode_index(build_index(path, debug_path, with_lines=lines))))
@@ -86,18 +93,18 @@ def assert_true(index: SymbolIndex, truth: Truth) -> None:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_names_of_a_program_are_those_of_nm(name: str, tmp_path: Path) -> None:
+def test_names_of_a_program_are_those_of_nm(name: str, compiled: Callable[[str], Path]) -> None:
     """Unstripped: every offset has the name of a symbol that covers it, or none where none does."""
-    program = PROGRAMS[name](tmp_path)
+    program = compiled(name)
 
     assert_true(opened(program), Truth(program))
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_stripped_program_gives_no_other_name(name: str, tmp_path: Path) -> None:
+def test_stripped_program_gives_no_other_name(name: str, compiled: Callable[[str], Path], tmp_path: Path) -> None:
     """What a stripped copy still names, it names like the original; Go keeps all of its functions."""
     need("strip")
-    program = PROGRAMS[name](tmp_path)
+    program = compiled(name)
     stripped = tmp_path / "stripped"
     run("strip", "-o", stripped, program)
     whole, left = opened(program), opened(stripped)
@@ -114,10 +121,10 @@ def test_stripped_program_gives_no_other_name(name: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["c-pie", "c-no-pie", "c++-pie", "c-shared"])
-def test_separate_debug_file_gives_all_names_back(name: str, tmp_path: Path) -> None:
+def test_separate_debug_file_gives_all_names_back(name: str, compiled: Callable[[str], Path], tmp_path: Path) -> None:
     """A stripped program with its debug file is as good as the original."""
     need("strip", "objcopy")
-    program = PROGRAMS[name](tmp_path)
+    program = compiled(name)
     run("objcopy", "--only-keep-debug", program, tmp_path / "program.debug")
     run("strip", "-o", tmp_path / "stripped", program)
     index = opened(tmp_path / "stripped", tmp_path / "program.debug")
@@ -128,10 +135,12 @@ def test_separate_debug_file_gives_all_names_back(name: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["c-pie", "c++-pie"])
-def test_mini_debug_information_gives_functions_back(name: str, tmp_path: Path) -> None:
+def test_mini_debug_information_gives_functions_back(
+    name: str, compiled: Callable[[str], Path], tmp_path: Path
+) -> None:
     """.gnu_debugdata, an xz-packed .symtab as Fedora adds it, names what .dynsym lacks."""
     need("strip", "objcopy", "xz")
-    program = PROGRAMS[name](tmp_path)
+    program = compiled(name)
     run("objcopy", "--only-keep-debug", program, tmp_path / "mini")
     run("strip", "--remove-section=.comment", "--strip-debug", tmp_path / "mini")
     run("xz", "--keep", tmp_path / "mini")
@@ -179,7 +188,7 @@ def test_every_function_of_the_machines_own_library(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("compiled", "flags"),
+    ("compile_program", "flags"),
     [
         (compile_c, ("-O2", "-gdwarf-4")),
         (compile_c, ("-O2", "-gdwarf-5")),
@@ -191,10 +200,12 @@ def test_every_function_of_the_machines_own_library(name: str) -> None:
         (compile_go, ()),
     ],
 )
-def test_lines_are_those_of_addr2line(compiled: Callable[..., Path], flags: tuple[str, ...], tmp_path: Path) -> None:
+def test_lines_are_those_of_addr2line(
+    compile_program: Callable[..., Path], flags: tuple[str, ...], tmp_path: Path
+) -> None:
     """The line of every offset is the one that addr2line prints, and its file ends with ours."""
     need("addr2line")
-    program = compiled(tmp_path, *flags)
+    program = compile_program(tmp_path, *flags)
     index = opened(program, lines=True)
     asked = [o for o in offsets(index, 1500) if isinstance(index.lookup(o, innermost=True), Resolved)]
     addresses = "\n".join(f"{index.address_of(offset):#x}" for offset in asked)

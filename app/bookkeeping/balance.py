@@ -1,7 +1,7 @@
 """Whether the books balance: of each process at one moment, of each stage since its group began, and between them.
 
     ingest                received + restored = written + dropped + buffered
-    a stage's process     consumed = converted + not-calls + dead letters + in flight
+    a stage's process     consumed = converted + not-calls + dead letters + repeated + merged + in flight
     a stage since ever    committed offset = start + outputs + not-calls + dead letters, in every partition
     between two stages    a topic has no fewer records than its writers say they wrote
 
@@ -18,6 +18,7 @@ from app.bookkeeping.metric_pages import Page
 from app.bookkeeping.topic_reading import Extent
 from app.streaming.account import Account
 from app.telemetry import metrics
+from app.topology import shape_of
 from schemas import topics
 from schemas.topics import Stage
 
@@ -135,6 +136,7 @@ def equation_of(page: Page) -> Equation:
                 "buffered": page.total(metrics.BUFFERED),
             },
         )
+    source = shape_of(Stage(page.process)).sources[0]
     return Equation(
         page.process,
         page.address,
@@ -143,6 +145,8 @@ def equation_of(page: Page) -> Equation:
             "converted": page.total(metrics.CONVERTED),
             "not calls": page.total(metrics.NOT_CALLS),
             "dead letters": page.total(metrics.DEAD_LETTERS),
+            "repeated": page.total(metrics.DUPLICATES),
+            "merged": page.total(metrics.FINISHED) - page.value(metrics.FINISHED, source),
             "in flight": page.total(metrics.IN_FLIGHT),
         },
     )

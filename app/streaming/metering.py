@@ -50,10 +50,10 @@ class StageObserver:
 
     def done(self, topic: str, records: int, result: StepResult, step_seconds: float) -> None:
         """Everything that followed from a batch is acknowledged."""
-        del topic
         meter = self._meter
         with meter.together():
             self._in_flight -= records
+            meter.add(metrics.FINISHED, records, self._label(topic))
             meter.set(metrics.IN_FLIGHT, self._in_flight)
             meter.add(metrics.CONVERTED, len(result.outputs))
             meter.add(metrics.WRITTEN, len(result.outputs), self._output_topic)

@@ -4,7 +4,8 @@ Rules: a metric is declared here or it does not exist. A label never carries eve
 or words of the program and of its policy files, which `Label` limits in form and number. Counters of the books:
 
 - ingest: received + restored = written{tetragon.raw} + dropped + buffered (all places)
-- a stage: consumed = converted + not_calls + dead_letters + in flight, and written{its topic} follows converted
+- a stage: consumed = finished + in flight, and finished = converted + not_calls + dead_letters + duplicates skipped,
+  where finished is of the stage's source; written{its topic} follows converted
 - the pipeline: received - dropped - buffered = calls + not_calls + dead_letters + in flight
 
 These hold in every scrape of processes that started together; `callstream books` adds what outlives a process.
@@ -310,6 +311,15 @@ IN_FLIGHT: Final = Metric(
     unit="records",
     help="Records handed to a stage and not yet finished.",
     bad="At its limit for long: outputs are not acknowledged.",
+)
+FINISHED: Final = Metric(
+    name="runtime_records_finished_total",
+    process=Process.STAGE,
+    kind=Kind.COUNTER,
+    unit="records",
+    help="Records of which all that followed is acknowledged, by topic.",
+    bad="Flat while records are consumed.",
+    labels=(TOPIC,),
 )
 WRITTEN: Final = Metric(
     name="runtime_records_written_total",

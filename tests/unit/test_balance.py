@@ -68,6 +68,22 @@ def test_a_process_that_lost_a_record_is_named_with_its_numbers() -> None:
     assert "the difference is 1" in found.what
 
 
+def test_the_stage_that_counts_symbols_balances_over_both_its_steps() -> None:
+    """Calls are counted, were counted before or refused; partial counts are merged."""
+    page = _page(
+        "hot-symbols",
+        {
+            metrics.CONSUMED: {(topics.CALLS,): 100, (topics.HOT_PARTIALS,): 40},
+            metrics.FINISHED: {(topics.CALLS,): 90, (topics.HOT_PARTIALS,): 30},
+            metrics.CONVERTED: {(): 80},
+            metrics.DUPLICATES: {("hot-symbols",): 7},
+            metrics.DEAD_LETTERS: {("hot-symbols", "malformed_call"): 3},
+            metrics.IN_FLIGHT: {(): 20},
+        },
+    )
+    assert equation_of(page).difference == 0
+
+
 def test_a_stage_that_accounts_for_all_it_committed_balances_however_far_it_is_behind() -> None:
     """Lag is shown and is no finding."""
     partition = SourcePartition(150, Account(100, outputs=40, not_calls=6, dead_letters=4), Extent(90, 5_000))

@@ -8,8 +8,8 @@ with its own exit code, as after a SIGKILL. This module refuses to know which st
 import asyncio
 import contextlib
 import logging
+import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -43,6 +43,8 @@ TOPICS_WAIT_SECONDS = 60.0
 """How long a broker and its topics are waited for at the start: all parts of a deployment start at once."""
 
 ANSWER_SECONDS = 5.0
+
+_STANDARD_INPUT = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +181,9 @@ def _stop_with_parent(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
 
     def wait_for_the_end() -> None:
-        sys.stdin.buffer.read()
+        # Not through sys.stdin: a thread that waits with its lock makes the interpreter's own shutdown abort.
+        while os.read(_STANDARD_INPUT, 4096):
+            pass
         with contextlib.suppress(RuntimeError):  # the loop may be closed by then
             loop.call_soon_threadsafe(stop.set)
 

@@ -1,5 +1,6 @@
 """The hot-symbol stage on a real broker: every count, time and hour is exact whatever happens to its workers."""
 
+import json
 import random
 import shutil
 import signal
@@ -175,4 +176,18 @@ def test_counts_are_exact_after_six_kills_a_lost_folder_and_two_workers_joining_
         assert first.end(signal.SIGTERM, within_seconds=10) == 0, first.log_tail()
         it.await_no_lag(40)
         it.assert_exact()
+        _assert_shown(it)
         assert all(worker.exit_code in {None, 0} for worker in it.workers)
+
+
+def _assert_shown(it: Scene) -> None:
+    """The command line reads the same rows: the most frequent first, and exit code 1 where none is meant."""
+    command = [sys.executable, "-m", "app", "hot-symbols"]
+    shown = subprocess.run([*command, "--top", "5", "--json"], env=it.environ, check=True, capture_output=True)
+    rows = [json.loads(line) for line in shown.stdout.splitlines()]
+    ranked = sorted(it.load.truth.items(), key=lambda entry: (-entry[1].hits, entry[0]))
+    assert [(row["symbol_id"], row["hits"]) for row in rows] == [(name, one.hits) for name, one in ranked[:5]]
+    missing = subprocess.run(
+        [*command, "--symbol", "no_such_function"], env=it.environ, check=False, capture_output=True
+    )
+    assert missing.returncode == 1

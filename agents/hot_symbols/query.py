@@ -1,0 +1,52 @@
+"""Questions about published rows: which of them are meant, and in which order they come.
+
+Rules: a pattern with `*`, `?` or `[` is a shell pattern over the whole text, anything else is the text itself; case
+counts. The order is by hits, the highest first, then by symbol id, so that one question has one answer. This module
+refuses to know where rows come from.
+"""
+
+import heapq
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from posixpath import basename
+from typing import Any
+
+Row = Mapping[str, Any]
+"""A HotSymbol record: fields of schemas/avro/hot_symbol.avsc."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What is asked; None asks for any. All that is asked must be true of a row.
+
+    `module` is a path, a file name or a build id; `image` a name or an id. `since_ns` asks for rows seen then or later,
+    in nanoseconds since the Unix epoch.
+    """
+
+    symbol: str | None = None
+    module: str | None = None
+    namespace: str | None = None
+    image: str | None = None
+    since_ns: int | None = None
+
+    def matches(self, row: Row) -> bool:
+        """Whether a row is meant."""
+        return (
+            (self.since_ns is None or (row["hits"] > 0 and row["last_seen_ns"] >= self.since_ns))
+            and (self.symbol is None or _is(self.symbol, row["symbol"], row["symbol_id"]))
+            and (self.module is None or _is(self.module, row["module"], basename(row["module"]), row["build_id"]))
+            and (self.namespace is None or any(_is(self.namespace, n["namespace"]) for n in row["namespaces"]))
+            and (self.image is None or any(_is(self.image, i["image_name"], i["image_id"]) for i in row["images"]))
+        )
+
+
+def top(rows: Iterable[Row], count: int) -> list[Row]:
+    """The first `count` rows by hits."""
+    return heapq.nsmallest(count, rows, key=lambda row: (-row["hits"], row["symbol_id"]))
+
+
+def _is(pattern: str, *texts: str | None) -> bool:
+    if any(character in pattern for character in "*?["):
+        return any(text is not None and fnmatchcase(text, pattern) for text in texts)
+    return pattern in texts

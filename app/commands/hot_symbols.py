@@ -1,0 +1,122 @@
+"""`callstream hot-symbols`: the symbols that were really executed."""
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+from agents.hot_symbols.identity import SymbolIdentity, symbol_id
+from agents.hot_symbols.query import Query, Row, top
+from app.hot_symbols.table_reading import published_rows
+from app.kafka import KafkaUnreachable, KafkaUnusable
+from app.registry import RegistryError
+from app.settings import load
+from app.symbols.display import SymbolDisplay
+
+NONE_FOUND: Final = 1
+UNREACHABLE: Final = 2
+"""Exit code where the topic cannot be read; click's for wrong options too."""
+
+_NS: Final = 1_000_000_000
+_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class Since(click.ParamType):
+    """A time as nanoseconds since the Unix epoch: `90m`, `2h`, `14d` ago, or ISO 8601 with a zone."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read one; fails with what is accepted."""
+        if isinstance(value, int):
+            return value
+        ago = re.fullmatch(r"(\d{1,9})([smhd])", value)
+        if ago is not None:
+            return time.time_ns() - int(ago[1]) * _UNIT_SECONDS[ago[2]] * _NS
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither like 90m, 2h or 14d, nor like 2026-01-31T12:00:00Z", param, ctx)
+        if moment.tzinfo is None:
+            self.fail(f"{value!r} has no time zone; write it with Z or +01:00 at its end", param, ctx)
+        return int(moment.timestamp()) * _NS + moment.microsecond * 1000
+
+
+@click.command(name="hot-symbols")
+@click.option("--top", "count", type=click.IntRange(1), default=20, show_default=True, help="Rows to show, by hits.")
+@click.option("--symbol", metavar="PATTERN", help="Mangled name or symbol id.")
+@click.option("--module", metavar="PATTERN", help="Path, file name or build id; `kernel` for the kernel.")
+@click.option("--namespace", metavar="PATTERN", help="Namespace that it ran in lately.")
+@click.option("--image", metavar="PATTERN", help="Image name or id that it ran in lately.")
+@click.option("--since", "since_ns", type=Since(), help="Seen since: 90m, 2h, 14d ago, or ISO 8601 with zone.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document a line: all that a row holds.")
+def command(
+    *,
+    count: int,
+    symbol: str | None,
+    module: str | None,
+    namespace: str | None,
+    image: str | None,
+    since_ns: int | None,
+    as_json: bool,
+) -> None:
+    """Show the symbols that were executed most, or those that are asked for.
+
+    A symbol is sure where our own index, the kernel or a probe confirms it, and hinted where only the agent names it:
+    SURE is the share of its hits that is confirmed. PATTERN may have `*`, `?` and `[...]`.
+
+    \b
+    Exit codes: 0 found, 1 no row matches, 2 wrong options, or Kafka or the registry cannot be asked.
+    Example:
+      callstream hot-symbols --top 10
+      callstream hot-symbols --symbol 'SSL_*' --image 'shop/*' --since 14d
+      callstream hot-symbols --module kernel --json
+    """
+    query = Query(symbol=symbol, module=module, namespace=namespace, image=image, since_ns=since_ns)
+    try:
+        rows = top(filter(query.matches, published_rows(load(os.environ))), count)
+    except (KafkaUnreachable, KafkaUnusable, RegistryError) as error:
+        click.echo(f"callstream hot-symbols: {error}", err=True)
+        sys.exit(UNREACHABLE)
+    with SymbolDisplay() as display:
+        for line in documents(rows) if as_json else table(rows, display.name):
+            click.echo(line)
+    sys.exit(0 if rows else NONE_FOUND)
+
+
+def documents(rows: Iterable[Row]) -> Iterator[str]:
+    """The rows as lines of JSON."""
+    for row in rows:
+        yield json.dumps(row, ensure_ascii=False)
+
+
+def table(rows: Iterable[Row], demangle: Callable[[str], str]) -> Iterator[str]:
+    """The rows as lines for people; `demangle` makes a symbol printable too."""
+    yield f"{'HITS':>13}  SURE  {'SPACE':6}  {'LAST SEEN':20}  SYMBOL"
+    for row in rows:
+        space = "kernel" if row["is_kernel_space"] else "user"
+        sure = f"{100 * row['confirmed_hits'] // row['hits']}%" if row["hits"] else "-"
+        yield f"{row['hits']:>13,}  {sure:>4}  {space:6}  {_moment(row):20}  {_name(row, demangle)}"
+
+
+def _moment(row: Row) -> str:
+    if not row["hits"]:
+        return "never"
+    try:
+        return datetime.fromtimestamp(row["last_seen_ns"] // _NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return str(row["last_seen_ns"])
+
+
+def _name(row: Row, demangle: Callable[[str], str]) -> str:
+    """Module and symbol with all characters visible; the path says more to people than a build id."""
+    if row["evidence"] == "Binary":
+        return f"{row['symbol_id']}  (executed)"
+    module = symbol_id(SymbolIdentity(None, row["module"], "", is_kernel_space=row["is_kernel_space"]))
+    return module + (demangle(row["symbol"]) if row["symbol"] else "  (function unknown)")

@@ -1,0 +1,37 @@
+"""The published rows as they stand now: `runtime.hot-symbols`, read to its end.
+
+Rules: of each symbol the newest record counts, and a tombstone removes it; records that are no HotSymbol are left out.
+All rows are in memory at once, at some 700 bytes each. This module refuses to know what is asked of the rows.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from app.bookkeeping.topic_reading import TopicReader
+from app.bookkeeping.writer_schemas import WriterSchemas
+from app.registry import SchemaRegistry
+from app.settings import Settings
+from schemas import records, topics
+
+
+def published_rows(settings: Settings) -> Iterator[dict[str, Any]]:
+    """All rows, decoded one by one.
+
+    Raises KafkaUnreachable, KafkaUnusable, RegistryError.
+    """
+    newest: dict[bytes, bytes] = {}
+    with TopicReader(settings, settings.name(topics.HOT_SYMBOLS)) as reader:
+        for message in reader.records():
+            key, value = message.key(), message.value()
+            if not isinstance(key, bytes):
+                continue
+            if isinstance(value, bytes):
+                newest[key] = value
+            else:
+                newest.pop(key, None)
+    with SchemaRegistry.from_settings(settings) as registry:
+        schemas = WriterSchemas(registry, records.HOT_SYMBOL)
+        for value in newest.values():
+            row = schemas.decode(value)
+            if row is not None:
+                yield row

@@ -1,8 +1,8 @@
 """The whole pipeline on this machine: `python -m bench.pipeline [--rate N] [--seconds N]`.
 
 Every process is the real command: broker, tetragon-sim, ingest, and a worker for each stage. First ingest alone, as
-fast as it goes; then everything at a fixed rate. Lag is read at the start and the end of the measured window: a pipeline
-that keeps up has no more at the end. CPU is by process over the window; the sum says what an event costs in all.
+fast as it goes; then everything at a fixed rate. Lag is read at the start and the end of the measured window: whoever
+keeps up has no more at the end. CPU is by process over the window; the sum says what an event costs in all.
 """
 
 import argparse

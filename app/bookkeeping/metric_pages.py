@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from urllib3.exceptions import HTTPError
 
 from app.telemetry import metrics
-from app.telemetry.metrics import Metric
+from app.telemetry.metric import Metric
 
 _TIMEOUT: Final = urllib3.Timeout(connect=2, read=5)
 _MAX_PAGE_BYTES: Final = 8 << 20

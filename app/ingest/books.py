@@ -17,7 +17,7 @@ from app.ingest.chunk import Chunk
 from app.ingest.keys import Reading, Throttle, event_time_ns
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
-from app.telemetry.metrics import DropReason, Place
+from app.telemetry.metric import DropReason, Place
 from schemas import topics
 
 _NS_PER_MS: Final = 1_000_000

@@ -19,7 +19,7 @@ from app.ingest.chunk import Chunk
 from app.ingest.keys import KeyReader
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
-from app.telemetry.metrics import DropReason
+from app.telemetry.metric import DropReason
 
 _NS_PER_MS: Final = 1_000_000
 

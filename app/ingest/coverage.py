@@ -15,7 +15,7 @@ from typing import Final
 
 from app.ingest.books import Findings, Span
 from app.ingest.keys import Throttle
-from app.telemetry.metrics import DropReason
+from app.telemetry.metric import DropReason
 from schemas.coverage import CoverageGap, GapCause
 
 LATENESS_NS: Final = 60 * 1_000_000_000

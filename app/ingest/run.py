@@ -36,7 +36,8 @@ from app.settings import Settings, SettingsError
 from app.telemetry import metrics
 from app.telemetry.http import TelemetryServer
 from app.telemetry.meter import Meter
-from app.telemetry.metrics import DropReason, Process, metrics_of
+from app.telemetry.metric import DropReason, Process
+from app.telemetry.metrics import metrics_of
 from schemas import topics
 from schemas.records import COVERAGE_GAP, schema_text
 

@@ -11,10 +11,11 @@ from app.streaming.ledger import Partition
 from app.streaming.stage_app import StageApp
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
+from app.telemetry.metric import Metric
 from schemas import topics
 from schemas.topics import Stage
 
-TALLIES: Mapping[str, metrics.Metric] = {"frames": metrics.FRAMES, "redactions": metrics.REDACTIONS}
+TALLIES: Mapping[str, Metric] = {"frames": metrics.FRAMES, "redactions": metrics.REDACTIONS}
 """Metrics by the tally names that steps use; a tally without one is not published."""
 
 

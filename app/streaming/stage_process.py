@@ -31,7 +31,8 @@ from app.streaming.watchdog import SAMPLE_SECONDS, Watchdog
 from app.telemetry import metrics
 from app.telemetry.http import TelemetryServer
 from app.telemetry.meter import Meter
-from app.telemetry.metrics import Process, metrics_of
+from app.telemetry.metric import Process
+from app.telemetry.metrics import metrics_of
 from schemas.topics import Stage
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,8 @@ from prometheus_client.metrics_core import (
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from app.telemetry.metrics import ALL, Kind, Label, Metric
+from app.telemetry.metric import Kind, Label, Metric
+from app.telemetry.metrics import ALL
 
 OTHER: Final = "other"
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}", re.ASCII)

@@ -13,7 +13,7 @@ from app.__main__ import cli
 from app.embedded.pins import read_pins
 from app.settings import PREFIX, from_env, known_variables
 from app.telemetry import metrics
-from app.telemetry.metrics import Kind
+from app.telemetry.metric import Kind
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES, Stage
 
 _ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from agents.canonicalize.events import Canonical, NotACall, Outcome
 from agents.canonicalize.frames import FrameResolution
 from app.simulator.event_files import read_events
-from app.telemetry.metrics import PROBE_TYPES
+from app.telemetry.metric import PROBE_TYPES
 from schemas.canonical_pb2 import CanonicalEvent
 from schemas.tetragon.arguments_pb2 import KprobeArgument
 from schemas.tetragon.events_pb2 import GetEventsResponse

@@ -26,7 +26,7 @@ from google.protobuf import json_format
 from agents.canonicalize.events import Canonical, Canonicalizer, NotACall, Outcome
 from agents.canonicalize.probes import HookKind
 from app.simulator.event_files import read_events
-from app.telemetry.metrics import PROBE_TYPES
+from app.telemetry.metric import PROBE_TYPES
 from schemas.canonical_pb2 import CanonicalEvent
 
 FOLDER: Final = Path(__file__).parent.parent / "golden"

@@ -17,7 +17,7 @@ from app.bookkeeping.metric_pages import Page
 from app.bookkeeping.topic_reading import Extent
 from app.streaming.account import Account
 from app.telemetry import metrics
-from app.telemetry.metrics import DropReason, Metric, Place
+from app.telemetry.metric import DropReason, Metric, Place
 from schemas import topics
 from schemas.topics import Stage
 

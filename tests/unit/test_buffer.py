@@ -8,7 +8,7 @@ from app.ingest.chunk import Chunk
 from app.ingest.keys import KeyReader
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
-from app.telemetry.metrics import DropReason
+from app.telemetry.metric import DropReason
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
 SECOND_NS = 1_000_000_000

@@ -3,7 +3,7 @@ from typing import Any
 from app.ingest.books import Findings, Span
 from app.ingest.coverage import AgentLoss, Coverage, Evidence
 from app.ingest.keys import Throttle
-from app.telemetry.metrics import DropReason
+from app.telemetry.metric import DropReason
 from schemas.coverage import CoverageGap, GapCause
 
 S = 1_000_000_000

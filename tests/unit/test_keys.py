@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from app.ingest.keys import KeyReader, Throttle, event_time_ns, is_from_agent_start
-from app.telemetry.metrics import NOT_CALL_TYPES, PROBE_TYPES
+from app.telemetry.metric import NOT_CALL_TYPES, PROBE_TYPES
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
 WITH_PROCESS = {

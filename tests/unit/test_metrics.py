@@ -2,7 +2,8 @@ import json
 import re
 from pathlib import Path
 
-from app.telemetry.metrics import ALL, CAUSE, PROBE_TYPES, Kind, Process, metrics_of
+from app.telemetry.metric import CAUSE, PROBE_TYPES, Kind, Process
+from app.telemetry.metrics import ALL, metrics_of
 
 SCHEMAS = Path(__file__).parents[2] / "schemas" / "avro"
 

@@ -13,7 +13,7 @@ from app.ingest.spill import SpillFolder
 from app.ingest.spiller import Spiller
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
-from app.telemetry.metrics import DropReason
+from app.telemetry.metric import DropReason
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
 EVENT_PADDING = 2000

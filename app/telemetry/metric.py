@@ -1,0 +1,121 @@
+"""What a metric is, and the closed sets that its labels may have.
+
+Rules: a label never carries event data: its values are a closed set, or words of the program and of its policy files,
+which `Label` limits in form and number. This module refuses to know which metrics there are (`metrics`).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from schemas import topics
+
+
+class Kind(StrEnum):
+    """Prometheus metric types in use."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Process(StrEnum):
+    """Which processes have a metric: one that cannot count it does not show it as zero."""
+
+    INGEST = "ingest"
+    STAGE = "stage"
+    ANY = "any"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Label:
+    """A label and the values it may have.
+
+    Where `values` is empty, a value is a word of the program or of a policy file (ASCII letters, digits, `_ . : -`, at
+    most 64), and after `limit` different ones further ones are counted as `other`.
+    """
+
+    name: str
+    values: tuple[str, ...] = ()
+    limit: int = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Metric:
+    """One metric family. `bad` says which value or trend wants a human, and why. Compared and hashed by identity."""
+
+    name: str
+    process: Process
+    kind: Kind
+    unit: str
+    help: str
+    bad: str
+    labels: tuple[Label, ...] = ()
+    bounds: tuple[float, ...] = ()
+
+
+PROBE_TYPES: Final = (
+    "Unknown",
+    "ProcessExec",
+    "ProcessExit",
+    "Kprobe",
+    "Kretprobe",
+    "Uprobe",
+    "Uretprobe",
+    "Tracepoint",
+    "USDT",
+    "Fentry",
+    "Fexit",
+    "Lsm",
+)
+"""Symbols of the Avro enum ProbeType."""
+
+NOT_CALL_TYPES: Final = ("Loader", "Throttle", "RateLimitInfo", "Test")
+"""Messages of the stream that are no calls, as ingest counts them beside the probe types."""
+
+
+class DropReason(StrEnum):
+    """Why ingest gave up an event that it had received."""
+
+    OVERFLOW = "overflow"
+    """Kafka stayed slow for longer than the grace time; the oldest went."""
+    SPILL = "spill"
+    """The spill folder was full or unreadable."""
+    OVERSIZED = "oversized"
+    """Larger than a record of the raw topic may be."""
+    REJECTED = "rejected"
+    """The broker, or the client on its behalf, refused the record for good."""
+    SHUTDOWN = "shutdown"
+    """Still unwritten when the time for draining was over."""
+
+
+class Place(StrEnum):
+    """Where an event that is received and not yet written waits."""
+
+    MEMORY = "memory"
+    DISK = "disk"
+    PRODUCER = "producer"
+
+
+TOPIC: Final = Label(name="topic", values=tuple(topic.name for topic in topics.TOPICS))
+STAGE: Final = Label(name="stage", values=tuple(stage.value for stage in topics.Stage))
+REASON: Final = Label(name="reason")
+CAUSE: Final = Label(
+    name="cause",
+    values=(
+        "Unknown",
+        "Overflow",
+        "Reconnect",
+        "AgentRestart",
+        "Throttle",
+        "Undecodable",
+        "Oversized",
+        "AgentLoss",
+        "SpillLoss",
+        "IngestRestart",
+        "Heartbeat",
+    ),
+)
+"""Symbols of the Avro enum GapCause."""
+
+PARTITION: Final = Label(name="partition", limit=1024)

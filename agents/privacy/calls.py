@@ -105,6 +105,22 @@ class _Direct(dict[K, V]):
         return self._compute(key)
 
 
+_SurroundingsKey = tuple[bytes, bytes, bytes | None, bytes, bytes]
+"""Canonical bytes of process, workload, parent (None where there is none), exit and node."""
+
+
+class _Surroundings(NamedTuple):
+    """What events of one process have in common, as it stands apart in the record, and the record's key."""
+
+    process: bytes
+    identity: bytes
+    parent: bytes
+    exit: bytes
+    details: bytes
+    hits: Hits
+    process_id: bytes
+
+
 class _Profile:
     """Filtered parts under one set of allowed fields, by their canonical bytes."""
 
@@ -118,6 +134,7 @@ class _Profile:
         "processes",
         "returns",
         "stacks",
+        "surroundings",
         "workloads",
     )
 
@@ -133,10 +150,27 @@ class _Profile:
         self.returns: dict[bytes, FilteredPart] = remember(
             lambda encoded: _present(fields.argument(encoded, "return_value")), _MAX_SMALL
         )
+        self.surroundings: dict[_SurroundingsKey, _Surroundings] = remember(self._surrounding, _MAX_PROCESSES)
         self.arguments = _lists(lambda encoded: fields.argument(encoded, "call_arguments"), _MAX_ARGUMENTS, remember)
         self.data = _lists(lambda encoded: fields.argument(encoded, "call_data"), _MAX_SMALL, remember)
         self.ancestors = _lists(
             lambda encoded: FilteredPart(*fields.process(encoded, "ancestors")[:2]), _MAX_SMALL, remember
+        )
+
+    def _surrounding(self, key: _SurroundingsKey) -> _Surroundings:
+        """Five look-ups in one: a process's events mostly agree in all of them."""
+        process = self.processes[key[0]]
+        workload = self.workloads[key[1]]
+        parent = _ABSENT if key[2] is None else self.parents[key[2]]
+        exit_, node = self.exits[key[3]], self.nodes[key[4]]
+        return _Surroundings(
+            process.avro,
+            workload.identity,
+            parent.avro,
+            exit_.avro,
+            workload.details + node.avro,
+            merged_hits([process.hits, workload.hits, parent.hits, exit_.hits, node.hits]),
+            process.process_id,
         )
 
 
@@ -192,24 +226,23 @@ class _Calls:
         """Look every part up and join what may leave. Raises RefusedError, or DecodeError for malformed parts."""
         probe = self._probes[event.probe]
         profile = self._profiles[probe.probe_type]
-        process = profile.processes[event.process]
-        workload = profile.workloads[event.workload]
+        surroundings = profile.surroundings[
+            event.process,
+            event.workload,
+            event.parent if event.HasField("parent") else None,
+            event.exit,
+            event.node,
+        ]
+        process, identity, parent, exit_, details, surrounding_hits, process_id = surroundings
         stack = profile.stacks[event.stack]
-        node = profile.nodes[event.node]
-        exit_ = profile.exits[event.exit]
-        parent = profile.parents[event.parent] if event.HasField("parent") else _ABSENT
         returned = profile.returns[event.return_value] if event.HasField("return_value") else _ABSENT
         ancestors = profile.ancestors[tuple(event.ancestors[:])]
         arguments = profile.arguments[tuple(event.arguments[:])]
         data = profile.data[tuple(event.data[:])]
         hits, redaction = self._redactions[
             probe.hits,
-            process.hits,
-            workload.hits,
+            surrounding_hits,
             stack.hits,
-            node.hits,
-            exit_.hits,
-            parent.hits,
             returned.hits,
             ancestors.hits,
             arguments.hits,
@@ -221,28 +254,27 @@ class _Calls:
                 event.event_id.hex().encode(),
                 avro_wire.long(event.timestamp_ns),
                 probe.type_avro,
-                process.avro,
+                process,
                 self._threads[event.tid] if event.HasField("tid") else avro_wire.NULL,
                 probe.syscall,
                 stack.avro,
-                workload.identity,
+                identity,
                 self._timestamp_sources[event.timestamp_source],
-                parent.avro,
+                parent,
                 ancestors.avro,
                 probe.target,
                 arguments.avro,
                 data.avro,
                 returned.avro,
-                exit_.avro,
+                exit_,
                 probe.policy,
-                workload.details,
-                node.avro,
+                details,
                 redaction,
                 avro_wire.long(event.raw_partition),
                 avro_wire.long(event.raw_offset),
             )
         )
-        return Call(process.process_id, body, hits, probe.probe_type, event.raw_offset)
+        return Call(process_id, body, hits, probe.probe_type, event.raw_offset)
 
     def _redaction(self, many: tuple[Hits, ...]) -> tuple[Hits, bytes]:
         """The `redaction` record, and its counts by rule."""

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from agents.memo import Memo
 from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess, FilteredWorkload
 from agents.privacy.redaction import Answer, FieldPolicy, Hits, Redactor, TextRefusal
 from schemas import avro_wire, canonical_pb2
@@ -29,6 +30,11 @@ from schemas.canonical_pb2 import (
 TRUNCATED_FLAG: Final = "truncArgs"
 """Word in a process's flags: the agent cut the arguments off."""
 
+_MAX_FRAMES: Final = 8_192
+"""Remembered frames; two generations of some 300 bytes each, for every probe type with a profile of its own."""
+
+_MAX_REMEMBERED_FRAME_BYTES: Final = 512  # longer than the mangled names of ordinary code
+
 _BOOLEAN: Final = (b"\x00", b"\x01")
 
 
@@ -47,6 +53,7 @@ class FieldFilter:
         self._policy = policy
         self._redactor = redactor
         self._probe_type = probe_type
+        self._frames = Memo(self._frame, _MAX_FRAMES)
 
     def process(self, encoded: bytes, place: str) -> FilteredProcess:
         """A `ProcessInfo`; `place` is the public field that it fills: process, parent or ancestors."""
@@ -115,14 +122,19 @@ class FieldFilter:
         frames = CanonicalStack.FromString(encoded).frames
         if not self._policy.allows(self._probe_type, "stack_frames"):
             return FilteredPart(avro_wire.END_OF_BLOCKS, (("denied_field", 1),) if frames else ())
-        parts: list[_Part] = []
-        for frame in frames:
-            part = self._part("stack_frames")
-            _write_frame(part, frame, self._redactor)
-            parts.append(part)
+        parts = [self._framed(frame.SerializeToString(deterministic=True)) for frame in frames]
         return FilteredPart(
-            avro_wire.sized_array([part.avro() for part in parts]), merged_hits([part.hits() for part in parts])
+            avro_wire.sized_array([part.avro for part in parts]), merged_hits([part.hits for part in parts])
         )
+
+    def _framed(self, encoded: bytes) -> FilteredPart:
+        """One frame: new stacks are mostly made of frames that were seen before."""
+        return self._frames[encoded] if len(encoded) <= _MAX_REMEMBERED_FRAME_BYTES else self._frame(encoded)
+
+    def _frame(self, encoded: bytes) -> FilteredPart:
+        part = self._part("stack_frames")
+        _write_frame(part, CanonicalFrame.FromString(encoded), self._redactor)
+        return FilteredPart(part.avro(), part.hits())
 
     def argument(self, encoded: bytes, place: str) -> FilteredPart:
         """A `CallArgument`; `place` is call_arguments, call_data or return_value."""

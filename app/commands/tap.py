@@ -1,0 +1,162 @@
+"""`callstream tap`: the records of any topic, decoded."""
+
+import difflib
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final
+
+import click
+from confluent_kafka import Message
+
+from app.bookkeeping.topic_reading import Extent, TopicReader
+from app.kafka import KafkaUnreachable, KafkaUnusable
+from app.registry import RegistryError, SchemaRegistry
+from app.settings import Settings, load
+from app.tap.decoding import Decoder, Document, key_text
+from app.tap.lines import Headline, lines
+from schemas import topics
+
+UNUSABLE: Final = 2
+"""Exit code where the topic cannot be read; click's for wrong options too."""
+
+_FOLLOW_PAUSE_S: Final = 0.3
+_STARTS: Final = re.compile(r"beginning|end|-?[0-9]{1,18}")
+
+
+def _start(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    if text is not None and _STARTS.fullmatch(text) is None:
+        raise click.BadParameter(f"{text!r} is neither beginning, nor end, nor an offset")
+    return text
+
+
+@click.command(name="tap", short_help="Decode any topic to readable lines")
+@click.argument("topic", default=topics.CALLS, metavar="[TOPIC]")
+@click.option(
+    "--from",
+    "start",
+    callback=_start,
+    metavar="beginning|end|OFFSET",
+    help="Where to begin in each partition; -N is N records before the end. Default: beginning, with --follow the end.",
+)
+@click.option("--partition", type=click.IntRange(0), help="Read this partition only.")
+@click.option("--max", "most", type=click.IntRange(1), metavar="N", help="Stop after so many records.")
+@click.option("--follow", is_flag=True, help="Go on reading what is written, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
+@click.option(
+    "--restricted", is_flag=True, help="Yes, show private data: needed for tetragon.raw and runtime.canonical."
+)
+def command(
+    *,
+    topic: str,
+    start: str | None,
+    partition: int | None,
+    most: int | None,
+    follow: bool,
+    as_json: bool,
+    restricted: bool,
+) -> None:
+    """Decode the records of a topic, by default runtime.calls.
+
+    Lines show a call with its frames as module!symbol+0xoffset and how each was resolved; --json has everything. Names
+    are given with or without CALLSTREAM_TOPIC_PREFIX; tables' changelogs and internal topics can be read too. No group
+    is joined and nothing is committed.
+
+    The topics before the privacy stage hold what must not leave, so they are shown only with --restricted.
+
+    \b
+    Exit codes: 0 read, 2 no such topic, restricted, or Kafka cannot be asked.
+    Example:
+      callstream tap --max 3
+      callstream tap runtime.dead-letters --from -20 --json
+      callstream tap runtime.coverage --follow
+    """
+    settings = load(os.environ)
+    shape = _shape(topic, settings)
+    if shape.restricted and not restricted:
+        _fail(f"{shape.name} holds private data; add --restricted if you mean to see it")
+    try:
+        with (
+            SchemaRegistry.from_settings(settings) as registry,
+            TopicReader(settings, settings.name(shape.name)) as reader,
+        ):
+            decoder = Decoder(shape, registry)
+            found = _records(reader, start or ("end" if follow else "beginning"), partition, follow=follow)
+            for message in islice(found, most):
+                _show(shape, message, decoder.document(message.key(), message.value()), as_json=as_json)
+    except (KafkaUnreachable, KafkaUnusable, RegistryError) as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        return
+
+
+def _shape(name: str, settings: Settings) -> topics.Topic:
+    """The topic that is meant; ends the command where there is none."""
+    known = {shape.name: shape for shape in topics.TOPICS}
+    bare = name.removeprefix(settings.topic_prefix)
+    if bare not in known:
+        near = difflib.get_close_matches(bare, known, n=1)
+        meant = f"did you mean {near[0]}?" if near else f"topics are {', '.join(known)}"
+        _fail(f"the pipeline has no topic {name}; {meant}")
+    return known[bare]
+
+
+def _records(reader: TopicReader, start: str, partition: int | None, *, follow: bool) -> Iterator[Message]:
+    extents = reader.extents()
+    if partition is not None and partition not in extents:
+        _fail(f"there is no partition {partition}; the topic has {len(extents)}")
+    ends = {number: extent.end for number, extent in extents.items()}
+    chosen = ends if partition is None else {partition: ends[partition]}
+    nexts = ends | {number: _offset(start, extents[number]) for number in chosen}
+    while True:
+        for message in reader.records(nexts):
+            number, offset = message.partition(), message.offset()
+            assert number is not None
+            assert offset is not None
+            nexts[number] = offset + 1
+            if number in chosen:
+                yield message
+        if not follow:
+            return
+        sys.stdout.flush()
+        time.sleep(_FOLLOW_PAUSE_S)
+
+
+def _offset(start: str, extent: Extent) -> int:
+    match start:
+        case "beginning":
+            return extent.first
+        case "end":
+            return extent.end
+        case _:
+            number = int(start)
+            return number if number >= 0 else max(extent.first, extent.end + number)
+
+
+def _show(shape: topics.Topic, message: Message, document: Document | None, *, as_json: bool) -> None:
+    partition, offset = message.partition(), message.offset()
+    assert partition is not None
+    assert offset is not None
+    key = key_text(message.key())
+    if not as_json:
+        for line in lines(shape.name, Headline(partition, offset, key), document):
+            click.echo(line)
+        return
+    record: dict[str, Any] = {
+        "topic": message.topic(),
+        "partition": partition,
+        "offset": offset,
+        "timestamp_ms": message.timestamp()[1],
+        "key": key,
+        "value": document,
+    }
+    click.echo(json.dumps(record, ensure_ascii=False))
+
+
+def _fail(reason: str) -> None:
+    click.echo(f"callstream tap: {reason}", err=True)
+    sys.exit(UNUSABLE)

@@ -1,0 +1,144 @@
+"""Records of every topic of the pipeline as JSON documents.
+
+What a topic holds decides how it is read: Tetragon's protobuf, the canonical form, Avro by the registry's id (or by the
+schema that is packaged here, where the registry does not answer), and the state of tables. Rules: no record stops the
+reading: what cannot be decoded becomes a document that says so, with its bytes in hex, because whoever looks into a
+topic wants to see the strange records most of all. This module refuses to know how documents are shown.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError, Message
+
+from agents.hot_symbols.packing import StateError
+from agents.hot_symbols.partial import Partial
+from agents.hot_symbols.published import published_record
+from agents.hot_symbols.symbol_row import SymbolRow
+from app.bookkeeping.writer_schemas import WriterSchemas
+from app.registry import Fault, RegistryError, SchemaRegistry
+from schemas import records, topics
+from schemas.canonical_pb2 import CanonicalEvent
+from schemas.tetragon.events_pb2 import GetEventsResponse
+
+Document = dict[str, Any]
+
+UNDECODED: Final = "undecoded_hex"
+"""Member of a document whose record could not be decoded."""
+
+_BOOKKEEPING: Final = (b"\x00", b"\x01")
+"""First byte of the keys under which a table and its stage keep an offset beside the rows; no other key begins so."""
+
+
+class Decoder:
+    """Decodes the values of one topic; `registry` is asked for the schemas of Avro topics."""
+
+    def __init__(self, topic: topics.Topic, registry: SchemaRegistry) -> None:
+        self._decode = _decoder_of(topic, registry)
+
+    def document(self, key: bytes | None, value: bytes | None) -> Document | None:
+        """The value of a record; None for a tombstone."""
+        if value is None:
+            return None
+        try:
+            found = self._decode(key or b"", value)
+        except (DecodeError, ValueError, UnicodeError, StateError, IndexError):
+            found = None
+        return {UNDECODED: value.hex()} if found is None else found
+
+
+def key_text(key: bytes | None) -> str | None:
+    """A record's key: as text where it is text, else in hex after `0x`."""
+    if key is None:
+        return None
+    try:
+        return key.decode()
+    except UnicodeDecodeError:
+        return "0x" + key.hex()
+
+
+_Decode = Callable[[bytes, bytes], Document | None]
+
+
+def _decoder_of(topic: topics.Topic, registry: SchemaRegistry) -> _Decode:
+    if topic.value_schema is not None:
+        return _Avro(topic.value_schema, registry).decode
+    return _BY_NAME.get(topic.name, _nothing_known)
+
+
+class _Avro:
+    """Decodes one schema's records, whichever version wrote them; without a registry, as ours."""
+
+    def __init__(self, schema: str, registry: SchemaRegistry) -> None:
+        self._schema = schema
+        self._writers = WriterSchemas(registry, schema)
+        self._has_registry = True
+
+    def decode(self, _key: bytes, value: bytes) -> Document | None:
+        if self._has_registry:
+            try:
+                return self._writers.decode(value)
+            except RegistryError as error:
+                if error.fault is not Fault.UNREACHABLE:
+                    raise
+                self._has_registry = False  # asked once: every further question would take seconds
+        return records.decode(self._schema, value)
+
+
+def _protobuf(message_class: type[Message]) -> _Decode:
+    def decode(_key: bytes, value: bytes) -> Document:
+        message = message_class()
+        message.ParseFromString(value)
+        found: Document = json_format.MessageToDict(message, preserving_proto_field_name=True)
+        return found
+
+    return decode
+
+
+def _canonical(_key: bytes, value: bytes) -> Document:
+    event = CanonicalEvent.FromString(value)
+    found: Document = json_format.MessageToDict(event, preserving_proto_field_name=True)
+    return found | {"event_id": event.event_id.hex()}
+
+
+def _partial(key: bytes, value: bytes) -> Document:
+    """A partial count: a table's row, or a record of its topic, whose key has a partition's number behind a zero."""
+    partial = Partial.from_bytes(value)
+    counted = published_record(key.partition(b"\x00")[0].decode(), partial.tally)
+    return {"first_offset": partial.first_offset, "last_offset": partial.last_offset, "counted": counted}
+
+
+def _symbol_row(key: bytes, value: bytes) -> Document:
+    return {"counted": published_record(key.decode(), SymbolRow.from_bytes(value).tally())}
+
+
+def _modules(_key: bytes, value: bytes) -> Document:
+    loaded = [{"offset": offset, "path_digest": path, "build_id": build} for offset, path, build in json.loads(value)]
+    return {"loaded": loaded}
+
+
+def _row(decode: _Decode) -> _Decode:
+    """A table's changelog: rows, and the offsets that its books consist of."""
+
+    def decode_row(key: bytes, value: bytes) -> Document | None:
+        if key[:1] in _BOOKKEEPING:
+            return {"offset": int.from_bytes(value, "big", signed=True)}
+        return decode(key, value)
+
+    return decode_row
+
+
+def _nothing_known(_key: bytes, _value: bytes) -> None:
+    return None
+
+
+_BY_NAME: Final[dict[str, _Decode]] = {
+    topics.RAW: _protobuf(GetEventsResponse),
+    topics.CANONICAL: _canonical,
+    topics.HOT_PARTIALS: _partial,
+    topics.changelog(topics.Stage.CANONICALIZE, topics.MODULES_TABLE): _row(_modules),
+    topics.changelog(topics.Stage.HOT_SYMBOLS, topics.PARTIAL_COUNTS_TABLE): _row(_partial),
+    topics.changelog(topics.Stage.HOT_SYMBOLS, topics.HOT_SYMBOLS_TABLE): _row(_symbol_row),
+}

@@ -1,0 +1,225 @@
+"""Documents of records as lines for people: who did what, and where it came from, frame by frame.
+
+Rules: a line never carries control characters, whatever the data holds, because it goes to a terminal; everything that
+the lines leave out is in the JSON form. This module refuses to know topics' encodings.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from agents.canonicalize.frame_text import FrameText, format_frame_text
+from app.tap.decoding import UNDECODED, Document
+from schemas import topics
+
+_INDENT: Final = "    "
+_FRAME_WIDTH: Final = 84
+_MAX_SHOWN_CHARS: Final = 400
+"""Of one argument string or undecoded record; the JSON form has all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """What every record has: where it is, and its key as text."""
+
+    partition: int
+    offset: int
+    key: str | None
+
+    def __str__(self) -> str:
+        return f"{self.partition}@{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call as both of its forms tell it."""
+
+    time_ns: int
+    probe_type: str
+    what: str
+    process: Document
+    pod: str
+    frames: list["_Frame"] = field(default_factory=list)
+    arguments: str = ""
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    module: str
+    symbol: str
+    offset: int | None
+    resolution: str
+    hint: str
+    line: str
+
+    def __str__(self) -> str:
+        text = format_frame_text(FrameText(self.module, self.symbol, self.offset))
+        text += f"  ({self.hint}?)" if self.hint else ""
+        text += f"  {self.line}" if self.line else ""
+        return f"{text:<{_FRAME_WIDTH}}  {self.resolution}"
+
+
+def lines(topic: str, headline: Headline, document: Document | None) -> Iterator[str]:
+    """A record of the topic with this unprefixed name, as lines."""
+    if document is None:
+        yield _safe(f"{headline}  {headline.key}  deleted")
+    elif UNDECODED in document:
+        yield _safe(f"{headline}  {headline.key}  not decoded: {_shortened(document[UNDECODED])}")
+    else:
+        yield from map(_safe, _LINES.get(topic, _state)(headline, document))
+
+
+def _call(headline: Headline, document: Document) -> Iterable[str]:
+    arguments = [_argument(one) for one in document["call_arguments"]]
+    returned = document["return_value"]
+    frames = [
+        _Frame(
+            module=frame["module"],
+            symbol=frame["symbol"],
+            offset=None if frame["offset_basis"] == "None" else frame["offset"],
+            resolution=frame["resolution"],
+            hint=frame["symbol_hint"] or "",
+            line=f"{frame['source_file']}:{frame['line_number']}" if frame["source_file"] else "",
+        )
+        for frame in document["stack_frames"]
+    ]
+    call = _Call(
+        time_ns=document["timestamp_ns"],
+        probe_type=document["probe_type"],
+        what=document["syscall"],
+        process=document["process"],
+        pod="/".join(part for part in (document["namespace"], document["pod_name"]) if part),
+        frames=frames,
+        arguments=" ".join(arguments) + (f" -> {returned['value']}" if returned else ""),
+        outcome=document["exit_signal"] or _number("status", document["exit_status"]),
+    )
+    yield from _call_lines(headline, call)
+    if counts := document["redaction"]["counts"]:
+        yield _INDENT + "redacted: " + ", ".join(f"{rule} {count}" for rule, count in sorted(counts.items()))
+
+
+def _canonical(headline: Headline, document: Document) -> Iterable[str]:
+    probe, workload = document.get("probe", {}), document.get("workload", {})
+    frames = [
+        _Frame(
+            module=frame.get("module", ""),
+            symbol=frame.get("symbol", ""),
+            offset=int(frame.get("offset", 0)) if "offset_basis" in frame else None,
+            resolution=_camel(frame.get("resolution", ""), "FRAME_RESOLUTION_"),
+            hint=frame.get("symbol_hint", ""),
+            line=f"{frame['source_file']}:{frame.get('line_number')}" if "source_file" in frame else "",
+        )
+        for frame in document.get("stack", {}).get("frames", [])
+    ]
+    ended = document.get("exit", {})
+    call = _Call(
+        time_ns=int(document.get("timestamp_ns", 0)),
+        probe_type=_camel(probe.get("probe_type", ""), "PROBE_TYPE_"),
+        what=probe.get("syscall", ""),
+        process=document.get("process", {}),
+        pod="/".join(part for part in (workload.get("namespace"), workload.get("pod_name")) if part),
+        frames=frames,
+        arguments=" ".join(_atoms(one) for one in document.get("arguments", [])),
+        outcome=ended.get("signal") or _number("status", ended.get("status")),
+    )
+    yield from _call_lines(headline, call)
+
+
+def _call_lines(headline: Headline, call: _Call) -> Iterable[str]:
+    process = call.process
+    who = f"{process.get('binary') or '?'}[{process.get('pid', '?')}]"
+    parts = [_time(call.time_ns), call.probe_type, call.what, call.pod, who, call.outcome, str(headline)]
+    yield "  ".join(part for part in parts if part)
+    if process.get("arguments"):
+        yield _INDENT + _shortened(process["arguments"])
+    if call.arguments:
+        yield _INDENT + _shortened(call.arguments)
+    for frame in call.frames:
+        yield f"{_INDENT}{frame}"
+
+
+def _raw(headline: Headline, document: Document) -> Iterable[str]:
+    kind, body = next(((name, value) for name, value in document.items() if isinstance(value, dict)), ("?", {}))
+    process = body.get("process", {})
+    who = f"{process.get('binary', '')}[{process.get('pid', '?')}]" if process else ""
+    parts = [document.get("time", "without time"), kind, document.get("node_name", ""), who, str(headline)]
+    yield "  ".join(part for part in parts if part)
+    if process.get("arguments"):
+        yield _INDENT + _shortened(process["arguments"])
+
+
+def _hot_symbol(headline: Headline, document: Document) -> Iterable[str]:
+    name = f"{document['module']}!{document['symbol']}" if document["symbol"] else document["module"]
+    seen = _window(document["first_seen_ns"], document["last_seen_ns"]) if document["hits"] else "probes only"
+    yield f"{document['hits']:>10} hits  {name}  {document['evidence']}  {seen}  {headline}"
+
+
+def _dead_letter(headline: Headline, document: Document) -> Iterable[str]:
+    position = f"{document['source_topic']} {document['source_partition']}@{document['source_offset']}"
+    error = f" ({document['error_class']})" if document["error_class"] else ""
+    yield f"{document['stage']}  {document['reason']}{error}  {position}  {headline}"
+
+
+def _coverage(headline: Headline, document: Document) -> Iterable[str]:
+    lost = "an unknown number of" if document["events_lost"] is None else str(document["events_lost"])
+    window = _window(document["from_ns"], document["to_ns"])
+    yield f"{document['node'] or '?'}  {document['cause']}  {window}  {lost} events lost  {headline}"
+
+
+def _state(headline: Headline, document: Document) -> Iterable[str]:
+    yield f"{headline.key}  {_shortened(json.dumps(document, ensure_ascii=False))}  {headline}"
+
+
+_LINES: Final[dict[str, Callable[[Headline, Document], Iterable[str]]]] = {
+    topics.RAW: _raw,
+    topics.CANONICAL: _canonical,
+    topics.CALLS: _call,
+    topics.HOT_SYMBOLS: _hot_symbol,
+    topics.DEAD_LETTERS: _dead_letter,
+    topics.COVERAGE: _coverage,
+}
+
+
+def _argument(argument: Document) -> str:
+    value = "(nothing)" if argument["value"] is None else argument["value"]
+    return f"{argument['label'] or argument['type']}={value}"
+
+
+def _atoms(argument: Document) -> str:
+    values = [atom.get("text", atom.get("buffer", "")) for atom in argument.get("atoms", [])]
+    return f"{argument.get('label') or argument.get('type')}={','.join(values)}"
+
+
+def _number(name: str, value: Any) -> str:
+    return "" if value is None else f"{name} {value}"
+
+
+def _window(from_ns: int, to_ns: int) -> str:
+    """Two moments to the millisecond."""
+    begin, end = (
+        datetime.fromtimestamp(moment / 10**9, UTC).isoformat(timespec="milliseconds") for moment in (from_ns, to_ns)
+    )
+    return f"{begin[:-6]}Z to {end[:-6]}Z"
+
+
+def _time(nanoseconds: int) -> str:
+    seconds, nanos = divmod(nanoseconds, 10**9)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"
+
+
+def _camel(enum_value: str, prefix: str) -> str:
+    return "".join(word.capitalize() for word in enum_value.removeprefix(prefix).split("_"))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN_CHARS else f"{text[:_MAX_SHOWN_CHARS]}… ({len(text)} characters)"
+
+
+def _safe(line: str) -> str:
+    """The line with everything escaped that a terminal would not print."""
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in line)

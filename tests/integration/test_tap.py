@@ -1,0 +1,157 @@
+"""app/commands/tap.py on a real broker and registry."""
+
+import contextlib
+import json
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import environ
+
+import pytest
+from click.testing import CliRunner, Result
+from confluent_kafka import Producer
+
+from app.commands import tap, topics
+from app.embedded.broker import EmbeddedBroker
+from schemas import records
+from schemas.topics import CALLS, COVERAGE, RAW
+from tests.support.events import event
+
+pytestmark = pytest.mark.integration
+
+
+@dataclass(frozen=True, slots=True)
+class _Cluster:
+    """A broker with our topics, and how commands find it."""
+
+    environ: dict[str, str]
+    prefix: str
+    producer: Producer
+
+    def tap(self, *arguments: str) -> Result:
+        return CliRunner().invoke(tap.command, [*arguments], env=self.environ)
+
+    def gaps(self, first: int, last: int) -> None:
+        """Write coverage records of partition 0 that lost `first` to `last` events."""
+        for lost in range(first, last + 1):
+            gap = {"node": "quay-7", "from_ns": 0, "to_ns": 1, "cause": "Overflow", "events_lost": lost}
+            value = records.encode(records.COVERAGE_GAP, 3, gap | {"detail": None})
+            self.producer.produce(self.prefix + COVERAGE, value, b"quay-7", partition=0)
+        self.producer.flush(10)
+
+
+@pytest.fixture(name="cluster")
+def _cluster(embedded: EmbeddedBroker, topic_prefix: str) -> Iterator[_Cluster]:
+    variables = {
+        "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": embedded.bootstrap_servers,
+        "CALLSTREAM_SCHEMA_REGISTRY_URL": embedded.registry_url,
+        "CALLSTREAM_TOPIC_PREFIX": topic_prefix,
+        "CALLSTREAM_PARTITIONS": "2",
+    }
+    applied = CliRunner().invoke(topics.command, ["apply"], env=variables)
+    assert applied.exit_code == 0, applied.output
+    producer = Producer({"bootstrap.servers": embedded.bootstrap_servers, "log_level": 0})
+    yield _Cluster(variables, topic_prefix, producer)
+    producer.flush(10)
+
+
+def _lost(result: Result) -> list[int]:
+    assert result.exit_code == 0, result.output
+    return [json.loads(line)["value"]["events_lost"] for line in result.stdout.splitlines()]
+
+
+def test_records_are_read_from_where_one_asks(cluster: _Cluster) -> None:
+    """From the beginning, from an offset, so many before the end, at most so many, from one partition."""
+    cluster.gaps(1, 5)
+
+    assert _lost(cluster.tap(COVERAGE, "--json")) == [1, 2, 3, 4, 5]
+    assert _lost(cluster.tap(cluster.prefix + COVERAGE, "--json", "--from", "3")) == [4, 5]
+    assert _lost(cluster.tap(COVERAGE, "--json", "--from", "-2")) == [4, 5]
+    assert _lost(cluster.tap(COVERAGE, "--json", "--from", "beginning", "--max", "2")) == [1, 2]
+    assert _lost(cluster.tap(COVERAGE, "--json", "--from", "end")) == []
+    assert _lost(cluster.tap(COVERAGE, "--json", "--partition", "1")) == []
+    assert cluster.tap(COVERAGE).stdout.count("Overflow") == 5
+
+
+def test_following_shows_what_is_written_next(cluster: _Cluster) -> None:
+    """With --follow the end is where it starts, and SIGINT where it ends, with code 0."""
+    cluster.gaps(1, 3)
+    line = [sys.executable, "-m", "app", "tap", COVERAGE, "--follow", "--json"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environ | cluster.environ) as follower:
+        try:
+            assert follower.stdout is not None
+            for lost in range(10, 1_000):
+                cluster.gaps(lost, lost)  # until the follower has found the end and shows one
+                if _has_output(follower):
+                    break
+            first = json.loads(follower.stdout.readline())["value"]["events_lost"]
+            second = json.loads(_line_after(cluster, follower, lost + 1))["value"]["events_lost"]
+            assert 10 <= first < second
+            follower.send_signal(signal.SIGINT)
+            assert follower.wait(20) == 0
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                follower.kill()
+
+
+def _has_output(follower: "subprocess.Popen[str]") -> bool:
+    assert follower.stdout is not None
+    return bool(select.select([follower.stdout], [], [], 0.5)[0])
+
+
+def _line_after(cluster: _Cluster, follower: "subprocess.Popen[str]", lost: int) -> str:
+    cluster.gaps(lost, lost)
+    assert follower.stdout is not None
+    return follower.stdout.readline()
+
+
+def test_restricted_topics_are_shown_only_when_asked_for(cluster: _Cluster) -> None:
+    """Private data is not shown by mistake: the option says that it is wanted."""
+    cluster.producer.produce(cluster.prefix + RAW, event("process_exec").SerializeToString(), b"key")
+    cluster.producer.flush(10)
+
+    refused = cluster.tap(RAW)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "add --restricted" in refused.stderr
+    assert "tidewatch" in cluster.tap(RAW, "--restricted").stdout
+
+
+def test_strange_records_do_not_stop_the_reading(cluster: _Cluster) -> None:
+    """What is no call is shown in hex, beside a tombstone."""
+    for value in (b"\xff\x00", None):
+        cluster.producer.produce(cluster.prefix + CALLS, value, b"key", partition=0)
+    cluster.producer.flush(10)
+
+    assert [line.split("  ")[2] for line in cluster.tap().stdout.splitlines()] == ["not decoded: ff00", "deleted"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["runtime.call"], "did you mean runtime.calls?"),
+        (["weather"], "topics are tetragon.raw, runtime.canonical, runtime.calls"),
+        ([COVERAGE, "--from", "yesterday"], "'yesterday' is neither beginning, nor end, nor an offset"),
+        ([COVERAGE, "--partition", "7"], "there is no partition 7; the topic has 2"),
+    ],
+)
+def test_mistakes_are_named_and_the_exit_code_is_2(cluster: _Cluster, arguments: list[str], problem: str) -> None:
+    """A topic, start or partition that does not exist."""
+    result = cluster.tap(*arguments)
+
+    assert result.exit_code == 2
+    assert problem in result.stderr
+
+
+def test_missing_topics_and_brokers_are_named(cluster: _Cluster) -> None:
+    """A topic that nobody created, and a cluster that is not there."""
+    missing = CliRunner().invoke(tap.command, [], env=cluster.environ | {"CALLSTREAM_TOPIC_PREFIX": "no."})
+    assert missing.exit_code == 2
+    assert "has no topic no.runtime.calls; create it with: callstream topics apply" in missing.stderr
+
+    away = {"CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}
+    unreachable = CliRunner().invoke(tap.command, [], env=cluster.environ | away)
+    assert unreachable.exit_code == 2
+    assert "no Kafka broker answers at 127.0.0.1:9" in unreachable.stderr

@@ -23,6 +23,9 @@ SILENCE_SECONDS: Final = 30.0
 
 _AT_ONCE: Final = 2_000
 
+_LEADER_CHANGES: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+"""What brokers answer for a moment after a topic was made or a broker went."""
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:
@@ -116,15 +119,20 @@ class TopicReader:
         raise KafkaUnreachable(f"Kafka at {self._where} has records of {self._topic} and does not send them")
 
     def _extent(self, partition: int) -> Extent:
-        try:
-            found = self._consumer.get_watermark_offsets(
-                TopicPartition(self._topic, partition), timeout=ANSWER_SECONDS, cached=False
-            )
-        except KafkaException as error:
-            raise self._problem(error.args[0]) from None
-        if found is None:
-            raise KafkaUnreachable(f"Kafka at {self._where} does not say where {self._topic} ends")
-        return Extent(*found)
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while True:
+            try:
+                found = self._consumer.get_watermark_offsets(
+                    TopicPartition(self._topic, partition), timeout=ANSWER_SECONDS, cached=False
+                )
+            except KafkaException as error:
+                if error.args[0].code() not in _LEADER_CHANGES or time.monotonic() > deadline:
+                    raise self._problem(error.args[0]) from None
+                time.sleep(0.1)
+                continue
+            if found is None:
+                raise KafkaUnreachable(f"Kafka at {self._where} does not say where {self._topic} ends")
+            return Extent(*found)
 
     def _position(self, partition: int) -> int:
         """Next offset that would be read: offsets may be missing in front of it."""

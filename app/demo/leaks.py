@@ -1,0 +1,101 @@
+"""Proves that no planted secret left the restricted topics: everything else is searched, byte by byte.
+
+Searched are all other topics of the broker (public ones, tables' changelogs, the registry's if it keeps any), the state
+folder, every log file and every metrics page. Rules: a place that cannot be read is an error, never clean. The
+restricted topics are searched too: were nothing found there, the search itself would be broken. This module refuses to
+know what secrets look like.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import urllib3
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from app.kafka import client_config
+from app.settings import Settings
+from schemas import topics
+
+Search = Callable[[bytes], list[str]]
+"""Where the secrets were planted that are in some bytes."""
+
+_RESTRICTED: Final = frozenset(topic.name for topic in topics.TOPICS if topic.restricted)
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What was looked at: records of other topics, files and pages, and what was found in them.
+
+    `proof` is how many planted secrets the search found where they belong.
+    """
+
+    records: int
+    files: int
+    pages: int
+    found: tuple[str, ...]
+    proof: int
+
+
+def search(settings: Settings, search_bytes: Search, *, files: Iterable[Path], pages: Iterable[str]) -> Searched:
+    """Search everything. Raises OSError, KafkaException or urllib3's HTTPError for what cannot be read."""
+    found: list[str] = []
+    records = 0
+    proof: set[str] = set()
+    for topic, content in _records(settings):
+        if topic in _RESTRICTED:
+            proof.update(search_bytes(content))
+            continue
+        records += 1
+        found += [f"topic {topic}: {place}" for place in search_bytes(content)]
+    searched_files = 0
+    for path in files:
+        searched_files += 1
+        found += [f"file {path.name}: {place}" for place in search_bytes(path.read_bytes())]
+    addresses = list(pages)
+    for address in addresses:
+        page = urllib3.request("GET", f"http://{address}/metrics", timeout=10.0).data
+        found += [f"metrics of {address}: {place}" for place in search_bytes(page)]
+    return Searched(records, searched_files, len(addresses), tuple(dict.fromkeys(found)), len(proof))
+
+
+def files_below(*folders: Path) -> Iterator[Path]:
+    """All files of folders, at any depth."""
+    for folder in folders:
+        yield from (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def _records(settings: Settings) -> Iterator[tuple[str, bytes]]:
+    """Key and value of every record of every topic, with the topic's unprefixed name."""
+    consumer = Consumer(
+        {
+            **client_config(settings),
+            "group.id": settings.name("callstream-demo-search"),
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    try:
+        known = consumer.list_topics(timeout=10).topics
+        partitions = [
+            TopicPartition(name, partition, 0)
+            for name, topic in sorted(known.items())
+            for partition in topic.partitions
+            if not name.startswith("__")
+        ]
+        consumer.assign(partitions)
+        open_partitions = {(one.topic, one.partition) for one in partitions}
+        while open_partitions:
+            for message in consumer.consume(2_000, 5.0):
+                error = message.error()
+                if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                    open_partitions.discard((str(message.topic()), int(message.partition() or 0)))
+                elif error is not None:
+                    raise OSError(f"{message.topic()} cannot be read: {error.name()}")
+                else:
+                    name = str(message.topic()).removeprefix(settings.topic_prefix)
+                    yield name, (message.key() or b"") + b"\n" + (message.value() or b"")
+    finally:
+        consumer.close()

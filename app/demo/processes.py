@@ -1,0 +1,111 @@
+"""The demonstration's processes: the real commands, each with a log file and a metrics address of its own.
+
+Rules: whatever is started is ended, in the order of the data, so that everybody has finished what the one before sent;
+who does not end in time is killed, by its own id. This module refuses to know what the processes are for.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from app.embedded.ports import pick_free
+
+STOP_SECONDS: Final = 12.0
+"""Workers drain within nine seconds, ingest within ten."""
+
+
+class CommandFailed(Exception):  # noqa: N818 - reads as what happened
+    """A command of ours failed; the message has its name and the end of what it said."""
+
+
+class Processes:
+    """Commands of callstream as child processes with one environment."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+        """`folder` gets a log file a process."""
+        self._folder = folder
+        self._environ = {**os.environ, **environ}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._ports: dict[str, int] = {}
+
+    def start(self, name: str, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
+        """Start `callstream ARGUMENTS`, serving metrics on a free port."""
+        port = pick_free(frozenset(self._ports.values()))
+        self._ports[name] = port
+        with self.log_file(name).open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                [sys.executable, "-m", "app", *arguments],
+                env={**self._environ, "CALLSTREAM_HTTP_PORT": str(port), **(environ or {})},
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+
+    def first_line(self, name: str) -> dict[str, Any]:
+        """The line of JSON that a server prints when it is ready. Raises CommandFailed where it ends instead."""
+        output = self._running[name].stdout
+        assert output is not None
+        line = output.readline()
+        if not line:
+            raise CommandFailed(f"{name} ended: {self._last_words(name)}")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def run(self, *arguments: str) -> str:
+        """Run `callstream ARGUMENTS` to its end and return what it printed. Raises CommandFailed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "app", *arguments], env=self._environ, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise CommandFailed(f"callstream {arguments[0]} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
+        return done.stdout
+
+    def metrics_address(self, name: str) -> str:
+        """Where a process serves its metrics."""
+        return f"127.0.0.1:{self._ports[name]}"
+
+    def check_alive(self) -> None:
+        """Raise CommandFailed where a process has ended by itself."""
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                raise CommandFailed(f"{name} ended with {process.returncode}: {self._last_words(name)}")
+
+    def log_file(self, name: str) -> Path:
+        """What a process wrote to standard error."""
+        return self._folder / f"{name}.log"
+
+    def stop(self) -> None:
+        """End everything that runs: a SIGTERM each, one after another, and a SIGKILL where that takes too long."""
+        for process in self._running.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            deadline = time.monotonic() + STOP_SECONDS
+            while process.poll() is None and time.monotonic() < deadline:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.2)
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+        self._running.clear()
+
+    def _last_words(self, name: str) -> str:
+        text = self.log_file(name).read_text(encoding="utf-8", errors="replace").strip()
+        return text[-500:] or "it said nothing"
+
+
+@contextlib.contextmanager
+def processes(folder: Path, environ: Mapping[str, str]) -> Iterator[Processes]:
+    """Processes that end with the block, whatever ends it."""
+    running = Processes(folder, environ)
+    try:
+        yield running
+    finally:
+        running.stop()

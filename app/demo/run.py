@@ -1,0 +1,179 @@
+"""One demonstration, from an empty folder to a report: broker, topics, symbols, source, ingest, stages, and the proof.
+
+Rules: every part is the command that an operator would run, on free ports, in a temporary folder; nothing survives the
+run unless asked to. It waits for facts (metrics, offsets), never for a time that should be enough, and gives up with a
+message that names what it waited for. This module refuses to know how the report is printed.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from app.bookkeeping.metric_pages import Page, PageUnreadable, read_page
+from app.demo.leaks import files_below, search
+from app.demo.processes import CommandFailed, Processes, processes
+from app.demo.report import Books, Report, books_of, shares_of
+from app.embedded.broker import EmbeddedBroker
+from app.settings import Settings, from_env
+from app.simulator.event_files import delimited
+from app.simulator.workload import Workload, WorkloadOptions
+from app.simulator.workload_binaries import mapped_binaries
+from app.telemetry import metrics
+from schemas import topics
+from schemas.topics import Stage
+
+CANARY_SHARE: Final = 0.05
+"""Events with a secret in every text and byte field; all forms of all fields occur within some thousand events."""
+
+PATIENCE_SECONDS: Final = 90.0
+"""Without any progress for this long, the run has failed."""
+
+SHOWN_CALLS: Final = 4
+SHOWN_SYMBOLS: Final = 12
+_STAGES: Final = tuple(stage.value for stage in Stage)
+
+Say = Callable[[str], None]
+"""Tells a person what happens."""
+
+Progress = Callable[[int, int], None]
+"""Tells a person how far the events are: calls accounted for, of how many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """What to show. `rate_per_s` is how fast the source sends."""
+
+    events: int
+    rate_per_s: int
+    folder: Path
+
+
+def run_demo(options: DemoOptions, say: Say, progress: Progress) -> Report:
+    """Run it all.
+
+    Raises CommandFailed, EmbeddedError, and TimeoutError naming what did not come about.
+    """
+    began = time.monotonic()
+    folder = options.folder
+    with EmbeddedBroker(folder / "broker") as broker:
+        say(f"Apache Kafka on {broker.bootstrap_servers}, schema registry on {broker.registry_url}")
+        environ = {
+            "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
+            "CALLSTREAM_SCHEMA_REGISTRY_URL": broker.registry_url,
+            "CALLSTREAM_DATA_DIR": str(folder / "state"),
+            "CALLSTREAM_SYMBOL_STORE_DIR": str(folder / "symbols"),
+        }
+        logs = folder / "logs"
+        logs.mkdir()
+        with processes(logs, environ) as running:
+            workload = _prepare(options, running, say)
+            pages = _convert(options, running, say, progress)
+            report = _report(options, running, workload, pages, from_env({**os.environ, **environ}))
+            return replace(report, seconds=time.monotonic() - began)
+
+
+def _prepare(options: DemoOptions, running: Processes, say: Say) -> Workload:
+    """Topics, schemas, symbol indexes and the events to send."""
+    running.run("topics", "apply")
+    say("topics and schemas are there")
+    libraries = sorted({str(binary.file.resolve()) for binary in mapped_binaries().values()})
+    running.run("symbols", "add", *libraries)
+    say(f"indexed the symbols of {len(libraries)} libraries of this machine")
+    workload = Workload(WorkloadOptions(events=options.events, canary_share=CANARY_SHARE))
+    with (options.folder / "events.bin").open("wb") as file:
+        for event in workload.events():
+            file.write(delimited(event))
+    say(f"made {options.events:,} events with {workload.frames:,} frames, and secrets planted in every field")
+    return workload
+
+
+def _convert(options: DemoOptions, running: Processes, say: Say, progress: Progress) -> dict[str, Page]:
+    """Send everything through the pipeline; returns the metrics when nothing moves any more."""
+    source = ["tetragon-sim", "--listen", "127.0.0.1:0", "--events", str(options.folder / "events.bin")]
+    running.start("tetragon-sim", *source, "--rate", str(options.rate_per_s))
+    address = str(running.first_line("tetragon-sim")["address"])
+    running.start("ingest", "ingest", environ={"CALLSTREAM_TETRAGON_ADDRESS": address})
+    for stage in _STAGES:
+        running.start(stage, "worker", "--stage", stage)
+    say(f"tetragon-sim on {address} → ingest → {' → '.join(_STAGES)}")
+    last, moved = -1, time.monotonic()
+    while True:
+        pages = _pages(running)
+        done = _done(pages)
+        progress(max(done, 0), options.events)
+        if done == options.events and _at_rest(running, pages):
+            return pages
+        if done != last:
+            last, moved = done, time.monotonic()
+        if time.monotonic() - moved > PATIENCE_SECONDS:
+            raise TimeoutError(f"{done:,} of {options.events:,} events after {PATIENCE_SECONDS:.0f} s without progress")
+        running.check_alive()
+        time.sleep(0.25)
+
+
+def _pages(running: Processes) -> dict[str, Page]:
+    """Metrics of the processes that serve them already."""
+    found = {}
+    for name in ("ingest", *_STAGES):
+        try:
+            found[name] = read_page(running.metrics_address(name))
+        except PageUnreadable:
+            continue
+    return found
+
+
+def _done(pages: Mapping[str, Page]) -> int:
+    """Events that have come to where they end, or -1 while a process is not there yet."""
+    if len(pages) < len(_STAGES) + 1:
+        return -1
+    canonicalize, privacy = pages[Stage.CANONICALIZE.value], pages[Stage.PRIVACY.value]
+    hot_symbols = pages[Stage.HOT_SYMBOLS.value]
+    letters = canonicalize.total(metrics.DEAD_LETTERS) + privacy.total(metrics.DEAD_LETTERS)
+    counted = hot_symbols.value(metrics.FINISHED, topics.CALLS)
+    return counted + canonicalize.total(metrics.NOT_CALLS) + letters + pages["ingest"].total(metrics.DROPPED)
+
+
+def _at_rest(running: Processes, pages: Mapping[str, Page]) -> bool:
+    """Whether ingest has published its gaps, and `callstream books` finds that nothing waits anywhere."""
+    if pages["ingest"].total(metrics.GAPS_PENDING):
+        return False
+    return not _findings(running, "--settled")
+
+
+def _findings(running: Processes, *options: str) -> list[str]:
+    addresses = [option for name in ("ingest", *_STAGES) for option in ("--metrics", running.metrics_address(name))]
+    try:
+        running.run("books", *addresses, *options)
+    except CommandFailed as error:
+        return [str(error)]
+    return []
+
+
+def _report(
+    options: DemoOptions,
+    running: Processes,
+    workload: Workload,
+    pages: Mapping[str, Page],
+    settings: Settings,
+) -> Report:
+    books: Books = books_of(pages, options.events, _findings(running))
+    shown = running.run("tap", topics.CALLS, "--max", str(SHOWN_CALLS)).splitlines()
+    top = running.run("hot-symbols", "--top", str(SHOWN_SYMBOLS))
+    searched = search(
+        settings,
+        workload.leaks,
+        files=files_below(options.folder / "state", options.folder / "logs", options.folder / "symbols"),
+        pages=[running.metrics_address(name) for name in ("ingest", *_STAGES)],
+    )
+    return Report(
+        books=books,
+        frames=shares_of(pages[Stage.CANONICALIZE.value], metrics.FRAMES),
+        redactions=shares_of(pages[Stage.PRIVACY.value], metrics.REDACTIONS),
+        searched=searched,
+        calls=shown,
+        top_symbols=top,
+        seconds=0.0,
+    )

@@ -165,6 +165,18 @@ class Settings:
         _path, None, "TOML map from image or node and path to build id", kind="file"
     )
 
+    dead_letter_max_run: int = _setting(
+        _number(0, 100_000_000),
+        1_000,
+        "refused records in a row at which a stage stops; 0 for never. Events that fail alone stay far below it",
+    )
+    dead_letter_max_percent: int = _setting(
+        _number(1, 100),
+        25,
+        "refused share of the last 10,000 records at which a stage stops; 100 for never. A kind of event that a newer "
+        "agent sends is rarely a quarter of all",
+    )
+
     # Operation
     http_host: str = _setting(_text, "127.0.0.1", "address that /metrics, /healthz and /readyz listen on")
     http_port: int = _setting(_number(0, 65_535), 0, "their port; 0 picks a free one and logs it")

@@ -32,7 +32,7 @@ MAX_PAUSE_SECONDS = 30.0
 STOP_SECONDS = 10.0
 """Stages drain within nine."""
 
-HOPELESS = frozenset({ExitCode.WRONG_STATE, 2})
+HOPELESS = frozenset({ExitCode.WRONG_STATE, ExitCode.TOO_MANY_REFUSED, 2})
 """Exit codes after which a restart does not help; 2 is wrong settings."""
 
 POLL_SECONDS = 0.1

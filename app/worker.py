@@ -17,6 +17,7 @@ from app import steps
 from app.hot_symbols import stage as hot_symbols_stage
 from app.registry import SchemaRegistry
 from app.settings import Settings, variable_of
+from app.streaming.dead_letter_limits import DeadLetterLimits, limits_of
 from app.streaming.runner import StepMemory, StepRunner
 from app.streaming.stage_process import Attach, StagePlan, StageRuntime
 from app.streaming.table import StrictTable
@@ -113,6 +114,7 @@ def _attach_step(
             encode_dead_letter=encode,
             observer=runtime.observer,
             memory=None if memory is None else memory(runtime),
+            limits=DeadLetterLimits(limits_of(runtime.settings)),
         )
         attach_agent(runtime.app, name(source), run)
 

@@ -42,7 +42,8 @@ def command(stage: str | None, index: int | None, tied: bool) -> None:
 
     \b
     Exit codes: 0 stopped, 2 wrong settings, 69 Kafka or registry not usable, 70 a step failed, 73 state folder not
-    usable, 74 Kafka refused a record, 75 no progress, 76 could not drain in time, 78 topics and state contradict.
+    usable, 74 Kafka refused a record, 75 no progress, 76 could not drain in time, 78 topics and state contradict,
+    80 too many records were refused (CALLSTREAM_DEAD_LETTER_MAX_RUN, _PERCENT).
 
     \b
     Example: callstream worker

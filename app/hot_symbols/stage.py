@@ -20,7 +20,9 @@ from app.hot_symbols.layouts import RegistryLayouts
 from app.hot_symbols.pace import PacedRunner
 from app.settings import Settings
 from app.streaming.batch import RecordBatch
+from app.streaming.dead_letter_limits import DeadLetterLimits, limits_of
 from app.streaming.delivery import Parcel
+from app.streaming.process_end import ExitCode
 from app.streaming.stage_process import Attach, StageRuntime
 from app.streaming.table import StrictTable, TableWrite
 from app.telemetry import metrics
@@ -70,6 +72,7 @@ class Counting:
         self._source = source
         self._table = _table(runtime, topics.PARTIAL_COUNTS_TABLE, source)
         self._absorbed = _Absorbed()
+        self._limits = DeadLetterLimits(limits_of(runtime.settings))
 
     def absorb(self, batch: RecordBatch) -> None:
         """Take calls into memory."""
@@ -89,6 +92,10 @@ class Counting:
                 flushes.append(self._counter.flush(partition, partial(self._table.read, partition)))
             await asyncio.sleep(0)
         letters = [letter for flush in flushes for letter in self._dead_letters(flush)]
+        records = sum(flush.counted + flush.repeated for flush in flushes) + len(letters)
+        exceeded = self._limits.share_exceeded(records, len(letters))
+        if exceeded is not None:
+            self._runtime.app.fail(ExitCode.TOO_MANY_REFUSED, f"{self._source}: {exceeded}")
         writes = [TableWrite(flush.partition, flush.rows, positions[flush.partition]) for flush in flushes]
         await self._table.write(writes, [*self._parcels(flushes), *self._letter_parcels(letters)])
         for flush in flushes:

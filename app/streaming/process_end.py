@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     FRAMEWORK_CRASHED = 77  # a Faust service died
     WRONG_STATE = 78  # EX_CONFIG: topics and state contradict each other; a restart does not help
     STATE_DAMAGED = 79  # local state was found damaged, and is rebuilt at the next start
+    TOO_MANY_REFUSED = 80  # more records were refused than an operator allows; a restart does not help
 
 
 Fail = Callable[[ExitCode, str], NoReturn]

@@ -14,6 +14,7 @@ from typing import Protocol
 from agents.contract import DeadLetter, OutRecord, StatefulStep, Step, StepResult
 from app.streaming.account import Outcome
 from app.streaming.batch import RecordBatch
+from app.streaming.dead_letter_limits import DeadLetterLimits
 from app.streaming.delivery import Delivery, DeliveryFailed, Parcel, Receipt
 from app.streaming.ledger import HandOut, Partition
 from app.streaming.process_end import ExitCode, Fail, end_process
@@ -82,10 +83,12 @@ class StepRunner:
         encode_dead_letter: Callable[[DeadLetter], OutRecord],
         observer: Observer,
         memory: StepMemory | None = None,
+        limits: DeadLetterLimits | None = None,
         fail: Fail = end_process,
     ) -> None:
         self._step = step
         self._memory = memory
+        self._limits = limits
         self._delivery = delivery
         self._output_topic = output_topic
         self._dead_letter_topic = dead_letter_topic
@@ -110,6 +113,7 @@ class StepRunner:
             memory.recall(batch)
         result = self._step(batch.records)
         seconds = time.perf_counter() - began
+        self._check_limits(batch, result)
         parcels = self._parcels(batch.partition, result)
         if memory is not None and (write := memory.write(batch, result)) is not None:
             parcels = (*parcels, memory.changes(write))
@@ -131,6 +135,16 @@ class StepRunner:
             self._observer.done(batch.topic, len(batch.records), result, seconds)
 
         receipt.add_done_callback(settle)
+
+    def _check_limits(self, batch: RecordBatch, result: StepResult) -> None:
+        """End the process before a batch goes out in which too much is refused."""
+        if self._limits is None:
+            return
+        offsets = (record.offset for record in batch.records)
+        exceeded = self._limits.exceeded(offsets, (letter.offset for letter in result.dead_letters))
+        if exceeded is not None:
+            reasons = ", ".join(sorted({letter.reason for letter in result.dead_letters}))
+            self._fail(ExitCode.TOO_MANY_REFUSED, f"{batch.topic}: {exceeded} (reasons lately: {reasons})")
 
     def _parcels(self, partition: int, result: StepResult) -> Sequence[Parcel]:
         if not result.dead_letters:

@@ -8,6 +8,7 @@ import pytest
 
 from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
 from app.streaming.batch import RecordBatch
+from app.streaming.dead_letter_limits import MIN_RECORDS, DeadLetterLimits, Limits
 from app.streaming.delivery import DeliveryFailed, Parcel, Receipt
 from app.streaming.ledger import HandOut, Ledger, Link
 from app.streaming.process_end import ExitCode
@@ -52,7 +53,7 @@ class _Observer:
 class _Scene:
     """A runner with its surroundings, and batches of two records each."""
 
-    def __init__(self, *, letters: bool = False) -> None:
+    def __init__(self, *, letters: bool = False, limits: DeadLetterLimits | None = None) -> None:
         self.books = Ledger()
         self.books.open(TP, 0, seek=1)
         self.delivery = _Delivery()
@@ -79,6 +80,7 @@ class _Scene:
             dead_letter_topic="letters",
             encode_dead_letter=lambda letter: OutRecord(b"where", b"%d" % letter.offset, letter.timestamp_ms),
             observer=self.observer,
+            limits=limits,
             fail=note_end,
         )
 
@@ -135,6 +137,25 @@ def test_batches_wait_for_acknowledgements_in_a_bounded_window_and_go_out_in_ord
         assert scene.books.committable() == {TP: 2}
         firsts = [parcels[0].records[0].value for parcels in scene.delivery.sent]
         assert firsts == [batch.records[0].value for batch in batches]
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_with_too_many_refusals_ends_the_process_before_anything_of_it_is_sent() -> None:
+    """Batches before it are sent as ever; it is neither sent nor finished, so it is there after the repair."""
+
+    async def scenario() -> None:
+        scene = _Scene(letters=True, limits=DeadLetterLimits(Limits(max_run=0, max_percent=49)))
+        batches = [scene.batch() for _ in range(MIN_RECORDS // 2)]
+        for batch in batches[:-1]:
+            await scene.runner(batch)
+            scene.delivery.receipts[-1].set_result({})
+            await asyncio.sleep(0)
+        with pytest.raises(Ended, match="reasons lately: reason"):
+            await scene.runner(batches[-1])
+        assert scene.ended == [ExitCode.TOO_MANY_REFUSED]
+        assert len(scene.delivery.sent) == len(batches) - 1
+        assert scene.books.committable() == {TP: MIN_RECORDS - 2}
 
     asyncio.run(scenario())
 

@@ -1,0 +1,83 @@
+"""When a stage stops instead of sending a whole topic to the dead letters.
+
+After a bad deployment every event, or every event of a kind, is refused. Each goes to the dead letters by position, and
+can be retried from there as long as the raw topic has it; but a stage that goes on hides the fault, and consumers see a
+quiet node. So there are two limits: refusals in a row, and their share of the last `WINDOW_RECORDS` records. Rules:
+both are over all partitions of the process, because an attacker chooses what is in one and a bad deployment shows in
+all; how records were cut into batches changes nothing about a run. This module refuses to know what is refused.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from app.settings import Settings
+
+WINDOW_RECORDS: Final = 10_000
+"""A second of a busy node, minutes of a quiet one."""
+
+MIN_RECORDS: Final = 1_000
+"""Fewer records have no share worth the name: the first one refused would be all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Refusals in a row, and percent of the window; 0 and 100 mean no limit."""
+
+    max_run: int
+    max_percent: int
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The limits that an operator set."""
+    return Limits(settings.dead_letter_max_run, settings.dead_letter_max_percent)
+
+
+class DeadLetterLimits:
+    """Feed it every batch, in the order of processing, before its results are sent."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._run = 0
+        self._window: deque[tuple[int, int]] = deque()
+        self._records = 0
+        self._letters = 0
+
+    def exceeded(self, offsets: Iterable[int], refused: Iterable[int]) -> str | None:
+        """Take a batch by the offsets of its records and of those refused; why to stop, or None."""
+        letters = set(refused)
+        in_order = tuple(offsets)
+        if letters:
+            for offset in in_order:
+                self._run = self._run + 1 if offset in letters else 0
+                if 0 < self._limits.max_run < self._run:
+                    return _reason(f"more than {self._limits.max_run} records in a row were refused", "RUN")
+        elif in_order:
+            self._run = 0
+        return self.share_exceeded(len(in_order), len(letters))
+
+    def share_exceeded(self, records: int, refused: int) -> str | None:
+        """Take a batch of which only numbers are known; why to stop, or None."""
+        self._window.append((records, refused))
+        self._records += records
+        self._letters += refused
+        while self._records - self._window[0][0] >= WINDOW_RECORDS:
+            old_records, old_letters = self._window.popleft()
+            self._records -= old_records
+            self._letters -= old_letters
+        too_many = self._letters * 100 > self._records * self._limits.max_percent
+        if not too_many or self._records < MIN_RECORDS:
+            return None
+        return _reason(
+            f"{self._letters} of the last {self._records} records were refused, more than {self._limits.max_percent} %",
+            "PERCENT",
+        )
+
+
+def _reason(what: str, limit: str) -> str:
+    return (
+        f"{what}; stopping before more of the topic goes to the dead letters. Repair what was deployed and start "
+        "again, then run `callstream dead-letters retry`; if the events are at fault, raise "
+        f"CALLSTREAM_DEAD_LETTER_MAX_{limit}"
+    )

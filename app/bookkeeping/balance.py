@@ -91,7 +91,7 @@ class StageSource:
 
 @dataclass(frozen=True, slots=True)
 class PipelineBooks:
-    """Raw records since the groups began, and where they are. `repeated` came again after a crash, as they may."""
+    """Raw records since the groups began, and where they are."""
 
     raw: int
     calls: int
@@ -100,8 +100,8 @@ class PipelineBooks:
     waiting: int
 
     @property
-    def repeated(self) -> int:
-        """Canonical records beyond one for each raw record."""
+    def counted_twice(self) -> int:
+        """Records that are written downstream and still wait upstream, or came again after a crash, as they may."""
         return self.calls + self.not_calls + self.dead_letters + self.waiting - self.raw
 
 

@@ -96,7 +96,8 @@ def _print(equations: Sequence[Equation], sources: Sequence[StageSource]) -> Non
     if (pipeline := pipeline_books(sources)) is not None:
         click.echo(
             f"pipeline: raw {pipeline.raw} = calls {pipeline.calls} + not calls {pipeline.not_calls} + "
-            f"dead letters {pipeline.dead_letters} + waiting {pipeline.waiting} - repeated {pipeline.repeated}"
+            f"dead letters {pipeline.dead_letters} + waiting {pipeline.waiting} - "
+            f"counted twice {pipeline.counted_twice}"
         )
 
 
@@ -107,7 +108,7 @@ def _document(
     return {
         "balanced": not found,
         "findings": [{"where": finding.where, "what": finding.what} for finding in found],
-        "pipeline": None if pipeline is None else asdict(pipeline) | {"repeated": pipeline.repeated},
+        "pipeline": None if pipeline is None else asdict(pipeline) | {"counted_twice": pipeline.counted_twice},
         "processes": [
             {
                 "process": one.process,

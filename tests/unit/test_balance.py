@@ -160,7 +160,7 @@ def test_the_pipelines_books_tell_repetition_from_loss() -> None:
     books = pipeline_books(sources)
     assert books is not None
     assert (books.raw, books.calls, books.not_calls, books.dead_letters, books.waiting) == (90, 72, 8, 3, 12)
-    assert books.repeated == 5
+    assert books.counted_twice == 5
 
 
 def test_at_rest_nothing_may_wait_anywhere() -> None:

@@ -21,10 +21,11 @@ _ANYWHERE: Final = (
     "|kennwort|contrase|wachtwoord|motdepasse"
 )
 _AT_END: Final = (
-    "sid|sig|pin|otp|totp|psk|pat|sas|pw|dsn|salt|seed|nonce|login|code|access|senha|heslo|haslo|parola|cvv|cvc|ssn"
+    "sid|sig|pin|otp|totp|psk|pat|sas|pw|dsn|salt|seed|nonce|login|code|access|factor|cvv|cvc|ssn"
+    "|senha|heslo|haslo|parola"
 )
 _JOINED: Final = (
-    r"[\"'`\])}\\]*\s*(?:[=:]+[>=]?\s*[\"'`]*|(?:[?!|+]=|\|\||<-|->|>)\s*[\"'`]*|[,(]\s*[\"'`]"
+    r"[\"'`\])}\\]*\s*(?:(?:[=:]+[>=]?|%3[ad])\s*[\"'`]*|(?:[?!|+]=|\|\||<-|->|>)\s*[\"'`]*|[,(]\s*[\"'`]"
     r"|[,;]?\s*[\"']?value[\"']?\s*[=:]\s*[\"'`]?)"
 )
 
@@ -51,8 +52,10 @@ _OPENING: Final = "\"'`"
 _NAME_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _NAMED = compiled(
     rf"[a-z0-9_.\-]*(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*)"
-    r"(?:[\"'`\])}\\]*\s*(?:(?:[,;]?\s*[\"']?value[\"']?\s*)?(?:=>|:=|===?|[?!|+]=|\|\||<-|->|::?=?|=)|>|,"
-    r"|\()\s*|[\"']?\s+)",
+    r"(?:[\"'`\])}\\]*\s*(?:>\s*<value>"  # <setting name="password"><value>
+    r"|:\s*&?(?:str|string|text|bytes)\s*="  # password: str =
+    r"|(?:[,;]?\s*[\"']?value[\"']?\s*)?(?:=>|:=|===?|[?!|+]=|\|\||<-|->|::?=?|=|%3[ad])"  # name="password" value=
+    r"|>|,|\()\s*|[\"']?\s+)",
     ignore_case=True,
 )
 _BARE = compiled(rf"[a-z0-9_.\-]*{_BARE_NAMES}|token|secret", ignore_case=True)
@@ -173,7 +176,8 @@ def _header(text: str, start: int, end: int, kind: KeyKind, joint: str) -> Span 
         inside = True
     else:
         inside = enclosing(text, start) is not None
-        extent = value_extent(text, start, end, assigned=True, whole_line=spaced or inside)
+        schemed = text[end : word_end(text, end, len(text))].lower() in _SCHEMES
+        extent = value_extent(text, start, end, assigned=True, whole_line=spaced or inside or schemed)
     if kind is KeyKind.AUTHORIZATION:
         scheme_end = word_end(text, extent.start, extent.end)
         if text[extent.start : scheme_end].lower() in _SCHEMES and scheme_end < extent.end:

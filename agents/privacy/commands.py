@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+import re2
+
 from agents.privacy.gate import compiled
 from agents.privacy.programs import Form, Position, Program
 from agents.privacy.scan import Scan
@@ -56,6 +58,10 @@ class ProgramRules:
             for names, behind in _by_what_follows(table)
         )
         self._triggers = {name: compiled(_trigger(programs), captures=False) for name, programs in table.items()}
+
+    def trigger(self, binary: str) -> re2._Regexp | None:
+        """The pattern of all that can stand before a secret of `binary`; None where nothing is known of it."""
+        return self._triggers.get(basename(binary))
 
     def wanted(self, name: str, text: str) -> bool:
         """Whether the walk could find a secret of the running binary `name` in `text`."""
@@ -200,7 +206,7 @@ def _take_option(state: _Running, word: Word, text: str, spans: list[Span]) -> b
     if text[0] == "-":
         state.letters.update(text[1:] if text[1:2] != "-" else ())
         return True
-    return False
+    return ":" in text and text[1:].partition(":")[0].isalpha()  # `/user:name`
 
 
 def _take_attached(state: _Running, word: Word, text: str, spans: list[Span]) -> bool:

@@ -12,14 +12,14 @@ policy files.
 
 import ipaddress
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from agents.memo import Memo
 from agents.privacy import assignments, commands, paths, tokens, urls
 from agents.privacy.gate import Gate
 from agents.privacy.programs import program_table
 from agents.privacy.pseudonyms import Pseudonyms
-from agents.privacy.redaction import Answer, Cleared, TextRefusal
+from agents.privacy.redaction import Answer, Cleared, Hits, TextRefusal
 from agents.privacy.rules import Rules, Treatment
 from agents.privacy.scan import Scan, grouped
 from agents.privacy.shadow import shadow_of
@@ -67,6 +67,18 @@ _RARE: Final = frozenset({_PEM, _SCHEME, _IDENTIFIED, _LONE})
 _SYSTEM_PATHS: Final = frozenset({_TILDE, _OWNED, _MAPPING, _ENVIRON, _FOLDER, _FILE, _KEY_FILE})
 
 
+class _Reading(NamedTuple):
+    """How a text is to be read: whose arguments it holds, whether it was cut off, whether it is one path."""
+
+    program: str
+    truncated: bool = False
+    is_path: bool = False
+
+
+_TEXT: Final = _Reading("")
+_PATH: Final = _Reading("", is_path=True)
+
+
 class RedactionEngine:
     """The `redaction.Redactor` of one set of rules; pure but for its memory, which changes speed and nothing else.
 
@@ -89,7 +101,11 @@ class RedactionEngine:
             len(_GATES) + 2 + index: (rule, grouped(pattern, ignore_case=True))
             for index, (rule, pattern) in enumerate(custom)
         }
-        self._names = Memo(commands.basename, _REMEMBERED)
+        self._triggers = Memo(self._programs.trigger, _REMEMBERED)
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget every result; what comes next is looked at as if for the first time."""
         self._arguments = Memo(self._compute_arguments, _REMEMBERED)
         self._addresses = Memo(_computed_address, _REMEMBERED)
         self._paths = Memo(self._compute_path, _REMEMBERED)
@@ -149,49 +165,48 @@ class RedactionEngine:
 
     def _compute_arguments(self, key: tuple[str, str, bool]) -> Answer:
         binary, text, truncated = key
-        name = self._names[binary]
-        if not truncated and self._is_clean(text) and not self._programs.wanted(name, text):
-            return Cleared(text, ())
-        return self._settled(text, name, truncated=truncated, is_path=False)
-
-    def _is_clean(self, text: str) -> bool:
-        """Whether the gate lets `text` pass as it is: the way out for nine texts of ten."""
-        return (
-            text.isascii()
-            and text.isprintable()
-            and self._matching(text) == _CLOSED
-            and len(text) <= self._max_text_bytes
-        )
+        numbers = self._gate_answer(text)
+        if numbers == _CLOSED and not truncated:
+            trigger = self._triggers[binary]
+            if trigger is None or trigger.search(text.encode("ascii")) is None:
+                return Cleared(text, ())
+        return self._settled(text, _Reading(commands.basename(binary), truncated=truncated), numbers)
 
     def _compute_text(self, text: str) -> Answer:
-        if self._is_clean(text):
-            return Cleared(text, ())
-        return self._settled(text, "", truncated=False, is_path=False)
+        numbers = self._gate_answer(text)
+        return Cleared(text, ()) if numbers == _CLOSED else self._settled(text, _TEXT, numbers)
 
     def _compute_path(self, text: str) -> Answer:
-        if self._is_clean(text):
+        numbers = self._gate_answer(text)
+        if numbers == _CLOSED:
             return Cleared(text, ())
-        answer = self._settled(text, "", truncated=False, is_path=True)
+        answer = self._settled(text, _PATH, numbers)
         if isinstance(answer, Cleared) and not paths.is_mapping_or_path(answer.text):
             return Cleared(MASK, (("mapping", 1),))
         return answer
 
-    def _settled(self, text: str, name: str, *, truncated: bool, is_path: bool) -> Answer:
-        """`text` after as many passes as it takes until a pass finds nothing."""
+    def _gate_answer(self, text: str) -> list[int] | None:
+        """The gate's numbers for a text that needs no shadow; `_CLOSED` is the way out for nine texts of ten."""
+        if text.isascii() and text.isprintable() and len(text) <= self._max_text_bytes:
+            return self._matching(text)
+        return None
+
+    def _settled(self, text: str, reading: _Reading, numbers: list[int] | None) -> Answer:
+        """`text` after as many passes as it takes until a pass finds nothing; `numbers` are the first pass's."""
         if len(text) * 4 > self._max_text_bytes and len(text.encode("utf-8", "replace")) > self._max_text_bytes:
             return TextRefusal.TOO_LONG
-        total: tuple[tuple[str, int], ...] = ()
+        total: Hits = ()
         for _ in range(_MAX_PASSES):
-            outcome = self._pass(text, name, truncated=truncated, is_path=is_path)
+            outcome = self._pass(text, reading, numbers)
             if outcome is None:
                 return Cleared(text, total)
             if isinstance(outcome, TextRefusal):
                 return outcome
-            text = outcome.text
+            text, numbers = outcome.text, None
             total = _added(total, outcome.hits) if total else outcome.hits
         return Cleared(MASK, ((INTRICATE, 1),))
 
-    def _pass(self, text: str, name: str, *, truncated: bool, is_path: bool) -> Answer | None:
+    def _pass(self, text: str, reading: _Reading, numbers: list[int] | None) -> Answer | None:
         """`text` with what one look finds replaced; None where it finds nothing."""
         shadow = None
         plain = text
@@ -200,18 +215,19 @@ class RedactionEngine:
             if shadow is None:
                 return TextRefusal.INVALID_TEXT
             plain = shadow.plain
-            if not plain and len(text) > 1024:
+            if shadow.is_lossy and not plain:
                 return Cleared(MASK, ((INTRICATE, 1),))
-        numbers = self._matching(plain)
-        if not numbers or 0 not in numbers:
+        if numbers is None:
+            numbers = self._matching(plain)
+        if 0 not in numbers:
             return TextRefusal.ENGINE_FAILURE
-        walks = not is_path and (_PROGRAM in numbers or self._programs.wanted(name, plain))
-        if len(numbers) == 1 and not walks and not truncated:
+        walks = not reading.is_path and (_PROGRAM in numbers or self._programs.wanted(reading.program, plain))
+        if len(numbers) == 1 and not walks and not reading.truncated:
             return None
         scan = Scan(plain)
-        found = self._found(scan, frozenset(numbers), name, truncated=truncated, is_path=is_path)
+        found = self._found(scan, frozenset(numbers), reading)
         if walks:
-            found += commands.program_values(scan, self._programs, name)
+            found += commands.program_values(scan, self._programs, reading.program)
         if scan.exhausted or (found and shadow is not None and shadow.is_lossy):
             found = [Span(0, len(text), MASK, INTRICATE)]
         elif shadow is not None:
@@ -221,24 +237,24 @@ class RedactionEngine:
         result = Cleared(*spliced(text, found))
         return result if result.hits else None
 
-    def _found(self, scan: Scan, numbers: frozenset[int], name: str, *, truncated: bool, is_path: bool) -> list[Span]:
+    def _found(self, scan: Scan, numbers: frozenset[int], reading: _Reading) -> list[Span]:
         """Spans of all rules that the gate's answer `numbers` calls for."""
         found: list[Span] = []
         if not numbers.isdisjoint(_NAMED):
-            found += assignments.named_values(scan, name)
+            found += assignments.named_values(scan, reading.program)
         if _TOKEN in numbers:
             found += tokens.known_tokens(scan)
-        if _URL in numbers or truncated:
-            found += urls.url_passwords(scan, truncated=truncated)
+        if _URL in numbers or reading.truncated:
+            found += urls.url_passwords(scan, truncated=reading.truncated)
         if _HOST in numbers:
             found += urls.host_passwords(scan)
         if _HOME in numbers and self._owner is not None:
-            found += paths.homes(scan, self._owner, spaced=is_path)
+            found += paths.homes(scan, self._owner, spaced=reading.is_path)
         if not numbers.isdisjoint(_SYSTEM_PATHS):
             found += self._system_paths(scan, numbers)
         if not numbers.isdisjoint(_RARE):
-            found += self._rare(scan, numbers, name)
-        if truncated:
+            found += self._rare(scan, numbers, reading.program)
+        if reading.truncated:
             found += tokens.cut_off_tokens(scan)
         for number in self._custom.keys() & numbers:
             rule, pattern = self._custom[number]
@@ -266,7 +282,7 @@ class RedactionEngine:
             found += paths.environments(scan)
         return found
 
-    def _rare(self, scan: Scan, numbers: frozenset[int], name: str) -> list[Span]:
+    def _rare(self, scan: Scan, numbers: frozenset[int], program: str) -> list[Span]:
         """Spans of the rules that one string in a thousand calls for."""
         found: list[Span] = []
         if _PEM in numbers:
@@ -276,7 +292,7 @@ class RedactionEngine:
         if _IDENTIFIED in numbers:
             found += assignments.identified_values(scan)
         if _LONE in numbers:
-            found += commands.lone_passwords(scan, name)
+            found += commands.lone_passwords(scan, program)
         return found
 
 
@@ -288,7 +304,7 @@ def _computed_address(text: str) -> Answer:
     return Cleared(text, ())
 
 
-def _added(left: tuple[tuple[str, int], ...], right: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+def _added(left: Hits, right: Hits) -> Hits:
     total = dict(left)
     for rule, count in right:
         total[rule] = total.get(rule, 0) + count

@@ -276,6 +276,7 @@ _TABLE: Final[tuple[tuple[str, Program], ...]] = (
             )
         ),
     ),
+    ("wpa_cli", Program(keywords=("psk", "password", "wep_key0"))),
     ("iwconfig", Program(keywords=("key", "enc"))),
     ("pppd", Program(keywords=("password",))),
     ("iscsiadm", Program(_options(_E, "-v", "-w"))),

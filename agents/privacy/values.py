@@ -7,6 +7,8 @@ unexpanded variable, a template. Whoever is not sure redacts. This module refuse
 import math
 from typing import Final
 
+from agents.privacy.gate import compiled
+
 _JUDGED: Final = 128  # characters of a value that are looked at to judge it
 
 _NOTHING: Final = """
@@ -24,18 +26,23 @@ _TOP_FOLDERS: Final = frozenset(
 )
 
 
+# What a template or a program will put a value into, or take one from: no value yet.
+_REFERENCE = compiled(
+    r"\$\{[a-z_][\w.:\-]*\}|\{\{[^{}]*\}\}|#?\{[a-z_]+\}|%[A-Z_]{3,}%|<[a-z][a-z _\-]*>|[a-z_][a-z_.]*\([^()]*\)[;,]?",
+    ignore_case=True,
+    captures=False,
+)
+
+
 def is_no_secret(value: str) -> bool:
-    """Whether `value` cannot be a secret: a switch, an unexpanded variable, a template, or already masked."""
+    """Whether `value` cannot be a secret: a switch, a variable, a template, a call, or already masked."""
     if len(value) > _JUDGED:
         return False
     if value.lower() in _NO_SECRETS or not value.strip("*\"'`"):
         return True
-    if value[0] == "$":
-        name = value[2:-1] if value.startswith("${") and value.endswith("}") else value[1:]
-        return name.isidentifier() and name == name.upper() and not name[-1].isdigit()
-    if value.startswith("{{"):
-        return value.endswith("}}")
-    return len(value) > 2 and value[0] == value[-1] == "%" and value[1:-1].isidentifier() and value.isupper()
+    if value[0] == "$" and not value.startswith("${"):
+        return value[1:].isidentifier() and value == value.upper() and not value[-1].isdigit()
+    return _REFERENCE.fullmatch(value.encode("ascii", "replace")) is not None
 
 
 def is_place(value: str) -> bool:
@@ -58,7 +65,8 @@ def looks_secret(value: str) -> bool:
         return not password.isdigit()  # `host:port` is no pair
     letters = any(map(str.isalpha, value))
     digits = sum(map(str.isdigit, value))
-    if not letters or digits < 2:
+    mixed = digits > 0 and any(map(str.isupper, value)) and any(map(str.islower, value))
+    if not mixed and (not letters or digits < 2):
         return len(value) >= 24 and entropy(value) >= 4.2
     return len(value) >= 12 and entropy(value) >= 3.0
 

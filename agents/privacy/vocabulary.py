@@ -55,7 +55,7 @@ _KEY_QUALIFIERS: Final = words("""
     master account storage shared subscription service license licence consumer deploy functions function admin
     ssh rsa hmac aes cipher crypto session root write ingest ingestion instrumentation webhook security maps
     rapidapi stream publishable ssl tls ca server client user decrypt decryption jwt token host function
-    activation recovery unseal unlock wifi wpa wep preshared integration
+    activation recovery unseal unlock wifi wpa wep preshared integration socket
 """)
 
 _WEAK: Final = words("""
@@ -90,6 +90,7 @@ _ABOUT_FIRST: Final = words("""
 # Names whose last word would make them talk, but which hold the secret itself.
 _SECRET_IDS: Final = frozenset({("key", "id"), ("secret", "id"), ("session", "id")})
 
+_SECRET_PAIRS: Final = frozenset({("community", "string"), ("session", "id"), ("two", "factor")})
 _MAX_NAME: Final = 160  # a longer "name" is data; its end still says what it announces
 _REMEMBERED_NAMES: Final = 4096  # a few hundred occur; strangers' names must not push those out at once
 
@@ -130,7 +131,7 @@ def _classified(name: str) -> KeyKind:
         kind = KeyKind.COOKIE
     elif any(map(_is_password, read)):
         kind = KeyKind.PASSWORD
-    elif any(map(_is_key, read)) or _has_qualified_key(parts) or parts[-2:] == ["community", "string"]:
+    elif any(map(_is_key, read)) or _has_qualified_key(parts) or tuple(parts[-2:]) in _SECRET_PAIRS:
         kind = KeyKind.KEY
     else:
         kind = KeyKind.WEAK if last in _WEAK else KeyKind.NONE

@@ -8,6 +8,12 @@ _FORMS = lines("secret_forms.txt")
 _ORDINARY = lines("ordinary_commands.txt")
 
 
+def _begins_with_a_program(form: str) -> bool:
+    """Whether the first word is no name of a secret, as in a line of code."""
+    word = form.partition(" ")[0]
+    return word.isidentifier() and not any(stem in word for stem in ("pass", "secret", "key", "token"))
+
+
 @pytest.mark.parametrize("form", _FORMS)
 def test_secret_does_not_leave_in_a_form_of_the_table(form: str) -> None:
     """Every form loses its secret, whatever people use as one."""
@@ -16,7 +22,7 @@ def test_secret_does_not_leave_in_a_form_of_the_table(form: str) -> None:
         assert secret not in redacted(line)
 
 
-@pytest.mark.parametrize("form", [form for form in _FORMS if form.split(" ")[0].isidentifier()])
+@pytest.mark.parametrize("form", [form for form in _FORMS if _begins_with_a_program(form)])
 def test_secret_does_not_leave_when_the_program_is_given_apart(form: str) -> None:
     """The agent sends the binary and the arguments in two fields."""
     for secret in SECRETS:

@@ -1,0 +1,158 @@
+"""What redaction costs: `python -m bench.privacy`.
+
+Strings are the project's own tables: ordinary command lines, the same with a few secrets and homes among them, and the
+forms of secrets alone. Cold is the first look at a string by an engine whose automata are warm; warm is a string that
+it remembers. Hostile texts of 20 kB are made to be slow; the filter's own share of the stage is timed over events of
+the workload generator. Figures are CPU time of the fastest of several passes, for the machine does other work.
+"""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from agents.canonicalize.events import Canonical, Canonicalizer
+from agents.privacy.calls import PrivacyFilter
+from agents.privacy.engine import RedactionEngine
+from agents.privacy.policy_file import built_in_policy
+from agents.privacy.rules import Rules
+from app.simulator.workload import WorkloadOptions, generate
+from bench.figures import Row, Table, record, text_of
+
+PASSES: Final = 15
+EVENTS: Final = 30_000
+KILOBYTES: Final = 20
+SECRET_SHARE: Final = 0.02
+HOME_SHARE: Final = 0.04
+
+_TABLES: Final = Path(__file__).resolve().parent.parent / "tests" / "golden" / "privacy"
+
+HOSTILE: Final = {
+    "--pass repeated": "--pass",
+    "--pass x repeated": "--pass x ",
+    "password= repeated": "password=",
+    "key=value repeated": "a_key=b ",
+    "quotes that never close": '--password "a',
+    "quotes inside of values": 'password="a"b',
+    "addresses": "http://a:b@",
+    "homes": "/home/a",
+    "program options": "curl -u a:b ",
+    "key blocks": "-----BEGIN RSA PRIVATE KEY-----",
+    "beginnings of web tokens": "eyJ",
+    "zero-width characters": "pass\u200bword=x ",
+    "another script": "пароль=х ",
+}
+
+Line = tuple[str, str]
+
+
+def main() -> None:
+    """Measure and record."""
+    tables = [_strings(), _hostile(), _events()]
+    for table in tables:
+        print(text_of(table))
+    record("privacy", tables)
+
+
+def _lines(name: str) -> list[Line]:
+    """Binary and arguments of each line of a table; the secret of a form is filled in."""
+    lines = (_TABLES / name).read_text(encoding="utf-8").splitlines()
+    split = [line.partition(" ") for line in lines if line and not line.startswith("#")]
+    return [(f"/usr/bin/{program}", arguments.replace("{S}", "Tr0ub4dorAnd3")) for program, _, arguments in split]
+
+
+def _mixed(ordinary: Sequence[Line], secrets: Sequence[Line]) -> list[Line]:
+    """Ordinary lines with secrets and home directories among them."""
+    chance = random.Random(1)
+    homes = [(binary, f"/home/ann/src/{number} {rest}") for number, (binary, rest) in enumerate(ordinary)]
+    return [
+        *ordinary,
+        *chance.sample(list(secrets), round(len(ordinary) * SECRET_SHARE)),
+        *chance.sample(homes, round(len(ordinary) * HOME_SHARE)),
+    ]
+
+
+def _strings() -> Table:
+    ordinary, secrets = _lines("ordinary_commands.txt"), _lines("secret_forms.txt")
+    sets = {
+        "ordinary command lines": ordinary,
+        f"with {SECRET_SHARE:.0%} secrets and {HOME_SHARE:.0%} homes": _mixed(ordinary, secrets),
+        "secrets alone": secrets,
+    }
+    rows = []
+    for name, lines in sets.items():
+        engine = RedactionEngine(Rules())
+        cold = _best(partial(_ask, engine, lines), before=engine.forget)
+        warm = _best(partial(_ask, engine, lines))
+        mean = sum(len(arguments) for _, arguments in lines) / len(lines)
+        rows.append(
+            Row(
+                name,
+                {
+                    "strings": len(lines),
+                    "mean length": mean,
+                    "cold µs": cold / len(lines) * 1e6,
+                    "warm µs": warm / len(lines) * 1e6,
+                },
+            )
+        )
+    return Table("Redaction of argument strings", {"passes": PASSES}, rows)
+
+
+def _ask(engine: RedactionEngine, lines: Sequence[Line]) -> None:
+    for binary, arguments in lines:
+        engine.arguments(binary, arguments, truncated=False)
+
+
+def _hostile() -> Table:
+    engine = RedactionEngine(Rules())
+    rows = []
+    for name, unit in HOSTILE.items():
+        text = unit * (KILOBYTES * 1000 // len(unit.encode()))
+        best = _best(partial(engine.arguments, "/usr/bin/mysql", text, truncated=False))
+        rows.append(Row(name, {"ms": best * 1e3}))
+    return Table(f"Hostile arguments of {KILOBYTES} kB", {"passes": PASSES}, rows)
+
+
+def _events() -> Table:
+    canonicalizer = Canonicalizer({})
+    outcomes = (
+        canonicalizer.canonicalize(raw, 0, offset, 0)
+        for offset, raw in enumerate(generate(WorkloadOptions(events=EVENTS)))
+    )
+    events = [outcome.value for outcome in outcomes if isinstance(outcome, Canonical)]
+    policy = built_in_policy("default")
+    privacy = PrivacyFilter(policy, RedactionEngine(policy.rules))
+    start = time.process_time()
+    _filter(privacy, events)
+    cold = time.process_time() - start
+    warm = _best(lambda: _filter(privacy, events), passes=3)
+    rows = [
+        Row("first time", {"CPU µs/event": cold / len(events) * 1e6}),
+        Row("again", {"CPU µs/event": warm / len(events) * 1e6}),
+    ]
+    return Table("The filter's share of the stage", {"events": len(events)}, rows)
+
+
+def _filter(privacy: PrivacyFilter, events: Sequence[bytes]) -> None:
+    for event in events:
+        privacy.filter(event)
+
+
+def _best(action: Callable[[], object], *, before: Callable[[], None] | None = None, passes: int = PASSES) -> float:
+    """CPU seconds of the fastest pass, after one that warms automata."""
+    action()
+    best = float("inf")
+    for _ in range(passes):
+        if before is not None:
+            before()
+        start = time.process_time()
+        action()
+        best = min(best, time.process_time() - start)
+    return best
+
+
+if __name__ == "__main__":
+    main()

@@ -87,8 +87,7 @@ class Ingest:
         self._failure: BaseException | None = None
         self._threads: list[threading.Thread] = []
         config = client_config(settings)
-        for topic in (topics.RAW, topics.COVERAGE):
-            _look_at_topic(settings, settings.name(topic))
+        _look_at_topics(settings)
         self._journal = Journal(settings.data_dir / "ingest")
         known = self._journal.state
         limits = Limits(
@@ -261,9 +260,11 @@ def _link_and_request(settings: Settings) -> tuple[Link, bytes]:
     return link, request
 
 
-def _look_at_topic(settings: Settings, topic: str) -> None:
+def _look_at_topics(settings: Settings) -> None:
+    """Refuse to start without the topics; a Kafka that is away cannot be asked, and is waited for later."""
     try:
-        partition_count(settings, topic, _KAFKA_AT_START_S)
+        for topic in (topics.RAW, topics.COVERAGE):
+            partition_count(settings, settings.name(topic), _KAFKA_AT_START_S)
     except KafkaUnreachable as error:
         _log.warning("%s; events are buffered meanwhile", error)
 

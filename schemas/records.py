@@ -20,8 +20,9 @@ CALL: Final = "runtime_call_event"
 HOT_SYMBOL: Final = "hot_symbol"
 COVERAGE_GAP: Final = "coverage_gap"
 DEAD_LETTER: Final = "dead_letter"
+AUDIT_RECORD: Final = "audit_record"
 
-NAMES: Final = (CALL, HOT_SYMBOL, COVERAGE_GAP, DEAD_LETTER)
+NAMES: Final = (CALL, HOT_SYMBOL, COVERAGE_GAP, DEAD_LETTER, AUDIT_RECORD)
 """Names of the packaged schemas of topics: files of schemas/avro without their ending."""
 
 RECORDED_RECORD: Final = "recorded_record"

@@ -15,6 +15,7 @@ HOT_SYMBOLS = "runtime.hot-symbols"
 COVERAGE = "runtime.coverage"
 DEAD_LETTERS = "runtime.dead-letters"
 HOT_PARTIALS = "runtime.hot-partials"
+AUDIT = "runtime.audit"
 
 
 class Stage(StrEnum):
@@ -84,6 +85,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(name=HOT_SYMBOLS, compacted=True, value_schema="hot_symbol"),
     Topic(name=COVERAGE, retention_ms=30 * DAY_MS, co_partitioned=False, value_schema="coverage_gap"),
     Topic(name=DEAD_LETTERS, retention_ms=30 * DAY_MS, value_schema="dead_letter"),
+    Topic(name=AUDIT, compacted=True, value_schema="audit_record"),
     Topic(name=changelog(Stage.CANONICALIZE, MODULES_TABLE), compacted=True),
     Topic(name=changelog(Stage.HOT_SYMBOLS, PARTIAL_COUNTS_TABLE), compacted=True),
     Topic(name=changelog(Stage.HOT_SYMBOLS, HOT_SYMBOLS_TABLE), compacted=True),

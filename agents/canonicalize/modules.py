@@ -184,3 +184,11 @@ def _row(process: _Process) -> bytes:
 def _process(row: bytes) -> _Process:
     loaded = tuple(Loaded(*entry) for entry in json.loads(row))
     return _Process(loaded, loaded[-1].offset if loaded else -1)
+
+
+def rows_before(rows: Iterable[tuple[bytes, bytes]], offset: int) -> Iterable[tuple[bytes, bytes]]:
+    """What rows that `take_changes` gave say of loader events before a raw offset; rows with no other are left out."""
+    for key, value in rows:
+        kept = tuple(loaded for loaded in _process(value).loaded if loaded.offset < offset)
+        if kept:
+            yield key, _row(_Process(kept))

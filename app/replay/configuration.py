@@ -10,7 +10,7 @@ import hashlib
 import platform
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib import metadata
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -20,11 +20,12 @@ from typing import Any, Final
 import fastavro
 
 from agents.privacy.policy_file import built_in_text, parse_policy
-from app.privacy_policy import load_privacy
+from app.privacy_policy import Privacy, load_privacy
 from app.replay.canonical_json import canonical_text
 from app.settings import Settings
 from app.symbols.store import SymbolStore
 from schemas import records
+from schemas.topics import Stage
 
 DISTRIBUTION: Final = "callstream"
 
@@ -49,10 +50,31 @@ class Configuration:
     call_schema: str
     schemas: Mapping[str, str]
 
-    @property
-    def digest(self) -> str:
-        """Names the configuration; what a stage writes under another one may differ."""
-        return _digest(canonical_text(asdict(self)))
+
+def stage_digest(configuration: Configuration, stage: Stage) -> str:
+    """Names what decides one stage's output."""
+    if stage is Stage.CANONICALIZE:
+        return _canonicalize_digest(configuration.policy_hooks, configuration.symbols)
+    return _privacy_digest(configuration.policy_id, configuration.privacy_key, configuration.call_schema)
+
+
+def canonicalize_digest(settings: Settings, symbols: str | None) -> str:
+    """The same from settings, for a canonicalize stage that has opened the symbol store's snapshot `symbols`."""
+    path = settings.policy_hooks_file
+    return _canonicalize_digest(None if path is None else _digest(path.read_text(encoding="utf-8")), symbols)
+
+
+def privacy_digest(privacy: Privacy) -> str:
+    """The same for a privacy stage that runs `privacy`."""
+    return _privacy_digest(privacy.policy.policy_id, privacy.key_id, call_schema_fingerprint())
+
+
+def _canonicalize_digest(policy_hooks: str | None, symbols: str | None) -> str:
+    return _digest(canonical_text({"policy_hooks": policy_hooks, "symbols": symbols}))
+
+
+def _privacy_digest(policy_id: str, key_id: str | None, call_schema: str) -> str:
+    return _digest(canonical_text({"policy_id": policy_id, "privacy_key": key_id, "call_schema": call_schema}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from google.protobuf.message import DecodeError
 
+from agents.contract import StatefulStep
 from app.replay.configuration import call_schema_fingerprint
 from app.replay.lanes import Lane, plan
 from app.replay.pipeline import Books, Pipeline, Sink, Steps, Witness
@@ -123,7 +124,8 @@ def run(
 ) -> RunResult:
     """Run everything that the source has; `report` learns now and then how many records are done.
 
-    Raises what a lane raises, DamagedError before all; steps raise nothing on data.
+    Without `divide` a partition is one lane. Raises what a lane raises, DamagedError before all; steps raise nothing on
+    data.
     """
     lanes = plan(work.source.ranges(), processes, divide=divide)
     if processes == 1:
@@ -153,7 +155,7 @@ def run_lane(work: Work, lane: Lane, report: Callable[[int], None]) -> LaneResul
     if line := pipeline.finish():
         lines.append(line)
     sink.close()
-    return LaneResult(lane, lines, pipeline.books, witness)
+    return LaneResult(lane, lines, pipeline.books, None if witness is None else witness.result())
 
 
 def restore(steps: Steps, source: ReplaySource, lane: Lane) -> None:
@@ -161,13 +163,13 @@ def restore(steps: Steps, source: ReplaySource, lane: Lane) -> None:
     steps.canonicalize.restore(lane.partition, source.start_rows(lane.partition))
     if lane.first > lane.range_first:
         for batch in source.batches(lane.partition, lane.range_first, lane.first - 1, BATCH_RECORDS):
-            observe_loaders(steps, batch)
+            observe_loaders(steps.canonicalize, batch)
 
 
-def observe_loaders(steps: Steps, batch: Iterable[Recorded]) -> dict[bytes, bytes | None]:
-    """Have the steps take what changes their state, and nothing else; returns the rows that changed."""
+def observe_loaders(step: StatefulStep, batch: Iterable[Recorded]) -> dict[bytes, bytes | None]:
+    """Have a step take what changes its state, and nothing else; returns the rows that changed."""
     loaders = [record for record in batch if is_loader(record.value)]
-    return steps.canonicalize(loaders).state if loaders else {}
+    return step(loaders).state if loaders else {}
 
 
 def is_loader(value: bytes | None) -> bool:

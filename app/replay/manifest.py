@@ -6,6 +6,7 @@
     input            where the raw records came from, and for each partition its offsets and rolling chain
     output           for each stage the digest of everything, and for each partition its own; files
     books            where every record went
+    published        how what was really published compares, where it was compared
 
 Rules: everything in it is computed again by a verification and compared. This module refuses to know how a run is made.
 """
@@ -73,6 +74,7 @@ class Manifest:
     output: tuple[OutputPart, ...]
     output_topic: str | None
     books: Mapping[str, Any]
+    published: Mapping[str, Any] | None = None
 
     def document(self) -> dict[str, Any]:
         """The document to seal, sign and write."""
@@ -89,6 +91,7 @@ class Manifest:
                 "partitions": [asdict(part) for part in self.output],
             },
             "books": dict(self.books),
+            "published": None if self.published is None else dict(self.published),
         }
 
     @classmethod
@@ -108,6 +111,7 @@ class Manifest:
                 output=tuple(OutputPart(**part) for part in output["partitions"]),
                 output_topic=output["topic"],
                 books=document["books"],
+                published=document["published"],
             )
         except (KeyError, TypeError, ValueError):
             raise DocumentError(f"{name}: is no manifest of a run, format {FORMAT}") from None

@@ -36,7 +36,12 @@ class Steps:
 
     def domain(self, stage: Stage) -> str:
         """What a stage's records are digested as."""
-        return CANONICAL_DOMAIN if stage is Stage.CANONICALIZE else CALLS_DOMAIN + self.call_schema
+        return domain_of(stage, self.call_schema)
+
+
+def domain_of(stage: Stage, call_schema: str) -> str:
+    """What a stage's records are digested as; `call_schema` is the fingerprint of the calls' schema."""
+    return CANONICAL_DOMAIN if stage is Stage.CANONICALIZE else CALLS_DOMAIN + call_schema
 
 
 @dataclass(slots=True)
@@ -78,6 +83,9 @@ class Witness(Protocol):
 
     def saw(self, stage: Stage, records: Columns, letters: Sequence[DeadLetter]) -> None:
         """A stage made these records and dead letters of raw records that follow those it was shown before."""
+
+    def result(self) -> object:
+        """What was found, after the last record; it may be given to another process."""
 
 
 class _OpenStage:

@@ -102,8 +102,9 @@ class RecordFileWriter:
         """Open or resume `NAME` in `folder`. Raises OSError, and DamagedError where what is there is not ours."""
         self._layout = layout
         self._header = layout.header()
-        self._names = {kind: folder / f"{name}.{kind}" for kind in ("avro", "spans")}
-        self._partial = {kind: folder / f"{name}.{kind}.partial" for kind in ("avro", "spans")}
+        # the records get their name last: where they have it, the spans have theirs
+        self._names = {kind: folder / f"{name}.{kind}" for kind in ("spans", "avro")}
+        self._partial = {kind: folder / f"{name}.{kind}.partial" for kind in ("spans", "avro")}
         self._spans = _complete_spans(self._partial["spans"], self._partial["avro"])
         self._lines = self._partial["spans"].open("ab")
         self._file = self._partial["avro"].open("ab")

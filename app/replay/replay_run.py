@@ -7,16 +7,17 @@ Rules: the folder is new. This module refuses to know how lanes are run and what
 """
 
 import hashlib
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from app.replay import call_file, canonical_json, engine
 from app.replay.call_file import PieceSink
-from app.replay.configuration import Configuration, Texts, configuration_of, program
-from app.replay.engine import LaneSink, RunResult, Work, calls_nowhere
+from app.replay.configuration import Configuration, configuration_of, program
+from app.replay.engine import LaneSink, OpenSink, RunResult, Work, calls_nowhere
 from app.replay.lanes import Lane
 from app.replay.manifest import (
     MANIFEST_FILE,
@@ -29,6 +30,8 @@ from app.replay.manifest import (
     output_part,
     totals,
 )
+from app.replay.published import PublishedSource
+from app.replay.published_check import PublishedCheck, PublishedResult
 from app.replay.source import ReplaySource
 from app.settings import Settings
 
@@ -50,10 +53,29 @@ class Request:
     processes: int
     symbols: str | None = None
     batch_records: int = engine.BATCH_RECORDS
+    published: PublishedSource | None = None
     report: Callable[[int], None] = lambda _records: None
 
 
-def to_files(request: Request, folder: Path) -> Manifest:
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A run, and what it was run with; what became of published records where they were compared."""
+
+    configuration: Configuration
+    work: Work
+    result: RunResult
+    published: PublishedResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A run and its manifest."""
+
+    manifest: Manifest
+    ran: Ran
+
+
+def to_files(request: Request, folder: Path) -> Made:
     """Replay into a new folder; everything but the manifest's file is written when this returns.
 
     Raises ReplayError where the folder is in use, DamagedError, OSError, and what building the steps raises.
@@ -62,22 +84,23 @@ def to_files(request: Request, folder: Path) -> Manifest:
         raise ReplayError(f"{folder} is not empty: a replay goes into a folder of its own")
     folder.mkdir(parents=True, exist_ok=True)
     configuration, texts = configuration_of(request.settings, request.symbols)
-    result = run(request, configuration, partial(open_piece, folder))
+    ran = run(request, configuration, partial(open_piece, folder), folder)
     texts.write(folder / CONFIGURATION_FOLDER)
-    output = [_join(folder, one.partition, result) for one in request.source.ranges()]
-    return manifest_of(request, configuration, result, output)
+    output = [_join(folder, one.partition, ran.result) for one in request.source.ranges()]
+    return Made(manifest_of(request, ran, output), ran)
 
 
-def nowhere(request: Request) -> tuple[Manifest, RunResult, Texts]:
-    """Replay for the digests only."""
-    configuration, texts = configuration_of(request.settings, request.symbols)
-    result = run(request, configuration, calls_nowhere)
-    output = [output_part(one.partition, result.lines(one.partition), "") for one in request.source.ranges()]
-    return manifest_of(request, configuration, result, output), result, texts
+def nowhere(request: Request) -> Made:
+    """Replay for the digests only. Raises as `to_files`."""
+    configuration, _ = configuration_of(request.settings, request.symbols)
+    with tempfile.TemporaryDirectory(prefix="callstream-") as scratch:
+        ran = run(request, configuration, calls_nowhere, Path(scratch))
+    output = [output_part(one.partition, ran.result.lines(one.partition), "") for one in request.source.ranges()]
+    return Made(manifest_of(request, ran, output), ran)
 
 
-def run(request: Request, configuration: Configuration, open_sink: engine.OpenSink) -> RunResult:
-    """Run the request's lanes into sinks."""
+def run(request: Request, configuration: Configuration, open_sink: OpenSink, folder: Path) -> Ran:
+    """Run the request's lanes into sinks; `folder` is for scratch files, which are removed."""
     work = Work(
         source=request.source,
         settings=request.settings,
@@ -85,28 +108,29 @@ def run(request: Request, configuration: Configuration, open_sink: engine.OpenSi
         symbols=configuration.symbols,
         batch_records=request.batch_records,
     )
-    return engine.run(work, request.processes, request.report)
+    if request.published is None:
+        return Ran(configuration, work, engine.run(work, request.processes, request.report))
+    with tempfile.TemporaryDirectory(prefix="slots-", dir=folder) as scratch:
+        check = PublishedCheck(request.published, request.source.ranges(), configuration, Path(scratch))
+        checked = replace(work, open_sink=check.sink(open_sink), open_witness=check.witness())
+        result = engine.run(checked, request.processes, request.report, divide=False)
+        return Ran(configuration, work, result, check.conclude(result))
 
 
-def manifest_of(
-    request: Request,
-    configuration: Configuration,
-    result: RunResult,
-    output: Sequence[OutputPart],
-    output_topic: str | None = None,
-) -> Manifest:
+def manifest_of(request: Request, ran: Ran, output: Sequence[OutputPart], output_topic: str | None = None) -> Manifest:
     """Say what came of what."""
     canonical, calls = totals(output)
     return Manifest(
         program=program(),
-        configuration=configuration,
+        configuration=ran.configuration,
         origin=request.origin,
-        input=inputs(request.source, result),
+        input=inputs(request.source, ran.result),
         canonical=canonical,
         calls=calls,
         output=tuple(output),
         output_topic=output_topic,
-        books=books_of(result.books()),
+        books=books_of(ran.result.books()),
+        published=None if ran.published is None else ran.published.document(),
     )
 
 

@@ -16,16 +16,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from app.policy_hooks import PolicyHooksError
 from app.privacy_policy import PrivacyConfigError
-from app.replay import call_file, canonical_json, engine, event_search, replay_run, signing
+from app.replay import call_file, canonical_json, engine, event_search, published_check, replay_run, signing
 from app.replay.canonical_json import DocumentError, differences
 from app.replay.configuration import HOOKS_FILE, POLICY_FILE, Configuration, configuration_of, program, with_texts_of
-from app.replay.engine import RunResult, Work, calls_nowhere
+from app.replay.engine import RunResult, Work
 from app.replay.manifest import Manifest, Origin, OutputPart
+from app.replay.published import PublishedSource
 from app.replay.record_file import DamagedError
 from app.replay.replay_run import CONFIGURATION_FOLDER, Request
 from app.replay.source import ReplaySource
 from app.replay.span_lines import SpanLine, first_difference, read_lines
-from app.replay.verdict import Verdict
+from app.replay.verdict import EventDifference, Verdict
 from app.settings import Settings
 from app.symbols.checking import check_objects
 from app.symbols.snapshot import SymbolStoreError
@@ -37,11 +38,15 @@ UNUSABLE: Final = (PrivacyConfigError, PolicyHooksError, SymbolStoreError, OSErr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to verify. `open_source` finds the run's input again; it raises DocumentError or DamagedError."""
+    """How to verify. `open_source` finds the run's input again, `open_published` what was published for it.
+
+    Both raise DocumentError or DamagedError.
+    """
 
     settings: Settings
     processes: int
     open_source: Callable[[Manifest], tuple[ReplaySource, Origin]]
+    open_published: Callable[[ReplaySource], PublishedSource]
     public_key: Ed25519PublicKey | None = None
     batch_records: int = engine.BATCH_RECORDS
     report: Callable[[int], None] = lambda _records: None
@@ -100,13 +105,14 @@ class _Verification:
         configuration = self._check_configuration()
         try:
             source, origin = self._options.open_source(self._manifest)
+            published = None if self._manifest.published is None else self._options.open_published(source)
         except (DocumentError, DamagedError) as error:
             self._verdict.find("input", error)
             return
         if origin != self._manifest.origin:
             self._compare("input.source", asdict(self._manifest.origin), asdict(origin))
         if configuration is not None:
-            self._replay(source, origin)
+            self._replay(source, origin, published)
 
     def _check_files(self, part: OutputPart) -> None:
         """Prove a partition's files, and remember its lines where they are as they were."""
@@ -149,7 +155,7 @@ class _Verification:
         self._compare("configuration", asdict(then), asdict(now))
         return now
 
-    def _replay(self, source: ReplaySource, origin: Origin) -> None:
+    def _replay(self, source: ReplaySource, origin: Origin, published: PublishedSource | None) -> None:
         request = Request(
             source=source,
             origin=origin,
@@ -157,24 +163,31 @@ class _Verification:
             symbols=self._manifest.configuration.symbols,
             processes=self._options.processes,
             batch_records=self._options.batch_records,
+            published=published,
             report=self._options.report,
         )
         try:
-            now, result, _ = replay_run.nowhere(request)
+            made = replay_run.nowhere(request)
         except DamagedError as error:
             self._verdict.find("input", error)
             return
         except SymbolStoreError as error:
             self._verdict.find("symbols", error)
             return
+        now, ran = made.manifest, made.ran
         self._verdict.facts["books"] = dict(now.books)
         self._compare("input", _comparable_input(self._manifest), _comparable_input(now))
         self._compare("books", dict(self._manifest.books), dict(now.books))
         self._compare("output", _comparable_output(self._manifest), _comparable_output(now))
         if self._manifest.output_topic is None:
-            self._find_event(request, result)
+            self._find_event(ran.work, ran.result)
+        if published is not None and ran.published is not None:
+            self._compare("published", dict(self._manifest.published or {}), ran.published.document())
+            published_check.report(ran.published, ran.configuration, self._verdict)
+            found = published_check.differing_event(ran.published, published, ran.work)
+            self._verdict.first_event = self._verdict.first_event or found
 
-    def _find_event(self, request: Request, result: RunResult) -> None:
+    def _find_event(self, work: Work, result: RunResult) -> None:
         """Name the first span that differs, and the first event in it."""
         for part in self._manifest.output:
             lines, again = self._lines.get(part.partition), result.lines(part.partition)
@@ -185,22 +198,21 @@ class _Verification:
             line = then or now
             assert line is not None
             self._verdict.find(call_file.place(part.partition, line), _what_differs(then, now))
-            self._verdict.first_event = self._first_event(request, part.partition, line)
+            self._verdict.first_event = self._first_event(work, part.partition, line)
             return
-        self._explain_damage(request)
+        self._explain_damage(work)
 
-    def _explain_damage(self, request: Request) -> None:
+    def _explain_damage(self, work: Work) -> None:
         """Where a file of calls was changed and still reads, show which event and field."""
         for part in self._manifest.output:
             path = call_file.paths(self._folder, part.partition)[0]
             with contextlib.suppress(DamagedError):  # that it cannot be read is a finding already
                 for line in call_file.damaged(path, part.partition, self._lines.get(part.partition, ())):
-                    self._verdict.first_event = self._first_event(request, part.partition, line)
+                    self._verdict.first_event = self._first_event(work, part.partition, line)
                     if self._verdict.first_event is not None:
                         return
 
-    def _first_event(self, request: Request, partition: int, line: SpanLine) -> Any:
-        work = Work(source=request.source, settings=request.settings, open_sink=calls_nowhere, symbols=request.symbols)
+    def _first_event(self, work: Work, partition: int, line: SpanLine) -> EventDifference | None:
         path = call_file.paths(self._folder, partition)[0]
         try:
             then = event_search.in_file(path, partition, line)

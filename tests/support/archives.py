@@ -20,11 +20,12 @@ from app.replay.archive import (
     finish,
 )
 from app.replay.container import Codec
-from app.replay.engine import NO_SCHEMA_ID, build_steps, observe_loaders
+from app.replay.engine import observe_loaders
 from app.replay.manifest import Origin
 from app.replay.record_file import Layout, Recorded, RecordFileWriter
 from app.settings import Settings
 from app.simulator.workload import WorkloadOptions, generate
+from app.steps import canonicalize_step
 
 TOPIC = "tetragon.raw"
 RECEIPT_MS = 1_800_000_000_000
@@ -57,7 +58,7 @@ def load_parts(*, events: int, partitions: int, seed: int = 1) -> dict[int, list
 
 def rows_before(taken: Iterable[Recorded]) -> list[tuple[bytes, bytes]]:
     """Rows of module state after these records, which are of one partition."""
-    rows = observe_loaders(build_steps(Settings(), None, NO_SCHEMA_ID), taken)
+    rows = observe_loaders(canonicalize_step(Settings()), taken)
     return sorted((key, row) for key, row in rows.items() if row is not None)
 
 

@@ -35,7 +35,7 @@ def replay(archive: Archive, folder: Path, *, processes: int = 1, batch_records:
         processes=processes,
         batch_records=batch_records,
     )
-    manifest = replay_run.to_files(request, folder)
+    manifest = replay_run.to_files(request, folder).manifest
     replay_run.write(folder, sealed(manifest.document()))
     return manifest
 

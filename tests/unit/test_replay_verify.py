@@ -14,7 +14,7 @@ from app.replay import call_file, canonical_json, container, replay_run, signing
 from app.replay.archive import Archive
 from app.replay.canonical_json import sealed
 from app.replay.manifest import MANIFEST_FILE
-from app.replay.origins import archive_origin, open_archive
+from app.replay.origins import archive_origin, open_archive, open_published
 from app.replay.replay_run import Request
 from app.replay.span_lines import SpanLine
 from app.replay.verdict import Verdict
@@ -31,7 +31,7 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evidence")
     archive = make_archive(folder / "archive", load_parts(events=700, partitions=2))
     request = Request(source=archive, origin=archive_origin(archive, folder / "run"), settings=Settings(), processes=1)
-    manifest = replay_run.to_files(request, folder / "run")
+    manifest = replay_run.to_files(request, folder / "run").manifest
     replay_run.write(folder / "run", signing.signed(sealed(manifest.document()), KEY))
     return folder
 
@@ -51,6 +51,7 @@ def verdict_on(
         settings=settings or Settings(),
         processes=1,
         open_source=lambda manifest: open_archive(manifest, run, None),
+        open_published=open_published,
         public_key=None if signed_by is None else signed_by.public_key(),
     )
     return verify(run / MANIFEST_FILE, options)

@@ -1,0 +1,77 @@
+"""What the live stages have published, read from their topics; a `PublishedSource`.
+
+A copy of a call has its raw record's timestamp, so none is before the first record of about that time; a copy may come
+late, so everything up to the present end is read. Rules: no group is joined. This module refuses to know what copies
+are compared with.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from app.registry import Fault, RegistryError, SchemaRegistry
+from app.replay.archive import Range
+from app.replay.published import Schemas, audit_record, belongs, raw_position, speaks_of
+from app.replay.range_reader import RangeReader
+from app.replay.record_file import Recorded
+from app.settings import Settings
+from schemas import topics
+
+_SLACK_MS: Final = 300_000
+"""Receipt times of neighbouring raw records may go back a little; nowhere by this much."""
+
+
+class LivePublished:
+    """Copies and audit records in the topics that the settings name."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        reader: RangeReader,
+        registry: SchemaRegistry,
+        report: Callable[[int], None] = lambda _records: None,
+        calls_topic: str | None = None,
+    ) -> None:
+        """`report` learns how many more records were read; `calls_topic` is the full name of another topic of calls."""
+        self._raw = settings.name(topics.RAW)
+        self._calls = calls_topic or settings.name(topics.CALLS)
+        self._audit = settings.name(topics.AUDIT)
+        self._reader = reader
+        self._report = report
+        self.schemas = Schemas(lambda schema_id: known_schema(registry, schema_id))
+
+    def copies(self, part: Range) -> Iterator[list[Recorded]]:
+        """As `PublishedSource`. Raises what reading topics and asking the registry raises."""
+        first = self._first_timestamp(part)
+        if first is None:
+            return
+        begin = self._reader.offset_at(self._calls, part.partition, max(0, first - _SLACK_MS))
+        for taken in self._all(self._calls, part.partition, begin):
+            yield [record for record in taken if belongs(raw_position(record.value, self.schemas), part)]
+
+    def audit(self, part: Range) -> Iterator[list[Recorded]]:
+        """As `PublishedSource`. Raises what reading topics and asking the registry raises."""
+        begin = self._reader.ends(self._audit, part.partition).first
+        for taken in self._all(self._audit, part.partition, begin):
+            yield [record for record in taken if speaks_of(audit_record(record, self.schemas), part)]
+
+    def _all(self, topic: str, partition: int, begin: int) -> Iterator[list[Recorded]]:
+        last = self._reader.ends(topic, partition).next - 1
+        for taken in self._reader.read(topic, partition, begin, last):
+            self._report(len(taken))
+            yield taken
+
+    def _first_timestamp(self, part: Range) -> int | None:
+        for taken in self._reader.read(self._raw, part.partition, part.first, part.next - 1):
+            return taken[0].timestamp
+        return None
+
+
+def known_schema(registry: SchemaRegistry, schema_id: int) -> str:
+    """Text of a schema in the registry. Raises KeyError where there is none, RegistryError where it cannot be asked."""
+    try:
+        return json.dumps(json.loads(registry.schema(schema_id)))
+    except RegistryError as error:
+        if error.fault is Fault.NOT_FOUND:
+            raise KeyError(schema_id) from None
+        raise

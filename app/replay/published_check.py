@@ -1,0 +1,174 @@
+"""A replay beside what was really published: every copy of a call, and every audit record, for the replayed range.
+
+Rules: the replay is run once; a partition is one lane then, because audit runs reach over spans. What differs is named
+by topic, partition and offset. This module refuses to know where the published records are kept.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from app.replay import call_fields
+from app.replay.archive import Range
+from app.replay.audit_record import AuditRecord
+from app.replay.audit_witness import AuditWitness, StageAudit
+from app.replay.configuration import Configuration, stage_digest
+from app.replay.copies import CopiesFound, CopyCheck, Slots, SlotSink
+from app.replay.digests import Columns
+from app.replay.engine import LaneSink, OpenSink, RunResult, Work
+from app.replay.event_search import first_difference, made_again
+from app.replay.lanes import Lane
+from app.replay.pipeline import domain_of
+from app.replay.published import PublishedSource, audit_record, decode_call, raw_position
+from app.replay.verdict import EventDifference, Verdict
+from schemas.topics import Stage
+
+_STAGES: Final = (Stage.CANONICALIZE, Stage.PRIVACY)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedResult:
+    """What became of copies and audit records, by partition."""
+
+    copies: Mapping[int, CopiesFound]
+    audits: Mapping[int, Mapping[Stage, StageAudit]]
+
+    def document(self) -> dict[str, Any]:
+        """The numbers, as they stand in a manifest."""
+        return {
+            "copies": [{"partition": number, **found.document()} for number, found in sorted(self.copies.items())],
+            "audit": [
+                {"partition": number, "stage": stage.value, **found.document()}
+                for number, stages in sorted(self.audits.items())
+                for stage, found in sorted(stages.items())
+            ],
+        }
+
+
+class PublishedCheck:
+    """Compares one replay with what was published."""
+
+    def __init__(
+        self, source: PublishedSource, ranges: Sequence[Range], configuration: Configuration, scratch: Path
+    ) -> None:
+        """`scratch` is a folder for 17 bytes for each raw offset.
+
+        Raises OSError, and what reading audit records raises.
+        """
+        self._source = source
+        self._configuration = configuration
+        self._slots = {one.partition: Slots(scratch, one) for one in ranges if one.offsets}
+        for slots in self._slots.values():
+            slots.create()
+        self._audits = {one.partition: tuple(self._audit(one)) for one in ranges}
+
+    def sink(self, beside: OpenSink) -> OpenSink:
+        """An `OpenSink` that keeps digests beside another one."""
+        return partial(_open_both, self._slots, beside)
+
+    def witness(self) -> partial[AuditWitness]:
+        """An `OpenWitness`."""
+        return partial(_open_witness, self._slots, self._audits, self._configuration.call_schema)
+
+    def conclude(self, result: RunResult) -> PublishedResult:
+        """Read the copies. Raises OSError, and what reading them raises."""
+        copies = {
+            number: CopyCheck(slots, self._source.schemas).run(self._source.copies(slots.range))
+            for number, slots in self._slots.items()
+        }
+        return PublishedResult(copies, {one.lane.partition: one.witness for one in result.lanes})
+
+    def _audit(self, part: Range) -> Iterator[AuditRecord]:
+        for taken in self._source.audit(part):
+            for record in taken:
+                found = audit_record(record, self._source.schemas)
+                if found is not None:
+                    yield found
+
+
+def _open_both(slots: Mapping[int, Slots], beside: OpenSink, lane: Lane) -> LaneSink:
+    return _Both(beside(lane), SlotSink(slots[lane.partition]))
+
+
+def _open_witness(
+    slots: Mapping[int, Slots], audits: Mapping[int, Sequence[AuditRecord]], call_schema: str, lane: Lane
+) -> AuditWitness:
+    domains = {stage: domain_of(stage, call_schema) for stage in _STAGES}
+    return AuditWitness(slots[lane.partition].range, audits[lane.partition], domains)
+
+
+class _Both:
+    """Two sinks; the first says where calls are stored."""
+
+    def __init__(self, first: LaneSink, second: LaneSink) -> None:
+        self._first = first
+        self._second = second
+
+    def calls(self, records: Columns, framed: Sequence[bytes | None]) -> None:
+        self._first.calls(records, framed)
+        self._second.calls(records, framed)
+
+    def end_span(self, refused: Sequence[str]) -> tuple[int, int, str]:
+        self._second.end_span(refused)
+        return self._first.end_span(refused)
+
+    def close(self) -> None:
+        self._first.close()
+        self._second.close()
+
+
+def report(result: PublishedResult, configuration: Configuration, verdict: Verdict) -> None:
+    """Add what differs to a verdict."""
+    for number, found in sorted(result.copies.items()):
+        place = f"published calls, partition {number}"
+        if found.first_differing is not None:
+            copy = found.first_differing
+            verdict.find(f"{copy.topic}, partition {number}, offset {copy.offset}", "is not what its raw record gives")
+        if found.first_strange is not None:
+            copy = found.first_strange
+            verdict.find(f"{copy.topic}, partition {number}, offset {copy.offset}", "is no call that can be read")
+        if found.missing:
+            verdict.find(place, f"{found.missing} calls were never published, first that of raw {found.first_missing}")
+    for number, stages in sorted(result.audits.items()):
+        for stage, audit in sorted(stages.items()):
+            _report_audit(number, stage, audit, configuration, verdict)
+
+
+def _report_audit(number: int, stage: Stage, audit: StageAudit, configuration: Configuration, verdict: Verdict) -> None:
+    place = f"audit of {stage.value}, partition {number}"
+    if audit.contradictions:
+        one = audit.contradictions[0]
+        other = one.record.configuration != stage_digest(configuration, stage)
+        verdict.find(
+            f"{place}, raw offsets {one.run.raw_first} to {one.run.raw_last}",
+            f"published were {one.run.written} records and {one.run.dead_letters} dead letters with digest "
+            f"{one.run.digest}, the replay gives {one.replayed.written} and {one.replayed.dead_letters} with "
+            f"{one.replayed.digest}" + (", under another configuration" if other else ""),
+        )
+    if audit.unaudited:
+        verdict.find(place, f"{audit.unaudited} records have no audit record, first raw {audit.first_unaudited}")
+    if audit.at_edges:
+        verdict.notes.append(f"{place}: {audit.at_edges} runs reach out of the range and were not compared")
+
+
+def differing_event(result: PublishedResult, source: PublishedSource, work: Work) -> EventDifference | None:
+    """The first copy that differs, field by field."""
+    for number, found in sorted(result.copies.items()):
+        copy = found.first_differing
+        if copy is None or copy.value is None:
+            continue
+        position = raw_position(copy.value, source.schemas)
+        assert position is not None
+        try:
+            then = decode_call(copy.value, source.schemas)
+        except ValueError:
+            return EventDifference(number, position[1], "", "its published copy cannot be decoded")
+        now, _ = made_again(work, number, position[1], position[1])
+        difference = first_difference(number, [then], now)
+        if difference is None:  # key, time or frame differ, and the call does not
+            where = call_fields.position_of(then)[1]
+            return EventDifference(number, where, then["event_id"], "key or timestamp of its published copy differ")
+        return difference
+    return None

@@ -1,0 +1,193 @@
+"""Records ranges of the raw topic into an archive: resumable, in constant memory, finished at once or not at all.
+
+A recording begins with its plan (`recording.json`), so that a recording that is resumed reads the same ranges, whatever
+has been added to the topic since. It ends with `archive.json`.
+
+Rules: a folder holds one archive. What is there is kept, and only what is missing is read. This module refuses to know
+how ranges were chosen.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final, Self
+
+from app.registry import SchemaRegistry
+from app.replay import canonical_json
+from app.replay.archive import (
+    ARCHIVE_FILE,
+    RECORDING_FILE,
+    STATE_TOPIC,
+    Archive,
+    Contents,
+    FileFacts,
+    Published,
+    Range,
+    RawPart,
+    facts_of,
+    file_name,
+    finish,
+)
+from app.replay.canonical_json import DocumentError
+from app.replay.configuration import DISTRIBUTION
+from app.replay.container import Codec
+from app.replay.live_published import LivePublished
+from app.replay.range_reader import RangeReader
+from app.replay.record_file import Layout, Recorded, RecordFileWriter, Span
+from app.replay.start_state import start_rows
+from app.settings import Settings
+from schemas import topics
+
+LEVEL: Final = 6
+
+KIND: Final = "callstream recording"
+
+Report = Callable[[int], None]
+"""Learns how many more records were read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is recorded: ranges by partition, from where loader events are read, and whether published calls are too."""
+
+    cluster: str
+    topic: str
+    codec: Codec
+    ranges: tuple[Range, ...]
+    loaders_from: tuple[int, ...]
+    published: bool
+
+    def document(self) -> dict[str, Any]:
+        """The document to seal and write."""
+        return {"kind": KIND, **asdict(self)}
+
+    @classmethod
+    def of_document(cls, document: Any, name: str) -> Self:
+        """Read a document. Raises DocumentError where it is none."""
+        try:
+            return cls(
+                cluster=document["cluster"],
+                topic=document["topic"],
+                codec=Codec(document["codec"]),
+                ranges=tuple(Range(**one) for one in document["ranges"]),
+                loaders_from=tuple(document["loaders_from"]),
+                published=document["published"],
+            )
+        except (KeyError, TypeError, ValueError):
+            raise DocumentError(f"{name}: is no plan of a recording") from None
+
+
+class FolderInUseError(Exception):
+    """The folder holds something else, or a finished archive."""
+
+
+def unfinished(folder: Path) -> Plan | None:
+    """The plan of the recording that was begun in `folder`; None where the folder is free.
+
+    Raises FolderInUseError and DocumentError.
+    """
+    if (folder / ARCHIVE_FILE).exists():
+        raise FolderInUseError(f"{folder} holds a finished archive: record into another folder")
+    path = folder / RECORDING_FILE
+    if path.exists():
+        return Plan.of_document(canonical_json.read(path), str(path))
+    if folder.exists() and any(folder.iterdir()):
+        raise FolderInUseError(f"{folder} is not empty: an archive goes into a folder of its own")
+    return None
+
+
+def record(settings: Settings, folder: Path, plan: Plan, report: Report = lambda _records: None) -> Archive:
+    """Record what the plan says, or what is missing of it.
+
+    Raises OSError, DamagedError, KafkaUnreachable, KafkaUnusable, RegistryError, and what loading the hook map raises.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    canonical_json.write(folder / RECORDING_FILE, canonical_json.sealed(plan.document()))
+    with RangeReader(settings) as reader:
+        recording = _Recording(settings, folder, plan, reader, report)
+        raw = tuple(recording.raw(one, start) for one, start in zip(plan.ranges, plan.loaders_from, strict=True))
+        published = recording.published() if plan.published else None
+    contents = Contents(
+        program=metadata.version(DISTRIBUTION),
+        cluster=plan.cluster,
+        topic=plan.topic,
+        codec=plan.codec,
+        level=LEVEL,
+        raw=raw,
+        published=published,
+    )
+    canonical_json.write(folder / ARCHIVE_FILE, canonical_json.sealed(contents.document()))
+    (folder / RECORDING_FILE).unlink()
+    return Archive(folder)
+
+
+class _Recording:
+    """One recording at work."""
+
+    def __init__(self, settings: Settings, folder: Path, plan: Plan, reader: RangeReader, report: Report) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._plan = plan
+        self._reader = reader
+        self._report = report
+
+    def raw(self, part: Range, loaders_from: int) -> RawPart:
+        """Record one raw partition and its start state."""
+        state = self._state(part, loaders_from)
+        name, layout = file_name("raw", part.partition), self._layout(self._plan.topic, part.partition)
+        facts = self._finished(name, layout)
+        if facts is None:
+            writer = RecordFileWriter(self._folder, name, layout)
+            first = part.first if writer.next_offset is None else writer.next_offset
+            self._report(writer.records)
+            try:
+                for taken in self._reader.read(layout.topic, part.partition, first, part.next - 1):
+                    writer.add(taken)
+                    self._report(len(taken))
+            except BaseException:
+                writer.close()
+                raise
+            facts = finish(writer, name, layout)
+        return RawPart(part, facts, state, loaders_from)
+
+    def published(self) -> Published:
+        """Record what the live stages published for the raw ranges."""
+        with SchemaRegistry.from_settings(self._settings) as registry:
+            live = LivePublished(self._settings, self._reader, registry, self._report)
+            calls = tuple(self._whole("calls", topics.CALLS, part, live.copies(part)) for part in self._plan.ranges)
+            audit = tuple(self._whole("audit", topics.AUDIT, part, live.audit(part)) for part in self._plan.ranges)
+        return Published(calls, audit, dict(sorted(live.schemas.texts.items())))
+
+    def _state(self, part: Range, loaders_from: int) -> FileFacts:
+        name, layout = file_name("state", part.partition), self._layout(STATE_TOPIC, part.partition)
+        facts = self._finished(name, layout)
+        if facts is not None:
+            return facts
+        before = Range(part.partition, loaders_from, part.first)
+        rows = start_rows(self._reader, self._settings, before, self._report)
+        taken = [Recorded(STATE_TOPIC, part.partition, number, 0, *row) for number, row in enumerate(rows)]
+        return self._write(name, layout, [taken])
+
+    def _whole(self, kind: str, topic: str, part: Range, runs: Iterable[list[Recorded]]) -> FileFacts:
+        """Record all at once: what a recording before has left of such a file is thrown away."""
+        layout = self._layout(self._settings.name(topic), part.partition)
+        return self._write(file_name(kind, part.partition), layout, runs)
+
+    def _write(self, name: str, layout: Layout, runs: Iterable[list[Recorded]]) -> FileFacts:
+        for path in self._folder.glob(f"{name}.*"):
+            path.unlink()
+        writer = RecordFileWriter(self._folder, name, layout)
+        for taken in runs:
+            writer.add(taken)
+        return finish(writer, name, layout)
+
+    def _layout(self, topic: str, partition: int) -> Layout:
+        return Layout(topic, partition, self._plan.codec, LEVEL)
+
+    def _finished(self, name: str, layout: Layout) -> FileFacts | None:
+        """A file that a recording before has finished; None where there is none."""
+        if not (self._folder / f"{name}.avro").exists():
+            return None
+        lines = (self._folder / f"{name}.spans").read_text(encoding="utf-8").splitlines(keepends=True)
+        return facts_of(name, layout, [Span.of_line(line) for line in lines])

@@ -1,0 +1,70 @@
+"""What the first event of a range sees of earlier loader events: rows of the canonicalize stage's module state.
+
+They are made by reading the raw topic's loader events before the range, as far back as the topic goes or as was asked
+for. What lies before that is taken from the stage's own table, whose changelog says from which raw offset each entry
+came. An entry that the stage itself has forgotten since, because it remembers the latest 65,536 processes with loader
+events in a partition, is not found again; reading 65,536 such processes back makes up for it.
+
+Rules: nothing at or after the range enters its start state. This module refuses to know what is replayed.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from agents.canonicalize.modules import rows_before
+from app.kafka import KafkaUnusable, partition_count
+from app.replay.archive import Range
+from app.replay.engine import observe_loaders
+from app.replay.range_reader import RangeReader
+from app.settings import Settings
+from app.steps import canonicalize_step
+from app.streaming.store import META_PREFIX
+from schemas import topics
+from schemas.topics import Stage
+
+Rows = tuple[tuple[bytes, bytes], ...]
+
+CHANGELOG: Final = topics.changelog(Stage.CANONICALIZE, topics.MODULES_TABLE)
+
+_ANSWER_SECONDS: Final = 10.0
+
+
+def start_rows(
+    reader: RangeReader, settings: Settings, before: Range, report: Callable[[int], None] = lambda _records: None
+) -> Rows:
+    """Rows that the event at raw offset `before.next` sees; loader events are read from `before.first` on.
+
+    `report` learns how many records were read. Raises what reading the topics raises.
+    """
+    partition = before.partition
+    earlier = dict(rows_before(_table_rows(reader, settings, partition), before.first))
+    step = canonicalize_step(settings)
+    step.restore(partition, earlier.items())
+    for taken in reader.read(settings.name(topics.RAW), partition, before.first, before.next - 1):
+        for key, row in observe_loaders(step, taken).items():
+            if row is None:
+                earlier.pop(key, None)
+            else:
+                earlier[key] = row
+        report(len(taken))
+    return tuple(sorted(earlier.items()))
+
+
+def _table_rows(reader: RangeReader, settings: Settings, partition: int) -> Rows:
+    """The newest row of each key in the table's changelog; none where there is no such topic."""
+    name = settings.name(CHANGELOG)
+    try:
+        partition_count(settings, name, _ANSWER_SECONDS)
+    except KafkaUnusable:
+        return ()
+    ends = reader.ends(name, partition)
+    rows: dict[bytes, bytes] = {}
+    for taken in reader.read(name, partition, ends.first, ends.next - 1):
+        for record in taken:
+            if record.key is None or record.key.startswith(META_PREFIX):
+                continue
+            if record.value is None:
+                rows.pop(record.key, None)
+            else:
+                rows[record.key] = record.value
+    return tuple(sorted(rows.items()))

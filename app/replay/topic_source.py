@@ -1,0 +1,37 @@
+"""A topic as the source of a replay, from the offsets that were asked for.
+
+This module refuses to know how offsets and start states were found.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from app.replay import range_reader
+from app.replay.archive import Range
+from app.replay.range_reader import RangeReader
+from app.replay.record_file import Recorded
+from app.replay.start_state import Rows
+from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSource:
+    """Ranges of a raw topic, with their start states by partition; a `ReplaySource`."""
+
+    settings: Settings
+    topic: str
+    parts: tuple[Range, ...]
+    states: Mapping[int, Rows]
+
+    def ranges(self) -> tuple[Range, ...]:
+        """What was asked for."""
+        return self.parts
+
+    def start_rows(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
+        """Rows of module state that the partition's first event sees."""
+        return iter(self.states[partition])
+
+    def batches(self, partition: int, first: int, last: int, max_records: int) -> Iterator[list[Recorded]]:
+        """Raw records with offsets `first` to `last`, over a connection of their own."""
+        with RangeReader(self.settings) as reader:
+            yield from range_reader.batches(reader.read(self.topic, partition, first, last), max_records)

@@ -1,0 +1,121 @@
+"""`callstream doctor`: whether everything is set up as it should be."""
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Final
+
+import click
+
+from app.doctor.findings import Area, Check, Finding, Verdict
+from app.doctor.kafka_checks import check_kafka, check_registry, check_topics
+from app.doctor.local_checks import check_privacy, check_settings, check_symbols, read_settings
+from app.doctor.tetragon_check import check_tetragon
+from app.settings import Settings, known_variables, variable_of
+
+FAILING: Final = 1
+"""Exit code where something fails; with --strict also where there is a warning."""
+
+_CHECKS: Final[Mapping[Area, Check]] = {
+    Area.SETTINGS: check_settings,
+    Area.TETRAGON: check_tetragon,
+    Area.KAFKA: check_kafka,
+    Area.TOPICS: check_topics,
+    Area.REGISTRY: check_registry,
+    Area.SYMBOLS: check_symbols,
+    Area.PRIVACY: check_privacy,
+}
+_COLOURS: Final = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+_ASKS_FOR: Final = {Area.TOPICS: Area.KAFKA}
+"""An area that cannot be checked where another one fails."""
+
+
+@click.command(name="doctor")
+@click.argument("areas", nargs=-1, type=click.Choice([area.value for area in Area]), metavar="[AREA]...")
+@click.option("--settings", "show_settings", is_flag=True, help="Print every setting, its default and what it is for.")
+@click.option("--strict", is_flag=True, help="Warnings fail too.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(areas: tuple[str, ...], *, show_settings: bool, strict: bool, as_json: bool) -> None:
+    """Check settings and everything that they point to, and say what to do.
+
+    Areas are settings, tetragon, kafka, topics, registry, symbols and privacy; without one, all are checked. A host
+    that runs no ingest needs no tetragon, for example. Nothing is changed anywhere.
+
+    \b
+    Exit codes: 0 nothing fails, 1 something does, 2 wrong options.
+    Example:
+      callstream doctor
+      callstream doctor kafka topics registry --json
+      callstream doctor --settings
+    """
+    if show_settings:
+        _print_settings(as_json=as_json)
+        return
+    wanted = [Area(area) for area in dict.fromkeys(areas)] or list(Area)
+    found: list[tuple[Area, Finding]] = []
+    for area, finding in _findings(wanted):
+        found.append((area, finding))
+        if not as_json:
+            _print(area, finding)
+    counts = Counter(finding.verdict for _, finding in found)
+    failed = counts[Verdict.FAIL] + (counts[Verdict.WARN] if strict else 0)
+    if as_json:
+        document = {
+            "healthy": not failed,
+            "findings": [
+                {"area": area, "verdict": finding.verdict, "what": finding.what, "remedy": finding.remedy or None}
+                for area, finding in found
+            ],
+        }
+        click.echo(json.dumps(document))
+    else:
+        click.echo(", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict))
+    sys.exit(FAILING if failed else 0)
+
+
+def _findings(wanted: list[Area]) -> Iterator[tuple[Area, Finding]]:
+    """All findings; wrong settings are told whatever is wanted, because nothing can be checked with them."""
+    settings, first = read_settings(os.environ)
+    if settings is None or Area.SETTINGS in wanted:
+        yield from ((Area.SETTINGS, finding) for finding in first)
+    if settings is None:
+        return
+    failing: set[Area] = set()
+    for area in wanted:
+        if _ASKS_FOR.get(area) in failing:
+            continue
+        for finding in _CHECKS[area](settings):
+            if finding.verdict is Verdict.FAIL:
+                failing.add(area)
+            yield area, finding
+
+
+def _print(area: Area, finding: Finding) -> None:
+    verdict = click.style(f"{finding.verdict:<4}", fg=_COLOURS[finding.verdict])
+    click.echo(f"{area:<9} {verdict}  {finding.what}")
+    if finding.remedy:
+        click.echo(f"{'':<14}  → {finding.remedy}")
+
+
+def _print_settings(*, as_json: bool) -> None:
+    """The table of settings: secrets are files, so nothing in it is one."""
+    defaults = {variable_of(f.name): "" if f.default is None else str(f.default) for f in fields(Settings)}
+    rows = [
+        {
+            "name": name,
+            "default": defaults[name] or None,
+            "value": os.environ.get(name, "").strip() or None,
+            "what": what,
+        }
+        for name, what in known_variables().items()
+    ]
+    if as_json:
+        click.echo(json.dumps({"settings": rows}))
+        return
+    for row in rows:
+        shown = f"{row['name']}={row['value']}" if row["value"] else row["name"]
+        click.echo(click.style(shown, bold=row["value"] is not None))
+        click.echo(f"    {row['what']}; default: {row['default'] or 'none'}")

@@ -1,0 +1,132 @@
+"""Checks of what lies on the cluster: brokers, topics, schemas.
+
+Rules: the same decisions as `callstream topics apply` makes, and nothing is changed. What cannot be asked is one
+failure that names the address. This module refuses to know how a topic or a schema is repaired.
+"""
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Final, assert_never
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from app import subjects, topic_plan
+from app.doctor.findings import Finding, fail, ok, warn
+from app.kafka import KafkaUnreachable, KafkaUnusable, client_config
+from app.registry import RegistryError, SchemaRegistry
+from app.settings import Settings
+from app.subjects import LEVEL, Missing, Refused, Registered
+from app.topic_admin import TopicAdmin
+from app.topic_plan import Adjust, Create, Keep, Refusal
+from schemas.topics import TOPICS, Topic
+
+_SECONDS: Final = 8.0
+_APPLY: Final = "run: callstream topics apply"
+_LOCAL_NAMES: Final = frozenset({"localhost", ""})
+
+
+def check_kafka(settings: Settings) -> Iterator[Finding]:
+    """Whether brokers answer, and how the way to them is protected."""
+    where = settings.kafka_bootstrap_servers
+    heard: list[str] = []
+    client = AdminClient(
+        client_config(settings) | {"error_cb": lambda error: heard.append(error.str()), "log_level": 0}
+    )
+    try:
+        metadata = client.list_topics(timeout=_SECONDS)
+    except KafkaException as error:
+        client.poll(0)
+        reason = next((text for text in heard if "brokers are down" not in text), error.args[0].str())
+        yield fail(f"no Kafka broker answers at {where}: {reason}", "see CALLSTREAM_KAFKA_*; or run: callstream broker")
+        return
+    yield ok(f"{len(metadata.brokers)} brokers answer at {where}, cluster {metadata.cluster_id}")
+    if settings.kafka_security_protocol in {"PLAINTEXT", "SASL_PLAINTEXT"} and not all(
+        map(_is_local, where.split(","))
+    ):
+        yield warn(
+            f"records travel to {where} unencrypted, and two of the topics hold private data",
+            "set CALLSTREAM_KAFKA_SECURITY_PROTOCOL to SSL or SASL_SSL",
+        )
+
+
+def check_topics(settings: Settings) -> Iterator[Finding]:
+    """Whether every topic is there as it must be."""
+    wanted = topic_plan.wanted_topics(
+        TOPICS,
+        prefix=settings.topic_prefix,
+        partitions=settings.partitions,
+        replication_factor=settings.replication_factor,
+    )
+    try:
+        existing = TopicAdmin(client_config(settings)).existing([one.name for one in wanted])
+    except (KafkaUnreachable, KafkaUnusable) as error:
+        yield fail(str(error), "see the findings on kafka")
+        return
+    kept = 0
+    for decision in topic_plan.decide(wanted, existing):
+        match decision:
+            case Keep():
+                kept += 1
+            case Create(one):
+                yield fail(f"topic {one.name} is missing", _APPLY)
+            case Adjust(one, changes, found):
+                options = ", ".join(f"{name} {found[name]}, wanted {value}" for name, value in changes.items())
+                yield fail(f"topic {one.name} has {options}", _APPLY)
+            case Refusal():
+                yield fail(str(decision), _way_out(decision))
+            case _:
+                assert_never(decision)
+    if kept:
+        yield ok(f"{kept} of {len(wanted)} topics are as they should be")
+    alone = [name for name, one in existing.items() if one.replicas == 1]
+    if alone and settings.replication_factor > 1:
+        yield warn(
+            f"{len(alone)} topics have one replica: {', '.join(sorted(alone))}", "reassign them with Kafka's tools"
+        )
+
+
+def check_registry(settings: Settings) -> Iterator[Finding]:
+    """Whether every schema is registered, or would be taken, and is guarded against incompatible successors."""
+    try:
+        with SchemaRegistry.from_settings(settings) as registry:
+            yield from _check_subjects(registry, settings.topic_prefix)
+    except (RegistryError, OSError) as error:
+        yield fail(str(error), "see CALLSTREAM_SCHEMA_REGISTRY_*; or run: callstream broker")
+
+
+def _check_subjects(registry: SchemaRegistry, prefix: str) -> Iterator[Finding]:
+    registered = []
+    for state in subjects.inspect(registry, TOPICS, prefix):
+        match state:
+            case Registered(name):
+                registered.append(name)
+            case Missing(name):
+                yield fail(f"subject {name} does not have our schema", _APPLY)
+            case Refused():
+                yield fail(str(state), "another version of callstream wrote there; set another CALLSTREAM_TOPIC_PREFIX")
+            case _:
+                assert_never(state)
+    for name in registered:
+        if (level := registry.compatibility(name)) != LEVEL:
+            yield warn(f"subject {name} is held to {level or 'the registry default'}, not {LEVEL}", _APPLY)
+    if registered:
+        yield ok(f"{len(registered)} of {_schemas(TOPICS)} schemas are registered, and compatible with their versions")
+
+
+def _schemas(topics: tuple[Topic, ...]) -> int:
+    return sum(topic.value_schema is not None for topic in topics)
+
+
+def _way_out(refusal: Refusal) -> str:
+    if refusal.option == "partition count":
+        return f"set CALLSTREAM_PARTITIONS={refusal.found} if that is meant; a count cannot be changed in place"
+    return "move the topic away, or set another CALLSTREAM_TOPIC_PREFIX"
+
+
+def _is_local(server: str) -> bool:
+    host = server.strip().rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in _LOCAL_NAMES

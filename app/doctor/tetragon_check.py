@@ -1,0 +1,100 @@
+"""Checks the agent: the link step by step, its version, and whether it accepts our request for events.
+
+Rules: the same link and request as ingest uses; the stream is left after the first event or two seconds, so the agent
+keeps one more reader for that long and no longer. This module refuses to know what events hold.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.protobuf.wrappers_pb2 import StringValue
+
+from app.doctor.findings import Finding, fail, ok, warn
+from app.ingest.agent_metrics import AgentMetrics
+from app.ingest.filters import request_of
+from app.ingest.link import Link, LinkError, link_of, open_channel
+from app.ingest.link_check import diagnose
+from app.ingest.statuses import StreamEnd, reason_to_stop
+from app.settings import Settings, SettingsError
+
+_GET_EVENTS: Final = "/tetragon.FineGuidanceSensors/GetEvents"
+_GET_VERSION: Final = "/tetragon.FineGuidanceSensors/GetVersion"
+_ANSWER_S: Final = 3.0
+_EVENT_S: Final = 2.0
+_SEE: Final = "see CALLSTREAM_TETRAGON_*; ingest must run where the agent's socket or port can be reached"
+
+
+def check_tetragon(settings: Settings) -> Iterator[Finding]:
+    """The link, the version, the stream, and the page of loss counters."""
+    try:
+        link, request = link_of(settings), request_of(settings).SerializeToString()
+    except SettingsError as error:
+        for line in error.errors:
+            yield fail(line, "callstream doctor --settings lists what can be set")
+        return
+    trouble = diagnose(link)
+    if trouble is not None:
+        yield fail(trouble.text, _SEE)
+    else:
+        yield from _ask(link, request)
+    yield from _check_counters(settings)
+
+
+def _ask(link: Link, request: bytes) -> Iterator[Finding]:
+    try:
+        channel = open_channel(link)
+    except LinkError as error:
+        yield fail(str(error), _SEE)
+        return
+    with channel:
+        yield _version(link, channel)
+        yield _stream(link, channel, request)
+
+
+def _version(link: Link, channel: Any) -> Finding:
+    try:
+        answer = channel.unary_unary(_GET_VERSION)(b"", timeout=_ANSWER_S)
+        # GetVersionResponse has one text in field 1, and so has StringValue.
+        version = StringValue.FromString(answer).value
+    except (grpc.RpcError, DecodeError):
+        return ok(f"something answers gRPC at {link.address}, and does not tell Tetragon's version")
+    return ok(f"Tetragon {version} at {link.address}")
+
+
+def _stream(link: Link, channel: Any, request: bytes) -> Finding:
+    call = channel.unary_stream(_GET_EVENTS)(request, timeout=_EVENT_S)
+    try:
+        first = next(call, None)
+    except grpc.RpcError as error:
+        return _ended(link, StreamEnd(error.code(), error.details() or ""))
+    finally:
+        call.cancel()
+    if first is None:
+        return warn(f"Tetragon at {link.address} ended the stream at once", "is the agent shutting down?")
+    return ok("events arrive")
+
+
+def _ended(link: Link, end: StreamEnd) -> Finding:
+    if end.code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return ok(f"the event stream opens; nothing happened on it for {_EVENT_S:.0f} s")
+    reason = reason_to_stop(end, link.address, ever_opened=False)
+    if reason is None:
+        return warn(f"Tetragon at {link.address} ended the stream with {end.name}", "try again; is the agent starting?")
+    return fail(reason, _SEE)
+
+
+def _check_counters(settings: Settings) -> Iterator[Finding]:
+    url = settings.tetragon_metrics_url
+    if not url:
+        yield warn("losses inside the agent go unseen", "set CALLSTREAM_TETRAGON_METRICS_URL to its metrics page")
+        return
+    page = AgentMetrics(url)
+    page.read(0)
+    if page.trouble is not None:
+        yield fail(
+            f"Tetragon's loss counters cannot be read from {url}: {page.trouble}", "see the agent's --metrics-server"
+        )
+    else:
+        yield ok("Tetragon's loss counters can be read")

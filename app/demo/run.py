@@ -104,12 +104,13 @@ def _convert(options: DemoOptions, running: Processes, say: Say, progress: Progr
         pages = _pages(running)
         done = _done(pages)
         progress(max(done, 0), options.events)
-        if done == options.events and _at_rest(running, pages):
+        waiting = _waiting(running, pages) if done == options.events else f"{done:,} of {options.events:,} events"
+        if not waiting:
             return pages
         if done != last:
             last, moved = done, time.monotonic()
         if time.monotonic() - moved > PATIENCE_SECONDS:
-            raise TimeoutError(f"{done:,} of {options.events:,} events after {PATIENCE_SECONDS:.0f} s without progress")
+            raise TimeoutError(f"no progress for {PATIENCE_SECONDS:.0f} s: {waiting}")
         running.check_alive()
         time.sleep(0.25)
 
@@ -136,11 +137,10 @@ def _done(pages: Mapping[str, Page]) -> int:
     return counted + canonicalize.total(metrics.NOT_CALLS) + letters + pages["ingest"].total(metrics.DROPPED)
 
 
-def _at_rest(running: Processes, pages: Mapping[str, Page]) -> bool:
-    """Whether ingest has published its gaps, and `callstream books` finds that nothing waits anywhere."""
-    if pages["ingest"].total(metrics.GAPS_PENDING):
-        return False
-    return not _findings(running, "--settled")
+def _waiting(running: Processes, pages: Mapping[str, Page]) -> str:
+    """What has yet to come to rest; empty where `callstream books` finds that nothing waits anywhere."""
+    gaps = pages["ingest"].total(metrics.GAPS_PENDING)
+    return f"{gaps} gaps are not published" if gaps else "; ".join(_findings(running, "--settled"))
 
 
 def _findings(running: Processes, *options: str) -> list[str]:

@@ -36,9 +36,13 @@ ends; it leaves the rest of the ten seconds that a SIGTERM may take to the frame
 
 DRAIN_POLL_SECONDS = 0.01
 
-FETCH_MAX_WAIT_MS = 200
-"""How long a broker holds an empty fetch. Everything else that is asked on the same connection waits behind it, so that
-Faust's 1.5 s made every rebalance and start six seconds longer; five empty fetches a second cost next to nothing."""
+FETCH_MAX_WAIT_MS = 100
+"""How long a broker holds a fetch that is not worth answering yet: what an event may be late for each stage. Everything
+else that is asked on the same connection waits behind it; Faust's 1.5 s made every start six seconds longer."""
+
+FETCH_MIN_BYTES = 128 << 10
+"""What is worth answering: some 500 events as they are stored. A broker that answers each event's arrival makes batches
+of a few records, and then a stage takes five times the CPU at 10,000 events a second."""
 
 POSITION_RETRIES = 4
 POSITION_RETRY_SECONDS = 2.0
@@ -69,7 +73,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # noqa: SLF001 - Faust passes a constant of its own
+        # Faust passes a constant of its own for the one, and nothing for the other
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # noqa: SLF001 - see above
+        consumer._fetch_min_bytes = FETCH_MIN_BYTES  # noqa: SLF001 - see above
         return consumer
 
     def _position_at(self, partition: TP, offset: int) -> int:

@@ -211,6 +211,8 @@ class DeliveryRun:
         admin = AdminClient({"bootstrap.servers": bootstrap_servers})  # must outlive its futures
         for future in admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in (source, output)]).values():
             future.result()
+        while not {source, output} <= admin.list_topics(timeout=5).topics.keys():
+            time.sleep(0.05)
         self.total = total
         self.load = Load(bootstrap_servers, source, total=total, rate=rate)
         self.reader = Reader(bootstrap_servers, output)

@@ -33,10 +33,10 @@ PIPELINE: Final = (
     StageShape(
         Stage.CANONICALIZE,
         (topics.RAW,),
-        (topics.CANONICAL, topics.DEAD_LETTERS),
+        (topics.CANONICAL, topics.DEAD_LETTERS, topics.AUDIT),
         (topics.MODULES_TABLE,),
     ),
-    StageShape(Stage.PRIVACY, (topics.CANONICAL,), (topics.CALLS, topics.DEAD_LETTERS)),
+    StageShape(Stage.PRIVACY, (topics.CANONICAL,), (topics.CALLS, topics.DEAD_LETTERS, topics.AUDIT)),
     StageShape(
         Stage.HOT_SYMBOLS,
         (topics.CALLS, topics.HOT_PARTIALS),

@@ -8,6 +8,8 @@ module refuses to know how records travel and how processes are kept running.
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
 
 from agents.canonicalize import agent as canonicalize_agent
 from agents.contract import DeadLetter, OutRecord, Step
@@ -15,8 +17,12 @@ from agents.dead_letters import encode_dead_letter
 from agents.privacy import agent as privacy_agent
 from app import steps
 from app.hot_symbols import stage as hot_symbols_stage
+from app.privacy_policy import load_privacy
 from app.registry import SchemaRegistry
+from app.replay import configuration
+from app.replay.pipeline import domain_of
 from app.settings import Settings, variable_of
+from app.streaming.audit import AuditTrail, Identity
 from app.streaming.dead_letter_limits import DeadLetterLimits, limits_of
 from app.streaming.runner import StepMemory, StepRunner
 from app.streaming.stage_process import Attach, StagePlan, StageRuntime
@@ -61,7 +67,9 @@ def run_all(settings: Settings, *, index: int) -> int:
 
 
 def _attach_canonicalize(settings: Settings, shape: StageShape) -> Attach:
-    step = steps.canonicalize_step(settings)
+    symbols = configuration.symbols_snapshot(settings)
+    step = steps.canonicalize_step(settings, symbols)
+    trail = _trail_opener(settings, shape, configuration.canonicalize_digest(settings, symbols))
 
     def memory(runtime: StageRuntime) -> StepMemory:
         table = StrictTable(
@@ -74,12 +82,13 @@ def _attach_canonicalize(settings: Settings, shape: StageShape) -> Attach:
         )
         return StepMemory(step, table)
 
-    return _attach_step(shape, step, canonicalize_agent.attach, _dead_letter_encoder(settings), memory)
+    return _attach_step(shape, step, canonicalize_agent.attach, _Ways(_dead_letter_encoder(settings), trail, memory))
 
 
 def _attach_privacy(settings: Settings, shape: StageShape) -> Attach:
     step = steps.privacy_step(settings, registered_id(settings, topics.CALLS))
-    return _attach_step(shape, step, privacy_agent.attach, _dead_letter_encoder(settings))
+    trail = _trail_opener(settings, shape, configuration.privacy_digest(load_privacy(settings)))
+    return _attach_step(shape, step, privacy_agent.attach, _Ways(_dead_letter_encoder(settings), trail))
 
 
 def _attach_hot_symbols(settings: Settings, shape: StageShape) -> Attach:
@@ -94,31 +103,51 @@ def _attach_hot_symbols(settings: Settings, shape: StageShape) -> Attach:
 _AttachAgent = Callable[..., None]
 
 
-def _attach_step(
-    shape: StageShape,
-    step: Step,
-    attach_agent: _AttachAgent,
-    encode: Callable[[DeadLetter], OutRecord],
-    memory: Callable[[StageRuntime], StepMemory] | None = None,
-) -> Attach:
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """What a step's runner works with besides the step; the last two are made when the process runs."""
+
+    encode_dead_letter: Callable[[DeadLetter], OutRecord]
+    trail: Callable[[StageRuntime], AuditTrail]
+    memory: Callable[[StageRuntime], StepMemory] | None = None
+
+
+def _attach_step(shape: StageShape, step: Step, attach_agent: _AttachAgent, ways: _Ways) -> Attach:
     """Attach a stage that is one pure step from one topic to another, and may remember something."""
     source, output = shape.sources[0], shape.outputs[0]
 
     def attach(runtime: StageRuntime) -> None:
         name = runtime.settings.name
+        trail = ways.trail(runtime)
+        runtime.app.batch_consumer.before_commits.append(trail.before_commit)
         run = StepRunner(
             step,
             runtime.delivery,
             output_topic=name(output),
             dead_letter_topic=name(topics.DEAD_LETTERS),
-            encode_dead_letter=encode,
+            encode_dead_letter=ways.encode_dead_letter,
             observer=runtime.observer,
-            memory=None if memory is None else memory(runtime),
+            memory=None if ways.memory is None else ways.memory(runtime),
             limits=DeadLetterLimits(limits_of(runtime.settings)),
+            trail=trail,
         )
         attach_agent(runtime.app, name(source), run)
 
     return attach
+
+
+def _trail_opener(settings: Settings, shape: StageShape, configured: str) -> Callable[[StageRuntime], AuditTrail]:
+    """Makes a stage's audit trail; `configured` is the digest of what decides its output."""
+    schema_id = registered_id(settings, topics.AUDIT)
+    identity = Identity(
+        stage=shape.stage,
+        configuration=configured,
+        program=metadata.version(configuration.DISTRIBUTION),
+        domain=domain_of(shape.stage, configuration.call_schema_fingerprint()),
+    )
+    return lambda runtime: AuditTrail(
+        identity, runtime.delivery, topic=settings.name(topics.AUDIT), schema_id=schema_id
+    )
 
 
 def _dead_letter_encoder(settings: Settings) -> Callable[[DeadLetter], OutRecord]:

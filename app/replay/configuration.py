@@ -114,7 +114,7 @@ def configuration_of(settings: Settings, symbols: str | None = None) -> tuple[Co
         policy=_digest(texts[POLICY_FILE]),
         privacy_key=privacy.key_id,
         policy_hooks=_digest(texts[HOOKS_FILE]) if HOOKS_FILE in texts else None,
-        symbols=_snapshot(settings, symbols),
+        symbols=symbols_snapshot(settings, symbols),
         call_schema=call_schema_fingerprint(),
         schemas={name: _digest(records.schema_text(name)) for name in _DECIDING},
     )
@@ -167,7 +167,11 @@ def _policy_text(settings: Settings) -> str:
     return built_in_text("default") if path is None else path.read_text(encoding="utf-8")
 
 
-def _snapshot(settings: Settings, wanted: str | None) -> str | None:
+def symbols_snapshot(settings: Settings, wanted: str | None = None) -> str | None:
+    """Digest of the symbol store's snapshot `wanted`, or of its current one; None without a store.
+
+    Raises SymbolStoreError.
+    """
     folder = settings.symbol_store_dir
     return None if folder is None else SymbolStore.open(folder, wanted).digest
 

@@ -168,6 +168,8 @@ class BatchConsumer(driver.Consumer):
         """Called before partitions are given up: write what is only in memory."""
         self.position_checks: list[Callable[[Mapping[TP, int]], None]] = []
         """Called with committed offsets before work begins after them; they end the process when state lags behind."""
+        self.before_commits: list[Callable[[Mapping[Any, int]], Awaitable[None]]] = []
+        """Called with the offsets that are about to be committed: write what must be there when they are."""
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
@@ -304,6 +306,9 @@ class BatchConsumer(driver.Consumer):
         assigned = self.assignment()
         offsets = {TP(*p): offset for p, offset in self.books.committable().items() if p in assigned}
         accounts = {tp: OffsetAndMetadata(offset, self.books.account(tp).note()) for tp, offset in offsets.items()}
+        if accounts:
+            for prepare in self.before_commits:
+                await prepare(offsets)
         if not accounts or not await self._batch_thread.commit_accounts(accounts):
             return False
         for tp, offset in offsets.items():

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from agents.contract import DeadLetter, OutRecord, StatefulStep, Step, StepResult
 from app.streaming.account import Outcome
+from app.streaming.audit import AuditTrail
 from app.streaming.batch import RecordBatch
 from app.streaming.dead_letter_limits import DeadLetterLimits
 from app.streaming.delivery import Delivery, DeliveryFailed, Parcel, Receipt
@@ -84,11 +85,13 @@ class StepRunner:
         observer: Observer,
         memory: StepMemory | None = None,
         limits: DeadLetterLimits | None = None,
+        trail: AuditTrail | None = None,
         fail: Fail = end_process,
     ) -> None:
         self._step = step
         self._memory = memory
         self._limits = limits
+        self._trail = trail
         self._delivery = delivery
         self._output_topic = output_topic
         self._dead_letter_topic = dead_letter_topic
@@ -131,6 +134,8 @@ class StepRunner:
                 self._fail(ExitCode.DELIVERY_FAILED, str(error))
             if memory is not None and write is not None:
                 memory.settle(batch, write, receipt.result())
+            if self._trail is not None:
+                self._trail.note(batch, result)
             batch.finish(_outcome_of(result))
             self._observer.done(batch.topic, len(batch.records), result, seconds)
 

@@ -1,0 +1,88 @@
+"""What a stage has published, said before it is committed: one audit record a partition and commit.
+
+A batch is digested when all that followed from it is acknowledged; its record is written, and acknowledged, before the
+offsets are committed that cover it. So whatever is committed has been said, and a crash in between only means that it
+is said again.
+
+Rules: a batch whose partition was lost is left out, for whoever has the partition now says it. Memory is that of what
+is not committed yet. This module refuses to know what digests are compared with.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agents.contract import OutRecord, StepResult
+from app.replay.audit_record import AuditRecord, AuditRun, runs_of
+from app.streaming.batch import RecordBatch
+from app.streaming.delivery import Delivery, DeliveryFailed, Parcel
+from app.streaming.ledger import HandOut, Partition
+from app.streaming.process_end import ExitCode, Fail, end_process
+from schemas.topics import Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who publishes: the stage, what decides its output (by digest), the program's version, and its digests' domain."""
+
+    stage: Stage
+    configuration: str
+    program: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    hand_out: HandOut
+    runs: tuple[AuditRun, ...]
+
+
+class AuditTrail:
+    """Audit records of one stage process."""
+
+    def __init__(
+        self, identity: Identity, delivery: Delivery, *, topic: str, schema_id: int, fail: Fail = end_process
+    ) -> None:
+        """`topic` is the full name of the audit topic, `schema_id` the registry's for AuditRecord."""
+        self._identity = identity
+        self._delivery = delivery
+        self._topic = topic
+        self._schema_id = schema_id
+        self._fail = fail
+        self._entries: dict[Partition, list[_Entry]] = {}
+
+    def note(self, batch: RecordBatch, result: StepResult) -> None:
+        """Take a batch of which everything is acknowledged, before it is finished."""
+        runs = tuple(runs_of(self._identity.stage, self._identity.domain, batch.records, result))
+        self._entries.setdefault((batch.topic, batch.partition), []).append(_Entry(batch.hand_out, runs))
+
+    async def before_commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Say what was published up to the offsets that are about to be committed; returns when that is stored."""
+        parcels = [parcel for where, position in offsets.items() if (parcel := self._parcel(where, position))]
+        if not parcels:
+            return
+        try:
+            await self._delivery.deliver(parcels)
+        except DeliveryFailed as error:
+            self._fail(ExitCode.DELIVERY_FAILED, str(error))
+
+    def _parcel(self, where: Partition, position: int) -> Parcel | None:
+        current = [entry for entry in self._entries.pop(where, ()) if entry.hand_out.current]
+        due = sorted((one for one in current if one.hand_out.last < position), key=lambda one: one.hand_out.first)
+        later = [entry for entry in current if entry.hand_out.last >= position]
+        if later:
+            self._entries[where] = later
+        if not due:
+            return None
+        record = AuditRecord(
+            stage=self._identity.stage.value,
+            configuration=self._identity.configuration,
+            program=self._identity.program,
+            partition=where[1],
+            first=due[0].hand_out.first,
+            last=due[-1].hand_out.last,
+            records=sum(entry.hand_out.records for entry in due),
+            runs=tuple(run for entry in due for run in entry.runs),
+        )
+        now_ms = time.time_ns() // 1_000_000
+        return Parcel(self._topic, where[1], [OutRecord(record.key, record.encode(self._schema_id), now_ms)])

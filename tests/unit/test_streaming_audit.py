@@ -1,0 +1,119 @@
+"""What a stage has published is said before it is committed, once, and by whoever has the partition."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from agents.contract import OutRecord, StepResult
+from app.replay.audit_record import AuditRecord
+from app.streaming.audit import AuditTrail, Identity
+from app.streaming.batch import RecordBatch
+from app.streaming.delivery import DeliveryFailed, Parcel
+from app.streaming.ledger import HandOut, Ledger, Link
+from app.streaming.process_end import ExitCode
+from schemas.topics import Stage
+from tests.support.fake_kafka import SOURCE, Ended, fail, record
+
+TP = (SOURCE, 2)
+IDENTITY = Identity(stage=Stage.CANONICALIZE, configuration="c" * 64, program="1", domain="test")
+
+
+class _Delivery:
+    """Keeps what it is given, or refuses."""
+
+    def __init__(self) -> None:
+        self.parcels: list[Parcel] = []
+        self.refusal: DeliveryFailed | None = None
+
+    async def deliver(self, parcels: Sequence[Parcel]) -> dict[tuple[str, int], int]:
+        if self.refusal is not None:
+            raise self.refusal
+        await asyncio.sleep(0)
+        self.parcels += parcels
+        return {}
+
+    def records(self) -> list[AuditRecord]:
+        """Everything that was said."""
+        return [
+            AuditRecord.decode(one.value) for parcel in self.parcels for one in parcel.records if one.value is not None
+        ]
+
+
+class _Scene:
+    """A trail, and batches of two records each."""
+
+    def __init__(self) -> None:
+        self.books = Ledger()
+        self.books.open(TP, 0, seek=1)
+        self.delivery = _Delivery()
+        delivery: Any = self.delivery
+        self.trail = AuditTrail(IDENTITY, delivery, topic="audit", schema_id=4, fail=fail)
+
+    def batch(self, number: int) -> RecordBatch:
+        """Batch number `number` of the partition, from 0 on."""
+        first = 2 * number
+        hand_out = self.books.admit(TP, first, first + 1, Link(1, number))
+        assert isinstance(hand_out, HandOut)
+        return RecordBatch(SOURCE, 2, [record(first), record(first + 1)], hand_out)
+
+    def note(self, batch: RecordBatch) -> None:
+        """Say that everything of a batch is acknowledged."""
+        outputs = [OutRecord(one.key, one.value, one.timestamp) for one in batch.records]
+        offsets = [one.offset for one in batch.records]
+        self.trail.note(batch, StepResult(outputs=outputs, raw_offsets=offsets))
+        batch.finish()
+
+    def commit(self) -> None:
+        """What the consumer does before it commits."""
+        asyncio.run(self.trail.before_commit(self.books.committable()))
+
+
+def test_a_commit_is_preceded_by_a_record_of_all_that_it_covers() -> None:
+    """One record for the partition, with the range and a run for each batch, in the partition of the same number."""
+    scene = _Scene()
+    for number in range(3):
+        scene.note(scene.batch(number))
+    scene.commit()
+    (parcel,) = scene.delivery.parcels
+    (said,) = scene.delivery.records()
+    assert (parcel.topic, parcel.partition) == ("audit", 2)
+    assert (said.partition, said.first, said.last, said.records) == (2, 0, 5, 6)
+    assert [(run.raw_first, run.raw_last, run.written) for run in said.runs] == [(0, 1, 2), (2, 3, 2), (4, 5, 2)]
+    assert parcel.records[0].key == said.key
+
+
+def test_what_is_not_committed_is_not_said_yet() -> None:
+    """A batch behind one that is not finished waits for its own commit; nothing is said twice."""
+    scene = _Scene()
+    first, second, third = (scene.batch(number) for number in range(3))
+    scene.note(third)
+    scene.note(first)
+    scene.commit()
+    scene.commit()
+    assert [(one.first, one.last) for one in scene.delivery.records()] == [(0, 1)]
+    scene.note(second)
+    scene.commit()
+    assert [(one.first, one.last) for one in scene.delivery.records()] == [(0, 1), (2, 5)]
+
+
+def test_a_lost_partition_is_left_to_who_has_it_now() -> None:
+    """Batches from before a rebalance are forgotten; those after it are said."""
+    scene = _Scene()
+    scene.note(scene.batch(0))
+    scene.books.open(TP, 0, seek=1)
+    scene.note(scene.batch(0))
+    scene.commit()
+    (said,) = scene.delivery.records()
+    assert len(said.runs) == 1
+
+
+def test_a_refused_record_ends_the_process() -> None:
+    """What cannot be said must not be committed."""
+    scene = _Scene()
+    scene.note(scene.batch(0))
+    scene.delivery.refusal = DeliveryFailed("audit[2]: no")
+    with pytest.raises(Ended) as ended:
+        scene.commit()
+    assert ended.value.code == ExitCode.DELIVERY_FAILED

@@ -18,6 +18,7 @@ import grpc
 from app.ingest.backoff import Backoff
 from app.ingest.link import Link, LinkError, open_channel
 from app.ingest.link_check import diagnose
+from app.ingest.message_loop import read_messages
 from app.ingest.statuses import StreamEnd, reason_to_stop
 
 _log = logging.getLogger(__name__)
@@ -120,12 +121,9 @@ class EventStream:
                     return StreamEnd(grpc.StatusCode.CANCELLED, "stopped")
                 call = self._call = get_events(self._request)
                 self._channel = channel
-            for event in call:
-                self._opened(event)
-                break
-            put = self._put
-            for event in call:
-                put(event)
+            for first_event in call:
+                self._opened(first_event)
+                return StreamEnd(*read_messages(call, self._put))
             return StreamEnd(call.code(), call.details() or "")
         except grpc.RpcError as error:
             return StreamEnd(error.code(), error.details() or "")

@@ -91,7 +91,9 @@ class Keeper:
         heartbeat_s: float,
         meter: Meter,
         wall_ns: Callable[[], int] = time.time_ns,
+        public_name: Callable[[str], str] = str,
     ) -> None:
+        """`public_name` makes of a node's name what may stand on a public topic, in a log and on disk."""
         self._coverage = coverage
         self._journal = journal
         self._gaps = gaps
@@ -101,6 +103,7 @@ class Keeper:
         self._heartbeat_s = heartbeat_s
         self._meter = meter
         self._wall_ns = wall_ns
+        self._public_name = public_name
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._stream: Answering | None = None
@@ -122,13 +125,13 @@ class Keeper:
 
     def stream_opened(self, first_event: bytes) -> None:
         """The stream brought its first event."""
-        self._open(node_of(first_event) or self._buffer.node, agent_restarted=is_from_agent_start(first_event))
+        self._open(self._node(node_of(first_event)), agent_restarted=is_from_agent_start(first_event))
 
     def stream_ended(self, end: StreamEnd) -> None:
         """The stream is over."""
         with self._lock:
             self._meter.add(metrics.STREAM_ENDS, 1, end.name)
-            self._report(self._coverage.ended(self._buffer.node, self._wall_ns(), cause_of(end)))
+            self._report(self._coverage.ended(self._node(), self._wall_ns(), cause_of(end)))
 
     def step(self) -> None:
         """Turn what happened into gaps, and make a claim where one is due."""
@@ -141,7 +144,7 @@ class Keeper:
         can_publish = self._gaps.find_schema()
         with self._lock:
             findings = self._buffer.take_findings()
-            self._report(self._coverage.losses(self._buffer.node, findings, losses))
+            self._report(self._coverage.losses(self._node(), findings, losses))
             self._gaps.pump()
             if due and can_publish and not self._gaps.pending:
                 self._claim()
@@ -152,9 +155,13 @@ class Keeper:
     def finish(self, timeout_s: float) -> None:
         """Say what is left to say; gaps that the broker does not acknowledge in time stay in the journal."""
         with self._lock:
-            self._report(self._coverage.losses(self._buffer.node, self._buffer.take_findings(), []))
-            self._report(self._coverage.ended(self._buffer.node, self._wall_ns(), GapCause.INGEST_RESTART))
+            self._report(self._coverage.losses(self._node(), self._buffer.take_findings(), []))
+            self._report(self._coverage.ended(self._node(), self._wall_ns(), GapCause.INGEST_RESTART))
             self._gaps.flush(timeout_s)
+
+    def _node(self, name: str = "") -> str:
+        """What to call the node in public: by `name`, or where that is empty as events have told it."""
+        return self._public_name(name or self._buffer.node)
 
     def _open(self, node: str, *, agent_restarted: bool) -> None:
         with self._lock:
@@ -183,11 +190,11 @@ class Keeper:
             asked_ns = self._wall_ns()
             if self._stream.answers(_ANSWER_S):
                 self._alive_ns = asked_ns
-                self._open(self._buffer.node, agent_restarted=False)
+                self._open(self._node(), agent_restarted=False)
 
     def _claim(self) -> None:
         evidence = Evidence(
-            node=self._buffer.node,
+            node=self._node(),
             now_ns=self._wall_ns(),
             alive_ns=self._alive_ns,
             written_before_ns=self._writer.written_before_ms * _NS_PER_MS,

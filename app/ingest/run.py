@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from agents.privacy.redaction import Answer, Cleared
 from app.ingest.agent_metrics import AgentMetrics
 from app.ingest.buffer import Buffer, Limits
 from app.ingest.client import EventStream
@@ -31,6 +32,7 @@ from app.ingest.spill import SpillFolder
 from app.ingest.spiller import Spiller
 from app.ingest.writer import RawWriter
 from app.kafka import KafkaUnreachable, client_config, partition_count
+from app.privacy_policy import load_privacy
 from app.registry import SchemaRegistry
 from app.settings import Settings, SettingsError
 from app.telemetry import metrics
@@ -76,7 +78,7 @@ class Ingest:
     def __init__(self, settings: Settings) -> None:
         """Check everything that can be wrong before the first event is read.
 
-        Raises SettingsError, KafkaUnusable (a missing topic, a refusal) and FolderInUse. A Kafka or a Tetragon that is
+        Raises SettingsError, PrivacyConfigError, KafkaUnusable (a missing topic, a refusal) and FolderInUse. A Kafka or a Tetragon that is
         away is waited for later on.
         """
         link, request = _link_and_request(settings)
@@ -105,6 +107,7 @@ class Ingest:
             config, settings.name(topics.COVERAGE), self._journal, self._find_coverage_schema, self._meter
         )
         self._agent = AgentMetrics(settings.tetragon_metrics_url) if settings.tetragon_metrics_url else None
+        privacy = load_privacy(settings)
         self._keeper = Keeper(
             coverage=Coverage(known.vouched_until_ns if known else None),
             journal=self._journal,
@@ -114,6 +117,7 @@ class Ingest:
             agent=self._agent,
             heartbeat_s=settings.heartbeat_seconds,
             meter=self._meter,
+            public_name=lambda name: _cleared(privacy.engine.name(name)),
         )
         self._stream = EventStream(link, request, self._buffer.put, self._keeper)
         self._keeper.watch(self._stream)
@@ -267,6 +271,11 @@ def _look_at_topics(settings: Settings) -> None:
             partition_count(settings, settings.name(topic), _KAFKA_AT_START_S)
     except KafkaUnreachable as error:
         _log.warning("%s; events are buffered meanwhile", error)
+
+
+def _cleared(answer: Answer) -> str:
+    """The text that may leave; a name that cannot be cleared is none."""
+    return answer.text if isinstance(answer, Cleared) else ""
 
 
 def _node_of(link: Link) -> str:

@@ -12,7 +12,11 @@ from typing import Final, Protocol
 from agents.canonicalize.frames import SymbolLookup
 from agents.canonicalize.paths import ModuleKind, normalize_module
 
-_BUILD_ID_BYTES: Final = range(8, 129)
+_BUILD_ID_BYTES: Final = range(8, 21)
+"""The kernel hands out 20 bytes at most (BUILD_ID_SIZE_MAX in include/linux/buildid.h)."""
+
+_TEXT_BYTES: Final = 16
+"""So many printable characters in a row are text that somebody put there, and no digest: one in ten million is."""
 
 
 class SymbolSource(SymbolLookup, Protocol):
@@ -28,6 +32,10 @@ class SymbolSource(SymbolLookup, Protocol):
 def loaded_module(path: str, build_id: bytes) -> tuple[str, str] | None:
     """(module, build id) of a loader event; None where it names no file or has no build id."""
     module = normalize_module(path)
-    if module.kind is not ModuleKind.FILE or len(build_id) not in _BUILD_ID_BYTES:
+    if module.kind is not ModuleKind.FILE or len(build_id) not in _BUILD_ID_BYTES or _is_text(build_id):
         return None
     return module.path, build_id.hex()
+
+
+def _is_text(build_id: bytes) -> bool:
+    return len(build_id) >= _TEXT_BYTES and build_id.isascii() and build_id.decode("ascii").isprintable()

@@ -1,9 +1,11 @@
 """agents/canonicalize/modules.py: what an event may see of its process's modules."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.canonicalize.events import Canonical, Canonicalizer, NotACall
+from agents.canonicalize.module_identity import loaded_module
 from agents.canonicalize.modules import MAX_PROCESSES, NO_CONTEXT, ModuleIndex, Scope
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
@@ -127,3 +129,23 @@ def test_a_loader_event_puts_the_build_id_into_later_frames_of_its_process() -> 
     assert isinstance(after, Canonical)
     assert OLD.hex().encode() not in before.value
     assert OLD.hex().encode() in after.value
+
+
+@pytest.mark.parametrize(
+    ("build_id", "is_one"),
+    [
+        (bytes(range(1, 21)), True),
+        (bytes(range(1, 9)), True),
+        (b"sixteen letters!", False),  # somebody's text, which must not leave as a build id
+        (b"password=swordfish!!", False),
+        (b"8letters", True),  # too short to tell from a digest
+        (bytes(range(1, 22)), False),
+        (b"short", False),
+        (b"", False),
+    ],
+)
+def test_only_what_can_be_a_digest_is_a_build_id(build_id: bytes, is_one: bool) -> None:
+    """The kernel gives 20 bytes at most, and text is no digest; anything else would carry what a file's author chose."""
+    found = loaded_module("/usr/lib/libharbour.so.2", build_id)
+
+    assert found == (("/usr/lib/libharbour.so.2", build_id.hex()) if is_one else None)

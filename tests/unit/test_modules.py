@@ -145,7 +145,7 @@ def test_a_loader_event_puts_the_build_id_into_later_frames_of_its_process() -> 
     ],
 )
 def test_only_what_can_be_a_digest_is_a_build_id(build_id: bytes, is_one: bool) -> None:
-    """The kernel gives 20 bytes at most, and text is no digest; anything else would carry what a file's author chose."""
+    """The kernel gives 20 bytes at most, and text is no digest: the rest would carry what a file's author chose."""
     found = loaded_module("/usr/lib/libharbour.so.2", build_id)
 
     assert found == (("/usr/lib/libharbour.so.2", build_id.hex()) if is_one else None)

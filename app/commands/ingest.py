@@ -13,6 +13,7 @@ from app.ingest.journal import FolderInUse
 from app.ingest.run import Ingest
 from app.ingest.spill import SpillFolderUnusable
 from app.kafka import KafkaUnusable
+from app.privacy_policy import PrivacyConfigError
 from app.settings import load
 from app.telemetry import logs
 from app.telemetry.http import HttpError
@@ -45,7 +46,7 @@ def command(*, as_json: bool) -> None:
         sys.stdout.flush()
         ingest.wait(stop)
         report = ingest.stop()
-    except (KafkaUnusable, TetragonUnusable, FolderInUse, SpillFolderUnusable, HttpError) as error:
+    except (PrivacyConfigError, KafkaUnusable, TetragonUnusable, FolderInUse, SpillFolderUnusable, HttpError) as error:
         click.echo(f"callstream ingest: {error}", err=True)
         sys.exit(2)
     if as_json:

@@ -98,6 +98,7 @@ class Scene:
             heartbeat_s=0.0,
             meter=self.meter,
             wall_ns=self._wall_ns,
+            public_name=lambda name: name.replace("node-1", "[redacted]"),
         )
         self.keeper.watch(self)
 
@@ -181,7 +182,7 @@ def test_silent_stream_is_seen_as_soon_as_the_link_answers(scene: Scene) -> None
 
 
 def test_reconnect_is_a_gap_before_the_next_heartbeat(scene: Scene) -> None:
-    """The gap is said when seeing begins again, under the name that the new stream's first event gives the node."""
+    """The gap is said when seeing begins again, under the filtered name of the new stream's first event."""
     scene.open(_event(10_000))
     scene.step_at(10_100)
     scene.now_s = 10_110
@@ -192,7 +193,7 @@ def test_reconnect_is_a_gap_before_the_next_heartbeat(scene: Scene) -> None:
     scene.open(_event(10_130))
     (gap,) = scene.told.said
 
-    assert gap.node == "node-1"
+    assert gap.node == "[redacted]"  # "node-1" before the scene's filter of names
     assert scene.told.windows() == [("Reconnect", 10_040, 10_130)]
     scene.stream_answers = True
     assert scene.step_at(10_230) == [("Heartbeat", 10_130, 10_170)]
@@ -285,7 +286,7 @@ def test_next_process_reports_the_time_between(tmp_path: Path) -> None:
     second.open(_event(10_150))
 
     assert second.told.windows() == [("IngestRestart", 10_040, 10_150)]
-    assert second.journal.state == State("node-1", 10_150 * S)
+    assert second.journal.state == State("[redacted]", 10_150 * S)
 
 
 def test_process_killed_before_its_first_claim_is_covered(tmp_path: Path) -> None:

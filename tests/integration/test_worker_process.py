@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,13 @@ def _lag(worker: Worker) -> float | None:
     if "serving" not in worker.log_tail() or LAG not in worker.get("/metrics")[1]:
         return None
     return worker.metric(LAG)
+
+
+def _has_partitions(worker: Worker, count: int) -> bool:
+    """Whether it tells the lag of so many partitions."""
+    if "serving" not in worker.log_tail():
+        return False
+    return worker.get("/metrics")[1].count("runtime_consumer_lag_records{") == count
 
 
 def test_a_worker_says_when_it_does_its_job_and_what_its_lag_is(
@@ -65,9 +73,12 @@ def test_a_worker_that_makes_no_progress_shows_its_lag_and_then_ends(
 
 def test_a_quick_restart_moves_no_partition(embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path) -> None:
     """A worker that comes back within its session gets its partitions back, and the other does not notice."""
-    with delivery_run(embedded.bootstrap_servers, topic_prefix, tmp_path, total=60_000, rate=3_000, workers=2) as run:
+    with delivery_run(
+        embedded.bootstrap_servers, topic_prefix, tmp_path, total=60_000, rate=3_000, workers=2, mode="real"
+    ) as run:
         stays, restarts = run.workers
-        run.reader.read(8)
+        for worker in run.workers:
+            _await(partial(_has_partitions, worker, 2), 60, worker)
         before = stays.metric("runtime_rebalances_total")
         restarts.end(signal.SIGKILL, within_seconds=5)
         restarts.start()

@@ -78,8 +78,8 @@ class Ingest:
     def __init__(self, settings: Settings) -> None:
         """Check everything that can be wrong before the first event is read.
 
-        Raises SettingsError, PrivacyConfigError, KafkaUnusable (a missing topic, a refusal) and FolderInUse. A Kafka or a Tetragon that is
-        away is waited for later on.
+        Raises SettingsError, PrivacyConfigError, KafkaUnusable (a missing topic, a refusal), FolderInUse and
+        SpillFolderUnusable. A Kafka or a Tetragon that is away is waited for later on.
         """
         link, request = _link_and_request(settings)
         self._settings = settings
@@ -164,7 +164,7 @@ class Ingest:
         for thread in self._threads:
             thread.join(timeout=1.0)
         lost = self._part_with_the_rest()
-        self._keeper.finish(_LAST_WORDS_S)
+        self._guard(lambda: self._keeper.finish(_LAST_WORDS_S))
         self._http.close()
         self._journal.close()
         if self._folder is not None:

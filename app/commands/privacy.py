@@ -184,7 +184,11 @@ def _lines(number: int, story: Explanation, show_all: bool) -> Iterator[str]:
 
 @command.command(name="audit", short_help="Look for private data in what left")
 @click.argument("topic", default="runtime.calls")
-@click.option("--needles", type=_FILE, help="Secrets that are known to exist, one a line; looked for in any encoding.")
+@click.option(
+    "--needles",
+    type=_FILE,
+    help="Secrets that are known to exist, one a line, some hundreds at most; looked for in any encoding.",
+)
 @_json_option
 def audit_command(topic: str, needles: Path | None, as_json: bool) -> None:
     """Scan a public topic with an independent verifier: other rules and another engine than the filter's.

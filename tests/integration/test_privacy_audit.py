@@ -1,0 +1,125 @@
+"""`callstream privacy audit` on a real broker: silent about what the filter let out, loud about what it did not."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from agents.canonicalize.events import Canonicalizer
+from agents.canonicalize.stage import CanonicalizeStep
+from agents.privacy.calls import PrivacyFilter
+from agents.privacy.engine import RedactionEngine
+from agents.privacy.policy_file import built_in_policy
+from agents.privacy.stage import PrivacyStep
+from app.commands.privacy import FAILED, UNUSABLE, command
+from app.embedded.broker import EmbeddedBroker
+from app.simulator.workload_canaries import canaries, canary_events
+from app.simulator.workload_secrets import traces
+from schemas import topics
+from tests.support.open_policy import OpenPolicy, OpenRedactor
+from tests.support.privacy import ConsumedRecord
+
+pytestmark = pytest.mark.integration
+
+Audit = Callable[..., Result]
+PARTITIONS = 2
+
+
+def _calls(privacy_filter: PrivacyFilter) -> Iterator[bytes]:
+    """Calls of all canary events through a filter."""
+    canonicalize, privacy = CanonicalizeStep(Canonicalizer({})), PrivacyStep(privacy_filter, schema_id=1)
+    for offset, event in enumerate(canary_events()):
+        canonical = canonicalize([ConsumedRecord(topics.RAW, 0, offset, event.SerializeToString())])
+        for out in privacy(
+            [ConsumedRecord(topics.CANONICAL, 0, offset, one.value) for one in canonical.outputs]
+        ).outputs:
+            assert out.value is not None
+            yield out.value
+
+
+@pytest.fixture
+def write(embedded: EmbeddedBroker, topic_prefix: str) -> Callable[[Iterator[bytes]], int]:
+    """Writes records to the calls topic of this test; says how many."""
+    name = topic_prefix + topics.CALLS
+    servers: dict[str, Any] = {"bootstrap.servers": embedded.bootstrap_servers}
+    admin = AdminClient(servers)
+    admin.create_topics([NewTopic(name, PARTITIONS, 1)])[name].result(30)
+    while name not in admin.list_topics(timeout=10).topics:  # the answer may come before all can see it
+        time.sleep(0.01)
+    producer = Producer(servers)
+
+    def produce(values: Iterator[bytes]) -> int:
+        count = 0
+        for count, value in enumerate(values, 1):
+            producer.produce(name, value, b"key", count % PARTITIONS)
+        producer.flush(30)
+        return count
+
+    return produce
+
+
+@pytest.fixture
+def audit(embedded: EmbeddedBroker, topic_prefix: str) -> Audit:
+    """The command against this test's broker and prefix."""
+    environment: dict[str, str | None] = {
+        "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": embedded.bootstrap_servers,
+        "CALLSTREAM_TOPIC_PREFIX": topic_prefix,
+    }
+    return lambda *arguments: CliRunner().invoke(command, ["audit", *arguments], env=environment)
+
+
+def test_audit_finds_nothing_in_what_the_filter_let_out(
+    write: Callable[[Iterator[bytes]], int], audit: Audit, tmp_path: Path
+) -> None:
+    """A canary was planted in every field of every kind of event; what all have in common is looked for."""
+    policy = built_in_policy("default")
+    count = write(_calls(PrivacyFilter(policy, RedactionEngine(policy.rules))))
+    needles = tmp_path / "needles"
+    needles.write_text(min(canaries())[:8], encoding="utf-8")
+    found = audit("--needles", str(needles), "--json")
+    assert json.loads(found.output.splitlines()[-1]) == {
+        "topic": topics.CALLS,
+        "records": count,
+        "findings": 0,
+        "by_rule": {},
+    }
+    assert found.exit_code == 0
+
+
+def test_audit_finds_what_left_without_a_filter(write: Callable[[Iterator[bytes]], int], audit: Audit) -> None:
+    """Position, field and rule of each, exit code 1, and no value."""
+    count = write(_calls(PrivacyFilter(OpenPolicy(), OpenRedactor())))
+    found = audit()
+    assert found.exit_code == FAILED
+    assert f"{count} records" in found.output
+    for rule in (
+        "named-secret",
+        "option-secret",
+        "url-password",
+        "authorization",
+        "home",
+        "credential-file",
+        "vendor-token",
+    ):
+        assert f": {rule}\n" in found.output
+    assert traces(found.output.encode()) == []
+
+
+def test_audit_of_an_empty_topic_finds_nothing(write: Callable[[Iterator[bytes]], int], audit: Audit) -> None:
+    """It ends at once."""
+    assert write(iter(())) == 0
+    assert audit().output == "0 records, 0 findings\n"
+
+
+@pytest.mark.parametrize("topic", [topics.RAW, topics.CANONICAL, "no-such-topic"])
+def test_audit_refuses_what_it_cannot_audit(audit: Audit, topic: str) -> None:
+    """Restricted topics hold private data by design; others are not there."""
+    refused = audit(topic)
+    assert refused.exit_code == UNUSABLE
+    assert topic in refused.output

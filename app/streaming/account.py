@@ -14,7 +14,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-_FORM: Final = re.compile(r"callstream/1 start=(\d+) outputs=(\d+) not-calls=(\d+) dead-letters=(\d+)", re.ASCII)
+# confluent-kafka's admin client reads metadata to the next zero byte instead of to its length, and librdkafka's copy
+# ends in none: other bytes of its memory may follow. The semicolon keeps them out of the last number.
+_FORM: Final = re.compile(r"callstream/1 start=(\d+) outputs=(\d+) not-calls=(\d+) dead-letters=(\d+);", re.ASCII)
 
 MAX_NOTE_CHARS: Final = 256
 """Far above an account's four numbers, far below the 4,096 bytes that a broker takes."""
@@ -60,11 +62,11 @@ class Account:
         """The account as commit metadata."""
         return (
             f"callstream/1 start={self.start} outputs={self.outputs} not-calls={self.not_calls} "
-            f"dead-letters={self.dead_letters}"
+            f"dead-letters={self.dead_letters};"
         )
 
 
 def read_note(note: str | None) -> Account | None:
     """The account in commit metadata, or None where there is none of ours."""
-    found = _FORM.fullmatch(note[:MAX_NOTE_CHARS]) if note else None
+    found = _FORM.match(note[:MAX_NOTE_CHARS]) if note else None
     return None if found is None else Account(*map(int, found.groups()))

@@ -21,7 +21,15 @@ def test_an_account_comes_back_from_its_note(account: Account) -> None:
     assert len(account.note()) < 256
 
 
-@pytest.mark.parametrize("note", [None, "", "leader", Account(1, 2, 3, 4).note() + " more", "x" * 10_000])
+def test_an_account_is_read_although_other_bytes_follow_it() -> None:
+    """The admin client reads metadata beyond its end, so what follows the semicolon is not part of it."""
+    account = Account(1, 2, 3, 4)
+
+    assert read_note(account.note() + "7=0") == account
+    assert read_note(account.note() + "x" * 10_000) == account
+
+
+@pytest.mark.parametrize("note", [None, "", "leader", Account(1, 2, 3, 4).note()[:-1], "x" * 10_000])
 def test_another_programs_metadata_is_no_account(note: str | None) -> None:
     """A group that somebody else moved begins a new account."""
     assert read_note(note) is None

@@ -11,7 +11,7 @@ parts are needed for.
 
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final, NamedTuple
@@ -73,11 +73,17 @@ class Stretch(NamedTuple):
 class Part:
     """Neighbouring fields of a record: how to find their end, and how to decode them."""
 
-    def __init__(self, writer: Mapping[str, Any], names: Sequence[str]) -> None:
-        """`writer` is a schema that fastavro has parsed; `names` are fields of it that follow each other."""
-        self._writer = _excerpt(writer, names)
-        self._reader = _excerpt(records.parsed_schema(records.CALL), names)
-        self.skip: Final = skipper(self._writer, self._writer["__named_schemas"])
+    def __init__(self, writer: Mapping[str, Any], names: Sequence[str], wanted: Collection[str] | None = None) -> None:
+        """`writer` is a schema that fastavro has parsed; `names` are fields of it that follow each other.
+
+        Decoding goes no further than the last of the `wanted` fields, where some are named.
+        """
+        whole = _excerpt(writer, names)
+        last = len(names) if wanted is None else 1 + max((names.index(n) for n in names if n in wanted), default=-1)
+        self._writer = _excerpt(writer, names[:last])
+        reader = _excerpt(records.parsed_schema(records.CALL), names[:last])
+        self._reader = None if reader["fields"] == self._writer["fields"] else reader
+        self.skip: Final = skipper(whole, whole["__named_schemas"])
 
     def decode(self, part: bytes) -> dict[str, Any]:
         """The fields by name, in the packaged schema's terms. Raises MalformedCallError."""
@@ -94,9 +100,10 @@ class RegularParts:
     """The parts of a call that is laid out as known here.
 
     The first fragment begins with the process; the other fragments and the target lie behind the stack, on the way
-    that `stretches` describe.
+    that `stretches` describe. Fragments decode to the wanted fields, and those before them.
     """
 
+    process: Part
     stack: Part
     target: Part
     fragments: tuple[Part, ...]
@@ -136,7 +143,7 @@ def _regular_parts(schema: Any, wanted: frozenset[str]) -> RegularParts | None:
     for is_repeating, run in groupby(fields[names.index("process") : end], lambda f: f["name"] in REPEATING_FIELDS):
         if is_repeating:
             stretches.append(Stretch(tuple(skips), len(fragments)))
-            fragments.append(Part(schema, [field["name"] for field in run]))
+            fragments.append(Part(schema, [field["name"] for field in run], wanted))
             skips = []
             continue
         for field in run:
@@ -147,8 +154,8 @@ def _regular_parts(schema: Any, wanted: frozenset[str]) -> RegularParts | None:
                 if not _is_whole_when_zero(field["type"]):
                     return None
                 skips.append(skipper(field["type"], schema["__named_schemas"]))
-    stack, target = Part(schema, ["stack_frames"]), Part(schema, ["probe_target"])
-    return RegularParts(stack, target, tuple(fragments), tuple(stretches[1:]))
+    process, stack, target = (Part(schema, [name]) for name in ("process", "stack_frames", "probe_target"))
+    return RegularParts(process, stack, target, tuple(fragments), tuple(stretches[1:]))
 
 
 def _is_whole_when_zero(schema: Any) -> bool:
@@ -196,7 +203,8 @@ def _is_regular(fields: Sequence[Mapping[str, Any]]) -> bool:
 def skipper(schema: Any, named: Mapping[str, Any]) -> Skip:
     """Compile the function that finds the end of a value of `schema`, whose references are in `named`."""
     if isinstance(schema, list):
-        return _skip_union([skipper(branch, named) for branch in schema])
+        branches = [skipper(branch, named) for branch in schema]
+        return _skip_optional(branches[1]) if len(schema) == 2 and schema[0] == "null" else _skip_union(branches)
     kind = schema if isinstance(schema, str) else schema["type"]
     match kind:
         case "record":
@@ -259,6 +267,18 @@ def _skip_record(skips: Sequence[Skip]) -> Skip:
     return skip
 
 
+def _skip_optional(skip_present: Skip) -> Skip:
+    def skip(value: bytes, position: int) -> int:
+        branch = value[position]
+        if branch == 2:  # branch 1, zigzag
+            return skip_present(value, position + 1)
+        if branch:
+            raise MalformedCallError("no such branch")
+        return position + 1
+
+    return skip
+
+
 def _skip_union(skips: Sequence[Skip]) -> Skip:
     def skip(value: bytes, position: int) -> int:
         branch, position = read_long(value, position)
@@ -271,6 +291,14 @@ def _skip_union(skips: Sequence[Skip]) -> Skip:
 
 def _skip_blocks(skip_item: Skip) -> Skip:
     def skip(value: bytes, position: int) -> int:
+        head = value[position]
+        if not head:
+            return position + 1
+        size = value[position + 1]
+        if head & 1 and head < _MORE and size < _MORE and not size & 1:  # one block, its count and size a byte each
+            end = position + 2 + (size >> 1)
+            if not value[end]:
+                return end + 1
         while True:
             count, position = read_long(value, position)
             if not count:

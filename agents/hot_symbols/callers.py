@@ -6,7 +6,6 @@ others, "Mergeable summaries", 2012). Which rare callers are in it depends on th
 row does. This module refuses to know what a caller is.
 """
 
-from collections.abc import Iterable
 from typing import Final
 
 MAX_CALLERS: Final = 8
@@ -41,6 +40,6 @@ class Callers:
         self.calls = {caller: calls - cut for caller, calls in self.calls.items() if calls > cut}
         self.shortfall += cut
 
-    def top(self) -> Iterable[tuple[str, int]]:
+    def top(self) -> list[tuple[str, int]]:
         """Callers and their calls, the most frequent first; equal numbers by caller."""
         return sorted(self.calls.items(), key=lambda entry: (-entry[1], entry[0]))

@@ -19,7 +19,7 @@ Rules: no clock, no I/O; the caller reads rows and decides when to flush, and ma
 of it waits. This module refuses to know Faust and Kafka.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,7 +28,7 @@ from agents.hot_symbols.evidence import EventEvidence, Place, Touch
 from agents.hot_symbols.observations import Observe, Unreadable
 from agents.hot_symbols.partial import Partial
 from agents.hot_symbols.partitioning import symbol_partition
-from agents.hot_symbols.sightings import Sightings
+from agents.hot_symbols.sightings import Sightings, Summary, added_up, summarized
 from agents.hot_symbols.tally import Tally
 
 INCLUDED_KEY: Final = b"\x01included"
@@ -115,7 +115,7 @@ class SymbolCounter:
             highest = offset
             group = groups.get((evidence, place))
             if group is None:
-                groups[evidence, place] = Sightings([time_ns], [offset])
+                groups[evidence, place] = Sightings(place, [time_ns], [offset])
             else:
                 group.times_ns.append(time_ns)
                 group.offsets.append(offset)
@@ -134,18 +134,15 @@ class SymbolCounter:
     def flush(self, partition: int, read: Read) -> CountFlush:
         """Turn what waits into rows and partials. Call `acknowledged` when all of it is."""
         memory = self._memories[partition]
-        contributions: dict[str, list[tuple[Touch, Place, Sightings]]] = {}
-        for (evidence, place), sightings in memory.groups.items():
-            for touch in evidence.touches:
-                contributions.setdefault(touch.symbol_id, []).append((touch, place, sightings))
-        keys = [symbol.encode() for symbol in contributions]
+        waiting = _Waiting(memory.groups)
+        keys = [symbol.encode() for symbol in waiting.touched]
         *found, included = read([*keys, INCLUDED_KEY])
         if memory.included is None:
             memory.included = _NONE if included is None else _to_int(included)
         rows = {INCLUDED_KEY: _to_bytes(memory.included)}
         partials: dict[int, list[OutRecord]] = {}
-        for (symbol, touched), key, row in zip(contributions.items(), keys, found, strict=True):
-            state = _counted(row, touched, memory.included)
+        for symbol, key, row in zip(waiting.touched, keys, found, strict=True):
+            state = _counted(symbol, row, waiting, memory.included)
             if state is not None:
                 rows[key] = state
                 record = OutRecord(partial_key(key, partition), state, memory.timestamp_ms)
@@ -192,18 +189,57 @@ def parse_partial_key(key: bytes) -> tuple[bytes, int]:
     return symbol_key, int(partition)
 
 
-def _counted(row: bytes | None, touched: Sequence[tuple[Touch, Place, Sightings]], included: int) -> bytes | None:
-    """The symbol's partial after these sightings; None where there is no partial and nothing to count."""
-    partial = Partial(Tally(touched[0][0].module)) if row is None else Partial.from_bytes(row)
-    floor = max(included, partial.last_offset)
-    news = [(touch, place, new) for touch, place, seen in touched if (new := seen.above(floor)).offsets]
-    if not news:
+class _Waiting:
+    """What waits of one partition, by symbol."""
+
+    def __init__(self, groups: Mapping[tuple[EventEvidence, Place], Sightings]) -> None:
+        self._groups = groups
+        self._first_offset = min((sightings.offsets[0] for sightings in groups.values()), default=0)
+        self.touched = _by_symbol((evidence, sightings) for (evidence, _), sightings in groups.items())
+        """What all events that wait say about a symbol."""
+
+    def touched_above(self, symbol: str, offset: int) -> list[tuple[Touch, Summary]]:
+        """What the events with a raw offset above `offset` say about a symbol."""
+        if offset < self._first_offset:
+            return self.touched[symbol]
+        cut = (
+            (evidence, sightings.above(offset))
+            for (evidence, _), sightings in self._groups.items()
+            if any(touch.symbol_id == symbol for touch in evidence.touches)
+        )
+        return _by_symbol((evidence, sightings) for evidence, sightings in cut if sightings.offsets).get(symbol, [])
+
+
+def _by_symbol(groups: Iterable[tuple[EventEvidence, Sightings]]) -> dict[str, list[tuple[Touch, Summary]]]:
+    """By symbol: each different thing that is said about it, and the summary of all events that say so.
+
+    Stacks have most of their touches in common, so what is said is looked at once, and not once a stack.
+    """
+    by_evidence: dict[EventEvidence, list[Summary]] = {}
+    for evidence, sightings in groups:
+        by_evidence.setdefault(evidence, []).append(summarized(sightings))
+    by_touch: dict[int, tuple[Touch, list[Summary]]] = {}  # equal touches are one object as a rule
+    for evidence, summaries in by_evidence.items():
+        summary = added_up(summaries)
+        for touch in evidence.touches:
+            by_touch.setdefault(id(touch), (touch, []))[1].append(summary)
+    by_symbol: dict[str, list[tuple[Touch, Summary]]] = {}
+    for touch, summaries in by_touch.values():
+        by_symbol.setdefault(touch.symbol_id, []).append((touch, added_up(summaries)))
+    return by_symbol
+
+
+def _counted(symbol: str, row: bytes | None, waiting: _Waiting, included: int) -> bytes | None:
+    """The symbol's partial after what waits; None where there is no partial and nothing to count."""
+    partial = None if row is None else Partial.from_bytes(row)
+    new = waiting.touched_above(symbol, included if partial is None else max(included, partial.last_offset))
+    if not new:
         return row
-    for touch, place, new in news:
-        partial.tally.observe(touch, len(new.offsets), new.span_ns(), new.hours(), place)
-        partial.first_offset = min(partial.first_offset, new.offsets[0])
-        partial.last_offset = max(partial.last_offset, new.offsets[-1])
-    partial.tally.settle()
+    if partial is None:
+        partial = Partial(Tally(new[0][0].module))
+    partial.tally.observe(new)
+    partial.first_offset = min(partial.first_offset, *(summary.first_offset for _, summary in new))
+    partial.last_offset = max(partial.last_offset, *(summary.last_offset for _, summary in new))
     return partial.to_bytes()
 
 

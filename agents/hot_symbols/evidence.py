@@ -7,8 +7,9 @@ refuses to know when and how often events came.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from agents.hot_symbols.identity import binary_identity, frame_identity, symbol_id
@@ -67,13 +68,20 @@ class Frame(NamedTuple):
     resolution: int
 
 
-def frame_of(decoded: Mapping[str, Any]) -> Frame:
-    """The frame of a decoded `CanonicalStackFrame`."""
-    symbol = decoded["symbol"] or decoded["symbol_hint"] or ""
-    identity = frame_identity(
-        decoded["module"], decoded["build_id"], symbol, is_kernel_space=decoded["is_kernel_space"]
-    )
-    return Frame(symbol_id(identity), decoded["module"], RESOLUTIONS.index(decoded["resolution"]))
+FrameFields = tuple[str, str, str | None, str | None, str, bool]
+"""Module, symbol, symbol hint, build id, resolution and `is_kernel_space` of a `CanonicalStackFrame`."""
+
+frame_fields: Final[Callable[[Mapping[str, Any]], FrameFields]] = itemgetter(
+    "module", "symbol", "symbol_hint", "build_id", "resolution", "is_kernel_space"
+)
+"""Picks them from a decoded frame."""
+
+
+def frame_of(fields: FrameFields) -> Frame:
+    """What counts of a frame with these fields."""
+    module, symbol, hint, build_id, resolution, is_kernel_space = fields
+    identity = frame_identity(module, build_id, symbol or hint or "", is_kernel_space=is_kernel_space)
+    return Frame(symbol_id(identity), module, RESOLUTIONS.index(resolution))
 
 
 def stack_touches(frames: Sequence[Frame]) -> list[Touch]:

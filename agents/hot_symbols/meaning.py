@@ -1,7 +1,8 @@
 """What decoded calls say, with one object for what is said twice.
 
 Offsets inside functions differ from stack to stack while the symbols repeat: equal evidence and equal places are the
-same object, so that events can be gathered by identity. This module refuses to know how calls are encoded.
+same object, so that events can be gathered by identity; and so are, but for evictions, equal touches. This module
+refuses to know how calls are encoded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,9 +11,11 @@ from typing import Any, Final
 from agents.hot_symbols.evidence import (
     EventEvidence,
     Frame,
+    FrameFields,
     Place,
     Touch,
     binary_touch,
+    frame_fields,
     frame_of,
     joined,
     place_of,
@@ -31,6 +34,12 @@ KINDS_OF_EVIDENCE: Final = 16_384
 """In each of two generations. Less than there are stacks; one takes some 5 kB: 160 MB if all had twelve frames of
 their own, which no code has."""
 
+KINDS_OF_TOUCH: Final = 65_536
+"""In each of two generations; symbols by who called them, of some 500 bytes: 60 MB at most."""
+
+KINDS_OF_FRAME: Final = 65_536
+"""In each of two generations; offsets do not matter here, so these are symbols, of some 400 bytes: 50 MB at most."""
+
 KINDS_OF_PLACE: Final = 4_096
 """In each of two generations. A cluster has some hundred workloads, with a few images each."""
 
@@ -39,9 +48,11 @@ class Meaning:
     """Evidence and places of calls; its memory is bounded, and no eviction changes a result."""
 
     def __init__(self) -> None:
+        self._frames = Memo[FrameFields, Frame](frame_of, KINDS_OF_FRAME)
         self._touches = Memo[tuple[Frame, ...], tuple[Touch, ...]](
-            lambda frames: tuple(stack_touches(frames)), KINDS_OF_EVIDENCE
+            lambda frames: tuple([self._known[touch] for touch in stack_touches(frames)]), KINDS_OF_EVIDENCE
         )
+        self._known = Memo[Touch, Touch](lambda touch: touch, KINDS_OF_TOUCH)
         self._joined = Memo[tuple[tuple[Touch, ...], Touch | None], EventEvidence](
             lambda key: joined(*key), KINDS_OF_EVIDENCE
         )
@@ -51,7 +62,8 @@ class Meaning:
 
     def evidence(self, frames: Sequence[Mapping[str, Any]], extra: Touch | None) -> EventEvidence:
         """The evidence of decoded frames, and of what else the event proves."""
-        return self._joined[self._touches[tuple(map(frame_of, frames))], extra]
+        known = tuple([self._frames[values] for values in map(frame_fields, frames)])
+        return self._joined[self._touches[known], extra]
 
     def place(self, fields: Mapping[str, Any]) -> Place:
         """The place that these fields name."""

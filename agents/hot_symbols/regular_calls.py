@@ -83,7 +83,7 @@ def regular_reader(layout: CallLayout, meaning: Meaning) -> Callable[[bytes], Ob
     parts = layout.regular
     stretches, skip_target = parts.stretches, parts.target.skip
     known_of = _KnownProcesses(parts, meaning)
-    processes, meet, place_of = known_of.by_id, known_of.meet, known_of.place
+    processes, meet, binary_of, place_of = known_of.by_id, known_of.meet, known_of.binary, known_of.place
     evidence = _KnownStacks(parts, meaning)
     stacks, probed, executed = evidence.alone, evidence.probed, evidence.executed
     head = layout.frame + _TEXT_32
@@ -157,8 +157,10 @@ def regular_reader(layout: CallLayout, meaning: Meaning) -> Callable[[bytes], Ob
         probe = value[_PROBE_AT]
         if target != _NULL and probe in _USER_PROBES:
             return offset, time_ns, probed[stack, target], place
-        if probe == _EXEC and known.binary:
-            return offset, time_ns, executed[stack, known.binary], place
+        if probe == _EXEC:
+            binary = known.binary if known.binary is not None else binary_of(known)
+            if binary:
+                return offset, time_ns, executed[stack, binary], place
         return offset, time_ns, stacks[stack], place
 
     return read
@@ -168,6 +170,7 @@ class _KnownProcesses:
     """What processes had in common from call to call, by process id."""
 
     def __init__(self, parts: RegularParts, meaning: Meaning) -> None:
+        self._process = parts.process
         self._fragments = parts.fragments
         self._meaning = meaning
         self.by_id = Memo[bytes, _Known](lambda _: _Known(len(parts.fragments)), KNOWN_PROCESSES)
@@ -182,7 +185,12 @@ class _KnownProcesses:
         known.place = None
         if not fragment:
             known.opening = known.fragments[0]
-            known.binary = part.decode(known.opening)["process"]["binary"]
+            known.binary = None
+
+    def binary(self, known: _Known) -> str:
+        """Path of the process's binary; empty where the call does not say."""
+        known.binary = self._process.decode(known.opening)["process"]["binary"] or ""
+        return known.binary
 
     def place(self, known: _Known) -> Place:
         """The place that the fragments of a process name."""

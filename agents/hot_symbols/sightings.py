@@ -1,41 +1,79 @@
-"""Events of one kind in one place, as long as they wait in memory: their times and raw offsets.
+"""Events of one kind that wait in memory: when and where they happened, and their raw offsets.
 
-Rules: offsets rise strictly, so those above an offset are the end of the list. This module refuses to know what the
-events say.
+Rules: offsets of one `Sightings` rise strictly, so those above an offset are the end of the list. A `Summary` is what
+is left of any number of them once nothing is added. This module refuses to know what the events say.
 """
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from agents.hot_symbols.tally import HOUR_NS
+from agents.hot_symbols.evidence import Place
+
+HOUR_NS = 3_600_000_000_000
 
 
 class Sightings:
-    """Times (nanoseconds since the Unix epoch) and raw offsets of some events of one partition, in offset order."""
+    """Times (nanoseconds since the Unix epoch) and raw offsets of events of one kind, partition and place."""
 
-    __slots__ = ("_hours", "offsets", "times_ns")
+    __slots__ = ("offsets", "place", "times_ns")
 
-    def __init__(self, times_ns: list[int], offsets: list[int]) -> None:
+    def __init__(self, place: Place, times_ns: list[int], offsets: list[int]) -> None:
+        self.place = place
         self.times_ns = times_ns
         self.offsets = offsets
-        self._hours: Mapping[int, int] | None = None
 
     def above(self, offset: int) -> "Sightings":
-        """Those with a higher offset; this very object where all are."""
+        """Those with a higher offset."""
         begin = bisect_right(self.offsets, offset)
-        return Sightings(self.times_ns[begin:], self.offsets[begin:]) if begin else self
+        return Sightings(self.place, self.times_ns[begin:], self.offsets[begin:]) if begin else self
 
-    def span_ns(self) -> tuple[int, int]:
-        """The first and the last time; there must be one."""
-        return min(self.times_ns), max(self.times_ns)
 
-    def hours(self) -> Mapping[int, int]:
-        """Events by hours since the Unix epoch. Computed once: call it when nothing is added any more."""
-        if self._hours is None:
-            first, last = self.span_ns()
-            if first // HOUR_NS == last // HOUR_NS:
-                self._hours = {first // HOUR_NS: len(self.times_ns)}
-            else:
-                self._hours = Counter(time // HOUR_NS for time in self.times_ns)
-        return self._hours
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How many events, between which times and offsets (all included), by hour since the Unix epoch, and where last."""
+
+    events: int
+    first_ns: int
+    last_ns: int
+    first_offset: int
+    last_offset: int
+    hours: Mapping[int, int]
+    places: Mapping[Place, int]
+    """Time of the last event by place."""
+
+
+def summarized(sightings: Sightings) -> Summary:
+    """The summary of sightings; there must be one."""
+    times_ns, offsets = sightings.times_ns, sightings.offsets
+    first, last = min(times_ns), max(times_ns)
+    hours = _single_hour(first, last, len(times_ns)) or Counter([time // HOUR_NS for time in times_ns])
+    return Summary(len(times_ns), first, last, offsets[0], offsets[-1], hours, {sightings.place: last})
+
+
+def added_up(summaries: Sequence[Summary]) -> Summary:
+    """The summary of all events of several; there must be one."""
+    if len(summaries) == 1:
+        return summaries[0]
+    events = sum([one.events for one in summaries])
+    first, last = min([one.first_ns for one in summaries]), max([one.last_ns for one in summaries])
+    hours = _single_hour(first, last, events)
+    if hours is None:
+        hours = Counter()
+        for one in summaries:
+            hours.update(one.hours)
+    places: dict[Place, int] = {}
+    for one in summaries:
+        for place, when_ns in one.places.items():
+            if when_ns >= places.get(place, when_ns):
+                places[place] = when_ns
+    first_offset = min([one.first_offset for one in summaries])
+    last_offset = max([one.last_offset for one in summaries])
+    return Summary(events, first, last, first_offset, last_offset, hours, places)
+
+
+def _single_hour(first_ns: int, last_ns: int, events: int) -> dict[int, int] | None:
+    """Events by hour where all are in one."""
+    hour = first_ns // HOUR_NS
+    return {hour: events} if hour == last_ns // HOUR_NS else None

@@ -6,15 +6,16 @@ that the symbol was seen in: an hour outside that window can never come back int
 nothing. This module refuses to know partitions and offsets.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import Final
 
 from agents.hot_symbols.callers import Callers
 from agents.hot_symbols.evidence import CONFIRMED, Place, Touch
-from agents.hot_symbols.recent import Name, Recent
+from agents.hot_symbols.recent import Recent
+from agents.hot_symbols.sightings import Summary
 
 HOURS_KEPT: Final = 24
-HOUR_NS: Final = 3_600_000_000_000
 
 NEVER_FIRST: Final = (1 << 63) - 1
 NEVER_LAST: Final = -(1 << 63)
@@ -62,31 +63,41 @@ class Tally:
         """Frames whose symbol is sure, and fired probes."""
         return self.probe_hits + sum(count for grade, count in self.grades.items() if grade in CONFIRMED)
 
-    def observe(
-        self, touch: Touch, events: int, times: tuple[int, int], hours: Mapping[int, int], place: Place
-    ) -> None:
-        """Count `events` events that all say `touch`, between two times (both included), by hour, in one place.
+    def observe(self, touched: Iterable[tuple[Touch, Summary]]) -> None:
+        """Count events: what each kind of them says about the symbol, and how often, when and where it was seen."""
+        places: dict[Place, int] = {}
+        grades, hours, calls = self.grades, self.hours, self.callers.calls
+        for touch, summary in touched:
+            events = summary.events
+            self.module = min(self.module, touch.module)
+            self.hits += touch.hits * events
+            self.probe_hits += touch.probe_hits * events
+            self.first_ns = min(self.first_ns, summary.first_ns)
+            self.last_ns = max(self.last_ns, summary.last_ns)
+            for grade, frames in touch.grades:
+                grades[grade] = grades.get(grade, 0) + frames * events
+            for hour, count in summary.hours.items():
+                hours[hour] = hours.get(hour, 0) + touch.hits * count
+            for caller, number in touch.callers:
+                calls[caller] = calls.get(caller, 0) + number * events
+            for place, when_ns in summary.places.items():
+                if when_ns > places.get(place, NEVER_LAST):
+                    places[place] = when_ns
+        self._note(places)
+        self._drop_old_hours()
+        self.callers.settle()
 
-        Call `settle` after a round of these, before anything else.
-        """
-        first, last = times
-        self.module = min(self.module, touch.module)
-        self.hits += touch.hits * events
-        self.probe_hits += touch.probe_hits * events
-        self.first_ns = min(self.first_ns, first)
-        self.last_ns = max(self.last_ns, last)
-        for grade, frames in touch.grades:
-            self.grades[grade] = self.grades.get(grade, 0) + frames * events
-        for hour, count in hours.items():
-            self.hours[hour] = self.hours.get(hour, 0) + touch.hits * count
-        for caller, calls in touch.callers:
-            self.callers.note(caller, calls * events)
-        if place.image is not None:
-            self.images.note(place.image, last)
-        if place.namespace is not None:
-            self.namespaces.note(place.namespace, last)
-        if place.workload is not None:
-            self.workloads.note(place.workload, last)
+    def _note(self, places: dict[Place, int]) -> None:
+        for place, when_ns in places.items():
+            if place.image is not None:
+                self.images.note(place.image, when_ns)
+            if place.namespace is not None:
+                self.namespaces.note(place.namespace, when_ns)
+            if place.workload is not None:
+                self.workloads.note(place.workload, when_ns)
+        self.images.settle()
+        self.namespaces.settle()
+        self.workloads.settle()
 
     def add(self, other: "Tally") -> None:
         """Add another tally of the same symbol, and settle."""
@@ -105,14 +116,6 @@ class Tally:
         self.namespaces.add(other.namespaces)
         self.workloads.add(other.workloads)
 
-    def settle(self) -> None:
-        """Bring everything that is bounded back within its bounds."""
-        self._drop_old_hours()
-        self.callers.settle()
-        self.images.settle()
-        self.namespaces.settle()
-        self.workloads.settle()
-
     def _drop_old_hours(self) -> None:
         if len(self.hours) > 1:
             oldest = max(self.hours) - HOURS_KEPT
@@ -125,17 +128,16 @@ class Tally:
         texts.append(self.module)
         for counts in (self.grades, self.hours):
             numbers.append(len(counts))
-            for entry in sorted(counts.items()):
-                numbers += entry
-        numbers += (self.callers.shortfall, len(self.callers.calls))
-        for caller, calls in self.callers.top():
-            numbers.append(calls)
-            texts.append(caller)
+            numbers += chain.from_iterable(sorted(counts.items()))
+        top = self.callers.top()
+        numbers += (self.callers.shortfall, len(top))
+        numbers += [calls for _, calls in top]
+        texts += [caller for caller, _ in top]
         for recent in (self.images, self.namespaces, self.workloads):
-            numbers.append(len(recent.last_ns))
-            for name, when_ns in recent.newest():
-                numbers.append(when_ns)
-                texts += name
+            newest = recent.newest()
+            numbers.append(len(newest))
+            numbers += [when_ns for _, when_ns in newest]
+            texts += chain.from_iterable([name for name, _ in newest])
             numbers.append(len(recent.sketch))
             numbers += recent.sketch
 
@@ -143,18 +145,25 @@ class Tally:
     def read_from(cls, numbers: Iterator[int], texts: Iterator[str]) -> "Tally":
         """Take a tally off packed state; the way back of `write_to`."""
         tally = cls(next(texts))
-        tally.hits, tally.probe_hits = next(numbers), next(numbers)
-        tally.first_ns, tally.last_ns = next(numbers), next(numbers)
-        tally.grades = {next(numbers): next(numbers) for _ in range(next(numbers))}
-        tally.hours = {next(numbers): next(numbers) for _ in range(next(numbers))}
-        shortfall = next(numbers)
-        tally.callers = Callers({next(texts): next(numbers) for _ in range(next(numbers))}, shortfall)
+        tally.hits, tally.probe_hits, tally.first_ns, tally.last_ns = islice(numbers, 4)
+        tally.grades = _read_counts(numbers)
+        tally.hours = _read_counts(numbers)
+        shortfall, callers = islice(numbers, 2)
+        tally.callers = Callers(dict(zip(islice(texts, callers), islice(numbers, callers), strict=True)), shortfall)
         tally.images = _read_recent(_IMAGE_WORDS, numbers, texts)
         tally.namespaces = _read_recent(_NAMESPACE_WORDS, numbers, texts)
         tally.workloads = _read_recent(_WORKLOAD_WORDS, numbers, texts)
         return tally
 
 
+def _read_counts(numbers: Iterator[int]) -> dict[int, int]:
+    pairs = islice(numbers, 2 * next(numbers))
+    return dict(zip(pairs, pairs, strict=True))
+
+
 def _read_recent(words: int, numbers: Iterator[int], texts: Iterator[str]) -> Recent:
-    last_ns: dict[Name, int] = {tuple(next(texts) for _ in range(words)): next(numbers) for _ in range(next(numbers))}
-    return Recent(last_ns, tuple(next(numbers) for _ in range(next(numbers))))
+    count = next(numbers)
+    flat = islice(texts, words * count)
+    names = zip(*[flat] * words, strict=True)
+    last_ns = dict(zip(names, islice(numbers, count), strict=True))
+    return Recent(last_ns, tuple(islice(numbers, next(numbers))))

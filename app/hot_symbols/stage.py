@@ -1,7 +1,8 @@
 """The hot-symbol stage around its two pure steps: rows to tables, partials and published rows to topics, the books.
 
-Rules: everything of one flush goes out in one delivery, and nothing is finished before all of it is acknowledged. A
-flush gives the event loop a turn after every partition. This module refuses to know how symbols are counted.
+Rules: nothing is finished before everything that follows from it is acknowledged, and a row is in the table before it
+is published. A flush gives the event loop a turn after every partition. This module refuses to know how symbols are
+counted.
 """
 
 import asyncio
@@ -167,7 +168,9 @@ class Merging:
             writes.append(TableWrite(partition, flush.rows, positions[partition]))
             parcels.append(Parcel(topic, partition, flush.published))
             await asyncio.sleep(0)
-        await self._table.write(writes, parcels)
+        # One after the other: a published row that the table might lose could be followed by one with fewer hits.
+        await self._table.write(writes)
+        await self._runtime.delivery.deliver(parcels)
         published = sum(len(parcel.records) for parcel in parcels)
         meter = self._runtime.meter
         with meter.together():

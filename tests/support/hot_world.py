@@ -15,7 +15,7 @@ from agents.hot_symbols.evidence import EventEvidence, Place, Touch
 from agents.hot_symbols.meaning import Observation
 from agents.hot_symbols.merging import SymbolMerger
 from agents.hot_symbols.published import published_value
-from agents.hot_symbols.tally import HOUR_NS
+from agents.hot_symbols.sightings import HOUR_NS
 from schemas import records
 
 PARTITIONS = 2
@@ -216,7 +216,7 @@ class World:
             flush = worker.counter.flush(partition, worker.counts[partition].read)
             sent = {self.counts_changelog[partition]: _changes(flush.rows)}
             sent |= {self.partials[to]: list(partials) for to, partials in flush.partials.items()}
-            self._send(number, sent, crash_after)
+            self._send(number, [sent], crash_after)
             _write(worker.counts[partition], flush.rows, self.counts_changelog[partition])
             worker.counter.acknowledged(flush)
             if commit:
@@ -229,16 +229,27 @@ class World:
         worker = self.workers[number]
         for partition in worker.merger.unwritten():
             flush = worker.merger.flush(partition, worker.symbols[partition].read)
-            changelog = self.symbols_changelog[partition]
-            sent = {changelog: _changes(flush.rows), self.published[partition]: list(flush.published)}
-            self._send(number, sent, crash_after)
+            changelog, public = self.symbols_changelog[partition], self.published[partition]
+            self._send(number, [{changelog: _changes(flush.rows)}, {public: list(flush.published)}], crash_after)
             _write(worker.symbols[partition], flush.rows, changelog)
             if commit:
                 self.partials_committed[partition] = worker.partials_at[partition]
 
-    def _send(self, number: int, sent: Mapping[Log, list[OutRecord]], crash_after: Callable[[int], int] | None) -> None:
-        for log, records_sent in sent.items():
-            log.append(records_sent if crash_after is None else records_sent[: crash_after(len(records_sent))])
+    def _send(
+        self,
+        number: int,
+        deliveries: Sequence[Mapping[Log, list[OutRecord]]],
+        crash_after: Callable[[int], int] | None,
+    ) -> None:
+        """Deliver one after the other; a crash leaves any beginning of each log's part of one of them."""
+        for sent in deliveries:
+            is_whole = True
+            for log, records_sent in sent.items():
+                arrived = len(records_sent) if crash_after is None else crash_after(len(records_sent))
+                log.append(records_sent[:arrived])
+                is_whole = is_whole and arrived == len(records_sent)
+            if not is_whole:
+                break
         if crash_after is not None:
             self.kill(number)
             raise Crash

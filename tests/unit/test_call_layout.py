@@ -78,7 +78,7 @@ def test_parts_lie_where_the_layout_says(first: tuple[str, ...], call: dict[str,
     parts = layout.regular
     value = encode_call(call, schema=schema)
     at = len(value) - len(encode_tail(call, schema))
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = parts.process.decode(value[at:])
     end = parts.fragments[0].skip(value, at)
     found |= parts.fragments[0].decode(value[at:end])
     at = end + len(parts_between(call, schema))

@@ -6,8 +6,10 @@ import pytest
 
 from agents.hot_symbols.evidence import (
     RESOLUTIONS,
+    Frame,
     Touch,
     binary_touch,
+    frame_fields,
     frame_of,
     joined,
     place_of,
@@ -17,6 +19,11 @@ from agents.hot_symbols.evidence import (
 from tests.support.calls import frame
 
 EXACT, HINT, KERNEL = (RESOLUTIONS.index(name) for name in ("Exact", "HintOnly", "Kernel"))
+
+
+def known(decoded: dict[str, Any]) -> Frame:
+    """The frame of a decoded one."""
+    return frame_of(frame_fields(decoded))
 
 
 def decoded(module: str, symbol: str = "", **others: Any) -> dict[str, Any]:
@@ -33,7 +40,7 @@ def test_a_frame_counts_for_its_symbol_its_hint_or_its_module() -> None:
         decoded("kernel", "vfs_read"),
     ]
 
-    found = [frame_of(one).symbol_id for one in frames]
+    found = [known(one).symbol_id for one in frames]
 
     assert found == ["/usr/lib/libc.so.6!read", "/usr/lib/libc.so.6!__read", "0123456789!", "kernel!vfs_read"]
 
@@ -43,7 +50,7 @@ def test_stack_touches_count_frames_grades_and_callers() -> None:
     stack = [decoded("kernel", "f"), decoded("/a", "main"), decoded("/a", "main"), decoded("/a", symbol_hint="main")]
     stack[3]["resolution"] = "HintOnly"
 
-    touches = stack_touches([frame_of(one) for one in stack])
+    touches = stack_touches([known(one) for one in stack])
 
     assert touches == [
         Touch("kernel!f", "kernel", 1, 0, ((KERNEL, 1),), (("/a!main", 1),)),
@@ -55,14 +62,14 @@ def test_a_build_id_under_two_paths_is_one_symbol() -> None:
     """The path that comes first by name stands for the file."""
     stack = [decoded("/z/libx.so", "f", build_id="0123456789"), decoded("/a/libx.so", "f", build_id="0123456789")]
 
-    (touch,) = stack_touches([frame_of(one) for one in stack])
+    (touch,) = stack_touches([known(one) for one in stack])
 
     assert (touch.symbol_id, touch.module, touch.hits) == ("0123456789!f", "/a/libx.so", 2)
 
 
 def test_joined_adds_a_fired_probe_to_the_symbol_it_sits_on() -> None:
     """A probe's target may be on the stack too: then one row gets both, and the probe stays visible."""
-    stack = stack_touches([frame_of(decoded("/a", "f")), frame_of(decoded("/a", "main"))])
+    stack = stack_touches([known(decoded("/a", "f")), known(decoded("/a", "main"))])
     target = target_touch({"module": "/a", "symbol": "f", "build_id": None})
 
     evidence = joined(stack, target)

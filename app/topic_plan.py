@@ -90,12 +90,17 @@ def wanted_topics(
     )
 
 
+_ANY_TIME: Final = str(2**63 - 1)
+
+
 def _config(topic: Topic, replication_factor: int) -> dict[str, str]:
     config = {
         "cleanup.policy": "compact" if topic.compacted else "delete",
         "max.message.bytes": str(topic.max_message_bytes),
         # derived records carry the raw record's time of receipt, which the broker must not replace
         "message.timestamp.type": "CreateTime",
+        # a node's clock may run ahead of the broker's: by default that costs its events after an hour
+        "message.timestamp.after.max.ms": _ANY_TIME,
         # with three replicas, acks=all survives the loss of one broker; with fewer it must not stop writing
         "min.insync.replicas": str(max(1, replication_factor - 1)),
     }

@@ -42,6 +42,10 @@ class ClientConfig(dict[str, Any]):
         shown = {name: "(hidden)" if name in _SECRETS else value for name, value in self.items()}
         return f"ClientConfig({shown!r})"
 
+    def __or__(self, more: dict[str, Any]) -> "ClientConfig":  # type: ignore[override]  # keys are texts
+        """Merge into another one that hides its secrets."""
+        return ClientConfig({**self, **more})
+
 
 def client_config(settings: Settings, **more: object) -> ClientConfig:
     """What every librdkafka client of ours needs; `more` adds to it, with `_` for `.` in names.
@@ -96,7 +100,10 @@ def partition_count(settings: Settings, topic: str, timeout_s: float) -> int:
         refusals = [one for one in reasons if one.code() in REFUSALS]
         if refusals:
             raise KafkaUnusable(f"Kafka at {where} refuses us: {refusals[0].str()}") from None
-        raise KafkaUnreachable(f"no Kafka broker answers at {where}: {reasons[0].str()}") from None
+        reason = reasons[0].str()
+        if reasons == [error.args[0]] and not settings.kafka_security_protocol.endswith("SSL"):
+            reason += " (if it is a TLS listener, set CALLSTREAM_KAFKA_SECURITY_PROTOCOL)"
+        raise KafkaUnreachable(f"no Kafka broker answers at {where}: {reason}") from None
     if found.error is None:
         return len(found.partitions)
     if found.error.code() in REFUSALS:

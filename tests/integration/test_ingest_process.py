@@ -1,5 +1,6 @@
 """`callstream ingest` between the simulator and a real broker."""
 
+import random
 import signal
 import subprocess
 import sys
@@ -347,3 +348,33 @@ def test_no_event_data_in_logs_and_metrics(site: IngestSite) -> None:
     assert canary not in page
     assert canary not in log
     assert not any(canary.encode() in (message.value() or b"") for message in site.records(topics.COVERAGE))
+
+
+def test_event_too_large_for_the_topic_costs_only_itself(site: IngestSite) -> None:
+    """An operator lowered the topic's limit: the event is dropped with its reason and a gap, the others are written."""
+    site.set_topic_option(topics.RAW, "max.message.bytes", "2000000")
+    large: Any = GetEventsResponse(node_name="node-1")
+    large.process_kprobe.process.exec_id = "exec-large"
+    large.process_kprobe.args.add().bytes_arg = random.Random(1).randbytes(5_000_000)  # lz4 cannot make it less
+    with SimulatorServer(Recording.of([large.SerializeToString()])) as first, site.ingest(first.address) as ingest:
+        wait_for(lambda: ingest.total("runtime_events_dropped_total") == 1, "the drop")
+        wait_for(lambda: ingest.total("runtime_coverage_gaps_total") == 1, "the gap")
+        page = ingest.metrics()
+        code, books, _ = ingest.stop()
+    with SimulatorServer(Recording.of(_events(100))) as second, site.ingest(second.address) as ingest:
+        _wait_for_written(ingest, 100)
+
+    assert page['runtime_events_dropped_total{reason="oversized"}'] == 1
+    assert (code, books["written"], books["unbalanced"]) == (0, 0, 0)
+    assert (GapCause.OVERSIZED, 1) in [(gap.cause, gap.events_lost) for gap in site.gaps()]
+
+
+def test_topic_that_vanishes_ends_the_process(site: IngestSite) -> None:
+    """Everything from then on would be lost one by one; the way out is in the message."""
+    with SimulatorServer(Recording.of(_events(5000)), rate_per_s=50) as server, site.ingest(server.address) as ingest:
+        _wait_for_written(ingest, 10)
+        site.delete_topic(topics.RAW)
+        code, log = ingest.wait()
+
+    assert code == 2
+    assert f"the topic {site.prefix}tetragon.raw is gone; create it with: callstream topics apply" in log

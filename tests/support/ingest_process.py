@@ -14,6 +14,7 @@ from typing import Any
 
 import urllib3
 from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from app.embedded.broker import EmbeddedBroker
 from schemas import topics
@@ -111,6 +112,18 @@ class IngestSite:
             yield process
         finally:
             process.kill()
+
+    def set_topic_option(self, topic: str, name: str, value: str) -> None:
+        """Change one option of a topic."""
+        entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, self.prefix + topic, incremental_configs=[entry])
+        admin = AdminClient({"bootstrap.servers": self.broker.bootstrap_servers})
+        admin.incremental_alter_configs([resource])[resource].result()
+
+    def delete_topic(self, topic: str) -> None:
+        """Remove a topic."""
+        admin = AdminClient({"bootstrap.servers": self.broker.bootstrap_servers})
+        admin.delete_topics([self.prefix + topic])[self.prefix + topic].result()
 
     def records(self, topic: str) -> list[Message]:
         """Everything on a topic, partition by partition, in order."""

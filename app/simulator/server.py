@@ -64,6 +64,7 @@ class SimulatorServer:
         self._connections = Connections()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._ending = threading.Lock()
         self._stopping: asyncio.Event
 
     @property
@@ -85,12 +86,16 @@ class SimulatorServer:
         return self
 
     def stop(self) -> None:
-        """Ends all calls with UNAVAILABLE, says GOAWAY, and returns when all is closed. Harmless when stopped."""
-        if self._thread is None:
-            return
-        self._on_loop(self._stopping.set)
-        self._thread.join()
-        self._thread = None
+        """Ends all calls with UNAVAILABLE, says GOAWAY, and returns when all is closed.
+
+        Harmless when stopped, and from two threads at once.
+        """
+        with self._ending:
+            if self._thread is None:
+                return
+            self._on_loop(self._stopping.set)
+            self._thread.join()
+            self._thread = None
         if isinstance(self._address, UnixAddress):
             self._address.path.unlink(missing_ok=True)
 

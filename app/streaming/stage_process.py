@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import uvloop
 from confluent_kafka.admin import AdminClient
 
 from app.kafka import KafkaUnreachable, KafkaUnusable, client_config, partition_count
@@ -92,7 +91,8 @@ def run_stage(settings: Settings, plan: StagePlan) -> None:
     Raises KafkaUnreachable, KafkaUnusable, HttpError, SettingsError, OSError (state folder, certificates). Broken
     machinery ends the process.
     """
-    uvloop.install()  # for Faust's threads too, which make loops of their own
+    # The standard loop: Faust's consumer thread schedules callbacks on it from outside, which it survives with a delay.
+    # uvloop's ready queue can stop for ever then; on loaded machines a stage in some dozen starts never joined.
     asyncio.run(_run(settings, plan))
 
 

@@ -85,7 +85,7 @@ def test_json_has_the_reasons(scene: _Scene) -> None:
     """A script gets gaps and unvouched spans with their times in nanoseconds."""
     scene.publish((900, 600, GapCause.HEARTBEAT, NODE), (700, 650, GapCause.OVERFLOW, NODE))
     asked = scene.ask(800, 500, "--json")
-    document = json.loads(asked.output)
+    document = json.loads(asked.stdout)
     assert (asked.exit_code, document["trust"]) == (1, "not-trusted")
     assert [(gap["cause"], gap["events_lost"]) for gap in document["gaps"]] == [("Overflow", 12)]
     assert document["unvouched"] == [

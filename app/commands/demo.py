@@ -15,6 +15,7 @@ from app.demo.processes import CommandFailed
 from app.demo.report import text_of
 from app.demo.run import DemoOptions, run_demo
 from app.embedded.failures import EmbeddedError
+from app.simulator.workload_binaries import NoBinariesError
 
 FAILED = 1
 UNABLE = 2
@@ -49,7 +50,7 @@ def command(events: int, rate: int, keep: Path | None, as_json: bool) -> None:
                 _say if talks else lambda _text: None,
                 _progress() if talks else lambda _done, _of: None,
             )
-        except EmbeddedError as error:
+        except (EmbeddedError, NoBinariesError) as error:
             click.echo(f"callstream demo: {error}", err=True)
             sys.exit(UNABLE)
         except (CommandFailed, TimeoutError) as error:

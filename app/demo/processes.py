@@ -1,7 +1,9 @@
 """The demonstration's processes: the real commands, each with a log file and a metrics address of its own.
 
 Rules: whatever is started is ended, in the order of the data, so that everybody has finished what the one before sent;
-who does not end in time is killed, by its own id. This module refuses to know what the processes are for.
+who does not end in time is killed, by its own id, and a second Ctrl-C does not stop the stopping. Should this process
+be killed, the kernel kills the others. No setting of the person who runs it reaches them. This module refuses to know
+what the processes are for.
 """
 
 import contextlib
@@ -15,7 +17,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from app.embedded import tied_exec
 from app.embedded.ports import pick_free
+from app.settings import PREFIX
 
 STOP_SECONDS: Final = 12.0
 """Workers drain within nine seconds, ingest within ten."""
@@ -31,7 +35,7 @@ class Processes:
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         """`folder` gets a log file a process."""
         self._folder = folder
-        self._environ = {**os.environ, **environ}
+        self._environ = {**without_settings(os.environ), **environ}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._ports: dict[str, int] = {}
 
@@ -39,9 +43,10 @@ class Processes:
         """Start `callstream ARGUMENTS`, serving metrics on a free port."""
         port = pick_free(frozenset(self._ports.values()))
         self._ports[name] = port
+        tied = [sys.executable, "-I", "-S", tied_exec.__file__, str(os.getpid())]
         with self.log_file(name).open("ab") as log:
             self._running[name] = subprocess.Popen(
-                [sys.executable, "-m", "app", *arguments],
+                [*tied, sys.executable, "-m", "app", *arguments],
                 env={**self._environ, "CALLSTREAM_HTTP_PORT": str(port), **(environ or {})},
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -101,6 +106,22 @@ class Processes:
         return text[-500:] or "it said nothing"
 
 
+def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment without settings of ours: a demonstration shows what is built in."""
+    return {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """SIGINT and SIGTERM wait for nothing meanwhile: they are ignored."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 @contextlib.contextmanager
 def processes(folder: Path, environ: Mapping[str, str]) -> Iterator[Processes]:
     """Processes that end with the block, whatever ends it."""
@@ -108,4 +129,5 @@ def processes(folder: Path, environ: Mapping[str, str]) -> Iterator[Processes]:
     try:
         yield running
     finally:
-        running.stop()
+        with _undisturbed():
+            running.stop()

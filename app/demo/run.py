@@ -5,9 +5,10 @@ run unless asked to. It waits for facts (metrics, offsets), never for a time tha
 message that names what it waited for. This module refuses to know how the report is printed.
 """
 
-import os
+import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -16,11 +17,14 @@ from app.bookkeeping.metric_pages import Page, PageUnreadable, read_page
 from app.demo.leaks import files_below, search
 from app.demo.processes import CommandFailed, Processes, processes
 from app.demo.report import Books, Report, books_of, shares_of
+from app.demo.shown_calls import worth_showing
 from app.embedded.broker import EmbeddedBroker
 from app.settings import Settings, from_env
 from app.simulator.event_files import delimited
 from app.simulator.workload import Workload, WorkloadOptions
 from app.simulator.workload_binaries import mapped_binaries
+from app.simulator.workload_calls import POLICY_HOOKS
+from app.tap.lines import Headline, lines
 from app.telemetry import metrics
 from schemas import topics
 from schemas.topics import Stage
@@ -31,7 +35,9 @@ CANARY_SHARE: Final = 0.05
 PATIENCE_SECONDS: Final = 90.0
 """Without any progress for this long, the run has failed."""
 
-SHOWN_CALLS: Final = 4
+LOOKED_THROUGH: Final = 3_000
+"""Calls among which those to show are chosen."""
+
 SHOWN_SYMBOLS: Final = 12
 _STAGES: Final = tuple(stage.value for stage in Stage)
 
@@ -58,34 +64,49 @@ def run_demo(options: DemoOptions, say: Say, progress: Progress) -> Report:
     """
     began = time.monotonic()
     folder = options.folder
-    with EmbeddedBroker(folder / "broker") as broker:
+    with ThreadPoolExecutor(1) as aside, EmbeddedBroker(folder / "broker", report=say) as broker:
+        making = aside.submit(_made, options)
         say(f"Apache Kafka on {broker.bootstrap_servers}, schema registry on {broker.registry_url}")
         environ = {
             "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
             "CALLSTREAM_SCHEMA_REGISTRY_URL": broker.registry_url,
             "CALLSTREAM_DATA_DIR": str(folder / "state"),
             "CALLSTREAM_SYMBOL_STORE_DIR": str(folder / "symbols"),
+            "CALLSTREAM_POLICY_HOOKS_FILE": str(_hook_map(folder)),
         }
         logs = folder / "logs"
         logs.mkdir()
         with processes(logs, environ) as running:
-            workload = _prepare(options, running, say)
+            workload = _prepare(options, running, making, say)
             pages = _convert(options, running, say, progress)
-            report = _report(options, running, workload, pages, from_env({**os.environ, **environ}))
+            report = _report(options, running, workload, pages, from_env(environ))
             return replace(report, seconds=time.monotonic() - began)
 
 
-def _prepare(options: DemoOptions, running: Processes, say: Say) -> Workload:
+def _hook_map(folder: Path) -> Path:
+    """The operator's file that tells fentry, fexit and uretprobe hooks from what they look like on the wire."""
+    path = folder / "policy-hooks.toml"
+    path.write_text("".join(f'{policy} = "{kind}"\n' for policy, kind in POLICY_HOOKS.items()), encoding="utf-8")
+    return path
+
+
+def _made(options: DemoOptions) -> Workload:
+    """The events to send, in a file."""
+    workload = Workload(WorkloadOptions(events=options.events, canary_share=CANARY_SHARE))
+    with (options.folder / "events.bin").open("wb") as file:
+        for event in workload.events():
+            file.write(delimited(event))
+    return workload
+
+
+def _prepare(options: DemoOptions, running: Processes, making: "Future[Workload]", say: Say) -> Workload:
     """Topics, schemas, symbol indexes and the events to send."""
     running.run("topics", "apply")
     say("topics and schemas are there")
     libraries = sorted({str(binary.file.resolve()) for binary in mapped_binaries().values()})
     running.run("symbols", "add", *libraries)
     say(f"indexed the symbols of {len(libraries)} libraries of this machine")
-    workload = Workload(WorkloadOptions(events=options.events, canary_share=CANARY_SHARE))
-    with (options.folder / "events.bin").open("wb") as file:
-        for event in workload.events():
-            file.write(delimited(event))
+    workload = making.result()
     say(f"made {options.events:,} events with {workload.frames:,} frames, and secrets planted in every field")
     return workload
 
@@ -160,12 +181,12 @@ def _report(
     settings: Settings,
 ) -> Report:
     books: Books = books_of(pages, options.events, _findings(running))
-    shown = running.run("tap", topics.CALLS, "--max", str(SHOWN_CALLS)).splitlines()
+    decoded = running.run("tap", topics.CALLS, "--max", str(LOOKED_THROUGH), "--json").splitlines()
     top = running.run("hot-symbols", "--top", str(SHOWN_SYMBOLS))
     searched = search(
         settings,
         workload.leaks,
-        files=files_below(options.folder / "state", options.folder / "logs", options.folder / "symbols"),
+        files=files_below(*(options.folder / name for name in ("state", "logs", "symbols", "broker/logs"))),
         pages=[running.metrics_address(name) for name in ("ingest", *_STAGES)],
     )
     return Report(
@@ -173,7 +194,14 @@ def _report(
         frames=shares_of(pages[Stage.CANONICALIZE.value], metrics.FRAMES),
         redactions=shares_of(pages[Stage.PRIVACY.value], metrics.REDACTIONS),
         searched=searched,
-        calls=shown,
+        calls=tuple(_shown(decoded)),
         top_symbols=top,
         seconds=0.0,
     )
+
+
+def _shown(decoded: list[str]) -> Iterator[str]:
+    """Lines of the calls that are worth showing."""
+    for record in worth_showing(map(json.loads, decoded)):
+        headline = Headline(record["partition"], record["offset"], record["key"])
+        yield from lines(topics.CALLS, headline, record["value"])

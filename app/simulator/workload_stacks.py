@@ -116,9 +116,14 @@ CHAINS: Final[Mapping[str, tuple[Link | Elsewhere, ...]]] = {
         Link("libc", ("clone",)),
     ),
     "go": (Elsewhere("/usr/local/bin/metrics-agent", 6, 14, ("runtime.goexit", "syscall.Syscall6")),),
-    "native": (
-        Link("libc", ("read", "write", "poll", "open64", "execve")),
+    "sshd": (
+        Link("libc", ("read", "write", "poll", "open64")),
         Elsewhere("/usr/sbin/sshd", 3, 6),
+        Link("libc", ("__libc_start_main",)),
+    ),
+    "bash": (
+        Link("libc", ("execve", "read", "open64", "write")),
+        Elsewhere("/usr/bin/bash", 4, 8, ("execute_command_internal", "execute_simple_command", "reader_loop")),
         Link("libc", ("__libc_start_main",)),
     ),
 }

@@ -93,7 +93,7 @@ def _call(headline: Headline, document: Document) -> Iterable[str]:
         process=document["process"],
         pod="/".join(part for part in (document["namespace"], document["pod_name"]) if part),
         frames=frames,
-        arguments=" ".join(arguments) + (f" -> {returned['value']}" if returned else ""),
+        arguments=" ".join([*arguments, f"-> {returned['value']}"] if returned else arguments),
         outcome=document["exit_signal"] or _number("status", document["exit_status"]),
     )
     yield from _call_lines(headline, call)

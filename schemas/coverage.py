@@ -5,7 +5,7 @@ The typed twin of schemas/avro/coverage_gap.avsc. Rules: times are Unix epoch in
 where heartbeats cover it and no gap touches it. This module refuses to know how gaps come about.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -49,6 +49,19 @@ class CoverageGap:
             "events_lost": self.events_lost,
             "detail": self.detail,
         }
+
+
+def merge(first: CoverageGap, second: CoverageGap) -> CoverageGap | None:
+    """One gap that spans two of the same node, cause and detail; None for different ones."""
+    if (first.node, first.cause, first.detail) != (second.node, second.cause, second.detail):
+        return None
+    counts = (first.events_lost, second.events_lost)
+    return replace(
+        first,
+        from_ns=min(first.from_ns, second.from_ns),
+        to_ns=max(first.to_ns, second.to_ns),
+        events_lost=None if None in counts else sum(count or 0 for count in counts),
+    )
 
 
 def from_record(record: dict[str, Any]) -> CoverageGap:

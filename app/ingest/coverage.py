@@ -16,7 +16,7 @@ from typing import Final
 from app.ingest.books import Findings, Span
 from app.ingest.keys import Throttle
 from app.telemetry.metric import DropReason
-from schemas.coverage import CoverageGap, GapCause
+from schemas.coverage import CoverageGap, GapCause, merge
 
 LATENESS_NS: Final = 60 * 1_000_000_000
 """Twice Tetragon's longest wait for pod information (15 retries, 2 s each)."""
@@ -120,9 +120,8 @@ class Coverage:
             )
             for loss in agent
         ]
-        for throttle in findings.throttles:
-            gaps += self._throttle(node, throttle)
-        return gaps
+        throttled = [gap for throttle in findings.throttles for gap in self._throttle(node, throttle)]
+        return gaps + self._joined(throttled)
 
     def heartbeat(self, evidence: Evidence) -> list[CoverageGap]:
         """The claim that can be made now, preceded by the throttling inside it; nothing when there is none."""
@@ -155,6 +154,17 @@ class Coverage:
         if self._throttled:
             return []
         return self._throttle_gap(node, max(event.time_ns or 0, self._throttled_since_ns) + 1)
+
+    def _joined(self, throttled: list[CoverageGap]) -> list[CoverageGap]:
+        """One gap for those that lie within the lateness of each other: a flapping cgroup makes hundreds a second."""
+        joined: list[CoverageGap] = []
+        for gap in sorted(throttled, key=lambda one: one.from_ns):
+            both = merge(joined[-1], gap) if joined and gap.from_ns - joined[-1].to_ns <= self._lateness_ns else None
+            if both is None:
+                joined.append(gap)
+            else:
+                joined[-1] = both
+        return joined
 
     def _throttle_gap(self, node: str, to_ns: int) -> list[CoverageGap]:
         from_ns, self._throttled_since_ns = self._throttled_since_ns, to_ns

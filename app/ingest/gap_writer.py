@@ -7,7 +7,7 @@ gaps wait in the journal. This module refuses to know how gaps come about.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, Message, Producer
@@ -61,15 +61,17 @@ class GapWriter:
         """Gaps that the broker has not acknowledged."""
         return len(self._journal.pending)
 
-    def report(self, gap: CoverageGap) -> None:
-        """Take responsibility for a gap."""
-        _log.warning(
-            "events of %s are incomplete: %s",
-            gap.node,
-            gap.cause.value,
-            extra={"facts": {"from_ns": gap.from_ns, "to_ns": gap.to_ns, "events_lost": gap.events_lost}},
-        )
-        self._journal.add(gap)
+    def report(self, gaps: Sequence[CoverageGap]) -> None:
+        """Take responsibility for gaps."""
+        for gap in gaps:
+            _log.warning(
+                "events of %s are incomplete: %s",
+                gap.node,
+                gap.cause.value,
+                extra={"facts": {"from_ns": gap.from_ns, "to_ns": gap.to_ns, "events_lost": gap.events_lost}},
+            )
+        if gaps:
+            self._journal.add(gaps)
 
     def claim(self, heartbeat: CoverageGap) -> None:
         """Publish a heartbeat; it is not kept if it cannot be sent, for the next one spans it or a gap does."""

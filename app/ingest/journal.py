@@ -1,21 +1,22 @@
 """What coverage must not forget when the process ends: unacknowledged gaps, and up to when it vouched for the node.
 
 A folder with three files: `gaps.jsonl` (one gap a line, appended and synced before the gap is published, rewritten when
-all are acknowledged), `state.json` (replaced as a whole) and `lock`. Rules: one process at a time; a torn last line was
-never promised to anybody and is left out; when the disk refuses, gaps are kept in memory and the operator is told.
-This module refuses to know how gaps are published.
+all are acknowledged or most are), `state.json` (replaced as a whole) and `lock`. Rules: one process at a time; a torn
+last line was never promised to anybody and is left out; when the disk refuses, gaps are kept in memory and the operator
+is told. This module refuses to know how gaps are published.
 """
 
 import fcntl
 import json
 import logging
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
-from schemas.coverage import CoverageGap, from_record
+from schemas.coverage import CoverageGap, from_record, merge
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +55,8 @@ class Journal:
             raise FolderInUse(
                 f"CALLSTREAM_DATA_DIR: another callstream ingest is using {folder}; give each a folder of its own"
             ) from None
-        self.pending: list[CoverageGap] = self._read_gaps()
+        self.pending: dict[CoverageGap, None] = dict.fromkeys(self._read_gaps())
+        self._lines = len(self.pending)
         self.state = self._read_state()
 
     def __enter__(self) -> Self:
@@ -68,28 +70,33 @@ class Journal:
         self._gaps.close()
         self._lock.close()
 
-    def add(self, gap: CoverageGap) -> None:
-        """Remember a gap until it is `done`."""
-        if len(self.pending) >= MAX_PENDING:
-            for index in range(len(self.pending) - 1, 0, -1):
-                merged = _merged(self.pending[index], gap)
-                if merged is not None:
-                    self.pending[index] = merged
-                    self._rewrite()
-                    return
-        self.pending.append(gap)
+    def add(self, gaps: Iterable[CoverageGap]) -> None:
+        """Remember gaps until they are `done`; one sync for all of them."""
+        fresh = [gap for gap in gaps if not self._merge_into_pending(gap)]
+        self.pending.update(dict.fromkeys(fresh))
+        self._lines += len(fresh)
         try:
-            self._gaps.write(json.dumps(gap.as_record()) + "\n")
+            self._gaps.write("".join(json.dumps(gap.as_record()) + "\n" for gap in fresh))
             self._sync(self._gaps)
         except OSError as error:
-            _log.error("a gap is kept in memory only: %s", error)
+            _log.error("gaps are kept in memory only: %s", error)
 
     def done(self, gap: CoverageGap) -> None:
         """A gap is acknowledged. Harmless when it is not pending."""
-        if gap in self.pending:
-            self.pending.remove(gap)
-        if not self.pending:
+        if self.pending.pop(gap, gap) is None and (not self.pending or self._lines > MAX_PENDING + len(self.pending)):
             self._rewrite()
+
+    def _merge_into_pending(self, gap: CoverageGap) -> bool:
+        """Beyond the limit, have the last gap of the same cause span this one too; whether there was one."""
+        if len(self.pending) < MAX_PENDING:
+            return False
+        for known in reversed(self.pending):
+            merged = merge(known, gap)
+            if merged is not None:
+                self.pending = dict.fromkeys(merged if one is known else one for one in self.pending)
+                self._rewrite()
+                return True
+        return False
 
     def save(self, state: State) -> None:
         """Remember up to when the node is vouched for."""
@@ -102,6 +109,7 @@ class Journal:
     def _rewrite(self) -> None:
         try:
             self._replace("gaps.jsonl", "".join(json.dumps(gap.as_record()) + "\n" for gap in self.pending))
+            self._lines = len(self.pending)
             self._gaps.close()
             self._gaps = (self._folder / "gaps.jsonl").open("a+", encoding="utf-8")
         except OSError as error:
@@ -140,18 +148,3 @@ class Journal:
         except (OSError, ValueError, KeyError, TypeError):
             _log.warning("%s cannot be read; when the node was last seen is unknown", self._folder / "state.json")
             return None
-
-
-def _merged(known: CoverageGap, gap: CoverageGap) -> CoverageGap | None:
-    """One gap for two of the same node, cause and detail; None for different ones."""
-    if (known.node, known.cause, known.detail) != (gap.node, gap.cause, gap.detail):
-        return None
-    counts = (known.events_lost, gap.events_lost)
-    return CoverageGap(
-        node=gap.node,
-        from_ns=min(known.from_ns, gap.from_ns),
-        to_ns=max(known.to_ns, gap.to_ns),
-        cause=gap.cause,
-        events_lost=None if None in counts else sum(count or 0 for count in counts),
-        detail=gap.detail,
-    )

@@ -7,7 +7,7 @@ waits for them. This module refuses to decide what can be claimed (`coverage`) a
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from app.ingest.buffer import Buffer
@@ -63,8 +63,8 @@ class Publishing(Protocol):
     def find_schema(self) -> bool:
         """Whether records can be written."""
 
-    def report(self, gap: CoverageGap) -> None:
-        """Take responsibility for a gap."""
+    def report(self, gaps: Sequence[CoverageGap]) -> None:
+        """Take responsibility for gaps."""
 
     def claim(self, heartbeat: CoverageGap) -> None:
         """Publish a heartbeat."""
@@ -131,7 +131,7 @@ class Keeper:
         """The stream is over."""
         with self._lock:
             self._meter.add(metrics.STREAM_ENDS, 1, end.name)
-            self._report(self._coverage.ended(self._node(), self._wall_ns(), cause_of(end)))
+            self._gaps.report(self._coverage.ended(self._node(), self._wall_ns(), cause_of(end)))
 
     def step(self) -> None:
         """Turn what happened into gaps, and make a claim where one is due."""
@@ -144,7 +144,7 @@ class Keeper:
         can_publish = self._gaps.find_schema()
         with self._lock:
             findings = self._buffer.take_findings()
-            self._report(self._coverage.losses(self._node(), findings, losses))
+            self._gaps.report(self._coverage.losses(self._node(), findings, losses))
             self._gaps.pump()
             if due and can_publish and not self._gaps.pending:
                 self._claim()
@@ -155,8 +155,8 @@ class Keeper:
     def finish(self, timeout_s: float) -> None:
         """Say what is left to say; gaps that the broker does not acknowledge in time stay in the journal."""
         with self._lock:
-            self._report(self._coverage.losses(self._node(), self._buffer.take_findings(), []))
-            self._report(self._coverage.ended(self._node(), self._wall_ns(), GapCause.INGEST_RESTART))
+            self._gaps.report(self._coverage.losses(self._node(), self._buffer.take_findings(), []))
+            self._gaps.report(self._coverage.ended(self._node(), self._wall_ns(), GapCause.INGEST_RESTART))
             self._gaps.flush(timeout_s)
 
     def _node(self, name: str = "") -> str:
@@ -167,7 +167,7 @@ class Keeper:
         with self._lock:
             now_ns = self._alive_ns = self._wall_ns()
             was_seeing = self._coverage.seeing
-            self._report(self._coverage.opened(node, now_ns, agent_restarted=agent_restarted))
+            self._gaps.report(self._coverage.opened(node, now_ns, agent_restarted=agent_restarted))
             if not was_seeing:
                 self._save(node)
 
@@ -205,14 +205,10 @@ class Keeper:
                 self._gaps.claim(gap)
                 self._save(gap.node)
             else:
-                self._report([gap])
+                self._gaps.report([gap])
                 self._gaps.pump()
 
     def _save(self, node: str) -> None:
         since_ns = self._coverage.unvouched_since_ns
         if since_ns is not None:
             self._journal.save(State(node, since_ns))
-
-    def _report(self, gaps: list[CoverageGap]) -> None:
-        for gap in gaps:
-            self._gaps.report(gap)

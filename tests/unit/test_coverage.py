@@ -165,6 +165,20 @@ def test_throttling_is_a_gap_from_its_start_to_its_stop() -> None:
     assert (gap.cause, gap.from_ns, gap.to_ns, gap.detail) == (GapCause.THROTTLE, 1010 * S, 1020 * S + 1, None)
 
 
+def test_flapping_throttle_is_one_gap() -> None:
+    """Hundreds of starts and stops within a step make one record, and those of another hour make another."""
+    flapping = [
+        Throttle(started, "/a", (base + index) * S)
+        for base in (1010, 9010)
+        for index in range(50)
+        for started in (True, False)
+    ]
+
+    gaps = _open_since(1000).losses("n", Findings(throttles=flapping), [])
+
+    assert _windows(gaps) == [("Throttle", 1010, 1059), ("Throttle", 9010, 9059)]
+
+
 def test_heartbeat_is_preceded_by_the_throttling_inside_it() -> None:
     """While a cgroup is throttled no window looks complete, and no moment of it is reported twice."""
     coverage = _open_since(1000)

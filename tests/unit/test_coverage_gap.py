@@ -5,7 +5,7 @@ from importlib.resources import files
 
 import pytest
 
-from schemas.coverage import CoverageGap, GapCause, decode, encode, from_record
+from schemas.coverage import CoverageGap, GapCause, decode, encode, from_record, merge
 
 GAP = CoverageGap(node="n", from_ns=1, to_ns=2, cause=GapCause.OVERFLOW, events_lost=3, detail="d")
 
@@ -29,3 +29,17 @@ def test_what_is_encoded_is_decoded(gap: CoverageGap) -> None:
 def test_cause_of_a_newer_schema_is_unknown() -> None:
     """A consumer of this version can still read tomorrow's causes."""
     assert from_record(GAP.as_record() | {"cause": "Eclipse"}).cause is GapCause.UNKNOWN
+
+
+def test_merging_spans_both_and_adds_known_numbers() -> None:
+    """Unknown plus known is unknown; gaps of different kinds stay apart."""
+    later = CoverageGap(node="n", from_ns=5, to_ns=9, cause=GapCause.OVERFLOW, events_lost=4, detail="d")
+    unknown = CoverageGap(node="n", from_ns=0, to_ns=1, cause=GapCause.OVERFLOW, detail="d")
+    other = CoverageGap(node="n", from_ns=0, to_ns=1, cause=GapCause.THROTTLE, detail="d")
+
+    both = merge(later, GAP)
+    assert both == CoverageGap(node="n", from_ns=1, to_ns=9, cause=GapCause.OVERFLOW, events_lost=7, detail="d")
+    merged = merge(GAP, unknown)
+    assert merged is not None
+    assert merged.events_lost is None
+    assert merge(GAP, other) is None

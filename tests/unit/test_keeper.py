@@ -1,5 +1,6 @@
 """app/ingest/keeper.py with everything around it faked: what is said, in which order, and when."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,10 @@ class Told:
         """As the test wants it."""
         return self.knows_schema
 
-    def report(self, gap: CoverageGap) -> None:
-        """Note a gap."""
-        self.said.append(gap)
-        self.unacknowledged.append(gap)
+    def report(self, gaps: Sequence[CoverageGap]) -> None:
+        """Note gaps."""
+        self.said += gaps
+        self.unacknowledged += gaps
 
     def claim(self, heartbeat: CoverageGap) -> None:
         """Note a heartbeat."""

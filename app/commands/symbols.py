@@ -25,7 +25,7 @@ from app.symbols.kallsyms import NotKallsymsError, kernel_modules
 from app.symbols.limited_reader import DEFAULT_SECONDS, LimitedReader, Refused
 from app.symbols.module_map_file import ModuleMapFileError, parse_module_map
 from app.symbols.name_maps import image_scope, node_scope
-from app.symbols.rows import index_row, report_row
+from app.symbols.rows import cell, index_row, report_row
 from app.symbols.snapshot import Kind, SymbolStoreError
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import Kept, StoreWriter
@@ -201,7 +201,8 @@ def list_indexes(folder: Path | None, as_json: bool) -> None:
         click.echo(json.dumps({"store_digest": store.digest, "indexes": rows, "maps": maps}))
         return
     for row in rows:
-        click.echo(f"{row['build_id']}  {row['functions']:>7} functions  {row['lines']:>8} lines  {row['origins']}")
+        counts = f"{row['functions']:>7} functions  {row['lines']:>8} lines"
+        click.echo(f"{row['build_id']}  {counts}  {cell(row['origins'])}")
     for one in maps:
         click.echo(f"{one['kind']:<8} {one['scope']}")
     click.echo(f"store {store.digest}")
@@ -230,7 +231,7 @@ def show(build_id: str, folder: Path | None, functions: bool, as_json: bool) -> 
         click.echo(json.dumps(row if listed is None else row | {"spans": listed}))
         return
     for name, value in row.items():
-        click.echo(f"{name:<12} {value}")
+        click.echo(f"{name:<12} {cell(value)}")
     if functions:
         with SymbolDisplay() as display:
             for span in index.spans():
@@ -362,7 +363,7 @@ def _print_reports(reports: list[Report], digest: str, *, as_json: bool) -> None
         row = report_row(report)
         outcomes[row["outcome"]] += 1
         if isinstance(report, NotIndexed) or report.kept is not Kept.UNCHANGED:
-            click.echo("  ".join(str(value) for value in row.values() if value not in ("", None, [])))
+            click.echo("  ".join(cell(value) for value in row.values() if value not in ("", None, [])))
     click.echo(", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "no ELF files")
     click.echo(f"store {digest}")
 

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
@@ -17,8 +18,10 @@ from app.bookkeeping.topic_reading import Extent, TopicReader
 from app.kafka import KafkaUnreachable, KafkaUnusable
 from app.registry import RegistryError, SchemaRegistry
 from app.settings import Settings, load
+from app.symbols.display import SymbolDisplay
 from app.tap.decoding import Decoder, Document, key_text
-from app.tap.lines import Headline, lines
+from app.tap.grades import frame_grades, shares_line
+from app.tap.lines import Headline, Naming, lines
 from schemas import topics
 
 UNUSABLE: Final = 2
@@ -62,9 +65,10 @@ def command(
 ) -> None:
     """Decode the records of a topic, by default runtime.calls.
 
-    Lines show a call with its frames as module!symbol+0xoffset and how each was resolved; --json has everything. Names
-    are given with or without CALLSTREAM_TOPIC_PREFIX; tables' changelogs and internal topics can be read too. No group
-    is joined and nothing is committed.
+    Lines show a call with its frames as module!symbol+0xoffset, C++ and Rust names demangled, and how each was
+    resolved; the shares of that follow on stderr. --json has everything, and symbols as they are stored. Topics are
+    named with or without CALLSTREAM_TOPIC_PREFIX; tables' changelogs and internal topics can be read too. No group is
+    joined and nothing is committed.
 
     The topics before the privacy stage hold what must not leave, so they are shown only with --restricted.
 
@@ -79,19 +83,28 @@ def command(
     shape = _shape(topic, settings)
     if shape.restricted and not restricted:
         _fail(f"{shape.name} holds private data; add --restricted if you mean to see it")
+    grades: Counter[str] = Counter()
     try:
         with (
             SchemaRegistry.from_settings(settings) as registry,
             TopicReader(settings, settings.name(shape.name)) as reader,
+            SymbolDisplay() as display,
         ):
             decoder = Decoder(shape, registry)
             found = _records(reader, start or ("end" if follow else "beginning"), partition, follow=follow)
             for message in islice(found, most):
-                _show(shape, message, decoder.document(message.key(), message.value()), as_json=as_json)
+                document = decoder.document(message.key(), message.value())
+                if as_json:
+                    _show_document(message, document)
+                else:
+                    _show_lines(shape, message, document, display.name)
+                    grades.update(frame_grades(shape.name, document))
     except (KafkaUnreachable, KafkaUnusable, RegistryError) as error:
         _fail(str(error))
     except KeyboardInterrupt:
-        return
+        pass
+    if grades:
+        click.echo(shares_line(grades), err=True)
 
 
 def _shape(name: str, settings: Settings) -> topics.Topic:
@@ -137,21 +150,21 @@ def _offset(start: str, extent: Extent) -> int:
             return number if number >= 0 else max(extent.first, extent.end + number)
 
 
-def _show(shape: topics.Topic, message: Message, document: Document | None, *, as_json: bool) -> None:
+def _show_lines(shape: topics.Topic, message: Message, document: Document | None, naming: Naming) -> None:
     partition, offset = message.partition(), message.offset()
     assert partition is not None
     assert offset is not None
-    key = key_text(message.key())
-    if not as_json:
-        for line in lines(shape.name, Headline(partition, offset, key), document):
-            click.echo(line)
-        return
+    for line in lines(shape.name, Headline(partition, offset, key_text(message.key())), document, naming):
+        click.echo(line)
+
+
+def _show_document(message: Message, document: Document | None) -> None:
     record: dict[str, Any] = {
         "topic": message.topic(),
-        "partition": partition,
-        "offset": offset,
+        "partition": message.partition(),
+        "offset": message.offset(),
         "timestamp_ms": message.timestamp()[1],
-        "key": key,
+        "key": key_text(message.key()),
         "value": document,
     }
     click.echo(json.dumps(record, ensure_ascii=False))

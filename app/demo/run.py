@@ -24,6 +24,7 @@ from app.simulator.event_files import delimited
 from app.simulator.workload import Workload, WorkloadOptions
 from app.simulator.workload_binaries import mapped_binaries
 from app.simulator.workload_calls import POLICY_HOOKS
+from app.symbols.display import SymbolDisplay
 from app.tap.lines import Headline, lines
 from app.telemetry import metrics
 from schemas import topics
@@ -202,6 +203,7 @@ def _report(
 
 def _shown(decoded: list[str]) -> Iterator[str]:
     """Lines of the calls that are worth showing."""
-    for record in worth_showing(map(json.loads, decoded)):
-        headline = Headline(record["partition"], record["offset"], record["key"])
-        yield from lines(topics.CALLS, headline, record["value"])
+    with SymbolDisplay() as display:
+        for record in worth_showing(map(json.loads, decoded)):
+            headline = Headline(record["partition"], record["offset"], record["key"])
+            yield from lines(topics.CALLS, headline, record["value"], display.name)

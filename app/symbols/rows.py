@@ -34,5 +34,14 @@ def report_row(report: Report) -> dict[str, Any]:
     }
 
 
+def cell(value: Any) -> str:
+    """A value of a row as people read it."""
+    if isinstance(value, list):
+        return ", ".join(map(cell, value))
+    if isinstance(value, dict):
+        return " ".join(f"{name} {number:#x}" for name, number in value.items())
+    return str(value)
+
+
 def _origins(origins: Origin) -> list[str]:
     return [origin.name.lower() for origin in Origin if origin in origins and origin.name is not None]

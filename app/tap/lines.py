@@ -1,7 +1,8 @@
 """Documents of records as lines for people: who did what, and where it came from, frame by frame.
 
 Rules: a line never carries control characters, whatever the data holds, because it goes to a terminal; everything that
-the lines leave out is in the JSON form. This module refuses to know topics' encodings.
+the lines leave out is in the JSON form, and so are symbols as they are stored, for lines may show them demangled. This
+module refuses to know topics' encodings, and how names are demangled.
 """
 
 import json
@@ -17,7 +18,10 @@ from schemas import topics
 _INDENT: Final = "    "
 _FRAME_WIDTH: Final = 84
 _MAX_SHOWN_CHARS: Final = 400
-"""Of one argument string or undecoded record; the JSON form has all of it."""
+"""Of one argument string, demangled name or undecoded record; the JSON form has all of it."""
+
+Naming = Callable[[str], str]
+"""A symbol, or nothing, as people read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +59,32 @@ class _Frame:
     hint: str
     line: str
 
-    def __str__(self) -> str:
-        text = format_frame_text(FrameText(self.module, self.symbol, self.offset))
-        text += f"  ({self.hint}?)" if self.hint else ""
+    def text(self, naming: Naming) -> str:
+        """The frame as it is written everywhere, with its name as people read it."""
+        shown = naming(self.symbol)
+        if shown == self.symbol:
+            text = format_frame_text(FrameText(self.module, self.symbol, self.offset))
+        else:
+            offset = "" if self.offset is None else f"+{self.offset:#x}"
+            text = f"{format_frame_text(FrameText(self.module, '', None))}!{_shortened(shown)}{offset}"
+        text += f"  ({_shortened(naming(self.hint))}?)" if self.hint else ""
         text += f"  {self.line}" if self.line else ""
         return f"{text:<{_FRAME_WIDTH}}  {self.resolution}"
 
 
-def lines(topic: str, headline: Headline, document: Document | None) -> Iterator[str]:
-    """A record of the topic with this unprefixed name, as lines."""
+def lines(
+    topic: str, headline: Headline, document: Document | None, naming: Naming = lambda symbol: symbol
+) -> Iterator[str]:
+    """A record of the topic with this unprefixed name, as lines; `naming` makes of a symbol what people read."""
     if document is None:
         yield _safe(f"{headline}  {headline.key}  deleted")
     elif UNDECODED in document:
         yield _safe(f"{headline}  {headline.key}  not decoded: {_shortened(document[UNDECODED])}")
     else:
-        yield from map(_safe, _LINES.get(topic, _state)(headline, document))
+        yield from map(_safe, _LINES.get(topic, _state)(headline, document, naming))
 
 
-def _call(headline: Headline, document: Document) -> Iterable[str]:
+def _call(headline: Headline, document: Document, naming: Naming) -> Iterable[str]:
     arguments = [_argument(one) for one in document["call_arguments"]]
     returned = document["return_value"]
     frames = [
@@ -96,19 +108,19 @@ def _call(headline: Headline, document: Document) -> Iterable[str]:
         arguments=" ".join([*arguments, f"-> {returned['value']}"] if returned else arguments),
         outcome=document["exit_signal"] or _number("status", document["exit_status"]),
     )
-    yield from _call_lines(headline, call)
+    yield from _call_lines(headline, call, naming)
     if counts := document["redaction"]["counts"]:
         yield _INDENT + "redacted: " + ", ".join(f"{rule} {count}" for rule, count in sorted(counts.items()))
 
 
-def _canonical(headline: Headline, document: Document) -> Iterable[str]:
+def _canonical(headline: Headline, document: Document, naming: Naming) -> Iterable[str]:
     probe, workload = document.get("probe", {}), document.get("workload", {})
     frames = [
         _Frame(
             module=frame.get("module", ""),
             symbol=frame.get("symbol", ""),
             offset=int(frame.get("offset", 0)) if "offset_basis" in frame else None,
-            resolution=_camel(frame.get("resolution", ""), "FRAME_RESOLUTION_"),
+            resolution=canonical_resolution(frame),
             hint=frame.get("symbol_hint", ""),
             line=f"{frame['source_file']}:{frame.get('line_number')}" if "source_file" in frame else "",
         )
@@ -125,10 +137,15 @@ def _canonical(headline: Headline, document: Document) -> Iterable[str]:
         arguments=" ".join(_atoms(one) for one in document.get("arguments", [])),
         outcome=ended.get("signal") or _number("status", ended.get("status")),
     )
-    yield from _call_lines(headline, call)
+    yield from _call_lines(headline, call, naming)
 
 
-def _call_lines(headline: Headline, call: _Call) -> Iterable[str]:
+def canonical_resolution(frame: Document) -> str:
+    """The grade of a canonical event's frame, spelled as calls spell it."""
+    return _camel(frame.get("resolution", ""), "FRAME_RESOLUTION_")
+
+
+def _call_lines(headline: Headline, call: _Call, naming: Naming) -> Iterable[str]:
     process = call.process
     who = f"{process.get('binary') or '?'}[{process.get('pid', '?')}]"
     parts = [_time(call.time_ns), call.probe_type, call.what, call.pod, who, call.outcome, str(headline)]
@@ -138,10 +155,10 @@ def _call_lines(headline: Headline, call: _Call) -> Iterable[str]:
     if call.arguments:
         yield _INDENT + _shortened(call.arguments)
     for frame in call.frames:
-        yield f"{_INDENT}{frame}"
+        yield _INDENT + frame.text(naming)
 
 
-def _raw(headline: Headline, document: Document) -> Iterable[str]:
+def _raw(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:
     kind, body = next(((name, value) for name, value in document.items() if isinstance(value, dict)), ("?", {}))
     process = body.get("process", {})
     who = f"{process.get('binary', '')}[{process.get('pid', '?')}]" if process else ""
@@ -151,29 +168,30 @@ def _raw(headline: Headline, document: Document) -> Iterable[str]:
         yield _INDENT + _shortened(process["arguments"])
 
 
-def _hot_symbol(headline: Headline, document: Document) -> Iterable[str]:
-    name = f"{document['module']}!{document['symbol']}" if document["symbol"] else document["module"]
+def _hot_symbol(headline: Headline, document: Document, naming: Naming) -> Iterable[str]:
+    symbol = _shortened(naming(document["symbol"]))
+    name = f"{document['module']}!{symbol}" if symbol else document["module"]
     seen = _window(document["first_seen_ns"], document["last_seen_ns"]) if document["hits"] else "probes only"
     yield f"{document['hits']:>10} hits  {name}  {document['evidence']}  {seen}  {headline}"
 
 
-def _dead_letter(headline: Headline, document: Document) -> Iterable[str]:
+def _dead_letter(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:
     position = f"{document['source_topic']} {document['source_partition']}@{document['source_offset']}"
     error = f" ({document['error_class']})" if document["error_class"] else ""
     yield f"{document['stage']}  {document['reason']}{error}  {position}  {headline}"
 
 
-def _coverage(headline: Headline, document: Document) -> Iterable[str]:
+def _coverage(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:
     lost = "an unknown number of" if document["events_lost"] is None else str(document["events_lost"])
     window = _window(document["from_ns"], document["to_ns"])
     yield f"{document['node'] or '?'}  {document['cause']}  {window}  {lost} events lost  {headline}"
 
 
-def _state(headline: Headline, document: Document) -> Iterable[str]:
+def _state(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:
     yield f"{headline.key}  {_shortened(json.dumps(document, ensure_ascii=False))}  {headline}"
 
 
-_LINES: Final[dict[str, Callable[[Headline, Document], Iterable[str]]]] = {
+_LINES: Final[dict[str, Callable[[Headline, Document, Naming], Iterable[str]]]] = {
     topics.RAW: _raw,
     topics.CANONICAL: _canonical,
     topics.CALLS: _call,

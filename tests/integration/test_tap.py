@@ -14,11 +14,12 @@ import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Producer
 
+from agents.canonicalize.events import Canonical, Canonicalizer
 from app.commands import tap, topics
 from app.embedded.broker import EmbeddedBroker
 from schemas import records
-from schemas.topics import CALLS, COVERAGE, RAW
-from tests.support.events import event
+from schemas.topics import CALLS, CANONICAL, COVERAGE, RAW
+from tests.support.events import event, kprobe, user_frame
 
 pytestmark = pytest.mark.integration
 
@@ -117,6 +118,22 @@ def test_restricted_topics_are_shown_only_when_asked_for(cluster: _Cluster) -> N
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert "add --restricted" in refused.stderr
     assert "tidewatch" in cluster.tap(RAW, "--restricted").stdout
+
+
+def test_frames_have_readable_names_and_their_grades_are_summed_up(cluster: _Cluster) -> None:
+    """C++ is shown demangled; the shares come on stderr, so lines stay lines; JSON is as stored."""
+    raw = kprobe("tcp_connect", user=[user_frame("/usr/bin/shop", 16, "_ZN4shop3putEv")])
+    outcome = Canonicalizer({}).canonicalize(raw.SerializeToString(), 0, 0, 0)
+    assert isinstance(outcome, Canonical)
+    cluster.producer.produce(cluster.prefix + CANONICAL, outcome.value, b"key")
+    cluster.producer.flush(10)
+    shown = cluster.tap(CANONICAL, "--restricted")
+
+    assert "/usr/bin/shop+0x10  (shop::put()?)" in shown.stdout
+    assert shown.stderr == "1 frames: 100.0% HintOnly\n"
+    as_json = cluster.tap(CANONICAL, "--restricted", "--json")
+    assert "_ZN4shop3putEv" in as_json.stdout
+    assert as_json.stderr == ""
 
 
 def test_strange_records_do_not_stop_the_reading(cluster: _Cluster) -> None:

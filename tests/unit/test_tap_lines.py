@@ -6,7 +6,9 @@ import pytest
 from google.protobuf import json_format
 
 from agents.canonicalize.events import Canonical, Canonicalizer
+from app.symbols.display import SymbolDisplay
 from app.tap.decoding import UNDECODED
+from app.tap.grades import frame_grades, shares_line
 from app.tap.lines import Headline, lines
 from schemas import topics
 from schemas.canonical_pb2 import CanonicalEvent
@@ -112,6 +114,44 @@ def test_a_canonical_event_reads_like_the_call_that_it_becomes() -> None:
         "    " + f"{'kernel!bpf_trampoline':<84}  KernelTrampoline",
         "    " + f"{'/usr/bin/tidewatch+0x41c7  (main?)':<84}  HintOnly",
     ]
+
+
+@pytest.mark.parametrize("topic", [topics.CALLS, topics.CANONICAL])
+def test_names_are_shown_demangled_and_keep_their_offset(topic: str) -> None:
+    """What is sure and what is hinted, in both forms; module and offset are written as everywhere."""
+    raw = kprobe("tcp_connect", user=[user_frame("/usr/lib/a+0x1b", 16, "_ZN4shop3putEv")])
+    frame = {**CALL["stack_frames"][0], "module": "/usr/lib/a+0x1b", "symbol": "_ZN4shop3putEv"}
+    hinted = {**CALL["stack_frames"][1], "symbol_hint": "_ZN4shop3putEv"}
+    call = CALL | {"stack_frames": [frame, hinted]}
+    document = call if topic == topics.CALLS else _canonical_document(raw)
+    with SymbolDisplay() as display:
+        shown = [line.strip() for line in lines(topic, WHERE, document, display.name)]
+
+    assert f"{'/usr/bin/tidewatch+0x41c7  (shop::put()?)':<84}  HintOnly" in shown or topic == topics.CANONICAL
+    assert any("/usr/lib/a%2B0x1b" in line and "shop::put()" in line for line in shown)
+    if topic == topics.CALLS:
+        assert f"{'/usr/lib/a%2B0x1b!shop::put()+0x12  src/gauge.c:77':<84}  Exact" in shown
+
+
+def test_hot_symbols_are_shown_demangled() -> None:
+    """The stored name is in the JSON form."""
+    row = {"module": "/usr/lib/libshop.so", "symbol": "_ZN4shop3putEv", "evidence": "Symbol", "hits": 0}
+    row |= {"first_seen_ns": 0, "last_seen_ns": 0}
+    with SymbolDisplay() as display:
+        (line,) = lines(topics.HOT_SYMBOLS, WHERE, row, display.name)
+
+    assert "  /usr/lib/libshop.so!shop::put()  " in line
+
+
+def test_grades_are_those_of_the_frames() -> None:
+    """Calls and canonical events count alike, other records not at all."""
+    raw = kprobe("tcp_connect", kernel=[kernel_frame("x", 1)], user=[user_frame("/a", 1, "f"), user_frame("/a", 2)])
+
+    assert list(frame_grades(topics.CALLS, CALL)) == ["Exact", "HintOnly", "Anonymous"]
+    assert list(frame_grades(topics.CANONICAL, _canonical_document(raw))) == ["Kernel", "HintOnly", "ModuleOnly"]
+    for document in (None, {UNDECODED: "ff"}):
+        assert list(frame_grades(topics.CALLS, document)) == []
+    assert shares_line({"Exact": 1, "Kernel": 1234}) == "1,235 frames: 99.9% Kernel, 0.1% Exact"
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, str]] = {
     "workload": "Make events for load, with canaries where secrets could be",
     "tap": "Decode any topic to readable lines",
     "hot-symbols": "Query the table of symbols that were really executed",
+    "watch": "Say which symbols to watch for, to learn that one is never executed",
     "books": "Check that nothing is lost between any two places",
     "coverage": "Say whether a node's events of a window are complete",
     "symbols": "Build and query the symbol store",

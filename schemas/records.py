@@ -21,8 +21,10 @@ HOT_SYMBOL: Final = "hot_symbol"
 COVERAGE_GAP: Final = "coverage_gap"
 DEAD_LETTER: Final = "dead_letter"
 AUDIT_RECORD: Final = "audit_record"
+WATCH: Final = "watch"
+WATCHED_SYMBOL: Final = "watched_symbol"
 
-NAMES: Final = (CALL, HOT_SYMBOL, COVERAGE_GAP, DEAD_LETTER, AUDIT_RECORD)
+NAMES: Final = (CALL, HOT_SYMBOL, COVERAGE_GAP, DEAD_LETTER, AUDIT_RECORD, WATCH, WATCHED_SYMBOL)
 """Names of the packaged schemas of topics: files of schemas/avro without their ending."""
 
 RECORDED_RECORD: Final = "recorded_record"

@@ -16,6 +16,8 @@ COVERAGE = "runtime.coverage"
 DEAD_LETTERS = "runtime.dead-letters"
 HOT_PARTIALS = "runtime.hot-partials"
 AUDIT = "runtime.audit"
+WATCH = "runtime.watch"
+WATCHED = "runtime.watched"
 
 
 class Stage(StrEnum):
@@ -84,6 +86,8 @@ TOPICS: tuple[Topic, ...] = (
     Topic(name=HOT_PARTIALS, compacted=True),
     Topic(name=HOT_SYMBOLS, compacted=True, value_schema="hot_symbol"),
     Topic(name=COVERAGE, retention_ms=30 * DAY_MS, co_partitioned=False, value_schema="coverage_gap"),
+    Topic(name=WATCH, compacted=True, value_schema="watch"),
+    Topic(name=WATCHED, compacted=True, value_schema="watched_symbol"),
     Topic(name=DEAD_LETTERS, retention_ms=30 * DAY_MS, value_schema="dead_letter"),
     Topic(name=AUDIT, compacted=True, value_schema="audit_record"),
     Topic(name=changelog(Stage.CANONICALIZE, MODULES_TABLE), compacted=True),

@@ -175,6 +175,17 @@ def _hot_symbol(headline: Headline, document: Document, naming: Naming) -> Itera
     yield f"{document['hits']:>10} hits  {name}  {document['evidence']}  {seen}  {headline}"
 
 
+def _watch(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:
+    since = _time(document["since_ns"]) if document["since_ns"] else "the record's time"
+    why = f"  {document['vulnerability']}" if document["vulnerability"] else ""
+    yield f"{headline.key}  watched since {since}{why}  {headline}"
+
+
+def _watched(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:
+    hours = document["complete_ns"] / 3_600_000_000_000
+    yield f"{document['answer']:<8}  {document['hits']} hits  {headline.key}  complete for {hours:.1f} h  {headline}"
+
+
 def _dead_letter(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:
     position = f"{document['source_topic']} {document['source_partition']}@{document['source_offset']}"
     error = f" ({document['error_class']})" if document["error_class"] else ""
@@ -196,6 +207,8 @@ _LINES: Final[dict[str, Callable[[Headline, Document, Naming], Iterable[str]]]] 
     topics.CANONICAL: _canonical,
     topics.CALLS: _call,
     topics.HOT_SYMBOLS: _hot_symbol,
+    topics.WATCH: _watch,
+    topics.WATCHED: _watched,
     topics.DEAD_LETTERS: _dead_letter,
     topics.COVERAGE: _coverage,
 }

@@ -195,6 +195,16 @@ def test_a_raw_event_shows_its_kind_and_process() -> None:
             f"quay-7  Overflow  {SECOND}  an unknown number of events lost  2@41",
         ),
         (
+            topics.WATCH,
+            {"symbol": "f", "since_ns": 0, "vulnerability": "CVE-1"},
+            "key  watched since the record's time  CVE-1  2@41",
+        ),
+        (
+            topics.WATCHED,
+            {"answer": "NeverHit", "hits": 0, "complete_ns": 90 * 60 * 10**9},
+            "NeverHit  0 hits  key  complete for 1.5 h  2@41",
+        ),
+        (
             topics.HOT_SYMBOLS,
             {
                 "module": "kernel",

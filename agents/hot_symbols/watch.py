@@ -1,0 +1,126 @@
+"""A watch: the question whether a symbol is ever executed, and which rows of the table answer it.
+
+Rules: a row answers for sure, or may be the symbol and nothing can tell, or says nothing. What the compiler split off a
+function (`f.cold`, `f.part.0` and the like) is the function. A watch by build id means exactly that file; one by path
+means the file under that path, whatever its build id; one by file name means it in any folder; one by symbol alone
+means any file. A module beside a build id says which files of unknown build id may be that file. What may be the
+symbol: code of the file whose function is unknown, and the symbol in a file that may be this one because only its name
+or only its path is known. This module refuses to know where watches and rows come from.
+"""
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from posixpath import basename
+from typing import Any, Final
+
+from agents.hot_symbols.identity import SymbolIdentity, symbol_id
+
+KERNEL: Final = "kernel"
+_KERNEL_MODULE: Final = "kernel:"
+_SPLIT_OFF: Final = re.compile(r"(?:\.(?:cold|(?:part|isra|constprop|lto_priv)\.\d+|cold\.\d+))+\Z")
+
+
+class Bearing(enum.Enum):
+    """What a row says about a watch."""
+
+    NONE = enum.auto()
+    MAY_BE = enum.auto()  # its hits may be of the symbol
+    IS = enum.auto()  # its hits are of the symbol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """One watch; see the module's docstring for what `module` and `build_id` mean.
+
+    `symbol` is mangled and has no version. `since_ns` is in nanoseconds since the Unix epoch.
+    """
+
+    symbol: str
+    module: str | None = None
+    build_id: str | None = None
+    since_ns: int = 0
+    vulnerability: str | None = None
+
+    @property
+    def watch_id(self) -> str:
+        """The watch as text, in the form of symbol ids: the key of its records on every topic."""
+        if self.build_id is not None:
+            return symbol_id(SymbolIdentity(self.build_id, None, self.symbol))
+        module = self.module or ""
+        if module == KERNEL or module.startswith(_KERNEL_MODULE):
+            return symbol_id(
+                SymbolIdentity(None, module.removeprefix(_KERNEL_MODULE), self.symbol, is_kernel_space=True)
+            )
+        return symbol_id(SymbolIdentity(None, module, self.symbol))
+
+    def bearing(self, row: SymbolIdentity, path: str) -> Bearing:
+        """What a row with this identity says; `path` is the one that its file was seen under, of several the first."""
+        if row.symbol is None:
+            return Bearing.NONE
+        if row.symbol and whole_function(row.symbol) != self.symbol:
+            return Bearing.NONE
+        in_file = self._in_file(row, path)
+        if row.symbol or in_file is Bearing.NONE:
+            return in_file
+        return Bearing.MAY_BE
+
+    def _in_file(self, row: SymbolIdentity, path: str) -> Bearing:
+        """Whether the row is of the watched file."""
+        if self.build_id is not None:
+            return self._in_build(row, path)
+        if self.module is None:
+            return Bearing.IS
+        if self.module == KERNEL:
+            return Bearing.IS if row.is_kernel_space else Bearing.NONE
+        if self.module.startswith(_KERNEL_MODULE):
+            return self._in_kernel_module(row)
+        if row.is_kernel_space:
+            return Bearing.NONE
+        if self.module in {path, basename(path)}:
+            return Bearing.IS
+        # a file with a build id may have been seen under more paths than the one that the row keeps
+        is_near = row.build_id is not None and basename(path) == basename(self.module)
+        return Bearing.MAY_BE if is_near else Bearing.NONE
+
+    def _in_build(self, row: SymbolIdentity, path: str) -> Bearing:
+        if row.build_id is not None:
+            return Bearing.IS if row.build_id == self.build_id else Bearing.NONE
+        is_other = row.is_kernel_space or (self.module is not None and basename(path) != basename(self.module))
+        return Bearing.NONE if is_other else Bearing.MAY_BE
+
+    def _in_kernel_module(self, row: SymbolIdentity) -> Bearing:
+        assert self.module is not None
+        if row.is_kernel_space and row.module == self.module.removeprefix(_KERNEL_MODULE):
+            return Bearing.IS
+        # a node without a snapshot of its kernel's symbols cannot tell which module one is of
+        return Bearing.MAY_BE if row.is_kernel_space and row.module == KERNEL else Bearing.NONE
+
+    def as_record(self) -> dict[str, Any]:
+        """Fields of schemas/avro/watch.avsc."""
+        return {
+            "symbol": self.symbol,
+            "module": self.module,
+            "build_id": self.build_id,
+            "since_ns": self.since_ns,
+            "vulnerability": self.vulnerability,
+        }
+
+
+def whole_function(symbol: str) -> str:
+    """The function that a symbol is, or was split off from by the compiler."""
+    return _SPLIT_OFF.sub("", symbol) if "." in symbol else symbol
+
+
+def from_record(record: Mapping[str, Any]) -> Watch | None:
+    """The watch that a record of schemas/avro/watch.avsc describes; None for one without a symbol."""
+    if not record["symbol"]:
+        return None
+    return Watch(
+        symbol=record["symbol"],
+        module=record["module"] or None,
+        build_id=record["build_id"] or None,
+        since_ns=record["since_ns"],
+        vulnerability=record["vulnerability"] or None,
+    )

@@ -1,0 +1,177 @@
+"""`callstream watch`: which symbols are watched for, so that "never executed" is an answer."""
+
+import json
+import os
+import re
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+from agents.hot_symbols.watch import Watch
+from app.hot_symbols.watch_list import WatchList, add_watch, in_canonical_form, read_watch_list, remove_watches
+from app.kafka import KafkaUnreachable, KafkaUnusable
+from app.registry import RegistryError
+from app.settings import load
+from app.worker import SchemasMissing, registered_id
+from schemas import topics
+
+NOT_THERE: Final = 1
+UNREACHABLE: Final = 2
+"""Exit code where nobody could be asked; click's for wrong options too."""
+
+_MAX_CHARS: Final = 4096
+"""The longest path that a kernel prints; mangled names of more exist, and no index keeps them."""
+
+_NS: Final = 1_000_000_000
+
+
+class _Group(click.Group):
+    """Ends every subcommand that could not ask a server with its reason."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (KafkaUnreachable, KafkaUnusable, RegistryError, SchemasMissing) as error:
+            click.echo(f"callstream watch: {error}", err=True)
+            sys.exit(UNREACHABLE)
+
+
+def _symbol(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
+    if not text or len(text) > _MAX_CHARS:
+        raise click.BadParameter(f"a symbol has 1 to {_MAX_CHARS} characters")
+    if "::" in text or any(character.isspace() for character in text):
+        raise click.BadParameter(
+            f"{text!r} is demangled; a watch needs the name as the file has it, like _ZN3foo3barEv"
+        )
+    return text
+
+
+def _module(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    if text is not None and (not text or len(text) > _MAX_CHARS):
+        raise click.BadParameter(f"a module has 1 to {_MAX_CHARS} characters")
+    return text
+
+
+def _build_id(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    if text is not None and re.fullmatch(r"(?:[0-9a-fA-F]{2}){4,64}", text) is None:
+        raise click.BadParameter(f"{text!r} is no build id: 8 to 128 hexadecimal digits, as `file` or readelf print it")
+    return text
+
+
+_symbol_argument = click.argument("symbol", callback=_symbol)
+_module_option = click.option(
+    "--module",
+    callback=_module,
+    metavar="PATH",
+    help="File: a path inside the container, a file name for any folder, or `kernel`. Beside --build-id it says which "
+    "files of unknown build id may be the one.",
+)
+_build_id_option = click.option(
+    "--build-id", callback=_build_id, metavar="HEX", help="Exactly the file with this build id."
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
+
+
+@click.group(name="watch", cls=_Group)
+def command() -> None:
+    """Watch for symbols: learn whether one is executed, and above all that it is not.
+
+    A watched symbol has a row on runtime.watched from the first moment: how often it was hit, and for how long it has
+    been watched while the events of all nodes were complete. Other services may write runtime.watch themselves; its
+    schema is runtime.watch-value in the registry.
+
+    \b
+    Exit codes: 0 done, 1 not watched, 2 wrong options, or Kafka or the registry cannot be asked.
+    Example:
+      callstream watch add png_read_chunk --module /usr/lib/libpng16.so.16 --vulnerability CVE-2026-0001
+      callstream hot-symbols --watched
+    """
+
+
+@command.command()
+@_symbol_argument
+@_module_option
+@_build_id_option
+@click.option("--vulnerability", metavar="ID", help="Why it is watched, for example a CVE number.")
+@_json_option
+def add(symbol: str, module: str | None, build_id: str | None, vulnerability: str | None, *, as_json: bool) -> None:
+    """Begin to watch SYMBOL, a mangled name; one that is watched already keeps its beginning.
+
+    Without --module and --build-id any file's symbol of that name is meant; then a firm "never" is rare, because code
+    whose function is unknown may always be it.
+
+    \b
+    Example:
+      callstream watch add SSL_read --build-id 4f1b29a0c3
+    """
+    settings = load(os.environ)
+    wanted = in_canonical_form(
+        Watch(
+            symbol=symbol,
+            module=module,
+            build_id=build_id,
+            since_ns=time.time_ns(),
+            vulnerability=vulnerability or None,
+        )
+    )
+    known = read_watch_list(settings).watches().get(wanted.watch_id)
+    if known is None:
+        add_watch(settings, registered_id(settings, topics.WATCH), wanted)
+    watch = known or wanted
+    state = "watched" if known is None else "watched already"
+    click.echo(_document(watch, state) if as_json else f"{watch.watch_id}: {state}, since {_time(watch.since_ns)}")
+
+
+@command.command()
+@_symbol_argument
+@_module_option
+@_build_id_option
+@_json_option
+def remove(symbol: str, module: str | None, build_id: str | None, *, as_json: bool) -> None:
+    """Stop to watch SYMBOL, named as it was added; what was counted of it stays.
+
+    \b
+    Example:
+      callstream watch remove SSL_read --build-id 4f1b29a0c3
+    """
+    settings = load(os.environ)
+    wanted = in_canonical_form(Watch(symbol=symbol, module=module, build_id=build_id))
+    found: WatchList = read_watch_list(settings)
+    known = found.watches().get(wanted.watch_id)
+    if known is None:
+        click.echo(f"callstream watch: {wanted.watch_id} is not watched", err=True)
+        sys.exit(NOT_THERE)
+    remove_watches(settings, found.places_of(wanted.watch_id))
+    click.echo(_document(known, "removed") if as_json else f"{known.watch_id}: removed")
+
+
+@command.command(name="list")
+@_json_option
+def list_watches(*, as_json: bool) -> None:
+    """List what is watched, the oldest watch first; `callstream hot-symbols --watched` has the answers.
+
+    \b
+    Example:
+      callstream watch list --json
+    """
+    watches = read_watch_list(load(os.environ)).watches()
+    for watch in sorted(watches.values(), key=lambda one: (one.since_ns, one.watch_id)):
+        why = f"  {watch.vulnerability}" if watch.vulnerability else ""
+        click.echo(_document(watch, "watched") if as_json else f"{_time(watch.since_ns)}  {watch.watch_id}{why}")
+    if not watches:
+        click.echo("callstream watch: nothing is watched", err=True)
+        sys.exit(NOT_THERE)
+
+
+def _document(watch: Watch, state: str) -> str:
+    return json.dumps({"watch_id": watch.watch_id, "state": state} | watch.as_record(), ensure_ascii=False)
+
+
+def _time(moment_ns: int) -> str:
+    try:
+        return datetime.fromtimestamp(moment_ns // _NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):  # other services write what they like
+        return str(moment_ns)

@@ -1,0 +1,125 @@
+"""The watch list: the records of `runtime.watch`, read, added and removed.
+
+Rules: whoever writes the topic may choose its keys and partitions, so a record is replaced and removed where it lies;
+watches are told apart by what they mean, and of several that mean the same the earliest counts. What a watch names is
+brought into the form that frames have, or it would never be hit: no version on a symbol, a module's path as it is
+inside its container. A record that is no watch is left out. This module refuses to know what is asked of rows.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from agents.canonicalize.kernel_symbols import canonical_symbol
+from agents.canonicalize.paths import normalize_module
+from agents.hot_symbols.watch import Watch, from_record
+from app.bookkeeping.topic_reading import TopicReader
+from app.bookkeeping.writer_schemas import WriterSchemas
+from app.kafka import KafkaUnreachable, client_config
+from app.registry import SchemaRegistry
+from app.settings import Settings
+from schemas import records, topics
+
+ANSWER_SECONDS: Final = 15.0
+"""For the brokers to acknowledge a record."""
+
+PARTITION_UA: Final = -1
+"""librdkafka's word for "the key decides"."""
+
+_NS_IN_MS: Final = 1_000_000
+
+
+def in_canonical_form(watch: Watch) -> Watch:
+    """The watch, with symbol, module and build id as frames carry them."""
+    module = watch.module
+    if module is not None and "/" in module:
+        module = normalize_module(module).path
+    build_id = None if watch.build_id is None else watch.build_id.lower()
+    return replace(watch, symbol=canonical_symbol(watch.symbol), module=module, build_id=build_id)
+
+
+def watch_of(schemas: WriterSchemas, value: bytes | None, timestamp_ms: int) -> Watch | None:
+    """The watch of a record; None where it is none. Raises RegistryError where the registry cannot be asked."""
+    record = schemas.decode(value)
+    watch = None if record is None else from_record(record)
+    if watch is None:
+        return None
+    return in_canonical_form(watch if watch.since_ns > 0 else replace(watch, since_ns=timestamp_ms * _NS_IN_MS))
+
+
+class RecordPlace(NamedTuple):
+    """Partition and key: where the records lie of which the newest counts."""
+
+    partition: int
+    key: bytes
+
+
+class WatchList:
+    """Watches by place, from records in the order of their partitions."""
+
+    def __init__(self) -> None:
+        self._by_place: dict[RecordPlace, Watch] = {}
+
+    def take(self, place: RecordPlace, watch: Watch | None) -> None:
+        """Take a record; None where it is a tombstone or no watch."""
+        self._by_place.pop(place, None)
+        if watch is not None:
+            self._by_place[place] = watch
+
+    def watches(self) -> dict[str, Watch]:
+        """The watches by id; of several records the one with the earliest beginning."""
+        found: dict[str, Watch] = {}
+        for watch in self._by_place.values():
+            if watch.since_ns < found.get(watch.watch_id, watch).since_ns or watch.watch_id not in found:
+                found[watch.watch_id] = watch
+        return found
+
+    def places_of(self, watch_id: str) -> list[RecordPlace]:
+        """Where the records lie that mean a watch."""
+        return [place for place, watch in self._by_place.items() if watch.watch_id == watch_id]
+
+
+def read_watch_list(settings: Settings) -> WatchList:
+    """The list as it stands now. Raises KafkaUnreachable, KafkaUnusable, RegistryError."""
+    found = WatchList()
+    with (
+        SchemaRegistry.from_settings(settings) as registry,
+        TopicReader(settings, settings.name(topics.WATCH)) as reader,
+    ):
+        schemas = WriterSchemas(registry, records.WATCH)
+        for message in reader.records():
+            key, partition = message.key(), message.partition()
+            if isinstance(key, bytes) and partition is not None:
+                watch = watch_of(schemas, message.value(), message.timestamp()[1])
+                found.take(RecordPlace(partition, key), watch)
+    return found
+
+
+def add_watch(settings: Settings, schema_id: int, watch: Watch) -> None:
+    """Write a watch; `schema_id` is the registry's for Watch. Raises KafkaUnreachable."""
+    value = records.encode(records.WATCH, schema_id, watch.as_record())
+    _write(settings, [(RecordPlace(PARTITION_UA, watch.watch_id.encode()), value)])
+
+
+def remove_watches(settings: Settings, places: Iterable[RecordPlace]) -> None:
+    """Write tombstones. Raises KafkaUnreachable."""
+    _write(settings, [(place, None) for place in places])
+
+
+def _write(settings: Settings, changes: Iterable[tuple[RecordPlace, bytes | None]]) -> None:
+    problems: list[KafkaError] = []
+
+    def on_delivery(error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            problems.append(error)
+
+    options = {"acks": "all", "enable.idempotence": True, "partitioner": "murmur2_random", "log_level": 0}
+    producer = Producer(client_config(settings) | options | {"message.timeout.ms": int(ANSWER_SECONDS * 1000)})
+    for place, value in changes:
+        producer.produce(settings.name(topics.WATCH), value, place.key, place.partition, on_delivery=on_delivery)
+    left = producer.flush(ANSWER_SECONDS + 1.0)
+    if problems or left:
+        reason = problems[0].str() if problems else "no answer"
+        raise KafkaUnreachable(f"Kafka at {settings.kafka_bootstrap_servers} did not take the record: {reason}")

@@ -1,0 +1,94 @@
+"""Which rows answer a watch: a wrong "never executed" is the one mistake that must not happen."""
+
+import pytest
+
+from agents.hot_symbols.identity import parse_symbol_id
+from agents.hot_symbols.watch import Bearing, Watch, from_record
+from app.hot_symbols.watch_list import in_canonical_form
+
+BUILD = "0123456789abcdef"
+LIB = "/usr/lib/libssl.so.3"
+
+BY_BUILD_ID = Watch(symbol="SSL_read", build_id=BUILD)
+BY_BOTH = Watch(symbol="SSL_read", build_id=BUILD, module=LIB)
+BY_PATH = Watch(symbol="SSL_read", module=LIB)
+BY_NAME = Watch(symbol="SSL_read", module="libssl.so.3")
+BY_SYMBOL = Watch(symbol="SSL_read")
+IN_KERNEL = Watch(symbol="SSL_read", module="kernel")
+IN_KERNEL_MODULE = Watch(symbol="SSL_read", module="kernel:[tls]")
+
+IS, MAY_BE, NONE = Bearing.IS, Bearing.MAY_BE, Bearing.NONE
+
+
+@pytest.mark.parametrize(
+    ("watch", "row", "path", "expected"),
+    [
+        (BY_BUILD_ID, f"{BUILD}!SSL_read", LIB, IS),
+        (BY_BUILD_ID, f"{BUILD}!SSL_read.cold", LIB, IS),
+        (BY_BUILD_ID, f"{BUILD}!SSL_read.part.0.isra.3", LIB, IS),
+        (BY_BUILD_ID, f"{BUILD}!SSL_read.other", LIB, NONE),
+        (BY_BUILD_ID, f"{BUILD}!SSL_write", LIB, NONE),
+        (BY_BUILD_ID, f"{BUILD}!", LIB, MAY_BE),
+        (BY_BUILD_ID, "ffffffffffffffff!SSL_read", LIB, NONE),
+        (BY_BUILD_ID, f"{LIB}!SSL_read", LIB, MAY_BE),
+        (BY_BUILD_ID, f"{LIB}!", LIB, MAY_BE),
+        (BY_BUILD_ID, "kernel!SSL_read", "kernel", NONE),
+        (BY_BOTH, f"{LIB}!SSL_read", LIB, MAY_BE),
+        (BY_BOTH, "/usr/bin/other!", "/usr/bin/other", NONE),
+        (BY_PATH, f"{LIB}!SSL_read", LIB, IS),
+        (BY_PATH, f"{BUILD}!SSL_read", LIB, IS),
+        (BY_PATH, f"{BUILD}!SSL_read", "/opt/libssl.so.3", MAY_BE),
+        (BY_PATH, "/opt/libssl.so.3!SSL_read", "/opt/libssl.so.3", NONE),
+        (BY_PATH, f"{BUILD}!", LIB, MAY_BE),
+        (BY_PATH, f"exec:{LIB}", LIB, NONE),
+        (BY_NAME, "/opt/libssl.so.3!SSL_read", "/opt/libssl.so.3", IS),
+        (BY_NAME, "kernel!SSL_read", "kernel", NONE),
+        (BY_SYMBOL, "/any!SSL_read", "/any", IS),
+        (BY_SYMBOL, "kernel!SSL_read", "kernel", IS),
+        (BY_SYMBOL, "/any!", "/any", MAY_BE),
+        (BY_SYMBOL, "/any!SSL_write", "/any", NONE),
+        (IN_KERNEL, "kernel!SSL_read", "kernel", IS),
+        (IN_KERNEL, "kernel:[tls]!SSL_read", "[tls]", IS),
+        (IN_KERNEL, f"{LIB}!SSL_read", LIB, NONE),
+        (IN_KERNEL_MODULE, "kernel:[tls]!SSL_read", "[tls]", IS),
+        (IN_KERNEL_MODULE, "kernel:[nf]!SSL_read", "[nf]", NONE),
+        (IN_KERNEL_MODULE, "kernel!SSL_read", "kernel", MAY_BE),
+    ],
+)
+def test_what_a_row_says_about_a_watch(watch: Watch, row: str, path: str, expected: Bearing) -> None:
+    """It is the symbol, it may be, or it says nothing; whatever cannot be told is never taken for nothing."""
+    assert watch.bearing(parse_symbol_id(row), path) is expected
+
+
+@pytest.mark.parametrize(
+    ("watch", "watch_id"),
+    [
+        (BY_BUILD_ID, f"{BUILD}!SSL_read"),
+        (BY_BOTH, f"{BUILD}!SSL_read"),
+        (BY_PATH, f"{LIB}!SSL_read"),
+        (BY_NAME, "libssl.so.3!SSL_read"),
+        (BY_SYMBOL, "!SSL_read"),
+        (IN_KERNEL, "kernel!SSL_read"),
+        (IN_KERNEL_MODULE, "kernel:[tls]!SSL_read"),
+    ],
+)
+def test_a_watch_has_a_readable_id(watch: Watch, watch_id: str) -> None:
+    """In the form of symbol ids, so that a watch of one file's symbol has the id of its row."""
+    assert watch.watch_id == watch_id
+    assert parse_symbol_id(watch_id).symbol == "SSL_read"
+
+
+def test_a_record_comes_back_as_the_watch_that_it_describes() -> None:
+    """Empty texts mean that nothing is said; a record without a symbol is no watch."""
+    assert from_record(BY_BOTH.as_record()) == BY_BOTH
+    assert from_record(BY_PATH.as_record() | {"build_id": "", "vulnerability": ""}) == BY_PATH
+    assert from_record(BY_PATH.as_record() | {"symbol": ""}) is None
+
+
+def test_a_watch_is_brought_into_the_form_that_frames_have() -> None:
+    """A version, a path outside of /usr or capitals in a build id would never be hit."""
+    asked = Watch(symbol="SSL_read@@OPENSSL_3.0.0", module="/lib/../lib/libssl.so.3", build_id=BUILD.upper())
+
+    assert in_canonical_form(asked) == BY_BOTH
+    assert in_canonical_form(IN_KERNEL_MODULE) == IN_KERNEL_MODULE
+    assert in_canonical_form(BY_NAME) == BY_NAME

@@ -11,7 +11,7 @@ from typing import Final
 from agents.privacy.extents import Extent, enclosing, value_extent, word_end
 from agents.privacy.gate import compiled
 from agents.privacy.scan import Scan, grouped
-from agents.privacy.spans import MASK, UNMASKED, UNMASKED_WORD, Span
+from agents.privacy.spans import MASK, Span
 from agents.privacy.values import is_no_secret, is_place, looks_secret
 from agents.privacy.vocabulary import KeyKind, kind_of_key, words
 
@@ -29,19 +29,15 @@ _JOINED: Final = (
     r"|[,;]?\s*[\"']?value[\"']?\s*[=:]\s*[\"'`]?)"
 )
 
-ASSIGNED_GATE: Final = (
-    rf"(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:[^a-z]|\A)(?:{_AT_END})[0-9]*){_JOINED}{UNMASKED}"
-    r"|(?:authorization|cookie)[\"']*\s*[:=]\s*[\"']?[a-z0-9\-]+\s"
-)
+ASSIGNED_GATE: Final = rf"(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*){_JOINED}"
 OPTION_GATE: Final = (
-    rf"(?:\A|[\s\"'=(,])[-/+][a-z0-9_.\-]*"
-    rf"(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*)[\"']?\s+[\"'`]*{UNMASKED}"
+    rf"(?:\A|[\s\"'`=(,\[])[-/+][a-z0-9_.\-]*(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*)[\"']?\s+[^\s]"
 )
 _BARE_NAMES: Final = (
     r"(?:[a-z0-9][_.](?:pass(?:wd)?|pwd|secret|[a-z]*token|(?:access|secret|api|private|auth)_?key|credentials?)"
     r"|password|passphrase|requirepass|masterauth|secretaccesskey|api_?key|[a-z](?:token|secret))"
 )
-BARE_GATE: Final = rf"{_BARE_NAMES}[\"']?\s+(?:[\"'`]|{UNMASKED_WORD})|(?:\s|\A)(?:token|secret)\s+[a-z0-9+/_.]*[0-9]"
+BARE_GATE: Final = rf"{_BARE_NAMES}[\"']?\s+[^\s=&|<>;:\-]|(?:[^a-z0-9_.\-]|\A)(?:token|secret)[\"']?\s+[\"'`]*[a-z0-9]"
 IDENTIFIED_GATE: Final = (
     r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s|set\s+password\s+for\s|convertto-securestring\s|(?:echo"
     r"|printf)\s[^|]*\|"
@@ -102,10 +98,10 @@ def named_values(scan: Scan, program: str) -> list[Span]:
         if end < covered and text[end] not in _OPENING:  # a quote inside could reach further than the value around it
             continue
         found = text[start:end]
-        key = found[: len(found) - len(found.lstrip(_NAME_CHARACTERS))].rstrip("-.")
+        joint = found.lstrip(_NAME_CHARACTERS)
+        key = found[: len(found) - len(joint)].rstrip("-.")
         if not key:
             continue
-        joint = found[len(key) :]
         span = (
             _assigned(text, start, key, joint, end)
             if joint.strip(" \n\t\"'`")
@@ -208,6 +204,8 @@ def _spaced(text: str, start: int, key: str, end: int, program: str) -> Span | N
     extent = value_extent(text, start, end, assigned=False, whole_line=False)
     value = text[extent.start : extent.end]
     if not option:
+        if text[start + len(key)] in "-.":
+            return None
         if kind not in {KeyKind.PASSWORD, KeyKind.KEY} or program in _TEXT_TOOLS or not _BARE.fullmatch(key.encode()):
             return None
         in_quotes = kind is KeyKind.PASSWORD and text[end] in "\"'"  # SQL: PASSWORD 'x'

@@ -22,7 +22,7 @@ from agents.privacy.vocabulary import words
 from agents.privacy.words import Word, words_in
 
 _ARGUMENT: Final = r"(?:\A|[\s\"'(])"
-LONE_GATE: Final = r"(?:\A|\s)-p\s+[^\s/.:=\-\"'][^\s/:=]*[!#$%^&]"
+LONE_GATE: Final = r"(?:\A|\s)-p\s+[^\s]*[!#$%^&]"
 
 _SEPARATORS: Final = frozenset({";", "&&", "||", "|", "&"})
 _MAX_DEPTH: Final = 3
@@ -102,7 +102,7 @@ def _escaped(word: str) -> str:
 
 def basename(binary: str) -> str:
     """The lower-case name of a program from its path, without `.exe`."""
-    name = binary.rstrip("/").rpartition("/")[2].rpartition("\\")[2].lower()
+    name = binary.rpartition("/")[2].rpartition("\\")[2].lower()
     return name.removesuffix(".exe")
 
 
@@ -127,9 +127,14 @@ def lone_passwords(scan: Scan, name: str) -> list[Span]:
         if scan.text[before.start : before.end] != "-p" or " " in value or is_no_secret(value):
             continue
         harmless = any(basename(w) in _P_IS_HARMLESS for w in scan.text[: before.start].split())
-        if not harmless and any(c in "!#$%^&" for c in value) and any(map(str.isalpha, value)) and value[0] != "$":
+        if not harmless and _could_be_typed(value):
             spans.append(Span(word.inner, word.inner_end, MASK, "program"))
     return spans
+
+
+def _could_be_typed(value: str) -> bool:
+    """Whether `value` has the letters and the special character of a password, and begins like no path or option."""
+    return value[0] not in "$/.:=-" and any(c in "!#$%^&" for c in value) and any(map(str.isalpha, value))
 
 
 class _Walk(NamedTuple):

@@ -28,7 +28,7 @@ _OWNED: Final = (
 )
 
 HOME_GATE: Final = (
-    r"/home\d*[/\\][^\s/]|(?-i:/Users/[^\s/])|(?:[a-z]:[/\\]|[/\\])+users[/\\]+[^\s/]|documents and settings|/afs/"
+    r"/home\d*[/\\][^/]|(?-i:/Users/[^/])|(?:[a-z]:[/\\]|[/\\])+users[/\\]+[^/]|documents and settings|/afs/"
 )
 OWNED_GATE: Final = r"/run/user/|/var/(?:spool/)?(?:cron|mail)/|/media/[a-z]|accountsservice/|dslocal/|systemd/linger/"
 MAPPING_GATE: Final = r"\A\[|/memfd:[^\[]"

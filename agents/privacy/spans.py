@@ -15,23 +15,6 @@ _STRENGTH: Final = {MASK: 2, CREDENTIAL: 1}  # everything else (`~`, a pseudonym
 _OPEN_MASKS: Final = (MASK[:-1], CREDENTIAL[:-1])  # a rule whose values end before `]` finds a mask without it
 
 
-def _other_than(mask: str, first: str) -> str:
-    """A pattern for the beginning of a value that is not `mask`: as far as it reads like it, then something else."""
-    alternatives = [first]
-    for length in range(1, len(mask)):
-        read, expected = mask[:length].replace("[", r"\["), mask[length].replace("]", r"\]")
-        alternatives.append(rf"{read}(?:[^{expected}]|\z)")
-    alternatives.append(mask.replace("[", r"\[").replace("]", r"\]") + r"[^\s\"'`,;&)}\]<>|]")
-    return f"(?:{'|'.join(alternatives)})"
-
-
-UNMASKED: Final = _other_than(MASK, r"[^\s\[\"'`]")
-"""A pattern for the beginning of a value that is not masked yet, so that a masked text passes the gate."""
-
-UNMASKED_WORD: Final = _other_than(MASK, r"[^\s\[\"'`=&|<>;:\-]")
-"""The same for a word that is neither an option nor an operator."""
-
-
 class Span(NamedTuple):
     """`text[start:end]` becomes `replacement`, counted under `rule`."""
 

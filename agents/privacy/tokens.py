@@ -88,7 +88,8 @@ _TOKENS: Final = (
     r"EAA[MC][A-Za-z0-9]{20,}",
     r"AAAAAAAAAAAAAAAAAAAAA[A-Za-z0-9%]{20,}",
     # operations
-    r"(?:hv[sbr]|[sbr])\.[A-Za-z0-9_\-]{24,}",
+    r"hv[sbr]\.[A-Za-z0-9_\-]{24,}",
+    r"[sbr]\.[A-Za-z0-9]{24,}",
     r"[A-Za-z0-9]{14}\.atlasv1\.[\w\-=]{20,}",
     r"dapi[0-9a-f]{20,}(?:-\d)?",
     r"dp\.(?:pt|st|ct|sa|scim|audit)\.[\w.]{20,}",
@@ -157,7 +158,7 @@ KNOWN_FORMS_GATE: Final = (
     r"[srp]k_(?:live|test|prod)_|whsec_|sq0|EAAA|access_token\$|FLW|duffel_|live_|test_|shippo_|shp[a-z][a-z]_|EZ[AT]K|"
     r"access-(?:sandbox|development|production)-|sk-|hf_|api_org_|gsk_|r8_|xai-|pplx-|nvapi-|xox[a-z]|xapp-|SG\.|xkeysib|xsmtpsib|"
     r"key-[0-9a-f]|[0-9a-f]-us\d|\b(?:SK|AC)[0-9a-fA-F]+[0-9]|\d:AA|[MNO][\w-]+\.[\w-]+\.[\w-]|EAA[MC]|AAAAAAAAAA|"
-    r"hv[sbr]\.|\b[sbr]\.[A-Za-z0-9_-]+[0-9]|atlasv1|dapi[0-9a-f]|dp\.[a-z]|dt0[a-z]|glc_|glsa_|NR[A-Z][A-Z]-|sntry|PMAK-|lin_|ntn_|secret_|"
+    r"hv[sbr]\.|\b[sbr]\.[A-Za-z0-9]|atlasv1|dapi[0-9a-f]|dp\.[a-z]|dt0[a-z]|glc_|glsa_|NR[A-Z][A-Z]-|sntry|PMAK-|lin_|ntn_|secret_|"
     r"pscale_|pn[ub]_|pul-|rdme_|tk-us-|tfp_|CFPAT-|fio-u-|p8e-|ico-|s-s4t2|sm_|dnkey-|API-|(?:pat|sat)\.|(?:sdk|mob|api)-[0-9a-f]|"
     r"\.acc[_-]|_mmk|A3-|ops_eyJ|v1\.0-|AGE-SECRET|tskey-|\b2[A-Za-z0-9]+_[A-Za-z0-9]|LDAP-|ph[cx]_|ak_|sb_|sbp_|vc[pkr]_|nfp_|eyJ|ZXlK|"
     r"\$(?:1|2[abxy]|5|6|7|y|argon2|apr1|scrypt|pbkdf2)[a-z0-9\-]*\$|hooks\.|api/webhooks|webhook\.office|api\.telegram|"

@@ -14,7 +14,7 @@ from agents.privacy.values import entropy, is_no_secret
 from agents.privacy.vocabulary import words
 
 URL_GATE: Final = r"://[^\s]*@"  # a truncated text is looked at without the gate's leave
-HOST_GATE: Final = r"jdbc:oracle|[a-z0-9_.+%\-]:[^\s:@][^\s]*@[a-z0-9\[]"
+HOST_GATE: Final = r"jdbc:oracle|[a-z0-9_.+%\-]:[^\s:@][^\s]*@\[?[\w\-]"
 
 _AUTHORITY = grouped(r"://([^\s/?#\"'`<>|\\,]+)")
 _USER_AT_HOST = grouped(

@@ -204,9 +204,8 @@ def _spaced(text: str, start: int, key: str, end: int, program: str) -> Span | N
     extent = value_extent(text, start, end, assigned=False, whole_line=False)
     value = text[extent.start : extent.end]
     if not option:
-        if text[start + len(key)] in "-.":
-            return None
-        if kind not in {KeyKind.PASSWORD, KeyKind.KEY} or program in _TEXT_TOOLS or not _BARE.fullmatch(key.encode()):
+        strong = kind in {KeyKind.PASSWORD, KeyKind.KEY} and text[start + len(key)] not in "-."
+        if not strong or program in _TEXT_TOOLS or not _BARE.fullmatch(key.encode()):
             return None
         in_quotes = kind is KeyKind.PASSWORD and text[end] in "\"'"  # SQL: PASSWORD 'x'
         if not in_quotes and not _bare_announces(text, start, key, value):

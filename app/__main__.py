@@ -27,6 +27,8 @@ COMMANDS: Final[dict[str, str]] = {
     "watch": "Say which symbols to watch for, to learn that one is never executed",
     "books": "Check that nothing is lost between any two places",
     "coverage": "Say whether a node's events of a window are complete",
+    "record": "Keep a range of raw events as evidence",
+    "replay": "Replay recorded events, and prove what was published",
     "symbols": "Build and query the symbol store",
     "privacy": "Check, explain and audit the privacy policy",
     "doctor": "Check settings and everything that they point to",

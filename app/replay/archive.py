@@ -177,6 +177,10 @@ class Archive:
         """What there is of each partition."""
         return tuple(part.range for part in self.contents.raw)
 
+    def state_from(self, partition: int) -> int:
+        """The raw offset from which loader events were read for the start state."""
+        return self._part(partition).state_from
+
     def start_rows(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
         """Rows of module state that the first event of the partition sees. Raises DamagedError."""
         for batch in self.all_batches(self._part(partition).state):

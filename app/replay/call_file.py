@@ -88,7 +88,7 @@ def join(folder: Path, partition: int, pieces: Sequence[tuple[Path, Sequence[Spa
 
     Returns the lines with their places in the whole. Raises OSError.
     """
-    path, refused, spans = paths(folder, partition)
+    path, refused, _ = paths(folder, partition)
     lines: list[SpanLine] = []
     first = header(partition).encoded
     with path.open("wb") as whole, refused.open("wb") as whole_refused:
@@ -98,8 +98,13 @@ def join(folder: Path, partition: int, pieces: Sequence[tuple[Path, Sequence[Spa
             lines += [replace(line, begin=line.begin + base, end=line.end + base) for line in of_piece]
             base += _append(whole, piece)
             _append(whole_refused, refused_piece(piece))
-    spans.write_text("".join(line.line() for line in lines), encoding="utf-8")
+    write_lines(folder, partition, lines)
     return lines
+
+
+def write_lines(folder: Path, partition: int, lines: Sequence[SpanLine]) -> None:
+    """Write a partition's span file. Raises OSError."""
+    paths(folder, partition)[2].write_text("".join(line.line() for line in lines), encoding="utf-8")
 
 
 def paths(folder: Path, partition: int) -> tuple[Path, Path, Path]:

@@ -19,6 +19,7 @@ from app.replay.positions import PositionError
 from app.replay.record_file import DamagedError
 from app.replay.recorder import FolderInUseError
 from app.replay.replay_run import ReplayError
+from app.replay.run_diff import DifferentInputError
 from app.replay.signing import KeyFileError
 from app.symbols.snapshot import SymbolStoreError
 
@@ -40,6 +41,7 @@ _REFUSED: Final = (
     PositionError,
     FolderInUseError,
     ReplayError,
+    DifferentInputError,
     KeyFileError,
     SymbolStoreError,
     OSError,

@@ -14,6 +14,7 @@ from app.replay.archive import Range
 from app.replay.published import Schemas, audit_record, belongs, raw_position, speaks_of
 from app.replay.range_reader import RangeReader
 from app.replay.record_file import Recorded
+from app.replay.source import ReplaySource
 from app.settings import Settings
 from schemas import topics
 
@@ -30,13 +31,14 @@ class LivePublished:
         reader: RangeReader,
         registry: SchemaRegistry,
         report: Callable[[int], None] = lambda _records: None,
-        calls_topic: str | None = None,
+        source: ReplaySource | None = None,
     ) -> None:
-        """`report` learns how many more records were read; `calls_topic` is the full name of another topic of calls."""
+        """`report` learns how many more records were read; `source` has the raw records where the topic may not."""
         self._raw = settings.name(topics.RAW)
-        self._calls = calls_topic or settings.name(topics.CALLS)
+        self._calls = settings.name(topics.CALLS)
         self._audit = settings.name(topics.AUDIT)
         self._reader = reader
+        self._source = source
         self._report = report
         self.schemas = Schemas(lambda schema_id: known_schema(registry, schema_id))
 
@@ -62,7 +64,11 @@ class LivePublished:
             yield taken
 
     def _first_timestamp(self, part: Range) -> int | None:
-        for taken in self._reader.read(self._raw, part.partition, part.first, part.next - 1):
+        if self._source is not None:
+            runs = self._source.batches(part.partition, part.first, part.next - 1, 1)
+        else:
+            runs = self._reader.read(self._raw, part.partition, part.first, part.next - 1)
+        for taken in runs:
             return taken[0].timestamp
         return None
 

@@ -29,13 +29,17 @@ FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class InputPart:
-    """One partition's input: its range, how many records, the head of the chain over its spans, and its start state."""
+    """One partition's input: its range, how many records, the head of the chain over its spans, and its start state.
+
+    `state_from` is the raw offset from which loader events were read for the start state.
+    """
 
     partition: int
     first: int
     next: int
     records: int
     chain: str
+    state_from: int
     state: str
 
 
@@ -128,15 +132,17 @@ def books_of(books: Books) -> dict[str, Any]:
     }
 
 
-def input_parts(ranges: Iterable[Range], states: Mapping[int, str], result: RunResult) -> tuple[InputPart, ...]:
-    """What went in, by what the pipeline saw; `states` has the digest of each partition's start state."""
+def input_parts(
+    ranges: Iterable[Range], states: Mapping[int, tuple[int, str]], result: RunResult
+) -> tuple[InputPart, ...]:
+    """What went in, by what the pipeline saw; `states` says from where start states were read, and their digests."""
     parts = []
     for one in ranges:
         chain, records = input_chain(one.partition), 0
         for line in result.lines(one.partition):
             chain.add(line.span, line.records.digest)
             records += line.records.count
-        parts.append(InputPart(one.partition, one.first, one.next, records, chain.head, states[one.partition]))
+        parts.append(InputPart(one.partition, one.first, one.next, records, chain.head, *states[one.partition]))
     return tuple(parts)
 
 

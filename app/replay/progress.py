@@ -15,13 +15,16 @@ _EVERY_SECONDS: Final = 0.5
 class Progress:
     """One line on standard error, written over now and then. Use as a context, so that the line is ended."""
 
-    def __init__(self, what: str, total: int | None = None) -> None:
-        """`what` follows the number, as in "records read"."""
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+        self._wrote = False
+        self.begin("")
+
+    def begin(self, what: str, total: int | None = None) -> None:
+        """Count something from now on; `what` follows the number, as in "records read"."""
         self._what = what
         self._total = total
-        self._shown = sys.stderr.isatty()
         self._began = self._told = time.monotonic()
-        self._wrote = False
         self.done = 0
 
     def add(self, more: int) -> None:

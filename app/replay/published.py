@@ -126,8 +126,8 @@ def speaks_of(record: AuditRecord | None, part: Range) -> bool:
     return any(run.raw_first < part.next and run.raw_last >= part.first for run in record.runs)
 
 
-class PublishedSource(Protocol):
-    """Where copies of calls and audit records are had from."""
+class CopySource(Protocol):
+    """Where copies of calls are had from."""
 
     @property
     def schemas(self) -> Schemas:
@@ -135,6 +135,10 @@ class PublishedSource(Protocol):
 
     def copies(self, part: Range) -> Iterator[list[Recorded]]:
         """Copies of calls for raw records of the range, and what cannot be read."""
+
+
+class PublishedSource(CopySource, Protocol):
+    """Where copies of calls and audit records are had from."""
 
     def audit(self, part: Range) -> Iterator[list[Recorded]]:
         """Audit records that speak of the range."""

@@ -1,4 +1,7 @@
-"""A replay beside what was really published: every copy of a call, and every audit record, for the replayed range.
+"""A replay beside what topics hold of it: what was really published, and what an earlier run wrote.
+
+Of what was published every copy of a call is compared, and every audit record, for the replayed range; of an earlier
+run's own topic every copy.
 
 Rules: the replay is run once; a partition is one lane then, because audit runs reach over spans. What differs is named
 by topic, partition and offset. This module refuses to know where the published records are kept.
@@ -21,7 +24,7 @@ from app.replay.engine import LaneSink, OpenSink, RunResult, Work
 from app.replay.event_search import first_difference, made_again
 from app.replay.lanes import Lane
 from app.replay.pipeline import domain_of
-from app.replay.published import PublishedSource, audit_record, decode_call, raw_position
+from app.replay.published import CopySource, PublishedSource, audit_record, decode_call, raw_position
 from app.replay.verdict import EventDifference, Verdict
 from schemas.topics import Stage
 
@@ -30,13 +33,14 @@ _STAGES: Final = (Stage.CANONICALIZE, Stage.PRIVACY)
 
 @dataclass(frozen=True, slots=True)
 class PublishedResult:
-    """What became of copies and audit records, by partition."""
+    """What became of copies and audit records, by partition; `written` is of an earlier run's topic."""
 
     copies: Mapping[int, CopiesFound]
     audits: Mapping[int, Mapping[Stage, StageAudit]]
+    written: Mapping[int, CopiesFound]
 
     def document(self) -> dict[str, Any]:
-        """The numbers, as they stand in a manifest."""
+        """The numbers on what was published, as they stand in a manifest."""
         return {
             "copies": [{"partition": number, **found.document()} for number, found in sorted(self.copies.items())],
             "audit": [
@@ -48,44 +52,58 @@ class PublishedResult:
 
 
 class PublishedCheck:
-    """Compares one replay with what was published."""
+    """Compares one replay with what was published, and with what an earlier run has written; either may be None."""
 
     def __init__(
-        self, source: PublishedSource, ranges: Sequence[Range], configuration: Configuration, scratch: Path
+        self,
+        published: PublishedSource | None,
+        written: CopySource | None,
+        ranges: Sequence[Range],
+        configuration: Configuration,
+        scratch: Path,
     ) -> None:
         """`scratch` is a folder for 17 bytes for each raw offset.
 
         Raises OSError, and what reading audit records raises.
         """
-        self._source = source
+        self._published = published
+        self._written = written
         self._configuration = configuration
         self._slots = {one.partition: Slots(scratch, one) for one in ranges if one.offsets}
         for slots in self._slots.values():
             slots.create()
-        self._audits = {one.partition: tuple(self._audit(one)) for one in ranges}
+        self._audits = {} if published is None else {part.partition: tuple(_audit(published, part)) for part in ranges}
 
     def sink(self, beside: OpenSink) -> OpenSink:
         """An `OpenSink` that keeps digests beside another one."""
         return partial(_open_both, self._slots, beside)
 
-    def witness(self) -> partial[AuditWitness]:
-        """An `OpenWitness`."""
+    def witness(self) -> partial[AuditWitness] | None:
+        """An `OpenWitness`, where there are audit records to compare with."""
+        if self._published is None:
+            return None
         return partial(_open_witness, self._slots, self._audits, self._configuration.call_schema)
 
     def conclude(self, result: RunResult) -> PublishedResult:
         """Read the copies. Raises OSError, and what reading them raises."""
-        copies = {
-            number: CopyCheck(slots, self._source.schemas).run(self._source.copies(slots.range))
+        audits = {} if self._published is None else {one.lane.partition: one.witness for one in result.lanes}
+        return PublishedResult(self._compared(self._published), audits, self._compared(self._written))
+
+    def _compared(self, source: CopySource | None) -> dict[int, CopiesFound]:
+        if source is None:
+            return {}
+        return {
+            number: CopyCheck(slots, source.schemas).run(source.copies(slots.range))
             for number, slots in self._slots.items()
         }
-        return PublishedResult(copies, {one.lane.partition: one.witness for one in result.lanes})
 
-    def _audit(self, part: Range) -> Iterator[AuditRecord]:
-        for taken in self._source.audit(part):
-            for record in taken:
-                found = audit_record(record, self._source.schemas)
-                if found is not None:
-                    yield found
+
+def _audit(source: PublishedSource, part: Range) -> Iterator[AuditRecord]:
+    for taken in source.audit(part):
+        for record in taken:
+            found = audit_record(record, source.schemas)
+            if found is not None:
+                yield found
 
 
 def _open_both(slots: Mapping[int, Slots], beside: OpenSink, lane: Lane) -> LaneSink:
@@ -121,8 +139,16 @@ class _Both:
 
 def report(result: PublishedResult, configuration: Configuration, verdict: Verdict) -> None:
     """Add what differs to a verdict."""
-    for number, found in sorted(result.copies.items()):
-        place = f"published calls, partition {number}"
+    _report_copies("published calls", "published", result.copies, verdict)
+    _report_copies("output topic", "written", result.written, verdict)
+    for number, stages in sorted(result.audits.items()):
+        for stage, audit in sorted(stages.items()):
+            _report_audit(number, stage, audit, configuration, verdict)
+
+
+def _report_copies(name: str, verb: str, copies: Mapping[int, CopiesFound], verdict: Verdict) -> None:
+    for number, found in sorted(copies.items()):
+        place = f"{name}, partition {number}"
         if found.first_differing is not None:
             copy = found.first_differing
             verdict.find(f"{copy.topic}, partition {number}, offset {copy.offset}", "is not what its raw record gives")
@@ -130,10 +156,7 @@ def report(result: PublishedResult, configuration: Configuration, verdict: Verdi
             copy = found.first_strange
             verdict.find(f"{copy.topic}, partition {number}, offset {copy.offset}", "is no call that can be read")
         if found.missing:
-            verdict.find(place, f"{found.missing} calls were never published, first that of raw {found.first_missing}")
-    for number, stages in sorted(result.audits.items()):
-        for stage, audit in sorted(stages.items()):
-            _report_audit(number, stage, audit, configuration, verdict)
+            verdict.find(place, f"{found.missing} calls were never {verb}, first that of raw {found.first_missing}")
 
 
 def _report_audit(number: int, stage: Stage, audit: StageAudit, configuration: Configuration, verdict: Verdict) -> None:
@@ -153,9 +176,9 @@ def _report_audit(number: int, stage: Stage, audit: StageAudit, configuration: C
         verdict.notes.append(f"{place}: {audit.at_edges} runs reach out of the range and were not compared")
 
 
-def differing_event(result: PublishedResult, source: PublishedSource, work: Work) -> EventDifference | None:
-    """The first copy that differs, field by field."""
-    for number, found in sorted(result.copies.items()):
+def differing_event(copies: Mapping[int, CopiesFound], source: CopySource, work: Work) -> EventDifference | None:
+    """The first copy that differs, field by field; `source` is where the copies are from."""
+    for number, found in sorted(copies.items()):
         copy = found.first_differing
         if copy is None or copy.value is None:
             continue

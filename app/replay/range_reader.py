@@ -18,7 +18,9 @@ from app.replay.record_file import DamagedError, Recorded
 from app.settings import Settings
 
 FETCH_RECORDS: Final = 2_000
-POLL_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 0.1
+"""How long a request waits for as many records as were asked for: at the end of a range there are fewer."""
+
 SILENCE_SECONDS: Final = 30.0
 """A broker that sends nothing for this long, though it has more, is given up on."""
 
@@ -93,7 +95,7 @@ class RangeReader:
         position, heard_at, ended = first, time.monotonic(), False
         try:
             while position <= last and not ended:
-                fetched = self._consumer.consume(FETCH_RECORDS, POLL_SECONDS)
+                fetched = self._consumer.consume(min(FETCH_RECORDS, last - position + 1), POLL_SECONDS)
                 taken, ended = self._taken(topic, partition, position, fetched)
                 if taken and taken[-1].offset > last:
                     taken, ended = [record for record in taken if record.offset <= last], True

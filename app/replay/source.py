@@ -20,6 +20,9 @@ class ReplaySource(Protocol):
     def ranges(self) -> tuple[Range, ...]:
         """What is to be replayed, one range for each partition, in the order of partitions."""
 
+    def state_from(self, partition: int) -> int:
+        """The raw offset from which loader events were read for the start state."""
+
     def start_rows(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
         """Rows of module state that the first event of the partition's range sees."""
 

@@ -16,16 +16,21 @@ from app.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class TopicSource:
-    """Ranges of a raw topic, with their start states by partition; a `ReplaySource`."""
+    """Ranges of a raw topic, with their start states by partition, and from where those were read; a `ReplaySource`."""
 
     settings: Settings
     topic: str
     parts: tuple[Range, ...]
+    loaders_from: Mapping[int, int]
     states: Mapping[int, Rows]
 
     def ranges(self) -> tuple[Range, ...]:
         """What was asked for."""
         return self.parts
+
+    def state_from(self, partition: int) -> int:
+        """The raw offset from which loader events were read for the start state."""
+        return self.loaders_from[partition]
 
     def start_rows(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
         """Rows of module state that the partition's first event sees."""

@@ -21,7 +21,7 @@ from app.replay.canonical_json import DocumentError, differences
 from app.replay.configuration import HOOKS_FILE, POLICY_FILE, Configuration, configuration_of, program, with_texts_of
 from app.replay.engine import RunResult, Work
 from app.replay.manifest import Manifest, Origin, OutputPart
-from app.replay.published import PublishedSource
+from app.replay.published import CopySource, PublishedSource
 from app.replay.record_file import DamagedError
 from app.replay.replay_run import CONFIGURATION_FOLDER, Request
 from app.replay.source import ReplaySource
@@ -38,15 +38,16 @@ UNUSABLE: Final = (PrivacyConfigError, PolicyHooksError, SymbolStoreError, OSErr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to verify. `open_source` finds the run's input again, `open_published` what was published for it.
+    """How to verify: `open_source` finds the run's input again, `open_published` what was published for it.
 
-    Both raise DocumentError or DamagedError.
+    `open_written` finds what the run wrote to a topic, by its name. All raise DocumentError or DamagedError.
     """
 
     settings: Settings
     processes: int
     open_source: Callable[[Manifest], tuple[ReplaySource, Origin]]
     open_published: Callable[[ReplaySource], PublishedSource]
+    open_written: Callable[[str], CopySource]
     public_key: Ed25519PublicKey | None = None
     batch_records: int = engine.BATCH_RECORDS
     report: Callable[[int], None] = lambda _records: None
@@ -106,13 +107,15 @@ class _Verification:
         try:
             source, origin = self._options.open_source(self._manifest)
             published = None if self._manifest.published is None else self._options.open_published(source)
+            topic = self._manifest.output_topic
+            written = None if topic is None else self._options.open_written(topic)
         except (DocumentError, DamagedError) as error:
             self._verdict.find("input", error)
             return
         if origin != self._manifest.origin:
             self._compare("input.source", asdict(self._manifest.origin), asdict(origin))
         if configuration is not None:
-            self._replay(source, origin, published)
+            self._replay(source, origin, published, written)
 
     def _check_files(self, part: OutputPart) -> None:
         """Prove a partition's files, and remember its lines where they are as they were."""
@@ -155,7 +158,9 @@ class _Verification:
         self._compare("configuration", asdict(then), asdict(now))
         return now
 
-    def _replay(self, source: ReplaySource, origin: Origin, published: PublishedSource | None) -> None:
+    def _replay(
+        self, source: ReplaySource, origin: Origin, published: PublishedSource | None, written: CopySource | None
+    ) -> None:
         request = Request(
             source=source,
             origin=origin,
@@ -164,6 +169,7 @@ class _Verification:
             processes=self._options.processes,
             batch_records=self._options.batch_records,
             published=published,
+            written=written,
             report=self._options.report,
         )
         try:
@@ -179,13 +185,15 @@ class _Verification:
         self._compare("input", _comparable_input(self._manifest), _comparable_input(now))
         self._compare("books", dict(self._manifest.books), dict(now.books))
         self._compare("output", _comparable_output(self._manifest), _comparable_output(now))
-        if self._manifest.output_topic is None:
-            self._find_event(ran.work, ran.result)
-        if published is not None and ran.published is not None:
-            self._compare("published", dict(self._manifest.published or {}), ran.published.document())
-            published_check.report(ran.published, ran.configuration, self._verdict)
-            found = published_check.differing_event(ran.published, published, ran.work)
-            self._verdict.first_event = self._verdict.first_event or found
+        self._find_event(ran.work, ran.result)
+        if ran.compared is None:
+            return
+        if published is not None:
+            self._compare("published", dict(self._manifest.published or {}), ran.compared.document())
+        published_check.report(ran.compared, ran.configuration, self._verdict)
+        for copies, place in ((ran.compared.copies, published), (ran.compared.written, written)):
+            if self._verdict.first_event is None and place is not None:
+                self._verdict.first_event = published_check.differing_event(copies, place, ran.work)
 
     def _find_event(self, work: Work, result: RunResult) -> None:
         """Name the first span that differs, and the first event in it."""
@@ -200,7 +208,8 @@ class _Verification:
             self._verdict.find(call_file.place(part.partition, line), _what_differs(then, now))
             self._verdict.first_event = self._first_event(work, part.partition, line)
             return
-        self._explain_damage(work)
+        if self._manifest.output_topic is None:
+            self._explain_damage(work)
 
     def _explain_damage(self, work: Work) -> None:
         """Where a file of calls was changed and still reads, show which event and field."""

@@ -51,7 +51,7 @@ def load_parts(*, events: int, partitions: int, seed: int = 1) -> dict[int, list
         partition = zlib.crc32(key) % partitions
         taken = parts[partition]
         offset = taken[-1].offset + 1 + 600 * (number % 53 == 0) if taken else 4_000 + partition
-        value = next(junk) if number % 997 == 500 else event
+        value = next(junk) if len(taken) % 331 == 250 else event
         taken.append(Recorded(TOPIC, partition, offset, RECEIPT_MS + number, key, value))
     return parts
 

@@ -14,8 +14,10 @@ from app.replay import call_file, canonical_json, container, replay_run, signing
 from app.replay.archive import Archive
 from app.replay.canonical_json import sealed
 from app.replay.manifest import MANIFEST_FILE
-from app.replay.origins import archive_origin, open_archive, open_published
+from app.replay.origins import archive_origin, open_archive
+from app.replay.published import CopySource, PublishedSource
 from app.replay.replay_run import Request
+from app.replay.source import ReplaySource
 from app.replay.span_lines import SpanLine
 from app.replay.verdict import Verdict
 from app.replay.verify import Options, verify
@@ -42,6 +44,14 @@ def copy(evidence: Path, tmp_path: Path) -> Path:
     return shutil.copytree(evidence, tmp_path / "copy")
 
 
+def _no_topic(name: str) -> CopySource:
+    raise AssertionError(f"no topic {name}")
+
+
+def _no_topics(source: ReplaySource) -> PublishedSource:
+    raise AssertionError(f"no published records of {source.topic}")
+
+
 def verdict_on(
     folder: Path, *, settings: Settings | None = None, signed_by: Ed25519PrivateKey | None = None
 ) -> Verdict:
@@ -51,7 +61,8 @@ def verdict_on(
         settings=settings or Settings(),
         processes=1,
         open_source=lambda manifest: open_archive(manifest, run, None),
-        open_published=open_published,
+        open_published=_no_topics,
+        open_written=_no_topic,
         public_key=None if signed_by is None else signed_by.public_key(),
     )
     return verify(run / MANIFEST_FILE, options)

@@ -1,0 +1,112 @@
+"""`callstream record`: a range of raw events into an archive that can be replayed and proved without Kafka."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from app import settings as settings_module
+from app.commands import raw_ranges
+from app.replay import canonical_json, recorder, signing
+from app.replay.archive import ARCHIVE_FILE, Archive
+from app.replay.container import Codec
+from app.replay.failures import ends_with
+from app.replay.progress import Progress
+from app.replay.range_reader import RangeReader
+from app.replay.raw_choice import RawChoice
+from app.replay.recorder import Plan
+from app.settings import Settings
+from schemas import topics
+
+
+@click.command(name="record", short_help="Keep a range of raw events as evidence")
+@click.option("--out", "folder", type=click.Path(path_type=Path, file_okay=False), required=True, help="A new folder.")
+@raw_ranges.options
+@click.option("--with-published", is_flag=True, help="Keep what the live stages published for these events, too.")
+@click.option(
+    "--codec", type=click.Choice([codec.value for codec in Codec]), default=Codec.DEFLATE.value, show_default=True
+)
+@click.option("--sign", "key_file", type=click.Path(path_type=Path, dir_okay=False), help="Ed25519 private key (PEM).")
+@click.option("--json", "as_json", is_flag=True, help="Print what was recorded as one JSON document.")
+def command(
+    *,
+    folder: Path,
+    with_published: bool,
+    codec: str,
+    key_file: Path | None,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
+    """Copy raw events from tetragon.raw into an archive: an Avro file a partition, and what proves them.
+
+    A POSITION is first, last, an offset, PARTITION:OFFSET,..., a time like 2026-01-07T12:00:00Z, or 90m, 2h, 7d for so
+    long ago. Times are those of receipt. The archive holds private data as the topic does: keep it like one.
+
+    A recording that was interrupted is continued by the same command, with the ranges that it began with.
+
+    \b
+    Exit codes: 0 recorded, 1 the topic no longer has the events or they are damaged, 2 wrong options or settings, or
+    Kafka cannot be asked.
+    Example:
+      callstream record --out case-17 --from 2026-01-07T12:00:00Z --to 2026-01-07T13:00:00Z --with-published
+    """
+    settings = settings_module.load(os.environ)
+    with ends_with("record"), Progress() as progress:
+        key = None if key_file is None else signing.load_private_key(key_file)
+        plan = recorder.unfinished(folder)
+        if plan is not None:
+            click.echo(f"continuing the recording in {folder}", err=True)
+        else:
+            choice = raw_ranges.choice_of(**chosen)
+            plan = _plan(settings, choice, Codec(codec), progress, with_published=with_published)
+        progress.begin("records read", sum(one.offsets for one in plan.ranges))
+        archive = recorder.record(settings, folder, plan, progress.add)
+        if key is not None:
+            path = folder / ARCHIVE_FILE
+            canonical_json.write(path, signing.signed(canonical_json.read(path), key))
+    _report(archive, as_json=as_json)
+
+
+def _plan(settings: Settings, choice: RawChoice, codec: Codec, progress: Progress, *, with_published: bool) -> Plan:
+    topic = settings.name(topics.RAW)
+    with RangeReader(settings) as reader:
+        ranges, loaders_from = choice.resolve(settings, reader, topic, progress)
+        return Plan(
+            cluster=reader.cluster(),
+            topic=topic,
+            codec=codec,
+            ranges=ranges,
+            loaders_from=loaders_from,
+            published=with_published,
+        )
+
+
+def _report(archive: Archive, *, as_json: bool) -> None:
+    contents = archive.contents
+    records = sum(part.file.records for part in contents.raw)
+    published = None if contents.published is None else sum(one.records for one in contents.published.calls)
+    if as_json:
+        partitions = [
+            {
+                "partition": part.range.partition,
+                "first": part.range.first,
+                "next": part.range.next,
+                "records": part.file.records,
+                "chain": part.file.chain,
+            }
+            for part in contents.raw
+        ]
+        document = {
+            "archive": str(archive.folder),
+            "digest": archive.digest,
+            "records": records,
+            "published_calls": published,
+            "partitions": partitions,
+        }
+        click.echo(json.dumps(document))
+        return
+    copies = "" if published is None else f", {published:,} published calls"
+    click.echo(f"{archive.folder}: {records:,} raw events of {len(contents.raw)} partitions{copies}")
+    click.echo(f"digest {archive.digest}")

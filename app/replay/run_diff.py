@@ -1,0 +1,210 @@
+"""Two runs over the same raw records, event by event: what another configuration would have published.
+
+An event is named by its event id, and found on both sides by its raw position, which both runs have in order: so memory
+is a span's events, whatever the runs' size. Spans with the same digests are not read. Rules: what is read is proved
+first; `redaction.policy_id` names a configuration and is no difference of an event. This module refuses to know how
+differences are shown.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from app.replay import call_fields, call_file, canonical_json, event_search
+from app.replay.canonical_json import Difference, DocumentError, differences
+from app.replay.manifest import MANIFEST_FILE, Manifest, OutputPart
+from app.replay.record_file import DamagedError
+from app.replay.span_lines import SpanLine, read_lines
+
+_CONFIGURED: Final = "redaction.policy_id"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedEvent:
+    """One event that is not the same: fields that differ, or why one side does not have it."""
+
+    event_id: str
+    partition: int
+    raw_offset: int
+    matter: str
+    fields: tuple[Difference, ...] = ()
+
+    def lines(self) -> Iterator[str]:
+        """For a person to read."""
+        yield f"{self.event_id}, raw partition {self.partition}, offset {self.raw_offset}: {self.matter}"
+        yield from call_fields.lines_of(list(self.fields), "left ", "right")
+
+    def document(self) -> dict[str, Any]:
+        """For a machine."""
+        return {
+            "event_id": self.event_id,
+            "partition": self.partition,
+            "raw_offset": self.raw_offset,
+            "matter": self.matter,
+            "fields": [one._asdict() for one in self.fields],
+        }
+
+
+@dataclass(slots=True)
+class RunDiff:
+    """How two runs compare. `by_field` counts events in which a field differs; `events` are the first of them."""
+
+    configuration: list[Difference] = field(default_factory=list)
+    same: int = 0
+    differing: int = 0
+    only_left: int = 0
+    only_right: int = 0
+    by_field: Counter[str] = field(default_factory=Counter)
+    events: list[ChangedEvent] = field(default_factory=list)
+
+    @property
+    def equal(self) -> bool:
+        """Whether both runs have the same events."""
+        return not (self.differing or self.only_left or self.only_right)
+
+    def document(self) -> dict[str, Any]:
+        """For a machine."""
+        return {
+            "equal": self.equal,
+            "configuration": [one._asdict() for one in self.configuration],
+            "same": self.same,
+            "differing": self.differing,
+            "only_left": self.only_left,
+            "only_right": self.only_right,
+            "by_field": dict(sorted(self.by_field.items())),
+            "events": [one.document() for one in self.events],
+        }
+
+
+class DifferentInputError(Exception):
+    """The two runs are not over the same raw records; the message says what is not the same."""
+
+
+def compare(left: Path, right: Path, most: int, report: Callable[[int], None] = lambda _events: None) -> RunDiff:
+    """Compare the runs in two folders; `most` is how many events are kept, `report` learns how many more are done.
+
+    Raises DifferentInputError, DocumentError and DamagedError.
+    """
+    sides = _Side(left), _Side(right)
+    _check_inputs(*sides)
+    then, now = (asdict(side.manifest.configuration) for side in sides)
+    diff = RunDiff(list(differences(then, now)))
+    for one, other in zip(sides[0].manifest.output, sides[1].manifest.output, strict=True):
+        _Partition(sides[0].opened(one), sides[1].opened(other), diff, most, report).run()
+    return diff
+
+
+def _check_inputs(left: "_Side", right: "_Side") -> None:
+    then, now = ([asdict(part) for part in side.manifest.input] for side in (left, right))
+    for one in differences(then, now, "input.partitions"):
+        if not one.path.endswith((".state", ".state_from")):
+            raise DifferentInputError(
+                f"the runs are not over the same raw records: {one.path} is {one.left} and {one.right}"
+            )
+
+
+class _Side:
+    """One run."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / MANIFEST_FILE
+        self._folder = folder
+        self.manifest = Manifest.of_document(canonical_json.read(path), str(path))
+        if self.manifest.output_topic is not None:
+            raise DocumentError(f"{path}: its calls went to topic {self.manifest.output_topic}, and no file has them")
+
+    def opened(self, part: OutputPart) -> "_Opened":
+        """One partition's files, proved."""
+        calls, refused, spans = call_file.paths(self._folder, part.partition)
+        lines = read_lines(spans, part.spans)
+        call_file.check(calls, part.partition, lines)
+        try:
+            with refused.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise DamagedError(f"{refused}: {error.strerror or error}") from None
+        if digest != part.refused:
+            raise DamagedError(f"{refused}, partition {part.partition}: was changed")
+        return _Opened(part.partition, calls, refused, {line.span: line for line in lines})
+
+
+class _Opened:
+    """One partition of one run."""
+
+    def __init__(self, partition: int, calls: Path, refused: Path, lines: dict[int, SpanLine]) -> None:
+        self.partition = partition
+        self.lines = lines
+        self._calls = calls
+        self._letters = _letters(refused)
+        self._next = next(self._letters, None)
+
+    def span(self, number: int) -> tuple[list[dict[str, Any]], dict[int, str]]:
+        """A span's calls, and its dead letters by raw offset. Spans must be asked for in order."""
+        line = self.lines[number]
+        refused: dict[int, str] = {}
+        while self._next is not None and self._next[0] <= line.last:
+            if self._next[0] >= line.first:
+                refused[self._next[0]] = self._next[1]
+            self._next = next(self._letters, None)
+        return event_search.in_file(self._calls, self.partition, line), refused
+
+
+def _letters(path: Path) -> Iterator[tuple[int, str]]:
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            offset, stage, reason, _ = line.split("\t")
+            yield int(offset), f"{stage} refuses it: {reason}"
+
+
+class _Partition:
+    """One partition of both runs."""
+
+    def __init__(self, left: _Opened, right: _Opened, diff: RunDiff, most: int, report: Callable[[int], None]) -> None:
+        self._left = left
+        self._right = right
+        self._diff = diff
+        self._most = most
+        self._report = report
+
+    def run(self) -> None:
+        """Compare span by span; both runs have the same ones, for they have the same input."""
+        for number, line in self._left.lines.items():
+            other = self._right.lines[number]
+            if (line.canonical, line.calls) == (other.canonical, other.calls):
+                self._diff.same += line.calls.written.count
+            else:
+                self._compare_span(number)
+            self._report(line.records.count)
+
+    def _compare_span(self, number: int) -> None:
+        (left, refused_left), (right, refused_right) = self._left.span(number), self._right.span(number)
+        for one, other in event_search.side_by_side(left, right):
+            if one is not None and other is not None and one["event_id"] == other["event_id"]:
+                self._compare_event(one, other)
+                continue
+            if one is not None:
+                self._diff.only_left += 1
+                self._keep(one, "is only in the left run", refused_right)
+            if other is not None:
+                self._diff.only_right += 1
+                self._keep(other, "is only in the right run", refused_left)
+
+    def _compare_event(self, one: dict[str, Any], other: dict[str, Any]) -> None:
+        fields = [found for found in call_fields.field_differences(one, other) if found.path != _CONFIGURED]
+        if not fields:
+            self._diff.same += 1
+            return
+        self._diff.differing += 1
+        self._diff.by_field.update({call_fields.kind_of(found.path) for found in fields})
+        if len(self._diff.events) < self._most:
+            partition, offset = call_fields.position_of(one)
+            self._diff.events.append(ChangedEvent(one["event_id"], partition, offset, "differs", tuple(fields)))
+
+    def _keep(self, call: dict[str, Any], matter: str, refused: dict[int, str]) -> None:
+        if len(self._diff.events) < self._most:
+            partition, offset = call_fields.position_of(call)
+            why = f"; {refused[offset]}" if offset in refused else ""
+            self._diff.events.append(ChangedEvent(call["event_id"], partition, offset, matter + why))

@@ -75,7 +75,8 @@ class StepResult:
     `outputs`, `dead_letters` and `skipped` account for every record of the batch exactly once: `skipped` counts, by
     reason, records that rightly produce nothing (loader and throttle events). `tally` counts things inside records
     (frames by resolution, redactions by rule) for metrics; its keys are (metric, label) with labels from closed sets.
-    `raw_offsets` has the raw record's offset for each of `outputs`, for audit.
+    `raw_offsets` has the raw record's offset for each of `outputs`, for audit. `configuration` names by digest what
+    decided the result, where that can change while a process runs.
     """
 
     outputs: list[OutRecord] = field(default_factory=list)
@@ -84,6 +85,7 @@ class StepResult:
     skipped: dict[str, int] = field(default_factory=dict)
     tally: dict[tuple[str, str], int] = field(default_factory=dict)
     state: dict[bytes, bytes | None] = field(default_factory=dict)
+    configuration: str | None = None
 
 
 class Step(Protocol):

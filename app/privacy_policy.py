@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agents.privacy.calls import PrivacyFilter
 from agents.privacy.engine import RedactionEngine
+from agents.privacy.gate import PatternError
 from agents.privacy.policy import Policy
 from agents.privacy.policy_file import PolicyError, built_in_policy, parse_policy
 from agents.privacy.pseudonyms import Pseudonyms, WeakKeyError
@@ -41,7 +42,10 @@ def load_privacy(settings: Settings) -> Privacy:
     key_id = None
     if pseudonyms is not None:
         key_id = hashlib.sha256(b"callstream key id\0" + pseudonyms.key).hexdigest()[:16]
-    return Privacy(policy, RedactionEngine(policy.rules, pseudonyms), key_id)
+    try:
+        return Privacy(policy, RedactionEngine(policy.rules, pseudonyms), key_id)
+    except PatternError as error:  # each pattern compiles, and all of them together do not
+        raise PrivacyConfigError(f"{settings.privacy_policy_file}: the patterns together: {error}") from None
 
 
 def reloaded(running: Privacy, settings: Settings) -> tuple[Privacy, str | None]:

@@ -4,7 +4,7 @@ Rules: it ends no process but its own children, and they end when it is gone: ea
 input. A stage that dies is started again after a pause that doubles with each
 quick death; after too many quick deaths in a row, or an exit that says that a restart does not help, all stages are
 stopped and the supervisor ends with that stage's exit code. SIGTERM and SIGINT are passed on; stages that do not end in
-time are killed. This module refuses to know what stages do.
+time are killed. SIGHUP, which asks for a reload, is passed on. This module refuses to know what stages do.
 """
 
 import contextlib
@@ -72,6 +72,7 @@ class Supervisor:
     limits: Limits = field(default_factory=Limits)
     _children: list[_Child] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
+    _reload: threading.Event = field(default_factory=threading.Event)
 
     def add(self, name: str, command: Sequence[str], environ: Mapping[str, str]) -> None:
         """Add a child, to be started by `run`."""
@@ -84,6 +85,9 @@ class Supervisor:
                 child.start()
             code = 0
             while not self._stop.wait(POLL_SECONDS) and not code:
+                if self._reload.is_set():
+                    self._reload.clear()
+                    self._pass_on(signal.SIGHUP)
                 code = self._look_after_all()
             stopped_well = self._stop_all()
         return code or (0 if stopped_well else int(ExitCode.DRAIN_OVERDUE))
@@ -118,6 +122,11 @@ class Supervisor:
         log.error("a stage died; starting it again", extra={"facts": facts | {"pauseSeconds": pause}})
         return False
 
+    def _pass_on(self, number: signal.Signals) -> None:
+        for child in self._children:
+            if child.process is not None:
+                child.process.send_signal(number)
+
     def _stop_all(self) -> bool:
         """Ask all children to end, wait, kill what is left; returns whether all ended well."""
         running = [child.process for child in self._children if child.process is not None]
@@ -138,8 +147,13 @@ class Supervisor:
         def stop(_number: int, _frame: FrameType | None) -> None:
             self._stop.set()
 
+        def reload(_number: int, _frame: FrameType | None) -> None:
+            self._reload.set()
+
         before: dict[signal.Signals, Callable[[int, FrameType | None], object] | int | None] = {
-            number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)
+            signal.SIGTERM: signal.signal(signal.SIGTERM, stop),
+            signal.SIGINT: signal.signal(signal.SIGINT, stop),
+            signal.SIGHUP: signal.signal(signal.SIGHUP, reload),
         }
         try:
             yield

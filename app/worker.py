@@ -17,7 +17,7 @@ from agents.dead_letters import encode_dead_letter
 from agents.privacy import agent as privacy_agent
 from app import steps
 from app.hot_symbols import stage as hot_symbols_stage
-from app.privacy_policy import load_privacy
+from app.privacy_reload import PolicyInForce
 from app.registry import SchemaRegistry
 from app.replay import configuration
 from app.replay.pipeline import domain_of
@@ -86,9 +86,15 @@ def _attach_canonicalize(settings: Settings, shape: StageShape) -> Attach:
 
 
 def _attach_privacy(settings: Settings, shape: StageShape) -> Attach:
-    step = steps.privacy_step(settings, registered_id(settings, topics.CALLS))
-    trail = _trail_opener(settings, shape, configuration.privacy_digest(load_privacy(settings)))
-    return _attach_step(shape, step, privacy_agent.attach, _Ways(_dead_letter_encoder(settings), trail))
+    step = PolicyInForce(settings, registered_id(settings, topics.CALLS))
+    trail = _trail_opener(settings, shape, step.configuration)
+    attach_step = _attach_step(shape, step, privacy_agent.attach, _Ways(_dead_letter_encoder(settings), trail))
+
+    def attach(runtime: StageRuntime) -> None:
+        attach_step(runtime)
+        runtime.reloads.append(lambda: step.reload(runtime.meter))
+
+    return attach
 
 
 def _attach_hot_symbols(settings: Settings, shape: StageShape) -> Attach:

@@ -38,7 +38,8 @@ def command(stage: str | None, index: int | None, tied: bool) -> None:
     """Read, convert and write events until stopped.
 
     Without --stage one process runs per stage, on CALLSTREAM_HTTP_PORT and the two ports after it; a stage that dies is
-    started again. SIGTERM drains: work in progress is delivered and committed first.
+    started again. SIGTERM drains: work in progress is delivered and committed first. SIGHUP reloads the privacy policy
+    and its key; what cannot be used is refused in the log, and the old policy stays.
 
     \b
     Exit codes: 0 stopped, 2 wrong settings, 69 Kafka or registry not usable, 70 a step failed, 73 state folder not

@@ -9,8 +9,9 @@ is not committed yet. This module refuses to know what digests are compared with
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from agents.contract import OutRecord, StepResult
 from app.replay.audit_record import AuditRecord, AuditRun, runs_of
@@ -23,7 +24,10 @@ from schemas.topics import Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who publishes: the stage, what decides its output (by digest), the program's version, and its digests' domain."""
+    """Who publishes: the stage, what decides its output (by digest), the program's version, and its digests' domain.
+
+    A result that says what decided it comes before `configuration`.
+    """
 
     stage: Stage
     configuration: str
@@ -34,6 +38,7 @@ class Identity:
 @dataclass(frozen=True, slots=True)
 class _Entry:
     hand_out: HandOut
+    configuration: str
     runs: tuple[AuditRun, ...]
 
 
@@ -54,11 +59,12 @@ class AuditTrail:
     def note(self, batch: RecordBatch, result: StepResult) -> None:
         """Take a batch of which everything is acknowledged, before it is finished."""
         runs = tuple(runs_of(self._identity.stage, self._identity.domain, batch.records, result))
-        self._entries.setdefault((batch.topic, batch.partition), []).append(_Entry(batch.hand_out, runs))
+        entry = _Entry(batch.hand_out, result.configuration or self._identity.configuration, runs)
+        self._entries.setdefault((batch.topic, batch.partition), []).append(entry)
 
     async def before_commit(self, offsets: Mapping[Partition, int]) -> None:
         """Say what was published up to the offsets that are about to be committed; returns when that is stored."""
-        parcels = [parcel for where, position in offsets.items() if (parcel := self._parcel(where, position))]
+        parcels = [parcel for where, position in offsets.items() for parcel in self._parcels(where, position)]
         if not parcels:
             return
         try:
@@ -66,23 +72,26 @@ class AuditTrail:
         except DeliveryFailed as error:
             self._fail(ExitCode.DELIVERY_FAILED, str(error))
 
-    def _parcel(self, where: Partition, position: int) -> Parcel | None:
+    def _parcels(self, where: Partition, position: int) -> Iterator[Parcel]:
+        """A parcel of one record for each configuration that decided part of what is due."""
         current = [entry for entry in self._entries.pop(where, ()) if entry.hand_out.current]
         due = sorted((one for one in current if one.hand_out.last < position), key=lambda one: one.hand_out.first)
         later = [entry for entry in current if entry.hand_out.last >= position]
         if later:
             self._entries[where] = later
-        if not due:
-            return None
-        record = AuditRecord(
+        now_ms = time.time_ns() // 1_000_000
+        for configuration, entries in groupby(due, key=lambda one: one.configuration):
+            record = self._record(configuration, where[1], list(entries))
+            yield Parcel(self._topic, where[1], [OutRecord(record.key, record.encode(self._schema_id), now_ms)])
+
+    def _record(self, configuration: str, partition: int, due: Sequence[_Entry]) -> AuditRecord:
+        return AuditRecord(
             stage=self._identity.stage.value,
-            configuration=self._identity.configuration,
+            configuration=configuration,
             program=self._identity.program,
-            partition=where[1],
+            partition=partition,
             first=due[0].hand_out.first,
             last=due[-1].hand_out.last,
             records=sum(entry.hand_out.records for entry in due),
             runs=tuple(run for entry in due for run in entry.runs),
         )
-        now_ms = time.time_ns() // 1_000_000
-        return Parcel(self._topic, where[1], [OutRecord(record.key, record.encode(self._schema_id), now_ms)])

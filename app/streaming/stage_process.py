@@ -2,7 +2,8 @@
 
 Rules: nothing starts before the topics are there with one partition count. A SIGTERM or SIGINT drains: fetching stops,
 work in progress is delivered and committed, and the process ends with 0; if that takes too long it ends all the same,
-with its own exit code, as after a SIGKILL. This module refuses to know which stage it runs; `attach` does.
+with its own exit code, as after a SIGKILL. A SIGHUP reloads what the stage can reload, and is harmless otherwise. This
+module refuses to know which stage it runs; `attach` does.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from confluent_kafka.admin import AdminClient
@@ -60,6 +61,8 @@ class StageRuntime:
     partitions: int
     intervals: list[IntervalRunner] = field(default_factory=list)
     """Runners to flush at intervals and before partitions are given up; `attach` adds them."""
+    reloads: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """What to do on a SIGHUP; `attach` adds it."""
 
 
 Attach = Callable[[StageRuntime], None]
@@ -98,7 +101,7 @@ def run_stage(settings: Settings, plan: StagePlan) -> None:
 
 async def _run(settings: Settings, plan: StagePlan) -> None:
     hold_back()
-    stop = _stop_on_signals()
+    stop, reloader = _stop_on_signals(), _Reloader()
     if plan.tied:
         _stop_with_parent(stop)
     partitions = await asyncio.to_thread(_await_topics, settings, plan.topics, stop)
@@ -120,6 +123,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
         partitions=partitions,
     )
     plan.attach(runtime)
+    reloader.serve(runtime.reloads)
     observer.watch(app)
     app.batch_consumer.drain_callbacks.extend(interval.flush_now for interval in runtime.intervals)
     watchdog = Watchdog(app, admin, observer, limits=plan.limits, sample_seconds=plan.sample_seconds)
@@ -164,7 +168,7 @@ async def _serve(app: StageApp, runtime: StageRuntime, stop: asyncio.Event) -> N
 def _end_on_error(task: "asyncio.Future[None]") -> None:
     error = None if task.cancelled() else task.exception()
     if error is not None:
-        end_process(ExitCode.FRAMEWORK_CRASHED, f"{type(error).__name__} while starting or flushing")
+        end_process(ExitCode.FRAMEWORK_CRASHED, f"{type(error).__name__} while starting, flushing or reloading")
 
 
 def _stop_on_signals() -> asyncio.Event:
@@ -176,6 +180,29 @@ def _stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     return stop
+
+
+class _Reloader:
+    """Reloads on SIGHUP, one reload after another; before there is anything to reload it does nothing."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self._task: asyncio.Future[None] | None = None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._asked.set)
+
+    def serve(self, reloads: Sequence[Callable[[], Awaitable[None]]]) -> None:
+        """Reload from now on."""
+        self._asked.clear()  # what was asked for before is what was just loaded
+        self._task = asyncio.ensure_future(self._run(reloads))
+        self._task.add_done_callback(_end_on_error)
+
+    async def _run(self, reloads: Sequence[Callable[[], Awaitable[None]]]) -> None:
+        while await self._asked.wait():
+            self._asked.clear()
+            if not reloads:
+                log.info("there is nothing to reload in this stage")
+            for reload in reloads:
+                await reload()
 
 
 def _stop_with_parent(stop: asyncio.Event) -> None:

@@ -287,6 +287,15 @@ REDACTIONS: Final = Metric(
     bad="A rule that fell to zero after a change of policy.",
     labels=(Label(name="rule", limit=512),),
 )
+POLICY_RELOADS: Final = Metric(
+    name="runtime_policy_reloads_total",
+    process=Process.STAGE,
+    kind=Kind.COUNTER,
+    unit="reloads",
+    help="Reloads of the privacy policy that were asked for (SIGHUP), by outcome.",
+    bad="`refused`: the policy file or the key cannot be used, and the old policy stays in force. The log says why.",
+    labels=(Label(name="outcome", values=("applied", "refused")),),
+)
 HOT_PUBLISHED: Final = Metric(
     name="hot_symbols_published_total",
     process=Process.STAGE,

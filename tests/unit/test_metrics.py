@@ -46,7 +46,7 @@ def test_no_label_is_named_like_event_data() -> None:
 
     assert names == {
         "probe_type", "reason", "topic", "stage", "cause", "partition", "place", "status", "counter", "resolution",
-        "rule", "cache", "process",
+        "rule", "cache", "process", "outcome",
     }  # fmt: skip
 
 

@@ -58,11 +58,11 @@ class _Scene:
         assert isinstance(hand_out, HandOut)
         return RecordBatch(SOURCE, 2, [record(first), record(first + 1)], hand_out)
 
-    def note(self, batch: RecordBatch) -> None:
-        """Say that everything of a batch is acknowledged."""
+    def note(self, batch: RecordBatch, configuration: str | None = None) -> None:
+        """Say that everything of a batch is acknowledged, and what decided it."""
         outputs = [OutRecord(one.key, one.value, one.timestamp) for one in batch.records]
         offsets = [one.offset for one in batch.records]
-        self.trail.note(batch, StepResult(outputs=outputs, raw_offsets=offsets))
+        self.trail.note(batch, StepResult(outputs=outputs, raw_offsets=offsets, configuration=configuration))
         batch.finish()
 
     def commit(self) -> None:
@@ -82,6 +82,19 @@ def test_a_commit_is_preceded_by_a_record_of_all_that_it_covers() -> None:
     assert (said.partition, said.first, said.last, said.records) == (2, 0, 5, 6)
     assert [(run.raw_first, run.raw_last, run.written) for run in said.runs] == [(0, 1, 2), (2, 3, 2), (4, 5, 2)]
     assert parcel.records[0].key == said.key
+
+
+def test_a_configuration_that_changed_between_commits_makes_records_of_their_own() -> None:
+    """A record stands for one configuration, so that a replay under it can prove the record."""
+    scene = _Scene()
+    for number, configuration in enumerate([None, "d" * 64, "d" * 64, "e" * 64]):
+        scene.note(scene.batch(number), configuration)
+    scene.commit()
+    assert [(said.configuration[0], said.first, said.last, len(said.runs)) for said in scene.delivery.records()] == [
+        ("c", 0, 1, 1),
+        ("d", 2, 5, 2),
+        ("e", 6, 7, 1),
+    ]
 
 
 def test_what_is_not_committed_is_not_said_yet() -> None:

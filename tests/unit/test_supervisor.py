@@ -29,14 +29,15 @@ def _starts(log: Path) -> int:
     return log.read_text().count("start") if log.exists() else 0
 
 
-def _terminate_once_started(log: Path) -> None:
-    """Send SIGTERM to this process, as an operator would, when the child is there and has its handlers."""
+def _terminate_once_started(log: Path, *, after: tuple[signal.Signals, ...] = ()) -> None:
+    """Send SIGTERM, and signals before it, to this process as an operator would, when the child has its handlers."""
 
     def send() -> None:
         while not _starts(log):
             time.sleep(0.01)
-        time.sleep(0.2)  # the child installs its handlers after its note
-        signal.raise_signal(signal.SIGTERM)
+        for number in (*after, signal.SIGTERM):
+            time.sleep(0.3)  # the child installs its handlers after its note
+            signal.raise_signal(number)
 
     threading.Thread(target=send, daemon=True).start()
 
@@ -66,6 +67,18 @@ def test_a_child_that_was_killed_counts_as_128_plus_the_signal(tmp_path: Path) -
     program = NOTE_START + "import os; os.kill(os.getpid(), signal.SIGKILL)"
     supervisor.add("killed", _child(program, str(tmp_path / "killed")), {})
     assert supervisor.run() == 128 + signal.SIGKILL
+
+
+def test_a_reload_is_passed_on_and_ends_nothing(tmp_path: Path) -> None:
+    """SIGHUP reaches every child, and the supervisor goes on."""
+    reload = "signal.signal(signal.SIGHUP, lambda *_: open(sys.argv[1], 'a').write('reloaded')); "
+    drain = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); "
+    loop = "[time.sleep(0.01) for _ in range(6000)]"
+    supervisor = Supervisor(QUICK)
+    supervisor.add("reloading", _child(NOTE_START + reload + drain + loop, str(tmp_path / "reloading")), {})
+    _terminate_once_started(tmp_path / "reloading", after=(signal.SIGHUP,))
+    assert supervisor.run() == 0
+    assert (tmp_path / "reloading").read_text() == "start\nreloaded"
 
 
 def test_a_termination_is_passed_on_and_ends_with_0_when_all_children_end_well(tmp_path: Path) -> None:

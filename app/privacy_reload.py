@@ -1,0 +1,66 @@
+"""The privacy stage's step, with a policy that can be exchanged while it runs.
+
+Rules: a policy or a key that cannot be used changes nothing and is said aloud; one that can is in force from the next
+batch on, whole batches under one policy. What was published under which policy is told twice: by the policy id in every
+event, and by the configuration's digest on every result, for the audit trail. This module refuses to know signals.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from agents.contract import SourceRecord, StepResult
+from agents.privacy.stage import PrivacyStep
+from app.privacy_policy import Privacy, lacks_key, load_privacy, reloaded
+from app.replay.configuration import privacy_digest
+from app.settings import Settings
+from app.telemetry import metrics
+from app.telemetry.meter import Meter
+
+log = logging.getLogger(__name__)
+
+
+class PolicyInForce:
+    """A step over batches of `runtime.canonical`, under the policy and the key that the settings' files hold.
+
+    Raises PrivacyConfigError where they cannot be used at the start.
+    """
+
+    def __init__(self, settings: Settings, schema_id: int) -> None:
+        self._settings = settings
+        self._schema_id = schema_id
+        self._put_in_force(load_privacy(settings), "privacy policy in force")
+
+    @property
+    def configuration(self) -> str:
+        """Digest of what decides the output now."""
+        return self._configuration
+
+    def __call__(self, records: Sequence[SourceRecord]) -> StepResult:
+        """Filter one batch."""
+        result = self._step(records)
+        result.configuration = self._configuration
+        return result
+
+    async def reload(self, meter: Meter) -> None:
+        """Read the files again, and use what they hold if it can be used."""
+        found, refusal = await asyncio.to_thread(reloaded, self._privacy, self._settings)
+        if refusal is not None:
+            meter.add(metrics.POLICY_RELOADS, 1, "refused")
+            log.error("the privacy policy was not reloaded, the old one stays: %s", refusal, extra=_facts(found))
+            return
+        meter.add(metrics.POLICY_RELOADS, 1, "applied")
+        same = privacy_digest(found) == self._configuration
+        self._put_in_force(found, "privacy policy reloaded, " + ("it is the same" if same else "another one"))
+
+    def _put_in_force(self, privacy: Privacy, how: str) -> None:
+        self._privacy = privacy
+        self._configuration = privacy_digest(privacy)
+        self._step = PrivacyStep(privacy.filter(), self._schema_id)
+        log.info(how, extra=_facts(privacy))
+        if lacks_key(privacy):
+            log.warning("the privacy policy asks for pseudonyms and there is no key: users and home owners are masked")
+
+
+def _facts(privacy: Privacy) -> dict[str, object]:
+    return {"facts": {"policyId": privacy.policy.policy_id, "policyName": privacy.policy.name, "keyId": privacy.key_id}}

@@ -11,10 +11,9 @@ parts are needed for.
 
 import io
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import fastavro
 
@@ -23,28 +22,11 @@ from schemas import avro_wire, records
 Skip = Callable[[bytes, int], int]
 """Position after the value that begins at a position. Raises IndexError or MalformedCallError where the bytes end."""
 
-REGULAR_FIELDS: Final = ("event_id", "timestamp_ns", "probe_type", "process", "thread", "syscall", "stack_frames")
-"""Fields, in their order, that a regular schema begins with; other repeating fields may follow `process`."""
+REGULAR_OPENING: Final = ("event_id", "timestamp_ns", "probe_type", "stack_frames")
+"""Fields that a regular schema begins with; those of the workload follow."""
 
-REPEATING_FIELDS: Final = frozenset(
-    {
-        "process",
-        "container_id",
-        "pod_name",
-        "namespace",
-        "timestamp_source",
-        "parent",
-        "ancestors",
-        "container_name",
-        "image_id",
-        "image_name",
-        "workload",
-        "workload_kind",
-        "node_name",
-        "cluster_name",
-    }
-)
-"""Fields that a process has in common with itself from event to event; neighbours among them make one fragment."""
+REGULAR_MIDDLE: Final = ("probe_target", "process")
+"""Fields behind the workload's."""
 
 _MORE: Final = 0x80  # bit of every byte of a number but the last
 _SOURCE_TYPES: Final = ["int", "long"]
@@ -59,31 +41,15 @@ class MalformedCallError(ValueError):
     """Bytes that are no `RuntimeCallEvent` of the schema that their frame names."""
 
 
-class Stretch(NamedTuple):
-    """A way to go after the stack: fields to skip one by one, then a part to take.
-
-    A zero byte is the whole value of any field in `skips`: null, nothing, zero or an empty collection. `fragment` is
-    the index of the fragment that follows, or None where `probe_target` does.
-    """
-
-    skips: tuple[Skip, ...]
-    fragment: int | None
-
-
 class Part:
     """Neighbouring fields of a record: how to find their end, and how to decode them."""
 
-    def __init__(self, writer: Mapping[str, Any], names: Sequence[str], wanted: Collection[str] | None = None) -> None:
-        """`writer` is a schema that fastavro has parsed; `names` are fields of it that follow each other.
-
-        Decoding goes no further than the last of the `wanted` fields, where some are named.
-        """
-        whole = _excerpt(writer, names)
-        last = len(names) if wanted is None else 1 + max((names.index(n) for n in names if n in wanted), default=-1)
-        self._writer = _excerpt(writer, names[:last])
-        reader = _excerpt(records.parsed_schema(records.CALL), names[:last])
-        self._reader = None if reader["fields"] == self._writer["fields"] else reader
-        self.skip: Final = skipper(whole, whole["__named_schemas"])
+    def __init__(self, writer: Mapping[str, Any], reader: Mapping[str, Any], names: Sequence[str]) -> None:
+        """`writer` and `reader` are records that fastavro has parsed; `names` are fields that follow each other."""
+        self._writer = _excerpt(writer, names)
+        wanted = _excerpt(reader, names)
+        self._reader = None if wanted["fields"] == self._writer["fields"] else wanted
+        self.skip: Final = skipper(self._writer, self._writer["__named_schemas"])
 
     def decode(self, part: bytes) -> dict[str, Any]:
         """The fields by name, in the packaged schema's terms. Raises MalformedCallError."""
@@ -97,17 +63,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class RegularParts:
-    """The parts of a call that is laid out as known here.
+    """The parts of a call that is laid out as known here, in their order behind the probe type.
 
-    The first fragment begins with the process; the other fragments and the target lie behind the stack, on the way
-    that `stretches` describe. Fragments decode to the wanted fields, and those before them.
+    `to_binary` leads from the beginning of the process, which follows the target, to its field `binary`.
     """
 
-    process: Part
     stack: Part
+    workload: Part
     target: Part
-    fragments: tuple[Part, ...]
-    stretches: tuple[Stretch, ...]
+    to_binary: Skip
+    binary: Part
 
 
 class CallLayout:
@@ -116,7 +81,7 @@ class CallLayout:
     def __init__(self, schema_id: int, writer_schema: Mapping[str, Any], wanted: Iterable[str]) -> None:
         """`writer_schema` is the .avsc content that the registry has under `schema_id`.
 
-        `wanted` names the repeating fields that a reader asks for: the way goes no further than the last of them.
+        `wanted` names the fields of the workload that a reader asks for.
         """
         self.frame: Final = avro_wire.frame(schema_id)
         self._writer: Final[Any] = fastavro.parse_schema(json.loads(json.dumps(writer_schema)))
@@ -132,38 +97,31 @@ class CallLayout:
 
 def _regular_parts(schema: Any, wanted: frozenset[str]) -> RegularParts | None:
     """The parts of calls with `schema`, a schema that fastavro has parsed."""
-    fields = schema["fields"]
-    if not _is_regular(fields):
+    types = {field["name"]: field["type"] for field in schema["fields"]}
+    names = list(types)
+    workload = names[len(REGULAR_OPENING) : names.index("probe_target") if "probe_target" in types else 0]
+    opening = [*REGULAR_OPENING, *workload, *REGULAR_MIDDLE]
+    if names[: len(opening)] != opening or not wanted.issubset(workload) or names[-1] != "source":
         return None
-    names = [field["name"] for field in fields]
-    end = 1 + max(index for index, name in enumerate(names) if name in wanted or name == "probe_target")
-    fragments: list[Part] = []
-    stretches: list[Stretch] = []
-    skips: list[Skip] = []
-    for is_repeating, run in groupby(fields[names.index("process") : end], lambda f: f["name"] in REPEATING_FIELDS):
-        if is_repeating:
-            stretches.append(Stretch(tuple(skips), len(fragments)))
-            fragments.append(Part(schema, [field["name"] for field in run], wanted))
-            skips = []
-            continue
-        for field in run:
-            if field["name"] == "probe_target":
-                stretches.append(Stretch(tuple(skips), None))
-                skips = []
-            elif field["name"] not in REGULAR_FIELDS:
-                if not _is_whole_when_zero(field["type"]):
-                    return None
-                skips.append(skipper(field["type"], schema["__named_schemas"]))
-    process, stack, target = (Part(schema, [name]) for name in ("process", "stack_frames", "probe_target"))
-    return RegularParts(process, stack, target, tuple(fragments), tuple(stretches[1:]))
+    process = _nested(schema, "process")
+    inside = [field["name"] for field in process["fields"]]
+    if "binary" not in inside or [field["type"] for field in types["source"]["fields"]] != _SOURCE_TYPES:
+        return None
+    ours = records.parsed_schema(records.CALL)
+    before = [skipper(field["type"], schema["__named_schemas"]) for field in process["fields"]]
+    return RegularParts(
+        stack=Part(schema, ours, ["stack_frames"]),
+        workload=Part(schema, ours, workload),
+        target=Part(schema, ours, ["probe_target"]),
+        to_binary=_skip_record(before[: inside.index("binary")]),
+        binary=Part(process, _nested(ours, "process"), ["binary"]),
+    )
 
 
-def _is_whole_when_zero(schema: Any) -> bool:
-    """Whether a value of the type whose first byte is zero has no other bytes."""
-    if isinstance(schema, list):
-        return bool(schema[0] == "null")
-    kind = schema if isinstance(schema, str) else schema["type"]
-    return kind in {"array", "map", "string", "bytes", "int", "long", "boolean", "enum"}
+def _nested(schema: Any, name: str) -> Mapping[str, Any]:
+    """The record that a field of another holds, complete with what it refers to."""
+    found = next(field["type"] for field in schema["fields"] if field["name"] == name)
+    return {**found, "__named_schemas": schema["__named_schemas"]}
 
 
 def _excerpt(schema: Mapping[str, Any], names: Sequence[str]) -> Any:
@@ -182,22 +140,6 @@ def _defined(schema: Any) -> set[str]:
         return set()
     own = {schema["name"]} if schema.get("type") in _NAMED_KINDS else set()
     return own | {name for key in ("type", "items", "values", "fields") for name in _defined(schema.get(key))}
-
-
-def _is_regular(fields: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the record begins as known here, and ends with the raw position."""
-    names = [field["name"] for field in fields]
-    end = names.index("stack_frames") + 1 if "stack_frames" in names else 0
-    opening = tuple(name for name in names[:end] if name not in REPEATING_FIELDS or name == "process")
-    if opening != REGULAR_FIELDS or names[3] != "process" or names[end - 3 : end] != list(REGULAR_FIELDS[-3:]):
-        return False
-    process, source = fields[3]["type"], fields[-1]["type"]
-    return bool(
-        "probe_target" in names[end:]
-        and names[-1] == "source"
-        and (process["fields"][0]["name"], process["fields"][0]["type"]) == ("process_id", "string")
-        and [field["type"] for field in source["fields"]] == _SOURCE_TYPES
-    )
 
 
 def skipper(schema: Any, named: Mapping[str, Any]) -> Skip:

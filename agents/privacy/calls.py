@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from agents.memo import Memo
 from agents.privacy.fields import FieldFilter, RefusedError, merged_hits
-from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess, FilteredWorkload
+from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess
 from agents.privacy.redaction import FieldPolicy, Hits, Redactor, TextRefusal
 from schemas import avro_wire
 from schemas.canonical_parts_pb2 import CanonicalEventParts
@@ -110,13 +110,11 @@ _SurroundingsKey = tuple[bytes, bytes, bytes | None, bytes, bytes]
 
 
 class _Surroundings(NamedTuple):
-    """What events of one process have in common, as it stands apart in the record, and the record's key."""
+    """What events of one process have in common, on both sides of the probe's target, and the record's key."""
 
-    process: bytes
-    identity: bytes
-    parent: bytes
-    exit: bytes
-    details: bytes
+    workload: bytes
+    rest: bytes
+    """process, parent, node and exit"""
     hits: Hits
     process_id: bytes
 
@@ -143,7 +141,7 @@ class _Profile:
             lambda encoded: fields.process(encoded, "process"), _MAX_PROCESSES
         )
         self.parents: dict[bytes, FilteredPart] = remember(lambda encoded: _parent(fields, encoded), _MAX_PROCESSES)
-        self.workloads: dict[bytes, FilteredWorkload] = remember(fields.workload, _MAX_SMALL)
+        self.workloads: dict[bytes, FilteredPart] = remember(fields.workload, _MAX_SMALL)
         self.stacks: dict[bytes, FilteredPart] = remember(fields.stack, _MAX_STACKS)
         self.exits: dict[bytes, FilteredPart] = remember(fields.exit, _MAX_SMALL)
         self.nodes: dict[bytes, FilteredPart] = remember(fields.node, _MAX_SMALL)
@@ -164,11 +162,8 @@ class _Profile:
         parent = _ABSENT if key[2] is None else self.parents[key[2]]
         exit_, node = self.exits[key[3]], self.nodes[key[4]]
         return _Surroundings(
-            process.avro,
-            workload.identity,
-            parent.avro,
-            exit_.avro,
-            workload.details + node.avro,
+            workload.avro,
+            process.avro + parent.avro + node.avro + exit_.avro,
             merged_hits([process.hits, workload.hits, parent.hits, exit_.hits, node.hits]),
             process.process_id,
         )
@@ -233,7 +228,7 @@ class _Calls:
             event.exit,
             event.node,
         ]
-        process, identity, parent, exit_, details, surrounding_hits, process_id = surroundings
+        workload, rest, surrounding_hits, process_id = surroundings
         stack = profile.stacks[event.stack]
         returned = profile.returns[event.return_value] if event.HasField("return_value") else _ABSENT
         ancestors = profile.ancestors[tuple(event.ancestors[:])]
@@ -254,21 +249,17 @@ class _Calls:
                 event.event_id.hex().encode(),
                 avro_wire.long(event.timestamp_ns),
                 probe.type_avro,
-                process,
-                self._threads[event.tid] if event.HasField("tid") else avro_wire.NULL,
-                probe.syscall,
                 stack.avro,
-                identity,
-                self._timestamp_sources[event.timestamp_source],
-                parent,
-                ancestors.avro,
+                workload,
                 probe.target,
+                rest,
+                ancestors.avro,
+                self._threads[event.tid] if event.HasField("tid") else avro_wire.NULL,
+                self._timestamp_sources[event.timestamp_source],
+                probe.details,
                 arguments.avro,
                 data.avro,
                 returned.avro,
-                exit_,
-                probe.policy,
-                details,
                 redaction,
                 avro_wire.long(event.raw_partition),
                 avro_wire.long(event.raw_offset),

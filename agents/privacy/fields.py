@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from agents.memo import Memo
-from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess, FilteredWorkload
+from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess
 from agents.privacy.redaction import Answer, FieldPolicy, Hits, Redactor, TextRefusal
 from schemas import avro_wire, canonical_pb2
 from schemas.canonical_pb2 import (
@@ -77,44 +77,43 @@ class FieldFilter:
         part.optional("flags", process.flags, redactor.word)
         return FilteredProcess(part.avro(), part.hits(), process.process_id.encode())
 
-    def workload(self, encoded: bytes) -> FilteredWorkload:
+    def workload(self, encoded: bytes) -> FilteredPart:
         """Where the process ran; empty bytes are a process outside of any container."""
         workload = CanonicalWorkload.FromString(encoded)
         name = self._redactor.name
-        identity, details = self._part(""), self._part("")
-        identity.optional("container_id", workload.container_id, name)
-        identity.optional("pod_name", workload.pod_name, name)
-        identity.optional("namespace", workload.namespace, name)
-        details.optional("container_name", workload.container_name, name)
-        details.optional("image_id", workload.image_id, name)
-        details.optional("image_name", workload.image_name, name)
-        details.optional("workload", workload.workload, name)
-        details.optional("workload_kind", workload.workload_kind, name)
-        return FilteredWorkload(identity.avro(), details.avro(), merged_hits([identity.hits(), details.hits()]))
+        part = self._part("")
+        part.optional("container_id", workload.container_id, name)
+        part.optional("pod_name", workload.pod_name, name)
+        part.optional("namespace", workload.namespace, name)
+        part.optional("container_name", workload.container_name, name)
+        part.optional("image_id", workload.image_id, name)
+        part.optional("image_name", workload.image_name, name)
+        part.optional("workload", workload.workload, name)
+        part.optional("workload_kind", workload.workload_kind, name)
+        return FilteredPart(part.avro(), part.hits())
 
     def probe(self, encoded: bytes) -> FilteredProbe:
         """What was probed."""
         probe = CanonicalProbe.FromString(encoded)
         redactor = self._redactor
-        syscall, target, policy = self._part(""), self._part("probe_target"), self._part("")
-        syscall.required("syscall", probe.syscall, redactor.symbol)
+        target, details = self._part("probe_target"), self._part("")
         if probe.HasField("target") and self._policy.allows(self._probe_type, "probe_target"):
             target.raw(avro_wire.PRESENT)
             _write_target(target, probe.target, redactor)
         else:
             target.raw(avro_wire.NULL)
-        policy.optional("action", probe.action, redactor.word)
-        policy.optional("return_action", probe.return_action, redactor.word)
-        policy.optional("policy_name", probe.policy_name, redactor.name)
-        policy.optional("message", probe.message, redactor.text)
-        policy.texts("tags", list(probe.tags), redactor.text)
+        details.required("syscall", probe.syscall, redactor.symbol)
+        details.optional("action", probe.action, redactor.word)
+        details.optional("return_action", probe.return_action, redactor.word)
+        details.optional("policy_name", probe.policy_name, redactor.name)
+        details.optional("message", probe.message, redactor.text)
+        details.texts("tags", list(probe.tags), redactor.text)
         return FilteredProbe(
             probe_type=probe.probe_type,
             type_avro=avro_wire.long(probe.probe_type),
-            syscall=syscall.avro(),
             target=target.avro(),
-            policy=policy.avro(),
-            hits=merged_hits([syscall.hits(), target.hits(), policy.hits()]),
+            details=details.avro(),
+            hits=merged_hits([target.hits(), details.hits()]),
         )
 
     def stack(self, encoded: bytes) -> FilteredPart:

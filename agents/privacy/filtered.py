@@ -25,20 +25,12 @@ class FilteredProcess(NamedTuple):
     process_id: bytes
 
 
-class FilteredWorkload(NamedTuple):
-    """container_id to namespace, and container_name to workload_kind: they stand apart in the record."""
-
-    identity: bytes
-    details: bytes
-    hits: Hits
-
-
 class FilteredProbe(NamedTuple):
     """The fields that a probe decides, as they stand apart in the record. `probe_type` is the enum's number."""
 
     probe_type: int
     type_avro: bytes
-    syscall: bytes
     target: bytes
-    policy: bytes
+    details: bytes
+    """syscall to tags"""
     hits: Hits

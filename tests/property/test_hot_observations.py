@@ -11,9 +11,9 @@ from agents.hot_symbols.meaning import PLACE_FIELDS, Meaning, Observation
 from agents.hot_symbols.observations import CallObserver, Unreadable
 from schemas import avro_wire
 from schemas.call_layout import CallLayout
-from tests.support.calls import PLACE_FIRST, call_schema, calls, encode_call, frame
+from tests.support.calls import EVOLVED, call_schema, calls, encode_call, frame
 
-SCHEMAS = {7: call_schema(), 8: call_schema(PLACE_FIRST), 9: call_schema(("source",))}
+SCHEMAS = {7: call_schema(), 8: call_schema(EVOLVED), 9: call_schema(("source",))}
 
 
 @cache
@@ -83,7 +83,7 @@ def test_bytes_that_are_no_call_are_refused_as_a_value(value: bytes, schema_id: 
         (b"\x01\x00\x00\x00\x07rest", Unreadable.NOT_FRAMED),
         (avro_wire.frame(99) + b"rest", Unreadable.UNKNOWN_SCHEMA),
         (avro_wire.frame(7) + b"\xff" * 30, Unreadable.MALFORMED),
-        (encode_call({})[:60], Unreadable.MALFORMED),
+        (encode_call({})[:50], Unreadable.MALFORMED),
     ],
 )
 def test_reason_for_what_is_no_call(value: bytes | None, reason: Unreadable) -> None:

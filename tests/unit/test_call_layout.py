@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas import avro_wire
 from schemas.call_layout import CallLayout, MalformedCallError, read_long, skipper
-from tests.support.calls import PLACE_FIRST, avro_values, call_schema, calls, encode_call
+from tests.support.calls import EVOLVED, avro_values, call_schema, calls, encode_call
 
 WANTED = ("namespace", "image_name")
 TYPES: dict[str, Any] = {
@@ -68,61 +68,35 @@ def test_decode_reads_any_call(call: dict[str, Any], sized: bool) -> None:
     assert layout.decode(encode_call(call, sized=sized)) == call
 
 
-@pytest.mark.parametrize("first", [(), PLACE_FIRST])
+@pytest.mark.parametrize("first", [(), EVOLVED])
 @given(call=calls())
 def test_parts_lie_where_the_layout_says(first: tuple[str, ...], call: dict[str, Any]) -> None:
     """Following the layout from part to part yields the fields that fastavro reads, in any regular order of fields."""
     schema = call_schema(first)
-    layout = CallLayout(7, schema, WANTED)
-    assert layout.regular is not None
-    parts = layout.regular
+    parts = CallLayout(7, schema, WANTED).regular
+    assert parts is not None
     value = encode_call(call, schema=schema)
-    at = len(value) - len(encode_tail(call, schema))
-    found: dict[str, Any] = parts.process.decode(value[at:])
-    end = parts.fragments[0].skip(value, at)
-    found |= parts.fragments[0].decode(value[at:end])
-    at = end + len(parts_between(call, schema))
-    end = parts.stack.skip(value, at)
-    found |= parts.stack.decode(value[at:end])
-    at = end
-    for skips, fragment in parts.stretches:
-        for skip in skips:
-            at = skip(value, at)
-        part = parts.target if fragment is None else parts.fragments[fragment]
+    head = encode_call(call, schema=schema | {"fields": schema["fields"][:3]})
+    at, found = len(head), dict[str, Any]()
+    for part in (parts.stack, parts.workload, parts.target):
         end = part.skip(value, at)
         found |= part.decode(value[at:end])
         at = end
+    at = parts.to_binary(value, at)
+    binary = parts.binary.decode(value[at : parts.binary.skip(value, at)])
 
-    assert {"process", "stack_frames", "probe_target", *WANTED} <= found.keys()
+    assert {"stack_frames", "probe_target", *WANTED} <= found.keys()
     assert found == {name: call[name] for name in found}
-
-
-def encode_tail(call: dict[str, Any], schema: dict[str, Any]) -> bytes:
-    """Everything from the process on."""
-    tail = schema | {"fields": schema["fields"][3:]}
-    return encode_call(call, schema=tail)[avro_wire.FRAME_BYTES :]
-
-
-def parts_between(call: dict[str, Any], schema: dict[str, Any]) -> bytes:
-    """Thread and syscall, which lie between the first fragment and the stack."""
-    between = schema | {"fields": [field for field in schema["fields"] if field["name"] in {"thread", "syscall"}]}
-    return encode_call(call, schema=between)[avro_wire.FRAME_BYTES :]
-
-
-def test_way_ends_with_the_last_field_that_is_wanted() -> None:
-    """What lies behind the wanted fields costs nothing."""
-    layout = CallLayout(7, call_schema(PLACE_FIRST), WANTED)
-
-    assert layout.regular is not None
-    assert [(len(stretch.skips), stretch.fragment) for stretch in layout.regular.stretches] == [(0, None)]
+    assert binary == {"binary": call["process"]["binary"]}
 
 
 @pytest.mark.parametrize(
     "first",
     [
         ("timestamp_ns", "event_id"),
-        ("event_id", "timestamp_ns", "probe_type", "process", "syscall", "thread"),
-        ("event_id", "timestamp_ns", "probe_type", "process", "message"),
+        ("event_id", "timestamp_ns", "probe_type", "process"),
+        ("event_id", "timestamp_ns", "probe_type", "stack_frames", "probe_target", "process"),
+        ("event_id", "timestamp_ns", "probe_type", "stack_frames", "namespace", "probe_target", "process"),
         ("source",),
     ],
 )
@@ -131,12 +105,13 @@ def test_layout_is_not_regular_when_the_schema_begins_otherwise(first: tuple[str
     assert CallLayout(7, call_schema(first), WANTED).regular is None
 
 
-def test_layout_is_not_regular_when_a_field_on_the_way_cannot_be_skipped_by_its_first_byte() -> None:
-    """A record may begin with a zero byte and go on; such a field before a wanted one makes the layout irregular."""
+@pytest.mark.parametrize("missing", ["process", "probe_target", "image_name", "source"])
+def test_layout_is_not_regular_when_the_schema_lacks_a_field(missing: str) -> None:
+    """What is not there cannot be found where it is expected."""
     schema = call_schema()
-    redaction = next(field for field in schema["fields"] if field["name"] == "redaction")
-    schema["fields"].remove(redaction)
-    schema["fields"].insert(10, redaction)
+    schema["fields"] = [field for field in schema["fields"] if field["name"] != missing]
+    if missing == "process":  # its type has a name that other fields refer to
+        schema["fields"] = [field for field in schema["fields"] if "ProcessInfo" not in json.dumps(field)]
 
     assert CallLayout(7, schema, WANTED).regular is None
 

@@ -1,18 +1,20 @@
 """Proves that no planted secret left the restricted topics: everything else is searched, byte by byte.
 
 Searched are all other topics of the broker (public ones, tables' changelogs, the registry's if it keeps any), the state
-folder, every log file and every metrics page. Rules: a place that cannot be read is an error, never clean. The
-restricted topics are searched too: were nothing found there, the search itself would be broken. This module refuses to
-know what secrets look like.
+folder, every row of every table in it (their files are compressed), every log file and every web page. Rules: a place
+that cannot be read is an error, never clean. The restricted topics are searched as well, at their beginning: were
+nothing found there, the search itself would be broken. This module refuses to know what secrets look like.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import urllib3
 from confluent_kafka import Consumer, KafkaError, TopicPartition
+from rocksdict import AccessType, Options, Rdict
 
 from app.kafka import client_config
 from app.settings import Settings
@@ -21,43 +23,71 @@ from schemas import topics
 Search = Callable[[bytes], list[str]]
 """Where the secrets were planted that are in some bytes."""
 
+_PAGES: Final = ("metrics", "healthz", "readyz")
+
+_PROOF_RECORDS: Final = 5_000
+"""Records of each restricted topic that are searched: what is found there is expected, and slow to undress."""
+
+_TABLE_FILE: Final = "CURRENT"
+"""Every RocksDB folder has a file of this name."""
+
 _RESTRICTED: Final = frozenset(topic.name for topic in topics.TOPICS if topic.restricted)
 
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What was looked at: records of other topics, files and pages, and what was found in them.
+    """What was looked at: records of other topics, files, tables' rows and pages, and what was found in them.
 
     `proof` is how many planted secrets the search found where they belong.
     """
 
     records: int
     files: int
+    rows: int
     pages: int
     found: tuple[str, ...]
     proof: int
 
 
 def search(settings: Settings, search_bytes: Search, *, files: Iterable[Path], pages: Iterable[str]) -> Searched:
-    """Search everything. Raises OSError, KafkaException or urllib3's HTTPError for what cannot be read."""
+    """Search everything; `pages` are addresses of processes, HOST:PORT.
+
+    Raises OSError, KafkaException, urllib3's HTTPError or RocksDB's error for what cannot be read.
+    """
     found: list[str] = []
     records = 0
     proof: set[str] = set()
+    restricted = Counter[str]()
     for topic, content in _records(settings):
         if topic in _RESTRICTED:
-            proof.update(search_bytes(content))
+            restricted[topic] += 1
+            if restricted[topic] <= _PROOF_RECORDS:
+                proof.update(search_bytes(content))
             continue
         records += 1
         found += [f"topic {topic}: {place}" for place in search_bytes(content)]
-    searched_files = 0
+    searched_files = rows = 0
     for path in files:
         searched_files += 1
         found += [f"file {path.name}: {place}" for place in search_bytes(path.read_bytes())]
-    addresses = list(pages)
+        for row in _rows(path.parent) if path.name == _TABLE_FILE else ():
+            rows += 1
+            found += [f"table {path.parent.name}: {place}" for place in search_bytes(row)]
+    addresses = [f"http://{process}/{page}" for process in pages for page in _PAGES]
     for address in addresses:
-        page = urllib3.request("GET", f"http://{address}/metrics", timeout=10.0).data
-        found += [f"metrics of {address}: {place}" for place in search_bytes(page)]
-    return Searched(records, searched_files, len(addresses), tuple(dict.fromkeys(found)), len(proof))
+        content = urllib3.request("GET", address, timeout=10.0).data
+        found += [f"page {address}: {place}" for place in search_bytes(content)]
+    return Searched(records, searched_files, rows, len(addresses), tuple(dict.fromkeys(found)), len(proof))
+
+
+def _rows(folder: Path) -> Iterator[bytes]:
+    """Key and value of every row of a table, beside the process that has it open."""
+    table = Rdict(str(folder), Options(raw_mode=True), access_type=AccessType.read_only())
+    try:
+        for row in table.items():
+            yield b"\n".join(cast("tuple[bytes, bytes]", row))
+    finally:
+        table.close()
 
 
 def files_below(*folders: Path) -> Iterator[Path]:

@@ -106,10 +106,10 @@ def text_of(report: Report) -> str:
         "",
         "Planted secrets:",
         "",
-        f"  {searched.proof} kinds found where they belong, in the restricted topics",
+        f"  {searched.proof} kinds found where they belong, at the beginning of the restricted topics",
         (
-            f"  searched {searched.records:,} records of all other topics, {searched.files} files (state, logs) and"
-            f" {searched.pages} metrics pages"
+            f"  searched {searched.records:,} records of all other topics, {searched.files} files (state, logs),"
+            f" {searched.rows:,} rows of tables and {searched.pages} web pages"
         ),
         "  none has left" if not searched.found else f"  {len(searched.found)} LEAKS:",
         *[f"    {place}" for place in searched.found[:20]],

@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, str]] = {
     "tap": "Decode any topic to readable lines",
     "hot-symbols": "Query the table of symbols that were really executed",
     "watch": "Say which symbols to watch for, to learn that one is never executed",
+    "export": "Write flame graphs, profiles and runtime facts",
     "books": "Check that nothing is lost between any two places",
     "coverage": "Say whether a node's events of a window are complete",
     "record": "Keep a range of raw events as evidence",

@@ -35,11 +35,14 @@ MAX_SCHEMAS: Final = 64
 
 
 class CallObserver:
-    """Reads calls of any schema version; its memory is bounded, and no eviction changes a result."""
+    """Reads calls of any schema version; its memory is bounded, and no eviction changes a result.
 
-    def __init__(self, layout_of: LayoutOf) -> None:
+    What a call says is the business of `meaning`; for readers with other questions than the stage.
+    """
+
+    def __init__(self, layout_of: LayoutOf, meaning: Meaning | None = None) -> None:
         self._layout_of = layout_of
-        self._meaning = Meaning()
+        self._meaning = meaning or Meaning()
         self._readers: dict[int, _SchemaReader] = {}
         self._read_regular: Callable[[bytes], Observation] = refuse
 

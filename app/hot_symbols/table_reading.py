@@ -15,7 +15,7 @@ from schemas import records, topics
 
 
 def published_rows(settings: Settings) -> Iterator[dict[str, Any]]:
-    """All rows, decoded one by one.
+    """All rows in the order of their symbol ids, decoded one by one.
 
     Raises KafkaUnreachable, KafkaUnusable, RegistryError.
     """
@@ -31,7 +31,7 @@ def published_rows(settings: Settings) -> Iterator[dict[str, Any]]:
                 newest.pop(key, None)
     with SchemaRegistry.from_settings(settings) as registry:
         schemas = WriterSchemas(registry, records.HOT_SYMBOL)
-        for value in newest.values():
-            row = schemas.decode(value)
+        for key in sorted(newest):
+            row = schemas.decode(newest[key])
             if row is not None:
                 yield row

@@ -1,0 +1,140 @@
+"""`callstream export`: what was published, in the formats that other tools read."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+
+from app.export.run import Export, Outcome, Place, StackFormat
+from app.export.stack_frames import Demangle
+from app.export.window import CallWindow
+from app.export.window_symbols import TooManySymbols
+from app.kafka import KafkaUnreachable, KafkaUnusable
+from app.registry import RegistryError
+from app.replay.positions import PositionError
+from app.replay.progress import Progress
+from app.replay.record_file import DamagedError
+from app.settings import Settings, load
+from app.symbols.display import SymbolDisplay
+
+NOTHING: Final = 1
+UNUSABLE: Final = 2
+"""Exit code where something could not be read or written; click's for wrong options too."""
+
+INCOMPLETE: Final = 3
+
+FACTS: Final = "runtime-facts"
+FORMATS: Final = (*[form.value for form in StackFormat], FACTS)
+
+_FIRST: Final = "first"
+_LAST: Final = "last"
+_PROBLEMS: Final = (KafkaUnreachable, KafkaUnusable, RegistryError, PositionError, DamagedError, TooManySymbols)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an operator asked for."""
+
+    settings: Settings
+    place: Place
+    demangle: Demangle
+    to: Path | None
+
+    def export(self, progress: Progress) -> Export:
+        """The export, which tells its progress."""
+        return Export(settings=self.settings, place=self.place, demangle=self.demangle, to=self.to, report=progress.add)
+
+
+@click.command(name="export", short_help="Write flame graphs, profiles and runtime facts")
+@click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="What to write.")
+@click.option("--from", "start", metavar="POSITION", help=f"Begin of the window of calls. Default: {_FIRST}.")
+@click.option("--to", "end", metavar="POSITION", help=f"End of the window, not included. Default: {_LAST}, as of now.")
+@click.option("--namespace", metavar="PATTERN", help="Calls of this namespace only.")
+@click.option("--image", metavar="PATTERN", help="Calls of this image, by name or id, only.")
+@click.option(
+    "--output", "-o", "to", type=click.Path(dir_okay=False, path_type=Path), help="File; default: standard output."
+)
+@click.option("--json", "as_json", is_flag=True, help="Say what was written as one JSON document; needs --output.")
+def command(
+    *,
+    form: str,
+    start: str | None,
+    end: str | None,
+    namespace: str | None,
+    image: str | None,
+    to: Path | None,
+    as_json: bool,
+) -> None:
+    """Write what was published in a format that other tools read.
+
+    Call stacks of a window of runtime.calls: `html` is a flame graph in one file for a browser, without a network;
+    `speedscope`, `pprof` (gzip) and `folded` are for the tools of that name. An event counts one. Names are demangled;
+    one that nothing confirms ends with `?`, and what nothing names is a file and an offset.
+
+    `runtime-facts` is a line of JSON a symbol, hits summed up: of the whole hot-symbol table, or, where --from or --to
+    is given, of a window. With --namespace or --image the table gives the rows that ran there lately, with all of their
+    hits; a window gives the hits there.
+
+    POSITION is first, last, an offset, PARTITION:OFFSET,..., a time of receipt like 2026-01-31T12:00:00Z, or 90m for so
+    long ago. PATTERN may have `*`, `?` and `[...]`. The same window gives the same bytes.
+
+    \b
+    Exit codes: 0 written, 1 nothing to write, 2 wrong options, or something cannot be read or written, 3 written, but
+    not all of the window is in it: what is missing is said.
+    Example:
+      callstream export --format html --from 1h -o calls.html
+      callstream export --format pprof --namespace shop --from 2026-01-31T12:00:00Z --to 90m -o calls.pb.gz
+      callstream export --format folded --from 0:1000 --to 0:2000 | flamegraph.pl > calls.svg
+      callstream export --format runtime-facts -o facts.ndjson
+    """
+    if as_json and to is None:
+        raise click.BadParameter("--json needs --output, or two kinds of data would share standard output")
+    if to is None and form == StackFormat.PPROF and sys.stdout.isatty():
+        raise click.BadParameter("pprof is binary; give --output, or redirect standard output")
+    settings = load(os.environ)
+    try:
+        with SymbolDisplay() as display:
+            asked = Asked(settings, Place(namespace=namespace, image=image), display.name, to)
+            if form == FACTS and start is None and end is None:
+                outcome = _of_table(asked)
+            else:
+                outcome = _of_window(asked, form, start or _FIRST, end or _LAST)
+    except _PROBLEMS as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"cannot write {to or 'standard output'}: {error.strerror}")
+    else:
+        _say(outcome, to, as_json=as_json)
+        sys.exit(NOTHING if not outcome.written else 0 if outcome.is_complete else INCOMPLETE)
+
+
+def _of_table(asked: Asked) -> Outcome:
+    with Progress() as progress:
+        progress.begin("rows written")
+        return asked.export(progress).table_facts()
+
+
+def _of_window(asked: Asked, form: str, start: str, end: str) -> Outcome:
+    with CallWindow(asked.settings, start, end) as window, Progress() as progress:
+        progress.begin("records read", window.offsets)
+        export = asked.export(progress)
+        return export.window_facts(window) if form == FACTS else export.stacks(window, StackFormat(form))
+
+
+def _say(outcome: Outcome, to: Path | None, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(outcome.document()))
+        return
+    for line in outcome.lines():
+        click.echo(line, err=to is None)
+    if not outcome.written:
+        click.echo("nothing to write, so nothing was written", err=True)
+
+
+def _fail(reason: str) -> None:
+    click.echo(f"callstream export: {reason}", err=True)
+    sys.exit(UNUSABLE)

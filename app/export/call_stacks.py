@@ -1,0 +1,152 @@
+"""Reading calls for their stacks and containers, with one object for what is said twice.
+
+The reading itself is the hot-symbol stage's: parts are recognized by their bytes (agents/hot_symbols/regular_calls.py).
+Rules: a user probe that fired is the innermost frame of its stack, where the agent did not send it as such; an
+execution adds no frame. This module refuses to know what is done with stacks.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from agents.hot_symbols.evidence import EventEvidence, Place, Touch, place_of
+from agents.hot_symbols.identity import Evidence, parse_symbol_id
+from agents.hot_symbols.meaning import PLACE_FIELDS, Meaning
+from agents.hot_symbols.observations import MAX_SCHEMAS, LayoutOf
+from agents.memo import Memo
+from app.export.stack_frames import PROBE, StackFrame
+from schemas import avro_wire
+from schemas.call_layout import CallLayout, read_long
+
+CONTAINER_FIELDS: Final = ("container_id", *PLACE_FIELDS)
+"""Fields of a call that say where it happened, down to the container."""
+
+_KINDS_OF_STACK: Final = 16_384
+"""In each of two generations; a stack of 12 frames takes some 200 bytes, its frames are shared."""
+
+_KINDS_OF_FRAME: Final = 65_536
+"""In each of two generations; a frame takes some 400 bytes: 50 MB at most."""
+
+_KINDS_OF_PLACE: Final = 16_384
+"""In each of two generations, at some 300 bytes; a cluster has some thousand containers."""
+
+_KINDS_OF_BINARY: Final = 16_384
+"""In each of two generations, at some 100 bytes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack(EventEvidence):
+    """The frames of one kind of call, innermost first; compared by identity."""
+
+    frames: tuple[StackFrame, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ContainerPlace(Place):
+    """Where calls happened, down to the container; empty where they do not say. Compared by identity."""
+
+    container_id: str
+
+
+class StackMeaning(Meaning):
+    """Stacks and places of calls; its memory is bounded, and no eviction changes a result."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stack_frames = Memo[StackFrame, StackFrame](lambda frame: frame, _KINDS_OF_FRAME)
+        self._stacks = Memo[tuple[StackFrame, ...], Stack](lambda frames: Stack((), frames), _KINDS_OF_STACK)
+
+    def evidence(self, frames: Sequence[Mapping[str, Any]], extra: Touch | None) -> Stack:
+        """The stack of decoded frames, with the target of the probe that fired."""
+        seen = [self._stack_frames[_frame(fields)] for fields in frames]
+        target = None if extra is None else _target(extra)
+        if target is not None and (not seen or not _is_target(seen[0], target)):
+            seen.insert(0, self._stack_frames[target])
+        return self._stacks[tuple(seen)]
+
+
+class ContainerMeaning(Meaning):
+    """What calls say about symbols, and in which container."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._containers = Memo[tuple[str | None, ...], ContainerPlace](_container_place, _KINDS_OF_PLACE)
+
+    def place(self, fields: Mapping[str, Any]) -> ContainerPlace:
+        """The place that these fields name."""
+        return self._containers[tuple(fields[name] for name in CONTAINER_FIELDS)]
+
+
+def _container_place(key: tuple[str | None, ...]) -> ContainerPlace:
+    place = place_of(dict(zip(PLACE_FIELDS, key[1:], strict=True)))
+    return ContainerPlace(place.image, place.namespace, place.workload, key[0] or "")
+
+
+class BinaryReader:
+    """Finds the executed file of a call: behind everything that the stage reads, so it reads on from there."""
+
+    def __init__(self, layout_of: LayoutOf) -> None:
+        self._layout_of = layout_of
+        self._known: dict[int, Callable[[bytes], str]] = {}
+
+    def __call__(self, value: bytes) -> str:
+        """Path of the binary; empty where the call does not say.
+
+        The bytes must be a call that a `CallObserver` has read. Raises MalformedCallError where they still end early.
+        """
+        schema_id = avro_wire.framed_schema_id(value)
+        read = self._known.get(schema_id)
+        if read is None:
+            if len(self._known) >= MAX_SCHEMAS:
+                self._known.clear()
+            layout = self._layout_of(schema_id)
+            assert layout is not None
+            read = self._known[schema_id] = _binary_reader(layout)
+        return read(value)
+
+
+def _binary_reader(layout: CallLayout) -> Callable[[bytes], str]:
+    parts = layout.regular
+    if parts is None:
+        return lambda value: layout.decode(value)["process"]["binary"] or ""
+    binary_of = Memo[bytes, str](lambda encoded: parts.binary.decode(encoded)["binary"] or "", _KINDS_OF_BINARY)
+
+    def read(value: bytes) -> str:
+        size, at = read_long(value, avro_wire.FRAME_BYTES)  # of the event id
+        _, at = read_long(value, at + size)  # time
+        _, at = read_long(value, at)  # probe type
+        for part in (parts.stack, parts.workload, parts.target):
+            at = part.skip(value, at)
+        at = parts.to_binary(value, at)
+        return binary_of[value[at : parts.binary.skip(value, at)]]
+
+    return read
+
+
+def _frame(fields: Mapping[str, Any]) -> StackFrame:
+    symbol, hint = fields["symbol"], fields["symbol_hint"] or ""
+    has_place = not symbol and not hint and fields["offset_basis"] == "Module"
+    return StackFrame(
+        module=fields["module"],
+        symbol=symbol,
+        hint="" if symbol else hint,
+        offset=fields["offset"] if has_place else None,
+        build_id=fields["build_id"] or "",
+        resolution=fields["resolution"],
+        is_kernel_space=fields["is_kernel_space"],
+    )
+
+
+def _target(touch: Touch) -> StackFrame | None:
+    """The frame of a probe that fired; None for an execution."""
+    identity = parse_symbol_id(touch.symbol_id)
+    if identity.evidence is Evidence.BINARY:
+        return None
+    return StackFrame(touch.module, identity.symbol or "", build_id=identity.build_id or "", resolution=PROBE)
+
+
+def _is_target(frame: StackFrame, target: StackFrame) -> bool:
+    same_file = (
+        frame.build_id == target.build_id if frame.build_id and target.build_id else frame.module == target.module
+    )
+    return same_file and target.symbol in {frame.symbol, frame.hint}

@@ -1,0 +1,126 @@
+"""The stacks of a window as one tree: the executed file at its root, then frames, outermost first.
+
+Rules: every event is in the tree, whatever its size. Where a builder is full, an event whose stack is new keeps what is
+known of it from outside in, and the rest is one mark, `stack_frames.CUT`; `cut_events` says how many there are. A tree
+has nothing of the order of reading: frames are numbered and callees walked in the order of their text. This module
+refuses to know calls and formats.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from app.export.stack_frames import CUT, StackFrame, binary_frame
+
+MAX_NODES: Final = 1_000_000
+"""At some 400 bytes each while the tree is finished: 400 MB. A browser and a person give up long before."""
+
+MAX_FRAMES: Final = 250_000
+"""Different frames, at some 600 bytes each with their texts: 150 MB."""
+
+
+class Visit(NamedTuple):
+    """One node on the way. `own` are the events that ended here, `total` those with the nodes inside."""
+
+    depth: int
+    frame: int
+    own: int
+    total: int
+
+
+class CallTree:
+    """A finished tree. `frames` by number."""
+
+    def __init__(self, frames: tuple[StackFrame, ...], visits: tuple[Visit, ...]) -> None:
+        self.frames: Final = frames
+        self._visits: Final = visits
+
+    @property
+    def events(self) -> int:
+        """Events in the tree."""
+        return sum(visit.total for visit in self._visits if not visit.depth)
+
+    def walk(self) -> Iterator[Visit]:
+        """All nodes, a caller before what it called; the executed files have depth 0."""
+        return iter(self._visits)
+
+    def stacks(self) -> Iterator[tuple[tuple[int, ...], int]]:
+        """Each different stack, as numbers of frames from the executed file inwards, and its events."""
+        path: list[int] = []
+        for visit in self._visits:
+            del path[visit.depth :]
+            path.append(visit.frame)
+            if visit.own:
+                yield tuple(path), visit.own
+
+
+class TreeBuilder:
+    """Gathers stacks with their events."""
+
+    def __init__(self, max_nodes: int = MAX_NODES, max_frames: int = MAX_FRAMES) -> None:
+        self._max_nodes = max_nodes
+        self._max_frames = max_frames
+        self.cut_events = 0
+        self._frames: list[StackFrame] = []
+        self._numbers: dict[StackFrame, int] = {}
+        self._nodes: dict[tuple[int, int], int] = {}
+        self._parents: list[int] = [-1]
+        self._frame_of: list[int] = [-1]
+        self._own: list[int] = [0]
+
+    def add(self, binary: str, frames: Sequence[StackFrame], events: int) -> None:
+        """Add events with one stack, whose frames are innermost first."""
+        node = 0
+        for frame in (binary_frame(binary), *reversed(frames)):
+            inner = self._inner(node, frame)
+            if inner is None:
+                node = self._made(node, CUT)
+                self.cut_events += events
+                break
+            node = inner
+        self._own[node] += events
+
+    def _inner(self, node: int, frame: StackFrame) -> int | None:
+        """The node of a frame that was called from a node; None where there is no room for it."""
+        number = self._numbers.get(frame)
+        found = None if number is None else self._nodes.get((node, number))
+        if found is not None:
+            return found
+        if len(self._own) > self._max_nodes or (number is None and len(self._frames) >= self._max_frames):
+            return None
+        return self._made(node, frame)
+
+    def _made(self, node: int, frame: StackFrame) -> int:
+        number = self._numbers.get(frame)
+        if number is None:
+            number = self._numbers[frame] = len(self._frames)
+            self._frames.append(frame)
+        key = (node, number)
+        if key not in self._nodes:
+            self._nodes[key] = len(self._own)
+            self._parents.append(node)
+            self._frame_of.append(number)
+            self._own.append(0)
+        return self._nodes[key]
+
+    def tree(self) -> CallTree:
+        """What was gathered."""
+        totals = list(self._own)
+        for node in range(len(totals) - 1, 0, -1):  # a caller's number is below those of what it called
+            totals[self._parents[node]] += totals[node]
+        ranked = sorted(range(len(self._frames)), key=lambda number: self._frames[number].order)
+        rank = {number: place for place, number in enumerate(ranked)}
+        inner = self._callees(rank)
+        visits: list[Visit] = []
+        waiting = [(node, 0) for node in reversed(inner.get(0, ()))]
+        while waiting:
+            node, depth = waiting.pop()
+            visits.append(Visit(depth, rank[self._frame_of[node]], self._own[node], totals[node]))
+            waiting += [(callee, depth + 1) for callee in reversed(inner.get(node, ()))]
+        return CallTree(tuple([self._frames[number] for number in ranked]), tuple(visits))
+
+    def _callees(self, rank: dict[int, int]) -> dict[int, list[int]]:
+        """What each node called, by the frames' order."""
+        callees: dict[int, list[int]] = {}
+        for node in sorted(range(1, len(self._own)), key=lambda node: rank[self._frame_of[node]]):
+            callees.setdefault(self._parents[node], []).append(node)
+        return callees

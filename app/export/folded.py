@@ -1,0 +1,21 @@
+"""Folded stacks: one line a stack, frames from the outside in with `;` between them, a blank, the number of events.
+
+Made for flamegraph.pl and what reads its input. A kernel frame ends with `_[k]`, as perf's folders write it. Rules: `;`
+inside a name becomes `%3B`; names have no line ends. This module refuses to know where stacks come from.
+"""
+
+from collections.abc import Iterator
+
+from app.export.call_tree import CallTree
+from app.export.stack_frames import Demangle, StackFrame, label_of
+
+
+def folded_lines(tree: CallTree, demangle: Demangle) -> Iterator[str]:
+    """The lines, each with its end."""
+    labels = [_label(frame, demangle) for frame in tree.frames]
+    for frames, events in tree.stacks():
+        yield f"{';'.join([labels[number] for number in frames])} {events}\n"
+
+
+def _label(frame: StackFrame, demangle: Demangle) -> str:
+    return label_of(frame, demangle).replace(";", "%3B") + ("_[k]" if frame.is_kernel_space else "")

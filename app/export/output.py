@@ -1,0 +1,32 @@
+"""Where an export goes: standard output, or a file that is there whole or not at all.
+
+Rules: a file is written beside its place under another name and moved when it is complete. This module refuses to know
+formats.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def output(path: Path | None) -> Iterator[BinaryIO]:
+    """Somewhere to write bytes to; None is standard output. An exception inside leaves no file.
+
+    Raises OSError where it cannot be written.
+    """
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,210 @@
+"""One export from its beginning to its end: where the data comes from, which writer takes it, and what is to be said.
+
+Rules: nothing is written where there is nothing to write, because consumers refuse empty files and people miss them.
+This module refuses to know the command line.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO, Final, assert_never
+
+from agents.hot_symbols import evidence
+from agents.hot_symbols.meaning import PLACE_FIELDS
+from agents.hot_symbols.observations import CallObserver
+from agents.hot_symbols.query import Query
+from agents.memo import Memo
+from app.export.call_stacks import CONTAINER_FIELDS, BinaryReader, ContainerMeaning, StackMeaning
+from app.export.call_tree import CallTree
+from app.export.flame_graph import flame_graph_pieces
+from app.export.folded import folded_lines
+from app.export.output import output
+from app.export.pprof import write_pprof
+from app.export.runtime_facts import fact_line, timestamp
+from app.export.speedscope import speedscope_text
+from app.export.stack_frames import Demangle
+from app.export.window import Books, CallWindow, Report
+from app.export.window_stacks import StackGatherer, Wanted
+from app.export.window_symbols import SymbolGatherer
+from app.hot_symbols.layouts import RegistryLayouts
+from app.hot_symbols.table_reading import published_rows
+from app.settings import Settings
+
+EXPORTER: Final = f"callstream {version('callstream')}"
+
+_KNOWN_PLACES: Final = 16_384
+"""In each of two generations, at some 100 bytes."""
+
+
+class StackFormat(StrEnum):
+    """Formats of call stacks."""
+
+    FOLDED = "folded"
+    SPEEDSCOPE = "speedscope"
+    PPROF = "pprof"
+    HTML = "html"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where calls must have happened; None asks for anywhere. Patterns as in agents/hot_symbols/query.py."""
+
+    namespace: str | None = None
+    image: str | None = None
+
+    def wanted(self) -> Wanted:
+        """Whether a place is meant; remembers its answers."""
+        if self.namespace is None and self.image is None:
+            return lambda _place: True
+        query = Query(namespace=self.namespace, image=self.image)
+        return Memo[evidence.Place, bool](lambda place: query.matches(_as_row(place)), _KNOWN_PLACES).__getitem__
+
+
+def _as_row(place: evidence.Place) -> Mapping[str, Any]:
+    """What a row would have of one place."""
+    namespaces = [] if place.namespace is None else [{"namespace": place.namespace[0]}]
+    images = [] if place.image is None else [{"image_id": place.image[0], "image_name": place.image[1]}]
+    return {"namespaces": namespaces, "images": images}
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What came of an export: how many items (stacks, facts, statements) were written; 0: no file."""
+
+    what: str
+    written: int
+    books: Books | None = None
+    cut_events: int = 0
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that was meant is in the file as it is."""
+        return not self.cut_events and (self.books is None or not self.books.unreadable)
+
+    def document(self) -> dict[str, Any]:
+        """For a machine."""
+        window = {} if self.books is None else {"window": self.books.document(), "cut_events": self.cut_events}
+        return {"written": self.written, "of": self.what, **window, **self.more}
+
+    def lines(self) -> Iterator[str]:
+        """For a person."""
+        books = self.books
+        if books is None:
+            yield f"{self.written:,} {self.what}"
+            return
+        yield f"{self.written:,} {self.what} of {books.calls:,} calls"
+        if books.calls:
+            yield f"calls of {timestamp(books.first_ns)} to {timestamp(books.last_ns)}"
+        for number, said in (
+            (books.without_stack, "calls without a stack or a probe's target, not in the export"),
+            (books.not_asked_for, "calls of other namespaces or images"),
+            (books.repeated, "repeated records, counted once"),
+            (self.cut_events, "calls whose stack is cut short: more different stacks than an export holds"),
+        ):
+            if number:
+                yield f"{number:,} {said}"
+        for reason, number in sorted(books.unreadable.items()):
+            yield f"{number:,} records are no calls ({reason}), not in the export"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """What every export has: where from, which places, how names are shown, and where to (None: standard output).
+
+    Every method raises what reading Kafka and the registry and writing a file raise.
+    """
+
+    settings: Settings
+    place: Place
+    demangle: Demangle
+    to: Path | None
+    report: Report
+
+    def stacks(self, window: CallWindow, form: StackFormat) -> Outcome:
+        """Write the call stacks of a window."""
+        layouts = RegistryLayouts(self.settings, PLACE_FIELDS)
+        observe = CallObserver(layouts, StackMeaning())
+        gatherer = StackGatherer(observe, BinaryReader(layouts), self.place.wanted())
+        gatherer.books.ranges = window.ranges
+        gatherer.gather(window.runs(self.report))
+        tree = gatherer.builder.tree()
+        written = sum(1 for _ in tree.stacks())
+        outcome = Outcome(what="stacks", written=written, books=gatherer.books, cut_events=gatherer.builder.cut_events)
+        if written:
+            with output(self.to) as sink:
+                _write_stacks(sink, form, tree, self.demangle, outcome)
+        return outcome
+
+    def window_facts(self, window: CallWindow) -> Outcome:
+        """Write the runtime facts of a window. Raises TooManySymbols too."""
+        observe = CallObserver(RegistryLayouts(self.settings, CONTAINER_FIELDS), ContainerMeaning())
+        gatherer = SymbolGatherer(observe, self.place.wanted(), window.partitions)
+        gatherer.books.ranges = window.ranges
+        gatherer.gather(window.runs(self.report))
+        lines = (fact_line(row, self.demangle(row["symbol"]), containers) for row, containers in gatherer.rows())
+        return Outcome(what="runtime facts", written=_write_some(self.to, lines), books=gatherer.books)
+
+    def table_facts(self) -> Outcome:
+        """Write the runtime facts of the hot-symbol table."""
+        return Outcome(what="runtime facts", written=_write_some(self.to, self._table_lines()))
+
+    def _table_lines(self) -> Iterator[str | None]:
+        query = Query(namespace=self.place.namespace, image=self.place.image)
+        for row in filter(query.matches, published_rows(self.settings)):
+            yield fact_line(row, self.demangle(row["symbol"]))
+            self.report(1)
+
+
+def _write_stacks(sink: BinaryIO, form: StackFormat, tree: CallTree, demangle: Demangle, outcome: Outcome) -> None:
+    books = outcome.books
+    assert books is not None
+    title = f"Calls of {_seconds(books.first_ns)} to {_seconds(books.last_ns)}"
+    match form:
+        case StackFormat.FOLDED:
+            _write(sink, folded_lines(tree, demangle))
+        case StackFormat.SPEEDSCOPE:
+            _write(sink, speedscope_text(tree, demangle, title, EXPORTER))
+        case StackFormat.PPROF:
+            comments = [EXPORTER, *_facts(outcome)]
+            write_pprof(tree, demangle, sink, first_ns=books.first_ns, last_ns=books.last_ns, comments=comments)
+        case StackFormat.HTML:
+            facts = [(line, False) for line in _facts(outcome)]
+            _write(sink, flame_graph_pieces(tree, demangle, title, facts))
+        case _:
+            assert_never(form)
+
+
+def _facts(outcome: Outcome) -> Iterator[str]:
+    """What a file says about itself."""
+    first, _, *rest = outcome.lines()
+    ranges = outcome.books.ranges if outcome.books else ()
+    offsets = ", ".join(f"{one.partition}:{one.first}-{one.next - 1}" for one in ranges)
+    yield from (first, *rest, f"offsets {offsets}")
+
+
+def _seconds(moment_ns: int) -> str:
+    """A time to the second, which is enough for a title."""
+    return timestamp(moment_ns).partition(".")[0] + "Z"
+
+
+def _write_some(to: Path | None, lines: Iterator[str | None]) -> int:
+    """Write the lines that are there, and answer how many; no file where there are none."""
+    there = (line for line in lines if line is not None)
+    first = next(there, None)
+    if first is None:
+        return 0
+    with output(to) as sink:
+        return _write(sink, chain([first], there))
+
+
+def _write(sink: BinaryIO, pieces: Iterator[str]) -> int:
+    """Write text, and answer of how many pieces."""
+    written = 0
+    for piece in pieces:
+        sink.write(piece.encode())
+        written += 1
+    return written

@@ -1,0 +1,78 @@
+"""Runtime facts as NDJSON: one line a symbol that ran, with its hits summed up, for reachability scoring.
+
+The shape is that of Stella Ops' runtime facts (docs/reachability/runtime-facts.md there): `symbolId, codeId, buildId,
+containerId, hitCount, observedAt, metadata`; what is not known is left out. `symbolId` is our row's key, `codeId` the
+file by itself: its build id, else its path. `containerId` is there only where all hits are of one container. Values of
+`metadata` are texts, as the consumer's type wants them. Rules: a line by symbol id in rising order; symbols without a
+hit are no facts. This module refuses to know where rows come from.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from agents.hot_symbols.recent import Recent
+
+_NS: Final = 1_000_000_000
+
+Fact = dict[str, Any]
+
+
+def fact_line(row: Mapping[str, Any], display_name: str, containers: Recent | None = None) -> str | None:
+    """One line with its end; None for a symbol without a hit.
+
+    `row` is a HotSymbol, `containers` those it ran in, where somebody knows.
+    """
+    if row["hits"] <= 0:
+        return None
+    return json.dumps(fact_of(row, display_name, containers), ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def fact_of(row: Mapping[str, Any], display_name: str, containers: Recent | None) -> Fact:
+    """The fact of a row with hits."""
+    fact: Fact = {"symbolId": row["symbol_id"], "codeId": row["build_id"] or row["module"]}
+    if row["build_id"]:
+        fact["buildId"] = row["build_id"]
+    named = [] if containers is None else containers.newest()
+    if containers is not None and len(named) == 1 and not containers.more():
+        fact["containerId"] = named[0][0][0]
+    fact["hitCount"] = row["hits"]
+    fact["observedAt"] = timestamp(row["last_seen_ns"])
+    fact["metadata"] = {name: text for name, text in _metadata(row, display_name, containers).items() if text}
+    return fact
+
+
+def timestamp(moment_ns: int) -> str:
+    """A time as RFC 3339 in UTC with nanoseconds; times outside of the calendar as seconds since the Unix epoch."""
+    seconds, nanos = divmod(moment_ns, _NS)
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds}.{nanos:09d}"
+
+
+def _metadata(row: Mapping[str, Any], display_name: str, containers: Recent | None) -> dict[str, str]:
+    """Everything else that is known, as texts; empty ones are nothing."""
+    known = {
+        "source": "callstream",
+        "evidence": row["evidence"],
+        "space": "kernel" if row["is_kernel_space"] else "user",
+        "module": row["module"],
+        "symbol": row["symbol"],
+        "displayName": display_name if display_name != row["symbol"] else "",
+        "confirmedHits": str(row["confirmed_hits"]),
+        "probeHits": str(row["probe_hits"]),
+        "firstSeen": timestamp(row["first_seen_ns"]),
+        "imageId": row["image_id"] or "",
+        "imageName": row["image_name"] or "",
+        "images": str(len(row["images"]) + row["images_more"]),
+        "namespaces": ",".join(sorted(entry["namespace"] for entry in row["namespaces"])),
+        "workloads": ",".join(
+            sorted(f"{entry['namespace']}/{entry['kind']}/{entry['name']}" for entry in row["workloads"])
+        ),
+    }
+    if containers is not None:
+        known["containers"] = str(len(containers.newest()) + containers.more())
+    grades = {f"frames.{grade}": str(frames) for grade, frames in sorted(row["hits_by_resolution"].items())}
+    return known | grades

@@ -1,0 +1,104 @@
+"""A window of `runtime.calls`: which records are meant, and what was read of them.
+
+A window is given by positions (app/replay/positions.py): first, last, offsets, times of receipt, or so long ago. It is
+fixed when reading begins, and partitions are read one after the other in the order of their numbers, so the same window
+gives the same result. Rules: a call that came again counts once: a record whose raw offset is not above the highest
+seen in its partition is a repetition. This module refuses to know what is made of calls.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Self
+
+from app.kafka import partition_count
+from app.replay.archive import Range
+from app.replay.positions import Wanted, parse, resolve
+from app.replay.range_reader import RangeReader
+from app.replay.record_file import Recorded
+from app.settings import Settings
+from schemas import topics
+
+_ANSWER_SECONDS: Final = 10.0
+
+Report = Callable[[int], None]
+"""Learns how many records more were read."""
+
+
+@dataclass(slots=True)
+class Books:
+    """What became of the records of a window. Times are of events, nanoseconds since the Unix epoch."""
+
+    ranges: tuple[Range, ...] = ()
+    records: int = 0
+    repeated: int = 0
+    unreadable: dict[str, int] = field(default_factory=dict)
+    """By reason; none of them is in the export."""
+    not_asked_for: int = 0
+    """Calls outside of the namespaces and images that were asked for."""
+    without_stack: int = 0
+    calls: int = 0
+    """Calls in the export."""
+    first_ns: int = 0
+    last_ns: int = 0
+
+    def refuse(self, reason: str) -> None:
+        """Count a record that is no call."""
+        self.unreadable[reason] = self.unreadable.get(reason, 0) + 1
+
+    def span(self, first_ns: int, last_ns: int) -> None:
+        """Note the times of the first and the last of some events that are in the export."""
+        self.first_ns = min(self.first_ns, first_ns) if self.last_ns else first_ns
+        self.last_ns = max(self.last_ns, last_ns)
+
+    def document(self) -> dict[str, Any]:
+        """For a machine."""
+        return {
+            "ranges": [{"partition": one.partition, "from": one.first, "to": one.next} for one in self.ranges],
+            "records": self.records,
+            "calls": self.calls,
+            "repeated": self.repeated,
+            "unreadable": dict(sorted(self.unreadable.items())),
+            "not_asked_for": self.not_asked_for,
+            "without_stack": self.without_stack,
+            "first_ns": self.first_ns,
+            "last_ns": self.last_ns,
+        }
+
+
+class CallWindow:
+    """Reads one window. Use as a context.
+
+    Opening raises PositionError where the window is not there, KafkaUnreachable, KafkaUnusable.
+    """
+
+    def __init__(self, settings: Settings, start: str, end: str) -> None:
+        now = datetime.now(UTC)
+        wanted = Wanted(parse(start, now), parse(end, now), None, by_event_time=False)
+        self._topic = settings.name(topics.CALLS)
+        self.partitions = partition_count(settings, self._topic, _ANSWER_SECONDS)
+        self._reader = RangeReader(settings)
+        try:
+            found = resolve(self._reader, self._topic, self.partitions, wanted)
+        except BaseException:
+            self._reader.close()
+            raise
+        self.ranges = tuple(one for one in found if one.offsets)
+        self.offsets = sum(one.offsets for one in self.ranges)
+        """At least as many as there are records."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.close()
+
+    def runs(self, report: Report) -> Iterator[tuple[int, Sequence[Recorded]]]:
+        """Partition and records, as they are fetched, in offset order.
+
+        Raises DamagedError where records are not there any more, KafkaUnreachable, KafkaUnusable.
+        """
+        for one in self.ranges:
+            for records in self._reader.read(self._topic, one.partition, one.first, one.next - 1):
+                yield one.partition, records
+                report(len(records))

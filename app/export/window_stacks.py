@@ -1,0 +1,85 @@
+"""The call tree of a window of calls.
+
+Calls wait in memory by stack and binary until there are many kinds of them, and go into the tree together; so an event
+costs a lookup. This module refuses to know formats.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from agents.hot_symbols.evidence import Place
+from agents.hot_symbols.observations import Observe, Unreadable
+from app.export.call_stacks import Stack
+from app.export.call_tree import TreeBuilder
+from app.export.window import Books
+from app.replay.record_file import Recorded
+
+_WAITING_KINDS: Final = 65_536
+"""Stacks and binaries that wait, at some 200 bytes each beside what they share."""
+
+BinaryOf = Callable[[bytes], str]
+"""Path of a call's binary; see `call_stacks.BinaryReader`."""
+
+Wanted = Callable[[Place], bool]
+"""Whether calls of a place were asked for."""
+
+
+class StackGatherer:
+    """Gathers the stacks of a window."""
+
+    def __init__(self, observe: Observe, binary_of: BinaryOf, wanted: Wanted) -> None:
+        """`observe` reads calls with a `StackMeaning`."""
+        self.builder = TreeBuilder()
+        self.books = Books()
+        self._observe = observe
+        self._binary_of = binary_of
+        self._wanted = wanted
+        self._waiting: dict[tuple[Stack, str], int] = {}
+
+    def gather(self, runs: Iterable[tuple[int, Sequence[Recorded]]]) -> None:
+        """Take all records; those of one partition follow each other."""
+        partition, highest = -1, -1
+        for number, records in runs:
+            if number != partition:
+                partition, highest = number, -1
+            highest = self._take(records, highest)
+            if len(self._waiting) >= _WAITING_KINDS:
+                self._settle()
+        self._settle()
+
+    def _take(self, records: Sequence[Recorded], highest: int) -> int:
+        """Take records of one partition; answers with the highest raw offset of it."""
+        books, waiting, observe = self.books, self._waiting, self._observe
+        times: list[int] = []
+        for record in records:
+            seen = observe(record.value)
+            if isinstance(seen, Unreadable):
+                books.refuse(seen.value)
+                continue
+            offset, time_ns, stack, place = seen
+            if offset <= highest:
+                if offset < 0:
+                    books.refuse(Unreadable.NO_RAW_POSITION.value)
+                else:
+                    books.repeated += 1
+                continue
+            highest = offset
+            assert isinstance(stack, Stack)
+            if not self._wanted(place):
+                books.not_asked_for += 1
+            elif not stack.frames:
+                books.without_stack += 1
+            else:
+                key = stack, self._binary_of(record.value or b"")
+                waiting[key] = waiting.get(key, 0) + 1
+                times.append(time_ns)
+        books.records += len(records)
+        books.calls += len(times)
+        if times:
+            books.span(min(times), max(times))
+        return highest
+
+    def _settle(self) -> None:
+        for (stack, binary), events in self._waiting.items():
+            self.builder.add(binary, stack.frames, events)
+        self._waiting.clear()

@@ -1,0 +1,219 @@
+"""`callstream export` on a real broker, with the table that the real stage keeps."""
+
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from confluent_kafka import Producer
+
+from app.commands.export import command
+from app.commands.topics import command as topics_command
+from app.embedded.broker import EmbeddedBroker
+from app.hot_symbols.table_reading import published_rows
+from app.settings import Settings, from_env
+from app.worker import registered_id
+from schemas import topics
+from tests.support.browser import PROGRAM, Browser
+from tests.support.delivery_run import PARTITIONS, Worker, worker_environ
+from tests.support.export_readers import network_references, read_folded, read_pprof, read_speedscope
+from tests.support.hot_load import HotLoad
+
+pytestmark = pytest.mark.integration
+
+CALLS = 4_000
+
+
+@dataclass
+class Published:
+    """Calls of known counts on `runtime.calls`, and rows of them on `runtime.hot-symbols`."""
+
+    environ: dict[str, str]
+    load: HotLoad
+    folder: Path
+    end: str
+    """Position behind the last call: what a test writes later is not in the others' windows."""
+
+    def export(self, *arguments: str) -> Result:
+        """Run the command."""
+        return CliRunner().invoke(command, [*arguments], env=self.environ)
+
+    def file(self, form: str, *arguments: str) -> bytes:
+        """What the command writes to a file of these calls, where nothing else is said."""
+        path = self.folder / f"calls.{form}"
+        window = arguments or ("--to", self.end)
+        result = self.export("--format", form, "--output", str(path), *window)
+        assert result.exit_code == 0, result.output
+        return path.read_bytes()
+
+
+@pytest.fixture(name="published", scope="module")
+def _published(embedded: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
+    folder = tmp_path_factory.mktemp("export")
+    prefix = f"export-{time.time_ns():x}."
+    environ = worker_environ(embedded.bootstrap_servers, prefix, folder) | {
+        "CALLSTREAM_SCHEMA_REGISTRY_URL": embedded.registry_url
+    }
+    applied = CliRunner().invoke(topics_command, ["apply"], env=environ)
+    assert applied.exit_code == 0, applied.output
+    load = HotLoad(
+        schema_id=registered_id(from_env(environ), topics.CALLS), partitions=PARTITIONS, symbols=500, stacks=80
+    )
+    producer = Producer({"bootstrap.servers": embedded.bootstrap_servers, "enable.idempotence": True, "log_level": 0})
+    ends = [0] * PARTITIONS
+    for number in range(8):
+        partition = number % PARTITIONS
+        values = [*load.calls(partition, CALLS // 8), *load.repeated(partition)]
+        ends[partition] += len(values)
+        for value in values:
+            producer.produce(prefix + topics.CALLS, value, b"process", partition)
+    producer.flush()
+    worker = Worker(("tests.support.hot_symbols_worker", "0"), environ, folder / "worker.log")
+    worker.start()
+    try:
+        _await_counted(from_env(environ), load, worker)
+        assert worker.end(signal.SIGTERM, within_seconds=10) == 0, worker.log_tail()
+        yield Published(environ, load, folder, ",".join(f"{number}:{end}" for number, end in enumerate(ends)))
+    finally:
+        worker.kill()
+
+
+def _await_counted(settings: Settings, load: HotLoad, worker: Worker) -> None:
+    """Wait until the stage has published every hit."""
+    wanted = {symbol: counted.hits for symbol, counted in load.truth.items()}
+    deadline = time.monotonic() + 60
+    while {row["symbol_id"]: row["hits"] for row in published_rows(settings)} != wanted:
+        assert time.monotonic() < deadline, worker.log_tail()
+        time.sleep(0.5)
+
+
+def test_every_format_of_stacks_counts_every_call_once(published: Published) -> None:
+    """Independent readers of all four formats find as many events as were sent, repetitions not among them."""
+    folded = read_folded(published.file("folded").decode())
+    scope = read_speedscope(json.loads(published.file("speedscope")))
+    profile = read_pprof(published.file("pprof"))
+    page = published.file("html").decode()
+
+    assert sum(folded.values()) == sum(scope.values()) == sum(profile.stacks.values()) == published.load.sent
+    frames: Counter[str] = Counter()
+    for stack, events in profile.stacks.items():
+        frames.update({name: events * number for name, number in Counter(stack).items()})
+    wanted: Counter[str] = Counter()
+    for symbol_id, counted in published.load.truth.items():
+        symbol = symbol_id.partition("!")[2]
+        wanted[f"{symbol}?" if symbol.startswith("hinted") else symbol] += counted.hits
+    assert frames == wanted
+    assert list(network_references(page)) == []
+
+
+def test_runtime_facts_of_table_and_window_are_the_truth(published: Published) -> None:
+    """The table's rows and a window over everything say the same hits and times."""
+    wanted = {symbol: (counted.hits, counted.last_ns) for symbol, counted in published.load.truth.items()}
+
+    table = published.export("--format", "runtime-facts").stdout
+    window = published.file("runtime-facts").decode()
+    for text in (table, window):
+        facts = [json.loads(line) for line in text.splitlines()]
+        assert [fact["symbolId"] for fact in facts] == sorted(wanted)
+        assert {fact["symbolId"]: fact["hitCount"] for fact in facts} == {name: one[0] for name, one in wanted.items()}
+        assert all(fact["observedAt"].endswith(f"{wanted[fact['symbolId']][1] % 10**9:09d}Z") for fact in facts)
+
+
+@pytest.mark.parametrize("form", ["folded", "speedscope", "pprof", "html", "runtime-facts"])
+def test_the_same_window_gives_the_same_bytes(published: Published, form: str) -> None:
+    """Given by offsets, a window is the same today and tomorrow."""
+    window = ("--from", "0:100,1:200", "--to", "0:400,1:300")
+
+    assert published.file(form, *window) == published.file(form, *window)
+
+
+def test_windows_are_by_offset_and_by_time_and_the_summary_says_what_was_read(published: Published) -> None:
+    """Offsets of some partitions, a time of receipt in the future, and the JSON form."""
+    path = published.folder / "some.folded"
+    some = published.export("--format", "folded", "--from", "1:10", "--to", "1:30", "-o", str(path), "--json")
+    said: dict[str, Any] = json.loads(some.stdout)
+    assert said["window"]["ranges"] == [{"partition": 1, "from": 10, "to": 30}]
+    assert said["window"]["calls"] == 20 == sum(read_folded(path.read_text()).values())
+
+    place = ("--namespace", "shop", "--image", "shop/app-1:*")
+    shop = published.export("--format", "folded", "--to", published.end, *place)
+    assert 0 < sum(read_folded(shop.stdout).values()) < published.load.sent
+    nothing = published.export("--format", "folded", "--from", "2199-01-01T00:00:00Z")
+    assert (nothing.exit_code, nothing.stdout) == (1, "")
+    assert "nothing was written" in nothing.stderr
+
+
+def test_a_window_with_strange_records_is_written_and_said_to_be_incomplete(published: Published) -> None:
+    """Exit code 3; what is no call is counted by reason, and the file is there."""
+    prefix = published.environ["CALLSTREAM_TOPIC_PREFIX"]
+    producer = Producer({"bootstrap.servers": published.environ["CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS"]})
+    places: list[int] = []
+    producer.produce(
+        prefix + topics.CALLS, b"?", b"", 2, on_delivery=lambda _, message: places.append(message.offset() or 0)
+    )
+    producer.flush()
+
+    result = published.export("--format", "folded", "--from", "2:0", "--to", f"2:{places[0] + 1}")
+    assert result.exit_code == 3
+    assert "1 records are no calls (not_framed)" in result.stderr
+    assert read_folded(result.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--format", "html", "--from", "yesterday"], "'yesterday' is no position"),
+        (["--format", "html", "--from", "9:0"], "has no partition 9"),
+        (["--format", "folded", "--json"], "--json needs --output"),
+        (["--format", "folded", "--output", "/nowhere/at/all"], "cannot write /nowhere/at/all: No such file"),
+        (["--format", "gif"], "'gif' is not one of"),
+    ],
+)
+def test_mistakes_are_named_and_the_exit_code_is_2(published: Published, arguments: list[str], problem: str) -> None:
+    """Positions, options and places that do not exist."""
+    result = published.export(*arguments)
+
+    assert result.exit_code == 2
+    assert problem in result.stderr
+
+
+def test_no_half_file_is_left(published: Published) -> None:
+    """Files are moved to their place when they are complete."""
+    published.file("html")
+
+    assert not list(published.folder.glob(".*.partial"))
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="no browser is here")
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_browser_shows_the_flame_graph_without_asking_for_anything(published: Published, dark: bool) -> None:
+    """One file, opened from disk: drawn, searched, zoomed and read out by keyboard, with no request besides itself."""
+    published.file("html")
+    file = published.folder / "calls.html"
+    with Browser() as browser:
+        browser.open(file, dark=dark)
+        drawn = "new Set(document.getElementById('graph').getContext('2d').getImageData(0, 0, 900, 200).data).size"
+        assert browser.evaluate(drawn) > 10
+        browser.evaluate("document.getElementById('graph').focus()")
+        browser.press("ArrowDown", "ArrowDown")
+        assert "events" in browser.evaluate("document.getElementById('spoken').textContent")
+        browser.press("Enter")
+        assert browser.evaluate("document.getElementById('reset').disabled") is False
+        browser.press("Home", "/")
+        browser.press(*"hinted_")
+        found = browser.evaluate("document.getElementById('found').textContent")
+        names = browser.evaluate(
+            "[...document.querySelectorAll('#rows td:nth-child(4)')].map((cell) => cell.textContent)"
+        )
+
+        assert found.split()[1] == "frames,"
+        assert names
+        assert all(name.startswith("hinted_") and name.endswith("?") for name in names)
+        assert browser.requests == [file.resolve().as_uri()]
+        assert browser.problems == []

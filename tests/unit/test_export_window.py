@@ -1,0 +1,220 @@
+"""What a window of calls becomes: every call once, in the stack and under the symbols that it says."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import pytest
+
+from agents.hot_symbols.meaning import PLACE_FIELDS, Meaning
+from agents.hot_symbols.observations import CallObserver, Observe
+from agents.hot_symbols.recent import Recent
+from app.export.call_stacks import CONTAINER_FIELDS, BinaryReader, ContainerMeaning, StackMeaning
+from app.export.folded import folded_lines
+from app.export.run import Outcome, Place
+from app.export.runtime_facts import fact_line
+from app.export.window import Books
+from app.export.window_stacks import StackGatherer
+from app.export.window_symbols import SymbolGatherer, TooManySymbols
+from app.replay.record_file import Recorded
+from schemas.call_layout import CallLayout
+from tests.support.calls import call_schema, encode_call, frame
+from tests.support.export_readers import read_folded
+
+START_NS = 1_700_000_000_000_000_000
+SCHEMA = call_schema()
+KERNEL = frame("kernel", "tcp_connect", offset=17)
+LIBC = frame("/usr/lib/libc.so.6", "connect", offset=3, build_id="ab" * 20)
+HINTED = frame("/opt/libpay.so", symbol_hint="pay", resolution="HintOnly", offset=9, offset_basis="Module")
+PLACE = frame("/opt/libpay.so", resolution="ModuleOnly", offset=0x99, offset_basis="Module")
+
+BASE: Final[dict[str, Any]] = {
+    "process": {"process_id": "a" * 32, "binary": "/usr/bin/shop"},
+    "container_id": "c1",
+    "namespace": "shop",
+    "image_name": "shop/web:1",
+}
+
+Runs = list[tuple[int, Sequence[Recorded]]]
+
+
+def call(offset: int, *frames: dict[str, Any], **fields: Any) -> bytes:
+    """A call of the shop's namespace with this raw offset."""
+    sized = fields.pop("sized", True)
+    position = {"partition": 0, "offset": offset}
+    usual = BASE | {"timestamp_ns": START_NS + offset, "stack_frames": list(frames), "source": position}
+    return encode_call(usual | fields, sized=sized)
+
+
+def records(values: Iterable[bytes | None], partition: int = 0) -> Runs:
+    """One run of one partition."""
+    return [(partition, [Recorded("t", partition, n, 0, None, value) for n, value in enumerate(values)])]
+
+
+def observer(meaning: Meaning) -> Observe:
+    """Reads calls of the packaged schema."""
+    return CallObserver(layout_of, meaning)
+
+
+def layout_of(schema_id: int) -> CallLayout | None:
+    """The registry of this test."""
+    return CallLayout(7, SCHEMA, CONTAINER_FIELDS) if schema_id == 7 else None
+
+
+def stacks(runs: Runs, place: Place | None = None) -> tuple[dict[tuple[str, ...], int], Books]:
+    """Folded stacks of records, and the books."""
+    gatherer = StackGatherer(observer(StackMeaning()), BinaryReader(layout_of), (place or Place()).wanted())
+    gatherer.gather(runs)
+    text = "".join(folded_lines(gatherer.builder.tree(), lambda symbol: symbol))
+    return read_folded(text) if text else {}, gatherer.books
+
+
+def facts(runs: Runs, place: Place | None = None) -> tuple[dict[str, dict[str, Any]], Books]:
+    """Runtime facts of records by symbol id, and the books."""
+    gatherer = SymbolGatherer(observer(ContainerMeaning()), (place or Place()).wanted(), 4)
+    gatherer.gather(runs)
+    lines = [fact_line(row, row["symbol"], containers) for row, containers in gatherer.rows()]
+    found = [json.loads(line) for line in lines if line is not None]
+    assert [fact["symbolId"] for fact in found] == sorted(fact["symbolId"] for fact in found)
+    return {fact["symbolId"]: fact for fact in found}, gatherer.books
+
+
+@pytest.mark.parametrize("sized", [True, False])
+def test_stacks_go_from_the_binary_inwards_whatever_offsets_are(sized: bool) -> None:
+    """Frames of one function are one; a frame without a name keeps its place; both ways of reading say the same."""
+    elsewhere = LIBC | {"offset": 99}
+    found, books = stacks(
+        records([call(0, KERNEL, LIBC, PLACE, sized=sized), call(1, KERNEL, elsewhere, PLACE), call(2, HINTED)])
+    )
+
+    shop = "/usr/bin/shop"
+    assert found == {
+        (shop, "/opt/libpay.so+0x99", "/usr/lib/libc.so.6!connect", "kernel!tcp_connect_[k]"): 2,
+        (shop, "/opt/libpay.so!pay?"): 1,
+    }
+    assert (books.calls, books.first_ns, books.last_ns) == (3, START_NS, START_NS + 2)
+
+
+def test_calls_of_another_schema_version_say_the_same() -> None:
+    """Fields in an order of their own: nothing is recognized by its place, and everything is found."""
+    schema = call_schema(("process", "syscall"))
+    layout = CallLayout(9, schema, PLACE_FIELDS)
+    value = encode_call({**BASE, "stack_frames": [LIBC]}, schema_id=9, schema=schema)
+
+    assert layout.regular is None
+    assert BinaryReader(lambda _: layout)(value) == "/usr/bin/shop"
+
+
+def test_a_user_probe_that_fired_is_the_innermost_frame_once() -> None:
+    """The target of a uprobe is a frame of its own, unless the agent sent it as one; an execution adds none."""
+    target = {"module": "/usr/lib/libc.so.6", "symbol": "connect", "offset": 0, "build_id": "ab" * 20}
+    probe = {"probe_type": "Uprobe", "probe_target": target}
+    found, books = stacks(
+        records(
+            [
+                call(0, **probe),
+                call(1, PLACE, **probe),
+                call(2, LIBC, PLACE, **probe),
+                call(3, probe_type="ProcessExec"),
+            ]
+        )
+    )
+
+    shop, connect = "/usr/bin/shop", "/usr/lib/libc.so.6!connect"
+    assert found == {(shop, connect): 1, (shop, "/opt/libpay.so+0x99", connect): 2}
+    assert books.without_stack == 1
+
+
+@pytest.mark.parametrize("read", [stacks, facts])
+def test_repetitions_count_once_and_what_is_no_call_is_counted_apart(
+    read: Callable[[Runs], tuple[dict[Any, Any], Books]],
+) -> None:
+    """A stage that crashed sends calls again; strange records on a shared topic stop nothing."""
+    once = records([call(0, LIBC), call(1, KERNEL)])
+    again = records(
+        [call(0, LIBC), call(1, KERNEL), call(0, LIBC), call(1, KERNEL), None, b"\x00\x00\x00\x00\x09", b"?"]
+    )
+    found, books = read(again)
+
+    assert found == read(once)[0]
+    assert (books.records, books.calls, books.repeated) == (7, 2, 2)
+    assert books.unreadable == {"empty": 1, "unknown_schema": 1, "not_framed": 1}
+    assert not Outcome(what="stacks", written=2, books=books).is_complete
+
+
+@pytest.mark.parametrize("read", [stacks, facts])
+def test_only_calls_of_the_places_asked_for_are_taken(
+    read: Callable[[Runs, Place], tuple[dict[Any, Any], Books]],
+) -> None:
+    """By namespace and image; the rest is counted apart, repetitions of it not twice."""
+    values = [
+        call(0, LIBC),
+        call(1, KERNEL, namespace="bank"),
+        call(1, KERNEL, namespace="bank"),
+        call(2, KERNEL, image_name="shop/db:1", image_id="sha256:2"),
+    ]
+    found, books = read(records(values), Place(namespace="sho?", image="shop/web:*"))
+
+    assert len(found) == 1
+    assert (books.calls, books.not_asked_for, books.repeated) == (1, 2, 1)
+
+
+def test_runtime_facts_sum_up_hits_and_name_a_container_only_if_it_is_the_only_one() -> None:
+    """Every field of a fact, over two partitions that both saw a symbol."""
+    runs = records([call(0, KERNEL, LIBC, LIBC), call(5, KERNEL, container_id="c2")])
+    runs += records([call(3, LIBC), call(4, HINTED, container_id=None)], partition=1)
+    found, books = facts(runs)
+
+    libc = found[f"{'ab' * 20}!connect"]
+    assert {name: value for name, value in libc.items() if name != "metadata"} == {
+        "symbolId": f"{'ab' * 20}!connect",
+        "codeId": "ab" * 20,
+        "buildId": "ab" * 20,
+        "containerId": "c1",
+        "hitCount": 3,
+        "observedAt": "2023-11-14T22:13:20.000000003Z",
+    }
+    assert libc["metadata"] == {
+        "source": "callstream",
+        "evidence": "Symbol",
+        "space": "user",
+        "module": "/usr/lib/libc.so.6",
+        "symbol": "connect",
+        "confirmedHits": "3",
+        "probeHits": "0",
+        "firstSeen": "2023-11-14T22:13:20.000000000Z",
+        "imageName": "shop/web:1",
+        "images": "1",
+        "namespaces": "shop",
+        "containers": "1",
+        "frames.Exact": "3",
+    }
+    assert "containerId" not in found["kernel!tcp_connect"]
+    assert found["kernel!tcp_connect"]["metadata"]["containers"] == "2"
+    assert "containerId" not in found["/opt/libpay.so!pay"]
+    assert found["/opt/libpay.so!pay"]["metadata"]["confirmedHits"] == "0"
+    assert books.calls == 4
+
+
+def test_a_symbol_without_a_hit_is_no_fact() -> None:
+    """A consumer takes every fact for an execution."""
+    row = {"hits": 0}
+    assert fact_line(row, "", Recent()) is None
+
+
+def test_a_window_with_too_many_symbols_is_refused_and_not_cut() -> None:
+    """A symbol that is missing would be taken for one that never ran."""
+    gatherer = SymbolGatherer(observer(ContainerMeaning()), Place().wanted(), 4, max_rows=2)
+
+    with pytest.raises(TooManySymbols, match="more than 2 symbols"):
+        gatherer.gather(records([call(0, KERNEL, LIBC, HINTED)]))
+
+
+def test_how_records_are_cut_into_runs_changes_nothing() -> None:
+    """The broker decides how much it sends at a time."""
+    values = [call(n, *[[KERNEL, LIBC], [LIBC], [HINTED, PLACE]][n % 3], container_id=f"c{n % 2}") for n in range(30)]
+    whole = records(values)
+    cut = [(0, whole[0][1][at : at + 7]) for at in range(0, 30, 7)]
+
+    assert stacks(whole) == stacks(cut)
+    assert facts(whole) == facts(cut)

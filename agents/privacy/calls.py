@@ -6,6 +6,7 @@ Rules: fails closed, so one part that cannot be filtered refuses the whole event
 caches, which bounds what one entry can hold. This module refuses to know rules, and Kafka beyond the raw position.
 """
 
+from binascii import hexlify
 from collections.abc import Callable, Hashable
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -219,53 +220,44 @@ class _Calls:
 
     def filter(self, event: CanonicalEventParts) -> Call:
         """Look every part up and join what may leave. Raises RefusedError, or DecodeError for malformed parts."""
-        probe = self._probes[event.probe]
-        profile = self._profiles[probe.probe_type]
-        surroundings = profile.surroundings[
-            event.process,
-            event.workload,
-            event.parent if event.HasField("parent") else None,
-            event.exit,
-            event.node,
+        probe_type, type_avro, target, details, probe_hits = self._probes[event.probe]
+        profile, has = self._profiles[probe_type], event.HasField
+        workload, rest, surrounding_hits, process_id = profile.surroundings[
+            event.process, event.workload, event.parent if has("parent") else None, event.exit, event.node
         ]
-        workload, rest, surrounding_hits, process_id = surroundings
-        stack = profile.stacks[event.stack]
-        returned = profile.returns[event.return_value] if event.HasField("return_value") else _ABSENT
-        ancestors = profile.ancestors[tuple(event.ancestors[:])]
-        arguments = profile.arguments[tuple(event.arguments[:])]
-        data = profile.data[tuple(event.data[:])]
+        stack, stack_hits = profile.stacks[event.stack]
+        returned, returned_hits = profile.returns[event.return_value] if has("return_value") else _ABSENT
+        # most arrays are empty, and an empty one is cheaper to see than to look up
+        ancestors, ancestor_hits = profile.ancestors[tuple(many[:])] if (many := event.ancestors) else _NOTHING
+        arguments, argument_hits = profile.arguments[tuple(many[:])] if (many := event.arguments) else _NOTHING
+        data, data_hits = profile.data[tuple(many[:])] if (many := event.data) else _NOTHING
         hits, redaction = self._redactions[
-            probe.hits,
-            surrounding_hits,
-            stack.hits,
-            returned.hits,
-            ancestors.hits,
-            arguments.hits,
-            data.hits,
+            probe_hits, surrounding_hits, stack_hits, returned_hits, ancestor_hits, argument_hits, data_hits
         ]
+        raw_offset = event.raw_offset
         body = b"".join(
             (
                 _EVENT_ID_LENGTH,
-                event.event_id.hex().encode(),
+                hexlify(event.event_id),
                 avro_wire.long(event.timestamp_ns),
-                probe.type_avro,
-                stack.avro,
+                type_avro,
+                stack,
                 workload,
-                probe.target,
+                target,
                 rest,
-                ancestors.avro,
-                self._threads[event.tid] if event.HasField("tid") else avro_wire.NULL,
+                ancestors,
+                self._threads[event.tid] if has("tid") else avro_wire.NULL,
                 self._timestamp_sources[event.timestamp_source],
-                probe.details,
-                arguments.avro,
-                data.avro,
-                returned.avro,
+                details,
+                arguments,
+                data,
+                returned,
                 redaction,
                 avro_wire.long(event.raw_partition),
-                avro_wire.long(event.raw_offset),
+                avro_wire.long(raw_offset),
             )
         )
-        return Call(process_id, body, hits, probe.probe_type, event.raw_offset)
+        return Call(process_id, body, hits, probe_type, raw_offset)
 
     def _redaction(self, many: tuple[Hits, ...]) -> tuple[Hits, bytes]:
         """The `redaction` record, and its counts by rule."""
@@ -281,3 +273,4 @@ def _timestamp_source(number: int) -> bytes:
 
 
 _ABSENT: Final = FilteredPart(avro_wire.NULL, ())
+_NOTHING: Final = FilteredPart(avro_wire.END_OF_BLOCKS, ())

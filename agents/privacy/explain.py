@@ -111,7 +111,7 @@ def _value_at(call: Any, path: str) -> Any:
 
 
 _PROCESS: Final = (
-    ("parent_process_id", "word"),
+    ("parent_process_id", "id"),
     ("binary", "path"),
     ("arguments", "arguments"),
     ("cwd", "path"),

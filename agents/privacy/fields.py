@@ -14,6 +14,7 @@ from agents.memo import Memo
 from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess
 from agents.privacy.redaction import Answer, FieldPolicy, Hits, Redactor, TextRefusal
 from schemas import avro_wire, canonical_pb2
+from schemas.canonical_parts_pb2 import CanonicalStackParts
 from schemas.canonical_pb2 import (
     CanonicalArgument,
     CanonicalAtom,
@@ -22,7 +23,6 @@ from schemas.canonical_pb2 import (
     CanonicalNode,
     CanonicalProbe,
     CanonicalProcess,
-    CanonicalStack,
     CanonicalTarget,
     CanonicalWorkload,
 )
@@ -32,6 +32,9 @@ TRUNCATED_FLAG: Final = "truncArgs"
 
 _MAX_FRAMES: Final = 8_192
 """Remembered frames; two generations of some 300 bytes each, for every probe type with a profile of its own."""
+
+_MAX_FIELDS: Final = 256
+"""Remembered names of fields of a place; an argument's type is one, and comes from outside."""
 
 _MAX_REMEMBERED_FRAME_BYTES: Final = 512  # longer than the mangled names of ordinary code
 
@@ -54,27 +57,25 @@ class FieldFilter:
         self._redactor = redactor
         self._probe_type = probe_type
         self._frames = Memo(self._frame, _MAX_FRAMES)
+        self._places: dict[str, _Allowed] = {}
 
     def process(self, encoded: bytes, place: str) -> FilteredProcess:
         """A `ProcessInfo`; `place` is the public field that it fills: process, parent or ancestors."""
         process = CanonicalProcess.FromString(encoded)
         redactor, part = self._redactor, self._part(place)
-        truncated = TRUNCATED_FLAG in process.flags.split()
+        flags = process.flags
+        truncated = TRUNCATED_FLAG in flags and TRUNCATED_FLAG in flags.split()
         part.raw(avro_wire.text(process.process_id))
-        part.optional("parent_process_id", process.parent_process_id, redactor.word)
+        part.id("parent_process_id", process.parent_process_id)
         part.number("pid", process.pid if process.HasField("pid") else None)
         part.number("uid", process.uid if process.HasField("uid") else None)
         part.optional("binary", process.binary, redactor.path)
-        part.optional(
-            "arguments",
-            process.arguments,
-            lambda text: redactor.arguments(process.binary, text, truncated=truncated),
-        )
+        part.arguments(redactor, process.binary, process.arguments, truncated=truncated)
         part.optional("cwd", process.cwd, redactor.path)
         part.number("start_time_ns", process.start_time_ns if process.HasField("start_time_ns") else None)
         part.number("auid", process.auid if process.HasField("auid") else None)
         part.optional("user", process.user, redactor.user)
-        part.optional("flags", process.flags, redactor.word)
+        part.optional("flags", flags, redactor.word)
         return FilteredProcess(part.avro(), part.hits(), process.process_id.encode())
 
     def workload(self, encoded: bytes) -> FilteredPart:
@@ -118,10 +119,10 @@ class FieldFilter:
 
     def stack(self, encoded: bytes) -> FilteredPart:
         """All frames, as one sized block, so that a reader can take the whole stack at once."""
-        frames = CanonicalStack.FromString(encoded).frames
+        frames = CanonicalStackParts.FromString(encoded).frames[:]
         if not self._policy.allows(self._probe_type, "stack_frames"):
             return FilteredPart(avro_wire.END_OF_BLOCKS, (("denied_field", 1),) if frames else ())
-        parts = [self._framed(frame.SerializeToString(deterministic=True)) for frame in frames]
+        parts = [self._framed(frame) for frame in frames]
         return FilteredPart(
             avro_wire.sized_array([part.avro for part in parts]), merged_hits([part.hits for part in parts])
         )
@@ -139,14 +140,15 @@ class FieldFilter:
         """A `CallArgument`; `place` is call_arguments, call_data or return_value."""
         argument = CanonicalArgument.FromString(encoded)
         part = self._part(place)
+        type_, atoms = argument.type, argument.atoms
         part.optional("label", argument.label, self._redactor.text)
-        part.raw(avro_wire.text(part.clear(self._redactor.word(argument.type))))
-        if not argument.atoms:
+        part.raw(avro_wire.text(part.clear(self._redactor.word(type_))))
+        if not atoms:
             part.raw(avro_wire.NULL)
-        elif not part.allowed(argument.type):
+        elif not part.allowed(type_):
             part.deny()
         else:
-            rendered = self._rendered(part, list(argument.atoms))
+            rendered = self._rendered(part, list(atoms))
             part.raw(avro_wire.PRESENT + avro_wire.text(rendered))
         return FilteredPart(part.avro(), part.hits())
 
@@ -167,7 +169,11 @@ class FieldFilter:
         return FilteredPart(part.avro(), part.hits())
 
     def _part(self, prefix: str) -> "_Part":
-        return _Part(self._policy, self._probe_type, f"{prefix}." if prefix else "")
+        allowed = self._places.get(prefix)
+        if allowed is None:
+            allowed = _Allowed(self._policy, self._probe_type, f"{prefix}." if prefix else "")
+            self._places[prefix] = allowed
+        return _Part(allowed)
 
     def _rendered(self, part: "_Part", atoms: list[CanonicalAtom]) -> str:
         """A single unnamed atom is the value; named ones are members of a JSON object, in their own order."""
@@ -178,13 +184,31 @@ class FieldFilter:
         return json.dumps(dict(cleared), ensure_ascii=False, separators=(",", ":"))
 
 
-class _Part:
-    """Collects Avro bytes and hits while a part is written."""
+class _Allowed(dict[str, bool]):
+    """Whether the policy lets a field of one place out, by its name; asked once each."""
+
+    __slots__ = ("_policy", "_prefix", "_probe_type")
 
     def __init__(self, policy: FieldPolicy, probe_type: str, prefix: str) -> None:
+        super().__init__()
         self._policy = policy
         self._probe_type = probe_type
         self._prefix = prefix
+
+    def __missing__(self, field: str) -> bool:
+        allowed = self._policy.allows(self._probe_type, self._prefix + field)
+        if len(self) < _MAX_FIELDS:
+            self[field] = allowed
+        return allowed
+
+
+class _Part:
+    """Collects Avro bytes and hits while a part is written."""
+
+    __slots__ = ("_allowed", "_chunks", "_hits")
+
+    def __init__(self, allowed: _Allowed) -> None:
+        self._allowed = allowed
         self._chunks: list[bytes] = []
         self._hits: list[Hits] = []
 
@@ -202,7 +226,7 @@ class _Part:
 
     def allowed(self, field: str) -> bool:
         """Whether the policy lets this field out."""
-        return self._policy.allows(self._probe_type, self._prefix + field)
+        return self._allowed[field]
 
     def deny(self) -> None:
         """Append a null in the place of a value, and count it."""
@@ -221,10 +245,35 @@ class _Part:
         """Append a union of null and string."""
         if not text:
             self._chunks.append(avro_wire.NULL)
-        elif not self.allowed(field):
+        elif not self._allowed[field]:
             self.deny()
         else:
-            self._chunks.append(avro_wire.optional_text(self.clear(ask(text))))
+            self._write(ask(text))
+
+    def arguments(self, redactor: Redactor, binary: str, text: str, *, truncated: bool) -> None:
+        """Append a process's arguments, whose meaning depends on its program."""
+        if not text:
+            self._chunks.append(avro_wire.NULL)
+        elif not self._allowed["arguments"]:
+            self.deny()
+        else:
+            self._write(redactor.arguments(binary, text, truncated=truncated))
+
+    def id(self, field: str, value: str) -> None:
+        """Append an id of our own making."""
+        if value and not self._allowed[field]:
+            self.deny()
+        else:
+            self._chunks.append(avro_wire.optional_text(value))
+
+    def _write(self, answer: Answer) -> None:
+        """Append what leaves of a text, if anything."""
+        if isinstance(answer, TextRefusal):
+            raise RefusedError(answer)
+        text, hits = answer
+        if hits:
+            self._hits.append(hits)
+        self._chunks.append(avro_wire.optional_text(text))
 
     def required(self, field: str, text: str, ask: Callable[[str], Answer]) -> None:
         """Append a string; the empty one where the policy denies it."""
@@ -235,7 +284,7 @@ class _Part:
 
     def number(self, field: str, value: int | None) -> None:
         """Append a union of null and long."""
-        if value is not None and not self.allowed(field):
+        if value is not None and not self._allowed[field]:
             self.deny()
         else:
             self._chunks.append(avro_wire.optional_long(value))
@@ -250,8 +299,11 @@ class _Part:
 
 def merged_hits(many: Iterable[Hits]) -> Hits:
     """Sums of several counts by rule, in the order of rule names."""
+    some = [hits for hits in many if hits]
+    if len(some) < 2:
+        return some[0] if some else ()
     counts: dict[str, int] = {}
-    for hits in many:
+    for hits in some:
         for rule, count in hits:
             counts[rule] = counts.get(rule, 0) + count
     return tuple(sorted(counts.items()))

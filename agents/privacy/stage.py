@@ -7,7 +7,6 @@ This module refuses to know Faust and producers.
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import assert_never
 
 from google.protobuf.message import DecodeError
 
@@ -43,16 +42,13 @@ class PrivacyStep:
         redactions: Counter[Hits] = Counter()
         for record in records:
             outcome = filter_(record.value)
-            match outcome:
-                case Call():
-                    outputs.append(OutRecord(outcome.key, encode_call(outcome, frame), record.timestamp))
-                    raw_offsets.append(outcome.raw_offset)
-                    if outcome.hits:
-                        redactions[outcome.hits] += 1
-                case CallRefused():
-                    result.dead_letters.append(_dead_letter(record, outcome))
-                case _:
-                    assert_never(outcome)
+            if isinstance(outcome, CallRefused):
+                result.dead_letters.append(_dead_letter(record, outcome))
+                continue
+            outputs.append(OutRecord(outcome.key, encode_call(outcome, frame), record.timestamp))
+            raw_offsets.append(outcome.raw_offset)
+            if outcome.hits:
+                redactions[outcome.hits] += 1
         for hits, events in redactions.items():
             for rule, count in hits:
                 key = (REDACTIONS_TALLY, rule)

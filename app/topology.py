@@ -22,6 +22,8 @@ class StageShape:
     sources: tuple[str, ...]
     outputs: tuple[str, ...]
     tables: tuple[str, ...] = ()
+    follows: tuple[str, ...] = ()
+    """Topics that every worker reads whole, outside of the group."""
 
     @property
     def changelogs(self) -> tuple[str, ...]:
@@ -39,9 +41,10 @@ PIPELINE: Final = (
     StageShape(Stage.PRIVACY, (topics.CANONICAL,), (topics.CALLS, topics.DEAD_LETTERS, topics.AUDIT)),
     StageShape(
         Stage.HOT_SYMBOLS,
-        (topics.CALLS, topics.HOT_PARTIALS),
-        (topics.HOT_PARTIALS, topics.HOT_SYMBOLS, topics.DEAD_LETTERS),
-        (topics.PARTIAL_COUNTS_TABLE, topics.HOT_SYMBOLS_TABLE),
+        (topics.CALLS, topics.HOT_PARTIALS, topics.COVERAGE),
+        (topics.HOT_PARTIALS, topics.HOT_SYMBOLS, topics.DEAD_LETTERS, topics.WATCHED),
+        (topics.PARTIAL_COUNTS_TABLE, topics.HOT_SYMBOLS_TABLE, topics.NODE_COVERAGE_TABLE),
+        follows=(topics.WATCH,),
     ),
 )
 """The stages in data order."""

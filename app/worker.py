@@ -44,7 +44,7 @@ def stage_plan(settings: Settings, stage: Stage, *, index: int, http_port: int, 
     Raises SchemasMissing, RegistryError, and what building the stage's step raises.
     """
     shape = shape_of(stage)
-    names = dict.fromkeys((*shape.sources, *shape.outputs, *shape.changelogs))
+    names = dict.fromkeys((*shape.sources, *shape.outputs, *shape.changelogs, *shape.follows))
     return StagePlan(
         stage=stage,
         attach=_ATTACHERS[stage](settings, shape),
@@ -102,6 +102,7 @@ def _attach_hot_symbols(settings: Settings, shape: StageShape) -> Attach:
     return hot_symbols_stage.attacher(
         settings,
         published_schema_id=registered_id(settings, topics.HOT_SYMBOLS),
+        watched_schema_id=registered_id(settings, topics.WATCHED),
         encode_dead_letter=_dead_letter_encoder(settings),
     )
 

@@ -1,8 +1,8 @@
 """Topics, tables, consumer groups and subjects: the only place where their names are spelled.
 
 Rules: names here carry no prefix; `Settings.name` puts the operator's prefix in front of each. A derived record goes to
-the partition number of its raw record, so every topic marked `co_partitioned` has the same partition count. This module
-refuses to know how topics are created.
+the partition number of its raw record, and a stage owns the same partition of all that it reads and keeps, so every
+topic marked `co_partitioned` has the same partition count. This module refuses to know how topics are created.
 """
 
 from dataclasses import dataclass
@@ -36,6 +36,7 @@ class Stage(StrEnum):
 MODULES_TABLE = "process-modules"
 PARTIAL_COUNTS_TABLE = "partial-counts"
 HOT_SYMBOLS_TABLE = "hot-symbols"
+NODE_COVERAGE_TABLE = "node-coverage"
 
 
 def changelog(stage: Stage, table: str) -> str:
@@ -85,7 +86,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(name=CALLS, retention_ms=7 * DAY_MS, max_message_bytes=8 << 20, value_schema="runtime_call_event"),
     Topic(name=HOT_PARTIALS, compacted=True),
     Topic(name=HOT_SYMBOLS, compacted=True, value_schema="hot_symbol"),
-    Topic(name=COVERAGE, retention_ms=30 * DAY_MS, co_partitioned=False, value_schema="coverage_gap"),
+    Topic(name=COVERAGE, retention_ms=30 * DAY_MS, value_schema="coverage_gap"),
     Topic(name=WATCH, compacted=True, value_schema="watch"),
     Topic(name=WATCHED, compacted=True, value_schema="watched_symbol"),
     Topic(name=DEAD_LETTERS, retention_ms=30 * DAY_MS, value_schema="dead_letter"),
@@ -93,6 +94,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(name=changelog(Stage.CANONICALIZE, MODULES_TABLE), compacted=True),
     Topic(name=changelog(Stage.HOT_SYMBOLS, PARTIAL_COUNTS_TABLE), compacted=True),
     Topic(name=changelog(Stage.HOT_SYMBOLS, HOT_SYMBOLS_TABLE), compacted=True),
+    Topic(name=changelog(Stage.HOT_SYMBOLS, NODE_COVERAGE_TABLE), compacted=True),
 )
 
 

@@ -9,8 +9,8 @@ Run = Callable[[Any], Awaitable[None]]
 """Takes one fetched batch; acknowledging it is the runner's business."""
 
 
-def attach(app: faust.App, *, calls: str, count: Run, partials: str, merge: Run) -> None:
-    """Attach both steps to `app`: `count` reads the topic `calls`, `merge` the topic `partials`.
+def attach(app: faust.App, *, calls: str, count: Run, partials: str, merge: Run, coverage: str, fold: Run) -> None:
+    """Attach all steps to `app`: `count` reads the topic `calls`, `merge` the topic `partials`, `fold` `coverage`.
 
     A symbol's partials go to the partition of its row, whoever counted them, so the steps need not be in one process;
     they are in one app so that a worker that owns a partition owns it of every topic and table.
@@ -28,3 +28,8 @@ def attach(app: faust.App, *, calls: str, count: Run, partials: str, merge: Run)
     async def merge_partials(batches: Any) -> None:
         async for event in batches.noack().events():
             await merge(event.value)
+
+    @app.agent(raw_topic(coverage), name="fold", concurrency=1)
+    async def fold_coverage(batches: Any) -> None:
+        async for event in batches.noack().events():
+            await fold(event.value)

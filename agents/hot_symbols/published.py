@@ -8,12 +8,33 @@ from typing import Any
 from agents.hot_symbols.evidence import RESOLUTIONS
 from agents.hot_symbols.identity import parse_symbol_id
 from agents.hot_symbols.tally import Tally
-from schemas import records
+from schemas import avro_wire, records
 
 
 def published_value(schema_id: int, symbol_id: str, tally: Tally) -> bytes:
     """The framed record. Raises SymbolIdError where the id is none."""
     return records.encode(records.HOT_SYMBOL, schema_id, published_record(symbol_id, tally))
+
+
+def module_in(value: bytes, schema_id: int) -> str | None:
+    """The module in a framed record, without decoding the rest; None where another schema wrote it."""
+    if value[: avro_wire.FRAME_BYTES] != avro_wire.frame(schema_id):
+        return None
+    size, at = _length(value, avro_wire.FRAME_BYTES)  # the symbol id comes first
+    size, at = _length(value, at + size)
+    return value[at : at + size].decode("utf-8", "surrogatepass")
+
+
+def _length(value: bytes, at: int) -> tuple[int, int]:
+    """A text's length, and where the text begins."""
+    rest = shift = 0
+    while True:
+        byte = value[at]
+        at += 1
+        rest |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return rest >> 1, at
+        shift += 7
 
 
 def published_record(symbol_id: str, tally: Tally) -> dict[str, Any]:

@@ -40,6 +40,15 @@ class Query:
             and (self.image is None or any(_is(self.image, i["image_name"], i["image_id"]) for i in row["images"]))
         )
 
+    def matches_answer(self, answer: Row) -> bool:
+        """Whether the answer to a watch is meant; what is asked of places is not asked of a watch."""
+        module = answer["module"] or ""
+        return (
+            (self.since_ns is None or (answer["hits"] > 0 and answer["last_seen_ns"] >= self.since_ns))
+            and (self.symbol is None or _is(self.symbol, answer["symbol"], answer["watch_id"]))
+            and (self.module is None or _is(self.module, module, basename(module), answer["build_id"]))
+        )
+
 
 def top(rows: Iterable[Row], count: int) -> list[Row]:
     """The first `count` rows by hits."""

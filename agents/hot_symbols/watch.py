@@ -61,13 +61,13 @@ class Watch:
             return Bearing.NONE
         if row.symbol and whole_function(row.symbol) != self.symbol:
             return Bearing.NONE
-        in_file = self._in_file(row, path)
+        in_file = self.in_file(row, path)
         if row.symbol or in_file is Bearing.NONE:
             return in_file
         return Bearing.MAY_BE
 
-    def _in_file(self, row: SymbolIdentity, path: str) -> Bearing:
-        """Whether the row is of the watched file."""
+    def in_file(self, row: SymbolIdentity, path: str) -> Bearing:
+        """Whether a row is of the watched file, whatever its symbol."""
         if self.build_id is not None:
             return self._in_build(row, path)
         if self.module is None:

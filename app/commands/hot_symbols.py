@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ import click
 
 from agents.hot_symbols.identity import SymbolIdentity, symbol_id
 from agents.hot_symbols.query import Query, Row, top
+from app.hot_symbols.answer_lines import in_words, watched_table
+from app.hot_symbols.answers_reading import watched_answers
 from app.hot_symbols.table_reading import published_rows
 from app.kafka import KafkaUnreachable, KafkaUnusable
 from app.registry import RegistryError
@@ -55,6 +57,7 @@ class Since(click.ParamType):
 @click.option("--namespace", metavar="PATTERN", help="Namespace that it ran in lately.")
 @click.option("--image", metavar="PATTERN", help="Image name or id that it ran in lately.")
 @click.option("--since", "since_ns", type=Since(), help="Seen since: 90m, 2h, 14d ago, or ISO 8601 with zone.")
+@click.option("--watched", is_flag=True, help="Answers to the watch list instead: hit, never hit, or not seen and why.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document a line: all that a row holds.")
 def command(
     *,
@@ -64,9 +67,14 @@ def command(
     namespace: str | None,
     image: str | None,
     since_ns: int | None,
+    watched: bool,
     as_json: bool,
 ) -> None:
     """Show the symbols that were executed most, or those that are asked for.
+
+    With --watched, show what is known of the symbols of the watch list (`callstream watch`), and for how long the
+    events of all nodes were complete meanwhile; --symbol and --module choose among the watches. Where no row matches a
+    --symbol, standard error says whether it is watched.
 
     A symbol is sure where our own index, the kernel or a probe confirms it, and hinted where only the agent names it:
     SURE is the share of its hits that is confirmed. PATTERN may have `*`, `?` and `[...]`.
@@ -77,10 +85,19 @@ def command(
       callstream hot-symbols --top 10
       callstream hot-symbols --symbol 'SSL_*' --image 'shop/*' --since 14d
       callstream hot-symbols --module kernel --json
+      callstream hot-symbols --watched
     """
     query = Query(symbol=symbol, module=module, namespace=namespace, image=image, since_ns=since_ns)
+    if watched and (namespace is not None or image is not None):
+        raise click.UsageError("--watched goes with --symbol, --module and --since only: a watch is of no place")
+    settings = load(os.environ)
     try:
-        rows = top(filter(query.matches, published_rows(load(os.environ))), count)
+        if watched:
+            _show_watched(list(filter(query.matches_answer, watched_answers(settings)))[:count], as_json=as_json)
+            return
+        rows = top(filter(query.matches, published_rows(settings)), count)
+        if not rows and symbol is not None:
+            _say_whether_watched(symbol, watched_answers(settings))
     except (KafkaUnreachable, KafkaUnusable, RegistryError) as error:
         click.echo(f"callstream hot-symbols: {error}", err=True)
         sys.exit(UNREACHABLE)
@@ -88,6 +105,20 @@ def command(
         for line in documents(rows) if as_json else table(rows, display.name):
             click.echo(line)
     sys.exit(0 if rows else NONE_FOUND)
+
+
+def _show_watched(answers: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    for line in documents(answers) if as_json else watched_table(answers):
+        click.echo(line)
+    sys.exit(0 if answers else NONE_FOUND)
+
+
+def _say_whether_watched(symbol: str, answers: Iterable[Mapping[str, Any]]) -> None:
+    """No row is no answer: a symbol may be watched and never hit, or nobody may have asked."""
+    asked = Query(symbol=symbol)
+    said = [in_words(answer) for answer in answers if asked.matches_answer(answer)]
+    for line in said or [f"{symbol} is not watched, so no row says nothing; see: callstream watch add --help"]:
+        click.echo(f"callstream hot-symbols: {line}", err=True)
 
 
 def documents(rows: Iterable[Row]) -> Iterator[str]:

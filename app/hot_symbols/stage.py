@@ -13,12 +13,15 @@ from functools import partial
 from agents.contract import DeadLetter, OutRecord, StepResult
 from agents.hot_symbols import agent
 from agents.hot_symbols.counting import CountFlush, SymbolCounter
+from agents.hot_symbols.covering import CoverageFolder
 from agents.hot_symbols.meaning import PLACE_FIELDS
 from agents.hot_symbols.merging import SymbolMerger
 from agents.hot_symbols.observations import CallObserver
 from agents.hot_symbols.published import published_value
+from app.hot_symbols.coverage import Covering, coverage_decoder
 from app.hot_symbols.layouts import RegistryLayouts
 from app.hot_symbols.pace import PacedRunner
+from app.hot_symbols.watching import WatchTask
 from app.settings import Settings
 from app.streaming.batch import RecordBatch
 from app.streaming.dead_letter_limits import DeadLetterLimits, limits_of
@@ -39,9 +42,12 @@ MAX_WAITING_SYMBOLS = 10_000
 EncodeDeadLetter = Callable[[DeadLetter], OutRecord]
 
 
-def attacher(settings: Settings, *, published_schema_id: int, encode_dead_letter: EncodeDeadLetter) -> Attach:
-    """A function that attaches both steps to an app. `published_schema_id` is the registry's for HotSymbol."""
+def attacher(
+    settings: Settings, *, published_schema_id: int, watched_schema_id: int, encode_dead_letter: EncodeDeadLetter
+) -> Attach:
+    """A function that attaches all steps to an app; the ids are the registry's for HotSymbol and WatchedSymbol."""
     observe = CallObserver(RegistryLayouts(settings, PLACE_FIELDS))
+    decode_coverage = coverage_decoder(settings)
 
     def attach(runtime: StageRuntime) -> None:
         name = settings.name
@@ -53,10 +59,20 @@ def attacher(settings: Settings, *, published_schema_id: int, encode_dead_letter
         )
         count = PacedRunner(counting.absorb, counting.flush, counting.is_full)
         merge = PacedRunner(merging.absorb, merging.flush, merging.is_full)
-        runtime.intervals.extend((count, merge))
+        covering = Covering(runtime, CoverageFolder(decode_coverage), source=name(topics.COVERAGE))
+        fold = PacedRunner(covering.absorb, covering.flush, lambda: False)
+        runtime.intervals.extend((count, merge, fold))
         agent.attach(
-            runtime.app, calls=name(topics.CALLS), count=count, partials=name(topics.HOT_PARTIALS), merge=merge
+            runtime.app,
+            calls=name(topics.CALLS),
+            count=count,
+            partials=name(topics.HOT_PARTIALS),
+            merge=merge,
+            coverage=name(topics.COVERAGE),
+            fold=fold,
         )
+        watching = WatchTask(runtime, hot_symbol_schema_id=published_schema_id, watched_schema_id=watched_schema_id)
+        runtime.tasks.append(watching.run)
 
     return attach
 

@@ -13,8 +13,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from confluent_kafka.admin import AdminClient
 
@@ -63,6 +64,8 @@ class StageRuntime:
     """Runners to flush at intervals and before partitions are given up; `attach` adds them."""
     reloads: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What to do on a SIGHUP; `attach` adds it."""
+    tasks: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
+    """What runs beside the agents until the process ends; `attach` adds them. One that fails ends the process."""
 
 
 Attach = Callable[[StageRuntime], None]
@@ -148,6 +151,7 @@ async def _serve(app: StageApp, runtime: StageRuntime, stop: asyncio.Event) -> N
     """Start the app, wait for the signal, stop the app."""
     starting = asyncio.ensure_future(app.start())
     flushing = [asyncio.ensure_future(interval.run()) for interval in runtime.intervals]
+    flushing += [asyncio.ensure_future(task()) for task in runtime.tasks]
     for task in (starting, *flushing):
         task.add_done_callback(_end_on_error)
     await stop.wait()

@@ -13,6 +13,7 @@ from typing import Any, Final
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
+from agents.hot_symbols.node_coverage import NodeCoverage
 from agents.hot_symbols.packing import StateError
 from agents.hot_symbols.partial import Partial
 from agents.hot_symbols.published import published_record
@@ -114,6 +115,13 @@ def _symbol_row(key: bytes, value: bytes) -> Document:
     return {"counted": published_record(key.decode(), SymbolRow.from_bytes(value).tally())}
 
 
+def _node_coverage(_key: bytes, value: bytes) -> Document:
+    known = NodeCoverage.from_bytes(value)
+    vouched = [{"from_ns": one.from_ns, "to_ns": one.to_ns} for one in known.vouched]
+    gaps = [{"from_ns": one.from_ns, "to_ns": one.to_ns, "cause": one.cause} for one in known.gaps]
+    return {"known_from_ns": known.known_from_ns, "vouched": vouched, "gaps": gaps}
+
+
 def _modules(_key: bytes, value: bytes) -> Document:
     loaded = [{"offset": offset, "path_digest": path, "build_id": build} for offset, path, build in json.loads(value)]
     return {"loaded": loaded}
@@ -141,4 +149,5 @@ _BY_NAME: Final[dict[str, _Decode]] = {
     topics.changelog(topics.Stage.CANONICALIZE, topics.MODULES_TABLE): _row(_modules),
     topics.changelog(topics.Stage.HOT_SYMBOLS, topics.PARTIAL_COUNTS_TABLE): _row(_partial),
     topics.changelog(topics.Stage.HOT_SYMBOLS, topics.HOT_SYMBOLS_TABLE): _row(_symbol_row),
+    topics.changelog(topics.Stage.HOT_SYMBOLS, topics.NODE_COVERAGE_TABLE): _row(_node_coverage),
 }

@@ -84,8 +84,8 @@ def test_a_wrong_partition_count_is_refused_with_both_numbers() -> None:
 
 
 def test_a_topic_of_its_own_may_have_any_partition_count() -> None:
-    """Coverage records are not derived from a raw partition."""
-    wanted = _wanted(_named(topics.COVERAGE))
+    """Not every topic is read by a stage."""
+    wanted = _wanted(Topic(name="t", retention_ms=1, co_partitioned=False))
     assert decide([wanted], {wanted.name: replace(_as_wanted(wanted), partitions=1)}) == (Keep(wanted),)
 
 

@@ -28,7 +28,9 @@ def test_a_stage_needs_all_its_topics_and_changelogs_under_their_prefixed_names(
     monkeypatch.setattr(module, "_ATTACHERS", dict.fromkeys(Stage, _no_attach))
     settings = Settings(topic_prefix="p.", data_dir=tmp_path)
     plan = module.stage_plan(settings, shape.stage, index=2, http_port=9_100)
-    assert set(plan.topics) == {f"p.{name}" for name in (*shape.sources, *shape.outputs, *shape.changelogs)}
+    assert set(plan.topics) == {
+        f"p.{name}" for name in (*shape.sources, *shape.outputs, *shape.changelogs, *shape.follows)
+    }
     assert len(plan.topics) == len(set(plan.topics))
     assert (plan.index, plan.http_port) == (2, 9_100)
     assert plan.output_topic in {topic.name for topic in topics.TOPICS}

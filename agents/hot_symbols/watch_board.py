@@ -1,0 +1,255 @@
+"""Answers to watches, from the published rows and the nodes' coverage.
+
+Rules: an answer is a function of the watch, the newest rows and the coverage; the order in which they came does not
+matter. Rows that no watch asks for are not kept, so a new watch needs the rows to be read again (`needs_rows`). Never
+hit is said only where no row is the symbol or may be it, no code of the file ran whose function is unknown or only
+hinted at, and coverage is without a gap from the beginning of the watch. This module refuses to know where rows come
+from and where answers go.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from posixpath import basename
+from typing import Any, Final
+
+from agents.hot_symbols.completeness import Completeness, completeness
+from agents.hot_symbols.identity import SymbolIdentity, SymbolIdError, parse_symbol_id
+from agents.hot_symbols.node_coverage import NodeCoverage
+from agents.hot_symbols.watch import Bearing, Watch, whole_function
+
+MAX_WATCHES: Final = 10_000
+"""Each is some 2 kB here and a record a minute; the oldest are kept. A vulnerability database has fewer functions."""
+
+MAX_SYMBOLS: Final = 16
+"""That an answer lists, with most hits first, at some 150 bytes each."""
+
+DecodeRow = Callable[[bytes], Mapping[str, Any] | None]
+"""Reads a record of runtime.hot-symbols; None where it is none."""
+
+ModuleOf = Callable[[bytes], str | None]
+"""The module in such a record, at little cost; None where only decoding it would tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    symbol_id: str
+    identity: SymbolIdentity
+    module: str
+    hits: int
+    confirmed_hits: int
+    first_seen_ns: int
+    last_seen_ns: int
+
+    @property
+    def unsure_hits(self) -> int:
+        """Hits that may be of another symbol of the file."""
+        return self.hits - self.confirmed_hits if self.identity.symbol else self.hits
+
+
+class WatchBoard:
+    """Watches by id, and what is known about them."""
+
+    def __init__(self, decode_row: DecodeRow, module_of: ModuleOf) -> None:
+        self._decode_row = decode_row
+        self._watches: dict[str, Watch] = {}
+        self._by_function: dict[str, list[str]] = {}
+        self._files = _WatchedFiles((), module_of)
+        self._unread: dict[str, bytes | None] = {}
+        self._named: dict[str, dict[str, _Row]] = {}
+        self._unsure = _UnsureRows()
+        self.nodes: Mapping[str, NodeCoverage] = {}
+        self.needs_rows = False
+        """Whether something is watched whose rows were not asked for before; whoever reads them again resets it."""
+
+    @property
+    def watches(self) -> Mapping[str, Watch]:
+        """The watches by id."""
+        return self._watches
+
+    def set_watches(self, watches: Mapping[str, Watch]) -> list[str]:
+        """Replace the watches; returns the ids of those that are new or changed."""
+        kept = sorted(watches.items(), key=lambda entry: (entry[1].since_ns, entry[0]))[:MAX_WATCHES]
+        changed = [watch_id for watch_id, watch in kept if self._watches.get(watch_id) != watch]
+        self.needs_rows = self.needs_rows or bool(changed)
+        self._watches = dict(kept)
+        self._by_function = {}
+        for watch_id, watch in kept:
+            self._by_function.setdefault(watch.symbol, []).append(watch_id)
+        self._files = _WatchedFiles(self._watches.values(), self._files.module_of)
+        for gone in self._named.keys() - self._by_function.keys():
+            del self._named[gone]
+        return changed
+
+    def take(self, key: bytes, value: bytes | None) -> list[str]:
+        """Take a record of runtime.hot-symbols; returns the ids of the watches that ask for it by name."""
+        if not self._watches:
+            return []
+        try:
+            text = key.decode()
+            identity = parse_symbol_id(text)
+        except (UnicodeDecodeError, SymbolIdError):
+            return []
+        if identity.symbol is None:
+            return []
+        asking = self._by_function.get(whole_function(identity.symbol), [])
+        if asking or not identity.symbol or self._unsure.has(text) or self._files.may_hold(identity, value):
+            self._unread[text] = value
+        return asking
+
+    def answer(self, watch_id: str, now_ns: int) -> dict[str, Any]:
+        """What is known of a watch: fields of schemas/avro/watched_symbol.avsc."""
+        self._read()
+        watch = self._watches[watch_id]
+        rows: list[_Row] = []
+        ambiguous = self._unsure.hits_for(watch)
+        for row in self._named.get(watch.symbol, {}).values():
+            bearing = watch.bearing(row.identity, row.module)
+            if bearing is Bearing.IS:
+                rows.append(row)
+            elif bearing is Bearing.MAY_BE:
+                ambiguous += row.hits
+        return _answer(watch, rows, ambiguous, completeness(self.nodes, watch.since_ns, now_ns))
+
+    def _read(self) -> None:
+        """Decode what came since the last answer: of rows that change each second only the newest."""
+        unread, self._unread = self._unread, {}
+        for text, value in unread.items():
+            identity = parse_symbol_id(text)
+            row = None if value is None else self._row(text, identity, value)
+            self._unsure.take(text, row)
+            function = whole_function(identity.symbol or "")
+            if function in self._by_function:
+                rows = self._named.setdefault(function, {})
+                rows.pop(text, None)
+                if row is not None:
+                    rows[text] = row
+
+    def _row(self, text: str, identity: SymbolIdentity, value: bytes) -> _Row | None:
+        found = self._decode_row(value)
+        if found is None or not found["hits"]:
+            return None
+        return _Row(
+            text,
+            identity,
+            found["module"],
+            found["hits"],
+            found["confirmed_hits"],
+            found["first_seen_ns"],
+            found["last_seen_ns"],
+        )
+
+
+class _WatchedFiles:
+    """Which rows may be of a watched file: asked of every row that is published."""
+
+    def __init__(self, watches: Iterable[Watch], module_of: ModuleOf) -> None:
+        self.module_of = module_of
+        watches = list(watches)
+        self._build_ids = {watch.build_id for watch in watches if watch.build_id is not None}
+        self._names = {basename(watch.module) for watch in watches if watch.module is not None}
+
+    def may_hold(self, row: SymbolIdentity, value: bytes | None) -> bool:
+        """Whether a row with a symbol is of a file that a watch names."""
+        if row.is_kernel_space or value is None:
+            return False  # the kernel's own symbols are sure
+        if row.build_id in self._build_ids:
+            return True
+        if not self._names:
+            return False
+        module = row.module if row.build_id is None else self.module_of(value)
+        return module is None or basename(module) in self._names
+
+
+class _UnsureRows:
+    """Code whose function is unknown, or named by nothing but a hint: it may be that of any symbol of its file."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, _Row] = {}
+        self._grouped: dict[str, list[_Row]] | None = None
+        self._of_unknown_build = 0
+        self._all = 0
+
+    def has(self, text: str) -> bool:
+        """Whether a row was unsure when it was last taken."""
+        return text in self._rows
+
+    def take(self, text: str, row: _Row | None) -> None:
+        """Take the newest form of a row."""
+        self._grouped = None
+        if row is not None and row.unsure_hits:
+            self._rows[text] = row
+        else:
+            self._rows.pop(text, None)
+
+    def hits_for(self, watch: Watch) -> int:
+        """Hits that may be of the watched symbol and are counted for none or another."""
+        groups = self._groups()
+        if watch.module is None and watch.build_id is None:
+            return self._all
+        names = {name for name in (watch.build_id, watch.module) if name is not None}
+        names |= {basename(name) for name in names} | {name.removeprefix("kernel:") for name in names}
+        if watch.module is None:
+            modules = {basename(row.module) for row in groups.get(watch.build_id or "", [])}
+            if not modules:
+                return self._of_unknown_build
+            names |= modules
+        near = {row.symbol_id: row for name in names for row in groups.get(name, [])}.values()
+        return sum(
+            row.unsure_hits
+            for row in near
+            if whole_function(row.identity.symbol or "") != watch.symbol
+            and watch.in_file(row.identity, row.module) is not Bearing.NONE
+        )
+
+    def _groups(self) -> dict[str, list[_Row]]:
+        """Rows by build id, path and file name, so that a watch looks at few."""
+        if self._grouped is None:
+            self._grouped, self._of_unknown_build, self._all = {}, 0, 0
+            for row in self._rows.values():
+                self._all += 0 if row.identity.symbol else row.hits
+                if row.identity.build_id is None and not row.identity.is_kernel_space:
+                    self._of_unknown_build += row.unsure_hits
+                for name in {row.identity.build_id, row.module, basename(row.module)} - {None}:
+                    self._grouped.setdefault(str(name), []).append(row)
+        return self._grouped
+
+
+def _answer(watch: Watch, rows: Iterable[_Row], ambiguous: int, covered: Completeness) -> dict[str, Any]:
+    ranked = sorted(rows, key=lambda row: (-row.hits, row.symbol_id))
+    is_whole = covered.until_ns > 0 and not covered.gaps
+    never = "NeverHit" if is_whole and not ambiguous else "NotSeen"
+    return {
+        "watch_id": watch.watch_id,
+        "symbol": watch.symbol,
+        "module": watch.module,
+        "build_id": watch.build_id,
+        "vulnerability": watch.vulnerability,
+        "since_ns": watch.since_ns,
+        "answer": "Hit" if ranked else never,
+        "hits": sum(row.hits for row in ranked),
+        "confirmed_hits": sum(row.confirmed_hits for row in ranked),
+        "first_seen_ns": min((row.first_seen_ns for row in ranked), default=0),
+        "last_seen_ns": max((row.last_seen_ns for row in ranked), default=0),
+        "symbols": [
+            {"symbol_id": row.symbol_id, "module": row.module, "hits": row.hits, "last_seen_ns": row.last_seen_ns}
+            for row in ranked[:MAX_SYMBOLS]
+        ],
+        "symbols_more": len(ranked[MAX_SYMBOLS:]),
+        "ambiguous_hits": ambiguous,
+        "complete_ns": covered.complete_ns,
+        "complete_until_ns": covered.until_ns,
+        "nodes": covered.nodes,
+        "gaps": [
+            {"node": gap.node, "from_ns": gap.from_ns, "to_ns": gap.to_ns, "cause": gap.cause} for gap in covered.gaps
+        ],
+        "gaps_more": covered.gaps_more,
+    }
+
+
+MOVING: Final = ("complete_ns", "complete_until_ns", "ambiguous_hits", "nodes")
+"""Fields of an answer that move all the time and alone are no news."""
+
+
+def is_news(before: Mapping[str, Any] | None, answer: Mapping[str, Any]) -> bool:
+    """Whether an answer says more than the one before, besides that time has passed."""
+    return before is None or any(before[name] != value for name, value in answer.items() if name not in MOVING)

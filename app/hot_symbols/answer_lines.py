@@ -1,0 +1,67 @@
+"""Answers to watches as lines for people."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+_NS: Final = 1_000_000_000
+_WORDS: Final = {"Hit": "HIT", "NeverHit": "never hit", "NotSeen": "not seen", "Unknown": "no answer yet"}
+
+
+def watched_table(answers: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each answer, and below it why it is no firm one."""
+    yield f"{'ANSWER':13}  {'HITS':>10}  {'COMPLETE FOR':14}  {'WATCHED SINCE':20}  SYMBOL"
+    for answer in answers:
+        why = f"  {answer['vulnerability']}" if answer["vulnerability"] else ""
+        yield (
+            f"{_WORDS[answer['answer']]:13}  {answer['hits']:>10,}  {_length(answer['complete_ns']):14}  "
+            f"{_moment(answer['since_ns']):20}  {answer['watch_id']}{why}"
+        )
+        for reason in doubts(answer):
+            yield f"{'':15}{reason}"
+
+
+def doubts(answer: Mapping[str, Any]) -> Iterator[str]:
+    """Why "not seen" is not "never hit"."""
+    if answer["answer"] not in {"NotSeen", "Unknown"}:
+        return
+    if answer["answer"] == "Unknown":
+        yield "no worker has answered; is one running? (callstream worker --stage hot-symbols)"
+        return
+    if answer["ambiguous_hits"]:
+        yield f"{answer['ambiguous_hits']:,} hits may be of it: code of its file whose function nothing confirms"
+    if not answer["complete_until_ns"]:
+        yield "no node has been vouched for since the watch began"
+    for gap in answer["gaps"]:
+        node = gap["node"] or "any node"
+        yield f"gap {_moment(gap['from_ns'])} to {_moment(gap['to_ns'])}: {gap['cause']} on {node}"
+    if answer["gaps_more"]:
+        yield f"and {answer['gaps_more']} gaps more"
+
+
+def in_words(answer: Mapping[str, Any]) -> str:
+    """One answer as a sentence."""
+    if answer["answer"] == "Hit":
+        return f"{answer['watch_id']} is watched and was hit {answer['hits']:,} times"
+    said = {"NeverHit": "never hit", "NotSeen": "not seen, which is less than never"}.get(
+        answer["answer"], "no answer yet"
+    )
+    return (
+        f"{answer['watch_id']} is watched since {_moment(answer['since_ns'])}: {said}, "
+        f"events complete for {_length(answer['complete_ns'])}"
+    )
+
+
+def _length(nanoseconds: int) -> str:
+    minutes = nanoseconds // (60 * _NS)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def _moment(moment_ns: int) -> str:
+    try:
+        return datetime.fromtimestamp(moment_ns // _NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):  # other services write what they like
+        return str(moment_ns)

@@ -1,0 +1,54 @@
+"""The answers to all watches as they stand now, read from `runtime.watch` and `runtime.watched`.
+
+Rules: every watch has an answer; one that no worker has answered yet says `Unknown`. Answers to watches that are no
+longer there are left out. This module refuses to know how answers come about.
+"""
+
+from typing import Any
+
+from agents.hot_symbols.watch import Watch
+from app.bookkeeping.topic_reading import TopicReader
+from app.bookkeeping.writer_schemas import WriterSchemas
+from app.hot_symbols.watch_list import read_watch_list
+from app.registry import SchemaRegistry
+from app.settings import Settings
+from schemas import records, topics
+
+
+def watched_answers(settings: Settings) -> list[dict[str, Any]]:
+    """Answers by watch id, as fields of schemas/avro/watched_symbol.avsc.
+
+    Raises KafkaUnreachable, KafkaUnusable, RegistryError.
+    """
+    watches = read_watch_list(settings).watches()
+    answers: dict[str, dict[str, Any]] = {}
+    with (
+        SchemaRegistry.from_settings(settings) as registry,
+        TopicReader(settings, settings.name(topics.WATCHED)) as reader,
+    ):
+        schemas = WriterSchemas(registry, records.WATCHED_SYMBOL)
+        for message in reader.records():
+            answer = schemas.decode(message.value())
+            if answer is not None:
+                answers[answer["watch_id"]] = answer
+    return [answers.get(watch_id) or _unanswered(watch) for watch_id, watch in sorted(watches.items())]
+
+
+def _unanswered(watch: Watch) -> dict[str, Any]:
+    return {
+        "watch_id": watch.watch_id,
+        **watch.as_record(),
+        "answer": "Unknown",
+        "hits": 0,
+        "confirmed_hits": 0,
+        "first_seen_ns": 0,
+        "last_seen_ns": 0,
+        "symbols": [],
+        "symbols_more": 0,
+        "ambiguous_hits": 0,
+        "complete_ns": 0,
+        "complete_until_ns": 0,
+        "nodes": 0,
+        "gaps": [],
+        "gaps_more": 0,
+    }

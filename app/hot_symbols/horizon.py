@@ -1,0 +1,72 @@
+"""When everything that was on the raw topic at some moment has become published rows: asked of the brokers.
+
+A symbol that was not hit up to noon may still be hit by an event of the morning that waits in a topic. So what is said
+of coverage at a moment holds for the rows only when all records that were on the raw topic then have gone through every
+stage. Rules: a step ends when a group has committed what its topic held when the step began. This module refuses to
+know what waits for it.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from app.settings import Settings
+from schemas import topics
+from schemas.topics import Stage
+
+ANSWER_SECONDS: Final = 10.0
+
+_STEPS: Final = (
+    (Stage.CANONICALIZE, topics.RAW),
+    (Stage.PRIVACY, topics.CANONICAL),
+    (Stage.HOT_SYMBOLS, topics.CALLS),
+    (Stage.HOT_SYMBOLS, topics.HOT_PARTIALS),
+)
+"""Groups and what they read, in data order."""
+
+
+class Horizon:
+    """Follows one moment through the pipeline. Its methods ask brokers and block."""
+
+    def __init__(self, settings: Settings, admin: AdminClient, partitions: int) -> None:
+        self._settings = settings
+        self._admin = admin
+        self._partitions = partitions
+        self._step = 0
+        self._ends: Mapping[int, int] | None = None
+
+    def rows_to_see(self) -> Mapping[int, int] | None:
+        """Go on as far as it goes.
+
+        At the end: offsets of runtime.hot-symbols by partition; once records before them are seen, all that follows
+        from the moment is seen. Before, and while no broker answers: None. The call after the end begins anew.
+        """
+        try:
+            while self._step < len(_STEPS):
+                stage, topic = _STEPS[self._step]
+                if self._ends is None:
+                    self._ends = self._ends_of(topic)
+                if not self._is_done(stage, topic, self._ends):
+                    return None
+                self._step, self._ends = self._step + 1, None
+            ends = self._ends_of(topics.HOT_SYMBOLS)
+        except KafkaException:
+            return None
+        self._step = 0
+        return ends
+
+    def _ends_of(self, topic: str) -> dict[int, int]:
+        name = self._settings.name(topic)
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(name, number): latest for number in range(self._partitions)}
+        answers = self._admin.list_offsets(asked, request_timeout=ANSWER_SECONDS)
+        return {tp.partition: answer.result().offset for tp, answer in answers.items()}
+
+    def _is_done(self, stage: Stage, topic: str, ends: Mapping[int, int]) -> bool:
+        group, name = self._settings.name(stage.group), self._settings.name(topic)
+        asked = [ConsumerGroupTopicPartitions(group)]
+        answer = self._admin.list_consumer_group_offsets(asked, request_timeout=ANSWER_SECONDS)[group].result()
+        done = {tp.partition: tp.offset for tp in answer.topic_partitions or () if tp.topic == name}
+        return all(done.get(number, 0) >= end for number, end in ends.items())

@@ -1,0 +1,260 @@
+"""The watch task of a worker: reads watches, rows and coverage whole, and publishes answers to `runtime.watched`.
+
+Rules: a watch is answered by the worker that owns its partition, and only when all that is there has been read, for an
+answer that knows half of the rows is wrong. Coverage counts from when everything that was on the raw topic before it is
+in the rows. An answer that says something new is published within a second, one in which only time has passed once a
+minute. Nothing here is asked of an event: without a watch, two topics that hardly change are read. This module refuses
+to know what an answer says.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+
+from agents.contract import OutRecord
+from agents.hot_symbols.covering import parse_node_key
+from agents.hot_symbols.node_coverage import NodeCoverage
+from agents.hot_symbols.partitioning import symbol_partition
+from agents.hot_symbols.published import module_in
+from agents.hot_symbols.watch_board import MAX_WATCHES, WatchBoard, is_news
+from app.bookkeeping.writer_schemas import WriterSchemas
+from app.hot_symbols.horizon import Horizon
+from app.hot_symbols.watch_list import RecordPlace, WatchList, watch_of
+from app.kafka import client_config
+from app.registry import SchemaRegistry
+from app.settings import Settings
+from app.streaming.delivery import DeliveryFailed, Parcel
+from app.streaming.process_end import ExitCode
+from app.streaming.stage_process import StageRuntime
+from app.telemetry import metrics
+from schemas import records, topics
+from schemas.topics import Stage
+
+log = logging.getLogger(__name__)
+
+PAUSE_SECONDS: Final = 0.5
+"""Between two looks at what has changed."""
+
+REFRESH_SECONDS: Final = 60.0
+"""Between two answers in which only time has passed."""
+
+HORIZON_SECONDS: Final = 10.0
+"""Between two moments that are followed through the pipeline: ingest vouches every 10 s."""
+
+_AT_ONCE: Final = 2_000
+_QUEUED_KBYTES: Final = 8 << 10
+
+
+class WholeTopics:
+    """Reads topics from their beginning on, for ever, outside of every group. Its methods block."""
+
+    def __init__(self, settings: Settings, names: Mapping[str, int]) -> None:
+        """`names` has the partition count of each topic, named in full."""
+        self._places = [
+            TopicPartition(name, n, OFFSET_BEGINNING) for name, count in names.items() for n in range(count)
+        ]
+        options = {
+            "group.id": "callstream-reader",  # librdkafka wants a name; the group is never joined
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "queued.max.messages.kbytes": _QUEUED_KBYTES,
+            "log_level": 0,
+        }
+        self._consumer = Consumer(client_config(settings) | options)
+        self._unread: set[tuple[str, int]] = set()
+        self.positions: dict[tuple[str, int], int] = {}
+        """Offset after the last record handed out, by topic and partition."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether everything has been handed out that was there when reading began."""
+        return not self._unread
+
+    def begin(self) -> None:
+        """Read from the beginning, again if need be."""
+        self._consumer.assign(self._places)
+        self._unread = {(place.topic, place.partition) for place in self._places}
+        self.positions = {}
+
+    def next(self, seconds: float) -> list[Message]:
+        """What comes within the time."""
+        found = []
+        for message in self._consumer.consume(_AT_ONCE, seconds):
+            topic, partition, offset = message.topic(), message.partition(), message.offset()
+            assert topic is not None
+            assert partition is not None
+            error = message.error()
+            if error is None:
+                self.positions[topic, partition] = (offset or 0) + 1
+                found.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - a public error code
+                self.positions[topic, partition] = offset or 0
+                self._unread.discard((topic, partition))
+        return found
+
+
+class WatchTask:
+    """Answers the watches whose partitions a worker owns."""
+
+    def __init__(self, runtime: StageRuntime, *, hot_symbol_schema_id: int, watched_schema_id: int) -> None:
+        settings = self._settings = runtime.settings
+        self._runtime = runtime
+        self._schema_id = watched_schema_id
+        registry = SchemaRegistry.from_settings(settings)
+        self._watch_schemas = WriterSchemas(registry, records.WATCH)
+        self._answer_schemas = WriterSchemas(registry, records.WATCHED_SYMBOL)
+        self._board = WatchBoard(
+            WriterSchemas(registry, records.HOT_SYMBOL).decode, lambda value: module_in(value, hot_symbol_schema_id)
+        )
+        count = runtime.partitions
+        self._rows_topic, self._nodes_topic = settings.name(topics.HOT_SYMBOLS), settings.name(_NODES)
+        self._list_topic, self._answers_topic = settings.name(topics.WATCH), settings.name(topics.WATCHED)
+        self._lists = WholeTopics(settings, {self._list_topic: count, self._answers_topic: count})
+        self._rows = WholeTopics(settings, {self._rows_topic: count, self._nodes_topic: count})
+        self._horizon = Horizon(settings, runtime.admin, count)
+        self._list = WatchList()
+        self._is_list_new = True
+        self._published: dict[str, dict[str, Any]] = {}
+        self._dirty: set[str] = set()
+        self._nodes: dict[str, NodeCoverage] = {}
+        self._nodes_then: Mapping[str, NodeCoverage] | None = None
+        self._has_nodes = False
+        self._rows_to_see: Mapping[int, int] | None = None
+        self._horizon_at = self._refresh_at = 0.0
+
+    async def run(self) -> None:
+        """Work for ever. What it raises ends the process."""
+        self._lists.begin()
+        while True:
+            for message in await asyncio.to_thread(self._lists.next, PAUSE_SECONDS):
+                await asyncio.to_thread(self._take_listed, message)
+            if not self._lists.is_read:
+                continue
+            if self._is_list_new:
+                self._set_watches()
+            if self._board.watches:
+                await self._follow_rows()
+            if not self._board.watches or self._rows.is_read:
+                await self._publish()
+
+    def _take_listed(self, message: Message) -> None:
+        """Take a watch, or an answer that somebody published; may ask the registry."""
+        key, value, partition = message.key(), message.value(), message.partition()
+        if not isinstance(key, bytes) or partition is None:
+            return
+        if message.topic() == self._list_topic:
+            watch = watch_of(self._watch_schemas, value, message.timestamp()[1])
+            self._list.take(RecordPlace(partition, key), watch)
+            self._is_list_new = True
+            return
+        text = key.decode("utf-8", "replace")
+        answer = self._answer_schemas.decode(value)
+        if answer is None:
+            self._published.pop(text, None)
+        else:
+            self._published[text] = answer
+
+    def _set_watches(self) -> None:
+        self._is_list_new = False
+        watches = self._list.watches()
+        if len(watches) > MAX_WATCHES:
+            facts = {"watches": len(watches), "limit": MAX_WATCHES}
+            log.warning("too many watches; the newest are not answered", extra={"facts": facts})
+        self._dirty.update(self._board.set_watches(watches))
+        if self._board.needs_rows:
+            self._board.needs_rows = False
+            self._rows.begin()
+
+    async def _follow_rows(self) -> None:
+        while messages := await asyncio.to_thread(self._rows.next, 0.05):
+            for message in messages:
+                self._take_row(message)
+            if len(messages) < _AT_ONCE and self._rows.is_read:
+                break
+        if self._rows.is_read and time.monotonic() >= self._horizon_at:
+            await self._follow_horizon()
+
+    def _take_row(self, message: Message) -> None:
+        key, value = message.key(), message.value()
+        if not isinstance(key, bytes):
+            return
+        if message.topic() == self._rows_topic:
+            self._dirty.update(self._board.take(key, value))
+            return
+        node = parse_node_key(key)
+        if node is not None and value is not None:
+            self._nodes[node] = NodeCoverage.from_bytes(value)
+        elif node is not None:
+            self._nodes.pop(node, None)
+
+    async def _follow_horizon(self) -> None:
+        """Take over what was known of coverage at a moment, once all rows that follow from before it are seen."""
+        if self._nodes_then is None:
+            self._nodes_then = dict(self._nodes)
+        if self._rows_to_see is None:
+            self._rows_to_see = await asyncio.to_thread(self._horizon.rows_to_see)
+        if self._rows_to_see is None:
+            return
+        seen = self._rows.positions
+        if all(seen.get((self._rows_topic, number), 0) >= end for number, end in self._rows_to_see.items()):
+            self._board.nodes, self._nodes_then, self._rows_to_see = self._nodes_then, None, None
+            self._has_nodes = True
+            self._dirty.update(self._board.watches)
+            self._horizon_at = time.monotonic() + HORIZON_SECONDS
+
+    async def _publish(self) -> None:
+        """Publish what is new, once a minute everything, and remove answers that nobody asks for any more."""
+        due = time.monotonic() >= self._refresh_at
+        if due:
+            self._dirty.update(self._board.watches)
+        parcels: dict[int, list[OutRecord]] = {}
+        dirty, self._dirty = self._dirty, set()
+        now_ns = time.time_ns()
+        for watch_id in sorted(dirty & self._board.watches.keys()):
+            answer = self._board.answer(watch_id, now_ns)
+            before = self._published.get(watch_id)
+            if not self._has_nodes and before is not None and before["hits"] == answer["hits"]:
+                continue  # a worker that has just begun knows less of coverage than the one before
+            if is_news(before, answer) or (due and before != answer):
+                self._add(parcels, watch_id, answer, now_ns)
+        for watch_id in sorted(self._published.keys() - self._board.watches.keys()):
+            self._add(parcels, watch_id, None, now_ns)
+        if due:
+            self._refresh_at = time.monotonic() + REFRESH_SECONDS
+        if parcels:
+            await self._deliver(parcels)
+
+    def _add(
+        self, parcels: dict[int, list[OutRecord]], watch_id: str, answer: dict[str, Any] | None, now_ns: int
+    ) -> None:
+        """Add an answer, or its removal, where the watch's partition is ours."""
+        number = symbol_partition(watch_id, self._runtime.partitions)
+        if number not in self._owned():
+            return
+        value = None if answer is None else records.encode(records.WATCHED_SYMBOL, self._schema_id, answer)
+        parcels.setdefault(number, []).append(OutRecord(watch_id.encode(), value, now_ns // 1_000_000))
+        if answer is None:
+            self._published.pop(watch_id, None)
+        else:
+            self._published[watch_id] = answer
+
+    def _owned(self) -> set[int]:
+        source = self._settings.name(topics.HOT_PARTIALS)
+        return {tp.partition for tp in self._runtime.app.consumer.assignment() if tp.topic == source}
+
+    async def _deliver(self, parcels: Mapping[int, list[OutRecord]]) -> None:
+        try:
+            await self._runtime.delivery.deliver(
+                [Parcel(self._answers_topic, n, found) for n, found in parcels.items()]
+            )
+        except DeliveryFailed as error:
+            self._runtime.app.fail(ExitCode.DELIVERY_FAILED, str(error))
+        self._runtime.meter.add(metrics.WRITTEN, sum(map(len, parcels.values())), topics.WATCHED)
+
+
+_NODES: Final = topics.changelog(Stage.HOT_SYMBOLS, topics.NODE_COVERAGE_TABLE)

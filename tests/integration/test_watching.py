@@ -1,0 +1,63 @@
+"""Watches on a real broker: a row from the first moment, never hit, not seen and why, hit, and no longer asked."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from app.embedded.broker import EmbeddedBroker
+from schemas.coverage import GapCause
+from tests.support.calls import frame
+from tests.support.watch_scene import DAY, SECOND, watch_scene
+
+pytestmark = pytest.mark.integration
+
+BUILD = "0123456789abcdef0123456789abcdef01234567"
+LIB = "/usr/lib/libpng16.so.16"
+WATCHED = f"{BUILD}!png_read_chunk"
+OTHER = frame(LIB, "png_write_row", build_id=BUILD)
+
+
+def test_a_watched_symbol_is_never_hit_then_not_seen_then_hit(
+    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    """The answer changes with what is known, survives a SIGKILL and a lost state folder, and goes with the watch."""
+    with watch_scene(embedded, topic_prefix, tmp_path) as it:
+        worker = it.add_worker()
+        added = it.watch("add", "png_read_chunk", "--build-id", BUILD, "--module", LIB, "--vulnerability", "CVE-1")
+        assert added.exit_code == 0, added.output
+        first = it.await_answer(WATCHED, lambda answer: answer["answer"] != "Unknown")
+        assert (first["answer"], first["hits"], first["complete_until_ns"]) == ("NotSeen", 0, 0)
+
+        it.watch_as_a_service("inflate", ago_ns=14 * DAY, module="/lib/libz.so.1")
+        it.cover(20 * DAY, 10 * SECOND)
+        it.call(OTHER, frame("kernel", "vfs_read"))
+        never = it.await_answer("/usr/lib/libz.so.1!inflate", lambda answer: answer["answer"] == "NeverHit")
+        assert (never["hits"], never["complete_ns"], never["gaps"]) == (0, 14 * DAY - 10 * SECOND, [])
+        shown = it.hot_symbols("--watched", "--symbol", "inflate").stdout
+        assert "never hit" in shown
+        assert "13 d 23 h" in shown
+
+        it.cover(3 * DAY, 2 * DAY, GapCause.OVERFLOW, node="n2")
+        it.cover(20 * DAY, 10 * SECOND, node="n2")
+        gap = it.await_answer("/usr/lib/libz.so.1!inflate", lambda answer: bool(answer["gaps"]))
+        assert (gap["answer"], gap["nodes"], gap["complete_ns"]) == ("NotSeen", 2, 13 * DAY - 10 * SECOND)
+        assert [(one["node"], one["cause"]) for one in gap["gaps"]] == [("n2", "Overflow")]
+        assert "Overflow on n2" in it.hot_symbols("--watched").stdout
+
+        it.call(frame(LIB, "png_read_chunk", build_id=BUILD), OTHER, partition=1, ago_ns=SECOND)
+        hit = it.await_answer(WATCHED, lambda answer: answer["answer"] == "Hit")
+        assert (hit["hits"], hit["last_seen_ns"], hit["vulnerability"]) == (1, it.now_ns - SECOND, "CVE-1")
+        worker.end(signal.SIGKILL, within_seconds=5)
+        worker.start()
+        it.call(frame(LIB, "png_read_chunk", build_id=BUILD), partition=2)
+        it.await_answer(WATCHED, lambda answer: answer["hits"] == 2)
+
+        assert it.watch("remove", "png_read_chunk", "--build-id", BUILD).exit_code == 0
+        assert it.answers().keys() == {"/usr/lib/libz.so.1!inflate"}
+        nobody_asks = it.hot_symbols("--symbol", "png_read_info")
+        assert nobody_asks.exit_code == 1
+        assert "png_read_info is not watched" in nobody_asks.stderr
+        asked = it.hot_symbols("--symbol", "inflate")
+        assert asked.exit_code == 1
+        assert "/usr/lib/libz.so.1!inflate is watched" in asked.stderr

@@ -1,0 +1,121 @@
+"""The hot-symbol stage on a real broker, with calls, coverage and watches that a test chooses one by one."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner, Result
+from confluent_kafka import Producer
+
+from app.commands.hot_symbols import command as hot_symbols
+from app.commands.watch import command as watch
+from app.embedded.broker import EmbeddedBroker
+from app.settings import from_env
+from app.worker import registered_id
+from schemas import records, topics
+from schemas.coverage import CoverageGap, GapCause, encode
+from tests.support.calls import encode_call
+from tests.support.delivery_run import PARTITIONS, Worker, worker_environ
+
+SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
+
+
+class WatchScene:
+    """Topics and schemas, workers, and what is sent; times are in nanoseconds before `now_ns`."""
+
+    def __init__(self, broker: EmbeddedBroker, prefix: str, folder: Path) -> None:
+        self.prefix, self.folder = prefix, folder
+        self.environ = worker_environ(broker.bootstrap_servers, prefix, folder) | {
+            "CALLSTREAM_SCHEMA_REGISTRY_URL": broker.registry_url
+        }
+        subprocess.run(
+            [sys.executable, "-m", "app", "topics", "apply"], env=self.environ, check=True, capture_output=True
+        )
+        self.now_ns = time.time_ns()
+        self._settings = from_env(self.environ)
+        self._ids = {
+            topic: registered_id(self._settings, topic) for topic in (topics.CALLS, topics.COVERAGE, topics.WATCH)
+        }
+        self._producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "partitioner": "murmur2_random"})
+        self._offsets = [0] * PARTITIONS
+        self.workers: list[Worker] = []
+
+    def add_worker(self) -> Worker:
+        """Start one more worker, with the next index."""
+        index = len(self.workers)
+        worker = Worker(
+            ("tests.support.hot_symbols_worker", str(index)), self.environ, self.folder / f"worker-{index}.log"
+        )
+        worker.start()
+        self.workers.append(worker)
+        return worker
+
+    def call(self, *frames: dict[str, Any], partition: int = 0, ago_ns: int = 0, **others: Any) -> None:
+        """Send one call with these frames."""
+        offset = self._offsets[partition]
+        self._offsets[partition] += 1
+        fields = {
+            "timestamp_ns": self.now_ns - ago_ns,
+            "stack_frames": list(frames),
+            "source": {"partition": partition, "offset": offset},
+        }
+        value = encode_call(fields | others, schema_id=self._ids[topics.CALLS])
+        self._producer.produce(self.prefix + topics.CALLS, value, b"process", partition)
+        assert self._producer.flush(30) == 0
+
+    def cover(self, ago_ns: int, until_ago_ns: int, cause: GapCause = GapCause.HEARTBEAT, node: str = "n1") -> None:
+        """Publish a coverage record."""
+        gap = CoverageGap(node=node, from_ns=self.now_ns - ago_ns, to_ns=self.now_ns - until_ago_ns, cause=cause)
+        value = encode(gap, self._ids[topics.COVERAGE])
+        self._producer.produce(self.prefix + topics.COVERAGE, value, node.encode())
+        assert self._producer.flush(30) == 0
+
+    def watch_as_a_service(self, symbol: str, *, ago_ns: int, **others: Any) -> None:
+        """Add a watch the way another service does: a record on the topic."""
+        fields = {"symbol": symbol, "since_ns": self.now_ns - ago_ns} | others
+        value = records.encode(records.WATCH, self._ids[topics.WATCH], fields)
+        self._producer.produce(self.prefix + topics.WATCH, value, f"scanner/{symbol}".encode())
+        assert self._producer.flush(30) == 0
+
+    def watch(self, *arguments: str) -> Result:
+        """`callstream watch`."""
+        return CliRunner().invoke(watch, arguments, env=self.environ)
+
+    def hot_symbols(self, *arguments: str) -> Result:
+        """`callstream hot-symbols`."""
+        return CliRunner().invoke(hot_symbols, arguments, env=self.environ)
+
+    def answers(self) -> dict[str, dict[str, Any]]:
+        """Answers to all watches by id."""
+        lines = self.hot_symbols("--watched", "--json").stdout.splitlines()
+        return {answer["watch_id"]: answer for answer in map(json.loads, lines)}
+
+    def await_answer(
+        self, watch_id: str, is_it: Callable[[dict[str, Any]], bool], seconds: float = 40.0
+    ) -> dict[str, Any]:
+        """Wait for an answer to be so."""
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = self.answers().get(watch_id)
+            if answer is not None and is_it(answer):
+                return answer
+            logs = "\n".join(worker.log_tail() for worker in self.workers)
+            assert time.monotonic() < deadline, f"{answer}\n{logs}"
+            time.sleep(0.5)
+
+
+@contextmanager
+def watch_scene(broker: EmbeddedBroker, prefix: str, folder: Path) -> Iterator[WatchScene]:
+    """A scene whose workers are killed at the end."""
+    made = WatchScene(broker, prefix, folder)
+    try:
+        yield made
+    finally:
+        for worker in made.workers:
+            worker.kill()

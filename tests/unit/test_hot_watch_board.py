@@ -1,0 +1,186 @@
+"""Answers to watches: hit, never hit with nothing missing, and not seen with the reasons."""
+
+from typing import Any
+
+import pytest
+
+from agents.hot_symbols.node_coverage import Gap, NodeCoverage, Window
+from agents.hot_symbols.published import module_in, published_record, published_value
+from agents.hot_symbols.tally import Tally
+from agents.hot_symbols.watch import Watch
+from agents.hot_symbols.watch_board import MAX_SYMBOLS, WatchBoard, is_news
+from schemas import records
+
+SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
+BUILD = "0123456789abcdef"
+LIB = "/usr/lib/libz.so.1"
+BY_BUILD = Watch(symbol="inflate", build_id=BUILD, module=LIB, since_ns=DAY)
+BY_PATH = Watch(symbol="inflate", module=LIB, since_ns=DAY)
+SCHEMA_ID = 7
+
+
+def value(symbol_id: str, hits: int, *, module: str = LIB, confirmed: int | None = None, seen: int = 2) -> bytes:
+    """A published row."""
+    tally = Tally(module)
+    tally.hits, tally.first_ns, tally.last_ns = hits, seen * DAY, seen * DAY + 5
+    record = published_record(symbol_id, tally) | {"confirmed_hits": hits if confirmed is None else confirmed}
+    return records.encode(records.HOT_SYMBOL, SCHEMA_ID, record)
+
+
+def board(*watches: Watch, vouched_until: int = 15 * DAY, gaps: tuple[Gap, ...] = ()) -> WatchBoard:
+    """A board with one node, vouched for from the beginning of time."""
+    made = WatchBoard(
+        lambda found: records.decode(records.HOT_SYMBOL, found), lambda found: module_in(found, SCHEMA_ID)
+    )
+    made.set_watches({watch.watch_id: watch for watch in watches})
+    made.nodes = {"n": NodeCoverage([Window(0, vouched_until)], gaps)}
+    return made
+
+
+def asked(made: WatchBoard, watch: Watch, now: int = 20 * DAY) -> dict[str, Any]:
+    """The answer, which must fit its schema."""
+    answer = made.answer(watch.watch_id, now)
+    again = records.decode(records.WATCHED_SYMBOL, records.encode(records.WATCHED_SYMBOL, 1, answer))
+    assert again == answer
+    return answer
+
+
+def test_never_hit_for_fourteen_days_without_a_gap() -> None:
+    """The answer that nobody else gives."""
+    answer = asked(board(BY_BUILD), BY_BUILD)
+
+    assert (answer["answer"], answer["hits"], answer["gaps"]) == ("NeverHit", 0, [])
+    assert (answer["complete_ns"], answer["complete_until_ns"], answer["nodes"]) == (14 * DAY, 15 * DAY, 1)
+
+
+def test_a_gap_makes_never_to_not_seen() -> None:
+    """The gap is named, and its time does not count as complete."""
+    answer = asked(board(BY_BUILD, gaps=(Gap(5 * DAY, 6 * DAY, "Overflow"),)), BY_BUILD)
+
+    assert (answer["answer"], answer["complete_ns"]) == ("NotSeen", 13 * DAY)
+    assert answer["gaps"] == [{"node": "n", "from_ns": 5 * DAY, "to_ns": 6 * DAY, "cause": "Overflow"}]
+
+
+def test_hits_of_all_rows_that_are_the_symbol_add_up() -> None:
+    """Build ids of one path, and what the compiler split off."""
+    made = board(BY_PATH)
+    rows = {f"{BUILD}!inflate": 3, f"{BUILD}!inflate.cold": 1, "ffffffffffffffff!inflate": 5, f"{BUILD}!deflate": 9}
+    for name, hits in rows.items():
+        made.take(name.encode(), value(name, hits))
+    answer = asked(made, BY_PATH)
+
+    assert (answer["answer"], answer["hits"], answer["confirmed_hits"]) == ("Hit", 9, 9)
+    assert (answer["first_seen_ns"], answer["last_seen_ns"]) == (2 * DAY, 2 * DAY + 5)
+    assert [row["hits"] for row in answer["symbols"]] == [5, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("row", "confirmed", "ambiguous"),
+    [
+        (f"{BUILD}!", 0, 4),  # the function is unknown
+        (f"{LIB}!", 0, 4),  # and so is the build id
+        (f"{LIB}!inflate", 4, 4),  # the symbol, in a file that may be this one
+        (f"{BUILD}!hinted", 1, 3),  # a hint may be wrong
+        (f"{LIB}!hinted", 0, 4),
+        (f"{BUILD}!deflate", 4, 0),  # surely another function
+        ("ffffffffffffffff!hinted", 0, 0),  # surely another file
+        ("/usr/bin/other!", 0, 0),
+        ("exec:/usr/bin/other", 0, 0),
+    ],
+)
+def test_what_may_be_the_symbol_keeps_never_from_being_said(row: str, confirmed: int, ambiguous: int) -> None:
+    """Unknown functions and hints of the watched file, never those of other files."""
+    made = board(BY_BUILD)
+    path = row.partition("!")[0].removeprefix("exec:")
+    made.take(row.encode(), value(row, 4, confirmed=confirmed, module=path if "/" in path else LIB))
+    answer = asked(made, BY_BUILD)
+
+    assert answer["ambiguous_hits"] == ambiguous
+    assert answer["answer"] == ("NotSeen" if ambiguous else "NeverHit")
+
+
+def test_a_watch_by_path_sees_hints_in_files_whose_build_id_is_known() -> None:
+    """The row's path decides, and of a file with that name elsewhere nobody knows."""
+    made = board(BY_PATH)
+    made.take(b"ffffffffffffffff!hinted", value("ffffffffffffffff!hinted", 4, confirmed=0, module="/opt/libz.so.1"))
+    made.take(b"eeeeeeeeeeeeeeee!hinted", value("eeeeeeeeeeeeeeee!hinted", 4, confirmed=0, module="/opt/other.so"))
+
+    assert asked(made, BY_PATH)["ambiguous_hits"] == 4
+
+
+def test_a_row_that_changes_or_goes_changes_the_answer() -> None:
+    """The newest record of a row counts, and a tombstone removes it."""
+    made = board(BY_BUILD)
+    key = f"{BUILD}!inflate".encode()
+    assert made.take(key, value(key.decode(), 3)) == [BY_BUILD.watch_id]
+    assert asked(made, BY_BUILD)["hits"] == 3
+    made.take(key, value(key.decode(), 4))
+    assert asked(made, BY_BUILD)["hits"] == 4
+    made.take(key, None)
+    assert asked(made, BY_BUILD)["answer"] == "NeverHit"
+
+
+def test_a_doubt_that_is_resolved_goes() -> None:
+    """A row whose hits are confirmed meanwhile is no doubt any more."""
+    made = board(BY_BUILD)
+    key = f"{BUILD}!hinted"
+    made.take(key.encode(), value(key, 4, confirmed=2))
+    assert asked(made, BY_BUILD)["ambiguous_hits"] == 2
+    made.take(key.encode(), None)
+    assert asked(made, BY_BUILD)["ambiguous_hits"] == 0
+
+
+def test_a_new_watch_needs_the_rows_again_and_a_removed_one_does_not() -> None:
+    """Rows that nobody asked for were not kept."""
+    made = board(BY_BUILD)
+    assert made.needs_rows
+    made.needs_rows = False
+    assert made.set_watches({BY_BUILD.watch_id: BY_BUILD}) == []
+    assert not made.needs_rows
+    assert made.set_watches({BY_PATH.watch_id: BY_PATH}) == [BY_PATH.watch_id]
+    assert made.needs_rows
+    made.needs_rows = False
+    made.set_watches({})
+    assert not made.needs_rows
+    assert made.take(f"{BUILD}!inflate".encode(), value(f"{BUILD}!inflate", 3)) == []
+
+
+def test_strange_keys_are_no_rows() -> None:
+    """A reader of a shared topic does not end on what others put there."""
+    made = board(BY_BUILD)
+
+    assert made.take(b"\xff\xfe", b"") == []
+    assert made.take(b"no id", b"") == []
+    assert made.take(f"{BUILD}!inflate".encode(), value("kernel!x", 0)) == [BY_BUILD.watch_id]
+    assert asked(made, BY_BUILD)["answer"] == "NeverHit"
+
+
+def test_an_answer_lists_so_many_symbols_and_counts_the_rest() -> None:
+    """The record stays small whatever a watch means."""
+    watch = Watch(symbol="f", since_ns=DAY)
+    made = board(watch)
+    for number in range(MAX_SYMBOLS + 3):
+        made.take(f"/bin/{number}!f".encode(), value(f"/bin/{number}!f", number + 1, module=f"/bin/{number}"))
+    answer = asked(made, watch)
+
+    assert (len(answer["symbols"]), answer["symbols_more"]) == (MAX_SYMBOLS, 3)
+    assert answer["hits"] == sum(range(1, MAX_SYMBOLS + 4))
+
+
+def test_that_time_has_passed_is_no_news() -> None:
+    """A hit, a gap and another watch are."""
+    before = asked(board(BY_BUILD), BY_BUILD)
+
+    assert is_news(None, before)
+    assert not is_news(before, asked(board(BY_BUILD, vouched_until=16 * DAY), BY_BUILD))
+    assert is_news(before, asked(board(BY_BUILD, gaps=(Gap(5 * DAY, 5 * DAY, "Overflow"),)), BY_BUILD))
+
+
+def test_the_module_is_read_without_decoding_the_row() -> None:
+    """Also of rows with long names; another schema's bytes are not guessed at."""
+    tally = Tally("/usr/lib/" + "x" * 300)
+    row = published_value(SCHEMA_ID, f"{BUILD}!{'y' * 9000}", tally)
+
+    assert module_in(row, SCHEMA_ID) == tally.module
+    assert module_in(row, SCHEMA_ID + 1) is None

@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from agents.canonicalize.events import Canonical, Canonicalizer
+from agents.canonicalize.events import Canonicalizer
+from agents.canonicalize.outcomes import Canonical
 from agents.privacy.calls import PrivacyFilter
 from agents.privacy.engine import RedactionEngine
 from agents.privacy.policy_file import built_in_policy

@@ -9,8 +9,6 @@ refuses to know Kafka beyond a record's partition, offset and timestamp.
 """
 
 from collections.abc import Sequence
-from enum import StrEnum
-from struct import Struct
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -23,14 +21,25 @@ from agents.canonicalize.fragments import (
     ArgumentPart,
     ArgumentsPart,
     Fragments,
-    NodeKey,
     arguments_part,
     cached_fragments,
+    node_key,
     uncached_fragments,
 )
-from agents.canonicalize.identity import ABSENT, digest, message_digest, unknown_digest
+from agents.canonicalize.identity import ABSENT, TIME, digest, message_digest, unknown_digest
 from agents.canonicalize.module_identity import SymbolSource
 from agents.canonicalize.modules import ModuleIndex, Scope
+from agents.canonicalize.outcomes import (
+    MAX_CALL_BYTES,
+    MAX_REPEATED_PARTS,
+    MAX_STACK_FRAMES,
+    Canonical,
+    NotACall,
+    Outcome,
+    Refusal,
+    Refused,
+)
+from agents.canonicalize.plain_kprobe import PlainKprobes
 from agents.canonicalize.probes import PolicyHooks, ProbePart
 from agents.canonicalize.processes import ProcessParts, timestamp_ns
 from agents.canonicalize.stacks import EMPTY_STACK, StackPart
@@ -43,63 +52,12 @@ from schemas.canonical_pb2 import (
 from schemas.tetragon import events_pb2
 from schemas.tetragon_parts_pb2 import GetEventsResponse
 
-MAX_CALL_BYTES: Final = 1 << 20
-"""Largest raw event that becomes a call. Tetragon's are single-digit kB; it reads at most some 100 kB of arguments."""
-
-MAX_STACK_FRAMES: Final = 1_024
-"""Frames in both lists together. A BPF stack map holds 127 (PERF_MAX_STACK_DEPTH) in each."""
-
-MAX_REPEATED_PARTS: Final = 256
-"""Arguments, data and ancestors, each. Tetragon's hooks take 5 arguments; ancestries end at init."""
-
 _NANOSECONDS_PER_MS: Final = 1_000_000
-_TIME: Final = Struct(">?qi")
-
-
-class Refusal(StrEnum):
-    """Why an event cannot become a call; the closed set of this stage's dead-letter reasons."""
-
-    EMPTY = "empty"  # a record without a value
-    MALFORMED = "malformed_protobuf"
-    INVALID_UTF8 = "invalid_utf8"
-    NO_KNOWN_KIND = "no_known_kind"  # the oneof is unset, or a newer Tetragon's
-    MISSING_PROCESS = "missing_process"
-    TIME_OUT_OF_RANGE = "time_out_of_range"
-    OVERSIZED = "oversized"  # larger than MAX_CALL_BYTES
-    TOO_MANY_FRAMES = "too_many_frames"
-    TOO_MANY_PARTS = "too_many_parts"
-
-
-class NotACall(StrEnum):
-    """Kinds of event that are rightly no call: each is counted."""
-
-    LOADER = "loader"  # carries a build id
-    THROTTLE = "throttle"  # coverage; ingest publishes it as a gap
-    RATE_LIMIT = "rate_limit_info"  # coverage
-    TEST = "test"
 
 
 Position = tuple[int, int, int]
 """A raw record's partition and offset, and its Kafka timestamp in milliseconds."""
 
-
-class Refused(NamedTuple):
-    """A refused event. `error_class` is the name of an exception class where one was the cause."""
-
-    reason: Refusal
-    error_class: str | None
-
-
-class Canonical(NamedTuple):
-    """A canonical event. `value` is an encoded callstream.CanonicalEvent."""
-
-    value: bytes
-    event_id: bytes
-    probe_type: int
-    resolutions: tuple[tuple[str, int], ...]
-
-
-Outcome = Canonical | NotACall | Refused
 
 _NOT_CALLS: Final = {
     "process_loader": NotACall.LOADER,
@@ -127,6 +85,7 @@ class Canonicalizer:
         self.modules = ModuleIndex(source)
         self._cached = cached_fragments(hooks, self.modules)
         self._uncached = uncached_fragments(hooks, self.modules)
+        self._plain_kprobe = PlainKprobes(self._cached, self.modules).convert
 
     def canonicalize(self, raw: bytes | None, partition: int, offset: int, receipt_ms: int) -> Outcome:
         """What becomes of one raw event.
@@ -138,7 +97,12 @@ class Canonicalizer:
             return Refused(Refusal.EMPTY, None)
         if len(raw) > MAX_CALL_BYTES:
             return Refused(Refusal.OVERSIZED, None)
-        fragments = self._cached if len(raw) <= MAX_CACHED_EVENT_BYTES else self._uncached
+        fragments = self._uncached
+        if len(raw) <= MAX_CACHED_EVENT_BYTES:
+            fragments = self._cached
+            plain = self._plain_kprobe(raw, partition, offset)
+            if plain is not None:
+                return plain
         try:
             return _convert(raw, fragments, self.modules, (partition, offset, receipt_ms))
         except DecodeError as error:
@@ -175,7 +139,7 @@ def _convert(raw: bytes, fragments: Fragments, modules: ModuleIndex, position: P
     if len(ancestors) > MAX_REPEATED_PARTS:
         return Refused(Refusal.TOO_MANY_PARTS, None)
     lineage = [fragments.processes[encoded] for encoded in ancestors] if ancestors else []
-    node = fragments.nodes[_node_key(event)]
+    node = fragments.nodes[node_key(event)]
     probe, stack, arguments, data, returned, extra = parts
     # Digests of one width at fixed places, so no two different events concatenate to the same bytes.
     event_id = digest(
@@ -269,12 +233,6 @@ def _body_parts(
     )
 
 
-def _node_key(event: GetEventsResponse) -> NodeKey:
-    labels = event.node_labels
-    aggregation = event.aggregation_info if event.HasField("aggregation_info") else None
-    return event.node_name, event.cluster_name, tuple(labels) if labels else (), aggregation
-
-
 def _plain_view(raw: bytes) -> tuple[GetEventsResponse, bytes]:
     """The event as a view, and a digest of what the view does not know, empty where that is nothing.
 
@@ -304,8 +262,8 @@ def _time_of(event: Any, body: Any, kind: str, process: ProcessParts, receipt_ms
         time = event.time
         seconds, nanos = time.seconds, time.nanos
         timestamp = timestamp_ns(seconds, nanos)
-        return None if timestamp is None else (timestamp, TIMESTAMP_SOURCE_EVENT, _TIME.pack(True, seconds, nanos))
-    sent = _TIME.pack(False, 0, 0)
+        return None if timestamp is None else (timestamp, TIMESTAMP_SOURCE_EVENT, TIME.pack(True, seconds, nanos))
+    sent = TIME.pack(False, 0, 0)
     if kind == "process_exit" and body.HasField("time"):
         inner = Timestamp.FromString(body.time)
         timestamp = timestamp_ns(inner.seconds, inner.nanos)

@@ -131,6 +131,13 @@ def arguments_part(arguments: list[ArgumentPart]) -> ArgumentsPart:
     )
 
 
+def node_key(event: Any) -> NodeKey:
+    """Key of where an event was seen, from the view schemas.tetragon_parts_pb2.GetEventsResponse."""
+    labels = event.node_labels
+    aggregation = event.aggregation_info if event.HasField("aggregation_info") else None
+    return event.node_name, event.cluster_name, tuple(labels) if labels else (), aggregation
+
+
 def node_part(key: NodeKey) -> NodePart:
     """Canonicalize where an event was seen; raises DecodeError where a label is no map entry."""
     node_name, cluster_name, labels, aggregation = key

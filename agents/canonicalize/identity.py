@@ -10,7 +10,8 @@ of them agree is about 10^-21. This module refuses to know what the messages mea
 """
 
 from hashlib import blake2b
-from typing import Any
+from struct import Struct
+from typing import Any, Final
 
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -18,6 +19,9 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 DIGEST_BYTES = 16
 ABSENT = bytes(DIGEST_BYTES)
 """Stands for a message that was not sent, which is not the same as an empty one."""
+
+TIME: Final = Struct(">?qi")
+"""An event's time in an identity: whether it was sent, seconds, nanoseconds."""
 
 _PLAIN = b"\x00"
 _WITH_UNKNOWN = b"\x01"

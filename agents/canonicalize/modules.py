@@ -12,7 +12,7 @@ a person and state is kept outside of the restricted topics. This module refuses
 import json
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from agents.canonicalize.frames import Resolved, Unresolved
@@ -55,6 +55,8 @@ class Scope(NamedTuple):
 class _Process:
     loaded: tuple[Loaded, ...] = ()
     latest: int = -1
+    contexts: dict[Scope, int] = field(default_factory=dict)
+    """Contexts that see all of `loaded`, by scope: a process has one or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ class ModuleIndex:
             return
         process.loaded = tuple(sorted((*process.loaded, loaded)))
         process.latest = process.loaded[-1].offset
+        process.contexts = {}
         processes.move_to_end(process_id)
         changed = self._changed.setdefault(partition, set())
         changed.add(process_id)
@@ -128,12 +131,14 @@ class ModuleIndex:
             return NO_CONTEXT
         if process is None:
             return self._number({}, scope)
-        before = process.loaded
+        if self._source is None:
+            scope = _NOWHERE
         if process.latest >= offset:
-            before = tuple(loaded for loaded in before if loaded.offset < offset)
-        # Of two builds under one path the later one holds: the file was replaced.
-        known = {loaded.path_digest: loaded.build_id for loaded in before}
-        return self._number(known, _NOWHERE if self._source is None else scope)
+            return self._number(_known(loaded for loaded in process.loaded if loaded.offset < offset), scope)
+        number = process.contexts.get(scope)
+        if number is None or number not in self._resolvers:
+            number = process.contexts[scope] = self._number(_known(process.loaded), scope)
+        return number
 
     def resolver(self, context: int) -> ContextResolver:
         """The resolver of a context; ask right after `context`, before it can be forgotten."""
@@ -167,6 +172,11 @@ class ModuleIndex:
         read.sort(key=lambda item: (item[1].latest, item[0]))
         self._partitions[partition] = OrderedDict(read)
         self._changed.pop(partition, None)
+
+
+def _known(loaded: Iterable[Loaded]) -> dict[str, str]:
+    """Build id by path digest. Of two builds under one path the later one holds: the file was replaced."""
+    return {one.path_digest: one.build_id for one in loaded}
 
 
 _NOWHERE: Final = Scope("", "", is_contained=False)

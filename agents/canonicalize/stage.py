@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
-from agents.canonicalize.events import Canonical, Canonicalizer, NotACall, Refused
+from agents.canonicalize.events import Canonicalizer
+from agents.canonicalize.outcomes import Canonical, NotACall, Refused, Resolutions
 from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
 from schemas.topics import Stage
 
@@ -35,28 +36,30 @@ class CanonicalizeStep:
         """Account for every record exactly once."""
         result = StepResult()
         outputs, raw_offsets = result.outputs, result.raw_offsets
-        stacks: Counter[tuple[tuple[str, int], ...]] = Counter()
-        probe_types: Counter[int] = Counter()
+        resolutions_seen: list[Resolutions] = []
+        probe_types: list[int] = []
         canonicalize = self._canonicalize
         for record in records:
             outcome = canonicalize(record.value, record.partition, record.offset, record.timestamp)
             match outcome:
-                case Canonical():
-                    outputs.append(OutRecord(record.key, outcome.value, record.timestamp))
+                case Canonical(value, _, probe_type, resolutions):
+                    outputs.append(OutRecord(record.key, value, record.timestamp))
                     raw_offsets.append(record.offset)
-                    stacks[outcome.resolutions] += 1
-                    probe_types[outcome.probe_type] += 1
+                    resolutions_seen.append(resolutions)
+                    probe_types.append(probe_type)
                 case NotACall():
                     result.skipped[outcome.value] = result.skipped.get(outcome.value, 0) + 1
                 case Refused():
                     result.dead_letters.append(_dead_letter(record, outcome))
                 case _:
                     assert_never(outcome)
-        for resolutions, events in stacks.items():
-            for resolution, frames in resolutions:
+        # By identity first: the tuples are cached with their stacks, and hashing one for every event would cost more.
+        distinct = {id(resolutions): resolutions for resolutions in resolutions_seen}
+        for number, events in Counter(map(id, resolutions_seen)).items():
+            for resolution, frames in distinct[number]:
                 key = (FRAMES_TALLY, resolution)
                 result.tally[key] = result.tally.get(key, 0) + events * frames
-        for probe_type, events in probe_types.items():
+        for probe_type, events in Counter(probe_types).items():
             result.tally[PROBES_TALLY, str(probe_type)] = events
         if records:
             result.state.update(self._modules.take_changes(records[0].partition))

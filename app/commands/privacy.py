@@ -12,7 +12,8 @@ from typing import Any, Final
 import click
 from google.protobuf import json_format
 
-from agents.canonicalize.events import Canonical, Canonicalizer
+from agents.canonicalize.events import Canonicalizer
+from agents.canonicalize.outcomes import Canonical
 from agents.privacy.calls import CallRefused
 from agents.privacy.explain import Explanation, Fate, explain
 from agents.privacy.policy import Policy

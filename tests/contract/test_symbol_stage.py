@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.canonicalize.events import Canonical, Canonicalizer
+from agents.canonicalize.events import Canonicalizer
+from agents.canonicalize.outcomes import Canonical
 from agents.canonicalize.probes import PolicyHooks
 from app.simulator.workload import WorkloadOptions, generate
 from app.simulator.workload_binaries import Binary, mapped_binaries

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
-from agents.canonicalize.events import Canonical, NotACall, Outcome
 from agents.canonicalize.frames import FrameResolution
+from agents.canonicalize.outcomes import Canonical, NotACall, Outcome
 from app.simulator.event_files import read_events
 from app.telemetry.metric import PROBE_TYPES
 from schemas.canonical_pb2 import CanonicalEvent

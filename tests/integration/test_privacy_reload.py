@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from agents.canonicalize.events import Canonical, Canonicalizer
+from agents.canonicalize.events import Canonicalizer
+from agents.canonicalize.outcomes import Canonical
 from agents.privacy.policy_file import built_in_policy, built_in_text
 from app.embedded.broker import EmbeddedBroker
 from schemas import records, topics

@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Producer
 
-from agents.canonicalize.events import Canonical, Canonicalizer
+from agents.canonicalize.events import Canonicalizer
+from agents.canonicalize.outcomes import Canonical
 from app.commands import tap, topics
 from app.embedded.broker import EmbeddedBroker
 from schemas import records

@@ -6,8 +6,9 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from agents.canonicalize.events import Canonical, Canonicalizer, NotACall, Outcome, Refused
+from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.frames import FrameResolution
+from agents.canonicalize.outcomes import Canonical, NotACall, Outcome, Refused
 from schemas.canonical_pb2 import CanonicalEvent
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from tests.support.messages import messages, other_encoding, varint

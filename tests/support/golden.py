@@ -23,7 +23,8 @@ from typing import Any, Final
 
 from google.protobuf import json_format
 
-from agents.canonicalize.events import Canonical, Canonicalizer, NotACall, Outcome
+from agents.canonicalize.events import Canonicalizer
+from agents.canonicalize.outcomes import Canonical, NotACall, Outcome
 from agents.canonicalize.probes import HookKind
 from app.simulator.event_files import read_events
 from app.telemetry.metric import PROBE_TYPES

@@ -4,12 +4,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from agents.canonicalize.events import (
+from agents.canonicalize.events import Canonicalizer
+from agents.canonicalize.outcomes import (
     MAX_CALL_BYTES,
     MAX_REPEATED_PARTS,
     MAX_STACK_FRAMES,
     Canonical,
-    Canonicalizer,
     NotACall,
     Outcome,
     Refusal,

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.canonicalize.events import Canonical, Canonicalizer, NotACall
+from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.module_identity import loaded_module
 from agents.canonicalize.modules import MAX_PROCESSES, NO_CONTEXT, ModuleIndex, Scope
+from agents.canonicalize.outcomes import Canonical, NotACall
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
 NOWHERE = Scope("", "", is_contained=False)

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 
-from agents.canonicalize.events import Canonical, Canonicalizer
+from agents.canonicalize.events import Canonicalizer
+from agents.canonicalize.outcomes import Canonical
 from app.symbols.display import SymbolDisplay
 from app.tap.decoding import UNDECODED
 from app.tap.grades import frame_grades, shares_line

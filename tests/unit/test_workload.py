@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.canonicalize.events import Canonical, Canonicalizer, NotACall
+from agents.canonicalize.events import Canonicalizer
+from agents.canonicalize.outcomes import Canonical, NotACall
 from agents.canonicalize.probes import HookKind
 from app.simulator.event_files import read_events
 from app.simulator.workload import SHARES, NoSuchKindError, Workload, WorkloadOptions, generate

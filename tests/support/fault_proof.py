@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from agents.canonicalize.events import Canonical, Canonicalizer, Refused
+from agents.canonicalize.events import Canonicalizer
+from agents.canonicalize.outcomes import Canonical, Refused
 from schemas import topics
 from schemas.coverage import CoverageGap, GapCause, decode
 from tests.support.fault_run import LivedLife

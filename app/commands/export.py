@@ -11,6 +11,7 @@ import click
 
 from app.export.run import Export, Outcome, Place, StackFormat
 from app.export.stack_frames import Demangle
+from app.export.vex_file import VexFileError, read_vex_file
 from app.export.window import CallWindow
 from app.export.window_symbols import TooManySymbols
 from app.kafka import KafkaUnreachable, KafkaUnusable
@@ -28,11 +29,20 @@ UNUSABLE: Final = 2
 INCOMPLETE: Final = 3
 
 FACTS: Final = "runtime-facts"
-FORMATS: Final = (*[form.value for form in StackFormat], FACTS)
+OPENVEX: Final = "openvex"
+FORMATS: Final = (*[form.value for form in StackFormat], FACTS, OPENVEX)
 
 _FIRST: Final = "first"
 _LAST: Final = "last"
-_PROBLEMS: Final = (KafkaUnreachable, KafkaUnusable, RegistryError, PositionError, DamagedError, TooManySymbols)
+_PROBLEMS: Final = (
+    KafkaUnreachable,
+    KafkaUnusable,
+    RegistryError,
+    PositionError,
+    DamagedError,
+    TooManySymbols,
+    VexFileError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +59,18 @@ class Asked:
         return Export(settings=self.settings, place=self.place, demangle=self.demangle, to=self.to, report=progress.add)
 
 
-@click.command(name="export", short_help="Write flame graphs, profiles and runtime facts")
+@click.command(name="export", short_help="Write flame graphs, profiles, runtime facts and VEX")
 @click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="What to write.")
 @click.option("--from", "start", metavar="POSITION", help=f"Begin of the window of calls. Default: {_FIRST}.")
 @click.option("--to", "end", metavar="POSITION", help=f"End of the window, not included. Default: {_LAST}, as of now.")
 @click.option("--namespace", metavar="PATTERN", help="Calls of this namespace only.")
 @click.option("--image", metavar="PATTERN", help="Calls of this image, by name or id, only.")
+@click.option(
+    "--vex",
+    "vex_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="For openvex: TOML with author, products and actions.",
+)
 @click.option(
     "--output", "-o", "to", type=click.Path(dir_okay=False, path_type=Path), help="File; default: standard output."
 )
@@ -66,6 +82,7 @@ def command(
     end: str | None,
     namespace: str | None,
     image: str | None,
+    vex_path: Path | None,
     to: Path | None,
     as_json: bool,
 ) -> None:
@@ -79,6 +96,11 @@ def command(
     is given, of a window. With --namespace or --image the table gives the rows that ran there lately, with all of their
     hits; a window gives the hits there.
 
+    `openvex` says of each vulnerability in the --vex file what its watches tell (callstream watch add --vulnerability):
+    affected where its code ran and the file names an action; not affected where it never ran, events were complete for
+    min_complete_days, and the file states that every call is probed; under investigation, with the reasons, in any
+    other case.
+
     POSITION is first, last, an offset, PARTITION:OFFSET,..., a time of receipt like 2026-01-31T12:00:00Z, or 90m for so
     long ago. PATTERN may have `*`, `?` and `[...]`. The same window gives the same bytes.
 
@@ -87,10 +109,23 @@ def command(
     not all of the window is in it: what is missing is said.
     Example:
       callstream export --format html --from 1h -o calls.html
-      callstream export --format pprof --namespace shop --from 2026-01-31T12:00:00Z --to 90m -o calls.pb.gz
+      callstream export --format pprof --namespace shop --from 2h --to 1h -o calls.pb.gz
       callstream export --format folded --from 0:1000 --to 0:2000 | flamegraph.pl > calls.svg
       callstream export --format runtime-facts -o facts.ndjson
+      callstream export --format openvex --vex shop.toml -o shop.openvex.json
+    \b
+    shop.toml:
+      author = "Shop security <security@shop.example>"
+      [[statement]]
+      vulnerability = "CVE-2026-0001"
+      products = ["pkg:oci/web@sha256:4f1b"]
+      every_call_probed = true            # or functions may run unseen; needed
+      action = "Update to libpng 1.6.44"  # optional, as subcomponents, aliases, min_complete_days (14)
     """
+    if (form == OPENVEX) != (vex_path is not None):
+        raise click.BadParameter("--format openvex and --vex need each other")
+    if form == OPENVEX and (start, end, namespace, image) != (None,) * 4:
+        raise click.BadParameter("openvex is of watches, not of a window or a place")
     if as_json and to is None:
         raise click.BadParameter("--json needs --output, or two kinds of data would share standard output")
     if to is None and form == StackFormat.PPROF and sys.stdout.isatty():
@@ -99,7 +134,9 @@ def command(
     try:
         with SymbolDisplay() as display:
             asked = Asked(settings, Place(namespace=namespace, image=image), display.name, to)
-            if form == FACTS and start is None and end is None:
+            if vex_path is not None:
+                outcome = _of_watches(asked, vex_path)
+            elif form == FACTS and start is None and end is None:
                 outcome = _of_table(asked)
             else:
                 outcome = _of_window(asked, form, start or _FIRST, end or _LAST)
@@ -110,6 +147,11 @@ def command(
     else:
         _say(outcome, to, as_json=as_json)
         sys.exit(NOTHING if not outcome.written else 0 if outcome.is_complete else INCOMPLETE)
+
+
+def _of_watches(asked: Asked, vex_path: Path) -> Outcome:
+    with Progress() as progress:
+        return asked.export(progress).openvex(read_vex_file(vex_path))
 
 
 def _of_table(asked: Asked) -> Outcome:

@@ -4,6 +4,8 @@ Rules: nothing is written where there is nothing to write, because consumers ref
 This module refuses to know the command line.
 """
 
+import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,14 +23,18 @@ from app.export.call_stacks import CONTAINER_FIELDS, BinaryReader, ContainerMean
 from app.export.call_tree import CallTree
 from app.export.flame_graph import flame_graph_pieces
 from app.export.folded import folded_lines
+from app.export.openvex import openvex_document, unnamed
 from app.export.output import output
 from app.export.pprof import write_pprof
-from app.export.runtime_facts import fact_line, timestamp
+from app.export.runtime_facts import fact_line
 from app.export.speedscope import speedscope_text
 from app.export.stack_frames import Demangle
+from app.export.times import timestamp, to_the_second
+from app.export.vex_file import VexFile
 from app.export.window import Books, CallWindow, Report
 from app.export.window_stacks import StackGatherer, Wanted
 from app.export.window_symbols import SymbolGatherer
+from app.hot_symbols.answers_reading import watched_answers
 from app.hot_symbols.layouts import RegistryLayouts
 from app.hot_symbols.table_reading import published_rows
 from app.settings import Settings
@@ -78,7 +84,10 @@ class Outcome:
     written: int
     books: Books | None = None
     cut_events: int = 0
-    more: dict[str, Any] = field(default_factory=dict)
+    statuses: dict[str, int] = field(default_factory=dict)
+    """Statements by their status."""
+    unnamed: list[str] = field(default_factory=list)
+    """Vulnerabilities that are watched for and that a VEX file does not name."""
 
     @property
     def is_complete(self) -> bool:
@@ -88,13 +97,18 @@ class Outcome:
     def document(self) -> dict[str, Any]:
         """For a machine."""
         window = {} if self.books is None else {"window": self.books.document(), "cut_events": self.cut_events}
-        return {"written": self.written, "of": self.what, **window, **self.more}
+        vex = {"statuses": self.statuses, "unnamed": self.unnamed} if self.statuses else {}
+        return {"written": self.written, "of": self.what, **window, **vex}
 
     def lines(self) -> Iterator[str]:
         """For a person."""
         books = self.books
         if books is None:
             yield f"{self.written:,} {self.what}"
+            for status, number in self.statuses.items():
+                yield f"{number:,} {status}"
+            for vulnerability in self.unnamed:
+                yield f"{vulnerability} is watched for, and the file says nothing of it: no statement"
             return
         yield f"{self.written:,} {self.what} of {books.calls:,} calls"
         if books.calls:
@@ -152,6 +166,21 @@ class Export:
         """Write the runtime facts of the hot-symbol table."""
         return Outcome(what="runtime facts", written=_write_some(self.to, self._table_lines()))
 
+    def openvex(self, file: VexFile) -> Outcome:
+        """Write OpenVEX statements from the answers to watches."""
+        answers = watched_answers(self.settings)
+        document = openvex_document(file, answers, EXPORTER)
+        statuses = Counter(one["status"] for one in (document or {"statements": []})["statements"])
+        if document is not None:
+            with output(self.to) as sink:
+                _write(sink, iter([json.dumps(document, ensure_ascii=False, indent=2), "\n"]))
+        return Outcome(
+            what="statements",
+            written=statuses.total(),
+            statuses=dict(sorted(statuses.items())),
+            unnamed=unnamed(file, answers),
+        )
+
     def _table_lines(self) -> Iterator[str | None]:
         query = Query(namespace=self.place.namespace, image=self.place.image)
         for row in filter(query.matches, published_rows(self.settings)):
@@ -162,7 +191,7 @@ class Export:
 def _write_stacks(sink: BinaryIO, form: StackFormat, tree: CallTree, demangle: Demangle, outcome: Outcome) -> None:
     books = outcome.books
     assert books is not None
-    title = f"Calls of {_seconds(books.first_ns)} to {_seconds(books.last_ns)}"
+    title = f"Calls of {to_the_second(books.first_ns)} to {to_the_second(books.last_ns)}"
     match form:
         case StackFormat.FOLDED:
             _write(sink, folded_lines(tree, demangle))
@@ -184,11 +213,6 @@ def _facts(outcome: Outcome) -> Iterator[str]:
     ranges = outcome.books.ranges if outcome.books else ()
     offsets = ", ".join(f"{one.partition}:{one.first}-{one.next - 1}" for one in ranges)
     yield from (first, *rest, f"offsets {offsets}")
-
-
-def _seconds(moment_ns: int) -> str:
-    """A time to the second, which is enough for a title."""
-    return timestamp(moment_ns).partition(".")[0] + "Z"
 
 
 def _write_some(to: Path | None, lines: Iterator[str | None]) -> int:

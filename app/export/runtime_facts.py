@@ -9,12 +9,10 @@ hit are no facts. This module refuses to know where rows come from.
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from agents.hot_symbols.recent import Recent
-
-_NS: Final = 1_000_000_000
+from app.export.times import timestamp
 
 Fact = dict[str, Any]
 
@@ -41,15 +39,6 @@ def fact_of(row: Mapping[str, Any], display_name: str, containers: Recent | None
     fact["observedAt"] = timestamp(row["last_seen_ns"])
     fact["metadata"] = {name: text for name, text in _metadata(row, display_name, containers).items() if text}
     return fact
-
-
-def timestamp(moment_ns: int) -> str:
-    """A time as RFC 3339 in UTC with nanoseconds; times outside of the calendar as seconds since the Unix epoch."""
-    seconds, nanos = divmod(moment_ns, _NS)
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"
-    except (ValueError, OverflowError, OSError):
-        return f"{seconds}.{nanos:09d}"
 
 
 def _metadata(row: Mapping[str, Any], display_name: str, containers: Recent | None) -> dict[str, str]:

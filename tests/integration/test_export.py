@@ -7,23 +7,23 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Producer
 
 from app.commands.export import command
-from app.commands.topics import command as topics_command
 from app.embedded.broker import EmbeddedBroker
 from app.hot_symbols.table_reading import published_rows
-from app.settings import Settings, from_env
+from app.settings import from_env
 from app.worker import registered_id
 from schemas import topics
 from tests.support.browser import PROGRAM, Browser
-from tests.support.delivery_run import PARTITIONS, Worker, worker_environ
-from tests.support.export_readers import network_references, read_folded, read_pprof, read_speedscope
+from tests.support.delivery_run import PARTITIONS
+from tests.support.export_readers import network_references, read_folded, read_openvex, read_pprof, read_speedscope
 from tests.support.hot_load import HotLoad
+from tests.support.watch_scene import DAY, SECOND, WatchScene, watch_scene
 
 pytestmark = pytest.mark.integration
 
@@ -56,41 +56,39 @@ class Published:
 @pytest.fixture(name="published", scope="module")
 def _published(embedded: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
     folder = tmp_path_factory.mktemp("export")
-    prefix = f"export-{time.time_ns():x}."
-    environ = worker_environ(embedded.bootstrap_servers, prefix, folder) | {
-        "CALLSTREAM_SCHEMA_REGISTRY_URL": embedded.registry_url
-    }
-    applied = CliRunner().invoke(topics_command, ["apply"], env=environ)
-    assert applied.exit_code == 0, applied.output
-    load = HotLoad(
-        schema_id=registered_id(from_env(environ), topics.CALLS), partitions=PARTITIONS, symbols=500, stacks=80
-    )
-    producer = Producer({"bootstrap.servers": embedded.bootstrap_servers, "enable.idempotence": True, "log_level": 0})
+    with watch_scene(embedded, f"export-{time.time_ns():x}.", folder) as it:
+        it.watch_as_a_service("inflate", ago_ns=20 * DAY, module="/usr/lib/libz.so.1", vulnerability="CVE-NEVER")
+        it.watch_as_a_service("function_1", ago_ns=20 * DAY, vulnerability="CVE-RAN")
+        it.watch_as_a_service("deflate", ago_ns=2 * DAY, module="/usr/lib/libz.so.1", vulnerability="CVE-YOUNG")
+        it.cover(21 * DAY, 10 * SECOND)
+        settings = from_env(it.environ)
+        load = HotLoad(schema_id=registered_id(settings, topics.CALLS), partitions=PARTITIONS, symbols=500, stacks=80)
+        ends = _send(load, it)
+        worker = it.add_worker()
+        wanted = {symbol: counted.hits for symbol, counted in load.truth.items()}
+        deadline = time.monotonic() + 60
+        while {row["symbol_id"]: row["hits"] for row in published_rows(settings)} != wanted:
+            assert time.monotonic() < deadline, worker.log_tail()
+            time.sleep(0.5)
+        it.await_answer("/usr/lib/libz.so.1!inflate", lambda answer: answer["answer"] == "NeverHit")
+        hits = sum(hits for symbol, hits in wanted.items() if symbol.endswith("!function_1"))
+        it.await_answer("!function_1", lambda answer: answer["hits"] == hits)
+        assert worker.end(signal.SIGTERM, within_seconds=10) == 0, worker.log_tail()
+        yield Published(it.environ, load, folder, ends)
+
+
+def _send(load: HotLoad, it: WatchScene) -> str:
+    """Send all calls, with repetitions; answers with the position behind them."""
+    producer = Producer({"bootstrap.servers": it.environ["CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS"], "log_level": 0})
     ends = [0] * PARTITIONS
     for number in range(8):
         partition = number % PARTITIONS
         values = [*load.calls(partition, CALLS // 8), *load.repeated(partition)]
         ends[partition] += len(values)
         for value in values:
-            producer.produce(prefix + topics.CALLS, value, b"process", partition)
-    producer.flush()
-    worker = Worker(("tests.support.hot_symbols_worker", "0"), environ, folder / "worker.log")
-    worker.start()
-    try:
-        _await_counted(from_env(environ), load, worker)
-        assert worker.end(signal.SIGTERM, within_seconds=10) == 0, worker.log_tail()
-        yield Published(environ, load, folder, ",".join(f"{number}:{end}" for number, end in enumerate(ends)))
-    finally:
-        worker.kill()
-
-
-def _await_counted(settings: Settings, load: HotLoad, worker: Worker) -> None:
-    """Wait until the stage has published every hit."""
-    wanted = {symbol: counted.hits for symbol, counted in load.truth.items()}
-    deadline = time.monotonic() + 60
-    while {row["symbol_id"]: row["hits"] for row in published_rows(settings)} != wanted:
-        assert time.monotonic() < deadline, worker.log_tail()
-        time.sleep(0.5)
+            producer.produce(it.prefix + topics.CALLS, value, b"process", partition)
+        assert producer.flush(30) == 0
+    return ",".join(f"{number}:{end}" for number, end in enumerate(ends))
 
 
 def test_every_format_of_stacks_counts_every_call_once(published: Published) -> None:
@@ -165,6 +163,41 @@ def test_a_window_with_strange_records_is_written_and_said_to_be_incomplete(publ
     assert read_folded(result.stdout)
 
 
+VEX: Final = """
+author = "Shop security <security@shop.example>"
+[[statement]]
+vulnerability = "CVE-NEVER"
+products = ["pkg:oci/web@sha256:4f1b"]
+every_call_probed = true
+[[statement]]
+vulnerability = "CVE-RAN"
+products = ["pkg:oci/web@sha256:4f1b"]
+every_call_probed = true
+action = "Update."
+"""
+
+
+def test_openvex_says_what_the_answers_to_watches_are(published: Published) -> None:
+    """Watches, coverage and calls go in on their topics, and a document comes out that its specification allows."""
+    file, path = published.folder / "shop.toml", published.folder / "shop.openvex.json"
+    file.write_text(VEX)
+    wanted = ("--format", "openvex", "--vex", str(file))
+    result = published.export(*wanted, "-o", str(path), "--json")
+    assert result.exit_code == 0, result.output
+    statements = read_openvex(json.loads(path.read_text()))
+
+    assert statements["CVE-NEVER"]["status"] == "not_affected"
+    assert "/usr/lib/libz.so.1!inflate was never executed" in statements["CVE-NEVER"]["impact_statement"]
+    assert statements["CVE-RAN"]["status"] == "affected"
+    assert json.loads(result.stdout) == {
+        "written": 2,
+        "of": "statements",
+        "statuses": {"affected": 1, "not_affected": 1},
+        "unnamed": ["CVE-YOUNG"],
+    }
+    assert published.export(*wanted).stdout == path.read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
@@ -173,6 +206,9 @@ def test_a_window_with_strange_records_is_written_and_said_to_be_incomplete(publ
         (["--format", "folded", "--json"], "--json needs --output"),
         (["--format", "folded", "--output", "/nowhere/at/all"], "cannot write /nowhere/at/all: No such file"),
         (["--format", "gif"], "'gif' is not one of"),
+        (["--format", "openvex"], "--format openvex and --vex need each other"),
+        (["--format", "openvex", "--vex", "/nowhere.toml", "--from", "first"], "openvex is of watches"),
+        (["--format", "openvex", "--vex", "/nowhere.toml"], "/nowhere.toml: No such file"),
     ],
 )
 def test_mistakes_are_named_and_the_exit_code_is_2(published: Published, arguments: list[str], problem: str) -> None:

@@ -198,7 +198,7 @@ class _OpenGate(RedactionEngine):
 
     def __init__(self) -> None:
         super().__init__(Rules())
-        everything = list(range(len(self._scanners)))
+        everything = list(range(64))
         self._matching = lambda _plain: everything
 
 

@@ -154,6 +154,57 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
             return value, at
 
 
+_VEX_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_VEX_IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
+_VEX_STATUSES: Final = {"not_affected", "affected", "fixed", "under_investigation"}
+_VEX_JUSTIFICATIONS: Final = {
+    "component_not_present",
+    "vulnerable_code_not_present",
+    "vulnerable_code_not_in_execute_path",
+    "vulnerable_code_cannot_be_controlled_by_adversary",
+    "inline_mitigations_already_exist",
+}
+
+
+def read_openvex(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """OpenVEX 0.2.0 by its specification and JSON schema: statements by name of the vulnerability."""
+    needed = {"@context", "@id", "author", "timestamp", "version", "statements"}
+    _has(document, needed, {"role", "last_updated", "tooling"})
+    assert document["@context"].startswith("https://openvex.dev/ns")
+    assert _VEX_IRI.fullmatch(document["@id"])
+    assert document["author"]
+    assert _VEX_TIME.fullmatch(document["timestamp"])
+    assert type(document["version"]) is int
+    assert document["version"] >= 1
+    assert document["statements"]
+    found = {}
+    for statement in document["statements"]:
+        _check_statement(statement)
+        found[statement["vulnerability"]["name"]] = statement
+    assert len(found) == len(document["statements"])
+    return found
+
+
+def _check_statement(statement: Mapping[str, Any]) -> None:
+    optional = {"@id", "version", "timestamp", "last_updated", "supplier", "status_notes", "justification"}
+    texts = {"impact_statement", "action_statement", "action_statement_timestamp"}
+    _has(statement, {"vulnerability", "products", "status"}, optional | texts)
+    _has(statement["vulnerability"], {"name"}, {"@id", "description", "aliases"})
+    assert statement["status"] in _VEX_STATUSES
+    assert _VEX_TIME.fullmatch(statement.get("timestamp", "2026-01-01T00:00:00Z"))
+    assert statement["products"]
+    for product in statement["products"]:
+        for component in (product, *product.get("subcomponents", [])):
+            _has(component, {"@id"}, {"identifiers", "hashes"} | ({"subcomponents"} if component is product else set()))
+            assert _VEX_IRI.fullmatch(component["@id"])
+            _has(component.get("identifiers", {}), set(), {"purl", "cpe22", "cpe23"})
+    if statement["status"] == "not_affected":
+        assert statement.get("justification") or statement.get("impact_statement")
+    if statement["status"] == "affected":
+        assert statement["action_statement"]
+    assert statement.get("justification") in {None, *_VEX_JUSTIFICATIONS}
+
+
 class _Page(HTMLParser):
     """Notes every element with its attributes, and the texts of scripts and styles."""
 

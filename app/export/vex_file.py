@@ -1,0 +1,140 @@
+"""What only people know about a VEX document: who says it, of which products, and what is to be done.
+
+A TOML file:
+
+    author = "Shop security <security@shop.example>"
+
+    [[statement]]
+    vulnerability = "CVE-2026-0001"               # as `callstream watch add --vulnerability` has it
+    products = ["pkg:oci/web@sha256:4f1b"]        # IRIs, package URLs as a rule
+    every_call_probed = true                      # a probe fires whenever one of its watched functions is called
+    aliases = ["GHSA-2qrg-x229-3v8q"]             # optional, as all that follow
+    subcomponents = ["pkg:deb/debian/libpng1.6"]
+    action = "Update to libpng 1.6.44."           # what a hit means people should do
+    min_complete_days = 14                        # how long "never" must have lasted
+
+`every_call_probed` has no default: Tetragon reports calls of functions that a policy probes, and a function that none
+probes runs unseen, however complete the events are. Nobody but the author of the policies can say which it is.
+
+Rules: what is not understood is an error that names file and key. This module refuses to know Kafka.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+MIN_COMPLETE_DAYS: Final = 14.0
+
+_IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+")
+_TOP: Final = frozenset({"author", "statement"})
+_NEEDED: Final = frozenset({"vulnerability", "products", "every_call_probed"})
+_KEYS: Final = _NEEDED | {"aliases", "subcomponents", "action", "min_complete_days"}
+
+
+class VexFileError(Exception):
+    """The file cannot be used; the message says which, where and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VexSubject:
+    """One vulnerability in some products, and what its author says about it."""
+
+    vulnerability: str
+    products: tuple[str, ...]
+    every_call_probed: bool
+    aliases: tuple[str, ...] = ()
+    subcomponents: tuple[str, ...] = ()
+    action: str = ""
+    min_complete_days: float = MIN_COMPLETE_DAYS
+
+
+@dataclass(frozen=True, slots=True)
+class VexFile:
+    """The whole file."""
+
+    author: str
+    subjects: tuple[VexSubject, ...]
+
+
+def read_vex_file(path: Path) -> VexFile:
+    """Read and check one. Raises VexFileError."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise VexFileError(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise VexFileError(f"{path}: {error}") from None
+    try:
+        return _file(content)
+    except _KeyError as problem:
+        raise VexFileError(f"{path}: {problem}") from None
+
+
+class _KeyError(Exception):
+    """A key is missing, unknown or holds something else."""
+
+
+def _file(content: Mapping[str, Any]) -> VexFile:
+    _check_keys("", content, _TOP, _TOP)
+    author = _text("author", content["author"])
+    entries = content["statement"]
+    if not isinstance(entries, list) or not entries:
+        raise _KeyError("statement: write at least one [[statement]]")
+    subjects = tuple([_subject(f"statement {number}: ", entry) for number, entry in enumerate(entries, 1)])
+    named = [subject.vulnerability for subject in subjects]
+    for name in named:
+        if named.count(name) > 1:
+            raise _KeyError(f"{name} has more than one statement")
+    return VexFile(author, subjects)
+
+
+def _subject(where: str, entry: Any) -> VexSubject:
+    _check_keys(where, entry, _NEEDED, _KEYS)
+    days = entry.get("min_complete_days", MIN_COMPLETE_DAYS)
+    if isinstance(days, bool) or not isinstance(days, int | float) or not days > 0:
+        raise _KeyError(f"{where}min_complete_days: {days!r} is no number above 0")
+    if not isinstance(entry["every_call_probed"], bool):
+        raise _KeyError(f"{where}every_call_probed: write true or false")
+    return VexSubject(
+        vulnerability=_text(f"{where}vulnerability", entry["vulnerability"]),
+        products=_iris(f"{where}products", entry["products"]),
+        every_call_probed=entry["every_call_probed"],
+        aliases=_texts(f"{where}aliases", entry.get("aliases", [])),
+        subcomponents=_iris(f"{where}subcomponents", entry["subcomponents"]) if "subcomponents" in entry else (),
+        action=_text(f"{where}action", entry["action"]) if "action" in entry else "",
+        min_complete_days=float(days),
+    )
+
+
+def _check_keys(where: str, found: Any, needed: frozenset[str], allowed: frozenset[str]) -> None:
+    if not isinstance(found, dict):
+        raise _KeyError(f"{where}write [[statement]]")
+    for key in sorted(needed - found.keys()):
+        raise _KeyError(f"{where}{key} is missing")
+    for key in sorted(found.keys() - allowed):
+        raise _KeyError(f"{where}{key} is no key; there are {', '.join(sorted(allowed))}")
+
+
+def _text(where: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise _KeyError(f"{where}: {value!r} is no text")
+    return value
+
+
+def _texts(where: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise _KeyError(f"{where}: {value!r} is no list of texts")
+    return tuple(dict.fromkeys(_text(where, entry) for entry in value))
+
+
+def _iris(where: str, value: Any) -> tuple[str, ...]:
+    found = _texts(where, value)
+    if not found:
+        raise _KeyError(f"{where}: name at least one")
+    for entry in found:
+        if _IRI.fullmatch(entry) is None:
+            raise _KeyError(f"{where}: {entry!r} is no IRI; write a package URL like pkg:deb/debian/curl@8.5.0")
+    return found

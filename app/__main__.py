@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, str]] = {
     "coverage": "Say whether a node's events of a window are complete",
     "record": "Keep a range of raw events as evidence",
     "replay": "Replay recorded events, and prove what was published",
+    "dead-letters": "List what stages refused, and send it through again",
     "symbols": "Build and query the symbol store",
     "privacy": "Check, explain and audit the privacy policy",
     "doctor": "Check settings and everything that they point to",

@@ -205,7 +205,7 @@ def _spaced(text: str, start: int, key: str, end: int, program: str) -> Span | N
     value = text[extent.start : extent.end]
     if not option:
         strong = kind in {KeyKind.PASSWORD, KeyKind.KEY} and text[start + len(key)] not in "-."
-        if not strong or program in _TEXT_TOOLS or not _BARE.fullmatch(key.encode()):
+        if not strong or program in _TEXT_TOOLS or not _BARE.is_whole(key.encode()):
             return None
         in_quotes = kind is KeyKind.PASSWORD and text[end] in "\"'"  # SQL: PASSWORD 'x'
         if not in_quotes and not _bare_announces(text, start, key, value):

@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-import re2
-
-from agents.privacy.gate import compiled
+from agents.privacy.gate import Pattern, compiled
 from agents.privacy.programs import Form, Position, Program
 from agents.privacy.scan import Scan
 from agents.privacy.spans import MASK, Span
@@ -59,14 +57,14 @@ class ProgramRules:
         )
         self._triggers = {name: compiled(_trigger(programs), captures=False) for name, programs in table.items()}
 
-    def trigger(self, binary: str) -> re2._Regexp | None:
+    def trigger(self, binary: str) -> Pattern | None:
         """The pattern of all that can stand before a secret of `binary`; None where nothing is known of it."""
         return self._triggers.get(basename(binary))
 
-    def wanted(self, name: str, text: str) -> bool:
+    def wanted(self, name: str, text: bytes) -> bool:
         """Whether the walk could find a secret of the running binary `name` in `text`."""
         trigger = self._triggers.get(name)
-        return trigger is not None and trigger.search(text.encode("ascii")) is not None
+        return trigger is not None and trigger.search(text) is not None
 
 
 def _by_what_follows(table: Mapping[str, tuple[Program, ...]]) -> tuple[tuple[list[str], str], ...]:

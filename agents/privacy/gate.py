@@ -1,14 +1,16 @@
-"""The gate: one pass of one RE2 set over a text says which rules can find anything in it at all.
+"""The gate: one pass of one RE2 set over a text says which rules can find anything in it at all; and RE2's patterns.
 
 Nine of ten strings leave here. The set is one automaton, so a further pattern costs nothing a string.
 
 Rules: a gate pattern is looser than what its rule redacts and never tighter (a test runs the rules without the gate and
 compares). An automaton that ran out of memory answers as if it had found nothing, so pattern 0 matches every text,
-and an answer without it is no answer. Gate patterns hold no counted repetitions: those make an automaton explode.
+and an answer without it is no answer. Gate patterns hold no counted repetitions: those make an automaton explode. Texts
+are ASCII bytes, and the compiled objects below the package's Python wrappers are asked, which take longer than the
+matching (tests run every method on them, so a version that lacks one fails there).
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import re2
 
@@ -25,7 +27,7 @@ class Gate:
 
     __slots__ = ("matching",)
 
-    matching: Callable[[str], list[int]]
+    matching: Callable[[bytes], list[int]]
     """Numbers of the patterns that match an ASCII text, in no order, 0 among them; none when the automaton gave up."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
@@ -36,15 +38,43 @@ class Gate:
             matcher.Compile()
         except re2.error as refused:
             raise PatternError(_reason(refused)) from None
-        self.matching = matcher.Match
+        self.matching = matcher._set.Match  # noqa: SLF001 - see above
 
 
-def compiled(pattern: str, *, ignore_case: bool = False, captures: bool = True) -> re2._Regexp:
-    """`pattern` for `finditer` over ASCII bytes; without `captures` its groups only group."""
+Span = tuple[int, int]
+"""Start and end; (-1, -1) for a group that took no part."""
+
+
+class Pattern:
+    """A compiled pattern over ASCII bytes."""
+
+    __slots__ = ("_match", "groups")
+
+    def __init__(self, regexp: Any) -> None:
+        """Wrap what RE2's package compiled."""
+        self.groups: int = regexp.groups
+        self._match: Callable[[Any, bytes, int, int], list[Span]] = regexp._regexp.Match  # noqa: SLF001 - see above
+
+    def search(self, text: bytes, start: int = 0, end: int | None = None) -> list[Span] | None:
+        """The first match in `text[start:end]`: its span, then those of its groups if it captures; None without one."""
+        spans = self._match(_ANYWHERE, text, start, len(text) if end is None else end)
+        return spans if spans[0][0] >= 0 else None
+
+    def is_whole(self, text: bytes) -> bool:
+        """Whether all of `text` matches."""
+        return self._match(_ALL, text, 0, len(text))[0][0] >= 0
+
+
+_ANYWHERE: Final = re2._Anchor.UNANCHORED  # noqa: SLF001 - see above
+_ALL: Final = re2._Anchor.ANCHOR_BOTH  # noqa: SLF001 - see above
+
+
+def compiled(pattern: str, *, ignore_case: bool = False, captures: bool = True) -> Pattern:
+    """`pattern` for ASCII bytes; without `captures` its groups only group."""
     chosen = options(ignore_case=ignore_case)
     chosen.never_capture = not captures
     try:
-        return re2.compile(pattern.encode("ascii"), chosen)
+        return Pattern(re2.compile(pattern.encode("ascii"), chosen))
     except (re2.error, UnicodeEncodeError) as refused:
         raise PatternError(_reason(refused)) from None
 

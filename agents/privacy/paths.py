@@ -175,7 +175,7 @@ def memory_files(scan: Scan) -> list[Span]:
 
 def is_mapping_or_path(text: str) -> bool:
     """Whether a module in brackets is a name; what a process made up (`[anon:anything]`) is none."""
-    return not text.startswith("[") or (text.isascii() and _MAPPING.fullmatch(text.encode()) is not None)
+    return not text.startswith("[") or (text.isascii() and _MAPPING.is_whole(text.encode()))
 
 
 def in_credential_folders(scan: Scan) -> list[Span]:

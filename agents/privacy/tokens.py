@@ -211,5 +211,5 @@ def private_keys(scan: Scan) -> list[Span]:
         if spans and start < spans[-1].end:
             continue
         ending = _PEM_END.search(scan.encoded, end)
-        spans.append(Span(start, ending.end() if ending is not None else len(scan.text), MASK, "private-key"))
+        spans.append(Span(start, ending[0][1] if ending is not None else len(scan.text), MASK, "private-key"))
     return spans

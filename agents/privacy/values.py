@@ -42,7 +42,7 @@ def is_no_secret(value: str) -> bool:
         return True
     if value[0] == "$" and not value.startswith("${"):
         return value[1:].isidentifier() and value == value.upper() and not value[-1].isdigit()
-    return _REFERENCE.fullmatch(value.encode("ascii", "replace")) is not None
+    return _REFERENCE.is_whole(value.encode("ascii", "replace"))
 
 
 def is_place(value: str) -> bool:

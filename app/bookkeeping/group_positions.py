@@ -45,6 +45,8 @@ def committed_by(settings: Settings, stages: Iterable[Stage]) -> dict[Stage, Com
             if reason.code() in _AWAY:
                 raise KafkaUnreachable(f"no Kafka broker answers at {where}: {reason.str()}") from None
             raise KafkaUnusable(f"Kafka at {where} does not tell offsets of group {group}: {reason.str()}") from None
+        except UnicodeDecodeError:  # see `app.streaming.account`
+            raise KafkaUnusable(f"offsets of group {group} were committed by another program, with a note") from None
         found[stage] = {
             (tp.topic, tp.partition): (tp.offset, tp.metadata)
             for tp in answer.topic_partitions or ()

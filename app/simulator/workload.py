@@ -10,7 +10,7 @@ in search of functions for the stacks. This module does not know where the event
 """
 
 from collections import ChainMap, Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import accumulate, cycle
@@ -21,7 +21,7 @@ from app.simulator.workload_binaries import Binary, mapped_binaries
 from app.simulator.workload_calls import CALLS, Studio
 from app.simulator.workload_canaries import Canary, canaries, canary_events
 from app.simulator.workload_commands import Commands
-from app.simulator.workload_fleet import Actor, cluster_fields, fleet
+from app.simulator.workload_fleet import NODES, Actor, cluster_fields, fleet
 from app.simulator.workload_secrets import traces
 from app.simulator.workload_stacks import StackMaker, zipf_weights
 from app.simulator.workload_templates import Template, event_time, template
@@ -78,6 +78,7 @@ class WorkloadOptions:
     start_s: int = 1_767_787_200  # 2026-01-07 12:00 UTC
     events_per_s: int = 2_000
     """Of event time; how fast they are sent is another matter."""
+    nodes: Sequence[str] = NODES
 
 
 def generate(options: WorkloadOptions) -> Iterator[bytes]:
@@ -94,7 +95,7 @@ class Workload:
         self._options = options
         self._rng = Random(options.seed)  # noqa: S311 - reproducible, and nothing here is to be kept from anybody
         binaries = mapped_binaries()
-        self._fleet = fleet(self._rng, options.processes, options.start_s)
+        self._fleet = fleet(self._rng, options.processes, options.start_s, options.nodes)
         self._studio = Studio(StackMaker(binaries, self._rng), self._rng, _tls_path(binaries))
         self._announcements = [_announcement(actor, binaries, self._studio.stacks) for actor in self._fleet.actors]
         self._entries, self._weights = self._all_entries()

@@ -6,6 +6,7 @@ generator that is passed in. Stacks and events are not known here.
 """
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from random import Random
@@ -180,10 +181,13 @@ class Fleet:
     secrets: dict[str, Canary] = field(default_factory=dict)
 
 
-def fleet(rng: Random, processes: int, start_s: int) -> Fleet:
+def fleet(rng: Random, processes: int, start_s: int, nodes: Sequence[str] = NODES) -> Fleet:
     """`processes` actors spread over the nodes, up before `start_s` (seconds since the Unix epoch)."""
     secrets: dict[str, Canary] = {}
-    actors = tuple(_actor(rng, APPLICATIONS[index % len(APPLICATIONS)], start_s, secrets) for index in range(processes))
+    actors = tuple(
+        _actor(rng, APPLICATIONS[index % len(APPLICATIONS)], rng.choice(nodes), start_s, secrets)
+        for index in range(processes)
+    )
     commands = [_command(rng, actors, binary, arguments) for binary, arguments in _ORDINARY_COMMANDS]
     for line in COMMAND_LINES:
         arguments = _with_secret(line.arguments, f"load.{line.program}.arguments", len(commands), secrets)
@@ -210,8 +214,7 @@ def _with_secret(arguments: str, place: str, form: int, secrets: dict[str, Canar
     return arguments.format(canary.needle)
 
 
-def _actor(rng: Random, application: Application, start_s: int, secrets: dict[str, Canary]) -> Actor:
-    node = rng.choice(NODES)
+def _actor(rng: Random, application: Application, node: str, start_s: int, secrets: dict[str, Canary]) -> Actor:
     pid = rng.randint(MIN_PID, MAX_PID - 64)
     age_s = rng.randint(3_600, BOOT_S // 2)
     parent = _parent(rng, application, node, start_s)

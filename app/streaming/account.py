@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 # confluent-kafka's admin client reads metadata to the next zero byte instead of to its length, and librdkafka's copy
-# ends in none: other bytes of its memory may follow. The semicolon keeps them out of the last number.
+# ends in none: other bytes of its memory may follow, and where these are no text it raises. So a note ends in one; the
+# semicolon keeps what follows an older note out of the last number.
+_END: Final = ";\0"
 _FORM: Final = re.compile(r"callstream/1 start=(\d+) outputs=(\d+) not-calls=(\d+) dead-letters=(\d+);", re.ASCII)
 
 MAX_NOTE_CHARS: Final = 256
@@ -62,7 +64,7 @@ class Account:
         """The account as commit metadata."""
         return (
             f"callstream/1 start={self.start} outputs={self.outputs} not-calls={self.not_calls} "
-            f"dead-letters={self.dead_letters};"
+            f"dead-letters={self.dead_letters}{_END}"
         )
 
 

@@ -78,6 +78,6 @@ class DeadLetterLimits:
 def _reason(what: str, limit: str) -> str:
     return (
         f"{what}; stopping before more of the topic goes to the dead letters. Repair what was deployed and start "
-        "again, then see `callstream tap runtime.dead-letters`; if the events are at fault, raise "
+        "again, then send them through with `callstream dead-letters retry`; if the events are at fault, raise "
         f"CALLSTREAM_DEAD_LETTER_MAX_{limit}"
     )

@@ -5,6 +5,7 @@ deliver), no web server, no leader topic, declares no topics, and ends the proce
 fails. This module refuses to know which stage it is for.
 """
 
+import asyncio
 import logging
 import socket
 import ssl
@@ -42,7 +43,8 @@ class GroupTimes:
 
     session: float = 10.0
     """A killed worker's partitions wait for this long: failover is to take under 15 s."""
-    heartbeat: float = 3.0
+    heartbeat: float = 1.0
+    """How soon the others learn that a session is over: of the fifteen seconds, ten are the session's."""
     rebalance: float = 30.0
     max_poll_interval: float = 300.0
     """Longer than any pause in fetching that we cause: a broker outage with full queues."""
@@ -83,6 +85,16 @@ class StageApp(faust.App):
         super()._crash(reason)
         if not self._stopped.is_set():
             self.fail(ExitCode.FRAMEWORK_CRASHED, f"{type(reason).__name__} at {_place(reason)}")
+
+    def bind(self) -> None:
+        """Make what other threads look at, on the running event loop.
+
+        A Faust service belongs to the event loop of the thread that first asks for it. A readiness probe that came
+        before the start made the recovery of tables in its own thread, on a loop that nobody runs, and the stage never
+        joined its group.
+        """
+        self.tables.loop = asyncio.get_running_loop()
+        self.recovery.loop = asyncio.get_running_loop()
 
     @property
     def recovery(self) -> Recovery:

@@ -115,6 +115,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     meter.set(metrics.PROCESS_INFO, 1, plan.stage.value)
     observer = StageObserver(meter, plan.stage, topic_prefix=settings.topic_prefix, output_topic=plan.output_topic)
     app = make_app(settings, plan.stage.group, index=plan.index, partitions=partitions, times=plan.times)
+    app.bind()
     delivery = Delivery(client_config(settings, client_id=app.conf.broker_client_id))
     runtime = StageRuntime(
         settings=settings,

@@ -2,7 +2,8 @@
 
 Rules: a partition stands still while its log's end is ahead of the committed offset and the committed offset does not
 move. Only time between two samples that both could be taken counts: while the broker cannot be asked, nobody is to
-blame. A rebalance and a recovery suspend the partitions' clocks and have clocks of their own. Pure; this module refuses
+blame. A rebalance and a recovery suspend the partitions' clocks and have clocks of their own, and so has the first join
+of the group: a process without partitions would never be missed. Pure; this module refuses
 to know where samples come from, and its only clock is the time in them.
 """
 
@@ -20,6 +21,8 @@ class Limits:
     """Twenty times what a full window of batches may take, and far below what anybody waits for data."""
     rebalance: float = 120.0
     """Four times the group's rebalance timeout."""
+    joining: float = 60.0
+    """Twice the group's rebalance timeout: so long a member that others have to wait for may take to join."""
     recovery: float = 120.0
     """Without a single changelog record: fetches are answered within 1.5 s."""
 
@@ -37,6 +40,8 @@ class Sample:
     ends: Mapping[Partition, int] | None
     rebalancing: bool
     recovery_remaining: int | None = None
+    joined: bool = True
+    """Whether the group has ever told this process its partitions."""
 
     @property
     def lag(self) -> dict[Partition, int] | None:
@@ -55,6 +60,7 @@ class Standstill:
     """How long each partition has stood still; only those that do."""
 
     _last: Sample | None = None
+    _joining_seconds: float = 0.0
     _rebalancing_seconds: float = 0.0
     _recovering_seconds: float = 0.0
 
@@ -64,13 +70,18 @@ class Standstill:
         if last is None:
             return None
         passed = sample.at_seconds - last.at_seconds
+        both_answered = sample.ends is not None and last.ends is not None
+        if sample.joined:
+            self._joining_seconds = 0.0
+        elif both_answered:
+            self._joining_seconds += passed
         recovering = sample.recovery_remaining is not None
         moved = sample.recovery_remaining != last.recovery_remaining
         self._recovering_seconds = self._recovering_seconds + passed if recovering and not moved else 0.0
         self._rebalancing_seconds = self._rebalancing_seconds + passed if sample.rebalancing and not recovering else 0.0
         if sample.rebalancing or recovering:
             self.stalled_seconds.clear()
-        elif sample.ends is not None and last.ends is not None:
+        elif both_answered:
             self._advance(last, sample, passed)
         return self._verdict()
 
@@ -83,6 +94,8 @@ class Standstill:
         }
 
     def _verdict(self) -> str | None:
+        if self._joining_seconds > self.limits.joining:
+            return f"the broker answers and the group has not taken this process in for {self._joining_seconds:.0f} s"
         if self._rebalancing_seconds > self.limits.rebalance:
             return f"a rebalance has not ended for {self._rebalancing_seconds:.0f} s"
         if self._recovering_seconds > self.limits.recovery:

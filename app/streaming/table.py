@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from confluent_kafka import TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import TopicCollection
+from confluent_kafka.admin import AdminClient
 from faust.stores.base import Store
 from faust.tables.table import Table
 from faust.types import TP, EventT
@@ -25,6 +25,7 @@ from faust.types.stores import StoreT
 
 from agents.contract import OutRecord
 from app.streaming.delivery import Delivery, Parcel
+from app.streaming.log_ends import log_ends
 from app.streaming.process_end import ExitCode
 from app.streaming.stage_app import StageApp
 from app.streaming.store import META_PREFIX, PartitionStore, Rows, StoreDamaged, StoreInUse
@@ -38,6 +39,10 @@ POSITION_KEY = META_PREFIX + b"position"
 RECOVERY_BATCHES = 8
 """Changelog batches that Faust gathers before it has them written: 8,000 rows. (1 would make Faust go on reading the
 changelog after the recovery.)"""
+
+
+LEADER_SECONDS = 15.0
+"""For a restarted broker to lead its partitions again: a rebalance may come before it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,10 +216,9 @@ class _Stores(Store[Any, Any]):
     def _look_up(self, partitions: Sequence[int]) -> tuple[str, dict[int, int]]:
         """Incarnation of the changelog topic, and the end of each partition. Raises KafkaException."""
         described = self._admin.describe_topics(TopicCollection([self._changelog]))[self._changelog].result()
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        asked = {TopicPartition(self._changelog, partition): latest for partition in partitions}
-        ends = {tp.partition: future.result().offset for tp, future in self._admin.list_offsets(asked).items()}
-        return str(described.topic_id), ends
+        asked = [(self._changelog, partition) for partition in partitions]
+        ends = log_ends(self._admin, asked, patience_seconds=LEADER_SECONDS)
+        return str(described.topic_id), {partition: end for (_, partition), end in ends.items()}
 
     def persisted_offset(self, tp: TP) -> int | None:
         """Changelog offset that the local rows include."""

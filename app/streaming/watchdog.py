@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from app.streaming.ledger import Partition
+from app.streaming.log_ends import ANSWER_SECONDS, log_ends
 from app.streaming.process_end import ExitCode, Fail, end_process
 from app.streaming.stage_app import StageApp
 from app.streaming.standstill import Limits, Sample, Standstill
@@ -23,9 +24,6 @@ from app.streaming.standstill import Limits, Sample, Standstill
 log = logging.getLogger(__name__)
 
 SAMPLE_SECONDS = 5.0
-ANSWER_SECONDS = 5.0
-"""For the broker to tell the ends of the logs."""
-
 READY_STALL_SECONDS = 30.0
 """A stage that has not committed for this long, with records waiting, is not doing its job."""
 
@@ -125,23 +123,28 @@ class Watchdog:
 
     def _sample(self) -> Sample:
         committed = self._app.batch_consumer.books.committed()
-        ends = self._ends(committed)
+        joined = self._app.consumer_generation_id > 0
+        ends = self._ends(committed) if joined else self._broker_answers()
         return Sample(
             at_seconds=time.monotonic(),
             committed=committed,
             ends=ends,
             rebalancing=self._app.rebalancing,
             recovery_remaining=self._recovery_remaining,
+            joined=joined,
         )
 
-    def _ends(self, partitions: Iterable[Partition]) -> dict[Partition, int] | None:
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        asked = {TopicPartition(topic, number): latest for topic, number in partitions}
-        if not asked:
-            return {}
+    def _broker_answers(self) -> dict[Partition, int] | None:
+        """No ends, for a process without partitions; None where no broker answers."""
         try:
-            answers = self._admin.list_offsets(asked, request_timeout=ANSWER_SECONDS)
-            return {(tp.topic, tp.partition): answer.result().offset for tp, answer in answers.items()}
+            self._admin.list_topics(timeout=ANSWER_SECONDS)
+        except KafkaException:
+            return None
+        return {}
+
+    def _ends(self, partitions: Iterable[Partition]) -> dict[Partition, int] | None:
+        try:
+            return log_ends(self._admin, partitions, patience_seconds=0.0)
         except KafkaException as error:
             log.warning("the broker did not tell the ends of the logs: %s", error.args[0].name())
             return None

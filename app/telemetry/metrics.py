@@ -266,7 +266,7 @@ DEAD_LETTERS: Final = Metric(
     kind=Kind.COUNTER,
     unit="records",
     help="Records that a stage could not process, by stage and reason.",
-    bad="Any growth; a jump after a deployment: roll back; `callstream tap runtime.dead-letters` lists the positions.",
+    bad="Any growth; a jump after a deployment: roll back; `callstream dead-letters` lists and retries them.",
     labels=(STAGE, REASON),
 )
 FRAMES: Final = Metric(

@@ -198,7 +198,7 @@ class _OpenGate(RedactionEngine):
 
     def __init__(self) -> None:
         super().__init__(Rules())
-        everything = list(range(64))
+        everything = list(range(len(self._scanners)))
         self._matching = lambda _plain: everything
 
 

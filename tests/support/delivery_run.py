@@ -54,11 +54,13 @@ class Worker:
         self._command = [sys.executable, "-m", *program]
         self._environ = environ
         self._log_file = log_file
+        self._log_begin = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, for the first time or again."""
         with self._log_file.open("ab") as log:
+            self._log_begin = log.tell()
             self._process = subprocess.Popen(self._command, env=self._environ, stdout=log, stderr=log)
 
     def end(self, number: signal.Signals, *, within_seconds: float) -> int:
@@ -84,10 +86,17 @@ class Worker:
             self._process.kill()
             self._process.wait()
 
+    @property
+    def serves(self) -> bool:
+        """Whether it has told, since its last start, where it serves its health and metrics."""
+        return bool(self._addresses(self._log_begin))
+
     def http_address(self) -> str:
         """Where it serves its health and metrics now, host:port."""
-        addresses: list[str] = re.findall(r"serving /metrics.* http=(\S+)", self._log_file.read_text())
-        return addresses[-1]
+        return self._addresses(0)[-1]
+
+    def _addresses(self, begin: int) -> list[str]:
+        return re.findall(r"serving /metrics.* http=(\S+)", self._log_file.read_bytes()[begin:].decode())
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask its health endpoint; returns the status and the text."""

@@ -14,9 +14,9 @@ from agents.privacy.words import MAX_WORDS, words_in
 def test_gate_answers_with_its_sentinel_and_what_matches() -> None:
     """Pattern i has the number i + 1; 0 is always there."""
     gate = Gate(["abc", r"\d+"])
-    assert set(gate.matching("nothing")) == {0}
-    assert set(gate.matching("ABC 12")) == {0, 1, 2}
-    assert set(gate.matching("")) == {0}
+    assert set(gate.matching(b"nothing")) == {0}
+    assert set(gate.matching(b"ABC 12")) == {0, 1, 2}
+    assert set(gate.matching(b"")) == {0}
 
 
 def test_gate_refuses_a_pattern_that_does_not_compile() -> None:
@@ -29,10 +29,10 @@ def test_gate_refuses_a_pattern_that_does_not_compile() -> None:
 
 def test_scan_is_exhausted_when_its_budget_is_spent() -> None:
     """It says so, because what it found is then too little."""
-    scan = Scan("a" * (MAX_MATCHES + 5))
+    scan = Scan("a" * (MAX_MATCHES + 5), b"a" * (MAX_MATCHES + 5))
     assert len(list(scan.matches(compiled("a")))) == MAX_MATCHES
     assert scan.exhausted
-    assert not Scan("a").exhausted
+    assert not Scan("a", b"a").exhausted
 
 
 def test_overlapping_spans_become_one_with_the_stronger_replacement() -> None:

@@ -63,7 +63,7 @@ def test_the_reason_says_what_to_do(limits: Limits, name: str) -> None:
     """Repair and retry, or raise the limit that it was."""
     reason = DeadLetterLimits(limits).exceeded(range(2_000), range(2_000))
     assert reason is not None
-    assert "tap runtime.dead-letters" in reason
+    assert "callstream dead-letters retry" in reason
     assert f"CALLSTREAM_DEAD_LETTER_{name}" in reason
 
 

@@ -1,15 +1,19 @@
 """How a stage's Faust app is set up: identity, credentials, and what is switched off."""
 
+import asyncio
 import ssl
 from pathlib import Path
+from unittest.mock import Mock
 
 import faust
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from app.settings import Settings
 from app.streaming.consumer import BatchConsumer
 from app.streaming.stage_app import GroupTimes, credentials, data_dir, make_app
 from app.streaming.transport import BatchSchema
+from app.streaming.watchdog import Watchdog
 
 
 def _settings(tmp_path: Path, **values: object) -> Settings:
@@ -43,6 +47,20 @@ def test_the_app_declares_nothing_serves_nothing_and_reads_through_our_transport
     assert conf.table_standby_replicas == 0
     assert isinstance(app.batch_consumer, BatchConsumer)
     assert isinstance(app.topic("any").schema, BatchSchema)
+
+
+def test_a_health_check_that_comes_before_the_start_does_not_take_services_to_its_own_thread(tmp_path: Path) -> None:
+    """They stay on the loop that the stage runs on; on another one the recovery of tables would never run."""
+
+    async def scenario() -> None:
+        app = make_app(_settings(tmp_path), "callstream-privacy", index=0, partitions=4)
+        app.bind()
+        watchdog = Watchdog(app, AdminClient({}), Mock())
+        assert await asyncio.to_thread(watchdog.recovered) is not None
+        assert app.recovery.loop is asyncio.get_running_loop()
+        assert app.tables.loop is asyncio.get_running_loop()
+
+    asyncio.run(scenario())
 
 
 def test_every_bootstrap_server_is_used(tmp_path: Path) -> None:

@@ -83,3 +83,22 @@ def test_lag_is_what_lies_between_committed_and_end() -> None:
     assert _sample(0, 5, 9).lag == {TP: 4}
     assert _sample(0, 9, 5).lag == {TP: 0}
     assert _sample(0, 5, None).lag is None
+
+
+def _joining(at: float, *, joined: bool, answers: bool = True) -> Sample:
+    ends: dict[tuple[str, int], int] | None = {} if answers else None
+    return Sample(at_seconds=at, committed={}, ends=ends, rebalancing=False, joined=joined)
+
+
+def test_a_process_that_its_group_never_takes_in_is_ended() -> None:
+    """It has no partition whose standing still could be seen."""
+    verdicts = _verdicts([_joining(10.0 * n, joined=False) for n in range(8)])
+    assert verdicts[:7] == [None] * 7
+    assert verdicts[7] is not None
+    assert "has not taken this process in" in verdicts[7]
+
+
+def test_waiting_for_a_broker_is_no_standing_still() -> None:
+    """Nor is having no partitions, once the group has said so."""
+    assert not any(_verdicts([_joining(100.0 * n, joined=False, answers=False) for n in range(9)]))
+    assert not any(_verdicts([_joining(100.0 * n, joined=True) for n in range(9)]))

@@ -58,7 +58,8 @@ class _Admin:
         described = type("Described", (), {"topic_id": self.topic_id})()
         return {CHANGELOG: _Answer(described)}
 
-    def list_offsets(self, asked: dict[Any, Any]) -> dict[Any, _Answer]:
+    def list_offsets(self, asked: dict[Any, Any], request_timeout: float) -> dict[Any, _Answer]:
+        assert request_timeout > 0
         return {tp: _Answer(type("End", (), {"offset": self.end})()) for tp in asked}
 
 

@@ -57,6 +57,11 @@ class _Admin:
         assert request_timeout > 0
         return {tp: _Answer(self.end) for tp in asked}
 
+    def list_topics(self, timeout: float) -> None:
+        assert timeout > 0
+        if self.end is None:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
 
 class _Observer:
     def __init__(self) -> None:
@@ -196,5 +201,22 @@ def test_an_event_loop_that_hangs_is_not_alive(monkeypatch: pytest.MonkeyPatch) 
         asking.join()  # holds the loop
         assert answers != [None]
         scene.watchdog.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_process_that_its_group_does_not_take_in_is_ended_if_the_broker_answers() -> None:
+    """Without partitions there is no lag to see; the broker's answer tells a hang from an outage."""
+
+    async def scenario() -> None:
+        scene = _Scene(Limits(joining=0.05))
+        scene.app.consumer_generation_id = 0
+        scene.admin.end = None
+        scene.watchdog.start()
+        await asyncio.sleep(0.3)
+        assert not scene.ends
+        scene.admin.end = 9
+        await scene.until(lambda: scene.ends)
+        assert scene.ends[0][0] is ExitCode.NO_PROGRESS
 
     asyncio.run(scenario())

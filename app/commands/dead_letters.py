@@ -1,0 +1,217 @@
+"""`callstream dead-letters`: what stages refused, and sending it through again after a fix."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+from app.bookkeeping.topic_reading import TopicReader
+from app.bookkeeping.writer_schemas import WriterSchemas
+from app.dead_letters.letters import Letter, Letters, Wanted, counted, grouped
+from app.dead_letters.resend import Outcome, Resender
+from app.dead_letters.trial import trial_of
+from app.kafka import KafkaUnreachable, KafkaUnusable
+from app.policy_hooks import PolicyHooksError
+from app.privacy_policy import PrivacyConfigError
+from app.registry import RegistryError, SchemaRegistry
+from app.replay.range_reader import RangeReader
+from app.replay.record_file import DamagedError
+from app.settings import Settings, load
+from app.symbols.snapshot import SymbolStoreError
+from app.worker import SchemasMissing, registered_id
+from schemas import records, topics
+from schemas.topics import Stage
+
+LEFT: Final = 1
+"""Exit code where letters that were meant are still refused, or their records are gone."""
+
+UNUSABLE: Final = 2
+
+_PASSING_STAGES: Final = (Stage.CANONICALIZE.value, Stage.PRIVACY.value)
+"""Stages whose refusal means that no call was published."""
+
+
+class _Group(click.Group):
+    """Ends every subcommand that could not do its work with its reason."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (
+            KafkaUnreachable,
+            KafkaUnusable,
+            RegistryError,
+            SchemasMissing,
+            DamagedError,
+            PolicyHooksError,
+            PrivacyConfigError,
+            SymbolStoreError,
+        ) as error:
+            click.echo(f"callstream dead-letters: {error}", err=True)
+            sys.exit(UNUSABLE)
+
+
+def _selecting(function: Callable[..., None]) -> Callable[..., None]:
+    """Options that choose letters."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+        click.option("--reason", "reasons", multiple=True, metavar="WORD", help="Only these reasons; may be repeated."),
+        click.option(
+            "--stage",
+            "stages",
+            multiple=True,
+            type=click.Choice([stage.value for stage in Stage]),
+            help="Only letters of these stages; may be repeated.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@click.group(name="dead-letters", cls=_Group)
+def command() -> None:
+    """See what stages refused, and send it through again after a fix.
+
+    A dead letter says where a record is and why it was refused, never what it holds.
+
+    \b
+    Exit codes: 0 done, 1 some letters that were meant are left, 2 wrong options or settings, or Kafka or the registry
+    cannot be asked.
+    Example:
+      callstream dead-letters list
+      callstream dead-letters retry --stage privacy --dry-run
+    """
+
+
+@command.command(name="list")
+@_selecting
+@click.option("--positions", is_flag=True, help="List every letter, not only how many there are of a kind.")
+def list_letters(*, stages: tuple[str, ...], reasons: tuple[str, ...], positions: bool, as_json: bool) -> None:
+    """List dead letters by stage and reason, with how many were sent again.
+
+    \b
+    Example:
+      callstream dead-letters list --positions --reason no_known_kind
+    """
+    settings, wanted = load(os.environ), Wanted(stages, reasons)
+    letters = _read(settings)
+    if as_json:
+        click.echo(json.dumps(_document(letters, wanted, positions=positions)))
+        return
+    for kind, group in grouped(letters, wanted).items():
+        error = f" ({kind.error_class})" if kind.error_class else ""
+        click.echo(
+            f"{kind.stage:<12}  {kind.reason}{error}: {group.open} open, {group.sent_again} sent again, "
+            f"received {_time(group.first_ms)} to {_time(group.last_ms)}"
+        )
+    if positions:
+        for letter in letters.chosen(wanted):
+            click.echo(_line(letters, letter))
+    if not letters.chosen(wanted):
+        click.echo("no dead letters")
+    if letters.strangers:
+        click.echo(f"{letters.strangers} records of {topics.DEAD_LETTERS} are no dead letters", err=True)
+
+
+@command.command()
+@_selecting
+@click.option("--dry-run", is_flag=True, help="Say what would pass under the present settings, and send nothing.")
+@click.option("--max", "most", type=click.IntRange(1), help="At most so many letters.")
+def retry(*, stages: tuple[str, ...], reasons: tuple[str, ...], dry_run: bool, most: int | None, as_json: bool) -> None:
+    """Send the events of open dead letters through the pipeline again.
+
+    Each is read by its position from tetragon.raw and tried under the present settings (policy, hook map, symbol store:
+    use those of the workers). One that would be refused again is left. One that passes is written to tetragon.raw once
+    more, at the end of its partition: it keeps its event id and time of receipt, and running stages treat it as any
+    other. A note beside the letter says so, and it is not sent again.
+
+    Events that only the hot-symbols stage refused are on runtime.calls already and would be there twice, under one
+    event id; they are sent with --stage hot-symbols only.
+
+    \b
+    Exit codes: 0 all that were meant were sent, 1 some are still refused or have expired, 2 as above.
+    Example:
+      callstream dead-letters retry --stage privacy --dry-run
+      callstream dead-letters retry --stage privacy
+    """
+    settings = load(os.environ)
+    letters = _read(settings).open(Wanted(stages or _PASSING_STAGES, reasons))[:most]
+    total = Outcome()
+    if letters:
+        trial = trial_of(settings, registered_id(settings, topics.CALLS))
+        with RangeReader(settings) as reader:
+            resender = Resender(settings, reader, trial, registered_id(settings, topics.DEAD_LETTERS))
+            for some in resender.resend(letters, dry_run=dry_run):
+                total.sent += some.sent
+                total.refused += some.refused
+                total.gone += some.gone
+                _progress(len(total.sent) + len(total.refused) + total.gone, len(letters))
+    _report(total, dry_run=dry_run, as_json=as_json)
+    sys.exit(LEFT if total.refused or total.gone else 0)
+
+
+def _read(settings: Settings) -> Letters:
+    letters = Letters()
+    with (
+        SchemaRegistry.from_settings(settings) as registry,
+        TopicReader(settings, settings.name(topics.DEAD_LETTERS)) as reader,
+    ):
+        decoder = WriterSchemas(registry, records.DEAD_LETTER)
+        for message in reader.records():
+            letters.add(decoder.decode(message.value()), int(message.timestamp()[1]))
+    return letters
+
+
+def _document(letters: Letters, wanted: Wanted, *, positions: bool) -> dict[str, Any]:
+    groups = [kind._asdict() | asdict(group) for kind, group in grouped(letters, wanted).items()]
+    document: dict[str, Any] = {"groups": groups, "strangers": letters.strangers}
+    if positions:
+        document["letters"] = [
+            {
+                **{f"source_{name}": value for name, value in letter.source._asdict().items()},
+                "stage": letter.stage,
+                "reason": letter.reason,
+                "error_class": letter.error_class,
+                "raw_partition": letter.raw_partition,
+                "raw_offset": letter.raw_offset,
+                "received_ms": letter.timestamp_ms,
+                "sent_again_as": letters.sent_again.get(letter.source),
+            }
+            for letter in letters.chosen(wanted)
+        ]
+    return document
+
+
+def _line(letters: Letters, letter: Letter) -> str:
+    topic, partition, offset = letter.source
+    raw = "raw position unknown" if letter.raw is None else f"raw {letter.raw_partition}:{letter.raw_offset}"
+    again = letters.sent_again.get(letter.source)
+    state = "open" if again is None else f"sent again as {again[0]}:{again[1]}"
+    return f"{topic} {partition}:{offset}  {letter.stage}/{letter.reason}  {raw}  {state}"
+
+
+def _time(timestamp_ms: int) -> str:
+    return datetime.fromtimestamp(timestamp_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _progress(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r{done} of {total} letters", err=True, nl=done == total)
+
+
+def _report(total: Outcome, *, dry_run: bool, as_json: bool) -> None:
+    refused = counted(total.refused)
+    if as_json:
+        document = {"sent": len(total.sent), "refused": refused, "gone": total.gone, "dry_run": dry_run}
+        click.echo(json.dumps(document))
+        return
+    click.echo(f"{len(total.sent)} {'would be sent' if dry_run else 'sent'} again")
+    for kind, count in refused.items():
+        click.echo(f"{count} would still be refused: {kind}")
+    if total.gone:
+        click.echo(f"{total.gone} cannot be sent: their raw records have expired, or their position is not known")

@@ -1,0 +1,166 @@
+"""Sends refused events through the pipeline again: each raw record once more, at the end of its partition.
+
+A call has to come behind all others of its partition, or consumers that dedupe by the highest raw offset they have seen
+would take it for a repetition; so the raw record is written again instead of the call. It keeps key, bytes, partition
+and time of receipt, and with them its event id. Rules: a record is written again only if it is the one that the letter
+is about and the trial takes it; the note beside the letter follows when the broker has the record, so that a crash in
+between can only send an event twice, under one event id. This module refuses to decide which letters are meant.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from agents.contract import DeadLetter, OutRecord
+from agents.dead_letters import encode_dead_letter
+from app.dead_letters.letters import RETRY, Kind, Letter
+from app.dead_letters.trial import Trial
+from app.kafka import KafkaUnreachable, KafkaUnusable, client_config
+from app.replay.range_reader import RangeReader
+from app.replay.record_file import Recorded
+from app.settings import Settings
+from schemas import topics
+from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
+
+AT_ONCE: Final = 500
+"""Records written before their notes: what a crash may send twice."""
+
+NEARBY_OFFSETS: Final = 2_000
+"""Positions this close are read in one go: as many records as one fetch brings."""
+
+FLUSH_SECONDS: Final = 60.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of letters. `gone` have no raw position, or their record has expired or is another one now."""
+
+    sent: list[Letter] = field(default_factory=list)
+    refused: list[Kind] = field(default_factory=list)
+    gone: int = 0
+
+
+class Resender:
+    """Sends letters' events again; with `dry_run` it only says what would happen. Use as a context of its reader."""
+
+    def __init__(self, settings: Settings, reader: RangeReader, trial: Trial, letter_schema_id: int) -> None:
+        """`letter_schema_id` is the registry's for DeadLetter."""
+        self._raw = settings.name(topics.RAW)
+        self._letters = settings.name(topics.DEAD_LETTERS)
+        self._where = settings.kafka_bootstrap_servers
+        self._reader = reader
+        self._trial = trial
+        self._letter_schema_id = letter_schema_id
+        options: dict[str, Any] = {
+            "enable_idempotence": True,
+            "compression_type": "lz4",
+            "message_max_bytes": MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES,
+            "linger_ms": 20,
+        }
+        self._producer = Producer(client_config(settings, **options))
+
+    def resend(self, letters: Iterable[Letter], *, dry_run: bool) -> Iterator[Outcome]:
+        """Try all letters and send those that pass; yields what became of them, some at a time.
+
+        Raises KafkaUnreachable and KafkaUnusable.
+        """
+        found = self._found(letters)
+        while some := list(islice(found, AT_ONCE)):
+            outcome = Outcome()
+            passing: list[tuple[Letter, Recorded]] = []
+            for letter, record in some:
+                if record is None:
+                    outcome.gone += 1
+                elif (refusal := self._trial(record)) is not None:
+                    outcome.refused.append(refusal)
+                else:
+                    passing.append((letter, record))
+            if not dry_run:
+                self._send(passing)
+            outcome.sent += [letter for letter, _ in passing]
+            yield outcome
+
+    def _found(self, letters: Iterable[Letter]) -> Iterator[tuple[Letter, Recorded | None]]:
+        """Every letter with its raw record, read in runs of nearby positions."""
+        by_partition: dict[int, dict[int, Letter]] = defaultdict(dict)
+        for letter in letters:
+            if letter.raw is None:
+                yield letter, None
+            else:
+                by_partition[letter.raw_partition][letter.raw_offset] = letter
+        for partition, by_offset in sorted(by_partition.items()):
+            ends = self._reader.ends(self._raw, partition)
+            for run in _runs(sorted(by_offset)):
+                there = [offset for offset in run if ends.first <= offset < ends.next]
+                records = self._read(partition, there)
+                for offset in run:
+                    letter, record = by_offset[offset], records.get(offset)
+                    same = record is not None and record.timestamp == letter.timestamp_ms
+                    yield letter, record if same else None
+
+    def _read(self, partition: int, offsets: Sequence[int]) -> dict[int, Recorded]:
+        if not offsets:
+            return {}
+        wanted = frozenset(offsets)
+        fetched = self._reader.read(self._raw, partition, offsets[0], offsets[-1])
+        return {record.offset: record for run in fetched for record in run if record.offset in wanted}
+
+    def _send(self, passing: Sequence[tuple[Letter, Recorded]]) -> None:
+        written: list[tuple[Letter, int]] = []
+        for letter, record in passing:
+
+            def on_delivery(error: KafkaError | None, message: Message, letter: Letter = letter) -> None:
+                if error is None:
+                    written.append((letter, message.offset() or 0))
+                else:
+                    raise KafkaException(error)
+
+            again = OutRecord(record.key, record.value, record.timestamp)
+            self._produce(self._raw, record.partition, again, on_delivery)
+        self._flush(self._raw)
+        for letter, offset in written:
+            note = encode_dead_letter(
+                DeadLetter(
+                    *letter.source, RETRY, RETRY, None, letter.raw_partition, offset, timestamp_ms=letter.timestamp_ms
+                ),
+                self._letter_schema_id,
+            )
+            self._produce(self._letters, letter.source.partition, note, _or_raise)
+        self._flush(self._letters)
+
+    def _produce(self, topic: str, partition: int, record: OutRecord, on_delivery: Any) -> None:
+        key, value, timestamp_ms = record
+        try:
+            self._producer.produce(topic, value, key, partition, on_delivery, timestamp=timestamp_ms)
+            self._producer.poll(0)
+        except KafkaException as error:
+            raise KafkaUnusable(f"Kafka at {self._where} refuses a record of {topic}: {error.args[0].str()}") from None
+
+    def _flush(self, topic: str) -> None:
+        try:
+            left = self._producer.flush(FLUSH_SECONDS)
+        except KafkaException as error:
+            raise KafkaUnusable(f"Kafka at {self._where} refuses a record of {topic}: {error.args[0].str()}") from None
+        if left:
+            raise KafkaUnreachable(f"no Kafka broker at {self._where} takes records of {topic}")
+
+
+def _or_raise(error: KafkaError | None, _message: Message) -> None:
+    if error is not None:
+        raise KafkaException(error)
+
+
+def _runs(offsets: Sequence[int]) -> Iterator[list[int]]:
+    """Cut ascending offsets where the next is far."""
+    run: list[int] = []
+    for offset in offsets:
+        if run and offset - run[-1] > NEARBY_OFFSETS:
+            yield run
+            run = []
+        run.append(offset)
+    if run:
+        yield run

@@ -1,0 +1,215 @@
+"""Everything that can break, broken in a seeded order under load, with an account of what happened when.
+
+Faults follow each other at random pauses. Those that blind ingest (itself or the agent killed) come in the first half,
+so that the second half, in which only stages and the broker break, must be covered by heartbeats without a gap.
+"""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.embedded.broker import EmbeddedBroker
+from app.embedded.ports import pick_free
+from schemas import topics
+from schemas.topics import Stage
+from tests.support.delivery_run import Worker
+from tests.support.live_agent import Life
+from tests.support.pipeline_run import INGEST, PipelineRun
+
+KILL, TERM = signal.SIGKILL, signal.SIGTERM
+DRAIN_SECONDS = 10.0
+FAILOVER_SECONDS = 15.0
+REGISTRY_AWAY_SECONDS = 30.0
+BROKER_PAUSE_SECONDS = 20.0
+OUTLASTS_SESSION_SECONDS = 11.0
+"""A member that stays away this long loses its partitions before it comes back."""
+
+Fault = Callable[[], None]
+
+
+@dataclass(slots=True)
+class LivedLife:
+    """A life of the agent, and when it was over (Unix epoch, nanoseconds)."""
+
+    life: Life
+    over_ns: int
+
+
+class LiveAgents:
+    """One agent, life after life on the same address."""
+
+    def __init__(self, folder: Path, *, rate_per_s: int, until_s: int) -> None:
+        self._folder, self._rate_per_s, self.until_s = folder, rate_per_s, until_s
+        self._port = pick_free(frozenset())
+        self._metrics_port = pick_free(frozenset({self._port}))
+        self.lives: list[LivedLife] = []
+        self.process: Worker | None = None
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What ingest has to know."""
+        return {
+            "CALLSTREAM_TETRAGON_ADDRESS": f"127.0.0.1:{self._port}",
+            "CALLSTREAM_TETRAGON_METRICS_URL": f"http://127.0.0.1:{self._metrics_port}/metrics",
+        }
+
+    def start(self) -> None:
+        """Begin another life."""
+        life = Life(
+            seed=100 + len(self.lives),
+            start_s=int(time.time()) + 2,
+            until_s=self.until_s,
+            rate_per_s=self._rate_per_s,
+            listen_on=f"127.0.0.1:{self._port}",
+            metrics_port=self._metrics_port,
+        )
+        self.lives.append(LivedLife(life, life.until_s * 10**9))
+        program = ("tests.support.live_agent", life.as_json())
+        # where its events' libraries are found is part of what happens
+        self.process = Worker(program, os.environ, self._folder / "agent.log")
+        self.process.start()
+
+    def end(self, number: signal.Signals) -> None:
+        """End the life before its time."""
+        assert self.process is not None
+        self.process.end(number, within_seconds=10)
+        self.lives[-1].over_ns = time.time_ns()
+
+    def close(self) -> None:
+        """End the process, if it runs."""
+        if self.process is not None:
+            self.process.kill()
+
+
+class FaultRun:
+    """Faults against one pipeline; `drain_seconds` and `failover_seconds` are what was measured."""
+
+    def __init__(self, pipeline: PipelineRun, broker: EmbeddedBroker, agents: LiveAgents, seed: int) -> None:
+        self.pipeline, self.broker, self.agents = pipeline, broker, agents
+        self.chance = random.Random(seed)
+        self.drain_seconds: list[float] = []
+        self.failover_seconds: list[float] = []
+        self.blinded: list[tuple[int, int]] = []
+        """When ingest could not see: from the fault to the stream that came after, Unix epoch, nanoseconds."""
+        self.story: list[str] = []
+        self._began = time.monotonic()
+
+    def run(self) -> None:
+        """Do everything, one after the other."""
+        for name, fault in [*self._first_half(), *self._second_half()]:
+            self.story.append(f"{time.monotonic() - self._began:6.1f} s  {name}")
+            fault()
+            self.pipeline.sleep(self.chance.uniform(2.0, 6.0))
+
+    def _first_half(self) -> list[tuple[str, Fault]]:
+        faults: list[tuple[str, Fault]] = [
+            ("ingest SIGKILL", lambda: self._blind(lambda: self._restart(INGEST, KILL))),
+            ("ingest SIGTERM", lambda: self._blind(lambda: self._restart(INGEST, TERM))),
+            ("agent SIGKILL", lambda: self._blind(lambda: self._restart_agent(KILL))),
+            ("agent SIGTERM", lambda: self._blind(lambda: self._restart_agent(TERM))),
+            ("canonicalize SIGKILL", lambda: self._restart("canonicalize-0", KILL)),
+            ("privacy SIGTERM", lambda: self._restart("privacy-0", TERM)),
+            ("hot-symbols SIGKILL", lambda: self._restart("hot-symbols-0", KILL)),
+            ("registry away, a stage SIGKILLed meanwhile", self._registry_away),
+            ("broker paused, ingest SIGKILLed meanwhile", lambda: self._blind(self._broker_paused)),
+        ]
+        self.chance.shuffle(faults)
+        return faults
+
+    def _second_half(self) -> list[tuple[str, Fault]]:
+        faults: list[tuple[str, Fault]] = [
+            *[("broker SIGKILL", self._broker_killed)] * 3,
+            *[("canonicalize SIGTERM", lambda: self._restart("canonicalize-0", TERM))] * 2,
+            *[("privacy SIGKILL", lambda: self._restart("privacy-0", KILL))] * 2,
+            *[("hot-symbols SIGTERM", lambda: self._restart("hot-symbols-0", TERM))] * 2,
+            ("canonicalize SIGKILL", lambda: self._restart("canonicalize-0", KILL)),
+            ("privacy SIGTERM", lambda: self._restart("privacy-0", TERM)),
+            ("hot-symbols SIGKILL", lambda: self._restart("hot-symbols-0", KILL)),
+            ("a privacy worker joins and leaves", self._join_and_leave),
+            ("a canonicalize worker joins and is lost for good", self._failover),
+        ]
+        self.chance.shuffle(faults)
+        return faults
+
+    def _restart(self, name: str, number: signal.Signals) -> None:
+        """End a process and start it again: at once, in a moment, or after its session is over."""
+        began = time.monotonic()
+        code = self.pipeline.end(name, number, within_seconds=DRAIN_SECONDS)
+        if number is TERM:
+            self.drain_seconds.append(time.monotonic() - began)
+            assert code == 0, f"{name} ended with {code} after a SIGTERM\n{self.pipeline.logs()}"
+        self.pipeline.sleep(0 if name == INGEST else self.chance.choice([0.0, 1.0, OUTLASTS_SESSION_SECONDS]))
+        self.pipeline.start(name)
+
+    def _restart_agent(self, number: signal.Signals) -> None:
+        self.agents.end(number)
+        self.pipeline.sleep(self.chance.uniform(0.0, 2.0))
+        self.agents.start()
+
+    def _blind(self, fault: Fault) -> None:
+        """Do what blinds ingest, and wait until it sees again."""
+        began_ns = time.time_ns()
+        fault()
+        self.pipeline.sleep(1.0)
+        self.pipeline.wait(lambda: self.pipeline.not_ready(INGEST) is None, 60, "ingest to see again")
+        self.blinded.append((began_ns, time.time_ns()))
+
+    def _registry_away(self) -> None:
+        away_until = time.monotonic() + REGISTRY_AWAY_SECONDS
+        self.broker.kill_registry()
+        self.pipeline.sleep(3.0)
+        victim = f"{self.chance.choice(list(Stage)).value}-0"
+        self.pipeline.end(victim, KILL)
+        self.pipeline.start(victim)
+        self.pipeline.sleep(away_until - time.monotonic())
+        self.broker.restart_registry()
+
+    def _broker_paused(self) -> None:
+        paused_until = time.monotonic() + BROKER_PAUSE_SECONDS
+        self.broker.pause_kafka()
+        try:
+            self.pipeline.sleep(self.chance.uniform(5.0, 9.0))
+            self.pipeline.end(INGEST, KILL)
+            self.pipeline.start(INGEST)
+            self.pipeline.sleep(paused_until - time.monotonic())
+        finally:
+            self.broker.resume_kafka()
+
+    def _broker_killed(self) -> None:
+        self.broker.kill_kafka()
+        self.pipeline.sleep(self.chance.uniform(0.5, 4.0))
+        self.broker.restart_kafka()
+        self.pipeline.sleep(self.chance.uniform(3.0, 6.0))
+
+    def _join_and_leave(self) -> None:
+        self._join("privacy-1")
+        began = time.monotonic()
+        assert self.pipeline.end("privacy-1", TERM, within_seconds=DRAIN_SECONDS) == 0, self.pipeline.logs()
+        self.drain_seconds.append(time.monotonic() - began)
+        self.pipeline.sleep(OUTLASTS_SESSION_SECONDS)
+
+    def _failover(self) -> None:
+        """A second worker takes half of the partitions and is killed; the first has to take them back."""
+        self._join("canonicalize-1")
+        self.pipeline.end("canonicalize-1", KILL)
+        before = self.pipeline.ends(topics.CANONICAL)
+
+        def all_grow() -> bool:
+            now = self.pipeline.ends(topics.CANONICAL)
+            return all(now[number] > before[number] for number in before)
+
+        self.failover_seconds.append(self.pipeline.wait(all_grow, 60, "all partitions to move again"))
+
+    def _join(self, name: str) -> None:
+        """Start one more worker, and wait until it has partitions and does its job."""
+        worker = self.pipeline.start(name)
+
+        def has_partitions() -> bool:
+            ready = self.pipeline.not_ready(name) is None
+            return ready and "runtime_consumer_lag_records{" in worker.get("/metrics")[1]
+
+        self.pipeline.wait(has_partitions, 60, f"{name} to have partitions")

@@ -1,0 +1,161 @@
+"""The whole pipeline as processes on a broker: ingest, every stage, and what a service manager does for them."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+from confluent_kafka import Message
+from urllib3.exceptions import HTTPError
+
+from app.bookkeeping.topic_reading import TopicReader
+from app.commands import books
+from app.commands.topics import command as topics_command
+from app.embedded.broker import EmbeddedBroker
+from app.settings import Settings, from_env
+from schemas.topics import Stage
+from tests.support.delivery_run import Worker
+
+INGEST = "ingest"
+
+
+@dataclass(slots=True)
+class Ended:
+    """A process that ended without being told to."""
+
+    name: str
+    code: int
+    at_s: float
+
+
+@dataclass
+class PipelineRun:
+    """Processes by name: `ingest`, or a stage and its index, as in `privacy-0`."""
+
+    environ: dict[str, str]
+    folder: Path
+    processes: dict[str, Worker] = field(default_factory=dict)
+    wanted: set[str] = field(default_factory=set)
+    """Processes that are to run; `tend` starts them again when they ended."""
+    ended: list[Ended] = field(default_factory=list)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that all processes share."""
+        return from_env({name: value for name, value in self.environ.items() if name.startswith("CALLSTREAM_")})
+
+    def start(self, name: str, environ: Mapping[str, str] | None = None) -> Worker:
+        """Start a process, for the first time or again; `environ` is added to what all share."""
+        if name not in self.processes:
+            stage, _, index = name.rpartition("-")
+            program = ("app", "worker", "--stage", stage, "--index", index) if stage else ("app", "ingest", "--json")
+            settings = {**self.environ, **(environ or {})}
+            self.processes[name] = Worker(program, settings, self.folder / f"{name}.log")
+        self.wanted.add(name)
+        self.processes[name].start()
+        return self.processes[name]
+
+    def start_stages(self) -> None:
+        """Start one worker a stage."""
+        for stage in Stage:
+            self.start(f"{stage.value}-0")
+
+    def end(self, name: str, number: signal.Signals, *, within_seconds: float = 15.0) -> int:
+        """Send a signal, wait for the end, and leave the process ended; returns its exit code."""
+        self.wanted.discard(name)
+        return self.processes[name].end(number, within_seconds=within_seconds)
+
+    def tend(self) -> None:
+        """Start again what ended by itself, as a service manager does."""
+        for name in sorted(self.wanted):
+            code = self.processes[name].exit_code
+            if code is not None:
+                self.ended.append(Ended(name, code, time.time()))
+                self.processes[name].start()
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, tending processes."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.tend()
+            time.sleep(min(0.5, max(0.0, until - time.monotonic())))
+
+    def wait(self, condition: Callable[[], bool], seconds: float, what: str = "all to be ready") -> float:
+        """Wait for a condition, tending processes; returns how long it took.
+
+        Fails with what is not ready and the ends of all logs.
+        """
+        began = time.monotonic()
+        while not condition():
+            self.tend()
+            waiting = {name: why for name in self.wanted if (why := self.not_ready(name)) is not None}
+            assert time.monotonic() - began < seconds, f"waited for {what}: {waiting}\n{self.logs()}"
+            time.sleep(0.25)
+        return time.monotonic() - began
+
+    def await_ready(self, seconds: float = 90.0) -> float:
+        """Wait until every process says that it does its job."""
+        return self.wait(lambda: all(self.not_ready(name) is None for name in self.wanted), seconds)
+
+    def not_ready(self, name: str) -> str | None:
+        """Why a process does not do its job; None when it does."""
+        worker = self.processes[name]
+        if worker.exit_code is not None:
+            return f"ended with {worker.exit_code}"
+        if not worker.serves:
+            return "does not serve yet"
+        try:
+            status, page = worker.get("/readyz")
+        except HTTPError:
+            return "does not answer"
+        return None if status == 200 else page
+
+    def books(self, *more: str) -> Result:
+        """Ask `callstream books` about all running processes."""
+        running = [self.processes[name] for name in sorted(self.wanted)]
+        addresses = [one.http_address() for one in running if one.serves]
+        options = [option for address in addresses for option in ("--metrics", address)]
+        return CliRunner().invoke(books.command, [*options, *more], env=self.environ)
+
+    def records(self, topic: str) -> Iterator[Message]:
+        """Everything on a topic, given by its unprefixed name."""
+        with TopicReader(self.settings, self.settings.name(topic)) as reader:
+            yield from reader.records()
+
+    def ends(self, topic: str) -> dict[int, int]:
+        """Next offset of every partition of a topic, given by its unprefixed name."""
+        with TopicReader(self.settings, self.settings.name(topic)) as reader:
+            return {number: extent.end for number, extent in reader.extents().items()}
+
+    def logs(self) -> str:
+        """End of every process's log."""
+        return "\n".join(f"--- {name}\n{worker.log_tail()}" for name, worker in self.processes.items())
+
+
+@contextmanager
+def pipeline_run(broker: EmbeddedBroker, prefix: str, folder: Path, **more: str) -> Iterator[PipelineRun]:
+    """Topics and schemas made; no process started yet. Kills everything at the end.
+
+    `more` are further settings by field name.
+    """
+    settings = {
+        "kafka_bootstrap_servers": broker.bootstrap_servers,
+        "schema_registry_url": broker.registry_url,
+        "topic_prefix": prefix,
+        "data_dir": str(folder / "data"),
+        "log_format": "text",
+        **more,
+    }
+    environ = {**os.environ, **{f"CALLSTREAM_{name.upper()}": value for name, value in settings.items()}}
+    made = CliRunner().invoke(topics_command, ["apply"], env=environ)
+    assert made.exit_code == 0, made.output
+    run = PipelineRun(environ, folder)
+    try:
+        yield run
+    finally:
+        for worker in run.processes.values():
+            worker.kill()

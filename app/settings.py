@@ -177,6 +177,12 @@ class Settings:
         "agent sends is rarely a quarter of all",
     )
 
+    hot_symbol_expiry_days: int = _setting(
+        _number(0, 36_500),
+        90,
+        "days after its last hit for which the row of a symbol that nobody watches is kept; 0 for ever",
+    )
+
     # Operation
     http_host: str = _setting(_text, "127.0.0.1", "address that /metrics, /healthz and /readyz listen on")
     http_port: int = _setting(_number(0, 65_535), 0, "their port; 0 picks a free one and logs it")

@@ -19,10 +19,11 @@ MAX_GAPS: Final = 8
 """That are told one by one; any single one decides."""
 
 UNVOUCHED: Final = "Unvouched"
+EXPIRED: Final = "Expired"
 
 
 class Missing(NamedTuple):
-    """A stretch in which events may be missing: a GapCause, or UNVOUCHED. No node: before any was vouched for."""
+    """A stretch in which events may be missing: a GapCause, UNVOUCHED, or EXPIRED. No node: of none in particular."""
 
     from_ns: int
     to_ns: int
@@ -41,8 +42,13 @@ class Completeness:
     gaps_more: int = 0
 
 
-def completeness(nodes: Mapping[str, NodeCoverage], since_ns: int, now_ns: int) -> Completeness:
-    """The answer for the time since `since_ns`; what is vouched for beyond `now_ns` is a clock that runs ahead."""
+def completeness(
+    nodes: Mapping[str, NodeCoverage], since_ns: int, now_ns: int, forgotten_ns: int | None = None
+) -> Completeness:
+    """The answer for the time since `since_ns`; what is vouched for beyond `now_ns` is a clock that runs ahead.
+
+    Rows of symbols that were hit before `forgotten_ns` may have expired.
+    """
     ends = {node: known.vouched[-1].to_ns for node, known in nodes.items() if known.vouched}
     ends = {node: min(end, now_ns) for node, end in ends.items() if end > since_ns}
     if not ends:
@@ -54,6 +60,7 @@ def completeness(nodes: Mapping[str, NodeCoverage], since_ns: int, now_ns: int) 
     window = Window(since_ns, until_ns)
     missing = sorted(
         {
+            *_forgotten(forgotten_ns, window),
             *_before_all((nodes[node] for node in ends), window),
             *(m for n in ends for m in _of_node(n, nodes[n], window)),
         },
@@ -66,6 +73,11 @@ def completeness(nodes: Mapping[str, NodeCoverage], since_ns: int, now_ns: int) 
         gaps=tuple(missing[:MAX_GAPS]),
         gaps_more=len(missing[MAX_GAPS:]),
     )
+
+
+def _forgotten(before_ns: int | None, window: Window) -> Iterator[Missing]:
+    if before_ns is not None and before_ns > window.from_ns:
+        yield Missing(window.from_ns, min(before_ns, window.to_ns), "", EXPIRED)
 
 
 def _before_all(nodes: Iterable[NodeCoverage], window: Window) -> Iterator[Missing]:

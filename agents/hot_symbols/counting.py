@@ -10,7 +10,8 @@ What makes the counts exact:
   knows the last raw offset that it includes, so each takes from a repeated call exactly what it lacks.
 - Every symbol that a flush touches is sent, even when its partial had it all: nobody knows whether it was sent before.
 - With the rows of a flush goes the raw offset up to which an *earlier* flush was acknowledged as a whole. Calls up to
-  there are in all partials, so they count no more even for a symbol whose partial has been expired.
+  there are in all partials, so they count no more even for a symbol whose partial has been expired. Another worker may
+  know of a later one, so the table is asked at every flush.
 
 What is remembered of a partition between flushes stays true while another worker owns it: every call that it has seen
 was acknowledged as part of a flush.
@@ -26,7 +27,7 @@ from typing import Final
 from agents.contract import OutRecord, SourceRecord
 from agents.hot_symbols.evidence import EventEvidence, Place, Touch
 from agents.hot_symbols.observations import Observe, Unreadable
-from agents.hot_symbols.partial import Partial
+from agents.hot_symbols.partial import Partial, offsets
 from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.sightings import Sightings, Summary, added_up, summarized
 from agents.hot_symbols.tally import Tally
@@ -137,8 +138,7 @@ class SymbolCounter:
         waiting = _Waiting(memory.groups)
         keys = [symbol.encode() for symbol in waiting.touched]
         *found, included = read([*keys, INCLUDED_KEY])
-        if memory.included is None:
-            memory.included = _NONE if included is None else _to_int(included)
+        memory.included = max(_to_int(included), _NONE if memory.included is None else memory.included)
         rows = {INCLUDED_KEY: _to_bytes(memory.included)}
         partials: dict[int, list[OutRecord]] = {}
         for symbol, key, row in zip(waiting.touched, keys, found, strict=True):
@@ -160,6 +160,23 @@ class SymbolCounter:
         memory.groups, memory.refused = {}, []
         memory.counted = memory.repeated = 0
         return flush
+
+    def expire(self, partition: int, old: Mapping[bytes, int], read: Read) -> dict[bytes, bytes | None]:
+        """Rows that remove partials, by key with the raw offset that each includes; empty where none may go.
+
+        A partial goes only as it was looked at, and only where no call of it can be counted again: all it includes lies
+        within what an earlier flush had acknowledged, which is written in front of the removals.
+        """
+        memory = self._memories.get(partition)
+        *found, included_row = read([*old, INCLUDED_KEY])
+        known = None if memory is None else memory.included
+        included = max(_to_int(included_row), _NONE if known is None else known)
+        gone: dict[bytes, bytes | None] = {
+            key: None
+            for (key, last), row in zip(old.items(), found, strict=True)
+            if row is not None and offsets(row)[1] == last <= included
+        }
+        return {INCLUDED_KEY: _to_bytes(included), **gone} if gone else {}
 
     def acknowledged(self, flush: CountFlush) -> None:
         """Note that everything a flush wrote is acknowledged. At most one flush of a partition is under way."""
@@ -247,5 +264,5 @@ def _to_bytes(offset: int) -> bytes:
     return offset.to_bytes(8, "big", signed=True)
 
 
-def _to_int(row: bytes) -> int:
-    return int.from_bytes(row, "big", signed=True)
+def _to_int(row: bytes | None) -> int:
+    return _NONE if row is None else int.from_bytes(row, "big", signed=True)

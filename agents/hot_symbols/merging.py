@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from agents.contract import OutRecord, SourceRecord
 from agents.hot_symbols import symbol_row
-from agents.hot_symbols.counting import parse_partial_key
+from agents.hot_symbols.counting import parse_partial_key, partial_key
 from agents.hot_symbols.partial import offsets
 from agents.hot_symbols.tally import Tally
 
@@ -32,6 +32,15 @@ class MergeFlush:
     partition: int
     rows: Mapping[bytes, bytes]
     published: Sequence[OutRecord]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeExpiry:
+    """What the removal of rows of one partition writes there: to the table, the public and the internal topic."""
+
+    rows: Mapping[bytes, bytes | None]
+    published: Sequence[OutRecord]
+    partials: Sequence[OutRecord]
 
 
 @dataclass(slots=True)
@@ -57,7 +66,7 @@ class SymbolMerger:
     def absorb(self, partition: int, records: Sequence[SourceRecord]) -> None:
         """Take partials into memory: records of one partition of the internal topic, in offset order.
 
-        A tombstone is a partial that expired; what it counted stays in the row.
+        A tombstone is of a row that expired.
         """
         waiting = self._waiting.setdefault(partition, _Waiting())
         for record in records:
@@ -90,6 +99,20 @@ class SymbolMerger:
             rows[key] = row.to_bytes()
             published.append(OutRecord(key, self._publish(key.decode(), row.tally()), waiting.timestamp_ms))
         return MergeFlush(partition=partition, rows=rows, published=published)
+
+    def expire(self, partition: int, keys: Sequence[bytes], before_ns: int, read: Read, *, now_ms: int) -> MergeExpiry:
+        """Remove those of the rows that were last hit before `before_ns`; those with a partial that waits stay."""
+        waiting = self._waiting.get(partition, _Waiting()).partials
+        rows: dict[bytes, bytes | None] = {}
+        published: list[OutRecord] = []
+        partials: list[OutRecord] = []
+        for key, state in zip(keys, read(keys), strict=True):
+            row = None if state is None or key in waiting else symbol_row.SymbolRow.from_bytes(state)
+            if row is not None and row.last_seen_ns < before_ns:
+                rows[key] = None
+                published.append(OutRecord(key, None, now_ms))
+                partials += [OutRecord(partial_key(key, source), None, now_ms) for source in row.sources]
+        return MergeExpiry(rows=rows, published=published, partials=partials)
 
 
 def _newer(known: bytes, partial: bytes) -> bytes:

@@ -14,6 +14,7 @@ from typing import Final
 VERSION: Final = 1
 _HEAD: Final = Struct("<BH")
 _FIRST_TWO: Final = Struct("<BHqq")
+_NUMBER: Final = Struct("<q")
 _BETWEEN: Final = b"\xff"
 
 
@@ -55,3 +56,17 @@ def first_two(state: bytes) -> tuple[int, int]:
     if version != VERSION:
         raise StateError(f"state of version {version}, not {VERSION}")
     return first, second
+
+
+def number_at(state: bytes, index: int) -> int:
+    """One number, without reading the rest. Raises StateError."""
+    try:
+        version, count = _HEAD.unpack_from(state)
+        if version != VERSION:
+            raise StateError(f"state of version {version}, not {VERSION}")
+        if index >= count:
+            raise StateError("state that ends early")
+        (number,) = _NUMBER.unpack_from(state, _HEAD.size + index * _NUMBER.size)
+    except error:
+        raise StateError("state that ends early") from None
+    return int(number)

@@ -7,7 +7,7 @@ arrives. A partial that was expired starts a new life with the next record: its 
 `last_offset`, and both count. This module refuses to know tables and topics.
 """
 
-from agents.hot_symbols.packing import first_two, pack, unpack
+from agents.hot_symbols.packing import first_two, number_at, pack, unpack
 from agents.hot_symbols.tally import Tally
 
 UNBORN = (1 << 63) - 1
@@ -43,3 +43,12 @@ class Partial:
 def offsets(state: bytes) -> tuple[int, int]:
     """`first_offset` and `last_offset` of a packed partial. Raises StateError."""
     return first_two(state)
+
+
+_LAST_NS = 5
+"""Index of the tally's last time: behind two offsets, hits, probe hits and the first time."""
+
+
+def last_seen_ns(state: bytes) -> int:
+    """Time of the last hit that a packed partial includes. Raises StateError."""
+    return number_at(state, _LAST_NS)

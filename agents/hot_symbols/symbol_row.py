@@ -9,7 +9,7 @@ from struct import Struct, error
 from typing import Final
 
 from agents.hot_symbols.packing import StateError
-from agents.hot_symbols.partial import Partial, offsets
+from agents.hot_symbols.partial import Partial, last_seen_ns, offsets
 from agents.hot_symbols.tally import Tally
 
 VERSION: Final = 1
@@ -50,6 +50,16 @@ class SymbolRow:
         if kept is not None:
             total.tally.add(Partial.from_bytes(kept).tally)
         self._partials[EXPIRED] = total.to_bytes()
+
+    @property
+    def last_seen_ns(self) -> int:
+        """Time of the last hit; there must be a partial."""
+        return max(map(last_seen_ns, self._partials.values()))
+
+    @property
+    def sources(self) -> list[int]:
+        """Raw partitions with a partial of their own."""
+        return [source for source in sorted(self._partials) if source != EXPIRED]
 
     def tally(self) -> Tally:
         """The sum over all raw partitions; there must be a partial."""

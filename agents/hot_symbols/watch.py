@@ -11,7 +11,7 @@ or only its path is known. This module refuses to know where watches and rows co
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from posixpath import basename
 from typing import Any, Final
 
@@ -34,7 +34,8 @@ class Bearing(enum.Enum):
 class Watch:
     """One watch; see the module's docstring for what `module` and `build_id` mean.
 
-    `symbol` is mangled and has no version. `since_ns` is in nanoseconds since the Unix epoch.
+    `symbol` is mangled and has no version. `since_ns`, and `added_ns`, which may be later, are in nanoseconds since the
+    Unix epoch.
     """
 
     symbol: str
@@ -42,6 +43,7 @@ class Watch:
     build_id: str | None = None
     since_ns: int = 0
     vulnerability: str | None = None
+    added_ns: int = field(default=0, compare=False)
 
     @property
     def watch_id(self) -> str:

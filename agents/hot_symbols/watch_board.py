@@ -49,8 +49,10 @@ class _Row:
 class WatchBoard:
     """Watches by id, and what is known about them."""
 
-    def __init__(self, decode_row: DecodeRow, module_of: ModuleOf) -> None:
+    def __init__(self, decode_row: DecodeRow, module_of: ModuleOf, row_age_ns: int | None) -> None:
+        """`row_age_ns`: how long after their last hit rows that nobody watches are kept; None for ever."""
         self._decode_row = decode_row
+        self._row_age_ns = row_age_ns
         self._watches: dict[str, Watch] = {}
         self._by_function: dict[str, list[str]] = {}
         self._files = _WatchedFiles((), module_of)
@@ -96,10 +98,23 @@ class WatchBoard:
             self._unread[text] = value
         return asking
 
-    def answer(self, watch_id: str, now_ns: int) -> dict[str, Any]:
-        """What is known of a watch: fields of schemas/avro/watched_symbol.avsc."""
+    def keeps(self, key: bytes) -> bool:
+        """Whether a row is needed for an answer, and so must not expire."""
+        if not self._watches:
+            return False
+        text = key.decode()
+        return (
+            text in self._unread
+            or self._unsure.has(text)
+            or whole_function(text.partition("!")[2]) in self._by_function
+        )
+
+    def answer(self, watch_id: str, now_ns: int, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What is known of a watch: fields of schemas/avro/watched_symbol.avsc; `before` is the answer before."""
         self._read()
         watch = self._watches[watch_id]
+        kept_since_ns = watch.added_ns if before is None else min(watch.added_ns, before["kept_since_ns"])
+        forgotten_ns = None if self._row_age_ns is None else kept_since_ns - self._row_age_ns
         rows: list[_Row] = []
         ambiguous = self._unsure.hits_for(watch)
         for row in self._named.get(watch.symbol, {}).values():
@@ -108,7 +123,8 @@ class WatchBoard:
                 rows.append(row)
             elif bearing is Bearing.MAY_BE:
                 ambiguous += row.hits
-        return _answer(watch, rows, ambiguous, completeness(self.nodes, watch.since_ns, now_ns))
+        covered = completeness(self.nodes, watch.since_ns, now_ns, forgotten_ns)
+        return _answer(watch, rows, ambiguous, covered) | {"kept_since_ns": kept_since_ns}
 
     def _read(self) -> None:
         """Decode what came since the last answer: of rows that change each second only the newest."""

@@ -45,6 +45,7 @@ def _unanswered(watch: Watch) -> dict[str, Any]:
         "last_seen_ns": 0,
         "symbols": [],
         "symbols_more": 0,
+        "kept_since_ns": 0,
         "ambiguous_hits": 0,
         "complete_ns": 0,
         "complete_until_ns": 0,

@@ -47,24 +47,26 @@ class Horizon:
             while self._step < len(_STEPS):
                 stage, topic = _STEPS[self._step]
                 if self._ends is None:
-                    self._ends = self._ends_of(topic)
-                if not self._is_done(stage, topic, self._ends):
+                    self._ends = self.ends_of(topic)
+                if not self.is_done(stage, topic, self._ends):
                     return None
                 self._step, self._ends = self._step + 1, None
-            ends = self._ends_of(topics.HOT_SYMBOLS)
+            ends = self.ends_of(topics.HOT_SYMBOLS)
         except KafkaException:
             return None
         self._step = 0
         return ends
 
-    def _ends_of(self, topic: str) -> dict[int, int]:
+    def ends_of(self, topic: str) -> dict[int, int]:
+        """Where an unprefixed topic ends, by partition. Raises KafkaException."""
         name = self._settings.name(topic)
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         asked = {TopicPartition(name, number): latest for number in range(self._partitions)}
         answers = self._admin.list_offsets(asked, request_timeout=ANSWER_SECONDS)
         return {tp.partition: answer.result().offset for tp, answer in answers.items()}
 
-    def _is_done(self, stage: Stage, topic: str, ends: Mapping[int, int]) -> bool:
+    def is_done(self, stage: Stage, topic: str, ends: Mapping[int, int]) -> bool:
+        """Whether a stage's group has committed up to these ends. Raises KafkaException."""
         group, name = self._settings.name(stage.group), self._settings.name(topic)
         asked = [ConsumerGroupTopicPartitions(group)]
         answer = self._admin.list_consumer_group_offsets(asked, request_timeout=ANSWER_SECONDS)[group].result()

@@ -7,7 +7,7 @@ counted.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from agents.contract import DeadLetter, OutRecord, StepResult
@@ -19,6 +19,7 @@ from agents.hot_symbols.merging import SymbolMerger
 from agents.hot_symbols.observations import CallObserver
 from agents.hot_symbols.published import published_value
 from app.hot_symbols.coverage import Covering, coverage_decoder
+from app.hot_symbols.expiry import Expiry
 from app.hot_symbols.layouts import RegistryLayouts
 from app.hot_symbols.pace import PacedRunner
 from app.hot_symbols.watching import WatchTask
@@ -72,7 +73,8 @@ def attacher(
             fold=fold,
         )
         watching = WatchTask(runtime, hot_symbol_schema_id=published_schema_id, watched_schema_id=watched_schema_id)
-        runtime.tasks.append(watching.run)
+        expiry = Expiry(runtime, counting, count, merging, merge, keeps=watching.keeps)
+        runtime.tasks.extend((watching.run, expiry.run))
 
     return attach
 
@@ -87,7 +89,7 @@ class Counting:
         self._counter = counter
         self._encode_dead_letter = encode_dead_letter
         self._source = source
-        self._table = _table(runtime, topics.PARTIAL_COUNTS_TABLE, source)
+        self.table = _table(runtime, topics.PARTIAL_COUNTS_TABLE, source)
         self._absorbed = _Absorbed()
         self._limits = DeadLetterLimits(limits_of(runtime.settings))
 
@@ -101,12 +103,19 @@ class Counting:
         """Whether more kinds of event wait than a flush should have."""
         return self._counter.waiting_groups >= MAX_WAITING_GROUPS
 
+    async def expire(self, partition: int, old: Mapping[bytes, int]) -> int:
+        """Remove partials, by key with the raw offset that each includes; returns how many. Raises DeliveryFailed."""
+        rows = self._counter.expire(partition, old, partial(self.table.read, partition))
+        if rows:
+            await self.table.write([TableWrite(partition, rows, self.table.position(partition))])
+        return sum(value is None for value in rows.values())
+
     async def flush(self, positions: Mapping[int, int]) -> None:
         """Write everything that waits. Raises DeliveryFailed."""
         flushes: list[CountFlush] = []
         for partition in self._counter.unwritten():
             with self._absorbed.timed():
-                flushes.append(self._counter.flush(partition, partial(self._table.read, partition)))
+                flushes.append(self._counter.flush(partition, partial(self.table.read, partition)))
             await asyncio.sleep(0)
         letters = [letter for flush in flushes for letter in self._dead_letters(flush)]
         records = sum(flush.counted + flush.repeated for flush in flushes) + len(letters)
@@ -114,7 +123,7 @@ class Counting:
         if exceeded is not None:
             self._runtime.app.fail(ExitCode.TOO_MANY_REFUSED, f"{self._source}: {exceeded}")
         writes = [TableWrite(flush.partition, flush.rows, positions[flush.partition]) for flush in flushes]
-        await self._table.write(writes, [*self._parcels(flushes), *self._letter_parcels(letters)])
+        await self.table.write(writes, [*self._parcels(flushes), *self._letter_parcels(letters)])
         for flush in flushes:
             self._counter.acknowledged(flush)
         self._book(flushes, letters)
@@ -160,7 +169,7 @@ class Merging:
         self._runtime = runtime
         self._merger = merger
         self._source = source
-        self._table = _table(runtime, topics.HOT_SYMBOLS_TABLE, source)
+        self.table = _table(runtime, topics.HOT_SYMBOLS_TABLE, source)
         self._absorbed = _Absorbed()
 
     def absorb(self, batch: RecordBatch) -> None:
@@ -173,6 +182,22 @@ class Merging:
         """Whether more symbols wait than a flush should have."""
         return self._merger.waiting_symbols >= MAX_WAITING_SYMBOLS
 
+    async def expire(self, partition: int, keys: Sequence[bytes], before_ns: int) -> int:
+        """Remove those of the rows that were last hit before a time; returns how many. Raises DeliveryFailed."""
+        name, now_ms = self._runtime.settings.name, time.time_ns() // 1_000_000
+        gone = self._merger.expire(partition, keys, before_ns, partial(self.table.read, partition), now_ms=now_ms)
+        if gone.rows:
+            # The table comes last: what was removed there would not be looked at again after a crash.
+            await self._runtime.delivery.deliver(
+                [
+                    Parcel(name(topics.HOT_SYMBOLS), partition, gone.published),
+                    Parcel(name(topics.HOT_PARTIALS), partition, gone.partials),
+                ]
+            )
+            await self.table.write([TableWrite(partition, gone.rows, self.table.position(partition))])
+        self._runtime.meter.add(metrics.HOT_EXPIRED, len(gone.rows))
+        return len(gone.rows)
+
     async def flush(self, positions: Mapping[int, int]) -> None:
         """Write everything that waits. Raises DeliveryFailed."""
         topic = self._runtime.settings.name(topics.HOT_SYMBOLS)
@@ -180,12 +205,12 @@ class Merging:
         parcels: list[Parcel] = []
         for partition in self._merger.unwritten():
             with self._absorbed.timed():
-                flush = self._merger.flush(partition, partial(self._table.read, partition))
+                flush = self._merger.flush(partition, partial(self.table.read, partition))
             writes.append(TableWrite(partition, flush.rows, positions[partition]))
             parcels.append(Parcel(topic, partition, flush.published))
             await asyncio.sleep(0)
         # One after the other: a published row that the table might lose could be followed by one with fewer hits.
-        await self._table.write(writes)
+        await self.table.write(writes)
         await self._runtime.delivery.deliver(parcels)
         published = sum(len(parcel.records) for parcel in parcels)
         meter = self._runtime.meter

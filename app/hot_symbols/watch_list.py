@@ -46,7 +46,9 @@ def watch_of(schemas: WriterSchemas, value: bytes | None, timestamp_ms: int) -> 
     watch = None if record is None else from_record(record)
     if watch is None:
         return None
-    return in_canonical_form(watch if watch.since_ns > 0 else replace(watch, since_ns=timestamp_ms * _NS_IN_MS))
+    added_ns = timestamp_ms * _NS_IN_MS
+    since_ns = watch.since_ns if watch.since_ns > 0 else added_ns
+    return in_canonical_form(replace(watch, since_ns=since_ns, added_ns=added_ns))
 
 
 class RecordPlace(NamedTuple):

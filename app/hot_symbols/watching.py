@@ -23,6 +23,7 @@ from agents.hot_symbols.published import module_in
 from agents.hot_symbols.watch_board import MAX_WATCHES, WatchBoard, is_news
 from app.bookkeeping.writer_schemas import WriterSchemas
 from app.hot_symbols.horizon import Horizon
+from app.hot_symbols.row_age import row_age_ns
 from app.hot_symbols.watch_list import RecordPlace, WatchList, watch_of
 from app.kafka import client_config
 from app.registry import SchemaRegistry
@@ -109,7 +110,9 @@ class WatchTask:
         self._watch_schemas = WriterSchemas(registry, records.WATCH)
         self._answer_schemas = WriterSchemas(registry, records.WATCHED_SYMBOL)
         self._board = WatchBoard(
-            WriterSchemas(registry, records.HOT_SYMBOL).decode, lambda value: module_in(value, hot_symbol_schema_id)
+            WriterSchemas(registry, records.HOT_SYMBOL).decode,
+            lambda value: module_in(value, hot_symbol_schema_id),
+            row_age_ns(settings),
         )
         count = runtime.partitions
         self._rows_topic, self._nodes_topic = settings.name(topics.HOT_SYMBOLS), settings.name(_NODES)
@@ -126,6 +129,12 @@ class WatchTask:
         self._has_nodes = False
         self._rows_to_see: Mapping[int, int] | None = None
         self._horizon_at = self._refresh_at = 0.0
+
+    def keeps(self, key: bytes) -> bool | None:
+        """Whether a row is needed for an answer; None while that is not known."""
+        if self._is_list_new or not self._lists.is_read or (self._board.watches and not self._rows.is_read):
+            return None
+        return self._board.keeps(key)
 
     async def run(self) -> None:
         """Work for ever. What it raises ends the process."""
@@ -216,8 +225,8 @@ class WatchTask:
         dirty, self._dirty = self._dirty, set()
         now_ns = time.time_ns()
         for watch_id in sorted(dirty & self._board.watches.keys()):
-            answer = self._board.answer(watch_id, now_ns)
             before = self._published.get(watch_id)
+            answer = self._board.answer(watch_id, now_ns, before)
             if not self._has_nodes and before is not None and before["hits"] == answer["hits"]:
                 continue  # a worker that has just begun knows less of coverage than the one before
             if is_news(before, answer) or (due and before != answer):

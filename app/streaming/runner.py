@@ -6,9 +6,10 @@ is left alone. What cannot be delivered ends the process. This module refuses to
 """
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from agents.contract import DeadLetter, OutRecord, StatefulStep, Step, StepResult
@@ -204,6 +205,12 @@ class IntervalRunner:
         while True:
             await asyncio.sleep(self._interval_seconds)
             await self.flush_now()
+
+    @contextlib.asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Keep batches and flushes out, for other work on the rows that they are written to."""
+        async with self._flushing:
+            yield
 
     async def flush_now(self) -> None:
         """Write what is in memory and finish the batches that it came from."""

@@ -304,6 +304,14 @@ HOT_PUBLISHED: Final = Metric(
     help="Hot symbol rows that the broker acknowledged.",
     bad="Flat while calls arrive.",
 )
+HOT_EXPIRED: Final = Metric(
+    name="hot_symbols_expired_total",
+    process=Process.STAGE,
+    kind=Kind.COUNTER,
+    unit="rows",
+    help="Rows removed because their symbols were not hit for CALLSTREAM_HOT_SYMBOL_EXPIRY_DAYS.",
+    bad="As fast as rows are published: recorded events of long ago are replayed into a live table.",
+)
 DUPLICATES: Final = Metric(
     name="runtime_duplicates_skipped_total",
     process=Process.STAGE,

@@ -104,6 +104,25 @@ class Exactness(RuleBasedStateMachine):
         """A worker is gone for longer than the group waits."""
         self.world.fail_over(dead)
 
+    @rule(partition=PARTITION, size=SIZE, hours=st.integers(-30, 60), commit=st.booleans(), data=st.data())
+    def partials_expire(self, partition: int, size: int, hours: int, data: st.DataObject, *, commit: bool) -> None:
+        """Partials without a hit since some time are removed, and whoever removes them may die over it, or after."""
+        world, number = self.world, self.world.owner[partition]
+        world.consume(number, partition, size)
+        world.flush(number, commit=commit)
+        for to, owner in enumerate(world.owner):
+            world.consume_partials(owner, to, 10_000)
+            world.flush_partials(owner)
+        before_ns = START_NS + hours * HOUR_SECONDS * 1_000_000_000
+        if data.draw(st.booleans()):
+            with suppress(Crash):
+                world.expire_partials(number, before_ns, lambda sent: data.draw(st.integers(0, sent)))
+            return
+        world.expire_partials(number, before_ns)
+        if data.draw(st.booleans()):
+            world.fail_over(number)
+            world.rebalance([0, 1])
+
     @rule()
     def topics_are_compacted(self) -> None:
         """Kafka drops what newer records of the same key replace."""

@@ -1,12 +1,14 @@
 """The hot-symbol stage as `callstream worker` runs it, with group times that suit a test.
 
 Run as a program: `python -m tests.support.hot_symbols_worker INDEX`, with settings in the environment.
+HOT_SWEEP_SECONDS says how often it looks for rows that expire.
 """
 
 import os
 import sys
 from dataclasses import replace
 
+from app.hot_symbols import expiry
 from app.settings import load
 from app.streaming.stage_process import run_stage
 from app.telemetry.logs import configure
@@ -18,6 +20,8 @@ from tests.support.passthrough_worker import QUICK
 def main(index: str) -> None:
     """Run until told to stop."""
     settings = load(os.environ)
+    if "HOT_SWEEP_SECONDS" in os.environ:
+        setattr(expiry, "SWEEP_SECONDS", float(os.environ["HOT_SWEEP_SECONDS"]))  # noqa: B010 - it is final elsewhere
     configure(settings.log_format, settings.log_level)
     plan = stage_plan(settings, Stage.HOT_SYMBOLS, index=int(index), http_port=0)
     run_stage(settings, replace(plan, times=QUICK))

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from agents.contract import OutRecord
-from agents.hot_symbols.counting import SymbolCounter
+from agents.hot_symbols.counting import INCLUDED_KEY, SymbolCounter
 from agents.hot_symbols.evidence import EventEvidence, Place, Touch
 from agents.hot_symbols.meaning import Observation
 from agents.hot_symbols.merging import SymbolMerger
+from agents.hot_symbols.partial import last_seen_ns, offsets
 from agents.hot_symbols.published import published_value
 from agents.hot_symbols.sightings import HOUR_NS
 from schemas import records
@@ -82,8 +83,9 @@ class Log:
         self.records = [record for record in self.records if newest[record.key] == record.offset]
 
     def latest(self) -> dict[bytes, bytes]:
-        """The newest value of each key."""
-        return {record.key: record.value for record in self.records if record.key and record.value}
+        """The newest value of each key that is not removed."""
+        newest = {record.key: record.value for record in self.records if record.key}
+        return {key: value for key, value in newest.items() if value}
 
 
 @dataclass
@@ -235,6 +237,23 @@ class World:
             if commit:
                 self.partials_committed[partition] = worker.partials_at[partition]
 
+    def expire_partials(self, number: int, before_ns: int, crash_after: Callable[[int], int] | None = None) -> None:
+        """The worker removes partials that were hit last before a time; it does so when step two has no lag only."""
+        worker = self.workers[number]
+        for partition in worker.counts.keys() & worker.calls_at.keys():
+            if any(self.partials_committed[log.partition] < log.end for log in self.partials):
+                return
+            disk = worker.counts[partition]
+            old = {
+                key: offsets(row)[1]
+                for key, row in disk.rows.items()
+                if key != INCLUDED_KEY and last_seen_ns(row) < before_ns
+            }
+            rows = worker.counter.expire(partition, old, disk.read)
+            if rows:
+                self._send(number, [{self.counts_changelog[partition]: _changes(rows)}], crash_after)
+                _write(disk, rows, self.counts_changelog[partition])
+
     def _send(
         self,
         number: int,
@@ -309,12 +328,16 @@ class World:
         return found
 
 
-def _changes(rows: Mapping[bytes, bytes]) -> list[OutRecord]:
+def _changes(rows: Mapping[bytes, bytes | None]) -> list[OutRecord]:
     return [OutRecord(key, value, 0) for key, value in rows.items()]
 
 
-def _write(disk: Disk, rows: Mapping[bytes, bytes], changelog: Log) -> None:
-    disk.rows.update(rows)
+def _write(disk: Disk, rows: Mapping[bytes, bytes | None], changelog: Log) -> None:
+    for key, value in rows.items():
+        if value is None:
+            disk.rows.pop(key, None)
+        else:
+            disk.rows[key] = value
     disk.position = changelog.end
 
 

@@ -17,7 +17,7 @@ from agents.hot_symbols.meaning import Observation
 from agents.hot_symbols.observations import Unreadable
 from agents.hot_symbols.partial import Partial
 from agents.hot_symbols.partitioning import symbol_partition
-from tests.support.hot_world import Stored
+from tests.support.hot_world import START_NS, Event, Stored, World
 
 EVIDENCE = EventEvidence((Touch("/a!f", "/a", 1, 0, (), ()),))
 NOWHERE = Place(None, None, None)
@@ -130,3 +130,53 @@ def test_parse_partial_key_refuses_other_keys(key: bytes) -> None:
     """A record that step one did not write is an error."""
     with pytest.raises(ValueError, match=r"partial count|invalid literal"):
         parse_partial_key(key)
+
+
+ALWAYS_NS = 1 << 62
+
+
+def hits_of(world: World) -> dict[str, int]:
+    """Published hits by symbol, when all is done."""
+    world.finish()
+    return {symbol: row["hits"] for symbol, row in world.rows().items()}
+
+
+def merged(world: World) -> None:
+    """Step two has no lag."""
+    for partition, owner in enumerate(world.owner):
+        world.consume_partials(owner, partition, 100)
+        world.flush_partials(owner)
+
+
+def test_a_partial_with_calls_that_may_come_again_does_not_expire() -> None:
+    """A flush was written and not committed; the next one includes less of the calls that come again."""
+    world = World()
+    world.happen(0, [Event(START_NS, 3, 0)] * 4)
+    world.consume(0, 0, 4)
+    world.flush(0, commit=False)
+    world.kill(0)
+    world.consume(0, 0, 2)
+    world.flush(0)
+    merged(world)
+    world.expire_partials(0, ALWAYS_NS)
+    world.happen(0, [Event(START_NS, 3, 0)])
+
+    assert hits_of(world) == {"exec:/b": 5}
+
+
+def test_a_worker_that_gets_a_partition_back_learns_what_another_one_removed() -> None:
+    """What it remembers itself is older than the removal."""
+    world = World()
+    world.happen(0, [Event(START_NS, 3, 0)] * 2)
+    world.consume(0, 0, 2)
+    world.rebalance([1, 1])
+    world.happen(0, [Event(START_NS, 3, 0)] * 2)
+    world.consume(1, 0, 2)
+    world.flush(1, commit=False)
+    merged(world)
+    world.expire_partials(1, ALWAYS_NS)
+    assert not world.workers[1].counts[0].rows.keys() - {INCLUDED_KEY}
+    world.fail_over(1)
+    world.happen(0, [Event(START_NS, 3, 0)])
+
+    assert hits_of(world) == {"exec:/b": 5}

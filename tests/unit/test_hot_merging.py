@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from agents.contract import OutRecord
 from agents.hot_symbols.counting import partial_key
 from agents.hot_symbols.merging import SymbolMerger
-from agents.hot_symbols.partial import Partial
+from agents.hot_symbols.partial import Partial, last_seen_ns
 from agents.hot_symbols.symbol_row import SymbolRow
 from agents.hot_symbols.tally import Tally
 from tests.support.hot_world import Stored
@@ -12,10 +13,10 @@ from tests.support.hot_world import Stored
 KEY = b"/a!f"
 
 
-def partial(first: int, last: int, hits: int) -> bytes:
+def partial(first: int, last: int, hits: int, last_ns: int = 0) -> bytes:
     """A packed partial."""
     tally = Tally("/a")
-    tally.hits = hits
+    tally.hits, tally.last_ns = hits, last_ns
     return Partial(tally, first, last).to_bytes()
 
 
@@ -74,3 +75,31 @@ def test_a_late_partial_changes_nothing_in_memory() -> None:
     assert step.waiting_symbols == 1
 
     assert [record.value for record in step.flush(2, read_nothing).published] == [b"/a!f=6"]
+
+
+def test_a_row_that_expires_leaves_tombstones_everywhere() -> None:
+    """In the table, for readers of the topic, and for the partials that it came from."""
+    step = merger()
+    step.absorb(2, [stored(0, 0, partial(0, 3, 3, last_ns=5)), stored(1, 3, partial(0, 3, 1, last_ns=7))])
+    row = step.flush(2, read_nothing).rows[KEY]
+
+    assert step.expire(2, [KEY], 7, lambda keys: [row for _ in keys], now_ms=9).rows == {}
+    gone = step.expire(2, [KEY, b"/a!unknown"], 8, lambda keys: [row if key == KEY else None for key in keys], now_ms=9)
+    assert gone.rows == {KEY: None}
+    assert gone.published == [OutRecord(KEY, None, 9)]
+    assert gone.partials == [OutRecord(partial_key(KEY, source), None, 9) for source in (0, 3)]
+
+
+def test_a_row_whose_partial_waits_does_not_expire() -> None:
+    """It was hit again."""
+    step = merger()
+    step.absorb(2, [stored(0, 0, partial(0, 3, 3, last_ns=5))])
+    row = step.flush(2, read_nothing).rows[KEY]
+    step.absorb(2, [stored(1, 0, partial(0, 4, 4, last_ns=9))])
+
+    assert step.expire(2, [KEY], 8, lambda keys: [row for _ in keys], now_ms=9).rows == {}
+
+
+def test_last_times_are_read_without_unpacking() -> None:
+    """The time in a packed partial is the tally's."""
+    assert last_seen_ns(partial(0, 3, 3, last_ns=77)) == 77

@@ -1,5 +1,6 @@
 """Answers to watches: hit, never hit with nothing missing, and not seen with the reasons."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ def value(symbol_id: str, hits: int, *, module: str = LIB, confirmed: int | None
 def board(*watches: Watch, vouched_until: int = 15 * DAY, gaps: tuple[Gap, ...] = ()) -> WatchBoard:
     """A board with one node, vouched for from the beginning of time."""
     made = WatchBoard(
-        lambda found: records.decode(records.HOT_SYMBOL, found), lambda found: module_in(found, SCHEMA_ID)
+        lambda found: records.decode(records.HOT_SYMBOL, found), lambda found: module_in(found, SCHEMA_ID), 90 * DAY
     )
     made.set_watches({watch.watch_id: watch for watch in watches})
     made.nodes = {"n": NodeCoverage([Window(0, vouched_until)], gaps)}
@@ -184,3 +185,28 @@ def test_the_module_is_read_without_decoding_the_row() -> None:
 
     assert module_in(row, SCHEMA_ID) == tally.module
     assert module_in(row, SCHEMA_ID + 1) is None
+
+
+def test_a_watch_that_began_before_it_was_added_may_have_lost_rows() -> None:
+    """Rows that nobody watched expired; from the addition on they are kept, however often the watch is added again."""
+    late = replace(BY_BUILD, added_ns=100 * DAY)
+    made = board(late, vouched_until=120 * DAY)
+    answer = asked(made, late, 130 * DAY)
+
+    assert (answer["answer"], answer["kept_since_ns"]) == ("NotSeen", 100 * DAY)
+    assert answer["gaps"] == [{"node": "", "from_ns": DAY, "to_ns": 10 * DAY, "cause": "Expired"}]
+    again = made.answer(late.watch_id, 130 * DAY, answer | {"kept_since_ns": 50 * DAY})
+    assert (again["answer"], again["kept_since_ns"]) == ("NeverHit", 50 * DAY)
+
+
+def test_rows_that_an_answer_needs_do_not_expire() -> None:
+    """The symbol's own, and those that make it doubtful."""
+    made = board(BY_BUILD)
+    rows = {f"{BUILD}!inflate": True, f"{BUILD}!inflate.cold": True, f"{BUILD}!": True, f"{BUILD}!deflate": False}
+    for name in rows:
+        made.take(name.encode(), value(name, 3))
+    made.answer(BY_BUILD.watch_id, DAY)
+
+    assert {name: made.keeps(name.encode()) for name in rows} == rows
+    made.set_watches({})
+    assert not any(made.keeps(name.encode()) for name in rows)

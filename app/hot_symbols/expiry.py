@@ -1,0 +1,183 @@
+"""Removes rows of symbols that have not been hit for long: partials first, then, a day later, the rows.
+
+Rules: age counts from the newest hit in the same partition, so that recorded events of last year are no older than each
+other, and never from a time that has not come yet. A partial goes only when step two has read it, and a row only when
+no watch needs it. A partial goes a day earlier than its row, so that a symbol that comes back begins at nothing; where
+its worker was away for that day, it may remember more. Tables are looked through in a thread, and changed while no
+batch or flush is. This module refuses to know what rows say.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from itertools import islice
+from typing import Final, Protocol, TypeVar
+
+from confluent_kafka import KafkaException
+
+from agents.hot_symbols import partial
+from agents.hot_symbols.symbol_row import SymbolRow
+from app.hot_symbols.horizon import Horizon
+from app.hot_symbols.row_age import DAY_NS, row_age_ns
+from app.streaming.delivery import DeliveryFailed
+from app.streaming.process_end import ExitCode
+from app.streaming.stage_process import StageRuntime
+from app.streaming.table import StrictTable
+from schemas import topics
+from schemas.topics import Stage
+
+SWEEP_SECONDS: Final = 3_600.0
+"""Between two looks through the tables: a million rows take some seconds of one core."""
+
+READ_SECONDS: Final = 60.0
+"""How long a sweep waits for step two; the next one tries again."""
+
+_AT_ONCE: Final = 1_000
+_OWN_KEYS: Final = (b"\x00", b"\x01")
+_ROW_MARGIN_NS: Final = DAY_NS
+
+_Item = TypeVar("_Item")
+
+
+class Partials(Protocol):
+    """Step one, as far as its rows expire."""
+
+    table: StrictTable
+
+    async def expire(self, partition: int, old: Mapping[bytes, int]) -> int:
+        """Remove partials, by key with the raw offset that each includes."""
+
+
+class Rows(Protocol):
+    """Step two, as far as its rows expire."""
+
+    table: StrictTable
+
+    async def expire(self, partition: int, keys: Sequence[bytes], before_ns: int) -> int:
+        """Remove rows that were last hit before a time."""
+
+
+class Held(Protocol):
+    """What keeps batches and flushes out."""
+
+    def held(self) -> AbstractAsyncContextManager[None]:
+        """Keep them out within the context."""
+
+
+class Expiry:
+    """Sweeps the tables of one worker."""
+
+    def __init__(
+        self,
+        runtime: StageRuntime,
+        partials: Partials,
+        count: Held,
+        rows: Rows,
+        merge: Held,
+        *,
+        keeps: Callable[[bytes], bool | None],
+    ) -> None:
+        """`keeps` says whether a row must stay; None while that is not known."""
+        self._runtime = runtime
+        self._age_ns = row_age_ns(runtime.settings)
+        self._partials, self._count = partials, count
+        self._rows, self._merge = rows, merge
+        self._keeps = keeps
+        self._horizon = Horizon(runtime.settings, runtime.admin, runtime.partitions)
+
+    async def run(self) -> None:
+        """Sweep for ever, where there is an age."""
+        while self._age_ns is not None:
+            await asyncio.sleep(SWEEP_SECONDS)
+            try:
+                await self._sweep(self._age_ns)
+            except DeliveryFailed as error:
+                self._runtime.app.fail(ExitCode.DELIVERY_FAILED, str(error))
+
+    async def _sweep(self, age_ns: int) -> None:
+        for partition in self._owned():
+            await self._sweep_partials(partition, age_ns)
+            await self._sweep_rows(partition, age_ns + _ROW_MARGIN_NS)
+
+    async def _sweep_partials(self, partition: int, age_ns: int) -> None:
+        ends = await asyncio.to_thread(self._ends)
+        old = await asyncio.to_thread(self._old_partials, partition, age_ns)
+        if not old or ends is None or not await self._are_read(ends):
+            return
+        for chunk in _chunks(old.items()):
+            async with self._count.held():
+                if partition in self._owned():
+                    await self._partials.expire(partition, dict(chunk))
+
+    async def _sweep_rows(self, partition: int, age_ns: int) -> None:
+        before_ns, keys = await asyncio.to_thread(self._old_rows, partition, age_ns)
+        for chunk in _chunks(keys):
+            async with self._merge.held():
+                if partition in self._owned():
+                    gone = [key for key in chunk if self._keeps(key) is False]
+                    await self._rows.expire(partition, gone, before_ns)
+
+    def _owned(self) -> list[int]:
+        source = self._runtime.settings.name(topics.HOT_PARTIALS)
+        assigned = self._runtime.app.consumer.assignment()
+        is_whole = self._runtime.app.tables.recovery.completed.is_set()  # type: ignore[attr-defined]  # Faust's interface lacks it
+        return sorted(tp.partition for tp in assigned if tp.topic == source) if is_whole else []
+
+    def _old_partials(self, partition: int, age_ns: int) -> dict[bytes, int]:
+        """Partials without a hit for so long, with the raw offset that each includes."""
+        table = self._partials.table
+        before_ns = _newest(partial.last_seen_ns(row) for _, row in _rows_of(table, partition)) - age_ns
+        return {
+            key: partial.offsets(row)[1]
+            for key, row in _rows_of(table, partition)
+            if partial.last_seen_ns(row) < before_ns
+        }
+
+    def _old_rows(self, partition: int, age_ns: int) -> tuple[int, list[bytes]]:
+        """The time before which a row is too old, and the keys of those that are."""
+        table = self._rows.table
+        seen = ((key, SymbolRow.from_bytes(row).last_seen_ns) for key, row in _rows_of(table, partition))
+        before_ns = _newest(when_ns for _, when_ns in seen) - age_ns
+        seen = ((key, SymbolRow.from_bytes(row).last_seen_ns) for key, row in _rows_of(table, partition))
+        return before_ns, [key for key, when_ns in seen if when_ns < before_ns]
+
+    def _ends(self) -> Mapping[int, int] | None:
+        try:
+            return self._horizon.ends_of(topics.HOT_PARTIALS)
+        except KafkaException:
+            return None
+
+    async def _are_read(self, ends: Mapping[int, int]) -> bool:
+        """Wait until step two has read everything before these ends."""
+        deadline = time.monotonic() + READ_SECONDS
+        while time.monotonic() < deadline:
+            if await asyncio.to_thread(self._is_read, ends):
+                return True
+            await asyncio.sleep(1.0)
+        return False
+
+    def _is_read(self, ends: Mapping[int, int]) -> bool:
+        try:
+            return self._horizon.is_done(Stage.HOT_SYMBOLS, topics.HOT_PARTIALS, ends)
+        except KafkaException:
+            return False
+
+
+def _rows_of(table: StrictTable, partition: int) -> Iterator[tuple[bytes, bytes]]:
+    """A partition's rows, without what the table and the step keep there for themselves; none where it is not ours."""
+    try:
+        yield from ((key, row) for key, row in table.rows(partition) if not key.startswith(_OWN_KEYS))
+    except KeyError:
+        return
+
+
+def _newest(times_ns: Iterable[int]) -> int:
+    """The newest time, and at most now."""
+    return min(max(times_ns, default=0), time.time_ns())
+
+
+def _chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    left = iter(items)
+    while chunk := list(islice(left, _AT_ONCE)):
+        yield chunk

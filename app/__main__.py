@@ -18,6 +18,7 @@ COMMANDS: Final[dict[str, str]] = {
     "demo": "Show the whole pipeline at work on a real Apache Kafka",
     "ingest": "Write Tetragon's events to Kafka, untouched",
     "worker": "Run the stages: canonicalize, privacy, hot symbols",
+    "reprocess": "Run a changed policy or canonicalizer over history, beside the live topics",
     "broker": "Run an Apache Kafka and a schema registry on loopback",
     "topics": "Create and check topics and schemas",
     "tetragon-sim": "Serve recorded events on Tetragon's gRPC API",

@@ -78,6 +78,10 @@ class Supervisor:
         """Add a child, to be started by `run`."""
         self._children.append(_Child(name, command, environ))
 
+    def stop(self) -> None:
+        """Have `run` end as after a signal. May be called from any thread."""
+        self._stop.set()
+
     def run(self) -> int:
         """Supervise until a signal or until giving up. Call from the main thread."""
         with self._signals_caught():

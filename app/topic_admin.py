@@ -46,6 +46,10 @@ class TopicAdmin:
         self._heard: deque[KafkaError] = deque(maxlen=8)
         self._admin = AdminClient(client | {"error_cb": self._heard.append, "log_level": 0})
 
+    def names(self) -> frozenset[str]:
+        """Full names of all topics that we may see."""
+        return frozenset(self._metadata())
+
     def existing(self, names: Iterable[str]) -> dict[str, Found]:
         """Those of the named topics that exist, by name."""
         metadata = self._metadata()

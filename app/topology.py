@@ -16,7 +16,10 @@ from schemas.topics import Stage
 
 @dataclass(frozen=True, slots=True)
 class StageShape:
-    """One stage: topics by their unprefixed names, and the tables that it keeps (each with a changelog topic)."""
+    """One stage: topics by their unprefixed names, and the tables that it keeps (each with a changelog topic).
+
+    `version` is that of its group, its outputs and its changelogs; None is the live one.
+    """
 
     stage: Stage
     sources: tuple[str, ...]
@@ -24,11 +27,23 @@ class StageShape:
     tables: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
     """Topics that every worker reads whole, outside of the group."""
+    version: int | None = None
+
+    @property
+    def group(self) -> str:
+        """Unprefixed consumer group and Faust app id."""
+        return topics.versioned(self.stage.group, self.version)
 
     @property
     def changelogs(self) -> tuple[str, ...]:
         """Unprefixed changelog topics of the tables."""
-        return tuple(topics.changelog(self.stage, table) for table in self.tables)
+        return tuple(topics.changelog(self.stage, table, self.version) for table in self.tables)
+
+    def output(self, live: str) -> str:
+        """Its own version of one of its outputs, which is given by its live name."""
+        name = topics.versioned(live, self.version)
+        assert name in self.outputs
+        return name
 
 
 PIPELINE: Final = (

@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 
 from agents.canonicalize import agent as canonicalize_agent
 from agents.contract import DeadLetter, OutRecord, Step
@@ -39,17 +38,24 @@ class SchemasMissing(Exception):  # noqa: N818 - reads as what is wrong
 
 
 def stage_plan(settings: Settings, stage: Stage, *, index: int, http_port: int, tied: bool = False) -> StagePlan:
-    """Plan one stage process, worker number `index` on this host.
+    """Plan one process of a live stage, worker number `index` on this host; raises what `plan_of` raises."""
+    return plan_of(settings, shape_of(stage), index=index, http_port=http_port, tied=tied)
+
+
+def plan_of(
+    settings: Settings, shape: StageShape, *, index: int, http_port: int, tied: bool = False, symbols: str | None = None
+) -> StagePlan:
+    """Plan one stage process, at the symbol store's snapshot `symbols` or its current one.
 
     Raises SchemasMissing, RegistryError, and what building the stage's step raises.
     """
-    shape = shape_of(stage)
     names = dict.fromkeys((*shape.sources, *shape.outputs, *shape.changelogs, *shape.follows))
     return StagePlan(
-        stage=stage,
-        attach=_ATTACHERS[stage](settings, shape),
+        stage=shape.stage,
+        group=shape.group,
+        attach=_ATTACHERS[shape.stage](settings, shape, symbols),
         topics=tuple(settings.name(name) for name in names),
-        output_topic=shape.outputs[0],
+        output_topic=topics.live_name(shape.outputs[0]),
         index=index,
         http_port=http_port,
         tied=tied,
@@ -66,8 +72,8 @@ def run_all(settings: Settings, *, index: int) -> int:
     return supervisor.run()
 
 
-def _attach_canonicalize(settings: Settings, shape: StageShape) -> Attach:
-    symbols = configuration.symbols_snapshot(settings)
+def _attach_canonicalize(settings: Settings, shape: StageShape, symbols: str | None) -> Attach:
+    symbols = configuration.symbols_snapshot(settings, symbols)
     step = steps.canonicalize_step(settings, symbols)
     trail = _trail_opener(settings, shape, configuration.canonicalize_digest(settings, symbols))
 
@@ -82,28 +88,32 @@ def _attach_canonicalize(settings: Settings, shape: StageShape) -> Attach:
         )
         return StepMemory(step, table)
 
-    return _attach_step(shape, step, canonicalize_agent.attach, _Ways(_dead_letter_encoder(settings), trail, memory))
+    encoder = _dead_letter_encoder(settings, shape)
+    return _attach_step(shape, step, canonicalize_agent.attach, _Ways(encoder, trail, memory))
 
 
-def _attach_privacy(settings: Settings, shape: StageShape) -> Attach:
-    step = PolicyInForce(settings, registered_id(settings, topics.CALLS))
+def _attach_privacy(settings: Settings, shape: StageShape, symbols: str | None) -> Attach:
+    del symbols
+    step = PolicyInForce(settings, registered_id(settings, shape.output(topics.CALLS)))
     trail = _trail_opener(settings, shape, step.configuration)
-    attach_step = _attach_step(shape, step, privacy_agent.attach, _Ways(_dead_letter_encoder(settings), trail))
+    encoder = _dead_letter_encoder(settings, shape)
+    attach_step = _attach_step(shape, step, privacy_agent.attach, _Ways(encoder, trail))
 
     def attach(runtime: StageRuntime) -> None:
         attach_step(runtime)
-        runtime.reloads.append(lambda: step.reload(runtime.meter))
+        if shape.version is None:  # a version's records are made alike
+            runtime.reloads.append(lambda: step.reload(runtime.meter))
 
     return attach
 
 
-def _attach_hot_symbols(settings: Settings, shape: StageShape) -> Attach:
-    del shape
+def _attach_hot_symbols(settings: Settings, shape: StageShape, symbols: str | None) -> Attach:
+    del symbols
     return hot_symbols_stage.attacher(
         settings,
         published_schema_id=registered_id(settings, topics.HOT_SYMBOLS),
         watched_schema_id=registered_id(settings, topics.WATCHED),
-        encode_dead_letter=_dead_letter_encoder(settings),
+        encode_dead_letter=_dead_letter_encoder(settings, shape),
     )
 
 
@@ -131,7 +141,7 @@ def _attach_step(shape: StageShape, step: Step, attach_agent: _AttachAgent, ways
             step,
             runtime.delivery,
             output_topic=name(output),
-            dead_letter_topic=name(topics.DEAD_LETTERS),
+            dead_letter_topic=name(shape.output(topics.DEAD_LETTERS)),
             encode_dead_letter=ways.encode_dead_letter,
             observer=runtime.observer,
             memory=None if ways.memory is None else ways.memory(runtime),
@@ -145,26 +155,25 @@ def _attach_step(shape: StageShape, step: Step, attach_agent: _AttachAgent, ways
 
 def _trail_opener(settings: Settings, shape: StageShape, configured: str) -> Callable[[StageRuntime], AuditTrail]:
     """Makes a stage's audit trail; `configured` is the digest of what decides its output."""
-    schema_id = registered_id(settings, topics.AUDIT)
+    topic = shape.output(topics.AUDIT)
+    schema_id = registered_id(settings, topic)
     identity = Identity(
         stage=shape.stage,
         configuration=configured,
-        program=metadata.version(configuration.DISTRIBUTION),
+        program=configuration.program_name(),
         domain=domain_of(shape.stage, configuration.call_schema_fingerprint()),
     )
-    return lambda runtime: AuditTrail(
-        identity, runtime.delivery, topic=settings.name(topics.AUDIT), schema_id=schema_id
-    )
+    return lambda runtime: AuditTrail(identity, runtime.delivery, topic=settings.name(topic), schema_id=schema_id)
 
 
-def _dead_letter_encoder(settings: Settings) -> Callable[[DeadLetter], OutRecord]:
-    schema_id = registered_id(settings, topics.DEAD_LETTERS)
+def _dead_letter_encoder(settings: Settings, shape: StageShape) -> Callable[[DeadLetter], OutRecord]:
+    schema_id = registered_id(settings, shape.output(topics.DEAD_LETTERS))
     return lambda letter: encode_dead_letter(letter, schema_id)
 
 
 def registered_id(settings: Settings, topic: str) -> int:
     """The registry's id for the value schema of an unprefixed topic. Raises SchemasMissing or RegistryError."""
-    shape = next(one for one in topics.TOPICS if one.name == topic)
+    shape = next(one for one in topics.TOPICS if one.name == topics.live_name(topic))
     assert shape.value_schema is not None
     name = settings.name(subject(topic))
     with SchemaRegistry.from_settings(settings) as registry:
@@ -174,7 +183,7 @@ def registered_id(settings: Settings, topic: str) -> int:
     return found
 
 
-_ATTACHERS: dict[Stage, Callable[[Settings, StageShape], Attach]] = {
+_ATTACHERS: dict[Stage, Callable[[Settings, StageShape, str | None], Attach]] = {
     Stage.CANONICALIZE: _attach_canonicalize,
     Stage.PRIVACY: _attach_privacy,
     Stage.HOT_SYMBOLS: _attach_hot_symbols,

@@ -2,9 +2,12 @@
 
 Rules: names here carry no prefix; `Settings.name` puts the operator's prefix in front of each. A derived record goes to
 the partition number of its raw record, and a stage owns the same partition of all that it reads and keeps, so every
-topic marked `co_partitioned` has the same partition count. This module refuses to know how topics are created.
+topic marked `co_partitioned` has the same partition count. A version that reprocessing makes beside a live topic has
+the live name and `.v2`, `.v3`, so whatever is granted or refused by the beginning of a name holds for all versions.
+This module refuses to know how topics are created.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -39,9 +42,31 @@ HOT_SYMBOLS_TABLE = "hot-symbols"
 NODE_COVERAGE_TABLE = "node-coverage"
 
 
-def changelog(stage: Stage, table: str) -> str:
+FIRST_VERSION = 2
+"""Of what is made beside the live topics, which are the first."""
+
+_VERSION = re.compile(r"\.v([1-9][0-9]{0,5})(?=-|$)")
+
+
+def versioned(name: str, version: int | None) -> str:
+    """Name of a version of a topic or group; None is the live one."""
+    return name if version is None else f"{name}.v{version}"
+
+
+def changelog(stage: Stage, table: str, version: int | None = None) -> str:
     """Changelog topic of a Faust table, by Faust's own naming rule: `<app id>-<table>-changelog`."""
-    return f"{stage.group}-{table}-changelog"
+    return f"{versioned(stage.group, version)}-{table}-changelog"
+
+
+def live_name(name: str) -> str:
+    """The live topic's name for that of any version of it; other names stay as they are."""
+    return _VERSION.sub("", name, count=1)
+
+
+def version_of(name: str) -> int | None:
+    """Version in a topic's name; None where it has none."""
+    found = _VERSION.search(name)
+    return None if found is None else int(found[1])
 
 
 HOUR_MS = 3_600_000

@@ -47,13 +47,13 @@ def command(addresses: tuple[str, ...], settled: bool, as_json: bool) -> None:
     settings = load(os.environ)
     try:
         pages = read_pages(addresses or _worker_addresses(settings))
-        committed = committed_by(settings, [shape.stage for shape in PIPELINE])
+        committed = committed_by(settings, PIPELINE)
         extents = extents_of(settings, _topics())
     except (PageUnreadable, KafkaUnreachable, KafkaUnusable) as error:
         click.echo(f"callstream books: {error}", err=True)
         sys.exit(UNREACHABLE)
     equations = [equation_of(page) for page in pages]
-    sources = stage_sources(settings, committed, extents)
+    sources = stage_sources(committed, extents)
     found = findings(equations, sources, pages, extents)
     if settled:
         found += unsettled(sources, equations)

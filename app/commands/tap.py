@@ -17,7 +17,7 @@ from confluent_kafka import Message
 from app.bookkeeping.topic_reading import Extent, TopicReader
 from app.kafka import KafkaUnreachable, KafkaUnusable
 from app.registry import RegistryError, SchemaRegistry
-from app.settings import Settings, load
+from app.settings import load
 from app.symbols.display import SymbolDisplay
 from app.tap.decoding import Decoder, Document, key_text
 from app.tap.grades import frame_grades, shares_line
@@ -67,8 +67,8 @@ def command(
 
     Lines show a call with its frames as module!symbol+0xoffset, C++ and Rust names demangled, and how each was
     resolved; the shares of that follow on stderr. --json has everything, and symbols as they are stored. Topics are
-    named with or without CALLSTREAM_TOPIC_PREFIX; tables' changelogs and internal topics can be read too. No group is
-    joined and nothing is committed.
+    named with or without CALLSTREAM_TOPIC_PREFIX; tables' changelogs, internal topics and what reprocessing has made
+    (runtime.calls.v2) can be read too. No group is joined and nothing is committed.
 
     The topics before the privacy stage hold what must not leave, so they are shown only with --restricted.
 
@@ -80,14 +80,15 @@ def command(
       callstream tap runtime.coverage --follow
     """
     settings = load(os.environ)
-    shape = _shape(topic, settings)
+    name = topic.removeprefix(settings.topic_prefix)
+    shape = _shape(name)
     if shape.restricted and not restricted:
-        _fail(f"{shape.name} holds private data; add --restricted if you mean to see it")
+        _fail(f"{name} holds private data; add --restricted if you mean to see it")
     grades: Counter[str] = Counter()
     try:
         with (
             SchemaRegistry.from_settings(settings) as registry,
-            TopicReader(settings, settings.name(shape.name)) as reader,
+            TopicReader(settings, settings.name(name)) as reader,
             SymbolDisplay() as display,
         ):
             decoder = Decoder(shape, registry)
@@ -107,15 +108,15 @@ def command(
         click.echo(shares_line(grades), err=True)
 
 
-def _shape(name: str, settings: Settings) -> topics.Topic:
-    """The topic that is meant; ends the command where there is none."""
+def _shape(name: str) -> topics.Topic:
+    """The topic that is meant, or of which a version is meant; ends the command where there is none."""
     known = {shape.name: shape for shape in topics.TOPICS}
-    bare = name.removeprefix(settings.topic_prefix)
-    if bare not in known:
-        near = difflib.get_close_matches(bare, known, n=1)
+    live = topics.live_name(name)
+    if live not in known:
+        near = difflib.get_close_matches(live, known, n=1)
         meant = f"did you mean {near[0]}?" if near else f"topics are {', '.join(known)}"
         _fail(f"the pipeline has no topic {name}; {meant}")
-    return known[bare]
+    return known[live]
 
 
 def _records(reader: TopicReader, start: str, partition: int | None, *, follow: bool) -> Iterator[Message]:

@@ -20,6 +20,7 @@ from agents.hot_symbols import partial
 from agents.hot_symbols.symbol_row import SymbolRow
 from app.hot_symbols.horizon import Horizon
 from app.hot_symbols.row_age import DAY_NS, row_age_ns
+from app.kafka import KafkaUnreachable, KafkaUnusable
 from app.streaming.delivery import DeliveryFailed
 from app.streaming.process_end import ExitCode
 from app.streaming.stage_process import StageRuntime
@@ -160,7 +161,7 @@ class Expiry:
     def _is_read(self, ends: Mapping[int, int]) -> bool:
         try:
             return self._horizon.is_done(Stage.HOT_SYMBOLS, topics.HOT_PARTIALS, ends)
-        except KafkaException:
+        except (KafkaUnreachable, KafkaUnusable):
             return False
 
 

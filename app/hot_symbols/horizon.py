@@ -9,14 +9,15 @@ know what waits for it.
 from collections.abc import Mapping
 from typing import Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
+from app.bookkeeping.group_reading import GroupReader
+from app.kafka import KafkaUnreachable, KafkaUnusable
 from app.settings import Settings
+from app.streaming.log_ends import log_ends
 from schemas import topics
 from schemas.topics import Stage
-
-ANSWER_SECONDS: Final = 10.0
 
 _STEPS: Final = (
     (Stage.CANONICALIZE, topics.RAW),
@@ -33,6 +34,7 @@ class Horizon:
     def __init__(self, settings: Settings, admin: AdminClient, partitions: int) -> None:
         self._settings = settings
         self._admin = admin
+        self._groups = GroupReader(settings)
         self._partitions = partitions
         self._step = 0
         self._ends: Mapping[int, int] | None = None
@@ -52,7 +54,7 @@ class Horizon:
                     return None
                 self._step, self._ends = self._step + 1, None
             ends = self.ends_of(topics.HOT_SYMBOLS)
-        except KafkaException:
+        except (KafkaException, KafkaUnreachable, KafkaUnusable):
             return None
         self._step = 0
         return ends
@@ -60,15 +62,10 @@ class Horizon:
     def ends_of(self, topic: str) -> dict[int, int]:
         """Where an unprefixed topic ends, by partition. Raises KafkaException."""
         name = self._settings.name(topic)
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        asked = {TopicPartition(name, number): latest for number in range(self._partitions)}
-        answers = self._admin.list_offsets(asked, request_timeout=ANSWER_SECONDS)
-        return {tp.partition: answer.result().offset for tp, answer in answers.items()}
+        asked = [(name, number) for number in range(self._partitions)]
+        return {number: end for (_, number), end in log_ends(self._admin, asked, patience_seconds=0).items()}
 
     def is_done(self, stage: Stage, topic: str, ends: Mapping[int, int]) -> bool:
-        """Whether a stage's group has committed up to these ends. Raises KafkaException."""
-        group, name = self._settings.name(stage.group), self._settings.name(topic)
-        asked = [ConsumerGroupTopicPartitions(group)]
-        answer = self._admin.list_consumer_group_offsets(asked, request_timeout=ANSWER_SECONDS)[group].result()
-        done = {tp.partition: tp.offset for tp in answer.topic_partitions or () if tp.topic == name}
-        return all(done.get(number, 0) >= end for number, end in ends.items())
+        """Whether a stage's group has committed up to these ends. Raises KafkaUnreachable and KafkaUnusable."""
+        done = self._groups.committed(stage.group, topic)
+        return all(number in done and done[number][0] >= end for number, end in ends.items() if end)

@@ -144,6 +144,11 @@ def program() -> dict[str, Any]:
     }
 
 
+def program_name() -> str:
+    """Version and the beginning of the code's digest: two programs of one name give the same for the same input."""
+    return f"{metadata.version(DISTRIBUTION)}+{code_digest()[:16]}"
+
+
 def code_digest() -> str:
     """Digest of the pure core's sources, agents and schemas: the code that decides what comes out."""
     hashed = hashlib.sha256()

@@ -50,10 +50,10 @@ POSITION_RETRY_SECONDS = 2.0
 
 
 class StartingPoint(NamedTuple):
-    """Where a group begins in a partition, whether it had committed that, where the log ends, and the account."""
+    """Where a group begins in a partition, what it had committed, where the log ends, and the account."""
 
     position: int
-    committed: bool
+    committed: int | None
     log_end: int
     account: Account | None = None
 
@@ -111,8 +111,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     async def starting_points(self, partitions: set[TP]) -> dict[TP, StartingPoint]:
         """Where to begin in each partition.
 
-        That is the committed offset, or the first that exists where nothing was ever committed: stock Faust does not
-        seek then, and skips what it dropped before the first commit.
+        That is the committed offset, or the first that exists where nothing was ever committed (stock Faust does not
+        seek then, and skips what it dropped before the first commit) or where everything up to it has expired: a topic
+        of which nothing is left would look like one that is not read.
         """
         return cast("dict[TP, StartingPoint]", await self.call_thread(self._starting_points, set(partitions)))
 
@@ -187,7 +188,7 @@ class BatchConsumer(driver.Consumer):
         if not sources:
             return
         starts = await self._starting_points(sources)
-        committed = {tp: start.position for tp, start in starts.items() if start.committed}
+        committed = {tp: start.committed for tp, start in starts.items() if start.committed is not None}
         for check in self.position_checks:
             check(committed)
         seeks = await self._batch_thread.seek_partitions({tp: start.position for tp, start in starts.items()})
@@ -356,8 +357,9 @@ class BatchConsumer(driver.Consumer):
 
 def _starting_point(committed: OffsetAndMetadata | None, first: int, end: int) -> StartingPoint:
     if committed is None or committed.offset < 0:
-        return StartingPoint(first, committed=False, log_end=end)
-    return StartingPoint(committed.offset, committed=True, log_end=end, account=read_note(committed.metadata))
+        return StartingPoint(first, committed=None, log_end=end)
+    position = max(committed.offset, first)
+    return StartingPoint(position, committed=committed.offset, log_end=end, account=read_note(committed.metadata))
 
 
 def _where(tp: TP, offset: int) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """What a stage's runners and its watchdog report, as metrics of the table.
 
 Rules: everything about one batch is counted in one update, so that the books balance in every scrape. Topics are
-labelled by their unprefixed names. This module refuses to know how batches are processed.
+labelled by their live names, without prefix and version. This module refuses to know how batches are processed.
 """
 
 from collections.abc import Mapping
@@ -79,4 +79,4 @@ class StageObserver:
             self._owned = set(owned)
 
     def _label(self, topic: str) -> str:
-        return topic.removeprefix(self._prefix)
+        return topics.live_name(topic.removeprefix(self._prefix))

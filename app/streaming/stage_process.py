@@ -77,11 +77,13 @@ class StagePlan:
     """One stage process: which stage, with what, and how it is told apart."""
 
     stage: Stage
+    group: str
+    """Unprefixed consumer group and Faust app id."""
     attach: Attach
     topics: Sequence[str]
     """Full names of all topics that it reads, writes or recovers from, which share one partition count."""
     output_topic: str
-    """Unprefixed topic of its results."""
+    """Unprefixed topic of its results, by its live name."""
     index: int
     http_port: int
     tied: bool = False
@@ -114,7 +116,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     meter = Meter(metrics_of(Process.STAGE))
     meter.set(metrics.PROCESS_INFO, 1, plan.stage.value)
     observer = StageObserver(meter, plan.stage, topic_prefix=settings.topic_prefix, output_topic=plan.output_topic)
-    app = make_app(settings, plan.stage.group, index=plan.index, partitions=partitions, times=plan.times)
+    app = make_app(settings, plan.group, index=plan.index, partitions=partitions, times=plan.times)
     app.bind()
     delivery = Delivery(client_config(settings, client_id=app.conf.broker_client_id))
     runtime = StageRuntime(

@@ -119,3 +119,10 @@ def read_snapshot(folder: Path, digest: str | None = None) -> Snapshot:
     if snapshot.digest != wanted:
         raise SymbolStoreError(f"{folder}: the snapshot {wanted} is damaged")
     return snapshot
+
+
+def snapshot_digests(folder: Path) -> tuple[str, ...]:
+    """Digests of all snapshots of the store in `folder`, the current one first. Raises SymbolStoreError."""
+    current = read_snapshot(folder).digest
+    names = {path.name for path in (folder / "snapshots").iterdir() if _DIGEST.fullmatch(path.name)}
+    return (current, *sorted(names - {current}))

@@ -83,6 +83,7 @@ def main() -> None:
     changelog = topics.changelog(Stage.HOT_SYMBOLS, topics.HOT_SYMBOLS_TABLE)
     plan = StagePlan(
         stage=Stage.HOT_SYMBOLS,
+        group=Stage.HOT_SYMBOLS.group,
         attach=attach,
         topics=(settings.name(topics.CALLS), settings.name(changelog)),
         output_topic=topics.HOT_SYMBOLS,

@@ -63,6 +63,7 @@ def main(index: str, mode: str = "quick") -> None:
     configure(settings.log_format, settings.log_level)
     plan = StagePlan(
         stage=Stage.CANONICALIZE,
+        group=Stage.CANONICALIZE.group,
         attach=attach_stuck if mode == "stuck" else attach,
         topics=(settings.name(topics.RAW), settings.name(topics.CANONICAL)),
         output_topic=topics.CANONICAL,

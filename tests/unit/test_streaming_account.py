@@ -86,6 +86,24 @@ def test_a_restarted_worker_goes_on_with_the_account_of_the_one_before() -> None
     asyncio.run(scenario())
 
 
+def test_a_group_whose_next_records_have_expired_goes_on_behind_them_and_its_account_shows_them() -> None:
+    """Nothing is left to read of a quiet topic then, so its lag is none and nobody waits for a commit."""
+
+    async def scenario() -> None:
+        note = Account(0, outputs=4).note()
+        kafka = FakeKafka(logs=log_of(10, 11), committed_offsets={PARTITION: 4}, notes={PARTITION: note})
+        async with harness(kafka, strict=True) as running:
+            assert running.consumer.books.committed() == {PARTITION: 10}
+            (event,) = await running.events(1)
+            event.value.finish()
+            await running.commit()
+        account = read_note(kafka.notes[PARTITION])
+        assert account == Account(0, outputs=6)
+        assert account.passed_over(12) == 6
+
+    asyncio.run(scenario())
+
+
 def test_a_group_whose_offsets_were_moved_begins_a_new_account_there() -> None:
     """Tools that reset offsets leave no account, and what lies before is then not accounted for."""
 

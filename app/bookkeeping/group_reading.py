@@ -1,0 +1,102 @@
+"""What consumer groups have committed, as one of their members would ask for it, without ever becoming one.
+
+librdkafka's admin client is not used for this: it dereferences a group that it does not have, and the process dies,
+where a coordinator has moved or is still loading, as after a broker's restart. Rules: nothing is subscribed, joined or
+committed. This module refuses to know what offsets mean.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Final, Self
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from app.kafka import KafkaUnreachable, KafkaUnusable, client_config
+from app.settings import Settings
+
+ANSWER_SECONDS: Final = 10.0
+
+_MOVING: Final = frozenset(
+    {
+        KafkaError._WAIT_COORD,  # noqa: SLF001 - librdkafka's public error codes have this form in Python
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
+"""What brokers answer for a moment after they started."""
+
+_AWAY: Final = _MOVING | {
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - as above
+    KafkaError._TRANSPORT,  # noqa: SLF001 - as above
+    KafkaError._TIMED_OUT,  # noqa: SLF001 - as above
+}
+
+_PAUSE_SECONDS: Final = 0.1
+
+
+class GroupReader:
+    """Asks for the committed offsets of groups, over one connection each. Use as a context, or close it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._clients: dict[str, Consumer] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        while self._clients:
+            self._clients.popitem()[1].close()
+
+    def committed(self, group: str, topic: str) -> dict[int, tuple[int, str | None]]:
+        """Offset and metadata by partition, where the group has committed any; names are given without prefix.
+
+        Empty where there is no such topic or group. Raises KafkaUnreachable and KafkaUnusable.
+        """
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while True:
+            answer = self._ask(group, topic)
+            if not isinstance(answer, KafkaError):
+                return {one.partition: (one.offset, _metadata(one)) for one in answer if one.offset >= 0}
+            if answer.code() not in _MOVING or time.monotonic() > deadline:
+                raise self._problem(group, answer)
+            time.sleep(_PAUSE_SECONDS)
+
+    def _ask(self, group: str, topic: str) -> Sequence[TopicPartition] | KafkaError:
+        """The answer, or why there is none."""
+        full = self._settings.name(topic)
+        client = self._client(group)
+        try:
+            found = client.list_topics(full, timeout=ANSWER_SECONDS).topics[full]
+            asked = [TopicPartition(full, number) for number in found.partitions]
+            answer: Sequence[TopicPartition] = client.committed(asked, timeout=ANSWER_SECONDS) if asked else ()
+        except KafkaException as error:
+            reason: KafkaError = error.args[0]
+            return reason
+        return next((one.error for one in answer if one.error is not None), answer)
+
+    def _client(self, group: str) -> Consumer:
+        if group not in self._clients:
+            options = {"group.id": self._settings.name(group), "enable.auto.commit": False, "log_level": 0}
+            self._clients[group] = Consumer(client_config(self._settings) | options)
+        return self._clients[group]
+
+    def _problem(self, group: str, reason: KafkaError) -> Exception:
+        where = self._settings.kafka_bootstrap_servers
+        if reason.code() in _AWAY:
+            return KafkaUnreachable(f"no Kafka broker answers at {where}: {reason.str()}")
+        full = self._settings.name(group)
+        return KafkaUnusable(f"Kafka at {where} does not tell offsets of group {full}: {reason.str()}")
+
+
+def _metadata(where: TopicPartition) -> str | None:
+    """Text beside a committed offset; None where there is none: another program's, for ours always is text."""
+    try:
+        return where.metadata
+    except UnicodeDecodeError:
+        return None

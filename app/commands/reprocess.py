@@ -1,0 +1,154 @@
+"""`callstream reprocess`: a changed policy or canonicalizer over history, into topics beside the live ones."""
+
+import logging
+import os
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final, NoReturn
+
+import click
+
+from app import settings as settings_module
+from app.kafka import KafkaUnreachable, KafkaUnusable
+from app.policy_hooks import PolicyHooksError
+from app.privacy_policy import PrivacyConfigError
+from app.registry import RegistryError
+from app.replay import positions
+from app.replay.positions import PositionError
+from app.replay.progress import Progress
+from app.replay.record_file import DamagedError
+from app.reprocess.chain import STAGES
+from app.reprocess.run import NOT_CAUGHT_UP, Order, Run, prepare, run_stage_of
+from app.reprocess.setup import ReprocessError
+from app.reprocess.telling import Teller
+from app.settings import Settings, SettingsError, variable_of
+from app.streaming.delivery import DeliveryFailed
+from app.streaming.process_end import ExitCode
+from app.symbols.snapshot import SymbolStoreError
+from app.telemetry import logs
+from app.telemetry.http import HttpError
+from app.worker import SchemasMissing
+from schemas.topics import FIRST_VERSION, Stage
+
+CANNOT: Final = 2
+"""Exit code of wrong options or settings, of what is refused, and of a server that cannot be asked."""
+
+UNAVAILABLE: Final = 69
+"""Exit code of a stage's own process where a server cannot be used: worth a restart in a while."""
+
+_UNREACHABLE: Final = (KafkaUnreachable, KafkaUnusable, RegistryError, SchemasMissing)
+_WRONG: Final = (
+    ReprocessError,
+    PositionError,
+    DamagedError,
+    HttpError,
+    PolicyHooksError,
+    PrivacyConfigError,
+    SettingsError,
+    SymbolStoreError,
+)
+
+_STAGES: Final = click.Choice([stage.value for stage in STAGES])
+
+log = logging.getLogger(__name__)
+
+
+@click.command(short_help="Run a changed policy or canonicalizer over history, beside the live topics")
+@click.option("--stage", required=True, type=_STAGES, help="The stage that has changed; those after it run too.")
+@click.option(
+    "--from",
+    "start",
+    metavar="POSITION",
+    default="first",
+    show_default=True,
+    help="Where a new version begins in the topic that the stage reads: first, last, an offset, PARTITION:OFFSET,... "
+    "for every partition, a time of receipt like 2026-01-07T12:00:00Z, or 90m, 2h, 7d for so long ago.",
+)
+@click.option(
+    "--version",
+    type=click.IntRange(FIRST_VERSION, 999_999),
+    help="Make or go on with this version and no other. Without it, go on with the one that was made alike, or make "
+    "the next.",
+)
+@click.option("--once", is_flag=True, help="End when it has caught up, instead of following the live topics.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines: what was decided, progress, caught up.")
+@click.option(
+    "--index",
+    type=click.IntRange(0, 4096),
+    help="Tells processes of the same version on one host apart; CALLSTREAM_WORKER_INDEX where not given.",
+)
+@click.option("--only", type=_STAGES, hidden=True, help="Run this stage of the version, in this process.")
+@click.option("--tied", is_flag=True, hidden=True, help="Stop when standard input ends.")
+def command(
+    *,
+    stage: str,
+    start: str,
+    version: int | None,
+    once: bool,
+    as_json: bool,
+    index: int | None,
+    only: str | None,
+    tied: bool,
+) -> None:
+    """Run the stages as they are configured now over history, into a new version of their topics.
+
+    \b
+    --stage privacy       runtime.canonical -> runtime.calls.v2
+    --stage canonicalize  tetragon.raw -> runtime.canonical.v2 -> runtime.calls.v2
+
+    Topics, consumer groups and schemas of a version are its own, dead letters and audit records too; partitions, times
+    and `source` are those of the live records. It then follows the live topics until it is stopped. Nothing is written
+    to a live topic or group. tetragon.raw goes back further than runtime.canonical as a rule, so for a changed policy
+    over all of history take --stage canonicalize.
+
+    It may be killed at any time: the same command goes on, at least once as everywhere. Whatever decides the records
+    (program, policy, key, hook map, symbols) makes another version when it changes; --version keeps to one and is
+    refused then. On more hosts the same command shares the work.
+
+    \b
+    Exit codes: 0 caught up (and stopped then, or later by a signal), 1 caught up, but records of the range had expired,
+    2 wrong options or settings, refused, or a server cannot be asked, 3 stopped before it had caught up, else that of a
+    stage, as `callstream worker` has them.
+
+    \b
+    Example:
+      CALLSTREAM_PRIVACY_POLICY_FILE=stricter.toml callstream reprocess --stage canonicalize --from 7d --once
+      callstream reprocess --stage privacy --version 2 --json
+    """
+    settings = settings_module.load(os.environ)
+    if sys.stderr.isatty() and not os.environ.get(variable_of("log_level")):
+        settings = replace(settings, log_level="WARNING")  # progress is shown instead
+    logs.configure(settings.log_format, settings.log_level)
+    index = settings.worker_index if index is None else index
+    try:
+        order = Order(Stage(stage), positions.parse(start, datetime.now(UTC)), version)
+        if only is not None:
+            run_stage_of(settings, order, Stage(only), index=index, tied=tied)
+            return
+        code = _run(settings, order, index=index, once=once, as_json=as_json)
+    except _WRONG as error:
+        _end(error, CANNOT)
+    except _UNREACHABLE as error:
+        _end(error, CANNOT if only is None else UNAVAILABLE)
+    except DeliveryFailed as error:
+        _end(error, ExitCode.DELIVERY_FAILED)
+    except OSError as error:
+        _end(error, ExitCode.STATE_UNUSABLE if only else CANNOT)
+    except KeyboardInterrupt:
+        _end("stopped", NOT_CAUGHT_UP)
+    sys.exit(code)
+
+
+def _run(settings: Settings, order: Order, *, index: int, once: bool, as_json: bool) -> int:
+    with Progress() as progress:
+        progress.begin("raw records read for what the first events see of earlier ones")
+        ready = prepare(settings, order, progress.add)
+    teller = Teller(settings, ready.shapes, as_json=as_json)
+    teller.decided(ready.event, ready.starts)
+    return Run(settings, ready, teller, index=index, once=once).run()
+
+
+def _end(reason: object, code: int) -> NoReturn:
+    click.echo(f"callstream reprocess: {reason}", err=True)
+    sys.exit(code)

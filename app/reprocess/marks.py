@@ -1,0 +1,119 @@
+"""How a version says what it is: in its own audit topic, where each stage names what decides its output.
+
+A version begins with one audit record a stage and partition, of a range without records that ends where the stage
+starts. All that follow carry the same names, so any of them tells. Rules: this module reads and makes records, and
+refuses to know who compares them.
+"""
+
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from agents.contract import OutRecord
+from app.privacy_policy import load_privacy
+from app.registry import SchemaRegistry
+from app.replay import configuration
+from app.replay.audit_record import AuditRecord
+from app.replay.live_published import known_schema
+from app.replay.published import Schemas, audit_record
+from app.replay.range_reader import RangeReader
+from app.reprocess.versions import Made
+from app.settings import Settings
+from app.streaming.delivery import Parcel
+from app.symbols.snapshot import snapshot_digests
+from app.topology import StageShape
+from schemas import topics
+from schemas.topics import Stage
+
+
+def made_by(settings: Settings, stages: Iterable[Stage], symbols: str | None) -> dict[Stage, Made]:
+    """How stages make their output under these settings, with the symbol store's snapshot `symbols`.
+
+    Raises what loading the policy, its key and the hook map raises.
+    """
+    program = configuration.program_name()
+    digests = {
+        stage: configuration.canonicalize_digest(settings, symbols)
+        if stage is Stage.CANONICALIZE
+        else configuration.privacy_digest(load_privacy(settings))
+        for stage in stages
+    }
+    return {stage: Made(digest, program) for stage, digest in digests.items()}
+
+
+def symbols_of(settings: Settings, made: Mapping[Stage, Made]) -> str | None:
+    """The snapshot of the symbol store that a version was made with; the current one where none fits or none is used.
+
+    So a version that is followed for months is not ended by adding to the store. Raises SymbolStoreError.
+    """
+    if settings.symbol_store_dir is None:
+        return None
+    snapshots = snapshot_digests(settings.symbol_store_dir)
+    known = made.get(Stage.CANONICALIZE)
+    if known is None:
+        return snapshots[0]
+    fitting = (one for one in snapshots if configuration.canonicalize_digest(settings, one) == known.configuration)
+    return next(fitting, snapshots[0])
+
+
+def marks(
+    settings: Settings,
+    shapes: Iterable[StageShape],
+    made: Mapping[Stage, Made],
+    starts: Mapping[Stage, Mapping[int, int]],
+    schema_id: int,
+) -> list[Parcel]:
+    """The records that a version begins with; `starts` are offsets of each stage's source by partition."""
+    now_ms = time.time_ns() // 1_000_000
+    parcels = []
+    for shape in shapes:
+        for partition, start in starts[shape.stage].items():
+            record = AuditRecord(
+                stage=shape.stage.value,
+                configuration=made[shape.stage].configuration,
+                program=made[shape.stage].program,
+                partition=partition,
+                first=start,
+                last=start - 1,
+                records=0,
+                runs=(),
+            )
+            entry = OutRecord(record.key, record.encode(schema_id), now_ms)
+            parcels.append(Parcel(settings.name(shape.output(topics.AUDIT)), partition, [entry]))
+    return parcels
+
+
+class MarkReader:
+    """Reads what versions say of themselves."""
+
+    def __init__(self, settings: Settings, reader: RangeReader, registry: SchemaRegistry) -> None:
+        self._settings = settings
+        self._reader = reader
+        self._schemas = Schemas(lambda schema_id: known_schema(registry, schema_id))
+
+    def made(self, version: int, stages: Collection[Stage]) -> dict[Stage, Made]:
+        """How each of these stages of a version makes its output, as far as it says so.
+
+        Its audit topic must be there. Raises what reading topics and asking the registry raises.
+        """
+        by_name = {stage.value: stage for stage in stages}
+        found: dict[Stage, Made] = {}
+        for record in self._records(version, partition=0):
+            if record.stage in by_name:
+                found.setdefault(by_name[record.stage], Made(record.configuration, record.program))
+            if len(found) == len(by_name):
+                break
+        return found
+
+    def start(self, version: int, stage: Stage, partition: int) -> int | None:
+        """Offset of its source at which a stage began; None where nothing says so. Raises as `made` does."""
+        firsts = [record.first for record in self._records(version, partition) if record.stage == stage.value]
+        return min(firsts, default=None)
+
+    def _records(self, version: int, partition: int) -> Iterator[AuditRecord]:
+        topic = self._settings.name(topics.versioned(topics.AUDIT, version))
+        ends = self._reader.ends(topic, partition)
+        for taken in self._reader.read(topic, partition, ends.first, ends.next - 1):
+            for one in taken:
+                record = audit_record(one, self._schemas)
+                if record is not None:
+                    yield record

@@ -1,0 +1,225 @@
+"""One run: decides the version, makes it ready, runs its stages in processes of their own, and watches them catch up.
+
+Rules: nothing is decided from what a run remembers, for it may be killed at any time: the cluster says what is there.
+A stage's process asks again before it starts whether it would make what the version's records are made of, because a
+policy file may have changed since. This module refuses to know which words a version is told in.
+"""
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from app.kafka import KafkaUnreachable, KafkaUnusable, client_config, partition_count
+from app.registry import SchemaRegistry
+from app.replay import positions
+from app.replay.positions import Edge, Position, PositionError, Wanted
+from app.replay.range_reader import RangeReader
+from app.reprocess import setup
+from app.reprocess.catching_up import CatchUp, StageSample
+from app.reprocess.chain import STAGES, chain
+from app.reprocess.existing import existing_version, existing_versions
+from app.reprocess.marks import MarkReader, made_by, symbols_of
+from app.reprocess.sampling import Sampler
+from app.reprocess.setup import Cluster, Report, ReprocessError
+from app.reprocess.telling import Event, Teller
+from app.reprocess.versions import Begin, GoOn, Made, Refused, choose
+from app.settings import Settings, variable_of
+from app.streaming.stage_process import run_stage
+from app.supervisor import Supervisor
+from app.topic_admin import TopicAdmin
+from app.topology import StageShape
+from app.worker import plan_of
+from schemas.topics import Stage
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 0.5
+_ANSWER_SECONDS: Final = 10.0
+
+EXPIRED: Final = 1
+"""Exit code where it caught up, and Kafka had deleted records of the range before they were read."""
+
+NOT_CAUGHT_UP: Final = 3
+"""Exit code where it was stopped before it had caught up; the same command goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an operator asked for. `version` None is the one that was made alike, or the next."""
+
+    stage: Stage
+    start: Position
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A version that can be run. `starts` are where its first stage begins, or goes on, by partition."""
+
+    event: Event
+    shapes: tuple[StageShape, ...]
+    starts: Mapping[int, int]
+
+
+@contextlib.contextmanager
+def open_cluster(settings: Settings) -> Iterator[Cluster]:
+    """The servers that the settings name."""
+    with SchemaRegistry.from_settings(settings) as registry, RangeReader(settings) as reader:
+        yield Cluster(settings, TopicAdmin(client_config(settings)), reader, registry)
+
+
+def prepare(settings: Settings, order: Order, report: Report) -> Ready:
+    """Decide which version it is and make it ready; `report` learns how many more records were read for that.
+
+    Raises ReprocessError, PositionError, and what asking the servers and loading the configuration raises.
+    """
+    with open_cluster(settings) as cluster:
+        existing = existing_versions(cluster)
+        asked = None if order.version is None else existing.get(order.version)
+        wanted = _wanted(settings, order.stage, {} if asked is None else asked.made)
+        decision = choose(existing, wanted, order.version)
+        if isinstance(decision, Refused):
+            raise ReprocessError(decision.reason)
+        shapes = chain(order.stage, decision.version)
+        match decision:
+            case Begin():
+                starts = _starts(cluster, shapes[0], order.start)
+                setup.make_topics(cluster, shapes)
+                setup.begin(cluster, shapes, wanted, starts, report)
+                _check_made(cluster, decision.version, wanted)
+                return Ready(Event.BEGINS, shapes, starts)
+            case GoOn():
+                _place_lost(cluster, shapes)
+                return Ready(Event.GOES_ON, shapes, setup.committed(settings, shapes[0]))
+
+
+def _wanted(settings: Settings, first: Stage, made: Mapping[Stage, Made]) -> dict[Stage, Made]:
+    """How the stages from `first` on would make their output now, with a version's own symbols where they are there."""
+    return made_by(settings, STAGES[STAGES.index(first) :], symbols_of(settings, made))
+
+
+def _check_made(cluster: Cluster, version: int, wanted: Mapping[Stage, Made]) -> None:
+    found = existing_version(cluster, version)
+    if found.made != wanted:
+        raise ReprocessError(
+            f"version {version} is not made like this any more: policy, key, hook map, symbols or program have changed "
+            "since it began; have the former ones, or leave out --version to make the next version"
+        )
+
+
+def _starts(cluster: Cluster, shape: StageShape, start: Position) -> dict[int, int]:
+    """Where the first stage begins, by partition of its source."""
+    source = cluster.settings.name(shape.sources[0])
+    count = partition_count(cluster.settings, source, _ANSWER_SECONDS)
+    ranges = positions.resolve(cluster.reader, source, count, Wanted(start, Edge(at_end=True), None, False))
+    starts = {one.partition: one.first for one in ranges}
+    missing = sorted(set(range(count)) - starts.keys())
+    if missing:
+        raise PositionError(f"--from names no offset for partition {missing[0]} of {source}; it has {count}")
+    return starts
+
+
+def _place_lost(cluster: Cluster, shapes: tuple[StageShape, ...]) -> None:
+    """Have groups begin again where Kafka has forgotten what they had committed, as it does after a week at rest."""
+    settings = cluster.settings
+    marks = MarkReader(settings, cluster.reader, cluster.registry)
+    for shape in shapes:
+        version = shape.version
+        assert version is not None
+        count = partition_count(settings, settings.name(shape.sources[0]), _ANSWER_SECONDS)
+        lost = set(range(count)) - setup.committed(settings, shape).keys()
+        found = {number: marks.start(version, shape.stage, number) for number in sorted(lost)}
+        setup.place(settings, shape, {number: start for number, start in found.items() if start is not None})
+
+
+def run_stage_of(settings: Settings, order: Order, stage: Stage, *, index: int, tied: bool) -> None:
+    """Run one stage of a version that has begun, in this process, until it is stopped.
+
+    Raises ReprocessError where it would make other records than the version's, and what `run_stage` raises.
+    """
+    assert order.version is not None
+    with open_cluster(settings) as cluster:
+        found = existing_version(cluster, order.version)
+        _check_made(cluster, order.version, _wanted(settings, order.stage, found.made))
+    shape = next(one for one in chain(order.stage, order.version) if one.stage is stage)
+    symbols = symbols_of(settings, found.made)
+    plan = plan_of(settings, shape, index=index, http_port=settings.http_port, tied=tied, symbols=symbols)
+    run_stage(settings, plan)
+
+
+class Run:
+    """A version's stages at work, and what is known of them."""
+
+    def __init__(self, settings: Settings, ready: Ready, teller: Teller, *, index: int, once: bool) -> None:
+        self._teller = teller
+        self._once = once
+        self._settings = settings
+        self._shapes = ready.shapes
+        self._state = CatchUp()
+        self._last: tuple[StageSample, ...] = ()
+        self._supervisor = Supervisor()
+        self._ended = threading.Event()
+        for offset, shape in enumerate(ready.shapes):
+            port = settings.http_port + offset if settings.http_port else 0
+            environ = {**os.environ, variable_of("http_port"): str(port), variable_of("log_level"): settings.log_level}
+            self._supervisor.add(shape.stage.value, _command(ready.shapes[0], shape.stage, index), environ)
+
+    def run(self) -> int:
+        """Run until a signal, or until caught up where that is asked for; returns the exit code.
+
+        Call from the main thread. Raises KafkaUnreachable and KafkaUnusable where the servers do not answer at the
+        beginning.
+        """
+        with Sampler(self._settings, self._shapes) as sampler:
+            self._take(sampler.sample())
+            code = 0
+            if not self._is_done:
+                watching = threading.Thread(target=self._watch, args=(sampler,), name="watch", daemon=True)
+                watching.start()
+                code = self._supervisor.run()
+                self._ended.set()
+                watching.join()
+            with contextlib.suppress(KafkaUnreachable, KafkaUnusable):
+                self._last = sampler.sample()
+        self._teller.turned(Event.STOPPED, self._last, self._state)
+        if code or not self._state.is_caught_up:
+            return code or NOT_CAUGHT_UP
+        return EXPIRED if any(one.expired for stage in self._last for one in stage.values()) else 0
+
+    @property
+    def _is_done(self) -> bool:
+        return self._once and self._state.is_caught_up
+
+    def _watch(self, sampler: Sampler) -> None:
+        said = False
+        while not self._is_done and not self._ended.wait(LOOK_SECONDS):
+            try:
+                self._take(sampler.sample())
+                said = False
+            except (KafkaUnreachable, KafkaUnusable) as error:
+                if not said:
+                    log.warning("not known how far it is: %s", error)
+                said = True
+        self._supervisor.stop()
+
+    def _take(self, stages: tuple[StageSample, ...]) -> None:
+        self._last = stages
+        if self._state.feed(time.monotonic(), stages):
+            event = Event.CAUGHT_UP if self._state.is_caught_up else Event.BEHIND
+            self._teller.turned(event, stages, self._state)
+        else:
+            self._teller.progress(stages, self._state)
+
+
+def _command(first: StageShape, stage: Stage, index: int) -> list[str]:
+    """The command of one stage's process."""
+    version = ["--stage", first.stage.value, "--version", str(first.version)]
+    return [
+        sys.executable, "-m", "app", "reprocess", *version, "--only", stage.value, "--index", str(index), "--tied"
+    ]  # fmt: skip

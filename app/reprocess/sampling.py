@@ -1,0 +1,45 @@
+"""Asks the brokers where a version's stages have got to.
+
+Rules: groups are read and never changed; what is committed is read before any topic's ends. This module refuses to know
+what follows from a sample.
+"""
+
+from contextlib import ExitStack
+from typing import Self
+
+from app.bookkeeping.group_reading import GroupReader
+from app.bookkeeping.topic_reading import TopicReader
+from app.reprocess.catching_up import PartitionSample, StageSample
+from app.settings import Settings
+from app.streaming.account import Account, read_note
+from app.topology import StageShape
+
+
+class Sampler:
+    """Takes samples of one version's stages. Use as a context; raises KafkaUnreachable and KafkaUnusable."""
+
+    def __init__(self, settings: Settings, shapes: tuple[StageShape, ...]) -> None:
+        self._shapes = shapes
+        self._open = ExitStack()
+        self._groups = self._open.enter_context(GroupReader(settings))
+        self._sources = [
+            self._open.enter_context(TopicReader(settings, settings.name(shape.sources[0]))) for shape in shapes
+        ]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def sample(self) -> tuple[StageSample, ...]:
+        """A sample of each stage, in data order."""
+        committed = [self._groups.committed(shape.group, shape.sources[0]) for shape in self._shapes]
+        samples = []
+        for known, source in zip(committed, self._sources, strict=True):
+            stage = {}
+            for number, extent in source.extents().items():
+                offset, note = known.get(number, (extent.first, None))
+                stage[number] = PartitionSample(extent.first, extent.end, offset, read_note(note) or Account(offset))
+            samples.append(stage)
+        return tuple(samples)

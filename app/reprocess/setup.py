@@ -1,0 +1,169 @@
+"""Makes a version ready to run: its topics and schemas, what its first events see, and where its groups begin.
+
+Rules: everything here may be cut short and done again; what says that a version has begun is written last. Its groups'
+offsets are set only while they have none. A record is kept for as long after it was made as on the live topic, though
+it may be as old as history is: it has the raw record's timestamp, by which Kafka deletes. This module refuses to know
+which version is to be made and how stages run.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from agents.contract import OutRecord
+from app import subjects, topic_plan
+from app.bookkeeping.group_reading import GroupReader
+from app.kafka import KafkaUnusable, client_config
+from app.registry import SchemaRegistry
+from app.replay.archive import Range
+from app.replay.range_reader import RangeReader
+from app.replay.start_state import start_rows
+from app.reprocess import marks
+from app.reprocess.chain import own_topics
+from app.reprocess.versions import Made
+from app.settings import Settings
+from app.streaming.delivery import Delivery, Parcel
+from app.subjects import Refused
+from app.topic_admin import TopicAdmin
+from app.topic_plan import Found, Refusal
+from app.topology import StageShape
+from app.worker import registered_id
+from schemas import topics
+from schemas.topics import Stage, Topic
+
+_FOR_EVER: Final = "-1"
+
+Report = Callable[[int], None]
+"""Learns how many more records were read."""
+
+
+class ReprocessError(Exception):
+    """The version cannot be made or gone on with; the message names topic, subject or version, and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The servers that a version lives on."""
+
+    settings: Settings
+    admin: TopicAdmin
+    reader: RangeReader
+    registry: SchemaRegistry
+
+
+def make_topics(cluster: Cluster, shapes: tuple[StageShape, ...]) -> None:
+    """Make what is missing of a version's topics, as the live ones are now, and register their schemas.
+
+    Raises ReprocessError where something is there and is not as it should be, and what asking the servers raises.
+    """
+    name = cluster.settings.name
+    own = own_topics(shapes)
+    source = shapes[0].sources[0]
+    live_names = {source, *(topic.name for topic in own.values())}
+    live = cluster.admin.existing([name(one) for one in sorted(live_names)])
+    for one in sorted(live_names):
+        if name(one) not in live:
+            raise KafkaUnusable(f"there is no topic {name(one)}; create it with: callstream topics apply")
+    origin = live[name(source)]
+    wanted = [
+        wanted
+        for own_name, topic in own.items()
+        for wanted in topic_plan.wanted_topics(
+            [_like_live(own_name, topic, live[name(topic.name)], origin)],
+            prefix=cluster.settings.topic_prefix,
+            partitions=origin.partitions,
+            replication_factor=origin.replicas,
+        )
+    ]
+    decisions = topic_plan.decide(wanted, cluster.admin.existing([one.name for one in wanted]))
+    _raise_refusals([one for one in decisions if isinstance(one, Refusal)])
+    states = subjects.register(cluster.registry, [one.topic for one in wanted], cluster.settings.topic_prefix)
+    _raise_refusals([one for one in states if isinstance(one, Refused)])
+    cluster.admin.carry_out(decisions)
+
+
+def _raise_refusals(refusals: Sequence[Refusal | Refused]) -> None:
+    if refusals:
+        raise ReprocessError("; ".join(map(str, refusals)))
+
+
+def _like_live(name: str, topic: Topic, live: Found, origin: Found) -> Topic:
+    """The version's own topic: as restricted and as large as the live one, and kept as much longer as history is."""
+    largest = max(topic.max_message_bytes, int(live.config["max.message.bytes"]))
+    kept = None
+    if not topic.compacted and _FOR_EVER not in (live.config["retention.ms"], origin.config["retention.ms"]):
+        kept = int(live.config["retention.ms"]) + int(origin.config["retention.ms"])
+    return replace(topic, name=name, max_message_bytes=largest, retention_ms=kept)
+
+
+def begin(
+    cluster: Cluster,
+    shapes: tuple[StageShape, ...],
+    made: Mapping[Stage, Made],
+    starts: Mapping[int, int],
+    report: Report,
+) -> None:
+    """Say what the version's stages begin with and where; its topics are there. `starts` are of the first source.
+
+    Raises what asking the servers and delivering raises.
+    """
+    settings = cluster.settings
+    by_stage = {shapes[0].stage: starts} | {shape.stage: dict.fromkeys(starts, 0) for shape in shapes[1:]}
+    rows = [
+        _rows(cluster, shape, partition, start, report)
+        for shape in shapes
+        if shape.stage is Stage.CANONICALIZE
+        for partition, start in starts.items()
+    ]
+    asyncio.run(_deliver(settings, rows))
+    for shape in shapes:
+        place(settings, shape, by_stage[shape.stage])
+    schema_id = registered_id(settings, shapes[0].output(topics.AUDIT))
+    asyncio.run(_deliver(settings, marks.marks(settings, shapes, made, by_stage, schema_id)))
+
+
+def _rows(cluster: Cluster, shape: StageShape, partition: int, start: int, report: Report) -> Parcel:
+    """What the first event of a partition sees of earlier loader events, as changelog records."""
+    settings = cluster.settings
+    first = cluster.reader.ends(settings.name(topics.RAW), partition).first
+    rows = start_rows(cluster.reader, settings, Range(partition, min(first, start), start), report)
+    changelog = settings.name(topics.changelog(shape.stage, topics.MODULES_TABLE, shape.version))
+    now_ms = time.time_ns() // 1_000_000
+    return Parcel(changelog, partition, [OutRecord(key, value, now_ms) for key, value in rows])
+
+
+async def _deliver(settings: Settings, parcels: Sequence[Parcel]) -> None:
+    await Delivery(client_config(settings)).deliver(parcels)
+
+
+def committed(settings: Settings, shape: StageShape) -> dict[int, int]:
+    """What a stage's group has committed, by partition of its source. Raises KafkaUnreachable and KafkaUnusable."""
+    with GroupReader(settings) as reader:
+        found = reader.committed(shape.group, shape.sources[0])
+    return {partition: offset for partition, (offset, _) in sorted(found.items())}
+
+
+def place(settings: Settings, shape: StageShape, starts: Mapping[int, int]) -> None:
+    """Set where a group begins, in the partitions in which it has committed nothing.
+
+    Raises KafkaUnreachable, and KafkaUnusable where the broker refuses.
+    """
+    known = committed(settings, shape)
+    source, group = settings.name(shape.sources[0]), settings.name(shape.group)
+    wanted = [TopicPartition(source, number, start) for number, start in starts.items() if number not in known]
+    if not wanted:
+        return
+    options = {"group.id": group, "enable.auto.commit": False, "log_level": 0}
+    client = Consumer(client_config(settings) | options)  # commits without joining, which an empty group allows
+    try:
+        reason = next((one.error for one in client.commit(offsets=wanted, asynchronous=False) if one.error), None)
+    except KafkaException as error:
+        reason = error.args[0]
+    finally:
+        client.close()
+    if reason is not None:
+        raise KafkaUnusable(f"offsets of group {group} cannot be set: {reason.str()}")

@@ -14,6 +14,7 @@ from agents.contract import Step
 from app import steps
 from app.settings import Settings
 from app.streaming.delivery import Delivery
+from app.streaming.garbage import collect_seldom
 from app.streaming.runner import StepRunner
 from app.streaming.stage_app import make_app
 from bench.faust_contestants import (
@@ -57,6 +58,7 @@ async def ours(stage: str, group: str, servers: str, topic: str, meter: Meter) -
             await run(event.value)
             meter.count(len(event.value.records))
 
+    collect_seldom()
     await with_faust(app, meter)
 
 

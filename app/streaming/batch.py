@@ -64,7 +64,8 @@ def cut(records: Sequence[SourceRecord], max_records: int, max_bytes: int) -> It
     """Cut records into runs within both limits; a record that is larger alone makes a run of its own."""
     for start in range(0, len(records), max_records):
         run = records[start : start + max_records]
-        if sum(map(size_bytes, run)) <= max_bytes:
+        # A comprehension, because this runs for every record and a call costs three times as much.
+        if sum([len(record.key or b"") + len(record.value or b"") for record in run]) <= max_bytes:
             yield run
         else:
             yield from _cut_by_size(run, max_bytes)

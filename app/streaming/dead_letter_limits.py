@@ -48,14 +48,19 @@ class DeadLetterLimits:
         """Take a batch by the offsets of its records and of those refused; why to stop, or None."""
         letters = set(refused)
         in_order = tuple(offsets)
-        if letters:
-            for offset in in_order:
-                self._run = self._run + 1 if offset in letters else 0
-                if 0 < self._limits.max_run < self._run:
-                    return _reason(f"more than {self._limits.max_run} records in a row were refused", "RUN")
-        elif in_order:
-            self._run = 0
+        if not letters:
+            return self.none_refused(len(in_order))
+        for offset in in_order:
+            self._run = self._run + 1 if offset in letters else 0
+            if 0 < self._limits.max_run < self._run:
+                return _reason(f"more than {self._limits.max_run} records in a row were refused", "RUN")
         return self.share_exceeded(len(in_order), len(letters))
+
+    def none_refused(self, records: int) -> str | None:
+        """Take a batch in which nothing was refused; why to stop, or None."""
+        if records:
+            self._run = 0
+        return self.share_exceeded(records, 0)
 
     def share_exceeded(self, records: int, refused: int) -> str | None:
         """Take a batch of which only numbers are known; why to stop, or None."""

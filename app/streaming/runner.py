@@ -146,8 +146,11 @@ class StepRunner:
         """End the process before a batch goes out in which too much is refused."""
         if self._limits is None:
             return
-        offsets = (record.offset for record in batch.records)
-        exceeded = self._limits.exceeded(offsets, (letter.offset for letter in result.dead_letters))
+        if result.dead_letters:
+            offsets = (record.offset for record in batch.records)
+            exceeded = self._limits.exceeded(offsets, (letter.offset for letter in result.dead_letters))
+        else:
+            exceeded = self._limits.none_refused(len(batch.records))
         if exceeded is not None:
             reasons = ", ".join(sorted({letter.reason for letter in result.dead_letters}))
             self._fail(ExitCode.TOO_MANY_REFUSED, f"{batch.topic}: {exceeded} (reasons lately: {reasons})")

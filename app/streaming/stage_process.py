@@ -22,6 +22,7 @@ from confluent_kafka.admin import AdminClient
 from app.kafka import KafkaUnreachable, KafkaUnusable, client_config, partition_count
 from app.settings import Settings
 from app.streaming.delivery import Delivery
+from app.streaming.garbage import collect_seldom
 from app.streaming.metering import StageObserver
 from app.streaming.process_end import ExitCode, end_process
 from app.streaming.repeats import hold_back
@@ -145,6 +146,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     )
     server.start(settings.http_host, plan.http_port)
     watchdog.start()
+    collect_seldom()
     await _serve(app, runtime, stop)
     watchdog.stop()
     server.close()

@@ -21,11 +21,11 @@ _ANYWHERE: Final = (
     "|kennwort|contrase|wachtwoord|motdepasse"
 )
 _AT_END: Final = (
-    "sid|sig|pin|otp|totp|psk|pat|sas|pw|dsn|salt|seed|nonce|login|code|access|factor|cvv|cvc|ssn"
-    "|senha|heslo|haslo|parola"
+    "sid|access_?id|sig|pin|otp|totp|psk|pat|sas|pw|dsn|salt|seed|nonce|login|code|access|factor|cvv|cvc|ssn"
+    "|senha|heslo|haslo|parola|__(?:com|org|net|io|dev)"
 )
 _JOINED: Final = (
-    r"[\"'`\])}\\]*\s*(?:(?:[=:]+[>=]?|%3[ad])\s*[\"'`]*|(?:[?!|+]=|\|\||<-|->|>)\s*[\"'`]*|[,(]\s*[\"'`]"
+    r"(?:\[[^\]\s]*\])?[\"'`\])}\\]*\s*(?:(?:[=:]+[>=]?|%3[ad])\s*[\"'`]*|(?:[?!|+]=|\|\||<-|->|>)\s*[\"'`]*|[,(]\s*[\"'`]"
     r"|[,;]?\s*[\"']?value[\"']?\s*[=:]\s*[\"'`]?)"
 )
 
@@ -33,41 +33,49 @@ ASSIGNED_GATE: Final = rf"(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*){_
 OPTION_GATE: Final = (
     rf"(?:\A|[\s\"'`=(,\[])[-/+][a-z0-9_.\-]*(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*)[\"']?\s+[^\s]"
 )
+REVERSED_GATE: Final = rf"[\"'`]\s*[!=]=+\s*[\"'`]?\$?\{{?[a-z0-9_.\-]*(?:{_ANYWHERE})"
 _BARE_NAMES: Final = (
     r"(?:[a-z0-9][_.](?:pass(?:wd)?|pwd|secret|[a-z]*token|(?:access|secret|api|private|auth)_?key|credentials?)"
-    r"|password|passphrase|requirepass|masterauth|secretaccesskey|api_?key|[a-z](?:token|secret))"
+    r"|password|passphrase|requirepass|masterauth|secretaccesskey|api_?key|(?:private|secret|access|auth)_key"
+    r"|[a-z](?:token|secret))"
 )
 BARE_GATE: Final = rf"{_BARE_NAMES}[\"']?\s+[^\s=&|<>;:\-]|(?:[^a-z0-9_.\-]|\A)(?:token|secret)[\"']?\s+[\"'`]*[a-z0-9]"
 IDENTIFIED_GATE: Final = (
     r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s|set\s+password\s+for\s|convertto-securestring\s|(?:echo"
-    r"|printf)\s[^|]*\|"
+    r"|printf)\s[^|]*\||<<<|object\s+secret,"
 )
 QUERY_GATE: Final = r"[?&](?:key|sig|sv|code|auth|hash|pass|pw|otp|sid|state|ticket|samlresponse|assertion)="
 
 _OPENING: Final = "\"'`"
+_LONGEST_LITERAL: Final = 256
 _NAME_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _NAMED = compiled(
     rf"[a-z0-9_.\-]*(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*)"
-    r"(?:[\"'`\])}\\]*\s*(?:>\s*<value>"  # <setting name="password"><value>
+    r"(?:(?:\[[^\]\s]*\])?[\"'`\])}\\]*\s*(?:>\s*<value>"  # <setting name="password"><value>
     r"|:\s*&?(?:str|string|text|bytes)\s*="  # password: str =
     r"|(?:[,;]?\s*[\"']?value[\"']?\s*)?(?:=>|:=|===?|[?!|+]=|\|\||<-|->|::?=?|=|%3[ad])"  # name="password" value=
     r"|>|,|\()\s*|[\"']?\s+)",
     ignore_case=True,
 )
+_REVERSED = grouped(rf"([\"'`])\s*[!=]=+\s*[\"'`]?\$?\{{?[a-z0-9_.\-]*(?:{_ANYWHERE})[a-z0-9_.\-]*", ignore_case=True)
 _BARE = compiled(rf"[a-z0-9_.\-]*{_BARE_NAMES}|token|secret", ignore_case=True)
+_UNQUOTED_TALK = compiled(r"(?:private|secret|access|auth)_key", ignore_case=True)  # file names, unless in quotes
 _IDENTIFIED = compiled(
     r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?|set\s+password\s+for\s+\S+\s*=\s*(?:password\()?"
-    r"|convertto-securestring\s+(?:-string\s+)?",
+    r"|convertto-securestring\s+(?:-string\s+)?|object\s+secret,[^\s]*data=",
     ignore_case=True,
+)
+# Programs that read a password from standard input, with what makes them do so.
+_ASKING: Final = (
+    r"(?:chpasswd|passwd|sudo\s+(?:-\w+\s+)*-S|su\s|docker\s+login|podman\s+login|helm\s+registry|smbpasswd|cryptsetup"
+    r"|gpg|openssl|kinit|vncpasswd|sshpass|mysql_config|htpasswd|oc\s+login|az\s+login|gh\s+auth|pass\s+insert"
+    r"|[a-z]+\s+secret\s+put|[a-z]+\s[^|<]*--pass(?:word|wd)(?:-on)?-stdin)"
 )
 _PIPED = grouped(
-    r"(?:echo|printf)\s+(?:-[a-z]+\s+)*(?:\"([^\"]+)\"|'([^']+)'|([^\s|]+))\s*\|\s*(?:sudo\s+)?(?:[\w/]+/)?"
-    r"(?:chpasswd|passwd|sudo\s+(?:-\w+\s+)*-S|su\s|docker\s+login|podman\s+login|helm\s+registry|smbpasswd"
-    r"|cryptsetup|gpg"
-    r"|openssl|kinit|vncpasswd|sshpass|mysql_config|htpasswd|oc\s+login|az\s+login|gh\s+auth|[a-z]+\s[^"
-    r"|]*--password-stdin)",
+    r"(?:echo|printf)\s+(?:-[a-z]+\s+)*(?:\"([^\"]+)\"|'([^']+)'|([^\s|]+))\s*\|\s*(?:sudo\s+)?(?:[\w/]+/)?" + _ASKING,
     ignore_case=True,
 )
+_HERE = grouped(_ASKING + r"[^|<]*<<<\s*(?:\"([^\"]+)\"|'([^']+)'|([^\s|\"']+))", ignore_case=True)
 
 _TEXT_TOOLS: Final = words("""
     grep egrep fgrep zgrep rg ag ack sed awk gawk find fd locate man apropos which whereis type cat less more
@@ -102,6 +110,8 @@ def named_values(scan: Scan, program: str) -> list[Span]:
         key = found[: len(found) - len(joint)].rstrip("-.")
         if not key:
             continue
+        if joint[0] == "[":  # `password[] = "x"`
+            joint = joint[joint.index("]") + 1 :]
         span = (
             _assigned(text, start, key, joint, end)
             if joint.strip(" \n\t\"'`")
@@ -113,14 +123,29 @@ def named_values(scan: Scan, program: str) -> list[Span]:
     return spans
 
 
+def reversed_values(scan: Scan) -> list[Span]:
+    """Spans of literals that are compared with a name: `"x" == db_password`, `[ "x" == "$ADMIN_PASSWORD" ]`."""
+    spans = []
+    text = scan.text
+    for start, end in scan.groups(_REVERSED):
+        opening = text.rfind(text[start], max(0, start - _LONGEST_LITERAL), start)
+        name = text[end : end + _LONGEST_LITERAL].lstrip(" !=\"'`${")
+        key = name[: len(name) - len(name.lstrip(_NAME_CHARACTERS))]
+        if opening < 0 or kind_of_key(key) not in {KeyKind.PASSWORD, KeyKind.KEY}:
+            continue
+        if not is_no_secret(text[opening + 1 : start]):
+            spans.append(Span(opening + 1, start, MASK, "assignment"))
+    return spans
+
+
 def identified_values(scan: Scan) -> list[Span]:
     """Spans of passwords in SQL's `IDENTIFIED BY 'x'` and its like, and of what is piped into a program that asks."""
-    spans = []
+    spans: list[Span] = []
     for _, end in scan.matches(_IDENTIFIED):
         extent = value_extent(scan.text, end, end, assigned=False, whole_line=False)
         if extent.end > extent.start:
             spans.append(Span(*extent, MASK, "assignment"))
-    for start, end in scan.groups(_PIPED):
+    for start, end in (*scan.groups(_PIPED), *scan.groups(_HERE)):
         user, colon, password = scan.text[start:end].partition(":")
         first = end - len(password) if colon and user.isidentifier() else start
         if not is_no_secret(scan.text[first:end]):
@@ -135,6 +160,8 @@ def _assigned(text: str, start: int, key: str, joint: str, end: int) -> Span | N
     if joint.strip("\"'`\\)]} \n\t") in {",", "(", ">"} and not _is_call_or_element(text, start, joint, end):
         return None
     kind = _kind_in_context(text, start, key) if joint != "=" else kind_of_key(key)
+    if text.startswith(('@"', "@'"), end):  # a literal of Objective-C
+        end += 1
     if kind is KeyKind.NONE:
         return None
     if kind in {KeyKind.AUTHORIZATION, KeyKind.COOKIE}:
@@ -202,13 +229,9 @@ def _spaced(text: str, start: int, key: str, end: int, program: str) -> Span | N
     if kind is KeyKind.NONE:
         return None
     extent = value_extent(text, start, end, assigned=False, whole_line=False)
-    value = text[extent.start : extent.end]
     if not option:
         strong = kind in {KeyKind.PASSWORD, KeyKind.KEY} and text[start + len(key)] not in "-."
-        if not strong or program in _TEXT_TOOLS or not _BARE.is_whole(key.encode()):
-            return None
-        in_quotes = kind is KeyKind.PASSWORD and text[end] in "\"'"  # SQL: PASSWORD 'x'
-        if not in_quotes and not _bare_announces(text, start, key, value):
+        if not strong or program in _TEXT_TOOLS or not _bare_announces(text, start, key, end, extent):
             return None
         return _judged(text, extent, KeyKind.PASSWORD, "positional")
     if kind in {KeyKind.AUTHORIZATION, KeyKind.COOKIE}:
@@ -216,8 +239,16 @@ def _spaced(text: str, start: int, key: str, end: int, program: str) -> Span | N
     return _judged(text, extent, kind, "option")
 
 
-def _bare_announces(text: str, start: int, key: str, value: str) -> bool:
-    """Whether the bare word `key` at `start` is a name whose value is the next word."""
+def _bare_announces(text: str, start: int, key: str, end: int, extent: Extent) -> bool:
+    """Whether the bare word `key` at `start` is a name whose value is the word or the literal at `end`."""
+    encoded, value = key.encode(), text[extent.start : extent.end]
+    if not _BARE.is_whole(encoded):
+        return False
+    if text[end] in "\"'":
+        if kind_of_key(key) is KeyKind.PASSWORD:
+            return True  # SQL: PASSWORD 'x'
+    elif _UNQUOTED_TALK.is_whole(encoded):
+        return False
     if value.lower() in _NOT_A_VALUE or is_place(value) or value[:1] in "=<>&|;:([{-" or value[-1:] in "):":
         return False
     lower = key.lower()

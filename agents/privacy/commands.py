@@ -6,7 +6,7 @@ separator of shell commands ends a program's reach; the value of a long option i
 are walked as command lines of their own, three deep.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -55,7 +55,9 @@ class ProgramRules:
             rf"(?:\A|[\s/\\\"'|;&($`])(?:{'|'.join(map(_escaped, names))})(?:\.exe)?[\"']?\s{behind}"
             for names, behind in _by_what_follows(table)
         )
-        self._triggers = {name: compiled(_trigger(programs), captures=False) for name, programs in table.items()}
+        self._triggers = {
+            name: compiled(_trigger(programs), ignore_case=True, captures=False) for name, programs in table.items()
+        }
 
     def trigger(self, binary: str) -> Pattern | None:
         """The pattern of all that can stand before a secret of `binary`; None where nothing is known of it."""
@@ -79,14 +81,18 @@ def _trigger(programs: tuple[Program, ...]) -> str:
     """A pattern for all that can stand before a secret of `programs`."""
     forms: set[str] = set()
     for program in programs:
-        needed = rf"(?:{'|'.join(map(_escaped, program.needs))})\s.*" if program.needs else ""
-        for option in (*program.forms, *program.slashed):
+        needed = rf"(?:{'|'.join(map(_escaped, program.needs))})(?:\s.*)?" if program.needs else ""
+        for option in (*_secret_options(program), *program.slashed):
             spelled = f"{option[0]}[A-Za-z0-9#]*{option[1]}" if len(option) == 2 else _escaped(option)
             forms.add(needed + (r"[\s\"'(]" if needed else "") + spelled)
         forms.update(map(_escaped, _announcing_words(program)))
         if any(not position.after for position in program.positions):
             forms.add("")
     return rf"(?s)(?:\A|[\s\"'(])(?:{'|'.join(sorted(forms))})"
+
+
+def _secret_options(program: Program) -> Iterator[str]:
+    return (option for option, form in program.forms.items() if form is not Form.SKIPPED)
 
 
 def _announcing_words(program: Program) -> tuple[str, ...]:
@@ -271,6 +277,8 @@ def _redact_position(position: Position, word: Word, text: str, spans: list[Span
 
 def _redact_value(form: Form, word: Word, text: str, offset: int, spans: list[Span]) -> None:
     """Add the span of the secret in `text[offset:]`, which `form` says how to read."""
+    if form is Form.SKIPPED:
+        return
     value = text[offset:]
     quote = value[:1] in {'"', "'"}
     if quote:
@@ -279,7 +287,7 @@ def _redact_value(form: Form, word: Word, text: str, offset: int, spans: list[Sp
     separator = {Form.PAIR: ":", Form.PERCENT: "%", Form.COMMA: ",", Form.LITERAL: "="}.get(form)
     if separator is not None:
         user, found, secret = value.partition(separator)
-        if found:
+        if found and (secret or not looks_secret(user)):  # an API's token may stand in the user's place: `-u TOKEN:`
             offset, value = offset + len(user) + 1, secret
         elif not looks_secret(value) or is_place(value):
             return

@@ -21,10 +21,11 @@ class Form(enum.Enum):
     LITERAL = "literal"  # as EITHER, `name=secret`
     COMMA = "comma"  # as EITHER, `user,secret`
     SLASHED = "slashed"  # /p:VALUE
+    SKIPPED = "skipped"  # as EITHER, a value that is no secret and counts for no position
     TYPED = "typed"  # as NEXT, `pass:VALUE`; what begins with file:, env:, fd: or is stdin names a place
 
 
-_ATTACHING: Final = frozenset({Form.EITHER, Form.PAIR, Form.PERCENT, Form.COMMA, Form.LITERAL})
+_ATTACHING: Final = frozenset({Form.EITHER, Form.PAIR, Form.PERCENT, Form.COMMA, Form.LITERAL, Form.SKIPPED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,8 @@ _MQTT: Final = Program(_options(_E, "-P"))
 _OPENSSL: Final = Program(
     _options(_N, "-k", "-K")
     + _options(Form.TYPED, "-pass", "-passin", "-passout", "-password", "-srppass", "-psk", "-signature_key")
-    + _options(_N, "-macopt", "-hmac", "-challenge"),
+    + _options(_N, "-macopt", "-hmac", "-challenge")
+    + _options(Form.SKIPPED, "-salt"),
     positions=(Position(("passwd",), 0),),
 )
 _PLINK: Final = Program(_options(_N, "-pw", "-passphrase"))
@@ -172,7 +174,8 @@ _TABLE: Final[tuple[tuple[str, Program], ...]] = (
     ("http https httpie xh xhs", _HTTPIE),
     ("ab", Program(_options(Form.PAIR, "-A", "-P") + _options(_E, "-C"))),
     ("siege hey wrk vegeta bombardier", Program(_options(Form.PAIR, "-a", "--auth"))),
-    ("lftp", Program(_options(Form.COMMA, "-u", "--user"))),
+    ("lftp open", Program(_options(Form.COMMA, "-u", "--user"))),
+    ("youtube-dl yt-dlp", Program(_options(_E, "-p", "-2"))),
     ("ncftp ncftpput ncftpget ncftpls ftp-upload", Program(_options(_E, "-p"))),
     ("docker podman nerdctl buildah docker-compose finch", _DOCKER),
     (
@@ -182,7 +185,19 @@ _TABLE: Final[tuple[tuple[str, Program], ...]] = (
             needs=("login", "copy", "inspect"),
         ),
     ),
-    ("helm oras crane regctl oc cf faas-cli kamel notation az pulumi", _REGISTRY_CLIENT),
+    ("helm oras crane regctl oc cf faas-cli kamel notation az pulumi ibmcloud bluemix fly", _REGISTRY_CLIENT),
+    ("az", Program(_options(_E, "-p"), needs=("server", "flexible-server"))),
+    ("az", Program(_options(_N, "--value"), needs=("secret",))),
+    ("aws", Program(_options(_N, "--value"), needs=("put-parameter",))),
+    ("gcloud", Program(positions=(Position(("auth", "activate-refresh-token"), 1),))),
+    ("gh", Program(_options(_E, "-b", "--body"), needs=("secret",))),
+    ("pulumi", Program(positions=(Position(("config", "set"), 1),))),
+    ("dotnet", Program(positions=(Position(("user-secrets", "set"), 1),))),
+    ("npm pnpm yarn", Program(keywords=("_auth", "_authtoken", "_password"))),
+    (
+        "poetry",
+        Program(_options(_E, "-p"), needs=("publish",), positions=(Position(("config",), 2),)),
+    ),
     ("crictl ctr", _CRI),
     (
         "vault bao",
@@ -194,6 +209,8 @@ _TABLE: Final[tuple[tuple[str, Program], ...]] = (
                 Position(("renew",), 0),
                 Position(("token", "lookup"), 0),
                 Position(("token", "revoke"), 0),
+                Position(("kv", "put"), 1, rest=True, separator="="),
+                Position(("kv", "patch"), 1, rest=True, separator="="),
             )
         ),
     ),
@@ -228,9 +245,17 @@ _TABLE: Final[tuple[tuple[str, Program], ...]] = (
     ("htpasswd", _HTPASSWD),
     ("useradd usermod adduser groupadd groupmod", _USERADD),
     ("wpa_passphrase", Program(positions=(Position((), 1),))),
-    ("mkpasswd", Program(positions=(Position((), 0),))),
+    ("mkpasswd", Program(_options(Form.SKIPPED, "-m", "-S", "-R"), positions=(Position((), 0),))),
+    ("ssh-keygen", Program(_options(_E, "-N", "-P"))),
+    ("altool notarytool vmrun hdbsql", Program(_options(_N, "-p", "-gp", "-vp"))),
     ("net net.exe net1", _NET),
     ("smbclient smbget smbcacls smbcquotas rpcclient winexe wmic pth-winexe smbtree smbmap nmblookup", _SAMBA),
+    (
+        "smbclient",
+        Program(
+            _options(Form.SKIPPED, *(f"-{letter}" for letter in "ILUcdpWDsmnlEAtTO")), positions=(Position((), 1),)
+        ),
+    ),
     (
         "samba-tool",
         Program(

@@ -57,6 +57,7 @@ _SECRETS: Final = (
     Called(assignments.OPTION_GATE, _named),
     Called(assignments.BARE_GATE, _named),
     Called(assignments.QUERY_GATE, _named),
+    Called(assignments.REVERSED_GATE, _alone(assignments.reversed_values)),
     Called(assignments.IDENTIFIED_GATE, _alone(assignments.identified_values)),
     Called(tokens.KNOWN_FORMS_GATE, _alone(tokens.known_tokens)),
     Called(tokens.PEM_GATE, _alone(tokens.private_keys)),

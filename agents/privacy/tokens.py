@@ -15,9 +15,11 @@ _TOKENS: Final = (
     # clouds
     r"(?:A3T[A-Z0-9]|AKIA|ASIA|ABIA|ACCA|AROA|AIDA|ANPA|ANVA)[A-Z0-9]{12,}",
     r"ABSK[A-Za-z0-9+/]{40,}=*",
+    r"bedrock-api-key-[A-Za-z0-9+/=]{20,}",
     r"AIza[\w\-]{20,}",
     r"GOCSPX-[\w\-]{16,}",
     r"ya29\.[\w\-.]{16,}",
+    r"1//0[\w\-]{30,}",
     r"(?:LTAI|AKID)[A-Za-z0-9]{12,}",
     r"AQVN[\w\-]{30,}",
     r"YC[\w\-]{38}",
@@ -38,7 +40,10 @@ _TOKENS: Final = (
     r"gl(?:pat|oas|dt|rtr?|cbt|ptt|ft|imt|agent|soat|ffct)-[\w\-]{12,}(?:\.[\w.\-]+)?",
     r"GR1348941[\w\-]{12,}",
     r"ATATT3[\w\-=]{20,}",
-    r"ATCTT3[\w\-=]{20,}",
+    r"[\w\-]*ATCTT3[\w\-=]{16,}",
+    r"reftkn:\d+:\d*[\w:\-]{16,}",
+    r"bk[ua]a_[a-f0-9]{30,}",
+    r"vercel_blob_rw_\w{20,}",
     r"(?:ATBB|BBDC-)[A-Za-z0-9]{20,}",
     r"npm_[A-Za-z0-9]{20,}",
     r"pypi-A[\w\-]{20,}",
@@ -47,7 +52,7 @@ _TOKENS: Final = (
     r"oy2[a-z0-9]{43}",
     r"AKCp[A-Za-z0-9]{10,}",
     r"cmVmdGtu[A-Za-z0-9]{20,}",
-    r"sgp_[a-zA-Z0-9_]{20,}",
+    r"sgph?_[a-zA-Z0-9_]{20,}",
     r"sq[uap]_[a-z0-9]{24,}",
     r"dckr_(?:pat|oat)_[\w\-]{16,}",
     r"CCIPAT_[\w]{16,}",
@@ -57,7 +62,9 @@ _TOKENS: Final = (
     r"sq0[a-z]{3}-[\w\-]{16,}",
     r"EAAA[\w\-]{40,}",
     r"access_token\$(?:production|sandbox)\$[0-9a-z]+\$[0-9a-f]{16,}",
-    r"FLW(?:PUB|SEC)K(?:_TEST)?-[A-Za-z0-9\-]{12,}",
+    r"FLW(?:PUB|SEC)K(?:_TEST)?-?[A-Za-z0-9\-]{12,}",
+    r"rzp_(?:live|test)_[A-Za-z0-9]{14,}",
+    r"live_[A-Za-z0-9]{30,}",
     r"duffel_(?:test|live)_[\w\-=]{20,}",
     r"live_[\w\-=]{40}",
     r"shippo_(?:live|test)_[a-fA-F0-9]{20,}",
@@ -74,6 +81,10 @@ _TOKENS: Final = (
     r"xai-[A-Za-z0-9]{40,}",
     r"pplx-[A-Za-z0-9]{24,}",
     r"nvapi-[\w\-]{24,}",
+    r"sk_[a-f0-9]{40,}",
+    r"lsv2_(?:pt|sk)_[a-f0-9_]{32,}",
+    r"pcsk_\w{40,}",
+    r"esecret_[a-z0-9]{20,}",
     # chat and mail
     r"xox[a-z](?:\.xox[a-z])?-[\w\-]{6,}",
     r"xapp-[\w\-]{12,}",
@@ -83,7 +94,9 @@ _TOKENS: Final = (
     r"(?:pub)?key-[0-9a-f]{32}",
     r"[0-9a-f]{32}-us\d{1,2}",
     r"(?:SK|AC)[0-9a-fA-F]{32}",
-    r"\d{8,10}:AA[\w\-]{30,}",
+    r"\d{5,16}:A[\w\-]{34,}",
+    r"\d{15,16}\|[\w\-]{27,}",
+    r"re_[A-Za-z0-9]{8}_[A-Za-z0-9]{20,}",
     r"[MNO][A-Za-z\d_\-]{23,25}\.[\w\-]{6}\.[\w\-]{27,}",
     r"EAA[MC][A-Za-z0-9]{20,}",
     r"AAAAAAAAAAAAAAAAAAAAA[A-Za-z0-9%]{20,}",
@@ -107,6 +120,18 @@ _TOKENS: Final = (
     r"rdme_[a-z0-9]{40,}",
     r"tk-us-[\w\-]{30,}",
     r"tfp_[\w\-.=]{40,}",
+    r"pat[A-Za-z0-9]{14}\.[a-f0-9]{40,}",
+    r"[ps]k\.[a-zA-Z0-9]{40,}\.[\w\-]{16,}",
+    r"figd_[\w\-]{30,}",
+    r"sl\.[\w\-]{60,}",
+    r"[a-z0-9]{11}AAAAAAAAAA[\w\-=]{40,}",
+    r"[12]/\d{15,}(?:/\d{15,})?:[a-f0-9]{32}",
+    r"00[\w\-]{40}\b",
+    r"4b1d[A-Za-z0-9]{38}",
+    r"[a-f0-9]{36}NRAL",
+    r"mdb_sa_sk_[\w\-]{24,}",
+    r"aivenv1_[A-Za-z0-9]{30,}",
+    r"BBFF-[A-Za-z0-9]{24,}",
     r"CFPAT-[\w\-]{30,}",
     r"fio-u-[\w\-=]{30,}",
     r"p8e-[A-Za-z0-9]{24,}",
@@ -154,12 +179,13 @@ _HOOKS: Final = (
 KNOWN_FORMS_GATE: Final = (
     r"(?-i:(?:A3T|AKIA|ASIA|ABIA|ABSK|ACCA|AROA|AIDA|ANPA|ANVA|AIza|GOCSPX-|ya29\.|LTAI|AKID|AQVN|YC[\w-]|t1\.[A-Za-z0-9_-]+=*\.|"
     r"do[opr]_v1_|\dQ~|HRKU-|fo1_|fm[12][ar]?_|rnd_|LSK[A-Z0-9]|SCW[A-Z0-9]|sha256~|SWMTKN|K10[0-9a-f]|gh[pousr]_|github_pat_|"
-    r"\bgl[a-z]+-|GR1348941|ATATT3|ATCTT3|ATBB|BBDC-|npm_|pypi-A|rubygems_|CLOJARS_|oy2|AKCp|cmVmdGtu|sgp_|sq[uap]_|dckr_|CCIPAT_|"
+    r"\bgl[a-z]+-|GR1348941|ATATT3|ATCTT3|ATBB|BBDC-|bedrock-api|1//0|reftkn|bk[ua]a_|vercel_|npm_|pypi-A|rubygems_|CLOJARS_|oy2|AKCp|cmVmdGtu|sgph?_|sq[uap]_|dckr_|CCIPAT_|"
     r"[srp]k_(?:live|test|prod)_|whsec_|sq0|EAAA|access_token\$|FLW|duffel_|live_|test_|shippo_|shp[a-z][a-z]_|EZ[AT]K|"
     r"access-(?:sandbox|development|production)-|sk-|hf_|api_org_|gsk_|r8_|xai-|pplx-|nvapi-|xox[a-z]|xapp-|SG\.|xkeysib|xsmtpsib|"
-    r"key-[0-9a-f]|[0-9a-f]-us\d|\b(?:SK|AC)[0-9a-fA-F]+[0-9]|\d:AA|[MNO][\w-]+\.[\w-]+\.[\w-]|EAA[MC]|AAAAAAAAAA|"
+    r"key-[0-9a-f]|[0-9a-f]-us\d|\b(?:SK|AC)[0-9a-fA-F]+[0-9]|\d:A|\d\|[\w-]|\bre_|rzp_|sk_[a-f0-9]|lsv2_|pcsk_|esecret_|[MNO][\w-]+\.[\w-]+\.[\w-]|EAA[MC]|AAAAAAAAAA|"
     r"hv[sbr]\.|\b[sbr]\.[A-Za-z0-9]|atlasv1|dapi[0-9a-f]|dp\.[a-z]|dt0[a-z]|glc_|glsa_|NR[A-Z][A-Z]-|sntry|PMAK-|lin_|ntn_|secret_|"
-    r"pscale_|pn[ub]_|pul-|rdme_|tk-us-|tfp_|CFPAT-|fio-u-|p8e-|ico-|s-s4t2|sm_|dnkey-|API-|(?:pat|sat)\.|(?:sdk|mob|api)-[0-9a-f]|"
+    r"pscale_|pn[ub]_|pul-|rdme_|tk-us-|tfp_|"
+    r"\bpat[A-Za-z0-9]+\.[a-f0-9]|[ps]k\.[a-zA-Z0-9]|figd_|\bsl\.|\b[12]/\d|\b00[\w-]|4b1d|NRAL|mdb_sa|aivenv|BBFF-|CFPAT-|fio-u-|p8e-|ico-|s-s4t2|sm_|dnkey-|API-|(?:pat|sat)\.|(?:sdk|mob|api)-[0-9a-f]|"
     r"\.acc[_-]|_mmk|A3-|ops_eyJ|v1\.0-|AGE-SECRET|tskey-|\b2[A-Za-z0-9]+_[A-Za-z0-9]|LDAP-|ph[cx]_|ak_|sb_|sbp_|vc[pkr]_|nfp_|eyJ|ZXlK|"
     r"\$(?:1|2[abxy]|5|6|7|y|argon2|apr1|scrypt|pbkdf2)[a-z0-9\-]*\$|hooks\.|api/webhooks|webhook\.office|api\.telegram|"
     r"//[0-9a-f]+(?::[0-9a-f]+)?@|chat\.googleapis))"

@@ -28,7 +28,9 @@ _TOP_FOLDERS: Final = frozenset(
 
 # What a template or a program will put a value into, or take one from: no value yet.
 _REFERENCE = compiled(
-    r"\$\{[a-z_][\w.:\-]*\}|\{\{[^{}]*\}\}|#?\{[a-z_]+\}|%[A-Z_]{3,}%|<[a-z][a-z _\-]*>|[a-z_][a-z_.]*\([^()]*\)[;,]?",
+    r"\$\{[a-z_][\w.:\-]*\}|\{\{[^{}]*\}\}|#?\{[a-z_]+\}|%[A-Z_]{3,}%|<[a-z][a-z _\-]*>"
+    r"|[a-z_][a-z_.]*\([^()\"']*\)[;,]?"
+    r"|[a-z_.]*(?:env|get|fetch|read|load|lookup|ask|prompt|input|config|setting|secret|vault)[a-z_]*\([^()]*\)[;,]?",
     ignore_case=True,
     captures=False,
 )

@@ -73,7 +73,7 @@ _ABOUT: Final = words("""
     labels prefix suffix field fields column header headers param params parameter required enabled disabled
     enable disable supported review reviews hint usage usages issuer audience scope scopes owner group realm
     domain template schema index separator manager rotation request requests validation validator verify
-    verification check exists status state list cache jar secure httponly samesite class factory handler filter
+    verification check exists status state list cache jar httponly samesite class factory handler filter
     callback source storage backend driver pattern regex rule rules chars charset strength complexity history
     attempts retries budget bucket rate cost price only generator generate hashing iterations rounds pair pairs
     location pem crt cert certificate certs ca bundle through by conf config configs cfg yaml yml json toml txt
@@ -88,9 +88,9 @@ _ABOUT_FIRST: Final = words("""
 """)
 
 # Names whose last word would make them talk, but which hold the secret itself.
-_SECRET_IDS: Final = frozenset({("key", "id"), ("secret", "id"), ("session", "id")})
+_SECRET_IDS: Final = frozenset({("key", "id"), ("secret", "id"), ("session", "id"), ("access", "id")})
 
-_SECRET_PAIRS: Final = frozenset({("community", "string"), ("session", "id"), ("two", "factor")})
+_SECRET_PAIRS: Final = frozenset({("community", "string"), ("session", "id"), ("two", "factor"), ("access", "id")})
 _MAX_NAME: Final = 160  # a longer "name" is data; its end still says what it announces
 _REMEMBERED_NAMES: Final = 4096  # a few hundred occur; strangers' names must not push those out at once
 
@@ -120,8 +120,12 @@ def words_of(name: str) -> list[str]:
 def _classified(name: str) -> KeyKind:
     """The kind that the words of `name` announce."""
     parts = words_of(name)
+    if parts and parts[0] == "bundle" and "__" in name:
+        return KeyKind.WEAK  # Bundler's credentials for a gem server: BUNDLE_GEMS__EXAMPLE__COM
     if not parts or _is_talk(parts):
         return KeyKind.NONE
+    if tuple(parts[-2:]) == ("secret", "id"):
+        return KeyKind.WEAK  # Vault's is one, the cloud's is a name
     last = parts[-1]
     # `PASSword` is no camel case, so what stands between separators counts as a word as well
     read = {*parts, *"".join(c if c.isalnum() else " " for c in name.lower()).split()}

@@ -6,6 +6,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from agents.privacy.engine import RedactionEngine
+from agents.privacy.programs import program_table
 from agents.privacy.redaction import Cleared, TextRefusal
 from agents.privacy.rules import Rules
 from tests.support.privacy import engine, lines
@@ -172,23 +173,25 @@ def _bent_lines(draw: st.DrawFn) -> str:
     return line
 
 
-@given(text=_bent_lines() | _TEXTS)
-@example(text="user:--password.\u00a0--password")
-@example(text="-p\n/srv/%a")
-@example(text='/db_pass:" hu')
-@example(text="/home/ ")
-@example(text="var secret `Tr0ub4dorAnd3`")
-@example(text="https:/u:hunter2>@-h/x")
-@example(text='password=[redacted]"hunter2')
-@example(text="password=[redacted],hunter2")
-@example(text="rclone/ obscure hunter2")
-@example(text="--password\u2011,,\u2603")
+@given(text=_bent_lines() | _TEXTS, binary=st.sampled_from(sorted(program_table())))
+@example(text="user:--password.\u00a0--password", binary="mysql")
+@example(text="-p\n/srv/%a", binary="mysql")
+@example(text='/db_pass:" hu', binary="mysql")
+@example(text="/home/ ", binary="mysql")
+@example(text="var secret `Tr0ub4dorAnd3`", binary="mysql")
+@example(text="https:/u:hunter2>@-h/x", binary="mysql")
+@example(text='password=[redacted]"hunter2', binary="mysql")
+@example(text="password=[redacted],hunter2", binary="mysql")
+@example(text="rclone/ obscure hunter2", binary="mysql")
+@example(text="login -p hunter2 -u u", binary="docker")
+@example(text="AUTH hunter2", binary="redis-cli")
+@example(text="--password\u2011,,\u2603", binary="mysql")
 @settings(max_examples=2_000)
-def test_gate_is_no_tighter_than_the_rules(text: str) -> None:
+def test_gate_is_no_tighter_than_the_rules(text: str, binary: str) -> None:
     """What the rules find with every gate open, they find behind the gate."""
     assume("\ud800" not in text)
     shut, ajar = engine(), _OPEN
-    assert shut.arguments("/usr/bin/mysql", text) == ajar.arguments("/usr/bin/mysql", text)
+    assert shut.arguments(binary, text) == ajar.arguments(binary, text)
     assert shut.text(text) == ajar.text(text)
     assert shut.path(text) == ajar.path(text)
 

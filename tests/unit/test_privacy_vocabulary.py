@@ -24,7 +24,7 @@ from agents.privacy.vocabulary import KeyKind, kind_of_key, words_of
         ("AWS_ACCESS_KEY_ID", KeyKind.KEY),
         ("clientSecret", KeyKind.KEY),
         ("community_string", KeyKind.KEY),
-        ("secret_id", KeyKind.KEY),
+        ("secret_id", KeyKind.WEAK),
         ("Proxy-Authorization", KeyKind.AUTHORIZATION),
         ("Set-Cookie", KeyKind.COOKIE),
         ("--key", KeyKind.WEAK),

@@ -106,6 +106,9 @@ class RecordFileWriter:
         self._names = {kind: folder / f"{name}.{kind}" for kind in ("spans", "avro")}
         self._partial = {kind: folder / f"{name}.{kind}.partial" for kind in ("spans", "avro")}
         self._spans = _complete_spans(self._partial["spans"], self._partial["avro"])
+        if self._spans and not _is_stored(self._partial["avro"], self._spans[-1]):
+            self._spans.pop()  # torn, as a power failure leaves it: it is written again
+        check_stored(self._partial["avro"], layout, self._spans)
         self._lines = self._partial["spans"].open("ab")
         self._file = self._partial["avro"].open("ab")
         self._lines.truncate(sum(len(span.line().encode()) for span in self._spans))
@@ -226,6 +229,30 @@ def _complete_spans(lines: Path, file: Path) -> list[Span]:
             break
         spans.append(span)
     return spans
+
+
+def check_stored(path: Path, layout: Layout, spans: Sequence[Span]) -> None:
+    """Prove that the bytes of these spans are as they were written. Raises DamagedError naming file and offsets."""
+    if not spans:
+        return
+    header = layout.header().encoded
+    try:
+        with path.open("rb") as file:
+            if file.read(len(header)) != header:
+                raise DamagedError(f"{path}, partition {layout.partition}: its header was changed")
+    except OSError as error:
+        raise DamagedError(f"{path}: {error.strerror or error}") from None
+    for span in spans:
+        if not _is_stored(path, span):
+            raise DamagedError(
+                f"{path}, partition {layout.partition}, offsets {span.first} to {span.last}: the bytes were changed"
+            )
+
+
+def _is_stored(path: Path, span: Span) -> bool:
+    with path.open("rb") as file:
+        file.seek(span.begin)
+        return hashlib.sha256(file.read(span.end - span.begin)).hexdigest() == span.stored
 
 
 class RecordFile:

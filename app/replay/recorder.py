@@ -34,7 +34,7 @@ from app.replay.configuration import DISTRIBUTION
 from app.replay.container import Codec
 from app.replay.live_published import LivePublished
 from app.replay.range_reader import RangeReader
-from app.replay.record_file import Layout, Recorded, RecordFileWriter, Span
+from app.replay.record_file import DamagedError, Layout, Recorded, RecordFileWriter, Span, check_stored
 from app.replay.start_state import start_rows
 from app.settings import Settings
 from schemas import topics
@@ -42,6 +42,9 @@ from schemas import topics
 LEVEL: Final = 6
 
 KIND: Final = "callstream recording"
+
+PRIVATE: Final = 0o700
+"""Raw events hold what must not leave, and so does an archive."""
 
 Report = Callable[[int], None]
 """Learns how many more records were read."""
@@ -102,9 +105,11 @@ def record(settings: Settings, folder: Path, plan: Plan, report: Report = lambda
 
     Raises OSError, DamagedError, KafkaUnreachable, KafkaUnusable, RegistryError, and what loading the hook map raises.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
     canonical_json.write(folder / RECORDING_FILE, canonical_json.sealed(plan.document()))
     with RangeReader(settings) as reader:
+        if reader.cluster() != plan.cluster:
+            raise FolderInUseError(f"{folder}: its recording was begun from another cluster, {plan.cluster}")
         recording = _Recording(settings, folder, plan, reader, report)
         raw = tuple(recording.raw(one, start) for one, start in zip(plan.ranges, plan.loaders_from, strict=True))
         published = recording.published() if plan.published else None
@@ -186,8 +191,15 @@ class _Recording:
         return Layout(topic, partition, self._plan.codec, LEVEL)
 
     def _finished(self, name: str, layout: Layout) -> FileFacts | None:
-        """A file that a recording before has finished; None where there is none."""
+        """A file that a recording before has finished, proved; None where there is none."""
         if not (self._folder / f"{name}.avro").exists():
             return None
-        lines = (self._folder / f"{name}.spans").read_text(encoding="utf-8").splitlines(keepends=True)
-        return facts_of(name, layout, [Span.of_line(line) for line in lines])
+        path = self._folder / f"{name}.spans"
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            spans = [Span.of_line(line) for line in lines]
+        except (OSError, ValueError, TypeError, KeyError):
+            raise DamagedError(f"{path}: was changed, or is not there any more") from None
+        check_stored(self._folder / f"{name}.avro", layout, spans)
+        self._report(sum(span.records for span in spans))
+        return facts_of(name, layout, spans)

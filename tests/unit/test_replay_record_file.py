@@ -18,6 +18,7 @@ from app.replay.record_file import (
     Recorded,
     RecordFile,
     RecordFileWriter,
+    Span,
     columns_of,
     spans_digest,
 )
@@ -154,6 +155,20 @@ def test_resuming_goes_on_after_the_last_whole_span(tmp_path: Path) -> None:
     last_span = records[-1].offset // SPAN_OFFSETS
     before = [record.offset for record in records if record.offset // SPAN_OFFSETS < last_span]
     assert (resumed.next_offset, resumed.records) == (before[-1] + 1, len(before))
+
+
+def test_resuming_on_altered_bytes_is_refused_and_names_them(tmp_path: Path) -> None:
+    """What somebody changed while a recording was interrupted does not become evidence."""
+    writer = RecordFileWriter(tmp_path, "raw", LAYOUT)
+    writer.add(recorded(300))
+    writer.close()
+    path = tmp_path / "raw.avro.partial"
+    first, *_ = (Span.of_line(line) for line in (tmp_path / "raw.spans.partial").read_text().splitlines(keepends=True))
+    content = bytearray(path.read_bytes())
+    content[(first.begin + first.end) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DamagedError, match=rf"raw\.avro\.partial, .* offsets {first.first} to {first.last}"):
+        RecordFileWriter(tmp_path, "raw", LAYOUT)
 
 
 def test_an_empty_file_is_a_file(tmp_path: Path) -> None:

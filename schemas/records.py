@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 import fastavro
+from fastavro.schema import SchemaParseException, UnknownType
 
 from schemas import avro_wire
 
@@ -34,14 +35,20 @@ RECORDED_RECORD: Final = "recorded_record"
 @cache
 def schema_text(name: str) -> str:
     """The .avsc file as JSON without white space, which is what the registry gets."""
-    content = files("schemas").joinpath("avro", f"{name}.avsc").read_text(encoding="utf-8")
-    return json.dumps(json.loads(content), separators=(",", ":"), ensure_ascii=False)
+    content = files("schemas").joinpath("avro", f"{name}.avsc").read_bytes()
+    try:
+        return json.dumps(json.loads(content), separators=(",", ":"), ensure_ascii=False)
+    except ValueError as error:
+        raise ValueError(f"schemas/avro/{name}.avsc was changed: {error}") from None
 
 
 @cache
 def parsed_schema(name: str) -> Any:
     """The schema as fastavro wants it."""
-    return fastavro.parse_schema(json.loads(schema_text(name)))
+    try:
+        return fastavro.parse_schema(json.loads(schema_text(name)))
+    except (SchemaParseException, UnknownType, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"schemas/avro/{name}.avsc was changed: {error!r}") from None
 
 
 def encode(name: str, schema_id: int, record: Mapping[str, Any]) -> bytes:

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from app.replay import call_fields
 from app.replay.archive import Range
 from app.replay.audit_record import AuditRecord
 from app.replay.audit_witness import AuditWitness, StageAudit
@@ -26,6 +25,7 @@ from app.replay.lanes import Lane
 from app.replay.pipeline import domain_of
 from app.replay.published import CopySource, PublishedSource, audit_record, decode_call, raw_position
 from app.replay.verdict import EventDifference, Verdict
+from schemas import avro_wire
 from schemas.topics import Stage
 
 _STAGES: Final = (Stage.CANONICALIZE, Stage.PRIVACY)
@@ -190,8 +190,10 @@ def differing_event(copies: Mapping[int, CopiesFound], source: CopySource, work:
             return EventDifference(number, position[1], "", "its published copy cannot be decoded")
         now, _ = made_again(work, number, position[1], position[1])
         difference = first_difference(number, [then], now)
-        if difference is None:  # key, time or frame differ, and the call does not
-            where = call_fields.position_of(then)[1]
-            return EventDifference(number, where, then["event_id"], "key or timestamp of its published copy differ")
+        if difference is None:  # what surrounds the call differs, and its fields do not
+            matter = "key or timestamp of its published copy differ"
+            if not source.schemas.is_our_call(avro_wire.framed_schema_id(copy.value)):
+                matter = "its published copy has the same fields, written under another schema"
+            return EventDifference(number, position[1], then["event_id"], matter)
         return difference
     return None

@@ -32,8 +32,8 @@ from app.symbols.checking import check_objects
 from app.symbols.snapshot import SymbolStoreError
 from app.symbols.store import SymbolStore
 
-UNUSABLE: Final = (PrivacyConfigError, PolicyHooksError, SymbolStoreError, OSError, ValueError)
-"""What loading a configuration raises."""
+UNUSABLE: Final = (PrivacyConfigError, PolicyHooksError, OSError, ValueError)
+"""What loading a configuration raises, besides SymbolStoreError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +149,9 @@ class _Verification:
             now, texts = configuration_of(self._settings, then.symbols)
             for fault in _symbol_faults(self._settings, now):
                 self._verdict.find("symbols", fault)
+        except SymbolStoreError as error:
+            self._verdict.find("symbols", error)
+            return None
         except UNUSABLE as error:
             self._verdict.find(f"configuration, {self._texts}", error)
             return None

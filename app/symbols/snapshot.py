@@ -111,13 +111,17 @@ def read_snapshot(folder: Path, digest: str | None = None) -> Snapshot:
         if (folder / "format").read_text() != FORMAT_LINE:
             raise SymbolStoreError(f"{folder} is a symbol store of another version")
         wanted = digest if digest is not None else (folder / "current").read_text().strip()
-        text = (folder / "snapshots" / wanted).read_text()
     except (OSError, UnicodeDecodeError) as error:
-        what = "has no such snapshot" if digest is not None and (folder / "format").exists() else "is no symbol store"
-        raise SymbolStoreError(f"{folder} {what}; `callstream symbols add` makes one") from error
-    snapshot = parse_snapshot(text)
+        raise SymbolStoreError(f"{folder} is no symbol store; `callstream symbols add` makes one") from error
+    path = folder / "snapshots" / wanted
+    try:
+        snapshot = parse_snapshot(path.read_text())
+    except OSError as error:
+        raise SymbolStoreError(f"{folder} has no such snapshot: {wanted}") from error
+    except (UnicodeDecodeError, SymbolStoreError) as error:
+        raise SymbolStoreError(f"{path} is damaged: {error}") from error
     if snapshot.digest != wanted:
-        raise SymbolStoreError(f"{folder}: the snapshot {wanted} is damaged")
+        raise SymbolStoreError(f"{path} is damaged: its name is another one's")
     return snapshot
 
 

@@ -1,0 +1,219 @@
+"""One flipped bit in what a run depends on or has published: verification fails and names the place."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from app.commands.replay import command
+from app.replay import published_check
+from app.replay.archive import Range
+from app.replay.configuration import configuration_of
+from app.replay.copies import CopiesFound, CopyCheck, Slots, SlotSink
+from app.replay.digests import Columns
+from app.replay.engine import Work, build_steps, run
+from app.replay.lanes import Lane
+from app.replay.pipeline import Pipeline
+from app.replay.published import Schemas
+from app.replay.published_check import PublishedResult
+from app.replay.record_file import Recorded
+from app.replay.verdict import Verdict
+from app.settings import Settings
+from schemas import records
+from tests.support.archives import load_parts, make_archive
+from tests.unit.test_symbol_store import index_bytes, store_with
+
+ROOT = Path(__file__).parents[2]
+TOPIC = "runtime.calls"
+SCHEMA_ID = 5
+
+
+def verified(folder: Path, *options: object) -> Result:
+    """Verify the run in a folder."""
+    result = CliRunner().invoke(command, ["--verify", str(folder / "run"), "--processes", "1", *map(str, options)])
+    print(result.output)  # noqa: T201 - shown for a test that fails
+    return result
+
+
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an archive, a symbol store and a run over both."""
+    folder = tmp_path_factory.mktemp("evidence")
+    make_archive(folder / "archive", load_parts(events=300, partitions=1))
+    store_with(folder / "symbols", index_bytes(names=("first", "second")))
+    made = ["--archive", folder / "archive", "--symbols", folder / "symbols", "--out", folder / "run", "--processes", 1]
+    assert CliRunner().invoke(command, list(map(str, made))).exit_code == 0
+    return folder
+
+
+def test_a_flipped_bit_in_the_symbol_store_is_named(evidence: Path, tmp_path: Path) -> None:
+    """Whether or not an event asked for it: every object and the snapshot are looked at."""
+    copy = shutil.copytree(evidence, tmp_path / "copy")
+    assert verified(copy, "--symbols", copy / "symbols").exit_code == 0
+    chance = random.Random(8)
+    stored = [path for folder in ("objects", "snapshots") for path in (copy / "symbols" / folder).iterdir()]
+    files = sorted(path for path in stored if path.stat().st_size)  # a store begins with an empty snapshot
+    assert {path.parent.name for path in files} == {"objects", "snapshots"}
+    for path in files:
+        content = path.read_bytes()
+        for _ in range(4):
+            _flip(path, content, chance)
+            refused = verified(copy, "--symbols", copy / "symbols")
+            assert refused.exit_code == 1
+            assert path.name[:12] in refused.output
+        path.write_bytes(content)
+
+
+def _flip(path: Path, content: bytes, chance: random.Random) -> None:
+    damaged = bytearray(content)
+    damaged[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    path.chmod(0o644)
+    path.write_bytes(damaged)
+
+
+def test_a_flipped_bit_in_the_schema_is_named(evidence: Path, tmp_path: Path) -> None:
+    """A program whose packaged schema was changed proves nothing, and says in which schema."""
+    shutil.copytree(ROOT / "schemas", tmp_path / "schemas")
+    path = tmp_path / "schemas" / "avro" / f"{records.CALL}.avsc"
+    content, chance = path.read_bytes(), random.Random(4)
+    word = content.index(b"observation")  # in a description, which decides no byte and is part of the contract
+    for position in (word, chance.randrange(len(content)), chance.randrange(len(content))):
+        damaged = bytearray(content)
+        damaged[position] ^= 1
+        path.write_bytes(damaged)
+        options = ["--verify", evidence / "run", "--symbols", evidence / "symbols", "--processes", "1"]
+        done = subprocess.run(
+            [sys.executable, "-m", "app", "replay", *map(str, options)],
+            cwd=tmp_path,  # comes before everything else where Python looks for packages
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert records.CALL in done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Recorded], Slots, Work]:
+    """The copies of calls as a live stage has published them, and the digests that a replay leaves to compare them."""
+    folder = tmp_path_factory.mktemp("published")
+    archive = make_archive(folder / "archive", load_parts(events=400, partitions=1))
+    (whole,) = archive.ranges()
+    slots = Slots(folder, whole)
+    slots.create()
+    work = Work(source=archive, settings=Settings(), open_sink=partial(_slot_sink, slots), schema_id=SCHEMA_ID)
+    run(work, 1)
+    kept: list[Recorded] = []
+    pipeline = Pipeline(build_steps(Settings(), None, SCHEMA_ID), _Topic(kept))
+    for batch in archive.batches(whole.partition, whole.first, whole.next - 1, 1_000):
+        pipeline.take(batch)
+    return kept, slots, work
+
+
+def _slot_sink(slots: Slots, _lane: Lane) -> SlotSink:
+    return SlotSink(slots)
+
+
+class _Topic:
+    """A sink that keeps calls as records of a topic."""
+
+    def __init__(self, kept: list[Recorded]) -> None:
+        self._kept = kept
+
+    def calls(self, columns: Columns, framed: Sequence[bytes | None]) -> None:
+        for timestamp_ms, key, value in zip(columns.timestamps_ms, columns.keys, framed, strict=True):
+            self._kept.append(Recorded(TOPIC, 0, len(self._kept), timestamp_ms, key, value))
+
+    def end_span(self, _refused: Sequence[str]) -> tuple[int, int, str]:
+        return 0, 0, ""
+
+
+def schemas() -> Schemas:
+    """The registry's schemas: one."""
+    return Schemas.of_texts({str(SCHEMA_ID): records.schema_text(records.CALL)})
+
+
+def compared(copies: list[Recorded], slots: Slots) -> CopiesFound:
+    """Compare a topic's records with the replay."""
+    return CopyCheck(slots, schemas()).run([copies])
+
+
+def test_what_was_published_is_proved_in_any_order_and_number(
+    published: tuple[list[Recorded], Slots, Work],
+) -> None:
+    """Copies may repeat and come in any order."""
+    copies, slots, _ = published
+    found = compared([*copies, *random.Random(1).sample(copies, 50)], slots)
+    assert (found.calls, found.copies) == (len(copies), len(copies) + 50)
+    assert (found.differing, found.strange, found.missing) == (0, 0, 0)
+
+
+def test_a_flipped_bit_in_a_published_record_is_named(published: tuple[list[Recorded], Slots, Work]) -> None:
+    """In value, key or timestamp of any copy: named by topic, partition and offset, or as one that is missing."""
+    copies, slots, work = published
+    chance = random.Random(11)
+    configuration, _ = configuration_of(Settings())
+    for _ in range(300):
+        at = chance.randrange(len(copies))
+        verdict = Verdict()
+        found = compared([*copies[:at], flipped(copies[at], chance), *copies[at + 1 :]], slots)
+        result = PublishedResult({0: found}, {}, {})
+        published_check.report(result, configuration, verdict)
+        raw_offset = records.decode(records.CALL, copies[at].value or b"")["source"]["offset"]
+        said = "\n".join(verdict.lines())
+        assert f"{TOPIC}, partition 0, offset {at}:" in said or f"first that of raw {raw_offset}" in said
+    assert work.schema_id == SCHEMA_ID
+
+
+def flipped(copy: Recorded, chance: random.Random) -> Recorded:
+    """The record with one bit changed."""
+    assert copy.key is not None
+    assert copy.value is not None
+    match chance.choice(["value", "value", "value", "key", "timestamp"]):
+        case "timestamp":
+            return copy._replace(timestamp=copy.timestamp ^ 1 << chance.randrange(40))
+        case "key":
+            return copy._replace(key=_one_bit(copy.key, chance))
+        case _:
+            return copy._replace(value=_one_bit(copy.value, chance))
+
+
+def _one_bit(content: bytes, chance: random.Random) -> bytes:
+    damaged = bytearray(content)
+    damaged[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    return bytes(damaged)
+
+
+def test_the_first_published_event_that_differs_is_shown_field_by_field(
+    published: tuple[list[Recorded], Slots, Work],
+) -> None:
+    """A forged copy is decoded and compared with the call that its raw record gives."""
+    copies, slots, work = published
+    victim = copies[17]
+    assert victim.value is not None
+    call = records.decode(records.CALL, victim.value)
+    forged = records.encode(records.CALL, SCHEMA_ID, call | {"node_name": "elsewhere"})
+    found = compared([*copies, victim._replace(value=forged)], slots)
+    event = published_check.differing_event({0: found}, _SchemasOnly(), work)
+    assert event is not None
+    assert event.event_id == call["event_id"]
+    assert [one.path for one in event.fields] == ["node_name"]
+    assert event.fields[0].left == '"elsewhere"'
+
+
+class _SchemasOnly:
+    """A source of copies that nobody asks for its copies."""
+
+    def __init__(self) -> None:
+        self.schemas = schemas()
+
+    def copies(self, part: Range) -> Iterator[list[Recorded]]:
+        raise AssertionError(part)

@@ -222,7 +222,7 @@ const describe = (node) => {
     meaning(frameOf[node]),
     frame[FILE] && frame[FILE] !== frame[NAME] ? frame[FILE] : "",
     frame[BUILD] ? `build id ${frame[BUILD]}` : "",
-    frame[MANGLED] && frame[MANGLED] !== frame[NAME] ? frame[MANGLED] : "",
+    frame[MANGLED] && frame[MANGLED] !== frame[NAME].replace(/\?$/, "") ? frame[MANGLED] : "",
   ];
   $("more").textContent = parts.filter(Boolean).join(" · ");
 };
@@ -388,7 +388,8 @@ const table = () => {
     button.type = "button";
     button.addEventListener("click", () => { $("search").value = frame[NAME]; search(frame[NAME]); window.scrollTo(0, 0); });
     return element("tr", undefined, element("td", count(row.own)), element("td", count(row.total)),
-      element("td", SAID[frame[SURENESS]]), element("td", undefined, button), element("td", frame[FILE]));
+      element("td", SAID[frame[SURENESS]]), element("td", undefined, button),
+      element("td", frame[BUILD] ? `${frame[FILE]} (build id ${frame[BUILD].slice(0, 8)}…)` : frame[FILE]));
   }));
 };
 

@@ -91,11 +91,13 @@ def _shown(tree: CallTree, threshold: int) -> _Shown:
 
 
 def _data(tree: CallTree, demangle: Demangle, facts: Sequence[tuple[str, bool]], shown: _Shown) -> Iterator[str]:
-    """The data as JSON that may stand inside a script element."""
+    """The data as JSON that may stand inside a script element; frames that no node shows are not in it."""
+    used = {number: place for place, number in enumerate(sorted(set(shown.frame)))}
     yield f'{{"facts":{_json(facts)},"frames":['
-    for number, frame in enumerate(tree.frames):
-        yield ("," if number else "") + _json(_frame(frame, demangle))
-    yield f'],"depth":{_json(shown.depth)},"frame":{_json(shown.frame)},"own":{_json(shown.own)},'
+    for number, place in used.items():
+        yield ("," if place else "") + _json(_frame(tree.frames[number], demangle))
+    frames = [used[number] for number in shown.frame]
+    yield f'],"depth":{_json(shown.depth)},"frame":{_json(frames)},"own":{_json(shown.own)},'
     yield f'"smallAt":{_json(list(shown.small))},"small":{_json(list(shown.small.values()))}}}'
 
 

@@ -42,7 +42,7 @@ def write_pprof(
 ) -> None:
     """Write the profile; `first_ns` and `last_ns` are the times of the first and the last event."""
     texts = _Texts()
-    with gzip.GzipFile(fileobj=sink, mode="wb", mtime=0, filename="") as out:  # type: ignore[call-overload]
+    with gzip.GzipFile(fileobj=sink, mode="wb", compresslevel=6, mtime=0, filename="") as out:  # type: ignore[call-overload]
         for piece in _pieces(tree, demangle, texts):
             out.write(piece.SerializeToString(deterministic=True))
         event = pprof_pb2.ValueType(type=texts["events"], unit=texts["count"])

@@ -17,6 +17,7 @@ from app.privacy_policy import PrivacyConfigError
 from app.settings import load
 from app.telemetry import logs
 from app.telemetry.http import HttpError
+from app.telemetry.repeats import hold_back
 
 
 @click.command(name="ingest")
@@ -37,6 +38,7 @@ def command(*, as_json: bool) -> None:
     """
     settings = load(os.environ)
     logs.configure(settings.log_format, settings.log_level)
+    hold_back()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -19,6 +19,7 @@ from app.telemetry.meter import Meter
 from schemas.coverage import CoverageGap, GapCause, encode
 
 _log = logging.getLogger(__name__)
+_librdkafka_log = _log.getChild("librdkafka")
 
 PRODUCER_CONFIG: Final[Mapping[str, Any]] = {
     "acks": "all",
@@ -52,7 +53,7 @@ class GapWriter:
         self._ask_at = 0.0
         self._meter = meter
         self._outstanding: set[CoverageGap] = set()
-        self._producer = Producer({**PRODUCER_CONFIG, **config, "error_cb": self._on_error, "logger": _log})
+        self._producer = Producer({**PRODUCER_CONFIG, **config, "error_cb": self._on_error, "logger": _librdkafka_log})
         self.trouble: str | None = "no schema id yet"
         """Why coverage cannot be written; None when it can, as far as is known."""
 

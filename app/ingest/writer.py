@@ -24,6 +24,7 @@ from app.telemetry.metric import DropReason
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
 
 _log = logging.getLogger(__name__)
+_librdkafka_log = _log.getChild("librdkafka")
 
 PAUSE_S: Final = 0.02
 """Between two looks at the buffer while events flow, and what an event waits longest: shorter ones cost CPU, 0.5 µs an
@@ -108,7 +109,7 @@ class RawWriter:
         self._held = Event()
         self._stopped = Event()
         self._failure: KafkaUnusable | None = None
-        self._producer = Producer({**PRODUCER_CONFIG, **config, "error_cb": self._on_error, "logger": _log})
+        self._producer = Producer({**PRODUCER_CONFIG, **config, "error_cb": self._on_error, "logger": _librdkafka_log})
         self.written_before_ms = time.time_ns() // _NS_PER_MS
         """All events received before this Unix time are written or dropped."""
         self.last_acknowledged_s = 0.0
@@ -196,6 +197,8 @@ class RawWriter:
         self._producer.poll(0)
         if self._source.settled(len(self._producer)):
             self.last_acknowledged_s = time.time()
+            if self.trouble is not None:
+                _log.warning("Kafka acknowledges what we write again")  # as loud as what it ends
             self.trouble = None
         self._in_flight, self._in_flight_bytes = self._buffer.in_flight()
         if not self._in_flight:
@@ -228,4 +231,4 @@ class RawWriter:
         if error.fatal():
             self._failure = KafkaUnusable(f"the producer for {self._topic} cannot go on: {error.name()}")
         self.trouble = error.str()
-        _log.warning("Kafka: %s", error.str())
+        _librdkafka_log.warning("Kafka: %s; trying again", error.str())

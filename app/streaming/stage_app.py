@@ -170,8 +170,8 @@ def make_app(
 
 
 def data_dir(settings: Settings, group: str, index: int) -> Path:
-    """Folder with the state of one worker, which no other process may open."""
-    return settings.data_dir / group / f"worker-{index}"
+    """Folder with the state of one worker of a group (unprefixed), which no other process may open."""
+    return settings.data_dir / settings.name(group) / f"worker-{index}"
 
 
 def credentials(settings: Settings) -> CredentialsT | None:

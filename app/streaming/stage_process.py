@@ -25,7 +25,6 @@ from app.streaming.delivery import Delivery
 from app.streaming.garbage import collect_seldom
 from app.streaming.metering import StageObserver
 from app.streaming.process_end import ExitCode, end_process
-from app.streaming.repeats import hold_back
 from app.streaming.runner import IntervalRunner
 from app.streaming.stage_app import GroupTimes, StageApp, make_app
 from app.streaming.standstill import Limits
@@ -35,6 +34,7 @@ from app.telemetry.http import TelemetryServer
 from app.telemetry.meter import Meter
 from app.telemetry.metric import Process
 from app.telemetry.metrics import metrics_of
+from app.telemetry.repeats import hold_back
 from schemas.topics import Stage
 
 log = logging.getLogger(__name__)
@@ -241,6 +241,8 @@ def _await_topics(settings: Settings, names: Sequence[str], stop: asyncio.Event)
             continue
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
-            raise KafkaUnusable(f"topics must have the same number of partitions: {listed}")
+            raise KafkaUnusable(
+                f"topics must have the same number of partitions: {listed}; see callstream topics check"
+            )
         return counts[names[0]]
     return None

@@ -32,6 +32,7 @@ def test_a_worker_keeps_its_identity_from_run_to_run(tmp_path: Path) -> None:
     assert first.consumer_group_instance_id != other.consumer_group_instance_id
     assert first.datadir == data_dir(settings, "callstream-privacy", 1)
     assert other.datadir != first.datadir
+    assert data_dir(_settings(tmp_path), "callstream-privacy", 1) != first.datadir, "another prefix, another state"
     assert first.datadir.is_dir()
 
 

@@ -2,7 +2,7 @@
 
 import logging
 
-from app.streaming.repeats import REPEAT_SECONDS, HoldBackRepeats
+from app.telemetry.repeats import REPEAT_SECONDS, HoldBackRepeats
 
 
 def _line(message: str, *arguments: object, name: str = "aiokafka") -> logging.LogRecord:

@@ -20,6 +20,8 @@ CLIENT_LOGGERS = (
     "aiokafka.consumer.fetcher",
     "aiokafka.consumer.group_coordinator",
     "app.streaming.delivery.librdkafka",
+    "app.ingest.writer.librdkafka",
+    "app.ingest.gap_writer.librdkafka",
 )
 
 

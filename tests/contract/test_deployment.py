@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import pytest
@@ -178,6 +179,17 @@ def test_only_what_readers_and_operators_need_can_be_reached() -> None:
             assert set(service["networks"]) <= inner
     on_kafka = {name for name, service in _SERVICES.items() if "kafka" in service["networks"]}
     assert on_kafka == {"broker", *_OURS}
+
+
+@pytest.mark.parametrize("name", _OURS)
+def test_every_server_that_a_service_asks_is_on_a_network_of_its_own(name: str) -> None:
+    """Ingest too looks up a schema: without a way to the registry its gaps would wait for ever."""
+    service = _OURS[name]
+    settings = from_env({key: str(value) for key, value in service["environment"].items()})
+    registry, broker = urlsplit(settings.schema_registry_url).hostname, settings.kafka_bootstrap_servers.split(":")[0]
+    assert registry is not None
+    for server in (registry, broker):
+        assert set(service["networks"]) & set(_SERVICES[server]["networks"]), server
 
 
 def test_services_wait_for_what_they_need() -> None:

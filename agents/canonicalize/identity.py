@@ -9,10 +9,12 @@ of one number keep their order, which has a meaning). Digests have 16 bytes: at 
 of them agree is about 10^-21. This module refuses to know what the messages mean.
 """
 
+from functools import lru_cache
 from hashlib import blake2b
 from struct import Struct
 from typing import Any, Final
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
@@ -35,17 +37,29 @@ def digest(content: bytes) -> bytes:
 def message_digest(message: Message) -> bytes:
     """Digest of a parsed message, nested unknown fields included. Leaves `message` as it was."""
     serialized = message.SerializeToString(deterministic=True)
-    known = type(message)()
-    known.CopyFrom(message)
-    known.DiscardUnknownFields()
-    if known.ByteSize() == len(serialized):
-        return digest(_PLAIN + serialized)
-    return digest(_WITH_UNKNOWN + repr(_normal(message)).encode())
+    if _has_unknown(message, len(serialized)):
+        return digest(_WITH_UNKNOWN + repr(_normal(message)).encode())
+    return digest(_PLAIN + serialized)
 
 
 def unknown_digest(*messages: Message) -> bytes:
     """Digest of the unknown fields at the top of each message, for callers that hash the known ones themselves."""
     return digest(repr([_unknown(UnknownFieldSet(message)) for message in messages]).encode())
+
+
+def _has_unknown(message: Message, size: int) -> bool:
+    """Whether there are unknown fields at any depth; `size` is what the message takes when it is serialized."""
+    if _is_flat(message.DESCRIPTOR):  # a stack's entries, of which there are most
+        return len(UnknownFieldSet(message)) > 0
+    known = type(message)()
+    known.CopyFrom(message)
+    known.DiscardUnknownFields()
+    return known.ByteSize() != size
+
+
+@lru_cache(maxsize=256)
+def _is_flat(kind: Descriptor) -> bool:
+    return all(field.message_type is None for field in kind.fields)
 
 
 def _normal(message: Message) -> tuple[Any, ...]:

@@ -121,9 +121,7 @@ class IndexContent:
 def encode_index(content: IndexContent) -> bytes:
     """The index file of `content`. Raises ValueError where a count or a length does not fit the format."""
     spans = content.spans
-    encoded = {name: name.encode() for name in spans.names}
-    offsets = dict(zip(encoded, accumulate(map(len, encoded.values()), initial=0), strict=False))
-    blob = b"".join(encoded.values())
+    names = _EncodedNames(spans.names)
     build_id = content.build_id.encode("ascii")
     lines = content.lines
     files = [name.encode() for name in lines.names]
@@ -138,7 +136,7 @@ def encode_index(content: IndexContent) -> bytes:
         len(build_id),
         len(content.segments),
         len(spans.starts),
-        len(blob),
+        len(names.blob),
         len(lines.addresses),
         len(files),
         sum(map(len, files)),
@@ -150,9 +148,9 @@ def encode_index(content: IndexContent) -> bytes:
         _packed("Q", spans.starts),
         _packed("I", spans.lengths),
         _packed("I", spans.deltas),
-        _packed("I", [offsets[name] for name in spans.names]),
-        _packed("I", [len(encoded[name]) for name in spans.names]),
-        blob,
+        _packed("I", names.offsets),
+        _packed("I", names.lengths),
+        names.blob,
         _packed("Q", lines.addresses),
         _packed("I", lines.files),
         _packed("I", lines.numbers),
@@ -161,6 +159,25 @@ def encode_index(content: IndexContent) -> bytes:
     ]
     body = b"".join(part + bytes(-len(part) % 8) for part in parts)
     return body + sha256(body).digest()
+
+
+class _EncodedNames:
+    """Names as they are stored: each once in `blob`, and where each of the spans has its own."""
+
+    __slots__ = ("blob", "lengths", "offsets")
+
+    def __init__(self, names: Sequence[str]) -> None:
+        distinct = list(dict.fromkeys(names))
+        self.blob = "".join(distinct).encode()
+        if self.blob.isascii():  # then characters are bytes, and 10^5 names need not be encoded one by one
+            lengths: Iterable[int] = map(len, distinct)
+            self.lengths = list(map(len, names))
+        else:
+            bytes_of = {name: len(name.encode()) for name in distinct}
+            lengths = bytes_of.values()
+            self.lengths = [bytes_of[name] for name in names]
+        offset_of = dict(zip(distinct, accumulate(lengths, initial=0), strict=False))
+        self.offsets = [offset_of[name] for name in names]
 
 
 class SymbolIndex:

@@ -78,31 +78,31 @@ def _end(symbol: FunctionSymbol) -> int:
 def _sized_pieces(ordered: list[FunctionSymbol]) -> list[_Piece]:
     """Pieces of everything but sizeless labels, in order of address."""
     pieces: list[_Piece] = []
-    cluster: list[FunctionSymbol] = []
+    overlapping: list[FunctionSymbol] = []
     behind = -1
     for symbol in ordered:
-        address, size, _, _, is_exported, _, _ = symbol
+        address, size = symbol[0], symbol[1]
         if not size:
-            if not is_exported:
+            if not symbol.is_exported:
                 continue
             size = 1
         end = address + size
-        if address >= behind and cluster:
-            if len(cluster) == 1:
-                pieces.append((cluster[0].address, behind, cluster[0]))
-            else:
-                pieces += _settled(cluster)
-            cluster = []
+        if address >= behind:
+            if overlapping:
+                pieces[-1:] = _settled([pieces[-1][2], *overlapping])
+                overlapping = []
+            pieces.append((address, end, symbol))
             behind = end
-        cluster.append(symbol)
-        behind = max(behind, end)
-    return pieces + _settled(cluster)
+        else:
+            overlapping.append(symbol)
+            behind = max(behind, end)
+    if overlapping:
+        pieces[-1:] = _settled([pieces[-1][2], *overlapping])
+    return pieces
 
 
 def _settled(cluster: list[FunctionSymbol]) -> list[_Piece]:
     """Pieces of symbols that overlap, each address given to the best that covers it."""
-    if not cluster:
-        return []
     start, end = cluster[0].address, _end(cluster[0])
     if all(symbol.address == start and _end(symbol) == end for symbol in cluster):
         return [(start, end, min(cluster, key=_rank))]

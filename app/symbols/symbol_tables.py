@@ -58,10 +58,10 @@ def with_exports(symbols: Iterable[FunctionSymbol]) -> list[FunctionSymbol]:
         else:
             key = (symbol.address, symbol.name)
             dynamic[key] = max(symbol, dynamic.get(key, symbol))  # two of one name: the larger, in any order
+    addresses = {address for address, _ in dynamic}
     in_both: set[tuple[int, str]] = set()
     for at, symbol in enumerate(static):
-        key = (symbol.address, symbol.name)
-        if key in dynamic:
+        if symbol[0] in addresses and (key := (symbol.address, symbol.name)) in dynamic:
             in_both.add(key)
             static[at] = symbol._replace(is_exported=dynamic[key].is_exported)
     return static + [symbol for key, symbol in dynamic.items() if key not in in_both]
@@ -89,13 +89,14 @@ def _decoded(
     limit_of = _CodeLimits(structure.code).of
     clear_thumb = ~1 if structure.machine == _EM_ARM else ~0
     names_bytes = 0
+    find, binding_of, made = strings.find, _BINDINGS.get, FunctionSymbol._make
     for name_at, info, _, section, value, size in _entries(data, structure, table):
         kind = info & 0xF
         if kind not in types or section == 0:
             continue
         address = value & clear_thumb
         limit = limit_of(section, address)
-        name_end = strings.find(b"\0", name_at, name_at + MAX_NAME_BYTES)
+        name_end = find(b"\0", name_at, name_at + MAX_NAME_BYTES)
         if limit is None or name_end <= name_at:
             continue
         name = strings[name_at:name_end]
@@ -104,11 +105,13 @@ def _decoded(
         names_bytes += len(name)
         if names_bytes > MAX_NAMES_BYTES:
             raise RefusedError(Refusal.OVER_LIMIT, "bytes in symbol names")
-        text = canonical_symbol(name.decode("utf-8", "backslashreplace"))
-        binding = _BINDINGS.get(info >> 4, _LOCAL)
+        text = name.decode("utf-8", "backslashreplace")
+        if not text.isidentifier():  # most names are plain, and nothing is ever cut off those
+            text = canonical_symbol(text)
+        binding = binding_of(info >> 4, _LOCAL)
         is_exported = not in_symtab and binding != _LOCAL
-        size_in_section = min(size, limit - address)
-        yield FunctionSymbol(address, size_in_section, text, binding, is_exported, in_symtab, limit)
+        room = limit - address
+        yield made((address, min(room, size), text, binding, is_exported, in_symtab, limit))
 
 
 def _entries(data: memoryview, structure: ElfStructure, table: SymbolTable) -> Iterator[tuple[int, ...]]:

@@ -100,3 +100,9 @@ class StatefulStep(Step, Protocol):
 
     def restore(self, partition: int, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Replace what is remembered of a partition; called before its first batch after every assignment."""
+
+    def release(self, partition: int, position: int) -> None:
+        """Let go of what only records before `position` need, for none of them comes again.
+
+        What this changes is in the state of the next result.
+        """

@@ -116,7 +116,8 @@ TOPICS: tuple[Topic, ...] = (
     Topic(name=WATCHED, compacted=True, value_schema="watched_symbol"),
     Topic(name=DEAD_LETTERS, retention_ms=30 * DAY_MS, value_schema="dead_letter"),
     Topic(name=AUDIT, compacted=True, value_schema="audit_record"),
-    Topic(name=changelog(Stage.CANONICALIZE, MODULES_TABLE), compacted=True),
+    # its rows name files by digests without a key, so whoever may read it can try paths
+    Topic(name=changelog(Stage.CANONICALIZE, MODULES_TABLE), compacted=True, restricted=True),
     Topic(name=changelog(Stage.HOT_SYMBOLS, PARTIAL_COUNTS_TABLE), compacted=True),
     Topic(name=changelog(Stage.HOT_SYMBOLS, HOT_SYMBOLS_TABLE), compacted=True),
     Topic(name=changelog(Stage.HOT_SYMBOLS, NODE_COVERAGE_TABLE), compacted=True),

@@ -127,6 +127,8 @@ def _convert(raw: bytes, fragments: Fragments, modules: ModuleIndex, position: P
     process = fragments.processes[encoded_process]
     scope = Scope(process.image_id, event.node_name, process.is_contained)
     context = modules.context(partition, offset, process.process_id, scope)
+    if kind == "process_exit":
+        modules.end(partition, offset, process.process_id)
     time = _time_of(event, body, kind, process, receipt_ms)
     if time is None:
         return Refused(Refusal.TIME_OUT_OF_RANGE, None)

@@ -19,14 +19,21 @@ _TEXT_BYTES: Final = 16
 """So many printable characters in a row are text that somebody put there, and no digest: one in ten million is."""
 
 
+class ScopeMaps(Protocol):
+    """What a symbol source's maps say where a process runs; the same object wherever they say the same. Hashable."""
+
+    def build_id(self, module: str) -> str | None:
+        """The build id of `module` (normalized), by the maps of the image or the node; None where none has it."""
+
+    def kernel_module(self, symbol: str) -> str | None:
+        """The node's kernel module that holds `symbol`; None where it is built in, ambiguous or not known."""
+
+
 class SymbolSource(SymbolLookup, Protocol):
     """A snapshot of a symbol store, with its module maps and kallsyms."""
 
-    def mapped_build_id(self, image_id: str, node_name: str, module: str) -> str | None:
-        """The build id of `module` by the map of an image, or, where `image_id` is empty, by those of a node."""
-
-    def kernel_module_on(self, node_name: str, symbol: str) -> str | None:
-        """The kernel module that holds `symbol` on a node; None where it is built in, ambiguous or not known."""
+    def maps(self, image_id: str, node_name: str, is_contained: bool) -> ScopeMaps:
+        """The maps that hold for a process: its image's, or those of its node where it is not contained."""
 
 
 def loaded_module(path: str, build_id: bytes) -> tuple[str, str] | None:

@@ -1,46 +1,41 @@
-"""What is known of the modules that an event's process has mapped, and what an event at an offset may see of it.
+"""Which processes are remembered with the files that they have mapped, and what an event at an offset may see of them.
 
 Tetragon sends no build id with a frame. A loader event (`ProcessLoader{path, buildid}`) says which build a process has
 mapped under a path; all events of a process are in one partition, in order, so an event's modules are those of the
 loader events before it.
 
-Rules: what an event sees depends on the loader events at lower offsets of its partition, never on what was read later,
-so a batch that comes a second time sees what it saw the first time. Rows hold digests of paths, because a path may name
-a person and state is kept outside of the restricted topics. This module refuses to know symbols, and who keeps rows.
+Rules: what an event sees follows from the loader and exit events at lower offsets of its partition and from nothing
+else, so a batch that comes a second time, after whatever crash, sees what it saw the first time. Forgetting follows
+from offsets too: a process is forgotten by the record that makes too many, and its entries stay, ended by that record,
+until it is sure that no record before it comes again (`release`). This module refuses to know symbols, and who keeps
+rows.
 """
 
-import json
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections import OrderedDict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from agents.canonicalize.frames import Resolved, Unresolved
-from agents.canonicalize.identity import digest
-from agents.canonicalize.module_identity import SymbolSource, loaded_module
+from agents.canonicalize.contexts import NO_MODULES, ContextResolver, Contexts
+from agents.canonicalize.module_identity import ScopeMaps, SymbolSource, loaded_module
+from agents.canonicalize.process_modules import Loaded, ProcessModules, decode_row, encode_row, path_digest
+from agents.memo import Memo
 
 MAX_PROCESSES: Final = 65_536
-"""Processes with loader events that are remembered for each partition; beyond it the longest unheard of is forgotten.
-A node runs some thousands; an entry with 20 modules has about 2 kB."""
+"""Running processes that are remembered for each partition; beyond it the one whose latest loader event is the oldest
+is forgotten. A node runs some hundreds to thousands; an entry with 20 modules has about 2 kB."""
+
+MAX_ENDED: Final = 4_096
+"""Processes that ended and are remembered for each partition: the agent's buffers may hold an event back for seconds,
+and a busy node ends some hundreds of processes a second."""
 
 MAX_MODULES: Final = 1_024
 """Mapped files that are remembered for one process; the largest programs map some hundreds."""
 
-_PATH_DOMAIN: Final = b"callstream.module\x00"
-
-MAX_CONTEXTS: Final = 16_384
-"""Distinct sets of loaded files on distinct images that are numbered at a time; a fleet has some thousands."""
-
-NO_CONTEXT: Final = 0
-"""Context of an event of which nothing is known: no loader event, and no symbol source to ask."""
-
-
-class Loaded(NamedTuple):
-    """One loader event: `offset` is its raw record's."""
-
-    offset: int
-    path_digest: str
-    build_id: str
+_CACHED_MODULES: Final = 8_192
+_CACHED_SCOPES: Final = 16_384
+"""Distinct loader events' contents, and images on nodes, that are at hand; two generations of each."""
 
 
 class Scope(NamedTuple):
@@ -52,153 +47,149 @@ class Scope(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Process:
-    loaded: tuple[Loaded, ...] = ()
-    latest: int = -1
-    contexts: dict[Scope, int] = field(default_factory=dict)
-    """Contexts that see all of `loaded`, by scope: a process has one or two."""
+class _Partition:
+    """Processes by id; `running` by their latest loader event, `ended` by their exit; what was ended, and by which."""
 
-
-@dataclass(frozen=True, slots=True)
-class ContextResolver:
-    """A symbol source as the events of one context see it; a `FrameResolver`."""
-
-    source: SymbolSource | None
-    loaded: Mapping[str, str]
-    scope: Scope
-
-    def lookup(self, build_id: str, file_offset: int, *, innermost: bool) -> Resolved | Unresolved:
-        """As the source answers."""
-        if self.source is None:
-            return Unresolved.NO_INDEX
-        return self.source.lookup(build_id, file_offset, innermost=innermost)
-
-    def build_id(self, module: str) -> str | None:
-        """By loader events of the process, then by the maps of its image or node."""
-        if self.loaded and (known := self.loaded.get(path_digest(module))) is not None:
-            return known
-        image_id, node_name, is_contained = self.scope
-        # A container whose image Tetragon did not name must not be taken for a process of its node.
-        if self.source is None or (is_contained and not image_id):
-            return None
-        return self.source.mapped_build_id(image_id, node_name, module)
-
-    def kernel_module(self, symbol: str) -> str | None:
-        """By the node's kallsyms."""
-        return None if self.source is None else self.source.kernel_module_on(self.scope.node_name, symbol)
+    processes: dict[str, ProcessModules] = field(default_factory=dict)
+    running: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    ended: list[tuple[int, str]] = field(default_factory=list)
+    releasable: deque[tuple[int, str]] = field(default_factory=deque)
+    changed: set[str] = field(default_factory=set)
 
 
 class ModuleIndex:
-    """Loader events by partition and process, and numbered contexts for caches to key on.
+    """Loader events by partition and process, as the events of each offset see them."""
 
-    A context is a distinct view of modules and symbols; many processes share one. Numbers mean nothing outside of this
-    object and are never used twice, so a cache keyed on a number that was forgotten is merely never asked again.
-    """
-
-    def __init__(self, source: SymbolSource | None = None) -> None:
-        self._source = source
-        self._partitions: dict[int, OrderedDict[str, _Process]] = {}
-        self._changed: dict[int, set[str]] = {}
-        self._numbers: OrderedDict[tuple[frozenset[tuple[str, str]], Scope], int] = OrderedDict()
-        self._resolvers = {NO_CONTEXT: ContextResolver(source, {}, _NOWHERE)}
-        self._next_number = NO_CONTEXT + 1
+    def __init__(
+        self,
+        source: SymbolSource | None = None,
+        *,
+        max_processes: int = MAX_PROCESSES,
+        max_ended: int = MAX_ENDED,
+        max_modules: int = MAX_MODULES,
+    ) -> None:
+        self._contexts = Contexts(source)
+        self._has_maps = source is not None
+        self._partitions: dict[int, _Partition] = {}
+        self._max_processes, self._max_ended, self._max_modules = max_processes, max_ended, max_modules
+        self._modules: Memo[tuple[str, bytes], tuple[str, str] | None] = Memo(_digested, _CACHED_MODULES)
+        self._maps: Memo[Scope, ScopeMaps | None] = Memo(
+            lambda scope: None if source is None else source.maps(*scope), _CACHED_SCOPES
+        )
 
     def observe(self, partition: int, offset: int, process_id: str, path: str, build_id: bytes) -> None:
         """Remember a loader event. Seen again, it changes nothing; nor does one without a file or a build id."""
-        module = loaded_module(path, build_id)
+        module = self._modules[path, build_id]
         if module is None:
             return
-        processes = self._partitions.setdefault(partition, OrderedDict())
-        process = processes.setdefault(process_id, _Process())
-        loaded = Loaded(offset, path_digest(module[0]), module[1])
-        if loaded in process.loaded or len(process.loaded) >= MAX_MODULES:
+        part = self._partitions.setdefault(partition, _Partition())
+        process = part.processes.get(process_id) or ProcessModules()
+        known = process.seen_at(offset)
+        before = known.get(module[0])
+        if before == module[1] or (before is None and len(known) >= self._max_modules):
             return
-        process.loaded = tuple(sorted((*process.loaded, loaded)))
-        process.latest = process.loaded[-1].offset
-        process.contexts = {}
-        processes.move_to_end(process_id)
-        changed = self._changed.setdefault(partition, set())
-        changed.add(process_id)
-        if len(processes) > MAX_PROCESSES:
-            forgotten, _ = processes.popitem(last=False)
-            changed.add(forgotten)
+        if any(entry.offset == offset for entry in process.loaded):
+            return
+        part.processes[process_id] = process
+        process.add(Loaded(offset, *module))
+        part.changed.add(process_id)
+        if before is not None:
+            part.releasable.append((offset, process_id))
+        self._remember(part, offset, process_id, process)
+
+    def end(self, partition: int, offset: int, process_id: str) -> None:
+        """Note a process's exit event: ended processes are forgotten before running ones."""
+        part = self._partitions.get(partition)
+        process = part.processes.get(process_id) if part else None
+        if part is None or process is None or process.ended is not None or not process.seen_at(offset):
+            return
+        process.ended = offset
+        part.changed.add(process_id)
+        part.running.pop(process_id, None)
+        self._remember(part, offset, process_id, process)
+
+    def _remember(self, part: _Partition, offset: int, process_id: str, process: ProcessModules) -> None:
+        """Put a process where it belongs, and forget another where that makes too many."""
+        forgotten = None
+        if process.ended is None:
+            part.running[process_id] = None
+            part.running.move_to_end(process_id)
+            if len(part.running) > self._max_processes:
+                forgotten, _ = part.running.popitem(last=False)
+        else:
+            place = (process.ended, process_id)
+            at = bisect_left(part.ended, place)
+            if part.ended[at : at + 1] != [place]:
+                part.ended.insert(at, place)
+            if len(part.ended) > self._max_ended:
+                _, forgotten = part.ended.pop(0)
+        if forgotten is not None:
+            part.processes[forgotten].forget(offset)
+            part.changed.add(forgotten)
+            part.releasable.append((offset, forgotten))
 
     def context(self, partition: int, offset: int, process_id: str, scope: Scope) -> int:
         """Number of the context that the event at `offset` sees."""
-        processes = self._partitions.get(partition)
-        process = processes.get(process_id) if processes else None
-        if process is None and self._source is None:
-            return NO_CONTEXT
+        part = self._partitions.get(partition)
+        process = part.processes.get(process_id) if part else None
+        maps = self._maps[scope] if self._has_maps else None
         if process is None:
-            return self._number({}, scope)
-        if self._source is None:
-            scope = _NOWHERE
-        if process.latest >= offset:
-            return self._number(_known(loaded for loaded in process.loaded if loaded.offset < offset), scope)
-        number = process.contexts.get(scope)
-        if number is None or number not in self._resolvers:
-            number = process.contexts[scope] = self._number(_known(process.loaded), scope)
-        return number
+            return self._contexts.number(NO_MODULES, maps)
+        if offset <= process.changed:
+            return self._contexts.number(self._contexts.module_set(process.seen_at(offset)), maps)
+        if process.latest is None:
+            process.latest = self._contexts.module_set(process.seen_at(offset))
+        return self._contexts.number(process.latest, maps)
 
     def resolver(self, context: int) -> ContextResolver:
         """The resolver of a context; ask right after `context`, before it can be forgotten."""
-        return self._resolvers[context]
+        return self._contexts.resolver(context)
 
-    def _number(self, loaded: dict[str, str], scope: Scope) -> int:
-        key = (frozenset(loaded.items()), scope)
-        number = self._numbers.get(key)
-        if number is None:
-            number = self._next_number
-            self._next_number += 1
-            self._numbers[key] = number
-            self._resolvers[number] = ContextResolver(self._source, loaded, scope)
-            if len(self._numbers) > MAX_CONTEXTS:
-                _, forgotten = self._numbers.popitem(last=False)
-                del self._resolvers[forgotten]
-        return number
+    def release(self, partition: int, position: int) -> None:
+        """Let go of what only records before `position` can see: none of them comes again."""
+        part = self._partitions.get(partition)
+        while part is not None and part.releasable and part.releasable[0][0] < position:
+            _, process_id = part.releasable.popleft()
+            process = part.processes.get(process_id)
+            if process is None:
+                continue
+            process.drop_ended_before(position)
+            part.changed.add(process_id)
+            if not process.loaded:
+                del part.processes[process_id]
 
     def take_changes(self, partition: int) -> dict[bytes, bytes | None]:
-        """Rows that differ since this was last asked, by process id; None for a process that was forgotten."""
-        processes = self._partitions.get(partition, OrderedDict())
-        changed = sorted(self._changed.pop(partition, ()))
+        """Rows that differ since this was last asked, by process id; None for a process that was let go of."""
+        part = self._partitions.get(partition)
+        if part is None or not part.changed:
+            return {}
+        changed, part.changed = sorted(part.changed), set()
+        processes = part.processes
         return {
-            process_id.encode(): _row(processes[process_id]) if process_id in processes else None
+            process_id.encode(): encode_row(processes[process_id]) if process_id in processes else None
             for process_id in changed
         }
 
     def restore(self, partition: int, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Replace what is known of a partition by rows that `take_changes` gave."""
-        read = [(key.decode(), _process(value)) for key, value in rows]
-        read.sort(key=lambda item: (item[1].latest, item[0]))
-        self._partitions[partition] = OrderedDict(read)
-        self._changed.pop(partition, None)
+        part = self._partitions[partition] = _Partition()
+        running: list[tuple[int, str]] = []
+        releasable: set[tuple[int, str]] = set()
+        for key, row in rows:
+            process_id, process = key.decode(), decode_row(row)
+            part.processes[process_id] = process
+            open_offsets = [entry.offset for entry in process.loaded if entry.until is None]
+            if open_offsets and process.ended is not None:
+                part.ended.append((process.ended, process_id))
+            elif open_offsets:
+                running.append((max(open_offsets), process_id))
+            releasable |= {(entry.until, process_id) for entry in process.loaded if entry.until is not None}
+        part.ended.sort()
+        part.running = OrderedDict.fromkeys(process_id for _, process_id in sorted(running))
+        part.releasable = deque(sorted(releasable))
 
 
-def _known(loaded: Iterable[Loaded]) -> dict[str, str]:
-    """Build id by path digest. Of two builds under one path the later one holds: the file was replaced."""
-    return {one.path_digest: one.build_id for one in loaded}
-
-
-_NOWHERE: Final = Scope("", "", is_contained=False)
-
-
-def path_digest(path: str) -> str:
-    """What stands for a path in rows: 16 lower hex digits."""
-    return digest(_PATH_DOMAIN + path.encode())[:8].hex()
-
-
-def _row(process: _Process) -> bytes:
-    return json.dumps([list(loaded) for loaded in process.loaded], separators=(",", ":")).encode()
-
-
-def _process(row: bytes) -> _Process:
-    loaded = tuple(Loaded(*entry) for entry in json.loads(row))
-    return _Process(loaded, loaded[-1].offset if loaded else -1)
-
-
-def rows_before(rows: Iterable[tuple[bytes, bytes]], offset: int) -> Iterable[tuple[bytes, bytes]]:
-    """What rows that `take_changes` gave say of loader events before a raw offset; rows with no other are left out."""
-    for key, value in rows:
-        kept = tuple(loaded for loaded in _process(value).loaded if loaded.offset < offset)
-        if kept:
-            yield key, _row(_Process(kept))
+def _digested(sent: tuple[str, bytes]) -> tuple[str, str] | None:
+    """(digest of the path, build id) of a loader event; None where it names no file or has no build id."""
+    module = loaded_module(*sent)
+    return None if module is None else (path_digest(module[0]), module[1])

@@ -32,6 +32,10 @@ class CanonicalizeStep:
         """Replace what loader events of a partition said."""
         self._modules.restore(partition, rows)
 
+    def release(self, partition: int, position: int) -> None:
+        """Let go of what only events before `position` can see."""
+        self._modules.release(partition, position)
+
     def __call__(self, records: Sequence[SourceRecord]) -> StepResult:
         """Account for every record exactly once."""
         result = StepResult()

@@ -335,7 +335,7 @@ def _build_id(store: SymbolStore, module: str, image: str | None, node: str | No
     if _BUILD_ID.fullmatch(module):
         return module
     if image is not None or node is not None:
-        mapped = store.mapped_build_id(image or "", node or "", normalize_module(module).path)
+        mapped = store.maps(image or "", node or "", image is not None).build_id(normalize_module(module).path)
         if mapped is None:
             raise click.UsageError(f"{module} is in no map of that image or node")
         return mapped

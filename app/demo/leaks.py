@@ -1,8 +1,8 @@
-"""Proves that no planted secret left the restricted topics: everything else is searched, byte by byte.
+"""Proves that no planted secret left the topics of unfiltered events: everything else is searched, byte by byte.
 
 Searched are all other topics of the broker (public ones, tables' changelogs, the registry's if it keeps any), the state
 folder, every row of every table in it (their files are compressed), every log file and every web page. Rules: a place
-that cannot be read is an error, never clean. The restricted topics are searched as well, at their beginning: were
+that cannot be read is an error, never clean. The unfiltered topics are searched as well, at their beginning: were
 nothing found there, the search itself would be broken. This module refuses to know what secrets look like.
 """
 
@@ -26,12 +26,12 @@ Search = Callable[[bytes], list[str]]
 _PAGES: Final = ("metrics", "healthz", "readyz")
 
 _PROOF_RECORDS: Final = 5_000
-"""Records of each restricted topic that are searched: what is found there is expected, and slow to undress."""
+"""Records of each unfiltered topic that are searched: what is found there is expected, and slow to undress."""
 
 _TABLE_FILE: Final = "CURRENT"
 """Every RocksDB folder has a file of this name."""
 
-_RESTRICTED: Final = frozenset(topic.name for topic in topics.TOPICS if topic.restricted)
+_UNFILTERED: Final = frozenset({topics.RAW, topics.CANONICAL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,11 @@ def search(settings: Settings, search_bytes: Search, *, files: Iterable[Path], p
     found: list[str] = []
     records = 0
     proof: set[str] = set()
-    restricted = Counter[str]()
+    unfiltered = Counter[str]()
     for topic, content in _records(settings):
-        if topic in _RESTRICTED:
-            restricted[topic] += 1
-            if restricted[topic] <= _PROOF_RECORDS:
+        if topic in _UNFILTERED:
+            unfiltered[topic] += 1
+            if unfiltered[topic] <= _PROOF_RECORDS:
                 proof.update(search_bytes(content))
             continue
         records += 1

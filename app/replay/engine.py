@@ -168,17 +168,20 @@ def restore(steps: Steps, source: ReplaySource, lane: Lane) -> None:
 
 def observe_loaders(step: StatefulStep, batch: Iterable[Recorded]) -> dict[bytes, bytes | None]:
     """Have a step take what changes its state, and nothing else; returns the rows that changed."""
-    loaders = [record for record in batch if is_loader(record.value)]
-    return step(loaders).state if loaders else {}
+    found = [record for record in batch if _is_remembered(record.value)]
+    if not found:
+        return {}
+    step.release(found[0].partition, found[0].offset)
+    return step(found).state
 
 
-def is_loader(value: bytes | None) -> bool:
-    """Whether a raw event is a loader event: the only kind that later events depend on."""
+def _is_remembered(value: bytes | None) -> bool:
+    """Whether a raw event is of the kinds that later events depend on: what was loaded, and what ended."""
     try:
         kind: str | None = GetEventsResponse.FromString(value or b"").WhichOneof("event")
     except DecodeError:
         return False
-    return kind == "process_loader"
+    return kind in {"process_loader", "process_exit"}
 
 
 _progress: Any = None

@@ -152,6 +152,7 @@ class Pipeline:
     def _take(self, span: _OpenSpan, batch: Sequence[Recorded]) -> None:
         span.last = batch[-1].offset
         span.records.add(columns_of(batch))
+        self._steps.canonicalize.release(batch[0].partition, batch[0].offset)  # a replay never goes back
         canonical = self._steps.canonicalize(batch)
         events = columns_of_result(canonical)
         self._book(span, Stage.CANONICALIZE, canonical, events)

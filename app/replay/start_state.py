@@ -2,8 +2,8 @@
 
 They are made by reading the raw topic's loader events before the range, as far back as the topic goes or as was asked
 for. What lies before that is taken from the stage's own table, whose changelog says from which raw offset each entry
-came. An entry that the stage itself has forgotten since, because it remembers the latest 65,536 processes with loader
-events in a partition, is not found again; reading 65,536 such processes back makes up for it.
+came. An entry that the stage itself has let go of since, because it remembers so many running and ended processes in
+a partition (agents/canonicalize/modules.py), is not found again; reading that many processes back makes up for it.
 
 Rules: nothing at or after the range enters its start state. This module refuses to know what is replayed.
 """
@@ -11,7 +11,7 @@ Rules: nothing at or after the range enters its start state. This module refuses
 from collections.abc import Callable
 from typing import Final
 
-from agents.canonicalize.modules import rows_before
+from agents.canonicalize.process_modules import rows_before
 from app.kafka import KafkaUnusable, partition_count
 from app.replay.archive import Range
 from app.replay.engine import observe_loaders

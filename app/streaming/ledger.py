@@ -74,6 +74,11 @@ class HandOut:
         """The same object for all batches since the partition was last opened, another one after that."""
         return self._book
 
+    @property
+    def committed(self) -> int:
+        """Position that the broker has accepted for its partition: whoever reads it next begins there or later."""
+        return self._book.committed
+
     def start(self) -> bool:
         """Note that work on it begins, so that a drain waits for it. False: do not begin, the books are closed."""
         self.started = self.current

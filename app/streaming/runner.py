@@ -51,10 +51,11 @@ class StepMemory:
         self._restored: dict[int, object] = {}
 
     def recall(self, batch: RecordBatch) -> None:
-        """Restore the partition's rows before its first batch since it was assigned."""
+        """Restore the partition's rows before its first batch since it was assigned; say what is committed."""
         if self._restored.get(batch.partition) is not batch.hand_out.assignment:
             self._step.restore(batch.partition, self._table.rows(batch.partition))
             self._restored[batch.partition] = batch.hand_out.assignment
+        self._step.release(batch.partition, batch.hand_out.committed)
 
     def write(self, batch: RecordBatch, result: StepResult) -> TableWrite | None:
         """What has to be written after a batch, if anything."""

@@ -6,7 +6,9 @@ silently depends on a broken file is evidence of nothing. Refuses to know how in
 
 import mmap
 from collections import OrderedDict
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, Self
@@ -20,7 +22,8 @@ from app.symbols.snapshot import Kind, Snapshot, SymbolStoreError, object_path, 
 MAX_OPEN_INDEXES: Final = 256
 # Of images and nodes; a map of a distribution's image has 2,000 pairs of some 150 bytes.
 _CACHED_MAPS: Final = 256
-_CACHED_NODES: Final = 4096
+# Nodes and images of a fleet.
+_CACHED_NAMES: Final = 4096
 
 
 class SymbolStore:
@@ -35,13 +38,12 @@ class SymbolStore:
         self._module_maps = snapshot.of_kind(Kind.MODULES)
         self._kernel_maps = snapshot.of_kind(Kind.KERNEL)
         self._opened: OrderedDict[str, SymbolIndex] = OrderedDict()
-        self._map = lru_cache(maxsize=_CACHED_MAPS)(self._read_map)
-        self._node_module_maps = lru_cache(maxsize=_CACHED_NODES)(
-            lambda node: [self._module_maps[scope] for scope in scopes_of_node(self._module_maps, node)]
-        )
-        self._node_kernel_maps = lru_cache(maxsize=_CACHED_NODES)(
-            lambda node: [self._kernel_maps[scope] for scope in scopes_of_node(self._kernel_maps, node)][:1]
-        )
+        self._read_map = lru_cache(maxsize=_CACHED_MAPS)(lambda digest: decode_map(read_object(folder, digest)))
+        self._image_module_maps = lru_cache(maxsize=_CACHED_NAMES)(self._maps_of_image)
+        self._node_module_maps = lru_cache(maxsize=_CACHED_NAMES)(lambda node: _of_node(self._module_maps, node))
+        self._node_kernel_maps = lru_cache(maxsize=_CACHED_NAMES)(lambda node: _of_node(self._kernel_maps, node)[:1])
+        # not bounded by number: it has what the snapshot's maps combine to, one of the first and one of the second
+        self._maps_of = cache(lambda modules, kernel: StoreMaps(self, modules, kernel))
 
     @classmethod
     def open(cls, folder: Path, digest: str | None = None) -> Self:
@@ -68,24 +70,51 @@ class SymbolStore:
             self._opened.popitem(last=False)
         return index
 
-    def mapped_build_id(self, image_id: str, node_name: str, module: str) -> str | None:
-        """The build id of `module` by the map of an image, or, where `image_id` is empty, by those of a node."""
+    def maps(self, image_id: str, node_name: str, is_contained: bool) -> "StoreMaps":
+        """The maps that hold for a process: its image's, or those of its node where it is not contained.
+
+        A contained process whose image Tetragon did not name has none: it must not be taken for one of its node.
+        """
         if image_id:
-            digest = self._module_maps.get(image_scope(image_id))
-            return None if digest is None else self._map(digest).get(module)
-        for digest in self._node_module_maps(node_name):
-            if (build_id := self._map(digest).get(module)) is not None:
-                return build_id
+            modules = self._image_module_maps(image_id)
+        else:
+            modules = () if is_contained else self._node_module_maps(node_name)
+        return self._maps_of(modules, self._node_kernel_maps(node_name))
+
+    def _maps_of_image(self, image_id: str) -> tuple[str, ...]:
+        digest = self._module_maps.get(image_scope(image_id))
+        return () if digest is None else (digest,)
+
+    def read_map(self, digest: str) -> dict[str, str]:
+        """A map object by its digest. Raises SymbolStoreError where it is damaged."""
+        return self._read_map(digest)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoreMaps:
+    """Maps of a store, the first that has a name wins; `ScopeMaps` in agents/canonicalize/module_identity.py."""
+
+    store: SymbolStore
+    modules: tuple[str, ...]
+    kernel: tuple[str, ...]
+
+    def build_id(self, module: str) -> str | None:
+        """The build id of a normalized module. Raises SymbolStoreError where a map is damaged."""
+        return self._first(self.modules, module)
+
+    def kernel_module(self, symbol: str) -> str | None:
+        """The kernel module of `symbol`. Raises SymbolStoreError where a map is damaged."""
+        return self._first(self.kernel, symbol)
+
+    def _first(self, digests: tuple[str, ...], name: str) -> str | None:
+        for digest in digests:
+            if (found := self.store.read_map(digest).get(name)) is not None:
+                return found
         return None
 
-    def kernel_module_on(self, node_name: str, symbol: str) -> str | None:
-        """The kernel module of `symbol` by the kallsyms that fit a node best."""
-        for digest in self._node_kernel_maps(node_name):
-            return self._map(digest).get(symbol)
-        return None
 
-    def _read_map(self, digest: str) -> dict[str, str]:
-        return decode_map(read_object(self.folder, digest))
+def _of_node(maps: Mapping[str, str], node_name: str) -> tuple[str, ...]:
+    return tuple(maps[scope] for scope in scopes_of_node(maps, node_name))
 
 
 def read_object(folder: Path, digest: str) -> bytes:

@@ -6,13 +6,13 @@ reading: what cannot be decoded becomes a document that says so, with its bytes 
 topic wants to see the strange records most of all. This module refuses to know how documents are shown.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any, Final
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
+from agents.canonicalize.process_modules import decode_row
 from agents.hot_symbols.node_coverage import NodeCoverage
 from agents.hot_symbols.packing import StateError
 from agents.hot_symbols.partial import Partial
@@ -45,7 +45,7 @@ class Decoder:
             return None
         try:
             found = self._decode(key or b"", value)
-        except (DecodeError, ValueError, UnicodeError, StateError, IndexError):
+        except (DecodeError, ValueError, TypeError, KeyError, UnicodeError, StateError, IndexError):
             found = None
         return {UNDECODED: value.hex()} if found is None else found
 
@@ -123,8 +123,8 @@ def _node_coverage(_key: bytes, value: bytes) -> Document:
 
 
 def _modules(_key: bytes, value: bytes) -> Document:
-    loaded = [{"offset": offset, "path_digest": path, "build_id": build} for offset, path, build in json.loads(value)]
-    return {"loaded": loaded}
+    process = decode_row(value)
+    return {"ended": process.ended, "loaded": [entry._asdict() for entry in process.loaded]}
 
 
 def _row(decode: _Decode) -> _Decode:

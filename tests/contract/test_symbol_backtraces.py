@@ -93,7 +93,7 @@ class Mapped:
     def build_id(self, module: str) -> str | None:
         """By the node's map."""
         self.asked.append(module)
-        return self.store.mapped_build_id("", "n", module)
+        return self.store.maps("", "n", False).build_id(module)
 
     def kernel_module(self, symbol: str) -> str | None:
         """There are no kernel frames here."""

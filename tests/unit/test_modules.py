@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.canonicalize.contexts import NO_CONTEXT
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.module_identity import loaded_module
-from agents.canonicalize.modules import MAX_PROCESSES, NO_CONTEXT, ModuleIndex, Scope
+from agents.canonicalize.modules import ModuleIndex, Scope
 from agents.canonicalize.outcomes import Canonical, NotACall
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
@@ -98,15 +99,51 @@ def test_what_an_event_sees_is_independent_of_the_order_of_observation(order: li
 
 
 def test_the_longest_unheard_of_process_is_forgotten_when_there_are_too_many() -> None:
-    """Memory is bounded, and the row of a forgotten process is removed."""
-    index = ModuleIndex()
-    for number in range(MAX_PROCESSES + 1):
+    """Its row stays while a record may come again that saw it, and goes after that."""
+    index = ModuleIndex(max_processes=2)
+    for number in range(3):
         index.observe(0, number, f"p{number}", LIBC, OLD)
 
-    rows = index.take_changes(0)
+    assert [_build_id(index, offset, "p0") for offset in (1, 2, 3)] == [OLD.hex(), OLD.hex(), None]
+    assert all(index.take_changes(0).values())
+    index.release(0, 2)
+    assert index.take_changes(0) == {}
+    index.release(0, 3)
+    assert index.take_changes(0) == {b"p0": None}
 
-    assert rows[b"p0"] is None
-    assert rows[f"p{MAX_PROCESSES}".encode()] is not None
+
+def test_ended_processes_are_forgotten_before_running_ones() -> None:
+    """A server that started a month ago keeps its build ids, however many commands ran since."""
+    index = ModuleIndex(max_processes=2, max_ended=2)
+    index.observe(0, 0, "server", LIBC, OLD)
+    for number in range(100):
+        index.observe(0, 10 * number + 1, f"p{number}", LIBC, OLD)
+        index.end(0, 10 * number + 2, f"p{number}")
+
+    assert _build_id(index, 9_999, "server") == OLD.hex()
+    assert [_build_id(index, 9_999, f"p{number}") is not None for number in (97, 98, 99)] == [False, True, True]
+
+
+def test_event_that_comes_late_still_finds_the_modules_of_its_ended_process() -> None:
+    """Buffers hold events back; an exit event does not overtake the truth."""
+    index = ModuleIndex()
+    index.observe(0, 1, "p", LIBC, OLD)
+    index.end(0, 2, "p")
+
+    assert _build_id(index, 3) == OLD.hex()
+
+
+def test_file_that_is_replaced_takes_no_more_room() -> None:
+    """A program that loads plugins anew for ever is remembered with the present ones."""
+    index = ModuleIndex()
+    for number in range(5_000):
+        index.observe(0, number, "p", LIBC, number.to_bytes(20, "big"))
+        index.release(0, number)
+
+    row = index.take_changes(0)[b"p"]
+    assert row is not None
+    assert len(row) < 300
+    assert _build_id(index, 5_000) == (4_999).to_bytes(20, "big").hex()
 
 
 def test_a_loader_event_puts_the_build_id_into_later_frames_of_its_process() -> None:

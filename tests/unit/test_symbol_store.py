@@ -197,13 +197,14 @@ def test_module_maps_go_by_image_or_by_node(tmp_path: Path) -> None:
     store = SymbolStore.open(tmp_path)
 
     assert (
-        store.mapped_build_id("mirror.example/other@sha256:" + "12" * 32, "worker-1", "/usr/lib/libc.so.6") == "11" * 20
+        store.maps("mirror.example/other@sha256:" + "12" * 32, "worker-1", True).build_id("/usr/lib/libc.so.6")
+        == "11" * 20
     )
-    assert store.mapped_build_id("sha256:" + "99" * 32, "worker-1", "/usr/lib/libc.so.6") is None
-    assert store.mapped_build_id("", "worker-1", "/usr/lib/libc.so.6") == "22" * 20
-    assert store.mapped_build_id("", "worker-7", "/usr/lib/libc.so.6") == "44" * 20
-    assert store.mapped_build_id("", "worker-7", "/usr/bin/a") == "33" * 20
-    assert store.mapped_build_id("", "other", "/usr/bin/a") is None
+    assert store.maps("sha256:" + "99" * 32, "worker-1", True).build_id("/usr/lib/libc.so.6") is None
+    assert store.maps("", "worker-1", False).build_id("/usr/lib/libc.so.6") == "22" * 20
+    assert store.maps("", "worker-7", False).build_id("/usr/lib/libc.so.6") == "44" * 20
+    assert store.maps("", "worker-7", False).build_id("/usr/bin/a") == "33" * 20
+    assert store.maps("", "other", False).build_id("/usr/bin/a") is None
 
 
 def test_map_grows_and_later_pairs_win(tmp_path: Path) -> None:
@@ -214,7 +215,10 @@ def test_map_grows_and_later_pairs_win(tmp_path: Path) -> None:
             writer.commit()
     store = SymbolStore.open(tmp_path)
 
-    assert (store.mapped_build_id("", "n", "/a"), store.mapped_build_id("", "n", "/b")) == ("11" * 20, "33" * 20)
+    assert (store.maps("", "n", False).build_id("/a"), store.maps("", "n", False).build_id("/b")) == (
+        "11" * 20,
+        "33" * 20,
+    )
 
 
 def test_kernel_maps_go_by_node(tmp_path: Path) -> None:
@@ -224,9 +228,9 @@ def test_kernel_maps_go_by_node(tmp_path: Path) -> None:
         writer.commit()
     store = SymbolStore.open(tmp_path)
 
-    assert store.kernel_module_on("worker-1", "nft_do_chain") == "nf_tables"
-    assert store.kernel_module_on("worker-1", "vfs_read") is None
-    assert store.kernel_module_on("other", "nft_do_chain") is None
+    assert store.maps("", "worker-1", False).kernel_module("nft_do_chain") == "nf_tables"
+    assert store.maps("", "worker-1", False).kernel_module("vfs_read") is None
+    assert store.maps("", "other", False).kernel_module("nft_do_chain") is None
 
 
 @pytest.mark.parametrize("scope", ["pod:x", "node:", "node:a\tb", "node:a\nb", ""])

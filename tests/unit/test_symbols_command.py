@@ -150,7 +150,7 @@ def test_kernel_snapshot_is_added_for_nodes(store: Path, tmp_path: Path) -> None
     counts = answer(store, "add-kernel", "--node", "worker-*", tmp_path / "kallsyms")
 
     assert (counts["symbols"], counts["modules"]) == (1, 1)
-    assert SymbolStore.open(store).kernel_module_on("worker-1", "nft_do_chain") == "nf_tables"
+    assert SymbolStore.open(store).maps("", "worker-1", False).kernel_module("nft_do_chain") == "nf_tables"
 
 
 def test_map_file_is_taken(store: Path, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_map_file_is_taken(store: Path, tmp_path: Path) -> None:
     (tmp_path / "map.toml").write_text(f'[node.worker-1]\n"/bin/x" = "{BUILD_ID}"\n')
 
     assert answer(store, "map", tmp_path / "map.toml")["paths"] == 1
-    assert SymbolStore.open(store).mapped_build_id("", "worker-1", "/usr/bin/x") == BUILD_ID
+    assert SymbolStore.open(store).maps("", "worker-1", False).build_id("/usr/bin/x") == BUILD_ID
 
 
 @pytest.mark.parametrize("name", ["kallsyms", "map"])

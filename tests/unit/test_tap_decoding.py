@@ -1,11 +1,11 @@
 """app/tap/decoding.py: every topic's records become documents, and no record stops the reading."""
 
 import json
-from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
 
+from agents.canonicalize.process_modules import Loaded, ProcessModules, encode_row
 from agents.hot_symbols.partial import Partial
 from agents.hot_symbols.symbol_row import SymbolRow
 from agents.hot_symbols.tally import Tally
@@ -125,10 +125,9 @@ def test_table_rows_are_decoded_on_changelogs_and_on_the_internal_topic() -> Non
     on_topic = _decoder(topics.HOT_PARTIALS).document(symbol.encode() + b"\x003", partial.to_bytes())
     assert on_topic == _decoder(partials).document(symbol.encode(), partial.to_bytes())
     assert _counted(on_topic) == _counted(_decoder(rows).document(symbol.encode(), row.to_bytes())) == 7
-    loaded: Sequence[Any] = [[4, "ca7f3ba672fd057c", "93ac61ec"]]
-    assert _decoder(modules).document(b"process", json.dumps(loaded).encode()) == {
-        "loaded": [{"offset": 4, "path_digest": "ca7f3ba672fd057c", "build_id": "93ac61ec"}]
-    }
+    loaded = {"offset": 4, "path_digest": "ca7f3ba672fd057c", "build_id": "93ac61ec", "until": None}
+    row_of_process = encode_row(ProcessModules([Loaded(4, "ca7f3ba672fd057c", "93ac61ec")], ended=9))
+    assert _decoder(modules).document(b"process", row_of_process) == {"ended": 9, "loaded": [loaded]}
     for topic in (partials, rows, modules):
         key = b"\x00callstream\x00position"
         assert _decoder(topic).document(key, (41).to_bytes(8, "big")) == {"offset": 41}

@@ -1,0 +1,91 @@
+"""Contexts: the distinct views of modules and symbols that events have, numbered for caches to key on.
+
+Processes with the same files on nodes or in images with the same maps share a context, so a fleet of equal processes
+shares what was worked out for one of them. Numbers mean nothing outside of this process. This module refuses to know
+which process has which files.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from agents.canonicalize.frames import Resolved, Unresolved
+from agents.canonicalize.module_identity import ScopeMaps, SymbolSource
+from agents.canonicalize.process_modules import ModuleSet, path_digest
+
+MAX_CONTEXTS: Final = 16_384
+"""Contexts that are numbered at a time, and sets of files; a fleet has some thousands."""
+
+NO_CONTEXT: Final = 0
+"""Context of an event of which nothing is known: no loader event, and no symbol source to ask."""
+
+NO_MODULES: Final = ModuleSet({})
+
+
+@dataclass(frozen=True, slots=True)
+class ContextResolver:
+    """A symbol source as the events of one context see it; a `FrameResolver`."""
+
+    source: SymbolSource | None
+    loaded: Mapping[str, str]
+    maps: ScopeMaps | None
+
+    def lookup(self, build_id: str, file_offset: int, *, innermost: bool) -> Resolved | Unresolved:
+        """As the source answers."""
+        if self.source is None:
+            return Unresolved.NO_INDEX
+        return self.source.lookup(build_id, file_offset, innermost=innermost)
+
+    def build_id(self, module: str) -> str | None:
+        """By loader events of the process, then by the maps of its image or node."""
+        if self.loaded and (known := self.loaded.get(path_digest(module))) is not None:
+            return known
+        return None if self.maps is None else self.maps.build_id(module)
+
+    def kernel_module(self, symbol: str) -> str | None:
+        """By the node's kallsyms."""
+        return None if self.maps is None else self.maps.kernel_module(symbol)
+
+
+class Contexts:
+    """Numbers contexts, and resolves for each."""
+
+    def __init__(self, source: SymbolSource | None) -> None:
+        self._source = source
+        self._sets: OrderedDict[frozenset[tuple[str, str]], ModuleSet] = OrderedDict()
+        self._numbers: OrderedDict[tuple[ModuleSet, ScopeMaps | None], int] = OrderedDict()
+        self._resolvers = {NO_CONTEXT: ContextResolver(source, {}, None)}
+        self._next_number = NO_CONTEXT + 1
+
+    def module_set(self, build_ids: dict[str, str]) -> ModuleSet:
+        """The one set of these modules."""
+        if not build_ids:
+            return NO_MODULES
+        key = frozenset(build_ids.items())
+        found = self._sets.get(key)
+        if found is None:
+            found = self._sets[key] = ModuleSet(build_ids)
+            if len(self._sets) > MAX_CONTEXTS:
+                self._sets.popitem(last=False)
+        return found
+
+    def number(self, modules: ModuleSet, maps: ScopeMaps | None) -> int:
+        """Number of the context with these modules and maps."""
+        if modules is NO_MODULES and maps is None:
+            return NO_CONTEXT
+        key = (modules, maps)
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._next_number
+            self._next_number += 1
+            self._numbers[key] = number
+            self._resolvers[number] = ContextResolver(self._source, modules.build_ids, maps)
+            if len(self._numbers) > MAX_CONTEXTS:
+                _, forgotten = self._numbers.popitem(last=False)
+                del self._resolvers[forgotten]
+        return number
+
+    def resolver(self, number: int) -> ContextResolver:
+        """The resolver of a context; ask right after `number`, before it can be forgotten."""
+        return self._resolvers[number]

@@ -1,0 +1,114 @@
+"""What loader events said of the files that one process has mapped, so that any event of it may ask again.
+
+Rules: an entry holds for the events behind its loader event, and where something ended it (another build under its
+path, or the process was forgotten) for those up to the record that did; so what an event sees depends on its offset,
+never on what was read since. Rows hold digests of paths, because a path may name a person. This module refuses to know
+which processes are remembered, and who keeps rows.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from operator import itemgetter
+from sys import intern
+from typing import Final, NamedTuple
+
+from agents.canonicalize.identity import digest
+
+_PATH_DOMAIN: Final = b"callstream.module\x00"
+# A node maps a few thousand distinct files of some 60 characters each.
+_CACHED_DIGESTS: Final = 8_192
+
+
+class Loaded(NamedTuple):
+    """One loader event. `offset` is its raw record's, `until` that of the record which ended it."""
+
+    offset: int
+    path_digest: str
+    build_id: str
+    until: int | None = None
+
+    def holds_at(self, offset: int) -> bool:
+        """Whether the event at `offset` sees it."""
+        return self.offset < offset and (self.until is None or offset <= self.until)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModuleSet:
+    """Build ids by digest of path. Compared by identity: one set is made once (contexts.py)."""
+
+    build_ids: dict[str, str]
+
+
+@dataclass(slots=True)
+class ProcessModules:
+    """The entries of one process in the order of their offsets, and the offset of its exit event.
+
+    `changed` is the highest offset that an entry begins or ends at: every event behind it sees the same, which `latest`
+    may hold.
+    """
+
+    loaded: list[Loaded] = field(default_factory=list)
+    ended: int | None = None
+    changed: int = -1
+    latest: ModuleSet | None = None
+
+    def seen_at(self, offset: int) -> dict[str, str]:
+        """Build ids by digest of path, as the event at `offset` sees them."""
+        return {entry.path_digest: entry.build_id for entry in self.loaded if entry.holds_at(offset)}
+
+    def add(self, added: Loaded) -> None:
+        """Add an entry, which ends the one of its path before it, and is ended by the one behind it."""
+        path, offset = added.path_digest, added.offset
+        behind = [entry.offset for entry in self.loaded if entry.path_digest == path and entry.offset > offset]
+        self.loaded = [
+            entry._replace(until=offset) if entry.path_digest == path and entry.holds_at(offset) else entry
+            for entry in self.loaded
+        ]
+        self.loaded.append(added._replace(until=min(behind, default=None)))
+        self.loaded.sort(key=itemgetter(0))
+        self._change(offset)
+
+    def forget(self, offset: int) -> None:
+        """End every entry at `offset`."""
+        self.loaded = [entry if entry.until is not None else entry._replace(until=offset) for entry in self.loaded]
+        self._change(offset)
+
+    def drop_ended_before(self, position: int) -> None:
+        """Drop the entries that no event from `position` on sees."""
+        self.loaded = [entry for entry in self.loaded if entry.until is None or entry.until >= position]
+
+    def _change(self, offset: int) -> None:
+        self.changed, self.latest = max(self.changed, offset), None
+
+
+@lru_cache(maxsize=_CACHED_DIGESTS)
+def path_digest(path: str) -> str:
+    """What stands for a path in rows: 16 lower hex digits."""
+    return digest(_PATH_DOMAIN + path.encode())[:8].hex()
+
+
+def encode_row(process: ProcessModules) -> bytes:
+    """A process as the row that `decode_row` reads."""
+    row = {"ended": process.ended, "loaded": [list(entry) for entry in process.loaded]}
+    return json.dumps(row, separators=(",", ":")).encode()
+
+
+def decode_row(row: bytes) -> ProcessModules:
+    """The process of a row. Raises ValueError or TypeError where the bytes are none."""
+    read = json.loads(row)
+    # interned, for thousands of processes have the same files
+    loaded = [Loaded(at, intern(path), intern(build_id), until) for at, path, build_id, until in read["loaded"]]
+    ends = [entry.until for entry in loaded if entry.until is not None]
+    return ProcessModules(loaded, read["ended"], max([entry.offset for entry in loaded] + ends, default=-1))
+
+
+def rows_before(rows: Iterable[tuple[bytes, bytes]], offset: int) -> Iterable[tuple[bytes, bytes]]:
+    """What rows said before the record at `offset`, as far as they still do; rows with nothing to say are left out."""
+    for key, row in rows:
+        process = decode_row(row)
+        kept = [entry._replace(until=None) for entry in process.loaded if entry.holds_at(offset)]
+        if kept:
+            ended = process.ended if process.ended is not None and process.ended < offset else None
+            yield key, encode_row(ProcessModules(kept, ended))

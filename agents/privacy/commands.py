@@ -59,14 +59,9 @@ class ProgramRules:
             name: compiled(_trigger(programs), ignore_case=True, captures=False) for name, programs in table.items()
         }
 
-    def trigger(self, binary: str) -> Pattern | None:
-        """The pattern of all that can stand before a secret of `binary`; None where nothing is known of it."""
-        return self._triggers.get(basename(binary))
-
-    def wanted(self, name: str, text: bytes) -> bool:
-        """Whether the walk could find a secret of the running binary `name` in `text`."""
-        trigger = self._triggers.get(name)
-        return trigger is not None and trigger.search(text) is not None
+    def trigger(self, name: str) -> Pattern | None:
+        """The pattern of all that can stand before a secret of the program `name`; None for a program not known."""
+        return self._triggers.get(name)
 
 
 def _by_what_follows(table: Mapping[str, tuple[Program, ...]]) -> tuple[tuple[list[str], str], ...]:

@@ -11,7 +11,7 @@ policy files.
 
 import ipaddress
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from agents.memo import Memo
 from agents.privacy import commands, paths, scanners
@@ -44,14 +44,8 @@ _NOBODY: Final = frozenset({"root", "nobody"})  # names that name no person
 
 _CLOSED: Final = [0]  # the gate's answer when only its sentinel matches
 
-
-class _Gated(NamedTuple):
-    """A plain text, its bytes, and the numbers that the gate answered for it."""
-
-    plain: str
-    encoded: bytes
-    numbers: list[int]
-
+_Found = list[Span] | Cleared | TextRefusal
+"""Spans to replace; or an answer, where looking further is no use."""
 
 _TEXT: Final = Reading("")
 _PATH: Final = Reading("", is_path=True)
@@ -73,7 +67,7 @@ class RedactionEngine:
         table = [self._walk, *scanners.built_in(self._owner), *scanners.of_policy(rules)]
         self._matching = Gate([called.gate for called in table]).matching
         self._scanners = [_nothing, *(called.scanner for called in table)]
-        self._triggers = Memo(self._programs.trigger, _REMEMBERED)
+        self._readings = Memo(self._reading_of, _REMEMBERED)
         self.forget()
 
     def forget(self) -> None:
@@ -135,61 +129,66 @@ class RedactionEngine:
             return lambda name: "~" + pseudonyms.of("user", name)
         return lambda _: "~"
 
+    def _reading_of(self, binary: str) -> Reading:
+        name = commands.basename(binary)
+        return Reading(name, self._programs.trigger(name))
+
     def _compute_arguments(self, key: tuple[str, str, bool]) -> Answer:
         binary, text, truncated = key
-        gated = None
-        if text.isascii() and text.isprintable() and len(text) <= self._max_text_bytes:
-            encoded = text.encode()
-            numbers = self._matching(encoded)
-            if numbers == _CLOSED and not truncated:
-                trigger = self._triggers[binary]
-                if trigger is None or trigger.search(encoded) is None:
-                    return Cleared(text, ())
-            gated = _Gated(text, encoded, numbers)
-        return self._settled(text, Reading(commands.basename(binary), truncated=truncated), gated)
+        reading = self._readings[binary]
+        if truncated:
+            reading = reading._replace(truncated=True)
+        if not (text.isascii() and text.isprintable() and len(text) <= self._max_text_bytes):
+            return self._settled(text, reading)
+        encoded = text.encode()
+        numbers = self._matching(encoded)
+        if numbers == _CLOSED and not truncated:
+            trigger = reading.trigger
+            if trigger is None or trigger.search(encoded) is None:
+                return Cleared(text, ())
+        return self._settled(text, reading, self._pass(text, encoded, numbers, reading))
 
     def _compute_text(self, text: str) -> Answer:
-        gated = self._gated(text)
-        return (
-            Cleared(text, ()) if gated is not None and gated.numbers == _CLOSED else self._settled(text, _TEXT, gated)
-        )
+        return self._computed(text, _TEXT)
 
     def _compute_path(self, text: str) -> Answer:
-        gated = self._gated(text)
-        if gated is not None and gated.numbers == _CLOSED:
-            return Cleared(text, ())
-        answer = self._settled(text, _PATH, gated)
+        answer = self._computed(text, _PATH)
         if isinstance(answer, Cleared) and not paths.is_mapping_or_path(answer.text):
             return Cleared(MASK, (("mapping", 1),))
         return answer
 
-    def _gated(self, text: str) -> _Gated | None:
-        """A text that needs no shadow, at the gate; `_CLOSED` is the way out for nine texts of ten."""
-        if text.isascii() and text.isprintable() and len(text) <= self._max_text_bytes:
-            encoded = text.encode()
-            return _Gated(text, encoded, self._matching(encoded))
-        return None
+    def _computed(self, text: str, reading: Reading) -> Answer:
+        if not (text.isascii() and text.isprintable() and len(text) <= self._max_text_bytes):
+            return self._settled(text, reading)
+        encoded = text.encode()
+        numbers = self._matching(encoded)
+        if numbers == _CLOSED:
+            return Cleared(text, ())
+        return self._settled(text, reading, self._pass(text, encoded, numbers, reading))
 
-    def _settled(self, text: str, reading: Reading, gated: _Gated | None) -> Answer:
-        """`text` after as many passes as it takes until a pass finds nothing; `gated` is for the first one."""
-        if len(text) * 4 > self._max_text_bytes and len(text.encode("utf-8", "replace")) > self._max_text_bytes:
+    def _settled(self, text: str, reading: Reading, found: _Found | None = None) -> Answer:
+        """`text` after as many passes as it takes until a pass finds nothing; `found` is what the first one did."""
+        if found is None and len(text.encode("utf-8", "replace")) > self._max_text_bytes:
             return TextRefusal.TOO_LONG
         total: Hits = ()
         for _ in range(_MAX_PASSES):
-            outcome = self._shadowed(text, reading) if gated is None else self._pass(gated, reading)
-            if not isinstance(outcome, list):
-                return outcome
-            if not outcome:
+            if found is None:
+                found = self._looked_at(text, reading)
+            if not isinstance(found, list):
+                return found
+            if not found:
                 return Cleared(text, total)
-            result = spliced(text, outcome)
+            result = spliced(text, found)
             if not result.hits:
                 return Cleared(text, total)
-            text, total = result.text, _added(total, result.hits) if total else result.hits
-            gated = self._gated(text)
+            text, total, found = result.text, _added(total, result.hits) if total else result.hits, None
         return Cleared(MASK, ((INTRICATE, 1),))
 
-    def _shadowed(self, text: str, reading: Reading) -> list[Span] | Answer:
-        """As `_pass`, of a text that has to be read through its shadow."""
+    def _looked_at(self, text: str, reading: Reading) -> _Found:
+        """What one look at any text finds."""
+        if text.isascii() and text.isprintable():
+            encoded = text.encode()
+            return self._pass(text, encoded, self._matching(encoded), reading)
         shadow = shadow_of(text)
         if shadow is None:
             return TextRefusal.INVALID_TEXT
@@ -197,20 +196,19 @@ class RedactionEngine:
         if shadow.is_lossy and not plain:
             return Cleared(MASK, ((INTRICATE, 1),))
         encoded = plain.encode()
-        found = self._pass(_Gated(plain, encoded, self._matching(encoded)), reading)
+        found = self._pass(plain, encoded, self._matching(encoded), reading)
         if not isinstance(found, list):
             return found
         if found and (shadow.is_lossy or found[0].rule is INTRICATE):
             return [Span(0, len(text), MASK, INTRICATE)]
         return [Span(*shadow.original(start, end), replacement, rule) for start, end, replacement, rule in found]
 
-    def _pass(self, gated: _Gated, reading: Reading) -> list[Span] | TextRefusal:
-        """What one look at a plain text finds."""
-        plain, encoded, numbers = gated
+    def _pass(self, plain: str, encoded: bytes, numbers: list[int], reading: Reading) -> list[Span] | TextRefusal:
+        """What one look at a plain text finds, for which the gate answered `numbers`."""
         if 0 not in numbers:
             return TextRefusal.ENGINE_FAILURE
         called = [self._scanners[number] for number in numbers]
-        if not reading.is_path and self._programs.wanted(reading.program, encoded):
+        if reading.trigger is not None and reading.trigger.search(encoded) is not None:
             called.append(self._walk.scanner)
         if reading.truncated:
             called += scanners.OF_TRUNCATED
@@ -218,7 +216,7 @@ class RedactionEngine:
             return []
         scan = Scan(plain, encoded)
         found: list[Span] = []
-        for scanner in dict.fromkeys(called):
+        for scanner in called if len(called) == 2 else dict.fromkeys(called):
             found += scanner(scan, reading)
         return [Span(0, len(plain), MASK, INTRICATE)] if scan.exhausted else found
 

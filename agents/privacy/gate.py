@@ -60,6 +60,19 @@ class Pattern:
         spans = self._match(_ANYWHERE, text, start, len(text) if end is None else end)
         return spans if spans[0][0] >= 0 else None
 
+    def find_all(self, text: bytes, limit: int) -> list[list[Span]]:
+        """At most `limit` matches, left to right, each as from `search`."""
+        found: list[list[Span]] = []
+        match, position, end = self._match, 0, len(text)
+        while position <= end and len(found) < limit:
+            spans = match(_ANYWHERE, text, position, end)
+            start, stop = spans[0]
+            if start < 0:
+                break
+            found.append(spans)
+            position = stop if stop > position else position + 1
+        return found
+
     def is_whole(self, text: bytes) -> bool:
         """Whether all of `text` matches."""
         return self._match(_ALL, text, 0, len(text))[0][0] >= 0

@@ -5,7 +5,6 @@ that no text, however hostile, costs more than the budget; a scan that is `exhau
 whoever started it must mask the whole text.
 """
 
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from agents.privacy.gate import Pattern, Span, compiled
@@ -46,30 +45,29 @@ class Scan:
         self.encoded = encoded
         self._left = MAX_MATCHES
 
-    def matches(self, pattern: Pattern) -> Iterator[Span]:
-        """Spans of the matches of `pattern`, left to right, until the budget is spent."""
-        for spans in self._all(pattern):
-            yield spans[0]
+    def matches(self, pattern: Pattern) -> list[Span]:
+        """Spans of the matches of `pattern`, left to right, as far as the budget goes."""
+        return [spans[0] for spans in self._all(pattern)]
 
-    def _all(self, pattern: Pattern) -> Iterator[list[Span]]:
-        encoded, position = self.encoded, 0
-        while position <= len(encoded) and (spans := pattern.search(encoded, position)) is not None and self.spend():
-            yield spans
-            end = spans[0][1]
-            position = end if end > position else position + 1
+    def _all(self, pattern: Pattern) -> list[list[Span]]:
+        found = pattern.find_all(self.encoded, self._left + 1)
+        self._left -= len(found)
+        if self._left < 0 and found:
+            found.pop()
+        return found
 
-    def groups(self, pattern: Grouped) -> Iterator[Span]:
-        """Spans of the first group that took part in each match of `pattern`, until the budget is spent.
+    def groups(self, pattern: Grouped) -> list[Span]:
+        """Spans of the first group that took part in each match of `pattern`, as far as the budget goes.
 
         In a long text, a match that is long itself counts whole: captures are what makes RE2 slow.
         """
         if len(self.encoded) <= _LONG:
-            for spans in self._all(pattern.capturing):
-                yield _first_group(spans)
-            return
-        for start, end in self.matches(pattern.whole):
-            found = pattern.capturing.search(self.encoded, start, end) if end - start < _LONG else None
-            yield (start, end) if found is None else _first_group(found)
+            return [_first_group(spans) for spans in self._all(pattern.capturing)]
+        return [self._group(pattern, start, end) for start, end in self.matches(pattern.whole)]
+
+    def _group(self, pattern: Grouped, start: int, end: int) -> Span:
+        found = pattern.capturing.search(self.encoded, start, end) if end - start < _LONG else None
+        return (start, end) if found is None else _first_group(found)
 
     def spend(self, matches: int = 1) -> bool:
         """Take `matches` from the budget; False when it is overdrawn."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from agents.privacy import assignments, commands, paths, tokens, urls
+from agents.privacy.gate import Pattern
 from agents.privacy.paths import Owner
 from agents.privacy.rules import Rules
 from agents.privacy.scan import Grouped, Scan, grouped
@@ -18,9 +19,13 @@ _EMAIL: Final = r"(?:\A|[\s\"'`<(=:,;])([a-z0-9._%+\-]+@[a-z0-9\-]+\.[a-z0-9.\-]
 
 
 class Reading(NamedTuple):
-    """How a text is to be read: whose arguments it holds, whether it was cut off, whether it is one path."""
+    """How a text is to be read: whose arguments it holds, whether it was cut off, whether it is one path.
+
+    `trigger` is the pattern of all that can stand before a secret of the program, where it has one.
+    """
 
     program: str
+    trigger: Pattern | None = None
     truncated: bool = False
     is_path: bool = False
 

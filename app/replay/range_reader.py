@@ -37,6 +37,7 @@ _CONFIG: Final[Mapping[str, Any]] = {
     "auto.offset.reset": "error",
     "enable.partition.eof": True,
     "check.crcs": True,
+    "fetch.wait.max.ms": 10,  # at a log's end the broker keeps a request this long, and what comes after it waits
     "fetch.message.max.bytes": 4 << 20,
     "queued.max.messages.kbytes": 64 << 10,  # what the client reads ahead; the default is as large
     "log_level": 0,  # errors are reported by what they broke

@@ -25,7 +25,11 @@ _WIDTH = 40
 @click.command(name="demo")
 @click.option("--events", type=click.IntRange(min=1_000), default=20_000, show_default=True, help="Events to send.")
 @click.option("--rate", type=click.IntRange(min=1), default=5_000, show_default=True, help="Events sent a second.")
-@click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Use this folder, and leave it.")
+@click.option(
+    "--keep",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Use this folder, and leave it: exports/calls.html in it is a flame graph.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end, and nothing else.")
 def command(events: int, rate: int, keep: Path | None, as_json: bool) -> None:
     """Run everything on free ports in a temporary folder, and prove what callstream promises.

@@ -108,8 +108,8 @@ def text_of(report: Report) -> str:
         "",
         f"  {searched.proof} kinds found where they belong, at the beginning of the restricted topics",
         (
-            f"  searched {searched.records:,} records of all other topics, {searched.files} files (state, logs),"
-            f" {searched.rows:,} rows of tables and {searched.pages} web pages"
+            f"  searched {searched.records:,} records of all other topics, {searched.files} files (state, logs,"
+            f" exports), {searched.rows:,} rows of tables and {searched.pages} web pages"
         ),
         "  none has left" if not searched.found else f"  {len(searched.found)} LEAKS:",
         *[f"    {place}" for place in searched.found[:20]],

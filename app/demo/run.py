@@ -40,6 +40,10 @@ LOOKED_THROUGH: Final = 3_000
 """Calls among which those to show are chosen."""
 
 SHOWN_SYMBOLS: Final = 12
+
+EXPORTS: Final = {"html": "calls.html", "folded": "calls.folded", "runtime-facts": "facts.ndjson"}
+"""Files of the folder `exports` by format: something to look at, and searched for secrets like everything public."""
+
 _STAGES: Final = tuple(stage.value for stage in Stage)
 
 Say = Callable[[str], None]
@@ -184,10 +188,13 @@ def _report(
     books: Books = books_of(pages, options.events, _findings(running))
     decoded = running.run("tap", topics.CALLS, "--max", str(LOOKED_THROUGH), "--json").splitlines()
     top = running.run("hot-symbols", "--top", str(SHOWN_SYMBOLS))
+    (options.folder / "exports").mkdir()
+    for form, name in EXPORTS.items():
+        running.run("export", "--format", form, "--output", str(options.folder / "exports" / name))
     searched = search(
         settings,
         workload.leaks,
-        files=files_below(*(options.folder / name for name in ("state", "logs", "symbols", "broker/logs"))),
+        files=files_below(*(options.folder / name for name in ("state", "logs", "symbols", "exports", "broker/logs"))),
         pages=[running.metrics_address(name) for name in ("ingest", *_STAGES)],
     )
     return Report(

@@ -21,6 +21,7 @@ HOT_PARTIALS = "runtime.hot-partials"
 AUDIT = "runtime.audit"
 WATCH = "runtime.watch"
 WATCHED = "runtime.watched"
+OWNERS = "runtime.hot-owners"
 
 
 class Stage(StrEnum):
@@ -114,6 +115,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(name=COVERAGE, retention_ms=30 * DAY_MS, value_schema="coverage_gap"),
     Topic(name=WATCH, compacted=True, value_schema="watch"),
     Topic(name=WATCHED, compacted=True, value_schema="watched_symbol"),
+    Topic(name=OWNERS, compacted=True),
     Topic(name=DEAD_LETTERS, retention_ms=30 * DAY_MS, value_schema="dead_letter"),
     Topic(name=AUDIT, compacted=True, value_schema="audit_record"),
     # its rows name files by digests without a key, so whoever may read it can try paths

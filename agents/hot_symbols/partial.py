@@ -45,8 +45,13 @@ def offsets(state: bytes) -> tuple[int, int]:
     return first_two(state)
 
 
-_LAST_NS = 5
-"""Index of the tally's last time: behind two offsets, hits, probe hits and the first time."""
+_HITS, _LAST_NS = 2, 5
+"""Indexes of what comes behind two offsets: hits, probe hits, the first and the last time."""
+
+
+def hits(state: bytes) -> int:
+    """Hits that a packed partial includes. Raises StateError."""
+    return number_at(state, _HITS)
 
 
 def last_seen_ns(state: bytes) -> int:

@@ -34,18 +34,28 @@ class Query:
         """Whether a row is meant."""
         return (
             (self.since_ns is None or (row["hits"] > 0 and row["last_seen_ns"] >= self.since_ns))
-            and (self.symbol is None or _is(self.symbol, row["symbol"], row["symbol_id"]))
+            and self.may_mean(row["symbol"], row["symbol_id"])
             and (self.module is None or _is(self.module, row["module"], basename(row["module"]), row["build_id"]))
             and (self.namespace is None or any(_is(self.namespace, n["namespace"]) for n in row["namespaces"]))
             and (self.image is None or any(_is(self.image, i["image_name"], i["image_id"]) for i in row["images"]))
         )
+
+    @property
+    def symbol_id(self) -> str | None:
+        """The one row that is asked for, where it is named in full."""
+        is_id = self.symbol is not None and "!" in self.symbol and not _is_pattern(self.symbol)
+        return self.symbol if is_id else None
+
+    def may_mean(self, symbol: str, symbol_id: str) -> bool:
+        """Whether a row with this symbol and id can match, before anything else of it is known."""
+        return self.symbol is None or _is(self.symbol, symbol, symbol_id)
 
     def matches_answer(self, answer: Row) -> bool:
         """Whether the answer to a watch is meant; what is asked of places is not asked of a watch."""
         module = answer["module"] or ""
         return (
             (self.since_ns is None or (answer["hits"] > 0 and answer["last_seen_ns"] >= self.since_ns))
-            and (self.symbol is None or _is(self.symbol, answer["symbol"], answer["watch_id"]))
+            and self.may_mean(answer["symbol"], answer["watch_id"])
             and (self.module is None or _is(self.module, module, basename(module), answer["build_id"]))
         )
 
@@ -55,7 +65,11 @@ def top(rows: Iterable[Row], count: int) -> list[Row]:
     return heapq.nsmallest(count, rows, key=lambda row: (-row["hits"], row["symbol_id"]))
 
 
+def _is_pattern(text: str) -> bool:
+    return any(character in text for character in "*?[")
+
+
 def _is(pattern: str, *texts: str | None) -> bool:
-    if any(character in pattern for character in "*?["):
+    if _is_pattern(pattern):
         return any(text is not None and fnmatchcase(text, pattern) for text in texts)
     return pattern in texts

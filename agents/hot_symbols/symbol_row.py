@@ -9,7 +9,7 @@ from struct import Struct, error
 from typing import Final
 
 from agents.hot_symbols.packing import StateError
-from agents.hot_symbols.partial import Partial, last_seen_ns, offsets
+from agents.hot_symbols.partial import Partial, hits, last_seen_ns, offsets
 from agents.hot_symbols.tally import Tally
 
 VERSION: Final = 1
@@ -55,6 +55,11 @@ class SymbolRow:
     def last_seen_ns(self) -> int:
         """Time of the last hit; there must be a partial."""
         return max(map(last_seen_ns, self._partials.values()))
+
+    @property
+    def hits(self) -> int:
+        """Hits of all partials, without unpacking them."""
+        return sum(map(hits, self._partials.values()))
 
     @property
     def sources(self) -> list[int]:

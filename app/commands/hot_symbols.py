@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from agents.hot_symbols.identity import SymbolIdentity, symbol_id
 from agents.hot_symbols.query import Query, Row, top
 from app.hot_symbols.answer_lines import in_words, watched_table
 from app.hot_symbols.answers_reading import watched_answers
+from app.hot_symbols.since import moment_ns
 from app.hot_symbols.table_reading import published_rows
 from app.kafka import KafkaUnreachable, KafkaUnusable
 from app.registry import RegistryError
@@ -26,7 +26,6 @@ UNREACHABLE: Final = 2
 """Exit code where the topic cannot be read; click's for wrong options too."""
 
 _NS: Final = 1_000_000_000
-_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class Since(click.ParamType):
@@ -38,16 +37,10 @@ class Since(click.ParamType):
         """Read one; fails with what is accepted."""
         if isinstance(value, int):
             return value
-        ago = re.fullmatch(r"(\d{1,9})([smhd])", value)
-        if ago is not None:
-            return time.time_ns() - int(ago[1]) * _UNIT_SECONDS[ago[2]] * _NS
         try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither like 90m, 2h or 14d, nor like 2026-01-31T12:00:00Z", param, ctx)
-        if moment.tzinfo is None:
-            self.fail(f"{value!r} has no time zone; write it with Z or +01:00 at its end", param, ctx)
-        return int(moment.timestamp()) * _NS + moment.microsecond * 1000
+            return moment_ns(value, time.time_ns())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command(name="hot-symbols")

@@ -20,6 +20,7 @@ from agents.hot_symbols import partial
 from agents.hot_symbols.symbol_row import SymbolRow
 from app.hot_symbols.horizon import Horizon
 from app.hot_symbols.row_age import DAY_NS, row_age_ns
+from app.hot_symbols.table_scan import PartitionGone, rows_while
 from app.kafka import KafkaUnreachable, KafkaUnusable
 from app.streaming.delivery import DeliveryFailed
 from app.streaming.process_end import ExitCode
@@ -35,7 +36,6 @@ READ_SECONDS: Final = 60.0
 """How long a sweep waits for step two; the next one tries again."""
 
 _AT_ONCE: Final = 1_000
-_OWN_KEYS: Final = (b"\x00", b"\x01")
 _ROW_MARGIN_NS: Final = DAY_NS
 
 _Item = TypeVar("_Item")
@@ -93,11 +93,13 @@ class Expiry:
             await asyncio.sleep(SWEEP_SECONDS)
             try:
                 await self._sweep(self._age_ns)
+            except PartitionGone:
+                continue
             except DeliveryFailed as error:
                 self._runtime.app.fail(ExitCode.DELIVERY_FAILED, str(error))
 
     async def _sweep(self, age_ns: int) -> None:
-        for partition in self._owned():
+        for partition in sorted(self._owned()):
             await self._sweep_partials(partition, age_ns)
             await self._sweep_rows(partition, age_ns + _ROW_MARGIN_NS)
 
@@ -119,28 +121,25 @@ class Expiry:
                     gone = [key for key in chunk if self._keeps(key) is False]
                     await self._rows.expire(partition, gone, before_ns)
 
-    def _owned(self) -> list[int]:
-        source = self._runtime.settings.name(topics.HOT_PARTIALS)
-        assigned = self._runtime.app.consumer.assignment()
-        is_whole = self._runtime.app.tables.recovery.completed.is_set()  # type: ignore[attr-defined]  # Faust's interface lacks it
-        return sorted(tp.partition for tp in assigned if tp.topic == source) if is_whole else []
+    def _owned(self) -> frozenset[int]:
+        return self._runtime.app.serving(self._runtime.settings.name(topics.HOT_PARTIALS))
 
     def _old_partials(self, partition: int, age_ns: int) -> dict[bytes, int]:
         """Partials without a hit for so long, with the raw offset that each includes."""
         table = self._partials.table
-        before_ns = _newest(partial.last_seen_ns(row) for _, row in _rows_of(table, partition)) - age_ns
+        before_ns = _newest(partial.last_seen_ns(row) for _, row in rows_while(self._owned, table, partition)) - age_ns
         return {
             key: partial.offsets(row)[1]
-            for key, row in _rows_of(table, partition)
+            for key, row in rows_while(self._owned, table, partition)
             if partial.last_seen_ns(row) < before_ns
         }
 
     def _old_rows(self, partition: int, age_ns: int) -> tuple[int, list[bytes]]:
         """The time before which a row is too old, and the keys of those that are."""
         table = self._rows.table
-        seen = ((key, SymbolRow.from_bytes(row).last_seen_ns) for key, row in _rows_of(table, partition))
+        seen = ((key, SymbolRow.from_bytes(row).last_seen_ns) for key, row in rows_while(self._owned, table, partition))
         before_ns = _newest(when_ns for _, when_ns in seen) - age_ns
-        seen = ((key, SymbolRow.from_bytes(row).last_seen_ns) for key, row in _rows_of(table, partition))
+        seen = ((key, SymbolRow.from_bytes(row).last_seen_ns) for key, row in rows_while(self._owned, table, partition))
         return before_ns, [key for key, when_ns in seen if when_ns < before_ns]
 
     def _ends(self) -> Mapping[int, int] | None:
@@ -163,14 +162,6 @@ class Expiry:
             return self._horizon.is_done(Stage.HOT_SYMBOLS, topics.HOT_PARTIALS, ends)
         except (KafkaUnreachable, KafkaUnusable):
             return False
-
-
-def _rows_of(table: StrictTable, partition: int) -> Iterator[tuple[bytes, bytes]]:
-    """A partition's rows, without what the table and the step keep there for themselves; none where it is not ours."""
-    try:
-        yield from ((key, row) for key, row in table.rows(partition) if not key.startswith(_OWN_KEYS))
-    except KeyError:
-        return
 
 
 def _newest(times_ns: Iterable[int]) -> int:

@@ -18,9 +18,12 @@ from agents.hot_symbols.meaning import PLACE_FIELDS
 from agents.hot_symbols.merging import SymbolMerger
 from agents.hot_symbols.observations import CallObserver
 from agents.hot_symbols.published import published_value
+from app.hot_symbols import endpoint
 from app.hot_symbols.coverage import Covering, coverage_decoder
+from app.hot_symbols.endpoint import Endpoint
 from app.hot_symbols.expiry import Expiry
 from app.hot_symbols.layouts import RegistryLayouts
+from app.hot_symbols.ownership import Ownership
 from app.hot_symbols.pace import PacedRunner
 from app.hot_symbols.watching import WatchTask
 from app.settings import Settings
@@ -74,7 +77,9 @@ def attacher(
         )
         watching = WatchTask(runtime, hot_symbol_schema_id=published_schema_id, watched_schema_id=watched_schema_id)
         expiry = Expiry(runtime, counting, count, merging, merge, keeps=watching.keeps)
-        runtime.tasks.extend((watching.run, expiry.run))
+        ownership = Ownership(runtime)
+        runtime.tasks.extend((watching.run, expiry.run, ownership.run))
+        runtime.routes[endpoint.PATH] = Endpoint(merging.table, ownership, runtime.partitions, watching.answers)
 
     return attach
 

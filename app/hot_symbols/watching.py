@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Message
 
 from agents.contract import OutRecord
 from agents.hot_symbols.covering import parse_node_key
@@ -25,9 +25,8 @@ from app.bookkeeping.writer_schemas import WriterSchemas
 from app.hot_symbols.horizon import Horizon
 from app.hot_symbols.row_age import row_age_ns
 from app.hot_symbols.watch_list import RecordPlace, WatchList, watch_of
-from app.kafka import client_config
+from app.hot_symbols.whole_topics import AT_ONCE, WholeTopics
 from app.registry import SchemaRegistry
-from app.settings import Settings
 from app.streaming.delivery import DeliveryFailed, Parcel
 from app.streaming.process_end import ExitCode
 from app.streaming.stage_process import StageRuntime
@@ -45,58 +44,6 @@ REFRESH_SECONDS: Final = 60.0
 
 HORIZON_SECONDS: Final = 10.0
 """Between two moments that are followed through the pipeline: ingest vouches every 10 s."""
-
-_AT_ONCE: Final = 2_000
-_QUEUED_KBYTES: Final = 8 << 10
-
-
-class WholeTopics:
-    """Reads topics from their beginning on, for ever, outside of every group. Its methods block."""
-
-    def __init__(self, settings: Settings, names: Mapping[str, int]) -> None:
-        """`names` has the partition count of each topic, named in full."""
-        self._places = [
-            TopicPartition(name, n, OFFSET_BEGINNING) for name, count in names.items() for n in range(count)
-        ]
-        options = {
-            "group.id": "callstream-reader",  # librdkafka wants a name; the group is never joined
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-            "queued.max.messages.kbytes": _QUEUED_KBYTES,
-            "log_level": 0,
-        }
-        self._consumer = Consumer(client_config(settings) | options)
-        self._unread: set[tuple[str, int]] = set()
-        self.positions: dict[tuple[str, int], int] = {}
-        """Offset after the last record handed out, by topic and partition."""
-
-    @property
-    def is_read(self) -> bool:
-        """Whether everything has been handed out that was there when reading began."""
-        return not self._unread
-
-    def begin(self) -> None:
-        """Read from the beginning, again if need be."""
-        self._consumer.assign(self._places)
-        self._unread = {(place.topic, place.partition) for place in self._places}
-        self.positions = {}
-
-    def next(self, seconds: float) -> list[Message]:
-        """What comes within the time."""
-        found = []
-        for message in self._consumer.consume(_AT_ONCE, seconds):
-            topic, partition, offset = message.topic(), message.partition(), message.offset()
-            assert topic is not None
-            assert partition is not None
-            error = message.error()
-            if error is None:
-                self.positions[topic, partition] = (offset or 0) + 1
-                found.append(message)
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - a public error code
-                self.positions[topic, partition] = offset or 0
-                self._unread.discard((topic, partition))
-        return found
 
 
 class WatchTask:
@@ -135,6 +82,12 @@ class WatchTask:
         if self._is_list_new or not self._lists.is_read or (self._board.watches and not self._rows.is_read):
             return None
         return self._board.keeps(key)
+
+    def answers(self) -> list[dict[str, Any]] | None:
+        """The published answers to all watches, by id; None while they are read. May be called from another thread."""
+        if not self._lists.is_read:
+            return None
+        return [answer for _, answer in sorted(dict(self._published).items())]
 
     async def run(self) -> None:
         """Work for ever. What it raises ends the process."""
@@ -183,7 +136,7 @@ class WatchTask:
         while messages := await asyncio.to_thread(self._rows.next, 0.05):
             for message in messages:
                 self._take_row(message)
-            if len(messages) < _AT_ONCE and self._rows.is_read:
+            if len(messages) < AT_ONCE and self._rows.is_read:
                 break
         if self._rows.is_read and time.monotonic() >= self._horizon_at:
             await self._follow_horizon()
@@ -243,7 +196,7 @@ class WatchTask:
     ) -> None:
         """Add an answer, or its removal, where the watch's partition is ours."""
         number = symbol_partition(watch_id, self._runtime.partitions)
-        if number not in self._owned():
+        if number not in self._runtime.app.serving(self._settings.name(topics.HOT_PARTIALS)):
             return
         value = None if answer is None else records.encode(records.WATCHED_SYMBOL, self._schema_id, answer)
         parcels.setdefault(number, []).append(OutRecord(watch_id.encode(), value, now_ns // 1_000_000))
@@ -251,10 +204,6 @@ class WatchTask:
             self._published.pop(watch_id, None)
         else:
             self._published[watch_id] = answer
-
-    def _owned(self) -> set[int]:
-        source = self._settings.name(topics.HOT_PARTIALS)
-        return {tp.partition for tp in self._runtime.app.consumer.assignment() if tp.topic == source}
 
     async def _deliver(self, parcels: Mapping[int, list[OutRecord]]) -> None:
         try:

@@ -103,6 +103,15 @@ class StageApp(faust.App):
         assert isinstance(tables, TableManager)
         return tables.recovery
 
+    def serving(self, topic: str) -> frozenset[int]:
+        """Partitions of a source topic that are ours, with tables up to date; none while tables are recovered.
+
+        May be called from another thread.
+        """
+        if self.in_recovery or not self.recovery.completed.is_set():
+            return frozenset()
+        return frozenset(tp.partition for tp in self.consumer.assignment() if tp.topic == topic)
+
     @property
     def batch_consumer(self) -> BatchConsumer:
         """The consumer, typed."""

@@ -30,7 +30,7 @@ from app.streaming.stage_app import GroupTimes, StageApp, make_app
 from app.streaming.standstill import Limits
 from app.streaming.watchdog import SAMPLE_SECONDS, Watchdog
 from app.telemetry import metrics
-from app.telemetry.http import TelemetryServer
+from app.telemetry.http import Route, TelemetryServer
 from app.telemetry.meter import Meter
 from app.telemetry.metric import Process
 from app.telemetry.metrics import metrics_of
@@ -65,6 +65,10 @@ class StageRuntime:
     """Runners to flush at intervals and before partitions are given up; `attach` adds them."""
     reloads: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What to do on a SIGHUP; `attach` adds it."""
+    routes: dict[str, Route] = field(default_factory=dict)
+    """What the process answers over HTTP besides its metrics and its health; `attach` adds it."""
+    http_addresses: list[str] = field(default_factory=list)
+    """Where it listens, host:port, once it does."""
     tasks: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
     """What runs beside the agents until the process ends; `attach` adds them. One that fails ends the process."""
 
@@ -143,8 +147,9 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
             "lag": watchdog.lag_known,
             "commits": watchdog.committing,
         },
+        routes=runtime.routes,
     )
-    server.start(settings.http_host, plan.http_port)
+    runtime.http_addresses.append(server.start(settings.http_host, plan.http_port))
     watchdog.start()
     collect_seldom()
     await _serve(app, runtime, stop)

@@ -6,6 +6,7 @@ reading: what cannot be decoded becomes a document that says so, with its bytes 
 topic wants to see the strange records most of all. This module refuses to know how documents are shown.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -122,6 +123,13 @@ def _node_coverage(_key: bytes, value: bytes) -> Document:
     return {"known_from_ns": known.known_from_ns, "vouched": vouched, "gaps": gaps}
 
 
+def _json(_key: bytes, value: bytes) -> Document:
+    found = json.loads(value)
+    if not isinstance(found, dict):
+        raise ValueError("no JSON object")  # noqa: TRY004 - of a record's content, as whatever cannot be decoded
+    return found
+
+
 def _modules(_key: bytes, value: bytes) -> Document:
     process = decode_row(value)
     return {"ended": process.ended, "loaded": [entry._asdict() for entry in process.loaded]}
@@ -146,6 +154,7 @@ _BY_NAME: Final[dict[str, _Decode]] = {
     topics.RAW: _protobuf(GetEventsResponse),
     topics.CANONICAL: _canonical,
     topics.HOT_PARTIALS: _partial,
+    topics.OWNERS: _json,
     topics.changelog(topics.Stage.CANONICALIZE, topics.MODULES_TABLE): _row(_modules),
     topics.changelog(topics.Stage.HOT_SYMBOLS, topics.PARTIAL_COUNTS_TABLE): _row(_partial),
     topics.changelog(topics.Stage.HOT_SYMBOLS, topics.HOT_SYMBOLS_TABLE): _row(_symbol_row),

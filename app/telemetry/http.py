@@ -1,9 +1,10 @@
-"""/metrics, /healthz and /readyz of one process, on a thread of their own.
+"""/metrics, /healthz and /readyz of one process, and what else it wants to be asked, on threads of their own.
 
-Rules: these three paths and nothing else, GET and HEAD only; loopback unless the operator names another address. A
-request is read whole before it is looked at, at most `MAX_REQUEST_BYTES` within `REQUEST_SECONDS`, and at most
-`MAX_CONNECTIONS` are open at once, so no client can hold the endpoint or the process's memory. A check returns None, or
-one sentence that says what is wrong; it must not block. This module refuses to know what the process does.
+Rules: these three paths, the routes that the process hands over, and nothing else, GET and HEAD only; loopback unless
+the operator names another address. A request is read whole before it is looked at, at most `MAX_REQUEST_BYTES` within
+`REQUEST_SECONDS`, and at most `MAX_CONNECTIONS` are open at once, so no client can hold the endpoint or the process's
+memory. A check returns None, or one sentence that says what is wrong; it must not block. This module refuses to know
+what the process does.
 """
 
 import io
@@ -13,6 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
@@ -34,6 +36,18 @@ MAX_CONNECTIONS: Final = 16
 Check = Callable[[], str | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A document to answer with, as JSON."""
+
+    status: HTTPStatus
+    document: object
+
+
+Route = Callable[[str], Answer]
+"""Answers a request from its query string; it runs on the request's own thread and may block."""
+
+
 class HttpError(Exception):
     """The endpoint cannot listen where it was told to."""
 
@@ -41,8 +55,19 @@ class HttpError(Exception):
 class TelemetryServer:
     """Serves one meter and two sets of checks until `close`."""
 
-    def __init__(self, meter: Meter, *, alive: Mapping[str, Check], ready: Mapping[str, Check]) -> None:
-        """`alive`: what makes the process worth restarting; `ready`: what keeps it from doing its job."""
+    def __init__(
+        self,
+        meter: Meter,
+        *,
+        alive: Mapping[str, Check],
+        ready: Mapping[str, Check],
+        routes: Mapping[str, Route] | None = None,
+    ) -> None:
+        """`alive`: what makes the process worth restarting; `ready`: what keeps it from doing its job.
+
+        `routes`: what it answers besides, by path.
+        """
+        self._routes = routes or {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(meter)
         ProcessCollector(registry=self._registry)
@@ -53,7 +78,7 @@ class TelemetryServer:
     def start(self, host: str, port: int) -> str:
         """Listen and return "host:port" as bound. Raises HttpError, naming the setting to change."""
         try:
-            self._server = _Server((host, port), self._registry, self._alive, self._ready)
+            self._server = _Server((host, port), self._registry, self._alive, self._ready, self._routes)
         except OSError as error:
             raise HttpError(
                 f"cannot listen on {host}:{port} for /metrics: {error.strerror or error}; "
@@ -88,7 +113,9 @@ class _Server(ThreadingHTTPServer):
         registry: CollectorRegistry,
         alive: Mapping[str, Check],
         ready: Mapping[str, Check],
+        routes: Mapping[str, Route],
     ) -> None:
+        self.routes = routes
         self.registry = registry
         self.alive = alive
         self.ready = ready
@@ -131,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile = io.BufferedReader(io.BytesIO(_read_head(self.connection)))
 
     def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
+        path, _, query = self.path.partition("?")
         if path == "/metrics":
             encoder, content_type = choose_encoder(self.headers.get("Accept", ""))
             self._answer(HTTPStatus.OK, content_type, encoder(self.server.registry))
@@ -139,8 +166,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer_checks("alive", self.server.alive)
         elif path == "/readyz":
             self._answer_checks("ready", self.server.ready)
+        elif path in self.server.routes:
+            answer = self.server.routes[path](query)
+            body = json.dumps(answer.document, ensure_ascii=False) + "\n"
+            self._answer(answer.status, "application/json", body.encode("utf-8", "backslashreplace"))
         else:
-            self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"try /metrics, /healthz or /readyz\n")
+            known = ", ".join(["/metrics", "/healthz", *self.server.routes])
+            self._answer(HTTPStatus.NOT_FOUND, "text/plain", f"try {known} or /readyz\n".encode())
 
     do_HEAD = do_GET  # noqa: N815 - http.server looks methods up by this form of name
 

@@ -42,7 +42,9 @@ class WatchScene:
         self._ids = {
             topic: registered_id(self._settings, topic) for topic in (topics.CALLS, topics.COVERAGE, topics.WATCH)
         }
-        self._producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "partitioner": "murmur2_random"})
+        self._producer = Producer(
+            {"bootstrap.servers": broker.bootstrap_servers, "partitioner": "murmur2_random", "log_level": 0}
+        )
         self._offsets = [0] * PARTITIONS
         self.workers: list[Worker] = []
 

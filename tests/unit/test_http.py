@@ -1,12 +1,13 @@
 import json
 import socket
 from collections.abc import Iterator
+from http import HTTPStatus
 from http.client import HTTPConnection
 
 import pytest
 
 from app.telemetry import http, metrics
-from app.telemetry.http import HttpError, TelemetryServer
+from app.telemetry.http import Answer, HttpError, TelemetryServer
 from app.telemetry.meter import Meter
 
 
@@ -20,6 +21,7 @@ class Served:
             self.meter,
             alive={"threads": lambda: self.problems["alive"]},
             ready={"stream": lambda: self.problems["stream"]},
+            routes={"/asked": lambda query: Answer(HTTPStatus.IM_A_TEAPOT, {"query": query})},
         )
         host, _, port = self.server.start("127.0.0.1", 0).rpartition(":")
         self.host, self.port = host, int(port)
@@ -130,3 +132,12 @@ def test_port_in_use_names_the_setting() -> None:
 
         with pytest.raises(HttpError, match=rf"127\.0\.0\.1:{port}.*CALLSTREAM_HTTP_PORT"):
             server.start("127.0.0.1", port)
+
+
+def test_a_route_of_the_process_is_answered_as_json(served: Served) -> None:
+    """With its query string as it came, and with the status that it says; other paths are told which there are."""
+    status, body = served.request("/asked?a=%20b&c")
+
+    assert (status, json.loads(body)) == (418, {"query": "a=%20b&c"})
+    assert served.request("/asked/more")[0] == 404
+    assert b"/asked" in served.request("/")[1]

@@ -1,0 +1,199 @@
+"""`/hot-symbols` over HTTP: questions about the table, answered by the workers that own its partitions.
+
+    GET /hot-symbols?top=20&symbol=SSL_*&module=libssl.so.3&namespace=prod&image=shop/*&since=14d
+    GET /hot-symbols?watched=true&symbol=SSL_read
+
+The options are those of `callstream hot-symbols`, and rows come as its --json prints them, in one document: `{"rows":
+[...]}`. Any worker may be asked; it looks through its own partitions and asks the owners of the others. A symbol id is
+asked of its owner only. Rules: an answer is whole or an error that names what is missing, for a symbol that is left out
+would read as never executed. Read-only; one look through the table at a time. This module refuses to know how rows are
+kept.
+"""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import parse_qs, urlencode
+
+import urllib3
+
+from agents.hot_symbols.partitioning import symbol_partition
+from agents.hot_symbols.query import Query, top
+from app.hot_symbols.ownership import Ownership
+from app.hot_symbols.since import moment_ns
+from app.hot_symbols.table_scan import PartitionGone, rows_while, top_rows
+from app.streaming.table import StrictTable
+from app.telemetry.http import Answer
+
+PATH: Final = "/hot-symbols"
+
+MAX_ROWS: Final = 1_000
+"""Rows in one answer, of some 3 kB."""
+
+ASK_SECONDS: Final = 20.0
+"""For another worker's answer: a million rows take some seconds."""
+
+ATTEMPTS: Final = 3
+ATTEMPT_PAUSE_SECONDS: Final = 1.0
+"""Partitions move; who owns one is known a second later."""
+
+_TEXTS: Final = ("symbol", "module", "namespace", "image")
+_NAMES: Final = frozenset({*_TEXTS, "top", "since", "watched", "partition"})
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")
+_WORDS: Final = {"true": True, "1": True, "false": False, "0": False}
+
+
+class Refused(Exception):  # noqa: N818 - reads as what happened
+    """The question cannot be answered: a status and a sentence."""
+
+    def __init__(self, status: HTTPStatus, problem: str) -> None:
+        super().__init__(problem)
+        self.status = status
+
+
+class Endpoint:
+    """Answers for one worker. Called from the threads of requests."""
+
+    def __init__(
+        self,
+        table: StrictTable,
+        ownership: Ownership,
+        partitions: int,
+        answers: Callable[[], list[dict[str, Any]] | None],
+    ) -> None:
+        """`answers` gives the answers to all watches, or None while they are not known."""
+        self._table = table
+        self._ownership = ownership
+        self._partitions = partitions
+        self._answers = answers
+        self._one_look = threading.Lock()
+        self._http = urllib3.PoolManager(num_pools=16, maxsize=1, retries=False, timeout=ASK_SECONDS)
+
+    def __call__(self, query_string: str) -> Answer:
+        """The answer to a request."""
+        try:
+            asked = _parameters(query_string)
+            count = _count(asked)
+            query = _query(asked)
+            if _WORDS.get(asked.get("watched", ["false"])[0], False):
+                rows = self._watched(query, count)
+            elif "partition" in asked:
+                rows = self._own(query, count, self._named(asked["partition"]))
+            else:
+                rows = self._everywhere(asked, query, count)
+        except Refused as refused:
+            return Answer(refused.status, {"error": str(refused)})
+        return Answer(HTTPStatus.OK, {"rows": rows})
+
+    def _watched(self, query: Query, count: int) -> list[dict[str, Any]]:
+        answers = self._answers()
+        if answers is None:
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "the answers to watches are still being read")
+        return list(filter(query.matches_answer, answers))[:count]
+
+    def _named(self, numbers: list[str]) -> set[int]:
+        if not all(_NUMBER.fullmatch(number) and int(number) < self._partitions for number in numbers):
+            raise Refused(HTTPStatus.BAD_REQUEST, f"partition is not a number below {self._partitions}")
+        return {int(number) for number in numbers}
+
+    def _own(self, query: Query, count: int, wanted: set[int]) -> list[dict[str, Any]]:
+        """Rows of partitions that must be ours."""
+        if not self._one_look.acquire(timeout=ASK_SECONDS / 2):
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "another question is still being answered")
+        try:
+            rows = [
+                row
+                for partition in sorted(wanted)
+                for row in top_rows(rows_while(self._ownership.mine, self._table, partition), query, count)
+            ]
+        except PartitionGone as gone:
+            text = f"partition {gone.args[0]} is not answered for by this worker"
+            raise Refused(HTTPStatus.MISDIRECTED_REQUEST, text) from None
+        finally:
+            self._one_look.release()
+        return top(rows, count)  # type: ignore[return-value]  # rows go in as dictionaries
+
+    def _everywhere(self, asked: Mapping[str, list[str]], query: Query, count: int) -> list[dict[str, Any]]:
+        """Rows of all partitions that may hold what is asked for, whoever owns them."""
+        left = set(range(self._partitions))
+        if query.symbol_id is not None:
+            left = {symbol_partition(query.symbol_id, self._partitions)}
+        rows: list[dict[str, Any]] = []
+        problems: dict[int, str] = {}
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(ATTEMPT_PAUSE_SECONDS)
+            for address, partitions in self._by_owner(left).items():
+                try:
+                    if address is None:
+                        rows += self._own(query, count, partitions)
+                    else:
+                        rows += self._ask(address, asked, partitions)
+                    left -= partitions
+                except Refused as refused:
+                    problems |= dict.fromkeys(partitions, str(refused))
+            if not left:
+                return top(rows, count)  # type: ignore[return-value]  # rows go in as dictionaries
+        number = min(left)
+        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"partition {number} of {self._partitions}: {problems[number]}")
+
+    def _by_owner(self, partitions: set[int]) -> dict[str | None, set[int]]:
+        """Partitions by the address of their owner; None is this worker, "" is nobody that is known."""
+        mine = self._ownership.mine()
+        found: dict[str | None, set[int]] = {}
+        for number in partitions:
+            owner = None if number in mine else self._ownership.address(number) or ""
+            found.setdefault(owner, set()).add(number)
+        return found
+
+    def _ask(self, address: str, asked: Mapping[str, list[str]], partitions: set[int]) -> list[dict[str, Any]]:
+        if not address:
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no worker has said that it answers for it")
+        query = urlencode({**asked, "partition": sorted(partitions)}, doseq=True)
+        try:
+            answer = self._http.request("GET", f"http://{address}{PATH}?{query}", redirect=False)
+            found = json.loads(answer.data)
+            if answer.status == HTTPStatus.OK:
+                return list(found["rows"])
+            problem = f"its worker at {address} says: {found['error']}"
+        except urllib3.exceptions.HTTPError as error:
+            problem = f"its worker at {address} does not answer ({type(error).__name__})"
+        except (ValueError, KeyError, TypeError):
+            problem = f"what listens at {address} is no worker of callstream"
+        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, problem)
+
+
+def _parameters(query_string: str) -> dict[str, list[str]]:
+    try:
+        asked = parse_qs(query_string, keep_blank_values=True, strict_parsing=bool(query_string), max_num_fields=1100)
+    except ValueError:
+        raise Refused(HTTPStatus.BAD_REQUEST, "the query string is malformed") from None
+    unknown = sorted(asked.keys() - _NAMES)
+    if unknown:
+        raise Refused(HTTPStatus.BAD_REQUEST, f"unknown parameter; there are {', '.join(sorted(_NAMES))}")
+    twice = sorted(name for name, values in asked.items() if len(values) > 1 and name != "partition")
+    if twice:
+        raise Refused(HTTPStatus.BAD_REQUEST, f"{twice[0]} is there more than once")
+    if asked.get("watched", ["true"])[0] not in _WORDS:
+        raise Refused(HTTPStatus.BAD_REQUEST, "watched is neither true nor false")
+    return asked
+
+
+def _count(asked: Mapping[str, list[str]]) -> int:
+    text = asked.get("top", ["20"])[0]
+    if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= MAX_ROWS:
+        raise Refused(HTTPStatus.BAD_REQUEST, f"top is not a number from 1 to {MAX_ROWS}")
+    return int(text)
+
+
+def _query(asked: Mapping[str, list[str]]) -> Query:
+    since = asked.get("since")
+    try:
+        since_ns = None if since is None else moment_ns(since[0], time.time_ns())
+    except ValueError as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, f"since: {error}") from None
+    return Query(since_ns=since_ns, **{name: asked[name][0] for name in _TEXTS if name in asked})

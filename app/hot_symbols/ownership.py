@@ -1,0 +1,102 @@
+"""Which worker answers for which partition of the table, and where: published by the owners, read by all.
+
+Faust's own routing sends requests to the address that a worker had when it joined its group. Ours may have another port
+after every start, and a static member's subscription must not change, so owners say where they are on a compacted
+topic, a record a partition, each time that they take one over. Of a partition the newest record counts. Rules: a worker
+that is asked for what is not its own says so, so an old record costs a second question and never a wrong answer. This
+module refuses to know what is asked.
+"""
+
+import asyncio
+import json
+import logging
+import socket
+import time
+from typing import Final
+from urllib.parse import urlsplit
+
+from agents.contract import OutRecord
+from app.hot_symbols.whole_topics import WholeTopics
+from app.settings import Settings
+from app.streaming.delivery import DeliveryFailed, Parcel
+from app.streaming.process_end import ExitCode
+from app.streaming.stage_process import StageRuntime
+from schemas import topics
+
+log = logging.getLogger(__name__)
+
+PAUSE_SECONDS: Final = 1.0
+"""Between two looks at what is ours; a question that comes in between is answered, or asked again."""
+
+_WILDCARDS: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound to
+
+
+class Ownership:
+    """Owners by partition, as this worker knows them."""
+
+    def __init__(self, runtime: StageRuntime) -> None:
+        self._runtime = runtime
+        self._source = runtime.settings.name(topics.HOT_PARTIALS)
+        self._topic = runtime.settings.name(topics.OWNERS)
+        self._reader = WholeTopics(runtime.settings, {self._topic: runtime.partitions})
+        self._addresses: dict[int, str] = {}
+        self._told: frozenset[int] = frozenset()
+
+    def mine(self) -> frozenset[int]:
+        """Partitions that this worker answers for. May be called from another thread."""
+        return self._runtime.app.serving(self._source)
+
+    def address(self, partition: int) -> str | None:
+        """Where the owner of a partition listens, host:port, as far as it is known."""
+        return self._addresses.get(partition)
+
+    async def run(self) -> None:
+        """Read and tell for ever."""
+        self._reader.begin()
+        while True:
+            for message in await asyncio.to_thread(self._reader.next, PAUSE_SECONDS):
+                partition, value = message.partition(), message.value()
+                address = _address_in(value)
+                if partition is not None and address is not None:
+                    self._addresses[partition] = address
+            mine = self.mine()
+            if new := mine - self._told:
+                await self._tell(new)
+            self._told = mine
+
+    async def _tell(self, partitions: frozenset[int]) -> None:
+        address = advertised(self._runtime.settings, self._runtime.http_addresses[0])
+        value, now_ms = json.dumps({"http": address}).encode(), time.time_ns() // 1_000_000
+        parcels = [Parcel(self._topic, n, [OutRecord(b"%d" % n, value, now_ms)]) for n in sorted(partitions)]
+        try:
+            await self._runtime.delivery.deliver(parcels)
+        except DeliveryFailed as error:
+            self._runtime.app.fail(ExitCode.DELIVERY_FAILED, str(error))
+        log.info("answering for partitions", extra={"facts": {"partitions": sorted(partitions), "http": address}})
+
+
+def advertised(settings: Settings, bound: str) -> str:
+    """Where others reach what listens at `bound`: on all addresses means the one by which this host reaches Kafka."""
+    host, _, port = bound.rpartition(":")
+    if host not in _WILDCARDS:
+        return bound
+    broker = urlsplit("//" + settings.kafka_bootstrap_servers.partition(",")[0].strip())
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(broker.hostname, broker.port or 9092, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.connect(place)  # sends nothing
+            found = str(probe.getsockname()[0])
+    except OSError:
+        found = socket.gethostname()
+    return f"[{found}]:{port}" if ":" in found else f"{found}:{port}"
+
+
+def _address_in(value: bytes | None) -> str | None:
+    """The address in a record; None where it is none."""
+    try:
+        address = json.loads(value or b"null")["http"]
+        parts = urlsplit(f"//{address}")
+        is_plain = parts.netloc == address and parts.hostname and parts.port and not parts.username
+    except (ValueError, TypeError, KeyError):
+        return None
+    return str(address) if is_plain else None

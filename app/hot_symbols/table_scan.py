@@ -1,0 +1,61 @@
+"""Looking through the table of hot symbols from another thread, while its stage works.
+
+Rules: what is seen is what the table held when the look began; a partition that is given up meanwhile ends it, so that
+nothing holds the partition's files. Only the best rows are unpacked as a whole. This module refuses to know who asks.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, Final
+
+from agents.hot_symbols.identity import parse_symbol_id
+from agents.hot_symbols.published import published_record
+from agents.hot_symbols.query import Query
+from agents.hot_symbols.symbol_row import SymbolRow
+from app.streaming.table import StrictTable
+
+_OWN_KEYS: Final = (b"\x00", b"\x01")
+"""Begins of keys under which a table and its step keep something beside the rows."""
+
+_LOOK_EVERY_ROWS: Final = 512
+
+
+class PartitionGone(Exception):  # noqa: N818 - reads as what happened
+    """The partition is not ours, or not any more; the argument is its number."""
+
+
+def rows_while(
+    owned: Callable[[], Collection[int]], table: StrictTable, partition: int
+) -> Iterator[tuple[bytes, bytes]]:
+    """The rows of a partition by key, as long as it is among the `owned`. Raises PartitionGone."""
+    if partition not in owned():
+        raise PartitionGone(partition)
+    try:
+        for number, (key, row) in enumerate(table.rows(partition)):
+            if not number % _LOOK_EVERY_ROWS and partition not in owned():
+                raise PartitionGone(partition)
+            if not key.startswith(_OWN_KEYS):
+                yield key, row
+    except KeyError:
+        raise PartitionGone(partition) from None
+
+
+def top_rows(rows: Iterator[tuple[bytes, bytes]], query: Query, count: int) -> list[dict[str, Any]]:
+    """The first `count` rows that are meant, by hits and then by symbol id, as they are published."""
+    kept: list[tuple[int, str, dict[str, Any]]] = []
+    least = -1  # rows with fewer hits are not among the first
+    for key, state in rows:
+        row = SymbolRow.from_bytes(state)
+        hits = row.hits
+        if hits < least:
+            continue
+        text = key.decode()
+        if not query.may_mean(parse_symbol_id(text).symbol or "", text):
+            continue
+        record = published_record(text, row.tally())
+        if not query.matches(record):
+            continue
+        kept.append((-hits, text, record))
+        if len(kept) >= 2 * count:
+            kept = sorted(kept, key=lambda entry: entry[:2])[:count]
+            least = -kept[-1][0]
+    return [record for _, _, record in sorted(kept, key=lambda entry: entry[:2])[:count]]

@@ -1,0 +1,68 @@
+"""Topics that a worker reads whole and then follows, outside of every consumer group.
+
+Rules: partitions are assigned and never committed; that everything has been read that was there is known, not guessed.
+This module refuses to know what records mean.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+
+from app.kafka import client_config
+from app.settings import Settings
+
+AT_ONCE: Final = 2_000
+"""Records handed out at a time."""
+
+_QUEUED_KBYTES: Final = 8 << 10
+"""What librdkafka holds of a partition that is read slower than it comes."""
+
+
+class WholeTopics:
+    """Reads topics from their beginning on, for ever, outside of every group. Its methods block."""
+
+    def __init__(self, settings: Settings, names: Mapping[str, int]) -> None:
+        """`names` has the partition count of each topic, named in full."""
+        self._places = [
+            TopicPartition(name, n, OFFSET_BEGINNING) for name, count in names.items() for n in range(count)
+        ]
+        options = {
+            "group.id": "callstream-reader",  # librdkafka wants a name; the group is never joined
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "queued.max.messages.kbytes": _QUEUED_KBYTES,
+            "log_level": 0,
+        }
+        self._consumer = Consumer(client_config(settings) | options)
+        self._unread: set[tuple[str, int]] = set()
+        self.positions: dict[tuple[str, int], int] = {}
+        """Offset after the last record handed out, by topic and partition."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether everything has been handed out that was there when reading began."""
+        return not self._unread
+
+    def begin(self) -> None:
+        """Read from the beginning, again if need be."""
+        self._consumer.assign(self._places)
+        self._unread = {(place.topic, place.partition) for place in self._places}
+        self.positions = {}
+
+    def next(self, seconds: float) -> list[Message]:
+        """What comes within the time."""
+        found = []
+        for message in self._consumer.consume(AT_ONCE, seconds):
+            topic, partition, offset = message.topic(), message.partition(), message.offset()
+            assert topic is not None
+            assert partition is not None
+            error = message.error()
+            if error is None:
+                self.positions[topic, partition] = (offset or 0) + 1
+                found.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - a public error code
+                self.positions[topic, partition] = offset or 0
+                self._unread.discard((topic, partition))
+        return found

@@ -1,0 +1,78 @@
+"""Two workers on a real broker: either answers for both, and the one that is left for all."""
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import urllib3
+
+from app.embedded.broker import EmbeddedBroker
+from tests.support.calls import frame
+from tests.support.delivery_run import PARTITIONS, Worker
+from tests.support.watch_scene import DAY, watch_scene
+
+pytestmark = pytest.mark.integration
+
+SYMBOLS = 40
+FRAMES = [frame("/usr/bin/app", f"f{number}") for number in range(SYMBOLS)]
+
+
+def _ask(worker: Worker, **asked: object) -> tuple[int, Any]:
+    try:
+        answer = urllib3.request("GET", f"http://{worker.http_address()}/hot-symbols?{urlencode(asked)}", retries=False)
+    except (urllib3.exceptions.HTTPError, IndexError):
+        return 0, None
+    return answer.status, json.loads(answer.data)
+
+
+def _await_rows(worker: Worker, hits: int, seconds: float) -> None:
+    """Wait until it answers with all symbols, each hit so often."""
+    deadline = time.monotonic() + seconds
+    while True:
+        status, found = _ask(worker, top=100)
+        if status == 200 and [row["hits"] for row in found["rows"]] == [hits] * SYMBOLS:
+            return
+        assert time.monotonic() < deadline, f"{status} {str(found)[:500]}\n{worker.log_tail()}"
+        time.sleep(0.5)
+
+
+def test_either_worker_answers_for_both_and_the_one_that_is_left_for_all(
+    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Rows are those of the command line, a symbol's owner is asked where it is, and nothing is left out in silence."""
+    with watch_scene(embedded, topic_prefix, tmp_path) as it:
+        first, second = it.add_worker(), it.add_worker()
+        for partition in range(PARTITIONS):
+            it.call(*FRAMES, partition=partition, ago_ns=DAY)
+        for worker in (first, second):
+            _await_rows(worker, PARTITIONS, 60)
+        shares = [[_ask(worker, partition=n)[0] for n in range(PARTITIONS)] for worker in (first, second)]
+        assert sorted(map(sorted, shares)) == [[200, 200, 421, 421]] * 2
+        assert [sum(pair) for pair in zip(*shares, strict=True)] == [200 + 421] * PARTITIONS
+
+        printed = [json.loads(line) for line in it.hot_symbols("--top", "7", "--json").stdout.splitlines()]
+        for worker in (first, second):
+            assert _ask(worker, top=7)[1]["rows"] == printed
+            (one,) = _ask(worker, symbol="/usr/bin/app!f3")[1]["rows"]
+            assert (one["symbol"], one["hits"]) == ("f3", PARTITIONS)
+            assert _ask(worker, since="1h")[1]["rows"] == []
+            assert _ask(worker, symbol="f1?", module="app", since="2d")[1]["rows"][0]["symbol"] == "f10"
+
+        it.watch("add", "never_called", "--module", "/usr/bin/app")
+        it.await_answer("/usr/bin/app!never_called", lambda answer: answer["answer"] != "Unknown")
+        deadline = time.monotonic() + 20
+        for worker in (first, second):
+            while not (watched := _ask(worker, watched="true")[1]["rows"]):
+                assert time.monotonic() < deadline
+                time.sleep(0.3)
+            assert [(row["watch_id"], row["hits"]) for row in watched] == [("/usr/bin/app!never_called", 0)]
+
+        second.end(signal.SIGKILL, within_seconds=5)
+        status, found = _ask(first, top=100)
+        assert status == 503
+        assert "does not answer" in found["error"]
+        _await_rows(first, PARTITIONS, 60)

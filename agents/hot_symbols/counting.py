@@ -21,12 +21,12 @@ of it waits. This module refuses to know Faust and Kafka.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from agents.contract import OutRecord, SourceRecord
 from agents.hot_symbols.evidence import EventEvidence, Place, Touch
-from agents.hot_symbols.observations import Observe, Unreadable
+from agents.hot_symbols.gathering import NONE_YET, Gather, Gathered, Refused
 from agents.hot_symbols.partial import Partial, offsets
 from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.sightings import Sightings, Summary, added_up, summarized
@@ -35,19 +35,8 @@ from agents.hot_symbols.tally import Tally
 INCLUDED_KEY: Final = b"\x01included"
 """Row of the raw offset that everything includes; symbol ids have no control characters."""
 
-_NONE: Final = -1
-
 Read = Callable[[Sequence[bytes]], Sequence[bytes | None]]
 """Rows of the table's partition by key."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A record that is no call: its offset in the calls topic, its timestamp and why."""
-
-    offset: int
-    timestamp_ms: int
-    reason: Unreadable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,27 +60,21 @@ class CountFlush:
 class _Memory:
     """What is known of one partition of the calls topic."""
 
+    gathered: Gathered
     position: int
-    highest: int = _NONE
     included: int | None = None
     """Raw offset up to which every partial is acknowledged; None until the table was asked."""
     timestamp_ms: int = 0
-    counted: int = 0
-    repeated: int = 0
-    groups: dict[tuple[EventEvidence, Place], Sightings] = field(default_factory=dict)
-    refused: list[Refused] = field(default_factory=list)
 
 
 class SymbolCounter:
     """Counts the calls of all partitions that a worker owns. `partitions` is the partition count of all topics."""
 
-    def __init__(self, observe: Observe, partitions: int) -> None:
-        self._observe = observe
+    def __init__(self, gather: Gather, partitions: int) -> None:
+        self._gather = gather
         self._partitions = partitions
         self._memories: dict[int, _Memory] = {}
         self._unwritten: set[int] = set()
-        self.waiting_groups = 0
-        """Kinds of event in memory, over all partitions: what a flush costs grows with it."""
 
     def absorb(self, partition: int, records: Sequence[SourceRecord]) -> None:
         """Take calls into memory: records of one partition, in offset order, following those taken before.
@@ -99,34 +82,15 @@ class SymbolCounter:
         Raises RuntimeError when the partition was positioned back while calls were waiting: they would count twice.
         """
         memory = self._memory(partition, records[0].offset)
-        observe, groups, highest = self._observe, memory.groups, memory.highest
-        known, repeated, refused = len(groups), 0, len(memory.refused)
-        for record in records:
-            observation = observe(record.value)
-            if isinstance(observation, Unreadable):
-                memory.refused.append(Refused(record.offset, record.timestamp, observation))
-                continue
-            offset, time_ns, evidence, place = observation
-            if offset <= highest:
-                if offset < 0:
-                    memory.refused.append(Refused(record.offset, record.timestamp, Unreadable.NO_RAW_POSITION))
-                else:
-                    repeated += 1
-                continue
-            highest = offset
-            group = groups.get((evidence, place))
-            if group is None:
-                groups[evidence, place] = Sightings(place, [time_ns], [offset])
-            else:
-                group.times_ns.append(time_ns)
-                group.offsets.append(offset)
-        memory.highest = highest
-        memory.repeated += repeated
-        memory.counted += len(records) - repeated - (len(memory.refused) - refused)
+        self._gather(records, memory.gathered)
         memory.position = records[-1].offset + 1
         memory.timestamp_ms = records[-1].timestamp
-        self.waiting_groups += len(groups) - known
         self._unwritten.add(partition)
+
+    @property
+    def waiting_kinds(self) -> int:
+        """Kinds of event in memory, over all partitions: what a flush costs grows with them."""
+        return sum(self._memories[partition].gathered.size() for partition in self._unwritten)
 
     def unwritten(self) -> list[int]:
         """Partitions with something to flush."""
@@ -135,10 +99,11 @@ class SymbolCounter:
     def flush(self, partition: int, read: Read) -> CountFlush:
         """Turn what waits into rows and partials. Call `acknowledged` when all of it is."""
         memory = self._memories[partition]
-        waiting = _Waiting(memory.groups)
+        gathered = memory.gathered
+        waiting = _Waiting(gathered.kinds)
         keys = [symbol.encode() for symbol in waiting.touched]
         *found, included = read([*keys, INCLUDED_KEY])
-        memory.included = max(_to_int(included), _NONE if memory.included is None else memory.included)
+        memory.included = max(_to_int(included), NONE_YET if memory.included is None else memory.included)
         rows = {INCLUDED_KEY: _to_bytes(memory.included)}
         partials: dict[int, list[OutRecord]] = {}
         for symbol, key, row in zip(waiting.touched, keys, found, strict=True):
@@ -150,15 +115,13 @@ class SymbolCounter:
         flush = CountFlush(
             partition=partition,
             rows=rows,
-            highest=memory.highest,
+            highest=gathered.highest,
             partials=partials,
-            refused=tuple(memory.refused),
-            counted=memory.counted,
-            repeated=memory.repeated,
+            refused=tuple(gathered.refused),
+            counted=gathered.counted,
+            repeated=gathered.repeated,
         )
-        self.waiting_groups -= len(memory.groups)
-        memory.groups, memory.refused = {}, []
-        memory.counted = memory.repeated = 0
+        gathered.forget()
         return flush
 
     def expire(self, partition: int, old: Mapping[bytes, int], read: Read) -> dict[bytes, bytes | None]:
@@ -170,7 +133,7 @@ class SymbolCounter:
         memory = self._memories.get(partition)
         *found, included_row = read([*old, INCLUDED_KEY])
         known = None if memory is None else memory.included
-        included = max(_to_int(included_row), _NONE if known is None else known)
+        included = max(_to_int(included_row), NONE_YET if known is None else known)
         gone: dict[bytes, bytes | None] = {
             key: None
             for (key, last), row in zip(old.items(), found, strict=True)
@@ -181,13 +144,13 @@ class SymbolCounter:
     def acknowledged(self, flush: CountFlush) -> None:
         """Note that everything a flush wrote is acknowledged. At most one flush of a partition is under way."""
         memory = self._memories[flush.partition]
-        memory.included = max(flush.highest, _NONE if memory.included is None else memory.included)
+        memory.included = max(flush.highest, NONE_YET if memory.included is None else memory.included)
         self._unwritten.discard(flush.partition)
 
     def _memory(self, partition: int, offset: int) -> _Memory:
         memory = self._memories.get(partition)
         if memory is None:
-            memory = self._memories[partition] = _Memory(position=offset)
+            memory = self._memories[partition] = _Memory(Gathered(partition), position=offset)
         elif offset < memory.position and partition in self._unwritten:
             raise RuntimeError(f"partition {partition} went back to {offset} with unwritten calls in memory")
         return memory
@@ -265,4 +228,4 @@ def _to_bytes(offset: int) -> bytes:
 
 
 def _to_int(row: bytes | None) -> int:
-    return _NONE if row is None else int.from_bytes(row, "big", signed=True)
+    return NONE_YET if row is None else int.from_bytes(row, "big", signed=True)

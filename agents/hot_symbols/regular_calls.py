@@ -8,12 +8,15 @@ refused, and somebody else decodes it at twenty times the cost. What is skipped 
 what it stores, and one stage writes the topic. This module refuses to know what is counted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from struct import Struct, error
-from typing import Final
+from typing import Any, Final, NamedTuple
 
+from agents.contract import SourceRecord
 from agents.hot_symbols.evidence import EventEvidence, Place, Touch, binary_touch, target_touch
-from agents.hot_symbols.meaning import Meaning, Observation
+from agents.hot_symbols.gathering import Gathered
+from agents.hot_symbols.meaning import Meaning
 from agents.memo import Memo
 from schemas import avro_wire
 from schemas.call_layout import CallLayout, MalformedCallError, RegularParts
@@ -30,11 +33,16 @@ _OPENING: Final = Struct(f"<{avro_wire.FRAME_BYTES + len(_TEXT_32)}s{_ID_CHARS}x
 """Frame and the id's length; eight bytes of the time, the ninth; probe type; the stack's count and size (two bytes)."""
 
 _STACK_AT: Final = _OPENING.size - 3
+_TIME_END: Final = _STACK_AT - 2
+_BEFORE_TIME: Final = _TIME_END - 9
+"""Positions of the stack, and of the time's last byte and the byte before its first."""
+
 _MORE: Final = 0x80  # bit of every byte of an Avro number but the last
 _EIGHT_MORE: Final = 0x8080808080808080
+_EIGHT_MORE_OR_SIGN: Final = _EIGHT_MORE | 1
 _EXEC: Final = 1 << 1
-_USER_PROBES: Final = frozenset({5 << 1, 6 << 1})
-"""Avro bytes of the symbols ProcessExec, Uprobe and Uretprobe of the enum ProbeType."""
+_MORE_EVIDENCE: Final = frozenset({_EXEC, 5 << 1, 6 << 1})
+"""Avro bytes of the symbols ProcessExec, Uprobe and Uretprobe of the enum ProbeType: evidence besides the stack."""
 
 _WORKLOAD_KEY_BYTES: Final = 40
 """A workload begins with the container's id; as much of it tells the containers of a cluster apart."""
@@ -43,73 +51,97 @@ _NEVER: Final = b"\xff" * 16
 """No part begins with it: an Avro number ends after ten bytes at the latest."""
 
 
-class IrregularCall(Exception):  # noqa: N818 - no error: decode the call as a whole instead
+class _IrregularCall(Exception):  # noqa: N818 - no error: decode the call as a whole instead
     """The call is not laid out as regular calls are."""
 
 
-NOT_REGULAR: Final = (IrregularCall, IndexError, error, MalformedCallError)
+_NOT_REGULAR: Final = (_IrregularCall, IndexError, error, MalformedCallError)
 """What reading a regular call raises on any other, bytes that end early among them."""
 
-
-def refuse(_value: bytes) -> Observation:
-    """Read no call at all: where a schema has no regular calls. Raises IrregularCall."""
-    raise IrregularCall
+GatherRegular = Callable[[Sequence[SourceRecord], int, Gathered], int]
+"""Takes records of one partition from an index on, and returns the index of the first that is not regular."""
 
 
-def regular_reader(layout: CallLayout, meaning: Meaning) -> Callable[[bytes], Observation]:
-    """A function that reads regular calls of one schema, with a bounded memory; it raises one of NOT_REGULAR on others.
+def gather_none(_records: Sequence[SourceRecord], begin: int, _gathered: Gathered) -> int:
+    """Take no call: where a schema has no regular ones."""
+    return begin
 
-    It is one pass without calls to functions of ours: a call costs some 60 ns, and this runs for every event.
+
+def regular_gatherer(layout: CallLayout, meaning: Meaning) -> GatherRegular:  # noqa: C901, PLR0915 - one loop
+    """A function that gathers regular calls of one schema, with a bounded memory.
+
+    It is one loop without calls to functions of ours: a call costs some 60 ns, and this runs for every event.
     """
     if layout.regular is None:
-        return refuse
+        return gather_none
     opening, frame = _OPENING.unpack_from, layout.frame + _TEXT_32
     workloads = _KnownWorkloads(layout.regular, meaning)
     workload_of, meet = workloads.by_key, workloads.meet
     evidence = _KnownEvidence(layout.regular, meaning)
-    evidence_of, beside = evidence.alone, evidence.beside
+    evidence_of, beside = evidence.by_look, evidence.beside
 
-    def read(value: bytes) -> Observation:
-        head, low, high, probe, count, size, more = opening(value)
-        if head != frame or low & (_EIGHT_MORE | 1) != _EIGHT_MORE or high >= _MORE:
-            raise IrregularCall
-        # Seven bits of the time are in each byte, the least significant first; the lowest bit is its sign.
-        low = (low & 0x007F007F007F007F) | (low & 0x7F007F007F007F00) >> 1
-        low = (low & 0x00003FFF00003FFF) | (low & 0x3FFF00003FFF0000) >> 2
-        time_ns = (low & 0x0FFFFFFF | (low & 0x0FFFFFFF00000000) >> 4 | high << 56) >> 1
+    def gather(records: Sequence[SourceRecord], begin: int, gathered: Gathered) -> int:  # noqa: C901, PLR0912, PLR0915
+        looks, highest = gathered.looks, gathered.highest
+        partition = None if gathered.partition is None else avro_wire.long(gathered.partition)[-1]
+        index, repeated = begin, 0
+        try:
+            for record in islice(records, begin, None):
+                value = record.value or b""
+                head, low, high, probe, count, size, more = opening(value)
+                if head != frame or low & _EIGHT_MORE_OR_SIGN != _EIGHT_MORE or not 0 < high < _MORE:
+                    raise _IrregularCall
 
-        if not count:
-            at = _STACK_AT + 1
-        elif not count & 1 or count >= _MORE or size & 1:  # no size in bytes follows, more than 64 frames, no size
-            raise IrregularCall
-        else:
-            if size < _MORE:
-                at = _STACK_AT + 2 + (size >> 1)
-            elif more < _MORE:
-                at = _STACK_AT + 3 + ((size & 0x7F | more << 7) >> 1)
-            else:
-                raise IrregularCall
-            if value[at]:  # a second block
-                raise IrregularCall
-            at += 1
-        stack = value[_STACK_AT:at]
+                if not count:
+                    at = _STACK_AT + 1
+                elif not count & 1 or count >= _MORE or size & 1:  # no size in bytes, more than 64 frames
+                    raise _IrregularCall
+                else:
+                    if size < _MORE:
+                        at = _STACK_AT + 2 + (size >> 1)
+                    elif more < _MORE:
+                        at = _STACK_AT + 3 + ((size & 0x7F | more << 7) >> 1)
+                    else:
+                        raise _IrregularCall
+                    if value[at]:  # a second block
+                        raise _IrregularCall
+                    at += 1
 
-        known = workload_of[value[at : at + _WORKLOAD_KEY_BYTES]]
-        if not value.startswith(known.encoded, at):
-            meet(value, at, known)
+                known = workload_of[value[at : at + _WORKLOAD_KEY_BYTES]]
+                if not value.startswith(known.encoded, at):
+                    meet(value, at, known)
 
-        # The last field, read backwards: of a number's bytes only the last has its high bit clear.
-        offset, back = value[-1], -2
-        while (byte := value[back]) >= _MORE:
-            offset = offset << 7 | byte & 0x7F
-            back -= 1
-        offset = offset >> 1 ^ -(offset & 1)
+                # The last field, read backwards: of a number's bytes only the last has its high bit clear.
+                offset, back = value[-1], -2
+                while (byte := value[back]) >= _MORE:
+                    offset = offset << 7 | byte & 0x7F
+                    back -= 1
+                if offset & 1 or (byte != partition and partition is not None):  # negative, or bytes are missing
+                    raise _IrregularCall
+                offset >>= 1
+                if offset <= highest:
+                    repeated += 1
+                    index += 1
+                    continue
 
-        if probe == _EXEC or probe in _USER_PROBES:
-            return offset, time_ns, beside(value, stack, at + len(known.encoded), probe), known.place
-        return offset, time_ns, evidence_of[stack], known.place
+                look: Look = value[_STACK_AT:at]
+                if probe in _MORE_EVIDENCE:
+                    look = beside(value, at, at + len(known.encoded), probe)
+                kinds = looks[known.place]
+                kind = kinds.get(look)
+                if kind is None:
+                    kind = kinds[look] = gathered.kind(evidence_of[look], known.place)
+                highest = offset
+                kind.times.append(value[_TIME_END:_BEFORE_TIME:-1])
+                kind.offsets.append(offset)
+                index += 1
+        except _NOT_REGULAR:
+            pass
+        gathered.highest = highest
+        gathered.repeated += repeated
+        gathered.counted += index - begin - repeated
+        return index
 
-    return read
+    return gather
 
 
 class _Known:
@@ -134,42 +166,52 @@ class _KnownWorkloads:
         """Remember a workload that is new after its first bytes. Raises one of NOT_REGULAR."""
         end = self._part.skip(value, at)
         if end >= len(value):
-            raise IrregularCall
+            raise _IrregularCall
         encoded = value[at:end]
         known.place = self._meaning.place(self._part.decode(encoded))
         known.encoded = encoded
 
 
+class Beside(NamedTuple):
+    """A stack's bytes with those of the target of a user probe, or of the binary of an execution; others are empty."""
+
+    stack: bytes
+    target: bytes = b""
+    binary: bytes = b""
+
+
+Look = bytes | Beside
+"""What decides the evidence of a call: its stack's bytes, and what else counts."""
+
+
 class _KnownEvidence:
-    """What calls with equal stack bytes are evidence of: alone, under a user probe, in an execution."""
+    """What calls that look equal are evidence of."""
 
     def __init__(self, parts: RegularParts, meaning: Meaning) -> None:
         self._parts = parts
         self._meaning = meaning
-        self.alone = Memo[bytes, EventEvidence](lambda stack: self._of(stack, None), KNOWN_STACKS)
-        self._probed = Memo[tuple[bytes, bytes], EventEvidence](
-            lambda key: self._of(key[0], self._target(key[1])), KNOWN_STACKS
-        )
-        self._executed = Memo[tuple[bytes, bytes], EventEvidence](
-            lambda key: self._of(key[0], self._binary(key[1])), KNOWN_STACKS
-        )
+        self.by_look = Memo[Look, EventEvidence](self._of, KNOWN_STACKS)
 
-    def beside(self, value: bytes, stack: bytes, at: int, probe: int) -> EventEvidence:
-        """The evidence of a user probe or an execution; `at` is where the target begins. Raises one of NOT_REGULAR."""
-        end = self._parts.target.skip(value, at)
+    def beside(self, value: bytes, stack_end: int, at: int, probe: int) -> Beside:
+        """The look of a user probe or an execution; `at` is where the target begins. Raises one of _NOT_REGULAR."""
+        stack, end = value[_STACK_AT:stack_end], self._parts.target.skip(value, at)
         if probe != _EXEC:
-            return self._probed[stack, value[at:end]]
+            return Beside(stack, target=value[at:end])
         at = self._parts.to_binary(value, end)
-        end = self._parts.binary.skip(value, at)
-        return self._executed[stack, value[at:end]]
+        return Beside(stack, binary=value[at : self._parts.binary.skip(value, at)])
 
-    def _of(self, stack: bytes, extra: Touch | None) -> EventEvidence:
-        return self._meaning.evidence(self._parts.stack.decode(stack)["stack_frames"], extra)
+    def _of(self, look: Look) -> EventEvidence:
+        if isinstance(look, bytes):
+            return self._meaning.evidence(self._frames(look), None)
+        return self._meaning.evidence(self._frames(look.stack), self._beside(look))
 
-    def _target(self, encoded: bytes) -> Touch | None:
-        target = self._parts.target.decode(encoded)["probe_target"]
-        return None if target is None else target_touch(target)
+    def _frames(self, stack: bytes) -> Sequence[Mapping[str, Any]]:
+        frames: Sequence[Mapping[str, Any]] = self._parts.stack.decode(stack)["stack_frames"]
+        return frames
 
-    def _binary(self, encoded: bytes) -> Touch | None:
-        binary = self._parts.binary.decode(encoded)["binary"]
+    def _beside(self, look: Beside) -> Touch | None:
+        if look.target:
+            target = self._parts.target.decode(look.target)["probe_target"]
+            return None if target is None else target_touch(target)
+        binary = self._parts.binary.decode(look.binary)["binary"]
         return binary_touch(binary) if binary else None

@@ -10,24 +10,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agents.hot_symbols.evidence import Place
+from agents.hot_symbols.times import sortable, time_of
 
 HOUR_NS = 3_600_000_000_000
 
 
 class Sightings:
-    """Times (nanoseconds since the Unix epoch) and raw offsets of events of one kind, partition and place."""
+    """Times (as bytes that sort, see times.py) and raw offsets of events of one kind, partition and place."""
 
-    __slots__ = ("offsets", "place", "times_ns")
+    __slots__ = ("offsets", "place", "times")
 
-    def __init__(self, place: Place, times_ns: list[int], offsets: list[int]) -> None:
+    def __init__(self, place: Place, times: list[bytes], offsets: list[int]) -> None:
         self.place = place
-        self.times_ns = times_ns
+        self.times = times
         self.offsets = offsets
+
+    def add(self, time_ns: int, offset: int) -> None:
+        """Take one event."""
+        self.times.append(sortable(time_ns))
+        self.offsets.append(offset)
 
     def above(self, offset: int) -> "Sightings":
         """Those with a higher offset."""
         begin = bisect_right(self.offsets, offset)
-        return Sightings(self.place, self.times_ns[begin:], self.offsets[begin:]) if begin else self
+        return Sightings(self.place, self.times[begin:], self.offsets[begin:]) if begin else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +52,10 @@ class Summary:
 
 def summarized(sightings: Sightings) -> Summary:
     """The summary of sightings; there must be one."""
-    times_ns, offsets = sightings.times_ns, sightings.offsets
-    first, last = min(times_ns), max(times_ns)
-    hours = _single_hour(first, last, len(times_ns)) or Counter([time // HOUR_NS for time in times_ns])
-    return Summary(len(times_ns), first, last, offsets[0], offsets[-1], hours, {sightings.place: last})
+    times, offsets = sightings.times, sightings.offsets
+    first, last = time_of(min(times)), time_of(max(times))
+    hours = _single_hour(first, last, len(times)) or Counter([time_of(time) // HOUR_NS for time in times])
+    return Summary(len(times), first, last, offsets[0], offsets[-1], hours, {sightings.place: last})
 
 
 def added_up(summaries: Sequence[Summary]) -> Summary:

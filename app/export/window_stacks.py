@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from agents.hot_symbols.evidence import Place
-from agents.hot_symbols.observations import Observe, Unreadable
+from agents.hot_symbols.gathering import Unreadable
+from agents.hot_symbols.observations import Observe
 from app.export.call_stacks import Stack
 from app.export.call_tree import TreeBuilder
 from app.export.window import Books

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from agents.hot_symbols.counting import INCLUDED_KEY, SymbolCounter
 from agents.hot_symbols.evidence import EventEvidence
+from agents.hot_symbols.gathering import Unreadable, one_by_one
 from agents.hot_symbols.meaning import Observation
-from agents.hot_symbols.observations import Observe, Unreadable
+from agents.hot_symbols.observations import Observe
 from agents.hot_symbols.published import published_record
 from agents.hot_symbols.recent import Recent
 from agents.hot_symbols.symbol_row import SymbolRow
@@ -43,7 +44,7 @@ class SymbolGatherer:
         self._read_call = observe
         self._wanted = wanted
         self._max_rows = max_rows
-        self._counter = SymbolCounter(self._observe, partitions)
+        self._counter = SymbolCounter(one_by_one(self._observe), partitions)
         self._rows: dict[int, dict[bytes, bytes]] = {}
         self._containers: dict[str, Recent] = {}
         self._seen: dict[tuple[EventEvidence, str], int] = {}
@@ -61,7 +62,7 @@ class SymbolGatherer:
                 partition, self._highest = number, -1
             self._counter.absorb(number, records)
             self.books.records += len(records)
-            if self._counter.waiting_groups >= _WAITING_KINDS:
+            if self._counter.waiting_kinds >= _WAITING_KINDS:
                 self._settle(partition)
         self._settle(partition)
 

@@ -16,7 +16,7 @@ from agents.hot_symbols.counting import CountFlush, SymbolCounter
 from agents.hot_symbols.covering import CoverageFolder
 from agents.hot_symbols.meaning import PLACE_FIELDS
 from agents.hot_symbols.merging import SymbolMerger
-from agents.hot_symbols.observations import CallObserver
+from agents.hot_symbols.observations import CallReader
 from agents.hot_symbols.published import published_value
 from app.hot_symbols import endpoint
 from app.hot_symbols.coverage import Covering, coverage_decoder
@@ -37,7 +37,7 @@ from app.telemetry import metrics
 from schemas import topics
 from schemas.topics import Stage
 
-MAX_WAITING_GROUPS = 10_000
+MAX_WAITING_KINDS = 10_000
 """Kinds of event, of some ten symbols each: a flush of as many takes a quarter of a second and some 30 MB."""
 
 MAX_WAITING_SYMBOLS = 10_000
@@ -50,13 +50,13 @@ def attacher(
     settings: Settings, *, published_schema_id: int, watched_schema_id: int, encode_dead_letter: EncodeDeadLetter
 ) -> Attach:
     """A function that attaches all steps to an app; the ids are the registry's for HotSymbol and WatchedSymbol."""
-    observe = CallObserver(RegistryLayouts(settings, PLACE_FIELDS))
+    calls = CallReader(RegistryLayouts(settings, PLACE_FIELDS))
     decode_coverage = coverage_decoder(settings)
 
     def attach(runtime: StageRuntime) -> None:
         name = settings.name
         counting = Counting(
-            runtime, SymbolCounter(observe, runtime.partitions), encode_dead_letter, source=name(topics.CALLS)
+            runtime, SymbolCounter(calls.gather, runtime.partitions), encode_dead_letter, source=name(topics.CALLS)
         )
         merging = Merging(
             runtime, SymbolMerger(partial(published_value, published_schema_id)), source=name(topics.HOT_PARTIALS)
@@ -106,7 +106,7 @@ class Counting:
 
     def is_full(self) -> bool:
         """Whether more kinds of event wait than a flush should have."""
-        return self._counter.waiting_groups >= MAX_WAITING_GROUPS
+        return self._counter.waiting_kinds >= MAX_WAITING_KINDS
 
     async def expire(self, partition: int, old: Mapping[bytes, int]) -> int:
         """Remove partials, by key with the raw offset that each includes; returns how many. Raises DeliveryFailed."""

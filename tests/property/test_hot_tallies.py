@@ -13,6 +13,7 @@ from agents.hot_symbols.recent import MAX_NAMES, SKETCH_HASHES, Recent
 from agents.hot_symbols.sightings import HOUR_NS, Sightings, summarized
 from agents.hot_symbols.symbol_row import SymbolRow
 from agents.hot_symbols.tally import Tally
+from agents.hot_symbols.times import sortable
 
 NAMES = st.integers(0, 20).map(lambda number: (f"name {number}",))
 SEEN = st.lists(st.tuples(NAMES, st.integers(-5, 50)), max_size=40)
@@ -108,7 +109,7 @@ def observed(tally: Tally, sightings: list[tuple[int, int, int, int]]) -> Tally:
     """A tally after each sighting: time, hits, probe hits, place."""
     for time_ns, frames, probes, where in sightings:
         touch = Touch("/a!f", "/a", frames + probes, probes, ((1, frames),) if frames else (), (("/a!g", 1),))
-        tally.observe([(touch, summarized(Sightings(place(where), [time_ns], [0])))])
+        tally.observe([(touch, summarized(Sightings(place(where), [sortable(time_ns)], [0])))])
     return tally
 
 

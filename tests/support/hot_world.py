@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from agents.contract import OutRecord
 from agents.hot_symbols.counting import INCLUDED_KEY, SymbolCounter
 from agents.hot_symbols.evidence import EventEvidence, Place, Touch
+from agents.hot_symbols.gathering import one_by_one
 from agents.hot_symbols.meaning import Observation
 from agents.hot_symbols.merging import SymbolMerger
 from agents.hot_symbols.partial import last_seen_ns, offsets
@@ -140,7 +141,7 @@ def observe(value: bytes | None) -> Observation:
 
 def new_counter() -> SymbolCounter:
     """Step one, as a process begins it."""
-    return SymbolCounter(observe, PARTITIONS)
+    return SymbolCounter(one_by_one(observe), PARTITIONS)
 
 
 def new_merger() -> SymbolMerger:

@@ -13,8 +13,8 @@ from agents.hot_symbols.counting import (
     partial_key,
 )
 from agents.hot_symbols.evidence import EventEvidence, Place, Touch
+from agents.hot_symbols.gathering import Unreadable, one_by_one
 from agents.hot_symbols.meaning import Observation
-from agents.hot_symbols.observations import Unreadable
 from agents.hot_symbols.partial import Partial
 from agents.hot_symbols.partitioning import symbol_partition
 from tests.support.hot_world import START_NS, Event, Stored, World
@@ -46,7 +46,7 @@ def read_nothing(keys: Sequence[bytes]) -> list[bytes | None]:
 
 def flushed(*batches: list[Stored]) -> CountFlush:
     """What a new counter writes after these batches."""
-    counter = SymbolCounter(observe, PARTITIONS)
+    counter = SymbolCounter(one_by_one(observe), PARTITIONS)
     for batch in batches:
         counter.absorb(3, batch)
     return counter.flush(3, read_nothing)
@@ -77,7 +77,7 @@ def test_flush_sends_a_partial_to_the_partition_of_its_symbol() -> None:
 
 def test_the_included_offset_is_that_of_the_flush_before() -> None:
     """A flush can only say of earlier ones that all they wrote is acknowledged."""
-    counter = SymbolCounter(observe, PARTITIONS)
+    counter = SymbolCounter(one_by_one(observe), PARTITIONS)
     counter.absorb(3, calls(10, b"5"))
     first = counter.flush(3, read_nothing)
     counter.acknowledged(first)
@@ -92,7 +92,7 @@ def test_the_included_offset_is_that_of_the_flush_before() -> None:
 def test_calls_up_to_the_included_offset_count_no_more_even_without_a_partial() -> None:
     """A symbol whose partial was expired is not counted again from calls that are read again."""
     table = {INCLUDED_KEY: (7).to_bytes(8, "big")}
-    counter = SymbolCounter(observe, PARTITIONS)
+    counter = SymbolCounter(one_by_one(observe), PARTITIONS)
     counter.absorb(3, calls(10, b"5", b"7"))
 
     assert counter.flush(3, lambda keys: [table.get(key) for key in keys]).partials == {}
@@ -100,23 +100,23 @@ def test_calls_up_to_the_included_offset_count_no_more_even_without_a_partial() 
 
 def test_absorb_raises_when_a_partition_went_back_with_calls_in_memory() -> None:
     """The transport ends the process in this case; if it ever does not, counting twice must not follow."""
-    counter = SymbolCounter(observe, PARTITIONS)
+    counter = SymbolCounter(one_by_one(observe), PARTITIONS)
     counter.absorb(3, calls(10, b"5", b"6"))
 
     with pytest.raises(RuntimeError):
         counter.absorb(3, calls(10, b"5"))
 
 
-def test_waiting_groups_tell_how_much_a_flush_will_cost() -> None:
+def test_waiting_kinds_tell_how_much_a_flush_will_cost() -> None:
     """Kinds of event are counted while they wait, over all partitions."""
-    counter = SymbolCounter(observe, PARTITIONS)
+    counter = SymbolCounter(one_by_one(observe), PARTITIONS)
     counter.absorb(3, calls(10, b"5", b"6"))
     counter.absorb(0, calls(10, b"5"))
-    assert counter.waiting_groups == 2
+    assert counter.waiting_kinds == 2
 
     counter.flush(3, read_nothing)
 
-    assert counter.waiting_groups == 1
+    assert counter.waiting_kinds == 1
 
 
 @pytest.mark.parametrize("key", [b"/a!f", b"", b"kernel!\xc3\xa9"])

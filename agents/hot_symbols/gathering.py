@@ -1,0 +1,107 @@
+"""Calls of one partition that wait in memory, gathered by what they say and where they happened.
+
+Rules: a raw offset not above the highest ever seen is a call that came again, and is left out. Kinds of event are told
+apart by identity of evidence and place. A reader that recognizes calls by their bytes finds a kind by those, too
+(`looks`): equal looks must mean equal evidence. This module refuses to know how calls are encoded and what becomes of
+them.
+"""
+
+import enum
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+
+from agents.contract import SourceRecord
+from agents.hot_symbols.evidence import EventEvidence, Place
+from agents.hot_symbols.meaning import Observation
+from agents.hot_symbols.sightings import Sightings
+
+NONE_YET = -1
+"""Highest raw offset before the first call."""
+
+
+class Unreadable(enum.Enum):
+    """Why a record is no call; values are dead-letter reasons."""
+
+    EMPTY = "empty"
+    NOT_FRAMED = "not_framed"
+    UNKNOWN_SCHEMA = "unknown_schema"  # the registry has no schema of the id in the frame
+    MALFORMED = "malformed_call"
+    NO_RAW_POSITION = "no_raw_position"  # so nobody could tell whether it came again
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that is no call: its offset in the calls topic, its timestamp and why."""
+
+    offset: int
+    timestamp_ms: int
+    reason: Unreadable
+
+
+Looks = dict[Hashable, Sightings]
+"""Kinds of event at one place by what their calls look like."""
+
+
+class _LooksByPlace(dict[Place, Looks]):
+    def __missing__(self, place: Place) -> Looks:
+        looks = self[place] = {}
+        return looks
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What waits of a partition. `highest` outlives a flush; everything else starts anew after it."""
+
+    partition: int | None
+    """That of the calls' topic and of the raw one; None where nobody knows."""
+    highest: int = NONE_YET
+    counted: int = 0
+    repeated: int = 0
+    refused: list[Refused] = field(default_factory=list)
+    kinds: dict[tuple[EventEvidence, Place], Sightings] = field(default_factory=dict)
+    looks: _LooksByPlace = field(default_factory=_LooksByPlace)
+
+    def kind(self, evidence: EventEvidence, place: Place) -> Sightings:
+        """Events that say this and happened there; a caller adds to them."""
+        found = self.kinds.get((evidence, place))
+        if found is None:
+            found = self.kinds[evidence, place] = Sightings(place, [], [])
+        return found
+
+    def note(self, record: SourceRecord, observation: Observation | Unreadable) -> None:
+        """Take one record."""
+        if isinstance(observation, Unreadable):
+            self.refused.append(Refused(record.offset, record.timestamp, observation))
+            return
+        offset, time_ns, evidence, place = observation
+        if offset < 0:
+            self.refused.append(Refused(record.offset, record.timestamp, Unreadable.NO_RAW_POSITION))
+        elif offset <= self.highest:
+            self.repeated += 1
+        else:
+            self.highest = offset
+            self.counted += 1
+            self.kind(evidence, place).add(time_ns, offset)
+
+    def size(self) -> int:
+        """Kinds of event that wait, or their looks where those are more."""
+        return max(len(self.kinds), sum(map(len, self.looks.values())))
+
+    def forget(self) -> None:
+        """Start anew after a flush."""
+        self.kinds, self.refused, self.looks = {}, [], _LooksByPlace()
+        self.counted = self.repeated = 0
+
+
+Gather = Callable[[Sequence[SourceRecord], Gathered], None]
+"""Takes a batch of one partition, in offset order."""
+
+
+def one_by_one(observe: Callable[[bytes | None], Observation | Unreadable]) -> Gather:
+    """Gather what a reader of single records reads."""
+
+    def gather(records: Sequence[SourceRecord], gathered: Gathered) -> None:
+        for record in records:
+            gathered.note(record, observe(record.value))
+
+    return gather

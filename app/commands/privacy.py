@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 from google.protobuf import json_format
 
 from agents.canonicalize.events import Canonicalizer
-from agents.canonicalize.outcomes import Canonical
+from agents.canonicalize.outcomes import Canonical, Refused
 from agents.privacy.calls import CallRefused
 from agents.privacy.explain import Explanation, Fate, explain
 from agents.privacy.policy import Policy
@@ -24,8 +24,10 @@ from app.kafka import KafkaUnreachable, KafkaUnusable
 from app.policy_hooks import PolicyHooksError, load_policy_hooks
 from app.privacy_audit import Progress, RestrictedTopic, audit
 from app.privacy_cases import CasesError, parse_cases, run_cases
+from app.privacy_dropped import dropped
 from app.privacy_policy import Privacy, PrivacyConfigError, load_policy, load_privacy
 from app.settings import Settings
+from schemas.canonical_pb2 import CanonicalEvent
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
 FAILED: Final = 1
@@ -137,7 +139,8 @@ def test_command(file: Path, policy_file: Path | None, as_json: bool) -> None:
 def explain_command(file: Path, show_all: bool, policy_file: Path | None, as_json: bool) -> None:
     """Explain what happens to the events in FILE: Tetragon's JSON export, a line an event (`-` is standard input).
 
-    Shows what would leave, never what would not.
+    Shows what would leave, never what would not: of fields that have no place in a call, such as environment variables,
+    the names. Events that are no calls are named; exit code 1 means that one was refused.
 
     \b
     Example: tetra getevents | head -1 | callstream privacy explain -
@@ -147,30 +150,52 @@ def explain_command(file: Path, show_all: bool, policy_file: Path | None, as_jso
     refused = 0
     for number, line in enumerate(filter(str.strip, _read(file).splitlines()), 1):
         story = _explained(line, number, canonicalizer, privacy)
-        if isinstance(story, str):
-            refused += 1
-            click.echo(f"event {number}: {story}", err=not as_json)
-        elif as_json:
-            click.echo(json.dumps(asdict(story)))
-        else:
-            click.echo("\n".join(_lines(number, story, show_all)))
+        match story:
+            case _Unexplained():
+                refused += story.is_refused
+                click.echo(f"event {number}: {story.reason}", err=not as_json)
+            case _Explained() if as_json:
+                click.echo(json.dumps({**asdict(story.explanation), "dropped": story.dropped}))
+            case _:
+                click.echo("\n".join(_lines(number, story, show_all)))
     sys.exit(FAILED if refused else 0)
 
 
-def _explained(line: str, number: int, canonicalizer: Canonicalizer, privacy: Privacy) -> Explanation | str:
-    """The story of one event; or why there is none, without a value of it."""
+class _Explained(NamedTuple):
+    """What became of an event's fields, and the fields that were dropped before there was anything to filter."""
+
+    explanation: Explanation
+    dropped: list[str]
+
+
+class _Unexplained(NamedTuple):
+    """Why there is no story; without a value of the event."""
+
+    reason: str
+    is_refused: bool
+
+
+def _explained(line: str, number: int, canonicalizer: Canonicalizer, privacy: Privacy) -> _Explained | _Unexplained:
+    """The story of one event."""
     try:
         event = json_format.Parse(line, GetEventsResponse(), ignore_unknown_fields=True)
     except json_format.ParseError:
-        return "is no line of Tetragon's JSON export"
+        return _Unexplained("is no line of Tetragon's JSON export", is_refused=True)
     outcome = canonicalizer.canonicalize(event.SerializeToString(), 0, number, 0)
-    if not isinstance(outcome, Canonical):
-        return f"becomes no call: {outcome if isinstance(outcome, str) else outcome.reason}"
-    story = explain(privacy.policy, privacy.engine, outcome.value)
-    return f"is refused by the filter: {story.reason}" if isinstance(story, CallRefused) else story
+    match outcome:
+        case Canonical():
+            story = explain(privacy.policy, privacy.engine, outcome.value)
+            if isinstance(story, CallRefused):
+                return _Unexplained(f"is refused by the filter: {story.reason}", is_refused=True)
+            return _Explained(story, dropped(event, CanonicalEvent.FromString(outcome.value)))
+        case Refused():
+            return _Unexplained(f"is refused: {outcome.reason}", is_refused=True)
+        case _:
+            return _Unexplained(f"is no call: {outcome}", is_refused=False)
 
 
-def _lines(number: int, story: Explanation, show_all: bool) -> Iterator[str]:
+def _lines(number: int, explained: _Explained, show_all: bool) -> Iterator[str]:
+    story = explained.explanation
     fates = Counter(one.fate for one in story.fields)
     counts = ", ".join(f"{fates[fate]} {fate}" for fate in Fate)
     yield f"event {number}: {story.probe_type} {story.event_id}: {counts} (policy {story.policy_id})"
@@ -181,6 +206,8 @@ def _lines(number: int, story: Explanation, show_all: bool) -> Iterator[str]:
         rules = ", ".join(f"{rule} {count}" for rule, count in one.rules)
         left = f"  -> {one.left}" if one.left is not None else ""
         yield f"  {one.field:<{width}}  {one.fate.value:<8}  {rules}{left}"
+    if explained.dropped:
+        yield f"  dropped before the filter: {', '.join(explained.dropped)}"
 
 
 @command.command(name="audit", short_help="Look for private data in what left")

@@ -142,6 +142,30 @@ def test_explain_says_what_a_policy_withholds(file: Path) -> None:
     assert fates["process.arguments"] == "withheld"
 
 
+def test_explain_names_what_is_dropped_before_the_filter() -> None:
+    """Environment variables, labels and Tetragon's ids, by the names of their fields only."""
+    event = json.loads(json.dumps(_EVENT))
+    event["process_exec"]["process"]["environment_variables"] = [{"Key": "PGPASSWORD", "Value": "hunter3"}]
+    event["process_exec"]["process"]["pod"] = {"name": "web", "pod_labels": {"team": "payments"}}
+    shown = _run("explain", "-", input_text=json.dumps(event))
+    story = json.loads(_run("explain", "-", "--json", input_text=json.dumps(event)).output)
+    assert story["dropped"] == [
+        "process_exec.process.environment_variables.Key",
+        "process_exec.process.environment_variables.Value",
+        "process_exec.process.exec_id",
+        "process_exec.process.pod.pod_labels",
+    ]
+    assert "dropped before the filter: process_exec.process.environment_variables.Key" in shown.output
+    assert not any(value in shown.output for value in ("PGPASSWORD", "hunter3", "payments"))
+
+
+def test_explain_names_an_event_that_is_no_call_and_does_not_fail() -> None:
+    """A throttle event is nothing that went wrong."""
+    shown = _run("explain", "-", input_text='{"process_throttle": {"type": "THROTTLE_START"}, "node_name": "n"}\n')
+    assert shown.exit_code == 0
+    assert "event 1: is no call: throttle" in shown.output
+
+
 def test_explain_fails_on_a_line_that_is_no_event_without_quoting_it() -> None:
     """Error texts are inside the promise."""
     shown = _run("explain", "-", input_text='{"process_exec": {"process": {"pid": "hunter2"}}}\n')

@@ -27,6 +27,10 @@ class RefusingStep:
         """As the real step does."""
         self._step.restore(partition, rows)
 
+    def release(self, partition: int, position: int) -> None:
+        """As the real step does."""
+        self._step.release(partition, position)
+
     def __call__(self, records: Sequence[SourceRecord]) -> StepResult:
         """Account for every record exactly once."""
         result = self._step([record for record in records if record.offset % 10])

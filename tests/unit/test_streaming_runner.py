@@ -1,8 +1,8 @@
 """A batch is finished when what followed from it is acknowledged, and not before."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 import pytest
 
@@ -12,7 +12,8 @@ from app.streaming.dead_letter_limits import MIN_RECORDS, DeadLetterLimits, Limi
 from app.streaming.delivery import DeliveryFailed, Parcel, Receipt
 from app.streaming.ledger import HandOut, Ledger, Link
 from app.streaming.process_end import ExitCode
-from app.streaming.runner import WINDOW_BATCHES, IntervalRunner, StepRunner
+from app.streaming.runner import WINDOW_BATCHES, IntervalRunner, StepMemory, StepRunner
+from app.streaming.table import StrictTable
 from tests.support.fake_kafka import SOURCE, Ended, fail, record
 
 TP = (SOURCE, 0)
@@ -301,3 +302,39 @@ def test_memory_that_holds_a_lost_partitions_work_ends_the_process_unwritten() -
         assert interval.flushed == []
 
     asyncio.run(scenario())
+
+
+class _Remembering:
+    """A step that notes what it is told of its state."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int]] = []
+
+    def restore(self, _partition: int, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        self.told.append(("restore", len(list(rows))))
+
+    def release(self, _partition: int, position: int) -> None:
+        self.told.append(("release", position))
+
+    def __call__(self, records: Sequence[SourceRecord]) -> StepResult:
+        return StepResult(skipped={"loader": len(records)})
+
+
+class _Table:
+    def rows(self, _partition: int) -> Iterable[tuple[bytes, bytes]]:
+        return [(b"key", b"row")]
+
+
+def test_a_step_may_let_go_of_what_is_committed_and_of_nothing_else() -> None:
+    """What is finished but not committed comes again after a crash, and must find the state that it needs."""
+    scene, step, table = _Scene(), _Remembering(), cast("StrictTable", _Table())
+    memory = StepMemory(step, table)
+
+    for _ in range(2):
+        batch = scene.batch()
+        memory.recall(batch)
+        batch.finish()
+    scene.books.note_committed(TP, 2)
+    memory.recall(scene.batch())
+
+    assert step.told == [("restore", 1), ("release", 0), ("release", 0), ("release", 2)]

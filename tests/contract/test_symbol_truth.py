@@ -4,6 +4,7 @@ Every program is compiled here. A wrong name, or a name in a gap, fails; the sha
 """
 
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -150,6 +151,28 @@ def test_mini_debug_information_gives_functions_back(
 
     assert index.origins & Origin.GNU_DEBUGDATA
     assert list(index.spans()) == list(opened(program).spans())
+
+
+@pytest.mark.parametrize("name", ["c-pie", "c-no-pie", "c++-pie", "rust", "rust-v0", "go"])
+def test_functions_are_those_that_a_debugger_shows(name: str, compiled: Callable[[str], Path], tmp_path: Path) -> None:
+    """Gdb places thousands of random addresses in functions; where it and we name one, it begins at the same byte."""
+    need("gdb")
+    program = compiled(name)
+    index = opened(program)
+    asked = [offset for offset in offsets(index) if isinstance(index.lookup(offset, innermost=True), Resolved)]
+    (tmp_path / "asked").write_text("".join(f"info symbol {index.address_of(offset):#x}\n" for offset in asked))
+    options = ["-iex", "set auto-load off", "-ex", "set print demangle off", "-x", tmp_path / "asked"]
+    answers = run("gdb", "-nx", "-batch", *options, program).splitlines()
+
+    named = 0
+    for offset, answer in zip(asked, answers, strict=True):
+        found = index.lookup(offset, innermost=True)
+        shown = re.fullmatch(r"(.+?)(?: \+ (\d+))? in section \S+", answer)
+        if shown is not None:
+            named += 1
+            assert isinstance(found, Resolved)
+            assert found.offset == int(shown[2] or 0), (hex(offset), answer, found)
+    assert named > len(asked) * 0.95
 
 
 def _installed(name: str) -> Path | None:

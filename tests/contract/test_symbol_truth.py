@@ -161,7 +161,7 @@ def test_functions_are_those_that_a_debugger_shows(name: str, compiled: Callable
     index = opened(program)
     asked = [offset for offset in offsets(index) if isinstance(index.lookup(offset, innermost=True), Resolved)]
     (tmp_path / "asked").write_text("".join(f"info symbol {index.address_of(offset):#x}\n" for offset in asked))
-    options = ["-iex", "set auto-load off", "-ex", "set print demangle off", "-x", tmp_path / "asked"]
+    options: list[str | Path] = ["-iex", "set auto-load off", "-ex", "set print demangle off", "-x", tmp_path / "asked"]
     answers = run("gdb", "-nx", "-batch", *options, program).splitlines()
 
     named = 0

@@ -35,8 +35,8 @@ def command(events: int, rate: int, keep: Path | None, as_json: bool) -> None:
     """Run everything on free ports in a temporary folder, and prove what callstream promises.
 
     Recorded events travel over real gRPC into a real Kafka, through three Faust stages, and out as calls and a table of
-    executed symbols. At the end the books must balance, and no planted secret may be found outside of the restricted
-    topics.
+    executed symbols. At the end the books must balance, no planted secret may be found outside of the restricted
+    topics, and the calls made again from the recorded raw events must be those that were published, byte for byte.
 
     \b
     Exit codes: 0 all of it holds, 1 it does not, 2 this machine lacks something.

@@ -68,7 +68,8 @@ class Processes:
             [sys.executable, "-m", "app", *arguments], env=self._environ, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise CommandFailed(f"callstream {arguments[0]} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
+            said = done.stderr.strip() or done.stdout.strip()
+            raise CommandFailed(f"callstream {arguments[0]} ended with {done.returncode}: {said[-500:]}")
         return done.stdout
 
     def metrics_address(self, name: str) -> str:

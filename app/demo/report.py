@@ -34,13 +34,31 @@ class Books:
 
 
 @dataclass(frozen=True, slots=True)
+class Replayed:
+    """All calls made again from the recorded raw events: published copies that are the same, byte for byte.
+
+    `audited` counts what the stages said they published and that is so; `trouble` is empty where all agrees.
+    """
+
+    copies: int
+    calls: int
+    audited: int
+    digest: str
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """The demonstration's result; it succeeded if `books.balanced` and nothing was found outside of its place."""
+    """The demonstration's result.
+
+    It succeeded if the books balance, nothing was found outside of its place, and a replay gives what was published.
+    """
 
     books: Books
     frames: Mapping[str, int]
     redactions: Mapping[str, int]
     searched: Searched
+    replayed: Replayed
     calls: Sequence[str]
     top_symbols: str
     seconds: float
@@ -48,7 +66,8 @@ class Report:
     @property
     def succeeded(self) -> bool:
         """Whether everything holds that the demonstration claims."""
-        return self.books.balanced and not self.searched.found and self.searched.proof > 0
+        private = not self.searched.found and self.searched.proof > 0
+        return self.books.balanced and private and not self.replayed.trouble
 
     def document(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -114,9 +133,23 @@ def text_of(report: Report) -> str:
         "  none has left" if not searched.found else f"  {len(searched.found)} LEAKS:",
         *[f"    {place}" for place in searched.found[:20]],
         "",
+        "Made again from the recorded raw events:",
+        "",
+        *_replay_lines(report.replayed),
+        "",
         f"{'All of it holds' if report.succeeded else 'It does NOT hold'}; {report.seconds:.0f} s.",
     ]
     return "\n".join(lines)
+
+
+def _replay_lines(replayed: Replayed) -> list[str]:
+    if replayed.trouble:
+        return [f"  NOT THE SAME: {replayed.trouble}"]
+    return [
+        f"  {replayed.copies:>9,} published copies of {replayed.calls:,} calls are the same, byte for byte",
+        f"  {replayed.audited:>9,} statements of the stages on what they published are true",
+        f"  digest {replayed.digest}",
+    ]
 
 
 def _shares(counts: Mapping[str, int]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Final
 from app.bookkeeping.metric_pages import Page, PageUnreadable, read_page
 from app.demo.leaks import files_below, search
 from app.demo.processes import CommandFailed, Processes, processes
-from app.demo.report import Books, Report, books_of, shares_of
+from app.demo.report import Books, Replayed, Report, books_of, shares_of
 from app.demo.shown_calls import worth_showing
 from app.embedded.broker import EmbeddedBroker
 from app.settings import Settings, from_env
@@ -202,9 +202,29 @@ def _report(
         frames=shares_of(pages[Stage.CANONICALIZE.value], metrics.FRAMES),
         redactions=shares_of(pages[Stage.PRIVACY.value], metrics.REDACTIONS),
         searched=searched,
+        replayed=_replayed(options.folder, running),
         calls=tuple(_shown(decoded)),
         top_symbols=top,
         seconds=0.0,
+    )
+
+
+def _replayed(folder: Path, running: Processes) -> Replayed:
+    """Record everything, and make the calls again from the record."""
+    case, run = folder / "case", folder / "run"
+    try:
+        running.run("record", "--out", str(case), "--with-published")
+        running.run("replay", "--archive", str(case), "--published", "--out", str(run))
+        document = json.loads((run / "manifest.json").read_bytes())
+    except CommandFailed as error:
+        return Replayed(0, 0, 0, "", str(error))
+    copies, audit = document["published"]["copies"], document["published"]["audit"]
+    return Replayed(
+        copies=sum(one["copies"] for one in copies),
+        calls=sum(one["calls"] for one in copies),
+        audited=sum(one["proved"] for one in audit),
+        digest=document["output"]["calls"],
+        trouble="",
     )
 
 

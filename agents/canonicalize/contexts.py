@@ -58,14 +58,14 @@ class Contexts:
         self._resolvers = {NO_CONTEXT: ContextResolver(source, {}, None)}
         self._next_number = NO_CONTEXT + 1
 
-    def module_set(self, build_ids: dict[str, str]) -> ModuleSet:
+    def module_set(self, build_ids: Mapping[str, str]) -> ModuleSet:
         """The one set of these modules."""
         if not build_ids:
             return NO_MODULES
         key = frozenset(build_ids.items())
         found = self._sets.get(key)
         if found is None:
-            found = self._sets[key] = ModuleSet(build_ids)
+            found = self._sets[key] = ModuleSet(dict(build_ids))
             if len(self._sets) > MAX_CONTEXTS:
                 self._sets.popitem(last=False)
         return found

@@ -7,7 +7,7 @@ which processes are remembered, and who keeps rows.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import itemgetter
@@ -38,49 +38,59 @@ class Loaded(NamedTuple):
 class ModuleSet:
     """Build ids by digest of path. Compared by identity: one set is made once (contexts.py)."""
 
-    build_ids: dict[str, str]
+    build_ids: Mapping[str, str]
 
 
 @dataclass(slots=True)
 class ProcessModules:
     """The entries of one process in the order of their offsets, and the offset of its exit event.
 
-    `changed` is the highest offset that an entry begins or ends at: every event behind it sees the same, which `latest`
-    may hold.
+    `changed` is the highest offset that an entry begins or ends at. Every event behind it sees `current`: build ids by
+    digest of path. `latest` may hold that as a set.
     """
 
     loaded: list[Loaded] = field(default_factory=list)
     ended: int | None = None
     changed: int = -1
+    current: dict[str, str] = field(default_factory=dict)
     latest: ModuleSet | None = None
 
-    def seen_at(self, offset: int) -> dict[str, str]:
+    def seen_at(self, offset: int) -> Mapping[str, str]:
         """Build ids by digest of path, as the event at `offset` sees them."""
+        if offset > self.changed:
+            return self.current
         return {entry.path_digest: entry.build_id for entry in self.loaded if entry.holds_at(offset)}
+
+    def has(self, offset: int) -> bool:
+        """Whether the loader event at `offset` has an entry already."""
+        return offset <= self.changed and any(entry.offset == offset for entry in self.loaded)
 
     def add(self, added: Loaded) -> None:
         """Add an entry, which ends the one of its path before it, and is ended by the one behind it."""
         path, offset = added.path_digest, added.offset
-        behind = [entry.offset for entry in self.loaded if entry.path_digest == path and entry.offset > offset]
-        self.loaded = [
-            entry._replace(until=offset) if entry.path_digest == path and entry.holds_at(offset) else entry
-            for entry in self.loaded
-        ]
-        self.loaded.append(added._replace(until=min(behind, default=None)))
-        self.loaded.sort(key=itemgetter(0))
-        self._change(offset)
+        is_last = offset > self.changed
+        if not is_last or path in self.current:
+            behind = [entry.offset for entry in self.loaded if entry.path_digest == path and entry.offset > offset]
+            added = added._replace(until=min(behind, default=None))
+            self.loaded = [
+                entry._replace(until=offset) if entry.path_digest == path and entry.holds_at(offset) else entry
+                for entry in self.loaded
+            ]
+        self.loaded.append(added)
+        if not is_last:
+            self.loaded.sort(key=itemgetter(0))
+        if added.until is None:
+            self.current[path] = added.build_id
+        self.changed, self.latest = max(self.changed, offset), None
 
     def forget(self, offset: int) -> None:
         """End every entry at `offset`."""
         self.loaded = [entry if entry.until is not None else entry._replace(until=offset) for entry in self.loaded]
-        self._change(offset)
+        self.changed, self.current, self.latest = max(self.changed, offset), {}, None
 
     def drop_ended_before(self, position: int) -> None:
         """Drop the entries that no event from `position` on sees."""
         self.loaded = [entry for entry in self.loaded if entry.until is None or entry.until >= position]
-
-    def _change(self, offset: int) -> None:
-        self.changed, self.latest = max(self.changed, offset), None
 
 
 @lru_cache(maxsize=_CACHED_DIGESTS)
@@ -101,7 +111,9 @@ def decode_row(row: bytes) -> ProcessModules:
     # interned, for thousands of processes have the same files
     loaded = [Loaded(at, intern(path), intern(build_id), until) for at, path, build_id, until in read["loaded"]]
     ends = [entry.until for entry in loaded if entry.until is not None]
-    return ProcessModules(loaded, read["ended"], max([entry.offset for entry in loaded] + ends, default=-1))
+    changed = max([entry.offset for entry in loaded] + ends, default=-1)
+    current = {entry.path_digest: entry.build_id for entry in loaded if entry.until is None}
+    return ProcessModules(loaded, read["ended"], changed, current)
 
 
 def rows_before(rows: Iterable[tuple[bytes, bytes]], offset: int) -> Iterable[tuple[bytes, bytes]]:

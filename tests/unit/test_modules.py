@@ -1,5 +1,7 @@
 """agents/canonicalize/modules.py: what an event may see of its process's modules."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,9 @@ from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.module_identity import loaded_module
 from agents.canonicalize.modules import ModuleIndex, Scope
 from agents.canonicalize.outcomes import Canonical, NotACall
+from app.symbols.snapshot import Kind
+from app.symbols.store import SymbolStore
+from app.symbols.store_writer import StoreWriter
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
 NOWHERE = Scope("", "", is_contained=False)
@@ -54,6 +59,20 @@ def test_processes_with_the_same_modules_share_a_context() -> None:
     index.observe(0, 2, "q", LIBC, OLD)
 
     assert index.context(0, 9, "p", NOWHERE) == index.context(0, 9, "q", NOWHERE) != NO_CONTEXT
+
+
+def test_processes_on_other_nodes_share_a_context_where_no_map_tells_them_apart(tmp_path: Path) -> None:
+    """With a symbol store too: what an image or a node is called is no part of a view."""
+    with StoreWriter(tmp_path) as writer:
+        writer.merge_map(Kind.MODULES, "node:worker-*", {LIBC: OLD.hex()})
+        writer.commit()
+    index = ModuleIndex(SymbolStore.open(tmp_path))
+    scopes = [Scope("", node, is_contained=False) for node in ("worker-1", "worker-2", "other")]
+
+    one, two, other = (index.context(0, 1, "p", scope) for scope in scopes)
+
+    assert one == two != other
+    assert (index.resolver(one).build_id(LIBC), index.resolver(other).build_id(LIBC)) == (OLD.hex(), None)
 
 
 def test_rows_hold_no_path() -> None:

@@ -196,15 +196,28 @@ def test_module_maps_go_by_image_or_by_node(tmp_path: Path) -> None:
         writer.commit()
     store = SymbolStore.open(tmp_path)
 
-    assert (
-        store.maps("mirror.example/other@sha256:" + "12" * 32, "worker-1", True).build_id("/usr/lib/libc.so.6")
-        == "11" * 20
-    )
+    image = store.maps("mirror.example/other@sha256:" + "12" * 32, "worker-1", True)
+    assert image.build_id("/usr/lib/libc.so.6") == "11" * 20
     assert store.maps("sha256:" + "99" * 32, "worker-1", True).build_id("/usr/lib/libc.so.6") is None
     assert store.maps("", "worker-1", False).build_id("/usr/lib/libc.so.6") == "22" * 20
     assert store.maps("", "worker-7", False).build_id("/usr/lib/libc.so.6") == "44" * 20
     assert store.maps("", "worker-7", False).build_id("/usr/bin/a") == "33" * 20
     assert store.maps("", "other", False).build_id("/usr/bin/a") is None
+    # contained, in an image that Tetragon did not name: it must not be taken for a process of the node
+    assert store.maps("", "worker-7", True).build_id("/usr/bin/a") is None
+
+
+def test_places_with_the_same_maps_share_them(tmp_path: Path) -> None:
+    """Caches key on them, so that a thousand equal nodes have their frames worked out once."""
+    with StoreWriter(tmp_path) as writer:
+        writer.merge_map(Kind.MODULES, node_scope("worker-*"), {"/usr/lib/libc.so.6": "22" * 20})
+        writer.replace_map(Kind.KERNEL, node_scope("worker-9"), {"nft_do_chain": "nf_tables"})
+        writer.commit()
+    store = SymbolStore.open(tmp_path)
+
+    assert store.maps("", "worker-1", False) is store.maps("", "worker-2", False)
+    assert store.maps("", "worker-1", False) is not store.maps("", "worker-9", False)
+    assert store.maps("", "other", False) is store.maps("docker.io/x", "worker-1", True)
 
 
 def test_map_grows_and_later_pairs_win(tmp_path: Path) -> None:
@@ -215,10 +228,8 @@ def test_map_grows_and_later_pairs_win(tmp_path: Path) -> None:
             writer.commit()
     store = SymbolStore.open(tmp_path)
 
-    assert (store.maps("", "n", False).build_id("/a"), store.maps("", "n", False).build_id("/b")) == (
-        "11" * 20,
-        "33" * 20,
-    )
+    maps = store.maps("", "n", False)
+    assert (maps.build_id("/a"), maps.build_id("/b")) == ("11" * 20, "33" * 20)
 
 
 def test_kernel_maps_go_by_node(tmp_path: Path) -> None:

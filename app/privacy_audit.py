@@ -52,7 +52,7 @@ def audit(settings: Settings, name: str, verifier: Verifier, progress: Progress)
     """
     topic = next((one for one in TOPICS if one.name == name), None)
     if topic is not None and topic.restricted:
-        raise RestrictedTopic(f"{name} is restricted: it holds events as they were, and only operators read it")
+        raise RestrictedTopic(f"{name} is restricted: it may hold what must not leave, and only operators read it")
     full_name = settings.name(name) if topic is not None else name
     partitions = partition_count(settings, full_name, _TIMEOUT_S)
     consumer = Consumer(

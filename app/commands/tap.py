@@ -51,7 +51,9 @@ def _start(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @click.option("--follow", is_flag=True, help="Go on reading what is written, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
 @click.option(
-    "--restricted", is_flag=True, help="Yes, show private data: needed for tetragon.raw and runtime.canonical."
+    "--restricted",
+    is_flag=True,
+    help="Yes, show private data: needed for tetragon.raw, runtime.canonical and what is remembered of processes.",
 )
 def command(
     *,

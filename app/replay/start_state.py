@@ -47,7 +47,8 @@ def start_rows(
             else:
                 earlier[key] = row
         report(len(taken))
-    return tuple(sorted(earlier.items()))
+    # without what nothing from there on sees, so that the rows do not depend on how the reading was cut into batches
+    return tuple(sorted(rows_before(earlier.items(), before.next)))
 
 
 def _table_rows(reader: RangeReader, settings: Settings, partition: int) -> Rows:

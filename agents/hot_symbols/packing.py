@@ -14,7 +14,7 @@ from typing import Final
 VERSION: Final = 1
 _HEAD: Final = Struct("<BH")
 _FIRST_TWO: Final = Struct("<BHqq")
-_NUMBER: Final = Struct("<q")
+_FIRST_SIX: Final = Struct("<BHqqqqqq")
 _BETWEEN: Final = b"\xff"
 
 
@@ -58,15 +58,12 @@ def first_two(state: bytes) -> tuple[int, int]:
     return first, second
 
 
-def number_at(state: bytes, index: int) -> int:
-    """One number, without reading the rest. Raises StateError."""
+def first_numbers(state: bytes, at: int = 0) -> tuple[int, ...]:
+    """The first six numbers of the state that begins at `at`, without reading the rest. Raises StateError."""
     try:
-        version, count = _HEAD.unpack_from(state)
-        if version != VERSION:
-            raise StateError(f"state of version {version}, not {VERSION}")
-        if index >= count:
-            raise StateError("state that ends early")
-        (number,) = _NUMBER.unpack_from(state, _HEAD.size + index * _NUMBER.size)
+        version, _, *numbers = _FIRST_SIX.unpack_from(state, at)
     except error:
         raise StateError("state that ends early") from None
-    return int(number)
+    if version != VERSION:
+        raise StateError(f"state of version {version}, not {VERSION}")
+    return tuple(numbers)

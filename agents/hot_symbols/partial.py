@@ -7,7 +7,7 @@ arrives. A partial that was expired starts a new life with the next record: its 
 `last_offset`, and both count. This module refuses to know tables and topics.
 """
 
-from agents.hot_symbols.packing import first_two, number_at, pack, unpack
+from agents.hot_symbols.packing import first_numbers, first_two, pack, unpack
 from agents.hot_symbols.tally import Tally
 
 UNBORN = (1 << 63) - 1
@@ -49,11 +49,12 @@ _HITS, _LAST_NS = 2, 5
 """Indexes of what comes behind two offsets: hits, probe hits, the first and the last time."""
 
 
-def hits(state: bytes) -> int:
-    """Hits that a packed partial includes. Raises StateError."""
-    return number_at(state, _HITS)
+def hits_and_last_ns(state: bytes, at: int = 0) -> tuple[int, int]:
+    """Hits of the packed partial that begins at `at`, and the time of the last. Raises StateError."""
+    numbers = first_numbers(state, at)
+    return numbers[_HITS], numbers[_LAST_NS]
 
 
 def last_seen_ns(state: bytes) -> int:
     """Time of the last hit that a packed partial includes. Raises StateError."""
-    return number_at(state, _LAST_NS)
+    return hits_and_last_ns(state)[1]

@@ -6,11 +6,17 @@ refuses to know where rows come from.
 """
 
 import heapq
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from posixpath import basename
-from typing import Any
+from typing import Any, Final
+
+_WILDCARDS: Final = re.compile(r"[*?]")
+
+_ESCAPED_IN_IDS: Final = re.compile(r"[^\x21-\x7e]|[%!]")
+"""Characters that may stand otherwise in a symbol id than in a symbol."""
 
 Row = Mapping[str, Any]
 """A HotSymbol record: fields of schemas/avro/hot_symbol.avsc."""
@@ -46,6 +52,13 @@ class Query:
         is_id = self.symbol is not None and "!" in self.symbol and not _is_pattern(self.symbol)
         return self.symbol if is_id else None
 
+    def needles(self) -> list[bytes]:
+        """Bytes that a row that matches has in its key or its state, so that most need not be unpacked."""
+        asked = [self.module, self.namespace, self.image]
+        if self.symbol is not None and not _ESCAPED_IN_IDS.search(self.symbol):
+            asked.append(self.symbol)
+        return [needle for needle in map(_longest_literal, filter(None, asked)) if needle]
+
     def may_mean(self, symbol: str, symbol_id: str) -> bool:
         """Whether a row with this symbol and id can match, before anything else of it is known."""
         return self.symbol is None or _is(self.symbol, symbol, symbol_id)
@@ -63,6 +76,13 @@ class Query:
 def top(rows: Iterable[Row], count: int) -> list[Row]:
     """The first `count` rows by hits."""
     return heapq.nsmallest(count, rows, key=lambda row: (-row["hits"], row["symbol_id"]))
+
+
+def _longest_literal(pattern: str) -> bytes:
+    """The longest part of a pattern in front of its first `[` that stands for itself."""
+    literal = pattern.partition("[")[0] if _is_pattern(pattern) else pattern
+    parts = _WILDCARDS.split(literal) if _is_pattern(pattern) else [literal]
+    return max(parts, key=len).encode("utf-8", "surrogatepass")
 
 
 def _is_pattern(text: str) -> bool:

@@ -9,8 +9,8 @@ from struct import Struct, error
 from typing import Final
 
 from agents.hot_symbols.packing import StateError
-from agents.hot_symbols.partial import Partial, hits, last_seen_ns, offsets
-from agents.hot_symbols.tally import Tally
+from agents.hot_symbols.partial import Partial, hits_and_last_ns, last_seen_ns, offsets
+from agents.hot_symbols.tally import NEVER_LAST, Tally
 
 VERSION: Final = 1
 _HEAD: Final = Struct("<BH")
@@ -57,11 +57,6 @@ class SymbolRow:
         return max(map(last_seen_ns, self._partials.values()))
 
     @property
-    def hits(self) -> int:
-        """Hits of all partials, without unpacking them."""
-        return sum(map(hits, self._partials.values()))
-
-    @property
     def sources(self) -> list[int]:
         """Raw partitions with a partial of their own."""
         return [source for source in sorted(self._partials) if source != EXPIRED]
@@ -97,3 +92,20 @@ class SymbolRow:
         if at != len(state):
             raise StateError("state that ends early or late")
         return cls(partials)
+
+
+def hits_and_last_seen_ns(state: bytes) -> tuple[int, int]:
+    """Hits of a row and the time of the last, without unpacking it. Raises StateError."""
+    try:
+        version, count = _HEAD.unpack_from(state)
+        if version != VERSION:
+            raise StateError(f"state of version {version}, not {VERSION}")
+        total, last_ns, at = 0, NEVER_LAST, _HEAD.size + count * _ENTRY.size
+        for index in range(count):
+            hits, seen_ns = hits_and_last_ns(state, at)
+            total += hits
+            last_ns = max(last_ns, seen_ns)
+            at += _ENTRY.unpack_from(state, _HEAD.size + index * _ENTRY.size)[1]
+    except error:
+        raise StateError("state that ends early") from None
+    return total, last_ns

@@ -10,7 +10,8 @@ from typing import Any, Final
 from agents.hot_symbols.identity import parse_symbol_id
 from agents.hot_symbols.published import published_record
 from agents.hot_symbols.query import Query
-from agents.hot_symbols.symbol_row import SymbolRow
+from agents.hot_symbols.symbol_row import SymbolRow, hits_and_last_seen_ns
+from agents.hot_symbols.tally import NEVER_LAST
 from app.streaming.table import StrictTable
 
 _OWN_KEYS: Final = (b"\x00", b"\x01")
@@ -43,19 +44,25 @@ def top_rows(rows: Iterator[tuple[bytes, bytes]], query: Query, count: int) -> l
     """The first `count` rows that are meant, by hits and then by symbol id, as they are published."""
     kept: list[tuple[int, str, dict[str, Any]]] = []
     least = -1  # rows with fewer hits are not among the first
+    needles, since_ns = query.needles(), NEVER_LAST if query.since_ns is None else query.since_ns
     for key, state in rows:
-        row = SymbolRow.from_bytes(state)
-        hits = row.hits
-        if hits < least:
+        hits, last_seen_ns = hits_and_last_seen_ns(state)
+        if hits < least or last_seen_ns < since_ns:
+            continue
+        if needles and not all(needle in state or needle in key for needle in needles):
             continue
         text = key.decode()
         if not query.may_mean(parse_symbol_id(text).symbol or "", text):
             continue
-        record = published_record(text, row.tally())
+        record = published_record(text, SymbolRow.from_bytes(state).tally())
         if not query.matches(record):
             continue
         kept.append((-hits, text, record))
         if len(kept) >= 2 * count:
-            kept = sorted(kept, key=lambda entry: entry[:2])[:count]
+            kept = sorted(kept, key=_rank)[:count]
             least = -kept[-1][0]
-    return [record for _, _, record in sorted(kept, key=lambda entry: entry[:2])[:count]]
+    return [record for _, _, record in sorted(kept, key=_rank)[:count]]
+
+
+def _rank(entry: tuple[int, str, dict[str, Any]]) -> tuple[int, str]:
+    return entry[:2]

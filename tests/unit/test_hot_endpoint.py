@@ -174,14 +174,25 @@ def test_answers_to_watches_are_there_or_said_to_be_missing() -> None:
     assert made("watched=true").status is HTTPStatus.SERVICE_UNAVAILABLE
 
 
+NAMES = ["f", "g", "f%21", "operator new[]", "é"]
+PATTERNS = st.sampled_from(
+    [None, "f", "f!", "f*", "*", "?", "[fg]", "f[!]", "operator*", "*new[]", "é", "a!f", "/bin/a", "b", "*a"]
+)
+
+
 @given(
-    st.dictionaries(st.sampled_from([f"/bin/{a}!{b}" for a in "abc" for b in "fgh"]), st.integers(0, 4)),
+    st.dictionaries(st.sampled_from([f"/bin/{a}!{b}" for a in ("a", "b") for b in NAMES]), st.integers(0, 4)),
     st.integers(1, 9),
-    st.sampled_from([Query(), Query(symbol="f"), Query(module="/bin/a"), Query(since_ns=9)]),
+    st.builds(
+        lambda symbol, module, since_ns: Query(symbol=symbol, module=module, since_ns=since_ns),
+        PATTERNS,
+        PATTERNS,
+        st.sampled_from([None, 9, 10]),
+    ),
 )
 def test_the_first_rows_are_those_of_the_whole_table(hits: dict[str, int], count: int, query: Query) -> None:
     """Leaving rows packed that cannot be among the first changes nothing."""
-    states = {name: state(name, number) for name, number in hits.items()}
+    states = {name: state(name, number, number) for name, number in hits.items()}
     whole = [published_record(name, SymbolRow.from_bytes(row).tally()) for name, row in states.items()]
 
     found = top_rows(((name.encode(), row) for name, row in sorted(states.items())), query, count)

@@ -1,0 +1,74 @@
+"""Answers to watches as people read them."""
+
+from typing import Any
+
+import pytest
+
+from app.hot_symbols.answer_lines import in_words, watched_table
+
+HOUR = 3_600_000_000_000
+START = 1_700_000_000 * 1_000_000_000
+SINCE = "2023-11-14T22:13:20Z"
+
+
+def answer(word: str, **others: Any) -> dict[str, Any]:
+    """An answer with what the lines show."""
+    return {
+        "watch_id": "libz.so.1!inflate",
+        "vulnerability": None,
+        "answer": word,
+        "hits": 0,
+        "since_ns": START,
+        "ambiguous_hits": 0,
+        "complete_ns": 0,
+        "complete_until_ns": START + HOUR,
+        "gaps": [],
+        "gaps_more": 0,
+    } | others
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        (answer("NeverHit", complete_ns=14 * 24 * HOUR), f"never hit 0 14 d 0 h {SINCE} libz.so.1!inflate"),
+        (answer("NeverHit", complete_ns=90 * HOUR // 60), f"never hit 0 1 h 30 min {SINCE} libz.so.1!inflate"),
+        (
+            answer("Hit", hits=1234, complete_ns=HOUR // 2, vulnerability="CVE-1"),
+            f"HIT 1,234 30 min {SINCE} libz.so.1!inflate CVE-1",
+        ),
+        (answer("NotSeen", since_ns=1 << 62), "not seen 0 0 min 2116-02-20T23:53:38Z libz.so.1!inflate"),
+        (answer("NotSeen", since_ns=(1 << 63) * 10**9), f"not seen 0 0 min {(1 << 63) * 10**9} libz.so.1!inflate"),
+    ],
+)
+def test_an_answer_is_a_line(found: dict[str, Any], line: str) -> None:
+    """What it is, how often, for how long everything was complete, since when, and which symbol."""
+    assert " ".join(list(watched_table([found]))[1].split()) == line
+
+
+def test_not_seen_says_what_is_missing() -> None:
+    """Every reason has a line of its own."""
+    gaps = [{"node": "", "from_ns": START, "to_ns": START, "cause": "Unvouched"}]
+    found = answer("NotSeen", ambiguous_hits=7, complete_until_ns=0, gaps=gaps, gaps_more=2)
+
+    assert [line.strip() for line in list(watched_table([found]))[2:]] == [
+        "7 hits may be of it: code of its file whose function nothing confirms",
+        "no node has been vouched for since the watch began",
+        f"gap {SINCE} to {SINCE}: Unvouched on any node",
+        "and 2 gaps more",
+    ]
+    assert "is one running?" in list(watched_table([answer("Unknown")]))[2]
+    assert len(list(watched_table([answer("NeverHit"), answer("Hit")]))) == 3
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (answer("Hit", hits=2), "libz.so.1!inflate is watched and was hit 2 times"),
+        (answer("NeverHit", complete_ns=HOUR), f"{SINCE}: never hit, events complete for 1 h 0 min"),
+        (answer("NotSeen"), f"{SINCE}: not seen, which is less than never, events complete for 0 min"),
+        (answer("Unknown"), f"{SINCE}: no answer yet, events complete for 0 min"),
+    ],
+)
+def test_an_answer_is_a_sentence(found: dict[str, Any], words: str) -> None:
+    """For whoever asked for a symbol that has no row."""
+    assert in_words(found).endswith(words)

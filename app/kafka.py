@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from app.settings import Settings, SettingsError
+from schemas import topics
 
 _SECRETS: Final = frozenset({"sasl.password", "ssl.key.password"})
 
@@ -108,7 +109,8 @@ def partition_count(settings: Settings, topic: str, timeout_s: float) -> int:
         return len(found.partitions)
     if found.error.code() in REFUSALS:
         raise KafkaUnusable(f"Kafka at {where} refuses us the topic {topic}: {found.error.str()}")
-    raise KafkaUnusable(f"Kafka at {where} has no topic {topic}; create it with: callstream topics apply")
+    maker = "callstream topics apply" if topics.version_of(topic) is None else "callstream reprocess"
+    raise KafkaUnusable(f"Kafka at {where} has no topic {topic}; create it with: {maker}")
 
 
 def _password(settings: Settings) -> str:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from app.bookkeeping.group_reading import GroupReader
 from app.embedded.broker import EmbeddedBroker
 from app.settings import from_env
 from app.worker import registered_id
@@ -85,9 +86,12 @@ class Scene:
 
     def lag(self) -> int:
         """Records that the group has not committed, over both of its topics."""
-        group = self.prefix + GROUP
-        found = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
-        done = {(tp.topic, tp.partition): tp.offset for tp in found.topic_partitions}
+        with GroupReader(from_env(self.environ)) as groups:
+            done = {
+                (self.prefix + topic, number): offset
+                for topic in SOURCES
+                for number, (offset, _) in groups.committed(GROUP, topic).items()
+            }
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         asked = {
             TopicPartition(self.prefix + topic, number): latest for topic in SOURCES for number in range(PARTITIONS)
@@ -117,7 +121,7 @@ class Scene:
 
     def state_folder(self, index: int) -> Path:
         """Where the worker keeps what it can rebuild."""
-        return self.folder / "data" / GROUP / f"worker-{index}"
+        return self.folder / "data" / (self.prefix + GROUP) / f"worker-{index}"
 
     def assert_exact(self) -> None:
         """Every row says what the load counted: hits, times, and the hours of the last day."""

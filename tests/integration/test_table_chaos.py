@@ -8,10 +8,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from app.bookkeeping.group_reading import GroupReader
 from app.embedded.broker import EmbeddedBroker
+from app.settings import Settings
 from app.streaming.process_end import ExitCode
 from app.streaming.table import POSITION_KEY
 from schemas import topics
@@ -71,14 +73,13 @@ class _Scene:
         sent = Counter[int]()
         for (partition, _), count in self.truth.items():
             sent[partition] += count
-        group = self.prefix + Stage.HOT_SYMBOLS.group
-        while time.monotonic() < deadline:
-            asked = [ConsumerGroupTopicPartitions(group)]
-            found = self.admin.list_consumer_group_offsets(asked)[group].result().topic_partitions
-            done = {tp.partition: tp.offset for tp in found if tp.topic == self.prefix + topics.CALLS}
-            if all(done.get(partition, 0) >= count for partition, count in sent.items()):
-                return
-            time.sleep(0.3)
+        settings = Settings(kafka_bootstrap_servers=self.broker.bootstrap_servers, topic_prefix=self.prefix)
+        with GroupReader(settings) as groups:
+            while time.monotonic() < deadline:
+                done = groups.committed(Stage.HOT_SYMBOLS.group, topics.CALLS)
+                if all(partition in done and done[partition][0] >= count for partition, count in sent.items()):
+                    return
+                time.sleep(0.3)
         raise AssertionError("\n".join(worker.log_tail() for worker in self.workers))
 
     def counted(self) -> Counter[tuple[int, bytes]]:
@@ -103,7 +104,7 @@ class _Scene:
         return rows
 
     def state_folder(self, index: int) -> Path:
-        return self.folder / "data" / Stage.HOT_SYMBOLS.group / f"worker-{index}"
+        return self.folder / "data" / (self.prefix + Stage.HOT_SYMBOLS.group) / f"worker-{index}"
 
     def close(self) -> None:
         for worker in self.workers:

@@ -8,11 +8,11 @@ the secret's (`requirepass x`, `dd_password x`) and no text tool is searching fo
 
 from typing import Final
 
-from agents.privacy.extents import Extent, enclosing, value_extent, word_end
+from agents.privacy.extents import Extent, enclosing, quoted, value_extent, word_end
 from agents.privacy.gate import compiled
 from agents.privacy.scan import Scan, grouped
 from agents.privacy.spans import MASK, Span
-from agents.privacy.values import is_no_secret, is_place, looks_secret
+from agents.privacy.values import begins_template, is_no_secret, is_place, looks_secret
 from agents.privacy.vocabulary import KeyKind, kind_of_key, words
 
 # Words that may stand anywhere in a name, and words that must be its last.
@@ -42,7 +42,7 @@ _BARE_NAMES: Final = (
 BARE_GATE: Final = rf"{_BARE_NAMES}[\"']?\s+[^\s=&|<>;:\-]|(?:[^a-z0-9_.\-]|\A)(?:token|secret)[\"']?\s+[\"'`]*[a-z0-9]"
 IDENTIFIED_GATE: Final = (
     r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s|set\s+password\s+for\s|convertto-securestring\s|(?:echo"
-    r"|printf)\s[^|]*\||<<<|object\s+secret,"
+    r"|printf)\s[^|]*\||<<<|object\s+secret,|machine\s+\S+\s+login\s"
 )
 QUERY_GATE: Final = r"[?&](?:key|sig|sv|code|auth|hash|pass|pw|otp|sid|state|ticket|samlresponse|assertion)="
 
@@ -62,7 +62,8 @@ _BARE = compiled(rf"[a-z0-9_.\-]*{_BARE_NAMES}|token|secret", ignore_case=True)
 _UNQUOTED_TALK = compiled(r"(?:private|secret|access|auth)_key", ignore_case=True)  # file names, unless in quotes
 _IDENTIFIED = compiled(
     r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?|set\s+password\s+for\s+\S+\s*=\s*(?:password\()?"
-    r"|convertto-securestring\s+(?:-string\s+)?|object\s+secret,[^\s]*data=",
+    r"|convertto-securestring\s+(?:-string\s+)?|object\s+secret,[^\s]*data="
+    r"|machine\s+\S+\s+login\s+\S+\s+password\s+",
     ignore_case=True,
 )
 # Programs that read a password from standard input, with what makes them do so.
@@ -186,9 +187,17 @@ def _kind_in_context(text: str, start: int, key: str) -> KeyKind:
 def _is_call_or_element(text: str, start: int, joint: str, end: int) -> bool:
     """Whether `,`, `(` and `>` join a name to a value: `set("password", "x")`, `Password("x")`, `<password>x`."""
     if ">" in joint:
-        return start > 0 and text[start - 1] == "<"
-    literal = end < len(text) and text[end] in "\"'`"
-    return literal and ("(" in joint or joint[0] in "\"'`")
+        return start > 0 and text[start - 1] == "<" and _is_element(text, end)
+    if end >= len(text) or text[end] not in "\"'`" or not ("(" in joint or joint[0] in "\"'`"):
+        return False
+    return not text[quoted(text, end).end + 1 :][:4].lstrip().startswith(":")  # else it is the next name
+
+
+def _is_element(text: str, start: int) -> bool:
+    """Whether an element's content begins at `start`, rather than a placeholder having ended there."""
+    end = word_end(text, start, len(text))
+    closed = text.find("</", start, start + _LONGEST_LITERAL) >= 0
+    return closed or (end == len(text) and end > start and text[start - 1] == ">")
 
 
 def _header(text: str, start: int, end: int, kind: KeyKind, joint: str) -> Span | None:
@@ -249,7 +258,7 @@ def _bare_announces(text: str, start: int, key: str, end: int, extent: Extent) -
             return True  # SQL: PASSWORD 'x'
     elif _UNQUOTED_TALK.is_whole(encoded):
         return False
-    if value.lower() in _NOT_A_VALUE or is_place(value) or value[:1] in "=<>&|;:([{-" or value[-1:] in "):":
+    if value.lower() in _NOT_A_VALUE or is_place(value) or value[:1] in "=<>&|;:([{}%-" or value[-1:] in "):":
         return False
     lower = key.lower()
     if lower in {"token", "secret"} and not (value.isalnum() and looks_secret(value)):
@@ -264,7 +273,7 @@ def _bare_announces(text: str, start: int, key: str, end: int, extent: Extent) -
 def _judged(text: str, extent: Extent, kind: KeyKind, rule: str) -> Span | None:
     """The span of a value, unless the value shows that it is none."""
     value = text[extent.start : extent.end]
-    if is_no_secret(value):
+    if is_no_secret(value) or begins_template(text, extent.start):
         return None
     if kind is KeyKind.WEAK and not looks_secret(value[:256].strip("\"'`,;)}]")):
         return None

@@ -65,6 +65,7 @@ _SECRETS: Final = (
     Called(assignments.REVERSED_GATE, _alone(assignments.reversed_values)),
     Called(assignments.IDENTIFIED_GATE, _alone(assignments.identified_values)),
     Called(tokens.KNOWN_FORMS_GATE, _alone(tokens.known_tokens)),
+    Called(tokens.MANIFEST_GATE, _alone(tokens.secret_objects)),
     Called(tokens.PEM_GATE, _alone(tokens.private_keys)),
     Called(tokens.SCHEME_GATE, _alone(tokens.scheme_credentials)),
     Called(urls.URL_GATE, _urls),

@@ -193,11 +193,16 @@ KNOWN_FORMS_GATE: Final = (
 SCHEME_GATE: Final = r"(?:\A|[^a-z])(?:bearer|basic)\s+[a-z0-9+/_]"
 PEM_GATE: Final = r"-----BEGIN|PuTTY-User-Key|BEGIN (?:[A-Z]+ )*PRIVATE KEY"
 
+MANIFEST_GATE: Final = r"kind[\"']?\s*:\s*[\"']?secret"
+
 _TOKEN = grouped(r"\b(?:" + "|".join(_TOKENS) + r")|(?:\A|[^\w$])(\$(?:1|2[abxy]|5|6|7|y|apr1)\$[\w./$+,=\-]{8,})")
 _CUT_OFF = compiled(
     r"\b(?:(?:A3T[A-Z0-9]|AKIA|ASIA)[A-Z0-9]*|AIza[\w\-]*|gh[pousr]_\w*|github_pat_\w*|gl[a-z]+-[\w\-]+|npm_\w+|pypi-A\S*|xox[a-z]-\S*"
     r"|[srp]k_(?:live|test)_\w*|sk-[\w\-]{4,}|hv[sbr]\.\S*|SG\.\S*|eyJ[\w\-.]*)\z"
 )
+_KIND = compiled(MANIFEST_GATE, ignore_case=True, captures=False)
+_DATA = compiled(r"\b(?:data|stringdata)[\"']?\s*:", ignore_case=True)
+_ENTRY = grouped(r"[\"']?[\w.\-]+[\"']? *: +[\"']?([^\s\"'{}|>,]{4,})|\"[\w.\-]+\":\"([^\s\"]{4,})")
 _HOOK = grouped("|".join(_HOOKS))
 _SCHEME = grouped(r"\b(?:bearer|basic)\s+([a-z0-9+/_][a-z0-9._~+/\-]{7,}=*)", ignore_case=True)
 _PEM = compiled(
@@ -227,6 +232,18 @@ def scheme_credentials(scan: Scan) -> list[Span]:
         value = scan.text[start:end]
         if len(value) >= 20 or any(map(str.isdigit, value)) or value != value.lower():
             spans.append(Span(start, end, MASK, "header"))
+    return spans
+
+
+def secret_objects(scan: Scan) -> list[Span]:
+    """Spans of the values of a Kubernetes Secret's data, whatever they are called; its metadata stays."""
+    data = _DATA.search(scan.encoded)
+    if data is None or _KIND.search(scan.encoded) is None:
+        return []
+    spans = []
+    for start, end in scan.groups(_ENTRY):
+        if start >= data[0][1]:
+            spans.append(Span(start, end, MASK, "secret-object"))
     return spans
 
 

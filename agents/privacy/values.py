@@ -36,6 +36,9 @@ _REFERENCE = compiled(
 )
 
 
+_TEMPLATES: Final = (("{{ ", " }}"), ("${{ ", " }}"), ("<%= ", " %>"))
+
+
 def is_no_secret(value: str) -> bool:
     """Whether `value` cannot be a secret: a switch, a variable, a template, a call, or already masked."""
     if len(value) > _JUDGED:
@@ -45,6 +48,14 @@ def is_no_secret(value: str) -> bool:
     if value[0] == "$" and not value.startswith("${"):
         return value[1:].isidentifier() and value == value.upper() and not value[-1].isdigit()
     return _REFERENCE.is_whole(value.encode("ascii", "replace"))
+
+
+def begins_template(text: str, start: int) -> bool:
+    """Whether a template that a program will replace begins at `start`: `{{ name }}`, `${{ name }}`, `<%= name %>`."""
+    return any(
+        text.startswith(opening, start) and text.find(closing, start, start + _JUDGED) >= 0
+        for opening, closing in _TEMPLATES
+    )
 
 
 def is_place(value: str) -> bool:

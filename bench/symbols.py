@@ -181,7 +181,10 @@ def _looking_up(library: Path, store: SymbolStore) -> Table:
     seconds, _ = _best(lambda: [frame_part(kind, entry, resolver) for _, kind, entry in encoded])
     rows.append(Row("stage, miss: decoded, named, digested, framed", {"µs a frame": seconds / LOOKUPS * 1e6}))
     remembered: Memo[FrameKey, FramePart] = Memo(lambda key: frame_part(key[1], key[2], resolver), LOOKUPS)
-    seconds, _ = _best(lambda: [remembered[key] for key in encoded])
+    # bytes of their own in each pass, as each event has them: their hash is not known yet
+    passes = [[(context, kind, bytes(bytearray(entry))) for context, kind, entry in encoded] for _ in range(PASSES + 1)]
+    _ = [remembered[key] for key in passes.pop()]
+    seconds, _ = _best(lambda: [remembered[key] for key in passes.pop()])
     rows.append(Row("stage, hit: a known frame", {"µs a frame": seconds / LOOKUPS * 1e6}))
     if (make_symcache := _symbolic(library)) is not None:
         symcache = make_symcache()

@@ -114,6 +114,13 @@ def need(*tools: str) -> None:
         pytest.skip(f"this machine has no {', '.join(missing)}")
 
 
+def _need_compiler(name: str, version: str) -> None:
+    """Skip the test where there is no compiler, or only a launcher without one (rustup before its first toolchain)."""
+    need(name)
+    if subprocess.run([name, version], check=False, capture_output=True).returncode != 0:
+        pytest.skip(f"this machine's {name} does not run")
+
+
 def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
     """The output of a command that must succeed."""
     done = subprocess.run(command, cwd=cwd, env=env, check=False, capture_output=True, text=True)
@@ -147,7 +154,8 @@ def compile_cxx(folder: Path, *flags: str) -> Path:
 
 def compile_rust(folder: Path, *flags: str) -> Path:
     """A Rust program with generics."""
-    need("rustc", "gcc")
+    need("gcc")
+    _need_compiler("rustc", "--version")
     (folder / "program.rs").write_text(RUST_SOURCE)
     run("rustc", *flags, "-o", folder / "program", "program.rs", cwd=folder)
     return folder / "program"
@@ -155,7 +163,7 @@ def compile_rust(folder: Path, *flags: str) -> Path:
 
 def compile_go(folder: Path, *flags: str) -> Path:
     """A Go program with generics and closures."""
-    need("go")
+    _need_compiler("go", "version")
     (folder / "program.go").write_text(GO_SOURCE)
     # the user's own build cache: compiling Go's standard library anew takes half a minute
     environment = {**os.environ, "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local", "GOPROXY": "off"}

@@ -31,6 +31,11 @@ _PASSING: Final = frozenset(
 )
 """Errors that the client gets over by itself, or that end in silence."""
 
+_LEADER_CHANGES: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+"""What brokers answer for a moment after a topic was made or a broker went."""
+
+_PAUSE_SECONDS: Final = 0.1
+
 _CONFIG: Final[Mapping[str, Any]] = {
     "group.id": "callstream-replay",  # asked for by the client, and never joined
     "enable.auto.commit": False,
@@ -138,10 +143,14 @@ class RangeReader:
             raise KafkaUnusable(f"Kafka at {self._where} does not let us read {topic}[{partition}]: {error.str()}")
 
     def _ask(self, question: Any) -> Any:
-        try:
-            return question()
-        except KafkaException as error:
-            raise KafkaUnreachable(f"no Kafka broker answers at {self._where}: {error.args[0].str()}") from None
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        while True:
+            try:
+                return question()
+            except KafkaException as error:
+                if error.args[0].code() not in _LEADER_CHANGES or time.monotonic() > deadline:
+                    raise KafkaUnreachable(f"no Kafka broker answers at {self._where}: {error.args[0].str()}") from None
+            time.sleep(_PAUSE_SECONDS)
 
 
 def batches(runs: Iterable[Sequence[Recorded]], max_records: int) -> Iterator[list[Recorded]]:

@@ -2,7 +2,9 @@
 
 import logging
 
-from app.telemetry.repeats import REPEAT_SECONDS, HoldBackRepeats
+from app.ingest import gap_writer, writer
+from app.streaming import delivery
+from app.telemetry.repeats import CLIENT_LOGGERS, REPEAT_SECONDS, HoldBackRepeats
 
 
 def _line(message: str, *arguments: object, name: str = "aiokafka") -> logging.LogRecord:
@@ -35,3 +37,9 @@ def test_librdkafkas_lines_that_differ_in_numbers_only_are_one_kind() -> None:
     held = HoldBackRepeats(clock=lambda: 0.0)
     assert held.filter(_line("connect to 127.0.0.1:9092 failed after 5ms"))
     assert not held.filter(_line("connect to 127.0.0.1:9092 failed after 7ms"))
+
+
+def test_what_every_producer_of_ours_lets_librdkafka_say_is_held_back() -> None:
+    """A logger that is renamed would fill the log during the next outage."""
+    ours = {delivery.librdkafka_log.name, writer._librdkafka_log.name, gap_writer._librdkafka_log.name}
+    assert ours <= set(CLIENT_LOGGERS)

@@ -7,7 +7,17 @@ import subprocess
 import sys
 from typing import Final
 
-ALL: Final = ("simulator", "faust_transport", "stages", "pipeline", "privacy", "symbols", "hot_symbols", "replay")
+ALL: Final = (
+    "simulator",
+    "faust_transport",
+    "stages",
+    "pipeline",
+    "privacy",
+    "symbols",
+    "hot_symbols",
+    "replay",
+    "export",
+)
 """Fast parts first, so that a mistake shows early."""
 
 

@@ -4,9 +4,11 @@ Each checks everything that its format asks for, and gives stacks as (frames fro
 """
 
 import gzip
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from html.parser import HTMLParser
 from typing import Any, Final
 
@@ -152,6 +154,34 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
         at, shift = at + 1, shift + 7
         if byte < 0x80:
             return value, at
+
+
+_FACT: Final = {"symbolId", "hitCount"}
+_FACT_OPTIONAL: Final = {"codeId", "purl", "buildId", "loaderBase", "processId", "processName", "socketAddress"} | {
+    "containerId",
+    "evidenceUri",
+    "observedAt",
+    "metadata",
+}
+
+
+def read_runtime_facts(text: str) -> dict[str, dict[str, Any]]:
+    """Stella Ops' runtime facts by its docs/reachability/runtime-facts.md: by symbol id, each symbol once, in order."""
+    assert text.endswith("\n")
+    facts = [json.loads(line) for line in text[:-1].split("\n")]
+    for fact in facts:
+        _has(fact, _FACT, _FACT_OPTIONAL)
+        assert type(fact["hitCount"]) is int
+        assert fact["hitCount"] > 0
+        assert all(
+            isinstance(value, str) and value for name, value in fact.items() if name not in {"hitCount", "metadata"}
+        )
+        assert all(isinstance(value, str) for value in fact["metadata"].values())
+        assert fact["observedAt"].endswith("Z")
+        datetime.fromisoformat(fact["observedAt"])
+    names = [fact["symbolId"] for fact in facts]
+    assert names == sorted(set(names))
+    return dict(zip(names, facts, strict=True))
 
 
 _VEX_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")

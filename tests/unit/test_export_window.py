@@ -1,6 +1,5 @@
 """What a window of calls becomes: every call once, in the stack and under the symbols that it says."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -19,7 +18,7 @@ from app.export.window_symbols import SymbolGatherer, TooManySymbols
 from app.replay.record_file import Recorded
 from schemas.call_layout import CallLayout
 from tests.support.calls import call_schema, encode_call, frame
-from tests.support.export_readers import read_folded
+from tests.support.export_readers import read_folded, read_runtime_facts
 
 START_NS = 1_700_000_000_000_000_000
 SCHEMA = call_schema()
@@ -74,9 +73,7 @@ def facts(runs: Runs, place: Place | None = None) -> tuple[dict[str, dict[str, A
     gatherer = SymbolGatherer(observer(ContainerMeaning()), (place or Place()).wanted(), 4)
     gatherer.gather(runs)
     lines = [fact_line(row, row["symbol"], containers) for row, containers in gatherer.rows()]
-    found = [json.loads(line) for line in lines if line is not None]
-    assert [fact["symbolId"] for fact in found] == sorted(fact["symbolId"] for fact in found)
-    return {fact["symbolId"]: fact for fact in found}, gatherer.books
+    return read_runtime_facts("".join(filter(None, lines))), gatherer.books
 
 
 @pytest.mark.parametrize("sized", [True, False])
@@ -210,11 +207,14 @@ def test_a_window_with_too_many_symbols_is_refused_and_not_cut() -> None:
         gatherer.gather(records([call(0, KERNEL, LIBC, HINTED)]))
 
 
-def test_how_records_are_cut_into_runs_changes_nothing() -> None:
-    """The broker decides how much it sends at a time."""
+def test_how_records_are_cut_and_how_many_may_wait_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker decides how much it sends at a time, and a limit when what waits is counted."""
     values = [call(n, *[[KERNEL, LIBC], [LIBC], [HINTED, PLACE]][n % 3], container_id=f"c{n % 2}") for n in range(30)]
     whole = records(values)
     cut = [(0, whole[0][1][at : at + 7]) for at in range(0, 30, 7)]
 
-    assert stacks(whole) == stacks(cut)
-    assert facts(whole) == facts(cut)
+    at_once = stacks(whole), facts(whole)
+    assert (stacks(cut), facts(cut)) == at_once
+    monkeypatch.setattr("app.export.window_stacks._WAITING_KINDS", 1)
+    monkeypatch.setattr("app.export.window_symbols._WAITING_KINDS", 1)
+    assert (stacks(cut), facts(cut)) == at_once

@@ -25,7 +25,7 @@ _AT_END: Final = (
     "|senha|heslo|haslo|parola|__(?:com|org|net|io|dev)"
 )
 _JOINED: Final = (
-    r"(?:\[[^\]\s]*\])?[\"'`\])}\\]*\s*(?:(?:[=:]+[>=]?|%3[ad])\s*[\"'`]*|(?:[?!|+]=|\|\||<-|->|>)\s*[\"'`]*|[,(]\s*[\"'`]"
+    r"(?:\[[\w.$-]*\])?[\"'`\])}\\]*\s*(?:(?:[=:]+[>=]?|%3[ad])\s*[\"'`]*|(?:[?!|+]=|\|\||<-|->|>)\s*[\"'`]*|[,(]\s*[\"'`]"
     r"|[,;]?\s*[\"']?value[\"']?\s*[=:]\s*[\"'`]?)"
 )
 
@@ -51,7 +51,7 @@ _LONGEST_LITERAL: Final = 256
 _NAME_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _NAMED = compiled(
     rf"[a-z0-9_.\-]*(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*)"
-    r"(?:(?:\[[^\]\s]*\])?[\"'`\])}\\]*\s*(?:>\s*<value>"  # <setting name="password"><value>
+    r"(?:(?:\[[\w.$-]*\])?[\"'`\])}\\]*\s*(?:>\s*<value>"  # <setting name="password"><value>
     r"|:\s*&?(?:str|string|text|bytes)\s*="  # password: str =
     r"|(?:[,;]?\s*[\"']?value[\"']?\s*)?(?:=>|:=|===?|[?!|+]=|\|\||<-|->|::?=?|=|%3[ad])"  # name="password" value=
     r"|>|,|\()\s*|[\"']?\s+)",

@@ -78,6 +78,18 @@ _PIECES = st.sampled_from(
         "/run/user/1000",
         "/etc/shadow",
         "a@b.c",
+        "`",
+        "(",
+        ")",
+        "<",
+        ">",
+        "#",
+        "\\",
+        "|",
+        "kind: Secret",
+        "BEGIN RSA PRIVATE KEY",
+        "echo ",
+        "<<< ",
         "ghp_",
         "AKIA",
     ]
@@ -149,6 +161,22 @@ def test_assignment_loses_its_value_when_anything_stands_behind_it(after: str, s
     """Whatever follows, the value of an assignment does not leave."""
     assume("\ud800" not in after and secret not in after)
     answer = engine().arguments("", f"PGPASSWORD={secret} {after}", truncated=False)
+    assert isinstance(answer, Cleared)
+    assert secret not in answer.text
+
+
+_BYTES = st.binary(max_size=120) | _TEXTS.map(lambda text: text.encode("utf-8", "replace"))
+
+
+@given(before=_BYTES, after=_BYTES, secret=_SECRETS, border=st.sampled_from([b"\n", b" ", b"&"]))
+@example(before=b"kind: Secret[`", after=b"[redacted]>", secret="Tr0ub4dorAnd3", border=b"&")
+@settings(max_examples=1_000)
+def test_named_secret_in_a_buffer_goes_whatever_bytes_surround_it(
+    before: bytes, after: bytes, secret: str, border: bytes
+) -> None:
+    """What is no UTF-8 hides no name from the rules, and no rule from the secret."""
+    assume(secret.encode() not in before + after)
+    answer = engine().buffer(before + border + b"password=" + secret.encode() + border + after)
     assert isinstance(answer, Cleared)
     assert secret not in answer.text
 

@@ -42,8 +42,16 @@ class Query:
             (self.since_ns is None or (row["hits"] > 0 and row["last_seen_ns"] >= self.since_ns))
             and self.may_mean(row["symbol"], row["symbol_id"])
             and (self.module is None or _is(self.module, row["module"], basename(row["module"]), row["build_id"]))
-            and (self.namespace is None or any(_is(self.namespace, n["namespace"]) for n in row["namespaces"]))
-            and (self.image is None or any(_is(self.image, i["image_name"], i["image_id"]) for i in row["images"]))
+            and self.means_place(
+                [one["namespace"] for one in row["namespaces"]],
+                [(one["image_name"], one["image_id"]) for one in row["images"]],
+            )
+        )
+
+    def means_place(self, namespaces: Iterable[str], images: Iterable[tuple[str, str]]) -> bool:
+        """Whether one of these namespaces and one of these images, as name and id, is what was asked for."""
+        return (self.namespace is None or any(_is(self.namespace, name) for name in namespaces)) and (
+            self.image is None or any(_is(self.image, *image) for image in images)
         )
 
     @property

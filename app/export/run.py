@@ -6,7 +6,7 @@ This module refuses to know the command line.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import version
@@ -66,14 +66,12 @@ class Place:
         if self.namespace is None and self.image is None:
             return lambda _place: True
         query = Query(namespace=self.namespace, image=self.image)
-        return Memo[evidence.Place, bool](lambda place: query.matches(_as_row(place)), _KNOWN_PLACES).__getitem__
 
+        def is_meant(place: evidence.Place) -> bool:
+            images = [] if place.image is None else [(place.image[1], place.image[0])]
+            return query.means_place(place.namespace or (), images)
 
-def _as_row(place: evidence.Place) -> Mapping[str, Any]:
-    """What a row would have of one place."""
-    namespaces = [] if place.namespace is None else [{"namespace": place.namespace[0]}]
-    images = [] if place.image is None else [{"image_id": place.image[0], "image_name": place.image[1]}]
-    return {"namespaces": namespaces, "images": images}
+        return Memo[evidence.Place, bool](is_meant, _KNOWN_PLACES).__getitem__
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,44 +82,53 @@ class Outcome:
     written: int
     books: Books | None = None
     cut_events: int = 0
-    statuses: dict[str, int] = field(default_factory=dict)
-    """Statements by their status."""
+    statuses: dict[str, int] | None = None
+    """Statements by their status; None where there are none to be."""
     unnamed: list[str] = field(default_factory=list)
     """Vulnerabilities that are watched for and that a VEX file does not name."""
 
     @property
     def is_complete(self) -> bool:
         """Whether everything that was meant is in the file as it is."""
-        return not self.cut_events and (self.books is None or not self.books.unreadable)
+        return not any(self.warnings())
 
     def document(self) -> dict[str, Any]:
         """For a machine."""
         window = {} if self.books is None else {"window": self.books.document(), "cut_events": self.cut_events}
-        vex = {"statuses": self.statuses, "unnamed": self.unnamed} if self.statuses else {}
+        vex = {} if self.statuses is None else {"statuses": self.statuses, "unnamed": self.unnamed}
         return {"written": self.written, "of": self.what, **window, **vex}
 
     def lines(self) -> Iterator[str]:
         """For a person."""
         books = self.books
-        if books is None:
-            yield f"{self.written:,} {self.what}"
-            for status, number in self.statuses.items():
-                yield f"{number:,} {status}"
-            for vulnerability in self.unnamed:
-                yield f"{vulnerability} is watched for, and the file says nothing of it: no statement"
-            return
-        yield f"{self.written:,} {self.what} of {books.calls:,} calls"
-        if books.calls:
+        if books is not None and books.calls:
             yield f"calls of {timestamp(books.first_ns)} to {timestamp(books.last_ns)}"
+        yield from self.facts()
+        yield from self.warnings()
+
+    def facts(self) -> Iterator[str]:
+        """What is in the file, and what was left out rightly."""
+        books = self.books
+        yield f"{self.written:,} {self.what}" + (f" of {books.calls:,} calls" if books is not None else "")
+        for status, number in (self.statuses or {}).items():
+            yield f"{number:,} {status}"
+        for vulnerability in self.unnamed:
+            yield f"{vulnerability} is watched for, and the file says nothing of it: no statement"
+        if books is None:
+            return
         for number, said in (
             (books.without_stack, "calls without a stack or a probe's target, not in the export"),
             (books.not_asked_for, "calls of other namespaces or images"),
             (books.repeated, "repeated records, counted once"),
-            (self.cut_events, "calls whose stack is cut short: more different stacks than an export holds"),
         ):
             if number:
                 yield f"{number:,} {said}"
-        for reason, number in sorted(books.unreadable.items()):
+
+    def warnings(self) -> Iterator[str]:
+        """What should be in the file and is not."""
+        if self.cut_events:
+            yield f"{self.cut_events:,} calls whose stack is cut short: more different stacks than an export holds"
+        for reason, number in sorted(self.books.unreadable.items()) if self.books else ():
             yield f"{number:,} records are no calls ({reason}), not in the export"
 
 
@@ -198,21 +205,19 @@ def _write_stacks(sink: BinaryIO, form: StackFormat, tree: CallTree, demangle: D
         case StackFormat.SPEEDSCOPE:
             _write(sink, speedscope_text(tree, demangle, title, EXPORTER))
         case StackFormat.PPROF:
-            comments = [EXPORTER, *_facts(outcome)]
+            comments = [EXPORTER, *outcome.facts(), *outcome.warnings(), _offsets(books)]
             write_pprof(tree, demangle, sink, first_ns=books.first_ns, last_ns=books.last_ns, comments=comments)
         case StackFormat.HTML:
-            facts = [(line, False) for line in _facts(outcome)]
+            facts = [(line, False) for line in (*outcome.facts(), _offsets(books))]
+            facts += [(line, True) for line in outcome.warnings()]
             _write(sink, flame_graph_pieces(tree, demangle, title, facts))
         case _:
             assert_never(form)
 
 
-def _facts(outcome: Outcome) -> Iterator[str]:
-    """What a file says about itself."""
-    first, _, *rest = outcome.lines()
-    ranges = outcome.books.ranges if outcome.books else ()
-    offsets = ", ".join(f"{one.partition}:{one.first}-{one.next - 1}" for one in ranges)
-    yield from (first, *rest, f"offsets {offsets}")
+def _offsets(books: Books) -> str:
+    """The window as offsets, by which it can be exported again."""
+    return "offsets " + ", ".join(f"{one.partition}:{one.first}-{one.next - 1}" for one in books.ranges)
 
 
 def _write_some(to: Path | None, lines: Iterator[str | None]) -> int:

@@ -187,7 +187,8 @@ def _kind_in_context(text: str, start: int, key: str) -> KeyKind:
 def _is_call_or_element(text: str, start: int, joint: str, end: int) -> bool:
     """Whether `,`, `(` and `>` join a name to a value: `set("password", "x")`, `Password("x")`, `<password>x`."""
     if ">" in joint:
-        return start > 0 and text[start - 1] == "<" and _is_element(text, end)
+        opens = start > 0 and text[start - 1] == "<" and not text[max(0, start - 2)].isalnum()  # `f<Pass>` does not
+        return opens and _is_element(text, end)
     if end >= len(text) or text[end] not in "\"'`" or not ("(" in joint or joint[0] in "\"'`"):
         return False
     return not text[quoted(text, end).end + 1 :][:4].lstrip().startswith(":")  # else it is the next name

@@ -220,6 +220,25 @@ def test_home_becomes_the_pseudonym_of_its_owner() -> None:
     assert own.path(home.text) == Cleared(home.text, ())
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "llvm::sys::StrError[abi:cxx11]()@@LLVM_15",
+        "llvm::Pass* llvm::callDefaultCtor<ScopViewerWrapperPass>()@@LLVM_15",
+        "std::vector<Token, std::allocator<Token> >::push_back(Token&&)",
+        "_ZN4core3ptr43drop_in_place$LT$alloc..string..String$GT$17h0123456789abcdefE",
+        "net/http.(*Request).BasicAuth",
+        "crypto/ecdsa.(*PrivateKey).Sign",
+        "EVP_PKEY_get_default_digest_name",
+        "__x64_sys_keyctl",
+        "getpass",
+    ],
+)
+def test_name_of_a_function_stays(name: str) -> None:
+    """Names of code talk of keys and passwords and hold none."""
+    assert engine().symbol(name) == Cleared(name, ())
+
+
 def test_name_of_nobody_stays() -> None:
     """`root` names no person."""
     assert engine().user("root") == Cleared("root", ())

@@ -46,6 +46,7 @@ READ: dict[str, tuple[Any, str]] = {
     "recovery.on_recovery_completed": (Recovery.on_recovery_completed, "6ef567acf072e46d"),
     "fetcher.getall": (fetcher.FetchResult.getall, "3e717e30de5068d5"),
     "fetcher.fetched_records": (fetcher.Fetcher.fetched_records, "be4348896b9b66af"),
+    "fetcher.PartitionRecords": (fetcher.PartitionRecords, "94aa0da0dbec8d1b"),
     "service.crash": (Service.crash, "14980000465df0af"),
 }
 """Functions that we replace or rely on in detail, with the digest of the source that was read."""

@@ -93,9 +93,13 @@ _NOT_A_VALUE: Final = words("""
 
 
 def custom_name_pattern(name: str) -> str:
-    """The pattern of a further name that announces a secret: its value is the group."""
-    word = "".join(c if c.isalnum() or c == "_" else "[_\\-. ]?" if c in "-. " else "\\" + c for c in name)
-    return rf"{word}[\"'`\])}}]*(?:\s*[=:]\s*|\s+)[\"']?([^\s\"']+)"
+    """The pattern of a further name that announces a secret, its value the group; `*` is any part of a name."""
+    word = "".join(_CUSTOM.get(character, character) for character in name)
+    return rf"{word}[\"'`\])}}]*(?:\s*[=:]\s*|\s+)(?:\"([^\"]+)\"?|'([^']+)'?|([^\s\"']+))"
+
+
+_CUSTOM: Final = {**dict.fromkeys("-. ", "[_\\-. ]?"), "*": "[a-z0-9_.\\-]*"}
+"""What characters of a further name stand for, besides themselves."""
 
 
 def named_values(scan: Scan, program: str) -> list[Span]:

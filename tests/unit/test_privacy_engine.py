@@ -165,7 +165,17 @@ def test_custom_pattern_redacts_its_groups() -> None:
 def test_custom_name_announces_a_secret() -> None:
     """Further names work in the forms that built-in ones have."""
     own = RedactionEngine(Rules(names=("badge-code",)))
-    for line in ("--badge-code 1234", "--badge-code=1234", "BADGE_CODE=1234", "badgecode: 1234"):
+    lines = ("--badge-code 1234", "--badge-code=1234", "BADGE_CODE=1234", "badgecode: 1234")
+    for line in (*lines, '--badge-code "ab 1234"', "--badge-code 'ab 1234", 'badge_code: "ab 1234" x'):
+        answer = own.text(line)
+        assert isinstance(answer, Cleared)
+        assert "1234" not in answer.text
+
+
+def test_custom_name_with_a_star_announces_whatever_stands_in_its_place() -> None:
+    """As other tools write their words."""
+    own = RedactionEngine(Rules(names=("*badge*",)))
+    for line in ("--my-badge-number 1234", "oldbadge=1234", "badge 1234"):
         answer = own.text(line)
         assert isinstance(answer, Cleared)
         assert "1234" not in answer.text

@@ -24,7 +24,7 @@ from schemas import records
 
 CODEC: Final = Codec.DEFLATE
 LEVEL: Final = 1
-"""Nearly as small as level 6 for events, which repeat themselves, at a third of its time."""
+"""Half as large again as level 6 for events, which repeat themselves, at a third of its time."""
 
 
 def header(partition: int) -> Header:

@@ -1,8 +1,9 @@
 """Avro object container files, block by block and with places: what is damaged is named by its bytes in the file.
 
 Sources: Avro 1.12 specification, "Object Container Files" and "Required Codecs"; snappy's blocks end with the CRC-32 of
-the uncompressed data. Rules: the same records give the same bytes, so the sync marker is a digest of the header; every
-byte of a file is looked at when it is read. This module refuses to know what a block's records are.
+the uncompressed data. Rules: the same records give the same bytes on any machine, so the sync marker is a digest of the
+header, and blocks are packed by a library whose version is pinned, not by the machine's zlib; every byte of a file is
+looked at when it is read. This module refuses to know what a block's records are.
 """
 
 import hashlib
@@ -113,8 +114,7 @@ def _pack(codec: Codec, level: int, payload: bytes) -> bytes:
         case Codec.NULL:
             return payload
         case Codec.DEFLATE:
-            compressor = zlib.compressobj(level, zlib.DEFLATED, _RAW_DEFLATE)
-            return compressor.compress(payload) + compressor.flush()
+            return bytes(cramjam.deflate.compress(payload, level))
         case Codec.SNAPPY:
             packed = bytes(cramjam.snappy.compress_raw(payload))
             return packed + zlib.crc32(payload).to_bytes(_CRC_BYTES, "big")

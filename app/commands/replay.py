@@ -21,6 +21,7 @@ from app.replay.progress import Progress
 from app.replay.run_diff import RunDiff
 from app.replay.verdict import Verdict
 from app.settings import Settings
+from app.streaming.garbage import collect_seldom
 
 _PATH: Final = click.Path(path_type=Path)
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
@@ -73,6 +74,7 @@ def command(context: click.Context, /, *, as_json: bool, **given: Any) -> None:
         raise click.UsageError("say one of --out, --verify and --diff")
     settings = settings_module.load(os.environ)
     given["processes"] = given["processes"] or engine.default_processes()
+    collect_seldom()
     with ends_with("replay"), Progress() as progress:
         if given["runs"] is not None:
             _refuse_others(context, "--diff", lambda name: name in _COMPARES)

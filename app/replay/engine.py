@@ -1,8 +1,8 @@
 """Runs lanes in processes: records from a source through the pipeline into a sink, in memory that does not grow.
 
-Rules: a process builds its own steps, from settings, as a live stage does. What a lane gives does not depend on which
-process ran it, on how many there were, or on the size of batches. The first failure of a lane is that of the run. This
-module refuses to know what is done with the results.
+Rules: a process builds its own steps once, from settings, as a live stage does. What a lane gives does not depend on
+which process ran it, on how many there were, or on the size of batches. The first failure of a lane is that of the run.
+This module refuses to know what is done with the results.
 """
 
 import multiprocessing
@@ -24,6 +24,7 @@ from app.replay.source import ReplaySource
 from app.replay.span_lines import SpanLine
 from app.settings import Settings
 from app.steps import canonicalize_step, privacy_step
+from app.streaming.garbage import collect_seldom
 from schemas.tetragon_parts_pb2 import GetEventsResponse
 
 BATCH_RECORDS: Final = 1_000
@@ -129,10 +130,9 @@ def run(
     """
     lanes = plan(work.source.ranges(), processes, divide=divide)
     if processes == 1:
-        done = 0
-        results = []
+        done, results, steps = 0, [], build(work)
         for lane in lanes:
-            results.append(run_lane(work, lane, lambda records, base=done: report(base + records)))  # type: ignore[misc]  # mypy cannot type a default
+            results.append(run_lane(work, lane, steps, lambda records, base=done: report(base + records)))  # type: ignore[misc]  # mypy cannot type a default
             done += results[-1].books.records
     else:
         results = _run_in_processes(work, lanes, processes, report)
@@ -140,9 +140,13 @@ def run(
     return RunResult(sorted(results, key=lambda result: (result.lane.partition, result.lane.number)))
 
 
-def run_lane(work: Work, lane: Lane, report: Callable[[int], None]) -> LaneResult:
+def build(work: Work) -> Steps:
+    """Steps for one lane after another: what they remember of others decides no byte, and they need not learn again."""
+    return work.build(work.settings, work.symbols, work.schema_id)
+
+
+def run_lane(work: Work, lane: Lane, steps: Steps, report: Callable[[int], None]) -> LaneResult:
     """Run one lane in this process."""
-    steps = work.build(work.settings, work.symbols, work.schema_id)
     restore(steps, work.source, lane)
     sink = work.open_sink(lane)
     witness = None if work.open_witness is None else work.open_witness(lane)
@@ -184,20 +188,34 @@ def _is_remembered(value: bytes | None) -> bool:
     return kind in {"process_loader", "process_exit"}
 
 
-_progress: Any = None
-"""In a lane's process: records done, by the lane's place in the plan."""
+@dataclass(slots=True)
+class _Process:
+    """What a process that runs lanes works with; `progress` has records done by the lane's place in the plan."""
+
+    work: Work
+    progress: Any
+    steps: Steps | None = None
 
 
-def _begin_process(progress: Any) -> None:
-    global _progress  # noqa: PLW0603 - the one thing that a process must inherit
-    _progress = progress
+_process: _Process | None = None
 
 
-def _run_in_process(work: Work, number: int, lane: Lane) -> LaneResult:
+def _begin_process(work: Work, progress: Any) -> None:
+    global _process  # noqa: PLW0603 - the one thing that a process must inherit
+    _process = _Process(work, progress)
+    collect_seldom()
+
+
+def _run_in_process(number: int, lane: Lane) -> LaneResult:
+    here = _process
+    assert here is not None
+    if here.steps is None:  # not earlier: what an initializer raises is lost
+        here.steps = build(here.work)
+
     def report(records: int) -> None:
-        _progress[number] = records
+        here.progress[number] = records
 
-    return run_lane(work, lane, report)
+    return run_lane(here.work, lane, here.steps, report)
 
 
 def _run_in_processes(
@@ -207,10 +225,10 @@ def _run_in_processes(
     context: SpawnContext = multiprocessing.get_context("spawn")
     progress = context.Array("q", max(1, len(lanes)), lock=False)
     with ProcessPoolExecutor(
-        max(1, min(processes, len(lanes))), mp_context=context, initializer=_begin_process, initargs=(progress,)
+        max(1, min(processes, len(lanes))), mp_context=context, initializer=_begin_process, initargs=(work, progress)
     ) as executor:
         waiting: set[Future[LaneResult]] = {
-            executor.submit(_run_in_process, work, number, lane) for number, lane in enumerate(lanes)
+            executor.submit(_run_in_process, number, lane) for number, lane in enumerate(lanes)
         }
         results: list[LaneResult] = []
         try:

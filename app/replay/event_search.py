@@ -10,7 +10,7 @@ from typing import Any
 from app.replay import call_fields, call_file, container
 from app.replay.container import ContainerError
 from app.replay.digests import Columns
-from app.replay.engine import Work, restore
+from app.replay.engine import Work, build, restore
 from app.replay.lanes import Lane
 from app.replay.pipeline import Pipeline
 from app.replay.record_file import DamagedError
@@ -36,7 +36,7 @@ class _Kept:
 def made_again(work: Work, partition: int, first: int, last: int) -> tuple[list[dict[str, Any]], list[str]]:
     """The calls, and the dead letters as lines, of raw offsets `first` to `last`, made from the source."""
     whole = next(one for one in work.source.ranges() if one.partition == partition)
-    steps = work.build(work.settings, work.symbols, work.schema_id)
+    steps = build(work)
     restore(steps, work.source, Lane(partition, 0, first, last + 1, whole.first))
     kept = _Kept()
     pipeline = Pipeline(steps, kept)

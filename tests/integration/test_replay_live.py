@@ -3,16 +3,20 @@
 import json
 import random
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.embedded.broker import EmbeddedBroker
-from app.replay.archive import Archive
+from app.ingest.keys import event_time_ns
+from app.replay import recorder
+from app.replay.archive import RECORDING_FILE, Archive
 from app.replay.configuration import call_schema_fingerprint
 from app.replay.digests import Columns, RecordDigest, TextDigest, span_of
 from app.replay.pipeline import CALLS_DOMAIN, REFUSED_DOMAIN
+from app.replay.recorder import Plan
 from app.replay.span_lines import StageTally, Tally, output_digest, total_digest
 from schemas import avro_wire, records
 from schemas.topics import Stage
@@ -22,6 +26,9 @@ pytestmark = pytest.mark.integration
 
 EVENTS = 16_000
 RATE_PER_S = 1_600
+
+ONE = ("--processes", 1)
+"""Spawning more costs more than they win with so few events."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +48,7 @@ def live(embedded: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> 
 def made(live: LiveRun) -> dict[str, Any]:
     """What a replay from the archive says, compared with what was published."""
     out = ("--out", live.folder / "run")
-    return answer(live, 0, "replay", "--archive", live.folder / "case", "--published", *out)
+    return answer(live, 0, "replay", "--archive", live.folder / "case", "--published", *ONE, *out)
 
 
 def answer(live: LiveRun, code: int, *arguments: object, **surroundings: Any) -> dict[str, Any]:
@@ -115,11 +122,70 @@ def test_a_run_is_proved_from_the_archive_and_a_topic_run_from_both(
 ) -> None:
     """A run over an archive is proved; one over the topic is proved from the topic, and from an archive of it."""
     assert made["proved"]
-    proved = answer(live, 0, "replay", "--verify", live.folder / "run")
+    proved = answer(live, 0, "replay", "--verify", live.folder / "run", *ONE)
     assert proved["books"] == made["books"]
-    answer(live, 0, "replay", "--published", "--out", tmp_path / "run")
-    answer(live, 0, "replay", "--verify", tmp_path / "run")
-    answer(live, 0, "replay", "--verify", tmp_path / "run", "--archive", live.folder / "case")
+    answer(live, 0, "replay", "--published", "--out", tmp_path / "run", *ONE)
+    answer(live, 0, "replay", "--verify", tmp_path / "run", *ONE)
+    answer(live, 0, "replay", "--verify", tmp_path / "run", "--archive", live.folder / "case", *ONE)
+
+
+def test_an_interrupted_recording_is_continued_to_the_same_archive(live: LiveRun, tmp_path: Path) -> None:
+    """A recording that was cut off in the middle ends, by the same command, with the digest of one that was not."""
+    whole = Archive(live.folder / "case").contents
+    plan = Plan(
+        cluster=whole.cluster,
+        topic=whole.topic,
+        codec=whole.codec,
+        ranges=tuple(part.range for part in whole.raw),
+        loaders_from=tuple(part.state_from for part in whole.raw),
+        published=True,
+    )
+    with pytest.raises(KeyboardInterrupt):
+        recorder.record(live.settings, tmp_path / "case", plan, Interruption(after=EVENTS // 2).heard)
+    assert (tmp_path / "case" / RECORDING_FILE).exists()
+    recorded = answer(live, 0, "record", "--out", tmp_path / "case", "--with-published")
+    assert recorded["digest"] == Archive(live.folder / "case").digest
+
+
+class Interruption:
+    """Ctrl-C after so many records."""
+
+    def __init__(self, *, after: int) -> None:
+        self._left = after
+
+    def heard(self, more: int) -> None:
+        """Some more were read."""
+        self._left -= more
+        if self._left < 0:
+            raise KeyboardInterrupt
+
+
+def test_a_range_by_offsets_and_one_by_event_time_hold_what_was_asked_for(live: LiveRun, tmp_path: Path) -> None:
+    """Offsets are taken as they are, for each partition; by event time it is the shortest range that has all events."""
+    whole = Archive(live.folder / "case")
+    first, other = whole.ranges()[:2]
+    where = (
+        "--from",
+        f"{first.partition}:10,{other.partition}:20",
+        "--to",
+        f"{first.partition}:50,{other.partition}:21",
+    )
+    chosen = answer(live, 0, "record", "--out", tmp_path / "by-offsets", *where)
+    assert [(one["partition"], one["first"], one["next"]) for one in chosen["partitions"]] == [
+        (first.partition, 10, 50),
+        (other.partition, 20, 21),
+    ]
+    times = {
+        record.offset: event_time_ns(record.value or b"")
+        for taken in whole.batches(first.partition, first.first, first.next - 1, 1_000)
+        for record in taken
+    }
+    middle = sorted(time for time in times.values() if time is not None)[len(times) // 2] // 10**9
+    start, end = datetime.fromtimestamp(middle, UTC), datetime.fromtimestamp(middle + 1, UTC)
+    wanted = [n for n, time in times.items() if time is not None and middle * 10**9 <= time < (middle + 1) * 10**9]
+    window = ("--from", start.isoformat(), "--to", end.isoformat(), "--event-time", "--partition", first.partition)
+    (part,) = answer(live, 0, "record", "--out", tmp_path / "by-event-time", *window)["partitions"]
+    assert (part["first"], part["next"]) == (min(wanted), max(wanted) + 1)
 
 
 def test_a_run_into_a_topic_is_proved_record_by_record(live: LiveRun, made: dict[str, Any]) -> None:
@@ -128,7 +194,7 @@ def test_a_run_into_a_topic_is_proved_record_by_record(live: LiveRun, made: dict
     out = live.folder / "run-to-topic"
     written = answer(live, 0, "replay", "--archive", live.folder / "case", "--to-topic", topic, "--out", out)
     assert written["calls"] == made["calls"]
-    answer(live, 0, "replay", "--verify", out)
+    answer(live, 0, "replay", "--verify", out, *ONE)
 
 
 def test_a_published_copy_with_a_flipped_bit_is_named(live: LiveRun, made: dict[str, Any]) -> None:

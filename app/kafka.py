@@ -5,13 +5,26 @@ stages' own consumer (aiokafka) is set up elsewhere; everything here is for conf
 what is produced or consumed.
 """
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from app.settings import Settings, SettingsError
+from app.settings import Settings, SettingsError, variable_of
+from app.tls_check import Peer, TlsFiles, tls_trouble
+from app.tls_check import Settings as TlsSettings
 from schemas import topics
+
+_TLS_SETTINGS: Final = TlsSettings(
+    ca=variable_of("kafka_ssl_ca_file"),
+    cert=variable_of("kafka_ssl_cert_file"),
+    key=variable_of("kafka_ssl_key_file"),
+    name_remedy=f"write the name that it is for into {variable_of('kafka_bootstrap_servers')}",
+    use_tls=f"set {variable_of('kafka_security_protocol')} to SSL or SASL_SSL",
+    no_tls=f"set {variable_of('kafka_security_protocol')} to PLAINTEXT or SASL_PLAINTEXT, or use its TLS port",
+)
 
 _SECRETS: Final = frozenset({"sasl.password", "ssl.key.password"})
 
@@ -99,18 +112,39 @@ def partition_count(settings: Settings, topic: str, timeout_s: float) -> int:
         client.poll(0)  # hands over what the broker threads met
         reasons = [one for one in heard if one.code() != KafkaError._ALL_BROKERS_DOWN] or [error.args[0]]  # noqa: SLF001 - a public error code
         refusals = [one for one in reasons if one.code() in REFUSALS]
+        if mistake := tls_mistake(client_config(settings), refusals):
+            raise KafkaUnusable(mistake) from None
         if refusals:
             raise KafkaUnusable(f"Kafka at {where} refuses us: {refusals[0].str()}") from None
-        reason = reasons[0].str()
-        if reasons == [error.args[0]] and not settings.kafka_security_protocol.endswith("SSL"):
-            reason += " (if it is a TLS listener, set CALLSTREAM_KAFKA_SECURITY_PROTOCOL)"
-        raise KafkaUnreachable(f"no Kafka broker answers at {where}: {reason}") from None
+        raise KafkaUnreachable(f"no Kafka broker answers at {where}: {reasons[0].str()}") from None
     if found.error is None:
         return len(found.partitions)
     if found.error.code() in REFUSALS:
         raise KafkaUnusable(f"Kafka at {where} refuses us the topic {topic}: {found.error.str()}")
     maker = "callstream topics apply" if topics.version_of(topic) is None else "callstream reprocess"
     raise KafkaUnusable(f"Kafka at {where} has no topic {topic}; create it with: {maker}")
+
+
+def tls_mistake(config: ClientConfig, refusals: Iterable[KafkaError] = ()) -> str | None:
+    """What is wrong with TLS on the way to the first broker that listens; None where nothing is, or nobody listens.
+
+    Where `refusals` tell of more than TLS, the link is well and is not tried.
+    """
+    if any(one.code() != KafkaError._SSL for one in refusals):  # noqa: SLF001 - a public error code
+        return None
+    asked = config["security.protocol"].endswith("SSL")
+    ca, cert, key = (config.get(f"ssl.{what}.location") for what in ("ca", "certificate", "key"))
+    files = TlsFiles(*(None if path is None else Path(path) for path in (ca, cert, key)))
+    for server in config["bootstrap.servers"].split(","):
+        host, _, port = server.strip().rpartition(":")
+        if not host or not port.isdigit():
+            continue
+        bare = host.strip("[]")
+        peer = Peer(f"Kafka at {server.strip()}", bare, int(port), bare, _TLS_SETTINGS)
+        found = tls_trouble(peer, files if asked else None)
+        if found is None or found.misconfigured:
+            return None if found is None else found.text
+    return None
 
 
 def _password(settings: Settings) -> str:

@@ -12,13 +12,23 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
 
-from app.settings import Settings
+from app.settings import Settings, variable_of
+from app.tls_check import Diagnosis, Peer, TlsFiles, tls_trouble
+from app.tls_check import Settings as TlsSettings
 
+_TLS_SETTINGS: Final = TlsSettings(
+    ca=variable_of("schema_registry_ssl_ca_file"),
+    cert=variable_of("schema_registry_ssl_cert_file"),
+    key=variable_of("schema_registry_ssl_key_file"),
+    name_remedy=f"write the name that it is for into {variable_of('schema_registry_url')}",
+    use_tls=f"write https:// in {variable_of('schema_registry_url')}",
+    no_tls=f"write http:// in {variable_of('schema_registry_url')}, or use its TLS port",
+)
 _CONTENT_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 _TIMEOUT: Final = urllib3.Timeout(connect=3, read=15)
 _RETRIES: Final = urllib3.Retry(
@@ -89,6 +99,7 @@ class SchemaRegistry:
         self._headers = {"Accept": f"{_CONTENT_TYPE}, application/json", "Content-Type": _CONTENT_TYPE}
         if username:
             self._headers |= urllib3.make_headers(basic_auth=f"{username}:{password}")
+        self._files = TlsFiles(ca_file, cert_file, key_file)
         self._http = urllib3.PoolManager(
             ca_certs=str(ca_file) if ca_file else None,
             cert_file=str(cert_file) if cert_file else None,
@@ -190,6 +201,16 @@ class SchemaRegistry:
             raise _refusal("subjects", status, answer)
         return sorted(str(name) for name in answer)
 
+    def _tls_trouble(self) -> Diagnosis | None:
+        """What is wrong with TLS; None where that is not why nobody answers."""
+        parts = urlsplit(self._url)
+        host, uses_tls = parts.hostname or "", parts.scheme == "https"
+        peer = Peer(
+            f"the schema registry at {self._url}", host, parts.port or (443 if uses_tls else 80), host, _TLS_SETTINGS
+        )
+        found = tls_trouble(peer, self._files if uses_tls else None)
+        return found if found is not None and found.misconfigured else None
+
     def _ask(self, method: str, path: str, what: str, body: Mapping[str, str] | None = None) -> dict[str, Any]:
         status, answer = self._exchange(method, path, what, body)
         if status == 200 and isinstance(answer, dict):
@@ -211,8 +232,10 @@ class SchemaRegistry:
             finally:
                 answer.release_conn()
         except HTTPError as error:
+            trouble = self._tls_trouble()
+            reason = _cause(error) if trouble is None else trouble.text
             raise RegistryError(
-                Fault.UNREACHABLE, f"{what}: no schema registry answers at {self._url}: {_cause(error)}"
+                Fault.UNREACHABLE, f"{what}: no schema registry answers at {self._url}: {reason}"
             ) from None
         if len(content) > _MAX_ANSWER_BYTES:
             raise RegistryError(Fault.UNEXPECTED, f"{what}: the answer of {self._url} is longer than any schema")

@@ -3,7 +3,8 @@
 Rules: it ends no process but its own children, and they end when it is gone: each holds a pipe from it as its standard
 input. A stage that dies is started again after a pause that doubles with each
 quick death; after too many quick deaths in a row, or an exit that says that a restart does not help, all stages are
-stopped and the supervisor ends with that stage's exit code. SIGTERM and SIGINT are passed on; stages that do not end in
+stopped and the supervisor ends with that stage's exit code. A stage that only lacks Kafka or the registry is started
+again for as long as they are away. SIGTERM and SIGINT are passed on; stages that do not end in
 time are killed. SIGHUP, which asks for a reload, is passed on. This module refuses to know what stages do.
 """
 
@@ -118,7 +119,7 @@ class Supervisor:
         if code in HOPELESS:
             log.critical("a stage ended in a way that a restart does not help; giving up", extra={"facts": facts})
             return True
-        if child.quick_deaths >= self.limits.max_quick_deaths:
+        if code != ExitCode.UNAVAILABLE and child.quick_deaths >= self.limits.max_quick_deaths:
             log.critical("a stage keeps dying; giving up", extra={"facts": facts | {"deaths": child.quick_deaths}})
             return True
         pause = min(self.limits.first_pause_seconds * 2 ** (child.quick_deaths - 1), self.limits.max_pause_seconds)

@@ -25,7 +25,7 @@ from confluent_kafka.admin import (
     TopicMetadata,
 )
 
-from app.kafka import REFUSALS, ClientConfig, KafkaUnreachable, KafkaUnusable
+from app.kafka import REFUSALS, ClientConfig, KafkaUnreachable, KafkaUnusable, tls_mistake
 from app.topic_plan import Adjust, Create, Decision, Found, Keep, Refusal, Wanted
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class TopicAdmin:
     """
 
     def __init__(self, client: ClientConfig) -> None:
+        self._config = client
         self._brokers = client["bootstrap.servers"]
         self._heard: deque[KafkaError] = deque(maxlen=8)
         self._admin = AdminClient(client | {"error_cb": self._heard.append, "log_level": 0})
@@ -106,6 +107,8 @@ class TopicAdmin:
             self._admin.poll(0)  # hands over what the connections met, which says more than that there is none
             reasons = [one for one in self._heard if one.code() != KafkaError._ALL_BROKERS_DOWN]  # noqa: SLF001 - a public error code
             reason = next((one for one in reasons if one.code() in REFUSALS), (reasons or [error.args[0]])[0])
+            if mistake := tls_mistake(self._config, (one for one in reasons if one.code() in REFUSALS)):
+                raise KafkaUnusable(mistake) from None
             if reason.code() in REFUSALS:
                 raise KafkaUnusable(f"Kafka at {self._brokers} refuses us: {reason.str()}") from None
             raise KafkaUnreachable(f"no Kafka broker answers at {self._brokers}: {reason.str()}") from None

@@ -6,12 +6,15 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, assert_never
 
 import click
 
 from app import settings as settings_module
 from app import subjects, topic_plan
+from app.access_admin import AccessAdmin
+from app.access_rules import AccessFileError, beyond, guarded_topics, rules_of
 from app.kafka import KafkaUnreachable, KafkaUnusable, client_config
 from app.registry import RegistryError, SchemaRegistry
 from app.settings import Settings
@@ -94,7 +97,7 @@ class _Group(click.Group):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
-        except (KafkaUnreachable, KafkaUnusable, RegistryError) as error:
+        except (KafkaUnreachable, KafkaUnusable, RegistryError, AccessFileError) as error:
             click.echo(f"callstream topics: {error}", err=True)
             sys.exit(UNREACHABLE)
 
@@ -205,6 +208,46 @@ def list_topics(as_json: bool) -> None:
         click.echo(
             f"{row['topic']:<{width}}  {size}  {row['cleanup_policy']:<7}  {access:<10}  {row['schema'] or ''}".rstrip()
         )
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--check", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--revoke", is_flag=True, help="Take away what reaches guarded topics and is not in the file.")
+@_json
+def allow(*, file: Path, check: bool, revoke: bool, as_json: bool) -> None:
+    """Let the users in FILE do what it says, and find out who else reaches what is not for everyone.
+
+    FILE is TOML; deploy/kafka/acls.toml is one to begin with. Missing permissions are made. Guarded are the topics
+    before the privacy stage and the stages' own: a permission there that FILE does not have, also one for all topics or
+    all that begin alike, is told, and taken away with --revoke. Kafka has to have an authorizer.
+
+    \b
+    Exit codes: 0 Kafka has what FILE says and guarded topics nothing more, 1 it has not, 2 wrong FILE or options, or
+    Kafka cannot be asked or refuses.
+    Example:
+      callstream topics allow deploy/kafka/acls.toml
+      callstream topics allow deploy/kafka/acls.toml --check
+    """
+    settings = settings_module.load(os.environ)
+    wanted = rules_of(file, settings.topic_prefix)
+    admin = AccessAdmin(client_config(settings))
+    missing = wanted - admin.there(wanted)
+    strange = beyond(wanted, admin.on_topics(guarded_topics(settings.topic_prefix)))
+    if not check:
+        admin.add(missing)
+        if revoke:
+            admin.remove(strange)
+    left = [*(missing if check else ()), *(strange if check or not revoke else ())]
+    if as_json:
+        click.echo(json.dumps({"missing": sorted(missing), "not_in_file": strange, "changed": not check}))
+    else:
+        for rule in sorted(missing):
+            click.echo(f"{rule}: {'missing' if check else 'made'}")
+        for rule in strange:
+            click.echo(f"{rule}: not in {file}{', taken away' if revoke and not check else ''}")
+        click.echo(f"{len(wanted) - len(missing)} of {len(wanted)} rules were there")
+    sys.exit(DIFFERS if left else 0)
 
 
 def _report(

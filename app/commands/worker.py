@@ -20,9 +20,6 @@ from app.telemetry.http import HttpError
 from app.worker import SchemasMissing, run_all, stage_plan
 from schemas.topics import Stage
 
-UNAVAILABLE = 69  # EX_UNAVAILABLE
-"""Kafka or the registry cannot be used: worth a restart in a while."""
-
 log = logging.getLogger(__name__)
 
 
@@ -64,7 +61,7 @@ def _run_one(settings: Settings, stage: Stage, *, index: int, tied: bool) -> int
         run_stage(settings, plan)
     except (KafkaUnreachable, KafkaUnusable, RegistryError, SchemasMissing) as error:
         log.critical("%s cannot run: %s", stage, error)
-        return UNAVAILABLE
+        return ExitCode.UNAVAILABLE
     except (HttpError, PolicyHooksError, PrivacyConfigError, SettingsError, SymbolStoreError) as error:
         log.critical("%s cannot run: %s", stage, error)
         return 2

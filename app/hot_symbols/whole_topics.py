@@ -4,6 +4,7 @@ Rules: partitions are assigned and never committed; that everything has been rea
 This module refuses to know what records mean.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,6 +12,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Top
 
 from app.kafka import client_config
 from app.settings import Settings
+
+_librdkafka_log = logging.getLogger(__name__).getChild("librdkafka")
 
 AT_ONCE: Final = 2_000
 """Records handed out at a time."""
@@ -56,13 +59,15 @@ class WholeTopics:
         found = []
         for message in self._consumer.consume(AT_ONCE, seconds):
             topic, partition, offset = message.topic(), message.partition(), message.offset()
-            assert topic is not None
-            assert partition is not None
             error = message.error()
-            if error is None:
+            if topic is None or partition is None:  # the client's own trouble, with no record's place: brokers are away
+                _librdkafka_log.warning("reading whole topics: %s, trying again", error.name() if error else "no place")
+            elif error is None:
                 self.positions[topic, partition] = (offset or 0) + 1
                 found.append(message)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - a public error code
                 self.positions[topic, partition] = offset or 0
                 self._unread.discard((topic, partition))
+            else:
+                _librdkafka_log.warning("reading %s: %s, trying again", topic, error.name())
         return found

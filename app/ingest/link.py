@@ -5,16 +5,15 @@ checked before gRPC sees them, because gRPC says no more than "handshake failed"
 refuses to know what is asked over the link.
 """
 
-import os
-import ssl
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import grpc
 import grpc.experimental
 
 from app.settings import Settings, SettingsError, variable_of
+from app.tls_check import Settings as TlsSettings
+from app.tls_check import TlsFiles, TlsFilesError, tls_context
 from schemas.topics import MAX_EVENT_BYTES
 
 _KEEPALIVE_ANSWER_MS: Final = 20_000
@@ -25,17 +24,18 @@ _MAX_FRAME_BYTES: Final = 1 << 20
 """Largest DATA frame that we take; a server that packs its messages may use it."""
 
 
-class LinkError(Exception):
-    """The TLS files cannot be used; the message names the setting."""
+LinkError = TlsFilesError
+"""The TLS files cannot be used; the message names the setting."""
 
-
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """PEM files. Without `ca` the system's CAs count, without `cert` and `key` we show no certificate."""
-
-    ca: Path | None
-    cert: Path | None
-    key: Path | None
+TLS_SETTINGS: Final = TlsSettings(
+    ca=variable_of("tetragon_tls_ca_file"),
+    cert=variable_of("tetragon_tls_cert_file"),
+    key=variable_of("tetragon_tls_key_file"),
+    name_remedy=f"name the one that it is for in {variable_of('tetragon_tls_server_name')}",
+    use_tls=f"set {variable_of('tetragon_tls_ca_file')}",
+    no_tls="unset CALLSTREAM_TETRAGON_TLS_*, or use its TLS port",
+)
+HTTP2: Final = ("h2",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,40 +104,10 @@ def open_channel(link: Link) -> Any:
     return grpc.secure_channel(link.address, _credentials(link.tls), options=options)
 
 
-def tls_context(files: TlsFiles) -> ssl.SSLContext:
-    """A client context with these files. Raises LinkError naming the setting whose file does not serve."""
-    try:
-        context = ssl.create_default_context(cafile=files.ca)
-    except (OSError, ssl.SSLError) as error:
-        raise LinkError(_unusable("tetragon_tls_ca_file", files.ca, error, "certificates")) from None
-    context.set_alpn_protocols(["h2"])
-    if files.cert is not None and files.key is not None:
-        try:
-            context.load_cert_chain(files.cert, files.key, password=lambda: "")
-        except ssl.SSLError as error:
-            if "KEY_VALUES_MISMATCH" in str(error.reason):
-                raise LinkError(
-                    f"CALLSTREAM_TETRAGON_TLS_KEY_FILE: {files.key} is not the key of the certificate {files.cert}"
-                ) from None
-            raise LinkError(
-                _unusable("tetragon_tls_cert_file", files.cert, error, "certificate with its key")
-            ) from None
-        except OSError as error:
-            raise LinkError(
-                _unusable("tetragon_tls_cert_file", files.cert, error, "certificate with its key")
-            ) from None
-    return context
-
-
 def _credentials(files: TlsFiles) -> Any:
-    tls_context(files)
+    tls_context(files, TLS_SETTINGS, HTTP2)
     try:
         contents = [path.read_bytes() if path is not None else None for path in (files.ca, files.key, files.cert)]
     except OSError as error:
         raise LinkError(f"CALLSTREAM_TETRAGON_TLS_*_FILE: {error.filename}: {error.strerror}") from None
     return grpc.ssl_channel_credentials(*contents)
-
-
-def _unusable(field: str, path: Path | None, error: OSError, content: str) -> str:
-    reason = f"holds no PEM {content}" if isinstance(error, ssl.SSLError) else os.strerror(error.errno or 0)
-    return f"{variable_of(field)}: {path}: {reason}"

@@ -18,10 +18,13 @@ from typing import Final
 # ends in none: other bytes of its memory may follow, and where these are no text it raises. So a note ends in one; the
 # semicolon keeps what follows an older note out of the last number.
 _END: Final = ";\0"
-_FORM: Final = re.compile(r"callstream/1 start=(\d+) outputs=(\d+) not-calls=(\d+) dead-letters=(\d+);", re.ASCII)
+_FORM: Final = re.compile(
+    r"callstream/1 start=(\d+) outputs=(\d+) not-calls=(\d+) dead-letters=(\d+)(?: topic=([A-Za-z0-9+/_=-]*))?;",
+    re.ASCII,
+)
 
 MAX_NOTE_CHARS: Final = 256
-"""Far above an account's four numbers, far below the 4,096 bytes that a broker takes."""
+"""Far above an account's four numbers and the topic's id, far below the 4,096 bytes that a broker takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One partition's account; `start` is the offset at which it begins."""
+    """One partition's account; `start` is the offset at which it begins.
+
+    `topic` is the id that Kafka gave the topic when it was made, or empty where nobody knew it: a topic that was
+    deleted and made anew has the same name, other records, and another id.
+    """
 
     start: int
     outputs: int = 0
     not_calls: int = 0
     dead_letters: int = 0
+    topic: str = ""
 
     def plus(self, outcome: Outcome) -> "Account":
         """The account with one more batch."""
@@ -64,11 +72,14 @@ class Account:
         """The account as commit metadata."""
         return (
             f"callstream/1 start={self.start} outputs={self.outputs} not-calls={self.not_calls} "
-            f"dead-letters={self.dead_letters}{_END}"
+            f"dead-letters={self.dead_letters}{f' topic={self.topic}' if self.topic else ''}{_END}"
         )
 
 
 def read_note(note: str | None) -> Account | None:
     """The account in commit metadata, or None where there is none of ours."""
     found = _FORM.match(note[:MAX_NOTE_CHARS]) if note else None
-    return None if found is None else Account(*map(int, found.groups()))
+    if found is None:
+        return None
+    start, outputs, not_calls, dead_letters = map(int, found.groups()[:4])
+    return Account(start, outputs, not_calls, dead_letters, found[5] or "")

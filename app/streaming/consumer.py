@@ -14,6 +14,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple, assert_never, cast
 
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
@@ -169,6 +170,9 @@ class BatchConsumer(driver.Consumer):
         """Called before partitions are given up: write what is only in memory."""
         self.position_checks: list[Callable[[Mapping[TP, int]], None]] = []
         """Called with committed offsets before work begins after them; they end the process when state lags behind."""
+        self.topic_ids: Callable[[set[str]], Mapping[str, str]] = lambda _names: {}
+        """Ids of topics by name, as Kafka gave them; called in a thread at every assignment. What is unknown is left
+        out."""
         self.before_commits: list[Callable[[Mapping[Any, int]], Awaitable[None]]] = []
         """Called with the offsets that are about to be committed: write what must be there when they are."""
         super().__init__(*args, **kwargs)
@@ -187,7 +191,7 @@ class BatchConsumer(driver.Consumer):
         sources = {tp for tp in self.assignment() if not self._is_changelog_tp(tp)}
         if not sources:
             return
-        starts = await self._starting_points(sources)
+        starts = await self._identified(await self._starting_points(sources))
         committed = {tp: start.committed for tp, start in starts.items() if start.committed is not None}
         for check in self.position_checks:
             check(committed)
@@ -211,6 +215,24 @@ class BatchConsumer(driver.Consumer):
                     "offsets to go on",
                 )
         return starts
+
+    async def _identified(self, starts: Mapping[TP, StartingPoint]) -> dict[TP, StartingPoint]:
+        """The same, with the topic's id in every account; ends the process where it is not the one of the account."""
+        ids = await asyncio.to_thread(self.topic_ids, {tp.topic for tp in starts})
+        identified = {}
+        for tp, start in sorted(starts.items()):
+            account = start.account or Account(start.position)
+            known = ids.get(tp.topic, account.topic)
+            if account.topic not in {"", known}:
+                self.fail(
+                    ExitCode.WRONG_STATE,
+                    f"{tp.topic} was deleted and made anew since group {self.app.conf.id} committed offset "
+                    f"{start.position} of partition {tp.partition}: what follows from the old records cannot be told "
+                    "from what follows from the new; set another CALLSTREAM_TOPIC_PREFIX, or delete the groups and "
+                    "topics of this and all later stages",
+                )
+            identified[tp] = start._replace(account=replace(account, topic=known))
+        return identified
 
     async def _seek_back(self, tp: TP, books: Ledger) -> None:
         position = books.position(tp)

@@ -1,4 +1,4 @@
-"""Where partitions end, asked of the broker itself.
+"""Where partitions end, and which topics they belong to, asked of the broker itself.
 
 Rules: librdkafka's admin client asks with the leader epoch that it remembers, and a restarted broker refuses an old one
 (FENCED_LEADER_EPOCH) for as long as nobody makes the client look again; so a refused question is followed by a look at
@@ -8,7 +8,7 @@ the metadata, and asked again. This module refuses to know what the ends are nee
 import time
 from collections.abc import Iterable
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from app.streaming.ledger import Partition
@@ -38,3 +38,12 @@ def log_ends(admin: AdminClient, partitions: Iterable[Partition], *, patience_se
             time.sleep(_PAUSE_SECONDS)
         refused = True
         admin.list_topics(timeout=ANSWER_SECONDS)
+
+
+def topic_ids(admin: AdminClient, names: Iterable[str]) -> dict[str, str]:
+    """Kafka's id of each topic; a topic that is deleted and made anew gets another. Raises KafkaException."""
+    asked = sorted(names)
+    if not asked:
+        return {}
+    answers = admin.describe_topics(TopicCollection(asked), request_timeout=ANSWER_SECONDS)
+    return {name: str(answer.result().topic_id) for name, answer in answers.items()}

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 class ExitCode(IntEnum):
     """Exit codes of a stage process beyond 0, after BSD's sysexits.h where one fits."""
 
+    UNAVAILABLE = 69  # EX_UNAVAILABLE: Kafka or the registry cannot be used; a restart helps as soon as they can
     BROKEN_STEP = 70  # EX_SOFTWARE: a step or an agent raised
     STATE_UNUSABLE = 73  # EX_CANTCREAT: the state folder is in use, or the disk refuses
     DELIVERY_FAILED = 74  # EX_IOERR: Kafka refused a record for good

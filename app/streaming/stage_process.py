@@ -15,14 +15,17 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from app.kafka import KafkaUnreachable, KafkaUnusable, client_config, partition_count
 from app.settings import Settings
 from app.streaming.delivery import Delivery
 from app.streaming.garbage import collect_seldom
+from app.streaming.log_ends import topic_ids
 from app.streaming.metering import StageObserver
 from app.streaming.process_end import ExitCode, end_process
 from app.streaming.runner import IntervalRunner
@@ -123,6 +126,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     observer = StageObserver(meter, plan.stage, topic_prefix=settings.topic_prefix, output_topic=plan.output_topic)
     app = make_app(settings, plan.group, index=plan.index, partitions=partitions, times=plan.times)
     app.bind()
+    app.batch_consumer.topic_ids = partial(_known_ids, admin)
     delivery = Delivery(client_config(settings, client_id=app.conf.broker_client_id))
     runtime = StageRuntime(
         settings=settings,
@@ -177,6 +181,15 @@ async def _serve(app: StageApp, runtime: StageRuntime, stop: asyncio.Event) -> N
         task.cancel()
     overdue.cancel()
     log.info("drained", extra={"facts": {"seconds": round(time.monotonic() - began, 3)}})
+
+
+def _known_ids(admin: AdminClient, names: set[str]) -> dict[str, str]:
+    """Ids of topics; none where the broker does not tell them: the next assignment asks again."""
+    try:
+        return topic_ids(admin, names)
+    except KafkaException as error:
+        log.warning("the broker did not tell the ids of topics: %s", error.args[0].name())
+        return {}
 
 
 def _end_on_error(task: "asyncio.Future[None]") -> None:

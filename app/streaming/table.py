@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient
 from faust.stores.base import Store
 from faust.tables.table import Table
@@ -25,7 +24,7 @@ from faust.types.stores import StoreT
 
 from agents.contract import OutRecord
 from app.streaming.delivery import Delivery, Parcel
-from app.streaming.log_ends import log_ends
+from app.streaming.log_ends import log_ends, topic_ids
 from app.streaming.process_end import ExitCode
 from app.streaming.stage_app import StageApp
 from app.streaming.store import META_PREFIX, PartitionStore, Rows, StoreDamaged, StoreInUse
@@ -215,10 +214,11 @@ class _Stores(Store[Any, Any]):
 
     def _look_up(self, partitions: Sequence[int]) -> tuple[str, dict[int, int]]:
         """Incarnation of the changelog topic, and the end of each partition. Raises KafkaException."""
-        described = self._admin.describe_topics(TopicCollection([self._changelog]))[self._changelog].result()
         asked = [(self._changelog, partition) for partition in partitions]
         ends = log_ends(self._admin, asked, patience_seconds=LEADER_SECONDS)
-        return str(described.topic_id), {partition: end for (_, partition), end in ends.items()}
+        return topic_ids(self._admin, [self._changelog])[self._changelog], {
+            partition: end for (_, partition), end in ends.items()
+        }
 
     def persisted_offset(self, tp: TP) -> int | None:
         """Changelog offset that the local rows include."""

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.outcomes import Canonical, Refused
 from schemas import topics
 from schemas.coverage import CoverageGap, GapCause, decode
 from tests.support.fault_run import LivedLife
+from tests.support.live_agent import event_digest, happened
 from tests.support.pipeline_run import PipelineRun
 
 _ID_LENGTH = 64
@@ -52,7 +52,7 @@ def raw_account(run: PipelineRun) -> RawAccount:
         value = message.value()
         assert value is not None
         account.records += 1
-        account.values.add(value_digest(value))
+        account.values.add(event_digest(value))
         made = canonicalizer.canonicalize(value, message.partition() or 0, message.offset() or 0, 0)
         if isinstance(made, Canonical):
             account.calls.add(made.event_id.hex().encode())
@@ -79,13 +79,11 @@ def loss_account(
     """Compute again everything that happened from `since_ns` on, and look for what is missing in the gaps."""
     account = LossAccount()
     for lived in lives:
-        for time_ns, event in lived.life.events():
-            if time_ns > lived.over_ns:
-                break
-            if time_ns < since_ns:
+        for time_ns, digest in happened(lived.life):
+            if not since_ns <= time_ns <= lived.over_ns:
                 continue
             account.happened += 1
-            if value_digest(event) not in raw.values:
+            if digest not in raw.values:
                 account.missing += 1
                 if not any(gap.from_ns <= time_ns < gap.to_ns for gap in gaps):
                     account.uncovered.append(time_ns)
@@ -100,8 +98,3 @@ def gaps_of(run: PipelineRun) -> list[CoverageGap]:
 def _coverage(run: PipelineRun) -> Iterator[CoverageGap]:
     for message in run.records(topics.COVERAGE):
         yield decode(message.value() or b"")
-
-
-def value_digest(value: bytes) -> bytes:
-    """A digest short enough to remember a million of them."""
-    return blake2b(value, digest_size=12).digest()

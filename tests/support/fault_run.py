@@ -4,12 +4,14 @@ Faults follow each other at random pauses. Those that blind ingest (itself or th
 so that the second half, in which only stages and the broker break, must be covered by heartbeats without a gap.
 """
 
+import itertools
 import os
 import random
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from app.embedded.broker import EmbeddedBroker
@@ -25,6 +27,8 @@ DRAIN_SECONDS = 10.0
 FAILOVER_SECONDS = 15.0
 REGISTRY_AWAY_SECONDS = 30.0
 BROKER_PAUSE_SECONDS = 20.0
+LAST_FAULT_SECONDS = 20.0
+"""Before the end of the load: a stage that was away for longer than its session has to be back under load."""
 OUTLASTS_SESSION_SECONDS = 11.0
 """A member that stays away this long loses its partitions before it comes back."""
 
@@ -99,11 +103,18 @@ class FaultRun:
         self._began = time.monotonic()
 
     def run(self) -> None:
-        """Do everything, one after the other."""
+        """Do everything, one after the other, and then more of what breaks stages until the load nears its end."""
         for name, fault in [*self._first_half(), *self._second_half()]:
-            self.story.append(f"{time.monotonic() - self._began:6.1f} s  {name}")
-            fault()
-            self.pipeline.sleep(self.chance.uniform(2.0, 6.0))
+            self._do(name, fault)
+        for name, fault in itertools.cycle(self._stages_again()):
+            if time.time() > self.agents.until_s - LAST_FAULT_SECONDS:
+                return
+            self._do(name, fault)
+
+    def _do(self, name: str, fault: Fault) -> None:
+        self.story.append(f"{time.monotonic() - self._began:6.1f} s  {name}")
+        fault()
+        self.pipeline.sleep(self.chance.uniform(1.0, 4.0))
 
     def _first_half(self) -> list[tuple[str, Fault]]:
         faults: list[tuple[str, Fault]] = [
@@ -123,17 +134,23 @@ class FaultRun:
     def _second_half(self) -> list[tuple[str, Fault]]:
         faults: list[tuple[str, Fault]] = [
             *[("broker SIGKILL", self._broker_killed)] * 3,
-            *[("canonicalize SIGTERM", lambda: self._restart("canonicalize-0", TERM))] * 2,
-            *[("privacy SIGKILL", lambda: self._restart("privacy-0", KILL))] * 2,
-            *[("hot-symbols SIGTERM", lambda: self._restart("hot-symbols-0", TERM))] * 2,
-            ("canonicalize SIGKILL", lambda: self._restart("canonicalize-0", KILL)),
-            ("privacy SIGTERM", lambda: self._restart("privacy-0", TERM)),
-            ("hot-symbols SIGKILL", lambda: self._restart("hot-symbols-0", KILL)),
+            ("canonicalize SIGTERM", lambda: self._restart("canonicalize-0", TERM)),
+            ("privacy SIGKILL", lambda: self._restart("privacy-0", KILL)),
+            ("hot-symbols SIGTERM", lambda: self._restart("hot-symbols-0", TERM)),
             ("a privacy worker joins and leaves", self._join_and_leave),
             ("a canonicalize worker joins and is lost for good", self._failover),
         ]
         self.chance.shuffle(faults)
         return faults
+
+    def _stages_again(self) -> list[tuple[str, Fault]]:
+        both = [
+            (f"{stage.value} {number.name}", partial(self._restart, f"{stage.value}-0", number))
+            for stage in Stage
+            for number in (KILL, TERM)
+        ]
+        self.chance.shuffle(both)
+        return [*both]
 
     def _restart(self, name: str, number: signal.Signals) -> None:
         """End a process and start it again: at once, in a moment, or after its session is over."""

@@ -1,19 +1,26 @@
 """A Tetragon agent at work: events happen at a rate whether or not anybody reads, and what nobody reads is gone.
 
 `python -m tests.support.live_agent LIFE` serves one life of it, given as JSON, on the simulator's protocol stack, with
-its loss counters on a metrics page. What happens in a life is computed from the life alone, so a test knows every event
-without being told. As in Tetragon, a reader has a queue of 10,000 events; what does not fit is dropped and counted.
+its loss counters on a metrics page. As in Tetragon, a reader has a queue of 10,000 events; what does not fit is dropped
+and counted.
+
+What happens in a life is computed from the life alone, so a test knows every event without being told:
+`python -m tests.support.live_agent LIFE happened` writes them out. That is a process of its own, because the stacks of
+events are of the libraries that their process has mapped.
 """
 
 import itertools
 import json
 import signal
+import struct
+import subprocess
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar, Self
 
@@ -26,6 +33,8 @@ NODE = "worker-01"
 QUEUE_EVENTS = 10_000
 """Tetragon's `--event-queue-size`."""
 
+DIGEST_BYTES = 12
+_HAPPENED = struct.Struct(f">q{DIGEST_BYTES}s")
 _NS = 1_000_000_000
 _NOTHING = memoryview(b"")
 
@@ -161,9 +170,28 @@ class _Metrics(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+def event_digest(event: bytes) -> bytes:
+    """A digest short enough to remember a million of them."""
+    return blake2b(event, digest_size=DIGEST_BYTES).digest()
+
+
+def happened(life: Life) -> Iterator[tuple[int, bytes]]:
+    """When each event of a life happens, and its digest, as the life's own process has them."""
+    command = [sys.executable, "-m", "tests.support.live_agent", life.as_json(), "happened"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        while record := process.stdout.read(_HAPPENED.size):
+            yield _HAPPENED.unpack(record)
+    assert process.returncode == 0
+
+
 def main() -> None:
-    """Serve one life until a SIGTERM."""
+    """Serve one life until a SIGTERM, or write out what happens in it."""
     life = Life.from_json(sys.argv[1])
+    if "happened" in sys.argv[2:]:
+        for time_ns, event in life.events():
+            sys.stdout.buffer.write(_HAPPENED.pack(time_ns, event_digest(event)))
+        return
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     server = LiveServer(life)

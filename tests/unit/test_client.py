@@ -11,12 +11,13 @@ import pytest
 
 from app.ingest import client as client_module
 from app.ingest.client import EventStream, TetragonUnusable
-from app.ingest.link import Link, TlsFiles
+from app.ingest.link import Link
 from app.ingest.statuses import StreamEnd, cause_of
 from app.simulator.grpc_connection import Status
 from app.simulator.recording import Recording
 from app.simulator.server import SimulatorServer
 from app.simulator.server import TlsFiles as ServerFiles
+from app.tls_check import TlsFiles
 from schemas.coverage import GapCause
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from schemas.tetragon.filters_pb2 import EventType, GetEventsRequest

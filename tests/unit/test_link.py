@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from app.ingest.link import Link, LinkError, TlsFiles, link_of, open_channel
+from app.ingest.link import Link, LinkError, link_of, open_channel
 from app.settings import Settings, SettingsError
+from app.tls_check import TlsFiles
 from tests.support.certificates import Authority
 
 

@@ -5,22 +5,17 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
-from app.ingest.link import Link, TlsFiles
-from app.ingest.link_check import Diagnosis, diagnose
+from app.ingest.link import Link
+from app.ingest.link_check import diagnose
 from app.simulator.recording import Recording
 from app.simulator.server import SimulatorServer
 from app.simulator.server import TlsFiles as ServerFiles
+from app.tls_check import Diagnosis, TlsFiles
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from tests.support.certificates import Authority, Pair
 
@@ -34,27 +29,6 @@ def _authority(tmp_path: Path) -> Authority:
 
 def _tls_server(pair: Pair, client_ca: Path | None = None) -> SimulatorServer:
     return SimulatorServer(RECORDING, tls=ServerFiles(pair.certificate, pair.key, client_ca))
-
-
-def _outdated(authority: Authority, folder: Path, from_days: int, to_days: int) -> Pair:
-    """A certificate for localhost that is valid from and to so many days from now."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "outdated")]))
-        .issuer_name(authority._certificate.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now + timedelta(days=from_days))
-        .not_valid_after(now + timedelta(days=to_days))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(authority._key, hashes.SHA256())
-    )
-    pair = Pair(folder / "outdated.pem", folder / "outdated.key")
-    pair.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
-    pair.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return pair
 
 
 def _localhost(address: str) -> str:
@@ -112,11 +86,9 @@ def test_wrong_ca(authority: Authority, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("from_days", "to_days", "word"), [(-9, -2, "has expired"), (2, 9, "is not valid yet")])
-def test_expired_and_future_certificates(
-    authority: Authority, tmp_path: Path, from_days: int, to_days: int, word: str
-) -> None:
+def test_expired_and_future_certificates(authority: Authority, from_days: int, to_days: int, word: str) -> None:
     """The second: nobody renewed it, or a clock is wrong."""
-    with _tls_server(_outdated(authority, tmp_path, from_days, to_days)) as server:
+    with _tls_server(authority.issue("outdated", valid_days=(from_days, to_days))) as server:
         found = _diagnosis(_localhost(server.address), TlsFiles(authority.file, None, None))
 
     assert found.misconfigured

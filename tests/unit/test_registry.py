@@ -240,7 +240,9 @@ def test_tls_is_verified_and_our_certificate_is_shown(tmp_path: Path) -> None:
         with SchemaRegistry(
             url, ca_file=stranger.file, cert_file=client_pair.certificate, key_file=client_pair.key
         ) as client:
-            with pytest.raises(RegistryError, match=r"TLS: .*certificate verify failed") as caught:
+            with pytest.raises(
+                RegistryError, match="not signed by a CA of CALLSTREAM_SCHEMA_REGISTRY_SSL_CA"
+            ) as caught:
                 client.register("my-value", _SCHEMA)
             assert caught.value.fault is Fault.UNREACHABLE
         with SchemaRegistry(url, ca_file=ours.file) as client, pytest.raises(RegistryError):
@@ -249,6 +251,45 @@ def test_tls_is_verified_and_our_certificate_is_shown(tmp_path: Path) -> None:
         server.shutdown()
         server.server_close()
     assert len(stub.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        ("expired", "has expired"),
+        ("renamed", "is not for '127.0.0.1'; write the name that it is for into CALLSTREAM_SCHEMA_REGISTRY_URL"),
+        ("no certificate", "client certificate: set CALLSTREAM_SCHEMA_REGISTRY_SSL_CERT_FILE and"),
+        ("plaintext", "speaks TLS and we do not: write https:// in CALLSTREAM_SCHEMA_REGISTRY_URL"),
+        ("no tls", "speaks no TLS there: write http:// in CALLSTREAM_SCHEMA_REGISTRY_URL"),
+    ],
+)
+def test_every_usual_mistake_with_tls_is_told_with_the_setting(tmp_path: Path, mistake: str, told: str) -> None:
+    """Beside the wrong authority of the test before."""
+    ours = Authority.create(tmp_path)
+    pairs = {
+        "expired": ours.issue("outdated", valid_days=(-9, -2)),
+        "renamed": ours.issue("registry.example", loopback=False),
+    }
+    pair = pairs.get(mistake) or ours.issue("registry")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    if mistake == "no certificate":
+        context.load_verify_locations(ours.file)
+        context.verify_mode = ssl.CERT_REQUIRED
+    stub = _Stub()
+    server = _serve(stub, None if mistake == "no tls" else context)
+    scheme = "http" if mistake == "plaintext" else "https"
+    try:
+        with (
+            SchemaRegistry(f"{scheme}://127.0.0.1:{stub.port}", ca_file=ours.file) as client,
+            pytest.raises(RegistryError) as caught,
+        ):
+            client.register("my-value", _SCHEMA)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert told in str(caught.value)
+    assert caught.value.fault is Fault.UNREACHABLE
 
 
 def test_a_lost_connection_is_asked_again(stub: _Stub) -> None:

@@ -14,7 +14,10 @@ TP = ("topic", 0)
 NUMBERS = st.integers(0, 2**63 - 1)
 
 
-@given(st.builds(Account, NUMBERS, NUMBERS, NUMBERS, NUMBERS))
+IDS = st.one_of(st.just(""), st.from_regex(r"[A-Za-z0-9+/=_-]{22}", fullmatch=True))
+
+
+@given(st.builds(Account, NUMBERS, NUMBERS, NUMBERS, NUMBERS, IDS))
 def test_an_account_comes_back_from_its_note(account: Account) -> None:
     """Whatever its numbers are."""
     assert read_note(account.note()) == account

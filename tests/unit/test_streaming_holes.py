@@ -330,6 +330,28 @@ def test_a_group_whose_offsets_lie_beyond_the_topic_ends_the_process() -> None:
     run(scenario())
 
 
+def test_a_topic_made_anew_with_as_many_records_ends_the_process() -> None:
+    """The committed offset is there, and belongs to other records; only the topic's id tells."""
+
+    async def scenario() -> None:
+        kafka = FakeKafka(logs=log_of(*range(8)), fetch_size=4)
+        running = Harness(kafka, strict=True)
+        running.consumer.topic_ids = lambda names: dict.fromkeys(names, "first")
+        await running.consumer.perform_seek()
+        kafka.committed_offsets[PARTITION] = 4
+        kafka.notes[PARTITION] = running.consumer.books.account(PARTITION).note()
+        await running.consumer.perform_seek()
+        running.consumer.topic_ids = lambda _names: {}
+        await running.consumer.perform_seek()  # the broker did not tell: no reason to end
+        running.consumer.topic_ids = lambda names: dict.fromkeys(names, "second")
+        with pytest.raises(Ended) as ended:
+            await running.consumer.perform_seek()
+        assert ended.value.code is ExitCode.WRONG_STATE
+        assert "source was deleted and made anew" in ended.value.reason
+
+    run(scenario())
+
+
 def test_a_topic_that_goes_back_while_it_is_read_ends_the_process() -> None:
     """The client starts again at the first offset of a topic made anew; offsets would be counted twice."""
 

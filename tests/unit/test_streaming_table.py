@@ -54,7 +54,8 @@ class _Admin:
         self.topic_id = "life-1"
         self.end = 1_000
 
-    def describe_topics(self, _topics: Any) -> dict[str, _Answer]:
+    def describe_topics(self, _topics: Any, request_timeout: float) -> dict[str, _Answer]:
+        assert request_timeout > 0
         described = type("Described", (), {"topic_id": self.topic_id})()
         return {CHANGELOG: _Answer(described)}
 

@@ -61,6 +61,16 @@ def test_a_death_that_a_restart_does_not_help_is_given_up_at_once(tmp_path: Path
     assert _starts(tmp_path / "wrong") == 1
 
 
+def test_a_child_that_waits_for_kafka_or_the_registry_is_never_given_up(tmp_path: Path) -> None:
+    """However often it has to be started: the others need not be stopped for that, and they come back by themselves."""
+    supervisor = Supervisor(QUICK)
+    log = tmp_path / "waiting"
+    wait = f"log = open(sys.argv[1]).read(); sys.exit({int(ExitCode.UNAVAILABLE)} if log.count('start') < 6 else 2)"
+    supervisor.add("waiting", _child(NOTE_START + wait, str(log)), {})
+    assert supervisor.run() == 2
+    assert _starts(log) == 6
+
+
 def test_a_child_that_was_killed_counts_as_128_plus_the_signal(tmp_path: Path) -> None:
     """As shells do, so that the code is never 0."""
     supervisor = Supervisor(QUICK)

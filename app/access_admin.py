@@ -1,0 +1,119 @@
+"""Reading and making Kafka's access rules.
+
+Rules: only permissions are made; a denial that somebody else made is left alone, for it takes away and gives nothing.
+Every error says what was asked and gives Kafka's reason. This module refuses to decide who may do what.
+"""
+
+import time
+from collections.abc import Collection, Iterable
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
+
+from app.access_rules import Rule
+from app.kafka import ClientConfig, KafkaUnreachable, KafkaUnusable
+
+_SECONDS: Final = 10.0
+_PRINCIPAL: Final = "User:"
+_AWAY: Final = frozenset(
+    {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}  # noqa: SLF001 - public error codes
+)
+
+
+class AccessAdmin:
+    """The access rules of one cluster. Every method raises KafkaUnreachable and KafkaUnusable."""
+
+    def __init__(self, client: ClientConfig) -> None:
+        self._brokers = client["bootstrap.servers"]
+        self._admin = AdminClient(client | {"log_level": 0})
+
+    def there(self, rules: Iterable[Rule]) -> frozenset[Rule]:
+        """Those of the rules that Kafka has."""
+        wanted = set(rules)
+        found: set[Rule] = set()
+        for kind, name in sorted({(rule.kind, rule.name) for rule in wanted}):
+            found.update(self._found(ResourceType[kind], name, ResourcePatternType.ANY))
+        return frozenset(wanted & found)
+
+    def on_topics(self, names: Iterable[str]) -> frozenset[Rule]:
+        """Every permission that reaches one of these topics, by its name, by a prefix of it, or by `*`."""
+        return frozenset(
+            rule for name in names for rule in self._found(ResourceType.TOPIC, name, ResourcePatternType.MATCH)
+        )
+
+    def add(self, rules: Collection[Rule]) -> None:
+        """Make permissions; returns when they are enforced."""
+        bindings = [_binding(rule) for rule in sorted(rules)]
+        if bindings:
+            for binding, answer in self._admin.create_acls(bindings, request_timeout=_SECONDS).items():
+                self._result(answer, f"{binding.principal} cannot be allowed to use {binding.name}")
+            self._await(rules, there=True)
+
+    def remove(self, rules: Collection[Rule]) -> None:
+        """Take permissions away; returns when they are gone."""
+        filters = [_filter(rule) for rule in sorted(rules)]
+        if filters:
+            for one, answer in self._admin.delete_acls(filters, request_timeout=_SECONDS).items():
+                self._result(answer, f"the permission of {one.principal} for {one.name} cannot be removed")
+            self._await(rules, there=False)
+
+    def _await(self, rules: Iterable[Rule], *, there: bool) -> None:
+        """Wait until the brokers enforce what was asked for: they learn it a little after they have answered."""
+        wanted = frozenset(rules)
+        deadline = time.monotonic() + _SECONDS
+        while self.there(wanted) != (wanted if there else frozenset()):
+            if time.monotonic() > deadline:
+                raise KafkaUnusable(f"rules were changed and this cannot be seen after {_SECONDS:.0f} s")
+            time.sleep(0.05)
+
+    def _found(self, kind: ResourceType, name: str, pattern: ResourcePatternType) -> list[Rule]:
+        anybody: Any = None
+        asked = AclBindingFilter(kind, name, pattern, anybody, anybody, AclOperation.ANY, AclPermissionType.ALLOW)
+        answer = self._admin.describe_acls(asked, request_timeout=_SECONDS)
+        bindings = self._result(answer, f"rules of {name} cannot be read")
+        return [_rule(binding) for binding in bindings]
+
+    def _result(self, answer: Any, what: str) -> Any:
+        try:
+            return answer.result(_SECONDS)
+        except KafkaException as error:
+            reason = error.args[0]
+            if reason.code() in _AWAY:
+                raise KafkaUnreachable(f"no Kafka broker answers at {self._brokers}: {reason.str()}") from None
+            way_out = ""
+            if reason.code() == KafkaError.SECURITY_DISABLED:
+                way_out = "; the brokers enforce no rules: set authorizer.class.name"
+            raise KafkaUnusable(f"{what}: {reason.str()}{way_out}") from None
+        except TimeoutError:
+            raise KafkaUnreachable(f"{what}: no answer after {_SECONDS:.0f} s") from None
+
+
+def _binding(rule: Rule) -> AclBinding:
+    pattern = ResourcePatternType.PREFIXED if rule.prefixed else ResourcePatternType.LITERAL
+    operation = AclOperation[rule.operation]
+    principal = _PRINCIPAL + rule.user
+    return AclBinding(ResourceType[rule.kind], rule.name, pattern, principal, "*", operation, AclPermissionType.ALLOW)
+
+
+def _filter(rule: Rule) -> AclBindingFilter:
+    pattern = ResourcePatternType.PREFIXED if rule.prefixed else ResourcePatternType.LITERAL
+    operation, principal = AclOperation[rule.operation], _PRINCIPAL + rule.user
+    kind, any_host = ResourceType[rule.kind], "*"
+    return AclBindingFilter(kind, rule.name, pattern, principal, any_host, operation, AclPermissionType.ALLOW)
+
+
+def _rule(binding: AclBinding) -> Rule:
+    prefixed = binding.resource_pattern_type is ResourcePatternType.PREFIXED
+    user, kind, operation = binding.principal.removeprefix(_PRINCIPAL), binding.restype, binding.operation
+    assert isinstance(kind, ResourceType)
+    assert isinstance(operation, AclOperation)
+    return Rule(user, kind.name, binding.name, operation.name, prefixed)

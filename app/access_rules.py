@@ -1,0 +1,75 @@
+"""Who may do what on Kafka, as a file says it: the rules of the pipeline's topics and groups, and what is beyond them.
+
+Rules: the file names users, topics and groups as people do; `Rule` is Kafka's form, prefix included. A topic that the
+pipeline does not have is an error, so that no typing mistake grants nothing in silence. This module refuses to know how
+rules are stored and enforced.
+"""
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from schemas.topics import TOPICS, Stage
+
+_TABLES: Final = {"read": "READ", "write": "WRITE"}
+_KEYS: Final = ("read", "write", "groups")
+
+
+class AccessFileError(Exception):
+    """The file is not usable; the message names the file, the user and what is wrong."""
+
+
+class Rule(NamedTuple):
+    """One permission. `prefixed`: for all names that begin with `name`. `operation` is Kafka's word, READ or WRITE."""
+
+    user: str
+    kind: str
+    """TOPIC or GROUP."""
+    name: str
+    operation: str
+    prefixed: bool = False
+
+    def __str__(self) -> str:
+        names = f"every {self.kind.lower()} that begins with {self.name}" if self.prefixed else self.name
+        return f"{self.user} may {self.operation} {names}"
+
+
+def rules_of(path: Path, prefix: str) -> frozenset[Rule]:
+    """The rules in a file, with `prefix` in front of the pipeline's own names. Raises AccessFileError."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise AccessFileError(f"{path}: {error}") from None
+    return frozenset(rule for user, table in content.items() for rule in _rules_of_user(path, user, table, prefix))
+
+
+def _rules_of_user(path: Path, user: str, table: Any, prefix: str) -> Iterator[Rule]:
+    if not isinstance(table, Mapping):
+        raise AccessFileError(f"{path}: {user} is no table with {', '.join(_KEYS)}")
+    for key, names in table.items():
+        if key not in _KEYS or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise AccessFileError(f"{path}: [{user}] may have {', '.join(_KEYS)}, each a list of names; not {key}")
+        for name in names:
+            yield _group_rule(user, name, prefix) if key == "groups" else _topic_rule(path, user, key, name, prefix)
+
+
+def _topic_rule(path: Path, user: str, key: str, name: str, prefix: str) -> Rule:
+    if name not in {topic.name for topic in TOPICS}:
+        raise AccessFileError(f"{path}: [{user}] {key}: the pipeline has no topic {name}")
+    return Rule(user, "TOPIC", prefix + name, _TABLES[key])
+
+
+def _group_rule(user: str, name: str, prefix: str) -> Rule:
+    own = {stage.group for stage in Stage}
+    return Rule(user, "GROUP", (prefix if name in own else "") + name.removesuffix("*"), "READ", name.endswith("*"))
+
+
+def guarded_topics(prefix: str) -> tuple[str, ...]:
+    """Full names of topics that hold private data or are the pipeline's own business: nobody else may touch them."""
+    return tuple(prefix + topic.name for topic in TOPICS if topic.restricted or topic.value_schema is None)
+
+
+def beyond(wanted: frozenset[Rule], found: Iterable[Rule]) -> list[Rule]:
+    """Rules found on guarded topics that the file does not have."""
+    return sorted(set(found) - wanted)

@@ -1,0 +1,83 @@
+"""The file that says who may do what: what it grants, and what it cannot say."""
+
+from pathlib import Path
+
+import pytest
+
+from app.access_rules import AccessFileError, Rule, beyond, guarded_topics, rules_of
+from app.topology import PIPELINE, StageShape
+from schemas import topics
+from schemas.topics import Stage
+
+_DEPLOYED = Path(__file__).parents[2] / "deploy" / "kafka" / "acls.toml"
+
+
+def _file(folder: Path, text: str) -> Path:
+    path = folder / "acls.toml"
+    path.write_text(text)
+    return path
+
+
+def test_names_become_kafkas_with_the_prefix_where_they_are_ours(tmp_path: Path) -> None:
+    """Topics and groups of stages have it; a reader's own groups have not."""
+    path = _file(tmp_path, '[bob]\nread = ["runtime.calls"]\ngroups = ["callstream-privacy", "bob.*"]\n')
+    assert rules_of(path, "p.") == {
+        Rule("bob", "TOPIC", "p.runtime.calls", "READ"),
+        Rule("bob", "GROUP", "p.callstream-privacy", "READ"),
+        Rule("bob", "GROUP", "bob.", "READ", prefixed=True),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('[bob]\nread = ["runtime.callz"]', "[bob] read: the pipeline has no topic runtime.callz"),
+        ('[bob]\nreads = ["runtime.calls"]', "not reads"),
+        ('[bob]\nread = "runtime.calls"', "each a list of names"),
+        ('bob = "all"', "bob is no table"),
+        ("[bob", "acls.toml: "),
+    ],
+)
+def test_what_is_no_rule_is_an_error_with_its_place(tmp_path: Path, text: str, complaint: str) -> None:
+    """A typing mistake must not grant nothing in silence."""
+    with pytest.raises(AccessFileError) as caught:
+        rules_of(_file(tmp_path, text), "")
+    assert complaint in str(caught.value)
+
+
+def test_the_deployments_file_keeps_raw_events_to_the_two_who_need_them() -> None:
+    """Ingest writes raw events, canonicalize turns them into canonical ones, privacy reads those."""
+    rules = rules_of(_DEPLOYED, "")
+    restricted = {topics.RAW, topics.CANONICAL}
+    assert {(rule.user, rule.name, rule.operation) for rule in rules if rule.name in restricted} == {
+        ("ingest", topics.RAW, "WRITE"),
+        (Stage.CANONICALIZE.value, topics.RAW, "READ"),
+        (Stage.CANONICALIZE.value, topics.CANONICAL, "WRITE"),
+        (Stage.PRIVACY.value, topics.CANONICAL, "READ"),
+    }
+
+
+def test_guarded_is_what_is_private_or_internal() -> None:
+    """Every topic that no reader has a schema for."""
+    guarded = guarded_topics("p.")
+    assert {"p.tetragon.raw", "p.runtime.canonical", "p.runtime.hot-partials"} <= set(guarded)
+    assert "p.runtime.calls" not in guarded
+
+
+def test_what_is_beyond_the_file_is_told_in_words() -> None:
+    """Also a rule for everything."""
+    wanted = frozenset({Rule("a", "TOPIC", "t", "READ")})
+    (found,) = beyond(wanted, [Rule("a", "TOPIC", "t", "READ"), Rule("b", "TOPIC", "t", "READ", prefixed=True)])
+    assert str(found) == "b may READ every topic that begins with t"
+
+
+@pytest.mark.parametrize("shape", PIPELINE, ids=lambda shape: str(shape.stage))
+def test_the_deployments_file_lets_every_stage_do_its_work(shape: StageShape) -> None:
+    """Read its sources, write its outputs, keep its tables, in its own group; nothing of another stage's."""
+    user, group = shape.stage.value, shape.stage.group
+    mine = {rule for rule in rules_of(_DEPLOYED, "") if rule.user == user}
+    reads, writes = (*shape.sources, *shape.follows, *shape.changelogs), (*shape.outputs, *shape.changelogs)
+    needed = {Rule(user, "TOPIC", name, "READ") for name in reads} | {Rule(user, "GROUP", group, "READ")}
+    needed |= {Rule(user, "TOPIC", name, "WRITE") for name in writes}
+    assert needed <= mine
+    assert mine - needed <= {Rule(user, "TOPIC", name, "READ") for name in shape.outputs}

@@ -161,9 +161,6 @@ class Settings:
     privacy_policy_file: Path | None = _setting(_path, None, "privacy policy; the built-in one if not set", kind="file")
     privacy_key_file: Path | None = _setting(_path, None, "key for pseudonyms; without it they are masked", kind="file")
     symbol_store_dir: Path | None = _setting(_path, None, "symbol indexes made by `symbols add`")
-    module_map_file: Path | None = _setting(
-        _path, None, "TOML map from image or node and path to build id", kind="file"
-    )
 
     dead_letter_max_run: int = _setting(
         _number(0, 100_000_000),

@@ -9,11 +9,12 @@ from typing import Final
 
 ALL: Final = (
     "simulator",
+    "privacy",
+    "symbols",
+    "ingest",
     "faust_transport",
     "stages",
     "pipeline",
-    "privacy",
-    "symbols",
     "hot_symbols",
     "replay",
     "export",

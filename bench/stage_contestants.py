@@ -1,6 +1,6 @@
 """The programs that bench.stages compares: one stage's step on one engine, a process each.
 
-Usage: python -m bench.stage_contestants STAGE ENGINE BOOTSTRAP_SERVERS TOPIC EVENTS ROUND; prints one line of JSON.
+Usage: python -m bench.stage_contestants STAGE ENGINE BOOTSTRAP_SERVERS TOPIC EVENTS LAP ROUND; prints one line of JSON.
 """
 
 import asyncio
@@ -126,11 +126,11 @@ ENGINES: Final = {"ours": ours, "stock": stock, "confluent": confluent}
 
 def main() -> None:
     """Run the contestant that the command line names."""
-    stage, engine, servers, topic, events, number = sys.argv[1:]
+    stage, engine, servers, topic, events, lap, number = sys.argv[1:]
     uvloop.install()
 
     async def contest() -> None:
-        await ENGINES[engine](stage, f"{stage}-{engine}-{number}", servers, topic, Meter(int(events)))
+        await ENGINES[engine](stage, f"{stage}-{engine}-{number}", servers, topic, Meter(int(events), int(lap)))
 
     asyncio.run(contest())
 

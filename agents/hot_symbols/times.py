@@ -28,7 +28,8 @@ def time_of(key: bytes) -> int:
     """The way back."""
     if not _BEFORE[0] < key[0] < _AFTER[0]:
         return int.from_bytes(key[1:], "big") + _LOWEST
-    number = 0
-    for byte in key:
-        number = number << 7 | byte & 0x7F
-    return number >> 1
+    # In pairs, fours, and all eight: what holds seven bits each moves together.
+    low = int.from_bytes(key[1:], "big")
+    low = (low & 0x007F007F007F007F) | (low & 0x7F007F007F007F00) >> 1
+    low = (low & 0x00003FFF00003FFF) | (low & 0x3FFF00003FFF0000) >> 2
+    return (low & 0x0FFFFFFF | (low & 0x0FFFFFFF00000000) >> 4 | key[0] << 56) >> 1

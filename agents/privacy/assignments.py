@@ -93,9 +93,13 @@ _NOT_A_VALUE: Final = words("""
 
 
 def custom_name_pattern(name: str) -> str:
-    """The pattern of a further name that announces a secret: its value is the group."""
-    word = "".join(c if c.isalnum() or c == "_" else "[_\\-. ]?" if c in "-. " else "\\" + c for c in name)
-    return rf"{word}[\"'`\])}}]*(?:\s*[=:]\s*|\s+)[\"']?([^\s\"']+)"
+    """The pattern of a further name that announces a secret, its value the group; `*` is any part of a name."""
+    word = "".join(_CUSTOM.get(character, character) for character in name)
+    return rf"{word}[\"'`\])}}]*(?:\s*[=:]\s*|\s+)(?:\"([^\"]+)\"?|'([^']+)'?|([^\s\"']+))"
+
+
+_CUSTOM: Final = {**dict.fromkeys("-. ", "[_\\-. ]?"), "*": "[a-z0-9_.\\-]*"}
+"""What characters of a further name stand for, besides themselves."""
 
 
 def named_values(scan: Scan, program: str) -> list[Span]:
@@ -187,7 +191,8 @@ def _kind_in_context(text: str, start: int, key: str) -> KeyKind:
 def _is_call_or_element(text: str, start: int, joint: str, end: int) -> bool:
     """Whether `,`, `(` and `>` join a name to a value: `set("password", "x")`, `Password("x")`, `<password>x`."""
     if ">" in joint:
-        return start > 0 and text[start - 1] == "<" and _is_element(text, end)
+        opens = start > 0 and text[start - 1] == "<" and not text[max(0, start - 2)].isalnum()  # `f<Pass>` does not
+        return opens and _is_element(text, end)
     if end >= len(text) or text[end] not in "\"'`" or not ("(" in joint or joint[0] in "\"'`"):
         return False
     return not text[quoted(text, end).end + 1 :][:4].lstrip().startswith(":")  # else it is the next name

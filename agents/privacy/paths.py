@@ -34,6 +34,7 @@ OWNED_GATE: Final = r"/run/user/|/var/(?:spool/)?(?:cron|mail)/|/media/[a-z]|acc
 MAPPING_GATE: Final = r"\A\[|/memfd:[^\[]"
 TILDE_GATE: Final = r"(?:\A|[\s\"'=:,;(@])~[a-z_]"
 
+_ROOTS: Final = ("/root", "/rootfs", "/host", "/hostfs", "/merged", "/diff", "/fs")  # where another root begins
 _NAME: Final = r"[^/\\\s\"'`:;,|&<>()=?#\]}\[{]+"
 _SPACED_NAME: Final = r"[^/\\\"'`:;|<>=\n]+"
 _HOME = compiled(rf"(?:{_HOMES})(?:/|\\\\?){_NAME}", ignore_case=True, captures=False)
@@ -158,9 +159,16 @@ def owned_entries(scan: Scan) -> list[Span]:
     spans = []
     for start, end in scan.matches(_OWNED_ENTRY):
         first = scan.text.rfind("/", start, end) + 1
-        if not scan.text.startswith("root", first):
+        if not scan.text.startswith("root", first) and not _is_inner_media(scan.text, start):
             spans.append(Span(first, end, "[user]", "home"))
     return spans
+
+
+def _is_inner_media(text: str, start: int) -> bool:
+    """Whether the `/media` at `start` is a folder of some program below another folder, and not where disks appear."""
+    if not text.startswith("/media/", start) or not text[max(0, start - 1)].isalnum():
+        return False
+    return not text.endswith(_ROOTS, 0, start)
 
 
 def tilde_homes(scan: Scan, owner: Owner) -> list[Span]:
@@ -220,6 +228,8 @@ def _file_name(text: str, start: int, end: int) -> Span:
 def _is_certificate(text: str, start: int, end: int) -> bool:
     """Whether a `.pem` holds certificates by its name and folder, and no key."""
     name = text[start:end].lower()
+    if name.endswith(".pem") and text.endswith(("/etc/ssl/certs/", "/ca-certificates/"), 0, start):
+        return True
     if not name.endswith(".pem") or "key" in name or "priv" in name:
         return False
     folder = text[max(0, start - 48) : start].lower().rpartition(" ")[2]

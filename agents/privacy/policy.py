@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from agents.privacy.rules import Rules
 
-RULES_VERSION: Final = 1
+RULES_VERSION: Final = 2
 """Version of the built-in rules, part of every policy's id. It changes with anything that changes an answer."""
 
 PROBE_TYPES: Final = (

@@ -32,6 +32,8 @@ BUILT_IN: Final = ("default", "strict", "open")
 
 SCHEMA: Final = 1
 
+MIN_NAME_LETTERS: Final = 3
+
 MIN_TEXT_BYTES: Final = 1024
 MAX_TEXT_BYTES: Final = 1 << 20  # what the canonicalize stage refuses anyway
 
@@ -166,9 +168,12 @@ class _Reader:
 
     def _names(self, secrets: dict[str, Any]) -> Iterable[str]:
         for name in self._texts(secrets, "secrets", "names"):
-            if len(name) < 3 or not name.isascii() or not all(c.isalnum() or c in "-_. " for c in name):
+            known = name.isascii() and all(c.isalnum() or c in "-_. *" for c in name)
+            if not known or sum(map(str.isalnum, name)) < MIN_NAME_LETTERS:
                 self._wrong(
-                    "secrets.names", f"{name!r} must be 3 or more letters, digits, '-', '_', '.' or spaces", name
+                    "secrets.names",
+                    f"{name!r} must be 3 or more letters or digits, with '-', '_', '.', ' ' or '*'",
+                    name,
                 )
             else:
                 yield name

@@ -51,6 +51,8 @@ def host_passwords(scan: Scan) -> list[Span]:
         user = before[len(before.rstrip(_HOST_CHARACTERS + "_+%")) :]
         host = text[end + 1 : end + 80]
         host = host[: len(host) - len(host.lstrip(_HOST_CHARACTERS))]
+        if before[: len(before) - len(user)].endswith("[") and "]" in text[start:end]:
+            continue  # `[abi:cxx11]()@@LLVM_15` of a C++ function
         if user.lower() in _NOT_USERS or host.startswith("sha") or _is_version(host):
             continue
         if not is_no_secret(text[start:end]):

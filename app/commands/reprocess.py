@@ -104,7 +104,8 @@ def command(
 
     It may be killed at any time: the same command goes on, at least once as everywhere. Whatever decides the records
     (program, policy, key, hook map, symbols) makes another version when it changes; --version keeps to one and is
-    refused then. On more hosts the same command shares the work.
+    refused then. On more hosts the same command shares the work. A version that nobody needs any more is removed with
+    Kafka's own tools: its topics and groups end in its number.
 
     \b
     Exit codes: 0 caught up (and stopped then, or later by a signal), 1 caught up, but records of the range had expired,

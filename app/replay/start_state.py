@@ -3,7 +3,8 @@
 They are made by reading the raw topic's loader events before the range, as far back as the topic goes or as was asked
 for. What lies before that is taken from the stage's own table, whose changelog says from which raw offset each entry
 came. An entry that the stage itself has let go of since, because it remembers so many running and ended processes in
-a partition (agents/canonicalize/modules.py), is not found again; reading that many processes back makes up for it.
+a partition (agents/canonicalize/modules.py), is not found again; reading that many processes back makes up for it. Rows
+that a former program wrote in another form are left out.
 
 Rules: nothing at or after the range enters its start state. This module refuses to know what is replayed.
 """
@@ -11,7 +12,7 @@ Rules: nothing at or after the range enters its start state. This module refuses
 from collections.abc import Callable
 from typing import Final
 
-from agents.canonicalize.process_modules import rows_before
+from agents.canonicalize.process_modules import decode_row, rows_before
 from app.kafka import KafkaUnusable, partition_count
 from app.replay.archive import Range
 from app.replay.engine import observe_loaders
@@ -68,4 +69,13 @@ def _table_rows(reader: RangeReader, settings: Settings, partition: int) -> Rows
                 rows.pop(record.key, None)
             else:
                 rows[record.key] = record.value
-    return tuple(sorted(rows.items()))
+    return tuple(sorted((key, row) for key, row in rows.items() if _is_readable(row)))
+
+
+def _is_readable(row: bytes) -> bool:
+    """Whether this program's table has such rows; a former one's may have been of another form."""
+    try:
+        decode_row(row)
+    except (ValueError, TypeError, KeyError):
+        return False
+    return True

@@ -24,6 +24,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 from mode.utils.futures import notify
 
+from app.streaming import fetched
 from app.streaming.account import Account, read_note
 from app.streaming.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, FetchedBatch, RecordBatch, cut
 from app.streaming.ledger import HandOut, Ledger, Link, Refusal
@@ -73,6 +74,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         self._links: dict[TP, Link] = {}
 
     def _create_worker_consumer(self, transport: Any) -> Any:
+        fetched.install()
         consumer = super()._create_worker_consumer(transport)
         # Faust passes a constant of its own for the one, and nothing for the other
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # noqa: SLF001 - see above

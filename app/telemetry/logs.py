@@ -30,6 +30,7 @@ _LEVELS: Final = {
     "faust": logging.WARNING,
     "mode": logging.WARNING,
     "asyncio": logging.WARNING,
+    "urllib3": logging.ERROR,  # warns of every repeated attempt; what comes of the last one is told by who asked
 }
 """Least severity of the talkative, whatever the operator asks for: aiokafka at DEBUG would print record content."""
 

@@ -75,6 +75,13 @@ class _World:
             producer.poll(0)
         assert producer.flush(60) == 0
 
+    def write_former_row(self) -> None:
+        """Have a row in the live table as no program of today writes it."""
+        producer = Producer({"bootstrap.servers": self.broker.bootstrap_servers})
+        changelog = self.name(topics.changelog(Stage.CANONICALIZE, topics.MODULES_TABLE))
+        producer.produce(changelog, b'[[0,"00ff00ff00ff00ff","0011"]]', b"a former process", 0)
+        assert producer.flush(60) == 0
+
     def name(self, topic: str) -> str:
         return self.prefix + topic
 
@@ -254,6 +261,7 @@ def test_a_version_is_followed_and_another_one_may_begin_in_the_middle_of_histor
     ]
     assert canonicalize.wait(20) == 0
 
+    world.write_former_row()
     middle = world.run(
         "reprocess", "--stage", "canonicalize", "--version", "7", "--from", "0:50,1:60", "--once", "--json"
     )

@@ -165,7 +165,17 @@ def test_custom_pattern_redacts_its_groups() -> None:
 def test_custom_name_announces_a_secret() -> None:
     """Further names work in the forms that built-in ones have."""
     own = RedactionEngine(Rules(names=("badge-code",)))
-    for line in ("--badge-code 1234", "--badge-code=1234", "BADGE_CODE=1234", "badgecode: 1234"):
+    lines = ("--badge-code 1234", "--badge-code=1234", "BADGE_CODE=1234", "badgecode: 1234")
+    for line in (*lines, '--badge-code "ab 1234"', "--badge-code 'ab 1234", 'badge_code: "ab 1234" x'):
+        answer = own.text(line)
+        assert isinstance(answer, Cleared)
+        assert "1234" not in answer.text
+
+
+def test_custom_name_with_a_star_announces_whatever_stands_in_its_place() -> None:
+    """As other tools write their words."""
+    own = RedactionEngine(Rules(names=("*badge*",)))
+    for line in ("--my-badge-number 1234", "oldbadge=1234", "badge 1234"):
         answer = own.text(line)
         assert isinstance(answer, Cleared)
         assert "1234" not in answer.text
@@ -218,6 +228,25 @@ def test_home_becomes_the_pseudonym_of_its_owner() -> None:
     assert isinstance(home, Cleared)
     assert home.text == f"~{user.text}/src"
     assert own.path(home.text) == Cleared(home.text, ())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "llvm::sys::StrError[abi:cxx11]()@@LLVM_15",
+        "llvm::Pass* llvm::callDefaultCtor<ScopViewerWrapperPass>()@@LLVM_15",
+        "std::vector<Token, std::allocator<Token> >::push_back(Token&&)",
+        "_ZN4core3ptr43drop_in_place$LT$alloc..string..String$GT$17h0123456789abcdefE",
+        "net/http.(*Request).BasicAuth",
+        "crypto/ecdsa.(*PrivateKey).Sign",
+        "EVP_PKEY_get_default_digest_name",
+        "__x64_sys_keyctl",
+        "getpass",
+    ],
+)
+def test_name_of_a_function_stays(name: str) -> None:
+    """Names of code talk of keys and passwords and hold none."""
+    assert engine().symbol(name) == Cleared(name, ())
 
 
 def test_name_of_nobody_stays() -> None:

@@ -1,10 +1,14 @@
 """app/settings.py."""
 
+import ast
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from app.settings import Settings, SettingsError, from_env, known_variables, load, unknown_variables
+
+_APP = Path(__file__).parents[2] / "app"
 
 
 def test_from_env_gives_defaults_when_nothing_is_set() -> None:
@@ -100,3 +104,12 @@ def test_name_puts_the_prefix_in_front_of_topics() -> None:
 def test_known_variables_describes_every_setting() -> None:
     """Each variable has words for an operator."""
     assert all(doc for doc in known_variables().values())
+
+
+def test_every_setting_is_read_somewhere_in_the_program() -> None:
+    """One that nothing reads would be set in vain, without a word."""
+    trees = [ast.parse(path.read_text()) for path in _APP.rglob("*.py") if path.name != "settings.py"]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    read = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    named = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    assert {one.name for one in fields(Settings)} - read - named == set()

@@ -16,6 +16,8 @@ from faust.transport import consumer
 from faust.transport.drivers import aiokafka as driver
 from mode.services import Service
 
+from app.streaming.fetched import FetchedRecords
+
 READ: dict[str, tuple[Any, str]] = {
     "getmany": (consumer.Consumer.getmany, "4b168d84882a70d6"),
     "_wait_next_records": (consumer.Consumer._wait_next_records, "6218e1969a636b3f"),
@@ -46,6 +48,7 @@ READ: dict[str, tuple[Any, str]] = {
     "recovery.on_recovery_completed": (Recovery.on_recovery_completed, "6ef567acf072e46d"),
     "fetcher.getall": (fetcher.FetchResult.getall, "3e717e30de5068d5"),
     "fetcher.fetched_records": (fetcher.Fetcher.fetched_records, "be4348896b9b66af"),
+    "fetcher.PartitionRecords": (FetchedRecords.__base__, "94aa0da0dbec8d1b"),
     "service.crash": (Service.crash, "14980000465df0af"),
 }
 """Functions that we replace or rely on in detail, with the digest of the source that was read."""

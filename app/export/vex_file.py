@@ -16,6 +16,9 @@ A TOML file:
 `every_call_probed` has no default: Tetragon reports calls of functions that a policy probes, and a function that none
 probes runs unseen, however complete the events are. Nobody but the author of the policies can say which it is.
 
+A watch means its file wherever it runs, so products that share a file share what its watch says; watch by build id
+where their files differ.
+
 Rules: what is not understood is an error that names file and key. This module refuses to know Kafka.
 """
 

@@ -106,14 +106,18 @@ def encode_row(process: ProcessModules) -> bytes:
 
 
 def decode_row(row: bytes) -> ProcessModules:
-    """The process of a row. Raises ValueError or TypeError where the bytes are none."""
-    read = json.loads(row)
-    # interned, for thousands of processes have the same files
-    loaded = [Loaded(at, intern(path), intern(build_id), until) for at, path, build_id, until in read["loaded"]]
+    """The process of a row. Raises ValueError where the bytes are none."""
+    try:
+        read = json.loads(row)
+        # interned, for thousands of processes have the same files
+        loaded = [Loaded(at, intern(path), intern(build_id), until) for at, path, build_id, until in read["loaded"]]
+        ended: int | None = read["ended"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError("a row of the modules table is not in the form that this version writes") from error
     ends = [entry.until for entry in loaded if entry.until is not None]
     changed = max([entry.offset for entry in loaded] + ends, default=-1)
     current = {entry.path_digest: entry.build_id for entry in loaded if entry.until is None}
-    return ProcessModules(loaded, read["ended"], changed, current)
+    return ProcessModules(loaded, ended, changed, current)
 
 
 def rows_before(rows: Iterable[tuple[bytes, bytes]], offset: int) -> Iterable[tuple[bytes, bytes]]:

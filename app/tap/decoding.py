@@ -46,7 +46,7 @@ class Decoder:
             return None
         try:
             found = self._decode(key or b"", value)
-        except (DecodeError, ValueError, TypeError, KeyError, UnicodeError, StateError, IndexError):
+        except (DecodeError, ValueError, UnicodeError, StateError, IndexError):
             found = None
         return {UNDECODED: value.hex()} if found is None else found
 

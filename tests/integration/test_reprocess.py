@@ -79,7 +79,8 @@ class _World:
         """Have a row in the live table as no program of today writes it."""
         producer = Producer({"bootstrap.servers": self.broker.bootstrap_servers})
         changelog = self.name(topics.changelog(Stage.CANONICALIZE, topics.MODULES_TABLE))
-        producer.produce(changelog, b'[[0,"00ff00ff00ff00ff","0011"]]', b"a former process", 0)
+        row = b'{"loaded": [[0, "00ff00ff00ff00ff", "0011", null]], "ended": null}'
+        producer.produce(changelog, row, b"a former process", 0)
         assert producer.flush(60) == 0
 
     def name(self, topic: str) -> str:

@@ -61,6 +61,13 @@ def test_processes_with_the_same_modules_share_a_context() -> None:
     assert index.context(0, 9, "p", NOWHERE) == index.context(0, 9, "q", NOWHERE) != NO_CONTEXT
 
 
+@pytest.mark.parametrize("row", [b"", b"[[4,5,6]]", b"{}", b'{"ended":null,"loaded":[[1]]}', b"\xff"])
+def test_row_of_another_form_is_no_row(row: bytes) -> None:
+    """State that cannot be read ends the stage with a reason; it is never taken for no state."""
+    with pytest.raises(ValueError, match="modules table"):
+        ModuleIndex().restore(0, [(b"p", row)])
+
+
 def test_processes_on_other_nodes_share_a_context_where_no_map_tells_them_apart(tmp_path: Path) -> None:
     """With a symbol store too: what an image or a node is called is no part of a view."""
     with StoreWriter(tmp_path) as writer:

@@ -39,7 +39,9 @@ _BARE_NAMES: Final = (
     r"|password|passphrase|requirepass|masterauth|secretaccesskey|api_?key|(?:private|secret|access|auth)_key"
     r"|[a-z](?:token|secret))"
 )
-BARE_GATE: Final = rf"{_BARE_NAMES}[\"']?\s+[^\s=&|<>;:\-]|(?:[^a-z0-9_.\-]|\A)(?:token|secret)[\"']?\s+[\"'`]*[a-z0-9]"
+BARE_GATE: Final = (
+    rf"{_BARE_NAMES}[\"']?\s+[^\s=&|<>;:\-]|(?:[^a-z0-9_.\-]|\A)(?:token|secret|credentials)[\"']?\s+[\"'`]*[a-z0-9]"
+)
 IDENTIFIED_GATE: Final = (
     r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s|set\s+password\s+for\s|convertto-securestring\s|(?:echo"
     r"|printf)\s[^|]*\||<<<|object\s+secret,|machine\s+\S+\s+login\s"
@@ -58,7 +60,7 @@ _NAMED = compiled(
     ignore_case=True,
 )
 _REVERSED = grouped(rf"([\"'`])\s*[!=]=+\s*[\"'`]?\$?\{{?[a-z0-9_.\-]*(?:{_ANYWHERE})[a-z0-9_.\-]*", ignore_case=True)
-_BARE = compiled(rf"[a-z0-9_.\-]*{_BARE_NAMES}|token|secret", ignore_case=True)
+_BARE = compiled(rf"[a-z0-9_.\-]*{_BARE_NAMES}|token|secret|credentials", ignore_case=True)
 _UNQUOTED_TALK = compiled(r"(?:private|secret|access|auth)_key", ignore_case=True)  # file names, unless in quotes
 _IDENTIFIED = compiled(
     r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?|set\s+password\s+for\s+\S+\s*=\s*(?:password\()?"
@@ -86,6 +88,7 @@ _SCHEMES: Final = words("""
     basic bearer digest token apikey negotiate ntlm aws4-hmac-sha256 oauth hawk hmac jwt ssws sso-key
     googlelogin key splunk genie snyk authbearer sharedaccesssignature api-key apitoken pveapitoken
 """)
+_COMMON_WORDS: Final = words("token secret credentials")  # what follows must look like a secret, or be a number
 _NOT_A_VALUE: Final = words("""
     is was are for and or in of to from on at with the a an reset change prompt policy required expired file
     must should will can has not field hash storage manager store using by via as if then else
@@ -266,7 +269,8 @@ def _bare_announces(text: str, start: int, key: str, end: int, extent: Extent) -
     if value.lower() in _NOT_A_VALUE or is_place(value) or value[:1] in "=<>&|;:([{}%-" or value[-1:] in "):":
         return False
     lower = key.lower()
-    if lower in {"token", "secret"} and not (value.isalnum() and looks_secret(value)):
+    is_number = value.isdigit() and len(value) > 3
+    if lower in _COMMON_WORDS and not (value.isalnum() and (is_number or looks_secret(value))):
         return False
     plain = "_" not in key and "." not in key and lower not in {"password", "passphrase", "requirepass", "masterauth"}
     if plain and value.islower() and not any(map(str.isdigit, value)):

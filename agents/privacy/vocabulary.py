@@ -79,7 +79,7 @@ _ABOUT: Final = words("""
     location pem crt cert certificate certs ca bundle through by conf config configs cfg yaml yml json toml txt
     kind section category mount mounts volume volumes rotate renew renewal policyfile strategy reader writer
     service servers sync test tests md html py js ts go rs java sh h c cpp hpp error errors errs failed failure
-    invalid missing izer ize
+    invalid missing izer ize encoder encoders decoder hasher
 """)
 
 # `--no-password`, `min-password-length`: what a first word turns into talk about a secret.
@@ -155,8 +155,9 @@ def _is_talk(parts: list[str]) -> bool:
 def _is_password(word: str) -> bool:
     if word in _PASSWORDS or word.endswith(_PASSWORD_STEMS):
         return True
-    if word.startswith(("password", "passwd", "passphrase")):
-        return word not in {"passwordless", "passwords"}
+    for stem in ("password", "passwd", "passphrase"):
+        if word.startswith(stem):
+            return word.removeprefix(stem) not in {"less", *_ABOUT}
     return word.endswith(("pass", "pw")) and word not in _PASS_ENDING_BENIGN
 
 

@@ -16,6 +16,7 @@ ALL: Final = (
     "stages",
     "pipeline",
     "hot_symbols",
+    "hot_symbols_scale",
     "replay",
     "export",
 )

@@ -24,7 +24,7 @@ from app.hot_symbols.endpoint import Endpoint
 from app.hot_symbols.expiry import Expiry
 from app.hot_symbols.layouts import RegistryLayouts
 from app.hot_symbols.ownership import Ownership
-from app.hot_symbols.pace import PacedRunner
+from app.hot_symbols.pace import MIN_PAUSE_SECONDS, PacedRunner
 from app.hot_symbols.watching import WatchTask
 from app.settings import Settings
 from app.streaming.batch import RecordBatch
@@ -62,7 +62,7 @@ def attacher(
             runtime, SymbolMerger(partial(published_value, published_schema_id)), source=name(topics.HOT_PARTIALS)
         )
         count = PacedRunner(counting.absorb, counting.flush, counting.is_full)
-        merge = PacedRunner(merging.absorb, merging.flush, merging.is_full)
+        merge = PacedRunner(merging.absorb, merging.flush, merging.is_full, apart_seconds=MIN_PAUSE_SECONDS)
         covering = Covering(runtime, CoverageFolder(decode_coverage), source=name(topics.COVERAGE))
         fold = PacedRunner(covering.absorb, covering.flush, lambda: False)
         runtime.intervals.extend((count, merge, fold))

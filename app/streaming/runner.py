@@ -196,13 +196,18 @@ class IntervalRunner:
 
     async def __call__(self, batch: RecordBatch) -> None:
         """Absorb one batch; writes at once when too many are pending."""
-        if len(self._pending) >= MAX_PENDING_BATCHES:
+        if self.pending_batches >= MAX_PENDING_BATCHES:
             await self.flush_now()
         async with self._flushing:
             if batch.start():
                 self._absorb(batch)
                 self._pending.append(batch.hand_out)
                 self._positions[batch.partition] = batch.hand_out.last + 1
+
+    @property
+    def pending_batches(self) -> int:
+        """Batches in memory."""
+        return len(self._pending)
 
     async def run(self) -> None:
         """Flush at every interval, for ever."""

@@ -180,3 +180,24 @@ def test_a_worker_that_gets_a_partition_back_learns_what_another_one_removed() -
     world.happen(0, [Event(START_NS, 3, 0)])
 
     assert hits_of(world) == {"exec:/b": 5}
+
+
+def test_a_flush_touches_only_what_was_called_since_the_last_one() -> None:
+    """The table may hold a million symbols: rows of those that are quiet are neither read nor written."""
+    other = EventEvidence((Touch("/a!g", "/a", 1, 0, (), ()),))
+    counter = SymbolCounter(
+        one_by_one(lambda value: (int(value or 0), 1_000, other if value == b"7" else EVIDENCE, NOWHERE)), PARTITIONS
+    )
+    counter.absorb(3, calls(10, b"5"))
+    counter.acknowledged(counter.flush(3, read_nothing))
+    counter.absorb(3, calls(11, b"7"))
+    asked: list[bytes] = []
+
+    def read(keys: Sequence[bytes]) -> list[bytes | None]:
+        asked.extend(keys)
+        return read_nothing(keys)
+
+    flush = counter.flush(3, read)
+
+    assert asked == [b"/a!g", INCLUDED_KEY]
+    assert flush.rows.keys() == {b"/a!g", INCLUDED_KEY}

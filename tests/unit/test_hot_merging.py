@@ -103,3 +103,19 @@ def test_a_row_whose_partial_waits_does_not_expire() -> None:
 def test_last_times_are_read_without_unpacking() -> None:
     """The time in a packed partial is the tally's."""
     assert last_seen_ns(partial(0, 3, 3, last_ns=77)) == 77
+
+
+def test_a_quiet_symbol_costs_nothing() -> None:
+    """A flush reads, writes and publishes what was touched since the last one, and no other row of the table."""
+    step, asked, other = merger(), list[bytes](), b"/a!g"
+    quiet = {KEY: SymbolRow({0: partial(0, 3, 3)}).to_bytes()}
+    step.absorb(2, [Stored("partials", 2, 7, 107, partial_key(other, 0), partial(4, 5, 2))])
+
+    def read(keys: Sequence[bytes]) -> list[bytes | None]:
+        asked.extend(keys)
+        return [quiet.get(key) for key in keys]
+
+    flush = step.flush(2, read)
+
+    assert (asked, list(flush.rows), [record.key for record in flush.published]) == ([other], [other], [other])
+    assert step.unwritten() == []

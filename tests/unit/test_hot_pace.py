@@ -1,7 +1,9 @@
 """How often the hot-symbol stage writes."""
 
 import asyncio
+import time
 from collections.abc import Mapping
+from itertools import pairwise
 
 import pytest
 
@@ -26,16 +28,40 @@ def test_a_batch_is_absorbed_after_a_write_when_enough_waits() -> None:
     async def flush(positions: Mapping[int, int]) -> None:
         happened.append(f"flush {dict(positions)}")
 
-    async def scenario() -> None:
-        ledger = Ledger()
-        ledger.open(("calls", 0), 0, seek=1)
-        run = PacedRunner(
-            lambda batch: happened.append(f"absorb {batch.hand_out.first}"), flush, lambda: len(happened) >= 2
-        )
-        for number in range(3):
-            hand_out = ledger.admit(("calls", 0), number, number, Link(1, number))
-            await run(RecordBatch("calls", 0, [Stored("calls", 0, number, 0, None, b"")], hand_out))  # type: ignore[arg-type]
-
-    asyncio.run(scenario())
+    run = PacedRunner(
+        lambda batch: happened.append(f"absorb {batch.hand_out.first}"), flush, lambda: len(happened) >= 2
+    )
+    asyncio.run(hand_out_to(run, 3))
 
     assert happened == ["absorb 0", "absorb 1", "flush {0: 2}", "absorb 2"]
+
+
+def test_writes_stay_apart_although_enough_waits() -> None:
+    """A symbol that is hit all the time is not published more often than its reader wants."""
+    flushed: list[float] = []
+
+    async def flush(positions: Mapping[int, int]) -> None:
+        del positions
+        flushed.append(time.monotonic())
+
+    waiting: list[int] = []
+    run = PacedRunner(
+        lambda batch: waiting.append(batch.hand_out.first),
+        flush,
+        lambda: len(waiting) > len(flushed),
+        apart_seconds=0.05,
+    )
+    asyncio.run(hand_out_to(run, 4))
+
+    assert waiting == [0, 1, 2, 3]
+    assert all(later - earlier >= 0.05 for earlier, later in pairwise(flushed))
+    assert len(flushed) == 3
+
+
+async def hand_out_to(run: PacedRunner, batches: int) -> None:
+    """Batches of one record each."""
+    ledger = Ledger()
+    ledger.open(("calls", 0), 0, seek=1)
+    for number in range(batches):
+        hand_out = ledger.admit(("calls", 0), number, number, Link(1, number))
+        await run(RecordBatch("calls", 0, [Stored("calls", 0, number, 0, None, b"")], hand_out))  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ This module refuses to know what is done with the results.
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -203,7 +204,16 @@ _process: _Process | None = None
 def _begin_process(work: Work, progress: Any) -> None:
     global _process  # noqa: PLW0603 - the one thing that a process must inherit
     _process = _Process(work, progress)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     collect_seldom()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is gone: a pool's processes would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _run_in_process(number: int, lane: Lane) -> LaneResult:

@@ -1,7 +1,11 @@
 """app/commands/replay.py over archives: folders in, exit codes, texts and documents out."""
 
+import contextlib
 import json
 import shutil
+import subprocess
+import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -182,6 +186,31 @@ def test_the_live_topic_and_the_pipelines_own_are_refused(evidence: Path, tmp_pa
         assert refused.exit_code == 2
         assert said in refused.output
     assert not list(tmp_path.iterdir())
+
+
+def test_processes_end_with_a_replay_that_is_killed(tmp_path: Path) -> None:
+    """Nothing goes on working, or waits for work for ever, when the command is gone."""
+    archive = make_archive(tmp_path / "archive", load_parts(events=6_000, partitions=2))
+    options = ("--archive", archive.folder, "--out", tmp_path / "run", "--processes", 2)
+    with subprocess.Popen([sys.executable, "-m", "app", "replay", *map(str, options)]) as parent:
+        while len(children := children_of(parent.pid)) < 3:  # two processes, and what tracks their resources
+            assert parent.poll() is None
+            time.sleep(0.02)
+        parent.kill()
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def children_of(parent: int) -> list[int]:
+    """Processes that this one has started."""
+    found = []
+    for path in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if path.name.isdigit() and (path / "stat").read_text().rpartition(")")[2].split()[1] == str(parent):
+                found.append(int(path.name))
+    return found
 
 
 def test_a_folder_in_use_is_refused(evidence: Path) -> None:

@@ -64,6 +64,11 @@ def live_name(name: str) -> str:
     return _VERSION.sub("", name, count=1)
 
 
+def is_version(name: str, live: str) -> bool:
+    """Whether a topic is a version of the live one."""
+    return name != live and live_name(name) == live
+
+
 def version_of(name: str) -> int | None:
     """Version in a topic's name; None where it has none."""
     found = _VERSION.search(name)

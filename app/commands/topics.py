@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -21,7 +21,7 @@ from app.settings import Settings
 from app.subjects import Missing, Refused, Registered
 from app.topic_admin import TopicAdmin
 from app.topic_plan import Adjust, Create, Decision, Keep, Refusal, Wanted
-from schemas.topics import TOPICS
+from schemas.topics import TOPICS, is_version
 
 DIFFERS = 1
 """Exit code where something is not as it should be, or was refused."""
@@ -50,6 +50,16 @@ class _Session:
     def public_topics(self) -> list[str]:
         """Full names of the topics whose records other teams can decode and may see."""
         return [one.name for one in self.wanted if one.topic.value_schema and not one.topic.restricted]
+
+    def versions(self) -> tuple[Wanted, ...]:
+        """The topics that reprocessing has made beside the live ones."""
+        prefix = self.settings.topic_prefix
+        there = sorted(name.removeprefix(prefix) for name in self.admin.names() if name.startswith(prefix))
+        versions = [replace(topic, name=name) for name in there for topic in TOPICS if is_version(name, topic.name)]
+        some = self.wanted[0]
+        return topic_plan.wanted_topics(
+            versions, prefix=prefix, partitions=some.partitions, replication_factor=some.replicas
+        )
 
     def inspect(self) -> tuple[Registered | Missing | Refused, ...]:
         return subjects.inspect(self.registry, TOPICS, self.settings.topic_prefix)
@@ -172,16 +182,17 @@ def check(partitions: int | None, as_json: bool) -> None:
 @command.command(name="list")
 @_json
 def list_topics(as_json: bool) -> None:
-    """List the pipeline's topics with what they are for, whether they are there or not.
+    """List the pipeline's topics with what they are for, whether they are there or not; then versions of them.
 
     \b
     Example:
       callstream topics list
     """
     session = _open(None, None)
-    found = session.admin.existing([one.name for one in session.wanted])
+    listed = (*session.wanted, *session.versions())
+    found = session.admin.existing([one.name for one in listed])
     rows = []
-    for one in session.wanted:
+    for one in listed:
         there = found.get(one.name)
         rows.append(
             {
@@ -201,7 +212,7 @@ def list_topics(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"topics": rows}))
         return
-    width = max(len(one.name) for one in session.wanted)
+    width = max(len(one.name) for one in listed)
     for row in rows:
         size = f"{row['partitions']:>4} partitions" if row["exists"] else "     not there  "
         access = "restricted" if row["restricted"] else "public"

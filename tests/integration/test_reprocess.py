@@ -240,6 +240,9 @@ def test_a_changed_policy_over_history_makes_a_second_version_and_a_kill_in_the_
     shown = CliRunner().invoke(tap.command, ["runtime.calls.v2", "--max", "1", "--json"], env=environ)
     assert json.loads(shown.stdout)["value"]["redaction"]["policy_id"] == built_in_policy("strict").policy_id
     assert world.retention_ms("runtime.canonical.v2") == 8 * topics.DAY_MS
+    rows = json.loads(world.run("topics", "list", "--json").stdout)["topics"]
+    restricted = {row["topic"].removeprefix(world.prefix): row["restricted"] for row in rows}
+    assert (restricted["runtime.canonical.v2"], restricted["runtime.calls.v2"]) == (True, False)
 
 
 def test_a_version_is_followed_and_another_one_may_begin_in_the_middle_of_history(world: _World) -> None:

@@ -1,9 +1,9 @@
 """Tells when a version has caught up: how long ago its sources ended where it has got to.
 
-Where records keep arriving, lag in records is never nothing. So ends are noted, and when every stage has committed past
-them, one after the other, the time that this took is how far the version is behind. Rules: pure; a partition whose
-records have all expired is not waited for. This module refuses to know where samples come from, and its only clock is
-the time in them.
+Without lag it has. But where records keep arriving there always is some, so ends are noted, and when every stage has
+committed past them, one after the other, the time that this took is how far the version is behind. Rules: pure; a
+partition whose records have all expired is not waited for. This module refuses to know where samples come from, and its
+only clock is the time in them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -70,6 +70,10 @@ class CatchUp:
     def feed(self, at_seconds: float, stages: Sequence[StageSample]) -> bool:
         """Take a sample of all stages, in data order; returns whether `is_caught_up` has changed."""
         before = self.is_caught_up
+        if not any(partition.lag for stage in stages for partition in stage.values()):
+            self.behind_seconds, self.is_caught_up, self._is_begun = 0.0, True, True
+            self._begin(at_seconds, stages)
+            return not before
         if not self._is_begun:
             self._is_begun = True
             self._begin(at_seconds, stages)

@@ -187,6 +187,7 @@ class Run:
                 watching.join()
             with contextlib.suppress(KafkaUnreachable, KafkaUnusable):
                 self._last = sampler.sample()
+                self._state.feed(time.monotonic(), self._last)
         self._teller.turned(Event.STOPPED, self._last, self._state)
         if code or not self._state.is_caught_up:
             return code or NOT_CAUGHT_UP

@@ -124,7 +124,10 @@ def test_a_run_is_proved_from_the_archive_and_a_topic_run_from_both(
     assert made["proved"]
     proved = answer(live, 0, "replay", "--verify", live.folder / "run", *ONE)
     assert proved["books"] == made["books"]
-    answer(live, 0, "replay", "--published", "--out", tmp_path / "run", *ONE)
+    said = live.command("replay", "--published", "--out", tmp_path / "run", *ONE)
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "0 calls were not published" in said.stdout
+    assert " 0 contradicted" in said.stdout
     answer(live, 0, "replay", "--verify", tmp_path / "run", *ONE)
     answer(live, 0, "replay", "--verify", tmp_path / "run", "--archive", live.folder / "case", *ONE)
 

@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
-from app.replay import canonical_json
+from app.replay import canonical_json, signing
 from app.replay.canonical_json import DocumentError
 from app.replay.container import Codec
 from app.replay.digests import Chain
 from app.replay.record_file import Layout, Recorded, RecordFile, RecordFileWriter, Span, spans_digest
+from app.replay.signing import SignatureError
 
 ARCHIVE_FILE: Final = "archive.json"
 RECORDING_FILE: Final = "recording.json"
@@ -163,6 +164,10 @@ class Archive:
             raise DocumentError(f"{folder}: its recording was not finished; run the same `callstream record` again")
         document = canonical_json.read(path)
         self.digest: str = document[canonical_json.DIGEST]
+        try:
+            self.signed_by = signing.check(document, None)
+        except SignatureError as error:
+            raise DocumentError(f"{path}: {error}") from None
         try:
             self.contents = Contents.of_document(document)
         except (KeyError, TypeError, ValueError):

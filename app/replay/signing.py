@@ -42,14 +42,11 @@ def load_public_key(path: Path) -> Ed25519PublicKey:
 
 def signed(document: Mapping[str, Any], key: Ed25519PrivateKey) -> dict[str, Any]:
     """The document with a signature."""
-    return {
-        **document,
-        SIGNATURE: {
-            "algorithm": "Ed25519",
-            "public_key": key.public_key().public_bytes_raw().hex(),
-            "value": key.sign(covered_bytes(document)).hex(),
-        },
-    }
+    return {**document, SIGNATURE: _stated(key.public_key(), key.sign(covered_bytes(document)))}
+
+
+def _stated(key: Ed25519PublicKey, value: bytes) -> dict[str, str]:
+    return {"algorithm": "Ed25519", "public_key": key.public_bytes_raw().hex(), "value": value.hex()}
 
 
 def check(document: Mapping[str, Any], expected: Ed25519PublicKey | None) -> str | None:
@@ -66,7 +63,7 @@ def check(document: Mapping[str, Any], expected: Ed25519PublicKey | None) -> str
         named: str = signature["public_key"]
         value = bytes.fromhex(signature["value"])
         claimed = Ed25519PublicKey.from_public_bytes(bytes.fromhex(named))
-        known = signature["algorithm"] == "Ed25519" and signature.keys() == {"algorithm", "public_key", "value"}
+        known = signature == _stated(claimed, value)  # hex digits have one form, and there is nothing beside
     except (KeyError, TypeError, ValueError, AttributeError):
         raise SignatureError("has a signature that is none") from None
     if not known:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.commands.replay import command
-from app.replay import published_check
-from app.replay.archive import Range
+from app.replay import canonical_json, published_check, signing
+from app.replay.archive import Archive, Range
+from app.replay.canonical_json import DocumentError
 from app.replay.configuration import configuration_of
 from app.replay.copies import CopiesFound, CopyCheck, Slots, SlotSink
 from app.replay.digests import Columns
@@ -24,6 +26,7 @@ from app.replay.pipeline import Pipeline
 from app.replay.published import Schemas
 from app.replay.published_check import PublishedResult
 from app.replay.record_file import Recorded
+from app.replay.signing import SignatureError
 from app.replay.verdict import Verdict
 from app.settings import Settings
 from schemas import records
@@ -69,6 +72,27 @@ def test_a_flipped_bit_in_the_symbol_store_is_named(evidence: Path, tmp_path: Pa
             assert refused.exit_code == 1
             assert path.name[:12] in refused.output
         path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["archive/archive.json", "run/manifest.json"])
+def test_any_flipped_bit_in_a_signature_is_named(evidence: Path, tmp_path: Path, name: str) -> None:
+    """Every bit of it, the case of its hex digits too: of an archive, and of a manifest."""
+    key = Ed25519PrivateKey.generate()
+    copy = shutil.copytree(evidence, tmp_path / "copy")
+    path = copy / name
+    canonical_json.write(path, signing.signed(canonical_json.read(path), key))
+    content = path.read_bytes()
+    begin = content.index(b'"signature":')
+    end = content.index(b"}", begin)
+    for position in range(begin * 8, end * 8):
+        damaged = bytearray(content)
+        damaged[position // 8] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        with pytest.raises((DocumentError, SignatureError)):
+            signing.check(canonical_json.read(path), None)
+    if path.parent.name == "archive":
+        with pytest.raises(DocumentError, match=path.name):
+            Archive(path.parent)
 
 
 def _flip(path: Path, content: bytes, chance: random.Random) -> None:

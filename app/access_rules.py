@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from schemas.topics import TOPICS, Stage
+from schemas.topics import TOPICS, Stage, live_name
 
 _TABLES: Final = {"read": "READ", "write": "WRITE"}
 _KEYS: Final = ("read", "write", "groups")
@@ -55,19 +55,27 @@ def _rules_of_user(path: Path, user: str, table: Any, prefix: str) -> Iterator[R
 
 
 def _topic_rule(path: Path, user: str, key: str, name: str, prefix: str) -> Rule:
-    if name not in {topic.name for topic in TOPICS}:
+    if live_name(name) not in {topic.name for topic in TOPICS}:
         raise AccessFileError(f"{path}: [{user}] {key}: the pipeline has no topic {name}")
     return Rule(user, "TOPIC", prefix + name, _TABLES[key])
 
 
 def _group_rule(user: str, name: str, prefix: str) -> Rule:
     own = {stage.group for stage in Stage}
-    return Rule(user, "GROUP", (prefix if name in own else "") + name.removesuffix("*"), "READ", name.endswith("*"))
+    return Rule(
+        user, "GROUP", (prefix if live_name(name) in own else "") + name.removesuffix("*"), "READ", name.endswith("*")
+    )
 
 
-def guarded_topics(prefix: str) -> tuple[str, ...]:
-    """Full names of topics that hold private data or are the pipeline's own business: nobody else may touch them."""
-    return tuple(prefix + topic.name for topic in TOPICS if topic.restricted or topic.value_schema is None)
+def guarded_topics(prefix: str, there: Iterable[str] = ()) -> tuple[str, ...]:
+    """Full names of topics that hold private data or are the pipeline's own business: nobody else may touch them.
+
+    `there` are full names of the cluster's topics, among which versions of guarded ones are guarded too.
+    """
+    guarded = {prefix + topic.name for topic in TOPICS if topic.restricted or topic.value_schema is None}
+    ours = {name for name in there if name.startswith(prefix)}
+    versions = {name for name in ours if prefix + live_name(name.removeprefix(prefix)) in guarded}
+    return tuple(sorted(guarded | versions))
 
 
 def beyond(wanted: frozenset[Rule], found: Iterable[Rule]) -> list[Rule]:

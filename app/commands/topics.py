@@ -242,9 +242,10 @@ def allow(*, file: Path, check: bool, revoke: bool, as_json: bool) -> None:
     """
     settings = settings_module.load(os.environ)
     wanted = rules_of(file, settings.topic_prefix)
-    admin = AccessAdmin(client_config(settings))
+    client = client_config(settings)
+    admin, there = AccessAdmin(client), TopicAdmin(client).names()
     missing = wanted - admin.there(wanted)
-    strange = beyond(wanted, admin.on_topics(guarded_topics(settings.topic_prefix)))
+    strange = beyond(wanted, admin.on_topics(guarded_topics(settings.topic_prefix, there)))
     if not check:
         admin.add(missing)
         if revoke:

@@ -64,6 +64,23 @@ def test_guarded_is_what_is_private_or_internal() -> None:
     assert "p.runtime.calls" not in guarded
 
 
+def test_a_version_is_as_guarded_as_what_it_is_a_version_of(tmp_path: Path) -> None:
+    """And can be named where it is for everyone."""
+    there = [
+        "p.runtime.canonical.v2",
+        "p.runtime.calls.v2",
+        "other.runtime.canonical.v2",
+        "runtime.canonical.v2",
+        "p.orders",
+    ]
+    assert set(guarded_topics("p.", there)) - set(guarded_topics("p.")) == {"p.runtime.canonical.v2"}
+    path = _file(tmp_path, '[bob]\nread = ["runtime.calls.v2"]\ngroups = ["callstream-privacy.v2"]\n')
+    assert rules_of(path, "p.") == {
+        Rule("bob", "TOPIC", "p.runtime.calls.v2", "READ"),
+        Rule("bob", "GROUP", "p.callstream-privacy.v2", "READ"),
+    }
+
+
 def test_what_is_beyond_the_file_is_told_in_words() -> None:
     """Also a rule for everything."""
     wanted = frozenset({Rule("a", "TOPIC", "t", "READ")})

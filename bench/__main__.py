@@ -1,6 +1,7 @@
 """Runs all benchmarks one after another, each in a process of its own, and leaves their results in bench/results.
 
-`python -m bench` runs all; `python -m bench stages pipeline` runs those.
+`python -m bench` runs all; `python -m bench stages pipeline` runs those. The soak (`python -m bench.soak`) is not among
+them: it takes twenty minutes.
 """
 
 import subprocess

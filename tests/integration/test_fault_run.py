@@ -1,0 +1,92 @@
+"""Five minutes of everything that breaks, under load: nothing is lost behind the raw topic, and nothing in silence."""
+
+import logging
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from app.bookkeeping.window import Trust
+from app.commands import coverage
+from app.commands.coverage import EXIT_CODES
+from app.embedded.broker import EmbeddedBroker
+from app.streaming.process_end import ExitCode
+from tests.support.fault_proof import call_account, gaps_of, loss_account, raw_account
+from tests.support.fault_run import DRAIN_SECONDS, FAILOVER_SECONDS, FaultRun, LiveAgents
+from tests.support.live_agent import NODE
+from tests.support.pipeline_run import INGEST, PipelineRun, pipeline_run
+
+pytestmark = pytest.mark.integration
+
+log = logging.getLogger(__name__)
+
+LOAD_SECONDS = 330
+RATE_PER_S = 3_000
+SEED = 20_261
+HEARTBEATS_BEHIND_SECONDS = 85
+"""A heartbeat vouches up to a minute ago, and comes every ten seconds."""
+
+
+def _trust(run: PipelineRun, from_ns: int, to_ns: int) -> int:
+    """Exit code of `callstream coverage` for whole seconds inside a window."""
+    window = ["--from", str(from_ns // 10**9 + 1), "--to", str(to_ns // 10**9)]
+    return CliRunner().invoke(coverage.command, ["--node", NODE, *window], env=run.environ).exit_code
+
+
+def _at_rest(run: PipelineRun) -> bool:
+    """Every process does its job, the books balance, and nothing waits anywhere."""
+    return all(run.not_ready(name) is None for name in run.wanted) and run.books("--settled").exit_code == 0
+
+
+def test_nothing_is_lost_behind_the_raw_topic_and_nothing_before_it_in_silence(
+    topic_prefix: str, tmp_path: Path
+) -> None:
+    """Ingest, agent, stages, broker and registry killed, stopped, paused: ids, gaps, books and lag say what is so."""
+    with (
+        EmbeddedBroker(tmp_path / "broker") as broker,
+        pipeline_run(broker, topic_prefix, tmp_path) as run,
+    ):
+        run.start_stages()
+        run.await_ready()
+        agents = LiveAgents(tmp_path, rate_per_s=RATE_PER_S, until_s=int(time.time()) + LOAD_SECONDS)
+        try:
+            agents.start()
+            run.start(INGEST, agents.settings)
+            run.await_ready()
+            began_ns = time.time_ns()
+            faults = FaultRun(run, broker, agents, SEED)
+            faults.run()
+            assert time.time() < agents.until_s, "the load ended before the last fault"
+            run.sleep(agents.until_s - time.time() + 2)
+            try:
+                seconds_to_rest = run.wait(lambda: _at_rest(run), 120, "lag to be zero")
+            except AssertionError as error:
+                raise AssertionError(f"{run.books('--settled').output}\n{error}") from None
+            rest_ns = time.time_ns()
+        finally:
+            agents.close()
+
+        raw = raw_account(run)
+        calls = call_account(run)
+        gaps = gaps_of(run)
+        losses = loss_account(agents.lives, raw, gaps, began_ns)
+        log.info("%s", "\n".join(faults.story))
+        log.info("drained in %s s, failed over in %s s", faults.drain_seconds, faults.failover_seconds)
+        log.info("at rest after %.1f s; ended by themselves: %s", seconds_to_rest, run.ended)
+        log.info("%d happened, %d missing in raw, in %d gaps", losses.happened, losses.missing, len(gaps))
+        log.info("%d raw, %d to be calls, %d records of calls", raw.records, len(raw.calls), calls.records)
+
+        assert raw.refused == 0
+        assert not raw.calls - calls.ids, "events of the raw topic that never became calls"
+        assert not calls.ids - raw.calls, "calls that no raw event stands for"
+        assert losses.missing > 0, "no fault hit ingest with events in hand: the test has proved nothing"
+        assert not losses.uncovered, f"{len(losses.uncovered)} of {losses.missing} missing events are in no gap"
+        assert losses.happened > RATE_PER_S * LOAD_SECONDS * 0.8
+        assert {one.code for one in run.ended} <= {ExitCode.UNAVAILABLE}, run.ended
+        assert max(faults.drain_seconds) < DRAIN_SECONDS
+        assert max(faults.failover_seconds) < FAILOVER_SECONDS
+        for blind_from_ns, blind_to_ns in faults.blinded:
+            assert _trust(run, blind_from_ns, blind_to_ns + 10**9) == EXIT_CODES[Trust.NOT_TRUSTED]
+        vouched_ns = rest_ns - HEARTBEATS_BEHIND_SECONDS * 10**9
+        assert _trust(run, faults.blinded[-1][1], vouched_ns) == EXIT_CODES[Trust.TRUSTED]

@@ -1,9 +1,10 @@
 """One canonical event to one encoded call: the hot path of the privacy stage.
 
-A canonical event is read with its parts undecoded; each distinct part is filtered once and found again by its bytes
-(fields.py does the filtering); a call is the concatenation of filtered parts, in the order of the schema's fields.
-Rules: fails closed, so one part that cannot be filtered refuses the whole event. Large events take the way without
-caches, which bounds what one entry can hold. This module refuses to know rules, and Kafka beyond the raw position.
+An event that only repeats another is found by its tail (`repeats`). Any other is read with its parts undecoded; each
+distinct part is filtered once and found again by its bytes (fields.py does the filtering); a call is the concatenation
+of filtered parts, in the order of the schema's fields. Rules: fails closed, so one part that cannot be filtered refuses
+the whole event. Large events take the way without caches, which bounds what one entry can hold. This module refuses to
+know rules, and Kafka beyond the raw position.
 """
 
 from binascii import hexlify
@@ -16,6 +17,7 @@ from agents.memo import Memo
 from agents.privacy.fields import FieldFilter, RefusedError, merged_hits
 from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess
 from agents.privacy.redaction import FieldPolicy, Hits, Redactor, TextRefusal
+from agents.privacy.repeats import MAX_REMEMBERED_BYTES, Repeated, RepeatedEvents, head_of, middle_of, tail_of
 from schemas import avro_wire
 from schemas.canonical_parts_pb2 import CanonicalEventParts
 from schemas.canonical_pb2 import CanonicalProbe, ProbeType, TimestampSource
@@ -79,11 +81,26 @@ class PrivacyFilter:
     def __init__(self, policy: FieldPolicy, redactor: Redactor) -> None:
         self._cached = _Calls(policy, redactor, Memo)
         self._uncached = _Calls(policy, redactor, _Direct)
+        self._repeats = RepeatedEvents()
 
     def filter(self, canonical: bytes | None) -> Call | CallRefused:
         """What may leave of one canonical event (an encoded callstream.CanonicalEvent)."""
         if not canonical:
             return CallRefused("empty", None)
+        if len(canonical) > MAX_REMEMBERED_BYTES or (head := head_of(canonical)) is None:
+            return self._looked_up(canonical)
+        tail = tail_of(canonical)
+        repeated = self._repeats.find(tail)
+        if repeated is None:
+            outcome = self._looked_up(canonical)
+            if isinstance(outcome, Call) and (middle := middle_of(outcome.body, head)) is not None:
+                self._repeats.remember(tail, Repeated(outcome.key, middle, outcome.hits, outcome.probe_type))
+            return outcome
+        key, middle, hits, probe_type = repeated
+        return Call(key, head.beginning + middle + head.ending, hits, probe_type, head.raw_offset)
+
+    def _looked_up(self, canonical: bytes) -> Call | CallRefused:
+        """The same, part by part."""
         calls = self._cached if len(canonical) <= MAX_CACHED_EVENT_BYTES else self._uncached
         try:
             return calls.filter(CanonicalEventParts.FromString(canonical))

@@ -1,0 +1,91 @@
+"""Events that differ from one seen before in nothing but their id, time and raw position: most of a busy node's.
+
+A canonical event begins with a head of fixed width that holds exactly these (agents/canonicalize/wire.py writes it),
+and all parts follow. So the bytes behind the head name everything that the filter decides on, and a call is what was
+filtered for them with another head in front and another position behind. Rules: an event that does not begin with such
+a head, or whose call does not show that the head counted, is never remembered. This module refuses to know parts and
+rules.
+"""
+
+from binascii import hexlify
+from struct import Struct
+from typing import Final, NamedTuple
+
+from agents.privacy.redaction import Hits
+from schemas import avro_wire
+
+MAX_REMEMBERED_BYTES: Final = 4_096
+"""Of an event; above twice the mean. Bounds what one entry can hold."""
+
+MAX_EVENTS: Final = 4_096
+"""Two generations of some 3 kB each are 25 MB, and 64 MB at the very most; more of them would save little."""
+
+# event_id (16 bytes), timestamp_ns (sfixed64), raw_offset (sfixed64), raw_partition (sfixed32), each behind its tag.
+_HEAD: Final = Struct("<2s16sBqBqBi")
+_TAGS: Final = (b"\x0a\x10", 0x11, 0x19, 0x25)
+_ID_LENGTH: Final = avro_wire.long(32)
+
+
+class Head(NamedTuple):
+    """What differs from event to event, as it stands at the beginning and at the end of a call, and the raw offset."""
+
+    beginning: bytes
+    ending: bytes
+    raw_offset: int
+
+
+class Repeated(NamedTuple):
+    """What all calls of one tail have in common; `middle` is the body without a head's beginning and ending."""
+
+    key: bytes
+    middle: bytes
+    hits: Hits
+    probe_type: int
+
+
+def tail_of(canonical: bytes) -> bytes:
+    """Everything behind the head."""
+    return canonical[_HEAD.size :]
+
+
+def head_of(canonical: bytes) -> Head | None:
+    """The head, or None where the event does not begin with one."""
+    if len(canonical) < _HEAD.size:
+        return None
+    id_tag, event_id, time_tag, timestamp_ns, offset_tag, offset, partition_tag, partition = _HEAD.unpack_from(
+        canonical
+    )
+    if (id_tag, time_tag, offset_tag, partition_tag) != _TAGS:
+        return None
+    long = avro_wire.long
+    return Head(_ID_LENGTH + hexlify(event_id) + long(timestamp_ns), long(partition) + long(offset), offset)
+
+
+def middle_of(body: bytes, head: Head) -> bytes | None:
+    """The body without what comes from the head; None where the head is not what stands there."""
+    if not (body.startswith(head.beginning) and body.endswith(head.ending)):
+        return None
+    return body[len(head.beginning) : -len(head.ending)]
+
+
+class RepeatedEvents:
+    """What was filtered lately, by tail: two generations, as in agents/memo.py, but filled from outside."""
+
+    __slots__ = ("_old", "_young")
+
+    def __init__(self) -> None:
+        self._young: dict[bytes, Repeated] = {}
+        self._old: dict[bytes, Repeated] = {}
+
+    def find(self, tail: bytes) -> Repeated | None:
+        """What was filtered for this tail, if it is remembered."""
+        found = self._young.get(tail)
+        if found is None and (found := self._old.get(tail)) is not None:
+            self.remember(tail, found)
+        return found
+
+    def remember(self, tail: bytes, repeated: Repeated) -> None:
+        """Keep it for at most two generations."""
+        if len(self._young) >= MAX_EVENTS:
+            self._old, self._young = self._young, {}
+        self._young[tail] = repeated

@@ -72,14 +72,12 @@ def make(settings: Settings, order: Order, progress: Progress) -> Outcome:
             symbols=order.snapshot,
             batch_records=order.batch_records,
             published=published,
-            report=progress.at,
+            report=progress.count("records replayed", sum(one.offsets for one in source.ranges())).at,
         )
         if order.topic is None:
-            _begin(progress, source)
             made = replay_run.to_files(request, order.folder)
         else:
             schema_id = _prepare(settings, order, source, verdict)
-            _begin(progress, source)
             made = replay_run.to_topic(request, order.folder, order.topic, schema_id)
         document = sealed(made.manifest.document())
         replay_run.write(order.folder, document if order.key is None else signing.signed(document, order.key))
@@ -110,7 +108,7 @@ def open_published(settings: Settings, source: ReplaySource, stack: ExitStack, p
         return ArchivePublished(source)
     reader = stack.enter_context(RangeReader(settings))
     registry = stack.enter_context(SchemaRegistry.from_settings(settings))
-    return LivePublished(settings, reader, registry, progress.add, source)
+    return LivePublished(settings, reader, registry, progress.count("published records read").add, source)
 
 
 def _prepare(settings: Settings, order: Order, source: ReplaySource, verdict: Verdict) -> int:
@@ -123,7 +121,3 @@ def _prepare(settings: Settings, order: Order, source: ReplaySource, verdict: Ve
         schema_id, note = output_topic.prepare(settings, registry, order.topic, partitions)
     verdict.notes.extend([] if note is None else [note])
     return schema_id
-
-
-def _begin(progress: Progress, source: ReplaySource) -> None:
-    progress.begin("records replayed", sum(one.offsets for one in source.ranges()))

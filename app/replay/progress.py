@@ -5,6 +5,7 @@ This module refuses to know what is counted.
 
 import sys
 import time
+from dataclasses import dataclass
 from typing import Final, Self
 
 import click
@@ -25,7 +26,19 @@ class Progress:
         self._what = what
         self._total = total
         self._began = self._told = time.monotonic()
+        self._count: Count | None = None
         self.done = 0
+
+    def count(self, what: str, total: int | None = None) -> "Count":
+        """Something that is counted for a while, before or after other things."""
+        return Count(self, what, total)
+
+    def show(self, count: "Count") -> None:
+        """Show a count, from now on instead of what was shown."""
+        if self._count is not count:
+            self.begin(count.what, count.total)
+            self._count = count
+        self.at(count.done)
 
     def add(self, more: int) -> None:
         """Some more are done."""
@@ -48,3 +61,22 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         if self._wrote:
             click.echo("\r\x1b[K", err=True, nl=False)
+
+
+@dataclass(slots=True)
+class Count:
+    """One thing that is counted; `what` follows the number. `total` may be set when it is known."""
+
+    progress: Progress
+    what: str
+    total: int | None = None
+    done: int = 0
+
+    def add(self, more: int) -> None:
+        """Some more are done."""
+        self.at(self.done + more)
+
+    def at(self, done: int) -> None:
+        """So many are done in all."""
+        self.done = done
+        self.progress.show(self)

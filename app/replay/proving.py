@@ -37,6 +37,7 @@ def prove(
     Raises what reaching Kafka and the registry raises.
     """
     path = path / MANIFEST_FILE if path.is_dir() else path
+    replayed = progress.count("records replayed")
 
     with ExitStack() as stack:
 
@@ -47,7 +48,7 @@ def prove(
                 reader = stack.enter_context(RangeReader(settings))
                 progress.begin("earlier records read for their loader events")
                 source, origin = origins.reopen_topic(settings, reader, manifest, progress.add)
-            progress.begin("records replayed", sum(one.offsets for one in source.ranges()))
+            replayed.total = sum(one.offsets for one in source.ranges())
             return source, origin
 
         def open_written(topic: str) -> CopySource:
@@ -63,6 +64,6 @@ def prove(
             open_written=open_written,
             public_key=public_key,
             batch_records=batch_records,
-            report=progress.at,
+            report=replayed.at,
         )
         return verify.verify(path, options)

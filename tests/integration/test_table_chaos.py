@@ -3,6 +3,7 @@
 import random
 import shutil
 import signal
+import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -46,13 +47,25 @@ class _Scene:
         new = NewTopic(self.prefix + name, PARTITIONS, 1, config=config)
         self.admin.create_topics([new])[self.prefix + name].result()
 
-    def add_worker(self) -> Worker:
-        index = len(self.workers)
+    def add_worker(self, *, index: int | None = None, max_file_bytes: int = 0) -> Worker:
+        """Start a worker with the next index, or in the place of one that has ended.
+
+        With `max_file_bytes` no file of its own grows larger, and what would make one larger fails, as on a full disk.
+        """
+        index = len(self.workers) if index is None else index
         environ = worker_environ(self.broker.bootstrap_servers, self.prefix, self.folder)
+        environ |= {"MAX_FILE_BYTES": str(max_file_bytes)}
         worker = Worker(("tests.support.counting_worker", str(index)), environ, self.folder / f"worker-{index}.log")
         worker.start()
         self.workers.append(worker)
         return worker
+
+    @staticmethod
+    def await_end(worker: Worker) -> None:
+        """Wait until a worker has ended by itself."""
+        deadline = time.monotonic() + 40
+        while worker.exit_code is None and time.monotonic() < deadline:
+            time.sleep(0.1)
 
     def send(self, count: int, *, rate: int = 6_000) -> None:
         """Send records with skewed keys, each key in one partition."""
@@ -152,14 +165,70 @@ def test_a_deleted_changelog_is_told_and_counts_are_not_silently_short(
         time.sleep(1)
         scene.make_topic(CHANGELOG)
         worker.start()
-        deadline = time.monotonic() + 30
-        while worker.exit_code is None and time.monotonic() < deadline:
-            time.sleep(0.1)
+        scene.await_end(worker)
         assert worker.exit_code == ExitCode.WRONG_STATE, worker.log_tail()
         assert "changelog" in worker.log_tail()
         assert "reset the group's offsets" in worker.log_tail()
     finally:
         scene.close()
+
+
+def test_a_state_folder_that_takes_no_more_stops_the_worker_and_costs_no_count(
+    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    """It ends, saying which folder cannot be written; with room again it goes on, and counts are exact.
+
+    Files are limited in size here, which needs no rights and fails writes as a quota does.
+    """
+    scene = _Scene(embedded, topic_prefix, tmp_path)
+    try:
+        worker = scene.add_worker(max_file_bytes=24 << 10)
+        _fill(scene, worker)
+        scene.add_worker(index=0)
+        scene.await_no_lag(60)
+        assert scene.counted() == scene.truth
+    finally:
+        scene.close()
+
+
+def test_a_full_disk_stops_the_worker_and_costs_no_count(
+    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    """The same on a file system of its own that is really full, and then grows."""
+    scene = _Scene(embedded, topic_prefix, tmp_path)
+    disk = tmp_path / "data"
+    disk.mkdir()
+    if not _mounted("-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)):
+        pytest.skip("this user may not mount a file system")
+    try:
+        worker = scene.add_worker()
+        _fill(scene, worker)
+        assert _mounted("-o", "remount,size=256m", str(disk))
+        worker.start()
+        scene.await_no_lag(60)
+        assert scene.counted() == scene.truth
+    finally:
+        scene.close()
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def _mounted(*arguments: str) -> bool:
+    """Whether mount did it."""
+    try:
+        return subprocess.run(["mount", *arguments], check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def _fill(scene: _Scene, worker: Worker) -> None:
+    """Send until there is no room for what follows, which ends the worker."""
+    for _ in range(40):
+        scene.send(5_000)
+        if worker.exit_code is not None:
+            break
+    scene.await_end(worker)
+    assert worker.exit_code == ExitCode.STATE_UNUSABLE, worker.log_tail()
+    assert f"state folder {scene.state_folder(0)}" in worker.log_tail()
 
 
 def test_damaged_state_is_rebuilt_and_counts_stay_exact(

@@ -6,6 +6,7 @@ includes, so that neither a record read twice nor a row recovered twice changes 
 """
 
 import os
+import resource
 import struct
 import sys
 from collections.abc import Mapping
@@ -76,8 +77,16 @@ def attach(runtime: StageRuntime) -> None:
     attach_agent(runtime.app, source, run)
 
 
+def _limit_files() -> None:
+    """With MAX_FILE_BYTES in the environment, what would make a file larger fails, as on a disk that is full."""
+    limit = int(os.environ.get("MAX_FILE_BYTES", "0"))
+    if limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+
 def main() -> None:
     """Run until told to stop."""
+    _limit_files()
     settings = load(os.environ)
     configure(settings.log_format, settings.log_level)
     changelog = topics.changelog(Stage.HOT_SYMBOLS, topics.HOT_SYMBOLS_TABLE)

@@ -1,0 +1,190 @@
+"""deploy/kafka/acls.toml on a broker with SCRAM and an authorizer: enough for the pipeline, and nothing for others."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
+
+from app.access_admin import AccessAdmin
+from app.access_rules import Rule
+from app.commands.topics import command
+from app.embedded.broker import EmbeddedBroker
+from app.embedded.kafka_server import Listener
+from app.kafka import client_config
+from app.simulator.recording import Recording
+from app.simulator.server import SimulatorServer
+from app.simulator.workload import Workload, WorkloadOptions
+from schemas import topics
+from schemas.topics import Stage
+from tests.support.pipeline_run import INGEST, PipelineRun, pipeline_run
+
+pytestmark = pytest.mark.integration
+
+FILE = Path(__file__).parents[2] / "deploy" / "kafka" / "acls.toml"
+EVENTS = 2_000
+USERS = (INGEST, *(stage.value for stage in Stage), "reader", "stranger")
+LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+
+
+def _password(user: str) -> str:
+    return f"word-of-{user}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Guarded:
+    """A pipeline on a broker that lets in users with a password, and does as the file says."""
+
+    broker: EmbeddedBroker
+    run: PipelineRun
+    answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    """Of `topics allow --check`, `topics allow` and again `topics allow --check`, before anything was started."""
+
+    def settings(self, user: str) -> dict[str, str]:
+        """What a process of ours has to know to be this user."""
+        file = self.run.folder / f"password-{user}"
+        file.write_text(_password(user))
+        return {
+            "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": self.broker.listener_address("SCRAM"),
+            "CALLSTREAM_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+            "CALLSTREAM_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+            "CALLSTREAM_KAFKA_SASL_USERNAME": user,
+            "CALLSTREAM_KAFKA_SASL_PASSWORD_FILE": str(file),
+        }
+
+    def client(self, user: str) -> dict[str, Any]:
+        """Somebody else's program as this user."""
+        return {
+            "bootstrap.servers": self.broker.listener_address("SCRAM"),
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": user,
+            "sasl.password": _password(user),
+            "log_level": 0,
+        }
+
+    def read(self, user: str, topic: str, group: str) -> bytes | int | None:
+        """First record of a topic, given by its unprefixed name, or the code of the error that stands for it."""
+        consumer = Consumer({**self.client(user), "group.id": group, "auto.offset.reset": "earliest"})
+        try:
+            consumer.subscribe([self.run.settings.name(topic)])
+            message = consumer.poll(20)
+            if message is None:
+                return None
+            error = message.error()
+            return message.value() if error is None else error.code()
+        except KafkaException as error:
+            return int(error.args[0].code())
+        finally:
+            consumer.close()
+
+    def write(self, user: str, topic: str) -> int:
+        """The code of the error with which a record is refused; 0 where it is not."""
+        codes: list[int] = []
+        producer = Producer({**self.client(user), "message.timeout.ms": 5_000})
+        producer.produce(
+            self.run.settings.name(topic),
+            b"forged",
+            on_delivery=lambda error, _: codes.append(0 if error is None else error.code()),
+        )
+        producer.flush(15)
+        return codes[0]
+
+    def allow(self, *options: str) -> tuple[int, dict[str, Any]]:
+        """Apply or check the file."""
+        asked = CliRunner().invoke(command, ["allow", str(FILE), "--json", *options], env=self.run.environ)
+        return asked.exit_code, json.loads(asked.stdout)
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Guarded]:
+    """The whole pipeline has run, every process as a user of its own; its first answers to the file are kept."""
+    folder = tmp_path_factory.mktemp("guarded")
+    options = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "false",
+        "super.users": "User:ANONYMOUS",  # who comes in on the plain listener: the broker itself, and this test
+        "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "listener.name.scram.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "listener.name.scram.scram-sha-512.sasl.jaas.config": LOGIN,
+    }
+    listeners = [Listener("SCRAM", "SASL_PLAINTEXT")]
+    with (
+        EmbeddedBroker(folder / "broker", kafka_properties=options, listeners=listeners) as broker,
+        pipeline_run(broker, "guarded.", folder) as run,
+    ):
+        admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+        info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+        wanted = [UserScramCredentialUpsertion(user, info, _password(user).encode()) for user in USERS]
+        for answer in admin.alter_user_scram_credentials([*wanted]).values():
+            answer.result()
+        guarded = _Guarded(broker, run)
+        guarded.answers.extend(guarded.allow(*how) for how in (("--check",), (), ("--check",)))
+        events = list(Workload(WorkloadOptions(events=EVENTS)).events())
+        with SimulatorServer(Recording.of(events)) as server:
+            run.start(INGEST, guarded.settings(INGEST) | {"CALLSTREAM_TETRAGON_ADDRESS": server.address})
+            for stage in Stage:
+                run.start(f"{stage.value}-0", guarded.settings(stage.value))
+            run.await_ready()
+            run.wait(lambda: sum(run.ends(topics.RAW).values()) >= EVENTS, 60, "the raw topic")
+            run.wait(lambda: run.books("--settled").exit_code == 0, 60, "the books to balance")
+        yield guarded
+
+
+def test_the_files_rules_are_made_once(guarded: _Guarded) -> None:
+    """What is missing is told, made, and there from then on."""
+    missing, made, kept = guarded.answers
+
+    assert missing[0] == 1
+    assert made == (0, missing[1] | {"changed": True})
+    assert len(made[1]["missing"]) > 20
+    assert kept == (0, {"missing": [], "not_in_file": [], "changed": False})
+
+
+def test_every_process_can_do_its_work_with_the_files_rights(guarded: _Guarded) -> None:
+    """Nothing is missing in the file: everything arrives, and the books balance."""
+    run = guarded.run
+    assert sum(run.ends(topics.CALLS).values()) > 1_000
+    assert not run.ended
+
+
+def test_a_reader_reads_what_is_for_everyone_and_nothing_else(guarded: _Guarded) -> None:
+    """The two restricted topics, and the groups of the stages, are refused by Kafka itself."""
+    group = "reader.scoring"
+    refused = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART}
+
+    assert isinstance(guarded.read("reader", topics.CALLS, group), bytes)
+    assert guarded.read("reader", topics.RAW, group) in refused
+    assert guarded.read("reader", topics.CANONICAL, group) in refused
+    stage_group = guarded.run.settings.name(Stage.PRIVACY.group)
+    assert guarded.read("reader", topics.CALLS, stage_group) == KafkaError.GROUP_AUTHORIZATION_FAILED
+    assert guarded.write("reader", topics.CALLS) == KafkaError.TOPIC_AUTHORIZATION_FAILED
+
+
+@pytest.mark.parametrize("user", [INGEST, Stage.HOT_SYMBOLS.value, "stranger"])
+def test_whom_the_file_does_not_let_read_raw_events_is_refused(guarded: _Guarded, user: str) -> None:
+    """Not even ingest, which writes them."""
+    refused = {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+    assert guarded.read(user, topics.RAW, "any") in refused
+
+
+def test_a_permission_for_all_topics_is_found_and_taken_away(guarded: _Guarded) -> None:
+    """Granted beside the file, it reaches the restricted topics without naming them."""
+    everything = Rule("stranger", "TOPIC", "*", "READ")
+    AccessAdmin(client_config(guarded.run.settings)).add([everything])
+
+    found, left, revoked, clean = (guarded.allow(*how) for how in (("--check",), (), ("--revoke",), ("--check",)))
+
+    assert found == (1, {"missing": [], "not_in_file": [list(everything)], "changed": False})
+    assert left[0] == 1
+    assert revoked == (0, {"missing": [], "not_in_file": [list(everything)], "changed": True})
+    assert clean[0] == 0

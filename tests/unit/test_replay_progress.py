@@ -1,5 +1,6 @@
 """app/replay/progress.py: what a person sees of a long run."""
 
+import io
 import sys
 
 import pytest
@@ -7,23 +8,25 @@ import pytest
 from app.replay.progress import Progress
 
 
-@pytest.fixture
-def watched(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> pytest.CaptureFixture[str]:
-    """Somebody looks, and nothing is held back."""
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setattr("app.replay.progress._EVERY_SECONDS", 0.0)
-    return capsys
+class _Terminal(io.StringIO):
+    """Standard error that somebody looks at."""
+
+    def isatty(self) -> bool:
+        return True
 
 
-def test_each_thing_is_counted_under_its_own_name(watched: pytest.CaptureFixture[str]) -> None:
+def test_each_thing_is_counted_under_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is counted in turns never mixes: a number is that of the words behind it."""
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("app.replay.progress._EVERY_SECONDS", 0.0)
     with Progress() as progress:
         read, replayed = progress.count("records read"), progress.count("records replayed", 200)
         read.add(3)
         replayed.at(50)
         read.add(4)
         replayed.at(200)
-    shown = [line.partition(",")[0] for line in watched.readouterr().err.split("\r\x1b[K") if line]
+    shown = [line.split(", ")[0] for line in terminal.getvalue().split("\r\x1b[K") if line]
     assert shown == [
         "3 records read",
         "50 of 200 (25 %) records replayed",

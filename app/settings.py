@@ -181,7 +181,7 @@ class Settings:
     )
 
     # Operation
-    http_host: str = _setting(_text, "127.0.0.1", "address that /metrics, /healthz and /readyz listen on")
+    http_host: str = _setting(_text, "127.0.0.1", "address that /metrics, /healthz, /readyz and /hot-symbols listen on")
     http_port: int = _setting(_number(0, 65_535), 0, "their port; 0 picks a free one and logs it")
     log_format: str = _setting(_choice("json", "text"), "json", "how log lines are written to standard error")
     log_level: str = _setting(_choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "least severity to log")

@@ -20,10 +20,11 @@ MAX_GAPS: Final = 8
 
 UNVOUCHED: Final = "Unvouched"
 EXPIRED: Final = "Expired"
+REFUSED: Final = "Refused"
 
 
 class Missing(NamedTuple):
-    """A stretch in which events may be missing: a GapCause, UNVOUCHED, or EXPIRED. No node: of none in particular."""
+    """A stretch in which events may be missing, and why: a GapCause or a word from above. No node: of none alone."""
 
     from_ns: int
     to_ns: int
@@ -43,11 +44,17 @@ class Completeness:
 
 
 def completeness(
-    nodes: Mapping[str, NodeCoverage], since_ns: int, now_ns: int, forgotten_ns: int | None = None
+    nodes: Mapping[str, NodeCoverage],
+    since_ns: int,
+    now_ns: int,
+    *,
+    forgotten_ns: int | None = None,
+    refused: Iterable[Window] = (),
 ) -> Completeness:
     """The answer for the time since `since_ns`; what is vouched for beyond `now_ns` is a clock that runs ahead.
 
-    Rows of symbols that were hit before `forgotten_ns` may have expired.
+    Rows of symbols that were hit before `forgotten_ns` may have expired; within `refused` came events that no stage
+    could process.
     """
     ends = {node: known.vouched[-1].to_ns for node, known in nodes.items() if known.vouched}
     ends = {node: min(end, now_ns) for node, end in ends.items() if end > since_ns}
@@ -61,6 +68,7 @@ def completeness(
     missing = sorted(
         {
             *_forgotten(forgotten_ns, window),
+            *(Missing(*one, "", REFUSED) for one in _within(refused, window)),
             *_before_all((nodes[node] for node in ends), window),
             *(m for n in ends for m in _of_node(n, nodes[n], window)),
         },
@@ -88,9 +96,7 @@ def _before_all(nodes: Iterable[NodeCoverage], window: Window) -> Iterator[Missi
 
 def _of_node(node: str, known: NodeCoverage, window: Window) -> Iterator[Missing]:
     for gap in known.gaps:
-        touches = gap.to_ns > window.from_ns or gap.from_ns == gap.to_ns == window.from_ns
-        if touches and gap.from_ns < window.to_ns:
-            yield Missing(max(gap.from_ns, window.from_ns), min(gap.to_ns, window.to_ns), node, gap.cause)
+        yield from (Missing(*one, node, gap.cause) for one in _within([Window(gap.from_ns, gap.to_ns)], window))
     is_whole = known.known_from_ns is None  # what came before its first window is known, and was nothing
     begin = max(window.from_ns, known.vouched[0].from_ns) if is_whole else window.from_ns
     for vouched in known.vouched:
@@ -101,6 +107,14 @@ def _of_node(node: str, known: NodeCoverage, window: Window) -> Iterator[Missing
         begin = max(begin, vouched.to_ns)
     if begin < window.to_ns:
         yield Missing(begin, window.to_ns, node, UNVOUCHED)
+
+
+def _within(found: Iterable[Window], window: Window) -> Iterator[Window]:
+    """What touches the window, cut to it; an instant touches the window that holds it."""
+    for one in found:
+        touches = one.to_ns > window.from_ns or one.from_ns == one.to_ns == window.from_ns
+        if touches and one.from_ns < window.to_ns:
+            yield Window(max(one.from_ns, window.from_ns), min(one.to_ns, window.to_ns))
 
 
 def _length(missing: Iterable[Missing]) -> int:

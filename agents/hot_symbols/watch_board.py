@@ -1,10 +1,10 @@
 """Answers to watches, from the published rows and the nodes' coverage.
 
-Rules: an answer is a function of the watch, the newest rows and the coverage; the order in which they came does not
-matter. Rows that no watch asks for are not kept, so a new watch needs the rows to be read again (`needs_rows`). Never
-hit is said only where no row is the symbol or may be it, no code of the file ran whose function is unknown or only
-hinted at, and coverage is without a gap from the beginning of the watch. This module refuses to know where rows come
-from and where answers go.
+Rules: an answer is a function of the watch, the newest rows, the coverage and the refused events; the order in which
+they came does not matter. Rows that no watch asks for are not kept, so a new watch needs the rows to be read again
+(`needs_rows`). Never hit is said only where no row is the symbol or may be it, no code of the file ran whose function
+is unknown or only hinted at, no stage refused an event, and coverage is without a gap from the beginning of the watch.
+This module refuses to know where rows come from and where answers go.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +15,7 @@ from typing import Any, Final
 from agents.hot_symbols.completeness import Completeness, completeness
 from agents.hot_symbols.identity import SymbolIdentity, SymbolIdError, parse_symbol_id
 from agents.hot_symbols.node_coverage import NodeCoverage
+from agents.hot_symbols.refused_minutes import RefusedMinutes
 from agents.hot_symbols.watch import Bearing, Watch, whole_function
 
 MAX_WATCHES: Final = 10_000
@@ -59,6 +60,7 @@ class WatchBoard:
         self._unread: dict[str, bytes | None] = {}
         self._named: dict[str, dict[str, _Row]] = {}
         self._unsure = _UnsureRows()
+        self._refused = RefusedMinutes()
         self.nodes: Mapping[str, NodeCoverage] = {}
         self.needs_rows = False
         """Whether something is watched whose rows were not asked for before; whoever reads them again resets it."""
@@ -98,6 +100,10 @@ class WatchBoard:
             self._unread[text] = value
         return asking
 
+    def refuse(self, received_ms: int) -> bool:
+        """Note that an event could not be processed, by the time of its receipt; returns whether that is news."""
+        return self._refused.note(received_ms)
+
     def keeps(self, key: bytes) -> bool:
         """Whether a row is needed for an answer, and so must not expire."""
         if not self._watches:
@@ -123,7 +129,9 @@ class WatchBoard:
                 rows.append(row)
             elif bearing is Bearing.MAY_BE:
                 ambiguous += row.hits
-        covered = completeness(self.nodes, watch.since_ns, now_ns, forgotten_ns)
+        covered = completeness(
+            self.nodes, watch.since_ns, now_ns, forgotten_ns=forgotten_ns, refused=self._refused.windows()
+        )
         return _answer(watch, rows, ambiguous, covered) | {"kept_since_ns": kept_since_ns}
 
     def _read(self) -> None:

@@ -1,4 +1,4 @@
-"""The watch task of a worker: reads watches, rows and coverage whole, and publishes answers to `runtime.watched`.
+"""The watch task of a worker: reads watches, rows, coverage and dead letters whole, and publishes answers.
 
 Rules: a watch is answered by the worker that owns its partition, and only when all that is there has been read, for an
 answer that knows half of the rows is wrong. Coverage counts from when everything that was on the raw topic before it is
@@ -46,6 +46,13 @@ HORIZON_SECONDS: Final = 10.0
 """Between two moments that are followed through the pipeline: ingest vouches every 10 s."""
 
 
+PAUSE_RATIO: Final = 20.0
+"""Pause by the processor time of the answers before it: ten thousand watches over a thousand nodes take seconds."""
+
+_ANSWERS_AT_ONCE: Final = 50
+"""Between two turns of the event loop, at some 0.1 ms each."""
+
+
 class WatchTask:
     """Answers the watches whose partitions a worker owns."""
 
@@ -65,7 +72,10 @@ class WatchTask:
         self._rows_topic, self._nodes_topic = settings.name(topics.HOT_SYMBOLS), settings.name(_NODES)
         self._list_topic, self._answers_topic = settings.name(topics.WATCH), settings.name(topics.WATCHED)
         self._lists = WholeTopics(settings, {self._list_topic: count, self._answers_topic: count})
-        self._rows = WholeTopics(settings, {self._rows_topic: count, self._nodes_topic: count})
+        self._letters_topic = settings.name(topics.DEAD_LETTERS)
+        self._rows = WholeTopics(
+            settings, dict.fromkeys((self._rows_topic, self._nodes_topic, self._letters_topic), count)
+        )
         self._horizon = Horizon(settings, runtime.admin, count)
         self._list = WatchList()
         self._is_list_new = True
@@ -143,6 +153,10 @@ class WatchTask:
 
     def _take_row(self, message: Message) -> None:
         key, value = message.key(), message.value()
+        if message.topic() == self._letters_topic:
+            if self._board.refuse(message.timestamp()[1]):
+                self._dirty.update(self._board.watches)
+            return
         if not isinstance(key, bytes):
             return
         if message.topic() == self._rows_topic:
@@ -176,8 +190,10 @@ class WatchTask:
             self._dirty.update(self._board.watches)
         parcels: dict[int, list[OutRecord]] = {}
         dirty, self._dirty = self._dirty, set()
-        now_ns = time.time_ns()
-        for watch_id in sorted(dirty & self._board.watches.keys()):
+        now_ns, began = time.time_ns(), time.thread_time()
+        for number, watch_id in enumerate(sorted(dirty & self._board.watches.keys())):
+            if not number % _ANSWERS_AT_ONCE:
+                await asyncio.sleep(0)
             before = self._published.get(watch_id)
             answer = self._board.answer(watch_id, now_ns, before)
             if not self._has_nodes and before is not None and before["hits"] == answer["hits"]:
@@ -186,8 +202,10 @@ class WatchTask:
                 self._add(parcels, watch_id, answer, now_ns)
         for watch_id in sorted(self._published.keys() - self._board.watches.keys()):
             self._add(parcels, watch_id, None, now_ns)
+        pause = PAUSE_RATIO * (time.thread_time() - began)
         if due:
-            self._refresh_at = time.monotonic() + REFRESH_SECONDS
+            self._refresh_at = time.monotonic() + max(REFRESH_SECONDS, pause)
+        self._horizon_at = max(self._horizon_at, time.monotonic() + min(pause, REFRESH_SECONDS))
         if parcels:
             await self._deliver(parcels)
 

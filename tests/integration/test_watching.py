@@ -1,6 +1,7 @@
 """Watches on a real broker: a row from the first moment, never hit, not seen and why, hit, and no longer asked."""
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,14 @@ def test_a_watched_symbol_is_never_hit_then_not_seen_then_hit(
         asked = it.hot_symbols("--symbol", "inflate")
         assert asked.exit_code == 1
         assert "/usr/lib/libz.so.1!inflate is watched" in asked.stderr
+
+        it.call_nonsense()
+        refused = it.await_answer("/usr/lib/libz.so.1!inflate", lambda answer: len(answer["gaps"]) == 2)
+        assert refused["gaps"][0]["cause"] == "Refused"
+
+        # An event that waits in front of a stage may be a hit: what is said of coverage after it does not count yet.
+        before = it.answers()
+        it.send_raw(b"an event that nobody has canonicalized")
+        it.cover(DAY, DAY // 2, GapCause.RECONNECT)
+        time.sleep(12)
+        assert it.answers() == before

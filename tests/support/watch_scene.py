@@ -71,6 +71,17 @@ class WatchScene:
         self._producer.produce(self.prefix + topics.CALLS, value, b"process", partition)
         assert self._producer.flush(30) == 0
 
+    def call_nonsense(self) -> None:
+        """Send a call that no stage can read, received an hour ago."""
+        received_ms = (self.now_ns - 3600 * SECOND) // 1_000_000
+        self._producer.produce(self.prefix + topics.CALLS, b"no call at all", b"process", 3, timestamp=received_ms)
+        assert self._producer.flush(30) == 0
+
+    def send_raw(self, value: bytes) -> None:
+        """Put something on the raw topic."""
+        self._producer.produce(self.prefix + topics.RAW, value, b"process", 0)
+        assert self._producer.flush(30) == 0
+
     def cover(self, ago_ns: int, until_ago_ns: int, cause: GapCause = GapCause.HEARTBEAT, node: str = "n1") -> None:
         """Publish a coverage record."""
         gap = CoverageGap(node=node, from_ns=self.now_ns - ago_ns, to_ns=self.now_ns - until_ago_ns, cause=cause)

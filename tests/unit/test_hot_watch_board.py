@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from agents.hot_symbols import refused_minutes
 from agents.hot_symbols.node_coverage import Gap, NodeCoverage, Window
 from agents.hot_symbols.published import module_in, published_record, published_value
+from agents.hot_symbols.refused_minutes import RefusedMinutes
 from agents.hot_symbols.tally import Tally
 from agents.hot_symbols.watch import Watch
 from agents.hot_symbols.watch_board import MAX_SYMBOLS, WatchBoard, is_news
@@ -210,3 +212,26 @@ def test_rows_that_an_answer_needs_do_not_expire() -> None:
     assert {name: made.keeps(name.encode()) for name in rows} == rows
     made.set_watches({})
     assert not any(made.keeps(name.encode()) for name in rows)
+
+
+def test_an_event_that_a_stage_refused_may_have_been_a_hit() -> None:
+    """A dead letter is a gap from two minutes before its event was received; others in the same minute are no news."""
+    made = board(BY_BUILD)
+    assert made.refuse(5 * DAY // 1_000_000)
+    assert not made.refuse(5 * DAY // 1_000_000 + 59_999)
+    assert made.refuse(5 * DAY // 1_000_000 + 60_000)
+    answer = asked(made, BY_BUILD)
+
+    assert (answer["answer"], answer["complete_ns"]) == ("NotSeen", 14 * DAY - 240 * SECOND)
+    window = {"from_ns": 5 * DAY - 120 * SECOND, "to_ns": 5 * DAY + 120 * SECOND}
+    assert answer["gaps"] == [{"node": "", "cause": "Refused"} | window]
+
+
+def test_of_too_many_refusals_the_newest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A topic of dead letters may be long."""
+    monkeypatch.setattr(refused_minutes, "MAX_MINUTES", 3)
+    minutes = RefusedMinutes()
+    for number in (10, 50, 20, 40, 30):
+        minutes.note(number * 60_000)
+
+    assert [window.to_ns // (60 * SECOND) - 1 for window in minutes.windows()] == [30, 40, 50]

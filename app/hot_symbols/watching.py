@@ -47,7 +47,7 @@ HORIZON_SECONDS: Final = 10.0
 
 
 PAUSE_RATIO: Final = 20.0
-"""Pause by the processor time of the answers before it: ten thousand watches over a thousand nodes take seconds."""
+"""Pause by the processor time that all answers took: ten thousand watches over a thousand nodes take seconds."""
 
 _ANSWERS_AT_ONCE: Final = 50
 """Between two turns of the event loop, at some 0.1 ms each."""
@@ -85,7 +85,7 @@ class WatchTask:
         self._nodes_then: Mapping[str, NodeCoverage] | None = None
         self._has_nodes = False
         self._rows_to_see: Mapping[int, int] | None = None
-        self._horizon_at = self._refresh_at = 0.0
+        self._horizon_at = self._refresh_at = self._all_seconds = 0.0
 
     def keeps(self, key: bytes) -> bool | None:
         """Whether a row is needed for an answer; None while that is not known."""
@@ -181,7 +181,7 @@ class WatchTask:
             self._board.nodes, self._nodes_then, self._rows_to_see = self._nodes_then, None, None
             self._has_nodes = True
             self._dirty.update(self._board.watches)
-            self._horizon_at = time.monotonic() + HORIZON_SECONDS
+            self._horizon_at = time.monotonic() + max(HORIZON_SECONDS, PAUSE_RATIO * self._all_seconds)
 
     async def _publish(self) -> None:
         """Publish what is new, once a minute everything, and remove answers that nobody asks for any more."""
@@ -202,10 +202,9 @@ class WatchTask:
                 self._add(parcels, watch_id, answer, now_ns)
         for watch_id in sorted(self._published.keys() - self._board.watches.keys()):
             self._add(parcels, watch_id, None, now_ns)
-        pause = PAUSE_RATIO * (time.thread_time() - began)
         if due:
-            self._refresh_at = time.monotonic() + max(REFRESH_SECONDS, pause)
-        self._horizon_at = max(self._horizon_at, time.monotonic() + min(pause, REFRESH_SECONDS))
+            self._all_seconds = time.thread_time() - began
+            self._refresh_at = time.monotonic() + max(REFRESH_SECONDS, PAUSE_RATIO * self._all_seconds)
         if parcels:
             await self._deliver(parcels)
 

@@ -168,3 +168,9 @@ def test_at_rest_nothing_may_wait_anywhere() -> None:
     sources = [_source(Stage.PRIVACY, SourcePartition(5, Account(0, outputs=5), Extent(0, 7)))]
     held = equation_of(_page("ingest", {metrics.BUFFERED: {(Place.DISK,): 3}, metrics.RECEIVED: {("USDT",): 3}}))
     assert [finding.where for finding in unsettled(sources, [held])] == ["privacy", "ingest"]
+
+
+def test_a_heartbeat_that_waits_is_no_event() -> None:
+    """Ingest vouches for its node however quiet that is, so there is always one on its way."""
+    heartbeat = SourcePartition(5, Account(0, outputs=5), Extent(0, 7))
+    assert unsettled([StageSource(Stage.HOT_SYMBOLS, topics.COVERAGE, {0: heartbeat})], []) == []

@@ -98,14 +98,25 @@ def client_config(settings: Settings, **more: object) -> ClientConfig:
 
 
 def partition_count(settings: Settings, topic: str, timeout_s: float) -> int:
-    """Number of partitions of a topic, prefix included in its name.
+    """Number of partitions of a topic, prefix included in its name; see `partition_counts`."""
+    return partition_counts(settings, (topic,), timeout_s)[topic]
 
-    Raises KafkaUnreachable where no broker answers within `timeout_s`, KafkaUnusable where the topic does not exist or
+
+def partition_counts(settings: Settings, names: Iterable[str], timeout_s: float) -> dict[str, int]:
+    """Number of partitions of topics, prefix included in their names, asked over one connection.
+
+    Raises KafkaUnreachable where no broker answers within `timeout_s`, KafkaUnusable where a topic does not exist or
     the broker refuses us.
     """
     heard: list[KafkaError] = []
-    where = settings.kafka_bootstrap_servers
     client = AdminClient(client_config(settings) | {"error_cb": heard.append, "log_level": 0})
+    return {name: _partition_count(settings, client, heard, name, timeout_s) for name in names}
+
+
+def _partition_count(
+    settings: Settings, client: AdminClient, heard: list[KafkaError], topic: str, timeout_s: float
+) -> int:
+    where = settings.kafka_bootstrap_servers
     try:
         found = client.list_topics(topic, timeout=timeout_s).topics[topic]
     except KafkaException as error:

@@ -21,7 +21,7 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from app.kafka import KafkaUnreachable, KafkaUnusable, client_config, partition_count
+from app.kafka import KafkaUnreachable, KafkaUnusable, client_config, partition_counts
 from app.settings import Settings
 from app.streaming.delivery import Delivery
 from app.streaming.garbage import collect_seldom
@@ -250,7 +250,7 @@ def _await_topics(settings: Settings, names: Sequence[str], stop: asyncio.Event)
     deadline = time.monotonic() + TOPICS_WAIT_SECONDS
     while not stop.is_set():
         try:
-            counts = {name: partition_count(settings, name, ANSWER_SECONDS) for name in names}
+            counts = partition_counts(settings, names, ANSWER_SECONDS)
         except (KafkaUnreachable, KafkaUnusable) as error:
             if time.monotonic() > deadline:
                 raise

@@ -147,6 +147,13 @@ class Scene:
         consumer.close()
         return rows
 
+    def await_state_folders(self, seconds: float) -> None:
+        """Wait until every worker has begun its state: on a busy machine that takes longer than a life here."""
+        deadline = time.monotonic() + seconds
+        while not all(self.state_folder(index).exists() for index in range(len(self.workers))):
+            assert time.monotonic() < deadline, "\n".join(worker.log_tail() for worker in self.workers)
+            time.sleep(0.1)
+
     def state_folder(self, index: int) -> Path:
         """Where the worker keeps what it can rebuild."""
         return self.folder / "data" / (self.prefix + GROUP) / f"worker-{index}"
@@ -188,6 +195,7 @@ def test_counts_are_exact_after_six_kills_a_lost_folder_and_two_workers_joining_
     """300,000 calls with repetitions; the rows that come out are those of a stage to which nothing happened."""
     with scene(embedded, topic_prefix, tmp_path) as it:
         first, second = it.add_worker(), it.add_worker()
+        it.await_state_folders(60)
         sending = threading.Thread(target=it.send, args=(EVENTS,), kwargs={"rate": 6_000}, daemon=True)
         sending.start()
         chance = random.Random(5)

@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple
 
 from schemas.topics import TOPICS, Stage, live_name
 
-_TABLES: Final = {"read": "READ", "write": "WRITE"}
-_KEYS: Final = ("read", "write", "groups")
+_TOPICS: Final = {"read": "READ", "write": "WRITE", "describe": "DESCRIBE"}
+_GROUPS: Final = {"groups": "READ", "describe_groups": "DESCRIBE"}
+_KEYS: Final = (*_TOPICS, *_GROUPS)
 
 
 class AccessFileError(Exception):
@@ -21,7 +22,10 @@ class AccessFileError(Exception):
 
 
 class Rule(NamedTuple):
-    """One permission. `prefixed`: for all names that begin with `name`. `operation` is Kafka's word, READ or WRITE."""
+    """One permission. `prefixed`: for all names that begin with `name`.
+
+    `operation` is Kafka's word: READ, WRITE, or DESCRIBE, which tells where a topic ends and what a group committed.
+    """
 
     user: str
     kind: str
@@ -51,20 +55,20 @@ def _rules_of_user(path: Path, user: str, table: Any, prefix: str) -> Iterator[R
         if key not in _KEYS or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise AccessFileError(f"{path}: [{user}] may have {', '.join(_KEYS)}, each a list of names; not {key}")
         for name in names:
-            yield _group_rule(user, name, prefix) if key == "groups" else _topic_rule(path, user, key, name, prefix)
+            is_group = key in _GROUPS
+            yield _group_rule(user, key, name, prefix) if is_group else _topic_rule(path, user, key, name, prefix)
 
 
 def _topic_rule(path: Path, user: str, key: str, name: str, prefix: str) -> Rule:
     if live_name(name) not in {topic.name for topic in TOPICS}:
         raise AccessFileError(f"{path}: [{user}] {key}: the pipeline has no topic {name}")
-    return Rule(user, "TOPIC", prefix + name, _TABLES[key])
+    return Rule(user, "TOPIC", prefix + name, _TOPICS[key])
 
 
-def _group_rule(user: str, name: str, prefix: str) -> Rule:
+def _group_rule(user: str, key: str, name: str, prefix: str) -> Rule:
     own = {stage.group for stage in Stage}
-    return Rule(
-        user, "GROUP", (prefix if live_name(name) in own else "") + name.removesuffix("*"), "READ", name.endswith("*")
-    )
+    full = (prefix if live_name(name) in own else "") + name.removesuffix("*")
+    return Rule(user, "GROUP", full, _GROUPS[key], name.endswith("*"))
 
 
 def guarded_topics(prefix: str, there: Iterable[str] = ()) -> tuple[str, ...]:

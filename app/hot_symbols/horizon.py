@@ -6,6 +6,7 @@ stage. Rules: a step ends when a group has committed what its topic held when th
 know what waits for it.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Final
 
@@ -18,6 +19,8 @@ from app.settings import Settings
 from app.streaming.log_ends import log_ends
 from schemas import topics
 from schemas.topics import Stage
+
+log = logging.getLogger(__name__)
 
 _STEPS: Final = (
     (Stage.CANONICALIZE, topics.RAW),
@@ -37,6 +40,7 @@ class Horizon:
         self._groups = GroupReader(settings)
         self._partitions = partitions
         self._step = 0
+        self._told: str | None = None
         self._ends: Mapping[int, int] | None = None
 
     def rows_to_see(self) -> Mapping[int, int] | None:
@@ -54,10 +58,17 @@ class Horizon:
                     return None
                 self._step, self._ends = self._step + 1, None
             ends = self.ends_of(topics.HOT_SYMBOLS)
-        except (KafkaException, KafkaUnreachable, KafkaUnusable):
+        except (KafkaException, KafkaUnreachable, KafkaUnusable) as error:
+            self._tell(error.args[0].str() if isinstance(error, KafkaException) else str(error))
             return None
-        self._step = 0
+        self._step, self._told = 0, None
         return ends
+
+    def _tell(self, trouble: str) -> None:
+        """Say once what keeps answers to watches from going on."""
+        if trouble != self._told:
+            log.warning("coverage is not followed through the pipeline: %s", trouble)
+        self._told = trouble
 
     def ends_of(self, topic: str) -> dict[int, int]:
         """Where an unprefixed topic ends, by partition. Raises KafkaException."""

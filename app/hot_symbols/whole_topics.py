@@ -15,6 +15,8 @@ from app.settings import Settings
 
 _librdkafka_log = logging.getLogger(__name__).getChild("librdkafka")
 
+log = logging.getLogger(__name__)
+
 AT_ONCE: Final = 2_000
 """Records handed out at a time."""
 
@@ -40,6 +42,7 @@ class WholeTopics:
         }
         self._consumer = Consumer(client_config(settings) | options)
         self._unread: set[tuple[str, int]] = set()
+        self._told: set[tuple[str, int]] = set()
         self.positions: dict[tuple[str, int], int] = {}
         """Offset after the last record handed out, by topic and partition."""
 
@@ -68,6 +71,9 @@ class WholeTopics:
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - a public error code
                 self.positions[topic, partition] = offset or 0
                 self._unread.discard((topic, partition))
+            elif (topic, error.code()) not in self._told:
+                self._told.add((topic, error.code()))
+                log.warning("%s is not read: %s", topic, error.str())
             else:
                 _librdkafka_log.warning("reading %s: %s, trying again", topic, error.name())
         return found

@@ -37,6 +37,7 @@ def live(embedded: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> 
     with live_run(embedded, f"replay-live-{random.getrandbits(32):08x}.", tmp_path_factory.mktemp("live")) as run:
         run.add_worker(Stage.CANONICALIZE)
         run.add_worker(Stage.PRIVACY)
+        run.await_ready(60)
         run.send(EVENTS, rate_per_s=RATE_PER_S, meanwhile=trouble(run))
         run.await_finished(60)
         recorded = run.command("record", "--out", run.folder / "case", "--with-published", "--json")

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -72,6 +73,14 @@ class LiveRun:
         worker.start()
         self.workers.append(worker)
         return worker
+
+    def await_ready(self, seconds: float) -> None:
+        """Wait until every worker has its partitions: who is killed before that loses no work in progress."""
+        deadline = time.monotonic() + seconds
+        for worker in self.workers:
+            while "serving /metrics" not in worker.log_tail() or worker.get("/readyz")[0] != HTTPStatus.OK:
+                assert time.monotonic() < deadline, worker.log_tail()
+                time.sleep(0.1)
 
     def send(self, events: int, *, rate_per_s: int, meanwhile: Iterator[None]) -> None:
         """Send the demo's events at a rate, and let `meanwhile` do one thing after each second."""

@@ -6,9 +6,9 @@ refuses to know what records mean.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -17,6 +17,8 @@ from app.settings import Settings
 
 ANSWER_SECONDS: Final = 10.0
 """For one question to the brokers."""
+
+Answer = TypeVar("Answer")
 
 SILENCE_SECONDS: Final = 30.0
 """Without a record although there are more: the brokers do not answer."""
@@ -66,10 +68,7 @@ class TopicReader:
     def offsets_at(self, time_ms: int) -> dict[int, int]:
         """For every partition the first offset whose record is not older than `time_ms`; its end where none is."""
         asked = [TopicPartition(self._topic, number, time_ms) for number in range(self._partitions)]
-        try:
-            found = self._consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS)
-        except KafkaException as error:
-            raise self._problem(error.args[0]) from None
+        found = self._answered(lambda: self._offsets_for_times(asked))
         ends = self.extents()
         return {tp.partition: tp.offset if tp.offset >= 0 else ends[tp.partition].end for tp in found}
 
@@ -119,20 +118,31 @@ class TopicReader:
         raise KafkaUnreachable(f"Kafka at {self._where} has records of {self._topic} and does not send them")
 
     def _extent(self, partition: int) -> Extent:
+        where = TopicPartition(self._topic, partition)
+        found = self._answered(
+            lambda: self._consumer.get_watermark_offsets(where, timeout=ANSWER_SECONDS, cached=False)
+        )
+        if found is None:
+            raise KafkaUnreachable(f"Kafka at {self._where} does not say where {self._topic} ends")
+        return Extent(*found)
+
+    def _offsets_for_times(self, asked: list[TopicPartition]) -> list[TopicPartition]:
+        found = self._consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS)
+        for answer in found:
+            if answer.error is not None:
+                raise KafkaException(answer.error)
+        return found
+
+    def _answered(self, ask: Callable[[], Answer]) -> Answer:
+        """What the brokers answer, asked again for a while where a partition has no leader yet."""
         deadline = time.monotonic() + ANSWER_SECONDS
         while True:
             try:
-                found = self._consumer.get_watermark_offsets(
-                    TopicPartition(self._topic, partition), timeout=ANSWER_SECONDS, cached=False
-                )
+                return ask()
             except KafkaException as error:
                 if error.args[0].code() not in _LEADER_CHANGES or time.monotonic() > deadline:
                     raise self._problem(error.args[0]) from None
                 time.sleep(0.1)
-                continue
-            if found is None:
-                raise KafkaUnreachable(f"Kafka at {self._where} does not say where {self._topic} ends")
-            return Extent(*found)
 
     def _position(self, partition: int) -> int:
         """Next offset that would be read: offsets may be missing in front of it."""

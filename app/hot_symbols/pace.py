@@ -19,9 +19,9 @@ from app.streaming.runner import MAX_PENDING_BATCHES, IntervalRunner
 MIN_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 5.0
 
-PAUSE_RATIO = 49.0
-"""Pause by the processor time of the flush before it: flushes may take a fiftieth of a core, 1 µs an event at 20,000
-events a second."""
+PAUSE_RATIO = 99.0
+"""Pause by the processor time of the flush before it: flushes may take a hundredth of a core, half a microsecond an
+event at 20,000 events a second."""
 
 
 class PacedRunner(IntervalRunner):

@@ -38,10 +38,6 @@ ends; it leaves the rest of the ten seconds that a SIGTERM may take to the frame
 
 DRAIN_POLL_SECONDS = 0.01
 
-FETCH_MAX_WAIT_MS = 100
-"""How long a broker holds a fetch that is not worth answering yet: what an event may be late for each stage. Everything
-else that is asked on the same connection waits behind it; Faust's 1.5 s made every start six seconds longer."""
-
 POSITION_RETRIES = 4
 POSITION_RETRY_SECONDS = 2.0
 """A broker that has just become leader may report an old end of its log for a moment."""
@@ -71,10 +67,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         fetched.install()
-        consumer = super()._create_worker_consumer(transport)
+        consumer, own = super()._create_worker_consumer(transport), cast("BatchConsumer", self.consumer)
         # Faust passes a constant of its own for the one, and nothing for the other
-        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # noqa: SLF001 - see above
-        consumer._fetch_min_bytes = cast("BatchConsumer", self.consumer).fetch_min_bytes  # noqa: SLF001 - see above
+        consumer._fetch_max_wait_ms = own.fetch_max_wait_ms  # noqa: SLF001 - see above
+        consumer._fetch_min_bytes = own.fetch_min_bytes  # noqa: SLF001 - see above
         return consumer
 
     def _position_at(self, partition: TP, offset: int) -> int:
@@ -156,6 +152,11 @@ class BatchConsumer(driver.Consumer):
 
     mundane_level = "debug"
     drain_limit_seconds: float = DRAIN_LIMIT_SECONDS
+    fetch_max_wait_ms: int = 100
+    """How long a broker holds a fetch that is not worth answering yet: what an event may be late for each stage.
+    Everything else that is asked on the same connection waits behind it; Faust's 1.5 s made every start six seconds
+    longer. Set before the start.
+    """
     fetch_min_bytes: int = 128 << 10
     """What is worth answering: some 500 events as they are stored. A broker that answers each event's arrival makes
     batches of a few records, and then a stage takes five times the CPU at 10,000 events a second. Set before the start.

@@ -14,10 +14,10 @@ from tests.support.hot_world import Stored
 
 
 @pytest.mark.parametrize(
-    ("flush_seconds", "pause"), [(0.0, MIN_PAUSE_SECONDS), (0.01, 1.0), (0.06, 2.94), (30.0, MAX_PAUSE_SECONDS)]
+    ("flush_seconds", "pause"), [(0.0, MIN_PAUSE_SECONDS), (0.01, 1.0), (0.03, 2.97), (30.0, MAX_PAUSE_SECONDS)]
 )
 def test_the_pause_follows_the_work(flush_seconds: float, pause: float) -> None:
-    """At most once a second, at most a fiftieth of the time while that is in time, and never long after the event."""
+    """At most once a second, at most a hundredth of the time while that is in time, and never long after the event."""
     assert next_pause(flush_seconds) == pytest.approx(pause)
 
 

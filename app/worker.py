@@ -82,9 +82,10 @@ def _attach_canonicalize(settings: Settings, shape: StageShape, symbols: str | N
             runtime.app,
             name=topics.MODULES_TABLE,
             partitions=runtime.partitions,
-            source_topic=None,  # loader events are few; without their rows frames lack build ids, and none is wrong
+            source_topic=settings.name(shape.sources[0]),
             delivery=runtime.delivery,
             admin=runtime.admin,
+            sparse=True,  # loader events are few; without their rows frames lack build ids, and none is wrong
         )
         return StepMemory(step, table)
 

@@ -176,6 +176,8 @@ class BatchConsumer(driver.Consumer):
         self.topic_ids: Callable[[set[str]], Mapping[str, str]] = lambda _names: {}
         """Ids of topics by name, as Kafka gave them; called in a thread at every assignment. What is unknown is left
         out."""
+        self.source_checks: list[Callable[[Mapping[TP, str]], None]] = []
+        """Called with the ids of source topics before work begins; they end the process when state is of others."""
         self.before_commits: list[Callable[[Mapping[Any, int]], Awaitable[None]]] = []
         """Called with the offsets that are about to be committed: write what must be there when they are."""
         super().__init__(*args, **kwargs)
@@ -235,6 +237,8 @@ class BatchConsumer(driver.Consumer):
                     "topics of this and all later stages",
                 )
             identified[tp] = start._replace(account=replace(account, topic=known))
+        for check in self.source_checks:
+            check({tp: ids.get(tp.topic, "") for tp in identified})
         return identified
 
     async def _seek_back(self, tp: TP, books: Ledger) -> None:

@@ -58,8 +58,8 @@ class StepMemory:
         self._step.release(batch.partition, batch.hand_out.committed)
 
     def write(self, batch: RecordBatch, result: StepResult) -> TableWrite | None:
-        """What has to be written after a batch, if anything."""
-        if not result.state:
+        """What has to be written after a batch, if anything; after the first one, what the rows follow from."""
+        if not result.state and self._table.keeps_source(batch.partition):
             return None
         return TableWrite(batch.partition, result.state, batch.hand_out.last + 1)
 

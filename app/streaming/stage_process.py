@@ -141,7 +141,9 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     reloader.serve(runtime.reloads)
     observer.watch(app)
     app.batch_consumer.drain_callbacks.extend(interval.flush_now for interval in runtime.intervals)
-    watchdog = Watchdog(app, admin, observer, limits=plan.limits, sample_seconds=plan.sample_seconds)
+    watchdog = Watchdog(
+        app, admin, observer, topics=plan.topics, limits=plan.limits, sample_seconds=plan.sample_seconds
+    )
     server = TelemetryServer(
         meter,
         alive={"event_loop": watchdog.alive},

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 POSITION_KEY = META_PREFIX + b"position"
 """Key of the changelog record that says up to which source offset the rows before it include everything."""
 
+SOURCE_KEY = META_PREFIX + b"source"
+"""Key of the changelog record that holds Kafka's id of the topic which the rows follow from."""
+
 RECOVERY_BATCHES = 8
 """Changelog batches that Faust gathers before it has them written: 8,000 rows. (1 would make Faust go on reading the
 changelog after the recovery.)"""
@@ -64,14 +67,15 @@ class StrictTable(Table[bytes, bytes]):
         *,
         name: str,
         partitions: int,
-        source_topic: str | None,
+        source_topic: str,
         delivery: Delivery,
         admin: AdminClient,
+        sparse: bool = False,
     ) -> None:
         """`source_topic` is the full name of the topic whose positions the writes carry, partition by partition.
 
-        None where rows are written for some batches only: then a lost changelog cannot be told by positions, and the
-        rows must be such that their loss makes no result wrong, only poorer.
+        `sparse` where rows are written for some batches only: then a lost changelog cannot be told by positions, and
+        the rows must be such that their loss makes no result wrong, only poorer.
         """
         changelog = f"{app.conf.id}-{name}-changelog"  # Faust's own rule
         super().__init__(
@@ -88,7 +92,10 @@ class StrictTable(Table[bytes, bytes]):
         self._delivery = delivery
         self._stores = _Stores(app, self, admin=admin, folder=Path(app.conf.tabledir))
         app.tables.add(self)
-        if source_topic is not None:
+        self._source_ids: dict[int, str] = {}
+        self._kept_ids: dict[int, str] = {}
+        app.batch_consumer.source_checks.append(self._check_source)
+        if not sparse:
             app.batch_consumer.position_checks.append(self._check_position)
 
     def read(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -110,6 +117,10 @@ class StrictTable(Table[bytes, bytes]):
         raw = self.read(partition, [POSITION_KEY])[0]
         return 0 if raw is None else int.from_bytes(raw, "big")
 
+    def keeps_source(self, partition: int) -> bool:
+        """Whether the rows name the source topic that they follow from, as far as the broker has told its id."""
+        return self._kept_ids.get(partition) == self._source_ids.get(partition)
+
     async def write(self, writes: Sequence[TableWrite], also: Sequence[Parcel] = ()) -> None:
         """Deliver the changelog of all writes, and other parcels with it; then write the local rows.
 
@@ -122,17 +133,41 @@ class StrictTable(Table[bytes, bytes]):
     def changes(self, write: TableWrite) -> Parcel:
         """The changelog records of a write, for a caller that delivers them with other parcels and then applies it."""
         now_ms = time.time_ns() // 1_000_000
-        records = [OutRecord(key, value, now_ms) for key, value in _changes(write)]
+        records = [OutRecord(key, value, now_ms) for key, value in self._changes(write)]
         return Parcel(self.changelog_topic_name, write.partition, records)
 
     def apply(self, write: TableWrite, changelog_offset: int) -> None:
         """Write the local rows of a delivered write; `changelog_offset` is that of its last record."""
         try:
-            self._stores.of(write.partition).write(_changes(write), changelog_offset)
+            self._stores.of(write.partition).write(self._changes(write), changelog_offset)
         except StoreDamaged as error:
             self._damaged(error)
         except OSError as error:
             self._stage_app.fail(ExitCode.STATE_UNUSABLE, str(error))
+        if write.partition in self._source_ids:
+            self._kept_ids[write.partition] = self._source_ids[write.partition]
+
+    def _changes(self, write: TableWrite) -> Iterator[tuple[bytes, bytes | None]]:
+        yield from write.rows.items()
+        if source_id := self._source_ids.get(write.partition):
+            yield SOURCE_KEY, source_id.encode()
+        yield POSITION_KEY, write.position.to_bytes(8, "big")
+
+    def _check_source(self, ids: Mapping[TP, str]) -> None:
+        """End the process when the rows follow from a topic of that name which was deleted: counts would be wrong."""
+        for tp, source_id in sorted(ids.items()):
+            if tp.topic != self._source_topic:
+                continue
+            kept = (self.read(tp.partition, [SOURCE_KEY])[0] or b"").decode()
+            if kept and source_id and kept != source_id:
+                self._stage_app.fail(
+                    ExitCode.WRONG_STATE,
+                    f"{tp.topic} was deleted and made anew, but table {self.name}[{tp.partition}] follows from the "
+                    "former one and would take new records for repetitions; set another CALLSTREAM_TOPIC_PREFIX, or "
+                    "delete the groups, topics and changelogs of this and all later stages",
+                )
+            if source_id:
+                self._source_ids[tp.partition], self._kept_ids[tp.partition] = source_id, kept
 
     def _check_position(self, committed: Mapping[TP, int]) -> None:
         """End the process when the group has committed more than the table holds: counts would silently be short."""
@@ -162,11 +197,6 @@ class StrictTable(Table[bytes, bytes]):
     def __delitem__(self, key: bytes) -> None:
         """Refuse, as `__setitem__` does."""
         raise TypeError("write to a StrictTable with `await table.write(...)`")
-
-
-def _changes(write: TableWrite) -> Iterator[tuple[bytes, bytes | None]]:
-    yield from write.rows.items()
-    yield POSITION_KEY, write.position.to_bytes(8, "big")
 
 
 class _Stores(Store[Any, Any]):

@@ -16,7 +16,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from app.streaming.ledger import Partition
-from app.streaming.log_ends import ANSWER_SECONDS, log_ends
+from app.streaming.log_ends import ANSWER_SECONDS, log_ends, topic_ids
 from app.streaming.process_end import ExitCode, Fail, end_process
 from app.streaming.stage_app import StageApp
 from app.streaming.standstill import Limits, Sample, Standstill
@@ -59,11 +59,15 @@ class Watchdog:
         admin: AdminClient,
         observer: LagObserver,
         *,
+        topics: Iterable[str] = (),
         limits: Limits | None = None,
         sample_seconds: float = SAMPLE_SECONDS,
         fail: Fail = end_process,
     ) -> None:
+        """`topics` are the full names of those that must stay the ones that they are."""
         self._app = app
+        self._topics = tuple(topics)
+        self._topic_ids: dict[str, str] = {}
         self._admin = admin
         self._observer = observer
         self._standstill = Standstill(limits or Limits())
@@ -114,12 +118,15 @@ class Watchdog:
     # The thread
 
     def _run(self) -> None:
+        self._made_anew()  # notes which topics they are at the start
         while not self._stop.wait(self._sample_seconds):
             sample = self._sample()
             verdict = self._standstill.feed(sample)
             self._publish(sample)
             if verdict is not None and not self._stop.is_set():
                 self._fail(ExitCode.NO_PROGRESS, verdict)
+            if (anew := self._made_anew()) is not None and not self._stop.is_set():
+                self._fail(ExitCode.WRONG_STATE, anew)
 
     def _sample(self) -> Sample:
         committed = self._app.batch_consumer.books.committed()
@@ -133,6 +140,16 @@ class Watchdog:
             recovery_remaining=self._recovery_remaining,
             joined=joined,
         )
+
+    def _made_anew(self) -> str | None:
+        """Which topic was deleted and made anew since it was first looked at: consumers know it by its name alone."""
+        try:
+            ids = topic_ids(self._admin, self._topics)
+        except KafkaException:  # a topic is missing, or no broker answers: the next sample asks again
+            return None
+        known = self._topic_ids = ids | self._topic_ids
+        anew = sorted(name for name in ids if ids[name] != known[name])
+        return f"{', '.join(anew)} was deleted and made anew while the stage ran" if anew else None
 
     def _broker_answers(self) -> dict[Partition, int] | None:
         """No ends, for a process without partitions; None where no broker answers."""

@@ -16,7 +16,7 @@ from app.bookkeeping.group_reading import GroupReader
 from app.embedded.broker import EmbeddedBroker
 from app.settings import Settings
 from app.streaming.process_end import ExitCode
-from app.streaming.table import POSITION_KEY
+from app.streaming.table import POSITION_KEY, SOURCE_KEY
 from schemas import topics
 from schemas.topics import Stage
 from tests.support.counting_worker import ROW
@@ -109,7 +109,7 @@ class _Scene:
                 assert partition is not None
                 assert isinstance(key, bytes)
                 assert isinstance(value, bytes)
-                if key != POSITION_KEY:
+                if key not in {POSITION_KEY, SOURCE_KEY}:
                     rows[partition, key] = ROW.unpack(value)[0]
                 if (message.offset() or 0) + 1 >= left[partition]:
                     left[partition] = 0
@@ -169,6 +169,35 @@ def test_a_deleted_changelog_is_told_and_counts_are_not_silently_short(
         assert worker.exit_code == ExitCode.WRONG_STATE, worker.log_tail()
         assert "changelog" in worker.log_tail()
         assert "reset the group's offsets" in worker.log_tail()
+    finally:
+        scene.close()
+
+
+@pytest.mark.parametrize("stopped", [True, False], ids=["while stopped", "while running"])
+def test_a_source_made_anew_is_told_and_its_records_are_not_taken_for_repetitions(
+    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path, *, stopped: bool
+) -> None:
+    """Kafka forgets a group's offsets with the topic; the table knows which topic its rows follow from."""
+    scene = _Scene(embedded, topic_prefix, tmp_path)
+    try:
+        worker = scene.add_worker()
+        scene.send(5_000)
+        scene.await_no_lag(40)
+        if stopped:
+            worker.end(signal.SIGTERM, within_seconds=10)
+        scene.admin.delete_topics([topic_prefix + topics.CALLS])[topic_prefix + topics.CALLS].result()
+        time.sleep(1)
+        scene.make_topic(topics.CALLS)
+        scene.send(500)
+        if not stopped:
+            scene.await_end(worker)
+            assert worker.exit_code == ExitCode.WRONG_STATE, worker.log_tail()
+            assert "was deleted and made anew while the stage ran" in worker.log_tail()
+            time.sleep(12)  # until then the group takes a worker of its name for the former one, with its partitions
+        worker.start()
+        scene.await_end(worker)
+        assert worker.exit_code == ExitCode.WRONG_STATE, worker.log_tail()
+        assert "would take new records for repetitions" in worker.log_tail()
     finally:
         scene.close()
 

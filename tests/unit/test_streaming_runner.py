@@ -321,6 +321,11 @@ class _Remembering:
 
 
 class _Table:
+    kept = True
+
+    def keeps_source(self, _partition: int) -> bool:
+        return self.kept
+
     def rows(self, _partition: int) -> Iterable[tuple[bytes, bytes]]:
         return [(b"key", b"row")]
 
@@ -338,3 +343,16 @@ def test_a_step_may_let_go_of_what_is_committed_and_of_nothing_else() -> None:
     memory.recall(scene.batch())
 
     assert step.told == [("restore", 1), ("release", 0), ("release", 0), ("release", 2)]
+
+
+def test_a_step_without_news_writes_what_its_rows_follow_from_once() -> None:
+    """So that rows which nothing was added to for long know their source topic all the same."""
+    scene, fake = _Scene(), _Table()
+    memory = StepMemory(_Remembering(), cast("StrictTable", fake))
+    batch, nothing = scene.batch(), StepResult()
+
+    assert memory.write(batch, nothing) is None
+    fake.kept = False
+    write = memory.write(batch, nothing)
+    assert write is not None
+    assert (write.rows, write.position) == ({}, batch.hand_out.last + 1)

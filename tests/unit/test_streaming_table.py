@@ -15,7 +15,7 @@ from app.streaming.delivery import Parcel
 from app.streaming.ledger import HandOut, Ledger, Link
 from app.streaming.process_end import ExitCode
 from app.streaming.stage_app import StageApp, make_app
-from app.streaming.table import POSITION_KEY, StrictTable, TableWrite
+from app.streaming.table import POSITION_KEY, SOURCE_KEY, StrictTable, TableWrite
 from tests.support.fake_kafka import Ended, fail, record
 
 SOURCE = "runtime.calls"
@@ -225,5 +225,44 @@ def test_a_table_behind_the_committed_offsets_of_its_source_ends_the_process(sce
         assert CHANGELOG in ended.value.reason
         with pytest.raises(Ended):
             check({TP(SOURCE, 1): 1})
+
+    asyncio.run(scenario())
+
+
+def check_source(table: StrictTable, topic_id: str) -> None:
+    """Assign the source's partition 0, whose topic has this id."""
+    (check,) = table.app.consumer.source_checks  # type: ignore[attr-defined]
+    check({TP(SOURCE, 0): topic_id})
+
+
+def test_rows_of_a_source_that_was_made_anew_end_the_process(scene: _Scene) -> None:
+    """Offsets of the new topic mean other records, so nothing of it is counted."""
+
+    async def scenario() -> None:
+        table = await scene.start()
+        check_source(table, "first-life")
+        await table.write([TableWrite(0, {b"a": b"1"}, position=5)])
+        assert table.read(0, [SOURCE_KEY]) == [b"first-life"]
+
+        table = await scene.start()
+        check_source(table, "first-life")
+        check_source(table, "")  # the broker did not tell
+        with pytest.raises(Ended) as ended:
+            check_source(table, "second-life")
+        assert ended.value.code is ExitCode.WRONG_STATE
+
+    asyncio.run(scenario())
+
+
+def test_a_source_is_kept_by_the_first_write(scene: _Scene) -> None:
+    """Until then a step that has nothing to remember writes all the same."""
+
+    async def scenario() -> None:
+        table = await scene.start()
+        assert table.keeps_source(0)  # nothing to keep while the id is unknown
+        check_source(table, "first-life")
+        assert not table.keeps_source(0)
+        await table.write([TableWrite(0, {}, position=5)])
+        assert table.keeps_source(0)
 
     asyncio.run(scenario())

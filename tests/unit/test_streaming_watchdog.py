@@ -52,10 +52,16 @@ class _Answer:
 class _Admin:
     def __init__(self) -> None:
         self.end: int | None = 9
+        self.topic_id = "first-life"
 
     def list_offsets(self, asked: dict[Any, Any], request_timeout: float) -> dict[Any, _Answer]:
         assert request_timeout > 0
         return {tp: _Answer(self.end) for tp in asked}
+
+    def describe_topics(self, asked: Any, request_timeout: float) -> dict[str, Any]:
+        assert request_timeout > 0
+        found = type("Described", (), {"topic_id": self.topic_id})()
+        return {name: type("Answer", (), {"result": lambda _: found})() for name in asked.topic_names}
 
     def list_topics(self, timeout: float) -> None:
         assert timeout > 0
@@ -80,7 +86,9 @@ class _Scene:
         self.admin, self.observer = _Admin(), _Observer()
         app: Any = self.app
         admin: Any = self.admin
-        self.watchdog = Watchdog(app, admin, self.observer, limits=limits, sample_seconds=0.01, fail=self._end)
+        self.watchdog = Watchdog(
+            app, admin, self.observer, topics=["runtime.calls"], limits=limits, sample_seconds=0.01, fail=self._end
+        )
 
     def _end(self, code: ExitCode, reason: str) -> Any:
         self.ends.append((code, reason))
@@ -103,6 +111,21 @@ def test_a_stage_that_stands_still_is_ended_with_the_partition_named() -> None:
         ((code, reason),) = scene.ends
         assert code is ExitCode.NO_PROGRESS
         assert "tetragon.raw[0]" in reason
+
+    asyncio.run(scenario())
+
+
+def test_a_topic_that_was_made_anew_ends_the_stage() -> None:
+    """It has the name of the former one and none of its records."""
+
+    async def scenario() -> None:
+        scene = _Scene(Limits())
+        scene.watchdog.start()
+        await scene.until(lambda: scene.observer.seen)
+        assert not scene.ends
+        scene.admin.topic_id = "second-life"
+        await scene.until(lambda: scene.ends)
+        assert scene.ends == [(ExitCode.WRONG_STATE, "runtime.calls was deleted and made anew while the stage ran")]
 
     asyncio.run(scenario())
 

@@ -17,10 +17,10 @@ from app.streaming.delivery import Delivery
 from app.streaming.garbage import collect_seldom
 from app.streaming.runner import StepRunner
 from app.streaming.stage_app import make_app
+from bench.contestant_meter import Meter
 from bench.faust_contestants import (
     BATCH,
     PARTITIONS,
-    Meter,
     Nobody,
     confluent_consumer,
     make_topic,

@@ -18,6 +18,10 @@ from app.settings import Settings
 ANSWER_SECONDS: Final = 10.0
 """For one question to the brokers."""
 
+_CONNECTION_ERRORS: Final = frozenset(
+    {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}  # noqa: SLF001 - public error codes
+)
+
 Answer = TypeVar("Answer")
 
 SILENCE_SECONDS: Final = 30.0
@@ -86,8 +90,9 @@ class TopicReader:
         heard_at = time.monotonic()
         while waiting:
             for message in self._consumer.consume(_AT_ONCE, 0.5):
+                if self._passes(message):
+                    continue
                 heard_at = time.monotonic()
-                self._check(message)
                 number, offset = message.partition(), message.offset()
                 assert number is not None
                 assert offset is not None
@@ -110,8 +115,7 @@ class TopicReader:
         deadline = time.monotonic() + SILENCE_SECONDS
         while time.monotonic() < deadline:
             message = self._consumer.poll(0.5)
-            if message is not None:
-                self._check(message)
+            if message is not None and not self._passes(message):
                 return message if message.offset() == offset else None
             if self._position(partition) > offset:
                 return None
@@ -149,12 +153,14 @@ class TopicReader:
         (found,) = self._consumer.position([TopicPartition(self._topic, partition)])
         return int(found.offset)
 
-    def _check(self, message: Message) -> None:
+    def _passes(self, message: Message) -> bool:
+        """Whether a message is an error that the client gets over by itself: a silence that lasts has its own limit."""
         error = message.error()
-        if error is not None:
+        if error is not None and error.code() not in _CONNECTION_ERRORS | _LEADER_CHANGES:
             raise self._problem(error)
+        return error is not None
 
     def _problem(self, error: KafkaError) -> Exception:
-        if error.code() in {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}:  # noqa: SLF001 - public error codes
+        if error.code() in _CONNECTION_ERRORS:
             return KafkaUnreachable(f"no Kafka broker answers at {self._where}: {error.str()}")
         return KafkaUnusable(f"Kafka at {self._where} does not let us read {self._topic}: {error.str()}")

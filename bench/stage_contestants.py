@@ -12,9 +12,9 @@ from confluent_kafka import Producer
 
 from agents.contract import Step
 from app import steps
+from app.garbage import collect_seldom
 from app.settings import Settings
 from app.streaming.delivery import Delivery
-from app.streaming.garbage import collect_seldom
 from app.streaming.runner import StepRunner
 from app.streaming.stage_app import make_app
 from bench.contestant_meter import Meter

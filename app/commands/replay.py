@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from app import settings as settings_module
 from app.commands import raw_ranges
+from app.garbage import collect_seldom
 from app.replay import engine, making, proving, run_diff, signing
 from app.replay.failures import NOT_PROVED, ends_with
 from app.replay.making import Order, Outcome
@@ -21,7 +22,6 @@ from app.replay.progress import Progress
 from app.replay.run_diff import RunDiff
 from app.replay.verdict import Verdict
 from app.settings import Settings
-from app.streaming.garbage import collect_seldom
 
 _PATH: Final = click.Path(path_type=Path)
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)

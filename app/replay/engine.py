@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 from google.protobuf.message import DecodeError
 
 from agents.contract import StatefulStep
+from app.garbage import collect_seldom
 from app.replay.configuration import call_schema_fingerprint
 from app.replay.lanes import Lane, plan
 from app.replay.pipeline import Books, Pipeline, Sink, Steps, Witness
@@ -25,7 +26,6 @@ from app.replay.source import ReplaySource
 from app.replay.span_lines import SpanLine
 from app.settings import Settings
 from app.steps import canonicalize_step, privacy_step
-from app.streaming.garbage import collect_seldom
 from schemas.tetragon_parts_pb2 import GetEventsResponse
 
 BATCH_RECORDS: Final = 1_000

@@ -11,6 +11,7 @@ import io
 import json
 import logging
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -28,8 +29,9 @@ _log = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES: Final = 8 << 10
 """A scrape's request has some 200 bytes."""
-REQUEST_SECONDS: Final = 3.0
-"""For reading a request, and again for each write of the answer."""
+REQUEST_SECONDS: Final = 10.0
+"""For reading a request, and again for each write of the answer: a machine that stood still for a while is no reason to
+turn a scrape away."""
 MAX_CONNECTIONS: Final = 16
 """A few scrapers and probes; Prometheus opens one."""
 
@@ -143,8 +145,11 @@ class _Server(ThreadingHTTPServer):
         finally:
             self._places.release()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's signature
+        """A client that went away is no news; a page that could not be made is, by kind and never by what it says."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            _log.error("a request could not be answered", extra={"facts": {"error": type(error).__name__}})
 
 
 class _Handler(BaseHTTPRequestHandler):

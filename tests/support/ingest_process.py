@@ -1,5 +1,6 @@
 """`callstream ingest` as a process of its own, and what it left on the broker."""
 
+import contextlib
 import json
 import os
 import re
@@ -54,9 +55,21 @@ class IngestProcess:
         return self._process.pid
 
     def get(self, path: str) -> tuple[int, str]:
-        """Status and text of its health endpoint."""
-        answer = urllib3.request("GET", f"http://{self._http}{path}", timeout=20, retries=False)
-        return answer.status, answer.data.decode()
+        """Status and text of its health endpoint; as a scraper does, it asks again when a connection breaks.
+
+        Raises RuntimeError with the exit code and the log where the process has ended.
+        """
+        for _ in range(3):
+            try:
+                answer = urllib3.request("GET", f"http://{self._http}{path}", timeout=20, retries=False)
+            except urllib3.exceptions.HTTPError as error:
+                failure = error
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    code = self._process.wait(timeout=2)
+                    raise RuntimeError(f"ingest ended with {code}: {self._process.communicate()[1]}") from error
+            else:
+                return answer.status, answer.data.decode()
+        raise failure
 
     def metrics(self) -> dict[str, float]:
         """All samples of one page, by name with labels."""

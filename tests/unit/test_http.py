@@ -114,6 +114,22 @@ def test_silent_client_does_not_block_others(served: Served, monkeypatch: pytest
         assert silent.recv(100) == b""
 
 
+def test_page_that_cannot_be_made_is_logged_by_kind(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    """A mistake of ours in making a page reaches the log, without the words of the error."""
+
+    def fail() -> None:
+        raise KeyError("hunter2")
+
+    served.meter.add_source(fail)
+
+    assert served.send(b"GET /metrics HTTP/1.0\r\n\r\n") == b""
+    assert [record.__dict__["facts"] for record in caplog.records if record.levelname == "ERROR"] == [
+        {"error": "KeyError"}
+    ]
+    assert "hunter2" not in caplog.text
+    assert served.request("/healthz")[0] == 200
+
+
 def test_surplus_connections_are_closed(served: Served) -> None:
     """More clients than places do not make more threads."""
     held = [socket.create_connection((served.host, served.port), timeout=20) for _ in range(http.MAX_CONNECTIONS)]

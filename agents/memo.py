@@ -29,7 +29,8 @@ class Memo(dict[K, V], Generic[K, V]):
         self._old: dict[K, V] = {}
 
     def __missing__(self, key: K) -> V:
-        value = self._old[key] if key in self._old else self._compute(key)
+        old = self._old
+        value = old[key] if old and key in old else self._compute(key)
         if len(self) >= self._max_entries:
             self._old = dict(self)
             self.clear()

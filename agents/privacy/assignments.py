@@ -6,8 +6,9 @@ option announces the next argument unless that is an option itself; a bare word 
 the secret's (`requirepass x`, `dd_password x`) and no text tool is searching for it.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
+from agents.memo import Memo
 from agents.privacy.extents import Extent, enclosing, quoted, value_extent, word_end
 from agents.privacy.gate import compiled
 from agents.privacy.scan import Scan, grouped
@@ -49,6 +50,9 @@ IDENTIFIED_GATE: Final = (
 QUERY_GATE: Final = r"[?&](?:key|sig|sv|code|auth|hash|pass|pw|otp|sid|state|ticket|samlresponse|assertion)="
 
 _OPENING: Final = "\"'`"
+_QUOTES: Final = "\"'"
+_NO_BEGINNING: Final = "=<>&|;:([{}%-"
+_STRONG: Final = (KeyKind.PASSWORD, KeyKind.KEY)
 _LONGEST_LITERAL: Final = 256
 _NAME_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _NAMED = compiled(
@@ -105,6 +109,28 @@ _CUSTOM: Final = {**dict.fromkeys("-. ", "[_\\-. ]?"), "*": "[a-z0-9_.\\-]*"}
 """What characters of a further name stand for, besides themselves."""
 
 
+class _Name(NamedTuple):
+    """What `_NAMED` found: a name, what it announces, and what joins it to a value."""
+
+    key: str
+    joint: str
+    kind: KeyKind
+    is_assigned: bool
+
+
+def _name_of(found: str) -> _Name:
+    joint = found.lstrip(_NAME_CHARACTERS)
+    key = found[: len(found) - len(joint)].rstrip("-.")
+    if joint[0] == "[":  # `password[] = "x"`
+        joint = joint[joint.index("]") + 1 :]
+    return _Name(key, joint, kind_of_key(key), bool(joint.strip(" \n\t\"'`")))
+
+
+_LONGEST_REMEMBERED: Final = 64
+_NAMES: Final = Memo(_name_of, 4096)
+"""Some hundreds of names occur, of some 400 bytes each; strangers' names must not push those out at once."""
+
+
 def named_values(scan: Scan, program: str) -> list[Span]:
     """Spans of values that a name announces; `program` is the basename of the binary, empty where unknown."""
     spans: list[Span] = []
@@ -114,17 +140,10 @@ def named_values(scan: Scan, program: str) -> list[Span]:
         if end < covered and text[end] not in _OPENING:  # a quote inside could reach further than the value around it
             continue
         found = text[start:end]
-        joint = found.lstrip(_NAME_CHARACTERS)
-        key = found[: len(found) - len(joint)].rstrip("-.")
-        if not key:
+        name = _NAMES[found] if len(found) <= _LONGEST_REMEMBERED else _name_of(found)
+        if name.kind is KeyKind.NONE:
             continue
-        if joint[0] == "[":  # `password[] = "x"`
-            joint = joint[joint.index("]") + 1 :]
-        span = (
-            _assigned(text, start, key, joint, end)
-            if joint.strip(" \n\t\"'`")
-            else _spaced(text, start, key, end, program)
-        )
+        span = _assigned(text, start, name, end) if name.is_assigned else _spaced(text, start, name, end, program)
         if span is not None:
             spans.append(span)
             covered = span.end
@@ -161,17 +180,17 @@ def identified_values(scan: Scan) -> list[Span]:
     return spans
 
 
-def _assigned(text: str, start: int, key: str, joint: str, end: int) -> Span | None:
+def _assigned(text: str, start: int, name: _Name, end: int) -> Span | None:
     """The value behind `=`, `:` and their like."""
+    key, joint, kind, _ = name
     if joint.endswith("::") or (joint.rstrip().endswith(":") and text.startswith("//", end)):
         return None
     if joint.strip("\"'`\\)]} \n\t") in {",", "(", ">"} and not _is_call_or_element(text, start, joint, end):
         return None
-    kind = _kind_in_context(text, start, key) if joint != "=" else kind_of_key(key)
+    if kind is KeyKind.WEAK and joint != "=":
+        kind = _kind_in_context(text, start, key)
     if text.startswith(('@"', "@'"), end):  # a literal of Objective-C
         end += 1
-    if kind is KeyKind.NONE:
-        return None
     if kind in {KeyKind.AUTHORIZATION, KeyKind.COOKIE}:
         return _header(text, start, end, kind, joint)
     spaced_colon = ":" in joint and end > start + len(key) + 1 and joint.endswith((" ", "\n"))
@@ -181,14 +200,13 @@ def _assigned(text: str, start: int, key: str, joint: str, end: int) -> Span | N
 
 
 def _kind_in_context(text: str, start: int, key: str) -> KeyKind:
-    """What `key` announces, with the word before it where the name is spelled with spaces: `API key: x`."""
-    kind = kind_of_key(key)
-    if kind is KeyKind.WEAK and start > 1 and text[start - 1] == " " and key[0] != "-":
+    """What the weak `key` announces with the word before it, where the name is spelled with spaces: `API key: x`."""
+    if start > 1 and text[start - 1] == " " and key[0] != "-":
         before = text[max(0, start - 24) : start - 1].rpartition(" ")[2]
         together = kind_of_key(f"{before}_{key}") if before else KeyKind.NONE
         if together is not KeyKind.NONE:
             return together
-    return kind
+    return KeyKind.WEAK
 
 
 def _is_call_or_element(text: str, start: int, joint: str, end: int) -> bool:
@@ -233,8 +251,9 @@ def _header(text: str, start: int, end: int, kind: KeyKind, joint: str) -> Span 
     return Span(*extent, MASK, "header")
 
 
-def _spaced(text: str, start: int, key: str, end: int, program: str) -> Span | None:
+def _spaced(text: str, start: int, name: _Name, end: int, program: str) -> Span | None:
     """The value behind a space: the argument after an option, or after a word that announces by its last word."""
+    key, kind = name.key, name.kind
     if end >= len(text):
         return None
     option = key[0] == "-" or (start > 0 and text[start - 1] in "-/+" and _begins_argument(text, start - 1))
@@ -242,31 +261,33 @@ def _spaced(text: str, start: int, key: str, end: int, program: str) -> Span | N
         return None
     if text[end] == "-" and text[end + 1 : end + 2].isalpha() | text.startswith("--", end):
         return None
-    kind = kind_of_key(key)
-    if kind is KeyKind.NONE:
-        return None
-    extent = value_extent(text, start, end, assigned=False, whole_line=False)
     if not option:
-        strong = kind in {KeyKind.PASSWORD, KeyKind.KEY} and text[start + len(key)] not in "-."
-        if not strong or program in _TEXT_TOOLS or not _bare_announces(text, start, key, end, extent):
-            return None
-        return _judged(text, extent, KeyKind.PASSWORD, "positional")
+        strong = kind in _STRONG and text[start + len(key)] not in "-."
+        return _bare(text, start, name, end, program) if strong else None
+    extent = value_extent(text, start, end, assigned=False, whole_line=False)
     if kind in {KeyKind.AUTHORIZATION, KeyKind.COOKIE}:
         kind = KeyKind.KEY
     return _judged(text, extent, kind, "option")
 
 
-def _bare_announces(text: str, start: int, key: str, end: int, extent: Extent) -> bool:
-    """Whether the bare word `key` at `start` is a name whose value is the word or the literal at `end`."""
-    encoded, value = key.encode(), text[extent.start : extent.end]
-    if not _BARE.is_whole(encoded):
-        return False
-    if text[end] in "\"'":
-        if kind_of_key(key) is KeyKind.PASSWORD:
-            return True  # SQL: PASSWORD 'x'
-    elif _UNQUOTED_TALK.is_whole(encoded):
-        return False
-    if value.lower() in _NOT_A_VALUE or is_place(value) or value[:1] in "=<>&|;:([{}%-" or value[-1:] in "):":
+def _bare(text: str, start: int, name: _Name, end: int, program: str) -> Span | None:
+    """The value at `end` of a bare word, where its last word is the secret's and no text tool looks for it."""
+    key = name.key
+    if program in _TEXT_TOOLS or not _BARE.is_whole(encoded := key.encode()):
+        return None
+    is_literal = text[end] in _QUOTES
+    if not is_literal and (_UNQUOTED_TALK.is_whole(encoded) or text[end] in _NO_BEGINNING):
+        return None
+    extent = value_extent(text, start, end, assigned=False, whole_line=False)
+    announced = is_literal and name.kind is KeyKind.PASSWORD  # SQL: PASSWORD 'x'
+    if not announced and not _bare_announces(text, start, key, text[extent.start : extent.end]):
+        return None
+    return _judged(text, extent, KeyKind.PASSWORD, "positional")
+
+
+def _bare_announces(text: str, start: int, key: str, value: str) -> bool:
+    """Whether the bare word `key` at `start` is a name with this value."""
+    if value.lower() in _NOT_A_VALUE or is_place(value) or value[:1] in _NO_BEGINNING or value[-1:] in "):":
         return False
     lower = key.lower()
     is_number = value.isdigit() and len(value) > 3

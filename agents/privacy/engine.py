@@ -18,10 +18,10 @@ from agents.privacy import commands, paths, scanners
 from agents.privacy.gate import Gate
 from agents.privacy.programs import program_table
 from agents.privacy.pseudonyms import Pseudonyms
-from agents.privacy.redaction import Answer, Cleared, Hits, TextRefusal
+from agents.privacy.redaction import Answer, Cleared, Hits, TextRefusal, unchanged
 from agents.privacy.rules import Rules, Treatment
 from agents.privacy.scan import Scan
-from agents.privacy.scanners import Reading
+from agents.privacy.scanners import Called, Reading
 from agents.privacy.shadow import shadow_of
 from agents.privacy.spans import MASK, Span, spliced
 
@@ -42,7 +42,7 @@ USER: Final = "[user]"
 _NOBODY: Final = frozenset({"root", "nobody"})  # names that name no person
 
 
-_CLOSED: Final = [0]  # the gate's answer when only its sentinel matches
+_CLOSED: Final = [0]  # the gate's answer when only its sentinel matches: a plain text with nothing in it
 
 _Found = list[Span] | Cleared | TextRefusal
 """Spans to replace; or an answer, where looking further is no use."""
@@ -64,7 +64,7 @@ class RedactionEngine:
         self._owner = None if rules.homes is Treatment.KEEP else self._owner_of(rules.homes)
         self._programs = commands.ProgramRules(program_table())
         self._walk = scanners.program_scanner(self._programs)
-        table = [self._walk, *scanners.built_in(self._owner), *scanners.of_policy(rules)]
+        table = [_SHADOWED, self._walk, *scanners.built_in(self._owner), *scanners.of_policy(rules)]
         self._matching = Gate([called.gate for called in table]).matching
         self._scanners = [_nothing, *(called.scanner for called in table)]
         self._readings = Memo(self._reading_of, _REMEMBERED)
@@ -100,9 +100,9 @@ class RedactionEngine:
     def user(self, name: str) -> Answer:
         """The name of a user: kept, masked, or a pseudonym, as the policy says."""
         if not name or name in _NOBODY or self._users is Treatment.KEEP:
-            return Cleared(name, ())
+            return unchanged(name)
         if _is_masked_user(name):
-            return Cleared(name, ())
+            return unchanged(name)
         if self._users is Treatment.PSEUDONYM and self._pseudonyms is not None:
             return Cleared(self._pseudonyms.of("user", name), (("user", 1),))
         return Cleared(USER, (("user", 1),))
@@ -138,15 +138,21 @@ class RedactionEngine:
         reading = self._readings[binary]
         if truncated:
             reading = reading._replace(truncated=True)
-        if not (text.isascii() and text.isprintable() and len(text) <= self._max_text_bytes):
+        try:
+            encoded = text.encode()
+        except UnicodeEncodeError:  # surrogates
             return self._settled(text, reading)
-        encoded = text.encode()
+        if len(encoded) > self._max_text_bytes:
+            return TextRefusal.TOO_LONG
         numbers = self._matching(encoded)
-        if numbers == _CLOSED and not truncated:
+        if numbers == _CLOSED:
             trigger = reading.trigger
-            if trigger is None or trigger.search(encoded) is None:
-                return Cleared(text, ())
-        return self._settled(text, reading, self._pass(text, encoded, numbers, reading))
+            if not truncated and (trigger is None or trigger.search(encoded) is None):
+                return unchanged(text)
+        elif not (text.isascii() and text.isprintable()):
+            return self._settled(text, reading)
+        found = self._pass(text, encoded, numbers, reading)
+        return self._settled(text, reading, found) if found else unchanged(text)
 
     def _compute_text(self, text: str) -> Answer:
         return self._computed(text, _TEXT)
@@ -158,13 +164,19 @@ class RedactionEngine:
         return answer
 
     def _computed(self, text: str, reading: Reading) -> Answer:
-        if not (text.isascii() and text.isprintable() and len(text) <= self._max_text_bytes):
+        try:
+            encoded = text.encode()
+        except UnicodeEncodeError:  # surrogates
             return self._settled(text, reading)
-        encoded = text.encode()
+        if len(encoded) > self._max_text_bytes:
+            return TextRefusal.TOO_LONG
         numbers = self._matching(encoded)
         if numbers == _CLOSED:
-            return Cleared(text, ())
-        return self._settled(text, reading, self._pass(text, encoded, numbers, reading))
+            return unchanged(text)
+        if not (text.isascii() and text.isprintable()):
+            return self._settled(text, reading)
+        found = self._pass(text, encoded, numbers, reading)
+        return self._settled(text, reading, found) if found else unchanged(text)
 
     def _settled(self, text: str, reading: Reading, found: _Found | None = None) -> Answer:
         """`text` after as many passes as it takes until a pass finds nothing; `found` is what the first one did."""
@@ -207,16 +219,16 @@ class RedactionEngine:
         """What one look at a plain text finds, for which the gate answered `numbers`."""
         if 0 not in numbers:
             return TextRefusal.ENGINE_FAILURE
-        called = [self._scanners[number] for number in numbers]
+        scanners_of = self._scanners
+        called = {scanners_of[number]: None for number in numbers}  # one may be called for by several patterns
+        del called[_nothing]
         if reading.trigger is not None and reading.trigger.search(encoded) is not None:
-            called.append(self._walk.scanner)
+            called[self._walk.scanner] = None
         if reading.truncated:
-            called += scanners.OF_TRUNCATED
-        if len(called) == 1:
-            return []
+            called |= _OF_TRUNCATED
         scan = Scan(plain, encoded)
         found: list[Span] = []
-        for scanner in called if len(called) == 2 else dict.fromkeys(called):
+        for scanner in called:
             found += scanner(scan, reading)
         return [Span(0, len(plain), MASK, INTRICATE)] if scan.exhausted else found
 
@@ -226,12 +238,18 @@ def _nothing(_scan: Scan, _reading: Reading) -> list[Span]:
     return []
 
 
+_OF_TRUNCATED: Final = dict.fromkeys(scanners.OF_TRUNCATED)
+
+_SHADOWED: Final = Called(r"[^\x20-\x7e]", _nothing)
+"""Opens the gate to any text that is looked at by its shadow; of a text in UTF-8, to any that is not plain."""
+
+
 def _computed_address(text: str) -> Answer:
     try:
         ipaddress.ip_address(text)
     except ValueError:
-        return Cleared(text, ()) if text in {"", MASK} else Cleared(MASK, (("address", 1),))
-    return Cleared(text, ())
+        return unchanged(text) if text in {"", MASK} else Cleared(MASK, (("address", 1),))
+    return unchanged(text)
 
 
 def _added(left: Hits, right: Hits) -> Hits:

@@ -26,7 +26,7 @@ class Extent(NamedTuple):
 def enclosing(text: str, position: int) -> Extent | None:
     """The inside of the quoted argument that `position` stands in, or None outside of quotes."""
     low = max(0, position - _LOOK_BACK)
-    opening = max(text.rfind(quote, low, position) for quote in _QUOTES)
+    opening = max(text.rfind('"', low, position), text.rfind("'", low, position), text.rfind("`", low, position))
     if opening < 0 or (opening > 0 and text[opening - 1] not in _BEFORE_OPENING):
         return None
     inside = quoted(text, opening)

@@ -5,9 +5,9 @@ depends on the text (and, for arguments, on the program) and on the policy alone
 engine finds what is private.
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 Hits = tuple[tuple[str, int], ...]
 """Redactions by rule, in the order of rule names."""
@@ -18,6 +18,14 @@ class Cleared(NamedTuple):
 
     text: str
     hits: Hits
+
+
+def unchanged(text: str) -> Cleared:
+    """A text that may leave as it is: what most texts are, so it is made at half the cost of the class's own way."""
+    return _new(Cleared, (text, ()))
+
+
+_new: Final[Callable[[type[Cleared], tuple[str, Hits]], Cleared]] = tuple.__new__
 
 
 class TextRefusal(StrEnum):

@@ -35,8 +35,8 @@ class _Passed(NamedTuple):
 
 @pytest.fixture(name="passed", scope="module")
 def _passed() -> _Passed:
-    """Every canary event, and as many of a fleet's ordinary ones."""
-    workload = Workload(WorkloadOptions(events=2 * len(canary_events()), canary_share=0.5))
+    """Every canary event, and as many of a fleet's ordinary ones; some more, for loader events put canaries off."""
+    workload = Workload(WorkloadOptions(events=2 * len(canary_events()) + 100, canary_share=0.5))
     settings = from_env({})
     records = [_Record(topics.RAW, 0, offset, 0, b"", event) for offset, event in enumerate(workload.events())]
     canonical = steps.canonicalize_step(settings)(records)
@@ -46,7 +46,7 @@ def _passed() -> _Passed:
 
 def test_canaries_reach_the_privacy_stage(passed: _Passed) -> None:
     """Most secrets are in the restricted topic, so their absence after it is the filter's doing."""
-    assert passed.workload.kinds["canary"] == len(canary_events())
+    assert passed.workload.kinds["canary"] >= len(canary_events())
     assert sum(bool(traces(out.value or b"")) for out in passed.canonical.outputs) > 9 * FORMS
 
 

@@ -16,13 +16,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from app.embedded.broker import EmbeddedBroker
 from bench.figures import cpu_seconds, resident_mbytes
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
+LEADER_SECONDS = 20.0
+
+_LEADER_CHANGES = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 
 
 @dataclass(slots=True)
@@ -92,12 +95,21 @@ class Deployment:
         consumer = Consumer({"bootstrap.servers": self.broker.bootstrap_servers, "group.id": "bench-offsets"})
         try:
             partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-            return {
-                partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1]
-                for partition in partitions
-            }
+            return {partition: _end(consumer, TopicPartition(topic, partition)) for partition in partitions}
         finally:
             consumer.close()
+
+
+def _end(consumer: Consumer, partition: TopicPartition) -> int:
+    """A partition's end offset; waits for the leader of one that was just made. Raises KafkaException."""
+    deadline = time.monotonic() + LEADER_SECONDS
+    while True:
+        try:
+            return int(consumer.get_watermark_offsets(partition, timeout=10)[1])
+        except KafkaException as error:
+            if error.args[0].code() not in _LEADER_CHANGES or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 @contextmanager

@@ -40,8 +40,11 @@ _BARE_NAMES: Final = (
     r"|password|passphrase|requirepass|masterauth|secretaccesskey|api_?key|(?:private|secret|access|auth)_key"
     r"|[a-z](?:token|secret))"
 )
+# What follows a common word must hold a digit, or be long: `secret ls` is left alone.
+_COULD_BE_SECRET: Final = rf"(?:[a-z]*[0-9]|{'[a-z]' * 24})"
 BARE_GATE: Final = (
-    rf"{_BARE_NAMES}[\"']?\s+[^\s=&|<>;:\-]|(?:[^a-z0-9_.\-]|\A)(?:token|secret|credentials)[\"']?\s+[\"'`]*[a-z0-9]"
+    rf"{_BARE_NAMES}[\"']?\s+[^\s=&|<>;:\-]"
+    rf"|(?:[^a-z0-9_.\-]|\A)(?:token|secret|credentials)[\"']?\s+[\"'`]*{_COULD_BE_SECRET}"
 )
 IDENTIFIED_GATE: Final = (
     r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s|set\s+password\s+for\s|convertto-securestring\s|(?:echo"
@@ -303,11 +306,11 @@ def _bare_announces(text: str, start: int, key: str, value: str) -> bool:
 def _judged(text: str, extent: Extent, kind: KeyKind, rule: str) -> Span | None:
     """The span of a value, unless the value shows that it is none."""
     value = text[extent.start : extent.end]
-    if is_no_secret(value) or begins_template(text, extent.start):
-        return None
     if kind is KeyKind.WEAK and not looks_secret(value[:256].strip("\"'`,;)}]")):
         return None
     if kind is KeyKind.KEY and (is_place(value) or value.startswith(("id=", "type=", "src="))):
+        return None
+    if is_no_secret(value) or begins_template(text, extent.start):
         return None
     return Span(*extent, MASK, rule)
 

@@ -55,9 +55,7 @@ class ProgramRules:
             rf"(?:\A|[\s/\\\"'|;&($`])(?:{'|'.join(map(_escaped, names))})(?:\.exe)?[\"']?\s{behind}"
             for names, behind in _by_what_follows(table)
         )
-        self._triggers = {
-            name: compiled(_trigger(programs), ignore_case=True, captures=False) for name, programs in table.items()
-        }
+        self._triggers = {name: compiled(_trigger(programs), captures=False) for name, programs in table.items()}
 
     def trigger(self, name: str) -> Pattern | None:
         """The pattern of all that can stand before a secret of the program `name`; None for a program not known."""
@@ -76,14 +74,22 @@ def _trigger(programs: tuple[Program, ...]) -> str:
     """A pattern for all that can stand before a secret of `programs`."""
     forms: set[str] = set()
     for program in programs:
-        needed = rf"(?:{'|'.join(map(_escaped, program.needs))})(?:\s.*)?" if program.needs else ""
-        for option in (*_secret_options(program), *program.slashed):
-            spelled = f"{option[0]}[A-Za-z0-9#]*{option[1]}" if len(option) == 2 else _escaped(option)
-            forms.add(needed + (r"[\s\"'(]" if needed else "") + spelled)
-        forms.update(map(_escaped, _announcing_words(program)))
+        needed = rf"(?i:{'|'.join(map(_escaped, program.needs))})(?:\s.*)?[\s\"'(]" if program.needs else ""
+        forms.update(needed + _spelled(program, option) for option in _secret_options(program))
+        forms.update(rf"{needed}(?i:{_escaped(option)}):" for option in program.slashed)
+        forms.update(rf"(?i:{_escaped(word)})" for word in _announcing_words(program))
         if any(not position.after for position in program.positions):
             forms.add("")
     return rf"(?s)(?:\A|[\s\"'(])(?:{'|'.join(sorted(forms))})"
+
+
+def _spelled(program: Program, option: str) -> str:
+    """How a word begins that is `option`, or has it in a cluster or with a value attached."""
+    if option not in program.attachable:
+        return _escaped(option) + r"(?:[^A-Za-z0-9_\-]|\z)"
+    if len(option) == 2 and program.clustered:
+        return f"{option[0]}[{_escaped(program.clustered)}]*{option[1]}"
+    return _escaped(option)
 
 
 def _secret_options(program: Program) -> Iterator[str]:

@@ -18,7 +18,7 @@ from agents.privacy import commands, paths, scanners
 from agents.privacy.gate import Gate
 from agents.privacy.programs import program_table
 from agents.privacy.pseudonyms import Pseudonyms
-from agents.privacy.redaction import Answer, Cleared, Hits, TextRefusal, unchanged
+from agents.privacy.redaction import Answer, Cleared, Hits, TextRefusal, cleared
 from agents.privacy.rules import Rules, Treatment
 from agents.privacy.scan import Scan
 from agents.privacy.scanners import Called, Reading
@@ -100,9 +100,9 @@ class RedactionEngine:
     def user(self, name: str) -> Answer:
         """The name of a user: kept, masked, or a pseudonym, as the policy says."""
         if not name or name in _NOBODY or self._users is Treatment.KEEP:
-            return unchanged(name)
+            return cleared((name, ()))
         if _is_masked_user(name):
-            return unchanged(name)
+            return cleared((name, ()))
         if self._users is Treatment.PSEUDONYM and self._pseudonyms is not None:
             return Cleared(self._pseudonyms.of("user", name), (("user", 1),))
         return Cleared(USER, (("user", 1),))
@@ -148,11 +148,11 @@ class RedactionEngine:
         if numbers == _CLOSED:
             trigger = reading.trigger
             if not truncated and (trigger is None or trigger.search(encoded) is None):
-                return unchanged(text)
+                return cleared((text, ()))
         elif not (text.isascii() and text.isprintable()):
             return self._settled(text, reading)
         found = self._pass(text, encoded, numbers, reading)
-        return self._settled(text, reading, found) if found else unchanged(text)
+        return self._settled(text, reading, found) if found else cleared((text, ()))
 
     def _compute_text(self, text: str) -> Answer:
         return self._computed(text, _TEXT)
@@ -172,11 +172,11 @@ class RedactionEngine:
             return TextRefusal.TOO_LONG
         numbers = self._matching(encoded)
         if numbers == _CLOSED:
-            return unchanged(text)
+            return cleared((text, ()))
         if not (text.isascii() and text.isprintable()):
             return self._settled(text, reading)
         found = self._pass(text, encoded, numbers, reading)
-        return self._settled(text, reading, found) if found else unchanged(text)
+        return self._settled(text, reading, found) if found else cleared((text, ()))
 
     def _settled(self, text: str, reading: Reading, found: _Found | None = None) -> Answer:
         """`text` after as many passes as it takes until a pass finds nothing; `found` is what the first one did."""
@@ -248,8 +248,8 @@ def _computed_address(text: str) -> Answer:
     try:
         ipaddress.ip_address(text)
     except ValueError:
-        return unchanged(text) if text in {"", MASK} else Cleared(MASK, (("address", 1),))
-    return unchanged(text)
+        return cleared((text, ())) if text in {"", MASK} else Cleared(MASK, (("address", 1),))
+    return cleared((text, ()))
 
 
 def _added(left: Hits, right: Hits) -> Hits:

@@ -7,6 +7,7 @@ engine finds what is private.
 
 from collections.abc import Callable, Hashable
 from enum import StrEnum
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 Hits = tuple[tuple[str, int], ...]
@@ -20,12 +21,8 @@ class Cleared(NamedTuple):
     hits: Hits
 
 
-def unchanged(text: str) -> Cleared:
-    """A text that may leave as it is: what most texts are, so it is made at half the cost of the class's own way."""
-    return _new(Cleared, (text, ()))
-
-
-_new: Final[Callable[[type[Cleared], tuple[str, Hits]], Cleared]] = tuple.__new__
+cleared: Final[Callable[[tuple[str, Hits]], Cleared]] = partial(tuple.__new__, Cleared)
+"""`cleared((text, hits))` is `Cleared(text, hits)` at a third of the cost: most texts leave as they are."""
 
 
 class TextRefusal(StrEnum):

@@ -37,6 +37,7 @@ _REFERENCE = compiled(
 
 
 _TEMPLATES: Final = (("{{ ", " }}"), ("${{ ", " }}"), ("<%= ", " %>"))
+_TEMPLATE_OPENINGS: Final = tuple(opening for opening, _ in _TEMPLATES)
 
 
 def is_no_secret(value: str) -> bool:
@@ -52,7 +53,7 @@ def is_no_secret(value: str) -> bool:
 
 def begins_template(text: str, start: int) -> bool:
     """Whether a template that a program will replace begins at `start`: `{{ name }}`, `${{ name }}`, `<%= name %>`."""
-    return any(
+    return text.startswith(_TEMPLATE_OPENINGS, start) and any(
         text.startswith(opening, start) and text.find(closing, start, start + _JUDGED) >= 0
         for opening, closing in _TEMPLATES
     )

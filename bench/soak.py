@@ -99,23 +99,27 @@ def maximum(running: Deployment, source: Source) -> int:
     return int((last - first) / (ended - began))
 
 
-def soak(running: Deployment, source: Source, rate_per_s: int, seconds: float) -> list[Look]:
-    """Look every few seconds, for so long."""
+def soak(running: Deployment, source: Source, rate_per_s: int, seconds: float) -> tuple[list[Look], dict[str, int]]:
+    """Look every few seconds, for so long; what was lost before the first look is not of this run.
+
+    An ingest that starts where another one stopped tells of a gap: it read nothing in between.
+    """
     source.start(rate_per_s, seconds + 60)
     running.start("ingest", "ingest", environ=source.environ)
     time.sleep(LOOK_SECONDS)
-    began, looks = time.monotonic(), []
+    before = losses(running)
+    began, looks = time.monotonic(), list[Look]()
     while (at_s := time.monotonic() - began) < seconds:
         lag = {
             stage.value: running.ends(topic) - running.committed(stage.group, topic) for stage, topic in _STAGES.items()
         }
         looks.append(Look(at_s, running.memory(), lag, running.ends(topics.RAW)))
         time.sleep(max(0.0, LOOK_SECONDS - (time.monotonic() - began - at_s)))
-    return looks
+    return looks, {name: count - before[name] for name, count in losses(running).items()}
 
 
 def losses(running: Deployment) -> dict[str, int]:
-    """What ingest says was lost, by metric."""
+    """What ingest says was lost since it started, by metric."""
     found = re.findall(r"http=([\d.]+:\d+)", (running.folder / "ingest.log").read_text(encoding="utf-8"))
     with urllib.request.urlopen(f"http://{found[-1]}/metrics", timeout=10) as page:
         text = page.read().decode()
@@ -180,8 +184,8 @@ def main() -> None:
         source = Source(running)
         best = 0 if options.rate else maximum(running, source)
         rate_per_s = options.rate or best // 2
-        looks = soak(running, source, rate_per_s, options.minutes * 60)
-        tables, wrong = tables_of(looks, losses(running), best, rate_per_s)
+        looks, lost = soak(running, source, rate_per_s, options.minutes * 60)
+        tables, wrong = tables_of(looks, lost, best, rate_per_s)
     record("soak", tables)
     print("\n".join(text_of(table) for table in tables))
     if wrong:

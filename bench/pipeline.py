@@ -21,7 +21,8 @@ from schemas.topics import Stage
 
 DISTINCT_EVENTS: Final = 100_000
 WARM_UP_SECONDS: Final = 15.0
-LOOK_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 1.7
+"""No divisor of the seconds between flushes of hot symbols, or every look would meet the same moment of one."""
 _STAGES: Final = tuple(stage.value for stage in Stage)
 
 

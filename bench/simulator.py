@@ -6,7 +6,6 @@ while the server's figure is far below the client's.
 """
 
 import argparse
-import json
 import multiprocessing
 import resource
 import tempfile
@@ -23,6 +22,7 @@ import grpc.experimental
 
 from app.simulator.recording import Recording
 from app.simulator.server import SimulatorServer, TlsFiles
+from bench.figures import Row, Table, record, text_of
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from tests.support.certificates import Authority
 
@@ -146,11 +146,10 @@ def read_until(call: Any, deadline: float) -> int:
 
 
 def main() -> None:
-    """Runs all and prints a table, or JSON."""
+    """Measure, print and record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each run")
-    parser.add_argument("--json", action="store_true", help="print JSON lines")
-    arguments = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         authority = Authority.create(Path(folder))
         pair = authority.issue("server")
@@ -163,17 +162,22 @@ def main() -> None:
             Run("tcp, TLS", SINGLE_THREADED, tcp, tls=tls, root=root),
             Run("tcp, client's default stream", (), tcp),
         ]
-        if not arguments.json:
-            print(f"{'run':30} {'messages/s':>10} {'bytes':>6} {'server µs':>10} {'client µs':>10}   CPU a message")
-        for run in runs:
-            figures = measure(run, arguments.seconds)
-            if arguments.json:
-                print(json.dumps({name: getattr(figures, name) for name in Figures.__slots__}))
-            else:
-                print(
-                    f"{figures.name:30} {figures.messages_per_s:10,} {figures.bytes_each:6,} "
-                    f"{figures.server_cpu_us:10.2f} {figures.client_cpu_us:10.2f}"
-                )
+        figures = [measure(run, options.seconds) for run in runs]
+    rows = [
+        Row(
+            one.name,
+            {
+                "messages/s": one.messages_per_s,
+                "bytes": one.bytes_each,
+                "server µs/message": one.server_cpu_us,
+                "client µs/message": one.client_cpu_us,
+            },
+        )
+        for one in figures
+    ]
+    tables = [Table("tetragon-sim read by a grpcio client", {"seconds": options.seconds, "frames": FRAMES}, rows)]
+    record("simulator", tables)
+    print("\n".join(text_of(table) for table in tables))
 
 
 if __name__ == "__main__":

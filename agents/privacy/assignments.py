@@ -186,12 +186,13 @@ def identified_values(scan: Scan) -> list[Span]:
 def _assigned(text: str, start: int, name: _Name, end: int) -> Span | None:
     """The value behind `=`, `:` and their like."""
     key, joint, kind, _ = name
-    if joint.endswith("::") or (joint.rstrip().endswith(":") and text.startswith("//", end)):
-        return None
-    if joint.strip("\"'`\\)]} \n\t") in {",", "(", ">"} and not _is_call_or_element(text, start, joint, end):
-        return None
-    if kind is KeyKind.WEAK and joint != "=":
-        kind = _kind_in_context(text, start, key)
+    if joint != "=":
+        if joint.endswith("::") or (joint.rstrip().endswith(":") and text.startswith("//", end)):
+            return None
+        if joint.strip("\"'`\\)]} \n\t") in {",", "(", ">"} and not _is_call_or_element(text, start, joint, end):
+            return None
+        if kind is KeyKind.WEAK:
+            kind = _kind_in_context(text, start, key)
     if text.startswith(('@"', "@'"), end):  # a literal of Objective-C
         end += 1
     if kind in {KeyKind.AUTHORIZATION, KeyKind.COOKIE}:

@@ -1,10 +1,11 @@
 """What redaction costs: `python -m bench.privacy`.
 
-Strings are the project's own tables: ordinary command lines, the same with a few secrets and homes among them, and the
-forms of secrets alone. Cold is the first look at a string by an engine whose automata are warm; warm is a string that
-it remembers. Hostile texts of 20 kB are made to be slow; the filter's own share of the stage is timed over events of
-the workload generator. Garbage is collected as seldom as in the stage. Figures are CPU time of the fastest of several
-passes, for the machine does other work.
+Strings are the project's own tables: everyday command lines; the same with secrets and homes among them, more than most
+hosts have; lines that were written to look like secrets, a tenth of the ordinary ones; and the forms of secrets alone.
+Cold is the first look at a string by an engine whose automata are warm; warm is a string that it remembers. Hostile
+texts of 20 kB are made to be slow; the filter's own share of the stage is timed over events of the workload generator.
+Garbage is collected as seldom as in the stage. Figures are CPU time of the fastest of several passes, for the machine
+does other work.
 """
 
 import random
@@ -48,6 +49,15 @@ HOSTILE: Final = {
     "another script": "пароль=х ",
 }
 
+TALK: Final = frozenset(
+    {
+        "Programs that talk of secrets without holding one",
+        "Options whose names hold a word of secrets",
+        "Places for secrets that nobody has filled in",
+    }
+)
+"""Headings of what is ordinary and hard: a host runs few of such lines, so they are measured by themselves."""
+
 Line = tuple[str, str]
 
 
@@ -60,11 +70,18 @@ def main() -> None:
     record("privacy", tables)
 
 
-def _lines(name: str) -> list[Line]:
-    """Binary and arguments of each line of a table; the secret of a form is filled in."""
-    lines = (_TABLES / name).read_text(encoding="utf-8").splitlines()
-    split = [line.partition(" ") for line in lines if line and not line.startswith("#")]
-    return [(f"/usr/bin/{program}", arguments.replace("{S}", "Tr0ub4dorAnd3")) for program, _, arguments in split]
+def _lines(name: str) -> dict[str, list[Line]]:
+    """Binary and arguments of each line of a table, by heading; the secret of a form is filled in."""
+    found: dict[str, list[Line]] = {}
+    heading = ""
+    for line in (_TABLES / name).read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            heading = line.removeprefix("# ")
+        elif line:
+            program, _, arguments = line.partition(" ")
+            text = arguments.replace("{S}", "Tr0ub4dorAnd3")
+            found.setdefault(heading, []).append((f"/usr/bin/{program}", text))
+    return found
 
 
 def _mixed(ordinary: Sequence[Line], secrets: Sequence[Line]) -> list[Line]:
@@ -79,10 +96,16 @@ def _mixed(ordinary: Sequence[Line], secrets: Sequence[Line]) -> list[Line]:
 
 
 def _strings() -> Table:
-    ordinary, secrets = _lines("ordinary_commands.txt"), _lines("secret_forms.txt")
+    ordinary = _lines("ordinary_commands.txt")
+    missing = TALK - ordinary.keys()
+    if missing:
+        raise SystemExit(f"no such heading in ordinary_commands.txt: {', '.join(sorted(missing))}")
+    everyday = [line for heading, lines in ordinary.items() if heading not in TALK for line in lines]
+    secrets = [line for lines in _lines("secret_forms.txt").values() for line in lines]
     sets = {
-        "ordinary command lines": ordinary,
-        f"with {SECRET_SHARE:.0%} secrets and {HOME_SHARE:.0%} homes": _mixed(ordinary, secrets),
+        "everyday command lines": everyday,
+        f"with {SECRET_SHARE:.0%} secrets and {HOME_SHARE:.0%} homes": _mixed(everyday, secrets),
+        "lines that talk of secrets": [line for heading in sorted(TALK) for line in ordinary[heading]],
         "secrets alone": secrets,
     }
     rows = []

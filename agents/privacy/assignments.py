@@ -56,6 +56,8 @@ _OPENING: Final = "\"'`"
 _QUOTES: Final = "\"'"
 _NO_BEGINNING: Final = "=<>&|;:([{}%-"
 _STRONG: Final = (KeyKind.PASSWORD, KeyKind.KEY)
+_HEADERS: Final = (KeyKind.AUTHORIZATION, KeyKind.COOKIE)
+"""Tuples, because a set asks an enum's member for its hash, which Python computes in Python."""
 _LONGEST_LITERAL: Final = 256
 _NAME_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _NAMED = compiled(
@@ -161,7 +163,7 @@ def reversed_values(scan: Scan) -> list[Span]:
         opening = text.rfind(text[start], max(0, start - _LONGEST_LITERAL), start)
         name = text[end : end + _LONGEST_LITERAL].lstrip(" !=\"'`${")
         key = name[: len(name) - len(name.lstrip(_NAME_CHARACTERS))]
-        if opening < 0 or kind_of_key(key) not in {KeyKind.PASSWORD, KeyKind.KEY}:
+        if opening < 0 or kind_of_key(key) not in _STRONG:
             continue
         if not is_no_secret(text[opening + 1 : start]):
             spans.append(Span(opening + 1, start, MASK, "assignment"))
@@ -195,7 +197,7 @@ def _assigned(text: str, start: int, name: _Name, end: int) -> Span | None:
             kind = _kind_in_context(text, start, key)
     if text.startswith(('@"', "@'"), end):  # a literal of Objective-C
         end += 1
-    if kind in {KeyKind.AUTHORIZATION, KeyKind.COOKIE}:
+    if kind in _HEADERS:
         return _header(text, start, end, kind, joint)
     spaced_colon = ":" in joint and end > start + len(key) + 1 and joint.endswith((" ", "\n"))
     whole_line = spaced_colon and _begins_line(text, start)
@@ -269,7 +271,7 @@ def _spaced(text: str, start: int, name: _Name, end: int, program: str) -> Span 
         strong = kind in _STRONG and text[start + len(key)] not in "-."
         return _bare(text, start, name, end, program) if strong else None
     extent = value_extent(text, start, end, assigned=False, whole_line=False)
-    if kind in {KeyKind.AUTHORIZATION, KeyKind.COOKIE}:
+    if kind in _HEADERS:
         kind = KeyKind.KEY
     return _judged(text, extent, kind, "option")
 

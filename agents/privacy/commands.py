@@ -24,6 +24,7 @@ LONE_GATE: Final = r"(?:\A|\s)-p\s+[^\s]*[!#$%^&]"
 
 _SEPARATORS: Final = frozenset({";", "&&", "||", "|", "&"})
 _MAX_DEPTH: Final = 3
+_SEPARATOR_OF: Final = {Form.PAIR: ":", Form.PERCENT: "%", Form.COMMA: ",", Form.LITERAL: "="}
 _PLACES: Final = ("file:", "env:", "fd:", "stdin")
 
 # `-p` of these is known to be no password, whatever its value looks like.
@@ -285,7 +286,7 @@ def _redact_value(form: Form, word: Word, text: str, offset: int, spans: list[Sp
     if quote:
         offset += 1
         value = value[1:].removesuffix(text[offset - 1])
-    separator = {Form.PAIR: ":", Form.PERCENT: "%", Form.COMMA: ",", Form.LITERAL: "="}.get(form)
+    separator = _SEPARATOR_OF.get(form)
     if separator is not None:
         user, found, secret = value.partition(separator)
         if found and (secret or not looks_secret(user)):  # an API's token may stand in the user's place: `-u TOKEN:`

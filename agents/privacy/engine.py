@@ -11,6 +11,7 @@ policy files.
 
 import ipaddress
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from agents.memo import Memo
@@ -18,7 +19,7 @@ from agents.privacy import commands, paths, scanners
 from agents.privacy.gate import Gate
 from agents.privacy.programs import program_table
 from agents.privacy.pseudonyms import Pseudonyms
-from agents.privacy.redaction import Answer, Cleared, Hits, TextRefusal, cleared
+from agents.privacy.redaction import Answer, Cleared, Hits, TextRefusal
 from agents.privacy.rules import Rules, Treatment
 from agents.privacy.scan import Scan
 from agents.privacy.scanners import Called, Reading
@@ -43,6 +44,9 @@ _NOBODY: Final = frozenset({"root", "nobody"})  # names that name no person
 
 
 _CLOSED: Final = [0]  # the gate's answer when only its sentinel matches: a plain text with nothing in it
+
+_cleared: Final[Callable[[tuple[str, Hits]], Cleared]] = partial(tuple.__new__, Cleared)
+"""Makes a `Cleared` at half the cost of its class: nine of ten texts leave as they are."""
 
 _Found = list[Span] | Cleared | TextRefusal
 """Spans to replace; or an answer, where looking further is no use."""
@@ -100,9 +104,9 @@ class RedactionEngine:
     def user(self, name: str) -> Answer:
         """The name of a user: kept, masked, or a pseudonym, as the policy says."""
         if not name or name in _NOBODY or self._users is Treatment.KEEP:
-            return cleared((name, ()))
+            return Cleared(name, ())
         if _is_masked_user(name):
-            return cleared((name, ()))
+            return Cleared(name, ())
         if self._users is Treatment.PSEUDONYM and self._pseudonyms is not None:
             return Cleared(self._pseudonyms.of("user", name), (("user", 1),))
         return Cleared(USER, (("user", 1),))
@@ -136,23 +140,7 @@ class RedactionEngine:
     def _compute_arguments(self, key: tuple[str, str, bool]) -> Answer:
         binary, text, truncated = key
         reading = self._readings[binary]
-        if truncated:
-            reading = reading._replace(truncated=True)
-        try:
-            encoded = text.encode()
-        except UnicodeEncodeError:  # surrogates
-            return self._settled(text, reading)
-        if len(encoded) > self._max_text_bytes:
-            return TextRefusal.TOO_LONG
-        numbers = self._matching(encoded)
-        if numbers == _CLOSED:
-            trigger = reading.trigger
-            if not truncated and (trigger is None or trigger.search(encoded) is None):
-                return cleared((text, ()))
-        elif not (text.isascii() and text.isprintable()):
-            return self._settled(text, reading)
-        found = self._pass(text, encoded, numbers, reading)
-        return self._settled(text, reading, found) if found else cleared((text, ()))
+        return self._computed(text, reading._replace(truncated=True) if truncated else reading)
 
     def _compute_text(self, text: str) -> Answer:
         return self._computed(text, _TEXT)
@@ -172,11 +160,12 @@ class RedactionEngine:
             return TextRefusal.TOO_LONG
         numbers = self._matching(encoded)
         if numbers == _CLOSED:
-            return cleared((text, ()))
-        if not (text.isascii() and text.isprintable()):
+            trigger = reading.trigger
+            if not reading.truncated and (trigger is None or trigger.search(encoded) is None):
+                return _cleared((text, ()))
+        elif not (text.isascii() and text.isprintable()):
             return self._settled(text, reading)
-        found = self._pass(text, encoded, numbers, reading)
-        return self._settled(text, reading, found) if found else cleared((text, ()))
+        return self._settled(text, reading, self._pass(text, encoded, numbers, reading))
 
     def _settled(self, text: str, reading: Reading, found: _Found | None = None) -> Answer:
         """`text` after as many passes as it takes until a pass finds nothing; `found` is what the first one did."""
@@ -248,8 +237,8 @@ def _computed_address(text: str) -> Answer:
     try:
         ipaddress.ip_address(text)
     except ValueError:
-        return cleared((text, ())) if text in {"", MASK} else Cleared(MASK, (("address", 1),))
-    return cleared((text, ()))
+        return Cleared(text, ()) if text in {"", MASK} else Cleared(MASK, (("address", 1),))
+    return Cleared(text, ())
 
 
 def _added(left: Hits, right: Hits) -> Hits:

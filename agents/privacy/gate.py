@@ -73,19 +73,6 @@ class Pattern:
             position = stop if stop > position else position + 1
         return found
 
-    def find_spans(self, text: bytes, limit: int) -> list[Span]:
-        """What `find_all` finds, without the groups."""
-        found: list[Span] = []
-        match, position, end = self._match, 0, len(text)
-        while position <= end and len(found) < limit:
-            span = match(_ANYWHERE, text, position, end)[0]
-            stop = span[1]
-            if stop < 0:
-                break
-            found.append(span)
-            position = stop if stop > position else position + 1
-        return found
-
     def is_whole(self, text: bytes) -> bool:
         """Whether all of `text` matches."""
         return self._match(_ALL, text, 0, len(text))[0][0] >= 0

@@ -47,7 +47,10 @@ class Scan:
 
     def matches(self, pattern: Pattern) -> list[Span]:
         """Spans of the matches of `pattern`, left to right, as far as the budget goes."""
-        found = pattern.find_spans(self.encoded, self._left + 1)
+        return [spans[0] for spans in self._all(pattern)]
+
+    def _all(self, pattern: Pattern) -> list[list[Span]]:
+        found = pattern.find_all(self.encoded, self._left + 1)
         self._left -= len(found)
         if self._left < 0 and found:
             found.pop()
@@ -59,11 +62,7 @@ class Scan:
         In a long text, a match that is long itself counts whole: captures are what makes RE2 slow.
         """
         if len(self.encoded) <= _LONG:
-            found = pattern.capturing.find_all(self.encoded, self._left + 1)
-            self._left -= len(found)
-            if self._left < 0 and found:
-                found.pop()
-            return [_first_group(spans) for spans in found]
+            return [_first_group(spans) for spans in self._all(pattern.capturing)]
         return [self._group(pattern, start, end) for start, end in self.matches(pattern.whole)]
 
     def _group(self, pattern: Grouped, start: int, end: int) -> Span:

@@ -59,17 +59,14 @@ class IngestProcess:
 
         Raises RuntimeError with the exit code and the log where the process has ended.
         """
-        for _ in range(3):
-            try:
-                answer = urllib3.request("GET", f"http://{self._http}{path}", timeout=20, retries=False)
-            except urllib3.exceptions.HTTPError as error:
-                failure = error
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    code = self._process.wait(timeout=2)
-                    raise RuntimeError(f"ingest ended with {code}: {self._process.communicate()[1]}") from error
-            else:
-                return answer.status, answer.data.decode()
-        raise failure
+        try:
+            answer = urllib3.request("GET", f"http://{self._http}{path}", timeout=20, retries=2)
+        except urllib3.exceptions.HTTPError as error:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(timeout=2)
+                raise RuntimeError(f"ingest ended with {code}: {self._process.communicate()[1]}") from error
+            raise
+        return answer.status, answer.data.decode()
 
     def metrics(self) -> dict[str, float]:
         """All samples of one page, by name with labels."""

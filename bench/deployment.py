@@ -16,16 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
+from app.bookkeeping.topic_reading import TopicReader
 from app.embedded.broker import EmbeddedBroker
+from app.settings import from_env
 from bench.figures import cpu_seconds, resident_mbytes
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
-LEADER_SECONDS = 20.0
-
-_LEADER_CHANGES = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 
 
 @dataclass(slots=True)
@@ -92,24 +91,8 @@ class Deployment:
             consumer.close()
 
     def _watermarks(self, topic: str) -> dict[int, int]:
-        consumer = Consumer({"bootstrap.servers": self.broker.bootstrap_servers, "group.id": "bench-offsets"})
-        try:
-            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-            return {partition: _end(consumer, TopicPartition(topic, partition)) for partition in partitions}
-        finally:
-            consumer.close()
-
-
-def _end(consumer: Consumer, partition: TopicPartition) -> int:
-    """A partition's end offset; waits for the leader of one that was just made. Raises KafkaException."""
-    deadline = time.monotonic() + LEADER_SECONDS
-    while True:
-        try:
-            return int(consumer.get_watermark_offsets(partition, timeout=10)[1])
-        except KafkaException as error:
-            if error.args[0].code() not in _LEADER_CHANGES or time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+        with TopicReader(from_env(self.environ), topic) as reader:
+            return {partition: extent.end for partition, extent in reader.extents().items()}
 
 
 @contextmanager

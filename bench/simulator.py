@@ -44,18 +44,6 @@ class Run:
     root: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What a run measured."""
-
-    name: str
-    messages: int
-    bytes_each: int
-    messages_per_s: int
-    server_cpu_us: float
-    client_cpu_us: float
-
-
 def events() -> Iterator[bytes]:
     """Kprobe events of about 2 kB with two processes, a pod and a user stack."""
     for number in range(DISTINCT_EVENTS):
@@ -122,7 +110,7 @@ def channel(address: str, run: Run) -> Any:
     return grpc.secure_channel(address, grpc.ssl_channel_credentials(run.root), options)
 
 
-def measure(run: Run, seconds: float) -> Figures:
+def measure(run: Run, seconds: float) -> Row:
     """Reads for `seconds` after the first second, in which windows grow and caches warm."""
     with server_process(run) as (address, size, server_cpu_s), channel(address, run) as open_channel:
         call = open_channel.unary_stream(METHOD)(b"")
@@ -131,8 +119,14 @@ def measure(run: Run, seconds: float) -> Figures:
         messages = read_until(call, started + seconds)
         elapsed, client, server = time.perf_counter() - started, cpu_s() - client_before, server_cpu_s() - server_before
         call.cancel()
-    return Figures(
-        run.name, messages, size, round(messages / elapsed), server / messages * 1e6, client / messages * 1e6
+    return Row(
+        run.name,
+        {
+            "messages/s": round(messages / elapsed),
+            "bytes": size,
+            "server µs/message": server / messages * 1e6,
+            "client µs/message": client / messages * 1e6,
+        },
     )
 
 
@@ -162,19 +156,7 @@ def main() -> None:
             Run("tcp, TLS", SINGLE_THREADED, tcp, tls=tls, root=root),
             Run("tcp, client's default stream", (), tcp),
         ]
-        figures = [measure(run, options.seconds) for run in runs]
-    rows = [
-        Row(
-            one.name,
-            {
-                "messages/s": one.messages_per_s,
-                "bytes": one.bytes_each,
-                "server µs/message": one.server_cpu_us,
-                "client µs/message": one.client_cpu_us,
-            },
-        )
-        for one in figures
-    ]
+        rows = [measure(run, options.seconds) for run in runs]
     tables = [Table("tetragon-sim read by a grpcio client", {"seconds": options.seconds, "frames": FRAMES}, rows)]
     record("simulator", tables)
     print("\n".join(text_of(table) for table in tables))

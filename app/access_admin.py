@@ -20,7 +20,7 @@ from confluent_kafka.admin import (
 )
 
 from app.access_rules import Rule
-from app.kafka import ClientConfig, KafkaUnreachable, KafkaUnusable
+from app.kafka.client import ClientConfig, KafkaUnreachable, KafkaUnusable
 
 _SECONDS: Final = 10.0
 _PRINCIPAL: Final = "User:"

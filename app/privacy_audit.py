@@ -13,7 +13,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from agents.privacy.verifier import Finding, Verifier
-from app.kafka import KafkaUnreachable, KafkaUnusable, client_config, partition_count
+from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config, partition_count
 from app.settings import Settings
 from schemas import records
 from schemas.topics import TOPICS, Topic

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from app.registry import Compatibility, Fault, RegistryError, SchemaRegistry
+from app.kafka.registry import Compatibility, Fault, RegistryError, SchemaRegistry
 from schemas.records import schema_text
 from schemas.topics import Topic, subject
 

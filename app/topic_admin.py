@@ -25,7 +25,7 @@ from confluent_kafka.admin import (
     TopicMetadata,
 )
 
-from app.kafka import REFUSALS, ClientConfig, KafkaUnreachable, KafkaUnusable, tls_mistake
+from app.kafka.client import REFUSALS, ClientConfig, KafkaUnreachable, KafkaUnusable, tls_mistake
 from app.topic_plan import Adjust, Create, Decision, Found, Keep, Refusal, Wanted
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from agents.dead_letters import encode_dead_letter
 from agents.privacy import agent as privacy_agent
 from app import steps
 from app.hot_symbols import stage as hot_symbols_stage
+from app.kafka.registry import SchemaRegistry
 from app.privacy_reload import PolicyInForce
-from app.registry import SchemaRegistry
 from app.replay import configuration
 from app.replay.pipeline import domain_of
 from app.settings import Settings, variable_of

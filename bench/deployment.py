@@ -18,8 +18,8 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
-from app.bookkeeping.topic_reading import TopicReader
 from app.embedded.broker import EmbeddedBroker
+from app.kafka.topic_reader import TopicReader
 from app.settings import from_env
 from bench.figures import cpu_seconds, resident_mbytes
 

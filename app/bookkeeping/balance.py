@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.bookkeeping.metric_pages import Page
-from app.bookkeeping.topic_reading import Extent
+from app.kafka.topic_reader import Extent
 from app.streaming.account import Account
 from app.telemetry import metrics
 from app.topology import shape_of

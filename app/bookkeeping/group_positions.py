@@ -7,8 +7,8 @@ behind them. This module refuses to know what balances.
 from collections.abc import Iterable, Mapping
 
 from app.bookkeeping.balance import SourcePartition, StageSource
-from app.bookkeeping.group_reading import GroupReader
-from app.bookkeeping.topic_reading import Extent, TopicReader
+from app.kafka.group_reader import GroupReader
+from app.kafka.topic_reader import Extent, TopicReader
 from app.settings import Settings
 from app.streaming.account import read_note
 from app.topology import PIPELINE, StageShape

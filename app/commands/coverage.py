@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import click
 
-from app.bookkeeping.topic_reading import TopicReader
 from app.bookkeeping.window import Span, Trust, Verdict, Window
-from app.bookkeeping.writer_schemas import WriterSchemas
-from app.kafka import KafkaUnreachable, KafkaUnusable
-from app.registry import RegistryError, SchemaRegistry
+from app.kafka.client import KafkaUnreachable, KafkaUnusable
+from app.kafka.registry import RegistryError, SchemaRegistry
+from app.kafka.schemas import WriterSchemas
+from app.kafka.topic_reader import TopicReader
 from app.settings import Settings, load
 from schemas import records, topics
 from schemas.coverage import CoverageGap, from_record

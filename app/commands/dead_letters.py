@@ -10,16 +10,16 @@ from typing import Any, Final
 
 import click
 
-from app.bookkeeping.topic_reading import TopicReader
-from app.bookkeeping.writer_schemas import WriterSchemas
 from app.dead_letters.letters import Letter, Letters, Wanted, counted, grouped
 from app.dead_letters.resend import Outcome, Resender
 from app.dead_letters.trial import trial_of
-from app.kafka import KafkaUnreachable, KafkaUnusable
+from app.kafka.client import KafkaUnreachable, KafkaUnusable
+from app.kafka.range_reader import RangeReader
+from app.kafka.registry import RegistryError, SchemaRegistry
+from app.kafka.schemas import WriterSchemas
+from app.kafka.topic_reader import TopicReader
 from app.policy_hooks import PolicyHooksError
 from app.privacy_policy import PrivacyConfigError
-from app.registry import RegistryError, SchemaRegistry
-from app.replay.range_reader import RangeReader
 from app.replay.record_file import DamagedError
 from app.settings import Settings, load
 from app.symbols.snapshot import SymbolStoreError

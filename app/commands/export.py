@@ -14,9 +14,9 @@ from app.export.stack_frames import Demangle
 from app.export.vex_file import VexFileError, read_vex_file
 from app.export.window import CallWindow
 from app.export.window_symbols import TooManySymbols
-from app.kafka import KafkaUnreachable, KafkaUnusable
-from app.registry import RegistryError
-from app.replay.positions import PositionError
+from app.kafka.client import KafkaUnreachable, KafkaUnusable
+from app.kafka.positions import PositionError
+from app.kafka.registry import RegistryError
 from app.replay.progress import Progress
 from app.replay.record_file import DamagedError
 from app.settings import Settings, load

@@ -16,8 +16,8 @@ from app.hot_symbols.answer_lines import in_words, watched_table
 from app.hot_symbols.answers_reading import watched_answers
 from app.hot_symbols.since import moment_ns
 from app.hot_symbols.table_reading import published_rows
-from app.kafka import KafkaUnreachable, KafkaUnusable
-from app.registry import RegistryError
+from app.kafka.client import KafkaUnreachable, KafkaUnusable
+from app.kafka.registry import RegistryError
 from app.settings import load
 from app.symbols.display import SymbolDisplay
 

@@ -20,7 +20,7 @@ from agents.privacy.policy import Policy
 from agents.privacy.policy_file import BUILT_IN, built_in_policy, built_in_text
 from agents.privacy.verifier import Verifier
 from app import settings as settings_module
-from app.kafka import KafkaUnreachable, KafkaUnusable
+from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.policy_hooks import PolicyHooksError, load_policy_hooks
 from app.privacy_audit import Progress, RestrictedTopic, audit
 from app.privacy_cases import CasesError, parse_cases, run_cases

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from app.replay import positions
-from app.replay.positions import Position, PositionError, Wanted
+from app.kafka import positions
+from app.kafka.positions import Position, PositionError, Wanted
 from app.replay.raw_choice import RawChoice
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

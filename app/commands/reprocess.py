@@ -10,12 +10,12 @@ from typing import Final, NoReturn
 import click
 
 from app import settings as settings_module
-from app.kafka import KafkaUnreachable, KafkaUnusable
+from app.kafka import positions
+from app.kafka.client import KafkaUnreachable, KafkaUnusable
+from app.kafka.positions import PositionError
+from app.kafka.registry import RegistryError
 from app.policy_hooks import PolicyHooksError
 from app.privacy_policy import PrivacyConfigError
-from app.registry import RegistryError
-from app.replay import positions
-from app.replay.positions import PositionError
 from app.replay.progress import Progress
 from app.replay.record_file import DamagedError
 from app.reprocess.chain import STAGES

@@ -14,9 +14,9 @@ from typing import Any, Final
 import click
 from confluent_kafka import Message
 
-from app.bookkeeping.topic_reading import Extent, TopicReader
-from app.kafka import KafkaUnreachable, KafkaUnusable
-from app.registry import RegistryError, SchemaRegistry
+from app.kafka.client import KafkaUnreachable, KafkaUnusable
+from app.kafka.registry import RegistryError, SchemaRegistry
+from app.kafka.topic_reader import Extent, TopicReader
 from app.settings import load
 from app.symbols.display import SymbolDisplay
 from app.tap.decoding import Decoder, Document, key_text

@@ -15,8 +15,8 @@ from app import settings as settings_module
 from app import subjects, topic_plan
 from app.access_admin import AccessAdmin
 from app.access_rules import AccessFileError, beyond, guarded_topics, rules_of
-from app.kafka import KafkaUnreachable, KafkaUnusable, client_config
-from app.registry import RegistryError, SchemaRegistry
+from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
+from app.kafka.registry import RegistryError, SchemaRegistry
 from app.settings import Settings
 from app.subjects import Missing, Refused, Registered
 from app.topic_admin import TopicAdmin

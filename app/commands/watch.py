@@ -12,8 +12,8 @@ import click
 
 from agents.hot_symbols.watch import Watch
 from app.hot_symbols.watch_list import WatchList, add_watch, in_canonical_form, read_watch_list, remove_watches
-from app.kafka import KafkaUnreachable, KafkaUnusable
-from app.registry import RegistryError
+from app.kafka.client import KafkaUnreachable, KafkaUnusable
+from app.kafka.registry import RegistryError
 from app.settings import load
 from app.worker import SchemasMissing, registered_id
 from schemas import topics

@@ -7,10 +7,10 @@ import sys
 import click
 
 from app import settings as settings_module
-from app.kafka import KafkaUnreachable, KafkaUnusable
+from app.kafka.client import KafkaUnreachable, KafkaUnusable
+from app.kafka.registry import RegistryError
 from app.policy_hooks import PolicyHooksError
 from app.privacy_policy import PrivacyConfigError
-from app.registry import RegistryError
 from app.settings import Settings, SettingsError
 from app.streaming.process_end import ExitCode
 from app.streaming.stage_process import run_stage

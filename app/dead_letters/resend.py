@@ -19,8 +19,8 @@ from agents.contract import DeadLetter, OutRecord
 from agents.dead_letters import encode_dead_letter
 from app.dead_letters.letters import RETRY, Kind, Letter
 from app.dead_letters.trial import Trial
-from app.kafka import KafkaUnreachable, KafkaUnusable, client_config
-from app.replay.range_reader import RangeReader
+from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
+from app.kafka.range_reader import RangeReader
 from app.replay.record_file import Recorded
 from app.settings import Settings
 from schemas import topics

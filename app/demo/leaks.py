@@ -16,7 +16,7 @@ import urllib3
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from rocksdict import AccessType, Options, Rdict
 
-from app.kafka import client_config
+from app.kafka.client import client_config
 from app.settings import Settings
 from schemas import topics
 

@@ -13,8 +13,8 @@ from confluent_kafka.admin import AdminClient
 
 from app import subjects, topic_plan
 from app.doctor.findings import Finding, fail, ok, warn
-from app.kafka import KafkaUnreachable, KafkaUnusable, client_config
-from app.registry import RegistryError, SchemaRegistry
+from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
+from app.kafka.registry import RegistryError, SchemaRegistry
 from app.settings import Settings
 from app.subjects import LEVEL, Missing, Refused, Registered
 from app.topic_admin import TopicAdmin

@@ -1,6 +1,6 @@
 """A window of `runtime.calls`: which records are meant, and what was read of them.
 
-A window is given by positions (app/replay/positions.py): first, last, offsets, times of receipt, or so long ago. It is
+A window is given by positions (app/kafka/positions.py): first, last, offsets, times of receipt, or so long ago. It is
 fixed when reading begins, and partitions are read one after the other in the order of their numbers, so the same window
 gives the same result. Rules: a call that came again counts once: a record whose raw offset is not above the highest
 seen in its partition is a repetition. This module refuses to know what is made of calls.
@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from app.kafka import partition_count
+from app.kafka.client import partition_count
+from app.kafka.positions import Wanted, parse, resolve
+from app.kafka.range_reader import RangeReader
 from app.replay.archive import Range
-from app.replay.positions import Wanted, parse, resolve
-from app.replay.range_reader import RangeReader
 from app.replay.record_file import Recorded
 from app.settings import Settings
 from schemas import topics

@@ -7,10 +7,10 @@ longer there are left out. This module refuses to know how answers come about.
 from typing import Any
 
 from agents.hot_symbols.watch import Watch
-from app.bookkeeping.topic_reading import TopicReader
-from app.bookkeeping.writer_schemas import WriterSchemas
 from app.hot_symbols.watch_list import read_watch_list
-from app.registry import SchemaRegistry
+from app.kafka.registry import SchemaRegistry
+from app.kafka.schemas import WriterSchemas
+from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
 from schemas import records, topics
 

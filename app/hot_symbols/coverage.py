@@ -9,8 +9,8 @@ from functools import partial
 
 from agents.contract import StepResult
 from agents.hot_symbols.covering import CoverageFolder
-from app.bookkeeping.writer_schemas import WriterSchemas
-from app.registry import SchemaRegistry
+from app.kafka.registry import SchemaRegistry
+from app.kafka.schemas import WriterSchemas
 from app.settings import Settings
 from app.streaming.batch import RecordBatch
 from app.streaming.stage_process import StageRuntime

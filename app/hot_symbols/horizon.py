@@ -13,10 +13,10 @@ from typing import Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from app.bookkeeping.group_reading import GroupReader
-from app.kafka import KafkaUnreachable, KafkaUnusable
+from app.kafka.client import KafkaUnreachable, KafkaUnusable
+from app.kafka.group_reader import GroupReader
+from app.kafka.log_ends import log_ends
 from app.settings import Settings
-from app.streaming.log_ends import log_ends
 from schemas import topics
 from schemas.topics import Stage
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from typing import Final
 
-from app.registry import Fault, RegistryError, SchemaRegistry
+from app.kafka.registry import Fault, RegistryError, SchemaRegistry
 from app.settings import Settings
 from schemas.call_layout import CallLayout
 

@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from agents.contract import OutRecord
-from app.hot_symbols.whole_topics import WholeTopics
+from app.kafka.topic_follower import WholeTopics
 from app.settings import Settings
 from app.streaming.delivery import DeliveryFailed, Parcel
 from app.streaming.process_end import ExitCode

@@ -7,9 +7,9 @@ All rows are in memory at once, at some 700 bytes each. This module refuses to k
 from collections.abc import Iterator
 from typing import Any
 
-from app.bookkeeping.topic_reading import TopicReader
-from app.bookkeeping.writer_schemas import WriterSchemas
-from app.registry import SchemaRegistry
+from app.kafka.registry import SchemaRegistry
+from app.kafka.schemas import WriterSchemas
+from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
 from schemas import records, topics
 

@@ -15,10 +15,10 @@ from confluent_kafka import KafkaError, Message, Producer
 from agents.canonicalize.kernel_symbols import canonical_symbol
 from agents.canonicalize.paths import normalize_module
 from agents.hot_symbols.watch import Watch, from_record
-from app.bookkeeping.topic_reading import TopicReader
-from app.bookkeeping.writer_schemas import WriterSchemas
-from app.kafka import KafkaUnreachable, client_config
-from app.registry import SchemaRegistry
+from app.kafka.client import KafkaUnreachable, client_config
+from app.kafka.registry import SchemaRegistry
+from app.kafka.schemas import WriterSchemas
+from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
 from schemas import records, topics
 

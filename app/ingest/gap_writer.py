@@ -13,7 +13,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, Message, Producer
 
 from app.ingest.journal import Journal
-from app.registry import RegistryError
+from app.kafka.registry import RegistryError
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
 from schemas.coverage import CoverageGap, GapCause, encode

@@ -31,9 +31,9 @@ from app.ingest.link import Link, link_of
 from app.ingest.spill import SpillFolder
 from app.ingest.spiller import Spiller
 from app.ingest.writer import RawWriter
-from app.kafka import KafkaUnreachable, client_config, partition_count
+from app.kafka.client import KafkaUnreachable, client_config, partition_count
+from app.kafka.registry import SchemaRegistry
 from app.privacy_policy import load_privacy
-from app.registry import SchemaRegistry
 from app.settings import Settings, SettingsError
 from app.telemetry import metrics
 from app.telemetry.http import TelemetryServer

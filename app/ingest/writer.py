@@ -19,7 +19,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from app.ingest.buffer import Buffer, Limits
 from app.ingest.chunk import Chunk
-from app.kafka import REFUSALS, KafkaUnusable
+from app.kafka.client import REFUSALS, KafkaUnusable
 from app.telemetry.metric import DropReason
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
 

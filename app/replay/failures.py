@@ -10,12 +10,12 @@ from typing import Final
 
 import click
 
-from app.kafka import KafkaUnreachable, KafkaUnusable
+from app.kafka.client import KafkaUnreachable, KafkaUnusable
+from app.kafka.positions import PositionError
+from app.kafka.registry import RegistryError
 from app.policy_hooks import PolicyHooksError
 from app.privacy_policy import PrivacyConfigError
-from app.registry import RegistryError
 from app.replay.canonical_json import DocumentError
-from app.replay.positions import PositionError
 from app.replay.record_file import DamagedError
 from app.replay.recorder import FolderInUseError
 from app.replay.replay_run import ReplayError

@@ -9,10 +9,10 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from app.registry import Fault, RegistryError, SchemaRegistry
+from app.kafka.range_reader import RangeReader
+from app.kafka.registry import Fault, RegistryError, SchemaRegistry
 from app.replay.archive import Range
 from app.replay.published import Schemas, audit_record, belongs, raw_position, speaks_of
-from app.replay.range_reader import RangeReader
 from app.replay.record_file import Recorded
 from app.replay.source import ReplaySource
 from app.settings import Settings

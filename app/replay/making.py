@@ -11,8 +11,9 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.kafka import partition_count
-from app.registry import SchemaRegistry
+from app.kafka.client import partition_count
+from app.kafka.range_reader import RangeReader
+from app.kafka.registry import SchemaRegistry
 from app.replay import origins, output_topic, published_check, replay_run, signing
 from app.replay.archive import Archive
 from app.replay.canonical_json import sealed
@@ -20,7 +21,6 @@ from app.replay.live_published import LivePublished
 from app.replay.manifest import Origin
 from app.replay.progress import Progress
 from app.replay.published import ArchivePublished, PublishedSource
-from app.replay.range_reader import RangeReader
 from app.replay.raw_choice import RawChoice
 from app.replay.replay_run import Made, ReplayError, Request
 from app.replay.source import ReplaySource

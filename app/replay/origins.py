@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from app.kafka.range_reader import RangeReader
 from app.replay.archive import Archive, Range
 from app.replay.canonical_json import DocumentError
 from app.replay.manifest import Manifest, Origin
-from app.replay.range_reader import RangeReader
 from app.replay.source import ReplaySource
 from app.replay.start_state import start_rows
 from app.replay.topic_source import TopicSource

@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from app import topic_plan
-from app.kafka import client_config
-from app.registry import SchemaRegistry
+from app.kafka.client import client_config
+from app.kafka.range_reader import RangeReader
+from app.kafka.registry import SchemaRegistry
 from app.replay.archive import Range
 from app.replay.live_published import known_schema
 from app.replay.published import Schemas, belongs, raw_position
-from app.replay.range_reader import RangeReader
 from app.replay.record_file import Recorded
 from app.replay.replay_run import ReplayError
 from app.settings import Settings

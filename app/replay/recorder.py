@@ -13,7 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, Self
 
-from app.registry import SchemaRegistry
+from app.kafka.range_reader import RangeReader
+from app.kafka.registry import SchemaRegistry
 from app.replay import canonical_json
 from app.replay.archive import (
     ARCHIVE_FILE,
@@ -33,7 +34,6 @@ from app.replay.canonical_json import DocumentError
 from app.replay.configuration import DISTRIBUTION
 from app.replay.container import Codec
 from app.replay.live_published import LivePublished
-from app.replay.range_reader import RangeReader
 from app.replay.record_file import DamagedError, Layout, Recorded, RecordFileWriter, Span, check_stored
 from app.replay.start_state import start_rows
 from app.settings import Settings

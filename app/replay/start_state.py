@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import Final
 
 from agents.canonicalize.process_modules import decode_row, rows_before
-from app.kafka import KafkaUnusable, partition_count
+from app.kafka.client import KafkaUnusable, partition_count
+from app.kafka.range_reader import RangeReader
 from app.replay.archive import Range
 from app.replay.engine import observe_loaders
-from app.replay.range_reader import RangeReader
 from app.settings import Settings
 from app.steps import canonicalize_step
 from app.streaming.store import META_PREFIX

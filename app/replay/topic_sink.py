@@ -13,7 +13,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from app.kafka import KafkaUnreachable, KafkaUnusable, client_config
+from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
 from app.replay import call_file
 from app.replay.digests import Columns
 from app.replay.lanes import Lane

@@ -15,11 +15,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from app.kafka import KafkaUnreachable, KafkaUnusable, client_config, partition_count
-from app.registry import SchemaRegistry
-from app.replay import positions
-from app.replay.positions import Edge, Position, PositionError, Wanted
-from app.replay.range_reader import RangeReader
+from app.kafka import positions
+from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config, partition_count
+from app.kafka.positions import Edge, Position, PositionError, Wanted
+from app.kafka.range_reader import RangeReader
+from app.kafka.registry import SchemaRegistry
 from app.reprocess import setup
 from app.reprocess.catching_up import CatchUp, StageSample
 from app.reprocess.chain import STAGES, chain

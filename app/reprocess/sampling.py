@@ -7,8 +7,8 @@ what follows from a sample.
 from contextlib import ExitStack
 from typing import Self
 
-from app.bookkeeping.group_reading import GroupReader
-from app.bookkeeping.topic_reading import TopicReader
+from app.kafka.group_reader import GroupReader
+from app.kafka.topic_reader import TopicReader
 from app.reprocess.catching_up import PartitionSample, StageSample
 from app.settings import Settings
 from app.streaming.account import Account, read_note

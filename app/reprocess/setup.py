@@ -16,11 +16,11 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from agents.contract import OutRecord
 from app import subjects, topic_plan
-from app.bookkeeping.group_reading import GroupReader
-from app.kafka import KafkaUnusable, client_config
-from app.registry import SchemaRegistry
+from app.kafka.client import KafkaUnusable, client_config
+from app.kafka.group_reader import GroupReader
+from app.kafka.range_reader import RangeReader
+from app.kafka.registry import SchemaRegistry
 from app.replay.archive import Range
-from app.replay.range_reader import RangeReader
 from app.replay.start_state import start_rows
 from app.reprocess import marks
 from app.reprocess.chain import own_topics

@@ -21,7 +21,7 @@ from faust.tables.recovery import Recovery
 from faust.types import AgentT
 from faust.types.auth import CredentialsT
 
-from app.kafka import client_config
+from app.kafka.client import client_config
 from app.settings import Settings
 from app.streaming.consumer import BatchConsumer
 from app.streaming.process_end import ExitCode, Fail, end_process

@@ -22,10 +22,10 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from app.garbage import collect_seldom
-from app.kafka import KafkaUnreachable, KafkaUnusable, client_config, partition_counts
+from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config, partition_counts
+from app.kafka.log_ends import topic_ids
 from app.settings import Settings
 from app.streaming.delivery import Delivery
-from app.streaming.log_ends import topic_ids
 from app.streaming.metering import StageObserver
 from app.streaming.process_end import ExitCode, end_process
 from app.streaming.runner import IntervalRunner

@@ -19,8 +19,8 @@ from agents.hot_symbols.packing import StateError
 from agents.hot_symbols.partial import Partial
 from agents.hot_symbols.published import published_record
 from agents.hot_symbols.symbol_row import SymbolRow
-from app.bookkeeping.writer_schemas import WriterSchemas
-from app.registry import Fault, RegistryError, SchemaRegistry
+from app.kafka.registry import Fault, RegistryError, SchemaRegistry
+from app.kafka.schemas import WriterSchemas
 from schemas import records, topics
 from schemas.canonical_pb2 import CanonicalEvent
 from schemas.tetragon.events_pb2 import GetEventsResponse

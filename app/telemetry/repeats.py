@@ -19,7 +19,7 @@ CLIENT_LOGGERS = (
     "aiokafka.conn",
     "aiokafka.consumer.fetcher",
     "aiokafka.consumer.group_coordinator",
-    "app.hot_symbols.whole_topics.librdkafka",
+    "app.kafka.topic_follower.librdkafka",
     "app.streaming.delivery.librdkafka",
     "app.ingest.writer.librdkafka",
     "app.ingest.gap_writer.librdkafka",

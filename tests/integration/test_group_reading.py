@@ -6,8 +6,8 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from app.bookkeeping.group_reading import GroupReader
 from app.embedded.broker import EmbeddedBroker
+from app.kafka.group_reader import GroupReader
 from app.settings import Settings
 from schemas import topics
 from schemas.topics import Stage

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.bookkeeping.topic_reading import TopicReader
 from app.embedded.broker import EmbeddedBroker
+from app.kafka.topic_reader import TopicReader
 from app.settings import from_env
 from schemas import topics
 from tests.support.calls import frame

@@ -17,8 +17,8 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from app.bookkeeping.group_reading import GroupReader
 from app.embedded.broker import EmbeddedBroker
+from app.kafka.group_reader import GroupReader
 from app.settings import from_env
 from app.simulator.workload import WorkloadOptions, generate
 from app.worker import registered_id

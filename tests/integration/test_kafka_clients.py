@@ -1,4 +1,4 @@
-"""app/kafka.py on a broker with TLS, mutual TLS, SASL PLAIN and SCRAM: what works, and what is said where not."""
+"""app/kafka/client.py on a broker with TLS, mutual TLS, SASL PLAIN and SCRAM: what works, and what is said where not."""
 
 import time
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from confluent_kafka.admin import (
 
 from app.embedded.broker import EmbeddedBroker
 from app.embedded.kafka_server import Listener
-from app.kafka import KafkaUnreachable, KafkaUnusable, client_config, partition_count
+from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config, partition_count
 from app.settings import Settings
 from app.topic_admin import TopicAdmin
 from tests.support.certificates import Authority, Pair

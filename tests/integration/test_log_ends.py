@@ -5,7 +5,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from app.embedded.broker import EmbeddedBroker
-from app.streaming.log_ends import log_ends
+from app.kafka.log_ends import log_ends
 
 pytestmark = pytest.mark.integration
 

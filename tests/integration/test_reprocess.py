@@ -18,9 +18,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
 
 from agents.privacy.policy_file import built_in_policy, built_in_text
-from app.bookkeeping.group_reading import GroupReader
 from app.commands import tap
 from app.embedded.broker import EmbeddedBroker
+from app.kafka.group_reader import GroupReader
 from app.settings import Settings
 from app.topology import PIPELINE
 from schemas import records, topics

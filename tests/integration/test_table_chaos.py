@@ -12,8 +12,8 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from app.bookkeeping.group_reading import GroupReader
 from app.embedded.broker import EmbeddedBroker
+from app.kafka.group_reader import GroupReader
 from app.settings import Settings
 from app.streaming.process_end import ExitCode
 from app.streaming.table import POSITION_KEY, SOURCE_KEY

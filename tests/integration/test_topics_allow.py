@@ -16,7 +16,7 @@ from app.access_rules import Rule
 from app.commands.topics import command
 from app.embedded.broker import EmbeddedBroker
 from app.embedded.kafka_server import Listener
-from app.kafka import client_config
+from app.kafka.client import client_config
 from app.simulator.recording import Recording
 from app.simulator.server import SimulatorServer
 from app.simulator.workload import Workload, WorkloadOptions

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from app.commands.topics import command
 from app.embedded.broker import EmbeddedBroker
-from app.registry import Fault, RegistryError, SchemaRegistry
+from app.kafka.registry import Fault, RegistryError, SchemaRegistry
 from app.topic_admin import TopicAdmin
 from app.topic_plan import Decision
 from schemas import topics

@@ -12,10 +12,10 @@ from click.testing import CliRunner, Result
 from confluent_kafka import Message
 from urllib3.exceptions import HTTPError
 
-from app.bookkeeping.topic_reading import TopicReader
 from app.commands import books
 from app.commands.topics import command as topics_command
 from app.embedded.broker import EmbeddedBroker
+from app.kafka.topic_reader import TopicReader
 from app.settings import Settings, from_env
 from schemas.topics import Stage
 from tests.support.delivery_run import Worker

@@ -14,7 +14,7 @@ from app.bookkeeping.balance import (
     unsettled,
 )
 from app.bookkeeping.metric_pages import Page
-from app.bookkeeping.topic_reading import Extent
+from app.kafka.topic_reader import Extent
 from app.streaming.account import Account
 from app.telemetry import metrics
 from app.telemetry.metric import DropReason, Metric, Place

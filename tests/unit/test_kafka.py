@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from app.kafka import KafkaUnreachable, client_config, partition_count
+from app.kafka.client import KafkaUnreachable, client_config, partition_count
 from app.settings import Settings, SettingsError
 
 PASSWORD = "pass-word-4711"

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from app import registry as registry_module
-from app.registry import Compatibility, Fault, RegistryError, SchemaRegistry
+from app.kafka import registry as registry_module
+from app.kafka.registry import Compatibility, Fault, RegistryError, SchemaRegistry
 from app.settings import from_env
 from tests.support.certificates import Authority
 

@@ -9,7 +9,7 @@ from agents.canonicalize.process_modules import Loaded, ProcessModules, encode_r
 from agents.hot_symbols.partial import Partial
 from agents.hot_symbols.symbol_row import SymbolRow
 from agents.hot_symbols.tally import Tally
-from app.registry import Fault, RegistryError, SchemaRegistry
+from app.kafka.registry import Fault, RegistryError, SchemaRegistry
 from app.tap.decoding import UNDECODED, Decoder, Document, key_text
 from schemas import avro_wire, records, topics
 from schemas.canonical_pb2 import CanonicalEvent

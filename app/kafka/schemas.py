@@ -9,7 +9,7 @@ from typing import Any
 
 import fastavro
 
-from app.registry import Fault, RegistryError, SchemaRegistry
+from app.kafka.registry import Fault, RegistryError, SchemaRegistry
 from schemas import avro_wire, records
 
 

@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from app.ingest.keys import event_time_ns
+from app.kafka.range_reader import Ends, RangeReader
 from app.replay.archive import Range
-from app.replay.range_reader import Ends, RangeReader
 from app.replay.record_file import Recorded
 
 _AGO: Final = re.compile(r"(\d+)([smhd])")

@@ -10,7 +10,7 @@ from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
-from app.kafka import client_config
+from app.kafka.client import client_config
 from app.settings import Settings
 
 _librdkafka_log = logging.getLogger(__name__).getChild("librdkafka")

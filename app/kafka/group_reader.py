@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from app.kafka import KafkaUnreachable, KafkaUnusable, client_config
+from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
 from app.settings import Settings
 
 ANSWER_SECONDS: Final = 10.0

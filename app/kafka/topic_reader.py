@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from app.kafka import KafkaUnreachable, KafkaUnusable, client_config, partition_count
+from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config, partition_count
 from app.settings import Settings
 
 ANSWER_SECONDS: Final = 10.0

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from app.kafka import KafkaUnreachable, KafkaUnusable, client_config
+from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
 from app.replay.digests import span_of
 from app.replay.record_file import DamagedError, Recorded
 from app.settings import Settings

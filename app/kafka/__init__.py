@@ -1,0 +1,1 @@
+"""Everything that talks to a Kafka broker or the schema registry: clients, readers of topics, positions, schemas."""

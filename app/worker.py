@@ -18,6 +18,7 @@ from app import steps
 from app.hot_symbols import stage as hot_symbols_stage
 from app.kafka.registry import SchemaRegistry
 from app.privacy_reload import PolicyInForce
+from app.processes.supervisor import Supervisor
 from app.replay import configuration
 from app.replay.pipeline import domain_of
 from app.settings import Settings, variable_of
@@ -26,7 +27,6 @@ from app.streaming.dead_letter_limits import DeadLetterLimits, limits_of
 from app.streaming.runner import StepMemory, StepRunner
 from app.streaming.stage_process import Attach, StagePlan, StageRuntime
 from app.streaming.table import StrictTable
-from app.supervisor import Supervisor
 from app.topology import StageShape, shape_of
 from schemas import topics
 from schemas.records import schema_text

@@ -21,7 +21,7 @@ from agents.privacy.calls import PrivacyFilter
 from agents.privacy.engine import RedactionEngine
 from agents.privacy.policy_file import built_in_policy
 from agents.privacy.rules import Rules
-from app.garbage import collect_seldom
+from app.processes.garbage import collect_seldom
 from app.simulator.workload import WorkloadOptions, generate
 from bench.figures import Row, Table, record, text_of
 

@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 
 from agents.contract import Step
 from app import steps
-from app.garbage import collect_seldom
+from app.processes.garbage import collect_seldom
 from app.settings import Settings
 from app.streaming.delivery import Delivery
 from app.streaming.runner import StepRunner

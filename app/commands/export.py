@@ -17,7 +17,7 @@ from app.export.window_symbols import TooManySymbols
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.positions import PositionError
 from app.kafka.registry import RegistryError
-from app.replay.progress import Progress
+from app.progress import Progress
 from app.replay.record_file import DamagedError
 from app.settings import Settings, load
 from app.symbols.display import SymbolDisplay

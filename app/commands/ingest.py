@@ -17,7 +17,7 @@ from app.privacy_policy import PrivacyConfigError
 from app.settings import load
 from app.telemetry import logs
 from app.telemetry.http import HttpError
-from app.telemetry.repeats import hold_back
+from app.telemetry.repeated_lines import hold_back
 
 
 @click.command(name="ingest")

@@ -10,11 +10,11 @@ import click
 from app import settings as settings_module
 from app.commands import raw_ranges
 from app.kafka.range_reader import RangeReader
+from app.progress import Progress
 from app.replay import canonical_json, recorder, signing
 from app.replay.archive import ARCHIVE_FILE, Archive
 from app.replay.container import Codec
 from app.replay.failures import ends_with
-from app.replay.progress import Progress
 from app.replay.raw_choice import RawChoice
 from app.replay.recorder import Plan
 from app.settings import Settings

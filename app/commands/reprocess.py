@@ -16,7 +16,8 @@ from app.kafka.positions import PositionError
 from app.kafka.registry import RegistryError
 from app.policy_hooks import PolicyHooksError
 from app.privacy_policy import PrivacyConfigError
-from app.replay.progress import Progress
+from app.processes.process_end import ExitCode
+from app.progress import Progress
 from app.replay.record_file import DamagedError
 from app.reprocess.chain import STAGES
 from app.reprocess.run import NOT_CAUGHT_UP, Order, Run, prepare, run_stage_of
@@ -24,7 +25,6 @@ from app.reprocess.setup import ReprocessError
 from app.reprocess.telling import Teller
 from app.settings import Settings, SettingsError, variable_of
 from app.streaming.delivery import DeliveryFailed
-from app.streaming.process_end import ExitCode
 from app.symbols.snapshot import SymbolStoreError
 from app.telemetry import logs
 from app.telemetry.http import HttpError

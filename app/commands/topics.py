@@ -12,15 +12,15 @@ from typing import Any, assert_never
 import click
 
 from app import settings as settings_module
-from app import subjects, topic_plan
-from app.access_admin import AccessAdmin
-from app.access_rules import AccessFileError, beyond, guarded_topics, rules_of
 from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
 from app.kafka.registry import RegistryError, SchemaRegistry
+from app.provision import subjects, topic_plan
+from app.provision.rights import AccessFileError, beyond, guarded_topics, rules_of
+from app.provision.rights_admin import AccessAdmin
+from app.provision.subjects import Missing, Refused, Registered
+from app.provision.topic_admin import TopicAdmin
+from app.provision.topic_plan import Adjust, Create, Decision, Keep, Refusal, Wanted
 from app.settings import Settings
-from app.subjects import Missing, Refused, Registered
-from app.topic_admin import TopicAdmin
-from app.topic_plan import Adjust, Create, Decision, Keep, Refusal, Wanted
 from schemas.topics import TOPICS, is_version
 
 DIFFERS = 1

@@ -11,8 +11,8 @@ from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.registry import RegistryError
 from app.policy_hooks import PolicyHooksError
 from app.privacy_policy import PrivacyConfigError
+from app.processes.process_end import ExitCode
 from app.settings import Settings, SettingsError
-from app.streaming.process_end import ExitCode
 from app.streaming.stage_process import run_stage
 from app.symbols.snapshot import SymbolStoreError
 from app.telemetry import logs

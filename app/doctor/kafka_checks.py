@@ -11,14 +11,14 @@ from typing import Final, assert_never
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from app import subjects, topic_plan
 from app.doctor.findings import Finding, fail, ok, warn
 from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
 from app.kafka.registry import RegistryError, SchemaRegistry
+from app.provision import subjects, topic_plan
+from app.provision.subjects import LEVEL, Missing, Refused, Registered
+from app.provision.topic_admin import TopicAdmin
+from app.provision.topic_plan import Adjust, Create, Keep, Refusal
 from app.settings import Settings
-from app.subjects import LEVEL, Missing, Refused, Registered
-from app.topic_admin import TopicAdmin
-from app.topic_plan import Adjust, Create, Keep, Refusal
 from schemas.topics import TOPICS, Topic
 
 _SECONDS: Final = 8.0

@@ -22,8 +22,8 @@ from app.hot_symbols.horizon import Horizon
 from app.hot_symbols.row_age import DAY_NS, row_age_ns
 from app.hot_symbols.table_scan import PartitionGone, rows_while
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
+from app.processes.process_end import ExitCode
 from app.streaming.delivery import DeliveryFailed
-from app.streaming.process_end import ExitCode
 from app.streaming.stage_process import StageRuntime
 from app.streaming.table import StrictTable
 from schemas import topics

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 from agents.contract import OutRecord
 from app.kafka.topic_follower import WholeTopics
+from app.processes.process_end import ExitCode
 from app.settings import Settings
 from app.streaming.delivery import DeliveryFailed, Parcel
-from app.streaming.process_end import ExitCode
 from app.streaming.stage_process import StageRuntime
 from schemas import topics
 

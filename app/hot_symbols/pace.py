@@ -12,8 +12,8 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
+from app.processes.process_end import Fail, end_process
 from app.streaming.batch import RecordBatch
-from app.streaming.process_end import Fail, end_process
 from app.streaming.runner import MAX_PENDING_BATCHES, IntervalRunner
 
 MIN_PAUSE_SECONDS = 1.0

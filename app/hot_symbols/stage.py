@@ -26,11 +26,11 @@ from app.hot_symbols.layouts import RegistryLayouts
 from app.hot_symbols.ownership import Ownership
 from app.hot_symbols.pace import MIN_PAUSE_SECONDS, PacedRunner
 from app.hot_symbols.watching import WatchTask
+from app.processes.process_end import ExitCode
 from app.settings import Settings
 from app.streaming.batch import RecordBatch
 from app.streaming.dead_letter_limits import DeadLetterLimits, limits_of
 from app.streaming.delivery import Parcel
-from app.streaming.process_end import ExitCode
 from app.streaming.stage_process import Attach, StageRuntime
 from app.streaming.table import StrictTable, TableWrite
 from app.telemetry import metrics

@@ -27,8 +27,8 @@ from app.hot_symbols.watch_list import RecordPlace, WatchList, watch_of
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import WriterSchemas
 from app.kafka.topic_follower import AT_ONCE, WholeTopics
+from app.processes.process_end import ExitCode
 from app.streaming.delivery import DeliveryFailed, Parcel
-from app.streaming.process_end import ExitCode
 from app.streaming.stage_process import StageRuntime
 from app.telemetry import metrics
 from schemas import records, topics

@@ -12,8 +12,8 @@ import grpc
 import grpc.experimental
 
 from app.settings import Settings, SettingsError, variable_of
-from app.tls_check import Settings as TlsSettings
-from app.tls_check import TlsFiles, TlsFilesError, tls_context
+from app.tls import Settings as TlsSettings
+from app.tls import TlsFiles, TlsFilesError, tls_context
 from schemas.topics import MAX_EVENT_BYTES
 
 _KEEPALIVE_ANSWER_MS: Final = 20_000

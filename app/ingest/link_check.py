@@ -9,7 +9,7 @@ import socket
 from typing import Final
 
 from app.ingest.link import HTTP2, TLS_SETTINGS, Link
-from app.tls_check import ANSWER_S, STEP_S, Diagnosis, Peer, handshake_trouble, speaks_tls, use_tls
+from app.tls import ANSWER_S, STEP_S, Diagnosis, Peer, handshake_trouble, speaks_tls, use_tls
 
 _HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 _TLS_ALERT: Final = 0x15

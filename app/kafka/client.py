@@ -13,8 +13,8 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from app.settings import Settings, SettingsError, variable_of
-from app.tls_check import Peer, TlsFiles, tls_trouble
-from app.tls_check import Settings as TlsSettings
+from app.tls import Peer, TlsFiles, tls_trouble
+from app.tls import Settings as TlsSettings
 from schemas import topics
 
 _TLS_SETTINGS: Final = TlsSettings(

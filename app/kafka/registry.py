@@ -18,8 +18,8 @@ import urllib3
 from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
 
 from app.settings import Settings, variable_of
-from app.tls_check import Diagnosis, Peer, TlsFiles, tls_trouble
-from app.tls_check import Settings as TlsSettings
+from app.tls import Diagnosis, Peer, TlsFiles, tls_trouble
+from app.tls import Settings as TlsSettings
 
 _TLS_SETTINGS: Final = TlsSettings(
     ca=variable_of("schema_registry_ssl_ca_file"),

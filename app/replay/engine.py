@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from google.protobuf.message import DecodeError
 
 from agents.contract import StatefulStep
-from app.garbage import collect_seldom
+from app.processes.garbage import collect_seldom
 from app.replay.configuration import call_schema_fingerprint
 from app.replay.lanes import Lane, plan
 from app.replay.pipeline import Books, Pipeline, Sink, Steps, Witness

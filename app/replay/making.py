@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from app.kafka.client import partition_count
 from app.kafka.range_reader import RangeReader
 from app.kafka.registry import SchemaRegistry
+from app.progress import Progress
 from app.replay import origins, output_topic, published_check, replay_run, signing
 from app.replay.archive import Archive
 from app.replay.canonical_json import sealed
 from app.replay.live_published import LivePublished
 from app.replay.manifest import Origin
-from app.replay.progress import Progress
 from app.replay.published import ArchivePublished, PublishedSource
 from app.replay.raw_choice import RawChoice
 from app.replay.replay_run import Made, ReplayError, Request

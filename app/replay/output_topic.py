@@ -8,18 +8,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, assert_never
 
-from app import topic_plan
 from app.kafka.client import client_config
 from app.kafka.range_reader import RangeReader
 from app.kafka.registry import SchemaRegistry
+from app.provision import topic_plan
+from app.provision.topic_admin import TopicAdmin
+from app.provision.topic_plan import Adjust, Create, Keep, Refusal
 from app.replay.archive import Range
 from app.replay.live_published import known_schema
 from app.replay.published import Schemas, belongs, raw_position
 from app.replay.record_file import Recorded
 from app.replay.replay_run import ReplayError
 from app.settings import Settings
-from app.topic_admin import TopicAdmin
-from app.topic_plan import Adjust, Create, Keep, Refusal
 from schemas import topics
 from schemas.records import schema_text
 

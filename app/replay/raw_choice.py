@@ -10,8 +10,8 @@ from app.kafka import positions
 from app.kafka.client import partition_count
 from app.kafka.positions import Edge, Position, PositionError, Wanted
 from app.kafka.range_reader import RangeReader
+from app.progress import Progress
 from app.replay.archive import Range
-from app.replay.progress import Progress
 from app.settings import Settings
 
 _ANSWER_SECONDS: Final = 10.0

@@ -20,6 +20,8 @@ from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config, par
 from app.kafka.positions import Edge, Position, PositionError, Wanted
 from app.kafka.range_reader import RangeReader
 from app.kafka.registry import SchemaRegistry
+from app.processes.supervisor import Supervisor
+from app.provision.topic_admin import TopicAdmin
 from app.reprocess import setup
 from app.reprocess.catching_up import CatchUp, StageSample
 from app.reprocess.chain import STAGES, chain
@@ -31,8 +33,6 @@ from app.reprocess.telling import Event, Teller
 from app.reprocess.versions import Begin, GoOn, Made, Refused, choose
 from app.settings import Settings, variable_of
 from app.streaming.stage_process import run_stage
-from app.supervisor import Supervisor
-from app.topic_admin import TopicAdmin
 from app.topology import StageShape
 from app.worker import plan_of
 from schemas.topics import Stage

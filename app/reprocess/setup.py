@@ -15,11 +15,14 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from agents.contract import OutRecord
-from app import subjects, topic_plan
 from app.kafka.client import KafkaUnusable, client_config
 from app.kafka.group_reader import GroupReader
 from app.kafka.range_reader import RangeReader
 from app.kafka.registry import SchemaRegistry
+from app.provision import subjects, topic_plan
+from app.provision.subjects import Refused
+from app.provision.topic_admin import TopicAdmin
+from app.provision.topic_plan import Found, Refusal
 from app.replay.archive import Range
 from app.replay.start_state import start_rows
 from app.reprocess import marks
@@ -27,9 +30,6 @@ from app.reprocess.chain import own_topics
 from app.reprocess.versions import Made
 from app.settings import Settings
 from app.streaming.delivery import Delivery, Parcel
-from app.subjects import Refused
-from app.topic_admin import TopicAdmin
-from app.topic_plan import Found, Refusal
 from app.topology import StageShape
 from app.worker import registered_id
 from schemas import topics

@@ -24,11 +24,11 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 from mode.utils.futures import notify
 
+from app.processes.process_end import ExitCode, Fail, end_process
 from app.streaming import fetched
 from app.streaming.account import Account, read_note
 from app.streaming.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, FetchedBatch, RecordBatch, cut
 from app.streaming.ledger import HandOut, Ledger, Link, Refusal
-from app.streaming.process_end import ExitCode, Fail, end_process
 
 log = logging.getLogger(__name__)
 

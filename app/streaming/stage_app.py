@@ -22,9 +22,9 @@ from faust.types import AgentT
 from faust.types.auth import CredentialsT
 
 from app.kafka.client import client_config
+from app.processes.process_end import ExitCode, Fail, end_process
 from app.settings import Settings
 from app.streaming.consumer import BatchConsumer
-from app.streaming.process_end import ExitCode, Fail, end_process
 from app.streaming.transport import BatchSchema, BatchTransport
 
 log = logging.getLogger(__name__)

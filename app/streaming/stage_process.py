@@ -21,13 +21,13 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from app.garbage import collect_seldom
 from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config, partition_counts
 from app.kafka.log_ends import topic_ids
+from app.processes.garbage import collect_seldom
+from app.processes.process_end import ExitCode, end_process
 from app.settings import Settings
 from app.streaming.delivery import Delivery
 from app.streaming.metering import StageObserver
-from app.streaming.process_end import ExitCode, end_process
 from app.streaming.runner import IntervalRunner
 from app.streaming.stage_app import GroupTimes, StageApp, make_app
 from app.streaming.standstill import Limits
@@ -37,7 +37,7 @@ from app.telemetry.http import Route, TelemetryServer
 from app.telemetry.meter import Meter
 from app.telemetry.metric import Process
 from app.telemetry.metrics import metrics_of
-from app.telemetry.repeats import hold_back
+from app.telemetry.repeated_lines import hold_back
 from schemas.topics import Stage
 
 log = logging.getLogger(__name__)

@@ -24,8 +24,8 @@ from faust.types.stores import StoreT
 
 from agents.contract import OutRecord
 from app.kafka.log_ends import log_ends, topic_ids
+from app.processes.process_end import ExitCode
 from app.streaming.delivery import Delivery, Parcel
-from app.streaming.process_end import ExitCode
 from app.streaming.stage_app import StageApp
 from app.streaming.store import META_PREFIX, PartitionStore, Rows, StoreDamaged, StoreInUse
 

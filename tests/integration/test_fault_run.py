@@ -11,7 +11,7 @@ from app.bookkeeping.window import Trust
 from app.commands import coverage
 from app.commands.coverage import EXIT_CODES
 from app.embedded.broker import EmbeddedBroker
-from app.streaming.process_end import ExitCode
+from app.processes.process_end import ExitCode
 from tests.support.fault_proof import call_account, gaps_of, loss_account, raw_account
 from tests.support.fault_run import DRAIN_SECONDS, FAILOVER_SECONDS, FaultRun, LiveAgents
 from tests.support.live_agent import NODE

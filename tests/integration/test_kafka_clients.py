@@ -18,8 +18,8 @@ from confluent_kafka.admin import (
 from app.embedded.broker import EmbeddedBroker
 from app.embedded.kafka_server import Listener
 from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config, partition_count
+from app.provision.topic_admin import TopicAdmin
 from app.settings import Settings
-from app.topic_admin import TopicAdmin
 from tests.support.certificates import Authority, Pair
 
 pytestmark = pytest.mark.integration

@@ -14,8 +14,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from app.embedded.broker import EmbeddedBroker
 from app.kafka.group_reader import GroupReader
+from app.processes.process_end import ExitCode
 from app.settings import Settings
-from app.streaming.process_end import ExitCode
 from app.streaming.table import POSITION_KEY, SOURCE_KEY
 from schemas import topics
 from schemas.topics import Stage

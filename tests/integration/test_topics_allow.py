@@ -11,12 +11,12 @@ from click.testing import CliRunner
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 
-from app.access_admin import AccessAdmin
-from app.access_rules import Rule
 from app.commands.topics import command
 from app.embedded.broker import EmbeddedBroker
 from app.embedded.kafka_server import Listener
 from app.kafka.client import client_config
+from app.provision.rights import Rule
+from app.provision.rights_admin import AccessAdmin
 from app.simulator.recording import Recording
 from app.simulator.server import SimulatorServer
 from app.simulator.workload import Workload, WorkloadOptions

@@ -12,8 +12,8 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 from app.commands.topics import command
 from app.embedded.broker import EmbeddedBroker
 from app.kafka.registry import Fault, RegistryError, SchemaRegistry
-from app.topic_admin import TopicAdmin
-from app.topic_plan import Decision
+from app.provision.topic_admin import TopicAdmin
+from app.provision.topic_plan import Decision
 from schemas import topics
 from schemas.records import NAMES, schema_text
 from schemas.topics import TOPICS, subject

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.embedded.broker import EmbeddedBroker
-from app.streaming.process_end import ExitCode
+from app.processes.process_end import ExitCode
 from tests.support.delivery_run import Worker, assert_nothing_lost, delivery_run
 
 pytestmark = pytest.mark.integration

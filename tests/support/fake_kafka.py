@@ -18,8 +18,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 
+from app.processes.process_end import ExitCode
 from app.streaming.consumer import BatchConsumer, BatchConsumerThread
-from app.streaming.process_end import ExitCode
 from app.streaming.transport import BatchSchema, BatchTransport
 
 SOURCE = "source"

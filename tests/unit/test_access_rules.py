@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.access_rules import AccessFileError, Rule, beyond, guarded_topics, rules_of
+from app.provision.rights import AccessFileError, Rule, beyond, guarded_topics, rules_of
 from app.topology import PIPELINE, StageShape
 from schemas import topics
 from schemas.topics import Stage

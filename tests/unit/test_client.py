@@ -17,7 +17,7 @@ from app.simulator.grpc_connection import Status
 from app.simulator.recording import Recording
 from app.simulator.server import SimulatorServer
 from app.simulator.server import TlsFiles as ServerFiles
-from app.tls_check import TlsFiles
+from app.tls import TlsFiles
 from schemas.coverage import GapCause
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from schemas.tetragon.filters_pb2 import EventType, GetEventsRequest

@@ -4,7 +4,7 @@ import pytest
 
 from app.ingest.link import Link, LinkError, link_of, open_channel
 from app.settings import Settings, SettingsError
-from app.tls_check import TlsFiles
+from app.tls import TlsFiles
 from tests.support.certificates import Authority
 
 

@@ -15,7 +15,7 @@ from app.ingest.link_check import diagnose
 from app.simulator.recording import Recording
 from app.simulator.server import SimulatorServer
 from app.simulator.server import TlsFiles as ServerFiles
-from app.tls_check import Diagnosis, TlsFiles
+from app.tls import Diagnosis, TlsFiles
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from tests.support.certificates import Authority, Pair
 

@@ -4,7 +4,7 @@ import logging
 
 from app.ingest import gap_writer, writer
 from app.streaming import delivery
-from app.telemetry.repeats import CLIENT_LOGGERS, REPEAT_SECONDS, HoldBackRepeats
+from app.telemetry.repeated_lines import CLIENT_LOGGERS, REPEAT_SECONDS, HoldBackRepeats
 
 
 def _line(message: str, *arguments: object, name: str = "aiokafka") -> logging.LogRecord:

@@ -1,11 +1,11 @@
-"""app/replay/progress.py: what a person sees of a long run."""
+"""app/progress.py: what a person sees of a long run."""
 
 import io
 import sys
 
 import pytest
 
-from app.replay.progress import Progress
+from app.progress import Progress
 
 
 class _Terminal(io.StringIO):
@@ -19,7 +19,7 @@ def test_each_thing_is_counted_under_its_own_name(monkeypatch: pytest.MonkeyPatc
     """What is counted in turns never mixes: a number is that of the words behind it."""
     terminal = _Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr("app.replay.progress._EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("app.progress._EVERY_SECONDS", 0.0)
     with Progress() as progress:
         read, replayed = progress.count("records read"), progress.count("records replayed", 200)
         read.add(3)

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from agents.contract import OutRecord, StepResult
+from app.processes.process_end import ExitCode
 from app.replay.audit_record import AuditRecord
 from app.streaming.audit import AuditTrail, Identity
 from app.streaming.batch import RecordBatch
 from app.streaming.delivery import DeliveryFailed, Parcel
 from app.streaming.ledger import HandOut, Ledger, Link
-from app.streaming.process_end import ExitCode
 from schemas.topics import Stage
 from tests.support.fake_kafka import SOURCE, Ended, fail, record
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from faust.types import TP
 
+from app.processes.process_end import ExitCode
 from app.settings import Settings
 from app.streaming.ledger import Link, Refusal
-from app.streaming.process_end import ExitCode
 from app.streaming.stage_app import StageApp, make_app
 from tests.support.fake_kafka import PARTITION, Ended, FakeKafka, Harness, fail, harness, log_of
 

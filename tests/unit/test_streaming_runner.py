@@ -7,11 +7,11 @@ from typing import Any, cast
 import pytest
 
 from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
+from app.processes.process_end import ExitCode
 from app.streaming.batch import RecordBatch
 from app.streaming.dead_letter_limits import MIN_RECORDS, DeadLetterLimits, Limits
 from app.streaming.delivery import DeliveryFailed, Parcel, Receipt
 from app.streaming.ledger import HandOut, Ledger, Link
-from app.streaming.process_end import ExitCode
 from app.streaming.runner import WINDOW_BATCHES, IntervalRunner, StepMemory, StepRunner
 from app.streaming.table import StrictTable
 from tests.support.fake_kafka import SOURCE, Ended, fail, record

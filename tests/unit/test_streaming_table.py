@@ -9,11 +9,11 @@ import pytest
 from faust.types import TP
 
 from agents.contract import OutRecord
+from app.processes.process_end import ExitCode
 from app.settings import Settings
 from app.streaming.batch import RecordBatch
 from app.streaming.delivery import Parcel
 from app.streaming.ledger import HandOut, Ledger, Link
-from app.streaming.process_end import ExitCode
 from app.streaming.stage_app import StageApp, make_app
 from app.streaming.table import POSITION_KEY, SOURCE_KEY, StrictTable, TableWrite
 from tests.support.fake_kafka import Ended, fail, record

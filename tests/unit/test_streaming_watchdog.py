@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from app.processes.process_end import ExitCode
 from app.streaming import watchdog as module
 from app.streaming.ledger import Ledger, Partition
-from app.streaming.process_end import ExitCode
 from app.streaming.standstill import Limits
 from app.streaming.watchdog import Watchdog
 

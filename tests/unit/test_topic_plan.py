@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.topic_plan import Adjust, Create, Found, Keep, Refusal, Wanted, decide, wanted_topics
+from app.provision.topic_plan import Adjust, Create, Found, Keep, Refusal, Wanted, decide, wanted_topics
 from schemas import topics
 from schemas.topics import MAX_EVENT_BYTES, TOPICS, Topic
 

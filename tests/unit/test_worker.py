@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from app import worker as module
+from app.processes.supervisor import Supervisor
 from app.settings import Settings
 from app.streaming.stage_process import StageRuntime
-from app.supervisor import Supervisor
 from app.topology import PIPELINE, StageShape
 from schemas import topics
 from schemas.topics import Stage

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
-from app.streaming.process_end import ExitCode
+from app.processes.process_end import ExitCode
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from app.access_rules import Rule
 from app.kafka.client import ClientConfig, KafkaUnreachable, KafkaUnusable
+from app.provision.rights import Rule
 
 _SECONDS: Final = 10.0
 _PRINCIPAL: Final = "User:"

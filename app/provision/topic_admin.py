@@ -26,7 +26,7 @@ from confluent_kafka.admin import (
 )
 
 from app.kafka.client import REFUSALS, ClientConfig, KafkaUnreachable, KafkaUnusable, tls_mistake
-from app.topic_plan import Adjust, Create, Decision, Found, Keep, Refusal, Wanted
+from app.provision.topic_plan import Adjust, Create, Decision, Found, Keep, Refusal, Wanted
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -1,0 +1,1 @@
+"""How processes live and end: the supervisor of stage processes, exit codes, garbage collection."""

@@ -8,7 +8,7 @@ from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.stage import CanonicalizeStep
 from agents.privacy.stage import PrivacyStep
 from app.policy_hooks import load_policy_hooks
-from app.privacy_policy import load_privacy
+from app.privacy.load import load_privacy
 from app.settings import Settings
 from app.symbols.store import SymbolStore
 

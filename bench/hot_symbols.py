@@ -22,14 +22,14 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from agents.contract import OutRecord
 from app import steps
 from app.embedded.broker import EmbeddedBroker
-from app.hot_symbols import stage as hot_symbols_stage
 from app.ingest.keys import KeyReader
 from app.settings import Settings, from_env
 from app.simulator.workload import WorkloadOptions, generate
+from app.stages.hot_symbols import stage as hot_symbols_stage
+from app.stages.worker import registered_id, stage_plan
 from app.streaming.batch import RecordBatch
 from app.streaming.stage_process import run_stage
 from app.telemetry.logs import configure
-from app.worker import registered_id, stage_plan
 from bench.figures import Row, Table, record, resident_mbytes, text_of
 from schemas import topics
 from schemas.topics import Stage

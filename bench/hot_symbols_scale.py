@@ -21,7 +21,7 @@ from agents.contract import OutRecord
 from agents.hot_symbols.evidence import RESOLUTIONS
 from agents.hot_symbols.meaning import PLACE_FIELDS
 from app.embedded.broker import EmbeddedBroker
-from app.worker import registered_id
+from app.stages.worker import registered_id
 from bench.figures import Row, Table, cpu_seconds, record, text_of
 from bench.hot_symbols import Bench, calls
 from schemas import avro_wire, topics

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from app.bookkeeping.balance import Equation, Finding, StageSource, equation_of, findings, pipeline_books, unsettled
-from app.bookkeeping.group_positions import committed_by, extents_of, stage_sources
-from app.bookkeeping.metric_pages import PageUnreadable, read_pages
+from app.books.balance import Equation, Finding, StageSource, equation_of, findings, pipeline_books, unsettled
+from app.books.group_positions import committed_by, extents_of, stage_sources
+from app.books.metric_pages import PageUnreadable, read_pages
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.settings import Settings, load
 from app.topology import PIPELINE

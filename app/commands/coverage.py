@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-from app.bookkeeping.window import Span, Trust, Verdict, Window
+from app.books.window import Span, Trust, Verdict, Window
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.registry import RegistryError, SchemaRegistry
 from app.kafka.schemas import WriterSchemas

@@ -19,11 +19,11 @@ from app.kafka.registry import RegistryError, SchemaRegistry
 from app.kafka.schemas import WriterSchemas
 from app.kafka.topic_reader import TopicReader
 from app.policy_hooks import PolicyHooksError
-from app.privacy_policy import PrivacyConfigError
+from app.privacy.load import PrivacyConfigError
 from app.replay.record_file import DamagedError
 from app.settings import Settings, load
+from app.stages.worker import SchemasMissing, registered_id
 from app.symbols.snapshot import SymbolStoreError
-from app.worker import SchemasMissing, registered_id
 from schemas import records, topics
 from schemas.topics import Stage
 

@@ -12,13 +12,13 @@ import click
 
 from agents.hot_symbols.identity import SymbolIdentity, symbol_id
 from agents.hot_symbols.query import Query, Row, top
-from app.hot_symbols.answer_lines import in_words, watched_table
-from app.hot_symbols.answers_reading import watched_answers
-from app.hot_symbols.since import moment_ns
-from app.hot_symbols.table_reading import published_rows
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.registry import RegistryError
 from app.settings import load
+from app.stages.hot_symbols.answer_lines import in_words, watched_table
+from app.stages.hot_symbols.answers_reading import watched_answers
+from app.stages.hot_symbols.since import moment_ns
+from app.stages.hot_symbols.table_reading import published_rows
 from app.symbols.display import SymbolDisplay
 
 NONE_FOUND: Final = 1

@@ -13,7 +13,7 @@ from app.ingest.journal import FolderInUse
 from app.ingest.run import Ingest
 from app.ingest.spill import SpillFolderUnusable
 from app.kafka.client import KafkaUnusable
-from app.privacy_policy import PrivacyConfigError
+from app.privacy.load import PrivacyConfigError
 from app.settings import load
 from app.telemetry import logs
 from app.telemetry.http import HttpError

@@ -22,10 +22,10 @@ from agents.privacy.verifier import Verifier
 from app import settings as settings_module
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.policy_hooks import PolicyHooksError, load_policy_hooks
-from app.privacy_audit import Progress, RestrictedTopic, audit
-from app.privacy_cases import CasesError, parse_cases, run_cases
-from app.privacy_dropped import dropped
-from app.privacy_policy import Privacy, PrivacyConfigError, load_policy, load_privacy
+from app.privacy.audit import Progress, RestrictedTopic, audit
+from app.privacy.cases import CasesError, parse_cases, run_cases
+from app.privacy.dropped import dropped
+from app.privacy.load import Privacy, PrivacyConfigError, load_policy, load_privacy
 from app.settings import Settings
 from schemas.canonical_pb2 import CanonicalEvent
 from schemas.tetragon.events_pb2 import GetEventsResponse

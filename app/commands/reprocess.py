@@ -15,7 +15,7 @@ from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.positions import PositionError
 from app.kafka.registry import RegistryError
 from app.policy_hooks import PolicyHooksError
-from app.privacy_policy import PrivacyConfigError
+from app.privacy.load import PrivacyConfigError
 from app.processes.process_end import ExitCode
 from app.progress import Progress
 from app.replay.record_file import DamagedError
@@ -24,11 +24,11 @@ from app.reprocess.run import NOT_CAUGHT_UP, Order, Run, prepare, run_stage_of
 from app.reprocess.setup import ReprocessError
 from app.reprocess.telling import Teller
 from app.settings import Settings, SettingsError, variable_of
+from app.stages.worker import SchemasMissing
 from app.streaming.delivery import DeliveryFailed
 from app.symbols.snapshot import SymbolStoreError
 from app.telemetry import logs
 from app.telemetry.http import HttpError
-from app.worker import SchemasMissing
 from schemas.topics import FIRST_VERSION, Stage
 
 CANNOT: Final = 2

@@ -11,11 +11,11 @@ from typing import Any, Final
 import click
 
 from agents.hot_symbols.watch import Watch
-from app.hot_symbols.watch_list import WatchList, add_watch, in_canonical_form, read_watch_list, remove_watches
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.registry import RegistryError
 from app.settings import load
-from app.worker import SchemasMissing, registered_id
+from app.stages.hot_symbols.watch_list import WatchList, add_watch, in_canonical_form, read_watch_list, remove_watches
+from app.stages.worker import SchemasMissing, registered_id
 from schemas import topics
 
 NOT_THERE: Final = 1

@@ -10,14 +10,14 @@ from app import settings as settings_module
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.registry import RegistryError
 from app.policy_hooks import PolicyHooksError
-from app.privacy_policy import PrivacyConfigError
+from app.privacy.load import PrivacyConfigError
 from app.processes.process_end import ExitCode
 from app.settings import Settings, SettingsError
+from app.stages.worker import SchemasMissing, run_all, stage_plan
 from app.streaming.stage_process import run_stage
 from app.symbols.snapshot import SymbolStoreError
 from app.telemetry import logs
 from app.telemetry.http import HttpError
-from app.worker import SchemasMissing, run_all, stage_plan
 from schemas.topics import Stage
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from app.bookkeeping.metric_pages import Page
+from app.books.metric_pages import Page
 from app.demo.leaks import Searched
 from app.telemetry import metrics
 from app.telemetry.metric import Metric

@@ -34,10 +34,10 @@ from app.export.vex_file import VexFile
 from app.export.window import Books, CallWindow, Report
 from app.export.window_stacks import StackGatherer, Wanted
 from app.export.window_symbols import SymbolGatherer
-from app.hot_symbols.answers_reading import watched_answers
-from app.hot_symbols.layouts import RegistryLayouts
-from app.hot_symbols.table_reading import published_rows
 from app.settings import Settings
+from app.stages.hot_symbols.answers_reading import watched_answers
+from app.stages.hot_symbols.layouts import RegistryLayouts
+from app.stages.hot_symbols.table_reading import published_rows
 
 EXPORTER: Final = f"callstream {version('callstream')}"
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from threading import Condition, Lock
 from typing import Final, Protocol
 
-from app.ingest.books import Books, Findings, Span
 from app.ingest.chunk import Chunk
+from app.ingest.event_books import Books, Findings, Span
 from app.ingest.keys import KeyReader
 from app.telemetry import metrics
 from app.telemetry.meter import Meter

@@ -13,7 +13,7 @@ module refuses to know about clocks, threads, streams and Kafka.
 from dataclasses import dataclass
 from typing import Final
 
-from app.ingest.books import Findings, Span
+from app.ingest.event_books import Findings, Span
 from app.ingest.keys import Throttle
 from app.telemetry.metric import DropReason
 from schemas.coverage import CoverageGap, GapCause, merge

@@ -33,7 +33,7 @@ from app.ingest.spiller import Spiller
 from app.ingest.writer import RawWriter
 from app.kafka.client import KafkaUnreachable, client_config, partition_count
 from app.kafka.registry import SchemaRegistry
-from app.privacy_policy import load_privacy
+from app.privacy.load import load_privacy
 from app.settings import Settings, SettingsError
 from app.telemetry import metrics
 from app.telemetry.http import TelemetryServer

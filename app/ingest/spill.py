@@ -22,8 +22,8 @@ from struct import Struct
 from threading import Lock
 from typing import IO, Final
 
-from app.ingest.books import Span
 from app.ingest.chunk import Chunk
+from app.ingest.event_books import Span
 
 _log = logging.getLogger(__name__)
 

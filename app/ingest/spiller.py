@@ -10,9 +10,9 @@ import logging
 import threading
 from typing import Final
 
-from app.ingest.books import span_of
 from app.ingest.buffer import STORE_SHARE, Buffer
 from app.ingest.chunk import Chunk
+from app.ingest.event_books import span_of
 from app.ingest.keys import KeyReader
 from app.ingest.spill import Damaged, SpillFolder
 

@@ -14,7 +14,7 @@ from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.positions import PositionError
 from app.kafka.registry import RegistryError
 from app.policy_hooks import PolicyHooksError
-from app.privacy_policy import PrivacyConfigError
+from app.privacy.load import PrivacyConfigError
 from app.replay.canonical_json import DocumentError
 from app.replay.record_file import DamagedError
 from app.replay.recorder import FolderInUseError

@@ -15,7 +15,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from app.policy_hooks import PolicyHooksError
-from app.privacy_policy import PrivacyConfigError
+from app.privacy.load import PrivacyConfigError
 from app.replay import call_file, canonical_json, engine, event_search, published_check, replay_run, signing
 from app.replay.canonical_json import DocumentError, differences
 from app.replay.configuration import HOOKS_FILE, POLICY_FILE, Configuration, configuration_of, program, with_texts_of

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from agents.contract import OutRecord
 from app.kafka.range_reader import RangeReader
 from app.kafka.registry import SchemaRegistry
-from app.privacy_policy import load_privacy
+from app.privacy.load import load_privacy
 from app.replay import configuration
 from app.replay.audit_record import AuditRecord
 from app.replay.live_published import known_schema

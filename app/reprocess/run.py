@@ -32,9 +32,9 @@ from app.reprocess.setup import Cluster, Report, ReprocessError
 from app.reprocess.telling import Event, Teller
 from app.reprocess.versions import Begin, GoOn, Made, Refused, choose
 from app.settings import Settings, variable_of
+from app.stages.worker import plan_of
 from app.streaming.stage_process import run_stage
 from app.topology import StageShape
-from app.worker import plan_of
 from schemas.topics import Stage
 
 log = logging.getLogger(__name__)

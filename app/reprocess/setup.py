@@ -29,9 +29,9 @@ from app.reprocess import marks
 from app.reprocess.chain import own_topics
 from app.reprocess.versions import Made
 from app.settings import Settings
+from app.stages.worker import registered_id
 from app.streaming.delivery import Delivery, Parcel
 from app.topology import StageShape
-from app.worker import registered_id
 from schemas import topics
 from schemas.topics import Stage, Topic
 

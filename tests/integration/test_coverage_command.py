@@ -12,7 +12,7 @@ from app.commands.coverage import command
 from app.commands.topics import command as topics_command
 from app.embedded.broker import EmbeddedBroker
 from app.settings import from_env
-from app.worker import registered_id
+from app.stages.worker import registered_id
 from schemas import topics
 from schemas.coverage import CoverageGap, GapCause, encode
 

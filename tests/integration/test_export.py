@@ -15,9 +15,9 @@ from confluent_kafka import Producer
 
 from app.commands.export import command
 from app.embedded.broker import EmbeddedBroker
-from app.hot_symbols.table_reading import published_rows
 from app.settings import from_env
-from app.worker import registered_id
+from app.stages.hot_symbols.table_reading import published_rows
+from app.stages.worker import registered_id
 from schemas import topics
 from tests.support.browser import PROGRAM, Browser
 from tests.support.delivery_run import PARTITIONS

@@ -21,7 +21,7 @@ from app.embedded.broker import EmbeddedBroker
 from app.kafka.group_reader import GroupReader
 from app.settings import from_env
 from app.simulator.workload import WorkloadOptions, generate
-from app.worker import registered_id
+from app.stages.worker import registered_id
 from schemas import records, topics
 from schemas.topics import Stage
 from tests.support.delivery_run import PARTITIONS, Worker, worker_environ

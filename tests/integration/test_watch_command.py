@@ -10,7 +10,7 @@ from app.commands.topics import command as topics_command
 from app.commands.watch import command
 from app.embedded.broker import EmbeddedBroker
 from app.settings import from_env
-from app.worker import registered_id
+from app.stages.worker import registered_id
 from schemas import records, topics
 
 pytestmark = pytest.mark.integration

@@ -8,11 +8,11 @@ import os
 import sys
 from dataclasses import replace
 
-from app.hot_symbols import expiry
 from app.settings import load
+from app.stages.hot_symbols import expiry
+from app.stages.worker import stage_plan
 from app.streaming.stage_process import run_stage
 from app.telemetry.logs import configure
-from app.worker import stage_plan
 from schemas.topics import Stage
 from tests.support.passthrough_worker import QUICK
 

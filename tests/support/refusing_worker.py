@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from agents.contract import DeadLetter, SourceRecord, StatefulStep, StepResult
 from app import steps
 from app.settings import Settings, load
+from app.stages.worker import stage_plan
 from app.streaming.stage_process import run_stage
 from app.telemetry.logs import configure
-from app.worker import stage_plan
 from schemas.topics import Stage
 
 REASON = "malformed_protobuf"

@@ -16,7 +16,7 @@ from app.commands.hot_symbols import command as hot_symbols
 from app.commands.watch import command as watch
 from app.embedded.broker import EmbeddedBroker
 from app.settings import from_env
-from app.worker import registered_id
+from app.stages.worker import registered_id
 from schemas import records, topics
 from schemas.coverage import CoverageGap, GapCause, encode
 from tests.support.calls import encode_call

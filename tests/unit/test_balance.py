@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from app.bookkeeping.balance import (
+from app.books.balance import (
     Finding,
     SourcePartition,
     StageSource,
@@ -13,7 +13,7 @@ from app.bookkeeping.balance import (
     pipeline_books,
     unsettled,
 )
-from app.bookkeeping.metric_pages import Page
+from app.books.metric_pages import Page
 from app.kafka.topic_reader import Extent
 from app.streaming.account import Account
 from app.telemetry import metrics

@@ -1,7 +1,7 @@
 from typing import Any
 
-from app.ingest.books import Findings, Span
 from app.ingest.coverage import AgentLoss, Coverage, Evidence
+from app.ingest.event_books import Findings, Span
 from app.ingest.keys import Throttle
 from app.telemetry.metric import DropReason
 from schemas.coverage import CoverageGap, GapCause

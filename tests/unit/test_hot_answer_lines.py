@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.hot_symbols.answer_lines import in_words, watched_table
+from app.stages.hot_symbols.answer_lines import in_words, watched_table
 
 HOUR = 3_600_000_000_000
 START = 1_700_000_000 * 1_000_000_000

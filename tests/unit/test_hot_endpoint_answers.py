@@ -15,11 +15,11 @@ from agents.hot_symbols.published import published_record
 from agents.hot_symbols.query import Query, top
 from agents.hot_symbols.symbol_row import SymbolRow
 from agents.hot_symbols.tally import Tally
-from app.hot_symbols import endpoint
-from app.hot_symbols.endpoint import Endpoint
-from app.hot_symbols.ownership import Ownership, _address_in, advertised
-from app.hot_symbols.table_scan import PartitionGone, rows_while, top_rows
 from app.settings import Settings
+from app.stages.hot_symbols import endpoint
+from app.stages.hot_symbols.endpoint import Endpoint
+from app.stages.hot_symbols.ownership import Ownership, _address_in, advertised
+from app.stages.hot_symbols.table_scan import PartitionGone, rows_while, top_rows
 from app.streaming.table import StrictTable
 from app.telemetry.http import Answer, TelemetryServer
 from app.telemetry.meter import Meter

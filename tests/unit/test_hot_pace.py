@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from app.hot_symbols.pace import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, PacedRunner, next_pause
+from app.stages.hot_symbols.pace import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, PacedRunner, next_pause
 from app.streaming.batch import RecordBatch
 from app.streaming.ledger import Ledger, Link
 from tests.support.hot_world import Stored

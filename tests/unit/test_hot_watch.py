@@ -4,7 +4,7 @@ import pytest
 
 from agents.hot_symbols.identity import parse_symbol_id
 from agents.hot_symbols.watch import Bearing, Watch, from_record
-from app.hot_symbols.watch_list import in_canonical_form
+from app.stages.hot_symbols.watch_list import in_canonical_form
 
 BUILD = "0123456789abcdef"
 LIB = "/usr/lib/libssl.so.3"

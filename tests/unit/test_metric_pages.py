@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from app.bookkeeping.metric_pages import PageUnreadable, parse_page, read_page, read_pages
+from app.books.metric_pages import PageUnreadable, parse_page, read_page, read_pages
 from app.telemetry import metrics
 from app.telemetry.http import TelemetryServer
 from app.telemetry.meter import Meter

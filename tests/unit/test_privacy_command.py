@@ -8,8 +8,8 @@ from click.testing import CliRunner, Result
 
 from agents.privacy.policy_file import built_in_policy, built_in_text
 from app.commands.privacy import FAILED, UNUSABLE, command
-from app.privacy_cases import CasesError, parse_cases
-from app.privacy_policy import PrivacyConfigError, lacks_key, load_policy, load_privacy, reloaded
+from app.privacy.cases import CasesError, parse_cases
+from app.privacy.load import PrivacyConfigError, lacks_key, load_policy, load_privacy, reloaded
 from app.settings import Settings
 
 _EVENT = {

@@ -6,8 +6,8 @@ from typing import IO
 import pytest
 
 from app.ingest import spill as spill_module
-from app.ingest.books import Span
 from app.ingest.chunk import Chunk
+from app.ingest.event_books import Span
 from app.ingest.spill import MAGIC, Damaged, SpillFolder, SpillFolderUnusable
 
 LIMIT = 1 << 20

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from app.ingest.books import Span
 from app.ingest.buffer import Buffer, Limits
 from app.ingest.chunk import Chunk
+from app.ingest.event_books import Span
 from app.ingest.keys import KeyReader
 from app.ingest.spill import SpillFolder
 from app.ingest.spiller import Spiller

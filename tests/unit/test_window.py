@@ -4,8 +4,8 @@ from itertools import permutations
 
 import pytest
 
-from app.bookkeeping import window as window_module
-from app.bookkeeping.window import Span, Trust, Window
+from app.books import window as window_module
+from app.books.window import Span, Trust, Window
 from schemas.coverage import CoverageGap, GapCause
 
 NODE = "worker-3"

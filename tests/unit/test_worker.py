@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from app import worker as module
 from app.processes.supervisor import Supervisor
 from app.settings import Settings
+from app.stages import worker as module
 from app.streaming.stage_process import StageRuntime
 from app.topology import PIPELINE, StageShape
 from schemas import topics

@@ -6,7 +6,7 @@ behind them. This module refuses to know what balances.
 
 from collections.abc import Iterable, Mapping
 
-from app.bookkeeping.balance import SourcePartition, StageSource
+from app.books.balance import SourcePartition, StageSource
 from app.kafka.group_reader import GroupReader
 from app.kafka.topic_reader import Extent, TopicReader
 from app.settings import Settings

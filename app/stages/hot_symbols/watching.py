@@ -21,13 +21,13 @@ from agents.hot_symbols.node_coverage import NodeCoverage
 from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.published import module_in
 from agents.hot_symbols.watch_board import MAX_WATCHES, WatchBoard, is_news
-from app.hot_symbols.horizon import Horizon
-from app.hot_symbols.row_age import row_age_ns
-from app.hot_symbols.watch_list import RecordPlace, WatchList, watch_of
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import WriterSchemas
 from app.kafka.topic_follower import AT_ONCE, WholeTopics
 from app.processes.process_end import ExitCode
+from app.stages.hot_symbols.horizon import Horizon
+from app.stages.hot_symbols.row_age import row_age_ns
+from app.stages.hot_symbols.watch_list import RecordPlace, WatchList, watch_of
 from app.streaming.delivery import DeliveryFailed, Parcel
 from app.streaming.stage_process import StageRuntime
 from app.telemetry import metrics

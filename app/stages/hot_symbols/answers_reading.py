@@ -7,11 +7,11 @@ longer there are left out. This module refuses to know how answers come about.
 from typing import Any
 
 from agents.hot_symbols.watch import Watch
-from app.hot_symbols.watch_list import read_watch_list
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import WriterSchemas
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
+from app.stages.hot_symbols.watch_list import read_watch_list
 from schemas import records, topics
 
 

@@ -23,9 +23,9 @@ import urllib3
 
 from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.query import Query, top
-from app.hot_symbols.ownership import Ownership
-from app.hot_symbols.since import moment_ns
-from app.hot_symbols.table_scan import PartitionGone, rows_while, top_rows
+from app.stages.hot_symbols.ownership import Ownership
+from app.stages.hot_symbols.since import moment_ns
+from app.stages.hot_symbols.table_scan import PartitionGone, rows_while, top_rows
 from app.streaming.table import StrictTable
 from app.telemetry.http import Answer
 

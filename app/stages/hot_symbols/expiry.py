@@ -18,11 +18,11 @@ from confluent_kafka import KafkaException
 
 from agents.hot_symbols import partial
 from agents.hot_symbols.symbol_row import SymbolRow
-from app.hot_symbols.horizon import Horizon
-from app.hot_symbols.row_age import DAY_NS, row_age_ns
-from app.hot_symbols.table_scan import PartitionGone, rows_while
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.processes.process_end import ExitCode
+from app.stages.hot_symbols.horizon import Horizon
+from app.stages.hot_symbols.row_age import DAY_NS, row_age_ns
+from app.stages.hot_symbols.table_scan import PartitionGone, rows_while
 from app.streaming.delivery import DeliveryFailed
 from app.streaming.stage_process import StageRuntime
 from app.streaming.table import StrictTable

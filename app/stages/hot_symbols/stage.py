@@ -18,16 +18,16 @@ from agents.hot_symbols.meaning import PLACE_FIELDS
 from agents.hot_symbols.merging import SymbolMerger
 from agents.hot_symbols.observations import CallReader
 from agents.hot_symbols.published import published_value
-from app.hot_symbols import endpoint
-from app.hot_symbols.coverage import Covering, coverage_decoder
-from app.hot_symbols.endpoint import Endpoint
-from app.hot_symbols.expiry import Expiry
-from app.hot_symbols.layouts import RegistryLayouts
-from app.hot_symbols.ownership import Ownership
-from app.hot_symbols.pace import MIN_PAUSE_SECONDS, PacedRunner
-from app.hot_symbols.watching import WatchTask
 from app.processes.process_end import ExitCode
 from app.settings import Settings
+from app.stages.hot_symbols import endpoint
+from app.stages.hot_symbols.coverage_step import Covering, coverage_decoder
+from app.stages.hot_symbols.endpoint import Endpoint
+from app.stages.hot_symbols.expiry import Expiry
+from app.stages.hot_symbols.layouts import RegistryLayouts
+from app.stages.hot_symbols.ownership import Ownership
+from app.stages.hot_symbols.pace import MIN_PAUSE_SECONDS, PacedRunner
+from app.stages.hot_symbols.watching import WatchTask
 from app.streaming.batch import RecordBatch
 from app.streaming.dead_letter_limits import DeadLetterLimits, limits_of
 from app.streaming.delivery import Parcel

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from agents.contract import SourceRecord, StepResult
 from agents.privacy.stage import PrivacyStep
-from app.privacy_policy import Privacy, lacks_key, load_privacy, reloaded
+from app.privacy.load import Privacy, lacks_key, load_privacy, reloaded
 from app.replay.configuration import privacy_digest
 from app.settings import Settings
 from app.telemetry import metrics

@@ -15,13 +15,13 @@ from agents.contract import DeadLetter, OutRecord, Step
 from agents.dead_letters import encode_dead_letter
 from agents.privacy import agent as privacy_agent
 from app import steps
-from app.hot_symbols import stage as hot_symbols_stage
 from app.kafka.registry import SchemaRegistry
-from app.privacy_reload import PolicyInForce
 from app.processes.supervisor import Supervisor
 from app.replay import configuration
 from app.replay.pipeline import domain_of
 from app.settings import Settings, variable_of
+from app.stages.hot_symbols import stage as hot_symbols_stage
+from app.stages.policy_in_force import PolicyInForce
 from app.streaming.audit import AuditTrail, Identity
 from app.streaming.dead_letter_limits import DeadLetterLimits, limits_of
 from app.streaming.runner import StepMemory, StepRunner

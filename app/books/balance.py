@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.bookkeeping.metric_pages import Page
+from app.books.metric_pages import Page
 from app.kafka.topic_reader import Extent
 from app.streaming.account import Account
 from app.telemetry import metrics

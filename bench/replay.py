@@ -26,11 +26,11 @@ from zlib import crc32
 
 from confluent_kafka import Producer
 
+from app.evidence import documents
+from app.evidence.archive import ARCHIVE_FILE, STATE_TOPIC, Archive, Contents, Range, RawPart, file_name, finish
+from app.evidence.avro_container import Codec
+from app.evidence.record_file import Layout, Recorded, RecordFileWriter
 from app.ingest.keys import KeyReader
-from app.replay import canonical_json
-from app.replay.archive import ARCHIVE_FILE, STATE_TOPIC, Archive, Contents, Range, RawPart, file_name, finish
-from app.replay.container import Codec
-from app.replay.record_file import Layout, Recorded, RecordFileWriter
 from app.simulator.workload import WorkloadOptions, generate
 from bench.deployment import Deployment, deployment
 from bench.figures import Row, Table, record, text_of
@@ -118,7 +118,7 @@ def repeated(parts: Mapping[int, Sequence[Recorded]], folder: Path, events: int)
     folder.mkdir()
     raw = [_repeated_part(folder, partition, taken, passes) for partition, taken in parts.items()]
     contents = Contents("bench", "bench", topics.RAW, Codec.DEFLATE, PACKED, tuple(raw), None)
-    canonical_json.write(folder / ARCHIVE_FILE, canonical_json.sealed(contents.document()))
+    documents.write(folder / ARCHIVE_FILE, documents.sealed(contents.document()))
     return Archive(folder)
 
 

@@ -13,6 +13,7 @@ import click
 from app.dead_letters.letters import Letter, Letters, Wanted, counted, grouped
 from app.dead_letters.resend import Outcome, Resender
 from app.dead_letters.trial import trial_of
+from app.evidence.record_file import DamagedError
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.range_reader import RangeReader
 from app.kafka.registry import RegistryError, SchemaRegistry
@@ -20,7 +21,6 @@ from app.kafka.schemas import WriterSchemas
 from app.kafka.topic_reader import TopicReader
 from app.policy_hooks import PolicyHooksError
 from app.privacy.load import PrivacyConfigError
-from app.replay.record_file import DamagedError
 from app.settings import Settings, load
 from app.stages.worker import SchemasMissing, registered_id
 from app.symbols.snapshot import SymbolStoreError

@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from app.evidence.record_file import DamagedError
 from app.export.run import Export, Outcome, Place, StackFormat
 from app.export.stack_frames import Demangle
 from app.export.vex_file import VexFileError, read_vex_file
@@ -18,7 +19,6 @@ from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.positions import PositionError
 from app.kafka.registry import RegistryError
 from app.progress import Progress
-from app.replay.record_file import DamagedError
 from app.settings import Settings, load
 from app.symbols.display import SymbolDisplay
 

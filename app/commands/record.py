@@ -9,12 +9,13 @@ import click
 
 from app import settings as settings_module
 from app.commands import raw_ranges
+from app.commands.ending import ends_with
+from app.evidence import documents, signing
+from app.evidence.archive import ARCHIVE_FILE, Archive
+from app.evidence.avro_container import Codec
 from app.kafka.range_reader import RangeReader
 from app.progress import Progress
-from app.replay import canonical_json, recorder, signing
-from app.replay.archive import ARCHIVE_FILE, Archive
-from app.replay.container import Codec
-from app.replay.failures import ends_with
+from app.replay import recorder
 from app.replay.raw_choice import RawChoice
 from app.replay.recorder import Plan
 from app.settings import Settings
@@ -65,7 +66,7 @@ def command(
         archive = recorder.record(settings, folder, plan, progress.add)
         if key is not None:
             path = folder / ARCHIVE_FILE
-            canonical_json.write(path, signing.signed(canonical_json.read(path), key))
+            documents.write(path, signing.signed(documents.read(path), key))
     _report(archive, as_json=as_json)
 
 

@@ -13,10 +13,11 @@ from click.core import ParameterSource
 
 from app import settings as settings_module
 from app.commands import raw_ranges
+from app.commands.ending import NOT_PROVED, ends_with
+from app.evidence import signing
 from app.processes.garbage import collect_seldom
 from app.progress import Progress
-from app.replay import engine, making, proving, run_diff, signing
-from app.replay.failures import NOT_PROVED, ends_with
+from app.replay import engine, making, proving, run_diff
 from app.replay.making import Order, Outcome
 from app.replay.manifest import MANIFEST_FILE
 from app.replay.run_diff import RunDiff

@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 import click
 
 from app import settings as settings_module
+from app.evidence.record_file import DamagedError
 from app.kafka import positions
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.positions import PositionError
@@ -18,7 +19,6 @@ from app.policy_hooks import PolicyHooksError
 from app.privacy.load import PrivacyConfigError
 from app.processes.process_end import ExitCode
 from app.progress import Progress
-from app.replay.record_file import DamagedError
 from app.reprocess.chain import STAGES
 from app.reprocess.run import NOT_CAUGHT_UP, Order, Run, prepare, run_stage_of
 from app.reprocess.setup import ReprocessError

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
+from app.evidence.archive import Range
+from app.evidence.record_file import Recorded
 from app.kafka.client import partition_count
 from app.kafka.positions import Wanted, parse, resolve
 from app.kafka.range_reader import RangeReader
-from app.replay.archive import Range
-from app.replay.record_file import Recorded
 from app.settings import Settings
 from schemas import topics
 

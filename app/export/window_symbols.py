@@ -17,10 +17,10 @@ from agents.hot_symbols.observations import Observe
 from agents.hot_symbols.published import published_record
 from agents.hot_symbols.recent import Recent
 from agents.hot_symbols.symbol_row import SymbolRow
+from app.evidence.record_file import Recorded
 from app.export.call_stacks import ContainerPlace
 from app.export.window import Books
 from app.export.window_stacks import Wanted
-from app.replay.record_file import Recorded
 
 MAX_ROWS: Final = 1_000_000
 """Rows by symbol and partition, of some 700 bytes: 700 MB."""

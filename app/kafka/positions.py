@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from app.evidence.archive import Range
+from app.evidence.record_file import Recorded
 from app.ingest.keys import event_time_ns
 from app.kafka.range_reader import Ends, RangeReader
-from app.replay.archive import Range
-from app.replay.record_file import Recorded
 
 _AGO: Final = re.compile(r"(\d+)([smhd])")
 _UNITS: Final[Mapping[str, str]] = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

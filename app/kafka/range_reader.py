@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from app.evidence.digests import span_of
+from app.evidence.record_file import DamagedError, Recorded
 from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
-from app.replay.digests import span_of
-from app.replay.record_file import DamagedError, Recorded
 from app.settings import Settings
 
 FETCH_RECORDS: Final = 2_000

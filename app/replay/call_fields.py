@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import fastavro
 
-from app.replay.canonical_json import Difference, differences
+from app.evidence.documents import Difference, differences
 from schemas import avro_wire, records
 
 _CALL: Final = records.parsed_schema(records.CALL)

@@ -15,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from app.replay import container
-from app.replay.container import BLOCK_BYTES, Codec, Header
-from app.replay.digests import Columns
-from app.replay.record_file import DamagedError
-from app.replay.span_lines import SpanLine
+from app.evidence import avro_container
+from app.evidence.avro_container import BLOCK_BYTES, Codec, Header
+from app.evidence.digests import Columns
+from app.evidence.record_file import DamagedError
+from app.evidence.span_lines import SpanLine
 from schemas import records
 
 CODEC: Final = Codec.DEFLATE
@@ -29,7 +29,7 @@ LEVEL: Final = 1
 
 def header(partition: int) -> Header:
     """Header of a partition's file."""
-    return container.header(records.schema_text(records.CALL), CODEC, {"callstream.partition": str(partition)})
+    return avro_container.header(records.schema_text(records.CALL), CODEC, {"callstream.partition": str(partition)})
 
 
 class PieceSink:
@@ -70,7 +70,7 @@ class PieceSink:
     def _end_block(self) -> None:
         if not self._pending:
             return
-        encoded = container.block(CODEC, LEVEL, len(self._pending), b"".join(self._pending), self._sync)
+        encoded = avro_container.block(CODEC, LEVEL, len(self._pending), b"".join(self._pending), self._sync)
         self._stored.update(encoded)
         self._file.write(encoded)
         self._position += len(encoded)

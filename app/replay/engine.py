@@ -17,13 +17,13 @@ from typing import Any, Final, Protocol
 from google.protobuf.message import DecodeError
 
 from agents.contract import StatefulStep
+from app.evidence.configuration import call_schema_fingerprint
+from app.evidence.record_file import Recorded
+from app.evidence.span_lines import SpanLine
 from app.processes.garbage import collect_seldom
-from app.replay.configuration import call_schema_fingerprint
 from app.replay.lanes import Lane, plan
 from app.replay.pipeline import Books, Pipeline, Sink, Steps, Witness
-from app.replay.record_file import Recorded
 from app.replay.source import ReplaySource
-from app.replay.span_lines import SpanLine
 from app.settings import Settings
 from app.steps import canonicalize_step, privacy_step
 from schemas.tetragon_parts_pb2 import GetEventsResponse

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.replay import call_fields, call_file, container
-from app.replay.container import ContainerError
-from app.replay.digests import Columns
+from app.evidence import avro_container
+from app.evidence.avro_container import ContainerError
+from app.evidence.digests import Columns
+from app.evidence.record_file import DamagedError
+from app.evidence.span_lines import SpanLine
+from app.replay import call_fields, call_file
 from app.replay.engine import Work, build, restore
 from app.replay.lanes import Lane
 from app.replay.pipeline import Pipeline
-from app.replay.record_file import DamagedError
-from app.replay.span_lines import SpanLine
 from app.replay.verdict import EventDifference
 
 
@@ -53,7 +54,7 @@ def in_file(path: Path, partition: int, line: SpanLine) -> list[dict[str, Any]]:
     try:
         with path.open("rb") as file:
             file.seek(line.begin)
-            for block in container.read_blocks(file, call_file.CODEC, sync, line.end):
+            for block in avro_container.read_blocks(file, call_file.CODEC, sync, line.end):
                 calls += call_fields.decode_block(block.records, block.payload)
     except (OSError, ContainerError, ValueError) as error:
         raise DamagedError(f"{path}, {call_file.place(partition, line)}: {error}") from None

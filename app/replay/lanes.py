@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from app.replay.archive import Range
-from app.replay.digests import SPAN_OFFSETS, span_of, span_start
+from app.evidence.archive import Range
+from app.evidence.digests import SPAN_OFFSETS, span_of, span_start
 
 SMALLEST_LANE: Final = 16 * SPAN_OFFSETS
 """Less is not worth a start state of its own."""

@@ -11,16 +11,18 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from app.evidence import signing
+from app.evidence.archive import Archive
+from app.evidence.documents import sealed
 from app.kafka.client import partition_count
 from app.kafka.range_reader import RangeReader
 from app.kafka.registry import SchemaRegistry
 from app.progress import Progress
-from app.replay import origins, output_topic, published_check, replay_run, signing
-from app.replay.archive import Archive
-from app.replay.canonical_json import sealed
-from app.replay.live_published import LivePublished
+from app.replay import origins, output_topic, replay_run
+from app.replay.compare import check
+from app.replay.compare.live_published import LivePublished
+from app.replay.compare.published import ArchivePublished, PublishedSource
 from app.replay.manifest import Origin
-from app.replay.published import ArchivePublished, PublishedSource
 from app.replay.raw_choice import RawChoice
 from app.replay.replay_run import Made, ReplayError, Request
 from app.replay.source import ReplaySource
@@ -82,8 +84,8 @@ def make(settings: Settings, order: Order, progress: Progress) -> Outcome:
         document = sealed(made.manifest.document())
         replay_run.write(order.folder, document if order.key is None else signing.signed(document, order.key))
         if published is not None and made.ran.compared is not None:
-            published_check.report(made.ran.compared, made.ran.configuration, verdict)
-            verdict.first_event = published_check.differing_event(made.ran.compared.copies, published, made.ran.work)
+            check.report(made.ran.compared, made.ran.configuration, verdict)
+            verdict.first_event = check.differing_event(made.ran.compared.copies, published, made.ran.work)
         return Outcome(made, str(document["digest"]), verdict)
 
 

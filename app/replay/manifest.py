@@ -15,12 +15,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
-from app.replay.archive import Range, input_chain
-from app.replay.canonical_json import DocumentError
-from app.replay.configuration import Configuration
+from app.evidence.archive import Range, input_chain
+from app.evidence.configuration import Configuration
+from app.evidence.documents import DocumentError
+from app.evidence.span_lines import SpanLine, lines_digest, output_digest, total_digest
 from app.replay.engine import RunResult
 from app.replay.pipeline import Books
-from app.replay.span_lines import SpanLine, lines_digest, output_digest, total_digest
 
 MANIFEST_FILE: Final = "manifest.json"
 KIND: Final = "callstream run"

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from app.evidence.archive import Archive, Range
+from app.evidence.documents import DocumentError
 from app.kafka.range_reader import RangeReader
-from app.replay.archive import Archive, Range
-from app.replay.canonical_json import DocumentError
 from app.replay.manifest import Manifest, Origin
 from app.replay.source import ReplaySource
 from app.replay.start_state import start_rows

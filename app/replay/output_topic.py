@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, assert_never
 
+from app.evidence.archive import Range
+from app.evidence.record_file import Recorded
 from app.kafka.client import client_config
 from app.kafka.range_reader import RangeReader
 from app.kafka.registry import SchemaRegistry
 from app.provision import topic_plan
 from app.provision.topic_admin import TopicAdmin
 from app.provision.topic_plan import Adjust, Create, Keep, Refusal
-from app.replay.archive import Range
-from app.replay.live_published import known_schema
-from app.replay.published import Schemas, belongs, raw_position
-from app.replay.record_file import Recorded
+from app.replay.compare.live_published import known_schema
+from app.replay.compare.published import Schemas, belongs, raw_position
 from app.replay.replay_run import ReplayError
 from app.settings import Settings
 from schemas import topics

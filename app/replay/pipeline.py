@@ -12,9 +12,9 @@ from itertools import repeat
 from typing import Final, Protocol
 
 from agents.contract import DeadLetter, SourceRecord, StatefulStep, Step, StepResult
-from app.replay.digests import NO_RECORDS, Columns, RecordDigest, TextDigest, span_of
-from app.replay.record_file import RECORDS_DOMAIN, Recorded, columns_of
-from app.replay.span_lines import SpanLine, StageTally, Tally
+from app.evidence.digests import NO_RECORDS, Columns, RecordDigest, TextDigest, span_of
+from app.evidence.record_file import RECORDS_DOMAIN, Recorded, columns_of
+from app.evidence.span_lines import SpanLine, StageTally, Tally
 from schemas import avro_wire
 from schemas.topics import Stage
 

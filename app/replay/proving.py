@@ -12,10 +12,10 @@ from app.kafka.range_reader import RangeReader
 from app.kafka.registry import SchemaRegistry
 from app.progress import Progress
 from app.replay import origins, verify
+from app.replay.compare.published import CopySource
 from app.replay.making import open_published
 from app.replay.manifest import MANIFEST_FILE, Manifest, Origin
 from app.replay.output_topic import OutputCopies
-from app.replay.published import CopySource
 from app.replay.source import ReplaySource
 from app.replay.verdict import Verdict
 from app.replay.verify import Options

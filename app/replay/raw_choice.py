@@ -6,12 +6,12 @@ This module refuses to know how it was asked and what is done with the events.
 from dataclasses import dataclass
 from typing import Final
 
+from app.evidence.archive import Range
 from app.kafka import positions
 from app.kafka.client import partition_count
 from app.kafka.positions import Edge, Position, PositionError, Wanted
 from app.kafka.range_reader import RangeReader
 from app.progress import Progress
-from app.replay.archive import Range
 from app.settings import Settings
 
 _ANSWER_SECONDS: Final = 10.0

@@ -13,10 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, Self
 
-from app.kafka.range_reader import RangeReader
-from app.kafka.registry import SchemaRegistry
-from app.replay import canonical_json
-from app.replay.archive import (
+from app.evidence import documents
+from app.evidence.archive import (
     ARCHIVE_FILE,
     RECORDING_FILE,
     STATE_TOPIC,
@@ -30,11 +28,13 @@ from app.replay.archive import (
     file_name,
     finish,
 )
-from app.replay.canonical_json import DocumentError
-from app.replay.configuration import DISTRIBUTION
-from app.replay.container import Codec
-from app.replay.live_published import LivePublished
-from app.replay.record_file import DamagedError, Layout, Recorded, RecordFileWriter, Span, check_stored
+from app.evidence.avro_container import Codec
+from app.evidence.configuration import DISTRIBUTION
+from app.evidence.documents import DocumentError
+from app.evidence.record_file import DamagedError, Layout, Recorded, RecordFileWriter, Span, check_stored
+from app.kafka.range_reader import RangeReader
+from app.kafka.registry import SchemaRegistry
+from app.replay.compare.live_published import LivePublished
 from app.replay.start_state import start_rows
 from app.settings import Settings
 from schemas import topics
@@ -94,7 +94,7 @@ def unfinished(folder: Path) -> Plan | None:
         raise FolderInUseError(f"{folder} holds a finished archive: record into another folder")
     path = folder / RECORDING_FILE
     if path.exists():
-        return Plan.of_document(canonical_json.read(path), str(path))
+        return Plan.of_document(documents.read(path), str(path))
     if folder.exists() and any(folder.iterdir()):
         raise FolderInUseError(f"{folder} is not empty: an archive goes into a folder of its own")
     return None
@@ -106,7 +106,7 @@ def record(settings: Settings, folder: Path, plan: Plan, report: Report = lambda
     Raises OSError, DamagedError, KafkaUnreachable, KafkaUnusable, RegistryError, and what loading the hook map raises.
     """
     folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-    canonical_json.write(folder / RECORDING_FILE, canonical_json.sealed(plan.document()))
+    documents.write(folder / RECORDING_FILE, documents.sealed(plan.document()))
     with RangeReader(settings) as reader:
         if reader.cluster() != plan.cluster:
             raise FolderInUseError(f"{folder}: its recording was begun from another cluster, {plan.cluster}")
@@ -122,7 +122,7 @@ def record(settings: Settings, folder: Path, plan: Plan, report: Report = lambda
         raw=raw,
         published=published,
     )
-    canonical_json.write(folder / ARCHIVE_FILE, canonical_json.sealed(contents.document()))
+    documents.write(folder / ARCHIVE_FILE, documents.sealed(contents.document()))
     (folder / RECORDING_FILE).unlink()
     return Archive(folder)
 

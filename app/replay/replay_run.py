@@ -14,9 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from app.replay import call_file, canonical_json, engine
+from app.evidence import documents
+from app.evidence.configuration import Configuration, Texts, configuration_of, program
+from app.evidence.span_lines import SpanLine
+from app.replay import call_file, engine
 from app.replay.call_file import PieceSink
-from app.replay.configuration import Configuration, Texts, configuration_of, program
+from app.replay.compare.check import PublishedCheck, PublishedResult
+from app.replay.compare.published import CopySource, PublishedSource
 from app.replay.engine import LaneSink, OpenSink, RunResult, Work, calls_nowhere
 from app.replay.lanes import Lane
 from app.replay.manifest import (
@@ -30,10 +34,7 @@ from app.replay.manifest import (
     output_part,
     totals,
 )
-from app.replay.published import CopySource, PublishedSource
-from app.replay.published_check import PublishedCheck, PublishedResult
 from app.replay.source import ReplaySource
-from app.replay.span_lines import SpanLine
 from app.replay.topic_sink import TopicSink
 from app.settings import Settings
 
@@ -181,7 +182,7 @@ def inputs(source: ReplaySource, result: RunResult) -> tuple[InputPart, ...]:
 
 def write(folder: Path, document: dict[str, Any]) -> None:
     """Write a sealed manifest: the folder is a run from now on."""
-    canonical_json.write(folder / MANIFEST_FILE, document)
+    documents.write(folder / MANIFEST_FILE, document)
 
 
 def state_digest(rows: Iterable[tuple[bytes, bytes]]) -> str:

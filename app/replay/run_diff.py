@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from app.replay import call_fields, call_file, canonical_json, event_search
-from app.replay.canonical_json import Difference, DocumentError, differences
+from app.evidence import documents
+from app.evidence.documents import Difference, DocumentError, differences
+from app.evidence.record_file import DamagedError
+from app.evidence.span_lines import SpanLine, read_lines
+from app.replay import call_fields, call_file, event_search
 from app.replay.manifest import MANIFEST_FILE, Manifest, OutputPart
-from app.replay.record_file import DamagedError
-from app.replay.span_lines import SpanLine, read_lines
 
 _CONFIGURED: Final = "redaction.policy_id"
 
@@ -112,7 +113,7 @@ class _Side:
     def __init__(self, folder: Path) -> None:
         path = folder / MANIFEST_FILE
         self._folder = folder
-        self.manifest = Manifest.of_document(canonical_json.read(path), str(path))
+        self.manifest = Manifest.of_document(documents.read(path), str(path))
         if self.manifest.output_topic is not None:
             raise DocumentError(f"{path}: its calls went to topic {self.manifest.output_topic}, and no file has them")
 

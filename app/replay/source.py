@@ -6,8 +6,8 @@ This module refuses to know either.
 from collections.abc import Iterator
 from typing import Protocol
 
-from app.replay.archive import Range
-from app.replay.record_file import Recorded
+from app.evidence.archive import Range
+from app.evidence.record_file import Recorded
 
 
 class ReplaySource(Protocol):

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Final
 
 from agents.canonicalize.process_modules import decode_row, rows_before
+from app.evidence.archive import Range
 from app.kafka.client import KafkaUnusable, partition_count
 from app.kafka.range_reader import RangeReader
-from app.replay.archive import Range
 from app.replay.engine import observe_loaders
 from app.settings import Settings
 from app.steps import canonicalize_step

@@ -13,9 +13,9 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from app.evidence.digests import Columns
 from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
 from app.replay import call_file
-from app.replay.digests import Columns
 from app.replay.lanes import Lane
 from app.settings import Settings
 from app.streaming.delivery import PRODUCER_CONFIG, librdkafka_log

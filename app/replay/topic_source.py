@@ -6,10 +6,10 @@ This module refuses to know how offsets and start states were found.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from app.evidence.archive import Range
+from app.evidence.record_file import Recorded
 from app.kafka import range_reader
 from app.kafka.range_reader import RangeReader
-from app.replay.archive import Range
-from app.replay.record_file import Recorded
 from app.replay.start_state import Rows
 from app.settings import Settings
 

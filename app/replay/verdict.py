@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.evidence.documents import Difference
 from app.replay.call_fields import lines_of
-from app.replay.canonical_json import Difference
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,18 +14,20 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from app.evidence import documents, signing
+from app.evidence.configuration import HOOKS_FILE, POLICY_FILE, Configuration, configuration_of, program, with_texts_of
+from app.evidence.documents import DocumentError, differences
+from app.evidence.record_file import DamagedError
+from app.evidence.span_lines import SpanLine, first_difference, read_lines
 from app.policy_hooks import PolicyHooksError
 from app.privacy.load import PrivacyConfigError
-from app.replay import call_file, canonical_json, engine, event_search, published_check, replay_run, signing
-from app.replay.canonical_json import DocumentError, differences
-from app.replay.configuration import HOOKS_FILE, POLICY_FILE, Configuration, configuration_of, program, with_texts_of
+from app.replay import call_file, engine, event_search, replay_run
+from app.replay.compare import check
+from app.replay.compare.published import CopySource, PublishedSource
 from app.replay.engine import RunResult, Work
 from app.replay.manifest import Manifest, Origin, OutputPart
-from app.replay.published import CopySource, PublishedSource
-from app.replay.record_file import DamagedError
 from app.replay.replay_run import CONFIGURATION_FOLDER, Request
 from app.replay.source import ReplaySource
-from app.replay.span_lines import SpanLine, first_difference, read_lines
 from app.replay.verdict import EventDifference, Verdict
 from app.settings import Settings
 from app.symbols.checking import check_objects
@@ -65,12 +67,12 @@ def verify(path: Path, options: Options) -> Verdict:
 def _read(path: Path, options: Options, verdict: Verdict) -> Manifest | None:
     """Read the manifest; one that was changed is read all the same where it can be, to find out where."""
     try:
-        document = canonical_json.read_unproved(path)
+        document = documents.read_unproved(path)
         manifest = Manifest.of_document(document, str(path))
     except DocumentError as error:
         verdict.find("manifest", error)
         return None
-    if document.get(canonical_json.DIGEST) != canonical_json.sealed(document)[canonical_json.DIGEST]:
+    if document.get(documents.DIGEST) != documents.sealed(document)[documents.DIGEST]:
         verdict.find("manifest", f"{path}: its content does not match its digest: it was changed")
     try:
         signer = signing.check(document, options.public_key)
@@ -80,7 +82,7 @@ def _read(path: Path, options: Options, verdict: Verdict) -> Manifest | None:
         verdict.facts["signed_by"] = signer
         if signer is not None and options.public_key is None:
             verdict.notes.append(f"says that it is signed with key {signer}; --public-key proves whose that is")
-    verdict.facts["manifest"] = document.get(canonical_json.DIGEST)
+    verdict.facts["manifest"] = document.get(documents.DIGEST)
     return manifest
 
 
@@ -193,10 +195,10 @@ class _Verification:
             return
         if published is not None:
             self._compare("published", dict(self._manifest.published or {}), ran.compared.document())
-        published_check.report(ran.compared, ran.configuration, self._verdict)
+        check.report(ran.compared, ran.configuration, self._verdict)
         for copies, place in ((ran.compared.copies, published), (ran.compared.written, written)):
             if self._verdict.first_event is None and place is not None:
-                self._verdict.first_event = published_check.differing_event(copies, place, ran.work)
+                self._verdict.first_event = check.differing_event(copies, place, ran.work)
 
     def _find_event(self, work: Work, result: RunResult) -> None:
         """Name the first span that differs, and the first event in it."""

@@ -9,13 +9,13 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from agents.contract import OutRecord
+from app.evidence import configuration
+from app.evidence.audit_record import AuditRecord
 from app.kafka.range_reader import RangeReader
 from app.kafka.registry import SchemaRegistry
 from app.privacy.load import load_privacy
-from app.replay import configuration
-from app.replay.audit_record import AuditRecord
-from app.replay.live_published import known_schema
-from app.replay.published import Schemas, audit_record
+from app.replay.compare.live_published import known_schema
+from app.replay.compare.published import Schemas, audit_record
 from app.reprocess.versions import Made
 from app.settings import Settings
 from app.streaming.delivery import Parcel

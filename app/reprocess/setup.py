@@ -15,6 +15,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from agents.contract import OutRecord
+from app.evidence.archive import Range
 from app.kafka.client import KafkaUnusable, client_config
 from app.kafka.group_reader import GroupReader
 from app.kafka.range_reader import RangeReader
@@ -23,7 +24,6 @@ from app.provision import subjects, topic_plan
 from app.provision.subjects import Refused
 from app.provision.topic_admin import TopicAdmin
 from app.provision.topic_plan import Found, Refusal
-from app.replay.archive import Range
 from app.replay.start_state import start_rows
 from app.reprocess import marks
 from app.reprocess.chain import own_topics

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from agents.contract import SourceRecord, StepResult
 from agents.privacy.stage import PrivacyStep
+from app.evidence.configuration import privacy_digest
 from app.privacy.load import Privacy, lacks_key, load_privacy, reloaded
-from app.replay.configuration import privacy_digest
 from app.settings import Settings
 from app.telemetry import metrics
 from app.telemetry.meter import Meter

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from agents.contract import OutRecord, StepResult
+from app.evidence.audit_record import AuditRecord, AuditRun, runs_of
 from app.processes.process_end import ExitCode, Fail, end_process
-from app.replay.audit_record import AuditRecord, AuditRun, runs_of
 from app.streaming.batch import RecordBatch
 from app.streaming.delivery import Delivery, DeliveryFailed, Parcel
 from app.streaming.ledger import HandOut, Partition

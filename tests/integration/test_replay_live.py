@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from app.embedded.broker import EmbeddedBroker
+from app.evidence.archive import RECORDING_FILE, Archive
+from app.evidence.configuration import call_schema_fingerprint
+from app.evidence.digests import Columns, RecordDigest, TextDigest, span_of
+from app.evidence.span_lines import StageTally, Tally, output_digest, total_digest
 from app.ingest.keys import event_time_ns
 from app.replay import recorder
-from app.replay.archive import RECORDING_FILE, Archive
-from app.replay.configuration import call_schema_fingerprint
-from app.replay.digests import Columns, RecordDigest, TextDigest, span_of
 from app.replay.pipeline import CALLS_DOMAIN, REFUSED_DOMAIN
 from app.replay.recorder import Plan
-from app.replay.span_lines import StageTally, Tally, output_digest, total_digest
 from schemas import avro_wire, records
 from schemas.topics import Stage
 from tests.support.live_run import LiveRun, live_run, trouble

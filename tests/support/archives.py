@@ -6,9 +6,8 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from app.ingest.keys import KeyReader
-from app.replay import canonical_json
-from app.replay.archive import (
+from app.evidence import documents
+from app.evidence.archive import (
     ARCHIVE_FILE,
     STATE_TOPIC,
     Archive,
@@ -19,10 +18,11 @@ from app.replay.archive import (
     file_name,
     finish,
 )
-from app.replay.container import Codec
+from app.evidence.avro_container import Codec
+from app.evidence.record_file import Layout, Recorded, RecordFileWriter
+from app.ingest.keys import KeyReader
 from app.replay.engine import observe_loaders
 from app.replay.manifest import Origin
-from app.replay.record_file import Layout, Recorded, RecordFileWriter
 from app.settings import Settings
 from app.simulator.workload import WorkloadOptions, generate
 from app.steps import canonicalize_step
@@ -81,7 +81,7 @@ def make_archive(
         _part(folder, partition, taken, (states or {}).get(partition, ()), codec) for partition, taken in parts.items()
     ]
     contents = Contents("0", "test", TOPIC, codec, 6, tuple(raw), None)
-    canonical_json.write(folder / ARCHIVE_FILE, canonical_json.sealed(contents.document()))
+    documents.write(folder / ARCHIVE_FILE, documents.sealed(contents.document()))
     return Archive(folder)
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.replay import canonical_json
-from app.replay.canonical_json import DocumentError, differences, sealed
+from app.evidence import documents
+from app.evidence.documents import DocumentError, differences, sealed
 
 DOCUMENT = {"kind": "test", "größe": [1, -2, None, True], "inner": {"b": "x\n", "a": ""}}
 
@@ -24,26 +24,26 @@ def test_a_document_reads_back_as_written(
 ) -> None:
     """Whatever a document holds, its file gives it back."""
     path = tmp_path_factory.mktemp("document") / "document.json"
-    canonical_json.write(path, sealed(document))
-    assert canonical_json.read(path) == sealed(document)
+    documents.write(path, sealed(document))
+    assert documents.read(path) == sealed(document)
 
 
 def test_the_order_of_keys_does_not_change_the_text() -> None:
     """Two dictionaries with the same entries are one document."""
     backwards = dict(reversed(DOCUMENT.items()))
-    assert canonical_json.encode(sealed(backwards)) == canonical_json.encode(sealed(DOCUMENT))
+    assert documents.encode(sealed(backwards)) == documents.encode(sealed(DOCUMENT))
 
 
 def test_a_document_with_any_bit_flipped_is_refused(tmp_path: Path) -> None:
     """No bit of the file can change without being noticed, those of the digest and of white space included."""
     path = tmp_path / "document.json"
-    content = canonical_json.encode(sealed(DOCUMENT))
+    content = documents.encode(sealed(DOCUMENT))
     for position in range(len(content) * 8):
         damaged = bytearray(content)
         damaged[position // 8] ^= 1 << position % 8
         path.write_bytes(damaged)
         with pytest.raises(DocumentError, match=r"document\.json"):
-            canonical_json.read(path)
+            documents.read(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]\n", b'{"digest":1.5}\n', b"{}\n\n", b"\xff", b"[" * 100_000])
@@ -52,20 +52,20 @@ def test_what_is_no_document_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "document.json"
     path.write_bytes(content)
     with pytest.raises(DocumentError, match=r"document\.json"):
-        canonical_json.read(path)
+        documents.read(path)
 
 
 def test_a_missing_document_is_named(tmp_path: Path) -> None:
     """The message names the file."""
     with pytest.raises(DocumentError, match=r"nowhere\.json: No such file"):
-        canonical_json.read(tmp_path / "nowhere.json")
+        documents.read(tmp_path / "nowhere.json")
 
 
 def test_values_without_one_text_are_refused() -> None:
     """Floats and keys that are no strings have no canonical text."""
     for value in (1.0, {1: 2}, {"a": {2}}):
         with pytest.raises(TypeError):
-            canonical_json.canonical_text(value)
+            documents.canonical_text(value)
 
 
 def test_differences_are_named_by_path() -> None:

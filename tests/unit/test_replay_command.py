@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from agents.privacy.policy_file import built_in_text
 from app.commands.replay import command
-from app.replay.archive import ARCHIVE_FILE, RECORDING_FILE
+from app.evidence.archive import ARCHIVE_FILE, RECORDING_FILE
 from tests.support.archives import load_parts, make_archive
 
 WITHOUT_CWD = built_in_text("default").replace('"process.cwd",', "")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.replay import container
-from app.replay.container import Block, Codec, ContainerError, Header
+from app.evidence import avro_container
+from app.evidence.avro_container import Block, Codec, ContainerError, Header
 from schemas import avro_wire
 
 SCHEMA = json.dumps({"type": "record", "name": "Row", "fields": [{"name": "text", "type": "string"}]})
@@ -19,11 +19,11 @@ CODECS = list(Codec)
 
 def file_of(codec: Codec, blocks: list[list[str]]) -> tuple[Header, bytes]:
     """A container file with these rows."""
-    header = container.header(SCHEMA, codec, {"callstream.test": "yes"})
+    header = avro_container.header(SCHEMA, codec, {"callstream.test": "yes"})
     encoded = [header.encoded]
     for rows in blocks:
         payload = b"".join(map(avro_wire.text, rows))
-        encoded.append(container.block(codec, 6, len(rows), payload, header.sync))
+        encoded.append(avro_container.block(codec, 6, len(rows), payload, header.sync))
     return header, b"".join(encoded)
 
 
@@ -31,7 +31,7 @@ def read(header: Header, codec: Codec, content: bytes) -> list[Block]:
     """All blocks of a file."""
     file = io.BytesIO(content)
     file.seek(len(header.encoded))
-    return list(container.read_blocks(file, codec, header.sync, len(content)))
+    return list(avro_container.read_blocks(file, codec, header.sync, len(content)))
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -58,7 +58,9 @@ def test_blocks_come_back_with_their_places(codec: Codec) -> None:
 def test_the_same_rows_give_the_same_bytes(codec: Codec) -> None:
     """There is nothing random in a file, not even its sync marker; another header has another marker."""
     assert file_of(codec, [["a"], ["b"]]) == file_of(codec, [["a"], ["b"]])
-    assert container.header(SCHEMA, codec, {"x": "1"}).sync != container.header(SCHEMA, codec, {"x": "2"}).sync
+    assert (
+        avro_container.header(SCHEMA, codec, {"x": "1"}).sync != avro_container.header(SCHEMA, codec, {"x": "2"}).sync
+    )
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -69,7 +71,7 @@ def test_a_truncated_file_is_refused_at_its_last_block(codec: Codec) -> None:
     for end in range(second + 1, len(content)):
         file = io.BytesIO(content[:end])
         file.seek(len(header.encoded))
-        blocks = container.read_blocks(file, codec, header.sync, len(content))
+        blocks = avro_container.read_blocks(file, codec, header.sync, len(content))
         next(blocks)
         with pytest.raises(ContainerError) as caught:
             next(blocks)
@@ -88,4 +90,4 @@ def test_hostile_bytes_are_refused_and_nothing_else_happens(codec: Codec) -> Non
             read(header, codec, bytes(damaged))
             refused -= 1
         refused += 1
-    assert refused >= 2 * container.SYNC_BYTES
+    assert refused >= 2 * avro_container.SYNC_BYTES

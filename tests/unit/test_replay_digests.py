@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.replay.digests import Chain, Columns, RecordDigest, TextDigest, body_digest
+from app.evidence.digests import Chain, Columns, RecordDigest, TextDigest, body_digest
 
 RECORDS = [
     (7, 1_800_000_000_000, b"key", b"value"),

@@ -14,19 +14,20 @@ from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.commands.replay import command
-from app.replay import canonical_json, published_check, signing
-from app.replay.archive import Archive, Range
-from app.replay.canonical_json import DocumentError
-from app.replay.configuration import configuration_of
-from app.replay.copies import CopiesFound, CopyCheck, Slots, SlotSink
-from app.replay.digests import Columns
+from app.evidence import documents, signing
+from app.evidence.archive import Archive, Range
+from app.evidence.configuration import configuration_of
+from app.evidence.digests import Columns
+from app.evidence.documents import DocumentError
+from app.evidence.record_file import Recorded
+from app.evidence.signing import SignatureError
+from app.replay.compare import check
+from app.replay.compare.check import PublishedResult
+from app.replay.compare.copies import CopiesFound, CopyCheck, Slots, SlotSink
+from app.replay.compare.published import Schemas
 from app.replay.engine import Work, build_steps, run
 from app.replay.lanes import Lane
 from app.replay.pipeline import Pipeline
-from app.replay.published import Schemas
-from app.replay.published_check import PublishedResult
-from app.replay.record_file import Recorded
-from app.replay.signing import SignatureError
 from app.replay.verdict import Verdict
 from app.settings import Settings
 from schemas import records
@@ -80,7 +81,7 @@ def test_any_flipped_bit_in_a_signature_is_named(evidence: Path, tmp_path: Path,
     key = Ed25519PrivateKey.generate()
     copy = shutil.copytree(evidence, tmp_path / "copy")
     path = copy / name
-    canonical_json.write(path, signing.signed(canonical_json.read(path), key))
+    documents.write(path, signing.signed(documents.read(path), key))
     content = path.read_bytes()
     begin = content.index(b'"signature":')
     end = content.index(b"}", begin)
@@ -89,7 +90,7 @@ def test_any_flipped_bit_in_a_signature_is_named(evidence: Path, tmp_path: Path,
         damaged[position // 8] ^= 1 << position % 8
         path.write_bytes(damaged)
         with pytest.raises((DocumentError, SignatureError)):
-            signing.check(canonical_json.read(path), None)
+            signing.check(documents.read(path), None)
     if path.parent.name == "archive":
         with pytest.raises(DocumentError, match=path.name):
             Archive(path.parent)
@@ -190,7 +191,7 @@ def test_a_flipped_bit_in_a_published_record_is_named(published: tuple[list[Reco
         verdict = Verdict()
         found = compared([*copies[:at], flipped(copies[at], chance), *copies[at + 1 :]], slots)
         result = PublishedResult({0: found}, {}, {})
-        published_check.report(result, configuration, verdict)
+        check.report(result, configuration, verdict)
         raw_offset = records.decode(records.CALL, copies[at].value or b"")["source"]["offset"]
         said = "\n".join(verdict.lines())
         assert f"{TOPIC}, partition 0, offset {at}:" in said or f"first that of raw {raw_offset}" in said
@@ -226,7 +227,7 @@ def test_the_first_published_event_that_differs_is_shown_field_by_field(
     call = records.decode(records.CALL, victim.value)
     forged = records.encode(records.CALL, SCHEMA_ID, call | {"node_name": "elsewhere"})
     found = compared([*copies, victim._replace(value=forged)], slots)
-    event = published_check.differing_event({0: found}, _SchemasOnly(), work)
+    event = check.differing_event({0: found}, _SchemasOnly(), work)
     assert event is not None
     assert event.event_id == call["event_id"]
     assert [one.path for one in event.fields] == ["node_name"]

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.replay import container, record_file
-from app.replay.container import Codec
-from app.replay.digests import SPAN_OFFSETS, RecordDigest
-from app.replay.record_file import (
+from app.evidence import avro_container, record_file
+from app.evidence.avro_container import Codec
+from app.evidence.digests import SPAN_OFFSETS, RecordDigest
+from app.evidence.record_file import (
     DamagedError,
     Layout,
     Recorded,
@@ -91,7 +91,7 @@ def test_large_records_end_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     file = write(tmp_path, records, portion=7)
     with (tmp_path / "raw.avro").open("rb") as opened:
         opened.seek(file.spans[0].begin)
-        blocks = container.read_blocks(opened, LAYOUT.codec, LAYOUT.header().sync, file.spans[0].end)
+        blocks = avro_container.read_blocks(opened, LAYOUT.codec, LAYOUT.header().sync, file.spans[0].end)
         assert [block.records for block in blocks] == [3, 3, 3, 1]
 
 

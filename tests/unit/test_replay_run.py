@@ -10,10 +10,10 @@ from typing import Any
 import fastavro
 import pytest
 
+from app.evidence.archive import Archive
+from app.evidence.avro_container import Codec
+from app.evidence.documents import sealed
 from app.replay import call_fields, replay_run
-from app.replay.archive import Archive
-from app.replay.canonical_json import sealed
-from app.replay.container import Codec
 from app.replay.manifest import Manifest
 from app.replay.replay_run import ReplayError, Request
 from app.settings import Settings
@@ -73,7 +73,7 @@ def test_files_do_not_depend_on_the_surroundings(archive: Archive, first: Path, 
     """Another hash seed, time zone, locale and working directory, in another interpreter, give the same bytes."""
     program = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
-        "from tests.unit import test_replay_run as t; from app.replay.archive import Archive;"
+        "from tests.unit import test_replay_run as t; from app.evidence.archive import Archive;"
         "t.replay(Archive(Path(sys.argv[2])), Path(sys.argv[3]))"
     )
     root = Path(__file__).parents[2]

@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.replay import call_file, canonical_json, container, replay_run, signing
-from app.replay.archive import Archive
-from app.replay.canonical_json import sealed
+from app.evidence import avro_container, documents, signing
+from app.evidence.archive import Archive
+from app.evidence.documents import sealed
+from app.evidence.span_lines import SpanLine
+from app.replay import call_file, replay_run
+from app.replay.compare.published import CopySource, PublishedSource
 from app.replay.manifest import MANIFEST_FILE
 from app.replay.origins import archive_origin, open_archive
-from app.replay.published import CopySource, PublishedSource
 from app.replay.replay_run import Request
 from app.replay.source import ReplaySource
-from app.replay.span_lines import SpanLine
 from app.replay.verdict import Verdict
 from app.replay.verify import Options, verify
 from app.settings import Settings
@@ -133,9 +134,9 @@ def _flip(path: Path, position: int) -> None:
 def forge(folder: Path, change: Callable[[dict[str, object]], object]) -> None:
     """Change the manifest and seal it again, as a forger without the key would."""
     path = folder / "run" / MANIFEST_FILE
-    document = canonical_json.read(path)
+    document = documents.read(path)
     change(document)
-    canonical_json.write(path, sealed(document))
+    documents.write(path, sealed(document))
 
 
 def test_a_forged_manifest_is_refused_by_its_signature_and_by_the_replay(copy: Path) -> None:
@@ -184,7 +185,7 @@ def test_a_changed_call_is_shown_field_by_field(copy: Path) -> None:
     sync = call_file.header(0).sync
     with path.open("rb") as file:
         file.seek(line.begin)
-        (block,) = container.read_blocks(file, call_file.CODEC, sync, line.end)
+        (block,) = avro_container.read_blocks(file, call_file.CODEC, sync, line.end)
     changed = _same_size(block.payload, line.end - line.begin, sync, block.records)
     path.write_bytes(content[: line.begin] + changed + content[line.end :])
     verdict = verdict_on(copy)
@@ -199,7 +200,7 @@ def _same_size(payload: bytes, size: int, sync: bytes, count: int) -> bytes:
     """A block with a word changed that has the same size as before: a forger's luck."""
     for found in re.finditer(rb"/[a-z]{3}/", payload):
         changed = payload[: found.start() + 1] + b"XXX" + payload[found.end() - 1 :]
-        encoded = container.block(call_file.CODEC, call_file.LEVEL, count, changed, sync)
+        encoded = avro_container.block(call_file.CODEC, call_file.LEVEL, count, changed, sync)
         if len(encoded) == size:
             return encoded
     raise AssertionError("no change keeps the size")

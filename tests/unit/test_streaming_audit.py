@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from agents.contract import OutRecord, StepResult
+from app.evidence.audit_record import AuditRecord
 from app.processes.process_end import ExitCode
-from app.replay.audit_record import AuditRecord
 from app.streaming.audit import AuditTrail, Identity
 from app.streaming.batch import RecordBatch
 from app.streaming.delivery import DeliveryFailed, Parcel

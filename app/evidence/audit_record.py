@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any, Final, Self
 
 from agents.contract import DeadLetter, SourceRecord, StepResult
-from app.replay.digests import Columns, RecordDigest, TextDigest
+from app.evidence.digests import Columns, RecordDigest, TextDigest
 from app.replay.pipeline import REFUSED_DOMAIN, columns_of_result, letter_line, without_frames
 from schemas import records
 from schemas.topics import Stage

@@ -15,11 +15,11 @@ from typing import Any, Final, Protocol
 
 import fastavro
 
-from app.replay.archive import Archive, FileFacts, Range
-from app.replay.audit_record import AuditRecord
-from app.replay.canonical_json import DocumentError
-from app.replay.configuration import call_schema_fingerprint
-from app.replay.record_file import Recorded
+from app.evidence.archive import Archive, FileFacts, Range
+from app.evidence.audit_record import AuditRecord
+from app.evidence.configuration import call_schema_fingerprint
+from app.evidence.documents import DocumentError
+from app.evidence.record_file import Recorded
 from schemas import avro_wire, records
 from schemas.avro_wire import FramingError
 

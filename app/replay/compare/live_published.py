@@ -9,11 +9,11 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from app.evidence.archive import Range
+from app.evidence.record_file import Recorded
 from app.kafka.range_reader import RangeReader
 from app.kafka.registry import Fault, RegistryError, SchemaRegistry
-from app.replay.archive import Range
-from app.replay.published import Schemas, audit_record, belongs, raw_position, speaks_of
-from app.replay.record_file import Recorded
+from app.replay.compare.published import Schemas, audit_record, belongs, raw_position, speaks_of
 from app.replay.source import ReplaySource
 from app.settings import Settings
 from schemas import topics

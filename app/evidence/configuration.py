@@ -20,8 +20,8 @@ from typing import Any, Final
 import fastavro
 
 from agents.privacy.policy_file import built_in_text, parse_policy
+from app.evidence.documents import canonical_text
 from app.privacy.load import Privacy, load_privacy
-from app.replay.canonical_json import canonical_text
 from app.settings import Settings
 from app.symbols.store import SymbolStore
 from schemas import records

@@ -10,17 +10,17 @@ from typing import Final
 
 import click
 
+from app.evidence.documents import DocumentError
+from app.evidence.record_file import DamagedError
+from app.evidence.signing import KeyFileError
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.positions import PositionError
 from app.kafka.registry import RegistryError
 from app.policy_hooks import PolicyHooksError
 from app.privacy.load import PrivacyConfigError
-from app.replay.canonical_json import DocumentError
-from app.replay.record_file import DamagedError
 from app.replay.recorder import FolderInUseError
 from app.replay.replay_run import ReplayError
 from app.replay.run_diff import DifferentInputError
-from app.replay.signing import KeyFileError
 from app.symbols.snapshot import SymbolStoreError
 
 NOT_PROVED: Final = 1

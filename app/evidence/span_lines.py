@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
-from app.replay.canonical_json import canonical_text
-from app.replay.digests import Chain
-from app.replay.record_file import DamagedError
+from app.evidence.digests import Chain
+from app.evidence.documents import canonical_text
+from app.evidence.record_file import DamagedError
 
 OUTPUT_DOMAIN: Final = "callstream output 1"
 

@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
-from app.replay import canonical_json, signing
-from app.replay.canonical_json import DocumentError
-from app.replay.container import Codec
-from app.replay.digests import Chain
-from app.replay.record_file import Layout, Recorded, RecordFile, RecordFileWriter, Span, spans_digest
-from app.replay.signing import SignatureError
+from app.evidence import documents, signing
+from app.evidence.avro_container import Codec
+from app.evidence.digests import Chain
+from app.evidence.documents import DocumentError
+from app.evidence.record_file import Layout, Recorded, RecordFile, RecordFileWriter, Span, spans_digest
+from app.evidence.signing import SignatureError
 
 ARCHIVE_FILE: Final = "archive.json"
 RECORDING_FILE: Final = "recording.json"
@@ -162,8 +162,8 @@ class Archive:
         path = folder / ARCHIVE_FILE
         if not path.exists() and (folder / RECORDING_FILE).exists():
             raise DocumentError(f"{folder}: its recording was not finished; run the same `callstream record` again")
-        document = canonical_json.read(path)
-        self.digest: str = document[canonical_json.DIGEST]
+        document = documents.read(path)
+        self.digest: str = document[documents.DIGEST]
         try:
             self.signed_by = signing.check(document, None)
         except SignatureError as error:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from app.replay.archive import Range
-from app.replay.digests import Columns, body_digest
-from app.replay.published import Schemas, raw_position
-from app.replay.record_file import Recorded
+from app.evidence.archive import Range
+from app.evidence.digests import Columns, body_digest
+from app.evidence.record_file import Recorded
+from app.replay.compare.published import Schemas, raw_position
 from schemas import avro_wire
 
 SLOT_BYTES: Final = 16

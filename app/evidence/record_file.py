@@ -20,10 +20,10 @@ from typing import Any, BinaryIO, Final, NamedTuple, Self
 
 import fastavro
 
-from app.replay import container
-from app.replay.canonical_json import canonical_text
-from app.replay.container import BLOCK_BYTES, Codec, ContainerError, Header
-from app.replay.digests import Columns, RecordDigest, span_of
+from app.evidence import avro_container
+from app.evidence.avro_container import BLOCK_BYTES, Codec, ContainerError, Header
+from app.evidence.digests import Columns, RecordDigest, span_of
+from app.evidence.documents import canonical_text
 from schemas import avro_wire, records
 
 RECORDS_DOMAIN: Final = "callstream recorded records 1"
@@ -84,7 +84,7 @@ class Layout:
     def header(self) -> Header:
         """The file's header."""
         facts = {"callstream.topic": self.topic, "callstream.partition": str(self.partition)}
-        return container.header(records.schema_text(records.RECORDED_RECORD), self.codec, facts)
+        return avro_container.header(records.schema_text(records.RECORDED_RECORD), self.codec, facts)
 
 
 def columns_of(taken: Sequence[Recorded]) -> Columns:
@@ -170,7 +170,7 @@ class RecordFileWriter:
         if not self._pending:
             return
         layout, count = self._layout, len(self._pending)
-        encoded = container.block(layout.codec, layout.level, count, _encode(self._pending), self._header.sync)
+        encoded = avro_container.block(layout.codec, layout.level, count, _encode(self._pending), self._header.sync)
         span.stored.update(encoded)
         self._write(encoded)
         self._pending.clear()
@@ -308,7 +308,7 @@ class RecordFile:
         file.seek(span.begin)
         count = 0
         try:
-            for block in container.read_blocks(watched, self._layout.codec, self._header.sync, span.end):  # type: ignore[arg-type]  # has read and tell, which is all that is used
+            for block in avro_container.read_blocks(watched, self._layout.codec, self._header.sync, span.end):  # type: ignore[arg-type]  # has read and tell, which is all that is used
                 taken = _decode(self._layout, block.records, block.payload)
                 count += len(taken)
                 yield taken

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.contract import DeadLetter
-from app.replay.archive import Range
-from app.replay.audit_record import AuditRecord, AuditRun, RunDigest
-from app.replay.digests import Columns
+from app.evidence.archive import Range
+from app.evidence.audit_record import AuditRecord, AuditRun, RunDigest
+from app.evidence.digests import Columns
 from schemas.topics import Stage
 
 

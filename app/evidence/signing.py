@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from app.replay.canonical_json import SIGNATURE, covered_bytes
+from app.evidence.documents import SIGNATURE, covered_bytes
 
 
 class KeyFileError(Exception):

@@ -1,0 +1,1 @@
+"""Compares a replay with the records that the live stages published."""

@@ -24,7 +24,7 @@ from app import steps
 from app.embedded.broker import EmbeddedBroker
 from app.ingest.keys import KeyReader
 from app.settings import Settings, from_env
-from app.simulator.workload import WorkloadOptions, generate
+from app.simulator.workload.generator import WorkloadOptions, generate
 from app.stages.hot_symbols import stage as hot_symbols_stage
 from app.stages.worker import registered_id, stage_plan
 from app.streaming.batch import RecordBatch

@@ -22,7 +22,7 @@ from agents.privacy.engine import RedactionEngine
 from agents.privacy.policy_file import built_in_policy
 from agents.privacy.rules import Rules
 from app.processes.garbage import collect_seldom
-from app.simulator.workload import WorkloadOptions, generate
+from app.simulator.workload.generator import WorkloadOptions, generate
 from bench.figures import Row, Table, record, text_of
 
 PASSES: Final = 15

@@ -31,7 +31,7 @@ from app.evidence.archive import ARCHIVE_FILE, STATE_TOPIC, Archive, Contents, R
 from app.evidence.avro_container import Codec
 from app.evidence.record_file import Layout, Recorded, RecordFileWriter
 from app.ingest.keys import KeyReader
-from app.simulator.workload import WorkloadOptions, generate
+from app.simulator.workload.generator import WorkloadOptions, generate
 from bench.deployment import Deployment, deployment
 from bench.figures import Row, Table, record, text_of
 from schemas import topics

@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from app.embedded.broker import EmbeddedBroker
 from app.ingest.keys import KeyReader
-from app.simulator.workload import WorkloadOptions, generate
+from app.simulator.workload.generator import WorkloadOptions, generate
 from bench.faust_contestants import PARTITIONS
 from bench.figures import Row, Table, record, text_of
 from bench.stage_contestants import step_of

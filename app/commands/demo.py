@@ -15,7 +15,7 @@ from app.demo.processes import CommandFailed
 from app.demo.report import text_of
 from app.demo.run import DemoOptions, run_demo
 from app.embedded.failures import EmbeddedError
-from app.simulator.workload_binaries import NoBinariesError
+from app.simulator.workload.binaries import NoBinariesError
 
 FAILED = 1
 UNABLE = 2

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO, Final
 import click
 
 from app.simulator.event_files import delimited
-from app.simulator.workload import SHARES, NoSuchKindError, Workload, WorkloadOptions
-from app.simulator.workload_binaries import NoBinariesError, mapped_binaries
+from app.simulator.workload.binaries import NoBinariesError, mapped_binaries
+from app.simulator.workload.generator import SHARES, NoSuchKindError, Workload, WorkloadOptions
 
 _PROGRESS_EVERY: Final = 50_000
 

@@ -21,9 +21,9 @@ from app.demo.shown_calls import worth_showing
 from app.embedded.broker import EmbeddedBroker
 from app.settings import Settings, from_env
 from app.simulator.event_files import delimited
-from app.simulator.workload import Workload, WorkloadOptions
-from app.simulator.workload_binaries import mapped_binaries
-from app.simulator.workload_calls import POLICY_HOOKS
+from app.simulator.workload.binaries import mapped_binaries
+from app.simulator.workload.calls import POLICY_HOOKS
+from app.simulator.workload.generator import Workload, WorkloadOptions
 from app.symbols.display import SymbolDisplay
 from app.tap.lines import Headline, lines
 from app.telemetry import metrics

@@ -9,9 +9,9 @@ from agents.privacy.calls import PrivacyFilter
 from agents.privacy.stage import PrivacyStep
 from app import steps
 from app.settings import from_env
-from app.simulator.workload import Workload, WorkloadOptions
-from app.simulator.workload_canaries import FORMS, canary_events
-from app.simulator.workload_secrets import traces
+from app.simulator.workload.canaries import FORMS, canary_events
+from app.simulator.workload.generator import Workload, WorkloadOptions
+from app.simulator.workload.secrets import traces
 from schemas import topics
 from tests.support.open_policy import OpenPolicy, OpenRedactor
 

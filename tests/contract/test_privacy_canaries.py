@@ -16,8 +16,8 @@ from agents.privacy.engine import RedactionEngine
 from agents.privacy.policy import Policy
 from agents.privacy.policy_file import built_in_policy
 from agents.privacy.stage import PrivacyStep
-from app.simulator.workload_canaries import canaries, canary_events, places
-from app.simulator.workload_secrets import traces
+from app.simulator.workload.canaries import canaries, canary_events, places
+from app.simulator.workload.secrets import traces
 from tests.support.privacy import ConsumedRecord
 
 

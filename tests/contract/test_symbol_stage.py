@@ -8,8 +8,8 @@ import pytest
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.outcomes import Canonical
 from agents.canonicalize.probes import PolicyHooks
-from app.simulator.workload import WorkloadOptions, generate
-from app.simulator.workload_binaries import Binary, mapped_binaries
+from app.simulator.workload.binaries import Binary, mapped_binaries
+from app.simulator.workload.generator import WorkloadOptions, generate
 from app.symbols.adding import AddOptions, Indexed, add_files
 from app.symbols.limited_reader import LimitedReader
 from app.symbols.name_maps import image_scope, node_scope

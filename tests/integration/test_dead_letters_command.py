@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 from app.commands.dead_letters import command
 from app.embedded.broker import EmbeddedBroker
 from app.ingest.keys import KeyReader
-from app.simulator.workload import SHARES, Workload, WorkloadOptions
+from app.simulator.workload.generator import SHARES, Workload, WorkloadOptions
 from schemas import topics
 from tests.support.delivery_run import Worker
 from tests.support.fault_proof import call_account, raw_account

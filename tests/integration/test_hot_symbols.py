@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from app.embedded.broker import EmbeddedBroker
 from app.kafka.group_reader import GroupReader
 from app.settings import from_env
-from app.simulator.workload import WorkloadOptions, generate
+from app.simulator.workload.generator import WorkloadOptions, generate
 from app.stages.worker import registered_id
 from schemas import records, topics
 from schemas.topics import Stage

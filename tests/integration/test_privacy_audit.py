@@ -19,8 +19,8 @@ from agents.privacy.policy_file import built_in_policy
 from agents.privacy.stage import PrivacyStep
 from app.commands.privacy import FAILED, UNUSABLE, command
 from app.embedded.broker import EmbeddedBroker
-from app.simulator.workload_canaries import canaries, canary_events
-from app.simulator.workload_secrets import traces
+from app.simulator.workload.canaries import canaries, canary_events
+from app.simulator.workload.secrets import traces
 from schemas import topics
 from tests.support.open_policy import OpenPolicy, OpenRedactor
 from tests.support.privacy import ConsumedRecord

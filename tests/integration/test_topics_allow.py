@@ -19,7 +19,7 @@ from app.provision.rights import Rule
 from app.provision.rights_admin import AccessAdmin
 from app.simulator.recording import Recording
 from app.simulator.server import SimulatorServer
-from app.simulator.workload import Workload, WorkloadOptions
+from app.simulator.workload.generator import Workload, WorkloadOptions
 from schemas import topics
 from schemas.topics import Stage
 from tests.support.pipeline_run import INGEST, PipelineRun, pipeline_run

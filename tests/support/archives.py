@@ -24,7 +24,7 @@ from app.ingest.keys import KeyReader
 from app.replay.engine import observe_loaders
 from app.replay.manifest import Origin
 from app.settings import Settings
-from app.simulator.workload import WorkloadOptions, generate
+from app.simulator.workload.generator import WorkloadOptions, generate
 from app.steps import canonicalize_step
 
 TOPIC = "tetragon.raw"

@@ -27,7 +27,7 @@ from typing import ClassVar, Self
 from app.simulator.recording import Recording
 from app.simulator.server import SimulatorServer
 from app.simulator.session import Offer
-from app.simulator.workload import SHARES, Workload, WorkloadOptions
+from app.simulator.workload.generator import SHARES, Workload, WorkloadOptions
 
 NODE = "worker-01"
 QUEUE_EVENTS = 10_000

@@ -18,9 +18,9 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from app.embedded.broker import EmbeddedBroker
 from app.ingest.keys import KeyReader
 from app.settings import Settings, from_env
-from app.simulator.workload import WorkloadOptions, generate
-from app.simulator.workload_binaries import mapped_binaries
-from app.simulator.workload_calls import POLICY_HOOKS
+from app.simulator.workload.binaries import mapped_binaries
+from app.simulator.workload.calls import POLICY_HOOKS
+from app.simulator.workload.generator import WorkloadOptions, generate
 from schemas import topics
 from schemas.topics import Stage
 from tests.support.delivery_run import PARTITIONS, Worker, worker_environ

@@ -9,7 +9,7 @@ import pytest
 from app.doctor import local_checks
 from app.doctor.findings import Finding, Verdict
 from app.settings import Settings
-from app.simulator.workload_binaries import mapped_binaries
+from app.simulator.workload.binaries import mapped_binaries
 from app.symbols.adding import AddOptions, add_files
 from app.symbols.limited_reader import LimitedReader
 from app.symbols.store_writer import StoreWriter

@@ -10,7 +10,7 @@ from agents.privacy.calls import Call, PrivacyFilter
 from agents.privacy.engine import RedactionEngine
 from agents.privacy.policy_file import built_in_policy
 from agents.privacy.repeats import MAX_EVENTS, Repeated, RepeatedEvents, head_of, tail_of
-from app.simulator.workload import WorkloadOptions, generate
+from app.simulator.workload.generator import WorkloadOptions, generate
 from schemas import records
 from schemas.avro_wire import frame
 from schemas.canonical_pb2 import CanonicalEvent

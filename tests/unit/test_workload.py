@@ -1,4 +1,4 @@
-"""app/simulator/workload.py: a load that is the same every time, and like life."""
+"""app/simulator/workload/generator.py: a load that is the same every time, and like life."""
 
 import base64
 import hashlib
@@ -15,10 +15,10 @@ from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.outcomes import Canonical, NotACall
 from agents.canonicalize.probes import HookKind
 from app.simulator.event_files import read_events
-from app.simulator.workload import SHARES, NoSuchKindError, Workload, WorkloadOptions, generate
-from app.simulator.workload_binaries import mapped_binaries
-from app.simulator.workload_calls import POLICY_HOOKS
-from app.simulator.workload_secrets import traces
+from app.simulator.workload.binaries import mapped_binaries
+from app.simulator.workload.calls import POLICY_HOOKS
+from app.simulator.workload.generator import SHARES, NoSuchKindError, Workload, WorkloadOptions, generate
+from app.simulator.workload.secrets import traces
 from schemas.canonical_pb2 import CanonicalEvent, ProbeType
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from schemas.tetragon.process_pb2 import Process

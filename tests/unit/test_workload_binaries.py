@@ -1,4 +1,4 @@
-"""app/simulator/workload_binaries.py: offsets are those of real functions, by the judgement of another reader."""
+"""app/simulator/workload/binaries.py: offsets are those of real functions, by the judgement of another reader."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 from agents.canonicalize.frames import Resolved
 from agents.canonicalize.symbol_index import SymbolIndex, encode_index
-from app.simulator.workload_binaries import Binary, mapped_binaries
+from app.simulator.workload.binaries import Binary, mapped_binaries
 from app.symbols.index_builder import build_index
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="there is no /proc/self/maps here")
@@ -54,7 +54,7 @@ def test_paths_show_no_home_directory_of_the_interpreter(binaries: dict[str, Bin
 def test_a_machine_without_maps_is_refused_with_a_reason() -> None:
     """Where nothing can be found, the error says what is needed, instead of events without stacks."""
     program = (
-        "import app.simulator.workload_binaries as b\n"
+        "import app.simulator.workload.binaries as b\n"
         "b._mapped_files = list\n"
         "try: b.mapped_binaries()\n"
         "except b.NoBinariesError as error: print(error)"

@@ -1,4 +1,4 @@
-"""app/simulator/workload_canaries.py: no text and no bytes of the contract without a secret."""
+"""app/simulator/workload/canaries.py: no text and no bytes of the contract without a secret."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from app.simulator import workload_canaries
-from app.simulator.workload_canaries import canaries, canary_events
-from app.simulator.workload_secrets import traces
+from app.simulator.workload import canaries
+from app.simulator.workload.canaries import canaries, canary_events
+from app.simulator.workload.secrets import traces
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
 _PRIVATE = {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES}
@@ -59,10 +59,8 @@ def test_every_field_shows_every_form() -> None:
     for canary in canaries().values():
         forms.setdefault(canary.place, set()).add(canary.form)
 
-    odd = set(range(1, workload_canaries.FORMS, 2))
-    assert all(
-        found == (odd if "#" in place else set(range(workload_canaries.FORMS))) for place, found in forms.items()
-    )
+    odd = set(range(1, canaries.FORMS, 2))
+    assert all(found == (odd if "#" in place else set(range(canaries.FORMS))) for place, found in forms.items())
 
 
 def test_every_canary_is_in_the_encoded_events() -> None:
@@ -90,9 +88,9 @@ def test_a_new_field_joins_by_itself() -> None:
     message.field.add(name="nickname", number=99, type=text, label=optional)
     pool.Add(file)
     process: Any = message_factory.GetMessageClass(pool.FindMessageTypeByName("newer.Process"))()
-    planted: dict[str, workload_canaries.Canary] = {}
+    planted: dict[str, canaries.Canary] = {}
 
-    workload_canaries._fill(process, "process", workload_canaries._Filling(0, 0, planted))
+    canaries._fill(process, "process", canaries._Filling(0, 0, planted))
 
     assert [canary.place for canary in planted.values()] == ["process.nickname"]
     assert traces(process.nickname.encode()) == list(planted)

@@ -1,4 +1,4 @@
-"""app/simulator/workload_secrets.py: canaries look like secrets, and are found again in any clothing."""
+"""app/simulator/workload/secrets.py: canaries look like secrets, and are found again in any clothing."""
 
 import base64
 import re
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.simulator import workload_secrets as secrets
+from app.simulator.workload import secrets
 
 NEEDLE = secrets.needle_of("somewhere", 3)
 

@@ -12,8 +12,8 @@ from hashlib import sha256
 from random import Random
 from typing import Final
 
-from app.simulator.workload_canaries import Canary
-from app.simulator.workload_secrets import COMMAND_LINES, needle_of
+from app.simulator.workload.canaries import Canary
+from app.simulator.workload.secrets import COMMAND_LINES, needle_of
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from schemas.tetragon.process_pb2 import Process
 

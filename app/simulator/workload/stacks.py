@@ -15,7 +15,7 @@ from itertools import accumulate
 from random import Random
 from typing import Final
 
-from app.simulator.workload_binaries import Binary, Function
+from app.simulator.workload.binaries import Binary, Function
 from schemas.tetragon.events_pb2 import StackTraceEntry
 
 

@@ -8,8 +8,8 @@ from collections import deque
 from random import Random
 from typing import Final, NamedTuple
 
-from app.simulator.workload_fleet import BOOT_S, MAX_PID, MIN_PID, Command, cluster_fields
-from app.simulator.workload_templates import (
+from app.simulator.workload.fleet import BOOT_S, MAX_PID, MIN_PID, Command, cluster_fields
+from app.simulator.workload.templates import (
     Identity,
     MortalTemplate,
     event_time,

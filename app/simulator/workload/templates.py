@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from agents.canonicalize import wire
-from app.simulator.workload_fleet import MAX_PID
+from app.simulator.workload.fleet import MAX_PID
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from schemas.tetragon.process_pb2 import Process
 

@@ -17,7 +17,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from agents.canonicalize.wire import varint
-from app.simulator import workload_secrets as secrets
+from app.simulator.workload import secrets
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
 Shape = Callable[[str, int], str | bytes]

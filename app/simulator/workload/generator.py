@@ -17,14 +17,14 @@ from itertools import accumulate, cycle
 from random import Random
 from typing import Final
 
-from app.simulator.workload_binaries import Binary, mapped_binaries
-from app.simulator.workload_calls import CALLS, Studio
-from app.simulator.workload_canaries import Canary, canaries, canary_events
-from app.simulator.workload_commands import Commands
-from app.simulator.workload_fleet import NODES, Actor, cluster_fields, fleet
-from app.simulator.workload_secrets import traces
-from app.simulator.workload_stacks import StackMaker, zipf_weights
-from app.simulator.workload_templates import Template, event_time, template
+from app.simulator.workload.binaries import Binary, mapped_binaries
+from app.simulator.workload.calls import CALLS, Studio
+from app.simulator.workload.canaries import Canary, canaries, canary_events
+from app.simulator.workload.commands import Commands
+from app.simulator.workload.fleet import NODES, Actor, cluster_fields, fleet
+from app.simulator.workload.secrets import traces
+from app.simulator.workload.stacks import StackMaker, zipf_weights
+from app.simulator.workload.templates import Template, event_time, template
 from schemas.tetragon.events_pb2 import THROTTLE_START, THROTTLE_STOP, GetEventsResponse
 
 SHARES: Final[Mapping[str, float]] = {

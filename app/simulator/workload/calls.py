@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from app.simulator.workload_canaries import Canary
-from app.simulator.workload_fleet import Actor
-from app.simulator.workload_secrets import needle_of
-from app.simulator.workload_stacks import StackMaker
+from app.simulator.workload.canaries import Canary
+from app.simulator.workload.fleet import Actor
+from app.simulator.workload.secrets import needle_of
+from app.simulator.workload.stacks import StackMaker
 from schemas.tetragon import arguments_pb2 as arguments
 from schemas.tetragon.events_pb2 import GetEventsResponse, ProcessKprobe, StackTraceEntry
 

@@ -18,9 +18,9 @@ from typing import Final
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.outcomes import Canonical
 from agents.privacy.calls import PrivacyFilter
-from agents.privacy.engine import RedactionEngine
 from agents.privacy.policy_file import built_in_policy
-from agents.privacy.rules import Rules
+from agents.privacy.redaction.choices import Rules
+from agents.privacy.redaction.engine import RedactionEngine
 from app.processes.garbage import collect_seldom
 from app.simulator.workload.generator import WorkloadOptions, generate
 from bench.figures import Row, Table, record, text_of

@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 from agents.memo import Memo
 from agents.privacy.fields import FieldFilter, RefusedError, merged_hits
 from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess
-from agents.privacy.redaction import FieldPolicy, Hits, Redactor, TextRefusal
+from agents.privacy.redaction.answers import FieldPolicy, Hits, Redactor, TextRefusal
 from agents.privacy.repeats import MAX_REMEMBERED_BYTES, Repeated, RepeatedEvents, head_of, middle_of, tail_of
 from schemas import avro_wire
 from schemas.canonical_parts_pb2 import CanonicalEventParts

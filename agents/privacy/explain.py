@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from agents.privacy.calls import PROBE_TYPES, CallRefused, PrivacyFilter
-from agents.privacy.redaction import Answer, Cleared, FieldPolicy, Hits, Redactor
+from agents.privacy.redaction.answers import Answer, Cleared, FieldPolicy, Hits, Redactor
 from schemas import avro_wire, canonical_pb2, records
 from schemas.canonical_pb2 import CanonicalArgument, CanonicalEvent, CanonicalProcess
 

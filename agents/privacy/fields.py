@@ -12,7 +12,7 @@ from typing import Final
 
 from agents.memo import Memo
 from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess
-from agents.privacy.redaction import Answer, FieldPolicy, Hits, Redactor, TextRefusal
+from agents.privacy.redaction.answers import Answer, FieldPolicy, Hits, Redactor, TextRefusal
 from schemas import avro_wire, canonical_pb2
 from schemas.canonical_parts_pb2 import CanonicalStackParts
 from schemas.canonical_pb2 import (

@@ -7,7 +7,7 @@ rules and policies.
 
 from typing import NamedTuple
 
-from agents.privacy.redaction import Hits
+from agents.privacy.redaction.answers import Hits
 
 
 class FilteredPart(NamedTuple):

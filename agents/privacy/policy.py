@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from agents.privacy.rules import Rules
+from agents.privacy.redaction.choices import Rules
 
 RULES_VERSION: Final = 2
 """Version of the built-in rules, part of every policy's id. It changes with anything that changes an answer."""

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
 
-from agents.privacy.gate import PatternError
 from agents.privacy.policy import FIELDS, PROBE_TYPES, Policy
-from agents.privacy.rules import CustomPattern, Rules, Treatment
-from agents.privacy.scan import grouped
+from agents.privacy.redaction.choices import CustomPattern, Rules, Treatment
+from agents.privacy.redaction.gate import PatternError
+from agents.privacy.redaction.scan import grouped
 
 BUILT_IN: Final = ("default", "strict", "open")
 """Names of the packaged policies."""

@@ -11,7 +11,7 @@ from binascii import hexlify
 from struct import Struct
 from typing import Final, NamedTuple
 
-from agents.privacy.redaction import Hits
+from agents.privacy.redaction.answers import Hits
 from schemas import avro_wire
 
 MAX_REMEMBERED_BYTES: Final = 4_096

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
 from agents.privacy.calls import Call, CallRefused, PrivacyFilter
-from agents.privacy.redaction import Hits
+from agents.privacy.redaction.answers import Hits
 from schemas import avro_wire
 from schemas.canonical_parts_pb2 import CanonicalEventParts
 from schemas.topics import Stage

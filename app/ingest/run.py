@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from agents.privacy.redaction import Answer, Cleared
+from agents.privacy.redaction.answers import Answer, Cleared
 from app.ingest.agent_metrics import AgentMetrics
 from app.ingest.buffer import Buffer, Limits
 from app.ingest.client import EventStream

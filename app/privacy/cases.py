@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agents.privacy.redaction import Answer, Cleared, Redactor
+from agents.privacy.redaction.answers import Answer, Cleared, Redactor
 
 QUESTIONS: Final = ("arguments", "text", "path", "user", "name", "symbol", "address", "buffer")
 _KEYS: Final = frozenset({*QUESTIONS, "title", "binary", "leaves", "hides", "truncated"})

@@ -12,9 +12,9 @@ from agents.canonicalize.stage import CanonicalizeStep
 from agents.contract import StepResult
 from agents.dead_letters import encode_dead_letter
 from agents.privacy.calls import PrivacyFilter
-from agents.privacy.engine import RedactionEngine
 from agents.privacy.policy import Policy
 from agents.privacy.policy_file import built_in_policy
+from agents.privacy.redaction.engine import RedactionEngine
 from agents.privacy.stage import PrivacyStep
 from app.simulator.workload.canaries import canaries, canary_events, places
 from app.simulator.workload.secrets import traces

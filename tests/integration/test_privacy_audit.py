@@ -14,8 +14,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.stage import CanonicalizeStep
 from agents.privacy.calls import PrivacyFilter
-from agents.privacy.engine import RedactionEngine
 from agents.privacy.policy_file import built_in_policy
+from agents.privacy.redaction.engine import RedactionEngine
 from agents.privacy.stage import PrivacyStep
 from app.commands.privacy import FAILED, UNUSABLE, command
 from app.embedded.broker import EmbeddedBroker

@@ -1,14 +1,14 @@
-"""agents/privacy/engine.py over arbitrary texts: it never raises, settles, and keeps planted secrets."""
+"""agents/privacy/redaction/engine.py over arbitrary texts: it never raises, settles, and keeps planted secrets."""
 
 import string
 
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from agents.privacy.engine import RedactionEngine
-from agents.privacy.programs import program_table
-from agents.privacy.redaction import Cleared, TextRefusal
-from agents.privacy.rules import Rules
+from agents.privacy.redaction.answers import Cleared, TextRefusal
+from agents.privacy.redaction.choices import Rules
+from agents.privacy.redaction.engine import RedactionEngine
+from agents.privacy.rules.program_table import program_table
 from tests.support.privacy import engine, lines
 
 # Pieces that rules look for, so that random texts come near to what they must get right.

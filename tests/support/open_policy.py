@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable
 
-from agents.privacy.redaction import Answer, Cleared
+from agents.privacy.redaction.answers import Answer, Cleared
 
 
 class OpenPolicy:

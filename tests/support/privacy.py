@@ -4,9 +4,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from agents.privacy.engine import RedactionEngine
-from agents.privacy.redaction import Cleared, Hits
-from agents.privacy.rules import Rules
+from agents.privacy.redaction.answers import Cleared, Hits
+from agents.privacy.redaction.choices import Rules
+from agents.privacy.redaction.engine import RedactionEngine
 
 _GOLDEN = Path(__file__).parent.parent / "golden" / "privacy"
 

@@ -1,12 +1,12 @@
-"""agents/privacy/engine.py: masks, quoting, truncation, evasion, refusals, and what a policy adds."""
+"""agents/privacy/redaction/engine.py: masks, quoting, truncation, evasion, refusals, and what a policy adds."""
 
 import pytest
 
-from agents.privacy.engine import INTRICATE, RedactionEngine
-from agents.privacy.gate import PatternError
 from agents.privacy.pseudonyms import Pseudonyms
-from agents.privacy.redaction import Cleared, TextRefusal
-from agents.privacy.rules import CustomPattern, Rules, Treatment
+from agents.privacy.redaction.answers import Cleared, TextRefusal
+from agents.privacy.redaction.choices import CustomPattern, Rules, Treatment
+from agents.privacy.redaction.engine import INTRICATE, RedactionEngine
+from agents.privacy.redaction.gate import PatternError
 from tests.support.privacy import cleared, engine, redacted
 
 _KEY = b"sixteen bytes or more"

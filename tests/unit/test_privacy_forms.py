@@ -1,4 +1,4 @@
-"""agents/privacy/engine.py over the project's own tables: what must go, and what must stay."""
+"""agents/privacy/redaction/engine.py over the project's own tables: what must go, and what must stay."""
 
 import pytest
 

@@ -1,8 +1,8 @@
-"""agents/privacy/paths.py through the engine: homes lose their owner, credential files their name."""
+"""agents/privacy/rules/paths.py through the engine: homes lose their owner, credential files their name."""
 
 import pytest
 
-from agents.privacy.redaction import Cleared
+from agents.privacy.redaction.answers import Cleared
 from tests.support.privacy import cleared, engine
 
 

@@ -13,7 +13,7 @@ from agents.privacy.policy_file import (
     built_in_text,
     parse_policy,
 )
-from agents.privacy.rules import Treatment
+from agents.privacy.redaction.choices import Treatment
 
 _HEAD = 'schema = 1\nname = "ours"\n[fields]\nallow = ["process.pid", "process.arguments"]\n'
 

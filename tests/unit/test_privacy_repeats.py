@@ -7,8 +7,8 @@ import pytest
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.outcomes import Canonical
 from agents.privacy.calls import Call, PrivacyFilter
-from agents.privacy.engine import RedactionEngine
 from agents.privacy.policy_file import built_in_policy
+from agents.privacy.redaction.engine import RedactionEngine
 from agents.privacy.repeats import MAX_EVENTS, Repeated, RepeatedEvents, head_of, tail_of
 from app.simulator.workload.generator import WorkloadOptions, generate
 from schemas import records

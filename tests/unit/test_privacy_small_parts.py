@@ -2,13 +2,13 @@
 
 import pytest
 
-from agents.privacy.extents import enclosing, quoted
-from agents.privacy.gate import Gate, PatternError, compiled
 from agents.privacy.pseudonyms import Pseudonyms, WeakKeyError
-from agents.privacy.scan import MAX_MATCHES, Scan
-from agents.privacy.shadow import shadow_of
-from agents.privacy.spans import CREDENTIAL, MASK, Span, merged, spliced
-from agents.privacy.words import MAX_WORDS, words_in
+from agents.privacy.redaction.gate import Gate, PatternError, compiled
+from agents.privacy.redaction.scan import MAX_MATCHES, Scan
+from agents.privacy.redaction.shadow import shadow_of
+from agents.privacy.redaction.spans import CREDENTIAL, MASK, Span, merged, spliced
+from agents.privacy.rules.extents import enclosing, quoted
+from agents.privacy.rules.words import MAX_WORDS, words_in
 
 
 def test_gate_answers_with_its_sentinel_and_what_matches() -> None:

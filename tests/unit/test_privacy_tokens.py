@@ -1,4 +1,4 @@
-"""agents/privacy/tokens.py through the engine: tokens of known form go, wherever they stand.
+"""agents/privacy/rules/tokens.py through the engine: tokens of known form go, wherever they stand.
 
 The tokens are put together here, so that none of them stands in the repository.
 """

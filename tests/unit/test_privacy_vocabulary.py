@@ -1,9 +1,9 @@
-"""agents/privacy/vocabulary.py and values.py: which names announce a secret, and which values are none."""
+"""agents/privacy/rules/vocabulary.py and values.py: which names announce a secret, and which values are none."""
 
 import pytest
 
-from agents.privacy.values import is_no_secret, is_place, looks_secret
-from agents.privacy.vocabulary import KeyKind, kind_of_key, words_of
+from agents.privacy.rules.values import is_no_secret, is_place, looks_secret
+from agents.privacy.rules.vocabulary import KeyKind, kind_of_key, words_of
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ the secret's (`requirepass x`, `dd_password x`) and no text tool is searching fo
 from typing import Final, NamedTuple
 
 from agents.memo import Memo
-from agents.privacy.extents import Extent, enclosing, quoted, value_extent, word_end
-from agents.privacy.gate import compiled
-from agents.privacy.scan import Scan, grouped
-from agents.privacy.spans import MASK, Span
-from agents.privacy.values import begins_template, is_no_secret, is_place, looks_secret
-from agents.privacy.vocabulary import KeyKind, kind_of_key, words
+from agents.privacy.redaction.gate import compiled
+from agents.privacy.redaction.scan import Scan, grouped
+from agents.privacy.redaction.spans import MASK, Span
+from agents.privacy.rules.extents import Extent, enclosing, quoted, value_extent, word_end
+from agents.privacy.rules.values import begins_template, is_no_secret, is_place, looks_secret
+from agents.privacy.rules.vocabulary import KeyKind, kind_of_key, words
 
 # Words that may stand anywhere in a name, and words that must be its last.
 _ANYWHERE: Final = (

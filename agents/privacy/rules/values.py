@@ -7,7 +7,7 @@ unexpanded variable, a template. Whoever is not sure redacts. This module refuse
 import math
 from typing import Final
 
-from agents.privacy.gate import compiled
+from agents.privacy.redaction.gate import compiled
 
 _JUDGED: Final = 128  # characters of a value that are looked at to judge it
 

@@ -10,9 +10,9 @@ credentials.
 from collections.abc import Callable
 from typing import Final
 
-from agents.privacy.gate import compiled
-from agents.privacy.scan import Scan, grouped
-from agents.privacy.spans import CREDENTIAL, MASK, Span
+from agents.privacy.redaction.gate import compiled
+from agents.privacy.redaction.scan import Scan, grouped
+from agents.privacy.redaction.spans import CREDENTIAL, MASK, Span
 
 # Folders whose children are homes. `~` stands for all of them.
 _HOMES: Final = (

@@ -7,9 +7,9 @@ token is the span. A key block without its end line runs to the end of the text.
 
 from typing import Final
 
-from agents.privacy.gate import compiled
-from agents.privacy.scan import Scan, grouped
-from agents.privacy.spans import MASK, Span
+from agents.privacy.redaction.gate import compiled
+from agents.privacy.redaction.scan import Scan, grouped
+from agents.privacy.redaction.spans import MASK, Span
 
 _TOKENS: Final = (
     # clouds

@@ -8,12 +8,12 @@ at, and what is remembered.
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from agents.privacy import assignments, commands, paths, tokens, urls
-from agents.privacy.gate import Pattern
-from agents.privacy.paths import Owner
-from agents.privacy.rules import Rules
-from agents.privacy.scan import Grouped, Scan, grouped
-from agents.privacy.spans import CREDENTIAL, MASK, Span
+from agents.privacy.redaction.choices import Rules
+from agents.privacy.redaction.gate import Pattern
+from agents.privacy.redaction.scan import Grouped, Scan, grouped
+from agents.privacy.redaction.spans import CREDENTIAL, MASK, Span
+from agents.privacy.rules import command_lines, named_values, paths, tokens, urls
+from agents.privacy.rules.paths import Owner
 
 _EMAIL: Final = r"(?:\A|[\s\"'`<(=:,;])([a-z0-9._%+\-]+@[a-z0-9\-]+\.[a-z0-9.\-]+)"
 
@@ -46,11 +46,11 @@ def _alone(look: Callable[[Scan], list[Span]]) -> Scanner:
 
 
 def _named(scan: Scan, reading: Reading) -> list[Span]:
-    return assignments.named_values(scan, reading.program)
+    return named_values.named_values(scan, reading.program)
 
 
 def _lone(scan: Scan, reading: Reading) -> list[Span]:
-    return commands.lone_passwords(scan, reading.program)
+    return command_lines.lone_passwords(scan, reading.program)
 
 
 def _urls(scan: Scan, reading: Reading) -> list[Span]:
@@ -58,19 +58,19 @@ def _urls(scan: Scan, reading: Reading) -> list[Span]:
 
 
 _SECRETS: Final = (
-    Called(assignments.ASSIGNED_GATE, _named),
-    Called(assignments.OPTION_GATE, _named),
-    Called(assignments.BARE_GATE, _named),
-    Called(assignments.QUERY_GATE, _named),
-    Called(assignments.REVERSED_GATE, _alone(assignments.reversed_values)),
-    Called(assignments.IDENTIFIED_GATE, _alone(assignments.identified_values)),
+    Called(named_values.ASSIGNED_GATE, _named),
+    Called(named_values.OPTION_GATE, _named),
+    Called(named_values.BARE_GATE, _named),
+    Called(named_values.QUERY_GATE, _named),
+    Called(named_values.REVERSED_GATE, _alone(named_values.reversed_values)),
+    Called(named_values.IDENTIFIED_GATE, _alone(named_values.identified_values)),
     Called(tokens.KNOWN_FORMS_GATE, _alone(tokens.known_tokens)),
     Called(tokens.MANIFEST_GATE, _alone(tokens.secret_objects)),
     Called(tokens.PEM_GATE, _alone(tokens.private_keys)),
     Called(tokens.SCHEME_GATE, _alone(tokens.scheme_credentials)),
     Called(urls.URL_GATE, _urls),
     Called(urls.HOST_GATE, _alone(urls.host_passwords)),
-    Called(commands.LONE_GATE, _lone),
+    Called(command_lines.LONE_GATE, _lone),
     Called(paths.MAPPING_GATE, _alone(paths.memory_files)),
     Called(paths.FOLDER_GATE, _alone(paths.in_credential_folders)),
     Called(paths.FILE_GATE, _alone(paths.credential_files)),
@@ -82,11 +82,11 @@ OF_TRUNCATED: Final = (_urls, _alone(tokens.cut_off_tokens))
 """Scanners of every text that was cut off, whatever the gate says: what is left of a secret need not look like one."""
 
 
-def program_scanner(programs: commands.ProgramRules) -> Called:
+def program_scanner(programs: command_lines.ProgramRules) -> Called:
     """The walk over a command line's words; a path has none."""
 
     def walk(scan: Scan, reading: Reading) -> list[Span]:
-        return [] if reading.is_path else commands.program_values(scan, programs, reading.program)
+        return [] if reading.is_path else command_lines.program_values(scan, programs, reading.program)
 
     return Called(programs.gate, walk)
 
@@ -110,7 +110,7 @@ def built_in(owner: Owner | None) -> tuple[Called, ...]:
 def of_policy(rules: Rules) -> Iterator[Called]:
     """What a policy adds. Raises PatternError where a pattern does not compile."""
     patterns = [(entry.rule, entry.pattern, MASK) for entry in rules.patterns]
-    patterns += [("name", assignments.custom_name_pattern(name), MASK) for name in rules.names]
+    patterns += [("name", named_values.custom_name_pattern(name), MASK) for name in rules.names]
     patterns += [("credential-path", pattern, CREDENTIAL) for pattern in rules.credential_paths]
     if rules.emails:
         patterns.append(("email", _EMAIL, MASK))

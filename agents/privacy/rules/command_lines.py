@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from agents.privacy.gate import Pattern, compiled
-from agents.privacy.programs import Form, Position, Program
-from agents.privacy.scan import Scan
-from agents.privacy.spans import MASK, Span
-from agents.privacy.values import is_no_secret, is_place, looks_secret
-from agents.privacy.vocabulary import words
-from agents.privacy.words import Word, words_in
+from agents.privacy.redaction.gate import Pattern, compiled
+from agents.privacy.redaction.scan import Scan
+from agents.privacy.redaction.spans import MASK, Span
+from agents.privacy.rules.program_table import Form, Position, Program
+from agents.privacy.rules.values import is_no_secret, is_place, looks_secret
+from agents.privacy.rules.vocabulary import words
+from agents.privacy.rules.words import Word, words_in
 
 _ARGUMENT: Final = r"(?:\A|[\s\"'(])"
 LONE_GATE: Final = r"(?:\A|\s)-p\s+[^\s]*[!#$%^&]"

@@ -7,7 +7,7 @@ whoever started it must mask the whole text.
 
 from typing import Final, NamedTuple
 
-from agents.privacy.gate import Pattern, Span, compiled
+from agents.privacy.redaction.gate import Pattern, Span, compiled
 
 MAX_MATCHES: Final = 48
 """Matches looked at in one text: ten times what long ordinary command lines have, and well below a millisecond."""

@@ -7,11 +7,11 @@ the last one of the authority counts. A URL that was cut off before its `@` is r
 
 from typing import Final
 
-from agents.privacy.extents import word_end
-from agents.privacy.scan import Scan, grouped
-from agents.privacy.spans import MASK, Span
-from agents.privacy.values import entropy, is_no_secret
-from agents.privacy.vocabulary import words
+from agents.privacy.redaction.scan import Scan, grouped
+from agents.privacy.redaction.spans import MASK, Span
+from agents.privacy.rules.extents import word_end
+from agents.privacy.rules.values import entropy, is_no_secret
+from agents.privacy.rules.vocabulary import words
 
 URL_GATE: Final = r"://[^\s]*@"  # a truncated text is looked at without the gate's leave
 HOST_GATE: Final = r"jdbc:oracle|[a-z0-9_.+%\-]:[^\s:@][^\s]*@\[?[\w\-]"

@@ -15,16 +15,17 @@ from functools import partial
 from typing import Final
 
 from agents.memo import Memo
-from agents.privacy import commands, paths, scanners
-from agents.privacy.gate import Gate
-from agents.privacy.programs import program_table
 from agents.privacy.pseudonyms import Pseudonyms
-from agents.privacy.redaction import Answer, Cleared, Hits, TextRefusal
-from agents.privacy.rules import Rules, Treatment
-from agents.privacy.scan import Scan
-from agents.privacy.scanners import Called, Reading
-from agents.privacy.shadow import shadow_of
-from agents.privacy.spans import MASK, Span, spliced
+from agents.privacy.redaction import scanner_table
+from agents.privacy.redaction.answers import Answer, Cleared, Hits, TextRefusal
+from agents.privacy.redaction.choices import Rules, Treatment
+from agents.privacy.redaction.gate import Gate
+from agents.privacy.redaction.scan import Scan
+from agents.privacy.redaction.scanner_table import Called, Reading
+from agents.privacy.redaction.shadow import shadow_of
+from agents.privacy.redaction.spans import MASK, Span, spliced
+from agents.privacy.rules import command_lines, paths
+from agents.privacy.rules.program_table import program_table
 
 _REMEMBERED: Final = 16_384
 """Results by string; two generations of some 500 bytes each stay near 16 MiB, and a node runs fewer distinct
@@ -66,9 +67,9 @@ class RedactionEngine:
         self._pseudonyms = pseudonyms
         self._users = rules.users
         self._owner = None if rules.homes is Treatment.KEEP else self._owner_of(rules.homes)
-        self._programs = commands.ProgramRules(program_table())
-        self._walk = scanners.program_scanner(self._programs)
-        table = [_SHADOWED, self._walk, *scanners.built_in(self._owner), *scanners.of_policy(rules)]
+        self._programs = command_lines.ProgramRules(program_table())
+        self._walk = scanner_table.program_scanner(self._programs)
+        table = [_SHADOWED, self._walk, *scanner_table.built_in(self._owner), *scanner_table.of_policy(rules)]
         self._matching = Gate([called.gate for called in table]).matching
         self._scanners = [_nothing, *(called.scanner for called in table)]
         self._readings = Memo(self._reading_of, _REMEMBERED)
@@ -134,7 +135,7 @@ class RedactionEngine:
         return lambda _: "~"
 
     def _reading_of(self, binary: str) -> Reading:
-        name = commands.basename(binary)
+        name = command_lines.basename(binary)
         return Reading(name, self._programs.trigger(name))
 
     def _compute_arguments(self, key: tuple[str, str, bool]) -> Answer:
@@ -227,7 +228,7 @@ def _nothing(_scan: Scan, _reading: Reading) -> list[Span]:
     return []
 
 
-_OF_TRUNCATED: Final = dict.fromkeys(scanners.OF_TRUNCATED)
+_OF_TRUNCATED: Final = dict.fromkeys(scanner_table.OF_TRUNCATED)
 
 _SHADOWED: Final = Called(r"[^\x20-\x7e]", _nothing)
 """Opens the gate to any text that is looked at by its shadow; of a text in UTF-8, to any that is not plain."""

@@ -1,0 +1,1 @@
+"""The rules of the redaction engine: one module a form in which private values are written, and the words they share."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from agents.hot_symbols.observations import CallObserver
+from agents.hot_symbols.reading.observations import CallObserver
 from app.evidence.record_file import Recorded
 from app.export.call_stacks import CONTAINER_FIELDS, BinaryReader, ContainerMeaning, StackMeaning
 from app.export.call_tree import MAX_NODES, CallTree, TreeBuilder

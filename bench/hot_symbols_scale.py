@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from agents.contract import OutRecord
-from agents.hot_symbols.evidence import RESOLUTIONS
-from agents.hot_symbols.meaning import PLACE_FIELDS
+from agents.hot_symbols.reading.evidence import RESOLUTIONS
+from agents.hot_symbols.reading.meaning import PLACE_FIELDS
 from app.embedded.broker import EmbeddedBroker
 from app.stages.worker import registered_id
 from bench.figures import Row, Table, cpu_seconds, record, text_of

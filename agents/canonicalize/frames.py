@@ -14,8 +14,8 @@ Same entry, same resolver: same frame. A frame that is not known says so in `res
 import enum
 from typing import Final, NamedTuple, Protocol, assert_never
 
-from agents.canonicalize.kernel_symbols import canonical_kernel_symbol, canonical_symbol
-from agents.canonicalize.paths import UNKNOWN_MODULE, ModuleKind, normalize_module
+from agents.symbols.kernel_symbols import canonical_kernel_symbol, canonical_symbol
+from agents.symbols.module_paths import UNKNOWN_MODULE, ModuleKind, normalize_module
 
 KERNEL_MODULE: Final = "kernel"
 

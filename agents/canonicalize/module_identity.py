@@ -10,7 +10,7 @@ Refuses to know who remembers loader events (modules.py) and how a store keeps i
 from typing import Final, Protocol
 
 from agents.canonicalize.frames import SymbolLookup
-from agents.canonicalize.paths import ModuleKind, normalize_module
+from agents.symbols.module_paths import ModuleKind, normalize_module
 
 _BUILD_ID_BYTES: Final = range(8, 21)
 """The kernel hands out 20 bytes at most (BUILD_ID_SIZE_MAX in include/linux/buildid.h)."""

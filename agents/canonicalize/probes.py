@@ -15,8 +15,8 @@ from typing import Any, Final
 from agents.canonicalize import wire
 from agents.canonicalize.frames import KERNEL_MODULE, MAX_OFFSET, FrameResolver
 from agents.canonicalize.identity import digest
-from agents.canonicalize.kernel_symbols import canonical_kernel_symbol
-from agents.canonicalize.paths import normalize_module
+from agents.symbols.kernel_symbols import canonical_kernel_symbol
+from agents.symbols.module_paths import normalize_module
 from schemas import canonical_pb2 as canonical
 from schemas.tetragon.arguments_pb2 import KprobeAction
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-from agents.hot_symbols.watch import Watch
+from agents.hot_symbols.watch.watch import Watch
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.registry import RegistryError
 from app.settings import load

@@ -1,6 +1,6 @@
 """Reading calls for their stacks and containers, with one object for what is said twice.
 
-The reading itself is the hot-symbol stage's: parts are recognized by their bytes (agents/hot_symbols/regular_calls.py).
+The reading itself is the hot-symbol stage's: parts are recognized by their bytes (agents/hot_symbols/reading/regular_calls.py).
 Rules: a user probe that fired is the innermost frame of its stack, where the agent did not send it as such; an
 execution adds no frame. This module refuses to know what is done with stacks.
 """
@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agents.hot_symbols.evidence import EventEvidence, Place, Touch, place_of
-from agents.hot_symbols.identity import Evidence, parse_symbol_id
-from agents.hot_symbols.meaning import PLACE_FIELDS, Meaning
-from agents.hot_symbols.observations import MAX_SCHEMAS, LayoutOf
+from agents.hot_symbols.reading.evidence import EventEvidence, Place, Touch, place_of
+from agents.hot_symbols.reading.meaning import PLACE_FIELDS, Meaning
+from agents.hot_symbols.reading.observations import MAX_SCHEMAS, LayoutOf
+from agents.hot_symbols.table.identity import Evidence, parse_symbol_id
 from agents.memo import Memo
 from app.export.stack_frames import PROBE, StackFrame
 from schemas import avro_wire

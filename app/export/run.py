@@ -14,10 +14,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final, assert_never
 
-from agents.hot_symbols import evidence
-from agents.hot_symbols.meaning import PLACE_FIELDS
-from agents.hot_symbols.observations import CallObserver
-from agents.hot_symbols.query import Query
+from agents.hot_symbols.reading import evidence
+from agents.hot_symbols.reading.meaning import PLACE_FIELDS
+from agents.hot_symbols.reading.observations import CallObserver
+from agents.hot_symbols.table.query import Query
 from agents.memo import Memo
 from app.export.call_stacks import CONTAINER_FIELDS, BinaryReader, ContainerMeaning, StackMeaning
 from app.export.call_tree import CallTree
@@ -56,7 +56,7 @@ class StackFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where calls must have happened; None asks for anywhere. Patterns as in agents/hot_symbols/query.py."""
+    """Where calls must have happened; None asks for anywhere. Patterns as in agents/hot_symbols/table/query.py."""
 
     namespace: str | None = None
     image: str | None = None

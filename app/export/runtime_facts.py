@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from agents.hot_symbols.recent import Recent
+from agents.hot_symbols.counting.recent import Recent
 from app.export.times import timestamp
 
 Fact = dict[str, Any]

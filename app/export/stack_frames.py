@@ -9,7 +9,7 @@ import enum
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from agents.hot_symbols.evidence import CONFIRMED, RESOLUTIONS
+from agents.hot_symbols.reading.evidence import CONFIRMED, RESOLUTIONS
 
 _SURE: Final = frozenset(RESOLUTIONS[index] for index in CONFIRMED)
 

@@ -7,9 +7,9 @@ costs a lookup. This module refuses to know formats.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from agents.hot_symbols.evidence import Place
-from agents.hot_symbols.gathering import Unreadable
-from agents.hot_symbols.observations import Observe
+from agents.hot_symbols.counting.gathering import Unreadable
+from agents.hot_symbols.reading.evidence import Place
+from agents.hot_symbols.reading.observations import Observe
 from app.evidence.record_file import Recorded
 from app.export.call_stacks import Stack
 from app.export.call_tree import TreeBuilder

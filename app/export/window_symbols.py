@@ -1,6 +1,6 @@
 """The symbols of a window of calls, as rows like those of the hot-symbol table, and the containers they ran in.
 
-The counting is the stage's own (agents/hot_symbols/counting.py), over a table in memory that ends with the window. So a
+The counting is the stage's own (agents/hot_symbols/counting/symbol_counter.py), over a table in memory that ends with the window. So a
 row of a window means what a row of the table means. Rules: memory is bounded by `MAX_ROWS`; a window with more rows is
 refused and not cut, because a scanner takes a missing symbol for one that never ran. This module refuses to know
 formats.
@@ -9,14 +9,14 @@ formats.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from agents.hot_symbols.counting import INCLUDED_KEY, SymbolCounter
-from agents.hot_symbols.evidence import EventEvidence
-from agents.hot_symbols.gathering import Unreadable, one_by_one
-from agents.hot_symbols.meaning import Observation
-from agents.hot_symbols.observations import Observe
-from agents.hot_symbols.published import published_record
-from agents.hot_symbols.recent import Recent
-from agents.hot_symbols.symbol_row import SymbolRow
+from agents.hot_symbols.counting.gathering import Unreadable, one_by_one
+from agents.hot_symbols.counting.recent import Recent
+from agents.hot_symbols.counting.symbol_counter import INCLUDED_KEY, SymbolCounter
+from agents.hot_symbols.reading.evidence import EventEvidence
+from agents.hot_symbols.reading.meaning import Observation
+from agents.hot_symbols.reading.observations import Observe
+from agents.hot_symbols.table.published import published_record
+from agents.hot_symbols.table.symbol_row import SymbolRow
 from app.evidence.record_file import Recorded
 from app.export.call_stacks import ContainerPlace
 from app.export.window import Books

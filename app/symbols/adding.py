@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from agents.canonicalize.paths import ModuleKind, normalize_module
-from agents.canonicalize.symbol_index import Origin
+from agents.symbols.index import Origin
+from agents.symbols.module_paths import ModuleKind, normalize_module
 from app.symbols.debug_files import find_debug_file
 from app.symbols.debuginfod import Debuginfod
 from app.symbols.index_builder import Probe

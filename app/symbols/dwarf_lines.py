@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final
 
 from elftools.elf.elffile import ELFFile
 
-from agents.canonicalize.symbol_index import LineRows, Segment
+from agents.symbols.index import LineRows, Segment
 from app.symbols.elf import ByteOrder
 from app.symbols.refusal import Refusal, RefusedError
 from app.symbols.source_paths import public_source

@@ -15,7 +15,7 @@ from elftools.common.utils import struct_parse
 from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 
-from agents.canonicalize.symbol_index import Segment
+from agents.symbols.index import Segment
 from app.symbols.refusal import Refusal, RefusedError
 
 # Far more than any linker makes; a header may claim 2^64.

@@ -18,7 +18,7 @@ from itertools import pairwise
 from struct import Struct
 from typing import Final
 
-from agents.canonicalize.kernel_symbols import canonical_symbol
+from agents.symbols.kernel_symbols import canonical_symbol
 from app.symbols.elf import ElfStructure, Part
 from app.symbols.refusal import Refusal, RefusedError
 from app.symbols.spans import FunctionSymbol

@@ -19,7 +19,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from agents.canonicalize.symbol_index import IndexContent, LineRows, Origin, Segment, SymbolIndex
+from agents.symbols.index import IndexContent, LineRows, Origin, Segment, SymbolIndex
 from app.symbols.dwarf_lines import read_lines
 from app.symbols.elf import DebugLink, ElfStructure, read_structure
 from app.symbols.gopclntab import go_symbols

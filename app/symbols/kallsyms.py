@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from agents.canonicalize.kernel_symbols import canonical_symbol
+from agents.symbols.kernel_symbols import canonical_symbol
 
 # Kernels have 100,000 to 200,000 text symbols.
 MAX_LINES: Final = 4_000_000

@@ -13,7 +13,7 @@ import re
 import tomllib
 from typing import Any, Final
 
-from agents.canonicalize.paths import ModuleKind, normalize_module
+from agents.symbols.module_paths import ModuleKind, normalize_module
 from app.symbols.name_maps import image_scope, node_scope
 from app.symbols.snapshot import Kind, is_key
 

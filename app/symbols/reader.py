@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from agents.canonicalize.symbol_index import IndexContent, SymbolIndex, encode_index
+from agents.symbols.index import IndexContent, SymbolIndex, encode_index
 from app.symbols.index_builder import build_index, extend_index, probe_file
 from app.symbols.refusal import Refusal, RefusedError
 

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from agents.canonicalize.symbol_index import Origin, SymbolIndex
+from agents.symbols.index import Origin, SymbolIndex
 from app.symbols.adding import NotIndexed, Report
 
 

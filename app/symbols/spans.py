@@ -22,7 +22,7 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple
 
-from agents.canonicalize.symbol_index import Spans
+from agents.symbols.index import Spans
 
 
 class FunctionSymbol(NamedTuple):

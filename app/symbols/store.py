@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from agents.canonicalize.frames import Resolved, Unresolved
-from agents.canonicalize.symbol_index import IndexFormatError, SymbolIndex
+from agents.symbols.index import IndexFormatError, SymbolIndex
 from app.symbols.name_maps import decode_map, image_scope, scopes_of_node
 from app.symbols.snapshot import Kind, Snapshot, SymbolStoreError, object_path, read_snapshot
 

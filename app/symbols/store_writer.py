@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from agents.canonicalize.symbol_index import Origin, SymbolIndex
+from agents.symbols.index import Origin, SymbolIndex
 from app.symbols.name_maps import decode_map, encode_map
 from app.symbols.snapshot import (
     FORMAT_LINE,

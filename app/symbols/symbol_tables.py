@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from struct import Struct
 from typing import Final
 
-from agents.canonicalize.kernel_symbols import canonical_symbol
+from agents.symbols.kernel_symbols import canonical_symbol
 from app.symbols.elf import CodeRange, ElfStructure, SymbolTable
 from app.symbols.refusal import Refusal, RefusedError
 from app.symbols.spans import FunctionSymbol

@@ -16,7 +16,7 @@ from agents.canonicalize.frames import (
     Unresolved,
     canonicalize_frame,
 )
-from agents.canonicalize.paths import normalize_module
+from agents.symbols.module_paths import normalize_module
 from app.symbols.adding import AddOptions, add_files
 from app.symbols.limited_reader import LimitedReader
 from app.symbols.snapshot import Kind

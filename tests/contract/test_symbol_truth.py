@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from agents.canonicalize.frames import Resolved, Unresolved
-from agents.canonicalize.symbol_index import Origin, SymbolIndex, encode_index
+from agents.symbols.index import Origin, SymbolIndex, encode_index
 from app.symbols.index_builder import build_index
 from tests.support.programs import (
     Truth,

@@ -8,7 +8,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.hot_symbols.evidence import RESOLUTIONS
+from agents.hot_symbols.reading.evidence import RESOLUTIONS
 from app.export.call_tree import CallTree, TreeBuilder
 from app.export.flame_graph import flame_graph_pieces
 from app.export.folded import folded_lines

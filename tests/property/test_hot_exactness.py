@@ -7,9 +7,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from agents.hot_symbols.evidence import RESOLUTIONS
-from agents.hot_symbols.recent import MAX_NAMES
-from agents.hot_symbols.tally import HOURS_KEPT
+from agents.hot_symbols.counting.recent import MAX_NAMES
+from agents.hot_symbols.counting.tally import HOURS_KEPT
+from agents.hot_symbols.reading.evidence import RESOLUTIONS
 from schemas import records
 from tests.support.hot_world import KINDS, PARTITIONS, PLACES, START_NS, Crash, Event, World, expected_rows
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.hot_symbols.node_coverage import MAX_WINDOWS, NodeCoverage
+from agents.coverage.node_coverage import MAX_WINDOWS, NodeCoverage
 from schemas.coverage import CoverageGap, GapCause
 
 TIME = st.integers(0, 60)

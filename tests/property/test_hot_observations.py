@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.hot_symbols.gathering import Gathered, Unreadable
-from agents.hot_symbols.meaning import PLACE_FIELDS, Meaning, Observation
-from agents.hot_symbols.observations import CallObserver, CallReader
-from agents.hot_symbols.times import time_of
+from agents.hot_symbols.counting.gathering import Gathered, Unreadable
+from agents.hot_symbols.reading.meaning import PLACE_FIELDS, Meaning, Observation
+from agents.hot_symbols.reading.observations import CallObserver, CallReader
+from agents.hot_symbols.reading.times import time_of
 from schemas import avro_wire
 from schemas.call_layout import CallLayout
 from tests.support.calls import EVOLVED, call_schema, calls, encode_call, frame

@@ -6,14 +6,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.hot_symbols.callers import MAX_CALLERS, Callers
-from agents.hot_symbols.evidence import Place, Touch
-from agents.hot_symbols.partial import Partial, offsets
-from agents.hot_symbols.recent import MAX_NAMES, SKETCH_HASHES, Recent
-from agents.hot_symbols.sightings import HOUR_NS, Sightings, summarized
-from agents.hot_symbols.symbol_row import SymbolRow
-from agents.hot_symbols.tally import Tally
-from agents.hot_symbols.times import sortable
+from agents.hot_symbols.counting.callers import MAX_CALLERS, Callers
+from agents.hot_symbols.counting.partial import Partial, offsets
+from agents.hot_symbols.counting.recent import MAX_NAMES, SKETCH_HASHES, Recent
+from agents.hot_symbols.counting.sightings import HOUR_NS, Sightings, summarized
+from agents.hot_symbols.counting.tally import Tally
+from agents.hot_symbols.reading.evidence import Place, Touch
+from agents.hot_symbols.reading.times import sortable
+from agents.hot_symbols.table.symbol_row import SymbolRow
 
 NAMES = st.integers(0, 20).map(lambda number: (f"name {number}",))
 SEEN = st.lists(st.tuples(NAMES, st.integers(-5, 50)), max_size=40)

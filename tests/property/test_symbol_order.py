@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.canonicalize.symbol_index import Spans
+from agents.symbols.index import Spans
 from app.symbols.spans import FunctionSymbol, disjoint_spans
 from app.symbols.symbol_tables import with_exports
 

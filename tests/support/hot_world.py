@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from agents.contract import OutRecord
-from agents.hot_symbols.counting import INCLUDED_KEY, SymbolCounter
-from agents.hot_symbols.evidence import EventEvidence, Place, Touch
-from agents.hot_symbols.gathering import one_by_one
-from agents.hot_symbols.meaning import Observation
-from agents.hot_symbols.merging import SymbolMerger
-from agents.hot_symbols.partial import last_seen_ns, offsets
-from agents.hot_symbols.published import published_value
-from agents.hot_symbols.sightings import HOUR_NS
+from agents.hot_symbols.counting.gathering import one_by_one
+from agents.hot_symbols.counting.partial import last_seen_ns, offsets
+from agents.hot_symbols.counting.sightings import HOUR_NS
+from agents.hot_symbols.counting.symbol_counter import INCLUDED_KEY, SymbolCounter
+from agents.hot_symbols.reading.evidence import EventEvidence, Place, Touch
+from agents.hot_symbols.reading.meaning import Observation
+from agents.hot_symbols.table.merging import SymbolMerger
+from agents.hot_symbols.table.published import published_value
 from schemas import records
 
 PARTITIONS = 2

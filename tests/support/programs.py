@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.canonicalize.kernel_symbols import canonical_symbol
+from agents.symbols.kernel_symbols import canonical_symbol
 
 C_SOURCE = """
 #include <stdio.h>

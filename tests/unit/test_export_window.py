@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import pytest
 
-from agents.hot_symbols.meaning import PLACE_FIELDS, Meaning
-from agents.hot_symbols.observations import CallObserver, Observe
-from agents.hot_symbols.recent import Recent
+from agents.hot_symbols.counting.recent import Recent
+from agents.hot_symbols.reading.meaning import PLACE_FIELDS, Meaning
+from agents.hot_symbols.reading.observations import CallObserver, Observe
 from app.evidence.record_file import Recorded
 from app.export.call_stacks import CONTAINER_FIELDS, BinaryReader, ContainerMeaning, StackMeaning
 from app.export.folded import folded_lines

@@ -2,8 +2,8 @@
 
 import pytest
 
-from agents.hot_symbols.completeness import SILENCE_NS, UNVOUCHED, Completeness, Missing, completeness
-from agents.hot_symbols.node_coverage import Gap, NodeCoverage, Window
+from agents.coverage.completeness import SILENCE_NS, UNVOUCHED, Completeness, Missing, completeness
+from agents.coverage.node_coverage import Gap, NodeCoverage, Window
 
 HOUR = 3_600_000_000_000
 NOW = 100 * HOUR

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 import pytest
 
 from agents.contract import OutRecord
-from agents.hot_symbols.counting import (
+from agents.hot_symbols.counting.gathering import Unreadable, one_by_one
+from agents.hot_symbols.counting.partial import Partial
+from agents.hot_symbols.counting.symbol_counter import (
     INCLUDED_KEY,
     CountFlush,
     SymbolCounter,
     parse_partial_key,
     partial_key,
 )
-from agents.hot_symbols.evidence import EventEvidence, Place, Touch
-from agents.hot_symbols.gathering import Unreadable, one_by_one
-from agents.hot_symbols.meaning import Observation
-from agents.hot_symbols.partial import Partial
-from agents.hot_symbols.partitioning import symbol_partition
+from agents.hot_symbols.reading.evidence import EventEvidence, Place, Touch
+from agents.hot_symbols.reading.meaning import Observation
+from agents.hot_symbols.table.partitioning import symbol_partition
 from tests.support.hot_world import START_NS, Event, Stored, World
 
 EVIDENCE = EventEvidence((Touch("/a!f", "/a", 1, 0, (), ()),))

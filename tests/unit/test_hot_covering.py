@@ -1,7 +1,7 @@
 """Step three of the hot-symbol stage: coverage records to one row a node."""
 
-from agents.hot_symbols.covering import CoverageFolder, node_key, parse_node_key
-from agents.hot_symbols.node_coverage import NodeCoverage, Window
+from agents.coverage.covering import CoverageFolder, node_key, parse_node_key
+from agents.coverage.node_coverage import NodeCoverage, Window
 from schemas.coverage import CoverageGap, GapCause
 from tests.support.hot_world import Stored
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.hot_symbols.partial import Partial
-from agents.hot_symbols.partitioning import symbol_partition
-from agents.hot_symbols.published import published_record
-from agents.hot_symbols.query import Query, top
-from agents.hot_symbols.symbol_row import SymbolRow
-from agents.hot_symbols.tally import Tally
+from agents.hot_symbols.counting.partial import Partial
+from agents.hot_symbols.counting.tally import Tally
+from agents.hot_symbols.table.partitioning import symbol_partition
+from agents.hot_symbols.table.published import published_record
+from agents.hot_symbols.table.query import Query, top
+from agents.hot_symbols.table.symbol_row import SymbolRow
 from app.settings import Settings
 from app.stages.hot_symbols import endpoint
 from app.stages.hot_symbols.endpoint import Endpoint

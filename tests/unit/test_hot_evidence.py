@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from agents.hot_symbols.evidence import (
+from agents.hot_symbols.reading.evidence import (
     RESOLUTIONS,
     Frame,
     Touch,

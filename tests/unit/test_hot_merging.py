@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from agents.contract import OutRecord
-from agents.hot_symbols.counting import partial_key
-from agents.hot_symbols.merging import SymbolMerger
-from agents.hot_symbols.partial import Partial, last_seen_ns
-from agents.hot_symbols.symbol_row import SymbolRow
-from agents.hot_symbols.tally import Tally
+from agents.hot_symbols.counting.partial import Partial, last_seen_ns
+from agents.hot_symbols.counting.symbol_counter import partial_key
+from agents.hot_symbols.counting.tally import Tally
+from agents.hot_symbols.table.merging import SymbolMerger
+from agents.hot_symbols.table.symbol_row import SymbolRow
 from tests.support.hot_world import Stored
 
 KEY = b"/a!f"

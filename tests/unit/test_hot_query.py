@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from agents.hot_symbols.published import published_record
-from agents.hot_symbols.query import Query, top
-from agents.hot_symbols.tally import Tally
+from agents.hot_symbols.counting.tally import Tally
+from agents.hot_symbols.table.published import published_record
+from agents.hot_symbols.table.query import Query, top
 from app.commands.hot_symbols import documents, table
 
 NS = 1_000_000_000

@@ -1,9 +1,9 @@
-"""agents/hot_symbols/times.py: times as bytes."""
+"""agents/hot_symbols/reading/times.py: times as bytes."""
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agents.hot_symbols.times import sortable, time_of
+from agents.hot_symbols.reading.times import sortable, time_of
 from schemas import avro_wire
 
 TIMES = st.integers(-(2**63), 2**63 - 1) | st.integers(2**55 - 9, 2**55 + 9) | st.integers(2**62 - 9, 2**62 + 9)

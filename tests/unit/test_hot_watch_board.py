@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from agents.hot_symbols import refused_minutes
-from agents.hot_symbols.node_coverage import Gap, NodeCoverage, Window
-from agents.hot_symbols.published import module_in, published_record, published_value
-from agents.hot_symbols.refused_minutes import RefusedMinutes
-from agents.hot_symbols.tally import Tally
-from agents.hot_symbols.watch import Watch
-from agents.hot_symbols.watch_board import MAX_SYMBOLS, WatchBoard, is_news
+from agents.coverage.node_coverage import Gap, NodeCoverage, Window
+from agents.hot_symbols.counting.tally import Tally
+from agents.hot_symbols.table.published import module_in, published_record, published_value
+from agents.hot_symbols.watch import refused_minutes
+from agents.hot_symbols.watch.refused_minutes import RefusedMinutes
+from agents.hot_symbols.watch.watch import Watch
+from agents.hot_symbols.watch.watch_board import MAX_SYMBOLS, WatchBoard, is_news
 from schemas import records
 
 SECOND = 1_000_000_000

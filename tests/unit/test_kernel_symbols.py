@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.canonicalize.kernel_symbols import KernelSymbol, canonical_kernel_symbol, canonical_symbol
+from agents.symbols.kernel_symbols import KernelSymbol, canonical_kernel_symbol, canonical_symbol
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.canonicalize.paths import MAX_PATH_CHARS, ModuleKind, ModulePath, normalize_module
+from agents.symbols.module_paths import MAX_PATH_CHARS, ModuleKind, ModulePath, normalize_module
 
 LIBC = "/usr/lib/x86_64-linux-gnu/libc.so.6"
 ID = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"

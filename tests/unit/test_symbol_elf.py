@@ -5,7 +5,7 @@ from io import BytesIO
 import pytest
 
 from agents.canonicalize.frames import Resolved, Unresolved
-from agents.canonicalize.symbol_index import IndexContent, Origin, Segment, SymbolIndex, encode_index
+from agents.symbols.index import IndexContent, Origin, Segment, SymbolIndex, encode_index
 from app.symbols.elf import ElfStructure, read_structure
 from app.symbols.refusal import Refusal, RefusedError
 from app.symbols.spans import disjoint_spans

@@ -3,7 +3,7 @@
 import pytest
 
 from agents.canonicalize.frames import Resolved, Unresolved
-from agents.canonicalize.symbol_index import (
+from agents.symbols.index import (
     IndexContent,
     IndexFormatError,
     LineRows,

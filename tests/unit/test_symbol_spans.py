@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.canonicalize.symbol_index import Spans
+from agents.symbols.index import Spans
 from app.symbols.spans import FunctionSymbol, disjoint_spans
 
 GLOBAL, WEAK, LOCAL = 0, 1, 2

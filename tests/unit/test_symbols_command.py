@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from agents.canonicalize.symbol_index import Origin
+from agents.symbols.index import Origin
 from app.commands.symbols import command
 from app.symbols.snapshot import Kind, object_path
 from app.symbols.store import SymbolStore

@@ -6,9 +6,9 @@ from typing import Any, cast
 import pytest
 
 from agents.canonicalize.process_modules import Loaded, ProcessModules, encode_row
-from agents.hot_symbols.partial import Partial
-from agents.hot_symbols.symbol_row import SymbolRow
-from agents.hot_symbols.tally import Tally
+from agents.hot_symbols.counting.partial import Partial
+from agents.hot_symbols.counting.tally import Tally
+from agents.hot_symbols.table.symbol_row import SymbolRow
 from app.kafka.registry import Fault, RegistryError, SchemaRegistry
 from app.tap.decoding import UNDECODED, Decoder, Document, key_text
 from schemas import avro_wire, records, topics

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agents.canonicalize.frames import Resolved
-from agents.canonicalize.symbol_index import SymbolIndex, encode_index
+from agents.symbols.index import SymbolIndex, encode_index
 from app.simulator.workload.binaries import Binary, mapped_binaries
 from app.symbols.index_builder import build_index
 

@@ -6,7 +6,7 @@ longer there are left out. This module refuses to know how answers come about.
 
 from typing import Any
 
-from agents.hot_symbols.watch import Watch
+from agents.hot_symbols.watch.watch import Watch
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import WriterSchemas
 from app.kafka.topic_reader import TopicReader

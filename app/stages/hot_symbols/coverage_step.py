@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from agents.contract import StepResult
-from agents.hot_symbols.covering import CoverageFolder
+from agents.coverage.covering import CoverageFolder
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import WriterSchemas
 from app.settings import Settings

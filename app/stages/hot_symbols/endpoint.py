@@ -21,8 +21,8 @@ from urllib.parse import parse_qs, urlencode
 
 import urllib3
 
-from agents.hot_symbols.partitioning import symbol_partition
-from agents.hot_symbols.query import Query, top
+from agents.hot_symbols.table.partitioning import symbol_partition
+from agents.hot_symbols.table.query import Query, top
 from app.stages.hot_symbols.ownership import Ownership
 from app.stages.hot_symbols.since import moment_ns
 from app.stages.hot_symbols.table_scan import PartitionGone, rows_while, top_rows

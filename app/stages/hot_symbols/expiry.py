@@ -16,8 +16,8 @@ from typing import Final, Protocol, TypeVar
 
 from confluent_kafka import KafkaException
 
-from agents.hot_symbols import partial
-from agents.hot_symbols.symbol_row import SymbolRow
+from agents.hot_symbols.counting import partial
+from agents.hot_symbols.table.symbol_row import SymbolRow
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.processes.process_end import ExitCode
 from app.stages.hot_symbols.horizon import Horizon

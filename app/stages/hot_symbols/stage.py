@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from agents.contract import DeadLetter, OutRecord, StepResult
+from agents.coverage.covering import CoverageFolder
 from agents.hot_symbols import agent
-from agents.hot_symbols.counting import CountFlush, SymbolCounter
-from agents.hot_symbols.covering import CoverageFolder
-from agents.hot_symbols.meaning import PLACE_FIELDS
-from agents.hot_symbols.merging import SymbolMerger
-from agents.hot_symbols.observations import CallReader
-from agents.hot_symbols.published import published_value
+from agents.hot_symbols.counting.symbol_counter import CountFlush, SymbolCounter
+from agents.hot_symbols.reading.meaning import PLACE_FIELDS
+from agents.hot_symbols.reading.observations import CallReader
+from agents.hot_symbols.table.merging import SymbolMerger
+from agents.hot_symbols.table.published import published_value
 from app.processes.process_end import ExitCode
 from app.settings import Settings
 from app.stages.hot_symbols import endpoint

@@ -12,9 +12,9 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from agents.canonicalize.kernel_symbols import canonical_symbol
-from agents.canonicalize.paths import normalize_module
-from agents.hot_symbols.watch import Watch, from_record
+from agents.hot_symbols.watch.watch import Watch, from_record
+from agents.symbols.kernel_symbols import canonical_symbol
+from agents.symbols.module_paths import normalize_module
 from app.kafka.client import KafkaUnreachable, client_config
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import WriterSchemas

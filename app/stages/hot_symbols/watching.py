@@ -16,11 +16,11 @@ from typing import Any, Final
 from confluent_kafka import Message
 
 from agents.contract import OutRecord
-from agents.hot_symbols.covering import parse_node_key
-from agents.hot_symbols.node_coverage import NodeCoverage
-from agents.hot_symbols.partitioning import symbol_partition
-from agents.hot_symbols.published import module_in
-from agents.hot_symbols.watch_board import MAX_WATCHES, WatchBoard, is_news
+from agents.coverage.covering import parse_node_key
+from agents.coverage.node_coverage import NodeCoverage
+from agents.hot_symbols.table.partitioning import symbol_partition
+from agents.hot_symbols.table.published import module_in
+from agents.hot_symbols.watch.watch_board import MAX_WATCHES, WatchBoard, is_news
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import WriterSchemas
 from app.kafka.topic_follower import AT_ONCE, WholeTopics

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from agents.hot_symbols.identity import binary_identity, frame_identity, symbol_id
-from agents.hot_symbols.recent import Name
+from agents.hot_symbols.counting.recent import Name
+from agents.hot_symbols.table.identity import binary_identity, frame_identity, symbol_id
 from schemas import records
 
 RESOLUTIONS: Final[tuple[str, ...]] = tuple(

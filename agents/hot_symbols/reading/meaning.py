@@ -8,7 +8,7 @@ refuses to know how calls are encoded.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from agents.hot_symbols.evidence import (
+from agents.hot_symbols.reading.evidence import (
     EventEvidence,
     Frame,
     FrameFields,

@@ -7,7 +7,7 @@ the caller reads rows and decides when to flush. This module refuses to know Fau
 from collections.abc import Callable, Sequence
 
 from agents.contract import SourceRecord
-from agents.hot_symbols.node_coverage import NodeCoverage
+from agents.coverage.node_coverage import NodeCoverage
 from schemas.coverage import CoverageGap
 
 Decode = Callable[[bytes | None], CoverageGap | None]

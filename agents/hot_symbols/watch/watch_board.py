@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from posixpath import basename
 from typing import Any, Final
 
-from agents.hot_symbols.completeness import Completeness, completeness
-from agents.hot_symbols.identity import SymbolIdentity, SymbolIdError, parse_symbol_id
-from agents.hot_symbols.node_coverage import NodeCoverage
-from agents.hot_symbols.refused_minutes import RefusedMinutes
-from agents.hot_symbols.watch import Bearing, Watch, whole_function
+from agents.coverage.completeness import Completeness, completeness
+from agents.coverage.node_coverage import NodeCoverage
+from agents.hot_symbols.table.identity import SymbolIdentity, SymbolIdError, parse_symbol_id
+from agents.hot_symbols.watch.refused_minutes import RefusedMinutes
+from agents.hot_symbols.watch.watch import Bearing, Watch, whole_function
 
 MAX_WATCHES: Final = 10_000
 """Each is some 2 kB here and a record a minute; the oldest are kept. A vulnerability database has fewer functions."""

@@ -9,7 +9,7 @@ instant. This module refuses to know Kafka, clocks and other nodes.
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from agents.hot_symbols.packing import pack, unpack
+from agents.hot_symbols.counting.packing import pack, unpack
 from schemas.coverage import CoverageGap, GapCause
 
 MAX_WINDOWS: Final = 256

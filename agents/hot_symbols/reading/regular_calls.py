@@ -14,9 +14,9 @@ from struct import Struct, error
 from typing import Any, Final, NamedTuple
 
 from agents.contract import SourceRecord
-from agents.hot_symbols.evidence import EventEvidence, Place, Touch, binary_touch, target_touch
-from agents.hot_symbols.gathering import Gathered
-from agents.hot_symbols.meaning import Meaning
+from agents.hot_symbols.counting.gathering import Gathered
+from agents.hot_symbols.reading.evidence import EventEvidence, Place, Touch, binary_touch, target_touch
+from agents.hot_symbols.reading.meaning import Meaning
 from agents.memo import Memo
 from schemas import avro_wire
 from schemas.call_layout import CallLayout, MalformedCallError, RegularParts

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from agents.hot_symbols.node_coverage import NodeCoverage, Window
+from agents.coverage.node_coverage import NodeCoverage, Window
 
 SILENCE_NS: Final = 600 * 1_000_000_000
 """How far a node may be behind the others before it counts as silent; ingest vouches some 70 s behind the present."""

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Final
 
-from agents.hot_symbols.callers import Callers
-from agents.hot_symbols.evidence import CONFIRMED, Place, Touch
-from agents.hot_symbols.recent import Recent
-from agents.hot_symbols.sightings import Summary
+from agents.hot_symbols.counting.callers import Callers
+from agents.hot_symbols.counting.recent import Recent
+from agents.hot_symbols.counting.sightings import Summary
+from agents.hot_symbols.reading.evidence import CONFIRMED, Place, Touch
 
 HOURS_KEPT: Final = 24
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agents.contract import OutRecord, SourceRecord
-from agents.hot_symbols import symbol_row
-from agents.hot_symbols.counting import parse_partial_key, partial_key
-from agents.hot_symbols.partial import offsets
-from agents.hot_symbols.tally import Tally
+from agents.hot_symbols.counting.partial import offsets
+from agents.hot_symbols.counting.symbol_counter import parse_partial_key, partial_key
+from agents.hot_symbols.counting.tally import Tally
+from agents.hot_symbols.table import symbol_row
 
 Publish = Callable[[str, Tally], bytes]
 """Value of the published record of a symbol id and its tally."""

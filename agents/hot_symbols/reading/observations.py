@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from agents.contract import SourceRecord
-from agents.hot_symbols.gathering import Gathered, Unreadable
-from agents.hot_symbols.meaning import Meaning, Observation
-from agents.hot_symbols.regular_calls import GatherRegular, gather_none, regular_gatherer
-from agents.hot_symbols.times import time_of
+from agents.hot_symbols.counting.gathering import Gathered, Unreadable
+from agents.hot_symbols.reading.meaning import Meaning, Observation
+from agents.hot_symbols.reading.regular_calls import GatherRegular, gather_none, regular_gatherer
+from agents.hot_symbols.reading.times import time_of
 from schemas import avro_wire
 from schemas.call_layout import CallLayout, MalformedCallError
 

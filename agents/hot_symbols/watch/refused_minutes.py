@@ -6,7 +6,7 @@ letters, so a flood of them is a few numbers; the newest are kept. This module r
 
 from typing import Final
 
-from agents.hot_symbols.node_coverage import Window
+from agents.coverage.node_coverage import Window
 
 MAX_MINUTES: Final = 100_000
 """Some seventy days of a letter a minute, at 60 bytes each; the topic itself keeps thirty."""

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agents.hot_symbols.evidence import Place
-from agents.hot_symbols.times import sortable, time_of
+from agents.hot_symbols.reading.evidence import Place
+from agents.hot_symbols.reading.times import sortable, time_of
 
 HOUR_NS = 3_600_000_000_000
 

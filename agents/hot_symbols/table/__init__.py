@@ -1,0 +1,1 @@
+"""Merges partials into the published rows of the hot-symbol table, and queries them."""

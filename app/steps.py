@@ -4,13 +4,20 @@ Rules: everything that decides a step's output comes in here and nowhere else (h
 and key, schema id), so that a digest of these names a configuration. This module refuses to know Kafka and Faust.
 """
 
+import tomllib
+from pathlib import Path
+
 from agents.canonicalize.events import Canonicalizer
+from agents.canonicalize.probes import HookKind, PolicyHooks
 from agents.canonicalize.stage import CanonicalizeStep
 from agents.privacy.stage import PrivacyStep
-from app.policy_hooks import load_policy_hooks
 from app.privacy.load import load_privacy
 from app.settings import Settings
 from app.symbols.store import SymbolStore
+
+
+class PolicyHooksError(Exception):
+    """The map is not usable; the message names the file, and the policy or line."""
 
 
 def canonicalize_step(settings: Settings, snapshot: str | None = None) -> CanonicalizeStep:
@@ -28,3 +35,27 @@ def privacy_step(settings: Settings, schema_id: int) -> PrivacyStep:
     Raises PrivacyConfigError where the policy or its key is not usable.
     """
     return PrivacyStep(load_privacy(settings).filter(), schema_id)
+
+
+def load_policy_hooks(path: Path | None) -> PolicyHooks:
+    """The operator's map from Tetragon policy name to hook kind; empty without a file. Raises PolicyHooksError.
+
+    fentry, fexit and return uprobes cannot be told apart on the wire, but a policy's author knows. The file is TOML,
+    with one line for each policy:
+
+        "file-monitoring" = "fentry"
+        "readline" = "uretprobe"
+    """
+    if path is None:
+        return {}
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PolicyHooksError(f"{path}: {error}") from error
+    kinds = {kind.value: kind for kind in HookKind}
+    hooks: dict[str, HookKind] = {}
+    for policy, kind in content.items():
+        if not isinstance(kind, str) or kind not in kinds:
+            raise PolicyHooksError(f"{path}: policy {policy!r} has hook {kind!r}, which is none of {', '.join(kinds)}")
+        hooks[policy] = kinds[kind]
+    return hooks

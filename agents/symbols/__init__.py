@@ -1,1 +1,1 @@
-"""Symbols of files: the index format, the look-up of a file offset, and how symbol names and module paths are written."""
+"""Symbols of files: the index format, the look-up of a file offset, how symbol names and module paths are written."""

@@ -19,10 +19,10 @@ from app.kafka.range_reader import RangeReader
 from app.kafka.registry import RegistryError, SchemaRegistry
 from app.kafka.schemas import WriterSchemas
 from app.kafka.topic_reader import TopicReader
-from app.policy_hooks import PolicyHooksError
 from app.privacy.load import PrivacyConfigError
 from app.settings import Settings, load
 from app.stages.worker import SchemasMissing, registered_id
+from app.steps import PolicyHooksError
 from app.symbols.snapshot import SymbolStoreError
 from schemas import records, topics
 from schemas.topics import Stage

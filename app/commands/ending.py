@@ -16,11 +16,11 @@ from app.evidence.signing import KeyFileError
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.positions import PositionError
 from app.kafka.registry import RegistryError
-from app.policy_hooks import PolicyHooksError
 from app.privacy.load import PrivacyConfigError
 from app.replay.recorder import FolderInUseError
 from app.replay.replay_run import ReplayError
 from app.replay.run_diff import DifferentInputError
+from app.steps import PolicyHooksError
 from app.symbols.snapshot import SymbolStoreError
 
 NOT_PROVED: Final = 1

@@ -21,12 +21,12 @@ from agents.privacy.policy_file import BUILT_IN, built_in_policy, built_in_text
 from agents.privacy.verifier import Verifier
 from app import settings as settings_module
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
-from app.policy_hooks import PolicyHooksError, load_policy_hooks
 from app.privacy.audit import Progress, RestrictedTopic, audit
 from app.privacy.cases import CasesError, parse_cases, run_cases
 from app.privacy.dropped import dropped
 from app.privacy.load import Privacy, PrivacyConfigError, load_policy, load_privacy
 from app.settings import Settings
+from app.steps import PolicyHooksError, load_policy_hooks
 from schemas.canonical_pb2 import CanonicalEvent
 from schemas.tetragon.events_pb2 import GetEventsResponse
 

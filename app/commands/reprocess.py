@@ -15,7 +15,6 @@ from app.kafka import positions
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.positions import PositionError
 from app.kafka.registry import RegistryError
-from app.policy_hooks import PolicyHooksError
 from app.privacy.load import PrivacyConfigError
 from app.processes.process_end import ExitCode
 from app.progress import Progress
@@ -25,6 +24,7 @@ from app.reprocess.setup import ReprocessError
 from app.reprocess.telling import Teller
 from app.settings import Settings, SettingsError, variable_of
 from app.stages.worker import SchemasMissing
+from app.steps import PolicyHooksError
 from app.streaming.delivery import DeliveryFailed
 from app.symbols.snapshot import SymbolStoreError
 from app.telemetry import logs

@@ -9,11 +9,11 @@ import click
 from app import settings as settings_module
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.registry import RegistryError
-from app.policy_hooks import PolicyHooksError
 from app.privacy.load import PrivacyConfigError
 from app.processes.process_end import ExitCode
 from app.settings import Settings, SettingsError
 from app.stages.worker import SchemasMissing, run_all, stage_plan
+from app.steps import PolicyHooksError
 from app.streaming.stage_process import run_stage
 from app.symbols.snapshot import SymbolStoreError
 from app.telemetry import logs

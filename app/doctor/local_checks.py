@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from app.doctor.findings import Finding, fail, ok, warn
-from app.policy_hooks import PolicyHooksError, load_policy_hooks
 from app.privacy.load import PrivacyConfigError, lacks_key, load_privacy
 from app.settings import Settings, SettingsError, load, unknown_variables, variable_of
+from app.steps import PolicyHooksError, load_policy_hooks
 from app.symbols.snapshot import Kind, SymbolStoreError
 from app.symbols.store import SymbolStore
 

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 from agents.contract import DeadLetter, SourceRecord, StepResult
 from app.evidence.digests import Columns, RecordDigest, TextDigest
-from app.replay.pipeline import REFUSED_DOMAIN, columns_of_result, letter_line, without_frames
+from app.evidence.results import REFUSED_DOMAIN, columns_of_result, letter_line, without_frames
 from schemas import records
 from schemas.topics import Stage
 

@@ -1,6 +1,7 @@
 """Reading calls for their stacks and containers, with one object for what is said twice.
 
-The reading itself is the hot-symbol stage's: parts are recognized by their bytes (agents/hot_symbols/reading/regular_calls.py).
+The reading itself is that of the hot-symbol stage: it recognizes parts by their bytes
+(agents/hot_symbols/reading/regular_calls.py).
 Rules: a user probe that fired is the innermost frame of its stack, where the agent did not send it as such; an
 execution adds no frame. This module refuses to know what is done with stacks.
 """

@@ -1,9 +1,8 @@
 """The symbols of a window of calls, as rows like those of the hot-symbol table, and the containers they ran in.
 
-The counting is the stage's own (agents/hot_symbols/counting/symbol_counter.py), over a table in memory that ends with the window. So a
-row of a window means what a row of the table means. Rules: memory is bounded by `MAX_ROWS`; a window with more rows is
-refused and not cut, because a scanner takes a missing symbol for one that never ran. This module refuses to know
-formats.
+The counting is the stage's own (agents/hot_symbols/counting/symbol_counter.py), over a table in memory that ends with
+the window. So a row of a window means what a row of the table means. Memory is bounded by `MAX_ROWS`; a window with
+more rows is refused and not cut, because a scanner takes a missing symbol for one that never ran.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

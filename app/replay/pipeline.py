@@ -12,15 +12,11 @@ from itertools import repeat
 from typing import Final, Protocol
 
 from agents.contract import DeadLetter, SourceRecord, StatefulStep, Step, StepResult
-from app.evidence.digests import NO_RECORDS, Columns, RecordDigest, TextDigest, span_of
+from app.evidence.digests import Columns, RecordDigest, TextDigest, span_of
 from app.evidence.record_file import RECORDS_DOMAIN, Recorded, columns_of
+from app.evidence.results import REFUSED_DOMAIN, columns_of_result, domain_of, letter_line, without_frames
 from app.evidence.span_lines import SpanLine, StageTally, Tally
-from schemas import avro_wire
 from schemas.topics import Stage
-
-CANONICAL_DOMAIN: Final = "callstream canonical events 1"
-CALLS_DOMAIN: Final = "callstream calls 1 schema "
-REFUSED_DOMAIN: Final = "callstream dead letters 1"
 
 _CANONICAL: Final = "(replayed canonical events)"
 """Stands for a topic in the records that go from one step to the next."""
@@ -37,11 +33,6 @@ class Steps:
     def domain(self, stage: Stage) -> str:
         """What a stage's records are digested as."""
         return domain_of(stage, self.call_schema)
-
-
-def domain_of(stage: Stage, call_schema: str) -> str:
-    """What a stage's records are digested as; `call_schema` is the fingerprint of the calls' schema."""
-    return CANONICAL_DOMAIN if stage is Stage.CANONICALIZE else CALLS_DOMAIN + call_schema
 
 
 @dataclass(slots=True)
@@ -174,25 +165,6 @@ class Pipeline:
         self.books.inside.update({f"{name}/{label}": count for (name, label), count in result.tally.items()})
         if self._witness is not None:
             self._witness.saw(stage, records, result.dead_letters)
-
-
-def letter_line(letter: DeadLetter) -> str:
-    """A dead letter as it is digested: by raw position, for the position on a stage's own source may differ."""
-    return f"{letter.raw_offset}\t{letter.stage}\t{letter.reason}\t{letter.error_class or ''}"
-
-
-def columns_of_result(result: StepResult) -> Columns:
-    """A step's outputs as columns."""
-    if not result.outputs:
-        return NO_RECORDS
-    keys, values, timestamps_ms = zip(*result.outputs, strict=True)
-    return Columns(result.raw_offsets, timestamps_ms, keys, values)
-
-
-def without_frames(records: Columns) -> Columns:
-    """The same records, their values without Confluent's five bytes."""
-    frame = avro_wire.FRAME_BYTES
-    return records._replace(bodies=[value and value[frame:] for value in records.bodies])
 
 
 def _as_source(events: Columns, partition: int) -> Sequence[SourceRecord]:

@@ -19,7 +19,6 @@ from app.evidence.configuration import HOOKS_FILE, POLICY_FILE, Configuration, c
 from app.evidence.documents import DocumentError, differences
 from app.evidence.record_file import DamagedError
 from app.evidence.span_lines import SpanLine, first_difference, read_lines
-from app.policy_hooks import PolicyHooksError
 from app.privacy.load import PrivacyConfigError
 from app.replay import call_file, engine, event_search, replay_run
 from app.replay.compare import check
@@ -30,6 +29,7 @@ from app.replay.replay_run import CONFIGURATION_FOLDER, Request
 from app.replay.source import ReplaySource
 from app.replay.verdict import EventDifference, Verdict
 from app.settings import Settings
+from app.steps import PolicyHooksError
 from app.symbols.checking import check_objects
 from app.symbols.snapshot import SymbolStoreError
 from app.symbols.store import SymbolStore

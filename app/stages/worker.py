@@ -16,9 +16,9 @@ from agents.dead_letters import encode_dead_letter
 from agents.privacy import agent as privacy_agent
 from app import steps
 from app.evidence import configuration
+from app.evidence.results import domain_of
 from app.kafka.registry import SchemaRegistry
 from app.processes.supervisor import Supervisor
-from app.replay.pipeline import domain_of
 from app.settings import Settings, variable_of
 from app.stages.hot_symbols import stage as hot_symbols_stage
 from app.stages.policy_in_force import PolicyInForce

@@ -1,4 +1,4 @@
-"""app/kafka/client.py on a broker with TLS, mutual TLS, SASL PLAIN and SCRAM: what works, and what is said where not."""
+"""app/kafka/client.py on a broker with TLS, mutual TLS, SASL PLAIN and SCRAM: what works, and what a failure says."""
 
 import time
 from collections.abc import Iterator

@@ -13,10 +13,10 @@ from app.embedded.broker import EmbeddedBroker
 from app.evidence.archive import RECORDING_FILE, Archive
 from app.evidence.configuration import call_schema_fingerprint
 from app.evidence.digests import Columns, RecordDigest, TextDigest, span_of
+from app.evidence.results import CALLS_DOMAIN, REFUSED_DOMAIN
 from app.evidence.span_lines import StageTally, Tally, output_digest, total_digest
 from app.ingest.keys import event_time_ns
 from app.replay import recorder
-from app.replay.pipeline import CALLS_DOMAIN, REFUSED_DOMAIN
 from app.replay.recorder import Plan
 from schemas import avro_wire, records
 from schemas.topics import Stage

@@ -11,9 +11,10 @@ from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
 from app.evidence.archive import Range
 from app.evidence.audit_record import AuditRecord, AuditRun, runs_of
 from app.evidence.record_file import Recorded
+from app.evidence.results import columns_of_result
 from app.replay.compare.audit_witness import AuditWitness, StageAudit
 from app.replay.engine import CallsNowhere, build_steps
-from app.replay.pipeline import Pipeline, Steps, columns_of_result
+from app.replay.pipeline import Pipeline, Steps
 from app.settings import Settings
 from schemas.topics import Stage
 from tests.support.archives import load_parts

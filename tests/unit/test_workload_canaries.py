@@ -6,7 +6,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from app.simulator.workload import canaries
+from app.simulator.workload import canaries as canaries_module
 from app.simulator.workload.canaries import canaries, canary_events
 from app.simulator.workload.secrets import traces
 from schemas.tetragon.events_pb2 import GetEventsResponse
@@ -59,8 +59,8 @@ def test_every_field_shows_every_form() -> None:
     for canary in canaries().values():
         forms.setdefault(canary.place, set()).add(canary.form)
 
-    odd = set(range(1, canaries.FORMS, 2))
-    assert all(found == (odd if "#" in place else set(range(canaries.FORMS))) for place, found in forms.items())
+    odd = set(range(1, canaries_module.FORMS, 2))
+    assert all(found == (odd if "#" in place else set(range(canaries_module.FORMS))) for place, found in forms.items())
 
 
 def test_every_canary_is_in_the_encoded_events() -> None:
@@ -88,9 +88,9 @@ def test_a_new_field_joins_by_itself() -> None:
     message.field.add(name="nickname", number=99, type=text, label=optional)
     pool.Add(file)
     process: Any = message_factory.GetMessageClass(pool.FindMessageTypeByName("newer.Process"))()
-    planted: dict[str, canaries.Canary] = {}
+    planted: dict[str, canaries_module.Canary] = {}
 
-    canaries._fill(process, "process", canaries._Filling(0, 0, planted))
+    canaries_module._fill(process, "process", canaries_module._Filling(0, 0, planted))
 
     assert [canary.place for canary in planted.values()] == ["process.nickname"]
     assert traces(process.nickname.encode()) == list(planted)

@@ -1,1 +1,1 @@
-"""The rules of the redaction engine: one module a form in which private values are written, and the words they share."""
+"""The rules of the redaction engine: one module a form of private values, and the words that they share."""

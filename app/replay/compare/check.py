@@ -17,13 +17,13 @@ from app.evidence.archive import Range
 from app.evidence.audit_record import AuditRecord
 from app.evidence.configuration import Configuration, stage_digest
 from app.evidence.digests import Columns
+from app.evidence.results import domain_of
 from app.replay.compare.audit_witness import AuditWitness, StageAudit
 from app.replay.compare.copies import CopiesFound, CopyCheck, Slots, SlotSink
 from app.replay.compare.published import CopySource, PublishedSource, audit_record, decode_call, raw_position
 from app.replay.engine import LaneSink, OpenSink, RunResult, Work
 from app.replay.event_search import first_difference, made_again
 from app.replay.lanes import Lane
-from app.replay.pipeline import domain_of
 from app.replay.verdict import EventDifference, Verdict
 from schemas import avro_wire
 from schemas.topics import Stage

@@ -6,7 +6,7 @@ breaks the chain of its partition and is fetched again. Changelog topics come in
 Waiting for work in progress has a deadline, at which the process ends. This module refuses to know what is done with
 the records.
 
-It overrides private methods of Faust; tests/unit/test_streaming_faust_pins.py fails when one of them changes.
+It overrides private methods of Faust; tests/unit/app/streaming/test_faust_pins.py fails when one of them changes.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The records that aiokafka hands out, made of less: the six fields of a `SourceRecord` instead of eleven.
 
 Rules: how a fetched batch is read stays aiokafka's own. It replaces a private class of aiokafka;
-tests/unit/test_streaming_faust_pins.py fails when that changes. This module refuses to know who reads.
+tests/unit/app/streaming/test_faust_pins.py fails when that changes. This module refuses to know who reads.
 """
 
 from collections.abc import Iterator

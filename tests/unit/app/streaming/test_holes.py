@@ -401,7 +401,7 @@ def test_an_agent_that_raises_ends_the_process_without_the_text_of_the_exception
         with pytest.raises(Ended) as ended:
             await stage_app._on_agent_error(agent, raised.value)
         assert ended.value.code is ExitCode.BROKEN_STEP
-        assert "ValueError at test_streaming_holes.py" in ended.value.reason
+        assert "ValueError at test_holes.py" in ended.value.reason
         assert "hunter2" not in ended.value.reason
 
     run(scenario())

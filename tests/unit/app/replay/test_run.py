@@ -73,10 +73,10 @@ def test_files_do_not_depend_on_the_surroundings(archive: Archive, first: Path, 
     """Another hash seed, time zone, locale and working directory, in another interpreter, give the same bytes."""
     program = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
-        "from tests.unit import test_replay_run as t; from app.evidence.archive import Archive;"
+        "from tests.unit.app.replay import test_run as t; from app.evidence.archive import Archive;"
         "t.replay(Archive(Path(sys.argv[2])), Path(sys.argv[3]))"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[4]
     surroundings = [("1", "Asia/Kathmandu", "C"), ("77", "America/Caracas", "tr_TR.UTF-8")]
     for number, (seed, zone, locale) in enumerate(surroundings):
         away, out = tmp_path / f"cwd-{number}", tmp_path / f"out-{number}"

@@ -8,7 +8,7 @@ import pytest
 
 from app.settings import Settings, SettingsError, from_env, known_variables, load, unknown_variables
 
-_APP = Path(__file__).parents[2] / "app"
+_APP = Path(__file__).parents[3] / "app"
 
 
 def test_from_env_gives_defaults_when_nothing_is_set() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from app.telemetry.metric import CAUSE, PROBE_TYPES, Kind, Process
 from app.telemetry.metrics import ALL, metrics_of
 
-SCHEMAS = Path(__file__).parents[2] / "schemas" / "avro"
+SCHEMAS = Path(__file__).parents[4] / "schemas" / "avro"
 
 
 def _symbols(schema_file: str, enum: str) -> tuple[str, ...]:

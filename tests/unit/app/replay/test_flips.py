@@ -32,9 +32,9 @@ from app.replay.verdict import Verdict
 from app.settings import Settings
 from schemas import records
 from tests.support.archives import load_parts, make_archive
-from tests.unit.test_symbol_store import index_bytes, store_with
+from tests.unit.app.symbols.test_store import index_bytes, store_with
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 TOPIC = "runtime.calls"
 SCHEMA_ID = 5
 

@@ -9,7 +9,7 @@ from app.topology import PIPELINE, StageShape
 from schemas import topics
 from schemas.topics import Stage
 
-_DEPLOYED = Path(__file__).parents[2] / "deploy" / "kafka" / "acls.toml"
+_DEPLOYED = Path(__file__).parents[4] / "deploy" / "kafka" / "acls.toml"
 
 
 def _file(folder: Path, text: str) -> Path:

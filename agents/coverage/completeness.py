@@ -1,30 +1,35 @@
 """For how long, since a moment, the events of all nodes are complete, and where they may not be.
 
-A node counts from the first time that it is vouched for. From then on it has to be vouched for without a break; one
-that falls silent is a gap that grows, because nobody can tell a node that was taken away from one whose agent died.
-One that was silent before the moment already does not count. Rules: times are Unix epoch in nanoseconds. This module
-refuses to know Kafka and clocks.
+A node counts from the first time that it is vouched for. From then on it must be vouched for without a break. A node
+that falls silent is a gap that grows: nobody can distinguish a node that was taken away from one whose agent died. A
+node that was silent before the moment does not count.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from agents.coverage.node_coverage import NodeCoverage, Window
+from agents.coverage.interval import Interval, cut, total_ns, touches
+from agents.coverage.node_coverage import NodeCoverage
+from schemas.units import NS_PER_SECOND
 
-SILENCE_NS: Final = 600 * 1_000_000_000
+SILENCE_NS: Final = 600 * NS_PER_SECOND
 """How far a node may be behind the others before it counts as silent; ingest vouches some 70 s behind the present."""
 
 MAX_GAPS: Final = 8
-"""That are told one by one; any single one decides."""
+"""Gaps that an answer lists; a single one decides, so further ones are only counted."""
 
 UNVOUCHED: Final = "Unvouched"
 EXPIRED: Final = "Expired"
 REFUSED: Final = "Refused"
 
 
-class Missing(NamedTuple):
-    """A stretch in which events may be missing, and why: a GapCause or a word from above. No node: of none alone."""
+class MissingInterval(NamedTuple):
+    """A stretch of time in which events may be missing.
+
+    `cause` is the value of a GapCause, or UNVOUCHED, EXPIRED or REFUSED. `node` is empty when the gap affects all
+    nodes.
+    """
 
     from_ns: int
     to_ns: int
@@ -34,12 +39,15 @@ class Missing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """`complete_ns` of the time up to `until_ns`; 0 where nobody vouches. `gaps` has the newest first."""
+    """`complete_ns` is how much of the time up to `until_ns` is complete; both are 0 where nobody vouches.
+
+    `gaps` has the newest first; `gaps_more` counts those that are not listed.
+    """
 
     complete_ns: int = 0
     until_ns: int = 0
     nodes: int = 0
-    gaps: tuple[Missing, ...] = ()
+    gaps: tuple[MissingInterval, ...] = ()
     gaps_more: int = 0
 
 
@@ -49,12 +57,12 @@ def completeness(
     now_ns: int,
     *,
     forgotten_ns: int | None = None,
-    refused: Iterable[Window] = (),
+    refused: Iterable[Interval] = (),
 ) -> Completeness:
-    """The answer for the time since `since_ns`; what is vouched for beyond `now_ns` is a clock that runs ahead.
+    """The answer for the time since `since_ns`. What is vouched for beyond `now_ns` comes from a clock that runs ahead.
 
-    Rows of symbols that were hit before `forgotten_ns` may have expired; within `refused` came events that no stage
-    could process.
+    Rows of symbols that were hit before `forgotten_ns` may have expired. Events of the intervals `refused` reached a
+    stage that could not process them.
     """
     ends = {node: known.vouched[-1].to_ns for node, known in nodes.items() if known.vouched}
     ends = {node: min(end, now_ns) for node, end in ends.items() if end > since_ns}
@@ -64,18 +72,18 @@ def completeness(
     until_ns = min(end for end in ends.values() if end >= newest - SILENCE_NS)
     if until_ns <= since_ns:
         return Completeness(nodes=len(ends))
-    window = Window(since_ns, until_ns)
+    window = Interval(since_ns, until_ns)
     missing = sorted(
         {
             *_forgotten(forgotten_ns, window),
-            *(Missing(*one, "", REFUSED) for one in _within(refused, window)),
+            *(MissingInterval(*cut(one, window), "", REFUSED) for one in refused if touches(one, window)),
             *_before_all((nodes[node] for node in ends), window),
-            *(m for n in ends for m in _of_node(n, nodes[n], window)),
+            *(one for node in ends for one in _of_node(node, nodes[node], window)),
         },
         key=lambda one: (-one.to_ns, -one.from_ns, one.node, one.cause),
     )
     return Completeness(
-        complete_ns=until_ns - since_ns - _length(missing),
+        complete_ns=until_ns - since_ns - total_ns(missing),
         until_ns=until_ns,
         nodes=len(ends),
         gaps=tuple(missing[:MAX_GAPS]),
@@ -83,46 +91,24 @@ def completeness(
     )
 
 
-def _forgotten(before_ns: int | None, window: Window) -> Iterator[Missing]:
+def _forgotten(before_ns: int | None, window: Interval) -> Iterator[MissingInterval]:
     if before_ns is not None and before_ns > window.from_ns:
-        yield Missing(window.from_ns, min(before_ns, window.to_ns), "", EXPIRED)
+        yield MissingInterval(window.from_ns, min(before_ns, window.to_ns), "", EXPIRED)
 
 
-def _before_all(nodes: Iterable[NodeCoverage], window: Window) -> Iterator[Missing]:
+def _before_all(nodes: Iterable[NodeCoverage], window: Interval) -> Iterator[MissingInterval]:
+    """The time before any node was vouched for."""
     first = min(known.vouched[0].from_ns for known in nodes)
     if first > window.from_ns:
-        yield Missing(window.from_ns, min(first, window.to_ns), "", UNVOUCHED)
+        yield MissingInterval(window.from_ns, min(first, window.to_ns), "", UNVOUCHED)
 
 
-def _of_node(node: str, known: NodeCoverage, window: Window) -> Iterator[Missing]:
-    for gap in known.gaps:
-        yield from (Missing(*one, node, gap.cause) for one in _within([Window(gap.from_ns, gap.to_ns)], window))
-    is_whole = known.known_from_ns is None  # what came before its first window is known, and was nothing
-    begin = max(window.from_ns, known.vouched[0].from_ns) if is_whole else window.from_ns
-    for vouched in known.vouched:
-        if vouched.from_ns >= window.to_ns:
-            break
-        if vouched.from_ns > begin:
-            yield Missing(begin, vouched.from_ns, node, UNVOUCHED)
-        begin = max(begin, vouched.to_ns)
-    if begin < window.to_ns:
-        yield Missing(begin, window.to_ns, node, UNVOUCHED)
-
-
-def _within(found: Iterable[Window], window: Window) -> Iterator[Window]:
-    """What touches the window, cut to it; an instant touches the window that holds it."""
-    for one in found:
-        touches = one.to_ns > window.from_ns or one.from_ns == one.to_ns == window.from_ns
-        if touches and one.from_ns < window.to_ns:
-            yield Window(max(one.from_ns, window.from_ns), min(one.to_ns, window.to_ns))
-
-
-def _length(missing: Iterable[Missing]) -> int:
-    """Length of the union."""
-    total, end = 0, None
-    for one in sorted(missing):
-        begin = one.from_ns if end is None else max(one.from_ns, end)
-        if one.to_ns > begin:
-            total += one.to_ns - begin
-        end = one.to_ns if end is None else max(end, one.to_ns)
-    return total
+def _of_node(node: str, known: NodeCoverage, window: Interval) -> Iterator[MissingInterval]:
+    judged = known.judge(window)
+    for gap in judged.gaps:
+        yield MissingInterval(*cut(gap, window), node, gap.cause)
+    # If no interval was dropped, this node did not exist before its first one: that time is not missing.
+    begin_ns = known.vouched[0].from_ns if known.known_from_ns is None else window.from_ns
+    for one in judged.unvouched:
+        if one.from_ns >= begin_ns:
+            yield MissingInterval(*one, node, UNVOUCHED)

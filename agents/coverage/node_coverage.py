@@ -1,30 +1,24 @@
 """What is known of one node's coverage: when its events were vouched for, and the gaps in them.
 
-Rules: the result is a function of the set of coverage records that went in; neither their order nor how often one came
-changes it. Only so many windows are kept; where older ones had to go, nothing is claimed about the time before
-`known_from_ns`. Times are Unix epoch in nanoseconds, windows from inclusive to exclusive; a gap of no length is an
-instant. This module refuses to know Kafka, clocks and other nodes.
+The state depends only on which coverage records went in, not on their order or on how often one came. It is bounded:
+only the newest intervals are kept. Where older ones were dropped, nothing is claimed about the time before
+`known_from_ns`.
 """
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from agents.hot_symbols.counting.packing import pack, unpack
-from schemas.coverage import CoverageGap, GapCause
+from agents.coverage.interval import Interval, join
+from agents.coverage.node_window import NodeWindow, is_gap, judge, vouches
+from agents.packing import pack, unpack
+from schemas.coverage import CoverageGap
 
-MAX_WINDOWS: Final = 256
-"""Of each kind. Heartbeats join into one window as long as nothing is missing, so these are breaks of 16 bytes."""
-
-
-class Window(NamedTuple):
-    """A stretch of time."""
-
-    from_ns: int
-    to_ns: int
+MAX_INTERVALS: Final = 256
+"""Of each kind. Heartbeats join into one interval as long as nothing is missing, so these are breaks of 16 bytes."""
 
 
-class Gap(NamedTuple):
-    """A stretch of time in which events may be missing, and why: a GapCause."""
+class GapInterval(NamedTuple):
+    """A stretch of time in which events may be missing, and why: the value of a GapCause."""
 
     from_ns: int
     to_ns: int
@@ -32,69 +26,68 @@ class Gap(NamedTuple):
 
 
 class NodeCoverage:
-    """Windows of one node, each list in the order of time and without overlaps (of gaps: of one cause)."""
+    """Intervals of one node, each list in the order of time and without overlaps (of gaps: of one cause)."""
 
     __slots__ = ("gaps", "known_from_ns", "vouched")
 
     def __init__(
-        self, vouched: Iterable[Window] = (), gaps: Iterable[Gap] = (), known_from_ns: int | None = None
+        self, vouched: Iterable[Interval] = (), gaps: Iterable[GapInterval] = (), known_from_ns: int | None = None
     ) -> None:
         self.vouched = list(vouched)
         self.gaps = list(gaps)
         self.known_from_ns = known_from_ns
 
     def add(self, found: Iterable[CoverageGap]) -> None:
-        """Take records of this node; one that ends before it begins says nothing."""
+        """Take records of this node."""
         for record in found:
-            if record.cause is not GapCause.HEARTBEAT:
-                if record.to_ns >= record.from_ns:
-                    self.gaps.append(Gap(record.from_ns, record.to_ns, record.cause.value))
-            elif record.to_ns > record.from_ns:
-                self.vouched.append(Window(record.from_ns, record.to_ns))
+            if vouches(record):
+                self.vouched.append(Interval(record.from_ns, record.to_ns))
+            elif is_gap(record):
+                self.gaps.append(GapInterval(record.from_ns, record.to_ns, record.cause.value))
         self._settle()
 
+    def judge(self, window: Interval) -> NodeWindow[GapInterval]:
+        """Whether a window is complete. What was dropped is not vouched for, so it is never trusted."""
+        return judge(window, self.vouched, self.gaps)
+
     def _settle(self) -> None:
-        vouched, gaps = _joined(self.vouched), _joined_by_cause(self.gaps)
-        for dropped_to_ns in [one.to_ns for one in vouched[:-MAX_WINDOWS]] + [one.to_ns for one in gaps[:-MAX_WINDOWS]]:
-            self.known_from_ns = max(dropped_to_ns, self.known_from_ns or dropped_to_ns)
+        vouched, gaps = join(self.vouched), _join_by_cause(self.gaps)
+        dropped: list[tuple[int, int]] = [(one.from_ns, one.to_ns) for one in vouched[:-MAX_INTERVALS]]
+        dropped += [(one.from_ns, one.to_ns) for one in gaps[:-MAX_INTERVALS]]
+        for from_ns, to_ns in dropped:
+            end_ns = max(to_ns, from_ns + 1)  # of an instant: nothing is claimed about its own moment either
+            self.known_from_ns = max(end_ns, self.known_from_ns or end_ns)
         begin = self.known_from_ns
         if begin is not None:
-            vouched = [Window(max(one.from_ns, begin), one.to_ns) for one in vouched if one.to_ns > begin]
-            gaps = [Gap(max(one.from_ns, begin), one.to_ns, one.cause) for one in gaps if one.to_ns > begin]
+            vouched = [Interval(max(one.from_ns, begin), one.to_ns) for one in vouched if one.to_ns > begin]
+            gaps = [
+                GapInterval(max(one.from_ns, begin), one.to_ns, one.cause)
+                for one in gaps
+                if one.to_ns > begin or one.from_ns == begin
+            ]
         self.vouched, self.gaps = vouched, gaps
 
     def to_bytes(self) -> bytes:
         """Packed state; equal coverage is equal bytes."""
         numbers = [0 if self.known_from_ns is None else 1, self.known_from_ns or 0, len(self.vouched)]
-        for window in self.vouched:
-            numbers += window
+        for interval in self.vouched:
+            numbers += interval
         for gap in self.gaps:
             numbers += gap[:2]
         return pack(numbers, [gap.cause for gap in self.gaps])
 
     @classmethod
     def from_bytes(cls, state: bytes) -> "NodeCoverage":
-        """The way back. Raises StateError."""
+        """The coverage in a packed state. Raises StateError."""
         numbers, causes = unpack(state)
         is_cut, known_from_ns, count = numbers[:3]
-        windows = [Window(*pair) for pair in zip(numbers[3::2], numbers[4::2], strict=True)]
-        gaps = [Gap(*window, cause) for window, cause in zip(windows[count:], causes, strict=False)]
-        return cls(windows[:count], gaps, known_from_ns if is_cut else None)
+        intervals = [Interval(*pair) for pair in zip(numbers[3::2], numbers[4::2], strict=True)]
+        gaps = [GapInterval(*one, cause) for one, cause in zip(intervals[count:], causes, strict=False)]
+        return cls(intervals[:count], gaps, known_from_ns if is_cut else None)
 
 
-def _joined(windows: Iterable[Window]) -> list[Window]:
-    """Windows that overlap or touch as one, in the order of time."""
-    joined: list[Window] = []
-    for window in sorted(windows):
-        if joined and window.from_ns <= joined[-1].to_ns:
-            joined[-1] = Window(joined[-1].from_ns, max(joined[-1].to_ns, window.to_ns))
-        else:
-            joined.append(window)
-    return joined
-
-
-def _joined_by_cause(gaps: Iterable[Gap]) -> list[Gap]:
-    by_cause: dict[str, list[Window]] = {}
+def _join_by_cause(gaps: Iterable[GapInterval]) -> list[GapInterval]:
+    by_cause: dict[str, list[Interval]] = {}
     for gap in gaps:
-        by_cause.setdefault(gap.cause, []).append(Window(gap.from_ns, gap.to_ns))
-    return sorted(Gap(*window, cause) for cause, windows in by_cause.items() for window in _joined(windows))
+        by_cause.setdefault(gap.cause, []).append(Interval(gap.from_ns, gap.to_ns))
+    return sorted(GapInterval(*one, cause) for cause, intervals in by_cause.items() for one in join(intervals))

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import click
 
-from app.books.window import Span, Trust, Verdict, Window
+from agents.coverage.interval import Interval
+from agents.coverage.node_window import NodeWindow, Trust, WindowRecords
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.registry import RegistryError, SchemaRegistry
 from app.kafka.schemas import WriterSchemas
@@ -72,14 +73,14 @@ def command(node: str, from_ns: int, to_ns: int, as_json: bool) -> None:
     if to_ns <= from_ns:
         raise click.BadParameter("the window is empty: --to must be after --from")
     settings = load(os.environ)
-    window = Window(node, Span(from_ns, to_ns))
+    window = WindowRecords(node, Interval(from_ns, to_ns))
     try:
         for record in _coverage(settings, node, from_ns // 1_000_000 - CLOCK_MARGIN_MS):
             window.add(record)
     except (KafkaUnreachable, KafkaUnusable, RegistryError) as error:
         click.echo(f"callstream coverage: {error}", err=True)
         sys.exit(UNREACHABLE)
-    verdict = window.verdict()
+    verdict = window.judge()
     if as_json:
         click.echo(json.dumps(_document(node, from_ns, to_ns, window, verdict)))
     else:
@@ -101,7 +102,9 @@ def _coverage(settings: Settings, node: str, since_ms: int) -> Iterator[Coverage
                 yield from_record(found)
 
 
-def _document(node: str, from_ns: int, to_ns: int, window: Window, verdict: Verdict) -> dict[str, Any]:
+def _document(
+    node: str, from_ns: int, to_ns: int, window: WindowRecords, verdict: NodeWindow[CoverageGap]
+) -> dict[str, Any]:
     return {
         "node": node,
         "from_ns": from_ns,
@@ -109,12 +112,14 @@ def _document(node: str, from_ns: int, to_ns: int, window: Window, verdict: Verd
         "trust": verdict.trust.value,
         "vouched_until_ns": window.vouched_until_ns,
         "gaps": [gap.as_record() for gap in verdict.gaps],
-        "gaps_left_out": verdict.gaps_left_out,
-        "unvouched": [{"from_ns": span.from_ns, "to_ns": span.to_ns} for span in verdict.unvouched],
+        "gaps_left_out": window.gaps_left_out,
+        "unvouched": [{"from_ns": interval.from_ns, "to_ns": interval.to_ns} for interval in verdict.unvouched],
     }
 
 
-def _lines(node: str, from_ns: int, to_ns: int, window: Window, verdict: Verdict) -> Iterator[str]:
+def _lines(
+    node: str, from_ns: int, to_ns: int, window: WindowRecords, verdict: NodeWindow[CoverageGap]
+) -> Iterator[str]:
     said = {
         Trust.TRUSTED: "trusted, complete",
         Trust.NOT_TRUSTED: "not trusted, events are missing",
@@ -125,10 +130,10 @@ def _lines(node: str, from_ns: int, to_ns: int, window: Window, verdict: Verdict
         lost = "an unknown number of" if gap.events_lost is None else str(gap.events_lost)
         detail = f" ({gap.detail})" if gap.detail else ""
         yield f"  gap      {_time(gap.from_ns)} to {_time(gap.to_ns)}: {gap.cause.value}, {lost} events{detail}"
-    if verdict.gaps_left_out:
-        yield f"  and {verdict.gaps_left_out} gaps more"
-    for span in verdict.unvouched:
-        yield f"  unknown  {_time(span.from_ns)} to {_time(span.to_ns)}"
+    if window.gaps_left_out:
+        yield f"  and {window.gaps_left_out} gaps more"
+    for interval in verdict.unvouched:
+        yield f"  unknown  {_time(interval.from_ns)} to {_time(interval.to_ns)}"
     if verdict.trust is Trust.UNKNOWN:
         until = window.vouched_until_ns
         yield f"  {node} was last vouched for up to {_time(until)}" if until else f"  no record vouches for {node}"

@@ -15,10 +15,10 @@ from google.protobuf.message import DecodeError, Message
 
 from agents.canonicalize.process_modules import decode_row
 from agents.coverage.node_coverage import NodeCoverage
-from agents.hot_symbols.counting.packing import StateError
 from agents.hot_symbols.counting.partial import Partial
 from agents.hot_symbols.table.published import published_record
 from agents.hot_symbols.table.symbol_row import SymbolRow
+from agents.packing import StateError
 from app.kafka.registry import Fault, RegistryError, SchemaRegistry
 from app.kafka.schemas import WriterSchemas
 from schemas import records, topics

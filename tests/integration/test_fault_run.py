@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from app.books.window import Trust
+from agents.coverage.node_window import Trust
 from app.commands import coverage
 from app.commands.coverage import EXIT_CODES
 from app.embedded.broker import EmbeddedBroker

@@ -7,8 +7,8 @@ arrives. A partial that was expired starts a new life with the next record: its 
 `last_offset`, and both count. This module refuses to know tables and topics.
 """
 
-from agents.hot_symbols.counting.packing import first_numbers, first_two, pack, unpack
 from agents.hot_symbols.counting.tally import Tally
+from agents.packing import first_numbers, first_two, pack, unpack
 
 UNBORN = (1 << 63) - 1
 """`first_offset` of a partial that nothing was counted in."""

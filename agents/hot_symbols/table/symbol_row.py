@@ -8,9 +8,9 @@ of their partitions, so equal rows are equal bytes. This module refuses to know 
 from struct import Struct, error
 from typing import Final
 
-from agents.hot_symbols.counting.packing import StateError
 from agents.hot_symbols.counting.partial import Partial, hits_and_last_ns, last_seen_ns, offsets
 from agents.hot_symbols.counting.tally import NEVER_LAST, Tally
+from agents.packing import StateError
 
 VERSION: Final = 1
 _HEAD: Final = Struct("<BH")

@@ -1,18 +1,19 @@
-"""When events came that no stage could process: what they would have counted, nobody knows.
+"""When events came that no stage could process. Nobody knows what they would have counted.
 
-A dead letter knows when its event was received, which is up to a minute after it happened. Rules: minutes are kept, not
-letters, so a flood of them is a few numbers; the newest are kept. This module refuses to know why events were refused.
+A dead letter says when its event was received, which is up to a minute after it happened. Only minutes are kept, the
+newest ones, so that a flood of dead letters is a few numbers.
 """
 
 from typing import Final
 
-from agents.coverage.node_coverage import Window
+from agents.coverage.interval import Interval, join
+from schemas.units import NS_PER_MS
 
 MAX_MINUTES: Final = 100_000
-"""Some seventy days of a letter a minute, at 60 bytes each; the topic itself keeps thirty."""
+"""Some seventy days with a dead letter each minute, at 60 bytes each; the topic itself keeps thirty."""
 
 _MINUTE_MS: Final = 60_000
-_MINUTE_NS: Final = _MINUTE_MS * 1_000_000
+_MINUTE_NS: Final = _MINUTE_MS * NS_PER_MS
 _BEFORE: Final = 2
 """Minutes before the receipt in which the event may have happened; Tetragon holds one for 30 s at most."""
 
@@ -22,28 +23,23 @@ class RefusedMinutes:
 
     def __init__(self) -> None:
         self._minutes: set[int] = set()
-        self._windows: list[Window] | None = None
+        self._intervals: list[Interval] | None = None
 
     def note(self, received_ms: int) -> bool:
-        """Note a letter; returns whether its minute is new."""
+        """Note when the event of a dead letter was received; returns whether that minute is new."""
         minute = received_ms // _MINUTE_MS
         if minute in self._minutes:
             return False
         self._minutes.add(minute)
         if len(self._minutes) > MAX_MINUTES:
             self._minutes.remove(min(self._minutes))
-        self._windows = None
+        self._intervals = None
         return True
 
-    def windows(self) -> list[Window]:
-        """Windows in which refused events may have happened, in the order of time."""
-        if self._windows is None:
-            joined: list[Window] = []
-            for minute in sorted(self._minutes):
-                begin, end = (minute - _BEFORE) * _MINUTE_NS, (minute + 1) * _MINUTE_NS
-                if joined and begin <= joined[-1].to_ns:
-                    joined[-1] = Window(joined[-1].from_ns, end)
-                else:
-                    joined.append(Window(begin, end))
-            self._windows = joined
-        return self._windows
+    def intervals(self) -> list[Interval]:
+        """Intervals in which refused events may have happened, in the order of time."""
+        if self._intervals is None:
+            self._intervals = join(
+                Interval((minute - _BEFORE) * _MINUTE_NS, (minute + 1) * _MINUTE_NS) for minute in self._minutes
+            )
+        return self._intervals

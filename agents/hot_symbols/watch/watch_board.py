@@ -130,7 +130,7 @@ class WatchBoard:
             elif bearing is Bearing.MAY_BE:
                 ambiguous += row.hits
         covered = completeness(
-            self.nodes, watch.since_ns, now_ns, forgotten_ns=forgotten_ns, refused=self._refused.windows()
+            self.nodes, watch.since_ns, now_ns, forgotten_ns=forgotten_ns, refused=self._refused.intervals()
         )
         return _answer(watch, rows, ambiguous, covered) | {"kept_since_ns": kept_since_ns}
 

@@ -2,16 +2,17 @@
 
 import pytest
 
-from agents.coverage.completeness import SILENCE_NS, UNVOUCHED, Completeness, Missing, completeness
-from agents.coverage.node_coverage import Gap, NodeCoverage, Window
+from agents.coverage.completeness import SILENCE_NS, UNVOUCHED, Completeness, MissingInterval, completeness
+from agents.coverage.interval import Interval
+from agents.coverage.node_coverage import GapInterval, NodeCoverage
 
 HOUR = 3_600_000_000_000
 NOW = 100 * HOUR
 
 
-def node(*windows: tuple[int, int], gaps: tuple[Gap, ...] = (), known_from: int | None = None) -> NodeCoverage:
+def node(*windows: tuple[int, int], gaps: tuple[GapInterval, ...] = (), known_from: int | None = None) -> NodeCoverage:
     """A node that was vouched for in these hours."""
-    return NodeCoverage([Window(a * HOUR, b * HOUR) for a, b in windows], gaps, known_from)
+    return NodeCoverage([Interval(a * HOUR, b * HOUR) for a, b in windows], gaps, known_from)
 
 
 def test_nobody_vouches() -> None:
@@ -22,7 +23,7 @@ def test_nobody_vouches() -> None:
 
 def test_the_last_node_to_report_bounds_what_is_complete() -> None:
     """Nodes vouch at different moments."""
-    nodes = {"a": node((0, 50)), "b": NodeCoverage([Window(0, 50 * HOUR - SILENCE_NS)])}
+    nodes = {"a": node((0, 50)), "b": NodeCoverage([Interval(0, 50 * HOUR - SILENCE_NS)])}
     found = completeness(nodes, 10 * HOUR, NOW)
 
     assert (found.until_ns, found.complete_ns) == (50 * HOUR - SILENCE_NS, 40 * HOUR - SILENCE_NS)
@@ -36,9 +37,9 @@ def test_the_last_node_to_report_bounds_what_is_complete() -> None:
         ({"a": node((0, 50)), "silent": node((0, 30))}, 20, [(30, 50, "silent", UNVOUCHED)]),
         ({"a": node((0, 50)), "joined": node((30, 50))}, 40, []),
         ({"a": node((15, 50))}, 35, [(10, 15, "", UNVOUCHED)]),
-        ({"a": node((0, 50), gaps=(Gap(5 * HOUR, 12 * HOUR, "Overflow"),))}, 38, [(10, 12, "a", "Overflow")]),
-        ({"a": node((0, 50), gaps=(Gap(12 * HOUR, 12 * HOUR, "Overflow"),))}, 40, [(12, 12, "a", "Overflow")]),
-        ({"a": node((0, 50), gaps=(Gap(5 * HOUR, 10 * HOUR, "Overflow"),))}, 40, []),
+        ({"a": node((0, 50), gaps=(GapInterval(5 * HOUR, 12 * HOUR, "Overflow"),))}, 38, [(10, 12, "a", "Overflow")]),
+        ({"a": node((0, 50), gaps=(GapInterval(12 * HOUR, 12 * HOUR, "Overflow"),))}, 40, [(12, 12, "a", "Overflow")]),
+        ({"a": node((0, 50), gaps=(GapInterval(5 * HOUR, 10 * HOUR, "Overflow"),))}, 40, []),
         ({"a": node((20, 50), known_from=20 * HOUR)}, 30, [(10, 20, "", UNVOUCHED), (10, 20, "a", UNVOUCHED)]),
         (
             {"a": node((0, 20), (22, 50)), "b": node((0, 21), (23, 50))},
@@ -55,7 +56,7 @@ def test_what_is_missing_is_named_and_does_not_count(
 
     assert found.until_ns == 50 * HOUR
     assert found.complete_ns == complete_hours * HOUR
-    assert list(found.gaps) == [Missing(a * HOUR, b * HOUR, name, cause) for a, b, name, cause in missing]
+    assert list(found.gaps) == [MissingInterval(a * HOUR, b * HOUR, name, cause) for a, b, name, cause in missing]
 
 
 def test_a_clock_that_runs_ahead_makes_no_other_node_silent() -> None:

@@ -1,7 +1,8 @@
 """Step three of the hot-symbol stage: coverage records to one row a node."""
 
 from agents.coverage.covering import CoverageFolder, node_key, parse_node_key
-from agents.coverage.node_coverage import NodeCoverage, Window
+from agents.coverage.interval import Interval
+from agents.coverage.node_coverage import NodeCoverage
 from schemas.coverage import CoverageGap, GapCause
 from tests.support.hot_world import Stored
 
@@ -30,8 +31,8 @@ def test_rows_grow_with_what_comes_and_strange_records_are_left_out() -> None:
     rows |= folder.flush(1, lambda keys: [rows[key] for key in keys])
 
     assert {key: NodeCoverage.from_bytes(row).vouched for key, row in rows.items()} == {
-        node_key("a"): [Window(0, 9)],
-        node_key("b"): [Window(1, 2)],
+        node_key("a"): [Interval(0, 9)],
+        node_key("b"): [Interval(1, 2)],
     }
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from agents.coverage.node_coverage import Gap, NodeCoverage, Window
+from agents.coverage.interval import Interval
+from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.table.published import module_in, published_record, published_value
 from agents.hot_symbols.watch import refused_minutes
@@ -31,13 +32,13 @@ def value(symbol_id: str, hits: int, *, module: str = LIB, confirmed: int | None
     return records.encode(records.HOT_SYMBOL, SCHEMA_ID, record)
 
 
-def board(*watches: Watch, vouched_until: int = 15 * DAY, gaps: tuple[Gap, ...] = ()) -> WatchBoard:
+def board(*watches: Watch, vouched_until: int = 15 * DAY, gaps: tuple[GapInterval, ...] = ()) -> WatchBoard:
     """A board with one node, vouched for from the beginning of time."""
     made = WatchBoard(
         lambda found: records.decode(records.HOT_SYMBOL, found), lambda found: module_in(found, SCHEMA_ID), 90 * DAY
     )
     made.set_watches({watch.watch_id: watch for watch in watches})
-    made.nodes = {"n": NodeCoverage([Window(0, vouched_until)], gaps)}
+    made.nodes = {"n": NodeCoverage([Interval(0, vouched_until)], gaps)}
     return made
 
 
@@ -59,7 +60,7 @@ def test_never_hit_for_fourteen_days_without_a_gap() -> None:
 
 def test_a_gap_makes_never_to_not_seen() -> None:
     """The gap is named, and its time does not count as complete."""
-    answer = asked(board(BY_BUILD, gaps=(Gap(5 * DAY, 6 * DAY, "Overflow"),)), BY_BUILD)
+    answer = asked(board(BY_BUILD, gaps=(GapInterval(5 * DAY, 6 * DAY, "Overflow"),)), BY_BUILD)
 
     assert (answer["answer"], answer["complete_ns"]) == ("NotSeen", 13 * DAY)
     assert answer["gaps"] == [{"node": "n", "from_ns": 5 * DAY, "to_ns": 6 * DAY, "cause": "Overflow"}]
@@ -177,7 +178,7 @@ def test_that_time_has_passed_is_no_news() -> None:
 
     assert is_news(None, before)
     assert not is_news(before, asked(board(BY_BUILD, vouched_until=16 * DAY), BY_BUILD))
-    assert is_news(before, asked(board(BY_BUILD, gaps=(Gap(5 * DAY, 5 * DAY, "Overflow"),)), BY_BUILD))
+    assert is_news(before, asked(board(BY_BUILD, gaps=(GapInterval(5 * DAY, 5 * DAY, "Overflow"),)), BY_BUILD))
 
 
 def test_the_module_is_read_without_decoding_the_row() -> None:
@@ -234,4 +235,4 @@ def test_of_too_many_refusals_the_newest_are_kept(monkeypatch: pytest.MonkeyPatc
     for number in (10, 50, 20, 40, 30):
         minutes.note(number * 60_000)
 
-    assert [window.to_ns // (60 * SECOND) - 1 for window in minutes.windows()] == [30, 40, 50]
+    assert [one.to_ns // (60 * SECOND) - 1 for one in minutes.intervals()] == [30, 40, 50]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.hot_symbols.counting.packing import StateError, first_two, pack, unpack
+from agents.packing import StateError, first_two, pack, unpack
 
 NUMBERS = st.lists(st.integers(-(2**63), 2**63 - 1), max_size=40)
 TEXTS = st.lists(st.text(st.characters(), max_size=10), min_size=1, max_size=10)

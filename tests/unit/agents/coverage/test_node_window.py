@@ -4,8 +4,9 @@ from itertools import permutations
 
 import pytest
 
-from app.books import window as window_module
-from app.books.window import Span, Trust, Window
+from agents.coverage import node_window
+from agents.coverage.interval import Interval
+from agents.coverage.node_window import Trust, WindowRecords
 from schemas.coverage import CoverageGap, GapCause
 
 NODE = "worker-3"
@@ -16,10 +17,10 @@ def _record(from_ns: int, to_ns: int, cause: GapCause = GapCause.HEARTBEAT, node
 
 
 def _trust(*records: CoverageGap, begin: int = 100, end: int = 200) -> Trust:
-    window = Window(NODE, Span(begin, end))
+    window = WindowRecords(NODE, Interval(begin, end))
     for record in records:
         window.add(record)
-    return window.verdict().trust
+    return window.judge().trust
 
 
 def test_a_window_under_heartbeats_without_a_gap_is_trusted_in_any_order_of_records() -> None:
@@ -45,12 +46,12 @@ def test_windows_are_from_inclusive_to_exclusive(begin: int, end: int, touches: 
 
 def test_what_nobody_vouched_for_is_unknown_and_told() -> None:
     """Holes before, between and after heartbeats are listed, cut to the window."""
-    window = Window(NODE, Span(100, 200))
+    window = WindowRecords(NODE, Interval(100, 200))
     for record in (_record(110, 120), _record(150, 190)):
         window.add(record)
-    verdict = window.verdict()
+    verdict = window.judge()
     assert verdict.trust is Trust.UNKNOWN
-    assert verdict.unvouched == (Span(100, 110), Span(120, 150), Span(190, 200))
+    assert verdict.unvouched == (Interval(100, 110), Interval(120, 150), Interval(190, 200))
     assert window.vouched_until_ns == 190
 
 
@@ -67,11 +68,11 @@ def test_other_nodes_neither_vouch_nor_spoil() -> None:
 
 def test_gaps_beyond_the_limit_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A node with endless gaps cannot fill the memory, and stays untrusted."""
-    monkeypatch.setattr(window_module, "MAX_GAPS", 2)
-    window = Window(NODE, Span(100, 200))
+    monkeypatch.setattr(node_window, "MAX_LISTED_GAPS", 2)
+    window = WindowRecords(NODE, Interval(100, 200))
     for moment in (190, 110, 150, 110):
         window.add(_record(moment, moment + 1, GapCause.THROTTLE))
-    verdict = window.verdict()
+    verdict = window.judge()
     assert [gap.from_ns for gap in verdict.gaps] == [110, 190]
-    assert verdict.gaps_left_out == 1
+    assert window.gaps_left_out == 1
     assert verdict.trust is Trust.NOT_TRUSTED

@@ -1,0 +1,87 @@
+"""Stretches of time in nanoseconds since the Unix epoch, from inclusive to exclusive.
+
+An interval of no length (`from_ns == to_ns`) is an instant: something happened then, and nobody can say for how long.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
+
+
+class Stretch(Protocol):
+    """Whatever has a beginning and an end: an interval, or a gap with its cause."""
+
+    @property
+    def from_ns(self) -> int:
+        """The beginning."""
+
+    @property
+    def to_ns(self) -> int:
+        """The end, not included."""
+
+
+class Interval(NamedTuple):
+    """A stretch of time; tuples sort by their beginning."""
+
+    from_ns: int
+    to_ns: int
+
+
+def touches(one: Stretch, window: Interval) -> bool:
+    """Whether the two share a moment; an instant counts where the window holds it, its first moment included."""
+    if one.from_ns == one.to_ns:
+        return window.from_ns <= one.from_ns < window.to_ns
+    return one.from_ns < window.to_ns and one.to_ns > window.from_ns
+
+
+def cut(one: Stretch, window: Interval) -> Interval:
+    """The part of an interval that lies in a window that it touches."""
+    return Interval(max(one.from_ns, window.from_ns), min(one.to_ns, window.to_ns))
+
+
+def join(intervals: Iterable[Interval]) -> list[Interval]:
+    """Intervals that overlap or touch as one, in the order of time. Instants are kept where no interval holds them.
+
+    An instant at the end of an interval is kept, for the end is not part of the interval: a window that begins there
+    is touched by the instant alone.
+    """
+    joined: list[Interval] = []
+    instants: list[Interval] = []
+    for one in sorted(intervals):
+        if one.from_ns == one.to_ns:
+            instants.append(one)
+        elif joined and one.from_ns <= joined[-1].to_ns:
+            if one.to_ns > joined[-1].to_ns:
+                joined[-1] = Interval(joined[-1].from_ns, one.to_ns)
+        else:
+            joined.append(one)
+    return sorted(joined + _outside(instants, joined)) if instants else joined
+
+
+def _outside(instants: Iterable[Interval], joined: list[Interval]) -> list[Interval]:
+    """Instants that no interval holds, each once; both lists are in the order of time."""
+    kept: list[Interval] = []
+    at = 0
+    for instant in dict.fromkeys(instants):
+        while at < len(joined) and joined[at].to_ns <= instant.from_ns:
+            at += 1
+        if at == len(joined) or instant.from_ns < joined[at].from_ns:
+            kept.append(instant)
+    return kept
+
+
+def uncovered(window: Interval, covered: Iterable[Interval]) -> Iterator[Interval]:
+    """Parts of the window that no interval covers, in order; `covered` is in the order of time."""
+    begin = window.from_ns
+    for one in covered:
+        if one.from_ns >= window.to_ns:
+            break
+        if one.from_ns > begin:
+            yield Interval(begin, one.from_ns)
+        begin = max(begin, one.to_ns)
+    if begin < window.to_ns:
+        yield Interval(begin, window.to_ns)
+
+
+def total_ns(intervals: Iterable[Stretch]) -> int:
+    """Length of the union."""
+    return sum(one.to_ns - one.from_ns for one in join(Interval(one.from_ns, one.to_ns) for one in intervals))

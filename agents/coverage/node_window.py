@@ -1,0 +1,98 @@
+"""Whether one window of one node's events is complete. This is the only place that decides it.
+
+A window is trusted where heartbeats cover all of it and no gap touches it. It is not trusted where a gap touches it.
+Otherwise it is unknown: nobody has vouched for all of it yet, or its records have expired.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Generic, TypeVar
+
+from agents.coverage.interval import Interval, Stretch, join, touches, uncovered
+from schemas.coverage import CoverageGap, GapCause
+
+MAX_LISTED_GAPS: Final = 10_000
+"""Gaps of a window that are kept one by one; a single one decides, so further ones are only counted."""
+
+
+GapT_co = TypeVar("GapT_co", bound=Stretch, covariant=True)
+
+
+class Trust(StrEnum):
+    """What can be said about a window."""
+
+    TRUSTED = "trusted"
+    NOT_TRUSTED = "not-trusted"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeWindow(Generic[GapT_co]):
+    """The answer for one window: the gaps that touch it, and the parts that no heartbeat covers, in order."""
+
+    gaps: tuple[GapT_co, ...]
+    unvouched: tuple[Interval, ...]
+
+    @property
+    def trust(self) -> Trust:
+        """A gap outweighs every heartbeat, because heartbeats also span the gaps before them."""
+        if self.gaps:
+            return Trust.NOT_TRUSTED
+        return Trust.UNKNOWN if self.unvouched else Trust.TRUSTED
+
+
+def judge(window: Interval, vouched: Iterable[Interval], gaps: Iterable[GapT_co]) -> NodeWindow[GapT_co]:
+    """Decide over a window that is not empty; `vouched` is in the order of time, gaps keep their order."""
+    return NodeWindow(tuple(gap for gap in gaps if touches(gap, window)), tuple(uncovered(window, vouched)))
+
+
+def vouches(record: CoverageGap) -> bool:
+    """Whether a record says that events of some stretch are complete; an empty heartbeat says nothing."""
+    return record.cause is GapCause.HEARTBEAT and record.to_ns > record.from_ns
+
+
+def is_gap(record: CoverageGap) -> bool:
+    """Whether a record says that events are missing; one that ends before it begins says nothing."""
+    return record.cause is not GapCause.HEARTBEAT and record.to_ns >= record.from_ns
+
+
+class WindowRecords:
+    """Collects the coverage records of one window of one node, in any order, repeated ones too."""
+
+    def __init__(self, node: str, window: Interval) -> None:
+        self._node = node
+        self._window = window
+        self._vouched: list[Interval] = []
+        self._gaps: dict[CoverageGap, None] = {}
+        self.gaps_left_out = 0
+        """Gaps beyond those that are listed."""
+        self.vouched_until_ns: int | None = None
+        """End of the node's latest heartbeat among the records, inside the window or not; None without one."""
+
+    def add(self, record: CoverageGap) -> None:
+        """Take a record; one of another node is ignored."""
+        if record.node != self._node:
+            return
+        if vouches(record):
+            self.vouched_until_ns = max(self.vouched_until_ns or 0, record.to_ns)
+            if touches(record, self._window):
+                self._vouch(Interval(record.from_ns, record.to_ns))
+        elif is_gap(record) and touches(record, self._window) and record not in self._gaps:
+            if len(self._gaps) < MAX_LISTED_GAPS:
+                self._gaps[record] = None
+            else:
+                self.gaps_left_out += 1
+
+    def judge(self) -> NodeWindow[CoverageGap]:
+        """What the records say about the window; gaps are in the order of their beginning."""
+        gaps = sorted(self._gaps, key=lambda gap: (gap.from_ns, gap.to_ns, gap.cause))
+        return judge(self._window, join(self._vouched), gaps)
+
+    def _vouch(self, beat: Interval) -> None:
+        """Heartbeats follow each other, so most of them only lengthen the last interval."""
+        if self._vouched and self._vouched[-1].from_ns <= beat.from_ns <= self._vouched[-1].to_ns:
+            last = self._vouched[-1]
+            self._vouched[-1] = Interval(last.from_ns, max(last.to_ns, beat.to_ns))
+        else:
+            self._vouched.append(beat)

@@ -1,0 +1,9 @@
+"""How many of one unit make another."""
+
+from typing import Final
+
+NS_PER_US: Final = 1_000
+US_PER_SECOND: Final = 1_000_000
+NS_PER_MS: Final = 1_000_000
+MS_PER_SECOND: Final = 1_000
+NS_PER_SECOND: Final = 1_000_000_000

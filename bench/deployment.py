@@ -92,7 +92,7 @@ class Deployment:
 
     def _watermarks(self, topic: str) -> dict[int, int]:
         with TopicReader(from_env(self.environ), topic) as reader:
-            return {partition: extent.end for partition, extent in reader.extents().items()}
+            return {partition: extent.next for partition, extent in reader.extents().items()}
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from agents.hot_symbols.reading.observations import CallObserver
-from app.evidence.record_file import Recorded
 from app.export.call_stacks import CONTAINER_FIELDS, BinaryReader, ContainerMeaning, StackMeaning
 from app.export.call_tree import MAX_NODES, CallTree, TreeBuilder
 from app.export.flame_graph import flame_graph_pieces
@@ -23,6 +22,7 @@ from app.export.speedscope import speedscope_text
 from app.export.stack_frames import StackFrame
 from app.export.window_stacks import StackGatherer
 from app.export.window_symbols import SymbolGatherer
+from app.kafka.records import Recorded
 from bench.figures import Row, Table, record, text_of
 from schemas import records
 from schemas.call_layout import CallLayout

@@ -27,10 +27,11 @@ from zlib import crc32
 from confluent_kafka import Producer
 
 from app.evidence import documents
-from app.evidence.archive import ARCHIVE_FILE, STATE_TOPIC, Archive, Contents, Range, RawPart, file_name, finish
+from app.evidence.archive import ARCHIVE_FILE, STATE_TOPIC, Archive, Contents, RawPart, file_name, finish
 from app.evidence.avro_container import Codec
-from app.evidence.record_file import Layout, Recorded, RecordFileWriter
+from app.evidence.record_file import Layout, RecordFileWriter
 from app.ingest.keys import KeyReader
+from app.kafka.records import OffsetRange, Recorded
 from app.simulator.workload.generator import WorkloadOptions, generate
 from bench.deployment import Deployment, deployment
 from bench.figures import Row, Table, record, text_of
@@ -131,7 +132,7 @@ def _repeated_part(folder: Path, partition: int, taken: Sequence[Recorded], pass
             writer.add([one._replace(offset=one.offset + shift) for one in taken[begin : begin + CHUNK]])
     state, state_layout = file_name("state", partition), Layout(STATE_TOPIC, partition, Codec.DEFLATE, PACKED)
     nothing_before = finish(RecordFileWriter(folder, state, state_layout), state, state_layout)
-    whole = Range(partition, 0, passes * len(taken))
+    whole = OffsetRange(partition, 0, passes * len(taken))
     return RawPart(whole, finish(writer, name, layout), nothing_before, 0)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.books.metric_pages import Page
-from app.kafka.topic_reader import Extent
+from app.kafka.records import OffsetRange
 from app.streaming.account import Account
 from app.telemetry import metrics
 from app.topology import shape_of
@@ -58,7 +58,7 @@ class SourcePartition:
 
     committed: int | None
     account: Account | None
-    extent: Extent
+    extent: OffsetRange
 
     @property
     def begin(self) -> int:
@@ -68,7 +68,7 @@ class SourcePartition:
     @property
     def waiting(self) -> int:
         """Records that exist and are not committed."""
-        return max(0, self.extent.end - max(self.extent.first, self.committed or 0))
+        return max(0, self.extent.next - max(self.extent.first, self.committed or 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def pipeline_books(sources: Iterable[StageSource]) -> PipelineBooks | None:
     if any(one.account is not None and one.account.start for one in second.partitions.values()):
         return None
     return PipelineBooks(
-        raw=sum(one.extent.end - one.begin for one in first.partitions.values()),
+        raw=sum(one.extent.next - one.begin for one in first.partitions.values()),
         calls=second.total("outputs"),
         not_calls=first.total("not_calls"),
         dead_letters=first.total("dead_letters") + second.total("dead_letters"),
@@ -156,7 +156,7 @@ def findings(
     equations: Iterable[Equation],
     sources: Sequence[StageSource],
     pages: Sequence[Page],
-    extents: Mapping[str, Mapping[int, Extent]],
+    extents: Mapping[str, Mapping[int, OffsetRange]],
 ) -> list[Finding]:
     """Everything that does not balance. `extents` are those of every topic, read after all else."""
     return [
@@ -194,10 +194,10 @@ def _of_source(source: StageSource) -> Iterator[Finding]:
         committed, account, extent = partition.committed, partition.account, partition.extent
         if committed is None:
             continue
-        if committed > extent.end:
+        if committed > extent.next:
             yield Finding(
                 source.stage.value,
-                f"offset {committed} of {where} is committed, but it ends at {extent.end}: "
+                f"offset {committed} of {where} is committed, but it ends at {extent.next}: "
                 "the topic was recreated or has lost records",
             )
         elif not shape.compacted:
@@ -205,7 +205,7 @@ def _of_source(source: StageSource) -> Iterator[Finding]:
 
 
 def _passed_over(
-    stage: Stage, where: str, committed: int, account: Account | None, extent: Extent
+    stage: Stage, where: str, committed: int, account: Account | None, extent: OffsetRange
 ) -> Iterator[Finding]:
     if committed < extent.first:
         yield Finding(
@@ -228,7 +228,9 @@ def _passed_over(
         )
 
 
-def _short_outputs(sources: Iterable[StageSource], extents: Mapping[str, Mapping[int, Extent]]) -> Iterator[Finding]:
+def _short_outputs(
+    sources: Iterable[StageSource], extents: Mapping[str, Mapping[int, OffsetRange]]
+) -> Iterator[Finding]:
     """Topics with fewer records than stages account for: a topic was recreated, or a stage committed too early."""
     letters: dict[int, int] = {}
     for source in sources:
@@ -238,27 +240,27 @@ def _short_outputs(sources: Iterable[StageSource], extents: Mapping[str, Mapping
             if account is None:
                 continue
             letters[number] = letters.get(number, 0) + account.dead_letters
-            if output is not None and account.outputs > extents[output][number].end:
+            if output is not None and account.outputs > extents[output][number].next:
                 yield Finding(
                     source.stage.value,
                     f"{account.outputs} records of {source.topic}[{number}] were made into outputs, but "
-                    f"{output}[{number}] has had {extents[output][number].end} records only",
+                    f"{output}[{number}] has had {extents[output][number].next} records only",
                 )
     for number, count in sorted(letters.items()):
-        if count > extents[topics.DEAD_LETTERS][number].end:
+        if count > extents[topics.DEAD_LETTERS][number].next:
             yield Finding(
                 topics.DEAD_LETTERS,
                 f"the stages account for {count} dead letters of partition {number}, but there have been "
-                f"{extents[topics.DEAD_LETTERS][number].end} only",
+                f"{extents[topics.DEAD_LETTERS][number].next} only",
             )
 
 
-def _short_topics(pages: Sequence[Page], extents: Mapping[str, Mapping[int, Extent]]) -> Iterator[Finding]:
+def _short_topics(pages: Sequence[Page], extents: Mapping[str, Mapping[int, OffsetRange]]) -> Iterator[Finding]:
     """Topics with fewer records than the running processes say they wrote."""
     for topic, partitions in extents.items():
         writers = {page.process: page.value(metrics.WRITTEN, topic) for page in pages}
         written = sum(page.value(metrics.WRITTEN, topic) for page in pages)
-        ever = sum(extent.end for extent in partitions.values())
+        ever = sum(extent.next for extent in partitions.values())
         if written > ever:
             names = " and ".join(sorted(process for process, count in writers.items() if count))
             yield Finding(names, f"{written} records of {topic} count as written, but it has had {ever} only")

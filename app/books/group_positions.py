@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 
 from app.books.balance import SourcePartition, StageSource
 from app.kafka.group_reader import GroupReader
-from app.kafka.topic_reader import Extent, TopicReader
+from app.kafka.records import OffsetRange
+from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
 from app.streaming.account import read_note
 from app.topology import PIPELINE, StageShape
@@ -34,7 +35,7 @@ def committed_by(settings: Settings, shapes: Iterable[StageShape]) -> dict[Stage
         }
 
 
-def extents_of(settings: Settings, topics: Iterable[str]) -> dict[str, dict[int, Extent]]:
+def extents_of(settings: Settings, topics: Iterable[str]) -> dict[str, dict[int, OffsetRange]]:
     """Extents of every partition of the topics, by unprefixed name. Raises KafkaUnreachable and KafkaUnusable."""
     extents = {}
     for topic in topics:
@@ -44,7 +45,7 @@ def extents_of(settings: Settings, topics: Iterable[str]) -> dict[str, dict[int,
 
 
 def stage_sources(
-    committed: Mapping[Stage, Committed], extents: Mapping[str, Mapping[int, Extent]]
+    committed: Mapping[Stage, Committed], extents: Mapping[str, Mapping[int, OffsetRange]]
 ) -> list[StageSource]:
     """Every stage with each of its sources, in data order."""
     sources = []

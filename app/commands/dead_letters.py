@@ -13,9 +13,9 @@ import click
 from app.dead_letters.letters import Letter, Letters, Wanted, counted, grouped
 from app.dead_letters.resend import Outcome, Resender
 from app.dead_letters.trial import trial_of
-from app.evidence.record_file import DamagedError
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.range_reader import RangeReader
+from app.kafka.records import DamagedError
 from app.kafka.registry import RegistryError, SchemaRegistry
 from app.kafka.schemas import WriterSchemas
 from app.kafka.topic_reader import TopicReader

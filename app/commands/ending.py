@@ -11,10 +11,10 @@ from typing import Final
 import click
 
 from app.evidence.documents import DocumentError
-from app.evidence.record_file import DamagedError
 from app.evidence.signing import KeyFileError
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.positions import PositionError
+from app.kafka.records import DamagedError
 from app.kafka.registry import RegistryError
 from app.privacy.load import PrivacyConfigError
 from app.replay.recorder import FolderInUseError

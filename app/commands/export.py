@@ -9,7 +9,6 @@ from typing import Final
 
 import click
 
-from app.evidence.record_file import DamagedError
 from app.export.run import Export, Outcome, Place, StackFormat
 from app.export.stack_frames import Demangle
 from app.export.vex_file import VexFileError, read_vex_file
@@ -17,6 +16,7 @@ from app.export.window import CallWindow
 from app.export.window_symbols import TooManySymbols
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.positions import PositionError
+from app.kafka.records import DamagedError
 from app.kafka.registry import RegistryError
 from app.progress import Progress
 from app.settings import Settings, load

@@ -10,10 +10,10 @@ from typing import Final, NoReturn
 import click
 
 from app import settings as settings_module
-from app.evidence.record_file import DamagedError
 from app.kafka import positions
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.positions import PositionError
+from app.kafka.records import DamagedError
 from app.kafka.registry import RegistryError
 from app.privacy.load import PrivacyConfigError
 from app.processes.process_end import ExitCode

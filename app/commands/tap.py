@@ -15,8 +15,9 @@ import click
 from confluent_kafka import Message
 
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
+from app.kafka.records import OffsetRange
 from app.kafka.registry import RegistryError, SchemaRegistry
-from app.kafka.topic_reader import Extent, TopicReader
+from app.kafka.topic_reader import TopicReader
 from app.settings import load
 from app.symbols.display import SymbolDisplay
 from app.tap.decoding import Decoder, Document, key_text
@@ -125,7 +126,7 @@ def _records(reader: TopicReader, start: str, partition: int | None, *, follow: 
     extents = reader.extents()
     if partition is not None and partition not in extents:
         _fail(f"there is no partition {partition}; the topic has {len(extents)}")
-    ends = {number: extent.end for number, extent in extents.items()}
+    ends = {number: extent.next for number, extent in extents.items()}
     chosen = ends if partition is None else {partition: ends[partition]}
     nexts = ends | {number: _offset(start, extents[number]) for number in chosen}
     while True:
@@ -142,15 +143,15 @@ def _records(reader: TopicReader, start: str, partition: int | None, *, follow: 
         time.sleep(_FOLLOW_PAUSE_S)
 
 
-def _offset(start: str, extent: Extent) -> int:
+def _offset(start: str, extent: OffsetRange) -> int:
     match start:
         case "beginning":
             return extent.first
         case "end":
-            return extent.end
+            return extent.next
         case _:
             number = int(start)
-            return number if number >= 0 else max(extent.first, extent.end + number)
+            return number if number >= 0 else max(extent.first, extent.next + number)
 
 
 def _show_lines(shape: topics.Topic, message: Message, document: Document | None, naming: Naming) -> None:

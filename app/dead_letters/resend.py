@@ -19,9 +19,9 @@ from agents.contract import DeadLetter, OutRecord
 from agents.dead_letters import encode_dead_letter
 from app.dead_letters.letters import RETRY, Kind, Letter
 from app.dead_letters.trial import Trial
-from app.evidence.record_file import Recorded
 from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
 from app.kafka.range_reader import RangeReader
+from app.kafka.records import Recorded
 from app.settings import Settings
 from schemas import topics
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES

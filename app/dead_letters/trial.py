@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from agents.contract import SourceRecord, StepResult
 from app.dead_letters.letters import Kind
-from app.evidence.record_file import Recorded
+from app.kafka.records import Recorded
 from app.settings import Settings
 from app.steps import canonicalize_step, privacy_step
 from schemas import topics

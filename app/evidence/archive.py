@@ -17,8 +17,9 @@ from app.evidence import documents, signing
 from app.evidence.avro_container import Codec
 from app.evidence.digests import Chain
 from app.evidence.documents import DocumentError
-from app.evidence.record_file import Layout, Recorded, RecordFile, RecordFileWriter, Span, spans_digest
+from app.evidence.record_file import Layout, RecordFile, RecordFileWriter, Span, spans_digest
 from app.evidence.signing import SignatureError
+from app.kafka.records import OffsetRange, Recorded
 
 ARCHIVE_FILE: Final = "archive.json"
 RECORDING_FILE: Final = "recording.json"
@@ -30,20 +31,6 @@ INPUT_DOMAIN: Final = "callstream input 1"
 
 STATE_TOPIC: Final = "(start state)"
 """Stands for a topic in files of start state: their keys are process ids, their values rows of the stage's table."""
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Raw offsets of one partition: from `first` to before `next`, whether or not each still has a record."""
-
-    partition: int
-    first: int
-    next: int
-
-    @property
-    def offsets(self) -> int:
-        """How many offsets; at least as many as records."""
-        return self.next - self.first
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +49,7 @@ class FileFacts:
 class RawPart:
     """What an archive holds of one raw partition; `state_from` is the offset from which loader events were read."""
 
-    range: Range
+    range: OffsetRange
     file: FileFacts
     state: FileFacts
     state_from: int
@@ -110,7 +97,10 @@ class Contents:
             level=document["level"],
             raw=tuple(
                 RawPart(
-                    Range(**part["range"]), FileFacts(**part["file"]), FileFacts(**part["state"]), part["state_from"]
+                    OffsetRange(**part["range"]),
+                    FileFacts(**part["file"]),
+                    FileFacts(**part["state"]),
+                    part["state_from"],
                 )
                 for part in document["raw"]
             ),
@@ -178,7 +168,7 @@ class Archive:
         """Full name of the raw topic."""
         return self.contents.topic
 
-    def ranges(self) -> tuple[Range, ...]:
+    def ranges(self) -> tuple[OffsetRange, ...]:
         """What there is of each partition."""
         return tuple(part.range for part in self.contents.raw)
 

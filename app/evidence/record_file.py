@@ -16,7 +16,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple, Self
+from typing import Any, BinaryIO, Final, Self
 
 import fastavro
 
@@ -24,26 +24,12 @@ from app.evidence import avro_container
 from app.evidence.avro_container import BLOCK_BYTES, Codec, ContainerError, Header
 from app.evidence.digests import Columns, RecordDigest, span_of
 from app.evidence.documents import canonical_text
+from app.kafka.records import DamagedError, Recorded
 from schemas import avro_wire, records
 
 RECORDS_DOMAIN: Final = "callstream recorded records 1"
 
 _ARRAY: Final = fastavro.parse_schema({"type": "array", "items": records.parsed_schema(records.RECORDED_RECORD)})
-
-
-class Recorded(NamedTuple):
-    """A record as it was stored; a `SourceRecord`. A named tuple, because one is made for every event."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-
-
-class DamagedError(Exception):
-    """A file is not what was written; the message names file, partition and offsets."""
 
 
 @dataclass(frozen=True, slots=True)

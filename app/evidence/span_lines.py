@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 from app.evidence.digests import Chain
 from app.evidence.documents import canonical_text
-from app.evidence.record_file import DamagedError
+from app.kafka.records import DamagedError
 
 OUTPUT_DOMAIN: Final = "callstream output 1"
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from app.evidence.archive import Range
-from app.evidence.record_file import Recorded
 from app.kafka.client import partition_count
 from app.kafka.positions import Wanted, parse, resolve
 from app.kafka.range_reader import RangeReader
+from app.kafka.records import OffsetRange, Recorded
 from app.settings import Settings
 from schemas import topics
 
@@ -29,7 +28,7 @@ Report = Callable[[int], None]
 class Books:
     """What became of the records of a window. Times are of events, nanoseconds since the Unix epoch."""
 
-    ranges: tuple[Range, ...] = ()
+    ranges: tuple[OffsetRange, ...] = ()
     records: int = 0
     repeated: int = 0
     unreadable: dict[str, int] = field(default_factory=dict)

@@ -10,10 +10,10 @@ from typing import Final
 from agents.hot_symbols.counting.gathering import Unreadable
 from agents.hot_symbols.reading.evidence import Place
 from agents.hot_symbols.reading.observations import Observe
-from app.evidence.record_file import Recorded
 from app.export.call_stacks import Stack
 from app.export.call_tree import TreeBuilder
 from app.export.window import Books
+from app.kafka.records import Recorded
 
 _WAITING_KINDS: Final = 65_536
 """Stacks and binaries that wait, at some 200 bytes each beside what they share."""

@@ -16,10 +16,10 @@ from agents.hot_symbols.reading.meaning import Observation
 from agents.hot_symbols.reading.observations import Observe
 from agents.hot_symbols.table.published import published_record
 from agents.hot_symbols.table.symbol_row import SymbolRow
-from app.evidence.record_file import Recorded
 from app.export.call_stacks import ContainerPlace
 from app.export.window import Books
 from app.export.window_stacks import Wanted
+from app.kafka.records import Recorded
 
 MAX_ROWS: Final = 1_000_000
 """Rows by symbol and partition, of some 700 bytes: 700 MB."""

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from app.evidence.archive import Range
-from app.evidence.record_file import Recorded
 from app.ingest.keys import event_time_ns
-from app.kafka.range_reader import Ends, RangeReader
+from app.kafka.range_reader import RangeReader
+from app.kafka.records import OffsetRange, Recorded
 
 _AGO: Final = re.compile(r"(\d+)([smhd])")
 _UNITS: Final[Mapping[str, str]] = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -92,7 +91,7 @@ class Wanted:
 
 def resolve(
     reader: RangeReader, topic: str, count: int, wanted: Wanted, report: Callable[[int], None] = lambda _records: None
-) -> tuple[Range, ...]:
+) -> tuple[OffsetRange, ...]:
     """Ranges of a topic of `count` partitions; `report` learns how many records were read to find them.
 
     Raises PositionError for a partition or offset that is not there, and what reading raises.
@@ -111,7 +110,7 @@ def _named(position: Position) -> Iterable[int]:
 
 def _range(
     reader: RangeReader, topic: str, partition: int, wanted: Wanted, report: Callable[[int], None]
-) -> Range | None:
+) -> OffsetRange | None:
     """The range of one partition; None where offsets are given for other partitions only."""
     ends = reader.ends(topic, partition)
     for position in (wanted.start, wanted.end):
@@ -119,7 +118,7 @@ def _range(
             return None
     if wanted.by_event_time:
         runs = reader.read(topic, partition, ends.first, ends.next - 1)
-        return _by_event_time(runs, wanted, Range(partition, ends.first, ends.next), report)
+        return _by_event_time(runs, wanted, OffsetRange(partition, ends.first, ends.next), report)
     first = _offset(reader, topic, partition, wanted.start, ends)
     following = _offset(reader, topic, partition, wanted.end, ends)
     for position, offset in ((wanted.start, first), (wanted.end, following)):
@@ -128,7 +127,7 @@ def _range(
                 f"topic {topic}, partition {partition}: offset {offset} is not there; it has {ends.first} to "
                 f"{ends.next - 1}"
             )
-    return Range(partition, first, max(first, following))
+    return OffsetRange(partition, first, max(first, following))
 
 
 def offset_of(reader: RangeReader, topic: str, partition: int, position: Position) -> int:
@@ -139,7 +138,7 @@ def offset_of(reader: RangeReader, topic: str, partition: int, position: Positio
     return max(ends.first, _offset(reader, topic, partition, position, ends))
 
 
-def _offset(reader: RangeReader, topic: str, partition: int, position: Position, ends: Ends) -> int:
+def _offset(reader: RangeReader, topic: str, partition: int, position: Position, ends: OffsetRange) -> int:
     match position:
         case Edge(at_end):
             return ends.next if at_end else ends.first
@@ -152,8 +151,8 @@ def _offset(reader: RangeReader, topic: str, partition: int, position: Position,
 
 
 def _by_event_time(
-    runs: Iterable[list[Recorded]], wanted: Wanted, whole: Range, report: Callable[[int], None]
-) -> Range:
+    runs: Iterable[list[Recorded]], wanted: Wanted, whole: OffsetRange, report: Callable[[int], None]
+) -> OffsetRange:
     """The shortest range that has all events of the time wanted; an empty one at the end where there are none."""
     start_ns = wanted.start.timestamp_ms * _NS_PER_MS if isinstance(wanted.start, Moment) else None
     end_ns = wanted.end.timestamp_ms * _NS_PER_MS if isinstance(wanted.end, Moment) else None
@@ -167,5 +166,5 @@ def _by_event_time(
             last = record.offset
         report(len(taken))
     if first is None or last is None:
-        return Range(whole.partition, whole.next, whole.next)
-    return Range(whole.partition, first, last + 1)
+        return OffsetRange(whole.partition, whole.next, whole.next)
+    return OffsetRange(whole.partition, first, last + 1)

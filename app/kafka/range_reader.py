@@ -6,15 +6,13 @@ records mean.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
-from typing import Any, Final, NamedTuple, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from app.evidence.digests import span_of
-from app.evidence.record_file import DamagedError, Recorded
 from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
+from app.kafka.records import DamagedError, OffsetRange, Recorded
 from app.settings import Settings
 
 FETCH_RECORDS: Final = 2_000
@@ -49,13 +47,6 @@ _CONFIG: Final[Mapping[str, Any]] = {
 }
 
 
-class Ends(NamedTuple):
-    """Offsets of a partition: of its first record that is still there, and after its last."""
-
-    first: int
-    next: int
-
-
 class RangeReader:
     """Reads topics of one cluster. Use as a context, or close it."""
 
@@ -78,10 +69,12 @@ class RangeReader:
         """The cluster's id. Raises KafkaUnreachable."""
         return str(self._ask(lambda: self._consumer.list_topics(timeout=_ANSWER_SECONDS)).cluster_id)
 
-    def ends(self, topic: str, partition: int) -> Ends:
+    def ends(self, topic: str, partition: int) -> OffsetRange:
         """First and next offset of a partition. Raises KafkaUnreachable."""
         where = TopicPartition(topic, partition)
-        return Ends(*self._ask(lambda: self._consumer.get_watermark_offsets(where, timeout=_ANSWER_SECONDS)))
+        return OffsetRange(
+            partition, *self._ask(lambda: self._consumer.get_watermark_offsets(where, timeout=_ANSWER_SECONDS))
+        )
 
     def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
         """Offset of the first record received at or after a time; the next offset where there is none yet."""
@@ -151,15 +144,6 @@ class RangeReader:
                 if error.args[0].code() not in _LEADER_CHANGES or time.monotonic() > deadline:
                     raise KafkaUnreachable(f"no Kafka broker answers at {self._where}: {error.args[0].str()}") from None
             time.sleep(_PAUSE_SECONDS)
-
-
-def batches(runs: Iterable[Sequence[Recorded]], max_records: int) -> Iterator[list[Recorded]]:
-    """The same records in lists of at most `max_records`, none of two spans in one list."""
-    for run in runs:
-        for _, part in groupby(run, lambda record: span_of(record.offset)):
-            whole = list(part)
-            for begin in range(0, len(whole), max_records):
-                yield whole[begin : begin + max_records]
 
 
 def _recorded(topic: str, partition: int, message: Message) -> Recorded:

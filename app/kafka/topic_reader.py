@@ -7,12 +7,12 @@ refuses to know what records mean.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Self, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config, partition_count
+from app.kafka.records import OffsetRange
 from app.settings import Settings
 
 ANSWER_SECONDS: Final = 10.0
@@ -31,14 +31,6 @@ _AT_ONCE: Final = 2_000
 
 _LEADER_CHANGES: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 """What brokers answer for a moment after a topic was made or a broker went."""
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """Offsets of one partition: the first that exists, and the next to be written."""
-
-    first: int
-    end: int
 
 
 class TopicReader:
@@ -65,7 +57,7 @@ class TopicReader:
     def __exit__(self, *_: object) -> None:
         self._consumer.close()
 
-    def extents(self) -> dict[int, Extent]:
+    def extents(self) -> dict[int, OffsetRange]:
         """First and end offset of every partition, as the brokers say now."""
         return {number: self._extent(number) for number in range(self._partitions)}
 
@@ -74,7 +66,7 @@ class TopicReader:
         asked = [TopicPartition(self._topic, number, time_ms) for number in range(self._partitions)]
         found = self._answered(lambda: self._offsets_for_times(asked))
         ends = self.extents()
-        return {tp.partition: tp.offset if tp.offset >= 0 else ends[tp.partition].end for tp in found}
+        return {tp.partition: tp.offset if tp.offset >= 0 else ends[tp.partition].next for tp in found}
 
     def records(self, starts: Mapping[int, int] | None = None) -> Iterator[Message]:
         """All records from `starts` (where not given, from the first) to the present ends, partitions intermixed.
@@ -83,7 +75,7 @@ class TopicReader:
         """
         extents = self.extents()
         begins = {number: max((starts or {}).get(number, 0), extent.first) for number, extent in extents.items()}
-        waiting = {number for number, extent in extents.items() if begins[number] < extent.end}
+        waiting = {number for number, extent in extents.items() if begins[number] < extent.next}
         if not waiting:
             return
         self._consumer.assign([TopicPartition(self._topic, number, begins[number]) for number in sorted(waiting)])
@@ -96,12 +88,12 @@ class TopicReader:
                 number, offset = message.partition(), message.offset()
                 assert number is not None
                 assert offset is not None
-                if offset < extents[number].end:
+                if offset < extents[number].next:
                     yield message
-                if offset >= extents[number].end - 1:
+                if offset >= extents[number].next - 1:
                     waiting.discard(number)
             if time.monotonic() - heard_at > 1.0:
-                waiting -= {number for number in waiting if self._position(number) >= extents[number].end}
+                waiting -= {number for number in waiting if self._position(number) >= extents[number].next}
             if time.monotonic() - heard_at > SILENCE_SECONDS:
                 raise KafkaUnreachable(f"Kafka at {self._where} has records of {self._topic} and does not send them")
         self._consumer.unassign()
@@ -109,7 +101,7 @@ class TopicReader:
     def record_at(self, partition: int, offset: int) -> Message | None:
         """The record at a position, or None where it does not exist or has expired."""
         extent = self._extent(partition)
-        if not extent.first <= offset < extent.end:
+        if not extent.first <= offset < extent.next:
             return None
         self._consumer.assign([TopicPartition(self._topic, partition, offset)])
         deadline = time.monotonic() + SILENCE_SECONDS
@@ -121,14 +113,14 @@ class TopicReader:
                 return None
         raise KafkaUnreachable(f"Kafka at {self._where} has records of {self._topic} and does not send them")
 
-    def _extent(self, partition: int) -> Extent:
+    def _extent(self, partition: int) -> OffsetRange:
         where = TopicPartition(self._topic, partition)
         found = self._answered(
             lambda: self._consumer.get_watermark_offsets(where, timeout=ANSWER_SECONDS, cached=False)
         )
         if found is None:
             raise KafkaUnreachable(f"Kafka at {self._where} does not say where {self._topic} ends")
-        return Extent(*found)
+        return OffsetRange(partition, *found)
 
     def _offsets_for_times(self, asked: list[TopicPartition]) -> list[TopicPartition]:
         found = self._consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS)

@@ -18,8 +18,8 @@ from typing import BinaryIO, Final
 from app.evidence import avro_container
 from app.evidence.avro_container import BLOCK_BYTES, Codec, Header
 from app.evidence.digests import Columns
-from app.evidence.record_file import DamagedError
 from app.evidence.span_lines import SpanLine
+from app.kafka.records import DamagedError
 from schemas import records
 
 CODEC: Final = Codec.DEFLATE

@@ -18,8 +18,8 @@ from google.protobuf.message import DecodeError
 
 from agents.contract import StatefulStep
 from app.evidence.configuration import call_schema_fingerprint
-from app.evidence.record_file import Recorded
 from app.evidence.span_lines import SpanLine
+from app.kafka.records import Recorded
 from app.processes.garbage import collect_seldom
 from app.replay.lanes import Lane, plan
 from app.replay.pipeline import Books, Pipeline, Sink, Steps, Witness

@@ -10,8 +10,8 @@ from typing import Any
 from app.evidence import avro_container
 from app.evidence.avro_container import ContainerError
 from app.evidence.digests import Columns
-from app.evidence.record_file import DamagedError
 from app.evidence.span_lines import SpanLine
+from app.kafka.records import DamagedError
 from app.replay import call_fields, call_file
 from app.replay.engine import Work, build, restore
 from app.replay.lanes import Lane

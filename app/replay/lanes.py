@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from app.evidence.archive import Range
 from app.evidence.digests import SPAN_OFFSETS, span_of, span_start
+from app.kafka.records import OffsetRange
 
 SMALLEST_LANE: Final = 16 * SPAN_OFFSETS
 """Less is not worth a start state of its own."""
@@ -36,7 +36,7 @@ class Lane:
         return self.next - self.first
 
 
-def plan(ranges: Iterable[Range], processes: int, *, divide: bool) -> tuple[Lane, ...]:
+def plan(ranges: Iterable[OffsetRange], processes: int, *, divide: bool) -> tuple[Lane, ...]:
     """Lanes for that many processes, longest first; without `divide`, a partition is one lane."""
     ranges = tuple(ranges)
     share = -(-sum(one.offsets for one in ranges) // processes)
@@ -44,7 +44,7 @@ def plan(ranges: Iterable[Range], processes: int, *, divide: bool) -> tuple[Lane
     return tuple(sorted(lanes, key=lambda lane: (-lane.offsets, lane.partition, lane.number)))
 
 
-def _lanes(whole: Range, largest: int) -> Iterable[Lane]:
+def _lanes(whole: OffsetRange, largest: int) -> Iterable[Lane]:
     pieces = max(1, -(-whole.offsets // largest)) if largest else 1
     cuts = [whole.first + whole.offsets * number // pieces for number in range(1, pieces)]
     inner = sorted({start for cut in cuts if whole.first < (start := span_start(span_of(cut))) < whole.next})

@@ -15,10 +15,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
-from app.evidence.archive import Range, input_chain
+from app.evidence.archive import input_chain
 from app.evidence.configuration import Configuration
 from app.evidence.documents import DocumentError
 from app.evidence.span_lines import SpanLine, lines_digest, output_digest, total_digest
+from app.kafka.records import OffsetRange
 from app.replay.engine import RunResult
 from app.replay.pipeline import Books
 
@@ -133,7 +134,7 @@ def books_of(books: Books) -> dict[str, Any]:
 
 
 def input_parts(
-    ranges: Iterable[Range], states: Mapping[int, tuple[int, str]], result: RunResult
+    ranges: Iterable[OffsetRange], states: Mapping[int, tuple[int, str]], result: RunResult
 ) -> tuple[InputPart, ...]:
     """What went in, by what the pipeline saw; `states` says from where start states were read, and their digests."""
     parts = []

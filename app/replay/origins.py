@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from app.evidence.archive import Archive, Range
+from app.evidence.archive import Archive
 from app.evidence.documents import DocumentError
 from app.kafka.range_reader import RangeReader
+from app.kafka.records import OffsetRange
 from app.replay.manifest import Manifest, Origin
 from app.replay.source import ReplaySource
 from app.replay.start_state import start_rows
@@ -49,14 +50,14 @@ def open_archive(manifest: Manifest, folder: Path, elsewhere: Path | None) -> tu
 def open_topic(
     settings: Settings,
     reader: RangeReader,
-    ranges: Sequence[Range],
+    ranges: Sequence[OffsetRange],
     loaders_from: Sequence[int],
     report: Report = lambda _records: None,
 ) -> tuple[TopicSource, Origin]:
     """Ranges of the raw topic, with the loader events from before them. Raises what reading the topic raises."""
     topic = settings.name(topics.RAW)
     states = {
-        one.partition: start_rows(reader, settings, Range(one.partition, begin, one.first), report)
+        one.partition: start_rows(reader, settings, OffsetRange(one.partition, begin, one.first), report)
         for one, begin in zip(ranges, loaders_from, strict=True)
     }
     begins = {one.partition: begin for one, begin in zip(ranges, loaders_from, strict=True)}
@@ -68,5 +69,5 @@ def reopen_topic(
     settings: Settings, reader: RangeReader, manifest: Manifest, report: Report = lambda _records: None
 ) -> tuple[TopicSource, Origin]:
     """The ranges of the raw topic that a run was made from. Raises what reading the topic raises."""
-    ranges = [Range(part.partition, part.first, part.next) for part in manifest.input]
+    ranges = [OffsetRange(part.partition, part.first, part.next) for part in manifest.input]
     return open_topic(settings, reader, ranges, [part.state_from for part in manifest.input], report)

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, assert_never
 
-from app.evidence.archive import Range
-from app.evidence.record_file import Recorded
 from app.kafka.client import client_config
 from app.kafka.range_reader import RangeReader
+from app.kafka.records import OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
 from app.provision import topic_plan
 from app.provision.topic_admin import TopicAdmin
@@ -75,7 +74,7 @@ class OutputCopies:
         self._topic = topic
         self.schemas = Schemas(lambda schema_id: known_schema(registry, schema_id))
 
-    def copies(self, part: Range) -> Iterator[list[Recorded]]:
+    def copies(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         """Calls of the range's raw records, and what cannot be read. Raises what reading the topic raises."""
         ends = self._reader.ends(self._topic, part.partition)
         for taken in self._reader.read(self._topic, part.partition, ends.first, ends.next - 1):

@@ -13,9 +13,10 @@ from typing import Final, Protocol
 
 from agents.contract import DeadLetter, SourceRecord, StatefulStep, Step, StepResult
 from app.evidence.digests import Columns, RecordDigest, TextDigest, span_of
-from app.evidence.record_file import RECORDS_DOMAIN, Recorded, columns_of
+from app.evidence.record_file import RECORDS_DOMAIN, columns_of
 from app.evidence.results import REFUSED_DOMAIN, columns_of_result, domain_of, letter_line, without_frames
 from app.evidence.span_lines import SpanLine, StageTally, Tally
+from app.kafka.records import Recorded
 from schemas.topics import Stage
 
 _CANONICAL: Final = "(replayed canonical events)"

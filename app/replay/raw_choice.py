@@ -6,11 +6,11 @@ This module refuses to know how it was asked and what is done with the events.
 from dataclasses import dataclass
 from typing import Final
 
-from app.evidence.archive import Range
 from app.kafka import positions
 from app.kafka.client import partition_count
 from app.kafka.positions import Edge, Position, PositionError, Wanted
 from app.kafka.range_reader import RangeReader
+from app.kafka.records import OffsetRange
 from app.progress import Progress
 from app.settings import Settings
 
@@ -33,7 +33,7 @@ class RawChoice:
 
     def resolve(
         self, settings: Settings, reader: RangeReader, topic: str, progress: Progress
-    ) -> tuple[tuple[Range, ...], tuple[int, ...]]:
+    ) -> tuple[tuple[OffsetRange, ...], tuple[int, ...]]:
         """The ranges that are meant now, and for each from which offset its loader events are read.
 
         Raises PositionError where there is nothing, and what reading the topic raises.
@@ -45,6 +45,6 @@ class RawChoice:
             raise PositionError(f"topic {topic} has no records there")
         return ranges, tuple(self._loaders_from(reader, topic, one) for one in ranges)
 
-    def _loaders_from(self, reader: RangeReader, topic: str, part: Range) -> int:
+    def _loaders_from(self, reader: RangeReader, topic: str, part: OffsetRange) -> int:
         """From where loader events are read: never after the range's first event."""
         return min(part.first, positions.offset_of(reader, topic, part.partition, self.loaders_from))

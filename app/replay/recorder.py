@@ -22,7 +22,6 @@ from app.evidence.archive import (
     Contents,
     FileFacts,
     Published,
-    Range,
     RawPart,
     facts_of,
     file_name,
@@ -31,8 +30,9 @@ from app.evidence.archive import (
 from app.evidence.avro_container import Codec
 from app.evidence.configuration import DISTRIBUTION
 from app.evidence.documents import DocumentError
-from app.evidence.record_file import DamagedError, Layout, Recorded, RecordFileWriter, Span, check_stored
+from app.evidence.record_file import Layout, RecordFileWriter, Span, check_stored
 from app.kafka.range_reader import RangeReader
+from app.kafka.records import DamagedError, OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
 from app.replay.compare.live_published import LivePublished
 from app.replay.start_state import start_rows
@@ -57,7 +57,7 @@ class Plan:
     cluster: str
     topic: str
     codec: Codec
-    ranges: tuple[Range, ...]
+    ranges: tuple[OffsetRange, ...]
     loaders_from: tuple[int, ...]
     published: bool
 
@@ -73,7 +73,7 @@ class Plan:
                 cluster=document["cluster"],
                 topic=document["topic"],
                 codec=Codec(document["codec"]),
-                ranges=tuple(Range(**one) for one in document["ranges"]),
+                ranges=tuple(OffsetRange(**one) for one in document["ranges"]),
                 loaders_from=tuple(document["loaders_from"]),
                 published=document["published"],
             )
@@ -137,7 +137,7 @@ class _Recording:
         self._reader = reader
         self._report = report
 
-    def raw(self, part: Range, loaders_from: int) -> RawPart:
+    def raw(self, part: OffsetRange, loaders_from: int) -> RawPart:
         """Record one raw partition and its start state."""
         state = self._state(part, loaders_from)
         name, layout = file_name("raw", part.partition), self._layout(self._plan.topic, part.partition)
@@ -164,17 +164,17 @@ class _Recording:
             audit = tuple(self._whole("audit", topics.AUDIT, part, live.audit(part)) for part in self._plan.ranges)
         return Published(calls, audit, dict(sorted(live.schemas.texts.items())))
 
-    def _state(self, part: Range, loaders_from: int) -> FileFacts:
+    def _state(self, part: OffsetRange, loaders_from: int) -> FileFacts:
         name, layout = file_name("state", part.partition), self._layout(STATE_TOPIC, part.partition)
         facts = self._finished(name, layout)
         if facts is not None:
             return facts
-        before = Range(part.partition, loaders_from, part.first)
+        before = OffsetRange(part.partition, loaders_from, part.first)
         rows = start_rows(self._reader, self._settings, before, self._report)
         taken = [Recorded(STATE_TOPIC, part.partition, number, 0, *row) for number, row in enumerate(rows)]
         return self._write(name, layout, [taken])
 
-    def _whole(self, kind: str, topic: str, part: Range, runs: Iterable[list[Recorded]]) -> FileFacts:
+    def _whole(self, kind: str, topic: str, part: OffsetRange, runs: Iterable[list[Recorded]]) -> FileFacts:
         """Record all at once: what a recording before has left of such a file is thrown away."""
         layout = self._layout(self._settings.name(topic), part.partition)
         return self._write(file_name(kind, part.partition), layout, runs)

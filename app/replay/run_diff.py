@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from app.evidence import documents
 from app.evidence.documents import Difference, DocumentError, differences
-from app.evidence.record_file import DamagedError
 from app.evidence.span_lines import SpanLine, read_lines
+from app.kafka.records import DamagedError
 from app.replay import call_fields, call_file, event_search
 from app.replay.manifest import MANIFEST_FILE, Manifest, OutputPart
 

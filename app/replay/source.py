@@ -6,8 +6,7 @@ This module refuses to know either.
 from collections.abc import Iterator
 from typing import Protocol
 
-from app.evidence.archive import Range
-from app.evidence.record_file import Recorded
+from app.kafka.records import OffsetRange, Recorded
 
 
 class ReplaySource(Protocol):
@@ -17,7 +16,7 @@ class ReplaySource(Protocol):
     def topic(self) -> str:
         """Full name of the raw topic."""
 
-    def ranges(self) -> tuple[Range, ...]:
+    def ranges(self) -> tuple[OffsetRange, ...]:
         """What is to be replayed, one range for each partition, in the order of partitions."""
 
     def state_from(self, partition: int) -> int:

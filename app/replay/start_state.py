@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Final
 
 from agents.canonicalize.process_modules import decode_row, rows_before
-from app.evidence.archive import Range
 from app.kafka.client import KafkaUnusable, partition_count
 from app.kafka.range_reader import RangeReader
+from app.kafka.records import OffsetRange
 from app.replay.engine import observe_loaders
 from app.settings import Settings
 from app.steps import canonicalize_step
@@ -31,7 +31,7 @@ _ANSWER_SECONDS: Final = 10.0
 
 
 def start_rows(
-    reader: RangeReader, settings: Settings, before: Range, report: Callable[[int], None] = lambda _records: None
+    reader: RangeReader, settings: Settings, before: OffsetRange, report: Callable[[int], None] = lambda _records: None
 ) -> Rows:
     """Rows that the event at raw offset `before.next` sees; loader events are read from `before.first` on.
 

@@ -3,13 +3,13 @@
 This module refuses to know how offsets and start states were found.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-from app.evidence.archive import Range
-from app.evidence.record_file import Recorded
-from app.kafka import range_reader
+from app.evidence.digests import span_of
 from app.kafka.range_reader import RangeReader
+from app.kafka.records import OffsetRange, Recorded
 from app.replay.start_state import Rows
 from app.settings import Settings
 
@@ -20,11 +20,11 @@ class TopicSource:
 
     settings: Settings
     topic: str
-    parts: tuple[Range, ...]
+    parts: tuple[OffsetRange, ...]
     loaders_from: Mapping[int, int]
     states: Mapping[int, Rows]
 
-    def ranges(self) -> tuple[Range, ...]:
+    def ranges(self) -> tuple[OffsetRange, ...]:
         """What was asked for."""
         return self.parts
 
@@ -39,4 +39,13 @@ class TopicSource:
     def batches(self, partition: int, first: int, last: int, max_records: int) -> Iterator[list[Recorded]]:
         """Raw records with offsets `first` to `last`, over a connection of their own."""
         with RangeReader(self.settings) as reader:
-            yield from range_reader.batches(reader.read(self.topic, partition, first, last), max_records)
+            yield from _batches(reader.read(self.topic, partition, first, last), max_records)
+
+
+def _batches(runs: Iterable[Sequence[Recorded]], max_records: int) -> Iterator[list[Recorded]]:
+    """The same records in lists of at most `max_records`, none of two spans in one list."""
+    for run in runs:
+        for _, part in groupby(run, lambda record: span_of(record.offset)):
+            whole = list(part)
+            for begin in range(0, len(whole), max_records):
+                yield whole[begin : begin + max_records]

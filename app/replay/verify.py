@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from app.evidence import documents, signing
 from app.evidence.configuration import HOOKS_FILE, POLICY_FILE, Configuration, configuration_of, program, with_texts_of
 from app.evidence.documents import DocumentError, differences
-from app.evidence.record_file import DamagedError
 from app.evidence.span_lines import SpanLine, first_difference, read_lines
+from app.kafka.records import DamagedError
 from app.privacy.load import PrivacyConfigError
 from app.replay import call_file, engine, event_search, replay_run
 from app.replay.compare import check

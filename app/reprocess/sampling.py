@@ -40,6 +40,6 @@ class Sampler:
             stage = {}
             for number, extent in source.extents().items():
                 offset, note = known.get(number, (extent.first, None))
-                stage[number] = PartitionSample(extent.first, extent.end, offset, read_note(note) or Account(offset))
+                stage[number] = PartitionSample(extent.first, extent.next, offset, read_note(note) or Account(offset))
             samples.append(stage)
         return tuple(samples)

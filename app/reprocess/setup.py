@@ -15,10 +15,10 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from agents.contract import OutRecord
-from app.evidence.archive import Range
 from app.kafka.client import KafkaUnusable, client_config
 from app.kafka.group_reader import GroupReader
 from app.kafka.range_reader import RangeReader
+from app.kafka.records import OffsetRange
 from app.kafka.registry import SchemaRegistry
 from app.provision import subjects, topic_plan
 from app.provision.subjects import Refused
@@ -130,7 +130,7 @@ def _rows(cluster: Cluster, shape: StageShape, partition: int, start: int, repor
     """What the first event of a partition sees of earlier loader events, as changelog records."""
     settings = cluster.settings
     first = cluster.reader.ends(settings.name(topics.RAW), partition).first
-    rows = start_rows(cluster.reader, settings, Range(partition, min(first, start), start), report)
+    rows = start_rows(cluster.reader, settings, OffsetRange(partition, min(first, start), start), report)
     changelog = settings.name(topics.changelog(shape.stage, topics.MODULES_TABLE, shape.version))
     now_ms = time.time_ns() // 1_000_000
     return Parcel(changelog, partition, [OutRecord(key, value, now_ms) for key, value in rows])

@@ -13,14 +13,14 @@ from app.evidence.archive import (
     Archive,
     Contents,
     FileFacts,
-    Range,
     RawPart,
     file_name,
     finish,
 )
 from app.evidence.avro_container import Codec
-from app.evidence.record_file import Layout, Recorded, RecordFileWriter
+from app.evidence.record_file import Layout, RecordFileWriter
 from app.ingest.keys import KeyReader
+from app.kafka.records import OffsetRange, Recorded
 from app.replay.engine import observe_loaders
 from app.replay.manifest import Origin
 from app.settings import Settings
@@ -97,7 +97,7 @@ def _part(
         writer.add([record])
     state = [Recorded(STATE_TOPIC, partition, number, 0, *row) for number, row in enumerate(rows)]
     return RawPart(
-        range=Range(partition, first, following),
+        range=OffsetRange(partition, first, following),
         file=finish(writer, name, layout),
         state=_file(folder, partition, state, codec),
         state_from=first,

@@ -129,7 +129,7 @@ class PipelineRun:
     def ends(self, topic: str) -> dict[int, int]:
         """Next offset of every partition of a topic, given by its unprefixed name."""
         with TopicReader(self.settings, self.settings.name(topic)) as reader:
-            return {number: extent.end for number, extent in reader.extents().items()}
+            return {number: extent.next for number, extent in reader.extents().items()}
 
     def logs(self) -> str:
         """End of every process's log."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.contract import DeadLetter
-from app.evidence.archive import Range
 from app.evidence.audit_record import AuditRecord, AuditRun, RunDigest
 from app.evidence.digests import Columns
+from app.kafka.records import OffsetRange
 from schemas.topics import Stage
 
 
@@ -52,7 +52,7 @@ class StageAudit:
 class AuditWitness:
     """A `Witness` for one partition. `domains` are what each stage's records are digested as."""
 
-    def __init__(self, whole: Range, records: Iterable[AuditRecord], domains: dict[Stage, str]) -> None:
+    def __init__(self, whole: OffsetRange, records: Iterable[AuditRecord], domains: dict[Stage, str]) -> None:
         records = tuple(records)
         self._stages = {
             stage: _StageWitness(whole, [one for one in records if one.stage == stage.value], domain)
@@ -71,7 +71,7 @@ class AuditWitness:
 class _StageWitness:
     """One stage's runs."""
 
-    def __init__(self, whole: Range, records: Sequence[AuditRecord], domain: str) -> None:
+    def __init__(self, whole: OffsetRange, records: Sequence[AuditRecord], domain: str) -> None:
         self._domain = domain
         self._found = StageAudit()
         runs = [(run, record) for record in records for run in record.runs]

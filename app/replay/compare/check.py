@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from app.evidence.archive import Range
 from app.evidence.audit_record import AuditRecord
 from app.evidence.configuration import Configuration, stage_digest
 from app.evidence.digests import Columns
 from app.evidence.results import domain_of
+from app.kafka.records import OffsetRange
 from app.replay.compare.audit_witness import AuditWitness, StageAudit
 from app.replay.compare.copies import CopiesFound, CopyCheck, Slots, SlotSink
 from app.replay.compare.published import CopySource, PublishedSource, audit_record, decode_call, raw_position
@@ -58,7 +58,7 @@ class PublishedCheck:
         self,
         published: PublishedSource | None,
         written: CopySource | None,
-        ranges: Sequence[Range],
+        ranges: Sequence[OffsetRange],
         configuration: Configuration,
         scratch: Path,
     ) -> None:
@@ -98,7 +98,7 @@ class PublishedCheck:
         }
 
 
-def _audit(source: PublishedSource, part: Range) -> Iterator[AuditRecord]:
+def _audit(source: PublishedSource, part: OffsetRange) -> Iterator[AuditRecord]:
     for taken in source.audit(part):
         for record in taken:
             found = audit_record(record, source.schemas)

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from app.evidence.archive import Range
 from app.evidence.digests import Columns, body_digest
-from app.evidence.record_file import Recorded
+from app.kafka.records import OffsetRange, Recorded
 from app.replay.compare.published import Schemas, raw_position
 from schemas import avro_wire
 
@@ -30,7 +29,7 @@ class Slots:
     """Files with a partition's digests, and with a byte for each offset that has one."""
 
     folder: Path
-    range: Range
+    range: OffsetRange
 
     @property
     def digests(self) -> Path:

@@ -9,9 +9,8 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from app.evidence.archive import Range
-from app.evidence.record_file import Recorded
 from app.kafka.range_reader import RangeReader
+from app.kafka.records import OffsetRange, Recorded
 from app.kafka.registry import Fault, RegistryError, SchemaRegistry
 from app.replay.compare.published import Schemas, audit_record, belongs, raw_position, speaks_of
 from app.replay.source import ReplaySource
@@ -42,7 +41,7 @@ class LivePublished:
         self._report = report
         self.schemas = Schemas(lambda schema_id: known_schema(registry, schema_id))
 
-    def copies(self, part: Range) -> Iterator[list[Recorded]]:
+    def copies(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         """As `PublishedSource`. Raises what reading topics and asking the registry raises."""
         first = self._first_timestamp(part)
         if first is None:
@@ -51,7 +50,7 @@ class LivePublished:
         for taken in self._all(self._calls, part.partition, begin):
             yield [record for record in taken if belongs(raw_position(record.value, self.schemas), part)]
 
-    def audit(self, part: Range) -> Iterator[list[Recorded]]:
+    def audit(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         """As `PublishedSource`. Raises what reading topics and asking the registry raises."""
         begin = self._reader.ends(self._audit, part.partition).first
         for taken in self._all(self._audit, part.partition, begin):
@@ -63,7 +62,7 @@ class LivePublished:
             self._report(len(taken))
             yield taken
 
-    def _first_timestamp(self, part: Range) -> int | None:
+    def _first_timestamp(self, part: OffsetRange) -> int | None:
         if self._source is not None:
             runs = self._source.batches(part.partition, part.first, part.next - 1, 1)
         else:

@@ -15,11 +15,11 @@ from typing import Any, Final, Protocol
 
 import fastavro
 
-from app.evidence.archive import Archive, FileFacts, Range
+from app.evidence.archive import Archive, FileFacts
 from app.evidence.audit_record import AuditRecord
 from app.evidence.configuration import call_schema_fingerprint
 from app.evidence.documents import DocumentError
-from app.evidence.record_file import Recorded
+from app.kafka.records import OffsetRange, Recorded
 from schemas import avro_wire, records
 from schemas.avro_wire import FramingError
 
@@ -114,12 +114,12 @@ def audit_record(record: Recorded, schemas: Schemas) -> AuditRecord | None:
         return None
 
 
-def belongs(position: tuple[int, int] | None, part: Range) -> bool:
+def belongs(position: tuple[int, int] | None, part: OffsetRange) -> bool:
     """Whether a copy is of the range; one that cannot be read is too, for somebody has to look at it."""
     return position is None or (position[0] == part.partition and part.first <= position[1] < part.next)
 
 
-def speaks_of(record: AuditRecord | None, part: Range) -> bool:
+def speaks_of(record: AuditRecord | None, part: OffsetRange) -> bool:
     """Whether an audit record has runs in the range."""
     if record is None or record.partition != part.partition:
         return False
@@ -133,14 +133,14 @@ class CopySource(Protocol):
     def schemas(self) -> Schemas:
         """Schemas of their values."""
 
-    def copies(self, part: Range) -> Iterator[list[Recorded]]:
+    def copies(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         """Copies of calls for raw records of the range, and what cannot be read."""
 
 
 class PublishedSource(CopySource, Protocol):
     """Where copies of calls and audit records are had from."""
 
-    def audit(self, part: Range) -> Iterator[list[Recorded]]:
+    def audit(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         """Audit records that speak of the range."""
 
 
@@ -155,14 +155,14 @@ class ArchivePublished:
         self._published = archive.contents.published
         self.schemas = Schemas.of_texts(self._published.schemas)
 
-    def copies(self, part: Range) -> Iterator[list[Recorded]]:
+    def copies(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         """As `PublishedSource`. Raises DamagedError."""
         return self._archive.all_batches(_of(self._published.calls, part))
 
-    def audit(self, part: Range) -> Iterator[list[Recorded]]:
+    def audit(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         """As `PublishedSource`. Raises DamagedError."""
         return self._archive.all_batches(_of(self._published.audit, part))
 
 
-def _of(files: Iterable[FileFacts], part: Range) -> FileFacts:
+def _of(files: Iterable[FileFacts], part: OffsetRange) -> FileFacts:
     return next(one for one in files if one.partition == part.partition)

@@ -14,14 +14,14 @@ from app.books.balance import (
     unsettled,
 )
 from app.books.metric_pages import Page
-from app.kafka.topic_reader import Extent
+from app.kafka.records import OffsetRange
 from app.streaming.account import Account
 from app.telemetry import metrics
 from app.telemetry.metric import DropReason, Metric, Place
 from schemas import topics
 from schemas.topics import Stage
 
-WIDE = {name: {0: Extent(0, 1_000_000)} for name in (topics.CANONICAL, topics.CALLS, topics.DEAD_LETTERS)}
+WIDE = {name: {0: OffsetRange(0, 0, 1_000_000)} for name in (topics.CANONICAL, topics.CALLS, topics.DEAD_LETTERS)}
 
 
 def _page(process: str, samples: Mapping[Metric, Mapping[tuple[str, ...], float]]) -> Page:
@@ -86,23 +86,29 @@ def test_the_stage_that_counts_symbols_balances_over_both_its_steps() -> None:
 
 def test_a_stage_that_accounts_for_all_it_committed_balances_however_far_it_is_behind() -> None:
     """Lag is shown and is no finding."""
-    partition = SourcePartition(150, Account(100, outputs=40, not_calls=6, dead_letters=4), Extent(90, 5_000))
-    assert _check(SourcePartition(150, Account(90, outputs=50, not_calls=6, dead_letters=4), Extent(90, 5_000))) == []
+    partition = SourcePartition(150, Account(100, outputs=40, not_calls=6, dead_letters=4), OffsetRange(0, 90, 5_000))
+    assert (
+        _check(SourcePartition(150, Account(90, outputs=50, not_calls=6, dead_letters=4), OffsetRange(0, 90, 5_000)))
+        == []
+    )
     assert partition.waiting == 4_850
 
 
 @pytest.mark.parametrize(
     ("partition", "said"),
     [
-        (SourcePartition(150, Account(100, outputs=40), Extent(100, 200)), "10 of 50 records"),
-        (SourcePartition(150, Account(100, outputs=60), Extent(100, 200)), "-10 of 50 records"),
-        (SourcePartition(150, None, Extent(0, 200)), "without an account"),
-        (SourcePartition(150, Account(100, outputs=50), Extent(40, 200)), "60 records of runtime.canonical[0] from"),
+        (SourcePartition(150, Account(100, outputs=40), OffsetRange(0, 100, 200)), "10 of 50 records"),
+        (SourcePartition(150, Account(100, outputs=60), OffsetRange(0, 100, 200)), "-10 of 50 records"),
+        (SourcePartition(150, None, OffsetRange(0, 0, 200)), "without an account"),
         (
-            SourcePartition(150, Account(100, outputs=50), Extent(160, 200)),
+            SourcePartition(150, Account(100, outputs=50), OffsetRange(0, 40, 200)),
+            "60 records of runtime.canonical[0] from",
+        ),
+        (
+            SourcePartition(150, Account(100, outputs=50), OffsetRange(0, 160, 200)),
             "10 records of runtime.canonical[0] expired",
         ),
-        (SourcePartition(150, Account(100, outputs=50), Extent(100, 120)), "recreated"),
+        (SourcePartition(150, Account(100, outputs=50), OffsetRange(0, 100, 120)), "recreated"),
     ],
 )
 def test_records_that_a_stage_passed_over_are_named(partition: SourcePartition, said: str) -> None:
@@ -114,20 +120,20 @@ def test_records_that_a_stage_passed_over_are_named(partition: SourcePartition, 
 
 def test_a_stage_that_has_never_run_balances_and_everything_waits() -> None:
     """Nothing is claimed, so nothing is wrong."""
-    partition = SourcePartition(None, None, Extent(20, 70))
+    partition = SourcePartition(None, None, OffsetRange(0, 20, 70))
     assert _check(partition) == []
     assert partition.waiting == 50
 
 
 def test_compacted_topics_lose_offsets_by_design() -> None:
     """What compaction removed was replaced by a newer record of its key."""
-    assert _check(SourcePartition(150, Account(0, outputs=20), Extent(0, 200)), Stage.HOT_SYMBOLS) == []
+    assert _check(SourcePartition(150, Account(0, outputs=20), OffsetRange(0, 0, 200)), Stage.HOT_SYMBOLS) == []
 
 
 def test_a_topic_with_fewer_records_than_its_stage_made_is_named() -> None:
     """The topic was recreated, or offsets were committed before the records were there."""
-    source = _source(Stage.PRIVACY, SourcePartition(50, Account(0, outputs=50), Extent(0, 50)))
-    (found,) = findings([], [source], [], {**WIDE, topics.CALLS: {0: Extent(0, 49)}})
+    source = _source(Stage.PRIVACY, SourcePartition(50, Account(0, outputs=50), OffsetRange(0, 0, 50)))
+    (found,) = findings([], [source], [], {**WIDE, topics.CALLS: {0: OffsetRange(0, 0, 49)}})
     assert found.where == "privacy"
     assert "runtime.calls[0] has had 49" in found.what
 
@@ -135,27 +141,27 @@ def test_a_topic_with_fewer_records_than_its_stage_made_is_named() -> None:
 def test_dead_letters_of_all_stages_must_be_on_their_topic() -> None:
     """Both stages write to it."""
     sources = [
-        _source(Stage.CANONICALIZE, SourcePartition(10, Account(0, dead_letters=10), Extent(0, 10))),
-        _source(Stage.PRIVACY, SourcePartition(5, Account(0, dead_letters=5), Extent(0, 5))),
+        _source(Stage.CANONICALIZE, SourcePartition(10, Account(0, dead_letters=10), OffsetRange(0, 0, 10))),
+        _source(Stage.PRIVACY, SourcePartition(5, Account(0, dead_letters=5), OffsetRange(0, 0, 5))),
     ]
-    assert findings([], sources, [], {**WIDE, topics.DEAD_LETTERS: {0: Extent(3, 15)}}) == []
-    (found,) = findings([], sources, [], {**WIDE, topics.DEAD_LETTERS: {0: Extent(3, 14)}})
+    assert findings([], sources, [], {**WIDE, topics.DEAD_LETTERS: {0: OffsetRange(0, 3, 15)}}) == []
+    (found,) = findings([], sources, [], {**WIDE, topics.DEAD_LETTERS: {0: OffsetRange(0, 3, 14)}})
     assert found.where == topics.DEAD_LETTERS
 
 
 def test_a_topic_with_fewer_records_than_processes_count_as_written_names_them() -> None:
     """Two processes of a stage add up."""
     pages = [_page("privacy", {metrics.WRITTEN: {(topics.CALLS,): 30}}) for _ in range(2)]
-    assert findings([], [], pages, {topics.CALLS: {0: Extent(0, 40), 1: Extent(5, 20)}}) == []
-    (found,) = findings([], [], pages, {topics.CALLS: {0: Extent(0, 40), 1: Extent(5, 19)}})
+    assert findings([], [], pages, {topics.CALLS: {0: OffsetRange(0, 0, 40), 1: OffsetRange(0, 5, 20)}}) == []
+    (found,) = findings([], [], pages, {topics.CALLS: {0: OffsetRange(0, 0, 40), 1: OffsetRange(0, 5, 19)}})
     assert found.where == "privacy"
 
 
 def test_the_pipelines_books_tell_repetition_from_loss() -> None:
     """Records that came again after a crash are more than one for each raw record, never fewer."""
     sources = [
-        _source(Stage.CANONICALIZE, SourcePartition(100, Account(20, 70, 8, 2), Extent(20, 110))),
-        _source(Stage.PRIVACY, SourcePartition(73, Account(0, outputs=72, dead_letters=1), Extent(0, 75))),
+        _source(Stage.CANONICALIZE, SourcePartition(100, Account(20, 70, 8, 2), OffsetRange(0, 20, 110))),
+        _source(Stage.PRIVACY, SourcePartition(73, Account(0, outputs=72, dead_letters=1), OffsetRange(0, 0, 75))),
     ]
     books = pipeline_books(sources)
     assert books is not None
@@ -165,12 +171,12 @@ def test_the_pipelines_books_tell_repetition_from_loss() -> None:
 
 def test_at_rest_nothing_may_wait_anywhere() -> None:
     """Records behind a group, and events inside a process."""
-    sources = [_source(Stage.PRIVACY, SourcePartition(5, Account(0, outputs=5), Extent(0, 7)))]
+    sources = [_source(Stage.PRIVACY, SourcePartition(5, Account(0, outputs=5), OffsetRange(0, 0, 7)))]
     held = equation_of(_page("ingest", {metrics.BUFFERED: {(Place.DISK,): 3}, metrics.RECEIVED: {("USDT",): 3}}))
     assert [finding.where for finding in unsettled(sources, [held])] == ["privacy", "ingest"]
 
 
 def test_a_heartbeat_that_waits_is_no_event() -> None:
     """Ingest vouches for its node however quiet that is, so there is always one on its way."""
-    heartbeat = SourcePartition(5, Account(0, outputs=5), Extent(0, 7))
+    heartbeat = SourcePartition(5, Account(0, outputs=5), OffsetRange(0, 0, 7))
     assert unsettled([StageSource(Stage.HOT_SYMBOLS, topics.COVERAGE, {0: heartbeat})], []) == []

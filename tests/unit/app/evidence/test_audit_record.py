@@ -8,10 +8,9 @@ from functools import cache
 import pytest
 
 from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
-from app.evidence.archive import Range
 from app.evidence.audit_record import AuditRecord, AuditRun, runs_of
-from app.evidence.record_file import Recorded
 from app.evidence.results import columns_of_result
+from app.kafka.records import OffsetRange, Recorded
 from app.replay.compare.audit_witness import AuditWitness, StageAudit
 from app.replay.engine import CallsNowhere, build_steps
 from app.replay.pipeline import Pipeline, Steps
@@ -64,7 +63,7 @@ class LivePartition:
 
 def proved(audit: dict[Stage, list[AuditRecord]]) -> dict[Stage, StageAudit]:
     """What a replay of the whole partition says of audit records."""
-    whole = Range(0, raw()[0].offset, raw()[-1].offset + 1)
+    whole = OffsetRange(0, raw()[0].offset, raw()[-1].offset + 1)
     records = [record for of_stage in audit.values() for record in of_stage]
     witness = AuditWitness(whole, records, {stage: steps().domain(stage) for stage in STAGES})
     pipeline = Pipeline(steps(), CallsNowhere(), witness)

@@ -13,15 +13,14 @@ from app.evidence import avro_container, record_file
 from app.evidence.avro_container import Codec
 from app.evidence.digests import SPAN_OFFSETS, RecordDigest
 from app.evidence.record_file import (
-    DamagedError,
     Layout,
-    Recorded,
     RecordFile,
     RecordFileWriter,
     Span,
     columns_of,
     spans_digest,
 )
+from app.kafka.records import DamagedError, Recorded
 
 TOPIC, PARTITION = "test.raw", 3
 LAYOUT = Layout(TOPIC, PARTITION, Codec.DEFLATE, 6)

@@ -8,7 +8,6 @@ import pytest
 from agents.hot_symbols.counting.recent import Recent
 from agents.hot_symbols.reading.meaning import PLACE_FIELDS, Meaning
 from agents.hot_symbols.reading.observations import CallObserver, Observe
-from app.evidence.record_file import Recorded
 from app.export.call_stacks import CONTAINER_FIELDS, BinaryReader, ContainerMeaning, StackMeaning
 from app.export.folded import folded_lines
 from app.export.run import Outcome, Place
@@ -16,6 +15,7 @@ from app.export.runtime_facts import fact_line
 from app.export.window import Books
 from app.export.window_stacks import StackGatherer
 from app.export.window_symbols import SymbolGatherer, TooManySymbols
+from app.kafka.records import Recorded
 from schemas.call_layout import CallLayout
 from tests.support.calls import call_schema, encode_call, frame
 from tests.support.export_readers import read_folded, read_runtime_facts

@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.commands.replay import command
 from app.evidence import documents, signing
-from app.evidence.archive import Archive, Range
+from app.evidence.archive import Archive
 from app.evidence.configuration import configuration_of
 from app.evidence.digests import Columns
 from app.evidence.documents import DocumentError
-from app.evidence.record_file import Recorded
 from app.evidence.signing import SignatureError
+from app.kafka.records import OffsetRange, Recorded
 from app.replay.compare import check
 from app.replay.compare.check import PublishedResult
 from app.replay.compare.copies import CopiesFound, CopyCheck, Slots, SlotSink
@@ -240,5 +240,5 @@ class _SchemasOnly:
     def __init__(self) -> None:
         self.schemas = schemas()
 
-    def copies(self, part: Range) -> Iterator[list[Recorded]]:
+    def copies(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         raise AssertionError(part)

@@ -3,14 +3,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.setup-done
+SUPPORTED := 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "callstream needs Python 3.11 to 3.13, and " + sys.executable + " is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.11")'
 
 .PHONY: setup demo test lint types imports unit integration bench proto lock format
 
 setup: $(SETUP)  ## the program in .venv, and the embedded broker's jars
 
 $(SETUP): requirements.lock pyproject.toml app/embedded/pom.xml app/embedded/pinned.sha256
-	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); sys.exit(None if ok else f"callstream needs Python 3.11 to 3.13, this is {sys.version.split()[0]}; say which with make PYTHON=python3.11")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@command -v $(PYTHON) >/dev/null || { echo "callstream: there is no $(PYTHON) on this machine. Name a Python 3.11 to 3.13: make PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -c $(SUPPORTED)
+	@# a folder without pip is what venv leaves where ensurepip is missing, as on Debian without python3-venv
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { echo "callstream: $(PYTHON) cannot make $(VENV). On Debian and Ubuntu, install python3-venv, then run make again." >&2; exit 2; }
+	@$(BIN)/python -c $(SUPPORTED) || { echo "callstream: delete $(VENV), then run make again." >&2; exit 2; }
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/callstream broker --fetch-only

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from agents.canonicalize.frames import Resolved, Unresolved
-from agents.canonicalize.module_identity import ScopeMaps, SymbolSource
 from agents.canonicalize.process_modules import ModuleSet, path_digest
+from agents.symbols.lookup import Resolved, ScopeMaps, SymbolSource, Unresolved
 
 MAX_CONTEXTS: Final = 16_384
 """Contexts that are numbered at a time, and sets of files; a fleet has some thousands."""

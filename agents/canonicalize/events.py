@@ -27,7 +27,6 @@ from agents.canonicalize.fragments import (
     uncached_fragments,
 )
 from agents.canonicalize.identity import ABSENT, TIME, digest, message_digest, unknown_digest
-from agents.canonicalize.module_identity import SymbolSource
 from agents.canonicalize.modules import ModuleIndex, Scope
 from agents.canonicalize.outcomes import (
     MAX_CALL_BYTES,
@@ -44,6 +43,7 @@ from agents.canonicalize.probes import PolicyHooks, ProbePart
 from agents.canonicalize.processes import ProcessParts, timestamp_ns
 from agents.canonicalize.stacks import EMPTY_STACK, StackPart
 from agents.canonicalize.undecoded import text_as_bytes
+from agents.symbols.lookup import SymbolSource
 from schemas.canonical_pb2 import (
     TIMESTAMP_SOURCE_EVENT,
     TIMESTAMP_SOURCE_PROCESS_START,

@@ -15,6 +15,7 @@ import enum
 from typing import Final, NamedTuple, Protocol, assert_never
 
 from agents.symbols.kernel_symbols import canonical_kernel_symbol, canonical_symbol
+from agents.symbols.lookup import Resolved, SymbolLookup, Unresolved
 from agents.symbols.module_paths import UNKNOWN_MODULE, ModuleKind, normalize_module
 
 KERNEL_MODULE: Final = "kernel"
@@ -70,35 +71,6 @@ class CanonicalFrame(NamedTuple):
     offset_basis: OffsetBasis
     resolution: FrameResolution
     symbol_hint: str | None
-
-
-class Resolved(NamedTuple):
-    """What an index knows of one file offset; `offset` counts bytes from `symbol`."""
-
-    symbol: str
-    offset: int
-    source_file: str | None = None
-    line_number: int | None = None
-
-
-class Unresolved(enum.Enum):
-    """Why an index does not name an offset."""
-
-    NO_INDEX = "no index of this build id"
-    NO_SYMBOL_TABLE = "the indexed file has no symbols"
-    NO_SYMBOL = "the offset lies between symbols"
-    UNMAPPED = "the offset lies in no executable segment"
-
-
-class SymbolLookup(Protocol):
-    """A snapshot of a symbol store: the same question gives the same answer for as long as it is open."""
-
-    def lookup(self, build_id: str, file_offset: int, *, innermost: bool) -> Resolved | Unresolved:
-        """The function at `file_offset` of the file `build_id`.
-
-        `innermost`: the offset is the instruction itself; otherwise it is a return address, and may lie behind the
-        function that made the call.
-        """
 
 
 class FrameResolver(SymbolLookup, Protocol):

@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from agents.canonicalize.contexts import NO_MODULES, ContextResolver, Contexts
-from agents.canonicalize.module_identity import ScopeMaps, SymbolSource, loaded_module
+from agents.canonicalize.module_identity import loaded_module
 from agents.canonicalize.process_modules import Loaded, ProcessModules, decode_row, encode_row, path_digest
 from agents.memo import Memo
+from agents.symbols.lookup import ScopeMaps, SymbolSource
 
 MAX_PROCESSES: Final = 65_536
 """Running processes that are remembered for each partition; beyond it the one whose latest loader event is the oldest

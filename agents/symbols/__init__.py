@@ -1,1 +1,4 @@
-"""Symbols of files: the index format, the look-up of a file offset, how symbol names and module paths are written."""
+"""Symbols of files: the index format, the look-up of a file offset, and the one form of symbol names and module paths.
+
+Several stages may read symbols, so this room imports no stage.
+"""

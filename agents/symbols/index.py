@@ -31,7 +31,7 @@ from itertools import accumulate
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
-from agents.canonicalize.frames import Resolved, Unresolved
+from agents.symbols.lookup import Resolved, Unresolved
 
 MAGIC: Final = b"CSSYMIDX"
 VERSION: Final = 1

@@ -13,8 +13,8 @@ from typing import Any, Final
 import click
 
 from agents.canonicalize.frame_text import FrameText, FrameTextError, format_frame_text, parse_frame_text
-from agents.canonicalize.frames import Resolved
 from agents.symbols.index import SymbolIndex
+from agents.symbols.lookup import Resolved
 from agents.symbols.module_paths import normalize_module
 from app import settings as settings_module
 from app.symbols.adding import AddOptions, NotIndexed, Report, add_files, elf_files

@@ -13,8 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, Self
 
-from agents.canonicalize.frames import Resolved, Unresolved
 from agents.symbols.index import IndexFormatError, SymbolIndex
+from agents.symbols.lookup import Resolved, Unresolved
 from app.symbols.name_maps import decode_map, image_scope, scopes_of_node
 from app.symbols.snapshot import Kind, Snapshot, SymbolStoreError, object_path, read_snapshot
 
@@ -27,7 +27,7 @@ _CACHED_NAMES: Final = 4096
 
 
 class SymbolStore:
-    """A snapshot of a store; `SymbolSource` in agents/canonicalize/module_identity.py."""
+    """A snapshot of a store; `SymbolSource` in agents/symbols/lookup.py."""
 
     def __init__(self, folder: Path, snapshot: Snapshot) -> None:
         """Use `open`."""
@@ -92,7 +92,7 @@ class SymbolStore:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoreMaps:
-    """Maps of a store, the first that has a name wins; `ScopeMaps` in agents/canonicalize/module_identity.py."""
+    """Maps of a store, the first that has a name wins; `ScopeMaps` in agents/symbols/lookup.py."""
 
     store: SymbolStore
     modules: tuple[str, ...]

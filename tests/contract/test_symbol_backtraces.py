@@ -8,14 +8,8 @@ from pathlib import Path
 import pytest
 
 from agents.canonicalize.frame_text import frame_text
-from agents.canonicalize.frames import (
-    CanonicalFrame,
-    FrameResolution,
-    Resolved,
-    SymbolLookup,
-    Unresolved,
-    canonicalize_frame,
-)
+from agents.canonicalize.frames import CanonicalFrame, FrameResolution, canonicalize_frame
+from agents.symbols.lookup import Resolved, SymbolLookup, Unresolved
 from agents.symbols.module_paths import normalize_module
 from app.symbols.adding import AddOptions, add_files
 from app.symbols.limited_reader import LimitedReader

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.canonicalize.frames import Resolved, Unresolved
 from agents.symbols.index import Origin, SymbolIndex, encode_index
+from agents.symbols.lookup import Resolved, Unresolved
 from app.symbols.index_builder import build_index
 from tests.support.programs import (
     Truth,

@@ -10,10 +10,9 @@ from agents.canonicalize.frames import (
     CanonicalFrame,
     FrameResolution,
     OffsetBasis,
-    Resolved,
-    Unresolved,
     canonicalize_frame,
 )
+from agents.symbols.lookup import Resolved, Unresolved
 
 LIBC = "/usr/lib/x86_64-linux-gnu/libc.so.6"
 BUILD_ID = "58254ca972028402bc40624f81388d85ec95f70d"

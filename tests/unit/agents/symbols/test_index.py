@@ -2,7 +2,6 @@
 
 import pytest
 
-from agents.canonicalize.frames import Resolved, Unresolved
 from agents.symbols.index import (
     IndexContent,
     IndexFormatError,
@@ -14,6 +13,7 @@ from agents.symbols.index import (
     SymbolIndex,
     encode_index,
 )
+from agents.symbols.lookup import Resolved, Unresolved
 
 X86_64, ARM, AARCH64, MIPS = 62, 40, 183, 8
 TWO_FUNCTIONS = Spans([0x401000, 0x401100], [0x20, 0x40], [0, 0], ["first", "second"])

@@ -4,8 +4,8 @@ from io import BytesIO
 
 import pytest
 
-from agents.canonicalize.frames import Resolved, Unresolved
 from agents.symbols.index import IndexContent, Origin, Segment, SymbolIndex, encode_index
+from agents.symbols.lookup import Resolved, Unresolved
 from app.symbols.elf import ElfStructure, read_structure
 from app.symbols.refusal import Refusal, RefusedError
 from app.symbols.spans import disjoint_spans

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.canonicalize.frames import Resolved, Unresolved
 from agents.symbols.index import IndexContent, LineRows, Origin, Segment, Spans, encode_index
+from agents.symbols.lookup import Resolved, Unresolved
 from app.symbols.checking import check_objects
 from app.symbols.name_maps import image_scope, node_scope
 from app.symbols.snapshot import Kind, Snapshot, SymbolStoreError, object_path, parse_snapshot

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.canonicalize.frames import Resolved
 from agents.symbols.index import SymbolIndex, encode_index
+from agents.symbols.lookup import Resolved
 from app.simulator.workload.binaries import Binary, mapped_binaries
 from app.symbols.index_builder import build_index
 

@@ -1,0 +1,54 @@
+"""Asking a symbol store: which function lies at a file offset, and which build of a file a process has mapped.
+
+Everything that a stage needs from a store is here, as protocols; app/symbols has the stores. A store that cannot name
+an offset says why (`Unresolved`), and never guesses.
+"""
+
+import enum
+from typing import NamedTuple, Protocol
+
+
+class Resolved(NamedTuple):
+    """What an index knows of one file offset; `offset` counts bytes from `symbol`."""
+
+    symbol: str
+    offset: int
+    source_file: str | None = None
+    line_number: int | None = None
+
+
+class Unresolved(enum.Enum):
+    """Why an index does not name an offset."""
+
+    NO_INDEX = "no index of this build id"
+    NO_SYMBOL_TABLE = "the indexed file has no symbols"
+    NO_SYMBOL = "the offset lies between symbols"
+    UNMAPPED = "the offset lies in no executable segment"
+
+
+class SymbolLookup(Protocol):
+    """A snapshot of a symbol store: the same question gives the same answer for as long as it is open."""
+
+    def lookup(self, build_id: str, file_offset: int, *, innermost: bool) -> Resolved | Unresolved:
+        """The function at `file_offset` of the file `build_id`.
+
+        `innermost`: the offset is the instruction itself; otherwise it is a return address, and may lie behind the
+        function that made the call.
+        """
+
+
+class ScopeMaps(Protocol):
+    """What a symbol source's maps say where a process runs; the same object wherever they say the same. Hashable."""
+
+    def build_id(self, module: str) -> str | None:
+        """The build id of `module` (normalized) by the maps of the image or the node; None where neither has it."""
+
+    def kernel_module(self, symbol: str) -> str | None:
+        """The node's kernel module that holds `symbol`; None where it is built in, ambiguous or not known."""
+
+
+class SymbolSource(SymbolLookup, Protocol):
+    """A snapshot of a symbol store, with its module maps and kallsyms."""
+
+    def maps(self, image_id: str, node_name: str, is_contained: bool) -> ScopeMaps:
+        """The maps that hold for a process: its image's, or those of its node where it is not contained."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-from agents.hot_symbols.table.identity import SymbolIdentity, symbol_id
+from agents.hot_symbols.identity import SymbolIdentity, symbol_id
 from agents.hot_symbols.table.query import Query, Row, top
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.registry import RegistryError

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from agents.hot_symbols.identity import Evidence, parse_symbol_id
 from agents.hot_symbols.reading.evidence import EventEvidence, Place, Touch, place_of
 from agents.hot_symbols.reading.meaning import PLACE_FIELDS, Meaning
 from agents.hot_symbols.reading.observations import MAX_SCHEMAS, LayoutOf
-from agents.hot_symbols.table.identity import Evidence, parse_symbol_id
 from agents.memo import Memo
 from app.export.stack_frames import PROBE, StackFrame
 from schemas import avro_wire

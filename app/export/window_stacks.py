@@ -7,8 +7,8 @@ costs a lookup. This module refuses to know formats.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from agents.hot_symbols.counting.gathering import Unreadable
 from agents.hot_symbols.reading.evidence import Place
+from agents.hot_symbols.reading.gathering import Unreadable
 from agents.hot_symbols.reading.observations import Observe
 from app.export.call_stacks import Stack
 from app.export.call_tree import TreeBuilder

@@ -8,10 +8,10 @@ more rows is refused and not cut, because a scanner takes a missing symbol for o
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from agents.hot_symbols.counting.gathering import Unreadable, one_by_one
 from agents.hot_symbols.counting.recent import Recent
 from agents.hot_symbols.counting.symbol_counter import INCLUDED_KEY, SymbolCounter
 from agents.hot_symbols.reading.evidence import EventEvidence
+from agents.hot_symbols.reading.gathering import Unreadable, one_by_one
 from agents.hot_symbols.reading.meaning import Observation
 from agents.hot_symbols.reading.observations import Observe
 from agents.hot_symbols.table.published import published_record

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.hot_symbols.counting.gathering import Gathered, Unreadable
+from agents.hot_symbols.reading.gathering import Gathered, Unreadable
 from agents.hot_symbols.reading.meaning import PLACE_FIELDS, Meaning, Observation
 from agents.hot_symbols.reading.observations import CallObserver, CallReader
 from agents.hot_symbols.reading.times import time_of

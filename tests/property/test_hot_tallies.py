@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from agents.hot_symbols.counting.callers import MAX_CALLERS, Callers
 from agents.hot_symbols.counting.partial import Partial, offsets
 from agents.hot_symbols.counting.recent import MAX_NAMES, SKETCH_HASHES, Recent
-from agents.hot_symbols.counting.sightings import HOUR_NS, Sightings, summarized
 from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.reading.evidence import Place, Touch
+from agents.hot_symbols.reading.sightings import HOUR_NS, Sightings, summarized
 from agents.hot_symbols.reading.times import sortable
 from agents.hot_symbols.table.symbol_row import SymbolRow
 

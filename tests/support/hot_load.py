@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.hot_symbols.counting.sightings import HOUR_NS
 from agents.hot_symbols.counting.tally import HOURS_KEPT
+from agents.hot_symbols.reading.sightings import HOUR_NS
 from schemas import avro_wire
 from tests.support.calls import encode_call, frame
 

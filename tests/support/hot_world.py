@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from agents.contract import OutRecord
-from agents.hot_symbols.counting.gathering import one_by_one
 from agents.hot_symbols.counting.partial import last_seen_ns, offsets
-from agents.hot_symbols.counting.sightings import HOUR_NS
 from agents.hot_symbols.counting.symbol_counter import INCLUDED_KEY, SymbolCounter
 from agents.hot_symbols.reading.evidence import EventEvidence, Place, Touch
+from agents.hot_symbols.reading.gathering import one_by_one
 from agents.hot_symbols.reading.meaning import Observation
+from agents.hot_symbols.reading.sightings import HOUR_NS
 from agents.hot_symbols.table.merging import SymbolMerger
 from agents.hot_symbols.table.published import published_value
 from schemas import records

@@ -1,1 +1,1 @@
-"""Counts the symbols of calls, and turns the counts into cumulative partials for each source partition."""
+"""Counts sightings by symbol, and turns the counts into cumulative partials for each source partition."""

@@ -9,8 +9,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
-Name = tuple[str, ...]
-"""A name of one or several words; all names in one `Recent` have equally many."""
+from agents.hot_symbols.reading.evidence import Name
 
 MAX_NAMES: Final = 8
 """A row on every topic and in every table carries them, for each of three kinds: 8 of some 60 bytes."""

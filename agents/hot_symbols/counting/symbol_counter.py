@@ -25,12 +25,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from agents.contract import OutRecord, SourceRecord
-from agents.hot_symbols.counting.gathering import NONE_YET, Gather, Gathered, Refused
 from agents.hot_symbols.counting.partial import Partial, offsets
-from agents.hot_symbols.counting.sightings import Sightings, Summary, added_up, summarized
 from agents.hot_symbols.counting.tally import Tally
+from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.reading.evidence import EventEvidence, Place, Touch
-from agents.hot_symbols.table.partitioning import symbol_partition
+from agents.hot_symbols.reading.gathering import NONE_YET, Gather, Gathered, Refused
+from agents.hot_symbols.reading.sightings import Sightings, Summary, added_up, summarized
 
 INCLUDED_KEY: Final = b"\x01included"
 """Row of the raw offset that everything includes; symbol ids have no control characters."""

@@ -12,8 +12,8 @@ from typing import Final
 
 from agents.hot_symbols.counting.callers import Callers
 from agents.hot_symbols.counting.recent import Recent
-from agents.hot_symbols.counting.sightings import Summary
 from agents.hot_symbols.reading.evidence import CONFIRMED, Place, Touch
+from agents.hot_symbols.reading.sightings import Summary
 
 HOURS_KEPT: Final = 24
 

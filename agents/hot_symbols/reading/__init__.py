@@ -1,1 +1,1 @@
-"""Reads a call's symbols, workload and time out of its Avro bytes, without decoding the rest."""
+"""Reads a call's symbols, workload and time out of its Avro bytes; calls that say the same become sightings."""

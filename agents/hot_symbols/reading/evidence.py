@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from agents.hot_symbols.counting.recent import Name
-from agents.hot_symbols.table.identity import binary_identity, frame_identity, symbol_id
+from agents.hot_symbols.identity import binary_identity, frame_identity, symbol_id
 from schemas import records
 
 RESOLUTIONS: Final[tuple[str, ...]] = tuple(
@@ -23,6 +22,9 @@ RESOLUTIONS: Final[tuple[str, ...]] = tuple(
 
 CONFIRMED: Final = frozenset(RESOLUTIONS.index(name) for name in ("Exact", "Kernel", "KernelModule"))
 """Indexes of the resolutions under which a frame's symbol is sure."""
+
+Name = tuple[str, ...]
+"""An image, a namespace or a workload, in one or several words; see `EventPlace`."""
 
 Grades = tuple[tuple[int, int], ...]
 """Frames by resolution index, in rising order of the index."""

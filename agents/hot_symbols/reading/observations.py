@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from agents.contract import SourceRecord
-from agents.hot_symbols.counting.gathering import Gathered, Unreadable
+from agents.hot_symbols.reading.gathering import Gathered, Unreadable
 from agents.hot_symbols.reading.meaning import Meaning, Observation
 from agents.hot_symbols.reading.regular_calls import GatherRegular, gather_none, regular_gatherer
 from agents.hot_symbols.reading.times import time_of

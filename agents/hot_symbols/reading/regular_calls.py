@@ -14,8 +14,8 @@ from struct import Struct, error
 from typing import Any, Final, NamedTuple
 
 from agents.contract import SourceRecord
-from agents.hot_symbols.counting.gathering import Gathered
 from agents.hot_symbols.reading.evidence import EventEvidence, Place, Touch, binary_touch, target_touch
+from agents.hot_symbols.reading.gathering import Gathered
 from agents.hot_symbols.reading.meaning import Meaning
 from agents.memo import Memo
 from schemas import avro_wire

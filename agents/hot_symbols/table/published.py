@@ -6,8 +6,8 @@ Rules: equal tallies are equal bytes. This module refuses to know how a tally ca
 from typing import Any
 
 from agents.hot_symbols.counting.tally import Tally
+from agents.hot_symbols.identity import parse_symbol_id
 from agents.hot_symbols.reading.evidence import RESOLUTIONS
-from agents.hot_symbols.table.identity import parse_symbol_id
 from schemas import avro_wire, records
 
 

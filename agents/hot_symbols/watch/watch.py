@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from posixpath import basename
 from typing import Any, Final
 
-from agents.hot_symbols.table.identity import SymbolIdentity, symbol_id
+from agents.hot_symbols.identity import SymbolIdentity, symbol_id
 
 KERNEL: Final = "kernel"
 _KERNEL_MODULE: Final = "kernel:"

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from agents.coverage.completeness import Completeness, completeness
 from agents.coverage.node_coverage import NodeCoverage
-from agents.hot_symbols.table.identity import SymbolIdentity, SymbolIdError, parse_symbol_id
+from agents.hot_symbols.identity import SymbolIdentity, SymbolIdError, parse_symbol_id
 from agents.hot_symbols.watch.refused_minutes import RefusedMinutes
 from agents.hot_symbols.watch.watch import Bearing, Watch, whole_function
 

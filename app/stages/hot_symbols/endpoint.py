@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlencode
 
 import urllib3
 
-from agents.hot_symbols.table.partitioning import symbol_partition
+from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.table.query import Query, top
 from app.stages.hot_symbols.ownership import Ownership
 from app.stages.hot_symbols.since import moment_ns

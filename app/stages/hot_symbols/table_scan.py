@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final
 
 from agents.hot_symbols.counting.tally import NEVER_LAST
-from agents.hot_symbols.table.identity import parse_symbol_id
+from agents.hot_symbols.identity import parse_symbol_id
 from agents.hot_symbols.table.published import published_record
 from agents.hot_symbols.table.query import Query
 from agents.hot_symbols.table.symbol_row import SymbolRow, hits_and_last_seen_ns

@@ -18,7 +18,7 @@ from confluent_kafka import Message
 from agents.contract import OutRecord
 from agents.coverage.covering import parse_node_key
 from agents.coverage.node_coverage import NodeCoverage
-from agents.hot_symbols.table.partitioning import symbol_partition
+from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.table.published import module_in
 from agents.hot_symbols.watch.watch_board import MAX_WATCHES, WatchBoard, is_news
 from app.kafka.registry import SchemaRegistry

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pytest
 
 from agents.contract import OutRecord
-from agents.hot_symbols.counting.gathering import Unreadable, one_by_one
 from agents.hot_symbols.counting.partial import Partial
 from agents.hot_symbols.counting.symbol_counter import (
     INCLUDED_KEY,
@@ -14,9 +13,10 @@ from agents.hot_symbols.counting.symbol_counter import (
     parse_partial_key,
     partial_key,
 )
+from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.reading.evidence import EventEvidence, Place, Touch
+from agents.hot_symbols.reading.gathering import Unreadable, one_by_one
 from agents.hot_symbols.reading.meaning import Observation
-from agents.hot_symbols.table.partitioning import symbol_partition
 from tests.support.hot_world import START_NS, Event, Stored, World
 
 EVIDENCE = EventEvidence((Touch("/a!f", "/a", 1, 0, (), ()),))

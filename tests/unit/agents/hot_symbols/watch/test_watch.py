@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.hot_symbols.table.identity import parse_symbol_id
+from agents.hot_symbols.identity import parse_symbol_id
 from agents.hot_symbols.watch.watch import Bearing, Watch, from_record
 from app.stages.hot_symbols.watch_list import in_canonical_form
 

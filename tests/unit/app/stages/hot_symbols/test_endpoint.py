@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agents.hot_symbols.counting.partial import Partial
 from agents.hot_symbols.counting.tally import Tally
-from agents.hot_symbols.table.partitioning import symbol_partition
+from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.table.published import published_record
 from agents.hot_symbols.table.query import Query, top
 from agents.hot_symbols.table.symbol_row import SymbolRow

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.hot_symbols.table.identity import (
+from agents.hot_symbols.identity import (
     Evidence,
     SymbolIdentity,
     SymbolIdError,

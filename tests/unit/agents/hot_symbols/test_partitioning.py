@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.hot_symbols.table.partitioning import murmur2, symbol_partition
+from agents.hot_symbols.partitioning import murmur2, symbol_partition
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from agents.contract import SourceRecord
-from agents.hot_symbols.counting.sightings import Sightings
 from agents.hot_symbols.reading.evidence import EventEvidence, Place
 from agents.hot_symbols.reading.meaning import Observation
+from agents.hot_symbols.reading.sightings import Sightings
 
 NONE_YET = -1
 """Highest raw offset before the first call."""

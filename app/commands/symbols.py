@@ -17,16 +17,16 @@ from agents.symbols.index import SymbolIndex
 from agents.symbols.lookup import Resolved
 from agents.symbols.module_paths import normalize_module
 from app import settings as settings_module
-from app.symbols.adding import AddOptions, NotIndexed, Report, add_files, elf_files
+from app.symbols.adding import AddOptions, FileReport, NotIndexed, add_files, elf_files
 from app.symbols.checking import check_objects
 from app.symbols.debuginfod import Debuginfod
 from app.symbols.display import SymbolDisplay
 from app.symbols.kallsyms import NotKallsymsError, kernel_modules
-from app.symbols.limited_reader import DEFAULT_SECONDS, LimitedReader, Refused
+from app.symbols.limited_reader import DEFAULT_SECONDS, FileRefusal, LimitedReader
 from app.symbols.module_map_file import ModuleMapFileError, parse_module_map
 from app.symbols.name_maps import image_scope, node_scope
 from app.symbols.rows import cell, index_row, report_row
-from app.symbols.snapshot import Kind, SymbolStoreError
+from app.symbols.snapshot import ObjectKind, SymbolStoreError
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import Kept, StoreWriter
 
@@ -150,7 +150,7 @@ def add_kernel(kallsyms: Path, folder: Path | None, node: str, as_json: bool) ->
     except NotKallsymsError as error:
         raise click.UsageError(f"{kallsyms}: {error}") from None
     with StoreWriter(_folder(folder)) as writer:
-        writer.replace_map(Kind.KERNEL, _scope(None, node), modules)
+        writer.replace_map(ObjectKind.KERNEL, _scope(None, node), modules)
         digest = writer.commit()
     counts = {"symbols": len(modules), "modules": len(set(modules.values())), "store_digest": digest}
     click.echo(json.dumps(counts) if as_json else f"{counts['symbols']} symbols of {counts['modules']} kernel modules")
@@ -174,7 +174,7 @@ def add_map(file: Path, folder: Path | None, as_json: bool) -> None:
         raise click.UsageError(f"{file}: {error}") from None
     with StoreWriter(_folder(folder)) as writer:
         for scope, pairs in maps.items():
-            writer.merge_map(Kind.MODULES, scope, pairs)
+            writer.merge_map(ObjectKind.MODULES, scope, pairs)
         digest = writer.commit()
     paths = sum(map(len, maps.values()))
     click.echo(json.dumps({"paths": paths, "store_digest": digest}) if as_json else f"{paths} paths")
@@ -191,10 +191,10 @@ def list_indexes(folder: Path | None, as_json: bool) -> None:
       callstream symbols list --json
     """
     store = _open(folder)
-    rows = [index_row(_index(store, build_id)) for build_id in store.snapshot.of_kind(Kind.INDEX)]
+    rows = [index_row(_index(store, build_id)) for build_id in store.snapshot.of_kind(ObjectKind.INDEX)]
     maps = [
         {"kind": kind.value, "scope": scope}
-        for kind in (Kind.MODULES, Kind.KERNEL)
+        for kind in (ObjectKind.MODULES, ObjectKind.KERNEL)
         for scope in store.snapshot.of_kind(kind)
     ]
     if as_json:
@@ -341,7 +341,7 @@ def _build_id(store: SymbolStore, module: str, image: str | None, node: str | No
         return mapped
     with LimitedReader() as reader:
         probe = reader.probe(Path(module).resolve())
-    if isinstance(probe, Refused):
+    if isinstance(probe, FileRefusal):
         raise click.UsageError(f"{module}: {probe.reason.value}")
     return probe.build_id
 
@@ -354,7 +354,7 @@ def _index(store: SymbolStore, build_id: str) -> SymbolIndex:
     return index
 
 
-def _print_reports(reports: list[Report], digest: str, *, as_json: bool) -> None:
+def _print_reports(reports: list[FileReport], digest: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"store_digest": digest, "files": [report_row(report) for report in reports]}))
         return

@@ -15,7 +15,7 @@ from app.doctor.findings import Finding, fail, ok, warn
 from app.privacy.load import PrivacyConfigError, lacks_key, load_privacy
 from app.settings import Settings, SettingsError, load, unknown_variables, variable_of
 from app.steps import PolicyHooksError, load_policy_hooks
-from app.symbols.snapshot import Kind, SymbolStoreError
+from app.symbols.snapshot import ObjectKind, SymbolStoreError
 from app.symbols.store import SymbolStore
 
 MIN_FREE_BYTES: Final = 1 << 30
@@ -86,8 +86,8 @@ def check_symbols(settings: Settings) -> Iterator[Finding]:
         return
     try:
         store = SymbolStore.open(folder)
-        indexes = store.snapshot.of_kind(Kind.INDEX)
-        maps = len(store.snapshot.of_kind(Kind.MODULES)) + len(store.snapshot.of_kind(Kind.KERNEL))
+        indexes = store.snapshot.of_kind(ObjectKind.INDEX)
+        maps = len(store.snapshot.of_kind(ObjectKind.MODULES)) + len(store.snapshot.of_kind(ObjectKind.KERNEL))
     except SymbolStoreError as error:
         yield fail(str(error), "correct CALLSTREAM_SYMBOL_STORE_DIR, or run: callstream symbols add")
         return

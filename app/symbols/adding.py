@@ -17,11 +17,11 @@ from agents.symbols.index import Origin
 from agents.symbols.module_paths import ModuleKind, normalize_module
 from app.symbols.debug_files import find_debug_file
 from app.symbols.debuginfod import Debuginfod
+from app.symbols.file_refusal import FileRefusalReason
 from app.symbols.index_builder import Probe
-from app.symbols.limited_reader import LimitedReader, Refused
+from app.symbols.limited_reader import FileRefusal, LimitedReader
 from app.symbols.reader import Built
-from app.symbols.refusal import Refusal
-from app.symbols.snapshot import Kind
+from app.symbols.snapshot import ObjectKind
 from app.symbols.store_writer import Kept, StoreWriter
 
 _ELF_MAGIC: Final = b"\x7fELF"
@@ -63,11 +63,11 @@ class NotIndexed:
     """A file that has no index, and why."""
 
     path: Path
-    reason: Refusal
+    reason: FileRefusalReason
     detail: str = ""
 
 
-Report = Indexed | NotIndexed
+FileReport = Indexed | NotIndexed
 
 
 @dataclass(slots=True)
@@ -103,7 +103,7 @@ def add_files(
     writer: StoreWriter,
     reader: LimitedReader,
     on_file: Callable[[Path], None] = lambda _: None,
-) -> Iterator[Report]:
+) -> Iterator[FileReport]:
     """Index the files at `paths`; `on_file` is called with each file when it is looked at.
 
     Nothing is committed here. Raises SymbolStoreError where the store fails.
@@ -112,7 +112,7 @@ def add_files(
     for path in paths:
         on_file(path)
         probe = reader.probe(path)
-        if isinstance(probe, Refused):
+        if isinstance(probe, FileRefusal):
             yield NotIndexed(path, probe.reason, probe.detail)
             continue
         copies = by_build_id[probe.build_id]
@@ -125,7 +125,7 @@ def add_files(
                 modules |= dict.fromkeys(_modules(report.path, options.root), build_id)
             yield report
     if options.scope is not None and modules:
-        writer.merge_map(Kind.MODULES, options.scope, modules)
+        writer.merge_map(ObjectKind.MODULES, options.scope, modules)
 
 
 class _Adding:
@@ -139,7 +139,7 @@ class _Adding:
         self._output = writer.scratch / "index"
         self._notes: list[str] = []
 
-    def add(self, copies: _Copies) -> Iterator[Report]:
+    def add(self, copies: _Copies) -> Iterator[FileReport]:
         """Index the best copy; the others share its index if they have the same code."""
         if not copies.binaries:
             yield from self._add_debug_files(copies.debug_files)
@@ -149,14 +149,14 @@ class _Adding:
         report = self._build(best_path, best, copies.debug_files)
         for path, probe in ordered:
             if probe.code_digest != best.code_digest:
-                yield NotIndexed(path, Refusal.CONFLICT)
+                yield NotIndexed(path, FileRefusalReason.CONFLICT)
             else:
                 yield _of_path(report, path)
 
-    def _build(self, path: Path, probe: Probe, debug_files: list[tuple[Path, Probe]]) -> Report:
+    def _build(self, path: Path, probe: Probe, debug_files: list[tuple[Path, Probe]]) -> FileReport:
         debug_path = self._debug_path(path, probe, debug_files)
         built = self._reader.build(path, debug_path, self._output, with_lines=self._options.with_lines)
-        if isinstance(built, Refused) and debug_path is not None:
+        if isinstance(built, FileRefusal) and debug_path is not None:
             self._notes.append(f"without its debug file: {built.reason.value}")
             built = self._reader.build(path, None, self._output, with_lines=self._options.with_lines)
         return self._kept(path, built)
@@ -182,30 +182,30 @@ class _Adding:
             return None
         return fetched
 
-    def _add_debug_files(self, debug_files: list[tuple[Path, Probe]]) -> Iterator[Report]:
+    def _add_debug_files(self, debug_files: list[tuple[Path, Probe]]) -> Iterator[FileReport]:
         """Debug files without their binary: they can make an index better that is there already."""
         for path, _ in debug_files:
             known = self._writer.known_index(self._build_id)
             if known is None:
-                yield NotIndexed(path, Refusal.NO_CODE)
+                yield NotIndexed(path, FileRefusalReason.NO_CODE)
                 continue
             built = self._reader.extend(known, path, self._output, with_lines=self._options.with_lines)
             yield self._kept(path, built)
 
-    def _kept(self, path: Path, built: Built | Refused) -> Report:
-        if isinstance(built, Refused):
+    def _kept(self, path: Path, built: Built | FileRefusal) -> FileReport:
+        if isinstance(built, FileRefusal):
             return NotIndexed(path, built.reason, built.detail)
         if built.build_id != self._build_id:
-            return NotIndexed(path, Refusal.UNREADABLE, "it changed while it was read")
+            return NotIndexed(path, FileRefusalReason.UNREADABLE, "it changed while it was read")
         kept = self._writer.keep_index(self._output, self._build_id, replace=self._options.replace)
         if kept is Kept.CONFLICT:
-            return NotIndexed(path, Refusal.CONFLICT)
+            return NotIndexed(path, FileRefusalReason.CONFLICT)
         return Indexed(
             path, self._build_id, kept, built.functions, built.lines, Origin(built.origins), tuple(self._notes)
         )
 
 
-def _of_path(report: Report, path: Path) -> Report:
+def _of_path(report: FileReport, path: Path) -> FileReport:
     """The report of another copy of the same file."""
     if isinstance(report, NotIndexed):
         return NotIndexed(path, report.reason, report.detail)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.symbols.name_maps import decode_map
-from app.symbols.snapshot import Entry, Kind, SymbolStoreError, object_path
+from app.symbols.snapshot import Entry, ObjectKind, SymbolStoreError, object_path
 from app.symbols.store import SymbolStore, open_index, read_object
 
 
@@ -20,7 +20,7 @@ def check_objects(store: SymbolStore) -> Iterator[Checked]:
     """Read every object of the snapshot."""
     for entry in store.snapshot.entries:
         try:
-            if entry.kind == Kind.INDEX.value:
+            if entry.kind == ObjectKind.INDEX.value:
                 open_index(object_path(store.folder, entry.digest), entry.key, entry.digest)
             else:
                 decode_map(read_object(store.folder, entry.digest))

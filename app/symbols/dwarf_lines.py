@@ -18,7 +18,7 @@ from elftools.elf.elffile import ELFFile
 
 from agents.symbols.index import LineRows, Segment
 from app.symbols.elf import ByteOrder
-from app.symbols.refusal import Refusal, RefusedError
+from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 from app.symbols.source_paths import public_source
 
 # libLLVM has some 10 million rows; the limit on memory stands behind this one.
@@ -50,7 +50,7 @@ class _Sequence:
 def read_lines(stream: BinaryIO, segments: tuple[Segment, ...]) -> LineRows:
     """The line table of the ELF file open as `stream`, for code that lies in `segments`.
 
-    Raises RefusedError beyond a limit, and what pyelftools raises on malformed DWARF.
+    Raises FileRefusedError beyond a limit, and what pyelftools raises on malformed DWARF.
     """
     dwarf: Any = ELFFile(stream).get_dwarf_info(relocate_dwarf_sections=False, follow_links=False)
     if dwarf.debug_line_sec is None or dwarf.debug_info_sec is None:
@@ -73,7 +73,7 @@ def read_lines(stream: BinaryIO, segments: tuple[Segment, ...]) -> LineRows:
                 rows += len(sequence.addresses)
                 sequences.append(sequence)
         if rows > MAX_ROWS:
-            raise RefusedError(Refusal.OVER_LIMIT, "line rows")
+            raise FileRefusedError(FileRefusalReason.OVER_LIMIT, "line rows")
     return _flattened(sequences, names)
 
 
@@ -190,7 +190,7 @@ class _LineProgram:
                 return value
             shift += 7
             if shift > _MAX_LEB_BITS:
-                raise RefusedError(Refusal.MALFORMED, "a number in a line program has no end")
+                raise FileRefusedError(FileRefusalReason.MALFORMED, "a number in a line program has no end")
 
     def _sleb(self) -> int:
         start = self._at

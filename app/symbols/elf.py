@@ -16,7 +16,7 @@ from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 
 from agents.symbols.index import Segment
-from app.symbols.refusal import Refusal, RefusedError
+from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 
 # Far more than any linker makes; a header may claim 2^64.
 MAX_SECTIONS: Final = 20_000
@@ -34,7 +34,7 @@ _BUILD_ID_BYTES: Final = range(8, 129)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FileRange:
     """`size` bytes at `offset`, known to lie inside the file; `address` is where they are mapped, 0 if nowhere."""
 
     offset: int
@@ -46,12 +46,12 @@ class Part:
 class SymbolTable:
     """A symbol table and its strings."""
 
-    entries: Part
-    strings: Part
+    entries: FileRange
+    strings: FileRange
 
 
 @dataclass(frozen=True, slots=True)
-class CodeRange:
+class SectionRange:
     """Addresses of an executable section; `section` is its number, or None where the file has no section table."""
 
     section: int | None
@@ -82,14 +82,14 @@ class ElfStructure:
     elf_type: int
     entry: int
     segments: tuple[Segment, ...]
-    code: tuple[CodeRange, ...]
+    code: tuple[SectionRange, ...]
     build_id: str | None
     code_digest: bytes
     symtab: SymbolTable | None
     dynsym: SymbolTable | None
-    debugdata: Part | None
-    gopclntab: Part | None
-    relocations: tuple[Part, ...]
+    debugdata: FileRange | None
+    gopclntab: FileRange | None
+    relocations: tuple[FileRange, ...]
     debuglink: DebugLink | None
     has_dwarf_lines: bool
 
@@ -104,31 +104,31 @@ class _Section:
     size: int
     link: int
     entry_size: int
-    part: Part | None  # None where it has no content in the file, or claims more than there is
+    part: FileRange | None  # None where it has no content in the file, or claims more than there is
 
 
 def read_structure(stream: BinaryIO, data: memoryview) -> ElfStructure:
     """The structure of the ELF file open as `stream`, whose content is `data`.
 
-    Raises RefusedError where it is no program or library, or claims what cannot be. On malformed headers pyelftools
+    Raises FileRefusedError where it is no program or library, or claims what cannot be. On malformed headers pyelftools
     raises exceptions of many classes; the caller takes any exception as malformed.
     """
     if bytes(data[:4]) != b"\x7fELF":
-        raise RefusedError(Refusal.NOT_ELF)
+        raise FileRefusedError(FileRefusalReason.NOT_ELF)
     elf = ELFFile(stream)
     order: ByteOrder = "little" if elf.little_endian else "big"
     elf_type = int.from_bytes(data[16:18], order)
     if elf_type not in _LINKED_TYPES:
-        raise RefusedError(Refusal.NOT_LINKED)
+        raise FileRefusedError(FileRefusalReason.NOT_LINKED)
     sections = list(_sections(elf, data))
     segments, notes = _segments(elf, data)
     code = tuple(
-        CodeRange(section.number, section.address, section.address + section.size)
+        SectionRange(section.number, section.address, section.address + section.size)
         for section in sections
         if section.flags & _ALLOC_EXEC == _ALLOC_EXEC and section.size
     )
     if not sections:
-        code = tuple(CodeRange(None, s.address, s.address + s.size) for s in segments)
+        code = tuple(SectionRange(None, s.address, s.address + s.size) for s in segments)
     elif not any(sections[c.section or 0].part for c in code):
         segments = ()
     parts = {section.name: section.part for section in sections}
@@ -153,14 +153,14 @@ def read_structure(stream: BinaryIO, data: memoryview) -> ElfStructure:
     )
 
 
-def _part(data: memoryview, offset: int, size: int, address: int = 0) -> Part | None:
-    return Part(offset, size, address) if offset + size <= len(data) else None
+def _part(data: memoryview, offset: int, size: int, address: int = 0) -> FileRange | None:
+    return FileRange(offset, size, address) if offset + size <= len(data) else None
 
 
 def _sections(elf: ELFFile, data: memoryview) -> Iterator[_Section]:
     count = elf.num_sections()
     if count > MAX_SECTIONS:
-        raise RefusedError(Refusal.OVER_LIMIT, f"{count} sections")
+        raise FileRefusedError(FileRefusalReason.OVER_LIMIT, f"{count} sections")
     headers = [
         struct_parse(elf.structs.Elf_Shdr, elf.stream, stream_pos=elf["e_shoff"] + number * elf["e_shentsize"])
         for number in range(count)
@@ -188,13 +188,13 @@ def _sections(elf: ELFFile, data: memoryview) -> Iterator[_Section]:
         )
 
 
-def _segments(elf: ELFFile, data: memoryview) -> tuple[tuple[Segment, ...], list[Part]]:
+def _segments(elf: ELFFile, data: memoryview) -> tuple[tuple[Segment, ...], list[FileRange]]:
     """Executable segments with content, in order of file offset, and the PT_NOTE segments."""
     count = elf.num_segments()
     if count > MAX_SEGMENTS:
-        raise RefusedError(Refusal.OVER_LIMIT, f"{count} segments")
+        raise FileRefusedError(FileRefusalReason.OVER_LIMIT, f"{count} segments")
     code: list[Segment] = []
-    notes: list[Part] = []
+    notes: list[FileRange] = []
     for number in range(count):
         header = struct_parse(elf.structs.Elf_Phdr, elf.stream, stream_pos=elf["e_phoff"] + number * elf["e_phentsize"])
         part = _part(data, header["p_offset"], header["p_filesz"], header["p_vaddr"])
@@ -202,7 +202,7 @@ def _segments(elf: ELFFile, data: memoryview) -> tuple[tuple[Segment, ...], list
             notes.append(part)
         elif header["p_type"] == "PT_LOAD" and header["p_flags"] & _PF_X and header["p_filesz"]:
             if part is None:
-                raise RefusedError(Refusal.MALFORMED, "a segment of code lies beyond the end of the file")
+                raise FileRefusedError(FileRefusalReason.MALFORMED, "a segment of code lies beyond the end of the file")
             code.append(Segment(part.offset, part.size, part.address))
     return tuple(sorted(code, key=lambda s: (s.file_offset, s.size, s.address))), notes
 
@@ -213,9 +213,11 @@ def _table(sections: list[_Section], kind: str, *, is_64: bool) -> SymbolTable |
             continue
         strings = sections[section.link] if 0 < section.link < len(sections) else None
         if section.part is None or strings is None or strings.part is None:
-            raise RefusedError(Refusal.MALFORMED, "a symbol table lies beyond the end of the file, or has no strings")
+            raise FileRefusedError(
+                FileRefusalReason.MALFORMED, "a symbol table lies beyond the end of the file, or has no strings"
+            )
         if section.entry_size != (24 if is_64 else 16):
-            raise RefusedError(Refusal.MALFORMED, "a symbol table with entries of a wrong size")
+            raise FileRefusedError(FileRefusalReason.MALFORMED, "a symbol table with entries of a wrong size")
         return SymbolTable(section.part, strings.part)
     return None
 
@@ -233,12 +235,12 @@ def _dynamic_table(elf: ELFFile, data: memoryview) -> SymbolTable | None:
         entries = _part(data, entries_offset, segment.num_symbols() * (24 if elf.elfclass == 64 else 16))
         strings = _part(data, strings_offset, strings_size)
         if entries is None or strings is None:
-            raise RefusedError(Refusal.MALFORMED, "the dynamic symbols lie beyond the end of the file")
+            raise FileRefusedError(FileRefusalReason.MALFORMED, "the dynamic symbols lie beyond the end of the file")
         return SymbolTable(entries, strings)
     return None
 
 
-def _build_id(data: memoryview, notes: Iterable[Part], order: ByteOrder) -> str | None:
+def _build_id(data: memoryview, notes: Iterable[FileRange], order: ByteOrder) -> str | None:
     found: dict[tuple[bytes, int], str] = {}
     for part in notes:
         for key, content in _notes(data[part.offset : part.offset + part.size], order):
@@ -265,14 +267,14 @@ def _code_digest(data: memoryview, sections: list[_Section], segments: Iterable[
     digest = sha256()
     parts = [s.part for s in sections if s.flags & _ALLOC_EXEC == _ALLOC_EXEC and s.part is not None]
     if not sections:
-        parts = [Part(s.file_offset, s.size, s.address) for s in segments]
+        parts = [FileRange(s.file_offset, s.size, s.address) for s in segments]
     for part in sorted(parts, key=lambda p: (p.address, p.offset, p.size)):
         digest.update(b"%d:%d:" % (part.address, part.size))
         digest.update(data[part.offset : part.offset + part.size])
     return digest.digest()
 
 
-def _debuglink(data: memoryview, part: Part | None, order: ByteOrder) -> DebugLink | None:
+def _debuglink(data: memoryview, part: FileRange | None, order: ByteOrder) -> DebugLink | None:
     """.gnu_debuglink: a name ended by NUL, padded to 4 bytes, then the CRC-32 of the file it names."""
     if part is None or not 8 <= part.size <= _MAX_DEBUGLINK_BYTES:
         return None

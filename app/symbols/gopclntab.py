@@ -19,9 +19,9 @@ from struct import Struct
 from typing import Final
 
 from agents.symbols.kernel_symbols import canonical_symbol
-from app.symbols.elf import ElfStructure, Part
-from app.symbols.refusal import Refusal, RefusedError
-from app.symbols.spans import FunctionSymbol
+from app.symbols.code_ranges import FunctionSymbol
+from app.symbols.elf import ElfStructure, FileRange
+from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 from app.symbols.symbol_tables import MAX_NAME_BYTES, MAX_SYMBOLS
 
 _MAGICS: Final = frozenset({0xFFFFFFF0, 0xFFFFFFF1})  # Go 1.18, Go 1.20
@@ -47,7 +47,7 @@ class _Table:
 def go_symbols(data: memoryview, structure: ElfStructure) -> list[FunctionSymbol]:
     """The functions of a Go program; none where it is no Go program, too old, or its text cannot be found.
 
-    Raises RefusedError where the table contradicts itself.
+    Raises FileRefusedError where the table contradicts itself.
     """
     part = structure.gopclntab
     if part is None or not part.address or (table := _read_table(data, part, structure)) is None or not table.functions:
@@ -63,7 +63,7 @@ def go_symbols(data: memoryview, structure: ElfStructure) -> list[FunctionSymbol
     ]
 
 
-def _read_table(data: memoryview, part: Part, structure: ElfStructure) -> _Table | None:
+def _read_table(data: memoryview, part: FileRange, structure: ElfStructure) -> _Table | None:
     content = bytes(data[part.offset : part.offset + part.size])
     order = structure.byte_order
     word = 8 if structure.is_64 else 4
@@ -72,11 +72,11 @@ def _read_table(data: memoryview, part: Part, structure: ElfStructure) -> _Table
     numbers = [int.from_bytes(content[8 + i * word : 8 + (i + 1) * word], order) for i in range(8)]
     count, _, text_start, names_at, _, _, _, functions_at = numbers
     if count > MAX_SYMBOLS:
-        raise RefusedError(Refusal.OVER_LIMIT, f"{count} Go functions")
+        raise FileRefusedError(FileRefusalReason.OVER_LIMIT, f"{count} Go functions")
     pairs = Struct(("<" if order == "little" else ">") + "II")
     table_end = functions_at + count * pairs.size
     if table_end + 4 > len(content) or names_at > len(content):
-        raise RefusedError(Refusal.MALFORMED, ".gopclntab ends before its parts")
+        raise FileRefusedError(FileRefusalReason.MALFORMED, ".gopclntab ends before its parts")
     functions: list[tuple[int, str]] = []
     for entry, record in pairs.iter_unpack(content[functions_at:table_end]):
         name_field = functions_at + record + 4
@@ -85,7 +85,7 @@ def _read_table(data: memoryview, part: Part, structure: ElfStructure) -> _Table
         name = content[name_at : max(name_end, name_at)].decode("utf-8", "backslashreplace")
         functions.append((entry, name.replace("·", ".")))  # as the linker writes it into .symtab
     if any(before[0] > after[0] for before, after in pairwise(functions)):
-        raise RefusedError(Refusal.MALFORMED, ".gopclntab is not sorted")
+        raise FileRefusedError(FileRefusalReason.MALFORMED, ".gopclntab is not sorted")
     return _Table(functions, int.from_bytes(content[table_end : table_end + 4], order), text_start or None)
 
 
@@ -102,7 +102,7 @@ def _symbol(data: memoryview, structure: ElfStructure, start: int, end: int, nam
     return None
 
 
-def _text_start(data: memoryview, part: Part, structure: ElfStructure, table: _Table) -> int | None:
+def _text_start(data: memoryview, part: FileRange, structure: ElfStructure, table: _Table) -> int | None:
     lowest, highest = table.functions[0][0], table.end
     for minpc, maxpc, text in _module_texts(data, part.address, structure):
         if (minpc, maxpc) == (text + lowest, text + highest):

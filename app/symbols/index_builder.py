@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from agents.symbols.index import IndexContent, LineRows, Origin, Segment, SymbolIndex
+from app.symbols.code_ranges import FunctionSymbol, disjoint_ranges
 from app.symbols.dwarf_lines import read_lines
 from app.symbols.elf import DebugLink, ElfStructure, read_structure
+from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 from app.symbols.gopclntab import go_symbols
-from app.symbols.refusal import Refusal, RefusedError
-from app.symbols.spans import FunctionSymbol, disjoint_spans
 from app.symbols.symbol_tables import function_symbols, unpacked_debugdata, with_exports
 
 # The driver of rustc and LLVM, among the largest libraries there are, have 150 to 250 MB; a mapping counts as memory.
@@ -64,7 +64,7 @@ class _OpenElf:
 
 
 def probe_file(path: Path) -> Probe:
-    """Look at the headers of the file at `path`. Raises RefusedError."""
+    """Look at the headers of the file at `path`. Raises FileRefusedError."""
     with _opened(path) as elf:
         return Probe(
             build_id=_identity(elf),
@@ -79,29 +79,29 @@ def probe_file(path: Path) -> Probe:
 def build_index(path: Path, debug_path: Path | None, *, with_lines: bool) -> IndexContent:
     """The index content of the program or library at `path`, with names and lines of its debug file.
 
-    Raises RefusedError; also where `debug_path` is not this file's debug file.
+    Raises FileRefusedError; also where `debug_path` is not this file's debug file.
     """
     with _opened(path) as elf:
         if not elf.structure.segments:
-            raise RefusedError(Refusal.NO_CODE)
+            raise FileRefusedError(FileRefusalReason.NO_CODE)
         structure = elf.structure
         head = _Head(_identity(elf), structure.machine, structure.elf_type, structure.code_digest, structure.segments)
         if debug_path is None:
             return _content(head, [elf], with_lines=with_lines)
         with _opened(debug_path) as debug:
             if not _belong_together(elf, debug):
-                raise RefusedError(Refusal.MALFORMED, "the debug file is another file's")
+                raise FileRefusedError(FileRefusalReason.MALFORMED, "the debug file is another file's")
             return _content(head, [elf, debug], with_lines=with_lines)
 
 
 def extend_index(known: SymbolIndex, debug_path: Path, *, with_lines: bool) -> IndexContent:
     """The content of an index that exists, with names and lines of a debug file that came later.
 
-    Segments and .dynsym's names are taken from the index. Raises RefusedError.
+    Segments and .dynsym's names are taken from the index. Raises FileRefusedError.
     """
     with _opened(debug_path) as debug:
         if debug.structure.build_id != known.build_id:
-            raise RefusedError(Refusal.MALFORMED, "the debug file is another file's")
+            raise FileRefusedError(FileRefusalReason.MALFORMED, "the debug file is another file's")
         head = _Head(known.build_id, known.machine, known.elf_type, known.code_digest, known.segments)
         exported = [
             FunctionSymbol(s.start, s.length, s.name, 0, is_exported=True, in_symtab=False, limit=s.start + s.length)
@@ -138,7 +138,7 @@ def _content(
         described = [elf for elf in files if elf.structure.has_dwarf_lines]
         lines = read_lines(described[-1].stream, head.segments) if described else lines
         origins |= Origin.DWARF_LINES if len(lines.addresses) else Origin(0)
-    spans = disjoint_spans(symbols)
+    spans = disjoint_ranges(symbols)
     return IndexContent(
         build_id=head.build_id,
         machine=head.machine,
@@ -175,16 +175,16 @@ def _opened(path: Path) -> Iterator[_OpenElf]:
         # never follows a link out of a container's root, never waits for a writer of a FIFO
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise RefusedError(Refusal.UNREADABLE, os.strerror(error.errno or 0)) from error
+        raise FileRefusedError(FileRefusalReason.UNREADABLE, os.strerror(error.errno or 0)) from error
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
-        raise RefusedError(Refusal.NOT_A_FILE)
+        raise FileRefusedError(FileRefusalReason.NOT_A_FILE)
     with os.fdopen(descriptor, "rb") as stream:
         if status.st_size > MAX_FILE_BYTES:
-            raise RefusedError(Refusal.TOO_LARGE, f"{status.st_size} bytes")
+            raise FileRefusedError(FileRefusalReason.TOO_LARGE, f"{status.st_size} bytes")
         if status.st_size < 4:
-            raise RefusedError(Refusal.NOT_ELF)
+            raise FileRefusedError(FileRefusalReason.NOT_ELF)
         # not closed by name: an exception on its way out still holds parts of the mapping
         data = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
         yield _OpenElf(stream, data, read_structure(stream, data))

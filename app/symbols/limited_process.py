@@ -18,7 +18,7 @@ MAX_ANSWER_BYTES: Final = 65_536
 """What a Linux pipe holds, so an answer that has begun is there."""
 
 
-class Failure(enum.Enum):
+class NoAnswerReason(enum.Enum):
     """Why there is no answer."""
 
     TOO_SLOW = "took longer than the limit on time"
@@ -29,7 +29,7 @@ class Failure(enum.Enum):
 class NoAnswer:
     """A request that was not answered; `detail` is for people."""
 
-    failure: Failure
+    reason: NoAnswerReason
     detail: str = ""
 
 
@@ -61,7 +61,7 @@ class LimitedProcess:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
         except BrokenPipeError:
-            return self._failed(NoAnswer(Failure.DIED))
+            return self._failed(NoAnswer(NoAnswerReason.DIED))
         line = self._line(process)
         if isinstance(line, NoAnswer):
             return self._failed(line)
@@ -84,11 +84,11 @@ class LimitedProcess:
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             if not selector.select(self._seconds):
-                return NoAnswer(Failure.TOO_SLOW, f"{self._seconds:g} s")
+                return NoAnswer(NoAnswerReason.TOO_SLOW, f"{self._seconds:g} s")
         line = process.stdout.readline(MAX_ANSWER_BYTES)
         if not line.endswith(b"\n"):
             process.kill()
-            return NoAnswer(Failure.DIED, f"exit status {process.wait()}")
+            return NoAnswer(NoAnswerReason.DIED, f"exit status {process.wait()}")
         return line
 
     def _running(self) -> subprocess.Popen[bytes]:

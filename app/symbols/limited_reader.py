@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from app.symbols.elf import DebugLink
+from app.symbols.file_refusal import FileRefusalReason
 from app.symbols.index_builder import Probe
-from app.symbols.limited_process import Failure, LimitedProcess, NoAnswer
+from app.symbols.limited_process import LimitedProcess, NoAnswer, NoAnswerReason
 from app.symbols.reader import Built
-from app.symbols.refusal import Refusal
 
 # Lines of a very large library take a minute; names of any take a second.
 DEFAULT_SECONDS: Final = 300.0
@@ -23,10 +23,10 @@ _FILES_PER_PROCESS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class FileRefusal:
     """Why a file was not read; `detail` is for people."""
 
-    reason: Refusal
+    reason: FileRefusalReason
     detail: str = ""
 
 
@@ -45,10 +45,10 @@ class LimitedReader:
     ) -> None:
         self.process.end()
 
-    def probe(self, path: Path) -> Probe | Refused:
+    def probe(self, path: Path) -> Probe | FileRefusal:
         """Look at the headers of the file at `path`."""
         answer = self._ask({"path": str(path)})
-        if isinstance(answer, Refused):
+        if isinstance(answer, FileRefusal):
             return answer
         link = answer["debuglink"]
         return Probe(
@@ -60,28 +60,28 @@ class LimitedReader:
             debuglink=None if link is None else DebugLink(link["file_name"], link["crc32"]),
         )
 
-    def build(self, path: Path, debug_path: Path | None, output: Path, *, with_lines: bool) -> Built | Refused:
+    def build(self, path: Path, debug_path: Path | None, output: Path, *, with_lines: bool) -> Built | FileRefusal:
         """Write the index of the program or library at `path` to `output`."""
         debug = None if debug_path is None else str(debug_path)
         return self._built({"path": str(path), "debug_path": debug, "output": str(output), "lines": with_lines})
 
-    def extend(self, index: Path, debug_path: Path, output: Path, *, with_lines: bool) -> Built | Refused:
+    def extend(self, index: Path, debug_path: Path, output: Path, *, with_lines: bool) -> Built | FileRefusal:
         """Write the index at `index` with the names and lines of its debug file to `output`."""
         paths = {"index": str(index), "debug_path": str(debug_path), "output": str(output)}
         return self._built({**paths, "lines": with_lines})
 
-    def _built(self, request: Mapping[str, Any]) -> Built | Refused:
+    def _built(self, request: Mapping[str, Any]) -> Built | FileRefusal:
         answer = self._ask(request)
-        return answer if isinstance(answer, Refused) else Built(**answer)
+        return answer if isinstance(answer, FileRefusal) else Built(**answer)
 
-    def _ask(self, request: Mapping[str, Any]) -> dict[str, Any] | Refused:
+    def _ask(self, request: Mapping[str, Any]) -> dict[str, Any] | FileRefusal:
         answer = self.process.ask(request)
         if isinstance(answer, NoAnswer):
-            slow = answer.failure is Failure.TOO_SLOW
-            return Refused(Refusal.TOO_SLOW if slow else Refusal.READER_DIED, answer.detail)
+            slow = answer.reason is NoAnswerReason.TOO_SLOW
+            return FileRefusal(FileRefusalReason.TOO_SLOW if slow else FileRefusalReason.READER_DIED, answer.detail)
         if "refused" not in answer:
             return answer
-        refused = Refused(Refusal[answer["refused"]], str(answer["detail"]))
-        if refused.reason is Refusal.OVER_LIMIT:
+        refused = FileRefusal(FileRefusalReason[answer["refused"]], str(answer["detail"]))
+        if refused.reason is FileRefusalReason.OVER_LIMIT:
             self.process.end()
         return refused

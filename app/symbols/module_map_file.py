@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from agents.symbols.module_paths import ModuleKind, normalize_module
 from app.symbols.name_maps import image_scope, node_scope
-from app.symbols.snapshot import Kind, is_key
+from app.symbols.snapshot import ObjectKind, is_key
 
 _BUILD_ID: Final = re.compile(r"(?:[0-9a-f]{2}){8,128}")
 
@@ -43,7 +43,7 @@ def parse_module_map(text: str) -> dict[str, dict[str, str]]:
             continue
         for name, pairs in scopes.items():
             scope = to_scope(name)
-            if not is_key(Kind.MODULES, scope) or not isinstance(pairs, dict):
+            if not is_key(ObjectKind.MODULES, scope) or not isinstance(pairs, dict):
                 errors.append(f'{table}."{name}": no table of paths under the name of an image or a node')
                 continue
             maps.setdefault(scope, {}).update(_pairs(f'{table}."{name}"', pairs, errors))

@@ -5,7 +5,8 @@ It limits its own memory, processor time and output before the first request; th
 
 Requests: {"path": P} looks at a file. With "output": O it builds P's index into O, with the names and lines of
 "debug_path" where given. {"index": I, "debug_path": D, "output": O} extends the index I. Answers: the fields of `Probe`
-or `Built`, or {"refused": NAME OF A Refusal, "detail": TEXT}; no text of an exception, for it may quote the file.
+or `Built`, or {"refused": name of a FileRefusalReason, "detail": TEXT}. An exception's text is never in an answer,
+because it may quote the file.
 """
 
 import gc
@@ -17,8 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from agents.symbols.index import IndexContent, SymbolIndex, encode_index
+from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 from app.symbols.index_builder import build_index, extend_index, probe_file
-from app.symbols.refusal import Refusal, RefusedError
 
 # An index of 70,000 functions takes 100 MiB to build, the lines of libLLVM some 2 GiB; the file itself is mapped.
 MAX_MEMORY_BYTES: Final = 4 * 2**30
@@ -60,12 +61,12 @@ def _limit() -> None:
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
     try:
         return _done(request)
-    except RefusedError as refused:
+    except FileRefusedError as refused:
         return {"refused": refused.reason.name, "detail": refused.detail}
     except (MemoryError, RecursionError) as error:
-        return {"refused": Refusal.OVER_LIMIT.name, "detail": type(error).__name__}
+        return {"refused": FileRefusalReason.OVER_LIMIT.name, "detail": type(error).__name__}
     except Exception as error:  # noqa: BLE001 - parsers raise what they like on malformed input
-        return {"refused": Refusal.MALFORMED.name, "detail": type(error).__name__}
+        return {"refused": FileRefusalReason.MALFORMED.name, "detail": type(error).__name__}
 
 
 def _done(request: dict[str, Any]) -> dict[str, Any]:

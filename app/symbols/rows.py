@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from agents.symbols.index import Origin, SymbolIndex
-from app.symbols.adding import NotIndexed, Report
+from app.symbols.adding import FileReport, NotIndexed
 
 
 def index_row(index: SymbolIndex) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def index_row(index: SymbolIndex) -> dict[str, Any]:
     }
 
 
-def report_row(report: Report) -> dict[str, Any]:
+def report_row(report: FileReport) -> dict[str, Any]:
     """What became of one file that was to be added."""
     path = os.fsencode(report.path).decode("utf-8", "backslashreplace")
     if isinstance(report, NotIndexed):

@@ -29,7 +29,7 @@ class SymbolStoreError(Exception):
     """The folder is no symbol store, or its content is damaged; the message says which file."""
 
 
-class Kind(enum.Enum):
+class ObjectKind(enum.Enum):
     """Kinds of objects; values are what stands in a snapshot."""
 
     INDEX = "index"
@@ -62,11 +62,11 @@ class Snapshot:
         """SHA-256 of the text, lower hex."""
         return sha256(self.text.encode()).hexdigest()
 
-    def of_kind(self, kind: Kind) -> dict[str, str]:
+    def of_kind(self, kind: ObjectKind) -> dict[str, str]:
         """Digests of the objects of one kind by key."""
         return {entry.key: entry.digest for entry in self.entries if entry.kind == kind.value}
 
-    def with_entry(self, kind: Kind, key: str, digest: str) -> "Snapshot":
+    def with_entry(self, kind: ObjectKind, key: str, digest: str) -> "Snapshot":
         """With an object added or replaced. Raises ValueError where the key is none of its kind."""
         if not is_key(kind, key):
             raise ValueError(f"{key!r} is no key of {kind.value}")
@@ -74,9 +74,9 @@ class Snapshot:
         return Snapshot(tuple(sorted([*others, Entry(kind.value, key, digest)])))
 
 
-def is_key(kind: Kind, key: str) -> bool:
+def is_key(kind: ObjectKind, key: str) -> bool:
     """Whether `key` can name an object of this kind."""
-    if kind is Kind.INDEX:
+    if kind is ObjectKind.INDEX:
         return _BUILD_ID.fullmatch(key) is not None
     scope, _, name = key.partition(":")
     return scope in {"image", "node"} and bool(name) and not any(c in key for c in "\t\r\n")
@@ -91,7 +91,7 @@ def parse_snapshot(text: str) -> Snapshot:
 
 
 def _entries(lines: Iterable[str]) -> Iterable[Entry]:
-    kinds = {kind.value: kind for kind in Kind}
+    kinds = {kind.value: kind for kind in ObjectKind}
     for line in lines:
         kind, _, rest = line.partition("\t")
         key, _, digest = rest.rpartition("\t")

@@ -16,7 +16,7 @@ from typing import Final, Self
 from agents.symbols.index import IndexFormatError, SymbolIndex
 from agents.symbols.lookup import Resolved, Unresolved
 from app.symbols.name_maps import decode_map, image_scope, scopes_of_node
-from app.symbols.snapshot import Kind, Snapshot, SymbolStoreError, object_path, read_snapshot
+from app.symbols.snapshot import ObjectKind, Snapshot, SymbolStoreError, object_path, read_snapshot
 
 # Each takes a file descriptor, of which a process has 1,024 by default. A node runs code from a few hundred files.
 MAX_OPEN_INDEXES: Final = 256
@@ -34,9 +34,9 @@ class SymbolStore:
         self.folder = folder
         self.snapshot = snapshot
         self.digest = snapshot.digest
-        self._indexes = snapshot.of_kind(Kind.INDEX)
-        self._module_maps = snapshot.of_kind(Kind.MODULES)
-        self._kernel_maps = snapshot.of_kind(Kind.KERNEL)
+        self._indexes = snapshot.of_kind(ObjectKind.INDEX)
+        self._module_maps = snapshot.of_kind(ObjectKind.MODULES)
+        self._kernel_maps = snapshot.of_kind(ObjectKind.KERNEL)
         self._opened: OrderedDict[str, SymbolIndex] = OrderedDict()
         self._read_map = lru_cache(maxsize=_CACHED_MAPS)(lambda digest: decode_map(read_object(folder, digest)))
         self._image_module_maps = lru_cache(maxsize=_CACHED_NAMES)(self._maps_of_image)

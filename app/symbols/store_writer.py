@@ -19,7 +19,7 @@ from agents.symbols.index import Origin, SymbolIndex
 from app.symbols.name_maps import decode_map, encode_map
 from app.symbols.snapshot import (
     FORMAT_LINE,
-    Kind,
+    ObjectKind,
     Snapshot,
     SymbolStoreError,
     object_path,
@@ -78,7 +78,7 @@ class StoreWriter:
 
     def known_index(self, build_id: str) -> Path | None:
         """The index object of a build id."""
-        digest = self.snapshot.of_kind(Kind.INDEX).get(build_id)
+        digest = self.snapshot.of_kind(ObjectKind.INDEX).get(build_id)
         return None if digest is None else object_path(self.folder, digest)
 
     def keep_index(self, path: Path, build_id: str, *, replace: bool = False) -> Kept:
@@ -89,23 +89,23 @@ class StoreWriter:
         view = memoryview(path.read_bytes())
         digest = index_digest(view)
         index = open_index(path, build_id, digest)
-        known_digest = self.snapshot.of_kind(Kind.INDEX).get(build_id)
+        known_digest = self.snapshot.of_kind(ObjectKind.INDEX).get(build_id)
         kept = Kept.ADDED
         if known_digest is not None:
             kept = Kept.REPLACED if replace and known_digest != digest else self._compared(index, known_digest)
         if kept in {Kept.ADDED, Kept.REPLACED}:
             _flush(path)
             path.rename(object_path(self.folder, digest))
-            self.snapshot = self.snapshot.with_entry(Kind.INDEX, build_id, digest)
+            self.snapshot = self.snapshot.with_entry(ObjectKind.INDEX, build_id, digest)
         return kept
 
-    def merge_map(self, kind: Kind, scope: str, pairs: Mapping[str, str]) -> None:
+    def merge_map(self, kind: ObjectKind, scope: str, pairs: Mapping[str, str]) -> None:
         """Add pairs to the map of a scope; later ones win. Raises ValueError where a name cannot be written."""
         known = self.snapshot.of_kind(kind).get(scope)
         merged = {**(decode_map(read_object(self.folder, known)) if known else {}), **pairs}
         self.replace_map(kind, scope, merged)
 
-    def replace_map(self, kind: Kind, scope: str, pairs: Mapping[str, str]) -> None:
+    def replace_map(self, kind: ObjectKind, scope: str, pairs: Mapping[str, str]) -> None:
         """Put the map of a scope. Raises ValueError where a name cannot be written."""
         content = encode_map(pairs)
         digest = sha256(content).hexdigest()

@@ -6,7 +6,7 @@ What counts as a function: STT_FUNC and STT_GNU_IFUNC, and untyped labels of .sy
 `.type`). Never sections, files, data, thread-local data, mapping symbols (`$a`, `$x`) and local labels (`.L`). A symbol
 has to lie in the executable section that it names.
 
-Refuses to know which of two names is the better one (spans.py).
+Refuses to know which of two names is the better one (code_ranges.py).
 """
 
 import lzma
@@ -16,9 +16,9 @@ from struct import Struct
 from typing import Final
 
 from agents.symbols.kernel_symbols import canonical_symbol
-from app.symbols.elf import CodeRange, ElfStructure, SymbolTable
-from app.symbols.refusal import Refusal, RefusedError
-from app.symbols.spans import FunctionSymbol
+from app.symbols.code_ranges import FunctionSymbol
+from app.symbols.elf import ElfStructure, SectionRange, SymbolTable
+from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 
 # The largest real tables (Chromium, rustc's driver) have below a million functions.
 MAX_SYMBOLS: Final = 4_000_000
@@ -42,7 +42,7 @@ _ENTRY_32: Final = {"little": Struct("<IIIBBH"), "big": Struct(">IIIBBH")}
 
 
 def function_symbols(data: memoryview, structure: ElfStructure) -> list[FunctionSymbol]:
-    """The function symbols of one file's .symtab and .dynsym. Raises RefusedError beyond a limit."""
+    """The function symbols of one file's .symtab and .dynsym. Raises FileRefusedError beyond a limit."""
     dynamic = _decoded(data, structure, structure.dynsym, in_symtab=False)
     static = _decoded(data, structure, structure.symtab, in_symtab=True)
     return [*dynamic, *static]
@@ -68,14 +68,14 @@ def with_exports(symbols: Iterable[FunctionSymbol]) -> list[FunctionSymbol]:
 
 
 def unpacked_debugdata(packed: memoryview) -> bytes:
-    """The ELF file inside .gnu_debugdata (LZMA in an xz container). Raises RefusedError beyond the limit."""
+    """The ELF file inside .gnu_debugdata (LZMA in an xz container). Raises FileRefusedError beyond the limit."""
     decoder = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=MAX_DEBUGDATA_BYTES)
     try:
         unpacked = decoder.decompress(packed, max_length=MAX_DEBUGDATA_BYTES + 1)
     except lzma.LZMAError as error:
-        raise RefusedError(Refusal.MALFORMED, ".gnu_debugdata is no xz data") from error
+        raise FileRefusedError(FileRefusalReason.MALFORMED, ".gnu_debugdata is no xz data") from error
     if len(unpacked) > MAX_DEBUGDATA_BYTES:
-        raise RefusedError(Refusal.OVER_LIMIT, ".gnu_debugdata unpacks to more than the limit")
+        raise FileRefusedError(FileRefusalReason.OVER_LIMIT, ".gnu_debugdata unpacks to more than the limit")
     return unpacked
 
 
@@ -86,7 +86,7 @@ def _decoded(
         return
     types = {_FUNC, _GNU_IFUNC, _NOTYPE} if in_symtab else {_FUNC, _GNU_IFUNC}
     strings = bytes(data[table.strings.offset : table.strings.offset + table.strings.size])
-    limit_of = _CodeLimits(structure.code).of
+    limit_of = _SectionLimits(structure.code).of
     clear_thumb = ~1 if structure.machine == _EM_ARM else ~0
     names_bytes = 0
     find, binding_of, made = strings.find, _BINDINGS.get, FunctionSymbol._make
@@ -104,7 +104,7 @@ def _decoded(
             continue
         names_bytes += len(name)
         if names_bytes > MAX_NAMES_BYTES:
-            raise RefusedError(Refusal.OVER_LIMIT, "bytes in symbol names")
+            raise FileRefusedError(FileRefusalReason.OVER_LIMIT, "bytes in symbol names")
         text = name.decode("utf-8", "backslashreplace")
         if not text.isidentifier():  # most names are plain, and nothing is ever cut off those
             text = canonical_symbol(text)
@@ -119,19 +119,19 @@ def _entries(data: memoryview, structure: ElfStructure, table: SymbolTable) -> I
     entry = (_ENTRY_64 if structure.is_64 else _ENTRY_32)[structure.byte_order]
     count = table.entries.size // entry.size
     if count > MAX_SYMBOLS:
-        raise RefusedError(Refusal.OVER_LIMIT, f"{count} symbols")
+        raise FileRefusedError(FileRefusalReason.OVER_LIMIT, f"{count} symbols")
     entries = entry.iter_unpack(data[table.entries.offset : table.entries.offset + count * entry.size])
     if structure.is_64:
         return entries
     return ((name, info, other, section, value, size) for name, value, size, info, other, section in entries)
 
 
-class _CodeLimits:
+class _SectionLimits:
     """Where the executable section ends that holds an address."""
 
     __slots__ = ("_by_address", "_by_section", "_starts")
 
-    def __init__(self, code: Iterable[CodeRange]) -> None:
+    def __init__(self, code: Iterable[SectionRange]) -> None:
         ranges = list(code)
         self._by_section = {r.section: r for r in ranges if r.section is not None}
         self._by_address = sorted(ranges, key=lambda r: (r.start, r.end))

@@ -13,7 +13,7 @@ from agents.symbols.lookup import Resolved, SymbolLookup, Unresolved
 from agents.symbols.module_paths import normalize_module
 from app.symbols.adding import AddOptions, add_files
 from app.symbols.limited_reader import LimitedReader
-from app.symbols.snapshot import Kind
+from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
 from tests.support.programs import compile_c, run
@@ -153,7 +153,7 @@ def test_frames_without_an_index_are_the_same_too(tmp_path: Path) -> None:
     other = compile_c(tmp_path, "-O2", "-fPIC", "-shared", source=LIBRARY.replace("NAME", "two"), name="libtwo.so")
     program = compile_c(tmp_path, "-O2", "-fPIE", "-pie", source=PROGRAM, name="program")
     with StoreWriter(tmp_path / "store") as writer:
-        writer.merge_map(Kind.MODULES, "node:n", {})
+        writer.merge_map(ObjectKind.MODULES, "node:n", {})
         writer.commit()
     resolver = Mapped(SymbolStore.open(tmp_path / "store"))
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from app.symbols.adding import AddOptions, Indexed, NotIndexed, Report, add_files
+from app.symbols.adding import AddOptions, FileReport, Indexed, NotIndexed, add_files
 from app.symbols.debuginfod import Debuginfod
+from app.symbols.file_refusal import FileRefusalReason
 from app.symbols.limited_reader import LimitedReader
-from app.symbols.refusal import Refusal
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import Kept, StoreWriter
 from tests.support.debuginfod_server import debuginfod_server
@@ -24,7 +24,7 @@ class Split:
     debug: Path
     folder: Path
 
-    def add(self, *paths: Path, options: AddOptions | None = None) -> list[Report]:
+    def add(self, *paths: Path, options: AddOptions | None = None) -> list[FileReport]:
         """Add to the store."""
         with StoreWriter(self.folder) as writer, LimitedReader() as reader:
             reports = list(add_files(paths, options or AddOptions(root=self.folder.parent), writer, reader))
@@ -60,7 +60,7 @@ def test_debug_file_that_is_added_later_makes_the_index_better(split: Split) -> 
     whole.add(split.program)
 
     assert isinstance(alone, NotIndexed)
-    assert alone.reason is Refusal.NO_CODE
+    assert alone.reason is FileRefusalReason.NO_CODE
     assert isinstance(later, Indexed)
     assert later.kept is Kept.REPLACED
     assert later.lines > 0

@@ -13,7 +13,7 @@ from app.simulator.workload.generator import WorkloadOptions, generate
 from app.symbols.adding import AddOptions, Indexed, add_files
 from app.symbols.limited_reader import LimitedReader
 from app.symbols.name_maps import image_scope, node_scope
-from app.symbols.snapshot import Kind
+from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
 from schemas.canonical_pb2 import CanonicalEvent, CanonicalFrame, FrameResolution
@@ -89,8 +89,8 @@ def test_module_map_is_asked_where_no_loader_event_was_seen(tmp_path: Path, stor
     image = "registry.example/shop@sha256:" + "12" * 32
     with StoreWriter(tmp_path) as writer, LimitedReader() as reader:
         list(add_files([binary.file.resolve()], AddOptions(), writer, reader))
-        writer.merge_map(Kind.MODULES, image_scope(image), {"/usr/lib/libc.so.6": binary.build_id.hex()})
-        writer.merge_map(Kind.MODULES, node_scope("worker-*"), {"/usr/lib/libc.so.6": binary.build_id.hex()})
+        writer.merge_map(ObjectKind.MODULES, image_scope(image), {"/usr/lib/libc.so.6": binary.build_id.hex()})
+        writer.merge_map(ObjectKind.MODULES, node_scope("worker-*"), {"/usr/lib/libc.so.6": binary.build_id.hex()})
         writer.commit()
     mapped = SymbolStore.open(tmp_path)
     offset = binary.functions[-1].file_offset

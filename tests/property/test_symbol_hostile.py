@@ -8,16 +8,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.symbols import symbol_tables
-from app.symbols.limited_reader import LimitedReader, Refused
+from app.symbols.file_refusal import FileRefusalReason
+from app.symbols.limited_reader import FileRefusal, LimitedReader
 from app.symbols.reader import Built
-from app.symbols.refusal import Refusal
 from tests.support.elf_files import ElfFile, ElfSegment, ElfSymbol
 from tests.support.programs import compile_c, compile_go
 
 FUNCTIONS = tuple(ElfSymbol(f"f{i}", 0x1000 + 16 * i, 16) for i in range(20))
 SMALL = ElfFile(FUNCTIONS, dynsym=FUNCTIONS[:5]).encode()
 NASTY = [0, 1, 3, 4, 0x18, 0xFF, 0x7FFF_FFFF, 0xFFFF_FFFF, 2**63 - 1, 2**63, 2**64 - 1]
-FINE = {Refusal.NOT_ELF, Refusal.NOT_LINKED, Refusal.MALFORMED, Refusal.OVER_LIMIT, Refusal.NO_CODE}
+FINE = {
+    FileRefusalReason.NOT_ELF,
+    FileRefusalReason.NOT_LINKED,
+    FileRefusalReason.MALFORMED,
+    FileRefusalReason.OVER_LIMIT,
+    FileRefusalReason.NO_CODE,
+}
 
 
 @st.composite
@@ -88,20 +94,28 @@ def test_spoiled_file_is_indexed_or_refused(
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("entries of no size", ElfFile(FUNCTIONS, entry_size=0).encode(), Refusal.MALFORMED),
-        ("a segment of 2^63 bytes", ElfFile(segments=(ElfSegment(0x1000, 2**63, 0),)).encode(), Refusal.MALFORMED),
-        ("65,535 sections", SMALL[:60] + b"\xff\xff" + SMALL[62:], Refusal.OVER_LIMIT),
-        ("65,534 segments", SMALL[:56] + b"\xfe\xff" + SMALL[58:], Refusal.OVER_LIMIT),
-        ("no xz data", ElfFile(extra=((".gnu_debugdata", b"\xfd7zXZ\0nonsense"),)).encode(), Refusal.MALFORMED),
+        ("entries of no size", ElfFile(FUNCTIONS, entry_size=0).encode(), FileRefusalReason.MALFORMED),
+        (
+            "a segment of 2^63 bytes",
+            ElfFile(segments=(ElfSegment(0x1000, 2**63, 0),)).encode(),
+            FileRefusalReason.MALFORMED,
+        ),
+        ("65,535 sections", SMALL[:60] + b"\xff\xff" + SMALL[62:], FileRefusalReason.OVER_LIMIT),
+        ("65,534 segments", SMALL[:56] + b"\xfe\xff" + SMALL[58:], FileRefusalReason.OVER_LIMIT),
+        (
+            "no xz data",
+            ElfFile(extra=((".gnu_debugdata", b"\xfd7zXZ\0nonsense"),)).encode(),
+            FileRefusalReason.MALFORMED,
+        ),
     ],
 )
-def test_lie_is_refused_by_its_reason(tmp_path: Path, name: str, content: bytes, reason: Refusal) -> None:
+def test_lie_is_refused_by_its_reason(tmp_path: Path, name: str, content: bytes, reason: FileRefusalReason) -> None:
     """Known attacks end at a limit, not at the machine's."""
     (tmp_path / "lie").write_bytes(content)
     with LimitedReader(seconds=60) as reader:
         answer = reader.build(tmp_path / "lie", None, tmp_path / "index", with_lines=True)
 
-    assert isinstance(answer, Refused), name
+    assert isinstance(answer, FileRefusal), name
     assert answer.reason is reason
 
 
@@ -114,8 +128,8 @@ def test_xz_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     with LimitedReader(seconds=60) as reader:
         answer = reader.build(tmp_path / "bomb", None, tmp_path / "index", with_lines=False)
 
-    assert isinstance(answer, Refused)
-    assert answer.reason is Refusal.OVER_LIMIT
+    assert isinstance(answer, FileRefusal)
+    assert answer.reason is FileRefusalReason.OVER_LIMIT
 
 
 def test_symbols_that_all_share_one_long_name_are_bounded(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.symbols.index import Spans
-from app.symbols.spans import FunctionSymbol, disjoint_spans
+from app.symbols.code_ranges import FunctionSymbol, disjoint_ranges
 from app.symbols.symbol_tables import with_exports
 
 LIMIT = 80
@@ -45,13 +45,13 @@ def test_order_of_the_table_does_not_matter(
     shuffled = list(table)
     random.shuffle(shuffled)
 
-    assert disjoint_spans(with_exports(shuffled)) == disjoint_spans(with_exports(table))
+    assert disjoint_ranges(with_exports(shuffled)) == disjoint_ranges(with_exports(table))
 
 
 @given(st.lists(symbols(), max_size=12))
 def test_spans_are_sorted_disjoint_and_covered_by_a_symbol_of_their_name(table: list[FunctionSymbol]) -> None:
     """Every named address lies in a symbol of that name, or behind a sizeless one with no symbol between."""
-    spans = disjoint_spans(table)
+    spans = disjoint_ranges(table)
 
     ends = [start + length for start, length in zip(spans.starts, spans.lengths, strict=True)]
     assert all(end <= start for end, start in zip(ends, spans.starts[1:], strict=False))
@@ -80,8 +80,8 @@ def test_stripping_never_changes_the_name_of_an_exported_function(
     dynamic = [symbol._replace(is_exported=True, in_symtab=False) for symbol in public]
     # a linker writes an exported symbol into both tables; it has one size
     static = public + [s for s in local if (s.address, s.name) not in {(p.address, p.name) for p in public}]
-    stripped = disjoint_spans(with_exports(dynamic))
-    unstripped = disjoint_spans(with_exports(static + dynamic))
+    stripped = disjoint_ranges(with_exports(dynamic))
+    unstripped = disjoint_ranges(with_exports(static + dynamic))
 
     for address in range(LIMIT):
         if (name := name_at(stripped, address)) is not None:

@@ -11,7 +11,7 @@ from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.module_identity import loaded_module
 from agents.canonicalize.modules import ModuleIndex, Scope
 from agents.canonicalize.outcomes import Canonical, NotACall
-from app.symbols.snapshot import Kind
+from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
 from schemas.tetragon.events_pb2 import GetEventsResponse
@@ -71,7 +71,7 @@ def test_row_of_another_form_is_no_row(row: bytes) -> None:
 def test_processes_on_other_nodes_share_a_context_where_no_map_tells_them_apart(tmp_path: Path) -> None:
     """With a symbol store too: what an image or a node is called is no part of a view."""
     with StoreWriter(tmp_path) as writer:
-        writer.merge_map(Kind.MODULES, "node:worker-*", {LIBC: OLD.hex()})
+        writer.merge_map(ObjectKind.MODULES, "node:worker-*", {LIBC: OLD.hex()})
         writer.commit()
     index = ModuleIndex(SymbolStore.open(tmp_path))
     scopes = [Scope("", node, is_contained=False) for node in ("worker-1", "worker-2", "other")]

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from agents.symbols.index import Origin
 from app.commands.symbols import command
-from app.symbols.snapshot import Kind, object_path
+from app.symbols.snapshot import ObjectKind, object_path
 from app.symbols.store import SymbolStore
 from tests.support.elf_files import LOCAL, ElfFile, ElfSymbol
 
@@ -136,7 +136,7 @@ def test_verify_finds_a_damaged_object(store: Path, root: Path) -> None:
     """Exit code 1 and the build id of what is damaged."""
     answer(store, "add", root)
     opened = SymbolStore.open(store)
-    path = object_path(store, opened.snapshot.of_kind(Kind.INDEX)[BUILD_ID])
+    path = object_path(store, opened.snapshot.of_kind(ObjectKind.INDEX)[BUILD_ID])
     path.write_bytes(path.read_bytes()[:-1])
     result = symbols(store, "verify")
 

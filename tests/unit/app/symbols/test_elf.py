@@ -6,9 +6,9 @@ import pytest
 
 from agents.symbols.index import IndexContent, Origin, Segment, SymbolIndex, encode_index
 from agents.symbols.lookup import Resolved, Unresolved
+from app.symbols.code_ranges import disjoint_ranges
 from app.symbols.elf import ElfStructure, read_structure
-from app.symbols.refusal import Refusal, RefusedError
-from app.symbols.spans import disjoint_spans
+from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 from app.symbols.symbol_tables import function_symbols, with_exports
 from tests.support.elf_files import (
     EM_386,
@@ -45,7 +45,7 @@ def index_of(elf: ElfFile) -> SymbolIndex:
         origins=Origin.SYMTAB,
         code_digest=structure.code_digest,
         segments=structure.segments,
-        spans=disjoint_spans(symbols),
+        spans=disjoint_ranges(symbols),
     )
     return SymbolIndex(memoryview(encode_index(content)))
 
@@ -143,19 +143,19 @@ def test_code_digest_names_the_code_and_not_the_symbols() -> None:
 @pytest.mark.parametrize(
     ("elf", "reason"),
     [
-        (ElfFile(FUNCTIONS, elf_type=1), Refusal.NOT_LINKED),
-        (ElfFile(FUNCTIONS, elf_type=4), Refusal.NOT_LINKED),
-        (ElfFile(FUNCTIONS, entry_size=0), Refusal.MALFORMED),
-        (ElfFile(FUNCTIONS, entry_size=2**40), Refusal.MALFORMED),
-        (ElfFile(FUNCTIONS, segments=(ElfSegment(0x1000, 2**63, 0x1000),)), Refusal.MALFORMED),
+        (ElfFile(FUNCTIONS, elf_type=1), FileRefusalReason.NOT_LINKED),
+        (ElfFile(FUNCTIONS, elf_type=4), FileRefusalReason.NOT_LINKED),
+        (ElfFile(FUNCTIONS, entry_size=0), FileRefusalReason.MALFORMED),
+        (ElfFile(FUNCTIONS, entry_size=2**40), FileRefusalReason.MALFORMED),
+        (ElfFile(FUNCTIONS, segments=(ElfSegment(0x1000, 2**63, 0x1000),)), FileRefusalReason.MALFORMED),
         (
             ElfFile(segments=tuple(ElfSegment(0x4000, 1, 0x4000) for _ in range(300)), text_offset=0x6000),
-            Refusal.OVER_LIMIT,
+            FileRefusalReason.OVER_LIMIT,
         ),
     ],
 )
-def test_lies_are_refused(elf: ElfFile, reason: Refusal) -> None:
+def test_lies_are_refused(elf: ElfFile, reason: FileRefusalReason) -> None:
     """Object files, entries of no size, code beyond the end and absurd counts end with their reason."""
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(FileRefusedError) as refused:
         index_of(elf)
     assert refused.value.reason is reason

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from app.symbols.file_refusal import FileRefusalReason
 from app.symbols.index_builder import MAX_FILE_BYTES
-from app.symbols.limited_reader import LimitedReader, Refused
+from app.symbols.limited_reader import FileRefusal, LimitedReader
 from app.symbols.reader import Built
-from app.symbols.refusal import Refusal
 from app.symbols.store import index_digest, open_index
 from tests.support.elf_files import ElfFile, ElfSymbol
 
@@ -31,7 +31,7 @@ def test_program_is_probed_and_indexed(tmp_path: Path) -> None:
         probe = reader.probe(path)
         built = reader.build(path, None, tmp_path / "index", with_lines=False)
 
-    assert not isinstance(probe, Refused)
+    assert not isinstance(probe, FileRefusal)
     assert (probe.build_id, probe.has_code, probe.has_symtab) == (bytes(range(20)).hex(), True, True)
     assert isinstance(built, Built)
     index = open_index(tmp_path / "index", built.build_id, index_digest(memoryview((tmp_path / "index").read_bytes())))
@@ -41,22 +41,22 @@ def test_program_is_probed_and_indexed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", Refusal.NOT_ELF),
-        (b"\x7fE", Refusal.NOT_ELF),
-        (b"#!/bin/sh\n", Refusal.NOT_ELF),
-        (b"\x7fELF", Refusal.MALFORMED),
-        (PROGRAM.encode()[:100], Refusal.MALFORMED),
+        (b"", FileRefusalReason.NOT_ELF),
+        (b"\x7fE", FileRefusalReason.NOT_ELF),
+        (b"#!/bin/sh\n", FileRefusalReason.NOT_ELF),
+        (b"\x7fELF", FileRefusalReason.MALFORMED),
+        (PROGRAM.encode()[:100], FileRefusalReason.MALFORMED),
     ],
 )
-def test_content_that_is_no_program_is_refused(tmp_path: Path, content: bytes, reason: Refusal) -> None:
+def test_content_that_is_no_program_is_refused(tmp_path: Path, content: bytes, reason: FileRefusalReason) -> None:
     """Each kind of nonsense has its reason, and the next file is read all the same."""
     with LimitedReader() as reader:
         refused = reader.probe(written(tmp_path, content, "nonsense"))
         after = reader.probe(written(tmp_path, PROGRAM.encode()))
 
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, FileRefusal)
     assert refused.reason is reason
-    assert not isinstance(after, Refused)
+    assert not isinstance(after, FileRefusal)
 
 
 def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
@@ -67,11 +67,11 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
     with LimitedReader(seconds=20) as reader:
         reasons = {name: reader.probe(tmp_path / name) for name in ("fifo", ".", "link", "missing")}
 
-    assert {name: r.reason for name, r in reasons.items() if isinstance(r, Refused)} == {
-        "fifo": Refusal.NOT_A_FILE,
-        ".": Refusal.NOT_A_FILE,
-        "link": Refusal.UNREADABLE,
-        "missing": Refusal.UNREADABLE,
+    assert {name: r.reason for name, r in reasons.items() if isinstance(r, FileRefusal)} == {
+        "fifo": FileRefusalReason.NOT_A_FILE,
+        ".": FileRefusalReason.NOT_A_FILE,
+        "link": FileRefusalReason.UNREADABLE,
+        "missing": FileRefusalReason.UNREADABLE,
     }
 
 
@@ -82,8 +82,8 @@ def test_file_larger_than_the_limit_is_refused(tmp_path: Path) -> None:
     with LimitedReader() as reader:
         refused = reader.probe(path)
 
-    assert isinstance(refused, Refused)
-    assert refused.reason is Refusal.TOO_LARGE
+    assert isinstance(refused, FileRefusal)
+    assert refused.reason is FileRefusalReason.TOO_LARGE
 
 
 def test_debug_file_of_another_program_is_refused(tmp_path: Path) -> None:
@@ -93,8 +93,8 @@ def test_debug_file_of_another_program_is_refused(tmp_path: Path) -> None:
     with LimitedReader() as reader:
         refused = reader.build(path, other, tmp_path / "index", with_lines=False)
 
-    assert isinstance(refused, Refused)
-    assert refused.reason is Refusal.MALFORMED
+    assert isinstance(refused, FileRefusal)
+    assert refused.reason is FileRefusalReason.MALFORMED
 
 
 def test_file_without_build_id_is_known_by_its_content(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_file_without_build_id_is_known_by_its_content(tmp_path: Path) -> None:
     with LimitedReader() as reader:
         probes = [reader.probe(path) for path in paths]
 
-    ids = {probe.build_id for probe in probes if not isinstance(probe, Refused)}
+    ids = {probe.build_id for probe in probes if not isinstance(probe, FileRefusal)}
     assert {len(build_id) for build_id in ids} == {64}
     assert len(ids) == 2
 
@@ -111,19 +111,19 @@ def test_file_without_build_id_is_known_by_its_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("import time; time.sleep(60)", Refusal.TOO_SLOW),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGBUS)", Refusal.READER_DIED),
-        ("input(); print('half an ans', end='')", Refusal.READER_DIED),
+        ("import time; time.sleep(60)", FileRefusalReason.TOO_SLOW),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGBUS)", FileRefusalReason.READER_DIED),
+        ("input(); print('half an ans', end='')", FileRefusalReason.READER_DIED),
     ],
 )
-def test_process_that_hangs_or_dies_is_an_answer(tmp_path: Path, code: str, reason: Refusal) -> None:
+def test_process_that_hangs_or_dies_is_an_answer(tmp_path: Path, code: str, reason: FileRefusalReason) -> None:
     """A parser that loops or crashes costs one file and the time limit, and the process is gone."""
     with LimitedReader(seconds=1.0) as reader:
         reader.process._command = (sys.executable, "-c", code)
         refused = reader.probe(tmp_path / "x")
         gone = reader.process._process
 
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, FileRefusal)
     assert refused.reason is reason
     assert gone is None
 
@@ -132,11 +132,11 @@ def test_reader_is_replaced_after_it_was_killed(tmp_path: Path) -> None:
     """The out-of-memory killer may take the process at any time; the next file has a new one."""
     path = written(tmp_path, PROGRAM.encode())
     with LimitedReader() as reader:
-        assert not isinstance(reader.probe(path), Refused)
+        assert not isinstance(reader.probe(path), FileRefusal)
         running = reader.process._process
         assert running is not None
         os.kill(running.pid, signal.SIGKILL)
         running.wait()
 
-        assert isinstance(reader.probe(path), Refused)
-        assert not isinstance(reader.probe(path), Refused)
+        assert isinstance(reader.probe(path), FileRefusal)
+        assert not isinstance(reader.probe(path), FileRefusal)

@@ -8,7 +8,7 @@ from agents.symbols.index import IndexContent, LineRows, Origin, Segment, Spans,
 from agents.symbols.lookup import Resolved, Unresolved
 from app.symbols.checking import check_objects
 from app.symbols.name_maps import image_scope, node_scope
-from app.symbols.snapshot import Kind, Snapshot, SymbolStoreError, object_path, parse_snapshot
+from app.symbols.snapshot import ObjectKind, Snapshot, SymbolStoreError, object_path, parse_snapshot
 from app.symbols.store import MAX_OPEN_INDEXES, SymbolStore
 from app.symbols.store_writer import Kept, StoreWriter
 
@@ -137,7 +137,7 @@ def test_second_writer_is_turned_away(tmp_path: Path) -> None:
 def test_damaged_index_is_an_error_and_not_a_miss(tmp_path: Path, damage: str) -> None:
     """A broken file must not look like a file without symbols; verify names it."""
     store = store_with(tmp_path, index_bytes())
-    path = object_path(tmp_path, store.snapshot.of_kind(Kind.INDEX)[ID])
+    path = object_path(tmp_path, store.snapshot.of_kind(ObjectKind.INDEX)[ID])
     content = bytearray(path.read_bytes())
     content[100] ^= 1
     match damage:
@@ -188,11 +188,11 @@ def test_more_indexes_than_are_kept_open(tmp_path: Path) -> None:
 def test_module_maps_go_by_image_or_by_node(tmp_path: Path) -> None:
     """An image's map holds for its containers only, a node's for the rest; the most specific pattern wins."""
     with StoreWriter(tmp_path) as writer:
-        writer.merge_map(Kind.MODULES, image_scope(IMAGE), {"/usr/lib/libc.so.6": "11" * 20})
+        writer.merge_map(ObjectKind.MODULES, image_scope(IMAGE), {"/usr/lib/libc.so.6": "11" * 20})
         writer.merge_map(
-            Kind.MODULES, node_scope("worker-*"), {"/usr/lib/libc.so.6": "22" * 20, "/usr/bin/a": "33" * 20}
+            ObjectKind.MODULES, node_scope("worker-*"), {"/usr/lib/libc.so.6": "22" * 20, "/usr/bin/a": "33" * 20}
         )
-        writer.merge_map(Kind.MODULES, node_scope("worker-7"), {"/usr/lib/libc.so.6": "44" * 20})
+        writer.merge_map(ObjectKind.MODULES, node_scope("worker-7"), {"/usr/lib/libc.so.6": "44" * 20})
         writer.commit()
     store = SymbolStore.open(tmp_path)
 
@@ -210,8 +210,8 @@ def test_module_maps_go_by_image_or_by_node(tmp_path: Path) -> None:
 def test_places_with_the_same_maps_share_them(tmp_path: Path) -> None:
     """Caches key on them, so that a thousand equal nodes have their frames worked out once."""
     with StoreWriter(tmp_path) as writer:
-        writer.merge_map(Kind.MODULES, node_scope("worker-*"), {"/usr/lib/libc.so.6": "22" * 20})
-        writer.replace_map(Kind.KERNEL, node_scope("worker-9"), {"nft_do_chain": "nf_tables"})
+        writer.merge_map(ObjectKind.MODULES, node_scope("worker-*"), {"/usr/lib/libc.so.6": "22" * 20})
+        writer.replace_map(ObjectKind.KERNEL, node_scope("worker-9"), {"nft_do_chain": "nf_tables"})
         writer.commit()
     store = SymbolStore.open(tmp_path)
 
@@ -224,7 +224,7 @@ def test_map_grows_and_later_pairs_win(tmp_path: Path) -> None:
     """Adding a second folder of one image keeps the first."""
     for pairs in ({"/a": "11" * 20, "/b": "22" * 20}, {"/b": "33" * 20}):
         with StoreWriter(tmp_path) as writer:
-            writer.merge_map(Kind.MODULES, "node:n", pairs)
+            writer.merge_map(ObjectKind.MODULES, "node:n", pairs)
             writer.commit()
     store = SymbolStore.open(tmp_path)
 
@@ -235,7 +235,7 @@ def test_map_grows_and_later_pairs_win(tmp_path: Path) -> None:
 def test_kernel_maps_go_by_node(tmp_path: Path) -> None:
     """A node without a snapshot has no kernel modules."""
     with StoreWriter(tmp_path) as writer:
-        writer.replace_map(Kind.KERNEL, "node:worker-*", {"nft_do_chain": "nf_tables"})
+        writer.replace_map(ObjectKind.KERNEL, "node:worker-*", {"nft_do_chain": "nf_tables"})
         writer.commit()
     store = SymbolStore.open(tmp_path)
 
@@ -248,19 +248,21 @@ def test_kernel_maps_go_by_node(tmp_path: Path) -> None:
 def test_scope_that_is_none_is_refused(tmp_path: Path, scope: str) -> None:
     """A scope that would break a snapshot's lines never gets into one."""
     with StoreWriter(tmp_path) as writer, pytest.raises(ValueError, match="no key"):
-        writer.merge_map(Kind.MODULES, scope, {"/a": "11" * 20})
+        writer.merge_map(ObjectKind.MODULES, scope, {"/a": "11" * 20})
 
 
 @pytest.mark.parametrize("pairs", [{"/a\tb": "11" * 20}, {"/a\nb": "11" * 20}])
 def test_name_that_would_break_a_map_is_refused(tmp_path: Path, pairs: dict[str, str]) -> None:
     """No path can pretend to be two."""
     with StoreWriter(tmp_path) as writer, pytest.raises(ValueError, match="tab"):
-        writer.merge_map(Kind.MODULES, "node:n", pairs)
+        writer.merge_map(ObjectKind.MODULES, "node:n", pairs)
 
 
 def test_snapshot_text_comes_back_and_has_one_form() -> None:
     """Lines in another order are not a snapshot, so that one content has one digest."""
-    snapshot = Snapshot().with_entry(Kind.INDEX, ID, "00" * 32).with_entry(Kind.MODULES, "node:a b", "11" * 32)
+    snapshot = (
+        Snapshot().with_entry(ObjectKind.INDEX, ID, "00" * 32).with_entry(ObjectKind.MODULES, "node:a b", "11" * 32)
+    )
 
     assert parse_snapshot(snapshot.text) == snapshot
     with pytest.raises(SymbolStoreError):

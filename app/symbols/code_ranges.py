@@ -45,7 +45,7 @@ _Piece = tuple[int, int, FunctionSymbol]
 """Start, end, and whose it is."""
 
 
-def disjoint_spans(symbols: Iterable[FunctionSymbol]) -> Spans:
+def disjoint_ranges(symbols: Iterable[FunctionSymbol]) -> Spans:
     """The spans of `symbols`, in order of address."""
     # by address only: everything that depends on the order among equals ranks them itself
     ordered = sorted(symbols, key=itemgetter(0))

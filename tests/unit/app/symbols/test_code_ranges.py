@@ -3,7 +3,7 @@
 import pytest
 
 from agents.symbols.index import Spans
-from app.symbols.spans import FunctionSymbol, disjoint_spans
+from app.symbols.code_ranges import FunctionSymbol, disjoint_ranges
 
 GLOBAL, WEAK, LOCAL = 0, 1, 2
 
@@ -42,32 +42,32 @@ def rows(spans: Spans) -> list[tuple[int, int, int, str]]:
 )
 def test_alias_order(better: FunctionSymbol, worse: FunctionSymbol) -> None:
     """Exported, sized, global, weak, fewer underscores, shorter, byte order: in this order, whatever came first."""
-    assert rows(disjoint_spans([better, worse])) == [(0, 8, 0, better.name)]
-    assert rows(disjoint_spans([worse, better])) == [(0, 8, 0, better.name)]
+    assert rows(disjoint_ranges([better, worse])) == [(0, 8, 0, better.name)]
+    assert rows(disjoint_ranges([worse, better])) == [(0, 8, 0, better.name)]
 
 
 def test_gap_belongs_to_nobody() -> None:
     """Bytes between a function's end and the next function have no span."""
-    assert rows(disjoint_spans([function("a", 0, 8), function("b", 16, 8)])) == [(0, 8, 0, "a"), (16, 8, 0, "b")]
+    assert rows(disjoint_ranges([function("a", 0, 8), function("b", 16, 8)])) == [(0, 8, 0, "a"), (16, 8, 0, "b")]
 
 
 def test_nested_function_interrupts_the_outer_one() -> None:
     """Behind an inner function the outer one goes on, still counted from its own start."""
-    spans = disjoint_spans([function("outer", 0, 100), function("inner", 40, 20)])
+    spans = disjoint_ranges([function("outer", 0, 100), function("inner", 40, 20)])
 
     assert rows(spans) == [(0, 40, 0, "outer"), (40, 20, 0, "inner"), (60, 40, 60, "outer")]
 
 
 def test_exported_function_is_not_interrupted_by_a_local_one() -> None:
     """A stripped library knows only the exported one, so the unstripped library must not say another name."""
-    spans = disjoint_spans([function("outer", 0, 100, exported=True), function("inner", 40, 20, LOCAL)])
+    spans = disjoint_ranges([function("outer", 0, 100, exported=True), function("inner", 40, 20, LOCAL)])
 
     assert rows(spans) == [(0, 100, 0, "outer")]
 
 
 def test_longer_alias_covers_what_the_better_one_leaves() -> None:
     """Each address goes to the best symbol that covers it."""
-    assert rows(disjoint_spans([function("short", 0, 8), function("long_alias", 0, 24)])) == [
+    assert rows(disjoint_ranges([function("short", 0, 8), function("long_alias", 0, 24)])) == [
         (0, 8, 0, "short"),
         (8, 16, 8, "long_alias"),
     ]
@@ -75,14 +75,14 @@ def test_longer_alias_covers_what_the_better_one_leaves() -> None:
 
 def test_label_without_size_goes_up_to_the_next_symbol() -> None:
     """An entry of .symtab without a size covers what no sized symbol does, and not beyond its section."""
-    spans = disjoint_spans([function("a", 0, 0), function("b", 32, 8), function("c", 48, 0, limit=64)])
+    spans = disjoint_ranges([function("a", 0, 0), function("b", 32, 8), function("c", 48, 0, limit=64)])
 
     assert rows(spans) == [(0, 32, 0, "a"), (32, 8, 0, "b"), (48, 16, 0, "c")]
 
 
 def test_label_inside_a_function_covers_nothing() -> None:
     """The function covers its label, and the gap behind the function stays a gap."""
-    assert rows(disjoint_spans([function("f", 0, 32), function("label", 16, 0), function("g", 64, 8)])) == [
+    assert rows(disjoint_ranges([function("f", 0, 32), function("label", 16, 0), function("g", 64, 8)])) == [
         (0, 32, 0, "f"),
         (64, 8, 0, "g"),
     ]
@@ -90,7 +90,7 @@ def test_label_inside_a_function_covers_nothing() -> None:
 
 def test_sizeless_export_covers_its_first_byte_only() -> None:
     """.dynsym has few entries, so a symbol that is in no other table is not stretched to the next one."""
-    assert rows(disjoint_spans([function("f", 16, 0, exported=True, in_symtab=False), function("g", 64, 8)])) == [
+    assert rows(disjoint_ranges([function("f", 16, 0, exported=True, in_symtab=False), function("g", 64, 8)])) == [
         (16, 1, 0, "f"),
         (64, 8, 0, "g"),
     ]
@@ -98,7 +98,7 @@ def test_sizeless_export_covers_its_first_byte_only() -> None:
 
 def test_sizeless_export_in_both_tables_goes_on_behind_its_first_byte() -> None:
     """With .symtab the rule for its labels holds, and the first byte has the same name in both."""
-    spans = disjoint_spans([function("f", 16, 0, exported=True), function("g", 64, 8)])
+    spans = disjoint_ranges([function("f", 16, 0, exported=True), function("g", 64, 8)])
 
     assert [row for row in rows(spans) if row[3] == "f"] in ([(16, 48, 0, "f")], [(16, 1, 0, "f"), (17, 47, 1, "f")])
     assert rows(spans)[-1] == (64, 8, 0, "g")

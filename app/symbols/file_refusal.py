@@ -3,7 +3,7 @@
 import enum
 
 
-class Refusal(enum.Enum):
+class FileRefusalReason(enum.Enum):
     """Reasons; values are what people read."""
 
     NOT_ELF = "no ELF file"
@@ -19,10 +19,10 @@ class Refusal(enum.Enum):
     CONFLICT = "another file with this build id is in the store, with different code"
 
 
-class RefusedError(Exception):
+class FileRefusedError(Exception):
     """A file is refused for `reason`; raised and caught inside the reading process only."""
 
-    def __init__(self, reason: Refusal, detail: str = "") -> None:
+    def __init__(self, reason: FileRefusalReason, detail: str = "") -> None:
         super().__init__(reason.value, detail)
         self.reason = reason
         self.detail = detail

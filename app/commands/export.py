@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from app.export.run import Export, Outcome, Place, StackFormat
+from app.export.run import Export, ExportOutcome, PlaceFilter, StackFormat
 from app.export.stack_frames import Demangle
 from app.export.vex_file import VexFileError, read_vex_file
 from app.export.window import CallWindow
@@ -46,17 +46,19 @@ _PROBLEMS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What an operator asked for."""
+class ExportRequest:
+    """What an operator wants exported, and where to."""
 
     settings: Settings
-    place: Place
+    place: PlaceFilter
     demangle: Demangle
     to: Path | None
 
     def export(self, progress: Progress) -> Export:
         """The export, which tells its progress."""
-        return Export(settings=self.settings, place=self.place, demangle=self.demangle, to=self.to, report=progress.add)
+        return Export(
+            settings=self.settings, place=self.place, demangle=self.demangle, to=self.to, on_read=progress.add
+        )
 
 
 @click.command(name="export", short_help="Write flame graphs, profiles, runtime facts and VEX")
@@ -133,13 +135,13 @@ def command(
     settings = load(os.environ)
     try:
         with SymbolDisplay() as display:
-            asked = Asked(settings, Place(namespace=namespace, image=image), display.name, to)
+            request = ExportRequest(settings, PlaceFilter(namespace=namespace, image=image), display.name, to)
             if vex_path is not None:
-                outcome = _of_watches(asked, vex_path)
+                outcome = _of_watches(request, vex_path)
             elif form == FACTS and start is None and end is None:
-                outcome = _of_table(asked)
+                outcome = _of_table(request)
             else:
-                outcome = _of_window(asked, form, start or _FIRST, end or _LAST)
+                outcome = _of_window(request, form, start or _FIRST, end or _LAST)
     except _PROBLEMS as error:
         _fail(str(error))
     except OSError as error:
@@ -149,25 +151,25 @@ def command(
         sys.exit(NOTHING if not outcome.written else 0 if outcome.is_complete else INCOMPLETE)
 
 
-def _of_watches(asked: Asked, vex_path: Path) -> Outcome:
+def _of_watches(request: ExportRequest, vex_path: Path) -> ExportOutcome:
     with Progress() as progress:
-        return asked.export(progress).openvex(read_vex_file(vex_path))
+        return request.export(progress).openvex(read_vex_file(vex_path))
 
 
-def _of_table(asked: Asked) -> Outcome:
+def _of_table(request: ExportRequest) -> ExportOutcome:
     with Progress() as progress:
         progress.begin("rows written")
-        return asked.export(progress).table_facts()
+        return request.export(progress).table_facts()
 
 
-def _of_window(asked: Asked, form: str, start: str, end: str) -> Outcome:
-    with CallWindow(asked.settings, start, end) as window, Progress() as progress:
+def _of_window(request: ExportRequest, form: str, start: str, end: str) -> ExportOutcome:
+    with CallWindow(request.settings, start, end) as window, Progress() as progress:
         progress.begin("records read", window.offsets)
-        export = asked.export(progress)
+        export = request.export(progress)
         return export.window_facts(window) if form == FACTS else export.stacks(window, StackFormat(form))
 
 
-def _say(outcome: Outcome, to: Path | None, *, as_json: bool) -> None:
+def _say(outcome: ExportOutcome, to: Path | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(outcome.document()))
         return

@@ -31,8 +31,8 @@ from app.export.speedscope import speedscope_text
 from app.export.stack_frames import Demangle
 from app.export.times import timestamp, to_the_second
 from app.export.vex_file import VexFile
-from app.export.window import Books, CallWindow, Report
-from app.export.window_stacks import StackGatherer, Wanted
+from app.export.window import CallWindow, ExportBooks, OnRead
+from app.export.window_stacks import IsWanted, StackGatherer
 from app.export.window_symbols import SymbolGatherer
 from app.settings import Settings
 from app.stages.hot_symbols.answers_reading import watched_answers
@@ -55,13 +55,13 @@ class StackFormat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class PlaceFilter:
     """Where calls must have happened; None asks for anywhere. Patterns as in agents/hot_symbols/table/query.py."""
 
     namespace: str | None = None
     image: str | None = None
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> IsWanted:
         """Whether a place is meant; remembers its answers."""
         if self.namespace is None and self.image is None:
             return lambda _place: True
@@ -75,12 +75,12 @@ class Place:
 
 
 @dataclass(slots=True, kw_only=True)
-class Outcome:
+class ExportOutcome:
     """What came of an export: how many items (stacks, facts, statements) were written; 0: no file."""
 
     what: str
     written: int
-    books: Books | None = None
+    books: ExportBooks | None = None
     cut_events: int = 0
     statuses: dict[str, int] | None = None
     """Statements by their status; None where there are none to be."""
@@ -140,40 +140,42 @@ class Export:
     """
 
     settings: Settings
-    place: Place
+    place: PlaceFilter
     demangle: Demangle
     to: Path | None
-    report: Report
+    on_read: OnRead
 
-    def stacks(self, window: CallWindow, form: StackFormat) -> Outcome:
+    def stacks(self, window: CallWindow, form: StackFormat) -> ExportOutcome:
         """Write the call stacks of a window."""
         layouts = RegistryLayouts(self.settings, PLACE_FIELDS)
         observe = CallObserver(layouts, StackMeaning())
         gatherer = StackGatherer(observe, BinaryReader(layouts), self.place.wanted())
         gatherer.books.ranges = window.ranges
-        gatherer.gather(window.runs(self.report))
+        gatherer.gather(window.runs(self.on_read))
         tree = gatherer.builder.tree()
         written = sum(1 for _ in tree.stacks())
-        outcome = Outcome(what="stacks", written=written, books=gatherer.books, cut_events=gatherer.builder.cut_events)
+        outcome = ExportOutcome(
+            what="stacks", written=written, books=gatherer.books, cut_events=gatherer.builder.cut_events
+        )
         if written:
             with output(self.to) as sink:
                 _write_stacks(sink, form, tree, self.demangle, outcome)
         return outcome
 
-    def window_facts(self, window: CallWindow) -> Outcome:
+    def window_facts(self, window: CallWindow) -> ExportOutcome:
         """Write the runtime facts of a window. Raises TooManySymbols too."""
         observe = CallObserver(RegistryLayouts(self.settings, CONTAINER_FIELDS), ContainerMeaning())
         gatherer = SymbolGatherer(observe, self.place.wanted(), window.partitions)
         gatherer.books.ranges = window.ranges
-        gatherer.gather(window.runs(self.report))
+        gatherer.gather(window.runs(self.on_read))
         lines = (fact_line(row, self.demangle(row["symbol"]), containers) for row, containers in gatherer.rows())
-        return Outcome(what="runtime facts", written=_write_some(self.to, lines), books=gatherer.books)
+        return ExportOutcome(what="runtime facts", written=_write_some(self.to, lines), books=gatherer.books)
 
-    def table_facts(self) -> Outcome:
+    def table_facts(self) -> ExportOutcome:
         """Write the runtime facts of the hot-symbol table."""
-        return Outcome(what="runtime facts", written=_write_some(self.to, self._table_lines()))
+        return ExportOutcome(what="runtime facts", written=_write_some(self.to, self._table_lines()))
 
-    def openvex(self, file: VexFile) -> Outcome:
+    def openvex(self, file: VexFile) -> ExportOutcome:
         """Write OpenVEX statements from the answers to watches."""
         answers = watched_answers(self.settings)
         document = openvex_document(file, answers, EXPORTER)
@@ -181,7 +183,7 @@ class Export:
         if document is not None:
             with output(self.to) as sink:
                 _write(sink, iter([json.dumps(document, ensure_ascii=False, indent=2), "\n"]))
-        return Outcome(
+        return ExportOutcome(
             what="statements",
             written=statuses.total(),
             statuses=dict(sorted(statuses.items())),
@@ -192,10 +194,12 @@ class Export:
         query = Query(namespace=self.place.namespace, image=self.place.image)
         for row in filter(query.matches, published_rows(self.settings)):
             yield fact_line(row, self.demangle(row["symbol"]))
-            self.report(1)
+            self.on_read(1)
 
 
-def _write_stacks(sink: BinaryIO, form: StackFormat, tree: CallTree, demangle: Demangle, outcome: Outcome) -> None:
+def _write_stacks(
+    sink: BinaryIO, form: StackFormat, tree: CallTree, demangle: Demangle, outcome: ExportOutcome
+) -> None:
     books = outcome.books
     assert books is not None
     title = f"Calls of {to_the_second(books.first_ns)} to {to_the_second(books.last_ns)}"
@@ -215,7 +219,7 @@ def _write_stacks(sink: BinaryIO, form: StackFormat, tree: CallTree, demangle: D
             assert_never(form)
 
 
-def _offsets(books: Books) -> str:
+def _offsets(books: ExportBooks) -> str:
     """The window as offsets, by which it can be exported again."""
     return "offsets " + ", ".join(f"{one.partition}:{one.first}-{one.next - 1}" for one in books.ranges)
 

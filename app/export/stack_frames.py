@@ -9,6 +9,7 @@ import enum
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from agents.canonicalize.frame_text import join_frame_text
 from agents.hot_symbols.reading.evidence import CONFIRMED, RESOLUTIONS
 
 _SURE: Final = frozenset(RESOLUTIONS[index] for index in CONFIRMED)
@@ -91,16 +92,15 @@ def name_of(frame: StackFrame, demangle: Demangle) -> str:
             return demangle(frame.module)
         case Sureness.UNKNOWN:
             file = demangle(frame.module.rpartition("/")[2] or frame.module or NO_FILE)
-            return f"{file}+{frame.offset:#x}" if frame.offset is not None else file
+            return join_frame_text(file, "", frame.offset)
 
 
 def label_of(frame: StackFrame, demangle: Demangle) -> str:
     """The frame in one text: `module!function`, with `?` where nothing confirms the name; `module+0xoffset`."""
     match frame.sureness:
         case Sureness.SURE | Sureness.NAMED:
-            return f"{demangle(frame.module)}!{name_of(frame, demangle)}"
+            return join_frame_text(demangle(frame.module), name_of(frame, demangle), None)
         case Sureness.NONE:
             return demangle(frame.module)
         case Sureness.UNKNOWN:
-            module = demangle(frame.module or NO_FILE)
-            return f"{module}+{frame.offset:#x}" if frame.offset is not None else module
+            return join_frame_text(demangle(frame.module or NO_FILE), "", frame.offset)

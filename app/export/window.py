@@ -20,12 +20,12 @@ from schemas import topics
 
 _ANSWER_SECONDS: Final = 10.0
 
-Report = Callable[[int], None]
+OnRead = Callable[[int], None]
 """Learns how many records more were read."""
 
 
 @dataclass(slots=True)
-class Books:
+class ExportBooks:
     """What became of the records of a window. Times are of events, nanoseconds since the Unix epoch."""
 
     ranges: tuple[OffsetRange, ...] = ()
@@ -45,7 +45,7 @@ class Books:
         """Count a record that is no call."""
         self.unreadable[reason] = self.unreadable.get(reason, 0) + 1
 
-    def span(self, first_ns: int, last_ns: int) -> None:
+    def include_times(self, first_ns: int, last_ns: int) -> None:
         """Note the times of the first and the last of some events that are in the export."""
         self.first_ns = min(self.first_ns, first_ns) if self.last_ns else first_ns
         self.last_ns = max(self.last_ns, last_ns)
@@ -92,7 +92,7 @@ class CallWindow:
     def __exit__(self, *_: object) -> None:
         self._reader.close()
 
-    def runs(self, report: Report) -> Iterator[tuple[int, Sequence[Recorded]]]:
+    def runs(self, on_read: OnRead) -> Iterator[tuple[int, Sequence[Recorded]]]:
         """Partition and records, as they are fetched, in offset order.
 
         Raises DamagedError where records are not there any more, KafkaUnreachable, KafkaUnusable.
@@ -100,4 +100,4 @@ class CallWindow:
         for one in self.ranges:
             for records in self._reader.read(self._topic, one.partition, one.first, one.next - 1):
                 yield one.partition, records
-                report(len(records))
+                on_read(len(records))

@@ -12,7 +12,7 @@ from agents.hot_symbols.reading.gathering import Unreadable
 from agents.hot_symbols.reading.observations import Observe
 from app.export.call_stacks import Stack
 from app.export.call_tree import TreeBuilder
-from app.export.window import Books
+from app.export.window import ExportBooks
 from app.kafka.records import Recorded
 
 _WAITING_KINDS: Final = 65_536
@@ -21,17 +21,17 @@ _WAITING_KINDS: Final = 65_536
 BinaryOf = Callable[[bytes], str]
 """Path of a call's binary; see `call_stacks.BinaryReader`."""
 
-Wanted = Callable[[Place], bool]
+IsWanted = Callable[[Place], bool]
 """Whether calls of a place were asked for."""
 
 
 class StackGatherer:
     """Gathers the stacks of a window."""
 
-    def __init__(self, observe: Observe, binary_of: BinaryOf, wanted: Wanted) -> None:
+    def __init__(self, observe: Observe, binary_of: BinaryOf, wanted: IsWanted) -> None:
         """`observe` reads calls with a `StackMeaning`."""
         self.builder = TreeBuilder()
-        self.books = Books()
+        self.books = ExportBooks()
         self._observe = observe
         self._binary_of = binary_of
         self._wanted = wanted
@@ -77,7 +77,7 @@ class StackGatherer:
         books.records += len(records)
         books.calls += len(times)
         if times:
-            books.span(min(times), max(times))
+            books.include_times(min(times), max(times))
         return highest
 
     def _settle(self) -> None:

@@ -17,8 +17,8 @@ from agents.hot_symbols.reading.observations import Observe
 from agents.hot_symbols.table.published import published_record
 from agents.hot_symbols.table.symbol_row import SymbolRow
 from app.export.call_stacks import ContainerPlace
-from app.export.window import Books
-from app.export.window_stacks import Wanted
+from app.export.window import ExportBooks
+from app.export.window_stacks import IsWanted
 from app.kafka.records import Recorded
 
 MAX_ROWS: Final = 1_000_000
@@ -37,9 +37,9 @@ class TooManySymbols(Exception):  # noqa: N818 - reads as what it says
 class SymbolGatherer:
     """Counts the symbols of a window."""
 
-    def __init__(self, observe: Observe, wanted: Wanted, partitions: int, max_rows: int = MAX_ROWS) -> None:
+    def __init__(self, observe: Observe, wanted: IsWanted, partitions: int, max_rows: int = MAX_ROWS) -> None:
         """`observe` reads calls with a `ContainerMeaning`; `partitions` is the topic's number of them."""
-        self.books = Books()
+        self.books = ExportBooks()
         self._read_call = observe
         self._wanted = wanted
         self._max_rows = max_rows
@@ -87,7 +87,7 @@ class SymbolGatherer:
             self.books.without_stack += 1
         elif is_new:
             self.books.calls += 1
-            self.books.span(time_ns, time_ns)
+            self.books.include_times(time_ns, time_ns)
             if place.container_id:
                 key = (evidence, place.container_id)
                 self._seen[key] = max(time_ns, self._seen.get(key, time_ns))

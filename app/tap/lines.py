@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from agents.canonicalize.frame_text import FrameText, format_frame_text
+from agents.canonicalize.frame_text import FrameText, format_frame_text, join_frame_text
 from app.tap.decoding import UNDECODED, Document
 from schemas import topics
 
@@ -65,8 +65,8 @@ class _Frame:
         if shown == self.symbol:
             text = format_frame_text(FrameText(self.module, self.symbol, self.offset))
         else:
-            offset = "" if self.offset is None else f"+{self.offset:#x}"
-            text = f"{format_frame_text(FrameText(self.module, '', None))}!{_shortened(shown)}{offset}"
+            module = format_frame_text(FrameText(self.module, "", None))
+            text = join_frame_text(module, _shortened(shown), self.offset)
         text += f"  ({_shortened(naming(self.hint))}?)" if self.hint else ""
         text += f"  {self.line}" if self.line else ""
         return f"{text:<{_FRAME_WIDTH}}  {self.resolution}"

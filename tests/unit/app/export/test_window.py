@@ -10,9 +10,9 @@ from agents.hot_symbols.reading.meaning import PLACE_FIELDS, Meaning
 from agents.hot_symbols.reading.observations import CallObserver, Observe
 from app.export.call_stacks import CONTAINER_FIELDS, BinaryReader, ContainerMeaning, StackMeaning
 from app.export.folded import folded_lines
-from app.export.run import Outcome, Place
+from app.export.run import ExportOutcome, PlaceFilter
 from app.export.runtime_facts import fact_line
-from app.export.window import Books
+from app.export.window import ExportBooks
 from app.export.window_stacks import StackGatherer
 from app.export.window_symbols import SymbolGatherer, TooManySymbols
 from app.kafka.records import Recorded
@@ -60,17 +60,17 @@ def layout_of(schema_id: int) -> CallLayout | None:
     return CallLayout(7, SCHEMA, CONTAINER_FIELDS) if schema_id == 7 else None
 
 
-def stacks(runs: Runs, place: Place | None = None) -> tuple[dict[tuple[str, ...], int], Books]:
+def stacks(runs: Runs, place: PlaceFilter | None = None) -> tuple[dict[tuple[str, ...], int], ExportBooks]:
     """Folded stacks of records, and the books."""
-    gatherer = StackGatherer(observer(StackMeaning()), BinaryReader(layout_of), (place or Place()).wanted())
+    gatherer = StackGatherer(observer(StackMeaning()), BinaryReader(layout_of), (place or PlaceFilter()).wanted())
     gatherer.gather(runs)
     text = "".join(folded_lines(gatherer.builder.tree(), lambda symbol: symbol))
     return read_folded(text) if text else {}, gatherer.books
 
 
-def facts(runs: Runs, place: Place | None = None) -> tuple[dict[str, dict[str, Any]], Books]:
+def facts(runs: Runs, place: PlaceFilter | None = None) -> tuple[dict[str, dict[str, Any]], ExportBooks]:
     """Runtime facts of records by symbol id, and the books."""
-    gatherer = SymbolGatherer(observer(ContainerMeaning()), (place or Place()).wanted(), 4)
+    gatherer = SymbolGatherer(observer(ContainerMeaning()), (place or PlaceFilter()).wanted(), 4)
     gatherer.gather(runs)
     lines = [fact_line(row, row["symbol"], containers) for row, containers in gatherer.rows()]
     return read_runtime_facts("".join(filter(None, lines))), gatherer.books
@@ -124,7 +124,7 @@ def test_a_user_probe_that_fired_is_the_innermost_frame_once() -> None:
 
 @pytest.mark.parametrize("read", [stacks, facts])
 def test_repetitions_count_once_and_what_is_no_call_is_counted_apart(
-    read: Callable[[Runs], tuple[dict[Any, Any], Books]],
+    read: Callable[[Runs], tuple[dict[Any, Any], ExportBooks]],
 ) -> None:
     """A stage that crashed sends calls again; strange records on a shared topic stop nothing."""
     once = records([call(0, LIBC), call(1, KERNEL)])
@@ -136,12 +136,12 @@ def test_repetitions_count_once_and_what_is_no_call_is_counted_apart(
     assert found == read(once)[0]
     assert (books.records, books.calls, books.repeated) == (7, 2, 2)
     assert books.unreadable == {"empty": 1, "unknown_schema": 1, "not_framed": 1}
-    assert not Outcome(what="stacks", written=2, books=books).is_complete
+    assert not ExportOutcome(what="stacks", written=2, books=books).is_complete
 
 
 @pytest.mark.parametrize("read", [stacks, facts])
 def test_only_calls_of_the_places_asked_for_are_taken(
-    read: Callable[[Runs, Place], tuple[dict[Any, Any], Books]],
+    read: Callable[[Runs, PlaceFilter], tuple[dict[Any, Any], ExportBooks]],
 ) -> None:
     """By namespace and image; the rest is counted apart, repetitions of it not twice."""
     values = [
@@ -150,7 +150,7 @@ def test_only_calls_of_the_places_asked_for_are_taken(
         call(1, KERNEL, namespace="bank"),
         call(2, KERNEL, image_name="shop/db:1", image_id="sha256:2"),
     ]
-    found, books = read(records(values), Place(namespace="sho?", image="shop/web:*"))
+    found, books = read(records(values), PlaceFilter(namespace="sho?", image="shop/web:*"))
 
     assert len(found) == 1
     assert (books.calls, books.not_asked_for, books.repeated) == (1, 2, 1)
@@ -201,7 +201,7 @@ def test_a_symbol_without_a_hit_is_no_fact() -> None:
 
 def test_a_window_with_too_many_symbols_is_refused_and_not_cut() -> None:
     """A symbol that is missing would be taken for one that never ran."""
-    gatherer = SymbolGatherer(observer(ContainerMeaning()), Place().wanted(), 4, max_rows=2)
+    gatherer = SymbolGatherer(observer(ContainerMeaning()), PlaceFilter().wanted(), 4, max_rows=2)
 
     with pytest.raises(TooManySymbols, match="more than 2 symbols"):
         gatherer.gather(records([call(0, KERNEL, LIBC, HINTED)]))

@@ -1,11 +1,14 @@
 # Every target runs `setup` first, so two commands are enough on a fresh machine: make demo, make test.
+# `make check` while you work, `make test` before you deliver. ARGS goes to pytest: make check ARGS="-k name".
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.setup-done
 SUPPORTED := 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "callstream needs Python 3.11 to 3.13, and " + sys.executable + " is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.11")'
+PYTEST := $(BIN)/python -m pytest
+ARGS ?=
 
-.PHONY: setup demo test lint types imports unit integration bench proto lock format
+.PHONY: setup demo check test lint types imports unit integration bench proto lock format
 
 setup: $(SETUP)  ## the program in .venv, and the embedded broker's jars
 
@@ -23,8 +26,11 @@ $(SETUP): requirements.lock pyproject.toml app/embedded/pom.xml app/embedded/pin
 demo: setup  ## the whole pipeline at work on a real Apache Kafka
 	$(BIN)/callstream demo
 
-test: setup lint types imports  ## everything that CI runs
-	$(BIN)/python -m pytest
+check: setup lint types imports  ## about a minute: no broker, no compiler, no test marked slow
+	$(PYTEST) -n 2 -q -m "not slow" -o testpaths="tests/unit tests/golden" $(ARGS)
+
+test: setup lint types imports  ## everything that CI runs, in two lanes beside each other
+	$(BIN)/python -m tests.support.lanes --durations=25 $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -41,10 +47,10 @@ imports: setup
 	$(BIN)/lint-imports --no-cache
 
 unit: setup  ## everything that needs no broker
-	$(BIN)/python -m pytest -m "not integration"
+	$(PYTEST) -m "not integration" $(ARGS)
 
 integration: setup
-	$(BIN)/python -m pytest -m integration
+	$(PYTEST) -m integration $(ARGS)
 
 bench: setup  ## on the real broker; prints a table and records it in bench/results
 	$(BIN)/python -m bench

@@ -1,18 +1,18 @@
 """The command line: `callstream COMMAND`, also `python -m app COMMAND`.
 
-Rules: a command's module is imported only when that command runs, so that `--help` is quick and a broken part breaks
-its own command only. What an operator got wrong (settings, arguments, an unreachable server) ends with one clear
-message and exit code 2; broken machinery ends with a traceback. This module refuses to know what commands do.
+A command's module is imported only when that command runs. So `--help` is quick, and a part that cannot be imported
+breaks its own command only. What an operator got wrong (settings, options, an unreachable server) ends with one clear
+message and an exit code: see `app/commands/ending.py`. Any other exception ends with a traceback.
 """
 
 import importlib
 import os
-import sys
-from typing import Final
+from typing import Any, Final
 
 import click
 
-from app.settings import SettingsError, unknown_variables
+from app.commands.ending import ended
+from app.settings import unknown_variables
 
 COMMANDS: Final[dict[str, str]] = {
     "demo": "Show the whole pipeline at work on a real Apache Kafka",
@@ -40,7 +40,11 @@ COMMANDS: Final[dict[str, str]] = {
 
 
 class _LazyGroup(click.Group):
-    """Lists every command without importing any."""
+    """Lists every command without importing any, and ends a command that cannot do its work."""
+
+    def invoke(self, context: click.Context) -> Any:
+        with ended(context):
+            return super().invoke(context)
 
     def list_commands(self, _context: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -74,11 +78,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; exits with the command's code."""
-    try:
-        cli()
-    except SettingsError as error:
-        click.echo(f"callstream: {error}", err=True)
-        sys.exit(2)
+    cli()
 
 
 if __name__ == "__main__":

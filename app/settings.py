@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from app.operators.errors import OperatorError
+
 PREFIX = "CALLSTREAM_"
 
 TEST_ONLY_NAMES = frozenset({"CALLSTREAM_SAMPLES_DIR", "CALLSTREAM_CORPORA_DIR", "CALLSTREAM_CONTRACT_DIR"})
@@ -22,7 +24,7 @@ MIN_KEEPALIVE_SECONDS = 300
 """Tetragon's server keeps grpc-go's default: a client that pings more often is cut off with ENHANCE_YOUR_CALM."""
 
 
-class SettingsError(Exception):
+class SettingsError(OperatorError):
     """One or more settings are wrong; `errors` has a line for each, beginning with the variable's name."""
 
     def __init__(self, errors: list[str]) -> None:

@@ -11,12 +11,13 @@ from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.probes import HookKind, PolicyHooks
 from agents.canonicalize.stage import CanonicalizeStep
 from agents.privacy.stage import PrivacyStep
+from app.operators.errors import OperatorError
 from app.privacy.load import load_privacy
 from app.settings import Settings
 from app.symbols.store import SymbolStore
 
 
-class PolicyHooksError(Exception):
+class PolicyHooksError(OperatorError):
     """The map is not usable; the message names the file, and the policy or line."""
 
 

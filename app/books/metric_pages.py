@@ -12,6 +12,7 @@ import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 from urllib3.exceptions import HTTPError
 
+from app.operators.errors import OperatorError
 from app.telemetry import metrics
 from app.telemetry.metric import Metric
 
@@ -20,7 +21,7 @@ _MAX_PAGE_BYTES: Final = 8 << 20
 """Ours have some hundred kilobytes; what answers with more is something else."""
 
 
-class PageUnreadable(Exception):  # noqa: N818 - reads as what it says
+class PageUnreadable(OperatorError):  # noqa: N818 - reads as what it says
     """No metrics page of ours is at the address; the message says why."""
 
 

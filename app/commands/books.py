@@ -11,14 +11,12 @@ import click
 
 from app.books.balance import Equation, Finding, StageSource, equation_of, findings, pipeline_books, unsettled
 from app.books.group_positions import committed_by, extents_of, stage_sources
-from app.books.metric_pages import PageUnreadable, read_pages
-from app.kafka.client import KafkaUnreachable, KafkaUnusable
+from app.books.metric_pages import read_pages
 from app.settings import Settings, load
 from app.topology import PIPELINE
 from schemas import topics
 
 UNBALANCED = 1
-UNREACHABLE = 2
 
 
 @click.command(name="books")
@@ -45,13 +43,9 @@ def command(addresses: tuple[str, ...], settled: bool, as_json: bool) -> None:
       callstream books --metrics 127.0.0.1:9464 --metrics 127.0.0.1:9465
     """
     settings = load(os.environ)
-    try:
-        pages = read_pages(addresses or _worker_addresses(settings))
-        committed = committed_by(settings, PIPELINE)
-        extents = extents_of(settings, _topics())
-    except (PageUnreadable, KafkaUnreachable, KafkaUnusable) as error:
-        click.echo(f"callstream books: {error}", err=True)
-        sys.exit(UNREACHABLE)
+    pages = read_pages(addresses or _worker_addresses(settings))
+    committed = committed_by(settings, PIPELINE)
+    extents = extents_of(settings, _topics())
     equations = [equation_of(page) for page in pages]
     sources = stage_sources(committed, extents)
     found = findings(equations, sources, pages, extents)

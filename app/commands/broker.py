@@ -11,10 +11,8 @@ import click
 
 from app.embedded.artifacts import ensure
 from app.embedded.broker import EmbeddedBroker
-from app.embedded.failures import EmbeddedError, Failure
 
 _WATCH_SECONDS = 0.5
-_BROKEN = {Failure.NOT_READY, Failure.DIED}
 _PORT = click.IntRange(0, 65_535)
 
 
@@ -49,15 +47,10 @@ def command(data_dir: Path, port: int, registry_port: int, fetch_only: bool, as_
         if not as_json:
             click.echo(note, err=True)
 
-    try:
-        if fetch_only:
-            ensure(report)
-        else:
-            _serve(EmbeddedBroker(data_dir, port=port, registry_port=registry_port, report=report))
-    except EmbeddedError as error:
-        failure = click.ClickException(str(error))
-        failure.exit_code = 1 if error.reason in _BROKEN else 2
-        raise failure from None
+    if fetch_only:
+        ensure(report)
+    else:
+        _serve(EmbeddedBroker(data_dir, port=port, registry_port=registry_port, report=report))
 
 
 def _serve(broker: EmbeddedBroker) -> None:

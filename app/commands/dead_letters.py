@@ -13,47 +13,21 @@ import click
 from app.dead_letters.letters import Letter, Letters, Wanted, counted, grouped
 from app.dead_letters.resend import Outcome, Resender
 from app.dead_letters.trial import trial_of
-from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.range_reader import RangeReader
-from app.kafka.records import DamagedError
-from app.kafka.registry import RegistryError, SchemaRegistry
+from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import WriterSchemas
 from app.kafka.topic_reader import TopicReader
-from app.privacy.load import PrivacyConfigError
 from app.settings import Settings, load
-from app.stages.worker import SchemasMissing, registered_id
-from app.steps import PolicyHooksError
-from app.symbols.snapshot import SymbolStoreError
+from app.stages.worker import registered_id
 from schemas import records, topics
 from schemas.topics import Stage
 
 LEFT: Final = 1
 """Exit code where letters that were meant are still refused, or their records are gone."""
 
-UNUSABLE: Final = 2
 
 _PASSING_STAGES: Final = (Stage.CANONICALIZE.value, Stage.PRIVACY.value)
 """Stages whose refusal means that no call was published."""
-
-
-class _Group(click.Group):
-    """Ends every subcommand that could not do its work with its reason."""
-
-    def invoke(self, context: click.Context) -> Any:
-        try:
-            return super().invoke(context)
-        except (
-            KafkaUnreachable,
-            KafkaUnusable,
-            RegistryError,
-            SchemasMissing,
-            DamagedError,
-            PolicyHooksError,
-            PrivacyConfigError,
-            SymbolStoreError,
-        ) as error:
-            click.echo(f"callstream dead-letters: {error}", err=True)
-            sys.exit(UNUSABLE)
 
 
 def _selecting(function: Callable[..., None]) -> Callable[..., None]:
@@ -73,7 +47,7 @@ def _selecting(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
-@click.group(name="dead-letters", cls=_Group)
+@click.group(name="dead-letters")
 def command() -> None:
     """See what stages refused, and send it through again after a fix.
 

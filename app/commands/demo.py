@@ -11,14 +11,13 @@ from types import FrameType
 
 import click
 
-from app.demo.processes import CommandFailed
+from app.commands.ending import CANNOT, exits_with
 from app.demo.report import text_of
 from app.demo.run import DemoOptions, run_demo
 from app.embedded.failures import EmbeddedError
 from app.simulator.workload.binaries import NoBinariesError
 
 FAILED = 1
-UNABLE = 2
 _WIDTH = 40
 
 
@@ -49,15 +48,13 @@ def command(events: int, rate: int, keep: Path | None, as_json: bool) -> None:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="callstream-demo-")))
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            report = run_demo(
-                DemoOptions(events=events, rate_per_s=rate, folder=folder),
-                _say if talks else lambda _text: None,
-                _progress() if talks else lambda _done, _of: None,
-            )
-        except (EmbeddedError, NoBinariesError) as error:
-            click.echo(f"callstream demo: {error}", err=True)
-            sys.exit(UNABLE)
-        except (CommandFailed, TimeoutError) as error:
+            with exits_with(CANNOT, EmbeddedError, NoBinariesError):
+                report = run_demo(
+                    DemoOptions(events=events, rate_per_s=rate, folder=folder),
+                    _say if talks else lambda _text: None,
+                    _progress() if talks else lambda _done, _of: None,
+                )
+        except TimeoutError as error:
             click.echo(f"callstream demo: {error}", err=True)
             sys.exit(FAILED)
         except KeyboardInterrupt:

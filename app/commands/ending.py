@@ -1,66 +1,50 @@
-"""How the commands of this package end when they cannot do what was asked: one message, and an exit code.
+"""How every command ends when it cannot do its work: one message on standard error, and an exit code.
 
-This module refuses to know what was asked.
+`app/__main__.py` runs each command inside `ended`. So a command catches no error whose message is for an operator.
 """
 
 import contextlib
-import sys
+import errno
 from collections.abc import Iterator
 from typing import Final
 
 import click
 
-from app.evidence.documents import DocumentError
-from app.evidence.signing import KeyFileError
-from app.kafka.client import KafkaUnreachable, KafkaUnusable
-from app.kafka.positions import PositionError
-from app.kafka.records import DamagedError
-from app.kafka.registry import RegistryError
-from app.privacy.load import PrivacyConfigError
-from app.replay.recorder import FolderInUseError
-from app.replay.replay_run import ReplayError
-from app.replay.run_diff import DifferentInputError
-from app.steps import PolicyHooksError
-from app.symbols.snapshot import SymbolStoreError
-
-NOT_PROVED: Final = 1
-"""Evidence is not what it should be, or two runs differ."""
+from app.operators.errors import OperatorError
 
 CANNOT: Final = 2
-"""Wrong options or settings, or a server that cannot be asked: nothing is said about evidence."""
+"""Wrong options or settings, or a file or server that cannot be used; click ends with it for wrong options too."""
 
 INTERRUPTED: Final = 130
 """As shells report a SIGINT."""
 
-_REFUSED: Final = (
-    KafkaUnreachable,
-    KafkaUnusable,
-    PolicyHooksError,
-    PrivacyConfigError,
-    RegistryError,
-    PositionError,
-    FolderInUseError,
-    ReplayError,
-    DifferentInputError,
-    KeyFileError,
-    SymbolStoreError,
-    OSError,
-)
+
+@contextlib.contextmanager
+def ended(context: click.Context) -> Iterator[None]:
+    """End the command that `context` invokes, where it fails in a way that an operator can put right."""
+    try:
+        yield
+    except OperatorError as error:
+        _end(context, error, error.exit_code)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # the reader of our output has left; click ends the command without a word
+        _end(context, f"{error.filename}: {error.strerror}" if error.filename else error, CANNOT)
+    except KeyboardInterrupt:
+        _end(context, "interrupted", INTERRUPTED)
 
 
 @contextlib.contextmanager
-def ends_with(command: str) -> Iterator[None]:
-    """End the command `command` with a message and its exit code, where what is inside fails as foreseen."""
+def exits_with(code: int, *errors: type[OperatorError]) -> Iterator[None]:
+    """Give `errors` another exit code, where they mean something else to a command than to most."""
     try:
         yield
-    except (DamagedError, DocumentError) as error:
-        _end(command, error, NOT_PROVED)
-    except _REFUSED as error:
-        _end(command, error, CANNOT)
-    except KeyboardInterrupt:
-        _end(command, "interrupted", INTERRUPTED)
+    except errors as error:
+        error.exit_code = code
+        raise
 
 
-def _end(command: str, reason: object, code: int) -> None:
-    click.echo(f"callstream {command}: {reason}", err=True)
-    sys.exit(code)
+def _end(context: click.Context, reason: object, code: int) -> None:
+    name = f" {context.invoked_subcommand}" if context.invoked_subcommand else ""
+    click.echo(f"callstream{name}: {reason}", err=True)
+    context.exit(code)

@@ -11,21 +11,14 @@ import click
 
 from app.export.run import Export, ExportOutcome, PlaceFilter, StackFormat
 from app.export.stack_frames import Demangle
-from app.export.vex_file import VexFileError, read_vex_file
+from app.export.vex_file import read_vex_file
 from app.export.window import CallWindow
-from app.export.window_symbols import TooManySymbols
-from app.kafka.client import KafkaUnreachable, KafkaUnusable
-from app.kafka.positions import PositionError
-from app.kafka.records import DamagedError
-from app.kafka.registry import RegistryError
+from app.operators.errors import OperatorError
 from app.progress import Progress
 from app.settings import Settings, load
 from app.symbols.display import SymbolDisplay
 
 NOTHING: Final = 1
-UNUSABLE: Final = 2
-"""Exit code where something could not be read or written; click's for wrong options too."""
-
 INCOMPLETE: Final = 3
 
 FACTS: Final = "runtime-facts"
@@ -34,15 +27,6 @@ FORMATS: Final = (*[form.value for form in StackFormat], FACTS, OPENVEX)
 
 _FIRST: Final = "first"
 _LAST: Final = "last"
-_PROBLEMS: Final = (
-    KafkaUnreachable,
-    KafkaUnusable,
-    RegistryError,
-    PositionError,
-    DamagedError,
-    TooManySymbols,
-    VexFileError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +126,10 @@ def command(
                 outcome = _of_table(request)
             else:
                 outcome = _of_window(request, form, start or _FIRST, end or _LAST)
-    except _PROBLEMS as error:
-        _fail(str(error))
     except OSError as error:
-        _fail(f"cannot write {to or 'standard output'}: {error.strerror}")
-    else:
-        _say(outcome, to, as_json=as_json)
-        sys.exit(NOTHING if not outcome.written else 0 if outcome.is_complete else INCOMPLETE)
+        raise OperatorError(f"cannot write {to or 'standard output'}: {error.strerror}") from None
+    _say(outcome, to, as_json=as_json)
+    sys.exit(NOTHING if not outcome.written else 0 if outcome.is_complete else INCOMPLETE)
 
 
 def _of_watches(request: ExportRequest, vex_path: Path) -> ExportOutcome:
@@ -177,8 +158,3 @@ def _say(outcome: ExportOutcome, to: Path | None, *, as_json: bool) -> None:
         click.echo(line, err=to is None)
     if not outcome.written:
         click.echo("nothing to write, so nothing was written", err=True)
-
-
-def _fail(reason: str) -> None:
-    click.echo(f"callstream export: {reason}", err=True)
-    sys.exit(UNUSABLE)

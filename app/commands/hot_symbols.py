@@ -12,8 +12,6 @@ import click
 
 from agents.hot_symbols.identity import SymbolIdentity, symbol_id
 from agents.hot_symbols.table.query import Query, Row, top
-from app.kafka.client import KafkaUnreachable, KafkaUnusable
-from app.kafka.registry import RegistryError
 from app.settings import load
 from app.stages.hot_symbols.answer_lines import in_words, watched_table
 from app.stages.hot_symbols.answers_reading import watched_answers
@@ -22,8 +20,6 @@ from app.stages.hot_symbols.table_reading import published_rows
 from app.symbols.display import SymbolDisplay
 
 NONE_FOUND: Final = 1
-UNREACHABLE: Final = 2
-"""Exit code where the topic cannot be read; click's for wrong options too."""
 
 _NS: Final = 1_000_000_000
 
@@ -84,16 +80,12 @@ def command(
     if watched and (namespace is not None or image is not None):
         raise click.UsageError("--watched goes with --symbol, --module and --since only: a watch is of no place")
     settings = load(os.environ)
-    try:
-        if watched:
-            _show_watched(list(filter(query.matches_answer, watched_answers(settings)))[:count], as_json=as_json)
-            return
-        rows = top(filter(query.matches, published_rows(settings)), count)
-        if not rows and symbol is not None:
-            _say_whether_watched(symbol, watched_answers(settings))
-    except (KafkaUnreachable, KafkaUnusable, RegistryError) as error:
-        click.echo(f"callstream hot-symbols: {error}", err=True)
-        sys.exit(UNREACHABLE)
+    if watched:
+        _show_watched(list(filter(query.matches_answer, watched_answers(settings)))[:count], as_json=as_json)
+        return
+    rows = top(filter(query.matches, published_rows(settings)), count)
+    if not rows and symbol is not None:
+        _say_whether_watched(symbol, watched_answers(settings))
     with SymbolDisplay() as display:
         for line in documents(rows) if as_json else table(rows, display.name):
             click.echo(line)

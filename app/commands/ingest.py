@@ -8,15 +8,9 @@ import threading
 
 import click
 
-from app.ingest.client import TetragonUnusable
-from app.ingest.journal import FolderInUse
 from app.ingest.run import Ingest
-from app.ingest.spill import SpillFolderUnusable
-from app.kafka.client import KafkaUnusable
-from app.privacy.load import PrivacyConfigError
 from app.settings import load
 from app.telemetry import logs
-from app.telemetry.http import HttpError
 from app.telemetry.repeated_lines import hold_back
 
 
@@ -42,15 +36,11 @@ def command(*, as_json: bool) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    try:
-        ingest = Ingest(settings)
-        click.echo(json.dumps({"http": ingest.start()}))
-        sys.stdout.flush()
-        ingest.wait(stop)
-        report = ingest.stop()
-    except (PrivacyConfigError, KafkaUnusable, TetragonUnusable, FolderInUse, SpillFolderUnusable, HttpError) as error:
-        click.echo(f"callstream ingest: {error}", err=True)
-        sys.exit(2)
+    ingest = Ingest(settings)
+    click.echo(json.dumps({"http": ingest.start()}))
+    sys.stdout.flush()
+    ingest.wait(stop)
+    report = ingest.stop()
     if as_json:
         click.echo(json.dumps(report.as_dict()))
     else:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import click
 from google.protobuf import json_format
@@ -20,21 +20,18 @@ from agents.privacy.policy import Policy
 from agents.privacy.policy_file import BUILT_IN, built_in_policy, built_in_text
 from agents.privacy.verifier import Verifier
 from app import settings as settings_module
-from app.kafka.client import KafkaUnreachable, KafkaUnusable
-from app.privacy.audit import Progress, RestrictedTopic, audit
-from app.privacy.cases import CasesError, parse_cases, run_cases
+from app.privacy.audit import Progress, audit
+from app.privacy.cases import parse_cases, run_cases
 from app.privacy.dropped import dropped
-from app.privacy.load import Privacy, PrivacyConfigError, load_policy, load_privacy
+from app.privacy.load import Privacy, load_policy, load_privacy
 from app.settings import Settings
-from app.steps import PolicyHooksError, load_policy_hooks
+from app.steps import load_policy_hooks
 from schemas.canonical_pb2 import CanonicalEvent
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
 FAILED: Final = 1
 """Exit code where a case failed, an event was refused, or something left that should not have."""
 
-UNUSABLE: Final = 2
-"""Exit code where a file, a topic or a server cannot be used."""
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -43,20 +40,7 @@ _policy_option = click.option(
 )
 
 
-class _Group(click.Group):
-    """Ends every subcommand that cannot use a file or a server with its reason."""
-
-    def invoke(self, context: click.Context) -> Any:
-        try:
-            return super().invoke(context)
-        except (PrivacyConfigError, PolicyHooksError, CasesError, RestrictedTopic) as error:
-            click.echo(f"callstream privacy: {error}", err=True)
-        except (KafkaUnreachable, KafkaUnusable) as error:
-            click.echo(f"callstream privacy: {error}", err=True)
-        sys.exit(UNUSABLE)
-
-
-@click.group(name="privacy", cls=_Group, short_help="Check, explain and audit the privacy policy")
+@click.group(name="privacy", short_help="Check, explain and audit the privacy policy")
 def command() -> None:
     """What leaves, and the proof of it.
 

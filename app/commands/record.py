@@ -3,23 +3,27 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from app import settings as settings_module
 from app.commands import raw_ranges
-from app.commands.ending import ends_with
+from app.commands.ending import exits_with
 from app.evidence import documents, signing
 from app.evidence.archive import ARCHIVE_FILE, Archive
 from app.evidence.avro_container import Codec
 from app.kafka.range_reader import RangeReader
+from app.kafka.records import DamagedError
 from app.progress import Progress
 from app.replay import recorder
 from app.replay.raw_choice import RawChoice
 from app.replay.recorder import Plan
 from app.settings import Settings
 from schemas import topics
+
+NOT_RECORDED: Final = 1
+"""The topic does not have the events any more, or they are damaged."""
 
 
 @click.command(name="record", short_help="Keep a range of raw events as evidence")
@@ -54,7 +58,7 @@ def command(
       callstream record --out case-17 --from 2026-01-07T12:00:00Z --to 2026-01-07T13:00:00Z --with-published
     """
     settings = settings_module.load(os.environ)
-    with ends_with("record"), Progress() as progress:
+    with exits_with(NOT_RECORDED, DamagedError), Progress() as progress:
         key = None if key_file is None else signing.load_private_key(key_file)
         plan = recorder.unfinished(folder)
         if plan is not None:

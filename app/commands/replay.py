@@ -13,8 +13,9 @@ from click.core import ParameterSource
 
 from app import settings as settings_module
 from app.commands import raw_ranges
-from app.commands.ending import NOT_PROVED, ends_with
+from app.commands.ending import exits_with
 from app.evidence import signing
+from app.kafka.records import DamagedError
 from app.processes.garbage import collect_seldom
 from app.progress import Progress
 from app.replay import engine, making, proving, run_diff
@@ -27,6 +28,9 @@ from app.settings import Settings
 _PATH: Final = click.Path(path_type=Path)
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
+
+NOT_PROVED: Final = 1
+"""Evidence is not what it should be, or two runs differ."""
 
 _VERIFIES: Final = frozenset({"manifest", "archive", "symbols", "public_key_file", "processes", "batch_records"})
 _COMPARES: Final = frozenset({"runs", "most"})
@@ -76,7 +80,7 @@ def command(context: click.Context, /, *, as_json: bool, **given: Any) -> None:
     settings = settings_module.load(os.environ)
     given["processes"] = given["processes"] or engine.default_processes()
     collect_seldom()
-    with ends_with("replay"), Progress() as progress:
+    with exits_with(NOT_PROVED, DamagedError), Progress() as progress:
         if given["runs"] is not None:
             _refuse_others(context, "--diff", lambda name: name in _COMPARES)
             answer = _diff(given, progress)

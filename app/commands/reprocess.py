@@ -5,49 +5,22 @@ import os
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, NoReturn
+from typing import Final
 
 import click
 
 from app import settings as settings_module
+from app.commands.ending import exits_with
 from app.kafka import positions
-from app.kafka.client import KafkaUnreachable, KafkaUnusable
-from app.kafka.positions import PositionError
-from app.kafka.records import DamagedError
-from app.kafka.registry import RegistryError
-from app.privacy.load import PrivacyConfigError
+from app.operators.errors import ServerError
 from app.processes.process_end import ExitCode
 from app.progress import Progress
 from app.reprocess.chain import STAGES
 from app.reprocess.run import NOT_CAUGHT_UP, Order, Run, prepare, run_stage_of
-from app.reprocess.setup import ReprocessError
 from app.reprocess.telling import Teller
-from app.settings import Settings, SettingsError, variable_of
-from app.stages.worker import SchemasMissing
-from app.steps import PolicyHooksError
-from app.streaming.delivery import DeliveryFailed
-from app.symbols.snapshot import SymbolStoreError
+from app.settings import Settings, variable_of
 from app.telemetry import logs
-from app.telemetry.http import HttpError
 from schemas.topics import FIRST_VERSION, Stage
-
-CANNOT: Final = 2
-"""Exit code of wrong options or settings, of what is refused, and of a server that cannot be asked."""
-
-UNAVAILABLE: Final = 69
-"""Exit code of a stage's own process where a server cannot be used: worth a restart in a while."""
-
-_UNREACHABLE: Final = (KafkaUnreachable, KafkaUnusable, RegistryError, SchemasMissing)
-_WRONG: Final = (
-    ReprocessError,
-    PositionError,
-    DamagedError,
-    HttpError,
-    PolicyHooksError,
-    PrivacyConfigError,
-    SettingsError,
-    SymbolStoreError,
-)
 
 _STAGES: Final = click.Choice([stage.value for stage in STAGES])
 
@@ -122,23 +95,26 @@ def command(
         settings = replace(settings, log_level="WARNING")  # progress is shown instead
     logs.configure(settings.log_format, settings.log_level)
     index = settings.worker_index if index is None else index
+    order = Order(Stage(stage), positions.parse(start, datetime.now(UTC)), version)
+    if only is not None:
+        _run_one(settings, order, Stage(only), index=index, tied=tied)
+        return
     try:
-        order = Order(Stage(stage), positions.parse(start, datetime.now(UTC)), version)
-        if only is not None:
-            run_stage_of(settings, order, Stage(only), index=index, tied=tied)
-            return
         code = _run(settings, order, index=index, once=once, as_json=as_json)
-    except _WRONG as error:
-        _end(error, CANNOT)
-    except _UNREACHABLE as error:
-        _end(error, CANNOT if only is None else UNAVAILABLE)
-    except DeliveryFailed as error:
-        _end(error, ExitCode.DELIVERY_FAILED)
-    except OSError as error:
-        _end(error, ExitCode.STATE_UNUSABLE if only else CANNOT)
     except KeyboardInterrupt:
-        _end("stopped", NOT_CAUGHT_UP)
+        click.echo("callstream reprocess: stopped", err=True)
+        code = NOT_CAUGHT_UP
     sys.exit(code)
+
+
+def _run_one(settings: Settings, order: Order, stage: Stage, *, index: int, tied: bool) -> None:
+    """One stage's own process: its supervisor reads the exit codes of `callstream worker`."""
+    try:
+        with exits_with(ExitCode.UNAVAILABLE, ServerError):
+            run_stage_of(settings, order, stage, index=index, tied=tied)
+    except OSError as error:
+        click.echo(f"callstream reprocess: {error}", err=True)
+        sys.exit(ExitCode.STATE_UNUSABLE)
 
 
 def _run(settings: Settings, order: Order, *, index: int, once: bool, as_json: bool) -> int:
@@ -148,8 +124,3 @@ def _run(settings: Settings, order: Order, *, index: int, once: bool, as_json: b
     teller = Teller(settings, ready.shapes, as_json=as_json)
     teller.decided(ready.event, ready.starts)
     return Run(settings, ready, teller, index=index, once=once).run()
-
-
-def _end(reason: object, code: int) -> NoReturn:
-    click.echo(f"callstream reprocess: {reason}", err=True)
-    sys.exit(code)

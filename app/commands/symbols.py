@@ -26,15 +26,13 @@ from app.symbols.limited_reader import DEFAULT_SECONDS, FileRefusal, LimitedRead
 from app.symbols.module_map_file import ModuleMapFileError, parse_module_map
 from app.symbols.name_maps import image_scope, node_scope
 from app.symbols.rows import cell, index_row, report_row
-from app.symbols.snapshot import ObjectKind, SymbolStoreError
+from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import Kept, StoreWriter
 
 NOT_ALL: Final = 1
 """Exit code where a file was refused, an object is damaged, or nothing was found."""
 
-UNUSABLE: Final = 2
-"""Exit code where the store cannot be used, or an argument is wrong."""
 
 _BUILD_ID: Final = re.compile(r"[0-9a-f]{16,256}")
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -48,18 +46,7 @@ _image_option = click.option("--image", metavar="ID", help="Image id as Tetragon
 _node_option = click.option("--node", metavar="NAME", help="Name of a node; may hold * and ?.")
 
 
-class _Group(click.Group):
-    """Ends every subcommand that cannot use the store with its reason."""
-
-    def invoke(self, context: click.Context) -> Any:
-        try:
-            return super().invoke(context)
-        except SymbolStoreError as error:
-            click.echo(f"callstream symbols: {error}", err=True)
-            sys.exit(UNUSABLE)
-
-
-@click.group(name="symbols", cls=_Group)
+@click.group(name="symbols")
 def command() -> None:
     """Build and query the symbol store: which function lies at which offset of which file.
 

@@ -14,19 +14,16 @@ from typing import Any, Final
 import click
 from confluent_kafka import Message
 
-from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.kafka.records import OffsetRange
-from app.kafka.registry import RegistryError, SchemaRegistry
+from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
+from app.operators.errors import OperatorError
 from app.settings import load
 from app.symbols.display import SymbolDisplay
 from app.tap.decoding import Decoder, Document, key_text
 from app.tap.grades import frame_grades, shares_line
 from app.tap.lines import Headline, Naming, lines
 from schemas import topics
-
-UNUSABLE: Final = 2
-"""Exit code where the topic cannot be read; click's for wrong options too."""
 
 _FOLLOW_PAUSE_S: Final = 0.3
 _STARTS: Final = re.compile(r"beginning|end|-?[0-9]{1,18}")
@@ -86,7 +83,7 @@ def command(
     name = topic.removeprefix(settings.topic_prefix)
     shape = _shape(name)
     if shape.restricted and not restricted:
-        _fail(f"{name} holds private data; add --restricted if you mean to see it")
+        raise OperatorError(f"{name} holds private data; add --restricted if you mean to see it")
     grades: Counter[str] = Counter()
     try:
         with (
@@ -103,8 +100,6 @@ def command(
                 else:
                     _show_lines(shape, message, document, display.name)
                     grades.update(frame_grades(shape.name, document))
-    except (KafkaUnreachable, KafkaUnusable, RegistryError) as error:
-        _fail(str(error))
     except KeyboardInterrupt:
         pass
     if grades:
@@ -118,14 +113,14 @@ def _shape(name: str) -> topics.Topic:
     if live not in known:
         near = difflib.get_close_matches(live, known, n=1)
         meant = f"did you mean {near[0]}?" if near else f"topics are {', '.join(known)}"
-        _fail(f"the pipeline has no topic {name}; {meant}")
+        raise OperatorError(f"the pipeline has no topic {name}; {meant}")
     return known[live]
 
 
 def _records(reader: TopicReader, start: str, partition: int | None, *, follow: bool) -> Iterator[Message]:
     extents = reader.extents()
     if partition is not None and partition not in extents:
-        _fail(f"there is no partition {partition}; the topic has {len(extents)}")
+        raise OperatorError(f"there is no partition {partition}; the topic has {len(extents)}")
     ends = {number: extent.next for number, extent in extents.items()}
     chosen = ends if partition is None else {partition: ends[partition]}
     nexts = ends | {number: _offset(start, extents[number]) for number in chosen}
@@ -172,8 +167,3 @@ def _show_document(message: Message, document: Document | None) -> None:
         "value": document,
     }
     click.echo(json.dumps(record, ensure_ascii=False))
-
-
-def _fail(reason: str) -> None:
-    click.echo(f"callstream tap: {reason}", err=True)
-    sys.exit(UNUSABLE)

@@ -14,8 +14,8 @@ import click
 
 from app.simulator.address import AddressError, parse_address
 from app.simulator.event_files import EventFileError, read_events
-from app.simulator.recording import Recording, RecordingTooLargeError
-from app.simulator.server import SimulatorServer, TlsError, TlsFiles
+from app.simulator.recording import Recording
+from app.simulator.server import SimulatorServer, TlsFiles
 from app.telemetry.logs import configure
 from schemas.tetragon.filters_pb2 import EventType
 
@@ -85,21 +85,18 @@ def command(
       callstream tetragon-sim --listen 127.0.0.1:0 --events tetragon.log --rate 1000 --repeat 0
       {"address": "127.0.0.1:40211", "events": 50, "kinds": {"process_exec": 22, "process_exit": 28}}
     """
-    try:
-        recording = Recording.of(_with_progress(read_events((*events, *more_events))))
-        if not len(recording):
-            raise click.ClickException(f"no events in {', '.join(map(str, (*events, *more_events)))}")
-        server = SimulatorServer(
-            recording,
-            listen_on,
-            rate_per_s=rate_per_s,
-            repeat=repeat,
-            close_at_end=then == "close",
-            tls=_tls_files(listen_on, tls_cert, tls_key, tls_client_ca),
-        )
-        _serve(server, recording)
-    except (EventFileError, RecordingTooLargeError, AddressError, TlsError) as error:
-        raise click.ClickException(str(error)) from None
+    recording = Recording.of(_with_progress(read_events((*events, *more_events))))
+    if not len(recording):
+        raise EventFileError(f"no events in {', '.join(map(str, (*events, *more_events)))}")
+    server = SimulatorServer(
+        recording,
+        listen_on,
+        rate_per_s=rate_per_s,
+        repeat=repeat,
+        close_at_end=then == "close",
+        tls=_tls_files(listen_on, tls_cert, tls_key, tls_client_ca),
+    )
+    _serve(server, recording)
 
 
 def _serve(server: SimulatorServer, recording: Recording) -> None:

@@ -7,15 +7,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, assert_never
+from typing import assert_never
 
 import click
 
 from app import settings as settings_module
-from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
-from app.kafka.registry import RegistryError, SchemaRegistry
+from app.kafka.client import client_config
+from app.kafka.registry import SchemaRegistry
 from app.provision import subjects, topic_plan
-from app.provision.rights import AccessFileError, beyond, guarded_topics, rules_of
+from app.provision.rights import beyond, guarded_topics, rules_of
 from app.provision.rights_admin import AccessAdmin
 from app.provision.subjects import Missing, Refused, Registered
 from app.provision.topic_admin import TopicAdmin
@@ -25,9 +25,6 @@ from schemas.topics import TOPICS, is_version
 
 DIFFERS = 1
 """Exit code where something is not as it should be, or was refused."""
-
-UNREACHABLE = 2
-"""Exit code where the brokers or the registry could not be asked."""
 
 
 _WAYS_OUT = """\
@@ -101,18 +98,7 @@ _replication_factor = click.option(
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
-class _Group(click.Group):
-    """Ends every subcommand that could not ask a server with its reason."""
-
-    def invoke(self, context: click.Context) -> Any:
-        try:
-            return super().invoke(context)
-        except (KafkaUnreachable, KafkaUnusable, RegistryError, AccessFileError) as error:
-            click.echo(f"callstream topics: {error}", err=True)
-            sys.exit(UNREACHABLE)
-
-
-@click.group(name="topics", cls=_Group)
+@click.group(name="topics")
 def command() -> None:
     """Create and check topics and schemas.
 

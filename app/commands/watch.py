@@ -6,37 +6,22 @@ import re
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from agents.hot_symbols.watch.watch import Watch
-from app.kafka.client import KafkaUnreachable, KafkaUnusable
-from app.kafka.registry import RegistryError
 from app.settings import load
 from app.stages.hot_symbols.watch_list import WatchList, add_watch, in_canonical_form, read_watch_list, remove_watches
-from app.stages.worker import SchemasMissing, registered_id
+from app.stages.worker import registered_id
 from schemas import topics
 
 NOT_THERE: Final = 1
-UNREACHABLE: Final = 2
-"""Exit code where nobody could be asked; click's for wrong options too."""
 
 _MAX_CHARS: Final = 4096
 """The longest path that a kernel prints; mangled names of more exist, and no index keeps them."""
 
 _NS: Final = 1_000_000_000
-
-
-class _Group(click.Group):
-    """Ends every subcommand that could not ask a server with its reason."""
-
-    def invoke(self, context: click.Context) -> Any:
-        try:
-            return super().invoke(context)
-        except (KafkaUnreachable, KafkaUnusable, RegistryError, SchemasMissing) as error:
-            click.echo(f"callstream watch: {error}", err=True)
-            sys.exit(UNREACHABLE)
 
 
 def _symbol(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
@@ -75,7 +60,7 @@ _build_id_option = click.option(
 _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
 
 
-@click.group(name="watch", cls=_Group)
+@click.group(name="watch")
 def command() -> None:
     """Watch for symbols: learn whether one is executed, and above all that it is not.
 

@@ -7,17 +7,12 @@ import sys
 import click
 
 from app import settings as settings_module
-from app.kafka.client import KafkaUnreachable, KafkaUnusable
-from app.kafka.registry import RegistryError
-from app.privacy.load import PrivacyConfigError
+from app.operators.errors import OperatorError, ServerError
 from app.processes.process_end import ExitCode
-from app.settings import Settings, SettingsError
-from app.stages.worker import SchemasMissing, run_all, stage_plan
-from app.steps import PolicyHooksError
+from app.settings import Settings
+from app.stages.worker import run_all, stage_plan
 from app.streaming.stage_process import run_stage
-from app.symbols.snapshot import SymbolStoreError
 from app.telemetry import logs
-from app.telemetry.http import HttpError
 from schemas.topics import Stage
 
 log = logging.getLogger(__name__)
@@ -59,12 +54,9 @@ def _run_one(settings: Settings, stage: Stage, *, index: int, tied: bool) -> int
     try:
         plan = stage_plan(settings, stage, index=index, http_port=settings.http_port, tied=tied)
         run_stage(settings, plan)
-    except (KafkaUnreachable, KafkaUnusable, RegistryError, SchemasMissing) as error:
+    except OperatorError as error:
         log.critical("%s cannot run: %s", stage, error)
-        return ExitCode.UNAVAILABLE
-    except (HttpError, PolicyHooksError, PrivacyConfigError, SettingsError, SymbolStoreError) as error:
-        log.critical("%s cannot run: %s", stage, error)
-        return 2
+        return ExitCode.UNAVAILABLE if isinstance(error, ServerError) else error.exit_code
     except OSError as error:
         log.critical("%s cannot run: %s", stage, error)
         return ExitCode.STATE_UNUSABLE

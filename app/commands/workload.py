@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, Final
 import click
 
 from app.simulator.event_files import delimited
-from app.simulator.workload.binaries import NoBinariesError, mapped_binaries
+from app.simulator.workload.binaries import mapped_binaries
 from app.simulator.workload.generator import SHARES, NoSuchKindError, Workload, WorkloadOptions
 
 _PROGRESS_EVERY: Final = 50_000
@@ -76,8 +76,6 @@ def command(
         workload = Workload(options)
     except NoSuchKindError as error:
         raise click.BadParameter(str(error), param_hint="--share") from None
-    except NoBinariesError as error:
-        raise click.ClickException(str(error)) from None
     written = 0
     for event in _with_progress(workload.events(), events):
         written += out.write(delimited(event))

@@ -19,14 +19,17 @@ from typing import Any, Final
 
 from app.embedded import tied_exec
 from app.embedded.ports import pick_free
+from app.operators.errors import OperatorError
 from app.settings import PREFIX
 
 STOP_SECONDS: Final = 12.0
 """Workers drain within nine seconds, ingest within ten."""
 
 
-class CommandFailed(Exception):  # noqa: N818 - reads as what happened
+class CommandFailed(OperatorError):  # noqa: N818 - reads as what happened
     """A command of ours failed; the message has its name and the end of what it said."""
+
+    exit_code = 1
 
 
 class Processes:

@@ -1,6 +1,9 @@
 """What can keep the embedded broker from running, each with a reason that a program can test."""
 
 from enum import StrEnum
+from typing import Final
+
+from app.operators.errors import OperatorError
 
 
 class Failure(StrEnum):
@@ -18,9 +21,15 @@ class Failure(StrEnum):
     DIED = "died"
 
 
-class EmbeddedError(Exception):
+_BROKEN: Final = frozenset({Failure.NOT_READY, Failure.DIED})
+"""The machine has all that the broker needs, but a server does not run. The other reasons are the machine's."""
+
+
+class EmbeddedError(OperatorError):
     """The embedded broker cannot do what was asked; the message says what, where and what to do about it."""
 
     def __init__(self, reason: Failure, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+        if reason in _BROKEN:
+            self.exit_code = 1

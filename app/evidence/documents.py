@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from app.operators.errors import OperatorError
+
 DIGEST: Final = "digest"
 SIGNATURE: Final = "signature"
 
@@ -21,8 +23,10 @@ MAX_DOCUMENT_BYTES: Final = 64 << 20
 _ABSENT: Final = "(nothing)"
 
 
-class DocumentError(Exception):
+class DocumentError(OperatorError):
     """A file is no document of ours, or was changed; the message names the file and the place where one is known."""
+
+    exit_code = 1
 
 
 class Difference(NamedTuple):

@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from app.evidence.documents import SIGNATURE, covered_bytes
+from app.operators.errors import OperatorError
 
 
-class KeyFileError(Exception):
+class KeyFileError(OperatorError):
     """A file holds no Ed25519 key of the kind asked for; the message names it, and nothing of its content."""
 
 

@@ -29,6 +29,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from app.operators.errors import OperatorError
+
 MIN_COMPLETE_DAYS: Final = 14.0
 
 _IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+")
@@ -37,7 +39,7 @@ _NEEDED: Final = frozenset({"vulnerability", "products", "every_call_probed"})
 _KEYS: Final = _NEEDED | {"aliases", "subcomponents", "action", "min_complete_days"}
 
 
-class VexFileError(Exception):
+class VexFileError(OperatorError):
     """The file cannot be used; the message says which, where and why."""
 
 

@@ -20,6 +20,7 @@ from app.export.call_stacks import ContainerPlace
 from app.export.window import ExportBooks
 from app.export.window_stacks import IsWanted
 from app.kafka.records import Recorded
+from app.operators.errors import OperatorError
 
 MAX_ROWS: Final = 1_000_000
 """Rows by symbol and partition, of some 700 bytes: 700 MB."""
@@ -30,7 +31,7 @@ _WAITING_KINDS: Final = 20_000
 _NOTHING: Final = EventEvidence(())
 
 
-class TooManySymbols(Exception):  # noqa: N818 - reads as what it says
+class TooManySymbols(OperatorError):  # noqa: N818 - reads as what it says
     """A window has more symbols than memory is meant for."""
 
 

@@ -20,6 +20,7 @@ from app.ingest.link import Link, LinkError, open_channel
 from app.ingest.link_check import diagnose
 from app.ingest.message_loop import read_messages
 from app.ingest.statuses import StreamEnd, reason_to_stop
+from app.operators.errors import OperatorError
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ _NO_ANSWER: Final = frozenset(
 """Any other status is an answer: an old agent, or a simulator, may not know the method."""
 
 
-class TetragonUnusable(Exception):  # noqa: N818 - reads as what it says
+class TetragonUnusable(OperatorError):  # noqa: N818 - reads as what it says
     """Tetragon is there and will not serve us as things are set; the message says what to do."""
 
 

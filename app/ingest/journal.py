@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
+from app.operators.errors import OperatorError
 from schemas.coverage import CoverageGap, from_record, merge
 
 _log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ MAX_PENDING: Final = 10_000
 stays small however long Kafka is away."""
 
 
-class FolderInUse(Exception):  # noqa: N818 - reads as what it says
+class FolderInUse(OperatorError):  # noqa: N818 - reads as what it says
     """Another ingest works in the folder, or it cannot be written; the message says which."""
 
 

@@ -24,6 +24,7 @@ from typing import IO, Final
 
 from app.ingest.chunk import Chunk
 from app.ingest.event_books import Span
+from app.operators.errors import OperatorError
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ _LENGTH: Final = Struct(">I")
 _SUFFIX: Final = ".events"
 
 
-class SpillFolderUnusable(Exception):  # noqa: N818 - reads as what it says
+class SpillFolderUnusable(OperatorError):  # noqa: N818 - reads as what it says
     """Another ingest uses the folder, or it cannot be written; the message names it."""
 
 

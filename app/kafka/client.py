@@ -12,6 +12,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from app.operators.errors import ServerError
 from app.settings import Settings, SettingsError, variable_of
 from app.tls import Peer, TlsFiles, tls_trouble
 from app.tls import Settings as TlsSettings
@@ -41,11 +42,11 @@ REFUSALS: Final = frozenset(
 """Errors that waiting does not cure."""
 
 
-class KafkaUnusable(Exception):  # noqa: N818 - reads as what it says
+class KafkaUnusable(ServerError):  # noqa: N818 - reads as what it says
     """Kafka is there and does not let us do our work, or a topic is missing; the message says what to do."""
 
 
-class KafkaUnreachable(Exception):  # noqa: N818 - as above
+class KafkaUnreachable(ServerError):  # noqa: N818 - as above
     """No broker answered in time; the message names the addresses."""
 
 

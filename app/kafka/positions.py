@@ -17,6 +17,7 @@ from typing import Final
 from app.ingest.keys import event_time_ns
 from app.kafka.range_reader import RangeReader
 from app.kafka.records import OffsetRange, Recorded
+from app.operators.errors import OperatorError
 
 _AGO: Final = re.compile(r"(\d+)([smhd])")
 _UNITS: Final[Mapping[str, str]] = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -25,7 +26,7 @@ _OFFSETS: Final = re.compile(r"\d+:\d+(,\d+:\d+)*")
 _NS_PER_MS: Final = 1_000_000
 
 
-class PositionError(Exception):
+class PositionError(OperatorError):
     """A text is no position, or a range is empty or not there; the message says which."""
 
 

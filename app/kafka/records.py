@@ -6,6 +6,8 @@ Nothing here needs a broker: an archive's records and a topic's records are the 
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from app.operators.errors import OperatorError
+
 
 class Recorded(NamedTuple):
     """A Kafka record as it was stored; a `SourceRecord`. `timestamp` is in milliseconds since the Unix epoch.
@@ -35,5 +37,5 @@ class OffsetRange:
         return self.next - self.first
 
 
-class DamagedError(Exception):
+class DamagedError(OperatorError):
     """Records are not what was written, or are gone. The message names the file or topic, partition and offsets."""

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
 
+from app.operators.errors import ServerError
 from app.settings import Settings, variable_of
 from app.tls import Diagnosis, Peer, TlsFiles, tls_trouble
 from app.tls import Settings as TlsSettings
@@ -74,7 +75,7 @@ class Fault(StrEnum):
     UNEXPECTED = "unexpected"
 
 
-class RegistryError(Exception):
+class RegistryError(ServerError):
     """The registry cannot be asked, or refused; the message names the subject or id and has the registry's reason."""
 
     def __init__(self, fault: Fault, message: str) -> None:

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from agents.privacy.verifier import Finding, Verifier
 from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config, partition_count
+from app.operators.errors import OperatorError
 from app.settings import Settings
 from schemas import records
 from schemas.topics import TOPICS, Topic
@@ -23,7 +24,7 @@ _BATCH: Final = 1000
 _MAX_SILENT_POLLS: Final = 6
 
 
-class RestrictedTopic(Exception):  # noqa: N818 - reads as what it says
+class RestrictedTopic(OperatorError):  # noqa: N818 - reads as what it says
     """The topic holds private data by design; there is nothing to audit."""
 
 

@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from agents.privacy.redaction.answers import Answer, Cleared, Redactor
+from app.operators.errors import OperatorError
 
 QUESTIONS: Final = ("arguments", "text", "path", "user", "name", "symbol", "address", "buffer")
 _KEYS: Final = frozenset({*QUESTIONS, "title", "binary", "leaves", "hides", "truncated"})
 
 
-class CasesError(Exception):
+class CasesError(OperatorError):
     """The table cannot be used; `problems` says why, case by case."""
 
     def __init__(self, problems: list[str]) -> None:

@@ -15,10 +15,11 @@ from agents.privacy.pseudonyms import Pseudonyms, WeakKeyError
 from agents.privacy.redaction.choices import Treatment
 from agents.privacy.redaction.engine import RedactionEngine
 from agents.privacy.redaction.gate import PatternError
+from app.operators.errors import OperatorError
 from app.settings import Settings
 
 
-class PrivacyConfigError(Exception):
+class PrivacyConfigError(OperatorError):
     """The policy or its key is not usable; the message names the file, line and rule, and no part of a key."""
 
 

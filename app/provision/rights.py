@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from app.operators.errors import OperatorError
 from schemas.topics import TOPICS, Stage, live_name
 
 _TOPICS: Final = {"read": "READ", "write": "WRITE", "describe": "DESCRIBE"}
@@ -17,7 +18,7 @@ _GROUPS: Final = {"groups": "READ", "describe_groups": "DESCRIBE"}
 _KEYS: Final = (*_TOPICS, *_GROUPS)
 
 
-class AccessFileError(Exception):
+class AccessFileError(OperatorError):
     """The file is not usable; the message names the file, the user and what is wrong."""
 
 

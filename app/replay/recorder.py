@@ -34,6 +34,7 @@ from app.evidence.record_file import Layout, RecordFileWriter, Span, check_store
 from app.kafka.range_reader import RangeReader
 from app.kafka.records import DamagedError, OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
+from app.operators.errors import OperatorError
 from app.replay.compare.live_published import LivePublished
 from app.replay.start_state import start_rows
 from app.settings import Settings
@@ -81,7 +82,7 @@ class Plan:
             raise DocumentError(f"{name}: is no plan of a recording") from None
 
 
-class FolderInUseError(Exception):
+class FolderInUseError(OperatorError):
     """The folder holds something else, or a finished archive."""
 
 

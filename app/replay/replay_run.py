@@ -17,6 +17,7 @@ from typing import Any, Final
 from app.evidence import documents
 from app.evidence.configuration import Configuration, Texts, configuration_of, program
 from app.evidence.span_lines import SpanLine
+from app.operators.errors import OperatorError
 from app.replay import call_file, engine
 from app.replay.call_file import PieceSink
 from app.replay.compare.check import PublishedCheck, PublishedResult
@@ -42,7 +43,7 @@ CONFIGURATION_FOLDER: Final = "configuration"
 _STATE_DOMAIN: Final = "callstream start state 1"
 
 
-class ReplayError(Exception):
+class ReplayError(OperatorError):
     """A replay cannot be made as asked; the message says why."""
 
 

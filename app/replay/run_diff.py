@@ -17,6 +17,7 @@ from app.evidence import documents
 from app.evidence.documents import Difference, DocumentError, differences
 from app.evidence.span_lines import SpanLine, read_lines
 from app.kafka.records import DamagedError
+from app.operators.errors import OperatorError
 from app.replay import call_fields, call_file, event_search
 from app.replay.manifest import MANIFEST_FILE, Manifest, OutputPart
 
@@ -80,7 +81,7 @@ class RunDiff:
         }
 
 
-class DifferentInputError(Exception):
+class DifferentInputError(OperatorError):
     """The two runs are not over the same raw records; the message says what is not the same."""
 
 

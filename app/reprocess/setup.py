@@ -20,6 +20,7 @@ from app.kafka.group_reader import GroupReader
 from app.kafka.range_reader import RangeReader
 from app.kafka.records import OffsetRange
 from app.kafka.registry import SchemaRegistry
+from app.operators.errors import OperatorError
 from app.provision import subjects, topic_plan
 from app.provision.subjects import Refused
 from app.provision.topic_admin import TopicAdmin
@@ -41,7 +42,7 @@ Report = Callable[[int], None]
 """Learns how many more records were read."""
 
 
-class ReprocessError(Exception):
+class ReprocessError(OperatorError):
     """The version cannot be made or gone on with; the message names topic, subject or version, and says why."""
 
 

@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, assert_never
 
+from app.operators.errors import OperatorError
+
 _BACKLOG: Final = 128
 _UNIX: Final = "unix://"
 
 
-class AddressError(Exception):
+class AddressError(OperatorError):
     """The address is malformed, or nothing can listen there; `str` names it and says why."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True, slots=True)

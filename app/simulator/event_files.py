@@ -21,6 +21,7 @@ from typing import Final
 
 from google.protobuf import json_format
 
+from app.operators.errors import OperatorError
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
 MAX_ENTRY_BYTES: Final = 64 * 1024 * 1024
@@ -42,8 +43,10 @@ _DOUBT: Final = "is this Tetragon's JSON export, or length-delimited protobuf?"
 _log = logging.getLogger(__name__)
 
 
-class EventFileError(Exception):
+class EventFileError(OperatorError):
     """A file cannot be read to its end: `str` names file, place and problem."""
+
+    exit_code = 1
 
 
 def read_events(paths: Iterable[Path]) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 
+from app.operators.errors import OperatorError
 from schemas.tetragon.events_pb2 import GetEventsResponse as FullEvent
 from schemas.tetragon_parts_pb2 import GetEventsResponse
 
@@ -25,8 +26,10 @@ _PREFIX_BYTES: Final = 5
 _KINDS: Final = {field.name: field.number for field in FullEvent.DESCRIPTOR.oneofs_by_name["event"].fields}
 
 
-class RecordingTooLargeError(Exception):
+class RecordingTooLargeError(OperatorError):
     """The events do not fit into MAX_PAYLOAD_BYTES."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from app.operators.errors import OperatorError
 from app.simulator.address import Address, UnixAddress, listen, parse_address
 from app.simulator.connections import Connections, Counters
 from app.simulator.grpc_connection import Status
@@ -27,8 +28,10 @@ GOODBYE_S: Final = 0.5
 """How long `stop` waits for clients to read their last bytes and hang up."""
 
 
-class TlsError(Exception):
+class TlsError(OperatorError):
     """Certificate, key or client CA cannot be used; `str` names the files."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from app import steps
 from app.evidence import configuration
 from app.evidence.results import domain_of
 from app.kafka.registry import SchemaRegistry
+from app.operators.errors import ServerError
 from app.processes.supervisor import Supervisor
 from app.settings import Settings, variable_of
 from app.stages.hot_symbols import stage as hot_symbols_stage
@@ -33,7 +34,7 @@ from schemas.records import schema_text
 from schemas.topics import Stage, subject
 
 
-class SchemasMissing(Exception):  # noqa: N818 - reads as what is wrong
+class SchemasMissingError(ServerError):
     """The registry does not have a schema of ours; the message names the subject and says what to do."""
 
 
@@ -47,7 +48,7 @@ def plan_of(
 ) -> StagePlan:
     """Plan one stage process, at the symbol store's snapshot `symbols` or its current one.
 
-    Raises SchemasMissing, RegistryError, and what building the stage's step raises.
+    Raises SchemasMissingError, RegistryError, and what building the stage's step raises.
     """
     names = dict.fromkeys((*shape.sources, *shape.outputs, *shape.changelogs, *shape.follows))
     return StagePlan(
@@ -173,14 +174,16 @@ def _dead_letter_encoder(settings: Settings, shape: StageShape) -> Callable[[Dea
 
 
 def registered_id(settings: Settings, topic: str) -> int:
-    """The registry's id for the value schema of an unprefixed topic. Raises SchemasMissing or RegistryError."""
+    """The registry's id for the value schema of an unprefixed topic. Raises SchemasMissingError or RegistryError."""
     shape = next(one for one in topics.TOPICS if one.name == topics.live_name(topic))
     assert shape.value_schema is not None
     name = settings.name(subject(topic))
     with SchemaRegistry.from_settings(settings) as registry:
         found = registry.id_of(name, schema_text(shape.value_schema))
     if found is None:
-        raise SchemasMissing(f"the registry has no schema of ours for {name}; `callstream topics apply` registers it")
+        raise SchemasMissingError(
+            f"the registry has no schema of ours for {name}; `callstream topics apply` registers it"
+        )
     return found
 
 

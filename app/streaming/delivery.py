@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from agents.contract import OutRecord
+from app.operators.errors import OperatorError
+from app.processes.process_end import ExitCode
 from app.streaming.ledger import Partition
 
 log = logging.getLogger(__name__)
@@ -49,8 +51,10 @@ PRODUCER_CONFIG: Mapping[str, Any] = {
 }
 
 
-class DeliveryFailed(Exception):  # noqa: N818 - reads as what happened, and it is one
+class DeliveryFailed(OperatorError):  # noqa: N818 - reads as what happened, and it is one
     """Kafka refused a record for good. The text names topic, partition and error, nothing of the record."""
+
+    exit_code = ExitCode.DELIVERY_FAILED
 
 
 class Parcel(NamedTuple):

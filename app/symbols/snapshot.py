@@ -20,12 +20,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from app.operators.errors import OperatorError
+
 FORMAT_LINE: Final = "callstream symbol store 1\n"
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _BUILD_ID: Final = re.compile(r"[0-9a-f]{16,256}")
 
 
-class SymbolStoreError(Exception):
+class SymbolStoreError(OperatorError):
     """The folder is no symbol store, or its content is damaged; the message says which file."""
 
 

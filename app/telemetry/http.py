@@ -23,6 +23,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
+from app.operators.errors import OperatorError
 from app.telemetry.meter import Meter
 
 _log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ Route = Callable[[str], Answer]
 """Answers a request from its query string; it runs on the request's own thread and may block."""
 
 
-class HttpError(Exception):
+class HttpError(OperatorError):
     """The endpoint cannot listen where it was told to."""
 
 

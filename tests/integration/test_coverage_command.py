@@ -8,8 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Producer
 
-from app.commands.coverage import command
-from app.commands.topics import command as topics_command
+from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
 from app.settings import from_env
 from app.stages.worker import registered_id
@@ -47,7 +46,7 @@ class _Scene:
 
     def ask(self, ago: int, until: int, *more: str) -> Result:
         window = ["--from", str(self.now_s - ago), "--to", str(self.now_s - until)]
-        return CliRunner().invoke(command, ["--node", NODE, *window, *more], env=self.environ)
+        return CliRunner().invoke(cli, ["coverage", "--node", NODE, *window, *more], env=self.environ)
 
 
 @pytest.fixture
@@ -58,7 +57,7 @@ def scene(embedded: EmbeddedBroker, topic_prefix: str) -> _Scene:
         "CALLSTREAM_SCHEMA_REGISTRY_URL": embedded.registry_url,
         "CALLSTREAM_TOPIC_PREFIX": topic_prefix,
     }
-    made = CliRunner().invoke(topics_command, ["apply"], env=environ)
+    made = CliRunner().invoke(cli, ["topics", "apply"], env=environ)
     assert made.exit_code == 0, made.output
     return _Scene(environ, int(time.time()))
 
@@ -99,7 +98,7 @@ def test_a_topic_that_is_missing_is_told_with_what_to_do(embedded: EmbeddedBroke
         "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": embedded.bootstrap_servers,
         "CALLSTREAM_TOPIC_PREFIX": topic_prefix,
     }
-    asked = CliRunner().invoke(command, ["--node", NODE, "--from", "1", "--to", "now"], env=environ)
+    asked = CliRunner().invoke(cli, ["coverage", "--node", NODE, "--from", "1", "--to", "now"], env=environ)
     assert asked.exit_code == 2
     assert "callstream topics apply" in asked.output
 
@@ -107,5 +106,5 @@ def test_a_topic_that_is_missing_is_told_with_what_to_do(embedded: EmbeddedBroke
 @pytest.mark.parametrize("moment", ["yesterday", "2026-01-31T12:00:00"])
 def test_a_time_that_could_mean_two_things_is_refused(moment: str) -> None:
     """A time without a zone is not guessed at."""
-    asked = CliRunner().invoke(command, ["--node", NODE, "--from", moment, "--to", "now"])
+    asked = CliRunner().invoke(cli, ["coverage", "--node", NODE, "--from", moment, "--to", "now"])
     assert asked.exit_code == 2

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Producer
 
-from app.commands.dead_letters import command
+from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
 from app.ingest.keys import KeyReader
 from app.simulator.workload.generator import SHARES, Workload, WorkloadOptions
@@ -26,7 +26,7 @@ GARBAGE = b"\xff\xff never an event"
 
 
 def _ask(run: PipelineRun, *arguments: str) -> tuple[int, dict[str, Any]]:
-    asked: Result = CliRunner().invoke(command, [*arguments, "--json"], env=run.environ)
+    asked: Result = CliRunner().invoke(cli, ["dead-letters", *arguments, "--json"], env=run.environ)
     return asked.exit_code, json.loads(asked.stdout)
 
 

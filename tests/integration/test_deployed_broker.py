@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
-from app.commands.topics import command
+from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
 from app.embedded.kafka_server import Listener
 from schemas import topics
@@ -77,7 +77,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Deployed]:
     listeners = [Listener("PIPELINE", "SASL_SSL"), Listener("READERS", "SASL_SSL")]
     with EmbeddedBroker(folder / "broker", kafka_properties=_options(secrets), listeners=listeners) as broker:
         deployed = _Deployed(broker, secrets)
-        made = CliRunner().invoke(command, ["apply", "--reader", "reader"], env=deployed.settings())
+        made = CliRunner().invoke(cli, ["topics", "apply", "--reader", "reader"], env=deployed.settings())
         assert made.exit_code == 0, made.output
         yield deployed
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from app.commands import doctor, topics
+from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
 from app.simulator.event_files import delimited
 from schemas.topics import TOPICS
@@ -38,7 +38,7 @@ def _environ(embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path) -> dic
 
 
 def _examined(environ: dict[str, str], *arguments: str) -> tuple[int, dict[str, Any]]:
-    result = CliRunner().invoke(doctor.command, [*arguments, "--json"], env=environ)
+    result = CliRunner().invoke(cli, ["doctor", *arguments, "--json"], env=environ)
     return result.exit_code, json.loads(result.stdout)
 
 
@@ -52,7 +52,7 @@ def _by(document: dict[str, Any], verdict: str) -> dict[str, list[str]]:
 
 def test_a_whole_deployment_is_healthy(environ: dict[str, str], agent: SimulatorProcess) -> None:
     """Nothing fails; what is missing without harm is a warning, which --strict does not forgive."""
-    applied = CliRunner().invoke(topics.command, ["apply"], env=environ)
+    applied = CliRunner().invoke(cli, ["topics", "apply"], env=environ)
     assert applied.exit_code == 0, applied.output
     environ |= {"CALLSTREAM_TETRAGON_ADDRESS": agent.address}
 
@@ -100,10 +100,10 @@ def test_servers_that_are_away_are_named_once(environ: dict[str, str]) -> None:
 
 def test_a_wrong_partition_count_says_which_setting_would_fit(environ: dict[str, str]) -> None:
     """A count cannot be changed in place, so the remedy is the setting."""
-    applied = CliRunner().invoke(topics.command, ["apply", "--partitions", "2"], env=environ)
+    applied = CliRunner().invoke(cli, ["topics", "apply", "--partitions", "2"], env=environ)
     assert applied.exit_code == 0, applied.output
 
-    result = CliRunner().invoke(doctor.command, ["topics"], env=environ)
+    result = CliRunner().invoke(cli, ["doctor", "topics"], env=environ)
 
     assert result.exit_code == 1
     assert "has partition count 2, wanted is 4" in result.stdout
@@ -114,9 +114,9 @@ def test_settings_are_listed_with_values_and_defaults() -> None:
     """The table has every variable; what is set shows its value."""
     environ = {"CALLSTREAM_PARTITIONS": "12"}
 
-    document = json.loads(CliRunner().invoke(doctor.command, ["--settings", "--json"], env=environ).stdout)
+    document = json.loads(CliRunner().invoke(cli, ["doctor", "--settings", "--json"], env=environ).stdout)
     rows = {row["name"]: row for row in document["settings"]}
     assert (rows["CALLSTREAM_PARTITIONS"]["value"], rows["CALLSTREAM_PARTITIONS"]["default"]) == ("12", "4")
-    text = CliRunner().invoke(doctor.command, ["--settings"], env=environ).stdout
+    text = CliRunner().invoke(cli, ["doctor", "--settings"], env=environ).stdout
     assert "CALLSTREAM_PARTITIONS=12" in text
     assert all(name in text for name in rows)

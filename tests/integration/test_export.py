@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Producer
 
-from app.commands.export import command
+from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
 from app.settings import from_env
 from app.stages.hot_symbols.table_reading import published_rows
@@ -49,7 +49,7 @@ class Published:
 
     def export(self, *arguments: str) -> Result:
         """Run the command."""
-        return CliRunner().invoke(command, [*arguments], env=self.environ)
+        return CliRunner().invoke(cli, ["export", *arguments], env=self.environ)
 
     def file(self, form: str, *arguments: str) -> bytes:
         """What the command writes to a file of these calls, where nothing else is said."""

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from agents.coverage.node_window import Trust
-from app.commands import coverage
+from app.__main__ import cli
 from app.commands.coverage import EXIT_CODES
 from app.embedded.broker import EmbeddedBroker
 from app.processes.process_end import ExitCode
@@ -31,7 +31,7 @@ HEARTBEATS_BEHIND_SECONDS = 85
 def _trust(run: PipelineRun, from_ns: int, to_ns: int) -> int:
     """Exit code of `callstream coverage` for whole seconds inside a window."""
     window = ["--from", str(from_ns // 10**9 + 1), "--to", str(to_ns // 10**9)]
-    return CliRunner().invoke(coverage.command, ["--node", NODE, *window], env=run.environ).exit_code
+    return CliRunner().invoke(cli, ["coverage", "--node", NODE, *window], env=run.environ).exit_code
 
 
 def _at_rest(run: PipelineRun) -> bool:

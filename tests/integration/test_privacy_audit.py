@@ -17,7 +17,9 @@ from agents.privacy.calls import PrivacyFilter
 from agents.privacy.policy_file import built_in_policy
 from agents.privacy.redaction.engine import RedactionEngine
 from agents.privacy.stage import PrivacyStep
-from app.commands.privacy import FAILED, UNUSABLE, command
+from app.__main__ import cli
+from app.commands.ending import CANNOT
+from app.commands.privacy import FAILED
 from app.embedded.broker import EmbeddedBroker
 from app.simulator.workload.canaries import canaries, canary_events
 from app.simulator.workload.secrets import traces
@@ -71,7 +73,7 @@ def audit(embedded: EmbeddedBroker, topic_prefix: str) -> Audit:
         "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": embedded.bootstrap_servers,
         "CALLSTREAM_TOPIC_PREFIX": topic_prefix,
     }
-    return lambda *arguments: CliRunner().invoke(command, ["audit", *arguments], env=environment)
+    return lambda *arguments: CliRunner().invoke(cli, ["privacy", "audit", *arguments], env=environment)
 
 
 def test_audit_finds_nothing_in_what_the_filter_let_out(
@@ -121,5 +123,5 @@ def test_audit_of_an_empty_topic_finds_nothing(write: Callable[[Iterator[bytes]]
 def test_audit_refuses_what_it_cannot_audit(audit: Audit, topic: str) -> None:
     """Restricted topics hold private data by design; others are not there."""
     refused = audit(topic)
-    assert refused.exit_code == UNUSABLE
+    assert refused.exit_code == CANNOT
     assert topic in refused.output

@@ -18,7 +18,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
 
 from agents.privacy.policy_file import built_in_policy, built_in_text
-from app.commands import tap
+from app.__main__ import cli
+from app.commands.ending import CANNOT
 from app.embedded.broker import EmbeddedBroker
 from app.kafka.group_reader import GroupReader
 from app.settings import Settings
@@ -234,10 +235,10 @@ def test_a_changed_policy_over_history_makes_a_second_version_and_a_kill_in_the_
     assert world.live_state() == before
 
     environ = {name: value for name, value in world.environ.items() if name.startswith("CALLSTREAM_")}
-    refused = CliRunner().invoke(tap.command, ["runtime.canonical.v2"], env=environ)
-    assert refused.exit_code == tap.UNUSABLE
+    refused = CliRunner().invoke(cli, ["tap", "runtime.canonical.v2"], env=environ)
+    assert refused.exit_code == CANNOT
     assert "runtime.canonical.v2 holds private data" in refused.stderr
-    shown = CliRunner().invoke(tap.command, ["runtime.calls.v2", "--max", "1", "--json"], env=environ)
+    shown = CliRunner().invoke(cli, ["tap", "runtime.calls.v2", "--max", "1", "--json"], env=environ)
     assert json.loads(shown.stdout)["value"]["redaction"]["policy_id"] == built_in_policy("strict").policy_id
     assert world.retention_ms("runtime.canonical.v2") == 8 * topics.DAY_MS
     rows = json.loads(world.run("topics", "list", "--json").stdout)["topics"]

@@ -16,7 +16,7 @@ from confluent_kafka import Producer
 
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.outcomes import Canonical
-from app.commands import tap, topics
+from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
 from schemas import records
 from schemas.topics import CALLS, CANONICAL, COVERAGE, RAW
@@ -34,7 +34,7 @@ class _Cluster:
     producer: Producer
 
     def tap(self, *arguments: str) -> Result:
-        return CliRunner().invoke(tap.command, [*arguments], env=self.environ)
+        return CliRunner().invoke(cli, ["tap", *arguments], env=self.environ)
 
     def gaps(self, first: int, last: int) -> None:
         """Write coverage records of partition 0 that lost `first` to `last` events."""
@@ -53,7 +53,7 @@ def _cluster(embedded: EmbeddedBroker, topic_prefix: str) -> Iterator[_Cluster]:
         "CALLSTREAM_TOPIC_PREFIX": topic_prefix,
         "CALLSTREAM_PARTITIONS": "2",
     }
-    applied = CliRunner().invoke(topics.command, ["apply"], env=variables)
+    applied = CliRunner().invoke(cli, ["topics", "apply"], env=variables)
     assert applied.exit_code == 0, applied.output
     producer = Producer({"bootstrap.servers": embedded.bootstrap_servers, "log_level": 0})
     yield _Cluster(variables, topic_prefix, producer)
@@ -165,11 +165,11 @@ def test_mistakes_are_named_and_the_exit_code_is_2(cluster: _Cluster, arguments:
 
 def test_missing_topics_and_brokers_are_named(cluster: _Cluster) -> None:
     """A topic that nobody created, and a cluster that is not there."""
-    missing = CliRunner().invoke(tap.command, [], env=cluster.environ | {"CALLSTREAM_TOPIC_PREFIX": "no."})
+    missing = CliRunner().invoke(cli, ["tap"], env=cluster.environ | {"CALLSTREAM_TOPIC_PREFIX": "no."})
     assert missing.exit_code == 2
     assert "has no topic no.runtime.calls; create it with: callstream topics apply" in missing.stderr
 
     away = {"CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}
-    unreachable = CliRunner().invoke(tap.command, [], env=cluster.environ | away)
+    unreachable = CliRunner().invoke(cli, ["tap"], env=cluster.environ | away)
     assert unreachable.exit_code == 2
     assert "no Kafka broker answers at 127.0.0.1:9" in unreachable.stderr

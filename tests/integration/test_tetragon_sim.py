@@ -12,7 +12,7 @@ import grpc
 import pytest
 from click.testing import CliRunner
 
-from app.commands.tetragon_sim import command
+from app.__main__ import cli
 from app.simulator.event_files import delimited, read_events
 from schemas.tetragon.events_pb2 import GetEventsResponse, ProcessExit
 from tests.support.certificates import Authority
@@ -106,7 +106,7 @@ def test_a_port_in_use_is_named_and_the_exit_code_is_1(events_file: Path) -> Non
     """Who cannot listen says where and why."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        result = CliRunner().invoke(command, ["--listen", address, "--events", str(events_file)])
+        result = CliRunner().invoke(cli, ["tetragon-sim", "--listen", address, "--events", str(events_file)])
 
     assert (result.exit_code, result.output) == (1, f"Error: cannot listen on {address}: Address already in use\n")
 
@@ -115,7 +115,9 @@ def test_a_broken_file_is_named_and_the_exit_code_is_1(events_file: Path, tmp_pa
     """A file that cannot be read to its end is not served in part."""
     broken = tmp_path / "broken"
     broken.write_text('{"process_exec":{}}\n{"process_exec":')
-    result = CliRunner().invoke(command, ["--listen", "127.0.0.1:0", "--events", str(events_file), str(broken)])
+    result = CliRunner().invoke(
+        cli, ["tetragon-sim", "--listen", "127.0.0.1:0", "--events", str(events_file), str(broken)]
+    )
 
     assert result.exit_code == 1
     assert result.output.startswith(f"Error: {broken}: line 2: is not JSON")
@@ -125,7 +127,7 @@ def test_files_without_events_are_refused(tmp_path: Path) -> None:
     """A simulator that would never send anything is a mistake of the caller."""
     empty = tmp_path / "empty"
     empty.touch()
-    result = CliRunner().invoke(command, ["--listen", "127.0.0.1:0", "--events", str(empty)])
+    result = CliRunner().invoke(cli, ["tetragon-sim", "--listen", "127.0.0.1:0", "--events", str(empty)])
 
     assert (result.exit_code, result.output) == (1, f"Error: no events in {empty}\n")
 
@@ -144,7 +146,7 @@ def test_files_without_events_are_refused(tmp_path: Path) -> None:
 )
 def test_wrong_options_exit_with_2(events_file: Path, options: list[str], problem: str) -> None:
     """A mistake on the command line is named, and nothing is started."""
-    result = CliRunner().invoke(command, ["--events", str(events_file), *options])
+    result = CliRunner().invoke(cli, ["tetragon-sim", "--events", str(events_file), *options])
 
     assert result.exit_code == 2
     assert problem in result.output
@@ -152,7 +154,7 @@ def test_wrong_options_exit_with_2(events_file: Path, options: list[str], proble
 
 def test_help_has_an_example_that_is_true(events_file: Path) -> None:
     """The line of JSON in --help has the keys of the line that is printed."""
-    text = CliRunner().invoke(command, ["--help"]).output
+    text = CliRunner().invoke(cli, ["tetragon-sim", "--help"]).output
     example = next(json.loads(line) for line in map(str.strip, text.splitlines()) if line.startswith("{"))
     with simulator_process("--listen", "127.0.0.1:0", "--events", str(events_file)) as simulator:
         assert example.keys() == simulator.ready.keys()

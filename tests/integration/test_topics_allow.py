@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 
-from app.commands.topics import command
+from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
 from app.embedded.kafka_server import Listener
 from app.kafka.client import client_config
@@ -97,7 +97,7 @@ class _Guarded:
 
     def allow(self, *options: str) -> tuple[int, dict[str, Any]]:
         """Apply or check the file."""
-        asked = CliRunner().invoke(command, ["allow", str(FILE), "--json", *options], env=self.run.environ)
+        asked = CliRunner().invoke(cli, ["topics", "allow", str(FILE), "--json", *options], env=self.run.environ)
         return asked.exit_code, json.loads(asked.stdout)
 
 

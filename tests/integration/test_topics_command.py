@@ -4,12 +4,11 @@ import json
 import time
 from dataclasses import dataclass
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from app.commands.topics import command
+from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
 from app.kafka.registry import Fault, RegistryError, SchemaRegistry
 from app.provision.topic_admin import TopicAdmin
@@ -31,13 +30,12 @@ class _Topics:
     registry: SchemaRegistry
 
     def run(self, *arguments: str, **environment: str) -> Result:
-        assert isinstance(command, click.Command)
         settings = {
             "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": self.broker.bootstrap_servers,
             "CALLSTREAM_SCHEMA_REGISTRY_URL": self.broker.registry_url,
             "CALLSTREAM_TOPIC_PREFIX": self.prefix,
         }
-        return CliRunner().invoke(command, arguments, env=settings | environment)
+        return CliRunner().invoke(cli, ["topics", *arguments], env=settings | environment)
 
     def create(self, name: str, partitions: int = 4, **config: str) -> None:
         full = self.prefix + name

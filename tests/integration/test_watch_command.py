@@ -6,8 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Producer
 
-from app.commands.topics import command as topics_command
-from app.commands.watch import command
+from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
 from app.settings import from_env
 from app.stages.worker import registered_id
@@ -23,11 +22,11 @@ def test_the_list_holds_what_was_added_by_anybody_and_not_removed(embedded: Embe
         "CALLSTREAM_SCHEMA_REGISTRY_URL": embedded.registry_url,
         "CALLSTREAM_TOPIC_PREFIX": topic_prefix,
     }
-    made = CliRunner().invoke(topics_command, ["apply"], env=environ)
+    made = CliRunner().invoke(cli, ["topics", "apply"], env=environ)
     assert made.exit_code == 0, made.output
 
     def ask(*arguments: str) -> Result:
-        return CliRunner().invoke(command, arguments, env=environ)
+        return CliRunner().invoke(cli, ["watch", *arguments], env=environ)
 
     def listed() -> dict[str, dict[str, object]]:
         return {one["watch_id"]: one for one in map(json.loads, ask("list", "--json").stdout.splitlines())}
@@ -59,4 +58,4 @@ def test_the_list_holds_what_was_added_by_anybody_and_not_removed(embedded: Embe
 )
 def test_what_could_never_be_hit_is_refused(arguments: list[str]) -> None:
     """A watch for a demangled name would say "never executed" for ever."""
-    assert CliRunner().invoke(command, ["add", *arguments]).exit_code == 2
+    assert CliRunner().invoke(cli, ["watch", "add", *arguments]).exit_code == 2

@@ -12,8 +12,7 @@ from click.testing import CliRunner, Result
 from confluent_kafka import Message
 from urllib3.exceptions import HTTPError
 
-from app.commands import books
-from app.commands.topics import command as topics_command
+from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings, from_env
@@ -119,7 +118,7 @@ class PipelineRun:
         running = [self.processes[name] for name in sorted(self.wanted)]
         addresses = [one.http_address() for one in running if one.serves]
         options = [option for address in addresses for option in ("--metrics", address)]
-        return CliRunner().invoke(books.command, [*options, *more], env=self.environ)
+        return CliRunner().invoke(cli, ["books", *options, *more], env=self.environ)
 
     def records(self, topic: str) -> Iterator[Message]:
         """Everything on a topic, given by its unprefixed name."""
@@ -151,7 +150,7 @@ def pipeline_run(broker: EmbeddedBroker, prefix: str, folder: Path, **more: str)
         **more,
     }
     environ = {**os.environ, **{f"CALLSTREAM_{name.upper()}": value for name, value in settings.items()}}
-    made = CliRunner().invoke(topics_command, ["apply"], env=environ)
+    made = CliRunner().invoke(cli, ["topics", "apply"], env=environ)
     assert made.exit_code == 0, made.output
     run = PipelineRun(environ, folder)
     try:

@@ -12,8 +12,7 @@ from typing import Any
 from click.testing import CliRunner, Result
 from confluent_kafka import Producer
 
-from app.commands.hot_symbols import command as hot_symbols
-from app.commands.watch import command as watch
+from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
 from app.settings import from_env
 from app.stages.worker import registered_id
@@ -98,11 +97,11 @@ class WatchScene:
 
     def watch(self, *arguments: str) -> Result:
         """`callstream watch`."""
-        return CliRunner().invoke(watch, arguments, env=self.environ)
+        return CliRunner().invoke(cli, ["watch", *arguments], env=self.environ)
 
     def hot_symbols(self, *arguments: str) -> Result:
         """`callstream hot-symbols`."""
-        return CliRunner().invoke(hot_symbols, arguments, env=self.environ)
+        return CliRunner().invoke(cli, ["hot-symbols", *arguments], env=self.environ)
 
     def answers(self) -> dict[str, dict[str, Any]]:
         """Answers to all watches by id."""

@@ -22,6 +22,8 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import NoteSegment
 
+from app.operators.errors import OperatorError
+
 _BRINGING_LIBRARIES: Final = ("ssl", "sqlite3", "zlib", "socket", "hashlib", "_hashlib")
 """Standard library modules whose import maps shared libraries worth showing; a Python may lack any of them."""
 
@@ -48,8 +50,10 @@ _IMAGE_PREFIX: Final = "/usr/local"
 """Where the interpreter's own prefix appears to be, as in the images of the Python project."""
 
 
-class NoBinariesError(Exception):
+class NoBinariesError(OperatorError):
     """This machine shows no ELF file with functions: `str` says what was looked for."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.table.query import Query, top
 from app.stages.hot_symbols.ownership import Ownership
 from app.stages.hot_symbols.since import moment_ns
-from app.stages.hot_symbols.table_scan import PartitionGone, rows_while, top_rows
+from app.stages.hot_symbols.table_scan import PartitionGoneError, rows_while, top_rows
 from app.streaming.table import StrictTable
 from app.telemetry.http import Answer
 
@@ -47,7 +47,7 @@ _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _WORDS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
-class Refused(Exception):  # noqa: N818 - reads as what happened
+class QuestionRefusedError(Exception):
     """The question cannot be answered: a status and a sentence."""
 
     def __init__(self, status: HTTPStatus, problem: str) -> None:
@@ -85,34 +85,34 @@ class Endpoint:
                 rows = self._own(query, count, self._named(asked["partition"]))
             else:
                 rows = self._everywhere(asked, query, count)
-        except Refused as refused:
+        except QuestionRefusedError as refused:
             return Answer(refused.status, {"error": str(refused)})
         return Answer(HTTPStatus.OK, {"rows": rows})
 
     def _watched(self, query: Query, count: int) -> list[dict[str, Any]]:
         answers = self._answers()
         if answers is None:
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "the answers to watches are still being read")
+            raise QuestionRefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "the answers to watches are still being read")
         return list(filter(query.matches_answer, answers))[:count]
 
     def _named(self, numbers: list[str]) -> set[int]:
         if not all(_NUMBER.fullmatch(number) and int(number) < self._partitions for number in numbers):
-            raise Refused(HTTPStatus.BAD_REQUEST, f"partition is not a number below {self._partitions}")
+            raise QuestionRefusedError(HTTPStatus.BAD_REQUEST, f"partition is not a number below {self._partitions}")
         return {int(number) for number in numbers}
 
     def _own(self, query: Query, count: int, wanted: set[int]) -> list[dict[str, Any]]:
         """Rows of partitions that must be ours."""
         if not self._one_look.acquire(timeout=ASK_SECONDS / 2):
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "another question is still being answered")
+            raise QuestionRefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "another question is still being answered")
         try:
             rows = [
                 row
                 for partition in sorted(wanted)
                 for row in top_rows(rows_while(self._ownership.mine, self._table, partition), query, count)
             ]
-        except PartitionGone as gone:
+        except PartitionGoneError as gone:
             text = f"partition {gone.args[0]} is not answered for by this worker"
-            raise Refused(HTTPStatus.MISDIRECTED_REQUEST, text) from None
+            raise QuestionRefusedError(HTTPStatus.MISDIRECTED_REQUEST, text) from None
         finally:
             self._one_look.release()
         return top(rows, count)  # type: ignore[return-value]  # rows go in as dictionaries
@@ -134,12 +134,14 @@ class Endpoint:
                     else:
                         rows += self._ask(address, asked, partitions)
                     left -= partitions
-                except Refused as refused:
+                except QuestionRefusedError as refused:
                     problems |= dict.fromkeys(partitions, str(refused))
             if not left:
                 return top(rows, count)  # type: ignore[return-value]  # rows go in as dictionaries
         number = min(left)
-        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"partition {number} of {self._partitions}: {problems[number]}")
+        raise QuestionRefusedError(
+            HTTPStatus.SERVICE_UNAVAILABLE, f"partition {number} of {self._partitions}: {problems[number]}"
+        )
 
     def _by_owner(self, partitions: set[int]) -> dict[str | None, set[int]]:
         """Partitions by the address of their owner; None is this worker, "" is nobody that is known."""
@@ -152,7 +154,7 @@ class Endpoint:
 
     def _ask(self, address: str, asked: Mapping[str, list[str]], partitions: set[int]) -> list[dict[str, Any]]:
         if not address:
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "no worker has said that it answers for it")
+            raise QuestionRefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "no worker has said that it answers for it")
         query = urlencode({**asked, "partition": sorted(partitions)}, doseq=True)
         try:
             answer = self._http.request("GET", f"http://{address}{PATH}?{query}", redirect=False)
@@ -164,29 +166,29 @@ class Endpoint:
             problem = f"its worker at {address} does not answer ({type(error).__name__})"
         except (ValueError, KeyError, TypeError):
             problem = f"what listens at {address} is no worker of callstream"
-        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, problem)
+        raise QuestionRefusedError(HTTPStatus.SERVICE_UNAVAILABLE, problem)
 
 
 def _parameters(query_string: str) -> dict[str, list[str]]:
     try:
         asked = parse_qs(query_string, keep_blank_values=True, strict_parsing=bool(query_string), max_num_fields=1100)
     except ValueError:
-        raise Refused(HTTPStatus.BAD_REQUEST, "the query string is malformed") from None
+        raise QuestionRefusedError(HTTPStatus.BAD_REQUEST, "the query string is malformed") from None
     unknown = sorted(asked.keys() - _NAMES)
     if unknown:
-        raise Refused(HTTPStatus.BAD_REQUEST, f"unknown parameter; there are {', '.join(sorted(_NAMES))}")
+        raise QuestionRefusedError(HTTPStatus.BAD_REQUEST, f"unknown parameter; there are {', '.join(sorted(_NAMES))}")
     twice = sorted(name for name, values in asked.items() if len(values) > 1 and name != "partition")
     if twice:
-        raise Refused(HTTPStatus.BAD_REQUEST, f"{twice[0]} is there more than once")
+        raise QuestionRefusedError(HTTPStatus.BAD_REQUEST, f"{twice[0]} is there more than once")
     if asked.get("watched", ["true"])[0] not in _WORDS:
-        raise Refused(HTTPStatus.BAD_REQUEST, "watched is neither true nor false")
+        raise QuestionRefusedError(HTTPStatus.BAD_REQUEST, "watched is neither true nor false")
     return asked
 
 
 def _count(asked: Mapping[str, list[str]]) -> int:
     text = asked.get("top", ["20"])[0]
     if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= MAX_ROWS:
-        raise Refused(HTTPStatus.BAD_REQUEST, f"top is not a number from 1 to {MAX_ROWS}")
+        raise QuestionRefusedError(HTTPStatus.BAD_REQUEST, f"top is not a number from 1 to {MAX_ROWS}")
     return int(text)
 
 
@@ -195,5 +197,5 @@ def _query(asked: Mapping[str, list[str]]) -> Query:
     try:
         since_ns = None if since is None else moment_ns(since[0], time.time_ns())
     except ValueError as error:
-        raise Refused(HTTPStatus.BAD_REQUEST, f"since: {error}") from None
+        raise QuestionRefusedError(HTTPStatus.BAD_REQUEST, f"since: {error}") from None
     return Query(since_ns=since_ns, **{name: asked[name][0] for name in _TEXTS if name in asked})

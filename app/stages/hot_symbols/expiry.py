@@ -22,7 +22,7 @@ from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.processes.process_end import ExitCode
 from app.stages.hot_symbols.horizon import Horizon
 from app.stages.hot_symbols.row_age import DAY_NS, row_age_ns
-from app.stages.hot_symbols.table_scan import PartitionGone, rows_while
+from app.stages.hot_symbols.table_scan import PartitionGoneError, rows_while
 from app.streaming.delivery import DeliveryFailed
 from app.streaming.stage_process import StageRuntime
 from app.streaming.table import StrictTable
@@ -93,7 +93,7 @@ class Expiry:
             await asyncio.sleep(SWEEP_SECONDS)
             try:
                 await self._sweep(self._age_ns)
-            except PartitionGone:
+            except PartitionGoneError:
                 continue
             except DeliveryFailed as error:
                 self._runtime.app.fail(ExitCode.DELIVERY_FAILED, str(error))

@@ -20,24 +20,24 @@ _OWN_KEYS: Final = (b"\x00", b"\x01")
 _LOOK_EVERY_ROWS: Final = 512
 
 
-class PartitionGone(Exception):  # noqa: N818 - reads as what happened
+class PartitionGoneError(Exception):
     """The partition is not ours, or not any more; the argument is its number."""
 
 
 def rows_while(
     owned: Callable[[], Collection[int]], table: StrictTable, partition: int
 ) -> Iterator[tuple[bytes, bytes]]:
-    """The rows of a partition by key, as long as it is among the `owned`. Raises PartitionGone."""
+    """The rows of a partition by key, as long as it is among the `owned`. Raises PartitionGoneError."""
     if partition not in owned():
-        raise PartitionGone(partition)
+        raise PartitionGoneError(partition)
     try:
         for number, (key, row) in enumerate(table.rows(partition)):
             if not number % _LOOK_EVERY_ROWS and partition not in owned():
-                raise PartitionGone(partition)
+                raise PartitionGoneError(partition)
             if not key.startswith(_OWN_KEYS):
                 yield key, row
     except KeyError:
-        raise PartitionGone(partition) from None
+        raise PartitionGoneError(partition) from None
 
 
 def top_rows(rows: Iterator[tuple[bytes, bytes]], query: Query, count: int) -> list[dict[str, Any]]:

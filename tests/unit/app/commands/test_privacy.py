@@ -7,7 +7,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agents.privacy.policy_file import built_in_policy, built_in_text
-from app.commands.privacy import FAILED, UNUSABLE, command
+from app.__main__ import cli
+from app.commands.ending import CANNOT
+from app.commands.privacy import FAILED
 from app.privacy.cases import CasesError, parse_cases
 from app.privacy.load import PrivacyConfigError, lacks_key, load_policy, load_privacy, reloaded
 from app.settings import Settings
@@ -30,7 +32,7 @@ _EVENT = {
 
 
 def _run(*arguments: str, input_text: str | None = None) -> Result:
-    return CliRunner().invoke(command, list(arguments), input=input_text)
+    return CliRunner().invoke(cli, ["privacy", *arguments], input=input_text)
 
 
 @pytest.fixture
@@ -59,7 +61,7 @@ def test_policy_check_says_line_and_rule(file: Path) -> None:
     file.write_text(built_in_text("default").replace('users = "mask"', 'users = "hash"'))
     checked = _run("policy", "--check", str(file))
     line = next(n for n, text in enumerate(file.read_text().splitlines(), 1) if text.startswith("users"))
-    assert checked.exit_code == UNUSABLE
+    assert checked.exit_code == CANNOT
     assert f"line {line}: people.users: is 'hash'" in checked.output
 
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from agents.privacy.policy_file import built_in_text
-from app.commands.replay import command
+from app.__main__ import cli
 from app.evidence.archive import ARCHIVE_FILE, RECORDING_FILE
 from tests.support.archives import load_parts, make_archive
 
@@ -25,7 +25,7 @@ WITHOUT_CWD = built_in_text("default").replace('"process.cwd",', "")
 
 def run(*arguments: object) -> Result:
     """Run the command in this process, and print what it printed if the test fails."""
-    result = CliRunner().invoke(command, [str(one) for one in arguments])
+    result = CliRunner().invoke(cli, ["replay", *map(str, arguments)])
     print(result.output)  # noqa: T201 - shown for a test that fails
     return result
 

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agents.symbols.index import Origin
-from app.commands.symbols import command
+from app.__main__ import cli
 from app.symbols.snapshot import ObjectKind, object_path
 from app.symbols.store import SymbolStore
 from tests.support.elf_files import LOCAL, ElfFile, ElfSymbol
@@ -21,7 +21,7 @@ ALL = (*EXPORTED, ElfSymbol("hidden", 0x1100, 0x40, binding=LOCAL))
 def symbols(store: Path, *arguments: str | Path) -> Result:
     """Run a subcommand on a store."""
     head, *rest = map(str, arguments)
-    return CliRunner().invoke(command, [head, "--store", str(store), *rest])
+    return CliRunner().invoke(cli, ["symbols", head, "--store", str(store), *rest])
 
 
 def answer(store: Path, *arguments: str | Path) -> Any:
@@ -183,7 +183,7 @@ def test_store_that_is_not_there_ends_with_the_way_out(store: Path) -> None:
 def test_store_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without option and setting there is no store to use."""
     monkeypatch.delenv("CALLSTREAM_SYMBOL_STORE_DIR", raising=False)
-    result = CliRunner().invoke(command, ["list"])
+    result = CliRunner().invoke(cli, ["symbols", "list"])
 
     assert result.exit_code == 2
     assert "CALLSTREAM_SYMBOL_STORE_DIR" in result.output

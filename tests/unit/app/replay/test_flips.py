@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.commands.replay import command
+from app.__main__ import cli
 from app.evidence import documents, signing
 from app.evidence.archive import Archive
 from app.evidence.configuration import configuration_of
@@ -41,7 +41,9 @@ SCHEMA_ID = 5
 
 def verified(folder: Path, *options: object) -> Result:
     """Verify the run in a folder."""
-    result = CliRunner().invoke(command, ["--verify", str(folder / "run"), "--processes", "1", *map(str, options)])
+    result = CliRunner().invoke(
+        cli, ["replay", "--verify", str(folder / "run"), "--processes", "1", *map(str, options)]
+    )
     print(result.output)  # noqa: T201 - shown for a test that fails
     return result
 
@@ -53,7 +55,7 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_archive(folder / "archive", load_parts(events=300, partitions=1))
     store_with(folder / "symbols", index_bytes(names=("first", "second")))
     made = ["--archive", folder / "archive", "--symbols", folder / "symbols", "--out", folder / "run", "--processes", 1]
-    assert CliRunner().invoke(command, list(map(str, made))).exit_code == 0
+    assert CliRunner().invoke(cli, ["replay", *map(str, made)]).exit_code == 0
     return folder
 
 

@@ -19,7 +19,7 @@ from app.settings import Settings
 from app.stages.hot_symbols import endpoint
 from app.stages.hot_symbols.endpoint import Endpoint
 from app.stages.hot_symbols.ownership import Ownership, _address_in, advertised
-from app.stages.hot_symbols.table_scan import PartitionGone, rows_while, top_rows
+from app.stages.hot_symbols.table_scan import PartitionGoneError, rows_while, top_rows
 from app.streaming.table import StrictTable
 from app.telemetry.http import Answer, TelemetryServer
 from app.telemetry.meter import Meter
@@ -204,9 +204,9 @@ def test_a_partition_that_is_given_up_ends_the_look() -> None:
     owned = [{0}]
     rows = rows_while(lambda: owned.pop() if owned else set(), cast(StrictTable, FakeTable({})), 0)
 
-    with pytest.raises(PartitionGone):
+    with pytest.raises(PartitionGoneError):
         list(rows)
-    with pytest.raises(PartitionGone):
+    with pytest.raises(PartitionGoneError):
         next(rows_while(set, cast(StrictTable, FakeTable({})), 0))
 
 

@@ -21,7 +21,7 @@ import grpc
 import grpc.experimental
 
 from app.simulator.recording import Recording
-from app.simulator.server import SimulatorServer, TlsFiles
+from app.simulator.server import ServerTlsFiles, SimulatorServer
 from bench.figures import Row, Table, record, text_of
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from tests.support.certificates import Authority
@@ -40,7 +40,7 @@ class Run:
     client_options: tuple[tuple[str, int], ...]
     listen_on: str
     rate_per_s: float | None = None
-    tls: TlsFiles | None = None
+    tls: ServerTlsFiles | None = None
     root: bytes | None = None
 
 
@@ -147,7 +147,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         authority = Authority.create(Path(folder))
         pair = authority.issue("server")
-        tls, root = TlsFiles(pair.certificate, pair.key), authority.file.read_bytes()
+        tls, root = ServerTlsFiles(pair.certificate, pair.key), authority.file.read_bytes()
         tcp = "127.0.0.1:0"
         runs = [
             Run("tcp", SINGLE_THREADED, tcp),

@@ -15,7 +15,7 @@ import click
 from app.simulator.address import AddressError, parse_address
 from app.simulator.event_files import EventFileError, read_events
 from app.simulator.recording import Recording
-from app.simulator.server import SimulatorServer, TlsFiles
+from app.simulator.server import ServerTlsFiles, SimulatorServer
 from app.telemetry.logs import configure
 from schemas.tetragon.filters_pb2 import EventType
 
@@ -115,14 +115,14 @@ def _kinds(recording: Recording) -> dict[str, int]:
     return {EventType.Name(kind).lower(): count for kind, count in sorted(Counter(recording.kinds).items())}
 
 
-def _tls_files(listen_on: str, cert: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
+def _tls_files(listen_on: str, cert: Path | None, key: Path | None, client_ca: Path | None) -> ServerTlsFiles | None:
     if cert is None and key is None and client_ca is None:
         return None
     if cert is None or key is None:
         raise click.UsageError("TLS needs both --tls-cert and --tls-key")
     if listen_on.startswith("unix:"):
         raise click.UsageError("TLS is for TCP addresses; Tetragon's unix socket has none")
-    return TlsFiles(cert, key, client_ca)
+    return ServerTlsFiles(cert, key, client_ca)
 
 
 def _with_progress(events: Iterable[bytes]) -> Iterator[bytes]:

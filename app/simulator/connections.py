@@ -73,14 +73,14 @@ class Connections:
         for session in self._open:
             session.pause(paused=paused)
 
-    async def say_goodbye(self, patience_s: float) -> None:
-        """Asks all of them to leave and resets those that are still here after `patience_s`."""
+    async def say_goodbye(self, patience_seconds: float) -> None:
+        """Asks all of them to leave and resets those that are still here after `patience_seconds`."""
         self._nobody = asyncio.Event()  # made here because an event belongs to one loop, and a restart has another
         for session in list(self._open):
             session.go_away()
         if self._open:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._nobody.wait(), patience_s)
+                await asyncio.wait_for(self._nobody.wait(), patience_seconds)
         if self.drop():
             await self._nobody.wait()
 

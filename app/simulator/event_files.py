@@ -40,7 +40,7 @@ _FAILED_FIELD: Final = re.compile(r"Failed to parse (\w+) field")
 
 _DOUBT: Final = "is this Tetragon's JSON export, or length-delimited protobuf?"
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class EventFileError(OperatorError):
@@ -127,7 +127,7 @@ def _json_lines(path: Path, file: _Source) -> Iterator[bytes]:
                 reduced.append(number)
             yield event
     if reduced:
-        _log.warning(
+        log.warning(
             "%s: %d lines have fields that this Tetragon contract does not know, which are left out, first in line %d",
             path,
             len(reduced),

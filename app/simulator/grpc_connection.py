@@ -52,7 +52,7 @@ class Status(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class GrpcCall:
     """A client has sent its whole request and waits for answers: `accept` or `refuse` it."""
 
     stream_id: int
@@ -72,7 +72,7 @@ class Ended:
     """The connection can carry nothing more; write what is left in `output` and close it."""
 
 
-Occurrence = Call | Cancelled | Ended
+Occurrence = GrpcCall | Cancelled | Ended
 
 
 @dataclass(slots=True)
@@ -189,7 +189,7 @@ class GrpcConnection:
             del self._requests[event.stream_id]
             self.refuse(event.stream_id, Status.RESOURCE_EXHAUSTED, f"a request may have {MAX_REQUEST_BYTES} bytes")
 
-    def _complete(self, stream_id: int) -> Call | None:
+    def _complete(self, stream_id: int) -> GrpcCall | None:
         request = self._requests.pop(stream_id, None)
         if request is None:
             return None
@@ -199,7 +199,7 @@ class GrpcConnection:
                 self.refuse(stream_id, Status.UNIMPLEMENTED, "compressed requests are not supported")
                 return None
             if length == len(request.body) - _PREFIX.size:
-                return Call(stream_id, request.path, bytes(request.body[_PREFIX.size :]))
+                return GrpcCall(stream_id, request.path, bytes(request.body[_PREFIX.size :]))
         self.refuse(stream_id, Status.INTERNAL, "the request is not exactly one message")
         return None
 

@@ -38,7 +38,7 @@ class Playback:
         """Events handed out with their last byte."""
         return self._passes * len(self._recording) + bisect_right(self._recording.ends, self._position)
 
-    def take(self, room_bytes: int, elapsed_s: float) -> memoryview:
+    def take(self, room_bytes: int, elapsed_seconds: float) -> memoryview:
         """The next bytes: at most `room_bytes`, of what is due, and never past the end of one pass.
 
         Empty if there is no room, if nothing is due yet or if the playback is finished.
@@ -46,7 +46,7 @@ class Playback:
         if self.finished or room_bytes <= 0:
             return _NOTHING
         start = self._position
-        end = min(start + room_bytes, self._due_position(elapsed_s))
+        end = min(start + room_bytes, self._due_position(elapsed_seconds))
         if end >= len(self._recording.payload):
             self._passes += 1
             self._position = 0
@@ -54,11 +54,11 @@ class Playback:
             self._position = end
         return self._recording.payload[start:end]
 
-    def _due_position(self, elapsed_s: float) -> int:
+    def _due_position(self, elapsed_seconds: float) -> int:
         """How far into this pass the events reach that are due, in bytes."""
         if self._rate_per_s is None:
             return len(self._recording.payload)
-        due = int(elapsed_s * self._rate_per_s) - self._passes * len(self._recording)
+        due = int(elapsed_seconds * self._rate_per_s) - self._passes * len(self._recording)
         if due <= 0:
             return 0
         return self._recording.ends[min(due, len(self._recording)) - 1]

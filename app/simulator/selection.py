@@ -28,14 +28,14 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class CallRefusal:
     """Why the call ends."""
 
     status: Status
     message: str
 
 
-def select(request: bytes) -> Selection | Refusal:
+def select(request: bytes) -> Selection | CallRefusal:
     """Reads a GetEventsRequest.
 
     An event is selected when a filter of the allow list has its type (or the list is empty) and none of the deny list
@@ -44,7 +44,7 @@ def select(request: bytes) -> Selection | Refusal:
     try:
         wanted = GetEventsRequest.FromString(request)
     except DecodeError:
-        return Refusal(Status.INTERNAL, "the request is no GetEventsRequest")
+        return CallRefusal(Status.INTERNAL, "the request is no GetEventsRequest")
     for name, filters in (("allow_list", wanted.allow_list), ("deny_list", wanted.deny_list)):
         for index, one in enumerate(filters):
             others = [field.name for field, _ in one.ListFields() if field.name != "event_set"]
@@ -63,5 +63,5 @@ def _matched(filters: Iterable[Filter]) -> frozenset[int]:
     return matched
 
 
-def _unsupported(what: str) -> Refusal:
-    return Refusal(Status.INVALID_ARGUMENT, f"tetragon-sim filters by event_set only, but {what}")
+def _unsupported(what: str) -> CallRefusal:
+    return CallRefusal(Status.INVALID_ARGUMENT, f"tetragon-sim filters by event_set only, but {what}")

@@ -24,7 +24,7 @@ from app.simulator.session import Offer, Session
 
 T = TypeVar("T")
 
-GOODBYE_S: Final = 0.5
+GOODBYE_SECONDS: Final = 0.5
 """How long `stop` waits for clients to read their last bytes and hang up."""
 
 
@@ -35,7 +35,7 @@ class TlsError(OperatorError):
 
 
 @dataclass(frozen=True, slots=True)
-class TlsFiles:
+class ServerTlsFiles:
     """PEM files; with `client_ca` only clients with a certificate from it get in."""
 
     certificate: Path
@@ -59,7 +59,7 @@ class SimulatorServer:
         rate_per_s: float | None = None,
         repeat: int = 1,
         close_at_end: bool = False,
-        tls: TlsFiles | None = None,
+        tls: ServerTlsFiles | None = None,
     ) -> None:
         self._offer = Offer(recording, repeat, rate_per_s, close_at_end)
         self._address: Address = parse_address(listen_on)
@@ -158,10 +158,10 @@ class SimulatorServer:
         ready.set_result(None)
         await self._stopping.wait()
         server.close()
-        await self._connections.say_goodbye(GOODBYE_S)
+        await self._connections.say_goodbye(GOODBYE_SECONDS)
 
 
-def _tls_context(files: TlsFiles) -> ssl.SSLContext:
+def _tls_context(files: ServerTlsFiles) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["h2"])

@@ -15,20 +15,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol, assert_never
 
-from app.simulator.grpc_connection import Call, Cancelled, Ended, GrpcConnection, Occurrence, Status
+from app.simulator.grpc_connection import Cancelled, Ended, GrpcCall, GrpcConnection, Occurrence, Status
 from app.simulator.playback import Playback
 from app.simulator.recording import Recording
-from app.simulator.selection import Refusal, Selection, select
+from app.simulator.selection import CallRefusal, Selection, select
 
 GET_EVENTS: Final = "/tetragon.FineGuidanceSensors/GetEvents"
 
 WRITE_BYTES: Final = 256 * 1024
 """Bytes of one turn: measured, more makes the server no cheaper, and a quarter of it costs half as much again."""
 
-TICK_S: Final = 0.005
+TICK_SECONDS: Final = 0.005
 """How often a playback with a rate is looked at."""
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Pieces(Protocol):
     def events_taken(self) -> int:
         """Events handed out with their last byte."""
 
-    def take(self, room_bytes: int, elapsed_s: float) -> memoryview:
+    def take(self, room_bytes: int, elapsed_seconds: float) -> memoryview:
         """The next bytes, at most `room_bytes`; empty where nothing is due."""
 
 
@@ -73,9 +73,9 @@ class Offer:
 
 
 @dataclass(slots=True)
-class _Answer:
+class _CallAnswer:
     playback: Pieces
-    started_s: float
+    started_seconds: float
 
 
 class Session(asyncio.Protocol):
@@ -88,7 +88,7 @@ class Session(asyncio.Protocol):
         self._joined = joined
         self._left = left
         self._grpc = GrpcConnection()
-        self._answers: dict[int, _Answer] = {}
+        self._answers: dict[int, _CallAnswer] = {}
         self._events_of_ended_answers = 0
         self._write_blocked = False
         self._turn: asyncio.Handle | None = None
@@ -160,7 +160,7 @@ class Session(asyncio.Protocol):
 
     def _handle(self, occurrence: Occurrence) -> None:
         match occurrence:
-            case Call():
+            case GrpcCall():
                 self._answer(occurrence)
             case Cancelled(stream_id):
                 self._forget(stream_id)
@@ -171,14 +171,14 @@ class Session(asyncio.Protocol):
             case _:
                 assert_never(occurrence)
 
-    def _answer(self, call: Call) -> None:
+    def _answer(self, call: GrpcCall) -> None:
         if call.path != GET_EVENTS:
             self._grpc.refuse(call.stream_id, Status.UNIMPLEMENTED, f"tetragon-sim serves {GET_EVENTS} only")
             return
         selection = select(call.request)
         match selection:
-            case Refusal(status, message):
-                _log.info("refused GetEvents from %s: %s", self.traffic.peer, status.name)
+            case CallRefusal(status, message):
+                log.info("refused GetEvents from %s: %s", self.traffic.peer, status.name)
                 self._grpc.refuse(call.stream_id, status, message)
             case Selection():
                 self._serve(call.stream_id, selection)
@@ -187,7 +187,7 @@ class Session(asyncio.Protocol):
 
     def _serve(self, stream_id: int, selection: Selection) -> None:
         selected = self._offer.recording.only(selection.kinds)
-        _log.info(
+        log.info(
             "GetEvents from %s: %d allow and %d deny filters select %d of %d events",
             self.traffic.peer,
             selection.allow_filters,
@@ -197,7 +197,7 @@ class Session(asyncio.Protocol):
         )
         self.traffic.calls += 1
         self._grpc.accept(stream_id)
-        self._answers[stream_id] = _Answer(self._offer.pieces(selected), time.monotonic())
+        self._answers[stream_id] = _CallAnswer(self._offer.pieces(selected), time.monotonic())
 
     def _take_turn(self) -> None:
         """Writes what may be written now and sees to the next turn, where nothing else will bring it about."""
@@ -214,14 +214,14 @@ class Session(asyncio.Protocol):
         if budget <= 0:
             self._turn = self._loop.call_soon(self._take_turn)
         elif self._offer.rate_per_s is not None and any(not one.playback.finished for one in self._answers.values()):
-            self._turn = self._loop.call_later(TICK_S, self._take_turn)
+            self._turn = self._loop.call_later(TICK_SECONDS, self._take_turn)
 
     def _send(self, stream_id: int, budget: int) -> int:
         """Sends events of one call and gives what is left of the budget."""
         answer = self._answers.pop(stream_id)
         self._answers[stream_id] = answer  # to the end of the line: next time the others come first
         while messages := answer.playback.take(
-            min(budget, self._grpc.room(stream_id)), time.monotonic() - answer.started_s
+            min(budget, self._grpc.room(stream_id)), time.monotonic() - answer.started_seconds
         ):
             self._grpc.send(stream_id, messages)
             budget -= len(messages)

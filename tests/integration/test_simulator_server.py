@@ -16,7 +16,7 @@ import pytest
 from app.simulator.address import AddressError
 from app.simulator.grpc_connection import Status
 from app.simulator.recording import Recording
-from app.simulator.server import SimulatorServer, TlsError, TlsFiles
+from app.simulator.server import ServerTlsFiles, SimulatorServer, TlsError
 from schemas.tetragon.events_pb2 import GetEventsResponse, ProcessExec, ProcessThrottle
 from schemas.tetragon.filters_pb2 import EventType, Filter, GetEventsRequest
 from tests.support.certificates import Authority
@@ -251,7 +251,7 @@ def test_tls_serves_clients_that_trust_the_authority(tmp_path: Path) -> None:
     """With a certificate events come over TLS; a client that does not trust it gets none."""
     pair = Authority.create(tmp_path).issue("server")
     stranger = Authority.create(tmp_path, "stranger")
-    tls = TlsFiles(pair.certificate, pair.key)
+    tls = ServerTlsFiles(pair.certificate, pair.key)
     with SimulatorServer(RECORDING, close_at_end=True, tls=tls) as server:
         trusting = grpc.ssl_channel_credentials((tmp_path / "authority.pem").read_bytes())
         with channel_to(server.address, trusting) as channel:
@@ -267,7 +267,7 @@ def test_mutual_tls_serves_clients_with_a_certificate_only(tmp_path: Path) -> No
     pair, client = authority.issue("server"), authority.issue("client")
     root = authority.file.read_bytes()
     with SimulatorServer(
-        RECORDING, close_at_end=True, tls=TlsFiles(pair.certificate, pair.key, authority.file)
+        RECORDING, close_at_end=True, tls=ServerTlsFiles(pair.certificate, pair.key, authority.file)
     ) as server:
         known = grpc.ssl_channel_credentials(root, client.key.read_bytes(), client.certificate.read_bytes())
         with channel_to(server.address, known) as channel:
@@ -284,9 +284,9 @@ def test_tls_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     one, other = authority.issue("one"), authority.issue("other")
 
     with pytest.raises(TlsError, match=r"one\.pem with key .*other\.key"):
-        SimulatorServer(RECORDING, tls=TlsFiles(one.certificate, other.key))
+        SimulatorServer(RECORDING, tls=ServerTlsFiles(one.certificate, other.key))
     with pytest.raises(TlsError, match=r"client CA .*one\.key"):
-        SimulatorServer(RECORDING, tls=TlsFiles(one.certificate, one.key, one.key))
+        SimulatorServer(RECORDING, tls=ServerTlsFiles(one.certificate, one.key, one.key))
 
 
 def test_a_peer_that_speaks_something_else_is_hung_up_on() -> None:

@@ -58,7 +58,7 @@ class Life:
         options = WorkloadOptions(
             events=(self.until_s - self.start_s) * self.rate_per_s,
             seed=self.seed,
-            start_s=self.start_s,
+            start_seconds=self.start_s,
             events_per_s=self.rate_per_s,
             shares={kind: share for kind, share in SHARES.items() if kind != "throttle"},
             nodes=(NODE,),

@@ -16,13 +16,13 @@ from app.streaming.batch import RecordBatch
 from app.streaming.runner import StepRunner
 from app.streaming.stage_app import GroupTimes
 from app.streaming.stage_process import StagePlan, StageRuntime, run_stage
-from app.streaming.standstill import Limits
+from app.streaming.standstill import StallLimits
 from app.telemetry.logs import configure
 from schemas import topics
 from schemas.topics import Stage
 
 QUICK = GroupTimes(session=6.0, heartbeat=1.0, commit_interval=0.5)
-IMPATIENT = Limits(commit=4.0)
+IMPATIENT = StallLimits(commit=4.0)
 
 
 def copy_step(records: Sequence[SourceRecord]) -> StepResult:
@@ -70,7 +70,7 @@ def main(index: str, mode: str = "quick") -> None:
         index=int(index),
         http_port=0,
         times=GroupTimes() if mode == "real" else QUICK,
-        limits=IMPATIENT if mode == "stuck" else Limits(),
+        limits=IMPATIENT if mode == "stuck" else StallLimits(),
         sample_seconds=1.0,
     )
     run_stage(settings, plan)

@@ -8,10 +8,10 @@ from collections import deque
 from random import Random
 from typing import Final, NamedTuple
 
-from app.simulator.workload.fleet import BOOT_S, MAX_PID, MIN_PID, Command, cluster_fields
+from app.simulator.workload.fleet import BOOT_SECONDS, MAX_PID, MIN_PID, Command, cluster_fields
 from app.simulator.workload.templates import (
-    Identity,
     MortalTemplate,
+    ProcessIdentity,
     event_time,
     full_time,
     identity,
@@ -28,19 +28,19 @@ _EXEC_NS: Final = 250_000
 """From the start of a process to the event that reports it."""
 
 
-class _Running(NamedTuple):
+class _RunningCommand(NamedTuple):
     exit_template: MortalTemplate
-    who: Identity
+    who: ProcessIdentity
 
 
 class Commands:
     """The commands of a fleet, and those that run."""
 
-    def __init__(self, commands: tuple[Command, ...], rng: Random, start_s: int) -> None:
+    def __init__(self, commands: tuple[Command, ...], rng: Random, start_seconds: int) -> None:
         self._rng = rng
-        self._boot_ns = (start_s - BOOT_S) * 10**9
+        self._boot_ns = (start_seconds - BOOT_SECONDS) * 10**9
         self._commands = [(command.node, _exec(command), _exit(command)) for command in commands]
-        self._running: deque[_Running] = deque(maxlen=_MAX_RUNNING)
+        self._running: deque[_RunningCommand] = deque(maxlen=_MAX_RUNNING)
 
     @property
     def running(self) -> bool:
@@ -53,7 +53,7 @@ class Commands:
         node, exec_template, exit_template = self._commands[rng.randrange(len(self._commands))]
         started_ns = time_ns - _EXEC_NS
         who = identity(node, rng.randint(MIN_PID, MAX_PID), started_ns, started_ns - self._boot_ns)
-        self._running.append(_Running(exit_template, who))
+        self._running.append(_RunningCommand(exit_template, who))
         return exec_template.of(who, event_time(time_ns), b"")
 
     def end(self, time_ns: int) -> bytes:

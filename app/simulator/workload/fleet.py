@@ -21,7 +21,7 @@ NODES: Final = ("worker-01", "worker-02", "worker-03", "worker-04")
 _CLUSTER: Final = "harbour-staging"
 _NODE_LABELS: Final = {"kubernetes.io/arch": "amd64", "topology.kubernetes.io/zone": "north-1"}
 
-BOOT_S: Final = 3_000_000
+BOOT_SECONDS: Final = 3_000_000
 """How long the nodes had been up when the load begins, in seconds; kernel times count from there, in 16 digits."""
 
 MIN_PID: Final = 100_000
@@ -181,11 +181,11 @@ class Fleet:
     secrets: dict[str, Canary] = field(default_factory=dict)
 
 
-def fleet(rng: Random, processes: int, start_s: int, nodes: Sequence[str] = NODES) -> Fleet:
-    """`processes` actors spread over the nodes, up before `start_s` (seconds since the Unix epoch)."""
+def fleet(rng: Random, processes: int, start_seconds: int, nodes: Sequence[str] = NODES) -> Fleet:
+    """`processes` actors spread over the nodes, up before `start_seconds` (seconds since the Unix epoch)."""
     secrets: dict[str, Canary] = {}
     actors = tuple(
-        _actor(rng, APPLICATIONS[index % len(APPLICATIONS)], rng.choice(nodes), start_s, secrets)
+        _actor(rng, APPLICATIONS[index % len(APPLICATIONS)], rng.choice(nodes), start_seconds, secrets)
         for index in range(processes)
     )
     commands = [_command(rng, actors, binary, arguments) for binary, arguments in _ORDINARY_COMMANDS]
@@ -214,12 +214,12 @@ def _with_secret(arguments: str, place: str, form: int, secrets: dict[str, Canar
     return arguments.format(canary.needle)
 
 
-def _actor(rng: Random, application: Application, node: str, start_s: int, secrets: dict[str, Canary]) -> Actor:
+def _actor(rng: Random, application: Application, node: str, start_seconds: int, secrets: dict[str, Canary]) -> Actor:
     pid = rng.randint(MIN_PID, MAX_PID - 64)
-    age_s = rng.randint(3_600, BOOT_S // 2)
-    parent = _parent(rng, application, node, start_s)
+    age_seconds = rng.randint(3_600, BOOT_SECONDS // 2)
+    parent = _parent(rng, application, node, start_seconds)
     process = Process(
-        exec_id=exec_id(node, (BOOT_S - age_s) * 10**9 + rng.randrange(10**9), pid),
+        exec_id=exec_id(node, (BOOT_SECONDS - age_seconds) * 10**9 + rng.randrange(10**9), pid),
         pid={"value": pid},
         uid={"value": application.uid},
         cwd=application.cwd,
@@ -231,9 +231,9 @@ def _actor(rng: Random, application: Application, node: str, start_s: int, secre
         refcnt=1,
         in_init_tree={"value": bool(application.namespace)},
     )
-    process.start_time.seconds, process.start_time.nanos = start_s - age_s, rng.randrange(1, 10**9)
+    process.start_time.seconds, process.start_time.nanos = start_seconds - age_seconds, rng.randrange(1, 10**9)
     if application.namespace:
-        _set_pod(process, rng, application, start_s - age_s)
+        _set_pod(process, rng, application, start_seconds - age_seconds)
         parent.pod.CopyFrom(process.pod)
         parent.docker = process.docker
     else:
@@ -242,7 +242,7 @@ def _actor(rng: Random, application: Application, node: str, start_s: int, secre
     return Actor(application, process, parent, threads, node)
 
 
-def _parent(rng: Random, application: Application, node: str, start_s: int) -> Process:
+def _parent(rng: Random, application: Application, node: str, start_seconds: int) -> Process:
     pid = rng.randint(MIN_PID, MAX_PID)
     parent = Process(
         exec_id=exec_id(node, rng.randint(10**9, 10**11), pid),
@@ -254,11 +254,11 @@ def _parent(rng: Random, application: Application, node: str, start_s: int) -> P
         flags="procFS auid rootcwd",
         auid={"value": 4294967295},
     )
-    parent.start_time.seconds, parent.start_time.nanos = start_s - BOOT_S, rng.randrange(1, 10**9)
+    parent.start_time.seconds, parent.start_time.nanos = start_seconds - BOOT_SECONDS, rng.randrange(1, 10**9)
     return parent
 
 
-def _set_pod(process: Process, rng: Random, application: Application, started_s: int) -> None:
+def _set_pod(process: Process, rng: Random, application: Application, started_seconds: int) -> None:
     container = rng.randbytes(32).hex()
     pod = process.pod
     pod.namespace = application.namespace
@@ -270,7 +270,7 @@ def _set_pod(process: Process, rng: Random, application: Application, started_s:
     pod.container.image.id = (
         f"{application.image.rpartition(':')[0]}@sha256:{sha256(application.image.encode()).hexdigest()}"
     )
-    pod.container.start_time.seconds = started_s
+    pod.container.start_time.seconds = started_seconds
     pod.container.pid.value = 1
     pod.pod_labels.update({"app": application.name, "team": application.namespace, "tier": "backend"})
     process.docker = container[:31]

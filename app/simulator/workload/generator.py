@@ -5,8 +5,8 @@ process is announced before its first call, by its own exec and, for each librar
 the true build id. Commands come and go, each a process of its own. Among all that stands, where asked for, the series
 of canary events (workload_canaries).
 
-Rules: no clock, no randomness but the seed; event times advance from `start_s` at `events_per_s`. Files are read only
-in search of functions for the stacks. This module does not know where the events go.
+Rules: no clock, no randomness but the seed; event times advance from `start_seconds` at `events_per_s`. Files are read
+only in search of functions for the stacks. This module does not know where the events go.
 """
 
 from collections import ChainMap, Counter, deque
@@ -75,7 +75,7 @@ class WorkloadOptions:
     """Distinct encoded events of long-lived processes."""
     canary_share: float = 0.0
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
-    start_s: int = 1_767_787_200  # 2026-01-07 12:00 UTC
+    start_seconds: int = 1_767_787_200  # 2026-01-07 12:00 UTC
     events_per_s: int = 2_000
     """Of event time; how fast they are sent is another matter."""
     nodes: Sequence[str] = NODES
@@ -95,7 +95,7 @@ class Workload:
         self._options = options
         self._rng = Random(options.seed)  # noqa: S311 - reproducible, and nothing here is to be kept from anybody
         binaries = mapped_binaries()
-        self._fleet = fleet(self._rng, options.processes, options.start_s, options.nodes)
+        self._fleet = fleet(self._rng, options.processes, options.start_seconds, options.nodes)
         self._studio = Studio(StackMaker(binaries, self._rng), self._rng, _tls_path(binaries))
         self._announcements = [_announcement(actor, binaries, self._studio.stacks) for actor in self._fleet.actors]
         self._entries, self._weights = self._all_entries()
@@ -118,9 +118,9 @@ class Workload:
     def events(self) -> Iterator[bytes]:
         """The events, from the first; to be called once."""
         options = self._options
-        commands = Commands(self._fleet.commands, self._rng, options.start_s)
+        commands = Commands(self._fleet.commands, self._rng, options.start_seconds)
         step_ns = _NANOSECONDS // options.events_per_s
-        time_ns = options.start_s * _NANOSECONDS
+        time_ns = options.start_seconds * _NANOSECONDS
         kinds = self.kinds
         for entry in self._sequence():
             time_ns += step_ns

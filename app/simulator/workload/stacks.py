@@ -20,7 +20,7 @@ from schemas.tetragon.events_pb2 import StackTraceEntry
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ChainPart:
     """One library's part of a chain: `low` to `high` frames of `functions`, the first of them the most frequent."""
 
     role: str
@@ -42,7 +42,7 @@ class Elsewhere:
 
 
 _INTERPRETER: Final = (
-    Link(
+    ChainPart(
         "python",
         (
             "_PyEval_EvalFrameDefault",
@@ -63,68 +63,70 @@ _INTERPRETER: Final = (
         2,
         9,
     ),
-    Link("python", ("PyEval_EvalCode",)),
-    Link("python", ("run_mod", "PyRun_FileExFlags")),
-    Link("python", ("_PyRun_SimpleFileObject",)),
-    Link("python", ("Py_RunMain",)),
-    Link("python", ("Py_BytesMain",)),
-    Link("libc", ("__libc_start_main",)),
+    ChainPart("python", ("PyEval_EvalCode",)),
+    ChainPart("python", ("run_mod", "PyRun_FileExFlags")),
+    ChainPart("python", ("_PyRun_SimpleFileObject",)),
+    ChainPart("python", ("Py_RunMain",)),
+    ChainPart("python", ("Py_BytesMain",)),
+    ChainPart("libc", ("__libc_start_main",)),
 )
 
-CHAINS: Final[Mapping[str, tuple[Link | Elsewhere, ...]]] = {
+CHAINS: Final[Mapping[str, tuple[ChainPart | Elsewhere, ...]]] = {
     "python-tls": (
-        Link("libc", ("write", "read", "sendmsg")),
-        Link("crypto", ("BIO_write", "BIO_read", "EVP_EncryptUpdate", "EVP_DigestUpdate"), 1, 3),
-        Link("ssl", ("SSL_write_ex", "SSL_read_ex", "SSL_do_handshake", "SSL_read", "SSL_write"), 1, 2),
-        Link("_ssl", ("_ssl__SSLSocket_write", "_ssl__SSLSocket_read", "_ssl__SSLSocket_do_handshake")),
+        ChainPart("libc", ("write", "read", "sendmsg")),
+        ChainPart("crypto", ("BIO_write", "BIO_read", "EVP_EncryptUpdate", "EVP_DigestUpdate"), 1, 3),
+        ChainPart("ssl", ("SSL_write_ex", "SSL_read_ex", "SSL_do_handshake", "SSL_read", "SSL_write"), 1, 2),
+        ChainPart("_ssl", ("_ssl__SSLSocket_write", "_ssl__SSLSocket_read", "_ssl__SSLSocket_do_handshake")),
         *_INTERPRETER,
     ),
     "python-socket": (
-        Link("libc", ("connect", "send", "recv", "sendto", "recvfrom")),
-        Link("_socket", ("sock_send_impl", "sock_call_ex.constprop.0", "sock_send", "sock_recv", "sock_connect"), 1, 2),
+        ChainPart("libc", ("connect", "send", "recv", "sendto", "recvfrom")),
+        ChainPart(
+            "_socket", ("sock_send_impl", "sock_call_ex.constprop.0", "sock_send", "sock_recv", "sock_connect"), 1, 2
+        ),
         *_INTERPRETER,
     ),
     "python-sqlite": (
-        Link("libc", ("pread64", "pwrite64", "fdatasync", "open64")),
-        Link("sqlite", ("sqlite3_step", "sqlite3_exec", "sqlite3_prepare_v2", "sqlite3_finalize"), 1, 4),
-        Link("_sqlite3", ("_pysqlite_query_execute", "pysqlite_cursor_execute", "pysqlite_cursor_iternext"), 1, 2),
+        ChainPart("libc", ("pread64", "pwrite64", "fdatasync", "open64")),
+        ChainPart("sqlite", ("sqlite3_step", "sqlite3_exec", "sqlite3_prepare_v2", "sqlite3_finalize"), 1, 4),
+        ChainPart("_sqlite3", ("_pysqlite_query_execute", "pysqlite_cursor_execute", "pysqlite_cursor_iternext"), 1, 2),
         *_INTERPRETER,
     ),
     "python-file": (
-        Link("libc", ("read", "write", "open64", "openat64", "close")),
-        Link("python", ("_Py_read", "_Py_write", "_bufferedwriter_raw_write", "_bufferedreader_raw_read"), 1, 3),
+        ChainPart("libc", ("read", "write", "open64", "openat64", "close")),
+        ChainPart("python", ("_Py_read", "_Py_write", "_bufferedwriter_raw_write", "_bufferedreader_raw_read"), 1, 3),
         *_INTERPRETER,
     ),
     "python-zlib": (
-        Link("libc", ("write",)),
-        Link("zlib", ("deflate", "inflate", "crc32"), 1, 2),
-        Link("_zlib", ("zlib_Compress_compress", "zlib_compress"), 0, 1),
+        ChainPart("libc", ("write",)),
+        ChainPart("zlib", ("deflate", "inflate", "crc32"), 1, 2),
+        ChainPart("_zlib", ("zlib_Compress_compress", "zlib_compress"), 0, 1),
         *_INTERPRETER,
     ),
     "proxy": (
-        Link("libc", ("writev", "recv", "epoll_wait", "sendmsg", "connect")),
-        Link("crypto", ("BIO_write", "BIO_read"), 0, 2),
-        Link("ssl", ("SSL_write", "SSL_read"), 0, 1),
+        ChainPart("libc", ("writev", "recv", "epoll_wait", "sendmsg", "connect")),
+        ChainPart("crypto", ("BIO_write", "BIO_read"), 0, 2),
+        ChainPart("ssl", ("SSL_write", "SSL_read"), 0, 1),
         Elsewhere("/usr/sbin/nginx", 4, 9, ("ngx_http_write_filter", "ngx_event_pipe", "ngx_unix_recv")),
-        Link("libc", ("__libc_start_main",)),
+        ChainPart("libc", ("__libc_start_main",)),
     ),
     "java": (
-        Link("libc", ("write", "read", "recv", "pread64")),
+        ChainPart("libc", ("write", "read", "recv", "pread64")),
         Elsewhere("/usr/lib/jvm/java-21/lib/libnio.so", 1, 1, ("Java_sun_nio_ch_UnixFileDispatcherImpl_write0",), 4),
         Elsewhere("", 6, 14, offsets=4_000),
         Elsewhere("/usr/lib/jvm/java-21/lib/server/libjvm.so", 4, 7, ("_ZN9JavaCalls11call_helperEP9JavaValue",)),
-        Link("libc", ("clone",)),
+        ChainPart("libc", ("clone",)),
     ),
     "go": (Elsewhere("/usr/local/bin/metrics-agent", 6, 14, ("runtime.goexit", "syscall.Syscall6")),),
     "sshd": (
-        Link("libc", ("read", "write", "poll", "open64")),
+        ChainPart("libc", ("read", "write", "poll", "open64")),
         Elsewhere("/usr/sbin/sshd", 3, 6),
-        Link("libc", ("__libc_start_main",)),
+        ChainPart("libc", ("__libc_start_main",)),
     ),
     "bash": (
-        Link("libc", ("execve", "read", "open64", "write")),
+        ChainPart("libc", ("execve", "read", "open64", "write")),
         Elsewhere("/usr/bin/bash", 4, 8, ("execute_command_internal", "execute_simple_command", "reader_loop")),
-        Link("libc", ("__libc_start_main",)),
+        ChainPart("libc", ("__libc_start_main",)),
     ),
 }
 """Call chains by name, innermost link first."""
@@ -150,11 +152,13 @@ class StackMaker:
     def __init__(self, binaries: Mapping[str, Binary], rng: Random) -> None:
         self._binaries = binaries
         self._rng = rng
-        self._functions: dict[Link, tuple[Sequence[Function], list[float]]] = {}
+        self._functions: dict[ChainPart, tuple[Sequence[Function], list[float]]] = {}
 
     def roles(self, chain: str) -> list[str]:
         """Roles of the binaries that a chain's frames lie in, sorted."""
-        return sorted({link.role for link in CHAINS[chain] if isinstance(link, Link) and link.role in self._binaries})
+        return sorted(
+            {link.role for link in CHAINS[chain] if isinstance(link, ChainPart) and link.role in self._binaries}
+        )
 
     def user(self, chain: str, *, hinted: bool) -> list[StackTraceEntry]:
         """A user stack; `hinted` where the agent found names."""
@@ -179,7 +183,7 @@ class StackMaker:
         ]
         return [StackTraceEntry(symbol=function), *callers]
 
-    def _frame(self, link: Link, *, innermost: bool) -> StackTraceEntry | None:
+    def _frame(self, link: ChainPart, *, innermost: bool) -> StackTraceEntry | None:
         functions, weights = self._candidates(link)
         if not functions:
             return None
@@ -190,7 +194,7 @@ class StackMaker:
             module=self._binaries[link.role].path, symbol=function.name, offset=function.file_offset + within
         )
 
-    def _candidates(self, link: Link) -> tuple[Sequence[Function], list[float]]:
+    def _candidates(self, link: ChainPart) -> tuple[Sequence[Function], list[float]]:
         """Functions of a link and their cumulative weights by Zipf's law."""
         if link not in self._functions:
             binary = self._binaries.get(link.role)

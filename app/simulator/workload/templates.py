@@ -38,7 +38,7 @@ _SENTINEL_START: Final = (2**35 - 1, _NANOSECONDS - 1)
 assert len(varint(_SENTINEL_PID)) == len(varint(MAX_PID))
 
 
-class Gap(Enum):
+class TemplateGap(Enum):
     """What goes into a gap."""
 
     TIME = "time of the event, with its tag"
@@ -48,7 +48,7 @@ class Gap(Enum):
     EXIT = "time of its exit"
 
 
-class Identity(NamedTuple):
+class ProcessIdentity(NamedTuple):
     """A process that lives once, as it stands in the gaps."""
 
     exec_id: bytes
@@ -75,16 +75,16 @@ class MortalTemplate:
     """One event of a process that lives once: `pieces` with a gap behind each but the last."""
 
     pieces: tuple[bytes, ...]
-    gaps: tuple[Gap, ...]
+    gaps: tuple[TemplateGap, ...]
 
-    def of(self, who: Identity, time: bytes, exit_time: bytes) -> bytes:
+    def of(self, who: ProcessIdentity, time: bytes, exit_time: bytes) -> bytes:
         """The event of this process; `exit_time` is the content of a Timestamp of full length."""
         filling = {
-            Gap.TIME: time,
-            Gap.EXEC_ID: who.exec_id,
-            Gap.PID: who.pid,
-            Gap.START: who.start,
-            Gap.EXIT: exit_time,
+            TemplateGap.TIME: time,
+            TemplateGap.EXEC_ID: who.exec_id,
+            TemplateGap.PID: who.pid,
+            TemplateGap.START: who.start,
+            TemplateGap.EXIT: exit_time,
         }
         parts = [self.pieces[0]]
         for gap, piece in zip(self.gaps, self.pieces[1:], strict=True):
@@ -105,11 +105,11 @@ def full_time(nanoseconds: int) -> bytes:
     return _timestamp(seconds, _MIN_NANOS + nanos % (_NANOSECONDS - _MIN_NANOS))
 
 
-def identity(node: str, pid: int, started_ns: int, kernel_ns: int) -> Identity:
+def identity(node: str, pid: int, started_ns: int, kernel_ns: int) -> ProcessIdentity:
     """Who a process is: `kernel_ns` is its start since the boot of `node`, in 16 digits."""
     exec_id = base64.b64encode(f"{node}:{kernel_ns:016d}:{pid}".encode())
     assert len(exec_id) == _EXEC_ID_CHARS
-    return Identity(exec_id, _SECONDS_TAG + varint(pid), full_time(started_ns))
+    return ProcessIdentity(exec_id, _SECONDS_TAG + varint(pid), full_time(started_ns))
 
 
 def set_sentinels(process: Process) -> None:
@@ -136,23 +136,24 @@ def template(kind: str, event: GetEventsResponse, node: GetEventsResponse, *, is
 def mortal(event: GetEventsResponse, node: GetEventsResponse) -> MortalTemplate:
     """The template of an event whose process has sentinels."""
     encoded = event.SerializeToString(deterministic=True)
-    cuts: list[tuple[int, int, Gap]] = []
+    cuts: list[tuple[int, int, TemplateGap]] = []
     start_seen = False
     for gap, sentinel in _SENTINELS:
         at = encoded.find(sentinel)
         while at >= 0:
             # A process starts before it exits, and its start stands before the time of its exit.
-            kind_of_gap = Gap.EXIT if gap is Gap.START and start_seen else gap
-            start_seen = start_seen or gap is Gap.START
+            kind_of_gap = TemplateGap.EXIT if gap is TemplateGap.START and start_seen else gap
+            start_seen = start_seen or gap is TemplateGap.START
             cuts.append((at, at + len(sentinel), kind_of_gap))
             at = encoded.find(sentinel, at + len(sentinel))
     cuts.sort(key=lambda cut: cut[0])
     return MortalTemplate(
-        _pieces(encoded, cuts, node.SerializeToString(deterministic=True)), (*(gap for _, _, gap in cuts), Gap.TIME)
+        _pieces(encoded, cuts, node.SerializeToString(deterministic=True)),
+        (*(gap for _, _, gap in cuts), TemplateGap.TIME),
     )
 
 
-def _pieces(encoded: bytes, cuts: Sequence[tuple[int, int, Gap]], tail: bytes) -> tuple[bytes, ...]:
+def _pieces(encoded: bytes, cuts: Sequence[tuple[int, int, TemplateGap]], tail: bytes) -> tuple[bytes, ...]:
     pieces, position = [], 0
     for start, end, _ in cuts:
         pieces.append(encoded[position:start])
@@ -165,8 +166,8 @@ def _timestamp(seconds: int, nanos: int) -> bytes:
 
 
 _SENTINELS: Final = (
-    (Gap.EXEC_ID, _SENTINEL_EXEC_ID.encode()),
-    (Gap.PID, _SECONDS_TAG + varint(_SENTINEL_PID)),
-    (Gap.START, _timestamp(*_SENTINEL_START)),
+    (TemplateGap.EXEC_ID, _SENTINEL_EXEC_ID.encode()),
+    (TemplateGap.PID, _SECONDS_TAG + varint(_SENTINEL_PID)),
+    (TemplateGap.START, _timestamp(*_SENTINEL_START)),
 )
 """What is searched for; `_SECONDS_TAG` is the tag of field 1 as well, which a UInt32Value's content begins with."""

@@ -4,7 +4,7 @@ import pytest
 from h2.events import ConnectionTerminated, PingAckReceived
 
 from app.simulator import grpc_connection
-from app.simulator.grpc_connection import Call, Cancelled, Ended, GrpcConnection, Occurrence, Status
+from app.simulator.grpc_connection import Cancelled, Ended, GrpcCall, GrpcConnection, Occurrence, Status
 from tests.support.http2_client import DEFAULT_WINDOW_BYTES, Http2Client
 
 
@@ -42,7 +42,7 @@ def test_a_call_carries_path_and_request() -> None:
 
     client.h2.send_data(stream_id, framed[3:], end_stream=True)
 
-    assert _exchange(client, server) == [Call(stream_id, "/tetragon.FineGuidanceSensors/GetEvents", b"request")]
+    assert _exchange(client, server) == [GrpcCall(stream_id, "/tetragon.FineGuidanceSensors/GetEvents", b"request")]
 
 
 def test_an_accepted_call_gets_headers_messages_and_trailers_in_this_order() -> None:
@@ -144,7 +144,7 @@ def test_a_call_cancelled_in_the_same_bytes_can_be_answered_without_harm() -> No
     stream_id = client.call("/s/m")
     client.h2.reset_stream(stream_id)
 
-    assert server.receive(client.output()) == [Call(stream_id, "/s/m", b""), Cancelled(stream_id)]
+    assert server.receive(client.output()) == [GrpcCall(stream_id, "/s/m", b""), Cancelled(stream_id)]
     server.accept(stream_id)
     server.refuse(stream_id, Status.INTERNAL, "")
     server.finish(stream_id, Status.OK, "")

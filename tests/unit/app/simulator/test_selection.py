@@ -4,7 +4,7 @@ import pytest
 
 from app.simulator.grpc_connection import Status
 from app.simulator.recording import NO_KIND
-from app.simulator.selection import Refusal, Selection, select
+from app.simulator.selection import CallRefusal, Selection, select
 from schemas.tetragon.filters_pb2 import EventType, FieldFilter, Filter, GetEventsRequest
 
 EXEC, EXIT, KPROBE = EventType.PROCESS_EXEC, EventType.PROCESS_EXIT, EventType.PROCESS_KPROBE
@@ -65,7 +65,7 @@ def test_conditions_that_are_not_applied_are_refused(request_message: GetEventsR
     """A client that asks for more than event types learns which condition is not supported."""
     refusal = select(request_message.SerializeToString())
 
-    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal, CallRefusal)
     assert refusal.status is Status.INVALID_ARGUMENT
     assert named in refusal.message
 
@@ -74,5 +74,5 @@ def test_bytes_that_are_no_request_are_refused() -> None:
     """A request that does not parse ends the call as it does at a real server."""
     refusal = select(b"\xff")
 
-    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal, CallRefusal)
     assert refusal.status is Status.INTERNAL

@@ -40,7 +40,7 @@ POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SupervisorLimits:
     """How patient a supervisor is; tests shorten it."""
 
     quick_death_seconds: float = QUICK_DEATH_SECONDS
@@ -70,7 +70,7 @@ class _Child:
 class Supervisor:
     """Children by name, each a command and its environment. `run` returns the exit code to end with."""
 
-    limits: Limits = field(default_factory=Limits)
+    limits: SupervisorLimits = field(default_factory=SupervisorLimits)
     _children: list[_Child] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _reload: threading.Event = field(default_factory=threading.Event)

@@ -23,8 +23,8 @@ from app.processes.supervisor import Supervisor
 from app.settings import Settings, variable_of
 from app.stages.hot_symbols import stage as hot_symbols_stage
 from app.stages.policy_in_force import PolicyInForce
-from app.streaming.audit import AuditTrail, Identity
-from app.streaming.dead_letter_limits import DeadLetterLimits, limits_of
+from app.streaming.audit import AuditTrail, StageIdentity
+from app.streaming.dead_letter_limits import DeadLetterGuard, limits_of
 from app.streaming.runner import StepMemory, StepRunner
 from app.streaming.stage_process import Attach, StagePlan, StageRuntime
 from app.streaming.table import StrictTable
@@ -147,7 +147,7 @@ def _attach_step(shape: StageShape, step: Step, attach_agent: _AttachAgent, ways
             encode_dead_letter=ways.encode_dead_letter,
             observer=runtime.observer,
             memory=None if ways.memory is None else ways.memory(runtime),
-            limits=DeadLetterLimits(limits_of(runtime.settings)),
+            limits=DeadLetterGuard(limits_of(runtime.settings)),
             trail=trail,
         )
         attach_agent(runtime.app, name(source), run)
@@ -159,7 +159,7 @@ def _trail_opener(settings: Settings, shape: StageShape, configured: str) -> Cal
     """Makes a stage's audit trail; `configured` is the digest of what decides its output."""
     topic = shape.output(topics.AUDIT)
     schema_id = registered_id(settings, topic)
-    identity = Identity(
+    identity = StageIdentity(
         stage=shape.stage,
         configuration=configured,
         program=configuration.program_name(),

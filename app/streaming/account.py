@@ -28,7 +28,7 @@ MAX_NOTE_CHARS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BatchOutcome:
     """Where the records of one batch went: the three numbers add up to its records."""
 
     outputs: int
@@ -50,7 +50,7 @@ class Account:
     dead_letters: int = 0
     topic: str = ""
 
-    def plus(self, outcome: Outcome) -> "Account":
+    def plus(self, outcome: BatchOutcome) -> "Account":
         """The account with one more batch."""
         return replace(
             self,

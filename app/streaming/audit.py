@@ -17,13 +17,13 @@ from agents.contract import OutRecord, StepResult
 from app.evidence.audit_record import AuditRecord, AuditRun, runs_of
 from app.processes.process_end import ExitCode, Fail, end_process
 from app.streaming.batch import RecordBatch
-from app.streaming.delivery import Delivery, DeliveryFailed, Parcel
+from app.streaming.delivery import Delivery, DeliveryFailedError, Parcel
 from app.streaming.ledger import HandOut, Partition
 from schemas.topics import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class StageIdentity:
     """Who publishes: the stage, what decides its output (by digest), the program's version, and its digests' domain.
 
     A result that says what decided it comes before `configuration`.
@@ -46,7 +46,7 @@ class AuditTrail:
     """Audit records of one stage process."""
 
     def __init__(
-        self, identity: Identity, delivery: Delivery, *, topic: str, schema_id: int, fail: Fail = end_process
+        self, identity: StageIdentity, delivery: Delivery, *, topic: str, schema_id: int, fail: Fail = end_process
     ) -> None:
         """`topic` is the full name of the audit topic, `schema_id` the registry's for AuditRecord."""
         self._identity = identity
@@ -69,7 +69,7 @@ class AuditTrail:
             return
         try:
             await self._delivery.deliver(parcels)
-        except DeliveryFailed as error:
+        except DeliveryFailedError as error:
             self._fail(ExitCode.DELIVERY_FAILED, str(error))
 
     def _parcels(self, where: Partition, position: int) -> Iterator[Parcel]:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from agents.contract import SourceRecord
-from app.streaming.account import Outcome
-from app.streaming.ledger import HandOut, Link
+from app.streaming.account import BatchOutcome
+from app.streaming.ledger import FetchLink, HandOut
 
 MAX_BATCH_RECORDS = 1_000
 """A step over a thousand events holds the event loop for some 20 ms: health checks and timers still answer in time.
@@ -26,7 +26,7 @@ class FetchedBatch:
     """Records as they left the consumer thread, with their place in the chain of fetches."""
 
     records: Sequence[SourceRecord]
-    link: Link
+    link: FetchLink
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +42,7 @@ class RecordBatch:
         """Say that work begins. False: the partition was lost, so leave the batch alone."""
         return self.hand_out.start()
 
-    def finish(self, outcome: Outcome | None = None) -> None:
+    def finish(self, outcome: BatchOutcome | None = None) -> None:
         """Say that everything which follows from the batch is acknowledged; its offsets may then be committed.
 
         `outcome` says where its records went; without one, all of them count as made into outputs.

@@ -28,7 +28,7 @@ from app.processes.process_end import ExitCode, Fail, end_process
 from app.streaming import fetched
 from app.streaming.account import Account, read_note
 from app.streaming.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, FetchedBatch, RecordBatch, cut
-from app.streaming.ledger import HandOut, Ledger, Link, Refusal
+from app.streaming.ledger import FetchLink, HandOut, HandOutRefusal, Ledger
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._seeks = 0
-        self._links: dict[TP, Link] = {}
+        self._links: dict[TP, FetchLink] = {}
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         fetched.install()
@@ -77,7 +77,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """Seek, and return the seek's number. Runs in the thread."""
         self._ensure_consumer().seek(TopicPartition(*partition), offset)
         self._seeks += 1
-        self._links[partition] = Link(self._seeks, 0)
+        self._links[partition] = FetchLink(self._seeks, 0)
         return self._seeks
 
     async def _fetch_records(
@@ -91,10 +91,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return {tp: list(self._number(tp, records)) for tp, records in ((ensure_TP(k), v) for k, v in fetched.items())}
 
     def _number(self, tp: TP, records: list[Any]) -> list[FetchedBatch]:
-        link = self._links.get(tp, Link(0, 0))
+        link = self._links.get(tp, FetchLink(0, 0))
         runs = list(cut(records, MAX_BATCH_RECORDS, MAX_BATCH_BYTES))
-        self._links[tp] = Link(link.seek, link.number + len(runs))
-        return [FetchedBatch(run, Link(link.seek, link.number + i)) for i, run in enumerate(runs)]
+        self._links[tp] = FetchLink(link.seek, link.number + len(runs))
+        return [FetchedBatch(run, FetchLink(link.seek, link.number + i)) for i, run in enumerate(runs)]
 
     async def seek_partitions(self, positions: Mapping[TP, int]) -> dict[TP, int]:
         """Seek each partition to an offset; returns the number of each seek."""
@@ -123,13 +123,13 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     async def _seek_wait(self, consumer: Any, partitions: Mapping[TP, int]) -> None:
         """Position changelog partitions for recovery; called by Faust, in the thread."""
         del consumer
-        books = cast("BatchConsumer", self.consumer).changelog_books
+        ledger = cast("BatchConsumer", self.consumer).changelog_ledger
         for tp, offset in partitions.items():
             partition = ensure_TP(tp)
-            books.open(partition, offset, seek=self._position_at(partition, offset))
+            ledger.open(partition, offset, seek=self._position_at(partition, offset))
 
     async def commit_accounts(self, accounts: Mapping[TP, OffsetAndMetadata]) -> bool:
-        """Commit, or return False: what is not committed stays in the books and is tried again.
+        """Commit, or return False: what is not committed stays in the ledger and is tried again.
 
         Stock Faust ends the whole consumer on any error here, and takes one refused by a rebalance for done.
         """
@@ -164,8 +164,8 @@ class BatchConsumer(driver.Consumer):
     fail: Fail = staticmethod(end_process)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.books = Ledger()
-        self.changelog_books = Ledger()
+        self.ledger = Ledger()
+        self.changelog_ledger = Ledger()
         self.skipped_offsets: Counter[TP] = Counter()
         self.commits = 0
         self.last_commit_unix_seconds = 0.0
@@ -192,7 +192,7 @@ class BatchConsumer(driver.Consumer):
     # Positions
 
     async def perform_seek(self) -> None:
-        """Position every source partition where its group left off, with empty books."""
+        """Position every source partition where its group left off, with an empty ledger."""
         sources = {tp for tp in self.assignment() if not self._is_changelog_tp(tp)}
         if not sources:
             return
@@ -202,7 +202,7 @@ class BatchConsumer(driver.Consumer):
             check(committed)
         seeks = await self._batch_thread.seek_partitions({tp: start.position for tp, start in starts.items()})
         for tp, start in starts.items():
-            self.books.open(tp, start.position, seek=seeks[tp], account=start.account)
+            self.ledger.open(tp, start.position, seek=seeks[tp], account=start.account)
 
     async def _starting_points(self, sources: set[TP]) -> dict[TP, StartingPoint]:
         starts = await self._batch_thread.starting_points(sources)
@@ -241,8 +241,8 @@ class BatchConsumer(driver.Consumer):
             check({tp: ids.get(tp.topic, "") for tp in identified})
         return identified
 
-    async def _seek_back(self, tp: TP, books: Ledger) -> None:
-        position = books.position(tp)
+    async def _seek_back(self, tp: TP, ledger: Ledger) -> None:
+        position = ledger.position(tp)
         if position is None:
             return
         log.info("a fetched batch was lost before its hand-out; fetching it again", extra=_where(tp, position))
@@ -250,7 +250,7 @@ class BatchConsumer(driver.Consumer):
             seeks = await self._batch_thread.seek_partitions({tp: position})
         except IllegalStateError:
             return  # revoked meanwhile
-        books.resume(tp, seek=seeks[tp])
+        ledger.resume(tp, seek=seeks[tp])
 
     # Handing out
 
@@ -267,15 +267,15 @@ class BatchConsumer(driver.Consumer):
                 continue
             message = await self._hand_out(tp, cast("FetchedBatch", batch))
             if message is not None:
-                # Faust would drop or bridge by its own idea of the position; the books have judged already.
+                # Faust would drop or bridge by its own idea of the position; the ledger has judged already.
                 self._read_offset[tp] = None
                 yield tp, message
 
     async def _hand_out(self, tp: TP, fetched: FetchedBatch) -> ConsumerMessage | None:
         restoring = self._is_changelog_tp(tp)
-        books = self.changelog_books if restoring else self.books
+        ledger = self.changelog_ledger if restoring else self.ledger
         first, last = fetched.records[0].offset, fetched.records[-1].offset
-        outcome = books.admit(tp, first, last, fetched.link, len(fetched.records))
+        outcome = ledger.admit(tp, first, last, fetched.link, len(fetched.records))
         match outcome:
             case HandOut():
                 if restoring:
@@ -283,15 +283,15 @@ class BatchConsumer(driver.Consumer):
                 elif outcome.skipped:
                     self.skipped_offsets[tp] += outcome.skipped
                 return self._message(tp, fetched, outcome, offset=last if restoring else first)
-            case Refusal.BROKEN_CHAIN:
-                await self._seek_back(tp, books)
-            case Refusal.BACKWARDS:
+            case HandOutRefusal.BROKEN_CHAIN:
+                await self._seek_back(tp, ledger)
+            case HandOutRefusal.BACKWARDS:
                 self.fail(
                     ExitCode.WRONG_STATE,
-                    f"{tp.topic}[{tp.partition}] went back to offset {first} from {books.position(tp)}: "
+                    f"{tp.topic}[{tp.partition}] went back to offset {first} from {ledger.position(tp)}: "
                     "the topic was recreated while it was read",
                 )
-            case Refusal.CLOSED | Refusal.STALE:
+            case HandOutRefusal.CLOSED | HandOutRefusal.STALE:
                 log.debug("dropped a batch fetched before a seek", extra=_where(tp, first))
             case _:
                 assert_never(outcome)
@@ -328,21 +328,21 @@ class BatchConsumer(driver.Consumer):
         return False
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Faust bridges gaps by marking offsets as done, the delivered record's own among them; the books need none."""
+        """Do nothing: Faust would mark offsets as done, the delivered record's own among them."""
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit finished work of all partitions; what the broker refuses stays due."""
         del topics, start_new_transaction
         assigned = self.assignment()
-        offsets = {TP(*p): offset for p, offset in self.books.committable().items() if p in assigned}
-        accounts = {tp: OffsetAndMetadata(offset, self.books.account(tp).note()) for tp, offset in offsets.items()}
+        offsets = {TP(*p): offset for p, offset in self.ledger.committable().items() if p in assigned}
+        accounts = {tp: OffsetAndMetadata(offset, self.ledger.account(tp).note()) for tp, offset in offsets.items()}
         if accounts:
             for prepare in self.before_commits:
                 await prepare(offsets)
         if not accounts or not await self._batch_thread.commit_accounts(accounts):
             return False
         for tp, offset in offsets.items():
-            self.books.note_committed(tp, offset)
+            self.ledger.note_committed(tp, offset)
         self.commits += 1
         self.last_commit_unix_seconds = time.time()
         self._committed_offset.update(offsets)
@@ -355,12 +355,12 @@ class BatchConsumer(driver.Consumer):
             async with asyncio.timeout(self.drain_limit_seconds):
                 for drain in self.drain_callbacks:
                     await drain()
-                while any(self.books.unfinished()):  # noqa: ASYNC110 - drains are rare; an event would cost every batch
+                while any(self.ledger.unfinished()):  # noqa: ASYNC110 - drains are rare; an event would cost every batch
                     await asyncio.sleep(DRAIN_POLL_SECONDS)
                 await self.maybe_wait_for_commit_to_finish()
                 await self.commit()
         except TimeoutError:
-            waiting = sum(1 for _ in self.books.unfinished())
+            waiting = sum(1 for _ in self.ledger.unfinished())
             self.fail(
                 ExitCode.DRAIN_OVERDUE,
                 f"{waiting} batches in progress or their commit did not end in {self.drain_limit_seconds} s",
@@ -371,13 +371,13 @@ class BatchConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Drain and commit, then forget: a batch that ends later must not count."""
         await super().on_partitions_revoked(revoked)
-        self.books.close(revoked)
-        self.changelog_books.close(revoked)
+        self.ledger.close(revoked)
+        self.changelog_ledger.close(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Start with empty books; positions come with the seek that ends the rebalance."""
-        self.books.close_all()
-        self.changelog_books.close_all()
+        """Start with an empty ledger; positions come with the seek that ends the rebalance."""
+        self.ledger.close_all()
+        self.changelog_ledger.close_all()
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def verify_all_partitions_active(self) -> None:

@@ -22,22 +22,22 @@ MIN_RECORDS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DeadLetterLimits:
     """Refusals in a row, and percent of the window; 0 and 100 mean no limit."""
 
     max_run: int
     max_percent: int
 
 
-def limits_of(settings: Settings) -> Limits:
+def limits_of(settings: Settings) -> DeadLetterLimits:
     """The limits that an operator set."""
-    return Limits(settings.dead_letter_max_run, settings.dead_letter_max_percent)
+    return DeadLetterLimits(settings.dead_letter_max_run, settings.dead_letter_max_percent)
 
 
-class DeadLetterLimits:
+class DeadLetterGuard:
     """Feed it every batch, in the order of processing, before its results are sent."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: DeadLetterLimits) -> None:
         self._limits = limits
         self._run = 0
         self._window: deque[tuple[int, int]] = deque()

@@ -51,7 +51,7 @@ PRODUCER_CONFIG: Mapping[str, Any] = {
 }
 
 
-class DeliveryFailed(OperatorError):  # noqa: N818 - reads as what happened, and it is one
+class DeliveryFailedError(OperatorError):
     """Kafka refused a record for good. The text names topic, partition and error, nothing of the record."""
 
     exit_code = ExitCode.DELIVERY_FAILED
@@ -79,12 +79,12 @@ class Delivery:
         self._in_order = asyncio.Lock()
         self._outstanding: set[_Pending] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._failure: DeliveryFailed | None = None
+        self._failure: DeliveryFailedError | None = None
 
     async def send(self, parcels: Sequence[Parcel]) -> Receipt:
         """Queue all parcels in order and return a receipt to wait for; waits itself while the queue is full.
 
-        Raises DeliveryFailed for a record that can never be stored (too large for the client, producer broken).
+        Raises DeliveryFailedError for a record that can never be stored (too large for the client, producer broken).
         """
         full = [parcel for parcel in parcels if parcel.records]
         pending = _Pending(self._loop.create_future(), waiting=len(full))
@@ -100,7 +100,7 @@ class Delivery:
         return pending.receipt
 
     async def deliver(self, parcels: Sequence[Parcel]) -> dict[Partition, int]:
-        """Send and wait for the acknowledgement. Raises DeliveryFailed."""
+        """Send and wait for the acknowledgement. Raises DeliveryFailedError."""
         return await (await self.send(parcels))
 
     async def _queue(self, parcel: Parcel, pending: "_Pending") -> None:
@@ -143,7 +143,7 @@ class Delivery:
 
     def _fail(self, where: str, error: KafkaError) -> None:
         if self._failure is None:
-            self._failure = DeliveryFailed(f"{where}: {error.str()}")
+            self._failure = DeliveryFailedError(f"{where}: {error.str()}")
         outstanding, self._outstanding = self._outstanding, set()
         for pending in outstanding:
             if not pending.receipt.done():

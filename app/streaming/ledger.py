@@ -15,20 +15,20 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
 
-from app.streaming.account import Account, Outcome
+from app.streaming.account import Account, BatchOutcome
 
 Partition = tuple[str, int]
 """Topic name and partition number; the named tuples of Faust and aiokafka are equal to it."""
 
 
-class Link(NamedTuple):
+class FetchLink(NamedTuple):
     """Place of a fetched batch in the chain of its partition: the seek it was fetched after, and its number since."""
 
     seek: int
     number: int
 
 
-class Refusal(Enum):
+class HandOutRefusal(Enum):
     """Why a fetched batch may not be handed out."""
 
     CLOSED = auto()  # the partition is not ours, or has not been positioned yet
@@ -38,7 +38,7 @@ class Refusal(Enum):
 
 
 @dataclass(slots=True, eq=False)
-class _Book:
+class _PartitionState:
     position: int
     committable: int
     committed: int
@@ -59,32 +59,32 @@ class HandOut:
     """Offsets missing between the batch before and this one: compacted away, expired, or transaction markers."""
     records: int
 
-    _book: _Book
+    _state: _PartitionState
     started: bool = False
     finished: bool = False
-    outcome: Outcome | None = None
+    outcome: BatchOutcome | None = None
 
     @property
     def current(self) -> bool:
         """Whether finishing it still counts: its partition was neither lost nor re-positioned since."""
-        return not self._book.closed
+        return not self._state.closed
 
     @property
     def assignment(self) -> object:
         """The same object for all batches since the partition was last opened, another one after that."""
-        return self._book
+        return self._state
 
     @property
     def committed(self) -> int:
         """Position that the broker has accepted for its partition: whoever reads it next begins there or later."""
-        return self._book.committed
+        return self._state.committed
 
     def start(self) -> bool:
         """Note that work on it begins, so that a drain waits for it. False: do not begin, the books are closed."""
         self.started = self.current
         return self.started
 
-    def finish(self, outcome: Outcome | None = None) -> None:
+    def finish(self, outcome: BatchOutcome | None = None) -> None:
         """Note that everything that follows from it is safe elsewhere. Idempotent.
 
         `outcome` says where its records went; without one, all of them count as made into outputs.
@@ -92,11 +92,11 @@ class HandOut:
         if self.finished:
             return
         self.finished, self.outcome = True, outcome
-        book = self._book
-        while book.hand_outs and book.hand_outs[0].finished:
-            done = book.hand_outs.popleft()
-            book.committable = done.last + 1
-            book.account = book.account.plus(done.outcome or Outcome(done.records))
+        state = self._state
+        while state.hand_outs and state.hand_outs[0].finished:
+            done = state.hand_outs.popleft()
+            state.committable = done.last + 1
+            state.account = state.account.plus(done.outcome or BatchOutcome(done.records))
 
 
 class Ledger:
@@ -106,7 +106,7 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self._books: dict[Partition, _Book] = {}
+        self._partitions: dict[Partition, _PartitionState] = {}
 
     def open(self, partition: Partition, position: int, *, seek: int, account: Account | None = None) -> None:
         """Begin at `position`, after the seek number `seek`; whatever was handed out before no longer counts.
@@ -114,7 +114,7 @@ class Ledger:
         `account` covers what was committed before `position`; without one, a new account starts there.
         """
         self.close((partition,))
-        self._books[partition] = _Book(
+        self._partitions[partition] = _PartitionState(
             position=position,
             committable=position,
             committed=position,
@@ -127,67 +127,67 @@ class Ledger:
 
         A later seek, or the loss of the partition, overtakes it: then nothing happens.
         """
-        book = self._books.get(partition)
-        if book is not None and seek > book.seek:
-            book.seek, book.next_number = seek, 0
+        state = self._partitions.get(partition)
+        if state is not None and seek > state.seek:
+            state.seek, state.next_number = seek, 0
 
     def close(self, partitions: Iterable[Partition]) -> None:
         """Forget partitions: they were revoked, or are about to be re-positioned. Unknown ones are ignored."""
         for partition in partitions:
-            book = self._books.pop(partition, None)
-            if book is not None:
-                book.closed = True
+            state = self._partitions.pop(partition, None)
+            if state is not None:
+                state.closed = True
 
     def close_all(self) -> None:
         """Forget every partition."""
-        self.close(tuple(self._books))
+        self.close(tuple(self._partitions))
 
     def admit(
-        self, partition: Partition, first: int, last: int, link: Link, records: int | None = None
-    ) -> HandOut | Refusal:
+        self, partition: Partition, first: int, last: int, link: FetchLink, records: int | None = None
+    ) -> HandOut | HandOutRefusal:
         """Hand out offsets `first` to `last`, fetched as `link`, or say why not.
 
         `records` is their number where some offsets between the two do not exist.
         """
-        book = self._books.get(partition)
-        if book is None:
-            return Refusal.CLOSED
-        if link.seek != book.seek or link.number < book.next_number:
-            return Refusal.STALE
-        if link.number > book.next_number:
-            return Refusal.BROKEN_CHAIN
-        if first < book.position:
-            return Refusal.BACKWARDS
-        hand_out = HandOut(first, last, first - book.position, last - first + 1 if records is None else records, book)
-        book.hand_outs.append(hand_out)
-        book.position = last + 1
-        book.next_number += 1
+        state = self._partitions.get(partition)
+        if state is None:
+            return HandOutRefusal.CLOSED
+        if link.seek != state.seek or link.number < state.next_number:
+            return HandOutRefusal.STALE
+        if link.number > state.next_number:
+            return HandOutRefusal.BROKEN_CHAIN
+        if first < state.position:
+            return HandOutRefusal.BACKWARDS
+        hand_out = HandOut(first, last, first - state.position, last - first + 1 if records is None else records, state)
+        state.hand_outs.append(hand_out)
+        state.position = last + 1
+        state.next_number += 1
         return hand_out
 
     def position(self, partition: Partition) -> int | None:
         """Offset of the next record to hand out, or None for a partition that is not open."""
-        book = self._books.get(partition)
-        return None if book is None else book.position
+        state = self._partitions.get(partition)
+        return None if state is None else state.position
 
     def committable(self) -> dict[Partition, int]:
         """Positions that may be committed now and are not committed yet."""
-        return {p: book.committable for p, book in self._books.items() if book.committable > book.committed}
+        return {p: state.committable for p, state in self._partitions.items() if state.committable > state.committed}
 
     def account(self, partition: Partition) -> Account:
         """The account that belongs to what may be committed now of an open partition."""
-        return self._books[partition].account
+        return self._partitions[partition].account
 
     def committed(self) -> dict[Partition, int]:
         """What the broker has accepted, by open partition. May be called from another thread."""
-        return {partition: book.committed for partition, book in list(self._books.items())}
+        return {partition: state.committed for partition, state in list(self._partitions.items())}
 
     def note_committed(self, partition: Partition, position: int) -> None:
         """Note what the broker has accepted; a commit that failed is simply not noted, and so tried again."""
-        book = self._books.get(partition)
-        if book is not None:
-            book.committed = max(book.committed, position)
+        state = self._partitions.get(partition)
+        if state is not None:
+            state.committed = max(state.committed, position)
 
     def unfinished(self) -> Iterator[HandOut]:
         """Batches on which work has begun and not ended, over all open partitions."""
-        for book in self._books.values():
-            yield from (hand_out for hand_out in book.hand_outs if hand_out.started and not hand_out.finished)
+        for state in self._partitions.values():
+            yield from (hand_out for hand_out in state.hand_outs if hand_out.started and not hand_out.finished)

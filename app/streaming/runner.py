@@ -14,11 +14,11 @@ from typing import Protocol
 
 from agents.contract import DeadLetter, OutRecord, StatefulStep, Step, StepResult
 from app.processes.process_end import ExitCode, Fail, end_process
-from app.streaming.account import Outcome
+from app.streaming.account import BatchOutcome
 from app.streaming.audit import AuditTrail
 from app.streaming.batch import RecordBatch
-from app.streaming.dead_letter_limits import DeadLetterLimits
-from app.streaming.delivery import Delivery, DeliveryFailed, Parcel, Receipt
+from app.streaming.dead_letter_limits import DeadLetterGuard
+from app.streaming.delivery import Delivery, DeliveryFailedError, Parcel, Receipt
 from app.streaming.ledger import HandOut, Partition
 from app.streaming.table import StrictTable, TableWrite
 
@@ -86,7 +86,7 @@ class StepRunner:
         encode_dead_letter: Callable[[DeadLetter], OutRecord],
         observer: Observer,
         memory: StepMemory | None = None,
-        limits: DeadLetterLimits | None = None,
+        limits: DeadLetterGuard | None = None,
         trail: AuditTrail | None = None,
         fail: Fail = end_process,
     ) -> None:
@@ -124,7 +124,7 @@ class StepRunner:
             parcels = (*parcels, memory.changes(write))
         try:
             receipt = await self._delivery.send(parcels)
-        except DeliveryFailed as error:
+        except DeliveryFailedError as error:
             self._fail(ExitCode.DELIVERY_FAILED, str(error))
 
         def settle(receipt: Receipt) -> None:
@@ -166,8 +166,8 @@ class StepRunner:
         )
 
 
-def _outcome_of(result: StepResult) -> Outcome:
-    return Outcome(len(result.outputs), sum(result.skipped.values()), len(result.dead_letters))
+def _outcome_of(result: StepResult) -> BatchOutcome:
+    return BatchOutcome(len(result.outputs), sum(result.skipped.values()), len(result.dead_letters))
 
 
 class IntervalRunner:
@@ -231,7 +231,7 @@ class IntervalRunner:
                 self._fail(ExitCode.DRAIN_OVERDUE, "a partition was lost with unwritten work in memory")
             try:
                 await self._flush(self._positions)
-            except DeliveryFailed as error:
+            except DeliveryFailedError as error:
                 self._fail(ExitCode.DELIVERY_FAILED, str(error))
             for hand_out in self._pending:
                 hand_out.finish()

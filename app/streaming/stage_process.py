@@ -30,7 +30,7 @@ from app.streaming.delivery import Delivery
 from app.streaming.metering import StageObserver
 from app.streaming.runner import IntervalRunner
 from app.streaming.stage_app import GroupTimes, StageApp, make_app
-from app.streaming.standstill import Limits
+from app.streaming.standstill import StallLimits
 from app.streaming.watchdog import SAMPLE_SECONDS, Watchdog
 from app.telemetry import metrics
 from app.telemetry.http import Route, TelemetryServer
@@ -97,7 +97,7 @@ class StagePlan:
     tied: bool = False
     """Whether to stop when standard input ends: a supervisor holds its other end."""
     times: GroupTimes = field(default_factory=GroupTimes)
-    limits: Limits = field(default_factory=Limits)
+    limits: StallLimits = field(default_factory=StallLimits)
     sample_seconds: float = SAMPLE_SECONDS
 
 
@@ -142,7 +142,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     observer.watch(app)
     app.batch_consumer.drain_callbacks.extend(interval.flush_now for interval in runtime.intervals)
     watchdog = Watchdog(
-        app, admin, observer, topics=plan.topics, limits=plan.limits, sample_seconds=plan.sample_seconds
+        app, admin, observer.lag, topics=plan.topics, limits=plan.limits, sample_seconds=plan.sample_seconds
     )
     server = TelemetryServer(
         meter,

@@ -14,7 +14,7 @@ from app.streaming.ledger import Partition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class StallLimits:
     """Seconds of standing still after which a process is to be ended."""
 
     commit: float = 60.0
@@ -55,7 +55,7 @@ class Sample:
 class Standstill:
     """Feed it samples in the order of time."""
 
-    limits: Limits = field(default_factory=Limits)
+    limits: StallLimits = field(default_factory=StallLimits)
     stalled_seconds: dict[Partition, float] = field(default_factory=dict)
     """How long each partition has stood still; only those that do."""
 

@@ -16,6 +16,8 @@ from typing import cast
 
 from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch
 
+from app.processes.folder_lock import FolderUnusableError
+
 log = logging.getLogger(__name__)
 
 Rows = Mapping[bytes, bytes | None]
@@ -37,26 +39,25 @@ WRITE_BUFFER_BYTES = 4 << 20
 hold is what the process grows by in its first hour. Faust's defaults (2 GiB, 64 MiB) do not fit beside a broker."""
 
 
-class StoreDamaged(Exception):  # noqa: N818 - reads as what happened
+class StoreDamagedError(Exception):
     """Local state is damaged; it is rebuilt from the changelog when the folder is opened next."""
-
-
-class StoreInUse(Exception):  # noqa: N818 - reads as what happened
-    """Another process holds the folder: two workers run with the same index and data folder."""
 
 
 class PartitionStore:
     """Rows of one partition. `changelog` names the changelog topic's incarnation (its id), `folder` is ours alone."""
 
     def __init__(self, folder: Path, changelog: str) -> None:
-        """Open or create. Raises StoreInUse, or OSError when the folder cannot be written."""
+        """Open or create.
+
+        Raises FolderUnusableError when another process holds the folder, OSError when it cannot be written.
+        """
         self._folder = folder
         if (folder / _CONDEMNED).exists():
             self._remove("it was found damaged before")
         try:
             self._db = _open(folder)
             known = self._db.get(_CHANGELOG)
-        except _Corrupt as error:
+        except _CorruptError as error:
             self._remove(str(error))
             self._db, known = _open(folder), None
         if known is not None and known != changelog.encode():
@@ -87,7 +88,7 @@ class PartitionStore:
         return None if raw is None else int.from_bytes(raw, "big")
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Rows by key, None where there is none. Raises StoreDamaged."""
+        """Rows by key, None where there is none. Raises StoreDamagedError."""
         return self._read(keys)
 
     def _read(self, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -99,7 +100,7 @@ class PartitionStore:
     def write(self, changes: Iterable[tuple[bytes, bytes | None]], offset: int) -> None:
         """Write rows and the changelog offset that they include, atomically; later changes of a key win.
 
-        Raises OSError when the disk refuses, StoreDamaged when RocksDB finds its files damaged.
+        Raises OSError when the disk refuses, StoreDamagedError when RocksDB finds its files damaged.
         """
         batch = WriteBatch(raw_mode=True)
         for key, value in changes:
@@ -116,7 +117,7 @@ class PartitionStore:
             raise self._condemn(error) from None
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """All rows in the order of their keys. Raises StoreDamaged, at the latest after the last row that is whole."""
+        """All rows in the order of their keys. Raises StoreDamagedError, at the latest after the last whole row."""
         rows = self._db.iter()
         rows.seek(META_PREFIX + b"\xff")
         while rows.valid():
@@ -139,12 +140,12 @@ class PartitionStore:
         """Release the folder."""
         self._db.close()
 
-    def _condemn(self, error: Exception) -> StoreDamaged:
+    def _condemn(self, error: Exception) -> StoreDamagedError:
         (self._folder / _CONDEMNED).touch()
-        return StoreDamaged(f"state folder {self._folder}: {error}")
+        return StoreDamagedError(f"state folder {self._folder}: {error}")
 
 
-class _Corrupt(Exception):  # noqa: N818 - private
+class _CorruptError(Exception):
     """RocksDB refuses to open the folder."""
 
 
@@ -157,11 +158,11 @@ def _open(folder: Path) -> Rdict:
         except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more precise
             text = str(error)
             if "Corruption" in text:
-                raise _Corrupt(text) from None
+                raise _CorruptError(text) from None
             if "lock" not in text.lower():
                 raise OSError(f"state folder {folder} cannot be opened: {text}") from None
             if time.monotonic() > deadline:
-                raise StoreInUse(f"state folder {folder} is held by another process") from None
+                raise FolderUnusableError(f"state folder {folder} is held by another process") from None
             time.sleep(0.2)
 
 

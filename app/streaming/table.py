@@ -24,10 +24,11 @@ from faust.types.stores import StoreT
 
 from agents.contract import OutRecord
 from app.kafka.log_ends import log_ends, topic_ids
+from app.processes.folder_lock import FolderUnusableError
 from app.processes.process_end import ExitCode
 from app.streaming.delivery import Delivery, Parcel
 from app.streaming.stage_app import StageApp
-from app.streaming.store import META_PREFIX, PartitionStore, Rows, StoreDamaged, StoreInUse
+from app.streaming.store import META_PREFIX, PartitionStore, Rows, StoreDamagedError
 
 if TYPE_CHECKING:
     from app.streaming.batch import RecordBatch
@@ -102,14 +103,14 @@ class StrictTable(Table[bytes, bytes]):
         """Rows by key, in the order of the keys, None where there is none."""
         try:
             return self._stores.of(partition).read(keys)
-        except StoreDamaged as error:
+        except StoreDamagedError as error:
             self._damaged(error)
 
     def rows(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
         """All rows of a partition in the order of their keys."""
         try:
             yield from self._stores.of(partition).items()
-        except StoreDamaged as error:
+        except StoreDamagedError as error:
             self._damaged(error)
 
     def position(self, partition: int) -> int:
@@ -124,7 +125,7 @@ class StrictTable(Table[bytes, bytes]):
     async def write(self, writes: Sequence[TableWrite], also: Sequence[Parcel] = ()) -> None:
         """Deliver the changelog of all writes, and other parcels with it; then write the local rows.
 
-        Raises DeliveryFailed. When the process dies in between, recovery brings the local rows up to the changelog.
+        Raises DeliveryFailedError. When the process dies in between, recovery brings the local rows up to the changelog.
         """
         offsets = await self._delivery.deliver([*[self.changes(w) for w in writes], *also])
         for w in writes:
@@ -140,7 +141,7 @@ class StrictTable(Table[bytes, bytes]):
         """Write the local rows of a delivered write; `changelog_offset` is that of its last record."""
         try:
             self._stores.of(write.partition).write(self._changes(write), changelog_offset)
-        except StoreDamaged as error:
+        except StoreDamagedError as error:
             self._damaged(error)
         except OSError as error:
             self._stage_app.fail(ExitCode.STATE_UNUSABLE, str(error))
@@ -180,7 +181,7 @@ class StrictTable(Table[bytes, bytes]):
                     "lost; reset the group's offsets to rebuild the table from the source",
                 )
 
-    def _damaged(self, error: StoreDamaged) -> NoReturn:
+    def _damaged(self, error: StoreDamagedError) -> NoReturn:
         self._stage_app.fail(ExitCode.STATE_DAMAGED, f"{error}; it is rebuilt at the next start")
 
     # Called by Faust
@@ -237,7 +238,7 @@ class _Stores(Store[Any, Any]):
                 store = PartitionStore(self._folder / str(partition), incarnation)
                 if (store.offset or -1) >= ends[partition]:
                     store.clear()
-            except (StoreInUse, StoreDamaged, OSError) as error:
+            except (FolderUnusableError, StoreDamagedError, OSError) as error:
                 self._stage_app.fail(ExitCode.STATE_UNUSABLE, str(error))
             opened[partition] = store
         return opened
@@ -264,7 +265,7 @@ class _Stores(Store[Any, Any]):
             changes = ((record.key, record.value) for record in recovered.records if record.key is not None)
             try:
                 self.of(recovered.partition).write(changes, recovered.records[-1].offset)
-            except (StoreDamaged, OSError) as error:
+            except (StoreDamagedError, OSError) as error:
                 self._stage_app.fail(ExitCode.STATE_UNUSABLE, str(error))
 
     def reset_state(self) -> None:

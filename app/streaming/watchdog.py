@@ -8,9 +8,8 @@ merely alive. This module refuses to know what stands still means (`standstill`)
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -19,7 +18,7 @@ from app.kafka.log_ends import ANSWER_SECONDS, log_ends, topic_ids
 from app.processes.process_end import ExitCode, Fail, end_process
 from app.streaming.ledger import Partition
 from app.streaming.stage_app import StageApp
-from app.streaming.standstill import Limits, Sample, Standstill
+from app.streaming.standstill import Sample, StallLimits, Standstill
 
 log = logging.getLogger(__name__)
 
@@ -32,13 +31,6 @@ READY_LAG_AGE_SECONDS = 20.0
 
 ALIVE_LOOP_SECONDS = 30.0
 """An event loop that has not turned for this long hangs; the longest step takes a fraction of a second."""
-
-
-class LagObserver(Protocol):
-    """Learns the lag, for metrics."""
-
-    def lag(self, records: dict[Partition, int]) -> None:
-        """Lag of every partition that the process owns; partitions left out are no longer its own."""
 
 
 @dataclass(slots=True)
@@ -57,20 +49,23 @@ class Watchdog:
         self,
         app: StageApp,
         admin: AdminClient,
-        observer: LagObserver,
+        publish_lag: Callable[[dict[Partition, int]], None],
         *,
         topics: Iterable[str] = (),
-        limits: Limits | None = None,
+        limits: StallLimits | None = None,
         sample_seconds: float = SAMPLE_SECONDS,
         fail: Fail = end_process,
     ) -> None:
-        """`topics` are the full names of those that must stay the ones that they are."""
+        """`publish_lag` takes the lag of every partition that the process owns, and of no other.
+
+        `topics` are full names: when one of them is deleted and created again, the process ends.
+        """
         self._app = app
         self._topics = tuple(topics)
         self._topic_ids: dict[str, str] = {}
         self._admin = admin
-        self._observer = observer
-        self._standstill = Standstill(limits or Limits())
+        self._publish_lag = publish_lag
+        self._standstill = Standstill(limits or StallLimits())
         self._sample_seconds = sample_seconds
         self._fail = fail
         self._stop = threading.Event()
@@ -129,7 +124,7 @@ class Watchdog:
                 self._fail(ExitCode.WRONG_STATE, anew)
 
     def _sample(self) -> Sample:
-        committed = self._app.batch_consumer.books.committed()
+        committed = self._app.batch_consumer.ledger.committed()
         joined = self._app.consumer_generation_id > 0
         ends = self._ends(committed) if joined else self._broker_answers()
         return Sample(
@@ -172,7 +167,7 @@ class Watchdog:
         stalled = f"{len(late)} partitions have records waiting and commit nothing" if late else ""
         self._seen = _Seen(now, self._seen.lag_at_seconds if lag is None else now, stalled)
         if lag is not None:
-            self._observer.lag(lag)
+            self._publish_lag(lag)
 
     def _note_turn(self) -> None:
         """Runs on the event loop, once a second."""

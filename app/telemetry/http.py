@@ -26,7 +26,7 @@ from prometheus_client.exposition import choose_encoder
 from app.operators.errors import OperatorError
 from app.telemetry.meter import Meter
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES: Final = 8 << 10
 """A scrape's request has some 200 bytes."""
@@ -40,14 +40,14 @@ Check = Callable[[], str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """A document to answer with, as JSON."""
 
     status: HTTPStatus
     document: object
 
 
-Route = Callable[[str], Answer]
+Route = Callable[[str], HttpAnswer]
 """Answers a request from its query string; it runs on the request's own thread and may block."""
 
 
@@ -90,7 +90,7 @@ class TelemetryServer:
         threading.Thread(target=self._server.serve_forever, args=(0.2,), name="telemetry", daemon=True).start()
         bound_host, bound_port = self._server.server_address[:2]
         address = f"{bound_host!s}:{bound_port}"
-        _log.info("serving /metrics, /healthz and /readyz", extra={"facts": {"http": address}})
+        log.info("serving /metrics, /healthz and /readyz", extra={"facts": {"http": address}})
         return address
 
     def close(self) -> None:
@@ -150,7 +150,7 @@ class _Server(ThreadingHTTPServer):
         """A client that went away is no news; a page that could not be made is, by kind and never by what it says."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
-            _log.error("a request could not be answered", extra={"facts": {"error": type(error).__name__}})
+            log.error("a request could not be answered", extra={"facts": {"error": type(error).__name__}})
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -24,7 +24,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from app.telemetry.metric import Kind, Label, Metric
+from app.telemetry.metric import Label, Metric, MetricKind
 from app.telemetry.metrics import ALL
 
 OTHER: Final = "other"
@@ -52,7 +52,7 @@ class Meter(Collector):
         self._words: dict[Label, set[str]] = {}
         self._sources: list[Callable[[], None]] = []
         for metric in table:
-            if metric.kind is Kind.HISTOGRAM:
+            if metric.kind is MetricKind.HISTOGRAM:
                 self._histograms[metric] = _Histogram(metric.bounds)
             else:
                 self._values[metric] = dict.fromkeys(_combinations(metric.labels), 0)
@@ -67,7 +67,7 @@ class Meter(Collector):
         """Grow a counter by `amount` >= 0. Raises ValueError for a negative amount or a label outside its set."""
         if amount < 0:
             raise ValueError(f"{counter.name} cannot fall")
-        assert counter.kind is Kind.COUNTER
+        assert counter.kind is MetricKind.COUNTER
         with self._lock:
             series = self._values[counter]
             key = self._checked(counter, labels)
@@ -146,11 +146,11 @@ class Meter(Collector):
         text = f"{metric.help} Unit: {metric.unit}. Bad: {metric.bad}"
         family: Family
         match metric.kind:
-            case Kind.HISTOGRAM:
+            case MetricKind.HISTOGRAM:
                 return _histogram_family(metric, self._histograms[metric], text)
-            case Kind.COUNTER:
+            case MetricKind.COUNTER:
                 family = CounterMetricFamily(metric.name, text, labels=names)
-            case Kind.GAUGE:
+            case MetricKind.GAUGE:
                 family = GaugeMetricFamily(metric.name, text, labels=names)
             case _:
                 assert_never(metric.kind)

@@ -11,7 +11,7 @@ from typing import Final
 from schemas import topics
 
 
-class Kind(StrEnum):
+class MetricKind(StrEnum):
     """Prometheus metric types in use."""
 
     COUNTER = "counter"
@@ -46,7 +46,7 @@ class Metric:
 
     name: str
     process: Process
-    kind: Kind
+    kind: MetricKind
     unit: str
     help: str
     bad: str
@@ -89,7 +89,7 @@ class DropReason(StrEnum):
     """Still unwritten when the time for draining was over."""
 
 
-class Place(StrEnum):
+class BufferPlace(StrEnum):
     """Where an event that is received and not yet written waits."""
 
     MEMORY = "memory"

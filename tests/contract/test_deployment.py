@@ -14,7 +14,7 @@ from app.__main__ import cli
 from app.embedded.pins import read_pins
 from app.settings import PREFIX, from_env, known_variables
 from app.telemetry import metrics
-from app.telemetry.metric import Kind
+from app.telemetry.metric import MetricKind
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES, Stage
 
 _ROOT = Path(__file__).parents[2]
@@ -237,7 +237,7 @@ def _series() -> dict[str, set[str]]:
     series = dict(_CLIENT_METRICS)
     for metric in metrics.ALL:
         labels = {label.name for label in metric.labels}
-        suffixes = ("_bucket", "_sum", "_count") if metric.kind is Kind.HISTOGRAM else ("",)
+        suffixes = ("_bucket", "_sum", "_count") if metric.kind is MetricKind.HISTOGRAM else ("",)
         series |= {metric.name + suffix: labels for suffix in suffixes}
     return series
 

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from agents.contract import OutRecord
 from app.embedded.broker import EmbeddedBroker
-from app.streaming.delivery import Delivery, DeliveryFailed, Parcel
+from app.streaming.delivery import Delivery, DeliveryFailedError, Parcel
 
 pytestmark = pytest.mark.integration
 
@@ -43,9 +43,9 @@ def test_a_refused_record_in_the_middle_of_a_parcel_fails_the_parcel(
         topic = _small_topic(embedded, topic_prefix)
         delivery = _delivery(embedded)
         assert await delivery.deliver([Parcel(topic, 0, _records(10))]) == {(topic, 0): 0}
-        with pytest.raises(DeliveryFailed, match="size too large"):
+        with pytest.raises(DeliveryFailedError, match="size too large"):
             await asyncio.wait_for(delivery.deliver([Parcel(topic, 0, _records(10, 3 * LIMIT_BYTES, 10))]), 30)
-        with pytest.raises(DeliveryFailed):
+        with pytest.raises(DeliveryFailedError):
             await delivery.deliver([Parcel(topic, 1, _records(10))])
 
     asyncio.run(scenario())
@@ -70,7 +70,7 @@ def test_a_topic_that_does_not_exist_is_told_by_name(embedded: EmbeddedBroker, t
 
     async def scenario() -> None:
         delivery = _delivery(embedded, **{"topic.metadata.propagation.max.ms": 1_000})
-        with pytest.raises(DeliveryFailed, match=f"{topic_prefix}nowhere"):
+        with pytest.raises(DeliveryFailedError, match=f"{topic_prefix}nowhere"):
             await asyncio.wait_for(delivery.deliver([Parcel(f"{topic_prefix}nowhere", 0, _records(10))]), 60)
 
     asyncio.run(scenario())

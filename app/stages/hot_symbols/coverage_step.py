@@ -46,7 +46,7 @@ class Covering:
         self._seconds += time.perf_counter() - began
 
     async def flush(self, positions: Mapping[int, int]) -> None:
-        """Write everything that waits. Raises DeliveryFailed."""
+        """Write everything that waits. Raises DeliveryFailedError."""
         await self._table.write(
             [
                 TableWrite(number, self._folder.flush(number, partial(self._table.read, number)), positions[number])

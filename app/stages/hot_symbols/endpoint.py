@@ -27,7 +27,7 @@ from app.stages.hot_symbols.ownership import Ownership
 from app.stages.hot_symbols.since import moment_ns
 from app.stages.hot_symbols.table_scan import PartitionGoneError, rows_while, top_rows
 from app.streaming.table import StrictTable
-from app.telemetry.http import Answer
+from app.telemetry.http import HttpAnswer
 
 PATH: Final = "/hot-symbols"
 
@@ -73,7 +73,7 @@ class Endpoint:
         self._one_look = threading.Lock()
         self._http = urllib3.PoolManager(num_pools=16, maxsize=1, retries=False, timeout=ASK_SECONDS)
 
-    def __call__(self, query_string: str) -> Answer:
+    def __call__(self, query_string: str) -> HttpAnswer:
         """The answer to a request."""
         try:
             asked = _parameters(query_string)
@@ -86,8 +86,8 @@ class Endpoint:
             else:
                 rows = self._everywhere(asked, query, count)
         except QuestionRefusedError as refused:
-            return Answer(refused.status, {"error": str(refused)})
-        return Answer(HTTPStatus.OK, {"rows": rows})
+            return HttpAnswer(refused.status, {"error": str(refused)})
+        return HttpAnswer(HTTPStatus.OK, {"rows": rows})
 
     def _watched(self, query: Query, count: int) -> list[dict[str, Any]]:
         answers = self._answers()

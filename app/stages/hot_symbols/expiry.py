@@ -23,7 +23,7 @@ from app.processes.process_end import ExitCode
 from app.stages.hot_symbols.horizon import Horizon
 from app.stages.hot_symbols.row_age import DAY_NS, row_age_ns
 from app.stages.hot_symbols.table_scan import PartitionGoneError, rows_while
-from app.streaming.delivery import DeliveryFailed
+from app.streaming.delivery import DeliveryFailedError
 from app.streaming.stage_process import StageRuntime
 from app.streaming.table import StrictTable
 from schemas import topics
@@ -95,7 +95,7 @@ class Expiry:
                 await self._sweep(self._age_ns)
             except PartitionGoneError:
                 continue
-            except DeliveryFailed as error:
+            except DeliveryFailedError as error:
                 self._runtime.app.fail(ExitCode.DELIVERY_FAILED, str(error))
 
     async def _sweep(self, age_ns: int) -> None:

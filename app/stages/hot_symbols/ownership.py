@@ -19,7 +19,7 @@ from agents.contract import OutRecord
 from app.kafka.topic_follower import WholeTopics
 from app.processes.process_end import ExitCode
 from app.settings import Settings
-from app.streaming.delivery import DeliveryFailed, Parcel
+from app.streaming.delivery import DeliveryFailedError, Parcel
 from app.streaming.stage_process import StageRuntime
 from schemas import topics
 
@@ -70,7 +70,7 @@ class Ownership:
         parcels = [Parcel(self._topic, n, [OutRecord(b"%d" % n, value, now_ms)]) for n in sorted(partitions)]
         try:
             await self._runtime.delivery.deliver(parcels)
-        except DeliveryFailed as error:
+        except DeliveryFailedError as error:
             self._runtime.app.fail(ExitCode.DELIVERY_FAILED, str(error))
         log.info("answering for partitions", extra={"facts": {"partitions": sorted(partitions), "http": address}})
 

@@ -29,7 +29,7 @@ from app.stages.hot_symbols.ownership import Ownership
 from app.stages.hot_symbols.pace import MIN_PAUSE_SECONDS, PacedRunner
 from app.stages.hot_symbols.watching import WatchTask
 from app.streaming.batch import RecordBatch
-from app.streaming.dead_letter_limits import DeadLetterLimits, limits_of
+from app.streaming.dead_letter_limits import DeadLetterGuard, limits_of
 from app.streaming.delivery import Parcel
 from app.streaming.stage_process import Attach, StageRuntime
 from app.streaming.table import StrictTable, TableWrite
@@ -103,7 +103,7 @@ class Counting:
         self._source = source
         self.table = _table(runtime, topics.PARTIAL_COUNTS_TABLE, source)
         self._absorbed = _Absorbed()
-        self._limits = DeadLetterLimits(limits_of(runtime.settings))
+        self._limits = DeadLetterGuard(limits_of(runtime.settings))
 
     def absorb(self, batch: RecordBatch) -> None:
         """Take calls into memory."""
@@ -116,14 +116,14 @@ class Counting:
         return self._counter.waiting_kinds >= MAX_WAITING_KINDS
 
     async def expire(self, partition: int, old: Mapping[bytes, int]) -> int:
-        """Remove partials, by key with the raw offset that each includes; returns how many. Raises DeliveryFailed."""
+        """Remove partials, by key with the raw offset that each includes; returns how many. Raises DeliveryFailedError."""
         rows = self._counter.expire(partition, old, partial(self.table.read, partition))
         if rows:
             await self.table.write([TableWrite(partition, rows, self.table.position(partition))])
         return sum(value is None for value in rows.values())
 
     async def flush(self, positions: Mapping[int, int]) -> None:
-        """Write everything that waits. Raises DeliveryFailed."""
+        """Write everything that waits. Raises DeliveryFailedError."""
         flushes: list[CountFlush] = []
         for partition in self._counter.unwritten():
             with self._absorbed.timed():
@@ -195,7 +195,7 @@ class Merging:
         return self._merger.waiting_symbols >= MAX_WAITING_SYMBOLS
 
     async def expire(self, partition: int, keys: Sequence[bytes], before_ns: int) -> int:
-        """Remove those of the rows that were last hit before a time; returns how many. Raises DeliveryFailed."""
+        """Remove those of the rows that were last hit before a time; returns how many. Raises DeliveryFailedError."""
         name, now_ms = self._runtime.settings.name, time.time_ns() // 1_000_000
         gone = self._merger.expire(partition, keys, before_ns, partial(self.table.read, partition), now_ms=now_ms)
         if gone.rows:
@@ -211,7 +211,7 @@ class Merging:
         return len(gone.rows)
 
     async def flush(self, positions: Mapping[int, int]) -> None:
-        """Write everything that waits. Raises DeliveryFailed."""
+        """Write everything that waits. Raises DeliveryFailedError."""
         topic = self._runtime.settings.name(topics.HOT_SYMBOLS)
         writes: list[TableWrite] = []
         parcels: list[Parcel] = []

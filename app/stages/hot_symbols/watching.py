@@ -28,7 +28,7 @@ from app.processes.process_end import ExitCode
 from app.stages.hot_symbols.horizon import Horizon
 from app.stages.hot_symbols.row_age import row_age_ns
 from app.stages.hot_symbols.watch_list import RecordPlace, WatchList, watch_of
-from app.streaming.delivery import DeliveryFailed, Parcel
+from app.streaming.delivery import DeliveryFailedError, Parcel
 from app.streaming.stage_process import StageRuntime
 from app.telemetry import metrics
 from schemas import records, topics
@@ -227,7 +227,7 @@ class WatchTask:
             await self._runtime.delivery.deliver(
                 [Parcel(self._answers_topic, n, found) for n, found in parcels.items()]
             )
-        except DeliveryFailed as error:
+        except DeliveryFailedError as error:
             self._runtime.app.fail(ExitCode.DELIVERY_FAILED, str(error))
         self._runtime.meter.add(metrics.WRITTEN, sum(map(len, parcels.values())), topics.WATCHED)
 

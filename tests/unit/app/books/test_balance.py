@@ -17,7 +17,7 @@ from app.books.metric_pages import Page
 from app.kafka.records import OffsetRange
 from app.streaming.account import Account
 from app.telemetry import metrics
-from app.telemetry.metric import DropReason, Metric, Place
+from app.telemetry.metric import BufferPlace, DropReason, Metric
 from schemas import topics
 from schemas.topics import Stage
 
@@ -46,7 +46,7 @@ def test_ingest_balances_over_all_the_places_where_an_event_can_be() -> None:
             metrics.RESTORED: {(): 10},
             metrics.WRITTEN: {(topics.RAW,): 60, (topics.COVERAGE,): 7},
             metrics.DROPPED: {(DropReason.OVERFLOW,): 5, (DropReason.SPILL,): 5},
-            metrics.BUFFERED: {(Place.MEMORY,): 10, (Place.DISK,): 15, (Place.PRODUCER,): 5},
+            metrics.BUFFERED: {(BufferPlace.MEMORY,): 10, (BufferPlace.DISK,): 15, (BufferPlace.PRODUCER,): 5},
         },
     )
     assert equation_of(page).difference == 0

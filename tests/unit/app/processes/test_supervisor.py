@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from app.processes.process_end import ExitCode
-from app.processes.supervisor import Limits, Supervisor
+from app.processes.supervisor import Supervisor, SupervisorLimits
 
-QUICK = Limits(
+QUICK = SupervisorLimits(
     quick_death_seconds=30.0, max_quick_deaths=3, first_pause_seconds=0.01, max_pause_seconds=0.02, stop_seconds=2.0
 )
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.streaming.account import Account, Outcome, read_note
-from app.streaming.ledger import HandOut, Ledger, Link
+from app.streaming.account import Account, BatchOutcome, read_note
+from app.streaming.ledger import FetchLink, HandOut, Ledger
 from tests.support.fake_kafka import PARTITION, FakeKafka, harness, log_of
 
 TP = ("topic", 0)
@@ -47,26 +47,26 @@ def test_what_was_passed_over_is_the_difference() -> None:
 
 def test_the_account_follows_what_may_be_committed_and_not_what_is_finished() -> None:
     """What is finished behind an unfinished batch is not accounted for yet; finishing twice counts once."""
-    books = Ledger()
-    books.open(TP, 10, seek=1, account=Account(0, outputs=10))
-    first, second = (_admit(books, 10 + 5 * n, n) for n in range(2))
-    second.finish(Outcome(3, not_calls=1, dead_letters=1))
-    second.finish(Outcome(5))
-    assert books.account(TP) == Account(0, outputs=10)
+    ledger = Ledger()
+    ledger.open(TP, 10, seek=1, account=Account(0, outputs=10))
+    first, second = (_admit(ledger, 10 + 5 * n, n) for n in range(2))
+    second.finish(BatchOutcome(3, not_calls=1, dead_letters=1))
+    second.finish(BatchOutcome(5))
+    assert ledger.account(TP) == Account(0, outputs=10)
     first.finish()
-    assert books.committable() == {TP: 20}
-    assert books.account(TP) == Account(0, outputs=18, not_calls=1, dead_letters=1)
-    assert books.account(TP).passed_over(20) == 0
+    assert ledger.committable() == {TP: 20}
+    assert ledger.account(TP) == Account(0, outputs=18, not_calls=1, dead_letters=1)
+    assert ledger.account(TP).passed_over(20) == 0
 
 
 def test_offsets_that_do_not_exist_are_not_accounted_for() -> None:
     """Records that expired before they were read leave a difference that `books` can tell."""
-    books = Ledger()
-    books.open(TP, 0, seek=1)
-    hand_out = books.admit(TP, 4, 9, Link(1, 0), records=5)
+    ledger = Ledger()
+    ledger.open(TP, 0, seek=1)
+    hand_out = ledger.admit(TP, 4, 9, FetchLink(1, 0), records=5)
     assert isinstance(hand_out, HandOut)
     hand_out.finish()
-    assert books.account(TP).passed_over(10) == 5
+    assert ledger.account(TP).passed_over(10) == 5
 
 
 def test_a_restarted_worker_goes_on_with_the_account_of_the_one_before() -> None:
@@ -76,7 +76,7 @@ def test_a_restarted_worker_goes_on_with_the_account_of_the_one_before() -> None
         kafka = FakeKafka(logs=log_of(*range(8)))
         async with harness(kafka, strict=True) as running:
             (event,) = await running.events(1)
-            event.value.finish(Outcome(3, dead_letters=1))
+            event.value.finish(BatchOutcome(3, dead_letters=1))
             await running.commit()
         assert read_note(kafka.notes[PARTITION]) == Account(0, outputs=3, dead_letters=1)
         async with harness(kafka, strict=True) as running:
@@ -96,7 +96,7 @@ def test_a_group_whose_next_records_have_expired_goes_on_behind_them_and_its_acc
         note = Account(0, outputs=4).note()
         kafka = FakeKafka(logs=log_of(10, 11), committed_offsets={PARTITION: 4}, notes={PARTITION: note})
         async with harness(kafka, strict=True) as running:
-            assert running.consumer.books.committed() == {PARTITION: 10}
+            assert running.consumer.ledger.committed() == {PARTITION: 10}
             (event,) = await running.events(1)
             event.value.finish()
             await running.commit()
@@ -121,8 +121,8 @@ def test_a_group_whose_offsets_were_moved_begins_a_new_account_there() -> None:
     asyncio.run(scenario())
 
 
-def _admit(books: Ledger, first: int, number: int) -> HandOut:
-    outcome = books.admit(TP, first, first + 4, Link(1, number))
+def _admit(ledger: Ledger, first: int, number: int) -> HandOut:
+    outcome = ledger.admit(TP, first, first + 4, FetchLink(1, number))
     assert isinstance(outcome, HandOut)
     return outcome
 

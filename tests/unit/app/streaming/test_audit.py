@@ -9,15 +9,15 @@ import pytest
 from agents.contract import OutRecord, StepResult
 from app.evidence.audit_record import AuditRecord
 from app.processes.process_end import ExitCode
-from app.streaming.audit import AuditTrail, Identity
+from app.streaming.audit import AuditTrail, StageIdentity
 from app.streaming.batch import RecordBatch
-from app.streaming.delivery import DeliveryFailed, Parcel
-from app.streaming.ledger import HandOut, Ledger, Link
+from app.streaming.delivery import DeliveryFailedError, Parcel
+from app.streaming.ledger import FetchLink, HandOut, Ledger
 from schemas.topics import Stage
 from tests.support.fake_kafka import SOURCE, Ended, fail, record
 
 TP = (SOURCE, 2)
-IDENTITY = Identity(stage=Stage.CANONICALIZE, configuration="c" * 64, program="1", domain="test")
+IDENTITY = StageIdentity(stage=Stage.CANONICALIZE, configuration="c" * 64, program="1", domain="test")
 
 
 class _Delivery:
@@ -25,7 +25,7 @@ class _Delivery:
 
     def __init__(self) -> None:
         self.parcels: list[Parcel] = []
-        self.refusal: DeliveryFailed | None = None
+        self.refusal: DeliveryFailedError | None = None
 
     async def deliver(self, parcels: Sequence[Parcel]) -> dict[tuple[str, int], int]:
         if self.refusal is not None:
@@ -45,8 +45,8 @@ class _Scene:
     """A trail, and batches of two records each."""
 
     def __init__(self) -> None:
-        self.books = Ledger()
-        self.books.open(TP, 0, seek=1)
+        self.ledger = Ledger()
+        self.ledger.open(TP, 0, seek=1)
         self.delivery = _Delivery()
         delivery: Any = self.delivery
         self.trail = AuditTrail(IDENTITY, delivery, topic="audit", schema_id=4, fail=fail)
@@ -54,7 +54,7 @@ class _Scene:
     def batch(self, number: int) -> RecordBatch:
         """Batch number `number` of the partition, from 0 on."""
         first = 2 * number
-        hand_out = self.books.admit(TP, first, first + 1, Link(1, number))
+        hand_out = self.ledger.admit(TP, first, first + 1, FetchLink(1, number))
         assert isinstance(hand_out, HandOut)
         return RecordBatch(SOURCE, 2, [record(first), record(first + 1)], hand_out)
 
@@ -67,7 +67,7 @@ class _Scene:
 
     def commit(self) -> None:
         """What the consumer does before it commits."""
-        asyncio.run(self.trail.before_commit(self.books.committable()))
+        asyncio.run(self.trail.before_commit(self.ledger.committable()))
 
 
 def test_a_commit_is_preceded_by_a_record_of_all_that_it_covers() -> None:
@@ -115,7 +115,7 @@ def test_a_lost_partition_is_left_to_who_has_it_now() -> None:
     """Batches from before a rebalance are forgotten; those after it are said."""
     scene = _Scene()
     scene.note(scene.batch(0))
-    scene.books.open(TP, 0, seek=1)
+    scene.ledger.open(TP, 0, seek=1)
     scene.note(scene.batch(0))
     scene.commit()
     (said,) = scene.delivery.records()
@@ -126,7 +126,7 @@ def test_a_refused_record_ends_the_process() -> None:
     """What cannot be said must not be committed."""
     scene = _Scene()
     scene.note(scene.batch(0))
-    scene.delivery.refusal = DeliveryFailed("audit[2]: no")
+    scene.delivery.refusal = DeliveryFailedError("audit[2]: no")
     with pytest.raises(Ended) as ended:
         scene.commit()
     assert ended.value.code == ExitCode.DELIVERY_FAILED

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from agents.contract import OutRecord
 from app.streaming import delivery as module
-from app.streaming.delivery import Delivery, DeliveryFailed, Parcel
+from app.streaming.delivery import Delivery, DeliveryFailedError, Parcel
 
 Report = Callable[[KafkaError | None, Any], None]
 
@@ -148,9 +148,9 @@ def test_a_record_that_is_refused_for_good_fails_everything_outstanding_and_late
         other = await delivery.send([_parcel(1, 1)])
         producers[0].reject(0)
         for receipt in (refused, other):
-            with pytest.raises(DeliveryFailed, match=r"t\[0\]"):
+            with pytest.raises(DeliveryFailedError, match=r"t\[0\]"):
                 await asyncio.wait_for(receipt, 1)
-        with pytest.raises(DeliveryFailed):
+        with pytest.raises(DeliveryFailedError):
             await delivery.send([_parcel(2, 1)])
 
     asyncio.run(scenario())
@@ -162,7 +162,7 @@ def test_a_record_that_the_client_refuses_fails_the_send(producers: list[_Produc
     async def scenario() -> None:
         delivery = Delivery({})
         producers[0].refuse = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
-        with pytest.raises(DeliveryFailed):
+        with pytest.raises(DeliveryFailedError):
             await delivery.send([_parcel(0, 1)])
 
     asyncio.run(scenario())
@@ -179,7 +179,7 @@ def test_a_fatal_error_raised_by_the_poll_fails_what_is_outstanding(producers: l
             raise KafkaException(KafkaError(KafkaError._FATAL))
 
         producers[0].due.append(raise_fatal)
-        with pytest.raises(DeliveryFailed):
+        with pytest.raises(DeliveryFailedError):
             await asyncio.wait_for(receipt, 1)
 
     asyncio.run(scenario())

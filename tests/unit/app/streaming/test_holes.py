@@ -14,7 +14,7 @@ from faust.types import TP
 
 from app.processes.process_end import ExitCode
 from app.settings import Settings
-from app.streaming.ledger import Link, Refusal
+from app.streaming.ledger import FetchLink, HandOutRefusal
 from app.streaming.stage_app import StageApp, make_app
 from tests.support.fake_kafka import PARTITION, Ended, FakeKafka, Harness, fail, harness, log_of
 
@@ -263,7 +263,7 @@ def test_a_drain_first_writes_what_is_only_in_memory() -> None:
 
 
 def test_a_batch_lost_between_fetch_and_agent_is_fetched_again_and_work_in_progress_keeps_counting() -> None:
-    """The chain of fetches shows the loss; the consumer seeks back to where the books are."""
+    """The chain of fetches shows the loss; the consumer seeks back to where the ledger is."""
 
     async def scenario() -> None:
         kafka = FakeKafka(logs=log_of(*range(12)), fetch_size=4)
@@ -305,7 +305,7 @@ def test_work_that_ends_after_its_partition_was_revoked_commits_nothing() -> Non
         async with harness(kafka, strict=True) as running:
             (event,) = await running.events(1)
             running.suspend()
-            running.consumer.books.close({PARTITION})
+            running.consumer.ledger.close({PARTITION})
             await running.consumer.perform_seek()
             event.value.finish()
             assert not event.value.current
@@ -339,7 +339,7 @@ def test_a_topic_made_anew_with_as_many_records_ends_the_process() -> None:
         running.consumer.topic_ids = lambda names: dict.fromkeys(names, "first")
         await running.consumer.perform_seek()
         kafka.committed_offsets[PARTITION] = 4
-        kafka.notes[PARTITION] = running.consumer.books.account(PARTITION).note()
+        kafka.notes[PARTITION] = running.consumer.ledger.account(PARTITION).note()
         await running.consumer.perform_seek()
         running.consumer.topic_ids = lambda _names: {}
         await running.consumer.perform_seek()  # the broker did not tell: no reason to end
@@ -429,7 +429,7 @@ def test_links_of_two_partitions_do_not_mix() -> None:
         fetched = await running.consumer._getmany(None, 0.1)
         assert fetched[PARTITION][0].link.number == fetched[other][0].link.number == 0
         assert fetched[PARTITION][0].link.seek != fetched[other][0].link.seek
-        books = running.consumer.books
-        assert books.admit(other, 0, 1, Link(fetched[PARTITION][0].link.seek, 0)) is Refusal.STALE
+        ledger = running.consumer.ledger
+        assert ledger.admit(other, 0, 1, FetchLink(fetched[PARTITION][0].link.seek, 0)) is HandOutRefusal.STALE
 
     run(scenario())

@@ -9,9 +9,9 @@ import pytest
 from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
 from app.processes.process_end import ExitCode
 from app.streaming.batch import RecordBatch
-from app.streaming.dead_letter_limits import MIN_RECORDS, DeadLetterLimits, Limits
-from app.streaming.delivery import DeliveryFailed, Parcel, Receipt
-from app.streaming.ledger import HandOut, Ledger, Link
+from app.streaming.dead_letter_limits import MIN_RECORDS, DeadLetterGuard, DeadLetterLimits
+from app.streaming.delivery import DeliveryFailedError, Parcel, Receipt
+from app.streaming.ledger import FetchLink, HandOut, Ledger
 from app.streaming.runner import WINDOW_BATCHES, IntervalRunner, StepMemory, StepRunner
 from app.streaming.table import StrictTable
 from tests.support.fake_kafka import SOURCE, Ended, fail, record
@@ -25,7 +25,7 @@ class _Delivery:
     def __init__(self) -> None:
         self.sent: list[Sequence[Parcel]] = []
         self.receipts: list[Receipt] = []
-        self.refusal: DeliveryFailed | None = None
+        self.refusal: DeliveryFailedError | None = None
 
     async def send(self, parcels: Sequence[Parcel]) -> Receipt:
         if self.refusal is not None:
@@ -54,9 +54,9 @@ class _Observer:
 class _Scene:
     """A runner with its surroundings, and batches of two records each."""
 
-    def __init__(self, *, letters: bool = False, limits: DeadLetterLimits | None = None) -> None:
-        self.books = Ledger()
-        self.books.open(TP, 0, seek=1)
+    def __init__(self, *, letters: bool = False, limits: DeadLetterGuard | None = None) -> None:
+        self.ledger = Ledger()
+        self.ledger.open(TP, 0, seek=1)
         self.delivery = _Delivery()
         self.observer = _Observer()
         self.ended: list[ExitCode] = []
@@ -88,7 +88,7 @@ class _Scene:
     def batch(self) -> RecordBatch:
         """Next batch of the partition."""
         first = 2 * self._number
-        hand_out = self.books.admit(TP, first, first + 1, Link(1, self._number))
+        hand_out = self.ledger.admit(TP, first, first + 1, FetchLink(1, self._number))
         assert isinstance(hand_out, HandOut)
         self._number += 1
         return RecordBatch(SOURCE, 0, [record(first), record(first + 1)], hand_out)
@@ -105,11 +105,11 @@ def test_a_batch_is_finished_by_its_acknowledgement() -> None:
         scene = _Scene()
         await scene.runner(scene.batch())
         await asyncio.sleep(0)
-        assert scene.books.committable() == {}
-        assert len(list(scene.books.unfinished())) == 1
+        assert scene.ledger.committable() == {}
+        assert len(list(scene.ledger.unfinished())) == 1
         scene.delivery.receipts[0].set_result({})
         await asyncio.sleep(0)
-        assert scene.books.committable() == {TP: 2}
+        assert scene.ledger.committable() == {TP: 2}
         assert scene.observer.events == [("taken", 2), ("done", 2)]
 
     asyncio.run(scenario())
@@ -132,10 +132,10 @@ def test_batches_wait_for_acknowledgements_in_a_bounded_window_and_go_out_in_ord
         scene.delivery.receipts[3].set_result({})
         await asyncio.sleep(0.01)
         assert len(scene.delivery.sent) == WINDOW_BATCHES + 1
-        assert scene.books.committable() == {}
+        assert scene.ledger.committable() == {}
         scene.delivery.receipts[0].set_result({})
         await feeding
-        assert scene.books.committable() == {TP: 2}
+        assert scene.ledger.committable() == {TP: 2}
         firsts = [parcels[0].records[0].value for parcels in scene.delivery.sent]
         assert firsts == [batch.records[0].value for batch in batches]
 
@@ -146,7 +146,7 @@ def test_a_batch_with_too_many_refusals_ends_the_process_before_anything_of_it_i
     """Batches before it are sent as ever; it is neither sent nor finished, so it is there after the repair."""
 
     async def scenario() -> None:
-        scene = _Scene(letters=True, limits=DeadLetterLimits(Limits(max_run=0, max_percent=49)))
+        scene = _Scene(letters=True, limits=DeadLetterGuard(DeadLetterLimits(max_run=0, max_percent=49)))
         batches = [scene.batch() for _ in range(MIN_RECORDS // 2)]
         for batch in batches[:-1]:
             await scene.runner(batch)
@@ -156,7 +156,7 @@ def test_a_batch_with_too_many_refusals_ends_the_process_before_anything_of_it_i
             await scene.runner(batches[-1])
         assert scene.ended == [ExitCode.TOO_MANY_REFUSED]
         assert len(scene.delivery.sent) == len(batches) - 1
-        assert scene.books.committable() == {TP: MIN_RECORDS - 2}
+        assert scene.ledger.committable() == {TP: MIN_RECORDS - 2}
 
     asyncio.run(scenario())
 
@@ -180,7 +180,7 @@ def test_a_batch_of_a_lost_partition_is_left_alone() -> None:
     async def scenario() -> None:
         scene = _Scene()
         batches = [scene.batch() for _ in range(WINDOW_BATCHES + 3)]
-        scene.books.close([TP])
+        scene.ledger.close([TP])
         for batch in batches:
             await asyncio.wait_for(scene.runner(batch), 1)
         assert scene.delivery.sent == []
@@ -196,14 +196,14 @@ def test_an_undeliverable_result_ends_the_process_and_finishes_nothing() -> None
         scene = _Scene()
         await scene.runner(scene.batch())
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # the end is raised in a callback here
-        scene.delivery.receipts[0].set_exception(DeliveryFailed("output[0]: refused"))
+        scene.delivery.receipts[0].set_exception(DeliveryFailedError("output[0]: refused"))
         await asyncio.sleep(0)
         assert scene.ended == [ExitCode.DELIVERY_FAILED]
-        scene.delivery.refusal = DeliveryFailed("output[0]: too large")
+        scene.delivery.refusal = DeliveryFailedError("output[0]: too large")
         with pytest.raises(Ended) as ended:
             await scene.runner(scene.batch())
         assert ended.value.code is ExitCode.DELIVERY_FAILED
-        assert scene.books.committable() == {}
+        assert scene.ledger.committable() == {}
 
     asyncio.run(scenario())
 
@@ -235,10 +235,10 @@ def test_gathered_batches_are_finished_after_the_flush_that_holds_them() -> None
         interval = _Interval()
         for _ in range(3):
             await interval.runner(interval.scene.batch())
-        assert interval.scene.books.committable() == {}
+        assert interval.scene.ledger.committable() == {}
         await interval.runner.flush_now()
         assert interval.flushed == [([0, 1, 2, 3, 4, 5], {0: 6})]
-        assert interval.scene.books.committable() == {TP: 6}
+        assert interval.scene.ledger.committable() == {TP: 6}
 
     asyncio.run(scenario())
 
@@ -256,7 +256,7 @@ def test_a_batch_that_comes_during_a_flush_belongs_to_the_next() -> None:
         await asyncio.sleep(0.01)
         interval.gate.set()
         await asyncio.gather(flushing, coming)
-        assert interval.scene.books.committable() == {TP: 2}
+        assert interval.scene.ledger.committable() == {TP: 2}
         await interval.runner.flush_now()
         assert [offsets for offsets, _ in interval.flushed] == [[0, 1], [2, 3]]
 
@@ -285,7 +285,7 @@ def test_the_background_task_flushes_at_intervals() -> None:
             while not interval.flushed:  # noqa: ASYNC110 - the test has nothing else to wait for
                 await asyncio.sleep(0.005)
         running.cancel()
-        assert interval.scene.books.committable() == {TP: 2}
+        assert interval.scene.ledger.committable() == {TP: 2}
 
     asyncio.run(scenario())
 
@@ -296,7 +296,7 @@ def test_memory_that_holds_a_lost_partitions_work_ends_the_process_unwritten() -
     async def scenario() -> None:
         interval = _Interval()
         await interval.runner(interval.scene.batch())
-        interval.scene.books.close([TP])
+        interval.scene.ledger.close([TP])
         with pytest.raises(Ended):
             await interval.runner.flush_now()
         assert interval.flushed == []
@@ -339,7 +339,7 @@ def test_a_step_may_let_go_of_what_is_committed_and_of_nothing_else() -> None:
         batch = scene.batch()
         memory.recall(batch)
         batch.finish()
-    scene.books.note_committed(TP, 2)
+    scene.ledger.note_committed(TP, 2)
     memory.recall(scene.batch())
 
     assert step.told == [("restore", 1), ("release", 0), ("release", 0), ("release", 2)]

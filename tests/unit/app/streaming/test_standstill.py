@@ -1,10 +1,10 @@
 """Standing still is told from having nothing to do, and from a broker that does not answer."""
 
-from app.streaming.standstill import Limits, Sample, Standstill
+from app.streaming.standstill import Sample, StallLimits, Standstill
 
 TP = ("topic", 0)
 OTHER = ("topic", 1)
-LIMITS = Limits(commit=60.0, rebalance=120.0, recovery=90.0)
+LIMITS = StallLimits(commit=60.0, rebalance=120.0, recovery=90.0)
 
 
 def _sample(

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from app.processes.folder_lock import FolderUnusableError
 from app.streaming import store as module
-from app.streaming.store import META_PREFIX, PartitionStore, StoreDamaged, StoreInUse
+from app.streaming.store import META_PREFIX, PartitionStore, StoreDamagedError
 
 ROWS = 20_000
 
 HOLD = """
 import sys
 from pathlib import Path
+from app.processes.folder_lock import FolderUnusableError
 from app.streaming.store import PartitionStore
 store = PartitionStore(Path(sys.argv[1]), "id-1")
 print("open", flush=True)
@@ -97,7 +99,7 @@ def test_a_damaged_block_raises_and_is_gone_at_the_next_start(folder: Path) -> N
     _filled(folder)
     _damage(folder)
     store = PartitionStore(folder, "id-1")
-    with pytest.raises(StoreDamaged):
+    with pytest.raises(StoreDamagedError):
         store.read([_key(n) for n in range(ROWS)])
     store.close()
     rebuilt = PartitionStore(folder, "id-1")
@@ -110,7 +112,7 @@ def test_a_scan_that_meets_a_damaged_block_raises_instead_of_ending_early(folder
     _filled(folder)
     _damage(folder)
     store = PartitionStore(folder, "id-1")
-    with pytest.raises(StoreDamaged):
+    with pytest.raises(StoreDamagedError):
         list(store.items())
 
 
@@ -130,7 +132,7 @@ def test_a_folder_that_another_process_holds_is_refused(folder: Path, monkeypatc
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"open\n"
-        with pytest.raises(StoreInUse, match="another process"):
+        with pytest.raises(FolderUnusableError, match="another process"):
             PartitionStore(folder, "id-1")
         other.communicate()
     PartitionStore(folder, "id-1").close()

@@ -13,7 +13,7 @@ from app.processes.process_end import ExitCode
 from app.settings import Settings
 from app.streaming.batch import RecordBatch
 from app.streaming.delivery import Parcel
-from app.streaming.ledger import HandOut, Ledger, Link
+from app.streaming.ledger import FetchLink, HandOut, Ledger
 from app.streaming.stage_app import StageApp, make_app
 from app.streaming.table import POSITION_KEY, SOURCE_KEY, StrictTable, TableWrite
 from tests.support.fake_kafka import Ended, fail, record
@@ -173,9 +173,9 @@ def test_recovered_batches_are_written_with_the_offset_of_their_last_record(scen
 
     async def scenario() -> None:
         table = await scene.start()
-        books = Ledger()
-        books.open((CHANGELOG, 0), 0, seek=1)
-        hand_out = books.admit((CHANGELOG, 0), 0, 2, Link(1, 0))
+        ledger = Ledger()
+        ledger.open((CHANGELOG, 0), 0, seek=1)
+        hand_out = ledger.admit((CHANGELOG, 0), 0, 2, FetchLink(1, 0))
         assert isinstance(hand_out, HandOut)
         rows = [record(offset, topic=CHANGELOG, value=b"v%d" % offset) for offset in range(3)]
         event = type("Event", (), {"value": RecordBatch(CHANGELOG, 0, rows, hand_out)})()

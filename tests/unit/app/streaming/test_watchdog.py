@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 from app.processes.process_end import ExitCode
 from app.streaming import watchdog as module
 from app.streaming.ledger import Ledger, Partition
-from app.streaming.standstill import Limits
+from app.streaming.standstill import StallLimits
 from app.streaming.watchdog import Watchdog
 
 TP = ("tetragon.raw", 0)
@@ -35,8 +35,8 @@ class _App:
         self.in_recovery = False
         self.recovery = _Recovery()
         self.batch_consumer = self
-        self.books = Ledger()
-        self.books.open(TP, 5, seek=1)
+        self.ledger = Ledger()
+        self.ledger.open(TP, 5, seek=1)
 
 
 class _Answer:
@@ -80,14 +80,14 @@ class _Observer:
 class _Scene:
     """A watchdog that samples every few milliseconds."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: StallLimits) -> None:
         self.ends: list[tuple[ExitCode, str]] = []
         self.app = _App(asyncio.get_running_loop())
         self.admin, self.observer = _Admin(), _Observer()
         app: Any = self.app
         admin: Any = self.admin
         self.watchdog = Watchdog(
-            app, admin, self.observer, topics=["runtime.calls"], limits=limits, sample_seconds=0.01, fail=self._end
+            app, admin, self.observer.lag, topics=["runtime.calls"], limits=limits, sample_seconds=0.01, fail=self._end
         )
 
     def _end(self, code: ExitCode, reason: str) -> Any:
@@ -105,7 +105,7 @@ def test_a_stage_that_stands_still_is_ended_with_the_partition_named() -> None:
     """The end of the log is ahead, and nothing is committed."""
 
     async def scenario() -> None:
-        scene = _Scene(Limits(commit=0.05))
+        scene = _Scene(StallLimits(commit=0.05))
         scene.watchdog.start()
         await scene.until(lambda: scene.ends)
         ((code, reason),) = scene.ends
@@ -119,7 +119,7 @@ def test_a_topic_that_was_made_anew_ends_the_stage() -> None:
     """It has the name of the former one and none of its records."""
 
     async def scenario() -> None:
-        scene = _Scene(Limits())
+        scene = _Scene(StallLimits())
         scene.watchdog.start()
         await scene.until(lambda: scene.observer.seen)
         assert not scene.ends
@@ -134,11 +134,11 @@ def test_a_stage_that_commits_is_left_alone_and_its_lag_is_told() -> None:
     """However far behind it is."""
 
     async def scenario() -> None:
-        scene = _Scene(Limits(commit=0.2))
+        scene = _Scene(StallLimits(commit=0.2))
         scene.admin.end = 1_000
         scene.watchdog.start()
         for position in range(6, 60):
-            scene.app.books.note_committed(TP, position)
+            scene.app.ledger.note_committed(TP, position)
             await asyncio.sleep(0.01)
         scene.watchdog.stop()
         assert not scene.ends
@@ -154,7 +154,7 @@ def test_a_broker_that_does_not_answer_makes_the_lag_unknown_and_ends_nothing(
     monkeypatch.setattr(module, "READY_LAG_AGE_SECONDS", 0.1)
 
     async def scenario() -> None:
-        scene = _Scene(Limits(commit=0.05))
+        scene = _Scene(StallLimits(commit=0.05))
         scene.admin.end = 5
         scene.watchdog.start()
         await scene.until(lambda: scene.observer.seen)
@@ -171,7 +171,7 @@ def test_readiness_follows_the_group_and_the_tables() -> None:
     """Each check says what is wrong in a sentence, or nothing."""
 
     async def scenario() -> None:
-        scene = _Scene(Limits())
+        scene = _Scene(StallLimits())
         watchdog, app = scene.watchdog, scene.app
         assert watchdog.in_group() is None
         assert watchdog.recovered() is None
@@ -192,10 +192,10 @@ def test_a_stalled_partition_makes_the_stage_unready_before_it_is_ended(monkeypa
     monkeypatch.setattr(module, "READY_STALL_SECONDS", 0.05)
 
     async def scenario() -> None:
-        scene = _Scene(Limits(commit=60.0))
+        scene = _Scene(StallLimits(commit=60.0))
         scene.watchdog.start()
         await scene.until(lambda: scene.watchdog.committing() is not None)
-        scene.app.books.note_committed(TP, 9)
+        scene.app.ledger.note_committed(TP, 9)
         await scene.until(lambda: scene.watchdog.committing() is None)
         scene.watchdog.stop()
         assert not scene.ends
@@ -208,7 +208,7 @@ def test_an_event_loop_that_hangs_is_not_alive(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(module, "ALIVE_LOOP_SECONDS", 0.05)
 
     async def scenario() -> None:
-        scene = _Scene(Limits())
+        scene = _Scene(StallLimits())
         scene.watchdog.start()
         assert scene.watchdog.alive() is None
         hung = threading.Event()
@@ -232,7 +232,7 @@ def test_a_process_that_its_group_does_not_take_in_is_ended_if_the_broker_answer
     """Without partitions there is no lag to see; the broker's answer tells a hang from an outage."""
 
     async def scenario() -> None:
-        scene = _Scene(Limits(joining=0.05))
+        scene = _Scene(StallLimits(joining=0.05))
         scene.app.consumer_generation_id = 0
         scene.admin.end = None
         scene.watchdog.start()

@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 import pytest
 
 from app.telemetry import http, metrics
-from app.telemetry.http import Answer, HttpError, TelemetryServer
+from app.telemetry.http import HttpAnswer, HttpError, TelemetryServer
 from app.telemetry.meter import Meter
 
 
@@ -21,7 +21,7 @@ class Served:
             self.meter,
             alive={"threads": lambda: self.problems["alive"]},
             ready={"stream": lambda: self.problems["stream"]},
-            routes={"/asked": lambda query: Answer(HTTPStatus.IM_A_TEAPOT, {"query": query})},
+            routes={"/asked": lambda query: HttpAnswer(HTTPStatus.IM_A_TEAPOT, {"query": query})},
         )
         host, _, port = self.server.start("127.0.0.1", 0).rpartition(":")
         self.host, self.port = host, int(port)

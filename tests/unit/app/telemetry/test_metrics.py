@@ -2,7 +2,7 @@ import json
 import re
 from pathlib import Path
 
-from app.telemetry.metric import CAUSE, PROBE_TYPES, Kind, Process
+from app.telemetry.metric import CAUSE, PROBE_TYPES, MetricKind, Process
 from app.telemetry.metrics import ALL, metrics_of
 
 SCHEMAS = Path(__file__).parents[4] / "schemas" / "avro"
@@ -21,15 +21,15 @@ def test_public_names_are_in_the_table() -> None:
     assert [label.name for label in by_name["runtime_events_received_total"].labels] == ["probe_type"]
     assert [label.name for label in by_name["runtime_events_dropped_total"].labels] == ["reason"]
     assert by_name["runtime_events_converted_total"].labels == ()
-    assert by_name["runtime_event_conversion_duration_ms"].kind is Kind.HISTOGRAM
-    assert by_name["hot_symbols_published_total"].kind is Kind.COUNTER
+    assert by_name["runtime_event_conversion_duration_ms"].kind is MetricKind.HISTOGRAM
+    assert by_name["hot_symbols_published_total"].kind is MetricKind.COUNTER
 
 
 def test_names_follow_prometheus_rules_and_are_unique() -> None:
     """Counters end in _total, nothing else does, and no two metrics share a name."""
     assert len({metric.name for metric in ALL}) == len(ALL)
     for metric in ALL:
-        assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER), metric.name
+        assert metric.name.endswith("_total") == (metric.kind is MetricKind.COUNTER), metric.name
         assert metric.help.endswith(".")
         assert metric.bad.endswith(".")
 

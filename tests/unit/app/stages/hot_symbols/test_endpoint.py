@@ -21,7 +21,7 @@ from app.stages.hot_symbols.endpoint import Endpoint
 from app.stages.hot_symbols.ownership import Ownership, _address_in, advertised
 from app.stages.hot_symbols.table_scan import PartitionGoneError, rows_while, top_rows
 from app.streaming.table import StrictTable
-from app.telemetry.http import Answer, TelemetryServer
+from app.telemetry.http import HttpAnswer, TelemetryServer
 from app.telemetry.meter import Meter
 
 PARTITIONS = 3
@@ -77,7 +77,7 @@ def worker(mine: set[int], addresses: dict[int, str] | None = None) -> Endpoint:
 
 def ask(of: Endpoint, **asked: object) -> tuple[HTTPStatus, Any]:
     """Status, and rows as (id, hits) or the problem."""
-    answer: Answer = of(urlencode(asked, doseq=True))
+    answer: HttpAnswer = of(urlencode(asked, doseq=True))
     document = cast("dict[str, Any]", answer.document)
     if answer.status is not HTTPStatus.OK:
         return answer.status, document["error"]

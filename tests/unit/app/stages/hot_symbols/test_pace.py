@@ -9,7 +9,7 @@ import pytest
 
 from app.stages.hot_symbols.pace import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, PacedRunner, next_pause
 from app.streaming.batch import RecordBatch
-from app.streaming.ledger import Ledger, Link
+from app.streaming.ledger import FetchLink, Ledger
 from tests.support.hot_world import Stored
 
 
@@ -63,5 +63,5 @@ async def hand_out_to(run: PacedRunner, batches: int) -> None:
     ledger = Ledger()
     ledger.open(("calls", 0), 0, seek=1)
     for number in range(batches):
-        hand_out = ledger.admit(("calls", 0), number, number, Link(1, number))
+        hand_out = ledger.admit(("calls", 0), number, number, FetchLink(1, number))
         await run(RecordBatch("calls", 0, [Stored("calls", 0, number, 0, None, b"")], hand_out))  # type: ignore[arg-type]

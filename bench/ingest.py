@@ -16,7 +16,7 @@ from typing import Final
 
 from confluent_kafka import Producer
 
-from app.ingest.buffer import Buffer, Limits
+from app.ingest.buffer import Buffer, BufferLimits
 from app.ingest.keys import KeyReader
 from app.ingest.writer import PRODUCER_CONFIG
 from app.simulator.event_files import read_events
@@ -92,7 +92,7 @@ def steps(running: Deployment, events: Sequence[bytes]) -> list[Row]:
     """CPU of each step alone, the least of three rounds: others share the machine."""
 
     def buffered() -> None:
-        limits = Limits(max_events=len(events), max_bytes=1 << 40, grace_s=0)
+        limits = BufferLimits(max_events=len(events), max_bytes=1 << 40, grace_seconds=0)
         buffer = Buffer(limits, KeyReader("node"))
         for event in events:
             buffer.put(event)

@@ -14,7 +14,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 from app.doctor.findings import Finding, fail, ok, warn
 from app.ingest.agent_metrics import AgentMetrics
 from app.ingest.filters import request_of
-from app.ingest.link import Link, LinkError, link_of, open_channel
+from app.ingest.link import AgentLink, LinkError, link_of, open_channel
 from app.ingest.link_check import diagnose
 from app.ingest.statuses import StreamEnd, reason_to_stop
 from app.settings import Settings, SettingsError
@@ -42,7 +42,7 @@ def check_tetragon(settings: Settings) -> Iterator[Finding]:
     yield from _check_counters(settings)
 
 
-def _ask(link: Link, request: bytes) -> Iterator[Finding]:
+def _ask(link: AgentLink, request: bytes) -> Iterator[Finding]:
     try:
         channel = open_channel(link)
     except LinkError as error:
@@ -53,7 +53,7 @@ def _ask(link: Link, request: bytes) -> Iterator[Finding]:
         yield _stream(link, channel, request)
 
 
-def _version(link: Link, channel: Any) -> Finding:
+def _version(link: AgentLink, channel: Any) -> Finding:
     try:
         answer = channel.unary_unary(_GET_VERSION)(b"", timeout=_ANSWER_S)
         # GetVersionResponse has one text in field 1, and so has StringValue.
@@ -63,7 +63,7 @@ def _version(link: Link, channel: Any) -> Finding:
     return ok(f"Tetragon {version} at {link.address}")
 
 
-def _stream(link: Link, channel: Any, request: bytes) -> Finding:
+def _stream(link: AgentLink, channel: Any, request: bytes) -> Finding:
     call = channel.unary_stream(_GET_EVENTS)(request, timeout=_EVENT_S)
     try:
         first = next(call, None)
@@ -76,7 +76,7 @@ def _stream(link: Link, channel: Any, request: bytes) -> Finding:
     return ok("events arrive")
 
 
-def _ended(link: Link, end: StreamEnd) -> Finding:
+def _ended(link: AgentLink, end: StreamEnd) -> Finding:
     if end.code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return ok(f"the event stream opens; nothing happened on it for {_EVENT_S:.0f} s")
     reason = reason_to_stop(end, link.address, ever_opened=False)

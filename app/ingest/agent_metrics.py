@@ -14,10 +14,10 @@ from typing import Final
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from app.ingest.coverage import AgentLoss
+from app.ingest.node_claims import AgentLoss
 from app.telemetry import metrics
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 COUNTERS: Final = metrics.AGENT_LOST.labels[0].values
 _SAMPLE: Final = re.compile(rf"^({'|'.join(COUNTERS)})(?:\{{[^\n]*\}})?[ \t]+([0-9.eE+]+)", re.MULTILINE)
@@ -59,7 +59,7 @@ class AgentMetrics:
 
     def _failed(self, reason: str) -> list[AgentLoss]:
         if self.trouble is None:
-            _log.warning("Tetragon's metrics at %s cannot be read: %s", self._url, reason)
+            log.warning("Tetragon's metrics at %s cannot be read: %s", self._url, reason)
         self.trouble = reason
         return []
 

@@ -3,26 +3,26 @@
 from collections.abc import Callable
 from typing import Final
 
-FIRST_S: Final = 0.25
+FIRST_SECONDS: Final = 0.25
 """Every second without a stream is a second of blindness, so the first attempt is soon."""
-LONGEST_S: Final = 30.0
-HEALTHY_AFTER_S: Final = 30.0
+LONGEST_SECONDS: Final = 30.0
+HEALTHY_AFTER_SECONDS: Final = 30.0
 """A stream that opens and breaks at once is no recovery: without this, a crashing agent would be asked four times a
 second for ever."""
 
 
 class Backoff:
-    """Doubles from FIRST_S to LONGEST_S; each wait is between a half and the whole of that."""
+    """Doubles from FIRST_SECONDS to LONGEST_SECONDS; each wait is between a half and the whole of that."""
 
     def __init__(self, random: Callable[[], float]) -> None:
         """`random` gives numbers from 0 to 1."""
         self._random = random
-        self._next_s = FIRST_S
+        self._next_seconds = FIRST_SECONDS
 
-    def wait_s(self, lived_s: float) -> float:
-        """Seconds to wait after an attempt whose stream lived for `lived_s`."""
-        if lived_s >= HEALTHY_AFTER_S:
-            self._next_s = FIRST_S
-        whole = self._next_s
-        self._next_s = min(LONGEST_S, 2 * whole)
+    def wait_seconds(self, lived_seconds: float) -> float:
+        """Seconds to wait after an attempt whose stream lived for `lived_seconds`."""
+        if lived_seconds >= HEALTHY_AFTER_SECONDS:
+            self._next_seconds = FIRST_SECONDS
+        whole = self._next_seconds
+        self._next_seconds = min(LONGEST_SECONDS, 2 * whole)
         return whole * (0.5 + 0.5 * self._random())

@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Condition, Lock
-from typing import Final, Protocol
+from typing import Final
 
 from app.ingest.chunk import Chunk
-from app.ingest.event_books import Books, Findings, Span
+from app.ingest.event_books import Findings, IngestBooks, LostEvents
 from app.ingest.keys import KeyReader
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
@@ -38,29 +38,17 @@ ROOM_SHARE: Final = 1 / 16
 STORE_SHARE: Final = 0.5
 """Above this share of the limits the oldest chunks go to disk, where there is one: early enough that the reader is not
 held while they are written."""
-STORING_S: Final = 1.0
+STORING_SECONDS: Final = 1.0
 """How long the reader waits for chunks to go to disk once room was made there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class BufferLimits:
     """What the buffer may hold, and how long it holds the reader before it drops."""
 
     max_events: int
     max_bytes: int
-    grace_s: float
-
-
-class Stored(Protocol):
-    """Events that lie on disk."""
-
-    @property
-    def span(self) -> Span:
-        """Their number and the span of their times."""
-
-    @property
-    def size_bytes(self) -> int:
-        """Their bytes."""
+    grace_seconds: float
 
 
 class Buffer:
@@ -68,10 +56,10 @@ class Buffer:
 
     def __init__(
         self,
-        limits: Limits,
+        limits: BufferLimits,
         keys: KeyReader,
         wall_ns: Callable[[], int] = time.time_ns,
-        drop_stored: Callable[[], Stored | None] | None = None,
+        drop_stored: Callable[[], LostEvents | None] | None = None,
     ) -> None:
         """`drop_stored`: gives up the oldest events on disk, where there is a disk; None when there are none."""
         self._limits = limits
@@ -91,10 +79,10 @@ class Buffer:
         self._flying_bytes = 0
         self._full_since: float | None = None
         self._held_since: float | None = None
-        self._held_s = 0.0
+        self._held_seconds = 0.0
         self._closed = False
         self._credit = self._grant()
-        self._books = Books()
+        self._books = IngestBooks()
         self.last_received_ms = 0
         """When an event last arrived, Unix time, late by as long as a chunk stays open; 0 before the first."""
 
@@ -126,12 +114,12 @@ class Buffer:
             self._fly(chunk)
             return chunk
 
-    def wait(self, timeout_s: float) -> None:
+    def wait(self, timeout_seconds: float) -> None:
         """Sleep until an event arrives, at the latest for the timeout."""
         with self._lock:
             self._writer_idle = True
             if not self._waiting and not self._open and not self._closed:
-                self._arrival.wait(timeout_s)
+                self._arrival.wait(timeout_seconds)
             self._writer_idle = False
 
     def take_to_store(self, share: float = STORE_SHARE) -> Chunk | None:
@@ -175,10 +163,10 @@ class Buffer:
         with self._lock:
             self._books.found_on_disk(events, size_bytes)
 
-    def lost_on_disk(self, lost: Stored) -> None:
+    def lost_on_disk(self, lost: LostEvents) -> None:
         """Stored events cannot be read back."""
         with self._lock:
-            self._books.dropped_from_disk(lost.span, lost.size_bytes, DropReason.SPILL)
+            self._books.dropped_from_disk(lost.interval, lost.size_bytes, DropReason.SPILL)
 
     def settled(self, outstanding: int) -> int:
         """The producer holds this many of the events taken; return how many it wrote since the last call.
@@ -240,7 +228,7 @@ class Buffer:
             self._seal()
             return self._books.take_findings()
 
-    def held_for_s(self) -> float:
+    def held_for_seconds(self) -> float:
         """For how long the reader has been held by now; 0 when it is not."""
         with self._lock:
             return 0.0 if self._held_since is None else time.monotonic() - self._held_since
@@ -251,10 +239,10 @@ class Buffer:
             self._seal()
             self._books.publish(meter)
             held = 0.0 if self._held_since is None else time.monotonic() - self._held_since
-            meter.set(metrics.READING_STOPPED, self._held_s + held)
+            meter.set(metrics.READING_STOPPED, self._held_seconds + held)
 
     def imbalance(self) -> int:
-        """0 unless there is a bug; see `Books.imbalance`."""
+        """0 unless there is a bug; see `IngestBooks.imbalance`."""
         with self._lock:
             self._seal()
             return self._books.imbalance()
@@ -282,18 +270,18 @@ class Buffer:
         now = time.monotonic()
         if self._full_since is None:
             self._full_since = now
-        drop_at = self._full_since + self._limits.grace_s
+        drop_at = self._full_since + self._limits.grace_seconds
         self._held_since = now
         while not self._closed and self._is_over_limits(1 - ROOM_SHARE):
             left = drop_at - time.monotonic()
             if left > 0:
                 self._room.wait(left)
             elif self._drop_oldest_stored():
-                drop_at = time.monotonic() + STORING_S
+                drop_at = time.monotonic() + STORING_SECONDS
             else:
                 self._drop_oldest()
                 break
-        self._held_s += time.monotonic() - now
+        self._held_seconds += time.monotonic() - now
         self._held_since = None
 
     def _drop_oldest_stored(self) -> bool:
@@ -301,7 +289,7 @@ class Buffer:
         lost = self._drop_stored() if self._drop_stored is not None else None
         if lost is None:
             return False
-        self._books.dropped_from_disk(lost.span, lost.size_bytes, DropReason.OVERFLOW)
+        self._books.dropped_from_disk(lost.interval, lost.size_bytes, DropReason.OVERFLOW)
         return True
 
     def _drop_oldest(self) -> None:

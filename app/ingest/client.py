@@ -11,22 +11,22 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import grpc
 
 from app.ingest.backoff import Backoff
-from app.ingest.link import Link, LinkError, open_channel
+from app.ingest.link import AgentLink, LinkError, open_channel
 from app.ingest.link_check import diagnose
 from app.ingest.message_loop import read_messages
 from app.ingest.statuses import StreamEnd, reason_to_stop
 from app.operators.errors import OperatorError
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 _GET_EVENTS: Final = "/tetragon.FineGuidanceSensors/GetEvents"
 _GET_VERSION: Final = "/tetragon.FineGuidanceSensors/GetVersion"
-_REPEAT_LOG_S: Final = 60.0
+_REPEAT_LOG_SECONDS: Final = 60.0
 """The same trouble is told once a minute."""
 
 
@@ -36,29 +36,32 @@ _NO_ANSWER: Final = frozenset(
 """Any other status is an answer: an old agent, or a simulator, may not know the method."""
 
 
-class TetragonUnusable(OperatorError):  # noqa: N818 - reads as what it says
+class TetragonUnusableError(OperatorError):
     """Tetragon is there and will not serve us as things are set; the message says what to do."""
-
-
-class Listener(Protocol):
-    """Who wants to know when the node can be seen. Called on the reading thread."""
-
-    def stream_opened(self, first_event: bytes) -> None:
-        """The stream brought its first event."""
-
-    def stream_ended(self, end: StreamEnd) -> None:
-        """The stream is over; nothing is seen until it is opened again."""
 
 
 class EventStream:
     """Reads events until stopped. `run` is a thread's work; the rest may be called from any thread."""
 
-    def __init__(self, link: Link, request: bytes, put: Callable[[bytes], object], listener: Listener) -> None:
-        """`request` is an encoded GetEventsRequest."""
+    def __init__(
+        self,
+        link: AgentLink,
+        request: bytes,
+        put: Callable[[bytes], object],
+        *,
+        opened: Callable[[bytes], None],
+        ended: Callable[[StreamEnd], None],
+    ) -> None:
+        """`request` is an encoded GetEventsRequest.
+
+        `opened` is called with the first event of a stream, before `put`; `ended` when the stream is over. Both are
+        called on the reading thread.
+        """
         self._link = link
         self._request = request
         self._put = put
-        self._listener = listener
+        self._on_opened = opened
+        self._on_ended = ended
         self._backoff = Backoff(random.random)
         self._stopped = threading.Event()
         self._call_lock = threading.Lock()
@@ -70,7 +73,7 @@ class EventStream:
         """Why there is no stream; None while there is one, as far as is known."""
 
     def run(self) -> None:
-        """Keep a stream open until `stop`. Raises TetragonUnusable when that is of no use."""
+        """Keep a stream open until `stop`. Raises TetragonUnusableError when that is of no use."""
         while not self._stopped.is_set():
             started = time.monotonic()
             try:
@@ -80,9 +83,9 @@ class EventStream:
             else:
                 if self._stopped.is_set():
                     break
-                self._listener.stream_ended(end)
+                self._on_ended(end)
                 self._react(end)
-            self._stopped.wait(self._backoff.wait_s(time.monotonic() - started))
+            self._stopped.wait(self._backoff.wait_seconds(time.monotonic() - started))
         self.trouble = "stopped"
 
     def stop(self) -> None:
@@ -92,7 +95,7 @@ class EventStream:
             if self._call is not None:
                 self._call.cancel()
 
-    def answers(self, timeout_s: float) -> bool:
+    def answers(self, timeout_seconds: float) -> bool:
         """Whether the server answers on the stream's own connection, so that silence means that nothing happens."""
         with self._call_lock:
             call, channel = self._call, self._channel
@@ -100,7 +103,7 @@ class EventStream:
                 return False
             ask = channel.unary_unary(_GET_VERSION)
         try:
-            ask(b"", timeout=timeout_s)
+            ask(b"", timeout=timeout_seconds)
         except grpc.RpcError as error:
             if error.code() in _NO_ANSWER:
                 return False
@@ -137,15 +140,15 @@ class EventStream:
     def _opened(self, first_event: bytes) -> None:
         self._ever_opened = True
         self.trouble = None
-        _log.info("the event stream is open", extra={"facts": {"address": self._link.address}})
-        self._listener.stream_opened(first_event)
+        log.info("the event stream is open", extra={"facts": {"address": self._link.address}})
+        self._on_opened(first_event)
         self._put(first_event)
 
     def _react(self, end: StreamEnd) -> None:
-        """Say why the stream ended. Raises TetragonUnusable."""
+        """Say why the stream ended. Raises TetragonUnusableError."""
         hopeless = reason_to_stop(end, self._link.address, ever_opened=self._ever_opened)
         if hopeless is not None:
-            raise TetragonUnusable(hopeless)
+            raise TetragonUnusableError(hopeless)
         text = f"the stream from {self._link.address} ended with {end.name}"
         if end.code is grpc.StatusCode.UNAVAILABLE:
             found = diagnose(self._link)
@@ -157,8 +160,8 @@ class EventStream:
     def _give_up_or_tell(self, text: str, *, hopeless: bool) -> None:
         self.trouble = text
         if hopeless:
-            raise TetragonUnusable(text)
+            raise TetragonUnusableError(text)
         told, at = self._told
-        if text != told or time.monotonic() - at > _REPEAT_LOG_S:
-            _log.warning("%s; trying again", text)
+        if text != told or time.monotonic() - at > _REPEAT_LOG_SECONDS:
+            log.warning("%s; trying again", text)
             self._told = (text, time.monotonic())

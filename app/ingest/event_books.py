@@ -14,40 +14,48 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from app.ingest.chunk import Chunk
-from app.ingest.keys import Reading, Throttle, event_time_ns
+from app.ingest.keys import KeyReading, Throttle, event_time_ns
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
-from app.telemetry.metric import DropReason, Place
+from app.telemetry.metric import BufferPlace, DropReason
 from schemas import topics
 
 _NS_PER_MS: Final = 1_000_000
 
 
 @dataclass(slots=True)
-class Span:
+class EventInterval:
     """A number of events and the times that they lie between, Unix epoch."""
 
     events: int
     from_ns: int
     to_ns: int
 
-    def widen(self, other: "Span") -> None:
-        """Take in another span."""
+    def widen(self, other: "EventInterval") -> None:
+        """Take in another interval."""
         self.events += other.events
         self.from_ns = min(self.from_ns, other.from_ns)
         self.to_ns = max(self.to_ns, other.to_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class LostEvents:
+    """Events on disk that are given up: how many, between which times, and their bytes."""
+
+    interval: EventInterval
+    size_bytes: int
 
 
 @dataclass(slots=True)
 class Findings:
     """What coverage has to be told since it was last told."""
 
-    dropped: dict[DropReason, Span] = field(default_factory=dict)
-    undecodable: Span | None = None
+    dropped: dict[DropReason, EventInterval] = field(default_factory=dict)
+    undecodable: EventInterval | None = None
     throttles: list[Throttle] = field(default_factory=list)
 
 
-class Books:
+class IngestBooks:
     """Counts by place. Not locked itself: the buffer calls every method under its lock."""
 
     def __init__(self) -> None:
@@ -63,7 +71,7 @@ class Books:
         self.dropped: Counter[DropReason] = Counter()
         self._findings = Findings()
 
-    def arrived(self, chunk: Chunk, reading: Reading) -> None:
+    def arrived(self, chunk: Chunk, reading: KeyReading) -> None:
         """A sealed chunk waits in memory."""
         self.received.update(reading.kinds)
         self.waiting += len(chunk)
@@ -72,11 +80,11 @@ class Books:
         if reading.undecodable:
             self.undecodable += reading.undecodable
             moment = chunk.received_ms * _NS_PER_MS
-            span = Span(reading.undecodable, moment, moment)
+            interval = EventInterval(reading.undecodable, moment, moment)
             if self._findings.undecodable is None:
-                self._findings.undecodable = span
+                self._findings.undecodable = interval
             else:
-                self._findings.undecodable.widen(span)
+                self._findings.undecodable.widen(interval)
 
     def left_memory(self, chunk: Chunk) -> None:
         """A chunk that waited is with the producer."""
@@ -116,11 +124,11 @@ class Books:
         self.on_disk += events
         self.on_disk_bytes += size_bytes
 
-    def dropped_from_disk(self, span: Span, size_bytes: int, reason: DropReason) -> None:
+    def dropped_from_disk(self, interval: EventInterval, size_bytes: int, reason: DropReason) -> None:
         """Stored events are given up."""
-        self.on_disk -= span.events
+        self.on_disk -= interval.events
         self.on_disk_bytes -= size_bytes
-        self._lose(span, reason)
+        self._lose(interval, reason)
 
     def settled(self, outstanding: int) -> int:
         """The producer holds this many events; return how many it wrote since the last call.
@@ -135,18 +143,18 @@ class Books:
     def rejected(self, event: bytes, reason: DropReason, now_ns: int) -> None:
         """Kafka will not have an event that was in flight."""
         self.in_flight -= 1
-        self._lose(span_of([event], now_ns), reason)
+        self._lose(interval_of([event], now_ns), reason)
 
     def dropped_from_memory(self, chunk: Chunk, reason: DropReason) -> None:
         """A chunk that waited is given up."""
         self.waiting -= len(chunk)
         self.waiting_bytes -= chunk.size_bytes
-        self._lose(span_of(chunk.events, chunk.received_ms * _NS_PER_MS), reason)
+        self._lose(interval_of(chunk.events, chunk.received_ms * _NS_PER_MS), reason)
 
-    def dropped_in_flight(self, span_ns: tuple[int, int], reason: DropReason) -> None:
+    def dropped_in_flight(self, between_ns: tuple[int, int], reason: DropReason) -> None:
         """Everything in flight is given up: nobody will tell whether Kafka has it."""
         if self.in_flight:
-            self._lose(Span(self.in_flight, *span_ns), reason)
+            self._lose(EventInterval(self.in_flight, *between_ns), reason)
         self.in_flight = 0
 
     def take_findings(self) -> Findings:
@@ -162,11 +170,11 @@ class Books:
             meter.set(metrics.DROPPED, count, reason)
         meter.set(metrics.RESTORED, self.restored)
         meter.set(metrics.UNDECODABLE, self.undecodable)
-        meter.set(metrics.BUFFERED, self.waiting, Place.MEMORY)
-        meter.set(metrics.BUFFERED, self.on_disk, Place.DISK)
-        meter.set(metrics.BUFFERED, self.in_flight, Place.PRODUCER)
-        meter.set(metrics.BUFFERED_BYTES, self.waiting_bytes, Place.MEMORY)
-        meter.set(metrics.BUFFERED_BYTES, self.on_disk_bytes, Place.DISK)
+        meter.set(metrics.BUFFERED, self.waiting, BufferPlace.MEMORY)
+        meter.set(metrics.BUFFERED, self.on_disk, BufferPlace.DISK)
+        meter.set(metrics.BUFFERED, self.in_flight, BufferPlace.PRODUCER)
+        meter.set(metrics.BUFFERED_BYTES, self.waiting_bytes, BufferPlace.MEMORY)
+        meter.set(metrics.BUFFERED_BYTES, self.on_disk_bytes, BufferPlace.DISK)
         meter.set(metrics.WRITTEN, self.written, topics.RAW)
 
     def imbalance(self) -> int:
@@ -174,15 +182,15 @@ class Books:
         placed = self.waiting + self.on_disk + self.in_flight + self.written + self.dropped.total()
         return self.received.total() + self.restored - placed
 
-    def _lose(self, span: Span, reason: DropReason) -> None:
-        self.dropped[reason] += span.events
+    def _lose(self, interval: EventInterval, reason: DropReason) -> None:
+        self.dropped[reason] += interval.events
         if reason in self._findings.dropped:
-            self._findings.dropped[reason].widen(span)
+            self._findings.dropped[reason].widen(interval)
         else:
-            self._findings.dropped[reason] = span
+            self._findings.dropped[reason] = interval
 
 
-def span_of(events: Iterable[bytes], receipt_ns: int) -> Span:
+def interval_of(events: Iterable[bytes], receipt_ns: int) -> EventInterval:
     """Number and time span of events; one without a time of its own counts as of its receipt."""
     times = [receipt_ns if (time := event_time_ns(event)) is None else time for event in events]
-    return Span(len(times), min(times, default=receipt_ns), max(times, default=receipt_ns))
+    return EventInterval(len(times), min(times, default=receipt_ns), max(times, default=receipt_ns))

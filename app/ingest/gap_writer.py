@@ -18,8 +18,8 @@ from app.telemetry import metrics
 from app.telemetry.meter import Meter
 from schemas.coverage import CoverageGap, GapCause, encode
 
-_log = logging.getLogger(__name__)
-_librdkafka_log = _log.getChild("librdkafka")
+log = logging.getLogger(__name__)
+_librdkafka_log = log.getChild("librdkafka")
 
 PRODUCER_CONFIG: Final[Mapping[str, Any]] = {
     "acks": "all",
@@ -29,7 +29,7 @@ PRODUCER_CONFIG: Final[Mapping[str, Any]] = {
     "message.timeout.ms": 0,  # for ever; the journal remembers what a restart interrupts
     "queue.buffering.max.messages": 20_000,
 }
-_ASK_AGAIN_S: Final = 10.0
+_ASK_AGAIN_SECONDS: Final = 10.0
 _MAX_OUTSTANDING: Final = 1000
 """Gaps with the producer at once; the rest wait in the journal."""
 
@@ -65,7 +65,7 @@ class GapWriter:
     def report(self, gaps: Sequence[CoverageGap]) -> None:
         """Take responsibility for gaps."""
         for gap in gaps:
-            _log.warning(
+            log.warning(
                 "events of %s are incomplete: %s",
                 gap.node,
                 gap.cause.value,
@@ -85,7 +85,7 @@ class GapWriter:
             return True
         if time.monotonic() < self._ask_at:
             return False
-        self._ask_at = time.monotonic() + _ASK_AGAIN_S
+        self._ask_at = time.monotonic() + _ASK_AGAIN_SECONDS
         try:
             self._schema_id = self._find_schema_id()
         except RegistryError as error:
@@ -96,7 +96,7 @@ class GapWriter:
             self.trouble = None
             return True
         if trouble != self.trouble:
-            _log.warning("%s", trouble)
+            log.warning("%s", trouble)
         self.trouble = trouble
         return False
 
@@ -111,10 +111,10 @@ class GapWriter:
                     self._send(gap)
         self._producer.poll(0)
 
-    def flush(self, timeout_s: float) -> None:
+    def flush(self, timeout_seconds: float) -> None:
         """Wait until everything is acknowledged, at most for the timeout; the rest stays in the journal."""
         self.pump()
-        self._producer.flush(timeout_s)
+        self._producer.flush(timeout_seconds)
 
     def _send(self, gap: CoverageGap) -> None:
         assert self._schema_id is not None
@@ -133,7 +133,7 @@ class GapWriter:
         self._outstanding.discard(gap)
         if error is not None:
             self.trouble = f"Kafka refuses records of {self._topic}: {error.name()}"
-            _log.error("%s", self.trouble)
+            log.error("%s", self.trouble)
             return
         self.trouble = None
         with self._meter.together():
@@ -147,4 +147,4 @@ class GapWriter:
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             self.trouble = f"the producer of {self._topic} cannot go on: {error.name()}"
-            _log.error("%s", self.trouble)
+            log.error("%s", self.trouble)

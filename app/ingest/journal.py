@@ -6,7 +6,6 @@ last line was never promised to anybody and is left out; when the disk refuses, 
 is told. This module refuses to know how gaps are published.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -16,18 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
-from app.operators.errors import OperatorError
+from app.processes.folder_lock import FolderUnusableError, lock_folder
 from schemas.coverage import CoverageGap, from_record, merge
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 MAX_PENDING: Final = 10_000
 """Gaps kept one by one; beyond, a new one is merged into the last of its cause, so nothing is forgotten and the folder
 stays small however long Kafka is away."""
-
-
-class FolderInUse(OperatorError):  # noqa: N818 - reads as what it says
-    """Another ingest works in the folder, or it cannot be written; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +37,14 @@ class Journal:
     """An open journal folder. Not locked against threads."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the folder, making it where it is missing. Raises FolderInUse."""
+        """Open the folder, making it where it is missing. Raises FolderUnusableError."""
         self._folder = folder
+        self._lock = lock_folder(folder, "CALLSTREAM_DATA_DIR")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (folder / "lock").open("w")
             self._gaps: IO[str] = (folder / "gaps.jsonl").open("a+", encoding="utf-8")
         except OSError as error:
-            raise FolderInUse(f"CALLSTREAM_DATA_DIR: cannot write to {folder}: {error.strerror}") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise FolderInUse(
-                f"CALLSTREAM_DATA_DIR: another callstream ingest is using {folder}; give each a folder of its own"
-            ) from None
+            self._lock.close()
+            raise FolderUnusableError(f"CALLSTREAM_DATA_DIR: cannot write to {folder}: {error.strerror}") from None
         self.pending: dict[CoverageGap, None] = dict.fromkeys(self._read_gaps())
         self._lines = len(self.pending)
         self.state = self._read_state()
@@ -80,7 +69,7 @@ class Journal:
             self._gaps.write("".join(json.dumps(gap.as_record()) + "\n" for gap in fresh))
             self._sync(self._gaps)
         except OSError as error:
-            _log.error("gaps are kept in memory only: %s", error)
+            log.error("gaps are kept in memory only: %s", error)
 
     def done(self, gap: CoverageGap) -> None:
         """A gap is acknowledged. Harmless when it is not pending."""
@@ -105,7 +94,7 @@ class Journal:
         try:
             self._replace("state.json", json.dumps({"node": state.node, "vouched_until_ns": state.vouched_until_ns}))
         except OSError as error:
-            _log.error("the state of coverage cannot be saved: %s", error)
+            log.error("the state of coverage cannot be saved: %s", error)
 
     def _rewrite(self) -> None:
         try:
@@ -114,7 +103,7 @@ class Journal:
             self._gaps.close()
             self._gaps = (self._folder / "gaps.jsonl").open("a+", encoding="utf-8")
         except OSError as error:
-            _log.error("acknowledged gaps stay in the journal and will be sent again: %s", error)
+            log.error("acknowledged gaps stay in the journal and will be sent again: %s", error)
 
     def _replace(self, name: str, content: str) -> None:
         fresh = self._folder / f"{name}.new"
@@ -135,7 +124,7 @@ class Journal:
             try:
                 gaps.append(from_record(json.loads(line)))
             except (ValueError, KeyError, TypeError):
-                _log.warning("line %d of %s is no gap and left out", number, self._gaps.name)
+                log.warning("line %d of %s is no gap and left out", number, self._gaps.name)
         if gaps and not line.endswith("\n"):
             self._gaps.write("\n")
         return gaps
@@ -147,5 +136,5 @@ class Journal:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError):
-            _log.warning("%s cannot be read; when the node was last seen is unknown", self._folder / "state.json")
+            log.warning("%s cannot be read; when the node was last seen is unknown", self._folder / "state.json")
             return None

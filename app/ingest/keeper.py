@@ -7,116 +7,73 @@ waits for them. This module refuses to decide what can be claimed (`coverage`) a
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
+from app.ingest.agent_metrics import AgentMetrics
 from app.ingest.buffer import Buffer
-from app.ingest.coverage import AgentLoss, Coverage, Evidence
+from app.ingest.gap_writer import GapWriter
 from app.ingest.journal import Journal, State
 from app.ingest.keys import is_from_agent_start, node_of
+from app.ingest.node_claims import AgentLoss, ClaimEvidence, NodeClaims
 from app.ingest.statuses import StreamEnd, cause_of
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
-from schemas.coverage import CoverageGap, GapCause
+from schemas.coverage import GapCause
 
-STEP_S: Final = 1.0
+STEP_SECONDS: Final = 1.0
 """How often losses are turned into gaps: what a crash can cost is covered by the gap that the next start reports."""
-_ANSWER_S: Final = 3.0
+_ANSWER_SECONDS: Final = 3.0
 _NS_PER_MS: Final = 1_000_000
 
 
-class Answering(Protocol):
-    """The stream, as far as coverage asks it."""
-
-    def answers(self, timeout_s: float) -> bool:
-        """Whether the server answers on the stream's connection."""
-
-
-class Settling(Protocol):
-    """The writer, as far as coverage asks it."""
-
-    @property
-    def written_before_ms(self) -> int:
-        """Everything received before this Unix time is written or dropped."""
-
-    def settle_soon(self) -> None:
-        """Have `written_before_ms` move, even under load."""
-
-
-class Measuring(Protocol):
-    """The agent's loss counters, as `agent_metrics.AgentMetrics` reads them."""
-
-    trouble: str | None
-    read_at_ns: int
-
-    def read(self, now_ns: int) -> list[AgentLoss]:
-        """Losses since the last reading."""
-
-
-class Publishing(Protocol):
-    """The writer of coverage records, as `gap_writer.GapWriter` is."""
-
-    @property
-    def pending(self) -> int:
-        """Gaps that the broker has not acknowledged."""
-
-    def find_schema(self) -> bool:
-        """Whether records can be written."""
-
-    def report(self, gaps: Sequence[CoverageGap]) -> None:
-        """Take responsibility for gaps."""
-
-    def claim(self, heartbeat: CoverageGap) -> None:
-        """Publish a heartbeat."""
-
-    def pump(self) -> None:
-        """Send what is pending."""
-
-    def flush(self, timeout_s: float) -> None:
-        """Wait until everything is acknowledged, at most for the timeout."""
-
-
 class Keeper:
-    """One node's coverage, as a `client.Listener` and as a thread's work."""
+    """One node's coverage, as the event stream's callbacks and as a thread's work."""
 
     def __init__(
         self,
         *,
-        coverage: Coverage,
+        coverage: NodeClaims,
         journal: Journal,
-        gaps: Publishing,
+        gaps: GapWriter,
         buffer: Buffer,
-        writer: Settling,
-        agent: Measuring | None,
-        heartbeat_s: float,
+        written_before_ms: Callable[[], int],
+        settle_soon: Callable[[], None],
+        agent: AgentMetrics | None,
+        heartbeat_seconds: float,
         meter: Meter,
         wall_ns: Callable[[], int] = time.time_ns,
         public_name: Callable[[str], str] = str,
     ) -> None:
-        """`public_name` makes of a node's name what may stand on a public topic, in a log and on disk."""
+        """`written_before_ms`: everything received before this Unix time is written or dropped.
+
+        `settle_soon` has that time move, even under load. `public_name` turns a node's name into what may stand on a
+        public topic, in a log and on disk.
+        """
         self._coverage = coverage
         self._journal = journal
         self._gaps = gaps
         self._buffer = buffer
-        self._writer = writer
+        self._written_before_ms = written_before_ms
+        self._settle_soon = settle_soon
         self._agent = agent
-        self._heartbeat_s = heartbeat_s
+        self._heartbeat_seconds = heartbeat_seconds
         self._meter = meter
         self._wall_ns = wall_ns
         self._public_name = public_name
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        self._stream: Answering | None = None
+        self._stream_answers: Callable[[float], bool] | None = None
         self._alive_ns = 0
-        self._next_heartbeat = time.monotonic() + heartbeat_s
+        self._next_heartbeat = time.monotonic() + heartbeat_seconds
 
-    def watch(self, stream: Answering) -> None:
-        """Ask this stream whether it lives."""
-        self._stream = stream
+    def watch(self, stream_answers: Callable[[float], bool]) -> None:
+        """Have `stream_answers` say, within a number of seconds, whether the stream's connection lives."""
+        self._stream_answers = stream_answers
 
     def run(self) -> None:
         """Work until `stop`."""
-        while not self._stopped.wait(STEP_S):
+        while not self._stopped.wait(STEP_SECONDS):
             self.step()
 
     def stop(self) -> None:
@@ -137,8 +94,8 @@ class Keeper:
         """Turn what happened into gaps, and make a claim where one is due."""
         now = time.monotonic()
         due = now >= self._next_heartbeat
-        if self._next_heartbeat - now <= STEP_S:
-            self._writer.settle_soon()
+        if self._next_heartbeat - now <= STEP_SECONDS:
+            self._settle_soon()
         losses = self._read_agent() if due else []
         self._look_for_life(due=due)
         can_publish = self._gaps.find_schema()
@@ -148,16 +105,16 @@ class Keeper:
             self._gaps.pump()
             if due and can_publish and not self._gaps.pending:
                 self._claim()
-                self._next_heartbeat = now + self._heartbeat_s
+                self._next_heartbeat = now + self._heartbeat_seconds
             self._meter.set(metrics.GAPS_PENDING, self._gaps.pending)
             self._meter.set(metrics.STREAM_UP, int(self._coverage.seeing))
 
-    def finish(self, timeout_s: float) -> None:
+    def finish(self, timeout_seconds: float) -> None:
         """Say what is left to say; gaps that the broker does not acknowledge in time stay in the journal."""
         with self._lock:
             self._gaps.report(self._coverage.losses(self._node(), self._buffer.take_findings(), []))
             self._gaps.report(self._coverage.ended(self._node(), self._wall_ns(), GapCause.INGEST_RESTART))
-            self._gaps.flush(timeout_s)
+            self._gaps.flush(timeout_seconds)
 
     def _node(self, name: str = "") -> str:
         """What to call the node in public: by `name`, or where that is empty as events have told it."""
@@ -186,18 +143,18 @@ class Keeper:
         received_ns = self._buffer.last_received_ms * _NS_PER_MS
         if self._coverage.seeing and received_ns > self._alive_ns:
             self._alive_ns = received_ns
-        elif (due or not self._coverage.seeing) and self._stream is not None:
+        elif (due or not self._coverage.seeing) and self._stream_answers is not None:
             asked_ns = self._wall_ns()
-            if self._stream.answers(_ANSWER_S):
+            if self._stream_answers(_ANSWER_SECONDS):
                 self._alive_ns = asked_ns
                 self._open(self._node(), agent_restarted=False)
 
     def _claim(self) -> None:
-        evidence = Evidence(
+        evidence = ClaimEvidence(
             node=self._node(),
             now_ns=self._wall_ns(),
             alive_ns=self._alive_ns,
-            written_before_ns=self._writer.written_before_ms * _NS_PER_MS,
+            written_before_ns=self._written_before_ms() * _NS_PER_MS,
             scraped_ns=None if self._agent is None else self._agent.read_at_ns,
         )
         for gap in self._coverage.heartbeat(evidence):

@@ -70,7 +70,7 @@ class Throttle:
 
 
 @dataclass(slots=True)
-class Reading:
+class KeyReading:
     """What a batch of events says about itself: a key an event in order, counts by label of received events."""
 
     keys: list[bytes] = field(default_factory=list)
@@ -86,9 +86,9 @@ class KeyReader:
         """`node` stands in until an event has named the node."""
         self.node = node
 
-    def read(self, events: Sequence[bytes]) -> Reading:
+    def read(self, events: Sequence[bytes]) -> KeyReading:
         """One key for each event, whatever its bytes are."""
-        reading = Reading()
+        reading = KeyReading()
         keys, labels = reading.keys, []
         parse, match = GetEventsResponse.FromString, _PREFIX.match
         view: GetEventsResponse | None = None
@@ -113,7 +113,7 @@ class KeyReader:
             self.node = view.node_name
         return reading
 
-    def _read_slowly(self, view: GetEventsResponse, reading: Reading) -> str:
+    def _read_slowly(self, view: GetEventsResponse, reading: KeyReading) -> str:
         """Append the key of an event whose fields are absent or in another order, and give its label."""
         kind = view.WhichOneof("event")
         label = _LABELS_BY_NAME.get(kind or "", UNKNOWN)

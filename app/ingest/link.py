@@ -39,13 +39,13 @@ HTTP2: Final = ("h2",)
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class AgentLink:
     """How to connect. `server_name` overrides the name to expect in the server's certificate."""
 
     address: str
     tls: TlsFiles | None
     server_name: str
-    keepalive_s: int
+    keepalive_seconds: int
 
     @property
     def is_unix(self) -> bool:
@@ -64,7 +64,7 @@ class Link:
         return host.strip("[]"), int(port)
 
 
-def link_of(settings: Settings) -> Link:
+def link_of(settings: Settings) -> AgentLink:
     """The link that the settings describe. Raises SettingsError where TLS is asked for on a unix socket."""
     wanted = ("tetragon_tls_ca_file", "tetragon_tls_cert_file", "tetragon_tls_key_file", "tetragon_tls_server_name")
     asked = [name for name in wanted if getattr(settings, name)]
@@ -73,7 +73,7 @@ def link_of(settings: Settings) -> Link:
             [f"{variable_of(name)} is set, but CALLSTREAM_TETRAGON_ADDRESS is a unix socket" for name in asked]
         )
     files = TlsFiles(settings.tetragon_tls_ca_file, settings.tetragon_tls_cert_file, settings.tetragon_tls_key_file)
-    return Link(
+    return AgentLink(
         settings.tetragon_address,
         files if asked else None,
         settings.tetragon_tls_server_name,
@@ -81,12 +81,12 @@ def link_of(settings: Settings) -> Link:
     )
 
 
-def open_channel(link: Link) -> Any:
+def open_channel(link: AgentLink) -> Any:
     """A new gRPC channel, which connects when it is first used. Raises LinkError."""
     options: list[tuple[str, int | str]] = [
         (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),  # 7 µs an event instead of 41
         ("grpc.max_receive_message_length", MAX_EVENT_BYTES),
-        ("grpc.keepalive_time_ms", link.keepalive_s * 1000),
+        ("grpc.keepalive_time_ms", link.keepalive_seconds * 1000),
         ("grpc.keepalive_timeout_ms", _KEEPALIVE_ANSWER_MS),
         ("grpc.http2.max_pings_without_data", 0),  # a node may be quiet for longer than two pings
         ("grpc.http2.bdp_probe", 0),  # its pings count against the server's patience

@@ -8,14 +8,14 @@ This module refuses to know what happens next.
 import socket
 from typing import Final
 
-from app.ingest.link import HTTP2, TLS_SETTINGS, Link
+from app.ingest.link import HTTP2, TLS_SETTINGS, AgentLink
 from app.tls import ANSWER_S, STEP_S, Diagnosis, Peer, handshake_trouble, speaks_tls, use_tls
 
 _HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 _TLS_ALERT: Final = 0x15
 
 
-def diagnose(link: Link) -> Diagnosis | None:
+def diagnose(link: AgentLink) -> Diagnosis | None:
     """Try the link step by step; None where nothing is wrong with it (any more)."""
     try:
         if link.tls is not None:
@@ -26,12 +26,12 @@ def diagnose(link: Link) -> Diagnosis | None:
         return _unreachable(link, error)
 
 
-def _peer(link: Link) -> Peer:
+def _peer(link: AgentLink) -> Peer:
     host, port = link.host_and_port
     return Peer(f"Tetragon at {link.address}", host, port, link.server_name or host, TLS_SETTINGS)
 
 
-def _connect(link: Link) -> socket.socket:
+def _connect(link: AgentLink) -> socket.socket:
     if not link.is_unix:
         return socket.create_connection(link.host_and_port, timeout=STEP_S)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -44,7 +44,7 @@ def _connect(link: Link) -> socket.socket:
     return connection
 
 
-def _unreachable(link: Link, error: OSError) -> Diagnosis:
+def _unreachable(link: AgentLink, error: OSError) -> Diagnosis:
     where = f"Tetragon at {link.address}"
     match error:
         case FileNotFoundError():
@@ -61,7 +61,7 @@ def _unreachable(link: Link, error: OSError) -> Diagnosis:
             return Diagnosis(f"{where}: {error.strerror or type(error).__name__}", False)
 
 
-def _plaintext_trouble(link: Link, connection: socket.socket) -> Diagnosis | None:
+def _plaintext_trouble(link: AgentLink, connection: socket.socket) -> Diagnosis | None:
     """Whether a server that we talk to in plaintext wants TLS: it answers HTTP/2 with an alert, or hangs up."""
     connection.settimeout(ANSWER_S)
     answer: bytes | None = b""

@@ -13,7 +13,7 @@ module refuses to know about clocks, threads, streams and Kafka.
 from dataclasses import dataclass
 from typing import Final
 
-from app.ingest.event_books import Findings, Span
+from app.ingest.event_books import EventInterval, Findings
 from app.ingest.keys import Throttle
 from app.telemetry.metric import DropReason
 from schemas.coverage import CoverageGap, GapCause, merge
@@ -34,7 +34,7 @@ _CAUSES: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class ClaimEvidence:
     """What is known at one moment. A None means "nothing to wait for"."""
 
     node: str
@@ -57,7 +57,7 @@ class AgentLoss:
     to_ns: int
 
 
-class Coverage:
+class NodeClaims:
     """The state of one node's coverage. Not locked."""
 
     def __init__(self, unvouched_since_ns: int | None, lateness_ns: int = LATENESS_NS) -> None:
@@ -104,9 +104,9 @@ class Coverage:
     def losses(self, node: str, findings: Findings, agent: list[AgentLoss]) -> list[CoverageGap]:
         """Gaps for what was lost, or not understood, while the stream was open."""
         gaps = []
-        for reason, span in findings.dropped.items():
+        for reason, interval in findings.dropped.items():
             cause, detail = _CAUSES[reason]
-            gaps.append(_gap_of(span, node, cause, detail))
+            gaps.append(_gap_of(interval, node, cause, detail))
         if findings.undecodable is not None:
             gaps.append(_gap_of(findings.undecodable, node, GapCause.UNDECODABLE, "kept in the raw topic"))
         gaps += [
@@ -123,7 +123,7 @@ class Coverage:
         throttled = [gap for throttle in findings.throttles for gap in self._throttle(node, throttle)]
         return gaps + self._joined(throttled)
 
-    def heartbeat(self, evidence: Evidence) -> list[CoverageGap]:
+    def heartbeat(self, evidence: ClaimEvidence) -> list[CoverageGap]:
         """The claim that can be made now, preceded by the throttling inside it; nothing when there is none."""
         if not self._seeing or self._since_ns is None:
             return []
@@ -171,7 +171,12 @@ class Coverage:
         return [CoverageGap(node=node, from_ns=from_ns, to_ns=to_ns, cause=GapCause.THROTTLE)]
 
 
-def _gap_of(span: Span, node: str, cause: GapCause, detail: str | None) -> CoverageGap:
+def _gap_of(interval: EventInterval, node: str, cause: GapCause, detail: str | None) -> CoverageGap:
     return CoverageGap(
-        node=node, from_ns=span.from_ns, to_ns=span.to_ns + 1, cause=cause, events_lost=span.events, detail=detail
+        node=node,
+        from_ns=interval.from_ns,
+        to_ns=interval.to_ns + 1,
+        cause=cause,
+        events_lost=interval.events,
+        detail=detail,
     )

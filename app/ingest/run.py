@@ -5,8 +5,8 @@
     keeper  (Keeper)       losses and claims -> runtime.coverage
 
 Rules: a thread that ends on its own ends the process. On a stop the reader goes first, then the buffer is written out
-within `DRAIN_S`, then coverage says what is left to say; what could not be written is counted and stays in the journal
-as a gap. This module refuses to know how any part works.
+within `DRAIN_SECONDS`. Last, coverage reports what is left; what could not be written is counted and stays in the
+journal as a gap. This module refuses to know how any part works.
 """
 
 import logging
@@ -19,15 +19,15 @@ from typing import Final
 
 from agents.privacy.redaction.answers import Answer, Cleared
 from app.ingest.agent_metrics import AgentMetrics
-from app.ingest.buffer import Buffer, Limits
+from app.ingest.buffer import Buffer, BufferLimits
 from app.ingest.client import EventStream
-from app.ingest.coverage import Coverage
 from app.ingest.filters import request_of
 from app.ingest.gap_writer import GapWriter
 from app.ingest.journal import Journal
 from app.ingest.keeper import Keeper
 from app.ingest.keys import KeyReader
-from app.ingest.link import Link, link_of
+from app.ingest.link import AgentLink, link_of
+from app.ingest.node_claims import NodeClaims
 from app.ingest.spill import SpillFolder
 from app.ingest.spiller import Spiller
 from app.ingest.writer import RawWriter
@@ -43,19 +43,19 @@ from app.telemetry.metrics import metrics_of
 from schemas import topics
 from schemas.records import COVERAGE_GAP, schema_text
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
-DRAIN_S: Final = 7.0
+DRAIN_SECONDS: Final = 7.0
 """For writing out the buffer on a stop; with what follows it stays below the ten seconds that a stop may take."""
-_LAST_WORDS_S: Final = 1.5
-_KAFKA_AT_START_S: Final = 5.0
-_SILENT_S: Final = 15.0
+_LAST_WORDS_SECONDS: Final = 1.5
+_KAFKA_AT_START_SECONDS: Final = 5.0
+_SILENT_SECONDS: Final = 15.0
 """Without an acknowledgement for this long while events wait, Kafka counts as unreachable."""
 _NS_PER_MS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class IngestReport:
     """The books at the end of a process. `unbalanced` is 0 unless there is a bug."""
 
     received: int
@@ -78,8 +78,8 @@ class Ingest:
     def __init__(self, settings: Settings) -> None:
         """Check everything that can be wrong before the first event is read.
 
-        Raises SettingsError, PrivacyConfigError, KafkaUnusable (a missing topic, a refusal), FolderInUse and
-        SpillFolderUnusable. A Kafka or a Tetragon that is away is waited for later on.
+        Raises SettingsError, PrivacyConfigError, KafkaUnusable (a missing topic, a refusal) and FolderUnusableError. A
+        Kafka or a Tetragon that is away is waited for later on.
         """
         link, request = _link_and_request(settings)
         self._settings = settings
@@ -92,10 +92,10 @@ class Ingest:
         _look_at_topics(settings)
         self._journal = Journal(settings.data_dir / "ingest")
         known = self._journal.state
-        limits = Limits(
+        limits = BufferLimits(
             max_events=settings.buffer_max_events,
             max_bytes=settings.buffer_max_bytes,
-            grace_s=settings.overload_grace_ms / 1000,
+            grace_seconds=settings.overload_grace_ms / 1000,
         )
         node = known.node if known else _node_of(link)
         self._folder = SpillFolder(settings.spill_dir, settings.spill_max_bytes) if settings.spill_dir else None
@@ -109,18 +109,25 @@ class Ingest:
         self._agent = AgentMetrics(settings.tetragon_metrics_url) if settings.tetragon_metrics_url else None
         privacy = load_privacy(settings)
         self._keeper = Keeper(
-            coverage=Coverage(known.vouched_until_ns if known else None),
+            coverage=NodeClaims(known.vouched_until_ns if known else None),
             journal=self._journal,
             gaps=self._gaps,
             buffer=self._buffer,
-            writer=self._writer,
+            written_before_ms=lambda: self._writer.written_before_ms,
+            settle_soon=self._writer.settle_soon,
             agent=self._agent,
-            heartbeat_s=settings.heartbeat_seconds,
+            heartbeat_seconds=settings.heartbeat_seconds,
             meter=self._meter,
             public_name=lambda name: _cleared(privacy.engine.name(name)),
         )
-        self._stream = EventStream(link, request, self._buffer.put, self._keeper)
-        self._keeper.watch(self._stream)
+        self._stream = EventStream(
+            link,
+            request,
+            self._buffer.put,
+            opened=self._keeper.stream_opened,
+            ended=self._keeper.stream_ended,
+        )
+        self._keeper.watch(self._stream.answers)
         self._meter.add_source(self._publish)
         self._http = TelemetryServer(
             self._meter,
@@ -151,12 +158,12 @@ class Ingest:
         while not stop.wait(0.2) and not self._ended.is_set():
             pass
 
-    def stop(self) -> Report:
+    def stop(self) -> IngestReport:
         """Read no more, write out what was read, and return the books. Raises what ended a part on its own."""
         started = time.monotonic()
         self._stream.stop()
         self._buffer.close()
-        self._write_out(started + DRAIN_S)
+        self._write_out(started + DRAIN_SECONDS)
         self._writer.stop()
         self._keeper.stop()
         if self._spiller is not None:
@@ -164,14 +171,14 @@ class Ingest:
         for thread in self._threads:
             thread.join(timeout=1.0)
         lost = self._part_with_the_rest()
-        self._guard(lambda: self._keeper.finish(_LAST_WORDS_S))
+        self._guard(lambda: self._keeper.finish(_LAST_WORDS_SECONDS))
         self._http.close()
         self._journal.close()
         if self._folder is not None:
             self._folder.close()
         self._registry.close()
         report = self._report(lost, time.monotonic() - started)
-        _log.info("ingest has stopped", extra={"facts": report.as_dict()})
+        log.info("ingest has stopped", extra={"facts": report.as_dict()})
         if self._failure is not None:
             raise self._failure
         return report
@@ -198,7 +205,7 @@ class Ingest:
             self._buffer.rejected(event, DropReason.SHUTDOWN)
         lost = len(returned) + self._buffer.give_up(DropReason.SHUTDOWN, self._writer.written_before_ms * _NS_PER_MS)
         if lost:
-            _log.error("events could not be written in time and are lost", extra={"facts": {"events": lost}})
+            log.error("events could not be written in time and are lost", extra={"facts": {"events": lost}})
         return lost
 
     def _guard(self, work: Callable[[], None]) -> None:
@@ -220,7 +227,7 @@ class Ingest:
     def _publish(self) -> None:
         self._buffer.publish(self._meter)
         self._meter.set(metrics.LAST_RECEIVED, self._buffer.last_received_ms / 1000)
-        self._meter.set(metrics.LAST_ACKNOWLEDGED, self._writer.last_acknowledged_s)
+        self._meter.set(metrics.LAST_ACKNOWLEDGED, self._writer.last_acknowledged_seconds)
 
     def _dead_threads(self) -> str | None:
         dead = [thread.name for thread in self._threads if not thread.is_alive()]
@@ -229,13 +236,15 @@ class Ingest:
     def _kafka_trouble(self) -> str | None:
         if self._buffer.is_empty():
             return None
-        silent_s = time.time() - max(self._writer.last_acknowledged_s, self._writer.written_before_ms / 1000)
-        if silent_s <= _SILENT_S:
+        silent_seconds = time.time() - max(
+            self._writer.last_acknowledged_seconds, self._writer.written_before_ms / 1000
+        )
+        if silent_seconds <= _SILENT_SECONDS:
             return None
-        return f"no acknowledgement for {silent_s:.0f} s: {self._writer.trouble or 'the broker does not answer'}"
+        return f"no acknowledgement for {silent_seconds:.0f} s: {self._writer.trouble or 'the broker does not answer'}"
 
-    def _report(self, lost_at_stop: int, seconds: float) -> Report:
-        return Report(
+    def _report(self, lost_at_stop: int, seconds: float) -> IngestReport:
+        return IngestReport(
             received=int(self._meter.total(metrics.RECEIVED)),
             restored=int(self._meter.total(metrics.RESTORED)),
             written=int(self._meter.read(metrics.WRITTEN, topics.RAW)),
@@ -247,7 +256,7 @@ class Ingest:
         )
 
 
-def _link_and_request(settings: Settings) -> tuple[Link, bytes]:
+def _link_and_request(settings: Settings) -> tuple[AgentLink, bytes]:
     """Everything about Tetragon in the settings, with all errors in one SettingsError."""
     errors: list[str] = []
     link, request = None, b""
@@ -268,9 +277,9 @@ def _look_at_topics(settings: Settings) -> None:
     """Refuse to start without the topics; a Kafka that is away cannot be asked, and is waited for later."""
     try:
         for topic in (topics.RAW, topics.COVERAGE):
-            partition_count(settings, settings.name(topic), _KAFKA_AT_START_S)
+            partition_count(settings, settings.name(topic), _KAFKA_AT_START_SECONDS)
     except KafkaUnreachable as error:
-        _log.warning("%s; events are buffered meanwhile", error)
+        log.warning("%s; events are buffered meanwhile", error)
 
 
 def _cleared(answer: Answer) -> str:
@@ -278,7 +287,7 @@ def _cleared(answer: Answer) -> str:
     return answer.text if isinstance(answer, Cleared) else ""
 
 
-def _node_of(link: Link) -> str:
+def _node_of(link: AgentLink) -> str:
     """What to call the node until an event has named it: this host for a local agent, else the agent's."""
     if link.is_unix:
         return os.uname().nodename

@@ -1,17 +1,16 @@
 """Events on disk while Kafka is away: bounded, in order, and there again after a restart.
 
-A folder of numbered segment files. A segment begins with MAGIC and holds frames, one a chunk: a header (`_HEADER`:
+A folder of numbered segment files. A segment begins with MAGIC and holds entries, one a chunk: a header (`_HEADER`:
 payload length, CRC-32 of the payload, time of receipt in ms, number of events, and the span of the events' own times in
 ns), then the events, each after its length. Rules: only the last segment is written, only the first is read; a segment
 is deleted when all of it is in Kafka, so a crash costs nothing that was stored and sends some of it twice. Writes are
-not synced one by one: they survive the process, and the machine within the kernel's own write-back time. A frame that
+not synced one by one: they survive the process, and the machine within the kernel's own write-back time. A entry that
 is cut off was never stored; one whose checksum is wrong is reported with its number of events; behind a broken header
 nothing can be read, which lies inside the gap that a new process reports anyway. Raw events are private, so folder and
 files are for their owner only. This module refuses to know about memory and Kafka.
 """
 
 import errno
-import fcntl
 import logging
 import os
 import zlib
@@ -23,10 +22,10 @@ from threading import Lock
 from typing import IO, Final
 
 from app.ingest.chunk import Chunk
-from app.ingest.event_books import Span
-from app.operators.errors import OperatorError
+from app.ingest.event_books import EventInterval, LostEvents
+from app.processes.folder_lock import FolderUnusableError, lock_folder
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 MAGIC: Final = b"callstream spill 1\n"
 SEGMENT_BYTES: Final = 32 << 20
@@ -39,44 +38,32 @@ _LENGTH: Final = Struct(">I")
 _SUFFIX: Final = ".events"
 
 
-class SpillFolderUnusable(OperatorError):  # noqa: N818 - reads as what it says
-    """Another ingest uses the folder, or it cannot be written; the message names it."""
-
-
 @dataclass(frozen=True, slots=True)
-class Damaged:
-    """Events whose bytes on disk are not those that were written."""
-
-    span: Span
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
+class _SpillEntry:
     offset: int
     length: int
     crc: int
     received_ms: int
-    span: Span
+    interval: EventInterval
 
     @property
     def size_bytes(self) -> int:
         """Bytes of the events alone."""
-        return self.length - self.span.events * _LENGTH.size
+        return self.length - self.interval.events * _LENGTH.size
 
 
 @dataclass(slots=True)
 class _Segment:
     path: Path
     size_bytes: int
-    frames: deque[_Frame] = field(default_factory=deque)
+    entries: deque[_SpillEntry] = field(default_factory=deque)
 
 
 class SpillFolder:
     """An open spill folder. Every method may be called from any thread."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
-        """Open the folder with what an earlier process left in it. Raises SpillFolderUnusable."""
+        """Open the folder with what an earlier process left in it. Raises FolderUnusableError."""
         self._folder = folder
         self._max_bytes = max_bytes
         self._segment_bytes = min(SEGMENT_BYTES, max_bytes // 8)
@@ -84,39 +71,34 @@ class SpillFolder:
         self._segments: deque[_Segment] = deque()
         self._tail: IO[bytes] | None = None
         self._reading: tuple[Path, IO[bytes]] | None = None
+        self._lock_file = lock_folder(folder, "CALLSTREAM_SPILL_DIR")
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock_file = _private(folder / "lock", "wb")
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for path in sorted(folder.glob(f"{'[0-9]' * 12}{_SUFFIX}")):
                 self._segments.append(_scan(path))
-        except BlockingIOError:
-            raise SpillFolderUnusable(
-                f"CALLSTREAM_SPILL_DIR: another callstream ingest is using {folder}; give each a folder of its own"
-            ) from None
         except OSError as error:
-            raise SpillFolderUnusable(f"CALLSTREAM_SPILL_DIR: cannot use {folder}: {error.strerror}") from None
+            self._lock_file.close()
+            raise FolderUnusableError(f"CALLSTREAM_SPILL_DIR: cannot use {folder}: {error.strerror}") from None
 
     def stored(self) -> tuple[int, int]:
         """Number of events that were not taken yet, and their bytes."""
         with self._lock:
-            frames = [frame for segment in self._segments for frame in segment.frames]
-            return sum(frame.span.events for frame in frames), sum(frame.size_bytes for frame in frames)
+            entries = [entry for segment in self._segments for entry in segment.entries]
+            return sum(entry.interval.events for entry in entries), sum(entry.size_bytes for entry in entries)
 
     def is_empty(self) -> bool:
         """Whether everything was taken."""
         with self._lock:
-            return not any(segment.frames for segment in self._segments)
+            return not any(segment.entries for segment in self._segments)
 
     def oldest_ms(self) -> int | None:
         """When the oldest event that was not taken arrived, Unix time; None when there is none."""
         with self._lock:
-            return next((segment.frames[0].received_ms for segment in self._segments if segment.frames), None)
+            return next((segment.entries[0].received_ms for segment in self._segments if segment.entries), None)
 
-    def append(self, chunk: Chunk, span: Span) -> bool:
+    def append(self, chunk: Chunk, interval: EventInterval) -> bool:
         """Store a chunk behind all others; False when the folder is full. Raises OSError."""
         payload = _payload(chunk)
-        header = _header(payload, chunk, span)
+        header = _header(payload, chunk, interval)
         with self._lock:
             size = len(header) + len(payload)
             if sum(segment.size_bytes for segment in self._segments) + size > self._max_bytes:
@@ -131,14 +113,14 @@ class SpillFolder:
                 tail.seek(segment.size_bytes)
                 raise
             offset = segment.size_bytes + len(header)
-            segment.frames.append(_Frame(offset, len(payload), zlib.crc32(payload), chunk.received_ms, span))
+            segment.entries.append(_SpillEntry(offset, len(payload), zlib.crc32(payload), chunk.received_ms, interval))
             segment.size_bytes += size
             return True
 
-    def prepend(self, chunk: Chunk, span: Span) -> None:
+    def prepend(self, chunk: Chunk, interval: EventInterval) -> None:
         """Store a chunk before all others, whatever the limit; for the end of a process. Raises OSError."""
         payload = _payload(chunk)
-        header = _header(payload, chunk, span)
+        header = _header(payload, chunk, interval)
         with self._lock:
             first = int(self._segments[0].path.stem) if self._segments else _FIRST_NUMBER
             path = self._folder / f"{first - 1:012d}{_SUFFIX}"
@@ -148,53 +130,53 @@ class SpillFolder:
                 os.fsync(file.fileno())
             segment = _Segment(path, len(MAGIC) + len(header) + len(payload))
             offset = len(MAGIC) + len(header)
-            segment.frames.append(_Frame(offset, len(payload), zlib.crc32(payload), chunk.received_ms, span))
+            segment.entries.append(_SpillEntry(offset, len(payload), zlib.crc32(payload), chunk.received_ms, interval))
             self._segments.appendleft(segment)
 
-    def take(self) -> Chunk | Damaged | None:
+    def take(self) -> Chunk | LostEvents | None:
         """The oldest chunk, without keys; None when there is none. It stays on disk until `release`."""
         with self._lock:
-            segment = next((one for one in self._segments if one.frames), None)
+            segment = next((one for one in self._segments if one.entries), None)
             if segment is None:
                 return None
-            frame = segment.frames.popleft()
+            entry = segment.entries.popleft()
             try:
-                payload = self._read(segment.path, frame)
+                payload = self._read(segment.path, entry)
             except OSError as error:
-                _log.error("%s cannot be read: %s", segment.path, error.strerror)
+                log.error("%s cannot be read: %s", segment.path, error.strerror)
                 payload = b""
-            if len(payload) != frame.length or zlib.crc32(payload) != frame.crc:
-                return Damaged(frame.span, frame.size_bytes)
-            return Chunk(frame.received_ms, _events(payload), size_bytes=frame.size_bytes)
+            if len(payload) != entry.length or zlib.crc32(payload) != entry.crc:
+                return LostEvents(entry.interval, entry.size_bytes)
+            return Chunk(entry.received_ms, _events(payload), size_bytes=entry.size_bytes)
 
     def release(self) -> None:
         """Everything taken is in Kafka: delete what holds nothing else."""
         with self._lock:
-            while self._segments and not self._segments[0].frames:
+            while self._segments and not self._segments[0].entries:
                 segment = self._segments.popleft()
                 if not self._segments:
                     self._close_tail()
                 self._close_reader()
                 segment.path.unlink(missing_ok=True)
 
-    def drop_oldest(self) -> Damaged | None:
+    def drop_oldest(self) -> LostEvents | None:
         """Give up the oldest segment's events that were not taken; None when there are none."""
         with self._lock:
-            segment = next((one for one in self._segments if one.frames), None)
+            segment = next((one for one in self._segments if one.entries), None)
             if segment is None:
                 return None
-            span = segment.frames[0].span
-            total = Span(0, span.from_ns, span.to_ns)
+            interval = segment.entries[0].interval
+            total = EventInterval(0, interval.from_ns, interval.to_ns)
             size_bytes = 0
-            while segment.frames:
-                frame = segment.frames.popleft()
-                total.widen(frame.span)
-                size_bytes += frame.size_bytes
+            while segment.entries:
+                entry = segment.entries.popleft()
+                total.widen(entry.interval)
+                size_bytes += entry.size_bytes
             if len(self._segments) > 1 and segment is self._segments[0]:
                 self._segments.popleft()
                 self._close_reader()
                 segment.path.unlink(missing_ok=True)
-            return Damaged(total, size_bytes)
+            return LostEvents(total, size_bytes)
 
     def close(self) -> None:
         """Sync and give the folder free; what was not taken stays for the next process."""
@@ -215,13 +197,13 @@ class SpillFolder:
         self._segments.append(_Segment(path, len(MAGIC)))
         return self._segments[-1], tail
 
-    def _read(self, path: Path, frame: _Frame) -> bytes:
+    def _read(self, path: Path, entry: _SpillEntry) -> bytes:
         if self._reading is None or self._reading[0] != path:
             self._close_reader()
             self._reading = (path, path.open("rb"))
         file = self._reading[1]
-        file.seek(frame.offset)
-        return file.read(frame.length)
+        file.seek(entry.offset)
+        return file.read(entry.length)
 
     def _close_reader(self) -> None:
         if self._reading is not None:
@@ -234,7 +216,7 @@ class SpillFolder:
                 self._tail.flush()
                 os.fsync(self._tail.fileno())
             except OSError as error:
-                _log.error("the spill folder cannot be synced: %s", error.strerror)
+                log.error("the spill folder cannot be synced: %s", error.strerror)
             self._tail.close()
             self._tail = None
 
@@ -248,8 +230,10 @@ def _payload(chunk: Chunk) -> bytes:
     return b"".join(part for event in chunk.events for part in (_LENGTH.pack(len(event)), event))
 
 
-def _header(payload: bytes, chunk: Chunk, span: Span) -> bytes:
-    return _HEADER.pack(len(payload), zlib.crc32(payload), chunk.received_ms, span.events, span.from_ns, span.to_ns)
+def _header(payload: bytes, chunk: Chunk, interval: EventInterval) -> bytes:
+    return _HEADER.pack(
+        len(payload), zlib.crc32(payload), chunk.received_ms, interval.events, interval.from_ns, interval.to_ns
+    )
 
 
 def _scan(path: Path) -> _Segment:
@@ -264,9 +248,11 @@ def _scan(path: Path) -> _Segment:
             length, crc, received_ms, events, from_ns, to_ns = _HEADER.unpack(raw)
             position += _HEADER.size
             if position + length > size or not 0 < events * _LENGTH.size <= length:
-                _log.error("%s is cut off or damaged at byte %d; what follows is lost", path, position)
+                log.error("%s is cut off or damaged at byte %d; what follows is lost", path, position)
                 break
-            segment.frames.append(_Frame(position, length, crc, received_ms, Span(events, from_ns, to_ns)))
+            segment.entries.append(
+                _SpillEntry(position, length, crc, received_ms, EventInterval(events, from_ns, to_ns))
+            )
             position += length
             file.seek(position)
     return segment

@@ -12,13 +12,13 @@ from typing import Final
 
 from app.ingest.buffer import STORE_SHARE, Buffer
 from app.ingest.chunk import Chunk
-from app.ingest.event_books import span_of
+from app.ingest.event_books import LostEvents, interval_of
 from app.ingest.keys import KeyReader
-from app.ingest.spill import Damaged, SpillFolder
+from app.ingest.spill import SpillFolder
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
-PAUSE_S: Final = 0.05
+PAUSE_SECONDS: Final = 0.05
 """Between two looks at the buffer: at 45,000 events a second some 2,000 events, far less than half a buffer."""
 _NS_PER_MS: Final = 1_000_000
 
@@ -39,7 +39,7 @@ class Spiller:
 
     def run(self) -> None:
         """Move chunks to disk as needed until `stop`."""
-        while not self._stopped.wait(PAUSE_S):
+        while not self._stopped.wait(PAUSE_SECONDS):
             self.store_above(STORE_SHARE)
 
     def stop(self) -> None:
@@ -61,9 +61,9 @@ class Spiller:
         """Put events that the producer gave back before all others on disk; whether that worked."""
         chunk = Chunk(received_ms, events, size_bytes=sum(map(len, events)))
         try:
-            self._folder.prepend(chunk, span_of(events, received_ms * _NS_PER_MS))
+            self._folder.prepend(chunk, interval_of(events, received_ms * _NS_PER_MS))
         except OSError as error:
-            _log.error("events given back by the producer cannot be stored: %s", error.strerror)
+            log.error("events given back by the producer cannot be stored: %s", error.strerror)
             return False
         self._buffer.came_back(chunk)
         return True
@@ -72,8 +72,8 @@ class Spiller:
         """The oldest chunk, with the producer from now on; None when nothing waits."""
         with self._order:
             while (found := self._folder.take()) is not None:
-                if isinstance(found, Damaged):
-                    _log.error("stored events are damaged", extra={"facts": {"events": found.span.events}})
+                if isinstance(found, LostEvents):
+                    log.error("stored events are damaged", extra={"facts": {"events": found.interval.events}})
                     self._buffer.lost_on_disk(found)
                     continue
                 found.keys = self._keys.read(found.events).keys
@@ -81,10 +81,10 @@ class Spiller:
                 return found
             return self._buffer.take()
 
-    def wait(self, timeout_s: float) -> None:
+    def wait(self, timeout_seconds: float) -> None:
         """Sleep until there is something to take, at the latest for the timeout."""
         if self._folder.is_empty():
-            self._buffer.wait(timeout_s)
+            self._buffer.wait(timeout_seconds)
 
     def is_drained(self) -> bool:
         """Whether nothing is left to take from disk."""
@@ -105,12 +105,12 @@ class Spiller:
 
     def _store(self, chunk: Chunk) -> bool:
         try:
-            stored = self._folder.append(chunk, span_of(chunk.events, chunk.received_ms * _NS_PER_MS))
+            stored = self._folder.append(chunk, interval_of(chunk.events, chunk.received_ms * _NS_PER_MS))
         except OSError as error:
             trouble: str | None = f"the spill folder cannot be written: {error.strerror}"
         else:
             trouble = None if stored else "the spill folder is full"
         if trouble is not None and trouble != self.trouble:
-            _log.error("%s", trouble)
+            log.error("%s", trouble)
         self.trouble = trouble
         return trouble is None

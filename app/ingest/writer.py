@@ -13,25 +13,26 @@ import logging
 import time
 from collections.abc import Mapping
 from threading import Event
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from app.ingest.buffer import Buffer, Limits
+from app.ingest.buffer import Buffer, BufferLimits
 from app.ingest.chunk import Chunk
+from app.ingest.spiller import Spiller
 from app.kafka.client import REFUSALS, KafkaUnusable
 from app.telemetry.metric import DropReason
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
 
-_log = logging.getLogger(__name__)
-_librdkafka_log = _log.getChild("librdkafka")
+log = logging.getLogger(__name__)
+_librdkafka_log = log.getChild("librdkafka")
 
-PAUSE_S: Final = 0.02
+PAUSE_SECONDS: Final = 0.02
 """Between two looks at the buffer while events flow, and what an event waits longest: shorter ones cost CPU, 0.5 µs an
 event at 5 ms."""
-IDLE_S: Final = 0.25
+IDLE_SECONDS: Final = 0.25
 """Longest sleep without events; an arriving one ends it."""
-GIVE_BACK_S: Final = 1.0
+GIVE_BACK_SECONDS: Final = 1.0
 """For the producer to hand back what it holds: it does so at once."""
 FRESH_MS: Final = 100
 """A chunk this young goes out as a batch stamped by the client; an older one pays for its own time of receipt."""
@@ -74,32 +75,24 @@ _PURGED: Final = frozenset(
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 
 
-class Source(Protocol):
-    """What the writer takes from: a `buffer.Buffer`, or a `spiller.Spiller` in front of one."""
-
-    def take(self) -> Chunk | None:
-        """The oldest chunk, with the producer from now on; None when nothing waits."""
-
-    def wait(self, timeout_s: float) -> None:
-        """Sleep until there is something to take, at the latest for the timeout."""
-
-    def settled(self, outstanding: int) -> int:
-        """The producer holds this many of the events taken; return how many it wrote since the last call."""
-
-    def oldest_waiting_ms(self) -> int | None:
-        """When the oldest event arrived that was not taken yet; None when there is none."""
-
-
 class RawWriter:
     """Drains a buffer into one topic until told to stop. `run` is a thread's work; the rest may be called from any."""
 
     def __init__(
-        self, config: Mapping[str, Any], topic: str, buffer: Buffer, limits: Limits, source: Source | None = None
+        self,
+        config: Mapping[str, Any],
+        topic: str,
+        buffer: Buffer,
+        limits: BufferLimits,
+        spiller: Spiller | None = None,
     ) -> None:
-        """`config` says how to reach Kafka; `limits` are the buffer's; `source` stands in front of the buffer."""
+        """`config` says how to reach Kafka; `limits` are the buffer's.
+
+        `spiller` stands in front of the buffer where events may go to disk.
+        """
         self._topic = topic
         self._buffer = buffer
-        self._source: Source = source or buffer
+        self._source = spiller or buffer
         self._max_in_flight = max(1, min(MAX_IN_FLIGHT_EVENTS, limits.max_events // 2))
         self._max_in_flight_bytes = min(MAX_IN_FLIGHT_BYTES, limits.max_bytes // 2)
         self._in_flight = 0
@@ -112,7 +105,7 @@ class RawWriter:
         self._producer = Producer({**PRODUCER_CONFIG, **config, "error_cb": self._on_error, "logger": _librdkafka_log})
         self.written_before_ms = time.time_ns() // _NS_PER_MS
         """All events received before this Unix time are written or dropped."""
-        self.last_acknowledged_s = 0.0
+        self.last_acknowledged_seconds = 0.0
         """Unix time of the last acknowledgement seen; 0 before the first."""
         self.trouble: str | None = None
         """What the client last said about brokers, until one acknowledges something."""
@@ -122,9 +115,9 @@ class RawWriter:
         while not self._stopped.is_set():
             sent = self._send_what_waits()
             if sent or self._in_flight:
-                time.sleep(PAUSE_S)
+                time.sleep(PAUSE_SECONDS)
             else:
-                self._source.wait(IDLE_S)
+                self._source.wait(IDLE_SECONDS)
             self._take_stock()
             if self._failure is not None:
                 raise self._failure
@@ -145,7 +138,7 @@ class RawWriter:
         returned: list[bytes] = []
         self._returned = returned
         self._producer.purge()
-        deadline = time.monotonic() + GIVE_BACK_S
+        deadline = time.monotonic() + GIVE_BACK_SECONDS
         while len(self._producer) and time.monotonic() < deadline:
             self._producer.poll(0.01)
         self._source.settled(len(returned) + len(self._producer))
@@ -196,9 +189,9 @@ class RawWriter:
         """Book what was written. Only here, where nothing is on its way from the buffer into the producer."""
         self._producer.poll(0)
         if self._source.settled(len(self._producer)):
-            self.last_acknowledged_s = time.time()
+            self.last_acknowledged_seconds = time.time()
             if self.trouble is not None:
-                _log.warning("Kafka acknowledges what we write again")  # as loud as what it ends
+                log.warning("Kafka acknowledges what we write again")  # as loud as what it ends
             self.trouble = None
         self._in_flight, self._in_flight_bytes = self._buffer.in_flight()
         if not self._in_flight:
@@ -225,7 +218,7 @@ class RawWriter:
         elif code in REFUSALS or error.fatal():
             self._failure = KafkaUnusable(f"Kafka refuses what we write to {self._topic}: {error.name()}")
         else:
-            _log.error("Kafka refused a record of %s: %s", self._topic, error.name())
+            log.error("Kafka refused a record of %s: %s", self._topic, error.name())
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():

@@ -5,8 +5,10 @@ import os
 from pathlib import Path
 from typing import IO
 
+from app.operators.errors import OperatorError
 
-class FolderUnusableError(Exception):
+
+class FolderUnusableError(OperatorError):
     """Somebody else uses the folder, or it cannot be written; the message names the folder and what to change."""
 
 

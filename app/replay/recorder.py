@@ -34,7 +34,7 @@ from app.evidence.record_file import Layout, RecordFileWriter, Span, check_store
 from app.kafka.range_reader import RangeReader
 from app.kafka.records import DamagedError, OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
-from app.operators.errors import OperatorError
+from app.processes.folder_lock import FolderUnusableError
 from app.replay.compare.live_published import LivePublished
 from app.replay.start_state import start_rows
 from app.settings import Settings
@@ -82,22 +82,18 @@ class Plan:
             raise DocumentError(f"{name}: is no plan of a recording") from None
 
 
-class FolderInUseError(OperatorError):
-    """The folder holds something else, or a finished archive."""
-
-
 def unfinished(folder: Path) -> Plan | None:
     """The plan of the recording that was begun in `folder`; None where the folder is free.
 
-    Raises FolderInUseError and DocumentError.
+    Raises FolderUnusableError and DocumentError.
     """
     if (folder / ARCHIVE_FILE).exists():
-        raise FolderInUseError(f"{folder} holds a finished archive: record into another folder")
+        raise FolderUnusableError(f"{folder} holds a finished archive: record into another folder")
     path = folder / RECORDING_FILE
     if path.exists():
         return Plan.of_document(documents.read(path), str(path))
     if folder.exists() and any(folder.iterdir()):
-        raise FolderInUseError(f"{folder} is not empty: an archive goes into a folder of its own")
+        raise FolderUnusableError(f"{folder} is not empty: an archive goes into a folder of its own")
     return None
 
 
@@ -110,7 +106,7 @@ def record(settings: Settings, folder: Path, plan: Plan, report: Report = lambda
     documents.write(folder / RECORDING_FILE, documents.sealed(plan.document()))
     with RangeReader(settings) as reader:
         if reader.cluster() != plan.cluster:
-            raise FolderInUseError(f"{folder}: its recording was begun from another cluster, {plan.cluster}")
+            raise FolderUnusableError(f"{folder}: its recording was begun from another cluster, {plan.cluster}")
         recording = _Recording(settings, folder, plan, reader, report)
         raw = tuple(recording.raw(one, start) for one, start in zip(plan.ranges, plan.loaders_from, strict=True))
         published = recording.published() if plan.published else None

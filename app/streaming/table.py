@@ -125,7 +125,7 @@ class StrictTable(Table[bytes, bytes]):
     async def write(self, writes: Sequence[TableWrite], also: Sequence[Parcel] = ()) -> None:
         """Deliver the changelog of all writes, and other parcels with it; then write the local rows.
 
-        Raises DeliveryFailedError. When the process dies in between, recovery brings the local rows up to the changelog.
+        Raises DeliveryFailedError. If the process dies in between, recovery brings the rows up to the changelog.
         """
         offsets = await self._delivery.deliver([*[self.changes(w) for w in writes], *also])
         for w in writes:

@@ -15,7 +15,7 @@ from confluent_kafka import Message
 
 from app.embedded.broker import EmbeddedBroker
 from app.simulator.recording import Recording
-from app.simulator.server import SimulatorServer, TlsFiles
+from app.simulator.server import ServerTlsFiles, SimulatorServer
 from schemas import topics
 from schemas.coverage import GapCause
 from schemas.tetragon.events_pb2 import GetEventsResponse
@@ -306,7 +306,7 @@ def test_wrong_tls_ends_with_the_mistake(site: IngestSite, tmp_path: Path) -> No
     authority = Authority.create(tmp_path)
     pair = authority.issue("agent")
     recording = Recording.of(_events(1))
-    with SimulatorServer(recording, tls=TlsFiles(pair.certificate, pair.key)) as server:
+    with SimulatorServer(recording, tls=ServerTlsFiles(pair.certificate, pair.key)) as server:
         code, error = _refusal(site, tetragon_address=server.address)
 
     assert code == 2
@@ -323,7 +323,7 @@ def test_mutual_tls_with_another_name(site: IngestSite, tmp_path: Path) -> None:
         "tetragon_tls_key_file": ours.key,
         "tetragon_tls_server_name": "agent",
     }
-    tls = TlsFiles(pair.certificate, pair.key, authority.file)
+    tls = ServerTlsFiles(pair.certificate, pair.key, authority.file)
     with (
         SimulatorServer(Recording.of(_events(10)), tls=tls) as server,
         site.ingest(server.address, **settings) as ingest,

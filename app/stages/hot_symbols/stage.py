@@ -116,7 +116,10 @@ class Counting:
         return self._counter.waiting_kinds >= MAX_WAITING_KINDS
 
     async def expire(self, partition: int, old: Mapping[bytes, int]) -> int:
-        """Remove partials, by key with the raw offset that each includes; returns how many. Raises DeliveryFailedError."""
+        """Remove partials, by key with the raw offset that each includes. Raises DeliveryFailedError.
+
+        Returns how many it removed.
+        """
         rows = self._counter.expire(partition, old, partial(self.table.read, partition))
         if rows:
             await self.table.write([TableWrite(partition, rows, self.table.position(partition))])

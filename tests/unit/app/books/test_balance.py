@@ -172,7 +172,7 @@ def test_the_pipelines_books_tell_repetition_from_loss() -> None:
 def test_at_rest_nothing_may_wait_anywhere() -> None:
     """Records behind a group, and events inside a process."""
     sources = [_source(Stage.PRIVACY, SourcePartition(5, Account(0, outputs=5), OffsetRange(0, 0, 7)))]
-    held = equation_of(_page("ingest", {metrics.BUFFERED: {(Place.DISK,): 3}, metrics.RECEIVED: {("USDT",): 3}}))
+    held = equation_of(_page("ingest", {metrics.BUFFERED: {(BufferPlace.DISK,): 3}, metrics.RECEIVED: {("USDT",): 3}}))
     assert [finding.where for finding in unsettled(sources, [held])] == ["privacy", "ingest"]
 
 

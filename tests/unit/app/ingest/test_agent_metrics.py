@@ -5,7 +5,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from app.ingest.agent_metrics import COUNTERS, AgentMetrics, growth, totals
-from app.ingest.coverage import AgentLoss
+from app.ingest.node_claims import AgentLoss
 
 PAGE = """\
 # HELP tetragon_notify_overflowed_events_total The total number of events dropped

@@ -3,7 +3,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from app.ingest.buffer import GRANT_BYTES, Buffer, Limits
+from app.ingest.buffer import GRANT_BYTES, Buffer, BufferLimits
 from app.ingest.chunk import Chunk
 from app.ingest.keys import KeyReader
 from app.telemetry import metrics
@@ -22,8 +22,8 @@ def _event(number: int, padding: int = 0) -> bytes:
     return bytes(event.SerializeToString())
 
 
-def _buffer(max_events: int = 100_000, max_bytes: int = 1 << 30, grace_s: float = 60.0) -> Buffer:
-    limits = Limits(max_events=max_events, max_bytes=max_bytes, grace_s=grace_s)
+def _buffer(max_events: int = 100_000, max_bytes: int = 1 << 30, grace_seconds: float = 60.0) -> Buffer:
+    limits = BufferLimits(max_events=max_events, max_bytes=max_bytes, grace_seconds=grace_seconds)
     return Buffer(limits, KeyReader("host"), wall_ns=lambda: 7 * SECOND_NS)
 
 
@@ -126,10 +126,10 @@ def test_full_buffer_holds_the_reader_until_kafka_takes_something() -> None:
     for number in range(4):
         buffer.put(_event(number))
     reader = _in_thread(lambda: buffer.put(_event(4)))
-    _wait_until(lambda: buffer.held_for_s() > 0)
+    _wait_until(lambda: buffer.held_for_seconds() > 0)
 
     _taken(buffer)
-    assert buffer.held_for_s() > 0, "an event with the producer is still held in memory"
+    assert buffer.held_for_seconds() > 0, "an event with the producer is still held in memory"
     buffer.settled(2)
     reader.join(20)
 
@@ -142,7 +142,7 @@ def test_bytes_hold_the_reader_too() -> None:
     buffer = _buffer(max_bytes=100_000)
     buffer.put(_event(0, padding=60_000))
     reader = _in_thread(lambda: buffer.put(_event(1, padding=60_000)))
-    _wait_until(lambda: buffer.held_for_s() > 0)
+    _wait_until(lambda: buffer.held_for_seconds() > 0)
 
     _taken(buffer)
     buffer.settled(0)
@@ -153,23 +153,27 @@ def test_bytes_hold_the_reader_too() -> None:
 
 def test_after_the_grace_time_the_oldest_are_dropped_and_noted() -> None:
     """The newest events survive; the span of the dropped ones, by their own times, is handed out once."""
-    buffer = _buffer(max_events=100, grace_s=0.0)
+    buffer = _buffer(max_events=100, grace_seconds=0.0)
     for number in range(250):
         buffer.put(_event(number))
 
     findings = buffer.take_findings()
-    span = findings.dropped[DropReason.OVERFLOW]
+    interval = findings.dropped[DropReason.OVERFLOW]
     survivors = [event for chunk in _taken(buffer) for event in chunk.events]
     assert survivors == [_event(number) for number in range(250 - len(survivors), 250)]
     assert 50 <= len(survivors) <= 100
-    assert (span.events, span.from_ns, span.to_ns) == (250 - len(survivors), 0, (249 - len(survivors)) * SECOND_NS)
+    assert (interval.events, interval.from_ns, interval.to_ns) == (
+        250 - len(survivors),
+        0,
+        (249 - len(survivors)) * SECOND_NS,
+    )
     assert buffer.take_findings().dropped == {}
     assert buffer.imbalance() == 0
 
 
 def test_slow_kafka_does_not_start_the_grace_time_anew() -> None:
     """Room for one chunk at a time must not hold the agent for ever: dropping starts when the grace time is over."""
-    buffer = _buffer(max_events=8, grace_s=0.2)
+    buffer = _buffer(max_events=8, grace_seconds=0.2)
     own_chunk = 1 << 20
     stop = threading.Event()
 
@@ -195,7 +199,7 @@ def test_slow_kafka_does_not_start_the_grace_time_anew() -> None:
 
 def test_relieved_buffer_grants_the_grace_time_again() -> None:
     """After Kafka caught up, the next congestion begins with holding the reader, not with dropping."""
-    buffer = _buffer(max_events=4, grace_s=0.3)
+    buffer = _buffer(max_events=4, grace_seconds=0.3)
     for number in range(5):
         buffer.put(_event(number))
     dropped = _page(buffer)["dropped"]
@@ -206,7 +210,7 @@ def test_relieved_buffer_grants_the_grace_time_again() -> None:
     for number in range(4):
         buffer.put(_event(number))
     reader = _in_thread(lambda: buffer.put(_event(9)))
-    _wait_until(lambda: buffer.held_for_s() > 0)
+    _wait_until(lambda: buffer.held_for_seconds() > 0)
 
     assert _page(buffer)["dropped"] == dropped
     buffer.close()
@@ -215,7 +219,7 @@ def test_relieved_buffer_grants_the_grace_time_again() -> None:
 
 def test_event_larger_than_the_buffer_is_taken_alone() -> None:
     """Limits protect memory; they do not make an event impossible."""
-    buffer = _buffer(max_bytes=1000, grace_s=0.0)
+    buffer = _buffer(max_bytes=1000, grace_seconds=0.0)
     buffer.put(_event(0))
     buffer.take_findings()
     buffer.put(_event(1, padding=5000))
@@ -230,7 +234,7 @@ def test_closing_frees_a_held_reader_and_keeps_its_event() -> None:
     buffer.put(_event(0))
     answers: list[bool] = []
     reader = _in_thread(lambda: answers.append(buffer.put(_event(1))))
-    _wait_until(lambda: buffer.held_for_s() > 0)
+    _wait_until(lambda: buffer.held_for_seconds() > 0)
 
     buffer.close()
     reader.join(20)
@@ -242,7 +246,7 @@ def test_closing_frees_a_held_reader_and_keeps_its_event() -> None:
 def test_oldest_waiting_event_bounds_what_is_written() -> None:
     """The time of receipt of the oldest event that Kafka was not given yet; none when there is no such event."""
     clock = [1_000 * SECOND_NS]
-    limits = Limits(max_events=100, max_bytes=1 << 20, grace_s=1)
+    limits = BufferLimits(max_events=100, max_bytes=1 << 20, grace_seconds=1)
     buffer = Buffer(limits, KeyReader("host"), wall_ns=lambda: clock[0])
     seen = [buffer.oldest_waiting_ms()]
     buffer.put(_event(0))

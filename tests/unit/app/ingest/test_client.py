@@ -10,13 +10,13 @@ import grpc
 import pytest
 
 from app.ingest import client as client_module
-from app.ingest.client import EventStream, TetragonUnusable
-from app.ingest.link import Link
+from app.ingest.client import EventStream, TetragonUnusableError
+from app.ingest.link import AgentLink
 from app.ingest.statuses import StreamEnd, cause_of
 from app.simulator.grpc_connection import Status
 from app.simulator.recording import Recording
+from app.simulator.server import ServerTlsFiles as ServerFiles
 from app.simulator.server import SimulatorServer
-from app.simulator.server import TlsFiles as ServerFiles
 from app.tls import TlsFiles
 from schemas.coverage import GapCause
 from schemas.tetragon.events_pb2 import GetEventsResponse
@@ -28,7 +28,7 @@ RECORDING = Recording.of(EVENTS)
 
 
 class Seen:
-    """What a stream handed out, as put and as listener."""
+    """What a stream handed out, and when it opened and ended."""
 
     def __init__(self) -> None:
         self.events: list[bytes] = []
@@ -55,13 +55,13 @@ def _wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def _link(address: str, tls: TlsFiles | None = None) -> Link:
-    return Link(address, tls, "agent" if tls else "", 600)
+def _link(address: str, tls: TlsFiles | None = None) -> AgentLink:
+    return AgentLink(address, tls, "agent" if tls else "", 600)
 
 
 @contextmanager
-def _running(link: Link, seen: Seen, request: bytes = b"") -> Iterator[EventStream]:
-    stream = EventStream(link, request, seen.put, seen)
+def _running(link: AgentLink, seen: Seen, request: bytes = b"") -> Iterator[EventStream]:
+    stream = EventStream(link, request, seen.put, opened=seen.stream_opened, ended=seen.stream_ended)
     failures: list[BaseException] = []
 
     def run() -> None:
@@ -164,9 +164,15 @@ def test_status_that_waiting_cannot_cure_ends_with_a_message() -> None:
     request.allow_list.add(binary_regex=["x"])
     seen = Seen()
     with SimulatorServer(RECORDING) as server:
-        stream = EventStream(_link(server.address), request.SerializeToString(), seen.put, seen)
+        stream = EventStream(
+            _link(server.address),
+            request.SerializeToString(),
+            seen.put,
+            opened=seen.stream_opened,
+            ended=seen.stream_ended,
+        )
 
-        with pytest.raises(TetragonUnusable, match=r"answers INVALID_ARGUMENT .*CALLSTREAM_TETRAGON_ALLOW_LIST"):
+        with pytest.raises(TetragonUnusableError, match=r"answers INVALID_ARGUMENT .*CALLSTREAM_TETRAGON_ALLOW_LIST"):
             stream.run()
 
     assert seen.events == []
@@ -246,10 +252,11 @@ def test_wrong_tls_at_the_start_ends_with_the_mistake(tmp_path: Path) -> None:
     pair = authority.issue("agent")
     files = TlsFiles(authority.file, None, None)
     with SimulatorServer(RECORDING, tls=ServerFiles(pair.certificate, pair.key)) as server:
-        link = Link(server.address, files, "wrong.example", 600)
-        stream = EventStream(link, b"", Seen().put, Seen())
+        link = AgentLink(server.address, files, "wrong.example", 600)
+        seen = Seen()
+        stream = EventStream(link, b"", seen.put, opened=seen.stream_opened, ended=seen.stream_ended)
 
-        with pytest.raises(TetragonUnusable, match=r"not for 'wrong.example'"):
+        with pytest.raises(TetragonUnusableError, match=r"not for 'wrong.example'"):
             stream.run()
 
 
@@ -284,7 +291,7 @@ def test_same_trouble_is_told_again_after_a_while(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A log that was rotated still says why nothing arrives."""
-    monkeypatch.setattr(client_module, "_REPEAT_LOG_S", 0.0)
+    monkeypatch.setattr(client_module, "_REPEAT_LOG_SECONDS", 0.0)
     seen = Seen()
     with _running(_link("127.0.0.1:1"), seen):
         _wait_for(lambda: len(seen.ended) >= 3)

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from app.ingest import journal as journal_module
-from app.ingest.journal import FolderInUse, Journal, State
+from app.ingest.journal import Journal, State
+from app.processes.folder_lock import FolderUnusableError
 from schemas.coverage import CoverageGap, GapCause
 
 
@@ -84,7 +85,7 @@ def test_damaged_state_is_no_state(tmp_path: Path, content: str) -> None:
 
 def test_second_process_is_refused(tmp_path: Path) -> None:
     """Two ingests in one folder would each overwrite what the other vouches for."""
-    with Journal(tmp_path), pytest.raises(FolderInUse, match=r"another callstream ingest.*folder of its own"):
+    with Journal(tmp_path), pytest.raises(FolderUnusableError, match=r"another callstream ingest.*folder of its own"):
         Journal(tmp_path)
 
 
@@ -92,7 +93,7 @@ def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     """The message says which folder and why."""
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(FolderInUse, match=r"CALLSTREAM_DATA_DIR.*file/ingest.*Not a directory"):
+    with pytest.raises(FolderUnusableError, match=r"CALLSTREAM_DATA_DIR.*file/ingest.*Not a directory"):
         Journal(tmp_path / "file" / "ingest")
 
 

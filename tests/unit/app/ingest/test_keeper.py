@@ -7,11 +7,13 @@ from typing import Any
 import grpc
 import pytest
 
-from app.ingest.buffer import Buffer, Limits
-from app.ingest.coverage import AgentLoss, Coverage
+from app.ingest.agent_metrics import AgentMetrics
+from app.ingest.buffer import Buffer, BufferLimits
+from app.ingest.gap_writer import GapWriter
 from app.ingest.journal import Journal, State
 from app.ingest.keeper import Keeper
 from app.ingest.keys import KeyReader
+from app.ingest.node_claims import AgentLoss, NodeClaims
 from app.ingest.statuses import StreamEnd
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
@@ -30,10 +32,11 @@ def _event(second: int, node: str = "node-1", flags: str = "") -> bytes:
     return bytes(event.SerializeToString())
 
 
-class Told:
-    """Stands in for the writer of coverage records."""
+class Told(GapWriter):
+    """Stands in for the writer of coverage records; it has no producer."""
 
     def __init__(self) -> None:
+        # no super().__init__(): it makes a producer
         self.said: list[CoverageGap] = []
         self.unacknowledged: list[CoverageGap] = []
         self.acknowledges = True
@@ -62,15 +65,30 @@ class Told:
         if self.acknowledges:
             self.unacknowledged.clear()
 
-    def flush(self, timeout_s: float) -> None:
+    def flush(self, timeout_seconds: float) -> None:
         """As pump."""
-        del timeout_s
+        del timeout_seconds
         self.pump()
 
     def windows(self) -> list[tuple[str, int, int]]:
         """Cause, from and to in seconds of everything said so far; forgets it."""
         said, self.said = self.said, []
         return [(gap.cause.value, gap.from_ns // S, gap.to_ns // S) for gap in said]
+
+
+class PreparedAgent(AgentMetrics):
+    """An agent's metrics page whose losses the test prepares."""
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1:0/metrics")
+        self.losses: list[AgentLoss] = []
+
+    def read(self, now_ns: int) -> list[AgentLoss]:
+        """The losses that the test prepared."""
+        if self.trouble is None:
+            self.read_at_ns = now_ns
+        found, self.losses = self.losses, []
+        return found
 
 
 class Scene:
@@ -81,51 +99,38 @@ class Scene:
         self.told = Told()
         self.journal = Journal(folder)
         self.meter = Meter()
-        limits = Limits(max_events=1000, max_bytes=1 << 20, grace_s=0.0)
+        limits = BufferLimits(max_events=1000, max_bytes=1 << 20, grace_seconds=0.0)
         self.buffer = Buffer(limits, KeyReader("host"), wall_ns=self._wall_ns)
         self.stream_answers = True
         self.settle_asked = 0
-        self.trouble: str | None = None
-        self.read_at_ns = 0
-        self.losses: list[AgentLoss] = []
+        self.agent = PreparedAgent()
         known = self.journal.state
         self.keeper = Keeper(
-            coverage=Coverage(known.vouched_until_ns if known else None),
+            coverage=NodeClaims(known.vouched_until_ns if known else None),
             journal=self.journal,
             gaps=self.told,
             buffer=self.buffer,
-            writer=self,
-            agent=self if agent else None,
-            heartbeat_s=0.0,
+            written_before_ms=lambda: self.now_s * 1000,  # all that arrived is written at once
+            settle_soon=self._settle_soon,
+            agent=self.agent if agent else None,
+            heartbeat_seconds=0.0,
             meter=self.meter,
             wall_ns=self._wall_ns,
             public_name=lambda name: name.replace("node-1", "[redacted]"),
         )
-        self.keeper.watch(self)
+        self.keeper.watch(self.answers)
 
     def _wall_ns(self) -> int:
         return self.now_s * S
 
-    @property
-    def written_before_ms(self) -> int:
-        """All that arrived is written at once."""
-        return self.now_s * 1000
-
-    def settle_soon(self) -> None:
+    def _settle_soon(self) -> None:
         """Count the requests."""
         self.settle_asked += 1
 
-    def answers(self, timeout_s: float) -> bool:
+    def answers(self, timeout_seconds: float) -> bool:
         """As the test wants it."""
-        del timeout_s
+        del timeout_seconds
         return self.stream_answers
-
-    def read(self, now_ns: int) -> list[AgentLoss]:
-        """The losses that the test prepared."""
-        if self.trouble is None:
-            self.read_at_ns = now_ns
-        found, self.losses = self.losses, []
-        return found
 
     def open(self, event: bytes) -> None:
         """The stream's first event, as the client does it."""
@@ -257,7 +262,7 @@ def test_agent_losses_come_before_the_claim_that_spans_them(tmp_path: Path) -> N
     """Tetragon drops without a word in the stream; its counters are the only witness."""
     scene = Scene(tmp_path, agent=True)
     scene.open(_event(10_000))
-    scene.losses = [AgentLoss(metrics.AGENT_LOST.labels[0].values[0], 9, 10_090 * S, 10_100 * S)]
+    scene.agent.losses = [AgentLoss(metrics.AGENT_LOST.labels[0].values[0], 9, 10_090 * S, 10_100 * S)]
 
     assert scene.step_at(10_100) == [("AgentLoss", 10_030, 10_100), ("Heartbeat", 10_000, 10_040)]
     assert scene.meter.total(metrics.AGENT_LOST) == 9
@@ -267,11 +272,11 @@ def test_unreadable_agent_metrics_stop_the_claims(tmp_path: Path) -> None:
     """Where the operator asked for the counters, not knowing them is not the same as no loss."""
     scene = Scene(tmp_path, agent=True)
     scene.open(_event(10_000))
-    scene.trouble = "HTTP 500"
+    scene.agent.trouble = "HTTP 500"
 
     assert scene.step_at(10_100) == []
     assert scene.meter.read(metrics.AGENT_SCRAPE_ERRORS) == 1
-    scene.trouble = None
+    scene.agent.trouble = None
     assert scene.step_at(10_200) == [("Heartbeat", 10_000, 10_140)]
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from app.ingest.link import Link, LinkError, link_of, open_channel
+from app.ingest.link import AgentLink, LinkError, link_of, open_channel
 from app.settings import Settings, SettingsError
 from app.tls import TlsFiles
 from tests.support.certificates import Authority
@@ -57,7 +57,7 @@ def test_unusable_tls_files_are_named(tmp_path: Path) -> None:
 
     def complaint(files: TlsFiles) -> str:
         with pytest.raises(LinkError) as caught:
-            open_channel(Link("localhost:1", files, "", 600))
+            open_channel(AgentLink("localhost:1", files, "", 600))
         return str(caught.value)
 
     assert complaint(TlsFiles(text, None, None)) == (

@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from app.ingest.link import Link
+from app.ingest.link import AgentLink
 from app.ingest.link_check import diagnose
 from app.simulator.recording import Recording
+from app.simulator.server import ServerTlsFiles as ServerFiles
 from app.simulator.server import SimulatorServer
-from app.simulator.server import TlsFiles as ServerFiles
 from app.tls import Diagnosis, TlsFiles
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from tests.support.certificates import Authority, Pair
@@ -36,7 +36,7 @@ def _localhost(address: str) -> str:
 
 
 def _diagnosis(address: str, tls: TlsFiles | None, server_name: str = "") -> Diagnosis:
-    found = diagnose(Link(address, tls, server_name, 600))
+    found = diagnose(AgentLink(address, tls, server_name, 600))
     assert found is not None
     assert address in found.text or "CALLSTREAM" in found.text
     return found
@@ -70,8 +70,8 @@ def test_working_links_have_no_diagnosis(authority: Authority) -> None:
     ours = authority.issue("us")
     files = TlsFiles(authority.file, ours.certificate, ours.key)
     with SimulatorServer(RECORDING) as plain, _tls_server(authority.issue("agent"), authority.file) as locked:
-        assert diagnose(Link(plain.address, None, "", 600)) is None
-        assert diagnose(Link(_localhost(locked.address), files, "", 600)) is None
+        assert diagnose(AgentLink(plain.address, None, "", 600)) is None
+        assert diagnose(AgentLink(_localhost(locked.address), files, "", 600)) is None
 
 
 def test_wrong_ca(authority: Authority, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_name_mismatch_names_the_setting_that_cures_it(authority: Authority) -> 
     """The third: Tetragon's own certificates are for *.tetragon-grpc.cilium.io."""
     with _tls_server(authority.issue("agent")) as server:
         found = _diagnosis(_localhost(server.address), TlsFiles(authority.file, None, None), "elsewhere.example")
-        cured = diagnose(Link(_localhost(server.address), TlsFiles(authority.file, None, None), "agent", 600))
+        cured = diagnose(AgentLink(_localhost(server.address), TlsFiles(authority.file, None, None), "agent", 600))
 
     assert found.misconfigured
     assert "not for 'elsewhere.example'" in found.text

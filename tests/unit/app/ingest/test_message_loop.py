@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from app.ingest import message_loop
-from app.ingest.link import Link, open_channel
+from app.ingest.link import AgentLink, open_channel
 from app.ingest.message_loop import read_messages
 from app.simulator.grpc_connection import Status
 from app.simulator.recording import Recording
@@ -24,7 +24,7 @@ def _read(recording: Recording, act: Act | None = None, *, close_at_end: bool = 
     """All messages, code and details; `act` is called when the last event has arrived."""
     got: list[bytes] = []
     with SimulatorServer(recording, close_at_end=close_at_end) as server:
-        channel = open_channel(Link(server.address, None, "", 600))
+        channel = open_channel(AgentLink(server.address, None, "", 600))
         call = channel.unary_stream("/tetragon.FineGuidanceSensors/GetEvents")(b"")
         got.append(next(call))
 

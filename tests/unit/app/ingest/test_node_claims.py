@@ -1,8 +1,8 @@
 from typing import Any
 
-from app.ingest.coverage import AgentLoss, Coverage, Evidence
-from app.ingest.event_books import Findings, Span
+from app.ingest.event_books import EventInterval, Findings
 from app.ingest.keys import Throttle
+from app.ingest.node_claims import AgentLoss, ClaimEvidence, NodeClaims
 from app.telemetry.metric import DropReason
 from schemas.coverage import CoverageGap, GapCause
 
@@ -10,17 +10,17 @@ S = 1_000_000_000
 LATE = 60 * S
 
 
-def _evidence(now_s: int, **known: Any) -> Evidence:
+def _evidence(now_s: int, **known: Any) -> ClaimEvidence:
     seconds = {"alive_ns": now_s * S, "written_before_ns": now_s * S} | known
-    return Evidence(node="n", now_ns=now_s * S, **seconds)
+    return ClaimEvidence(node="n", now_ns=now_s * S, **seconds)
 
 
 def _windows(gaps: list[CoverageGap]) -> list[tuple[str, int, int]]:
     return [(gap.cause.value, gap.from_ns // S, gap.to_ns // S) for gap in gaps]
 
 
-def _open_since(second: int) -> Coverage:
-    coverage = Coverage(None)
+def _open_since(second: int) -> NodeClaims:
+    coverage = NodeClaims(None)
     assert coverage.opened("n", second * S) == []
     return coverage
 
@@ -54,7 +54,7 @@ def test_claim_ends_at_what_is_known() -> None:
 
 def test_no_claim_without_a_stream() -> None:
     """Neither before the stream was ever open nor while it is not."""
-    never = Coverage(None)
+    never = NodeClaims(None)
     lost = _open_since(1000)
     lost.ended("n", 1500 * S, GapCause.RECONNECT)
 
@@ -86,13 +86,13 @@ def test_agent_that_repeats_its_processes_was_restarted() -> None:
 
 def test_time_between_two_processes_is_a_gap() -> None:
     """What the last process did not vouch for is unknown to this one; a first start on a node has nothing to say."""
-    assert _windows(Coverage(900 * S).opened("n", 1000 * S)) == [("IngestRestart", 900, 1000)]
-    assert Coverage(None).opened("n", 1000 * S) == []
+    assert _windows(NodeClaims(900 * S).opened("n", 1000 * S)) == [("IngestRestart", 900, 1000)]
+    assert NodeClaims(None).opened("n", 1000 * S) == []
 
 
 def test_process_that_never_saw_the_stream_leaves_the_gap_to_the_next() -> None:
     """Until the stream opens, the time of the earlier process stands."""
-    coverage = Coverage(900 * S)
+    coverage = NodeClaims(900 * S)
     coverage.ended("n", 950 * S, GapCause.RECONNECT)
 
     assert coverage.unvouched_since_ns == 900 * S
@@ -111,13 +111,13 @@ def test_dropped_events_are_gaps_by_their_own_times() -> None:
     """Each reason has its cause; the end is exclusive, so the last lost event lies inside."""
     findings = Findings(
         dropped={
-            DropReason.OVERFLOW: Span(5, 10 * S, 20 * S),
-            DropReason.OVERSIZED: Span(1, 30 * S, 30 * S),
-            DropReason.REJECTED: Span(1, 31 * S, 31 * S),
-            DropReason.SPILL: Span(2, 40 * S, 41 * S),
-            DropReason.SHUTDOWN: Span(3, 50 * S, 51 * S),
+            DropReason.OVERFLOW: EventInterval(5, 10 * S, 20 * S),
+            DropReason.OVERSIZED: EventInterval(1, 30 * S, 30 * S),
+            DropReason.REJECTED: EventInterval(1, 31 * S, 31 * S),
+            DropReason.SPILL: EventInterval(2, 40 * S, 41 * S),
+            DropReason.SHUTDOWN: EventInterval(3, 50 * S, 51 * S),
         },
-        undecodable=Span(2, 60 * S, 61 * S),
+        undecodable=EventInterval(2, 60 * S, 61 * S),
     )
 
     gaps = _open_since(1000).losses("n", findings, [])
@@ -134,7 +134,7 @@ def test_dropped_events_are_gaps_by_their_own_times() -> None:
 
 def test_every_drop_reason_has_a_cause() -> None:
     """A new reason without a cause would be a loss that nobody is told of."""
-    findings = Findings(dropped={reason: Span(1, 0, 0) for reason in DropReason})
+    findings = Findings(dropped={reason: EventInterval(1, 0, 0) for reason in DropReason})
 
     assert len(_open_since(1000).losses("n", findings, [])) == len(DropReason)
 

@@ -7,8 +7,9 @@ import pytest
 
 from app.ingest import spill as spill_module
 from app.ingest.chunk import Chunk
-from app.ingest.event_books import Span
-from app.ingest.spill import MAGIC, Damaged, SpillFolder, SpillFolderUnusable
+from app.ingest.event_books import EventInterval, LostEvents
+from app.ingest.spill import MAGIC, SpillFolder
+from app.processes.folder_lock import FolderUnusableError
 
 LIMIT = 1 << 20
 
@@ -18,8 +19,8 @@ def _chunk(number: int, size: int = 100, events: int = 3) -> Chunk:
     return Chunk(number, contents, size_bytes=sum(map(len, contents)))
 
 
-def _span(number: int, events: int = 3) -> Span:
-    return Span(events, number * 10, number * 10 + 5)
+def _span(number: int, events: int = 3) -> EventInterval:
+    return EventInterval(events, number * 10, number * 10 + 5)
 
 
 def _store(folder: SpillFolder, *numbers: int, size: int = 100) -> None:
@@ -115,9 +116,9 @@ def test_dropping_the_oldest_makes_room(tmp_path: Path) -> None:
     lost = folder.drop_oldest()
 
     assert lost is not None
-    gone = lost.span.events // 3
+    gone = lost.interval.events // 3
     assert gone >= 1
-    assert (lost.span.from_ns, lost.span.to_ns) == (0, (gone - 1) * 10 + 5)
+    assert (lost.interval.from_ns, lost.interval.to_ns) == (0, (gone - 1) * 10 + 5)
     assert folder.append(_chunk(number, 10_000), _span(number))
     assert [chunk.received_ms for chunk in _taken(folder)] == list(range(gone, number + 1))
     assert folder.drop_oldest() is None
@@ -134,7 +135,7 @@ def test_damaged_bytes_are_reported_by_number_and_span(tmp_path: Path) -> None:
 
     damaged, whole = folder.take(), folder.take()
 
-    assert damaged == Damaged(_span(1), _chunk(1).size_bytes)
+    assert damaged == LostEvents(_span(1), _chunk(1).size_bytes)
     assert isinstance(whole, Chunk)
     assert whole.received_ms == 2
 
@@ -168,7 +169,7 @@ def test_foreign_file_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "500000000001.events"
     path.write_bytes(b"something else entirely")
 
-    with pytest.raises(SpillFolderUnusable, match=r"CALLSTREAM_SPILL_DIR"):
+    with pytest.raises(FolderUnusableError, match=r"CALLSTREAM_SPILL_DIR"):
         SpillFolder(tmp_path, LIMIT)
     assert path.exists()
 
@@ -177,7 +178,7 @@ def test_second_process_is_refused(tmp_path: Path) -> None:
     """Two would delete each other's segments."""
     folder = SpillFolder(tmp_path, LIMIT)
 
-    with pytest.raises(SpillFolderUnusable, match=r"another callstream ingest"):
+    with pytest.raises(FolderUnusableError, match=r"another callstream ingest"):
         SpillFolder(tmp_path, LIMIT)
     folder.close()
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from app.ingest.buffer import Buffer, Limits
+from app.ingest.buffer import Buffer, BufferLimits
 from app.ingest.chunk import Chunk
-from app.ingest.event_books import Span
+from app.ingest.event_books import EventInterval
 from app.ingest.keys import KeyReader
 from app.ingest.spill import SpillFolder
 from app.ingest.spiller import Spiller
@@ -31,10 +31,10 @@ class Scene:
     """A buffer for 1,000 events with a spill folder in front of the writer."""
 
     def __init__(
-        self, folder: Path, *, max_events: int = 1000, spill_bytes: int = 64 << 20, grace_s: float = 0.0
+        self, folder: Path, *, max_events: int = 1000, spill_bytes: int = 64 << 20, grace_seconds: float = 0.0
     ) -> None:
         self.folder = SpillFolder(folder, spill_bytes)
-        limits = Limits(max_events=max_events, max_bytes=1 << 30, grace_s=grace_s)
+        limits = BufferLimits(max_events=max_events, max_bytes=1 << 30, grace_seconds=grace_seconds)
         self.buffer = Buffer(limits, KeyReader("host"), drop_stored=self.folder.drop_oldest)
         self.spiller = Spiller(self.buffer, self.folder, KeyReader("host"))
 
@@ -87,7 +87,7 @@ def test_more_than_memory_holds_is_written_in_order(tmp_path: Path) -> None:
 
 def test_arriving_and_writing_at_once_keeps_the_order(tmp_path: Path) -> None:
     """The spiller's thread moves chunks while the writer takes and the reader puts."""
-    scene = Scene(tmp_path, grace_s=60.0)
+    scene = Scene(tmp_path, grace_seconds=60.0)
     spilling = threading.Thread(target=scene.spiller.run)
     written: list[bytes] = []
     done = threading.Event()
@@ -143,11 +143,11 @@ def test_full_folder_loses_the_oldest_on_disk_and_says_so(tmp_path: Path) -> Non
         scene.spiller.stop()
         spilling.join(20)
 
-    span = scene.buffer.take_findings().dropped[DropReason.OVERFLOW]
+    interval = scene.buffer.take_findings().dropped[DropReason.OVERFLOW]
     survivors = scene.write_all()
     assert survivors == [_event(number) for number in range(3000 - len(survivors), 3000)]
-    assert span.events == 3000 - len(survivors)
-    assert (span.from_ns, span.to_ns // 1_000_000_000) == (0, span.events - 1)
+    assert interval.events == 3000 - len(survivors)
+    assert (interval.from_ns, interval.to_ns // 1_000_000_000) == (0, interval.events - 1)
     assert scene.buffer.imbalance() == 0
 
 
@@ -175,7 +175,7 @@ def test_disk_that_refuses_leaves_events_in_memory(tmp_path: Path, monkeypatch: 
     for number in range(900):
         scene.buffer.put(_event(number))
 
-    def refuse(_chunk: Chunk, _span: Span) -> bool:
+    def refuse(_chunk: Chunk, _span: EventInterval) -> bool:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:

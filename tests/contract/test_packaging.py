@@ -3,11 +3,14 @@
 import ast
 import importlib.metadata
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
+_FOLDER = re.compile(r"`((?:app|agents|schemas|bench|tests|proto|deploy|docs)/(?:[\w-]+/)*)`")
 _PLACE = re.compile(r"`((?:app|agents|schemas|bench|tests)/[\w/]+\.py)(?::([\w.]+))?`")
 
 
@@ -46,17 +49,26 @@ def test_every_dependency_is_pinned_in_the_lock_file() -> None:
         assert f"{name.lower()}=={version} " in lock, name
 
 
-@pytest.mark.parametrize("document", ["README.md", "DESIGN.md"])
-def test_every_place_that_a_document_names_exists(document: str) -> None:
-    """A `file.py` or `file.py:name` in README and DESIGN is there, so that the walk through the code stays true."""
-    places = set(_PLACE.findall((ROOT / document).read_text(encoding="utf-8")))
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_place_that_a_document_names_exists(document: Path) -> None:
+    """Each `file.py`, `file.py:name` and folder that a document names exists, so the walk through the code stays true."""
+    text = document.read_text(encoding="utf-8")
 
-    assert places
-    for file, name in places:
+    for folder in _FOLDER.findall(text):
+        assert (ROOT / folder).is_dir(), f"{document}: {folder}"
+    for file, name in set(_PLACE.findall(text)):
         path = ROOT / file
         assert path.is_file(), f"{document}: {file}"
         if name:
             assert set(name.split(".")) <= _defined(path), f"{document}: {file}:{name}"
+
+
+def test_the_project_says_its_licence() -> None:
+    """The licence's text is there, and goes into what is built, with its name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert (project["license"], project["license-files"]) == ("Apache-2.0", ["LICENSE", "AUTHORS"])
+    assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
 
 
 def _defined(path: Path) -> set[str]:

@@ -51,7 +51,7 @@ def test_every_dependency_is_pinned_in_the_lock_file() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_place_that_a_document_names_exists(document: Path) -> None:
-    """Each `file.py`, `file.py:name` and folder that a document names exists, so the walk through the code stays true."""
+    """Each `file.py`, `file.py:name` and folder that a document names exists, so the walk through the code is true."""
     text = document.read_text(encoding="utf-8")
 
     for folder in _FOLDER.findall(text):

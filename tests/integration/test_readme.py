@@ -1,0 +1,43 @@
+"""README's commands, run line by line as a stranger types them, on the broker that they start."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.settings import PREFIX
+from tests.support.shell_lines import Ran, Shell, shell_lines
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[2]
+LINE_SECONDS = 180.0
+
+
+def test_the_readme_runs_line_by_line_as_written(tmp_path: Path) -> None:
+    """Every line of both sections ends with exit code 0, and what a reader should see is there."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = shell_lines(readme, "Use it") + shell_lines(readme, "Prove it a year later")
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (checkout / ".venv").symlink_to(sys.prefix)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+
+    ran: dict[str, Ran] = {}
+    with Shell(checkout, environ) as shell:
+        for line in lines:
+            ran[line] = shell.run(line, seconds=LINE_SECONDS)
+            print(f"$ {line}\n{ran[line].output}")  # noqa: T201 - pytest shows it where the test fails
+            assert ran[line].exit_code == 0, f"{line}\n{ran[line].output[-2000:]}"
+
+    def output(begin: str) -> str:
+        return next(one.output for line, one in ran.items() if line.startswith(begin))
+
+    assert "Kprobe" in output("callstream tap --max"), "tap shows calls"
+    assert "libc.so.6!" in output("callstream hot-symbols --top"), "the table has the symbols that ran"
+    assert json.loads(output("curl"))["rows"], "the endpoint answers with rows"
+    assert "SSL_read" in output("callstream hot-symbols --watched"), "the watch has an answer"
+    assert "proved" in output("callstream replay --verify"), "the run is proved"
+    assert "<html" in (checkout / "callstream-data" / "calls.html").read_text(encoding="utf-8").lower()

@@ -91,8 +91,8 @@ class Deployment:
             consumer.close()
 
     def _watermarks(self, topic: str) -> dict[int, int]:
-        with TopicReader(from_env(self.environ), topic) as reader:
-            return {partition: extent.next for partition, extent in reader.extents().items()}
+        with TopicReader(from_env(self.environ)) as reader:
+            return {partition: ends.next for partition, ends in reader.all_ends(topic).items()}
 
 
 @contextmanager

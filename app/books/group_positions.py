@@ -37,11 +37,8 @@ def committed_by(settings: Settings, shapes: Iterable[StageShape]) -> dict[Stage
 
 def extents_of(settings: Settings, topics: Iterable[str]) -> dict[str, dict[int, OffsetRange]]:
     """Extents of every partition of the topics, by unprefixed name. Raises KafkaUnreachable and KafkaUnusable."""
-    extents = {}
-    for topic in topics:
-        with TopicReader(settings, settings.name(topic)) as reader:
-            extents[topic] = reader.extents()
-    return extents
+    with TopicReader(settings) as reader:
+        return {topic: reader.all_ends(settings.name(topic)) for topic in topics}
 
 
 def stage_sources(

@@ -86,11 +86,11 @@ def _coverage(settings: Settings, node: str, since_ms: int) -> Iterator[Coverage
     key = node.encode()
     with (
         SchemaRegistry.from_settings(settings) as registry,
-        TopicReader(settings, settings.name(topics.COVERAGE)) as reader,
+        TopicReader(settings) as reader,
     ):
-        schemas = WriterSchemas(registry, records.COVERAGE_GAP)
-        for message in reader.records(reader.offsets_at(max(0, since_ms))):
-            if message.key() == key and (found := schemas.decode(message.value())) is not None:
+        topic, schemas = settings.name(topics.COVERAGE), WriterSchemas(registry, records.COVERAGE_GAP)
+        for record in reader.records(topic, reader.offsets_at(topic, max(0, since_ms))):
+            if record.key == key and (found := schemas.decode(record.value)) is not None:
                 yield from_record(found)
 
 

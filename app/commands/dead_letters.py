@@ -13,7 +13,6 @@ import click
 from app.dead_letters.letters import Letter, Letters, Wanted, counted, grouped
 from app.dead_letters.resend import Outcome, Resender
 from app.dead_letters.trial import trial_of
-from app.kafka.range_reader import RangeReader
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import WriterSchemas
 from app.kafka.topic_reader import TopicReader
@@ -118,7 +117,7 @@ def retry(*, stages: tuple[str, ...], reasons: tuple[str, ...], dry_run: bool, m
     total = Outcome()
     if letters:
         trial = trial_of(settings, registered_id(settings, topics.CALLS))
-        with RangeReader(settings) as reader:
+        with TopicReader(settings) as reader:
             resender = Resender(settings, reader, trial, registered_id(settings, topics.DEAD_LETTERS))
             for some in resender.resend(letters, dry_run=dry_run):
                 total.sent += some.sent
@@ -133,11 +132,11 @@ def _read(settings: Settings) -> Letters:
     letters = Letters()
     with (
         SchemaRegistry.from_settings(settings) as registry,
-        TopicReader(settings, settings.name(topics.DEAD_LETTERS)) as reader,
+        TopicReader(settings) as reader,
     ):
         decoder = WriterSchemas(registry, records.DEAD_LETTER)
-        for message in reader.records():
-            letters.add(decoder.decode(message.value()), int(message.timestamp()[1]))
+        for record in reader.records(settings.name(topics.DEAD_LETTERS)):
+            letters.add(decoder.decode(record.value), record.timestamp)
     return letters
 
 

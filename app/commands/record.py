@@ -13,8 +13,8 @@ from app.commands.ending import exits_with
 from app.evidence import documents, signing
 from app.evidence.archive import ARCHIVE_FILE, Archive
 from app.evidence.avro_container import Codec
-from app.kafka.range_reader import RangeReader
 from app.kafka.records import DamagedError
+from app.kafka.topic_reader import TopicReader
 from app.progress import Progress
 from app.replay import recorder
 from app.replay.raw_choice import RawChoice
@@ -76,7 +76,7 @@ def command(
 
 def _plan(settings: Settings, choice: RawChoice, codec: Codec, progress: Progress, *, with_published: bool) -> Plan:
     topic = settings.name(topics.RAW)
-    with RangeReader(settings) as reader:
+    with TopicReader(settings) as reader:
         ranges, loaders_from = choice.resolve(settings, reader, topic, progress)
         return Plan(
             cluster=reader.cluster(),

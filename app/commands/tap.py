@@ -12,9 +12,8 @@ from itertools import islice
 from typing import Any, Final
 
 import click
-from confluent_kafka import Message
 
-from app.kafka.records import OffsetRange
+from app.kafka.records import OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
 from app.operators.errors import OperatorError
@@ -88,17 +87,19 @@ def command(
     try:
         with (
             SchemaRegistry.from_settings(settings) as registry,
-            TopicReader(settings, settings.name(name)) as reader,
+            TopicReader(settings) as reader,
             SymbolDisplay() as display,
         ):
             decoder = Decoder(shape, registry)
-            found = _records(reader, start or ("end" if follow else "beginning"), partition, follow=follow)
-            for message in islice(found, most):
-                document = decoder.document(message.key(), message.value())
+            found = _records(
+                reader, settings.name(name), start or ("end" if follow else "beginning"), partition, follow=follow
+            )
+            for record in islice(found, most):
+                document = decoder.document(record.key, record.value)
                 if as_json:
-                    _show_document(message, document)
+                    _show_document(record, document)
                 else:
-                    _show_lines(shape, message, document, display.name)
+                    _show_lines(shape, record, document, display.name)
                     grades.update(frame_grades(shape.name, document))
     except KeyboardInterrupt:
         pass
@@ -117,53 +118,47 @@ def _shape(name: str) -> topics.Topic:
     return known[live]
 
 
-def _records(reader: TopicReader, start: str, partition: int | None, *, follow: bool) -> Iterator[Message]:
-    extents = reader.extents()
-    if partition is not None and partition not in extents:
-        raise OperatorError(f"there is no partition {partition}; the topic has {len(extents)}")
-    ends = {number: extent.next for number, extent in extents.items()}
+def _records(reader: TopicReader, topic: str, start: str, partition: int | None, *, follow: bool) -> Iterator[Recorded]:
+    offsets = reader.all_ends(topic)
+    if partition is not None and partition not in offsets:
+        raise OperatorError(f"there is no partition {partition}; the topic has {len(offsets)}")
+    ends = {number: there.next for number, there in offsets.items()}
     chosen = ends if partition is None else {partition: ends[partition]}
-    nexts = ends | {number: _offset(start, extents[number]) for number in chosen}
+    nexts = ends | {number: _offset(start, offsets[number]) for number in chosen}
     while True:
-        for message in reader.records(nexts):
-            number, offset = message.partition(), message.offset()
-            assert number is not None
-            assert offset is not None
-            nexts[number] = offset + 1
-            if number in chosen:
-                yield message
+        for record in reader.records(topic, nexts):
+            nexts[record.partition] = record.offset + 1
+            if record.partition in chosen:
+                yield record
         if not follow:
             return
         sys.stdout.flush()
         time.sleep(_FOLLOW_PAUSE_S)
 
 
-def _offset(start: str, extent: OffsetRange) -> int:
+def _offset(start: str, there: OffsetRange) -> int:
     match start:
         case "beginning":
-            return extent.first
+            return there.first
         case "end":
-            return extent.next
+            return there.next
         case _:
             number = int(start)
-            return number if number >= 0 else max(extent.first, extent.next + number)
+            return number if number >= 0 else max(there.first, there.next + number)
 
 
-def _show_lines(shape: topics.Topic, message: Message, document: Document | None, naming: Naming) -> None:
-    partition, offset = message.partition(), message.offset()
-    assert partition is not None
-    assert offset is not None
-    for line in lines(shape.name, Headline(partition, offset, key_text(message.key())), document, naming):
+def _show_lines(shape: topics.Topic, record: Recorded, document: Document | None, naming: Naming) -> None:
+    for line in lines(shape.name, Headline(record.partition, record.offset, key_text(record.key)), document, naming):
         click.echo(line)
 
 
-def _show_document(message: Message, document: Document | None) -> None:
-    record: dict[str, Any] = {
-        "topic": message.topic(),
-        "partition": message.partition(),
-        "offset": message.offset(),
-        "timestamp_ms": message.timestamp()[1],
-        "key": key_text(message.key()),
+def _show_document(record: Recorded, document: Document | None) -> None:
+    shown: dict[str, Any] = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp_ms": record.timestamp,
+        "key": key_text(record.key),
         "value": document,
     }
-    click.echo(json.dumps(record, ensure_ascii=False))
+    click.echo(json.dumps(shown, ensure_ascii=False))

@@ -20,8 +20,8 @@ from agents.dead_letters import encode_dead_letter
 from app.dead_letters.letters import RETRY, Kind, Letter
 from app.dead_letters.trial import Trial
 from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
-from app.kafka.range_reader import RangeReader
 from app.kafka.records import Recorded
+from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
 from schemas import topics
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
@@ -47,7 +47,7 @@ class Outcome:
 class Resender:
     """Sends letters' events again; with `dry_run` it only says what would happen. Use as a context of its reader."""
 
-    def __init__(self, settings: Settings, reader: RangeReader, trial: Trial, letter_schema_id: int) -> None:
+    def __init__(self, settings: Settings, reader: TopicReader, trial: Trial, letter_schema_id: int) -> None:
         """`letter_schema_id` is the registry's for DeadLetter."""
         self._raw = settings.name(topics.RAW)
         self._letters = settings.name(topics.DEAD_LETTERS)

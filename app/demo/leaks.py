@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Final, cast
 
 import urllib3
-from confluent_kafka import Consumer, KafkaError, TopicPartition
 from rocksdict import AccessType, Options, Rdict
 
-from app.kafka.client import client_config
+from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
 from schemas import topics
 
@@ -52,7 +51,7 @@ class Searched:
 def search(settings: Settings, search_bytes: Search, *, files: Iterable[Path], pages: Iterable[str]) -> Searched:
     """Search everything; `pages` are addresses of processes, HOST:PORT.
 
-    Raises OSError, KafkaException, urllib3's HTTPError or RocksDB's error for what cannot be read.
+    Raises what `TopicReader` raises, OSError, urllib3's HTTPError or RocksDB's error for what cannot be read.
     """
     found: list[str] = []
     records = 0
@@ -98,34 +97,10 @@ def files_below(*folders: Path) -> Iterator[Path]:
 
 def _records(settings: Settings) -> Iterator[tuple[str, bytes]]:
     """Key and value of every record of every topic, with the topic's unprefixed name."""
-    consumer = Consumer(
-        {
-            **client_config(settings),
-            "group.id": settings.name("callstream-demo-search"),
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-        }
-    )
-    try:
-        known = consumer.list_topics(timeout=10).topics
-        partitions = [
-            TopicPartition(name, partition, 0)
-            for name, topic in sorted(known.items())
-            for partition in topic.partitions
-            if not name.startswith("__")
-        ]
-        consumer.assign(partitions)
-        open_partitions = {(one.topic, one.partition) for one in partitions}
-        while open_partitions:
-            for message in consumer.consume(2_000, 5.0):
-                error = message.error()
-                if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
-                    open_partitions.discard((str(message.topic()), int(message.partition() or 0)))
-                elif error is not None:
-                    raise OSError(f"{message.topic()} cannot be read: {error.name()}")
-                else:
-                    name = str(message.topic()).removeprefix(settings.topic_prefix)
-                    yield name, (message.key() or b"") + b"\n" + (message.value() or b"")
-    finally:
-        consumer.close()
+    with TopicReader(settings) as reader:
+        for topic in reader.topics():
+            if topic.startswith("__"):
+                continue
+            name = topic.removeprefix(settings.topic_prefix)
+            for record in reader.records(topic):
+                yield name, (record.key or b"") + b"\n" + (record.value or b"")

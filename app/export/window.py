@@ -13,8 +13,8 @@ from typing import Any, Final, Self
 
 from app.kafka.client import partition_count
 from app.kafka.positions import Wanted, parse, resolve
-from app.kafka.range_reader import RangeReader
 from app.kafka.records import OffsetRange, Recorded
+from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
 from schemas import topics
 
@@ -76,7 +76,7 @@ class CallWindow:
         wanted = Wanted(parse(start, now), parse(end, now), None, by_event_time=False)
         self._topic = settings.name(topics.CALLS)
         self.partitions = partition_count(settings, self._topic, _ANSWER_SECONDS)
-        self._reader = RangeReader(settings)
+        self._reader = TopicReader(settings)
         try:
             found = resolve(self._reader, self._topic, self.partitions, wanted)
         except BaseException:

@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from app.ingest.keys import event_time_ns
-from app.kafka.range_reader import RangeReader
 from app.kafka.records import OffsetRange, Recorded
+from app.kafka.topic_reader import TopicReader
 from app.operators.errors import OperatorError
 
 _AGO: Final = re.compile(r"(\d+)([smhd])")
@@ -91,7 +91,7 @@ class Wanted:
 
 
 def resolve(
-    reader: RangeReader, topic: str, count: int, wanted: Wanted, report: Callable[[int], None] = lambda _records: None
+    reader: TopicReader, topic: str, count: int, wanted: Wanted, report: Callable[[int], None] = lambda _records: None
 ) -> tuple[OffsetRange, ...]:
     """Ranges of a topic of `count` partitions; `report` learns how many records were read to find them.
 
@@ -110,7 +110,7 @@ def _named(position: Position) -> Iterable[int]:
 
 
 def _range(
-    reader: RangeReader, topic: str, partition: int, wanted: Wanted, report: Callable[[int], None]
+    reader: TopicReader, topic: str, partition: int, wanted: Wanted, report: Callable[[int], None]
 ) -> OffsetRange | None:
     """The range of one partition; None where offsets are given for other partitions only."""
     ends = reader.ends(topic, partition)
@@ -131,7 +131,7 @@ def _range(
     return OffsetRange(partition, first, max(first, following))
 
 
-def offset_of(reader: RangeReader, topic: str, partition: int, position: Position) -> int:
+def offset_of(reader: TopicReader, topic: str, partition: int, position: Position) -> int:
     """The offset that a position means in one partition now; its first where offsets are given for others only."""
     ends = reader.ends(topic, partition)
     if isinstance(position, Offsets) and position.every is None and partition not in position.named:
@@ -139,7 +139,7 @@ def offset_of(reader: RangeReader, topic: str, partition: int, position: Positio
     return max(ends.first, _offset(reader, topic, partition, position, ends))
 
 
-def _offset(reader: RangeReader, topic: str, partition: int, position: Position, ends: OffsetRange) -> int:
+def _offset(reader: TopicReader, topic: str, partition: int, position: Position, ends: OffsetRange) -> int:
     match position:
         case Edge(at_end):
             return ends.next if at_end else ends.first

@@ -1,158 +1,247 @@
-"""Reading a topic from somewhere to its present end, once, outside of every consumer group.
+"""Reads topics up to their present end, or ranges of them, once and outside of every consumer group.
 
-Rules: partitions are assigned and positions given, so no group is joined, nothing is committed, and only the right to
-read the topic is needed. "The end" is the end when reading began: a topic that grows is not followed. This module
-refuses to know what records mean.
+Partitions are assigned and positions are given, so no group is joined and nothing is committed: only the right to read
+the topic is needed. "The end" is the end when reading began; `topic_follower` is for topics that are followed as they
+grow. Checksums are checked. Offsets that hold no record (expired keys, markers) are passed over.
+
+This is the one place that says which errors of a broker pass: see `PASSING`.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final, Self, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config, partition_count
-from app.kafka.records import OffsetRange
+from app.kafka.records import DamagedError, OffsetRange, Recorded
 from app.settings import Settings
 
-ANSWER_SECONDS: Final = 10.0
-"""For one question to the brokers."""
+ANSWER_SECONDS: Final = 15.0
+"""For one question to the brokers, asked again while errors pass."""
 
-_CONNECTION_ERRORS: Final = frozenset(
-    {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}  # noqa: SLF001 - public error codes
+SILENCE_SECONDS: Final = 30.0
+"""A broker that sends nothing for this long, though it has more, is given up on. A restart takes less."""
+
+PASSING: Final = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - librdkafka's public error codes have this form in Python
+        KafkaError._TRANSPORT,  # noqa: SLF001 - as above
+        KafkaError._TIMED_OUT,  # noqa: SLF001 - as above
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+    }
 )
+"""Errors that the client gets over by itself: a broken connection, or a partition whose leader changes, as after a
+topic was made or a broker went. If they last, the limits above end the reading."""
+
+_UNREACHABLE: Final = frozenset(
+    {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}  # noqa: SLF001 - as above
+)
+
+_GONE: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})  # noqa: SLF001 - as above
+
+_PAUSE_SECONDS: Final = 0.1
+
+_FETCH_RECORDS: Final = 2_000
+
+_POLL_SECONDS: Final = 0.1
+"""How long a request waits for that many records: at the end of a range there are fewer."""
+
+_CONFIG: Final[Mapping[str, Any]] = {
+    "group.id": "callstream-reader",  # librdkafka wants a name; the group is never joined
+    "enable.auto.commit": False,
+    "auto.offset.reset": "error",
+    "enable.partition.eof": True,
+    "check.crcs": True,
+    "fetch.wait.max.ms": 10,  # at a log's end the broker keeps a request this long, and what comes after it waits
+    "fetch.message.max.bytes": 4 << 20,
+    "queued.max.messages.kbytes": 64 << 10,  # what the client reads ahead; the default is as large
+    "log_level": 0,  # errors are reported by what they broke
+}
 
 Answer = TypeVar("Answer")
 
-SILENCE_SECONDS: Final = 30.0
-"""Without a record although there are more: the brokers do not answer."""
-
-_AT_ONCE: Final = 2_000
-
-_LEADER_CHANGES: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
-"""What brokers answer for a moment after a topic was made or a broker went."""
-
 
 class TopicReader:
-    """Reads one topic, its name given with prefix. Use as a context.
+    """Reads topics of one cluster, their names given with prefix. Use as a context, or close it.
 
-    Every method raises KafkaUnreachable where no broker answers, KafkaUnusable where the topic is missing or refused.
+    Every method raises KafkaUnreachable where no broker answers or one falls silent, and KafkaUnusable where a topic is
+    missing or we may not read it.
     """
 
-    def __init__(self, settings: Settings, topic: str) -> None:
+    def __init__(self, settings: Settings) -> None:
+        """Raises what `client_config` raises."""
+        self._settings = settings
         self._where = settings.kafka_bootstrap_servers
-        self._topic = topic
-        self._partitions = partition_count(settings, topic, ANSWER_SECONDS)
-        options: dict[str, Any] = {
-            "group_id": "callstream-reader",  # librdkafka wants a name; the group is never joined
-            "enable_auto_commit": False,
-            "enable_auto_offset_store": False,
-            "auto_offset_reset": "error",
-        }
-        self._consumer = Consumer(client_config(settings, **options) | {"log_level": 0})
+        self._consumer = Consumer(client_config(settings) | dict(_CONFIG))
+        self._counts: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
         self._consumer.close()
 
-    def extents(self) -> dict[int, OffsetRange]:
-        """First and end offset of every partition, as the brokers say now."""
-        return {number: self._extent(number) for number in range(self._partitions)}
+    def cluster(self) -> str:
+        """The cluster's id."""
+        return str(self._answer("the cluster", lambda: self._consumer.list_topics(timeout=ANSWER_SECONDS)).cluster_id)
 
-    def offsets_at(self, time_ms: int) -> dict[int, int]:
-        """For every partition the first offset whose record is not older than `time_ms`; its end where none is."""
-        asked = [TopicPartition(self._topic, number, time_ms) for number in range(self._partitions)]
-        found = self._answered(lambda: self._offsets_for_times(asked))
-        ends = self.extents()
-        return {tp.partition: tp.offset if tp.offset >= 0 else ends[tp.partition].next for tp in found}
+    def topics(self) -> list[str]:
+        """Names of all topics that we may see, sorted."""
+        return sorted(self._answer("topics", lambda: self._consumer.list_topics(timeout=ANSWER_SECONDS)).topics)
 
-    def records(self, starts: Mapping[int, int] | None = None) -> Iterator[Message]:
-        """All records from `starts` (where not given, from the first) to the present ends, partitions intermixed.
+    def ends(self, topic: str, partition: int) -> OffsetRange:
+        """Offsets of a partition as they are now: of its first record that still exists, and of the next to be written.
 
-        A start before the first offset that exists means that one.
+        Reads nothing.
         """
-        extents = self.extents()
-        begins = {number: max((starts or {}).get(number, 0), extent.first) for number, extent in extents.items()}
-        waiting = {number for number, extent in extents.items() if begins[number] < extent.next}
-        if not waiting:
-            return
-        self._consumer.assign([TopicPartition(self._topic, number, begins[number]) for number in sorted(waiting)])
-        heard_at = time.monotonic()
-        while waiting:
-            for message in self._consumer.consume(_AT_ONCE, 0.5):
-                if self._passes(message):
-                    continue
-                heard_at = time.monotonic()
-                number, offset = message.partition(), message.offset()
-                assert number is not None
-                assert offset is not None
-                if offset < extents[number].next:
-                    yield message
-                if offset >= extents[number].next - 1:
-                    waiting.discard(number)
-            if time.monotonic() - heard_at > 1.0:
-                waiting -= {number for number in waiting if self._position(number) >= extents[number].next}
-            if time.monotonic() - heard_at > SILENCE_SECONDS:
-                raise KafkaUnreachable(f"Kafka at {self._where} has records of {self._topic} and does not send them")
-        self._consumer.unassign()
+        place = TopicPartition(topic, partition)
 
-    def record_at(self, partition: int, offset: int) -> Message | None:
-        """The record at a position, or None where it does not exist or has expired."""
-        extent = self._extent(partition)
-        if not extent.first <= offset < extent.next:
-            return None
-        self._consumer.assign([TopicPartition(self._topic, partition, offset)])
-        deadline = time.monotonic() + SILENCE_SECONDS
-        while time.monotonic() < deadline:
-            message = self._consumer.poll(0.5)
-            if message is not None and not self._passes(message):
-                return message if message.offset() == offset else None
-            if self._position(partition) > offset:
-                return None
-        raise KafkaUnreachable(f"Kafka at {self._where} has records of {self._topic} and does not send them")
+        def ask() -> tuple[int, int] | None:
+            return self._consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS, cached=False)
 
-    def _extent(self, partition: int) -> OffsetRange:
-        where = TopicPartition(self._topic, partition)
-        found = self._answered(
-            lambda: self._consumer.get_watermark_offsets(where, timeout=ANSWER_SECONDS, cached=False)
-        )
+        found = self._answer(f"{topic}[{partition}]", ask)
         if found is None:
-            raise KafkaUnreachable(f"Kafka at {self._where} does not say where {self._topic} ends")
+            raise KafkaUnreachable(f"Kafka at {self._where} does not say where {topic}[{partition}] ends")
         return OffsetRange(partition, *found)
 
-    def _offsets_for_times(self, asked: list[TopicPartition]) -> list[TopicPartition]:
-        found = self._consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS)
-        for answer in found:
-            if answer.error is not None:
-                raise KafkaException(answer.error)
-        return found
+    def all_ends(self, topic: str) -> dict[int, OffsetRange]:
+        """`ends` of every partition."""
+        return {number: self.ends(topic, number) for number in range(self._partitions(topic))}
 
-    def _answered(self, ask: Callable[[], Answer]) -> Answer:
-        """What the brokers answer, asked again for a while where a partition has no leader yet."""
+    def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
+        """Offset of the first record received at or after a time; the next offset where there is none yet."""
+        asked = [TopicPartition(topic, partition, timestamp_ms)]
+
+        def ask() -> int:
+            (found,) = self._consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS)
+            if found.error is not None:
+                raise KafkaException(found.error)
+            return int(found.offset)
+
+        offset = self._answer(f"{topic}[{partition}]", ask)
+        return self.ends(topic, partition).next if offset < 0 else offset
+
+    def offsets_at(self, topic: str, timestamp_ms: int) -> dict[int, int]:
+        """`offset_at` of every partition."""
+        return {number: self.offset_at(topic, number, timestamp_ms) for number in range(self._partitions(topic))}
+
+    def read(self, topic: str, partition: int, first: int, last: int) -> Iterator[list[Recorded]]:
+        """Records with offsets `first` to `last` as they are fetched; fewer where the topic ends before `last`.
+
+        Raises DamagedError where the topic does not have them any more, or they do not match their checksums.
+        """
+        if first <= last:
+            there = self.ends(topic, partition)
+            if not there.first <= first <= there.next:
+                raise _gone(topic, first, there)
+            yield from self._read(topic, [OffsetRange(partition, first, min(last + 1, there.next))])
+
+    def records(self, topic: str, starts: Mapping[int, int] | None = None) -> Iterator[Recorded]:
+        """All records from `starts` (where not given, from the first) to the present ends, partitions intermixed.
+
+        A start before the first offset that exists means that one. Raises DamagedError as `read` does.
+        """
+        begins = starts or {}
+        ranges = [
+            OffsetRange(number, max(begins.get(number, 0), there.first), there.next)
+            for number, there in self.all_ends(topic).items()
+        ]
+        for taken in self._read(topic, ranges):
+            yield from taken
+
+    def _read(self, topic: str, ranges: Iterable[OffsetRange]) -> Iterator[list[Recorded]]:
+        left = {one.partition: one for one in ranges if one.offsets > 0}
+        if not left:
+            return
+        positions = {number: one.first for number, one in left.items()}
+        self._consumer.assign([TopicPartition(topic, number, first) for number, first in positions.items()])
+        try:
+            heard_at = time.monotonic()
+            while left:
+                messages = self._consumer.consume(_FETCH_RECORDS, _POLL_SECONDS)
+                taken = self._taken(topic, messages, positions, left)
+                if taken:
+                    yield taken
+                    heard_at = time.monotonic()  # only now: the caller may have taken its time
+                elif left and time.monotonic() - heard_at > SILENCE_SECONDS:
+                    waiting = ", ".join(f"{topic}[{number}]" for number in sorted(left))
+                    raise KafkaUnreachable(f"Kafka at {self._where} has more of {waiting} and sends nothing")
+        finally:
+            with suppress(RuntimeError):  # the reader was closed before the caller let go of this iterator
+                self._consumer.unassign()
+
+    def _taken(
+        self, topic: str, messages: Iterable[Message], positions: dict[int, int], left: dict[int, OffsetRange]
+    ) -> list[Recorded]:
+        """Records of the ranges that are left; moves `positions` on, and drops from `left` what has been read."""
+        taken: list[Recorded] = []
+        for message in messages:
+            partition, offset, error = message.partition(), message.offset(), message.error()
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - a public error code
+                self._check(topic, partition, positions, error)
+            elif partition in left:
+                assert partition is not None
+                assert offset is not None
+                end = left[partition].next
+                if error is None:
+                    if offset < end:
+                        taken.append(_recorded(topic, partition, offset, message))
+                    offset += 1
+                positions[partition] = offset
+                if offset >= end:
+                    del left[partition]
+        return taken
+
+    def _check(self, topic: str, partition: int | None, positions: Mapping[int, int], error: KafkaError) -> None:
+        """Raise what an error in the course of reading means, unless it passes."""
+        code = error.code()
+        if partition is not None and partition in positions:
+            at = positions[partition]
+            if code in _GONE:
+                raise _gone(topic, at, self.ends(topic, partition))
+            if code == KafkaError._BAD_MSG:  # noqa: SLF001 - a public error code
+                raise DamagedError(f"topic {topic}, partition {partition}, from offset {at} on: {error.str()}")
+        if code not in PASSING:
+            raise self._problem(topic, error)
+
+    def _partitions(self, topic: str) -> int:
+        """How many there are; asked once."""
+        if topic not in self._counts:
+            self._counts[topic] = partition_count(self._settings, topic, ANSWER_SECONDS)
+        return self._counts[topic]
+
+    def _answer(self, what: str, ask: Callable[[], Answer]) -> Answer:
+        """What the brokers answer; asked again for a while where an error passes."""
         deadline = time.monotonic() + ANSWER_SECONDS
         while True:
             try:
                 return ask()
             except KafkaException as error:
-                if error.args[0].code() not in _LEADER_CHANGES or time.monotonic() > deadline:
-                    raise self._problem(error.args[0]) from None
-                time.sleep(0.1)
+                if error.args[0].code() not in PASSING or time.monotonic() > deadline:
+                    raise self._problem(what, error.args[0]) from None
+            time.sleep(_PAUSE_SECONDS)
 
-    def _position(self, partition: int) -> int:
-        """Next offset that would be read: offsets may be missing in front of it."""
-        (found,) = self._consumer.position([TopicPartition(self._topic, partition)])
-        return int(found.offset)
-
-    def _passes(self, message: Message) -> bool:
-        """Whether a message is an error that the client gets over by itself: a silence that lasts has its own limit."""
-        error = message.error()
-        if error is not None and error.code() not in _CONNECTION_ERRORS | _LEADER_CHANGES:
-            raise self._problem(error)
-        return error is not None
-
-    def _problem(self, error: KafkaError) -> Exception:
-        if error.code() in _CONNECTION_ERRORS:
+    def _problem(self, what: str, error: KafkaError) -> Exception:
+        if error.code() in _UNREACHABLE:
             return KafkaUnreachable(f"no Kafka broker answers at {self._where}: {error.str()}")
-        return KafkaUnusable(f"Kafka at {self._where} does not let us read {self._topic}: {error.str()}")
+        return KafkaUnusable(f"Kafka at {self._where} does not let us read {what}: {error.str()}")
+
+
+def _gone(topic: str, offset: int, there: OffsetRange) -> DamagedError:
+    return DamagedError(
+        f"topic {topic}, partition {there.partition}: offset {offset} is not there; it has {there.first} to "
+        f"{there.next - 1}"
+    )
+
+
+def _recorded(topic: str, partition: int, offset: int, message: Message) -> Recorded:
+    return Recorded(topic, partition, offset, message.timestamp()[1], message.key(), message.value())

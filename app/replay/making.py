@@ -15,8 +15,8 @@ from app.evidence import signing
 from app.evidence.archive import Archive
 from app.evidence.documents import sealed
 from app.kafka.client import partition_count
-from app.kafka.range_reader import RangeReader
 from app.kafka.registry import SchemaRegistry
+from app.kafka.topic_reader import TopicReader
 from app.progress import Progress
 from app.replay import origins, output_topic, replay_run
 from app.replay.compare import check
@@ -95,7 +95,7 @@ def _source(settings: Settings, order: Order, stack: ExitStack, progress: Progre
             raise ReplayError("an archive is replayed whole; choose its events with `callstream record`")
         archive = Archive(order.archive)
         return archive, origins.archive_origin(archive, order.folder)
-    reader = stack.enter_context(RangeReader(settings))
+    reader = stack.enter_context(TopicReader(settings))
     ranges, loaders_from = order.choice.resolve(settings, reader, settings.name(topics.RAW), progress)
     progress.begin("earlier records read for their loader events")
     return origins.open_topic(settings, reader, ranges, loaders_from, progress.add)
@@ -108,7 +108,7 @@ def open_published(settings: Settings, source: ReplaySource, stack: ExitStack, p
     """
     if isinstance(source, Archive) and source.contents.published is not None:
         return ArchivePublished(source)
-    reader = stack.enter_context(RangeReader(settings))
+    reader = stack.enter_context(TopicReader(settings))
     registry = stack.enter_context(SchemaRegistry.from_settings(settings))
     return LivePublished(settings, reader, registry, progress.count("published records read").add, source)
 

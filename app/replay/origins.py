@@ -10,8 +10,8 @@ from typing import Final
 
 from app.evidence.archive import Archive
 from app.evidence.documents import DocumentError
-from app.kafka.range_reader import RangeReader
 from app.kafka.records import OffsetRange
+from app.kafka.topic_reader import TopicReader
 from app.replay.manifest import Manifest, Origin
 from app.replay.source import ReplaySource
 from app.replay.start_state import start_rows
@@ -49,7 +49,7 @@ def open_archive(manifest: Manifest, folder: Path, elsewhere: Path | None) -> tu
 
 def open_topic(
     settings: Settings,
-    reader: RangeReader,
+    reader: TopicReader,
     ranges: Sequence[OffsetRange],
     loaders_from: Sequence[int],
     report: Report = lambda _records: None,
@@ -66,7 +66,7 @@ def open_topic(
 
 
 def reopen_topic(
-    settings: Settings, reader: RangeReader, manifest: Manifest, report: Report = lambda _records: None
+    settings: Settings, reader: TopicReader, manifest: Manifest, report: Report = lambda _records: None
 ) -> tuple[TopicSource, Origin]:
     """The ranges of the raw topic that a run was made from. Raises what reading the topic raises."""
     ranges = [OffsetRange(part.partition, part.first, part.next) for part in manifest.input]

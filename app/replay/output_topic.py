@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from app.kafka.client import client_config
-from app.kafka.range_reader import RangeReader
 from app.kafka.records import OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
+from app.kafka.topic_reader import TopicReader
 from app.provision import topic_plan
 from app.provision.topic_admin import TopicAdmin
 from app.provision.topic_plan import Adjust, Create, Keep, Refusal
@@ -69,7 +69,7 @@ def prepare(settings: Settings, registry: SchemaRegistry, name: str, partitions:
 class OutputCopies:
     """What a run has written to its topic; a `CopySource`."""
 
-    def __init__(self, reader: RangeReader, registry: SchemaRegistry, topic: str) -> None:
+    def __init__(self, reader: TopicReader, registry: SchemaRegistry, topic: str) -> None:
         self._reader = reader
         self._topic = topic
         self.schemas = Schemas(lambda schema_id: known_schema(registry, schema_id))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from app.kafka.range_reader import RangeReader
 from app.kafka.registry import SchemaRegistry
+from app.kafka.topic_reader import TopicReader
 from app.progress import Progress
 from app.replay import origins, verify
 from app.replay.compare.published import CopySource
@@ -45,14 +45,14 @@ def prove(
             if manifest.origin.kind == origins.ARCHIVE or archive is not None:
                 source, origin = origins.open_archive(manifest, path.parent, archive)
             else:
-                reader = stack.enter_context(RangeReader(settings))
+                reader = stack.enter_context(TopicReader(settings))
                 progress.begin("earlier records read for their loader events")
                 source, origin = origins.reopen_topic(settings, reader, manifest, progress.add)
             replayed.total = sum(one.offsets for one in source.ranges())
             return source, origin
 
         def open_written(topic: str) -> CopySource:
-            reader = stack.enter_context(RangeReader(settings))
+            reader = stack.enter_context(TopicReader(settings))
             registry = stack.enter_context(SchemaRegistry.from_settings(settings))
             return OutputCopies(reader, registry, topic)
 

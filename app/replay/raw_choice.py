@@ -9,8 +9,8 @@ from typing import Final
 from app.kafka import positions
 from app.kafka.client import partition_count
 from app.kafka.positions import Edge, Position, PositionError, Wanted
-from app.kafka.range_reader import RangeReader
 from app.kafka.records import OffsetRange
+from app.kafka.topic_reader import TopicReader
 from app.progress import Progress
 from app.settings import Settings
 
@@ -32,7 +32,7 @@ class RawChoice:
         return self == RawChoice(Wanted(_FIRST, _LAST, None, self.events.by_event_time), _FIRST)
 
     def resolve(
-        self, settings: Settings, reader: RangeReader, topic: str, progress: Progress
+        self, settings: Settings, reader: TopicReader, topic: str, progress: Progress
     ) -> tuple[tuple[OffsetRange, ...], tuple[int, ...]]:
         """The ranges that are meant now, and for each from which offset its loader events are read.
 
@@ -45,6 +45,6 @@ class RawChoice:
             raise PositionError(f"topic {topic} has no records there")
         return ranges, tuple(self._loaders_from(reader, topic, one) for one in ranges)
 
-    def _loaders_from(self, reader: RangeReader, topic: str, part: OffsetRange) -> int:
+    def _loaders_from(self, reader: TopicReader, topic: str, part: OffsetRange) -> int:
         """From where loader events are read: never after the range's first event."""
         return min(part.first, positions.offset_of(reader, topic, part.partition, self.loaders_from))

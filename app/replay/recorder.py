@@ -31,9 +31,9 @@ from app.evidence.avro_container import Codec
 from app.evidence.configuration import DISTRIBUTION
 from app.evidence.documents import DocumentError
 from app.evidence.record_file import Layout, RecordFileWriter, Span, check_stored
-from app.kafka.range_reader import RangeReader
 from app.kafka.records import DamagedError, OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
+from app.kafka.topic_reader import TopicReader
 from app.processes.folder_lock import FolderUnusableError
 from app.replay.compare.live_published import LivePublished
 from app.replay.start_state import start_rows
@@ -104,7 +104,7 @@ def record(settings: Settings, folder: Path, plan: Plan, report: Report = lambda
     """
     folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
     documents.write(folder / RECORDING_FILE, documents.sealed(plan.document()))
-    with RangeReader(settings) as reader:
+    with TopicReader(settings) as reader:
         if reader.cluster() != plan.cluster:
             raise FolderUnusableError(f"{folder}: its recording was begun from another cluster, {plan.cluster}")
         recording = _Recording(settings, folder, plan, reader, report)
@@ -127,7 +127,7 @@ def record(settings: Settings, folder: Path, plan: Plan, report: Report = lambda
 class _Recording:
     """One recording at work."""
 
-    def __init__(self, settings: Settings, folder: Path, plan: Plan, reader: RangeReader, report: Report) -> None:
+    def __init__(self, settings: Settings, folder: Path, plan: Plan, reader: TopicReader, report: Report) -> None:
         self._settings = settings
         self._folder = folder
         self._plan = plan

@@ -14,8 +14,8 @@ from typing import Final
 
 from agents.canonicalize.process_modules import decode_row, rows_before
 from app.kafka.client import KafkaUnusable, partition_count
-from app.kafka.range_reader import RangeReader
 from app.kafka.records import OffsetRange
+from app.kafka.topic_reader import TopicReader
 from app.replay.engine import observe_loaders
 from app.settings import Settings
 from app.steps import canonicalize_step
@@ -31,7 +31,7 @@ _ANSWER_SECONDS: Final = 10.0
 
 
 def start_rows(
-    reader: RangeReader, settings: Settings, before: OffsetRange, report: Callable[[int], None] = lambda _records: None
+    reader: TopicReader, settings: Settings, before: OffsetRange, report: Callable[[int], None] = lambda _records: None
 ) -> Rows:
     """Rows that the event at raw offset `before.next` sees; loader events are read from `before.first` on.
 
@@ -52,7 +52,7 @@ def start_rows(
     return tuple(sorted(rows_before(earlier.items(), before.next)))
 
 
-def _table_rows(reader: RangeReader, settings: Settings, partition: int) -> Rows:
+def _table_rows(reader: TopicReader, settings: Settings, partition: int) -> Rows:
     """The newest row of each key in the table's changelog; none where there is no such topic."""
     name = settings.name(CHANGELOG)
     try:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from app.evidence.digests import span_of
-from app.kafka.range_reader import RangeReader
 from app.kafka.records import OffsetRange, Recorded
+from app.kafka.topic_reader import TopicReader
 from app.replay.start_state import Rows
 from app.settings import Settings
 
@@ -38,7 +38,7 @@ class TopicSource:
 
     def batches(self, partition: int, first: int, last: int, max_records: int) -> Iterator[list[Recorded]]:
         """Raw records with offsets `first` to `last`, over a connection of their own."""
-        with RangeReader(self.settings) as reader:
+        with TopicReader(self.settings) as reader:
             yield from _batches(reader.read(self.topic, partition, first, last), max_records)
 
 

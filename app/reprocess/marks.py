@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from agents.contract import OutRecord
 from app.evidence import configuration
 from app.evidence.audit_record import AuditRecord
-from app.kafka.range_reader import RangeReader
 from app.kafka.registry import SchemaRegistry
+from app.kafka.topic_reader import TopicReader
 from app.privacy.load import load_privacy
 from app.replay.compare.live_published import known_schema
 from app.replay.compare.published import Schemas, audit_record
@@ -85,7 +85,7 @@ def marks(
 class MarkReader:
     """Reads what versions say of themselves."""
 
-    def __init__(self, settings: Settings, reader: RangeReader, registry: SchemaRegistry) -> None:
+    def __init__(self, settings: Settings, reader: TopicReader, registry: SchemaRegistry) -> None:
         self._settings = settings
         self._reader = reader
         self._schemas = Schemas(lambda schema_id: known_schema(registry, schema_id))

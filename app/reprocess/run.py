@@ -18,8 +18,8 @@ from typing import Final
 from app.kafka import positions
 from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config, partition_count
 from app.kafka.positions import Edge, Position, PositionError, Wanted
-from app.kafka.range_reader import RangeReader
 from app.kafka.registry import SchemaRegistry
+from app.kafka.topic_reader import TopicReader
 from app.processes.supervisor import Supervisor
 from app.provision.topic_admin import TopicAdmin
 from app.reprocess import setup
@@ -70,7 +70,7 @@ class Ready:
 @contextlib.contextmanager
 def open_cluster(settings: Settings) -> Iterator[Cluster]:
     """The servers that the settings name."""
-    with SchemaRegistry.from_settings(settings) as registry, RangeReader(settings) as reader:
+    with SchemaRegistry.from_settings(settings) as registry, TopicReader(settings) as reader:
         yield Cluster(settings, TopicAdmin(client_config(settings)), reader, registry)
 
 

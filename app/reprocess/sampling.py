@@ -22,9 +22,8 @@ class Sampler:
         self._shapes = shapes
         self._open = ExitStack()
         self._groups = self._open.enter_context(GroupReader(settings))
-        self._sources = [
-            self._open.enter_context(TopicReader(settings, settings.name(shape.sources[0]))) for shape in shapes
-        ]
+        self._reader = self._open.enter_context(TopicReader(settings))
+        self._sources = [settings.name(shape.sources[0]) for shape in shapes]
 
     def __enter__(self) -> Self:
         return self
@@ -38,8 +37,8 @@ class Sampler:
         samples = []
         for known, source in zip(committed, self._sources, strict=True):
             stage = {}
-            for number, extent in source.extents().items():
-                offset, note = known.get(number, (extent.first, None))
-                stage[number] = PartitionSample(extent.first, extent.next, offset, read_note(note) or Account(offset))
+            for number, ends in self._reader.all_ends(source).items():
+                offset, note = known.get(number, (ends.first, None))
+                stage[number] = PartitionSample(ends.first, ends.next, offset, read_note(note) or Account(offset))
             samples.append(stage)
         return tuple(samples)

@@ -17,9 +17,9 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from agents.contract import OutRecord
 from app.kafka.client import KafkaUnusable, client_config
 from app.kafka.group_reader import GroupReader
-from app.kafka.range_reader import RangeReader
 from app.kafka.records import OffsetRange
 from app.kafka.registry import SchemaRegistry
+from app.kafka.topic_reader import TopicReader
 from app.operators.errors import OperatorError
 from app.provision import subjects, topic_plan
 from app.provision.subjects import Refused
@@ -52,7 +52,7 @@ class Cluster:
 
     settings: Settings
     admin: TopicAdmin
-    reader: RangeReader
+    reader: TopicReader
     registry: SchemaRegistry
 
 

@@ -27,8 +27,8 @@ def _rows(it: WatchScene) -> dict[str, dict[str, Any]]:
 
 
 def _tombstones(it: WatchScene, topic: str) -> set[bytes]:
-    with TopicReader(from_env(it.environ), it.prefix + topic) as reader:
-        return {message.key() or b"" for message in reader.records() if message.value() is None}
+    with TopicReader(from_env(it.environ)) as reader:
+        return {record.key or b"" for record in reader.records(it.prefix + topic) if record.value is None}
 
 
 def test_old_rows_become_tombstones_and_watched_ones_stay(

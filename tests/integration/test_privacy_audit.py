@@ -2,8 +2,10 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -17,10 +19,14 @@ from agents.privacy.calls import PrivacyFilter
 from agents.privacy.policy_file import built_in_policy
 from agents.privacy.redaction.engine import RedactionEngine
 from agents.privacy.stage import PrivacyStep
+from agents.privacy.verifier import Finding, Verifier
 from app.__main__ import cli
 from app.commands.ending import CANNOT
 from app.commands.privacy import FAILED
 from app.embedded.broker import EmbeddedBroker
+from app.privacy.audit import Progress
+from app.privacy.audit import audit as audit_topic
+from app.settings import from_env
 from app.simulator.workload.canaries import canaries, canary_events
 from app.simulator.workload.secrets import traces
 from schemas import topics
@@ -125,3 +131,38 @@ def test_audit_refuses_what_it_cannot_audit(audit: Audit, topic: str) -> None:
     refused = audit(topic)
     assert refused.exit_code == CANNOT
     assert topic in refused.output
+
+
+def test_audit_survives_a_broker_that_is_killed_and_comes_back(
+    embedded: EmbeddedBroker, topic_prefix: str, write: Callable[[Iterator[bytes]], int]
+) -> None:
+    """It waits, as every reader of a topic does, and looks at each record once."""
+    count = write(b"%05d " % number + b"x" * 2_000 for number in range(24_000))  # more than a client reads ahead
+    name, back = topic_prefix + topics.CALLS, Event()
+    settings = from_env({"CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": embedded.bootstrap_servers})
+    seen: Counter[str] = Counter()
+
+    class Looking(Verifier):
+        """Notes what it is shown, and lets the broker die at the first record."""
+
+        def findings(self, record: Any, field: str = "") -> Iterator[Finding]:
+            if field == "value":
+                if not seen:
+                    embedded.kill_kafka()
+                    restart.start()
+                seen[record[:5].decode()] += 1
+            return iter(())
+
+    def come_back() -> None:
+        embedded.restart_kafka()
+        back.set()
+
+    restart, progress = Thread(target=come_back), Progress()
+    try:
+        assert list(audit_topic(settings, name, Looking(), progress)) == []
+        assert back.is_set(), "no kill hit the reading: the test has proved nothing"
+    finally:
+        restart.join()
+    assert progress.done == len(seen) == count
+    assert set(seen.values()) == {1}
+    assert progress.done == progress.total

@@ -48,12 +48,12 @@ class LossAccount:
 def raw_account(run: PipelineRun) -> RawAccount:
     """Read the raw topic; event ids are computed here, from its bytes alone."""
     account, canonicalizer = RawAccount(), Canonicalizer({})
-    for message in run.records(topics.RAW):
-        value = message.value()
+    for record in run.records(topics.RAW):
+        value = record.value
         assert value is not None
         account.records += 1
         account.values.add(event_digest(value))
-        made = canonicalizer.canonicalize(value, message.partition() or 0, message.offset() or 0, 0)
+        made = canonicalizer.canonicalize(value, record.partition, record.offset, 0)
         if isinstance(made, Canonical):
             account.calls.add(made.event_id.hex().encode())
         elif isinstance(made, Refused):
@@ -64,8 +64,8 @@ def raw_account(run: PipelineRun) -> RawAccount:
 def call_account(run: PipelineRun) -> CallAccount:
     """Read the topic of calls."""
     account = CallAccount()
-    for message in run.records(topics.CALLS):
-        value = message.value()
+    for record in run.records(topics.CALLS):
+        value = record.value
         assert value is not None
         assert value[5] == _ID_LENGTH
         account.records += 1
@@ -96,5 +96,5 @@ def gaps_of(run: PipelineRun) -> list[CoverageGap]:
 
 
 def _coverage(run: PipelineRun) -> Iterator[CoverageGap]:
-    for message in run.records(topics.COVERAGE):
-        yield decode(message.value() or b"")
+    for record in run.records(topics.COVERAGE):
+        yield decode(record.value or b"")

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from click.testing import CliRunner, Result
-from confluent_kafka import Message
 from urllib3.exceptions import HTTPError
 
 from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
+from app.kafka.records import Recorded
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings, from_env
 from schemas.topics import Stage
@@ -120,15 +120,15 @@ class PipelineRun:
         options = [option for address in addresses for option in ("--metrics", address)]
         return CliRunner().invoke(cli, ["books", *options, *more], env=self.environ)
 
-    def records(self, topic: str) -> Iterator[Message]:
+    def records(self, topic: str) -> Iterator[Recorded]:
         """Everything on a topic, given by its unprefixed name."""
-        with TopicReader(self.settings, self.settings.name(topic)) as reader:
-            yield from reader.records()
+        with TopicReader(self.settings) as reader:
+            yield from reader.records(self.settings.name(topic))
 
     def ends(self, topic: str) -> dict[int, int]:
         """Next offset of every partition of a topic, given by its unprefixed name."""
-        with TopicReader(self.settings, self.settings.name(topic)) as reader:
-            return {number: extent.next for number, extent in reader.extents().items()}
+        with TopicReader(self.settings) as reader:
+            return {number: ends.next for number, ends in reader.all_ends(self.settings.name(topic)).items()}
 
     def logs(self) -> str:
         """End of every process's log."""

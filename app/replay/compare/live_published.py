@@ -9,9 +9,9 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from app.kafka.range_reader import RangeReader
 from app.kafka.records import OffsetRange, Recorded
 from app.kafka.registry import Fault, RegistryError, SchemaRegistry
+from app.kafka.topic_reader import TopicReader
 from app.replay.compare.published import Schemas, audit_record, belongs, raw_position, speaks_of
 from app.replay.source import ReplaySource
 from app.settings import Settings
@@ -27,7 +27,7 @@ class LivePublished:
     def __init__(
         self,
         settings: Settings,
-        reader: RangeReader,
+        reader: TopicReader,
         registry: SchemaRegistry,
         report: Callable[[int], None] = lambda _records: None,
         source: ReplaySource | None = None,

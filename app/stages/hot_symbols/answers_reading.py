@@ -24,11 +24,11 @@ def watched_answers(settings: Settings) -> list[dict[str, Any]]:
     answers: dict[str, dict[str, Any]] = {}
     with (
         SchemaRegistry.from_settings(settings) as registry,
-        TopicReader(settings, settings.name(topics.WATCHED)) as reader,
+        TopicReader(settings) as reader,
     ):
         schemas = WriterSchemas(registry, records.WATCHED_SYMBOL)
-        for message in reader.records():
-            answer = schemas.decode(message.value())
+        for record in reader.records(settings.name(topics.WATCHED)):
+            answer = schemas.decode(record.value)
             if answer is not None:
                 answers[answer["watch_id"]] = answer
     return [answers.get(watch_id) or _unanswered(watch) for watch_id, watch in sorted(watches.items())]

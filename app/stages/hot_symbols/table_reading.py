@@ -20,15 +20,14 @@ def published_rows(settings: Settings) -> Iterator[dict[str, Any]]:
     Raises KafkaUnreachable, KafkaUnusable, RegistryError.
     """
     newest: dict[bytes, bytes] = {}
-    with TopicReader(settings, settings.name(topics.HOT_SYMBOLS)) as reader:
-        for message in reader.records():
-            key, value = message.key(), message.value()
-            if not isinstance(key, bytes):
+    with TopicReader(settings) as reader:
+        for record in reader.records(settings.name(topics.HOT_SYMBOLS)):
+            if record.key is None:
                 continue
-            if isinstance(value, bytes):
-                newest[key] = value
+            if record.value is not None:
+                newest[record.key] = record.value
             else:
-                newest.pop(key, None)
+                newest.pop(record.key, None)
     with SchemaRegistry.from_settings(settings) as registry:
         schemas = WriterSchemas(registry, records.HOT_SYMBOL)
         for key in sorted(newest):

@@ -88,14 +88,13 @@ def read_watch_list(settings: Settings) -> WatchList:
     found = WatchList()
     with (
         SchemaRegistry.from_settings(settings) as registry,
-        TopicReader(settings, settings.name(topics.WATCH)) as reader,
+        TopicReader(settings) as reader,
     ):
         schemas = WriterSchemas(registry, records.WATCH)
-        for message in reader.records():
-            key, partition = message.key(), message.partition()
-            if isinstance(key, bytes) and partition is not None:
-                watch = watch_of(schemas, message.value(), message.timestamp()[1])
-                found.take(RecordPlace(partition, key), watch)
+        for record in reader.records(settings.name(topics.WATCH)):
+            if record.key is not None:
+                watch = watch_of(schemas, record.value, record.timestamp)
+                found.take(RecordPlace(record.partition, record.key), watch)
     return found
 
 

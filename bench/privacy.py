@@ -19,7 +19,7 @@ from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.outcomes import Canonical
 from agents.privacy.calls import PrivacyFilter
 from agents.privacy.policy_file import built_in_policy
-from agents.privacy.redaction.choices import Rules
+from agents.privacy.redaction.choices import RedactionChoices
 from agents.privacy.redaction.engine import RedactionEngine
 from app.processes.garbage import collect_seldom
 from app.simulator.workload.generator import WorkloadOptions, generate
@@ -107,7 +107,7 @@ def _strings() -> Table:
     }
     rows = []
     for name, lines in sets.items():
-        engine = RedactionEngine(Rules())
+        engine = RedactionEngine(RedactionChoices())
         cold = _best(partial(_ask, engine, lines), before=engine.forget)
         warm = _best(partial(_ask, engine, lines))
         mean = sum(len(arguments) for _, arguments in lines) / len(lines)
@@ -131,7 +131,7 @@ def _ask(engine: RedactionEngine, lines: Sequence[Line]) -> None:
 
 
 def _hostile() -> Table:
-    engine = RedactionEngine(Rules())
+    engine = RedactionEngine(RedactionChoices())
     rows = []
     for name, unit in HOSTILE.items():
         text = unit * (KILOBYTES * 1000 // len(unit.encode()))
@@ -148,7 +148,7 @@ def _events() -> Table:
     )
     events = [outcome.value for outcome in outcomes if isinstance(outcome, Canonical)]
     policy = built_in_policy("default")
-    privacy = PrivacyFilter(policy, RedactionEngine(policy.rules))
+    privacy = PrivacyFilter(policy, RedactionEngine(policy.choices))
     start = time.process_time()
     _filter(privacy, events)
     cold = time.process_time() - start

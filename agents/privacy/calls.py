@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from google.protobuf.message import DecodeError
 
 from agents.memo import Memo
-from agents.privacy.fields import FieldFilter, RefusedError, merged_hits
+from agents.privacy.fields import FieldFilter, UnclearedError, merged_hits
 from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess
 from agents.privacy.redaction.answers import FieldPolicy, Hits, Redactor, TextRefusal
 from agents.privacy.repeats import MAX_REMEMBERED_BYTES, Repeated, RepeatedEvents, head_of, middle_of, tail_of
@@ -58,7 +58,7 @@ PROBE_TYPES: Final = {
 _THREADS: Final = 1 << 16
 
 
-class Call(NamedTuple):
+class FilteredCall(NamedTuple):
     """A filtered call: its key (the process id), its Avro body without framing, and the redactions by rule."""
 
     key: bytes
@@ -83,7 +83,7 @@ class PrivacyFilter:
         self._uncached = _Calls(policy, redactor, _Direct)
         self._repeats = RepeatedEvents()
 
-    def filter(self, canonical: bytes | None) -> Call | CallRefused:
+    def filter(self, canonical: bytes | None) -> FilteredCall | CallRefused:
         """What may leave of one canonical event (an encoded callstream.CanonicalEvent)."""
         if not canonical:
             return CallRefused("empty", None)
@@ -93,18 +93,18 @@ class PrivacyFilter:
         repeated = self._repeats.find(tail)
         if repeated is None:
             outcome = self._looked_up(canonical)
-            if isinstance(outcome, Call) and (middle := middle_of(outcome.body, head)) is not None:
+            if isinstance(outcome, FilteredCall) and (middle := middle_of(outcome.body, head)) is not None:
                 self._repeats.remember(tail, Repeated(outcome.key, middle, outcome.hits, outcome.probe_type))
             return outcome
         key, middle, hits, probe_type = repeated
-        return Call(key, head.beginning + middle + head.ending, hits, probe_type, head.raw_offset)
+        return FilteredCall(key, head.beginning + middle + head.ending, hits, probe_type, head.raw_offset)
 
-    def _looked_up(self, canonical: bytes) -> Call | CallRefused:
+    def _looked_up(self, canonical: bytes) -> FilteredCall | CallRefused:
         """The same, part by part."""
         calls = self._cached if len(canonical) <= MAX_CACHED_EVENT_BYTES else self._uncached
         try:
             return calls.filter(CanonicalEventParts.FromString(canonical))
-        except RefusedError as error:
+        except UnclearedError as error:
             return CallRefused(error.refusal.value, None)
         except DecodeError as error:
             return CallRefused("malformed_canonical", type(error).__name__)
@@ -227,7 +227,7 @@ class _Calls:
         def probe(encoded: bytes) -> FilteredProbe:
             probe_type = CanonicalProbe.FromString(encoded).probe_type
             if probe_type not in fields:
-                raise RefusedError(TextRefusal.UNKNOWN_KIND)
+                raise UnclearedError(TextRefusal.UNKNOWN_KIND)
             return fields[probe_type].probe(encoded)
 
         self._probes: dict[bytes, FilteredProbe] = remember(probe, _MAX_SMALL)
@@ -235,8 +235,8 @@ class _Calls:
         self._timestamp_sources: dict[int, bytes] = remember(_timestamp_source, _MAX_SMALL)
         self._threads: dict[int, bytes] = remember(lambda tid: avro_wire.PRESENT + avro_wire.long(tid), _THREADS)
 
-    def filter(self, event: CanonicalEventParts) -> Call:
-        """Look every part up and join what may leave. Raises RefusedError, or DecodeError for malformed parts."""
+    def filter(self, event: CanonicalEventParts) -> FilteredCall:
+        """Look every part up and join what may leave. Raises UnclearedError, or DecodeError for malformed parts."""
         probe_type, type_avro, target, details, probe_hits = self._probes[event.probe]
         profile, has = self._profiles[probe_type], event.HasField
         workload, rest, surrounding_hits, process_id = profile.surroundings[
@@ -274,7 +274,7 @@ class _Calls:
                 avro_wire.long(raw_offset),
             )
         )
-        return Call(process_id, body, hits, probe_type, raw_offset)
+        return FilteredCall(process_id, body, hits, probe_type, raw_offset)
 
     def _redaction(self, many: tuple[Hits, ...]) -> tuple[Hits, bytes]:
         """The `redaction` record, and its counts by rule."""
@@ -285,7 +285,7 @@ class _Calls:
 
 def _timestamp_source(number: int) -> bytes:
     if number not in TimestampSource.values():
-        raise RefusedError(TextRefusal.UNKNOWN_KIND)
+        raise UnclearedError(TextRefusal.UNKNOWN_KIND)
     return avro_wire.long(number)
 
 

@@ -116,7 +116,7 @@ _PROCESS: Final = (
     ("arguments", "arguments"),
     ("cwd", "path"),
     ("user", "user"),
-    ("flags", "word"),
+    ("flags", "system_word"),
 )
 _WORKLOAD: Final = (
     "container_id",
@@ -132,14 +132,14 @@ _FRAME: Final = (
     ("module", "path"),
     ("symbol", "symbol"),
     ("source_file", "path"),
-    ("build_id", "word"),
+    ("build_id", "system_word"),
     ("symbol_hint", "symbol"),
 )
-_TARGET: Final = (("module", "path"), ("symbol", "symbol"), ("build_id", "word"))
+_TARGET: Final = (("module", "path"), ("symbol", "symbol"), ("build_id", "system_word"))
 _PROBE: Final = (
     ("syscall", "symbol"),
-    ("action", "word"),
-    ("return_action", "word"),
+    ("action", "system_word"),
+    ("return_action", "system_word"),
     ("policy_name", "name"),
     ("message", "text"),
 )
@@ -147,8 +147,8 @@ _QUESTIONS: Final = {
     canonical_pb2.ATOM_CLASS_PATH: "path",
     canonical_pb2.ATOM_CLASS_BUFFER: "buffer",
     canonical_pb2.ATOM_CLASS_ADDRESS: "address",
-    canonical_pb2.ATOM_CLASS_NUMBER: "word",
-    canonical_pb2.ATOM_CLASS_WORD: "word",
+    canonical_pb2.ATOM_CLASS_NUMBER: "system_word",
+    canonical_pb2.ATOM_CLASS_WORD: "system_word",
     canonical_pb2.ATOM_CLASS_NAME: "name",
 }
 
@@ -175,7 +175,7 @@ def _texts(event: CanonicalEvent) -> Iterator[_Asked]:
     if event.HasField("return_value"):
         yield from _argument_texts("return_value", event.return_value)
     if event.exit.signal:
-        yield _Asked("exit_signal", "word", event.exit.signal)
+        yield _Asked("exit_signal", "system_word", event.exit.signal)
     yield from _field_texts("", event.node, (("node_name", "name"), ("cluster_name", "name")))
 
 

@@ -41,7 +41,7 @@ _MAX_REMEMBERED_FRAME_BYTES: Final = 512  # longer than the mangled names of ord
 _BOOLEAN: Final = (b"\x00", b"\x01")
 
 
-class RefusedError(Exception):
+class UnclearedError(Exception):
     """A text could not be cleared, so the event may not leave. `PrivacyFilter.filter` turns it into a value."""
 
     def __init__(self, refusal: TextRefusal) -> None:
@@ -50,7 +50,7 @@ class RefusedError(Exception):
 
 
 class FieldFilter:
-    """Filters the parts of events of one probe type. Every method raises RefusedError where it cannot."""
+    """Filters the parts of events of one probe type. Every method raises UnclearedError where it cannot."""
 
     def __init__(self, policy: FieldPolicy, redactor: Redactor, probe_type: str) -> None:
         self._policy = policy
@@ -75,7 +75,7 @@ class FieldFilter:
         part.number("start_time_ns", process.start_time_ns if process.HasField("start_time_ns") else None)
         part.number("auid", process.auid if process.HasField("auid") else None)
         part.optional("user", process.user, redactor.user)
-        part.optional("flags", flags, redactor.word)
+        part.optional("flags", flags, redactor.system_word)
         return FilteredProcess(part.avro(), part.hits(), process.process_id.encode())
 
     def workload(self, encoded: bytes) -> FilteredPart:
@@ -104,8 +104,8 @@ class FieldFilter:
         else:
             target.raw(avro_wire.NULL)
         details.required("syscall", probe.syscall, redactor.symbol)
-        details.optional("action", probe.action, redactor.word)
-        details.optional("return_action", probe.return_action, redactor.word)
+        details.optional("action", probe.action, redactor.system_word)
+        details.optional("return_action", probe.return_action, redactor.system_word)
         details.optional("policy_name", probe.policy_name, redactor.name)
         details.optional("message", probe.message, redactor.text)
         details.texts("tags", list(probe.tags), redactor.text)
@@ -142,7 +142,7 @@ class FieldFilter:
         part = self._part(place)
         type_, atoms = argument.type, argument.atoms
         part.optional("label", argument.label, self._redactor.text)
-        part.raw(avro_wire.text(part.clear(self._redactor.word(type_))))
+        part.raw(avro_wire.text(part.clear(self._redactor.system_word(type_))))
         if not atoms:
             part.raw(avro_wire.NULL)
         elif not part.allowed(type_):
@@ -156,7 +156,7 @@ class FieldFilter:
         """How a process ended; empty bytes are any other event."""
         ended = CanonicalExit.FromString(encoded)
         part = self._part("")
-        part.optional("exit_signal", ended.signal, self._redactor.word)
+        part.optional("exit_signal", ended.signal, self._redactor.system_word)
         part.number("exit_status", ended.status if ended.HasField("status") else None)
         return FilteredPart(part.avro(), part.hits())
 
@@ -168,17 +168,17 @@ class FieldFilter:
         part.optional("cluster_name", node.cluster_name, self._redactor.name)
         return FilteredPart(part.avro(), part.hits())
 
-    def _part(self, prefix: str) -> "_Part":
+    def _part(self, prefix: str) -> "_PartWriter":
         allowed = self._places.get(prefix)
         if allowed is None:
             allowed = _Allowed(self._policy, self._probe_type, f"{prefix}." if prefix else "")
             self._places[prefix] = allowed
-        return _Part(allowed)
+        return _PartWriter(allowed)
 
-    def _rendered(self, part: "_Part", atoms: list[CanonicalAtom]) -> str:
+    def _rendered(self, part: "_PartWriter", atoms: list[CanonicalAtom]) -> str:
         """A single unnamed atom is the value; named ones are members of a JSON object, in their own order."""
-        word = self._redactor.word
-        cleared = [(part.clear(word(atom.name)), part.clear(_asked(self._redactor, atom))) for atom in atoms]
+        system_word = self._redactor.system_word
+        cleared = [(part.clear(system_word(atom.name)), part.clear(_asked(self._redactor, atom))) for atom in atoms]
         if len(cleared) == 1 and not cleared[0][0]:
             return cleared[0][1]
         return json.dumps(dict(cleared), ensure_ascii=False, separators=(",", ":"))
@@ -202,7 +202,7 @@ class _Allowed(dict[str, bool]):
         return allowed
 
 
-class _Part:
+class _PartWriter:
     """Collects Avro bytes and hits while a part is written."""
 
     __slots__ = ("_allowed", "_chunks", "_hits")
@@ -234,9 +234,9 @@ class _Part:
         self._hits.append((("denied_field", 1),))
 
     def clear(self, answer: Answer) -> str:
-        """The cleared text; raises RefusedError where there is none."""
+        """The cleared text; raises UnclearedError where there is none."""
         if isinstance(answer, TextRefusal):
-            raise RefusedError(answer)
+            raise UnclearedError(answer)
         if answer.hits:
             self._hits.append(answer.hits)
         return answer.text
@@ -269,7 +269,7 @@ class _Part:
     def _write(self, answer: Answer) -> None:
         """Append what leaves of a text, if anything."""
         if isinstance(answer, TextRefusal):
-            raise RefusedError(answer)
+            raise UnclearedError(answer)
         text, hits = answer
         if hits:
             self._hits.append(hits)
@@ -309,22 +309,22 @@ def merged_hits(many: Iterable[Hits]) -> Hits:
     return tuple(sorted(counts.items()))
 
 
-def _write_target(part: _Part, target: CanonicalTarget, redactor: Redactor) -> None:
+def _write_target(part: _PartWriter, target: CanonicalTarget, redactor: Redactor) -> None:
     part.raw(avro_wire.text(part.clear(redactor.path(target.module))))
     part.raw(avro_wire.text(part.clear(redactor.symbol(target.symbol))))
     part.raw(avro_wire.long(target.offset))
     part.raw(avro_wire.long(target.offset_basis))
-    part.optional("build_id", target.build_id, redactor.word)
+    part.optional("build_id", target.build_id, redactor.system_word)
 
 
-def _write_frame(part: _Part, frame: CanonicalFrame, redactor: Redactor) -> None:
+def _write_frame(part: _PartWriter, frame: CanonicalFrame, redactor: Redactor) -> None:
     part.raw(avro_wire.text(part.clear(redactor.path(frame.module))))
     part.raw(avro_wire.text(part.clear(redactor.symbol(frame.symbol))))
     part.raw(avro_wire.long(frame.offset))
     part.raw(_BOOLEAN[frame.is_kernel_space])
     part.optional("source_file", frame.source_file, redactor.path)
     part.number("line_number", frame.line_number if frame.HasField("line_number") else None)
-    part.optional("build_id", frame.build_id, redactor.word)
+    part.optional("build_id", frame.build_id, redactor.system_word)
     part.raw(avro_wire.long(frame.offset_basis))
     part.raw(avro_wire.long(frame.resolution))
     part.optional("symbol_hint", frame.symbol_hint, redactor.symbol)
@@ -340,7 +340,7 @@ def _asked(redactor: Redactor, atom: CanonicalAtom) -> Answer:
         case canonical_pb2.ATOM_CLASS_ADDRESS:
             return redactor.address(atom.text)
         case canonical_pb2.ATOM_CLASS_NUMBER | canonical_pb2.ATOM_CLASS_WORD:
-            return redactor.word(atom.text)
+            return redactor.system_word(atom.text)
         case canonical_pb2.ATOM_CLASS_NAME:
             return redactor.name(atom.text)
         case _:

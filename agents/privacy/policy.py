@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from agents.privacy.redaction.choices import Rules
+from agents.privacy.redaction.choices import RedactionChoices
 
 RULES_VERSION: Final = 2
 """Version of the built-in rules, part of every policy's id. It changes with anything that changes an answer."""
@@ -105,7 +105,7 @@ class Policy:
 
     name: str
     allowed: tuple[tuple[str, frozenset[str]], ...]
-    rules: Rules
+    choices: RedactionChoices
 
     @cached_property
     def policy_id(self) -> str:
@@ -115,18 +115,18 @@ class Policy:
 
     def canonical_form(self) -> dict[str, Any]:
         """Everything that decides an answer, in JSON's terms; the name does not."""
-        rules = self.rules
+        choices = self.choices
         return {
             "rules_version": RULES_VERSION,
             "allowed": {probe_type: sorted(fields) for probe_type, fields in self.allowed},
-            "users": rules.users.value,
-            "homes": rules.homes.value,
-            "epoch": rules.epoch,
-            "emails": rules.emails,
-            "names": sorted(rules.names),
-            "patterns": sorted([entry.rule, entry.pattern] for entry in rules.patterns),
-            "credential_paths": sorted(rules.credential_paths),
-            "max_text_bytes": rules.max_text_bytes,
+            "users": choices.users.value,
+            "homes": choices.homes.value,
+            "epoch": choices.epoch,
+            "emails": choices.emails,
+            "names": sorted(choices.names),
+            "patterns": sorted([entry.rule, entry.pattern] for entry in choices.patterns),
+            "credential_paths": sorted(choices.credential_paths),
+            "max_text_bytes": choices.max_text_bytes,
         }
 
     @cached_property

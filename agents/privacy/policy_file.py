@@ -23,7 +23,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from agents.privacy.policy import FIELDS, PROBE_TYPES, Policy
-from agents.privacy.redaction.choices import CustomPattern, Rules, Treatment
+from agents.privacy.redaction.choices import CustomPattern, RedactionChoices, Treatment
 from agents.privacy.redaction.gate import PatternError
 from agents.privacy.redaction.scan import grouped
 
@@ -104,7 +104,7 @@ class _Reader:
         name = self._typed(content, "", "name", str, "")
         if not name:
             self._wrong("name", "is missing: a policy has a name")
-        return Policy(name=name, allowed=self._fields(self._table(content, "fields")), rules=self._rules(content))
+        return Policy(name=name, allowed=self._fields(self._table(content, "fields")), choices=self._choices(content))
 
     def _fields(self, table: dict[str, Any]) -> tuple[tuple[str, frozenset[str]], ...]:
         self._known("fields", table, {"allow", *PROBE_TYPES})
@@ -129,7 +129,7 @@ class _Reader:
             self._wrong(f"{path}.{key}", f"{name!r} is no field of a call that a policy decides about", name)
         return names & FIELDS
 
-    def _rules(self, content: dict[str, Any]) -> Rules:
+    def _choices(self, content: dict[str, Any]) -> RedactionChoices:
         people, secrets = self._table(content, "people"), self._table(content, "secrets")
         self._known("people", people, {"users", "homes"})
         self._known("secrets", secrets, {"names", "emails", "patterns"})
@@ -141,10 +141,10 @@ class _Reader:
         epoch = self._typed(pseudonyms, "pseudonyms", "epoch", str, "1")
         if not epoch.isalnum() or not epoch.isascii() or len(epoch) > 16:
             self._wrong("pseudonyms.epoch", "must be 1 to 16 ASCII letters and digits")
-        limit = self._typed(limits, "limits", "max_text_bytes", int, Rules().max_text_bytes)
+        limit = self._typed(limits, "limits", "max_text_bytes", int, RedactionChoices().max_text_bytes)
         if not MIN_TEXT_BYTES <= limit <= MAX_TEXT_BYTES:
             self._wrong("limits.max_text_bytes", f"is {limit}, which is not from {MIN_TEXT_BYTES} to {MAX_TEXT_BYTES}")
-        return Rules(
+        return RedactionChoices(
             homes=self._treatment(people, "homes"),
             users=self._treatment(people, "users"),
             epoch=epoch,

@@ -1,8 +1,8 @@
 """The privacy stage as a pure step: a batch of canonical records in, encoded calls and dead letters out.
 
 Rules: every record of the batch ends in exactly one of outputs and dead letters. A call's key is its process id; it
-keeps the timestamp, and goes to the same partition number. Only a `Call`, which only the filter makes, is encoded.
-This module refuses to know Faust and producers.
+keeps the timestamp, and goes to the same partition number. Only a `FilteredCall` is encoded, and only
+the filter makes one.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from google.protobuf.message import DecodeError
 
 from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
-from agents.privacy.calls import Call, CallRefused, PrivacyFilter
+from agents.privacy.calls import CallRefused, FilteredCall, PrivacyFilter
 from agents.privacy.redaction.answers import Hits
 from schemas import avro_wire
 from schemas.canonical_parts_pb2 import CanonicalEventParts
@@ -23,7 +23,7 @@ REDACTIONS_TALLY = "redactions"
 _UNKNOWN_POSITION = -1
 
 
-def encode_call(call: Call, frame: bytes) -> bytes:
+def encode_call(call: FilteredCall, frame: bytes) -> bytes:
     """The record's value: Confluent framing for the registry's schema id, then the Avro body."""
     return frame + call.body
 

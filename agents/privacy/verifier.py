@@ -52,7 +52,7 @@ _PATTERNS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PrivacyFinding:
     """Something that should not have left: the field it is in (a dotted path, or `key`) and the rule that saw it."""
 
     field: str
@@ -66,7 +66,7 @@ class Verifier:
         spelled = sorted({form for needle in needles if needle for form in _spellings(needle)})
         self._needles = re.compile("|".join(map(re.escape, spelled))) if spelled else None
 
-    def findings(self, record: Any, field: str = "") -> Iterator[Finding]:
+    def findings(self, record: Any, field: str = "") -> Iterator[PrivacyFinding]:
         """Findings in a decoded record: dictionaries, lists, texts and bytes, however nested."""
         match record:
             case str():
@@ -83,7 +83,7 @@ class Verifier:
             case _:
                 return
 
-    def _in_text(self, text: str, field: str) -> Iterator[Finding]:
+    def _in_text(self, text: str, field: str) -> Iterator[PrivacyFinding]:
         seen: set[str] = set()
         for start in range(0, max(len(text), 1), _PIECE):
             piece = text[start : start + _PIECE + _OVERLAP]
@@ -91,7 +91,7 @@ class Verifier:
             if self._needles is not None and self._needles.search(piece):
                 seen.add("needle")
         for rule in sorted(seen):
-            yield Finding(field, rule)
+            yield PrivacyFinding(field, rule)
 
 
 def _spellings(needle: str) -> Iterator[str]:

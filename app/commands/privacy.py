@@ -81,9 +81,11 @@ def _summary(policy: Policy) -> Iterator[str]:
         kinds.setdefault(fields, []).append(probe_type)
     for fields, probe_types in kinds.items():
         yield f"  {len(fields)} fields leave of {', '.join(probe_types)}"
-    rules = policy.rules
-    yield f"  users: {rules.users.value}, homes: {rules.homes.value}, emails: {'redacted' if rules.emails else 'left'}"
-    yield f"  {len(rules.names)} names and {len(rules.patterns) + len(rules.credential_paths)} patterns of its own"
+    choices = policy.choices
+    emails = "redacted" if choices.emails else "left"
+    yield f"  users: {choices.users.value}, homes: {choices.homes.value}, emails: {emails}"
+    patterns = len(choices.patterns) + len(choices.credential_paths)
+    yield f"  {len(choices.names)} names and {patterns} patterns of its own"
 
 
 @command.command(name="test", short_help="Run a table of redaction cases")

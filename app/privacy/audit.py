@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agents.privacy.verifier import Finding, Verifier
+from agents.privacy.verifier import PrivacyFinding, Verifier
 from app.kafka.records import Recorded
 from app.kafka.topic_reader import TopicReader
 from app.operators.errors import OperatorError
@@ -26,12 +26,12 @@ class RestrictedTopic(OperatorError):  # noqa: N818 - reads as what it says
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FindingAt:
     """A finding and where its record is."""
 
     partition: int
     offset: int
-    finding: Finding
+    finding: PrivacyFinding
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class Progress:
     done: int = 0
 
 
-def audit(settings: Settings, name: str, verifier: Verifier, progress: Progress) -> Iterator[Found]:
+def audit(settings: Settings, name: str, verifier: Verifier, progress: Progress) -> Iterator[FindingAt]:
     """Findings in the topic `name` (without prefix, or any other topic of the cluster).
 
     Raises RestrictedTopic, and what `TopicReader` raises.
@@ -61,10 +61,10 @@ def audit(settings: Settings, name: str, verifier: Verifier, progress: Progress)
                 progress.report(progress)
 
 
-def _looked_at(record: Recorded, topic: Topic | None, verifier: Verifier) -> Iterator[Found]:
+def _looked_at(record: Recorded, topic: Topic | None, verifier: Verifier) -> Iterator[FindingAt]:
     for field, content in (("key", record.key), ("value", _decoded(record.value, topic))):
         for finding in verifier.findings(content, "" if isinstance(content, dict) else field):
-            yield Found(record.partition, record.offset, finding)
+            yield FindingAt(record.partition, record.offset, finding)
 
 
 def _decoded(value: Any, topic: Topic | None) -> Any:

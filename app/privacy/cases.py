@@ -57,7 +57,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class CaseFailure:
     """A case that came out otherwise: what left, or the reason of a refusal, and what was expected."""
 
     case: Case
@@ -65,18 +65,18 @@ class Failure:
     expected: str
 
 
-def run_cases(cases: list[Case], redactor: Redactor) -> Iterator[Failure]:
+def run_cases(cases: list[Case], redactor: Redactor) -> Iterator[CaseFailure]:
     """The cases that fail."""
     for case in cases:
         answer = case.ask(redactor)
         if not isinstance(answer, Cleared):
-            yield Failure(case, f"refused: {answer.value}", "an answer")
+            yield CaseFailure(case, f"refused: {answer.value}", "an answer")
             continue
         shown = [hidden for hidden in case.hides if hidden in answer.text]
         if shown:
-            yield Failure(case, answer.text, f"without {', '.join(map(repr, shown))}")
+            yield CaseFailure(case, answer.text, f"without {', '.join(map(repr, shown))}")
         if case.leaves is not None and answer.text != case.leaves:
-            yield Failure(case, answer.text, case.leaves)
+            yield CaseFailure(case, answer.text, case.leaves)
 
 
 def parse_cases(text: str) -> list[Case]:

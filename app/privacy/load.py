@@ -44,7 +44,7 @@ def load_privacy(settings: Settings) -> Privacy:
     if pseudonyms is not None:
         key_id = hashlib.sha256(b"callstream key id\0" + pseudonyms.key).hexdigest()[:16]
     try:
-        return Privacy(policy, RedactionEngine(policy.rules, pseudonyms), key_id)
+        return Privacy(policy, RedactionEngine(policy.choices, pseudonyms), key_id)
     except PatternError as error:  # each pattern compiles, and all of them together do not
         raise PrivacyConfigError(f"{settings.privacy_policy_file}: the patterns together: {error}") from None
 
@@ -73,7 +73,7 @@ def _load_key(path: Path | None, policy: Policy) -> Pseudonyms | None:
     if path is None:
         return None
     try:
-        return Pseudonyms(path.read_bytes().strip(), policy.rules.epoch)
+        return Pseudonyms(path.read_bytes().strip(), policy.choices.epoch)
     except OSError as error:
         raise PrivacyConfigError(f"{path}: {error}") from error
     except WeakKeyError as error:
@@ -82,5 +82,5 @@ def _load_key(path: Path | None, policy: Policy) -> Pseudonyms | None:
 
 def lacks_key(privacy: Privacy) -> bool:
     """Whether the policy asks for pseudonyms that without a key can only be masks."""
-    rules = privacy.policy.rules
-    return privacy.key_id is None and Treatment.PSEUDONYM in {rules.users, rules.homes}
+    choices = privacy.policy.choices
+    return privacy.key_id is None and Treatment.PSEUDONYM in {choices.users, choices.homes}

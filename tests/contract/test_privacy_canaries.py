@@ -24,7 +24,7 @@ from tests.support.privacy import ConsumedRecord
 def _run(policy: Policy) -> Iterator[StepResult]:
     """Every canary event through both stages."""
     canonicalize = CanonicalizeStep(Canonicalizer({}))
-    privacy = PrivacyStep(PrivacyFilter(policy, RedactionEngine(policy.rules)), schema_id=1)
+    privacy = PrivacyStep(PrivacyFilter(policy, RedactionEngine(policy.choices)), schema_id=1)
     for offset, event in enumerate(canary_events()):
         canonical = canonicalize([ConsumedRecord("tetragon.raw", 0, offset, event.SerializeToString())])
         yield canonical

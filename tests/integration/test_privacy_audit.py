@@ -19,7 +19,7 @@ from agents.privacy.calls import PrivacyFilter
 from agents.privacy.policy_file import built_in_policy
 from agents.privacy.redaction.engine import RedactionEngine
 from agents.privacy.stage import PrivacyStep
-from agents.privacy.verifier import Finding, Verifier
+from agents.privacy.verifier import PrivacyFinding, Verifier
 from app.__main__ import cli
 from app.commands.ending import CANNOT
 from app.commands.privacy import FAILED
@@ -87,7 +87,7 @@ def test_audit_finds_nothing_in_what_the_filter_let_out(
 ) -> None:
     """A canary was planted in every field of every kind of event; what all have in common is looked for."""
     policy = built_in_policy("default")
-    count = write(_calls(PrivacyFilter(policy, RedactionEngine(policy.rules))))
+    count = write(_calls(PrivacyFilter(policy, RedactionEngine(policy.choices))))
     needles = tmp_path / "needles"
     needles.write_text(min(canaries())[:8], encoding="utf-8")
     found = audit("--needles", str(needles), "--json")
@@ -145,7 +145,7 @@ def test_audit_survives_a_broker_that_is_killed_and_comes_back(
     class Looking(Verifier):
         """Notes what it is shown, and lets the broker die at the first record."""
 
-        def findings(self, record: Any, field: str = "") -> Iterator[Finding]:
+        def findings(self, record: Any, field: str = "") -> Iterator[PrivacyFinding]:
             if field == "value":
                 if not seen:
                     embedded.kill_kafka()

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.privacy.calls import PROBE_TYPES, Call, CallRefused, PrivacyFilter
+from agents.privacy.calls import PROBE_TYPES, CallRefused, FilteredCall, PrivacyFilter
 from schemas import avro_wire, records
 from schemas.canonical_pb2 import CanonicalEvent, FrameResolution, OffsetBasis, TimestampSource
 from tests.support.messages import messages
@@ -30,7 +30,7 @@ def canonical_events(draw: st.DrawFn) -> Any:
 
 def _decoded(event: CanonicalEvent) -> dict[str, Any]:
     outcome = PrivacyFilter(OpenPolicy(), OpenRedactor()).filter(event.SerializeToString())
-    assert isinstance(outcome, Call), outcome
+    assert isinstance(outcome, FilteredCall), outcome
     return records.decode(records.CALL, avro_wire.frame(1) + outcome.body)
 
 
@@ -88,7 +88,7 @@ def test_frames_are_read_back_by_fastavro(event: CanonicalEvent) -> None:
 @given(raw=st.binary(max_size=300))
 def test_filter_never_raises_when_given_arbitrary_bytes(raw: bytes) -> None:
     """Garbage is refused with a reason, or is an event that says little."""
-    assert isinstance(PrivacyFilter(OpenPolicy(), OpenRedactor()).filter(raw), Call | CallRefused)
+    assert isinstance(PrivacyFilter(OpenPolicy(), OpenRedactor()).filter(raw), FilteredCall | CallRefused)
 
 
 @given(event=canonical_events())

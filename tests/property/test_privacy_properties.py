@@ -6,7 +6,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from agents.privacy.redaction.answers import Cleared, TextRefusal
-from agents.privacy.redaction.choices import Rules
+from agents.privacy.redaction.choices import RedactionChoices
 from agents.privacy.redaction.engine import RedactionEngine
 from agents.privacy.rules.program_table import program_table
 from tests.support.privacy import engine, lines
@@ -128,7 +128,7 @@ def test_every_question_settles_when_given_arbitrary_texts(text: str) -> None:
         engine().text,
         engine().name,
         engine().symbol,
-        engine().word,
+        engine().system_word,
         engine().address,
         engine().user,
     ):
@@ -228,7 +228,7 @@ class _OpenGate(RedactionEngine):
     """The engine with a gate that says that anything could be anywhere."""
 
     def __init__(self) -> None:
-        super().__init__(Rules())
+        super().__init__(RedactionChoices())
         everything = list(range(len(self._scanners)))
         self._matching = lambda _plain: everything
 

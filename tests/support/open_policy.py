@@ -34,4 +34,4 @@ class OpenRedactor:
         """Hexadecimal digits."""
         return Cleared(content.hex(), ())
 
-    text = user = name = symbol = word = address = path
+    text = user = name = symbol = system_word = address = path

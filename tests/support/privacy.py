@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agents.privacy.redaction.answers import Cleared, Hits
-from agents.privacy.redaction.choices import Rules
+from agents.privacy.redaction.choices import RedactionChoices
 from agents.privacy.redaction.engine import RedactionEngine
 
 _GOLDEN = Path(__file__).parent.parent / "golden" / "privacy"
@@ -17,7 +17,7 @@ SECRETS = ("Tr0ub4dorAnd3", "p4ss-w0rd_x9", "qwertyuiop1Z", "a.b.c~d*e!7F", "012
 @cache
 def engine() -> RedactionEngine:
     """The engine with the default rules; shared, because its memory changes speed and nothing else."""
-    return RedactionEngine(Rules())
+    return RedactionEngine(RedactionChoices())
 
 
 def lines(name: str) -> list[str]:

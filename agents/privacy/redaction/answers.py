@@ -56,7 +56,7 @@ class Redactor(Protocol):
     def symbol(self, text: str) -> Answer:
         """The name of a function, mangled or not."""
 
-    def word(self, text: str) -> Answer:
+    def system_word(self, text: str) -> Answer:
         """Words of the kernel's or the agent's own vocabulary."""
 
     def address(self, text: str) -> Answer:

@@ -25,7 +25,7 @@ class CustomPattern:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class RedactionChoices:
     """Choices about redaction inside texts.
 
     `names` are further names that announce a secret; `credential_paths` further patterns whose group is the name of a

@@ -1,7 +1,7 @@
 """The redaction engine: strings in, strings without secrets out, with counts by rule.
 
 A text is looked at as its shadow (`shadow`), the gate says which rules can find anything (`gate`), those say where
-(`scanners`), and the spans are cut out of the original once (`spans`). The result is looked at again until nothing more
+(`scanners`), and the masks are cut out of the original once (`masks`). The result is looked at again until nothing more
 is found, so redacting twice equals redacting once for every text there is.
 
 Rules: data never raises; what cannot be finished is refused with a reason, and what is too intricate to finish
@@ -18,12 +18,12 @@ from agents.memo import Memo
 from agents.privacy.pseudonyms import Pseudonyms
 from agents.privacy.redaction import scanner_table
 from agents.privacy.redaction.answers import Answer, Cleared, Hits, TextRefusal
-from agents.privacy.redaction.choices import Rules, Treatment
+from agents.privacy.redaction.choices import RedactionChoices, Treatment
 from agents.privacy.redaction.gate import Gate
+from agents.privacy.redaction.masks import REDACTED, Mask, spliced
 from agents.privacy.redaction.scan import Scan
-from agents.privacy.redaction.scanner_table import Called, Reading
+from agents.privacy.redaction.scanner_table import GatedScanner, TextContext
 from agents.privacy.redaction.shadow import shadow_of
-from agents.privacy.redaction.spans import MASK, Span, spliced
 from agents.privacy.rules import command_lines, paths
 from agents.privacy.rules.program_table import program_table
 
@@ -49,11 +49,11 @@ _CLOSED: Final = [0]  # the gate's answer when only its sentinel matches: a plai
 _cleared: Final[Callable[[tuple[str, Hits]], Cleared]] = partial(tuple.__new__, Cleared)
 """Makes a `Cleared` at half the cost of its class: nine of ten texts leave as they are."""
 
-_Found = list[Span] | Cleared | TextRefusal
-"""Spans to replace; or an answer, where looking further is no use."""
+_Found = list[Mask] | Cleared | TextRefusal
+"""Masks to replace; or an answer, where looking further is no use."""
 
-_TEXT: Final = Reading("")
-_PATH: Final = Reading("", is_path=True)
+_TEXT: Final = TextContext("")
+_PATH: Final = TextContext("", is_path=True)
 
 
 class RedactionEngine:
@@ -62,17 +62,17 @@ class RedactionEngine:
     Raises PatternError where a custom pattern does not compile.
     """
 
-    def __init__(self, rules: Rules, pseudonyms: Pseudonyms | None = None) -> None:
-        self._max_text_bytes = rules.max_text_bytes
+    def __init__(self, choices: RedactionChoices, pseudonyms: Pseudonyms | None = None) -> None:
+        self._max_text_bytes = choices.max_text_bytes
         self._pseudonyms = pseudonyms
-        self._users = rules.users
-        self._owner = None if rules.homes is Treatment.KEEP else self._owner_of(rules.homes)
+        self._users = choices.users
+        self._owner = None if choices.homes is Treatment.KEEP else self._owner_of(choices.homes)
         self._programs = command_lines.ProgramRules(program_table())
         self._walk = scanner_table.program_scanner(self._programs)
-        table = [_SHADOWED, self._walk, *scanner_table.built_in(self._owner), *scanner_table.of_policy(rules)]
+        table = [_SHADOWED, self._walk, *scanner_table.built_in(self._owner), *scanner_table.of_policy(choices)]
         self._matching = Gate([called.gate for called in table]).matching
         self._scanners = [_nothing, *(called.scanner for called in table)]
-        self._readings = Memo(self._reading_of, _REMEMBERED)
+        self._contexts = Memo(self._context_of, _REMEMBERED)
         self.forget()
 
     def forget(self) -> None:
@@ -120,13 +120,13 @@ class RedactionEngine:
         """The name of a function; without the rules that read words, because demangled names have spaces."""
         return self.path(text)
 
-    def word(self, text: str) -> Answer:
+    def system_word(self, text: str) -> Answer:
         """Words of the kernel's or the agent's vocabulary; whatever else it is, is free text."""
         return self.text(text)
 
     def address(self, text: str) -> Answer:
         """An IP address, perhaps with a zone; anything else in its place is masked."""
-        return self._addresses[text] if len(text) <= _LONGEST_ADDRESS else Cleared(MASK, (("address", 1),))
+        return self._addresses[text] if len(text) <= _LONGEST_ADDRESS else Cleared(REDACTED, (("address", 1),))
 
     def _owner_of(self, treatment: Treatment) -> Callable[[str], str]:
         pseudonyms = self._pseudonyms
@@ -134,14 +134,14 @@ class RedactionEngine:
             return lambda name: "~" + pseudonyms.of("user", name)
         return lambda _: "~"
 
-    def _reading_of(self, binary: str) -> Reading:
+    def _context_of(self, binary: str) -> TextContext:
         name = command_lines.basename(binary)
-        return Reading(name, self._programs.trigger(name))
+        return TextContext(name, self._programs.trigger(name))
 
     def _compute_arguments(self, key: tuple[str, str, bool]) -> Answer:
         binary, text, truncated = key
-        reading = self._readings[binary]
-        return self._computed(text, reading._replace(truncated=True) if truncated else reading)
+        context = self._contexts[binary]
+        return self._computed(text, context._replace(truncated=True) if truncated else context)
 
     def _compute_text(self, text: str) -> Answer:
         return self._computed(text, _TEXT)
@@ -149,33 +149,33 @@ class RedactionEngine:
     def _compute_path(self, text: str) -> Answer:
         answer = self._computed(text, _PATH)
         if isinstance(answer, Cleared) and not paths.is_mapping_or_path(answer.text):
-            return Cleared(MASK, (("mapping", 1),))
+            return Cleared(REDACTED, (("mapping", 1),))
         return answer
 
-    def _computed(self, text: str, reading: Reading) -> Answer:
+    def _computed(self, text: str, context: TextContext) -> Answer:
         try:
             encoded = text.encode()
         except UnicodeEncodeError:  # surrogates
-            return self._settled(text, reading)
+            return self._settled(text, context)
         if len(encoded) > self._max_text_bytes:
             return TextRefusal.TOO_LONG
         numbers = self._matching(encoded)
         if numbers == _CLOSED:
-            trigger = reading.trigger
-            if not reading.truncated and (trigger is None or trigger.search(encoded) is None):
+            trigger = context.trigger
+            if not context.truncated and (trigger is None or trigger.search(encoded) is None):
                 return _cleared((text, ()))
         elif not (text.isascii() and text.isprintable()):
-            return self._settled(text, reading)
-        return self._settled(text, reading, self._pass(text, encoded, numbers, reading))
+            return self._settled(text, context)
+        return self._settled(text, context, self._pass(text, encoded, numbers, context))
 
-    def _settled(self, text: str, reading: Reading, found: _Found | None = None) -> Answer:
+    def _settled(self, text: str, context: TextContext, found: _Found | None = None) -> Answer:
         """`text` after as many passes as it takes until a pass finds nothing; `found` is what the first one did."""
         if found is None and len(text.encode("utf-8", "replace")) > self._max_text_bytes:
             return TextRefusal.TOO_LONG
         total: Hits = ()
         for _ in range(_MAX_PASSES):
             if found is None:
-                found = self._looked_at(text, reading)
+                found = self._looked_at(text, context)
             if not isinstance(found, list):
                 return found
             if not found:
@@ -184,53 +184,53 @@ class RedactionEngine:
             if not result.hits:
                 return Cleared(text, total)
             text, total, found = result.text, _added(total, result.hits) if total else result.hits, None
-        return Cleared(MASK, ((INTRICATE, 1),))
+        return Cleared(REDACTED, ((INTRICATE, 1),))
 
-    def _looked_at(self, text: str, reading: Reading) -> _Found:
+    def _looked_at(self, text: str, context: TextContext) -> _Found:
         """What one look at any text finds."""
         if text.isascii() and text.isprintable():
             encoded = text.encode()
-            return self._pass(text, encoded, self._matching(encoded), reading)
+            return self._pass(text, encoded, self._matching(encoded), context)
         shadow = shadow_of(text)
         if shadow is None:
             return TextRefusal.INVALID_TEXT
         plain = shadow.plain
         if shadow.is_lossy and not plain:
-            return Cleared(MASK, ((INTRICATE, 1),))
+            return Cleared(REDACTED, ((INTRICATE, 1),))
         encoded = plain.encode()
-        found = self._pass(plain, encoded, self._matching(encoded), reading)
+        found = self._pass(plain, encoded, self._matching(encoded), context)
         if not isinstance(found, list):
             return found
         if found and (shadow.is_lossy or found[0].rule is INTRICATE):
-            return [Span(0, len(text), MASK, INTRICATE)]
-        return [Span(*shadow.original(start, end), replacement, rule) for start, end, replacement, rule in found]
+            return [Mask(0, len(text), REDACTED, INTRICATE)]
+        return [Mask(*shadow.original(start, end), replacement, rule) for start, end, replacement, rule in found]
 
-    def _pass(self, plain: str, encoded: bytes, numbers: list[int], reading: Reading) -> list[Span] | TextRefusal:
+    def _pass(self, plain: str, encoded: bytes, numbers: list[int], context: TextContext) -> list[Mask] | TextRefusal:
         """What one look at a plain text finds, for which the gate answered `numbers`."""
         if 0 not in numbers:
             return TextRefusal.ENGINE_FAILURE
         scanners_of = self._scanners
         called = {scanners_of[number]: None for number in numbers}  # one may be called for by several patterns
         del called[_nothing]
-        if reading.trigger is not None and reading.trigger.search(encoded) is not None:
+        if context.trigger is not None and context.trigger.search(encoded) is not None:
             called[self._walk.scanner] = None
-        if reading.truncated:
+        if context.truncated:
             called |= _OF_TRUNCATED
         scan = Scan(plain, encoded)
-        found: list[Span] = []
+        found: list[Mask] = []
         for scanner in called:
-            found += scanner(scan, reading)
-        return [Span(0, len(plain), MASK, INTRICATE)] if scan.exhausted else found
+            found += scanner(scan, context)
+        return [Mask(0, len(plain), REDACTED, INTRICATE)] if scan.exhausted else found
 
 
-def _nothing(_scan: Scan, _reading: Reading) -> list[Span]:
+def _nothing(_scan: Scan, _context: TextContext) -> list[Mask]:
     """What the gate's sentinel calls for."""
     return []
 
 
 _OF_TRUNCATED: Final = dict.fromkeys(scanner_table.OF_TRUNCATED)
 
-_SHADOWED: Final = Called(r"[^\x20-\x7e]", _nothing)
+_SHADOWED: Final = GatedScanner(r"[^\x20-\x7e]", _nothing)
 """Opens the gate to any text that is looked at by its shadow; of a text in UTF-8, to any that is not plain."""
 
 
@@ -238,7 +238,7 @@ def _computed_address(text: str) -> Answer:
     try:
         ipaddress.ip_address(text)
     except ValueError:
-        return Cleared(text, ()) if text in {"", MASK} else Cleared(MASK, (("address", 1),))
+        return Cleared(text, ()) if text in {"", REDACTED} else Cleared(REDACTED, (("address", 1),))
     return Cleared(text, ())
 
 

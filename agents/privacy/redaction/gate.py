@@ -41,7 +41,7 @@ class Gate:
         self.matching = matcher._set.Match  # noqa: SLF001 - see above
 
 
-Span = tuple[int, int]
+TextRange = tuple[int, int]
 """Start and end; (-1, -1) for a group that took no part."""
 
 
@@ -53,23 +53,23 @@ class Pattern:
     def __init__(self, regexp: Any) -> None:
         """Wrap what RE2's package compiled."""
         self.groups: int = regexp.groups
-        self._match: Callable[[Any, bytes, int, int], list[Span]] = regexp._regexp.Match  # noqa: SLF001 - see above
+        self._match: Callable[[Any, bytes, int, int], list[TextRange]] = regexp._regexp.Match  # noqa: SLF001 - see above
 
-    def search(self, text: bytes, start: int = 0, end: int | None = None) -> list[Span] | None:
-        """The first match in `text[start:end]`: its span, then those of its groups if it captures; None without one."""
-        spans = self._match(_ANYWHERE, text, start, len(text) if end is None else end)
-        return spans if spans[0][0] >= 0 else None
+    def search(self, text: bytes, start: int = 0, end: int | None = None) -> list[TextRange] | None:
+        """The first match in `text[start:end]`: its range, then those of its groups if it captures; else None."""
+        ranges = self._match(_ANYWHERE, text, start, len(text) if end is None else end)
+        return ranges if ranges[0][0] >= 0 else None
 
-    def find_all(self, text: bytes, limit: int) -> list[list[Span]]:
+    def find_all(self, text: bytes, limit: int) -> list[list[TextRange]]:
         """At most `limit` matches, left to right, each as from `search`."""
-        found: list[list[Span]] = []
+        found: list[list[TextRange]] = []
         match, position, end = self._match, 0, len(text)
         while position <= end and len(found) < limit:
-            spans = match(_ANYWHERE, text, position, end)
-            start, stop = spans[0]
+            ranges = match(_ANYWHERE, text, position, end)
+            start, stop = ranges[0]
             if start < 0:
                 break
-            found.append(spans)
+            found.append(ranges)
             position = stop if stop > position else position + 1
         return found
 

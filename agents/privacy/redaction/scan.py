@@ -7,7 +7,7 @@ whoever started it must mask the whole text.
 
 from typing import Final, NamedTuple
 
-from agents.privacy.redaction.gate import Pattern, Span, compiled
+from agents.privacy.redaction.gate import Pattern, TextRange, compiled
 
 MAX_MATCHES: Final = 48
 """Matches looked at in one text: ten times what long ordinary command lines have, and well below a millisecond."""
@@ -29,9 +29,9 @@ def grouped(pattern: str, *, ignore_case: bool = False) -> Grouped:
     )
 
 
-def _first_group(spans: list[Span]) -> Span:
+def _first_group(ranges: list[TextRange]) -> TextRange:
     """The first group that took part, or the whole match."""
-    return next((span for span in spans[1:] if span[0] >= 0), spans[0])
+    return next((range_ for range_ in ranges[1:] if range_[0] >= 0), ranges[0])
 
 
 class Scan:
@@ -45,27 +45,27 @@ class Scan:
         self.encoded = encoded
         self._left = MAX_MATCHES
 
-    def matches(self, pattern: Pattern) -> list[Span]:
-        """Spans of the matches of `pattern`, left to right, as far as the budget goes."""
-        return [spans[0] for spans in self._all(pattern)]
+    def matches(self, pattern: Pattern) -> list[TextRange]:
+        """Ranges of the matches of `pattern`, left to right, as far as the budget goes."""
+        return [ranges[0] for ranges in self._all(pattern)]
 
-    def _all(self, pattern: Pattern) -> list[list[Span]]:
+    def _all(self, pattern: Pattern) -> list[list[TextRange]]:
         found = pattern.find_all(self.encoded, self._left + 1)
         self._left -= len(found)
         if self._left < 0 and found:
             found.pop()
         return found
 
-    def groups(self, pattern: Grouped) -> list[Span]:
-        """Spans of the first group that took part in each match of `pattern`, as far as the budget goes.
+    def groups(self, pattern: Grouped) -> list[TextRange]:
+        """Ranges of the first group that took part in each match of `pattern`, as far as the budget goes.
 
         In a long text, a match that is long itself counts whole: captures are what makes RE2 slow.
         """
         if len(self.encoded) <= _LONG:
-            return [_first_group(spans) for spans in self._all(pattern.capturing)]
+            return [_first_group(ranges) for ranges in self._all(pattern.capturing)]
         return [self._group(pattern, start, end) for start, end in self.matches(pattern.whole)]
 
-    def _group(self, pattern: Grouped, start: int, end: int) -> Span:
+    def _group(self, pattern: Grouped, start: int, end: int) -> TextRange:
         found = pattern.capturing.search(self.encoded, start, end) if end - start < _LONG else None
         return (start, end) if found is None else _first_group(found)
 

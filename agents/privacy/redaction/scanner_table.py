@@ -8,17 +8,17 @@ at, and what is remembered.
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from agents.privacy.redaction.choices import Rules
+from agents.privacy.redaction.choices import RedactionChoices
 from agents.privacy.redaction.gate import Pattern
+from agents.privacy.redaction.masks import CREDENTIAL, REDACTED, Mask
 from agents.privacy.redaction.scan import Grouped, Scan, grouped
-from agents.privacy.redaction.spans import CREDENTIAL, MASK, Span
 from agents.privacy.rules import command_lines, named_values, paths, tokens, urls
 from agents.privacy.rules.paths import Owner
 
 _EMAIL: Final = r"(?:\A|[\s\"'`<(=:,;])([a-z0-9._%+\-]+@[a-z0-9\-]+\.[a-z0-9.\-]+)"
 
 
-class Reading(NamedTuple):
+class TextContext(NamedTuple):
     """How a text is to be read: whose arguments it holds, whether it was cut off, whether it is one path.
 
     `trigger` is the pattern of all that can stand before a secret of the program, where it has one.
@@ -30,93 +30,93 @@ class Reading(NamedTuple):
     is_path: bool = False
 
 
-Scanner = Callable[[Scan, Reading], list[Span]]
+Scanner = Callable[[Scan, TextContext], list[Mask]]
 
 
-class Called(NamedTuple):
+class GatedScanner(NamedTuple):
     """A scanner, and a pattern of the gate that calls for it."""
 
     gate: str
     scanner: Scanner
 
 
-def _alone(look: Callable[[Scan], list[Span]]) -> Scanner:
+def _alone(look: Callable[[Scan], list[Mask]]) -> Scanner:
     """A rule that does not care how the text is read."""
-    return lambda scan, _reading: look(scan)
+    return lambda scan, _context: look(scan)
 
 
-def _named(scan: Scan, reading: Reading) -> list[Span]:
-    return named_values.named_values(scan, reading.program)
+def _named(scan: Scan, context: TextContext) -> list[Mask]:
+    return named_values.named_values(scan, context.program)
 
 
-def _lone(scan: Scan, reading: Reading) -> list[Span]:
-    return command_lines.lone_passwords(scan, reading.program)
+def _lone(scan: Scan, context: TextContext) -> list[Mask]:
+    return command_lines.lone_passwords(scan, context.program)
 
 
-def _urls(scan: Scan, reading: Reading) -> list[Span]:
-    return urls.url_passwords(scan, truncated=reading.truncated)
+def _urls(scan: Scan, context: TextContext) -> list[Mask]:
+    return urls.url_passwords(scan, truncated=context.truncated)
 
 
 _SECRETS: Final = (
-    Called(named_values.ASSIGNED_GATE, _named),
-    Called(named_values.OPTION_GATE, _named),
-    Called(named_values.BARE_GATE, _named),
-    Called(named_values.QUERY_GATE, _named),
-    Called(named_values.REVERSED_GATE, _alone(named_values.reversed_values)),
-    Called(named_values.IDENTIFIED_GATE, _alone(named_values.identified_values)),
-    Called(tokens.KNOWN_FORMS_GATE, _alone(tokens.known_tokens)),
-    Called(tokens.MANIFEST_GATE, _alone(tokens.secret_objects)),
-    Called(tokens.PEM_GATE, _alone(tokens.private_keys)),
-    Called(tokens.SCHEME_GATE, _alone(tokens.scheme_credentials)),
-    Called(urls.URL_GATE, _urls),
-    Called(urls.HOST_GATE, _alone(urls.host_passwords)),
-    Called(command_lines.LONE_GATE, _lone),
-    Called(paths.MAPPING_GATE, _alone(paths.memory_files)),
-    Called(paths.FOLDER_GATE, _alone(paths.in_credential_folders)),
-    Called(paths.FILE_GATE, _alone(paths.credential_files)),
-    Called(paths.KEY_FILE_GATE, _alone(paths.key_files)),
-    Called(paths.ENVIRON_GATE, _alone(paths.environments)),
+    GatedScanner(named_values.ASSIGNED_GATE, _named),
+    GatedScanner(named_values.OPTION_GATE, _named),
+    GatedScanner(named_values.BARE_GATE, _named),
+    GatedScanner(named_values.QUERY_GATE, _named),
+    GatedScanner(named_values.REVERSED_GATE, _alone(named_values.reversed_values)),
+    GatedScanner(named_values.IDENTIFIED_GATE, _alone(named_values.identified_values)),
+    GatedScanner(tokens.KNOWN_FORMS_GATE, _alone(tokens.known_tokens)),
+    GatedScanner(tokens.MANIFEST_GATE, _alone(tokens.secret_objects)),
+    GatedScanner(tokens.PEM_GATE, _alone(tokens.private_keys)),
+    GatedScanner(tokens.SCHEME_GATE, _alone(tokens.scheme_credentials)),
+    GatedScanner(urls.URL_GATE, _urls),
+    GatedScanner(urls.HOST_GATE, _alone(urls.host_passwords)),
+    GatedScanner(command_lines.LONE_GATE, _lone),
+    GatedScanner(paths.MAPPING_GATE, _alone(paths.memory_files)),
+    GatedScanner(paths.FOLDER_GATE, _alone(paths.in_credential_folders)),
+    GatedScanner(paths.FILE_GATE, _alone(paths.credential_files)),
+    GatedScanner(paths.KEY_FILE_GATE, _alone(paths.key_files)),
+    GatedScanner(paths.ENVIRON_GATE, _alone(paths.environments)),
 )
 
 OF_TRUNCATED: Final = (_urls, _alone(tokens.cut_off_tokens))
 """Scanners of every text that was cut off, whatever the gate says: what is left of a secret need not look like one."""
 
 
-def program_scanner(programs: command_lines.ProgramRules) -> Called:
+def program_scanner(programs: command_lines.ProgramRules) -> GatedScanner:
     """The walk over a command line's words; a path has none."""
 
-    def walk(scan: Scan, reading: Reading) -> list[Span]:
-        return [] if reading.is_path else command_lines.program_values(scan, programs, reading.program)
+    def walk(scan: Scan, context: TextContext) -> list[Mask]:
+        return [] if context.is_path else command_lines.program_values(scan, programs, context.program)
 
-    return Called(programs.gate, walk)
+    return GatedScanner(programs.gate, walk)
 
 
-def built_in(owner: Owner | None) -> tuple[Called, ...]:
+def built_in(owner: Owner | None) -> tuple[GatedScanner, ...]:
     """The rules that no policy can switch off, and those of homes where there is something to put in their place."""
     if owner is None:
         return _SECRETS
 
-    def homes(scan: Scan, reading: Reading) -> list[Span]:
-        return paths.homes(scan, owner, spaced=reading.is_path)
+    def homes(scan: Scan, context: TextContext) -> list[Mask]:
+        return paths.homes(scan, owner, spaced=context.is_path)
 
     return (
         *_SECRETS,
-        Called(paths.HOME_GATE, homes),
-        Called(paths.TILDE_GATE, lambda scan, _: paths.tilde_homes(scan, owner)),
-        Called(paths.OWNED_GATE, _alone(paths.owned_entries)),
+        GatedScanner(paths.HOME_GATE, homes),
+        GatedScanner(paths.TILDE_GATE, lambda scan, _: paths.tilde_homes(scan, owner)),
+        GatedScanner(paths.OWNED_GATE, _alone(paths.owned_entries)),
     )
 
 
-def of_policy(rules: Rules) -> Iterator[Called]:
+def of_policy(choices: RedactionChoices) -> Iterator[GatedScanner]:
     """What a policy adds. Raises PatternError where a pattern does not compile."""
-    patterns = [(entry.rule, entry.pattern, MASK) for entry in rules.patterns]
-    patterns += [("name", named_values.custom_name_pattern(name), MASK) for name in rules.names]
-    patterns += [("credential-path", pattern, CREDENTIAL) for pattern in rules.credential_paths]
-    if rules.emails:
-        patterns.append(("email", _EMAIL, MASK))
+    patterns = [(entry.rule, entry.pattern, REDACTED) for entry in choices.patterns]
+    patterns += [("name", named_values.custom_name_pattern(name), REDACTED) for name in choices.names]
+    patterns += [("credential-path", pattern, CREDENTIAL) for pattern in choices.credential_paths]
+    if choices.emails:
+        patterns.append(("email", _EMAIL, REDACTED))
     for rule, pattern, replacement in patterns:
-        yield Called(pattern, _masking(grouped(pattern, ignore_case=True), rule, replacement))
+        yield GatedScanner(pattern, _masking(grouped(pattern, ignore_case=True), rule, replacement))
 
 
 def _masking(pattern: Grouped, rule: str, replacement: str) -> Scanner:
-    return lambda scan, _: [Span(start, end, replacement, rule) for start, end in scan.groups(pattern)]
+    return lambda scan, _: [Mask(start, end, replacement, rule) for start, end in scan.groups(pattern)]

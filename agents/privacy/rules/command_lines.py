@@ -12,12 +12,12 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from agents.privacy.redaction.gate import Pattern, compiled
+from agents.privacy.redaction.masks import REDACTED, Mask
 from agents.privacy.redaction.scan import Scan
-from agents.privacy.redaction.spans import MASK, Span
+from agents.privacy.rules.command_words import CommandWord, command_words
 from agents.privacy.rules.program_table import Form, Position, Program
 from agents.privacy.rules.values import is_no_secret, is_place, looks_secret
-from agents.privacy.rules.vocabulary import words
-from agents.privacy.rules.words import Word, words_in
+from agents.privacy.rules.vocabulary import word_set
 
 _ARGUMENT: Final = r"(?:\A|[\s\"'(])"
 LONE_GATE: Final = r"(?:\A|\s)-p\s+[^\s]*[!#$%^&]"
@@ -28,14 +28,14 @@ _SEPARATOR_OF: Final = {Form.PAIR: ":", Form.PERCENT: "%", Form.COMMA: ",", Form
 _PLACES: Final = ("file:", "env:", "fd:", "stdin")
 
 # `-p` of these is known to be no password, whatever its value looks like.
-_P_IS_HARMLESS: Final = words("""
+_P_IS_HARMLESS: Final = word_set("""
     mkdir ssh scp cp ps git docker nmap grep perl make read tar rsync install lsof kill top iptables nc ncat
     screen tmux patch systemd-run journalctl ldconfig python python3 node bash sh zsh echo printf test
 """)
 
 
 @dataclass(slots=True)
-class _Running:
+class _ProgramState:
     """A program of the table that the walk is inside of: what it has seen of its words."""
 
     program: Program
@@ -112,30 +112,30 @@ def basename(binary: str) -> str:
     return name.removesuffix(".exe")
 
 
-def program_values(scan: Scan, rules: ProgramRules, name: str) -> list[Span]:
-    """Spans of secrets in options and positions of known programs; `name` is the running binary's basename."""
+def program_values(scan: Scan, rules: ProgramRules, name: str) -> list[Mask]:
+    """Masks over secrets in options and positions of known programs; `name` is the running binary's basename."""
     walk = _Walk(scan, rules.table, [])
     walk.over(0, len(scan.text), rules.table.get(name, ()), _MAX_DEPTH)
-    return walk.spans
+    return walk.masks
 
 
-def lone_passwords(scan: Scan, name: str) -> list[Span]:
-    """Spans of `-p` values that look like passwords beside a program that nobody knows."""
-    spans: list[Span] = []
+def lone_passwords(scan: Scan, name: str) -> list[Mask]:
+    """Masks over `-p` values that look like passwords beside a program that nobody knows."""
+    masks: list[Mask] = []
     if name in _P_IS_HARMLESS:
-        return spans
-    found = words_in(scan.text)
+        return masks
+    found = command_words(scan.text)
     if found is None:
         scan.give_up()
-        return spans
+        return masks
     for before, word in pairwise(found):
         value = scan.text[word.inner : word.inner_end]
         if scan.text[before.start : before.end] != "-p" or " " in value or is_no_secret(value):
             continue
         harmless = any(basename(w) in _P_IS_HARMLESS for w in scan.text[: before.start].split())
         if not harmless and _could_be_typed(value):
-            spans.append(Span(word.inner, word.inner_end, MASK, "program"))
-    return spans
+            masks.append(Mask(word.inner, word.inner_end, REDACTED, "program"))
+    return masks
 
 
 def _could_be_typed(value: str) -> bool:
@@ -148,16 +148,16 @@ class _Walk(NamedTuple):
 
     scan: Scan
     table: Mapping[str, tuple[Program, ...]]
-    spans: list[Span]
+    masks: list[Mask]
 
     def over(self, start: int, end: int, programs: tuple[Program, ...], depth: int) -> None:
         """Walk the command line `text[start:end]` inside of `programs`, and quoted ones in it `depth` deep."""
         text = self.scan.text
-        found = words_in(text, start, end)
+        found = command_words(text, start, end)
         if found is None or not self.scan.spend(len(found) // 16):
             self.scan.give_up()
             return
-        running = [_Running(program) for program in programs]
+        running = [_ProgramState(program) for program in programs]
         before = ""
         for word in found:
             inner = text[word.inner : word.inner_end]
@@ -165,40 +165,40 @@ class _Walk(NamedTuple):
                 running, before = [], ""
                 continue
             for state in running:
-                _take(state, word, inner, self.spans)
+                _take(state, word, inner, self.masks)
             if word.quoted and " " in inner and depth:
                 self.over(word.inner, word.inner_end, (), depth - 1)
             elif not (before.startswith("--") and before != "--" and "=" not in before):
-                running += [_Running(program) for program in self.table.get(basename(inner.lstrip("(`$")), ())]
+                running += [_ProgramState(program) for program in self.table.get(basename(inner.lstrip("(`$")), ())]
             before = inner
             if inner.endswith(";") and not word.quoted:
                 running = []
 
 
-def _take(state: _Running, word: Word, text: str, spans: list[Span]) -> None:
+def _take(state: _ProgramState, word: CommandWord, text: str, masks: list[Mask]) -> None:
     """Let one program read one word."""
     if state.awaited is not None:
         form, state.awaited = state.awaited, None
-        _redact_value(form, word, text, 0, spans)
+        _redact_value(form, word, text, 0, masks)
         return
     if state.keyword:
         state.keyword = False
-        _redact_value(Form.NEXT, word, text, 0, spans)
+        _redact_value(Form.NEXT, word, text, 0, masks)
         return
     program = state.program
     if text.lower() in program.keywords:
         state.keyword = True
         return
-    if text[:1] in "-/" and len(text) > 1 and _take_option(state, word, text, spans):
+    if text[:1] in "-/" and len(text) > 1 and _take_option(state, word, text, masks):
         return
     state.seen.append(text.lower() if len(text) < 32 else text)
     for position in program.positions:
         if _is_at(position, state):
-            _redact_position(position, word, text, spans)
+            _redact_position(position, word, text, masks)
             return
 
 
-def _take_option(state: _Running, word: Word, text: str, spans: list[Span]) -> bool:
+def _take_option(state: _ProgramState, word: CommandWord, text: str, masks: list[Mask]) -> bool:
     """Whether `text` is an option of the program, to be kept out of its positions."""
     program = state.program
     if not program.needs or any(need in state.seen for need in program.needs):
@@ -208,9 +208,9 @@ def _take_option(state: _Running, word: Word, text: str, spans: list[Span]) -> b
             return True
         option, equals, _ = text.partition("=")
         if equals and len(option) > 2 and (form := program.forms.get(option)) is not None:
-            _redact_value(form, word, text, len(option) + 1, spans)
+            _redact_value(form, word, text, len(option) + 1, masks)
             return True
-        if _take_attached(state, word, text, spans):
+        if _take_attached(state, word, text, masks):
             return True
     if any(text in position.after for position in program.positions):
         return False
@@ -220,12 +220,12 @@ def _take_option(state: _Running, word: Word, text: str, spans: list[Span]) -> b
     return ":" in text and text[1:].partition(":")[0].isalpha()  # `/user:name`
 
 
-def _take_attached(state: _Running, word: Word, text: str, spans: list[Span]) -> bool:
+def _take_attached(state: _ProgramState, word: CommandWord, text: str, masks: list[Mask]) -> bool:
     """Whether `text` is an option with its value in the same word: `-psecret`, `-sSu user:secret`, `/p:secret`."""
     program = state.program
     for option in program.slashed:
         if text.lower().startswith(option + ":"):
-            _redact_value(Form.SLASHED, word, text, len(option) + 1, spans)
+            _redact_value(Form.SLASHED, word, text, len(option) + 1, masks)
             return True
     for option in program.attachable if text[0] == "-" and text[:2] != "--" else ():
         if len(option) == 2:
@@ -234,10 +234,10 @@ def _take_attached(state: _Running, word: Word, text: str, spans: list[Span]) ->
                 state.awaited = program.forms[option]
                 return True
             if at:
-                _redact_value(program.forms[option], word, text, at + 1, spans)
+                _redact_value(program.forms[option], word, text, at + 1, masks)
                 return True
         elif text.startswith(option):
-            _redact_value(Form.ATTACHED, word, text, len(option), spans)
+            _redact_value(Form.ATTACHED, word, text, len(option), masks)
             return True
     return False
 
@@ -250,7 +250,7 @@ def _letter_at(program: Program, letter: str, text: str) -> int:
     return at
 
 
-def _is_at(position: Position, state: _Running) -> bool:
+def _is_at(position: Position, state: _ProgramState) -> bool:
     """Whether the word just seen is the one that `position` speaks of."""
     if position.flag and position.flag not in state.letters:
         return False
@@ -267,18 +267,18 @@ def _is_at(position: Position, state: _Running) -> bool:
     return index >= position.index if position.rest else index == position.index
 
 
-def _redact_position(position: Position, word: Word, text: str, spans: list[Span]) -> None:
+def _redact_position(position: Position, word: CommandWord, text: str, masks: list[Mask]) -> None:
     if not position.separator:
-        _redact_value(Form.NEXT, word, text, 0, spans)
+        _redact_value(Form.NEXT, word, text, 0, masks)
         return
     user, separator, secret = text.partition(position.separator)
     if separator and secret and user:
         end = text.rfind("@") if "@" in secret else len(text)
-        spans.append(Span(word.inner + len(user) + 1, word.inner + end, MASK, "program"))
+        masks.append(Mask(word.inner + len(user) + 1, word.inner + end, REDACTED, "program"))
 
 
-def _redact_value(form: Form, word: Word, text: str, offset: int, spans: list[Span]) -> None:
-    """Add the span of the secret in `text[offset:]`, which `form` says how to read."""
+def _redact_value(form: Form, word: CommandWord, text: str, offset: int, masks: list[Mask]) -> None:
+    """Add the mask of the secret in `text[offset:]`, which `form` says how to read."""
     if form is Form.SKIPPED:
         return
     value = text[offset:]
@@ -299,7 +299,7 @@ def _redact_value(form: Form, word: Word, text: str, offset: int, spans: list[Sp
     elif form is not Form.PAIR and _is_port_mapping(value):
         return
     if value and not is_no_secret(value):
-        spans.append(Span(word.inner + offset, word.inner + offset + len(value), MASK, "program"))
+        masks.append(Mask(word.inner + offset, word.inner + offset + len(value), REDACTED, "program"))
 
 
 def _is_port_mapping(value: str) -> bool:

@@ -1,7 +1,7 @@
 """Named values: `--password x`, `PGPASSWORD=x`, `"api_key": "x"`, `-Dkey.password=x`, `Authorization: Bearer x`.
 
 One pattern finds names that hold a word of the vocabulary together with what joins them to a value; the vocabulary then
-says what the name announces, and the extent rules where the value ends. Rules: a name before `=` or `:` announces; an
+says what the name announces, and `value_ranges` where the value ends. Rules: a name before `=` or `:` announces; an
 option announces the next argument unless that is an option itself; a bare word announces only where its last word is
 the secret's (`requirepass x`, `dd_password x`) and no text tool is searching for it.
 """
@@ -10,11 +10,11 @@ from typing import Final, NamedTuple
 
 from agents.memo import Memo
 from agents.privacy.redaction.gate import compiled
+from agents.privacy.redaction.masks import REDACTED, Mask
 from agents.privacy.redaction.scan import Scan, grouped
-from agents.privacy.redaction.spans import MASK, Span
-from agents.privacy.rules.extents import Extent, enclosing, quoted, value_extent, word_end
+from agents.privacy.rules.value_ranges import ValueRange, enclosing, quoted, value_at, word_end
 from agents.privacy.rules.values import begins_template, is_no_secret, is_place, looks_secret
-from agents.privacy.rules.vocabulary import KeyKind, kind_of_key, words
+from agents.privacy.rules.vocabulary import KeyKind, kind_of_key, word_set
 
 # Words that may stand anywhere in a name, and words that must be its last.
 _ANYWHERE: Final = (
@@ -89,16 +89,16 @@ _PIPED = grouped(
 )
 _HERE = grouped(_ASKING + r"[^|<]*<<<\s*(?:\"([^\"]+)\"|'([^']+)'|([^\s|\"']+))", ignore_case=True)
 
-_TEXT_TOOLS: Final = words("""
+_TEXT_TOOLS: Final = word_set("""
     grep egrep fgrep zgrep rg ag ack sed awk gawk find fd locate man apropos which whereis type cat less more
     head tail vi vim nano emacs echo printf diff ls pass apt apt-get apt-cache dnf yum apk brew
 """)
-_SCHEMES: Final = words("""
+_SCHEMES: Final = word_set("""
     basic bearer digest token apikey negotiate ntlm aws4-hmac-sha256 oauth hawk hmac jwt ssws sso-key
     googlelogin key splunk genie snyk authbearer sharedaccesssignature api-key apitoken pveapitoken
 """)
-_COMMON_WORDS: Final = words("token secret credentials")  # what follows must look like a secret, or be a number
-_NOT_A_VALUE: Final = words("""
+_COMMON_WORDS: Final = word_set("token secret credentials")  # what follows must look like a secret, or be a number
+_NOT_A_VALUE: Final = word_set("""
     is was are for and or in of to from on at with the a an reset change prompt policy required expired file
     must should will can has not field hash storage manager store using by via as if then else
 """)
@@ -136,9 +136,9 @@ _NAMES: Final = Memo(_name_of, 4096)
 """Some hundreds of names occur, of some 400 bytes each; strangers' names must not push those out at once."""
 
 
-def named_values(scan: Scan, program: str) -> list[Span]:
-    """Spans of values that a name announces; `program` is the basename of the binary, empty where unknown."""
-    spans: list[Span] = []
+def named_values(scan: Scan, program: str) -> list[Mask]:
+    """Masks over values that a name announces; `program` is the basename of the binary, empty where unknown."""
+    masks: list[Mask] = []
     text = scan.text
     covered = 0
     for start, end in scan.matches(_NAMED):
@@ -148,16 +148,16 @@ def named_values(scan: Scan, program: str) -> list[Span]:
         name = _NAMES[found] if len(found) <= _LONGEST_REMEMBERED else _name_of(found)
         if name.kind is KeyKind.NONE:
             continue
-        span = _assigned(text, start, name, end) if name.is_assigned else _spaced(text, start, name, end, program)
-        if span is not None:
-            spans.append(span)
-            covered = span.end
-    return spans
+        mask = _assigned(text, start, name, end) if name.is_assigned else _spaced(text, start, name, end, program)
+        if mask is not None:
+            masks.append(mask)
+            covered = mask.end
+    return masks
 
 
-def reversed_values(scan: Scan) -> list[Span]:
-    """Spans of literals that are compared with a name: `"x" == db_password`, `[ "x" == "$ADMIN_PASSWORD" ]`."""
-    spans = []
+def reversed_values(scan: Scan) -> list[Mask]:
+    """Masks over literals that are compared with a name: `"x" == db_password`, `[ "x" == "$ADMIN_PASSWORD" ]`."""
+    masks = []
     text = scan.text
     for start, end in scan.groups(_REVERSED):
         opening = text.rfind(text[start], max(0, start - _LONGEST_LITERAL), start)
@@ -166,26 +166,26 @@ def reversed_values(scan: Scan) -> list[Span]:
         if opening < 0 or kind_of_key(key) not in _STRONG:
             continue
         if not is_no_secret(text[opening + 1 : start]):
-            spans.append(Span(opening + 1, start, MASK, "assignment"))
-    return spans
+            masks.append(Mask(opening + 1, start, REDACTED, "assignment"))
+    return masks
 
 
-def identified_values(scan: Scan) -> list[Span]:
-    """Spans of passwords in SQL's `IDENTIFIED BY 'x'` and its like, and of what is piped into a program that asks."""
-    spans: list[Span] = []
+def identified_values(scan: Scan) -> list[Mask]:
+    """Masks over passwords in SQL's `IDENTIFIED BY 'x'` and its like, and of what is piped into a program that asks."""
+    masks: list[Mask] = []
     for _, end in scan.matches(_IDENTIFIED):
-        extent = value_extent(scan.text, end, end, assigned=False, whole_line=False)
-        if extent.end > extent.start:
-            spans.append(Span(*extent, MASK, "assignment"))
+        bounds = value_at(scan.text, end, end, assigned=False, whole_line=False)
+        if bounds.end > bounds.start:
+            masks.append(Mask(*bounds, REDACTED, "assignment"))
     for start, end in (*scan.groups(_PIPED), *scan.groups(_HERE)):
         user, colon, password = scan.text[start:end].partition(":")
         first = end - len(password) if colon and user.isidentifier() else start
         if not is_no_secret(scan.text[first:end]):
-            spans.append(Span(first, end, MASK, "assignment"))
-    return spans
+            masks.append(Mask(first, end, REDACTED, "assignment"))
+    return masks
 
 
-def _assigned(text: str, start: int, name: _Name, end: int) -> Span | None:
+def _assigned(text: str, start: int, name: _Name, end: int) -> Mask | None:
     """The value behind `=`, `:` and their like."""
     key, joint, kind, _ = name
     if joint != "=":
@@ -201,8 +201,8 @@ def _assigned(text: str, start: int, name: _Name, end: int) -> Span | None:
         return _header(text, start, end, kind, joint)
     spaced_colon = ":" in joint and end > start + len(key) + 1 and joint.endswith((" ", "\n"))
     whole_line = spaced_colon and _begins_line(text, start)
-    extent = value_extent(text, start, end, assigned=True, whole_line=whole_line)
-    return _judged(text, extent, kind, "option" if key.startswith("-") else "assignment")
+    bounds = value_at(text, start, end, assigned=True, whole_line=whole_line)
+    return _judged(text, bounds, kind, "option" if key.startswith("-") else "assignment")
 
 
 def _kind_in_context(text: str, start: int, key: str) -> KeyKind:
@@ -232,32 +232,32 @@ def _is_element(text: str, start: int) -> bool:
     return closed or (end == len(text) and end > start and text[start - 1] == ">")
 
 
-def _header(text: str, start: int, end: int, kind: KeyKind, joint: str) -> Span | None:
+def _header(text: str, start: int, end: int, kind: KeyKind, joint: str) -> Mask | None:
     """The value of a header that holds credentials; an authorization scheme stays readable."""
     spaced = joint.endswith(" ")
     if end < len(text) and text[end] in "\"'`":
-        extent = value_extent(text, start, end, assigned=True, whole_line=False)
+        bounds = value_at(text, start, end, assigned=True, whole_line=False)
         inside = True
     else:
         inside = enclosing(text, start) is not None
         schemed = text[end : word_end(text, end, len(text))].lower() in _SCHEMES
-        extent = value_extent(text, start, end, assigned=True, whole_line=spaced or inside or schemed)
+        bounds = value_at(text, start, end, assigned=True, whole_line=spaced or inside or schemed)
     if kind is KeyKind.AUTHORIZATION:
-        scheme_end = word_end(text, extent.start, extent.end)
-        if text[extent.start : scheme_end].lower() in _SCHEMES and scheme_end < extent.end:
+        scheme_end = word_end(text, bounds.start, bounds.end)
+        if text[bounds.start : scheme_end].lower() in _SCHEMES and scheme_end < bounds.end:
             first = scheme_end + 1
-            last = extent.end if inside else word_end(text, first, extent.end)
-            if text.startswith(("Digest", "digest", "AWS4", "OAuth", "Hawk"), extent.start):
-                last = extent.end
-            extent = Extent(first, last)
+            last = bounds.end if inside else word_end(text, first, bounds.end)
+            if text.startswith(("Digest", "digest", "AWS4", "OAuth", "Hawk"), bounds.start):
+                last = bounds.end
+            bounds = ValueRange(first, last)
         elif spaced and not inside:
-            extent = Extent(extent.start, scheme_end)
-    if extent.end <= extent.start or is_no_secret(text[extent.start : extent.end]):
+            bounds = ValueRange(bounds.start, scheme_end)
+    if bounds.end <= bounds.start or is_no_secret(text[bounds.start : bounds.end]):
         return None
-    return Span(*extent, MASK, "header")
+    return Mask(*bounds, REDACTED, "header")
 
 
-def _spaced(text: str, start: int, name: _Name, end: int, program: str) -> Span | None:
+def _spaced(text: str, start: int, name: _Name, end: int, program: str) -> Mask | None:
     """The value behind a space: the argument after an option, or after a word that announces by its last word."""
     key, kind = name.key, name.kind
     if end >= len(text):
@@ -270,13 +270,13 @@ def _spaced(text: str, start: int, name: _Name, end: int, program: str) -> Span 
     if not option:
         strong = kind in _STRONG and text[start + len(key)] not in "-."
         return _bare(text, start, name, end, program) if strong else None
-    extent = value_extent(text, start, end, assigned=False, whole_line=False)
+    bounds = value_at(text, start, end, assigned=False, whole_line=False)
     if kind in _HEADERS:
         kind = KeyKind.KEY
-    return _judged(text, extent, kind, "option")
+    return _judged(text, bounds, kind, "option")
 
 
-def _bare(text: str, start: int, name: _Name, end: int, program: str) -> Span | None:
+def _bare(text: str, start: int, name: _Name, end: int, program: str) -> Mask | None:
     """The value at `end` of a bare word, where its last word is the secret's and no text tool looks for it."""
     key = name.key
     if program in _TEXT_TOOLS or not _BARE.is_whole(encoded := key.encode()):
@@ -284,11 +284,11 @@ def _bare(text: str, start: int, name: _Name, end: int, program: str) -> Span | 
     is_literal = text[end] in _QUOTES
     if not is_literal and (_UNQUOTED_TALK.is_whole(encoded) or text[end] in _NO_BEGINNING):
         return None
-    extent = value_extent(text, start, end, assigned=False, whole_line=False)
+    bounds = value_at(text, start, end, assigned=False, whole_line=False)
     announced = is_literal and name.kind is KeyKind.PASSWORD  # SQL: PASSWORD 'x'
-    if not announced and not _bare_announces(text, start, key, text[extent.start : extent.end]):
+    if not announced and not _bare_announces(text, start, key, text[bounds.start : bounds.end]):
         return None
-    return _judged(text, extent, KeyKind.PASSWORD, "positional")
+    return _judged(text, bounds, KeyKind.PASSWORD, "positional")
 
 
 def _bare_announces(text: str, start: int, key: str, value: str) -> bool:
@@ -306,16 +306,16 @@ def _bare_announces(text: str, start: int, key: str, value: str) -> bool:
     return _TEXT_TOOLS.isdisjoint(word.rsplit("/", 1)[-1].lstrip("\"'(") for word in before)
 
 
-def _judged(text: str, extent: Extent, kind: KeyKind, rule: str) -> Span | None:
-    """The span of a value, unless the value shows that it is none."""
-    value = text[extent.start : extent.end]
+def _judged(text: str, bounds: ValueRange, kind: KeyKind, rule: str) -> Mask | None:
+    """The mask of a value, unless the value shows that it is none."""
+    value = text[bounds.start : bounds.end]
     if kind is KeyKind.WEAK and not looks_secret(value[:256].strip("\"'`,;)}]")):
         return None
     if kind is KeyKind.KEY and (is_place(value) or value.startswith(("id=", "type=", "src="))):
         return None
-    if is_no_secret(value) or begins_template(text, extent.start):
+    if is_no_secret(value) or begins_template(text, bounds.start):
         return None
-    return Span(*extent, MASK, rule)
+    return Mask(*bounds, REDACTED, rule)
 
 
 def _begins_argument(text: str, position: int) -> bool:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Final
 
 from agents.privacy.redaction.gate import compiled
+from agents.privacy.redaction.masks import CREDENTIAL, REDACTED, Mask
 from agents.privacy.redaction.scan import Scan, grouped
-from agents.privacy.redaction.spans import CREDENTIAL, MASK, Span
 
 # Folders whose children are homes. `~` stands for all of them.
 _HOMES: Final = (
@@ -142,26 +142,26 @@ Owner = Callable[[str], str]
 """What stands for the home of a user: `~` unless the policy asks for pseudonyms."""
 
 
-def homes(scan: Scan, owner: Owner, *, spaced: bool) -> list[Span]:
-    """Spans of homes with their owners; `spaced` where the text is one path, whose names may hold spaces."""
-    spans = []
+def homes(scan: Scan, owner: Owner, *, spaced: bool) -> list[Mask]:
+    """Masks over homes with their owners; `spaced` where the text is one path, whose names may hold spaces."""
+    masks = []
     text = scan.text
     for start, end in scan.matches(_SPACED_HOME if spaced else _HOME):
         last = max(text.rfind("/", start, end), text.rfind("\\", start, end))
         # a home below another folder stays below it
         inner = start > 0 and text[start] == "/" and (text[start - 1].isalnum() or text[start - 1] in "_.-~]")
-        spans.append(Span(start + inner, end, owner(text[last + 1 : end]), "home"))
-    return spans
+        masks.append(Mask(start + inner, end, owner(text[last + 1 : end]), "home"))
+    return masks
 
 
-def owned_entries(scan: Scan) -> list[Span]:
-    """Spans of users' names in system folders that have an entry for each user."""
-    spans = []
+def owned_entries(scan: Scan) -> list[Mask]:
+    """Masks over users' names in system folders that have an entry for each user."""
+    masks = []
     for start, end in scan.matches(_OWNED_ENTRY):
         first = scan.text.rfind("/", start, end) + 1
         if not scan.text.startswith("root", first) and not _is_inner_media(scan.text, start):
-            spans.append(Span(first, end, "[user]", "home"))
-    return spans
+            masks.append(Mask(first, end, "[user]", "home"))
+    return masks
 
 
 def _is_inner_media(text: str, start: int) -> bool:
@@ -171,14 +171,14 @@ def _is_inner_media(text: str, start: int) -> bool:
     return not text.endswith(_ROOTS, 0, start)
 
 
-def tilde_homes(scan: Scan, owner: Owner) -> list[Span]:
-    """Spans of `~user`."""
-    return [Span(start, end, owner(scan.text[start + 1 : end]), "home") for start, end in scan.groups(_TILDE)]
+def tilde_homes(scan: Scan, owner: Owner) -> list[Mask]:
+    """Masks over `~user`."""
+    return [Mask(start, end, owner(scan.text[start + 1 : end]), "home") for start, end in scan.groups(_TILDE)]
 
 
-def memory_files(scan: Scan) -> list[Span]:
-    """Spans of names of memory files, which a process makes up and which may hold anything."""
-    return [Span(start, end, MASK, "mapping") for start, end in scan.groups(_MEMORY_FILE)]
+def memory_files(scan: Scan) -> list[Mask]:
+    """Masks over names of memory files, which a process makes up and which may hold anything."""
+    return [Mask(start, end, REDACTED, "mapping") for start, end in scan.groups(_MEMORY_FILE)]
 
 
 def is_mapping_or_path(text: str) -> bool:
@@ -186,18 +186,18 @@ def is_mapping_or_path(text: str) -> bool:
     return not text.startswith("[") or (text.isascii() and _MAPPING.is_whole(text.encode()))
 
 
-def in_credential_folders(scan: Scan) -> list[Span]:
-    """Spans of names below folders that hold nothing but credentials."""
-    spans = []
+def in_credential_folders(scan: Scan) -> list[Mask]:
+    """Masks over names below folders that hold nothing but credentials."""
+    masks = []
     for start, end in scan.groups(_IN_FOLDER):
         name = scan.text[start:end].rstrip("/")
         if name and name not in _PUBLIC and not name.endswith(_PUBLIC_ENDINGS):
-            spans.append(Span(start, start + len(name), CREDENTIAL, "credential-path"))
-    return spans
+            masks.append(Mask(start, start + len(name), CREDENTIAL, "credential-path"))
+    return masks
 
 
-def credential_files(scan: Scan) -> list[Span]:
-    """Spans of names of files that are credentials by their own name."""
+def credential_files(scan: Scan) -> list[Mask]:
+    """Masks over names of files that are credentials by their own name."""
     return [
         _file_name(scan.text, start, end)
         for start, end in scan.groups(_NAMED_FILE)
@@ -205,8 +205,8 @@ def credential_files(scan: Scan) -> list[Span]:
     ]
 
 
-def key_files(scan: Scan) -> list[Span]:
-    """Spans of names of key files; certificates are none."""
+def key_files(scan: Scan) -> list[Mask]:
+    """Masks over names of key files; certificates are none."""
     return [
         _file_name(scan.text, start, end)
         for start, end in scan.groups(_KEYS)
@@ -214,15 +214,15 @@ def key_files(scan: Scan) -> list[Span]:
     ]
 
 
-def environments(scan: Scan) -> list[Span]:
-    """Spans of `environ` in /proc/PID/environ, which holds the environment of a process."""
-    return [Span(start, end, CREDENTIAL, "credential-path") for start, end in scan.groups(_ENVIRON)]
+def environments(scan: Scan) -> list[Mask]:
+    """Masks over `environ` in /proc/PID/environ, which holds the environment of a process."""
+    return [Mask(start, end, CREDENTIAL, "credential-path") for start, end in scan.groups(_ENVIRON)]
 
 
-def _file_name(text: str, start: int, end: int) -> Span:
+def _file_name(text: str, start: int, end: int) -> Mask:
     """The last component of the path `text[start:end]`."""
     first = max(text.rfind("/", start, end), text.rfind("\\", start, end)) + 1
-    return Span(max(first, start), end, CREDENTIAL, "credential-path")
+    return Mask(max(first, start), end, CREDENTIAL, "credential-path")
 
 
 def _is_certificate(text: str, start: int, end: int) -> bool:

@@ -2,14 +2,14 @@
 
 A format here is a prefix or a structure that its vendor documents or that its tokens share; lengths are lower than the
 vendors' own, so that a truncated token is still caught. Rules: a token stands at the border of a word; the whole
-token is the span. A key block without its end line runs to the end of the text.
+token is the mask. A key block without its end line runs to the end of the text.
 """
 
 from typing import Final
 
 from agents.privacy.redaction.gate import compiled
+from agents.privacy.redaction.masks import REDACTED, Mask
 from agents.privacy.redaction.scan import Scan, grouped
-from agents.privacy.redaction.spans import MASK, Span
 
 _TOKENS: Final = (
     # clouds
@@ -213,46 +213,46 @@ _PEM = compiled(
 _PEM_END = compiled(r"-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|Private-MAC: ?[0-9a-f]*")
 
 
-def known_tokens(scan: Scan) -> list[Span]:
-    """Spans of tokens of a known form."""
-    spans = [Span(start, end, MASK, "token") for start, end in scan.groups(_TOKEN)]
-    spans += [Span(start, end, MASK, "webhook") for start, end in scan.groups(_HOOK)]
-    return spans
+def known_tokens(scan: Scan) -> list[Mask]:
+    """Masks over tokens of a known form."""
+    masks = [Mask(start, end, REDACTED, "token") for start, end in scan.groups(_TOKEN)]
+    masks += [Mask(start, end, REDACTED, "webhook") for start, end in scan.groups(_HOOK)]
+    return masks
 
 
-def cut_off_tokens(scan: Scan) -> list[Span]:
-    """The span of a token that the end of a truncated text cut below the length that its form has."""
-    return [Span(start, end, MASK, "token") for start, end in scan.matches(_CUT_OFF)]
+def cut_off_tokens(scan: Scan) -> list[Mask]:
+    """The mask of a token that the end of a truncated text cut below the length that its form has."""
+    return [Mask(start, end, REDACTED, "token") for start, end in scan.matches(_CUT_OFF)]
 
 
-def scheme_credentials(scan: Scan) -> list[Span]:
-    """Spans of what follows `Bearer` and `Basic` outside of a header; a word of ordinary prose is none."""
-    spans = []
+def scheme_credentials(scan: Scan) -> list[Mask]:
+    """Masks over what follows `Bearer` and `Basic` outside of a header; a word of ordinary prose is none."""
+    masks = []
     for start, end in scan.groups(_SCHEME):
         value = scan.text[start:end]
         if len(value) >= 20 or any(map(str.isdigit, value)) or value != value.lower():
-            spans.append(Span(start, end, MASK, "header"))
-    return spans
+            masks.append(Mask(start, end, REDACTED, "header"))
+    return masks
 
 
-def secret_objects(scan: Scan) -> list[Span]:
-    """Spans of the values of a Kubernetes Secret's data, whatever they are called; its metadata stays."""
+def secret_objects(scan: Scan) -> list[Mask]:
+    """Masks over the values of a Kubernetes Secret's data, whatever they are called; its metadata stays."""
     data = _DATA.search(scan.encoded)
     if data is None or _KIND.search(scan.encoded) is None:
         return []
-    spans = []
+    masks = []
     for start, end in scan.groups(_ENTRY):
         if start >= data[0][1]:
-            spans.append(Span(start, end, MASK, "secret-object"))
-    return spans
+            masks.append(Mask(start, end, REDACTED, "secret-object"))
+    return masks
 
 
-def private_keys(scan: Scan) -> list[Span]:
-    """Spans of private key blocks, from the line that begins one to the line that ends it."""
-    spans: list[Span] = []
+def private_keys(scan: Scan) -> list[Mask]:
+    """Masks over private key blocks, from the line that begins one to the line that ends it."""
+    masks: list[Mask] = []
     for start, end in scan.matches(_PEM):
-        if spans and start < spans[-1].end:
+        if masks and start < masks[-1].end:
             continue
         ending = _PEM_END.search(scan.encoded, end)
-        spans.append(Span(start, ending[0][1] if ending is not None else len(scan.text), MASK, "private-key"))
-    return spans
+        masks.append(Mask(start, ending[0][1] if ending is not None else len(scan.text), REDACTED, "private-key"))
+    return masks

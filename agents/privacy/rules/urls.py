@@ -7,11 +7,11 @@ the last one of the authority counts. A URL that was cut off before its `@` is r
 
 from typing import Final
 
+from agents.privacy.redaction.masks import REDACTED, Mask
 from agents.privacy.redaction.scan import Scan, grouped
-from agents.privacy.redaction.spans import MASK, Span
-from agents.privacy.rules.extents import word_end
+from agents.privacy.rules.value_ranges import word_end
 from agents.privacy.rules.values import entropy, is_no_secret
-from agents.privacy.rules.vocabulary import words
+from agents.privacy.rules.vocabulary import word_set
 
 URL_GATE: Final = r"://[^\s]*@"  # a truncated text is looked at without the gate's leave
 HOST_GATE: Final = r"jdbc:oracle|[a-z0-9_.+%\-]:[^\s:@][^\s]*@\[?[\w\-]"
@@ -22,29 +22,29 @@ _USER_AT_HOST = grouped(
 )
 _HOST_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
 _LONGEST_TAIL: Final = 512  # characters behind an authority in which an unescaped `@` of its password is looked for
-_NOT_USERS: Final = words("""
+_NOT_USERS: Final = word_set("""
     npm workspace file link portal patch git http https ssh mailto sip sips xmpp sha256 catalog jsr
 """)
 
 
-def url_passwords(scan: Scan, *, truncated: bool) -> list[Span]:
-    """Spans of passwords and tokens in the authority of URLs."""
-    spans = []
+def url_passwords(scan: Scan, *, truncated: bool) -> list[Mask]:
+    """Masks over passwords and tokens in the authority of URLs."""
+    masks = []
     for start, end in scan.groups(_AUTHORITY):
         authority_end = _authority_end(scan.text, start, end)
         at = scan.text.rfind("@", start, authority_end)
         if at < 0:
             if truncated and authority_end == len(scan.text) and (cut := _cut_off(scan.text, start, authority_end)):
-                spans.append(cut)
+                masks.append(cut)
             continue
-        if (span := _user_info(scan.text, start, at)) is not None:
-            spans.append(span)
-    return spans
+        if (mask := _user_info(scan.text, start, at)) is not None:
+            masks.append(mask)
+    return masks
 
 
-def host_passwords(scan: Scan) -> list[Span]:
-    """Spans of passwords in `user:password@host` without a scheme."""
-    spans = []
+def host_passwords(scan: Scan) -> list[Mask]:
+    """Masks over passwords in `user:password@host` without a scheme."""
+    masks = []
     for start, end in scan.groups(_USER_AT_HOST):
         text = scan.text
         before = text[max(0, start - 64) : start - 1]
@@ -56,8 +56,8 @@ def host_passwords(scan: Scan) -> list[Span]:
         if user.lower() in _NOT_USERS or host.startswith("sha") or _is_version(host):
             continue
         if not is_no_secret(text[start:end]):
-            spans.append(Span(start, end, MASK, "url-password"))
-    return spans
+            masks.append(Mask(start, end, REDACTED, "url-password"))
+    return masks
 
 
 def _authority_end(text: str, start: int, end: int) -> int:
@@ -74,19 +74,19 @@ def _authority_end(text: str, start: int, end: int) -> int:
     return at + 1 if at >= 0 else end
 
 
-def _user_info(text: str, start: int, at: int) -> Span | None:
+def _user_info(text: str, start: int, at: int) -> Mask | None:
     """The secret part of `user:password` at `text[start:at]`."""
     user, colon, password = text[start:at].partition(":")
     if colon:
         if is_no_secret(password):
             return None
         if _is_token(user) or (not user and password):
-            return Span(start, at, MASK, "url-password")
+            return Mask(start, at, REDACTED, "url-password")
         if password in {"x-oauth-basic", "x-access-token"}:
-            return Span(start, start + len(user), MASK, "url-password")
-        return Span(start + len(user) + 1, at, MASK, "url-password")
+            return Mask(start, start + len(user), REDACTED, "url-password")
+        return Mask(start + len(user) + 1, at, REDACTED, "url-password")
     if _is_token(user):
-        return Span(start, at, MASK, "url-password")
+        return Mask(start, at, REDACTED, "url-password")
     return None
 
 
@@ -95,12 +95,12 @@ def _is_token(user: str) -> bool:
     return len(user) >= 16 and sum(map(str.isdigit, user)) >= 3 and entropy(user) >= 3.0
 
 
-def _cut_off(text: str, start: int, end: int) -> Span | None:
+def _cut_off(text: str, start: int, end: int) -> Mask | None:
     """`user:passw` at the end of a truncated text; a port number is none."""
     user, colon, rest = text[start:end].partition(":")
     if not colon or not user or rest.isdigit() or not rest:
         return None
-    return Span(start + len(user) + 1, end, MASK, "url-password")
+    return Mask(start + len(user) + 1, end, REDACTED, "url-password")
 
 
 def _is_version(host: str) -> bool:

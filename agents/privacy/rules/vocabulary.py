@@ -15,7 +15,7 @@ from typing import Final
 from agents.memo import Memo
 
 
-def words(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
     """The words of `text`, for word lists that read as text."""
     return frozenset(text.split())
 
@@ -31,17 +31,17 @@ class KeyKind(enum.Enum):
     COOKIE = "cookie"  # a header value: pairs
 
 
-_PASSWORDS: Final = words("""
+_PASSWORDS: Final = word_set("""
     password passwords passwd passwrd passw passwort passphrase passcode passkey pass pwd pswd psw pw pword
     kennwort senha contrasena contrasenya motdepasse wachtwoord heslo haslo parola sifre psk pin otp totp
     mnemonic cvv cvc ssn unlockcode
 """)
 _PASSWORD_STEMS: Final = ("password", "passwd", "passphrase", "passwort", "pwd")
-_PASS_ENDING_BENIGN: Final = words("""
+_PASS_ENDING_BENIGN: Final = word_set("""
     bypass compass trespass surpass overpass underpass encompass subpass multipass
 """)
 
-_KEYS: Final = words("""
+_KEYS: Final = word_set("""
     secret token apikey appkey accesskey secretkey privatekey privkey authkey masterkey accountkey sharedkey
     signingkey encryptionkey sessionkey apisecret clientsecret appsecret credential credentials cred creds jwt
     bearer sessionid jsessionid phpsessid csrf csrftoken xsrf xcsrftoken userpass masterauth apitoken
@@ -50,7 +50,7 @@ _KEYS: Final = words("""
 _KEY_STEMS: Final = ("token", "secret", "apikey", "secretkey", "privatekey", "accesskey", "credentials")
 
 # `key` alone says little; after one of these words it is key material.
-_KEY_QUALIFIERS: Final = words("""
+_KEY_QUALIFIERS: Final = word_set("""
     api access secret private priv app application auth authentication encryption encrypt encrypted signing sign
     master account storage shared subscription service license licence consumer deploy functions function admin
     ssh rsa hmac aes cipher crypto session root write ingest ingestion instrumentation webhook security maps
@@ -58,13 +58,13 @@ _KEY_QUALIFIERS: Final = words("""
     activation recovery unseal unlock wifi wpa wep preshared integration socket
 """)
 
-_WEAK: Final = words("""
+_WEAK: Final = word_set("""
     key auth authentication session sid sig signature salt seed nonce login code access api secrets tokens
     community passes hash digest webhook dsn identity otpauth license licence xsrf two tfa mfa
 """)
 
 # What a last word turns into talk about a secret.
-_ABOUT: Final = words("""
+_ABOUT: Final = word_set("""
     file files filename path paths dir directory dirs folder ttl name names type types url urls uri endpoint
     endpoints host hosts hostname port stdin env fd prompt policy policies length len min max size sizes count
     limit limits timeout expiry expiration expires expire expired lifetime duration interval age days hours
@@ -83,7 +83,7 @@ _ABOUT: Final = words("""
 """)
 
 # `--no-password`, `min-password-length`: what a first word turns into talk about a secret.
-_ABOUT_FIRST: Final = words("""
+_ABOUT_FIRST: Final = word_set("""
     no not disable skip without min max num ask prompt has is show use require allow
 """)
 
@@ -100,7 +100,7 @@ def kind_of_key(name: str) -> KeyKind:
     return _NAMES[name[-_MAX_NAME:]]
 
 
-def words_of(name: str) -> list[str]:
+def name_parts(name: str) -> list[str]:
     """Lower-case words of `name`: split at separators and before capitals, digits at the end of a word dropped."""
     parts: list[str] = []
     current = ""
@@ -119,7 +119,7 @@ def words_of(name: str) -> list[str]:
 
 def _classified(name: str) -> KeyKind:
     """The kind that the words of `name` announce."""
-    parts = words_of(name)
+    parts = name_parts(name)
     if parts and parts[0] == "bundle" and "__" in name:
         return KeyKind.WEAK  # Bundler's credentials for a gem server: BUNDLE_GEMS__EXAMPLE__COM
     if not parts or _is_talk(parts):

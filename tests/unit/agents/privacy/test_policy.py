@@ -29,7 +29,7 @@ def test_default_policy_withholds_buffers_and_masks_people() -> None:
     policy = built_in_policy("default")
     denied = FIELDS - dict(policy.allowed)["Kprobe"]
     assert {field.rpartition(".")[2] for field in denied} == {"bytes", "truncated_bytes"}
-    assert (policy.rules.users, policy.rules.homes) == (Treatment.MASK, Treatment.MASK)
+    assert (policy.choices.users, policy.choices.homes) == (Treatment.MASK, Treatment.MASK)
 
 
 def test_strict_policy_lets_no_text_of_a_process_out() -> None:

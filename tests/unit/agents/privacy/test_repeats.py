@@ -6,7 +6,7 @@ import pytest
 
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.outcomes import Canonical
-from agents.privacy.calls import Call, PrivacyFilter
+from agents.privacy.calls import FilteredCall, PrivacyFilter
 from agents.privacy.policy_file import built_in_policy
 from agents.privacy.redaction.engine import RedactionEngine
 from agents.privacy.repeats import MAX_EVENTS, Repeated, RepeatedEvents, head_of, tail_of
@@ -16,7 +16,7 @@ from schemas.avro_wire import frame
 from schemas.canonical_pb2 import CanonicalEvent
 
 _POLICY = built_in_policy("default")
-_ENGINE = RedactionEngine(_POLICY.rules)
+_ENGINE = RedactionEngine(_POLICY.choices)
 """One for all tests, because compiling its patterns takes longer than a test."""
 
 
@@ -36,7 +36,7 @@ def _canonical(events: int, *, first_offset: int, partition: int) -> Iterator[by
 
 def test_repeated_event_leaves_byte_for_byte_as_it_would_have_left_alone() -> None:
     """With another id, time and position, and with what was remembered for the first one."""
-    remembering = PrivacyFilter(_POLICY, RedactionEngine(_POLICY.rules))  # its memory must outlive the others
+    remembering = PrivacyFilter(_POLICY, RedactionEngine(_POLICY.choices))  # its memory must outlive the others
     for canonical in _canonical(400, first_offset=0, partition=0):
         remembering.filter(canonical)
     for canonical in _canonical(400, first_offset=70_000, partition=3):
@@ -48,12 +48,12 @@ def test_call_of_a_repeated_event_has_its_own_id_time_and_position(position: tup
     """What the head says, and nothing of the event that was remembered."""
     remembering = _filter()
     first = next(_canonical(1, first_offset=7, partition=1))
-    assert isinstance(remembering.filter(first), Call)
+    assert isinstance(remembering.filter(first), FilteredCall)
     event = CanonicalEvent.FromString(first)
     head = b"\x0a\x10" + bytes(range(16)) + b"\x11" + (1_700_000_000_000_000_001).to_bytes(8, "little")
     head += b"\x19" + position[1].to_bytes(8, "little") + b"\x25" + position[0].to_bytes(4, "little")
     outcome = remembering.filter(head + tail_of(first))
-    assert isinstance(outcome, Call)
+    assert isinstance(outcome, FilteredCall)
     call = records.decode(records.CALL, frame(0) + outcome.body)
     assert (call["event_id"], call["timestamp_ns"]) == (bytes(range(16)).hex(), 1_700_000_000_000_000_001)
     assert (call["source"]["partition"], call["source"]["offset"]) == position
@@ -68,7 +68,7 @@ def test_event_without_a_head_of_fixed_width_is_filtered_all_the_same() -> None:
     plain = event.SerializeToString()
     assert head_of(plain) is None
     outcome = _filter().filter(plain)
-    assert isinstance(outcome, Call)
+    assert isinstance(outcome, FilteredCall)
     assert outcome.key == b"p"
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from agents.privacy.pseudonyms import Pseudonyms
 from agents.privacy.redaction.answers import Cleared, TextRefusal
-from agents.privacy.redaction.choices import CustomPattern, Rules, Treatment
+from agents.privacy.redaction.choices import CustomPattern, RedactionChoices, Treatment
 from agents.privacy.redaction.engine import INTRICATE, RedactionEngine
 from agents.privacy.redaction.gate import PatternError
 from tests.support.privacy import cleared, engine, redacted
@@ -64,7 +64,7 @@ def test_masked_text_counts_nothing() -> None:
     ],
 )
 def test_value_runs_to_the_end_when_quotes_do_not_balance(line: str) -> None:
-    """Tetragon escapes no quotes, so the longer reading counts."""
+    """Tetragon escapes no quotes, so the longer context counts."""
     assert not any(word in redacted(line) for word in ("never closed", " b"))
 
 
@@ -114,7 +114,7 @@ def test_lone_surrogate_is_refused() -> None:
 
 def test_text_over_the_limit_is_refused() -> None:
     """The limit counts bytes of UTF-8."""
-    small = RedactionEngine(Rules(max_text_bytes=1024))
+    small = RedactionEngine(RedactionChoices(max_text_bytes=1024))
     assert isinstance(small.text("a" * 1024), Cleared)
     assert small.text("a" * 1025) is TextRefusal.TOO_LONG
     assert small.text("é" * 513) is TextRefusal.TOO_LONG
@@ -123,7 +123,7 @@ def test_text_over_the_limit_is_refused() -> None:
 
 def test_text_is_refused_when_the_automaton_gave_up() -> None:
     """An answer without the sentinel is no answer."""
-    broken = RedactionEngine(Rules())
+    broken = RedactionEngine(RedactionChoices())
     broken._matching = lambda _plain: []
     assert broken.text("anything") is TextRefusal.ENGINE_FAILURE
     assert broken.path("/srv") is TextRefusal.ENGINE_FAILURE
@@ -136,7 +136,7 @@ def test_intricate_text_is_masked_whole() -> None:
 
 
 def test_text_of_many_scripts_is_masked_whole() -> None:
-    """Reading hundreds of distinct foreign characters would cost more than the text is worth."""
+    """TextContext hundreds of distinct foreign characters would cost more than the text is worth."""
     for count in (300, 2000):
         text = "password=x" + "".join(map(chr, range(0x4E00, 0x4E00 + count)))
         assert engine().text(text) == Cleared("[redacted]", ((INTRICATE, 1),))
@@ -158,13 +158,13 @@ def test_buffer_is_read_as_text() -> None:
 
 def test_custom_pattern_redacts_its_groups() -> None:
     """An organisation's own secrets are counted under its own rule."""
-    own = RedactionEngine(Rules(patterns=(CustomPattern("badge", r"\b(B-[0-9]{6})\b"),)))
+    own = RedactionEngine(RedactionChoices(patterns=(CustomPattern("badge", r"\b(B-[0-9]{6})\b"),)))
     assert own.text("seen B-123456 at gate 4") == Cleared("seen [redacted] at gate 4", (("badge", 1),))
 
 
 def test_custom_name_announces_a_secret() -> None:
     """Further names work in the forms that built-in ones have."""
-    own = RedactionEngine(Rules(names=("badge-code",)))
+    own = RedactionEngine(RedactionChoices(names=("badge-code",)))
     lines = ("--badge-code 1234", "--badge-code=1234", "BADGE_CODE=1234", "badgecode: 1234")
     for line in (*lines, '--badge-code "ab 1234"', "--badge-code 'ab 1234", 'badge_code: "ab 1234" x'):
         answer = own.text(line)
@@ -174,7 +174,7 @@ def test_custom_name_announces_a_secret() -> None:
 
 def test_custom_name_with_a_star_announces_whatever_stands_in_its_place() -> None:
     """As other tools write their words."""
-    own = RedactionEngine(Rules(names=("*badge*",)))
+    own = RedactionEngine(RedactionChoices(names=("*badge*",)))
     for line in ("--my-badge-number 1234", "oldbadge=1234", "badge 1234"):
         answer = own.text(line)
         assert isinstance(answer, Cleared)
@@ -183,13 +183,13 @@ def test_custom_name_with_a_star_announces_whatever_stands_in_its_place() -> Non
 
 def test_custom_credential_path_hides_its_group() -> None:
     """A policy can add folders of credentials."""
-    own = RedactionEngine(Rules(credential_paths=(r"/srv/vault/([^ /]+)",)))
+    own = RedactionEngine(RedactionChoices(credential_paths=(r"/srv/vault/([^ /]+)",)))
     assert own.path("/srv/vault/prod") == Cleared("/srv/vault/[credential]", (("credential-path", 1),))
 
 
 def test_email_goes_when_the_policy_says_so() -> None:
     """Addresses stay by default, because hosts and repositories look like them."""
-    own = RedactionEngine(Rules(emails=True))
+    own = RedactionEngine(RedactionChoices(emails=True))
     answer = own.text("mail ann@example.org now")
     assert isinstance(answer, Cleared)
     assert "ann@" not in answer.text
@@ -199,7 +199,7 @@ def test_email_goes_when_the_policy_says_so() -> None:
 def test_engine_refuses_a_pattern_that_does_not_compile() -> None:
     """A policy that does not compile stops the start."""
     with pytest.raises(PatternError):
-        RedactionEngine(Rules(patterns=(CustomPattern("broken", "(["),)))
+        RedactionEngine(RedactionChoices(patterns=(CustomPattern("broken", "(["),)))
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_engine_refuses_a_pattern_that_does_not_compile() -> None:
 )
 def test_user_is_treated_as_the_policy_says(treatment: Treatment, pseudonyms: Pseudonyms | None, expected: str) -> None:
     """Without a key a pseudonym is a mask, never a bare hash."""
-    answer = RedactionEngine(Rules(users=treatment), pseudonyms).user("ann")
+    answer = RedactionEngine(RedactionChoices(users=treatment), pseudonyms).user("ann")
     assert isinstance(answer, Cleared)
     assert answer.text == expected
 
@@ -222,7 +222,7 @@ def test_user_is_treated_as_the_policy_says(treatment: Treatment, pseudonyms: Ps
 def test_home_becomes_the_pseudonym_of_its_owner() -> None:
     """The same person has one pseudonym, as a user and as the owner of a home."""
     pseudonyms = Pseudonyms(_KEY, "1")
-    own = RedactionEngine(Rules(users=Treatment.PSEUDONYM, homes=Treatment.PSEUDONYM), pseudonyms)
+    own = RedactionEngine(RedactionChoices(users=Treatment.PSEUDONYM, homes=Treatment.PSEUDONYM), pseudonyms)
     user, home = own.user("ann"), own.path("/home/ann/src")
     assert isinstance(user, Cleared)
     assert isinstance(home, Cleared)
@@ -257,4 +257,4 @@ def test_name_of_nobody_stays() -> None:
 def test_answers_are_the_same_when_nothing_is_remembered() -> None:
     """Memory changes speed and nothing else."""
     line = "app --password=x /home/ann"
-    assert RedactionEngine(Rules()).text(line) == engine().text(line) == engine().text(line)
+    assert RedactionEngine(RedactionChoices()).text(line) == engine().text(line) == engine().text(line)

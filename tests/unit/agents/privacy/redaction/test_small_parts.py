@@ -1,14 +1,14 @@
-"""agents/privacy: gate, scan, spans, words, shadow, extents and pseudonyms, each by itself."""
+"""agents/privacy: gate, scan, masks, words, shadow, value_ranges and pseudonyms, each by itself."""
 
 import pytest
 
 from agents.privacy.pseudonyms import Pseudonyms, WeakKeyError
 from agents.privacy.redaction.gate import Gate, PatternError, compiled
+from agents.privacy.redaction.masks import CREDENTIAL, REDACTED, Mask, merged, spliced
 from agents.privacy.redaction.scan import MAX_MATCHES, Scan
 from agents.privacy.redaction.shadow import shadow_of
-from agents.privacy.redaction.spans import CREDENTIAL, MASK, Span, merged, spliced
-from agents.privacy.rules.extents import enclosing, quoted
-from agents.privacy.rules.words import MAX_WORDS, words_in
+from agents.privacy.rules.command_words import MAX_WORDS, command_words
+from agents.privacy.rules.value_ranges import enclosing, quoted
 
 
 def test_gate_answers_with_its_sentinel_and_what_matches() -> None:
@@ -37,15 +37,17 @@ def test_scan_is_exhausted_when_its_budget_is_spent() -> None:
 
 def test_overlapping_spans_become_one_with_the_stronger_replacement() -> None:
     """A secret inside a path, and a path inside a secret."""
-    found = merged([Span(4, 9, "~", "home"), Span(0, 6, MASK, "option"), Span(9, 12, CREDENTIAL, "credential-path")])
-    assert found == [Span(0, 9, MASK, "option"), Span(9, 12, CREDENTIAL, "credential-path")]
+    found = merged(
+        [Mask(4, 9, "~", "home"), Mask(0, 6, REDACTED, "option"), Mask(9, 12, CREDENTIAL, "credential-path")]
+    )
+    assert found == [Mask(0, 9, REDACTED, "option"), Mask(9, 12, CREDENTIAL, "credential-path")]
 
 
 def test_splice_leaves_what_is_masked_already() -> None:
     """Neither text nor counts change, also where a rule saw the mask without its bracket."""
-    text = f"a {MASK} b"
-    assert spliced(text, [Span(2, 2 + len(MASK), MASK, "x")]) == (text, ())
-    assert spliced(text, [Span(2, 1 + len(MASK), MASK, "x")]) == (text, ())
+    text = f"a {REDACTED} b"
+    assert spliced(text, [Mask(2, 2 + len(REDACTED), REDACTED, "x")]) == (text, ())
+    assert spliced(text, [Mask(2, 1 + len(REDACTED), REDACTED, "x")]) == (text, ())
 
 
 @pytest.mark.parametrize(
@@ -65,14 +67,14 @@ def test_splice_leaves_what_is_masked_already() -> None:
 )
 def test_words_are_those_that_the_agent_joined(text: str, words: list[str]) -> None:
     """As far as a lossy form can be read."""
-    found = words_in(text)
+    found = command_words(text)
     assert found is not None
     assert [text[word.inner : word.inner_end] for word in found] == words
 
 
 def test_too_many_words_are_not_split() -> None:
     """Whoever asks learns that there are more than is worth looking at."""
-    assert words_in("a " * MAX_WORDS) is None
+    assert command_words("a " * MAX_WORDS) is None
 
 
 def test_quotes_close_where_no_word_goes_on() -> None:
@@ -91,7 +93,7 @@ def test_enclosing_finds_the_argument_around_a_position() -> None:
 
 
 def test_shadow_maps_back_to_the_original() -> None:
-    """What vanished inside a span belongs to it."""
+    """What vanished inside a mask belongs to it."""
     shadow = shadow_of("p\u200bass=\ufb01x")
     assert shadow is not None
     assert shadow.plain == "pass=fix"

@@ -3,7 +3,7 @@
 import pytest
 
 from agents.privacy.rules.values import is_no_secret, is_place, looks_secret
-from agents.privacy.rules.vocabulary import KeyKind, kind_of_key, words_of
+from agents.privacy.rules.vocabulary import KeyKind, kind_of_key, name_parts
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_name_announces_what_its_words_say(name: str, kind: KeyKind) -> None:
 
 def test_words_are_split_at_separators_and_capitals() -> None:
     """Digits behind a word are no word."""
-    assert words_of("aws_secretAccessKey-ID2.foo") == ["aws", "secret", "access", "key", "id", "foo"]
-    assert words_of("HTTPServer") == ["http", "server"]
+    assert name_parts("aws_secretAccessKey-ID2.foo") == ["aws", "secret", "access", "key", "id", "foo"]
+    assert name_parts("HTTPServer") == ["http", "server"]
 
 
 @pytest.mark.parametrize(

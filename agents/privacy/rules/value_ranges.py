@@ -1,7 +1,7 @@
 """Where a value ends: quotes, headers, queries, connection strings, and Tetragon's lossy quoting.
 
 Tetragon joins arguments with spaces and puts `"` around one that holds a space, without escaping quotes inside it. So
-an opening quote has no certain end. Rules: where two readings are possible the longer one is taken; where no closing
+an opening quote has no certain end. Rules: where two contexts are possible the longer one is taken; where no closing
 quote is found the value runs to the end of the text.
 """
 
@@ -16,14 +16,14 @@ _LOOK_BACK: Final = (
 _MAX_INNER_QUOTES: Final = 32  # a value with more quotes inside is taken to run to the end of the text
 
 
-class Extent(NamedTuple):
+class ValueRange(NamedTuple):
     """A value: `text[start:end]`, without its quotes."""
 
     start: int
     end: int
 
 
-def enclosing(text: str, position: int) -> Extent | None:
+def enclosing(text: str, position: int) -> ValueRange | None:
     """The inside of the quoted argument that `position` stands in, or None outside of quotes."""
     low = max(0, position - _LOOK_BACK)
     opening = max(text.rfind('"', low, position), text.rfind("'", low, position), text.rfind("`", low, position))
@@ -33,7 +33,7 @@ def enclosing(text: str, position: int) -> Extent | None:
     return inside if inside.end >= position else None
 
 
-def quoted(text: str, opening: int) -> Extent:
+def quoted(text: str, opening: int) -> ValueRange:
     """The inside of the quotes that open at `opening`."""
     quote = text[opening]
     closing = text.find(quote, opening + 1)
@@ -48,8 +48,8 @@ def quoted(text: str, opening: int) -> Extent:
     else:
         closing = -1
     if closing < 0 or (quote == '"' and text.count('"', closing + 1) % 2 and _starts_argument(text, opening)):
-        return Extent(opening + 1, len(text))
-    return Extent(opening + 1, closing)
+        return ValueRange(opening + 1, len(text))
+    return ValueRange(opening + 1, closing)
 
 
 def _starts_argument(text: str, opening: int) -> bool:
@@ -72,7 +72,7 @@ def line_end(text: str, start: int, limit: int) -> int:
     return limit if end < 0 else end
 
 
-def value_extent(text: str, key_start: int, start: int, *, assigned: bool, whole_line: bool) -> Extent:
+def value_at(text: str, key_start: int, start: int, *, assigned: bool, whole_line: bool) -> ValueRange:
     """The value at `start` of the name that begins at `key_start`.
 
     `assigned` says that `=`, `:` or the like stands between them; `whole_line` that the value may hold spaces (a
@@ -83,19 +83,19 @@ def value_extent(text: str, key_start: int, start: int, *, assigned: bool, whole
     inside = enclosing(text, key_start)
     limit = inside.end if inside is not None and inside.end >= start else len(text)
     if whole_line:
-        return Extent(start, line_end(text, start, limit))
+        return ValueRange(start, line_end(text, start, limit))
     before = text[key_start - 1] if key_start else ""
     if before in {"?", "&"}:
-        return Extent(start, _first_of("&#\"' \n<>", text, start, limit))
+        return ValueRange(start, _first_of("&#\"' \n<>", text, start, limit))
     if assigned and text[key_start] != "-" and (end := _pair_end(text, key_start, start, limit)) is not None:
-        return Extent(start, end)
+        return ValueRange(start, end)
     begins_argument = inside is not None and not text[inside.start : key_start].strip("-/ \t")
     if begins_argument and assigned and inside is not None and not _runs_commands(text, inside.start):
-        return Extent(start, limit)
+        return ValueRange(start, limit)
     end = word_end(text, start, limit)
     if before in {"{", ","} and inside is None:
         end = _first_of("},", text, start, end)
-    return Extent(start, end)
+    return ValueRange(start, end)
 
 
 def _runs_commands(text: str, inside: int) -> bool:

@@ -14,7 +14,7 @@ MAX_WORDS: Final = 512
 _QUOTES: Final = "\"'"
 
 
-class Word(NamedTuple):
+class CommandWord(NamedTuple):
     """`text[start:end]` with its quotes; `text[inner:inner_end]` without. `quoted` when the whole word is."""
 
     start: int
@@ -24,12 +24,12 @@ class Word(NamedTuple):
     quoted: bool
 
 
-def words_in(text: str, start: int = 0, end: int | None = None) -> list[Word] | None:
+def command_words(text: str, start: int = 0, end: int | None = None) -> list[CommandWord] | None:
     """The words of `text[start:end]`; none of them where there could be more than `MAX_WORDS`."""
     limit = len(text) if end is None else end
     if text.count(" ", start, limit) + text.count("\n", start, limit) >= MAX_WORDS:
         return None
-    words: list[Word] = []
+    words: list[CommandWord] = []
     position = start
     while position < limit:
         character = text[position]
@@ -42,14 +42,14 @@ def words_in(text: str, start: int = 0, end: int | None = None) -> list[Word] | 
     return words
 
 
-def _quoted_word(text: str, opening: int, limit: int) -> Word:
+def _quoted_word(text: str, opening: int, limit: int) -> CommandWord:
     closing = _closing(text, opening, limit)
     if closing < 0:
-        return Word(opening, limit, opening + 1, limit, quoted=True)
-    return Word(opening, closing + 1, opening + 1, closing, quoted=True)
+        return CommandWord(opening, limit, opening + 1, limit, quoted=True)
+    return CommandWord(opening, closing + 1, opening + 1, closing, quoted=True)
 
 
-def _plain_word(text: str, start: int, limit: int) -> Word:
+def _plain_word(text: str, start: int, limit: int) -> CommandWord:
     end = _white_space(text, start, limit)
     for quote in _QUOTES:
         opening = text.find(quote, start, end)
@@ -57,7 +57,7 @@ def _plain_word(text: str, start: int, limit: int) -> Word:
             closing = text.find(quote, end, limit)
             if closing >= 0 and (quote == '"' or text[opening - 1] in "=:(,pPuUa"):
                 end = _white_space(text, closing + 1, limit)
-    return Word(start, end, start, end, quoted=False)
+    return CommandWord(start, end, start, end, quoted=False)
 
 
 def _closing(text: str, opening: int, limit: int) -> int:

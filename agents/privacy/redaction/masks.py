@@ -1,0 +1,61 @@
+"""Masks: what rules found in a text, merged and cut out in one pass.
+
+Rules never edit a text; each says from where to where, what to put there and in whose name. Overlapping masks become
+one, and the strongest replacement wins, so no rule can undo another's work and none sees another's output.
+"""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+REDACTED: Final = "[redacted]"
+CREDENTIAL: Final = "[credential]"
+
+_STRENGTH: Final = {REDACTED: 2, CREDENTIAL: 1}  # everything else (`~`, a pseudonym) is 0
+
+_OPEN_MASKS: Final = (REDACTED[:-1], CREDENTIAL[:-1])  # a rule whose values end before `]` finds a mask without it
+
+
+class Mask(NamedTuple):
+    """`text[start:end]` becomes `replacement`, counted under `rule`."""
+
+    start: int
+    end: int
+    replacement: str
+    rule: str
+
+
+class Spliced(NamedTuple):
+    """A text after redaction, with the counts by rule in the order of rule names."""
+
+    text: str
+    hits: tuple[tuple[str, int], ...]
+
+
+def merged(masks: Iterable[Mask]) -> list[Mask]:
+    """Masks in order, overlapping ones joined: the strongest replacement, and of equals the one that starts first."""
+    result: list[Mask] = []
+    for mask in sorted(masks):
+        if result and mask.start < result[-1].end:
+            last = result[-1]
+            stronger = _STRENGTH.get(mask.replacement, 0) > _STRENGTH.get(last.replacement, 0)
+            replacement, rule = (mask.replacement, mask.rule) if stronger else (last.replacement, last.rule)
+            result[-1] = Mask(last.start, max(last.end, mask.end), replacement, rule)
+        else:
+            result.append(mask)
+    return result
+
+
+def spliced(text: str, masks: Iterable[Mask]) -> Spliced:
+    """`text` with its masks replaced; a mask that already reads as its replacement counts for nothing."""
+    parts: list[str] = []
+    counts: dict[str, int] = {}
+    position = 0
+    for start, stop, replacement, rule in merged(masks):
+        end = stop + text.startswith("]", stop) if text[start:stop] in _OPEN_MASKS else stop
+        if text[start:end] == replacement:
+            continue
+        parts += (text[position:start], replacement)
+        position = end
+        counts[rule] = counts.get(rule, 0) + 1
+    parts.append(text[position:])
+    return Spliced("".join(parts), tuple(sorted(counts.items())))

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -12,6 +11,7 @@ import click
 
 from agents.coverage.interval import Interval
 from agents.coverage.node_window import NodeWindow, Trust, WindowRecords
+from app.commands.options import TIME
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import WriterSchemas
 from app.kafka.topic_reader import TopicReader
@@ -27,32 +27,10 @@ CLOCK_MARGIN_MS: Final = 3_600_000
 _NS: Final = 1_000_000_000
 
 
-class Moment(click.ParamType):
-    """A time as nanoseconds since the Unix epoch: `now`, ISO 8601 with a zone, or Unix seconds."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read one; fails with what is accepted."""
-        if isinstance(value, int):
-            return value
-        if value == "now":
-            return time.time_ns()
-        try:
-            if value.isdigit():
-                return int(value) * _NS
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither `now`, nor Unix seconds, nor like 2026-01-31T12:00:00Z", param, ctx)
-        if moment.tzinfo is None:
-            self.fail(f"{value!r} has no time zone; write it with Z or +01:00 at its end", param, ctx)
-        return int(moment.timestamp()) * _NS + moment.microsecond * 1000
-
-
 @click.command(name="coverage")
 @click.option("--node", required=True, help="Name of the node, as events carry it.")
-@click.option("--from", "from_ns", type=Moment(), required=True, help="Begin: ISO 8601 with zone, or Unix seconds.")
-@click.option("--to", "to_ns", type=Moment(), required=True, help="End, not included: as --from, or `now`.")
+@click.option("--from", "from_ns", metavar="TIME", type=TIME, required=True, help="Begin of the window.")
+@click.option("--to", "to_ns", metavar="TIME", type=TIME, required=True, help="End of the window, not included.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(node: str, from_ns: int, to_ns: int, as_json: bool) -> None:
     """Say whether a node's events of a window are complete.

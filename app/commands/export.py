@@ -9,10 +9,12 @@ from typing import Final
 
 import click
 
+from app.commands.options import POSITION
 from app.export.run import Export, ExportOutcome, PlaceFilter, StackFormat
 from app.export.stack_frames import Demangle
 from app.export.vex_file import read_vex_file
 from app.export.window import CallWindow
+from app.kafka.positions import First, Last, Position
 from app.operators.errors import OperatorError
 from app.progress import Progress
 from app.settings import Settings, load
@@ -24,9 +26,6 @@ INCOMPLETE: Final = 3
 FACTS: Final = "runtime-facts"
 OPENVEX: Final = "openvex"
 FORMATS: Final = (*[form.value for form in StackFormat], FACTS, OPENVEX)
-
-_FIRST: Final = "first"
-_LAST: Final = "last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,8 @@ class ExportRequest:
 
 @click.command(name="export", short_help="Write flame graphs, profiles, runtime facts and VEX")
 @click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="What to write.")
-@click.option("--from", "start", metavar="POSITION", help=f"Begin of the window of calls. Default: {_FIRST}.")
-@click.option("--to", "end", metavar="POSITION", help=f"End of the window, not included. Default: {_LAST}, as of now.")
+@click.option("--from", "start", metavar="POSITION", type=POSITION, help="Begin of the window. Default: first.")
+@click.option("--to", "end", metavar="POSITION", type=POSITION, help="End of the window, not included. Default: last.")
 @click.option("--namespace", metavar="PATTERN", help="Calls of this namespace only.")
 @click.option("--image", metavar="PATTERN", help="Calls of this image, by name or id, only.")
 @click.option(
@@ -64,8 +63,8 @@ class ExportRequest:
 def command(
     *,
     form: str,
-    start: str | None,
-    end: str | None,
+    start: Position | None,
+    end: Position | None,
     namespace: str | None,
     image: str | None,
     vex_path: Path | None,
@@ -125,7 +124,7 @@ def command(
             elif form == FACTS and start is None and end is None:
                 outcome = _of_table(request)
             else:
-                outcome = _of_window(request, form, start or _FIRST, end or _LAST)
+                outcome = _of_window(request, form, start or First(), end or Last())
     except OSError as error:
         raise OperatorError(f"cannot write {to or 'standard output'}: {error.strerror}") from None
     _say(outcome, to, as_json=as_json)
@@ -143,7 +142,7 @@ def _of_table(request: ExportRequest) -> ExportOutcome:
         return request.export(progress).table_facts()
 
 
-def _of_window(request: ExportRequest, form: str, start: str, end: str) -> ExportOutcome:
+def _of_window(request: ExportRequest, form: str, start: Position, end: Position) -> ExportOutcome:
     with CallWindow(request.settings, start, end) as window, Progress() as progress:
         progress.begin("records read", window.offsets)
         export = request.export(progress)

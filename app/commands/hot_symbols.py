@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -12,10 +11,10 @@ import click
 
 from agents.hot_symbols.identity import SymbolIdentity, symbol_id
 from agents.hot_symbols.table.query import Query, Row, top
+from app.commands.options import TIME
 from app.settings import load
 from app.stages.hot_symbols.answer_lines import in_words, watched_table
 from app.stages.hot_symbols.answers_reading import watched_answers
-from app.stages.hot_symbols.since import moment_ns
 from app.stages.hot_symbols.table_reading import published_rows
 from app.symbols.display import SymbolDisplay
 
@@ -24,28 +23,13 @@ NONE_FOUND: Final = 1
 _NS: Final = 1_000_000_000
 
 
-class Since(click.ParamType):
-    """A time as nanoseconds since the Unix epoch: `90m`, `2h`, `14d` ago, or ISO 8601 with a zone."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read one; fails with what is accepted."""
-        if isinstance(value, int):
-            return value
-        try:
-            return moment_ns(value, time.time_ns())
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 @click.command(name="hot-symbols")
 @click.option("--top", "count", type=click.IntRange(1), default=20, show_default=True, help="Rows to show, by hits.")
 @click.option("--symbol", metavar="PATTERN", help="Mangled name or symbol id.")
 @click.option("--module", metavar="PATTERN", help="Path, file name or build id; `kernel` for the kernel.")
 @click.option("--namespace", metavar="PATTERN", help="Namespace that it ran in lately.")
 @click.option("--image", metavar="PATTERN", help="Image name or id that it ran in lately.")
-@click.option("--since", "since_ns", type=Since(), help="Seen since: 90m, 2h, 14d ago, or ISO 8601 with zone.")
+@click.option("--since", "since_ns", metavar="TIME", type=TIME, help="Only symbols that ran at this time or later.")
 @click.option("--watched", is_flag=True, help="Answers to the watch list instead: hit, never hit, or not seen and why.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document a line: all that a row holds.")
 def command(

@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from app import settings as settings_module
-from app.commands import raw_ranges
+from app.commands import options
 from app.commands.ending import exits_with
 from app.evidence import documents, signing
 from app.evidence.archive import ARCHIVE_FILE, Archive
@@ -28,7 +28,7 @@ NOT_RECORDED: Final = 1
 
 @click.command(name="record", short_help="Keep a range of raw events as evidence")
 @click.option("--out", "folder", type=click.Path(path_type=Path, file_okay=False), required=True, help="A new folder.")
-@raw_ranges.options
+@options.raw_events
 @click.option("--with-published", is_flag=True, help="Keep what the live stages published for these events, too.")
 @click.option(
     "--codec", type=click.Choice([codec.value for codec in Codec]), default=Codec.DEFLATE.value, show_default=True
@@ -64,7 +64,7 @@ def command(
         if plan is not None:
             click.echo(f"continuing the recording in {folder}", err=True)
         else:
-            choice = raw_ranges.choice_of(**chosen)
+            choice = options.raw_choice(**chosen)
             plan = _plan(settings, choice, Codec(codec), progress, with_published=with_published)
         progress.begin("records read", sum(one.offsets for one in plan.ranges))
         archive = recorder.record(settings, folder, plan, progress.add)

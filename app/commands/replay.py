@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from app import settings as settings_module
-from app.commands import raw_ranges
+from app.commands import options
 from app.commands.ending import exits_with
 from app.evidence import signing
 from app.kafka.records import DamagedError
@@ -42,7 +42,7 @@ _NOT_MAKING: Final = frozenset({"manifest", "runs", "public_key_file", "most"})
 @click.option("--verify", "manifest", type=_PATH, metavar="MANIFEST", help="Prove a run again, from its manifest.")
 @click.option("--diff", "runs", type=_FOLDER, nargs=2, metavar="LEFT RIGHT", help="Compare two runs by event id.")
 @click.option("--archive", type=_FOLDER, help="Where the raw events are; tetragon.raw where not given.")
-@raw_ranges.options
+@options.raw_events
 @click.option("--policy", type=_FILE, help="Privacy policy; CALLSTREAM_PRIVACY_POLICY_FILE where not given.")
 @click.option("--symbols", type=_FOLDER, help="Symbol store; CALLSTREAM_SYMBOL_STORE_DIR where not given.")
 @click.option("--snapshot", metavar="DIGEST", help="Snapshot of the symbol store; its current one where not given.")
@@ -120,7 +120,7 @@ def _make(settings: Settings, given: Mapping[str, Any], progress: Progress) -> _
     order = Order(
         folder=given["out"],
         archive=given["archive"],
-        choice=raw_ranges.choice_of(
+        choice=options.raw_choice(
             **{name: given[name] for name in ("start", "end", "partitions", "event_time", "loaders_from")}
         ),
         snapshot=given["snapshot"],

@@ -4,14 +4,14 @@ import logging
 import os
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Final
 
 import click
 
 from app import settings as settings_module
 from app.commands.ending import exits_with
-from app.kafka import positions
+from app.commands.options import POSITION
+from app.kafka.positions import Position
 from app.operators.errors import ServerError
 from app.processes.process_end import ExitCode
 from app.progress import Progress
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
     "--from",
     "start",
     metavar="POSITION",
+    type=POSITION,
     default="first",
     show_default=True,
     help="Where a new version begins in the topic that the stage reads: first, last, an offset, PARTITION:OFFSET,... "
@@ -56,7 +57,7 @@ log = logging.getLogger(__name__)
 def command(
     *,
     stage: str,
-    start: str,
+    start: Position,
     version: int | None,
     once: bool,
     as_json: bool,
@@ -95,7 +96,7 @@ def command(
         settings = replace(settings, log_level="WARNING")  # progress is shown instead
     logs.configure(settings.log_format, settings.log_level)
     index = settings.worker_index if index is None else index
-    order = Order(Stage(stage), positions.parse(start, datetime.now(UTC)), version)
+    order = Order(Stage(stage), start, version)
     if only is not None:
         _run_one(settings, order, Stage(only), index=index, tied=tied)
         return

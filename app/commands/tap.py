@@ -3,17 +3,19 @@
 import difflib
 import json
 import os
-import re
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
 import click
 
-from app.kafka.records import OffsetRange, Recorded
+from app.commands.options import POSITION
+from app.kafka.positions import First, Last, Position, leaves_out, offset_in
+from app.kafka.records import Recorded
 from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
 from app.operators.errors import OperatorError
@@ -25,13 +27,6 @@ from app.tap.lines import Headline, Naming, lines
 from schemas import topics
 
 _FOLLOW_PAUSE_S: Final = 0.3
-_STARTS: Final = re.compile(r"beginning|end|-?[0-9]{1,18}")
-
-
-def _start(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
-    if text is not None and _STARTS.fullmatch(text) is None:
-        raise click.BadParameter(f"{text!r} is neither beginning, nor end, nor an offset")
-    return text
 
 
 @click.command(name="tap", short_help="Decode any topic to readable lines")
@@ -39,9 +34,9 @@ def _start(_context: click.Context, _parameter: click.Parameter, text: str | Non
 @click.option(
     "--from",
     "start",
-    callback=_start,
-    metavar="beginning|end|OFFSET",
-    help="Where to begin in each partition; -N is N records before the end. Default: beginning, with --follow the end.",
+    metavar="POSITION",
+    type=POSITION,
+    help="Where to begin. Default: first, or with --follow, last.",
 )
 @click.option("--partition", type=click.IntRange(0), help="Read this partition only.")
 @click.option("--max", "most", type=click.IntRange(1), metavar="N", help="Stop after so many records.")
@@ -55,7 +50,7 @@ def _start(_context: click.Context, _parameter: click.Parameter, text: str | Non
 def command(
     *,
     topic: str,
-    start: str | None,
+    start: Position | None,
     partition: int | None,
     most: int | None,
     follow: bool,
@@ -75,7 +70,7 @@ def command(
     Exit codes: 0 read, 2 no such topic, restricted, or Kafka cannot be asked.
     Example:
       callstream tap --max 3
-      callstream tap runtime.dead-letters --from -20 --json
+      callstream tap runtime.dead-letters --from last-20 --json
       callstream tap runtime.coverage --follow
     """
     settings = load(os.environ)
@@ -92,7 +87,7 @@ def command(
         ):
             decoder = Decoder(shape, registry)
             found = _records(
-                reader, settings.name(name), start or ("end" if follow else "beginning"), partition, follow=follow
+                reader, settings.name(name), start or (Last() if follow else First()), partition, follow=follow
             )
             for record in islice(found, most):
                 document = decoder.document(record.key, record.value)
@@ -118,13 +113,17 @@ def _shape(name: str) -> topics.Topic:
     return known[live]
 
 
-def _records(reader: TopicReader, topic: str, start: str, partition: int | None, *, follow: bool) -> Iterator[Recorded]:
+def _records(
+    reader: TopicReader, topic: str, start: Position, partition: int | None, *, follow: bool
+) -> Iterator[Recorded]:
     offsets = reader.all_ends(topic)
     if partition is not None and partition not in offsets:
         raise OperatorError(f"there is no partition {partition}; the topic has {len(offsets)}")
-    ends = {number: there.next for number, there in offsets.items()}
-    chosen = ends if partition is None else {partition: ends[partition]}
-    nexts = ends | {number: _offset(start, offsets[number]) for number in chosen}
+    chosen = {number for number in offsets if not leaves_out(start, number) and partition in (None, number)}
+    nexts = {
+        number: offset_in(start, there, partial(reader.offset_at, topic, number)) if number in chosen else there.next
+        for number, there in offsets.items()
+    }
     while True:
         for record in reader.records(topic, nexts):
             nexts[record.partition] = record.offset + 1
@@ -134,17 +133,6 @@ def _records(reader: TopicReader, topic: str, start: str, partition: int | None,
             return
         sys.stdout.flush()
         time.sleep(_FOLLOW_PAUSE_S)
-
-
-def _offset(start: str, there: OffsetRange) -> int:
-    match start:
-        case "beginning":
-            return there.first
-        case "end":
-            return there.next
-        case _:
-            number = int(start)
-            return number if number >= 0 else max(there.first, there.next + number)
 
 
 def _show_lines(shape: topics.Topic, record: Recorded, document: Document | None, naming: Naming) -> None:

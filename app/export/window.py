@@ -8,11 +8,10 @@ seen in its partition is a repetition. This module refuses to know what is made 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from app.kafka.client import partition_count
-from app.kafka.positions import Wanted, parse, resolve
+from app.kafka.positions import Position, RangeChoice, resolve
 from app.kafka.records import OffsetRange, Recorded
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
@@ -71,14 +70,13 @@ class CallWindow:
     Opening raises PositionError where the window is not there, KafkaUnreachable, KafkaUnusable.
     """
 
-    def __init__(self, settings: Settings, start: str, end: str) -> None:
-        now = datetime.now(UTC)
-        wanted = Wanted(parse(start, now), parse(end, now), None, by_event_time=False)
+    def __init__(self, settings: Settings, start: Position, end: Position) -> None:
+        choice = RangeChoice(start, end, None, by_event_time=False)
         self._topic = settings.name(topics.CALLS)
         self.partitions = partition_count(settings, self._topic, _ANSWER_SECONDS)
         self._reader = TopicReader(settings)
         try:
-            found = resolve(self._reader, self._topic, self.partitions, wanted)
+            found = resolve(self._reader, self._topic, self.partitions, choice)
         except BaseException:
             self._reader.close()
             raise

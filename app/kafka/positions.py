@@ -1,88 +1,140 @@
-"""Which offsets are meant: `--from` and `--to` as an operator writes them, into a range for each partition.
+"""Which records are meant: places in a topic and times, as an operator writes them, turned into offsets.
 
-A position is `first`, `last` (as of now), an offset for every partition (`1000`) or for some (`0:1000,3:77`), or a
-time: RFC 3339 (`2026-01-07T12:00:00Z`), or so long ago (`90m`, `2h`, `7d`). A time means the time of receipt, which is
-Kafka's timestamp and ascends, or the event's own, which does not: then a range is the shortest that holds every event
-of that time, and is found by reading the partition.
+    first, last      the first record of each partition, and the end of each partition as of now
+    last-20          20 offsets before the end of each partition
+    offset:1000      this offset of every partition
+    0:1000,3:77      PARTITION:OFFSET for some partitions; the others are left out
+    now, 90m         now, and so long before now: s, m, h and d are seconds, minutes, hours and days
+    2026-01-31T12:00:00Z   a time in ISO 8601, with its zone
 
-Rules: `--from` is included, `--to` is not. This module refuses to know what is done with the offsets.
+Every option and parameter of callstream that takes a place or a time reads it with `parse` or `parse_time`, so a word
+means the same everywhere. A time means the time of receipt, which is Kafka's timestamp and ascends in a partition. With
+`by_event_time` it means the event's own time, which does not ascend: then a range is the shortest one that holds all
+events of that time, and it is found by reading the whole partition. The start of a range is in it, its end is not.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from functools import partial
+from typing import Final, assert_never
 
 from app.ingest.keys import event_time_ns
 from app.kafka.records import OffsetRange, Recorded
 from app.kafka.topic_reader import TopicReader
 from app.operators.errors import OperatorError
 
-_AGO: Final = re.compile(r"(\d+)([smhd])")
-_UNITS: Final[Mapping[str, str]] = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_OFFSETS: Final = re.compile(r"\d+:\d+(,\d+:\d+)*")
+TIME_FORMS: Final = "now, 90m, 2h or 7d for so long ago, or a time like 2026-01-31T12:00:00Z"
+POSITION_FORMS: Final = f"first, last, last-20, offset:1000, PARTITION:OFFSET,..., {TIME_FORMS}"
 
+_LAST: Final = re.compile(r"last-([0-9]{1,18})")
+_AGO: Final = re.compile(r"([0-9]{1,9})([smhd])")
+_UNIT_SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_OFFSET: Final = re.compile(r"offset:([0-9]{1,18})")
+_OFFSETS: Final = re.compile(r"[0-9]{1,9}:[0-9]{1,18}(,[0-9]{1,9}:[0-9]{1,18})*")
+_BARE_NUMBER: Final = re.compile(r"(-?)([0-9]+)")
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NS_PER_SECOND: Final = 1_000_000_000
 _NS_PER_MS: Final = 1_000_000
 
 
 class PositionError(OperatorError):
-    """A text is no position, or a range is empty or not there; the message says which."""
+    """A text is not a position, or a topic does not have the position. The message says which, and what to write."""
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
-    """`first`, `last`, or nothing said."""
-
-    at_end: bool
+class First:
+    """The first record of each partition."""
 
 
 @dataclass(frozen=True, slots=True)
-class Offsets:
-    """An offset for each partition; `every` is for those that are not named."""
+class Last:
+    """So many offsets `before` the end of each partition, as of now."""
 
-    every: int | None
-    named: Mapping[int, int]
+    before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SameOffset:
+    """One offset, for every partition."""
+
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionOffsets:
+    """An offset for each partition that is named."""
+
+    by_partition: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A time, in milliseconds since the Unix epoch."""
+    """A time, in nanoseconds since the Unix epoch."""
 
-    timestamp_ms: int
+    time_ns: int
+
+    @property
+    def timestamp_ms(self) -> int:
+        """The first Kafka timestamp that is not before it."""
+        return max(0, -(-self.time_ns // _NS_PER_MS))
 
 
-Position = Edge | Offsets | Moment
+Position = First | Last | SameOffset | PartitionOffsets | Moment
 
 
-def parse(text: str, now: datetime) -> Position:
-    """Read a position; `now` is what "ago" is relative to. Raises PositionError."""
-    if text in {"first", "last"}:
-        return Edge(text == "last")
-    if text.isascii() and text.isdigit():
-        return Offsets(int(text), {})
+def parse(text: str, now_ns: int) -> Position:
+    """Read a position. `now_ns` is what `now` means. Raises PositionError, with what can be written."""
+    if text == "first":
+        return First()
+    if text == "last":
+        return Last()
+    if found := _LAST.fullmatch(text):
+        return Last(int(found[1]))
+    if found := _OFFSET.fullmatch(text):
+        return SameOffset(int(found[1]))
     if _OFFSETS.fullmatch(text):
         pairs = [entry.split(":") for entry in text.split(",")]
-        return Offsets(None, {int(partition): int(offset) for partition, offset in pairs})
+        return PartitionOffsets({int(partition): int(offset) for partition, offset in pairs})
+    return Moment(_time_ns(text, now_ns))
+
+
+def parse_time(text: str, now_ns: int) -> int:
+    """Read a time, in nanoseconds since the Unix epoch. Raises PositionError for a place in a topic, by its name."""
+    match parse(text, now_ns):
+        case Moment(time_ns):
+            return time_ns
+        case First() | Last():
+            kind = "a place in a topic"
+        case SameOffset() | PartitionOffsets():
+            kind = "an offset"
+        case other:
+            assert_never(other)
+    raise PositionError(f"{text!r} is {kind}, but a time is needed here: {TIME_FORMS}")
+
+
+def _time_ns(text: str, now_ns: int) -> int:
+    if text == "now":
+        return now_ns
     if found := _AGO.fullmatch(text):
-        return _moment(now - timedelta(**{_UNITS[found[2]]: int(found[1])}))
+        return now_ns - int(found[1]) * _UNIT_SECONDS[found[2]] * _NS_PER_SECOND
+    if found := _BARE_NUMBER.fullmatch(text):
+        offset = f"last-{found[2]}" if found[1] else f"offset:{found[2]}"
+        raise PositionError(f"{text!r} is a bare number: write {offset}, or a time like 2026-01-31T12:00:00Z")
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise PositionError(
-            f"{text!r} is no position: write first, last, an offset, PARTITION:OFFSET,..., a time like "
-            "2026-01-07T12:00:00Z, or 90m for so long ago"
-        ) from None
-    return _moment(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-
-
-def _moment(moment: datetime) -> Moment:
-    return Moment(int(moment.timestamp() * 1000))
+        raise PositionError(f"{text!r} is not a position: write {POSITION_FORMS}") from None
+    if moment.tzinfo is None:
+        raise PositionError(f"{text!r} has no time zone: write {moment.isoformat()}Z, or +01:00 instead of Z")
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What an operator asked for."""
+class RangeChoice:
+    """The records that an operator chose: from `start` to before `end`, of all partitions or some."""
 
     start: Position
     end: Position
@@ -91,72 +143,93 @@ class Wanted:
 
 
 def resolve(
-    reader: TopicReader, topic: str, count: int, wanted: Wanted, report: Callable[[int], None] = lambda _records: None
+    reader: TopicReader,
+    topic: str,
+    count: int,
+    choice: RangeChoice,
+    report: Callable[[int], None] = lambda _records: None,
 ) -> tuple[OffsetRange, ...]:
-    """Ranges of a topic of `count` partitions; `report` learns how many records were read to find them.
+    """The chosen ranges of a topic that has `count` partitions.
 
-    Raises PositionError for a partition or offset that is not there, and what reading raises.
+    `report` receives how many more records were read to find them. Raises PositionError if the topic does not have a
+    partition or an offset, and what reading raises.
     """
-    chosen = sorted(wanted.partitions) if wanted.partitions is not None else range(count)
-    for partition in {*chosen, *_named(wanted.start), *_named(wanted.end)}:
+    chosen = sorted(choice.partitions) if choice.partitions is not None else range(count)
+    for partition in {*chosen, *_named(choice.start), *_named(choice.end)}:
         if partition >= count:
             raise PositionError(f"topic {topic} has no partition {partition}; it has {count}")
-    ranges = [_range(reader, topic, partition, wanted, report) for partition in chosen]
+    places = SameOffset | PartitionOffsets
+    if choice.by_event_time and (isinstance(choice.start, places) or isinstance(choice.end, places)):
+        raise PositionError(f"an offset cannot be compared with the events' own times: write {TIME_FORMS}")
+    ranges = [_range(reader, topic, partition, choice, report) for partition in chosen]
     return tuple(one for one in ranges if one is not None)
 
 
 def _named(position: Position) -> Iterable[int]:
-    return position.named if isinstance(position, Offsets) else ()
+    return position.by_partition if isinstance(position, PartitionOffsets) else ()
+
+
+def leaves_out(position: Position, partition: int) -> bool:
+    """Whether the position names other partitions only."""
+    return isinstance(position, PartitionOffsets) and partition not in position.by_partition
 
 
 def _range(
-    reader: TopicReader, topic: str, partition: int, wanted: Wanted, report: Callable[[int], None]
+    reader: TopicReader, topic: str, partition: int, choice: RangeChoice, report: Callable[[int], None]
 ) -> OffsetRange | None:
-    """The range of one partition; None where offsets are given for other partitions only."""
-    ends = reader.ends(topic, partition)
-    for position in (wanted.start, wanted.end):
-        if isinstance(position, Offsets) and position.every is None and partition not in position.named:
-            return None
-    if wanted.by_event_time:
-        runs = reader.read(topic, partition, ends.first, ends.next - 1)
-        return _by_event_time(runs, wanted, OffsetRange(partition, ends.first, ends.next), report)
-    first = _offset(reader, topic, partition, wanted.start, ends)
-    following = _offset(reader, topic, partition, wanted.end, ends)
-    for position, offset in ((wanted.start, first), (wanted.end, following)):
-        if isinstance(position, Offsets) and not ends.first <= offset <= ends.next:
+    """The range of one partition; None if an offset is given for other partitions only."""
+    if leaves_out(choice.start, partition) or leaves_out(choice.end, partition):
+        return None
+    there = reader.ends(topic, partition)
+    if choice.by_event_time:
+        runs = reader.read(topic, partition, there.first, there.next - 1)
+        return _by_event_time(runs, choice, there, report)
+    offset_at = partial(reader.offset_at, topic, partition)
+    first, following = offset_in(choice.start, there, offset_at), offset_in(choice.end, there, offset_at)
+    for position, offset in ((choice.start, first), (choice.end, following)):
+        if isinstance(position, SameOffset | PartitionOffsets) and not there.first <= offset <= there.next:
             raise PositionError(
-                f"topic {topic}, partition {partition}: offset {offset} is not there; it has {ends.first} to "
-                f"{ends.next - 1}"
+                f"topic {topic}, partition {partition} does not have offset {offset}; it has {there.first} to "
+                f"{there.next - 1}"
             )
     return OffsetRange(partition, first, max(first, following))
 
 
 def offset_of(reader: TopicReader, topic: str, partition: int, position: Position) -> int:
-    """The offset that a position means in one partition now; its first where offsets are given for others only."""
-    ends = reader.ends(topic, partition)
-    if isinstance(position, Offsets) and position.every is None and partition not in position.named:
-        return ends.first
-    return max(ends.first, _offset(reader, topic, partition, position, ends))
+    """The offset that a position means in one partition now; the first one if it names other partitions only."""
+    there = reader.ends(topic, partition)
+    if leaves_out(position, partition):
+        return there.first
+    return max(there.first, offset_in(position, there, partial(reader.offset_at, topic, partition)))
 
 
-def _offset(reader: TopicReader, topic: str, partition: int, position: Position, ends: OffsetRange) -> int:
+def offset_in(position: Position, there: OffsetRange, offset_at: Callable[[int], int]) -> int:
+    """The offset that a position means in a partition that has the offsets `there`.
+
+    `offset_at` gives the first offset whose record is not older than a time in milliseconds. A position that leaves the
+    partition out must not be given.
+    """
     match position:
-        case Edge(at_end):
-            return ends.next if at_end else ends.first
-        case Offsets(every, named):
-            offset = named.get(partition, every)
-            assert offset is not None
+        case First():
+            return there.first
+        case Last(before):
+            return max(there.first, there.next - before)
+        case SameOffset(offset):
             return offset
-        case Moment(timestamp_ms):
-            return max(ends.first, reader.offset_at(topic, partition, timestamp_ms))
+        case PartitionOffsets(by_partition):
+            return by_partition[there.partition]
+        case Moment():
+            return max(there.first, offset_at(position.timestamp_ms))
+        case _:
+            assert_never(position)
 
 
 def _by_event_time(
-    runs: Iterable[list[Recorded]], wanted: Wanted, whole: OffsetRange, report: Callable[[int], None]
+    runs: Iterable[list[Recorded]], choice: RangeChoice, whole: OffsetRange, report: Callable[[int], None]
 ) -> OffsetRange:
-    """The shortest range that has all events of the time wanted; an empty one at the end where there are none."""
-    start_ns = wanted.start.timestamp_ms * _NS_PER_MS if isinstance(wanted.start, Moment) else None
-    end_ns = wanted.end.timestamp_ms * _NS_PER_MS if isinstance(wanted.end, Moment) else None
+    """The shortest range that holds all events of the chosen time; an empty range at the end if there are none."""
+    start_ns = choice.start.time_ns if isinstance(choice.start, Moment) else None
+    end_ns = choice.end.time_ns if isinstance(choice.end, Moment) else None
     first = last = None
     for taken in runs:
         for record in taken:

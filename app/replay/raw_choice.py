@@ -8,28 +8,28 @@ from typing import Final
 
 from app.kafka import positions
 from app.kafka.client import partition_count
-from app.kafka.positions import Edge, Position, PositionError, Wanted
+from app.kafka.positions import First, Last, Position, PositionError, RangeChoice
 from app.kafka.records import OffsetRange
 from app.kafka.topic_reader import TopicReader
 from app.progress import Progress
 from app.settings import Settings
 
 _ANSWER_SECONDS: Final = 10.0
-_FIRST: Final = Edge(at_end=False)
-_LAST: Final = Edge(at_end=True)
+_FIRST: Final = First()
+_LAST: Final = Last()
 
 
 @dataclass(frozen=True, slots=True)
 class RawChoice:
     """The events, and from where on the loader events are read that their frames depend on."""
 
-    events: Wanted
+    events: RangeChoice
     loaders_from: Position
 
     @property
     def is_everything(self) -> bool:
         """Whether nothing was left out."""
-        return self == RawChoice(Wanted(_FIRST, _LAST, None, self.events.by_event_time), _FIRST)
+        return self == RawChoice(RangeChoice(_FIRST, _LAST, None, self.events.by_event_time), _FIRST)
 
     def resolve(
         self, settings: Settings, reader: TopicReader, topic: str, progress: Progress

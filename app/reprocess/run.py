@@ -17,7 +17,7 @@ from typing import Final
 
 from app.kafka import positions
 from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config, partition_count
-from app.kafka.positions import Edge, Position, PositionError, Wanted
+from app.kafka.positions import Last, Position, PositionError, RangeChoice
 from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
 from app.processes.supervisor import Supervisor
@@ -117,7 +117,7 @@ def _starts(cluster: Cluster, shape: StageShape, start: Position) -> dict[int, i
     """Where the first stage begins, by partition of its source."""
     source = cluster.settings.name(shape.sources[0])
     count = partition_count(cluster.settings, source, _ANSWER_SECONDS)
-    ranges = positions.resolve(cluster.reader, source, count, Wanted(start, Edge(at_end=True), None, False))
+    ranges = positions.resolve(cluster.reader, source, count, RangeChoice(start, Last(), None, by_event_time=False))
     starts = {one.partition: one.first for one in ranges}
     missing = sorted(set(range(count)) - starts.keys())
     if missing:

@@ -10,6 +10,7 @@ from confluent_kafka import Producer
 
 from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
+from app.operators.times import time_text
 from app.settings import from_env
 from app.stages.worker import registered_id
 from schemas import topics
@@ -45,7 +46,7 @@ class _Scene:
         assert producer.flush(30) == 0
 
     def ask(self, ago: int, until: int, *more: str) -> Result:
-        window = ["--from", str(self.now_s - ago), "--to", str(self.now_s - until)]
+        window = ["--from", time_text((self.now_s - ago) * _NS), "--to", time_text((self.now_s - until) * _NS)]
         return CliRunner().invoke(cli, ["coverage", "--node", NODE, *window, *more], env=self.environ)
 
 
@@ -98,7 +99,9 @@ def test_a_topic_that_is_missing_is_told_with_what_to_do(embedded: EmbeddedBroke
         "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": embedded.bootstrap_servers,
         "CALLSTREAM_TOPIC_PREFIX": topic_prefix,
     }
-    asked = CliRunner().invoke(cli, ["coverage", "--node", NODE, "--from", "1", "--to", "now"], env=environ)
+    asked = CliRunner().invoke(
+        cli, ["coverage", "--node", NODE, "--from", "1970-01-01T00:00:01Z", "--to", "now"], env=environ
+    )
     assert asked.exit_code == 2
     assert "callstream topics apply" in asked.output
 

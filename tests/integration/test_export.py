@@ -209,7 +209,7 @@ def test_openvex_says_what_the_answers_to_watches_are(published: Published) -> N
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["--format", "html", "--from", "yesterday"], "'yesterday' is no position"),
+        (["--format", "html", "--from", "yesterday"], "'yesterday' is not a position"),
         (["--format", "html", "--from", "9:0"], "has no partition 9"),
         (["--format", "folded", "--json"], "--json needs --output"),
         (["--format", "folded", "--output", "/nowhere/at/all"], "cannot write /nowhere/at/all: No such file"),

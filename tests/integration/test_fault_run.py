@@ -11,6 +11,7 @@ from agents.coverage.node_window import Trust
 from app.__main__ import cli
 from app.commands.coverage import EXIT_CODES
 from app.embedded.broker import EmbeddedBroker
+from app.operators.times import time_text
 from app.processes.process_end import ExitCode
 from tests.support.fault_proof import call_account, gaps_of, loss_account, raw_account
 from tests.support.fault_run import DRAIN_SECONDS, FAILOVER_SECONDS, FaultRun, LiveAgents
@@ -30,7 +31,7 @@ HEARTBEATS_BEHIND_SECONDS = 85
 
 def _trust(run: PipelineRun, from_ns: int, to_ns: int) -> int:
     """Exit code of `callstream coverage` for whole seconds inside a window."""
-    window = ["--from", str(from_ns // 10**9 + 1), "--to", str(to_ns // 10**9)]
+    window = ["--from", time_text(from_ns + 10**9), "--to", time_text(to_ns)]
     return CliRunner().invoke(cli, ["coverage", "--node", NODE, *window], env=run.environ).exit_code
 
 

@@ -70,10 +70,10 @@ def test_records_are_read_from_where_one_asks(cluster: _Cluster) -> None:
     cluster.gaps(1, 5)
 
     assert _lost(cluster.tap(COVERAGE, "--json")) == [1, 2, 3, 4, 5]
-    assert _lost(cluster.tap(cluster.prefix + COVERAGE, "--json", "--from", "3")) == [4, 5]
-    assert _lost(cluster.tap(COVERAGE, "--json", "--from", "-2")) == [4, 5]
-    assert _lost(cluster.tap(COVERAGE, "--json", "--from", "beginning", "--max", "2")) == [1, 2]
-    assert _lost(cluster.tap(COVERAGE, "--json", "--from", "end")) == []
+    assert _lost(cluster.tap(cluster.prefix + COVERAGE, "--json", "--from", "offset:3")) == [4, 5]
+    assert _lost(cluster.tap(COVERAGE, "--json", "--from", "last-2")) == [4, 5]
+    assert _lost(cluster.tap(COVERAGE, "--json", "--from", "first", "--max", "2")) == [1, 2]
+    assert _lost(cluster.tap(COVERAGE, "--json", "--from", "last")) == []
     assert _lost(cluster.tap(COVERAGE, "--json", "--partition", "1")) == []
     assert cluster.tap(COVERAGE).stdout.count("Overflow") == 5
 
@@ -151,7 +151,7 @@ def test_strange_records_do_not_stop_the_reading(cluster: _Cluster) -> None:
     [
         (["runtime.call"], "did you mean runtime.calls?"),
         (["weather"], "topics are tetragon.raw, runtime.canonical, runtime.calls"),
-        ([COVERAGE, "--from", "yesterday"], "'yesterday' is neither beginning, nor end, nor an offset"),
+        ([COVERAGE, "--from", "yesterday"], "'yesterday' is not a position"),
         ([COVERAGE, "--partition", "7"], "there is no partition 7; the topic has 2"),
     ],
 )

@@ -23,8 +23,8 @@ import urllib3
 
 from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.table.query import Query, top
+from app.kafka.positions import PositionError, parse_time
 from app.stages.hot_symbols.ownership import Ownership
-from app.stages.hot_symbols.since import moment_ns
 from app.stages.hot_symbols.table_scan import PartitionGoneError, rows_while, top_rows
 from app.streaming.table import StrictTable
 from app.telemetry.http import HttpAnswer
@@ -195,7 +195,7 @@ def _count(asked: Mapping[str, list[str]]) -> int:
 def _query(asked: Mapping[str, list[str]]) -> Query:
     since = asked.get("since")
     try:
-        since_ns = None if since is None else moment_ns(since[0], time.time_ns())
-    except ValueError as error:
+        since_ns = None if since is None else parse_time(since[0], time.time_ns())
+    except PositionError as error:
         raise QuestionRefusedError(HTTPStatus.BAD_REQUEST, f"since: {error}") from None
     return Query(since_ns=since_ns, **{name: asked[name][0] for name in _TEXTS if name in asked})

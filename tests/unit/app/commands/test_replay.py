@@ -165,7 +165,7 @@ def test_a_diff_of_damaged_files_is_refused(evidence: Path, tmp_path: Path) -> N
         ("--diff", "x", "y", "--archive", "z"),
         ("--out", "x", "--public-key", "z"),
         ("--out", "x", "--force"),
-        ("--out", "x", "--archive", "y", "--from", "7"),
+        ("--out", "x", "--archive", "y", "--from", "offset:7"),
         ("--out", "x", "--from", "yesterday"),
     ],
     ids=" ".join,

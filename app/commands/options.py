@@ -1,0 +1,94 @@
+"""Options that several commands share: places in a topic, times, and which raw events are meant.
+
+`app/kafka/positions.py` says what the words mean.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
+
+import click
+
+from app.kafka import positions
+from app.kafka.positions import Position, PositionError, RangeChoice
+from app.replay.raw_choice import RawChoice
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_Value = TypeVar("_Value")
+
+_NOW: Final = "callstream.now_ns"
+
+
+class WordsType(click.ParamType, Generic[_Value]):
+    """A text that a function of `app/kafka/positions.py` reads. A text that it refuses is a wrong option."""
+
+    def __init__(self, name: str, read: Callable[[str, int], _Value]) -> None:
+        self.name = name
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value of a text. Ends the command with what can be written, if the text is refused."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._read(value, _now_ns(ctx))
+        except PositionError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _now_ns(context: click.Context | None) -> int:
+    """The present, the same for all options of one command line: `--from 2h --to now` is exactly two hours."""
+    now_ns = time.time_ns()
+    return now_ns if context is None else int(context.meta.setdefault(_NOW, now_ns))
+
+
+POSITION: Final = WordsType("position", positions.parse)
+"""A place in a topic, or a time of receipt: a `Position`."""
+
+TIME: Final = WordsType("time", positions.parse_time)
+"""A time, in nanoseconds since the Unix epoch."""
+
+_RAW_EVENTS: Final = (
+    click.option(
+        "--from", "start", metavar="POSITION", type=POSITION, default="first", show_default=True, help="Where to begin."
+    ),
+    click.option(
+        "--to",
+        "end",
+        metavar="POSITION",
+        type=POSITION,
+        default="last",
+        show_default=True,
+        help="Where to end, not included.",
+    ),
+    click.option(
+        "--partition", "partitions", type=click.IntRange(0), multiple=True, help="Only this partition; may be repeated."
+    ),
+    click.option(
+        "--event-time",
+        is_flag=True,
+        help="Times are those of the events, not those of receipt. This reads the whole topic.",
+    ),
+    click.option(
+        "--loaders-from",
+        metavar="POSITION",
+        type=POSITION,
+        default="first",
+        show_default=True,
+        help="Where to begin to read the loader events that the frames of the chosen events depend on.",
+    ),
+)
+
+
+def raw_events(command: _Command) -> _Command:
+    """Add the options that choose raw events; `raw_choice` takes their values."""
+    for option in reversed(_RAW_EVENTS):
+        command = option(command)
+    return command
+
+
+def raw_choice(
+    *, start: Position, end: Position, partitions: tuple[int, ...], event_time: bool, loaders_from: Position
+) -> RawChoice:
+    """The choice that the options' values make together."""
+    return RawChoice(RangeChoice(start, end, frozenset(partitions) or None, event_time), loaders_from)

@@ -1,20 +1,28 @@
-"""A bounded cache for pure functions of small immutable keys, fast on a hit and harmless on a flood of distinct keys.
-
-Rules: a hit costs one dictionary lookup. Two generations stand in for an LRU: when the young one is full it becomes the
-old one, and what is still used moves back when it is asked for; so memory is bounded by two generations, and a burst of
-keys that never repeat evicts at most what was idle. The cached function must depend on its key alone, for then no
-eviction can change a result. This module refuses to know what is cached.
-"""
+"""Caches for pure functions of small immutable keys: a bounded one, and one that remembers nothing."""
 
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+K_contra = TypeVar("K_contra", contravariant=True)
+V_co = TypeVar("V_co", covariant=True)
+
+
+class Lookup(Protocol[K_contra, V_co]):
+    """A read-only mapping that may compute its values."""
+
+    def __getitem__(self, key: K_contra, /) -> V_co:
+        """The value for `key`."""
 
 
 class Memo(dict[K, V], Generic[K, V]):
     """`memo[key]` is `compute(key)`, remembered for at most two generations of `max_entries` each.
+
+    A hit costs one dictionary lookup. Two generations stand in for an LRU: when the young one is full it becomes the
+    old one, and a value that is used again moves back to the young one. So memory is bounded by two generations, and a
+    burst of keys that never repeat evicts at most what was idle. `compute` must depend on its key alone; then no
+    eviction can change a result.
 
     `max_entries` bounds memory together with the caller's bound on one key and value: choose it so that
     2 × max_entries × (key + value bytes) is what the process can spare.
@@ -36,3 +44,19 @@ class Memo(dict[K, V], Generic[K, V]):
             self.clear()
         self[key] = value
         return value
+
+
+class Uncached(dict[K, V], Generic[K, V]):
+    """Takes the place of a Memo and remembers nothing: `uncached[key]` is `compute(key)`, computed every time.
+
+    For keys that are too large to keep.
+    """
+
+    __slots__ = ("_compute",)
+
+    def __init__(self, compute: Callable[[K], V], _max_entries: int) -> None:
+        super().__init__()
+        self._compute = compute
+
+    def __missing__(self, key: K) -> V:
+        return self._compute(key)

@@ -29,7 +29,7 @@ from schemas.call_layout import CallLayout
 from schemas.records import CALL, parsed_schema
 
 FRAMES: Final = 12
-_STACK_AT: Final = avro_wire.FRAME_BYTES + 33 + 9 + 1
+_STACK_AT: Final = avro_wire.SCHEMA_HEADER_BYTES + 33 + 9 + 1
 """Position of the stack: behind frame, event id, time and probe type."""
 
 _BASIS_SYMBOL: Final = 1

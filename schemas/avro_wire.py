@@ -1,8 +1,8 @@
-"""Avro's binary encoding of single values, and Confluent's framing around a record.
+"""Avro's binary encoding of single values, and Confluent's schema header in front of a record.
 
-For code that lays records out from parts that it remembers; whole records go through `schemas.records`. Rules: total
-over the values that a type can hold; what it cannot hold raises OverflowError. Sources: Avro 1.12 specification,
-"Binary encoding"; Confluent wire format: a zero byte, the schema's id as four bytes big-endian, the record.
+For code that puts records together from parts that it remembers; whole records go through `schemas.records`. A value
+that its type cannot hold raises OverflowError. Sources: Avro 1.12 specification, "Binary encoding"; Confluent wire
+format: a zero byte, the schema's id as four bytes big-endian, the record.
 """
 
 from functools import lru_cache
@@ -19,14 +19,14 @@ END_OF_BLOCKS: Final = b"\x00"
 """Ends an array or a map; alone, it is an empty one."""
 
 MAGIC: Final = 0
-FRAME_BYTES: Final = 5
-_FRAME: Final = Struct(">BI")
+SCHEMA_HEADER_BYTES: Final = 5
+_SCHEMA_HEADER: Final = Struct(">BI")
 
 _REMEMBERED: Final = 4096  # ten minutes of a node's times
 
 
-class FramingError(ValueError):
-    """Bytes that do not begin with Confluent's framing."""
+class SchemaHeaderError(ValueError):
+    """Bytes that do not begin with Confluent's schema header."""
 
 
 _MORE: Final = tuple(bytes((low & 0x7F | 0x80, low >> 7 | 0x80)) for low in range(1 << 14))
@@ -54,7 +54,7 @@ def _high_groups(rest: int) -> bytes:
     if rest < 1 << 28:
         return _MORE[rest & 0x3FFF] + _LAST[rest >> 14]
     if rest >= 1 << 36:
-        raise OverflowError("more than 64 bits are no Avro long")
+        raise OverflowError("more than 64 bits do not fit an Avro long")
     return _MORE[rest & 0x3FFF] + _MORE[rest >> 14 & 0x3FFF] + _LAST[rest >> 28]
 
 
@@ -82,14 +82,14 @@ def sized_array(items: list[bytes]) -> bytes:
     return long(-len(items)) + long(len(content)) + content + END_OF_BLOCKS
 
 
-def frame(schema_id: int) -> bytes:
+def schema_header(schema_id: int) -> bytes:
     """The five bytes in front of every record with that schema."""
-    return _FRAME.pack(MAGIC, schema_id)
+    return _SCHEMA_HEADER.pack(MAGIC, schema_id)
 
 
-def framed_schema_id(value: bytes) -> int:
-    """The schema id of a framed record. Raises FramingError where there is no framing."""
-    if len(value) < FRAME_BYTES or value[0] != MAGIC:
-        raise FramingError("no Confluent framing")
-    schema_id: int = _FRAME.unpack_from(value)[1]
+def schema_id_of(value: bytes) -> int:
+    """The schema id that a record begins with. Raises SchemaHeaderError where it does not begin with one."""
+    if len(value) < SCHEMA_HEADER_BYTES or value[0] != MAGIC:
+        raise SchemaHeaderError("the record does not begin with a schema header")
+    schema_id: int = _SCHEMA_HEADER.unpack_from(value)[1]
     return schema_id

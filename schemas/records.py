@@ -54,7 +54,7 @@ def parsed_schema(name: str) -> Any:
 def encode(name: str, schema_id: int, record: Mapping[str, Any]) -> bytes:
     """A framed record. Raises ValueError or TypeError where the record does not fit the schema."""
     out = io.BytesIO()
-    out.write(avro_wire.frame(schema_id))
+    out.write(avro_wire.schema_header(schema_id))
     fastavro.schemaless_writer(out, parsed_schema(name), record)
     return out.getvalue()
 
@@ -62,10 +62,10 @@ def encode(name: str, schema_id: int, record: Mapping[str, Any]) -> bytes:
 def decode(name: str, value: bytes, writer_schema: Any = None) -> dict[str, Any]:
     """A framed record as a dictionary, resolved from the writer's schema (ours where None is given).
 
-    Raises FramingError, or what fastavro raises, where the bytes are no such record.
+    Raises SchemaHeaderError, or what fastavro raises, where the bytes are no such record.
     """
-    avro_wire.framed_schema_id(value)
-    body = io.BytesIO(value[avro_wire.FRAME_BYTES :])
+    avro_wire.schema_id_of(value)
+    body = io.BytesIO(value[avro_wire.SCHEMA_HEADER_BYTES :])
     reader_schema = parsed_schema(name)
     found = fastavro.schemaless_reader(body, writer_schema or reader_schema, reader_schema)
     assert isinstance(found, dict)

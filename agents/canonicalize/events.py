@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from agents.canonicalize import probes, wire
+from agents.canonicalize import probes
 from agents.canonicalize.fragments import (
     MAX_CACHED_EVENT_BYTES,
     NO_ARGUMENTS,
@@ -44,6 +44,7 @@ from agents.canonicalize.processes import ProcessParts, timestamp_ns
 from agents.canonicalize.stacks import EMPTY_STACK, StackPart
 from agents.canonicalize.undecoded import text_as_bytes
 from agents.symbols.lookup import SymbolSource
+from schemas.canonical_head import encode_head
 from schemas.canonical_pb2 import (
     TIMESTAMP_SOURCE_EVENT,
     TIMESTAMP_SOURCE_PROCESS_START,
@@ -164,7 +165,7 @@ def _convert(raw: bytes, fragments: Fragments, modules: ModuleIndex, position: P
     )
     value = b"".join(
         (
-            wire.head(event_id, timestamp, timestamp_source, partition, offset),
+            encode_head(event_id, timestamp, timestamp_source, partition, offset),
             process.as_subject,
             b"" if parent is None else parent.as_parent,
             b"".join([part.as_ancestor for part in lineage]) if lineage else b"",

@@ -13,12 +13,12 @@ from typing import Any, Final
 from agents.canonicalize import wire
 from agents.canonicalize.arguments import canonical_argument
 from agents.canonicalize.identity import digest, message_digest
-from agents.canonicalize.lookup import Compute, Lookup
 from agents.canonicalize.modules import ModuleIndex
 from agents.canonicalize.probes import PolicyHooks, ProbeKey, ProbePart, probe_part
 from agents.canonicalize.processes import ProcessParts, process_parts
 from agents.canonicalize.stacks import FrameKey, FramePart, StackKey, StackPart, frame_part, stack_part
-from agents.memo import Memo
+from agents.memo import Lookup, Memo, Uncached
+from schemas import proto_wire
 from schemas.canonical_pb2 import CanonicalNode
 from schemas.tetragon.arguments_pb2 import KprobeArgument
 from schemas.tetragon.events_pb2 import GetEventsResponse
@@ -91,7 +91,7 @@ def cached_fragments(hooks: PolicyHooks, modules: ModuleIndex) -> Fragments:
 
 def uncached_fragments(hooks: PolicyHooks, modules: ModuleIndex) -> Fragments:
     """The same functions without memory, for large events."""
-    return _fragments(hooks, modules, Compute)
+    return _fragments(hooks, modules, Uncached)
 
 
 def _fragments(hooks: PolicyHooks, modules: ModuleIndex, remember: Any) -> Fragments:
@@ -115,9 +115,9 @@ def argument_part(encoded: bytes) -> ArgumentPart:
     content = canonical_argument(argument).SerializeToString(deterministic=True)
     return ArgumentPart(
         digest=message_digest(argument),
-        as_argument=wire.framed(wire.ARGUMENTS, content),
-        as_data=wire.framed(wire.DATA, content),
-        as_return=wire.framed(wire.RETURN_VALUE, content),
+        as_argument=proto_wire.field(wire.ARGUMENTS, content),
+        as_data=proto_wire.field(wire.DATA, content),
+        as_return=proto_wire.field(wire.RETURN_VALUE, content),
     )
 
 
@@ -148,9 +148,9 @@ def node_part(key: NodeKey) -> NodePart:
         sent.aggregation_info.MergeFromString(aggregation)
     node = CanonicalNode(node_name=node_name, cluster_name=cluster_name)
     content = node.SerializeToString(deterministic=True)
-    return NodePart(digest=message_digest(sent), framed=wire.framed(wire.NODE, content) if content else b"")
+    return NodePart(digest=message_digest(sent), framed=proto_wire.field(wire.NODE, content) if content else b"")
 
 
 def _node_label(entry: bytes) -> bytes:
     """An entry of `node_labels`, framed as the field 1004 that it is in GetEventsResponse."""
-    return wire.framed(GetEventsResponse.NODE_LABELS_FIELD_NUMBER, entry)
+    return proto_wire.field(GetEventsResponse.NODE_LABELS_FIELD_NUMBER, entry)

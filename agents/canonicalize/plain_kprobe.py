@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from agents.canonicalize import probes, wire
+from agents.canonicalize import probes
 from agents.canonicalize.fragments import ArgumentsPart, Fragments, NodePart, node_key
 from agents.canonicalize.identity import ABSENT, TIME, digest
 from agents.canonicalize.modules import ModuleIndex, Scope
@@ -23,6 +23,7 @@ from agents.canonicalize.outcomes import MAX_REPEATED_PARTS, MAX_STACK_FRAMES, C
 from agents.canonicalize.processes import timestamp_ns
 from agents.canonicalize.stacks import EMPTY_STACK
 from agents.memo import Memo
+from schemas.canonical_head import encode_head
 from schemas.canonical_pb2 import TIMESTAMP_SOURCE_EVENT
 from schemas.tetragon_parts_pb2 import GetEventsResponse, ProcessKprobe
 
@@ -131,7 +132,7 @@ class PlainKprobes:
         )
         value = b"".join(
             (
-                wire.head(event_id, timestamp, TIMESTAMP_SOURCE_EVENT, partition, offset),
+                encode_head(event_id, timestamp, TIMESTAMP_SOURCE_EVENT, partition, offset),
                 process.as_subject,
                 b"" if parent is None else parent.as_parent,
                 remainder.ancestors,

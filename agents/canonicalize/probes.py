@@ -18,6 +18,7 @@ from agents.canonicalize.identity import digest
 from agents.symbols.kernel_symbols import canonical_kernel_symbol
 from agents.symbols.module_paths import normalize_module
 from schemas import canonical_pb2 as canonical
+from schemas import proto_wire
 from schemas.tetragon.arguments_pb2 import KprobeAction
 
 
@@ -158,8 +159,8 @@ def _part(key: ProbeKey, probe: canonical.CanonicalProbe, exit_: canonical.Canon
     return ProbePart(
         # repr of a flat tuple of texts, numbers and booleans tells any two of them apart.
         digest=digest(repr(key).encode()),
-        framed=wire.framed(wire.PROBE, probe),
-        framed_exit=b"" if exit_ is None else wire.framed(wire.EXIT, exit_),
+        framed=proto_wire.field(wire.PROBE, probe),
+        framed_exit=b"" if exit_ is None else proto_wire.field(wire.EXIT, exit_),
         probe_type=probe.probe_type,
         last_argument_returns=probe.probe_type == canonical.PROBE_TYPE_URETPROBE,
     )

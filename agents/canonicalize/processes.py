@@ -10,6 +10,7 @@ from typing import Final
 
 from agents.canonicalize import wire
 from agents.canonicalize.identity import digest, message_digest
+from schemas import proto_wire
 from schemas.canonical_pb2 import CanonicalProcess, CanonicalWorkload
 from schemas.tetragon.process_pb2 import Process
 
@@ -52,18 +53,18 @@ def process_parts(encoded: bytes) -> ProcessParts:
     process = Process.FromString(encoded)
     canonical = _canonical_process(process)
     content = canonical.SerializeToString(deterministic=True)
-    subject = wire.framed(wire.PROCESS, content)
+    subject = proto_wire.field(wire.PROCESS, content)
     workload = _workload(process)
     if workload.ByteSize():
-        subject += wire.framed(wire.WORKLOAD, workload)
+        subject += proto_wire.field(wire.WORKLOAD, workload)
     if process.HasField("tid"):
-        subject += wire.framed_number(wire.TID, process.tid.value)
+        subject += proto_wire.number_field(wire.TID, process.tid.value)
     return ProcessParts(
         digest=message_digest(process),
         process_id=canonical.process_id,
         as_subject=subject,
-        as_parent=wire.framed(wire.PARENT, content),
-        as_ancestor=wire.framed(wire.ANCESTORS, content),
+        as_parent=proto_wire.field(wire.PARENT, content),
+        as_ancestor=proto_wire.field(wire.ANCESTORS, content),
         start_time_ns=canonical.start_time_ns if canonical.HasField("start_time_ns") else None,
         flags=process.flags,
         image_id=workload.image_id,

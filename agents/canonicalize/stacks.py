@@ -13,8 +13,9 @@ from typing import Any, Final, NamedTuple
 from agents.canonicalize import wire
 from agents.canonicalize.frames import CanonicalFrame, FrameResolution, FrameResolver, OffsetBasis, canonicalize_frame
 from agents.canonicalize.identity import digest, message_digest
-from agents.canonicalize.lookup import Lookup
+from agents.memo import Lookup
 from schemas import canonical_pb2 as canonical
+from schemas import proto_wire
 from schemas.tetragon.events_pb2 import StackTraceEntry
 
 KERNEL: Final = 1
@@ -61,7 +62,7 @@ def frame_part(kind: int, encoded: bytes, resolver: FrameResolver) -> FramePart:
         is_innermost=bool(kind & INNERMOST),
         resolver=resolver,
     )
-    framed = wire.framed(canonical.CanonicalStack.FRAMES_FIELD_NUMBER, _frame_message(frame))
+    framed = proto_wire.field(canonical.CanonicalStack.FRAMES_FIELD_NUMBER, _frame_message(frame))
     return FramePart(message_digest(entry), framed, frame.resolution.value)
 
 
@@ -76,7 +77,7 @@ def stack_part(key: StackKey, frames: Lookup[FrameKey, FramePart]) -> StackPart:
     counts = Counter([part.resolution for part in parts])
     return StackPart(
         digest=digest(len(kernel).to_bytes(4, "big") + b"".join([part.digest for part in parts])),
-        framed=wire.framed(wire.STACK, b"".join([part.framed for part in parts])),
+        framed=proto_wire.field(wire.STACK, b"".join([part.framed for part in parts])),
         resolutions=tuple(sorted(counts.items())),
     )
 

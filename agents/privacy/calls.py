@@ -9,21 +9,19 @@ know rules, and Kafka beyond the raw position.
 
 from binascii import hexlify
 from collections.abc import Callable, Hashable
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from agents.memo import Memo
+from agents.memo import Memo, Uncached
 from agents.privacy.fields import FieldFilter, UnclearedError, merged_hits
 from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess
 from agents.privacy.redaction.answers import FieldPolicy, Hits, Redactor, TextRefusal
 from agents.privacy.repeats import MAX_REMEMBERED_BYTES, Repeated, RepeatedEvents, head_of, middle_of, tail_of
 from schemas import avro_wire
 from schemas.canonical_parts_pb2 import CanonicalEventParts
-from schemas.canonical_pb2 import CanonicalProbe, ProbeType, TimestampSource
-
-K = TypeVar("K")
-V = TypeVar("V")
+from schemas.canonical_pb2 import CanonicalProbe, TimestampSource
+from schemas.probe_types import PROBE_TYPES
 
 MAX_CACHED_EVENT_BYTES: Final = 16_384
 """Bounds the key and value of every cache entry below; the mean canonical event has a tenth of it."""
@@ -35,25 +33,6 @@ _MAX_ARGUMENTS: Final = 65_536
 _MAX_SMALL: Final = 4_096
 
 _EVENT_ID_LENGTH: Final = avro_wire.long(32)
-
-PROBE_TYPES: Final = {
-    ProbeType.Value(name): symbol
-    for name, symbol in (
-        ("PROBE_TYPE_UNKNOWN", "Unknown"),
-        ("PROBE_TYPE_PROCESS_EXEC", "ProcessExec"),
-        ("PROBE_TYPE_PROCESS_EXIT", "ProcessExit"),
-        ("PROBE_TYPE_KPROBE", "Kprobe"),
-        ("PROBE_TYPE_KRETPROBE", "Kretprobe"),
-        ("PROBE_TYPE_UPROBE", "Uprobe"),
-        ("PROBE_TYPE_URETPROBE", "Uretprobe"),
-        ("PROBE_TYPE_TRACEPOINT", "Tracepoint"),
-        ("PROBE_TYPE_USDT", "USDT"),
-        ("PROBE_TYPE_FENTRY", "Fentry"),
-        ("PROBE_TYPE_FEXIT", "Fexit"),
-        ("PROBE_TYPE_LSM", "Lsm"),
-    )
-}
-"""Number of a probe type to its Avro symbol; the Avro enum has the same order."""
 
 _THREADS: Final = 1 << 16
 
@@ -80,7 +59,7 @@ class PrivacyFilter:
 
     def __init__(self, policy: FieldPolicy, redactor: Redactor) -> None:
         self._cached = _Calls(policy, redactor, Memo)
-        self._uncached = _Calls(policy, redactor, _Direct)
+        self._uncached = _Calls(policy, redactor, Uncached)
         self._repeats = RepeatedEvents()
 
     def filter(self, canonical: bytes | None) -> FilteredCall | CallRefused:
@@ -108,19 +87,6 @@ class PrivacyFilter:
             return CallRefused(error.refusal.value, None)
         except DecodeError as error:
             return CallRefused("malformed_canonical", type(error).__name__)
-
-
-class _Direct(dict[K, V]):
-    """Stands in for a Memo and remembers nothing."""
-
-    __slots__ = ("_compute",)
-
-    def __init__(self, compute: Callable[[K], V], _max_entries: int) -> None:
-        super().__init__()
-        self._compute = compute
-
-    def __missing__(self, key: K) -> V:
-        return self._compute(key)
 
 
 _SurroundingsKey = tuple[bytes, bytes, bytes | None, bytes, bytes]
@@ -216,11 +182,11 @@ class _Calls:
     """The hot path, with caches or without."""
 
     def __init__(self, policy: FieldPolicy, redactor: Redactor, remember: Any) -> None:
-        fields = {number: FieldFilter(policy, redactor, symbol) for number, symbol in PROBE_TYPES.items()}
+        fields = {number: FieldFilter(policy, redactor, symbol) for number, symbol in enumerate(PROBE_TYPES)}
         shared: dict[Hashable, _Profile] = {}
         self._profiles = {
             number: shared.setdefault(policy.profile(symbol), _Profile(fields[number], remember))
-            for number, symbol in PROBE_TYPES.items()
+            for number, symbol in enumerate(PROBE_TYPES)
         }
         self._policy_id = avro_wire.text(policy.policy_id)
 

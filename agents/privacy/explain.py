@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from agents.privacy.calls import PROBE_TYPES, CallRefused, PrivacyFilter
+from agents.privacy.calls import CallRefused, PrivacyFilter
 from agents.privacy.redaction.answers import Answer, Cleared, FieldPolicy, Hits, Redactor
 from schemas import avro_wire, canonical_pb2, records
 from schemas.canonical_pb2 import CanonicalArgument, CanonicalEvent, CanonicalProcess
+from schemas.probe_types import PROBE_TYPES
 
 
 class Fate(StrEnum):
@@ -83,7 +84,7 @@ def explain(policy: FieldPolicy, redactor: Redactor, canonical: bytes) -> Explan
     if isinstance(outcome, CallRefused):
         return outcome
     event = CanonicalEvent.FromString(canonical)
-    call = records.decode(records.CALL, avro_wire.frame(0) + outcome.body)
+    call = records.decode(records.CALL, avro_wire.schema_header(0) + outcome.body)
     stories = tuple(_story(asked, call, recorder.hits) for asked in _texts(event))
     return Explanation(call["event_id"], PROBE_TYPES[outcome.probe_type], policy.policy_id, stories)
 

@@ -18,22 +18,6 @@ from agents.privacy.redaction.choices import RedactionChoices
 RULES_VERSION: Final = 2
 """Version of the built-in rules, part of every policy's id. It changes with anything that changes an answer."""
 
-PROBE_TYPES: Final = (
-    "Unknown",
-    "ProcessExec",
-    "ProcessExit",
-    "Kprobe",
-    "Kretprobe",
-    "Uprobe",
-    "Uretprobe",
-    "Tracepoint",
-    "USDT",
-    "Fentry",
-    "Fexit",
-    "Lsm",
-)
-"""Symbols of the Avro enum ProbeType: the kinds of event that a policy may tell apart."""
-
 _PROCESS: Final = (
     "parent_process_id",
     "pid",

@@ -1,6 +1,6 @@
 """Events that differ from one seen before in nothing but their id, time and raw position: most of a busy node's.
 
-A canonical event begins with a head of fixed width that holds exactly these (agents/canonicalize/wire.py writes it),
+A canonical event begins with a head of fixed width that holds exactly these (schemas/canonical_head.py),
 and all parts follow. So the bytes behind the head name everything that the filter decides on, and a call is what was
 filtered for them with another head in front and another position behind. Rules: an event that does not begin with such
 a head, or whose call does not show that the head counted, is never remembered. This module refuses to know parts and
@@ -8,11 +8,11 @@ rules.
 """
 
 from binascii import hexlify
-from struct import Struct
 from typing import Final, NamedTuple
 
 from agents.privacy.redaction.answers import Hits
 from schemas import avro_wire
+from schemas.canonical_head import EVENT_ID_TAG, HEAD, OFFSET_TAG, PARTITION_TAG, TIMESTAMP_TAG
 
 MAX_REMEMBERED_BYTES: Final = 4_096
 """Of an event; above twice the mean. Bounds what one entry can hold."""
@@ -20,9 +20,7 @@ MAX_REMEMBERED_BYTES: Final = 4_096
 MAX_EVENTS: Final = 4_096
 """Two generations of some 3 kB each are 25 MB, and 64 MB at the very most; more of them would save little."""
 
-# event_id (16 bytes), timestamp_ns (sfixed64), raw_offset (sfixed64), raw_partition (sfixed32), each behind its tag.
-_HEAD: Final = Struct("<2s16sBqBqBi")
-_TAGS: Final = (b"\x0a\x10", 0x11, 0x19, 0x25)
+_TAGS: Final = (EVENT_ID_TAG, TIMESTAMP_TAG, OFFSET_TAG, PARTITION_TAG)
 _ID_LENGTH: Final = avro_wire.long(32)
 
 
@@ -45,16 +43,14 @@ class Repeated(NamedTuple):
 
 def tail_of(canonical: bytes) -> bytes:
     """Everything behind the head."""
-    return canonical[_HEAD.size :]
+    return canonical[HEAD.size :]
 
 
 def head_of(canonical: bytes) -> Head | None:
     """The head, or None where the event does not begin with one."""
-    if len(canonical) < _HEAD.size:
+    if len(canonical) < HEAD.size:
         return None
-    id_tag, event_id, time_tag, timestamp_ns, offset_tag, offset, partition_tag, partition = _HEAD.unpack_from(
-        canonical
-    )
+    id_tag, event_id, time_tag, timestamp_ns, offset_tag, offset, partition_tag, partition = HEAD.unpack_from(canonical)
     if (id_tag, time_tag, offset_tag, partition_tag) != _TAGS:
         return None
     long = avro_wire.long

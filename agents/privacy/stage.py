@@ -33,7 +33,7 @@ class PrivacyStep:
 
     def __init__(self, privacy_filter: PrivacyFilter, schema_id: int) -> None:
         self._filter = privacy_filter.filter
-        self._frame = avro_wire.frame(schema_id)
+        self._frame = avro_wire.schema_header(schema_id)
 
     def __call__(self, records: Sequence[SourceRecord]) -> StepResult:
         """Account for every record exactly once."""

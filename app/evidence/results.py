@@ -35,5 +35,5 @@ def columns_of_result(result: StepResult) -> Columns:
 
 def without_frames(records: Columns) -> Columns:
     """The same records, their values without Confluent's five bytes."""
-    frame = avro_wire.FRAME_BYTES
+    frame = avro_wire.SCHEMA_HEADER_BYTES
     return records._replace(bodies=[value and value[frame:] for value in records.bodies])

@@ -95,7 +95,7 @@ class BinaryReader:
 
         The bytes must be a call that a `CallObserver` has read. Raises MalformedCallError where they still end early.
         """
-        schema_id = avro_wire.framed_schema_id(value)
+        schema_id = avro_wire.schema_id_of(value)
         read = self._known.get(schema_id)
         if read is None:
             if len(self._known) >= MAX_SCHEMAS:
@@ -113,7 +113,7 @@ def _binary_reader(layout: CallLayout) -> Callable[[bytes], str]:
     binary_of = Memo[bytes, str](lambda encoded: parts.binary.decode(encoded)["binary"] or "", _KINDS_OF_BINARY)
 
     def read(value: bytes) -> str:
-        size, at = read_long(value, avro_wire.FRAME_BYTES)  # of the event id
+        size, at = read_long(value, avro_wire.SCHEMA_HEADER_BYTES)  # of the event id
         _, at = read_long(value, at + size)  # time
         _, at = read_long(value, at)  # probe type
         for part in (parts.stack, parts.workload, parts.target):

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from app.ingest.chunk import Chunk
-from app.ingest.keys import KeyReading, Throttle, event_time_ns
+from app.ingest.keys import KeyReading, Throttle
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
 from app.telemetry.metric import BufferPlace, DropReason
 from schemas import topics
+from schemas.raw_event import event_time_ns
 
 _NS_PER_MS: Final = 1_000_000
 

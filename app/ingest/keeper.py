@@ -14,12 +14,12 @@ from app.ingest.agent_metrics import AgentMetrics
 from app.ingest.buffer import Buffer
 from app.ingest.gap_writer import GapWriter
 from app.ingest.journal import Journal, State
-from app.ingest.keys import is_from_agent_start, node_of
 from app.ingest.node_claims import AgentLoss, ClaimEvidence, NodeClaims
 from app.ingest.statuses import StreamEnd, cause_of
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
 from schemas.coverage import GapCause
+from schemas.raw_event import is_from_agent_start, node_of
 
 STEP_SECONDS: Final = 1.0
 """How often losses are turned into gaps: what a crash can cost is covered by the gap that the next start reports."""

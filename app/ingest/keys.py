@@ -15,7 +15,9 @@ from typing import Final
 
 from google.protobuf.message import DecodeError, Message
 
-from schemas.tetragon.events_pb2 import GetEventsResponse as FullEvent
+from schemas import proto_wire
+from schemas.probe_types import EVENT_LABELS, KRETPROBE, UNKNOWN
+from schemas.raw_event import view_time_ns
 from schemas.tetragon.process_pb2 import Process
 from schemas.tetragon_parts_pb2 import GetEventsResponse
 
@@ -27,37 +29,15 @@ _PREFIX: Final = re.compile(
     rb"\x0a[\x01-\x7f]",
 )
 
-UNKNOWN: Final = "Unknown"
-_KPROBE_TAG: Final = b"\x4a"
+_KPROBE_TAG: Final = proto_wire.field_tag(GetEventsResponse.PROCESS_KPROBE_FIELD_NUMBER)
 _LABELS: Final = {
-    b"\x0a": "ProcessExec",
-    b"\x2a": "ProcessExit",
-    _KPROBE_TAG: "Kprobe",
-    b"\x52": "Tracepoint",
-    b"\x5a": "Loader",
-    b"\x62": "Uprobe",
-    b"\xe2\x01": "Lsm",
-    b"\xea\x01": "USDT",
+    proto_wire.field_tag(GetEventsResponse.DESCRIPTOR.fields_by_name[kind].number): label
+    for kind, label in EVENT_LABELS.items()
 }
-_LABELS_BY_NAME: Final = {
-    "process_exec": "ProcessExec",
-    "process_exit": "ProcessExit",
-    "process_kprobe": "Kprobe",
-    "process_tracepoint": "Tracepoint",
-    "process_loader": "Loader",
-    "process_uprobe": "Uprobe",
-    "process_throttle": "Throttle",
-    "process_lsm": "Lsm",
-    "process_usdt": "USDT",
-    "test": "Test",
-    "rate_limit_info": "RateLimitInfo",
-}
-_RETURNED: Final = "Kretprobe"
-"""A kprobe event whose `return` is set; fentry, fexit and uretprobe cannot be told from the wire."""
+"""The name that events are counted under by the tag of their body."""
 
 _THROTTLE_START: Final = 1
 _THROTTLE_STOP: Final = 2
-_NS: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +85,7 @@ class KeyReader:
                 keys.append(event[start : start + event[start - 1]])
                 tag = found[1]
                 returned = tag == _KPROBE_TAG and view.process_kprobe.HasField("return")
-                labels.append(_RETURNED if returned else _LABELS[tag])
+                labels.append(KRETPROBE if returned else _LABELS[tag])
             else:
                 labels.append(self._read_slowly(view, reading))
         reading.kinds = Counter(labels)
@@ -116,45 +96,17 @@ class KeyReader:
     def _read_slowly(self, view: GetEventsResponse, reading: KeyReading) -> str:
         """Append the key of an event whose fields are absent or in another order, and give its label."""
         kind = view.WhichOneof("event")
-        label = _LABELS_BY_NAME.get(kind or "", UNKNOWN)
+        label = EVENT_LABELS.get(kind or "", UNKNOWN)
         if kind == "process_throttle":
             type_ = view.process_throttle.type
             if type_ in {_THROTTLE_START, _THROTTLE_STOP}:
-                throttle = Throttle(type_ == _THROTTLE_START, view.process_throttle.cgroup, _time_ns(view))
+                throttle = Throttle(type_ == _THROTTLE_START, view.process_throttle.cgroup, view_time_ns(view))
                 reading.throttles.append(throttle)
         elif kind == "process_kprobe" and view.process_kprobe.HasField("return"):
-            label = _RETURNED
+            label = KRETPROBE
         exec_id = _exec_id(getattr(view, kind)) if kind else ""
         reading.keys.append((exec_id or view.node_name or self.node).encode())
         return label
-
-
-def event_time_ns(event: bytes) -> int | None:
-    """Time that the event gives itself, Unix epoch; None where it has none or is no event."""
-    try:
-        return _time_ns(GetEventsResponse.FromString(event))
-    except DecodeError:
-        return None
-
-
-def node_of(event: bytes) -> str:
-    """Name of the node that an event gives; empty where it gives none or is no event."""
-    try:
-        return GetEventsResponse.FromString(event).node_name
-    except DecodeError:
-        return ""
-
-
-def is_from_agent_start(event: bytes) -> bool:
-    """Whether the event is a process that Tetragon found in /proc when it started, not one that it saw start.
-
-    Source: `Process.flags` holds the word procFS for these.
-    """
-    try:
-        full = FullEvent.FromString(event)
-    except DecodeError:
-        return False
-    return full.WhichOneof("event") == "process_exec" and "procFS" in full.process_exec.process.flags.split()
 
 
 def _exec_id(body: Message) -> str:
@@ -165,7 +117,3 @@ def _exec_id(body: Message) -> str:
         return Process.FromString(process).exec_id
     except DecodeError:
         return ""
-
-
-def _time_ns(view: GetEventsResponse) -> int | None:
-    return view.time.seconds * _NS + view.time.nanos if view.HasField("time") else None

@@ -20,10 +20,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, assert_never
 
-from app.ingest.keys import event_time_ns
 from app.kafka.records import OffsetRange, Recorded
 from app.kafka.topic_reader import TopicReader
 from app.operators.errors import OperatorError
+from schemas.raw_event import event_time_ns
 
 TIME_FORMS: Final = "now, 90m, 2h or 7d for so long ago, or a time like 2026-01-31T12:00:00Z"
 POSITION_FORMS: Final = f"first, last, last-20, offset:1000, PARTITION:OFFSET,..., {TIME_FORMS}"

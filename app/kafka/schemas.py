@@ -28,7 +28,7 @@ class WriterSchemas:
         Raises RegistryError where the registry cannot be asked.
         """
         try:
-            writer = self._writer(avro_wire.framed_schema_id(value or b""))
+            writer = self._writer(avro_wire.schema_id_of(value or b""))
             return None if writer is None else records.decode(self._schema, value or b"", writer)
         except RegistryError:
             raise

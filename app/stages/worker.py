@@ -10,10 +10,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agents.canonicalize import agent as canonicalize_agent
+from agents import agent
 from agents.contract import DeadLetter, OutRecord, Step
 from agents.dead_letters import encode_dead_letter
-from agents.privacy import agent as privacy_agent
 from app import steps
 from app.evidence import configuration
 from app.evidence.results import domain_of
@@ -91,7 +90,7 @@ def _attach_canonicalize(settings: Settings, shape: StageShape, symbols: str | N
         return StepMemory(step, table)
 
     encoder = _dead_letter_encoder(settings, shape)
-    return _attach_step(shape, step, canonicalize_agent.attach, _Ways(encoder, trail, memory))
+    return _attach_step(shape, step, _StepParts(encoder, trail, memory))
 
 
 def _attach_privacy(settings: Settings, shape: StageShape, symbols: str | None) -> Attach:
@@ -99,7 +98,7 @@ def _attach_privacy(settings: Settings, shape: StageShape, symbols: str | None) 
     step = PolicyInForce(settings, registered_id(settings, shape.output(topics.CALLS)))
     trail = _trail_opener(settings, shape, step.configuration)
     encoder = _dead_letter_encoder(settings, shape)
-    attach_step = _attach_step(shape, step, privacy_agent.attach, _Ways(encoder, trail))
+    attach_step = _attach_step(shape, step, _StepParts(encoder, trail))
 
     def attach(runtime: StageRuntime) -> None:
         attach_step(runtime)
@@ -119,38 +118,35 @@ def _attach_hot_symbols(settings: Settings, shape: StageShape, symbols: str | No
     )
 
 
-_AttachAgent = Callable[..., None]
-
-
 @dataclass(frozen=True, slots=True)
-class _Ways:
-    """What a step's runner works with besides the step; the last two are made when the process runs."""
+class _StepParts:
+    """What StepRunner needs besides the step. `trail` and `memory` are called once the Faust app exists."""
 
     encode_dead_letter: Callable[[DeadLetter], OutRecord]
     trail: Callable[[StageRuntime], AuditTrail]
     memory: Callable[[StageRuntime], StepMemory] | None = None
 
 
-def _attach_step(shape: StageShape, step: Step, attach_agent: _AttachAgent, ways: _Ways) -> Attach:
+def _attach_step(shape: StageShape, step: Step, parts: _StepParts) -> Attach:
     """Attach a stage that is one pure step from one topic to another, and may remember something."""
     source, output = shape.sources[0], shape.outputs[0]
 
     def attach(runtime: StageRuntime) -> None:
         name = runtime.settings.name
-        trail = ways.trail(runtime)
+        trail = parts.trail(runtime)
         runtime.app.batch_consumer.before_commits.append(trail.before_commit)
         run = StepRunner(
             step,
             runtime.delivery,
             output_topic=name(output),
             dead_letter_topic=name(shape.output(topics.DEAD_LETTERS)),
-            encode_dead_letter=ways.encode_dead_letter,
+            encode_dead_letter=parts.encode_dead_letter,
             observer=runtime.observer,
-            memory=None if ways.memory is None else ways.memory(runtime),
+            memory=None if parts.memory is None else parts.memory(runtime),
             limits=DeadLetterGuard(limits_of(runtime.settings)),
             trail=trail,
         )
-        attach_agent(runtime.app, name(source), run)
+        agent.attach(runtime.app, name(source), shape.stage.value, run)
 
     return attach
 

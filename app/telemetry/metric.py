@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from schemas import topics
+from schemas.coverage import GapCause
 
 
 class MetricKind(StrEnum):
@@ -54,26 +55,6 @@ class Metric:
     bounds: tuple[float, ...] = ()
 
 
-PROBE_TYPES: Final = (
-    "Unknown",
-    "ProcessExec",
-    "ProcessExit",
-    "Kprobe",
-    "Kretprobe",
-    "Uprobe",
-    "Uretprobe",
-    "Tracepoint",
-    "USDT",
-    "Fentry",
-    "Fexit",
-    "Lsm",
-)
-"""Symbols of the Avro enum ProbeType."""
-
-NOT_CALL_TYPES: Final = ("Loader", "Throttle", "RateLimitInfo", "Test")
-"""Messages of the stream that are no calls, as ingest counts them beside the probe types."""
-
-
 class DropReason(StrEnum):
     """Why ingest gave up an event that it had received."""
 
@@ -100,22 +81,5 @@ class BufferPlace(StrEnum):
 TOPIC: Final = Label(name="topic", values=tuple(topic.name for topic in topics.TOPICS))
 STAGE: Final = Label(name="stage", values=tuple(stage.value for stage in topics.Stage))
 REASON: Final = Label(name="reason")
-CAUSE: Final = Label(
-    name="cause",
-    values=(
-        "Unknown",
-        "Overflow",
-        "Reconnect",
-        "AgentRestart",
-        "Throttle",
-        "Undecodable",
-        "Oversized",
-        "AgentLoss",
-        "SpillLoss",
-        "IngestRestart",
-        "Heartbeat",
-    ),
-)
-"""Symbols of the Avro enum GapCause."""
-
+CAUSE: Final = Label(name="cause", values=tuple(cause.value for cause in GapCause))
 PARTITION: Final = Label(name="partition", limit=1024)

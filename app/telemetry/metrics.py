@@ -17,9 +17,7 @@ from typing import Final
 
 from app.telemetry.metric import (
     CAUSE,
-    NOT_CALL_TYPES,
     PARTITION,
-    PROBE_TYPES,
     REASON,
     STAGE,
     TOPIC,
@@ -30,6 +28,7 @@ from app.telemetry.metric import (
     MetricKind,
     Process,
 )
+from schemas.probe_types import NOT_CALL_TYPES, PROBE_TYPES
 from schemas.topics import Stage
 
 INGEST_PROCESS: Final = "ingest"

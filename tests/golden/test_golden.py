@@ -13,8 +13,8 @@ from google.protobuf.message import Message
 from agents.canonicalize.frames import FrameResolution
 from agents.canonicalize.outcomes import Canonical, NotACall, Outcome
 from app.simulator.event_files import read_events
-from app.telemetry.metric import PROBE_TYPES
 from schemas.canonical_pb2 import CanonicalEvent
+from schemas.probe_types import PROBE_TYPES
 from schemas.tetragon.arguments_pb2 import KprobeArgument
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from tests.support import golden

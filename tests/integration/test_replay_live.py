@@ -15,10 +15,10 @@ from app.evidence.configuration import call_schema_fingerprint
 from app.evidence.digests import Columns, RecordDigest, TextDigest, span_of
 from app.evidence.results import CALLS_DOMAIN, REFUSED_DOMAIN
 from app.evidence.span_lines import StageTally, Tally, output_digest, total_digest
-from app.ingest.keys import event_time_ns
 from app.replay import recorder
 from app.replay.recorder import Plan
 from schemas import avro_wire, records
+from schemas.raw_event import event_time_ns
 from schemas.topics import Stage
 from tests.support.live_run import LiveRun, live_run, trouble
 
@@ -97,7 +97,7 @@ def _tally(calls: list[tuple[int, tuple[int, bytes, bytes]]], span: int) -> Stag
     digest = RecordDigest(CALLS_DOMAIN + call_schema_fingerprint())
     for offset, (timestamp_ms, key, value) in calls:
         if span_of(offset) == span:
-            digest.add(Columns([offset], [timestamp_ms], [key], [value[avro_wire.FRAME_BYTES :]]))
+            digest.add(Columns([offset], [timestamp_ms], [key], [value[avro_wire.SCHEMA_HEADER_BYTES :]]))
     return StageTally(Tally(digest.count, digest.hexdigest()), Tally(0, TextDigest(REFUSED_DOMAIN).hexdigest()))
 
 

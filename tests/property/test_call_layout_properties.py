@@ -5,9 +5,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.privacy.calls import PROBE_TYPES, CallRefused, FilteredCall, PrivacyFilter
+from agents.privacy.calls import CallRefused, FilteredCall, PrivacyFilter
 from schemas import avro_wire, records
 from schemas.canonical_pb2 import CanonicalEvent, FrameResolution, OffsetBasis, TimestampSource
+from schemas.probe_types import PROBE_TYPES
 from tests.support.messages import messages
 from tests.support.open_policy import OpenPolicy, OpenRedactor
 
@@ -19,7 +20,7 @@ def canonical_events(draw: st.DrawFn) -> Any:
     event.event_id = draw(st.binary(min_size=16, max_size=16))
     event.process.process_id = draw(st.text("0123456789abcdef", min_size=32, max_size=32))
     event.timestamp_source = draw(st.sampled_from(TimestampSource.values()))
-    event.probe.probe_type = draw(st.sampled_from(sorted(PROBE_TYPES)))
+    event.probe.probe_type = draw(st.integers(0, len(PROBE_TYPES) - 1))
     if event.probe.HasField("target"):
         event.probe.target.offset_basis = draw(st.sampled_from(OffsetBasis.values()))
     for frame in event.stack.frames:
@@ -31,7 +32,7 @@ def canonical_events(draw: st.DrawFn) -> Any:
 def _decoded(event: CanonicalEvent) -> dict[str, Any]:
     outcome = PrivacyFilter(OpenPolicy(), OpenRedactor()).filter(event.SerializeToString())
     assert isinstance(outcome, FilteredCall), outcome
-    return records.decode(records.CALL, avro_wire.frame(1) + outcome.body)
+    return records.decode(records.CALL, avro_wire.schema_header(1) + outcome.body)
 
 
 @given(event=canonical_events())

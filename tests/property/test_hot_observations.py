@@ -96,7 +96,7 @@ def test_equal_evidence_is_one_kind(call: dict[str, Any]) -> None:
 @given(value=st.binary(max_size=60), schema_id=st.sampled_from([7, 8, 9]))
 def test_bytes_that_are_no_call_are_refused_as_a_value(value: bytes, schema_id: int) -> None:
     """Nothing that a topic can hold makes the reader raise."""
-    found = gathered(CallReader(layout_of), [avro_wire.frame(schema_id) + value, value])
+    found = gathered(CallReader(layout_of), [avro_wire.schema_header(schema_id) + value, value])
 
     assert [refused.offset for refused in found.refused] == [100, 101]
     assert not found.kinds
@@ -108,8 +108,8 @@ def test_bytes_that_are_no_call_are_refused_as_a_value(value: bytes, schema_id: 
         (None, Unreadable.EMPTY),
         (b"", Unreadable.EMPTY),
         (b"\x01\x00\x00\x00\x07rest", Unreadable.NOT_FRAMED),
-        (avro_wire.frame(99) + b"rest", Unreadable.UNKNOWN_SCHEMA),
-        (avro_wire.frame(7) + b"\xff" * 30, Unreadable.MALFORMED),
+        (avro_wire.schema_header(99) + b"rest", Unreadable.UNKNOWN_SCHEMA),
+        (avro_wire.schema_header(7) + b"\xff" * 30, Unreadable.MALFORMED),
         (encode_call({})[:50], Unreadable.MALFORMED),
         (encode_call({"source": {"partition": PARTITION, "offset": 7}})[:-2], Unreadable.MALFORMED),
         (encode_call({"source": {"partition": PARTITION, "offset": -1}}), Unreadable.NO_RAW_POSITION),

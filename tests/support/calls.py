@@ -71,9 +71,9 @@ def encode_call(
     if not sized:
         out = io.BytesIO()
         fastavro.schemaless_writer(out, parsed, call)
-        return avro_wire.frame(schema_id) + out.getvalue()
+        return avro_wire.schema_header(schema_id) + out.getvalue()
     encoded = [_sized_field(field, call, parsed["__named_schemas"]) for field in parsed["fields"]]
-    return avro_wire.frame(schema_id) + b"".join(encoded)
+    return avro_wire.schema_header(schema_id) + b"".join(encoded)
 
 
 @cache

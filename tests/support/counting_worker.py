@@ -11,7 +11,7 @@ import struct
 import sys
 from collections.abc import Mapping
 
-from agents.privacy.agent import attach as attach_agent
+from agents.agent import attach as attach_agent
 from app.settings import load
 from app.streaming.batch import RecordBatch
 from app.streaming.runner import IntervalRunner
@@ -74,7 +74,7 @@ def attach(runtime: StageRuntime) -> None:
     counts = Counts(table)
     run = IntervalRunner(counts.absorb, counts.flush, interval_seconds=0.3)
     runtime.intervals.append(run)
-    attach_agent(runtime.app, source, run)
+    attach_agent(runtime.app, source, "privacy", run)
 
 
 def _limit_files() -> None:

@@ -27,8 +27,8 @@ from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.outcomes import Canonical, NotACall, Outcome
 from agents.canonicalize.probes import HookKind
 from app.simulator.event_files import read_events
-from app.telemetry.metric import PROBE_TYPES
 from schemas.canonical_pb2 import CanonicalEvent
+from schemas.probe_types import PROBE_TYPES
 
 FOLDER: Final = Path(__file__).parent.parent / "golden"
 EVENTS: Final = FOLDER / "events"

@@ -15,7 +15,7 @@ from schemas import avro_wire
 from tests.support.calls import encode_call, frame
 
 START_NS = 1_700_000_000 * 1_000_000_000
-_TIME_AT = avro_wire.FRAME_BYTES + 33
+_TIME_AT = avro_wire.SCHEMA_HEADER_BYTES + 33
 _SOURCE = {"partition": 0, "offset": 0}
 _SOURCE_BYTES = 2
 
@@ -61,7 +61,7 @@ class HotLoad:
         self._chance = random.Random(11)
         self._templates = [self._template(symbols, frames, number) for number in range(stacks)]
         self._next = [0] * partitions
-        self._schema = avro_wire.frame(schema_id)
+        self._schema = avro_wire.schema_header(schema_id)
         self._recent: list[list[bytes]] = [[] for _ in range(partitions)]
         self.truth: dict[str, Counted] = {}
         self.sent = 0

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from agents.canonicalize.agent import attach as attach_agent
+from agents.agent import attach as attach_agent
 from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
 from app.settings import load
 from app.streaming.batch import RecordBatch
@@ -45,7 +45,7 @@ def attach(runtime: StageRuntime) -> None:
         encode_dead_letter=no_dead_letters,
         observer=runtime.observer,
     )
-    attach_agent(runtime.app, name(topics.RAW), run)
+    attach_agent(runtime.app, name(topics.RAW), "canonicalize", run)
 
 
 def attach_stuck(runtime: StageRuntime) -> None:
@@ -54,7 +54,7 @@ def attach_stuck(runtime: StageRuntime) -> None:
     async def run(batch: RecordBatch) -> None:
         batch.start()
 
-    attach_agent(runtime.app, runtime.settings.name(topics.RAW), run)
+    attach_agent(runtime.app, runtime.settings.name(topics.RAW), "canonicalize", run)
 
 
 def main(index: str, mode: str = "quick") -> None:

@@ -50,8 +50,8 @@ class CallReader:
         if not value:
             return Unreadable.EMPTY
         try:
-            schema_id = avro_wire.framed_schema_id(value)
-        except avro_wire.FramingError:
+            schema_id = avro_wire.schema_id_of(value)
+        except avro_wire.SchemaHeaderError:
             return Unreadable.NOT_FRAMED
         return self._readers.get(schema_id) or self._meet(schema_id)
 

@@ -29,7 +29,7 @@ KNOWN_WORKLOADS: Final = 4_096
 
 _ID_CHARS: Final = 32
 _TEXT_32: Final = avro_wire.long(_ID_CHARS)
-_OPENING: Final = Struct(f"<{avro_wire.FRAME_BYTES + len(_TEXT_32)}s{_ID_CHARS}xQBBBBB")
+_OPENING: Final = Struct(f"<{avro_wire.SCHEMA_HEADER_BYTES + len(_TEXT_32)}s{_ID_CHARS}xQBBBBB")
 """Frame and the id's length; eight bytes of the time, the ninth; probe type; the stack's count and size (two bytes)."""
 
 _STACK_AT: Final = _OPENING.size - 3

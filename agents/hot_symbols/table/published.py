@@ -18,9 +18,9 @@ def published_value(schema_id: int, symbol_id: str, tally: Tally) -> bytes:
 
 def module_in(value: bytes, schema_id: int) -> str | None:
     """The module in a framed record, without decoding the rest; None where another schema wrote it."""
-    if value[: avro_wire.FRAME_BYTES] != avro_wire.frame(schema_id):
+    if value[: avro_wire.SCHEMA_HEADER_BYTES] != avro_wire.schema_header(schema_id):
         return None
-    size, at = _length(value, avro_wire.FRAME_BYTES)  # the symbol id comes first
+    size, at = _length(value, avro_wire.SCHEMA_HEADER_BYTES)  # the symbol id comes first
     size, at = _length(value, at + size)
     return value[at : at + size].decode("utf-8", "surrogatepass")
 

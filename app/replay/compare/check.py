@@ -192,7 +192,7 @@ def differing_event(copies: Mapping[int, CopiesFound], source: CopySource, work:
         difference = first_difference(number, [then], now)
         if difference is None:  # what surrounds the call differs, and its fields do not
             matter = "key or timestamp of its published copy differ"
-            if not source.schemas.is_our_call(avro_wire.framed_schema_id(copy.value)):
+            if not source.schemas.is_our_call(avro_wire.schema_id_of(copy.value)):
                 matter = "its published copy has the same fields, written under another schema"
             return EventDifference(number, position[1], then["event_id"], matter)
         return difference

@@ -145,7 +145,7 @@ class CopyCheck:
         at = offset - whole.first
         seen[at] = 1
         assert copy.value is not None
-        digest = body_digest(copy.key, copy.timestamp, copy.value[avro_wire.FRAME_BYTES :])
+        digest = body_digest(copy.key, copy.timestamp, copy.value[avro_wire.SCHEMA_HEADER_BYTES :])
         if known[at * SLOT_BYTES : (at + 1) * SLOT_BYTES] != digest:
             found.differing += 1
             found.first_differing = found.first_differing or copy

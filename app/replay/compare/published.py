@@ -21,7 +21,7 @@ from app.evidence.configuration import call_schema_fingerprint
 from app.evidence.documents import DocumentError
 from app.kafka.records import OffsetRange, Recorded
 from schemas import avro_wire, records
-from schemas.avro_wire import FramingError
+from schemas.avro_wire import SchemaHeaderError
 
 _CONTINUED: Final = 0x80
 _READ_ERRORS: Final = (EOFError, ValueError, IndexError, KeyError, TypeError, OverflowError)
@@ -66,14 +66,14 @@ def _fingerprint(schema: Any) -> str:
 def raw_position(value: bytes | None, schemas: Schemas) -> tuple[int, int] | None:
     """Partition and offset of the raw record of a framed call; None where the value is no call."""
     try:
-        schema_id = avro_wire.framed_schema_id(value or b"")
+        schema_id = avro_wire.schema_id_of(value or b"")
         assert value is not None
         if schemas.is_our_call(schema_id):
             offset, end = _long_before(value, len(value))
             partition, _ = _long_before(value, end)
             return partition, offset
         call = decode_call(value, schemas)
-    except (FramingError, *_READ_ERRORS):
+    except (SchemaHeaderError, *_READ_ERRORS):
         return None
     return call["source"]["partition"], call["source"]["offset"]
 
@@ -81,8 +81,8 @@ def raw_position(value: bytes | None, schemas: Schemas) -> tuple[int, int] | Non
 def decode_call(value: bytes, schemas: Schemas) -> dict[str, Any]:
     """A framed call in our schema's terms, whatever schema it was written with. Raises ValueError."""
     try:
-        schema_id = avro_wire.framed_schema_id(value)
-        body, ours = io.BytesIO(value[avro_wire.FRAME_BYTES :]), records.parsed_schema(records.CALL)
+        schema_id = avro_wire.schema_id_of(value)
+        body, ours = io.BytesIO(value[avro_wire.SCHEMA_HEADER_BYTES :]), records.parsed_schema(records.CALL)
         found = fastavro.schemaless_reader(body, schemas.parsed(schema_id), ours)
     except _READ_ERRORS as error:
         raise ValueError(f"no call ({type(error).__name__})") from None
@@ -108,7 +108,7 @@ def audit_record(record: Recorded, schemas: Schemas) -> AuditRecord | None:
     if record.value is None:
         return None
     try:
-        schema = schemas.parsed(avro_wire.framed_schema_id(record.value))
+        schema = schemas.parsed(avro_wire.schema_id_of(record.value))
         return AuditRecord.decode(record.value, schema)
     except _READ_ERRORS:
         return None

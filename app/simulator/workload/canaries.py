@@ -16,8 +16,8 @@ from typing import Any, Final
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from agents.canonicalize.wire import varint
 from app.simulator.workload import secrets
+from schemas.proto_wire import varint
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
 Shape = Callable[[str, int], str | bytes]

@@ -16,13 +16,13 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from agents.canonicalize import wire
 from app.simulator.workload.fleet import MAX_PID
+from schemas import proto_wire
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from schemas.tetragon.process_pb2 import Process
 
 # The fractions of a second at which events happen are the same in every second.
-varint = lru_cache(maxsize=1 << 16)(wire.varint)
+varint = lru_cache(maxsize=1 << 16)(proto_wire.varint)
 
 _NANOSECONDS: Final = 10**9
 _TIME_TAG: Final = varint(GetEventsResponse.TIME_FIELD_NUMBER << 3 | 2)

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from agents import agent
 from agents.contract import DeadLetter, OutRecord, StepResult
 from agents.coverage.covering import CoverageFolder
-from agents.hot_symbols import agent
 from agents.hot_symbols.counting.symbol_counter import CountFlush, SymbolCounter
 from agents.hot_symbols.reading.meaning import PLACE_FIELDS
 from agents.hot_symbols.reading.observations import CallReader
@@ -73,15 +73,10 @@ def attacher(
         covering = Covering(runtime, CoverageFolder(decode_coverage), source=name(topics.COVERAGE))
         fold = PacedRunner(covering.absorb, covering.flush, lambda: False)
         runtime.intervals.extend((count, merge, fold))
-        agent.attach(
-            runtime.app,
-            calls=name(topics.CALLS),
-            count=count,
-            partials=name(topics.HOT_PARTIALS),
-            merge=merge,
-            coverage=name(topics.COVERAGE),
-            fold=fold,
-        )
+        # One app, so that a worker that owns a partition owns it of every topic and table.
+        agent.attach(runtime.app, name(topics.CALLS), "count", count)
+        agent.attach(runtime.app, name(topics.HOT_PARTIALS), "merge", merge)
+        agent.attach(runtime.app, name(topics.COVERAGE), "fold", fold)
         watching = WatchTask(runtime, hot_symbol_schema_id=published_schema_id, watched_schema_id=watched_schema_id)
         expiry = Expiry(runtime, counting, count, merging, merge, keeps=watching.keeps)
         ownership = Ownership(runtime)

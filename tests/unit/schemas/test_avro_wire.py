@@ -62,11 +62,11 @@ def test_sized_array_is_read_back_by_fastavro(values: list[int]) -> None:
 
 def test_framed_schema_id_is_the_id_of_the_frame() -> None:
     """The five bytes carry the id; anything else is refused."""
-    assert avro_wire.framed_schema_id(avro_wire.frame(70_000) + b"rest") == 70_000
-    with pytest.raises(avro_wire.FramingError):
-        avro_wire.framed_schema_id(b"\x01\x00\x00\x00\x01")
-    with pytest.raises(avro_wire.FramingError):
-        avro_wire.framed_schema_id(b"\x00\x00")
+    assert avro_wire.schema_id_of(avro_wire.schema_header(70_000) + b"rest") == 70_000
+    with pytest.raises(avro_wire.SchemaHeaderError):
+        avro_wire.schema_id_of(b"\x01\x00\x00\x00\x01")
+    with pytest.raises(avro_wire.SchemaHeaderError):
+        avro_wire.schema_id_of(b"\x00\x00")
 
 
 def test_every_field_of_a_call_beyond_the_fixed_ones_has_a_default() -> None:
@@ -94,5 +94,5 @@ def test_decode_gives_back_what_encode_took() -> None:
 
     encoded = records.encode(records.DEAD_LETTER, 12, letter)
 
-    assert avro_wire.framed_schema_id(encoded) == 12
+    assert avro_wire.schema_id_of(encoded) == 12
     assert records.decode(records.DEAD_LETTER, encoded) == letter

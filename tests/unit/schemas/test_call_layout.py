@@ -134,7 +134,7 @@ def test_decode_refuses_a_call_that_is_cut_short(call: dict[str, Any], cut: int)
     value = encode_call(call)
 
     with pytest.raises(MalformedCallError):
-        layout.decode(value[: max(avro_wire.FRAME_BYTES, len(value) - cut)])
+        layout.decode(value[: max(avro_wire.SCHEMA_HEADER_BYTES, len(value) - cut)])
 
 
 @pytest.mark.parametrize("kind", ["string", {"type": "array", "items": "long"}, ["null", "string"]])

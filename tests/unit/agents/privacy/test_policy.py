@@ -3,8 +3,7 @@
 import pytest
 
 from agents.canonicalize.arguments import KINDS
-from agents.privacy import calls
-from agents.privacy.policy import ARGUMENT_TYPES, FIELDS, PROBE_TYPES, Policy
+from agents.privacy.policy import ARGUMENT_TYPES, FIELDS, Policy
 from agents.privacy.policy_file import (
     BUILT_IN,
     MAX_TEXT_BYTES,
@@ -152,7 +151,6 @@ def test_everything_wrong_is_reported_at_once() -> None:
 
 def test_kinds_and_fields_are_those_of_the_stages() -> None:
     """The lists that a policy speaks of follow the code that asks."""
-    assert set(PROBE_TYPES) == set(calls.PROBE_TYPES.values())
     assert set(ARGUMENT_TYPES) == {name for name, _ in KINDS.values()}
 
 

@@ -12,7 +12,7 @@ from agents.privacy.redaction.engine import RedactionEngine
 from agents.privacy.repeats import MAX_EVENTS, Repeated, RepeatedEvents, head_of, tail_of
 from app.simulator.workload.generator import WorkloadOptions, generate
 from schemas import records
-from schemas.avro_wire import frame
+from schemas.avro_wire import schema_header
 from schemas.canonical_pb2 import CanonicalEvent
 
 _POLICY = built_in_policy("default")
@@ -54,7 +54,7 @@ def test_call_of_a_repeated_event_has_its_own_id_time_and_position(position: tup
     head += b"\x19" + position[1].to_bytes(8, "little") + b"\x25" + position[0].to_bytes(4, "little")
     outcome = remembering.filter(head + tail_of(first))
     assert isinstance(outcome, FilteredCall)
-    call = records.decode(records.CALL, frame(0) + outcome.body)
+    call = records.decode(records.CALL, schema_header(0) + outcome.body)
     assert (call["event_id"], call["timestamp_ns"]) == (bytes(range(16)).hex(), 1_700_000_000_000_000_001)
     assert (call["source"]["partition"], call["source"]["offset"]) == position
     assert outcome.raw_offset == position[1]

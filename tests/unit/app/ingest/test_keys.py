@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
-from app.ingest.keys import KeyReader, Throttle, event_time_ns, is_from_agent_start
-from app.telemetry.metric import NOT_CALL_TYPES, PROBE_TYPES
+from app.ingest.keys import KeyReader, Throttle
+from schemas.probe_types import NOT_CALL_TYPES, PROBE_TYPES
+from schemas.raw_event import event_time_ns, is_from_agent_start
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
 WITH_PROCESS = {

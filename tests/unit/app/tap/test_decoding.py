@@ -97,7 +97,7 @@ def test_avro_records_are_read_by_our_schema_when_no_registry_answers() -> None:
         (topics.RAW, b"\xff\xff"),
         (topics.CANONICAL, b"\x0a\xff"),
         (topics.CALLS, b"no framing"),
-        (topics.CALLS, avro_wire.frame(404) + b"x"),
+        (topics.CALLS, avro_wire.schema_header(404) + b"x"),
         (topics.HOT_PARTIALS, b"\x09\x00\x00"),
         (topics.changelog(topics.Stage.HOT_SYMBOLS, topics.HOT_SYMBOLS_TABLE), b""),
         (topics.changelog(topics.Stage.CANONICALIZE, topics.MODULES_TABLE), b"[["),

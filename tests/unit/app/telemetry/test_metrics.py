@@ -2,8 +2,9 @@ import json
 import re
 from pathlib import Path
 
-from app.telemetry.metric import CAUSE, PROBE_TYPES, MetricKind, Process
+from app.telemetry.metric import CAUSE, MetricKind, Process
 from app.telemetry.metrics import ALL, metrics_of
+from schemas.probe_types import PROBE_TYPES
 
 SCHEMAS = Path(__file__).parents[4] / "schemas" / "avro"
 

@@ -2,8 +2,5 @@
 
 from typing import Final
 
-NS_PER_US: Final = 1_000
-US_PER_SECOND: Final = 1_000_000
 NS_PER_MS: Final = 1_000_000
-MS_PER_SECOND: Final = 1_000
 NS_PER_SECOND: Final = 1_000_000_000

@@ -52,9 +52,7 @@ from schemas.canonical_pb2 import (
 )
 from schemas.tetragon import events_pb2
 from schemas.tetragon_parts_pb2 import GetEventsResponse
-
-_NANOSECONDS_PER_MS: Final = 1_000_000
-
+from schemas.units import NS_PER_MS
 
 Position = tuple[int, int, int]
 """A raw record's partition and offset, and its Kafka timestamp in milliseconds."""
@@ -273,7 +271,7 @@ def _time_of(event: Any, body: Any, kind: str, process: ProcessParts, receipt_ms
         return None if timestamp is None else (timestamp, TIMESTAMP_SOURCE_EVENT, sent)
     if kind == "process_exec" and process.start_time_ns is not None:
         return process.start_time_ns, TIMESTAMP_SOURCE_PROCESS_START, sent
-    return receipt_ms * _NANOSECONDS_PER_MS, TIMESTAMP_SOURCE_RECEIPT, sent
+    return receipt_ms * NS_PER_MS, TIMESTAMP_SOURCE_RECEIPT, sent
 
 
 def _decode_refusal(raw: bytes) -> Refusal:

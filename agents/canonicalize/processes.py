@@ -13,12 +13,12 @@ from agents.canonicalize.identity import digest, message_digest
 from schemas import proto_wire
 from schemas.canonical_pb2 import CanonicalProcess, CanonicalWorkload
 from schemas.tetragon.process_pb2 import Process
+from schemas.units import NS_PER_SECOND
 
 AUID_UNSET: Final = 0xFFFF_FFFF
 """The kernel's INVALID_UID: the process did not come from a login."""
 
-NANOSECONDS: Final = 1_000_000_000
-MAX_SECONDS: Final = (1 << 63) // NANOSECONDS - 1
+MAX_SECONDS: Final = (1 << 63) // NS_PER_SECOND - 1
 """Seconds that still fit an Avro long of nanoseconds: the year 2262."""
 
 _PROCESS_DOMAIN: Final = b"callstream.process\x00"
@@ -85,9 +85,9 @@ def process_id(process: Process) -> str:
 
 def timestamp_ns(seconds: int, nanos: int) -> int | None:
     """Nanoseconds since the Unix epoch; None where a google.protobuf.Timestamp is none or no Avro long can hold it."""
-    if not 0 <= nanos < NANOSECONDS or not -MAX_SECONDS <= seconds <= MAX_SECONDS:
+    if not 0 <= nanos < NS_PER_SECOND or not -MAX_SECONDS <= seconds <= MAX_SECONDS:
         return None
-    return seconds * NANOSECONDS + nanos
+    return seconds * NS_PER_SECOND + nanos
 
 
 def _opaque(identity: str) -> str:

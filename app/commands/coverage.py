@@ -18,13 +18,12 @@ from app.kafka.topic_reader import TopicReader
 from app.settings import Settings, load
 from schemas import records, topics
 from schemas.coverage import CoverageGap, from_record
+from schemas.units import NS_PER_MS, NS_PER_SECOND
 
 EXIT_CODES: Final = {Trust.TRUSTED: 0, Trust.NOT_TRUSTED: 1, Trust.UNKNOWN: 3}
 
 CLOCK_MARGIN_MS: Final = 3_600_000
 """A record about a moment is written after it, by the clock of the host that ingest runs on; hosts' clocks differ."""
-
-_NS: Final = 1_000_000_000
 
 
 @click.command(name="coverage")
@@ -48,7 +47,7 @@ def command(node: str, from_ns: int, to_ns: int, as_json: bool) -> None:
         raise click.BadParameter("the window is empty: --to must be after --from")
     settings = load(os.environ)
     window = WindowRecords(node, Interval(from_ns, to_ns))
-    for record in _coverage(settings, node, from_ns // 1_000_000 - CLOCK_MARGIN_MS):
+    for record in _coverage(settings, node, from_ns // NS_PER_MS - CLOCK_MARGIN_MS):
         window.add(record)
     verdict = window.judge()
     if as_json:
@@ -110,5 +109,5 @@ def _lines(
 
 
 def _time(moment_ns: int) -> str:
-    seconds, rest_ns = divmod(moment_ns, _NS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns // 1_000_000:03d}Z"
+    seconds, rest_ns = divmod(moment_ns, NS_PER_SECOND)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns // NS_PER_MS:03d}Z"

@@ -17,10 +17,9 @@ from app.stages.hot_symbols.answer_lines import in_words, watched_table
 from app.stages.hot_symbols.answers_reading import watched_answers
 from app.stages.hot_symbols.table_reading import published_rows
 from app.symbols.display import SymbolDisplay
+from schemas.units import NS_PER_SECOND
 
 NONE_FOUND: Final = 1
-
-_NS: Final = 1_000_000_000
 
 
 @click.command(name="hot-symbols")
@@ -109,7 +108,7 @@ def _moment(row: Row) -> str:
     if not row["hits"]:
         return "never"
     try:
-        return datetime.fromtimestamp(row["last_seen_ns"] // _NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return datetime.fromtimestamp(row["last_seen_ns"] // NS_PER_SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
         return str(row["last_seen_ns"])
 

@@ -15,13 +15,12 @@ from app.settings import load
 from app.stages.hot_symbols.watch_list import WatchList, add_watch, in_canonical_form, read_watch_list, remove_watches
 from app.stages.worker import registered_id
 from schemas import topics
+from schemas.units import NS_PER_SECOND
 
 NOT_THERE: Final = 1
 
 _MAX_CHARS: Final = 4096
 """The longest path that a kernel prints; mangled names of more exist, and no index keeps them."""
-
-_NS: Final = 1_000_000_000
 
 
 def _symbol(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
@@ -157,6 +156,6 @@ def _document(watch: Watch, state: str) -> str:
 
 def _time(moment_ns: int) -> str:
     try:
-        return datetime.fromtimestamp(moment_ns // _NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return datetime.fromtimestamp(moment_ns // NS_PER_SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):  # other services write what they like
         return str(moment_ns)

@@ -19,6 +19,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from app.export.times import timestamp, to_the_second
 from app.export.vex_file import VexFile, VexSubject
+from schemas.units import NS_PER_SECOND
 
 CONTEXT: Final = "https://openvex.dev/ns/v0.2.0"
 NOT_IN_PATH: Final = "vulnerable_code_not_in_execute_path"
@@ -26,7 +27,7 @@ NOT_IN_PATH: Final = "vulnerable_code_not_in_execute_path"
 MAX_TOLD: Final = 8
 """Symbols and reasons that a note spells out; a note is for people."""
 
-_DAY_NS: Final = 86_400 * 1_000_000_000
+_DAY_NS: Final = 86_400 * NS_PER_SECOND
 
 Answer = Mapping[str, Any]
 """Fields of schemas/avro/watched_symbol.avsc."""

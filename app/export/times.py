@@ -1,14 +1,13 @@
 """Times of events as texts of exported files: RFC 3339 in UTC. This module refuses to know clocks."""
 
 from datetime import UTC, datetime
-from typing import Final
 
-_NS: Final = 1_000_000_000
+from schemas.units import NS_PER_SECOND
 
 
 def timestamp(moment_ns: int) -> str:
     """A time as RFC 3339 in UTC with nanoseconds; times outside of the calendar as seconds since the Unix epoch."""
-    seconds, nanos = divmod(moment_ns, _NS)
+    seconds, nanos = divmod(moment_ns, NS_PER_SECOND)
     try:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"
     except (ValueError, OverflowError, OSError):

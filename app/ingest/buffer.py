@@ -20,8 +20,7 @@ from app.ingest.keys import KeyReader
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
 from app.telemetry.metric import DropReason
-
-_NS_PER_MS: Final = 1_000_000
+from schemas.units import NS_PER_MS
 
 EVENT_COST_BYTES: Final = 64
 """What an event costs beside its bytes, so that one number limits both; see `Buffer.put`."""
@@ -307,7 +306,7 @@ class Buffer:
         arrived = self._open
         if not arrived:
             return
-        chunk = Chunk(self._wall_ns() // _NS_PER_MS, [arrived.popleft() for _ in range(len(arrived))])
+        chunk = Chunk(self._wall_ns() // NS_PER_MS, [arrived.popleft() for _ in range(len(arrived))])
         chunk.size_bytes = sum(map(len, chunk.events))
         self.last_received_ms = chunk.received_ms
         reading = self._keys.read(chunk.events)

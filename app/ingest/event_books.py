@@ -11,7 +11,6 @@ refuses to know why events move.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
 
 from app.ingest.chunk import Chunk
 from app.ingest.keys import KeyReading, Throttle
@@ -20,8 +19,7 @@ from app.telemetry.meter import Meter
 from app.telemetry.metric import BufferPlace, DropReason
 from schemas import topics
 from schemas.raw_event import event_time_ns
-
-_NS_PER_MS: Final = 1_000_000
+from schemas.units import NS_PER_MS
 
 
 @dataclass(slots=True)
@@ -80,7 +78,7 @@ class IngestBooks:
         self._findings.throttles += reading.throttles
         if reading.undecodable:
             self.undecodable += reading.undecodable
-            moment = chunk.received_ms * _NS_PER_MS
+            moment = chunk.received_ms * NS_PER_MS
             interval = EventInterval(reading.undecodable, moment, moment)
             if self._findings.undecodable is None:
                 self._findings.undecodable = interval
@@ -150,7 +148,7 @@ class IngestBooks:
         """A chunk that waited is given up."""
         self.waiting -= len(chunk)
         self.waiting_bytes -= chunk.size_bytes
-        self._lose(interval_of(chunk.events, chunk.received_ms * _NS_PER_MS), reason)
+        self._lose(interval_of(chunk.events, chunk.received_ms * NS_PER_MS), reason)
 
     def dropped_in_flight(self, between_ns: tuple[int, int], reason: DropReason) -> None:
         """Everything in flight is given up: nobody will tell whether Kafka has it."""

@@ -20,11 +20,11 @@ from app.telemetry import metrics
 from app.telemetry.meter import Meter
 from schemas.coverage import GapCause
 from schemas.raw_event import is_from_agent_start, node_of
+from schemas.units import NS_PER_MS
 
 STEP_SECONDS: Final = 1.0
 """How often losses are turned into gaps: what a crash can cost is covered by the gap that the next start reports."""
 _ANSWER_SECONDS: Final = 3.0
-_NS_PER_MS: Final = 1_000_000
 
 
 class Keeper:
@@ -140,7 +140,7 @@ class Keeper:
 
     def _look_for_life(self, *, due: bool) -> None:
         """Events are a sign of life; where there are none, ask, so that quiet and blind are not the same."""
-        received_ns = self._buffer.last_received_ms * _NS_PER_MS
+        received_ns = self._buffer.last_received_ms * NS_PER_MS
         if self._coverage.seeing and received_ns > self._alive_ns:
             self._alive_ns = received_ns
         elif (due or not self._coverage.seeing) and self._stream_answers is not None:
@@ -154,7 +154,7 @@ class Keeper:
             node=self._node(),
             now_ns=self._wall_ns(),
             alive_ns=self._alive_ns,
-            written_before_ns=self._written_before_ms() * _NS_PER_MS,
+            written_before_ns=self._written_before_ms() * NS_PER_MS,
             scraped_ns=None if self._agent is None else self._agent.read_at_ns,
         )
         for gap in self._coverage.heartbeat(evidence):

@@ -17,8 +17,9 @@ from app.ingest.event_books import EventInterval, Findings
 from app.ingest.keys import Throttle
 from app.telemetry.metric import DropReason
 from schemas.coverage import CoverageGap, GapCause, merge
+from schemas.units import NS_PER_SECOND
 
-LATENESS_NS: Final = 60 * 1_000_000_000
+LATENESS_NS: Final = 60 * NS_PER_SECOND
 """Twice Tetragon's longest wait for pod information (15 retries, 2 s each)."""
 
 MAX_THROTTLED: Final = 10_000

@@ -42,6 +42,7 @@ from app.telemetry.metric import DropReason, Process
 from app.telemetry.metrics import metrics_of
 from schemas import topics
 from schemas.records import COVERAGE_GAP, schema_text
+from schemas.units import NS_PER_MS
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,6 @@ _LAST_WORDS_SECONDS: Final = 1.5
 _KAFKA_AT_START_SECONDS: Final = 5.0
 _SILENT_SECONDS: Final = 15.0
 """Without an acknowledgement for this long while events wait, Kafka counts as unreachable."""
-_NS_PER_MS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ class Ingest:
                 returned = []
         for event in returned:
             self._buffer.rejected(event, DropReason.SHUTDOWN)
-        lost = len(returned) + self._buffer.give_up(DropReason.SHUTDOWN, self._writer.written_before_ms * _NS_PER_MS)
+        lost = len(returned) + self._buffer.give_up(DropReason.SHUTDOWN, self._writer.written_before_ms * NS_PER_MS)
         if lost:
             log.error("events could not be written in time and are lost", extra={"facts": {"events": lost}})
         return lost

@@ -15,12 +15,12 @@ from app.ingest.chunk import Chunk
 from app.ingest.event_books import LostEvents, interval_of
 from app.ingest.keys import KeyReader
 from app.ingest.spill import SpillFolder
+from schemas.units import NS_PER_MS
 
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS: Final = 0.05
 """Between two looks at the buffer: at 45,000 events a second some 2,000 events, far less than half a buffer."""
-_NS_PER_MS: Final = 1_000_000
 
 
 class Spiller:
@@ -61,7 +61,7 @@ class Spiller:
         """Put events that the producer gave back before all others on disk; whether that worked."""
         chunk = Chunk(received_ms, events, size_bytes=sum(map(len, events)))
         try:
-            self._folder.prepend(chunk, interval_of(events, received_ms * _NS_PER_MS))
+            self._folder.prepend(chunk, interval_of(events, received_ms * NS_PER_MS))
         except OSError as error:
             log.error("events given back by the producer cannot be stored: %s", error.strerror)
             return False
@@ -105,7 +105,7 @@ class Spiller:
 
     def _store(self, chunk: Chunk) -> bool:
         try:
-            stored = self._folder.append(chunk, interval_of(chunk.events, chunk.received_ms * _NS_PER_MS))
+            stored = self._folder.append(chunk, interval_of(chunk.events, chunk.received_ms * NS_PER_MS))
         except OSError as error:
             trouble: str | None = f"the spill folder cannot be written: {error.strerror}"
         else:

@@ -23,6 +23,7 @@ from app.ingest.spiller import Spiller
 from app.kafka.client import REFUSALS, KafkaUnusable
 from app.telemetry.metric import DropReason
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
+from schemas.units import NS_PER_MS
 
 log = logging.getLogger(__name__)
 _librdkafka_log = log.getChild("librdkafka")
@@ -41,7 +42,6 @@ MAX_IN_FLIGHT_BYTES: Final = 64 << 20
 """What the producer holds at most: at 45,000 events a second, half a second of a broker that does not answer. It is
 taken from the buffer's limits and cannot be dropped, so it also stays below a half of them."""
 
-_NS_PER_MS: Final = 1_000_000
 _QUEUE_EVENTS: Final = 100_000
 _QUEUE_KBYTES: Final = 256 << 10
 """The producer's own limits, well above what is sent at once, so that they are never what stops us."""
@@ -103,7 +103,7 @@ class RawWriter:
         self._stopped = Event()
         self._failure: KafkaUnusable | None = None
         self._producer = Producer({**PRODUCER_CONFIG, **config, "error_cb": self._on_error, "logger": _librdkafka_log})
-        self.written_before_ms = time.time_ns() // _NS_PER_MS
+        self.written_before_ms = time.time_ns() // NS_PER_MS
         """All events received before this Unix time are written or dropped."""
         self.last_acknowledged_seconds = 0.0
         """Unix time of the last acknowledgement seen; 0 before the first."""
@@ -157,7 +157,7 @@ class RawWriter:
                 break
             self._in_flight += len(chunk)
             self._in_flight_bytes += chunk.size_bytes
-            if time.time_ns() // _NS_PER_MS - chunk.received_ms <= FRESH_MS:
+            if time.time_ns() // NS_PER_MS - chunk.received_ms <= FRESH_MS:
                 self._send_as_batch(chunk)
             else:
                 self._send_one_by_one(chunk)
@@ -195,7 +195,7 @@ class RawWriter:
             self.trouble = None
         self._in_flight, self._in_flight_bytes = self._buffer.in_flight()
         if not self._in_flight:
-            now_ms = time.time_ns() // _NS_PER_MS
+            now_ms = time.time_ns() // NS_PER_MS
             waiting_since_ms = self._source.oldest_waiting_ms()
             self.written_before_ms = now_ms if waiting_since_ms is None else waiting_since_ms
             self._settle.clear()

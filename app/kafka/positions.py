@@ -24,6 +24,7 @@ from app.kafka.records import OffsetRange, Recorded
 from app.kafka.topic_reader import TopicReader
 from app.operators.errors import OperatorError
 from schemas.raw_event import event_time_ns
+from schemas.units import NS_PER_MS, NS_PER_SECOND
 
 TIME_FORMS: Final = "now, 90m, 2h or 7d for so long ago, or a time like 2026-01-31T12:00:00Z"
 POSITION_FORMS: Final = f"first, last, last-20, offset:1000, PARTITION:OFFSET,..., {TIME_FORMS}"
@@ -36,8 +37,6 @@ _OFFSETS: Final = re.compile(r"[0-9]{1,9}:[0-9]{1,18}(,[0-9]{1,9}:[0-9]{1,18})*"
 _BARE_NUMBER: Final = re.compile(r"(-?)([0-9]+)")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_NS_PER_SECOND: Final = 1_000_000_000
-_NS_PER_MS: Final = 1_000_000
 
 
 class PositionError(OperatorError):
@@ -79,7 +78,7 @@ class Moment:
     @property
     def timestamp_ms(self) -> int:
         """The first Kafka timestamp that is not before it."""
-        return max(0, -(-self.time_ns // _NS_PER_MS))
+        return max(0, -(-self.time_ns // NS_PER_MS))
 
 
 Position = First | Last | SameOffset | PartitionOffsets | Moment
@@ -119,7 +118,7 @@ def _time_ns(text: str, now_ns: int) -> int:
     if text == "now":
         return now_ns
     if found := _AGO.fullmatch(text):
-        return now_ns - int(found[1]) * _UNIT_SECONDS[found[2]] * _NS_PER_SECOND
+        return now_ns - int(found[1]) * _UNIT_SECONDS[found[2]] * NS_PER_SECOND
     if found := _BARE_NUMBER.fullmatch(text):
         offset = f"last-{found[2]}" if found[1] else f"offset:{found[2]}"
         raise PositionError(f"{text!r} is a bare number: write {offset}, or a time like 2026-01-31T12:00:00Z")

@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from schemas.units import NS_PER_SECOND
+
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, which time_text writes as Z
-_NS_PER_SECOND: Final = 1_000_000_000
 
 
 def time_text(time_ns: int, digits: int = 0) -> str:
@@ -13,7 +14,7 @@ def time_text(time_ns: int, digits: int = 0) -> str:
     `digits` is how many digits below the second are shown, up to 9; the rest is cut off, not rounded. A time that has
     no date, because others may write any number, comes as the seconds since the Unix epoch.
     """
-    seconds, below = divmod(time_ns, _NS_PER_SECOND)
+    seconds, below = divmod(time_ns, NS_PER_SECOND)
     fraction = f".{below:09d}"[: digits + 1] if digits else ""
     try:
         date_and_time = (_EPOCH + timedelta(seconds=seconds)).isoformat()

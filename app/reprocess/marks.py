@@ -23,6 +23,7 @@ from app.symbols.snapshot import snapshot_digests
 from app.topology import StageShape
 from schemas import topics
 from schemas.topics import Stage
+from schemas.units import NS_PER_MS
 
 
 def made_by(settings: Settings, stages: Iterable[Stage], symbols: str | None) -> dict[Stage, Made]:
@@ -63,7 +64,7 @@ def marks(
     schema_id: int,
 ) -> list[Parcel]:
     """The records that a version begins with; `starts` are offsets of each stage's source by partition."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = time.time_ns() // NS_PER_MS
     parcels = []
     for shape in shapes:
         for partition, start in starts[shape.stage].items():

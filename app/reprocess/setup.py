@@ -35,6 +35,7 @@ from app.streaming.delivery import Delivery, Parcel
 from app.topology import StageShape
 from schemas import topics
 from schemas.topics import Stage, Topic
+from schemas.units import NS_PER_MS
 
 _FOR_EVER: Final = "-1"
 
@@ -133,7 +134,7 @@ def _rows(cluster: Cluster, shape: StageShape, partition: int, start: int, repor
     first = cluster.reader.ends(settings.name(topics.RAW), partition).first
     rows = start_rows(cluster.reader, settings, OffsetRange(partition, min(first, start), start), report)
     changelog = settings.name(topics.changelog(shape.stage, topics.MODULES_TABLE, shape.version))
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = time.time_ns() // NS_PER_MS
     return Parcel(changelog, partition, [OutRecord(key, value, now_ms) for key, value in rows])
 
 

@@ -20,6 +20,7 @@ from app.streaming.batch import RecordBatch
 from app.streaming.delivery import Delivery, DeliveryFailedError, Parcel
 from app.streaming.ledger import HandOut, Partition
 from schemas.topics import Stage
+from schemas.units import NS_PER_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,7 @@ class AuditTrail:
         later = [entry for entry in current if entry.hand_out.last >= position]
         if later:
             self._entries[where] = later
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = time.time_ns() // NS_PER_MS
         for configuration, entries in groupby(due, key=lambda one: one.configuration):
             record = self._record(configuration, where[1], list(entries))
             yield Parcel(self._topic, where[1], [OutRecord(record.key, record.encode(self._schema_id), now_ms)])

@@ -29,6 +29,7 @@ from app.processes.process_end import ExitCode
 from app.streaming.delivery import Delivery, Parcel
 from app.streaming.stage_app import StageApp
 from app.streaming.store import META_PREFIX, PartitionStore, Rows, StoreDamagedError
+from schemas.units import NS_PER_MS
 
 if TYPE_CHECKING:
     from app.streaming.batch import RecordBatch
@@ -133,7 +134,7 @@ class StrictTable(Table[bytes, bytes]):
 
     def changes(self, write: TableWrite) -> Parcel:
         """The changelog records of a write, for a caller that delivers them with other parcels and then applies it."""
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = time.time_ns() // NS_PER_MS
         records = [OutRecord(key, value, now_ms) for key, value in self._changes(write)]
         return Parcel(self.changelog_topic_name, write.partition, records)
 

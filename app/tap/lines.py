@@ -14,6 +14,7 @@ from typing import Any, Final
 from agents.canonicalize.frame_text import FrameText, format_frame_text, join_frame_text
 from app.tap.decoding import UNDECODED, Document
 from schemas import topics
+from schemas.units import NS_PER_SECOND
 
 _INDENT: Final = "    "
 _FRAME_WIDTH: Final = 84
@@ -231,13 +232,14 @@ def _number(name: str, value: Any) -> str:
 def _window(from_ns: int, to_ns: int) -> str:
     """Two moments to the millisecond."""
     begin, end = (
-        datetime.fromtimestamp(moment / 10**9, UTC).isoformat(timespec="milliseconds") for moment in (from_ns, to_ns)
+        datetime.fromtimestamp(moment / NS_PER_SECOND, UTC).isoformat(timespec="milliseconds")
+        for moment in (from_ns, to_ns)
     )
     return f"{begin[:-6]}Z to {end[:-6]}Z"
 
 
 def _time(nanoseconds: int) -> str:
-    seconds, nanos = divmod(nanoseconds, 10**9)
+    seconds, nanos = divmod(nanoseconds, NS_PER_SECOND)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"
 
 

@@ -20,6 +20,7 @@ from app.simulator.workload.templates import (
     set_sentinels,
 )
 from schemas.tetragon.events_pb2 import GetEventsResponse
+from schemas.units import NS_PER_SECOND
 
 _MAX_RUNNING: Final = 256
 """Commands that run at a time; beyond it the oldest exits unseen, as when the agent loses an exit."""
@@ -38,7 +39,7 @@ class Commands:
 
     def __init__(self, commands: tuple[Command, ...], rng: Random, start_seconds: int) -> None:
         self._rng = rng
-        self._boot_ns = (start_seconds - BOOT_SECONDS) * 10**9
+        self._boot_ns = (start_seconds - BOOT_SECONDS) * NS_PER_SECOND
         self._commands = [(command.node, _exec(command), _exit(command)) for command in commands]
         self._running: deque[_RunningCommand] = deque(maxlen=_MAX_RUNNING)
 

@@ -16,6 +16,7 @@ from app.simulator.workload.canaries import Canary
 from app.simulator.workload.secrets import COMMAND_LINES, needle_of
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from schemas.tetragon.process_pb2 import Process
+from schemas.units import NS_PER_SECOND
 
 NODES: Final = ("worker-01", "worker-02", "worker-03", "worker-04")
 _CLUSTER: Final = "harbour-staging"
@@ -219,7 +220,7 @@ def _actor(rng: Random, application: Application, node: str, start_seconds: int,
     age_seconds = rng.randint(3_600, BOOT_SECONDS // 2)
     parent = _parent(rng, application, node, start_seconds)
     process = Process(
-        exec_id=exec_id(node, (BOOT_SECONDS - age_seconds) * 10**9 + rng.randrange(10**9), pid),
+        exec_id=exec_id(node, (BOOT_SECONDS - age_seconds) * NS_PER_SECOND + rng.randrange(NS_PER_SECOND), pid),
         pid={"value": pid},
         uid={"value": application.uid},
         cwd=application.cwd,

@@ -26,6 +26,7 @@ from app.simulator.workload.secrets import traces
 from app.simulator.workload.stacks import StackMaker, zipf_weights
 from app.simulator.workload.templates import Template, event_time, template
 from schemas.tetragon.events_pb2 import THROTTLE_START, THROTTLE_STOP, GetEventsResponse
+from schemas.units import NS_PER_SECOND
 
 SHARES: Final[Mapping[str, float]] = {
     "kprobe": 54,
@@ -46,7 +47,6 @@ SHARES: Final[Mapping[str, float]] = {
 Loader events, and the exec of each long-lived process, come on top: once for each process."""
 
 _DRAWN_AT_ONCE: Final = 1024
-_NANOSECONDS: Final = 10**9
 
 
 class _Mortal(Enum):
@@ -119,8 +119,8 @@ class Workload:
         """The events, from the first; to be called once."""
         options = self._options
         commands = Commands(self._fleet.commands, self._rng, options.start_seconds)
-        step_ns = _NANOSECONDS // options.events_per_s
-        time_ns = options.start_seconds * _NANOSECONDS
+        step_ns = NS_PER_SECOND // options.events_per_s
+        time_ns = options.start_seconds * NS_PER_SECOND
         kinds = self.kinds
         for entry in self._sequence():
             time_ns += step_ns

@@ -20,11 +20,11 @@ from app.simulator.workload.fleet import MAX_PID
 from schemas import proto_wire
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from schemas.tetragon.process_pb2 import Process
+from schemas.units import NS_PER_SECOND
 
 # The fractions of a second at which events happen are the same in every second.
 varint = lru_cache(maxsize=1 << 16)(proto_wire.varint)
 
-_NANOSECONDS: Final = 10**9
 _TIME_TAG: Final = varint(GetEventsResponse.TIME_FIELD_NUMBER << 3 | 2)
 _SECONDS_TAG, _NANOS_TAG = b"\x08", b"\x10"
 
@@ -33,7 +33,7 @@ _EXEC_ID_CHARS: Final = 44
 _SENTINEL_EXEC_ID: Final = "@" * _EXEC_ID_CHARS
 _SENTINEL_PID: Final = 2**21 - 1
 _MIN_NANOS: Final = 2**28  # from here on nanoseconds take five bytes
-_SENTINEL_START: Final = (2**35 - 1, _NANOSECONDS - 1)
+_SENTINEL_START: Final = (2**35 - 1, NS_PER_SECOND - 1)
 
 assert len(varint(_SENTINEL_PID)) == len(varint(MAX_PID))
 
@@ -94,15 +94,15 @@ class MortalTemplate:
 
 def event_time(nanoseconds: int) -> bytes:
     """`GetEventsResponse.time` with its tag and length."""
-    seconds, nanos = divmod(nanoseconds, _NANOSECONDS)
+    seconds, nanos = divmod(nanoseconds, NS_PER_SECOND)
     content = b"\x08%b\x10%b" % (varint(seconds), varint(nanos or 1))
     return b"%b%c%b" % (_TIME_TAG, len(content), content)
 
 
 def full_time(nanoseconds: int) -> bytes:
     """The content of a Timestamp within the same second, with a fraction that takes all of its bytes."""
-    seconds, nanos = divmod(nanoseconds, _NANOSECONDS)
-    return _timestamp(seconds, _MIN_NANOS + nanos % (_NANOSECONDS - _MIN_NANOS))
+    seconds, nanos = divmod(nanoseconds, NS_PER_SECOND)
+    return _timestamp(seconds, _MIN_NANOS + nanos % (NS_PER_SECOND - _MIN_NANOS))
 
 
 def identity(node: str, pid: int, started_ns: int, kernel_ns: int) -> ProcessIdentity:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-_NS: Final = 1_000_000_000
+from schemas.units import NS_PER_SECOND
+
 _WORDS: Final = {"Hit": "HIT", "NeverHit": "never hit", "NotSeen": "not seen", "Unknown": "no answer yet"}
 
 
@@ -53,7 +54,7 @@ def in_words(answer: Mapping[str, Any]) -> str:
 
 
 def _length(nanoseconds: int) -> str:
-    minutes = nanoseconds // (60 * _NS)
+    minutes = nanoseconds // (60 * NS_PER_SECOND)
     if minutes < 60:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
@@ -62,6 +63,6 @@ def _length(nanoseconds: int) -> str:
 
 def _moment(moment_ns: int) -> str:
     try:
-        return datetime.fromtimestamp(moment_ns // _NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return datetime.fromtimestamp(moment_ns // NS_PER_SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):  # other services write what they like
         return str(moment_ns)

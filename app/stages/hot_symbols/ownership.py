@@ -22,6 +22,7 @@ from app.settings import Settings
 from app.streaming.delivery import DeliveryFailedError, Parcel
 from app.streaming.stage_process import StageRuntime
 from schemas import topics
+from schemas.units import NS_PER_MS
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Ownership:
 
     async def _tell(self, partitions: frozenset[int]) -> None:
         address = advertised(self._runtime.settings, self._runtime.http_addresses[0])
-        value, now_ms = json.dumps({"http": address}).encode(), time.time_ns() // 1_000_000
+        value, now_ms = json.dumps({"http": address}).encode(), time.time_ns() // NS_PER_MS
         parcels = [Parcel(self._topic, n, [OutRecord(b"%d" % n, value, now_ms)]) for n in sorted(partitions)]
         try:
             await self._runtime.delivery.deliver(parcels)

@@ -3,8 +3,9 @@
 from typing import Final
 
 from app.settings import Settings
+from schemas.units import NS_PER_SECOND
 
-DAY_NS: Final = 86_400 * 1_000_000_000
+DAY_NS: Final = 86_400 * NS_PER_SECOND
 
 
 def row_age_ns(settings: Settings) -> int | None:

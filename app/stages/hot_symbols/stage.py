@@ -36,6 +36,7 @@ from app.streaming.table import StrictTable, TableWrite
 from app.telemetry import metrics
 from schemas import topics
 from schemas.topics import Stage
+from schemas.units import NS_PER_MS
 
 MAX_WAITING_KINDS = 10_000
 """Kinds of event, of some ten symbols each: a flush of as many takes a quarter of a second and some 30 MB."""
@@ -194,7 +195,7 @@ class Merging:
 
     async def expire(self, partition: int, keys: Sequence[bytes], before_ns: int) -> int:
         """Remove those of the rows that were last hit before a time; returns how many. Raises DeliveryFailedError."""
-        name, now_ms = self._runtime.settings.name, time.time_ns() // 1_000_000
+        name, now_ms = self._runtime.settings.name, time.time_ns() // NS_PER_MS
         gone = self._merger.expire(partition, keys, before_ns, partial(self.table.read, partition), now_ms=now_ms)
         if gone.rows:
             # The table comes last: what was removed there would not be looked at again after a crash.

@@ -21,14 +21,13 @@ from app.kafka.schemas import WriterSchemas
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
 from schemas import records, topics
+from schemas.units import NS_PER_MS
 
 ANSWER_SECONDS: Final = 15.0
 """For the brokers to acknowledge a record."""
 
 PARTITION_UA: Final = -1
 """librdkafka's word for "the key decides"."""
-
-_NS_IN_MS: Final = 1_000_000
 
 
 def in_canonical_form(watch: Watch) -> Watch:
@@ -46,7 +45,7 @@ def watch_of(schemas: WriterSchemas, value: bytes | None, timestamp_ms: int) -> 
     watch = None if record is None else from_record(record)
     if watch is None:
         return None
-    added_ns = timestamp_ms * _NS_IN_MS
+    added_ns = timestamp_ms * NS_PER_MS
     since_ns = watch.since_ns if watch.since_ns > 0 else added_ns
     return in_canonical_form(replace(watch, since_ns=since_ns, added_ns=added_ns))
 

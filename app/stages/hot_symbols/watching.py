@@ -33,6 +33,7 @@ from app.streaming.stage_process import StageRuntime
 from app.telemetry import metrics
 from schemas import records, topics
 from schemas.topics import Stage
+from schemas.units import NS_PER_MS
 
 log = logging.getLogger(__name__)
 
@@ -216,7 +217,7 @@ class WatchTask:
         if number not in self._runtime.app.serving(self._settings.name(topics.HOT_PARTIALS)):
             return
         value = None if answer is None else records.encode(records.WATCHED_SYMBOL, self._schema_id, answer)
-        parcels.setdefault(number, []).append(OutRecord(watch_id.encode(), value, now_ns // 1_000_000))
+        parcels.setdefault(number, []).append(OutRecord(watch_id.encode(), value, now_ns // NS_PER_MS))
         if answer is None:
             self._published.pop(watch_id, None)
         else:

@@ -13,7 +13,7 @@ from agents.coverage.interval import Interval
 from agents.coverage.node_window import NodeWindow, Trust, WindowRecords
 from app.commands.options import TIME
 from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import WriterSchemas
+from app.kafka.schemas import RecordDecoder
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings, load
 from schemas import records, topics
@@ -65,7 +65,7 @@ def _coverage(settings: Settings, node: str, since_ms: int) -> Iterator[Coverage
         SchemaRegistry.from_settings(settings) as registry,
         TopicReader(settings) as reader,
     ):
-        topic, schemas = settings.name(topics.COVERAGE), WriterSchemas(registry, records.COVERAGE_GAP)
+        topic, schemas = settings.name(topics.COVERAGE), RecordDecoder(registry, records.COVERAGE_GAP)
         for record in reader.records(topic, reader.offsets_at(topic, max(0, since_ms))):
             if record.key == key and (found := schemas.decode(record.value)) is not None:
                 yield from_record(found)

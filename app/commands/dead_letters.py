@@ -14,7 +14,7 @@ from app.dead_letters.letters import Letter, Letters, Wanted, counted, grouped
 from app.dead_letters.resend import Outcome, Resender
 from app.dead_letters.trial import trial_of
 from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import WriterSchemas
+from app.kafka.schemas import RecordDecoder
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings, load
 from app.stages.worker import registered_id
@@ -134,7 +134,7 @@ def _read(settings: Settings) -> Letters:
         SchemaRegistry.from_settings(settings) as registry,
         TopicReader(settings) as reader,
     ):
-        decoder = WriterSchemas(registry, records.DEAD_LETTER)
+        decoder = RecordDecoder(registry, records.DEAD_LETTER)
         for record in reader.records(settings.name(topics.DEAD_LETTERS)):
             letters.add(decoder.decode(record.value), record.timestamp)
     return letters

@@ -34,9 +34,9 @@ from app.export.vex_file import VexFile
 from app.export.window import CallWindow, ExportBooks, OnRead
 from app.export.window_stacks import IsWanted, StackGatherer
 from app.export.window_symbols import SymbolGatherer
+from app.kafka.schemas import call_layouts
 from app.settings import Settings
 from app.stages.hot_symbols.answers_reading import watched_answers
-from app.stages.hot_symbols.layouts import RegistryLayouts
 from app.stages.hot_symbols.table_reading import published_rows
 
 EXPORTER: Final = f"callstream {version('callstream')}"
@@ -147,7 +147,7 @@ class Export:
 
     def stacks(self, window: CallWindow, form: StackFormat) -> ExportOutcome:
         """Write the call stacks of a window."""
-        layouts = RegistryLayouts(self.settings, PLACE_FIELDS)
+        layouts = call_layouts(self.settings, PLACE_FIELDS)
         observe = CallObserver(layouts, StackMeaning())
         gatherer = StackGatherer(observe, BinaryReader(layouts), self.place.wanted())
         gatherer.books.ranges = window.ranges
@@ -164,7 +164,7 @@ class Export:
 
     def window_facts(self, window: CallWindow) -> ExportOutcome:
         """Write the runtime facts of a window. Raises TooManySymbols too."""
-        observe = CallObserver(RegistryLayouts(self.settings, CONTAINER_FIELDS), ContainerMeaning())
+        observe = CallObserver(call_layouts(self.settings, CONTAINER_FIELDS), ContainerMeaning())
         gatherer = SymbolGatherer(observe, self.place.wanted(), window.partitions)
         gatherer.books.ranges = window.ranges
         gatherer.gather(window.runs(self.on_read))

@@ -20,7 +20,7 @@ from agents.hot_symbols.table.published import published_record
 from agents.hot_symbols.table.symbol_row import SymbolRow
 from agents.packing import StateError
 from app.kafka.registry import Fault, RegistryError, SchemaRegistry
-from app.kafka.schemas import WriterSchemas
+from app.kafka.schemas import RecordDecoder
 from schemas import records, topics
 from schemas.canonical_pb2 import CanonicalEvent
 from schemas.tetragon.events_pb2 import GetEventsResponse
@@ -75,7 +75,7 @@ class _Avro:
 
     def __init__(self, schema: str, registry: SchemaRegistry) -> None:
         self._schema = schema
-        self._writers = WriterSchemas(registry, schema)
+        self._writers = RecordDecoder(registry, schema)
         self._has_registry = True
 
     def decode(self, _key: bytes, value: bytes) -> Document | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from agents.hot_symbols.watch.watch import Watch
 from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import WriterSchemas
+from app.kafka.schemas import RecordDecoder
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
 from app.stages.hot_symbols.watch_list import read_watch_list
@@ -26,7 +26,7 @@ def watched_answers(settings: Settings) -> list[dict[str, Any]]:
         SchemaRegistry.from_settings(settings) as registry,
         TopicReader(settings) as reader,
     ):
-        schemas = WriterSchemas(registry, records.WATCHED_SYMBOL)
+        schemas = RecordDecoder(registry, records.WATCHED_SYMBOL)
         for record in reader.records(settings.name(topics.WATCHED)):
             answer = schemas.decode(record.value)
             if answer is not None:

@@ -10,7 +10,7 @@ from functools import partial
 from agents.contract import StepResult
 from agents.coverage.covering import CoverageFolder
 from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import WriterSchemas
+from app.kafka.schemas import RecordDecoder
 from app.settings import Settings
 from app.streaming.batch import RecordBatch
 from app.streaming.stage_process import StageRuntime
@@ -60,7 +60,7 @@ class Covering:
 
 def coverage_decoder(settings: Settings) -> Callable[[bytes | None], CoverageGap | None]:
     """Reads records of runtime.coverage, whichever version of the schema wrote them; it may raise RegistryError."""
-    schemas = WriterSchemas(SchemaRegistry.from_settings(settings), records.COVERAGE_GAP)
+    schemas = RecordDecoder(SchemaRegistry.from_settings(settings), records.COVERAGE_GAP)
 
     def decode(value: bytes | None) -> CoverageGap | None:
         found = schemas.decode(value)

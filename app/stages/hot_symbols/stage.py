@@ -18,13 +18,13 @@ from agents.hot_symbols.reading.meaning import PLACE_FIELDS
 from agents.hot_symbols.reading.observations import CallReader
 from agents.hot_symbols.table.merging import SymbolMerger
 from agents.hot_symbols.table.published import published_value
+from app.kafka.schemas import call_layouts
 from app.processes.process_end import ExitCode
 from app.settings import Settings
 from app.stages.hot_symbols import endpoint
 from app.stages.hot_symbols.coverage_step import Covering, coverage_decoder
 from app.stages.hot_symbols.endpoint import Endpoint
 from app.stages.hot_symbols.expiry import Expiry
-from app.stages.hot_symbols.layouts import RegistryLayouts
 from app.stages.hot_symbols.ownership import Ownership
 from app.stages.hot_symbols.pace import MIN_PAUSE_SECONDS, PacedRunner
 from app.stages.hot_symbols.watching import WatchTask
@@ -56,7 +56,7 @@ def attacher(
     settings: Settings, *, published_schema_id: int, watched_schema_id: int, encode_dead_letter: EncodeDeadLetter
 ) -> Attach:
     """A function that attaches all steps to an app; the ids are the registry's for HotSymbol and WatchedSymbol."""
-    calls = CallReader(RegistryLayouts(settings, PLACE_FIELDS))
+    calls = CallReader(call_layouts(settings, PLACE_FIELDS))
     decode_coverage = coverage_decoder(settings)
 
     def attach(runtime: StageRuntime) -> None:

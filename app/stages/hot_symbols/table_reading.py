@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import WriterSchemas
+from app.kafka.schemas import RecordDecoder
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
 from schemas import records, topics
@@ -29,7 +29,7 @@ def published_rows(settings: Settings) -> Iterator[dict[str, Any]]:
             else:
                 newest.pop(record.key, None)
     with SchemaRegistry.from_settings(settings) as registry:
-        schemas = WriterSchemas(registry, records.HOT_SYMBOL)
+        schemas = RecordDecoder(registry, records.HOT_SYMBOL)
         for key in sorted(newest):
             row = schemas.decode(newest[key])
             if row is not None:

@@ -17,7 +17,7 @@ from agents.symbols.kernel_symbols import canonical_symbol
 from agents.symbols.module_paths import normalize_module
 from app.kafka.client import KafkaUnreachable, client_config
 from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import WriterSchemas
+from app.kafka.schemas import RecordDecoder
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
 from schemas import records, topics
@@ -39,7 +39,7 @@ def in_canonical_form(watch: Watch) -> Watch:
     return replace(watch, symbol=canonical_symbol(watch.symbol), module=module, build_id=build_id)
 
 
-def watch_of(schemas: WriterSchemas, value: bytes | None, timestamp_ms: int) -> Watch | None:
+def watch_of(schemas: RecordDecoder, value: bytes | None, timestamp_ms: int) -> Watch | None:
     """The watch of a record; None where it is none. Raises RegistryError where the registry cannot be asked."""
     record = schemas.decode(value)
     watch = None if record is None else from_record(record)
@@ -89,7 +89,7 @@ def read_watch_list(settings: Settings) -> WatchList:
         SchemaRegistry.from_settings(settings) as registry,
         TopicReader(settings) as reader,
     ):
-        schemas = WriterSchemas(registry, records.WATCH)
+        schemas = RecordDecoder(registry, records.WATCH)
         for record in reader.records(settings.name(topics.WATCH)):
             if record.key is not None:
                 watch = watch_of(schemas, record.value, record.timestamp)

@@ -22,7 +22,7 @@ from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.table.published import module_in
 from agents.hot_symbols.watch.watch_board import MAX_WATCHES, WatchBoard, is_news
 from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import WriterSchemas
+from app.kafka.schemas import RecordDecoder
 from app.kafka.topic_follower import AT_ONCE, WholeTopics
 from app.processes.process_end import ExitCode
 from app.stages.hot_symbols.horizon import Horizon
@@ -62,10 +62,10 @@ class WatchTask:
         self._runtime = runtime
         self._schema_id = watched_schema_id
         registry = SchemaRegistry.from_settings(settings)
-        self._watch_schemas = WriterSchemas(registry, records.WATCH)
-        self._answer_schemas = WriterSchemas(registry, records.WATCHED_SYMBOL)
+        self._watch_schemas = RecordDecoder(registry, records.WATCH)
+        self._answer_schemas = RecordDecoder(registry, records.WATCHED_SYMBOL)
         self._board = WatchBoard(
-            WriterSchemas(registry, records.HOT_SYMBOL).decode,
+            RecordDecoder(registry, records.HOT_SYMBOL).decode,
             lambda value: module_in(value, hot_symbol_schema_id),
             row_age_ns(settings),
         )

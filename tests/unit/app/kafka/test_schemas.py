@@ -1,0 +1,190 @@
+"""app/kafka/schemas.py: one memory of schemas by id; what it keeps, for how long, and what it refuses."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Self, cast
+
+import pytest
+
+from app.kafka.registry import Fault, RegistryError, SchemaRegistry
+from app.kafka.schemas import (
+    MAX_SCHEMAS,
+    REFUSED_SECONDS,
+    RecordDecoder,
+    SchemaCache,
+    SchemaRefusal,
+    call_layouts,
+    texts_of,
+)
+from app.settings import Settings
+from schemas import avro_wire, records
+
+OURS: Final = 3
+CALL: Final[dict[str, Any]] = json.loads(records.schema_text(records.CALL))
+
+
+class _Registry:
+    """Has `texts` by id, or does not answer; counts the questions."""
+
+    def __init__(self) -> None:
+        self.texts = {OURS: records.schema_text(records.CALL)}
+        self.away = False
+        self.asked = 0
+
+    def schema(self, schema_id: int) -> str:
+        self.asked += 1
+        if self.away:
+            raise RegistryError(Fault.UNREACHABLE, "nobody there")
+        if schema_id not in self.texts:
+            raise RegistryError(Fault.NOT_FOUND, "no such id")
+        return self.texts[schema_id]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class _Clock:
+    """Seconds that pass when a test says so."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def registry() -> _Registry:
+    """A registry that knows our calls."""
+    return _Registry()
+
+
+@pytest.fixture
+def clock() -> _Clock:
+    """A clock that stands still."""
+    return _Clock()
+
+
+Use = Callable[[int], bool]
+"""Whether a reader takes records with this schema id."""
+
+
+def _decoder(registry: _Registry, clock: _Clock, _monkeypatch: pytest.MonkeyPatch) -> Use:
+    decoder = RecordDecoder(cast("SchemaRegistry", registry), records.CALL, clock)
+
+    def takes(schema_id: int) -> bool:
+        assert decoder.decode(avro_wire.schema_header(schema_id) + b"garbage") is None
+        return schema_id in decoder._writers.known()
+
+    return takes
+
+
+def _layouts(registry: _Registry, clock: _Clock, monkeypatch: pytest.MonkeyPatch) -> Use:
+    monkeypatch.setattr(SchemaRegistry, "from_settings", lambda _settings: registry)
+    layout_of = call_layouts(Settings(), ("process.binary",), clock)
+    return lambda schema_id: layout_of(schema_id) is not None
+
+
+USES: Final = {"decoder": _decoder, "layouts": _layouts}
+
+
+@pytest.fixture(params=USES)
+def use(request: pytest.FixtureRequest, registry: _Registry, clock: _Clock, monkeypatch: pytest.MonkeyPatch) -> Use:
+    """Each reader that has a cache."""
+    return USES[request.param](registry, clock, monkeypatch)
+
+
+def test_a_schema_is_asked_for_once(registry: _Registry, clock: _Clock, use: Use) -> None:
+    """For good: it never changes under its id."""
+    assert all(use(OURS) for _ in range(1_000))
+    clock.now = 1e9
+    assert use(OURS)
+    assert registry.asked == 1
+
+
+def test_an_unknown_id_is_asked_for_once_a_minute(registry: _Registry, clock: _Clock, use: Use) -> None:
+    """A flood of garbage costs one question, and a schema that is registered late is found."""
+    assert not any(use(7) for _ in range(1_000))
+    assert registry.asked == 1
+    registry.texts[7] = registry.texts[OURS]
+    clock.now = REFUSED_SECONDS - 0.1
+    assert not use(7)
+    assert registry.asked == 1
+    clock.now = REFUSED_SECONDS
+    assert use(7)
+    assert registry.asked == 2
+
+
+def test_a_registry_that_was_away_costs_nothing_later(registry: _Registry, use: Use) -> None:
+    """That nobody answered is not that there is no such schema."""
+    registry.away = True
+    for _ in range(3):
+        with pytest.raises(RegistryError, match="nobody there"):
+            use(OURS)
+    registry.away = False
+    assert use(OURS)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {**CALL, "name": "Elsewhere"},
+        {**CALL, "namespace": "org.example"},
+        "string",
+        ["null", "string"],
+        {"type": "array", "items": "int"},
+        {"type": "enum", "name": "RuntimeCallEvent", "namespace": "callstream", "symbols": ["A"]},
+    ],
+)
+def test_what_is_not_ours_is_refused_and_asked_for_once_a_minute(
+    registry: _Registry, clock: _Clock, use: Use, foreign: Any
+) -> None:
+    """By the record's full name; a text that is no schema is not ours either."""
+    registry.texts[8] = json.dumps(foreign)
+    assert not any(use(8) for _ in range(100))
+    assert registry.asked == 1
+    clock.now = REFUSED_SECONDS
+    assert not use(8)
+    assert registry.asked == 2
+
+
+def _cache(registry: _Registry) -> SchemaCache[str]:
+    def name(_schema_id: int, schema: Mapping[str, Any]) -> str:
+        return str(schema["name"])
+
+    return SchemaCache(texts_of(cast("SchemaRegistry", registry)), records.CALL, name)
+
+
+def test_the_memory_is_bounded_and_a_flood_forgets_no_schema_of_ours(registry: _Registry) -> None:
+    """Five thousand unknown ids leave the newest thousand."""
+    cache = _cache(registry)
+    assert cache.find(OURS) == "RuntimeCallEvent"
+    for schema_id in range(1_000_000, 1_005_000):
+        assert isinstance(cache.find(schema_id), SchemaRefusal)
+    assert len(cache._refused) + len(cache._known) == MAX_SCHEMAS
+    asked = registry.asked
+    assert cache.find(OURS) == "RuntimeCallEvent"
+    assert isinstance(cache.find(1_004_999), SchemaRefusal)
+    assert registry.asked == asked
+
+
+def test_versions_of_ours_are_bounded_too(registry: _Registry) -> None:
+    """The oldest goes, and is asked for again."""
+    registry.texts = dict.fromkeys(range(MAX_SCHEMAS + 1), registry.texts[OURS])
+    cache = _cache(registry)
+    for schema_id in registry.texts:
+        cache.find(schema_id)
+    assert len(cache.known()) == MAX_SCHEMAS
+    assert cache.find(0) == "RuntimeCallEvent"
+    assert registry.asked == MAX_SCHEMAS + 2
+
+
+def test_a_refusal_says_why(registry: _Registry) -> None:
+    """By id and by name."""
+    registry.texts |= {8: json.dumps({**CALL, "name": "Elsewhere"}), 9: "no JSON"}
+    cache = _cache(registry)
+    assert cache.find(7) == SchemaRefusal(7, "there is no schema with id 7")
+    assert cache.find(8) == SchemaRefusal(8, "schema 8 is of callstream.Elsewhere, not of callstream.RuntimeCallEvent")
+    assert cache.find(9) == SchemaRefusal(9, "schema 9 is not of callstream.RuntimeCallEvent: JSONDecodeError")

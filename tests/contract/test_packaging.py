@@ -63,12 +63,41 @@ def test_every_place_that_a_document_names_exists(document: Path) -> None:
             assert set(name.split(".")) <= _defined(path), f"{document}: {file}:{name}"
 
 
+def test_the_design_names_every_folder() -> None:
+    """A reader who looks for a file finds every folder that holds code in the table of folders."""
+    listed = set(_FOLDER.findall(_section("Where things are")))
+    code = {path.parent for top in ("app", "agents", "schemas") for path in (ROOT / top).rglob("*.py")}
+
+    assert {f"{path.relative_to(ROOT)}/" for path in code} - {"app/", "agents/"} <= listed
+
+
+def test_the_design_names_every_loose_module_of_app() -> None:
+    """What stands in no room of app is named beside the table of folders."""
+    loose = {path.relative_to(ROOT).as_posix() for path in (ROOT / "app").glob("*.py")} - {"app/__init__.py"}
+
+    assert loose <= {file for file, _ in _PLACE.findall(_section("Where things are"))}
+
+
+def test_the_glossary_is_short() -> None:
+    """At most 25 entries: a reader can learn them in one sitting."""
+    words = re.findall(r"^\| (?!word \||---)(.+?) \|", _section("Words"), re.MULTILINE)
+
+    assert 20 <= len(words) <= 25
+    assert len(set(words)) == len(words)
+
+
 def test_the_project_says_its_licence() -> None:
     """The licence's text is there, and goes into what is built, with its name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
     assert (project["license"], project["license-files"]) == ("Apache-2.0", ["LICENSE", "AUTHORS"])
     assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+
+
+def _section(heading: str) -> str:
+    """Text of one section of DESIGN.md."""
+    _, text = (ROOT / "DESIGN.md").read_text(encoding="utf-8").split(f"\n## {heading}\n")
+    return text.split("\n## ")[0]
 
 
 def _defined(path: Path) -> set[str]:

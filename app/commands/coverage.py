@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
@@ -15,10 +14,11 @@ from app.commands.options import TIME
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder
 from app.kafka.topic_reader import TopicReader
+from app.operators.times import time_text
 from app.settings import Settings, load
 from schemas import records, topics
 from schemas.coverage import CoverageGap, from_record
-from schemas.units import NS_PER_MS, NS_PER_SECOND
+from schemas.units import NS_PER_MS
 
 EXIT_CODES: Final = {Trust.TRUSTED: 0, Trust.NOT_TRUSTED: 1, Trust.UNKNOWN: 3}
 
@@ -94,20 +94,18 @@ def _lines(
         Trust.NOT_TRUSTED: "not trusted, events are missing",
         Trust.UNKNOWN: "unknown, nobody vouched for all of it",
     }
-    yield f"{node} {_time(from_ns)} to {_time(to_ns)}: {said[verdict.trust]}"
+    yield f"{node} {time_text(from_ns, 3)} to {time_text(to_ns, 3)}: {said[verdict.trust]}"
     for gap in verdict.gaps:
         lost = "an unknown number of" if gap.events_lost is None else str(gap.events_lost)
         detail = f" ({gap.detail})" if gap.detail else ""
-        yield f"  gap      {_time(gap.from_ns)} to {_time(gap.to_ns)}: {gap.cause.value}, {lost} events{detail}"
+        times = f"{time_text(gap.from_ns, 3)} to {time_text(gap.to_ns, 3)}"
+        yield f"  gap      {times}: {gap.cause.value}, {lost} events{detail}"
     if window.gaps_left_out:
         yield f"  and {window.gaps_left_out} gaps more"
     for interval in verdict.unvouched:
-        yield f"  unknown  {_time(interval.from_ns)} to {_time(interval.to_ns)}"
+        yield f"  unknown  {time_text(interval.from_ns, 3)} to {time_text(interval.to_ns, 3)}"
     if verdict.trust is Trust.UNKNOWN:
         until = window.vouched_until_ns
-        yield f"  {node} was last vouched for up to {_time(until)}" if until else f"  no record vouches for {node}"
-
-
-def _time(moment_ns: int) -> str:
-    seconds, rest_ns = divmod(moment_ns, NS_PER_SECOND)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns // NS_PER_MS:03d}Z"
+        yield (
+            f"  {node} was last vouched for up to {time_text(until, 3)}" if until else f"  no record vouches for {node}"
+        )

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
@@ -16,10 +15,12 @@ from app.dead_letters.trial import trial_of
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder
 from app.kafka.topic_reader import TopicReader
+from app.operators.times import time_text
 from app.settings import Settings, load
 from app.stages.worker import registered_id
 from schemas import records, topics
 from schemas.topics import Stage
+from schemas.units import NS_PER_MS
 
 LEFT: Final = 1
 """Exit code where letters that were meant are still refused, or their records are gone."""
@@ -80,7 +81,7 @@ def list_letters(*, stages: tuple[str, ...], reasons: tuple[str, ...], positions
         error = f" ({kind.error_class})" if kind.error_class else ""
         click.echo(
             f"{kind.stage:<12}  {kind.reason}{error}: {group.open} open, {group.sent_again} sent again, "
-            f"received {_time(group.first_ms)} to {_time(group.last_ms)}"
+            f"received {time_text(group.first_ms * NS_PER_MS)} to {time_text(group.last_ms * NS_PER_MS)}"
         )
     if positions:
         for letter in letters.chosen(wanted):
@@ -166,10 +167,6 @@ def _line(letters: Letters, letter: Letter) -> str:
     again = letters.sent_again.get(letter.source)
     state = "open" if again is None else f"sent again as {again[0]}:{again[1]}"
     return f"{topic} {partition}:{offset}  {letter.stage}/{letter.reason}  {raw}  {state}"
-
-
-def _time(timestamp_ms: int) -> str:
-    return datetime.fromtimestamp(timestamp_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _progress(done: int, total: int) -> None:

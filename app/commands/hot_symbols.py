@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
@@ -12,12 +11,12 @@ import click
 from agents.hot_symbols.identity import SymbolIdentity, symbol_id
 from agents.hot_symbols.table.query import Query, Row, top
 from app.commands.options import TIME
+from app.operators.times import time_text
 from app.settings import load
 from app.stages.hot_symbols.answer_lines import in_words, watched_table
 from app.stages.hot_symbols.answers_reading import watched_answers
 from app.stages.hot_symbols.table_reading import published_rows
 from app.symbols.display import SymbolDisplay
-from schemas.units import NS_PER_SECOND
 
 NONE_FOUND: Final = 1
 
@@ -101,16 +100,8 @@ def table(rows: Iterable[Row], demangle: Callable[[str], str]) -> Iterator[str]:
     for row in rows:
         space = "kernel" if row["is_kernel_space"] else "user"
         sure = f"{100 * row['confirmed_hits'] // row['hits']}%" if row["hits"] else "-"
-        yield f"{row['hits']:>13,}  {sure:>4}  {space:6}  {_moment(row):20}  {_name(row, demangle)}"
-
-
-def _moment(row: Row) -> str:
-    if not row["hits"]:
-        return "never"
-    try:
-        return datetime.fromtimestamp(row["last_seen_ns"] // NS_PER_SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        return str(row["last_seen_ns"])
+        last_seen = time_text(row["last_seen_ns"]) if row["hits"] else "never"
+        yield f"{row['hits']:>13,}  {sure:>4}  {space:6}  {last_seen:20}  {_name(row, demangle)}"
 
 
 def _name(row: Row, demangle: Callable[[str], str]) -> str:

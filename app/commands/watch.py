@@ -5,17 +5,16 @@ import os
 import re
 import sys
 import time
-from datetime import UTC, datetime
 from typing import Final
 
 import click
 
 from agents.hot_symbols.watch.watch import Watch
+from app.operators.times import time_text
 from app.settings import load
 from app.stages.hot_symbols.watch_list import WatchList, add_watch, in_canonical_form, read_watch_list, remove_watches
 from app.stages.worker import registered_id
 from schemas import topics
-from schemas.units import NS_PER_SECOND
 
 NOT_THERE: Final = 1
 
@@ -106,7 +105,7 @@ def add(symbol: str, module: str | None, build_id: str | None, vulnerability: st
         add_watch(settings, registered_id(settings, topics.WATCH), wanted)
     watch = known or wanted
     state = "watched" if known is None else "watched already"
-    click.echo(_document(watch, state) if as_json else f"{watch.watch_id}: {state}, since {_time(watch.since_ns)}")
+    click.echo(_document(watch, state) if as_json else f"{watch.watch_id}: {state}, since {time_text(watch.since_ns)}")
 
 
 @command.command()
@@ -144,7 +143,7 @@ def list_watches(*, as_json: bool) -> None:
     watches = read_watch_list(load(os.environ)).watches()
     for watch in sorted(watches.values(), key=lambda one: (one.since_ns, one.watch_id)):
         why = f"  {watch.vulnerability}" if watch.vulnerability else ""
-        click.echo(_document(watch, "watched") if as_json else f"{_time(watch.since_ns)}  {watch.watch_id}{why}")
+        click.echo(_document(watch, "watched") if as_json else f"{time_text(watch.since_ns)}  {watch.watch_id}{why}")
     if not watches:
         click.echo("callstream watch: nothing is watched", err=True)
         sys.exit(NOT_THERE)
@@ -152,10 +151,3 @@ def list_watches(*, as_json: bool) -> None:
 
 def _document(watch: Watch, state: str) -> str:
     return json.dumps({"watch_id": watch.watch_id, "state": state} | watch.as_record(), ensure_ascii=False)
-
-
-def _time(moment_ns: int) -> str:
-    try:
-        return datetime.fromtimestamp(moment_ns // NS_PER_SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):  # other services write what they like
-        return str(moment_ns)

@@ -17,8 +17,8 @@ from hashlib import sha256
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
-from app.export.times import timestamp, to_the_second
 from app.export.vex_file import VexFile, VexSubject
+from app.operators.times import time_text
 from schemas.units import NS_PER_SECOND
 
 CONTEXT: Final = "https://openvex.dev/ns/v0.2.0"
@@ -46,7 +46,7 @@ def openvex_document(file: VexFile, answers: Iterable[Answer], tooling: str) -> 
         return None
     content = {
         "author": file.author,
-        "timestamp": timestamp(max(known_ns)),
+        "timestamp": time_text(max(known_ns), 9),
         "version": 1,
         "tooling": tooling,
         "statements": [_statement(subject, watched[subject.vulnerability]) for subject in file.subjects],
@@ -76,7 +76,7 @@ def _statement(subject: VexSubject, answers: Sequence[Answer]) -> Statement:
         "products": [_product(one, subject) for one in subject.products],
     }
     if answers:
-        statement["timestamp"] = timestamp(_known_ns(answers))
+        statement["timestamp"] = time_text(_known_ns(answers), 9)
     return statement | _status(subject, sorted(answers, key=lambda one: one["watch_id"]))
 
 
@@ -109,14 +109,14 @@ def _executed(answer: Answer) -> str:
     sure = f"{answer['confirmed_hits']:,} of them sure" if answer["confirmed_hits"] else "none of them sure"
     return (
         f"{answer['watch_id']} was executed: {answer['hits']:,} hits, {sure}, from "
-        f"{to_the_second(answer['first_seen_ns'])} to {to_the_second(answer['last_seen_ns'])}."
+        f"{time_text(answer['first_seen_ns'])} to {time_text(answer['last_seen_ns'])}."
     )
 
 
 def _never(answer: Answer) -> str:
     return (
-        f"{answer['watch_id']} was never executed from {to_the_second(answer['since_ns'])} to "
-        f"{to_the_second(answer['complete_until_ns'])}, with the events of {_nodes(answer)} complete."
+        f"{answer['watch_id']} was never executed from {time_text(answer['since_ns'])} to "
+        f"{time_text(answer['complete_until_ns'])}, with the events of {_nodes(answer)} complete."
     )
 
 
@@ -145,8 +145,8 @@ def _doubts_of(subject: VexSubject, answer: Answer) -> Iterator[str]:
         newest = answer["gaps"][0]
         node = newest["node"] or "any node"
         yield (
-            f"{gaps:,} gaps in the events since it is watched, the newest from {to_the_second(newest['from_ns'])} to "
-            f"{to_the_second(newest['to_ns'])} on {node} ({newest['cause']})"
+            f"{gaps:,} gaps in the events since it is watched, the newest from {time_text(newest['from_ns'])} to "
+            f"{time_text(newest['to_ns'])} on {node} ({newest['cause']})"
         )
     if answer["complete_ns"] < subject.min_complete_days * _DAY_NS:
         days = answer["complete_ns"] / _DAY_NS

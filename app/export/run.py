@@ -29,12 +29,12 @@ from app.export.pprof import write_pprof
 from app.export.runtime_facts import fact_line
 from app.export.speedscope import speedscope_text
 from app.export.stack_frames import Demangle
-from app.export.times import timestamp, to_the_second
 from app.export.vex_file import VexFile
 from app.export.window import CallWindow, ExportBooks, OnRead
 from app.export.window_stacks import IsWanted, StackGatherer
 from app.export.window_symbols import SymbolGatherer
 from app.kafka.schemas import call_layouts
+from app.operators.times import time_text
 from app.settings import Settings
 from app.stages.hot_symbols.answers_reading import watched_answers
 from app.stages.hot_symbols.table_reading import published_rows
@@ -102,7 +102,7 @@ class ExportOutcome:
         """For a person."""
         books = self.books
         if books is not None and books.calls:
-            yield f"calls of {timestamp(books.first_ns)} to {timestamp(books.last_ns)}"
+            yield f"calls of {time_text(books.first_ns, 9)} to {time_text(books.last_ns, 9)}"
         yield from self.facts()
         yield from self.warnings()
 
@@ -202,7 +202,7 @@ def _write_stacks(
 ) -> None:
     books = outcome.books
     assert books is not None
-    title = f"Calls of {to_the_second(books.first_ns)} to {to_the_second(books.last_ns)}"
+    title = f"Calls of {time_text(books.first_ns)} to {time_text(books.last_ns)}"
     match form:
         case StackFormat.FOLDED:
             _write(sink, folded_lines(tree, demangle))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents.hot_symbols.counting.recent import Recent
-from app.export.times import timestamp
+from app.operators.times import time_text
 
 Fact = dict[str, Any]
 
@@ -36,7 +36,7 @@ def fact_of(row: Mapping[str, Any], display_name: str, containers: Recent | None
     if containers is not None and len(named) == 1 and not containers.more():
         fact["containerId"] = named[0][0][0]
     fact["hitCount"] = row["hits"]
-    fact["observedAt"] = timestamp(row["last_seen_ns"])
+    fact["observedAt"] = time_text(row["last_seen_ns"], 9)
     fact["metadata"] = {name: text for name, text in _metadata(row, display_name, containers).items() if text}
     return fact
 
@@ -52,7 +52,7 @@ def _metadata(row: Mapping[str, Any], display_name: str, containers: Recent | No
         "displayName": display_name if display_name != row["symbol"] else "",
         "confirmedHits": str(row["confirmed_hits"]),
         "probeHits": str(row["probe_hits"]),
-        "firstSeen": timestamp(row["first_seen_ns"]),
+        "firstSeen": time_text(row["first_seen_ns"], 9),
         "imageId": row["image_id"] or "",
         "imageName": row["image_name"] or "",
         "images": str(len(row["images"]) + row["images_more"]),

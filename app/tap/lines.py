@@ -8,13 +8,12 @@ module refuses to know topics' encodings, and how names are demangled.
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from agents.canonicalize.frame_text import FrameText, format_frame_text, join_frame_text
+from app.operators.times import time_text
 from app.tap.decoding import UNDECODED, Document
 from schemas import topics
-from schemas.units import NS_PER_SECOND
 
 _INDENT: Final = "    "
 _FRAME_WIDTH: Final = 84
@@ -149,7 +148,7 @@ def canonical_resolution(frame: Document) -> str:
 def _call_lines(headline: Headline, call: _Call, naming: Naming) -> Iterable[str]:
     process = call.process
     who = f"{process.get('binary') or '?'}[{process.get('pid', '?')}]"
-    parts = [_time(call.time_ns), call.probe_type, call.what, call.pod, who, call.outcome, str(headline)]
+    parts = [time_text(call.time_ns, 9), call.probe_type, call.what, call.pod, who, call.outcome, str(headline)]
     yield "  ".join(part for part in parts if part)
     if process.get("arguments"):
         yield _INDENT + _shortened(process["arguments"])
@@ -177,7 +176,7 @@ def _hot_symbol(headline: Headline, document: Document, naming: Naming) -> Itera
 
 
 def _watch(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:
-    since = _time(document["since_ns"]) if document["since_ns"] else "the record's time"
+    since = time_text(document["since_ns"], 9) if document["since_ns"] else "the record's time"
     why = f"  {document['vulnerability']}" if document["vulnerability"] else ""
     yield f"{headline.key}  watched since {since}{why}  {headline}"
 
@@ -231,16 +230,7 @@ def _number(name: str, value: Any) -> str:
 
 def _window(from_ns: int, to_ns: int) -> str:
     """Two moments to the millisecond."""
-    begin, end = (
-        datetime.fromtimestamp(moment / NS_PER_SECOND, UTC).isoformat(timespec="milliseconds")
-        for moment in (from_ns, to_ns)
-    )
-    return f"{begin[:-6]}Z to {end[:-6]}Z"
-
-
-def _time(nanoseconds: int) -> str:
-    seconds, nanos = divmod(nanoseconds, NS_PER_SECOND)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"
+    return f"{time_text(from_ns, 3)} to {time_text(to_ns, 3)}"
 
 
 def _camel(enum_value: str, prefix: str) -> str:

@@ -14,9 +14,10 @@ import sys
 import threading
 import traceback
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, TextIO
+
+from app.operators.times import time_text
 
 _OURS: Final = ("app", "agents", "schemas", "callstream")
 _TRUSTED_LOGGERS: Final = ("aiokafka", "kafka", "confluent_kafka")
@@ -133,9 +134,8 @@ def _place(trace: TracebackType | None) -> list[str]:
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
     line: dict[str, Any] = {
-        "time": moment.replace("+00:00", "Z"),
+        "time": time_text(round(record.created * 1e6) * 1_000, 3),
         "level": record.levelname,
         "logger": record.name,
         "message": _message(record),

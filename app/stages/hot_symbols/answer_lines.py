@@ -1,9 +1,9 @@
 """Answers to watches as lines for people."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
+from app.operators.times import time_text
 from schemas.units import NS_PER_SECOND
 
 _WORDS: Final = {"Hit": "HIT", "NeverHit": "never hit", "NotSeen": "not seen", "Unknown": "no answer yet"}
@@ -16,7 +16,7 @@ def watched_table(answers: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         why = f"  {answer['vulnerability']}" if answer["vulnerability"] else ""
         yield (
             f"{_WORDS[answer['answer']]:13}  {answer['hits']:>10,}  {_length(answer['complete_ns']):14}  "
-            f"{_moment(answer['since_ns']):20}  {answer['watch_id']}{why}"
+            f"{time_text(answer['since_ns']):20}  {answer['watch_id']}{why}"
         )
         for reason in doubts(answer):
             yield f"{'':15}{reason}"
@@ -35,7 +35,7 @@ def doubts(answer: Mapping[str, Any]) -> Iterator[str]:
         yield "no node has been vouched for since the watch began"
     for gap in answer["gaps"]:
         node = gap["node"] or "any node"
-        yield f"gap {_moment(gap['from_ns'])} to {_moment(gap['to_ns'])}: {gap['cause']} on {node}"
+        yield f"gap {time_text(gap['from_ns'])} to {time_text(gap['to_ns'])}: {gap['cause']} on {node}"
     if answer["gaps_more"]:
         yield f"and {answer['gaps_more']} gaps more"
 
@@ -48,7 +48,7 @@ def in_words(answer: Mapping[str, Any]) -> str:
         answer["answer"], "no answer yet"
     )
     return (
-        f"{answer['watch_id']} is watched since {_moment(answer['since_ns'])}: {said}, "
+        f"{answer['watch_id']} is watched since {time_text(answer['since_ns'])}: {said}, "
         f"events complete for {_length(answer['complete_ns'])}"
     )
 
@@ -59,10 +59,3 @@ def _length(nanoseconds: int) -> str:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
-
-
-def _moment(moment_ns: int) -> str:
-    try:
-        return datetime.fromtimestamp(moment_ns // NS_PER_SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):  # other services write what they like
-        return str(moment_ns)

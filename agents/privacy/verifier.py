@@ -16,9 +16,14 @@ _PIECE: Final = 4096
 _OVERLAP: Final = 256  # longer than what any pattern here needs to see at once
 
 _MASKED: Final = r"(?!\[(?:redacted|credential|user)[\]:])"
+"""What the filter puts in the place of a value."""
+
 _NO_VALUE: Final = r"(?!true\b|false\b|null\b|none\b|yes\b|no\b|\$|<|\{|/|id=|type=|\*+|\Z)"
+"""What stands in the place of a value and is not secret: a switch, a variable, a template, a path, nothing."""
+
 
 _PATTERNS: Final = {
+    # a name of secrets, `=` or `:`, and three characters that are neither a mask nor a switch
     "named-secret": re.compile(
         r"(?i)(?<![a-z])(?:password|passwd|passphrase|pgpassword|mysql_pwd|secret|client_secret|api[_-]?key|access[_-]?token"
         r"|auth[_-]?token|secret[_-]?key|private[_-]?key)[\"']?(?:=|: ?)[\"']?"
@@ -26,29 +31,57 @@ _PATTERNS: Final = {
         + _NO_VALUE
         + r"[^\s\"'&;,\[\]]{3,64}"
     ),
+    # the same as an option, whose value may be the next argument
     "option-secret": re.compile(
         r"(?i)(?:^|\s)--?(?:password|passphrase|token|secret|api-key)[= ][\"']?"
         + _MASKED
         + _NO_VALUE
         + r"(?!-)[^\s\"']{3,64}"
     ),
+    # `user:password@` in a URL, where the password is not a port
     "url-password": re.compile(r"://[^\s/:@\[]{1,64}:" + _MASKED + r"(?!\d{1,5}[/\s]|\$)[^\s/@]{1,128}@"),
+    # a header with its scheme and a credential
     "authorization": re.compile(
         r"(?i)authorization[\"']?: ?(?:basic|bearer|token) " + _MASKED + _NO_VALUE + r"[\w+/=.~-]{6,64}"
     ),
+    # an access key of AWS, by its exact length
     "cloud-key": re.compile(r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])"),
+    # tokens of vendors by prefix and most of their length
     "vendor-token": re.compile(
         r"(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{30}|github_pat_\w{30}|glpat-[\w-]{20}|xox[abprs]-\d{6}|npm_[A-Za-z0-9]{30}"
         r"|[sr]k_live_[A-Za-z0-9]{20}|AIza[\w-]{35}|hv[sb]\.[\w-]{24}|SG\.[\w-]{20}\.)"
     ),
+    # the first two parts of a JSON web token: both begin with `{"` in base 64
     "web-token": re.compile(r"(?<![A-Za-z0-9])eyJ[\w-]{8,64}\.eyJ[\w-]{4}"),
+    # the first line of a private key, and key material after it
     "key-block": re.compile(r"-----BEGIN (?:[A-Z]{2,9} ){0,2}PRIVATE KEY-----\s*[A-Za-z0-9+/]{16}"),
+    # a home with a name where the filter would have left `~`
     "home": re.compile(r"(?:^|[\s=:\"'(,])/(?:home|Users|var/home)/(?![~*$<{])[^/\s:\"',]{1,64}"),
+    # a credential file by its name and folder
     "credential-file": re.compile(
         r"/\.ssh/id_[a-z0-9_]{2,16}(?![\w.])|/\.aws/credentials|/\.kube/config(?!\w)|/\.netrc(?!\w)|/\.pgpass(?!\w)"
         r"|/etc/g?shadow-?(?!\w)|/proc/\d{1,9}/environ(?!\w)|kubernetes\.io/serviceaccount/token"
     ),
 }
+"""By the name of the rule. Each is sure of what it finds, because a finding means an alarm."""
+
+
+EXAMPLES: Final = {
+    "named-secret": ("password=hunter2", "password=[redacted]"),
+    "option-secret": ("--token hunter2", "--token --verbose"),
+    "url-password": ("https://ann:hunter2@host/", "https://host:8080/@ann"),
+    "authorization": ("Authorization: Bearer a1b2c3d4", "Authorization: Bearer [redacted]"),
+    "cloud-key": ("AKIA" + "A1" * 8, "AKIA" + "A1" * 7),
+    "vendor-token": ("npm_" + "a1" * 15, "npm_" + "a1" * 5),
+    "web-token": ("eyJ" + "a" * 8 + ".eyJ" + "a" * 4, "eyJ" + "a" * 8),
+    "key-block": ("-----BEGIN" + " PRIVATE KEY----- " + "a1" * 8, "-----BEGIN" + " PRIVATE KEY----- [redacted]"),
+    "home": ("cat /home/ann/x", "cat ~/x"),
+    "credential-file": ("cat /root/.netrc", "cat ~/[credential]"),
+}
+"""By rule: a line that it reports, and a similar one that it passes over (a test runs all of them).
+
+What looks like a token is put together here, or scanners of repositories would report this file.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,15 @@ from agents.privacy.redaction.choices import RedactionChoices
 from agents.privacy.redaction.gate import Pattern
 from agents.privacy.redaction.masks import CREDENTIAL, REDACTED, Mask
 from agents.privacy.redaction.scan import Grouped, Scan, grouped
-from agents.privacy.rules import command_lines, named_values, paths, tokens, urls
+from agents.privacy.rules import command_lines, named_patterns, named_values, paths, tokens, urls
 from agents.privacy.rules.paths import Owner
 
 _EMAIL: Final = r"(?:\A|[\s\"'`<(=:,;])([a-z0-9._%+\-]+@[a-z0-9\-]+\.[a-z0-9.\-]+)"
+"""An address of e-mail whose host has a dot, so that `ssh ann@host` stays. The group is the address."""
+
+
+EXAMPLES: Final = {"_EMAIL": ("mail ann@example.org", "ssh ann@host")}
+"""By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
 
 
 class TextContext(NamedTuple):
@@ -58,12 +63,12 @@ def _urls(scan: Scan, context: TextContext) -> list[Mask]:
 
 
 _SECRETS: Final = (
-    GatedScanner(named_values.ASSIGNED_GATE, _named),
-    GatedScanner(named_values.OPTION_GATE, _named),
-    GatedScanner(named_values.BARE_GATE, _named),
-    GatedScanner(named_values.QUERY_GATE, _named),
-    GatedScanner(named_values.REVERSED_GATE, _alone(named_values.reversed_values)),
-    GatedScanner(named_values.IDENTIFIED_GATE, _alone(named_values.identified_values)),
+    GatedScanner(named_patterns.ASSIGNED_GATE, _named),
+    GatedScanner(named_patterns.OPTION_GATE, _named),
+    GatedScanner(named_patterns.BARE_GATE, _named),
+    GatedScanner(named_patterns.QUERY_GATE, _named),
+    GatedScanner(named_patterns.REVERSED_GATE, _alone(named_values.reversed_values)),
+    GatedScanner(named_patterns.IDENTIFIED_GATE, _alone(named_values.identified_values)),
     GatedScanner(tokens.KNOWN_FORMS_GATE, _alone(tokens.known_tokens)),
     GatedScanner(tokens.MANIFEST_GATE, _alone(tokens.secret_objects)),
     GatedScanner(tokens.PEM_GATE, _alone(tokens.private_keys)),

@@ -20,7 +20,14 @@ from agents.privacy.rules.values import is_no_secret, is_place, looks_secret
 from agents.privacy.rules.vocabulary import word_set
 
 _ARGUMENT: Final = r"(?:\A|[\s\"'(])"
+"""What stands before an argument."""
+
 LONE_GATE: Final = r"(?:\A|\s)-p\s+[^\s]*[!#$%^&]"
+"""`-p` with a value that has a special character: the only sign of a password beside a program that nobody knows."""
+
+
+EXAMPLES: Final = {"LONE_GATE": ("tool -p s3cret!", "mkdir -p a/b")}
+"""By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
 
 _SEPARATORS: Final = frozenset({";", "&&", "||", "|", "&"})
 _MAX_DEPTH: Final = 3

@@ -1,56 +1,20 @@
 """Named values: `--password x`, `PGPASSWORD=x`, `"api_key": "x"`, `-Dkey.password=x`, `Authorization: Bearer x`.
 
-One pattern finds names that hold a word of the vocabulary together with what joins them to a value; the vocabulary then
-says what the name announces, and `value_ranges` where the value ends. Rules: a name before `=` or `:` announces; an
-option announces the next argument unless that is an option itself; a bare word announces only where its last word is
-the secret's (`requirepass x`, `dd_password x`) and no text tool is searching for it.
+`named_patterns` finds a name that holds a word of secrets, together with what joins it to a value. The vocabulary then
+says what the name announces, and `value_ranges` where the value ends. A name before `=` or `:` announces its value. An
+option announces the next argument, unless that is an option itself. A bare word announces the next one only if its last
+word is the secret's (`requirepass x`, `dd_password x`) and no text tool is searching for it.
 """
 
 from typing import Final, NamedTuple
 
 from agents.memo import Memo
-from agents.privacy.redaction.gate import compiled
 from agents.privacy.redaction.masks import REDACTED, Mask
-from agents.privacy.redaction.scan import Scan, grouped
+from agents.privacy.redaction.scan import Scan
+from agents.privacy.rules.named_patterns import BARE, HERE, IDENTIFIED, NAMED, PIPED, REVERSED, UNQUOTED_TALK
 from agents.privacy.rules.value_ranges import ValueRange, enclosing, quoted, value_at, word_end
 from agents.privacy.rules.values import begins_template, is_no_secret, is_place, looks_secret
 from agents.privacy.rules.vocabulary import KeyKind, kind_of_key, word_set
-
-# Words that may stand anywhere in a name, and words that must be its last.
-_ANYWHERE: Final = (
-    "pass|pwd|psw|pword|secret|token|key|cred|auth|cookie|session|sessid|csrf|xsrf|jwt|bearer|mnemonic|signature|community"
-    "|kennwort|contrase|wachtwoord|motdepasse"
-)
-_AT_END: Final = (
-    "sid|access_?id|sig|pin|otp|totp|psk|pat|sas|pw|dsn|salt|seed|nonce|login|code|access|factor|cvv|cvc|ssn"
-    "|senha|heslo|haslo|parola|__(?:com|org|net|io|dev)"
-)
-_JOINED: Final = (
-    r"(?:\[[\w.$-]*\])?[\"'`\])}\\]*\s*(?:(?:[=:]+[>=]?|%3[ad])\s*[\"'`]*|(?:[?!|+]=|\|\||<-|->|>)\s*[\"'`]*|[,(]\s*[\"'`]"
-    r"|[,;]?\s*[\"']?value[\"']?\s*[=:]\s*[\"'`]?)"
-)
-
-ASSIGNED_GATE: Final = rf"(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*){_JOINED}"
-OPTION_GATE: Final = (
-    rf"(?:\A|[\s\"'`=(,\[])[-/+][a-z0-9_.\-]*(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*)[\"']?\s+[^\s]"
-)
-REVERSED_GATE: Final = rf"[\"'`]\s*[!=]=+\s*[\"'`]?\$?\{{?[a-z0-9_.\-]*(?:{_ANYWHERE})"
-_BARE_NAMES: Final = (
-    r"(?:[a-z0-9][_.](?:pass(?:wd)?|pwd|secret|[a-z]*token|(?:access|secret|api|private|auth)_?key|credentials?)"
-    r"|password|passphrase|requirepass|masterauth|secretaccesskey|api_?key|(?:private|secret|access|auth)_key"
-    r"|[a-z](?:token|secret))"
-)
-# What follows a common word must hold a digit, or be long: `secret ls` is left alone.
-_COULD_BE_SECRET: Final = rf"(?:[a-z]*[0-9]|{'[a-z]' * 24})"
-BARE_GATE: Final = (
-    rf"{_BARE_NAMES}[\"']?\s+[^\s=&|<>;:\-]"
-    rf"|(?:[^a-z0-9_.\-]|\A)(?:token|secret|credentials)[\"']?\s+[\"'`]*{_COULD_BE_SECRET}"
-)
-IDENTIFIED_GATE: Final = (
-    r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s|set\s+password\s+for\s|convertto-securestring\s|(?:echo"
-    r"|printf)\s[^|]*\||<<<|object\s+secret,|machine\s+\S+\s+login\s"
-)
-QUERY_GATE: Final = r"[?&](?:key|sig|sv|code|auth|hash|pass|pw|otp|sid|state|ticket|samlresponse|assertion)="
 
 _OPENING: Final = "\"'`"
 _QUOTES: Final = "\"'"
@@ -60,34 +24,6 @@ _HEADERS: Final = (KeyKind.AUTHORIZATION, KeyKind.COOKIE)
 """Tuples, because a set asks an enum's member for its hash, which Python computes in Python."""
 _LONGEST_LITERAL: Final = 256
 _NAME_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
-_NAMED = compiled(
-    rf"[a-z0-9_.\-]*(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*)"
-    r"(?:(?:\[[\w.$-]*\])?[\"'`\])}\\]*\s*(?:>\s*<value>"  # <setting name="password"><value>
-    r"|:\s*&?(?:str|string|text|bytes)\s*="  # password: str =
-    r"|(?:[,;]?\s*[\"']?value[\"']?\s*)?(?:=>|:=|===?|[?!|+]=|\|\||<-|->|::?=?|=|%3[ad])"  # name="password" value=
-    r"|>|,|\()\s*|[\"']?\s+)",
-    ignore_case=True,
-)
-_REVERSED = grouped(rf"([\"'`])\s*[!=]=+\s*[\"'`]?\$?\{{?[a-z0-9_.\-]*(?:{_ANYWHERE})[a-z0-9_.\-]*", ignore_case=True)
-_BARE = compiled(rf"[a-z0-9_.\-]*{_BARE_NAMES}|token|secret|credentials", ignore_case=True)
-_UNQUOTED_TALK = compiled(r"(?:private|secret|access|auth)_key", ignore_case=True)  # file names, unless in quotes
-_IDENTIFIED = compiled(
-    r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?|set\s+password\s+for\s+\S+\s*=\s*(?:password\()?"
-    r"|convertto-securestring\s+(?:-string\s+)?|object\s+secret,[^\s]*data="
-    r"|machine\s+\S+\s+login\s+\S+\s+password\s+",
-    ignore_case=True,
-)
-# Programs that read a password from standard input, with what makes them do so.
-_ASKING: Final = (
-    r"(?:chpasswd|passwd|sudo\s+(?:-\w+\s+)*-S|su\s|docker\s+login|podman\s+login|helm\s+registry|smbpasswd|cryptsetup"
-    r"|gpg|openssl|kinit|vncpasswd|sshpass|mysql_config|htpasswd|oc\s+login|az\s+login|gh\s+auth|pass\s+insert"
-    r"|[a-z]+\s+secret\s+put|[a-z]+\s[^|<]*--pass(?:word|wd)(?:-on)?-stdin)"
-)
-_PIPED = grouped(
-    r"(?:echo|printf)\s+(?:-[a-z]+\s+)*(?:\"([^\"]+)\"|'([^']+)'|([^\s|]+))\s*\|\s*(?:sudo\s+)?(?:[\w/]+/)?" + _ASKING,
-    ignore_case=True,
-)
-_HERE = grouped(_ASKING + r"[^|<]*<<<\s*(?:\"([^\"]+)\"|'([^']+)'|([^\s|\"']+))", ignore_case=True)
 
 _TEXT_TOOLS: Final = word_set("""
     grep egrep fgrep zgrep rg ag ack sed awk gawk find fd locate man apropos which whereis type cat less more
@@ -115,7 +51,7 @@ _CUSTOM: Final = {**dict.fromkeys("-. ", "[_\\-. ]?"), "*": "[a-z0-9_.\\-]*"}
 
 
 class _Name(NamedTuple):
-    """What `_NAMED` found: a name, what it announces, and what joins it to a value."""
+    """What `NAMED` found: a name, what it announces, and what joins it to a value."""
 
     key: str
     joint: str
@@ -141,7 +77,7 @@ def named_values(scan: Scan, program: str) -> list[Mask]:
     masks: list[Mask] = []
     text = scan.text
     covered = 0
-    for start, end in scan.matches(_NAMED):
+    for start, end in scan.matches(NAMED):
         if end < covered and text[end] not in _OPENING:  # a quote inside could reach further than the value around it
             continue
         found = text[start:end]
@@ -159,7 +95,7 @@ def reversed_values(scan: Scan) -> list[Mask]:
     """Masks over literals that are compared with a name: `"x" == db_password`, `[ "x" == "$ADMIN_PASSWORD" ]`."""
     masks = []
     text = scan.text
-    for start, end in scan.groups(_REVERSED):
+    for start, end in scan.groups(REVERSED):
         opening = text.rfind(text[start], max(0, start - _LONGEST_LITERAL), start)
         name = text[end : end + _LONGEST_LITERAL].lstrip(" !=\"'`${")
         key = name[: len(name) - len(name.lstrip(_NAME_CHARACTERS))]
@@ -173,11 +109,11 @@ def reversed_values(scan: Scan) -> list[Mask]:
 def identified_values(scan: Scan) -> list[Mask]:
     """Masks over passwords in SQL's `IDENTIFIED BY 'x'` and its like, and of what is piped into a program that asks."""
     masks: list[Mask] = []
-    for _, end in scan.matches(_IDENTIFIED):
+    for _, end in scan.matches(IDENTIFIED):
         bounds = value_at(scan.text, end, end, assigned=False, whole_line=False)
         if bounds.end > bounds.start:
             masks.append(Mask(*bounds, REDACTED, "assignment"))
-    for start, end in (*scan.groups(_PIPED), *scan.groups(_HERE)):
+    for start, end in (*scan.groups(PIPED), *scan.groups(HERE)):
         user, colon, password = scan.text[start:end].partition(":")
         first = end - len(password) if colon and user.isidentifier() else start
         if not is_no_secret(scan.text[first:end]):
@@ -279,10 +215,10 @@ def _spaced(text: str, start: int, name: _Name, end: int, program: str) -> Mask 
 def _bare(text: str, start: int, name: _Name, end: int, program: str) -> Mask | None:
     """The value at `end` of a bare word, where its last word is the secret's and no text tool looks for it."""
     key = name.key
-    if program in _TEXT_TOOLS or not _BARE.is_whole(encoded := key.encode()):
+    if program in _TEXT_TOOLS or not BARE.is_whole(encoded := key.encode()):
         return None
     is_literal = text[end] in _QUOTES
-    if not is_literal and (_UNQUOTED_TALK.is_whole(encoded) or text[end] in _NO_BEGINNING):
+    if not is_literal and (UNQUOTED_TALK.is_whole(encoded) or text[end] in _NO_BEGINNING):
         return None
     bounds = value_at(text, start, end, assigned=False, whole_line=False)
     announced = is_literal and name.kind is KeyKind.PASSWORD  # SQL: PASSWORD 'x'

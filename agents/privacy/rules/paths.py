@@ -1,10 +1,9 @@
-"""Paths: whose home it is and which credential it names are nobody's business downstream; where it lies is.
+"""Paths: the owner's name goes from a home, and the file's name from a credential; the place stays.
 
 `/home/alice/x` becomes `~/x`, `/home/alice/.ssh/id_rsa` becomes `~/.ssh/[credential]`, wherever the path stands:
-alone, in an argument, behind `--key=`, in a `file://` address. Rules: a home loses its owner's name and nothing else;
-a credential file loses its name and keeps its folder, so that a reader still sees what kind of credential was
-touched. `/root` is nobody's name and stays. Public halves (`*.pub`, `known_hosts`, `authorized_keys`) are not
-credentials.
+alone, in an argument, behind `--key=`, in a `file://` address. A credential file keeps its folder, so that a reader
+still sees what kind of credential was touched. `/root` does not name a person and stays. Public halves (`*.pub`,
+`known_hosts`, `authorized_keys`) are not credentials.
 """
 
 from collections.abc import Callable
@@ -14,35 +13,57 @@ from agents.privacy.redaction.gate import compiled
 from agents.privacy.redaction.masks import CREDENTIAL, REDACTED, Mask
 from agents.privacy.redaction.scan import Scan, grouped
 
-# Folders whose children are homes. `~` stands for all of them.
 _HOMES: Final = (
     r"(?:/(?:var|export|usr|data|mnt|srv|net|nfs|exports|volumes?|storage|u|opt|host|hostfs|rootfs"
     r"|vol\d*)(?:/[a-z0-9_.\-]+)?)?/home\d*"
     r"|(?-i:(?:/mnt)?(?:/[a-z])?/Users)|[a-z]:(?:\\\\?|/)users|[a-z]:(?:\\\\?|/)documents and settings|\\\\users"
     r"|/afs/[a-z0-9.\-]+/(?:user|home|u)(?:/[a-z]/[a-z]{1,2})?"
 )
+"""Folders whose children are homes, on Linux, macOS, Windows, AFS and below the roots of containers."""
+
 _OWNED: Final = (
     r"/run/user|/var/spool/cron/crontabs|/var/spool/cron(?:/tabs)?|/var(?:/spool)?/mail|/run/media|/media"
     r"|/var/lib/AccountsService/(?:users|icons)|/var/db/dslocal/nodes/default/users|/var/lib/systemd/linger"
     r"|/var/cache/krb5cc|/var/lib/samba/private/msg\.sock"
 )
+"""System folders that have one entry for each user, named after the user."""
+
 
 HOME_GATE: Final = (
     r"/home\d*[/\\][^/]|(?-i:/Users/[^/])|(?:[a-z]:[/\\]|[/\\])+users[/\\]+[^/]|documents and settings|/afs/"
 )
+"""A folder of homes and the beginning of a name behind it."""
+
 OWNED_GATE: Final = r"/run/user/|/var/(?:spool/)?(?:cron|mail)/|/media/[a-z]|accountsservice/|dslocal/|systemd/linger/"
+"""The rarest part of each system folder with entries for users."""
+
 MAPPING_GATE: Final = r"\A\[|/memfd:[^\[]"
+"""A module in brackets, or a memory file whose name is not one of the kernel's."""
+
 TILDE_GATE: Final = r"(?:\A|[\s\"'=:,;(@])~[a-z_]"
+"""`~` and a letter, where an argument or a part of one begins."""
+
 
 _ROOTS: Final = ("/root", "/rootfs", "/host", "/hostfs", "/merged", "/diff", "/fs")  # where another root begins
 _NAME: Final = r"[^/\\\s\"'`:;,|&<>()=?#\]}\[{]+"
-_SPACED_NAME: Final = r"[^/\\\"'`:;|<>=\n]+"
-_HOME = compiled(rf"(?:{_HOMES})(?:/|\\\\?){_NAME}", ignore_case=True, captures=False)
-_SPACED_HOME = compiled(rf"(?:{_HOMES})(?:/|\\\\?){_SPACED_NAME}", ignore_case=True, captures=False)
-_OWNED_ENTRY = compiled(rf"(?:{_OWNED})/{_NAME}", ignore_case=True, captures=False)
-_TILDE = grouped(r"(?:\A|[\s\"'=:,;(@])(~[a-z_][\w.\-]*)(?:[/\\:\s\"',;)]|\z)", ignore_case=True)
+"""A name in a path, up to whatever ends a path inside of an argument."""
 
-# Folders below which every name is a credential, and what is none of it.
+_SPACED_NAME: Final = r"[^/\\\"'`:;|<>=\n]+"
+"""The same where the text is one path, whose names may hold spaces."""
+
+_HOME = compiled(rf"(?:{_HOMES})(?:/|\\\\?){_NAME}", ignore_case=True, captures=False)
+"""A home with its owner's name."""
+
+_SPACED_HOME = compiled(rf"(?:{_HOMES})(?:/|\\\\?){_SPACED_NAME}", ignore_case=True, captures=False)
+"""The same where the text is one path."""
+
+_OWNED_ENTRY = compiled(rf"(?:{_OWNED})/{_NAME}", ignore_case=True, captures=False)
+"""A system folder with the name of a user."""
+
+_TILDE = grouped(r"(?:\A|[\s\"'=:,;(@])(~[a-z_][\w.\-]*)(?:[/\\:\s\"',;)]|\z)", ignore_case=True)
+"""`~user` where an argument or a part of one begins. The group is the home."""
+
+
 _FOLDERS: Final = (
     r"\.ssh|\.gnupg|\.password-store|\.aws/(?:sso|cli)/cache|\.azure|\.config/gcloud|\.kube/cache"
     r"|\.docker/contexts|\.pki"
@@ -53,6 +74,8 @@ _FOLDERS: Final = (
     r"|/etc/letsencrypt/(?:archive|keys)|/var/lib/sss/(?:db|secrets)|/etc/ipsec\.d/private|/etc/wireguard"
     r"|/etc/NetworkManager/system-connections|/etc/pki/tls/private|\.electrum|\.bitcoin|\.ethereum/keystore"
 )
+"""Folders in which every name is a credential's."""
+
 _PUBLIC: Final = (
     "known_hosts",
     "known_hosts.old",
@@ -78,7 +101,6 @@ _CERTIFICATE_WORDS: Final = (
     "-ca",
 )
 
-# Files that hold credentials under a name of their own.
 _FILES: Final = (
     r"\.aws/(?:credentials|config)|\.kube/config|\.docker/config\.json|\.dockercfg|\.?_?netrc|\.pgpass"
     r"|pgpass\.conf|\.my\.cnf"
@@ -97,10 +119,14 @@ _FILES: Final = (
     r"|ed25519_sk|xmss)[\w\-.]*"
     r"|logins\.json|key[34]\.db|signons\.sqlite|cookies\.sqlite|login data|wallet\.dat|secring\.gpg|ntds\.dit"
 )
+"""Files that hold credentials under a name of their own, wherever they lie."""
+
 _KEY_FILE: Final = (
     r"[\w+%@~\-][\w.+%@~\-]*\.(?:key|keytab|p12|pfx|jks|jceks|keystore|kdbx?|ppk|p8|pkcs12|asc\.key|gpg-key|ovpn"
     r"|kwallet|pem)"
 )
+"""Names with an ending of key files. `.pem` may also be a certificate; `_is_certificate` tells the two apart."""
+
 
 FOLDER_GATE: Final = (
     r"\.(?:ssh|gnupg|password-store|aws/(?:sso|cli)|azure|kube/cache|docker/contexts|pki|minikube/profiles"
@@ -110,6 +136,8 @@ FOLDER_GATE: Final = (
     r"|letsencrypt/"
     r"|/sss/|ipsec\.d/|wireguard/|system-connections/|tls/private/"
 )
+"""The rarest part of each folder of credentials, with what must follow it."""
+
 FILE_GATE: Final = (
     r"\.(?:aws/c|kube/config|docker/config|dockercfg|netrc|pgpass|my\.cnf|mylogin|git-credentials|npmrc|yarnrc"
     r"|pypirc|gem/cred"
@@ -122,21 +150,72 @@ FILE_GATE: Final = (
     r"|dsa|ecdsa|ed25519|xmss)"
     r"|/etc/kubernetes/|logins\.json|key[34]\.db|signons|cookies\.sqlite|login data|wallet\.dat|secring|ntds\.dit"
 )
+"""The rarest part of each credential file's name."""
+
 KEY_FILE_GATE: Final = (
     r"[a-z0-9_+%@~.\-]\.(?:key|keytab|p12|pfx|jks|jceks|keystore|kdbx?|ppk|p8|pkcs12|ovpn|kwallet|gpg-key|pem)"
     r"(?:[\s\"'`:;,)}\]<>|&?*]|\z)"
 )
+"""An ending of key files, and the end of the path."""
+
 ENVIRON_GATE: Final = r"/environ(?:[\s\"'`:;,)}\]<>|&?*]|\z)"
+"""`/environ` at the end of a path: looser than the rule, which wants `/proc` before it."""
+
 
 _BORDER: Final = r"(?:\A|[/\\\s\"'`=:,;(@{\[~<>|&])"
+"""What stands before a path: the beginning of the text, or a character that ends the word before."""
+
 _END: Final = r"(?:[\s\"'`:;,)}\]<>|&?*]|\z)"
+"""What stands behind a path."""
+
 _IN_FOLDER = grouped(rf"(?:{_FOLDERS})[/\\]([^\s\"'`:;,)}}\]<>|&]+)", ignore_case=True)
+"""A name in a folder of credentials. The group is the rest of the path."""
+
 _NAMED_FILE = grouped(rf"{_BORDER}((?:{_FILES})){_END}", ignore_case=True)
+"""A credential file. The group is its name, for some with the folders before it."""
+
 _KEYS = grouped(rf"{_BORDER}({_KEY_FILE}){_END}", ignore_case=True)
+"""A key file. The group is its name."""
+
 _ENVIRON = grouped(rf"/proc/(?:\d+|self|thread-self|\*|\$+\w*)(?:/task/\d+)?/(environ){_END}")
+"""The environment of a process, of a thread, or of whatever a shell puts in for `$$`. The group is `environ`."""
+
 
 _MEMORY_FILE = grouped(r"/memfd:([^\[\s][^\s\"'`]*)")
-_MAPPING = compiled(r"\[[\w.\-]+\]", captures=False)  # a kernel module's name, or what the kernel calls a mapping
+"""The name of a memory file, which its process chose. The group is the name."""
+
+_MAPPING = compiled(r"\[[\w.\-]+\]", captures=False)
+"""A kernel module's name, or a name that the kernel gives to a mapping."""
+
+
+EXAMPLES: Final = {
+    "_HOMES": ("/home/ann", "/root"),
+    "_OWNED": ("/run/user/1000", "/run/lock"),
+    "HOME_GATE": ("/home/ann", "/home"),
+    "OWNED_GATE": ("/run/user/1000", "/run/lock"),
+    "MAPPING_GATE": ("/memfd:blob", "/memfd:[blob]"),
+    "TILDE_GATE": ("ls ~ann", "ls ~/src"),
+    "_NAME": ("ann", "/"),
+    "_SPACED_NAME": ("ann lee", "/"),
+    "_HOME": ("/home/ann", "/home/"),
+    "_SPACED_HOME": ("/Users/ann lee/src", "/Users/"),
+    "_OWNED_ENTRY": ("/run/user/1000", "/run/user/"),
+    "_TILDE": ("ls ~ann/src", "ls ~/src"),
+    "_FOLDERS": ("~/.ssh", "/etc/ssh"),
+    "_FILES": ("~/.netrc", "/etc/hosts"),
+    "_KEY_FILE": ("server.key", "server.crt"),
+    "FOLDER_GATE": ("~/.ssh/deploy", "/etc/ssh/moduli"),
+    "FILE_GATE": ("~/.netrc", "/etc/hosts"),
+    "KEY_FILE_GATE": ("tls/server.key", "tls/server.keys"),
+    "ENVIRON_GATE": ("cat /proc/7/environ", "cat /proc/7/status"),
+    "_IN_FOLDER": ("~/.ssh/deploy", "~/.ssh/"),
+    "_NAMED_FILE": ("cat ~/.netrc", "cat ~/.netrc.d"),
+    "_KEYS": ("cat tls/server.key", "cat tls/server.keys"),
+    "_ENVIRON": ("cat /proc/self/environ", "cat /srv/environ"),
+    "_MEMORY_FILE": ("/memfd:blob", "/memfd:[blob]"),
+    "_MAPPING": ("[vdso]", "[anon:a name]"),
+}
+"""By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
 
 Owner = Callable[[str], str]
 """What stands for the home of a user: `~` unless the policy asks for pseudonyms."""

@@ -1,8 +1,8 @@
 """Secrets that show what they are: vendors' token formats, JWTs, private keys, credentials behind a scheme word.
 
-A format here is a prefix or a structure that its vendor documents or that its tokens share; lengths are lower than the
-vendors' own, so that a truncated token is still caught. Rules: a token stands at the border of a word; the whole
-token is the mask. A key block without its end line runs to the end of the text.
+A format here is a prefix or a structure that its vendor documents or that its tokens share. Lengths are lower than the
+vendors' own, so that a token that was cut off is still caught. A token begins where a word begins, and all of it goes.
+A key block without its end line runs to the end of the text.
 """
 
 from typing import Final
@@ -164,8 +164,9 @@ _TOKENS: Final = (
     r"ZXlK[\w+/=\-]{24,}",
     r"\$(?:1|2[abxy]|5|6|7|y|argon2(?:id|i|d)|apr1|scrypt|pbkdf2[\w\-]*)\$[\w./$+,=\-]{12,}",
 )
+"""Formats of tokens, by the kind of their vendor. Case matters: a prefix in another case is another word."""
 
-# Secrets in the path of a web hook, where nothing but the address shows them.
+
 _HOOKS: Final = (
     r"hooks\.slack\.com/(?:services|workflows|triggers)/([\w+/\-]{8,})",
     r"(?:discord(?:app)?\.com/api/webhooks)/([\w\-/]{8,})",
@@ -175,6 +176,8 @@ _HOOKS: Final = (
     r"//([0-9a-f]{32})(?::[0-9a-f]+)?@[\w.\-]*sentry",
     r"chat\.googleapis\.com/v1/spaces/[\w\-]+/messages\?([\w\-=&%]{16,})",
 )
+"""Secrets in the path of a web hook, where only the address gives them away. The group is the secret."""
+
 
 KNOWN_FORMS_GATE: Final = (
     r"(?-i:(?:A3T|AKIA|ASIA|ABIA|ABSK|ACCA|AROA|AIDA|ANPA|ANVA|AIza|GOCSPX-|ya29\.|LTAI|AKID|AQVN|YC[\w-]|t1\.[A-Za-z0-9_-]+=*\.|"
@@ -190,27 +193,74 @@ KNOWN_FORMS_GATE: Final = (
     r"\$(?:1|2[abxy]|5|6|7|y|argon2|apr1|scrypt|pbkdf2)[a-z0-9\-]*\$|hooks\.|api/webhooks|webhook\.office|api\.telegram|"
     r"//[0-9a-f]+(?::[0-9a-f]+)?@|chat\.googleapis))"
 )
+"""The fixed part of every format above, as short as other words allow."""
+
 SCHEME_GATE: Final = r"(?:\A|[^a-z])(?:bearer|basic)\s+[a-z0-9+/_]"
+"""An authorization scheme and the beginning of a credential."""
+
 PEM_GATE: Final = r"-----BEGIN|PuTTY-User-Key|BEGIN (?:[A-Z]+ )*PRIVATE KEY"
+"""The first line of a key block, or enough of it that its end may be missing."""
+
 
 MANIFEST_GATE: Final = r"kind[\"']?\s*:\s*[\"']?secret"
+"""The kind of a Kubernetes Secret, in YAML or JSON."""
+
 
 _TOKEN = grouped(r"\b(?:" + "|".join(_TOKENS) + r")|(?:\A|[^\w$])(\$(?:1|2[abxy]|5|6|7|y|apr1)\$[\w./$+,=\-]{8,})")
+"""Any of the formats where a word begins. `$` is not part of a word, so hashes of passwords have an alternative of
+their own, whose group they are."""
+
 _CUT_OFF = compiled(
     r"\b(?:(?:A3T[A-Z0-9]|AKIA|ASIA)[A-Z0-9]*|AIza[\w\-]*|gh[pousr]_\w*|github_pat_\w*|gl[a-z]+-[\w\-]+|npm_\w+|pypi-A\S*|xox[a-z]-\S*"
     r"|[srp]k_(?:live|test)_\w*|sk-[\w\-]{4,}|hv[sbr]\.\S*|SG\.\S*|eyJ[\w\-.]*)\z"
 )
+"""The beginning of a token at the very end of a text that was cut off, however short."""
+
 _KIND = compiled(MANIFEST_GATE, ignore_case=True, captures=False)
+"""The same as its gate, to search the part of the text that is looked at."""
+
 _DATA = compiled(r"\b(?:data|stringdata)[\"']?\s*:", ignore_case=True)
+"""The key of a Secret's data: what follows are its entries. `metadata:` is not it."""
+
 _ENTRY = grouped(r"[\"']?[\w.\-]+[\"']? *: +[\"']?([^\s\"'{}|>,]{4,})|\"[\w.\-]+\":\"([^\s\"]{4,})")
+"""One entry of data, as YAML or as JSON writes it. The group is its value."""
+
 _HOOK = grouped("|".join(_HOOKS))
+"""Any of the web hooks."""
+
 _SCHEME = grouped(r"\b(?:bearer|basic)\s+([a-z0-9+/_][a-z0-9._~+/\-]{7,}=*)", ignore_case=True)
+"""A credential behind its scheme, outside of a header. The group is the credential: 8 characters or more."""
+
 _PEM = compiled(
     r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
     r"|-----BEGIN (?:OPENSSH|RSA|DSA|EC|PGP|ENCRYPTED|SSH2)(?: [A-Z0-9 ]*)?PRIV[A-Z -]*"
     r"|PuTTY-User-Key-File-\d"
 )
+"""The line that begins a private key: of PEM, of SSH and PGP with words missing, of PuTTY."""
+
 _PEM_END = compiled(r"-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|Private-MAC: ?[0-9a-f]*")
+"""The line that ends a private key."""
+
+
+EXAMPLES: Final = {
+    "KNOWN_FORMS_GATE": ("npm_" + "a1", "npm install"),
+    "SCHEME_GATE": ("Bearer a1", "Bearer: a1"),
+    "PEM_GATE": ("-----BEGIN" + " RSA PRIVATE KEY", "-----END CERTIFICATE-----"),
+    "MANIFEST_GATE": ("kind: Secret", "kind: ConfigMap"),
+    "_TOKEN": ("npm_" + "a1" * 10, "npm_" + "a1"),
+    "_CUT_OFF": ("login npm_" + "a1", "login npm_" + "a1 -q"),
+    "_KIND": ("kind: Secret", "kind: ConfigMap"),
+    "_DATA": ("data: {user: ann}", "metadata: {user: ann}"),
+    "_ENTRY": ("user: hunter2", "user: ann"),
+    "_HOOK": ("https://hooks.zapier.com/hooks/catch/" + "1234567", "https://hooks.zapier.com/"),
+    "_SCHEME": ("Bearer a1b2c3d4", "Bearer a1"),
+    "_PEM": ("-----BEGIN" + " RSA PRIVATE KEY-----", "-----BEGIN CERTIFICATE-----"),
+    "_PEM_END": ("-----END" + " RSA PRIVATE KEY-----", "-----END CERTIFICATE-----"),
+}
+"""By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them).
+
+What looks like a token is put together here, or scanners of repositories would report this file.
+"""
 
 
 def known_tokens(scan: Scan) -> list[Mask]:

@@ -1,8 +1,8 @@
 """Passwords in addresses: `scheme://user:password@host`, tokens in a user's place, and `user:password@host` alone.
 
-Rules: the user name of a URL stays, because it names an account and not a person more often than not, and says what was
-called; what stands in its place and looks random is a token. An `@` inside a password is not escaped by everybody, so
-the last one of the authority counts. A URL that was cut off before its `@` is redacted to its end.
+The user name of a URL stays: it mostly names an account and not a person, and it says what was called. If it looks
+random, it is a token and goes. Not everybody escapes an `@` inside a password, so the last `@` of the authority counts.
+A URL that was cut off before its `@` is redacted to its end.
 """
 
 from typing import Final
@@ -13,13 +13,32 @@ from agents.privacy.rules.value_ranges import word_end
 from agents.privacy.rules.values import entropy, is_no_secret
 from agents.privacy.rules.vocabulary import word_set
 
-URL_GATE: Final = r"://[^\s]*@"  # a truncated text is looked at without the gate's leave
+URL_GATE: Final = r"://[^\s]*@"
+"""A scheme's `://`, and an `@` before the next space. A truncated text may have lost its `@`, so the rule looks at it
+whatever the gate says."""
+
 HOST_GATE: Final = r"jdbc:oracle|[a-z0-9_.+%\-]:[^\s:@][^\s]*@\[?[\w\-]"
+"""A character of a user's name, a `:`, and an `@` with the beginning of a host behind it; or Oracle's own form."""
+
 
 _AUTHORITY = grouped(r"://([^\s/?#\"'`<>|\\,]+)")
+"""The part of a URL between `://` and the path. The group is that part. It ends at quotes and brackets too,
+because URLs stand inside of arguments."""
+
 _USER_AT_HOST = grouped(
     r"(?i:jdbc:oracle:[a-z]+:\w+/([^\s@/]+)@)|(?:\A|[\s\"'`=(,\[{/\\])[\w.+%\-]+:([^\s/@:\"'`|][^\s/\"'`|]*)@\[?[\w\-]+[\w.\-]*"
 )
+"""`user:password@host` where an argument or a part of one begins. The group is the password. Copies by scp
+and rsync are passed over, because a `/` follows the colon in `host:/path`."""
+
+EXAMPLES: Final = {
+    "URL_GATE": ("curl https://ann:hunter2@host/", "curl https://host/"),
+    "HOST_GATE": ("mongo ann:hunter2@db", "ssh ann@db"),
+    "_AUTHORITY": ("curl https://host/", "curl https:host"),
+    "_USER_AT_HOST": ("mongo ann:hunter2@db", "scp ann@db:/tmp/x ."),
+}
+"""By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
+
 _HOST_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
 _LONGEST_TAIL: Final = 512  # characters behind an authority in which an unescaped `@` of its password is looked for
 _NOT_USERS: Final = word_set("""

@@ -1,7 +1,7 @@
 """What a value shows of itself: that it cannot be a secret, that it says where one is, that it looks random.
 
-Rules: asked only where a name leaves a doubt (`key=`, `auth=`), or to spare what is plainly none: a switch, an
-unexpanded variable, a template. Whoever is not sure redacts. This module refuses to know names.
+The rules look here only if a name leaves a doubt (`key=`, `auth=`), or to keep what is plainly not a secret: a switch,
+a variable that was not expanded, a template. In doubt a value counts as secret.
 """
 
 import math
@@ -26,7 +26,6 @@ _TOP_FOLDERS: Final = frozenset(
 )
 
 
-# What a template or a program will put a value into, or take one from: no value yet.
 _REFERENCE = compiled(
     r"\$\{[a-z_][\w.:\-]*\}|\{\{[^{}]*\}\}|#?\{[a-z_]+\}|%[A-Z_]{3,}%|<[a-z][a-z _\-]*>"
     r"|[a-z_][a-z_.]*\([^()\"']*\)[;,]?"
@@ -34,7 +33,11 @@ _REFERENCE = compiled(
     ignore_case=True,
     captures=False,
 )
+"""A whole value that stands for another one: `${NAME}`, `{{ name }}`, `%NAME%`, `<your key>`, a call that reads one."""
 
+
+EXAMPLES: Final = {"_REFERENCE": ("${DB_PASSWORD}", "hunter2")}
+"""By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
 
 _TEMPLATES: Final = (("{{ ", " }}"), ("${{ ", " }}"), ("<%= ", " %>"))
 _TEMPLATE_OPENINGS: Final = tuple(opening for opening, _ in _TEMPLATES)

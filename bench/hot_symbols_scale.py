@@ -1,6 +1,6 @@
 """A million distinct symbols through the hot-symbol stage: `python -m bench.hot_symbols_scale [--symbols N]`.
 
-Every call has twelve frames with a symbol of their own, so nothing repeats: the dearest load that there is. Measured
+Every call has twelve frames with a symbol of their own, so nothing repeats: the most expensive load. Measured
 are the stage's peak memory, what a symbol costs from the call to the published row, and how long a worker takes from
 its start to its first commit with its tables as they were, and with its folder deleted, so that both are recovered
 from their changelogs.

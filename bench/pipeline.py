@@ -1,9 +1,9 @@
 """The whole pipeline on this machine: `python -m bench.pipeline [--rate N] [--seconds N]`.
 
 Every process is the real command: broker, tetragon-sim, ingest, and a worker for each stage. First ingest alone, as
-fast as it goes; then everything at a fixed rate. Lag is read every few seconds of the measured window: who keeps up has
-no more in the second half than in the first, by the medians. CPU is by process over the window; the sum says what an
-event costs in all.
+fast as it goes; then everything at a fixed rate. Lag is read every few seconds: a stage that keeps up has
+no more in the second half than in the first, by the medians. CPU is by process over the measured time; the sum is what
+an event costs in all.
 """
 
 import argparse

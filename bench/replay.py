@@ -2,8 +2,8 @@
 
 Speed: raw events on a real broker are recorded, and replayed from the archive and from the topic, in one process and in
 as many as there are cores. CPU is the kernel's, of all processes of a command together. A command's start (imports,
-policy, one process spawned for each core) is in its figures. Where others use the machine too, events a CPU second,
-times the cores, say more than events a second.
+policy, one process spawned for each core) is in its figures. On a shared machine, events a CPU second times the cores
+say more than events a second.
 
 With `--memory` nothing but memory is measured, and no broker runs: replays of archives of so many events. Resident
 memory is the peak of the largest process, and of all processes together.

@@ -1,10 +1,10 @@
 """Twenty minutes at half of what the pipeline can do: `python -m bench.soak [--minutes N] [--rate N]`.
 
-Every process is the real command, and events happen anew all the time, so that caches see what they see in life. First
-the maximum: everything as fast as the source can be read, counted at the last stage. Then half of that for the minutes
-asked for, with a look at memory, lag and losses every few seconds. Flat means: at the end no more than shortly after
-the start, by the medians of the last and the second fifth of the looks. Exits 1 where memory or lag is not flat, or
-where anything was lost. Needs some 1 kB of disk an event.
+Every process is the real command. Events are new all the time, so caches see what they see in production. First it
+measures the maximum: everything as fast as the source can be read, counted at the last stage. Then it runs at half of
+that for the given minutes and samples memory, lag and losses every few seconds. Flat means that the median of the last
+fifth of the samples is not above that of the second fifth. Exits with 1 if memory or lag is not flat, or if an event
+was lost. Needs about 1 kB of disk for each event.
 """
 
 import argparse
@@ -127,7 +127,7 @@ def losses(running: Deployment) -> dict[str, int]:
 
 
 def _total(page: str, name: str) -> int:
-    """Sum of a metric over its labels; a heartbeat is told like a gap and is none."""
+    """Sum of a metric over its labels, without heartbeats: they are published like gaps and are not gaps."""
     found = re.findall(rf"^{name}({{.*}})? ([\d.e+]+)$", page, re.MULTILINE)
     return int(sum(float(value) for labels, value in found if GapCause.HEARTBEAT.value not in labels))
 

@@ -3,8 +3,8 @@
 Building is timed as `symbols add` does it, next to pyelftools decoding the same tables and, where they are installed,
 symbolic's symcache and binutils. Looking up is timed per frame, as the stage does it: with a symbol store, for a
 process whose build ids came by loader events. A miss is a frame that the stage has not seen, the index open; it takes
-all that the stage does for it: decoding, naming, the digest for the event's id, and framing. A hit is one that it has.
-Figures are CPU time of the fastest of several passes, for the machine does other work.
+all that the stage does for it: decoding, naming, the digest for the event's id, and writing it with tag and length. A
+hit is one that it has. Figures are CPU time of the fastest of several passes, because the machine does other work.
 """
 
 import argparse

@@ -20,6 +20,8 @@ from app.__main__ import cli
 from app.evidence.archive import ARCHIVE_FILE, RECORDING_FILE
 from tests.support.archives import load_parts, make_archive
 
+pytestmark = pytest.mark.slow(reason="runs replays as commands")
+
 WITHOUT_CWD = built_in_text("default").replace('"process.cwd",', "")
 
 

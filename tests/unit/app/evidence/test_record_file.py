@@ -176,6 +176,7 @@ def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
     assert (contents(file), file.spans) == ([], [])
 
 
+@pytest.mark.slow(reason="reads the file once for each bit")
 @pytest.mark.parametrize("codec", list(Codec))
 def test_any_flipped_bit_of_the_records_is_named(tmp_path: Path, codec: Codec) -> None:
     """Wherever a bit of the file is flipped, reading fails and names file, partition and the span's offsets."""
@@ -200,6 +201,7 @@ def test_any_flipped_bit_of_the_records_is_named(tmp_path: Path, codec: Codec) -
         assert place in str(caught.value)
 
 
+@pytest.mark.slow(reason="reads the file once for each bit")
 def test_any_flipped_bit_of_the_span_file_is_named(tmp_path: Path) -> None:
     """The span file is vouched for by its digest; a line that is none is named."""
     records = recorded(40)

@@ -142,6 +142,7 @@ def test_a_profile_is_read_back_by_field_numbers_alone() -> None:
     assert (profile.time_ns, profile.duration_ns, profile.comments) == (5 * _NS, 4 * _NS, ["18 calls"])
 
 
+@pytest.mark.slow(reason="Go builds its tool first")
 @pytest.mark.skipif(shutil.which("go") is None, reason="go's own reader of profiles is not here")
 def test_a_profile_is_read_by_go_tool_pprof(tmp_path: Path) -> None:
     """The format's own tool accepts the file, and counts as we do."""

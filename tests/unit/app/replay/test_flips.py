@@ -34,6 +34,8 @@ from schemas import records
 from tests.support.archives import load_parts, make_archive
 from tests.unit.app.symbols.test_store import index_bytes, store_with
 
+pytestmark = pytest.mark.slow(reason="proves a run again for each flipped bit")
+
 ROOT = Path(__file__).parents[4]
 TOPIC = "runtime.calls"
 SCHEMA_ID = 5

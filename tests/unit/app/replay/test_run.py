@@ -59,6 +59,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return found
 
 
+@pytest.mark.slow(reason="replays the archive in each way")
 @pytest.mark.parametrize("way", [(1, 7), (2, 1_000), (4, 100), (7, 4_096)], ids=lambda way: f"{way[0]}x{way[1]}")
 def test_files_do_not_depend_on_processes_and_batches(
     archive: Archive, first: Path, tmp_path: Path, way: tuple[int, int], monkeypatch: pytest.MonkeyPatch
@@ -69,6 +70,7 @@ def test_files_do_not_depend_on_processes_and_batches(
     assert contents(tmp_path) == contents(first)
 
 
+@pytest.mark.slow(reason="replays in processes of its own")
 def test_files_do_not_depend_on_the_surroundings(archive: Archive, first: Path, tmp_path: Path) -> None:
     """Another hash seed, time zone, locale and working directory, in another interpreter, give the same bytes."""
     program = (
@@ -124,6 +126,7 @@ def test_the_books_balance_and_name_every_record(first: Path) -> None:
     assert len(listed) == dead
 
 
+@pytest.mark.slow(reason="records and replays a second archive")
 def test_a_partial_range_with_its_start_state_gives_the_same_calls(tmp_path: Path) -> None:
     """An archive that begins in the middle gives the same calls as the whole, for it has what was loaded before."""
     taken = load_parts(events=4_000, partitions=1)[0]

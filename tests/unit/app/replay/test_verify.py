@@ -100,6 +100,7 @@ FILES = (
 )
 
 
+@pytest.mark.slow(reason="proves a whole run for each file")
 @pytest.mark.parametrize("name", FILES)
 def test_a_flipped_bit_is_named(copy: Path, name: str) -> None:
     """One bit anywhere in the evidence makes the verification fail, and the file is named."""

@@ -59,6 +59,7 @@ def test_another_seed_gives_other_events(events: list[bytes]) -> None:
     assert not set(generate(other)) & set(events)
 
 
+@pytest.mark.slow(reason="generates loads in processes of their own")
 def test_the_load_depends_on_no_clock_and_no_hash_seed(tmp_path: Path) -> None:
     """Two processes with different hash seeds, one after the other, write the same file."""
     digests = set()
@@ -197,6 +198,7 @@ def test_secrets_stand_in_ordinary_events_too(events: list[bytes]) -> None:
     assert not workload.leaks(b"nothing")
 
 
+@pytest.mark.slow(reason="runs the command")
 def test_workload_command_writes_what_the_simulator_reads(tmp_path: Path) -> None:
     """The file is length-delimited protobuf with the asked number of events, and the summary says what is in it."""
     file = tmp_path / "events.bin"
@@ -211,6 +213,7 @@ def test_workload_command_writes_what_the_simulator_reads(tmp_path: Path) -> Non
     assert found.stdout.startswith("300 events of ")
 
 
+@pytest.mark.slow(reason="runs the command for each option")
 @pytest.mark.parametrize("option", ["nonsense", "kprobe=x", "kprobe=-1", "kprobes=1"])
 def test_workload_command_refuses_wrong_shares_with_code_2(tmp_path: Path, option: str) -> None:
     """A wrong share is named, and no file is written."""

@@ -1,0 +1,175 @@
+"""What the pure steps cost in two commits: `python -m bench.compare OLD NEW`.
+
+Each commit's files are written to .cache/compare/COMMIT, and a virtual environment is made from its own
+requirements.lock, one for each lock file. Then one process of each commit runs bench/compare_steps.py of *this* tree
+over the same events, made by the generator of NEW. The two take turns, and each round changes who goes first, because
+the machine does other work as well. A ratio belongs to one round: NEW's CPU time by OLD's, measured one after the
+other. The table has the median of all rounds and the range that they lie in.
+
+Both must put out the same bytes. Where they differ, the table says so: a difference in cost may then be one in work.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench.figures import Row, Table, record, text_of
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+CACHE: Final = ROOT / ".cache" / "compare"
+PROGRAM: Final = ROOT / "bench" / "compare_steps.py"
+ROUNDS: Final = 9
+EVENTS: Final = 20_000
+
+_DONE: Final = ".made"
+"""Lies in a folder of the cache that is whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A commit that can run: its files and the Python of its environment."""
+
+    commit: str
+    tree: Path
+    python: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one process said in one round: CPU µs for one event and a digest of the outputs, by step."""
+
+    figures: dict[str, float]
+    digests: dict[str, str]
+
+
+def build(name: str) -> Build:
+    """Make a commit ready to run. Raises CalledProcessError if there is no such commit, or its environment fails."""
+    commit = _output("git", "rev-parse", "--verify", f"{name}^{{commit}}").strip()
+    tree = CACHE / commit[:12]
+    if not (tree / _DONE).exists():
+        shutil.rmtree(tree, ignore_errors=True)
+        tree.mkdir(parents=True)
+        archive = subprocess.run(["git", "archive", commit], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+        subprocess.run(["tar", "-x", "-C", str(tree)], input=archive, check=True)
+        (tree / _DONE).touch()
+    lock = tree / "requirements.lock"
+    environment = CACHE / f"venv-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    if not (environment / _DONE).exists():
+        print(f"making the environment of {commit[:12]}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(environment)], check=True)
+        pip = [str(environment / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--require-hashes", "-r", str(lock)], check=True)
+        (environment / _DONE).touch()
+    return Build(commit, tree, environment / "bin" / "python")
+
+
+class Contestant:
+    """One commit's process, which measures once whenever it is asked to."""
+
+    def __init__(self, built: Build, events_file: Path) -> None:
+        self._process = subprocess.Popen(
+            _command(built, events_file),
+            env=_environ(built),
+            cwd=built.tree,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def measure(self) -> Measured:
+        """One round. Raises RuntimeError if the process has ended; why, it has written to standard error."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("measure\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError("a measured program has ended")
+        return Measured(**json.loads(answer))
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def run(old: Build, new: Build, *, events: int, rounds: int) -> Table:
+    """Measure both in turn, after one round each that only warms up the machine."""
+    with tempfile.TemporaryDirectory(prefix="callstream-compare-") as folder:
+        events_file = Path(folder) / "events"
+        subprocess.run([*_command(new, events_file), str(events)], env=_environ(new), cwd=new.tree, check=True)
+        contestants = Contestant(old, events_file), Contestant(new, events_file)
+        pairs: list[tuple[Measured, Measured]] = []
+        try:
+            for number in range(rounds + 1):
+                order = contestants if number % 2 else contestants[::-1]
+                first, second = (one.measure() for one in order)
+                pairs.append((first, second) if number % 2 else (second, first))
+        finally:
+            for one in contestants:
+                one.close()
+    return table_of(pairs[1:], old=old.commit, new=new.commit, events=events)
+
+
+def table_of(pairs: Sequence[tuple[Measured, Measured]], *, old: str, new: str, events: int) -> Table:
+    """Ratios of all rounds: of each pair, OLD's answer is the first and NEW's the second."""
+    rows = []
+    for name in pairs[0][0].figures:
+        ratios = sorted(newer.figures[name] / older.figures[name] for older, newer in pairs)
+        same = all(older.digests[name] == newer.digests[name] for older, newer in pairs)
+        rows.append(
+            Row(
+                name,
+                {
+                    "old CPU µs": statistics.median(older.figures[name] for older, _ in pairs),
+                    "new CPU µs": statistics.median(newer.figures[name] for _, newer in pairs),
+                    "ratio": statistics.median(ratios),
+                    "least": ratios[0],
+                    "most": ratios[-1],
+                    "same bytes": "yes" if same else "no",
+                },
+            )
+        )
+    settings: dict[str, str | int] = {"old": old[:12], "new": new[:12], "events": events, "rounds": len(pairs)}
+    note = "ratio: new by old, of one round, median; least and most: its range over all rounds. CPU for one event."
+    return Table("Pure steps, two commits in turn", settings, rows, note)
+
+
+def _command(built: Build, events_file: Path) -> list[str]:
+    return [str(built.python), str(PROGRAM), str(built.tree), str(events_file)]
+
+
+def _environ(built: Build) -> dict[str, str]:
+    """The commit's own files first. Strings hash the same in both, so that no dictionary is luckier than another."""
+    return {**os.environ, "PYTHONPATH": str(built.tree), "PYTHONHASHSEED": "0"}
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def main() -> None:
+    """Build, measure, print and record."""
+    parser = argparse.ArgumentParser(prog="python -m bench.compare", description="Compares the cost of two commits.")
+    parser.add_argument("old", help="a commit, in any form that git takes")
+    parser.add_argument("new", help="another one")
+    parser.add_argument("--events", type=int, default=EVENTS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    options = parser.parse_args()
+    table = run(build(options.old), build(options.new), events=options.events, rounds=options.rounds)
+    record("compare", [table])
+    print(text_of(table))
+
+
+if __name__ == "__main__":
+    main()

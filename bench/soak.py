@@ -3,7 +3,7 @@
 Every process is the real command. Events are new all the time, so caches see what they see in production. First it
 measures the maximum: everything as fast as the source can be read, counted at the last stage. Then it runs at half of
 that for the given minutes and samples memory, lag and losses every few seconds. Flat means that the median of the last
-fifth of the samples is not above that of the second fifth. Exits with 1 if memory or lag is not flat, or if an event
+fifth of the samples is hardly above that of the second fifth. Exits with 1 if memory or lag is not flat, or if an event
 was lost. Needs about 1 kB of disk for each event.
 """
 

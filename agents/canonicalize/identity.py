@@ -1,12 +1,7 @@
-"""Event identity: digests that name what Tetragon observed, whatever way it was encoded.
+"""Digests that name what Tetragon observed, however it was encoded: 16 bytes for each message.
 
-The protobuf encoding leaves a writer free: Go's maps come in random order, fields may come in any order, a singular
-message may come in pieces. So nothing hashes bytes as received. A message's digest is taken over its one deterministic
-serialization; fields of a newer Tetragon, unknown here, count as well, ordered by their number.
-
-Rules: two messages get one digest if and only if they are equal as protobuf messages, unknown fields included (fields
-of one number keep their order, which has a meaning). Digests have 16 bytes: at a billion events the chance that any two
-of them agree is about 10^-21. This module refuses to know what the messages mean.
+Two messages get one digest if and only if they are equal as protobuf messages, unknown fields included. Fields of one
+number keep their order, which has a meaning. docs/decisions/event-id.md says why no digest is taken of the raw bytes.
 """
 
 from functools import lru_cache

@@ -1,10 +1,9 @@
-"""Faust's consumer, so that it hands out fetched batches and commits finished work only.
+"""Faust's consumer, changed so that it hands out fetched batches and commits finished work only.
 
-Rules: one Faust message is one batch of a partition. Only `RecordBatch.finish` moves an offset towards a commit;
-Faust's own acknowledgements, wherever they come from, commit nothing. A batch that Faust loses on its way to an agent
-breaks the chain of its partition and is fetched again. Changelog topics come in batches too, but are never committed.
-Waiting for work in progress has a deadline, at which the process ends. This module refuses to know what is done with
-the records.
+One Faust message is one batch of a partition. Only `RecordBatch.finish` moves an offset towards a commit; Faust's own
+acknowledgements commit nothing. A batch that Faust loses on its way to an agent breaks the chain of its partition and
+is fetched again. Changelog topics come in batches too, but are never committed. Waiting for work in progress has a
+deadline, at which the process ends. docs/decisions/faust-transport.md says why Faust's own transport is not used.
 
 It overrides private methods of Faust; tests/unit/app/streaming/test_faust_pins.py fails when one of them changes.
 """

@@ -1,10 +1,8 @@
-"""Removes rows of symbols that have not been hit for long: partials first, then, a day later, the rows.
+"""Removes symbols that have not been hit for long: their partials first and, a day later, their rows.
 
-Rules: age counts from the newest hit in the same partition, so that recorded events of last year are no older than each
-other, and never from a time that has not come yet. A partial goes only when step two has read it, and a row only when
-no watch needs it. A partial goes a day earlier than its row, so that a symbol that comes back begins at nothing; where
-its worker was away for that day, it may remember more. Tables are looked through in a thread, and changed while no
-batch or flush is. This module refuses to know what rows say.
+docs/decisions/two-step-expiry.md says why there are two steps, and what must hold before each of them. Age counts from
+the newest hit in the same partition, and never from a time in the future. Tables are searched in a thread, and changed
+while no batch and no flush runs.
 """
 
 import asyncio

@@ -93,7 +93,7 @@ def _indexed(library: Path, output: Path) -> int:
     """What the reading process does for one file (app/symbols/reader.py)."""
     content = build_index(library, None, with_lines=False)
     output.write_bytes(encode_index(content))
-    return len(content.spans.starts)
+    return len(content.ranges.starts)
 
 
 def _building(library: Path, index_path: Path) -> Table:
@@ -160,7 +160,7 @@ def _looking_up(library: Path, store: SymbolStore) -> Table:
     (entry,) = store.snapshot.entries
     index = store.index(entry.key)
     assert index is not None
-    starts = [span.start + chance.randrange(span.length) for span in index.spans()]
+    starts = [span.start + chance.randrange(span.length) for span in index.ranges()]
     segment = index.segments[0]
     offsets = [chance.choice(starts) - segment.address + segment.file_offset for _ in range(LOOKUPS)]
     resolver = _resolver(store, entry.key)
@@ -196,7 +196,7 @@ def _looking_up(library: Path, store: SymbolStore) -> Table:
         command = ["addr2line", "-f", "-e", str(library)]
         seconds, _ = _best(lambda: subprocess.run(command, input=asked, capture_output=True, text=True, check=True), 1)
         rows.append(Row("binutils' addr2line, one process", {"µs a frame": seconds / BINUTILS_LOOKUPS * 1e6}))
-    settings = {"spans": index.span_count, "frames": LOOKUPS}
+    settings = {"spans": index.range_count, "frames": LOOKUPS}
     return Table("Naming one frame", settings, rows, "The targets are 10 µs for a miss and 2 µs for a hit.")
 
 

@@ -1,11 +1,10 @@
 """One raw event to one canonical event: the hot path of the stage.
 
 An event is read through a view whose sub-messages stay undecoded (schemas/tetragon_parts_pb2), each is looked up by its
-bytes (fragments.py), and the framed parts are joined. The event id is a digest of the parts' digests, of the time and
-of whatever the view does not know, so it covers all that Tetragon sent and nothing that we add.
+bytes (fragments.py), and the encoded parts are joined (assemble.py). The event id is a digest of the parts' digests, of
+the time and of whatever the view does not know, so it covers all that Tetragon sent and nothing that we add.
 
-Rules: total over bytes. An event becomes `Canonical`, `NotACall` or `Refused`; nothing here raises on data. This module
-refuses to know Kafka beyond a record's partition, offset and timestamp.
+Any bytes become `Canonical`, `NotACall` or `EventRefusal`; nothing here raises on data.
 """
 
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from agents.canonicalize import probes
+from agents.canonicalize.assemble import join_event, join_id, lineage_digest
 from agents.canonicalize.fragments import (
     MAX_CACHED_EVENT_BYTES,
     NO_ARGUMENTS,
@@ -26,17 +26,17 @@ from agents.canonicalize.fragments import (
     node_key,
     uncached_fragments,
 )
-from agents.canonicalize.identity import ABSENT, TIME, digest, message_digest, unknown_digest
+from agents.canonicalize.identity import ABSENT, TIME, message_digest, unknown_digest
 from agents.canonicalize.modules import ModuleIndex, Scope
 from agents.canonicalize.outcomes import (
     MAX_CALL_BYTES,
     MAX_REPEATED_PARTS,
     MAX_STACK_FRAMES,
     Canonical,
+    EventRefusal,
+    EventRefusalReason,
     NotACall,
     Outcome,
-    Refusal,
-    Refused,
 )
 from agents.canonicalize.plain_kprobe import PlainKprobes
 from agents.canonicalize.probes import PolicyHooks, ProbePart
@@ -93,9 +93,9 @@ class Canonicalizer:
         the time of a call where Tetragon sent none.
         """
         if not raw:
-            return Refused(Refusal.EMPTY, None)
+            return EventRefusal(EventRefusalReason.EMPTY, None)
         if len(raw) > MAX_CALL_BYTES:
-            return Refused(Refusal.OVERSIZED, None)
+            return EventRefusal(EventRefusalReason.OVERSIZED, None)
         fragments = self._uncached
         if len(raw) <= MAX_CACHED_EVENT_BYTES:
             fragments = self._cached
@@ -105,7 +105,7 @@ class Canonicalizer:
         try:
             return _convert(raw, fragments, self.modules, (partition, offset, receipt_ms))
         except DecodeError as error:
-            return Refused(_decode_refusal(raw), type(error).__name__)
+            return EventRefusal(_decode_refusal(raw), type(error).__name__)
 
 
 def _convert(raw: bytes, fragments: Fragments, modules: ModuleIndex, position: Position) -> Outcome:
@@ -113,7 +113,7 @@ def _convert(raw: bytes, fragments: Fragments, modules: ModuleIndex, position: P
     event, unknown = _plain_view(raw)
     kind = event.WhichOneof("event")
     if kind is None:
-        return Refused(Refusal.NO_KNOWN_KIND, None)
+        return EventRefusal(EventRefusalReason.NO_KNOWN_KIND, None)
     body: Any = getattr(event, kind)
     if kind in _NOT_CALLS:
         if kind == "process_loader" and body.process:
@@ -122,7 +122,7 @@ def _convert(raw: bytes, fragments: Fragments, modules: ModuleIndex, position: P
         return _NOT_CALLS[kind]
     encoded_process = body.process
     if not encoded_process:
-        return Refused(Refusal.MISSING_PROCESS, None)
+        return EventRefusal(EventRefusalReason.MISSING_PROCESS, None)
     process = fragments.processes[encoded_process]
     scope = Scope(process.image_id, event.node_name, process.is_contained)
     context = modules.context(partition, offset, process.process_id, scope)
@@ -130,67 +130,52 @@ def _convert(raw: bytes, fragments: Fragments, modules: ModuleIndex, position: P
         modules.end(partition, offset, process.process_id)
     time = _time_of(event, body, kind, process, receipt_ms)
     if time is None:
-        return Refused(Refusal.TIME_OUT_OF_RANGE, None)
+        return EventRefusal(EventRefusalReason.TIME_OUT_OF_RANGE, None)
     timestamp, timestamp_source, sent_time = time
     parts = _body_parts(body, kind, process, fragments, context)
-    if isinstance(parts, Refusal):
-        return Refused(parts, None)
+    if isinstance(parts, EventRefusalReason):
+        return EventRefusal(parts, None)
     parent = fragments.processes[body.parent] if body.HasField("parent") else None
     ancestors = body.ancestors
     if len(ancestors) > MAX_REPEATED_PARTS:
-        return Refused(Refusal.TOO_MANY_PARTS, None)
+        return EventRefusal(EventRefusalReason.TOO_MANY_PARTS, None)
     lineage = [fragments.processes[encoded] for encoded in ancestors] if ancestors else []
     node = fragments.nodes[node_key(event)]
     probe, stack, arguments, data, returned, extra = parts
-    # Digests of one width at fixed places, so no two different events concatenate to the same bytes.
-    event_id = digest(
-        b"".join(
-            (
-                sent_time,
-                process.digest,
-                ABSENT if parent is None else parent.digest,
-                probe.digest,
-                stack.digest,
-                arguments.digest,
-                data.digest,
-                ABSENT if returned is None else returned.digest,
-                extra,
-                node.digest,
-                digest(b"".join([part.digest for part in lineage])) if lineage else ABSENT,
-                unknown,
-            )
-        )
+    event_id = join_id(
+        sent_time,
+        process.digest,
+        ABSENT if parent is None else parent.digest,
+        probe.digest + stack.digest,
+        arguments.digest,
+        data.digest,
+        ABSENT if returned is None else returned.digest,
+        extra,
+        node.digest,
+        lineage_digest([part.digest for part in lineage]),
+        unknown,
     )
-    value = b"".join(
-        (
-            encode_head(event_id, timestamp, timestamp_source, partition, offset),
-            process.as_subject,
-            b"" if parent is None else parent.as_parent,
-            b"".join([part.as_ancestor for part in lineage]) if lineage else b"",
-            probe.framed,
-            stack.framed,
-            _framed_arguments(probe, arguments, data, returned),
-            probe.framed_exit,
-            node.framed,
-        )
+    if probe.last_argument_returns and arguments.arguments:
+        *others, returned = arguments.arguments
+        arguments = arguments_part(others)
+    value = join_event(
+        encode_head(event_id, timestamp, timestamp_source, partition, offset),
+        process.as_subject,
+        b"" if parent is None else parent.as_parent,
+        b"".join([part.as_ancestor for part in lineage]),
+        probe.field + stack.field,
+        arguments.as_arguments,
+        data.as_data,
+        b"" if returned is None else returned.as_return,
+        probe.exit_field,
+        node.field,
     )
     return Canonical(value, event_id, probe.probe_type, stack.resolutions)
 
 
-def _framed_arguments(
-    probe: ProbePart, arguments: ArgumentsPart, data: ArgumentsPart, returned: ArgumentPart | None
-) -> bytes:
-    """Arguments, data and return value, in ascending field order."""
-    if probe.last_argument_returns and arguments.arguments:
-        *others, returned = arguments.arguments
-        arguments = arguments_part(others)
-    framed = arguments.as_arguments + data.as_data
-    return framed if returned is None else framed + returned.as_return
-
-
 def _body_parts(
     body: Any, kind: str, process: ProcessParts, fragments: Fragments, context: int
-) -> _BodyParts | Refusal:
+) -> _BodyParts | EventRefusalReason:
     """Look up what the kind of event has: its probe, stack, arguments, data and return value."""
     stack = EMPTY_STACK
     returned: ArgumentPart | None = None
@@ -202,7 +187,7 @@ def _body_parts(
             # Slices, because upb copies one in C and iterates at three times the cost.
             kernel, user = tuple(body.kernel_stack_trace[:]), tuple(body.user_stack_trace[:])
             if len(kernel) + len(user) > MAX_STACK_FRAMES:
-                return Refusal.TOO_MANY_FRAMES
+                return EventRefusalReason.TOO_MANY_FRAMES
             if kernel or user:
                 stack = fragments.stacks[context, kernel, user]
             arguments, data = body.args, body.data
@@ -223,7 +208,7 @@ def _body_parts(
         case _:
             arguments, key = body.args, probes.usdt_key(body)
     if len(arguments) > MAX_REPEATED_PARTS or len(data) > MAX_REPEATED_PARTS:
-        return Refusal.TOO_MANY_PARTS
+        return EventRefusalReason.TOO_MANY_PARTS
     return _BodyParts(
         fragments.probes[context, key],
         stack,
@@ -274,13 +259,13 @@ def _time_of(event: Any, body: Any, kind: str, process: ProcessParts, receipt_ms
     return receipt_ms * NS_PER_MS, TIMESTAMP_SOURCE_RECEIPT, sent
 
 
-def _decode_refusal(raw: bytes) -> Refusal:
+def _decode_refusal(raw: bytes) -> EventRefusalReason:
     """Why an event does not parse: text that is not UTF-8, or bytes that are no such message at all."""
     try:
         _BYTES_FOR_TEXT.FromString(raw)
     except DecodeError:
-        return Refusal.MALFORMED
-    return Refusal.INVALID_UTF8
+        return EventRefusalReason.MALFORMED
+    return EventRefusalReason.INVALID_UTF8
 
 
 _BYTES_FOR_TEXT: Final = text_as_bytes(events_pb2.GetEventsResponse)

@@ -1,10 +1,9 @@
 """The caches of the canonicalize stage: an encoded sub-message, as it came, to what it contributes to an event.
 
 Processes, stacks and arguments repeat, byte for byte, in event after event, and decoding them is nearly all the work.
-So each distinct encoding is worked on once and found again by its bytes. Rules: what is cached depends on configuration
-and on its key alone (for stacks and probes that is the bytes and a context of modules), so a hit and a miss give the
-same result. Large events take the way without caches, which bounds what one entry can hold. This module refuses to know
-how an event is put together.
+So each distinct encoding is worked on once and found again by its bytes. What is cached depends on configuration and on
+its key alone (for stacks and probes: the bytes and a context of modules), so a hit and a miss give the same result.
+Large events are not cached, which bounds what one entry can hold.
 """
 
 from dataclasses import dataclass
@@ -39,7 +38,7 @@ _MAX_NODES: Final = 1_024
 
 @dataclass(frozen=True, slots=True)
 class ArgumentPart:
-    """An argument framed for its possible places, and the digest of the message as sent."""
+    """An argument as each field that it can be, and the digest of the message as sent."""
 
     digest: bytes
     as_argument: bytes
@@ -49,7 +48,7 @@ class ArgumentPart:
 
 @dataclass(frozen=True, slots=True)
 class ArgumentsPart:
-    """A list of arguments: one digest for it, framed as arguments and as data, and the arguments one by one."""
+    """A list of arguments: one digest for it, its fields as arguments and as data, and the arguments one by one."""
 
     digest: bytes
     as_arguments: bytes
@@ -62,10 +61,10 @@ NO_ARGUMENTS: Final = ArgumentsPart(digest(b""), b"", b"", ())
 
 @dataclass(frozen=True, slots=True)
 class NodePart:
-    """The framed node part and the digest of node name, cluster, labels and aggregation as sent."""
+    """The node as a field of the event, and the digest of node name, cluster, labels and aggregation as sent."""
 
     digest: bytes
-    framed: bytes
+    field: bytes
 
 
 NodeKey = tuple[str, str, tuple[bytes, ...], bytes | None]
@@ -110,7 +109,7 @@ def _fragments(hooks: PolicyHooks, modules: ModuleIndex, remember: Any) -> Fragm
 
 
 def argument_part(encoded: bytes) -> ArgumentPart:
-    """Parse and canonicalize one `KprobeArgument`; raises DecodeError where the bytes are none."""
+    """Parse and canonicalize one `KprobeArgument`; raises DecodeError where the bytes are not one."""
     argument = KprobeArgument.FromString(encoded)
     content = canonical_argument(argument).SerializeToString(deterministic=True)
     return ArgumentPart(
@@ -139,7 +138,7 @@ def node_key(event: Any) -> NodeKey:
 
 
 def node_part(key: NodeKey) -> NodePart:
-    """Canonicalize where an event was seen; raises DecodeError where a label is no map entry."""
+    """Canonicalize where an event was seen; raises DecodeError where a label is not a map entry."""
     node_name, cluster_name, labels, aggregation = key
     sent = GetEventsResponse(node_name=node_name, cluster_name=cluster_name)
     for entry in labels:
@@ -148,9 +147,9 @@ def node_part(key: NodeKey) -> NodePart:
         sent.aggregation_info.MergeFromString(aggregation)
     node = CanonicalNode(node_name=node_name, cluster_name=cluster_name)
     content = node.SerializeToString(deterministic=True)
-    return NodePart(digest=message_digest(sent), framed=proto_wire.field(wire.NODE, content) if content else b"")
+    return NodePart(digest=message_digest(sent), field=proto_wire.field(wire.NODE, content) if content else b"")
 
 
 def _node_label(entry: bytes) -> bytes:
-    """An entry of `node_labels`, framed as the field 1004 that it is in GetEventsResponse."""
+    """An entry of `node_labels` as the field that it is in GetEventsResponse."""
     return proto_wire.field(GetEventsResponse.NODE_LABELS_FIELD_NUMBER, entry)

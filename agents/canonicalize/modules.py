@@ -48,7 +48,7 @@ class Scope(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Partition:
+class _PartitionProcesses:
     """Processes by id; `running` by their latest loader event, `ended` by their exit; what was ended, and by which."""
 
     processes: dict[str, ProcessModules] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class ModuleIndex:
     ) -> None:
         self._contexts = Contexts(source)
         self._has_maps = source is not None
-        self._partitions: dict[int, _Partition] = {}
+        self._partitions: dict[int, _PartitionProcesses] = {}
         self._max_processes, self._max_ended, self._max_modules = max_processes, max_ended, max_modules
         self._modules: Memo[tuple[str, bytes], tuple[str, str] | None] = Memo(_digested, _CACHED_MODULES)
         self._maps: Memo[Scope, ScopeMaps | None] = Memo(
@@ -83,7 +83,7 @@ class ModuleIndex:
         module = self._modules[path, build_id]
         if module is None:
             return
-        part = self._partitions.setdefault(partition, _Partition())
+        part = self._partitions.setdefault(partition, _PartitionProcesses())
         process = part.processes.get(process_id) or ProcessModules()
         known = process.seen_at(offset)
         before = known.get(module[0])
@@ -109,7 +109,7 @@ class ModuleIndex:
         part.running.pop(process_id, None)
         self._remember(part, offset, process_id, process)
 
-    def _remember(self, part: _Partition, offset: int, process_id: str, process: ProcessModules) -> None:
+    def _remember(self, part: _PartitionProcesses, offset: int, process_id: str, process: ProcessModules) -> None:
         """Put a process where it belongs, and forget another where that makes too many."""
         forgotten = None
         if process.ended is None:
@@ -173,7 +173,7 @@ class ModuleIndex:
 
     def restore(self, partition: int, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Replace what is known of a partition by rows that `take_changes` gave."""
-        part = self._partitions[partition] = _Partition()
+        part = self._partitions[partition] = _PartitionProcesses()
         running: list[tuple[int, str]] = []
         releasable: set[tuple[int, str]] = set()
         for key, row in rows:

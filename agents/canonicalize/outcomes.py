@@ -16,7 +16,7 @@ MAX_REPEATED_PARTS: Final = 256
 """Arguments, data and ancestors, each. Tetragon's hooks take 5 arguments; ancestries end at init."""
 
 
-class Refusal(StrEnum):
+class EventRefusalReason(StrEnum):
     """Why an event cannot become a call; the closed set of this stage's dead-letter reasons."""
 
     EMPTY = "empty"  # a record without a value
@@ -39,10 +39,10 @@ class NotACall(StrEnum):
     TEST = "test"
 
 
-class Refused(NamedTuple):
+class EventRefusal(NamedTuple):
     """A refused event. `error_class` is the name of an exception class where one was the cause."""
 
-    reason: Refusal
+    reason: EventRefusalReason
     error_class: str | None
 
 
@@ -59,4 +59,4 @@ class Canonical(NamedTuple):
     resolutions: Resolutions
 
 
-Outcome = Canonical | NotACall | Refused
+Outcome = Canonical | NotACall | EventRefusal

@@ -1,12 +1,12 @@
-"""The short way for the event that comes most and holds most: a kprobe, in the layout that Tetragon's encoder writes.
+"""The short way for the most frequent and largest event: a kprobe, in the layout that Tetragon's encoder writes.
 
-Go's protobuf writes fields in ascending order. A kprobe event that is written so is cut at its lengths into five
-runs of bytes (process, parent, arguments, all else of the body, all else of the event), and each run is looked up as a
+Go's protobuf writes fields in ascending order. A kprobe event that is written like this is cut at its lengths into five
+pieces (process, parent, arguments, all else of the body, all else of the event), and each piece is looked up as a
 whole: a stack of twenty frames is one key instead of twenty. That halves what such an event costs.
 
-Rules: what `PlainKprobes.convert` returns is what the long way (events.py) returns for the same bytes, or None, and
-then the long way has to be gone. A run is remembered only after the parser has confirmed that it holds what its place
-says and that it is the plain encoding of it, so a cut at a wrong place is never believed. Nothing here raises.
+`PlainKprobes.convert` returns what the general path (events.py) returns for the same bytes, or None; the caller must
+then use the general path. A piece is remembered only after the parser has confirmed that it holds what its place says,
+in the plain encoding. So a cut at a wrong place is never believed.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,9 @@ from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from agents.canonicalize import probes
+from agents.canonicalize.assemble import join_event, join_id, lineage_digest
 from agents.canonicalize.fragments import ArgumentsPart, Fragments, NodePart, node_key
-from agents.canonicalize.identity import ABSENT, TIME, digest
+from agents.canonicalize.identity import ABSENT, TIME
 from agents.canonicalize.modules import ModuleIndex, Scope
 from agents.canonicalize.outcomes import MAX_REPEATED_PARTS, MAX_STACK_FRAMES, Canonical
 from agents.canonicalize.processes import timestamp_ns
@@ -45,7 +46,7 @@ _MAX_NODES: Final = 1_024
 
 
 class _Cut(NamedTuple):
-    """An event's runs of bytes. `arguments` and `returned` are as framed and as sent; `node` is all after the body."""
+    """The pieces of an event. `arguments` has tags and lengths, `returned` has not; `node` is all after the body."""
 
     process: bytes
     parent: bytes | None
@@ -58,14 +59,14 @@ class _Cut(NamedTuple):
 
 
 RemainderKey = tuple[int, bytes, bool, bytes]
-"""Number of the context (modules.py), the framed function name, whether a value returned, and the rest of the body."""
+"""Number of the context (modules.py), function name as a field, whether a value returned, rest of the body."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Remainder:
-    """What a body holds beside its processes, arguments and return value: its digests and framed parts, joined."""
+    """What a body holds besides its processes, arguments and return value: its digests and its fields, joined."""
 
-    digests_before_arguments: bytes
+    probe_and_stack_digests: bytes
     data_digest: bytes
     ancestors_digest: bytes
     ancestors: bytes
@@ -76,7 +77,7 @@ class _Remainder:
 
 
 class PlainKprobes:
-    """Kprobe events the short way, with the parts' caches of the long one and its own for whole runs."""
+    """Kprobe events the short way, with the part caches of the general path and its own for whole pieces."""
 
     def __init__(self, fragments: Fragments, modules: ModuleIndex) -> None:
         self._fragments = fragments
@@ -92,7 +93,7 @@ class PlainKprobes:
         try:
             cut = _cut(raw)
             return None if cut is None else self._joined(cut, partition, offset)
-        except (DecodeError, IndexError):  # the long way says what is wrong with it
+        except (DecodeError, IndexError):  # the general path says what is wrong with it
             return None
 
     def _joined(self, cut: _Cut, partition: int, offset: int) -> Canonical | None:
@@ -113,35 +114,30 @@ class PlainKprobes:
             return None
         parent = None if encoded_parent is None else self._processes[encoded_parent]
         returned = None if encoded_return is None else self._returns[encoded_return]
-        # The same digests in the same order as in events.py.
-        event_id = digest(
-            b"".join(
-                (
-                    TIME.pack(True, seconds, nanos),
-                    process.digest,
-                    ABSENT if parent is None else parent.digest,
-                    remainder.digests_before_arguments,
-                    arguments.digest,
-                    remainder.data_digest,
-                    ABSENT if returned is None else returned.digest,
-                    ABSENT,
-                    node_part.digest,
-                    remainder.ancestors_digest,
-                )
-            )
+        event_id = join_id(
+            TIME.pack(True, seconds, nanos),
+            process.digest,
+            ABSENT if parent is None else parent.digest,
+            remainder.probe_and_stack_digests,
+            arguments.digest,
+            remainder.data_digest,
+            ABSENT if returned is None else returned.digest,
+            ABSENT,
+            node_part.digest,
+            remainder.ancestors_digest,
+            b"",
         )
-        value = b"".join(
-            (
-                encode_head(event_id, timestamp, TIMESTAMP_SOURCE_EVENT, partition, offset),
-                process.as_subject,
-                b"" if parent is None else parent.as_parent,
-                remainder.ancestors,
-                remainder.probe_and_stack,
-                arguments.as_arguments,
-                remainder.data,
-                b"" if returned is None else returned.as_return,
-                node_part.framed,
-            )
+        value = join_event(
+            encode_head(event_id, timestamp, TIMESTAMP_SOURCE_EVENT, partition, offset),
+            process.as_subject,
+            b"" if parent is None else parent.as_parent,
+            remainder.ancestors,
+            remainder.probe_and_stack,
+            arguments.as_arguments,
+            remainder.data,
+            b"" if returned is None else returned.as_return,
+            b"",
+            node_part.field,
         )
         return Canonical(value, event_id, remainder.probe_type, remainder.resolutions)
 
@@ -161,11 +157,11 @@ class PlainKprobes:
         data = fragments.argument_lists[tuple(body.data[:])]
         lineage = [self._processes[encoded] for encoded in body.ancestors]
         return _Remainder(
-            digests_before_arguments=probe.digest + stack.digest,
+            probe_and_stack_digests=probe.digest + stack.digest,
             data_digest=data.digest,
-            ancestors_digest=digest(b"".join([one.digest for one in lineage])) if lineage else ABSENT,
+            ancestors_digest=lineage_digest([one.digest for one in lineage]),
             ancestors=b"".join([one.as_ancestor for one in lineage]),
-            probe_and_stack=probe.framed + stack.framed,
+            probe_and_stack=probe.field + stack.field,
             data=data.as_data,
             probe_type=probe.probe_type,
             resolutions=stack.resolutions,
@@ -187,7 +183,7 @@ class PlainKprobes:
 
 
 def _cut(raw: bytes) -> _Cut | None:
-    """Cut an event at its lengths; None where it is no kprobe in ascending fields. Raises IndexError at its end."""
+    """Cut an event at its lengths; None where it is not a plain kprobe. Raises IndexError where it ends early."""
     if raw[0] != _KPROBE or raw[1] < 0x80 or raw[2] > 0x7F:  # a body has between 128 and 16,383 bytes
         return None
     at = 3 + (raw[1] & 0x7F | raw[2] << 7)
@@ -232,7 +228,7 @@ def _cut(raw: bytes) -> _Cut | None:
 
 
 def _content(raw: bytes, at: int) -> tuple[int, int]:
-    """Where the content begins and ends whose length stands at `at`, in one or two bytes."""
+    """Where content begins and ends whose length stands at `at`, in one or two bytes."""
     size = raw[at]
     if size < 0x80:
         return at + 1, at + 1 + size

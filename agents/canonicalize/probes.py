@@ -1,9 +1,9 @@
 """What was probed: the scalar fields of an event's body become a probe part.
 
-How kinds map to probe types is Tetragon's doing (pkg/grpc/tracing): a return probe is a kprobe event whose `return` is
-set; a fentry hook reports as a kprobe and a return uprobe as a uprobe with the return value as last argument, so both
-need the operator's map from policy name to hook kind. Rules: nothing is guessed; what has no map entry keeps the type
-that the wire says. This module refuses to know processes, stacks and arguments.
+Tetragon decides how kinds map to probe types (pkg/grpc/tracing). A return probe is a kprobe event whose `return` is
+set. A fentry hook looks like a kprobe, and a return uprobe like a uprobe with the return value as last argument; both
+need the operator's map from policy name to hook kind. Nothing is guessed: without a map entry the type stays as it was
+sent.
 """
 
 import re
@@ -23,7 +23,7 @@ from schemas.tetragon.arguments_pb2 import KprobeAction
 
 
 class HookKind(Enum):
-    """Kinds of hook that the wire does not tell; values are those of the operator's map."""
+    """Kinds of hook that look like others on the wire; values are those of the operator's map."""
 
     FENTRY = "fentry"
     FEXIT = "fexit"
@@ -39,14 +39,14 @@ ProbeKey = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class ProbePart:
-    """A framed probe part, the framed exit part where there is one, and the digest of the fields as sent.
+    """A probe as a field of the event, the exit field or nothing, and the digest of the fields as sent.
 
     `last_argument_returns`: the last argument is the call's return value.
     """
 
     digest: bytes
-    framed: bytes
-    framed_exit: bytes
+    field: bytes
+    exit_field: bytes
     probe_type: int
     last_argument_returns: bool
 
@@ -159,8 +159,8 @@ def _part(key: ProbeKey, probe: canonical.CanonicalProbe, exit_: canonical.Canon
     return ProbePart(
         # repr of a flat tuple of texts, numbers and booleans tells any two of them apart.
         digest=digest(repr(key).encode()),
-        framed=proto_wire.field(wire.PROBE, probe),
-        framed_exit=b"" if exit_ is None else proto_wire.field(wire.EXIT, exit_),
+        field=proto_wire.field(wire.PROBE, probe),
+        exit_field=b"" if exit_ is None else proto_wire.field(wire.EXIT, exit_),
         probe_type=probe.probe_type,
         last_argument_returns=probe.probe_type == canonical.PROBE_TYPE_URETPROBE,
     )

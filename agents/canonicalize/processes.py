@@ -1,8 +1,8 @@
-"""Who did it: a `Process` message becomes a process part, a workload part and the thread, ready for the wire.
+"""Who did it: a `Process` message becomes the process, workload and thread fields of an event.
 
-Rules: `exec_id` is base64 of "node:ktime:pid" and so holds the host name; it never leaves this module, a digest of it
-does. Environment variables, capabilities, namespaces and labels go no further than the raw topic. What Tetragon sends
-as "unset" (auid 4294967295, empty text) is absent here. This module refuses to know which event the process came with.
+`exec_id` is base64 of "node:ktime:pid" and so holds the host name. It never leaves this module; a digest of it does.
+Environment variables, capabilities, namespaces and labels go no further than the raw topic. What Tetragon sends as
+"unset" (auid 4294967295, empty text) is absent here.
 """
 
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ _PROCESS_DOMAIN: Final = b"callstream.process\x00"
 class ProcessParts:
     """What one encoded `Process` contributes to an event.
 
-    `as_subject` holds the process, workload and thread parts, framed; `as_parent` and `as_ancestor` the process part
-    framed for those places. `digest` names the message as sent. `start_time_ns` is None where it was not sent. `flags`
+    `as_subject` holds process, workload and thread as fields of the event; `as_parent` and `as_ancestor` are the
+    process as those fields. `digest` names the message as sent. `start_time_ns` is None where it was not sent. `flags`
     are Tetragon's words for how it came to know the process. `image_id` is empty outside of containers, and where
     Tetragon did not name the image of one.
     """
@@ -48,7 +48,7 @@ class ProcessParts:
 def process_parts(encoded: bytes) -> ProcessParts:
     """Parse and canonicalize one `tetragon.Process`.
 
-    Raises google.protobuf.message.DecodeError where the bytes are no Process.
+    Raises google.protobuf.message.DecodeError where the bytes are not a Process.
     """
     process = Process.FromString(encoded)
     canonical = _canonical_process(process)
@@ -75,7 +75,7 @@ def process_parts(encoded: bytes) -> ProcessParts:
 def process_id(process: Process) -> str:
     """Opaque id of a process: 32 lower hex digits, the same in every event of it.
 
-    Where Tetragon knows the pid only (flags `unknown`), it is made of what is there: pid and start time.
+    Where Tetragon knows the pid only (flags `unknown`), it is made of the pid and the start time.
     """
     if process.exec_id:
         return _opaque(process.exec_id)
@@ -84,7 +84,7 @@ def process_id(process: Process) -> str:
 
 
 def timestamp_ns(seconds: int, nanos: int) -> int | None:
-    """Nanoseconds since the Unix epoch; None where a google.protobuf.Timestamp is none or no Avro long can hold it."""
+    """Nanoseconds since the Unix epoch; None where the Timestamp is invalid or an Avro long cannot hold it."""
     if not 0 <= nanos < NS_PER_SECOND or not -MAX_SECONDS <= seconds <= MAX_SECONDS:
         return None
     return seconds * NS_PER_SECOND + nanos

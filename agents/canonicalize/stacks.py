@@ -1,9 +1,8 @@
 """Where it came from: the two stack lists of a kprobe event become one stack part.
 
-Tetragon sends both lists innermost frame first; the canonical stack is the kernel frames, then the user frames. Frames
-that Tetragon could not resolve it skips without a word, so a frame's index is not its depth. Stacks are many and frames
-are few, so a new stack is put together from remembered frames. This module refuses to know how a frame is resolved
-(frames.py) and what else the event holds.
+Tetragon sends both lists innermost frame first; the canonical stack is the kernel frames, then the user frames.
+Tetragon leaves out frames that it could not resolve, so a frame's index is not its depth. Stacks are many and frames
+are few, so a new stack is put together from remembered frames.
 """
 
 from collections import Counter
@@ -29,29 +28,29 @@ StackKey = tuple[int, tuple[bytes, ...], tuple[bytes, ...]]
 
 
 class FramePart(NamedTuple):
-    """A frame framed as it stands in a CanonicalStack, the digest of the entry as sent, and the frame's resolution."""
+    """A frame as a field of CanonicalStack, the digest of the entry as sent, and the frame's resolution."""
 
     digest: bytes
-    framed: bytes
+    field: bytes
     resolution: str
 
 
 @dataclass(frozen=True, slots=True)
 class StackPart:
-    """A framed stack, the digest of the lists as sent, and how many frames have each resolution."""
+    """A stack as a field of the event, the digest of the lists as sent, and how many frames have each resolution."""
 
     digest: bytes
-    framed: bytes
+    field: bytes
     resolutions: tuple[tuple[str, int], ...]
 
 
-EMPTY_STACK = StackPart(digest=digest(b""), framed=b"", resolutions=())
+EMPTY_STACK = StackPart(digest=digest(b""), field=b"", resolutions=())
 
 
 def frame_part(kind: int, encoded: bytes, resolver: FrameResolver) -> FramePart:
     """Parse and canonicalize one entry; `kind` is made of KERNEL and INNERMOST.
 
-    Raises google.protobuf.message.DecodeError where the bytes are no StackTraceEntry.
+    Raises google.protobuf.message.DecodeError where the bytes are not a StackTraceEntry.
     """
     entry = StackTraceEntry.FromString(encoded)
     frame = canonicalize_frame(
@@ -62,8 +61,8 @@ def frame_part(kind: int, encoded: bytes, resolver: FrameResolver) -> FramePart:
         is_innermost=bool(kind & INNERMOST),
         resolver=resolver,
     )
-    framed = proto_wire.field(canonical.CanonicalStack.FRAMES_FIELD_NUMBER, _frame_message(frame))
-    return FramePart(message_digest(entry), framed, frame.resolution.value)
+    encoded = proto_wire.field(canonical.CanonicalStack.FRAMES_FIELD_NUMBER, _frame_message(frame))
+    return FramePart(message_digest(entry), encoded, frame.resolution.value)
 
 
 def stack_part(key: StackKey, frames: Lookup[FrameKey, FramePart]) -> StackPart:
@@ -77,7 +76,7 @@ def stack_part(key: StackKey, frames: Lookup[FrameKey, FramePart]) -> StackPart:
     counts = Counter([part.resolution for part in parts])
     return StackPart(
         digest=digest(len(kernel).to_bytes(4, "big") + b"".join([part.digest for part in parts])),
-        framed=proto_wire.field(wire.STACK, b"".join([part.framed for part in parts])),
+        field=proto_wire.field(wire.STACK, b"".join([part.field for part in parts])),
         resolutions=tuple(sorted(counts.items())),
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from agents.canonicalize.events import Canonicalizer
-from agents.canonicalize.outcomes import Canonical, NotACall, Refused, Resolutions
+from agents.canonicalize.outcomes import Canonical, EventRefusal, NotACall, Resolutions
 from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
 from schemas.topics import Stage
 
@@ -53,7 +53,7 @@ class CanonicalizeStep:
                     probe_types.append(probe_type)
                 case NotACall():
                     result.skipped[outcome.value] = result.skipped.get(outcome.value, 0) + 1
-                case Refused():
+                case EventRefusal():
                     result.dead_letters.append(_dead_letter(record, outcome))
                 case _:
                     assert_never(outcome)
@@ -70,7 +70,7 @@ class CanonicalizeStep:
         return result
 
 
-def _dead_letter(record: SourceRecord, refused: Refused) -> DeadLetter:
+def _dead_letter(record: SourceRecord, refused: EventRefusal) -> DeadLetter:
     return DeadLetter(
         topic=record.topic,
         partition=record.partition,

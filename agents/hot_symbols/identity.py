@@ -27,7 +27,7 @@ _EXECUTED: Final = "exec:"
 _RESERVED: Final = re.compile(rf"{_BUILD_ID.pattern}\Z|{_OTHER_BUILD_ID}|{_KERNEL}(?:\Z|:)|{_EXECUTED}")
 
 
-class Evidence(enum.Enum):
+class EvidenceKind(enum.Enum):
     """What a row is evidence of; values are the Avro symbols. Kinds never mix in one row."""
 
     SYMBOL = "Symbol"  # the function was on a stack or under a user probe that fired
@@ -45,11 +45,11 @@ class SymbolIdentity:
     is_kernel_space: bool = False
 
     @property
-    def evidence(self) -> Evidence:
+    def evidence(self) -> EvidenceKind:
         """The kind of evidence, which follows from the identity."""
         if self.symbol is None:
-            return Evidence.BINARY
-        return Evidence.SYMBOL if self.symbol else Evidence.MODULE
+            return EvidenceKind.BINARY
+        return EvidenceKind.SYMBOL if self.symbol else EvidenceKind.MODULE
 
 
 class SymbolIdError(ValueError):

@@ -5,19 +5,18 @@ Format, version 1. Everything is little-endian and unsigned; each part is padded
     header       see `_HEADER`: magic, version, origins, ELF machine and type, counts, SHA-256 of the executable code
     build id     ASCII, lower hex
     segments     (file offset, bytes, address), u64 each: executable PT_LOAD segments in order of file offset
-    spans        start address u64[n] · length u32[n] · bytes between the symbol and the span u32[n]
+    ranges       start address u64[n] · length u32[n] · bytes between the symbol and the range u32[n]
                  · name offset u32[n] · name length u32[n]
     names        UTF-8, each name once
     lines        address u64[m] · source file number u32[m] · line number u32[m], 0 where no line is known
     files        offset u32[k + 1] into the names of source files, then those names, UTF-8
     trailer      SHA-256 of everything before it
 
-Spans are sorted and disjoint: overlaps and aliases are settled when the index is built, a gap is where no span is. A
-line row counts until the next one.
+Ranges are sorted and disjoint: overlaps and aliases are settled when the index is built. Where no range is, the file
+has no symbol. A line row counts until the next one.
 
-Rules: addresses are the ELF file's own, so neither ASLR nor the order of loading is in here; the same binary and debug
-information give the same bytes. Reading is pure: it takes a memoryview and holds it. Refuses to know what an ELF file
-is, and which process mapped it.
+Addresses are the ELF file's own, so neither ASLR nor the order of loading matters. The same binary and debug
+information give the same bytes. Reading does no I/O: it takes a memoryview and keeps it.
 """
 
 import enum
@@ -37,7 +36,7 @@ MAGIC: Final = b"CSSYMIDX"
 VERSION: Final = 1
 
 # magic, version, origins, reserved, machine, ELF type, code digest,
-# bytes of the build id, segments, spans, bytes of names, line rows, source files, bytes of their names
+# bytes of the build id, segments, ranges, bytes of names, line rows, source files, bytes of their names
 _HEADER: Final = Struct("<8sHBBHH32sIIIQIIQ4x")
 _SEGMENT: Final = Struct("<QQQ")
 _TRAILER_BYTES: Final = sha256().digest_size
@@ -51,7 +50,7 @@ _EM_ARM: Final = 40
 _CALL_STEP_BYTES: Final = {8: 8, 20: 4, 21: 4, 22: 2, _EM_ARM: 2, 183: 4, 243: 2, 258: 4}
 
 
-class Origin(enum.IntFlag):
+class SymbolOrigin(enum.IntFlag):
     """Where an index got its names and lines from."""
 
     DYNSYM = 1
@@ -63,7 +62,7 @@ class Origin(enum.IntFlag):
 
 
 class IndexFormatError(ValueError):
-    """The bytes are no intact index of this version."""
+    """The bytes are not an intact index of this version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ class Segment:
     address: int
 
 
-class Span(NamedTuple):
+class CodeRange(NamedTuple):
     """`length` bytes of code at `start` that belong to `name`, whose own first byte lies `delta` bytes before."""
 
     start: int
@@ -85,8 +84,8 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Spans:
-    """Sorted, disjoint spans by column, for a library has 70,000 of them; the columns are those of Span."""
+class CodeRanges:
+    """Sorted, disjoint ranges by column, because a library has 70,000 of them; the columns are those of CodeRange."""
 
     starts: Sequence[int] = ()
     lengths: Sequence[int] = ()
@@ -111,17 +110,17 @@ class IndexContent:
     build_id: str
     machine: int
     elf_type: int
-    origins: Origin
+    origins: SymbolOrigin
     code_digest: bytes
     segments: tuple[Segment, ...]
-    spans: Spans
+    ranges: CodeRanges
     lines: LineRows = field(default_factory=LineRows)
 
 
 def encode_index(content: IndexContent) -> bytes:
     """The index file of `content`. Raises ValueError where a count or a length does not fit the format."""
-    spans = content.spans
-    names = _EncodedNames(spans.names)
+    ranges = content.ranges
+    names = _EncodedNames(ranges.names)
     build_id = content.build_id.encode("ascii")
     lines = content.lines
     files = [name.encode() for name in lines.names]
@@ -135,7 +134,7 @@ def encode_index(content: IndexContent) -> bytes:
         content.code_digest,
         len(build_id),
         len(content.segments),
-        len(spans.starts),
+        len(ranges.starts),
         len(names.blob),
         len(lines.addresses),
         len(files),
@@ -145,9 +144,9 @@ def encode_index(content: IndexContent) -> bytes:
         header,
         build_id,
         b"".join(_SEGMENT.pack(s.file_offset, s.size, s.address) for s in content.segments),
-        _packed("Q", spans.starts),
-        _packed("I", spans.lengths),
-        _packed("I", spans.deltas),
+        _packed("Q", ranges.starts),
+        _packed("I", ranges.lengths),
+        _packed("I", ranges.deltas),
         _packed("I", names.offsets),
         _packed("I", names.lengths),
         names.blob,
@@ -162,7 +161,7 @@ def encode_index(content: IndexContent) -> bytes:
 
 
 class _EncodedNames:
-    """Names as they are stored: each once in `blob`, and where each of the spans has its own."""
+    """Names as they are stored: each once in `blob`, and where each of the ranges has its own."""
 
     __slots__ = ("blob", "lengths", "offsets")
 
@@ -203,28 +202,28 @@ class SymbolIndex:
         "line_count",
         "machine",
         "origins",
+        "range_count",
         "segments",
-        "span_count",
     )
 
     def __init__(self, view: memoryview) -> None:
         """Open `view`, the bytes of a whole index file; raises IndexFormatError."""
         header = _checked_header(view)
         (_, _, origins, _, self.machine, self.elf_type, self.code_digest) = header[:7]
-        (id_bytes, segments, spans, names_bytes, rows, files, files_bytes) = header[7:]
-        self.origins = Origin(origins)
-        self.span_count = spans
+        (id_bytes, segments, ranges, names_bytes, rows, files, files_bytes) = header[7:]
+        self.origins = SymbolOrigin(origins)
+        self.range_count = ranges
         self.line_count = rows
         self._call_step = _CALL_STEP_BYTES.get(self.machine, 1)
-        part = _Parts(view)
+        part = _IndexParts(view)
         self.build_id = bytes(part.take(id_bytes)).decode("ascii")
         self.segments = tuple(Segment(*s) for s in _SEGMENT.iter_unpack(part.take(segments * _SEGMENT.size)))
         self._mapped = [*map(_asked_for, self.segments), *map(_whole_pages, self.segments)]
-        self._starts = part.take(8 * spans).cast("Q")
-        self._lengths = part.take(4 * spans).cast("I")
-        self._deltas = part.take(4 * spans).cast("I")
-        self._name_offsets = part.take(4 * spans).cast("I")
-        self._name_lengths = part.take(4 * spans).cast("I")
+        self._starts = part.take(8 * ranges).cast("Q")
+        self._lengths = part.take(4 * ranges).cast("I")
+        self._deltas = part.take(4 * ranges).cast("I")
+        self._name_offsets = part.take(4 * ranges).cast("I")
+        self._name_lengths = part.take(4 * ranges).cast("I")
         self._names = part.take(names_bytes)
         self._line_addresses = part.take(8 * rows).cast("Q")
         self._line_files = part.take(4 * rows).cast("I")
@@ -244,7 +243,7 @@ class SymbolIndex:
         address = self.address_of(file_offset - step)
         if address is None:
             return Unresolved.UNMAPPED
-        if not self.span_count:
+        if not self.range_count:
             return Unresolved.NO_SYMBOL_TABLE
         at = bisect_right(self._starts, address) - 1
         if at < 0 or (into := address - self._starts[at]) >= self._lengths[at]:
@@ -266,10 +265,10 @@ class SymbolIndex:
                 return file_offset + distance
         return None
 
-    def spans(self) -> Iterable[Span]:
-        """Every span, in order of address."""
-        for at in range(self.span_count):
-            yield Span(self._starts[at], self._lengths[at], self._deltas[at], self._name(at))
+    def ranges(self) -> Iterable[CodeRange]:
+        """Every range, in order of address."""
+        for at in range(self.range_count):
+            yield CodeRange(self._starts[at], self._lengths[at], self._deltas[at], self._name(at))
 
     def _name(self, at: int) -> str:
         offset = self._name_offsets[at]
@@ -302,11 +301,11 @@ def _checked_header(view: memoryview) -> tuple[Any, ...]:
         raise IndexFormatError("shorter than a header")
     header: tuple[Any, ...] = _HEADER.unpack_from(view)
     if bytes(view[: len(MAGIC)]) != MAGIC:
-        raise IndexFormatError("no symbol index")
+        raise IndexFormatError("not a symbol index")
     if header[1] != VERSION:
         raise IndexFormatError(f"version {header[1]}, and only {VERSION} is known; build the index again")
-    id_bytes, segments, spans, names_bytes, rows, files, files_bytes = header[7:]
-    symbol_parts = [8 * spans, 4 * spans, 4 * spans, 4 * spans, 4 * spans, names_bytes]
+    id_bytes, segments, ranges, names_bytes, rows, files, files_bytes = header[7:]
+    symbol_parts = [8 * ranges, 4 * ranges, 4 * ranges, 4 * ranges, 4 * ranges, names_bytes]
     line_parts = [8 * rows, 4 * rows, 4 * rows, 4 * (files + 1), files_bytes]
     sizes = [_HEADER.size, id_bytes, segments * _SEGMENT.size, *symbol_parts, *line_parts]
     if sum(-(-size // 8) * 8 for size in sizes) + _TRAILER_BYTES != len(view):
@@ -316,7 +315,7 @@ def _checked_header(view: memoryview) -> tuple[Any, ...]:
     return header
 
 
-class _Parts:
+class _IndexParts:
     """Takes the parts behind the header one after the other."""
 
     __slots__ = ("_at", "_view")

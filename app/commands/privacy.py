@@ -13,7 +13,7 @@ import click
 from google.protobuf import json_format
 
 from agents.canonicalize.events import Canonicalizer
-from agents.canonicalize.outcomes import Canonical, Refused
+from agents.canonicalize.outcomes import Canonical, EventRefusal
 from agents.privacy.calls import CallRefused
 from agents.privacy.explain import Explanation, Fate, explain
 from agents.privacy.policy import Policy
@@ -174,7 +174,7 @@ def _explained(line: str, number: int, canonicalizer: Canonicalizer, privacy: Pr
             if isinstance(story, CallRefused):
                 return _Unexplained(f"is refused by the filter: {story.reason}", is_refused=True)
             return _Explained(story, dropped(event, CanonicalEvent.FromString(outcome.value)))
-        case Refused():
+        case EventRefusal():
             return _Unexplained(f"is refused: {outcome.reason}", is_refused=True)
         case _:
             return _Unexplained(f"is no call: {outcome}", is_refused=False)

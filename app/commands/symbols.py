@@ -214,14 +214,14 @@ def show(build_id: str, folder: Path | None, functions: bool, as_json: bool) -> 
         "code_sha256": index.code_digest.hex(),
     }
     if as_json:
-        listed = [span._asdict() for span in index.spans()] if functions else None
+        listed = [span._asdict() for span in index.ranges()] if functions else None
         click.echo(json.dumps(row if listed is None else row | {"spans": listed}))
         return
     for name, value in row.items():
         click.echo(f"{name:<12} {cell(value)}")
     if functions:
         with SymbolDisplay() as display:
-            for span in index.spans():
+            for span in index.ranges():
                 click.echo(f"{span.start:#014x} {span.length:>8}  {display.name(span.name)}")
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agents.hot_symbols.identity import Evidence, parse_symbol_id
-from agents.hot_symbols.reading.evidence import EventEvidence, Place, Touch, place_of
+from agents.hot_symbols.identity import EvidenceKind, parse_symbol_id
+from agents.hot_symbols.reading.evidence import EventEvidence, EventPlace, Touch, place_of
 from agents.hot_symbols.reading.meaning import PLACE_FIELDS, Meaning
 from agents.hot_symbols.reading.observations import MAX_SCHEMAS, LayoutOf
 from agents.memo import Memo
@@ -43,7 +43,7 @@ class Stack(EventEvidence):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ContainerPlace(Place):
+class ContainerPlace(EventPlace):
     """Where calls happened, down to the container; empty where they do not say. Compared by identity."""
 
     container_id: str
@@ -141,7 +141,7 @@ def _frame(fields: Mapping[str, Any]) -> StackFrame:
 def _target(touch: Touch) -> StackFrame | None:
     """The frame of a probe that fired; None for an execution."""
     identity = parse_symbol_id(touch.symbol_id)
-    if identity.evidence is Evidence.BINARY:
+    if identity.evidence is EvidenceKind.BINARY:
         return None
     return StackFrame(touch.module, identity.symbol or "", build_id=identity.build_id or "", resolution=PROBE)
 

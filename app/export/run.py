@@ -67,11 +67,11 @@ class PlaceFilter:
             return lambda _place: True
         query = Query(namespace=self.namespace, image=self.image)
 
-        def is_meant(place: evidence.Place) -> bool:
+        def is_meant(place: evidence.EventPlace) -> bool:
             images = [] if place.image is None else [(place.image[1], place.image[0])]
             return query.means_place(place.namespace or (), images)
 
-        return Memo[evidence.Place, bool](is_meant, _KNOWN_PLACES).__getitem__
+        return Memo[evidence.EventPlace, bool](is_meant, _KNOWN_PLACES).__getitem__
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,7 +7,7 @@ costs a lookup. This module refuses to know formats.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from agents.hot_symbols.reading.evidence import Place
+from agents.hot_symbols.reading.evidence import EventPlace
 from agents.hot_symbols.reading.gathering import Unreadable
 from agents.hot_symbols.reading.observations import Observe
 from app.export.call_stacks import Stack
@@ -21,7 +21,7 @@ _WAITING_KINDS: Final = 65_536
 BinaryOf = Callable[[bytes], str]
 """Path of a call's binary; see `call_stacks.BinaryReader`."""
 
-IsWanted = Callable[[Place], bool]
+IsWanted = Callable[[EventPlace], bool]
 """Whether calls of a place were asked for."""
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from agents.symbols.index import Origin
+from agents.symbols.index import SymbolOrigin
 from agents.symbols.module_paths import ModuleKind, normalize_module
 from app.symbols.debug_files import find_debug_file
 from app.symbols.debuginfod import Debuginfod
@@ -54,7 +54,7 @@ class Indexed:
     kept: Kept
     functions: int
     lines: int
-    origins: Origin
+    origins: SymbolOrigin
     notes: tuple[str, ...] = ()
 
 
@@ -201,7 +201,7 @@ class _Adding:
         if kept is Kept.CONFLICT:
             return NotIndexed(path, FileRefusalReason.CONFLICT)
         return Indexed(
-            path, self._build_id, kept, built.functions, built.lines, Origin(built.origins), tuple(self._notes)
+            path, self._build_id, kept, built.functions, built.lines, SymbolOrigin(built.origins), tuple(self._notes)
         )
 
 

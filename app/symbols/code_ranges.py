@@ -22,7 +22,7 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple
 
-from agents.symbols.index import Spans
+from agents.symbols.index import CodeRanges
 
 
 class FunctionSymbol(NamedTuple):
@@ -45,7 +45,7 @@ _Piece = tuple[int, int, FunctionSymbol]
 """Start, end, and whose it is."""
 
 
-def disjoint_ranges(symbols: Iterable[FunctionSymbol]) -> Spans:
+def disjoint_ranges(symbols: Iterable[FunctionSymbol]) -> CodeRanges:
     """The spans of `symbols`, in order of address."""
     # by address only: everything that depends on the order among equals ranks them itself
     ordered = sorted(symbols, key=itemgetter(0))
@@ -144,7 +144,7 @@ def _sizeless_pieces(ordered: list[FunctionSymbol], sized: list[_Piece]) -> list
     return pieces
 
 
-def _joined(pieces: list[_Piece]) -> Spans:
+def _joined(pieces: list[_Piece]) -> CodeRanges:
     """Pieces as spans, neighbours of one symbol made one."""
     starts: list[int] = []
     lengths: list[int] = []
@@ -160,4 +160,4 @@ def _joined(pieces: list[_Piece]) -> Spans:
             deltas.append(start - symbol[0])
             names.append(symbol[2])
         owner, behind = symbol, end
-    return Spans(starts, lengths, deltas, names)
+    return CodeRanges(starts, lengths, deltas, names)

@@ -19,7 +19,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from agents.symbols.index import IndexContent, LineRows, Origin, Segment, SymbolIndex
+from agents.symbols.index import IndexContent, LineRows, Segment, SymbolIndex, SymbolOrigin
 from app.symbols.code_ranges import FunctionSymbol, disjoint_ranges
 from app.symbols.dwarf_lines import read_lines
 from app.symbols.elf import DebugLink, ElfStructure, read_structure
@@ -105,7 +105,7 @@ def extend_index(known: SymbolIndex, debug_path: Path, *, with_lines: bool) -> I
         head = _Head(known.build_id, known.machine, known.elf_type, known.code_digest, known.segments)
         exported = [
             FunctionSymbol(s.start, s.length, s.name, 0, is_exported=True, in_symtab=False, limit=s.start + s.length)
-            for s in known.spans()
+            for s in known.ranges()
             if not s.delta
         ]
         return _content(head, [debug], with_lines=with_lines, known=exported)
@@ -119,26 +119,29 @@ def _content(
     known: Sequence[FunctionSymbol] = (),
 ) -> IndexContent:
     symbols = list(known)
-    origins = Origin.DYNSYM if known else Origin(0)
+    origins = SymbolOrigin.DYNSYM if known else SymbolOrigin(0)
     for number, elf in enumerate(files):
         symbols += function_symbols(elf.data, elf.structure)
         if elf.structure.dynsym is not None:
-            origins |= Origin.DYNSYM
+            origins |= SymbolOrigin.DYNSYM
         if elf.structure.symtab is not None:
-            origins |= Origin.DEBUG_FILE if number or not elf.structure.segments else Origin.SYMTAB
-    if not origins & (Origin.SYMTAB | Origin.DEBUG_FILE) and (packed := files[0].structure.debugdata) is not None:
+            origins |= SymbolOrigin.DEBUG_FILE if number or not elf.structure.segments else SymbolOrigin.SYMTAB
+    if (
+        not origins & (SymbolOrigin.SYMTAB | SymbolOrigin.DEBUG_FILE)
+        and (packed := files[0].structure.debugdata) is not None
+    ):
         symbols += _debugdata_symbols(files[0].data[packed.offset : packed.offset + packed.size])
-        origins |= Origin.GNU_DEBUGDATA
+        origins |= SymbolOrigin.GNU_DEBUGDATA
     symbols = with_exports(symbols)
     if go := go_symbols(files[0].data, files[0].structure):
         symbols += go
-        origins |= Origin.GOPCLNTAB
+        origins |= SymbolOrigin.GOPCLNTAB
     lines = LineRows()
     if with_lines:
         described = [elf for elf in files if elf.structure.has_dwarf_lines]
         lines = read_lines(described[-1].stream, head.segments) if described else lines
-        origins |= Origin.DWARF_LINES if len(lines.addresses) else Origin(0)
-    spans = disjoint_ranges(symbols)
+        origins |= SymbolOrigin.DWARF_LINES if len(lines.addresses) else SymbolOrigin(0)
+    ranges = disjoint_ranges(symbols)
     return IndexContent(
         build_id=head.build_id,
         machine=head.machine,
@@ -146,7 +149,7 @@ def _content(
         origins=origins,
         code_digest=head.code_digest,
         segments=head.segments,
-        spans=spans,
+        ranges=ranges,
         lines=lines,
     )
 

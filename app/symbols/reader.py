@@ -84,7 +84,7 @@ def _done(request: dict[str, Any]) -> dict[str, Any]:
 def _written(content: IndexContent, output: Path) -> dict[str, Any]:
     output.write_bytes(encode_index(content))
     return asdict(
-        Built(content.build_id, len(content.spans.starts), len(content.lines.addresses), int(content.origins))
+        Built(content.build_id, len(content.ranges.starts), len(content.lines.addresses), int(content.origins))
     )
 
 

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from agents.symbols.index import Origin, SymbolIndex
+from agents.symbols.index import SymbolIndex, SymbolOrigin
 from app.symbols.adding import FileReport, NotIndexed
 
 
@@ -11,7 +11,7 @@ def index_row(index: SymbolIndex) -> dict[str, Any]:
     """An index in short."""
     return {
         "build_id": index.build_id,
-        "functions": index.span_count,
+        "functions": index.range_count,
         "lines": index.line_count,
         "origins": _origins(index.origins),
         "machine": index.machine,
@@ -43,5 +43,5 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def _origins(origins: Origin) -> list[str]:
-    return [origin.name.lower() for origin in Origin if origin in origins and origin.name is not None]
+def _origins(origins: SymbolOrigin) -> list[str]:
+    return [origin.name.lower() for origin in SymbolOrigin if origin in origins and origin.name is not None]

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from agents.symbols.index import Origin, SymbolIndex
+from agents.symbols.index import SymbolIndex, SymbolOrigin
 from app.symbols.name_maps import decode_map, encode_map
 from app.symbols.snapshot import (
     FORMAT_LINE,
@@ -126,8 +126,8 @@ class StoreWriter:
         if known.code_digest != index.code_digest:
             return Kept.CONFLICT
         poorer = _names_grade(index) < _names_grade(known) or bool(index.line_count) < bool(known.line_count)
-        gains = (_names_grade(index), index.line_count, index.span_count)
-        if poorer or gains <= (_names_grade(known), known.line_count, known.span_count):
+        gains = (_names_grade(index), index.line_count, index.range_count)
+        if poorer or gains <= (_names_grade(known), known.line_count, known.range_count):
             return Kept.UNCHANGED
         return Kept.REPLACED
 
@@ -144,11 +144,11 @@ class StoreWriter:
 
 def _names_grade(index: SymbolIndex) -> int:
     """How complete the names of an index are, by where they came from."""
-    if index.origins & (Origin.SYMTAB | Origin.DEBUG_FILE | Origin.GOPCLNTAB):
+    if index.origins & (SymbolOrigin.SYMTAB | SymbolOrigin.DEBUG_FILE | SymbolOrigin.GOPCLNTAB):
         return 3
-    if index.origins & Origin.GNU_DEBUGDATA:
+    if index.origins & SymbolOrigin.GNU_DEBUGDATA:
         return 2
-    return 1 if index.origins & Origin.DYNSYM else 0
+    return 1 if index.origins & SymbolOrigin.DYNSYM else 0
 
 
 def _flush(path: Path) -> None:

@@ -37,7 +37,7 @@ class Split:
         (entry,) = store.snapshot.entries
         index = store.index(entry.key)
         assert index is not None
-        return [span.name for span in index.spans()]
+        return [span.name for span in index.ranges()]
 
 
 @pytest.fixture(name="split")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.symbols.index import Origin, SymbolIndex, encode_index
+from agents.symbols.index import SymbolIndex, SymbolOrigin, encode_index
 from agents.symbols.lookup import Resolved, Unresolved
 from app.symbols.index_builder import build_index
 from tests.support.programs import (
@@ -66,7 +66,7 @@ def offsets(index: SymbolIndex, count: int = OFFSETS) -> list[int]:
     """Random offsets in code, and the edges of every function."""
     chance = random.Random(20241124)
     chosen = {s.file_offset + chance.randrange(s.size) for s in index.segments for _ in range(count)}
-    for span in index.spans():
+    for span in index.ranges():
         for address in (span.start - 1, span.start, span.start + span.length - 1, span.start + span.length):
             chosen |= {
                 s.file_offset + address - s.address for s in index.segments if s.address <= address < s.address + s.size
@@ -117,8 +117,8 @@ def test_stripped_program_gives_no_other_name(name: str, compiled: Callable[[str
         if isinstance(found, Resolved):
             assert whole.lookup(offset, innermost=True) == found
     if name.startswith("go"):
-        assert left.origins & Origin.GOPCLNTAB
-        assert left.span_count > 0.95 * whole.span_count
+        assert left.origins & SymbolOrigin.GOPCLNTAB
+        assert left.range_count > 0.95 * whole.range_count
 
 
 @pytest.mark.parametrize("name", ["c-pie", "c-no-pie", "c++-pie", "c-shared"])
@@ -130,8 +130,8 @@ def test_separate_debug_file_gives_all_names_back(name: str, compiled: Callable[
     run("strip", "-o", tmp_path / "stripped", program)
     index = opened(tmp_path / "stripped", tmp_path / "program.debug")
 
-    assert index.origins & Origin.DEBUG_FILE
-    assert list(index.spans()) == list(opened(program).spans())
+    assert index.origins & SymbolOrigin.DEBUG_FILE
+    assert list(index.ranges()) == list(opened(program).ranges())
     assert_true(index, Truth(program))
 
 
@@ -149,8 +149,8 @@ def test_mini_debug_information_gives_functions_back(
     run("objcopy", f"--add-section=.gnu_debugdata={tmp_path / 'mini.xz'}", tmp_path / "stripped", tmp_path / "packed")
     index = opened(tmp_path / "packed")
 
-    assert index.origins & Origin.GNU_DEBUGDATA
-    assert list(index.spans()) == list(opened(program).spans())
+    assert index.origins & SymbolOrigin.GNU_DEBUGDATA
+    assert list(index.ranges()) == list(opened(program).ranges())
 
 
 @pytest.mark.parametrize("name", ["c-pie", "c-no-pie", "c++-pie", "rust", "rust-v0", "go"])

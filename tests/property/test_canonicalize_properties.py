@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.frames import FrameResolution
-from agents.canonicalize.outcomes import Canonical, NotACall, Outcome, Refused
+from agents.canonicalize.outcomes import Canonical, EventRefusal, NotACall, Outcome
 from schemas.canonical_pb2 import CanonicalEvent
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from tests.support.messages import messages, other_encoding, varint
@@ -55,13 +55,13 @@ def _event_id(raw: bytes) -> bytes:
 @given(raw=st.binary(max_size=400))
 def test_canonicalize_never_raises_when_given_arbitrary_bytes(raw: bytes) -> None:
     """Garbage is refused with a reason, whatever it is."""
-    assert isinstance(_canonicalize(raw), Canonical | NotACall | Refused)
+    assert isinstance(_canonicalize(raw), Canonical | NotACall | EventRefusal)
 
 
 @given(event=calls(), cut=st.integers(1, 200))
 def test_canonicalize_never_raises_when_an_event_is_cut_off(event: GetEventsResponse, cut: int) -> None:
     """A truncated event is refused or is a smaller event, and never an exception."""
-    assert isinstance(_canonicalize(event.SerializeToString()[:-cut]), Canonical | NotACall | Refused)
+    assert isinstance(_canonicalize(event.SerializeToString()[:-cut]), Canonical | NotACall | EventRefusal)
 
 
 @given(event=calls())

@@ -10,7 +10,7 @@ from agents.hot_symbols.counting.callers import MAX_CALLERS, Callers
 from agents.hot_symbols.counting.partial import Partial, offsets
 from agents.hot_symbols.counting.recent import MAX_NAMES, SKETCH_HASHES, Recent
 from agents.hot_symbols.counting.tally import Tally
-from agents.hot_symbols.reading.evidence import Place, Touch
+from agents.hot_symbols.reading.evidence import EventPlace, Touch
 from agents.hot_symbols.reading.sightings import HOUR_NS, Sightings, summarized
 from agents.hot_symbols.reading.times import sortable
 from agents.hot_symbols.table.symbol_row import SymbolRow
@@ -98,11 +98,11 @@ def test_callers_fall_short_by_no_more_than_they_say(rounds: list[list[tuple[str
         assert number - callers.shortfall <= callers.calls.get(caller, 0) <= number
 
 
-def place(number: int) -> Place:
+def place(number: int) -> EventPlace:
     """One of thirteen places, of which the first says nothing."""
     if not number:
-        return Place(None, None, None)
-    return Place((f"sha256:{number}", "image"), (f"ns{number % 3}",), ("ns", "Pod", str(number)))
+        return EventPlace(None, None, None)
+    return EventPlace((f"sha256:{number}", "image"), (f"ns{number % 3}",), ("ns", "Pod", str(number)))
 
 
 def observed(tally: Tally, sightings: list[tuple[int, int, int, int]]) -> Tally:

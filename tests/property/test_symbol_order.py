@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.symbols.index import Spans
+from agents.symbols.index import CodeRanges
 from app.symbols.code_ranges import FunctionSymbol, disjoint_ranges
 from app.symbols.symbol_tables import with_exports
 
@@ -28,7 +28,7 @@ def symbols(draw: st.DrawFn) -> FunctionSymbol:
     )
 
 
-def name_at(spans: Spans, address: int) -> tuple[str, int] | None:
+def name_at(spans: CodeRanges, address: int) -> tuple[str, int] | None:
     """(name, offset) at an address."""
     at = bisect_right(spans.starts, address) - 1
     if at < 0 or address >= spans.starts[at] + spans.lengths[at]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from agents.canonicalize.events import Canonicalizer
-from agents.canonicalize.outcomes import Canonical, Refused
+from agents.canonicalize.outcomes import Canonical, EventRefusal
 from schemas import topics
 from schemas.coverage import CoverageGap, GapCause, decode
 from tests.support.fault_run import LivedLife
@@ -56,7 +56,7 @@ def raw_account(run: PipelineRun) -> RawAccount:
         made = canonicalizer.canonicalize(value, record.partition, record.offset, 0)
         if isinstance(made, Canonical):
             account.calls.add(made.event_id.hex().encode())
-        elif isinstance(made, Refused):
+        elif isinstance(made, EventRefusal):
             account.refused += 1
     return account
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from agents.contract import OutRecord
 from agents.hot_symbols.counting.partial import last_seen_ns, offsets
 from agents.hot_symbols.counting.symbol_counter import INCLUDED_KEY, SymbolCounter
-from agents.hot_symbols.reading.evidence import EventEvidence, Place, Touch
+from agents.hot_symbols.reading.evidence import EventEvidence, EventPlace, Touch
 from agents.hot_symbols.reading.gathering import one_by_one
 from agents.hot_symbols.reading.meaning import Observation
 from agents.hot_symbols.reading.sightings import HOUR_NS
@@ -35,8 +35,8 @@ KINDS = (
     EventEvidence(()),
 )
 PLACES = (
-    *(Place((f"id{n}", "image"), (f"ns{n % 2}",), ("ns", "Pod", f"w{n}")) for n in range(10)),
-    Place(None, None, None),
+    *(EventPlace((f"id{n}", "image"), (f"ns{n % 2}",), ("ns", "Pod", f"w{n}")) for n in range(10)),
+    EventPlace(None, None, None),
 )
 
 

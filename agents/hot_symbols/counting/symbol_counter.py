@@ -28,8 +28,8 @@ from agents.contract import OutRecord, SourceRecord
 from agents.hot_symbols.counting.partial import Partial, offsets
 from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.partitioning import symbol_partition
-from agents.hot_symbols.reading.evidence import EventEvidence, Place, Touch
-from agents.hot_symbols.reading.gathering import NONE_YET, Gather, Gathered, Refused
+from agents.hot_symbols.reading.evidence import EventEvidence, EventPlace, Touch
+from agents.hot_symbols.reading.gathering import NONE_YET, CountRefusal, Gather, Gathered
 from agents.hot_symbols.reading.sightings import Sightings, Summary, added_up, summarized
 
 INCLUDED_KEY: Final = b"\x01included"
@@ -51,7 +51,7 @@ class CountFlush:
     highest: int
     """Highest raw offset included."""
     partials: Mapping[int, Sequence[OutRecord]]
-    refused: Sequence[Refused]
+    refused: Sequence[CountRefusal]
     counted: int
     repeated: int
 
@@ -100,7 +100,7 @@ class SymbolCounter:
         """Turn what waits into rows and partials. Call `acknowledged` when all of it is."""
         memory = self._memories[partition]
         gathered = memory.gathered
-        waiting = _Waiting(gathered.kinds)
+        waiting = _WaitingCalls(gathered.kinds)
         keys = [symbol.encode() for symbol in waiting.touched]
         *found, included = read([*keys, INCLUDED_KEY])
         memory.included = max(_to_int(included), NONE_YET if memory.included is None else memory.included)
@@ -169,10 +169,10 @@ def parse_partial_key(key: bytes) -> tuple[bytes, int]:
     return symbol_key, int(partition)
 
 
-class _Waiting:
+class _WaitingCalls:
     """What waits of one partition, by symbol."""
 
-    def __init__(self, groups: Mapping[tuple[EventEvidence, Place], Sightings]) -> None:
+    def __init__(self, groups: Mapping[tuple[EventEvidence, EventPlace], Sightings]) -> None:
         self._groups = groups
         self._first_offset = min((sightings.offsets[0] for sightings in groups.values()), default=0)
         self.touched = _by_symbol((evidence, sightings) for (evidence, _), sightings in groups.items())
@@ -209,7 +209,7 @@ def _by_symbol(groups: Iterable[tuple[EventEvidence, Sightings]]) -> dict[str, l
     return by_symbol
 
 
-def _counted(symbol: str, row: bytes | None, waiting: _Waiting, included: int) -> bytes | None:
+def _counted(symbol: str, row: bytes | None, waiting: _WaitingCalls, included: int) -> bytes | None:
     """The symbol's partial after what waits; None where there is no partial and nothing to count."""
     partial = None if row is None else Partial.from_bytes(row)
     new = waiting.touched_above(symbol, included if partial is None else max(included, partial.last_offset))

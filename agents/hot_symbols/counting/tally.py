@@ -12,7 +12,7 @@ from typing import Final
 
 from agents.hot_symbols.counting.callers import Callers
 from agents.hot_symbols.counting.recent import Recent
-from agents.hot_symbols.reading.evidence import CONFIRMED, Place, Touch
+from agents.hot_symbols.reading.evidence import CONFIRMED, EventPlace, Touch
 from agents.hot_symbols.reading.sightings import Summary
 
 HOURS_KEPT: Final = 24
@@ -65,7 +65,7 @@ class Tally:
 
     def observe(self, touched: Iterable[tuple[Touch, Summary]]) -> None:
         """Count events: what each kind of them says about the symbol, and how often, when and where it was seen."""
-        places: dict[Place, int] = {}
+        places: dict[EventPlace, int] = {}
         grades, hours, calls = self.grades, self.hours, self.callers.calls
         for touch, summary in touched:
             events = summary.events
@@ -87,7 +87,7 @@ class Tally:
         self._drop_old_hours()
         self.callers.settle()
 
-    def _note(self, places: dict[Place, int]) -> None:
+    def _note(self, places: dict[EventPlace, int]) -> None:
         for place, when_ns in places.items():
             if place.image is not None:
                 self.images.note(place.image, when_ns)

@@ -54,7 +54,7 @@ class EventEvidence:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
+class EventPlace:
     """Where events happened, as far as they say; compared by identity. None where they do not say."""
 
     image: Name | None  # image id, image name
@@ -62,7 +62,7 @@ class Place:
     workload: Name | None  # namespace, kind, name
 
 
-class Frame(NamedTuple):
+class CountedFrame(NamedTuple):
     """What counts of a stack frame. `resolution` is an index into RESOLUTIONS."""
 
     symbol_id: str
@@ -79,14 +79,14 @@ frame_fields: Final[Callable[[Mapping[str, Any]], FrameFields]] = itemgetter(
 """Picks them from a decoded frame."""
 
 
-def frame_of(fields: FrameFields) -> Frame:
+def frame_of(fields: FrameFields) -> CountedFrame:
     """What counts of a frame with these fields."""
     module, symbol, hint, build_id, resolution, is_kernel_space = fields
     identity = frame_identity(module, build_id, symbol or hint or "", is_kernel_space=is_kernel_space)
-    return Frame(symbol_id(identity), module, RESOLUTIONS.index(resolution))
+    return CountedFrame(symbol_id(identity), module, RESOLUTIONS.index(resolution))
 
 
-def stack_touches(frames: Sequence[Frame]) -> list[Touch]:
+def stack_touches(frames: Sequence[CountedFrame]) -> list[Touch]:
     """One touch for each symbol on a stack; `frames` are innermost first."""
     grades: dict[str, Counter[int]] = {}
     callers: dict[str, Counter[str]] = {}
@@ -142,11 +142,11 @@ def joined(touches: Sequence[Touch], extra: Touch | None) -> EventEvidence:
     return EventEvidence(tuple(kept))
 
 
-def place_of(fields: Mapping[str, Any]) -> Place:
+def place_of(fields: Mapping[str, Any]) -> EventPlace:
     """The place of an event with these fields of a `RuntimeCallEvent`."""
     image_id, image_name = fields["image_id"] or "", fields["image_name"] or ""
     namespace, kind, workload = fields["namespace"] or "", fields["workload_kind"] or "", fields["workload"] or ""
-    return Place(
+    return EventPlace(
         image=(image_id, image_name) if image_id or image_name else None,
         namespace=(namespace,) if namespace else None,
         workload=(namespace, kind, workload) if workload else None,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from agents.contract import SourceRecord
-from agents.hot_symbols.reading.evidence import EventEvidence, Place
+from agents.hot_symbols.reading.evidence import EventEvidence, EventPlace
 from agents.hot_symbols.reading.meaning import Observation
 from agents.hot_symbols.reading.sightings import Sightings
 
@@ -30,7 +30,7 @@ class Unreadable(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class CountRefusal:
     """A record that is no call: its offset in the calls topic, its timestamp and why."""
 
     offset: int
@@ -42,8 +42,8 @@ Looks = dict[Hashable, Sightings]
 """Kinds of event at one place by what their calls look like."""
 
 
-class _LooksByPlace(dict[Place, Looks]):
-    def __missing__(self, place: Place) -> Looks:
+class _LooksByPlace(dict[EventPlace, Looks]):
+    def __missing__(self, place: EventPlace) -> Looks:
         looks = self[place] = {}
         return looks
 
@@ -57,11 +57,11 @@ class Gathered:
     highest: int = NONE_YET
     counted: int = 0
     repeated: int = 0
-    refused: list[Refused] = field(default_factory=list)
-    kinds: dict[tuple[EventEvidence, Place], Sightings] = field(default_factory=dict)
+    refused: list[CountRefusal] = field(default_factory=list)
+    kinds: dict[tuple[EventEvidence, EventPlace], Sightings] = field(default_factory=dict)
     looks: _LooksByPlace = field(default_factory=_LooksByPlace)
 
-    def kind(self, evidence: EventEvidence, place: Place) -> Sightings:
+    def kind(self, evidence: EventEvidence, place: EventPlace) -> Sightings:
         """Events that say this and happened there; a caller adds to them."""
         found = self.kinds.get((evidence, place))
         if found is None:
@@ -71,11 +71,11 @@ class Gathered:
     def note(self, record: SourceRecord, observation: Observation | Unreadable) -> None:
         """Take one record."""
         if isinstance(observation, Unreadable):
-            self.refused.append(Refused(record.offset, record.timestamp, observation))
+            self.refused.append(CountRefusal(record.offset, record.timestamp, observation))
             return
         offset, time_ns, evidence, place = observation
         if offset < 0:
-            self.refused.append(Refused(record.offset, record.timestamp, Unreadable.NO_RAW_POSITION))
+            self.refused.append(CountRefusal(record.offset, record.timestamp, Unreadable.NO_RAW_POSITION))
         elif offset <= self.highest:
             self.repeated += 1
         else:

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from agents.hot_symbols.reading.evidence import (
+    CountedFrame,
     EventEvidence,
-    Frame,
+    EventPlace,
     FrameFields,
-    Place,
     Touch,
     binary_touch,
     frame_fields,
@@ -24,7 +24,7 @@ from agents.hot_symbols.reading.evidence import (
 )
 from agents.memo import Memo
 
-Observation = tuple[int, int, EventEvidence, Place]
+Observation = tuple[int, int, EventEvidence, EventPlace]
 """Raw offset, time in nanoseconds since the Unix epoch, evidence, place. A plain tuple: one is made for every event."""
 
 PLACE_FIELDS: Final = ("image_id", "image_name", "namespace", "workload_kind", "workload")
@@ -48,15 +48,15 @@ class Meaning:
     """Evidence and places of calls; its memory is bounded, and no eviction changes a result."""
 
     def __init__(self) -> None:
-        self._frames = Memo[FrameFields, Frame](frame_of, KINDS_OF_FRAME)
-        self._touches = Memo[tuple[Frame, ...], tuple[Touch, ...]](
+        self._frames = Memo[FrameFields, CountedFrame](frame_of, KINDS_OF_FRAME)
+        self._touches = Memo[tuple[CountedFrame, ...], tuple[Touch, ...]](
             lambda frames: tuple([self._known[touch] for touch in stack_touches(frames)]), KINDS_OF_EVIDENCE
         )
         self._known = Memo[Touch, Touch](lambda touch: touch, KINDS_OF_TOUCH)
         self._joined = Memo[tuple[tuple[Touch, ...], Touch | None], EventEvidence](
             lambda key: joined(*key), KINDS_OF_EVIDENCE
         )
-        self._places = Memo[tuple[Any, ...], Place](
+        self._places = Memo[tuple[Any, ...], EventPlace](
             lambda values: place_of(dict(zip(PLACE_FIELDS, values, strict=True))), KINDS_OF_PLACE
         )
 
@@ -65,7 +65,7 @@ class Meaning:
         known = tuple([self._frames[values] for values in map(frame_fields, frames)])
         return self._joined[self._touches[known], extra]
 
-    def place(self, fields: Mapping[str, Any]) -> Place:
+    def place(self, fields: Mapping[str, Any]) -> EventPlace:
         """The place that these fields name."""
         return self._places[tuple(fields[name] for name in PLACE_FIELDS)]
 

@@ -14,7 +14,7 @@ from struct import Struct, error
 from typing import Any, Final, NamedTuple
 
 from agents.contract import SourceRecord
-from agents.hot_symbols.reading.evidence import EventEvidence, Place, Touch, binary_touch, target_touch
+from agents.hot_symbols.reading.evidence import EventEvidence, EventPlace, Touch, binary_touch, target_touch
 from agents.hot_symbols.reading.gathering import Gathered
 from agents.hot_symbols.reading.meaning import Meaning
 from agents.memo import Memo
@@ -30,7 +30,7 @@ KNOWN_WORKLOADS: Final = 4_096
 _ID_CHARS: Final = 32
 _TEXT_32: Final = avro_wire.long(_ID_CHARS)
 _OPENING: Final = Struct(f"<{avro_wire.SCHEMA_HEADER_BYTES + len(_TEXT_32)}s{_ID_CHARS}xQBBBBB")
-"""Frame and the id's length; eight bytes of the time, the ninth; probe type; the stack's count and size (two bytes)."""
+"""What stands before the workload, up to the stack's size; see the example above."""
 
 _STACK_AT: Final = _OPENING.size - 3
 _TIME_END: Final = _STACK_AT - 2
@@ -151,7 +151,7 @@ class _Known:
 
     def __init__(self) -> None:
         self.encoded = _NEVER
-        self.place: Place
+        self.place: EventPlace
 
 
 class _KnownWorkloads:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agents.hot_symbols.reading.evidence import Place
+from agents.hot_symbols.reading.evidence import EventPlace
 from agents.hot_symbols.reading.times import sortable, time_of
 
 HOUR_NS = 3_600_000_000_000
@@ -20,7 +20,7 @@ class Sightings:
 
     __slots__ = ("offsets", "place", "times")
 
-    def __init__(self, place: Place, times: list[bytes], offsets: list[int]) -> None:
+    def __init__(self, place: EventPlace, times: list[bytes], offsets: list[int]) -> None:
         self.place = place
         self.times = times
         self.offsets = offsets
@@ -46,7 +46,7 @@ class Summary:
     first_offset: int
     last_offset: int
     hours: Mapping[int, int]
-    places: Mapping[Place, int]
+    places: Mapping[EventPlace, int]
     """Time of the last event by place."""
 
 
@@ -69,7 +69,7 @@ def added_up(summaries: Sequence[Summary]) -> Summary:
         hours = Counter()
         for one in summaries:
             hours.update(one.hours)
-    places: dict[Place, int] = {}
+    places: dict[EventPlace, int] = {}
     for one in summaries:
         for place, when_ns in one.places.items():
             if when_ns >= places.get(place, when_ns):

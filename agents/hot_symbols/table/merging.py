@@ -44,7 +44,7 @@ class MergeExpiry:
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _WaitingPartials:
     """Partials of one partition that wait, by symbol and raw partition: of every life the newest."""
 
     timestamp_ms: int = 0
@@ -56,7 +56,7 @@ class SymbolMerger:
 
     def __init__(self, publish: Publish) -> None:
         self._publish = publish
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[int, _WaitingPartials] = {}
 
     @property
     def waiting_symbols(self) -> int:
@@ -68,7 +68,7 @@ class SymbolMerger:
 
         A tombstone is of a row that expired.
         """
-        waiting = self._waiting.setdefault(partition, _Waiting())
+        waiting = self._waiting.setdefault(partition, _WaitingPartials())
         for record in records:
             if record.value is None:
                 continue
@@ -102,7 +102,7 @@ class SymbolMerger:
 
     def expire(self, partition: int, keys: Sequence[bytes], before_ns: int, read: Read, *, now_ms: int) -> MergeExpiry:
         """Remove those of the rows that were last hit before `before_ns`; those with a partial that waits stay."""
-        waiting = self._waiting.get(partition, _Waiting()).partials
+        waiting = self._waiting.get(partition, _WaitingPartials()).partials
         rows: dict[bytes, bytes | None] = {}
         published: list[OutRecord] = []
         partials: list[OutRecord] = []

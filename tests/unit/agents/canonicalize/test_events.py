@@ -10,10 +10,10 @@ from agents.canonicalize.outcomes import (
     MAX_REPEATED_PARTS,
     MAX_STACK_FRAMES,
     Canonical,
+    EventRefusal,
+    EventRefusalReason,
     NotACall,
     Outcome,
-    Refusal,
-    Refused,
 )
 from agents.canonicalize.probes import HookKind, PolicyHooks
 from agents.canonicalize.stage import CanonicalizeStep
@@ -57,9 +57,9 @@ def _canonical(event: GetEventsResponse, hooks: PolicyHooks | None = None) -> ca
     return canonical.CanonicalEvent.FromString(outcome.value)
 
 
-def _refusal(event: GetEventsResponse | bytes) -> Refusal:
+def _refusal(event: GetEventsResponse | bytes) -> EventRefusalReason:
     outcome = _outcome(event)
-    assert isinstance(outcome, Refused), outcome
+    assert isinstance(outcome, EventRefusal), outcome
     return outcome.reason
 
 
@@ -113,29 +113,31 @@ def test_outcome_is_not_a_call_when_the_kind_is_none(kind: str, expected: NotACa
 
 def test_outcome_is_refused_when_bytes_do_not_parse() -> None:
     """Truncated bytes are malformed."""
-    assert _refusal(_event("process_exec").SerializeToString()[:-3]) is Refusal.MALFORMED
+    assert _refusal(_event("process_exec").SerializeToString()[:-3]) is EventRefusalReason.MALFORMED
 
 
 def test_outcome_is_refused_as_invalid_utf8_when_only_a_text_is_wrong() -> None:
     """A well-formed message with a text that is not UTF-8 is told from a malformed one, at any depth."""
     raw = _event("process_exec", exec_id="X" * 8).SerializeToString()
 
-    assert _refusal(raw.replace(b"XXXXXXXX", b"XXX\xff\xfeXXX")) is Refusal.INVALID_UTF8
-    assert _refusal(raw.replace(b"node-a", b"nod\xff-a")) is Refusal.INVALID_UTF8
+    assert _refusal(raw.replace(b"XXXXXXXX", b"XXX\xff\xfeXXX")) is EventRefusalReason.INVALID_UTF8
+    assert _refusal(raw.replace(b"node-a", b"nod\xff-a")) is EventRefusalReason.INVALID_UTF8
 
 
 def test_outcome_is_refused_when_the_kind_is_not_known() -> None:
     """An event of another edition of Tetragon, in a reserved number, is dead-lettered and not guessed."""
     enterprise = bytes([2 << 3 | 2, 2, 0x0A, 0x00])
 
-    assert _refusal(enterprise + GetEventsResponse(node_name="n").SerializeToString()) is Refusal.NO_KNOWN_KIND
+    assert (
+        _refusal(enterprise + GetEventsResponse(node_name="n").SerializeToString()) is EventRefusalReason.NO_KNOWN_KIND
+    )
 
 
 def test_outcome_is_refused_when_the_process_is_missing() -> None:
     """A call without a process has nobody who made it."""
     event = GetEventsResponse(process_kprobe=ProcessKprobe(function_name="f"))
 
-    assert _refusal(event) is Refusal.MISSING_PROCESS
+    assert _refusal(event) is EventRefusalReason.MISSING_PROCESS
 
 
 @pytest.mark.parametrize(
@@ -146,7 +148,7 @@ def test_outcome_is_refused_when_the_time_is_none_that_avro_can_hold(seconds: in
     event = _event("process_exec")
     event.time.seconds, event.time.nanos = seconds, nanos
 
-    assert _refusal(event) is Refusal.TIME_OUT_OF_RANGE
+    assert _refusal(event) is EventRefusalReason.TIME_OUT_OF_RANGE
 
 
 def test_outcome_is_refused_when_the_event_is_absurdly_large() -> None:
@@ -154,7 +156,7 @@ def test_outcome_is_refused_when_the_event_is_absurdly_large() -> None:
     event = _event("process_exec")
     event.process_exec.process.arguments = "a" * (10 << 20)
 
-    assert _refusal(event) is Refusal.OVERSIZED
+    assert _refusal(event) is EventRefusalReason.OVERSIZED
     assert MAX_CALL_BYTES < 10 << 20
 
 
@@ -163,7 +165,7 @@ def test_outcome_is_refused_when_a_stack_has_absurdly_many_frames() -> None:
     event = _event("process_kprobe")
     event.process_kprobe.user_stack_trace.extend([StackTraceEntry()] * (MAX_STACK_FRAMES + 1))
 
-    assert _refusal(event) is Refusal.TOO_MANY_FRAMES
+    assert _refusal(event) is EventRefusalReason.TOO_MANY_FRAMES
 
 
 def test_outcome_is_refused_when_an_event_has_absurdly_many_arguments() -> None:
@@ -171,7 +173,7 @@ def test_outcome_is_refused_when_an_event_has_absurdly_many_arguments() -> None:
     event = _event("process_lsm")
     event.process_lsm.args.extend([KprobeArgument(int_arg=1)] * (MAX_REPEATED_PARTS + 1))
 
-    assert _refusal(event) is Refusal.TOO_MANY_PARTS
+    assert _refusal(event) is EventRefusalReason.TOO_MANY_PARTS
 
 
 def test_timestamp_is_the_process_start_when_an_exec_has_no_time() -> None:

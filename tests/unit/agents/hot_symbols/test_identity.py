@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.hot_symbols.identity import (
-    Evidence,
+    EvidenceKind,
     SymbolIdentity,
     SymbolIdError,
     binary_identity,
@@ -72,9 +72,14 @@ def test_text_that_is_no_identity_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "evidence"),
-    [("/a!f", Evidence.SYMBOL), ("/a!", Evidence.MODULE), ("exec:/a", Evidence.BINARY), ("kernel!", Evidence.MODULE)],
+    [
+        ("/a!f", EvidenceKind.SYMBOL),
+        ("/a!", EvidenceKind.MODULE),
+        ("exec:/a", EvidenceKind.BINARY),
+        ("kernel!", EvidenceKind.MODULE),
+    ],
 )
-def test_evidence_follows_from_the_identity(text: str, evidence: Evidence) -> None:
+def test_evidence_follows_from_the_identity(text: str, evidence: EvidenceKind) -> None:
     """A function that ran, code that ran, and a file that was executed never share a row."""
     assert parse_symbol_id(text).evidence is evidence
 

@@ -3,24 +3,24 @@
 import pytest
 
 from agents.symbols.index import (
+    CodeRange,
+    CodeRanges,
     IndexContent,
     IndexFormatError,
     LineRows,
-    Origin,
     Segment,
-    Span,
-    Spans,
     SymbolIndex,
+    SymbolOrigin,
     encode_index,
 )
 from agents.symbols.lookup import Resolved, Unresolved
 
 X86_64, ARM, AARCH64, MIPS = 62, 40, 183, 8
-TWO_FUNCTIONS = Spans([0x401000, 0x401100], [0x20, 0x40], [0, 0], ["first", "second"])
+TWO_FUNCTIONS = CodeRanges([0x401000, 0x401100], [0x20, 0x40], [0, 0], ["first", "second"])
 
 
 def content(
-    spans: Spans = TWO_FUNCTIONS,
+    ranges: CodeRanges = TWO_FUNCTIONS,
     machine: int = X86_64,
     segments: tuple[Segment, ...] = (Segment(0x1000, 0x300, 0x401000),),
     lines: LineRows | None = None,
@@ -30,10 +30,10 @@ def content(
         build_id="ab" * 20,
         machine=machine,
         elf_type=2,
-        origins=Origin.SYMTAB | Origin.DYNSYM,
+        origins=SymbolOrigin.SYMTAB | SymbolOrigin.DYNSYM,
         code_digest=bytes(range(32)),
         segments=segments,
-        spans=spans,
+        ranges=ranges,
         lines=lines or LineRows(),
     )
 
@@ -53,9 +53,9 @@ def test_index_keeps_what_was_written() -> None:
         2,
         bytes(range(32)),
     )
-    assert index.origins == Origin.SYMTAB | Origin.DYNSYM
+    assert index.origins == SymbolOrigin.SYMTAB | SymbolOrigin.DYNSYM
     assert index.segments == (Segment(0x1000, 0x300, 0x401000),)
-    assert list(index.spans()) == [Span(0x401000, 0x20, 0, "first"), Span(0x401100, 0x40, 0, "second")]
+    assert list(index.ranges()) == [CodeRange(0x401000, 0x20, 0, "first"), CodeRange(0x401100, 0x40, 0, "second")]
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_page_around_a_segment_is_mapped_too() -> None:
 def test_byte_that_two_segments_map_belongs_to_the_one_that_asks_for_it() -> None:
     """Segments may share a page of the file and differ in address."""
     segments = (Segment(0x1000, 0x80, 0x401000), Segment(0x1080, 0x80, 0x501080))
-    spans = Spans([0x401000, 0x501080], [0x100, 0x100], [0, 0], ["low", "high"])
-    index = opened(content(spans, segments=segments))
+    ranges = CodeRanges([0x401000, 0x501080], [0x100, 0x100], [0, 0], ["low", "high"])
+    index = opened(content(ranges, segments=segments))
 
     assert index.lookup(0x107F, innermost=True) == Resolved("low", 0x7F)
     assert index.lookup(0x1080, innermost=True) == Resolved("high", 0)
@@ -122,12 +122,12 @@ def test_byte_that_two_segments_map_belongs_to_the_one_that_asks_for_it() -> Non
 
 def test_file_without_symbols_says_so() -> None:
     """An empty table is another reason than a gap."""
-    assert opened(content(Spans())).lookup(0x1000, innermost=True) is Unresolved.NO_SYMBOL_TABLE
+    assert opened(content(CodeRanges())).lookup(0x1000, innermost=True) is Unresolved.NO_SYMBOL_TABLE
 
 
 def test_span_that_continues_a_symbol_counts_from_the_symbol() -> None:
     """`delta` is what lies between the symbol's start and the span's."""
-    index = opened(content(Spans([0x401000], [0x10], [0x100], ["f"])))
+    index = opened(content(CodeRanges([0x401000], [0x10], [0x100], ["f"])))
 
     assert index.lookup(0x1004, innermost=True) == Resolved("f", 0x104)
 
@@ -145,9 +145,9 @@ def test_line_is_that_of_the_instruction_or_of_the_call() -> None:
 
 def test_name_that_is_not_ascii_comes_back() -> None:
     """Names are UTF-8; offsets count bytes."""
-    index = opened(content(Spans([0x401000, 0x401010], [8, 8], [0, 0], ["pkg.naïve·1", "pkg.后"])))
+    index = opened(content(CodeRanges([0x401000, 0x401010], [8, 8], [0, 0], ["pkg.naïve·1", "pkg.后"])))
 
-    assert [span.name for span in index.spans()] == ["pkg.naïve·1", "pkg.后"]
+    assert [span.name for span in index.ranges()] == ["pkg.naïve·1", "pkg.后"]
 
 
 def test_every_damaged_byte_is_noticed() -> None:
@@ -171,4 +171,4 @@ def test_truncated_index_is_refused(length: int) -> None:
 def test_number_that_does_not_fit_is_refused() -> None:
     """A length of 4 GiB is an error of the caller, never wrapped round."""
     with pytest.raises(ValueError, match="does not fit"):
-        encode_index(content(Spans([0x401000], [2**32], [0], ["f"])))
+        encode_index(content(CodeRanges([0x401000], [2**32], [0], ["f"])))

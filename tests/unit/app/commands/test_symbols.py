@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from agents.symbols.index import Origin
+from agents.symbols.index import SymbolOrigin
 from app.__main__ import cli
 from app.symbols.snapshot import ObjectKind, object_path
 from app.symbols.store import SymbolStore
@@ -103,7 +103,7 @@ def test_list_shows_indexes_maps_and_the_digest(store: Path, root: Path) -> None
 
     assert listed["store_digest"] == SymbolStore.open(store).digest
     assert [(row["build_id"], row["origins"]) for row in listed["indexes"]] == [
-        (BUILD_ID, [str(Origin.DYNSYM.name).lower()])
+        (BUILD_ID, [str(SymbolOrigin.DYNSYM.name).lower()])
     ]
     assert listed["maps"] == [{"kind": "modules", "scope": "node:worker-*"}]
     assert BUILD_ID in symbols(store, "list").output

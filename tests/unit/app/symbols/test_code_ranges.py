@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.symbols.index import Spans
+from agents.symbols.index import CodeRanges
 from app.symbols.code_ranges import FunctionSymbol, disjoint_ranges
 
 GLOBAL, WEAK, LOCAL = 0, 1, 2
@@ -22,7 +22,7 @@ def function(
     return FunctionSymbol(address, size, name, binding, exported, in_symtab, limit)
 
 
-def rows(spans: Spans) -> list[tuple[int, int, int, str]]:
+def rows(spans: CodeRanges) -> list[tuple[int, int, int, str]]:
     """Start, length, delta and name of every span."""
     return list(zip(spans.starts, spans.lengths, spans.deltas, spans.names, strict=True))
 

@@ -4,7 +4,7 @@ from io import BytesIO
 
 import pytest
 
-from agents.symbols.index import IndexContent, Origin, Segment, SymbolIndex, encode_index
+from agents.symbols.index import IndexContent, Segment, SymbolIndex, SymbolOrigin, encode_index
 from agents.symbols.lookup import Resolved, Unresolved
 from app.symbols.code_ranges import disjoint_ranges
 from app.symbols.elf import ElfStructure, read_structure
@@ -42,17 +42,17 @@ def index_of(elf: ElfFile) -> SymbolIndex:
         build_id=structure.build_id or "",
         machine=structure.machine,
         elf_type=structure.elf_type,
-        origins=Origin.SYMTAB,
+        origins=SymbolOrigin.SYMTAB,
         code_digest=structure.code_digest,
         segments=structure.segments,
-        spans=disjoint_ranges(symbols),
+        ranges=disjoint_ranges(symbols),
     )
     return SymbolIndex(memoryview(encode_index(content)))
 
 
 def names(elf: ElfFile) -> list[str]:
     """Names of the functions of a file, by address."""
-    return [span.name for span in index_of(elf).spans()]
+    return [span.name for span in index_of(elf).ranges()]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_symbol_beyond_its_section_is_cut_off() -> None:
     """A size that reaches out of the section does not claim what lies behind it."""
     index = index_of(ElfFile((ElfSymbol("long", 0x1FF0, 2**40),)))
 
-    assert [(span.start, span.length) for span in index.spans()] == [(0x1FF0, 0x10)]
+    assert [(span.start, span.length) for span in index.ranges()] == [(0x1FF0, 0x10)]
 
 
 def test_version_behind_a_name_is_not_part_of_it() -> None:

@@ -35,7 +35,7 @@ def test_program_is_probed_and_indexed(tmp_path: Path) -> None:
     assert (probe.build_id, probe.has_code, probe.has_symtab) == (bytes(range(20)).hex(), True, True)
     assert isinstance(built, Built)
     index = open_index(tmp_path / "index", built.build_id, index_digest(memoryview((tmp_path / "index").read_bytes())))
-    assert index.span_count == built.functions == 2
+    assert index.range_count == built.functions == 2
 
 
 @pytest.mark.parametrize(

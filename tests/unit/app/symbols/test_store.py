@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.symbols.index import IndexContent, LineRows, Origin, Segment, Spans, encode_index
+from agents.symbols.index import CodeRanges, IndexContent, LineRows, Segment, SymbolOrigin, encode_index
 from agents.symbols.lookup import Resolved, Unresolved
 from app.symbols.checking import check_objects
 from app.symbols.name_maps import image_scope, node_scope
@@ -19,13 +19,13 @@ IMAGE = "registry.example/shop@sha256:" + "12" * 32
 def index_bytes(
     build_id: str = ID,
     names: tuple[str, ...] = ("f",),
-    origins: Origin = Origin.DYNSYM,
+    origins: SymbolOrigin = SymbolOrigin.DYNSYM,
     code: bytes = bytes(32),
     lines: bool = False,
 ) -> bytes:
     """An index with functions of 16 bytes from file offset 0 on."""
     count = len(names)
-    spans = Spans([16 * i for i in range(count)], [16] * count, [0] * count, names)
+    spans = CodeRanges([16 * i for i in range(count)], [16] * count, [0] * count, names)
     rows = LineRows([0], [0], [7], ["a.c"]) if lines else LineRows()
     return encode_index(IndexContent(build_id, 62, 3, origins, code, (Segment(0, 4096, 0),), spans, rows))
 
@@ -56,7 +56,7 @@ def test_index_is_found_by_build_id(tmp_path: Path) -> None:
 def test_open_store_does_not_see_what_is_added_later(tmp_path: Path) -> None:
     """A snapshot answers the same for as long as it is open; opening again sees the new one."""
     before = store_with(tmp_path, index_bytes())
-    after = store_with(tmp_path, index_bytes(names=("better",), origins=Origin.SYMTAB))
+    after = store_with(tmp_path, index_bytes(names=("better",), origins=SymbolOrigin.SYMTAB))
 
     assert before.lookup(ID, 4, innermost=True) == Resolved("f", 4)
     assert after.lookup(ID, 4, innermost=True) == Resolved("better", 4)
@@ -66,7 +66,7 @@ def test_open_store_does_not_see_what_is_added_later(tmp_path: Path) -> None:
 def test_old_snapshot_can_be_opened_again(tmp_path: Path) -> None:
     """A replay of last year's events asks for last year's store by digest."""
     digest = store_with(tmp_path, index_bytes()).digest
-    store_with(tmp_path, index_bytes(names=("better",), origins=Origin.SYMTAB))
+    store_with(tmp_path, index_bytes(names=("better",), origins=SymbolOrigin.SYMTAB))
 
     assert SymbolStore.open(tmp_path, digest).lookup(ID, 4, innermost=True) == Resolved("f", 4)
 
@@ -87,12 +87,12 @@ def test_digest_does_not_depend_on_the_order_of_adding(tmp_path: Path) -> None:
     ("known", "new", "kept"),
     [
         (index_bytes(), index_bytes(), Kept.UNCHANGED),
-        (index_bytes(), index_bytes(names=("g", "h"), origins=Origin.SYMTAB), Kept.REPLACED),
-        (index_bytes(origins=Origin.SYMTAB), index_bytes(names=("g", "h")), Kept.UNCHANGED),
-        (index_bytes(), index_bytes(names=("g", "h"), origins=Origin.GNU_DEBUGDATA), Kept.REPLACED),
-        (index_bytes(origins=Origin.SYMTAB), index_bytes(origins=Origin.SYMTAB, lines=True), Kept.REPLACED),
-        (index_bytes(lines=True), index_bytes(origins=Origin.SYMTAB), Kept.UNCHANGED),
-        (index_bytes(), index_bytes(names=("g", "h"), origins=Origin.SYMTAB, code=b"x" * 32), Kept.CONFLICT),
+        (index_bytes(), index_bytes(names=("g", "h"), origins=SymbolOrigin.SYMTAB), Kept.REPLACED),
+        (index_bytes(origins=SymbolOrigin.SYMTAB), index_bytes(names=("g", "h")), Kept.UNCHANGED),
+        (index_bytes(), index_bytes(names=("g", "h"), origins=SymbolOrigin.GNU_DEBUGDATA), Kept.REPLACED),
+        (index_bytes(origins=SymbolOrigin.SYMTAB), index_bytes(origins=SymbolOrigin.SYMTAB, lines=True), Kept.REPLACED),
+        (index_bytes(lines=True), index_bytes(origins=SymbolOrigin.SYMTAB), Kept.UNCHANGED),
+        (index_bytes(), index_bytes(names=("g", "h"), origins=SymbolOrigin.SYMTAB, code=b"x" * 32), Kept.CONFLICT),
     ],
 )
 def test_only_a_better_index_of_the_same_code_replaces_another(

@@ -14,13 +14,13 @@ from agents.hot_symbols.counting.symbol_counter import (
     partial_key,
 )
 from agents.hot_symbols.partitioning import symbol_partition
-from agents.hot_symbols.reading.evidence import EventEvidence, Place, Touch
+from agents.hot_symbols.reading.evidence import EventEvidence, EventPlace, Touch
 from agents.hot_symbols.reading.gathering import Unreadable, one_by_one
 from agents.hot_symbols.reading.meaning import Observation
 from tests.support.hot_world import START_NS, Event, Stored, World
 
 EVIDENCE = EventEvidence((Touch("/a!f", "/a", 1, 0, (), ()),))
-NOWHERE = Place(None, None, None)
+NOWHERE = EventPlace(None, None, None)
 PARTITIONS = 4
 
 

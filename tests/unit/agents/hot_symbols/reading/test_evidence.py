@@ -6,7 +6,7 @@ import pytest
 
 from agents.hot_symbols.reading.evidence import (
     RESOLUTIONS,
-    Frame,
+    CountedFrame,
     Touch,
     binary_touch,
     frame_fields,
@@ -21,7 +21,7 @@ from tests.support.calls import frame
 EXACT, HINT, KERNEL = (RESOLUTIONS.index(name) for name in ("Exact", "HintOnly", "Kernel"))
 
 
-def known(decoded: dict[str, Any]) -> Frame:
+def known(decoded: dict[str, Any]) -> CountedFrame:
     """The frame of a decoded one."""
     return frame_of(frame_fields(decoded))
 

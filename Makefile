@@ -8,7 +8,7 @@ SUPPORTED := 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14)
 PYTEST := $(BIN)/python -m pytest
 ARGS ?=
 
-.PHONY: setup demo check test lint types imports unit integration bench proto lock format
+.PHONY: setup demo check test lint types imports unit integration golden bench proto lock format
 
 setup: $(SETUP)  ## the program in .venv, and the embedded broker's jars
 
@@ -51,6 +51,9 @@ unit: setup  ## everything that needs no broker
 
 integration: setup
 	$(PYTEST) -m integration $(ARGS)
+
+golden: setup  ## ADD=FILE makes a golden case of a file of events; without it, all cases are written down as they are now
+	$(BIN)/python -m tests.support.golden $(if $(ADD),add $(ADD),update) $(ARGS)
 
 bench: setup  ## on the real broker; prints a table and records it in bench/results
 	$(BIN)/python -m bench

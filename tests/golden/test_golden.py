@@ -18,7 +18,7 @@ from schemas.probe_types import PROBE_TYPES
 from schemas.tetragon.arguments_pb2 import KprobeArgument
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from tests.support import golden
-from tests.support.golden import Case, cases, observed, outcome_text, readable
+from tests.support.golden import Case, cases, observed, outcome_text, published, readable
 
 CASES = cases()
 
@@ -37,6 +37,7 @@ def test_case_becomes_what_it_states(case: Case) -> None:
 
     assert tuple(map(outcome_text, outcomes)) == case.outcomes
     assert tuple(map(readable, outcomes)) == case.canonical
+    assert tuple(map(published, outcomes)) == case.call
 
 
 def _all_outcomes() -> Iterator[Outcome]:
@@ -171,8 +172,20 @@ def test_adding_a_case_takes_one_command(folder: Path, monkeypatch: pytest.Monke
     assert _run(monkeypatch, *line) == 0
     case = cases()[0]
     assert (case.name, case.about, case.outcomes) == ("return", "A return.", ("Kretprobe",))
-    assert tuple(map(readable, observed(case.events, case.hooks))) == case.canonical
+    outcomes = observed(case.events, case.hooks)
+    assert tuple(map(readable, outcomes)) == case.canonical
+    assert tuple(map(published, outcomes)) == case.call
     assert "there is a case return already" in str(_run(monkeypatch, *line))
+
+
+def test_adding_a_case_by_its_file_alone_writes_down_what_it_sees(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`make golden ADD=file`: the author looks at the outcomes and the sentence afterwards."""
+    assert _run(monkeypatch, "add", str(folder / "return.jsonl")) == 0
+    case = cases()[0]
+    assert (case.about, case.outcomes) == ("Return.", ("Kretprobe",))
+    assert "return.json: Return. Kretprobe" in capsys.readouterr().out
 
 
 def test_adding_a_case_is_refused_when_it_misses_its_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +201,7 @@ def test_updating_rewrites_canonical_events_and_never_an_outcome(folder: Path, m
     _run(monkeypatch, "add", str(folder / "return.jsonl"), "--about", "A return.", "--outcome", "Kretprobe")
     path = folder / "expected" / "return.json"
     good = json.loads(path.read_text())
-    path.write_text(json.dumps(good | {"canonical": [None]}))
+    path.write_text(json.dumps(good | {"canonical": [None], "call": ["no call"]}))
 
     assert _run(monkeypatch, "update") == 0
     assert json.loads(path.read_text()) == good

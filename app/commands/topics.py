@@ -15,7 +15,7 @@ from app import settings as settings_module
 from app.kafka.client import client_config
 from app.kafka.registry import SchemaRegistry
 from app.provision import subjects, topic_plan
-from app.provision.rights import beyond, guarded_topics, rules_of
+from app.provision.rights import beyond, guarded_topics, reader_rules, rules_of
 from app.provision.rights_admin import AccessAdmin
 from app.provision.subjects import Missing, Refused, Registered
 from app.provision.topic_admin import TopicAdmin
@@ -144,8 +144,9 @@ def apply(partitions: int | None, replication_factor: int | None, readers: tuple
         _report(decisions, states, as_json=as_json, done=False)
         return
     session.admin.carry_out(decisions)
-    for reader in readers:
-        session.admin.allow_reading(reader, session.public_topics())
+    if readers:
+        rules = [rule for reader in readers for rule in reader_rules(reader, session.public_topics())]
+        AccessAdmin(client_config(session.settings)).add(rules)
     # somebody else may have made a topic between our look and our request, and not as we want it
     conflicts = tuple(one for one in session.decide() if isinstance(one, Refusal))
     _report(conflicts or decisions, states, as_json=as_json, done=True)

@@ -8,11 +8,8 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Final, assert_never
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
-
 from app.doctor.findings import Finding, fail, ok, warn
-from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
+from app.kafka.client import AdminConnection, KafkaUnreachable, KafkaUnusable, client_config
 from app.kafka.registry import RegistryError, SchemaRegistry
 from app.provision import subjects, topic_plan
 from app.provision.subjects import LEVEL, Missing, Refused, Registered
@@ -29,16 +26,10 @@ _LOCAL_NAMES: Final = frozenset({"localhost", ""})
 def check_kafka(settings: Settings) -> Iterator[Finding]:
     """Whether brokers answer, and how the way to them is protected."""
     where = settings.kafka_bootstrap_servers
-    heard: list[str] = []
-    client = AdminClient(
-        client_config(settings) | {"error_cb": lambda error: heard.append(error.str()), "log_level": 0}
-    )
     try:
-        metadata = client.list_topics(timeout=_SECONDS)
-    except KafkaException as error:
-        client.poll(0)
-        reason = next((text for text in heard if "brokers are down" not in text), error.args[0].str())
-        yield fail(f"no Kafka broker answers at {where}: {reason}", "see CALLSTREAM_KAFKA_*; or run: callstream broker")
+        metadata = AdminConnection(client_config(settings)).metadata(_SECONDS)
+    except (KafkaUnreachable, KafkaUnusable) as error:
+        yield fail(str(error), "see CALLSTREAM_KAFKA_*; or run: callstream broker")
         return
     yield ok(f"{len(metadata.brokers)} brokers answer at {where}, cluster {metadata.cluster_id}")
     if settings.kafka_security_protocol in {"PLAINTEXT", "SASL_PLAINTEXT"} and not all(

@@ -13,6 +13,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, Message, Producer
 
 from app.ingest.journal import Journal
+from app.kafka.client import LOSSLESS_PRODUCER
 from app.kafka.registry import RegistryError
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
@@ -22,11 +23,9 @@ log = logging.getLogger(__name__)
 _librdkafka_log = log.getChild("librdkafka")
 
 PRODUCER_CONFIG: Final[Mapping[str, Any]] = {
-    "acks": "all",
-    "enable.idempotence": True,
+    **LOSSLESS_PRODUCER,
     "partitioner": "murmur2_random",
     "linger.ms": 0,
-    "message.timeout.ms": 0,  # for ever; the journal remembers what a restart interrupts
     "queue.buffering.max.messages": 20_000,
 }
 _ASK_AGAIN_SECONDS: Final = 10.0

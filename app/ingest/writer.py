@@ -20,7 +20,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from app.ingest.buffer import Buffer, BufferLimits
 from app.ingest.chunk import Chunk
 from app.ingest.spiller import Spiller
-from app.kafka.client import REFUSALS, KafkaUnusable
+from app.kafka.client import LOSSLESS_PRODUCER, REFUSALS, KafkaUnusable
 from app.telemetry.metric import DropReason
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
 from schemas.units import NS_PER_MS
@@ -47,15 +47,13 @@ _QUEUE_KBYTES: Final = 256 << 10
 """The producer's own limits, well above what is sent at once, so that they are never what stops us."""
 
 PRODUCER_CONFIG: Final[Mapping[str, Any]] = {
-    "acks": "all",
-    "enable.idempotence": True,
+    **LOSSLESS_PRODUCER,
     "delivery.report.only.error": True,
     "partitioner": "murmur2_random",  # as Java clients partition
     "compression.type": "lz4",
     "linger.ms": 50,
     "batch.size": 1_000_000,
     "message.max.bytes": MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES,
-    "message.timeout.ms": 0,  # for ever: nothing expires in silence
     "queue.buffering.max.messages": _QUEUE_EVENTS,
     "queue.buffering.max.kbytes": _QUEUE_KBYTES,
 }

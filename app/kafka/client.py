@@ -5,18 +5,22 @@ stages' own consumer (aiokafka) is set up elsewhere; everything here is for conf
 what is produced or consumed.
 """
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ClusterMetadata, TopicMetadata
 
 from app.operators.errors import ServerError
 from app.settings import Settings, SettingsError, variable_of
 from app.tls import Peer, TlsFiles, tls_trouble
 from app.tls import Settings as TlsSettings
 from schemas import topics
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _TLS_SETTINGS: Final = TlsSettings(
     ca=variable_of("kafka_ssl_ca_file"),
@@ -40,6 +44,24 @@ REFUSALS: Final = frozenset(
     }
 )
 """Errors that waiting does not cure."""
+
+CONNECTION_ERRORS: Final = frozenset(
+    {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}  # noqa: SLF001 - as above
+)
+"""No broker answers, or one has stopped to."""
+
+LOSSLESS_PRODUCER: Final[Mapping[str, Any]] = {
+    "acks": "all",
+    "enable.idempotence": True,
+    "message.timeout.ms": 0,
+}
+"""What every producer of the pipeline's own records has. A record counts as written when all replicas in sync have it;
+a repetition after a broken connection is neither a second record nor out of order; and no record expires while a
+broker is away, for that would be a loss that nobody counts. So each producer bounds its waiting by other means."""
+
+
+ADMIN_SECONDS: Final = 10.0
+"""How long one request to the cluster may take."""
 
 
 class KafkaUnusable(ServerError):  # noqa: N818 - reads as what it says
@@ -98,37 +120,78 @@ def client_config(settings: Settings, **more: object) -> ClientConfig:
     return config
 
 
-def partition_count(settings: Settings, topic: str, timeout_s: float) -> int:
-    """Number of partitions of a topic, prefix included in its name; see `partition_counts`."""
-    return partition_counts(settings, (topic,), timeout_s)[topic]
+class AdminConnection:
+    """An admin client that can say why no broker answers, and why a request was refused."""
 
+    def __init__(self, config: ClientConfig) -> None:
+        self._config = config
+        self._where = config["bootstrap.servers"]
+        self._heard: deque[KafkaError] = deque(maxlen=8)
+        self.client: Final = AdminClient(config | {"error_cb": self._heard.append, "log_level": 0})
 
-def partition_counts(settings: Settings, names: Iterable[str], timeout_s: float) -> dict[str, int]:
-    """Number of partitions of topics, prefix included in their names, asked over one connection.
+    def metadata(self, timeout_seconds: float, topic: str | None = None) -> ClusterMetadata:
+        """What the cluster has: of one topic, or of all that we may see.
 
-    Raises KafkaUnreachable where no broker answers within `timeout_s`, KafkaUnusable where a topic does not exist or
-    the broker refuses us.
-    """
-    heard: list[KafkaError] = []
-    client = AdminClient(client_config(settings) | {"error_cb": heard.append, "log_level": 0})
-    return {name: _partition_count(settings, client, heard, name, timeout_s) for name in names}
+        Raises KafkaUnreachable where no broker answers in time, KafkaUnusable where one refuses us.
+        """
+        try:
+            if topic is None:
+                return self.client.list_topics(timeout=timeout_seconds)
+            return self.client.list_topics(topic, timeout=timeout_seconds)
+        except KafkaException as error:
+            self.client.poll(0)  # hands over what the connections met, which says more than that there is none
+            raise self._problem(error.args[0]) from None
 
+    def result(self, answer: "Future[Any]", what: str, *, fine: int | None = None) -> Any:
+        """Wait for the answer to a request. An error with the code `fine` counts as one, and gives None.
 
-def _partition_count(
-    settings: Settings, client: AdminClient, heard: list[KafkaError], topic: str, timeout_s: float
-) -> int:
-    where = settings.kafka_bootstrap_servers
-    try:
-        found = client.list_topics(topic, timeout=timeout_s).topics[topic]
-    except KafkaException as error:
-        client.poll(0)  # hands over what the broker threads met
-        reasons = [one for one in heard if one.code() != KafkaError._ALL_BROKERS_DOWN] or [error.args[0]]  # noqa: SLF001 - a public error code
+        `what` says what has failed otherwise. Raises KafkaUnreachable where no broker answers within `ADMIN_SECONDS`,
+        KafkaUnusable where one refuses.
+        """
+        try:
+            return answer.result(ADMIN_SECONDS)
+        except KafkaException as error:
+            reason = error.args[0]
+            if reason.code() == fine:
+                return None
+            if reason.code() in CONNECTION_ERRORS:
+                raise KafkaUnreachable(f"no Kafka broker answers at {self._where}: {reason.str()}") from None
+            way_out = ""
+            if reason.code() == KafkaError.SECURITY_DISABLED:
+                way_out = "; the brokers enforce no rules: set authorizer.class.name"
+            raise KafkaUnusable(f"{what}: {reason.str()}{way_out}") from None
+        except TimeoutError:
+            raise KafkaUnreachable(f"{what}: no answer after {ADMIN_SECONDS:.0f} s") from None
+
+    def _problem(self, error: KafkaError) -> KafkaUnusable | KafkaUnreachable:
+        reasons = [one for one in self._heard if one.code() != KafkaError._ALL_BROKERS_DOWN] or [error]  # noqa: SLF001 - a public error code
         refusals = [one for one in reasons if one.code() in REFUSALS]
-        if mistake := tls_mistake(client_config(settings), refusals):
-            raise KafkaUnusable(mistake) from None
+        if mistake := tls_mistake(self._config, refusals):
+            return KafkaUnusable(mistake)
         if refusals:
-            raise KafkaUnusable(f"Kafka at {where} refuses us: {refusals[0].str()}") from None
-        raise KafkaUnreachable(f"no Kafka broker answers at {where}: {reasons[0].str()}") from None
+            return KafkaUnusable(f"Kafka at {self._where} refuses us: {refusals[0].str()}")
+        return KafkaUnreachable(f"no Kafka broker answers at {self._where}: {reasons[0].str()}")
+
+
+def partition_count(settings: Settings, topic: str, timeout_seconds: float) -> int:
+    """Number of partitions of a topic, prefix included in its name; see `partition_counts`."""
+    return partition_counts(settings, (topic,), timeout_seconds)[topic]
+
+
+def partition_counts(settings: Settings, names: Iterable[str], timeout_seconds: float) -> dict[str, int]:
+    """Number of partitions of topics, prefix included in their names, read over one connection.
+
+    Raises KafkaUnreachable where no broker answers within `timeout_seconds`, KafkaUnusable where a topic does not exist
+    or the broker refuses us.
+    """
+    connection = AdminConnection(client_config(settings))
+    return {
+        name: _partitions(settings, connection.metadata(timeout_seconds, name).topics[name], name) for name in names
+    }
+
+
+def _partitions(settings: Settings, found: TopicMetadata, topic: str) -> int:
+    where = settings.kafka_bootstrap_servers
     if found.error is None:
         return len(found.partitions)
     if found.error.code() in REFUSALS:

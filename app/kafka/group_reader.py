@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
+from app.kafka.client import CONNECTION_ERRORS, KafkaUnreachable, KafkaUnusable, client_config
 from app.settings import Settings
 
 ANSWER_SECONDS: Final = 10.0
@@ -25,12 +25,6 @@ _MOVING: Final = frozenset(
     }
 )
 """What brokers answer for a moment after they started."""
-
-_AWAY: Final = _MOVING | {
-    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - as above
-    KafkaError._TRANSPORT,  # noqa: SLF001 - as above
-    KafkaError._TIMED_OUT,  # noqa: SLF001 - as above
-}
 
 _PAUSE_SECONDS: Final = 0.1
 
@@ -88,7 +82,7 @@ class GroupReader:
 
     def _problem(self, group: str, reason: KafkaError) -> Exception:
         where = self._settings.kafka_bootstrap_servers
-        if reason.code() in _AWAY:
+        if reason.code() in _MOVING | CONNECTION_ERRORS:
             return KafkaUnreachable(f"no Kafka broker answers at {where}: {reason.str()}")
         full = self._settings.name(group)
         return KafkaUnusable(f"Kafka at {where} does not tell offsets of group {full}: {reason.str()}")

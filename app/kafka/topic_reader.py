@@ -14,7 +14,7 @@ from typing import Any, Final, Self, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config, partition_count
+from app.kafka.client import CONNECTION_ERRORS, KafkaUnreachable, KafkaUnusable, client_config, partition_count
 from app.kafka.records import DamagedError, OffsetRange, Recorded
 from app.settings import Settings
 
@@ -24,25 +24,16 @@ ANSWER_SECONDS: Final = 15.0
 SILENCE_SECONDS: Final = 30.0
 """A broker that sends nothing for this long, though it has more, is given up on. A restart takes less."""
 
-PASSING: Final = frozenset(
-    {
-        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001 - librdkafka's public error codes have this form in Python
-        KafkaError._TRANSPORT,  # noqa: SLF001 - as above
-        KafkaError._TIMED_OUT,  # noqa: SLF001 - as above
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.FENCED_LEADER_EPOCH,
-        KafkaError.UNKNOWN_LEADER_EPOCH,
-    }
-)
+PASSING: Final = CONNECTION_ERRORS | {
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+}
 """Errors that the client gets over by itself: a broken connection, or a partition whose leader changes, as after a
 topic was made or a broker went. If they last, the limits above end the reading."""
 
-_UNREACHABLE: Final = frozenset(
-    {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}  # noqa: SLF001 - as above
-)
-
-_GONE: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})  # noqa: SLF001 - as above
+_GONE: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})  # noqa: SLF001 - a public error code
 
 _PAUSE_SECONDS: Final = 0.1
 
@@ -231,7 +222,7 @@ class TopicReader:
             time.sleep(_PAUSE_SECONDS)
 
     def _problem(self, what: str, error: KafkaError) -> Exception:
-        if error.code() in _UNREACHABLE:
+        if error.code() in CONNECTION_ERRORS:
             return KafkaUnreachable(f"no Kafka broker answers at {self._where}: {error.str()}")
         return KafkaUnusable(f"Kafka at {self._where} does not let us read {what}: {error.str()}")
 

@@ -72,6 +72,14 @@ def _group_rule(user: str, key: str, name: str, prefix: str) -> Rule:
     return Rule(user, "GROUP", full, _GROUPS[key], name.endswith("*"))
 
 
+def reader_rules(user: str, topics: Iterable[str]) -> list[Rule]:
+    """What lets a user read topics, named in full, in groups whose names begin with the user's name and a dot.
+
+    A user who may use any group could commit offsets for the pipeline's own, and make it skip records.
+    """
+    return [*(Rule(user, "TOPIC", name, "READ") for name in topics), Rule(user, "GROUP", f"{user}.", "READ", True)]
+
+
 def guarded_topics(prefix: str, there: Iterable[str] = ()) -> tuple[str, ...]:
     """Full names of topics that hold private data or are the pipeline's own business: nobody else may touch them.
 

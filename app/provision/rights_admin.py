@@ -8,33 +8,27 @@ import time
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
     AclOperation,
     AclPermissionType,
-    AdminClient,
     ResourcePatternType,
     ResourceType,
 )
 
-from app.kafka.client import ClientConfig, KafkaUnreachable, KafkaUnusable
+from app.kafka.client import ADMIN_SECONDS, AdminConnection, ClientConfig, KafkaUnusable
 from app.provision.rights import Rule
 
-_SECONDS: Final = 10.0
 _PRINCIPAL: Final = "User:"
-_AWAY: Final = frozenset(
-    {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}  # noqa: SLF001 - public error codes
-)
 
 
 class AccessAdmin:
     """The access rules of one cluster. Every method raises KafkaUnreachable and KafkaUnusable."""
 
     def __init__(self, client: ClientConfig) -> None:
-        self._brokers = client["bootstrap.servers"]
-        self._admin = AdminClient(client | {"log_level": 0})
+        self._connection = AdminConnection(client)
+        self._admin = self._connection.client
 
     def there(self, rules: Iterable[Rule]) -> frozenset[Rule]:
         """Those of the rules that Kafka has."""
@@ -54,47 +48,35 @@ class AccessAdmin:
         """Make permissions; returns when they are enforced."""
         bindings = [_binding(rule) for rule in sorted(rules)]
         if bindings:
-            for binding, answer in self._admin.create_acls(bindings, request_timeout=_SECONDS).items():
-                self._result(answer, f"{binding.principal} cannot be allowed to use {binding.name}")
+            for binding, answer in self._admin.create_acls(bindings, request_timeout=ADMIN_SECONDS).items():
+                rule = _rule(binding)
+                what = f"{rule.operation.lower()} {rule.name}"
+                self._connection.result(answer, f"user {rule.user} cannot be allowed to {what}")
             self._await(rules, there=True)
 
     def remove(self, rules: Collection[Rule]) -> None:
         """Take permissions away; returns when they are gone."""
         filters = [_filter(rule) for rule in sorted(rules)]
         if filters:
-            for one, answer in self._admin.delete_acls(filters, request_timeout=_SECONDS).items():
-                self._result(answer, f"the permission of {one.principal} for {one.name} cannot be removed")
+            for one, answer in self._admin.delete_acls(filters, request_timeout=ADMIN_SECONDS).items():
+                self._connection.result(answer, f"the permission of {one.principal} for {one.name} cannot be removed")
             self._await(rules, there=False)
 
     def _await(self, rules: Iterable[Rule], *, there: bool) -> None:
         """Wait until the brokers enforce what was asked for: they learn it a little after they have answered."""
         wanted = frozenset(rules)
-        deadline = time.monotonic() + _SECONDS
+        deadline = time.monotonic() + ADMIN_SECONDS
         while self.there(wanted) != (wanted if there else frozenset()):
             if time.monotonic() > deadline:
-                raise KafkaUnusable(f"rules were changed and this cannot be seen after {_SECONDS:.0f} s")
+                raise KafkaUnusable(f"rules were changed and this cannot be seen after {ADMIN_SECONDS:.0f} s")
             time.sleep(0.05)
 
     def _found(self, kind: ResourceType, name: str, pattern: ResourcePatternType) -> list[Rule]:
         anybody: Any = None
         asked = AclBindingFilter(kind, name, pattern, anybody, anybody, AclOperation.ANY, AclPermissionType.ALLOW)
-        answer = self._admin.describe_acls(asked, request_timeout=_SECONDS)
-        bindings = self._result(answer, f"rules of {name} cannot be read")
+        answer = self._admin.describe_acls(asked, request_timeout=ADMIN_SECONDS)
+        bindings = self._connection.result(answer, f"rules of {name} cannot be read")
         return [_rule(binding) for binding in bindings]
-
-    def _result(self, answer: Any, what: str) -> Any:
-        try:
-            return answer.result(_SECONDS)
-        except KafkaException as error:
-            reason = error.args[0]
-            if reason.code() in _AWAY:
-                raise KafkaUnreachable(f"no Kafka broker answers at {self._brokers}: {reason.str()}") from None
-            way_out = ""
-            if reason.code() == KafkaError.SECURITY_DISABLED:
-                way_out = "; the brokers enforce no rules: set authorizer.class.name"
-            raise KafkaUnusable(f"{what}: {reason.str()}{way_out}") from None
-        except TimeoutError:
-            raise KafkaUnreachable(f"{what}: no answer after {_SECONDS:.0f} s") from None
 
 
 def _binding(rule: Rule) -> AclBinding:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from agents.contract import OutRecord
+from app.kafka.client import LOSSLESS_PRODUCER
 from app.operators.errors import OperatorError
 from app.processes.process_end import ExitCode
 from app.streaming.ledger import Partition
@@ -36,10 +37,8 @@ MAX_RECORD_BYTES = 17 << 20
 """Above the largest record that any topic takes, so that the topic's own limit decides."""
 
 PRODUCER_CONFIG: Mapping[str, Any] = {
-    "acks": "all",
-    "enable.idempotence": True,
+    **LOSSLESS_PRODUCER,
     "enable.gapless.guarantee": True,
-    "message.timeout.ms": 0,  # for ever: a broker may be away for minutes, and the watchdog bounds the rest
     "compression.type": "lz4",
     "linger.ms": 5,
     "batch.size": 900_000,  # below the 1 MiB that a topic takes unless configured otherwise

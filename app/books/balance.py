@@ -27,7 +27,7 @@ OUTPUTS: Final = {Stage.CANONICALIZE: topics.CANONICAL, Stage.PRIVACY: topics.CA
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Imbalance:
     """Something that does not balance: `where` is a process or stage, `what` one sentence."""
 
     where: str
@@ -58,17 +58,17 @@ class SourcePartition:
 
     committed: int | None
     account: Account | None
-    extent: OffsetRange
+    ends: OffsetRange
 
     @property
     def begin(self) -> int:
         """Where the account begins, or would if work began now."""
-        return self.extent.first if self.account is None else self.account.start
+        return self.ends.first if self.account is None else self.account.start
 
     @property
     def waiting(self) -> int:
         """Records that exist and are not committed."""
-        return max(0, self.extent.next - max(self.extent.first, self.committed or 0))
+        return max(0, self.ends.next - max(self.ends.first, self.committed or 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def pipeline_books(sources: Iterable[StageSource]) -> PipelineBooks | None:
     if any(one.account is not None and one.account.start for one in second.partitions.values()):
         return None
     return PipelineBooks(
-        raw=sum(one.extent.next - one.begin for one in first.partitions.values()),
+        raw=sum(one.ends.next - one.begin for one in first.partitions.values()),
         calls=second.total("outputs"),
         not_calls=first.total("not_calls"),
         dead_letters=first.total("dead_letters") + second.total("dead_letters"),
@@ -156,81 +156,83 @@ def findings(
     equations: Iterable[Equation],
     sources: Sequence[StageSource],
     pages: Sequence[Page],
-    extents: Mapping[str, Mapping[int, OffsetRange]],
-) -> list[Finding]:
-    """Everything that does not balance. `extents` are those of every topic, read after all else."""
+    ends: Mapping[str, Mapping[int, OffsetRange]],
+) -> list[Imbalance]:
+    """Everything that does not balance. `ends` are those of every topic, read after all else."""
     return [
         *_unbalanced_processes(equations),
         *(finding for source in sources for finding in _of_source(source)),
-        *_short_outputs(sources, extents),
-        *_short_topics(pages, extents),
+        *_short_outputs(sources, ends),
+        *_short_topics(pages, ends),
     ]
 
 
-def unsettled(sources: Iterable[StageSource], equations: Iterable[Equation]) -> list[Finding]:
+def unsettled(sources: Iterable[StageSource], equations: Iterable[Equation]) -> list[Imbalance]:
     """What still waits somewhere, for a pipeline that is said to be at rest; heartbeats come all the same."""
     waiting = [
-        Finding(source.stage.value, f"{source.waiting} records of {source.topic} wait")
+        Imbalance(source.stage.value, f"{source.waiting} records of {source.topic} wait")
         for source in sources
         if source.waiting and source.topic != topics.COVERAGE
     ]
     places = ("buffered", "in flight")
     held = [(one, sum(one.went.get(place, 0) for place in places)) for one in equations]
-    return waiting + [Finding(one.process, f"{count} events are held at {one.address}") for one, count in held if count]
+    return waiting + [
+        Imbalance(one.process, f"{count} events are held at {one.address}") for one, count in held if count
+    ]
 
 
-def _unbalanced_processes(equations: Iterable[Equation]) -> Iterator[Finding]:
+def _unbalanced_processes(equations: Iterable[Equation]) -> Iterator[Imbalance]:
     for one in equations:
         if one.difference:
             came = " + ".join(f"{name} {count}" for name, count in one.came.items())
             went = " + ".join(f"{name} {count}" for name, count in one.went.items())
-            yield Finding(one.process, f"at {one.address}, {came} is not {went}: the difference is {one.difference}")
+            yield Imbalance(one.process, f"at {one.address}, {came} is not {went}: the difference is {one.difference}")
 
 
-def _of_source(source: StageSource) -> Iterator[Finding]:
+def _of_source(source: StageSource) -> Iterator[Imbalance]:
     shape = next(topic for topic in topics.TOPICS if topic.name == source.topic)
     for number, partition in sorted(source.partitions.items()):
         where = f"{source.topic}[{number}]"
-        committed, account, extent = partition.committed, partition.account, partition.extent
+        committed, account, ends = partition.committed, partition.account, partition.ends
         if committed is None:
             continue
-        if committed > extent.next:
-            yield Finding(
+        if committed > ends.next:
+            yield Imbalance(
                 source.stage.value,
-                f"offset {committed} of {where} is committed, but it ends at {extent.next}: "
+                f"offset {committed} of {where} is committed, but it ends at {ends.next}: "
                 "the topic was recreated or has lost records",
             )
         elif not shape.compacted:
-            yield from _passed_over(source.stage, where, committed, account, extent)
+            yield from _passed_over(source.stage, where, committed, account, ends)
 
 
 def _passed_over(
-    stage: Stage, where: str, committed: int, account: Account | None, extent: OffsetRange
-) -> Iterator[Finding]:
-    if committed < extent.first:
-        yield Finding(
-            stage.value, f"{extent.first - committed} records of {where} expired before they were read: {committed} on"
+    stage: Stage, where: str, committed: int, account: Account | None, ends: OffsetRange
+) -> Iterator[Imbalance]:
+    if committed < ends.first:
+        yield Imbalance(
+            stage.value, f"{ends.first - committed} records of {where} expired before they were read: {committed} on"
         )
     if account is None:
-        yield Finding(
+        yield Imbalance(
             stage.value,
             f"offset {committed} of {where} was committed without an account: another program moved the group",
         )
     elif account.passed_over(committed):
-        yield Finding(
+        yield Imbalance(
             stage.value,
             f"{account.passed_over(committed)} of {committed - account.start} records of {where} before offset "
             f"{committed} are not accounted for",
         )
-    elif account.start > extent.first:
-        yield Finding(
-            stage.value, f"{account.start - extent.first} records of {where} from offset {extent.first} were never read"
+    elif account.start > ends.first:
+        yield Imbalance(
+            stage.value, f"{account.start - ends.first} records of {where} from offset {ends.first} were never read"
         )
 
 
 def _short_outputs(
-    sources: Iterable[StageSource], extents: Mapping[str, Mapping[int, OffsetRange]]
-) -> Iterator[Finding]:
+    sources: Iterable[StageSource], ends: Mapping[str, Mapping[int, OffsetRange]]
+) -> Iterator[Imbalance]:
     """Topics with fewer records than stages account for: a topic was recreated, or a stage committed too early."""
     letters: dict[int, int] = {}
     for source in sources:
@@ -240,27 +242,27 @@ def _short_outputs(
             if account is None:
                 continue
             letters[number] = letters.get(number, 0) + account.dead_letters
-            if output is not None and account.outputs > extents[output][number].next:
-                yield Finding(
+            if output is not None and account.outputs > ends[output][number].next:
+                yield Imbalance(
                     source.stage.value,
                     f"{account.outputs} records of {source.topic}[{number}] were made into outputs, but "
-                    f"{output}[{number}] has had {extents[output][number].next} records only",
+                    f"{output}[{number}] has had {ends[output][number].next} records only",
                 )
     for number, count in sorted(letters.items()):
-        if count > extents[topics.DEAD_LETTERS][number].next:
-            yield Finding(
+        if count > ends[topics.DEAD_LETTERS][number].next:
+            yield Imbalance(
                 topics.DEAD_LETTERS,
                 f"the stages account for {count} dead letters of partition {number}, but there have been "
-                f"{extents[topics.DEAD_LETTERS][number].next} only",
+                f"{ends[topics.DEAD_LETTERS][number].next} only",
             )
 
 
-def _short_topics(pages: Sequence[Page], extents: Mapping[str, Mapping[int, OffsetRange]]) -> Iterator[Finding]:
+def _short_topics(pages: Sequence[Page], ends: Mapping[str, Mapping[int, OffsetRange]]) -> Iterator[Imbalance]:
     """Topics with fewer records than the running processes say they wrote."""
-    for topic, partitions in extents.items():
+    for topic, partitions in ends.items():
         writers = {page.process: page.value(metrics.WRITTEN, topic) for page in pages}
         written = sum(page.value(metrics.WRITTEN, topic) for page in pages)
-        ever = sum(extent.next for extent in partitions.values())
+        ever = sum(one.next for one in partitions.values())
         if written > ever:
             names = " and ".join(sorted(process for process, count in writers.items() if count))
-            yield Finding(names, f"{written} records of {topic} count as written, but it has had {ever} only")
+            yield Imbalance(names, f"{written} records of {topic} count as written, but it has had {ever} only")

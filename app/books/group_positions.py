@@ -1,4 +1,4 @@
-"""What the stages' consumer groups have committed, with the accounts in it, and the extents of all topics.
+"""What the stages' consumer groups have committed, with the accounts in it, and the ends of all topics.
 
 Rules: groups are read and never changed; committed offsets are read before the topics' ends, so that an end is never
 behind them. This module refuses to know what balances.
@@ -35,14 +35,14 @@ def committed_by(settings: Settings, shapes: Iterable[StageShape]) -> dict[Stage
         }
 
 
-def extents_of(settings: Settings, topics: Iterable[str]) -> dict[str, dict[int, OffsetRange]]:
+def ends_of(settings: Settings, topics: Iterable[str]) -> dict[str, dict[int, OffsetRange]]:
     """Extents of every partition of the topics, by unprefixed name. Raises KafkaUnreachable and KafkaUnusable."""
     with TopicReader(settings) as reader:
         return {topic: reader.all_ends(settings.name(topic)) for topic in topics}
 
 
 def stage_sources(
-    committed: Mapping[Stage, Committed], extents: Mapping[str, Mapping[int, OffsetRange]]
+    committed: Mapping[Stage, Committed], ends: Mapping[str, Mapping[int, OffsetRange]]
 ) -> list[StageSource]:
     """Every stage with each of its sources, in data order."""
     sources = []
@@ -50,8 +50,8 @@ def stage_sources(
         for topic in shape.sources:
             known = committed[shape.stage]
             partitions = {}
-            for number, extent in extents[topic].items():
+            for number, found in ends[topic].items():
                 offset, note = known.get((topic, number), (None, None))
-                partitions[number] = SourcePartition(offset, read_note(note), extent)
+                partitions[number] = SourcePartition(offset, read_note(note), found)
             sources.append(StageSource(shape.stage, topic, partitions))
     return sources

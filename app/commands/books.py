@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from app.books.balance import Equation, Finding, StageSource, equation_of, findings, pipeline_books, unsettled
-from app.books.group_positions import committed_by, extents_of, stage_sources
+from app.books.balance import Equation, Imbalance, StageSource, equation_of, findings, pipeline_books, unsettled
+from app.books.group_positions import committed_by, ends_of, stage_sources
 from app.books.metric_pages import read_pages
 from app.settings import Settings, load
 from app.topology import PIPELINE
@@ -45,10 +45,10 @@ def command(addresses: tuple[str, ...], settled: bool, as_json: bool) -> None:
     settings = load(os.environ)
     pages = read_pages(addresses or _worker_addresses(settings))
     committed = committed_by(settings, PIPELINE)
-    extents = extents_of(settings, _topics())
+    ends = ends_of(settings, _topics())
     equations = [equation_of(page) for page in pages]
-    sources = stage_sources(committed, extents)
-    found = findings(equations, sources, pages, extents)
+    sources = stage_sources(committed, ends)
+    found = findings(equations, sources, pages, ends)
     if settled:
         found += unsettled(sources, equations)
     if as_json:
@@ -96,7 +96,7 @@ def _print(equations: Sequence[Equation], sources: Sequence[StageSource]) -> Non
 
 
 def _document(
-    equations: Sequence[Equation], sources: Sequence[StageSource], found: Sequence[Finding]
+    equations: Sequence[Equation], sources: Sequence[StageSource], found: Sequence[Imbalance]
 ) -> dict[str, Any]:
     pipeline = pipeline_books(sources)
     return {

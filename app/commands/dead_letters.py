@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import click
 
-from app.dead_letters.letters import Letter, Letters, Wanted, counted, grouped
-from app.dead_letters.resend import Outcome, Resender
+from app.dead_letters.inventory import DeadLetterChoice, Inventory, StoredDeadLetter, counted, grouped
+from app.dead_letters.resend import Resender, ResendOutcome
 from app.dead_letters.trial import trial_of
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder
@@ -72,7 +72,7 @@ def list_letters(*, stages: tuple[str, ...], reasons: tuple[str, ...], positions
     Example:
       callstream dead-letters list --positions --reason no_known_kind
     """
-    settings, wanted = load(os.environ), Wanted(stages, reasons)
+    settings, wanted = load(os.environ), DeadLetterChoice(stages, reasons)
     letters = _read(settings)
     if as_json:
         click.echo(json.dumps(_document(letters, wanted, positions=positions)))
@@ -114,8 +114,8 @@ def retry(*, stages: tuple[str, ...], reasons: tuple[str, ...], dry_run: bool, m
       callstream dead-letters retry --stage privacy
     """
     settings = load(os.environ)
-    letters = _read(settings).open(Wanted(stages or _PASSING_STAGES, reasons))[:most]
-    total = Outcome()
+    letters = _read(settings).open(DeadLetterChoice(stages or _PASSING_STAGES, reasons))[:most]
+    total = ResendOutcome()
     if letters:
         trial = trial_of(settings, registered_id(settings, topics.CALLS))
         with TopicReader(settings) as reader:
@@ -129,8 +129,8 @@ def retry(*, stages: tuple[str, ...], reasons: tuple[str, ...], dry_run: bool, m
     sys.exit(LEFT if total.refused or total.gone else 0)
 
 
-def _read(settings: Settings) -> Letters:
-    letters = Letters()
+def _read(settings: Settings) -> Inventory:
+    letters = Inventory()
     with (
         SchemaRegistry.from_settings(settings) as registry,
         TopicReader(settings) as reader,
@@ -141,7 +141,7 @@ def _read(settings: Settings) -> Letters:
     return letters
 
 
-def _document(letters: Letters, wanted: Wanted, *, positions: bool) -> dict[str, Any]:
+def _document(letters: Inventory, wanted: DeadLetterChoice, *, positions: bool) -> dict[str, Any]:
     groups = [kind._asdict() | asdict(group) for kind, group in grouped(letters, wanted).items()]
     document: dict[str, Any] = {"groups": groups, "strangers": letters.strangers}
     if positions:
@@ -161,7 +161,7 @@ def _document(letters: Letters, wanted: Wanted, *, positions: bool) -> dict[str,
     return document
 
 
-def _line(letters: Letters, letter: Letter) -> str:
+def _line(letters: Inventory, letter: StoredDeadLetter) -> str:
     topic, partition, offset = letter.source
     raw = "raw position unknown" if letter.raw is None else f"raw {letter.raw_partition}:{letter.raw_offset}"
     again = letters.sent_again.get(letter.source)
@@ -174,7 +174,7 @@ def _progress(done: int, total: int) -> None:
         click.echo(f"\r{done} of {total} letters", err=True, nl=done == total)
 
 
-def _report(total: Outcome, *, dry_run: bool, as_json: bool) -> None:
+def _report(total: ResendOutcome, *, dry_run: bool, as_json: bool) -> None:
     refused = counted(total.refused)
     if as_json:
         document = {"sent": len(total.sent), "refused": refused, "gone": total.gone, "dry_run": dry_run}

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from app.doctor.findings import Area, Check, Finding, Verdict
+from app.doctor.findings import Area, Check, CheckFinding, CheckVerdict
 from app.doctor.kafka_checks import check_kafka, check_registry, check_topics
 from app.doctor.local_checks import check_privacy, check_settings, check_symbols, read_settings
 from app.doctor.tetragon_check import check_tetragon
@@ -28,7 +28,7 @@ _CHECKS: Final[Mapping[Area, Check]] = {
     Area.SYMBOLS: check_symbols,
     Area.PRIVACY: check_privacy,
 }
-_COLOURS: Final = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+_COLOURS: Final = {CheckVerdict.OK: "green", CheckVerdict.WARN: "yellow", CheckVerdict.FAIL: "red"}
 _ASKS_FOR: Final = {Area.TOPICS: Area.KAFKA}
 """An area that cannot be checked where another one fails."""
 
@@ -55,13 +55,13 @@ def command(areas: tuple[str, ...], *, show_settings: bool, strict: bool, as_jso
         _print_settings(as_json=as_json)
         return
     wanted = [Area(area) for area in dict.fromkeys(areas)] or list(Area)
-    found: list[tuple[Area, Finding]] = []
+    found: list[tuple[Area, CheckFinding]] = []
     for area, finding in _findings(wanted):
         found.append((area, finding))
         if not as_json:
             _print(area, finding)
     counts = Counter(finding.verdict for _, finding in found)
-    failed = counts[Verdict.FAIL] + (counts[Verdict.WARN] if strict else 0)
+    failed = counts[CheckVerdict.FAIL] + (counts[CheckVerdict.WARN] if strict else 0)
     if as_json:
         document = {
             "healthy": not failed,
@@ -72,11 +72,11 @@ def command(areas: tuple[str, ...], *, show_settings: bool, strict: bool, as_jso
         }
         click.echo(json.dumps(document))
     else:
-        click.echo(", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict))
+        click.echo(", ".join(f"{counts[verdict]} {verdict}" for verdict in CheckVerdict))
     sys.exit(FAILING if failed else 0)
 
 
-def _findings(wanted: list[Area]) -> Iterator[tuple[Area, Finding]]:
+def _findings(wanted: list[Area]) -> Iterator[tuple[Area, CheckFinding]]:
     """All findings; wrong settings are told whatever is wanted, because nothing can be checked with them."""
     settings, first = read_settings(os.environ)
     if settings is None or Area.SETTINGS in wanted:
@@ -88,12 +88,12 @@ def _findings(wanted: list[Area]) -> Iterator[tuple[Area, Finding]]:
         if _ASKS_FOR.get(area) in failing:
             continue
         for finding in _CHECKS[area](settings):
-            if finding.verdict is Verdict.FAIL:
+            if finding.verdict is CheckVerdict.FAIL:
                 failing.add(area)
             yield area, finding
 
 
-def _print(area: Area, finding: Finding) -> None:
+def _print(area: Area, finding: CheckFinding) -> None:
     verdict = click.style(f"{finding.verdict:<4}", fg=_COLOURS[finding.verdict])
     click.echo(f"{area:<9} {verdict}  {finding.what}")
     if finding.remedy:

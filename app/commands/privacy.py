@@ -20,7 +20,7 @@ from agents.privacy.policy import Policy
 from agents.privacy.policy_file import BUILT_IN, built_in_policy, built_in_text
 from agents.privacy.verifier import Verifier
 from app import settings as settings_module
-from app.privacy.audit import Progress, audit
+from app.privacy.audit import AuditProgress, audit
 from app.privacy.cases import parse_cases, run_cases
 from app.privacy.dropped import dropped
 from app.privacy.load import Privacy, load_policy, load_privacy
@@ -214,7 +214,7 @@ def audit_command(topic: str, needles: Path | None, as_json: bool) -> None:
     """
     verifier = Verifier(_read(needles).splitlines() if needles is not None else ())
     watched = sys.stderr.isatty() and not as_json
-    progress, rules = Progress(_show if watched else None), Counter[str]()
+    progress, rules = AuditProgress(_show if watched else None), Counter[str]()
     for found in audit(_settings(), topic, verifier, progress):
         rules[found.finding.rule] += 1
         if as_json:
@@ -228,7 +228,7 @@ def audit_command(topic: str, needles: Path | None, as_json: bool) -> None:
     sys.exit(FAILED if rules else 0)
 
 
-def _show(progress: Progress) -> None:
+def _show(progress: AuditProgress) -> None:
     click.echo(f"\r{progress.done} of {progress.total} records", err=True, nl=False)
 
 

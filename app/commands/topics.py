@@ -17,9 +17,9 @@ from app.kafka.registry import SchemaRegistry
 from app.provision import subjects, topic_plan
 from app.provision.rights import beyond, guarded_topics, reader_rules, rules_of
 from app.provision.rights_admin import AccessAdmin
-from app.provision.subjects import Missing, Refused, Registered
+from app.provision.subjects import MissingSubject, Registered, SubjectRefusal
 from app.provision.topic_admin import TopicAdmin
-from app.provision.topic_plan import Adjust, Create, Decision, Keep, Refusal, Wanted
+from app.provision.topic_plan import Adjust, Create, Decision, Keep, TopicRefusal, WantedTopic
 from app.settings import Settings
 from schemas.topics import TOPICS, is_version
 
@@ -39,7 +39,7 @@ class _Session:
     settings: Settings
     admin: TopicAdmin
     registry: SchemaRegistry
-    wanted: tuple[Wanted, ...]
+    wanted: tuple[WantedTopic, ...]
 
     def decide(self) -> tuple[Decision, ...]:
         return topic_plan.decide(self.wanted, self.admin.existing([one.name for one in self.wanted]))
@@ -48,7 +48,7 @@ class _Session:
         """Full names of the topics whose records other teams can decode and may see."""
         return [one.name for one in self.wanted if one.topic.value_schema and not one.topic.restricted]
 
-    def versions(self) -> tuple[Wanted, ...]:
+    def versions(self) -> tuple[WantedTopic, ...]:
         """The topics that reprocessing has made beside the live ones."""
         prefix = self.settings.topic_prefix
         there = sorted(name.removeprefix(prefix) for name in self.admin.names() if name.startswith(prefix))
@@ -58,7 +58,7 @@ class _Session:
             versions, prefix=prefix, partitions=some.partitions, replication_factor=some.replicas
         )
 
-    def inspect(self) -> tuple[Registered | Missing | Refused, ...]:
+    def inspect(self) -> tuple[Registered | MissingSubject | SubjectRefusal, ...]:
         return subjects.inspect(self.registry, TOPICS, self.settings.topic_prefix)
 
 
@@ -136,11 +136,11 @@ def apply(partitions: int | None, replication_factor: int | None, readers: tuple
     """
     session = _open(partitions, replication_factor)
     decisions = session.decide()
-    if any(isinstance(one, Refusal) for one in decisions):
+    if any(isinstance(one, TopicRefusal) for one in decisions):
         _report(decisions, session.inspect(), as_json=as_json, done=False)
         return
     states = subjects.register(session.registry, TOPICS, session.settings.topic_prefix)
-    if any(isinstance(one, Refused) for one in states):
+    if any(isinstance(one, SubjectRefusal) for one in states):
         _report(decisions, states, as_json=as_json, done=False)
         return
     session.admin.carry_out(decisions)
@@ -148,7 +148,7 @@ def apply(partitions: int | None, replication_factor: int | None, readers: tuple
         rules = [rule for reader in readers for rule in reader_rules(reader, session.public_topics())]
         AccessAdmin(client_config(session.settings)).add(rules)
     # somebody else may have made a topic between our look and our request, and not as we want it
-    conflicts = tuple(one for one in session.decide() if isinstance(one, Refusal))
+    conflicts = tuple(one for one in session.decide() if isinstance(one, TopicRefusal))
     _report(conflicts or decisions, states, as_json=as_json, done=True)
 
 
@@ -251,7 +251,7 @@ def allow(*, file: Path, check: bool, revoke: bool, as_json: bool) -> None:
 
 def _report(
     decisions: tuple[Decision, ...],
-    states: Sequence[Registered | Missing | Refused],
+    states: Sequence[Registered | MissingSubject | SubjectRefusal],
     *,
     as_json: bool,
     done: bool,
@@ -264,10 +264,10 @@ def _report(
     else:
         for line, _ in topics + schemas:
             click.echo(_sentence(line))
-    faults = [str(one) for one in (*decisions, *states) if isinstance(one, Refusal | Refused)]
+    faults = [str(one) for one in (*decisions, *states) if isinstance(one, TopicRefusal | SubjectRefusal)]
     for fault in faults:
         click.echo(f"callstream topics: {fault}", err=True)
-    if any(isinstance(one, Refusal) for one in decisions):
+    if any(isinstance(one, TopicRefusal) for one in decisions):
         click.echo(_WAYS_OUT, err=True)
     if faults or not (done or all(fine for _, fine in topics + schemas)):
         sys.exit(DIFFERS)
@@ -289,13 +289,13 @@ def _topic_line(decision: Decision, *, done: bool) -> tuple[dict[str, object], b
             return {"topic": name, "state": "adjusted" if done else "differs", "change": options}, False
         case Keep():
             return {"topic": name, "state": "unchanged" if done else "ok"}, True
-        case Refusal(_, option, want, found_value):
+        case TopicRefusal(_, option, want, found_value):
             return {"topic": name, "state": "refused", "has": f"{option} {found_value}", "wanted": want}, False
         case _:
             assert_never(decision)
 
 
-def _schema_line(state: Registered | Missing | Refused, *, done: bool) -> tuple[dict[str, object], bool]:
+def _schema_line(state: Registered | MissingSubject | SubjectRefusal, *, done: bool) -> tuple[dict[str, object], bool]:
     """Row for a subject, and whether it has our schema."""
     match state:
         case Registered(name, schema_id, new):
@@ -304,9 +304,9 @@ def _schema_line(state: Registered | Missing | Refused, *, done: bool) -> tuple[
                 "state": "registered" if new else "unchanged" if done else "ok",
                 "id": schema_id,
             }, True
-        case Missing(name):
+        case MissingSubject(name):
             return {"subject": name, "state": "missing"}, False
-        case Refused(name, reason):
+        case SubjectRefusal(name, reason):
             return {"subject": name, "state": "refused", "reason": reason}, False
         case _:
             assert_never(state)

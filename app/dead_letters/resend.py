@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from agents.contract import DeadLetter, OutRecord
 from agents.dead_letters import encode_dead_letter
-from app.dead_letters.letters import RETRY, Kind, Letter
+from app.dead_letters.inventory import RETRY, RefusalKind, StoredDeadLetter
 from app.dead_letters.trial import Trial
 from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
 from app.kafka.records import Recorded
@@ -36,11 +36,11 @@ FLUSH_SECONDS: Final = 60.0
 
 
 @dataclass(slots=True)
-class Outcome:
+class ResendOutcome:
     """What became of letters. `gone` have no raw position, or their record has expired or is another one now."""
 
-    sent: list[Letter] = field(default_factory=list)
-    refused: list[Kind] = field(default_factory=list)
+    sent: list[StoredDeadLetter] = field(default_factory=list)
+    refused: list[RefusalKind] = field(default_factory=list)
     gone: int = 0
 
 
@@ -63,15 +63,15 @@ class Resender:
         }
         self._producer = Producer(client_config(settings, **options))
 
-    def resend(self, letters: Iterable[Letter], *, dry_run: bool) -> Iterator[Outcome]:
+    def resend(self, letters: Iterable[StoredDeadLetter], *, dry_run: bool) -> Iterator[ResendOutcome]:
         """Try all letters and send those that pass; yields what became of them, some at a time.
 
         Raises KafkaUnreachable and KafkaUnusable.
         """
         found = self._found(letters)
         while some := list(islice(found, AT_ONCE)):
-            outcome = Outcome()
-            passing: list[tuple[Letter, Recorded]] = []
+            outcome = ResendOutcome()
+            passing: list[tuple[StoredDeadLetter, Recorded]] = []
             for letter, record in some:
                 if record is None:
                     outcome.gone += 1
@@ -84,9 +84,9 @@ class Resender:
             outcome.sent += [letter for letter, _ in passing]
             yield outcome
 
-    def _found(self, letters: Iterable[Letter]) -> Iterator[tuple[Letter, Recorded | None]]:
+    def _found(self, letters: Iterable[StoredDeadLetter]) -> Iterator[tuple[StoredDeadLetter, Recorded | None]]:
         """Every letter with its raw record, read in runs of nearby positions."""
-        by_partition: dict[int, dict[int, Letter]] = defaultdict(dict)
+        by_partition: dict[int, dict[int, StoredDeadLetter]] = defaultdict(dict)
         for letter in letters:
             if letter.raw is None:
                 yield letter, None
@@ -109,11 +109,11 @@ class Resender:
         fetched = self._reader.read(self._raw, partition, offsets[0], offsets[-1])
         return {record.offset: record for run in fetched for record in run if record.offset in wanted}
 
-    def _send(self, passing: Sequence[tuple[Letter, Recorded]]) -> None:
-        written: list[tuple[Letter, int]] = []
+    def _send(self, passing: Sequence[tuple[StoredDeadLetter, Recorded]]) -> None:
+        written: list[tuple[StoredDeadLetter, int]] = []
         for letter, record in passing:
 
-            def on_delivery(error: KafkaError | None, message: Message, letter: Letter = letter) -> None:
+            def on_delivery(error: KafkaError | None, message: Message, letter: StoredDeadLetter = letter) -> None:
                 if error is None:
                     written.append((letter, message.offset() or 0))
                 else:

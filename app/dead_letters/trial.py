@@ -8,13 +8,13 @@ refuses to know where records come from.
 from collections.abc import Callable
 
 from agents.contract import SourceRecord, StepResult
-from app.dead_letters.letters import Kind
+from app.dead_letters.inventory import RefusalKind
 from app.kafka.records import Recorded
 from app.settings import Settings
 from app.steps import canonicalize_step, privacy_step
 from schemas import topics
 
-Trial = Callable[[SourceRecord], Kind | None]
+Trial = Callable[[SourceRecord], RefusalKind | None]
 """Why a raw record would be refused; None where it would not be."""
 
 
@@ -26,7 +26,7 @@ def trial_of(settings: Settings, call_schema_id: int) -> Trial:
     canonicalize, privacy = canonicalize_step(settings), privacy_step(settings, call_schema_id)
     canonical_topic = settings.name(topics.CANONICAL)
 
-    def refusal(raw: SourceRecord) -> Kind | None:
+    def refusal(raw: SourceRecord) -> RefusalKind | None:
         first = canonicalize([raw])
         if not first.outputs:
             return _kind(first)
@@ -37,7 +37,7 @@ def trial_of(settings: Settings, call_schema_id: int) -> Trial:
     return refusal
 
 
-def _kind(result: StepResult) -> Kind | None:
+def _kind(result: StepResult) -> RefusalKind | None:
     for letter in result.dead_letters:
-        return Kind(letter.stage, letter.reason, letter.error_class)
+        return RefusalKind(letter.stage, letter.reason, letter.error_class)
     return None

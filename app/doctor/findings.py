@@ -24,7 +24,7 @@ class Area(StrEnum):
     PRIVACY = "privacy"
 
 
-class Verdict(StrEnum):
+class CheckVerdict(StrEnum):
     """How it is."""
 
     OK = "ok"
@@ -33,27 +33,27 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """One line of the doctor's answer; `remedy` is empty where there is nothing to do."""
 
-    verdict: Verdict
+    verdict: CheckVerdict
     what: str
     remedy: str = ""
 
 
-Check = Callable[[Settings], Iterator[Finding]]
+Check = Callable[[Settings], Iterator[CheckFinding]]
 
 
-def ok(what: str) -> Finding:
+def ok(what: str) -> CheckFinding:
     """As it should be."""
-    return Finding(Verdict.OK, what)
+    return CheckFinding(CheckVerdict.OK, what)
 
 
-def warn(what: str, remedy: str) -> Finding:
+def warn(what: str, remedy: str) -> CheckFinding:
     """It works, and somebody should know."""
-    return Finding(Verdict.WARN, what, remedy)
+    return CheckFinding(CheckVerdict.WARN, what, remedy)
 
 
-def fail(what: str, remedy: str) -> Finding:
+def fail(what: str, remedy: str) -> CheckFinding:
     """It does not work."""
-    return Finding(Verdict.FAIL, what, remedy)
+    return CheckFinding(CheckVerdict.FAIL, what, remedy)

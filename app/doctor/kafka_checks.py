@@ -8,13 +8,13 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Final, assert_never
 
-from app.doctor.findings import Finding, fail, ok, warn
+from app.doctor.findings import CheckFinding, fail, ok, warn
 from app.kafka.client import AdminConnection, KafkaUnreachable, KafkaUnusable, client_config
 from app.kafka.registry import RegistryError, SchemaRegistry
 from app.provision import subjects, topic_plan
-from app.provision.subjects import LEVEL, Missing, Refused, Registered
+from app.provision.subjects import LEVEL, MissingSubject, Registered, SubjectRefusal
 from app.provision.topic_admin import TopicAdmin
-from app.provision.topic_plan import Adjust, Create, Keep, Refusal
+from app.provision.topic_plan import Adjust, Create, Keep, TopicRefusal
 from app.settings import Settings
 from schemas.topics import TOPICS, Topic
 
@@ -23,7 +23,7 @@ _APPLY: Final = "run: callstream topics apply"
 _LOCAL_NAMES: Final = frozenset({"localhost", ""})
 
 
-def check_kafka(settings: Settings) -> Iterator[Finding]:
+def check_kafka(settings: Settings) -> Iterator[CheckFinding]:
     """Whether brokers answer, and how the way to them is protected."""
     where = settings.kafka_bootstrap_servers
     try:
@@ -41,7 +41,7 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def check_topics(settings: Settings) -> Iterator[Finding]:
+def check_topics(settings: Settings) -> Iterator[CheckFinding]:
     """Whether every topic is there as it must be."""
     wanted = topic_plan.wanted_topics(
         TOPICS,
@@ -64,7 +64,7 @@ def check_topics(settings: Settings) -> Iterator[Finding]:
             case Adjust(one, changes, found):
                 options = ", ".join(f"{name} {found[name]}, wanted {value}" for name, value in changes.items())
                 yield fail(f"topic {one.name} has {options}", _APPLY)
-            case Refusal():
+            case TopicRefusal():
                 yield fail(str(decision), _way_out(decision))
             case _:
                 assert_never(decision)
@@ -77,7 +77,7 @@ def check_topics(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def check_registry(settings: Settings) -> Iterator[Finding]:
+def check_registry(settings: Settings) -> Iterator[CheckFinding]:
     """Whether every schema is registered, or would be taken, and is guarded against incompatible successors."""
     try:
         with SchemaRegistry.from_settings(settings) as registry:
@@ -86,15 +86,15 @@ def check_registry(settings: Settings) -> Iterator[Finding]:
         yield fail(str(error), "see CALLSTREAM_SCHEMA_REGISTRY_*; or run: callstream broker")
 
 
-def _check_subjects(registry: SchemaRegistry, prefix: str) -> Iterator[Finding]:
+def _check_subjects(registry: SchemaRegistry, prefix: str) -> Iterator[CheckFinding]:
     registered = []
     for state in subjects.inspect(registry, TOPICS, prefix):
         match state:
             case Registered(name):
                 registered.append(name)
-            case Missing(name):
+            case MissingSubject(name):
                 yield fail(f"subject {name} does not have our schema", _APPLY)
-            case Refused():
+            case SubjectRefusal():
                 yield fail(str(state), "another version of callstream wrote there; set another CALLSTREAM_TOPIC_PREFIX")
             case _:
                 assert_never(state)
@@ -109,7 +109,7 @@ def _schemas(topics: tuple[Topic, ...]) -> int:
     return sum(topic.value_schema is not None for topic in topics)
 
 
-def _way_out(refusal: Refusal) -> str:
+def _way_out(refusal: TopicRefusal) -> str:
     if refusal.option == "partition count":
         return f"set CALLSTREAM_PARTITIONS={refusal.found} if that is meant; a count cannot be changed in place"
     return "move the topic away, or set another CALLSTREAM_TOPIC_PREFIX"

@@ -11,7 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
-from app.doctor.findings import Finding, fail, ok, warn
+from app.doctor.findings import CheckFinding, fail, ok, warn
 from app.privacy.load import PrivacyConfigError, lacks_key, load_privacy
 from app.settings import Settings, SettingsError, load, unknown_variables, variable_of
 from app.steps import PolicyHooksError, load_policy_hooks
@@ -34,7 +34,7 @@ _TABLE: Final = "callstream doctor --settings lists what can be set"
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-def read_settings(environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
+def read_settings(environ: Mapping[str, str]) -> tuple[Settings | None, list[CheckFinding]]:
     """The settings, None where they cannot be used, and what there is to say of the variables themselves."""
     findings = [
         warn(f"{name} is not a setting of callstream", f"did you mean {nearest}?" if nearest else _TABLE)
@@ -52,7 +52,7 @@ def read_settings(environ: Mapping[str, str]) -> tuple[Settings | None, list[Fin
     ]
 
 
-def check_settings(settings: Settings) -> Iterator[Finding]:
+def check_settings(settings: Settings) -> Iterator[CheckFinding]:
     """Folders, secrets and the addresses that are opened to others."""
     yield from _check_folder("data_dir", settings.data_dir)
     if settings.spill_dir is not None:
@@ -75,7 +75,7 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
         yield ok(f"{len(hooks)} policies are known to be fentry, fexit or uretprobe hooks")
 
 
-def check_symbols(settings: Settings) -> Iterator[Finding]:
+def check_symbols(settings: Settings) -> Iterator[CheckFinding]:
     """The symbol store, and whether there is something in it."""
     folder = settings.symbol_store_dir
     if folder is None:
@@ -97,7 +97,7 @@ def check_symbols(settings: Settings) -> Iterator[Finding]:
     yield ok(f"symbol store with {len(indexes)} indexes and {maps} maps, snapshot {store.digest[:12]}")
 
 
-def check_privacy(settings: Settings) -> Iterator[Finding]:
+def check_privacy(settings: Settings) -> Iterator[CheckFinding]:
     """The privacy policy and its key."""
     try:
         privacy = load_privacy(settings)
@@ -114,7 +114,7 @@ def check_privacy(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _check_folder(name: str, path: Path) -> Iterator[Finding]:
+def _check_folder(name: str, path: Path) -> Iterator[CheckFinding]:
     """Whether a folder, or the one that it will be made in, can be written and has room."""
     existing = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
     if not os.access(existing, os.W_OK | os.X_OK):

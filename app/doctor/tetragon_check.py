@@ -11,7 +11,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.protobuf.wrappers_pb2 import StringValue
 
-from app.doctor.findings import Finding, fail, ok, warn
+from app.doctor.findings import CheckFinding, fail, ok, warn
 from app.ingest.agent_metrics import AgentMetrics
 from app.ingest.filters import request_of
 from app.ingest.link import AgentLink, LinkError, link_of, open_channel
@@ -26,7 +26,7 @@ _EVENT_S: Final = 2.0
 _SEE: Final = "see CALLSTREAM_TETRAGON_*; ingest must run where the agent's socket or port can be reached"
 
 
-def check_tetragon(settings: Settings) -> Iterator[Finding]:
+def check_tetragon(settings: Settings) -> Iterator[CheckFinding]:
     """The link, the version, the stream, and the page of loss counters."""
     try:
         link, request = link_of(settings), request_of(settings).SerializeToString()
@@ -42,7 +42,7 @@ def check_tetragon(settings: Settings) -> Iterator[Finding]:
     yield from _check_counters(settings)
 
 
-def _ask(link: AgentLink, request: bytes) -> Iterator[Finding]:
+def _ask(link: AgentLink, request: bytes) -> Iterator[CheckFinding]:
     try:
         channel = open_channel(link)
     except LinkError as error:
@@ -53,7 +53,7 @@ def _ask(link: AgentLink, request: bytes) -> Iterator[Finding]:
         yield _stream(link, channel, request)
 
 
-def _version(link: AgentLink, channel: Any) -> Finding:
+def _version(link: AgentLink, channel: Any) -> CheckFinding:
     try:
         answer = channel.unary_unary(_GET_VERSION)(b"", timeout=_ANSWER_S)
         # GetVersionResponse has one text in field 1, and so has StringValue.
@@ -63,7 +63,7 @@ def _version(link: AgentLink, channel: Any) -> Finding:
     return ok(f"Tetragon {version} at {link.address}")
 
 
-def _stream(link: AgentLink, channel: Any, request: bytes) -> Finding:
+def _stream(link: AgentLink, channel: Any, request: bytes) -> CheckFinding:
     call = channel.unary_stream(_GET_EVENTS)(request, timeout=_EVENT_S)
     try:
         first = next(call, None)
@@ -76,7 +76,7 @@ def _stream(link: AgentLink, channel: Any, request: bytes) -> Finding:
     return ok("events arrive")
 
 
-def _ended(link: AgentLink, end: StreamEnd) -> Finding:
+def _ended(link: AgentLink, end: StreamEnd) -> CheckFinding:
     if end.code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return ok(f"the event stream opens; nothing happened on it for {_EVENT_S:.0f} s")
     reason = reason_to_stop(end, link.address, ever_opened=False)
@@ -85,7 +85,7 @@ def _ended(link: AgentLink, end: StreamEnd) -> Finding:
     return fail(reason, _SEE)
 
 
-def _check_counters(settings: Settings) -> Iterator[Finding]:
+def _check_counters(settings: Settings) -> Iterator[CheckFinding]:
     url = settings.tetragon_metrics_url
     if not url:
         yield warn("losses inside the agent go unseen", "set CALLSTREAM_TETRAGON_METRICS_URL to its metrics page")

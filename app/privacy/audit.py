@@ -35,15 +35,15 @@ class FindingAt:
 
 
 @dataclass(slots=True)
-class Progress:
+class AuditProgress:
     """How far an audit has come, in records; `report` is told now and then. `total` counts what was deleted as well."""
 
-    report: Callable[["Progress"], None] | None = None
+    report: Callable[["AuditProgress"], None] | None = None
     total: int = 0
     done: int = 0
 
 
-def audit(settings: Settings, name: str, verifier: Verifier, progress: Progress) -> Iterator[FindingAt]:
+def audit(settings: Settings, name: str, verifier: Verifier, progress: AuditProgress) -> Iterator[FindingAt]:
     """Findings in the topic `name` (without prefix, or any other topic of the cluster).
 
     Raises RestrictedTopic, and what `TopicReader` raises.

@@ -26,14 +26,14 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class MissingSubject:
     """The subject does not have our schema and would take it."""
 
     subject: str
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class SubjectRefusal:
     """The registry does not take our schema, for its own reason."""
 
     subject: str
@@ -45,7 +45,7 @@ class Refused:
 
 def inspect(
     registry: SchemaRegistry, topics: Iterable[Topic], prefix: str
-) -> tuple[Registered | Missing | Refused, ...]:
+) -> tuple[Registered | MissingSubject | SubjectRefusal, ...]:
     """Say of every topic's schema where it stands; changes nothing. Raises RegistryError where that cannot be told."""
     return tuple(_inspect(registry, name, schema) for name, schema in _schemas(topics, prefix).items())
 
@@ -55,7 +55,7 @@ def _schemas(topics: Iterable[Topic], prefix: str) -> dict[str, str]:
     return {prefix + subject(topic.name): schema_text(topic.value_schema) for topic in topics if topic.value_schema}
 
 
-def _inspect(registry: SchemaRegistry, name: str, schema: str) -> Registered | Missing | Refused:
+def _inspect(registry: SchemaRegistry, name: str, schema: str) -> Registered | MissingSubject | SubjectRefusal:
     try:
         schema_id = registry.id_of(name, schema)
         if schema_id is not None:
@@ -63,15 +63,15 @@ def _inspect(registry: SchemaRegistry, name: str, schema: str) -> Registered | M
         reasons = registry.incompatibilities(name, schema)
     except RegistryError as error:
         if error.fault is Fault.SCHEMA_REFUSED:
-            return Refused(name, _reason(error))
+            return SubjectRefusal(name, _reason(error))
         raise
     if reasons is None:
-        return Missing(name)
+        return MissingSubject(name)
     why = "; ".join(reasons) or "the registry does not say why"
-    return Refused(name, f"the schema is not compatible with the versions that the registry has: {why}")
+    return SubjectRefusal(name, f"the schema is not compatible with the versions that the registry has: {why}")
 
 
-def register(registry: SchemaRegistry, topics: Iterable[Topic], prefix: str) -> tuple[Registered | Refused, ...]:
+def register(registry: SchemaRegistry, topics: Iterable[Topic], prefix: str) -> tuple[Registered | SubjectRefusal, ...]:
     """Register every topic's schema; where one is refused, say so of all that are and register none.
 
     Raises RegistryError where the registry cannot be asked.
@@ -81,25 +81,25 @@ def register(registry: SchemaRegistry, topics: Iterable[Topic], prefix: str) -> 
         if registry.compatibility(name) != LEVEL:
             registry.set_compatibility(name, LEVEL)
     states = {name: _inspect(registry, name, schema) for name, schema in schemas.items()}
-    refused = [name for name, state in states.items() if isinstance(state, Refused)]
+    refused = [name for name, state in states.items() if isinstance(state, SubjectRefusal)]
     # a registry may only say why when it is asked to register, and what it does not take it does not register
     chosen = refused or list(schemas)
     return tuple(_register(registry, name, schemas[name], states[name]) for name in chosen)
 
 
 def _register(
-    registry: SchemaRegistry, name: str, schema: str, state: Registered | Missing | Refused
-) -> Registered | Refused:
+    registry: SchemaRegistry, name: str, schema: str, state: Registered | MissingSubject | SubjectRefusal
+) -> Registered | SubjectRefusal:
     if isinstance(state, Registered):
         return state
     try:
         return Registered(name, registry.register(name, schema), new=True)
     except RegistryError as error:
         if error.fault is Fault.SCHEMA_REFUSED:
-            return Refused(name, _reason(error))
+            return SubjectRefusal(name, _reason(error))
         raise
 
 
 def _reason(error: RegistryError) -> str:
-    """Return the error's text without the subject, which `Refused` names itself."""
+    """Return the error's text without the subject, which `SubjectRefusal` names itself."""
     return str(error).partition(": ")[2]

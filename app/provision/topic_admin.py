@@ -20,7 +20,7 @@ from confluent_kafka.admin import (
 )
 
 from app.kafka.client import ADMIN_SECONDS, AdminConnection, ClientConfig, KafkaUnusable
-from app.provision.topic_plan import Adjust, Create, Decision, Found, Keep, Refusal, Wanted
+from app.provision.topic_plan import Adjust, Create, Decision, FoundTopic, Keep, TopicRefusal, WantedTopic
 
 
 class TopicAdmin:
@@ -37,7 +37,7 @@ class TopicAdmin:
         """Full names of all topics that we may see."""
         return frozenset(self._metadata())
 
-    def existing(self, names: Iterable[str]) -> dict[str, Found]:
+    def existing(self, names: Iterable[str]) -> dict[str, FoundTopic]:
         """Those of the named topics that exist, by name."""
         metadata = self._metadata()
         there = [name for name in names if name in metadata]
@@ -49,7 +49,7 @@ class TopicAdmin:
         for resource, answer in answers.items():
             entries = self._connection.result(answer, f"options of topic {resource.name} cannot be read")
             partitions = metadata[resource.name].partitions
-            found[resource.name] = Found(
+            found[resource.name] = FoundTopic(
                 partitions=len(partitions),
                 replicas=len(partitions[0].replicas) if partitions else 0,
                 config={name: str(entry.value) for name, entry in entries.items()},
@@ -58,14 +58,14 @@ class TopicAdmin:
 
     def carry_out(self, decisions: Iterable[Decision]) -> None:
         """Make and adjust topics as decided; the caller has dealt with refusals."""
-        to_create: list[Wanted] = []
+        to_create: list[WantedTopic] = []
         for decision in decisions:
             match decision:
                 case Create(wanted):
                     to_create.append(wanted)
                 case Adjust(wanted, changes):
                     self._adjust(wanted, changes)
-                case Keep() | Refusal():
+                case Keep() | TopicRefusal():
                     pass
                 case _:
                     assert_never(decision)
@@ -75,7 +75,7 @@ class TopicAdmin:
     def _metadata(self) -> Mapping[str, TopicMetadata]:
         return self._connection.metadata(ADMIN_SECONDS).topics
 
-    def _create(self, wanted: list[Wanted]) -> None:
+    def _create(self, wanted: list[WantedTopic]) -> None:
         new = [NewTopic(one.name, one.partitions, one.replicas, config=dict(one.config)) for one in wanted]
         for name, answer in self._admin.create_topics(new, request_timeout=ADMIN_SECONDS).items():
             self._connection.result(answer, f"topic {name} cannot be made", fine=KafkaError.TOPIC_ALREADY_EXISTS)
@@ -88,7 +88,7 @@ class TopicAdmin:
                 raise KafkaUnusable(f"topic {min(missing)} was made and cannot be seen after {ADMIN_SECONDS:.0f} s")
             time.sleep(0.05)
 
-    def _adjust(self, wanted: Wanted, changes: Mapping[str, str]) -> None:
+    def _adjust(self, wanted: WantedTopic, changes: Mapping[str, str]) -> None:
         entries = [
             ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in changes.items()
         ]

@@ -1,8 +1,8 @@
-"""What has to happen to the cluster's topics: each wanted topic against what was found, decided without touching any.
+"""What has to happen to the cluster's topics: each wanted topic is compared with the one that was found.
 
-Rules: a topic is made or its limits are raised, never rebuilt, shrunk or deleted; what cannot be repaired in place is a
-`Refusal` that names the topic, what is wanted and what was found. Retention and replicas of a topic that exists are the
-operator's. This module refuses to know how topics are read and made.
+Nothing is read or changed here. A topic is made or its limits are raised; it is never rebuilt, shrunk or deleted. What
+cannot be repaired in place is a `TopicRefusal` that names the topic, what is wanted and what was found. Retention and
+replicas of an existing topic are the operator's choice.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,8 +16,8 @@ _COMPACTED_SEGMENT_BYTES: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """One topic to be there, under its full name; `config` are Kafka's topic options."""
+class WantedTopic:
+    """One topic that the pipeline needs, under its full name; `config` are Kafka's topic options."""
 
     topic: Topic
     name: str
@@ -27,8 +27,8 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """One topic that is there; `config` has at least the options that `Wanted` sets."""
+class FoundTopic:
+    """One topic that exists; `config` has at least the options that `WantedTopic` sets."""
 
     partitions: int
     replicas: int
@@ -37,32 +37,32 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """The topic is not there."""
+    """The topic does not exist."""
 
-    wanted: Wanted
+    wanted: WantedTopic
 
 
 @dataclass(frozen=True, slots=True)
 class Adjust:
-    """The topic is there, and these options of it would lose records."""
+    """The topic exists, and these options of it would lose records."""
 
-    wanted: Wanted
+    wanted: WantedTopic
     changes: Mapping[str, str]
     found: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """The topic is there as it should be."""
+    """The topic exists as it should be."""
 
-    wanted: Wanted
+    wanted: WantedTopic
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """The topic is there and must be repaired by a person: option, wanted and found value."""
+class TopicRefusal:
+    """The topic exists and a person must repair it: option, wanted and found value."""
 
-    wanted: Wanted
+    wanted: WantedTopic
     option: str
     want: str
     found: str
@@ -71,15 +71,15 @@ class Refusal:
         return f"topic {self.wanted.name} has {self.option} {self.found}, wanted is {self.want}"
 
 
-Decision = Create | Adjust | Keep | Refusal
+Decision = Create | Adjust | Keep | TopicRefusal
 
 
 def wanted_topics(
     topics: Iterable[Topic], *, prefix: str, partitions: int, replication_factor: int
-) -> tuple[Wanted, ...]:
+) -> tuple[WantedTopic, ...]:
     """Describe all topics under their full names."""
     return tuple(
-        Wanted(
+        WantedTopic(
             topic=topic,
             name=prefix + topic.name,
             partitions=partitions,
@@ -111,19 +111,19 @@ def _config(topic: Topic, replication_factor: int) -> dict[str, str]:
     return config
 
 
-def decide(wanted: Iterable[Wanted], found: Mapping[str, Found]) -> tuple[Decision, ...]:
+def decide(wanted: Iterable[WantedTopic], found: Mapping[str, FoundTopic]) -> tuple[Decision, ...]:
     """Decide for each wanted topic, in order; `found` has the existing ones by full name."""
     return tuple(_decide(one, found.get(one.name)) for one in wanted)
 
 
-def _decide(wanted: Wanted, found: Found | None) -> Decision:
+def _decide(wanted: WantedTopic, found: FoundTopic | None) -> Decision:
     if found is None:
         return Create(wanted)
     if wanted.topic.co_partitioned and found.partitions != wanted.partitions:
-        return Refusal(wanted, "partition count", str(wanted.partitions), str(found.partitions))
+        return TopicRefusal(wanted, "partition count", str(wanted.partitions), str(found.partitions))
     for option in ("cleanup.policy", "message.timestamp.type"):
         if found.config[option] != wanted.config[option]:
-            return Refusal(wanted, option, wanted.config[option], found.config[option])
+            return TopicRefusal(wanted, option, wanted.config[option], found.config[option])
     limit = "max.message.bytes"
     if int(found.config[limit]) < int(wanted.config[limit]):
         return Adjust(wanted, {limit: wanted.config[limit]}, {limit: found.config[limit]})

@@ -14,7 +14,7 @@ from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
 from app.provision import topic_plan
 from app.provision.topic_admin import TopicAdmin
-from app.provision.topic_plan import Adjust, Create, Keep, Refusal
+from app.provision.topic_plan import Adjust, Create, Keep, TopicRefusal
 from app.replay.compare.live_published import known_schema
 from app.replay.compare.published import Schemas, belongs, raw_position
 from app.replay.replay_run import ReplayError
@@ -50,7 +50,7 @@ def prepare(settings: Settings, registry: SchemaRegistry, name: str, partitions:
     (decision,) = topic_plan.decide((wanted,), found)
     note = None
     match decision:
-        case Refusal():
+        case TopicRefusal():
             raise ReplayError(str(decision))
         case Create():
             admin.carry_out((decision,))

@@ -22,9 +22,9 @@ from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
 from app.operators.errors import OperatorError
 from app.provision import subjects, topic_plan
-from app.provision.subjects import Refused
+from app.provision.subjects import SubjectRefusal
 from app.provision.topic_admin import TopicAdmin
-from app.provision.topic_plan import Found, Refusal
+from app.provision.topic_plan import FoundTopic, TopicRefusal
 from app.replay.start_state import start_rows
 from app.reprocess import marks
 from app.reprocess.chain import own_topics
@@ -82,18 +82,18 @@ def make_topics(cluster: Cluster, shapes: tuple[StageShape, ...]) -> None:
         )
     ]
     decisions = topic_plan.decide(wanted, cluster.admin.existing([one.name for one in wanted]))
-    _raise_refusals([one for one in decisions if isinstance(one, Refusal)])
+    _raise_refusals([one for one in decisions if isinstance(one, TopicRefusal)])
     states = subjects.register(cluster.registry, [one.topic for one in wanted], cluster.settings.topic_prefix)
-    _raise_refusals([one for one in states if isinstance(one, Refused)])
+    _raise_refusals([one for one in states if isinstance(one, SubjectRefusal)])
     cluster.admin.carry_out(decisions)
 
 
-def _raise_refusals(refusals: Sequence[Refusal | Refused]) -> None:
+def _raise_refusals(refusals: Sequence[TopicRefusal | SubjectRefusal]) -> None:
     if refusals:
         raise ReprocessError("; ".join(map(str, refusals)))
 
 
-def _like_live(name: str, topic: Topic, live: Found, origin: Found) -> Topic:
+def _like_live(name: str, topic: Topic, live: FoundTopic, origin: FoundTopic) -> Topic:
     """The version's own topic: as restricted and as large as the live one, and kept as much longer as history is."""
     largest = max(topic.max_message_bytes, int(live.config["max.message.bytes"]))
     kept = None

@@ -37,7 +37,7 @@ class Headline:
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class _ShownCall:
     """A call as both of its forms tell it."""
 
     time_ns: int
@@ -45,13 +45,13 @@ class _Call:
     what: str
     process: Document
     pod: str
-    frames: list["_Frame"] = field(default_factory=list)
+    frames: list["_ShownFrame"] = field(default_factory=list)
     arguments: str = ""
     outcome: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
+class _ShownFrame:
     module: str
     symbol: str
     offset: int | None
@@ -88,7 +88,7 @@ def _call(headline: Headline, document: Document, naming: Naming) -> Iterable[st
     arguments = [_argument(one) for one in document["call_arguments"]]
     returned = document["return_value"]
     frames = [
-        _Frame(
+        _ShownFrame(
             module=frame["module"],
             symbol=frame["symbol"],
             offset=None if frame["offset_basis"] == "None" else frame["offset"],
@@ -98,7 +98,7 @@ def _call(headline: Headline, document: Document, naming: Naming) -> Iterable[st
         )
         for frame in document["stack_frames"]
     ]
-    call = _Call(
+    call = _ShownCall(
         time_ns=document["timestamp_ns"],
         probe_type=document["probe_type"],
         what=document["syscall"],
@@ -116,7 +116,7 @@ def _call(headline: Headline, document: Document, naming: Naming) -> Iterable[st
 def _canonical(headline: Headline, document: Document, naming: Naming) -> Iterable[str]:
     probe, workload = document.get("probe", {}), document.get("workload", {})
     frames = [
-        _Frame(
+        _ShownFrame(
             module=frame.get("module", ""),
             symbol=frame.get("symbol", ""),
             offset=int(frame.get("offset", 0)) if "offset_basis" in frame else None,
@@ -127,7 +127,7 @@ def _canonical(headline: Headline, document: Document, naming: Naming) -> Iterab
         for frame in document.get("stack", {}).get("frames", [])
     ]
     ended = document.get("exit", {})
-    call = _Call(
+    call = _ShownCall(
         time_ns=int(document.get("timestamp_ns", 0)),
         probe_type=_camel(probe.get("probe_type", ""), "PROBE_TYPE_"),
         what=probe.get("syscall", ""),
@@ -145,7 +145,7 @@ def canonical_resolution(frame: Document) -> str:
     return _camel(frame.get("resolution", ""), "FRAME_RESOLUTION_")
 
 
-def _call_lines(headline: Headline, call: _Call, naming: Naming) -> Iterable[str]:
+def _call_lines(headline: Headline, call: _ShownCall, naming: Naming) -> Iterable[str]:
     process = call.process
     who = f"{process.get('binary') or '?'}[{process.get('pid', '?')}]"
     parts = [time_text(call.time_ns, 9), call.probe_type, call.what, call.pod, who, call.outcome, str(headline)]

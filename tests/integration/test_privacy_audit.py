@@ -24,7 +24,7 @@ from app.__main__ import cli
 from app.commands.ending import CANNOT
 from app.commands.privacy import FAILED
 from app.embedded.broker import EmbeddedBroker
-from app.privacy.audit import Progress
+from app.privacy.audit import AuditProgress
 from app.privacy.audit import audit as audit_topic
 from app.settings import from_env
 from app.simulator.workload.canaries import canaries, canary_events
@@ -157,7 +157,7 @@ def test_audit_survives_a_broker_that_is_killed_and_comes_back(
         embedded.restart_kafka()
         back.set()
 
-    restart, progress = Thread(target=come_back), Progress()
+    restart, progress = Thread(target=come_back), AuditProgress()
     try:
         assert list(audit_topic(settings, name, Looking(), progress)) == []
         assert back.is_set(), "no kill hit the reading: the test has proved nothing"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from app.books.balance import (
-    Finding,
+    Imbalance,
     SourcePartition,
     StageSource,
     equation_of,
@@ -33,7 +33,7 @@ def _source(stage: Stage, partition: SourcePartition) -> StageSource:
     return StageSource(stage, topic[stage], {0: partition})
 
 
-def _check(partition: SourcePartition, stage: Stage = Stage.PRIVACY) -> list[Finding]:
+def _check(partition: SourcePartition, stage: Stage = Stage.PRIVACY) -> list[Imbalance]:
     return findings([], [_source(stage, partition)], [], WIDE)
 
 

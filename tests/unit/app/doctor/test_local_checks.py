@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.doctor import local_checks
-from app.doctor.findings import Finding, Verdict
+from app.doctor.findings import CheckFinding, CheckVerdict
 from app.settings import Settings
 from app.simulator.workload.binaries import mapped_binaries
 from app.symbols.adding import AddOptions, add_files
@@ -15,7 +15,7 @@ from app.symbols.limited_reader import LimitedReader
 from app.symbols.store_writer import StoreWriter
 
 
-def _said(findings: Iterable[Finding], verdict: Verdict) -> str:
+def _said(findings: Iterable[CheckFinding], verdict: CheckVerdict) -> str:
     return "\n".join(f"{one.what} → {one.remedy}" for one in findings if one.verdict is verdict)
 
 
@@ -26,10 +26,10 @@ def test_wrong_settings_are_all_named_and_stop_the_rest() -> None:
     )
 
     assert settings is None
-    failures = _said(findings, Verdict.FAIL)
+    failures = _said(findings, CheckVerdict.FAIL)
     assert "CALLSTREAM_PARTITIONS is not a whole number" in failures
     assert "CALLSTREAM_HTTP_PORT is -1" in failures
-    assert "did you mean CALLSTREAM_HTTP_PORT?" in _said(findings, Verdict.WARN)
+    assert "did you mean CALLSTREAM_HTTP_PORT?" in _said(findings, CheckVerdict.WARN)
 
 
 def test_settings_that_differ_are_listed_by_name() -> None:
@@ -37,7 +37,7 @@ def test_settings_that_differ_are_listed_by_name() -> None:
     settings, (finding,) = local_checks.read_settings({"CALLSTREAM_PARTITIONS": "12", "CALLSTREAM_LOG_LEVEL": "INFO"})
 
     assert settings is not None
-    assert finding.verdict is Verdict.OK
+    assert finding.verdict is CheckVerdict.OK
     assert finding.what.endswith("CALLSTREAM_PARTITIONS")
 
 
@@ -45,7 +45,7 @@ def test_a_folder_that_does_not_exist_yet_is_fine_when_it_can_be_made(tmp_path: 
     """The folder's nearest existing parent is what counts."""
     findings = list(local_checks.check_settings(Settings(data_dir=tmp_path / "a" / "b")))
 
-    assert "can be written" in _said(findings, Verdict.OK)
+    assert "can be written" in _said(findings, CheckVerdict.OK)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -54,14 +54,14 @@ def test_a_folder_that_cannot_be_written_fails(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     findings = list(local_checks.check_settings(Settings(data_dir=tmp_path / "state")))
 
-    assert "CALLSTREAM_DATA_DIR" in _said(findings, Verdict.FAIL)
+    assert "CALLSTREAM_DATA_DIR" in _said(findings, CheckVerdict.FAIL)
 
 
 def test_a_full_disk_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """State that cannot grow stops the stages later."""
     monkeypatch.setattr(local_checks, "MIN_FREE_BYTES", 1 << 60)
 
-    assert "MiB free" in _said(local_checks.check_settings(Settings(data_dir=tmp_path)), Verdict.WARN)
+    assert "MiB free" in _said(local_checks.check_settings(Settings(data_dir=tmp_path)), CheckVerdict.WARN)
 
 
 def test_secrets_that_others_can_read_are_a_warning(tmp_path: Path) -> None:
@@ -70,26 +70,26 @@ def test_secrets_that_others_can_read_are_a_warning(tmp_path: Path) -> None:
     key.write_bytes(bytes(range(32)))
     settings = Settings(data_dir=tmp_path, privacy_key_file=key)
     key.chmod(0o644)
-    assert f"chmod 600 {key}" in _said(local_checks.check_settings(settings), Verdict.WARN)
+    assert f"chmod 600 {key}" in _said(local_checks.check_settings(settings), CheckVerdict.WARN)
     key.chmod(0o600)
-    assert _said(local_checks.check_settings(settings), Verdict.WARN) == ""
+    assert _said(local_checks.check_settings(settings), CheckVerdict.WARN) == ""
 
 
 def test_metrics_that_are_open_to_others_are_a_warning(tmp_path: Path) -> None:
     """The endpoint has no authentication."""
     settings = Settings(data_dir=tmp_path, http_host="192.0.2.1")
 
-    assert "without authentication" in _said(local_checks.check_settings(settings), Verdict.WARN)
+    assert "without authentication" in _said(local_checks.check_settings(settings), CheckVerdict.WARN)
 
 
 @pytest.mark.parametrize(
     ("content", "verdict", "said"),
     [
-        ('sends = "fentry"\nlines = "uretprobe"\n', Verdict.OK, "2 policies"),
-        ('sends = "kprobe"\n', Verdict.FAIL, "policy 'sends' has hook 'kprobe'"),
+        ('sends = "fentry"\nlines = "uretprobe"\n', CheckVerdict.OK, "2 policies"),
+        ('sends = "kprobe"\n', CheckVerdict.FAIL, "policy 'sends' has hook 'kprobe'"),
     ],
 )
-def test_hook_map_is_read_as_the_stages_read_it(tmp_path: Path, content: str, verdict: Verdict, said: str) -> None:
+def test_hook_map_is_read_as_the_stages_read_it(tmp_path: Path, content: str, verdict: CheckVerdict, said: str) -> None:
     """A map that would stop a worker fails here first."""
     hooks = tmp_path / "hooks.toml"
     hooks.write_text(content)
@@ -101,30 +101,30 @@ def test_hook_map_is_read_as_the_stages_read_it(tmp_path: Path, content: str, ve
 def test_symbol_store_is_missing_broken_empty_or_good(tmp_path: Path) -> None:
     """Each state of a store has its own finding."""
 
-    def said(folder: Path | None, verdict: Verdict) -> str:
+    def said(folder: Path | None, verdict: CheckVerdict) -> str:
         return _said(local_checks.check_symbols(Settings(symbol_store_dir=folder)), verdict)
 
-    assert "CALLSTREAM_SYMBOL_STORE_DIR" in said(None, Verdict.WARN)
-    assert "is no symbol store" in said(tmp_path, Verdict.FAIL)
+    assert "CALLSTREAM_SYMBOL_STORE_DIR" in said(None, CheckVerdict.WARN)
+    assert "is no symbol store" in said(tmp_path, CheckVerdict.FAIL)
     store = tmp_path / "store"
     with StoreWriter(store) as writer:
         writer.commit()
-    assert "is empty" in said(store, Verdict.WARN)
+    assert "is empty" in said(store, CheckVerdict.WARN)
     with StoreWriter(store) as writer, LimitedReader() as reader:
         list(add_files([mapped_binaries()["libc"].file], AddOptions(), writer, reader, lambda _: None))
         writer.commit()
-    assert "symbol store with 1 indexes" in said(store, Verdict.OK)
+    assert "symbol store with 1 indexes" in said(store, CheckVerdict.OK)
 
 
 def test_privacy_policy_and_key(tmp_path: Path) -> None:
     """A policy is named with its id; one that does not compile fails."""
 
-    def said(content: str | None, verdict: Verdict) -> str:
+    def said(content: str | None, verdict: CheckVerdict) -> str:
         path = None
         if content is not None:
             path = tmp_path / "policy.toml"
             path.write_text(content)
         return _said(local_checks.check_privacy(Settings(privacy_policy_file=path)), verdict)
 
-    assert "privacy policy 'default' (built in), id " in said(None, Verdict.OK)
-    assert "policy.toml" in said("nonsense = ", Verdict.FAIL)
+    assert "privacy policy 'default' (built in), id " in said(None, CheckVerdict.OK)
+    assert "policy.toml" in said("nonsense = ", CheckVerdict.FAIL)

@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from app.provision.topic_plan import Adjust, Create, Found, Keep, Refusal, Wanted, decide, wanted_topics
+from app.provision.topic_plan import Adjust, Create, FoundTopic, Keep, TopicRefusal, WantedTopic, decide, wanted_topics
 from schemas import topics
 from schemas.topics import MAX_EVENT_BYTES, TOPICS, Topic
 
 
-def _wanted(topic: Topic) -> Wanted:
+def _wanted(topic: Topic) -> WantedTopic:
     return wanted_topics([topic], prefix="dev.", partitions=4, replication_factor=1)[0]
 
 
-def _as_wanted(wanted: Wanted) -> Found:
-    return Found(wanted.partitions, wanted.replicas, dict(wanted.config) | {"flush.ms": "1"})
+def _as_wanted(wanted: WantedTopic) -> FoundTopic:
+    return FoundTopic(wanted.partitions, wanted.replicas, dict(wanted.config) | {"flush.ms": "1"})
 
 
 def _named(name: str) -> Topic:
@@ -79,7 +79,7 @@ def test_a_wrong_partition_count_is_refused_with_both_numbers() -> None:
     """Partitions tie every derived record to its raw record."""
     wanted = _wanted(_named(topics.CALLS))
     (decision,) = decide([wanted], {wanted.name: replace(_as_wanted(wanted), partitions=3)})
-    assert isinstance(decision, Refusal)
+    assert isinstance(decision, TopicRefusal)
     assert str(decision) == "topic dev.runtime.calls has partition count 3, wanted is 4"
 
 
@@ -97,7 +97,7 @@ def test_a_wrong_policy_is_refused_with_both_values(option: str, value: str) -> 
     wanted = _wanted(_named(topics.RAW))
     found = _as_wanted(wanted)
     (decision,) = decide([wanted], {wanted.name: replace(found, config=dict(found.config) | {option: value})})
-    assert isinstance(decision, Refusal)
+    assert isinstance(decision, TopicRefusal)
     assert (decision.option, decision.want, decision.found) == (option, wanted.config[option], value)
 
 

@@ -15,7 +15,7 @@ RETRY: Final = "retry"
 """Stage of the records that say where an event went; their only reason too."""
 
 
-class Source(NamedTuple):
+class RefusedPosition(NamedTuple):
     """Where a refused record is: full topic name, partition, offset."""
 
     topic: str
@@ -24,10 +24,10 @@ class Source(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class StoredDeadLetter:
     """One refusal. The raw position is -1 twice where the stage could not tell it."""
 
-    source: Source
+    source: RefusedPosition
     stage: str
     reason: str
     error_class: str | None
@@ -42,7 +42,7 @@ class Letter:
         return None if self.raw_offset < 0 else (self.raw_partition, self.raw_offset)
 
 
-class Kind(NamedTuple):
+class RefusalKind(NamedTuple):
     """What letters have in common."""
 
     stage: str
@@ -51,23 +51,23 @@ class Kind(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DeadLetterChoice:
     """Which letters are meant; an empty collection means all."""
 
     stages: Collection[str] = ()
     reasons: Collection[str] = ()
 
-    def includes(self, letter: Letter) -> bool:
+    def includes(self, letter: StoredDeadLetter) -> bool:
         """Whether a letter is among them."""
         return (not self.stages or letter.stage in self.stages) and (not self.reasons or letter.reason in self.reasons)
 
 
 @dataclass(slots=True)
-class Letters:
+class Inventory:
     """All letters of a topic; feed it every record in the order of its partition."""
 
-    by_source: dict[Source, Letter] = field(default_factory=dict)
-    sent_again: dict[Source, tuple[int, int]] = field(default_factory=dict)
+    by_source: dict[RefusedPosition, StoredDeadLetter] = field(default_factory=dict)
+    sent_again: dict[RefusedPosition, tuple[int, int]] = field(default_factory=dict)
     """Partition and offset of the raw record that an event was sent again as."""
     strangers: int = 0
 
@@ -76,11 +76,11 @@ class Letters:
         if document is None:
             self.strangers += 1
             return
-        source = Source(document["source_topic"], document["source_partition"], document["source_offset"])
+        source = RefusedPosition(document["source_topic"], document["source_partition"], document["source_offset"])
         if document["stage"] == RETRY:
             self.sent_again[source] = (document["raw_partition"], document["raw_offset"])
             return
-        self.by_source[source] = Letter(
+        self.by_source[source] = StoredDeadLetter(
             source=source,
             stage=document["stage"],
             reason=document["reason"],
@@ -90,17 +90,17 @@ class Letters:
             timestamp_ms=timestamp_ms,
         )
 
-    def chosen(self, wanted: Wanted) -> list[Letter]:
+    def chosen(self, wanted: DeadLetterChoice) -> list[StoredDeadLetter]:
         """Those that are meant, in the order in which they were read."""
         return [letter for letter in self.by_source.values() if wanted.includes(letter)]
 
-    def open(self, wanted: Wanted) -> list[Letter]:
+    def open(self, wanted: DeadLetterChoice) -> list[StoredDeadLetter]:
         """Those that are meant and were not sent again."""
         return [letter for letter in self.chosen(wanted) if letter.source not in self.sent_again]
 
 
 @dataclass(slots=True)
-class Group:
+class DeadLetterGroup:
     """Letters of one kind: how many, how many of them were sent again, and when the first and last were received."""
 
     letters: int = 0
@@ -114,12 +114,12 @@ class Group:
         return self.letters - self.sent_again
 
 
-def grouped(letters: Letters, wanted: Wanted) -> dict[Kind, Group]:
+def grouped(letters: Inventory, wanted: DeadLetterChoice) -> dict[RefusalKind, DeadLetterGroup]:
     """Groups by kind, the largest first."""
-    groups: dict[Kind, Group] = {}
+    groups: dict[RefusalKind, DeadLetterGroup] = {}
     for letter in letters.chosen(wanted):
         group = groups.setdefault(
-            Kind(letter.stage, letter.reason, letter.error_class), Group(first_ms=letter.timestamp_ms)
+            RefusalKind(letter.stage, letter.reason, letter.error_class), DeadLetterGroup(first_ms=letter.timestamp_ms)
         )
         group.letters += 1
         group.sent_again += letter.source in letters.sent_again
@@ -128,6 +128,6 @@ def grouped(letters: Letters, wanted: Wanted) -> dict[Kind, Group]:
     return dict(sorted(groups.items(), key=lambda item: (-item[1].letters, str(item[0]))))
 
 
-def counted(kinds: Iterable[Kind]) -> dict[str, int]:
+def counted(kinds: Iterable[RefusalKind]) -> dict[str, int]:
     """How often each kind occurs, as `stage/reason`."""
     return dict(Counter(f"{kind.stage}/{kind.reason}" for kind in kinds).most_common())

@@ -2,10 +2,18 @@
 
 from typing import Any
 
-from app.dead_letters.letters import RETRY, Group, Kind, Letters, Wanted, counted, grouped
+from app.dead_letters.inventory import (
+    RETRY,
+    DeadLetterChoice,
+    DeadLetterGroup,
+    Inventory,
+    RefusalKind,
+    counted,
+    grouped,
+)
 from app.dead_letters.resend import _runs
 
-ALL = Wanted()
+ALL = DeadLetterChoice()
 
 
 def _record(offset: int, *, stage: str = "privacy", reason: str = "field_too_long", raw_offset: int = 7) -> Any:
@@ -21,8 +29,8 @@ def _record(offset: int, *, stage: str = "privacy", reason: str = "field_too_lon
     }
 
 
-def _letters(*records: Any) -> Letters:
-    letters = Letters()
+def _letters(*records: Any) -> Inventory:
+    letters = Inventory()
     for number, record in enumerate(records):
         letters.add(record, 1_000 + number)
     return letters
@@ -45,9 +53,9 @@ def test_an_event_that_was_sent_again_is_not_open_and_its_new_place_is_known() -
 def test_letters_are_chosen_by_stage_and_reason() -> None:
     """Both have to fit where both are given."""
     letters = _letters(_record(1), _record(2, stage="canonicalize"), _record(3, reason="unknown_kind"))
-    assert len(letters.chosen(Wanted(stages=["privacy"]))) == 2
-    assert len(letters.chosen(Wanted(stages=["privacy"], reasons=["unknown_kind"]))) == 1
-    assert letters.chosen(Wanted(stages=["hot-symbols"])) == []
+    assert len(letters.chosen(DeadLetterChoice(stages=["privacy"]))) == 2
+    assert len(letters.chosen(DeadLetterChoice(stages=["privacy"], reasons=["unknown_kind"]))) == 1
+    assert letters.chosen(DeadLetterChoice(stages=["hot-symbols"])) == []
 
 
 def test_groups_say_how_many_are_open_and_since_when() -> None:
@@ -55,8 +63,14 @@ def test_groups_say_how_many_are_open_and_since_when() -> None:
     note = _record(3, stage=RETRY, reason=RETRY)
     groups = grouped(_letters(_record(9, reason="empty"), _record(3), _record(4), note), ALL)
     assert list(groups.items()) == [
-        (Kind("privacy", "field_too_long", None), Group(letters=2, sent_again=1, first_ms=1_001, last_ms=1_002)),
-        (Kind("privacy", "empty", None), Group(letters=1, sent_again=0, first_ms=1_000, last_ms=1_000)),
+        (
+            RefusalKind("privacy", "field_too_long", None),
+            DeadLetterGroup(letters=2, sent_again=1, first_ms=1_001, last_ms=1_002),
+        ),
+        (
+            RefusalKind("privacy", "empty", None),
+            DeadLetterGroup(letters=1, sent_again=0, first_ms=1_000, last_ms=1_000),
+        ),
     ]
 
 
@@ -74,7 +88,11 @@ def test_records_of_others_are_counted_and_left_alone() -> None:
 
 def test_kinds_are_counted_by_stage_and_reason() -> None:
     """The most frequent first."""
-    kinds = [Kind("privacy", "empty", None), Kind("privacy", "empty", "X"), Kind("canonicalize", "empty", None)]
+    kinds = [
+        RefusalKind("privacy", "empty", None),
+        RefusalKind("privacy", "empty", "X"),
+        RefusalKind("canonicalize", "empty", None),
+    ]
     assert list(counted(kinds).items()) == [("privacy/empty", 2), ("canonicalize/empty", 1)]
 
 

@@ -17,7 +17,15 @@ from app.operators.errors import OperatorError
 
 PREFIX = "CALLSTREAM_"
 
-TEST_ONLY_NAMES = frozenset({"CALLSTREAM_SAMPLES_DIR", "CALLSTREAM_CORPORA_DIR", "CALLSTREAM_CONTRACT_DIR"})
+TEST_ONLY_NAMES = frozenset(
+    {
+        "CALLSTREAM_SAMPLES_DIR",
+        "CALLSTREAM_CORPORA_DIR",
+        "CALLSTREAM_CONTRACT_DIR",
+        "CALLSTREAM_TEST_SEED",
+        "CALLSTREAM_TEST_SIZE",
+    }
+)
 """Variables that the tests read and the program does not."""
 
 MIN_KEEPALIVE_SECONDS = 300

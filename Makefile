@@ -8,7 +8,7 @@ SUPPORTED := 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14)
 PYTEST := $(BIN)/python -m pytest
 ARGS ?=
 
-.PHONY: setup demo check test lint types imports unit integration golden bench proto lock format
+.PHONY: setup demo check test lint types imports unit integration golden prove bench proto lock format
 
 setup: $(SETUP)  ## the program in .venv, and the embedded broker's jars
 
@@ -54,6 +54,9 @@ integration: setup
 
 golden: setup  ## ADD=FILE makes a golden case of a file of events; without it, all cases are written down as they are now
 	$(BIN)/python -m tests.support.golden $(if $(ADD),add $(ADD),update) $(ARGS)
+
+prove: setup  ## the tests marked proof, ten times as large as in `make test`; records bench/results/prove.txt
+	$(BIN)/python -m bench.prove $(ARGS)
 
 bench: setup  ## on the real broker; prints a table and records it in bench/results
 	$(BIN)/python -m bench

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,13 +31,13 @@ CHANGELOG = topics.changelog(Stage.HOT_SYMBOLS, topics.HOT_SYMBOLS_TABLE)
 class _Scene:
     """Topics, workers, a load of known counts, and the counts that the changelog holds."""
 
-    def __init__(self, broker: EmbeddedBroker, prefix: str, folder: Path) -> None:
+    def __init__(self, broker: EmbeddedBroker, prefix: str, folder: Path, *, seed: int = 7) -> None:
         self.broker, self.prefix, self.folder = broker, prefix, folder
         self.admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
         self.make_topic(topics.CALLS)
         self.make_topic(CHANGELOG)
         self.truth: Counter[tuple[int, bytes]] = Counter()
-        self.chance = random.Random(7)
+        self.chance = random.Random(seed)
         self.workers: list[Worker] = []
         self._producer = Producer(
             {"bootstrap.servers": broker.bootstrap_servers, "enable.idempotence": True, "linger.ms": 10}
@@ -124,26 +125,34 @@ class _Scene:
             worker.kill()
 
 
+@pytest.mark.proof
 def test_counts_are_exact_after_kills_and_a_lost_state_folder(
-    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+    embedded: EmbeddedBroker,
+    topic_prefix: str,
+    tmp_path: Path,
+    *,
+    seed: int,
+    size: int,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """Four SIGKILLs, a SIGTERM, a state folder deleted, a worker joining and one leaving."""
-    scene = _Scene(embedded, topic_prefix, tmp_path)
+    scene = _Scene(embedded, topic_prefix, tmp_path, seed=seed)
     try:
         first, second = scene.add_worker(), scene.add_worker()
-        scene.send(20_000)
+        scene.send(20_000 * size)
         for number, victim in enumerate([first, second, first, second]):
             victim.end(signal.SIGKILL, within_seconds=5)
             if number == 2:
                 shutil.rmtree(scene.state_folder(0))
-            scene.send(9_000)
+            scene.send(9_000 * size)
             victim.start()
-            scene.send(9_000)
+            scene.send(9_000 * size)
         scene.add_worker()
-        scene.send(18_000)
+        scene.send(18_000 * size)
         assert second.end(signal.SIGTERM, within_seconds=10) == 0, second.log_tail()
-        scene.send(10_000)
+        scene.send(10_000 * size)
         scene.await_no_lag(40)
+        record_property("records", scene.truth.total())
         counted = scene.counted()
         wrong = {key for key in scene.truth | counted if scene.truth[key] != counted[key]}
         assert not wrong, {key: (scene.truth[key], counted[key]) for key in wrong}

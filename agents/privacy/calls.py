@@ -1,10 +1,9 @@
 """One canonical event to one encoded call: the hot path of the privacy stage.
 
-An event that only repeats another is found by its tail (`repeats`). Any other is read with its parts undecoded; each
-distinct part is filtered once and found again by its bytes (fields.py does the filtering); a call is the concatenation
-of filtered parts, in the order of the schema's fields. Rules: fails closed, so one part that cannot be filtered refuses
-the whole event. Large events take the way without caches, which bounds what one entry can hold. This module refuses to
-know rules, and Kafka beyond the raw position.
+An event that only repeats another is found by its tail (repeats.py). Any other is read with its parts undecoded. Each
+distinct part is filtered once (fields.py) and found again by its bytes. A call is the concatenation of filtered parts,
+in the order of the schema's fields. One part that cannot be filtered refuses the whole event. Large events take the way
+without caches, so an entry of a cache has a bounded size.
 """
 
 from binascii import hexlify
@@ -90,7 +89,7 @@ class PrivacyFilter:
 
 
 _SurroundingsKey = tuple[bytes, bytes, bytes | None, bytes, bytes]
-"""Canonical bytes of process, workload, parent (None where there is none), exit and node."""
+"""Canonical bytes of process, workload, parent (None without a parent), exit and node."""
 
 
 class _Surroundings(NamedTuple):

@@ -1,8 +1,8 @@
 """What the filter did with one event, field by field and by which rule: for `callstream privacy explain`.
 
-The event goes through the real filter; what left is read back from the encoded call and laid beside what went in, so an
-explanation cannot say anything else than what happens. Rules: every text of the canonical event is accounted for: kept,
-redacted by these rules, or withheld by the policy. This module refuses to know where events come from.
+The event goes through the real filter. What left is read back from the encoded call and compared with what went in, so
+an explanation shows what really happens. Every text of the canonical event is accounted for: kept, redacted by these
+rules, or withheld by the policy.
 """
 
 from collections.abc import Iterator, Mapping
@@ -45,7 +45,7 @@ class Explanation:
     fields: tuple[FieldStory, ...]
 
 
-class _Asked(NamedTuple):
+class _EventText(NamedTuple):
     """A text of the canonical event: its public field, the question that the filter asks of it, and itself."""
 
     field: str
@@ -85,20 +85,20 @@ def explain(policy: FieldPolicy, redactor: Redactor, canonical: bytes) -> Explan
         return outcome
     event = CanonicalEvent.FromString(canonical)
     call = records.decode(records.CALL, avro_wire.schema_header(0) + outcome.body)
-    stories = tuple(_story(asked, call, recorder.hits) for asked in _texts(event))
+    stories = tuple(_story(text, call, recorder.hits) for text in _texts(event))
     return Explanation(call["event_id"], PROBE_TYPES[outcome.probe_type], policy.policy_id, stories)
 
 
-def _story(asked: _Asked, call: Mapping[str, Any], hits: Mapping[tuple[str, str | bytes], Hits]) -> FieldStory:
-    left = _value_at(call, asked.field)
-    rules = hits.get((asked.question, asked.text), ())
+def _story(text: _EventText, call: Mapping[str, Any], hits: Mapping[tuple[str, str | bytes], Hits]) -> FieldStory:
+    left = _value_at(call, text.field)
+    rules = hits.get((text.question, text.text), ())
     if left is None or left == "":
-        return FieldStory(asked.field, Fate.WITHHELD, (), None)
-    return FieldStory(asked.field, Fate.REDACTED if rules else Fate.KEPT, rules, str(left))
+        return FieldStory(text.field, Fate.WITHHELD, (), None)
+    return FieldStory(text.field, Fate.REDACTED if rules else Fate.KEPT, rules, str(left))
 
 
 def _value_at(call: Any, path: str) -> Any:
-    """The value at a dotted path such as `stack_frames[2].module`; None where there is nothing."""
+    """The value at a dotted path such as `stack_frames[2].module`; None if the path leads nowhere."""
     value = call
     for step in path.replace("[", ".[").split("."):
         if value is None:
@@ -154,12 +154,12 @@ _QUESTIONS: Final = {
 }
 
 
-def _texts(event: CanonicalEvent) -> Iterator[_Asked]:
+def _texts(event: CanonicalEvent) -> Iterator[_EventText]:
     """Every text of the event that is not empty, in the order of the public record."""
     yield from _process_texts("process", event.process)
     yield from _field_texts("", event.probe, _PROBE)
     for index, tag in enumerate(event.probe.tags):
-        yield _Asked(f"tags[{index}]", "text", tag)
+        yield _EventText(f"tags[{index}]", "text", tag)
     if event.probe.HasField("target"):
         yield from _field_texts("probe_target.", event.probe.target, _TARGET)
     for index, frame in enumerate(event.stack.frames):
@@ -176,23 +176,23 @@ def _texts(event: CanonicalEvent) -> Iterator[_Asked]:
     if event.HasField("return_value"):
         yield from _argument_texts("return_value", event.return_value)
     if event.exit.signal:
-        yield _Asked("exit_signal", "system_word", event.exit.signal)
+        yield _EventText("exit_signal", "system_word", event.exit.signal)
     yield from _field_texts("", event.node, (("node_name", "name"), ("cluster_name", "name")))
 
 
-def _field_texts(prefix: str, message: Any, questions: tuple[tuple[str, str], ...]) -> Iterator[_Asked]:
+def _field_texts(prefix: str, message: Any, questions: tuple[tuple[str, str], ...]) -> Iterator[_EventText]:
     for name, question in questions:
         if text := getattr(message, name):
-            yield _Asked(prefix + name, question, text)
+            yield _EventText(prefix + name, question, text)
 
 
-def _process_texts(place: str, process: CanonicalProcess) -> Iterator[_Asked]:
+def _process_texts(place: str, process: CanonicalProcess) -> Iterator[_EventText]:
     yield from _field_texts(f"{place}.", process, _PROCESS)
 
 
-def _argument_texts(place: str, argument: CanonicalArgument) -> Iterator[_Asked]:
+def _argument_texts(place: str, argument: CanonicalArgument) -> Iterator[_EventText]:
     if argument.label:
-        yield _Asked(f"{place}.label", "text", argument.label)
+        yield _EventText(f"{place}.label", "text", argument.label)
     for atom in argument.atoms:
         question = _QUESTIONS.get(atom.atom_class, "text")
-        yield _Asked(f"{place}.value", question, atom.buffer if question == "buffer" else atom.text)
+        yield _EventText(f"{place}.value", question, atom.buffer if question == "buffer" else atom.text)

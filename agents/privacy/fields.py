@@ -1,9 +1,9 @@
 """The field filter: parts of a canonical event become Avro bytes, field by field, and only what a policy lets through.
 
-Rules: default-deny. A field leaves if the policy allows it for this probe type *and* the engine cleared its text; a
-field that the public schema does not have cannot leave at all. A field that may not leave is null, or the empty text
-where the schema has no null. Order and form of fields are those of schemas/avro/runtime_call_event.avsc (a test reads
-them back with fastavro). One `FieldFilter` serves one probe type. This module refuses to know how text is redacted.
+A field leaves if the policy allows it for this probe type *and* the engine cleared its text. A field that the public
+schema does not have cannot leave at all. A field that may not leave is null, or the empty text if the schema has no
+null for it. Order and form of fields are those of schemas/avro/runtime_call_event.avsc (a test reads them back with
+fastavro). One `FieldFilter` serves one probe type.
 """
 
 import json
@@ -50,7 +50,7 @@ class UnclearedError(Exception):
 
 
 class FieldFilter:
-    """Filters the parts of events of one probe type. Every method raises UnclearedError where it cannot."""
+    """Filters the parts of events of one probe type. Every method raises UnclearedError if it cannot."""
 
     def __init__(self, policy: FieldPolicy, redactor: Redactor, probe_type: str) -> None:
         self._policy = policy
@@ -178,14 +178,16 @@ class FieldFilter:
     def _rendered(self, part: "_PartWriter", atoms: list[CanonicalAtom]) -> str:
         """A single unnamed atom is the value; named ones are members of a JSON object, in their own order."""
         system_word = self._redactor.system_word
-        cleared = [(part.clear(system_word(atom.name)), part.clear(_asked(self._redactor, atom))) for atom in atoms]
+        cleared = [
+            (part.clear(system_word(atom.name)), part.clear(_cleared_atom(self._redactor, atom))) for atom in atoms
+        ]
         if len(cleared) == 1 and not cleared[0][0]:
             return cleared[0][1]
         return json.dumps(dict(cleared), ensure_ascii=False, separators=(",", ":"))
 
 
 class _Allowed(dict[str, bool]):
-    """Whether the policy lets a field of one place out, by its name; asked once each."""
+    """Whether the policy lets a field of one place out, by its name; looked up once each."""
 
     __slots__ = ("_policy", "_prefix", "_probe_type")
 
@@ -234,7 +236,7 @@ class _PartWriter:
         self._hits.append((("denied_field", 1),))
 
     def clear(self, answer: Answer) -> str:
-        """The cleared text; raises UnclearedError where there is none."""
+        """The cleared text; raises UnclearedError for a refusal."""
         if isinstance(answer, TextRefusal):
             raise UnclearedError(answer)
         if answer.hits:
@@ -330,8 +332,8 @@ def _write_frame(part: _PartWriter, frame: CanonicalFrame, redactor: Redactor) -
     part.optional("symbol_hint", frame.symbol_hint, redactor.symbol)
 
 
-def _asked(redactor: Redactor, atom: CanonicalAtom) -> Answer:
-    """Ask the question that an atom's class wants; a class of a newer writer is treated as free text."""
+def _cleared_atom(redactor: Redactor, atom: CanonicalAtom) -> Answer:
+    """The engine's answer for an atom, by its class; a class of a newer writer is treated as free text."""
     match atom.atom_class:
         case canonical_pb2.ATOM_CLASS_PATH:
             return redactor.path(atom.text)

@@ -1,8 +1,7 @@
-"""The types that only the privacy filter makes: Avro bytes that may leave, and what was done to get there.
+"""The types that only the privacy filter makes: Avro bytes that may leave, and the redactions that made them.
 
-Everything that encodes for a public topic takes these and nothing else, so a value that no filter has seen cannot be
-encoded by mistake: it has the wrong type. A test holds that no other package makes them. This module refuses to know
-rules and policies.
+Everything that encodes for a public topic takes these and nothing else. So a value that did not pass the filter cannot
+be encoded by mistake: it has the wrong type. A test holds that no other package makes them.
 """
 
 from typing import NamedTuple

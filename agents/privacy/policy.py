@@ -1,9 +1,8 @@
-"""A privacy policy as a value: which fields may leave, by probe type, and the rules for the texts in them.
+"""A privacy policy as a value: which fields may leave, by probe type, and the choices for the texts in them.
 
-Rules: default-deny. A field that is not listed does not leave, and a field that is not in `FIELDS` cannot be listed,
-so a field that a later version adds stays inside until somebody writes it down. The id is a digest of the canonical
-form: equal ids mean that the same fields leave under the same rules, whatever the policies are called. This module
-refuses to know files.
+A field that is not listed does not leave. A field that is not in `FIELDS` cannot be listed, so a field that a later
+version adds stays inside until a policy names it. The id is a digest of the canonical form: equal ids mean that the
+same fields leave under the same rules, whatever the policies are called.
 """
 
 import hashlib
@@ -98,7 +97,7 @@ class Policy:
         return hashlib.sha256(form.encode()).hexdigest()[:32]
 
     def canonical_form(self) -> dict[str, Any]:
-        """Everything that decides an answer, in JSON's terms; the name does not."""
+        """Everything that decides an answer, as JSON values; the policy's name is not part of it."""
         choices = self.choices
         return {
             "rules_version": RULES_VERSION,

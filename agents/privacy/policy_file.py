@@ -11,9 +11,8 @@
     [paths]                  credentials = ['RE2 with a group']
     [limits]                 max_text_bytes = 65_536
 
-Rules: everything wrong is reported at once; what is not in this schema is wrong, because a misspelled rule is one that
-does not apply. A pattern without a group would redact nothing and is refused. This module refuses to know where a
-policy's text comes from, except for the three that are built in.
+All errors are reported at once. A key that is not in this schema is an error, because a misspelled rule would silently
+not apply. A pattern without a group would redact nothing and is refused.
 """
 
 import tomllib
@@ -43,7 +42,7 @@ _RESERVED_RULES: Final = frozenset({"home", "user", "token", "intricate", "denie
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong: the line (from 1; 0 where it has none), the rule as a dotted path, and what is the matter."""
+    """One error: its line (from 1; 0 if it has no line), the rule as a dotted path, and what is wrong."""
 
     line: int
     rule: str
@@ -54,7 +53,7 @@ class Problem:
 
 
 class PolicyError(Exception):
-    """A policy does not compile; `problems` has everything that is wrong with it."""
+    """A policy does not compile; `problems` has all of its errors."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -92,7 +91,7 @@ def _line_of(message: str) -> int:
 
 
 class _Reader:
-    """Reads one document and collects what is wrong with it."""
+    """Reads one document and collects its errors."""
 
     def __init__(self, text: str) -> None:
         self._lines = text.splitlines()
@@ -117,7 +116,7 @@ class _Reader:
             path = f"fields.{probe_type}"
             kind = table.get(probe_type, {})
             if not isinstance(kind, dict):
-                self._wrong(path, "is no table")
+                self._wrong(path, "is not a table")
                 continue
             self._known(path, kind, {"allow", "deny"})
             more, less = self._field_names(kind, path, "allow"), self._field_names(kind, path, "deny")
@@ -127,7 +126,7 @@ class _Reader:
     def _field_names(self, table: dict[str, Any], path: str, key: str) -> set[str]:
         names = set(self._texts(table, path, key))
         for name in sorted(names - FIELDS):
-            self._wrong(f"{path}.{key}", f"{name!r} is no field of a call that a policy decides about", name)
+            self._wrong(f"{path}.{key}", f"{name!r} is not a field of a call that a policy decides about", name)
         return names & FIELDS
 
     def _choices(self, content: dict[str, Any]) -> RedactionChoices:
@@ -163,7 +162,7 @@ class _Reader:
     def _treatment(self, people: dict[str, Any], key: str) -> Treatment:
         word = self._typed(people, "people", key, str, Treatment.MASK.value)
         if word not in set(Treatment):
-            self._wrong(f"people.{key}", f"is {word!r}, which is none of {', '.join(Treatment)}")
+            self._wrong(f"people.{key}", f"is {word!r}, which is not one of {', '.join(Treatment)}")
             return Treatment.MASK
         return Treatment(word)
 
@@ -182,12 +181,12 @@ class _Reader:
     def _patterns(self, secrets: dict[str, Any]) -> Iterable[CustomPattern]:
         entries = secrets.get("patterns", [])
         if not isinstance(entries, list):
-            self._wrong("secrets.patterns", "is no array of tables")
+            self._wrong("secrets.patterns", "is not an array of tables")
             return
         for index, entry in enumerate(entries):
             path = f"secrets.patterns[{index}]"
             if not isinstance(entry, dict):
-                self._wrong(path, "is no table")
+                self._wrong(path, "is not a table")
                 continue
             self._known(path, entry, {"rule", "pattern"})
             rule, pattern = self._typed(entry, path, "rule", str, ""), self._typed(entry, path, "pattern", str, "")
@@ -215,21 +214,21 @@ class _Reader:
         table = content.get(key, {})
         if isinstance(table, dict):
             return table
-        self._wrong(key, "is no table")
+        self._wrong(key, "is not a table")
         return {}
 
     def _typed(self, table: dict[str, Any], path: str, key: str, kind: type, default: Any) -> Any:
         value = table.get(key, default)
         if type(value) is kind:
             return value
-        self._wrong(f"{path}.{key}".lstrip("."), f"is {value!r}, which is no {kind.__name__}")
+        self._wrong(f"{path}.{key}".lstrip("."), f"is {value!r}, which is not of type {kind.__name__}")
         return default
 
     def _texts(self, table: dict[str, Any], path: str, key: str) -> list[str]:
         values = table.get(key, [])
         if isinstance(values, list) and all(isinstance(value, str) for value in values):
             return values
-        self._wrong(f"{path}.{key}", "is no list of strings")
+        self._wrong(f"{path}.{key}", "is not a list of strings")
         return []
 
     def _known(self, path: str, table: dict[str, Any], keys: set[str]) -> None:

@@ -1,8 +1,8 @@
 """Pseudonyms: a name becomes a token that compares within one epoch and says nothing without the key.
 
-HMAC-SHA256 over domain and name, keyed per epoch; RFC 2104. Rules: only names of people and their homes are ever
-pseudonymized. Passwords and tokens are masked, because an equal pseudonym would say that two hosts share one. Without a
-key there are no pseudonyms: a bare hash of a user name is found by guessing.
+HMAC-SHA256 over domain and name, keyed per epoch; RFC 2104. Only names of people and their homes become pseudonyms.
+Passwords and tokens are masked, because an equal pseudonym would say that two hosts share one. Without a key there are
+no pseudonyms: whoever guesses a user name can confirm it by its bare hash.
 """
 
 import base64

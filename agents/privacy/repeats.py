@@ -1,10 +1,9 @@
-"""Events that differ from one seen before in nothing but their id, time and raw position: most of a busy node's.
+"""Events that differ from an earlier one only in their id, time and raw position: most events of a busy node.
 
-A canonical event begins with a head of fixed width that holds exactly these (schemas/canonical_head.py),
-and all parts follow. So the bytes behind the head name everything that the filter decides on, and a call is what was
-filtered for them with another head in front and another position behind. Rules: an event that does not begin with such
-a head, or whose call does not show that the head counted, is never remembered. This module refuses to know parts and
-rules.
+A canonical event begins with a head of fixed width that holds exactly these three (schemas/canonical_head.py), and all
+other parts follow. So the bytes behind the head name everything that the filter decides on. The call of a repeated
+event is the remembered middle of a call, with its own head in front and its own position behind. An event that does not
+begin with such a head, or whose call does not show the head's values, is never remembered.
 """
 
 from binascii import hexlify
@@ -47,7 +46,7 @@ def tail_of(canonical: bytes) -> bytes:
 
 
 def head_of(canonical: bytes) -> Head | None:
-    """The head, or None where the event does not begin with one."""
+    """The head, or None if the event does not begin with one."""
     if len(canonical) < HEAD.size:
         return None
     id_tag, event_id, time_tag, timestamp_ns, offset_tag, offset, partition_tag, partition = HEAD.unpack_from(canonical)
@@ -58,7 +57,7 @@ def head_of(canonical: bytes) -> Head | None:
 
 
 def middle_of(body: bytes, head: Head) -> bytes | None:
-    """The body without what comes from the head; None where the head is not what stands there."""
+    """The body without what comes from the head; None if the body does not begin and end as the head says."""
     if not (body.startswith(head.beginning) and body.endswith(head.ending)):
         return None
     return body[len(head.beginning) : -len(head.ending)]

@@ -1,8 +1,8 @@
 """The privacy stage as a pure step: a batch of canonical records in, encoded calls and dead letters out.
 
-Rules: every record of the batch ends in exactly one of outputs and dead letters. A call's key is its process id; it
-keeps the timestamp, and goes to the same partition number. Only a `FilteredCall` is encoded, and only
-the filter makes one.
+Every record of the batch ends in exactly one of outputs and dead letters. A call's key is its process id. The call
+keeps the timestamp and goes to the same partition number. Only a `FilteredCall` is encoded, and only the filter makes
+one.
 """
 
 from collections import Counter

@@ -1,9 +1,8 @@
-"""The second opinion: looks for what should not have left in what left, with rules of its own.
+"""The second opinion: looks for private data in what left, with rules of its own.
 
-Nothing here is shared with the filter: another regular expression engine, other patterns, no gate, no vocabulary. It
-knows fewer forms than the filter and is surer of each, because a finding means an alarm. Rules: a finding names the
-field and the rule, never the value. Texts are cut into pieces first, so that no pattern meets a long one. This module
-refuses to know topics.
+It shares nothing with the filter: another regular expression engine, other patterns, no gate, no vocabulary. It has
+fewer forms than the filter and is surer of each, because a finding means an alarm. A finding names the field and the
+rule, never the value. Texts are cut into pieces first, so that no pattern meets a long one.
 """
 
 import base64

@@ -1,9 +1,9 @@
 """Reads a public topic from end to end and lets the verifier look at every record: `callstream privacy audit`.
 
-Rules: the end is where the partitions ended when the audit began, so it always finishes. Records are decoded with the
-packaged schema of their topic; a record that is not of it, and topics without one, are looked at as bytes. A restricted
-topic holds private data by design and is refused. Findings name positions, fields and rules, never values. This module
-refuses to know what the verifier's rules are.
+The audit reads up to where the partitions ended when it began, so it always finishes. Records are decoded with the
+packaged schema of their topic. A record that does not decode, and every record of a topic without a schema, is looked
+at as bytes. A restricted topic holds private data by design and is refused. Findings name positions, fields and rules,
+never values.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ class FindingAt:
 
 @dataclass(slots=True)
 class AuditProgress:
-    """How far an audit has come, in records; `report` is told now and then. `total` counts what was deleted as well."""
+    """How far an audit has come, in records; `report` is called at times. `total` counts what was deleted as well."""
 
     report: Callable[["AuditProgress"], None] | None = None
     total: int = 0

@@ -8,8 +8,7 @@
     hides = ["1234"]                                 # and, or instead: what must not leave
     truncated = false                                # optional, for `arguments`
 
-A case with neither `leaves` nor `hides` expects the text unchanged. Rules: everything wrong with a file is reported at
-once, by case. This module refuses to know how results are printed.
+A case with neither `leaves` nor `hides` expects the text unchanged. All errors of a file are reported at once, by case.
 """
 
 import tomllib
@@ -58,7 +57,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class CaseFailure:
-    """A case that came out otherwise: what left, or the reason of a refusal, and what was expected."""
+    """A case that failed: what left, or the reason of a refusal, and what was expected."""
 
     case: Case
     left: str
@@ -99,19 +98,19 @@ def _parsed(number: int, entry: Any, problems: list[str]) -> Case | None:
     """One case; adds what is wrong with it to `problems`."""
     before = len(problems)
     if not isinstance(entry, dict):
-        problems.append(f"case {number}: is no table")
+        problems.append(f"case {number}: is not a table")
         return None
     strange = sorted(entry.keys() - _KEYS)
     if strange:
         problems.append(f"case {number}: {', '.join(strange)} is not known; known are {', '.join(sorted(_KEYS))}")
-    asked = [question for question in QUESTIONS if question in entry]
-    if len(asked) != 1 or not isinstance(entry[asked[0]], str):
+    named = [question for question in QUESTIONS if question in entry]
+    if len(named) != 1 or not isinstance(entry[named[0]], str):
         problems.append(f"case {number}: must have one text under {', '.join(QUESTIONS)}")
         return None
     hides = entry.get("hides", [])
     if not isinstance(hides, list) or not all(isinstance(hidden, str) and hidden for hidden in hides):
         problems.append(f"case {number}: hides must be a list of texts")
-    leaves = entry.get("leaves", None if hides else entry[asked[0]])
+    leaves = entry.get("leaves", None if hides else entry[named[0]])
     for key, value, kind in (
         ("leaves", leaves if leaves is not None else "", str),
         ("binary", entry.get("binary", ""), str),
@@ -124,8 +123,8 @@ def _parsed(number: int, entry: Any, problems: list[str]) -> Case | None:
         return None
     return Case(
         title=entry.get("title") or f"case {number}",
-        question=asked[0],
-        text=entry[asked[0]],
+        question=named[0],
+        text=entry[named[0]],
         binary=entry.get("binary", ""),
         truncated=entry.get("truncated", False),
         leaves=leaves,

@@ -1,8 +1,8 @@
 """What of an event is dropped before the privacy filter sees it: for `callstream privacy explain`.
 
 Environment variables, labels, Tetragon's own ids and whatever a newer Tetragon adds have no place in the canonical
-event. Rules: a text of the event is dropped if the canonical event holds neither it nor a part of it that could tell
-it; names of fields are shown, values never. This module refuses to know which fields those are: it compares.
+event. A text counts as dropped if neither it nor a recognisable part (4 characters or more) is in the canonical event.
+Names of fields are shown, values never.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from schemas.canonical_pb2 import CanonicalEvent
 
-_TELLING: Final = 4  # a shorter text is found inside of others by chance
+_TELLING: Final = 4  # characters; a shorter text is found inside of others by chance
 
 
 def dropped(event: Message, canonical: CanonicalEvent) -> list[str]:

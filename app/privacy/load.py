@@ -1,7 +1,7 @@
 """Reads the privacy policy and the pseudonym key from their files: the shell around agents/privacy.
 
-Rules: a policy that does not compile stops the start; `reloaded` is for a process that is already running, keeps what
-it had, and says why. A key is read once and never printed. This module refuses to know what a policy's rules do.
+A policy that does not compile stops the start. A process that is already running uses `reloaded`, which keeps the
+policy it had and says why. A key is read once and never printed.
 """
 
 import hashlib
@@ -50,7 +50,7 @@ def load_privacy(settings: Settings) -> Privacy:
 
 
 def reloaded(running: Privacy, settings: Settings) -> tuple[Privacy, str | None]:
-    """The privacy that the files now describe; or `running` and the reason where they cannot be used."""
+    """The privacy that the files now describe; or `running` and the reason why they cannot be used."""
     try:
         return load_privacy(settings), None
     except PrivacyConfigError as error:
@@ -58,7 +58,7 @@ def reloaded(running: Privacy, settings: Settings) -> tuple[Privacy, str | None]
 
 
 def load_policy(path: Path | None) -> Policy:
-    """The policy in `path`; the built-in default where none is set. Raises PrivacyConfigError."""
+    """The policy in `path`; the built-in default without a path. Raises PrivacyConfigError."""
     if path is None:
         return built_in_policy("default")
     try:
@@ -81,6 +81,6 @@ def _load_key(path: Path | None, policy: Policy) -> Pseudonyms | None:
 
 
 def lacks_key(privacy: Privacy) -> bool:
-    """Whether the policy asks for pseudonyms that without a key can only be masks."""
+    """Whether the policy chooses pseudonyms and there is no key to make them, so that names are masked."""
     choices = privacy.policy.choices
     return privacy.key_id is None and Treatment.PSEUDONYM in {choices.users, choices.homes}

@@ -1,8 +1,7 @@
-"""What the field filter asks of the redaction engine: one question for each kind of text, and the answers it may get.
+"""What the field filter asks the redaction engine: one method for each kind of text, and the answers it may get.
 
-Rules: an answer is a text that may leave, with counts by rule, or a refusal; never an exception. A question's answer
-depends on the text (and, for arguments, on the program) and on the policy alone. This module refuses to know how the
-engine finds what is private.
+An answer is a text that may leave, with counts by rule, or a refusal; never an exception. It depends only on the text,
+on the policy and, for arguments, on the program.
 """
 
 from collections.abc import Hashable
@@ -51,7 +50,7 @@ class Redactor(Protocol):
         """A user's name."""
 
     def name(self, text: str) -> Answer:
-        """A name that somebody gave to a pod, an image, a policy, a node, a kernel module."""
+        """The name of a pod, an image, a policy, a node or a kernel module: people choose it."""
 
     def symbol(self, text: str) -> Answer:
         """The name of a function, mangled or not."""
@@ -64,7 +63,7 @@ class Redactor(Protocol):
 
 
 class FieldPolicy(Protocol):
-    """Which fields of `RuntimeCallEvent` may leave at all, by probe type."""
+    """Which fields of `RuntimeCallEvent` may leave, by probe type."""
 
     @property
     def policy_id(self) -> str:

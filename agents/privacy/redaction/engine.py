@@ -1,12 +1,11 @@
 """The redaction engine: strings in, strings without secrets out, with counts by rule.
 
-A text is looked at as its shadow (`shadow`), the gate says which rules can find anything (`gate`), those say where
-(`scanners`), and the masks are cut out of the original once (`masks`). The result is looked at again until nothing more
-is found, so redacting twice equals redacting once for every text there is.
+A text is read as its shadow (shadow.py). The gate says which rules can find anything in it (gate.py), the scanners of
+those rules say where (scanner_table.py), and the masks are cut into the original once (masks.py). The result is looked
+at again until no rule finds more, so redacting twice equals redacting once for every text.
 
-Rules: data never raises; what cannot be finished is refused with a reason, and what is too intricate to finish
-cheaply is masked whole. Results are remembered by string, bounded. This module refuses to know events, fields and
-policy files.
+No text raises an exception. A text that cannot be finished is refused with a reason; one that is too intricate to
+finish cheaply is masked whole. Results are remembered by string, up to a bound.
 """
 
 import ipaddress
@@ -41,23 +40,27 @@ INTRICATE: Final = "intricate"
 _LONGEST_ADDRESS: Final = 64  # an IPv6 address has 39 characters, before its zone
 
 USER: Final = "[user]"
-_NOBODY: Final = frozenset({"root", "nobody"})  # names that name no person
+_NOBODY: Final = frozenset({"root", "nobody"})  # names of accounts, not of persons
 
 
 _CLOSED: Final = [0]  # the gate's answer when only its sentinel matches: a plain text with nothing in it
 
 _cleared: Final[Callable[[tuple[str, Hits]], Cleared]] = partial(tuple.__new__, Cleared)
-"""Makes a `Cleared` at half the cost of its class: nine of ten texts leave as they are."""
+"""Makes a `Cleared` of a tuple of its two fields, as `Cleared._make` does.
+
+Nine of ten texts leave as they are, and `Cleared(text, hits)` costs twice as much: it goes through a Python function
+that packs the arguments into the same tuple first.
+"""
 
 _Found = list[Mask] | Cleared | TextRefusal
-"""Masks to replace; or an answer, where looking further is no use."""
+"""Masks to apply; or an answer, if looking further cannot change it."""
 
 _TEXT: Final = TextContext("")
 _PATH: Final = TextContext("", is_path=True)
 
 
 class RedactionEngine:
-    """The `redaction.Redactor` of one set of rules; pure but for its memory, which changes speed and nothing else.
+    """The `redaction.Redactor` of one set of rules; pure but for its memory, which changes only speed.
 
     Raises PatternError where a custom pattern does not compile.
     """
@@ -97,7 +100,7 @@ class RedactionEngine:
         return self._paths[text] if len(text) <= _MAX_REMEMBERED_TEXT else self._compute_path(text)
 
     def buffer(self, content: bytes) -> Answer:
-        """Bytes of a user buffer, read as text up to trailing zeros; what is no UTF-8 becomes U+FFFD."""
+        """Bytes of a user buffer, read as text up to trailing zeros; bytes that are not UTF-8 become U+FFFD."""
         if len(content) > self._max_text_bytes:
             return TextRefusal.TOO_LONG
         return self.text(content.rstrip(b"\0").decode("utf-8", "replace"))
@@ -113,7 +116,7 @@ class RedactionEngine:
         return Cleared(USER, (("user", 1),))
 
     def name(self, text: str) -> Answer:
-        """A name that somebody gave to a pod, an image, a policy, a node: free text to a secret."""
+        """The name of a pod, an image, a policy, a node: people choose it, so it is treated as free text."""
         return self.text(text)
 
     def symbol(self, text: str) -> Answer:
@@ -121,7 +124,7 @@ class RedactionEngine:
         return self.path(text)
 
     def system_word(self, text: str) -> Answer:
-        """Words of the kernel's or the agent's vocabulary; whatever else it is, is free text."""
+        """Words of the kernel's or the agent's vocabulary. Newer ones may appear, so they are treated as free text."""
         return self.text(text)
 
     def address(self, text: str) -> Answer:

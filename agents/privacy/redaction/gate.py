@@ -1,12 +1,12 @@
-"""The gate: one pass of one RE2 set over a text says which rules can find anything in it at all; and RE2's patterns.
+"""The gate: one pass of one RE2 set over a text says which rules can find anything in it; and RE2's patterns.
 
-Nine of ten strings leave here. The set is one automaton, so a further pattern costs nothing a string.
+Nine of ten strings leave here. The set is one automaton, so a further pattern costs nothing for each string.
 
-Rules: a gate pattern is looser than what its rule redacts and never tighter (a test runs the rules without the gate and
-compares). An automaton that ran out of memory answers as if it had found nothing, so pattern 0 matches every text,
-and an answer without it is no answer. Gate patterns hold no counted repetitions: those make an automaton explode. Texts
-are ASCII bytes, and the compiled objects below the package's Python wrappers are asked, which take longer than the
-matching (tests run every method on them, so a version that lacks one fails there).
+A gate pattern is looser than its rule, never tighter (a test runs the rules without the gate and compares). If an
+automaton runs out of memory, RE2 answers as if it had found nothing. So pattern 0 matches every text, and an answer
+without it is an error. Gate patterns hold no counted repetitions, because those make an automaton explode. Texts are
+ASCII bytes. The package's Python wrappers take longer than the matching, so this module calls the compiled objects
+below them; tests run every method on them, so a version that lacks one fails there.
 """
 
 from collections.abc import Callable, Sequence

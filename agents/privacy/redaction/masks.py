@@ -1,7 +1,8 @@
-"""Masks: what rules found in a text, merged and cut out in one pass.
+"""Masks: the private parts that rules found in a text, merged and cut into it in one pass.
 
-Rules never edit a text; each says from where to where, what to put there and in whose name. Overlapping masks become
-one, and the strongest replacement wins, so no rule can undo another's work and none sees another's output.
+Rules never edit a text. Each says from where to where, what to put there and in the name of which rule. Overlapping
+masks become one, and the strongest replacement wins. So no rule can undo another's work, and none sees another's
+output.
 """
 
 from collections.abc import Iterable
@@ -46,7 +47,7 @@ def merged(masks: Iterable[Mask]) -> list[Mask]:
 
 
 def spliced(text: str, masks: Iterable[Mask]) -> Spliced:
-    """`text` with its masks replaced; a mask that already reads as its replacement counts for nothing."""
+    """`text` with its masks applied; a part that already reads as its replacement is not counted."""
     parts: list[str] = []
     counts: dict[str, int] = {}
     position = 0

@@ -1,8 +1,8 @@
 """A scan: one plain text under examination, and how much work may still be spent on it.
 
-Rules: positions are the same in `text` and `encoded`, because both are ASCII. Work is counted in matches looked at, so
-that no text, however hostile, costs more than the budget; a scan that is `exhausted` has found too little to trust, and
-whoever started it must mask the whole text.
+Positions are the same in `text` and `encoded`, because both are ASCII. Work is counted in matches, so that no text,
+however hostile, costs more than the budget. A scan that is `exhausted` has found too little to trust; its caller must
+mask the whole text.
 """
 
 from typing import Final, NamedTuple
@@ -80,5 +80,5 @@ class Scan:
 
     @property
     def exhausted(self) -> bool:
-        """Whether something was left unlooked at."""
+        """Whether a part of the text was not examined."""
         return self._left < 0

@@ -1,8 +1,6 @@
-"""Which rule looks at a text when which pattern of the gate matched: the table that ties `gate` and the rules together.
+"""Which rule looks at a text when which pattern of the gate matched: the table that ties gate and rules together.
 
-Rules: every rule stands here with the patterns that call for it, and is called for by nothing else. A scanner says
-where, what to put there and in whose name, and edits nothing. This module refuses to know how often a text is looked
-at, and what is remembered.
+Every rule stands here with the patterns that call for it, and only they do. A scanner returns masks and edits nothing.
 """
 
 from collections.abc import Callable, Iterator
@@ -46,7 +44,7 @@ class GatedScanner(NamedTuple):
 
 
 def _alone(look: Callable[[Scan], list[Mask]]) -> Scanner:
-    """A rule that does not care how the text is read."""
+    """A rule for which the context makes no difference."""
     return lambda scan, _context: look(scan)
 
 
@@ -97,7 +95,7 @@ def program_scanner(programs: command_lines.ProgramRules) -> GatedScanner:
 
 
 def built_in(owner: Owner | None) -> tuple[GatedScanner, ...]:
-    """The rules that no policy can switch off, and those of homes where there is something to put in their place."""
+    """The rules that no policy can switch off, and those of homes unless the policy keeps homes (`owner` is None)."""
     if owner is None:
         return _SECRETS
 

@@ -1,13 +1,13 @@
-"""The matching shadow: a plain ASCII reading of a text, with a way back to the text's own positions.
+"""The matching shadow: a plain ASCII reading of a text, which maps back to positions in the text.
 
 Whoever chooses a process's arguments can write `--password` with a full-width letter, a zero-width joiner or a Cyrillic
 `а`, and programs that normalize their input still understand it. Rules therefore look at the shadow, where such
 spellings are the plain ones, and what they find is cut out of the original.
 
-Rules: one character at a time (so that the map back stays simple), compatibility decomposition, then format characters,
-combining marks and control characters vanish; every dash is `-`, every space is ` `, typographic quotes are plain, and
-look-alikes of other scripts are Latin. What is left of other scripts becomes DEL, which no rule looks for. Lone
-surrogates have no UTF-8 form and make the whole text invalid.
+The shadow is made one character at a time, so that the map back stays simple. After compatibility decomposition, format
+characters, combining marks and control characters vanish. Every dash is `-`, every space is ` `, typographic quotes are
+plain, and look-alikes of other scripts are Latin. What is left of other scripts becomes DEL, which no rule looks for. A
+lone surrogate has no UTF-8 form and makes the whole text invalid.
 """
 
 import unicodedata
@@ -31,8 +31,8 @@ _LOOKALIKES: Final = dict(
 
 
 _MAX_MAPPED: Final = 4096
-"""Characters of a text up to which positions are mapped back; whoever finds something in a longer one masks it
-whole."""
+"""Positions are mapped back in texts up to this many characters; a longer one is masked whole if a rule finds
+anything."""
 
 
 _MAX_SPECIAL: Final = 256
@@ -43,8 +43,9 @@ _MAX_SPECIAL: Final = 256
 class Shadow:
     """`plain` is ASCII; `starts[i]` is the position in the original of the character that `plain[i]` came from.
 
-    `starts` is None where both have the same positions, and else one longer than `plain`, its last item the original's
-    length. A lossy shadow has no way back, and an empty one of a text that is not empty could not be made.
+    `starts` is None if both have the same positions. Else it is one longer than `plain`, and its last item is the
+    original's length. Positions in a lossy shadow cannot be mapped back. An empty lossy shadow means that the text has
+    too many special characters.
     """
 
     plain: str
@@ -52,14 +53,14 @@ class Shadow:
     is_lossy: bool = False
 
     def original(self, start: int, end: int) -> tuple[int, int]:
-        """The span of the original that `plain[start:end]` was read from, with vanished characters inside it."""
+        """The part of the original that `plain[start:end]` was read from, with vanished characters inside it."""
         if self.starts is None:
             return start, end
         return self.starts[start], self.starts[end]
 
 
 def shadow_of(text: str) -> Shadow | None:
-    """The shadow of `text`; None where it holds a lone surrogate and so is no text."""
+    """The shadow of `text`; None if it holds a lone surrogate, which has no UTF-8 form."""
     special = [character for character in set(text) if not " " <= character <= "~"]
     if len(special) > _MAX_SPECIAL:
         return Shadow("", is_lossy=True)

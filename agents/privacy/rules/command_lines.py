@@ -1,9 +1,9 @@
 """Secrets that only their program gives away: `mysql -psecret`, `curl -u user:secret`, `htpasswd -b file user secret`.
 
 Walks the words of a command line, knows which programs of the table are running (the binary itself, and any that it
-starts: `sudo mysql`, `docker exec db mysql`, `sh -c "mysql -psecret"`), and reads their options and positions. Rules: a
-separator of shell commands ends a program's reach; the value of a long option is no program; quoted words with spaces
-are walked as command lines of their own, three deep.
+starts: `sudo mysql`, `docker exec db mysql`, `sh -c "mysql -psecret"`), and reads their options and positions. A
+separator of shell commands ends the reach of a program. The value of a long option is not taken for a program. Quoted
+words with spaces are walked as command lines of their own, three deep.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ _ARGUMENT: Final = r"(?:\A|[\s\"'(])"
 """What stands before an argument."""
 
 LONE_GATE: Final = r"(?:\A|\s)-p\s+[^\s]*[!#$%^&]"
-"""`-p` with a value that has a special character: the only sign of a password beside a program that nobody knows."""
+"""`-p` with a value that has a special character: the only sign of a password beside a program that is not known."""
 
 
 EXAMPLES: Final = {"LONE_GATE": ("tool -p s3cret!", "mkdir -p a/b")}
@@ -127,7 +127,7 @@ def program_values(scan: Scan, rules: ProgramRules, name: str) -> list[Mask]:
 
 
 def lone_passwords(scan: Scan, name: str) -> list[Mask]:
-    """Masks over `-p` values that look like passwords beside a program that nobody knows."""
+    """Masks over `-p` values that look like passwords beside a program that is not in the table."""
     masks: list[Mask] = []
     if name in _P_IS_HARMLESS:
         return masks

@@ -1,15 +1,15 @@
-"""Words of an argument string as Tetragon joins it: separated by spaces, quoted where they hold one, nothing escaped.
+"""Words of an argument string as Tetragon joins it: separated by spaces, quoted if they hold one, nothing escaped.
 
-The agent loses information, so no splitter can be exact; shell rules (backslashes, adjacent quotes) would be wrong.
-Rules: a quote opens at the start of a word or right after `=`, `:`, `(` or an option's letter; it closes at the next
-such quote that white space or the end follows; a quote that never closes takes the rest. Words carry positions, never
+The agent loses information, so no splitter can be exact, and shell rules (backslashes, adjacent quotes) would be wrong.
+A quote opens at the start of a word or right after `=`, `:`, `(` or an option's letter. It closes at the next such
+quote that white space or the end follows. A quote that never closes takes the rest. Words carry positions, never
 copies.
 """
 
 from typing import Final, NamedTuple
 
 MAX_WORDS: Final = 512
-"""Words looked at in one text. Longer command lines are lists of files; whoever asks learns that there are more."""
+"""Words looked at in one text. Longer command lines are lists of files, and the caller gives up on them."""
 
 _QUOTES: Final = "\"'"
 
@@ -25,7 +25,7 @@ class CommandWord(NamedTuple):
 
 
 def command_words(text: str, start: int = 0, end: int | None = None) -> list[CommandWord] | None:
-    """The words of `text[start:end]`; none of them where there could be more than `MAX_WORDS`."""
+    """The words of `text[start:end]`; None if there could be more than `MAX_WORDS`."""
     limit = len(text) if end is None else end
     if text.count(" ", start, limit) + text.count("\n", start, limit) >= MAX_WORDS:
         return None

@@ -243,7 +243,7 @@ def _bare_announces(text: str, start: int, key: str, value: str) -> bool:
 
 
 def _judged(text: str, bounds: ValueRange, kind: KeyKind, rule: str) -> Mask | None:
-    """The mask of a value, unless the value shows that it is none."""
+    """The mask of a value, unless the value shows that it is not secret."""
     value = text[bounds.start : bounds.end]
     if kind is KeyKind.WEAK and not looks_secret(value[:256].strip("\"'`,;)}]")):
         return None

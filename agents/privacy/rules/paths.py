@@ -218,7 +218,7 @@ EXAMPLES: Final = {
 """By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
 
 Owner = Callable[[str], str]
-"""What stands for the home of a user: `~` unless the policy asks for pseudonyms."""
+"""What replaces the home of a user: `~`, or a pseudonym if the policy chooses them."""
 
 
 def homes(scan: Scan, owner: Owner, *, spaced: bool) -> list[Mask]:
@@ -261,7 +261,7 @@ def memory_files(scan: Scan) -> list[Mask]:
 
 
 def is_mapping_or_path(text: str) -> bool:
-    """Whether a module in brackets is a name; what a process made up (`[anon:anything]`) is none."""
+    """Whether a module in brackets is a name; what a process made up (`[anon:anything]`) is not."""
     return not text.startswith("[") or (text.isascii() and _MAPPING.is_whole(text.encode()))
 
 
@@ -285,7 +285,7 @@ def credential_files(scan: Scan) -> list[Mask]:
 
 
 def key_files(scan: Scan) -> list[Mask]:
-    """Masks over names of key files; certificates are none."""
+    """Masks over names of key files, without certificates."""
     return [
         _file_name(scan.text, start, end)
         for start, end in scan.groups(_KEYS)

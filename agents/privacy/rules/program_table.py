@@ -2,7 +2,7 @@
 
 `-p` is a password to sshpass, a port to ssh and a folder's parents to mkdir, so short options mean something only
 beside their program. Long options that say what they are (`--password`) need no entry here; those that do not, do.
-Entries come from the programs' manuals. This module is data and refuses to know how a command line is read.
+Entries come from the programs' manuals.
 """
 
 import enum
@@ -21,7 +21,7 @@ class Form(enum.Enum):
     LITERAL = "literal"  # as EITHER, `name=secret`
     COMMA = "comma"  # as EITHER, `user,secret`
     SLASHED = "slashed"  # /p:VALUE
-    SKIPPED = "skipped"  # as EITHER, a value that is no secret and counts for no position
+    SKIPPED = "skipped"  # as EITHER, a value that is not secret and takes no position
     TYPED = "typed"  # as NEXT, `pass:VALUE`; what begins with file:, env:, fd: or is stdin names a place
 
 
@@ -48,7 +48,7 @@ class Program:
 
     `needs` is a word that must stand before the option counts (`docker login`); `clustered` are letters that may
     stand before a short option in one word (`-sSu`); `keywords` are bare words whose next word is secret.
-    `forms`, `slashed` and `attachable` are the options again, as the walk asks for them.
+    `forms`, `slashed` and `attachable` are the options again, as the walk looks them up.
     """
 
     options: InitVar[tuple[tuple[str, Form], ...]] = ()

@@ -276,7 +276,7 @@ def cut_off_tokens(scan: Scan) -> list[Mask]:
 
 
 def scheme_credentials(scan: Scan) -> list[Mask]:
-    """Masks over what follows `Bearer` and `Basic` outside of a header; a word of ordinary prose is none."""
+    """Masks over what follows `Bearer` and `Basic` outside of a header; ordinary words after them stay."""
     masks = []
     for start, end in scan.groups(_SCHEME):
         value = scan.text[start:end]

@@ -115,7 +115,7 @@ def _is_token(user: str) -> bool:
 
 
 def _cut_off(text: str, start: int, end: int) -> Mask | None:
-    """`user:passw` at the end of a truncated text; a port number is none."""
+    """`user:passw` at the end of a truncated text; a port number stays."""
     user, colon, rest = text[start:end].partition(":")
     if not colon or not user or rest.isdigit() or not rest:
         return None

@@ -1,8 +1,8 @@
 """Where a value ends: quotes, headers, queries, connection strings, and Tetragon's lossy quoting.
 
 Tetragon joins arguments with spaces and puts `"` around one that holds a space, without escaping quotes inside it. So
-an opening quote has no certain end. Rules: where two contexts are possible the longer one is taken; where no closing
-quote is found the value runs to the end of the text.
+an opening quote has no certain end. If a text can be read in two ways, the longer value is taken. Without a closing
+quote the value runs to the end of the text.
 """
 
 from typing import Final, NamedTuple

@@ -1,4 +1,4 @@
-"""What a value shows of itself: that it cannot be a secret, that it says where one is, that it looks random.
+"""What a value shows of itself: that it cannot be a secret, that it says where a secret is, or that it looks random.
 
 The rules look here only if a name leaves a doubt (`key=`, `auth=`), or to keep what is plainly not a secret: a switch,
 a variable that was not expanded, a template. In doubt a value counts as secret.
@@ -73,13 +73,13 @@ def is_place(value: str) -> bool:
 
 
 def looks_secret(value: str) -> bool:
-    """Whether `value` looks random or like a user:password pair, where its name alone is no proof."""
+    """Whether `value` looks random or like a user:password pair, for names that prove nothing alone."""
     value = value[:_JUDGED]
     if len(value) < 8 or " " in value or is_place(value):
         return False
     user, colon, password = value.partition(":")
     if colon and user and password:
-        return not password.isdigit()  # `host:port` is no pair
+        return not password.isdigit()  # `host:port` is not a pair
     letters = any(map(str.isalpha, value))
     digits = sum(map(str.isdigit, value))
     mixed = digits > 0 and any(map(str.isupper, value)) and any(map(str.islower, value))

@@ -4,8 +4,7 @@
 `aws_secret_access_key` announce a secret, `--password-file`, `token_ttl` and `secretName` talk about one. Its words are
 split at separators and at changes of case.
 
-Rules: a name is judged by its words alone, never by its value. Everything here is lower-case ASCII. This module refuses
-to know where names stand in a text, and what values look like.
+A name is judged by its words alone, never by its value. Everything here is lower-case ASCII.
 """
 
 import enum
@@ -127,7 +126,7 @@ def _classified(name: str) -> KeyKind:
     if tuple(parts[-2:]) == ("secret", "id"):
         return KeyKind.WEAK  # Vault's is one, the cloud's is a name
     last = parts[-1]
-    # `PASSword` is no camel case, so what stands between separators counts as a word as well
+    # `PASSword` is not camel case, so what stands between separators counts as a word as well
     read = {*parts, *"".join(c if c.isalnum() else " " for c in name.lower()).split()}
     if last == "authorization":
         kind = KeyKind.AUTHORIZATION

@@ -104,14 +104,14 @@ def test_id_does_not_change_with_name_order_or_spelling() -> None:
     [
         (_HEAD.replace("schema = 1", "schema = 2"), "line 1: schema: is 2"),
         (_HEAD.replace('name = "ours"', ""), "name: is missing"),
-        (_HEAD.replace("process.pid", "process.pidd"), "line 4: fields.allow: 'process.pidd' is no field"),
+        (_HEAD.replace("process.pid", "process.pidd"), "line 4: fields.allow: 'process.pidd' is not a field"),
         (_HEAD + "[fields.Newer]\nallow = []\n", "line 5: fields.Newer: is not known"),
-        (_HEAD + '[fields.Lsm]\ndeny = ["foo"]\n', "line 6: fields.Lsm.deny: 'foo' is no field"),
+        (_HEAD + '[fields.Lsm]\ndeny = ["foo"]\n', "line 6: fields.Lsm.deny: 'foo' is not a field"),
         (
             _HEAD + '[people]\nusers = "hash"\n',
-            "line 6: people.users: is 'hash', which is none of mask, pseudonym, keep",
+            "line 6: people.users: is 'hash', which is not one of mask, pseudonym, keep",
         ),
-        (_HEAD + '[secrets]\nemails = "no"\n', "line 6: secrets.emails: is 'no', which is no bool"),
+        (_HEAD + '[secrets]\nemails = "no"\n', "line 6: secrets.emails: is 'no', which is not of type bool"),
         (_HEAD + '[secrets]\nnames = ["a("]\n', "line 6: secrets.names: 'a('"),
         (
             _HEAD + "[[secrets.patterns]]\nrule = \"x\"\npattern = 'a'\n",
@@ -136,7 +136,7 @@ def test_id_does_not_change_with_name_order_or_spelling() -> None:
         (_HEAD + f"[limits]\nmax_text_bytes = {MAX_TEXT_BYTES + 1}\n", "line 6: limits.max_text_bytes"),
         (_HEAD + "[peeple]\nusers = 1\n", "line 5: peeple: is not known"),
         (_HEAD + "[fields\n", "line 5: TOML"),
-        ('schema = 1\nname = "x"\nfields = 3\n', "line 3: fields: is no table"),
+        ('schema = 1\nname = "x"\nfields = 3\n', "line 3: fields: is not a table"),
     ],
 )
 def test_policy_that_does_not_compile_is_refused_by_line_and_rule(text: str, expected: str) -> None:

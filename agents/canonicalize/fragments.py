@@ -1,9 +1,8 @@
 """The caches of the canonicalize stage: an encoded sub-message, as it came, to what it contributes to an event.
 
-Processes, stacks and arguments repeat, byte for byte, in event after event, and decoding them is nearly all the work.
-So each distinct encoding is worked on once and found again by its bytes. What is cached depends on configuration and on
-its key alone (for stacks and probes: the bytes and a context of modules), so a hit and a miss give the same result.
-Large events are not cached, which bounds what one entry can hold.
+What is cached depends on configuration and on its key alone (for stacks and probes: the bytes and a context of
+modules), so a hit and a miss give the same result. Large events are not cached, which bounds what one entry can hold.
+docs/decisions/memoized-fragments.md says why the stage works on sub-messages instead of events.
 """
 
 from dataclasses import dataclass

@@ -24,7 +24,7 @@ from app import steps
 from app.embedded.broker import EmbeddedBroker
 from app.ingest.keys import KeyReader
 from app.settings import Settings, from_env
-from app.simulator.workload.generator import WorkloadOptions, generate
+from app.simulator.workload.generator import Workload, WorkloadOptions
 from app.stages.hot_symbols import stage as hot_symbols_stage
 from app.stages.worker import registered_id, stage_plan
 from app.streaming.batch import RecordBatch
@@ -55,7 +55,7 @@ def calls(settings: Settings, events: int) -> Iterator[tuple[int, OutRecord]]:
     keys = KeyReader("bench")
     waiting: list[list[_Raw]] = [[] for _ in range(settings.partitions)]
     offsets = [0] * settings.partitions
-    for event in generate(WorkloadOptions(events=events)):
+    for event in Workload(WorkloadOptions(events=events)).events():
         key = keys.read([event]).keys[0]
         partition = sum(key) % settings.partitions
         waiting[partition].append(_Raw("raw", partition, offsets[partition], 0, key, event))

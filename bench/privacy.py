@@ -22,7 +22,7 @@ from agents.privacy.policy_file import built_in_policy
 from agents.privacy.redaction.choices import RedactionChoices
 from agents.privacy.redaction.engine import RedactionEngine
 from app.processes.garbage import collect_seldom
-from app.simulator.workload.generator import WorkloadOptions, generate
+from app.simulator.workload.generator import Workload, WorkloadOptions
 from bench.figures import Row, Table, record, text_of
 
 PASSES: Final = 15
@@ -144,7 +144,7 @@ def _events() -> Table:
     canonicalizer = Canonicalizer({})
     outcomes = (
         canonicalizer.canonicalize(raw, 0, offset, 0)
-        for offset, raw in enumerate(generate(WorkloadOptions(events=EVENTS)))
+        for offset, raw in enumerate(Workload(WorkloadOptions(events=EVENTS)).events())
     )
     events = [outcome.value for outcome in outcomes if isinstance(outcome, Canonical)]
     policy = built_in_policy("default")

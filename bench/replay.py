@@ -32,7 +32,7 @@ from app.evidence.avro_container import Codec
 from app.evidence.record_file import Layout, RecordFileWriter
 from app.ingest.keys import KeyReader
 from app.kafka.records import OffsetRange, Recorded
-from app.simulator.workload.generator import WorkloadOptions, generate
+from app.simulator.workload.generator import Workload, WorkloadOptions
 from bench.deployment import Deployment, deployment
 from bench.figures import Row, Table, record, text_of
 from schemas import topics
@@ -95,7 +95,7 @@ def _resident_mbytes(root: int) -> Iterator[float]:
 
 def raw_records() -> dict[int, list[Recorded]]:
     """Distinct events as records of the raw topic, by partition: a process's events are in one, in order."""
-    load = list(generate(WorkloadOptions(events=DISTINCT_EVENTS)))
+    load = list(Workload(WorkloadOptions(events=DISTINCT_EVENTS)).events())
     parts: dict[int, list[Recorded]] = {partition: [] for partition in range(PARTITIONS)}
     for number, (event, key) in enumerate(zip(load, KeyReader("node").read(load).keys, strict=True)):
         taken = parts[crc32(key) % PARTITIONS]

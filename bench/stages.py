@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from app.embedded.broker import EmbeddedBroker
 from app.ingest.keys import KeyReader
-from app.simulator.workload.generator import WorkloadOptions, generate
+from app.simulator.workload.generator import Workload, WorkloadOptions
 from bench.faust_contestants import PARTITIONS
 from bench.figures import Row, Table, record, text_of
 from bench.stage_contestants import step_of
@@ -70,8 +70,8 @@ def fill(servers: str, events: int) -> None:
 
 
 def _twice(options: WorkloadOptions) -> Iterator[bytes]:
-    yield from generate(options)
-    yield from generate(options)
+    yield from Workload(options).events()
+    yield from Workload(options).events()
 
 
 def _converted(step: object, batch: Sequence[_Raw]) -> Iterator[tuple[_Raw, bytes | None]]:

@@ -227,11 +227,6 @@ class Buffer:
             self._seal()
             return self._books.take_findings()
 
-    def held_for_seconds(self) -> float:
-        """For how long the reader has been held by now; 0 when it is not."""
-        with self._lock:
-            return 0.0 if self._held_since is None else time.monotonic() - self._held_since
-
     def publish(self, meter: Meter) -> None:
         """Set the metrics of the books, as of one moment."""
         with self._lock:

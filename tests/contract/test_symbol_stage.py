@@ -9,7 +9,7 @@ from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.outcomes import Canonical
 from agents.canonicalize.probes import PolicyHooks
 from app.simulator.workload.binaries import Binary, mapped_binaries
-from app.simulator.workload.generator import WorkloadOptions, generate
+from app.simulator.workload.generator import Workload, WorkloadOptions
 from app.symbols.adding import AddOptions, Indexed, add_files
 from app.symbols.limited_reader import LimitedReader
 from app.symbols.name_maps import image_scope, node_scope
@@ -50,7 +50,7 @@ def frames_of(events: list[bytes], store: SymbolStore | None) -> list[CanonicalF
 
 def test_every_frame_in_a_library_of_this_machine_has_its_function(store: SymbolStore) -> None:
     """Loader events give the build id and the index the name, the same that the library's own table has there."""
-    events = list(generate(WorkloadOptions(events=4_000, processes=16, variants=800)))
+    events = list(Workload(WorkloadOptions(events=4_000, processes=16, variants=800)).events())
     here: dict[str, Binary] = {binary.path: binary for binary in mapped_binaries().values()}
     without = frames_of(events, None)
     named: Counter[str] = Counter()

@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from app.embedded.broker import EmbeddedBroker
 from app.kafka.group_reader import GroupReader
 from app.settings import from_env
-from app.simulator.workload.generator import WorkloadOptions, generate
+from app.simulator.workload.generator import Workload, WorkloadOptions
 from app.stages.worker import registered_id
 from schemas import records, topics
 from schemas.topics import Stage
@@ -224,7 +224,7 @@ def test_a_replay_of_the_raw_topic_into_empty_tables_counts_the_same(
     embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
 ) -> None:
     """Rows of stages that were killed in the middle are those of stages that read the raw topic again, from nothing."""
-    events = [(sum(event[-40:]) % PARTITIONS, event) for event in generate(WorkloadOptions(events=20_000))]
+    events = [(sum(event[-40:]) % PARTITIONS, event) for event in Workload(WorkloadOptions(events=20_000)).events()]
     rows = []
     for name in ("live", "again"):
         folder = tmp_path / name

@@ -24,7 +24,7 @@ from app.kafka.records import OffsetRange, Recorded
 from app.replay.engine import observe_loaders
 from app.replay.manifest import Origin
 from app.settings import Settings
-from app.simulator.workload.generator import WorkloadOptions, generate
+from app.simulator.workload.generator import Workload, WorkloadOptions
 from app.steps import canonicalize_step
 
 TOPIC = "tetragon.raw"
@@ -46,7 +46,7 @@ def load_parts(*, events: int, partitions: int, seed: int = 1) -> dict[int, list
     on the executables of the machine, so what is no event comes early enough for the smallest share.
     """
     parts: dict[int, list[Recorded]] = {partition: [] for partition in range(partitions)}
-    load = list(generate(WorkloadOptions(events=events, seed=seed, canary_share=0.02)))
+    load = list(Workload(WorkloadOptions(events=events, seed=seed, canary_share=0.02)).events())
     junk = itertools.cycle([None, b"", b"no protobuf", b"\x0a\x00"])
     for number, (event, key) in enumerate(zip(load, KeyReader("node").read(load).keys, strict=True)):
         partition = zlib.crc32(key) % partitions

@@ -81,11 +81,6 @@ class WorkloadOptions:
     nodes: Sequence[str] = NODES
 
 
-def generate(options: WorkloadOptions) -> Iterator[bytes]:
-    """Encoded `GetEventsResponse`s. Raises NoBinariesError, NoSuchKindError."""
-    return Workload(options).events()
-
-
 class Workload:
     """A load with its books: `kinds` and `frames` count what `events` has yielded."""
 

@@ -10,7 +10,7 @@ from agents.privacy.calls import FilteredCall, PrivacyFilter
 from agents.privacy.policy_file import built_in_policy
 from agents.privacy.redaction.engine import RedactionEngine
 from agents.privacy.repeats import MAX_EVENTS, Repeated, RepeatedEvents, head_of, tail_of
-from app.simulator.workload.generator import WorkloadOptions, generate
+from app.simulator.workload.generator import Workload, WorkloadOptions
 from schemas import records
 from schemas.avro_wire import schema_header
 from schemas.canonical_pb2 import CanonicalEvent
@@ -28,7 +28,7 @@ def _filter() -> PrivacyFilter:
 
 def _canonical(events: int, *, first_offset: int, partition: int) -> Iterator[bytes]:
     canonicalizer = Canonicalizer({})
-    for number, raw in enumerate(generate(WorkloadOptions(events=events))):
+    for number, raw in enumerate(Workload(WorkloadOptions(events=events)).events()):
         outcome = canonicalizer.canonicalize(raw, partition, first_offset + number, 0)
         if isinstance(outcome, Canonical):
             yield outcome.value

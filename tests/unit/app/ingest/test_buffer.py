@@ -46,6 +46,10 @@ def _page(buffer: Buffer) -> dict[str, float]:
     }
 
 
+def _is_reader_held(buffer: Buffer) -> bool:
+    return buffer._held_since is not None
+
+
 def _in_thread(work: Callable[[], object]) -> threading.Thread:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
@@ -126,10 +130,10 @@ def test_full_buffer_holds_the_reader_until_kafka_takes_something() -> None:
     for number in range(4):
         buffer.put(_event(number))
     reader = _in_thread(lambda: buffer.put(_event(4)))
-    _wait_until(lambda: buffer.held_for_seconds() > 0)
+    _wait_until(lambda: _is_reader_held(buffer))
 
     _taken(buffer)
-    assert buffer.held_for_seconds() > 0, "an event with the producer is still held in memory"
+    assert _is_reader_held(buffer), "an event with the producer is still held in memory"
     buffer.settled(2)
     reader.join(20)
 
@@ -142,7 +146,7 @@ def test_bytes_hold_the_reader_too() -> None:
     buffer = _buffer(max_bytes=100_000)
     buffer.put(_event(0, padding=60_000))
     reader = _in_thread(lambda: buffer.put(_event(1, padding=60_000)))
-    _wait_until(lambda: buffer.held_for_seconds() > 0)
+    _wait_until(lambda: _is_reader_held(buffer))
 
     _taken(buffer)
     buffer.settled(0)
@@ -210,7 +214,7 @@ def test_relieved_buffer_grants_the_grace_time_again() -> None:
     for number in range(4):
         buffer.put(_event(number))
     reader = _in_thread(lambda: buffer.put(_event(9)))
-    _wait_until(lambda: buffer.held_for_seconds() > 0)
+    _wait_until(lambda: _is_reader_held(buffer))
 
     assert _page(buffer)["dropped"] == dropped
     buffer.close()
@@ -234,7 +238,7 @@ def test_closing_frees_a_held_reader_and_keeps_its_event() -> None:
     buffer.put(_event(0))
     answers: list[bool] = []
     reader = _in_thread(lambda: answers.append(buffer.put(_event(1))))
-    _wait_until(lambda: buffer.held_for_seconds() > 0)
+    _wait_until(lambda: _is_reader_held(buffer))
 
     buffer.close()
     reader.join(20)

@@ -17,7 +17,7 @@ from agents.canonicalize.probes import HookKind
 from app.simulator.event_files import read_events
 from app.simulator.workload.binaries import mapped_binaries
 from app.simulator.workload.calls import POLICY_HOOKS
-from app.simulator.workload.generator import SHARES, NoSuchKindError, Workload, WorkloadOptions, generate
+from app.simulator.workload.generator import SHARES, NoSuchKindError, Workload, WorkloadOptions
 from app.simulator.workload.secrets import traces
 from schemas.canonical_pb2 import CanonicalEvent, ProbeType
 from schemas.tetragon.events_pb2 import GetEventsResponse
@@ -30,7 +30,7 @@ SMALL = WorkloadOptions(events=3_000, processes=16, variants=600)
 
 @pytest.fixture(name="events", scope="module")
 def _events() -> list[bytes]:
-    return list(generate(SMALL))
+    return list(Workload(SMALL).events())
 
 
 def _parsed(events: list[bytes]) -> list[GetEventsResponse]:
@@ -49,14 +49,14 @@ def test_a_shorter_load_is_the_beginning_of_a_longer_one(events: list[bytes]) ->
     """The number of events decides where it ends and nothing else."""
     shorter = WorkloadOptions(events=500, processes=SMALL.processes, variants=SMALL.variants)
 
-    assert list(generate(shorter)) == events[:500]
+    assert list(Workload(shorter).events()) == events[:500]
 
 
 def test_another_seed_gives_other_events(events: list[bytes]) -> None:
     """The seed is what the load is made of."""
     other = WorkloadOptions(events=500, seed=2, processes=SMALL.processes, variants=SMALL.variants)
 
-    assert not set(generate(other)) & set(events)
+    assert not set(Workload(other).events()) & set(events)
 
 
 @pytest.mark.slow(reason="generates loads in processes of their own")
@@ -230,7 +230,7 @@ def test_shares_cover_every_kind_with_a_probe_type() -> None:
     """The usual load leaves no kind of call out."""
     canonicalizer = Canonicalizer({policy: HookKind(hook) for policy, hook in POLICY_HOOKS.items()})
     for kind in set(SHARES) - {"throttle"}:
-        events = generate(WorkloadOptions(events=40, processes=1, variants=1, shares={kind: 1.0}))
+        events = Workload(WorkloadOptions(events=40, processes=1, variants=1, shares={kind: 1.0})).events()
         calls = [canonicalizer.canonicalize(event, 0, offset, 0) for offset, event in enumerate(events)]
         types = {
             CanonicalEvent.FromString(call.value).probe.probe_type for call in calls if isinstance(call, Canonical)

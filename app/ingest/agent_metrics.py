@@ -2,9 +2,10 @@
 
 Source: `tetragon_notify_overflowed_events_total` (a reader was too slow), `tetragon_bpf_missed_events_total` (the
 kernel could not hand an event over), `tetragon_observer_ringbuf_events_lost_total` and
-`tetragon_observer_ringbuf_queue_events_lost_total` (the agent could not keep up). Rules: a counter that fell was reset
-by a restart of the agent, and what it shows now is its growth; the first reading is the measure for the next. This
-module refuses to know what becomes of the losses.
+`tetragon_observer_ringbuf_queue_events_lost_total` (the agent could not keep up).
+
+A counter that fell was reset by a restart of the agent, and its present value is its growth. The first reading only
+sets the start for the next.
 """
 
 import logging

@@ -7,8 +7,8 @@ FIRST_SECONDS: Final = 0.25
 """Every second without a stream is a second of blindness, so the first attempt is soon."""
 LONGEST_SECONDS: Final = 30.0
 HEALTHY_AFTER_SECONDS: Final = 30.0
-"""A stream that opens and breaks at once is no recovery: without this, a crashing agent would be asked four times a
-second for ever."""
+"""A stream that opens and breaks at once has not recovered: without this limit, a crashing agent would get four
+connections a second."""
 
 
 class Backoff:

@@ -1,10 +1,9 @@
-"""The bounded buffer between the stream and Kafka, and the policy for when it is full.
+"""The bounded buffer between the stream and Kafka, and what it does when it is full.
 
-Rules: events wait and leave in the order of arrival. The limits cover what waits in memory and what the producer holds.
-When they are reached the reader is held, so that gRPC flow control holds the agent; once the buffer has been full for
-the grace time without coming down to `LOW_SHARE` of its limits, the oldest chunks are dropped instead, counted and
-noted for a gap, until it does. One lock guards events and books. This module refuses to know about gRPC, Kafka and
-disks.
+Events leave in the order of arrival. The limits cover what waits in memory and what the producer holds. When the
+limits are reached, the buffer stops the reader, so that gRPC flow control stops the agent. When it has been full for
+the grace time without falling to `LOW_SHARE` of its limits, it drops the oldest chunks instead, until it does. What
+it drops is counted and becomes a gap. One lock guards events and books.
 """
 
 import time
@@ -25,12 +24,12 @@ from schemas.units import NS_PER_MS
 EVENT_COST_BYTES: Final = 64
 """What an event costs beside its bytes, so that one number limits both; see `Buffer.put`."""
 GRANT_BYTES: Final = 256 << 10
-"""How much the reader takes before it looks at the limits again: a lock for every event would cost as much as all else
-that happens to it here. Also bounds an open chunk."""
+"""How much the reader takes before it looks at the limits again: a lock for every event would cost as much as all
+other work on it here. Also bounds an open chunk."""
 
 LOW_SHARE: Final = 0.75
-"""Below this share of its limits a buffer counts as relieved, and the grace time starts anew. Without a distance, a
-Kafka that is slow but not stopped would hold the agent for ever, one chunk at a time, and the agent drops unseen."""
+"""Below this share of its limits a buffer counts as relieved, and the grace time starts again. If the shares were
+closer, a slow Kafka would stop the agent without end, one chunk at a time, and the agent would drop events unseen."""
 
 ROOM_SHARE: Final = 1 / 16
 """How much room a held reader waits for, or is made by dropping: one event at a time would make chunks of one event."""
@@ -60,7 +59,7 @@ class Buffer:
         wall_ns: Callable[[], int] = time.time_ns,
         drop_stored: Callable[[], LostEvents | None] | None = None,
     ) -> None:
-        """`drop_stored`: gives up the oldest events on disk, where there is a disk; None when there are none."""
+        """`drop_stored` gives up the oldest events on disk, and returns None when none are there."""
         self._limits = limits
         self._keys = keys
         self._wall_ns = wall_ns
@@ -87,7 +86,7 @@ class Buffer:
 
     @property
     def node(self) -> str:
-        """Name of the node as far as events have told it."""
+        """Name of the node in the last events; before them, the name that was passed in."""
         return self._keys.node
 
     def put(self, event: bytes) -> bool:
@@ -222,7 +221,7 @@ class Buffer:
             return self._waiting[0].received_ms if self._waiting else None
 
     def take_findings(self) -> Findings:
-        """What coverage must be told since the last call."""
+        """What was lost or not understood since the last call, for coverage."""
         with self._lock:
             self._seal()
             return self._books.take_findings()

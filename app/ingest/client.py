@@ -1,9 +1,9 @@
-"""The GetEvents stream: open it, read it for as long as it lives, and open it again.
+"""The GetEvents stream: open it, read it to its end, and open it again.
 
-Rules: the reading thread does nothing but hand bytes to `put`, as they are. Every end of a stream is told to the
-listener before the next attempt, because what happened in between is lost. Attempts wait a jittered, growing time; an
-end that waiting cannot cure (`statuses`, `link_check`) ends the process with a message. A new channel is made for each
-attempt: that reads renewed certificates. This module refuses to know what events are and where they go.
+The reading thread only hands bytes to `put`, as they are. Every end of a stream is reported before the next attempt,
+because what happens in between is lost. The wait between attempts grows and is random. An end that waiting cannot
+cure (`statuses`, `link_check`) ends the process with a message. Each attempt makes a new channel, which reads renewed
+certificates.
 """
 
 import logging
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 _GET_EVENTS: Final = "/tetragon.FineGuidanceSensors/GetEvents"
 _GET_VERSION: Final = "/tetragon.FineGuidanceSensors/GetVersion"
 _REPEAT_LOG_SECONDS: Final = 60.0
-"""The same trouble is told once a minute."""
+"""The same trouble is logged once a minute."""
 
 
 _NO_ANSWER: Final = frozenset(
@@ -68,18 +68,18 @@ class EventStream:
         self._call: Any = None
         self._channel: Any = None
         self._ever_opened = False
-        self._told: tuple[str, float] = ("", 0.0)
+        self._logged: tuple[str, float] = ("", 0.0)
         self.trouble: str | None = "no attempt was made yet"
         """Why there is no stream; None while there is one, as far as is known."""
 
     def run(self) -> None:
-        """Keep a stream open until `stop`. Raises TetragonUnusableError when that is of no use."""
+        """Keep a stream open until `stop`. Raises TetragonUnusableError when trying again is useless."""
         while not self._stopped.is_set():
             started = time.monotonic()
             try:
                 end = self._read_one_stream()
             except LinkError as error:
-                self._give_up_or_tell(str(error), hopeless=not self._ever_opened)
+                self._give_up_or_log(str(error), hopeless=not self._ever_opened)
             else:
                 if self._stopped.is_set():
                     break
@@ -153,15 +153,15 @@ class EventStream:
         if end.code is grpc.StatusCode.UNAVAILABLE:
             found = diagnose(self._link)
             if found is not None:
-                self._give_up_or_tell(found.text, hopeless=found.misconfigured and not self._ever_opened)
+                self._give_up_or_log(found.text, hopeless=found.misconfigured and not self._ever_opened)
                 return
-        self._give_up_or_tell(text + (f" ({end.details[:200]})" if end.details else ""), hopeless=False)
+        self._give_up_or_log(text + (f" ({end.details[:200]})" if end.details else ""), hopeless=False)
 
-    def _give_up_or_tell(self, text: str, *, hopeless: bool) -> None:
+    def _give_up_or_log(self, text: str, *, hopeless: bool) -> None:
         self.trouble = text
         if hopeless:
             raise TetragonUnusableError(text)
-        told, at = self._told
-        if text != told or time.monotonic() - at > _REPEAT_LOG_SECONDS:
+        logged, at = self._logged
+        if text != logged or time.monotonic() - at > _REPEAT_LOG_SECONDS:
             log.warning("%s; trying again", text)
-            self._told = (text, time.monotonic())
+            self._logged = (text, time.monotonic())

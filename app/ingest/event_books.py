@@ -2,10 +2,9 @@
 
     received + restored = waiting + on disk + in flight + written + dropped
 
-Rules: an event is in exactly one place, and moves by one of the methods here, under the buffer's lock; so the equation
-holds whenever the books are read, and a bug shows as an imbalance instead of hiding in a difference. What was dropped
-is noted with the time span of the events themselves, until `take_findings` hands it on to become gaps. This module
-refuses to know why events move.
+An event is in exactly one place. It moves by one of the methods here, under the buffer's lock, so the equation holds
+whenever the books are read, and a bug shows as an imbalance. What was dropped is kept with the times of the events
+themselves until `take_findings` hands it on to become gaps.
 """
 
 from collections import Counter
@@ -47,7 +46,7 @@ class LostEvents:
 
 @dataclass(slots=True)
 class Findings:
-    """What coverage has to be told since it was last told."""
+    """What coverage must learn: what was lost or not understood since the last time."""
 
     dropped: dict[DropReason, EventInterval] = field(default_factory=dict)
     undecodable: EventInterval | None = None
@@ -132,7 +131,7 @@ class IngestBooks:
     def settled(self, outstanding: int) -> int:
         """The producer holds this many events; return how many it wrote since the last call.
 
-        More than are in flight are none of ours: the producer counts other things in its queue too.
+        The producer counts other things in its queue too, so `outstanding` may exceed what is in flight.
         """
         written = max(0, self.in_flight - outstanding)
         self.in_flight -= written

@@ -1,10 +1,10 @@
-"""What ingest asks Tetragon for: allow and deny lists and field filters, as text from the settings, checked at start.
+"""What ingest requests from Tetragon: allow and deny lists and field filters from the settings, checked at start.
 
-Rules: the text is JSON as in Tetragon's own documentation: one object, a list of objects, or objects one after another;
-names as in the .proto files or in camelCase, enums by name, `fields` a string with commas or a list. Everything that is
-wrong is reported at once, by setting and position, because Tetragon answers a wrong filter with status UNKNOWN and no
-place. Patterns are RE2 on both sides, so what compiles here compiles there. CEL expressions and label selectors are
-left to Tetragon. This module refuses to know how a request is sent.
+The text is JSON as in Tetragon's own documentation: one object, a list of objects, or objects one after another.
+Names are as in the .proto files or in camelCase, enums by name, `fields` a string with commas or a list. All errors
+are reported at once, by setting and position, because Tetragon answers a wrong filter with status UNKNOWN and no
+place. Patterns are RE2 on both sides, so what compiles here compiles there. Only Tetragon checks CEL expressions and
+label selectors.
 """
 
 import json
@@ -71,7 +71,7 @@ def _fill(message: Filter | FieldFilter, described: dict[str, Any], where: str, 
     try:
         json_format.ParseDict(described, message)
     except json_format.ParseError as error:
-        errors.append(f"{where} is no {message.DESCRIPTOR.full_name}: {error}")
+        errors.append(f"{where} is not a {message.DESCRIPTOR.full_name}: {error}")
         return False
     return True
 
@@ -84,7 +84,7 @@ def _wrong_patterns(one: Filter, where: str) -> Iterator[str]:
             try:
                 re2.compile(pattern, _quiet())
             except re2.error as error:
-                yield f"{where}.{field.name}[{index}] is no RE2 pattern: {_text(error)}"
+                yield f"{where}.{field.name}[{index}] is not an RE2 pattern: {_text(error)}"
 
 
 def _quiet() -> Any:
@@ -126,7 +126,7 @@ def _wrong_paths(selected: FieldFilter, where: str) -> Iterator[str]:
     for path in selected.fields.paths:
         if not any(_has(body, path.split(".")) for body in bodies):
             kinds = ", ".join(EventType.Name(number) for number in numbers) if selected.event_set else "any event"
-            yield f"{where}.fields: {path!r} is no field of {kinds}"
+            yield f"{where}.fields: {path!r} is not a field of {kinds}"
 
 
 def _has(message: Any, path: Sequence[str]) -> bool:

@@ -1,8 +1,8 @@
-"""Coverage records to Kafka: a gap is sent again until the broker has it, a heartbeat only when no gap is outstanding.
+"""Coverage records to Kafka: a gap is sent until the broker has it, a heartbeat only when no gap is outstanding.
 
-Rules: all records of a node have its name as key, and one idempotent producer sends them in order, so a reader meets a
-gap before the heartbeat that spans it. The schema's id is looked up, never registered; until the registry answers,
-gaps wait in the journal. This module refuses to know how gaps come about.
+All records of a node have its name as key, and one idempotent producer sends them in order. So a reader meets a gap
+before the heartbeat that covers its time. The schema's id is looked up, never registered. Until the registry answers,
+gaps wait in the journal.
 """
 
 import logging
@@ -28,7 +28,7 @@ PRODUCER_CONFIG: Final[Mapping[str, Any]] = {
     "linger.ms": 0,
     "queue.buffering.max.messages": 20_000,
 }
-_ASK_AGAIN_SECONDS: Final = 10.0
+_LOOK_UP_AGAIN_SECONDS: Final = 10.0
 _MAX_OUTSTANDING: Final = 1000
 """Gaps with the producer at once; the rest wait in the journal."""
 
@@ -44,12 +44,12 @@ class GapWriter:
         find_schema_id: Callable[[], int | None],
         meter: Meter,
     ) -> None:
-        """`find_schema_id` asks the registry; it gives None where the schema is not registered."""
+        """`find_schema_id` queries the registry; it gives None when the schema is not registered."""
         self._topic = topic
         self._journal = journal
         self._find_schema_id = find_schema_id
         self._schema_id: int | None = None
-        self._ask_at = 0.0
+        self._look_up_at = 0.0
         self._meter = meter
         self._outstanding: set[CoverageGap] = set()
         self._producer = Producer({**PRODUCER_CONFIG, **config, "error_cb": self._on_error, "logger": _librdkafka_log})
@@ -74,7 +74,7 @@ class GapWriter:
             self._journal.add(gaps)
 
     def claim(self, heartbeat: CoverageGap) -> None:
-        """Publish a heartbeat; it is not kept if it cannot be sent, for the next one spans it or a gap does."""
+        """Publish a heartbeat. One that cannot be sent is not kept: the next heartbeat or a gap covers its time."""
         if self._schema_id is not None:
             self._send(heartbeat)
 
@@ -82,9 +82,9 @@ class GapWriter:
         """Look the schema's id up if it is not known; may take as long as the registry's client waits."""
         if self._schema_id is not None:
             return True
-        if time.monotonic() < self._ask_at:
+        if time.monotonic() < self._look_up_at:
             return False
-        self._ask_at = time.monotonic() + _ASK_AGAIN_SECONDS
+        self._look_up_at = time.monotonic() + _LOOK_UP_AGAIN_SECONDS
         try:
             self._schema_id = self._find_schema_id()
         except RegistryError as error:

@@ -1,9 +1,9 @@
-"""What coverage must not forget when the process ends: unacknowledged gaps, and up to when it vouched for the node.
+"""What must survive the end of the process: unacknowledged gaps, and the time up to which heartbeats cover the node.
 
-A folder with three files: `gaps.jsonl` (one gap a line, appended and synced before the gap is published, rewritten when
-all are acknowledged or most are), `state.json` (replaced as a whole) and `lock`. Rules: one process at a time; a torn
-last line was never promised to anybody and is left out; when the disk refuses, gaps are kept in memory and the operator
-is told. This module refuses to know how gaps are published.
+A folder with three files: `gaps.jsonl` (one gap a line, appended and synced before the gap is published, rewritten
+when all or most are acknowledged), `state.json` (replaced as a whole) and `lock`. One process uses it at a time. A
+half-written last line is left out: its gap was not published. When the disk refuses, gaps are kept in memory and a
+log line says so.
 """
 
 import json
@@ -27,7 +27,7 @@ stays small however long Kafka is away."""
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The node, and up to when the last process vouched for it (Unix epoch, ns)."""
+    """The node, and up to when the last process claimed completeness (Unix epoch, ns)."""
 
     node: str
     vouched_until_ns: int
@@ -77,7 +77,7 @@ class Journal:
             self._rewrite()
 
     def _merge_into_pending(self, gap: CoverageGap) -> bool:
-        """Beyond the limit, have the last gap of the same cause span this one too; whether there was one."""
+        """Beyond the limit, widen the last gap of the same cause to cover this one. False if no such gap is pending."""
         if len(self.pending) < MAX_PENDING:
             return False
         for known in reversed(self.pending):
@@ -89,7 +89,7 @@ class Journal:
         return False
 
     def save(self, state: State) -> None:
-        """Remember up to when the node is vouched for."""
+        """Remember up to when heartbeats cover the node."""
         self.state = state
         try:
             self._replace("state.json", json.dumps({"node": state.node, "vouched_until_ns": state.vouched_until_ns}))
@@ -124,7 +124,7 @@ class Journal:
             try:
                 gaps.append(from_record(json.loads(line)))
             except (ValueError, KeyError, TypeError):
-                log.warning("line %d of %s is no gap and left out", number, self._gaps.name)
+                log.warning("line %d of %s is not a gap and is left out", number, self._gaps.name)
         if gaps and not line.endswith("\n"):
             self._gaps.write("\n")
         return gaps

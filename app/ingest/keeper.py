@@ -1,8 +1,8 @@
-"""Keeps a node's coverage: gathers what is known once a second, and sees that it is said.
+"""Keeps a node's coverage: once a second it collects what is known, and publishes gaps and heartbeats.
 
-Rules: what was lost is in the journal before anything else is done with it. Questions that may take seconds (the
-agent's metrics, the registry, whether the connection lives) are asked outside the lock, so the reading thread never
-waits for them. This module refuses to decide what can be claimed (`coverage`) and how it is sent (`gap_writer`).
+A loss is in the journal before anything else is done with it. Calls that may take seconds (the agent's metrics, the
+registry, a sign of life of the connection) run outside the lock, so the reading thread never waits for them.
+`node_claims` decides what can be claimed, and `gap_writer` sends it.
 """
 
 import threading
@@ -23,7 +23,7 @@ from schemas.raw_event import is_from_agent_start, node_of
 from schemas.units import NS_PER_MS
 
 STEP_SECONDS: Final = 1.0
-"""How often losses are turned into gaps: what a crash can cost is covered by the gap that the next start reports."""
+"""How often losses are turned into gaps. The next start's gap covers what a crash in between leaves out."""
 _ANSWER_SECONDS: Final = 3.0
 
 
@@ -110,14 +110,14 @@ class Keeper:
             self._meter.set(metrics.STREAM_UP, int(self._coverage.seeing))
 
     def finish(self, timeout_seconds: float) -> None:
-        """Say what is left to say; gaps that the broker does not acknowledge in time stay in the journal."""
+        """Report the last gaps; gaps that the broker does not acknowledge in time stay in the journal."""
         with self._lock:
             self._gaps.report(self._coverage.losses(self._node(), self._buffer.take_findings(), []))
             self._gaps.report(self._coverage.ended(self._node(), self._wall_ns(), GapCause.INGEST_RESTART))
             self._gaps.flush(timeout_seconds)
 
     def _node(self, name: str = "") -> str:
-        """What to call the node in public: by `name`, or where that is empty as events have told it."""
+        """The node's public name: made of `name`, or of the events' node name when that is empty."""
         return self._public_name(name or self._buffer.node)
 
     def _open(self, node: str, *, agent_restarted: bool) -> None:
@@ -139,14 +139,14 @@ class Keeper:
         return losses
 
     def _look_for_life(self, *, due: bool) -> None:
-        """Events are a sign of life; where there are none, ask, so that quiet and blind are not the same."""
+        """Events are a sign of life. Without any, query the connection: a quiet node is not a lost one."""
         received_ns = self._buffer.last_received_ms * NS_PER_MS
         if self._coverage.seeing and received_ns > self._alive_ns:
             self._alive_ns = received_ns
         elif (due or not self._coverage.seeing) and self._stream_answers is not None:
-            asked_ns = self._wall_ns()
+            queried_ns = self._wall_ns()
             if self._stream_answers(_ANSWER_SECONDS):
-                self._alive_ns = asked_ns
+                self._alive_ns = queried_ns
                 self._open(self._node(), agent_restarted=False)
 
     def _claim(self) -> None:

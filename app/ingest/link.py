@@ -1,8 +1,7 @@
-"""The way to Tetragon: its address, TLS files and channel options.
+"""How to reach Tetragon: its address, TLS files and channel options.
 
-Rules: files are read anew for every connection, so renewed certificates are used without a restart; the TLS files are
-checked before gRPC sees them, because gRPC says no more than "handshake failed". A unix socket has no TLS. This module
-refuses to know what is asked over the link.
+Files are read again for every connection, so renewed certificates are used without a restart. The TLS files are
+checked before gRPC gets them, because gRPC says no more than "handshake failed". A unix socket has no TLS.
 """
 
 from dataclasses import dataclass
@@ -59,23 +58,23 @@ class AgentLink:
 
     @property
     def host_and_port(self) -> tuple[str, int]:
-        """Where to connect, for an address that is no unix socket."""
+        """Where to connect, for a TCP address."""
         host, _, port = self.address.rpartition(":")
         return host.strip("[]"), int(port)
 
 
 def link_of(settings: Settings) -> AgentLink:
-    """The link that the settings describe. Raises SettingsError where TLS is asked for on a unix socket."""
+    """The link that the settings describe. Raises SettingsError when TLS is set for a unix socket."""
     wanted = ("tetragon_tls_ca_file", "tetragon_tls_cert_file", "tetragon_tls_key_file", "tetragon_tls_server_name")
-    asked = [name for name in wanted if getattr(settings, name)]
-    if asked and settings.tetragon_address.startswith("unix:"):
+    chosen = [name for name in wanted if getattr(settings, name)]
+    if chosen and settings.tetragon_address.startswith("unix:"):
         raise SettingsError(
-            [f"{variable_of(name)} is set, but CALLSTREAM_TETRAGON_ADDRESS is a unix socket" for name in asked]
+            [f"{variable_of(name)} is set, but CALLSTREAM_TETRAGON_ADDRESS is a unix socket" for name in chosen]
         )
     files = TlsFiles(settings.tetragon_tls_ca_file, settings.tetragon_tls_cert_file, settings.tetragon_tls_key_file)
     return AgentLink(
         settings.tetragon_address,
-        files if asked else None,
+        files if chosen else None,
         settings.tetragon_tls_server_name,
         settings.tetragon_keepalive_seconds,
     )

@@ -1,8 +1,8 @@
-"""Why the link to Tetragon does not come about, in words that name the cause and the setting to change.
+"""Why no connection to Tetragon comes about, in words that name the cause and the setting to change.
 
-gRPC says UNAVAILABLE for a closed port, a wrong CA and a server that speaks no TLS alike. Here the connection is tried
-once more with plain sockets. Rules: nothing is sent but a handshake and HTTP/2's preface; every step has a deadline.
-This module refuses to know what happens next.
+gRPC says UNAVAILABLE for a closed port, a wrong CA and a server without TLS alike. So this module tries the
+connection once more with plain sockets. It sends only a handshake and HTTP/2's preface, and every step has a
+deadline.
 """
 
 import socket
@@ -16,7 +16,7 @@ _TLS_ALERT: Final = 0x15
 
 
 def diagnose(link: AgentLink) -> Diagnosis | None:
-    """Try the link step by step; None where nothing is wrong with it (any more)."""
+    """Try the link step by step; None when nothing is wrong with it (any more)."""
     try:
         if link.tls is not None:
             return handshake_trouble(_peer(link), link.tls, HTTP2)
@@ -76,4 +76,4 @@ def _plaintext_trouble(link: AgentLink, connection: socket.socket) -> Diagnosis 
         return None
     if not link.is_unix and speaks_tls(_peer(link)):
         return use_tls(_peer(link))
-    return Diagnosis(f"Tetragon at {link.address}: what listens there is no gRPC server: it hung up", False)
+    return Diagnosis(f"Tetragon at {link.address}: what listens there is not a gRPC server: it hung up", False)

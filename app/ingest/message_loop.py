@@ -1,9 +1,9 @@
 """Reading a gRPC stream to its end with as little Python an event as possible.
 
 grpcio's own iterator takes two locks and walks its bookkeeping for every message: 8.5 µs an event where the loop below
-takes 6.0 (same machine, same run), and ingest's whole budget is 15. The loop asks the same completion queue for the
-same two things: the next message, or the status. It rests on names that grpcio does not promise (its version is
-pinned); where one is missing, grpcio's iterator is used instead. This module refuses to know what is read and why.
+takes 6.0 (same machine, same run), and ingest's whole budget is 15. The loop takes the same two things from the same
+completion queue: the next message, or the status. It rests on names that grpcio does not promise (its version is
+pinned); when one is missing, grpcio's iterator is used instead.
 """
 
 from collections.abc import Callable

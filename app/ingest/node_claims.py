@@ -1,13 +1,12 @@
-"""What can be said about the completeness of a node's events, and what is missing: the decisions, without the doing.
+"""What can be claimed about the completeness of a node's events, and what is missing. Decides only; does nothing.
 
-A heartbeat says "complete up to T". T is behind the present by `LATENESS_NS`, because Tetragon holds an event for up to
-30 s until pod information arrives, and it is bounded by everything that must be known first: that the stream is open
-and alive, that what was received is written, that the agent's own losses were looked up. A window in which nothing was
-seen becomes a gap when seeing begins again; it starts where the last heartbeat ended, since what came later was never
-vouched for.
+A heartbeat says "complete up to T". T is at least `LATENESS_NS` before the present, because Tetragon holds an event
+for up to 30 s until pod information arrives. T is also bounded by what must be known first: the stream is open and
+alive, what was received is written, and the agent's own loss counters were read. A time in which nothing was seen
+becomes a gap when the stream opens again. The gap starts where the last heartbeat ended, because no heartbeat has
+covered what came later.
 
-Rules: gaps come before the heartbeat that spans them; times are Unix epoch in nanoseconds and are passed in. This
-module refuses to know about clocks, threads, streams and Kafka.
+Gaps come before the heartbeat that covers their time. Times are Unix epoch in nanoseconds and are passed in.
 """
 
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ _CAUSES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimEvidence:
-    """What is known at one moment. A None means "nothing to wait for"."""
+    """What is known at one moment. None in a field means "nothing to wait for"."""
 
     node: str
     now_ns: int
@@ -45,7 +44,7 @@ class ClaimEvidence:
     written_before_ns: int
     """Everything received before then is written or dropped."""
     scraped_ns: int | None = None
-    """When the agent's loss counters were last read; None where nobody reads them."""
+    """When the agent's loss counters were last read; None when nobody reads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ class NodeClaims:
     """The state of one node's coverage. Not locked."""
 
     def __init__(self, unvouched_since_ns: int | None, lateness_ns: int = LATENESS_NS) -> None:
-        """`unvouched_since_ns`: up to when an earlier process vouched for the node, None where none did."""
+        """`unvouched_since_ns`: up to when an earlier process claimed completeness; None if none did."""
         self._lateness_ns = lateness_ns
         self._since_ns = unvouched_since_ns
         self._seeing = False
@@ -77,11 +76,11 @@ class NodeClaims:
 
     @property
     def unvouched_since_ns(self) -> int | None:
-        """Up to when heartbeats vouch for the node; None before the stream was ever open."""
+        """Up to when heartbeats cover the node; None before the stream was ever open."""
         return self._since_ns
 
     def opened(self, node: str, now_ns: int, *, agent_restarted: bool = False) -> list[CoverageGap]:
-        """The stream is known to be open: the blind time before it, if there was one."""
+        """The stream is known to be open. Gives the blind time before it as a gap, if there was one."""
         if self._seeing:
             return []
         self._seeing = True
@@ -94,7 +93,7 @@ class NodeClaims:
         return [CoverageGap(node=node, from_ns=since_ns, to_ns=now_ns, cause=cause)]
 
     def ended(self, node: str, now_ns: int, cause: GapCause) -> list[CoverageGap]:
-        """The stream is over."""
+        """The stream is over. Gives the gap of a throttling that was going on."""
         gaps = self._throttle_gap(node, now_ns) if self._throttled else []
         self._throttled.clear()
         if self._seeing:
@@ -125,7 +124,7 @@ class NodeClaims:
         return gaps + self._joined(throttled)
 
     def heartbeat(self, evidence: ClaimEvidence) -> list[CoverageGap]:
-        """The claim that can be made now, preceded by the throttling inside it; nothing when there is none."""
+        """The claim that can be made now, after the throttling inside it; empty when nothing can be claimed."""
         if not self._seeing or self._since_ns is None:
             return []
         known_ns = min(evidence.now_ns, evidence.alive_ns, evidence.written_before_ns)

@@ -4,9 +4,9 @@
     writer  (RawWriter)    buffer -> Kafka
     keeper  (Keeper)       losses and claims -> runtime.coverage
 
-Rules: a thread that ends on its own ends the process. On a stop the reader goes first, then the buffer is written out
-within `DRAIN_SECONDS`. Last, coverage reports what is left; what could not be written is counted and stays in the
-journal as a gap. This module refuses to know how any part works.
+When one thread ends on its own, the process ends. On a stop the reader ends first. Then the buffer is written out
+within `DRAIN_SECONDS`, and then the last gaps are published. What could not be written is counted and stays in the
+journal as a gap.
 """
 
 import logging
@@ -274,7 +274,7 @@ def _link_and_request(settings: Settings) -> tuple[AgentLink, bytes]:
 
 
 def _look_at_topics(settings: Settings) -> None:
-    """Refuse to start without the topics; a Kafka that is away cannot be asked, and is waited for later."""
+    """Refuse to start without the topics. A Kafka that is away is waited for later."""
     try:
         for topic in (topics.RAW, topics.COVERAGE):
             partition_count(settings, settings.name(topic), _KAFKA_AT_START_SECONDS)
@@ -283,7 +283,7 @@ def _look_at_topics(settings: Settings) -> None:
 
 
 def _cleared(answer: Answer) -> str:
-    """The text that may leave; a name that cannot be cleared is none."""
+    """The text that may leave; a name that cannot be cleared becomes empty."""
     return answer.text if isinstance(answer, Cleared) else ""
 
 

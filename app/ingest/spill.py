@@ -2,12 +2,12 @@
 
 A folder of numbered segment files. A segment begins with MAGIC and holds entries, one a chunk: a header (`_HEADER`:
 payload length, CRC-32 of the payload, time of receipt in ms, number of events, and the span of the events' own times in
-ns), then the events, each after its length. Rules: only the last segment is written, only the first is read; a segment
+ns), then the events, each after its length. Only the last segment is written, only the first is read; a segment
 is deleted when all of it is in Kafka, so a crash costs nothing that was stored and sends some of it twice. Writes are
 not synced one by one: they survive the process, and the machine within the kernel's own write-back time. A entry that
 is cut off was never stored; one whose checksum is wrong is reported with its number of events; behind a broken header
 nothing can be read, which lies inside the gap that a new process reports anyway. Raw events are private, so folder and
-files are for their owner only. This module refuses to know about memory and Kafka.
+files are for their owner only.
 """
 
 import errno

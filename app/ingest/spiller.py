@@ -1,9 +1,8 @@
 """Memory and disk as one queue: the oldest events go to disk while Kafka is slow, and leave it before all others.
 
-Rules: what is on disk is older than what waits in memory, so the writer gets it first; moving a chunk and choosing the
-next one exclude each other. The reading thread never touches the disk: a thread of this module does. When the disk
-refuses, events stay in memory under the buffer's own policy and the operator is told. This module refuses to know the
-format on disk and Kafka.
+What is on disk is older than what waits in memory, so the writer gets it first. One lock covers moving a chunk and
+choosing the next one. A thread of its own writes to the disk, never the reading thread. When the disk refuses, events
+stay in memory, the buffer's limits apply, and `trouble` says why.
 """
 
 import logging

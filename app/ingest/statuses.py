@@ -1,8 +1,7 @@
-"""What to do when a stream ends: try again, or tell the operator and stop.
+"""What to do when a stream ends: try again, or stop and say why.
 
-Source: Tetragon's server ends streams with CANCELLED or UNAVAILABLE when the agent stops, and answers a filter that it
-cannot compile with UNKNOWN and the compiler's text; grpc-go gives the rest. This module refuses to know about channels
-and time.
+Source: Tetragon's server ends streams with CANCELLED or UNAVAILABLE when the agent stops. It answers a filter that it
+cannot compile with UNKNOWN and the compiler's text. grpc-go produces the other statuses.
 """
 
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ _RETRIED: Final = frozenset(
 _FILTERS: Final = "see CALLSTREAM_TETRAGON_ALLOW_LIST, _DENY_LIST and _FIELD_FILTERS"
 _ADVICE: Final = {
     StatusCode.UNIMPLEMENTED: "no tetragon.FineGuidanceSensors/GetEvents is served there; is this Tetragon's port?",
-    StatusCode.UNAUTHENTICATED: "it does not know us; see CALLSTREAM_TETRAGON_TLS_CERT_FILE",
+    StatusCode.UNAUTHENTICATED: "it does not accept our certificate; see CALLSTREAM_TETRAGON_TLS_CERT_FILE",
     StatusCode.PERMISSION_DENIED: "it does not let us read events",
     StatusCode.INVALID_ARGUMENT: f"it refuses the request; {_FILTERS}",
     StatusCode.UNKNOWN: f"it refuses the request, probably for a filter; {_FILTERS}",
@@ -56,9 +55,9 @@ def cause_of(end: StreamEnd) -> GapCause:
 
 
 def reason_to_stop(end: StreamEnd, address: str, *, ever_opened: bool) -> str | None:
-    """Why trying again is of no use, for the operator; None where it is.
+    """Why trying again is useless, as a message for the operator; None when it is worth trying.
 
-    UNKNOWN is a wrong filter when it is the first thing that the server says, and a mishap of the agent later on.
+    UNKNOWN as the server's first answer means a wrong filter. Later on it is a failure of the agent.
     """
     if end.code in _RETRIED or (end.code is StatusCode.UNKNOWN and ever_opened):
         return None

@@ -1,12 +1,15 @@
 """From the buffer to the raw topic: an event counts as written when the broker has acknowledged it, and not before.
 
-Rules: one idempotent producer, so a partition has events in the order of receipt, once each; it never gives up on its
-own, because the buffer's policy decides what is dropped. The Kafka timestamp is the time of receipt. Only failures are
-reported one by one: a report for every record costs 5 µs, because each of its callbacks fights the reading thread for
-the interpreter. What the producer no longer holds and did not report is written; that count is exact whenever it rests
-and too low in between. Under load it is made to rest once in a while (`settle_soon`), so that "everything received
-before then is written" can be said. Kafka's refusal of one record (too large) costs that record; its refusal of us or
-of the topic ends the process. This module refuses to know what events are.
+There is one idempotent producer, so a partition has events in the order of receipt, once each. It never gives up on
+its own, because the buffer decides what is dropped. The Kafka timestamp is the time of receipt.
+
+Only failures are reported one by one: a report for every record costs 5 µs, because each callback competes with the
+reading thread for the interpreter. What the producer no longer holds and did not report is written. That count is
+exact whenever the producer is empty, and too low in between. Under load the writer pauses once in a while until the
+producer is empty (`settle_soon`), so that "everything received before then is written" becomes known.
+
+When Kafka refuses one record (too large), that record is dropped. When Kafka refuses us or the topic, the process
+ends.
 """
 
 import logging
@@ -74,7 +77,7 @@ _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_
 
 
 class RawWriter:
-    """Drains a buffer into one topic until told to stop. `run` is a thread's work; the rest may be called from any."""
+    """Drains a buffer into one topic until `stop`. `run` is a thread's work; the rest may be called from any."""
 
     def __init__(
         self,

@@ -1,9 +1,8 @@
 """How often Python looks for cycles of garbage in a process that works through batches: a stage, a replay.
 
-A batch makes some ten thousand tuples and records, and none of them is part of a cycle: reference counts free them all.
-With Python's defaults the collector nevertheless walks over what is alive for every 700 of them, a tenth of a stage's
-CPU. Rules: cycles (tasks, tracebacks) are still collected, a few times a second under load. This module refuses to know
-what is done with a batch.
+A batch makes some ten thousand tuples and records, and none of them is part of a cycle: reference counts free them
+all. With Python's defaults the collector still walks over what is alive for every 700 of them, a tenth of a stage's
+CPU. Cycles (tasks, tracebacks) are still collected, a few times a second under load.
 """
 
 import gc

@@ -1,8 +1,7 @@
 """The ways in which a process ends on purpose when its machinery is broken.
 
-Rules: the end is immediate, as after a SIGKILL, which every part of callstream survives; only the log line before it
-makes the difference. Nothing of an event is logged, and of an exception only its class. This module refuses to know
-what broke.
+The end is immediate, as after a SIGKILL, which every part of callstream survives; only a log line comes before it.
+That line holds nothing of an event, and only the class of an exception.
 """
 
 import logging

@@ -1,11 +1,11 @@
-"""Runs one process per stage, starts again what dies, and gives up when that does not help.
+"""Runs one process per stage, starts again what ends, and gives up when that does not help.
 
-Rules: it ends no process but its own children, and they end when it is gone: each holds a pipe from it as its standard
-input. A stage that dies is started again after a pause that doubles with each
-quick death; after too many quick deaths in a row, or an exit that says that a restart does not help, all stages are
-stopped and the supervisor ends with that stage's exit code. A stage that only lacks Kafka or the registry is started
-again for as long as they are away. SIGTERM and SIGINT are passed on; stages that do not end in
-time are killed. SIGHUP, which asks for a reload, is passed on. This module refuses to know what stages do.
+It ends only its own children. They end when it is gone, because each holds a pipe from it as its standard input. A
+stage that ends is started again after a pause, which doubles with each quick death. After too many quick deaths in a
+row, or an exit code after which a restart does not help, all stages are stopped and the supervisor ends with that
+stage's exit code. A stage that only lacks Kafka or the registry is started again for as long as they are away.
+
+SIGTERM, SIGINT and SIGHUP (reload) are passed on. Stages that do not end in time are killed.
 """
 
 import contextlib

@@ -1,11 +1,11 @@
 """Recorded events from files: Tetragon's JSON export lines, or length-delimited protobuf, either of them gzipped.
 
 A file is recognised by its content, never by its name. JSON lines are what Tetragon's exporter writes (protojson with
-the field names of the .proto files); null and empty lists mean absent. In a length-delimited file each event is a base
-128 varint with its length, then the `GetEventsResponse` bytes, handed on as they are, whether they parse or not.
+the field names of the .proto files); null and empty lists mean absent. In a length-delimited file each event is a
+base 128 varint with its length, then the `GetEventsResponse` bytes, handed on as they are, whether they parse or not.
 
-Errors name the file and the line or entry, and the field where one is known, but never a value: recordings hold private
-data. What is done with events is not known here.
+Errors name the file and the line or entry, and the field where one is known, but never a value: recordings hold
+private data.
 """
 
 import contextlib
@@ -128,7 +128,7 @@ def _json_lines(path: Path, file: _Source) -> Iterator[bytes]:
             yield event
     if reduced:
         log.warning(
-            "%s: %d lines have fields that this Tetragon contract does not know, which are left out, first in line %d",
+            "%s: %d lines have fields outside this Tetragon contract, which are left out, first in line %d",
             path,
             len(reduced),
             reduced[0],
@@ -146,7 +146,7 @@ def _event_of_json(line: bytes, where: str) -> tuple[bytes, bool]:
     except RecursionError:
         raise EventFileError(f"{where}: is nested too deeply") from None
     if not isinstance(content, dict):
-        raise EventFileError(f"{where}: is a JSON value but no object")
+        raise EventFileError(f"{where}: is a JSON value but not an object")
     event, complete = GetEventsResponse(), True
     try:
         json_format.ParseDict(content, event)
@@ -169,4 +169,4 @@ def _problem(error: json_format.ParseError) -> str:
     if unknown := _UNKNOWN_FIELD.search(text):
         return f"{unknown['where']} has no field {unknown['name']}"
     path = ".".join(_FAILED_FIELD.findall(text))
-    return f"the value of {path} does not fit the field" if path else "is no Tetragon event"
+    return f"the value of {path} does not fit the field" if path else "is not a Tetragon event"

@@ -4,7 +4,7 @@ h2 does what is per stream or rare: settings, pings, header compression, windows
 here, because h2 takes 25 µs for one and a recording needs one for every 16 KiB: `send` cuts a slice of length-prefixed
 messages into frames as large as the peer allows and takes their size off the windows that h2 keeps.
 
-Calls are server-streaming: one request message, then any number of answers. What methods mean is not known here.
+Calls are server-streaming: one request message, then any number of answers.
 Sources: RFC 9113 (HTTP/2), gRPC's PROTOCOL-HTTP2.
 """
 
@@ -91,9 +91,9 @@ class GrpcConnection:
         self._output: list[bytes | memoryview] = []
 
     def receive(self, data: bytes) -> list[Occurrence]:
-        """What the peer's bytes amount to. A peer that breaks the protocol is told so and gives `Ended`.
+        """What the peer's bytes amount to. A peer that breaks the protocol gets an error and gives `Ended`.
 
-        What comes after either side said goodbye was sent in ignorance of it and means nothing.
+        What arrives after either side has closed the connection is ignored.
         """
         if self._h2.state_machine.state is ConnectionState.CLOSED:
             return []

@@ -1,8 +1,7 @@
 """One client's way through a recording: how often, how fast, and how far it has come.
 
-Rules: at a rate of R a second, event number n is due n / R seconds after the start, counted from the start and not from
-the event before, so small delays do not add up and a client that was slow is caught up with. Time comes in as an
-argument; sockets and windows are not known here.
+At a rate of R a second, event number n is due n / R seconds after the start. Due times count from the start, not from
+the event before, so small delays do not add up, and a client that was slow catches up. Time comes in as an argument.
 """
 
 from bisect import bisect_right

@@ -1,8 +1,8 @@
 """Events as they go onto the wire, encoded once: gRPC's length-prefixed messages back to back in one buffer.
 
 The five-byte prefix (one byte compressed flag, four bytes big-endian length) is gRPC's PROTOCOL-HTTP2, there called
-Length-Prefixed-Message. Where one message ends and the next begins means nothing to HTTP/2, so any slice of the buffer
-may become a DATA frame; this is what makes the server cheap. Streams, windows and clocks are not known here.
+Length-Prefixed-Message. Where one message ends and the next begins means nothing to HTTP/2, so any slice of the
+buffer may become a DATA frame; this makes the server cheap.
 """
 
 from array import array

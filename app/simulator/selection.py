@@ -1,8 +1,8 @@
-"""Which events a GetEvents request asks for.
+"""Which events a GetEvents request selects.
 
-Tetragon's filters look at processes, pods and arguments; here only the event type counts (`event_set` in allow and deny
-lists). A request with any other condition is refused and told why: served unfiltered it would make a test pass that
-proves nothing.
+Tetragon's filters look at processes, pods and arguments. Here only the event type counts (`event_set` in allow and
+deny lists). A request with any other condition is refused with the reason: events served without its filter would
+make a test pass that proves nothing.
 """
 
 from collections.abc import Iterable
@@ -44,7 +44,7 @@ def select(request: bytes) -> Selection | CallRefusal:
     try:
         wanted = GetEventsRequest.FromString(request)
     except DecodeError:
-        return CallRefusal(Status.INTERNAL, "the request is no GetEventsRequest")
+        return CallRefusal(Status.INTERNAL, "the request is not a GetEventsRequest")
     for name, filters in (("allow_list", wanted.allow_list), ("deny_list", wanted.deny_list)):
         for index, one in enumerate(filters):
             others = [field.name for field, _ in one.ListFields() if field.name != "event_set"]

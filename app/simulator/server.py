@@ -46,7 +46,7 @@ class ServerTlsFiles:
 class SimulatorServer:
     """Serves a recording to every client that asks, from the start, each at its own pace.
 
-    `repeat` is the number of passes, 0 for ever; `rate_per_s` limits the events of one call. `listen_on` is HOST:PORT
+    `repeat` is the number of passes, 0 for no end; `rate_per_s` limits the events of one call. `listen_on` is HOST:PORT
     or unix:///PATH; after `start` the address is in `address`, and a stopped server starts again on the same one.
     Raises AddressError and TlsError.
     """

@@ -105,7 +105,7 @@ class Session(asyncio.Protocol):
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forgets the calls; `exc` says nothing that the client does not know."""
+        """Forgets the calls; `exc` is of no use here: the client has gone."""
         del exc
         self._ending = True
         self.traffic.open = False

@@ -1,13 +1,13 @@
 """Where every record of a partition went since its group began: the part of the books that outlives processes.
 
-A stage's counters die with its process. So the account goes into the metadata of every offset commit: Kafka stores
+A stage's counters end with its process. So the account goes into the metadata of every offset commit: Kafka stores
 offset and account together or not at all, and at any time
 
     committed offset = start + outputs + not_calls + dead_letters
 
-unless records were passed over: they expired before they were read, or somebody moved the group's offsets. Rules: an
-account belongs to the committed offset beside it; where that has none, or another program's text, a new account starts
-at the offset. This module refuses to know Kafka clients.
+unless records were passed over: they expired before they were read, or somebody moved the group's offsets. An account
+belongs to the committed offset beside it. Where that offset has no account, or another program's text, a new account
+starts there.
 """
 
 import re
@@ -40,8 +40,8 @@ class BatchOutcome:
 class Account:
     """One partition's account; `start` is the offset at which it begins.
 
-    `topic` is the id that Kafka gave the topic when it was made, or empty where nobody knew it: a topic that was
-    deleted and made anew has the same name, other records, and another id.
+    `topic` is the id that Kafka gave the topic when it was made, or empty when it was unknown: a topic that was
+    deleted and created again has the same name, other records, and another id.
     """
 
     start: int
@@ -65,7 +65,7 @@ class Account:
         return self.outputs + self.not_calls + self.dead_letters
 
     def passed_over(self, committed: int) -> int:
-        """Offsets before `committed` that are not accounted for; negative where more is than can be."""
+        """Offsets before `committed` that are not accounted for; negative when more are accounted for than exist."""
         return committed - self.start - self.records
 
     def note(self) -> str:
@@ -77,7 +77,7 @@ class Account:
 
 
 def read_note(note: str | None) -> Account | None:
-    """The account in commit metadata, or None where there is none of ours."""
+    """The account in commit metadata; None when the metadata holds no account of ours."""
     found = _FORM.match(note[:MAX_NOTE_CHARS]) if note else None
     if found is None:
         return None

@@ -1,11 +1,11 @@
-"""What a stage has published, said before it is committed: one audit record a partition and commit.
+"""What a stage has published, stated before it is committed: one audit record for each partition and commit.
 
-A batch is digested when all that followed from it is acknowledged; its record is written, and acknowledged, before the
-offsets are committed that cover it. So whatever is committed has been said, and a crash in between only means that it
-is said again.
+A batch is digested when all that followed from it is acknowledged. Its record is written, and acknowledged, before
+the offsets are committed that cover it. So every committed offset has its statement, and after a crash in between the
+statement is only repeated.
 
-Rules: a batch whose partition was lost is left out, for whoever has the partition now says it. Memory is that of what
-is not committed yet. This module refuses to know what digests are compared with.
+A batch whose partition was lost is left out: the partition's new owner publishes it. Memory holds only what is not
+committed yet.
 """
 
 import time

@@ -1,8 +1,8 @@
 """A batch of source records: what the transport hands to an agent as one message.
 
-Rules: all records are of one topic and partition, in offset order; a batch holds at most `MAX_BATCH_RECORDS` records
-and `MAX_BATCH_BYTES` bytes of keys and values, unless a single record is larger. Who takes a batch calls `start`, and
-calls `finish` when everything that follows from it has been acknowledged. This module refuses to know Faust.
+All records are of one topic and partition, in offset order. A batch holds at most `MAX_BATCH_RECORDS` records and
+`MAX_BATCH_BYTES` bytes of keys and values, unless a single record is larger. Whoever takes a batch calls `start`, and
+calls `finish` when everything that follows from it has been acknowledged.
 """
 
 from collections.abc import Iterator, Sequence

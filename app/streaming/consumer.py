@@ -1,9 +1,9 @@
-"""Faust's consumer, changed so that it hands out fetched batches and commits finished work only.
+"""Faust's consumer, changed to hand out fetched batches and to commit finished work only.
 
 One Faust message is one batch of a partition. Only `RecordBatch.finish` moves an offset towards a commit; Faust's own
 acknowledgements commit nothing. A batch that Faust loses on its way to an agent breaks the chain of its partition and
 is fetched again. Changelog topics come in batches too, but are never committed. Waiting for work in progress has a
-deadline, at which the process ends. docs/decisions/faust-transport.md says why Faust's own transport is not used.
+deadline, at which the process ends.
 
 It overrides private methods of Faust; tests/unit/app/streaming/test_faust_pins.py fails when one of them changes.
 """
@@ -153,7 +153,7 @@ class BatchConsumer(driver.Consumer):
     drain_limit_seconds: float = DRAIN_LIMIT_SECONDS
     fetch_max_wait_ms: int = 100
     """How long a broker holds a fetch that is not worth answering yet: what an event may be late for each stage.
-    Everything else that is asked on the same connection waits behind it; Faust's 1.5 s made every start six seconds
+    Every other request on the same connection waits behind it; Faust's 1.5 s made every start six seconds
     longer. Set before the start.
     """
     fetch_min_bytes: int = 512 << 10
@@ -230,7 +230,7 @@ class BatchConsumer(driver.Consumer):
             if account.topic not in {"", known}:
                 self.fail(
                     ExitCode.WRONG_STATE,
-                    f"{tp.topic} was deleted and made anew since group {self.app.conf.id} committed offset "
+                    f"{tp.topic} was deleted and created again since group {self.app.conf.id} committed offset "
                     f"{start.position} of partition {tp.partition}: what follows from the old records cannot be told "
                     "from what follows from the new; set another CALLSTREAM_TOPIC_PREFIX, or delete the groups and "
                     "topics of this and all later stages",

@@ -1,10 +1,10 @@
 """When a stage stops instead of sending a whole topic to the dead letters.
 
-After a bad deployment every event, or every event of a kind, is refused. Each goes to the dead letters by position, and
-can be retried from there as long as the raw topic has it; but a stage that goes on hides the fault, and consumers see a
-quiet node. So there are two limits: refusals in a row, and their share of the last `WINDOW_RECORDS` records. Rules:
-both are over all partitions of the process, because an attacker chooses what is in one and a bad deployment shows in
-all; how records were cut into batches changes nothing about a run. This module refuses to know what is refused.
+After a bad deployment every event, or every event of a kind, is refused. Each becomes a dead letter by position, and
+can be retried as long as the raw topic has it. But a stage that goes on hides the fault, and consumers see a quiet
+node. So there are two limits: refusals in a row, and their share of the last `WINDOW_RECORDS` records. Both are over
+all partitions of the process, because an attacker chooses what is in one, and a bad deployment shows in all. How
+records were cut into batches makes no difference.
 """
 
 from collections import deque
@@ -42,19 +42,19 @@ class DeadLetterGuard:
         self._run = 0
         self._window: deque[tuple[int, int]] = deque()
         self._records = 0
-        self._letters = 0
+        self._refused = 0
 
     def exceeded(self, offsets: Iterable[int], refused: Iterable[int]) -> str | None:
         """Take a batch by the offsets of its records and of those refused; why to stop, or None."""
-        letters = set(refused)
+        refused_offsets = set(refused)
         in_order = tuple(offsets)
-        if not letters:
+        if not refused_offsets:
             return self.none_refused(len(in_order))
         for offset in in_order:
-            self._run = self._run + 1 if offset in letters else 0
+            self._run = self._run + 1 if offset in refused_offsets else 0
             if 0 < self._limits.max_run < self._run:
                 return _reason(f"more than {self._limits.max_run} records in a row were refused", "RUN")
-        return self.share_exceeded(len(in_order), len(letters))
+        return self.share_exceeded(len(in_order), len(refused_offsets))
 
     def none_refused(self, records: int) -> str | None:
         """Take a batch in which nothing was refused; why to stop, or None."""
@@ -66,16 +66,16 @@ class DeadLetterGuard:
         """Take a batch of which only numbers are known; why to stop, or None."""
         self._window.append((records, refused))
         self._records += records
-        self._letters += refused
+        self._refused += refused
         while self._records - self._window[0][0] >= WINDOW_RECORDS:
-            old_records, old_letters = self._window.popleft()
+            old_records, old_refused = self._window.popleft()
             self._records -= old_records
-            self._letters -= old_letters
-        too_many = self._letters * 100 > self._records * self._limits.max_percent
+            self._refused -= old_refused
+        too_many = self._refused * 100 > self._records * self._limits.max_percent
         if not too_many or self._records < MIN_RECORDS:
             return None
         return _reason(
-            f"{self._letters} of the last {self._records} records were refused, more than {self._limits.max_percent} %",
+            f"{self._refused} of the last {self._records} records were refused, more than {self._limits.max_percent} %",
             "PERCENT",
         )
 

@@ -1,11 +1,13 @@
 """Writing to Kafka: records go in as whole parcels, and a parcel counts when the broker has acknowledged all of it.
 
-Rules: one idempotent producer, so records of a partition are stored in the order in which they were sent, once each. It
-retries for as long as a broker is away. Only a parcel's last record asks for a report: with librdkafka's gapless
-guarantee a record that fails for good is fatal to the producer, so an acknowledged record proves those before it in its
-partition, at a third less CPU than a report a record. What fails fails for ever: the first failure is kept, and every
-receipt from then on raises it. Callbacks run on the event loop's thread, polled while something is outstanding: a
-polling thread would fight the loop for the interpreter lock. This module refuses to know what the records mean.
+One idempotent producer stores the records of a partition in the order in which they were sent, once each. It retries
+for as long as a broker is away. Only a parcel's last record requests a report: with librdkafka's gapless guarantee a
+record that fails for good is fatal to the producer, so an acknowledged record proves those before it in its
+partition, at a third less CPU than a report for each record.
+
+The first failure is final: it is kept, and every receipt from then on raises it. Callbacks run on the event loop's
+thread, which polls while something is outstanding: a polling thread would compete with the loop for the interpreter
+lock.
 """
 
 import asyncio

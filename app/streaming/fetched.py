@@ -1,7 +1,7 @@
 """The records that aiokafka hands out, made of less: the six fields of a `SourceRecord` instead of eleven.
 
-Rules: how a fetched batch is read stays aiokafka's own. It replaces a private class of aiokafka;
-tests/unit/app/streaming/test_faust_pins.py fails when that changes. This module refuses to know who reads.
+How a fetched batch is read stays aiokafka's own. This replaces a private class of aiokafka;
+tests/unit/app/streaming/test_faust_pins.py fails when that class changes.
 """
 
 from collections.abc import Iterator

@@ -1,10 +1,10 @@
-"""The books of one consumer: which batches of a partition were handed out, which are finished, what may be committed.
+"""The ledger of one consumer: which batches of a partition were handed out, which are finished, what may be committed.
 
-Rules: the committable offset is the end of the longest run of finished batches, in hand-out order, from the position of
-the last seek. A batch is accepted only if it follows its predecessor in the chain of fetches: whatever was lost between
-the fetch and the hand-out breaks the chain, and the caller must seek back. Closing or re-opening a partition makes
-every batch handed out before worthless to the books: finishing it changes nothing. With the committable offset goes an
-account of where the records before it went. This module refuses to know Faust, Kafka clients, threads and clocks.
+The committable offset is the end of the longest run of finished batches, in hand-out order, from the position of the
+last seek. A batch is accepted only if it follows its predecessor in the chain of fetches. A loss between the fetch
+and the hand-out breaks the chain, and the caller must seek back. After a partition is closed or opened again,
+finishing a batch that was handed out before changes nothing. With the committable offset goes an account of where the
+records before it went.
 
 Offsets are Kafka's: a position is the offset of the next record, so the position after offset 9 is 10.
 """

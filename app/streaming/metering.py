@@ -1,7 +1,7 @@
 """What a stage's runners and its watchdog report, as metrics of the table.
 
-Rules: everything about one batch is counted in one update, so that the books balance in every scrape. Topics are
-labelled by their live names, without prefix and version. This module refuses to know how batches are processed.
+Everything about one batch is counted in one update, so that the books balance in every scrape. Topics are labelled by
+their live names, without prefix and version.
 """
 
 from collections.abc import Mapping

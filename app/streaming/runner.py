@@ -1,8 +1,8 @@
 """What happens to a batch that reaches an agent: the step, the sending, the wait for acknowledgements, the finish.
 
-Rules: batches are sent in the order in which they came; a bounded window of them waits for acknowledgements, so that
-the pipe stays full; a batch is finished only when all of its results are acknowledged. A batch whose partition was lost
-is left alone. What cannot be delivered ends the process. This module refuses to know what a step does, and Faust.
+Batches are sent in the order in which they came. A bounded window of them waits for acknowledgements, so that sending
+never pauses. A batch is finished only when all of its results are acknowledged. A batch whose partition was lost is
+not touched. When something cannot be delivered, the process ends.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ class StepMemory:
         self._step.release(batch.partition, batch.hand_out.committed)
 
     def write(self, batch: RecordBatch, result: StepResult) -> TableWrite | None:
-        """What has to be written after a batch, if anything; after the first one, what the rows follow from."""
+        """The rows to write after a batch; None when there are none. The first write also names the source topic."""
         if not result.state and self._table.keeps_source(batch.partition):
             return None
         return TableWrite(batch.partition, result.state, batch.hand_out.last + 1)
@@ -210,7 +210,7 @@ class IntervalRunner:
         return len(self._pending)
 
     async def run(self) -> None:
-        """Flush at every interval, for ever."""
+        """Flush at every interval until cancelled."""
         while True:
             await asyncio.sleep(self._interval_seconds)
             await self.flush_now()

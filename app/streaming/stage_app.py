@@ -1,8 +1,7 @@
 """One Faust app for a stage, set up so that nothing is lost and nothing is served that we did not put there.
 
-Rules: every value that differs from Faust's default has its reason beside it. The app starts no producer of its own (we
-deliver), no web server, no leader topic, declares no topics, and ends the process when an agent or a service of it
-fails. This module refuses to know which stage it is for.
+Every value that differs from Faust's default has its reason beside it. The app starts no producer (we deliver), no
+web server and no leader topic, and declares no topics. When an agent or a service of it fails, it ends the process.
 """
 
 import asyncio
@@ -71,7 +70,7 @@ class PromptTableManager(TableManager):
 
 
 class StageApp(faust.App):
-    """Faust app that ends its process when something in it breaks: whoever restarts it starts from the books."""
+    """Faust app that ends its process when something in it breaks: a restart goes on from what was committed."""
 
     mundane_level = "debug"  # of the lines that say "Starting..." and "Stopping..." for every service
     BootStrategy = _Boot

@@ -1,9 +1,8 @@
 """One stage in one process: from settings to a running Faust app, and from a SIGTERM to a clean end.
 
-Rules: nothing starts before the topics are there with one partition count. A SIGTERM or SIGINT drains: fetching stops,
-work in progress is delivered and committed, and the process ends with 0; if that takes too long it ends all the same,
-with its own exit code, as after a SIGKILL. A SIGHUP reloads what the stage can reload, and is harmless otherwise. This
-module refuses to know which stage it runs; `attach` does.
+Nothing starts before the topics exist with one partition count. A SIGTERM or SIGINT drains: fetching stops, work in
+progress is delivered and committed, and the process ends with 0. If that takes too long, the process ends all the
+same, with an exit code of its own, as after a SIGKILL. A SIGHUP reloads what the stage can reload.
 """
 
 import asyncio
@@ -82,7 +81,7 @@ Attach = Callable[[StageRuntime], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagePlan:
-    """One stage process: which stage, with what, and how it is told apart."""
+    """One stage process: which stage, with what, and what tells it from others."""
 
     stage: Stage
     group: str
@@ -108,7 +107,7 @@ def run_stage(settings: Settings, plan: StagePlan) -> None:
     machinery ends the process.
     """
     # The standard loop: Faust's consumer thread schedules callbacks on it from outside, which it survives with a delay.
-    # uvloop's ready queue can stop for ever then; on loaded machines a stage in some dozen starts never joined.
+    # uvloop's ready queue can then stop and never go on; on loaded machines a stage in some dozen starts never joined.
     asyncio.run(_run(settings, plan))
 
 
@@ -120,7 +119,9 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     partitions = await asyncio.to_thread(_await_topics, settings, plan.topics, stop)
     if partitions is None:
         return
-    admin = AdminClient(client_config(settings) | {"log_level": 0})  # what it asks is asked again, and reported then
+    admin = AdminClient(
+        client_config(settings) | {"log_level": 0}
+    )  # its requests are repeated, and failures reported then
     meter = Meter(metrics_of(Process.STAGE))
     meter.set(metrics.PROCESS_INFO, 1, plan.stage.value)
     observer = StageObserver(meter, plan.stage, topic_prefix=settings.topic_prefix, output_topic=plan.output_topic)
@@ -186,11 +187,11 @@ async def _serve(app: StageApp, runtime: StageRuntime, stop: asyncio.Event) -> N
 
 
 def _known_ids(admin: AdminClient, names: set[str]) -> dict[str, str]:
-    """Ids of topics; none where the broker does not tell them: the next assignment asks again."""
+    """Ids of topics; empty when the broker does not answer: the next assignment tries again."""
     try:
         return topic_ids(admin, names)
     except KafkaException as error:
-        log.warning("the broker did not tell the ids of topics: %s", error.args[0].name())
+        log.warning("the broker did not answer the ids of topics: %s", error.args[0].name())
         return {}
 
 
@@ -215,19 +216,19 @@ class _Reloader:
     """Reloads on SIGHUP, one reload after another; before there is anything to reload it does nothing."""
 
     def __init__(self) -> None:
-        self._asked = asyncio.Event()
+        self._requested = asyncio.Event()
         self._task: asyncio.Future[None] | None = None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._asked.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._requested.set)
 
     def serve(self, reloads: Sequence[Callable[[], Awaitable[None]]]) -> None:
         """Reload from now on."""
-        self._asked.clear()  # what was asked for before is what was just loaded
+        self._requested.clear()  # a request from before now is met by what was just loaded
         self._task = asyncio.ensure_future(self._run(reloads))
         self._task.add_done_callback(_end_on_error)
 
     async def _run(self, reloads: Sequence[Callable[[], Awaitable[None]]]) -> None:
-        while await self._asked.wait():
-            self._asked.clear()
+        while await self._requested.wait():
+            self._requested.clear()
             if not reloads:
                 log.info("there is nothing to reload in this stage")
             for reload in reloads:
@@ -248,7 +249,7 @@ def _stop_with_parent(stop: asyncio.Event) -> None:
 
 
 def _await_topics(settings: Settings, names: Sequence[str], stop: asyncio.Event) -> int | None:
-    """Wait until all topics are there; returns their partition count, or None when told to stop meanwhile."""
+    """Wait until all topics are there; returns their partition count, or None when `stop` is set meanwhile."""
     deadline = time.monotonic() + TOPICS_WAIT_SECONDS
     while not stop.is_set():
         try:

@@ -1,10 +1,9 @@
 """Tells standing still from having nothing to do, from samples of what is committed and where the logs end.
 
-Rules: a partition stands still while its log's end is ahead of the committed offset and the committed offset does not
-move. Only time between two samples that both could be taken counts: while the broker cannot be asked, nobody is to
-blame. A rebalance and a recovery suspend the partitions' clocks and have clocks of their own, and so has the first join
-of the group: a process without partitions would never be missed. Pure; this module refuses
-to know where samples come from, and its only clock is the time in them.
+A partition stands still while its log's end is ahead of the committed offset and the committed offset does not move.
+Time counts only between two samples that the broker answered. A rebalance and a recovery stop the partitions' clocks
+and have clocks of their own. The first join of the group has one too: without it a process that never got partitions
+would go unnoticed. Pure: the only clock is the time in the samples.
 """
 
 from collections.abc import Mapping
@@ -31,7 +30,7 @@ class StallLimits:
 class Sample:
     """The state of one consumer at one moment.
 
-    `ends` is None where the broker could not be asked. `recovery_remaining` is None outside a recovery, else the number
+    `ends` is None when the broker did not answer. `recovery_remaining` is None outside a recovery, else the number
     of changelog records still to come.
     """
 
@@ -41,7 +40,7 @@ class Sample:
     rebalancing: bool
     recovery_remaining: int | None = None
     joined: bool = True
-    """Whether the group has ever told this process its partitions."""
+    """Whether the group has ever assigned this process its partitions."""
 
     @property
     def lag(self) -> dict[Partition, int] | None:

@@ -1,9 +1,8 @@
 """The rows of one table partition on local disk, in RocksDB: a cache of its changelog that can always be rebuilt.
 
-Rules: rows and the changelog offset that they include are written together or not at all. What cannot be read as it was
-written raises; it never reads as absent. A folder that is damaged is removed and starts empty; one that belongs to a
-changelog that no longer exists is set aside. A folder that another process holds is an error. This module refuses to
-know Kafka and Faust.
+Rows and their changelog offset are written together or not at all. What cannot be read as it was written raises; it
+never reads as absent. A damaged folder is removed and starts empty. A folder that belongs to a deleted changelog is
+set aside. A folder that another process holds is an error.
 """
 
 import logging
@@ -77,7 +76,7 @@ class PartitionStore:
         shutil.rmtree(aside, ignore_errors=True)
         self._folder.rename(aside)
         log.warning(
-            "the changelog topic was deleted and made anew; local state is set aside",
+            "the changelog topic was deleted and created again; local state is set aside",
             extra={"facts": {"folder": str(aside)}},
         )
 
@@ -88,7 +87,7 @@ class PartitionStore:
         return None if raw is None else int.from_bytes(raw, "big")
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Rows by key, None where there is none. Raises StoreDamagedError."""
+        """Rows by key, None for a key without a row. Raises StoreDamagedError."""
         return self._read(keys)
 
     def _read(self, keys: Sequence[bytes]) -> list[bytes | None]:

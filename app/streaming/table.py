@@ -1,12 +1,12 @@
 """A Faust table whose changelog is delivered before anything is finished, and whose loss is noticed.
 
-Rules: a write names its partition, goes to the changelog through our delivery and is awaited; only then the local rows
-and the changelog offset that they include are written, together. With every write goes the position in the source up
-to which the rows include everything, so that a changelog that was lost is told from one that is new. Keys and values
-are bytes. Faust recovers the table; it gets whole batches, and so recovers a million rows in seconds. This module
-refuses to know what the rows mean.
+A write names its partition, goes to the changelog through our delivery and is awaited. Only then are the local rows
+and their changelog offset written, together. Every write carries the source position up to which the rows include
+everything, so that a lost changelog differs from a new one. Keys and values are bytes. Faust recovers the table from
+whole batches, a million rows in seconds.
 
-Stock Faust sends a table's changelog behind the agent's back and gives up waiting for it after 0.1 s without progress.
+Stock Faust sends a table's changelog without the agent's knowledge and stops waiting for it after 0.1 s without
+progress.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ class StrictTable(Table[bytes, bytes]):
     ) -> None:
         """`source_topic` is the full name of the topic whose positions the writes carry, partition by partition.
 
-        `sparse` where rows are written for some batches only: then a lost changelog cannot be told by positions, and
+        `sparse` where rows are written for some batches only: then positions do not show a lost changelog, and
         the rows must be such that their loss makes no result wrong, only poorer.
         """
         changelog = f"{app.conf.id}-{name}-changelog"  # Faust's own rule
@@ -101,7 +101,7 @@ class StrictTable(Table[bytes, bytes]):
             app.batch_consumer.position_checks.append(self._check_position)
 
     def read(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Rows by key, in the order of the keys, None where there is none."""
+        """Rows by key, in the order of the keys, None for a key without a row."""
         try:
             return self._stores.of(partition).read(keys)
         except StoreDamagedError as error:
@@ -120,7 +120,7 @@ class StrictTable(Table[bytes, bytes]):
         return 0 if raw is None else int.from_bytes(raw, "big")
 
     def keeps_source(self, partition: int) -> bool:
-        """Whether the rows name the source topic that they follow from, as far as the broker has told its id."""
+        """Whether the rows name the source topic that they follow from, as far as its id is known."""
         return self._kept_ids.get(partition) == self._source_ids.get(partition)
 
     async def write(self, writes: Sequence[TableWrite], also: Sequence[Parcel] = ()) -> None:
@@ -164,7 +164,7 @@ class StrictTable(Table[bytes, bytes]):
             if kept and source_id and kept != source_id:
                 self._stage_app.fail(
                     ExitCode.WRONG_STATE,
-                    f"{tp.topic} was deleted and made anew, but table {self.name}[{tp.partition}] follows from the "
+                    f"{tp.topic} was deleted and created again, but table {self.name}[{tp.partition}] follows from the "
                     "former one and would take new records for repetitions; set another CALLSTREAM_TOPIC_PREFIX, or "
                     "delete the groups, topics and changelogs of this and all later stages",
                 )
@@ -246,8 +246,8 @@ class _Stores(Store[Any, Any]):
 
     def _look_up(self, partitions: Sequence[int]) -> tuple[str, dict[int, int]]:
         """Incarnation of the changelog topic, and the end of each partition. Raises KafkaException."""
-        asked = [(self._changelog, partition) for partition in partitions]
-        ends = log_ends(self._admin, asked, patience_seconds=LEADER_SECONDS)
+        wanted = [(self._changelog, partition) for partition in partitions]
+        ends = log_ends(self._admin, wanted, patience_seconds=LEADER_SECONDS)
         return topic_ids(self._admin, [self._changelog])[self._changelog], {
             partition: end for (_, partition), end in ends.items()
         }

@@ -1,7 +1,7 @@
 """The transport that a stage's Faust app uses, and the schema of its topics.
 
-Rules: the only difference to Faust's aiokafka driver is the consumer. `BatchSchema` has no step that could fail, so
-that no record is lost to a decoding error, which stock Faust acknowledges. This module refuses to know stages.
+The only difference to Faust's aiokafka driver is the consumer. `BatchSchema` decodes nothing, so no record can fail
+there: stock Faust acknowledges a record that fails to decode, and it is lost.
 """
 
 from collections.abc import Awaitable, Callable

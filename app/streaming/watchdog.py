@@ -1,8 +1,8 @@
 """A thread that watches a stage's progress from outside its event loop, and ends the process when there is none.
 
-Rules: it asks the broker itself where the logs end, through a client of its own, so that lag stays true when the stage
-is stuck. It reads the app's state and changes nothing. It also knows whether the process is ready: doing its job, not
-merely alive. This module refuses to know what stands still means (`standstill`) and how metrics are served.
+It reads the ends of the logs from the broker through a client of its own, so that lag stays true when the stage
+hangs. It reads the app's state and changes nothing. It also says whether the process is ready, which means that it
+does its job. `standstill` decides what counts as standing still.
 """
 
 import logging
@@ -82,7 +82,7 @@ class Watchdog:
         """Stop watching: a shutdown has a deadline of its own."""
         self._stop.set()
 
-    # Checks for /healthz and /readyz; any thread may ask
+    # Checks for /healthz and /readyz; any thread may call them
 
     def alive(self) -> str | None:
         """None while the event loop turns, else what is wrong."""
@@ -90,7 +90,7 @@ class Watchdog:
         return f"the event loop has not turned for {age:.0f} s" if age > ALIVE_LOOP_SECONDS else None
 
     def in_group(self) -> str | None:
-        """None when the group has told this process its partitions, be it none."""
+        """None when the group has assigned this process its partitions, even if there are none."""
         if self._app.consumer_generation_id <= 0:
             return "not yet a member of its consumer group"
         return "its consumer group is rebalancing" if self._app.rebalancing else None
@@ -102,9 +102,9 @@ class Watchdog:
         return "its tables are being recovered"
 
     def lag_known(self) -> str | None:
-        """None when the broker has told the ends of the logs lately."""
+        """None when the broker has lately answered where the logs end."""
         age = time.monotonic() - self._seen.lag_at_seconds
-        return "the broker has not told the ends of the logs lately" if age > READY_LAG_AGE_SECONDS else None
+        return "the broker has not answered lately where the logs end" if age > READY_LAG_AGE_SECONDS else None
 
     def committing(self) -> str | None:
         """None when every partition with records waiting has committed lately."""
@@ -113,15 +113,15 @@ class Watchdog:
     # The thread
 
     def _run(self) -> None:
-        self._made_anew()  # notes which topics they are at the start
+        self._recreated()  # notes which topics they are at the start
         while not self._stop.wait(self._sample_seconds):
             sample = self._sample()
             verdict = self._standstill.feed(sample)
             self._publish(sample)
             if verdict is not None and not self._stop.is_set():
                 self._fail(ExitCode.NO_PROGRESS, verdict)
-            if (anew := self._made_anew()) is not None and not self._stop.is_set():
-                self._fail(ExitCode.WRONG_STATE, anew)
+            if (recreated := self._recreated()) is not None and not self._stop.is_set():
+                self._fail(ExitCode.WRONG_STATE, recreated)
 
     def _sample(self) -> Sample:
         committed = self._app.batch_consumer.ledger.committed()
@@ -136,18 +136,18 @@ class Watchdog:
             joined=joined,
         )
 
-    def _made_anew(self) -> str | None:
-        """Which topic was deleted and made anew since it was first looked at: consumers know it by its name alone."""
+    def _recreated(self) -> str | None:
+        """Which topic was deleted and created again since the start: to consumers it has the same name."""
         try:
             ids = topic_ids(self._admin, self._topics)
         except KafkaException:  # a topic is missing, or no broker answers: the next sample asks again
             return None
         known = self._topic_ids = ids | self._topic_ids
-        anew = sorted(name for name in ids if ids[name] != known[name])
-        return f"{', '.join(anew)} was deleted and made anew while the stage ran" if anew else None
+        recreated = sorted(name for name in ids if ids[name] != known[name])
+        return f"{', '.join(recreated)} was deleted and created again while the stage ran" if recreated else None
 
     def _broker_answers(self) -> dict[Partition, int] | None:
-        """No ends, for a process without partitions; None where no broker answers."""
+        """Empty, for a process without partitions; None when no broker answers."""
         try:
             self._admin.list_topics(timeout=ANSWER_SECONDS)
         except KafkaException:
@@ -158,7 +158,7 @@ class Watchdog:
         try:
             return log_ends(self._admin, partitions, patience_seconds=0.0)
         except KafkaException as error:
-            log.warning("the broker did not tell the ends of the logs: %s", error.args[0].name())
+            log.warning("the broker did not answer where the logs end: %s", error.args[0].name())
             return None
 
     def _publish(self, sample: Sample) -> None:

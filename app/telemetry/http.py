@@ -1,10 +1,9 @@
-"""/metrics, /healthz and /readyz of one process, and what else it wants to be asked, on threads of their own.
+"""/metrics, /healthz, /readyz and further routes of one process, on threads of their own.
 
-Rules: these three paths, the routes that the process hands over, and nothing else, GET and HEAD only; loopback unless
-the operator names another address. A request is read whole before it is looked at, at most `MAX_REQUEST_BYTES` within
-`REQUEST_SECONDS`, and at most `MAX_CONNECTIONS` are open at once, so no client can hold the endpoint or the process's
-memory. A check returns None, or one sentence that says what is wrong; it must not block. This module refuses to know
-what the process does.
+It serves these three paths and the routes that the process hands over, by GET and HEAD; on loopback, unless the
+operator names another address. A request is read whole before it is looked at: at most `MAX_REQUEST_BYTES` within
+`REQUEST_SECONDS`. At most `MAX_CONNECTIONS` are open at once, so clients cannot use up the process's memory. A check
+returns None, or one sentence that says what is wrong; it must not block.
 """
 
 import io
@@ -31,8 +30,8 @@ log = logging.getLogger(__name__)
 MAX_REQUEST_BYTES: Final = 8 << 10
 """A scrape's request has some 200 bytes."""
 REQUEST_SECONDS: Final = 10.0
-"""For reading a request, and again for each write of the answer: a machine that stood still for a while is no reason to
-turn a scrape away."""
+"""For reading a request, and again for each write of the answer: a machine that stood still for a while does not
+lose a scrape."""
 MAX_CONNECTIONS: Final = 16
 """A few scrapers and probes; Prometheus opens one."""
 
@@ -52,7 +51,7 @@ Route = Callable[[str], HttpAnswer]
 
 
 class HttpError(OperatorError):
-    """The endpoint cannot listen where it was told to."""
+    """The endpoint cannot listen at the address of the settings."""
 
 
 class TelemetryServer:
@@ -147,7 +146,7 @@ class _Server(ThreadingHTTPServer):
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's signature
-        """A client that went away is no news; a page that could not be made is, by kind and never by what it says."""
+        """Log a page that could not be made, by its error's class only; ignore a client that went away."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             log.error("a request could not be answered", extra={"facts": {"error": type(error).__name__}})
@@ -198,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
-        """Say nothing: a probe every second is no news."""
+        """Log nothing: probes come every second."""
 
 
 def _read_head(connection: socket.socket) -> bytes:

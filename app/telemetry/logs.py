@@ -1,11 +1,12 @@
 """Log lines on standard error, as JSON or text, that cannot carry a payload.
 
-Rules: a line about one event carries an `EventNote`: eventId, probeType, containerId, processName, and nothing else of
-the event. `processName` is the base name of a binary that the privacy filter let through; before the filter it is left
-out, because a path or a renamed binary may hold a private value. An exception is shown as class and place; its text
-only where the class is known to speak about machinery (ours, the operating system's, the Kafka client's), because
-`KeyError: 'hunter2'` is data. Other people's loggers get the same treatment: arguments that are text are shown only for
-loggers that are known to talk about brokers and partitions. This module refuses to know what is logged where.
+A line about one event carries an `EventNote` (eventId, probeType, containerId, processName), and nothing else of the
+event. `processName` is the base name of a binary that the privacy filter let through. Before the filter it is left
+out, because a path or a renamed binary may hold a private value.
+
+An exception is shown as class and place. Its text is shown only where the class speaks about machinery (ours, the
+operating system's, the Kafka client's), because `KeyError: 'hunter2'` is data. Lines of other libraries are treated
+alike: arguments that are text are shown only for loggers that speak about brokers and partitions.
 """
 
 import json
@@ -31,9 +32,9 @@ _LEVELS: Final = {
     "faust": logging.WARNING,
     "mode": logging.WARNING,
     "asyncio": logging.WARNING,
-    "urllib3": logging.ERROR,  # warns of every repeated attempt; what comes of the last one is told by who asked
+    "urllib3": logging.ERROR,  # warns of every repeated attempt; the caller reports what comes of the last one
 }
-"""Least severity of the talkative, whatever the operator asks for: aiokafka at DEBUG would print record content."""
+"""Least severity of talkative loggers at any level of the operator: aiokafka at DEBUG would print record content."""
 
 _MAX_TEXT: Final = 2000
 """Longest message in characters: a line stays readable, and a runaway text cannot fill the disk."""

@@ -1,11 +1,11 @@
 """The values behind the metrics table: one lock, so that a scrape is one moment and the books balance in it.
 
 prometheus_client's own counters lock one by one, and a page read while a batch is booked shows half of it. Here an
-update of several metrics is made inside `together()`, sources that keep their own numbers are asked under the same
-lock when a page is made, and a histogram takes a weight, because stages measure batches and not events.
+update of several metrics is made inside `together()`, sources that keep their own numbers are read under the
+same lock when a page is made, and a histogram takes a weight, because stages measure batches and not events.
 
-Rules: only metrics of the table can be counted; a label value outside its set is a programming error and raises, save
-for word labels, which fold what is malformed or too many into `other`. This module refuses to know who reads it.
+Only metrics of the table can be counted. A label value outside its set is a programming error and raises. Word labels
+instead count a malformed word, and any word beyond their limit, as `other`.
 """
 
 import re
@@ -94,15 +94,15 @@ class Meter(Collector):
             self._values[gauge].pop(labels, None)
 
     def read(self, metric: Metric, *labels: str) -> float:
-        """Current value of one series, after asking the sources; 0 where it does not exist."""
+        """Current value of one series, after reading the sources; 0 where it does not exist."""
         with self._lock:
-            self._ask_sources()
+            self._read_sources()
             return self._values[metric].get(labels, 0)
 
     def total(self, metric: Metric) -> float:
-        """Sum over all labels, after asking the sources."""
+        """Sum over all labels, after reading the sources."""
         with self._lock:
-            self._ask_sources()
+            self._read_sources()
             return sum(self._values[metric].values())
 
     def add_source(self, source: Callable[[], None]) -> None:
@@ -111,12 +111,12 @@ class Meter(Collector):
             self._sources.append(source)
 
     def collect(self) -> Iterable[Family]:
-        """One consistent page, as prometheus_client asks for it."""
+        """One consistent page, as prometheus_client collects it."""
         with self._lock:
-            self._ask_sources()
+            self._read_sources()
             return [self._family(metric) for metric in self._table]
 
-    def _ask_sources(self) -> None:
+    def _read_sources(self) -> None:
         for source in self._sources:
             source()
 
@@ -130,7 +130,7 @@ class Meter(Collector):
     def _admitted(self, label: Label, value: str) -> str:
         if label.values:
             if value not in label.values:
-                raise ValueError(f"{value!r} is no value of the label {label.name}")
+                raise ValueError(f"{value!r} is not a value of the label {label.name}")
             return value
         if not _WORD.fullmatch(value):
             return OTHER

@@ -1,7 +1,7 @@
 """What a metric is, and the closed sets that its labels may have.
 
-Rules: a label never carries event data: its values are a closed set, or words of the program and of its policy files,
-which `Label` limits in form and number. This module refuses to know which metrics there are (`metrics`).
+A label never carries event data: its values are a closed set, or words of the program and of its policy files, which
+`Label` limits in form and number.
 """
 
 from dataclasses import dataclass

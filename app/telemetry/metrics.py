@@ -1,6 +1,6 @@
 """Every metric of callstream in one table: name, kind, labels, unit, and what a bad value means.
 
-Rules: a metric is declared here or it does not exist. A label never carries event data: its values are a closed set,
+A metric is declared here or it does not exist. A label never carries event data: its values are a closed set,
 or words of the program and of its policy files, which `Label` limits in form and number. Counters of the books:
 
 - ingest: received + restored = written{tetragon.raw} + dropped + buffered (all places)
@@ -10,7 +10,7 @@ or words of the program and of its policy files, which `Label` limits in form an
 
 These hold in every scrape of processes that started together; `callstream books` adds what outlives a process.
 
-This module refuses to know how values are kept (`meter`) and served (`http`).
+`meter` keeps the values, and `http` serves them.
 """
 
 from typing import Final
@@ -66,7 +66,7 @@ DROPPED: Final = Metric(
     kind=MetricKind.COUNTER,
     unit="events",
     help="Events received and given up before the broker had them, by reason. Each is covered by a gap.",
-    bad="Any growth: events are missing for ever. Look at Kafka first, then at the buffer's limits.",
+    bad="Any growth: these events are lost. Look at Kafka first, then at the buffer's limits.",
     labels=(Label(name="reason", values=tuple(DropReason)),),
 )
 UNDECODABLE: Final = Metric(
@@ -74,7 +74,7 @@ UNDECODABLE: Final = Metric(
     process=Process.INGEST,
     kind=MetricKind.COUNTER,
     unit="events",
-    help="Received events that are no GetEventsResponse. They are written to the raw topic all the same.",
+    help="Received events that do not parse as GetEventsResponse. They are written to the raw topic all the same.",
     bad="Any growth: the peer is not Tetragon, or a proxy damages the stream.",
 )
 BUFFERED: Final = Metric(
@@ -291,7 +291,7 @@ POLICY_RELOADS: Final = Metric(
     process=Process.STAGE,
     kind=MetricKind.COUNTER,
     unit="reloads",
-    help="Reloads of the privacy policy that were asked for (SIGHUP), by outcome.",
+    help="Reloads of the privacy policy on SIGHUP, by outcome.",
     bad="`refused`: the policy file or the key cannot be used, and the old policy stays in force. The log says why.",
     labels=(Label(name="outcome", values=("applied", "refused")),),
 )

@@ -1,7 +1,6 @@
-"""Keeps an outage from filling the log: what the Kafka clients repeat is said once in a while, with a count.
+"""Keeps an outage from filling the log: a line that the Kafka clients repeat appears once in a while, with a count.
 
-Rules: only repetition is held back, never the first line of its kind, and never our own. This module refuses to know
-what the lines say.
+The first line of its kind always appears, and so do all of our own.
 """
 
 import logging

@@ -201,7 +201,7 @@ def test_a_source_made_anew_is_told_and_its_records_are_not_taken_for_repetition
         if not stopped:
             scene.await_end(worker)
             assert worker.exit_code == ExitCode.WRONG_STATE, worker.log_tail()
-            assert "was deleted and made anew while the stage ran" in worker.log_tail()
+            assert "was deleted and created again while the stage ran" in worker.log_tail()
             time.sleep(12)  # until then the group takes a worker of its name for the former one, with its partitions
         worker.start()
         scene.await_end(worker)

@@ -1,12 +1,11 @@
 """Real functions of real ELF files: those that the running interpreter has mapped.
 
-A stack is worth showing only if its offsets are true, so they are read from this machine's own libc, libpython, libssl
-and the like. They are found in /proc/self/maps after importing the standard library modules that bring them along, and
-recognised by a function that they define, because file names differ between systems. A function's file offset is
+A stack is worth showing only if its offsets are true, so they are read from this machine's own libc, libpython,
+libssl and the like. They are found in /proc/self/maps after importing the standard library modules that load them,
+and recognised by a function that they define, because file names differ between systems. A function's file offset is
 `st_value - p_vaddr + p_offset` of the PT_LOAD that holds it (ELF gABI, "Program Header").
 
-This module does not know what is done with functions. It shares no code with the symbol store on purpose: a mistake in
-one of them shows as frames that do not resolve.
+It shares no code with the symbol store on purpose: a mistake in one of them shows as frames that do not resolve.
 """
 
 import importlib

@@ -1,8 +1,8 @@
 """What the policies of a generated load observe: one function for each kind of event, from an actor to an event.
 
-Kinds are named as users see them (`kretprobe`, not "kprobe with `return`"); `POLICY_HOOKS` is the operator's map that
-tells fentry, fexit and uretprobe from what they look like on the wire. Buffers and strings now and then hold a canary.
-Times, threads and how often a kind occurs are not known here.
+Kinds are named as users see them (`kretprobe`, not "kprobe with `return`"). `POLICY_HOOKS` is the operator's map that
+tells fentry, fexit and uretprobe from what they look like on the wire. Buffers and strings now and then hold a
+canary.
 """
 
 from collections.abc import Callable, Mapping

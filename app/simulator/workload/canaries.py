@@ -1,11 +1,9 @@
 """Canary events: every kind of event with a secret in every string and bytes field that the contract has.
 
-Fields are enumerated from the descriptors, so one that a newer contract adds is planted without a change here: in the
-shape of a token, unless `_SHAPES` knows better what such a field leaks. A field that the contract does not have yet is
-planted too, under a number that nobody uses. One event cannot hold every alternative of a oneof nor every form of a
-secret, so there is a series of them: each alternative of each oneof and each form occurs in it.
-
-This module does not know what becomes of the events, and which fields are allowed to leave.
+Fields are listed from the descriptors, so a field that a newer contract adds gets a secret without a change here: in
+the shape of a token, unless `_SHAPES` says what such a field leaks. A field that the contract does not have yet gets
+one too, under an unused number. One event cannot hold every alternative of a oneof nor every form of a secret, so
+there is a series of them: each alternative of each oneof and each form occurs in it.
 """
 
 from collections.abc import Callable
@@ -77,7 +75,7 @@ FORMS: Final = len(secrets.COMMAND_LINES)
 _UNKNOWN_FIELD: Final = 60_001
 _WELL_KNOWN: Final = "google.protobuf."
 _MAX_DEPTH: Final = 12
-"""The contract is 6 messages deep; a newer one that is recursive must not be filled for ever."""
+"""The contract is 6 messages deep; this ends the filling of a newer one that is recursive."""
 
 _LENGTH_DELIMITED: Final = 2
 

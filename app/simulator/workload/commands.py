@@ -1,7 +1,6 @@
 """Commands that come and go in a generated load: each run is a process of its own, with an exec and an exit.
 
-They are what makes a reader's caches miss, so their identity is new each time while everything else about them repeats.
-Which command runs when is drawn; long-lived processes are not known here.
+They make a reader's caches miss: their identity is new each time while everything else about them repeats.
 """
 
 from collections import deque

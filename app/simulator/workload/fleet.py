@@ -1,8 +1,8 @@
 """Who makes the calls of a generated load: nodes, pods and processes that stay, and commands that come and go.
 
 A process is as the agent's cache has it: the same in every event but for its thread. Names, images and arguments are
-made up; some arguments and paths hold a canary, as they would hold a secret. Everything follows from the random number
-generator that is passed in. Stacks and events are not known here.
+made up; some arguments and paths hold a canary, as they would hold a secret. Everything follows from the random
+number generator that is passed in.
 """
 
 import base64

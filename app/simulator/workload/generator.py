@@ -1,12 +1,12 @@
 """A load of events as a fleet of nodes makes it: the same options give the same bytes on the same machine.
 
 What repeats in life repeats here: processes, stacks and arguments, the popular ones far more often (Zipf's law). A
-process is announced before its first call, by its own exec and, for each library in its stacks, by a loader event with
-the true build id. Commands come and go, each a process of its own. Among all that stands, where asked for, the series
-of canary events (workload_canaries).
+process is announced before its first call, by its own exec and, for each library in its stacks, by a loader event
+with the true build id. Commands come and go, each a process of its own. The series of canary events (`canaries`) is
+among them where the options say so.
 
-Rules: no clock, no randomness but the seed; event times advance from `start_seconds` at `events_per_s`. Files are read
-only in search of functions for the stacks. This module does not know where the events go.
+There is no clock, and no randomness but the seed. Event times advance from `start_seconds` at `events_per_s`. Files
+are read only to find functions for the stacks.
 """
 
 from collections import ChainMap, Counter, deque
@@ -105,7 +105,7 @@ class Workload:
         return ChainMap(self._fleet.secrets, self._studio.secrets, planted)
 
     def leaks(self, content: bytes) -> list[str]:
-        """Where the canaries were planted that are in `content`, whatever bytes these are; empty where none is."""
+        """Where the canaries were planted that are in `content`, whatever bytes these are; empty when none is."""
         planted = self._planted()
         found = [planted.get(needle) for needle in traces(content)]
         return ["part of a canary" if one is None else f"{one.place} (form {one.form})" for one in found]

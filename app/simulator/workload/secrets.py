@@ -1,12 +1,12 @@
 """Canary secrets: a needle that nothing else contains, in the shapes that secrets really have in an event's fields.
 
-A needle is sixteen characters of base 32, the first eight of them the same in all, so that one search finds any. It is
-a password, a user name or the inside of a vendor's token, by the form; tokens are put together here at run time, so
-that no file of the project looks like a leak. Where the marker could turn up in another clothing (hexadecimal, base 64,
-UTF-16, other case), the search looks for that too.
+A needle is sixteen characters of base 32, the first eight of them the same in all, so that one search finds any. It
+is a password, a user name or the inside of a vendor's token, by the form. Tokens are put together here at run time,
+so that no file of the project looks like a leak. The search also looks for the marker in other encodings
+(hexadecimal, base 64, UTF-16, other case).
 
-This module does not know messages and fields (`workload_canaries`), and has no idea of what a filter would redact:
-forms are those of command lines, paths and payloads in the wild.
+Forms are those of command lines, paths and payloads in real life. They are chosen without looking at the privacy
+rules, so that they test those rules.
 """
 
 import base64

@@ -1,12 +1,12 @@
 """Call stacks for a generated load: chains of functions that call each other in life, at real offsets in real files.
 
-A chain is written from the innermost link to the outermost; a link is one library with the functions that take part in
-it. Functions that this machine's copy of the library does not have are left out, and so is a library that is missing.
-A module of a program that is not on this machine (a JVM, a Go program) gets offsets of its own making: such frames
+A chain is written from the innermost part to the outermost; a part is one library with the functions that take part
+in it. Functions that this machine's copy of the library does not have are left out, and so is a library that is
+missing. A module of a program that is not on this machine (a JVM, a Go program) gets made-up offsets: such frames
 have no build id and stay unresolved, as they do in life.
 
-As Tetragon reports it (`StackTraceEntry`): user frames have file offsets, at the innermost frame the instruction itself
-and further out return addresses; kernel frames count from their symbol. Processes and events are not known here.
+As Tetragon reports it (`StackTraceEntry`): user frames have file offsets, at the innermost frame the instruction
+itself and further out return addresses; kernel frames count from their symbol.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,12 +1,11 @@
 """Events encoded once, with gaps for what differs from one occurrence to the next.
 
 Encoding an event costs some 100 µs, and a load consists of some thousand different ones. So each is encoded once and
-cut where its time goes, and, for a process that lives only once, where its identity goes. What is put into a gap has
-the length of what was cut out, because the lengths of the messages around it stand in front of them; only the event's
+cut where its time goes and, for a process that lives only once, where its identity goes. What is put into a gap has
+the length of what was cut out, because the lengths of the messages around it stand in front of them. Only the event's
 own time, which is in no other message, may have any length.
 
-Maps are written in the order of their keys, so that the same event has the same bytes. This module does not know which
-events there are.
+Maps are written in the order of their keys, so that the same event has the same bytes.
 """
 
 import base64

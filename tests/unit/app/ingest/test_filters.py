@@ -82,12 +82,12 @@ def test_all_errors_are_told_at_once_by_name() -> None:
     )
 
     text = "\n".join(errors)
-    assert "CALLSTREAM_TETRAGON_ALLOW_LIST[0].binary_regex[0] is no RE2 pattern: missing )" in text
-    assert "CALLSTREAM_TETRAGON_ALLOW_LIST[1] is no tetragon.Filter" in text
+    assert "CALLSTREAM_TETRAGON_ALLOW_LIST[0].binary_regex[0] is not an RE2 pattern: missing )" in text
+    assert "CALLSTREAM_TETRAGON_ALLOW_LIST[1] is not a tetragon.Filter" in text
     assert "CALLSTREAM_TETRAGON_ALLOW_LIST[2] is not a JSON object" in text
     assert "CALLSTREAM_TETRAGON_DENY_LIST is not JSON" in text
-    assert "CALLSTREAM_TETRAGON_FIELD_FILTERS[0].fields: 'process.exe_id' is no field of any event" in text
-    assert "CALLSTREAM_TETRAGON_FIELD_FILTERS[1].fields: 'function_name' is no field of PROCESS_EXIT" in text
+    assert "CALLSTREAM_TETRAGON_FIELD_FILTERS[0].fields: 'process.exe_id' is not a field of any event" in text
+    assert "CALLSTREAM_TETRAGON_FIELD_FILTERS[1].fields: 'function_name' is not a field of PROCESS_EXIT" in text
     assert len(errors) == 6
 
 
@@ -96,7 +96,7 @@ def test_pattern_that_only_a_backtracking_engine_takes_is_refused(pattern: str) 
     """Tetragon compiles with RE2, so look-aheads and back-references fail there, with no hint at which filter."""
     (error,) = _errors(tetragon_allow_list=f'{{"pod_regex": ["{pattern}"]}}')
 
-    assert "CALLSTREAM_TETRAGON_ALLOW_LIST[0].pod_regex[0] is no RE2 pattern" in error
+    assert "CALLSTREAM_TETRAGON_ALLOW_LIST[0].pod_regex[0] is not an RE2 pattern" in error
 
 
 def test_empty_filter_is_refused() -> None:

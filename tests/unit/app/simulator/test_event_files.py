@@ -93,7 +93,7 @@ def test_empty_file_has_no_events(tmp_path: Path) -> None:
     ("content", "problem"),
     [
         (f"{EXEC_LINE}\n{EXEC_LINE[:-5]}\n", "line 2: is not JSON: "),
-        (f"{EXEC_LINE}\n[1]\n", "line 2: is a JSON value but no object"),
+        (f"{EXEC_LINE}\n[1]\n", "line 2: is a JSON value but not an object"),
         (f"{EXEC_LINE}\n{{}}\n", "line 2: has no event of a known kind"),
         (f'{EXEC_LINE}\n{{"process_dns":{{}}}}\n', "line 2: GetEventsResponse has no field process_dns"),
         (
@@ -102,7 +102,7 @@ def test_empty_file_has_no_events(tmp_path: Path) -> None:
         ),
         (
             f'{EXEC_LINE}\n{{"process_throttle":{{}},"process_exec":{{}}}}',
-            "line 2: is no Tetragon event",
+            "line 2: is not a Tetragon event",
         ),
         (EXEC_LINE.encode() + b'\n{"node_name":"\xff"}', "line 2: is not UTF-8"),
         (f"{EXEC_LINE}\n{'[' * 200_000}", "line 2: is nested too deeply"),

@@ -316,7 +316,7 @@ def test_work_that_ends_after_its_partition_was_revoked_commits_nothing() -> Non
 
 
 def test_a_group_whose_offsets_lie_beyond_the_topic_ends_the_process() -> None:
-    """A topic that was deleted and made anew is told, not silently read from wherever it now begins."""
+    """A topic that was deleted and created again is reported, and not read from wherever it now begins."""
 
     async def scenario() -> None:
         kafka = FakeKafka(logs=log_of(*range(3)), committed_offsets={PARTITION: 100})
@@ -342,18 +342,18 @@ def test_a_topic_made_anew_with_as_many_records_ends_the_process() -> None:
         kafka.notes[PARTITION] = running.consumer.ledger.account(PARTITION).note()
         await running.consumer.perform_seek()
         running.consumer.topic_ids = lambda _names: {}
-        await running.consumer.perform_seek()  # the broker did not tell: no reason to end
+        await running.consumer.perform_seek()  # the broker did not answer: no reason to end
         running.consumer.topic_ids = lambda names: dict.fromkeys(names, "second")
         with pytest.raises(Ended) as ended:
             await running.consumer.perform_seek()
         assert ended.value.code is ExitCode.WRONG_STATE
-        assert "source was deleted and made anew" in ended.value.reason
+        assert "source was deleted and created again" in ended.value.reason
 
     run(scenario())
 
 
 def test_a_topic_that_goes_back_while_it_is_read_ends_the_process() -> None:
-    """The client starts again at the first offset of a topic made anew; offsets would be counted twice."""
+    """The client starts again at the first offset of a topic created again; offsets would be counted twice."""
 
     async def scenario() -> None:
         kafka = FakeKafka(logs=log_of(*range(8)), fetch_size=4)

@@ -246,7 +246,7 @@ def test_rows_of_a_source_that_was_made_anew_end_the_process(scene: _Scene) -> N
 
         table = await scene.start()
         check_source(table, "first-life")
-        check_source(table, "")  # the broker did not tell
+        check_source(table, "")  # the broker did not answer
         with pytest.raises(Ended) as ended:
             check_source(table, "second-life")
         assert ended.value.code is ExitCode.WRONG_STATE

@@ -125,7 +125,7 @@ def test_a_topic_that_was_made_anew_ends_the_stage() -> None:
         assert not scene.ends
         scene.admin.topic_id = "second-life"
         await scene.until(lambda: scene.ends)
-        assert scene.ends == [(ExitCode.WRONG_STATE, "runtime.calls was deleted and made anew while the stage ran")]
+        assert scene.ends == [(ExitCode.WRONG_STATE, "runtime.calls was deleted and created again while the stage ran")]
 
     asyncio.run(scenario())
 

@@ -2,12 +2,12 @@
 
     ingest                received + restored = written + dropped + buffered
     a stage's process     consumed = converted + not-calls + dead letters + repeated + merged + in flight
-    a stage since ever    committed offset = start + outputs + not-calls + dead letters, in every partition
+    a stage in all        committed offset = start + outputs + not-calls + dead letters, in every partition
     between two stages    a topic has no fewer records than its writers say they wrote
 
-Rules: pure functions over what was read; what was read moves on meanwhile, so every comparison between two readings
-holds whichever way the later one has grown. A finding names the process or stage to look at. Compacted topics lose
-offsets by design, so what was passed over there is no finding. This module refuses to know Kafka and HTTP.
+These are pure functions over what was read. The numbers move on between two readings, so every comparison holds
+whichever way the later one has grown. An imbalance names the process or stage to look at. Compacted topics lose offsets
+by design, so offsets that a stage passed over there are not an imbalance.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ OUTPUTS: Final = {Stage.CANONICALIZE: topics.CANONICAL, Stage.PRIVACY: topics.CA
 
 @dataclass(frozen=True, slots=True)
 class Imbalance:
-    """Something that does not balance: `where` is a process or stage, `what` one sentence."""
+    """Books that do not balance: `where` is a process or stage, `what` one sentence."""
 
     where: str
     what: str
@@ -39,7 +39,7 @@ class Imbalance:
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """One process's numbers: what came in, and where it is."""
+    """One process's numbers: what came in, and where it went."""
 
     process: str
     address: str
@@ -48,13 +48,13 @@ class Equation:
 
     @property
     def difference(self) -> int:
-        """Records that came and are nowhere; 0 when the books balance."""
+        """Records that came in and went nowhere; 0 if the books balance."""
         return sum(self.came.values()) - sum(self.went.values())
 
 
 @dataclass(frozen=True, slots=True)
 class SourcePartition:
-    """A stage's place in one partition of a source: what its group committed, with what account, and what there is."""
+    """A stage in one partition of a source: offset and account that its group committed, and the partition's ends."""
 
     committed: int | None
     account: Account | None
@@ -62,7 +62,7 @@ class SourcePartition:
 
     @property
     def begin(self) -> int:
-        """Where the account begins, or would if work began now."""
+        """The offset at which the account begins, or would if work began now."""
         return self.ends.first if self.account is None else self.account.start
 
     @property
@@ -101,14 +101,14 @@ class PipelineBooks:
 
     @property
     def counted_twice(self) -> int:
-        """Records that are written downstream and still wait upstream, or came again after a crash, as they may."""
+        """Records that were written downstream but wait upstream still, or that came again after a crash."""
         return self.calls + self.not_calls + self.dead_letters + self.waiting - self.raw
 
 
 def pipeline_books(sources: Iterable[StageSource]) -> PipelineBooks | None:
     """The books from the raw topic to the calls.
 
-    None where the privacy stage did not read its source from the start: its numbers say nothing about earlier records.
+    None if the privacy stage did not read its source from the start: its numbers say nothing about earlier records.
     """
     by_stage = {source.stage: source for source in sources if source.stage in OUTPUTS}
     first, second = by_stage[Stage.CANONICALIZE], by_stage[Stage.PRIVACY]
@@ -158,7 +158,7 @@ def findings(
     pages: Sequence[Page],
     ends: Mapping[str, Mapping[int, OffsetRange]],
 ) -> list[Imbalance]:
-    """Everything that does not balance. `ends` are those of every topic, read after all else."""
+    """Everything that does not balance. `ends` has those of every topic, read after everything else."""
     return [
         *_unbalanced_processes(equations),
         *(finding for source in sources for finding in _of_source(source)),
@@ -168,7 +168,7 @@ def findings(
 
 
 def unsettled(sources: Iterable[StageSource], equations: Iterable[Equation]) -> list[Imbalance]:
-    """What still waits somewhere, for a pipeline that is said to be at rest; heartbeats come all the same."""
+    """Records that wait, in a pipeline that should be at rest; heartbeats keep coming, and do not count."""
     waiting = [
         Imbalance(source.stage.value, f"{source.waiting} records of {source.topic} wait")
         for source in sources

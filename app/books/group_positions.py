@@ -1,7 +1,6 @@
-"""What the stages' consumer groups have committed, with the accounts in it, and the ends of all topics.
+"""What the stages' consumer groups have committed, with the accounts beside it, and the ends of all topics.
 
-Rules: groups are read and never changed; committed offsets are read before the topics' ends, so that an end is never
-behind them. This module refuses to know what balances.
+Groups are read and never changed. Committed offsets are read before the topics' ends, so an end is never behind them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +19,7 @@ Committed = Mapping[tuple[str, int], tuple[int, str | None]]
 
 
 def committed_by(settings: Settings, shapes: Iterable[StageShape]) -> dict[Stage, Committed]:
-    """What each stage's group has committed; nothing where it has never run.
+    """What each stage's group has committed; empty if the stage has never run.
 
     Raises KafkaUnreachable and KafkaUnusable.
     """

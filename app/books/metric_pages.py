@@ -1,7 +1,7 @@
-"""The /metrics page of a process, read once: one moment of its books.
+"""The /metrics page of a process, read once, so that its numbers are of one moment.
 
-A page of ours is made under one lock, so the numbers on it belong together. Rules: an address is the operator's, as
-host:port or URL; a page that cannot be had is an error, never zeros. This module refuses to know what balances.
+A process makes its page under one lock, so the numbers on it belong together. Operators give an address as host:port
+or URL. A page that cannot be read is an error; its numbers never count as zeros.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,11 +18,11 @@ from app.telemetry.metric import Metric
 
 _TIMEOUT: Final = urllib3.Timeout(connect=2, read=5)
 _MAX_PAGE_BYTES: Final = 8 << 20
-"""Ours have some hundred kilobytes; what answers with more is something else."""
+"""Our pages have some hundred kilobytes; a longer one is not ours."""
 
 
 class PageUnreadable(OperatorError):  # noqa: N818 - reads as what it says
-    """No metrics page of ours is at the address; the message says why."""
+    """The address does not serve a metrics page of ours. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +34,16 @@ class Page:
     samples: Mapping[str, Mapping[tuple[str, ...], float]]
 
     def total(self, metric: Metric) -> int:
-        """Sum over all labels; 0 where the process does not have the metric."""
+        """Sum over all labels; 0 if the process does not have the metric."""
         return int(sum(self.samples.get(metric.name, {}).values()))
 
     def value(self, metric: Metric, *labels: str) -> int:
-        """One series; 0 where it does not exist."""
+        """One series; 0 if it does not exist."""
         return int(self.samples.get(metric.name, {}).get(labels, 0))
 
 
 def read_page(address: str) -> Page:
-    """Ask a process for its page. Raises PageUnreadable."""
+    """Read a process's page. Raises PageUnreadable."""
     url = address if "://" in address else f"http://{address}"
     if not url.rstrip("/").endswith("/metrics"):
         url = url.rstrip("/") + "/metrics"
@@ -60,7 +60,7 @@ def read_page(address: str) -> Page:
 
 
 def parse_page(address: str, text: str) -> Page:
-    """The page in Prometheus' text format. Raises PageUnreadable where it is not a process of ours."""
+    """Parse a page in Prometheus' text format. Raises PageUnreadable if it is not of a process of ours."""
     order = {metric.name: [label.name for label in metric.labels] for metric in metrics.ALL}
     samples: dict[str, dict[tuple[str, ...], float]] = {}
     try:
@@ -78,5 +78,5 @@ def parse_page(address: str, text: str) -> Page:
 
 
 def read_pages(addresses: Iterable[str]) -> list[Page]:
-    """All pages, an address given twice read once. Raises PageUnreadable."""
+    """All pages; an address that is given twice is read once. Raises PageUnreadable."""
     return [read_page(address) for address in dict.fromkeys(addresses)]

@@ -1,5 +1,5 @@
 """What operators do with dead letters: see what was refused and why, and send it through again after a fix.
 
-`letters` reads them and knows which are settled; `trial` says whether the present configuration would take an event;
-`resend` puts raw records at the end of their partition, and a note beside the letter.
+`inventory` lists them and says which are settled; `trial` says whether the present configuration would take an event;
+`resend` writes raw records again at the end of their partition, and a note beside each dead letter.
 """

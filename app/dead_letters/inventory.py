@@ -1,9 +1,9 @@
 """The dead letters of the pipeline, each once, with whether its event was sent again.
 
-A letter says where a refused record is. Sending it again adds a second record under the same source position, with the
-stage `retry`, that says where the event went. Rules: a letter that came twice, as after a crash, is one letter; one
-that was refused again after a retry has a source position of its own; other programs' records are counted and left
-alone. This module refuses to know Kafka and what events hold.
+A dead letter says where a refused record is. Sending the event again adds a second record under the same source
+position, with the stage `retry`, that says where the event went. A dead letter that came twice, as after a crash,
+counts once. An event that was refused again after a retry has a source position of its own. Records of other programs
+are counted, and otherwise left alone.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ RETRY: Final = "retry"
 
 
 class RefusedPosition(NamedTuple):
-    """Where a refused record is: full topic name, partition, offset."""
+    """The position of a refused record: full topic name, partition, offset."""
 
     topic: str
     partition: int
@@ -25,7 +25,7 @@ class RefusedPosition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredDeadLetter:
-    """One refusal. The raw position is -1 twice where the stage could not tell it."""
+    """One refusal, as the topic has it. The raw partition and offset are -1 if the stage did not know them."""
 
     source: RefusedPosition
     stage: str
@@ -38,12 +38,12 @@ class StoredDeadLetter:
 
     @property
     def raw(self) -> tuple[int, int] | None:
-        """Partition and offset of the raw record, where known."""
+        """Partition and offset of the raw record, if known."""
         return None if self.raw_offset < 0 else (self.raw_partition, self.raw_offset)
 
 
 class RefusalKind(NamedTuple):
-    """What letters have in common."""
+    """What several dead letters have in common."""
 
     stage: str
     reason: str
@@ -52,19 +52,19 @@ class RefusalKind(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterChoice:
-    """Which letters are meant; an empty collection means all."""
+    """Which dead letters are meant; an empty collection means all."""
 
     stages: Collection[str] = ()
     reasons: Collection[str] = ()
 
     def includes(self, letter: StoredDeadLetter) -> bool:
-        """Whether a letter is among them."""
+        """Whether a dead letter is among them."""
         return (not self.stages or letter.stage in self.stages) and (not self.reasons or letter.reason in self.reasons)
 
 
 @dataclass(slots=True)
 class Inventory:
-    """All letters of a topic; feed it every record in the order of its partition."""
+    """All dead letters of a topic. Add every record, in the order of its partition."""
 
     by_source: dict[RefusedPosition, StoredDeadLetter] = field(default_factory=dict)
     sent_again: dict[RefusedPosition, tuple[int, int]] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Inventory:
     strangers: int = 0
 
     def add(self, document: Mapping[str, Any] | None, timestamp_ms: int) -> None:
-        """Take a record's decoded value; None where it is no dead letter."""
+        """Add a record's decoded value; None if it is not a dead letter."""
         if document is None:
             self.strangers += 1
             return
@@ -91,17 +91,17 @@ class Inventory:
         )
 
     def chosen(self, wanted: DeadLetterChoice) -> list[StoredDeadLetter]:
-        """Those that are meant, in the order in which they were read."""
+        """The dead letters that are meant, in the order in which they were read."""
         return [letter for letter in self.by_source.values() if wanted.includes(letter)]
 
     def open(self, wanted: DeadLetterChoice) -> list[StoredDeadLetter]:
-        """Those that are meant and were not sent again."""
+        """The dead letters that are meant and were not sent again."""
         return [letter for letter in self.chosen(wanted) if letter.source not in self.sent_again]
 
 
 @dataclass(slots=True)
 class DeadLetterGroup:
-    """Letters of one kind: how many, how many of them were sent again, and when the first and last were received."""
+    """Dead letters of one kind: how many, how many were sent again, and when the first and last were received."""
 
     letters: int = 0
     sent_again: int = 0

@@ -1,10 +1,12 @@
 """Sends refused events through the pipeline again: each raw record once more, at the end of its partition.
 
-A call has to come behind all others of its partition, or consumers that dedupe by the highest raw offset they have seen
-would take it for a repetition; so the raw record is written again instead of the call. It keeps key, bytes, partition
-and time of receipt, and with them its event id. Rules: a record is written again only if it is the one that the letter
-is about and the trial takes it; the note beside the letter follows when the broker has the record, so that a crash in
-between can only send an event twice, under one event id. This module refuses to decide which letters are meant.
+Consumers drop repetitions by the highest raw offset that they have seen in a partition. So a call must come behind all
+others of its partition, and the raw record is written again instead of the call. It keeps key, bytes, partition and
+time of receipt, and therefore its event id.
+
+A record is written again only if it is the one that the dead letter is about, and the trial takes it. The note beside
+the dead letter follows when the broker has the record. So a crash in between can only send an event twice, under one
+event id.
 """
 
 from collections import defaultdict
@@ -30,14 +32,14 @@ AT_ONCE: Final = 500
 """Records written before their notes: what a crash may send twice."""
 
 NEARBY_OFFSETS: Final = 2_000
-"""Positions this close are read in one go: as many records as one fetch brings."""
+"""Positions this close are read together: one fetch brings about as many records."""
 
 FLUSH_SECONDS: Final = 60.0
 
 
 @dataclass(slots=True)
 class ResendOutcome:
-    """What became of letters. `gone` have no raw position, or their record has expired or is another one now."""
+    """What became of dead letters. `gone` have no raw position, or their record has expired or is another one now."""
 
     sent: list[StoredDeadLetter] = field(default_factory=list)
     refused: list[RefusalKind] = field(default_factory=list)
@@ -45,10 +47,10 @@ class ResendOutcome:
 
 
 class Resender:
-    """Sends letters' events again; with `dry_run` it only says what would happen. Use as a context of its reader."""
+    """Sends the events of dead letters again, while its reader is open."""
 
     def __init__(self, settings: Settings, reader: TopicReader, trial: Trial, letter_schema_id: int) -> None:
-        """`letter_schema_id` is the registry's for DeadLetter."""
+        """`letter_schema_id` is the registry's id of DeadLetter."""
         self._raw = settings.name(topics.RAW)
         self._letters = settings.name(topics.DEAD_LETTERS)
         self._where = settings.kafka_bootstrap_servers
@@ -64,7 +66,9 @@ class Resender:
         self._producer = Producer(client_config(settings, **options))
 
     def resend(self, letters: Iterable[StoredDeadLetter], *, dry_run: bool) -> Iterator[ResendOutcome]:
-        """Try all letters and send those that pass; yields what became of them, some at a time.
+        """Try all dead letters and send those that pass; yields what became of them, some at a time.
+
+        With `dry_run`, nothing is sent.
 
         Raises KafkaUnreachable and KafkaUnusable.
         """
@@ -85,7 +89,7 @@ class Resender:
             yield outcome
 
     def _found(self, letters: Iterable[StoredDeadLetter]) -> Iterator[tuple[StoredDeadLetter, Recorded | None]]:
-        """Every letter with its raw record, read in runs of nearby positions."""
+        """Every dead letter with its raw record, read in runs of nearby positions."""
         by_partition: dict[int, dict[int, StoredDeadLetter]] = defaultdict(dict)
         for letter in letters:
             if letter.raw is None:

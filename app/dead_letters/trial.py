@@ -1,8 +1,8 @@
-"""Whether the present configuration would take an event that was refused: the stages' own steps, without the stages.
+"""Whether the present configuration would take an event that was refused: the stages' own steps, outside of the stages.
 
-Rules: steps are built from the settings as workers build them, so a trial is as good as the settings are the same;
-nothing is written. What loader events said is not known here: it grades frames and refuses no event. This module
-refuses to know where records come from.
+The steps are built from the settings as workers build them, so a trial is right if the settings are the workers'.
+Nothing is written. Loader events are not read: they decide how a frame is resolved, and never whether an event is
+refused.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from app.steps import canonicalize_step, privacy_step
 from schemas import topics
 
 Trial = Callable[[SourceRecord], RefusalKind | None]
-"""Why a raw record would be refused; None where it would not be."""
+"""Why a raw record would be refused; None if it would not be."""
 
 
 def trial_of(settings: Settings, call_schema_id: int) -> Trial:
-    """A trial under these settings. `call_schema_id` is the registry's for RuntimeCallEvent.
+    """A trial under these settings. `call_schema_id` is the registry's id of RuntimeCallEvent.
 
     Raises what building the steps raises: PolicyHooksError, SymbolStoreError, PrivacyConfigError.
     """

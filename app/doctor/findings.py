@@ -1,8 +1,7 @@
-"""What a check says: how something is, and what to do where it is not as it should be.
+"""What a check finds: the state of something, and what to do if it is not as it should be.
 
-Rules: a finding names the setting, file, topic or address that it is about, and never a private value. A warning is
-something that works and that an operator would want to know; a failure keeps a part of callstream from doing its job.
-This module refuses to know what is checked.
+A finding names the setting, file, topic or address that it is about, and never a private value. A warning is about
+something that works and that an operator wants to know; a failure keeps a part of callstream from its work.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from app.settings import Settings
 
 
 class Area(StrEnum):
-    """What can be checked, in the order in which it is."""
+    """What can be checked, in the order of the checks."""
 
     SETTINGS = "settings"
     TETRAGON = "tetragon"
@@ -25,7 +24,7 @@ class Area(StrEnum):
 
 
 class CheckVerdict(StrEnum):
-    """How it is."""
+    """The state of what was checked."""
 
     OK = "ok"
     WARN = "warn"
@@ -34,7 +33,7 @@ class CheckVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckFinding:
-    """One line of the doctor's answer; `remedy` is empty where there is nothing to do."""
+    """One line of the doctor's answer; `remedy` is empty if there is nothing to do."""
 
     verdict: CheckVerdict
     what: str
@@ -50,7 +49,7 @@ def ok(what: str) -> CheckFinding:
 
 
 def warn(what: str, remedy: str) -> CheckFinding:
-    """It works, and somebody should know."""
+    """It works, and an operator wants to know."""
     return CheckFinding(CheckVerdict.WARN, what, remedy)
 
 

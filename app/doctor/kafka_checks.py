@@ -1,7 +1,7 @@
-"""Checks of what lies on the cluster: brokers, topics, schemas.
+"""Checks of the cluster and the registry: brokers, topics, schemas.
 
-Rules: the same decisions as `callstream topics apply` makes, and nothing is changed. What cannot be asked is one
-failure that names the address. This module refuses to know how a topic or a schema is repaired.
+The checks decide as `callstream topics apply` does, and change nothing. A server that does not answer is one failure
+that names its address.
 """
 
 import ipaddress
@@ -24,7 +24,7 @@ _LOCAL_NAMES: Final = frozenset({"localhost", ""})
 
 
 def check_kafka(settings: Settings) -> Iterator[CheckFinding]:
-    """Whether brokers answer, and how the way to them is protected."""
+    """Whether brokers answer, and whether the connection to them is protected."""
     where = settings.kafka_bootstrap_servers
     try:
         metadata = AdminConnection(client_config(settings)).metadata(_SECONDS)
@@ -42,7 +42,7 @@ def check_kafka(settings: Settings) -> Iterator[CheckFinding]:
 
 
 def check_topics(settings: Settings) -> Iterator[CheckFinding]:
-    """Whether every topic is there as it must be."""
+    """Whether every topic exists and is as it must be."""
     wanted = topic_plan.wanted_topics(
         TOPICS,
         prefix=settings.topic_prefix,
@@ -78,7 +78,7 @@ def check_topics(settings: Settings) -> Iterator[CheckFinding]:
 
 
 def check_registry(settings: Settings) -> Iterator[CheckFinding]:
-    """Whether every schema is registered, or would be taken, and is guarded against incompatible successors."""
+    """Whether every schema is registered or would be taken, and whether later versions are checked."""
     try:
         with SchemaRegistry.from_settings(settings) as registry:
             yield from _check_subjects(registry, settings.topic_prefix)

@@ -1,6 +1,6 @@
-"""Checks of what lies on this machine: settings, folders, secrets' permissions, hook map, symbol store, privacy policy.
+"""Checks of this machine: settings, folders, secrets' permissions, hook map, symbol store, privacy policy.
 
-Rules: everything is read the way the program itself reads it; nothing is written. This module refuses to know networks.
+Everything is read as the program itself reads it, and nothing is written.
 """
 
 import os
@@ -19,7 +19,7 @@ from app.symbols.snapshot import ObjectKind, SymbolStoreError
 from app.symbols.store import SymbolStore
 
 MIN_FREE_BYTES: Final = 1 << 30
-"""The stages' state takes some hundred megabytes; Kafka's own disk is not looked at."""
+"""The stages' state takes some hundred megabytes; Kafka's own disk is not checked."""
 
 _SECRET_FILES: Final = (
     "tetragon_tls_key_file",
@@ -35,7 +35,7 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def read_settings(environ: Mapping[str, str]) -> tuple[Settings | None, list[CheckFinding]]:
-    """The settings, None where they cannot be used, and what there is to say of the variables themselves."""
+    """The settings, or None if they cannot be used, and findings about the variables themselves."""
     findings = [
         warn(f"{name} is not a setting of callstream", f"did you mean {nearest}?" if nearest else _TABLE)
         for name, nearest in unknown_variables(environ).items()
@@ -53,7 +53,7 @@ def read_settings(environ: Mapping[str, str]) -> tuple[Settings | None, list[Che
 
 
 def check_settings(settings: Settings) -> Iterator[CheckFinding]:
-    """Folders, secrets and the addresses that are opened to others."""
+    """Folders, secrets, and addresses that other machines can reach."""
     yield from _check_folder("data_dir", settings.data_dir)
     if settings.spill_dir is not None:
         yield from _check_folder("spill_dir", settings.spill_dir)
@@ -76,11 +76,11 @@ def check_settings(settings: Settings) -> Iterator[CheckFinding]:
 
 
 def check_symbols(settings: Settings) -> Iterator[CheckFinding]:
-    """The symbol store, and whether there is something in it."""
+    """The symbol store, and whether it is empty."""
     folder = settings.symbol_store_dir
     if folder is None:
         yield warn(
-            "there is no symbol store: user frames stay module and file offset",
+            "no symbol store is set: user frames keep module and file offset",
             "set CALLSTREAM_SYMBOL_STORE_DIR and run: callstream symbols add",
         )
         return
@@ -109,13 +109,13 @@ def check_privacy(settings: Settings) -> Iterator[CheckFinding]:
     yield ok(f"privacy policy {privacy.policy.name!r} ({source}), id {privacy.policy.policy_id}")
     if lacks_key(privacy):
         yield warn(
-            "the policy asks for pseudonyms and there is no key, so users and home owners are masked",
+            "the policy has pseudonyms and no key is set, so users and home owners are masked",
             "set CALLSTREAM_PRIVACY_KEY_FILE",
         )
 
 
 def _check_folder(name: str, path: Path) -> Iterator[CheckFinding]:
-    """Whether a folder, or the one that it will be made in, can be written and has room."""
+    """Whether a folder, or the one that it will be made in, can be written and has free space."""
     existing = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
     if not os.access(existing, os.W_OK | os.X_OK):
         yield fail(f"{variable_of(name)}: {path} cannot be written", f"give this user the right to write in {existing}")

@@ -1,7 +1,7 @@
 """Checks the agent: the link step by step, its version, and whether it accepts our request for events.
 
-Rules: the same link and request as ingest uses; the stream is left after the first event or two seconds, so the agent
-keeps one more reader for that long and no longer. This module refuses to know what events hold.
+The link and the request are those of ingest. The stream ends after the first event or two seconds, so the agent has one
+more reader for that long and no longer.
 """
 
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ from app.settings import Settings, SettingsError
 
 _GET_EVENTS: Final = "/tetragon.FineGuidanceSensors/GetEvents"
 _GET_VERSION: Final = "/tetragon.FineGuidanceSensors/GetVersion"
-_ANSWER_S: Final = 3.0
-_EVENT_S: Final = 2.0
+_ANSWER_SECONDS: Final = 3.0
+_EVENT_SECONDS: Final = 2.0
 _SEE: Final = "see CALLSTREAM_TETRAGON_*; ingest must run where the agent's socket or port can be reached"
 
 
@@ -55,16 +55,16 @@ def _ask(link: AgentLink, request: bytes) -> Iterator[CheckFinding]:
 
 def _version(link: AgentLink, channel: Any) -> CheckFinding:
     try:
-        answer = channel.unary_unary(_GET_VERSION)(b"", timeout=_ANSWER_S)
+        answer = channel.unary_unary(_GET_VERSION)(b"", timeout=_ANSWER_SECONDS)
         # GetVersionResponse has one text in field 1, and so has StringValue.
         version = StringValue.FromString(answer).value
     except (grpc.RpcError, DecodeError):
-        return ok(f"something answers gRPC at {link.address}, and does not tell Tetragon's version")
+        return ok(f"something answers gRPC at {link.address}, but does not give Tetragon's version")
     return ok(f"Tetragon {version} at {link.address}")
 
 
 def _stream(link: AgentLink, channel: Any, request: bytes) -> CheckFinding:
-    call = channel.unary_stream(_GET_EVENTS)(request, timeout=_EVENT_S)
+    call = channel.unary_stream(_GET_EVENTS)(request, timeout=_EVENT_SECONDS)
     try:
         first = next(call, None)
     except grpc.RpcError as error:
@@ -78,7 +78,7 @@ def _stream(link: AgentLink, channel: Any, request: bytes) -> CheckFinding:
 
 def _ended(link: AgentLink, end: StreamEnd) -> CheckFinding:
     if end.code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return ok(f"the event stream opens; nothing happened on it for {_EVENT_S:.0f} s")
+        return ok(f"the event stream opens; nothing happened on it for {_EVENT_SECONDS:.0f} s")
     reason = reason_to_stop(end, link.address, ever_opened=False)
     if reason is None:
         return warn(f"Tetragon at {link.address} ended the stream with {end.name}", "try again; is the agent starting?")

@@ -1,8 +1,7 @@
-"""How librdkafka's clients reach Kafka: addresses, TLS and SASL from the settings, and what is said when they cannot.
+"""How librdkafka's clients reach Kafka: addresses, TLS and SASL from the settings, and why they cannot.
 
-Rules: secrets are read from their files when a client is made, and a configuration never shows them. The Faust
-stages' own consumer (aiokafka) is set up elsewhere; everything here is for confluent-kafka. This module refuses to know
-what is produced or consumed.
+Secrets are read from their files when a client is made, and a configuration never shows them. The Faust stages have a
+consumer of their own (aiokafka), which is set up elsewhere; everything here is for confluent-kafka.
 """
 
 from collections import deque
@@ -43,7 +42,7 @@ REFUSALS: Final = frozenset(
         KafkaError.GROUP_AUTHORIZATION_FAILED,
     }
 )
-"""Errors that waiting does not cure."""
+"""Errors that do not go away by waiting."""
 
 CONNECTION_ERRORS: Final = frozenset(
     {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}  # noqa: SLF001 - as above
@@ -65,11 +64,11 @@ ADMIN_SECONDS: Final = 10.0
 
 
 class KafkaUnusable(ServerError):  # noqa: N818 - reads as what it says
-    """Kafka is there and does not let us do our work, or a topic is missing; the message says what to do."""
+    """Kafka answers and does not let us do our work, or a topic is missing. The message says what to do."""
 
 
 class KafkaUnreachable(ServerError):  # noqa: N818 - as above
-    """No broker answered in time; the message names the addresses."""
+    """No broker answered in time. The message names the addresses."""
 
 
 class ClientConfig(dict[str, Any]):
@@ -85,9 +84,9 @@ class ClientConfig(dict[str, Any]):
 
 
 def client_config(settings: Settings, **more: object) -> ClientConfig:
-    """What every librdkafka client of ours needs; `more` adds to it, with `_` for `.` in names.
+    """Options of every librdkafka client of ours; `more` adds options, with `_` for `.` in names.
 
-    Raises SettingsError where the password file is empty, OSError where it cannot be read.
+    Raises SettingsError if the password file is empty, OSError if it cannot be read.
     """
     config = ClientConfig(
         {
@@ -97,7 +96,7 @@ def client_config(settings: Settings, **more: object) -> ClientConfig:
             "socket.keepalive.enable": True,
             "reconnect.backoff.ms": 100,
             "reconnect.backoff.max.ms": 2_000,  # the default of 10 s would double a restarted broker's outage
-            "log_level": 3,  # errors; warnings repeat what error_cb is told
+            "log_level": 3,  # errors; warnings repeat what error_cb gets
         }
     )
     if settings.kafka_security_protocol.endswith("SSL"):
@@ -139,7 +138,7 @@ class AdminConnection:
                 return self.client.list_topics(timeout=timeout_seconds)
             return self.client.list_topics(topic, timeout=timeout_seconds)
         except KafkaException as error:
-            self.client.poll(0)  # hands over what the connections met, which says more than that there is none
+            self.client.poll(0)  # hands over the connections' own errors, which say more than that all brokers are down
             raise self._problem(error.args[0]) from None
 
     def result(self, answer: "Future[Any]", what: str, *, fine: int | None = None) -> Any:
@@ -201,13 +200,13 @@ def _partitions(settings: Settings, found: TopicMetadata, topic: str) -> int:
 
 
 def tls_mistake(config: ClientConfig, refusals: Iterable[KafkaError] = ()) -> str | None:
-    """What is wrong with TLS on the way to the first broker that listens; None where nothing is, or nobody listens.
+    """What is wrong with TLS on the way to the first broker that listens; None if nothing is, or no broker listens.
 
-    Where `refusals` tell of more than TLS, the link is well and is not tried.
+    Nothing is tried if `refusals` has another error than TLS, for then TLS works.
     """
     if any(one.code() != KafkaError._SSL for one in refusals):  # noqa: SLF001 - a public error code
         return None
-    asked = config["security.protocol"].endswith("SSL")
+    uses_tls = config["security.protocol"].endswith("SSL")
     ca, cert, key = (config.get(f"ssl.{what}.location") for what in ("ca", "certificate", "key"))
     files = TlsFiles(*(None if path is None else Path(path) for path in (ca, cert, key)))
     for server in config["bootstrap.servers"].split(","):
@@ -216,7 +215,7 @@ def tls_mistake(config: ClientConfig, refusals: Iterable[KafkaError] = ()) -> st
             continue
         bare = host.strip("[]")
         peer = Peer(f"Kafka at {server.strip()}", bare, int(port), bare, _TLS_SETTINGS)
-        found = tls_trouble(peer, files if asked else None)
+        found = tls_trouble(peer, files if uses_tls else None)
         if found is None or found.misconfigured:
             return None if found is None else found.text
     return None

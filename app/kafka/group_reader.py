@@ -1,8 +1,7 @@
-"""What consumer groups have committed, as one of their members would ask for it, without ever becoming one.
+"""What consumer groups have committed, read the way a member reads it, without joining a group.
 
-librdkafka's admin client is not used for this: it dereferences a group that it does not have, and the process dies,
-where a coordinator has moved or is still loading, as after a broker's restart. Rules: nothing is subscribed, joined or
-committed. This module refuses to know what offsets mean.
+librdkafka's admin client cannot be used for this: when a coordinator has moved or is still loading, as after a broker's
+restart, it dereferences a group that it does not have, and the process dies. Nothing is subscribed or committed.
 """
 
 import time
@@ -24,13 +23,13 @@ _MOVING: Final = frozenset(
         KafkaError.NOT_COORDINATOR,
     }
 )
-"""What brokers answer for a moment after they started."""
+"""What brokers answer for a moment after a start."""
 
 _PAUSE_SECONDS: Final = 0.1
 
 
 class GroupReader:
-    """Asks for the committed offsets of groups, over one connection each. Use as a context, or close it."""
+    """Reads the committed offsets of groups, over one connection for each group. Use as a context, or close it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -50,7 +49,7 @@ class GroupReader:
     def committed(self, group: str, topic: str) -> dict[int, tuple[int, str | None]]:
         """Offset and metadata by partition, where the group has committed any; names are given without prefix.
 
-        Empty where there is no such topic or group. Raises KafkaUnreachable and KafkaUnusable.
+        Empty if the topic or the group does not exist. Raises KafkaUnreachable and KafkaUnusable.
         """
         deadline = time.monotonic() + ANSWER_SECONDS
         while True:
@@ -62,13 +61,13 @@ class GroupReader:
             time.sleep(_PAUSE_SECONDS)
 
     def _ask(self, group: str, topic: str) -> Sequence[TopicPartition] | KafkaError:
-        """The answer, or why there is none."""
+        """The offsets, or the error that came instead."""
         full = self._settings.name(topic)
         client = self._client(group)
         try:
             found = client.list_topics(full, timeout=ANSWER_SECONDS).topics[full]
-            asked = [TopicPartition(full, number) for number in found.partitions]
-            answer: Sequence[TopicPartition] = client.committed(asked, timeout=ANSWER_SECONDS) if asked else ()
+            places = [TopicPartition(full, number) for number in found.partitions]
+            answer: Sequence[TopicPartition] = client.committed(places, timeout=ANSWER_SECONDS) if places else ()
         except KafkaException as error:
             reason: KafkaError = error.args[0]
             return reason
@@ -85,11 +84,11 @@ class GroupReader:
         if reason.code() in _MOVING | CONNECTION_ERRORS:
             return KafkaUnreachable(f"no Kafka broker answers at {where}: {reason.str()}")
         full = self._settings.name(group)
-        return KafkaUnusable(f"Kafka at {where} does not tell offsets of group {full}: {reason.str()}")
+        return KafkaUnusable(f"Kafka at {where} does not show the offsets of group {full}: {reason.str()}")
 
 
 def _metadata(where: TopicPartition) -> str | None:
-    """Text beside a committed offset; None where there is none: another program's, for ours always is text."""
+    """Text beside a committed offset. None if it is not text: then another program wrote it."""
     try:
         return where.metadata
     except UnicodeDecodeError:

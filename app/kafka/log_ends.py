@@ -1,8 +1,8 @@
-"""Where partitions end, and which topics they belong to, asked of the broker itself.
+"""The next offset of partitions and the ids of topics, read from the brokers with an admin client.
 
-Rules: librdkafka's admin client asks with the leader epoch that it remembers, and a restarted broker refuses an old one
-(FENCED_LEADER_EPOCH) for as long as nobody makes the client look again; so a refused question is followed by a look at
-the metadata, and asked again. This module refuses to know what the ends are needed for.
+librdkafka's admin client sends the leader epoch that it remembers. A restarted broker refuses an old epoch
+(FENCED_LEADER_EPOCH) until the client has read the metadata once more. So after a refusal the metadata is read, and
+the question is repeated.
 """
 
 import time
@@ -18,18 +18,18 @@ _PAUSE_SECONDS = 0.2
 
 
 def log_ends(admin: AdminClient, partitions: Iterable[Partition], *, patience_seconds: float) -> dict[Partition, int]:
-    """Next offset of each partition; asked twice at least, and for as long as `patience_seconds`.
+    """Next offset of each partition. The question is repeated once, and then for as long as `patience_seconds`.
 
     Raises KafkaException.
     """
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-    asked = {TopicPartition(topic, number): latest for topic, number in partitions}
-    if not asked:
+    places = {TopicPartition(topic, number): latest for topic, number in partitions}
+    if not places:
         return {}
     deadline, refused = time.monotonic() + patience_seconds, False
     while True:
         try:
-            answers = admin.list_offsets(asked, request_timeout=ANSWER_SECONDS)
+            answers = admin.list_offsets(places, request_timeout=ANSWER_SECONDS)
             return {(tp.topic, tp.partition): answer.result().offset for tp, answer in answers.items()}
         except KafkaException:
             if refused and time.monotonic() > deadline:
@@ -41,9 +41,9 @@ def log_ends(admin: AdminClient, partitions: Iterable[Partition], *, patience_se
 
 
 def topic_ids(admin: AdminClient, names: Iterable[str]) -> dict[str, str]:
-    """Kafka's id of each topic; a topic that is deleted and made anew gets another. Raises KafkaException."""
-    asked = sorted(names)
-    if not asked:
+    """Kafka's id of each topic. A topic that is deleted and made again gets another id. Raises KafkaException."""
+    wanted = sorted(names)
+    if not wanted:
         return {}
-    answers = admin.describe_topics(TopicCollection(asked), request_timeout=ANSWER_SECONDS)
+    answers = admin.describe_topics(TopicCollection(wanted), request_timeout=ANSWER_SECONDS)
     return {name: str(answer.result().topic_id) for name, answer in answers.items()}

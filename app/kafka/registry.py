@@ -1,9 +1,8 @@
 """The schema registry's REST interface, as Confluent defines it and Apicurio, Karapace and others serve it.
 
-Rules: the registry's own reason is part of every error, credentials and addresses with credentials never are;
-connections are retried a bounded number of times, refusals are not; registering is idempotent, so a lost answer may be
-asked for again. Subject names are used as given: `Settings.name` has put the operator's prefix in front. This module
-refuses to know which schemas there are.
+Every error has the registry's own reason; none has credentials, or an address with credentials. A broken connection is
+tried again a few times, a refusal is not. Registering is idempotent, so it can be repeated after a lost answer. Subject
+names are used as given: `Settings.name` has put the operator's prefix in front.
 """
 
 import json
@@ -45,10 +44,10 @@ _RETRIES: Final = urllib3.Retry(
     respect_retry_after_header=False,
     raise_on_status=False,
 )
-"""Some six seconds in all: a registry that restarts is waited for, one that is gone is told soon."""
+"""Some six seconds in all: enough for a registry that restarts, and short for one that is gone."""
 
 _MAX_ANSWER_BYTES: Final = 4 << 20
-"""Our largest schema has 10 kB; whatever answers with megabytes is no registry."""
+"""Our largest schema has 10 kB; an answer of megabytes does not come from a registry."""
 
 _MAX_REASON_CHARS: Final = 600
 
@@ -66,7 +65,7 @@ class Compatibility(StrEnum):
 
 
 class Fault(StrEnum):
-    """Why the registry did not do what was asked."""
+    """Why the registry did not do what was requested."""
 
     UNREACHABLE = "unreachable"
     NOT_ALLOWED = "not-allowed"
@@ -76,7 +75,7 @@ class Fault(StrEnum):
 
 
 class RegistryError(ServerError):
-    """The registry cannot be asked, or refused; the message names the subject or id and has the registry's reason."""
+    """The registry does not answer, or it refused. The message names the subject or id and has its reason."""
 
     def __init__(self, fault: Fault, message: str) -> None:
         super().__init__(message)
@@ -145,7 +144,7 @@ class SchemaRegistry:
         return _id_in(answer, subject)
 
     def id_of(self, subject: str, schema: str) -> int | None:
-        """Id of exactly this schema under the subject, None where it is not registered there."""
+        """Id of exactly this schema under the subject, None if it is not registered there."""
         try:
             answer = self._ask("POST", f"/subjects/{_quoted(subject)}", _named(subject), {"schema": schema})
         except RegistryError as error:
@@ -155,7 +154,7 @@ class SchemaRegistry:
         return _id_in(answer, subject)
 
     def schema(self, schema_id: int) -> str:
-        """Text of the schema with this id; raises RegistryError(NOT_FOUND) where there is none."""
+        """Text of the schema with this id; raises RegistryError(NOT_FOUND) if there is none."""
         what = f"schema id {schema_id}"
         answer = self._ask("GET", f"/schemas/ids/{schema_id}", what)
         text = answer.get("schema")
@@ -164,7 +163,7 @@ class SchemaRegistry:
         return text
 
     def incompatibilities(self, subject: str, schema: str) -> list[str] | None:
-        """Reasons why the subject would not take this schema: [] where it would not say, None where it would take it.
+        """Why the subject would not take this schema: [] if the registry does not say, None if it would take it.
 
         A subject without versions takes any schema.
         """
@@ -181,7 +180,7 @@ class SchemaRegistry:
         return [_bounded(str(one)) for one in messages] if isinstance(messages, list) else []
 
     def compatibility(self, subject: str) -> str | None:
-        """Compatibility level set for the subject itself, None where it follows the registry's default."""
+        """Compatibility level set for the subject itself, None if it follows the registry's default."""
         try:
             answer = self._ask("GET", f"/config/{_quoted(subject)}", _named(subject))
         except RegistryError as error:
@@ -203,7 +202,7 @@ class SchemaRegistry:
         return sorted(str(name) for name in answer)
 
     def _tls_trouble(self) -> Diagnosis | None:
-        """What is wrong with TLS; None where that is not why nobody answers."""
+        """What is wrong with TLS; None if TLS is not the reason why no registry answers."""
         parts = urlsplit(self._url)
         host, uses_tls = parts.hostname or "", parts.scheme == "https"
         peer = Peer(
@@ -219,7 +218,7 @@ class SchemaRegistry:
         raise _refusal(what, status, answer)
 
     def _exchange(self, method: str, path: str, what: str, body: Mapping[str, str] | None) -> tuple[int, object]:
-        """Send one request; returns the status and the decoded JSON, None where the answer is none."""
+        """Send one request; returns the status and the decoded JSON, None if the answer is not JSON."""
         try:
             answer = self._http.request(
                 method,

@@ -1,7 +1,7 @@
 """Schemas of our own Avro records by the registry's id, whichever of their versions wrote a record.
 
-A schema never changes under its id, so it is asked for once. An id that does not lead to a schema of ours is a value
-that says why, for a reader of a shared topic must not end on what others put there.
+A schema never changes under its id, so it is read from the registry once. An id that does not lead to a schema of ours
+is a refusal, a value with its reason: a reader of a shared topic must not end because of what other programs wrote.
 """
 
 import json
@@ -18,15 +18,15 @@ from schemas import avro_wire, records
 from schemas.call_layout import CallLayout
 
 MAX_SCHEMAS: Final = 1_024
-"""Ids that are remembered, ours and others; the oldest goes first. Ours are a handful; garbage in a topic may name
+"""Ids that are remembered; the oldest refusal goes first. Ours are a handful, but garbage in a topic may name
 thousands, which must not fill the memory of a worker that runs for months."""
 
 REFUSED_SECONDS: Final = 60.0
-"""How long a refusal is remembered: a flood of garbage must not ask for every record, and a schema that is registered
-late must be found."""
+"""How long a refusal is remembered. A flood of garbage must not cause a request for each record, and a schema that is
+registered late must be found."""
 
 AskText = Callable[[int], str | None]
-"""Gives a schema's text by id, None where there is none; raises RegistryError where nobody can say."""
+"""Gives a schema's text by id, None if it does not exist. Raises RegistryError if the registry does not answer."""
 
 Clock = Callable[[], float]
 """Gives seconds."""
@@ -36,7 +36,7 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, slots=True)
 class SchemaRefusal:
-    """An id that records of ours are not written with, and why."""
+    """A schema id that does not lead to a schema of ours, and why."""
 
     schema_id: int
     reason: str
@@ -59,12 +59,12 @@ class SchemaCache(Generic[Made]):
         self._clock = clock
         self._known: dict[int, Made] = {}
         self._refused: dict[int, tuple[SchemaRefusal, float]] = {}
-        """With the moment at which it is forgotten."""
+        """Each with the time at which it is forgotten."""
 
     def find(self, schema_id: int) -> Made | SchemaRefusal:
         """What was made of the schema, or why it is not one of ours.
 
-        Raises RegistryError where the registry cannot be asked; that is not remembered.
+        Raises RegistryError if the registry does not answer; that is not remembered.
         """
         known = self._known.get(schema_id)
         if known is not None:
@@ -114,9 +114,9 @@ class RecordDecoder:
         self._writers = SchemaCache(texts_of(registry), record, _parsed, clock)
 
     def decode(self, value: bytes | None) -> dict[str, Any] | None:
-        """A record as a dictionary of our fields; None where the bytes are no such record.
+        """A record as a dictionary of our fields; None if the bytes are something else.
 
-        Raises RegistryError where the registry cannot be asked.
+        Raises RegistryError if the registry does not answer.
         """
         try:
             writer = self._writers.find(avro_wire.schema_id_of(value or b""))
@@ -130,10 +130,10 @@ class RecordDecoder:
 def call_layouts(
     settings: Settings, wanted: Iterable[str], clock: Clock = time.monotonic
 ) -> Callable[[int], CallLayout | None]:
-    """A function from a schema's id to the layout of calls written with it: None where it is not a call's.
+    """A function from a schema id to the layout of calls written with it; None if they are not calls.
 
-    The layouts lead to the repeating fields that `wanted` names. The function raises RegistryError where the registry
-    that the settings name cannot be asked; that takes milliseconds, once for each version of the schema.
+    The layouts lead to the repeating fields that `wanted` names. The function blocks for some milliseconds when it
+    meets an id. It raises RegistryError if the registry does not answer.
     """
     fields = frozenset(wanted)
 
@@ -168,5 +168,5 @@ def texts_of(registry: SchemaRegistry) -> AskText:
 
 
 def _parsed(_schema_id: int, schema: Mapping[str, Any]) -> Any:
-    """The schema as fastavro wants it."""
+    """The schema in fastavro's form."""
     return fastavro.parse_schema(dict(schema))

@@ -1,7 +1,7 @@
-"""Topics that a worker reads whole and then follows, outside of every consumer group.
+"""Topics that a worker reads from their beginning and then follows, outside of every consumer group.
 
-Rules: partitions are assigned and never committed; that everything has been read that was there is known, not guessed.
-This module refuses to know what records mean.
+Partitions are assigned and nothing is committed. The follower knows when it has handed out everything that existed
+when reading began: the client reports the end of each partition.
 """
 
 import logging
@@ -25,7 +25,7 @@ _QUEUED_KBYTES: Final = 8 << 10
 
 
 class WholeTopics:
-    """Reads topics from their beginning on, for ever, outside of every group. Its methods block."""
+    """Reads topics from their beginning and goes on as they grow. Its methods block."""
 
     def __init__(self, settings: Settings, names: Mapping[str, int]) -> None:
         """`names` has the partition count of each topic, named in full."""
@@ -42,7 +42,7 @@ class WholeTopics:
         }
         self._consumer = Consumer(client_config(settings) | options)
         self._unread: set[tuple[str, int]] = set()
-        self._told: set[tuple[str, int]] = set()
+        self._reported: set[tuple[str, int]] = set()
         self.positions: dict[tuple[str, int], int] = {}
         """Offset after the last record handed out, by topic and partition."""
 
@@ -71,8 +71,8 @@ class WholeTopics:
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - a public error code
                 self.positions[topic, partition] = offset or 0
                 self._unread.discard((topic, partition))
-            elif (topic, error.code()) not in self._told:
-                self._told.add((topic, error.code()))
+            elif (topic, error.code()) not in self._reported:
+                self._reported.add((topic, error.code()))
                 log.warning("%s is not read: %s", topic, error.str())
             else:
                 _librdkafka_log.warning("reading %s: %s, trying again", topic, error.name())

@@ -19,7 +19,7 @@ from app.kafka.records import DamagedError, OffsetRange, Recorded
 from app.settings import Settings
 
 ANSWER_SECONDS: Final = 15.0
-"""For one question to the brokers, asked again while errors pass."""
+"""For one question to the brokers, repeated while errors pass."""
 
 SILENCE_SECONDS: Final = 30.0
 """A broker that sends nothing for this long, though it has more, is given up on. A restart takes less."""
@@ -60,7 +60,7 @@ Answer = TypeVar("Answer")
 class TopicReader:
     """Reads topics of one cluster, their names given with prefix. Use as a context, or close it.
 
-    Every method raises KafkaUnreachable where no broker answers or one falls silent, and KafkaUnusable where a topic is
+    Every method raises KafkaUnreachable if no broker answers or one falls silent, and KafkaUnusable if a topic is
     missing or we may not read it.
     """
 
@@ -109,11 +109,11 @@ class TopicReader:
         return {number: self.ends(topic, number) for number in range(self._partitions(topic))}
 
     def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
-        """Offset of the first record received at or after a time; the next offset where there is none yet."""
-        asked = [TopicPartition(topic, partition, timestamp_ms)]
+        """Offset of the first record received at or after a time; the next offset if there is none yet."""
+        place = TopicPartition(topic, partition, timestamp_ms)
 
         def ask() -> int:
-            (found,) = self._consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS)
+            (found,) = self._consumer.offsets_for_times([place], timeout=ANSWER_SECONDS)
             if found.error is not None:
                 raise KafkaException(found.error)
             return int(found.offset)
@@ -126,9 +126,9 @@ class TopicReader:
         return {number: self.offset_at(topic, number, timestamp_ms) for number in range(self._partitions(topic))}
 
     def read(self, topic: str, partition: int, first: int, last: int) -> Iterator[list[Recorded]]:
-        """Records with offsets `first` to `last` as they are fetched; fewer where the topic ends before `last`.
+        """Records with offsets `first` to `last` as they are fetched; fewer if the topic ends before `last`.
 
-        Raises DamagedError where the topic does not have them any more, or they do not match their checksums.
+        Raises DamagedError if the topic does not have them any more, or they do not match their checksums.
         """
         if first <= last:
             there = self.ends(topic, partition)
@@ -137,7 +137,7 @@ class TopicReader:
             yield from self._read(topic, [OffsetRange(partition, first, min(last + 1, there.next))])
 
     def records(self, topic: str, starts: Mapping[int, int] | None = None) -> Iterator[Recorded]:
-        """All records from `starts` (where not given, from the first) to the present ends, partitions intermixed.
+        """All records from `starts` (the first, if not given) to the present ends, partitions intermixed.
 
         A start before the first offset that exists means that one. Raises DamagedError as `read` does.
         """
@@ -205,13 +205,13 @@ class TopicReader:
             raise self._problem(topic, error)
 
     def _partitions(self, topic: str) -> int:
-        """How many there are; asked once."""
+        """How many partitions the topic has; read once."""
         if topic not in self._counts:
             self._counts[topic] = partition_count(self._settings, topic, ANSWER_SECONDS)
         return self._counts[topic]
 
     def _answer(self, what: str, ask: Callable[[], Answer]) -> Answer:
-        """What the brokers answer; asked again for a while where an error passes."""
+        """What the brokers answer; the question is repeated for `ANSWER_SECONDS` while errors pass."""
         deadline = time.monotonic() + ANSWER_SECONDS
         while True:
             try:

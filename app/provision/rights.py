@@ -1,8 +1,7 @@
-"""Who may do what on Kafka, as a file says it: the rules of the pipeline's topics and groups, and what is beyond them.
+"""Who may do what on Kafka, as a file says it: the access rules for the pipeline's topics and groups.
 
-Rules: the file names users, topics and groups as people do; `Rule` is Kafka's form, prefix included. A topic that the
-pipeline does not have is an error, so that no typing mistake grants nothing in silence. This module refuses to know how
-rules are stored and enforced.
+The file names users, topics and groups as people do; `Rule` is Kafka's form, prefix included. A topic that the pipeline
+does not have is an error, because a typing mistake would otherwise grant nothing and nobody would notice.
 """
 
 import tomllib
@@ -19,13 +18,13 @@ _KEYS: Final = (*_TOPICS, *_GROUPS)
 
 
 class AccessFileError(OperatorError):
-    """The file is not usable; the message names the file, the user and what is wrong."""
+    """The file cannot be used. The message names the file, the user and what is wrong."""
 
 
 class Rule(NamedTuple):
     """One permission. `prefixed`: for all names that begin with `name`.
 
-    `operation` is Kafka's word: READ, WRITE, or DESCRIBE, which tells where a topic ends and what a group committed.
+    `operation` is Kafka's word: READ, WRITE, or DESCRIBE, which shows where a topic ends and what a group committed.
     """
 
     user: str
@@ -51,7 +50,7 @@ def rules_of(path: Path, prefix: str) -> frozenset[Rule]:
 
 def _rules_of_user(path: Path, user: str, table: Any, prefix: str) -> Iterator[Rule]:
     if not isinstance(table, Mapping):
-        raise AccessFileError(f"{path}: {user} is no table with {', '.join(_KEYS)}")
+        raise AccessFileError(f"{path}: {user} must be a table with {', '.join(_KEYS)}")
     for key, names in table.items():
         if key not in _KEYS or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise AccessFileError(f"{path}: [{user}] may have {', '.join(_KEYS)}, each a list of names; not {key}")
@@ -81,9 +80,9 @@ def reader_rules(user: str, topics: Iterable[str]) -> list[Rule]:
 
 
 def guarded_topics(prefix: str, there: Iterable[str] = ()) -> tuple[str, ...]:
-    """Full names of topics that hold private data or are the pipeline's own business: nobody else may touch them.
+    """Full names of topics that hold private data or are for the pipeline alone: nobody else may use them.
 
-    `there` are full names of the cluster's topics, among which versions of guarded ones are guarded too.
+    `there` are full names of the cluster's topics; versions of guarded topics among them are guarded too.
     """
     guarded = {prefix + topic.name for topic in TOPICS if topic.restricted or topic.value_schema is None}
     ours = {name for name in there if name.startswith(prefix)}

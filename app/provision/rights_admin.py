@@ -1,7 +1,7 @@
-"""Reading and making Kafka's access rules.
+"""Reads, makes and removes Kafka's access rules.
 
-Rules: only permissions are made; a denial that somebody else made is left alone, for it takes away and gives nothing.
-Every error says what was asked and gives Kafka's reason. This module refuses to decide who may do what.
+Only permissions are made. A denial that somebody else made is left alone, for it takes away and gives nothing. Every
+error says what was requested and gives Kafka's reason.
 """
 
 import time
@@ -31,7 +31,7 @@ class AccessAdmin:
         self._admin = self._connection.client
 
     def there(self, rules: Iterable[Rule]) -> frozenset[Rule]:
-        """Those of the rules that Kafka has."""
+        """The rules among these that Kafka has."""
         wanted = set(rules)
         found: set[Rule] = set()
         for kind, name in sorted({(rule.kind, rule.name) for rule in wanted}):
@@ -63,7 +63,7 @@ class AccessAdmin:
             self._await(rules, there=False)
 
     def _await(self, rules: Iterable[Rule], *, there: bool) -> None:
-        """Wait until the brokers enforce what was asked for: they learn it a little after they have answered."""
+        """Wait until the brokers enforce the change, which is a little after they have answered."""
         wanted = frozenset(rules)
         deadline = time.monotonic() + ADMIN_SECONDS
         while self.there(wanted) != (wanted if there else frozenset()):
@@ -73,8 +73,8 @@ class AccessAdmin:
 
     def _found(self, kind: ResourceType, name: str, pattern: ResourcePatternType) -> list[Rule]:
         anybody: Any = None
-        asked = AclBindingFilter(kind, name, pattern, anybody, anybody, AclOperation.ANY, AclPermissionType.ALLOW)
-        answer = self._admin.describe_acls(asked, request_timeout=ADMIN_SECONDS)
+        wanted = AclBindingFilter(kind, name, pattern, anybody, anybody, AclOperation.ANY, AclPermissionType.ALLOW)
+        answer = self._admin.describe_acls(wanted, request_timeout=ADMIN_SECONDS)
         bindings = self._connection.result(answer, f"rules of {name} cannot be read")
         return [_rule(binding) for binding in bindings]
 

@@ -1,8 +1,7 @@
-"""The schemas of the topics in the registry: what is there, what would be refused, and registering them.
+"""The schemas of the topics in the registry: which are registered, which would be refused, and registering them.
 
-Rules: every schema is checked before the first is registered; the registry is told to hold each subject to full
-compatibility for ever, because a consumer may read today's events with last year's schema and the other way round.
-This module refuses to know how a registry is asked.
+Every schema is checked before the first is registered. The registry then holds each subject to full compatibility with
+all its versions, because a consumer may read today's events with last year's schema and the other way round.
 """
 
 from collections.abc import Iterable
@@ -46,7 +45,7 @@ class SubjectRefusal:
 def inspect(
     registry: SchemaRegistry, topics: Iterable[Topic], prefix: str
 ) -> tuple[Registered | MissingSubject | SubjectRefusal, ...]:
-    """Say of every topic's schema where it stands; changes nothing. Raises RegistryError where that cannot be told."""
+    """The state of every topic's schema; changes nothing. Raises RegistryError if the registry does not answer."""
     return tuple(_inspect(registry, name, schema) for name, schema in _schemas(topics, prefix).items())
 
 
@@ -72,9 +71,9 @@ def _inspect(registry: SchemaRegistry, name: str, schema: str) -> Registered | M
 
 
 def register(registry: SchemaRegistry, topics: Iterable[Topic], prefix: str) -> tuple[Registered | SubjectRefusal, ...]:
-    """Register every topic's schema; where one is refused, say so of all that are and register none.
+    """Register every topic's schema. If some are refused, register none, and return the refused ones.
 
-    Raises RegistryError where the registry cannot be asked.
+    Raises RegistryError if the registry does not answer.
     """
     schemas = _schemas(topics, prefix)
     for name in schemas:
@@ -82,7 +81,7 @@ def register(registry: SchemaRegistry, topics: Iterable[Topic], prefix: str) -> 
             registry.set_compatibility(name, LEVEL)
     states = {name: _inspect(registry, name, schema) for name, schema in schemas.items()}
     refused = [name for name, state in states.items() if isinstance(state, SubjectRefusal)]
-    # a registry may only say why when it is asked to register, and what it does not take it does not register
+    # a registry may give its reason only for a request to register, which changes nothing if it refuses
     chosen = refused or list(schemas)
     return tuple(_register(registry, name, schemas[name], states[name]) for name in chosen)
 
@@ -101,5 +100,5 @@ def _register(
 
 
 def _reason(error: RegistryError) -> str:
-    """Return the error's text without the subject, which `SubjectRefusal` names itself."""
+    """The error's text without the subject, which `SubjectRefusal` adds."""
     return str(error).partition(": ")[2]

@@ -1,8 +1,7 @@
-"""Reading and making the cluster's topics.
+"""Reads the cluster's topics, makes them and changes their options.
 
-Rules: every error names the topic or the brokers and gives Kafka's reason; a topic that is made is visible to every
-client before `carry_out` returns; one that somebody else made in the meantime is no error here, so look again after.
-This module refuses to decide what topics should be like.
+Every error names the topic or the brokers and gives Kafka's reason. A topic that is made is visible to every client
+before `carry_out` returns. If somebody else made a topic in the meantime, that is not an error here; look again after.
 """
 
 import time
@@ -26,7 +25,7 @@ from app.provision.topic_plan import Adjust, Create, Decision, FoundTopic, Keep,
 class TopicAdmin:
     """The topics of one cluster.
 
-    Every method raises KafkaUnreachable where no broker answers, and KafkaUnusable where one refuses.
+    Every method raises KafkaUnreachable if no broker answers, and KafkaUnusable if one refuses.
     """
 
     def __init__(self, client: ClientConfig) -> None:
@@ -38,7 +37,7 @@ class TopicAdmin:
         return frozenset(self._metadata())
 
     def existing(self, names: Iterable[str]) -> dict[str, FoundTopic]:
-        """Those of the named topics that exist, by name."""
+        """The named topics that exist, by name."""
         metadata = self._metadata()
         there = [name for name in names if name in metadata]
         if not there:

@@ -1,9 +1,9 @@
 """Records of every topic of the pipeline as JSON documents.
 
-What a topic holds decides how it is read: Tetragon's protobuf, the canonical form, Avro by the registry's id (or by the
-schema that is packaged here, where the registry does not answer), and the state of tables. Rules: no record stops the
-reading: what cannot be decoded becomes a document that says so, with its bytes in hex, because whoever looks into a
-topic wants to see the strange records most of all. This module refuses to know how documents are shown.
+The topic decides how a record is decoded: as Tetragon's protobuf, as a canonical event, as Avro by the registry's id
+(or by the packaged schema, if the registry does not answer), or as a row of a table. No record stops the reading. What
+cannot be decoded becomes a document that says so, with its bytes in hex, because strange records are what people look
+for in a topic.
 """
 
 import json
@@ -35,7 +35,7 @@ _BOOKKEEPING: Final = (b"\x00", b"\x01")
 
 
 class Decoder:
-    """Decodes the values of one topic; `registry` is asked for the schemas of Avro topics."""
+    """Decodes the values of one topic; schemas of Avro topics come from `registry`."""
 
     def __init__(self, topic: topics.Topic, registry: SchemaRegistry) -> None:
         self._decode = _decoder_of(topic, registry)
@@ -52,7 +52,7 @@ class Decoder:
 
 
 def key_text(key: bytes | None) -> str | None:
-    """A record's key: as text where it is text, else in hex after `0x`."""
+    """A record's key: as text if it is UTF-8, otherwise in hex after `0x`."""
     if key is None:
         return None
     try:
@@ -71,7 +71,7 @@ def _decoder_of(topic: topics.Topic, registry: SchemaRegistry) -> _Decode:
 
 
 class _Avro:
-    """Decodes one schema's records, whichever version wrote them; without a registry, as ours."""
+    """Decodes one schema's records, whichever version wrote them; without a registry, with the packaged schema."""
 
     def __init__(self, schema: str, registry: SchemaRegistry) -> None:
         self._schema = schema
@@ -85,7 +85,7 @@ class _Avro:
             except RegistryError as error:
                 if error.fault is not Fault.UNREACHABLE:
                     raise
-                self._has_registry = False  # asked once: every further question would take seconds
+                self._has_registry = False  # one attempt: each further one would take seconds
         return records.decode(self._schema, value)
 
 
@@ -126,7 +126,7 @@ def _node_coverage(_key: bytes, value: bytes) -> Document:
 def _json(_key: bytes, value: bytes) -> Document:
     found = json.loads(value)
     if not isinstance(found, dict):
-        raise ValueError("no JSON object")  # noqa: TRY004 - of a record's content, as whatever cannot be decoded
+        raise ValueError("not a JSON object")  # noqa: TRY004 - of a record's content, as whatever cannot be decoded
     return found
 
 

@@ -1,6 +1,6 @@
-"""How good the frames of decoded records are: their grades counted, and the shares as one line for people.
+"""How well the frames of decoded records are resolved: the grades counted, and their shares as one line for people.
 
-Rules: a frame is counted under the grade that its record gives it, never under one that is worked out here.
+A frame counts under the grade that its record gives it; no grade is worked out here.
 """
 
 from collections import Counter

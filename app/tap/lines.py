@@ -1,8 +1,7 @@
 """Documents of records as lines for people: who did what, and where it came from, frame by frame.
 
-Rules: a line never carries control characters, whatever the data holds, because it goes to a terminal; everything that
-the lines leave out is in the JSON form, and so are symbols as they are stored, for lines may show them demangled. This
-module refuses to know topics' encodings, and how names are demangled.
+A line never has control characters, whatever the data holds, because it goes to a terminal. The JSON form has
+everything that the lines leave out. It also has symbols as they are stored, because lines may show them demangled.
 """
 
 import json
@@ -21,7 +20,7 @@ _MAX_SHOWN_CHARS: Final = 400
 """Of one argument string, demangled name or undecoded record; the JSON form has all of it."""
 
 Naming = Callable[[str], str]
-"""A symbol, or nothing, as people read it."""
+"""Gives a symbol's name as people read it; empty stays empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Headline:
 
 @dataclass(frozen=True, slots=True)
 class _ShownCall:
-    """A call as both of its forms tell it."""
+    """A call, from a published call or from a canonical event."""
 
     time_ns: int
     probe_type: str
@@ -60,7 +59,7 @@ class _ShownFrame:
     line: str
 
     def text(self, naming: Naming) -> str:
-        """The frame as it is written everywhere, with its name as people read it."""
+        """The frame as `format_frame_text` writes it, but with its name as people read it."""
         shown = naming(self.symbol)
         if shown == self.symbol:
             text = format_frame_text(FrameText(self.module, self.symbol, self.offset))
@@ -75,7 +74,7 @@ class _ShownFrame:
 def lines(
     topic: str, headline: Headline, document: Document | None, naming: Naming = lambda symbol: symbol
 ) -> Iterator[str]:
-    """A record of the topic with this unprefixed name, as lines; `naming` makes of a symbol what people read."""
+    """A record of the topic with this unprefixed name, as lines; `naming` gives symbols the names that people read."""
     if document is None:
         yield _safe(f"{headline}  {headline.key}  deleted")
     elif UNDECODED in document:

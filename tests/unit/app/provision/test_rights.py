@@ -43,7 +43,7 @@ def test_where_topics_end_and_what_groups_committed_are_rights_of_their_own(tmp_
         ('[bob]\nread = ["runtime.callz"]', "[bob] read: the pipeline has no topic runtime.callz"),
         ('[bob]\nreads = ["runtime.calls"]', "not reads"),
         ('[bob]\nread = "runtime.calls"', "each a list of names"),
-        ('bob = "all"', "bob is no table"),
+        ('bob = "all"', "bob must be a table"),
         ("[bob", "acls.toml: "),
     ],
 )

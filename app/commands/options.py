@@ -11,7 +11,7 @@ import click
 
 from app.kafka import positions
 from app.kafka.positions import Position, PositionError, RangeChoice
-from app.replay.raw_choice import RawChoice
+from app.replay.request import RawChoice
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Value = TypeVar("_Value")

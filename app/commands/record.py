@@ -16,9 +16,9 @@ from app.evidence.avro_container import Codec
 from app.kafka.records import DamagedError
 from app.kafka.topic_reader import TopicReader
 from app.progress import Progress
-from app.replay import recorder
-from app.replay.raw_choice import RawChoice
-from app.replay.recorder import Plan
+from app.replay import record
+from app.replay.record import Plan
+from app.replay.request import RawChoice
 from app.settings import Settings
 from schemas import topics
 
@@ -60,14 +60,14 @@ def command(
     settings = settings_module.load(os.environ)
     with exits_with(NOT_RECORDED, DamagedError), Progress() as progress:
         key = None if key_file is None else signing.load_private_key(key_file)
-        plan = recorder.unfinished(folder)
+        plan = record.unfinished(folder)
         if plan is not None:
             click.echo(f"continuing the recording in {folder}", err=True)
         else:
             choice = options.raw_choice(**chosen)
             plan = _plan(settings, choice, Codec(codec), progress, with_published=with_published)
         progress.begin("records read", sum(one.offsets for one in plan.ranges))
-        archive = recorder.record(settings, folder, plan, progress.add)
+        archive = record.record(settings, folder, plan, progress.add)
         if key is not None:
             path = folder / ARCHIVE_FILE
             documents.write(path, signing.signed(documents.read(path), key))

@@ -4,7 +4,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -15,22 +15,25 @@ from app import settings as settings_module
 from app.commands import options
 from app.commands.ending import exits_with
 from app.evidence import signing
+from app.kafka.positions import Position
 from app.kafka.records import DamagedError
 from app.processes.garbage import collect_seldom
 from app.progress import Progress
-from app.replay import engine, making, proving, run_diff
-from app.replay.making import Order, Outcome
+from app.replay import diff, engine
+from app.replay.diff import RunDiff
+from app.replay.make import MadeRun, RunOutput, make
 from app.replay.manifest import MANIFEST_FILE
-from app.replay.run_diff import RunDiff
-from app.replay.verdict import Verdict
+from app.replay.request import BATCH_RECORDS, ReplayRequest
+from app.replay.verdict import RunVerdict
+from app.replay.verify import verify
 from app.settings import Settings
+
+NOT_PROVED: Final = 1
+"""Evidence is not what it should be, or two runs differ."""
 
 _PATH: Final = click.Path(path_type=Path)
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
-
-NOT_PROVED: Final = 1
-"""Evidence is not what it should be, or two runs differ."""
 
 _VERIFIES: Final = frozenset({"manifest", "archive", "symbols", "public_key_file", "processes", "batch_records"})
 _COMPARES: Final = frozenset({"runs", "most"})
@@ -53,10 +56,10 @@ _NOT_MAKING: Final = frozenset({"manifest", "runs", "public_key_file", "most"})
 @click.option("--public-key", "public_key_file", type=_FILE, help="--verify: whose signature the manifest must have.")
 @click.option("--max", "most", type=click.IntRange(0), default=10, show_default=True, help="--diff: events to show.")
 @click.option("--processes", type=click.IntRange(1, 256), help="How many processes; as many as there are cores.")
-@click.option("--batch-records", type=click.IntRange(1), default=engine.BATCH_RECORDS, show_default=True)
+@click.option("--batch-records", type=click.IntRange(1), default=BATCH_RECORDS, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
-def command(context: click.Context, /, *, as_json: bool, **given: Any) -> None:
+def command(context: click.Context, /, *, as_json: bool, **values: Any) -> None:
     """Run recorded events through the stages' own steps, without Faust and without touching a consumer group.
 
     --out makes a run: the calls as Avro files, one a partition, and manifest.json, which says by digest what went in,
@@ -75,21 +78,21 @@ def command(context: click.Context, /, *, as_json: bool, **given: Any) -> None:
       callstream replay --archive case-17 --policy stricter.toml --out what-if
       callstream replay --diff run-17 what-if
     """
-    if sum(given[name] is not None for name in ("out", "manifest", "runs")) != 1:
+    given = _Options(**values)
+    if sum(mode is not None for mode in (given.out, given.manifest, given.runs)) != 1:
         raise click.UsageError("say one of --out, --verify and --diff")
     settings = settings_module.load(os.environ)
-    given["processes"] = given["processes"] or engine.default_processes()
     collect_seldom()
     with exits_with(NOT_PROVED, DamagedError), Progress() as progress:
-        if given["runs"] is not None:
+        if given.runs is not None:
             _refuse_others(context, "--diff", lambda name: name in _COMPARES)
-            answer = _diff(given, progress)
-        elif given["manifest"] is not None:
+            answer = _diff(*given.runs, given.most, progress)
+        elif given.manifest is not None:
             _refuse_others(context, "--verify", lambda name: name in _VERIFIES)
-            answer = _verify(settings, given, progress)
+            answer = _verify(given.manifest, given.request(settings), given.public_key_file, progress)
         else:
             _refuse_others(context, "--out", lambda name: name not in _NOT_MAKING)
-            answer = _make(settings, given, progress)
+            answer = _make(given.request(settings), given.output(), progress)
     if as_json:
         click.echo(json.dumps(answer.document))
     else:
@@ -97,7 +100,63 @@ def command(context: click.Context, /, *, as_json: bool, **given: Any) -> None:
     context.exit(0 if answer.right else NOT_PROVED)
 
 
-class _Answer(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Options:
+    """The options as click has read them."""
+
+    out: Path | None
+    manifest: Path | None
+    runs: tuple[Path, Path] | None
+    archive: Path | None
+    start: Position
+    end: Position
+    partitions: tuple[int, ...]
+    event_time: bool
+    loaders_from: Position
+    policy: Path | None
+    symbols: Path | None
+    snapshot: str | None
+    published: bool
+    topic: str | None
+    force: bool
+    key_file: Path | None
+    public_key_file: Path | None
+    most: int
+    processes: int | None
+    batch_records: int
+
+    def request(self, settings: Settings) -> ReplayRequest:
+        """What to replay."""
+        return ReplayRequest(
+            settings=replace(
+                settings,
+                privacy_policy_file=self.policy or settings.privacy_policy_file,
+                symbol_store_dir=self.symbols or settings.symbol_store_dir,
+            ),
+            archive=self.archive,
+            choice=options.raw_choice(
+                start=self.start,
+                end=self.end,
+                partitions=self.partitions,
+                event_time=self.event_time,
+                loaders_from=self.loaders_from,
+            ),
+            snapshot=self.snapshot,
+            published=self.published,
+            processes=self.processes or engine.default_processes(),
+            batch_records=self.batch_records,
+        )
+
+    def output(self) -> RunOutput:
+        """Where a new run goes."""
+        if self.force and self.topic is None:
+            raise click.UsageError("--force is for --to-topic")
+        assert self.out is not None
+        key = None if self.key_file is None else signing.load_private_key(self.key_file)
+        return RunOutput(folder=self.out, topic=self.topic, force=self.force, key=key)
+
+
+class _Printed(NamedTuple):
     """What is printed, for a machine and for a person, and whether all is as it should be."""
 
     document: dict[str, Any]
@@ -114,57 +173,36 @@ def _refuse_others(context: click.Context, mode: str, fits: Callable[[str], bool
             raise click.UsageError(f"{parameter.opts[0]} means nothing with {mode}")
 
 
-def _make(settings: Settings, given: Mapping[str, Any], progress: Progress) -> _Answer:
-    if given["force"] and given["topic"] is None:
-        raise click.UsageError("--force is for --to-topic")
-    order = Order(
-        folder=given["out"],
-        archive=given["archive"],
-        choice=options.raw_choice(
-            **{name: given[name] for name in ("start", "end", "partitions", "event_time", "loaders_from")}
-        ),
-        snapshot=given["snapshot"],
-        published=given["published"],
-        topic=given["topic"],
-        force=given["force"],
-        key=None if given["key_file"] is None else signing.load_private_key(given["key_file"]),
-        processes=given["processes"],
-        batch_records=given["batch_records"],
-    )
-    chosen = replace(
-        settings,
-        privacy_policy_file=given["policy"] or settings.privacy_policy_file,
-        symbol_store_dir=given["symbols"] or settings.symbol_store_dir,
-    )
-    outcome = making.make(chosen, order, progress)
-    return _Answer(_run_document(order, outcome), _run_lines(order, outcome), outcome.verdict.proved)
+def _make(request: ReplayRequest, output: RunOutput, progress: Progress) -> _Printed:
+    made = make(request, output, progress)
+    return _Printed(_run_document(output, made), _run_lines(output, made), made.verdict.proved)
 
 
-def _run_document(order: Order, outcome: Outcome) -> dict[str, Any]:
-    manifest = outcome.made.manifest
+def _run_document(output: RunOutput, made: MadeRun) -> dict[str, Any]:
+    manifest = made.manifest
     return {
-        "manifest": str(order.folder / MANIFEST_FILE),
-        "digest": outcome.digest,
+        "manifest": str(output.folder / MANIFEST_FILE),
+        "digest": made.digest,
         "calls": manifest.calls,
         "canonical": manifest.canonical,
         "output_topic": manifest.output_topic,
         "books": dict(manifest.books),
         "published": None if manifest.published is None else dict(manifest.published),
-        **outcome.verdict.document(),
+        **made.verdict.document(),
     }
 
 
-def _run_lines(order: Order, outcome: Outcome) -> Iterator[str]:
-    manifest, books = outcome.made.manifest, outcome.made.ran.result.books()
+def _run_lines(output: RunOutput, made: MadeRun) -> Iterator[str]:
+    manifest, books = made.manifest, made.books
     yield (
         f"{books.records:,} raw events: {books.calls:,} calls, {books.not_calls.total():,} not calls, "
         f"{books.dead_letters.total():,} dead letters"
     )
-    yield f"calls in {manifest.output_topic or order.folder}, digest {manifest.calls}"
-    yield f"manifest {order.folder / MANIFEST_FILE}, digest {outcome.digest}"
+    yield f"calls in {manifest.output_topic or output.folder}, digest {manifest.calls}"
+    yield f"manifest {output.folder / MANIFEST_FILE}, digest {made.digest}"
     if manifest.published is not None:
         yield from _published_lines(manifest.published)
-    yield from outcome.verdict.lines()
+    yield from made.verdict.lines()
 
 
 def _published_lines(published: Mapping[str, Any]) -> Iterator[str]:
@@ -182,20 +220,13 @@ def _published_lines(published: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _verify(settings: Settings, given: Mapping[str, Any], progress: Progress) -> _Answer:
-    verdict = proving.prove(
-        replace(settings, symbol_store_dir=given["symbols"] or settings.symbol_store_dir),
-        given["manifest"],
-        progress,
-        archive=given["archive"],
-        public_key=None if given["public_key_file"] is None else signing.load_public_key(given["public_key_file"]),
-        processes=given["processes"],
-        batch_records=given["batch_records"],
-    )
-    return _Answer(verdict.document(), _verdict_lines(given["manifest"], verdict), verdict.proved)
+def _verify(manifest: Path, request: ReplayRequest, public_key_file: Path | None, progress: Progress) -> _Printed:
+    public_key = None if public_key_file is None else signing.load_public_key(public_key_file)
+    verdict = verify(manifest, request, progress, public_key=public_key)
+    return _Printed(verdict.document(), _verdict_lines(manifest, verdict), verdict.proved)
 
 
-def _verdict_lines(path: Path, verdict: Verdict) -> Iterator[str]:
+def _verdict_lines(path: Path, verdict: RunVerdict) -> Iterator[str]:
     yield from verdict.lines()
     if not verdict.proved:
         yield f"{path}: NOT PROVED"
@@ -205,21 +236,20 @@ def _verdict_lines(path: Path, verdict: Verdict) -> Iterator[str]:
     yield f"{path}: proved, {records:,} raw events give the same bytes" + (f", signed by {signer}" if signer else "")
 
 
-def _diff(given: Mapping[str, Any], progress: Progress) -> _Answer:
+def _diff(left: Path, right: Path, most: int, progress: Progress) -> _Printed:
     progress.begin("records compared")
-    left, right = given["runs"]
-    diff = run_diff.compare(left, right, given["most"], progress.add)
-    return _Answer(diff.document(), _diff_lines(left, right, diff), diff.equal)
+    found = diff.compare(left, right, most, progress.add)
+    return _Printed(found.document(), _diff_lines(left, right, found), found.equal)
 
 
-def _diff_lines(left: Path, right: Path, diff: RunDiff) -> Iterator[str]:
+def _diff_lines(left: Path, right: Path, found: RunDiff) -> Iterator[str]:
     yield f"left {left}, right {right}"
-    yield from (f"configuration.{one.path}: left {one.left}, right {one.right}" for one in diff.configuration)
+    yield from (f"configuration.{one.path}: left {one.left}, right {one.right}" for one in found.configuration)
     yield (
-        f"{diff.same:,} events are the same, {diff.differing:,} differ, {diff.only_left:,} are only in the left run, "
-        f"{diff.only_right:,} only in the right run"
+        f"{found.same:,} events are the same, {found.differing:,} differ, {found.only_left:,} are only in the left "
+        f"run, {found.only_right:,} only in the right run"
     )
-    width = max((len(name) for name in diff.by_field), default=0)
-    yield from (f"  {name:<{width}}  {count:,} events" for name, count in diff.by_field.most_common())
-    for event in diff.events:
+    width = max((len(name) for name in found.by_field), default=0)
+    yield from (f"  {name:<{width}}  {count:,} events" for name, count in found.by_field.most_common())
+    for event in found.events:
         yield from event.lines()

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 from agents.contract import DeadLetter, SourceRecord, StepResult
 from app.evidence.digests import Columns, RecordDigest, TextDigest
-from app.evidence.results import REFUSED_DOMAIN, columns_of_result, letter_line, without_frames
+from app.evidence.results import REFUSED_DOMAIN, columns_of_result, dead_letter_line, without_schema_headers
 from schemas import records
 from schemas.topics import Stage
 
@@ -73,7 +73,7 @@ class RunDigest:
     def add(self, written: Columns, letters: Iterable[DeadLetter]) -> None:
         """Take what follows."""
         self._written.add(written)
-        self._refused.add(map(letter_line, letters))
+        self._refused.add(map(dead_letter_line, letters))
 
     def run(self, raw_first: int, raw_last: int) -> AuditRun:
         """The run, with the digest of everything so far."""
@@ -91,7 +91,7 @@ def runs_of(stage: Stage, domain: str, batch: Sequence[SourceRecord], result: St
     if stage is Stage.CANONICALIZE:  # its source is the raw topic, whose offsets ascend
         yield _run(domain, written, result.dead_letters, (batch[0].offset, batch[-1].offset))
         return
-    written = without_frames(written)
+    written = without_schema_headers(written)
     if not result.dead_letters and _ascends(written.offsets):
         if written.offsets:
             yield _run(domain, written, (), (written.offsets[0], written.offsets[-1]))

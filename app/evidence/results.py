@@ -1,6 +1,6 @@
-"""What a stage published, in the form that is digested as evidence.
+"""What a stage published, in the form that evidence digests cover.
 
-Audit records of live stages and the span lines of a replay use the same form, so that the two compare.
+Audit records of live stages and span lines of a replay use the same form, so that the two can be compared.
 """
 
 from typing import Final
@@ -16,13 +16,13 @@ REFUSED_DOMAIN: Final = "callstream dead letters 1"
 
 
 def domain_of(stage: Stage, call_schema: str) -> str:
-    """What a stage's records are digested as; `call_schema` is the fingerprint of the calls' schema."""
+    """The domain of the digests of a stage's records; `call_schema` is the fingerprint of the calls' schema."""
     return CANONICAL_DOMAIN if stage is Stage.CANONICALIZE else CALLS_DOMAIN + call_schema
 
 
-def letter_line(letter: DeadLetter) -> str:
-    """A dead letter as it is digested: by raw position, for the position on a stage's own source may differ."""
-    return f"{letter.raw_offset}\t{letter.stage}\t{letter.reason}\t{letter.error_class or ''}"
+def dead_letter_line(dead_letter: DeadLetter) -> str:
+    """A dead letter as digests cover it: with its raw offset, because its offset on the stage's source may differ."""
+    return f"{dead_letter.raw_offset}\t{dead_letter.stage}\t{dead_letter.reason}\t{dead_letter.error_class or ''}"
 
 
 def columns_of_result(result: StepResult) -> Columns:
@@ -33,7 +33,7 @@ def columns_of_result(result: StepResult) -> Columns:
     return Columns(result.raw_offsets, timestamps_ms, keys, values)
 
 
-def without_frames(records: Columns) -> Columns:
-    """The same records, their values without Confluent's five bytes."""
-    frame = avro_wire.SCHEMA_HEADER_BYTES
-    return records._replace(bodies=[value and value[frame:] for value in records.bodies])
+def without_schema_headers(records: Columns) -> Columns:
+    """The same records, their values without Confluent's schema header."""
+    header = avro_wire.SCHEMA_HEADER_BYTES
+    return records._replace(bodies=[value and value[header:] for value in records.bodies])

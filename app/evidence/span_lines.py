@@ -1,7 +1,6 @@
-"""The ledger of a run: one line for every span of a partition's raw offsets, with what went in and what came out.
+"""The span lines of a run: for every span of a partition's raw offsets, what went in and what came out.
 
-`calls-00000.spans` is such a file. Two runs are compared line by line, so a difference has a place of at most 4,096
-events. This module refuses to know how lines come about.
+`calls-00000.spans` is such a file. Two runs are compared line by line, so a difference is located to 4,096 events.
 """
 
 import hashlib
@@ -19,35 +18,35 @@ OUTPUT_DOMAIN: Final = "callstream output 1"
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """How many, and their digest."""
+class CountedDigest:
+    """How many records or dead letters, and the digest over them."""
 
     count: int
     digest: str
 
 
 @dataclass(frozen=True, slots=True)
-class StageTally:
+class StageDigests:
     """What a stage made of a span: its records, and its dead letters."""
 
-    written: Tally
-    refused: Tally
+    written: CountedDigest
+    refused: CountedDigest
 
 
 @dataclass(frozen=True, slots=True)
 class SpanLine:
     """Raw offsets `first` to `last` of a span: what went in, and what each stage made of it.
 
-    The calls are in bytes `begin` to before `end` of the partition's file, whose digest is `stored`; 0, 0 and empty
-    where the calls went elsewhere.
+    Bytes `begin` to before `end` of the partition's file hold the calls, and `stored` is the digest of these bytes; 0,
+    0 and "" if the calls went to a topic or nowhere.
     """
 
     span: int
     first: int
     last: int
-    records: Tally
-    canonical: StageTally
-    calls: StageTally
+    records: CountedDigest
+    canonical: StageDigests
+    calls: StageDigests
     begin: int = 0
     end: int = 0
     stored: str = ""
@@ -57,16 +56,18 @@ class SpanLine:
         return canonical_text(asdict(self)) + "\n"
 
     def facts(self) -> Self:
-        """The same without where it is stored: what two runs over the same input have in common."""
+        """The same line without storage places: two runs over the same input have it in common."""
         return replace(self, begin=0, end=0, stored="")
 
     @classmethod
     def of_line(cls, line: str) -> Self:
-        """Read a line. Raises ValueError, TypeError or KeyError where it is none."""
+        """Read a line. Raises ValueError, TypeError or KeyError."""
         content: dict[str, Any] = json.loads(line)
-        content["records"] = Tally(**content["records"])
+        content["records"] = CountedDigest(**content["records"])
         for stage in ("canonical", "calls"):
-            content[stage] = StageTally(**{name: Tally(**tally) for name, tally in content[stage].items()})
+            content[stage] = StageDigests(
+                **{name: CountedDigest(**counted) for name, counted in content[stage].items()}
+            )
         found = cls(**content)
         if found.line() != line:
             raise ValueError
@@ -78,17 +79,17 @@ def lines_digest(lines: Iterable[SpanLine]) -> str:
     return hashlib.sha256("".join(line.line() for line in lines).encode()).hexdigest()
 
 
-def output_digest(partition: int, stage: str, tallies: Iterable[tuple[int, StageTally]]) -> str:
-    """Digest of everything that a stage made of a partition, from its tallies by span."""
+def output_digest(partition: int, stage: str, stages: Iterable[tuple[int, StageDigests]]) -> str:
+    """Digest of everything that a stage made of a partition, from its digests by span."""
     chain = Chain(f"{OUTPUT_DOMAIN} {stage} partition {partition}")
-    for number, tally in tallies:
-        chain.add(number, tally.written.digest)
-        chain.add(number, tally.refused.digest)
+    for number, stage_digests in stages:
+        chain.add(number, stage_digests.written.digest)
+        chain.add(number, stage_digests.refused.digest)
     return chain.head
 
 
 def total_digest(stage: str, heads: Iterable[tuple[int, str]]) -> str:
-    """Digest over all partitions' digests, in the order of partitions, whoever computed them when."""
+    """Digest over all partitions' digests; sorts them by partition."""
     chain = Chain(f"{OUTPUT_DOMAIN} {stage}")
     for partition, head in sorted(heads):
         chain.add(partition, head)
@@ -96,7 +97,7 @@ def total_digest(stage: str, heads: Iterable[tuple[int, str]]) -> str:
 
 
 def read_lines(path: Path, expected: str) -> list[SpanLine]:
-    """The lines of a span file with digest `expected`. Raises DamagedError naming the line where one is known."""
+    """The lines of a span file with digest `expected`. Raises DamagedError, which names the line if it can."""
     try:
         content = path.read_bytes()
     except OSError as error:

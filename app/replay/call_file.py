@@ -4,27 +4,34 @@
 `refused-00000.txt` has a line for each dead letter. Blocks end where a span ends or at a size, so the bytes are the
 same whoever wrote which part: a part of a partition is written as a piece without a header, and pieces are joined.
 
-Rules: what is read is proved. This module refuses to know how calls are made.
+A reader proves what it reads.
 """
 
 import hashlib
+import io
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
+
+import fastavro
 
 from app.evidence import avro_container
-from app.evidence.avro_container import BLOCK_BYTES, Codec, Header
+from app.evidence.avro_container import BLOCK_BYTES, Codec, ContainerError, Header
 from app.evidence.digests import Columns
 from app.evidence.span_lines import SpanLine
 from app.kafka.records import DamagedError
-from schemas import records
+from schemas import avro_wire, records
 
 CODEC: Final = Codec.DEFLATE
 LEVEL: Final = 1
-"""Half as large again as level 6 for events, which repeat themselves, at a third of its time."""
+"""For calls, files are half as large again as with level 6, at a third of its time."""
+
+_CALL: Final = records.parsed_schema(records.CALL)
+_CALLS: Final = fastavro.parse_schema({"type": "array", "items": _CALL})
+_READ_ERRORS: Final = (EOFError, ValueError, IndexError, KeyError, TypeError, OverflowError)
 
 
 def header(partition: int) -> Header:
@@ -33,7 +40,7 @@ def header(partition: int) -> Header:
 
 
 class PieceSink:
-    """Writes the calls of a run of spans; a `Sink`. Positions are those in the piece."""
+    """Writes the calls of consecutive spans; a `Sink`. Places are byte positions in the piece."""
 
     def __init__(self, piece: Path, partition: int) -> None:
         """Create the piece, and beside it one for dead letters. Raises OSError."""
@@ -45,7 +52,7 @@ class PieceSink:
         self._stored = hashlib.sha256()
         self._begin = self._position = 0
 
-    def calls(self, records: Columns, _framed: Sequence[bytes | None]) -> None:
+    def calls(self, records: Columns, _values: Sequence[bytes | None]) -> None:
         """Take calls of the open span."""
         for body in records.bodies:
             assert body is not None
@@ -84,9 +91,9 @@ def refused_piece(piece: Path) -> Path:
 
 
 def join(folder: Path, partition: int, pieces: Sequence[tuple[Path, Sequence[SpanLine]]]) -> list[SpanLine]:
-    """Make a partition's files from pieces in the order of offsets, and remove those.
+    """Make a partition's files from pieces in the order of offsets, and remove the pieces.
 
-    Returns the lines with their places in the whole. Raises OSError.
+    Returns the lines with their places in the joined file. Raises OSError.
     """
     path, refused, _ = paths(folder, partition)
     lines: list[SpanLine] = []
@@ -122,7 +129,7 @@ def _append(whole: BinaryIO, piece: Path) -> int:
 
 
 def check(path: Path, partition: int, lines: Sequence[SpanLine]) -> None:
-    """Prove that a partition's file is as it was written. Raises DamagedError naming the span where one is damaged."""
+    """Prove that a partition's file is as it was written. Raises DamagedError, which names the damaged span."""
     expected = header(partition).encoded
     with _open(path) as file:
         if file.read(len(expected)) != expected:
@@ -135,12 +142,45 @@ def check(path: Path, partition: int, lines: Sequence[SpanLine]) -> None:
 
 
 def damaged(path: Path, partition: int, lines: Sequence[SpanLine]) -> Iterator[SpanLine]:
-    """The spans whose bytes are not those that were written. Raises DamagedError where the file cannot be read."""
+    """The spans whose bytes are not those that were written. Raises DamagedError if the file cannot be read."""
     with _open(path) as file:
         file.seek(len(header(partition).encoded))
         for line in lines:
-            if hashlib.file_digest(_Part(file, line.end - line.begin), "sha256").hexdigest() != line.stored:
+            if hashlib.file_digest(_NextBytes(file, line.end - line.begin), "sha256").hexdigest() != line.stored:
                 yield line
+
+
+def read_span(path: Path, partition: int, line: SpanLine) -> list[dict[str, Any]]:
+    """The calls of a span, in the order of raw offsets. Raises DamagedError."""
+    calls: list[dict[str, Any]] = []
+    sync = header(partition).sync
+    try:
+        with path.open("rb") as file:
+            file.seek(line.begin)
+            for block in avro_container.read_blocks(file, CODEC, sync, line.end):
+                calls += _decode_block(block.records, block.payload)
+    except (OSError, ContainerError, ValueError) as error:
+        raise DamagedError(f"{path}, {place(partition, line)}: {error}") from None
+    return calls
+
+
+def decode(body: bytes) -> dict[str, Any]:
+    """A call from its Avro body, without schema header. Raises ValueError."""
+    try:
+        found = fastavro.schemaless_reader(io.BytesIO(body), _CALL, _CALL)
+    except _READ_ERRORS as error:
+        raise ValueError(f"no call of our schema ({type(error).__name__})") from None
+    assert isinstance(found, dict)
+    return found
+
+
+def _decode_block(count: int, payload: bytes) -> list[dict[str, Any]]:
+    content = b"".join((avro_wire.long(count), payload, avro_wire.END_OF_BLOCKS))
+    try:
+        found: Any = fastavro.schemaless_reader(io.BytesIO(content), _CALLS, _CALLS)
+    except _READ_ERRORS as error:
+        raise ValueError(f"no calls of our schema ({type(error).__name__})") from None
+    return list(found)
 
 
 def place(partition: int, line: SpanLine) -> str:
@@ -155,7 +195,7 @@ def _open(path: Path) -> BinaryIO:
         raise DamagedError(f"{path}: {error.strerror or error}") from None
 
 
-class _Part:
+class _NextBytes:
     """The next bytes of a file, as a file."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:

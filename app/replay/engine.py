@@ -1,10 +1,14 @@
-"""Runs lanes in processes: records from a source through the pipeline into a sink, in memory that does not grow.
+"""Runs a replay's lanes in processes: records from a source through the pipeline into a sink, in constant memory.
 
-Rules: a process builds its own steps once, from settings, as a live stage does. What a lane gives does not depend on
-which process ran it, on how many there were, or on the size of batches. The first failure of a lane is that of the run.
-This module refuses to know what is done with the results.
+A lane is a partition, or a part of one. A lane that begins inside its partition's range first takes the loader events
+before it, for the state that its first event sees; that costs a sixth of replaying them. Lanes end where spans end, so
+that their results join without a seam.
+
+A process builds its steps once, from settings, as a live stage does. A lane's bytes do not depend on the process that
+runs it, on the number of processes, or on the size of batches. The first failure of a lane fails the run.
 """
 
+import itertools
 import multiprocessing
 import os
 import threading
@@ -14,26 +18,43 @@ from dataclasses import dataclass, field
 from multiprocessing.context import SpawnContext
 from typing import Any, Final, Protocol
 
-from google.protobuf.message import DecodeError
-
-from agents.contract import StatefulStep
 from app.evidence.configuration import call_schema_fingerprint
+from app.evidence.digests import SPAN_OFFSETS, span_of, span_start
 from app.evidence.span_lines import SpanLine
-from app.kafka.records import Recorded
+from app.kafka.records import OffsetRange
 from app.processes.garbage import collect_seldom
-from app.replay.lanes import Lane, plan
-from app.replay.pipeline import Books, Pipeline, Sink, Steps, Witness
-from app.replay.source import ReplaySource
+from app.replay.pipeline import Pipeline, RunBooks, Sink, Steps, Witness
+from app.replay.request import BATCH_RECORDS, ReplayError, ReplayRequest
+from app.replay.sources import ReplaySource
+from app.replay.start_state import observe_loaders
 from app.settings import Settings
 from app.steps import canonicalize_step, privacy_step
-from schemas.tetragon_parts_pb2 import GetEventsResponse
 
-BATCH_RECORDS: Final = 1_000
-"""As a live stage's. Any number gives the same bytes."""
+SMALLEST_LANE: Final = 16 * SPAN_OFFSETS
+"""A smaller lane costs more for its start state than it saves."""
 
 POLL_SECONDS: Final = 0.25
 
 NO_SCHEMA_ID: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Raw offsets `first` to before `next` of the range that begins at `range_first`.
+
+    `number` is its place among its partition's lanes.
+    """
+
+    partition: int
+    number: int
+    first: int
+    next: int
+    range_first: int
+
+    @property
+    def offsets(self) -> int:
+        """How many offsets."""
+        return self.next - self.first
 
 
 class LaneSink(Sink, Protocol):
@@ -45,43 +66,30 @@ class LaneSink(Sink, Protocol):
 
 OpenSink = Callable[[Lane], LaneSink]
 OpenWitness = Callable[[Lane], Witness]
-BuildSteps = Callable[[Settings, str | None, int], Steps]
-
-
-def build_steps(settings: Settings, symbols: str | None, schema_id: int) -> Steps:
-    """The live stages' steps, at the symbol store's snapshot `symbols`."""
-    return Steps(
-        canonicalize_step(settings, snapshot=symbols), privacy_step(settings, schema_id), call_schema_fingerprint()
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What every lane is run with. Everything in it can be given to another process."""
+class LaneOutput:
+    """Where each lane's calls go, under which schema id, and who looks on. It is sent to other processes."""
 
-    source: ReplaySource
-    settings: Settings
     open_sink: OpenSink
-    symbols: str | None = None
-    schema_id: int = NO_SCHEMA_ID
     open_witness: OpenWitness | None = None
-    batch_records: int = BATCH_RECORDS
-    build: BuildSteps = build_steps
+    schema_id: int = NO_SCHEMA_ID
 
 
 @dataclass(frozen=True, slots=True)
 class LaneResult:
-    """What came of a lane. `witness` is what the witness says, where there was one."""
+    """The lines and books of one lane. `witness` is what the lane's witness found, if there was one."""
 
     lane: Lane
     lines: Sequence[SpanLine]
-    books: Books
+    books: RunBooks
     witness: Any = None
 
 
 @dataclass(slots=True)
 class RunResult:
-    """What came of all lanes, in the order of offsets."""
+    """The results of all lanes, in the order of offsets."""
 
     lanes: list[LaneResult] = field(default_factory=list)
 
@@ -89,22 +97,22 @@ class RunResult:
         """A partition's lines."""
         return [line for one in self.lanes if one.lane.partition == partition for line in one.lines]
 
-    def books(self) -> Books:
+    def books(self) -> RunBooks:
         """Books of the whole run."""
-        books = Books()
+        books = RunBooks()
         for one in self.lanes:
             books.add(one.books)
         return books
 
 
 class CallsNowhere:
-    """A sink that forgets: for comparing digests."""
+    """A sink that keeps nothing: for a run that only compares digests."""
 
     def calls(self, *_: object) -> None:
-        """Forget."""
+        """Drop the calls."""
 
     def end_span(self, _refused: Sequence[str]) -> tuple[int, int, str]:
-        """Nothing was stored."""
+        """Return that nothing was stored."""
         return 0, 0, ""
 
     def close(self) -> None:
@@ -117,50 +125,67 @@ def calls_nowhere(_lane: Lane) -> LaneSink:
 
 
 def default_processes() -> int:
-    """As many as there are cores for us."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
-def run(
-    work: Work, processes: int, report: Callable[[int], None] = lambda _records: None, *, divide: bool = True
-) -> RunResult:
-    """Run everything that the source has; `report` learns now and then how many records are done.
+def plan_lanes(ranges: Iterable[OffsetRange], processes: int, *, divide: bool) -> tuple[Lane, ...]:
+    """Lanes for that many processes, longest first. Without `divide`, each partition is one lane."""
+    ranges = tuple(ranges)
+    share = -(-sum(one.offsets for one in ranges) // processes)
+    lanes = [lane for one in ranges for lane in _lanes(one, max(share, SMALLEST_LANE) if divide else one.offsets)]
+    return tuple(sorted(lanes, key=lambda lane: (-lane.offsets, lane.partition, lane.number)))
 
-    Without `divide` a partition is one lane. Raises what a lane raises, DamagedError before all; steps raise nothing on
-    data.
+
+def _lanes(whole: OffsetRange, largest: int) -> Iterable[Lane]:
+    pieces = max(1, -(-whole.offsets // largest)) if largest else 1
+    cuts = [whole.first + whole.offsets * number // pieces for number in range(1, pieces)]
+    inner = sorted({start for cut in cuts if whole.first < (start := span_start(span_of(cut))) < whole.next})
+    bounds = [whole.first, *inner, whole.next]
+    for number, (first, following) in enumerate(itertools.pairwise(bounds)):
+        yield Lane(whole.partition, number, first, following, whole.first)
+
+
+def run(
+    request: ReplayRequest,
+    source: ReplaySource,
+    output: LaneOutput,
+    report: Callable[[int], None] = lambda _records: None,
+    *,
+    divide: bool = True,
+) -> RunResult:
+    """Replay all of the source; `report` gets the number of records done, from time to time.
+
+    Without `divide`, each partition is one lane. Raises ReplayError if the books do not balance, and what a lane
+    raises, above all DamagedError. Steps raise nothing because of data.
     """
-    lanes = plan(work.source.ranges(), processes, divide=divide)
-    if processes == 1:
-        done, results, steps = 0, [], build(work)
+    lanes = plan_lanes(source.ranges(), request.processes, divide=divide)
+    runner = _LaneRunner(request, source, output)
+    if request.processes == 1:
+        done, results, steps = 0, [], runner.build()
         for lane in lanes:
-            results.append(run_lane(work, lane, steps, lambda records, base=done: report(base + records)))  # type: ignore[misc]  # mypy cannot type a default
+            results.append(runner.run(lane, steps, lambda records, base=done: report(base + records)))  # type: ignore[misc]  # mypy cannot type a default
             done += results[-1].books.records
     else:
-        results = _run_in_processes(work, lanes, processes, report)
-    report(sum(result.books.records for result in results))
-    return RunResult(sorted(results, key=lambda result: (result.lane.partition, result.lane.number)))
+        results = _run_in_processes(runner, lanes, report)
+    result = RunResult(sorted(results, key=lambda result: (result.lane.partition, result.lane.number)))
+    books = result.books()
+    if not books.balance:
+        raise ReplayError(f"the run's books do not balance: {books}; this is a defect of callstream, please report it")
+    report(books.records)
+    return result
 
 
-def build(work: Work) -> Steps:
-    """Steps for one lane after another: what they remember of others decides no byte, and they need not learn again."""
-    return work.build(work.settings, work.symbols, work.schema_id)
+def build(request: ReplayRequest, schema_id: int = NO_SCHEMA_ID) -> Steps:
+    """Steps for one lane after another: what they remember of earlier lanes decides no byte, and saves time."""
+    return build_steps(request.settings, request.snapshot, schema_id)
 
 
-def run_lane(work: Work, lane: Lane, steps: Steps, report: Callable[[int], None]) -> LaneResult:
-    """Run one lane in this process."""
-    restore(steps, work.source, lane)
-    sink = work.open_sink(lane)
-    witness = None if work.open_witness is None else work.open_witness(lane)
-    pipeline = Pipeline(steps, sink, witness)
-    lines: list[SpanLine] = []
-    for batch in work.source.batches(lane.partition, lane.first, lane.next - 1, work.batch_records):
-        if line := pipeline.take(batch):
-            lines.append(line)
-            report(pipeline.books.records)
-    if line := pipeline.finish():
-        lines.append(line)
-    sink.close()
-    return LaneResult(lane, lines, pipeline.books, None if witness is None else witness.result())
+def build_steps(settings: Settings, snapshot: str | None, schema_id: int) -> Steps:
+    """The live stages' steps, at this snapshot of the symbol store."""
+    return Steps(
+        canonicalize_step(settings, snapshot=snapshot), privacy_step(settings, schema_id), call_schema_fingerprint()
+    )
 
 
 def restore(steps: Steps, source: ReplaySource, lane: Lane) -> None:
@@ -171,29 +196,38 @@ def restore(steps: Steps, source: ReplaySource, lane: Lane) -> None:
             observe_loaders(steps.canonicalize, batch)
 
 
-def observe_loaders(step: StatefulStep, batch: Iterable[Recorded]) -> dict[bytes, bytes | None]:
-    """Have a step take what changes its state, and nothing else; returns the rows that changed."""
-    found = [record for record in batch if _is_remembered(record.value)]
-    if not found:
-        return {}
-    step.release(found[0].partition, found[0].offset)
-    return step(found).state
+@dataclass(frozen=True, slots=True)
+class _LaneRunner:
+    """Runs lanes of one request. It is sent to other processes."""
 
+    request: ReplayRequest
+    source: ReplaySource
+    output: LaneOutput
 
-def _is_remembered(value: bytes | None) -> bool:
-    """Whether a raw event is of the kinds that later events depend on: what was loaded, and what ended."""
-    try:
-        kind: str | None = GetEventsResponse.FromString(value or b"").WhichOneof("event")
-    except DecodeError:
-        return False
-    return kind in {"process_loader", "process_exit"}
+    def build(self) -> Steps:
+        return build(self.request, self.output.schema_id)
+
+    def run(self, lane: Lane, steps: Steps, report: Callable[[int], None]) -> LaneResult:
+        restore(steps, self.source, lane)
+        sink = self.output.open_sink(lane)
+        witness = None if self.output.open_witness is None else self.output.open_witness(lane)
+        pipeline = Pipeline(steps, sink, witness)
+        lines: list[SpanLine] = []
+        for batch in self.source.batches(lane.partition, lane.first, lane.next - 1, self.request.batch_records):
+            if line := pipeline.take(batch):
+                lines.append(line)
+                report(pipeline.books.records)
+        if line := pipeline.finish():
+            lines.append(line)
+        sink.close()
+        return LaneResult(lane, lines, pipeline.books, None if witness is None else witness.result())
 
 
 @dataclass(slots=True)
 class _Process:
-    """What a process that runs lanes works with; `progress` has records done by the lane's place in the plan."""
+    """What a process that runs lanes works with; `progress` has the records done by each lane, by place in the plan."""
 
-    work: Work
+    runner: _LaneRunner
     progress: Any
     steps: Steps | None = None
 
@@ -201,15 +235,15 @@ class _Process:
 _process: _Process | None = None
 
 
-def _begin_process(work: Work, progress: Any) -> None:
+def _begin_process(runner: _LaneRunner, progress: Any) -> None:
     global _process  # noqa: PLW0603 - the one thing that a process must inherit
-    _process = _Process(work, progress)
+    _process = _Process(runner, progress)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     collect_seldom()
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent is gone: a pool's processes would wait for work for ever."""
+    """End this process when its parent has ended: a pool's processes would wait for work without end."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
@@ -220,22 +254,23 @@ def _run_in_process(number: int, lane: Lane) -> LaneResult:
     here = _process
     assert here is not None
     if here.steps is None:  # not earlier: what an initializer raises is lost
-        here.steps = build(here.work)
+        here.steps = here.runner.build()
 
     def report(records: int) -> None:
         here.progress[number] = records
 
-    return run_lane(here.work, lane, here.steps, report)
+    return here.runner.run(lane, here.steps, report)
 
 
-def _run_in_processes(
-    work: Work, lanes: Sequence[Lane], processes: int, report: Callable[[int], None]
-) -> list[LaneResult]:
+def _run_in_processes(runner: _LaneRunner, lanes: Sequence[Lane], report: Callable[[int], None]) -> list[LaneResult]:
     # spawned, not forked: a fork would inherit the Kafka clients' locks without their threads
     context: SpawnContext = multiprocessing.get_context("spawn")
     progress = context.Array("q", max(1, len(lanes)), lock=False)
     with ProcessPoolExecutor(
-        max(1, min(processes, len(lanes))), mp_context=context, initializer=_begin_process, initargs=(work, progress)
+        max(1, min(runner.request.processes, len(lanes))),
+        mp_context=context,
+        initializer=_begin_process,
+        initargs=(runner, progress),
     ) as executor:
         waiting: set[Future[LaneResult]] = {
             executor.submit(_run_in_process, number, lane) for number, lane in enumerate(lanes)

@@ -8,20 +8,17 @@
     books            where every record went
     published        how what was really published compares, where it was compared
 
-Rules: everything in it is computed again by a verification and compared. This module refuses to know how a run is made.
+A verification computes everything in it again, and compares.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
-from app.evidence.archive import input_chain
 from app.evidence.configuration import Configuration
 from app.evidence.documents import DocumentError
 from app.evidence.span_lines import SpanLine, lines_digest, output_digest, total_digest
-from app.kafka.records import OffsetRange
-from app.replay.engine import RunResult
-from app.replay.pipeline import Books
+from app.replay.pipeline import RunBooks
 
 MANIFEST_FILE: Final = "manifest.json"
 KIND: Final = "callstream run"
@@ -56,8 +53,8 @@ class OutputPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Where raw records came from: an archive with that digest, at a path seen from the manifest, or a topic."""
+class RunOrigin:
+    """Where raw records came from: an archive with that digest, at a path relative to the manifest, or a topic."""
 
     kind: str
     topic: str
@@ -72,7 +69,7 @@ class Manifest:
 
     program: Mapping[str, Any]
     configuration: Configuration
-    origin: Origin
+    origin: RunOrigin
     input: tuple[InputPart, ...]
     canonical: str
     calls: str
@@ -101,15 +98,15 @@ class Manifest:
 
     @classmethod
     def of_document(cls, document: Mapping[str, Any], name: str) -> Self:
-        """Read a document; `name` is for the message. Raises DocumentError where it is none."""
+        """Read a document; `name` is for the message. Raises DocumentError."""
         try:
             if (document["kind"], document["format"]) != (KIND, FORMAT):
-                raise ValueError  # noqa: TRY301 - one way out for everything that is no manifest
+                raise ValueError  # noqa: TRY301 - all that cannot be a manifest ends in the same message
             source, output = document["input"], document["output"]
             return cls(
                 program=document["program"],
                 configuration=Configuration(**document["configuration"]),
-                origin=Origin(**source["source"]),
+                origin=RunOrigin(**source["source"]),
                 input=tuple(InputPart(**part) for part in source["partitions"]),
                 canonical=output["canonical"],
                 calls=output["calls"],
@@ -122,8 +119,8 @@ class Manifest:
             raise DocumentError(f"{name}: is no manifest of a run, format {FORMAT}") from None
 
 
-def books_of(books: Books) -> dict[str, Any]:
-    """Books as they stand in a manifest."""
+def books_of(books: RunBooks) -> dict[str, Any]:
+    """Books in the manifest's form."""
     return {
         "records": books.records,
         "calls": books.calls,
@@ -131,20 +128,6 @@ def books_of(books: Books) -> dict[str, Any]:
         "dead_letters": dict(books.dead_letters),
         "inside": dict(books.inside),
     }
-
-
-def input_parts(
-    ranges: Iterable[OffsetRange], states: Mapping[int, tuple[int, str]], result: RunResult
-) -> tuple[InputPart, ...]:
-    """What went in, by what the pipeline saw; `states` says from where start states were read, and their digests."""
-    parts = []
-    for one in ranges:
-        chain, records = input_chain(one.partition), 0
-        for line in result.lines(one.partition):
-            chain.add(line.span, line.records.digest)
-            records += line.records.count
-        parts.append(InputPart(one.partition, one.first, one.next, records, chain.head, *states[one.partition]))
-    return tuple(parts)
 
 
 def output_part(partition: int, lines: Sequence[SpanLine], refused: str) -> OutputPart:

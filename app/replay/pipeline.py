@@ -1,8 +1,8 @@
-"""Raw records of a partition through the stages' own pure steps, with a ledger line for every span of offsets.
+"""Raw records of a partition through the live stages' own steps, with a span line for every span of offsets.
 
-Rules: the steps are those of the live stages. A partition is taken in order from its start state, because a step may
-remember earlier records; nothing depends on how records arrive in batches. Digests of calls are of their Avro bodies,
-for the five bytes in front of them hold a registry's numbering. This module refuses to know files, topics, processes.
+A partition is taken in order from its start state, because a step may remember earlier records. Nothing depends on how
+records arrive in batches. Digests of calls cover their Avro bodies only: the schema header in front of a body holds an
+id that differs between registries.
 """
 
 from collections import Counter
@@ -14,13 +14,13 @@ from typing import Final, Protocol
 from agents.contract import DeadLetter, SourceRecord, StatefulStep, Step, StepResult
 from app.evidence.digests import Columns, RecordDigest, TextDigest, span_of
 from app.evidence.record_file import RECORDS_DOMAIN, columns_of
-from app.evidence.results import REFUSED_DOMAIN, columns_of_result, domain_of, letter_line, without_frames
-from app.evidence.span_lines import SpanLine, StageTally, Tally
+from app.evidence.results import REFUSED_DOMAIN, columns_of_result, dead_letter_line, domain_of, without_schema_headers
+from app.evidence.span_lines import CountedDigest, SpanLine, StageDigests
 from app.kafka.records import Recorded
 from schemas.topics import Stage
 
 _CANONICAL: Final = "(replayed canonical events)"
-"""Stands for a topic in the records that go from one step to the next."""
+"""Takes the place of a topic's name in the records that go from one step to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ class Steps:
     call_schema: str
 
     def domain(self, stage: Stage) -> str:
-        """What a stage's records are digested as."""
+        """The domain of the digests of a stage's records."""
         return domain_of(stage, self.call_schema)
 
 
 @dataclass(slots=True)
-class Books:
-    """Where every record went, and what was found inside records."""
+class RunBooks:
+    """Where every record of a run went. `inside` counts what the steps found inside records."""
 
     records: int = 0
     calls: int = 0
@@ -46,8 +46,8 @@ class Books:
     dead_letters: Counter[str] = field(default_factory=Counter)
     inside: Counter[str] = field(default_factory=Counter)
 
-    def add(self, other: "Books") -> None:
-        """Add another run's, or another partition's."""
+    def add(self, other: "RunBooks") -> None:
+        """Add the books of another lane."""
         self.records += other.records
         self.calls += other.calls
         self.not_calls.update(other.not_calls)
@@ -56,28 +56,31 @@ class Books:
 
     @property
     def balance(self) -> bool:
-        """Whether every record went somewhere, once."""
+        """Whether every record went to exactly one place."""
         return self.records == self.calls + self.not_calls.total() + self.dead_letters.total()
 
 
 class Sink(Protocol):
     """Where calls go."""
 
-    def calls(self, records: Columns, framed: Sequence[bytes | None]) -> None:
-        """Take calls of the span that is open; `framed` has the same bodies as they go to a topic."""
+    def calls(self, records: Columns, values: Sequence[bytes | None]) -> None:
+        """Take calls of the open span; `values` has the same bodies with their schema headers, as a topic gets them."""
 
     def end_span(self, refused: Sequence[str]) -> tuple[int, int, str]:
-        """End the span, with its dead letters as lines: where its calls were stored, or 0, 0 and nothing."""
+        """End the span, with its dead letters as lines.
+
+        Returns where its calls were stored: begin, end and digest; 0, 0 and "" if no file has them.
+        """
 
 
 class Witness(Protocol):
-    """Looks on, to compare with what was published."""
+    """Sees all that the stages make, to compare it with what was published."""
 
-    def saw(self, stage: Stage, records: Columns, letters: Sequence[DeadLetter]) -> None:
-        """A stage made these records and dead letters of raw records that follow those it was shown before."""
+    def saw(self, stage: Stage, records: Columns, dead_letters: Sequence[DeadLetter]) -> None:
+        """A stage made these records and dead letters; their raw records follow those of the call before."""
 
     def result(self) -> object:
-        """What was found, after the last record; it may be given to another process."""
+        """What the witness found, after the last record. It may be sent to another process."""
 
 
 class _OpenStage:
@@ -87,61 +90,62 @@ class _OpenStage:
         self.written = RecordDigest(steps.domain(stage))
         self.refused = TextDigest(REFUSED_DOMAIN)
 
-    def tally(self) -> StageTally:
-        return StageTally(
-            Tally(self.written.count, self.written.hexdigest()), Tally(self.refused.count, self.refused.hexdigest())
+    def digests(self) -> StageDigests:
+        return StageDigests(
+            CountedDigest(self.written.count, self.written.hexdigest()),
+            CountedDigest(self.refused.count, self.refused.hexdigest()),
         )
 
 
-class _OpenSpan:
+class _ReplayedSpan:
     """The span that is open."""
 
     def __init__(self, first: int, steps: Steps) -> None:
         self.first = self.last = first
         self.records = RecordDigest(RECORDS_DOMAIN)
         self.stages = {stage: _OpenStage(stage, steps) for stage in (Stage.CANONICALIZE, Stage.PRIVACY)}
-        self.letters: list[DeadLetter] = []
+        self.dead_letters: list[DeadLetter] = []
 
 
 class Pipeline:
-    """One partition's way through the steps, from a start state on."""
+    """Takes one partition through the steps, from a start state on."""
 
     def __init__(self, steps: Steps, sink: Sink, witness: Witness | None = None) -> None:
         self._steps = steps
         self._sink = sink
         self._witness = witness
-        self._span: _OpenSpan | None = None
-        self.books = Books()
+        self._span: _ReplayedSpan | None = None
+        self.books = RunBooks()
 
     def take(self, batch: Sequence[Recorded]) -> SpanLine | None:
-        """Take the next records, all of one span; the line of the span before it where that is complete now."""
+        """Take the next records, all of one span. Returns the line of the span before, if a new span begins."""
         number = span_of(batch[0].offset)
         done = self.finish() if self._span is not None and span_of(self._span.first) != number else None
         if self._span is None:
-            self._span = _OpenSpan(batch[0].offset, self._steps)
+            self._span = _ReplayedSpan(batch[0].offset, self._steps)
         self._take(self._span, batch)
         return done
 
     def finish(self) -> SpanLine | None:
-        """End the open span."""
+        """End the open span, and return its line; None if no span is open."""
         span, self._span = self._span, None
         if span is None:
             return None
-        letters = sorted(span.letters, key=lambda letter: letter.raw_offset)
-        begin, end, stored = self._sink.end_span([letter_line(letter) for letter in letters])
+        dead_letters = sorted(span.dead_letters, key=lambda one: one.raw_offset)
+        begin, end, stored = self._sink.end_span([dead_letter_line(one) for one in dead_letters])
         return SpanLine(
             span=span_of(span.first),
             first=span.first,
             last=span.last,
-            records=Tally(span.records.count, span.records.hexdigest()),
-            canonical=span.stages[Stage.CANONICALIZE].tally(),
-            calls=span.stages[Stage.PRIVACY].tally(),
+            records=CountedDigest(span.records.count, span.records.hexdigest()),
+            canonical=span.stages[Stage.CANONICALIZE].digests(),
+            calls=span.stages[Stage.PRIVACY].digests(),
             begin=begin,
             end=end,
             stored=stored,
         )
 
-    def _take(self, span: _OpenSpan, batch: Sequence[Recorded]) -> None:
+    def _take(self, span: _ReplayedSpan, batch: Sequence[Recorded]) -> None:
         span.last = batch[-1].offset
         span.records.add(columns_of(batch))
         self._steps.canonicalize.release(batch[0].partition, batch[0].offset)  # a replay never goes back
@@ -149,20 +153,20 @@ class Pipeline:
         events = columns_of_result(canonical)
         self._book(span, Stage.CANONICALIZE, canonical, events)
         filtered = self._steps.privacy(_as_source(events, batch[0].partition))
-        framed = columns_of_result(filtered)
-        calls = without_frames(framed)
+        published = columns_of_result(filtered)
+        calls = without_schema_headers(published)
         self._book(span, Stage.PRIVACY, filtered, calls)
-        self._sink.calls(calls, framed.bodies)
+        self._sink.calls(calls, published.bodies)
         self.books.records += len(batch)
         self.books.calls += len(filtered.outputs)
 
-    def _book(self, span: _OpenSpan, stage: Stage, result: StepResult, records: Columns) -> None:
+    def _book(self, span: _ReplayedSpan, stage: Stage, result: StepResult, records: Columns) -> None:
         open_stage = span.stages[stage]
         open_stage.written.add(records)
-        open_stage.refused.add(map(letter_line, result.dead_letters))
-        span.letters += result.dead_letters
+        open_stage.refused.add(map(dead_letter_line, result.dead_letters))
+        span.dead_letters += result.dead_letters
         self.books.not_calls.update(result.skipped)
-        self.books.dead_letters.update(f"{letter.stage}/{letter.reason}" for letter in result.dead_letters)
+        self.books.dead_letters.update(f"{one.stage}/{one.reason}" for one in result.dead_letters)
         self.books.inside.update({f"{name}/{label}": count for (name, label), count in result.tally.items()})
         if self._witness is not None:
             self._witness.saw(stage, records, result.dead_letters)

@@ -1,26 +1,29 @@
-"""What the first event of a range sees of earlier loader events: rows of the canonicalize stage's module state.
+"""The start state of a range: the rows of the canonicalize stage's module state that the range's first event sees.
 
-They are made by reading the raw topic's loader events before the range, as far back as the topic goes or as was asked
-for. What lies before that is taken from the stage's own table, whose changelog says from which raw offset each entry
-came. An entry that the stage itself has let go of since, because it remembers so many running and ended processes in
-a partition (agents/canonicalize/modules.py), is not found again; reading that many processes back makes up for it. Rows
-that a former program wrote in another form are left out.
+The rows come from the raw topic's loader events before the range, as far back as the topic goes or as the operator
+chose. Earlier rows come from the stage's own table; its changelog says from which raw offset each row came. The stage
+remembers a limited number of running and ended processes in a partition (agents/canonicalize/modules.py). A row that
+it has dropped since is found only if the loader events are read back that far. Rows that an older program wrote in
+another form are left out.
 
-Rules: nothing at or after the range enters its start state. This module refuses to know what is replayed.
+Nothing at or after the range enters its start state.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
+from google.protobuf.message import DecodeError
+
 from agents.canonicalize.process_modules import decode_row, rows_before
+from agents.contract import StatefulStep
 from app.kafka.client import KafkaUnusable, partition_count
-from app.kafka.records import OffsetRange
+from app.kafka.records import OffsetRange, Recorded
 from app.kafka.topic_reader import TopicReader
-from app.replay.engine import observe_loaders
 from app.settings import Settings
 from app.steps import canonicalize_step
 from app.streaming.store import META_PREFIX
 from schemas import topics
+from schemas.tetragon_parts_pb2 import GetEventsResponse
 from schemas.topics import Stage
 
 Rows = tuple[tuple[bytes, bytes], ...]
@@ -35,7 +38,7 @@ def start_rows(
 ) -> Rows:
     """Rows that the event at raw offset `before.next` sees; loader events are read from `before.first` on.
 
-    `report` learns how many records were read. Raises what reading the topics raises.
+    `report` gets how many more records were read. Raises what reading the topics raises.
     """
     partition = before.partition
     earlier = dict(rows_before(_table_rows(reader, settings, partition), before.first))
@@ -48,12 +51,30 @@ def start_rows(
             else:
                 earlier[key] = row
         report(len(taken))
-    # without what nothing from there on sees, so that the rows do not depend on how the reading was cut into batches
+    # leave out rows that no later event sees: the rows then do not depend on how the reading was cut into batches
     return tuple(sorted(rows_before(earlier.items(), before.next)))
 
 
+def observe_loaders(step: StatefulStep, batch: Iterable[Recorded]) -> dict[bytes, bytes | None]:
+    """Give a step only the events that change its state; returns the rows that changed."""
+    found = [record for record in batch if _is_remembered(record.value)]
+    if not found:
+        return {}
+    step.release(found[0].partition, found[0].offset)
+    return step(found).state
+
+
+def _is_remembered(value: bytes | None) -> bool:
+    """Whether later events depend on a raw event of this kind: a module was loaded, or a process ended."""
+    try:
+        kind: str | None = GetEventsResponse.FromString(value or b"").WhichOneof("event")
+    except DecodeError:
+        return False
+    return kind in {"process_loader", "process_exit"}
+
+
 def _table_rows(reader: TopicReader, settings: Settings, partition: int) -> Rows:
-    """The newest row of each key in the table's changelog; none where there is no such topic."""
+    """The newest row of each key in the table's changelog; empty without such a topic."""
     name = settings.name(CHANGELOG)
     try:
         partition_count(settings, name, _ANSWER_SECONDS)
@@ -73,7 +94,7 @@ def _table_rows(reader: TopicReader, settings: Settings, partition: int) -> Rows
 
 
 def _is_readable(row: bytes) -> bool:
-    """Whether this program's table has such rows; a former one's may have been of another form."""
+    """Whether this program can read the row; an older program may have written another form."""
     try:
         decode_row(row)
     except (ValueError, TypeError, KeyError):

@@ -1,19 +1,16 @@
-"""What a verification found, as values: for a person, for a machine, and for the exit code.
-
-This module refuses to know how it was found.
-"""
+"""What a verification found, as values: for a person, for a machine, and for the exit code."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.evidence.documents import Difference
-from app.replay.call_fields import lines_of
+from app.replay.diff import lines_of
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is not as it should be: where, and what is the matter."""
+class RunFinding:
+    """One thing that is not as it should be: where it is, and what is wrong."""
 
     place: str
     matter: str
@@ -26,7 +23,7 @@ class Finding:
 class EventDifference:
     """The first event that differs: `then` is what was recorded, `now` what its raw record gives.
 
-    `fields` is empty where one side does not have the event at all; `matter` says so.
+    `fields` is empty if one side does not have the event at all; `matter` says so.
     """
 
     partition: int
@@ -55,10 +52,10 @@ class EventDifference:
 
 
 @dataclass(slots=True)
-class Verdict:
-    """Everything that a verification has to say. `notes` are no faults."""
+class RunVerdict:
+    """All that a verification found. Notes do not count against the run."""
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[RunFinding] = field(default_factory=list)
     first_event: EventDifference | None = None
     notes: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
@@ -70,7 +67,7 @@ class Verdict:
 
     def find(self, place: object, matter: object) -> None:
         """Add a finding."""
-        self.findings.append(Finding(str(place), str(matter)))
+        self.findings.append(RunFinding(str(place), str(matter)))
 
     def lines(self) -> Iterator[str]:
         """For a person to read."""

@@ -1,14 +1,15 @@
-"""Proves a run again: reads its manifest, makes the run anew from the same input, and says what is not as it was.
+"""Proves a run: reads its manifest, replays the same input again, and reports every difference.
 
-Rules: everything that the manifest names is looked at, and what differs is named by its place: a field of the manifest,
-a file, a partition and its offsets, an event and its fields. Nothing is repaired or written. A newer program that gives
-the same bytes is a note and no fault. This module refuses to know how findings are shown.
+All that the manifest names is checked. A finding names the place that differs: a field of the manifest, a file, a
+partition and its offsets, an event and its fields. Nothing is repaired or written. A newer program that gives the same
+bytes is a note, not a finding.
 """
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,15 +20,19 @@ from app.evidence.configuration import HOOKS_FILE, POLICY_FILE, Configuration, c
 from app.evidence.documents import DocumentError, differences
 from app.evidence.span_lines import SpanLine, first_difference, read_lines
 from app.kafka.records import DamagedError
+from app.kafka.registry import SchemaRegistry
+from app.kafka.topic_reader import TopicReader
 from app.privacy.load import PrivacyConfigError
-from app.replay import call_file, engine, event_search, replay_run
+from app.progress import Count, Progress
+from app.replay import call_file, event_search
 from app.replay.compare import check
-from app.replay.compare.published import CopySource, PublishedSource
-from app.replay.engine import RunResult, Work
-from app.replay.manifest import Manifest, Origin, OutputPart
-from app.replay.replay_run import CONFIGURATION_FOLDER, Request
-from app.replay.source import ReplaySource
-from app.replay.verdict import EventDifference, Verdict
+from app.replay.compare.published import open_published
+from app.replay.make import CONFIGURATION_FOLDER, Replayed, RunInput, replay_nowhere
+from app.replay.manifest import MANIFEST_FILE, Manifest, OutputPart
+from app.replay.output_topic import OutputCopies
+from app.replay.request import ReplayRequest
+from app.replay.sources import reopen_source
+from app.replay.verdict import EventDifference, RunVerdict
 from app.settings import Settings
 from app.steps import PolicyHooksError
 from app.symbols.checking import check_objects
@@ -38,34 +43,27 @@ UNUSABLE: Final = (PrivacyConfigError, PolicyHooksError, OSError, ValueError)
 """What loading a configuration raises, besides SymbolStoreError."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How to verify: `open_source` finds the run's input again, `open_published` what was published for it.
+def verify(
+    path: Path, request: ReplayRequest, progress: Progress, *, public_key: Ed25519PublicKey | None = None
+) -> RunVerdict:
+    """Verify the run whose manifest, or whose folder, is at `path`.
 
-    `open_written` finds what the run wrote to a topic, by its name. All raise DocumentError or DamagedError.
+    The manifest says what to replay; the request's `archive`, if any, stands for the run's own input. With a
+    `public_key` the manifest must be signed with it. Raises ReplayError, and what reaching Kafka and the registry
+    raises.
     """
-
-    settings: Settings
-    processes: int
-    open_source: Callable[[Manifest], tuple[ReplaySource, Origin]]
-    open_published: Callable[[ReplaySource], PublishedSource]
-    open_written: Callable[[str], CopySource]
-    public_key: Ed25519PublicKey | None = None
-    batch_records: int = engine.BATCH_RECORDS
-    report: Callable[[int], None] = lambda _records: None
-
-
-def verify(path: Path, options: Options) -> Verdict:
-    """Verify the run whose manifest is at `path`. Raises only for broken machinery."""
-    verdict = Verdict()
-    manifest = _read(path, options, verdict)
+    path = path / MANIFEST_FILE if path.is_dir() else path
+    verdict = RunVerdict()
+    manifest = _read(path, public_key, verdict)
     if manifest is not None:
-        _Verification(path, manifest, options, verdict).run()
+        counted = progress.count("records replayed")
+        with ExitStack() as stack:
+            _Verification(path.parent, manifest, request, verdict).run(stack, progress, counted)
     return verdict
 
 
-def _read(path: Path, options: Options, verdict: Verdict) -> Manifest | None:
-    """Read the manifest; one that was changed is read all the same where it can be, to find out where."""
+def _read(path: Path, public_key: Ed25519PublicKey | None, verdict: RunVerdict) -> Manifest | None:
+    """Read the manifest, even a changed one if it is still readable: the replay then shows what was changed."""
     try:
         document = documents.read_unproved(path)
         manifest = Manifest.of_document(document, str(path))
@@ -75,52 +73,62 @@ def _read(path: Path, options: Options, verdict: Verdict) -> Manifest | None:
     if document.get(documents.DIGEST) != documents.sealed(document)[documents.DIGEST]:
         verdict.find("manifest", f"{path}: its content does not match its digest: it was changed")
     try:
-        signer = signing.check(document, options.public_key)
+        signer = signing.check(document, public_key)
     except signing.SignatureError as error:
         verdict.find("manifest", f"{path} {error}")
     else:
         verdict.facts["signed_by"] = signer
-        if signer is not None and options.public_key is None:
+        if signer is not None and public_key is None:
             verdict.notes.append(f"says that it is signed with key {signer}; --public-key proves whose that is")
     verdict.facts["manifest"] = document.get(documents.DIGEST)
     return manifest
 
 
 class _Verification:
-    """One run being proved."""
+    """Proves one run."""
 
-    def __init__(self, path: Path, manifest: Manifest, options: Options, verdict: Verdict) -> None:
-        self._folder = path.parent
+    def __init__(self, folder: Path, manifest: Manifest, request: ReplayRequest, verdict: RunVerdict) -> None:
+        self._folder = folder
         self._manifest = manifest
-        self._options = options
         self._verdict = verdict
-        self._texts = self._folder / CONFIGURATION_FOLDER
-        self._settings = with_texts_of(options.settings, self._texts)
-        if manifest.configuration.symbols is None:
-            self._settings = replace(self._settings, symbol_store_dir=None)
+        self._texts = folder / CONFIGURATION_FOLDER
+        settings, snapshot = with_texts_of(request.settings, self._texts), manifest.configuration.symbols
+        if snapshot is None:
+            settings = replace(settings, symbol_store_dir=None)
+        self._request = replace(request, settings=settings, snapshot=snapshot)
         self._lines: dict[int, list[SpanLine]] = {}
 
-    def run(self) -> None:
-        """Look at everything."""
+    def run(self, stack: ExitStack, progress: Progress, counted: Count) -> None:
+        """Check everything; `stack` closes what is opened."""
         for part in self._manifest.output:
             self._check_files(part)
         self._note_program()
         configuration = self._check_configuration()
         try:
-            source, origin = self._options.open_source(self._manifest)
-            published = None if self._manifest.published is None else self._options.open_published(source)
-            topic = self._manifest.output_topic
-            written = None if topic is None else self._options.open_written(topic)
+            opened = self._open(stack, progress, counted)
         except (DocumentError, DamagedError) as error:
             self._verdict.find("input", error)
             return
-        if origin != self._manifest.origin:
-            self._compare("input.source", asdict(self._manifest.origin), asdict(origin))
+        if opened.origin != self._manifest.origin:
+            self._compare("input.source", asdict(self._manifest.origin), asdict(opened.origin))
         if configuration is not None:
-            self._replay(source, origin, published, written)
+            self._replay(opened)
+
+    def _open(self, stack: ExitStack, progress: Progress, counted: Count) -> RunInput:
+        """Open the run's input again, and what it is compared with."""
+        settings, manifest = self._request.settings, self._manifest
+        source, origin = reopen_source(self._request, manifest, self._folder, stack, progress)
+        counted.total = sum(one.offsets for one in source.ranges())
+        published = None if manifest.published is None else open_published(settings, source, stack, progress)
+        written = None
+        if manifest.output_topic is not None:
+            reader = stack.enter_context(TopicReader(settings))
+            registry = stack.enter_context(SchemaRegistry.from_settings(settings))
+            written = OutputCopies(reader, registry, manifest.output_topic)
+        return RunInput(source=source, origin=origin, published=published, written=written, report=counted.at)
 
     def _check_files(self, part: OutputPart) -> None:
-        """Prove a partition's files, and remember its lines where they are as they were."""
+        """Prove a partition's files, and remember its lines if they are as they were."""
         calls, refused, spans = call_file.paths(self._folder, part.partition)
         try:
             lines = read_lines(spans, part.spans)
@@ -145,11 +153,11 @@ class _Verification:
             self._verdict.notes.append(f"program.{one}")
 
     def _check_configuration(self) -> Configuration | None:
-        """Compare what decides; None where it cannot be had, and nothing can be replayed."""
+        """Compare the configuration; None if it cannot be loaded, so that nothing can be replayed."""
         then = self._manifest.configuration
         try:
-            now, texts = configuration_of(self._settings, then.symbols)
-            for fault in _symbol_faults(self._settings, now):
+            now, texts = configuration_of(self._request.settings, then.symbols)
+            for fault in _symbol_faults(self._request.settings, now):
                 self._verdict.find("symbols", fault)
         except SymbolStoreError as error:
             self._verdict.find("symbols", error)
@@ -163,47 +171,35 @@ class _Verification:
         self._compare("configuration", asdict(then), asdict(now))
         return now
 
-    def _replay(
-        self, source: ReplaySource, origin: Origin, published: PublishedSource | None, written: CopySource | None
-    ) -> None:
-        request = Request(
-            source=source,
-            origin=origin,
-            settings=self._settings,
-            symbols=self._manifest.configuration.symbols,
-            processes=self._options.processes,
-            batch_records=self._options.batch_records,
-            published=published,
-            written=written,
-            report=self._options.report,
-        )
+    def _replay(self, opened: RunInput) -> None:
         try:
-            made = replay_run.nowhere(request)
+            replayed, now = replay_nowhere(self._request, opened)
         except DamagedError as error:
             self._verdict.find("input", error)
             return
         except SymbolStoreError as error:
             self._verdict.find("symbols", error)
             return
-        now, ran = made.manifest, made.ran
         self._verdict.facts["books"] = dict(now.books)
         self._compare("input", _comparable_input(self._manifest), _comparable_input(now))
         self._compare("books", dict(self._manifest.books), dict(now.books))
         self._compare("output", _comparable_output(self._manifest), _comparable_output(now))
-        self._find_event(ran.work, ran.result)
-        if ran.compared is None:
+        self._find_event(replayed)
+        compared = replayed.compared
+        if compared is None:
             return
-        if published is not None:
-            self._compare("published", dict(self._manifest.published or {}), ran.compared.document())
-        check.report(ran.compared, ran.configuration, self._verdict)
-        for copies, place in ((ran.compared.copies, published), (ran.compared.written, written)):
+        if opened.published is not None:
+            self._compare("published", dict(self._manifest.published or {}), compared.document())
+        check.report(compared, replayed.configuration, self._verdict)
+        for copies, place in ((compared.copies, opened.published), (compared.written, opened.written)):
             if self._verdict.first_event is None and place is not None:
-                self._verdict.first_event = check.differing_event(copies, place, ran.work)
+                event = check.differing_event(copies, place, replayed.request, opened.source)
+                self._verdict.first_event = event
 
-    def _find_event(self, work: Work, result: RunResult) -> None:
+    def _find_event(self, replayed: Replayed) -> None:
         """Name the first span that differs, and the first event in it."""
         for part in self._manifest.output:
-            lines, again = self._lines.get(part.partition), result.lines(part.partition)
+            lines, again = self._lines.get(part.partition), replayed.result.lines(part.partition)
             pair = first_difference(lines, again) if lines is not None else None
             if pair is None:
                 continue
@@ -211,28 +207,28 @@ class _Verification:
             line = then or now
             assert line is not None
             self._verdict.find(call_file.place(part.partition, line), _what_differs(then, now))
-            self._verdict.first_event = self._first_event(work, part.partition, line)
+            self._verdict.first_event = self._first_event(replayed, part.partition, line)
             return
         if self._manifest.output_topic is None:
-            self._explain_damage(work)
+            self._explain_damage(replayed)
 
-    def _explain_damage(self, work: Work) -> None:
-        """Where a file of calls was changed and still reads, show which event and field."""
+    def _explain_damage(self, replayed: Replayed) -> None:
+        """Name the event and field that were changed in a file of calls that is still readable."""
         for part in self._manifest.output:
             path = call_file.paths(self._folder, part.partition)[0]
             with contextlib.suppress(DamagedError):  # that it cannot be read is a finding already
                 for line in call_file.damaged(path, part.partition, self._lines.get(part.partition, ())):
-                    self._verdict.first_event = self._first_event(work, part.partition, line)
+                    self._verdict.first_event = self._first_event(replayed, part.partition, line)
                     if self._verdict.first_event is not None:
                         return
 
-    def _first_event(self, work: Work, partition: int, line: SpanLine) -> EventDifference | None:
+    def _first_event(self, replayed: Replayed, partition: int, line: SpanLine) -> EventDifference | None:
         path = call_file.paths(self._folder, partition)[0]
         try:
-            then = event_search.in_file(path, partition, line)
+            then = call_file.read_span(path, partition, line)
         except DamagedError:
             return None
-        now, _ = event_search.made_again(work, partition, line.first, line.last)
+        now, _ = event_search.replay_range(replayed.request, replayed.opened.source, partition, line.first, line.last)
         return event_search.first_difference(partition, then, now)
 
     def _compare(self, place: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -241,7 +237,7 @@ class _Verification:
 
 
 def _symbol_faults(settings: Settings, configuration: Configuration) -> Iterator[str]:
-    """What is damaged in the symbol store's snapshot, used by this run's events or not."""
+    """The damaged objects of the symbol store's snapshot, used by this run's events or not."""
     if settings.symbol_store_dir is None or configuration.symbols is None:
         return
     store = SymbolStore.open(settings.symbol_store_dir, configuration.symbols)

@@ -14,8 +14,7 @@ from app.evidence.audit_record import AuditRecord
 from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
 from app.privacy.load import load_privacy
-from app.replay.compare.live_published import known_schema
-from app.replay.compare.published import Schemas, audit_record
+from app.replay.compare.published import Schemas, audit_record, known_schema
 from app.reprocess.versions import Made
 from app.settings import Settings
 from app.streaming.delivery import Parcel

@@ -14,9 +14,9 @@ from app.evidence.archive import RECORDING_FILE, Archive
 from app.evidence.configuration import call_schema_fingerprint
 from app.evidence.digests import Columns, RecordDigest, TextDigest, span_of
 from app.evidence.results import CALLS_DOMAIN, REFUSED_DOMAIN
-from app.evidence.span_lines import StageTally, Tally, output_digest, total_digest
-from app.replay import recorder
-from app.replay.recorder import Plan
+from app.evidence.span_lines import CountedDigest, StageDigests, output_digest, total_digest
+from app.replay import record
+from app.replay.record import Plan
 from schemas import avro_wire, records
 from schemas.raw_event import event_time_ns
 from schemas.topics import Stage
@@ -92,13 +92,15 @@ def test_the_digest_of_the_published_topic_is_that_of_the_replay(live: LiveRun, 
     assert total_digest("calls", heads) == made["calls"]
 
 
-def _tally(calls: list[tuple[int, tuple[int, bytes, bytes]]], span: int) -> StageTally:
+def _tally(calls: list[tuple[int, tuple[int, bytes, bytes]]], span: int) -> StageDigests:
     """What was published of a span; nothing was refused by the privacy stage."""
     digest = RecordDigest(CALLS_DOMAIN + call_schema_fingerprint())
     for offset, (timestamp_ms, key, value) in calls:
         if span_of(offset) == span:
             digest.add(Columns([offset], [timestamp_ms], [key], [value[avro_wire.SCHEMA_HEADER_BYTES :]]))
-    return StageTally(Tally(digest.count, digest.hexdigest()), Tally(0, TextDigest(REFUSED_DOMAIN).hexdigest()))
+    return StageDigests(
+        CountedDigest(digest.count, digest.hexdigest()), CountedDigest(0, TextDigest(REFUSED_DOMAIN).hexdigest())
+    )
 
 
 WAYS = {
@@ -145,7 +147,7 @@ def test_an_interrupted_recording_is_continued_to_the_same_archive(live: LiveRun
         published=True,
     )
     with pytest.raises(KeyboardInterrupt):
-        recorder.record(live.settings, tmp_path / "case", plan, Interruption(after=EVENTS // 2).heard)
+        record.record(live.settings, tmp_path / "case", plan, Interruption(after=EVENTS // 2).heard)
     assert (tmp_path / "case" / RECORDING_FILE).exists()
     recorded = answer(live, 0, "record", "--out", tmp_path / "case", "--with-published")
     assert recorded["digest"] == Archive(live.folder / "case").digest

@@ -1,7 +1,6 @@
 """Archives made of given events, without a broker."""
 
 import itertools
-import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,8 +20,7 @@ from app.evidence.avro_container import Codec
 from app.evidence.record_file import Layout, RecordFileWriter
 from app.ingest.keys import KeyReader
 from app.kafka.records import OffsetRange, Recorded
-from app.replay.engine import observe_loaders
-from app.replay.manifest import Origin
+from app.replay.start_state import observe_loaders
 from app.settings import Settings
 from app.simulator.workload.generator import Workload, WorkloadOptions
 from app.steps import canonicalize_step
@@ -61,11 +59,6 @@ def rows_before(taken: Iterable[Recorded]) -> list[tuple[bytes, bytes]]:
     """Rows of module state after these records, which are of one partition."""
     rows = observe_loaders(canonicalize_step(Settings()), taken)
     return sorted((key, row) for key, row in rows.items() if row is not None)
-
-
-def origin_of(archive: Archive, folder: Path) -> Origin:
-    """The origin of a run in `folder` over an archive."""
-    return Origin("archive", archive.topic, archive.digest, os.path.relpath(archive.folder, folder))
 
 
 def make_archive(

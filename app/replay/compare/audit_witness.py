@@ -1,8 +1,9 @@
-"""Looks on while a partition is replayed, and cuts what it sees at the runs that audit records speak of.
+"""Compares audit records with the replay of a partition.
 
-Rules: runs may overlap, for batches are repeated; each is digested on its own. A run that reaches out of the replayed
-range cannot be proved and is counted. What no run speaks of was never audited and is counted too. This module refuses
-to know where audit records come from.
+An audit record speaks of runs: sequences of raw offsets, with the digest of what the stage published for them. The
+witness sees all that the replay makes, and digests it run by run. Runs may overlap, because batches are repeated. A run
+that is only partly inside the replayed range cannot be proved, and is counted. Records that no run speaks of were never
+audited, and are counted too.
 """
 
 from bisect import bisect_left, bisect_right
@@ -20,7 +21,7 @@ from schemas.topics import Stage
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """A run of which an audit record says something else than the replay."""
+    """A run for which an audit record and the replay differ."""
 
     record: AuditRecord
     run: AuditRun
@@ -29,7 +30,7 @@ class Contradiction:
 
 @dataclass(slots=True)
 class StageAudit:
-    """What a partition's audit records of one stage are worth. `unaudited` are records that no run speaks of."""
+    """How many runs of a partition's audit records of one stage are proved; `unaudited` are records without a run."""
 
     runs: int = 0
     proved: int = 0
@@ -50,7 +51,7 @@ class StageAudit:
 
 
 class AuditWitness:
-    """A `Witness` for one partition. `domains` are what each stage's records are digested as."""
+    """A `Witness` for one partition. `domains` has the digest domain of each stage's records."""
 
     def __init__(self, whole: OffsetRange, records: Iterable[AuditRecord], domains: dict[Stage, str]) -> None:
         records = tuple(records)
@@ -59,12 +60,12 @@ class AuditWitness:
             for stage, domain in domains.items()
         }
 
-    def saw(self, stage: Stage, records: Columns, letters: Sequence[DeadLetter]) -> None:
+    def saw(self, stage: Stage, records: Columns, dead_letters: Sequence[DeadLetter]) -> None:
         """Take what a stage made."""
-        self._stages[stage].take(records, letters)
+        self._stages[stage].take(records, dead_letters)
 
     def result(self) -> dict[Stage, StageAudit]:
-        """What was found, after the last record."""
+        """The counts by stage, after the last record."""
         return {stage: witness.end() for stage, witness in self._stages.items()}
 
 
@@ -84,9 +85,9 @@ class _StageWitness:
         self._covered = _merged(touching)
         self._starts = [first for first, _ in self._covered]
 
-    def take(self, records: Columns, letters: Sequence[DeadLetter]) -> None:
+    def take(self, records: Columns, dead_letters: Sequence[DeadLetter]) -> None:
         offsets = records.offsets
-        places = [*offsets[:1], *offsets[-1:], *(letter.raw_offset for letter in letters)]
+        places = [*offsets[:1], *offsets[-1:], *(one.raw_offset for one in dead_letters)]
         if not places:
             return
         highest = max(places)
@@ -94,13 +95,13 @@ class _StageWitness:
             self._active.append((*self._waiting.popleft(), RunDigest(self._domain)))
         for run, _, digest in self._active:
             part = records.part(bisect_left(offsets, run.raw_first), bisect_right(offsets, run.raw_last))
-            digest.add(part, [one for one in letters if run.raw_first <= one.raw_offset <= run.raw_last])
+            digest.add(part, [one for one in dead_letters if run.raw_first <= one.raw_offset <= run.raw_last])
         self._settle([one for one in self._active if one[0].raw_last <= highest])
         self._active = [one for one in self._active if one[0].raw_last > highest]
-        self._check_cover([*offsets, *(letter.raw_offset for letter in letters)])
+        self._check_cover([*offsets, *(one.raw_offset for one in dead_letters)])
 
     def end(self) -> StageAudit:
-        """Settle what is left: runs whose last records were no calls."""
+        """Settle the runs that are left: their last records gave no calls."""
         self._settle([*self._active, *((run, record, RunDigest(self._domain)) for run, record in self._waiting)])
         self._active, self._waiting = [], deque()
         return self._found
@@ -123,7 +124,7 @@ class _StageWitness:
 
 
 def _merged(runs: Iterable[AuditRun]) -> list[tuple[int, int]]:
-    """Disjoint ranges of offsets, ascending, that are the runs' together."""
+    """The offsets of all runs, as disjoint ascending ranges."""
     merged: list[tuple[int, int]] = []
     for first, last in sorted((run.raw_first, run.raw_last) for run in runs):
         if merged and first <= merged[-1][1] + 1:

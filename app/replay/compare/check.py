@@ -1,10 +1,8 @@
-"""A replay beside what topics hold of it: what was really published, and what an earlier run wrote.
+"""Compares a replay with what was published, and with what an earlier run wrote to a topic.
 
-Of what was published every copy of a call is compared, and every audit record, for the replayed range; of an earlier
-run's own topic every copy.
-
-Rules: the replay is run once; a partition is one lane then, because audit runs reach over spans. What differs is named
-by topic, partition and offset. This module refuses to know where the published records are kept.
+Every copy of a call and every audit record for the replayed range is compared; of an earlier run's topic, every copy.
+The replay is run once. Each partition is then one lane, because audit runs cross spans. A finding names topic,
+partition and offset.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,10 +19,11 @@ from app.kafka.records import OffsetRange
 from app.replay.compare.audit_witness import AuditWitness, StageAudit
 from app.replay.compare.copies import CopiesFound, CopyCheck, Slots, SlotSink
 from app.replay.compare.published import CopySource, PublishedSource, audit_record, decode_call, raw_position
-from app.replay.engine import LaneSink, OpenSink, RunResult, Work
-from app.replay.event_search import first_difference, made_again
-from app.replay.lanes import Lane
-from app.replay.verdict import EventDifference, Verdict
+from app.replay.engine import Lane, LaneSink, OpenSink, RunResult
+from app.replay.event_search import first_difference, replay_range
+from app.replay.request import ReplayRequest
+from app.replay.sources import ReplaySource
+from app.replay.verdict import EventDifference, RunVerdict
 from schemas import avro_wire
 from schemas.topics import Stage
 
@@ -33,7 +32,7 @@ _STAGES: Final = (Stage.CANONICALIZE, Stage.PRIVACY)
 
 @dataclass(frozen=True, slots=True)
 class PublishedResult:
-    """What became of copies and audit records, by partition; `written` is of an earlier run's topic."""
+    """Counts of copies and audit records by partition; `written` counts the copies in an earlier run's topic."""
 
     copies: Mapping[int, CopiesFound]
     audits: Mapping[int, Mapping[Stage, StageAudit]]
@@ -52,7 +51,7 @@ class PublishedResult:
 
 
 class PublishedCheck:
-    """Compares one replay with what was published, and with what an earlier run has written; either may be None."""
+    """Compares one replay with what was published, and with what an earlier run wrote; either may be None."""
 
     def __init__(
         self,
@@ -79,7 +78,7 @@ class PublishedCheck:
         return partial(_open_both, self._slots, beside)
 
     def witness(self) -> partial[AuditWitness] | None:
-        """An `OpenWitness`, where there are audit records to compare with."""
+        """An `OpenWitness`; None if there are no audit records to compare with."""
         if self._published is None:
             return None
         return partial(_open_witness, self._slots, self._audits, self._configuration.call_schema)
@@ -107,7 +106,7 @@ def _audit(source: PublishedSource, part: OffsetRange) -> Iterator[AuditRecord]:
 
 
 def _open_both(slots: Mapping[int, Slots], beside: OpenSink, lane: Lane) -> LaneSink:
-    return _Both(beside(lane), SlotSink(slots[lane.partition]))
+    return _BothSinks(beside(lane), SlotSink(slots[lane.partition]))
 
 
 def _open_witness(
@@ -117,16 +116,16 @@ def _open_witness(
     return AuditWitness(slots[lane.partition].range, audits[lane.partition], domains)
 
 
-class _Both:
-    """Two sinks; the first says where calls are stored."""
+class _BothSinks:
+    """Two sinks; the first one's places are returned."""
 
     def __init__(self, first: LaneSink, second: LaneSink) -> None:
         self._first = first
         self._second = second
 
-    def calls(self, records: Columns, framed: Sequence[bytes | None]) -> None:
-        self._first.calls(records, framed)
-        self._second.calls(records, framed)
+    def calls(self, records: Columns, values: Sequence[bytes | None]) -> None:
+        self._first.calls(records, values)
+        self._second.calls(records, values)
 
     def end_span(self, refused: Sequence[str]) -> tuple[int, int, str]:
         self._second.end_span(refused)
@@ -137,7 +136,7 @@ class _Both:
         self._second.close()
 
 
-def report(result: PublishedResult, configuration: Configuration, verdict: Verdict) -> None:
+def report(result: PublishedResult, configuration: Configuration, verdict: RunVerdict) -> None:
     """Add what differs to a verdict."""
     _report_copies("published calls", "published", result.copies, verdict)
     _report_copies("output topic", "written", result.written, verdict)
@@ -146,7 +145,7 @@ def report(result: PublishedResult, configuration: Configuration, verdict: Verdi
             _report_audit(number, stage, audit, configuration, verdict)
 
 
-def _report_copies(name: str, verb: str, copies: Mapping[int, CopiesFound], verdict: Verdict) -> None:
+def _report_copies(name: str, verb: str, copies: Mapping[int, CopiesFound], verdict: RunVerdict) -> None:
     for number, found in sorted(copies.items()):
         place = f"{name}, partition {number}"
         if found.first_differing is not None:
@@ -159,7 +158,9 @@ def _report_copies(name: str, verb: str, copies: Mapping[int, CopiesFound], verd
             verdict.find(place, f"{found.missing} calls were never {verb}, first that of raw {found.first_missing}")
 
 
-def _report_audit(number: int, stage: Stage, audit: StageAudit, configuration: Configuration, verdict: Verdict) -> None:
+def _report_audit(
+    number: int, stage: Stage, audit: StageAudit, configuration: Configuration, verdict: RunVerdict
+) -> None:
     place = f"audit of {stage.value}, partition {number}"
     if audit.contradictions:
         one = audit.contradictions[0]
@@ -176,23 +177,25 @@ def _report_audit(number: int, stage: Stage, audit: StageAudit, configuration: C
         verdict.notes.append(f"{place}: {audit.at_edges} runs reach out of the range and were not compared")
 
 
-def differing_event(copies: Mapping[int, CopiesFound], source: CopySource, work: Work) -> EventDifference | None:
-    """The first copy that differs, field by field; `source` is where the copies are from."""
+def differing_event(
+    copies: Mapping[int, CopiesFound], published: CopySource, request: ReplayRequest, source: ReplaySource
+) -> EventDifference | None:
+    """The first copy that differs, field by field; `published` is where the copies come from."""
     for number, found in sorted(copies.items()):
         copy = found.first_differing
         if copy is None or copy.value is None:
             continue
-        position = raw_position(copy.value, source.schemas)
+        position = raw_position(copy.value, published.schemas)
         assert position is not None
         try:
-            then = decode_call(copy.value, source.schemas)
+            then = decode_call(copy.value, published.schemas)
         except ValueError:
             return EventDifference(number, position[1], "", "its published copy cannot be decoded")
-        now, _ = made_again(work, number, position[1], position[1])
+        now, _ = replay_range(request, source, number, position[1], position[1])
         difference = first_difference(number, [then], now)
         if difference is None:  # what surrounds the call differs, and its fields do not
             matter = "key or timestamp of its published copy differ"
-            if not source.schemas.is_our_call(avro_wire.schema_id_of(copy.value)):
+            if not published.schemas.is_our_call(avro_wire.schema_id_of(copy.value)):
                 matter = "its published copy has the same fields, written under another schema"
             return EventDifference(number, position[1], then["event_id"], matter)
         return difference

@@ -1,10 +1,10 @@
 """Compares every published copy of a call with what its raw record gives, however often and in what order copies come.
 
-A replay leaves 16 bytes of digest for each raw offset in a file (`SlotSink`); then copies are read in the order of
-their topic, and each is looked up by its raw offset. Memory is the kernel's to give and take back: files are mapped.
+A replay leaves 16 bytes of digest for each raw offset in a file (`SlotSink`). Then copies are read in the order of
+their topic, and each is looked up by its raw offset. Files are mapped, so that the kernel can take the memory back.
 
-Rules: a copy counts when key, timestamp and body are those of the replay; what has a copy is marked, so that calls that
-were never published show too. This module refuses to know where copies come from.
+A copy is right if its key, timestamp and body are those of the replay. An offset with a copy is marked, so that calls
+that were never published are found too.
 """
 
 import mmap
@@ -52,12 +52,12 @@ class SlotSink:
     """A sink that keeps a digest for each call."""
 
     def __init__(self, slots: Slots) -> None:
-        """The files must be there. Raises OSError."""
+        """Opens the files, which must exist. Raises OSError."""
         self._first = slots.range.first
         self._digests = os.open(slots.digests, os.O_WRONLY)
         self._expected = os.open(slots.expected, os.O_WRONLY)
 
-    def calls(self, records: Columns, _framed: Sequence[bytes | None]) -> None:
+    def calls(self, records: Columns, _values: Sequence[bytes | None]) -> None:
         """Take calls; their offsets ascend."""
         if not records.offsets:
             return
@@ -82,7 +82,7 @@ class SlotSink:
 
 @dataclass(slots=True)
 class CopiesFound:
-    """What became of a partition's copies. `strange` are records that are no calls, `missing` calls without a copy."""
+    """Counts of a partition's copies. `strange` are records that are not calls, `missing` are calls without a copy."""
 
     copies: int = 0
     calls: int = 0

@@ -1,15 +1,16 @@
-"""What the live stages had published for a range of raw records: copies of calls, and audit records.
+"""What the live stages published for a range of raw records: copies of calls, and audit records.
 
-Calls carry their raw position in their last two fields, which can be read from the end of a value without decoding it:
-of a number's bytes only the last has its high bit clear. Where a value was written under another schema it is decoded.
+They come from an archive that has kept them, or from the live topics.
 
-Rules: nothing is left out in silence; what cannot be read counts as strange. This module refuses to know where copies
-are kept.
+A call carries its raw position in its last two fields. They can be read from the end of a value without decoding it,
+because only the last byte of a number has its high bit clear. A value under another schema is decoded. Nothing is left
+out: what cannot be read counts as strange.
 """
 
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -20,19 +21,27 @@ from app.evidence.audit_record import AuditRecord
 from app.evidence.configuration import call_schema_fingerprint
 from app.evidence.documents import DocumentError
 from app.kafka.records import OffsetRange, Recorded
-from schemas import avro_wire, records
+from app.kafka.registry import Fault, RegistryError, SchemaRegistry
+from app.kafka.topic_reader import TopicReader
+from app.progress import Progress
+from app.replay.sources import ReplaySource
+from app.settings import Settings
+from schemas import avro_wire, records, topics
 from schemas.avro_wire import SchemaHeaderError
 
 _CONTINUED: Final = 0x80
 _READ_ERRORS: Final = (EOFError, ValueError, IndexError, KeyError, TypeError, OverflowError)
 
 SchemaText = Callable[[int], str]
-"""Gives the text of a schema by the registry's id; raises what asking a registry raises, or KeyError."""
+"""Gives the text of a schema by the registry's id. Raises KeyError, and what reading from a registry raises."""
+
+_SLACK_MS: Final = 300_000
+"""Receipt times of neighbouring raw records may go back a little, and never by this much."""
 
 
 @dataclass(slots=True)
 class Schemas:
-    """Schemas by id, asked for once. `texts` has those that were."""
+    """Schemas by id, each read once. `texts` has those that were read."""
 
     ask: SchemaText
     texts: dict[str, str] = field(default_factory=dict)
@@ -40,7 +49,7 @@ class Schemas:
     _ours: dict[int, bool] = field(default_factory=dict)
 
     def parsed(self, schema_id: int) -> Any:
-        """The schema as fastavro wants it."""
+        """The schema in fastavro's form."""
         if schema_id not in self._parsed:
             text = self.ask(schema_id)
             self.texts[str(schema_id)] = text
@@ -48,14 +57,14 @@ class Schemas:
         return self._parsed[schema_id]
 
     def is_our_call(self, schema_id: int) -> bool:
-        """Whether values with this id are laid out as ours."""
+        """Whether values with this id have our schema."""
         if schema_id not in self._ours:
             self._ours[schema_id] = _fingerprint(self.parsed(schema_id)) == call_schema_fingerprint()
         return self._ours[schema_id]
 
     @classmethod
     def of_texts(cls, texts: Mapping[str, str]) -> "Schemas":
-        """Schemas that were kept."""
+        """Schemas from texts that an archive has kept."""
         return cls(lambda schema_id: texts[str(schema_id)])
 
 
@@ -64,7 +73,7 @@ def _fingerprint(schema: Any) -> str:
 
 
 def raw_position(value: bytes | None, schemas: Schemas) -> tuple[int, int] | None:
-    """Partition and offset of the raw record of a framed call; None where the value is no call."""
+    """Partition and offset of the raw record of a call with its schema header; None if the value is not a call."""
     try:
         schema_id = avro_wire.schema_id_of(value or b"")
         assert value is not None
@@ -79,7 +88,7 @@ def raw_position(value: bytes | None, schemas: Schemas) -> tuple[int, int] | Non
 
 
 def decode_call(value: bytes, schemas: Schemas) -> dict[str, Any]:
-    """A framed call in our schema's terms, whatever schema it was written with. Raises ValueError."""
+    """A call with its schema header, in our schema's terms, whatever schema it was written with. Raises ValueError."""
     try:
         schema_id = avro_wire.schema_id_of(value)
         body, ours = io.BytesIO(value[avro_wire.SCHEMA_HEADER_BYTES :]), records.parsed_schema(records.CALL)
@@ -91,7 +100,7 @@ def decode_call(value: bytes, schemas: Schemas) -> dict[str, Any]:
 
 
 def _long_before(value: bytes, end: int) -> tuple[int, int]:
-    """The Avro long that ends before `end`, and where it begins. Raises IndexError where there is none."""
+    """The Avro long that ends before `end`, and the position of its first byte. Raises IndexError."""
     begin = end - 1
     if value[begin] >= _CONTINUED:
         raise IndexError
@@ -104,7 +113,7 @@ def _long_before(value: bytes, end: int) -> tuple[int, int]:
 
 
 def audit_record(record: Recorded, schemas: Schemas) -> AuditRecord | None:
-    """The audit record in a topic's record; None where there is none, for what cannot be read proves nothing."""
+    """The audit record in a topic's record; None if it cannot be read, because it then proves nothing."""
     if record.value is None:
         return None
     try:
@@ -115,7 +124,7 @@ def audit_record(record: Recorded, schemas: Schemas) -> AuditRecord | None:
 
 
 def belongs(position: tuple[int, int] | None, part: OffsetRange) -> bool:
-    """Whether a copy is of the range; one that cannot be read is too, for somebody has to look at it."""
+    """Whether a copy is of the range; one that cannot be read counts too, because somebody must look at it."""
     return position is None or (position[0] == part.partition and part.first <= position[1] < part.next)
 
 
@@ -127,7 +136,7 @@ def speaks_of(record: AuditRecord | None, part: OffsetRange) -> bool:
 
 
 class CopySource(Protocol):
-    """Where copies of calls are had from."""
+    """Gives copies of calls."""
 
     @property
     def schemas(self) -> Schemas:
@@ -138,7 +147,7 @@ class CopySource(Protocol):
 
 
 class PublishedSource(CopySource, Protocol):
-    """Where copies of calls and audit records are had from."""
+    """Gives copies of calls, and audit records."""
 
     def audit(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         """Audit records that speak of the range."""
@@ -148,7 +157,7 @@ class ArchivePublished:
     """What an archive has kept; a `PublishedSource`."""
 
     def __init__(self, archive: Archive) -> None:
-        """Raises DocumentError where the archive has kept nothing."""
+        """Raises DocumentError if the archive has kept nothing that was published."""
         if archive.contents.published is None:
             raise DocumentError(f"{archive.folder}: was recorded without what was published (--with-published)")
         self._archive = archive
@@ -166,3 +175,80 @@ class ArchivePublished:
 
 def _of(files: Iterable[FileFacts], part: OffsetRange) -> FileFacts:
     return next(one for one in files if one.partition == part.partition)
+
+
+class LivePublished:
+    """What is in the live topics that the settings name; a `PublishedSource`. It joins no consumer group.
+
+    A copy of a call has its raw record's timestamp, so reading begins a little before that of the range's first record.
+    A copy may come late, so reading goes on to the topic's present end.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        reader: TopicReader,
+        registry: SchemaRegistry,
+        report: Callable[[int], None] = lambda _records: None,
+        source: ReplaySource | None = None,
+    ) -> None:
+        """`report` gets how many more records were read; `source` has the raw records if the topic may not."""
+        self._raw = settings.name(topics.RAW)
+        self._calls = settings.name(topics.CALLS)
+        self._audit = settings.name(topics.AUDIT)
+        self._reader = reader
+        self._source = source
+        self._report = report
+        self.schemas = Schemas(lambda schema_id: known_schema(registry, schema_id))
+
+    def copies(self, part: OffsetRange) -> Iterator[list[Recorded]]:
+        """As `PublishedSource`. Raises what reading the topics and the registry raises."""
+        first = self._first_timestamp(part)
+        if first is None:
+            return
+        begin = self._reader.offset_at(self._calls, part.partition, max(0, first - _SLACK_MS))
+        for taken in self._all(self._calls, part.partition, begin):
+            yield [record for record in taken if belongs(raw_position(record.value, self.schemas), part)]
+
+    def audit(self, part: OffsetRange) -> Iterator[list[Recorded]]:
+        """As `PublishedSource`. Raises what reading the topics and the registry raises."""
+        begin = self._reader.ends(self._audit, part.partition).first
+        for taken in self._all(self._audit, part.partition, begin):
+            yield [record for record in taken if speaks_of(audit_record(record, self.schemas), part)]
+
+    def _all(self, topic: str, partition: int, begin: int) -> Iterator[list[Recorded]]:
+        last = self._reader.ends(topic, partition).next - 1
+        for taken in self._reader.read(topic, partition, begin, last):
+            self._report(len(taken))
+            yield taken
+
+    def _first_timestamp(self, part: OffsetRange) -> int | None:
+        if self._source is not None:
+            runs = self._source.batches(part.partition, part.first, part.next - 1, 1)
+        else:
+            runs = self._reader.read(self._raw, part.partition, part.first, part.next - 1)
+        for taken in runs:
+            return taken[0].timestamp
+        return None
+
+
+def known_schema(registry: SchemaRegistry, schema_id: int) -> str:
+    """Text of a schema in the registry. Raises KeyError if it has none, RegistryError if it does not answer."""
+    try:
+        return json.dumps(json.loads(registry.schema(schema_id)))
+    except RegistryError as error:
+        if error.fault is Fault.NOT_FOUND:
+            raise KeyError(schema_id) from None
+        raise
+
+
+def open_published(settings: Settings, source: ReplaySource, stack: ExitStack, progress: Progress) -> PublishedSource:
+    """What an archive has kept of what was published, or else the live topics; `stack` closes them.
+
+    Raises what reaching Kafka and the registry raises.
+    """
+    if isinstance(source, Archive) and source.contents.published is not None:
+        return ArchivePublished(source)
+    reader = stack.enter_context(TopicReader(settings))
+    registry = stack.enter_context(SchemaRegistry.from_settings(settings))
+    return LivePublished(settings, reader, registry, progress.count("published records read").add, source)

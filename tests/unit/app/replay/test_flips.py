@@ -25,10 +25,10 @@ from app.replay.compare import check
 from app.replay.compare.check import PublishedResult
 from app.replay.compare.copies import CopiesFound, CopyCheck, Slots, SlotSink
 from app.replay.compare.published import Schemas
-from app.replay.engine import Work, build_steps, run
-from app.replay.lanes import Lane
+from app.replay.engine import Lane, LaneOutput, build_steps, run
 from app.replay.pipeline import Pipeline
-from app.replay.verdict import Verdict
+from app.replay.request import ReplayRequest
+from app.replay.verdict import RunVerdict
 from app.settings import Settings
 from schemas import records
 from tests.support.archives import load_parts, make_archive
@@ -130,21 +130,24 @@ def test_a_flipped_bit_in_the_schema_is_named(evidence: Path, tmp_path: Path) ->
         assert records.CALL in done.stdout + done.stderr
 
 
+Published = tuple[list[Recorded], Slots, LaneOutput, Archive]
+
+
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Recorded], Slots, Work]:
+def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     """The copies of calls as a live stage has published them, and the digests that a replay leaves to compare them."""
     folder = tmp_path_factory.mktemp("published")
     archive = make_archive(folder / "archive", load_parts(events=400, partitions=1))
     (whole,) = archive.ranges()
     slots = Slots(folder, whole)
     slots.create()
-    work = Work(source=archive, settings=Settings(), open_sink=partial(_slot_sink, slots), schema_id=SCHEMA_ID)
-    run(work, 1)
+    output = LaneOutput(open_sink=partial(_slot_sink, slots), schema_id=SCHEMA_ID)
+    run(ReplayRequest(settings=Settings()), archive, output)
     kept: list[Recorded] = []
     pipeline = Pipeline(build_steps(Settings(), None, SCHEMA_ID), _Topic(kept))
     for batch in archive.batches(whole.partition, whole.first, whole.next - 1, 1_000):
         pipeline.take(batch)
-    return kept, slots, work
+    return kept, slots, output, archive
 
 
 def _slot_sink(slots: Slots, _lane: Lane) -> SlotSink:
@@ -176,30 +179,30 @@ def compared(copies: list[Recorded], slots: Slots) -> CopiesFound:
 
 
 def test_what_was_published_is_proved_in_any_order_and_number(
-    published: tuple[list[Recorded], Slots, Work],
+    published: Published,
 ) -> None:
     """Copies may repeat and come in any order."""
-    copies, slots, _ = published
+    copies, slots, *_ = published
     found = compared([*copies, *random.Random(1).sample(copies, 50)], slots)
     assert (found.calls, found.copies) == (len(copies), len(copies) + 50)
     assert (found.differing, found.strange, found.missing) == (0, 0, 0)
 
 
-def test_a_flipped_bit_in_a_published_record_is_named(published: tuple[list[Recorded], Slots, Work]) -> None:
+def test_a_flipped_bit_in_a_published_record_is_named(published: Published) -> None:
     """In value, key or timestamp of any copy: named by topic, partition and offset, or as one that is missing."""
-    copies, slots, work = published
+    copies, slots, output, _ = published
     chance = random.Random(11)
     configuration, _ = configuration_of(Settings())
     for _ in range(300):
         at = chance.randrange(len(copies))
-        verdict = Verdict()
+        verdict = RunVerdict()
         found = compared([*copies[:at], flipped(copies[at], chance), *copies[at + 1 :]], slots)
         result = PublishedResult({0: found}, {}, {})
         check.report(result, configuration, verdict)
         raw_offset = records.decode(records.CALL, copies[at].value or b"")["source"]["offset"]
         said = "\n".join(verdict.lines())
         assert f"{TOPIC}, partition 0, offset {at}:" in said or f"first that of raw {raw_offset}" in said
-    assert work.schema_id == SCHEMA_ID
+    assert output.schema_id == SCHEMA_ID
 
 
 def flipped(copy: Recorded, chance: random.Random) -> Recorded:
@@ -222,16 +225,16 @@ def _one_bit(content: bytes, chance: random.Random) -> bytes:
 
 
 def test_the_first_published_event_that_differs_is_shown_field_by_field(
-    published: tuple[list[Recorded], Slots, Work],
+    published: Published,
 ) -> None:
     """A forged copy is decoded and compared with the call that its raw record gives."""
-    copies, slots, work = published
+    copies, slots, _, archive = published
     victim = copies[17]
     assert victim.value is not None
     call = records.decode(records.CALL, victim.value)
     forged = records.encode(records.CALL, SCHEMA_ID, call | {"node_name": "elsewhere"})
     found = compared([*copies, victim._replace(value=forged)], slots)
-    event = check.differing_event({0: found}, _SchemasOnly(), work)
+    event = check.differing_event({0: found}, _SchemasOnly(), ReplayRequest(settings=Settings()), archive)
     assert event is not None
     assert event.event_id == call["event_id"]
     assert [one.path for one in event.fields] == ["node_name"]

@@ -12,12 +12,13 @@ import pytest
 
 from app.evidence.archive import Archive
 from app.evidence.avro_container import Codec
-from app.evidence.documents import sealed
-from app.replay import call_fields, replay_run
+from app.progress import Progress
+from app.replay.diff import position_of
+from app.replay.make import RunOutput, make
 from app.replay.manifest import Manifest
-from app.replay.replay_run import ReplayError, Request
+from app.replay.request import ReplayError, ReplayRequest
 from app.settings import Settings
-from tests.support.archives import load_parts, make_archive, origin_of, rows_before
+from tests.support.archives import load_parts, make_archive, rows_before
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +29,10 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
 
 def replay(archive: Archive, folder: Path, *, processes: int = 1, batch_records: int = 1_000) -> Manifest:
     """Replay an archive into a folder, manifest included."""
-    request = Request(
-        source=archive,
-        origin=origin_of(archive, folder),
-        settings=Settings(),
-        processes=processes,
-        batch_records=batch_records,
+    request = ReplayRequest(
+        settings=Settings(), archive=archive.folder, processes=processes, batch_records=batch_records
     )
-    manifest = replay_run.to_files(request, folder).manifest
-    replay_run.write(folder, sealed(manifest.document()))
-    return manifest
+    return make(request, RunOutput(folder=folder), Progress()).manifest
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +60,7 @@ def test_files_do_not_depend_on_processes_and_batches(
     archive: Archive, first: Path, tmp_path: Path, way: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every file has the same bytes with other numbers of processes, lanes and records in a batch."""
-    monkeypatch.setattr("app.replay.lanes.SMALLEST_LANE", 1)
+    monkeypatch.setattr("app.replay.engine.SMALLEST_LANE", 1)
     replay(archive, tmp_path, processes=way[0], batch_records=way[1])
     assert contents(tmp_path) == contents(first)
 
@@ -108,7 +103,7 @@ def test_other_avro_readers_read_the_calls(archive: Archive, first: Path) -> Non
     calls = 0
     for part in archive.ranges():
         found = calls_of(first, part.partition, 0)
-        positions = [call_fields.position_of(call) for call in found]
+        positions = [position_of(call) for call in found]
         assert positions == sorted(positions)
         assert {partition for partition, _ in positions} == {part.partition}
         calls += len(found)
@@ -147,7 +142,7 @@ def calls_of(folder: Path, partition: int, first: int) -> list[dict[str, Any]]:
     """Calls of a partition from a raw offset on."""
     with (folder / f"calls-{partition:05}.avro").open("rb") as file:
         found: list[Any] = list(fastavro.reader(file))
-    return [call for call in found if call_fields.position_of(call)[1] >= first]
+    return [call for call in found if position_of(call)[1] >= first]
 
 
 def test_a_folder_in_use_is_refused(archive: Archive, tmp_path: Path) -> None:

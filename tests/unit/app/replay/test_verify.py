@@ -10,18 +10,17 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.evidence import avro_container, documents, signing
+from app.evidence import avro_container, documents
 from app.evidence.archive import Archive
 from app.evidence.documents import sealed
 from app.evidence.span_lines import SpanLine
-from app.replay import call_file, replay_run
-from app.replay.compare.published import CopySource, PublishedSource
+from app.progress import Progress
+from app.replay import call_file
+from app.replay.make import RunOutput, make
 from app.replay.manifest import MANIFEST_FILE
-from app.replay.origins import archive_origin, open_archive
-from app.replay.replay_run import Request
-from app.replay.source import ReplaySource
-from app.replay.verdict import Verdict
-from app.replay.verify import Options, verify
+from app.replay.request import ReplayRequest
+from app.replay.verdict import RunVerdict
+from app.replay.verify import verify
 from app.settings import Settings
 from tests.support.archives import load_parts, make_archive
 
@@ -33,9 +32,8 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an archive and a signed run over it."""
     folder = tmp_path_factory.mktemp("evidence")
     archive = make_archive(folder / "archive", load_parts(events=700, partitions=2))
-    request = Request(source=archive, origin=archive_origin(archive, folder / "run"), settings=Settings(), processes=1)
-    manifest = replay_run.to_files(request, folder / "run").manifest
-    replay_run.write(folder / "run", signing.signed(sealed(manifest.document()), KEY))
+    request = ReplayRequest(settings=Settings(), archive=archive.folder)
+    make(request, RunOutput(folder=folder / "run", key=KEY), Progress())
     return folder
 
 
@@ -45,31 +43,19 @@ def copy(evidence: Path, tmp_path: Path) -> Path:
     return shutil.copytree(evidence, tmp_path / "copy")
 
 
-def _no_topic(name: str) -> CopySource:
-    raise AssertionError(f"no topic {name}")
-
-
-def _no_topics(source: ReplaySource) -> PublishedSource:
-    raise AssertionError(f"no published records of {source.topic}")
-
-
 def verdict_on(
     folder: Path, *, settings: Settings | None = None, signed_by: Ed25519PrivateKey | None = None
-) -> Verdict:
+) -> RunVerdict:
     """Verify the run in a copy of the evidence."""
-    run = folder / "run"
-    options = Options(
-        settings=settings or Settings(),
-        processes=1,
-        open_source=lambda manifest: open_archive(manifest, run, None),
-        open_published=_no_topics,
-        open_written=_no_topic,
+    return verify(
+        folder / "run" / MANIFEST_FILE,
+        ReplayRequest(settings=settings or Settings()),
+        Progress(),
         public_key=None if signed_by is None else signed_by.public_key(),
     )
-    return verify(run / MANIFEST_FILE, options)
 
 
-def text_of(verdict: Verdict) -> str:
+def text_of(verdict: RunVerdict) -> str:
     """Everything that a verdict says."""
     return "\n".join(verdict.lines())
 

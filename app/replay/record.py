@@ -1,10 +1,8 @@
 """Records ranges of the raw topic into an archive: resumable, in constant memory, finished at once or not at all.
 
-A recording begins with its plan (`recording.json`), so that a recording that is resumed reads the same ranges, whatever
-has been added to the topic since. It ends with `archive.json`.
-
-Rules: a folder holds one archive. What is there is kept, and only what is missing is read. This module refuses to know
-how ranges were chosen.
+A recording begins with its plan (`recording.json`), so that a resumed recording reads the same ranges, whatever was
+added to the topic since. It ends with `archive.json`. A folder holds one archive. A resumed recording keeps what an
+earlier one finished, and reads the rest.
 """
 
 from collections.abc import Callable, Iterable
@@ -35,7 +33,7 @@ from app.kafka.records import DamagedError, OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
 from app.processes.folder_lock import FolderUnusableError
-from app.replay.compare.live_published import LivePublished
+from app.replay.compare.published import LivePublished
 from app.replay.start_state import start_rows
 from app.settings import Settings
 from schemas import topics
@@ -48,12 +46,12 @@ PRIVATE: Final = 0o700
 """Raw events hold what must not leave, and so does an archive."""
 
 Report = Callable[[int], None]
-"""Learns how many more records were read."""
+"""Gets how many more records were read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is recorded: ranges by partition, from where loader events are read, and whether published calls are too."""
+    """What to record. Loader events are read from the offsets `loaders_from` on, in the order of `ranges`."""
 
     cluster: str
     topic: str
@@ -68,7 +66,7 @@ class Plan:
 
     @classmethod
     def of_document(cls, document: Any, name: str) -> Self:
-        """Read a document. Raises DocumentError where it is none."""
+        """Read a document. Raises DocumentError."""
         try:
             return cls(
                 cluster=document["cluster"],
@@ -83,7 +81,7 @@ class Plan:
 
 
 def unfinished(folder: Path) -> Plan | None:
-    """The plan of the recording that was begun in `folder`; None where the folder is free.
+    """The plan of the recording that was begun in `folder`; None if the folder is free.
 
     Raises FolderUnusableError and DocumentError.
     """
@@ -98,7 +96,7 @@ def unfinished(folder: Path) -> Plan | None:
 
 
 def record(settings: Settings, folder: Path, plan: Plan, report: Report = lambda _records: None) -> Archive:
-    """Record what the plan says, or what is missing of it.
+    """Record what the plan says, or the rest of it.
 
     Raises OSError, DamagedError, KafkaUnreachable, KafkaUnusable, RegistryError, and what loading the hook map raises.
     """
@@ -125,7 +123,7 @@ def record(settings: Settings, folder: Path, plan: Plan, report: Report = lambda
 
 
 class _Recording:
-    """One recording at work."""
+    """One recording."""
 
     def __init__(self, settings: Settings, folder: Path, plan: Plan, reader: TopicReader, report: Report) -> None:
         self._settings = settings
@@ -172,7 +170,7 @@ class _Recording:
         return self._write(name, layout, [taken])
 
     def _whole(self, kind: str, topic: str, part: OffsetRange, runs: Iterable[list[Recorded]]) -> FileFacts:
-        """Record all at once: what a recording before has left of such a file is thrown away."""
+        """Record all at once: an unfinished file of an earlier recording is thrown away."""
         layout = self._layout(self._settings.name(topic), part.partition)
         return self._write(file_name(kind, part.partition), layout, runs)
 
@@ -188,7 +186,7 @@ class _Recording:
         return Layout(topic, partition, self._plan.codec, LEVEL)
 
     def _finished(self, name: str, layout: Layout) -> FileFacts | None:
-        """A file that a recording before has finished, proved; None where there is none."""
+        """A file that an earlier recording finished, proved; None if the file does not exist."""
         if not (self._folder / f"{name}.avro").exists():
             return None
         path = self._folder / f"{name}.spans"
@@ -196,7 +194,7 @@ class _Recording:
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             spans = [Span.of_line(line) for line in lines]
         except (OSError, ValueError, TypeError, KeyError):
-            raise DamagedError(f"{path}: was changed, or is not there any more") from None
+            raise DamagedError(f"{path}: was changed, or is missing") from None
         check_stored(self._folder / f"{name}.avro", layout, spans)
         self._report(sum(span.records for span in spans))
         return facts_of(name, layout, spans)

@@ -1,9 +1,8 @@
-"""Reading calls for their stacks and containers, with one object for what is said twice.
+"""Reads calls for their stacks and containers, and uses one object for equal stacks, frames and places.
 
 The reading itself is that of the hot-symbol stage: it recognizes parts by their bytes
-(agents/hot_symbols/reading/regular_calls.py).
-Rules: a user probe that fired is the innermost frame of its stack, where the agent did not send it as such; an
-execution adds no frame. This module refuses to know what is done with stacks.
+(agents/hot_symbols/reading/regular_calls.py). A user probe that fired is the innermost frame of its stack, if the agent
+did not send it as a frame. An execution adds no frame.
 """
 
 from collections.abc import Callable, Mapping, Sequence

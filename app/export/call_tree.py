@@ -1,9 +1,8 @@
 """The stacks of a window as one tree: the executed file at its root, then frames, outermost first.
 
-Rules: every event is in the tree, whatever its size. Where a builder is full, an event whose stack is new keeps what is
-known of it from outside in, and the rest is one mark, `stack_frames.CUT`; `cut_events` says how many there are. A tree
-has nothing of the order of reading: frames are numbered and callees walked in the order of their text. This module
-refuses to know calls and formats.
+Every event is in the tree, whatever its size. If a builder is full, an event with a new stack keeps the outer frames
+that are known, and the rest is one mark, `stack_frames.CUT`; `cut_events` counts such events. The order of reading does
+not show in a tree: frames are numbered, and callees walked, in the order of their text.
 """
 
 from collections.abc import Iterator, Sequence
@@ -80,7 +79,7 @@ class TreeBuilder:
         self._own[node] += events
 
     def _inner(self, node: int, frame: StackFrame) -> int | None:
-        """The node of a frame that was called from a node; None where there is no room for it."""
+        """The node of a frame that was called from a node; None if there is no room for it."""
         number = self._numbers.get(frame)
         found = None if number is None else self._nodes.get((node, number))
         if found is not None:

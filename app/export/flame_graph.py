@@ -1,9 +1,9 @@
-"""A flame graph as one HTML file that asks for nothing: data, style and script are inside.
+"""A flame graph as one HTML file that loads nothing: data, style and script are inside.
 
-A policy in the page forbids every connection and any script but its own, by digest; text from the data reaches the page
-as text only. The script draws on a canvas what is wide enough to be seen, so a large window stays usable. Rules: the
-same tree gives the same bytes. Of a tree with more than `MAX_SHOWN` nodes the smallest are left out, each group as one
-mark with its events, so widths stay true. This module refuses to know where stacks come from.
+A policy in the page forbids every connection and any script but its own, by digest. Text from the data reaches the page
+only as text. The script draws only what is wide enough to be seen, on a canvas, so a large window stays usable. The
+same tree gives the same bytes. If a tree has more than `MAX_SHOWN` nodes, the smallest are left out. Each group of them
+is one mark with its events, so widths stay true.
 """
 
 import html

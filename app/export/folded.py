@@ -1,7 +1,7 @@
 """Folded stacks: one line a stack, frames from the outside in with `;` between them, a blank, the number of events.
 
-Made for flamegraph.pl and what reads its input. A kernel frame ends with `_[k]`, as perf's folders write it. Rules: `;`
-inside a name becomes `%3B`; names have no line ends. This module refuses to know where stacks come from.
+flamegraph.pl and compatible tools read it. A kernel frame ends with `_[k]`, as in the folded stacks of perf. `;` inside
+a name becomes `%3B`; names have no line ends.
 """
 
 from collections.abc import Iterator

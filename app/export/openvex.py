@@ -7,8 +7,8 @@
 | none ran, events complete for long enough, every call probed | `not_affected`, `vulnerable_code_not_in_execute_path` |
 | anything else: gaps, too short, not probed, not watched | `under_investigation`, with the reasons |
 
-Specification: OpenVEX 0.2.0. Rules: a document has no clock: its times are those up to which the answers hold, and its
-id is a digest of what it says, so the same answers give the same bytes. This module refuses to know Kafka.
+Specification: OpenVEX 0.2.0. A document does not depend on a clock: its times are those up to which the answers hold,
+and its id is a digest of its content. So the same answers give the same bytes.
 """
 
 import json
@@ -24,7 +24,7 @@ from schemas.units import NS_PER_SECOND
 CONTEXT: Final = "https://openvex.dev/ns/v0.2.0"
 NOT_IN_PATH: Final = "vulnerable_code_not_in_execute_path"
 
-MAX_TOLD: Final = 8
+MAX_SAID: Final = 8
 """Symbols and reasons that a note spells out; a note is for people."""
 
 _DAY_NS: Final = 86_400 * NS_PER_SECOND
@@ -36,7 +36,7 @@ Statement = dict[str, Any]
 
 
 def openvex_document(file: VexFile, answers: Iterable[Answer], tooling: str) -> dict[str, Any] | None:
-    """The document; None where nothing of the file is watched, for then there is nothing to say."""
+    """The document; None if nothing in the file is watched, because then it would have no statements."""
     watched: dict[str, list[Answer]] = {subject.vulnerability: [] for subject in file.subjects}
     for answer in answers:
         if answer["vulnerability"] in watched:
@@ -56,7 +56,7 @@ def openvex_document(file: VexFile, answers: Iterable[Answer], tooling: str) -> 
 
 
 def unnamed(file: VexFile, answers: Iterable[Answer]) -> list[str]:
-    """Vulnerabilities that are watched for and of which the file says nothing, so that no statement is made."""
+    """Vulnerabilities that are watched for and that the file does not name, so that no statement is made."""
     named = {subject.vulnerability for subject in file.subjects}
     return sorted({answer["vulnerability"] for answer in answers if answer["vulnerability"]} - named)
 
@@ -121,7 +121,7 @@ def _never(answer: Answer) -> str:
 
 
 def _doubts(subject: VexSubject, answers: Sequence[Answer]) -> Iterator[str]:
-    """Why it is not sure that none of the functions ran; nothing where it is."""
+    """Why it is not sure that none of the functions ran; none if it is sure."""
     if not answers:
         yield "No symbol is watched for it."
     elif not subject.every_call_probed:
@@ -160,6 +160,6 @@ def _nodes(answer: Answer) -> str:
 
 
 def _joined(sentences: Iterable[str]) -> str:
-    told = list(sentences)
-    more = f" And {len(told) - MAX_TOLD:,} more." if len(told) > MAX_TOLD else ""
-    return " ".join(told[:MAX_TOLD]) + more
+    said = list(sentences)
+    more = f" And {len(said) - MAX_SAID:,} more." if len(said) > MAX_SAID else ""
+    return " ".join(said[:MAX_SAID]) + more

@@ -1,7 +1,6 @@
-"""Where an export goes: standard output, or a file that is there whole or not at all.
+"""Where an export goes: standard output, or a file that appears whole or not at all.
 
-Rules: a file is written beside its place under another name and moved when it is complete. This module refuses to know
-formats.
+A file is written beside its place under another name, and moved when it is complete.
 """
 
 import os
@@ -16,7 +15,7 @@ from typing import BinaryIO
 def output(path: Path | None) -> Iterator[BinaryIO]:
     """Somewhere to write bytes to; None is standard output. An exception inside leaves no file.
 
-    Raises OSError where it cannot be written.
+    Raises OSError if it cannot be written.
     """
     if path is None:
         yield sys.stdout.buffer

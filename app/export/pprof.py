@@ -1,9 +1,9 @@
 """pprof's profile format, gzip-compressed: for `go tool pprof`, Parca, Pyroscope and the like.
 
-The executed file is the sample's label `binary` (`-tagroot=binary` shows it as the outermost frame); a function's
-`system_name` is the mangled one. Modules become mappings with their build ids, and a frame that nothing names keeps its
-file offset as address. Rules: written in pieces, which is what concatenated protobuf messages are; no time of writing
-is in it. This module refuses to know where stacks come from.
+The executed file is the sample's label `binary` (`-tagroot=binary` shows it as the outermost frame). A function's
+`system_name` is the mangled name. Modules become mappings with their build ids. A frame without a name keeps its file
+offset as address. The profile is written in pieces, because concatenated protobuf messages are one message. No time of
+writing is in it, so the same window gives the same bytes.
 """
 
 import gzip

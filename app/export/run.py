@@ -1,7 +1,6 @@
-"""One export from its beginning to its end: where the data comes from, which writer takes it, and what is to be said.
+"""One export from beginning to end: where the data comes from, which writer takes it, and what the command reports.
 
-Rules: nothing is written where there is nothing to write, because consumers refuse empty files and people miss them.
-This module refuses to know the command line.
+If there is nothing to write, no file is written: consumers refuse empty files, and people notice a missing one.
 """
 
 import json
@@ -56,13 +55,13 @@ class StackFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceFilter:
-    """Where calls must have happened; None asks for anywhere. Patterns as in agents/hot_symbols/table/query.py."""
+    """Where calls must have happened; None means anywhere. Patterns as in agents/hot_symbols/table/query.py."""
 
     namespace: str | None = None
     image: str | None = None
 
     def wanted(self) -> IsWanted:
-        """Whether a place is meant; remembers its answers."""
+        """A function that says whether a place passes; it remembers its answers."""
         if self.namespace is None and self.image is None:
             return lambda _place: True
         query = Query(namespace=self.namespace, image=self.image)
@@ -76,20 +75,20 @@ class PlaceFilter:
 
 @dataclass(slots=True, kw_only=True)
 class ExportOutcome:
-    """What came of an export: how many items (stacks, facts, statements) were written; 0: no file."""
+    """What an export did: `written` is the number of items (`what`: stacks, facts, statements); 0 means no file."""
 
     what: str
     written: int
     books: ExportBooks | None = None
     cut_events: int = 0
     statuses: dict[str, int] | None = None
-    """Statements by their status; None where there are none to be."""
+    """Statements by their status; None when no OpenVEX file was asked for."""
     unnamed: list[str] = field(default_factory=list)
     """Vulnerabilities that are watched for and that a VEX file does not name."""
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything that was meant is in the file as it is."""
+        """Whether everything that the window has is in the file."""
         return not any(self.warnings())
 
     def document(self) -> dict[str, Any]:
@@ -107,7 +106,7 @@ class ExportOutcome:
         yield from self.warnings()
 
     def facts(self) -> Iterator[str]:
-        """What is in the file, and what was left out rightly."""
+        """What is in the file, and what was left out on purpose."""
         books = self.books
         yield f"{self.written:,} {self.what}" + (f" of {books.calls:,} calls" if books is not None else "")
         for status, number in (self.statuses or {}).items():
@@ -125,11 +124,11 @@ class ExportOutcome:
                 yield f"{number:,} {said}"
 
     def warnings(self) -> Iterator[str]:
-        """What should be in the file and is not."""
+        """What is missing in the file."""
         if self.cut_events:
             yield f"{self.cut_events:,} calls whose stack is cut short: more different stacks than an export holds"
         for reason, number in sorted(self.books.unreadable.items()) if self.books else ():
-            yield f"{number:,} records are no calls ({reason}), not in the export"
+            yield f"{number:,} records are not calls ({reason}), not in the export"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +224,7 @@ def _offsets(books: ExportBooks) -> str:
 
 
 def _write_some(to: Path | None, lines: Iterator[str | None]) -> int:
-    """Write the lines that are there, and answer how many; no file where there are none."""
+    """Write the lines that are not None, and return how many; without any, no file is written."""
     there = (line for line in lines if line is not None)
     first = next(there, None)
     if first is None:
@@ -235,7 +234,7 @@ def _write_some(to: Path | None, lines: Iterator[str | None]) -> int:
 
 
 def _write(sink: BinaryIO, pieces: Iterator[str]) -> int:
-    """Write text, and answer of how many pieces."""
+    """Write text, and return the number of its pieces."""
     written = 0
     for piece in pieces:
         sink.write(piece.encode())

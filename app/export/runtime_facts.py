@@ -1,10 +1,10 @@
 """Runtime facts as NDJSON: one line a symbol that ran, with its hits summed up, for reachability scoring.
 
 The shape is that of Stella Ops' runtime facts (docs/reachability/runtime-facts.md there): `symbolId, codeId, buildId,
-containerId, hitCount, observedAt, metadata`; what is not known is left out. `symbolId` is our row's key, `codeId` the
-file by itself: its build id, else its path. `containerId` is there only where all hits are of one container. Values of
-`metadata` are texts, as the consumer's type wants them. Rules: a line by symbol id in rising order; symbols without a
-hit are no facts. This module refuses to know where rows come from.
+containerId, hitCount, observedAt, metadata`; unknown values are left out. `symbolId` is our row's key. `codeId` is the
+file by itself: its build id, else its path. `containerId` is set only if all hits are of one container. Values of
+`metadata` are texts, as the consumer's type wants them. Lines are sorted by symbol id. A symbol without a hit has no
+line.
 """
 
 import json
@@ -20,7 +20,7 @@ Fact = dict[str, Any]
 def fact_line(row: Mapping[str, Any], display_name: str, containers: Recent | None = None) -> str | None:
     """One line with its end; None for a symbol without a hit.
 
-    `row` is a HotSymbol, `containers` those it ran in, where somebody knows.
+    `row` is a HotSymbol, `containers` those it ran in, None if they are not known.
     """
     if row["hits"] <= 0:
         return None

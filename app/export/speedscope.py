@@ -1,8 +1,7 @@
 """speedscope's own file format: https://github.com/jlfwong/speedscope, "Importing from custom sources".
 
 One `sampled` profile: a sample is a stack, frames from the outside in, its weight the number of events. A frame's
-`file` is its module. Rules: written piece by piece, so that a large profile is never in memory as text. This module
-refuses to know where stacks come from.
+`file` is its module. The file is written piece by piece, so that a large profile is never in memory as text.
 """
 
 import json

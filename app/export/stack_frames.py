@@ -1,8 +1,8 @@
-"""What a call's stack says to somebody who looks: its frames in order, how sure each is, and its name.
+"""Stack frames as exports show them: their order, how sure each name is, and the name.
 
-Frames of one function are one frame whatever their offset in it; a frame that nothing names keeps its file offset,
-because two of them may be two functions. Rules: a name that nothing confirms ends with `?`, and a frame without a name
-is shown as a place in a file, so no text makes an unknown frame look known. This module refuses to know calls.
+Frames of one function are one frame, whatever their offset in it. A frame without a name keeps its file offset, because
+two of them may be two functions. A name that nothing confirms ends with `?`. A frame without a name is shown as a place
+in a file, so no text makes an unknown frame look known.
 """
 
 import enum
@@ -15,10 +15,10 @@ from agents.hot_symbols.reading.evidence import CONFIRMED, RESOLUTIONS
 _SURE: Final = frozenset(RESOLUTIONS[index] for index in CONFIRMED)
 
 PROBE: Final = "Probe"
-"""Stands for a resolution where a user probe on the function fired."""
+"""The resolution of a frame that is known because a user probe on its function fired."""
 
 NO_FILE: Final = "(unknown)"
-"""Stands for a module where nothing names even that."""
+"""The module of a frame whose module is not known either."""
 
 _BINARY: Final = "Binary"
 _CUT: Final = "Cut"
@@ -30,14 +30,14 @@ class Sureness(enum.Enum):
     SURE = "sure"  # our index of exactly this file, the kernel's own table or a probe that fired names the function
     NAMED = "named"  # there is a name, and nothing confirms it
     UNKNOWN = "unknown"  # nothing names the function
-    NONE = "none"  # no frame: the executed file at the root, or the mark of a stack that is cut short
+    NONE = "none"  # not a frame: the executed file at the root, or the mark of a stack that is cut short
 
 
 class StackFrame(NamedTuple):
     """A frame as the exports tell frames apart. A tuple: it is compared and looked up for every new stack.
 
     `symbol` is mangled; empty where only `hint` or nothing names the function, and then `offset` is the file offset
-    where there is one. `resolution` is a symbol of the Avro enum FrameResolution, or PROBE.
+    if there is one. `resolution` is a symbol of the Avro enum FrameResolution, or PROBE.
     """
 
     module: str
@@ -59,7 +59,7 @@ class StackFrame(NamedTuple):
 
     @property
     def is_binary(self) -> bool:
-        """Whether it is no frame but the executed file at the root."""
+        """Whether it is the executed file at the root."""
         return self.resolution == _BINARY
 
     @property

@@ -14,12 +14,12 @@ A TOML file:
     min_complete_days = 14                        # how long "never" must have lasted
 
 `every_call_probed` has no default: Tetragon reports calls of functions that a policy probes, and a function that none
-probes runs unseen, however complete the events are. Nobody but the author of the policies can say which it is.
+probes runs unseen, however complete the events are. Only the author of the policies can say which it is.
 
 A watch means its file wherever it runs, so products that share a file share what its watch says; watch by build id
 where their files differ.
 
-Rules: what is not understood is an error that names file and key. This module refuses to know Kafka.
+An error names the file and the key.
 """
 
 import re
@@ -100,7 +100,7 @@ def _subject(where: str, entry: Any) -> VexSubject:
     _check_keys(where, entry, _NEEDED, _KEYS)
     days = entry.get("min_complete_days", MIN_COMPLETE_DAYS)
     if isinstance(days, bool) or not isinstance(days, int | float) or not days > 0:
-        raise _KeyError(f"{where}min_complete_days: {days!r} is no number above 0")
+        raise _KeyError(f"{where}min_complete_days: {days!r} is not a number above 0")
     if not isinstance(entry["every_call_probed"], bool):
         raise _KeyError(f"{where}every_call_probed: write true or false")
     return VexSubject(
@@ -120,18 +120,18 @@ def _check_keys(where: str, found: Any, needed: frozenset[str], allowed: frozens
     for key in sorted(needed - found.keys()):
         raise _KeyError(f"{where}{key} is missing")
     for key in sorted(found.keys() - allowed):
-        raise _KeyError(f"{where}{key} is no key; there are {', '.join(sorted(allowed))}")
+        raise _KeyError(f"{where}{key} is not a key; the keys are {', '.join(sorted(allowed))}")
 
 
 def _text(where: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise _KeyError(f"{where}: {value!r} is no text")
+        raise _KeyError(f"{where}: {value!r} is not a text")
     return value
 
 
 def _texts(where: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise _KeyError(f"{where}: {value!r} is no list of texts")
+        raise _KeyError(f"{where}: {value!r} is not a list of texts")
     return tuple(dict.fromkeys(_text(where, entry) for entry in value))
 
 
@@ -141,5 +141,5 @@ def _iris(where: str, value: Any) -> tuple[str, ...]:
         raise _KeyError(f"{where}: name at least one")
     for entry in found:
         if _IRI.fullmatch(entry) is None:
-            raise _KeyError(f"{where}: {entry!r} is no IRI; write a package URL like pkg:deb/debian/curl@8.5.0")
+            raise _KeyError(f"{where}: {entry!r} is not an IRI; write a package URL like pkg:deb/debian/curl@8.5.0")
     return found

@@ -1,9 +1,9 @@
 """A window of `runtime.calls`: which records are meant, and what was read of them.
 
 A window is given by positions (app/kafka/positions.py): first, last, offsets, times of receipt, or so long ago. It is
-fixed when reading begins, and partitions are read one after the other in the order of their numbers, so the same window
-gives the same result. Rules: a call that came again counts once: a record whose raw offset is not above the highest
-seen in its partition is a repetition. This module refuses to know what is made of calls.
+fixed when reading begins, and partitions are read one after the other in the order of their numbers. So the same window
+gives the same result. A call that came again counts once: a record is a repetition if its raw offset is not above the
+highest seen in its partition.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +33,7 @@ class ExportBooks:
     unreadable: dict[str, int] = field(default_factory=dict)
     """By reason; none of them is in the export."""
     not_asked_for: int = 0
-    """Calls outside of the namespaces and images that were asked for."""
+    """Calls outside of the wanted namespaces and images."""
     without_stack: int = 0
     calls: int = 0
     """Calls in the export."""
@@ -41,7 +41,7 @@ class ExportBooks:
     last_ns: int = 0
 
     def refuse(self, reason: str) -> None:
-        """Count a record that is no call."""
+        """Count a record that cannot be read as a call."""
         self.unreadable[reason] = self.unreadable.get(reason, 0) + 1
 
     def include_times(self, first_ns: int, last_ns: int) -> None:

@@ -1,7 +1,7 @@
 """The call tree of a window of calls.
 
-Calls wait in memory by stack and binary until there are many kinds of them, and go into the tree together; so an event
-costs a lookup. This module refuses to know formats.
+Calls wait in memory, counted by stack and binary, and go into the tree together when there are many kinds of them. So
+an event costs one look-up.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,7 @@ BinaryOf = Callable[[bytes], str]
 """Path of a call's binary; see `call_stacks.BinaryReader`."""
 
 IsWanted = Callable[[EventPlace], bool]
-"""Whether calls of a place were asked for."""
+"""Whether calls of a place are wanted."""
 
 
 class StackGatherer:
@@ -49,7 +49,7 @@ class StackGatherer:
         self._settle()
 
     def _take(self, records: Sequence[Recorded], highest: int) -> int:
-        """Take records of one partition; answers with the highest raw offset of it."""
+        """Take records of one partition; returns the highest raw offset of it."""
         books, waiting, observe = self.books, self._waiting, self._observe
         times: list[int] = []
         for record in records:

@@ -74,7 +74,7 @@ class SymbolGatherer:
             yield published_record(symbol, row.tally()), self._containers.get(symbol, Recent())
 
     def _observe(self, value: bytes | None) -> Observation | Unreadable:
-        """Read a call for the counter: one that was not asked for is evidence of nothing."""
+        """Read a call for the counter: one that is not wanted is evidence of nothing."""
         seen = self._read_call(value)
         if isinstance(seen, Unreadable):
             return seen

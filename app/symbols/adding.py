@@ -1,7 +1,7 @@
 """`symbols add`: from paths to indexes in the store, and to the map that says which file is which.
 
 Files of one build id are taken together: the best of several copies, and debug files with their binary. Every file ends
-in exactly one report. Refuses to know how a file is read (limited_reader.py) and who looks at the reports.
+in exactly one report.
 """
 
 import os
@@ -26,7 +26,7 @@ from app.symbols.store_writer import Kept, StoreWriter
 
 _ELF_MAGIC: Final = b"\x7fELF"
 _LINKED_TYPES: Final = frozenset({b"\2\0", b"\3\0", b"\0\2", b"\0\3"})  # ET_EXEC and ET_DYN in both byte orders
-_UNMAPPABLE: Final = re.compile("[\x00-\x1f\ud800-\udfff]")  # would break the lines of a map, or is no UTF-8
+_UNMAPPABLE: Final = re.compile("[\x00-\x1f\ud800-\udfff]")  # would break the lines of a map, or is not UTF-8
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from app.symbols.store import SymbolStore, open_index, read_object
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An object, and what is wrong with it; None where nothing is."""
+    """An object, and its fault; None if it is intact."""
 
     entry: Entry
     fault: str | None

@@ -11,7 +11,7 @@ A symbol covers `[address, address + size)`. Without a size, an entry of .symtab
 the next symbol in its section; an entry that is only in .dynsym covers its first byte, for that table has few entries
 and the next one may be far. What nothing covers stays a gap: no name is better than a wrong one.
 
-Rules: pure, and independent of the order of the input. Refuses to know ELF.
+The result does not depend on the order of the input.
 """
 
 import heapq
@@ -42,7 +42,7 @@ class FunctionSymbol(NamedTuple):
 
 
 _Piece = tuple[int, int, FunctionSymbol]
-"""Start, end, and whose it is."""
+"""Start, end, and the symbol that owns it."""
 
 
 def disjoint_ranges(symbols: Iterable[FunctionSymbol]) -> CodeRanges:

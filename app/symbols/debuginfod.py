@@ -1,6 +1,6 @@
 """Debug files from a debuginfod server, where an operator names one.
 
-Never asked by default: a request tells the server which build of which program runs here. The protocol is one GET
+Not used by default: a request shows the server which build of which program runs here. The protocol is one GET
 (`/buildid/ID/debuginfo`, debuginfod(8)). The answer is a stranger's file like any other and goes to the limited reader.
 """
 
@@ -26,7 +26,7 @@ class Debuginfod:
         self._pool = urllib3.PoolManager(retries=urllib3.Retry(total=2, redirect=3, backoff_factor=0.5))
 
     def fetch(self, build_id: str, target: Path) -> str | None:
-        """Write the debug file of a GNU build id to `target`; the reason as text where there is none."""
+        """Write the debug file of a GNU build id to `target`; None, or the reason why there is no such file."""
         if _GNU_BUILD_ID.fullmatch(build_id) is None:
             return "no GNU build id"
         try:
@@ -40,7 +40,7 @@ class Debuginfod:
             finally:
                 answer.release_conn()
         except urllib3.exceptions.HTTPError as error:
-            return f"the server cannot be asked ({type(error).__name__})"
+            return f"the server could not be reached ({type(error).__name__})"
 
 
 def _saved(answer: urllib3.BaseHTTPResponse, target: Path) -> str | None:

@@ -1,7 +1,7 @@
 """The process that demangles: `python -m app.symbols.demangler`, one JSON request and one JSON answer a line.
 
 A mangled name is a program in a small language whose output can double with every substitution, and demanglers recurse:
-a name of a few kB, chosen by whoever made a binary, takes all memory or the stack. So this runs apart, with limits.
+a name of a few kB, chosen by the maker of a binary, takes all memory or the stack. So this runs apart, with limits.
 
 LLVM's demanglers (pycxxfilt) know C++ and Rust's v0 names. Rust's legacy names are C++ names with escapes and a hash;
 both are taken care of here.
@@ -29,7 +29,7 @@ _RUST_CHARACTERS: Final = {
 
 
 def demangled(symbol: str) -> str | None:
-    """A mangled C++ or Rust name as people read it; None where it is not mangled, or not to be demangled."""
+    """A mangled C++ or Rust name as people read it; None if it is not mangled, or cannot be demangled."""
     if len(symbol) > MAX_SYMBOL_CHARS:
         return None
     try:

@@ -16,7 +16,7 @@ _SECONDS: Final = 5.0
 _REQUESTS_PER_PROCESS: Final = 1_000_000
 # A screenful and its repetitions; names of some 100 characters.
 _CACHED_NAMES: Final = 16_384
-# After so many failures in a row there is no demangler to be had, and asking only costs time.
+# After so many failures in a row the demangler does not work here, and each request only costs time.
 _MAX_FAILURES: Final = 3
 # C0, DEL, C1; zero-width, bidirectional and line separator characters; lone surrogates
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")

@@ -1,12 +1,11 @@
 """Line tables from DWARF 2 to 5: which source line an instruction came from.
 
-pyelftools decodes units, headers and strings; the line programs themselves are run here, for pyelftools keeps an object
-of every row and needs 630 MiB for a library like libpython. A row belongs to the innermost inlined function, so its
-file and line do too.
+pyelftools decodes units, headers and strings; the line programs themselves are run here, because pyelftools keeps an
+object of every row and needs 630 MiB for a library like libpython. A row belongs to the innermost inlined function, so
+its file and line do too.
 
-Rules: a later row at one address replaces an earlier one; sequences that lie in no code are what the linker discarded,
-and go; where two sequences overlap the first in address order stays. Refuses to know what a path may show
-(source_paths.py).
+A later row at one address replaces an earlier one. The linker discarded sequences that lie in no code, so they are left
+out. Of two sequences that overlap, the first in address order stays.
 """
 
 from array import array

@@ -2,8 +2,6 @@
 
 pyelftools decodes the headers; this module decides what to believe. A file is hostile until shown otherwise: every
 offset and count is checked against the file's size or a limit before it is used.
-
-Refuses to know what symbols mean (symbol_tables.py) and where debug files are (debug_files.py).
 """
 
 from collections.abc import Iterable, Iterator
@@ -52,7 +50,7 @@ class SymbolTable:
 
 @dataclass(frozen=True, slots=True)
 class SectionRange:
-    """Addresses of an executable section; `section` is its number, or None where the file has no section table."""
+    """Addresses of an executable section; `section` is its number, or None if the file has no section table."""
 
     section: int | None
     start: int
@@ -104,13 +102,13 @@ class _Section:
     size: int
     link: int
     entry_size: int
-    part: FileRange | None  # None where it has no content in the file, or claims more than there is
+    part: FileRange | None  # None without content in the file, or if the content would end behind the file
 
 
 def read_structure(stream: BinaryIO, data: memoryview) -> ElfStructure:
     """The structure of the ELF file open as `stream`, whose content is `data`.
 
-    Raises FileRefusedError where it is no program or library, or claims what cannot be. On malformed headers pyelftools
+    Raises FileRefusedError if it is not a program or library, or contradicts itself. On malformed headers pyelftools
     raises exceptions of many classes; the caller takes any exception as malformed.
     """
     if bytes(data[:4]) != b"\x7fELF":

@@ -41,13 +41,13 @@ class _Table:
 
     functions: list[tuple[int, str]]
     end: int
-    text_start: int | None  # as the header says, None where it says nothing
+    text_start: int | None  # as the header says; None if it does not say
 
 
 def go_symbols(data: memoryview, structure: ElfStructure) -> list[FunctionSymbol]:
-    """The functions of a Go program; none where it is no Go program, too old, or its text cannot be found.
+    """The functions of a Go program; an empty list if it is not a Go program, is too old, or its text cannot be found.
 
-    Raises FileRefusedError where the table contradicts itself.
+    Raises FileRefusedError if the table contradicts itself.
     """
     part = structure.gopclntab
     if part is None or not part.address or (table := _read_table(data, part, structure)) is None or not table.functions:

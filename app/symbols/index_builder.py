@@ -1,10 +1,9 @@
-"""From an ELF file, and a debug file where there is one, to the content of its symbol index.
+"""From an ELF file, and its debug file if it has one, to the content of its symbol index.
 
 Sources of names: .symtab of either file; .gnu_debugdata where neither has one; .dynsym always; Go's .gopclntab wherever
 it is, so that a stripped and an unstripped Go program agree. Lines come from whichever file has DWARF.
 
-Runs in the reading process (reader.py) only: it parses files that strangers chose. Refuses to know where files and
-indexes are kept.
+Runs only in the reading process (reader.py), because it parses files that strangers chose.
 """
 
 import mmap
@@ -165,7 +164,7 @@ def _identity(elf: _OpenElf) -> str:
 
 
 def _belong_together(elf: _OpenElf, debug: _OpenElf) -> bool:
-    """A debug file is this file's by build id; by the link's CRC-32 only where there is no build id."""
+    """A debug file is this file's by build id; by the link's CRC-32 only if it has no build id."""
     if elf.structure.build_id is not None:
         return elf.structure.build_id == debug.structure.build_id
     link = elf.structure.debuglink

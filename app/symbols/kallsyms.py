@@ -15,7 +15,7 @@ from agents.symbols.kernel_symbols import canonical_symbol
 # Kernels have 100,000 to 200,000 text symbols.
 MAX_LINES: Final = 4_000_000
 
-# address, type, name, and the module behind a tab; `bpf` and `__builtin__...` are no modules (kernel/kallsyms.c)
+# address, type, name, and the module behind a tab; `bpf` and `__builtin__...` are not modules (kernel/kallsyms.c)
 _LINE: Final = re.compile(r"[0-9a-f]{8,16} [tTwW] (?P<name>\S+)(?:\s+\[(?P<module>[^\]\s]+)\])?\s*", re.IGNORECASE)
 _ANY_LINE: Final = re.compile(r"[0-9a-f]{8,16} \S \S+(?:\s+\[[^\]]*\])?\s*", re.IGNORECASE)
 
@@ -33,7 +33,7 @@ def kernel_modules(lines: Iterable[str]) -> dict[str, str]:
             raise NotKallsymsError(f"more than {MAX_LINES} lines")
         if (match := _LINE.fullmatch(line)) is None:
             if _ANY_LINE.fullmatch(line) is None:
-                raise NotKallsymsError(f"line {number} is none of kallsyms")
+                raise NotKallsymsError(f"line {number} is not in the form of /proc/kallsyms")
             continue
         name, module = canonical_symbol(match["name"]), match["module"]
         seen[name] += 1

@@ -1,7 +1,7 @@
-"""A process for what strangers chose: asked one JSON line at a time, for a limited time, replaced when it dies.
+"""A process for input that strangers chose: one JSON line and a limited time for each request; replaced when it dies.
 
-Rules: an answer is one line, shorter than a pipe holds. Every way of not answering is a value. The process is started
-when first asked, without the environment, and ended with its owner. Refuses to know what is asked.
+An answer is one line, shorter than a pipe holds. A missing answer is a value, never an exception. The process starts
+with the first request, without the environment, and ends with its owner.
 """
 
 import enum

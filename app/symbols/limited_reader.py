@@ -1,7 +1,7 @@
-"""The parent's side of the reading process: what it is asked, and what its answers and failures mean.
+"""The parent's side of the reading process: its requests, and what answers and failures mean.
 
-Rules: an answer is believed in its form only, and the index that a process wrote is checked when it is opened. A
-process that ran out of memory is replaced. Refuses to know what is in a file.
+Only the form of an answer is trusted. The index that a process wrote is checked when it is opened. A process that ran
+out of memory is replaced.
 """
 
 from collections.abc import Mapping

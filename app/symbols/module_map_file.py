@@ -6,7 +6,7 @@
     [node."worker-*"]
     "/usr/bin/containerd" = "0a1b..."
 
-Every error is found before anything is taken. Refuses to know the store.
+All errors are reported before any line is used.
 """
 
 import re
@@ -21,7 +21,7 @@ _BUILD_ID: Final = re.compile(r"(?:[0-9a-f]{2}){8,128}")
 
 
 class ModuleMapFileError(ValueError):
-    """The file is no module map; `errors` has a line for each fault."""
+    """The file is not a module map; `errors` has one line for each error."""
 
     def __init__(self, errors: list[str]) -> None:
         super().__init__("; ".join(errors))

@@ -33,7 +33,7 @@ def scopes_of_node(scopes: Iterable[str], node_name: str) -> list[str]:
 
 
 def encode_map(pairs: Mapping[str, str]) -> bytes:
-    """The text of a map, UTF-8. Raises ValueError where a key or a value holds a tab or the end of a line."""
+    """The text of a map, UTF-8. Raises ValueError if a key or a value holds a tab or the end of a line."""
     if any(c in text for pair in pairs.items() for text in pair for c in "\t\r\n"):
         raise ValueError("a name with a tab or the end of a line in it")
     return "".join(f"{key}\t{value}\n" for key, value in sorted(pairs.items())).encode()
@@ -44,4 +44,4 @@ def decode_map(content: bytes) -> dict[str, str]:
     try:
         return dict(line.split("\t") for line in content.decode().split("\n")[:-1])
     except ValueError as error:
-        raise SymbolStoreError("a map has a line that is no pair") from error
+        raise SymbolStoreError("a map has a line that is not a pair") from error

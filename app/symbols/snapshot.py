@@ -28,7 +28,7 @@ _BUILD_ID: Final = re.compile(r"[0-9a-f]{16,256}")
 
 
 class SymbolStoreError(OperatorError):
-    """The folder is no symbol store, or its content is damaged; the message says which file."""
+    """The folder is not a symbol store, or its content is damaged; the message says which file."""
 
 
 class ObjectKind(enum.Enum):
@@ -69,9 +69,9 @@ class Snapshot:
         return {entry.key: entry.digest for entry in self.entries if entry.kind == kind.value}
 
     def with_entry(self, kind: ObjectKind, key: str, digest: str) -> "Snapshot":
-        """With an object added or replaced. Raises ValueError where the key is none of its kind."""
+        """With an object added or replaced. Raises ValueError if the key does not fit the kind."""
         if not is_key(kind, key):
-            raise ValueError(f"{key!r} is no key of {kind.value}")
+            raise ValueError(f"{key!r} is not a key of {kind.value}")
         others = (entry for entry in self.entries if (entry.kind, entry.key) != (kind.value, key))
         return Snapshot(tuple(sorted([*others, Entry(kind.value, key, digest)])))
 
@@ -98,7 +98,7 @@ def _entries(lines: Iterable[str]) -> Iterable[Entry]:
         kind, _, rest = line.partition("\t")
         key, _, digest = rest.rpartition("\t")
         if kind not in kinds or not is_key(kinds[kind], key) or _DIGEST.fullmatch(digest) is None:
-            raise SymbolStoreError("a snapshot has a line that is no object")
+            raise SymbolStoreError("a snapshot has a line that is not an object")
         yield Entry(kind, key, digest)
 
 
@@ -114,7 +114,7 @@ def read_snapshot(folder: Path, digest: str | None = None) -> Snapshot:
             raise SymbolStoreError(f"{folder} is a symbol store of another version")
         wanted = digest if digest is not None else (folder / "current").read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SymbolStoreError(f"{folder} is no symbol store; `callstream symbols add` makes one") from error
+        raise SymbolStoreError(f"{folder} is not a symbol store; `callstream symbols add` makes one") from error
     path = folder / "snapshots" / wanted
     try:
         snapshot = parse_snapshot(path.read_text())

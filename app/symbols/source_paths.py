@@ -1,10 +1,10 @@
 """Source file names without the folders of the machine that built them, which are private (`/home/ci/...`).
 
-What stays of a path is the part that means the same everywhere: below the compilation directory; below the folder that
-a package manager of Go or Rust keeps sources in; whole, where it is the distribution's own (/usr, /rustc). Anything
-else is reduced to its last component.
+Of a path, the part stays that means the same everywhere: below the compilation directory; below the folder that a
+package manager of Go or Rust keeps sources in; whole, where it is the distribution's own (/usr, /rustc). Anything else
+is reduced to its last component.
 
-Rules: lexical and pure; the result never begins with `..`.
+The result never begins with `..`.
 """
 
 import re

@@ -1,7 +1,7 @@
 """An open symbol store: one snapshot, whose answers do not change while it is open, whatever is added meanwhile.
 
-Rules: indexes are mapped when first asked for and checked then; a damaged one ends the process, for an answer that
-silently depends on a broken file is evidence of nothing. Refuses to know how indexes are made (store_writer.py).
+An index is mapped and checked when it is first used. A damaged one ends the process: an answer that silently depends on
+a broken file is evidence of nothing.
 """
 
 import mmap
@@ -51,12 +51,12 @@ class SymbolStore:
         return cls(folder, read_snapshot(folder, digest))
 
     def lookup(self, build_id: str, file_offset: int, *, innermost: bool) -> Resolved | Unresolved:
-        """The function at `file_offset` of the file `build_id`. Raises SymbolStoreError where its index is damaged."""
+        """The function at `file_offset` of the file `build_id`. Raises SymbolStoreError if its index is damaged."""
         index = self.index(build_id)
         return Unresolved.NO_INDEX if index is None else index.lookup(file_offset, innermost=innermost)
 
     def index(self, build_id: str) -> SymbolIndex | None:
-        """The index of a build id, opened; None where there is none. Raises SymbolStoreError where it is damaged."""
+        """The index of a build id, opened; None if the store has none. Raises SymbolStoreError if it is damaged."""
         opened = self._opened.get(build_id)
         if opened is not None:
             self._opened.move_to_end(build_id)
@@ -71,9 +71,9 @@ class SymbolStore:
         return index
 
     def maps(self, image_id: str, node_name: str, is_contained: bool) -> "StoreMaps":
-        """The maps that hold for a process: its image's, or those of its node where it is not contained.
+        """The maps that hold for a process: its image's, or those of its node if it is not contained.
 
-        A contained process whose image Tetragon did not name has none: it must not be taken for one of its node.
+        A contained process whose image Tetragon did not name has none: it must not count as one of its node.
         """
         if image_id:
             modules = self._image_module_maps(image_id)
@@ -86,7 +86,7 @@ class SymbolStore:
         return () if digest is None else (digest,)
 
     def read_map(self, digest: str) -> dict[str, str]:
-        """A map object by its digest. Raises SymbolStoreError where it is damaged."""
+        """A map object by its digest. Raises SymbolStoreError if it is damaged."""
         return self._read_map(digest)
 
 
@@ -99,11 +99,11 @@ class StoreMaps:
     kernel: tuple[str, ...]
 
     def build_id(self, module: str) -> str | None:
-        """The build id of a normalized module. Raises SymbolStoreError where a map is damaged."""
+        """The build id of a normalized module. Raises SymbolStoreError if a map is damaged."""
         return self._first(self.modules, module)
 
     def kernel_module(self, symbol: str) -> str | None:
-        """The kernel module of `symbol`. Raises SymbolStoreError where a map is damaged."""
+        """The kernel module of `symbol`. Raises SymbolStoreError if a map is damaged."""
         return self._first(self.kernel, symbol)
 
     def _first(self, digests: tuple[str, ...], name: str) -> str | None:

@@ -1,8 +1,8 @@
-"""Adding to a symbol store: objects first, then a snapshot that names them, then the word which snapshot is current.
+"""Adds to a symbol store: objects first, then a snapshot that names them, then which snapshot is current.
 
-Rules: every file is written under another name, flushed and renamed, so a crash leaves the store as it was, at most
-with files that nothing names. One writer at a time, by a lock. Nothing is ever changed or removed, so a running stage
-and an old manifest keep what they refer to. Refuses to know how indexes are built (adding.py).
+Every file is written under another name, flushed and renamed. So a crash leaves the store as it was, at most with files
+that nothing names. A lock lets one writer in at a time. Nothing is ever changed or removed, so a running stage and an
+old manifest keep what they refer to.
 """
 
 import enum
@@ -41,7 +41,7 @@ class StoreWriter:
     """A context in which things are added; nothing is visible before `commit`."""
 
     def __init__(self, folder: Path) -> None:
-        """The store is made in `folder` where there is none. Raises SymbolStoreError where it cannot be used."""
+        """Makes the store in `folder` if it has none. Raises SymbolStoreError if the folder cannot be used."""
         self.folder = folder
         try:
             for part in ("objects", "snapshots"):
@@ -82,9 +82,9 @@ class StoreWriter:
         return None if digest is None else object_path(self.folder, digest)
 
     def keep_index(self, path: Path, build_id: str, *, replace: bool = False) -> Kept:
-        """Take the index file at `path`, which is moved, where it is better than the one that is there.
+        """Take the index file at `path`, which is moved, if it is better than the one in the store.
 
-        `replace` takes it in any case. Raises SymbolStoreError where it is damaged.
+        `replace` takes it in any case. Raises SymbolStoreError if it is damaged.
         """
         view = memoryview(path.read_bytes())
         digest = index_digest(view)
@@ -100,13 +100,13 @@ class StoreWriter:
         return kept
 
     def merge_map(self, kind: ObjectKind, scope: str, pairs: Mapping[str, str]) -> None:
-        """Add pairs to the map of a scope; later ones win. Raises ValueError where a name cannot be written."""
+        """Add pairs to the map of a scope; later ones win. Raises ValueError if a name cannot be written."""
         known = self.snapshot.of_kind(kind).get(scope)
         merged = {**(decode_map(read_object(self.folder, known)) if known else {}), **pairs}
         self.replace_map(kind, scope, merged)
 
     def replace_map(self, kind: ObjectKind, scope: str, pairs: Mapping[str, str]) -> None:
-        """Put the map of a scope. Raises ValueError where a name cannot be written."""
+        """Put the map of a scope. Raises ValueError if a name cannot be written."""
         content = encode_map(pairs)
         digest = sha256(content).hexdigest()
         snapshot = self.snapshot.with_entry(kind, scope, digest)

@@ -5,8 +5,6 @@ Both tables are decoded here with `struct`: pyelftools makes an object of each o
 What counts as a function: STT_FUNC and STT_GNU_IFUNC, and untyped labels of .symtab that lie in code (assembly without
 `.type`). Never sections, files, data, thread-local data, mapping symbols (`$a`, `$x`) and local labels (`.L`). A symbol
 has to lie in the executable section that it names.
-
-Refuses to know which of two names is the better one (code_ranges.py).
 """
 
 import lzma

@@ -167,7 +167,7 @@ def test_a_window_with_strange_records_is_written_and_said_to_be_incomplete(publ
 
     result = published.export("--format", "folded", "--from", "2:0", "--to", f"2:{places[0] + 1}")
     assert result.exit_code == 3
-    assert "1 records are no calls (not_framed)" in result.stderr
+    assert "1 records are not calls (not_framed)" in result.stderr
     assert read_folded(result.stdout)
 
 

@@ -105,7 +105,7 @@ def test_symbol_store_is_missing_broken_empty_or_good(tmp_path: Path) -> None:
         return _said(local_checks.check_symbols(Settings(symbol_store_dir=folder)), verdict)
 
     assert "CALLSTREAM_SYMBOL_STORE_DIR" in said(None, CheckVerdict.WARN)
-    assert "is no symbol store" in said(tmp_path, CheckVerdict.FAIL)
+    assert "is not a symbol store" in said(tmp_path, CheckVerdict.FAIL)
     store = tmp_path / "store"
     with StoreWriter(store) as writer:
         writer.commit()

@@ -49,4 +49,4 @@ def test_server_that_is_not_there_is_a_reason(tmp_path: Path) -> None:
     reason = Debuginfod("http://127.0.0.1:1").fetch(KNOWN, tmp_path / "debug")
 
     assert reason is not None
-    assert reason.startswith("the server cannot be asked")
+    assert reason.startswith("the server could not be reached")

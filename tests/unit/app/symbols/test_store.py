@@ -247,7 +247,7 @@ def test_kernel_maps_go_by_node(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scope", ["pod:x", "node:", "node:a\tb", "node:a\nb", ""])
 def test_scope_that_is_none_is_refused(tmp_path: Path, scope: str) -> None:
     """A scope that would break a snapshot's lines never gets into one."""
-    with StoreWriter(tmp_path) as writer, pytest.raises(ValueError, match="no key"):
+    with StoreWriter(tmp_path) as writer, pytest.raises(ValueError, match="not a key"):
         writer.merge_map(ObjectKind.MODULES, scope, {"/a": "11" * 20})
 
 

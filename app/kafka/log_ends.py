@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from app.streaming.ledger import Partition
+from app.kafka.records import Partition
 
 ANSWER_SECONDS = 5.0
 _PAUSE_SECONDS = 0.2

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from app.operators.errors import OperatorError
 
+Partition = tuple[str, int]
+"""Topic name and partition number; the named tuples of Faust and aiokafka are equal to it."""
+
 
 class Recorded(NamedTuple):
     """A Kafka record as it was stored; a `SourceRecord`. `timestamp` is in milliseconds since the Unix epoch.

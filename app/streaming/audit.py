@@ -15,10 +15,11 @@ from itertools import groupby
 
 from agents.contract import OutRecord, StepResult
 from app.evidence.audit_record import AuditRecord, AuditRun, runs_of
+from app.kafka.records import Partition
 from app.processes.process_end import ExitCode, Fail, end_process
 from app.streaming.batch import RecordBatch
 from app.streaming.delivery import Delivery, DeliveryFailedError, Parcel
-from app.streaming.ledger import HandOut, Partition
+from app.streaming.ledger import HandOut
 from schemas.topics import Stage
 from schemas.units import NS_PER_MS
 

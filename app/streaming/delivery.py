@@ -19,9 +19,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from agents.contract import OutRecord
 from app.kafka.client import LOSSLESS_PRODUCER
+from app.kafka.records import Partition
 from app.operators.errors import OperatorError
 from app.processes.process_end import ExitCode
-from app.streaming.ledger import Partition
 
 log = logging.getLogger(__name__)
 librdkafka_log = log.getChild("librdkafka")

@@ -15,10 +15,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
 
+from app.kafka.records import Partition
 from app.streaming.account import Account, BatchOutcome
-
-Partition = tuple[str, int]
-"""Topic name and partition number; the named tuples of Faust and aiokafka are equal to it."""
 
 
 class FetchLink(NamedTuple):

@@ -7,7 +7,7 @@ their live names, without prefix and version.
 from collections.abc import Mapping
 
 from agents.contract import StepResult
-from app.streaming.ledger import Partition
+from app.kafka.records import Partition
 from app.streaming.stage_app import StageApp
 from app.telemetry import metrics
 from app.telemetry.meter import Meter

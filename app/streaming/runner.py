@@ -13,13 +13,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import Protocol
 
 from agents.contract import DeadLetter, OutRecord, StatefulStep, Step, StepResult
+from app.kafka.records import Partition
 from app.processes.process_end import ExitCode, Fail, end_process
 from app.streaming.account import BatchOutcome
 from app.streaming.audit import AuditTrail
 from app.streaming.batch import RecordBatch
 from app.streaming.dead_letter_limits import DeadLetterGuard
 from app.streaming.delivery import Delivery, DeliveryFailedError, Parcel, Receipt
-from app.streaming.ledger import HandOut, Partition
+from app.streaming.ledger import HandOut
 from app.streaming.table import StrictTable, TableWrite
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ would go unnoticed. Pure: the only clock is the time in the samples.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from app.streaming.ledger import Partition
+from app.kafka.records import Partition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

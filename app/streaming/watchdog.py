@@ -15,8 +15,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from app.kafka.log_ends import ANSWER_SECONDS, log_ends, topic_ids
+from app.kafka.records import Partition
 from app.processes.process_end import ExitCode, Fail, end_process
-from app.streaming.ledger import Partition
 from app.streaming.stage_app import StageApp
 from app.streaming.standstill import Sample, StallLimits, Standstill
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from app.kafka.records import Partition
 from app.processes.process_end import ExitCode
 from app.streaming import watchdog as module
-from app.streaming.ledger import Ledger, Partition
+from app.streaming.ledger import Ledger
 from app.streaming.standstill import StallLimits
 from app.streaming.watchdog import Watchdog
 

@@ -162,7 +162,7 @@ def test_something_else_listens() -> None:
         found = _diagnosis(address, None)
 
     assert not found.misconfigured
-    assert "no gRPC server" in found.text
+    assert "not a gRPC server" in found.text
 
 
 def test_nobody_listens() -> None:

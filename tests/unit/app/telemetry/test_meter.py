@@ -76,7 +76,7 @@ def test_sources_are_asked_before_every_reading() -> None:
 
 def test_value_outside_a_closed_set_is_refused() -> None:
     """A reason that nobody declared is a bug, not a new series."""
-    with pytest.raises(ValueError, match="no value of the label reason"):
+    with pytest.raises(ValueError, match="not a value of the label reason"):
         Meter().add(metrics.DROPPED, 1, "because")
 
 

@@ -26,8 +26,11 @@ _NO_FLAGS: Final = 0
 def read_messages(call: Any, put: Callable[[bytes], object]) -> tuple[grpc.StatusCode, str]:
     """Hand every further message of a single-threaded stream to `put`; its status and details in the end.
 
-    At least one message must have been read: with it came the stream's initial metadata. Cancelling the call from
-    another thread ends it.
+    At least one message must have been read. Cancelling the call from another thread ends it.
+
+    Besides the messages, the queue brings three completions, each once: of the request that was sent, of the server's
+    initial metadata, and of the status. They come in any order, before, between and after the messages, so everything
+    that is neither a message nor the status is passed over.
     """
     events: Any = getattr(call, "_call", None)
     if ReceiveMessageOperation is None or not hasattr(events, "next_event") or call.done():
@@ -36,15 +39,18 @@ def read_messages(call: Any, put: Callable[[bytes], object]) -> tuple[grpc.Statu
     status: Any = None
     while operate((ReceiveMessageOperation(_NO_FLAGS),), None):
         operation = next_event().batch_operations[0]
-        while type(operation) is ReceiveStatusOnClientOperation:  # it may overtake the last answer
-            status = operation
+        while type(operation) is not ReceiveMessageOperation:
+            if type(operation) is ReceiveStatusOnClientOperation:  # it may overtake the last answer
+                status = operation
             operation = next_event().batch_operations[0]
         message = operation.message()
         if message is None:
             break
         put(message)
-    if status is None:
-        status = next_event().batch_operations[0]
+    while status is None:
+        operation = next_event().batch_operations[0]
+        if type(operation) is ReceiveStatusOnClientOperation:
+            status = operation
     return _CODES.get(status.code(), grpc.StatusCode.UNKNOWN), _text(status.details())
 
 

@@ -16,25 +16,25 @@ from app.settings import unknown_variables
 
 COMMANDS: Final[dict[str, str]] = {
     "demo": "Show the whole pipeline at work on a real Apache Kafka",
-    "ingest": "Write Tetragon's events to Kafka, untouched",
+    "ingest": "Write Tetragon's events to Kafka, unchanged",
     "worker": "Run the stages: canonicalize, privacy, hot symbols",
-    "reprocess": "Run a changed policy or canonicalizer over history, beside the live topics",
-    "broker": "Run an Apache Kafka and a schema registry on loopback",
+    "reprocess": "Run a changed policy over old events, beside the live topics",
+    "broker": "Run Apache Kafka and a schema registry on this machine",
     "topics": "Create and check topics and schemas",
-    "tetragon-sim": "Serve recorded events on Tetragon's gRPC API",
-    "workload": "Make events for load, with canaries where secrets could be",
-    "tap": "Decode any topic to readable lines",
-    "hot-symbols": "Query the table of symbols that were really executed",
-    "watch": "Say which symbols to watch for, to learn that one is never executed",
+    "tetragon-sim": "Serve recorded events as a Tetragon agent does",
+    "workload": "Make events for load tests, with planted secrets if you like",
+    "tap": "Show the records of any topic as text",
+    "hot-symbols": "Show the functions that ran most",
+    "watch": "Watch a function, to learn whether it ever runs",
     "export": "Write flame graphs, profiles, runtime facts and VEX",
     "books": "Check that nothing is lost between any two places",
-    "coverage": "Say whether a node's events of a window are complete",
+    "coverage": "Say whether a node's events of a time are complete",
     "record": "Keep a range of raw events as evidence",
     "replay": "Replay recorded events, and prove what was published",
     "dead-letters": "List what stages refused, and send it through again",
     "symbols": "Build and query the symbol store",
     "privacy": "Check, explain and audit the privacy policy",
-    "doctor": "Check settings and everything that they point to",
+    "doctor": "Check settings and everything that they name",
 }
 """Commands in the order of `--help`, with the line that stands there."""
 
@@ -65,11 +65,17 @@ class _LazyGroup(click.Group):
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="callstream", prog_name="callstream")
 def cli() -> None:
-    """Tetragon's runtime events as canonical, privacy-filtered call events on Apache Kafka.
+    """Turn Tetragon's runtime events into calls without private data, on Apache Kafka.
+
+    Settings are environment variables; `callstream doctor --settings` lists them. Every command has --help with an
+    example and its exit codes.
 
     \b
-    Settings are environment variables: `callstream doctor --settings` lists them.
-    Example: callstream demo
+    Exit codes of every command, beside its own:
+      2    wrong options or settings, or a file or server that cannot be used
+      130  interrupted by Ctrl-C
+    Example:
+      callstream demo
     """
     for name, nearest in unknown_variables(os.environ).items():
         meant = f"; did you mean {nearest}?" if nearest else ""

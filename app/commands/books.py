@@ -25,20 +25,23 @@ UNBALANCED = 1
     "addresses",
     multiple=True,
     metavar="ADDRESS",
-    help="Where a process serves /metrics, as host:port or URL; may be repeated. Without it, the ports of "
-    "`callstream worker` on this host where CALLSTREAM_HTTP_PORT is set.",
+    help="Where a process serves /metrics, as host:port or URL; may be repeated. Default: the ports of the "
+    "`callstream worker` on this host, if CALLSTREAM_HTTP_PORT is set.",
 )
-@click.option("--settled", is_flag=True, help="Ask also that nothing waits anywhere: the pipeline is at rest.")
+@click.option("--settled", is_flag=True, help="Fail also if any record waits: the pipeline must be at rest.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(addresses: tuple[str, ...], settled: bool, as_json: bool) -> None:
     """Check that nothing is lost between any two places.
 
-    For each process, what came in is what went out, from its metrics. For each stage since its group began, whatever
-    was restarted meanwhile: every offset that is committed is accounted for, from Kafka. And no topic has fewer records
-    than were written to it. A stage that is behind is no fault; what waits is shown.
+    For each process, its metrics must say that what came in also went out. For each stage, Kafka must say that every
+    committed offset is accounted for, since the stage's group began and across all restarts. And no topic may have
+    fewer records than were written to it. Lag is not an error: it is listed as waiting.
 
     \b
-    Exit codes: 0 the books balance, 1 they do not, and standard error names the stage, 2 somebody cannot be asked.
+    Exit codes:
+      0  the books balance
+      1  they do not balance; standard error names the stage
+      2  wrong options or settings, or a server or process does not answer
     Example:
       callstream books --metrics 127.0.0.1:9464 --metrics 127.0.0.1:9465
     """
@@ -80,7 +83,7 @@ def _print(equations: Sequence[Equation], sources: Sequence[StageSource]) -> Non
         went = " + ".join(f"{name} {count}" for name, count in one.went.items())
         click.echo(f"{one.process} at {one.address}: {came} = {went}")
     if not equations:
-        click.echo("no process was asked: give --metrics, or set CALLSTREAM_HTTP_PORT")
+        click.echo("no process was read: give --metrics, or set CALLSTREAM_HTTP_PORT")
     for source in sources:
         click.echo(
             f"{source.stage.value} since its group began: of {source.topic}, outputs {source.total('outputs')} + "

@@ -22,22 +22,28 @@ _PORT = click.IntRange(0, 65_535)
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("callstream-data/broker"),
     show_default=True,
-    help="Folder for topics, schemas and the servers' logs. The same folder brings them back.",
+    help="Folder for topics, schemas and the servers' logs. Use it again to get them back.",
 )
 @click.option("--port", type=_PORT, default=9092, show_default=True, help="Kafka's port; 0 picks a free one.")
 @click.option(
-    "--registry-port", type=_PORT, default=8081, show_default=True, help="The registry's; 0 picks a free one."
+    "--registry-port", type=_PORT, default=8081, show_default=True, help="The registry's port; 0 picks a free one."
 )
-@click.option("--fetch-only", is_flag=True, help="Fetch and verify what the broker is made of, start nothing.")
-@click.option("--json", "as_json", is_flag=True, help="No notes on standard error, just the line of JSON.")
+@click.option(
+    "--fetch-only", is_flag=True, help="Download and verify the files that the broker needs, and start nothing."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print only the line of JSON, and no notes on standard error.")
 def command(data_dir: Path, port: int, registry_port: int, fetch_only: bool, as_json: bool) -> None:
     """Run Apache Kafka and a schema registry on this machine, for this machine.
 
-    Both listen on loopback only. When both serve clients, one line of JSON with their addresses is printed; SIGTERM or
-    Ctrl-C stops both. Exit codes: 0 stopped as asked, 1 a server did not start or ended by itself, 2 wrong options or
-    a machine that lacks something: Maven, a Java runtime, disk, a free port, a data folder of its own.
+    Both listen on loopback only. When both serve clients, the command prints one line of JSON with their addresses.
+    SIGTERM or Ctrl-C stops both.
 
     \b
+    Exit codes:
+      0  stopped by a signal
+      1  a server did not start, or ended by itself
+      2  wrong options, or this machine lacks something: Maven, a Java runtime,
+         disk space, a free port, or a data folder that nobody else uses
     Example:
       callstream broker --data-dir ~/kafka --port 0 --registry-port 0
       {"bootstrap_servers": "127.0.0.1:20248", "schema_registry_url": "http://127.0.0.1:30694/apis/ccompat/v7"}

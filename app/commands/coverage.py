@@ -1,4 +1,4 @@
-"""`callstream coverage`: whether a window of a node can be trusted."""
+"""`callstream coverage`: whether a node's events of a window of time are complete."""
 
 import json
 import os
@@ -27,21 +27,25 @@ CLOCK_MARGIN_MS: Final = 3_600_000
 
 
 @click.command(name="coverage")
-@click.option("--node", required=True, help="Name of the node, as events carry it.")
+@click.option("--node", required=True, help="Name of the node, as it stands in events.")
 @click.option("--from", "from_ns", metavar="TIME", type=TIME, required=True, help="Begin of the window.")
 @click.option("--to", "to_ns", metavar="TIME", type=TIME, required=True, help="End of the window, not included.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(node: str, from_ns: int, to_ns: int, as_json: bool) -> None:
-    """Say whether a node's events of a window are complete.
+    """Say whether a node's events of a window of time are complete.
 
-    It reads runtime.coverage: what ingest vouched for, and the gaps that it reported. A window that ends less than some
-    70 seconds ago is not vouched for yet, because events may still be late.
+    The answer comes from runtime.coverage: the times for which ingest vouched, and the gaps that it reported. Ingest
+    vouches for a time about 70 seconds later, because events may still arrive late.
 
     \b
-    Exit codes: 0 trusted, 1 not trusted: a gap touches the window, 2 wrong options, or Kafka or the registry cannot be
-    asked, 3 unknown: nobody vouched for all of it.
+    Exit codes:
+      0  trusted: the events are complete
+      1  not trusted: a gap touches the window
+      2  wrong options or settings, or Kafka or the registry cannot be used
+      3  unknown: ingest did not vouch for all of the window
     Example:
-      callstream coverage --node worker-3 --from 2026-01-31T12:00:00Z --to 2026-01-31T13:00:00Z
+      callstream coverage --node worker-3 --from 2h --to 1h
+      callstream coverage --node worker-3 --from 2026-01-31T12:00:00Z --to now
     """
     if to_ns <= from_ns:
         raise click.BadParameter("the window is empty: --to must be after --from")
@@ -90,9 +94,9 @@ def _lines(
     node: str, from_ns: int, to_ns: int, window: WindowRecords, verdict: NodeWindow[CoverageGap]
 ) -> Iterator[str]:
     said = {
-        Trust.TRUSTED: "trusted, complete",
+        Trust.TRUSTED: "trusted, events are complete",
         Trust.NOT_TRUSTED: "not trusted, events are missing",
-        Trust.UNKNOWN: "unknown, nobody vouched for all of it",
+        Trust.UNKNOWN: "unknown, ingest did not vouch for all of it",
     }
     yield f"{node} {time_text(from_ns, 3)} to {time_text(to_ns, 3)}: {said[verdict.trust]}"
     for gap in verdict.gaps:

@@ -1,4 +1,4 @@
-"""`callstream dead-letters`: what stages refused, and sending it through again after a fix."""
+"""`callstream dead-letters`: lists what stages refused, and sends it through again after a fix."""
 
 import json
 import os
@@ -34,13 +34,19 @@ def _selecting(function: Callable[..., None]) -> Callable[..., None]:
     """Options that choose letters."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
-        click.option("--reason", "reasons", multiple=True, metavar="WORD", help="Only these reasons; may be repeated."),
+        click.option(
+            "--reason",
+            "reasons",
+            multiple=True,
+            metavar="WORD",
+            help="Only dead letters with this reason; may be repeated.",
+        ),
         click.option(
             "--stage",
             "stages",
             multiple=True,
             type=click.Choice([stage.value for stage in Stage]),
-            help="Only letters of these stages; may be repeated.",
+            help="Only dead letters of this stage; may be repeated.",
         ),
     ):
         function = option(function)
@@ -49,26 +55,31 @@ def _selecting(function: Callable[..., None]) -> Callable[..., None]:
 
 @click.group(name="dead-letters")
 def command() -> None:
-    """See what stages refused, and send it through again after a fix.
+    """List what stages refused, and send it through again after a fix.
 
-    A dead letter says where a record is and why it was refused, never what it holds.
+    A dead letter says where a record is and why a stage refused it. It never holds any part of the record.
 
     \b
-    Exit codes: 0 done, 1 some letters that were meant are left, 2 wrong options or settings, or Kafka or the registry
-    cannot be asked.
+    Exit codes:
+      0  done
+      1  some of the chosen dead letters are still refused, or their events are gone
+      2  wrong options or settings, or Kafka or the registry cannot be used
     Example:
       callstream dead-letters list
       callstream dead-letters retry --stage privacy --dry-run
     """
 
 
-@command.command(name="list")
+@command.command(name="list", short_help="List dead letters by stage and reason")
 @_selecting
-@click.option("--positions", is_flag=True, help="List every letter, not only how many there are of a kind.")
+@click.option("--positions", is_flag=True, help="List each dead letter with its position, not only the counts.")
 def list_letters(*, stages: tuple[str, ...], reasons: tuple[str, ...], positions: bool, as_json: bool) -> None:
-    """List dead letters by stage and reason, with how many were sent again.
+    """List dead letters by stage and reason, and how many of them were sent again.
 
     \b
+    Exit codes:
+      0  listed, also if there are none
+      2  wrong options or settings, or Kafka or the registry cannot be used
     Example:
       callstream dead-letters list --positions --reason no_known_kind
     """
@@ -92,23 +103,29 @@ def list_letters(*, stages: tuple[str, ...], reasons: tuple[str, ...], positions
         click.echo(f"{letters.strangers} records of {topics.DEAD_LETTERS} are no dead letters", err=True)
 
 
-@command.command()
+@command.command(short_help="Send refused events through the pipeline again")
 @_selecting
-@click.option("--dry-run", is_flag=True, help="Say what would pass under the present settings, and send nothing.")
-@click.option("--max", "most", type=click.IntRange(1), help="At most so many letters.")
+@click.option(
+    "--dry-run", is_flag=True, help="Say which events would pass under the present settings, and send nothing."
+)
+@click.option("--max", "most", type=click.IntRange(1), help="Take at most so many dead letters.")
 def retry(*, stages: tuple[str, ...], reasons: tuple[str, ...], dry_run: bool, most: int | None, as_json: bool) -> None:
     """Send the events of open dead letters through the pipeline again.
 
-    Each is read by its position from tetragon.raw and tried under the present settings (policy, hook map, symbol store:
-    use those of the workers). One that would be refused again is left. One that passes is written to tetragon.raw once
-    more, at the end of its partition: it keeps its event id and time of receipt, and running stages treat it as any
-    other. A note beside the letter says so, and it is not sent again.
+    The command reads each event from tetragon.raw by its position, and tries it under the present settings. Use the
+    settings of the workers: policy, hook map and symbol store. An event that would be refused again stays where it is.
+    An event that passes is written to tetragon.raw once more, at the end of its partition. It keeps its event id and
+    its time of receipt, and running stages treat it like any other. A note beside the dead letter records this, so the
+    event is not sent twice.
 
-    Events that only the hot-symbols stage refused are on runtime.calls already and would be there twice, under one
-    event id; they are sent with --stage hot-symbols only.
+    An event that only the hot-symbols stage refused is on runtime.calls already. Sent again, it would be there twice
+    under one event id, so it is sent with --stage hot-symbols only.
 
     \b
-    Exit codes: 0 all that were meant were sent, 1 some are still refused or have expired, 2 as above.
+    Exit codes:
+      0  every chosen event was sent
+      1  some are still refused, or have expired
+      2  wrong options or settings, or Kafka or the registry cannot be used
     Example:
       callstream dead-letters retry --stage privacy --dry-run
       callstream dead-letters retry --stage privacy

@@ -1,4 +1,4 @@
-"""`callstream demo`: the whole pipeline at work on a real Apache Kafka, and what it shows for it."""
+"""`callstream demo`: the whole pipeline at work on a real Apache Kafka, with a report of what was checked."""
 
 import json
 import signal
@@ -27,18 +27,22 @@ _WIDTH = 40
 @click.option(
     "--keep",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Use this folder, and leave it: exports/calls.html in it is a flame graph.",
+    help="Use this folder and keep it; exports/calls.html in it is a flame graph.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end, and nothing else.")
 def command(events: int, rate: int, keep: Path | None, as_json: bool) -> None:
-    """Run everything on free ports in a temporary folder, and prove what callstream promises.
+    """Run everything on free ports in a temporary folder, and check what callstream promises.
 
-    Recorded events travel over real gRPC into a real Kafka, through three Faust stages, and out as calls and a table of
-    executed symbols. At the end the books must balance, no planted secret may be found outside of the restricted
-    topics, and the calls made again from the recorded raw events must be those that were published, byte for byte.
+    Recorded events travel over real gRPC into a real Kafka, through three Faust stages, and come out as calls and a
+    table of executed functions. Then three checks follow. The books must balance. No planted secret may be found
+    outside the restricted topics. And calls that are made again from the recorded raw events must equal the published
+    ones, byte for byte.
 
     \b
-    Exit codes: 0 all of it holds, 1 it does not, 2 this machine lacks something.
+    Exit codes:
+      0  every check passed
+      1  a check failed
+      2  this machine lacks something
     Example:
       callstream demo --events 100000 --rate 20000 --keep ./demo-run
     """

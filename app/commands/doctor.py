@@ -1,4 +1,4 @@
-"""`callstream doctor`: whether everything is set up as it should be."""
+"""`callstream doctor`: checks settings and everything that they name, and says what to do."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from app.doctor.tetragon_check import check_tetragon
 from app.settings import Settings, known_variables, variable_of
 
 FAILING: Final = 1
-"""Exit code where something fails; with --strict also where there is a warning."""
+"""Exit code if a check fails; with --strict, also if there is a warning."""
 
 _CHECKS: Final[Mapping[Area, Check]] = {
     Area.SETTINGS: check_settings,
@@ -30,22 +30,27 @@ _CHECKS: Final[Mapping[Area, Check]] = {
 }
 _COLOURS: Final = {CheckVerdict.OK: "green", CheckVerdict.WARN: "yellow", CheckVerdict.FAIL: "red"}
 _ASKS_FOR: Final = {Area.TOPICS: Area.KAFKA}
-"""An area that cannot be checked where another one fails."""
+"""An area that cannot be checked if another one fails."""
 
 
 @click.command(name="doctor")
 @click.argument("areas", nargs=-1, type=click.Choice([area.value for area in Area]), metavar="[AREA]...")
-@click.option("--settings", "show_settings", is_flag=True, help="Print every setting, its default and what it is for.")
-@click.option("--strict", is_flag=True, help="Warnings fail too.")
+@click.option(
+    "--settings", "show_settings", is_flag=True, help="Print every setting, with its default and its purpose."
+)
+@click.option("--strict", is_flag=True, help="Treat warnings as failures.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(areas: tuple[str, ...], *, show_settings: bool, strict: bool, as_json: bool) -> None:
-    """Check settings and everything that they point to, and say what to do.
+    """Check settings and everything that they name, and say what to do.
 
-    Areas are settings, tetragon, kafka, topics, registry, symbols and privacy; without one, all are checked. A host
-    that runs no ingest needs no tetragon, for example. Nothing is changed anywhere.
+    The areas are settings, tetragon, kafka, topics, registry, symbols and privacy. Without an area, all are checked.
+    Leave areas out where they do not apply: a host that runs no ingest needs no tetragon. The command changes nothing.
 
     \b
-    Exit codes: 0 nothing fails, 1 something does, 2 wrong options.
+    Exit codes:
+      0  no check failed
+      1  a check failed; with --strict, also if there is a warning
+      2  wrong options
     Example:
       callstream doctor
       callstream doctor kafka topics registry --json
@@ -77,7 +82,7 @@ def command(areas: tuple[str, ...], *, show_settings: bool, strict: bool, as_jso
 
 
 def _findings(wanted: list[Area]) -> Iterator[tuple[Area, CheckFinding]]:
-    """All findings; wrong settings are told whatever is wanted, because nothing can be checked with them."""
+    """All findings. Wrong settings are always reported, because nothing can be checked with them."""
     settings, first = read_settings(os.environ)
     if settings is None or Area.SETTINGS in wanted:
         yield from ((Area.SETTINGS, finding) for finding in first)

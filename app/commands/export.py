@@ -1,4 +1,4 @@
-"""`callstream export`: what was published, in the formats that other tools read."""
+"""`callstream export`: published calls in the formats that other tools read."""
 
 import json
 import os
@@ -48,18 +48,22 @@ class ExportRequest:
 @click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="What to write.")
 @click.option("--from", "start", metavar="POSITION", type=POSITION, help="Begin of the window. Default: first.")
 @click.option("--to", "end", metavar="POSITION", type=POSITION, help="End of the window, not included. Default: last.")
-@click.option("--namespace", metavar="PATTERN", help="Calls of this namespace only.")
-@click.option("--image", metavar="PATTERN", help="Calls of this image, by name or id, only.")
+@click.option("--namespace", metavar="PATTERN", help="Only calls of this namespace.")
+@click.option("--image", metavar="PATTERN", help="Only calls of this image, by name or id.")
 @click.option(
     "--vex",
     "vex_path",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="For openvex: TOML with author, products and actions.",
+    help="For openvex: a TOML file with author, products and actions.",
 )
 @click.option(
-    "--output", "-o", "to", type=click.Path(dir_okay=False, path_type=Path), help="File; default: standard output."
+    "--output",
+    "-o",
+    "to",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write. Default: standard output.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Say what was written as one JSON document; needs --output.")
+@click.option("--json", "as_json", is_flag=True, help="Report what was written as one JSON document; needs --output.")
 def command(
     *,
     form: str,
@@ -71,27 +75,35 @@ def command(
     to: Path | None,
     as_json: bool,
 ) -> None:
-    """Write what was published in a format that other tools read.
-
-    Call stacks of a window of runtime.calls: `html` is a flame graph in one file for a browser, without a network;
-    `speedscope`, `pprof` (gzip) and `folded` are for the tools of that name. An event counts one. Names are demangled;
-    one that nothing confirms ends with `?`, and what nothing names is a file and an offset.
-
-    `runtime-facts` is a line of JSON a symbol, hits summed up: of the whole hot-symbol table, or, where --from or --to
-    is given, of a window. With --namespace or --image the table gives the rows that ran there lately, with all of their
-    hits; a window gives the hits there.
-
-    `openvex` says of each vulnerability in the --vex file what its watches tell (callstream watch add --vulnerability):
-    affected where its code ran and the file names an action; not affected where it never ran, events were complete for
-    min_complete_days, and the file states that every call is probed; under investigation, with the reasons, in any
-    other case.
-
-    POSITION is first, last, an offset, PARTITION:OFFSET,..., a time of receipt like 2026-01-31T12:00:00Z, or 90m for so
-    long ago. PATTERN may have `*`, `?` and `[...]`. The same window gives the same bytes.
+    """Write published calls in a format that other tools read.
 
     \b
-    Exit codes: 0 written, 1 nothing to write, 2 wrong options, or something cannot be read or written, 3 written, but
-    not all of the window is in it: what is missing is said.
+    Formats:
+      html           a flame graph in one file, for a browser without a network
+      speedscope, pprof (gzip), folded    call stacks for the tools of that name
+      runtime-facts  one line of JSON for each function, with its hits
+      openvex        a statement for each vulnerability in the --vex file
+
+    Each event has weight 1. Names are demangled. A name that nothing confirms ends with `?`; a frame without a name is
+    a file and an offset.
+
+    runtime-facts come from the whole hot-symbol table, or, with --from or --to, from the calls of a window. With
+    --namespace or --image, the table gives the rows that ran there lately, with all of their hits; a window gives the
+    hits there.
+
+    openvex follows from the answers to the watches of a vulnerability (callstream watch add --vulnerability). The
+    statement is `affected` if a watched function ran and the file names an action. It is `not_affected` if no watched
+    function ran, events were complete for min_complete_days, and the file states that every call is probed. In all
+    other cases it is `under_investigation`, with the reasons.
+
+    PATTERN may have `*`, `?` and `[...]`. The same window always gives the same bytes.
+
+    \b
+    Exit codes:
+      0  written
+      1  nothing to write
+      2  wrong options or settings, or something cannot be read or written
+      3  written, but a part of the window is missing; the output says which
     Example:
       callstream export --format html --from 1h -o calls.html
       callstream export --format pprof --namespace shop --from 2h --to 1h -o calls.pb.gz
@@ -104,15 +116,16 @@ def command(
       [[statement]]
       vulnerability = "CVE-2026-0001"
       products = ["pkg:oci/web@sha256:4f1b"]
-      every_call_probed = true            # or functions may run unseen; needed
-      action = "Update to libpng 1.6.44"  # optional, as subcomponents, aliases, min_complete_days (14)
+      every_call_probed = true            # needed; otherwise a function may run unseen
+      action = "Update to libpng 1.6.44"  # optional, as are subcomponents, aliases
+                                          # and min_complete_days (default 14)
     """
     if (form == OPENVEX) != (vex_path is not None):
         raise click.BadParameter("--format openvex and --vex need each other")
     if form == OPENVEX and (start, end, namespace, image) != (None,) * 4:
-        raise click.BadParameter("openvex is of watches, not of a window or a place")
+        raise click.BadParameter("openvex is of watches: --from, --to, --namespace and --image mean nothing with it")
     if as_json and to is None:
-        raise click.BadParameter("--json needs --output, or two kinds of data would share standard output")
+        raise click.BadParameter("--json needs --output, because standard output holds one kind of data")
     if to is None and form == StackFormat.PPROF and sys.stdout.isatty():
         raise click.BadParameter("pprof is binary; give --output, or redirect standard output")
     settings = load(os.environ)

@@ -1,4 +1,4 @@
-"""`callstream hot-symbols`: the symbols that were really executed."""
+"""`callstream hot-symbols`: the functions that ran, and the answers to the watch list."""
 
 import json
 import os
@@ -23,13 +23,15 @@ NONE_FOUND: Final = 1
 
 @click.command(name="hot-symbols")
 @click.option("--top", "count", type=click.IntRange(1), default=20, show_default=True, help="Rows to show, by hits.")
-@click.option("--symbol", metavar="PATTERN", help="Mangled name or symbol id.")
-@click.option("--module", metavar="PATTERN", help="Path, file name or build id; `kernel` for the kernel.")
-@click.option("--namespace", metavar="PATTERN", help="Namespace that it ran in lately.")
-@click.option("--image", metavar="PATTERN", help="Image name or id that it ran in lately.")
+@click.option("--symbol", metavar="PATTERN", help="Only this mangled name or symbol id.")
+@click.option("--module", metavar="PATTERN", help="Only this path, file name or build id; `kernel` for the kernel.")
+@click.option("--namespace", metavar="PATTERN", help="Only symbols that ran in this namespace lately.")
+@click.option("--image", metavar="PATTERN", help="Only symbols that ran in this image lately, by name or id.")
 @click.option("--since", "since_ns", metavar="TIME", type=TIME, help="Only symbols that ran at this time or later.")
-@click.option("--watched", is_flag=True, help="Answers to the watch list instead: hit, never hit, or not seen and why.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document a line: all that a row holds.")
+@click.option(
+    "--watched", is_flag=True, help="Show the answers to the watch list: hit, never hit, or not seen and why."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line, with all that a row holds.")
 def command(
     *,
     count: int,
@@ -41,17 +43,20 @@ def command(
     watched: bool,
     as_json: bool,
 ) -> None:
-    """Show the symbols that were executed most, or those that are asked for.
+    """Show the functions that ran most, or the ones that you name.
 
-    With --watched, show what is known of the symbols of the watch list (`callstream watch`), and for how long the
-    events of all nodes were complete meanwhile; --symbol and --module choose among the watches. Where no row matches a
-    --symbol, standard error says whether it is watched.
+    With --watched, the command shows the answers to the watch list (`callstream watch`) instead: whether each watched
+    function ran, and for how long the events of all nodes were complete meanwhile. --symbol, --module and --since
+    choose among the watches. If no row matches --symbol, standard error says whether the symbol is watched.
 
-    A symbol is sure where our own index, the kernel or a probe confirms it, and hinted where only the agent names it:
-    SURE is the share of its hits that is confirmed. PATTERN may have `*`, `?` and `[...]`.
+    A name is sure if our own index, the kernel or a probe confirms it. It is a hint if only the agent gives it. SURE is
+    the share of a row's hits whose name is sure. PATTERN may have `*`, `?` and `[...]`.
 
     \b
-    Exit codes: 0 found, 1 no row matches, 2 wrong options, or Kafka or the registry cannot be asked.
+    Exit codes:
+      0  found
+      1  no row matches
+      2  wrong options or settings, or Kafka or the registry cannot be used
     Example:
       callstream hot-symbols --top 10
       callstream hot-symbols --symbol 'SSL_*' --image 'shop/*' --since 14d
@@ -60,7 +65,7 @@ def command(
     """
     query = Query(symbol=symbol, module=module, namespace=namespace, image=image, since_ns=since_ns)
     if watched and (namespace is not None or image is not None):
-        raise click.UsageError("--watched goes with --symbol, --module and --since only: a watch is of no place")
+        raise click.UsageError("--namespace and --image mean nothing with --watched: a watch is for all of them")
     settings = load(os.environ)
     if watched:
         _show_watched(list(filter(query.matches_answer, watched_answers(settings)))[:count], as_json=as_json)
@@ -81,10 +86,10 @@ def _show_watched(answers: Sequence[Mapping[str, Any]], *, as_json: bool) -> Non
 
 
 def _say_whether_watched(symbol: str, answers: Iterable[Mapping[str, Any]]) -> None:
-    """No row is no answer: a symbol may be watched and never hit, or nobody may have asked."""
+    """Without a row, a symbol may be watched and never hit, or not watched at all."""
     asked = Query(symbol=symbol)
     said = [in_words(answer) for answer in answers if asked.matches_answer(answer)]
-    for line in said or [f"{symbol} is not watched, so no row says nothing; see: callstream watch add --help"]:
+    for line in said or [f"{symbol} is not watched, so a missing row proves nothing; see: callstream watch add --help"]:
         click.echo(f"callstream hot-symbols: {line}", err=True)
 
 

@@ -15,17 +15,20 @@ from app.telemetry.repeated_lines import hold_back
 
 
 @click.command(name="ingest")
-@click.option("--json", "as_json", is_flag=True, help="Print the books at the end as a line of JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts at the end as a line of JSON.")
 def command(*, as_json: bool) -> None:
-    """Write Tetragon's events to Kafka, untouched.
+    """Write Tetragon's events to Kafka, unchanged.
 
-    When it runs, one line of JSON with the address of /metrics, /healthz and /readyz is printed. Kafka or Tetragon
-    being away is waited for; events received meanwhile are buffered within CALLSTREAM_BUFFER_MAX_*, and what is lost is
-    told on runtime.coverage. SIGTERM or Ctrl-C writes out what was read, within 10 seconds, and prints the books.
+    When it is running, the command prints one line of JSON with the address of /metrics, /healthz and /readyz. If Kafka
+    or Tetragon is away, it waits. Events that arrive meanwhile are buffered, within CALLSTREAM_BUFFER_MAX_*. Events
+    that are lost are reported on runtime.coverage. SIGTERM or Ctrl-C writes out what was read, within 10 seconds, and
+    prints the counts.
 
     \b
-    Exit codes: 0 stopped as asked and everything received is written, 1 events were lost on the way out or a part
-    failed, 2 settings, Kafka or Tetragon do not allow it.
+    Exit codes:
+      0  stopped by a signal, and everything received is written
+      1  events were lost while it stopped, or a part of ingest failed
+      2  settings, Kafka or Tetragon do not allow it to run
     Example:
       CALLSTREAM_TETRAGON_ADDRESS=localhost:54321 callstream ingest
       {"http": "127.0.0.1:38761"}

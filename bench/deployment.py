@@ -1,6 +1,6 @@
 """The whole pipeline as an operator runs it, for benchmarks: real broker, real commands, one process each.
 
-Processes are told apart by name; their CPU is read from the kernel while they run. Everything lives in one temporary
+Processes have names; their CPU is read from the kernel while they run. Everything lives in one temporary
 folder and ends with the `with` block.
 """
 

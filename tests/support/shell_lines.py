@@ -1,5 +1,6 @@
 """The lines of a document's shell blocks, and a shell that runs them one by one, as a reader would type them."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ from typing import Final, Self
 
 _BLOCK: Final = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _READY: Final = "line of JSON"
+_STOP_SECONDS: Final = 20.0
 _OWN_LOOPBACK: Final = ("unshare", "--user", "--map-root-user", "--net", "--")
 
 
@@ -63,11 +65,20 @@ class Shell:
         assert self._bash.stdin is not None
         self._bash.stdin.close()
         for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._bash.pid, number)
-                self._bash.wait(20)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                continue
+            deadline = time.monotonic() + _STOP_SECONDS
+            while self._is_running() and time.monotonic() < deadline:
+                time.sleep(0.05)
+
+    def _is_running(self) -> bool:
+        """Whether a process of the shell's group is left."""
+        self._bash.poll()
+        try:
+            os.killpg(self._bash.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
     def run(self, line: str, *, seconds: float) -> Ran:
         """Run a line as written; where its comment speaks of a line of JSON, wait for that too.

@@ -1,9 +1,10 @@
 """Runs the tests in two lanes beside each other and prints one result.
 
 `python -m tests.support.lanes [PYTEST ARGUMENT...]`. Each lane is a pytest of its own. The lane "broker" runs the
-integration tests, which wait for clocks, signals and servers more than they compute. The lane "pure" runs all other
-tests. While they run, lines of progress carry the name of their lane. What a lane says about failures, skips and slow
-tests is printed in one piece when the lane has ended. The last line adds both lanes up, in pytest's own form.
+integration tests, which wait for clocks, signals and servers more than they compute; so it runs two files at a time,
+each of its two processes with a broker of its own. The lane "pure" runs all other tests. While they run, lines of
+progress carry the name of their lane. What a lane says about failures, skips and slow tests is printed in one piece
+when the lane has ended. The last line adds both lanes up, in pytest's own form.
 
 Exits 0 when every lane passed, and 1 otherwise. A lane that selects no test passes, unless both select none.
 """
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import IO, Final
 
 LANES: Final[Mapping[str, Sequence[str]]] = {
-    "broker": ("-m", "integration"),
+    "broker": ("-m", "integration", "-n", "2", "--dist", "loadfile"),
     "pure": ("-m", "not integration"),
 }
 """Pytest arguments of each lane, by its name."""

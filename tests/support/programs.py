@@ -1,16 +1,27 @@
-"""Programs compiled inside a test, with whatever compilers the machine has, and what binutils say about them."""
+"""Programs for tests, made by whatever compilers the machine has, and what binutils say about them.
+
+What a compiler made is kept in .cache/compiled, under a digest of all that went in: its version, its arguments and the
+source. The next run copies it from there. Arguments that name a temporary folder never come again, so then nothing is
+kept.
+"""
 
 import bisect
+import hashlib
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from agents.symbols.kernel_symbols import canonical_symbol
+
+CACHE: Final = Path(__file__).resolve().parents[2] / ".cache" / "compiled"
 
 C_SOURCE = """
 #include <stdio.h>
@@ -134,41 +145,59 @@ def _need_static_libraries(compiler: str, flags: tuple[str, ...]) -> None:
         pytest.skip("this machine has no static C library")
 
 
+@cache
+def _version(compiler: str) -> str:
+    """What a compiler says of itself."""
+    return run(compiler, "version" if compiler == "go" else "--version")
+
+
+def _compiled(
+    folder: Path, command: Sequence[str], source: tuple[str, str], name: str, env: dict[str, str] | None = None
+) -> Path:
+    """`folder/name`, made by `command` from a source file, given as its name and content, or copied from the cache."""
+    (folder / source[0]).write_text(source[1])
+    parts = [_version(command[0]), *command, *source, name]
+    kept = CACHE / hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    keep = not any(str(folder) in part for part in command)
+    if keep and kept.exists():
+        shutil.copy(kept, folder / name)
+    else:
+        run(*command, "-o", folder / name, source[0], cwd=folder, env=env)
+    if keep and not kept.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        made = kept.with_name(f"{kept.name}-{os.getpid()}")
+        shutil.copy(folder / name, made)
+        made.rename(kept)  # whole or not at all: another process may look for it
+    return folder / name
+
+
 def compile_c(folder: Path, *flags: str, source: str = C_SOURCE, name: str = "program") -> Path:
     """A C program, or a library with the right flags."""
     need("gcc")
     _need_static_libraries("gcc", flags)
-    (folder / f"{name}.c").write_text(source)
-    run("gcc", *flags, "-o", folder / name, f"{name}.c", cwd=folder)
-    return folder / name
+    return _compiled(folder, ("gcc", *flags), (f"{name}.c", source), name)
 
 
 def compile_cxx(folder: Path, *flags: str) -> Path:
     """A C++ program with templates, lambdas, exceptions and an unnamed namespace."""
     need("g++")
     _need_static_libraries("g++", flags)
-    (folder / "program.cc").write_text(CXX_SOURCE)
-    run("g++", *flags, "-o", folder / "program", "program.cc", cwd=folder)
-    return folder / "program"
+    return _compiled(folder, ("g++", *flags), ("program.cc", CXX_SOURCE), "program")
 
 
 def compile_rust(folder: Path, *flags: str) -> Path:
     """A Rust program with generics."""
     need("gcc")
     _need_compiler("rustc", "--version")
-    (folder / "program.rs").write_text(RUST_SOURCE)
-    run("rustc", *flags, "-o", folder / "program", "program.rs", cwd=folder)
-    return folder / "program"
+    return _compiled(folder, ("rustc", *flags), ("program.rs", RUST_SOURCE), "program")
 
 
 def compile_go(folder: Path, *flags: str) -> Path:
     """A Go program with generics and closures."""
     _need_compiler("go", "version")
-    (folder / "program.go").write_text(GO_SOURCE)
-    # the user's own build cache: compiling Go's standard library anew takes half a minute
+    # the user's own build cache: to compile Go's standard library takes half a minute
     environment = {**os.environ, "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local", "GOPROXY": "off"}
-    run("go", "build", *flags, "-o", folder / "program", "program.go", cwd=folder, env=environment)
-    return folder / "program"
+    return _compiled(folder, ("go", "build", *flags), ("program.go", GO_SOURCE), "program", environment)
 
 
 class Truth:

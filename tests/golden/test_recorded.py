@@ -1,0 +1,40 @@
+"""What earlier programs recorded stays readable: its formats, its digests, and the bytes that it says.
+
+`recorded/COMMIT/` holds an archive with what the live stages published, a run over it, and that run's symbol store. The
+program of that commit made them from 400 generated events.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Final
+
+import pytest
+from click.testing import CliRunner
+
+from app.__main__ import cli
+
+RECORDED: Final = sorted((Path(__file__).parent / "recorded").iterdir())
+
+
+@pytest.mark.parametrize("recorded", RECORDED, ids=lambda path: path.name)
+def test_what_an_earlier_program_recorded_is_proved(recorded: Path, tmp_path: Path) -> None:
+    """Archive, run and audit statements verify; only the program's own facts may differ, as notes."""
+    copy = shutil.copytree(recorded, tmp_path / "recorded")
+    options = ("--symbols", str(copy / "symbols"), "--processes", "1", "--json")
+    result = CliRunner().invoke(cli, ["replay", "--verify", str(copy / "run"), *options])
+    assert result.exit_code == 0, result.output
+    verdict = json.loads(result.stdout)
+    assert verdict["proved"]
+    assert [note for note in verdict["notes"] if not note.startswith("program.")] == []
+
+
+@pytest.mark.parametrize("recorded", RECORDED, ids=lambda path: path.name)
+def test_a_recorded_run_holds_calls_and_audit_statements(recorded: Path) -> None:
+    """The recording is worth a verification: it has calls, symbols, copies, and audited runs of both stages."""
+    manifest = json.loads((recorded / "run" / "manifest.json").read_text())
+    assert manifest["books"]["calls"] > 200
+    assert manifest["books"]["inside"]["frames/Exact"] > 0
+    copies, audits = manifest["published"]["copies"], manifest["published"]["audit"]
+    assert sum(one["copies"] for one in copies) == manifest["books"]["calls"]
+    assert {one["stage"] for one in audits if one["proved"]} == {"canonicalize", "privacy"}

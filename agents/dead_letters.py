@@ -1,11 +1,45 @@
-"""A dead letter as a record: where the event is and why it was refused, keyed by its source partition.
+"""Dead letters: where an event is and why a stage refused it. They hold positions and words of closed sets only."""
 
-Rules: positions and words of closed sets only, so nothing private can be in it. This module refuses to know what the
-event held.
-"""
+from typing import NamedTuple
 
-from agents.contract import DeadLetter, OutRecord
+from agents.contract import DeadLetter, OutRecord, SourceRecord
 from schemas import records
+from schemas.topics import Stage
+
+NO_RAW_POSITION = -1
+"""Stands for a raw partition or offset that nobody knows."""
+
+
+class RecordPosition(NamedTuple):
+    """Where a record is, for a step that does not keep the record itself."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+
+
+def dead_letter(
+    record: SourceRecord | RecordPosition,
+    stage: Stage,
+    reason: str,
+    error_class: str | None = None,
+    *,
+    raw_partition: int = NO_RAW_POSITION,
+    raw_offset: int = NO_RAW_POSITION,
+) -> DeadLetter:
+    """The dead letter of a record that `stage` could not process; see `DeadLetter` for the words."""
+    return DeadLetter(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        stage=stage.value,
+        reason=reason,
+        error_class=error_class,
+        raw_partition=raw_partition,
+        raw_offset=raw_offset,
+        timestamp_ms=record.timestamp,
+    )
 
 
 def encode_dead_letter(letter: DeadLetter, schema_id: int) -> OutRecord:

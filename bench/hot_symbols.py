@@ -25,7 +25,8 @@ from app.embedded.broker import EmbeddedBroker
 from app.ingest.keys import KeyReader
 from app.settings import Settings, from_env
 from app.simulator.workload.generator import Workload, WorkloadOptions
-from app.stages.hot_symbols import stage as hot_symbols_stage
+from app.stages.hot_symbols.count_step import CountStep
+from app.stages.hot_symbols.merge_step import MergeStep
 from app.stages.worker import registered_id, stage_plan
 from app.streaming.batch import RecordBatch
 from app.streaming.stage_process import run_stage
@@ -166,12 +167,12 @@ class Watched:
 
     def watch(self) -> None:
         """Measure both steps where they are called."""
-        for step in (hot_symbols_stage.Counting, hot_symbols_stage.Merging):
+        for step in (CountStep, MergeStep):
             self._watch_step(step)
 
     def _watch_step(self, step: Any) -> None:
         absorb, flush = step.absorb, step.flush
-        counts_calls = step is hot_symbols_stage.Counting
+        counts_calls = step is CountStep
 
         def timed_absorb(one: Any, batch: RecordBatch) -> None:
             if self._first is None:

@@ -1,8 +1,7 @@
 """The canonicalize stage as a pure step: a batch of raw records in, canonical records and dead letters out.
 
-Rules: every record of the batch ends in exactly one of outputs, skipped and dead letters. The canonical record keeps
-the raw record's key and timestamp, and goes to the same partition number. This module refuses to know Faust and
-producers.
+Every record of the batch ends in exactly one of outputs, skipped and dead letters. The canonical record keeps the raw
+record's key and timestamp, and goes to the same partition number.
 """
 
 from collections import Counter
@@ -11,7 +10,8 @@ from typing import assert_never
 
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.outcomes import Canonical, EventRefusal, NotACall, Resolutions
-from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
+from agents.contract import OutRecord, SourceRecord, StepResult
+from agents.dead_letters import dead_letter
 from schemas.topics import Stage
 
 FRAMES_TALLY = "frames"
@@ -33,7 +33,7 @@ class CanonicalizeStep:
         self._modules.restore(partition, rows)
 
     def release(self, partition: int, position: int) -> None:
-        """Let go of what only events before `position` can see."""
+        """Forget what only events before `position` can see."""
         self._modules.release(partition, position)
 
     def __call__(self, records: Sequence[SourceRecord]) -> StepResult:
@@ -54,7 +54,16 @@ class CanonicalizeStep:
                 case NotACall():
                     result.skipped[outcome.value] = result.skipped.get(outcome.value, 0) + 1
                 case EventRefusal():
-                    result.dead_letters.append(_dead_letter(record, outcome))
+                    result.dead_letters.append(
+                        dead_letter(
+                            record,
+                            Stage.CANONICALIZE,
+                            outcome.reason.value,
+                            outcome.error_class,
+                            raw_partition=record.partition,
+                            raw_offset=record.offset,
+                        )
+                    )
                 case _:
                     assert_never(outcome)
         # By identity first: the tuples are cached with their stacks, and hashing one for every event would cost more.
@@ -68,17 +77,3 @@ class CanonicalizeStep:
         if records:
             result.state.update(self._modules.take_changes(records[0].partition))
         return result
-
-
-def _dead_letter(record: SourceRecord, refused: EventRefusal) -> DeadLetter:
-    return DeadLetter(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        stage=Stage.CANONICALIZE.value,
-        reason=refused.reason.value,
-        error_class=refused.error_class,
-        raw_partition=record.partition,
-        raw_offset=record.offset,
-        timestamp_ms=record.timestamp,
-    )

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from google.protobuf.message import DecodeError
 
 from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
+from agents.dead_letters import NO_RAW_POSITION, dead_letter
 from agents.privacy.calls import CallRefused, FilteredCall, PrivacyFilter
 from agents.privacy.redaction.answers import Hits
 from schemas import avro_wire
@@ -19,8 +20,6 @@ from schemas.topics import Stage
 
 REDACTIONS_TALLY = "redactions"
 """Tally of redactions by rule."""
-
-_UNKNOWN_POSITION = -1
 
 
 def encode_call(call: FilteredCall, frame: bytes) -> bytes:
@@ -58,16 +57,13 @@ class PrivacyStep:
 
 def _dead_letter(record: SourceRecord, refused: CallRefused) -> DeadLetter:
     raw_partition, raw_offset = _raw_position(record.value)
-    return DeadLetter(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        stage=Stage.PRIVACY.value,
-        reason=refused.reason,
-        error_class=refused.error_class,
+    return dead_letter(
+        record,
+        Stage.PRIVACY,
+        refused.reason,
+        refused.error_class,
         raw_partition=raw_partition,
         raw_offset=raw_offset,
-        timestamp_ms=record.timestamp,
     )
 
 
@@ -76,7 +72,7 @@ def _raw_position(value: bytes | None) -> tuple[int, int]:
     try:
         event = CanonicalEventParts.FromString(value or b"")
     except DecodeError:
-        return _UNKNOWN_POSITION, _UNKNOWN_POSITION
+        return NO_RAW_POSITION, NO_RAW_POSITION
     if not event.event_id:
-        return _UNKNOWN_POSITION, _UNKNOWN_POSITION
+        return NO_RAW_POSITION, NO_RAW_POSITION
     return event.raw_partition, event.raw_offset

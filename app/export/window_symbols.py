@@ -104,7 +104,7 @@ class SymbolGatherer:
         rows.pop(INCLUDED_KEY, None)
         self._counter.acknowledged(flush)
         self.books.repeated += flush.repeated
-        for refused in flush.refused:
+        for refused in flush.refusals:
             self.books.refuse(refused.reason.value)
         self._note_containers()
         if sum(map(len, self._rows.values())) > self._max_rows:

@@ -20,7 +20,7 @@ from app.kafka.registry import SchemaRegistry
 from app.operators.errors import ServerError
 from app.processes.supervisor import Supervisor
 from app.settings import Settings, variable_of
-from app.stages.hot_symbols import stage as hot_symbols_stage
+from app.stages.hot_symbols.attach import attacher
 from app.stages.policy_in_force import PolicyInForce
 from app.streaming.audit import AuditTrail, StageIdentity
 from app.streaming.dead_letter_limits import DeadLetterGuard, limits_of
@@ -110,7 +110,7 @@ def _attach_privacy(settings: Settings, shape: StageShape, symbols: str | None) 
 
 def _attach_hot_symbols(settings: Settings, shape: StageShape, symbols: str | None) -> Attach:
     del symbols
-    return hot_symbols_stage.attacher(
+    return attacher(
         settings,
         published_schema_id=registered_id(settings, topics.HOT_SYMBOLS),
         watched_schema_id=registered_id(settings, topics.WATCHED),

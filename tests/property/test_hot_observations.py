@@ -78,7 +78,7 @@ def test_any_sequence_of_calls_is_gathered_as_if_each_were_decoded(
 
     assert in_order(found) == in_order(plainly)
     assert (found.counted, found.repeated, found.highest) == (plainly.counted, plainly.repeated, plainly.highest)
-    assert found.refused == plainly.refused
+    assert found.refusals == plainly.refusals
 
 
 @given(call=calls())
@@ -98,7 +98,7 @@ def test_bytes_that_are_no_call_are_refused_as_a_value(value: bytes, schema_id: 
     """Nothing that a topic can hold makes the reader raise."""
     found = gathered(CallReader(layout_of), [avro_wire.schema_header(schema_id) + value, value])
 
-    assert [refused.offset for refused in found.refused] == [100, 101]
+    assert [refused.offset for refused in found.refusals] == [100, 101]
     assert not found.kinds
 
 
@@ -120,7 +120,7 @@ def test_reason_for_what_is_no_call(value: bytes | None, reason: Unreadable) -> 
     regular = [encode_call({"source": {"partition": PARTITION, "offset": offset}}) for offset in range(2)]
     found = gathered(CallReader(layout_of), [regular[0], value, regular[1]])
 
-    assert [(refused.offset, refused.reason) for refused in found.refused] == [(101, reason)]
+    assert [(refused.offset, refused.reason) for refused in found.refusals] == [(101, reason)]
     assert (found.counted, found.repeated, found.highest) == (2, 0, 1)
 
 

@@ -51,7 +51,7 @@ class CountFlush:
     highest: int
     """Highest raw offset included."""
     partials: Mapping[int, Sequence[OutRecord]]
-    refused: Sequence[CountRefusal]
+    refusals: Sequence[CountRefusal]
     counted: int
     repeated: int
 
@@ -117,7 +117,7 @@ class SymbolCounter:
             rows=rows,
             highest=gathered.highest,
             partials=partials,
-            refused=tuple(gathered.refused),
+            refusals=tuple(gathered.refusals),
             counted=gathered.counted,
             repeated=gathered.repeated,
         )

@@ -57,7 +57,7 @@ class Gathered:
     highest: int = NONE_YET
     counted: int = 0
     repeated: int = 0
-    refused: list[CountRefusal] = field(default_factory=list)
+    refusals: list[CountRefusal] = field(default_factory=list)
     kinds: dict[tuple[EventEvidence, EventPlace], Sightings] = field(default_factory=dict)
     looks: _LooksByPlace = field(default_factory=_LooksByPlace)
 
@@ -71,11 +71,11 @@ class Gathered:
     def note(self, record: SourceRecord, observation: Observation | Unreadable) -> None:
         """Take one record."""
         if isinstance(observation, Unreadable):
-            self.refused.append(CountRefusal(record.offset, record.timestamp, observation))
+            self.refusals.append(CountRefusal(record.offset, record.timestamp, observation))
             return
         offset, time_ns, evidence, place = observation
         if offset < 0:
-            self.refused.append(CountRefusal(record.offset, record.timestamp, Unreadable.NO_RAW_POSITION))
+            self.refusals.append(CountRefusal(record.offset, record.timestamp, Unreadable.NO_RAW_POSITION))
         elif offset <= self.highest:
             self.repeated += 1
         else:
@@ -89,7 +89,7 @@ class Gathered:
 
     def forget(self) -> None:
         """Start anew after a flush."""
-        self.kinds, self.refused, self.looks = {}, [], _LooksByPlace()
+        self.kinds, self.refusals, self.looks = {}, [], _LooksByPlace()
         self.counted = self.repeated = 0
 
 

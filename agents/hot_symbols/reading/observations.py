@@ -89,8 +89,8 @@ class CallObserver:
         """The observation of one record, or why there is none."""
         found = Gathered(None)
         self._reader.gather((_Lone(value),), found)
-        if found.refused:
-            return found.refused[0].reason
+        if found.refusals:
+            return found.refusals[0].reason
         [((evidence, place), sightings)] = found.kinds.items()
         return sightings.offsets[0], time_of(sightings.times[0]), evidence, place
 

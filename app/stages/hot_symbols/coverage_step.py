@@ -1,9 +1,8 @@
-"""The coverage step around its pure part: rows of the table `node-coverage`, one a node.
+"""Step three around its pure part: coverage records to rows of the table `node-coverage`, one for each node.
 
-Rules: a record is finished when the row that includes it is in the table. This module refuses to know what a row says.
+A record is finished when the row that includes it is in the table.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -12,38 +11,29 @@ from agents.coverage.covering import CoverageFolder
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder
 from app.settings import Settings
+from app.stages.hot_symbols.absorbed import AbsorbedWork, stage_table
 from app.streaming.batch import RecordBatch
 from app.streaming.stage_process import StageRuntime
-from app.streaming.table import StrictTable, TableWrite
+from app.streaming.table import TableWrite
 from schemas import records, topics
 from schemas.coverage import CoverageGap, from_record
 
 
-class Covering:
+class CoverageStep:
     """Step three: coverage records to rows by node."""
 
     def __init__(self, runtime: StageRuntime, folder: CoverageFolder, *, source: str) -> None:
         self._runtime = runtime
         self._folder = folder
         self._source = source
-        self._records = 0
-        self._seconds = 0.0
-        self._table = StrictTable(
-            runtime.app,
-            name=topics.NODE_COVERAGE_TABLE,
-            partitions=runtime.partitions,
-            source_topic=source,
-            delivery=runtime.delivery,
-            admin=runtime.admin,
-        )
+        self._table = stage_table(runtime, topics.NODE_COVERAGE_TABLE, source)
+        self._absorbed = AbsorbedWork()
 
     def absorb(self, batch: RecordBatch) -> None:
         """Take records into memory."""
         self._runtime.observer.taken(batch.topic, len(batch.records))
-        began = time.perf_counter()
-        self._folder.absorb(batch.partition, batch.records)
-        self._records += len(batch.records)
-        self._seconds += time.perf_counter() - began
+        with self._absorbed.timed(len(batch.records)):
+            self._folder.absorb(batch.partition, batch.records)
 
     async def flush(self, positions: Mapping[int, int]) -> None:
         """Write everything that waits. Raises DeliveryFailedError."""
@@ -53,9 +43,7 @@ class Covering:
                 for number in self._folder.unwritten()
             ]
         )
-        if self._records:
-            self._runtime.observer.done(self._source, self._records, StepResult(), self._seconds)
-        self._records, self._seconds = 0, 0.0
+        self._absorbed.book(self._runtime, self._source, StepResult())
 
 
 def coverage_decoder(settings: Settings) -> Callable[[bytes | None], CoverageGap | None]:

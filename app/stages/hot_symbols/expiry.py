@@ -7,10 +7,9 @@ while no batch and no flush runs.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from confluent_kafka import KafkaException
 
@@ -18,17 +17,19 @@ from agents.hot_symbols.counting import partial
 from agents.hot_symbols.table.symbol_row import SymbolRow
 from app.kafka.client import KafkaUnreachable, KafkaUnusable
 from app.processes.process_end import ExitCode
+from app.stages.hot_symbols.count_step import CountStep
 from app.stages.hot_symbols.horizon import Horizon
+from app.stages.hot_symbols.merge_step import MergeStep
+from app.stages.hot_symbols.pace import PacedRunner
 from app.stages.hot_symbols.row_age import DAY_NS, row_age_ns
 from app.stages.hot_symbols.table_scan import PartitionGoneError, rows_while
 from app.streaming.delivery import DeliveryFailedError
 from app.streaming.stage_process import StageRuntime
-from app.streaming.table import StrictTable
 from schemas import topics
 from schemas.topics import Stage
 
 SWEEP_SECONDS: Final = 3_600.0
-"""Between two looks through the tables: a million rows take some seconds of one core."""
+"""Pause between two sweeps: a million rows take some seconds of one core."""
 
 READ_SECONDS: Final = 60.0
 """How long a sweep waits for step two; the next one tries again."""
@@ -39,41 +40,16 @@ _ROW_MARGIN_NS: Final = DAY_NS
 _Item = TypeVar("_Item")
 
 
-class Partials(Protocol):
-    """Step one, as far as its rows expire."""
-
-    table: StrictTable
-
-    async def expire(self, partition: int, old: Mapping[bytes, int]) -> int:
-        """Remove partials, by key with the raw offset that each includes."""
-
-
-class Rows(Protocol):
-    """Step two, as far as its rows expire."""
-
-    table: StrictTable
-
-    async def expire(self, partition: int, keys: Sequence[bytes], before_ns: int) -> int:
-        """Remove rows that were last hit before a time."""
-
-
-class Held(Protocol):
-    """What keeps batches and flushes out."""
-
-    def held(self) -> AbstractAsyncContextManager[None]:
-        """Keep them out within the context."""
-
-
 class Expiry:
     """Sweeps the tables of one worker."""
 
     def __init__(
         self,
         runtime: StageRuntime,
-        partials: Partials,
-        count: Held,
-        rows: Rows,
-        merge: Held,
+        partials: CountStep,
+        count: PacedRunner,
+        rows: MergeStep,
+        merge: PacedRunner,
         *,
         keeps: Callable[[bytes], bool | None],
     ) -> None:
@@ -86,7 +62,7 @@ class Expiry:
         self._horizon = Horizon(runtime.settings, runtime.admin, runtime.partitions)
 
     async def run(self) -> None:
-        """Sweep for ever, where there is an age."""
+        """Sweep once an hour; returns at once where rows never expire."""
         while self._age_ns is not None:
             await asyncio.sleep(SWEEP_SECONDS)
             try:

@@ -57,7 +57,7 @@ def test_flush_accounts_for_every_record() -> None:
     flush = flushed(calls(10, b"5", b"6", None), calls(13, b"6", b"junk", b"-1", b"8"))
 
     assert (flush.counted, flush.repeated, flush.highest) == (3, 1, 8)
-    assert [(refused.offset, refused.timestamp_ms, refused.reason) for refused in flush.refused] == [
+    assert [(refused.offset, refused.timestamp_ms, refused.reason) for refused in flush.refusals] == [
         (12, 52, Unreadable.EMPTY),
         (14, 51, Unreadable.MALFORMED),
         (15, 52, Unreadable.NO_RAW_POSITION),

@@ -1,0 +1,64 @@
+"""Attaches the hot-symbol stage to an app: its three steps, and the tasks that answer watches and remove old rows."""
+
+from functools import partial
+
+from agents import agent
+from agents.coverage.covering import CoverageFolder
+from agents.hot_symbols.counting.symbol_counter import SymbolCounter
+from agents.hot_symbols.reading.meaning import PLACE_FIELDS
+from agents.hot_symbols.reading.observations import CallReader
+from agents.hot_symbols.table.merging import SymbolMerger
+from agents.hot_symbols.table.published import published_value
+from app.kafka.schemas import call_layouts
+from app.settings import Settings
+from app.stages.hot_symbols import endpoint
+from app.stages.hot_symbols.count_step import CountStep, EncodeDeadLetter
+from app.stages.hot_symbols.coverage_step import CoverageStep, coverage_decoder
+from app.stages.hot_symbols.endpoint import Endpoint
+from app.stages.hot_symbols.expiry import Expiry
+from app.stages.hot_symbols.merge_step import MergeStep
+from app.stages.hot_symbols.ownership import Ownership
+from app.stages.hot_symbols.pace import MIN_PAUSE_SECONDS, PacedRunner
+from app.stages.hot_symbols.watching import WatchTask
+from app.streaming.stage_process import Attach, StageRuntime
+from schemas import topics
+
+FETCH_MAX_WAIT_MS = 250
+FETCH_MIN_BYTES = 1 << 20
+"""Rows follow a second later anyway, so a fetch may wait: four a second instead of fifty at 20,000 events a second, and
+a fetch with its way through two threads costs some milliseconds."""
+
+
+def attacher(
+    settings: Settings, *, published_schema_id: int, watched_schema_id: int, encode_dead_letter: EncodeDeadLetter
+) -> Attach:
+    """A function that attaches all steps to an app; the ids are the registry's for HotSymbol and WatchedSymbol."""
+    calls = CallReader(call_layouts(settings, PLACE_FIELDS))
+    decode_coverage = coverage_decoder(settings)
+
+    def attach(runtime: StageRuntime) -> None:
+        name = settings.name
+        consumer = runtime.app.batch_consumer
+        consumer.fetch_max_wait_ms, consumer.fetch_min_bytes = FETCH_MAX_WAIT_MS, FETCH_MIN_BYTES
+        count_step = CountStep(
+            runtime, SymbolCounter(calls.gather, runtime.partitions), encode_dead_letter, source=name(topics.CALLS)
+        )
+        merge_step = MergeStep(
+            runtime, SymbolMerger(partial(published_value, published_schema_id)), source=name(topics.HOT_PARTIALS)
+        )
+        count = PacedRunner(count_step.absorb, count_step.flush, count_step.is_full)
+        merge = PacedRunner(merge_step.absorb, merge_step.flush, merge_step.is_full, apart_seconds=MIN_PAUSE_SECONDS)
+        coverage_step = CoverageStep(runtime, CoverageFolder(decode_coverage), source=name(topics.COVERAGE))
+        fold = PacedRunner(coverage_step.absorb, coverage_step.flush, lambda: False)
+        runtime.intervals.extend((count, merge, fold))
+        # One app, so that a worker that owns a partition owns it of every topic and table.
+        agent.attach(runtime.app, name(topics.CALLS), "count", count)
+        agent.attach(runtime.app, name(topics.HOT_PARTIALS), "merge", merge)
+        agent.attach(runtime.app, name(topics.COVERAGE), "fold", fold)
+        watching = WatchTask(runtime, hot_symbol_schema_id=published_schema_id, watched_schema_id=watched_schema_id)
+        expiry = Expiry(runtime, count_step, count, merge_step, merge, keeps=watching.keeps)
+        ownership = Ownership(runtime)
+        runtime.tasks.extend((watching.run, expiry.run, ownership.run))
+        runtime.routes[endpoint.PATH] = Endpoint(merge_step.table, ownership, runtime.partitions, watching.answers)
+
+    return attach

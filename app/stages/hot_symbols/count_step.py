@@ -1,0 +1,109 @@
+"""Step one around its pure part: calls to rows of the table `partial-counts` and partials on the internal topic.
+
+A call is finished when everything that follows from it is acknowledged. A flush gives the event loop a turn after every
+partition.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from agents.contract import DeadLetter, OutRecord, StepResult
+from agents.dead_letters import RecordPosition, dead_letter
+from agents.hot_symbols.counting.symbol_counter import CountFlush, SymbolCounter
+from app.processes.process_end import ExitCode
+from app.stages.hot_symbols.absorbed import AbsorbedWork, stage_table
+from app.streaming.batch import RecordBatch
+from app.streaming.dead_letter_limits import DeadLetterGuard, limits_of
+from app.streaming.delivery import Parcel
+from app.streaming.stage_process import StageRuntime
+from app.streaming.table import TableWrite
+from app.telemetry import metrics
+from schemas import topics
+from schemas.topics import Stage
+
+MAX_WAITING_KINDS = 10_000
+"""Kinds of event, of some ten symbols each: a flush of as many takes a quarter of a second and some 30 MB."""
+
+EncodeDeadLetter = Callable[[DeadLetter], OutRecord]
+
+
+class CountStep:
+    """Step one: calls to partial counts."""
+
+    def __init__(
+        self, runtime: StageRuntime, counter: SymbolCounter, encode_dead_letter: EncodeDeadLetter, *, source: str
+    ) -> None:
+        self._runtime = runtime
+        self._counter = counter
+        self._encode_dead_letter = encode_dead_letter
+        self._source = source
+        self.table = stage_table(runtime, topics.PARTIAL_COUNTS_TABLE, source)
+        self._absorbed = AbsorbedWork()
+        self._limits = DeadLetterGuard(limits_of(runtime.settings))
+
+    def absorb(self, batch: RecordBatch) -> None:
+        """Take calls into memory."""
+        self._runtime.observer.taken(batch.topic, len(batch.records))
+        with self._absorbed.timed(len(batch.records)):
+            self._counter.absorb(batch.partition, batch.records)
+
+    def is_full(self) -> bool:
+        """Whether more kinds of event wait than a flush should have."""
+        return self._counter.waiting_kinds >= MAX_WAITING_KINDS
+
+    async def expire(self, partition: int, old: Mapping[bytes, int]) -> int:
+        """Remove partials, by key with the raw offset that each includes. Raises DeliveryFailedError.
+
+        Returns how many it removed.
+        """
+        rows = self._counter.expire(partition, old, partial(self.table.read, partition))
+        if rows:
+            await self.table.write([TableWrite(partition, rows, self.table.position(partition))])
+        return sum(value is None for value in rows.values())
+
+    async def flush(self, positions: Mapping[int, int]) -> None:
+        """Write everything that waits. Raises DeliveryFailedError."""
+        flushes: list[CountFlush] = []
+        for partition in self._counter.unwritten():
+            with self._absorbed.timed():
+                flushes.append(self._counter.flush(partition, partial(self.table.read, partition)))
+            await asyncio.sleep(0)
+        letters = [letter for flush in flushes for letter in self._dead_letters(flush)]
+        records = sum(flush.counted + flush.repeated for flush in flushes) + len(letters)
+        exceeded = self._limits.share_exceeded(records, len(letters))
+        if exceeded is not None:
+            self._runtime.app.fail(ExitCode.TOO_MANY_REFUSED, f"{self._source}: {exceeded}")
+        writes = [TableWrite(flush.partition, flush.rows, positions[flush.partition]) for flush in flushes]
+        await self.table.write(writes, [*self._parcels(flushes), *self._letter_parcels(letters)])
+        for flush in flushes:
+            self._counter.acknowledged(flush)
+        self._book(flushes, letters)
+
+    def _parcels(self, flushes: list[CountFlush]) -> list[Parcel]:
+        topic = self._runtime.settings.name(topics.HOT_PARTIALS)
+        return [Parcel(topic, to, records) for flush in flushes for to, records in flush.partials.items()]
+
+    def _letter_parcels(self, letters: list[DeadLetter]) -> list[Parcel]:
+        topic = self._runtime.settings.name(topics.DEAD_LETTERS)
+        return [Parcel(topic, letter.partition, [self._encode_dead_letter(letter)]) for letter in letters]
+
+    def _dead_letters(self, flush: CountFlush) -> list[DeadLetter]:
+        return [
+            dead_letter(
+                RecordPosition(self._source, flush.partition, one.offset, one.timestamp_ms),
+                Stage.HOT_SYMBOLS,
+                one.reason.value,
+                raw_partition=flush.partition,
+            )
+            for one in flush.refusals
+        ]
+
+    def _book(self, flushes: list[CountFlush], letters: list[DeadLetter]) -> None:
+        meter = self._runtime.meter
+        with meter.together():
+            self._absorbed.book(self._runtime, self._source, StepResult(dead_letters=letters))
+            meter.add(metrics.CONVERTED, sum(flush.counted for flush in flushes))
+            meter.add(metrics.DUPLICATES, sum(flush.repeated for flush in flushes), Stage.HOT_SYMBOLS.value)
+            partials = sum(len(records) for flush in flushes for records in flush.partials.values())
+            meter.add(metrics.WRITTEN, partials, topics.HOT_PARTIALS)

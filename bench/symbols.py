@@ -160,7 +160,7 @@ def _looking_up(library: Path, store: SymbolStore) -> Table:
     (entry,) = store.snapshot.entries
     index = store.index(entry.key)
     assert index is not None
-    starts = [span.start + chance.randrange(span.length) for span in index.ranges()]
+    starts = [one.start + chance.randrange(one.length) for one in index.ranges()]
     segment = index.segments[0]
     offsets = [chance.choice(starts) - segment.address + segment.file_offset for _ in range(LOOKUPS)]
     resolver = _resolver(store, entry.key)

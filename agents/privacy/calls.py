@@ -47,7 +47,7 @@ class FilteredCall(NamedTuple):
 
 
 class CallRefused(NamedTuple):
-    """An event that cannot be filtered. `error_class` names an exception class where one was the cause."""
+    """An event that cannot be filtered. `error_class` names an exception class if one was the cause."""
 
     reason: str
     error_class: str | None

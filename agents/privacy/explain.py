@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from agents.privacy.calls import CallRefused, PrivacyFilter
-from agents.privacy.redaction.answers import Answer, Cleared, FieldPolicy, Hits, Redactor
+from agents.privacy.redaction.answers import Cleared, FieldPolicy, Hits, Redactor, TextAnswer
 from schemas import avro_wire, canonical_pb2, records
 from schemas.canonical_pb2 import CanonicalArgument, CanonicalEvent, CanonicalProcess
 from schemas.probe_types import PROBE_TYPES
@@ -63,14 +63,14 @@ class _Recorder:
     def __getattr__(self, question: str) -> Any:
         ask = getattr(self._redactor, question)
 
-        def record(text: str | bytes) -> Answer:
-            answer: Answer = ask(text)
+        def record(text: str | bytes) -> TextAnswer:
+            answer: TextAnswer = ask(text)
             self.hits[question, text] = answer.hits if isinstance(answer, Cleared) else ()
             return answer
 
         return record
 
-    def arguments(self, binary: str, text: str, *, truncated: bool) -> Answer:
+    def arguments(self, binary: str, text: str, *, truncated: bool) -> TextAnswer:
         """The engine's answer; the only question with more than a text."""
         answer = self._redactor.arguments(binary, text, truncated=truncated)
         self.hits["arguments", text] = answer.hits if isinstance(answer, Cleared) else ()

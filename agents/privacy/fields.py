@@ -12,7 +12,7 @@ from typing import Final
 
 from agents.memo import Memo
 from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess
-from agents.privacy.redaction.answers import Answer, FieldPolicy, Hits, Redactor, TextRefusal
+from agents.privacy.redaction.answers import FieldPolicy, Hits, Redactor, TextAnswer, TextRefusal
 from schemas import avro_wire, canonical_pb2
 from schemas.canonical_parts_pb2 import CanonicalStackParts
 from schemas.canonical_pb2 import (
@@ -235,7 +235,7 @@ class _PartWriter:
         self._chunks.append(avro_wire.NULL)
         self._hits.append((("denied_field", 1),))
 
-    def clear(self, answer: Answer) -> str:
+    def clear(self, answer: TextAnswer) -> str:
         """The cleared text; raises UnclearedError for a refusal."""
         if isinstance(answer, TextRefusal):
             raise UnclearedError(answer)
@@ -243,7 +243,7 @@ class _PartWriter:
             self._hits.append(answer.hits)
         return answer.text
 
-    def optional(self, field: str, text: str, ask: Callable[[str], Answer]) -> None:
+    def optional(self, field: str, text: str, ask: Callable[[str], TextAnswer]) -> None:
         """Append a union of null and string."""
         if not text:
             self._chunks.append(avro_wire.NULL)
@@ -268,7 +268,7 @@ class _PartWriter:
         else:
             self._chunks.append(avro_wire.optional_text(value))
 
-    def _write(self, answer: Answer) -> None:
+    def _write(self, answer: TextAnswer) -> None:
         """Append what leaves of a text, if anything."""
         if isinstance(answer, TextRefusal):
             raise UnclearedError(answer)
@@ -277,8 +277,8 @@ class _PartWriter:
             self._hits.append(hits)
         self._chunks.append(avro_wire.optional_text(text))
 
-    def required(self, field: str, text: str, ask: Callable[[str], Answer]) -> None:
-        """Append a string; the empty one where the policy denies it."""
+    def required(self, field: str, text: str, ask: Callable[[str], TextAnswer]) -> None:
+        """Append a string; the empty one if the policy denies it."""
         if text and not self.allowed(field):
             self._hits.append((("denied_field", 1),))
             text = ""
@@ -291,7 +291,7 @@ class _PartWriter:
         else:
             self._chunks.append(avro_wire.optional_long(value))
 
-    def texts(self, field: str, texts: list[str], ask: Callable[[str], Answer]) -> None:
+    def texts(self, field: str, texts: list[str], ask: Callable[[str], TextAnswer]) -> None:
         """Append an array of strings."""
         if texts and not self.allowed(field):
             self._hits.append((("denied_field", 1),))
@@ -332,7 +332,7 @@ def _write_frame(part: _PartWriter, frame: CanonicalFrame, redactor: Redactor) -
     part.optional("symbol_hint", frame.symbol_hint, redactor.symbol)
 
 
-def _cleared_atom(redactor: Redactor, atom: CanonicalAtom) -> Answer:
+def _cleared_atom(redactor: Redactor, atom: CanonicalAtom) -> TextAnswer:
     """The engine's answer for an atom, by its class; a class of a newer writer is treated as free text."""
     match atom.atom_class:
         case canonical_pb2.ATOM_CLASS_PATH:

@@ -241,7 +241,7 @@ class _Reader:
     def _line(self, rule: str, value: str) -> int:
         """The line that `rule` stands on, or where `value` stands behind it: the document is searched as text.
 
-        tomllib keeps no positions. A table's header counts for its keys where the key itself is not there.
+        tomllib keeps no positions. If a key is not found, the header of its table counts.
         """
         if not value and (own := self._line_of_table(rule)):
             return own

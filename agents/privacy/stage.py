@@ -68,7 +68,7 @@ def _dead_letter(record: SourceRecord, refused: CallRefused) -> DeadLetter:
 
 
 def _raw_position(value: bytes | None) -> tuple[int, int]:
-    """Position of the raw record, or -1 twice where the canonical record does not say it."""
+    """Position of the raw record, or -1 twice if the canonical record does not say it."""
     try:
         event = CanonicalEventParts.FromString(value or b"")
     except DecodeError:

@@ -214,15 +214,15 @@ def show(build_id: str, folder: Path | None, functions: bool, as_json: bool) -> 
         "code_sha256": index.code_digest.hex(),
     }
     if as_json:
-        listed = [span._asdict() for span in index.ranges()] if functions else None
+        listed = [one._asdict() for one in index.ranges()] if functions else None
         click.echo(json.dumps(row if listed is None else row | {"spans": listed}))
         return
     for name, value in row.items():
         click.echo(f"{name:<12} {cell(value)}")
     if functions:
         with SymbolDisplay() as display:
-            for span in index.ranges():
-                click.echo(f"{span.start:#014x} {span.length:>8}  {display.name(span.name)}")
+            for one in index.ranges():
+                click.echo(f"{one.start:#014x} {one.length:>8}  {display.name(one.name)}")
 
 
 @command.command()

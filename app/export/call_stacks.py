@@ -43,7 +43,7 @@ class Stack(EventEvidence):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ContainerPlace(EventPlace):
-    """Where calls happened, down to the container; empty where they do not say. Compared by identity."""
+    """Where calls happened, down to the container; empty if they do not say. Compared by identity."""
 
     container_id: str
 
@@ -90,9 +90,9 @@ class BinaryReader:
         self._known: dict[int, Callable[[bytes], str]] = {}
 
     def __call__(self, value: bytes) -> str:
-        """Path of the binary; empty where the call does not say.
+        """Path of the binary; empty if the call does not say.
 
-        The bytes must be a call that a `CallObserver` has read. Raises MalformedCallError where they still end early.
+        The bytes must be a call that a `CallObserver` has read. Raises MalformedCallError if they still end early.
         """
         schema_id = avro_wire.schema_id_of(value)
         read = self._known.get(schema_id)

@@ -29,15 +29,15 @@ MAX_SAID: Final = 8
 
 _DAY_NS: Final = 86_400 * NS_PER_SECOND
 
-Answer = Mapping[str, Any]
+WatchAnswer = Mapping[str, Any]
 """Fields of schemas/avro/watched_symbol.avsc."""
 
 Statement = dict[str, Any]
 
 
-def openvex_document(file: VexFile, answers: Iterable[Answer], tooling: str) -> dict[str, Any] | None:
+def openvex_document(file: VexFile, answers: Iterable[WatchAnswer], tooling: str) -> dict[str, Any] | None:
     """The document; None if nothing in the file is watched, because then it would have no statements."""
-    watched: dict[str, list[Answer]] = {subject.vulnerability: [] for subject in file.subjects}
+    watched: dict[str, list[WatchAnswer]] = {subject.vulnerability: [] for subject in file.subjects}
     for answer in answers:
         if answer["vulnerability"] in watched:
             watched[answer["vulnerability"]].append(answer)
@@ -55,19 +55,19 @@ def openvex_document(file: VexFile, answers: Iterable[Answer], tooling: str) -> 
     return {"@context": CONTEXT, "@id": uuid5(NAMESPACE_URL, name).urn, **content}
 
 
-def unnamed(file: VexFile, answers: Iterable[Answer]) -> list[str]:
+def unnamed(file: VexFile, answers: Iterable[WatchAnswer]) -> list[str]:
     """Vulnerabilities that are watched for and that the file does not name, so that no statement is made."""
     named = {subject.vulnerability for subject in file.subjects}
     return sorted({answer["vulnerability"] for answer in answers if answer["vulnerability"]} - named)
 
 
-def _known_ns(answers: Sequence[Answer]) -> int:
+def _known_ns(answers: Sequence[WatchAnswer]) -> int:
     """Up to when the answers hold."""
     moments: list[int] = [one[name] for one in answers for name in ("complete_until_ns", "last_seen_ns", "since_ns")]
     return max(moments)
 
 
-def _statement(subject: VexSubject, answers: Sequence[Answer]) -> Statement:
+def _statement(subject: VexSubject, answers: Sequence[WatchAnswer]) -> Statement:
     vulnerability: dict[str, Any] = {"name": subject.vulnerability}
     if subject.aliases:
         vulnerability["aliases"] = list(subject.aliases)
@@ -91,7 +91,7 @@ def _component(iri: str) -> dict[str, Any]:
     return {"@id": iri, "identifiers": {"purl": iri}} if iri.startswith("pkg:") else {"@id": iri}
 
 
-def _status(subject: VexSubject, answers: Sequence[Answer]) -> Statement:
+def _status(subject: VexSubject, answers: Sequence[WatchAnswer]) -> Statement:
     hit = [one for one in answers if one["hits"] > 0]
     if any(one["confirmed_hits"] > 0 for one in hit) and subject.action:
         return {"status": "affected", "status_notes": _joined(map(_executed, hit)), "action_statement": subject.action}
@@ -105,7 +105,7 @@ def _status(subject: VexSubject, answers: Sequence[Answer]) -> Statement:
     }
 
 
-def _executed(answer: Answer) -> str:
+def _executed(answer: WatchAnswer) -> str:
     sure = f"{answer['confirmed_hits']:,} of them sure" if answer["confirmed_hits"] else "none of them sure"
     return (
         f"{answer['watch_id']} was executed: {answer['hits']:,} hits, {sure}, from "
@@ -113,14 +113,14 @@ def _executed(answer: Answer) -> str:
     )
 
 
-def _never(answer: Answer) -> str:
+def _never(answer: WatchAnswer) -> str:
     return (
         f"{answer['watch_id']} was never executed from {time_text(answer['since_ns'])} to "
         f"{time_text(answer['complete_until_ns'])}, with the events of {_nodes(answer)} complete."
     )
 
 
-def _doubts(subject: VexSubject, answers: Sequence[Answer]) -> Iterator[str]:
+def _doubts(subject: VexSubject, answers: Sequence[WatchAnswer]) -> Iterator[str]:
     """Why it is not sure that none of the functions ran; none if it is sure."""
     if not answers:
         yield "No symbol is watched for it."
@@ -131,7 +131,7 @@ def _doubts(subject: VexSubject, answers: Sequence[Answer]) -> Iterator[str]:
             yield from (f"{answer['watch_id']}: {doubt}." for doubt in _doubts_of(subject, answer))
 
 
-def _doubts_of(subject: VexSubject, answer: Answer) -> Iterator[str]:
+def _doubts_of(subject: VexSubject, answer: WatchAnswer) -> Iterator[str]:
     if answer["answer"] == "Unknown":
         yield "nothing has answered the watch yet"
         return
@@ -155,7 +155,7 @@ def _doubts_of(subject: VexSubject, answer: Answer) -> Iterator[str]:
         yield "its answer is not that it was never hit"
 
 
-def _nodes(answer: Answer) -> str:
+def _nodes(answer: WatchAnswer) -> str:
     return "one node" if answer["nodes"] == 1 else f"all {answer['nodes']:,} nodes"
 
 

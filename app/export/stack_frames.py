@@ -64,7 +64,7 @@ class StackFrame(NamedTuple):
 
     @property
     def order(self) -> tuple[str, ...]:
-        """What frames are sorted by, so that the order of reading shows nowhere."""
+        """The sort key of frames, so that results do not depend on the order of reading."""
         offset = "" if self.offset is None else f"{self.offset:016x}"
         return self.module, self.symbol, self.hint, offset, self.build_id, self.resolution, str(self.is_kernel_space)
 
@@ -75,14 +75,14 @@ def binary_frame(path: str) -> StackFrame:
 
 
 CUT: Final = StackFrame("(more stacks than an export holds)", resolution=_CUT)
-"""Stands for all frames from here inwards, where a tree has no room for more."""
+"""Stands for all frames from here inwards, if a tree has no room for more."""
 
 Demangle = Callable[[str], str]
 """A symbol as people read it; makes text printable too."""
 
 
 def name_of(frame: StackFrame, demangle: Demangle) -> str:
-    """The frame's function without its module; a place in a file where nothing names it."""
+    """The frame's function without its module; a place in a file if it has no name."""
     match frame.sureness:
         case Sureness.SURE:
             return demangle(frame.symbol)
@@ -96,7 +96,7 @@ def name_of(frame: StackFrame, demangle: Demangle) -> str:
 
 
 def label_of(frame: StackFrame, demangle: Demangle) -> str:
-    """The frame in one text: `module!function`, with `?` where nothing confirms the name; `module+0xoffset`."""
+    """The frame in one text: `module!function`, with `?` if nothing confirms the name; `module+0xoffset`."""
     match frame.sureness:
         case Sureness.SURE | Sureness.NAMED:
             return join_frame_text(demangle(frame.module), name_of(frame, demangle), None)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from agents.privacy.redaction.answers import Answer, Cleared
+from agents.privacy.redaction.answers import Cleared, TextAnswer
 from app.ingest.agent_metrics import AgentMetrics
 from app.ingest.buffer import Buffer, BufferLimits
 from app.ingest.client import EventStream
@@ -282,7 +282,7 @@ def _look_at_topics(settings: Settings) -> None:
         log.warning("%s; events are buffered meanwhile", error)
 
 
-def _cleared(answer: Answer) -> str:
+def _cleared(answer: TextAnswer) -> str:
     """The text that may leave; a name that cannot be cleared becomes empty."""
     return answer.text if isinstance(answer, Cleared) else ""
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agents.privacy.redaction.answers import Answer, Cleared, Redactor
+from agents.privacy.redaction.answers import Cleared, Redactor, TextAnswer
 from app.operators.errors import OperatorError
 
 QUESTIONS: Final = ("arguments", "text", "path", "user", "name", "symbol", "address", "buffer")
@@ -43,7 +43,7 @@ class Case:
     leaves: str | None
     hides: tuple[str, ...]
 
-    def ask(self, redactor: Redactor) -> Answer:
+    def ask(self, redactor: Redactor) -> TextAnswer:
         """The engine's answer."""
         match self.question:
             case "arguments":
@@ -51,7 +51,7 @@ class Case:
             case "buffer":
                 return redactor.buffer(self.text.encode())
             case question:
-                answer: Answer = getattr(redactor, question)(self.text)
+                answer: TextAnswer = getattr(redactor, question)(self.text)
                 return answer
 
 

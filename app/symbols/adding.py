@@ -106,7 +106,7 @@ def add_files(
 ) -> Iterator[FileReport]:
     """Index the files at `paths`; `on_file` is called with each file when it is looked at.
 
-    Nothing is committed here. Raises SymbolStoreError where the store fails.
+    Nothing is committed here. Raises SymbolStoreError if the store fails.
     """
     by_build_id: dict[str, _Copies] = defaultdict(_Copies)
     for path in paths:

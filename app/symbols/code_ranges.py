@@ -1,4 +1,4 @@
-"""Function symbols become disjoint spans: at every address of a binary at most one name, chosen by one total order.
+"""Function symbols become disjoint ranges: at every address of a binary at most one name, chosen by one total order.
 
 Linkers leave aliases (one libc address may have six names), overlaps and sizeless labels. The order, best first:
 
@@ -46,7 +46,7 @@ _Piece = tuple[int, int, FunctionSymbol]
 
 
 def disjoint_ranges(symbols: Iterable[FunctionSymbol]) -> CodeRanges:
-    """The spans of `symbols`, in order of address."""
+    """The code ranges of `symbols`, in order of address."""
     # by address only: everything that depends on the order among equals ranks them itself
     ordered = sorted(symbols, key=itemgetter(0))
     pieces = _sized_pieces(ordered)
@@ -145,7 +145,7 @@ def _sizeless_pieces(ordered: list[FunctionSymbol], sized: list[_Piece]) -> list
 
 
 def _joined(pieces: list[_Piece]) -> CodeRanges:
-    """Pieces as spans, neighbours of one symbol made one."""
+    """Pieces as ranges, neighbours of one symbol made one."""
     starts: list[int] = []
     lengths: list[int] = []
     deltas: list[int] = []

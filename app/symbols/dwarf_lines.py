@@ -37,7 +37,7 @@ class _Sequence:
     lines: list[int] = field(default_factory=list)
 
     def add(self, address: int, file: int, line: int) -> None:
-        """Append a row; no row where nothing changes, and one row an address."""
+        """Append a row, unless file and line stay the same; a second row at one address replaces the first."""
         if self.addresses and self.addresses[-1] == address:
             self.files[-1], self.lines[-1] = file, line
         elif not self.addresses or self.lines[-1] != line or self.files[-1] != file:

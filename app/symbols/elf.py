@@ -71,7 +71,7 @@ class ElfStructure:
 
     `segments` is empty in a debug file, which has the code's section headers without the code. `build_id` is the GNU
     build id, else the Go build id, as lower hex of the note's content. `code_digest` is SHA-256 of the executable
-    sections, so that stripping does not change it; of the segments where the section table itself was stripped.
+    sections, so that stripping does not change it; of the segments if the section table itself was stripped.
     """
 
     is_64: bool

@@ -1,6 +1,6 @@
 """From an ELF file, and its debug file if it has one, to the content of its symbol index.
 
-Sources of names: .symtab of either file; .gnu_debugdata where neither has one; .dynsym always; Go's .gopclntab wherever
+Sources of names: .symtab of either file; .gnu_debugdata if neither has one; .dynsym always; Go's .gopclntab wherever
 it is, so that a stripped and an unstripped Go program agree. Lines come from whichever file has DWARF.
 
 Runs only in the reading process (reader.py), because it parses files that strangers chose.
@@ -34,8 +34,8 @@ MAX_FILE_BYTES: Final = 2**30
 class Probe:
     """What a first look at a file says: enough to find its debug file and to choose among files of one build id.
 
-    `build_id` is that of a note, or the SHA-256 of the whole file where it has none; `code_digest` is empty where it
-    has no code.
+    `build_id` is that of a note, or the SHA-256 of the whole file without one; `code_digest` is empty for a file
+    without code.
     """
 
     build_id: str

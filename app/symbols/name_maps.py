@@ -15,7 +15,7 @@ _IMAGE_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def image_scope(image_id: str) -> str:
-    """The scope of an image, by its digest where the id has one (`repository@sha256:...`)."""
+    """The scope of an image, by its digest if the id has one (`repository@sha256:...`)."""
     found = _IMAGE_DIGEST.search(image_id)
     return "image:" + (found[0] if found else image_id)
 

@@ -33,7 +33,7 @@ def _run(policy: Policy) -> Iterator[StepResult]:
 
 @pytest.mark.parametrize("name", ["default", "strict"])
 def test_no_canary_leaves_in_a_call(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Keys, values, dead letters and logs of every kind of event hold none, in no clothing."""
+    """Keys, values, dead letters and logs of every kind of event hold no canary, in no encoding."""
     caplog.set_level(logging.DEBUG)
     calls = 0
     for step in list(_run(built_in_policy(name)))[1::2]:
@@ -69,7 +69,7 @@ def test_an_open_policy_lets_out_only_names_of_users_and_what_no_rule_can_read()
 
 
 def test_every_kind_of_event_is_planted() -> None:
-    """A kind that nobody plants would prove nothing."""
+    """A kind that is never planted would prove nothing."""
     assert {place.partition(".")[0] for place in places()} >= {
         "process_exec",
         "process_exit",

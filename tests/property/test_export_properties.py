@@ -93,7 +93,7 @@ def test_the_order_in_which_stacks_come_changes_no_byte(
 
 @given(frame=_FRAMES)
 def test_only_a_confirmed_name_looks_confirmed(frame: StackFrame) -> None:
-    """A frame that no index, kernel or probe names is marked, or is no name at all."""
+    """A frame that no index, kernel or probe names is marked, or has no name."""
     name = name_of(frame, lambda symbol: symbol)
     confirmed = frame.resolution in {"Exact", "Kernel", "KernelModule", PROBE}
 

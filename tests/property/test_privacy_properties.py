@@ -139,7 +139,7 @@ def test_every_question_settles_when_given_arbitrary_texts(text: str) -> None:
 
 @given(content=st.binary(max_size=300))
 def test_buffer_settles_when_given_arbitrary_bytes(content: bytes) -> None:
-    """Bytes that are no UTF-8 are read all the same, and never refused for it."""
+    """Bytes that are not UTF-8 are read all the same, and never refused for it."""
     answer = engine().buffer(content)
     assert isinstance(answer, Cleared)
     assert engine().text(answer.text) == Cleared(answer.text, ())
@@ -174,7 +174,7 @@ _BYTES = st.binary(max_size=120) | _TEXTS.map(lambda text: text.encode("utf-8", 
 def test_named_secret_in_a_buffer_goes_whatever_bytes_surround_it(
     before: bytes, after: bytes, secret: str, border: bytes
 ) -> None:
-    """What is no UTF-8 hides no name from the rules, and no rule from the secret."""
+    """A byte that is not UTF-8 hides no name from the rules, and no rule from the secret."""
     assume(secret.encode() not in before + after)
     answer = engine().buffer(before + border + b"password=" + secret.encode() + border + after)
     assert isinstance(answer, Cleared)

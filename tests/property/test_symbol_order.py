@@ -28,19 +28,19 @@ def symbols(draw: st.DrawFn) -> FunctionSymbol:
     )
 
 
-def name_at(spans: CodeRanges, address: int) -> tuple[str, int] | None:
+def name_at(ranges: CodeRanges, address: int) -> tuple[str, int] | None:
     """(name, offset) at an address."""
-    at = bisect_right(spans.starts, address) - 1
-    if at < 0 or address >= spans.starts[at] + spans.lengths[at]:
+    at = bisect_right(ranges.starts, address) - 1
+    if at < 0 or address >= ranges.starts[at] + ranges.lengths[at]:
         return None
-    return spans.names[at], address - spans.starts[at] + spans.deltas[at]
+    return ranges.names[at], address - ranges.starts[at] + ranges.deltas[at]
 
 
 @given(st.lists(symbols(), max_size=12), st.lists(symbols(), max_size=6), st.randoms(use_true_random=False))
 def test_order_of_the_table_does_not_matter(
     static: list[FunctionSymbol], dynamic: list[FunctionSymbol], random: Random
 ) -> None:
-    """Any permutation gives the same spans."""
+    """Any permutation gives the same ranges."""
     table = static + [s._replace(is_exported=s.binding < 2, in_symtab=False) for s in dynamic]
     shuffled = list(table)
     random.shuffle(shuffled)
@@ -49,14 +49,14 @@ def test_order_of_the_table_does_not_matter(
 
 
 @given(st.lists(symbols(), max_size=12))
-def test_spans_are_sorted_disjoint_and_covered_by_a_symbol_of_their_name(table: list[FunctionSymbol]) -> None:
+def test_ranges_are_sorted_disjoint_and_covered_by_a_symbol_of_their_name(table: list[FunctionSymbol]) -> None:
     """Every named address lies in a symbol of that name, or behind a sizeless one with no symbol between."""
-    spans = disjoint_ranges(table)
+    ranges = disjoint_ranges(table)
 
-    ends = [start + length for start, length in zip(spans.starts, spans.lengths, strict=True)]
-    assert all(end <= start for end, start in zip(ends, spans.starts[1:], strict=False))
+    ends = [start + length for start, length in zip(ranges.starts, ranges.lengths, strict=True)]
+    assert all(end <= start for end, start in zip(ends, ranges.starts[1:], strict=False))
     for address in range(LIMIT):
-        found = name_at(spans, address)
+        found = name_at(ranges, address)
         covering = [s for s in table if s.size and s.address <= address < s.address + s.size]
         if found is None:
             assert not covering

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable
 
-from agents.privacy.redaction.answers import Answer, Cleared
+from agents.privacy.redaction.answers import Cleared, TextAnswer
 
 
 class OpenPolicy:
@@ -22,15 +22,15 @@ class OpenPolicy:
 class OpenRedactor:
     """Clears every text as it is."""
 
-    def arguments(self, _binary: str, text: str, *, truncated: bool) -> Answer:  # noqa: ARG002 - the engine's signature
+    def arguments(self, _binary: str, text: str, *, truncated: bool) -> TextAnswer:  # noqa: ARG002 - the engine's signature
         """The same text."""
         return Cleared(text, ())
 
-    def path(self, text: str) -> Answer:
+    def path(self, text: str) -> TextAnswer:
         """The same text."""
         return Cleared(text, ())
 
-    def buffer(self, content: bytes) -> Answer:
+    def buffer(self, content: bytes) -> TextAnswer:
         """Hexadecimal digits."""
         return Cleared(content.hex(), ())
 

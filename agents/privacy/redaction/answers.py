@@ -28,37 +28,37 @@ class TextRefusal(StrEnum):
     UNKNOWN_KIND = "unknown_kind"  # an enum value of a newer canonicalize stage
 
 
-Answer = Cleared | TextRefusal
+TextAnswer = Cleared | TextRefusal
 
 
 class Redactor(Protocol):
     """The engine under one policy."""
 
-    def arguments(self, binary: str, text: str, *, truncated: bool) -> Answer:
+    def arguments(self, binary: str, text: str, *, truncated: bool) -> TextAnswer:
         """A command line, as Tetragon joins it; `binary` is the unfiltered path of its program."""
 
-    def path(self, text: str) -> Answer:
+    def path(self, text: str) -> TextAnswer:
         """A path of the file system, or of a socket."""
 
-    def text(self, text: str) -> Answer:
+    def text(self, text: str) -> TextAnswer:
         """Free text: a string argument, a message, a tag."""
 
-    def buffer(self, content: bytes) -> Answer:
+    def buffer(self, content: bytes) -> TextAnswer:
         """Bytes of a user buffer."""
 
-    def user(self, name: str) -> Answer:
+    def user(self, name: str) -> TextAnswer:
         """A user's name."""
 
-    def name(self, text: str) -> Answer:
+    def name(self, text: str) -> TextAnswer:
         """The name of a pod, an image, a policy, a node or a kernel module: people choose it."""
 
-    def symbol(self, text: str) -> Answer:
+    def symbol(self, text: str) -> TextAnswer:
         """The name of a function, mangled or not."""
 
-    def system_word(self, text: str) -> Answer:
+    def system_word(self, text: str) -> TextAnswer:
         """Words of the kernel's or the agent's own vocabulary."""
 
-    def address(self, text: str) -> Answer:
+    def address(self, text: str) -> TextAnswer:
         """A network address."""
 
 

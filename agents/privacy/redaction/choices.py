@@ -12,7 +12,7 @@ class Treatment(enum.StrEnum):
     """What becomes of a name of a person."""
 
     MASK = "mask"
-    PSEUDONYM = "pseudonym"  # masked where no key is given
+    PSEUDONYM = "pseudonym"  # masked if no key is given
     KEEP = "keep"
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from agents.memo import Memo
 from agents.privacy.pseudonyms import Pseudonyms
 from agents.privacy.redaction import scanner_table
-from agents.privacy.redaction.answers import Answer, Cleared, Hits, TextRefusal
+from agents.privacy.redaction.answers import Cleared, Hits, TextAnswer, TextRefusal
 from agents.privacy.redaction.choices import RedactionChoices, Treatment
 from agents.privacy.redaction.gate import Gate
 from agents.privacy.redaction.masks import REDACTED, Mask, spliced
@@ -62,7 +62,7 @@ _PATH: Final = TextContext("", is_path=True)
 class RedactionEngine:
     """The `redaction.Redactor` of one set of rules; pure but for its memory, which changes only speed.
 
-    Raises PatternError where a custom pattern does not compile.
+    Raises PatternError if a custom pattern does not compile.
     """
 
     def __init__(self, choices: RedactionChoices, pseudonyms: Pseudonyms | None = None) -> None:
@@ -85,27 +85,27 @@ class RedactionEngine:
         self._paths = Memo(self._compute_path, _REMEMBERED)
         self._texts = Memo(self._compute_text, _REMEMBERED)
 
-    def arguments(self, binary: str, text: str, *, truncated: bool = False) -> Answer:
-        """The argument string of `binary` as Tetragon joins it; `truncated` where the agent cut it off."""
+    def arguments(self, binary: str, text: str, *, truncated: bool = False) -> TextAnswer:
+        """The argument string of `binary` as Tetragon joins it; `truncated` if the agent cut it off."""
         if len(text) > _MAX_REMEMBERED_TEXT:
             return self._compute_arguments((binary, text, truncated))
         return self._arguments[binary, text, truncated]
 
-    def text(self, text: str) -> Answer:
+    def text(self, text: str) -> TextAnswer:
         """Free text: a message, a tag, a string argument of a call."""
         return self._texts[text] if len(text) <= _MAX_REMEMBERED_TEXT else self._compute_text(text)
 
-    def path(self, text: str) -> Answer:
+    def path(self, text: str) -> TextAnswer:
         """One path, whose names may hold spaces."""
         return self._paths[text] if len(text) <= _MAX_REMEMBERED_TEXT else self._compute_path(text)
 
-    def buffer(self, content: bytes) -> Answer:
+    def buffer(self, content: bytes) -> TextAnswer:
         """Bytes of a user buffer, read as text up to trailing zeros; bytes that are not UTF-8 become U+FFFD."""
         if len(content) > self._max_text_bytes:
             return TextRefusal.TOO_LONG
         return self.text(content.rstrip(b"\0").decode("utf-8", "replace"))
 
-    def user(self, name: str) -> Answer:
+    def user(self, name: str) -> TextAnswer:
         """The name of a user: kept, masked, or a pseudonym, as the policy says."""
         if not name or name in _NOBODY or self._users is Treatment.KEEP:
             return Cleared(name, ())
@@ -115,19 +115,19 @@ class RedactionEngine:
             return Cleared(self._pseudonyms.of("user", name), (("user", 1),))
         return Cleared(USER, (("user", 1),))
 
-    def name(self, text: str) -> Answer:
+    def name(self, text: str) -> TextAnswer:
         """The name of a pod, an image, a policy, a node: people choose it, so it is treated as free text."""
         return self.text(text)
 
-    def symbol(self, text: str) -> Answer:
+    def symbol(self, text: str) -> TextAnswer:
         """The name of a function; without the rules that read words, because demangled names have spaces."""
         return self.path(text)
 
-    def system_word(self, text: str) -> Answer:
+    def system_word(self, text: str) -> TextAnswer:
         """Words of the kernel's or the agent's vocabulary. Newer ones may appear, so they are treated as free text."""
         return self.text(text)
 
-    def address(self, text: str) -> Answer:
+    def address(self, text: str) -> TextAnswer:
         """An IP address, perhaps with a zone; anything else in its place is masked."""
         return self._addresses[text] if len(text) <= _LONGEST_ADDRESS else Cleared(REDACTED, (("address", 1),))
 
@@ -141,21 +141,21 @@ class RedactionEngine:
         name = command_lines.basename(binary)
         return TextContext(name, self._programs.trigger(name))
 
-    def _compute_arguments(self, key: tuple[str, str, bool]) -> Answer:
+    def _compute_arguments(self, key: tuple[str, str, bool]) -> TextAnswer:
         binary, text, truncated = key
         context = self._contexts[binary]
         return self._computed(text, context._replace(truncated=True) if truncated else context)
 
-    def _compute_text(self, text: str) -> Answer:
+    def _compute_text(self, text: str) -> TextAnswer:
         return self._computed(text, _TEXT)
 
-    def _compute_path(self, text: str) -> Answer:
+    def _compute_path(self, text: str) -> TextAnswer:
         answer = self._computed(text, _PATH)
         if isinstance(answer, Cleared) and not paths.is_mapping_or_path(answer.text):
             return Cleared(REDACTED, (("mapping", 1),))
         return answer
 
-    def _computed(self, text: str, context: TextContext) -> Answer:
+    def _computed(self, text: str, context: TextContext) -> TextAnswer:
         try:
             encoded = text.encode()
         except UnicodeEncodeError:  # surrogates
@@ -171,7 +171,7 @@ class RedactionEngine:
             return self._settled(text, context)
         return self._settled(text, context, self._pass(text, encoded, numbers, context))
 
-    def _settled(self, text: str, context: TextContext, found: _Found | None = None) -> Answer:
+    def _settled(self, text: str, context: TextContext, found: _Found | None = None) -> TextAnswer:
         """`text` after as many passes as it takes until a pass finds nothing; `found` is what the first one did."""
         if found is None and len(text.encode("utf-8", "replace")) > self._max_text_bytes:
             return TextRefusal.TOO_LONG
@@ -237,7 +237,7 @@ _SHADOWED: Final = GatedScanner(r"[^\x20-\x7e]", _nothing)
 """Opens the gate to any text that is looked at by its shadow; of a text in UTF-8, to any that is not plain."""
 
 
-def _computed_address(text: str) -> Answer:
+def _computed_address(text: str) -> TextAnswer:
     try:
         ipaddress.ip_address(text)
     except ValueError:

@@ -24,7 +24,7 @@ EXAMPLES: Final = {"_EMAIL": ("mail ann@example.org", "ssh ann@host")}
 class TextContext(NamedTuple):
     """How a text is to be read: whose arguments it holds, whether it was cut off, whether it is one path.
 
-    `trigger` is the pattern of all that can stand before a secret of the program, where it has one.
+    `trigger` is the pattern of all that can stand before a secret of the program, None if it has no secrets.
     """
 
     program: str
@@ -111,7 +111,7 @@ def built_in(owner: Owner | None) -> tuple[GatedScanner, ...]:
 
 
 def of_policy(choices: RedactionChoices) -> Iterator[GatedScanner]:
-    """What a policy adds. Raises PatternError where a pattern does not compile."""
+    """What a policy adds. Raises PatternError if a pattern does not compile."""
     patterns = [(entry.rule, entry.pattern, REDACTED) for entry in choices.patterns]
     patterns += [("name", named_values.custom_name_pattern(name), REDACTED) for name in choices.names]
     patterns += [("credential-path", pattern, CREDENTIAL) for pattern in choices.credential_paths]

@@ -71,7 +71,7 @@ class ProgramRules:
 
 
 def _by_what_follows(table: Mapping[str, tuple[Program, ...]]) -> tuple[tuple[list[str], str], ...]:
-    """Names with what must stand behind them: an option, or any word where positions count."""
+    """Names with what must stand behind them: an option, or any word for programs whose positions count."""
     positional = sorted(
         name for name, programs in table.items() if any(program.positions or program.keywords for program in programs)
     )

@@ -142,7 +142,7 @@ def _assigned(text: str, start: int, name: _Name, end: int) -> Mask | None:
 
 
 def _kind_in_context(text: str, start: int, key: str) -> KeyKind:
-    """What the weak `key` announces with the word before it, where the name is spelled with spaces: `API key: x`."""
+    """What the weak `key` announces with the word before it, if the name is spelled with spaces: `API key: x`."""
     if start > 1 and text[start - 1] == " " and key[0] != "-":
         before = text[max(0, start - 24) : start - 1].rpartition(" ")[2]
         together = kind_of_key(f"{before}_{key}") if before else KeyKind.NONE
@@ -213,7 +213,7 @@ def _spaced(text: str, start: int, name: _Name, end: int, program: str) -> Mask 
 
 
 def _bare(text: str, start: int, name: _Name, end: int, program: str) -> Mask | None:
-    """The value at `end` of a bare word, where its last word is the secret's and no text tool looks for it."""
+    """The value at `end` of a bare word, if its last word is the secret's and no text tool looks for it."""
     key = name.key
     if program in _TEXT_TOOLS or not BARE.is_whole(encoded := key.encode()):
         return None

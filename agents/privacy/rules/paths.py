@@ -49,13 +49,13 @@ _NAME: Final = r"[^/\\\s\"'`:;,|&<>()=?#\]}\[{]+"
 """A name in a path, up to whatever ends a path inside of an argument."""
 
 _SPACED_NAME: Final = r"[^/\\\"'`:;|<>=\n]+"
-"""The same where the text is one path, whose names may hold spaces."""
+"""The same for a text that is one path, whose names may hold spaces."""
 
 _HOME = compiled(rf"(?:{_HOMES})(?:/|\\\\?){_NAME}", ignore_case=True, captures=False)
 """A home with its owner's name."""
 
 _SPACED_HOME = compiled(rf"(?:{_HOMES})(?:/|\\\\?){_SPACED_NAME}", ignore_case=True, captures=False)
-"""The same where the text is one path."""
+"""The same for a text that is one path."""
 
 _OWNED_ENTRY = compiled(rf"(?:{_OWNED})/{_NAME}", ignore_case=True, captures=False)
 """A system folder with the name of a user."""
@@ -222,7 +222,7 @@ Owner = Callable[[str], str]
 
 
 def homes(scan: Scan, owner: Owner, *, spaced: bool) -> list[Mask]:
-    """Masks over homes with their owners; `spaced` where the text is one path, whose names may hold spaces."""
+    """Masks over homes with their owners; `spaced` if the text is one path, whose names may hold spaces."""
     masks = []
     text = scan.text
     for start, end in scan.matches(_SPACED_HOME if spaced else _HOME):

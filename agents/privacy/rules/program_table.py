@@ -32,7 +32,7 @@ _ATTACHING: Final = frozenset({Form.EITHER, Form.PAIR, Form.PERCENT, Form.COMMA,
 class Position:
     """The secret is word `index` (from 0, options not counted) behind the words `after`, and what follows if `rest`.
 
-    With `flag`, only where one of that option's letters was given.
+    With `flag`, only if the command line has an option with that letter.
     """
 
     after: tuple[str, ...]

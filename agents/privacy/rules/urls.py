@@ -80,7 +80,7 @@ def host_passwords(scan: Scan) -> list[Mask]:
 
 
 def _authority_end(text: str, start: int, end: int) -> int:
-    """The authority's end, further right where its password holds a `/`, `?` or `#` that should have been escaped."""
+    """The authority's end, further right if its password holds a `/`, `?` or `#` that should have been escaped."""
     authority = text[start:end]
     if "@" in authority:
         return end

@@ -24,7 +24,7 @@ def _problems(text: str) -> list[str]:
 
 
 def test_default_policy_withholds_buffers_and_masks_people() -> None:
-    """What is right for most: everything but user buffers, and nobody's name."""
+    """What is right for most: everything but user buffers and names of people."""
     policy = built_in_policy("default")
     denied = FIELDS - dict(policy.allowed)["Kprobe"]
     assert {field.rpartition(".")[2] for field in denied} == {"bytes", "truncated_bytes"}
@@ -58,7 +58,7 @@ def test_built_in_policies_differ() -> None:
 
 
 def test_policy_denies_what_is_not_listed() -> None:
-    """Fields that are not there, and kinds that nobody knows."""
+    """Fields that do not exist, and kinds that are not known."""
     policy = parse_policy(_HEAD)
     assert policy.allows("Kprobe", "process.pid")
     assert not policy.allows("Kprobe", "process.uid")

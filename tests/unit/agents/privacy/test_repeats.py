@@ -84,7 +84,7 @@ def test_event_that_says_its_id_twice_is_not_remembered() -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    """Two generations, and what is asked for moves to the young one."""
+    """Two generations, and what is looked up moves to the young one."""
     repeats, repeated = RepeatedEvents(), Repeated(b"", b"", (), 0)
     for number in range(3 * MAX_EVENTS):
         repeats.find(b"kept")

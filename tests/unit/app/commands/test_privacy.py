@@ -195,7 +195,7 @@ def test_key_is_told_apart_and_not_shown(file: Path, tmp_path: Path) -> None:
 
 
 def test_policy_that_asks_for_pseudonyms_without_a_key_is_noticed(file: Path) -> None:
-    """They become masks, and somebody should know."""
+    """They become masks, and the operator should know."""
     file.write_text(built_in_text("default").replace('users = "mask"', 'users = "pseudonym"'))
     assert lacks_key(load_privacy(Settings(privacy_policy_file=file)))
     assert not lacks_key(load_privacy(Settings()))

@@ -177,7 +177,7 @@ def test_a_flame_graph_asks_for_nothing_and_allows_nothing() -> None:
 
 
 def test_text_from_the_data_cannot_end_its_element() -> None:
-    """A symbol is chosen by whoever made a binary; in the page it is data."""
+    """A symbol is chosen by the maker of a binary; in the page it is data."""
     evil = StackFrame("</script><img src=x>", "</script><script>alert(1)</script>&amp;", resolution="Exact")
     text = page(tree_of([("<!--", (evil,), 1)]))
 

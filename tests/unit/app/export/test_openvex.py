@@ -116,7 +116,7 @@ def test_code_that_never_ran_while_all_was_seen_is_not_affected() -> None:
 def test_whatever_is_not_sure_is_under_investigation(
     answers: list[dict[str, Any]], fields: dict[str, Any], note: str
 ) -> None:
-    """Each reason is told, and one doubtful function of several is enough."""
+    """Each reason is given, and one doubtful function of several is enough."""
     found = statement(answers, **fields)
 
     assert found["status"] == "under_investigation"
@@ -132,8 +132,8 @@ def test_code_that_ran_is_affected_if_the_author_says_what_to_do() -> None:
     assert "png_write was executed" in found["status_notes"]
 
 
-def test_a_vulnerability_that_nobody_watches_is_under_investigation_beside_others() -> None:
-    """And a document of nothing but such ones is none."""
+def test_a_vulnerability_without_a_watch_is_under_investigation_beside_others() -> None:
+    """And without any watch there is no document."""
     file = VexFile("Shop", (subject(), subject(vulnerability="CVE-2026-0002")))
     document = openvex_document(file, [answer()], "callstream 1")
 

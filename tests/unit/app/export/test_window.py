@@ -140,7 +140,7 @@ def test_repetitions_count_once_and_what_is_no_call_is_counted_apart(
 
 
 @pytest.mark.parametrize("read", [stacks, facts])
-def test_only_calls_of_the_places_asked_for_are_taken(
+def test_only_calls_of_wanted_places_are_taken(
     read: Callable[[Runs, PlaceFilter], tuple[dict[Any, Any], ExportBooks]],
 ) -> None:
     """By namespace and image; the rest is counted apart, repetitions of it not twice."""

@@ -1,4 +1,4 @@
-"""Overlapping, aliased and sizeless symbols become spans with one name an address."""
+"""Overlapping, aliased and sizeless symbols become ranges with one name an address."""
 
 import pytest
 
@@ -22,9 +22,9 @@ def function(
     return FunctionSymbol(address, size, name, binding, exported, in_symtab, limit)
 
 
-def rows(spans: CodeRanges) -> list[tuple[int, int, int, str]]:
-    """Start, length, delta and name of every span."""
-    return list(zip(spans.starts, spans.lengths, spans.deltas, spans.names, strict=True))
+def rows(ranges: CodeRanges) -> list[tuple[int, int, int, str]]:
+    """Start, length, delta and name of every range."""
+    return list(zip(ranges.starts, ranges.lengths, ranges.deltas, ranges.names, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -46,23 +46,23 @@ def test_alias_order(better: FunctionSymbol, worse: FunctionSymbol) -> None:
     assert rows(disjoint_ranges([worse, better])) == [(0, 8, 0, better.name)]
 
 
-def test_gap_belongs_to_nobody() -> None:
-    """Bytes between a function's end and the next function have no span."""
+def test_gap_belongs_to_no_function() -> None:
+    """Bytes between a function's end and the next function have no range."""
     assert rows(disjoint_ranges([function("a", 0, 8), function("b", 16, 8)])) == [(0, 8, 0, "a"), (16, 8, 0, "b")]
 
 
 def test_nested_function_interrupts_the_outer_one() -> None:
     """Behind an inner function the outer one goes on, still counted from its own start."""
-    spans = disjoint_ranges([function("outer", 0, 100), function("inner", 40, 20)])
+    ranges = disjoint_ranges([function("outer", 0, 100), function("inner", 40, 20)])
 
-    assert rows(spans) == [(0, 40, 0, "outer"), (40, 20, 0, "inner"), (60, 40, 60, "outer")]
+    assert rows(ranges) == [(0, 40, 0, "outer"), (40, 20, 0, "inner"), (60, 40, 60, "outer")]
 
 
 def test_exported_function_is_not_interrupted_by_a_local_one() -> None:
     """A stripped library knows only the exported one, so the unstripped library must not say another name."""
-    spans = disjoint_ranges([function("outer", 0, 100, exported=True), function("inner", 40, 20, LOCAL)])
+    ranges = disjoint_ranges([function("outer", 0, 100, exported=True), function("inner", 40, 20, LOCAL)])
 
-    assert rows(spans) == [(0, 100, 0, "outer")]
+    assert rows(ranges) == [(0, 100, 0, "outer")]
 
 
 def test_longer_alias_covers_what_the_better_one_leaves() -> None:
@@ -75,9 +75,9 @@ def test_longer_alias_covers_what_the_better_one_leaves() -> None:
 
 def test_label_without_size_goes_up_to_the_next_symbol() -> None:
     """An entry of .symtab without a size covers what no sized symbol does, and not beyond its section."""
-    spans = disjoint_ranges([function("a", 0, 0), function("b", 32, 8), function("c", 48, 0, limit=64)])
+    ranges = disjoint_ranges([function("a", 0, 0), function("b", 32, 8), function("c", 48, 0, limit=64)])
 
-    assert rows(spans) == [(0, 32, 0, "a"), (32, 8, 0, "b"), (48, 16, 0, "c")]
+    assert rows(ranges) == [(0, 32, 0, "a"), (32, 8, 0, "b"), (48, 16, 0, "c")]
 
 
 def test_label_inside_a_function_covers_nothing() -> None:
@@ -98,7 +98,7 @@ def test_sizeless_export_covers_its_first_byte_only() -> None:
 
 def test_sizeless_export_in_both_tables_goes_on_behind_its_first_byte() -> None:
     """With .symtab the rule for its labels holds, and the first byte has the same name in both."""
-    spans = disjoint_ranges([function("f", 16, 0, exported=True), function("g", 64, 8)])
+    ranges = disjoint_ranges([function("f", 16, 0, exported=True), function("g", 64, 8)])
 
-    assert [row for row in rows(spans) if row[3] == "f"] in ([(16, 48, 0, "f")], [(16, 1, 0, "f"), (17, 47, 1, "f")])
-    assert rows(spans)[-1] == (64, 8, 0, "g")
+    assert [row for row in rows(ranges) if row[3] == "f"] in ([(16, 48, 0, "f")], [(16, 1, 0, "f"), (17, 47, 1, "f")])
+    assert rows(ranges)[-1] == (64, 8, 0, "g")

@@ -32,7 +32,7 @@ def test_unknown_build_id_is_a_reason(url: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("build_id", ["../../etc", "00", KNOWN.upper(), "00" * 100])
-def test_only_gnu_build_ids_are_asked_for(url: str, tmp_path: Path, build_id: str) -> None:
+def test_only_gnu_build_ids_are_requested(url: str, tmp_path: Path, build_id: str) -> None:
     """A file chooses its build id, and nothing else may get into a request."""
     assert Debuginfod(url).fetch(build_id, tmp_path / "debug") == "no GNU build id"
 

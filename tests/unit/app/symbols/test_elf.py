@@ -52,7 +52,7 @@ def index_of(elf: ElfFile) -> SymbolIndex:
 
 def names(elf: ElfFile) -> list[str]:
     """Names of the functions of a file, by address."""
-    return [span.name for span in index_of(elf).ranges()]
+    return [one.name for one in index_of(elf).ranges()]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_symbol_beyond_its_section_is_cut_off() -> None:
     """A size that reaches out of the section does not claim what lies behind it."""
     index = index_of(ElfFile((ElfSymbol("long", 0x1FF0, 2**40),)))
 
-    assert [(span.start, span.length) for span in index.ranges()] == [(0x1FF0, 0x10)]
+    assert [(one.start, one.length) for one in index.ranges()] == [(0x1FF0, 0x10)]
 
 
 def test_version_behind_a_name_is_not_part_of_it() -> None:

@@ -95,7 +95,7 @@ def test_every_fault_of_a_module_map_is_named_at_once() -> None:
     ],
 )  # fmt: skip
 def test_source_path_loses_the_build_machine(compilation_dir: str, directory: str, name: str, public: str) -> None:
-    """What is left of a source path names no folder of whoever built the program."""
+    """What is left of a source path names no folder of the machine that built the program."""
     assert public_source(compilation_dir, directory, name) == public
 
 

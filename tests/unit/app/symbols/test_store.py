@@ -25,9 +25,9 @@ def index_bytes(
 ) -> bytes:
     """An index with functions of 16 bytes from file offset 0 on."""
     count = len(names)
-    spans = CodeRanges([16 * i for i in range(count)], [16] * count, [0] * count, names)
+    ranges = CodeRanges([16 * i for i in range(count)], [16] * count, [0] * count, names)
     rows = LineRows([0], [0], [7], ["a.c"]) if lines else LineRows()
-    return encode_index(IndexContent(build_id, 62, 3, origins, code, (Segment(0, 4096, 0),), spans, rows))
+    return encode_index(IndexContent(build_id, 62, 3, origins, code, (Segment(0, 4096, 0),), ranges, rows))
 
 
 def put(writer: StoreWriter, content: bytes, build_id: str = ID, *, replace: bool = False) -> Kept:
@@ -173,7 +173,7 @@ def test_folder_without_store_says_what_makes_one(tmp_path: Path) -> None:
 
 
 def test_more_indexes_than_are_kept_open(tmp_path: Path) -> None:
-    """Beyond the limit the one that was not used for longest is opened anew; answers stay."""
+    """Beyond the limit the one that was not used for longest is opened again; answers stay."""
     build_ids = [f"{number:040x}" for number in range(MAX_OPEN_INDEXES + 5)]
     with StoreWriter(tmp_path) as writer:
         for build_id in build_ids:
@@ -245,7 +245,7 @@ def test_kernel_maps_go_by_node(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scope", ["pod:x", "node:", "node:a\tb", "node:a\nb", ""])
-def test_scope_that_is_none_is_refused(tmp_path: Path, scope: str) -> None:
+def test_scope_without_a_kind_and_a_name_is_refused(tmp_path: Path, scope: str) -> None:
     """A scope that would break a snapshot's lines never gets into one."""
     with StoreWriter(tmp_path) as writer, pytest.raises(ValueError, match="not a key"):
         writer.merge_map(ObjectKind.MODULES, scope, {"/a": "11" * 20})

@@ -122,7 +122,7 @@ def test_text_over_the_limit_is_refused() -> None:
 
 
 def test_text_is_refused_when_the_automaton_gave_up() -> None:
-    """An answer without the sentinel is no answer."""
+    """An answer without the sentinel is an error."""
     broken = RedactionEngine(RedactionChoices())
     broken._matching = lambda _plain: []
     assert broken.text("anything") is TextRefusal.ENGINE_FAILURE
@@ -143,7 +143,7 @@ def test_text_of_many_scripts_is_masked_whole() -> None:
 
 
 def test_foreign_text_comes_through_unchanged() -> None:
-    """Other scripts are no secret."""
+    """A text in another script is not secret for that."""
     for text in ("grüße aus köln", "привет мир", "こんにちは世界", "🚀 deployed"):
         assert engine().text(text) == Cleared(text, ())
 
@@ -249,8 +249,8 @@ def test_name_of_a_function_stays(name: str) -> None:
     assert engine().symbol(name) == Cleared(name, ())
 
 
-def test_name_of_nobody_stays() -> None:
-    """`root` names no person."""
+def test_name_of_a_system_account_stays() -> None:
+    """`root` does not name a person."""
     assert engine().user("root") == Cleared("root", ())
 
 

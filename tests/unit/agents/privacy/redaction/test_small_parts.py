@@ -35,7 +35,7 @@ def test_scan_is_exhausted_when_its_budget_is_spent() -> None:
     assert not Scan("a", b"a").exhausted
 
 
-def test_overlapping_spans_become_one_with_the_stronger_replacement() -> None:
+def test_overlapping_masks_become_one_with_the_stronger_replacement() -> None:
     """A secret inside a path, and a path inside a secret."""
     found = merged(
         [Mask(4, 9, "~", "home"), Mask(0, 6, REDACTED, "option"), Mask(9, 12, CREDENTIAL, "credential-path")]
@@ -78,7 +78,7 @@ def test_too_many_words_are_not_split() -> None:
 
 
 def test_quotes_close_where_no_word_goes_on() -> None:
-    """Tetragon escapes nothing, so a quote inside of a word is no end."""
+    """Tetragon escapes nothing, so a quote inside of a word does not end it."""
     text = 'x "a"b c" d'
     assert text[slice(*quoted(text, 2))] == 'a"b c'
 
@@ -102,7 +102,7 @@ def test_shadow_maps_back_to_the_original() -> None:
 
 
 def test_shadow_of_a_lone_surrogate_is_none() -> None:
-    """It is no text."""
+    """It has no UTF-8 form."""
     assert shadow_of("a\udc00") is None
 
 
@@ -124,7 +124,7 @@ def test_pseudonym_compares_within_domain_and_epoch_only() -> None:
 
 
 def test_pseudonyms_show_no_key_and_take_no_short_one() -> None:
-    """A key that can be guessed protects nobody."""
+    """A key that can be guessed does not protect anyone."""
     assert "0123456789" not in repr(Pseudonyms(b"0123456789abcdef", "1"))
     with pytest.raises(WeakKeyError, match="15 bytes"):
         Pseudonyms(b"0123456789abcde", "1")

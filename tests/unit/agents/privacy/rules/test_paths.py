@@ -108,7 +108,7 @@ def test_credential_file_keeps_its_folder(path: str, expected: str) -> None:
     ],
 )
 def test_public_half_and_ordinary_file_stay(path: str) -> None:
-    """What everybody may see is no credential."""
+    """Files that everybody may see are not credentials."""
     assert _path(path) == path
 
 
@@ -133,5 +133,5 @@ def test_path_is_found_wherever_it_stands_in_arguments(line: str, expected: str)
 
 @pytest.mark.parametrize("text", ["HEAD~1", "a~b", "1.0~rc1", "~", "~/x", "v2~beta", "/srv/~tmp"])
 def test_tilde_that_names_no_user_stays(text: str) -> None:
-    """Only `~name` at the start of a word is somebody's home."""
+    """Only `~name` at the start of a word is the home of a user."""
     assert cleared(text).text == text

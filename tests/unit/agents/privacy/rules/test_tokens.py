@@ -104,5 +104,5 @@ def test_private_key_block_goes_to_the_end_of_the_text_when_cut_off(kind: str) -
     ],
 )
 def test_digest_id_and_name_stay(text: str) -> None:
-    """What only looks random, or only begins like a token, is none."""
+    """A text that only looks random, or only begins like a token, is not a token."""
     assert cleared(f"app {text} x").text == f"app {text} x"

@@ -1,4 +1,4 @@
-"""agents/privacy/rules/vocabulary.py and values.py: which names announce a secret, and which values are none."""
+"""agents/privacy/rules/vocabulary.py and values.py: which names announce a secret, and which values cannot be one."""
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_name_announces_what_its_words_say(name: str, kind: KeyKind) -> None:
 
 
 def test_words_are_split_at_separators_and_capitals() -> None:
-    """Digits behind a word are no word."""
+    """Digits behind a word do not count as a word."""
     assert name_parts("aws_secretAccessKey-ID2.foo") == ["aws", "secret", "access", "key", "id", "foo"]
     assert name_parts("HTTPServer") == ["http", "server"]
 
@@ -62,7 +62,7 @@ def test_words_are_split_at_separators_and_capitals() -> None:
     "value", ["", "true", "None", "$PASSWORD", "${DB_PASS}", "{{ secret }}", "%PASS%", "*****", "basic"]
 )
 def test_value_that_cannot_be_a_secret_is_spared(value: str) -> None:
-    """Switches, variables that nobody expanded, templates and masks."""
+    """Switches, variables that were not expanded, templates and masks."""
     assert is_no_secret(value)
 
 

@@ -63,6 +63,17 @@ def test_every_place_that_a_document_names_exists(document: Path) -> None:
             assert set(name.split(".")) <= _defined(path), f"{document}: {file}:{name}"
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
+    """A link names a file beside the document, or a heading of the document itself."""
+    text = document.read_text(encoding="utf-8")
+    headings = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not target.startswith("https://"):
+            assert target[1:] in headings if target.startswith("#") else (document.parent / target).is_file(), target
+
+
 def test_the_design_names_every_folder() -> None:
     """A reader who looks for a file finds every folder that holds code in the table of folders."""
     listed = set(_FOLDER.findall(_section("Where things are")))

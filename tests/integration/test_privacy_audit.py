@@ -24,6 +24,7 @@ from app.__main__ import cli
 from app.commands.ending import CANNOT
 from app.commands.privacy import FAILED
 from app.embedded.broker import EmbeddedBroker
+from app.kafka import topic_reader
 from app.privacy.audit import AuditProgress
 from app.privacy.audit import audit as audit_topic
 from app.settings import from_env
@@ -134,9 +135,13 @@ def test_audit_refuses_what_it_cannot_audit(audit: Audit, topic: str) -> None:
 
 
 def test_audit_survives_a_broker_that_is_killed_and_comes_back(
-    embedded: EmbeddedBroker, topic_prefix: str, write: Callable[[Iterator[bytes]], int]
+    embedded: EmbeddedBroker,
+    topic_prefix: str,
+    write: Callable[[Iterator[bytes]], int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It waits, as every reader of a topic does, and looks at each record once."""
+    monkeypatch.setattr(topic_reader, "SILENCE_SECONDS", 240.0)  # a loaded machine starts a broker slowly
     count = write(b"%05d " % number + b"x" * 2_000 for number in range(24_000))  # more than a client reads ahead
     name, back = topic_prefix + topics.CALLS, Event()
     settings = from_env({"CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": embedded.bootstrap_servers})

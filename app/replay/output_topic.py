@@ -17,12 +17,13 @@ from app.evidence.digests import Columns
 from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
 from app.kafka.records import OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
+from app.kafka.schemas import texts_of
 from app.kafka.topic_reader import TopicReader
 from app.provision import topic_plan
 from app.provision.topic_admin import TopicAdmin
 from app.provision.topic_plan import Adjust, Create, Keep, TopicRefusal
 from app.replay import call_file
-from app.replay.compare.published import Schemas, belongs, known_schema, raw_position
+from app.replay.compare.published import PublishedSchemas, belongs, raw_position
 from app.replay.engine import Lane
 from app.replay.request import ReplayError
 from app.settings import Settings
@@ -86,7 +87,7 @@ class OutputCopies:
     def __init__(self, reader: TopicReader, registry: SchemaRegistry, topic: str) -> None:
         self._reader = reader
         self._topic = topic
-        self.schemas = Schemas(lambda schema_id: known_schema(registry, schema_id))
+        self.schemas = PublishedSchemas(texts_of(registry))
 
     def copies(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         """Calls of the range's raw records, and what cannot be read. Raises what reading the topic raises."""

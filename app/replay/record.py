@@ -157,7 +157,7 @@ class _Recording:
             live = LivePublished(self._settings, self._reader, registry, self._report)
             calls = tuple(self._whole("calls", topics.CALLS, part, live.copies(part)) for part in self._plan.ranges)
             audit = tuple(self._whole("audit", topics.AUDIT, part, live.audit(part)) for part in self._plan.ranges)
-        return Published(calls, audit, dict(sorted(live.schemas.texts.items())))
+        return Published(calls, audit, dict(sorted(live.schemas.texts().items())))
 
     def _state(self, part: OffsetRange, loaders_from: int) -> FileFacts:
         name, layout = file_name("state", part.partition), self._layout(STATE_TOPIC, part.partition)

@@ -12,9 +12,10 @@ from agents.contract import OutRecord
 from app.evidence import configuration
 from app.evidence.audit_record import AuditRecord
 from app.kafka.registry import SchemaRegistry
+from app.kafka.schemas import texts_of
 from app.kafka.topic_reader import TopicReader
 from app.privacy.load import load_privacy
-from app.replay.compare.published import Schemas, audit_record, known_schema
+from app.replay.compare.published import PublishedSchemas, audit_record
 from app.reprocess.versions import Made
 from app.settings import Settings
 from app.streaming.delivery import Parcel
@@ -88,7 +89,7 @@ class MarkReader:
     def __init__(self, settings: Settings, reader: TopicReader, registry: SchemaRegistry) -> None:
         self._settings = settings
         self._reader = reader
-        self._schemas = Schemas(lambda schema_id: known_schema(registry, schema_id))
+        self._schemas = PublishedSchemas(texts_of(registry))
 
     def made(self, version: int, stages: Collection[Stage]) -> dict[Stage, Made]:
         """How each of these stages of a version makes its output, as far as it says so.

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from app.evidence.digests import Columns, body_digest
 from app.kafka.records import OffsetRange, Recorded
-from app.replay.compare.published import Schemas, raw_position
+from app.replay.compare.published import PublishedSchemas, raw_position
 from schemas import avro_wire
 
 SLOT_BYTES: Final = 16
@@ -110,7 +110,7 @@ class CopyCheck:
     """Compares copies with slots."""
 
     slots: Slots
-    schemas: Schemas
+    schemas: PublishedSchemas
     found: CopiesFound = field(default_factory=CopiesFound)
 
     def run(self, runs: Iterable[Sequence[Recorded]]) -> CopiesFound:

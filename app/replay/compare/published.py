@@ -9,9 +9,10 @@ out: what cannot be read counts as strange.
 
 import io
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import fastavro
@@ -21,7 +22,8 @@ from app.evidence.audit_record import AuditRecord
 from app.evidence.configuration import call_schema_fingerprint
 from app.evidence.documents import DocumentError
 from app.kafka.records import OffsetRange, Recorded
-from app.kafka.registry import Fault, RegistryError, SchemaRegistry
+from app.kafka.registry import SchemaRegistry
+from app.kafka.schemas import AskText, Clock, SchemaCache, SchemaRefusal, texts_of
 from app.kafka.topic_reader import TopicReader
 from app.progress import Progress
 from app.replay.sources import ReplaySource
@@ -32,47 +34,60 @@ from schemas.avro_wire import SchemaHeaderError
 _CONTINUED: Final = 0x80
 _READ_ERRORS: Final = (EOFError, ValueError, IndexError, KeyError, TypeError, OverflowError)
 
-SchemaText = Callable[[int], str]
-"""Gives the text of a schema by the registry's id. Raises KeyError, and what reading from a registry raises."""
-
 _SLACK_MS: Final = 300_000
 """Receipt times of neighbouring raw records may go back a little, and never by this much."""
 
 
-@dataclass(slots=True)
-class Schemas:
-    """Schemas by id, each read once. `texts` has those that were read."""
+@dataclass(frozen=True, slots=True)
+class PublishedSchema:
+    """A schema of published records: its text, its form for fastavro, and whether it is our present call's."""
 
-    ask: SchemaText
-    texts: dict[str, str] = field(default_factory=dict)
-    _parsed: dict[int, Any] = field(default_factory=dict)
-    _ours: dict[int, bool] = field(default_factory=dict)
+    text: str
+    parsed: Any
+    is_our_call: bool
 
-    def parsed(self, schema_id: int) -> Any:
-        """The schema in fastavro's form."""
-        if schema_id not in self._parsed:
-            text = self.ask(schema_id)
-            self.texts[str(schema_id)] = text
-            self._parsed[schema_id] = fastavro.parse_schema(json.loads(text))
-        return self._parsed[schema_id]
 
-    def is_our_call(self, schema_id: int) -> bool:
-        """Whether values with this id have our schema."""
-        if schema_id not in self._ours:
-            self._ours[schema_id] = _fingerprint(self.parsed(schema_id)) == call_schema_fingerprint()
-        return self._ours[schema_id]
+class PublishedSchemas:
+    """PublishedSchemas of published calls and audit records, by the registry's id."""
+
+    def __init__(self, ask: AskText, clock: Clock = time.monotonic) -> None:
+        self._calls = SchemaCache(ask, records.CALL, _published_schema, clock)
+        self._audit = SchemaCache(ask, records.AUDIT_RECORD, _published_schema, clock)
 
     @classmethod
-    def of_texts(cls, texts: Mapping[str, str]) -> "Schemas":
-        """Schemas from texts that an archive has kept."""
-        return cls(lambda schema_id: texts[str(schema_id)])
+    def of_texts(cls, texts: Mapping[str, str]) -> "PublishedSchemas":
+        """PublishedSchemas from texts that an archive has kept."""
+        return cls(lambda schema_id: texts.get(str(schema_id)))
+
+    def of_call(self, schema_id: int) -> PublishedSchema | SchemaRefusal:
+        """The schema of calls with this id. Raises RegistryError if the registry does not answer."""
+        return self._calls.find(schema_id)
+
+    def is_our_call(self, schema_id: int) -> bool:
+        """Whether calls with this id have our present schema. Raises RegistryError if the registry does not answer."""
+        schema = self._calls.find(schema_id)
+        return isinstance(schema, PublishedSchema) and schema.is_our_call
+
+    def of_audit_record(self, schema_id: int) -> PublishedSchema | SchemaRefusal:
+        """The schema of audit records with this id. Raises RegistryError if the registry does not answer."""
+        return self._audit.find(schema_id)
+
+    def texts(self) -> dict[str, str]:
+        """Texts of the schemas that were found, by id."""
+        found = {**self._calls.known(), **self._audit.known()}
+        return {str(schema_id): one.text for schema_id, one in found.items()}
+
+
+def _published_schema(_schema_id: int, schema: Mapping[str, Any]) -> PublishedSchema:
+    parsed = fastavro.parse_schema(dict(schema))
+    return PublishedSchema(json.dumps(schema), parsed, _fingerprint(parsed) == call_schema_fingerprint())
 
 
 def _fingerprint(schema: Any) -> str:
     return str(fastavro.schema.fingerprint(fastavro.schema.to_parsing_canonical_form(schema), "SHA-256"))
 
 
-def raw_position(value: bytes | None, schemas: Schemas) -> tuple[int, int] | None:
+def raw_position(value: bytes | None, schemas: PublishedSchemas) -> tuple[int, int] | None:
     """Partition and offset of the raw record of a call with its schema header; None if the value is not a call."""
     try:
         schema_id = avro_wire.schema_id_of(value or b"")
@@ -87,14 +102,16 @@ def raw_position(value: bytes | None, schemas: Schemas) -> tuple[int, int] | Non
     return call["source"]["partition"], call["source"]["offset"]
 
 
-def decode_call(value: bytes, schemas: Schemas) -> dict[str, Any]:
+def decode_call(value: bytes, schemas: PublishedSchemas) -> dict[str, Any]:
     """A call with its schema header, in our schema's terms, whatever schema it was written with. Raises ValueError."""
+    schema = schemas.of_call(avro_wire.schema_id_of(value))
+    if isinstance(schema, SchemaRefusal):
+        raise ValueError(f"not a call ({schema.reason})")  # noqa: TRY004 - of a record's content, as below
+    body, ours = io.BytesIO(value[avro_wire.SCHEMA_HEADER_BYTES :]), records.parsed_schema(records.CALL)
     try:
-        schema_id = avro_wire.schema_id_of(value)
-        body, ours = io.BytesIO(value[avro_wire.SCHEMA_HEADER_BYTES :]), records.parsed_schema(records.CALL)
-        found = fastavro.schemaless_reader(body, schemas.parsed(schema_id), ours)
+        found = fastavro.schemaless_reader(body, schema.parsed, ours)
     except _READ_ERRORS as error:
-        raise ValueError(f"no call ({type(error).__name__})") from None
+        raise ValueError(f"not a call ({type(error).__name__})") from None
     assert isinstance(found, dict)
     return found
 
@@ -112,13 +129,13 @@ def _long_before(value: bytes, end: int) -> tuple[int, int]:
     return number >> 1 ^ -(number & 1), begin
 
 
-def audit_record(record: Recorded, schemas: Schemas) -> AuditRecord | None:
+def audit_record(record: Recorded, schemas: PublishedSchemas) -> AuditRecord | None:
     """The audit record in a topic's record; None if it cannot be read, because it then proves nothing."""
     if record.value is None:
         return None
     try:
-        schema = schemas.parsed(avro_wire.schema_id_of(record.value))
-        return AuditRecord.decode(record.value, schema)
+        schema = schemas.of_audit_record(avro_wire.schema_id_of(record.value))
+        return None if isinstance(schema, SchemaRefusal) else AuditRecord.decode(record.value, schema.parsed)
     except _READ_ERRORS:
         return None
 
@@ -139,8 +156,8 @@ class CopySource(Protocol):
     """Gives copies of calls."""
 
     @property
-    def schemas(self) -> Schemas:
-        """Schemas of their values."""
+    def schemas(self) -> PublishedSchemas:
+        """PublishedSchemas of their values."""
 
     def copies(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         """Copies of calls for raw records of the range, and what cannot be read."""
@@ -162,7 +179,7 @@ class ArchivePublished:
             raise DocumentError(f"{archive.folder}: was recorded without what was published (--with-published)")
         self._archive = archive
         self._published = archive.contents.published
-        self.schemas = Schemas.of_texts(self._published.schemas)
+        self.schemas = PublishedSchemas.of_texts(self._published.schemas)
 
     def copies(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         """As `PublishedSource`. Raises DamagedError."""
@@ -199,7 +216,7 @@ class LivePublished:
         self._reader = reader
         self._source = source
         self._report = report
-        self.schemas = Schemas(lambda schema_id: known_schema(registry, schema_id))
+        self.schemas = PublishedSchemas(texts_of(registry))
 
     def copies(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         """As `PublishedSource`. Raises what reading the topics and the registry raises."""
@@ -230,16 +247,6 @@ class LivePublished:
         for taken in runs:
             return taken[0].timestamp
         return None
-
-
-def known_schema(registry: SchemaRegistry, schema_id: int) -> str:
-    """Text of a schema in the registry. Raises KeyError if it has none, RegistryError if it does not answer."""
-    try:
-        return json.dumps(json.loads(registry.schema(schema_id)))
-    except RegistryError as error:
-        if error.fault is Fault.NOT_FOUND:
-            raise KeyError(schema_id) from None
-        raise
 
 
 def open_published(settings: Settings, source: ReplaySource, stack: ExitStack, progress: Progress) -> PublishedSource:

@@ -16,6 +16,7 @@ from app.kafka.schemas import (
     call_layouts,
     texts_of,
 )
+from app.replay.compare.published import PublishedSchemas
 from app.settings import Settings
 from schemas import avro_wire, records
 
@@ -87,7 +88,11 @@ def _layouts(registry: _Registry, clock: _Clock, monkeypatch: pytest.MonkeyPatch
     return lambda schema_id: layout_of(schema_id) is not None
 
 
-USES: Final = {"decoder": _decoder, "layouts": _layouts}
+def _published(registry: _Registry, clock: _Clock, _monkeypatch: pytest.MonkeyPatch) -> Use:
+    return PublishedSchemas(texts_of(cast("SchemaRegistry", registry)), clock).is_our_call
+
+
+USES: Final = {"decoder": _decoder, "layouts": _layouts, "published": _published}
 
 
 @pytest.fixture(params=USES)
@@ -188,3 +193,18 @@ def test_a_refusal_says_why(registry: _Registry) -> None:
     assert cache.find(7) == SchemaRefusal(7, "there is no schema with id 7")
     assert cache.find(8) == SchemaRefusal(8, "schema 8 is of callstream.Elsewhere, not of callstream.RuntimeCallEvent")
     assert cache.find(9) == SchemaRefusal(9, "schema 9 is not of callstream.RuntimeCallEvent: JSONDecodeError")
+
+
+def test_the_texts_of_what_was_published_are_those_that_were_found(registry: _Registry) -> None:
+    """An archive keeps them, and nothing of another program."""
+    registry.texts |= {5: records.schema_text(records.AUDIT_RECORD), 8: json.dumps({**CALL, "name": "Elsewhere"})}
+    published = PublishedSchemas(texts_of(cast("SchemaRegistry", registry)))
+    for schema_id in (OURS, 7, 8):
+        published.of_call(schema_id)
+    published.of_audit_record(5)
+    kept = published.texts()
+    assert kept == {str(schema_id): json.dumps(json.loads(registry.texts[schema_id])) for schema_id in (OURS, 5)}
+    again = PublishedSchemas.of_texts(kept)
+    assert again.is_our_call(OURS)
+    assert again.of_call(OURS) == published.of_call(OURS)
+    assert again.of_call(7) == SchemaRefusal(7, "there is no schema with id 7")

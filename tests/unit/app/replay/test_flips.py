@@ -24,7 +24,7 @@ from app.kafka.records import OffsetRange, Recorded
 from app.replay.compare import check
 from app.replay.compare.check import PublishedResult
 from app.replay.compare.copies import CopiesFound, CopyCheck, Slots, SlotSink
-from app.replay.compare.published import Schemas
+from app.replay.compare.published import PublishedSchemas
 from app.replay.engine import Lane, LaneOutput, build_steps, run
 from app.replay.pipeline import Pipeline
 from app.replay.request import ReplayRequest
@@ -168,9 +168,9 @@ class _Topic:
         return 0, 0, ""
 
 
-def schemas() -> Schemas:
+def schemas() -> PublishedSchemas:
     """The registry's schemas: one."""
-    return Schemas.of_texts({str(SCHEMA_ID): records.schema_text(records.CALL)})
+    return PublishedSchemas.of_texts({str(SCHEMA_ID): records.schema_text(records.CALL)})
 
 
 def compared(copies: list[Recorded], slots: Slots) -> CopiesFound:

@@ -10,7 +10,7 @@ import click
 
 from agents.coverage.interval import Interval
 from agents.coverage.node_window import NodeWindow, Trust, WindowRecords
-from app.commands.options import TIME
+from app.commands.options import TIME, TIME_HELP
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder
 from app.kafka.topic_reader import TopicReader
@@ -26,7 +26,7 @@ CLOCK_MARGIN_MS: Final = 3_600_000
 """A record about a moment is written after it, by the clock of the host that ingest runs on; hosts' clocks differ."""
 
 
-@click.command(name="coverage")
+@click.command(name="coverage", epilog=TIME_HELP)
 @click.option("--node", required=True, help="Name of the node, as it stands in events.")
 @click.option("--from", "from_ns", metavar="TIME", type=TIME, required=True, help="Begin of the window.")
 @click.option("--to", "to_ns", metavar="TIME", type=TIME, required=True, help="End of the window, not included.")

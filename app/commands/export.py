@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from app.commands.options import POSITION
+from app.commands.options import POSITION, POSITION_HELP
 from app.export.run import Export, ExportOutcome, PlaceFilter, StackFormat
 from app.export.stack_frames import Demangle
 from app.export.vex_file import read_vex_file
@@ -44,7 +44,7 @@ class ExportRequest:
         )
 
 
-@click.command(name="export", short_help="Write flame graphs, profiles, runtime facts and VEX")
+@click.command(name="export", epilog=POSITION_HELP)
 @click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="What to write.")
 @click.option("--from", "start", metavar="POSITION", type=POSITION, help="Begin of the window. Default: first.")
 @click.option("--to", "end", metavar="POSITION", type=POSITION, help="End of the window, not included. Default: last.")

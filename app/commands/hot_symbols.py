@@ -10,7 +10,7 @@ import click
 
 from agents.hot_symbols.identity import SymbolIdentity, symbol_id
 from agents.hot_symbols.table.query import Query, Row, top
-from app.commands.options import TIME
+from app.commands.options import TIME, TIME_HELP
 from app.operators.times import time_text
 from app.settings import load
 from app.stages.hot_symbols.answer_lines import in_words, watched_table
@@ -21,7 +21,7 @@ from app.symbols.display import SymbolDisplay
 NONE_FOUND: Final = 1
 
 
-@click.command(name="hot-symbols")
+@click.command(name="hot-symbols", epilog=TIME_HELP)
 @click.option("--top", "count", type=click.IntRange(1), default=20, show_default=True, help="Rows to show, by hits.")
 @click.option("--symbol", metavar="PATTERN", help="Only this mangled name or symbol id.")
 @click.option("--module", metavar="PATTERN", help="Only this path, file name or build id; `kernel` for the kernel.")

@@ -48,6 +48,12 @@ POSITION: Final = WordsType("position", positions.parse)
 TIME: Final = WordsType("time", positions.parse_time)
 """A time, in nanoseconds since the Unix epoch."""
 
+POSITION_HELP: Final = (
+    f"POSITION is one of: {positions.POSITION_FORMS}. Times are times of receipt. An end is not included. With "
+    "PARTITION:OFFSET,... only the named partitions are read."
+)
+TIME_HELP: Final = f"TIME is one of: {positions.TIME_FORMS}."
+
 _RAW_EVENTS: Final = (
     click.option(
         "--from", "start", metavar="POSITION", type=POSITION, default="first", show_default=True, help="Where to begin."

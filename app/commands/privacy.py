@@ -1,4 +1,4 @@
-"""`callstream privacy`: check a policy, keep a table of cases, explain an event, audit what left."""
+"""`callstream privacy`: checks a policy, runs a table of cases, explains an event, audits a topic."""
 
 import json
 import os
@@ -30,38 +30,44 @@ from schemas.canonical_pb2 import CanonicalEvent
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
 FAILED: Final = 1
-"""Exit code where a case failed, an event was refused, or something left that should not have."""
+"""Exit code if a case failed, an event was refused, or private data left."""
 
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _policy_option = click.option(
-    "--policy", "policy_file", type=_FILE, help="Policy to use; CALLSTREAM_PRIVACY_POLICY_FILE where not given."
+    "--policy", "policy_file", type=_FILE, help="Policy to use. Default: CALLSTREAM_PRIVACY_POLICY_FILE."
 )
 
 
-@click.group(name="privacy", short_help="Check, explain and audit the privacy policy")
+@click.group(name="privacy")
 def command() -> None:
-    """What leaves, and the proof of it.
-
-    Exit codes: 0 all is well, 1 a case failed or something left that should not have, 2 a file or a server cannot be
-    used.
+    """Check what leaves the pipeline: the policy, a table of cases, one event, or a whole topic.
 
     \b
-    Example: callstream privacy test our-cases.toml --policy our-policy.toml
+    Exit codes:
+      0  no fault found
+      1  a case failed, an event was refused, or private data left
+      2  wrong options or settings, or a file or server cannot be used
+    Example:
+      callstream privacy test our-cases.toml --policy our-policy.toml
     """
 
 
 @command.command(name="policy", short_help="Show a built-in policy, or check a file")
 @click.option("--show", type=click.Choice(BUILT_IN), help="Print a built-in policy, to start from.")
-@click.option("--check", "file", type=_FILE, help="Say what is wrong with a policy, by line and rule.")
+@click.option("--check", "file", type=_FILE, help="Say what is wrong with a policy file, by line and rule.")
 @_json_option
 def policy_command(show: str | None, file: Path | None, as_json: bool) -> None:
-    """Show a built-in policy, check a file, or print the policy in force.
+    """Print a built-in policy, check a policy file, or show the policy in force.
 
     \b
-    Example: callstream privacy policy --show default > policy.toml
-             callstream privacy policy --check policy.toml
+    Exit codes:
+      0  printed, or the file is right
+      2  wrong options or settings, or the file is wrong; the message says where
+    Example:
+      callstream privacy policy --show default > policy.toml
+      callstream privacy policy --check policy.toml
     """
     if show is not None and not as_json:
         click.echo(built_in_text(show), nl=False)
@@ -93,16 +99,22 @@ def _summary(policy: Policy) -> Iterator[str]:
 @_policy_option
 @_json_option
 def test_command(file: Path, policy_file: Path | None, as_json: bool) -> None:
-    """Run the cases in FILE against a policy, and print those that come out otherwise.
+    """Run the cases in FILE against a policy, and print the cases that fail.
 
     \b
     A case in TOML:
       [[case]]
       title = "our deploy tool"
-      arguments = "deploy --badge-code 1234"      or text, path, user, name, symbol, address, buffer
-      leaves = "deploy --badge-code [redacted]"   without it and `hides`: the text unchanged
-      hides = ["1234"]
-    Example: callstream privacy test our-cases.toml
+      arguments = "deploy --badge-code 1234"      # or text, path, user, name,
+                                                  # symbol, address, buffer
+      leaves = "deploy --badge-code [redacted]"   # default, without `hides`:
+      hides = ["1234"]                            # the text leaves unchanged
+    Exit codes:
+      0  every case passed
+      1  a case failed
+      2  wrong options or settings, or a file cannot be used
+    Example:
+      callstream privacy test our-cases.toml
     """
     privacy = _privacy(policy_file)
     cases = parse_cases(_read(file))
@@ -117,19 +129,25 @@ def test_command(file: Path, policy_file: Path | None, as_json: bool) -> None:
     sys.exit(FAILED if failures else 0)
 
 
-@command.command(name="explain", short_help="Say, field by field, what happens to an event")
+@command.command(name="explain", short_help="Say what happens to an event, field by field")
 @click.argument("file", type=_FILE)
-@click.option("--all", "show_all", is_flag=True, help="Fields that leave as they are as well.")
+@click.option("--all", "show_all", is_flag=True, help="Show the fields that leave unchanged, too.")
 @_policy_option
 @_json_option
 def explain_command(file: Path, show_all: bool, policy_file: Path | None, as_json: bool) -> None:
-    """Explain what happens to the events in FILE: Tetragon's JSON export, a line an event (`-` is standard input).
+    """Say, field by field, what happens to the events in FILE.
 
-    Shows what would leave, never what would not: of fields that have no place in a call, such as environment variables,
-    the names. Events that are no calls are named; exit code 1 means that one was refused.
+    FILE holds lines of Tetragon's JSON export, one event a line; `-` is standard input. The output shows what would
+    leave, and never what would not. Of fields that have no place in a call, such as environment variables, it shows the
+    names.
 
     \b
-    Example: tetra getevents | head -1 | callstream privacy explain -
+    Exit codes:
+      0  explained; events that are not calls are named
+      1  an event was refused
+      2  wrong options or settings, or a file cannot be used
+    Example:
+      tetra getevents | head -1 | callstream privacy explain -
     """
     privacy = _privacy(policy_file)
     canonicalizer = Canonicalizer(load_policy_hooks(_settings().policy_hooks_file))
@@ -201,16 +219,22 @@ def _lines(number: int, explained: _Explained, show_all: bool) -> Iterator[str]:
 @click.option(
     "--needles",
     type=_FILE,
-    help="Secrets that are known to exist, one a line, some hundreds at most; looked for in any encoding.",
+    help="Known secrets, one a line, some hundreds at most. Any encoding of them is found.",
 )
 @_json_option
 def audit_command(topic: str, needles: Path | None, as_json: bool) -> None:
-    """Scan a public topic with an independent verifier: other rules and another engine than the filter's.
+    """Look for private data in a public topic.
 
-    Prints position, field and rule of each finding, never the value, and exits 1 where there is one.
+    The verifier is independent: it has other rules and another engine than the filter. It prints the position, the
+    field and the rule of each finding, and never the value.
 
     \b
-    Example: callstream privacy audit runtime.calls
+    Exit codes:
+      0  nothing found
+      1  private data found
+      2  wrong options or settings, a restricted topic, or Kafka cannot be used
+    Example:
+      callstream privacy audit runtime.calls
     """
     verifier = Verifier(_read(needles).splitlines() if needles is not None else ())
     watched = sys.stderr.isatty() and not as_json

@@ -1,4 +1,4 @@
-"""`callstream record`: a range of raw events into an archive that can be replayed and proved without Kafka."""
+"""`callstream record`: copies raw events into an archive that can be replayed and proved without Kafka."""
 
 import json
 import os
@@ -26,8 +26,14 @@ NOT_RECORDED: Final = 1
 """The topic does not have the events any more, or they are damaged."""
 
 
-@click.command(name="record", short_help="Keep a range of raw events as evidence")
-@click.option("--out", "folder", type=click.Path(path_type=Path, file_okay=False), required=True, help="A new folder.")
+@click.command(name="record", epilog=options.POSITION_HELP)
+@click.option(
+    "--out",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder to make, or the folder of a recording to continue.",
+)
 @options.raw_events
 @click.option("--with-published", is_flag=True, help="Keep what the live stages published for these events, too.")
 @click.option(
@@ -44,16 +50,18 @@ def command(
     as_json: bool,
     **chosen: Any,
 ) -> None:
-    """Copy raw events from tetragon.raw into an archive: an Avro file a partition, and what proves them.
+    """Copy raw events from tetragon.raw into an archive that can be replayed and proved without Kafka.
 
-    A POSITION is first, last, an offset, PARTITION:OFFSET,..., a time like 2026-01-07T12:00:00Z, or 90m, 2h, 7d for so
-    long ago. Times are those of receipt. The archive holds private data as the topic does: keep it like one.
+    The archive has an Avro file for each partition, and the digests that prove them. It holds private data, as the
+    topic does: keep it as safe as the topic.
 
-    A recording that was interrupted is continued by the same command, with the ranges that it began with.
+    If a recording was interrupted, the same command continues it, with the ranges that it began with.
 
     \b
-    Exit codes: 0 recorded, 1 the topic no longer has the events or they are damaged, 2 wrong options or settings, or
-    Kafka cannot be asked.
+    Exit codes:
+      0  recorded
+      1  the topic does not have the events any more, or they are damaged
+      2  wrong options or settings, or Kafka cannot be used
     Example:
       callstream record --out case-17 --from 2026-01-07T12:00:00Z --to 2026-01-07T13:00:00Z --with-published
     """

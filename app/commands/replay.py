@@ -1,4 +1,4 @@
-"""`callstream replay`: recorded events through the stages' own steps again; proof and comparison of such runs."""
+"""`callstream replay`: runs recorded events through the stages' own steps, and proves or compares such runs."""
 
 import json
 import os
@@ -40,38 +40,47 @@ _COMPARES: Final = frozenset({"runs", "most"})
 _NOT_MAKING: Final = frozenset({"manifest", "runs", "public_key_file", "most"})
 
 
-@click.command(name="replay", short_help="Replay recorded events, and prove what was published")
+@click.command(name="replay", epilog=options.POSITION_HELP)
 @click.option("--out", "out", type=_FOLDER, help="Make a run: a new folder for calls and manifest.")
 @click.option("--verify", "manifest", type=_PATH, metavar="MANIFEST", help="Prove a run again, from its manifest.")
 @click.option("--diff", "runs", type=_FOLDER, nargs=2, metavar="LEFT RIGHT", help="Compare two runs by event id.")
-@click.option("--archive", type=_FOLDER, help="Where the raw events are; tetragon.raw where not given.")
+@click.option("--archive", type=_FOLDER, help="Archive that holds the raw events. Default: the topic tetragon.raw.")
 @options.raw_events
-@click.option("--policy", type=_FILE, help="Privacy policy; CALLSTREAM_PRIVACY_POLICY_FILE where not given.")
-@click.option("--symbols", type=_FOLDER, help="Symbol store; CALLSTREAM_SYMBOL_STORE_DIR where not given.")
-@click.option("--snapshot", metavar="DIGEST", help="Snapshot of the symbol store; its current one where not given.")
-@click.option("--published", is_flag=True, help="Compare with what the live stages published.")
+@click.option("--policy", type=_FILE, help="Privacy policy. Default: CALLSTREAM_PRIVACY_POLICY_FILE.")
+@click.option("--symbols", type=_FOLDER, help="Symbol store. Default: CALLSTREAM_SYMBOL_STORE_DIR.")
+@click.option("--snapshot", metavar="DIGEST", help="Snapshot of the symbol store. Default: the current one.")
+@click.option("--published", is_flag=True, help="Compare the run with what the live stages published.")
 @click.option("--to-topic", "topic", metavar="TOPIC", help="Write the calls to this topic instead of to files.")
 @click.option("--force", is_flag=True, help="Let --to-topic be the live topic.")
 @click.option("--sign", "key_file", type=_FILE, help="Ed25519 private key (PEM) to sign the manifest with.")
-@click.option("--public-key", "public_key_file", type=_FILE, help="--verify: whose signature the manifest must have.")
-@click.option("--max", "most", type=click.IntRange(0), default=10, show_default=True, help="--diff: events to show.")
-@click.option("--processes", type=click.IntRange(1, 256), help="How many processes; as many as there are cores.")
+@click.option(
+    "--public-key",
+    "public_key_file",
+    type=_FILE,
+    help="--verify: the manifest must be signed with the key of this public key (PEM).",
+)
+@click.option(
+    "--max", "most", type=click.IntRange(0), default=10, show_default=True, help="--diff: how many events to show."
+)
+@click.option("--processes", type=click.IntRange(1, 256), help="How many processes. Default: one for each core.")
 @click.option("--batch-records", type=click.IntRange(1), default=BATCH_RECORDS, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def command(context: click.Context, /, *, as_json: bool, **values: Any) -> None:
     """Run recorded events through the stages' own steps, without Faust and without touching a consumer group.
 
-    --out makes a run: the calls as Avro files, one a partition, and manifest.json, which says by digest what went in,
-    what decided, and what came out. --verify makes a run again and compares everything. --diff compares two runs, made
-    for example under two policies. POSITIONs are those of `callstream record`.
+    --out makes a run: the calls, as an Avro file for each partition, and manifest.json. The manifest names by digest
+    what went in, what decided, and what came out. --verify makes a run again and compares everything with its manifest.
+    --diff compares two runs, for example of two policies.
 
-    The same events under the same configuration give the same bytes, whatever the number of processes or the size of
-    batches, from the topic and from an archive.
+    The same events under the same configuration give the same bytes: from the topic and from an archive, in any number
+    of processes, and in batches of any size.
 
     \b
-    Exit codes: 0 made, proved, or equal; 1 not proved, what was published differs, or the runs differ; 2 wrong options
-    or settings, or a server cannot be asked.
+    Exit codes:
+      0  made, proved, or equal
+      1  not proved, not equal to what was published, or the runs differ
+      2  wrong options or settings, or a file or server cannot be used
     Example:
       callstream replay --archive case-17 --published --out run-17
       callstream replay --verify run-17/manifest.json

@@ -1,4 +1,4 @@
-"""`callstream reprocess`: a changed policy or canonicalizer over history, into topics beside the live ones."""
+"""`callstream reprocess`: runs a changed policy or canonicalizer over old events, into topics beside the live ones."""
 
 import logging
 import os
@@ -9,8 +9,8 @@ from typing import Final
 import click
 
 from app import settings as settings_module
+from app.commands import options
 from app.commands.ending import exits_with
-from app.commands.options import POSITION
 from app.kafka.positions import Position
 from app.operators.errors import ServerError
 from app.processes.process_end import ExitCode
@@ -27,30 +27,34 @@ _STAGES: Final = click.Choice([stage.value for stage in STAGES])
 log = logging.getLogger(__name__)
 
 
-@click.command(short_help="Run a changed policy or canonicalizer over history, beside the live topics")
-@click.option("--stage", required=True, type=_STAGES, help="The stage that has changed; those after it run too.")
+@click.command(name="reprocess", epilog=options.POSITION_HELP)
+@click.option("--stage", required=True, type=_STAGES, help="The stage that has changed. The stages after it run, too.")
 @click.option(
     "--from",
     "start",
     metavar="POSITION",
-    type=POSITION,
+    type=options.POSITION,
     default="first",
     show_default=True,
-    help="Where a new version begins in the topic that the stage reads: first, last, an offset, PARTITION:OFFSET,... "
-    "for every partition, a time of receipt like 2026-01-07T12:00:00Z, or 90m, 2h, 7d for so long ago.",
+    help="Where a new version begins in the topic that the stage reads. Name an offset for every partition, or none.",
 )
 @click.option(
     "--version",
     type=click.IntRange(FIRST_VERSION, 999_999),
-    help="Make or go on with this version and no other. Without it, go on with the one that was made alike, or make "
-    "the next.",
+    help="Make or continue this version only. Default: continue the version that was made in the same way, or make "
+    "the next one.",
 )
-@click.option("--once", is_flag=True, help="End when it has caught up, instead of following the live topics.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON lines: what was decided, progress, caught up.")
+@click.option("--once", is_flag=True, help="End when the version has caught up, and do not follow the live topics.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print lines of JSON: what was decided, the progress, and when it caught up.",
+)
 @click.option(
     "--index",
     type=click.IntRange(0, 4096),
-    help="Tells processes of the same version on one host apart; CALLSTREAM_WORKER_INDEX where not given.",
+    help="Tells processes of the same version on one host apart. Default: CALLSTREAM_WORKER_INDEX.",
 )
 @click.option("--only", type=_STAGES, hidden=True, help="Run this stage of the version, in this process.")
 @click.option("--tied", is_flag=True, hidden=True, help="Stop when standard input ends.")
@@ -65,28 +69,29 @@ def command(
     only: str | None,
     tied: bool,
 ) -> None:
-    """Run the stages as they are configured now over history, into a new version of their topics.
+    """Run the stages, as they are configured now, over old events, into a new version of their topics.
 
     \b
     --stage privacy       runtime.canonical -> runtime.calls.v2
     --stage canonicalize  tetragon.raw -> runtime.canonical.v2 -> runtime.calls.v2
 
-    Topics, consumer groups and schemas of a version are its own, dead letters and audit records too; partitions, times
-    and `source` are those of the live records. It then follows the live topics until it is stopped. Nothing is written
-    to a live topic or group. tetragon.raw goes back further than runtime.canonical as a rule, so for a changed policy
-    over all of history take --stage canonicalize.
+    A version has topics, consumer groups and schemas of its own, and also its own dead letters and audit records.
+    Partitions, times and `source` are those of the live records. After the old events, a version follows the live
+    topics until it is stopped. Nothing is written to a live topic or group. tetragon.raw usually goes back further than
+    runtime.canonical. So use --stage canonicalize to apply a changed policy to all old events.
 
-    It may be killed at any time: the same command goes on, at least once as everywhere. Whatever decides the records
-    (program, policy, key, hook map, symbols) makes another version when it changes; --version keeps to one and is
-    refused then. On more hosts the same command shares the work. A version that nobody needs any more is removed with
-    Kafka's own tools: its topics and groups end in its number.
-
-    \b
-    Exit codes: 0 caught up (and stopped then, or later by a signal), 1 caught up, but records of the range had expired,
-    2 wrong options or settings, refused, or a server cannot be asked, 3 stopped before it had caught up, else that of a
-    stage, as `callstream worker` has them.
+    You can stop it at any time: the same command continues. Records are written at least once, as everywhere. If
+    anything changes that decides the records (program, policy, key, hook map, symbols), the command makes another
+    version; with --version, it refuses instead. The same command on more hosts shares the work. Remove a version that
+    nobody needs with Kafka's own tools: the names of its topics and groups end in its number.
 
     \b
+    Exit codes:
+      0  caught up, and then stopped
+      1  caught up, but some records of the range had expired
+      2  wrong options or settings, refused, or a server cannot be used
+      3  stopped before it caught up
+      other codes are those of a stage: see `callstream worker --help`
     Example:
       CALLSTREAM_PRIVACY_POLICY_FILE=stricter.toml callstream reprocess --stage canonicalize --from 7d --once
       callstream reprocess --stage privacy --version 2 --json

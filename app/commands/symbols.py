@@ -1,4 +1,4 @@
-"""`callstream symbols`: build the symbol store ahead of time, look into it, and prove that it is intact."""
+"""`callstream symbols`: builds the symbol store ahead of time, looks into it, and checks that it is intact."""
 
 import json
 import os
@@ -31,7 +31,7 @@ from app.symbols.store import SymbolStore
 from app.symbols.store_writer import Kept, StoreWriter
 
 NOT_ALL: Final = 1
-"""Exit code where a file was refused, an object is damaged, or nothing was found."""
+"""Exit code if a file was refused, an object is damaged, or nothing was found."""
 
 
 _BUILD_ID: Final = re.compile(r"[0-9a-f]{16,256}")
@@ -39,7 +39,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 _store_option = click.option(
-    "--store", "folder", type=_FOLDER, help="The store's folder; CALLSTREAM_SYMBOL_STORE_DIR where not given."
+    "--store", "folder", type=_FOLDER, help="The store's folder. Default: CALLSTREAM_SYMBOL_STORE_DIR."
 )
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _image_option = click.option("--image", metavar="ID", help="Image id as Tetragon sends it, or its sha256: digest.")
@@ -50,29 +50,39 @@ _node_option = click.option("--node", metavar="NAME", help="Name of a node; may 
 def command() -> None:
     """Build and query the symbol store: which function lies at which offset of which file.
 
-    Stages open the store read-only and see the snapshot that is current when they start. Exit codes: 0 done,
-    1 a file was refused or something was not found or is damaged, 2 the store or an argument cannot be used.
+    Stages open the store read-only, and use the snapshot that is current when they start.
 
     \b
+    Exit codes:
+      0  done
+      1  a file was refused, or something was not found or is damaged
+      2  wrong options or settings, or the store cannot be used
     Example:
       callstream symbols add --node "$(hostname)" /usr/lib /usr/bin
     """
 
 
-@command.command()
+@command.command(short_help="Index programs, libraries and debug files")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @_store_option
 @_image_option
 @_node_option
-@click.option("--root", type=_FOLDER, help="Folder that is / to the processes. Default: with --image, PATH; else /.")
-@click.option("--lines", "with_lines", is_flag=True, help="Read source lines too, from DWARF. Slow and large.")
-@click.option("--debug-dir", "debug_folders", multiple=True, type=_FOLDER, help="Folder of debug files, as in gdb.")
 @click.option(
-    "--debuginfod", "debuginfod_url", metavar="URL", help="Ask this server for debug files: it learns build ids."
+    "--root", type=_FOLDER, help="Folder that the processes see as /. Default: PATH with --image, otherwise /."
 )
-@click.option("--replace", is_flag=True, help="Take the new index even where the present one is better or conflicts.")
+@click.option("--lines", "with_lines", is_flag=True, help="Read source lines too, from DWARF. Slow and large.")
 @click.option(
-    "--seconds", default=DEFAULT_SECONDS, show_default=True, type=click.FloatRange(1), help="Limit for a file."
+    "--debug-dir", "debug_folders", multiple=True, type=_FOLDER, help="Folder of debug files, laid out as for gdb."
+)
+@click.option(
+    "--debuginfod",
+    "debuginfod_url",
+    metavar="URL",
+    help="Get debug files from this server, which then sees the build ids.",
+)
+@click.option("--replace", is_flag=True, help="Take the new index even if the one in the store is better or conflicts.")
+@click.option(
+    "--seconds", default=DEFAULT_SECONDS, show_default=True, type=click.FloatRange(1), help="Time limit for each file."
 )
 @_json_option
 def add(
@@ -92,10 +102,14 @@ def add(
     """Index programs, libraries and debug files: single files, folders, or the root of a container.
 
     With --image or --node the paths are recorded too, so that frames of those containers or nodes find their index
-    without loader events. An index is replaced only by a better one of the same code. Files are read in a process
-    with limits on time and memory; folders are walked without following links.
+    without loader events. A better index of the same code replaces one in the store; any other index stays out. Files
+    are read in a process with limits on time and memory. Links in folders are not followed.
 
     \b
+    Exit codes:
+      0  every file was indexed, or is in the store already
+      1  a file was refused, or there were no ELF files
+      2  wrong options or settings, or the store cannot be used
     Example:
       callstream symbols add --image nginx@sha256:0f3c... /mnt/nginx-root
     """
@@ -117,17 +131,20 @@ def add(
     sys.exit(NOT_ALL if any(isinstance(report, NotIndexed) for report in reports) or not reports else 0)
 
 
-@command.command(name="add-kernel")
+@command.command(name="add-kernel", short_help="Record a node's kernel symbols")
 @click.argument("kallsyms", type=_FILE)
 @_store_option
 @click.option("--node", metavar="NAME", required=True, help="Name of the node, or of several with * and ?.")
 @_json_option
 def add_kernel(kallsyms: Path, folder: Path | None, node: str, as_json: bool) -> None:
-    """Take a snapshot of a node's /proc/kallsyms, so that kernel frames name their module.
+    """Record a node's /proc/kallsyms, so that kernel frames name their module.
 
-    Only symbols that occur once are taken; addresses are not. Replaces the node's earlier snapshot.
+    Only symbols that occur once are taken, and no addresses. This replaces what was recorded for the node before.
 
     \b
+    Exit codes:
+      0  recorded
+      2  wrong options or settings, or a file or the store cannot be used
     Example:
       callstream symbols add-kernel --node 'worker-*' kallsyms.txt
     """
@@ -143,17 +160,22 @@ def add_kernel(kallsyms: Path, folder: Path | None, node: str, as_json: bool) ->
     click.echo(json.dumps(counts) if as_json else f"{counts['symbols']} symbols of {counts['modules']} kernel modules")
 
 
-@command.command(name="map")
+@command.command(name="map", short_help="Record which build id a path has")
 @click.argument("file", type=_FILE)
 @_store_option
 @_json_option
 def add_map(file: Path, folder: Path | None, as_json: bool) -> None:
-    """Take a file that says which build id a path has, by image or node (TOML).
+    """Record which build id a path has, by image or node, from a TOML file.
 
     \b
-    Example of such a file:
+    Such a file:
       [node."worker-*"]
       "/usr/bin/containerd" = "58254ca972028402bc40624f81388d85ec95f70d"
+    Exit codes:
+      0  recorded
+      2  wrong options or settings, or a file or the store cannot be used
+    Example:
+      callstream symbols map build-ids.toml
     """
     try:
         maps = parse_module_map(file.read_text(encoding="utf-8"))
@@ -167,13 +189,16 @@ def add_map(file: Path, folder: Path | None, as_json: bool) -> None:
     click.echo(json.dumps({"paths": paths, "store_digest": digest}) if as_json else f"{paths} paths")
 
 
-@command.command(name="list")
+@command.command(name="list", short_help="List every index and map of the store")
 @_store_option
 @_json_option
 def list_indexes(folder: Path | None, as_json: bool) -> None:
-    """List every index and map of the store, with the digest that replays and manifests name.
+    """List every index and map of the store, and the digest that replays and manifests name.
 
     \b
+    Exit codes:
+      0  listed
+      2  wrong options or settings, or the store cannot be used
     Example:
       callstream symbols list --json
     """
@@ -195,7 +220,7 @@ def list_indexes(folder: Path | None, as_json: bool) -> None:
     click.echo(f"store {store.digest}")
 
 
-@command.command()
+@command.command(short_help="Show the index of one build id")
 @click.argument("build_id")
 @_store_option
 @click.option("--functions", is_flag=True, help="Print every function too.")
@@ -204,6 +229,10 @@ def show(build_id: str, folder: Path | None, functions: bool, as_json: bool) -> 
     """Show the index of one build id.
 
     \b
+    Exit codes:
+      0  shown
+      1  the store has no such index
+      2  wrong options or settings, or the store cannot be used
     Example:
       callstream symbols show 58254ca972028402bc40624f81388d85ec95f70d
     """
@@ -225,19 +254,29 @@ def show(build_id: str, folder: Path | None, functions: bool, as_json: bool) -> 
                 click.echo(f"{one.start:#014x} {one.length:>8}  {display.name(one.name)}")
 
 
-@command.command()
+@command.command(short_help="Name the function at a file offset")
 @click.argument("where", metavar="MODULE+0xOFFSET")
 @_store_option
 @_image_option
 @_node_option
-@click.option("--return-address", is_flag=True, help="The offset is a caller's: look before it, as for outer frames.")
+@click.option(
+    "--return-address",
+    is_flag=True,
+    help="The offset is where a call returns: look just before it, as for outer frames.",
+)
 @_json_option
 def lookup(
     *, where: str, folder: Path | None, image: str | None, node: str | None, return_address: bool, as_json: bool
 ) -> None:
-    """Name the function at a file offset. MODULE is a build id, a path of --image or --node, or a file here.
+    """Name the function at a file offset.
+
+    MODULE is a build id, a path of --image or --node, or a file on this machine.
 
     \b
+    Exit codes:
+      0  found
+      1  no function is known there; the output says why
+      2  wrong options or settings, or the store cannot be used
     Example:
       callstream symbols lookup /usr/lib/x86_64-linux-gnu/libc.so.6+0x12752b
     """
@@ -268,13 +307,17 @@ def lookup(
         click.echo(f"  {found.source_file}:{found.line_number}")
 
 
-@command.command()
+@command.command(short_help="Check every object of the store")
 @_store_option
 @_json_option
 def verify(folder: Path | None, as_json: bool) -> None:
-    """Check every object of the store against its digest; exits with 1 where one is damaged.
+    """Check every object of the store against its digest.
 
     \b
+    Exit codes:
+      0  every object is intact
+      1  an object is damaged
+      2  wrong options or settings, or the store cannot be used
     Example:
       callstream symbols verify
     """
@@ -357,7 +400,7 @@ def _print_reports(reports: list[FileReport], digest: str, *, as_json: bool) -> 
 
 @contextmanager
 def _progress(length: int) -> Iterator[Any]:
-    """A bar on a terminal that somebody looks at; nothing elsewhere."""
+    """A bar on a terminal, and nothing if standard error is not a terminal."""
     if not sys.stderr.isatty():
         yield lambda: None
         return

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import click
 
-from app.commands.options import POSITION
+from app.commands.options import POSITION, POSITION_HELP
 from app.kafka.positions import First, Last, Position, leaves_out, offset_in
 from app.kafka.records import Recorded
 from app.kafka.registry import SchemaRegistry
@@ -29,7 +29,7 @@ from schemas import topics
 _FOLLOW_PAUSE_S: Final = 0.3
 
 
-@click.command(name="tap", short_help="Decode any topic to readable lines")
+@click.command(name="tap", epilog=POSITION_HELP)
 @click.argument("topic", default=topics.CALLS, metavar="[TOPIC]")
 @click.option(
     "--from",
@@ -39,13 +39,13 @@ _FOLLOW_PAUSE_S: Final = 0.3
     help="Where to begin. Default: first, or with --follow, last.",
 )
 @click.option("--partition", type=click.IntRange(0), help="Read this partition only.")
-@click.option("--max", "most", type=click.IntRange(1), metavar="N", help="Stop after so many records.")
-@click.option("--follow", is_flag=True, help="Go on reading what is written, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
+@click.option("--max", "most", type=click.IntRange(1), metavar="N", help="Stop after N records.")
+@click.option("--follow", is_flag=True, help="Go on reading new records, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line.")
 @click.option(
     "--restricted",
     is_flag=True,
-    help="Yes, show private data: needed for tetragon.raw, runtime.canonical and what is remembered of processes.",
+    help="Show private data. Needed for tetragon.raw, runtime.canonical and the tables of processes.",
 )
 def command(
     *,
@@ -57,17 +57,20 @@ def command(
     as_json: bool,
     restricted: bool,
 ) -> None:
-    """Decode the records of a topic, by default runtime.calls.
+    """Show the records of a topic as text; the default topic is runtime.calls.
 
-    Lines show a call with its frames as module!symbol+0xoffset, C++ and Rust names demangled, and how each was
-    resolved; the shares of that follow on stderr. --json has everything, and symbols as they are stored. Topics are
-    named with or without CALLSTREAM_TOPIC_PREFIX; tables' changelogs, internal topics and what reprocessing has made
-    (runtime.calls.v2) can be read too. No group is joined and nothing is committed.
+    A call is shown with its frames as module!symbol+0xoffset, with C++ and Rust names demangled, and with how each
+    frame was resolved. Standard error then gives the shares of that. --json has every field, and symbols as they are
+    stored. Topics are named with or without CALLSTREAM_TOPIC_PREFIX. Changelogs of tables, internal topics and versions
+    that `reprocess` made (runtime.calls.v2) can be read too. The command joins no consumer group and commits nothing.
 
-    The topics before the privacy stage hold what must not leave, so they are shown only with --restricted.
+    Topics before the privacy stage hold private data, so they are shown only with --restricted.
 
     \b
-    Exit codes: 0 read, 2 no such topic, restricted, or Kafka cannot be asked.
+    Exit codes:
+      0  read
+      2  wrong options or settings, an unknown or restricted topic, or Kafka or the
+         registry cannot be used
     Example:
       callstream tap --max 3
       callstream tap runtime.dead-letters --from last-20 --json

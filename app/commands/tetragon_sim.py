@@ -41,15 +41,21 @@ def _check_address(_context: click.Context, _parameter: click.Parameter, text: s
     callback=_check_address,
     help="HOST:PORT (port 0 picks a free one) or unix:///PATH.",
 )
-@click.option("--events", type=_FILE, multiple=True, required=True, help="What to serve; more files may follow it.")
+@click.option("--events", type=_FILE, multiple=True, required=True, help="File to serve; more files may follow.")
 @click.argument("more_events", type=_FILE, nargs=-1, metavar="[FILE]...")
 @click.option(
     "--rate",
     "rate_per_s",
     type=click.FloatRange(0, min_open=True),
-    help="Events a second of one call. Default: as fast as the client reads.",
+    help="Events a second for each call. Default: as fast as the client reads.",
 )
-@click.option("--repeat", type=click.IntRange(0), default=1, show_default=True, help="Passes of one call; 0 for ever.")
+@click.option(
+    "--repeat",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="How often a call gets all events; 0 for no end.",
+)
 @click.option(
     "--then",
     type=click.Choice(["hold", "close"]),
@@ -72,15 +78,18 @@ def command(
     tls_key: Path | None,
     tls_client_ca: Path | None,
 ) -> None:
-    """Serve recorded events like a Tetragon agent, for demos, tests and benchmarks.
+    """Serve recorded events as a Tetragon agent does, for demos, tests and benchmarks.
 
-    Files hold Tetragon's JSON export lines or length-delimited protobuf, gzipped or not. Events are sent as recorded,
-    times included, and every client gets all of them from the first on. When clients can connect, one line of JSON
-    with the address is printed; SIGTERM or Ctrl-C ends the calls with UNAVAILABLE, as an agent that shuts down does.
-    Of a client's filters only event_set is applied; calls with other filters are refused.
+    Files hold lines of Tetragon's JSON export or length-delimited protobuf, gzipped or not. Events are sent as they
+    were recorded, with their times, and every client gets all of them from the first. When clients can connect, the
+    command prints one line of JSON with its address. SIGTERM or Ctrl-C ends the calls with UNAVAILABLE, as an agent
+    does when it shuts down. Of a client's filters only event_set is applied; a call with another filter is refused.
 
     \b
-    Exit codes: 0 stopped as asked, 1 could not read the events or listen, 2 wrong options.
+    Exit codes:
+      0  stopped by a signal
+      1  the events cannot be read, or the address or the TLS files cannot be used
+      2  wrong options
     Example:
       callstream tetragon-sim --listen 127.0.0.1:0 --events tetragon.log --rate 1000 --repeat 0
       {"address": "127.0.0.1:40211", "events": 50, "kinds": {"process_exec": 22, "process_exit": 28}}
@@ -111,7 +120,7 @@ def _serve(server: SimulatorServer, recording: Recording) -> None:
 
 
 def _kinds(recording: Recording) -> dict[str, int]:
-    """How many events there are of each kind; `undef` are those of no known kind."""
+    """How many events of each kind there are; `undef` counts events of an unknown kind."""
     return {EventType.Name(kind).lower(): count for kind, count in sorted(Counter(recording.kinds).items())}
 
 

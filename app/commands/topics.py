@@ -1,4 +1,4 @@
-"""`callstream topics`: the pipeline's topics and their schemas, made and checked here and nowhere else."""
+"""`callstream topics`: creates and checks the pipeline's topics and schemas. No other command creates any."""
 
 import json
 import os
@@ -24,12 +24,12 @@ from app.settings import Settings
 from schemas.topics import TOPICS, is_version
 
 DIFFERS = 1
-"""Exit code where something is not as it should be, or was refused."""
+"""Exit code if something is not as it should be, or was refused."""
 
 
 _WAYS_OUT = """\
-callstream topics: these cannot be changed without breaking the order or the content of a topic's records. Ask for what
-is there, move the topic away, or set another CALLSTREAM_TOPIC_PREFIX."""
+callstream topics: these cannot be changed without breaking the order or the content of a topic's records. Use the
+values that the topic has, move the topic away, or set another CALLSTREAM_TOPIC_PREFIX."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def _user_names(_context: click.Context, _option: click.Parameter, names: tuple[
     """Refuse a name whose groups could be the pipeline's own, or that is a pattern to Kafka."""
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-            raise click.BadParameter(f"{name!r} is no user name: letters, digits, '_' and '-' only")
+            raise click.BadParameter(f"{name!r} is not a user name: use letters, digits, '_' and '-' only")
     return names
 
 
@@ -88,12 +88,12 @@ def _open(partitions: int | None, replication_factor: int | None) -> _Session:
 _partitions = click.option(
     "--partitions",
     type=click.IntRange(1, 1024),
-    help="Partitions of every topic; CALLSTREAM_PARTITIONS, or 4, where not given.",
+    help="Partitions of every topic. Default: CALLSTREAM_PARTITIONS, or 4.",
 )
 _replication_factor = click.option(
     "--replication-factor",
     type=click.IntRange(1, 7),
-    help="Replicas of every new topic; CALLSTREAM_REPLICATION_FACTOR, or 1, where not given.",
+    help="Replicas of every new topic. Default: CALLSTREAM_REPLICATION_FACTOR, or 1.",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -102,17 +102,19 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON doc
 def command() -> None:
     """Create and check topics and schemas.
 
-    The brokers and the registry are those of CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS and CALLSTREAM_SCHEMA_REGISTRY_URL.
-    Exit codes: 0 all is as it should be, 1 something is not or was refused, 2 wrong options or settings, or a server
-    that cannot be asked.
+    The servers are those of CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS and CALLSTREAM_SCHEMA_REGISTRY_URL.
 
     \b
+    Exit codes:
+      0  everything is as it should be
+      1  something is not, or was refused
+      2  wrong options or settings, or a server cannot be used
     Example:
       callstream topics apply --partitions 12 --replication-factor 3
     """
 
 
-@command.command()
+@command.command(short_help="Create missing schemas and topics")
 @_partitions
 @_replication_factor
 @click.option(
@@ -121,16 +123,20 @@ def command() -> None:
     multiple=True,
     metavar="USER",
     callback=_user_names,
-    help="Kafka user to let read the topics that are for everyone, in groups named USER.*; may be repeated.",
+    help="Let this Kafka user read the public topics, in groups named USER.*; may be repeated.",
 )
 @_json
 def apply(partitions: int | None, replication_factor: int | None, readers: tuple[str, ...], as_json: bool) -> None:
-    """Create what is missing: schemas, then topics. Run it as often as you like.
+    """Create missing schemas, and then missing topics. You can run it as often as you like.
 
-    A topic with another partition count or cleanup policy is refused, and so is a schema that is not compatible with
-    what the registry has. Where one is refused, nothing is created.
+    A topic with another partition count or cleanup policy is refused. So is a schema that is not compatible with the
+    one in the registry. If anything is refused, nothing is created.
 
     \b
+    Exit codes:
+      0  everything is as it should be
+      1  something was refused
+      2  wrong options or settings, or a server cannot be used
     Example:
       callstream topics apply --partitions 12 --replication-factor 3
     """
@@ -152,13 +158,17 @@ def apply(partitions: int | None, replication_factor: int | None, readers: tuple
     _report(conflicts or decisions, states, as_json=as_json, done=True)
 
 
-@command.command()
+@command.command(short_help="Say what `topics apply` would do")
 @_partitions
 @_json
 def check(partitions: int | None, as_json: bool) -> None:
     """Say what `topics apply` would do, and change nothing.
 
     \b
+    Exit codes:
+      0  there is nothing to do
+      1  something is missing, differs or would be refused
+      2  wrong options or settings, or a server cannot be used
     Example:
       callstream topics check --json
     """
@@ -166,12 +176,15 @@ def check(partitions: int | None, as_json: bool) -> None:
     _report(session.decide(), session.inspect(), as_json=as_json, done=False)
 
 
-@command.command(name="list")
+@command.command(name="list", short_help="List the pipeline's topics and their versions")
 @_json
 def list_topics(as_json: bool) -> None:
-    """List the pipeline's topics with what they are for, whether they are there or not; then versions of them.
+    """List the pipeline's topics, existing or not, and then the versions that `reprocess` made.
 
     \b
+    Exit codes:
+      0  listed
+      2  wrong options or settings, or a server cannot be used
     Example:
       callstream topics list
     """
@@ -201,28 +214,31 @@ def list_topics(as_json: bool) -> None:
         return
     width = max(len(one.name) for one in listed)
     for row in rows:
-        size = f"{row['partitions']:>4} partitions" if row["exists"] else "     not there  "
+        size = f"{row['partitions']:>4} partitions" if row["exists"] else "     missing    "
         access = "restricted" if row["restricted"] else "public"
         click.echo(
             f"{row['topic']:<{width}}  {size}  {row['cleanup_policy']:<7}  {access:<10}  {row['schema'] or ''}".rstrip()
         )
 
 
-@command.command()
+@command.command(short_help="Give users their rights, and find who has more")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--check", is_flag=True, help="Say what would be done, and change nothing.")
-@click.option("--revoke", is_flag=True, help="Take away what reaches guarded topics and is not in the file.")
+@click.option("--revoke", is_flag=True, help="Take away rights to guarded topics that FILE does not name.")
 @_json
 def allow(*, file: Path, check: bool, revoke: bool, as_json: bool) -> None:
-    """Let the users in FILE do what it says, and find out who else reaches what is not for everyone.
+    """Give the users in FILE the Kafka rights that it names, and find everybody else who reaches a guarded topic.
 
-    FILE is TOML; deploy/kafka/acls.toml is one to begin with. Missing permissions are made. Guarded are the topics
-    before the privacy stage and the stages' own: a permission there that FILE does not have, also one for all topics or
-    all that begin alike, is told, and taken away with --revoke. Kafka has to have an authorizer.
+    FILE is TOML; begin with deploy/kafka/acls.toml. Missing rights are made. Guarded topics are those before the
+    privacy stage and those that only the stages use. A right to one of them that FILE does not name is printed, and
+    with --revoke it is taken away. That includes rights to all topics, or to all topics with a common beginning. Kafka
+    must have an authorizer.
 
     \b
-    Exit codes: 0 Kafka has what FILE says and guarded topics nothing more, 1 it has not, 2 wrong FILE or options, or
-    Kafka cannot be asked or refuses.
+    Exit codes:
+      0  Kafka has every right that FILE names, and no more for guarded topics
+      1  it has not
+      2  wrong options or settings, a wrong FILE, or Kafka refuses or cannot be used
     Example:
       callstream topics allow deploy/kafka/acls.toml
       callstream topics allow deploy/kafka/acls.toml --check

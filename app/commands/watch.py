@@ -1,4 +1,4 @@
-"""`callstream watch`: which symbols are watched for, so that "never executed" is an answer."""
+"""`callstream watch`: says which symbols to watch, so that "never executed" can be an answer."""
 
 import json
 import os
@@ -40,7 +40,9 @@ def _module(_context: click.Context, _parameter: click.Parameter, text: str | No
 
 def _build_id(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
     if text is not None and re.fullmatch(r"(?:[0-9a-fA-F]{2}){4,64}", text) is None:
-        raise click.BadParameter(f"{text!r} is no build id: 8 to 128 hexadecimal digits, as `file` or readelf print it")
+        raise click.BadParameter(
+            f"{text!r} is not a build id: write 8 to 128 hexadecimal digits, as `file` or readelf print it"
+        )
     return text
 
 
@@ -53,40 +55,47 @@ _module_option = click.option(
     "files of unknown build id may be the one.",
 )
 _build_id_option = click.option(
-    "--build-id", callback=_build_id, metavar="HEX", help="Exactly the file with this build id."
+    "--build-id", callback=_build_id, metavar="HEX", help="Only the file with this build id."
 )
-_json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line.")
 
 
 @click.group(name="watch")
 def command() -> None:
-    """Watch for symbols: learn whether one is executed, and above all that it is not.
+    """Watch functions: learn whether one runs, and above all, that one never runs.
 
-    A watched symbol has a row on runtime.watched from the first moment: how often it was hit, and for how long it has
-    been watched while the events of all nodes were complete. Other services may write runtime.watch themselves; its
-    schema is runtime.watch-value in the registry.
+    A watched symbol has a row on runtime.watched from the first moment. The row says how often the symbol was hit, and
+    for how long the events of all nodes were complete since the watch began. Other services may write runtime.watch
+    themselves; its schema is runtime.watch-value in the registry.
 
     \b
-    Exit codes: 0 done, 1 not watched, 2 wrong options, or Kafka or the registry cannot be asked.
+    Exit codes:
+      0  done
+      1  the symbol is not watched, or nothing is
+      2  wrong options or settings, or Kafka or the registry cannot be used
     Example:
       callstream watch add png_read_chunk --module /usr/lib/libpng16.so.16 --vulnerability CVE-2026-0001
       callstream hot-symbols --watched
     """
 
 
-@command.command()
+@command.command(short_help="Start watching a symbol")
 @_symbol_argument
 @_module_option
 @_build_id_option
 @click.option("--vulnerability", metavar="ID", help="Why it is watched, for example a CVE number.")
 @_json_option
 def add(symbol: str, module: str | None, build_id: str | None, vulnerability: str | None, *, as_json: bool) -> None:
-    """Begin to watch SYMBOL, a mangled name; one that is watched already keeps its beginning.
+    """Start watching SYMBOL, a mangled name.
 
-    Without --module and --build-id any file's symbol of that name is meant; then a firm "never" is rare, because code
-    whose function is unknown may always be it.
+    A symbol that is watched already keeps the time at which its watch began. Without --module and --build-id, the
+    symbol of that name in any file is meant. A firm "never" is rare then, because code of an unknown function may
+    always be it.
 
     \b
+    Exit codes:
+      0  watched
+      2  wrong options or settings, or Kafka or the registry cannot be used
     Example:
       callstream watch add SSL_read --build-id 4f1b29a0c3
     """
@@ -108,15 +117,19 @@ def add(symbol: str, module: str | None, build_id: str | None, vulnerability: st
     click.echo(_document(watch, state) if as_json else f"{watch.watch_id}: {state}, since {time_text(watch.since_ns)}")
 
 
-@command.command()
+@command.command(short_help="Stop watching a symbol")
 @_symbol_argument
 @_module_option
 @_build_id_option
 @_json_option
 def remove(symbol: str, module: str | None, build_id: str | None, *, as_json: bool) -> None:
-    """Stop to watch SYMBOL, named as it was added; what was counted of it stays.
+    """Stop watching SYMBOL. Use the name and the options that you passed to `watch add`. Its counts stay.
 
     \b
+    Exit codes:
+      0  removed
+      1  the symbol is not watched
+      2  wrong options or settings, or Kafka or the registry cannot be used
     Example:
       callstream watch remove SSL_read --build-id 4f1b29a0c3
     """
@@ -131,12 +144,16 @@ def remove(symbol: str, module: str | None, build_id: str | None, *, as_json: bo
     click.echo(_document(known, "removed") if as_json else f"{known.watch_id}: removed")
 
 
-@command.command(name="list")
+@command.command(name="list", short_help="List the watches, the oldest first")
 @_json_option
 def list_watches(*, as_json: bool) -> None:
-    """List what is watched, the oldest watch first; `callstream hot-symbols --watched` has the answers.
+    """List the watches, the oldest first. `callstream hot-symbols --watched` has the answers.
 
     \b
+    Exit codes:
+      0  listed
+      1  nothing is watched
+      2  wrong options or settings, or Kafka or the registry cannot be used
     Example:
       callstream watch list --json
     """

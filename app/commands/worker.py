@@ -1,4 +1,4 @@
-"""`callstream worker`: the stages, each in a process of its own."""
+"""`callstream worker`: runs the stages, each in a process of its own."""
 
 import logging
 import os
@@ -18,29 +18,40 @@ from schemas.topics import Stage
 log = logging.getLogger(__name__)
 
 
-@click.command(short_help="Run the stages: canonicalize, privacy, hot symbols")
-@click.option("--stage", type=click.Choice([stage.value for stage in Stage]), help="Run this one, in this process.")
+@click.command(name="worker")
+@click.option(
+    "--stage", type=click.Choice([stage.value for stage in Stage]), help="Run this stage only, in this process."
+)
 @click.option(
     "--index",
     type=click.IntRange(0, 4096),
-    help="Tells workers of the same stage on one host apart; CALLSTREAM_WORKER_INDEX where not given.",
+    help="Tells workers of the same stage on one host apart. Default: CALLSTREAM_WORKER_INDEX.",
 )
 @click.option("--tied", is_flag=True, hidden=True, help="Stop when standard input ends.")
 def command(stage: str | None, index: int | None, tied: bool) -> None:
-    """Read, convert and write events until stopped.
+    """Run the stages: read, convert and write events until stopped.
 
-    Without --stage one process runs per stage, on CALLSTREAM_HTTP_PORT and the two ports after it; a stage that dies is
-    started again. SIGTERM drains: work in progress is delivered and committed first. SIGHUP reloads the privacy policy
-    and its key; what cannot be used is refused in the log, and the old policy stays.
-
-    \b
-    Exit codes: 0 stopped, 2 wrong settings, 69 Kafka or registry not usable, 70 a step failed, 73 state folder not
-    usable, 74 Kafka refused a record, 75 no progress, 76 could not drain in time, 78 topics and state contradict,
-    80 too many records were refused (CALLSTREAM_DEAD_LETTER_MAX_RUN, _PERCENT).
+    Without --stage, one process runs for each stage, on CALLSTREAM_HTTP_PORT and the two ports after it. A stage that
+    dies is started again. On SIGTERM, work in progress is delivered and committed first. On SIGHUP, the privacy policy
+    and its key are read again; if they cannot be used, the log says so and the old policy stays.
 
     \b
-    Example: callstream worker
-    Example: callstream worker --stage privacy --index 1
+    Exit codes:
+      0   stopped by a signal
+      2   wrong options or settings
+      69  Kafka or the registry cannot be used
+      70  a step failed
+      73  the state folder cannot be used
+      74  Kafka refused a record
+      75  no progress
+      76  work in progress did not end in time
+      77  a part of Faust failed
+      78  topics and state contradict each other
+      79  the state was damaged; the next start makes it again from Kafka
+      80  too many records were refused (CALLSTREAM_DEAD_LETTER_MAX_RUN, _PERCENT)
+    Example:
+      callstream worker
+      callstream worker --stage privacy --index 1
     """
     settings = settings_module.load(os.environ)
     logs.configure(settings.log_format, settings.log_level)

@@ -32,7 +32,7 @@ def _share(_context: click.Context, _parameter: click.Parameter, texts: tuple[st
 @click.option("--events", type=click.IntRange(1), default=100_000, show_default=True, help="How many events.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same events.")
 @click.option(
-    "--out", type=click.File("wb"), required=True, metavar="FILE", help="Where to write them; - is standard output."
+    "--out", type=click.File("wb"), required=True, metavar="FILE", help="File to write; - is standard output."
 )
 @click.option(
     "--canaries",
@@ -41,9 +41,16 @@ def _share(_context: click.Context, _parameter: click.Parameter, texts: tuple[st
     default=0.0,
     show_default=True,
     metavar="SHARE",
-    help="Part of the events that have a secret in every text and byte field.",
+    help="Share of the events that carry a secret in every text and byte field.",
 )
-@click.option("--share", "shares", multiple=True, callback=_share, metavar="KIND=SHARE", help="Only these kinds.")
+@click.option(
+    "--share",
+    "shares",
+    multiple=True,
+    callback=_share,
+    metavar="KIND=SHARE",
+    help="Make only this kind of event, with this weight; may be repeated.",
+)
 @click.option(
     "--processes", type=click.IntRange(1, 10_000), default=64, show_default=True, help="Long-lived processes."
 )
@@ -58,15 +65,19 @@ def command(
     processes: int,
     as_json: bool,
 ) -> None:
-    """Make events as a fleet of nodes makes them, as length-delimited protobuf for `callstream tetragon-sim`.
+    """Make events as a fleet of nodes makes them, for load tests.
 
-    User frames are real offsets of real functions in this machine's libc, libpython, libssl and others, and loader
-    events carry the true build ids, so a symbol store of these files resolves them. Processes, pods and stacks repeat
-    as they do in life. With --canaries, unique secrets stand in every text and byte field of every kind of event:
-    nothing public may ever contain one. The same options give the same bytes on the same machine.
+    The output is length-delimited protobuf for `callstream tetragon-sim`. User frames are real offsets of real
+    functions in this machine's libc, libpython, libssl and others, and loader events carry their true build ids. So a
+    symbol store of these files resolves them. Processes, pods and stacks repeat as they do on real hosts. With
+    --canaries, a unique secret stands in every text and byte field of some events of every kind; nothing public may
+    ever contain one. The same options give the same bytes on the same machine.
 
     \b
-    Exit codes: 0 written, 1 this machine has no files to take functions from, 2 wrong options.
+    Exit codes:
+      0  written
+      1  this machine has no files to take functions from
+      2  wrong options
     Example:
       callstream workload --events 100000 --seed 7 --canaries 0.05 --out events.bin
       callstream workload --events 50000 --share kprobe=9 --share exec=1 --out kprobes.bin

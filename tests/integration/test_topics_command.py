@@ -228,4 +228,4 @@ def test_a_reader_needs_a_broker_with_access_control_and_a_plain_name(on_cluster
     assert "user scoring cannot be allowed to read" in open_broker.stderr
     pattern = on_cluster.run("apply", "--reader", "*")
     assert pattern.exit_code == 2
-    assert "'*' is no user name" in pattern.stderr
+    assert "'*' is not a user name" in pattern.stderr

@@ -21,7 +21,7 @@ Committed = Mapping[tuple[str, int], tuple[int, str | None]]
 def committed_by(settings: Settings, shapes: Iterable[StageShape]) -> dict[Stage, Committed]:
     """What each stage's group has committed; empty if the stage has never run.
 
-    Raises KafkaUnreachable and KafkaUnusable.
+    Raises KafkaUnreachableError and KafkaUnusableError.
     """
     with GroupReader(settings) as reader:
         return {
@@ -35,7 +35,10 @@ def committed_by(settings: Settings, shapes: Iterable[StageShape]) -> dict[Stage
 
 
 def ends_of(settings: Settings, topics: Iterable[str]) -> dict[str, dict[int, OffsetRange]]:
-    """Extents of every partition of the topics, by unprefixed name. Raises KafkaUnreachable and KafkaUnusable."""
+    """The ends of every partition of the topics, by unprefixed name.
+
+    Raises KafkaUnreachableError and KafkaUnusableError.
+    """
     with TopicReader(settings) as reader:
         return {topic: reader.all_ends(settings.name(topic)) for topic in topics}
 

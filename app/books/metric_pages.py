@@ -21,7 +21,7 @@ _MAX_PAGE_BYTES: Final = 8 << 20
 """Our pages have some hundred kilobytes; a longer one is not ours."""
 
 
-class PageUnreadable(OperatorError):  # noqa: N818 - reads as what it says
+class PageUnreadableError(OperatorError):
     """The address does not serve a metrics page of ours. The message says why."""
 
 
@@ -43,7 +43,7 @@ class Page:
 
 
 def read_page(address: str) -> Page:
-    """Read a process's page. Raises PageUnreadable."""
+    """Read a process's page. Raises PageUnreadableError."""
     url = address if "://" in address else f"http://{address}"
     if not url.rstrip("/").endswith("/metrics"):
         url = url.rstrip("/") + "/metrics"
@@ -53,14 +53,14 @@ def read_page(address: str) -> Page:
             text = answer.read(_MAX_PAGE_BYTES).decode("utf-8", "replace")
             answer.release_conn()
     except HTTPError as error:
-        raise PageUnreadable(f"no process answers at {url}: {type(error).__name__}") from None
+        raise PageUnreadableError(f"no process answers at {url}: {type(error).__name__}") from None
     if answer.status != 200:
-        raise PageUnreadable(f"{url} answers with HTTP {answer.status}")
+        raise PageUnreadableError(f"{url} answers with HTTP {answer.status}")
     return parse_page(address, text)
 
 
 def parse_page(address: str, text: str) -> Page:
-    """Parse a page in Prometheus' text format. Raises PageUnreadable if it is not of a process of ours."""
+    """Parse a page in Prometheus' text format. Raises PageUnreadableError if it is not of a process of ours."""
     order = {metric.name: [label.name for label in metric.labels] for metric in metrics.ALL}
     samples: dict[str, dict[tuple[str, ...], float]] = {}
     try:
@@ -70,13 +70,13 @@ def parse_page(address: str, text: str) -> Page:
                     labels = tuple(sample.labels[name] for name in order[sample.name])
                     samples.setdefault(sample.name, {})[labels] = sample.value
     except ValueError:
-        raise PageUnreadable(f"{address} serves no metrics page") from None
+        raise PageUnreadableError(f"{address} serves no metrics page") from None
     named = [labels[0] for labels, value in samples.get(metrics.PROCESS_INFO.name, {}).items() if value]
     if len(named) != 1:
-        raise PageUnreadable(f"{address} serves no metrics of a callstream process")
+        raise PageUnreadableError(f"{address} serves no metrics of a callstream process")
     return Page(address, named[0], samples)
 
 
 def read_pages(addresses: Iterable[str]) -> list[Page]:
-    """All pages; an address that is given twice is read once. Raises PageUnreadable."""
+    """All pages; an address that is given twice is read once. Raises PageUnreadableError."""
     return [read_page(address) for address in dict.fromkeys(addresses)]

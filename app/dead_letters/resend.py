@@ -21,7 +21,7 @@ from agents.contract import DeadLetter, OutRecord
 from agents.dead_letters import encode_dead_letter
 from app.dead_letters.inventory import RETRY, RefusalKind, StoredDeadLetter
 from app.dead_letters.trial import Trial
-from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
+from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config
 from app.kafka.records import Recorded
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
@@ -70,7 +70,7 @@ class Resender:
 
         With `dry_run`, nothing is sent.
 
-        Raises KafkaUnreachable and KafkaUnusable.
+        Raises KafkaUnreachableError and KafkaUnusableError.
         """
         found = self._found(letters)
         while some := list(islice(found, AT_ONCE)):
@@ -142,15 +142,19 @@ class Resender:
             self._producer.produce(topic, value, key, partition, on_delivery, timestamp=timestamp_ms)
             self._producer.poll(0)
         except KafkaException as error:
-            raise KafkaUnusable(f"Kafka at {self._where} refuses a record of {topic}: {error.args[0].str()}") from None
+            raise KafkaUnusableError(
+                f"Kafka at {self._where} refuses a record of {topic}: {error.args[0].str()}"
+            ) from None
 
     def _flush(self, topic: str) -> None:
         try:
             left = self._producer.flush(FLUSH_SECONDS)
         except KafkaException as error:
-            raise KafkaUnusable(f"Kafka at {self._where} refuses a record of {topic}: {error.args[0].str()}") from None
+            raise KafkaUnusableError(
+                f"Kafka at {self._where} refuses a record of {topic}: {error.args[0].str()}"
+            ) from None
         if left:
-            raise KafkaUnreachable(f"no Kafka broker at {self._where} takes records of {topic}")
+            raise KafkaUnreachableError(f"no Kafka broker at {self._where} takes records of {topic}")
 
 
 def _or_raise(error: KafkaError | None, _message: Message) -> None:

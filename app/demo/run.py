@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from app.books.metric_pages import Page, PageUnreadable, read_page
+from app.books.metric_pages import Page, PageUnreadableError, read_page
 from app.demo.leaks import files_below, search
 from app.demo.processes import CommandFailed, Processes, processes
 from app.demo.report import Books, Replayed, Report, books_of, shares_of
@@ -147,7 +147,7 @@ def _pages(running: Processes) -> dict[str, Page]:
     for name in ("ingest", *_STAGES):
         try:
             found[name] = read_page(running.metrics_address(name))
-        except PageUnreadable:
+        except PageUnreadableError:
             continue
     return found
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final, assert_never
 
 from app.doctor.findings import CheckFinding, fail, ok, warn
-from app.kafka.client import AdminConnection, KafkaUnreachable, KafkaUnusable, client_config
+from app.kafka.client import AdminConnection, KafkaUnreachableError, KafkaUnusableError, client_config
 from app.kafka.registry import RegistryError, SchemaRegistry
 from app.provision import subjects, topic_plan
 from app.provision.subjects import LEVEL, MissingSubject, Registered, SubjectRefusal
@@ -28,7 +28,7 @@ def check_kafka(settings: Settings) -> Iterator[CheckFinding]:
     where = settings.kafka_bootstrap_servers
     try:
         metadata = AdminConnection(client_config(settings)).metadata(_SECONDS)
-    except (KafkaUnreachable, KafkaUnusable) as error:
+    except (KafkaUnreachableError, KafkaUnusableError) as error:
         yield fail(str(error), "see CALLSTREAM_KAFKA_*; or run: callstream broker")
         return
     yield ok(f"{len(metadata.brokers)} brokers answer at {where}, cluster {metadata.cluster_id}")
@@ -51,7 +51,7 @@ def check_topics(settings: Settings) -> Iterator[CheckFinding]:
     )
     try:
         existing = TopicAdmin(client_config(settings)).existing([one.name for one in wanted])
-    except (KafkaUnreachable, KafkaUnusable) as error:
+    except (KafkaUnreachableError, KafkaUnusableError) as error:
         yield fail(str(error), "see the findings on kafka")
         return
     kept = 0

@@ -67,7 +67,7 @@ class ExportBooks:
 class CallWindow:
     """Reads one window. Use as a context.
 
-    Opening raises PositionError for a window that the topic does not have, KafkaUnreachable, KafkaUnusable.
+    Opening raises PositionError for a window that the topic does not have, KafkaUnreachableError, KafkaUnusableError.
     """
 
     def __init__(self, settings: Settings, start: Position, end: Position) -> None:
@@ -93,7 +93,7 @@ class CallWindow:
     def runs(self, on_read: OnRead) -> Iterator[tuple[int, Sequence[Recorded]]]:
         """Partition and records, as they are fetched, in offset order.
 
-        Raises DamagedError if records were deleted meanwhile, KafkaUnreachable, KafkaUnusable.
+        Raises DamagedError if records were deleted meanwhile, KafkaUnreachableError, KafkaUnusableError.
         """
         for one in self.ranges:
             for records in self._reader.read(self._topic, one.partition, one.first, one.next - 1):

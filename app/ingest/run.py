@@ -31,7 +31,7 @@ from app.ingest.node_claims import NodeClaims
 from app.ingest.spill import SpillFolder
 from app.ingest.spiller import Spiller
 from app.ingest.writer import RawWriter
-from app.kafka.client import KafkaUnreachable, client_config, partition_count
+from app.kafka.client import KafkaUnreachableError, client_config, partition_count
 from app.kafka.registry import SchemaRegistry
 from app.privacy.load import load_privacy
 from app.settings import Settings, SettingsError
@@ -78,8 +78,8 @@ class Ingest:
     def __init__(self, settings: Settings) -> None:
         """Check everything that can be wrong before the first event is read.
 
-        Raises SettingsError, PrivacyConfigError, KafkaUnusable (a missing topic, a refusal) and FolderUnusableError. A
-        Kafka or a Tetragon that is away is waited for later on.
+        Raises SettingsError, PrivacyConfigError, KafkaUnusableError (a missing topic, a refusal), FolderUnusableError.
+        A Kafka or a Tetragon that is away is waited for later on.
         """
         link, request = _link_and_request(settings)
         self._settings = settings
@@ -278,7 +278,7 @@ def _look_at_topics(settings: Settings) -> None:
     try:
         for topic in (topics.RAW, topics.COVERAGE):
             partition_count(settings, settings.name(topic), _KAFKA_AT_START_SECONDS)
-    except KafkaUnreachable as error:
+    except KafkaUnreachableError as error:
         log.warning("%s; events are buffered meanwhile", error)
 
 

@@ -23,7 +23,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from app.ingest.buffer import Buffer, BufferLimits
 from app.ingest.chunk import Chunk
 from app.ingest.spiller import Spiller
-from app.kafka.client import LOSSLESS_PRODUCER, REFUSALS, KafkaUnusable
+from app.kafka.client import LOSSLESS_PRODUCER, REFUSALS, KafkaUnusableError
 from app.telemetry.metric import DropReason
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
 from schemas.units import NS_PER_MS
@@ -102,7 +102,7 @@ class RawWriter:
         self._settle = Event()
         self._held = Event()
         self._stopped = Event()
-        self._failure: KafkaUnusable | None = None
+        self._failure: KafkaUnusableError | None = None
         self._producer = Producer({**PRODUCER_CONFIG, **config, "error_cb": self._on_error, "logger": _librdkafka_log})
         self.written_before_ms = time.time_ns() // NS_PER_MS
         """All events received before this Unix time are written or dropped."""
@@ -112,7 +112,7 @@ class RawWriter:
         """What the client last said about brokers, until one acknowledges something."""
 
     def run(self) -> None:
-        """Write until `stop`. Raises KafkaUnusable when Kafka refuses us or the topic is gone."""
+        """Write until `stop`. Raises KafkaUnusableError when Kafka refuses us or the topic is gone."""
         while not self._stopped.is_set():
             sent = self._send_what_waits()
             if sent or self._in_flight:
@@ -215,14 +215,16 @@ class RawWriter:
         code = error.code()
         self._buffer.rejected(event, DropReason.OVERSIZED if code in _TOO_LARGE else DropReason.REJECTED)
         if code in _NO_TOPIC:
-            self._failure = KafkaUnusable(f"the topic {self._topic} is gone; create it with: callstream topics apply")
+            self._failure = KafkaUnusableError(
+                f"the topic {self._topic} is gone; create it with: callstream topics apply"
+            )
         elif code in REFUSALS or error.fatal():
-            self._failure = KafkaUnusable(f"Kafka refuses what we write to {self._topic}: {error.name()}")
+            self._failure = KafkaUnusableError(f"Kafka refuses what we write to {self._topic}: {error.name()}")
         else:
             log.error("Kafka refused a record of %s: %s", self._topic, error.name())
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
-            self._failure = KafkaUnusable(f"the producer for {self._topic} cannot go on: {error.name()}")
+            self._failure = KafkaUnusableError(f"the producer for {self._topic} cannot go on: {error.name()}")
         self.trouble = error.str()
         _librdkafka_log.warning("Kafka: %s; trying again", error.str())

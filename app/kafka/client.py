@@ -63,11 +63,11 @@ ADMIN_SECONDS: Final = 10.0
 """How long one request to the cluster may take."""
 
 
-class KafkaUnusable(ServerError):  # noqa: N818 - reads as what it says
+class KafkaUnusableError(ServerError):
     """Kafka answers and does not let us do our work, or a topic is missing. The message says what to do."""
 
 
-class KafkaUnreachable(ServerError):  # noqa: N818 - as above
+class KafkaUnreachableError(ServerError):
     """No broker answered in time. The message names the addresses."""
 
 
@@ -131,7 +131,7 @@ class AdminConnection:
     def metadata(self, timeout_seconds: float, topic: str | None = None) -> ClusterMetadata:
         """What the cluster has: of one topic, or of all that we may see.
 
-        Raises KafkaUnreachable where no broker answers in time, KafkaUnusable where one refuses us.
+        Raises KafkaUnreachableError if no broker answers in time, KafkaUnusableError if one refuses us.
         """
         try:
             if topic is None:
@@ -144,8 +144,8 @@ class AdminConnection:
     def result(self, answer: "Future[Any]", what: str, *, fine: int | None = None) -> Any:
         """Wait for the answer to a request. An error with the code `fine` counts as one, and gives None.
 
-        `what` says what has failed otherwise. Raises KafkaUnreachable where no broker answers within `ADMIN_SECONDS`,
-        KafkaUnusable where one refuses.
+        `what` says what has failed otherwise. Raises KafkaUnreachableError if no broker answers within
+        `ADMIN_SECONDS`, KafkaUnusableError if one refuses.
         """
         try:
             return answer.result(ADMIN_SECONDS)
@@ -154,22 +154,22 @@ class AdminConnection:
             if reason.code() == fine:
                 return None
             if reason.code() in CONNECTION_ERRORS:
-                raise KafkaUnreachable(f"no Kafka broker answers at {self._where}: {reason.str()}") from None
+                raise KafkaUnreachableError(f"no Kafka broker answers at {self._where}: {reason.str()}") from None
             way_out = ""
             if reason.code() == KafkaError.SECURITY_DISABLED:
                 way_out = "; the brokers enforce no rules: set authorizer.class.name"
-            raise KafkaUnusable(f"{what}: {reason.str()}{way_out}") from None
+            raise KafkaUnusableError(f"{what}: {reason.str()}{way_out}") from None
         except TimeoutError:
-            raise KafkaUnreachable(f"{what}: no answer after {ADMIN_SECONDS:.0f} s") from None
+            raise KafkaUnreachableError(f"{what}: no answer after {ADMIN_SECONDS:.0f} s") from None
 
-    def _problem(self, error: KafkaError) -> KafkaUnusable | KafkaUnreachable:
+    def _problem(self, error: KafkaError) -> KafkaUnusableError | KafkaUnreachableError:
         reasons = [one for one in self._heard if one.code() != KafkaError._ALL_BROKERS_DOWN] or [error]  # noqa: SLF001 - a public error code
         refusals = [one for one in reasons if one.code() in REFUSALS]
         if mistake := tls_mistake(self._config, refusals):
-            return KafkaUnusable(mistake)
+            return KafkaUnusableError(mistake)
         if refusals:
-            return KafkaUnusable(f"Kafka at {self._where} refuses us: {refusals[0].str()}")
-        return KafkaUnreachable(f"no Kafka broker answers at {self._where}: {reasons[0].str()}")
+            return KafkaUnusableError(f"Kafka at {self._where} refuses us: {refusals[0].str()}")
+        return KafkaUnreachableError(f"no Kafka broker answers at {self._where}: {reasons[0].str()}")
 
 
 def partition_count(settings: Settings, topic: str, timeout_seconds: float) -> int:
@@ -180,8 +180,8 @@ def partition_count(settings: Settings, topic: str, timeout_seconds: float) -> i
 def partition_counts(settings: Settings, names: Iterable[str], timeout_seconds: float) -> dict[str, int]:
     """Number of partitions of topics, prefix included in their names, read over one connection.
 
-    Raises KafkaUnreachable where no broker answers within `timeout_seconds`, KafkaUnusable where a topic does not exist
-    or the broker refuses us.
+    Raises KafkaUnreachableError if no broker answers within `timeout_seconds`, KafkaUnusableError if a topic does not
+    exist or the broker refuses us.
     """
     connection = AdminConnection(client_config(settings))
     return {
@@ -194,9 +194,9 @@ def _partitions(settings: Settings, found: TopicMetadata, topic: str) -> int:
     if found.error is None:
         return len(found.partitions)
     if found.error.code() in REFUSALS:
-        raise KafkaUnusable(f"Kafka at {where} refuses us the topic {topic}: {found.error.str()}")
+        raise KafkaUnusableError(f"Kafka at {where} refuses us the topic {topic}: {found.error.str()}")
     maker = "callstream topics apply" if topics.version_of(topic) is None else "callstream reprocess"
-    raise KafkaUnusable(f"Kafka at {where} has no topic {topic}; create it with: {maker}")
+    raise KafkaUnusableError(f"Kafka at {where} has no topic {topic}; create it with: {maker}")
 
 
 def tls_mistake(config: ClientConfig, refusals: Iterable[KafkaError] = ()) -> str | None:

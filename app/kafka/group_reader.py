@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from app.kafka.client import CONNECTION_ERRORS, KafkaUnreachable, KafkaUnusable, client_config
+from app.kafka.client import CONNECTION_ERRORS, KafkaUnreachableError, KafkaUnusableError, client_config
 from app.settings import Settings
 
 ANSWER_SECONDS: Final = 10.0
@@ -49,7 +49,7 @@ class GroupReader:
     def committed(self, group: str, topic: str) -> dict[int, tuple[int, str | None]]:
         """Offset and metadata by partition, where the group has committed any; names are given without prefix.
 
-        Empty if the topic or the group does not exist. Raises KafkaUnreachable and KafkaUnusable.
+        Empty if the topic or the group does not exist. Raises KafkaUnreachableError and KafkaUnusableError.
         """
         deadline = time.monotonic() + ANSWER_SECONDS
         while True:
@@ -82,9 +82,9 @@ class GroupReader:
     def _problem(self, group: str, reason: KafkaError) -> Exception:
         where = self._settings.kafka_bootstrap_servers
         if reason.code() in _MOVING | CONNECTION_ERRORS:
-            return KafkaUnreachable(f"no Kafka broker answers at {where}: {reason.str()}")
+            return KafkaUnreachableError(f"no Kafka broker answers at {where}: {reason.str()}")
         full = self._settings.name(group)
-        return KafkaUnusable(f"Kafka at {where} does not show the offsets of group {full}: {reason.str()}")
+        return KafkaUnusableError(f"Kafka at {where} does not show the offsets of group {full}: {reason.str()}")
 
 
 def _metadata(where: TopicPartition) -> str | None:

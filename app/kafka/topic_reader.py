@@ -14,7 +14,13 @@ from typing import Any, Final, Self, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from app.kafka.client import CONNECTION_ERRORS, KafkaUnreachable, KafkaUnusable, client_config, partition_count
+from app.kafka.client import (
+    CONNECTION_ERRORS,
+    KafkaUnreachableError,
+    KafkaUnusableError,
+    client_config,
+    partition_count,
+)
 from app.kafka.records import DamagedError, OffsetRange, Recorded
 from app.settings import Settings
 
@@ -60,8 +66,8 @@ Answer = TypeVar("Answer")
 class TopicReader:
     """Reads topics of one cluster, their names given with prefix. Use as a context, or close it.
 
-    Every method raises KafkaUnreachable if no broker answers or one falls silent, and KafkaUnusable if a topic is
-    missing or we may not read it.
+    Every method raises KafkaUnreachableError if no broker answers or one falls silent, and KafkaUnusableError if a
+    topic is missing or we may not read it.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -101,7 +107,7 @@ class TopicReader:
 
         found = self._answer(f"{topic}[{partition}]", ask)
         if found is None:
-            raise KafkaUnreachable(f"Kafka at {self._where} does not say where {topic}[{partition}] ends")
+            raise KafkaUnreachableError(f"Kafka at {self._where} does not say where {topic}[{partition}] ends")
         return OffsetRange(partition, *found)
 
     def all_ends(self, topic: str) -> dict[int, OffsetRange]:
@@ -165,7 +171,7 @@ class TopicReader:
                     heard_at = time.monotonic()  # only now: the caller may have taken its time
                 elif left and time.monotonic() - heard_at > SILENCE_SECONDS:
                     waiting = ", ".join(f"{topic}[{number}]" for number in sorted(left))
-                    raise KafkaUnreachable(f"Kafka at {self._where} has more of {waiting} and sends nothing")
+                    raise KafkaUnreachableError(f"Kafka at {self._where} has more of {waiting} and sends nothing")
         finally:
             with suppress(RuntimeError):  # the reader was closed before the caller let go of this iterator
                 self._consumer.unassign()
@@ -223,8 +229,8 @@ class TopicReader:
 
     def _problem(self, what: str, error: KafkaError) -> Exception:
         if error.code() in CONNECTION_ERRORS:
-            return KafkaUnreachable(f"no Kafka broker answers at {self._where}: {error.str()}")
-        return KafkaUnusable(f"Kafka at {self._where} does not let us read {what}: {error.str()}")
+            return KafkaUnreachableError(f"no Kafka broker answers at {self._where}: {error.str()}")
+        return KafkaUnusableError(f"Kafka at {self._where} does not let us read {what}: {error.str()}")
 
 
 def _gone(topic: str, offset: int, there: OffsetRange) -> DamagedError:

@@ -21,7 +21,7 @@ from schemas.topics import TOPICS, Topic
 _REPORT_RECORDS: Final = 1_000
 
 
-class RestrictedTopic(OperatorError):  # noqa: N818 - reads as what it says
+class RestrictedTopicError(OperatorError):
     """The topic holds private data by design; there is nothing to audit."""
 
 
@@ -46,11 +46,11 @@ class AuditProgress:
 def audit(settings: Settings, name: str, verifier: Verifier, progress: AuditProgress) -> Iterator[FindingAt]:
     """Findings in the topic `name` (without prefix, or any other topic of the cluster).
 
-    Raises RestrictedTopic, and what `TopicReader` raises.
+    Raises RestrictedTopicError, and what `TopicReader` raises.
     """
     topic = next((one for one in TOPICS if one.name == name), None)
     if topic is not None and topic.restricted:
-        raise RestrictedTopic(f"{name} is restricted: it may hold what must not leave, and only operators read it")
+        raise RestrictedTopicError(f"{name} is restricted: it may hold what must not leave, and only operators read it")
     full_name = settings.name(name) if topic is not None else name
     with TopicReader(settings) as reader:
         progress.total = sum(ends.next for ends in reader.all_ends(full_name).values() if ends.offsets)

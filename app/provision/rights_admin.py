@@ -17,14 +17,14 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from app.kafka.client import ADMIN_SECONDS, AdminConnection, ClientConfig, KafkaUnusable
+from app.kafka.client import ADMIN_SECONDS, AdminConnection, ClientConfig, KafkaUnusableError
 from app.provision.rights import Rule
 
 _PRINCIPAL: Final = "User:"
 
 
 class AccessAdmin:
-    """The access rules of one cluster. Every method raises KafkaUnreachable and KafkaUnusable."""
+    """The access rules of one cluster. Every method raises KafkaUnreachableError and KafkaUnusableError."""
 
     def __init__(self, client: ClientConfig) -> None:
         self._connection = AdminConnection(client)
@@ -68,7 +68,7 @@ class AccessAdmin:
         deadline = time.monotonic() + ADMIN_SECONDS
         while self.there(wanted) != (wanted if there else frozenset()):
             if time.monotonic() > deadline:
-                raise KafkaUnusable(f"rules were changed and this cannot be seen after {ADMIN_SECONDS:.0f} s")
+                raise KafkaUnusableError(f"rules were changed and this cannot be seen after {ADMIN_SECONDS:.0f} s")
             time.sleep(0.05)
 
     def _found(self, kind: ResourceType, name: str, pattern: ResourcePatternType) -> list[Rule]:

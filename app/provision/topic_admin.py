@@ -18,14 +18,14 @@ from confluent_kafka.admin import (
     TopicMetadata,
 )
 
-from app.kafka.client import ADMIN_SECONDS, AdminConnection, ClientConfig, KafkaUnusable
+from app.kafka.client import ADMIN_SECONDS, AdminConnection, ClientConfig, KafkaUnusableError
 from app.provision.topic_plan import Adjust, Create, Decision, FoundTopic, Keep, TopicRefusal, WantedTopic
 
 
 class TopicAdmin:
     """The topics of one cluster.
 
-    Every method raises KafkaUnreachable if no broker answers, and KafkaUnusable if one refuses.
+    Every method raises KafkaUnreachableError if no broker answers, and KafkaUnusableError if one refuses.
     """
 
     def __init__(self, client: ClientConfig) -> None:
@@ -84,7 +84,9 @@ class TopicAdmin:
         deadline = time.monotonic() + ADMIN_SECONDS
         while missing := names - self._metadata().keys():
             if time.monotonic() > deadline:
-                raise KafkaUnusable(f"topic {min(missing)} was made and cannot be seen after {ADMIN_SECONDS:.0f} s")
+                raise KafkaUnusableError(
+                    f"topic {min(missing)} was made and cannot be seen after {ADMIN_SECONDS:.0f} s"
+                )
             time.sleep(0.05)
 
     def _adjust(self, wanted: WantedTopic, changes: Mapping[str, str]) -> None:

@@ -14,7 +14,7 @@ from typing import Final, assert_never
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from app.evidence.digests import Columns
-from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config
+from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config
 from app.kafka.records import OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import texts_of
@@ -116,7 +116,7 @@ class TopicSink:
         self._failure: str | None = None
 
     def calls(self, records: Columns, values: Sequence[bytes | None]) -> None:
-        """Send calls. Raises KafkaUnusable if one cannot be stored, KafkaUnreachable if the broker is silent."""
+        """Send calls. Raises KafkaUnusableError if one cannot be stored, KafkaUnreachableError in a silence."""
         last = len(values) - 1
         produce, topic, partition = self._producer.produce, self._topic, self._partition
         for index, (value, key, timestamp_ms) in enumerate(
@@ -130,7 +130,7 @@ class TopicSink:
                 except BufferError:
                     self._poll(POLL_SECONDS)
                 except KafkaException as error:
-                    raise KafkaUnusable(f"{topic}[{partition}]: {error.args[0].str()}") from None
+                    raise KafkaUnusableError(f"{topic}[{partition}]: {error.args[0].str()}") from None
         if values:
             self._heard_at = self._heard_at if self._unanswered else time.monotonic()
             self._unanswered += 1
@@ -154,9 +154,9 @@ class TopicSink:
         except KafkaException as error:  # a fatal error is raised by the poll itself
             self._failure = self._failure or error.args[0].str()
         if self._failure is not None:
-            raise KafkaUnusable(f"{self._topic}[{self._partition}]: {self._failure}")
+            raise KafkaUnusableError(f"{self._topic}[{self._partition}]: {self._failure}")
         if time.monotonic() - self._heard_at > SILENCE_SECONDS and self._unanswered:
-            raise KafkaUnreachable(f"no broker has acknowledged anything for {SILENCE_SECONDS:.0f} s")
+            raise KafkaUnreachableError(f"no broker has acknowledged anything for {SILENCE_SECONDS:.0f} s")
 
     def _on_delivery(self, error: KafkaError | None, _message: Message) -> None:
         self._heard_at = time.monotonic()

@@ -98,7 +98,8 @@ def unfinished(folder: Path) -> Plan | None:
 def record(settings: Settings, folder: Path, plan: Plan, report: Report = lambda _records: None) -> Archive:
     """Record what the plan says, or the rest of it.
 
-    Raises OSError, DamagedError, KafkaUnreachable, KafkaUnusable, RegistryError, and what loading the hook map raises.
+    Raises OSError, DamagedError, KafkaUnreachableError, KafkaUnusableError, RegistryError, and what loading the hook
+    map raises.
     """
     folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
     documents.write(folder / RECORDING_FILE, documents.sealed(plan.document()))

@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 
 from agents.canonicalize.process_modules import decode_row, rows_before
 from agents.contract import StatefulStep
-from app.kafka.client import KafkaUnusable, partition_count
+from app.kafka.client import KafkaUnusableError, partition_count
 from app.kafka.records import OffsetRange, Recorded
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
@@ -78,7 +78,7 @@ def _table_rows(reader: TopicReader, settings: Settings, partition: int) -> Rows
     name = settings.name(CHANGELOG)
     try:
         partition_count(settings, name, _ANSWER_SECONDS)
-    except KafkaUnusable:
+    except KafkaUnusableError:
         return ()
     ends = reader.ends(name, partition)
     rows: dict[bytes, bytes] = {}

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.kafka import positions
-from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config, partition_count
+from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config, partition_count
 from app.kafka.positions import Last, Position, PositionError, RangeChoice
 from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
@@ -173,8 +173,8 @@ class Run:
     def run(self) -> int:
         """Run until a signal, or until caught up where that is asked for; returns the exit code.
 
-        Call from the main thread. Raises KafkaUnreachable and KafkaUnusable where the servers do not answer at the
-        beginning.
+        Call from the main thread. Raises KafkaUnreachableError and KafkaUnusableError if the servers do not answer at
+        the beginning.
         """
         with Sampler(self._settings, self._shapes) as sampler:
             self._take(sampler.sample())
@@ -185,7 +185,7 @@ class Run:
                 code = self._supervisor.run()
                 self._ended.set()
                 watching.join()
-            with contextlib.suppress(KafkaUnreachable, KafkaUnusable):
+            with contextlib.suppress(KafkaUnreachableError, KafkaUnusableError):
                 self._last = sampler.sample()
                 self._state.feed(time.monotonic(), self._last)
         self._teller.turned(Event.STOPPED, self._last, self._state)
@@ -203,7 +203,7 @@ class Run:
             try:
                 self._take(sampler.sample())
                 said = False
-            except (KafkaUnreachable, KafkaUnusable) as error:
+            except (KafkaUnreachableError, KafkaUnusableError) as error:
                 if not said:
                     log.warning("not known how far it is: %s", error)
                 said = True

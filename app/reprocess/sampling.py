@@ -16,7 +16,7 @@ from app.topology import StageShape
 
 
 class Sampler:
-    """Takes samples of one version's stages. Use as a context; raises KafkaUnreachable and KafkaUnusable."""
+    """Takes samples of one version's stages. Use as a context; raises KafkaUnreachableError and KafkaUnusableError."""
 
     def __init__(self, settings: Settings, shapes: tuple[StageShape, ...]) -> None:
         self._shapes = shapes

@@ -15,7 +15,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from agents.contract import OutRecord
-from app.kafka.client import KafkaUnusable, client_config
+from app.kafka.client import KafkaUnusableError, client_config
 from app.kafka.group_reader import GroupReader
 from app.kafka.records import OffsetRange
 from app.kafka.registry import SchemaRegistry
@@ -69,7 +69,7 @@ def make_topics(cluster: Cluster, shapes: tuple[StageShape, ...]) -> None:
     live = cluster.admin.existing([name(one) for one in sorted(live_names)])
     for one in sorted(live_names):
         if name(one) not in live:
-            raise KafkaUnusable(f"there is no topic {name(one)}; create it with: callstream topics apply")
+            raise KafkaUnusableError(f"there is no topic {name(one)}; create it with: callstream topics apply")
     origin = live[name(source)]
     wanted = [
         wanted
@@ -143,7 +143,10 @@ async def _deliver(settings: Settings, parcels: Sequence[Parcel]) -> None:
 
 
 def committed(settings: Settings, shape: StageShape) -> dict[int, int]:
-    """What a stage's group has committed, by partition of its source. Raises KafkaUnreachable and KafkaUnusable."""
+    """What a stage's group has committed, by partition of its source.
+
+    Raises KafkaUnreachableError and KafkaUnusableError.
+    """
     with GroupReader(settings) as reader:
         found = reader.committed(shape.group, shape.sources[0])
     return {partition: offset for partition, (offset, _) in sorted(found.items())}
@@ -152,7 +155,7 @@ def committed(settings: Settings, shape: StageShape) -> dict[int, int]:
 def place(settings: Settings, shape: StageShape, starts: Mapping[int, int]) -> None:
     """Set where a group begins, in the partitions in which it has committed nothing.
 
-    Raises KafkaUnreachable, and KafkaUnusable where the broker refuses.
+    Raises KafkaUnreachableError, and KafkaUnusableError where the broker refuses.
     """
     known = committed(settings, shape)
     source, group = settings.name(shape.sources[0]), settings.name(shape.group)
@@ -168,4 +171,4 @@ def place(settings: Settings, shape: StageShape, starts: Mapping[int, int]) -> N
     finally:
         client.close()
     if reason is not None:
-        raise KafkaUnusable(f"offsets of group {group} cannot be set: {reason.str()}")
+        raise KafkaUnusableError(f"offsets of group {group} cannot be set: {reason.str()}")

@@ -20,7 +20,7 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config, partition_counts
+from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config, partition_counts
 from app.kafka.log_ends import topic_ids
 from app.processes.garbage import collect_seldom
 from app.processes.process_end import ExitCode, end_process
@@ -103,8 +103,8 @@ class StagePlan:
 def run_stage(settings: Settings, plan: StagePlan) -> None:
     """Run until a SIGTERM or SIGINT has drained the stage.
 
-    Raises KafkaUnreachable, KafkaUnusable, HttpError, SettingsError, OSError (state folder, certificates). Broken
-    machinery ends the process.
+    Raises KafkaUnreachableError, KafkaUnusableError, HttpError, SettingsError, OSError (state folder, certificates).
+    Broken machinery ends the process.
     """
     # The standard loop: Faust's consumer thread schedules callbacks on it from outside, which it survives with a delay.
     # uvloop's ready queue can then stop and never go on; on loaded machines a stage in some dozen starts never joined.
@@ -254,7 +254,7 @@ def _await_topics(settings: Settings, names: Sequence[str], stop: asyncio.Event)
     while not stop.is_set():
         try:
             counts = partition_counts(settings, names, ANSWER_SECONDS)
-        except (KafkaUnreachable, KafkaUnusable) as error:
+        except (KafkaUnreachableError, KafkaUnusableError) as error:
             if time.monotonic() > deadline:
                 raise
             log.warning("waiting: %s", error)
@@ -262,7 +262,7 @@ def _await_topics(settings: Settings, names: Sequence[str], stop: asyncio.Event)
             continue
         if len(set(counts.values())) > 1:
             listed = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
-            raise KafkaUnusable(
+            raise KafkaUnusableError(
                 f"topics must have the same number of partitions: {listed}; see callstream topics check"
             )
         return counts[names[0]]

@@ -17,7 +17,7 @@ from confluent_kafka.admin import (
 
 from app.embedded.broker import EmbeddedBroker
 from app.embedded.kafka_server import Listener
-from app.kafka.client import KafkaUnreachable, KafkaUnusable, client_config, partition_count
+from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config, partition_count
 from app.provision.topic_admin import TopicAdmin
 from app.settings import Settings
 from tests.support.certificates import Authority, Pair
@@ -128,16 +128,16 @@ def test_wrong_password_is_a_refusal(locked: Locked, listener: str) -> None:
     wrong = "not-" + PASSWORD
     settings = replace(locked.settings(listener), kafka_sasl_password_file=locked.password_file(wrong))
 
-    with pytest.raises(KafkaUnusable, match=r"refuses us: .*[Aa]uthentication") as caught:
+    with pytest.raises(KafkaUnusableError, match=r"refuses us: .*[Aa]uthentication") as caught:
         partition_count(settings, TOPIC, 5)
     assert wrong not in str(caught.value)
 
 
 def _mistake(settings: Settings) -> str:
     """What is said of a link that cannot work, by those who ask for a topic and by those who make topics alike."""
-    with pytest.raises(KafkaUnusable) as caught:
+    with pytest.raises(KafkaUnusableError) as caught:
         partition_count(settings, TOPIC, 5)
-    with pytest.raises(KafkaUnusable) as caught_too:
+    with pytest.raises(KafkaUnusableError) as caught_too:
         TopicAdmin(client_config(settings)).existing([TOPIC])
     assert str(caught.value) == str(caught_too.value)
     assert settings.kafka_bootstrap_servers in str(caught.value)
@@ -187,7 +187,7 @@ def test_a_broker_that_does_not_answer_is_waited_for(locked: Locked) -> None:
     time.sleep(0.5)  # a signal takes effect a little later
     try:
         for settings in (locked.settings("SCRAM"), Settings(kafka_bootstrap_servers=locked.broker.bootstrap_servers)):
-            with pytest.raises(KafkaUnreachable):
+            with pytest.raises(KafkaUnreachableError):
                 partition_count(settings, TOPIC, 2)
     finally:
         locked.broker.resume_kafka()
@@ -195,5 +195,5 @@ def test_a_broker_that_does_not_answer_is_waited_for(locked: Locked) -> None:
 
 def test_missing_topic_names_the_way_out(locked: Locked) -> None:
     """The broker is fine and the topic is not there."""
-    with pytest.raises(KafkaUnusable, match=r"has no topic nope; create it with: callstream topics apply"):
+    with pytest.raises(KafkaUnusableError, match=r"has no topic nope; create it with: callstream topics apply"):
         partition_count(locked.settings("SCRAM"), "nope", 20)

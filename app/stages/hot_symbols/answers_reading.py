@@ -18,7 +18,7 @@ from schemas import records, topics
 def watched_answers(settings: Settings) -> list[dict[str, Any]]:
     """Answers by watch id, as fields of schemas/avro/watched_symbol.avsc.
 
-    Raises KafkaUnreachable, KafkaUnusable, RegistryError.
+    Raises KafkaUnreachableError, KafkaUnusableError, RegistryError.
     """
     watches = read_watch_list(settings).watches()
     answers: dict[str, dict[str, Any]] = {}

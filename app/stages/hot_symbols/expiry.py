@@ -15,7 +15,7 @@ from confluent_kafka import KafkaException
 
 from agents.hot_symbols.counting import partial
 from agents.hot_symbols.table.symbol_row import SymbolRow
-from app.kafka.client import KafkaUnreachable, KafkaUnusable
+from app.kafka.client import KafkaUnreachableError, KafkaUnusableError
 from app.processes.process_end import ExitCode
 from app.stages.hot_symbols.count_step import CountStep
 from app.stages.hot_symbols.horizon import Horizon
@@ -134,7 +134,7 @@ class Expiry:
     def _is_read(self, ends: Mapping[int, int]) -> bool:
         try:
             return self._horizon.is_done(Stage.HOT_SYMBOLS, topics.HOT_PARTIALS, ends)
-        except (KafkaUnreachable, KafkaUnusable):
+        except (KafkaUnreachableError, KafkaUnusableError):
             return False
 
 

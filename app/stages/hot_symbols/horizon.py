@@ -13,7 +13,7 @@ from typing import Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from app.kafka.client import KafkaUnreachable, KafkaUnusable
+from app.kafka.client import KafkaUnreachableError, KafkaUnusableError
 from app.kafka.group_reader import GroupReader
 from app.kafka.log_ends import log_ends
 from app.settings import Settings
@@ -58,7 +58,7 @@ class Horizon:
                     return None
                 self._step, self._ends = self._step + 1, None
             ends = self.ends_of(topics.HOT_SYMBOLS)
-        except (KafkaException, KafkaUnreachable, KafkaUnusable) as error:
+        except (KafkaException, KafkaUnreachableError, KafkaUnusableError) as error:
             self._tell(error.args[0].str() if isinstance(error, KafkaException) else str(error))
             return None
         self._step, self._told = 0, None
@@ -77,6 +77,9 @@ class Horizon:
         return {number: end for (_, number), end in log_ends(self._admin, asked, patience_seconds=0).items()}
 
     def is_done(self, stage: Stage, topic: str, ends: Mapping[int, int]) -> bool:
-        """Whether a stage's group has committed up to these ends. Raises KafkaUnreachable and KafkaUnusable."""
+        """Whether a stage's group has committed up to these ends.
+
+        Raises KafkaUnreachableError and KafkaUnusableError.
+        """
         done = self._groups.committed(stage.group, topic)
         return all(number in done and done[number][0] >= end for number, end in ends.items() if end)

@@ -17,7 +17,7 @@ from schemas import records, topics
 def published_rows(settings: Settings) -> Iterator[dict[str, Any]]:
     """All rows in the order of their symbol ids, decoded one by one.
 
-    Raises KafkaUnreachable, KafkaUnusable, RegistryError.
+    Raises KafkaUnreachableError, KafkaUnusableError, RegistryError.
     """
     newest: dict[bytes, bytes] = {}
     with TopicReader(settings) as reader:

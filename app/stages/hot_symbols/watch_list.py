@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from agents.hot_symbols.watch.watch import Watch, from_record
 from agents.symbols.kernel_symbols import canonical_symbol
 from agents.symbols.module_paths import normalize_module
-from app.kafka.client import KafkaUnreachable, client_config
+from app.kafka.client import KafkaUnreachableError, client_config
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder
 from app.kafka.topic_reader import TopicReader
@@ -83,7 +83,7 @@ class WatchList:
 
 
 def read_watch_list(settings: Settings) -> WatchList:
-    """The list as it stands now. Raises KafkaUnreachable, KafkaUnusable, RegistryError."""
+    """The list as it stands now. Raises KafkaUnreachableError, KafkaUnusableError, RegistryError."""
     found = WatchList()
     with (
         SchemaRegistry.from_settings(settings) as registry,
@@ -98,13 +98,13 @@ def read_watch_list(settings: Settings) -> WatchList:
 
 
 def add_watch(settings: Settings, schema_id: int, watch: Watch) -> None:
-    """Write a watch; `schema_id` is the registry's for Watch. Raises KafkaUnreachable."""
+    """Write a watch; `schema_id` is the registry's for Watch. Raises KafkaUnreachableError."""
     value = records.encode(records.WATCH, schema_id, watch.as_record())
     _write(settings, [(RecordPlace(PARTITION_UA, watch.watch_id.encode()), value)])
 
 
 def remove_watches(settings: Settings, places: Iterable[RecordPlace]) -> None:
-    """Write tombstones. Raises KafkaUnreachable."""
+    """Write tombstones. Raises KafkaUnreachableError."""
     _write(settings, [(place, None) for place in places])
 
 
@@ -122,4 +122,4 @@ def _write(settings: Settings, changes: Iterable[tuple[RecordPlace, bytes | None
     left = producer.flush(ANSWER_SECONDS + 1.0)
     if problems or left:
         reason = problems[0].str() if problems else "no answer"
-        raise KafkaUnreachable(f"Kafka at {settings.kafka_bootstrap_servers} did not take the record: {reason}")
+        raise KafkaUnreachableError(f"Kafka at {settings.kafka_bootstrap_servers} did not take the record: {reason}")

@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from app.books.metric_pages import PageUnreadable, parse_page, read_page, read_pages
+from app.books.metric_pages import PageUnreadableError, parse_page, read_page, read_pages
 from app.telemetry import metrics
 from app.telemetry.http import TelemetryServer
 from app.telemetry.meter import Meter
@@ -34,7 +34,7 @@ def test_numbers_come_back_from_a_page_by_metric_and_labels() -> None:
 @pytest.mark.parametrize("text", ["", "<html>no</html>", 'up{job="x"} 1\n', "runtime_process_info 1\n"])
 def test_a_page_that_is_not_ours_is_refused(text: str) -> None:
     """Zeros of somebody else's page would balance."""
-    with pytest.raises(PageUnreadable):
+    with pytest.raises(PageUnreadableError):
         parse_page("here", text)
 
 
@@ -47,5 +47,5 @@ def test_a_served_page_is_read_by_address_or_url_and_once() -> None:
         assert [page.process for page in read_pages([address, address])] == ["privacy"]
     finally:
         server.close()
-    with pytest.raises(PageUnreadable, match="no process answers"):
+    with pytest.raises(PageUnreadableError, match="no process answers"):
         read_page(address)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from app.kafka.client import KafkaUnreachable, client_config, partition_count
+from app.kafka.client import KafkaUnreachableError, client_config, partition_count
 from app.settings import Settings, SettingsError
 
 PASSWORD = "pass-word-4711"
@@ -79,5 +79,5 @@ def test_empty_password_file_is_named(tmp_path: Path) -> None:
 
 def test_absent_broker_is_named_with_its_reason() -> None:
     """Where, and why not."""
-    with pytest.raises(KafkaUnreachable, match=r"no Kafka broker answers at 127\.0\.0\.1:1: .*refused"):
+    with pytest.raises(KafkaUnreachableError, match=r"no Kafka broker answers at 127\.0\.0\.1:1: .*refused"):
         partition_count(Settings(kafka_bootstrap_servers="127.0.0.1:1"), "t", 1.0)

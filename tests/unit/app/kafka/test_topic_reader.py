@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from agents.privacy.verifier import Verifier
 from app.kafka import topic_reader
-from app.kafka.client import KafkaUnreachable, KafkaUnusable
+from app.kafka.client import KafkaUnreachableError, KafkaUnusableError
 from app.kafka.records import DamagedError, OffsetRange, Recorded
 from app.kafka.topic_reader import PASSING, TopicReader
 from app.privacy.audit import AuditProgress, audit
@@ -143,7 +143,7 @@ def test_a_question_is_asked_again_while_an_error_passes(broker: _Broker, reader
 def test_any_other_event_ends_a_reading(broker: _Broker, reader: TopicReader, reading: Reading, code: int) -> None:
     """With the topic's name and Kafka's reason."""
     broker.script = [[_Message(0, 0), _Message(0, None, code)]]
-    with pytest.raises(KafkaUnusable, match=f"does not let us read {TOPIC}: "):
+    with pytest.raises(KafkaUnusableError, match=f"does not let us read {TOPIC}: "):
         reading(reader)
 
 
@@ -151,7 +151,7 @@ def test_any_other_event_ends_a_reading(broker: _Broker, reader: TopicReader, re
 def test_a_silence_that_lasts_names_who_is_silent(broker: _Broker, reader: TopicReader, reading: Reading) -> None:
     """Events that pass do not count as an answer."""
     broker.script = [[_Message(0, 0)], *([_Message(-1, None, KafkaError._ALL_BROKERS_DOWN)] for _ in range(3))]
-    with pytest.raises(KafkaUnreachable, match=r"has more of t\[0\] and sends nothing"):
+    with pytest.raises(KafkaUnreachableError, match=r"has more of t\[0\] and sends nothing"):
         reading(reader)
 
 

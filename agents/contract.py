@@ -1,9 +1,8 @@
 """What a stage is: a pure step over a batch of source records, and the shapes that go in and out.
 
-Rules: a step is a function of its records and of the values it was built with (policy, symbol store, schema ids), so
-any cut into batches gives the same bytes. It never raises on data: a record that it cannot process becomes a dead
-letter by position. An exception out of a step means broken machinery and ends the process. This module refuses to know
-who calls a step (a Faust agent, replay, a test) and how results travel.
+A step is a function of its records and of the values it was built with (policy, symbol store, schema ids), so any cut
+into batches gives the same bytes. It never raises on data: a record that it cannot process becomes a dead letter by
+position. An exception out of a step means broken machinery and ends the process.
 """
 
 from collections.abc import Iterable, Sequence
@@ -42,7 +41,7 @@ class SourceRecord(Protocol):
 class OutRecord(NamedTuple):
     """A record to produce, to the partition number and with the timestamp of the raw record it derives from.
 
-    A named tuple, because one is made for every event: a frozen dataclass costs three times as much.
+    A named tuple, because one is made for every event, and a frozen dataclass costs three times as much.
     """
 
     key: bytes | None
@@ -102,7 +101,7 @@ class StatefulStep(Step, Protocol):
         """Replace what is remembered of a partition; called before its first batch after every assignment."""
 
     def release(self, partition: int, position: int) -> None:
-        """Let go of what only records before `position` need, for none of them comes again.
+        """Forget what only records before `position` need; none of them comes again.
 
-        What this changes is in the state of the next result.
+        The next result's state has what this changes.
         """

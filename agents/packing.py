@@ -1,9 +1,8 @@
 """Numbers and texts as bytes and back: the form of all hot-symbol state, in tables and on the internal topic.
 
 Layout: version (one byte), count of numbers (two bytes, little-endian), the numbers (eight bytes each, signed,
-little-endian), the texts in UTF-8 with a 0xFF byte, which UTF-8 never has, between them. Rules: what was written by
-another version or is cut short raises; it never reads as something else. This module refuses to know what the numbers
-and texts mean.
+little-endian), the texts in UTF-8 with a 0xFF byte, which UTF-8 never has, between them. What was written by another
+version or is cut short raises; it never reads as something else.
 """
 
 from collections.abc import Sequence

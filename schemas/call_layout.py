@@ -4,9 +4,8 @@ An Avro encoding delimits itself: bytes that begin with one whole encoding of a 
 reader that has met a part before needs one `startswith` to prove that it is the same part, and where it ends. What is
 here is the rest: how to skip what never repeats, how to find the end of a part that is new, and how to decode it.
 
-A layout is compiled from the schema that a record was written with, so an evolved schema gets one of its own; where
-it does not begin as known here, only `decode` works. Rules: no state, no cache. This module refuses to know what the
-parts are needed for.
+A layout is compiled from the schema that a record was written with, so an evolved schema gets one of its own; where it
+does not begin as known here, only `decode` works. No state, no cache.
 """
 
 import io
@@ -38,7 +37,7 @@ _FIXED_SIZES: Final = {"null": 0, "boolean": 1, "float": 4, "double": 8}
 
 
 class MalformedCallError(ValueError):
-    """Bytes that are no `RuntimeCallEvent` of the schema that their frame names."""
+    """Bytes that are not a `RuntimeCallEvent` of the schema that their header names."""
 
 
 class Part:
@@ -76,7 +75,7 @@ class RegularParts:
 
 
 class CallLayout:
-    """Where things are in framed calls that were written with one schema; `regular` is None where we cannot say."""
+    """Where things are in calls of one schema; `regular` is None where the schema begins otherwise."""
 
     def __init__(self, schema_id: int, writer_schema: Mapping[str, Any], wanted: Iterable[str]) -> None:
         """`writer_schema` is the .avsc content that the registry has under `schema_id`.

@@ -1,8 +1,8 @@
 """Windows of a node's events: what is missing, and, with cause Heartbeat, what is complete.
 
-The typed twin of schemas/avro/coverage_gap.avsc. Rules: times are Unix epoch in nanoseconds, and a window is from
-`from_ns` inclusive to `to_ns` exclusive; `detail` names a counter or a limit, never event data. A window is trustworthy
-where heartbeats cover it and no gap touches it. This module refuses to know how gaps come about.
+The typed twin of schemas/avro/coverage_gap.avsc. Times are Unix epoch in nanoseconds, and a window is from `from_ns`
+inclusive to `to_ns` exclusive; `detail` names a counter or a limit, never event data. A window is trustworthy where
+heartbeats cover it and no gap touches it.
 """
 
 from dataclasses import dataclass, replace
@@ -81,10 +81,10 @@ def from_record(record: dict[str, Any]) -> CoverageGap:
 
 
 def encode(gap: CoverageGap, schema_id: int) -> bytes:
-    """The framed Avro record."""
+    """The Avro record with its schema header."""
     return records.encode(records.COVERAGE_GAP, schema_id, gap.as_record())
 
 
 def decode(value: bytes, writer_schema: Any = None) -> CoverageGap:
-    """The gap in a framed Avro record; see `records.decode` for what it raises."""
+    """The gap in an Avro record with its schema header; see `records.decode` for what it raises."""
     return from_record(records.decode(records.COVERAGE_GAP, value, writer_schema))

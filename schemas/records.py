@@ -1,8 +1,8 @@
 """The published Avro schemas, and whole records to and from bytes with fastavro.
 
 For records that are few (dead letters, gaps, hot symbols) and for reading anything; the privacy stage lays out its
-calls from remembered parts instead. Rules: schemas are the packaged .avsc files and nothing else; a reader may resolve
-what another schema wrote. This module refuses to know topics and registries.
+calls from remembered parts instead. Schemas are the packaged .avsc files and nothing else; a reader may resolve what
+another schema wrote.
 """
 
 import io
@@ -52,7 +52,7 @@ def parsed_schema(name: str) -> Any:
 
 
 def encode(name: str, schema_id: int, record: Mapping[str, Any]) -> bytes:
-    """A framed record. Raises ValueError or TypeError where the record does not fit the schema."""
+    """A record with its schema header. Raises ValueError or TypeError where the record does not fit the schema."""
     out = io.BytesIO()
     out.write(avro_wire.schema_header(schema_id))
     fastavro.schemaless_writer(out, parsed_schema(name), record)
@@ -60,9 +60,9 @@ def encode(name: str, schema_id: int, record: Mapping[str, Any]) -> bytes:
 
 
 def decode(name: str, value: bytes, writer_schema: Any = None) -> dict[str, Any]:
-    """A framed record as a dictionary, resolved from the writer's schema (ours where None is given).
+    """A record with its schema header as a dictionary, resolved from the writer's schema (ours where None is given).
 
-    Raises SchemaHeaderError, or what fastavro raises, where the bytes are no such record.
+    Raises SchemaHeaderError, or what fastavro raises, where the bytes are not such a record.
     """
     avro_wire.schema_id_of(value)
     body = io.BytesIO(value[avro_wire.SCHEMA_HEADER_BYTES :])

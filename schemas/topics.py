@@ -1,10 +1,9 @@
 """Topics, tables, consumer groups and subjects: the only place where their names are spelled.
 
-Rules: names here carry no prefix; `Settings.name` puts the operator's prefix in front of each. A derived record goes to
-the partition number of its raw record, and a stage owns the same partition of all that it reads and keeps, so every
-topic marked `co_partitioned` has the same partition count. A version that reprocessing makes beside a live topic has
-the live name and `.v2`, `.v3`, so whatever is granted or refused by the beginning of a name holds for all versions.
-This module refuses to know how topics are created.
+Names here carry no prefix; `Settings.name` puts the operator's prefix in front of each. A derived record goes to the
+partition number of its raw record, and a stage owns the same partition of all that it reads and keeps, so every topic
+marked `co_partitioned` has the same partition count. A version that reprocessing makes beside a live topic has the live
+name and `.v2`, `.v3`, so whatever is granted or refused by the beginning of a name holds for all versions.
 """
 
 import re
@@ -88,8 +87,8 @@ RECORD_OVERHEAD_BYTES = 1 << 16
 class Topic:
     """One topic as `callstream topics apply` creates it.
 
-    `retention_ms` None means for ever (compacted topics keep the newest record of each key). `value_schema` names a
-    file of schemas/avro; None means that the value is not Avro.
+    `retention_ms` None means that records never expire (compacted topics keep the newest record of each key).
+    `value_schema` names a file of schemas/avro; None means that the value is not Avro.
     """
 
     name: str

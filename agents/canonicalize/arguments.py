@@ -1,10 +1,10 @@
 """What a probe observed: one `KprobeArgument` becomes a type, a label and atoms, each atom of one privacy class.
 
 An atom is one value inside an argument: a path argument has its path, its flags and its permission. The class says how
-private a text can be; which rules follow from that is the privacy stage's affair. Rules: every kind of argument in the
-oneof `arg` has a row here (a test compares with the descriptor); members are named as in the proto, without its odd
-capitals; empty members are left out, because proto3 cannot tell them from absent ones. A kind that is not known yields
-type `unknown` and no atom. This module refuses to know which probe an argument came from.
+private a text can be; the privacy stage decides what follows from that. Every kind of argument in the oneof
+`arg` has a row here (a test compares with the descriptor); members are named as in the proto, without its odd capitals;
+empty members are left out, because proto3 cannot tell them from absent ones. A kind that is not known yields type
+`unknown` and no atom.
 """
 
 from collections.abc import Callable, Iterable

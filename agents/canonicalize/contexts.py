@@ -1,8 +1,7 @@
 """Contexts: the distinct views of modules and symbols that events have, numbered for caches to key on.
 
 Processes with the same files on nodes or in images with the same maps share a context, so a fleet of equal processes
-shares what was worked out for one of them. Numbers mean nothing outside of this process. This module refuses to know
-which process has which files.
+shares what was worked out for one of them. Numbers mean nothing outside of this process.
 """
 
 from collections import OrderedDict

@@ -2,7 +2,7 @@
 
 An event is read through a view whose sub-messages stay undecoded (schemas/tetragon_parts_pb2), each is looked up by its
 bytes (fragments.py), and the encoded parts are joined (assemble.py). The event id is a digest of the parts' digests, of
-the time and of whatever the view does not know, so it covers all that Tetragon sent and nothing that we add.
+the time and of all fields that the view does not have, so it covers all that Tetragon sent and nothing that we add.
 
 Any bytes become `Canonical`, `NotACall` or `EventRefusal`; nothing here raises on data.
 """
@@ -67,7 +67,7 @@ _NOT_CALLS: Final = {
 
 
 class _BodyParts(NamedTuple):
-    """What an event's body is made of, besides its process. `extra` is the digest of what only this kind has."""
+    """What an event's body has besides its process. `extra` is the digest of what only this kind has."""
 
     probe: ProbePart
     stack: StackPart
@@ -220,7 +220,7 @@ def _body_parts(
 
 
 def _plain_view(raw: bytes) -> tuple[GetEventsResponse, bytes]:
-    """The event as a view, and a digest of what the view does not know, empty where that is nothing.
+    """The event as a view, and a digest of the fields that the view does not have, empty if there are none.
 
     The view takes the last of two pieces of a singular sub-message where protobuf merges them, and keeps map entries
     and numbers as they were written. An encoding whose size is not that of the plain one is therefore parsed in full
@@ -243,7 +243,7 @@ _NOTHING_UNKNOWN: Final = unknown_digest(*[events_pb2.GetEventsResponse()] * 3)
 
 
 def _time_of(event: Any, body: Any, kind: str, process: ProcessParts, receipt_ms: int) -> tuple[int, int, bytes] | None:
-    """Timestamp, its source, and the event's time as sent in fixed-width bytes; None where the time sent is none."""
+    """Timestamp, its source, and the event's time as sent in fixed-width bytes; None where the time sent is invalid."""
     if event.HasField("time"):
         time = event.time
         seconds, nanos = time.seconds, time.nanos
@@ -260,7 +260,7 @@ def _time_of(event: Any, body: Any, kind: str, process: ProcessParts, receipt_ms
 
 
 def _decode_refusal(raw: bytes) -> EventRefusalReason:
-    """Why an event does not parse: text that is not UTF-8, or bytes that are no such message at all."""
+    """Why an event does not parse: text that is not UTF-8, or bytes that are not such a message."""
     try:
         _BYTES_FOR_TEXT.FromString(raw)
     except DecodeError:

@@ -43,12 +43,12 @@ def frame_text(frame: CanonicalFrame) -> str:
 
 
 def format_frame_text(parts: FrameText) -> str:
-    """The text form of its parts; `parse_frame_text` is the way back."""
+    """The text form of its parts; `parse_frame_text` reads it."""
     return join_frame_text(_escaped(parts.module), _escaped(parts.symbol), parts.offset)
 
 
 def join_frame_text(module: str, symbol: str, offset: int | None) -> str:
-    """The same form with texts as they are: for people, who read demangled names. It has no way back."""
+    """The same form with texts as they are: for people, who read demangled names. It cannot be read back."""
     return module + (f"!{symbol}" if symbol else "") + ("" if offset is None else f"+{offset:#x}")
 
 

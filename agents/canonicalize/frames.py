@@ -8,7 +8,7 @@ What the entry's numbers mean decides everything here (`StackTraceEntry`, pkg/pr
 - a user entry's `symbol` was read from a file of the same name in the agent's own mount namespace. It is kept as a
   hint, and never becomes the frame's symbol.
 
-Same entry, same resolver: same frame. A frame that is not known says so in `resolution`; nothing here guesses.
+Same entry, same resolver: same frame. `resolution` says how much of a frame is known; nothing here guesses.
 """
 
 import enum
@@ -45,20 +45,20 @@ class FrameResolution(enum.Enum):
     MODULE_ONLY = "ModuleOnly"  # no index of this file and no name: module and file offset
     NO_SYMBOL_TABLE = "NoSymbolTable"  # we have an index, and the file has no symbols
     NO_SYMBOL = "NoSymbol"  # the offset lies in a gap between the file's symbols
-    UNMAPPED = "Unmapped"  # the offset lies in no executable segment, or is no offset at all
+    UNMAPPED = "Unmapped"  # the offset lies in no executable segment, or is too large to be one
     ANONYMOUS = "Anonymous"  # heap, stack, JIT code, memfd: no file, no stable offset
     VDSO = "Vdso"  # code the kernel maps into the process
     KERNEL = "Kernel"  # kernel symbol and offset, complete on their own
     KERNEL_MODULE = "KernelModule"  # the same, and a kallsyms snapshot of the node says which module
     KERNEL_TRAMPOLINE = "KernelTrampoline"  # code generated at run time: numbered names lose number and offset
-    UNRESOLVED = "Unresolved"  # neither module nor symbol
+    UNRESOLVED = "Unresolved"  # neither module nor symbol is known
 
 
 class CanonicalFrame(NamedTuple):
     """A stack frame that compares across hosts and restarts; `CanonicalStackFrame` in the Avro schema.
 
-    `symbol` is mangled, and empty unless it is sure. `offset` is 0 where `offset_basis` is NONE. A tuple, for one is
-    made of every new entry, and a frozen dataclass of ten fields takes three times as long.
+    `symbol` is mangled, and empty unless it is sure. `offset` is 0 where `offset_basis` is NONE. A tuple, because one
+    is made of every new entry, and a frozen dataclass of ten fields takes three times as long.
     """
 
     module: str

@@ -14,11 +14,11 @@ _BUILD_ID_BYTES: Final = range(8, 21)
 """The kernel hands out 20 bytes at most (BUILD_ID_SIZE_MAX in include/linux/buildid.h)."""
 
 _TEXT_BYTES: Final = 16
-"""So many printable characters in a row are text that somebody put there, and no digest: one in ten million is."""
+"""So many printable characters are a text that somebody put there: one digest in ten million looks like that."""
 
 
 def loaded_module(path: str, build_id: bytes) -> tuple[str, str] | None:
-    """(module, build id) of a loader event; None where it names no file or has no build id."""
+    """(module, build id) of a loader event; None where it does not name a file or has no build id."""
     module = normalize_module(path)
     if module.kind is not ModuleKind.FILE or len(build_id) not in _BUILD_ID_BYTES or _is_text(build_id):
         return None

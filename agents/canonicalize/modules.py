@@ -4,11 +4,10 @@ Tetragon sends no build id with a frame. A loader event (`ProcessLoader{path, bu
 mapped under a path; all events of a process are in one partition, in order, so an event's modules are those of the
 loader events before it.
 
-Rules: what an event sees follows from the loader and exit events at lower offsets of its partition and from nothing
-else, so a batch that comes a second time, after whatever crash, sees what it saw the first time. Forgetting follows
-from offsets too: a process is forgotten by the record that makes too many, and its entries stay, ended by that record,
-until it is sure that no record before it comes again (`release`). This module refuses to know symbols, and who keeps
-rows.
+What an event sees follows from the loader and exit events at lower offsets of its partition and from nothing else, so a
+batch that comes a second time, after whatever crash, sees what it saw the first time. Forgetting follows from offsets
+too: the record that makes too many processes ends the entries of one of them. These entries stay until it is sure that
+no record before it comes again (`release`).
 """
 
 from bisect import bisect_left
@@ -110,7 +109,7 @@ class ModuleIndex:
         self._remember(part, offset, process_id, process)
 
     def _remember(self, part: _PartitionProcesses, offset: int, process_id: str, process: ProcessModules) -> None:
-        """Put a process where it belongs, and forget another where that makes too many."""
+        """File a process as running or ended, and forget another one if there are too many."""
         forgotten = None
         if process.ended is None:
             part.running[process_id] = None
@@ -147,7 +146,7 @@ class ModuleIndex:
         return self._contexts.resolver(context)
 
     def release(self, partition: int, position: int) -> None:
-        """Let go of what only records before `position` can see: none of them comes again."""
+        """Forget what only records before `position` can see; none of them comes again."""
         part = self._partitions.get(partition)
         while part is not None and part.releasable and part.releasable[0][0] < position:
             _, process_id = part.releasable.popleft()
@@ -160,7 +159,7 @@ class ModuleIndex:
                 del part.processes[process_id]
 
     def take_changes(self, partition: int) -> dict[bytes, bytes | None]:
-        """Rows that differ since this was last asked, by process id; None for a process that was let go of."""
+        """Rows that changed since the last call, by process id; None for a process that was forgotten."""
         part = self._partitions.get(partition)
         if part is None or not part.changed:
             return {}
@@ -191,6 +190,6 @@ class ModuleIndex:
 
 
 def _digested(sent: tuple[str, bytes]) -> tuple[str, str] | None:
-    """(digest of the path, build id) of a loader event; None where it names no file or has no build id."""
+    """(digest of the path, build id) of a loader event; None where it does not name a file or has no build id."""
     module = loaded_module(*sent)
     return None if module is None else (path_digest(module[0]), module[1])

@@ -1,6 +1,6 @@
 """What can become of a raw event, and the limits beyond which it is refused.
 
-Rules: a closed union; every event is exactly one of them. This module refuses to know how an event is read.
+Every event is exactly one member of the union `Outcome`.
 """
 
 from enum import StrEnum
@@ -31,7 +31,7 @@ class EventRefusalReason(StrEnum):
 
 
 class NotACall(StrEnum):
-    """Kinds of event that are rightly no call: each is counted."""
+    """Kinds of event that are not calls: each is counted, and nothing is published."""
 
     LOADER = "loader"  # carries a build id
     THROTTLE = "throttle"  # coverage; ingest publishes it as a gap

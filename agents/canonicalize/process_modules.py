@@ -1,9 +1,8 @@
-"""What loader events said of the files that one process has mapped, so that any event of it may ask again.
+"""What loader events said about the files that one process has mapped, as each event of the process sees it.
 
-Rules: an entry holds for the events behind its loader event, and where something ended it (another build under its
-path, or the process was forgotten) for those up to the record that did; so what an event sees depends on its offset,
-never on what was read since. Rows hold digests of paths, because a path may name a person. This module refuses to know
-which processes are remembered, and who keeps rows.
+An entry holds for the events behind its loader event, and where something ended it (another build under its path, or
+the process was forgotten) for those up to the record that did; so what an event sees depends on its offset, never on
+what was read since. Rows hold digests of paths, because a path may name a person.
 """
 
 import json
@@ -106,7 +105,7 @@ def encode_row(process: ProcessModules) -> bytes:
 
 
 def decode_row(row: bytes) -> ProcessModules:
-    """The process of a row. Raises ValueError where the bytes are none."""
+    """The process of a row. Raises ValueError where the bytes are not a row."""
     try:
         read = json.loads(row)
         # interned, for thousands of processes have the same files

@@ -1,8 +1,8 @@
-"""A message type with every text field read as bytes: tells invalid UTF-8 from bytes that are no message at all.
+"""A message type with every text field read as bytes: it distinguishes invalid UTF-8 from bytes that are not a message.
 
 proto3 parsers refuse a message whose string fields are not UTF-8 with the same error as a truncated one. For an
 operator the two are different mistakes. Built from the descriptors, in a pool of its own, so that it follows the
-contract. This module refuses to know what the message means.
+contract.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
-"""Third step: coverage records become one row a node, so that years of heartbeats are a few numbers.
+"""Third step: coverage records become one row for each node, so years of heartbeats are a few numbers.
 
-Rules: a row is a function of the records that went into it, each counted once however often it came. No clock, no I/O;
-the caller reads rows and decides when to flush. This module refuses to know Faust and Kafka.
+A row depends only on which records went into it, not on their order or repetition. The caller reads rows and decides
+when to flush.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from agents.coverage.node_coverage import NodeCoverage
 from schemas.coverage import CoverageGap
 
 Decode = Callable[[bytes | None], CoverageGap | None]
-"""Reads a record of runtime.coverage; None where it is none."""
+"""Reads a record of runtime.coverage; None where the bytes are something else."""
 
 Read = Callable[[Sequence[bytes]], Sequence[bytes | None]]
 """Rows of the table's partition by key."""
@@ -48,7 +48,7 @@ class CoverageFolder:
 
 
 _NODE = b"node:"
-"""Before a node's name, which may be empty, in a row's key."""
+"""A row's key begins with it, because a node's name may be empty."""
 
 
 def node_key(node: str) -> bytes:
@@ -57,5 +57,5 @@ def node_key(node: str) -> bytes:
 
 
 def parse_node_key(key: bytes) -> str | None:
-    """The way back; None for a key that is no node's."""
+    """The node of a row's key; None for any other key."""
     return key.removeprefix(_NODE).decode("utf-8", "surrogatepass") if key.startswith(_NODE) else None

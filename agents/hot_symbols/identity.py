@@ -69,7 +69,7 @@ def binary_identity(path: str) -> SymbolIdentity:
 
 
 def symbol_id(identity: SymbolIdentity) -> str:
-    """The text of an identity; `parse_symbol_id` is the way back."""
+    """The text of an identity; `parse_symbol_id` reads it."""
     module = identity.module or ""
     if identity.symbol is None:
         return _EXECUTED + _escaped(module)

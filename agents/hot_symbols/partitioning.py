@@ -1,7 +1,7 @@
 """The partition of a symbol, by Kafka's own rule: murmur2 of the key, as Java's default partitioner computes it.
 
 So any Java client that looks a symbol up by its key finds the partition that we wrote it to. Source: Apache Kafka,
-org.apache.kafka.common.utils.Utils.murmur2 and toPositive. This module refuses to know topics.
+org.apache.kafka.common.utils.Utils.murmur2 and toPositive.
 """
 
 from functools import lru_cache

@@ -4,8 +4,8 @@ Suffixes that name a *separate body* of a function (`.cold`, `.part.N`, `.isra.N
 and `foo+5` are different code. Suffixes that only carry a build's hash or counter go. Kernel names that count how many
 trampolines were loaded before this one lose the count and their offset, for both differ at every boot.
 
-Refuses to know: which kernel module a function belongs to. A name alone does not say it (one kernel had `init_once`
-twelve times); only a node's own kallsyms snapshot may.
+A name alone does not say which kernel module a function belongs to: one kernel had `init_once` twelve times. Only a
+node's own kallsyms snapshot says it.
 """
 
 import re

@@ -4,8 +4,8 @@
 under many names: through /proc/PID/root, below a container engine's storage, with ` (deleted)` behind it, from /lib or
 /usr/lib. `normalize_module` gives each file one name and says of everything else what it is.
 
-Rules: lexical only, idempotent, and the same on every host. Symbolic links, bind mounts and home directories stay as
-they are: the first two need the node's file system, the last belongs to the privacy filter.
+Lexical only, idempotent, and the same on every host. Symbolic links, bind mounts and home directories stay as they are:
+the first two need the node's file system, the last belongs to the privacy filter.
 """
 
 import enum

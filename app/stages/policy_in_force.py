@@ -1,8 +1,8 @@
 """The privacy stage's step, with a policy that can be exchanged while it runs.
 
-Rules: a policy or a key that cannot be used changes nothing and is said aloud; one that can is in force from the next
-batch on, whole batches under one policy. What was published under which policy is told twice: by the policy id in every
-event, and by the configuration's digest on every result, for the audit trail. This module refuses to know signals.
+A policy or a key that cannot be used changes nothing and is logged. One that can is in force from the next batch on;
+a batch is always under one policy. Every event carries the policy's id, and every result the configuration's digest,
+for the audit trail.
 """
 
 import asyncio

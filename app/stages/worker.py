@@ -1,8 +1,7 @@
 """From settings to stage processes: which stage gets which step, topics, port and folder.
 
-Rules: every stage is attached here by hand, in data order; a stage that cannot be built keeps its process from
-starting. What a stage needs from outside (schema ids, policy, symbols) is fetched before it joins its group. This
-module refuses to know how records travel and how processes are kept running.
+Every stage is attached here by hand, in data order; a stage that cannot be built keeps its process from starting. What
+a stage needs from outside (schema ids, policy, symbols) is fetched before it joins its group.
 """
 
 import os

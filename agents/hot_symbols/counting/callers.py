@@ -1,9 +1,9 @@
 """The most frequent callers of a symbol in bounded memory: a Misra-Gries summary.
 
-Rules: every caller that made more than one in `MAX_CALLERS + 1` of all calls is in it, and the calls kept for a caller
-fall short of the true number by at most `shortfall`. Summaries can be added up with the same guarantee (Agarwal and
-others, "Mergeable summaries", 2012). Which rare callers are in it depends on the order of additions; nothing else in a
-row does. This module refuses to know what a caller is.
+A caller that made more than one in `MAX_CALLERS + 1` of all calls is kept. The number kept for a caller is at most
+`shortfall` below the true one. Summaries can be added up with the same guarantee (Agarwal and others,
+"Mergeable summaries", 2012). Which rare callers are in it depends on the order of additions; nothing else in a row
+does.
 """
 
 from typing import Final
@@ -33,7 +33,7 @@ class Callers:
         self.settle()
 
     def settle(self) -> None:
-        """Take from every caller what the largest that is too much has; those without a rest go."""
+        """Subtract the calls of the ninth caller from every caller; callers without a rest go."""
         if len(self.calls) <= MAX_CALLERS:
             return
         cut = sorted(self.calls.values(), reverse=True)[MAX_CALLERS]

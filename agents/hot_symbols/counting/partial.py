@@ -1,10 +1,10 @@
 """Partial counts: what the records of one raw partition say about one symbol, up to a raw offset that is part of it.
 
-A partial is cumulative. It is a function of the raw partition's records up to `last_offset` and nothing else, however
-they were cut into batches, processed twice or processed by whom; so of two partials of the same symbol and partition
-the one with the higher `last_offset` is simply newer, and any of them may be lost or repeated as long as a newer one
-arrives. A partial that was expired starts a new life with the next record: its `first_offset` lies behind the old
-`last_offset`, and both count. This module refuses to know tables and topics.
+A partial is cumulative. It depends only on the raw partition's records up to `last_offset`, however they were cut into
+batches and whoever processed them, once or twice. So of two partials of the same symbol and partition the one with the
+higher `last_offset` is newer, and any of them may be lost or repeated as long as a newer one arrives. A partial that
+was expired starts a new life with the next record: its `first_offset` lies behind the old `last_offset`, and both
+count.
 """
 
 from agents.hot_symbols.counting.tally import Tally
@@ -33,7 +33,7 @@ class Partial:
 
     @classmethod
     def from_bytes(cls, state: bytes) -> "Partial":
-        """The way back. Raises StateError."""
+        """The partial in packed state. Raises StateError."""
         numbers, texts = unpack(state)
         rest = iter(numbers)
         first_offset, last_offset = next(rest), next(rest)

@@ -1,8 +1,8 @@
 """The names seen last, a bounded number of them, and how many different ones there have been.
 
-Rules: the result is a function of the set of (name, time) pairs that went in: neither their order, nor how often a pair
-came, nor how the set was split before merging changes it. So partial rows can be merged, repeated and recovered at
-will. The times are the events' own, in nanoseconds since the Unix epoch. This module refuses to know what is named.
+The result depends only on which (name, time) pairs went in, not on their order, their repetition, or how they were
+split before merging. So partial rows can be merged, repeated and recovered at will. The
+times are the events' own, in nanoseconds since the Unix epoch.
 """
 
 from functools import lru_cache
@@ -47,7 +47,7 @@ class Recent:
         self.settle()
 
     def settle(self) -> None:
-        """Drop what is too much: the names that were seen longest ago."""
+        """Drop names beyond the limit, those that were seen longest ago."""
         if self.sketch or len(self.last_ns) > MAX_NAMES:
             self.sketch = _smallest(self._hashes())
         if len(self.last_ns) > MAX_NAMES:

@@ -11,13 +11,12 @@ What makes the counts exact:
 - Every symbol that a flush touches is sent, even when its partial had it all: nobody knows whether it was sent before.
 - With the rows of a flush goes the raw offset up to which an *earlier* flush was acknowledged as a whole. Calls up to
   there are in all partials, so they count no more even for a symbol whose partial has been expired. Another worker may
-  know of a later one, so the table is asked at every flush.
+  have written a later one, so the table is read at every flush.
 
 What is remembered of a partition between flushes stays true while another worker owns it: every call that it has seen
 was acknowledged as part of a flush.
 
-Rules: no clock, no I/O; the caller reads rows and decides when to flush, and may give a partition up only when nothing
-of it waits. This module refuses to know Faust and Kafka.
+The caller reads rows and decides when to flush. It may give up a partition only when no call of it waits.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -58,12 +57,12 @@ class CountFlush:
 
 @dataclass(slots=True)
 class _Memory:
-    """What is known of one partition of the calls topic."""
+    """What a worker remembers of one partition of the calls topic."""
 
     gathered: Gathered
     position: int
     included: int | None = None
-    """Raw offset up to which every partial is acknowledged; None until the table was asked."""
+    """Raw offset up to which every partial is acknowledged; None until the table was read."""
     timestamp_ms: int = 0
 
 
@@ -162,10 +161,10 @@ def partial_key(symbol_key: bytes, partition: int) -> bytes:
 
 
 def parse_partial_key(key: bytes) -> tuple[bytes, int]:
-    """The way back. Raises ValueError."""
+    """Symbol key and raw partition of a partial's key. Raises ValueError."""
     symbol_key, separator, partition = key.rpartition(b"\x00")
     if not separator:
-        raise ValueError("no key of a partial count")
+        raise ValueError("not the key of a partial count")
     return symbol_key, int(partition)
 
 
@@ -210,7 +209,7 @@ def _by_symbol(groups: Iterable[tuple[EventEvidence, Sightings]]) -> dict[str, l
 
 
 def _counted(symbol: str, row: bytes | None, waiting: _WaitingCalls, included: int) -> bytes | None:
-    """The symbol's partial after what waits; None where there is no partial and nothing to count."""
+    """The symbol's partial with the waiting calls; None where there is no partial and nothing to count."""
     partial = None if row is None else Partial.from_bytes(row)
     new = waiting.touched_above(symbol, included if partial is None else max(included, partial.last_offset))
     if not new:

@@ -3,7 +3,7 @@
 Rules: `add` is commutative and associative in everything but the choice of rare callers, so a row is the same however
 its events were cut into batches and partitions. Times are the events' own. The hours are those of the newest 24 hours
 that the symbol was seen in: an hour outside that window can never come back into it, so dropping it early loses
-nothing. This module refuses to know partitions and offsets.
+nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -143,7 +143,7 @@ class Tally:
 
     @classmethod
     def read_from(cls, numbers: Iterator[int], texts: Iterator[str]) -> "Tally":
-        """Take a tally off packed state; the way back of `write_to`."""
+        """Take a tally from packed state, as `write_to` appended it."""
         tally = cls(next(texts))
         tally.hits, tally.probe_hits, tally.first_ns, tally.last_ns = islice(numbers, 4)
         tally.grades = _read_counts(numbers)

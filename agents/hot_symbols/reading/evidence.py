@@ -1,9 +1,8 @@
 """What one event says about symbols: which were on its stack or under its probe, how surely, and who called them.
 
-Rules: a frame counts for its symbol, where it has none for the agent's hint, and where there is no hint for its module.
-The caller of a frame is the next one outwards, across the border from kernel to user space. A user probe's target is
-evidence of a call by itself. Equal stacks give the same object, so that counting can go by identity. This module
-refuses to know when and how often events came.
+A frame counts for its symbol, where it has none for the agent's hint, and where there is no hint for its module. The
+caller of a frame is the next one outwards, across the border from kernel to user space. A user probe's target is
+evidence of a call by itself. Equal stacks give the same object, so that counting can go by identity.
 """
 
 from collections import Counter

@@ -1,9 +1,8 @@
 """Calls of one partition that wait in memory, gathered by what they say and where they happened.
 
-Rules: a raw offset not above the highest ever seen is a call that came again, and is left out. Kinds of event are told
-apart by identity of evidence and place. A reader that recognizes calls by their bytes finds a kind by those, too
-(`looks`): equal looks must mean equal evidence. This module refuses to know how calls are encoded and what becomes of
-them.
+A raw offset not above the highest ever seen is a call that came again, and is left out. Two events are of one kind if
+they have the same evidence and place, compared by identity. A reader that recognizes calls by their bytes finds a kind
+by those, too (`looks`): equal looks must mean equal evidence.
 """
 
 import enum
@@ -20,18 +19,18 @@ NONE_YET = -1
 
 
 class Unreadable(enum.Enum):
-    """Why a record is no call; values are dead-letter reasons."""
+    """Why a record cannot be read as a call; values are dead-letter reasons."""
 
     EMPTY = "empty"
     NOT_FRAMED = "not_framed"
-    UNKNOWN_SCHEMA = "unknown_schema"  # the registry has no schema of the id in the frame
+    UNKNOWN_SCHEMA = "unknown_schema"  # the registry has no schema with the id in the header
     MALFORMED = "malformed_call"
-    NO_RAW_POSITION = "no_raw_position"  # so nobody could tell whether it came again
+    NO_RAW_POSITION = "no_raw_position"  # without it nobody knows whether the call came before
 
 
 @dataclass(frozen=True, slots=True)
 class CountRefusal:
-    """A record that is no call: its offset in the calls topic, its timestamp and why."""
+    """A record that cannot be counted: its offset in the calls topic, its timestamp and the reason."""
 
     offset: int
     timestamp_ms: int
@@ -39,7 +38,7 @@ class CountRefusal:
 
 
 Looks = dict[Hashable, Sightings]
-"""Kinds of event at one place by what their calls look like."""
+"""Maps the raw bytes that identify a call to the sightings of that kind of event, at one place."""
 
 
 class _LooksByPlace(dict[EventPlace, Looks]):
@@ -50,10 +49,10 @@ class _LooksByPlace(dict[EventPlace, Looks]):
 
 @dataclass(slots=True)
 class Gathered:
-    """What waits of a partition. `highest` outlives a flush; everything else starts anew after it."""
+    """What waits of a partition. A flush empties everything but `highest`."""
 
     partition: int | None
-    """That of the calls' topic and of the raw one; None where nobody knows."""
+    """The partition number, the same on the calls topic and the raw topic; None where it does not matter."""
     highest: int = NONE_YET
     counted: int = 0
     repeated: int = 0
@@ -62,7 +61,7 @@ class Gathered:
     looks: _LooksByPlace = field(default_factory=_LooksByPlace)
 
     def kind(self, evidence: EventEvidence, place: EventPlace) -> Sightings:
-        """Events that say this and happened there; a caller adds to them."""
+        """The sightings of events with this evidence at this place; the caller adds to them."""
         found = self.kinds.get((evidence, place))
         if found is None:
             found = self.kinds[evidence, place] = Sightings(place, [], [])
@@ -88,7 +87,7 @@ class Gathered:
         return max(len(self.kinds), sum(map(len, self.looks.values())))
 
     def forget(self) -> None:
-        """Start anew after a flush."""
+        """Empty everything but `highest`, after a flush."""
         self.kinds, self.refusals, self.looks = {}, [], _LooksByPlace()
         self.counted = self.repeated = 0
 

@@ -1,8 +1,7 @@
-"""What decoded calls say, with one object for what is said twice.
+"""What decoded calls say; equal evidence and equal places are one object.
 
-Offsets inside functions differ from stack to stack while the symbols repeat: equal evidence and equal places are the
-same object, so that events can be gathered by identity; and so are, but for evictions, equal touches. This module
-refuses to know how calls are encoded.
+Offsets inside functions differ from stack to stack while the symbols repeat. Equal evidence and equal places are the
+same object, so that events can be gathered by identity. Equal touches are the same object too, except after evictions.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """Reading calls for what counts: raw offset, time, evidence and place.
 
 Regular calls are recognized part by part (regular_calls.py); all others, and those of other schema versions that begin
-otherwise, are decoded as a whole. Both ways say the same. This module refuses to know what is counted.
+otherwise, are decoded as a whole. Both ways say the same.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from schemas import avro_wire
 from schemas.call_layout import CallLayout, MalformedCallError
 
 LayoutOf = Callable[[int], CallLayout | None]
-"""The layout of a schema id, with PLACE_FIELDS wanted; None where there is no such schema."""
+"""The layout of a schema id, with PLACE_FIELDS wanted; None where the registry has no such schema."""
 
 MAX_SCHEMAS: Final = 64
 """Schema versions with a reader of their own; a subject has a handful."""
@@ -25,7 +25,7 @@ MAX_SCHEMAS: Final = 64
 class CallReader:
     """Reads calls of any schema version; its memory is bounded, and no eviction changes a result.
 
-    What a call says is the business of `meaning`; for readers with other questions than the stage.
+    `meaning` says what a call means; readers with other questions than the stage pass their own.
     """
 
     def __init__(self, layout_of: LayoutOf, meaning: Meaning | None = None) -> None:
@@ -56,7 +56,7 @@ class CallReader:
         return self._readers.get(schema_id) or self._meet(schema_id)
 
     def _read(self, value: bytes | None, reader: "_SchemaReader | Unreadable") -> Observation | Unreadable:
-        """Decode one record as a whole, or say why it is no call."""
+        """Decode one record as a whole, or say why it cannot be read."""
         if isinstance(reader, Unreadable):
             return reader
         assert value is not None

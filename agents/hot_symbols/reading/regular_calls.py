@@ -5,7 +5,7 @@ the stack in one block with its size. Of such a call the stack is looked up as a
 compared with what came last after the same first bytes, and the raw offset is read from the end. Nothing else is looked
 at, but for user probes and executions, where the probe's target or the binary is evidence too. Any other call is
 refused, and somebody else decodes it at twenty times the cost. What is skipped is trusted to be whole: Kafka checks
-what it stores, and one stage writes the topic. This module refuses to know what is counted.
+what it stores, and one stage writes the topic.
 """
 
 from collections.abc import Callable, Mapping, Sequence

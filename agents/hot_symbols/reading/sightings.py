@@ -1,7 +1,7 @@
 """Events of one kind that wait in memory: when and where they happened, and their raw offsets.
 
-Rules: offsets of one `Sightings` rise strictly, so those above an offset are the end of the list. A `Summary` is what
-is left of any number of them once nothing is added. This module refuses to know what the events say.
+Offsets of one `Sightings` rise strictly, so those above an offset are the end of the list. A `Summary` is what is left
+of any number of them once nothing is added.
 """
 
 from bisect import bisect_right

@@ -3,7 +3,7 @@
 An Avro long has seven bits to a byte, the least significant first, and all bytes but the last have their high bit set;
 so read backwards, numbers of equally many bytes sort as bytes. Nine bytes hold the times from 1971 to 2116, which begin
 with a byte from 1 to 127. Any other time is a zero byte or a byte of 128, and the number as eight bytes from the lowest
-on. Times are nanoseconds since the Unix epoch, as 64-bit signed numbers. This module refuses to know calls.
+on. Times are nanoseconds since the Unix epoch, as 64-bit signed numbers.
 """
 
 from typing import Final

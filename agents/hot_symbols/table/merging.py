@@ -3,10 +3,9 @@
 A row keeps the newest partial of every raw partition as it came, and is published as their sum. A partial replaces the
 one before it from the same partition only if it includes more, so nothing changes when partials come twice, late or in
 any order. Every row that a partial touched is written and published again, even when the partial was known: nobody
-knows whether that happened before.
+knows whether that happened already.
 
-Rules: no clock, no I/O; the caller reads rows and decides when to flush, and with it how often a symbol is published.
-This module refuses to know Faust and Kafka.
+The caller reads rows and decides when to flush, and so how often a symbol is published.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +44,10 @@ class MergeExpiry:
 
 @dataclass(slots=True)
 class _WaitingPartials:
-    """Partials of one partition that wait, by symbol and raw partition: of every life the newest."""
+    """Partials of one partition that wait, by symbol and raw partition.
+
+    For each, the newest record since it was last expired, and before that the newest of each earlier life.
+    """
 
     timestamp_ms: int = 0
     partials: dict[bytes, dict[int, list[bytes]]] = field(default_factory=dict)

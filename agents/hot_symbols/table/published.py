@@ -1,6 +1,6 @@
 """The public form of a row: an Avro `HotSymbol` from a symbol id and its tally.
 
-Rules: equal tallies are equal bytes. This module refuses to know how a tally came about.
+Equal tallies are equal bytes.
 """
 
 from typing import Any
@@ -12,12 +12,12 @@ from schemas import avro_wire, records
 
 
 def published_value(schema_id: int, symbol_id: str, tally: Tally) -> bytes:
-    """The framed record. Raises SymbolIdError where the id is none."""
+    """The record with its schema header. Raises SymbolIdError where the id is not one."""
     return records.encode(records.HOT_SYMBOL, schema_id, published_record(symbol_id, tally))
 
 
 def module_in(value: bytes, schema_id: int) -> str | None:
-    """The module in a framed record, without decoding the rest; None where another schema wrote it."""
+    """The module in a record, without decoding the rest; None where another schema wrote it."""
     if value[: avro_wire.SCHEMA_HEADER_BYTES] != avro_wire.schema_header(schema_id):
         return None
     size, at = _length(value, avro_wire.SCHEMA_HEADER_BYTES)  # the symbol id comes first

@@ -1,8 +1,7 @@
 """Questions about published rows: which of them are meant, and in which order they come.
 
-Rules: a pattern with `*`, `?` or `[` is a shell pattern over the whole text, anything else is the text itself; case
-counts. The order is by hits, the highest first, then by symbol id, so that one question has one answer. This module
-refuses to know where rows come from.
+A pattern with `*`, `?` or `[` is a shell pattern over the whole text, anything else is the text itself; case counts.
+The order is by hits, the highest first, then by symbol id, so that one question has one answer.
 """
 
 import heapq
@@ -24,7 +23,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What is asked; None asks for any. All that is asked must be true of a row.
+    """The conditions on a row; None is no condition. A row must meet all of them.
 
     `module` is a path, a file name or a build id; `image` a name or an id. `since_ns` asks for rows seen then or later,
     in nanoseconds since the Unix epoch.
@@ -49,14 +48,14 @@ class Query:
         )
 
     def means_place(self, namespaces: Iterable[str], images: Iterable[tuple[str, str]]) -> bool:
-        """Whether one of these namespaces and one of these images, as name and id, is what was asked for."""
+        """Whether one of these namespaces and one of these images, as name and id, meets the conditions."""
         return (self.namespace is None or any(_is(self.namespace, name) for name in namespaces)) and (
             self.image is None or any(_is(self.image, *image) for image in images)
         )
 
     @property
     def symbol_id(self) -> str | None:
-        """The one row that is asked for, where it is named in full."""
+        """The id of the one row that is meant, where the symbol is named in full."""
         is_id = self.symbol is not None and "!" in self.symbol and not _is_pattern(self.symbol)
         return self.symbol if is_id else None
 
@@ -72,7 +71,7 @@ class Query:
         return self.symbol is None or _is(self.symbol, symbol, symbol_id)
 
     def matches_answer(self, answer: Row) -> bool:
-        """Whether the answer to a watch is meant; what is asked of places is not asked of a watch."""
+        """Whether the answer to a watch meets the conditions; those on places do not apply to a watch."""
         module = answer["module"] or ""
         return (
             (self.since_ns is None or (answer["hits"] > 0 and answer["last_seen_ns"] >= self.since_ns))

@@ -1,8 +1,8 @@
 """A row of the table `hot-symbols`: the newest partial of every raw partition, and what expired partials counted.
 
 Layout: version (one byte), count of entries (two bytes, little-endian), for each entry its raw partition and its size
-in bytes (four bytes each, signed, little-endian), then the entries: packed partials. Rules: entries stand in the order
-of their partitions, so equal rows are equal bytes. This module refuses to know how rows are stored and published.
+in bytes (four bytes each, signed, little-endian), then the entries: packed partials. Entries stand in the order of
+their partitions, so equal rows are equal bytes.
 """
 
 from struct import Struct, error
@@ -76,7 +76,7 @@ class SymbolRow:
 
     @classmethod
     def from_bytes(cls, state: bytes) -> "SymbolRow":
-        """The way back. Raises StateError."""
+        """The row in packed state. Raises StateError."""
         try:
             version, count = _HEAD.unpack_from(state)
             heads = [_ENTRY.unpack_from(state, _HEAD.size + index * _ENTRY.size) for index in range(count)]

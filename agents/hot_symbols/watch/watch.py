@@ -1,11 +1,11 @@
 """A watch: the question whether a symbol is ever executed, and which rows of the table answer it.
 
-Rules: a row answers for sure, or may be the symbol and nothing can tell, or says nothing. What the compiler split off a
+A row is the watched symbol, or may be it, or is not (`Bearing`). What the compiler split off a
 function (`f.cold`, `f.part.0` and the like) is the function. A watch by build id means exactly that file; one by path
 means the file under that path, whatever its build id; one by file name means it in any folder; one by symbol alone
 means any file. A module beside a build id says which files of unknown build id may be that file. What may be the
 symbol: code of the file whose function is unknown, and the symbol in a file that may be this one because only its name
-or only its path is known. This module refuses to know where watches and rows come from.
+or only its path is known.
 """
 
 import enum

@@ -1,10 +1,9 @@
 """Answers to watches, from the published rows and the nodes' coverage.
 
-Rules: an answer is a function of the watch, the newest rows, the coverage and the refused events; the order in which
-they came does not matter. Rows that no watch asks for are not kept, so a new watch needs the rows to be read again
+An answer depends on the watch, the newest rows, the coverage and the refused events, and not on the order in which they
+came. Rows that no watch asks for are not kept, so a new watch needs the rows to be read again
 (`needs_rows`). Never hit is said only where no row is the symbol or may be it, no code of the file ran whose function
 is unknown or only hinted at, no stage refused an event, and coverage is without a gap from the beginning of the watch.
-This module refuses to know where rows come from and where answers go.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +24,7 @@ MAX_SYMBOLS: Final = 16
 """That an answer lists, with most hits first, at some 150 bytes each."""
 
 DecodeRow = Callable[[bytes], Mapping[str, Any] | None]
-"""Reads a record of runtime.hot-symbols; None where it is none."""
+"""Reads a record of runtime.hot-symbols; None where the bytes are something else."""
 
 ModuleOf = Callable[[bytes], str | None]
 """The module in such a record, at little cost; None where only decoding it would tell."""
@@ -51,7 +50,7 @@ class WatchBoard:
     """Watches by id, and what is known about them."""
 
     def __init__(self, decode_row: DecodeRow, module_of: ModuleOf, row_age_ns: int | None) -> None:
-        """`row_age_ns`: how long after their last hit rows that nobody watches are kept; None for ever."""
+        """`row_age_ns`: how long after their last hit rows that nobody watches are kept; None if they never expire."""
         self._decode_row = decode_row
         self._row_age_ns = row_age_ns
         self._watches: dict[str, Watch] = {}
@@ -63,7 +62,7 @@ class WatchBoard:
         self._refused = RefusedMinutes()
         self.nodes: Mapping[str, NodeCoverage] = {}
         self.needs_rows = False
-        """Whether something is watched whose rows were not asked for before; whoever reads them again resets it."""
+        """Whether a watch is new, so that the rows must be read again; the caller who reads them resets it."""
 
     @property
     def watches(self) -> Mapping[str, Watch]:
@@ -164,7 +163,7 @@ class WatchBoard:
 
 
 class _WatchedFiles:
-    """Which rows may be of a watched file: asked of every row that is published."""
+    """Decides for every published row whether it may be of a watched file."""
 
     def __init__(self, watches: Iterable[Watch], module_of: ModuleOf) -> None:
         self.module_of = module_of
@@ -271,7 +270,7 @@ def _answer(watch: Watch, rows: Iterable[_Row], ambiguous: int, covered: Complet
 
 
 MOVING: Final = ("complete_ns", "complete_until_ns", "ambiguous_hits", "nodes")
-"""Fields of an answer that move all the time and alone are no news."""
+"""Fields of an answer that change all the time; a change in these alone is not news."""
 
 
 def is_news(before: Mapping[str, Any] | None, answer: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ _WORDS: Final = {"Hit": "HIT", "NeverHit": "never hit", "NotSeen": "not seen", "
 
 
 def watched_table(answers: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each answer, and below it why it is no firm one."""
+    """A line for each answer, and below it why the answer is not certain."""
     yield f"{'ANSWER':13}  {'HITS':>10}  {'COMPLETE FOR':14}  {'WATCHED SINCE':20}  SYMBOL"
     for answer in answers:
         why = f"  {answer['vulnerability']}" if answer["vulnerability"] else ""

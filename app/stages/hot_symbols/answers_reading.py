@@ -1,7 +1,7 @@
 """The answers to all watches as they stand now, read from `runtime.watch` and `runtime.watched`.
 
-Rules: every watch has an answer; one that no worker has answered yet says `Unknown`. Answers to watches that are no
-longer there are left out. This module refuses to know how answers come about.
+Every watch has an answer; one that no worker has answered yet says `Unknown`. Answers to watches that are no longer
+there are left out.
 """
 
 from typing import Any

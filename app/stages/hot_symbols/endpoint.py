@@ -4,10 +4,9 @@
     GET /hot-symbols?watched=true&symbol=SSL_read
 
 The options are those of `callstream hot-symbols`, and rows come as its --json prints them, in one document: `{"rows":
-[...]}`. Any worker may be asked; it looks through its own partitions and asks the owners of the others. A symbol id is
-asked of its owner only. Rules: an answer is whole or an error that names what is missing, for a symbol that is left out
-would read as never executed. Read-only; one look through the table at a time. This module refuses to know how rows are
-kept.
+[...]}`. Any worker answers; it looks through its own partitions and queries the owners of the others. For a symbol id
+it queries the owner only. An answer is complete, or it is an error that names what is missing, because a symbol that is
+left out would read as never executed. The endpoint only reads, and looks through the table once at a time.
 """
 
 import json
@@ -118,7 +117,7 @@ class Endpoint:
         return top(rows, count)  # type: ignore[return-value]  # rows go in as dictionaries
 
     def _everywhere(self, asked: Mapping[str, list[str]], query: Query, count: int) -> list[dict[str, Any]]:
-        """Rows of all partitions that may hold what is asked for, whoever owns them."""
+        """Rows of all partitions that may hold a match, whoever owns them."""
         left = set(range(self._partitions))
         if query.symbol_id is not None:
             left = {symbol_partition(query.symbol_id, self._partitions)}
@@ -165,7 +164,7 @@ class Endpoint:
         except urllib3.exceptions.HTTPError as error:
             problem = f"its worker at {address} does not answer ({type(error).__name__})"
         except (ValueError, KeyError, TypeError):
-            problem = f"what listens at {address} is no worker of callstream"
+            problem = f"what listens at {address} is not a worker of callstream"
         raise QuestionRefusedError(HTTPStatus.SERVICE_UNAVAILABLE, problem)
 
 

@@ -1,9 +1,8 @@
-"""When everything that was on the raw topic at some moment has become published rows: asked of the brokers.
+"""When everything that was on the raw topic at some moment has become published rows: the brokers know.
 
 A symbol that was not hit up to noon may still be hit by an event of the morning that waits in a topic. So what is said
 of coverage at a moment holds for the rows only when all records that were on the raw topic then have gone through every
-stage. Rules: a step ends when a group has committed what its topic held when the step began. This module refuses to
-know what waits for it.
+stage. A step ends when a group has committed what its topic held when the step began.
 """
 
 import logging
@@ -47,7 +46,8 @@ class Horizon:
         """Go on as far as it goes.
 
         At the end: offsets of runtime.hot-symbols by partition; once records before them are seen, all that follows
-        from the moment is seen. Before, and while no broker answers: None. The call after the end begins anew.
+        from the moment is seen. Before, and while no broker answers: None. The call after the end begins with a new
+        moment.
         """
         try:
             while self._step < len(_STEPS):

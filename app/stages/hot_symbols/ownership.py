@@ -2,9 +2,9 @@
 
 Faust's own routing sends requests to the address that a worker had when it joined its group. Ours may have another port
 after every start, and a static member's subscription must not change, so owners say where they are on a compacted
-topic, a record a partition, each time that they take one over. Of a partition the newest record counts. Rules: a worker
-that is asked for what is not its own says so, so an old record costs a second question and never a wrong answer. This
-module refuses to know what is asked.
+topic, a record a partition, each time that they take one over. Of a partition the newest record counts. A worker
+refuses questions about partitions that it does not own, so an old record costs a second question and never a wrong
+answer.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from schemas.units import NS_PER_MS
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS: Final = 1.0
-"""Between two looks at what is ours; a question that comes in between is answered, or asked again."""
+"""Between two looks at what is ours; a question that comes in between is answered, or repeated."""
 
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound to
 
@@ -52,7 +52,7 @@ class Ownership:
         return self._addresses.get(partition)
 
     async def run(self) -> None:
-        """Read and tell for ever."""
+        """Read what others publish and publish what is ours, until the process ends."""
         self._reader.begin()
         while True:
             for message in await asyncio.to_thread(self._reader.next, PAUSE_SECONDS):
@@ -93,7 +93,7 @@ def advertised(settings: Settings, bound: str) -> str:
 
 
 def _address_in(value: bytes | None) -> str | None:
-    """The address in a record; None where it is none."""
+    """The address in a record; None where the record does not hold one."""
     try:
         address = json.loads(value or b"null")["http"]
         parts = urlsplit(f"//{address}")

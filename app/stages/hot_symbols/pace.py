@@ -1,10 +1,9 @@
 """How often the hot-symbol stage writes: once a second, and less often where a write is much work.
 
 A flush costs by the symbols that it touches, not by the events, so under load a longer pause is cheaper and only adds
-to the delay. Rules: the pause is at least `MIN_PAUSE_SECONDS` and at most `MAX_PAUSE_SECONDS`. Where enough waits for a
-write, it comes at once, unless writes are to be `apart_seconds`: then nothing more is taken until the time has come. So
-a symbol is published at most once a second; once more only where a worker gives its partitions up. This module refuses
-to know what is written.
+to the delay. The pause is at least `MIN_PAUSE_SECONDS` and at most `MAX_PAUSE_SECONDS`. Where enough waits for a write,
+it comes at once, unless writes are to be `apart_seconds`: then nothing more is taken until the time has come. So a
+symbol is published at most once a second; once more only where a worker gives its partitions up.
 """
 
 import asyncio
@@ -59,7 +58,7 @@ class PacedRunner(IntervalRunner):
         self._flushed = time.monotonic()
 
     async def run(self) -> None:
-        """Flush for ever, with pauses."""
+        """Flush with pauses, until the process ends."""
         pause = MIN_PAUSE_SECONDS
         while True:
             await asyncio.sleep(pause)

@@ -1,7 +1,7 @@
 """The published rows as they stand now: `runtime.hot-symbols`, read to its end.
 
-Rules: of each symbol the newest record counts, and a tombstone removes it; records that are no HotSymbol are left out.
-All rows are in memory at once, at some 700 bytes each. This module refuses to know what is asked of the rows.
+Of each symbol the newest record counts, and a tombstone removes it; other records are left out. All
+rows are in memory at once, at some 700 bytes each.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Looking through the table of hot symbols from another thread, while its stage works.
 
-Rules: what is seen is what the table held when the look began; a partition that is given up meanwhile ends it, so that
-nothing holds the partition's files. Only the best rows are unpacked as a whole. This module refuses to know who asks.
+What is seen is what the table held when the look began; a partition that is given up meanwhile ends it, so that nothing
+holds the partition's files. Only the best rows are unpacked as a whole.
 """
 
 from collections.abc import Callable, Collection, Iterator

@@ -1,9 +1,9 @@
 """The watch list: the records of `runtime.watch`, read, added and removed.
 
-Rules: whoever writes the topic may choose its keys and partitions, so a record is replaced and removed where it lies;
-watches are told apart by what they mean, and of several that mean the same the earliest counts. What a watch names is
-brought into the form that frames have, or it would never be hit: no version on a symbol, a module's path as it is
-inside its container. A record that is no watch is left out. This module refuses to know what is asked of rows.
+Whoever writes the topic may choose its keys and partitions, so a record is replaced and removed where it lies; watches
+with the same meaning are one watch, and the earliest of them counts. What a watch names is brought
+into the form that frames have, or it would never be hit: no version on a symbol, a module's path as it is inside its
+container. Other records are left out.
 """
 
 from collections.abc import Iterable
@@ -40,7 +40,7 @@ def in_canonical_form(watch: Watch) -> Watch:
 
 
 def watch_of(schemas: RecordDecoder, value: bytes | None, timestamp_ms: int) -> Watch | None:
-    """The watch of a record; None where it is none. Raises RegistryError where the registry cannot be asked."""
+    """The watch of a record; None for any other record. Raises RegistryError where the registry does not answer."""
     record = schemas.decode(value)
     watch = None if record is None else from_record(record)
     if watch is None:

@@ -1,10 +1,9 @@
 """The watch task of a worker: reads watches, rows, coverage and dead letters whole, and publishes answers.
 
-Rules: a watch is answered by the worker that owns its partition, and only when all that is there has been read, for an
-answer that knows half of the rows is wrong. Coverage counts from when everything that was on the raw topic before it is
-in the rows. An answer that says something new is published within a second, one in which only time has passed once a
-minute. Nothing here is asked of an event: without a watch, two topics that hardly change are read. This module refuses
-to know what an answer says.
+The worker that owns a watch's partition answers it, and only after it has read all rows: an answer from half of the
+rows is wrong. Coverage counts from when everything that was on the raw topic before it is in the
+rows. An answer that says something new is published within a second, one in which only time has passed once a minute.
+Events cost nothing here: without a watch, the task reads two topics that hardly change.
 """
 
 import asyncio
@@ -48,7 +47,8 @@ HORIZON_SECONDS: Final = 10.0
 
 
 PAUSE_RATIO: Final = 20.0
-"""Pause by the processor time that all answers took: ten thousand watches over a thousand nodes take seconds."""
+"""Wait this many times as long as the last round of answers took: it takes seconds for ten thousand watches over a
+thousand nodes."""
 
 _ANSWERS_AT_ONCE: Final = 50
 """Between two turns of the event loop, at some 0.1 ms each."""
@@ -101,7 +101,7 @@ class WatchTask:
         return [answer for _, answer in sorted(dict(self._published).items())]
 
     async def run(self) -> None:
-        """Work for ever. What it raises ends the process."""
+        """Work until the process ends; an exception ends it too."""
         self._lists.begin()
         while True:
             for message in await asyncio.to_thread(self._lists.next, PAUSE_SECONDS):
@@ -116,7 +116,7 @@ class WatchTask:
                 await self._publish()
 
     def _take_listed(self, message: Message) -> None:
-        """Take a watch, or an answer that somebody published; may ask the registry."""
+        """Take a watch, or a published answer; may query the registry."""
         key, value, partition = message.key(), message.value(), message.partition()
         if not isinstance(key, bytes) or partition is None:
             return
@@ -185,7 +185,7 @@ class WatchTask:
             self._horizon_at = time.monotonic() + max(HORIZON_SECONDS, PAUSE_RATIO * self._all_seconds)
 
     async def _publish(self) -> None:
-        """Publish what is new, once a minute everything, and remove answers that nobody asks for any more."""
+        """Publish what is new, once a minute everything, and remove answers to watches that are gone."""
         due = time.monotonic() >= self._refresh_at
         if due:
             self._dirty.update(self._board.watches)

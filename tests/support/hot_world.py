@@ -239,9 +239,11 @@ class World:
                 self.partials_committed[partition] = worker.partials_at[partition]
 
     def expire_partials(self, number: int, before_ns: int, crash_after: Callable[[int], int] | None = None) -> None:
-        """The worker removes partials that were hit last before a time; it does so when step two has no lag only."""
+        """The worker removes partials that were hit last before a time, but only when neither step has lag."""
         worker = self.workers[number]
         for partition in worker.counts.keys() & worker.calls_at.keys():
+            if self.calls_committed[partition] < self.calls[partition].end:
+                continue
             if any(self.partials_committed[log.partition] < log.end for log in self.partials):
                 return
             disk = worker.counts[partition]

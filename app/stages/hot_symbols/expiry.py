@@ -32,7 +32,7 @@ SWEEP_SECONDS: Final = 3_600.0
 """Pause between two sweeps: a million rows take some seconds of one core."""
 
 READ_SECONDS: Final = 60.0
-"""How long a sweep waits for step two; the next one tries again."""
+"""How long a sweep waits for each of the two steps; the next one tries again."""
 
 _AT_ONCE: Final = 1_000
 _ROW_MARGIN_NS: Final = DAY_NS
@@ -78,9 +78,12 @@ class Expiry:
             await self._sweep_rows(partition, age_ns + _ROW_MARGIN_NS)
 
     async def _sweep_partials(self, partition: int, age_ns: int) -> None:
-        ends = await asyncio.to_thread(self._ends)
         old = await asyncio.to_thread(self._old_partials, partition, age_ns)
-        if not old or ends is None or not await self._are_read(ends):
+        # Calls first: a worker that died may have sent a partial with calls that are not counted again yet. If the
+        # partial's row went now, those calls would begin a new partial, and step two would take it for the sent one.
+        if not old or not await self._is_read_to_its_end(topics.CALLS):
+            return
+        if not await self._is_read_to_its_end(topics.HOT_PARTIALS):
             return
         for chunk in _chunks(old.items()):
             async with self._count.held():
@@ -116,24 +119,25 @@ class Expiry:
         seen = ((key, SymbolRow.from_bytes(row).last_seen_ns) for key, row in rows_while(self._owned, table, partition))
         return before_ns, [key for key, when_ns in seen if when_ns < before_ns]
 
-    def _ends(self) -> Mapping[int, int] | None:
-        try:
-            return self._horizon.ends_of(topics.HOT_PARTIALS)
-        except KafkaException:
-            return None
-
-    async def _are_read(self, ends: Mapping[int, int]) -> bool:
-        """Wait until step two has read everything before these ends."""
+    async def _is_read_to_its_end(self, topic: str) -> bool:
+        """Wait until the stage has committed all that a topic holds now; whether it has, in time."""
+        ends = await asyncio.to_thread(self._ends, topic)
         deadline = time.monotonic() + READ_SECONDS
-        while time.monotonic() < deadline:
-            if await asyncio.to_thread(self._is_read, ends):
+        while ends is not None and time.monotonic() < deadline:
+            if await asyncio.to_thread(self._is_read, topic, ends):
                 return True
             await asyncio.sleep(1.0)
         return False
 
-    def _is_read(self, ends: Mapping[int, int]) -> bool:
+    def _ends(self, topic: str) -> Mapping[int, int] | None:
         try:
-            return self._horizon.is_done(Stage.HOT_SYMBOLS, topics.HOT_PARTIALS, ends)
+            return self._horizon.ends_of(topic)
+        except KafkaException:
+            return None
+
+    def _is_read(self, topic: str, ends: Mapping[int, int]) -> bool:
+        try:
+            return self._horizon.is_done(Stage.HOT_SYMBOLS, topic, ends)
         except (KafkaUnreachableError, KafkaUnusableError):
             return False
 

@@ -1,5 +1,6 @@
 """app/ingest/client.py against the simulator over real sockets."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -143,15 +144,15 @@ def test_stream_that_ends_well_is_opened_again() -> None:
 def test_absent_agent_is_waited_for_with_a_reason(caplog: pytest.LogCaptureFixture) -> None:
     """Operators read where nobody listens, once, and not at every attempt."""
     seen = Seen()
-    server = SimulatorServer(RECORDING)
-    server.start()
-    address = server.address
-    server.stop()
+    holder = socket.socket()  # bound and not listening: no other process can take the port, and nobody answers
+    holder.bind(("127.0.0.1", 0))
+    address = f"127.0.0.1:{holder.getsockname()[1]}"
 
-    with _running(_link(address), seen) as stream:
+    with holder, _running(_link(address), seen) as stream:
         _wait_for(lambda: len(seen.ended) >= 3)
         assert stream.trouble == f"Tetragon at {address}: nothing listens there (connection refused)"
-        with server:
+        holder.close()
+        with SimulatorServer(RECORDING, listen_on=address):
             _wait_for(lambda: len(seen.events) == len(EVENTS))
             assert stream.trouble is None
 

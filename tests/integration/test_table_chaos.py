@@ -117,6 +117,20 @@ class _Scene:
         consumer.close()
         return rows
 
+    def await_state(self, *indexes: int) -> None:
+        """Wait until workers with these indexes have state on disk."""
+        self._await(lambda: all(self.state_folder(index).exists() for index in indexes))
+
+    def await_serving(self, worker: Worker) -> None:
+        """Wait until a worker serves its metrics, and so ends cleanly when it gets a SIGTERM."""
+        self._await(lambda: worker.serves)
+
+    def _await(self, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not holds():
+            assert time.monotonic() < deadline, "\n".join(worker.log_tail() for worker in self.workers)
+            time.sleep(0.1)
+
     def state_folder(self, index: int) -> Path:
         return self.folder / "data" / (self.prefix + Stage.HOT_SYMBOLS.group) / f"worker-{index}"
 
@@ -140,6 +154,7 @@ def test_counts_are_exact_after_kills_and_a_lost_state_folder(
     try:
         first, second = scene.add_worker(), scene.add_worker()
         scene.send(20_000 * size)
+        scene.await_state(0, 1)
         for number, victim in enumerate([first, second, first, second]):
             victim.end(signal.SIGKILL, within_seconds=5)
             if number == 2:
@@ -149,6 +164,7 @@ def test_counts_are_exact_after_kills_and_a_lost_state_folder(
             scene.send(9_000 * size)
         scene.add_worker()
         scene.send(18_000 * size)
+        scene.await_serving(second)
         assert second.end(signal.SIGTERM, within_seconds=10) == 0, second.log_tail()
         scene.send(10_000 * size)
         scene.await_no_lag(40)

@@ -74,7 +74,7 @@ def build(name: str) -> Build:
 
 
 class Contestant:
-    """One commit's process, which measures once whenever it is asked to."""
+    """One commit's process, which measures once for each call."""
 
     def __init__(self, built: Build, events_file: Path) -> None:
         self._process = subprocess.Popen(

@@ -74,7 +74,7 @@ def cpu_s() -> float:
 
 
 def serve(pipe: Connection, run: Run) -> None:
-    """The server process: tells its address, and on request its CPU time."""
+    """The server process: it sends its address, and its CPU time on request."""
     recording = Recording.of(events())
     with SimulatorServer(recording, run.listen_on, repeat=0, rate_per_s=run.rate_per_s, tls=run.tls) as server:
         pipe.send((server.address, len(recording.payload) // len(recording)))

@@ -18,7 +18,7 @@ NOW_MS = int(time.time() * 1000)
 
 
 def _small_topic(broker: EmbeddedBroker, prefix: str) -> str:
-    """A topic that takes small records only, which the producer does not know."""
+    """A topic with a smaller record limit than the producer has."""
     name = f"{prefix}small"
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
     admin.create_topics([NewTopic(name, 2, 1, config={"max.message.bytes": str(LIMIT_BYTES)})])[name].result()

@@ -85,7 +85,7 @@ def test_every_broken_part_is_a_finding_with_a_remedy(environ: dict[str, str]) -
 
 
 def test_servers_that_are_away_are_named_once(environ: dict[str, str]) -> None:
-    """Topics are not asked for where Kafka does not answer."""
+    """Topics are not looked for where Kafka does not answer."""
     environ |= {
         "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
         "CALLSTREAM_SCHEMA_REGISTRY_URL": "http://127.0.0.1:9",

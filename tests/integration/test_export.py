@@ -156,7 +156,7 @@ def test_windows_are_by_offset_and_by_time_and_the_summary_says_what_was_read(pu
 
 
 def test_a_window_with_strange_records_is_written_and_said_to_be_incomplete(published: Published) -> None:
-    """Exit code 3; what is no call is counted by reason, and the file is there."""
+    """Exit code 3; what is not a call is counted by reason, and the file is there."""
     prefix = published.environ["CALLSTREAM_TOPIC_PREFIX"]
     producer = Producer({"bootstrap.servers": published.environ["CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS"]})
     places: list[int] = []

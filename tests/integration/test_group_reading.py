@@ -1,4 +1,4 @@
-"""What groups have committed is told while their coordinator is still loading, too."""
+"""Commits of groups can be read while their coordinator is still loading."""
 
 from contextlib import closing
 

@@ -43,7 +43,7 @@ def _await_rows(worker: Worker, hits: int, seconds: float) -> None:
 def test_either_worker_answers_for_both_and_the_one_that_is_left_for_all(
     embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
 ) -> None:
-    """Rows are those of the command line, a symbol's owner is asked where it is, and nothing is left out in silence."""
+    """Rows are those of the command line, a symbol comes from its owner, and whatever is left out is named."""
     with watch_scene(embedded, topic_prefix, tmp_path) as it:
         first, second = it.add_worker(), it.add_worker()
         for partition in range(PARTITIONS):

@@ -1,4 +1,4 @@
-"""Rows expire on a real broker: as tombstones, never one that is watched, and a symbol that comes back begins anew."""
+"""Rows expire on a real broker: as tombstones, never one that is watched; a symbol that comes back begins at zero."""
 
 import json
 import time

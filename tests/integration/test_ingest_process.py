@@ -170,7 +170,7 @@ def test_broker_that_is_killed_and_comes_back_costs_nothing(site: IngestSite) ->
 
 
 def test_restarted_agent_is_a_gap(site: IngestSite) -> None:
-    """The stream is found again, and the time between is told on runtime.coverage under the node's name."""
+    """The stream is found again, and the time between is a gap on runtime.coverage, under the node's name."""
     with SimulatorServer(Recording.of(_events(100))) as server, site.ingest(server.address) as ingest:
         _wait_for_written(ingest, 100)
         server.stop()
@@ -188,7 +188,7 @@ def test_restarted_agent_is_a_gap(site: IngestSite) -> None:
 
 
 def test_killed_ingest_is_a_gap_of_the_next(site: IngestSite) -> None:
-    """What a kill -9 cost nobody knows; the window is told by the process that follows."""
+    """What a kill -9 cost nobody knows; the next process publishes the interval."""
     with SimulatorServer(Recording.of(_events(100))) as server:
         with site.ingest(server.address) as ingest:
             _wait_for_written(ingest, 100)

@@ -182,7 +182,7 @@ def test_tls_against_plaintext_is_told(locked: Locked) -> None:
 
 
 def test_a_broker_that_does_not_answer_is_waited_for(locked: Locked) -> None:
-    """It may be about to: this is no mistake in the settings, with TLS or without."""
+    """It may be about to: this is not a mistake in the settings, with TLS or without."""
     locked.broker.pause_kafka()
     time.sleep(0.5)  # a signal takes effect a little later
     try:

@@ -1,4 +1,4 @@
-"""A privacy stage that is told to reload its policy while it runs, on a real broker."""
+"""A privacy stage reloads its policy while it runs, on a real broker."""
 
 import os
 import signal

@@ -211,7 +211,7 @@ def test_a_paused_server_sends_nothing_until_it_resumes() -> None:
 
 
 def test_event_type_filters_are_applied_and_logged_as_counts(caplog: pytest.LogCaptureFixture) -> None:
-    """The client gets the types that it asked for; the log says how many filters and events, not which."""
+    """The client gets the types that it requested; the log says how many filters and events, not which."""
     request = GetEventsRequest(allow_list=[Filter(event_set=[EventType.PROCESS_EXEC])])
     with (
         caplog.at_level(logging.INFO),

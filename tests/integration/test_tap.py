@@ -138,7 +138,7 @@ def test_frames_have_readable_names_and_their_grades_are_summed_up(cluster: _Clu
 
 
 def test_strange_records_do_not_stop_the_reading(cluster: _Cluster) -> None:
-    """What is no call is shown in hex, beside a tombstone."""
+    """A record that is not a call is shown in hex, and so is a tombstone."""
     for value in (b"\xff\x00", None):
         cluster.producer.produce(cluster.prefix + CALLS, value, b"key", partition=0)
     cluster.producer.flush(10)

@@ -137,7 +137,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Guarded]:
 
 
 def test_the_files_rules_are_made_once(guarded: _Guarded) -> None:
-    """What is missing is told, made, and there from then on."""
+    """What is missing is listed, then made, and then present."""
     missing, made, kept = guarded.answers
 
     assert missing[0] == 1

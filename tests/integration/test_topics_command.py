@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 
 @dataclass(frozen=True, slots=True)
 class _Topics:
-    """The command with its environment, and both servers asked directly."""
+    """The command with its environment, and both servers read directly."""
 
     broker: EmbeddedBroker
     prefix: str

@@ -57,5 +57,5 @@ def test_the_list_holds_what_was_added_by_anybody_and_not_removed(embedded: Embe
     "arguments", [["foo::bar(int)"], ["f", "--build-id", "xyz"], ["f", "--module", ""], [""], ["two words"]]
 )
 def test_what_could_never_be_hit_is_refused(arguments: list[str]) -> None:
-    """A watch for a demangled name would say "never executed" for ever."""
+    """A watch for a demangled name would always say "never executed"."""
     assert CliRunner().invoke(cli, ["watch", "add", *arguments]).exit_code == 2

@@ -1,4 +1,4 @@
-"""Watches on a real broker: a row from the first moment, never hit, not seen and why, hit, and no longer asked."""
+"""Watches on a real broker: a row from the first moment, never hit, not seen and why, hit, and no longer watched."""
 
 import signal
 import time

@@ -30,7 +30,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="module")
 def locked(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
-    """A broker that asks for a client certificate on MUTUAL, and for a SCRAM password over TLS on SCRAM."""
+    """A broker that demands a client certificate on MUTUAL, and a SCRAM password over TLS on SCRAM."""
     pair = authority.issue("localhost")
     tls = {
         "ssl.keystore.type": "PEM",

@@ -25,14 +25,14 @@ def _await(condition: Callable[[], bool], seconds: float, worker: Worker) -> Non
 
 
 def _lag(worker: Worker) -> float | None:
-    """Lag of partition 0, or None while the worker does not tell it yet."""
+    """Lag of partition 0, or None while the worker does not show it yet."""
     if "serving" not in worker.log_tail() or LAG not in worker.get("/metrics")[1]:
         return None
     return worker.metric(LAG)
 
 
 def _has_partitions(worker: Worker, count: int) -> bool:
-    """Whether it tells the lag of so many partitions."""
+    """Whether it shows the lag of so many partitions."""
     if "serving" not in worker.log_tail():
         return False
     return worker.get("/metrics")[1].count("runtime_consumer_lag_records{") == count

@@ -11,7 +11,7 @@ from app.embedded.broker import EmbeddedBroker
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
-    """Kafka and the registry, started when the first test asks; a test that kills one must start it again."""
+    """Kafka and the registry, started for the first test that uses them. A test that kills one must start it again."""
     with EmbeddedBroker(tmp_path_factory.mktemp("embedded") / "broker") as broker:
         yield broker
 

@@ -43,7 +43,7 @@ class Browser:
         self._loop = asyncio.new_event_loop()
         self._number = 0
         self.requests: list[str] = []
-        """Addresses that the page asked for, itself among them."""
+        """Addresses that the page requested, its own among them."""
         self.problems: list[str] = []
         """Exceptions of the page's scripts, and what its policy forbade."""
 

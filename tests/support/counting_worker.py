@@ -85,7 +85,7 @@ def _limit_files() -> None:
 
 
 def main() -> None:
-    """Run until told to stop."""
+    """Run until a signal stops it."""
     _limit_files()
     settings = load(os.environ)
     configure(settings.log_format, settings.log_level)

@@ -47,7 +47,7 @@ class Account:
 
 
 class Worker:
-    """One worker process, started anew after each signal under the same index and data folder."""
+    """One worker process. After each signal it starts again, with the same index and data folder."""
 
     def __init__(self, program: Sequence[str], environ: Mapping[str, str], log_file: Path) -> None:
         """`program` is a module name and its arguments."""
@@ -88,7 +88,7 @@ class Worker:
 
     @property
     def serves(self) -> bool:
-        """Whether it has told, since its last start, where it serves its health and metrics."""
+        """Whether it has logged, since its last start, where it serves its health and metrics."""
         return bool(self._addresses(self._log_begin))
 
     def http_address(self) -> str:
@@ -99,7 +99,7 @@ class Worker:
         return re.findall(r"serving /metrics.* http=(\S+)", self._log_file.read_bytes()[begin:].decode())
 
     def get(self, path: str) -> tuple[int, str]:
-        """Ask its health endpoint; returns the status and the text."""
+        """Status and text of its health endpoint."""
         answer = urllib3.request("GET", f"http://{self.http_address()}{path}", retries=False)
         return answer.status, answer.data.decode()
 

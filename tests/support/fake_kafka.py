@@ -146,7 +146,7 @@ class FakeKafka:
         return {TopicPartition(*tp) for tp in self.logs}
 
     def highwater(self, tp: TP) -> int:
-        """End of the log, as the last fetch told it."""
+        """End of the log, as of the last fetch."""
         return max((r.offset + 1 for r in self.logs[tp]), default=0)
 
 

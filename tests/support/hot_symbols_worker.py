@@ -18,7 +18,7 @@ from tests.support.passthrough_worker import QUICK
 
 
 def main(index: str) -> None:
-    """Run until told to stop."""
+    """Run until a signal stops it."""
     settings = load(os.environ)
     if "HOT_SWEEP_SECONDS" in os.environ:
         setattr(expiry, "SWEEP_SECONDS", float(os.environ["HOT_SWEEP_SECONDS"]))  # noqa: B010 - it is final elsewhere

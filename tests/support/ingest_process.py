@@ -55,7 +55,7 @@ class IngestProcess:
         return self._process.pid
 
     def get(self, path: str) -> tuple[int, str]:
-        """Status and text of its health endpoint; as a scraper does, it asks again when a connection breaks.
+        """Status and text of its health endpoint; as a scraper does, it tries again when a connection breaks.
 
         Raises RuntimeError with the exit code and the log where the process has ended.
         """

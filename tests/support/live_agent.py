@@ -4,7 +4,7 @@
 its loss counters on a metrics page. As in Tetragon, a reader has a queue of 10,000 events; what does not fit is dropped
 and counted.
 
-What happens in a life is computed from the life alone, so a test knows every event without being told:
+What happens in a life is computed from the life alone, so a test knows every event in advance:
 `python -m tests.support.live_agent LIFE happened` writes them out. That is a process of its own, because the stacks of
 events are of the libraries that their process has mapped.
 """
@@ -43,7 +43,7 @@ _NOTHING = memoryview(b"")
 class Life:
     """One process of an agent: from `start_s` to `until_s` (Unix epoch) events happen, each different from all others.
 
-    Throttle events are left out: each would be a gap, and hide whether other gaps are told.
+    Throttle events are left out: each would be a gap, and hide whether other gaps are published.
     """
 
     seed: int

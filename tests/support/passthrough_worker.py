@@ -58,7 +58,7 @@ def attach_stuck(runtime: StageRuntime) -> None:
 
 
 def main(index: str, mode: str = "quick") -> None:
-    """Run until told to stop."""
+    """Run until a signal stops it."""
     settings = load(os.environ)
     configure(settings.log_format, settings.log_level)
     plan = StagePlan(

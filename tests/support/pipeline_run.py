@@ -24,7 +24,7 @@ INGEST = "ingest"
 
 @dataclass(slots=True)
 class Ended:
-    """A process that ended without being told to."""
+    """A process that ended by itself."""
 
     name: str
     code: int

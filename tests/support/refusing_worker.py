@@ -53,7 +53,7 @@ class RefusingStep:
 
 
 def main() -> None:
-    """Run until told to stop."""
+    """Run until a signal stops it."""
     settings = load(os.environ)
     configure(settings.log_format, settings.log_level)
     real = steps.canonicalize_step

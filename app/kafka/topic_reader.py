@@ -156,46 +156,50 @@ class TopicReader:
             yield from taken
 
     def _read(self, topic: str, ranges: Iterable[OffsetRange]) -> Iterator[list[Recorded]]:
-        left = {one.partition: one for one in ranges if one.offsets > 0}
-        if not left:
+        wanted = [one for one in ranges if one.offsets > 0]
+        if not wanted:
             return
-        positions = {number: one.first for number, one in left.items()}
-        self._consumer.assign([TopicPartition(topic, number, first) for number, first in positions.items()])
+        positions = {one.partition: one.first for one in wanted}
+        ends = {one.partition: one.next for one in wanted}
+        self._consumer.assign([TopicPartition(topic, one.partition, one.first) for one in wanted])
         try:
             heard_at = time.monotonic()
-            while left:
-                messages = self._consumer.consume(_FETCH_RECORDS, _POLL_SECONDS)
-                taken = self._taken(topic, messages, positions, left)
+            while ends:
+                taken = self._taken(topic, self._consumer.consume(_FETCH_RECORDS, _POLL_SECONDS), positions, ends)
                 if taken:
                     yield taken
                     heard_at = time.monotonic()  # only now: the caller may have taken its time
-                elif left and time.monotonic() - heard_at > SILENCE_SECONDS:
-                    waiting = ", ".join(f"{topic}[{number}]" for number in sorted(left))
+                elif ends and time.monotonic() - heard_at > SILENCE_SECONDS:
+                    waiting = ", ".join(f"{topic}[{number}]" for number in sorted(ends))
                     raise KafkaUnreachableError(f"Kafka at {self._where} has more of {waiting} and sends nothing")
         finally:
             with suppress(RuntimeError):  # the reader was closed before the caller let go of this iterator
                 self._consumer.unassign()
 
     def _taken(
-        self, topic: str, messages: Iterable[Message], positions: dict[int, int], left: dict[int, OffsetRange]
+        self, topic: str, messages: Iterable[Message], positions: dict[int, int], ends: dict[int, int]
     ) -> list[Recorded]:
-        """Records of the ranges that are left; moves `positions` on, and drops from `left` what has been read."""
+        """Records before the `ends` of their partitions.
+
+        Moves `positions` on to the offsets that come next, and drops from `ends` the partitions that are read.
+        """
         taken: list[Recorded] = []
         for message in messages:
             partition, offset, error = message.partition(), message.offset(), message.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - a public error code
                 self._check(topic, partition, positions, error)
-            elif partition in left:
+            elif partition in ends:
                 assert partition is not None
                 assert offset is not None
-                end = left[partition].next
-                if error is None:
+                end = ends[partition]
+                if error is None:  # else `offset` is where the log ends
                     if offset < end:
-                        taken.append(_recorded(topic, partition, offset, message))
+                        key, value = message.key(), message.value()
+                        taken.append(Recorded(topic, partition, offset, message.timestamp()[1], key, value))
                     offset += 1
                 positions[partition] = offset
                 if offset >= end:
-                    del left[partition]
+                    del ends[partition]
         return taken
 
     def _check(self, topic: str, partition: int | None, positions: Mapping[int, int], error: KafkaError) -> None:
@@ -238,7 +242,3 @@ def _gone(topic: str, offset: int, there: OffsetRange) -> DamagedError:
         f"topic {topic}, partition {there.partition}: offset {offset} is not there; it has {there.first} to "
         f"{there.next - 1}"
     )
-
-
-def _recorded(topic: str, partition: int, offset: int, message: Message) -> Recorded:
-    return Recorded(topic, partition, offset, message.timestamp()[1], message.key(), message.value())

@@ -82,7 +82,7 @@ class CallLayout:
 
         `wanted` names the fields of the workload that a reader asks for.
         """
-        self.frame: Final = avro_wire.schema_header(schema_id)
+        self.schema_header: Final = avro_wire.schema_header(schema_id)
         self._writer: Final[Any] = fastavro.parse_schema(json.loads(json.dumps(writer_schema)))
         self.regular: Final = _regular_parts(self._writer, frozenset(wanted))
 

@@ -1,11 +1,28 @@
 """The fast way to read a call: parts are recognized by their bytes, and nothing is decoded that was met before.
 
 A call is regular if it is laid out as the privacy stage lays calls out: an id of 32 characters, a time of nine bytes,
-the stack in one block with its size. Of such a call the stack is looked up as a whole, the workload behind it is
-compared with what came last after the same first bytes, and the raw offset is read from the end. Nothing else is looked
-at, but for user probes and executions, where the probe's target or the binary is evidence too. Any other call is
-refused, and somebody else decodes it at twenty times the cost. What is skipped is trusted to be whole: Kafka checks
-what it stores, and one stage writes the topic.
+the stack in one block with its size. For example (a test compares these bytes with an encoded call):
+
+      at  bytes                        meaning
+       0  00 00 00 00 07               schema header: schema id 7
+       5  40                           length of the event id: 32, because Avro doubles numbers that are not negative
+       6  30 31 32 33                  the first four of its 32 characters
+      38  aa b4 ae d8 c7 bf ce 97 2f   timestamp_ns, see times.py; every byte but the last has its high bit set
+      47  06                           probe type: symbol 3 of the enum, Kprobe
+      48  01                           stack: -1, so one frame, and the size of the block follows
+      49  1a                           the block has 13 bytes
+      50  04 2f 61 02 66               the frame begins: module "/a", symbol "f"
+      63  00                           no further block: the stack ends
+      64  00 00 02 08 73 68 6f 70      workload: no container id, no pod name, namespace "shop"
+      77  00                           no probe target; the process and all other fields follow
+      -3  06                           raw partition: 3
+      -2  d8 04                        raw offset: 300, doubled, in groups of seven bits
+
+Of such a call the stack (48 to 63) is looked up as a whole, the workload behind it is compared with what came last
+after the same first bytes, and the raw offset is read from the end. Nothing else matters, except for user probes and
+executions, where the probe's target or the binary is evidence too. Every other call is left to observations.py, which
+decodes it at twenty times the cost. Bytes that are skipped are trusted to be whole: Kafka checks what it stores, and
+one stage writes the topic.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -51,7 +68,7 @@ _NEVER: Final = b"\xff" * 16
 """No part begins with it: an Avro number ends after ten bytes at the latest."""
 
 
-class _IrregularCall(Exception):  # noqa: N818 - no error: decode the call as a whole instead
+class _IrregularCall(Exception):  # noqa: N818 - not an error: the call is decoded as a whole instead
     """The call is not laid out as regular calls are."""
 
 
@@ -74,7 +91,7 @@ def regular_gatherer(layout: CallLayout, meaning: Meaning) -> GatherRegular:  # 
     """
     if layout.regular is None:
         return gather_none
-    opening, frame = _OPENING.unpack_from, layout.frame + _TEXT_32
+    opening, beginning = _OPENING.unpack_from, layout.schema_header + _TEXT_32
     workloads = _KnownWorkloads(layout.regular, meaning)
     workload_of, meet = workloads.by_key, workloads.meet
     evidence = _KnownEvidence(layout.regular, meaning)
@@ -88,7 +105,9 @@ def regular_gatherer(layout: CallLayout, meaning: Meaning) -> GatherRegular:  # 
             for record in islice(records, begin, None):
                 value = record.value or b""
                 head, low, high, probe, count, size, more = opening(value)
-                if head != frame or low & _EIGHT_MORE_OR_SIGN != _EIGHT_MORE or not 0 < high < _MORE:
+                # One comparison for eight bytes of the time: all have their high bit set, and the lowest bit, Avro's
+                # sign, is clear. The ninth has its high bit clear and is not zero, so the time has exactly nine bytes.
+                if head != beginning or low & _EIGHT_MORE_OR_SIGN != _EIGHT_MORE or not 0 < high < _MORE:
                     raise _IrregularCall
 
                 if not count:
@@ -110,7 +129,9 @@ def regular_gatherer(layout: CallLayout, meaning: Meaning) -> GatherRegular:  # 
                 if not value.startswith(known.encoded, at):
                     meet(value, at, known)
 
-                # The last field, read backwards: of a number's bytes only the last has its high bit clear.
+                # The last field, read backwards: of a number's bytes only the last has its high bit clear. In the
+                # example 04 and then d8 make 0x04 << 7 | 0x58 = 600; 06 has its high bit clear, so it is the
+                # partition's last byte.
                 offset, back = value[-1], -2
                 while (byte := value[back]) >= _MORE:
                     offset = offset << 7 | byte & 0x7F

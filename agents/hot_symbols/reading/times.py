@@ -1,9 +1,16 @@
 """Times as bytes that sort as the times do, and are cut out of a call instead of being decoded.
 
-An Avro long has seven bits to a byte, the least significant first, and all bytes but the last have their high bit set;
-so read backwards, numbers of equally many bytes sort as bytes. Nine bytes hold the times from 1971 to 2116, which begin
-with a byte from 1 to 127. Any other time is a zero byte or a byte of 128, and the number as eight bytes from the lowest
-on. Times are nanoseconds since the Unix epoch, as 64-bit signed numbers.
+An Avro long has seven bits to a byte, the least significant first, and every byte but the last has its high bit set.
+Read backwards, numbers of equally many bytes therefore sort as their bytes do:
+
+>>> avro_wire.long(1_700_000_000_123_456_789).hex(" ")
+'aa b4 ae d8 c7 bf ce 97 2f'
+>>> sortable(1_700_000_000_123_456_789).hex(" ")
+'2f 97 ce bf c7 d8 ae b4 aa'
+
+Nine bytes hold the times from 1971 to 2116; their first byte is one from 1 to 127. Any other time is a zero byte or a
+byte of 128, and then the number as eight bytes, counted from the lowest 64-bit number on. Times are nanoseconds since
+the Unix epoch, as 64-bit signed numbers.
 """
 
 from typing import Final
@@ -25,10 +32,19 @@ def sortable(time_ns: int) -> bytes:
 
 
 def time_of(key: bytes) -> int:
-    """The way back."""
+    """The time that `sortable` made the bytes of.
+
+    The last eight bytes hold seven bits each, and lose their high bits in three moves over all of them at once:
+
+        one by one     1aaaaaaa 1bbbbbbb                        seven bits in each 8
+        in pairs       00aaaaaa abbbbbbb                        14 bits in each 16
+        in fours       0000aaaa aaaaaaaa aabbbbbb bbbbbbbb      28 bits in each 32 (a and b are two pairs here)
+        all eight      00000000 and 56 bits                     the first byte of the key is put in front of them
+
+    Avro doubles a number that is not negative, so the result is halved.
+    """
     if not _BEFORE[0] < key[0] < _AFTER[0]:
         return int.from_bytes(key[1:], "big") + _LOWEST
-    # In pairs, fours, and all eight: what holds seven bits each moves together.
     low = int.from_bytes(key[1:], "big")
     low = (low & 0x007F007F007F007F) | (low & 0x7F007F007F007F00) >> 1
     low = (low & 0x00003FFF00003FFF) | (low & 0x3FFF00003FFF0000) >> 2

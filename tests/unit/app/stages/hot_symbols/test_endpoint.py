@@ -119,7 +119,7 @@ def test_an_answer_that_would_lack_rows_is_none() -> None:
     assert "does not answer" in ask(worker({0, 1}, {2: "127.0.0.1:9"}))[1]
     server = TelemetryServer(Meter(), alive={}, ready={})
     try:
-        assert "no worker of callstream" in ask(worker({0, 1}, {2: server.start("127.0.0.1", 0)}))[1]
+        assert "not a worker of callstream" in ask(worker({0, 1}, {2: server.start("127.0.0.1", 0)}))[1]
     finally:
         server.close()
 

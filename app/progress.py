@@ -1,20 +1,20 @@
-"""Tells a person how far a long run is; says nothing where nobody looks.
-
-This module refuses to know what is counted.
-"""
+"""Shows a person how far a long run is. Nothing is written if standard error is not a terminal."""
 
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import click
 
 _EVERY_SECONDS: Final = 0.5
 
+_Thing = TypeVar("_Thing")
+
 
 class Progress:
-    """One line on standard error, written over now and then. Use as a context, so that the line is ended."""
+    """One line on standard error that is written again twice a second. Use it as a context, which ends the line."""
 
     def __init__(self) -> None:
         self._shown = sys.stderr.isatty()
@@ -22,37 +22,44 @@ class Progress:
         self.begin("")
 
     def begin(self, what: str, total: int | None = None) -> None:
-        """Count something from now on; `what` follows the number, as in "records read"."""
+        """Start to count something; `what` follows the number, as in "records read"."""
         self._what = what
-        self._total = total
-        self._began = self._told = time.monotonic()
+        self.total = total
+        self._began = self._shown_at = time.monotonic()
         self._count: Count | None = None
         self.done = 0
 
     def count(self, what: str, total: int | None = None) -> "Count":
-        """Something that is counted for a while, before or after other things."""
+        """A count that takes turns with others on the line."""
         return Count(self, what, total)
 
     def show(self, count: "Count") -> None:
-        """Show a count, from now on instead of what was shown."""
+        """Show this count, instead of what the line showed before."""
         if self._count is not count:
             self.begin(count.what, count.total)
             self._count = count
         self.at(count.done)
 
+    def each(self, things: Iterable[_Thing], what: str, total: int | None = None) -> Iterator[_Thing]:
+        """The things, unchanged. Each one is counted when the next is taken."""
+        self.begin(what, total)
+        for thing in things:
+            yield thing
+            self.add(1)
+
     def add(self, more: int) -> None:
-        """Some more are done."""
+        """Count `more` things."""
         self.at(self.done + more)
 
     def at(self, done: int) -> None:
-        """So many are done in all."""
+        """Set the count to `done`."""
         self.done = done
         now = time.monotonic()
-        if self._shown and now - self._told >= _EVERY_SECONDS:
-            self._told = now
+        if self._shown and now - self._shown_at >= _EVERY_SECONDS:
+            self._shown_at = now
             self._wrote = True
             rate = done / max(now - self._began, 1e-9)
-            of = f" of {self._total:,} ({100 * done // max(1, self._total)} %)" if self._total else ""
+            of = f" of {self.total:,} ({100 * done // max(1, self.total)} %)" if self.total else ""
             click.echo(f"\r\x1b[K{done:,}{of} {self._what}, {rate:,.0f} a second", err=True, nl=False)
 
     def __enter__(self) -> Self:
@@ -65,7 +72,7 @@ class Progress:
 
 @dataclass(slots=True)
 class Count:
-    """One thing that is counted; `what` follows the number. `total` may be set when it is known."""
+    """One of several counts on the line; `what` follows the number. `total` may be set later, when it is known."""
 
     progress: Progress
     what: str
@@ -73,10 +80,10 @@ class Count:
     done: int = 0
 
     def add(self, more: int) -> None:
-        """Some more are done."""
+        """Count `more` things."""
         self.at(self.done + more)
 
     def at(self, done: int) -> None:
-        """So many are done in all."""
+        """Set the count to `done`."""
         self.done = done
         self.progress.show(self)

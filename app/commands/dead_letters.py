@@ -16,6 +16,7 @@ from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder
 from app.kafka.topic_reader import TopicReader
 from app.operators.times import time_text
+from app.progress import Progress
 from app.settings import Settings, load
 from app.stages.worker import registered_id
 from schemas import records, topics
@@ -135,13 +136,14 @@ def retry(*, stages: tuple[str, ...], reasons: tuple[str, ...], dry_run: bool, m
     total = ResendOutcome()
     if letters:
         trial = trial_of(settings, registered_id(settings, topics.CALLS))
-        with TopicReader(settings) as reader:
+        with TopicReader(settings) as reader, Progress() as progress:
+            progress.begin("dead letters tried", len(letters))
             resender = Resender(settings, reader, trial, registered_id(settings, topics.DEAD_LETTERS))
             for some in resender.resend(letters, dry_run=dry_run):
                 total.sent += some.sent
                 total.refused += some.refused
                 total.gone += some.gone
-                _progress(len(total.sent) + len(total.refused) + total.gone, len(letters))
+                progress.at(len(total.sent) + len(total.refused) + total.gone)
     _report(total, dry_run=dry_run, as_json=as_json)
     sys.exit(LEFT if total.refused or total.gone else 0)
 
@@ -184,11 +186,6 @@ def _line(letters: Inventory, letter: StoredDeadLetter) -> str:
     again = letters.sent_again.get(letter.source)
     state = "open" if again is None else f"sent again as {again[0]}:{again[1]}"
     return f"{topic} {partition}:{offset}  {letter.stage}/{letter.reason}  {raw}  {state}"
-
-
-def _progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"\r{done} of {total} letters", err=True, nl=done == total)
 
 
 def _report(total: ResendOutcome, *, dry_run: bool, as_json: bool) -> None:

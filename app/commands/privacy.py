@@ -20,10 +20,11 @@ from agents.privacy.policy import Policy
 from agents.privacy.policy_file import BUILT_IN, built_in_policy, built_in_text
 from agents.privacy.verifier import Verifier
 from app import settings as settings_module
-from app.privacy.audit import AuditProgress, audit
+from app.privacy.audit import audit
 from app.privacy.cases import parse_cases, run_cases
 from app.privacy.dropped import dropped
 from app.privacy.load import Privacy, load_policy, load_privacy
+from app.progress import Progress
 from app.settings import Settings
 from app.steps import load_policy_hooks
 from schemas.canonical_pb2 import CanonicalEvent
@@ -237,23 +238,17 @@ def audit_command(topic: str, needles: Path | None, as_json: bool) -> None:
       callstream privacy audit runtime.calls
     """
     verifier = Verifier(_read(needles).splitlines() if needles is not None else ())
-    watched = sys.stderr.isatty() and not as_json
-    progress, rules = AuditProgress(_show if watched else None), Counter[str]()
-    for found in audit(_settings(), topic, verifier, progress):
-        rules[found.finding.rule] += 1
-        if as_json:
-            click.echo(json.dumps({"partition": found.partition, "offset": found.offset, **asdict(found.finding)}))
-        else:
-            click.echo(f"{topic} {found.partition}:{found.offset} {found.finding.field}: {found.finding.rule}")
-    if watched:
-        click.echo(err=True)
+    rules = Counter[str]()
+    with Progress() as progress:
+        for found in audit(_settings(), topic, verifier, progress):
+            rules[found.finding.rule] += 1
+            if as_json:
+                click.echo(json.dumps({"partition": found.partition, "offset": found.offset, **asdict(found.finding)}))
+            else:
+                click.echo(f"{topic} {found.partition}:{found.offset} {found.finding.field}: {found.finding.rule}")
     summary = {"topic": topic, "records": progress.done, "findings": sum(rules.values()), "by_rule": dict(rules)}
     click.echo(json.dumps(summary) if as_json else f"{progress.done} records, {sum(rules.values())} findings")
     sys.exit(FAILED if rules else 0)
-
-
-def _show(progress: AuditProgress) -> None:
-    click.echo(f"\r{progress.done} of {progress.total} records", err=True, nl=False)
 
 
 def _settings() -> Settings:

@@ -5,8 +5,6 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +15,7 @@ from agents.symbols.index import SymbolIndex
 from agents.symbols.lookup import Resolved
 from agents.symbols.module_paths import normalize_module
 from app import settings as settings_module
+from app.progress import Progress
 from app.symbols.adding import AddOptions, FileReport, NotIndexed, add_files, elf_files
 from app.symbols.checking import check_objects
 from app.symbols.debuginfod import Debuginfod
@@ -124,8 +123,9 @@ def add(
         debuginfod=None if debuginfod_url is None else Debuginfod(debuginfod_url),
     )
     files = list(elf_files(paths))
-    with StoreWriter(_folder(folder)) as writer, LimitedReader(seconds) as reader, _progress(len(files)) as advance:
-        reports = list(add_files(files, options, writer, reader, lambda _: advance()))
+    with StoreWriter(_folder(folder)) as writer, LimitedReader(seconds) as reader, Progress() as progress:
+        progress.begin("files read", len(files))
+        reports = list(add_files(files, options, writer, reader, lambda _: progress.add(1)))
         digest = writer.commit()
     _print_reports(reports, digest, as_json=as_json)
     sys.exit(NOT_ALL if any(isinstance(report, NotIndexed) for report in reports) or not reports else 0)
@@ -322,12 +322,13 @@ def verify(folder: Path | None, as_json: bool) -> None:
       callstream symbols verify
     """
     store = _open(folder)
-    faults = []
-    with _progress(len(store.snapshot.entries)) as advance:
-        for checked in check_objects(store):
-            advance()
-            if checked.fault is not None:
-                faults.append({"kind": checked.entry.kind, "key": checked.entry.key, "fault": checked.fault})
+    with Progress() as progress:
+        objects = progress.each(check_objects(store), "objects checked", len(store.snapshot.entries))
+        faults = [
+            {"kind": checked.entry.kind, "key": checked.entry.key, "fault": checked.fault}
+            for checked in objects
+            if checked.fault is not None
+        ]
     summary = {"store_digest": store.digest, "objects": len(store.snapshot.entries), "faults": faults}
     if as_json:
         click.echo(json.dumps(summary))
@@ -396,13 +397,3 @@ def _print_reports(reports: list[FileReport], digest: str, *, as_json: bool) -> 
             click.echo("  ".join(cell(value) for value in row.values() if value not in ("", None, [])))
     click.echo(", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "no ELF files")
     click.echo(f"store {digest}")
-
-
-@contextmanager
-def _progress(length: int) -> Iterator[Any]:
-    """A bar on a terminal, and nothing if standard error is not a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    with click.progressbar(length=length, file=sys.stderr) as bar:
-        yield lambda: bar.update(1)

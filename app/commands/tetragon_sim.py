@@ -4,14 +4,12 @@ import json
 import signal
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
 
 import click
 
+from app.progress import Progress
 from app.simulator.address import AddressError, parse_address
 from app.simulator.event_files import EventFileError, read_events
 from app.simulator.recording import Recording
@@ -19,7 +17,6 @@ from app.simulator.server import ServerTlsFiles, SimulatorServer
 from app.telemetry.logs import configure
 from schemas.tetragon.filters_pb2 import EventType
 
-_PROGRESS_EVERY_S: Final = 0.5
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -94,7 +91,8 @@ def command(
       callstream tetragon-sim --listen 127.0.0.1:0 --events tetragon.log --rate 1000 --repeat 0
       {"address": "127.0.0.1:40211", "events": 50, "kinds": {"process_exec": 22, "process_exit": 28}}
     """
-    recording = Recording.of(_with_progress(read_events((*events, *more_events))))
+    with Progress() as progress:
+        recording = Recording.of(progress.each(read_events((*events, *more_events)), "events read"))
     if not len(recording):
         raise EventFileError(f"no events in {', '.join(map(str, (*events, *more_events)))}")
     server = SimulatorServer(
@@ -132,17 +130,3 @@ def _tls_files(listen_on: str, cert: Path | None, key: Path | None, client_ca: P
     if listen_on.startswith("unix:"):
         raise click.UsageError("TLS is for TCP addresses; Tetragon's unix socket has none")
     return ServerTlsFiles(cert, key, client_ca)
-
-
-def _with_progress(events: Iterable[bytes]) -> Iterator[bytes]:
-    """Passes events through and, where a person looks, tells how many there were."""
-    if not sys.stderr.isatty():
-        yield from events
-        return
-    number, tell_at_s = 0, time.monotonic() + _PROGRESS_EVERY_S
-    for number, event in enumerate(events, start=1):
-        if time.monotonic() >= tell_at_s:
-            tell_at_s = time.monotonic() + _PROGRESS_EVERY_S
-            click.echo(f"\r{number} events read", err=True, nl=False)
-        yield event
-    click.echo(f"\r{number} events read", err=True)

@@ -1,17 +1,14 @@
 """`callstream workload`: a file of generated events for demos, tests and benchmarks."""
 
 import json
-import sys
-from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 
 import click
 
+from app.progress import Progress
 from app.simulator.event_files import delimited
 from app.simulator.workload.binaries import mapped_binaries
 from app.simulator.workload.generator import SHARES, NoSuchKindError, Workload, WorkloadOptions
-
-_PROGRESS_EVERY: Final = 50_000
 
 
 def _share(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, float]:
@@ -88,8 +85,9 @@ def command(
     except NoSuchKindError as error:
         raise click.BadParameter(str(error), param_hint="--share") from None
     written = 0
-    for event in _with_progress(workload.events(), events):
-        written += out.write(delimited(event))
+    with Progress() as progress:
+        for event in progress.each(workload.events(), "events made", events):
+            written += out.write(delimited(event))
     _report(_summary(workload, events, written), as_json=as_json, to_stderr=out.name == "<stdout>")
 
 
@@ -117,14 +115,3 @@ def _report(summary: dict[str, Any], *, as_json: bool, to_stderr: bool) -> None:
         *(f"  {file}" for file in summary["binaries"].values()),
     ]
     click.echo("\n".join(lines), err=to_stderr)
-
-
-def _with_progress(events: Iterable[bytes], total: int) -> Iterator[bytes]:
-    """Passes events through and, where a person looks, tells how many there were."""
-    if not sys.stderr.isatty():
-        yield from events
-        return
-    for number, event in enumerate(events, start=1):
-        if number % _PROGRESS_EVERY == 0 or number == total:
-            click.echo(f"\r{number} of {total} events", err=True, nl=number == total)
-        yield event

@@ -6,19 +6,18 @@ at as bytes. A restricted topic holds private data by design and is refused. Fin
 never values.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from agents.privacy.verifier import PrivacyFinding, Verifier
 from app.kafka.records import Recorded
 from app.kafka.topic_reader import TopicReader
 from app.operators.errors import OperatorError
+from app.progress import Progress
 from app.settings import Settings
 from schemas import records
 from schemas.topics import TOPICS, Topic
-
-_REPORT_RECORDS: Final = 1_000
 
 
 class RestrictedTopicError(OperatorError):
@@ -34,16 +33,7 @@ class FindingAt:
     finding: PrivacyFinding
 
 
-@dataclass(slots=True)
-class AuditProgress:
-    """How far an audit has come, in records; `report` is called at times. `total` counts what was deleted as well."""
-
-    report: Callable[["AuditProgress"], None] | None = None
-    total: int = 0
-    done: int = 0
-
-
-def audit(settings: Settings, name: str, verifier: Verifier, progress: AuditProgress) -> Iterator[FindingAt]:
+def audit(settings: Settings, name: str, verifier: Verifier, progress: Progress) -> Iterator[FindingAt]:
     """Findings in the topic `name` (without prefix, or any other topic of the cluster).
 
     Raises RestrictedTopicError, and what `TopicReader` raises.
@@ -53,12 +43,9 @@ def audit(settings: Settings, name: str, verifier: Verifier, progress: AuditProg
         raise RestrictedTopicError(f"{name} is restricted: it may hold what must not leave, and only operators read it")
     full_name = settings.name(name) if topic is not None else name
     with TopicReader(settings) as reader:
-        progress.total = sum(ends.next for ends in reader.all_ends(full_name).values() if ends.offsets)
-        for record in reader.records(full_name):
-            progress.done += 1
+        total = sum(ends.offsets for ends in reader.all_ends(full_name).values())
+        for record in progress.each(reader.records(full_name), "records audited", total):
             yield from _looked_at(record, topic, verifier)
-            if progress.report is not None and progress.done % _REPORT_RECORDS == 0:
-                progress.report(progress)
 
 
 def _looked_at(record: Recorded, topic: Topic | None, verifier: Verifier) -> Iterator[FindingAt]:

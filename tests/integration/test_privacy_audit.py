@@ -25,8 +25,8 @@ from app.commands.ending import CANNOT
 from app.commands.privacy import FAILED
 from app.embedded.broker import EmbeddedBroker
 from app.kafka import topic_reader
-from app.privacy.audit import AuditProgress
 from app.privacy.audit import audit as audit_topic
+from app.progress import Progress
 from app.settings import from_env
 from app.simulator.workload.canaries import canaries, canary_events
 from app.simulator.workload.secrets import traces
@@ -162,7 +162,7 @@ def test_audit_survives_a_broker_that_is_killed_and_comes_back(
         embedded.restart_kafka()
         back.set()
 
-    restart, progress = Thread(target=come_back), AuditProgress()
+    restart, progress = Thread(target=come_back), Progress()
     try:
         assert list(audit_topic(settings, name, Looking(), progress)) == []
         assert back.is_set(), "no kill hit the reading: the test has proved nothing"

@@ -35,6 +35,14 @@ def test_each_thing_is_counted_under_its_own_name(monkeypatch: pytest.MonkeyPatc
     ]
 
 
+def test_things_pass_through_and_are_counted() -> None:
+    """A thing counts when it is dealt with, which is when the next one is taken."""
+    with Progress() as progress:
+        done = [(thing, progress.done) for thing in progress.each("abc", "letters read", 3)]
+        assert done == [("a", 0), ("b", 1), ("c", 2)]
+        assert progress.done == 3
+
+
 def test_nothing_is_said_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
     """A log is not filled with a progress that nobody watches."""
     with Progress() as progress:

@@ -12,7 +12,8 @@ from app.kafka import topic_reader
 from app.kafka.client import KafkaUnreachableError, KafkaUnusableError
 from app.kafka.records import DamagedError, OffsetRange, Recorded
 from app.kafka.topic_reader import PASSING, TopicReader
-from app.privacy.audit import AuditProgress, audit
+from app.privacy.audit import audit
+from app.progress import Progress
 from app.settings import Settings
 
 TOPIC = "t"
@@ -124,7 +125,7 @@ def test_an_audit_survives_the_same_events(broker: _Broker, code: int) -> None:
     """It reads through the one reader."""
     event = _Message(0, None, code)
     broker.script = [[_Message(0, 0), event], [event, *(_Message(0, number) for number in range(1, 5))]]
-    progress = AuditProgress()
+    progress = Progress()
     assert list(audit(Settings(), TOPIC, Verifier(()), progress)) == []
     assert progress.done == progress.total == 5
 

@@ -1,9 +1,9 @@
-"""Why a TLS link does not come about, in words that name the cause and the setting to change.
+"""Says why a TLS connection fails, with the cause and the setting to change.
 
-Clients say little more than "handshake failed" for a wrong CA, a missing certificate and a server that speaks no TLS
-alike. Here the connection is tried once more with plain sockets, one step at a time: the handshake, and the server's
-first word after it, for with TLS 1.3 a missing client certificate shows only there. Rules: nothing is sent but a
-handshake; every step has a deadline; files are read anew. This module refuses to know what is spoken over the link.
+Clients report little more than "handshake failed" for a wrong CA, for a missing certificate and for a server that does
+not speak TLS. So this module tries the connection once more with plain sockets, one step at a time: first the
+handshake, and then the server's first bytes after it, because with TLS 1.3 a missing client certificate shows only
+there. It sends nothing but a handshake, each step has a deadline, and it reads the files again each time.
 """
 
 import contextlib
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-STEP_S: Final = 3.0
-ANSWER_S: Final = 1.0
-"""For the server's first word, which an HTTP/2 server says at once, and which others say only to complain."""
+STEP_SECONDS: Final = 3.0
+ANSWER_SECONDS: Final = 1.0
+"""For the server's first bytes. An HTTP/2 server sends them at once; other servers send some only to complain."""
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
 _EXPIRED: Final = 10
@@ -24,7 +24,7 @@ _NOT_YET_VALID: Final = 9
 _HOSTNAME_MISMATCH: Final = 62
 _IP_MISMATCH: Final = 64
 _UNKNOWN_ISSUER: Final = frozenset({2, 18, 19, 20, 21})
-# Alerts by which servers ask for a client certificate or turn ours down (RFC 8446, 6.2; Go and OpenSSL differ).
+# Alerts with which servers ask for a client certificate, or refuse ours (RFC 8446, 6.2; Go and OpenSSL differ).
 _ABOUT_OUR_CERTIFICATE: Final = (
     "CERTIFICATE_REQUIRED",
     "BAD_CERTIFICATE",
@@ -38,12 +38,12 @@ _ABOUT_OUR_CERTIFICATE: Final = (
 
 
 class TlsFilesError(Exception):
-    """The TLS files cannot be used; the message names the setting."""
+    """A TLS file cannot be used. The message names the setting that names the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """PEM files. Without `ca` the system's CAs count, without `cert` and `key` we show no certificate."""
+    """PEM files. Without `ca` we trust the system's CAs. Without `cert` and `key` we show no certificate."""
 
     ca: Path | None
     cert: Path | None
@@ -51,23 +51,23 @@ class TlsFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """The settings of one kind of link, by what an operator calls them."""
+class TlsVariables:
+    """What an operator sets for one kind of connection: names of environment variables, and advice for messages."""
 
     ca: str
     cert: str
     key: str
     name_remedy: str
-    """What to do where the certificate is for another name."""
+    """What to do if the certificate is for another name."""
     use_tls: str
-    """What to do where the server speaks TLS and we do not."""
+    """What to do if the server speaks TLS and we do not."""
     no_tls: str
-    """What to do where we speak TLS and the server does not."""
+    """What to do if we speak TLS and the server does not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What is wrong. `misconfigured`: it will not get better by waiting."""
+    """What is wrong, as a sentence. `misconfigured` means that waiting does not help."""
 
     text: str
     misconfigured: bool
@@ -75,25 +75,25 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A server that may speak TLS. `where` is what it is called in a message; `name` is to be in its certificate."""
+    """A server that may speak TLS. Messages call it `where`; its certificate must be for `name`."""
 
     where: str
     host: str
     port: int
     name: str
-    settings: Settings
+    variables: TlsVariables
 
     def connect(self) -> socket.socket:
         """A plain connection. Raises OSError."""
-        return socket.create_connection((self.host, self.port), timeout=STEP_S)
+        return socket.create_connection((self.host, self.port), timeout=STEP_SECONDS)
 
 
-def tls_context(files: TlsFiles, settings: Settings, protocols: tuple[str, ...] = ()) -> ssl.SSLContext:
-    """A client context with these files. Raises TlsFilesError naming the setting whose file does not serve."""
+def tls_context(files: TlsFiles, variables: TlsVariables, protocols: tuple[str, ...] = ()) -> ssl.SSLContext:
+    """A client context with these files. Raises TlsFilesError."""
     try:
         context = ssl.create_default_context(cafile=files.ca)
     except OSError as error:
-        raise TlsFilesError(_unusable(settings.ca, files.ca, error, "certificates")) from None
+        raise TlsFilesError(_unusable(variables.ca, files.ca, error, "certificates")) from None
     if protocols:
         context.set_alpn_protocols(list(protocols))
     if files.cert is not None and files.key is not None:
@@ -102,14 +102,14 @@ def tls_context(files: TlsFiles, settings: Settings, protocols: tuple[str, ...] 
         except OSError as error:
             if isinstance(error, ssl.SSLError) and "KEY_VALUES_MISMATCH" in str(error.reason):
                 raise TlsFilesError(
-                    f"{settings.key}: {files.key} is not the key of the certificate {files.cert}"
+                    f"{variables.key}: {files.key} is not the key of the certificate {files.cert}"
                 ) from None
-            raise TlsFilesError(_unusable(settings.cert, files.cert, error, "certificate with its key")) from None
+            raise TlsFilesError(_unusable(variables.cert, files.cert, error, "certificate with its key")) from None
     return context
 
 
 def speaks_tls(peer: Peer) -> bool:
-    """Whether the server answers a TLS handshake, whatever certificates say."""
+    """Whether the server answers a TLS handshake, with any certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -123,22 +123,19 @@ def speaks_tls(peer: Peer) -> bool:
 
 
 def use_tls(peer: Peer) -> Diagnosis:
-    """The diagnosis for a server that speaks TLS while we do not."""
-    return Diagnosis(f"{peer.where} speaks TLS and we do not: {peer.settings.use_tls}", True)
+    """The diagnosis if the server speaks TLS and we do not."""
+    return Diagnosis(f"{peer.where} speaks TLS and we do not: {peer.variables.use_tls}", True)
 
 
 def handshake_trouble(peer: Peer, files: TlsFiles, protocols: tuple[str, ...] = ()) -> Diagnosis | None:
-    """What goes wrong between a server that listens and us with these files; None where nothing does.
-
-    Raises OSError where nothing listens.
-    """
+    """What goes wrong in a handshake with these files; None if nothing does. Raises OSError if nothing listens."""
     handshaken = False
     with peer.connect() as connection:
         try:
-            context = tls_context(files, peer.settings, protocols)
+            context = tls_context(files, peer.variables, protocols)
             with context.wrap_socket(connection, server_hostname=peer.name) as secured:
                 handshaken = True
-                secured.settimeout(ANSWER_S)
+                secured.settimeout(ANSWER_SECONDS)
                 with contextlib.suppress(TimeoutError):
                     if not secured.recv(1):
                         return _hung_up(peer, files)
@@ -153,16 +150,16 @@ def handshake_trouble(peer: Peer, files: TlsFiles, protocols: tuple[str, ...] = 
             return _hung_up(peer, files) if handshaken else _no_tls(peer)
         except TimeoutError:
             return Diagnosis(
-                f"{peer.where} does not answer a TLS handshake within {STEP_S:.0f} s; if it speaks no TLS: "
-                f"{peer.settings.no_tls}",
+                f"{peer.where} does not answer a TLS handshake within {STEP_SECONDS:.0f} s; if it does not speak TLS: "
+                f"{peer.variables.no_tls}",
                 False,
             )
 
 
 def tls_trouble(peer: Peer, files: TlsFiles | None) -> Diagnosis | None:
-    """What is wrong with TLS between a server and a client that speaks first; `files` None means without TLS.
+    """What is wrong with TLS between us and a server where the client speaks first; None if nothing is.
 
-    None where nothing is wrong. That nothing listens is no trouble with TLS either, but will get better.
+    `files` is None if we do not use TLS. If nothing listens, the diagnosis says so, as something that may get better.
     """
     try:
         if files is not None:
@@ -174,7 +171,7 @@ def tls_trouble(peer: Peer, files: TlsFiles | None) -> Diagnosis | None:
 
 
 def _hung_up(peer: Peer, files: TlsFiles) -> Diagnosis:
-    """A server that hangs up after the handshake does not like our certificate, or that there is none."""
+    """A server that hangs up after the handshake refuses our certificate, or misses one."""
     where = f"{peer.where} hung up after the TLS handshake"
     if files.cert is None:
         return Diagnosis(f"{where}: it probably wants a client certificate: {_show_ours(peer)}", True)
@@ -184,7 +181,7 @@ def _hung_up(peer: Peer, files: TlsFiles) -> Diagnosis:
 def _untrusted(peer: Peer, files: TlsFiles, error: ssl.SSLCertVerificationError) -> Diagnosis:
     match error.verify_code:
         case code if code in _UNKNOWN_ISSUER:
-            source = peer.settings.ca if files.ca else "the system's CAs"
+            source = peer.variables.ca if files.ca else "the system's CAs"
             return Diagnosis(f"{peer.where}: its certificate was not signed by a CA of {source}", True)
         case code if code == _EXPIRED:
             return Diagnosis(f"{peer.where}: its certificate, or one above it, has expired", True)
@@ -192,14 +189,14 @@ def _untrusted(peer: Peer, files: TlsFiles, error: ssl.SSLCertVerificationError)
             return Diagnosis(f"{peer.where}: its certificate is not valid yet; is this machine's clock right?", True)
         case code if code in {_HOSTNAME_MISMATCH, _IP_MISMATCH}:
             return Diagnosis(
-                f"{peer.where}: its certificate is not for {peer.name!r}; {peer.settings.name_remedy}", True
+                f"{peer.where}: its certificate is not for {peer.name!r}; {peer.variables.name_remedy}", True
             )
         case _:
             return Diagnosis(f"{peer.where}: its certificate is not accepted: {error.verify_message}", True)
 
 
 def _refused_handshake(peer: Peer, files: TlsFiles, reason: str) -> Diagnosis:
-    """The server's alert, or bytes that are no TLS."""
+    """The diagnosis of a server's alert, or of bytes that are not TLS."""
     text = reason.upper().replace(" ", "_")
     about = next((alert for alert in _ABOUT_OUR_CERTIFICATE if f"ALERT_{alert}" in text), None)
     if about is not None and files.cert is not None:
@@ -213,11 +210,11 @@ def _refused_handshake(peer: Peer, files: TlsFiles, reason: str) -> Diagnosis:
 
 
 def _no_tls(peer: Peer) -> Diagnosis:
-    return Diagnosis(f"{peer.where} speaks no TLS there: {peer.settings.no_tls}", True)
+    return Diagnosis(f"{peer.where} does not speak TLS there: {peer.variables.no_tls}", True)
 
 
 def _show_ours(peer: Peer) -> str:
-    return f"set {peer.settings.cert} and {peer.settings.key}"
+    return f"set {peer.variables.cert} and {peer.variables.key}"
 
 
 def _unusable(setting: str, path: Path | None, error: OSError, content: str) -> str:

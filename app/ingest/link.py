@@ -11,8 +11,7 @@ import grpc
 import grpc.experimental
 
 from app.settings import Settings, SettingsError, variable_of
-from app.tls import Settings as TlsSettings
-from app.tls import TlsFiles, TlsFilesError, tls_context
+from app.tls import TlsFiles, TlsFilesError, TlsVariables, tls_context
 from schemas.topics import MAX_EVENT_BYTES
 
 _KEEPALIVE_ANSWER_MS: Final = 20_000
@@ -26,7 +25,7 @@ _MAX_FRAME_BYTES: Final = 1 << 20
 LinkError = TlsFilesError
 """The TLS files cannot be used; the message names the setting."""
 
-TLS_SETTINGS: Final = TlsSettings(
+TLS_SETTINGS: Final = TlsVariables(
     ca=variable_of("tetragon_tls_ca_file"),
     cert=variable_of("tetragon_tls_cert_file"),
     key=variable_of("tetragon_tls_key_file"),

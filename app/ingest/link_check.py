@@ -9,7 +9,7 @@ import socket
 from typing import Final
 
 from app.ingest.link import HTTP2, TLS_SETTINGS, AgentLink
-from app.tls import ANSWER_S, STEP_S, Diagnosis, Peer, handshake_trouble, speaks_tls, use_tls
+from app.tls import ANSWER_SECONDS, STEP_SECONDS, Diagnosis, Peer, handshake_trouble, speaks_tls, use_tls
 
 _HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 _TLS_ALERT: Final = 0x15
@@ -33,9 +33,9 @@ def _peer(link: AgentLink) -> Peer:
 
 def _connect(link: AgentLink) -> socket.socket:
     if not link.is_unix:
-        return socket.create_connection(link.host_and_port, timeout=STEP_S)
+        return socket.create_connection(link.host_and_port, timeout=STEP_SECONDS)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(STEP_S)
+    connection.settimeout(STEP_SECONDS)
     try:
         connection.connect(link.socket_path)
     except OSError:
@@ -54,7 +54,7 @@ def _unreachable(link: AgentLink, error: OSError) -> Diagnosis:
         case ConnectionRefusedError():
             return Diagnosis(f"{where}: nothing listens there (connection refused)", False)
         case TimeoutError():
-            return Diagnosis(f"{where}: no answer within {STEP_S:.0f} s", False)
+            return Diagnosis(f"{where}: no answer within {STEP_SECONDS:.0f} s", False)
         case socket.gaierror():
             return Diagnosis(f"{where}: the name cannot be resolved: {error.strerror}", False)
         case _:
@@ -63,7 +63,7 @@ def _unreachable(link: AgentLink, error: OSError) -> Diagnosis:
 
 def _plaintext_trouble(link: AgentLink, connection: socket.socket) -> Diagnosis | None:
     """Whether a server that we talk to in plaintext wants TLS: it answers HTTP/2 with an alert, or hangs up."""
-    connection.settimeout(ANSWER_S)
+    connection.settimeout(ANSWER_SECONDS)
     answer: bytes | None = b""
     try:
         connection.sendall(_HTTP2_PREFACE)

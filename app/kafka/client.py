@@ -14,14 +14,13 @@ from confluent_kafka.admin import AdminClient, ClusterMetadata, TopicMetadata
 
 from app.operators.errors import ServerError
 from app.settings import Settings, SettingsError, variable_of
-from app.tls import Peer, TlsFiles, tls_trouble
-from app.tls import Settings as TlsSettings
+from app.tls import Peer, TlsFiles, TlsVariables, tls_trouble
 from schemas import topics
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-_TLS_SETTINGS: Final = TlsSettings(
+_TLS_SETTINGS: Final = TlsVariables(
     ca=variable_of("kafka_ssl_ca_file"),
     cert=variable_of("kafka_ssl_cert_file"),
     key=variable_of("kafka_ssl_key_file"),

@@ -18,10 +18,9 @@ from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
 
 from app.operators.errors import ServerError
 from app.settings import Settings, variable_of
-from app.tls import Diagnosis, Peer, TlsFiles, tls_trouble
-from app.tls import Settings as TlsSettings
+from app.tls import Diagnosis, Peer, TlsFiles, TlsVariables, tls_trouble
 
-_TLS_SETTINGS: Final = TlsSettings(
+_TLS_SETTINGS: Final = TlsVariables(
     ca=variable_of("schema_registry_ssl_ca_file"),
     cert=variable_of("schema_registry_ssl_cert_file"),
     key=variable_of("schema_registry_ssl_key_file"),

@@ -27,7 +27,6 @@ SHARED: Final = frozenset(
         "Order",
         "Origin",
         "Refused",
-        "Settings",
         "Span",
         "Tally",
         "_OpenSpan",

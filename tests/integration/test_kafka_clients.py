@@ -178,7 +178,7 @@ def test_plaintext_against_tls_is_told(locked: Locked) -> None:
 def test_tls_against_plaintext_is_told(locked: Locked) -> None:
     """The sixth: a plain listener and a client that wants TLS."""
     settings = replace(locked.settings("SCRAM"), kafka_bootstrap_servers=locked.broker.bootstrap_servers)
-    assert "speaks no TLS there: set CALLSTREAM_KAFKA_SECURITY_PROTOCOL" in _mistake(settings)
+    assert "does not speak TLS there: set CALLSTREAM_KAFKA_SECURITY_PROTOCOL" in _mistake(settings)
 
 
 def test_a_broker_that_does_not_answer_is_waited_for(locked: Locked) -> None:

@@ -147,13 +147,13 @@ def test_tls_against_plaintext(authority: Authority) -> None:
         found = _diagnosis(_localhost(server.address), TlsFiles(authority.file, None, None))
 
     assert found.misconfigured
-    assert "speaks no TLS there: unset CALLSTREAM_TETRAGON_TLS_*" in found.text
+    assert "does not speak TLS there: unset CALLSTREAM_TETRAGON_TLS_*" in found.text
 
 
 def test_tls_against_a_server_that_hangs_up(authority: Authority) -> None:
     """Go's server closes the connection without a word when the first bytes are no HTTP/2."""
     with _listener(b"") as address:
-        assert "speaks no TLS there" in _diagnosis(address, TlsFiles(authority.file, None, None)).text
+        assert "does not speak TLS there" in _diagnosis(address, TlsFiles(authority.file, None, None)).text
 
 
 def test_something_else_listens() -> None:

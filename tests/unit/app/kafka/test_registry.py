@@ -260,7 +260,7 @@ def test_tls_is_verified_and_our_certificate_is_shown(tmp_path: Path) -> None:
         ("renamed", "is not for '127.0.0.1'; write the name that it is for into CALLSTREAM_SCHEMA_REGISTRY_URL"),
         ("no certificate", "client certificate: set CALLSTREAM_SCHEMA_REGISTRY_SSL_CERT_FILE and"),
         ("plaintext", "speaks TLS and we do not: write https:// in CALLSTREAM_SCHEMA_REGISTRY_URL"),
-        ("no tls", "speaks no TLS there: write http:// in CALLSTREAM_SCHEMA_REGISTRY_URL"),
+        ("no tls", "does not speak TLS there: write http:// in CALLSTREAM_SCHEMA_REGISTRY_URL"),
     ],
 )
 def test_every_usual_mistake_with_tls_is_told_with_the_setting(tmp_path: Path, mistake: str, told: str) -> None:

@@ -1,8 +1,8 @@
-"""Settings: one environment variable a field, read once, with every error reported together and by name.
+"""Settings: one environment variable for each field, read once, with all errors reported together and by name.
 
-Rules: a field `x_y` is set by `CALLSTREAM_X_Y`; this table is the only place where a variable's name, form and default
-are spelled. Secrets are files and only their paths stand here, so a printed `Settings` shows none. This module refuses
-to know what the settings are used for, and reads nothing but the mapping and, in `load`, whether the files exist.
+The field `x_y` is set by `CALLSTREAM_X_Y`. The names, forms and defaults of variables stand in this table and nowhere
+else. Secrets are files, and a setting is only the path of one, so a printed `Settings` shows no secret. `from_env`
+reads nothing but the mapping; `load` also looks whether the files can be read.
 """
 
 import difflib
@@ -26,14 +26,14 @@ TEST_ONLY_NAMES = frozenset(
         "CALLSTREAM_TEST_SIZE",
     }
 )
-"""Variables that the tests read and the program does not."""
+"""Variables that only the tests read."""
 
 MIN_KEEPALIVE_SECONDS = 300
-"""Tetragon's server keeps grpc-go's default: a client that pings more often is cut off with ENHANCE_YOUR_CALM."""
+"""The default of grpc-go, which Tetragon keeps: it cuts off a client that pings more often (ENHANCE_YOUR_CALM)."""
 
 
 class SettingsError(OperatorError):
-    """One or more settings are wrong; `errors` has a line for each, beginning with the variable's name."""
+    """One or more settings are wrong. `errors` has a line for each, which begins with the variable's name."""
 
     def __init__(self, errors: list[str]) -> None:
         super().__init__("wrong settings:\n  " + "\n  ".join(errors))
@@ -51,7 +51,7 @@ def _number(low: int, high: int) -> Callable[[str], int]:
         except ValueError:
             raise ValueError(f"is not a whole number: {raw!r}") from None
         if not low <= value <= high:
-            raise ValueError(f"is {value}, which is not from {low} to {high}")
+            raise ValueError(f"is {value}; write a number from {low} to {high}")
         return value
 
     return parse
@@ -60,7 +60,7 @@ def _number(low: int, high: int) -> Callable[[str], int]:
 def _choice(*allowed: str) -> Callable[[str], str]:
     def parse(raw: str) -> str:
         if raw not in allowed:
-            raise ValueError(f"is {raw!r}, which is none of {', '.join(allowed)}")
+            raise ValueError(f"is {raw!r}; write one of {', '.join(allowed)}")
         return raw
 
     return parse
@@ -76,7 +76,7 @@ def _url(raw: str) -> str:
 
 
 def _address(raw: str) -> str:
-    """Accept gRPC targets as Tetragon writes them: host:port, [v6]:port, unix:///path."""
+    """Accepts gRPC addresses as Tetragon writes them: host:port, [v6]:port, unix:///path."""
     if raw.startswith("unix:"):
         if not raw.removeprefix("unix:").removeprefix("//").startswith("/"):
             raise ValueError(f"is {raw!r}; a unix socket is written unix:///absolute/path")
@@ -93,7 +93,7 @@ def _path(raw: str) -> Path:
 
 def _prefix(raw: str) -> str:
     if not all(c.isascii() and (c.isalnum() or c in "._-") for c in raw):
-        raise ValueError("may hold letters, digits, '.', '_' and '-' only: it becomes part of topic names")
+        raise ValueError("may have letters, digits, '.', '_' and '-' only: it becomes part of topic names")
     return raw
 
 
@@ -107,7 +107,7 @@ def _setting(parse: Callable[[str], Any], default: Any, doc: str, *, kind: str =
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that an operator can set; see each field's `doc` (printed by `callstream doctor --settings`)."""
+    """Everything that an operator can set. Each field's `doc` is what `callstream doctor --settings` prints."""
 
     # Tetragon
     tetragon_address: str = _setting(
@@ -117,7 +117,7 @@ class Settings:
     tetragon_tls_cert_file: Path | None = _setting(_path, None, "our client certificate", kind="file")
     tetragon_tls_key_file: Path | None = _setting(_path, None, "our client key", kind="file")
     tetragon_tls_server_name: str = _setting(_text, "", "name to expect in Tetragon's certificate")
-    tetragon_allow_list: str = _setting(_text, "", "JSON list of tetragon.Filter: events to send at all")
+    tetragon_allow_list: str = _setting(_text, "", "JSON list of tetragon.Filter: the only events to send")
     tetragon_deny_list: str = _setting(_text, "", "JSON list of tetragon.Filter: events not to send")
     tetragon_field_filters: str = _setting(_text, "", "JSON list of tetragon.FieldFilter")
     tetragon_keepalive_seconds: int = _setting(
@@ -157,25 +157,31 @@ class Settings:
 
     # Ingest
     overload_grace_ms: int = _setting(
-        _number(0, 3_600_000), 5_000, "how long a full buffer stops the reading before the oldest events are dropped"
+        _number(0, 3_600_000),
+        5_000,
+        "how long ingest stops reading when its buffer is full, before it drops the oldest events",
     )
     buffer_max_events: int = _setting(_number(1, 100_000_000), 200_000, "events that ingest holds for a slow Kafka")
     buffer_max_bytes: int = _setting(_number(1 << 16, 1 << 40), 256 << 20, "bytes that ingest holds for a slow Kafka")
-    spill_dir: Path | None = _setting(_path, None, "folder for events that outgrow the buffer", kind="folder")
-    spill_max_bytes: int = _setting(_number(1 << 20, 1 << 44), 4 << 30, "bytes that the spill folder may take")
-    heartbeat_seconds: int = _setting(_number(1, 3600), 10, "pause between `complete up to` records for each node")
+    spill_dir: Path | None = _setting(_path, None, "folder for events that do not fit into the buffer", kind="folder")
+    spill_max_bytes: int = _setting(_number(1 << 20, 1 << 44), 4 << 30, "most bytes that the spill folder may take")
+    heartbeat_seconds: int = _setting(
+        _number(1, 3600), 10, "pause between the heartbeats of a node on runtime.coverage"
+    )
 
     # Stages
-    data_dir: Path = _setting(_path, Path("callstream-data"), "folder for state that can be rebuilt from Kafka")
+    data_dir: Path = _setting(_path, Path("callstream-data"), "folder for state that can be made again from Kafka")
     worker_index: int = _setting(_number(0, 4096), 0, "tells workers of the same stage apart; keep it across restarts")
     privacy_policy_file: Path | None = _setting(_path, None, "privacy policy; the built-in one if not set", kind="file")
-    privacy_key_file: Path | None = _setting(_path, None, "key for pseudonyms; without it they are masked", kind="file")
+    privacy_key_file: Path | None = _setting(
+        _path, None, "key for pseudonyms; without it, values are masked instead", kind="file"
+    )
     symbol_store_dir: Path | None = _setting(_path, None, "symbol indexes made by `symbols add`")
 
     dead_letter_max_run: int = _setting(
         _number(0, 100_000_000),
         1_000,
-        "refused records in a row at which a stage stops; 0 for never. Events that fail alone stay far below it",
+        "refused records in a row at which a stage stops, or 0 for no limit. Single bad events stay far below it",
     )
     dead_letter_max_percent: int = _setting(
         _number(1, 100),
@@ -187,7 +193,7 @@ class Settings:
     hot_symbol_expiry_days: int = _setting(
         _number(0, 36_500),
         90,
-        "days after its last hit for which the row of a symbol that nobody watches is kept; 0 for ever",
+        "days for which the row of an unwatched symbol is kept after its last hit; 0 for no end",
     )
 
     # Operation
@@ -197,31 +203,31 @@ class Settings:
     log_level: str = _setting(_choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "least severity to log")
 
     def name(self, base: str) -> str:
-        """Prefixed topic, consumer group or subject name."""
+        """The full name of a topic, consumer group or subject, with the prefix."""
         return self.topic_prefix + base
 
 
 def variable_of(field_name: str) -> str:
-    """Environment variable that sets a field of `Settings`."""
+    """The environment variable that sets a field of `Settings`."""
     return PREFIX + field_name.upper()
 
 
 def known_variables() -> dict[str, str]:
-    """Every variable, with what it is for, in the order of `Settings`."""
+    """Every variable with its purpose, in the order of `Settings`."""
     return {variable_of(f.name): f.metadata["doc"] for f in fields(Settings)}
 
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Variables with our prefix that set nothing, each with the nearest known name or ""."""
+    """Variables with our prefix that are not settings, each with the most similar setting, or "" if none is similar."""
     known = set(known_variables()) | TEST_ONLY_NAMES
     strange = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
     return {name: "".join(difflib.get_close_matches(name, known, n=1)) for name in strange}
 
 
 def from_env(environ: Mapping[str, str]) -> Settings:
-    """Read settings from a mapping, without touching a file.
+    """Read settings from a mapping, and look at no file. An empty value means "not set".
 
-    Raises SettingsError naming every variable that is wrong. An empty value means "not set".
+    Raises SettingsError, which names every variable that is wrong.
     """
     values: dict[str, Any] = {}
     errors: list[str] = []
@@ -242,9 +248,9 @@ def from_env(environ: Mapping[str, str]) -> Settings:
 
 
 def load(environ: Mapping[str, str]) -> Settings:
-    """Read settings and check that the files they name can be read.
+    """Read settings, and check that the files that they name can be read.
 
-    Raises SettingsError with everything that is wrong, both in the values and in the files.
+    Raises SettingsError with everything that is wrong, in the values and in the files.
     """
     errors: list[str] = []
     try:
@@ -266,7 +272,7 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 
 def _conflicts(settings: Settings) -> list[str]:
-    """Report settings that are right alone and wrong together."""
+    """Errors of settings that are right alone and wrong together."""
     errors: list[str] = []
     for service in ("tetragon_tls", "kafka_ssl", "schema_registry_ssl"):
         cert, key = getattr(settings, f"{service}_cert_file"), getattr(settings, f"{service}_key_file")

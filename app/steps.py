@@ -1,7 +1,7 @@
 """Builds the stages' pure steps from settings: the same ones for workers, replay and tests.
 
-Rules: everything that decides a step's output comes in here and nowhere else (hook map, symbol store, privacy policy
-and key, schema id), so that a digest of these names a configuration. This module refuses to know Kafka and Faust.
+Everything that decides a step's output comes in here: hook map, symbol store, privacy policy and key, schema id. So a
+digest of these names a configuration.
 """
 
 import tomllib
@@ -18,31 +18,31 @@ from app.symbols.store import SymbolStore
 
 
 class PolicyHooksError(OperatorError):
-    """The map is not usable; the message names the file, and the policy or line."""
+    """The map cannot be used. The message names the file, and the policy or line."""
 
 
 def canonicalize_step(settings: Settings, snapshot: str | None = None) -> CanonicalizeStep:
-    """The canonicalize step; where there is a symbol store, with its snapshot of that digest, or the current one.
+    """The canonicalize step. `snapshot` is the digest of a snapshot of the symbol store; None means the current one.
 
-    Raises PolicyHooksError where the operator's map is not usable, SymbolStoreError where the store is not.
+    Raises PolicyHooksError if the operator's map cannot be used, SymbolStoreError if the symbol store cannot.
     """
     store = None if settings.symbol_store_dir is None else SymbolStore.open(settings.symbol_store_dir, snapshot)
     return CanonicalizeStep(Canonicalizer(load_policy_hooks(settings.policy_hooks_file), store))
 
 
 def privacy_step(settings: Settings, schema_id: int) -> PrivacyStep:
-    """The privacy step; `schema_id` is the registry's for RuntimeCallEvent.
+    """The privacy step. `schema_id` is the id that the registry has for RuntimeCallEvent.
 
-    Raises PrivacyConfigError where the policy or its key is not usable.
+    Raises PrivacyConfigError if the policy or its key cannot be used.
     """
     return PrivacyStep(load_privacy(settings).filter(), schema_id)
 
 
 def load_policy_hooks(path: Path | None) -> PolicyHooks:
-    """The operator's map from Tetragon policy name to hook kind; empty without a file. Raises PolicyHooksError.
+    """The operator's map from the name of a Tetragon policy to its hook kind; empty without a file.
 
-    fentry, fexit and return uprobes cannot be told apart on the wire, but a policy's author knows. The file is TOML,
-    with one line for each policy:
+    Raises PolicyHooksError. Events of fentry, fexit and return uprobes look the same, but the author of a policy knows
+    which it is. The file is TOML, with one line for each policy:
 
         "file-monitoring" = "fentry"
         "readline" = "uretprobe"

@@ -2,9 +2,8 @@
 
     tetragon.raw ─> canonicalize ─> runtime.canonical ─> privacy ─> runtime.calls ─> hot-symbols ─> runtime.hot-symbols
 
-Each stage is a Faust app of its own with a consumer group of its own, and is attached here by hand: Faust's
-autodiscovery leaves out a module that fails to import and starts without it, which for a privacy stage must not be.
-This module refuses to know how records travel.
+Each stage is a Faust app with its own consumer group. The stages are attached here by hand. Faust's autodiscovery would
+leave out a module that fails to import, and start without it; the pipeline must never start without its privacy stage.
 """
 
 from dataclasses import dataclass
@@ -16,9 +15,9 @@ from schemas.topics import Stage
 
 @dataclass(frozen=True, slots=True)
 class StageShape:
-    """One stage: topics by their unprefixed names, and the tables that it keeps (each with a changelog topic).
+    """One stage: its topics, by their names without prefix, and its tables, each of which has a changelog topic.
 
-    `version` is that of its group, its outputs and its changelogs; None is the live one.
+    `version` is the version of its group, outputs and changelogs; None means the live ones.
     """
 
     stage: Stage
@@ -26,21 +25,21 @@ class StageShape:
     outputs: tuple[str, ...]
     tables: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
-    """Topics that every worker reads whole, outside of the group."""
+    """Topics that every worker reads completely, outside of the group."""
     version: int | None = None
 
     @property
     def group(self) -> str:
-        """Unprefixed consumer group and Faust app id."""
+        """Consumer group and Faust app id, without prefix."""
         return topics.versioned(self.stage.group, self.version)
 
     @property
     def changelogs(self) -> tuple[str, ...]:
-        """Unprefixed changelog topics of the tables."""
+        """Changelog topics of the tables, without prefix."""
         return tuple(topics.changelog(self.stage, table, self.version) for table in self.tables)
 
     def output(self, live: str) -> str:
-        """Its own version of one of its outputs, which is given by its live name."""
+        """The name of one of its outputs in its own version; `live` is the live name."""
         name = topics.versioned(live, self.version)
         assert name in self.outputs
         return name

@@ -28,7 +28,7 @@ def ended(context: click.Context) -> Iterator[None]:
         _end(context, error, error.exit_code)
     except OSError as error:
         if error.errno == errno.EPIPE:
-            raise  # the reader of our output has left; click ends the command without a word
+            raise  # the reader of our output has left; click ends the command without a message
         _end(context, f"{error.filename}: {error.strerror}" if error.filename else error, CANNOT)
     except KeyboardInterrupt:
         _end(context, "interrupted", INTERRUPTED)

@@ -165,6 +165,9 @@ class Settings:
     buffer_max_bytes: int = _setting(_number(1 << 16, 1 << 40), 256 << 20, "bytes that ingest holds for a slow Kafka")
     spill_dir: Path | None = _setting(_path, None, "folder for events that do not fit into the buffer", kind="folder")
     spill_max_bytes: int = _setting(_number(1 << 20, 1 << 44), 4 << 30, "most bytes that the spill folder may take")
+    spill_sync_ms: int = _setting(
+        _number(0, 3_600_000), 1_000, "longest wait of spilled events for a sync to disk; 0 syncs every write"
+    )
     heartbeat_seconds: int = _setting(
         _number(1, 3600), 10, "pause between the heartbeats of a node on runtime.coverage"
     )

@@ -98,7 +98,7 @@ class Ingest:
             grace_seconds=settings.overload_grace_ms / 1000,
         )
         node = known.node if known else _node_of(link)
-        self._folder = SpillFolder(settings.spill_dir, settings.spill_max_bytes) if settings.spill_dir else None
+        self._folder = _spill_folder(settings)
         self._buffer = Buffer(limits, KeyReader(node), drop_stored=self._folder.drop_oldest if self._folder else None)
         self._spiller = Spiller(self._buffer, self._folder, KeyReader(node)) if self._folder else None
         self._writer = RawWriter(config, settings.name(topics.RAW), self._buffer, limits, self._spiller)
@@ -271,6 +271,12 @@ def _link_and_request(settings: Settings) -> tuple[AgentLink, bytes]:
     if errors or link is None:
         raise SettingsError(errors)
     return link, request
+
+
+def _spill_folder(settings: Settings) -> SpillFolder | None:
+    if settings.spill_dir is None:
+        return None
+    return SpillFolder(settings.spill_dir, settings.spill_max_bytes, settings.spill_sync_ms / 1000)
 
 
 def _look_at_topics(settings: Settings) -> None:

@@ -1,14 +1,15 @@
 import errno
+import os
 import stat
 from pathlib import Path
-from typing import IO
+from random import Random
 
 import pytest
 
-from app.ingest import spill as spill_module
 from app.ingest.chunk import Chunk
 from app.ingest.event_books import EventInterval, LostEvents
-from app.ingest.spill import MAGIC, SpillFolder
+from app.ingest.spill import SpillFolder
+from app.ingest.spill_segment import HEAD_BYTES, HEADER_BYTES
 from app.processes.folder_lock import FolderUnusableError
 
 LIMIT = 1 << 20
@@ -130,7 +131,7 @@ def test_damaged_bytes_are_reported_by_number_and_span(tmp_path: Path) -> None:
     _store(folder, 1, 2)
     (path,) = _files(tmp_path)
     content = bytearray(path.read_bytes())
-    content[len(MAGIC) + 60] ^= 1
+    content[HEAD_BYTES + HEADER_BYTES + 10] ^= 1
     path.write_bytes(content)
 
     damaged, whole = folder.take(), folder.take()
@@ -164,14 +165,22 @@ def test_empty_segment_is_no_hindrance(tmp_path: Path) -> None:
     assert [chunk.received_ms for chunk in _taken(folder)] == [1]
 
 
-def test_foreign_file_is_not_touched(tmp_path: Path) -> None:
-    """A file of another format stops the start instead of being deleted."""
-    path = tmp_path / "500000000001.events"
-    path.write_bytes(b"something else entirely")
+@pytest.mark.parametrize("content", [b"something else entirely", bytes(100_000)])
+def test_file_that_is_not_a_segment_is_set_aside(tmp_path: Path, content: bytes) -> None:
+    """After a power cut a file may be all zeros. It keeps its bytes under another name, and ingest starts."""
+    (tmp_path / "500000000001.events").write_bytes(content)
+    folder = SpillFolder(tmp_path, LIMIT)
+    _store(folder, 1)
 
-    with pytest.raises(FolderUnusableError, match=r"CALLSTREAM_SPILL_DIR"):
-        SpillFolder(tmp_path, LIMIT)
-    assert path.exists()
+    assert [chunk.received_ms for chunk in _taken(folder)] == [1]
+    assert [path.read_bytes() for path in tmp_path.glob("*.damaged")] == [content]
+
+
+def test_what_is_set_aside_counts_towards_the_limit(tmp_path: Path) -> None:
+    """A disk that is cut off from power again and again does not fill up."""
+    (tmp_path / "500000000001.events").write_bytes(bytes(LIMIT))
+
+    assert not SpillFolder(tmp_path, LIMIT).append(_chunk(1), _span(1))
 
 
 def test_second_process_is_refused(tmp_path: Path) -> None:
@@ -202,41 +211,173 @@ def test_what_the_producer_gives_back_comes_first(tmp_path: Path) -> None:
     assert [chunk.received_ms for chunk in _taken(SpillFolder(tmp_path, LIMIT))] == [1, 5, 6]
 
 
-class FullDisk:
-    """A file that takes half of a write and then has no space."""
+class BadDisk:
+    """`os.pwrite` on a disk that refuses when the test wants it, having taken half of the write or nothing."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.full = False
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.error = 0
+        self.half = True
+        self.cuts = True
+        """Whether it cuts files off."""
+        self._pwrite, self._ftruncate = os.pwrite, os.ftruncate
+        monkeypatch.setattr(os, "pwrite", self.pwrite)
+        monkeypatch.setattr(os, "ftruncate", self.ftruncate)
 
-    def write(self, content: bytes) -> int:
-        """Half of it."""
-        if self.full:
-            self._file.write(content[: len(content) // 2])
-            self._file.flush()
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return self._file.write(content)
+    def pwrite(self, descriptor: int, content: bytes, position: int) -> int:
+        """All of it, or half of it and then an error."""
+        if self.error:
+            if self.half:
+                self._pwrite(descriptor, content[: len(content) // 2], position)
+            raise OSError(self.error, os.strerror(self.error))
+        return self._pwrite(descriptor, content, position)
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._file, name)
+    def ftruncate(self, descriptor: int, length: int) -> None:
+        """Refused with everything else, where `cuts` is False."""
+        if self.error and not self.cuts:
+            raise OSError(self.error, os.strerror(self.error))
+        self._ftruncate(descriptor, length)
 
 
-def test_full_disk_leaves_no_half_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The failed write is taken back; what follows when there is space again is whole."""
-    opened: list[FullDisk] = []
-    original = spill_module._private
-
-    def private(path: Path, mode: str) -> object:
-        opened.append(FullDisk(original(path, mode)))
-        return opened[-1]
-
+@pytest.mark.parametrize("cuts", [True, False])
+def test_full_disk_leaves_no_half_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, cuts: bool) -> None:
+    """The failed write is taken back; what follows when there is space again is whole, also for the next process."""
+    disk = BadDisk(monkeypatch)
+    disk.cuts = cuts
     folder = SpillFolder(tmp_path, LIMIT)
-    monkeypatch.setattr(spill_module, "_private", private)
     _store(folder, 1)
-    opened[0].full = True
+    disk.error = errno.ENOSPC
     with pytest.raises(OSError, match="No space left"):
         folder.append(_chunk(2), _span(2))
-    opened[0].full = False
+    disk.error = 0
     _store(folder, 3)
+    folder.close()
 
-    assert [chunk.received_ms for chunk in _taken(folder)] == [1, 3]
+    assert [chunk.received_ms for chunk in _taken(SpillFolder(tmp_path, LIMIT))] == [1, 3]
+
+
+def test_faults_of_every_kind_lose_nothing_that_was_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """100 processes on one folder: writes are refused at random and processes die; what was promised comes, once."""
+    rng = Random(seed)
+    disk = BadDisk(monkeypatch)
+    promised: list[int] = []
+    number = 0
+    for _ in range(100):
+        folder = SpillFolder(tmp_path, 64 << 20, sync_seconds=3600)
+        for _ in range(rng.randrange(8)):
+            number += 1
+            disk.error = rng.choice((0, 0, errno.ENOSPC, errno.EIO))
+            disk.half, disk.cuts = rng.random() < 0.5, rng.random() < 0.5
+            try:
+                if folder.append(_chunk(number, rng.choice((10, 3000, 30_000))), _span(number)):
+                    promised.append(number)
+            except OSError:
+                assert disk.error
+        disk.error = 0
+        folder._lock_file.close()  # the process dies
+
+    folder = SpillFolder(tmp_path, 64 << 20)
+    assert [chunk.received_ms for chunk in _taken(folder)] == promised
+    folder.release()
+    assert _files(tmp_path) == []
+
+
+def test_power_cut_leaves_all_up_to_the_last_sync(tmp_path: Path, seed: int) -> None:
+    """Behind the synced bytes a disk shows zeros, half an entry, stale bytes of another file, or nothing."""
+    rng = Random(seed)
+    for cycle in range(50):
+        path = tmp_path / str(cycle)
+        folder = SpillFolder(path, LIMIT, sync_seconds=3600)
+        synced = list(range(rng.randrange(1, 5)))
+        _store(folder, *synced)
+        folder._sync()
+        (file,) = _files(path)
+        kept = file.stat().st_size
+        later = list(range(100, 100 + rng.randrange(1, 5)))
+        _store(folder, *later)
+        whole = file.read_bytes()
+        stale = _other_segment(tmp_path / f"{cycle}-other")
+        end = {
+            "zeros": bytes(len(whole) - kept),
+            "half": whole[kept : kept + rng.randrange(len(whole) - kept)],
+            "stale": stale[kept : len(whole)],
+            "stale in pieces": whole[kept : kept + 60] + stale[kept + 60 : len(whole)],
+            "nothing": b"",
+        }[rng.choice(("zeros", "half", "stale", "stale in pieces", "nothing"))]
+        file.write_bytes(whole[:kept] + end)
+        folder._lock_file.close()
+
+        read: list[int] = []
+        again = SpillFolder(path, LIMIT)
+        while (found := again.take()) is not None:
+            if isinstance(found, Chunk):
+                assert found.events == _chunk(found.received_ms).events
+                read.append(found.received_ms)
+
+        assert read[: len(synced)] == synced
+        assert read == (synced + later)[: len(read)]
+
+
+def _other_segment(folder: Path) -> bytes:
+    """A segment of the same chunks in another file."""
+    other = SpillFolder(folder, LIMIT)
+    _store(other, *range(10))
+    other.close()
+    return _files(folder)[0].read_bytes()
+
+
+def test_a_bit_in_any_header_field_costs_what_follows_and_nothing_else(tmp_path: Path) -> None:
+    """Time of receipt, number of events and times are inside the checksum: none of them is read when it is wrong."""
+    for byte in range(HEADER_BYTES):
+        path = tmp_path / str(byte)
+        folder = SpillFolder(path, LIMIT)
+        _store(folder, 1)
+        (file,) = _files(path)
+        second = file.stat().st_size
+        _store(folder, 2, 3)
+        folder.close()
+        content = bytearray(file.read_bytes())
+        content[second + byte] ^= 0x40
+        file.write_bytes(content)
+
+        again = SpillFolder(path, LIMIT)
+        assert again.stored() == (3, _chunk(1).size_bytes)
+        assert [chunk.received_ms for chunk in _taken(again)] == [1]
+
+
+def test_syncs_are_as_often_as_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 0 every chunk is synced before `append` returns, and the folder with each new file."""
+    synced: list[bool] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    _store(SpillFolder(tmp_path / "each", LIMIT, sync_seconds=0), 1, 2)
+    assert synced == [False, True, False]
+
+    synced.clear()
+    folder = SpillFolder(tmp_path / "seldom", LIMIT, sync_seconds=3600)
+    _store(folder, 1, 2)
+    folder.sync_if_due()
+    assert synced == []
+    folder.close()
+    assert synced == [False, True]
+
+
+def test_a_file_that_cannot_be_deleted_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is sent twice, and the writer lives."""
+    folder = SpillFolder(tmp_path, LIMIT)
+    _store(folder, 1)
+    folder.take()
+
+    def unlink(self: Path, *, missing_ok: bool = False) -> None:
+        del self, missing_ok
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    folder.release()
+    folder.close()
+
+    assert [chunk.received_ms for chunk in _taken(SpillFolder(tmp_path, LIMIT))] == [1]

@@ -282,7 +282,7 @@ class Buffer:
         lost = self._drop_stored() if self._drop_stored is not None else None
         if lost is None:
             return False
-        self._books.dropped_from_disk(lost.interval, lost.size_bytes, DropReason.OVERFLOW)
+        self._books.dropped_from_disk(lost.interval, lost.size_bytes, DropReason.SPILL_FULL)
         return True
 
     def _drop_oldest(self) -> None:

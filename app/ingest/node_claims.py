@@ -27,6 +27,7 @@ MAX_THROTTLED: Final = 10_000
 _CAUSES: Final = {
     DropReason.OVERFLOW: (GapCause.OVERFLOW, None),
     DropReason.SPILL: (GapCause.SPILL_LOSS, None),
+    DropReason.SPILL_FULL: (GapCause.SPILL_LOSS, "the spill folder was full"),
     DropReason.OVERSIZED: (GapCause.OVERSIZED, "larger than a record of the raw topic may be"),
     DropReason.REJECTED: (GapCause.UNKNOWN, "refused by Kafka"),
     DropReason.SHUTDOWN: (GapCause.INGEST_RESTART, "unwritten when the time for draining was over"),

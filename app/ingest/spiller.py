@@ -7,6 +7,7 @@ stay in memory, the buffer's limits apply, and `trouble` says why.
 
 import logging
 import threading
+import time
 from typing import Final
 
 from app.ingest.buffer import STORE_SHARE, Buffer
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 
 PAUSE_SECONDS: Final = 0.05
 """Between two looks at the buffer: at 45,000 events a second some 2,000 events, far less than half a buffer."""
+REPEAT_LOG_SECONDS: Final = 60.0
+"""A folder that is full has room again whenever the oldest events go, and is full again at once: one line a minute."""
 
 
 class Spiller:
@@ -32,6 +35,7 @@ class Spiller:
         self._keys = keys
         self._order = threading.Lock()
         self._stopped = threading.Event()
+        self._log_again_at = 0.0
         self.trouble: str | None = None
         """Why nothing can be stored; None when it can."""
         buffer.found_on_disk(*folder.stored())
@@ -40,6 +44,7 @@ class Spiller:
         """Move chunks to disk as needed until `stop`."""
         while not self._stopped.wait(PAUSE_SECONDS):
             self.store_above(STORE_SHARE)
+            self._folder.sync_if_due()
 
     def stop(self) -> None:
         """End `run` soon."""
@@ -109,7 +114,8 @@ class Spiller:
             trouble: str | None = f"the spill folder cannot be written: {error.strerror}"
         else:
             trouble = None if stored else "the spill folder is full"
-        if trouble is not None and trouble != self.trouble:
+        if trouble is not None and time.monotonic() >= self._log_again_at:
             log.error("%s", trouble)
+            self._log_again_at = time.monotonic() + REPEAT_LOG_SECONDS
         self.trouble = trouble
         return trouble is None

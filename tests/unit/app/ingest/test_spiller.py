@@ -143,7 +143,10 @@ def test_full_folder_loses_the_oldest_on_disk_and_says_so(tmp_path: Path) -> Non
         scene.spiller.stop()
         spilling.join(20)
 
-    interval = scene.buffer.take_findings().dropped[DropReason.OVERFLOW]
+    dropped = scene.buffer.take_findings().dropped
+    interval = dropped[DropReason.SPILL_FULL]
+    if DropReason.OVERFLOW in dropped:  # before the first chunk was on disk
+        interval.widen(dropped[DropReason.OVERFLOW])
     survivors = scene.write_all()
     assert survivors == [_event(number) for number in range(3000 - len(survivors), 3000)]
     assert interval.events == 3000 - len(survivors)
@@ -222,3 +225,18 @@ def test_oldest_event_on_disk_bounds_what_is_written(tmp_path: Path) -> None:
     assert on_disk is not None
     assert in_memory is not None
     assert on_disk < in_memory
+
+
+def test_full_folder_is_one_line_a_minute(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Room comes and goes with every segment that is dropped; the log says once that the folder is full."""
+    scene = Scene(tmp_path, spill_bytes=1 << 20)
+    times_full = 0
+    for number in range(900):
+        scene.buffer.put(_event(number))
+        scene.spiller.store_above(0.0)
+        if scene.spiller.trouble is not None:
+            times_full += 1
+            scene.folder.drop_oldest()
+
+    assert times_full > 3
+    assert [record.message for record in caplog.records] == ["the spill folder is full"]

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
 
+from agents.privacy.matching.gate import PatternError
+from agents.privacy.matching.scan import grouped
 from agents.privacy.policy import FIELDS, Policy
 from agents.privacy.redaction.choices import CustomPattern, RedactionChoices, Treatment
-from agents.privacy.redaction.gate import PatternError
-from agents.privacy.redaction.scan import grouped
 from schemas.probe_types import PROBE_TYPES
 
 BUILT_IN: Final = ("default", "strict", "open")

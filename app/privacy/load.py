@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.privacy.calls import PrivacyFilter
+from agents.privacy.matching.gate import PatternError
 from agents.privacy.policy import Policy
 from agents.privacy.policy_file import PolicyError, built_in_policy, parse_policy
 from agents.privacy.pseudonyms import Pseudonyms, WeakKeyError
 from agents.privacy.redaction.choices import Treatment
 from agents.privacy.redaction.engine import RedactionEngine
-from agents.privacy.redaction.gate import PatternError
 from app.operators.errors import OperatorError
 from app.settings import Settings
 

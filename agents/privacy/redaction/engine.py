@@ -14,13 +14,13 @@ from functools import partial
 from typing import Final
 
 from agents.memo import Memo
+from agents.privacy.matching.gate import Gate
+from agents.privacy.matching.masks import REDACTED, Mask, spliced
+from agents.privacy.matching.scan import Scan
 from agents.privacy.pseudonyms import Pseudonyms
 from agents.privacy.redaction import scanner_table
 from agents.privacy.redaction.answers import Cleared, Hits, TextAnswer, TextRefusal
 from agents.privacy.redaction.choices import RedactionChoices, Treatment
-from agents.privacy.redaction.gate import Gate
-from agents.privacy.redaction.masks import REDACTED, Mask, spliced
-from agents.privacy.redaction.scan import Scan
 from agents.privacy.redaction.scanner_table import GatedScanner, TextContext
 from agents.privacy.redaction.shadow import shadow_of
 from agents.privacy.rules import command_lines, paths

@@ -6,10 +6,10 @@ Every rule stands here with the patterns that call for it, and only they do. A s
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
+from agents.privacy.matching.gate import Pattern
+from agents.privacy.matching.masks import CREDENTIAL, REDACTED, Mask
+from agents.privacy.matching.scan import Grouped, Scan, grouped
 from agents.privacy.redaction.choices import RedactionChoices
-from agents.privacy.redaction.gate import Pattern
-from agents.privacy.redaction.masks import CREDENTIAL, REDACTED, Mask
-from agents.privacy.redaction.scan import Grouped, Scan, grouped
 from agents.privacy.rules import command_lines, named_patterns, named_values, paths, tokens, urls
 from agents.privacy.rules.paths import Owner
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from agents.privacy.redaction.gate import Pattern, compiled
-from agents.privacy.redaction.masks import REDACTED, Mask
-from agents.privacy.redaction.scan import Scan
+from agents.privacy.matching.gate import Pattern, compiled
+from agents.privacy.matching.masks import REDACTED, Mask
+from agents.privacy.matching.scan import Scan
 from agents.privacy.rules.command_words import CommandWord, command_words
 from agents.privacy.rules.program_table import Form, Position, Program
 from agents.privacy.rules.values import is_no_secret, is_place, looks_secret

@@ -8,8 +8,8 @@ without regard to case. Repetitions like `{3}` are avoided in gates, because the
 
 from typing import Final
 
-from agents.privacy.redaction.gate import compiled
-from agents.privacy.redaction.scan import grouped
+from agents.privacy.matching.gate import compiled
+from agents.privacy.matching.scan import grouped
 
 _ANYWHERE: Final = (
     "pass|pwd|psw|pword|secret|token|key|cred|auth|cookie|session|sessid|csrf|xsrf|jwt|bearer|mnemonic|signature|community"

@@ -9,8 +9,8 @@ word is the secret's (`requirepass x`, `dd_password x`) and no text tool is sear
 from typing import Final, NamedTuple
 
 from agents.memo import Memo
-from agents.privacy.redaction.masks import REDACTED, Mask
-from agents.privacy.redaction.scan import Scan
+from agents.privacy.matching.masks import REDACTED, Mask
+from agents.privacy.matching.scan import Scan
 from agents.privacy.rules.named_patterns import BARE, HERE, IDENTIFIED, NAMED, PIPED, REVERSED, UNQUOTED_TALK
 from agents.privacy.rules.value_ranges import ValueRange, enclosing, quoted, value_at, word_end
 from agents.privacy.rules.values import begins_template, is_no_secret, is_place, looks_secret

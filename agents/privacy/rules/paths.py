@@ -9,9 +9,9 @@ still sees what kind of credential was touched. `/root` does not name a person a
 from collections.abc import Callable
 from typing import Final
 
-from agents.privacy.redaction.gate import compiled
-from agents.privacy.redaction.masks import CREDENTIAL, REDACTED, Mask
-from agents.privacy.redaction.scan import Scan, grouped
+from agents.privacy.matching.gate import compiled
+from agents.privacy.matching.masks import CREDENTIAL, REDACTED, Mask
+from agents.privacy.matching.scan import Scan, grouped
 
 _HOMES: Final = (
     r"(?:/(?:var|export|usr|data|mnt|srv|net|nfs|exports|volumes?|storage|u|opt|host|hostfs|rootfs"

@@ -7,9 +7,9 @@ A key block without its end line runs to the end of the text.
 
 from typing import Final
 
-from agents.privacy.redaction.gate import compiled
-from agents.privacy.redaction.masks import REDACTED, Mask
-from agents.privacy.redaction.scan import Scan, grouped
+from agents.privacy.matching.gate import compiled
+from agents.privacy.matching.masks import REDACTED, Mask
+from agents.privacy.matching.scan import Scan, grouped
 
 _TOKENS: Final = (
     # clouds

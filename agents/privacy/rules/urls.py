@@ -7,8 +7,8 @@ A URL that was cut off before its `@` is redacted to its end.
 
 from typing import Final
 
-from agents.privacy.redaction.masks import REDACTED, Mask
-from agents.privacy.redaction.scan import Scan, grouped
+from agents.privacy.matching.masks import REDACTED, Mask
+from agents.privacy.matching.scan import Scan, grouped
 from agents.privacy.rules.value_ranges import word_end
 from agents.privacy.rules.values import entropy, is_no_secret
 from agents.privacy.rules.vocabulary import word_set

@@ -7,7 +7,7 @@ a variable that was not expanded, a template. In doubt a value counts as secret.
 import math
 from typing import Final
 
-from agents.privacy.redaction.gate import compiled
+from agents.privacy.matching.gate import compiled
 
 _JUDGED: Final = 128  # characters of a value that are looked at to judge it
 

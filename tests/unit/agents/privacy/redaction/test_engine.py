@@ -2,11 +2,11 @@
 
 import pytest
 
+from agents.privacy.matching.gate import PatternError
 from agents.privacy.pseudonyms import Pseudonyms
 from agents.privacy.redaction.answers import Cleared, TextRefusal
 from agents.privacy.redaction.choices import CustomPattern, RedactionChoices, Treatment
 from agents.privacy.redaction.engine import INTRICATE, RedactionEngine
-from agents.privacy.redaction.gate import PatternError
 from tests.support.privacy import cleared, engine, redacted
 
 _KEY = b"sixteen bytes or more"

@@ -2,10 +2,10 @@
 
 import pytest
 
+from agents.privacy.matching.gate import Gate, PatternError, compiled
+from agents.privacy.matching.masks import CREDENTIAL, REDACTED, Mask, merged, spliced
+from agents.privacy.matching.scan import MAX_MATCHES, Scan
 from agents.privacy.pseudonyms import Pseudonyms, WeakKeyError
-from agents.privacy.redaction.gate import Gate, PatternError, compiled
-from agents.privacy.redaction.masks import CREDENTIAL, REDACTED, Mask, merged, spliced
-from agents.privacy.redaction.scan import MAX_MATCHES, Scan
 from agents.privacy.redaction.shadow import shadow_of
 from agents.privacy.rules.command_words import MAX_WORDS, command_words
 from agents.privacy.rules.value_ranges import enclosing, quoted

@@ -7,9 +7,9 @@ from types import ModuleType
 import pytest
 
 from agents.privacy import verifier
+from agents.privacy.matching.gate import Pattern, compiled
+from agents.privacy.matching.scan import Grouped
 from agents.privacy.redaction import scanner_table
-from agents.privacy.redaction.gate import Pattern, compiled
-from agents.privacy.redaction.scan import Grouped
 from agents.privacy.rules import (
     command_lines,
     command_words,

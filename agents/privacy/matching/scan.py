@@ -7,7 +7,7 @@ mask the whole text.
 
 from typing import Final, NamedTuple
 
-from agents.privacy.redaction.gate import Pattern, TextRange, compiled
+from agents.privacy.matching.gate import Pattern, TextRange, compiled
 
 MAX_MATCHES: Final = 48
 """Matches looked at in one text: ten times what long ordinary command lines have, and well below a millisecond."""

@@ -1,9 +1,25 @@
+"""app/kafka/client.py: how clients reach Kafka, what they say when they cannot, and what every producer has."""
+
+from collections.abc import Mapping
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
-from app.kafka.client import KafkaUnreachableError, client_config, partition_count
+from app.ingest import gap_writer, writer
+from app.kafka.client import (
+    CONNECTION_ERRORS,
+    LOSSLESS_PRODUCER,
+    AdminConnection,
+    KafkaUnreachableError,
+    KafkaUnusableError,
+    client_config,
+    partition_count,
+)
 from app.settings import Settings, SettingsError
+from app.streaming import delivery
 
 PASSWORD = "pass-word-4711"
 
@@ -81,3 +97,46 @@ def test_absent_broker_is_named_with_its_reason() -> None:
     """Where, and why not."""
     with pytest.raises(KafkaUnreachableError, match=r"no Kafka broker answers at 127\.0\.0\.1:1: .*refused"):
         partition_count(Settings(kafka_bootstrap_servers="127.0.0.1:1"), "t", 1.0)
+
+
+@pytest.fixture
+def connection() -> AdminConnection:
+    """A connection that is never used."""
+    return AdminConnection(client_config(Settings(kafka_bootstrap_servers="127.0.0.1:1")))
+
+
+def _failed(code: int) -> "Future[Any]":
+    answer: Future[Any] = Future()
+    answer.set_exception(KafkaException(KafkaError(code)))
+    return answer
+
+
+def test_an_answer_is_handed_out_and_a_fine_error_is_one(connection: AdminConnection) -> None:
+    """Somebody else may have made a topic first."""
+    answer: Future[Any] = Future()
+    answer.set_result("made")
+    assert connection.result(answer, "t cannot be made") == "made"
+    exists = KafkaError.TOPIC_ALREADY_EXISTS
+    assert connection.result(_failed(exists), "t cannot be made", fine=exists) is None
+    with pytest.raises(KafkaUnusableError, match=r"^t cannot be made: "):
+        connection.result(_failed(exists), "t cannot be made")
+
+
+@pytest.mark.parametrize("code", sorted(CONNECTION_ERRORS))
+def test_a_broken_connection_is_no_refusal(connection: AdminConnection, code: int) -> None:
+    """Whatever was requested."""
+    with pytest.raises(KafkaUnreachableError, match=r"no Kafka broker answers at 127\.0\.0\.1:1: "):
+        connection.result(_failed(code), "t cannot be made")
+
+
+def test_a_cluster_without_access_rules_is_named_with_the_setting(connection: AdminConnection) -> None:
+    """Kafka's own words do not say which it is."""
+    with pytest.raises(KafkaUnusableError, match=r"^rules cannot be read: .*set authorizer\.class\.name"):
+        connection.result(_failed(KafkaError.SECURITY_DISABLED), "rules cannot be read")
+
+
+@pytest.mark.parametrize("config", [writer.PRODUCER_CONFIG, gap_writer.PRODUCER_CONFIG, delivery.PRODUCER_CONFIG])
+def test_every_producer_of_the_pipeline_is_lossless(config: Mapping[str, Any]) -> None:
+    """No record counts as written before all replicas have it, comes twice, or expires."""
+    assert config.items() >= LOSSLESS_PRODUCER.items()
+    assert LOSSLESS_PRODUCER == {"acks": "all", "enable.idempotence": True, "message.timeout.ms": 0}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.provision.rights import AccessFileError, Rule, beyond, guarded_topics, rules_of
+from app.provision.rights import AccessFileError, Rule, beyond, guarded_topics, reader_rules, rules_of
 from app.topology import PIPELINE, StageShape
 from schemas import topics
 from schemas.topics import Stage
@@ -90,6 +90,14 @@ def test_a_version_is_as_guarded_as_what_it_is_a_version_of(tmp_path: Path) -> N
         Rule("bob", "TOPIC", "p.runtime.calls.v2", "READ"),
         Rule("bob", "GROUP", "p.callstream-privacy.v2", "READ"),
     }
+
+
+def test_a_reader_gets_topics_and_groups_of_its_own_name() -> None:
+    """No group of the pipeline: its offsets would be the reader's to move."""
+    assert reader_rules("bob", ["p.runtime.calls"]) == [
+        Rule("bob", "TOPIC", "p.runtime.calls", "READ"),
+        Rule("bob", "GROUP", "bob.", "READ", prefixed=True),
+    ]
 
 
 def test_what_is_beyond_the_file_is_told_in_words() -> None:

@@ -1,4 +1,4 @@
-"""Debug files from a debuginfod server, where an operator names one.
+"""Debug files from a debuginfod server, if the operator names one.
 
 Not used by default: a request shows the server which build of which program runs here. The protocol is one GET
 (`/buildid/ID/debuginfo`, debuginfod(8)). The answer is a stranger's file like any other and goes to the limited reader.

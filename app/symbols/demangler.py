@@ -44,7 +44,7 @@ def demangled(symbol: str) -> str | None:
 def _rust_character(escape: re.Match[str]) -> str:
     if escape[0] == "..":
         return "::"
-    if (code := escape[1]) is None:  # `_` before an escape, where a name may not begin with `$`
+    if (code := escape[1]) is None:  # `_` before an escape, because a name may not begin with `$`
         return ""
     if code in _RUST_CHARACTERS:
         return _RUST_CHARACTERS[code]

@@ -23,7 +23,7 @@ from app.symbols.source_paths import public_source
 # libLLVM has some 10 million rows; the limit on memory stands behind this one.
 MAX_ROWS: Final = 32_000_000
 
-# Number of DW_LNS_const_add_pc; the other opcodes stand where they are executed.
+# Number of DW_LNS_const_add_pc; the other opcodes are written in `_standard` and `_extended`.
 _CONST_ADD_PC: Final = 8
 _MAX_LEB_BITS: Final = 63
 

@@ -1,4 +1,4 @@
-"""What a symbol store consists of at one moment: a sorted list of named objects, and the digest that names it.
+"""A symbol store at one moment: a sorted list of named objects, and the digest that names it.
 
     folder/format                the line "callstream symbol store 1"
     folder/current               digest of the snapshot in use

@@ -14,7 +14,7 @@ from typing import Final
 _PACKAGE_ROOT: Final = re.compile(r".*/(?:pkg/mod|registry/src/[^/]+|git/checkouts|go[^/]*/src)/(?=[^/])")
 _PUBLIC_ROOT: Final = re.compile(r"/usr/(?!home/)|/rustc/[0-9a-f]{40}/")
 
-# Sources beside the compilation directory (`build/` and `src/`) keep their folder where the two share this many: fewer
+# Sources beside the compilation directory (`build/` and `src/`) keep their folder if the two share this many: fewer
 # may be a folder of home directories.
 _MIN_SHARED_FOLDERS: Final = 3
 

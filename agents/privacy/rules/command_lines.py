@@ -43,7 +43,7 @@ _P_IS_HARMLESS: Final = word_set("""
 
 @dataclass(slots=True)
 class _ProgramState:
-    """A program of the table that the walk is inside of: what it has seen of its words."""
+    """A program that the walk has met, with what it has seen of the words after it."""
 
     program: Program
     seen: list[str] = field(default_factory=list)
@@ -53,7 +53,7 @@ class _ProgramState:
 
 
 class ProgramRules:
-    """The table, and what must stand in a command line to make it worth walking at all."""
+    """The table of programs, with the patterns that say whether a command line is worth walking."""
 
     __slots__ = ("_triggers", "gate", "table")
 
@@ -92,7 +92,7 @@ def _trigger(programs: tuple[Program, ...]) -> str:
 
 
 def _spelled(program: Program, option: str) -> str:
-    """How a word begins that is `option`, or has it in a cluster or with a value attached."""
+    """A pattern for the beginning of a word that is `option`, alone, in a cluster or with a value attached."""
     if option not in program.attachable:
         return _escaped(option) + r"(?:[^A-Za-z0-9_\-]|\z)"
     if len(option) == 2 and program.clustered:

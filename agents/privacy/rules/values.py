@@ -1,4 +1,4 @@
-"""What a value shows of itself: that it cannot be a secret, that it says where a secret is, or that it looks random.
+"""Tells a value by its looks: it cannot be a secret, it says where a secret is, or it looks random.
 
 The rules look here only if a name leaves a doubt (`key=`, `auth=`), or to keep what is plainly not a secret: a switch,
 a variable that was not expanded, a template. In doubt a value counts as secret.

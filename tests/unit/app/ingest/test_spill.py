@@ -20,13 +20,13 @@ def _chunk(number: int, size: int = 100, events: int = 3) -> Chunk:
     return Chunk(number, contents, size_bytes=sum(map(len, contents)))
 
 
-def _span(number: int, events: int = 3) -> EventInterval:
+def _interval(number: int, events: int = 3) -> EventInterval:
     return EventInterval(events, number * 10, number * 10 + 5)
 
 
 def _store(folder: SpillFolder, *numbers: int, size: int = 100) -> None:
     for number in numbers:
-        assert folder.append(_chunk(number, size), _span(number))
+        assert folder.append(_chunk(number, size), _interval(number))
 
 
 def _taken(folder: SpillFolder) -> list[Chunk]:
@@ -45,7 +45,7 @@ def test_chunks_come_back_whole_and_in_order(tmp_path: Path) -> None:
     """Events byte for byte, empty ones too, with the time of their receipt."""
     folder = SpillFolder(tmp_path, LIMIT)
     chunk = Chunk(7, [b"", b"\x00\xff", b"event"], size_bytes=7)
-    folder.append(chunk, _span(7))
+    folder.append(chunk, _interval(7))
     _store(folder, 8, 9)
 
     first, *rest = _taken(folder)
@@ -99,7 +99,7 @@ def test_folder_is_bounded(tmp_path: Path) -> None:
     """What does not fit is refused, and the folder never exceeds its limit."""
     folder = SpillFolder(tmp_path, LIMIT)
     number = 0
-    while folder.append(_chunk(number, 10_000), _span(number)):
+    while folder.append(_chunk(number, 10_000), _interval(number)):
         number += 1
 
     assert sum(path.stat().st_size for path in _files(tmp_path)) <= LIMIT
@@ -108,10 +108,10 @@ def test_folder_is_bounded(tmp_path: Path) -> None:
 
 
 def test_dropping_the_oldest_makes_room(tmp_path: Path) -> None:
-    """A segment's worth of the oldest goes, described by number and span; the rest stays in order."""
+    """A segment's worth of the oldest goes, described by number and times; the rest stays in order."""
     folder = SpillFolder(tmp_path, LIMIT)
     number = 0
-    while folder.append(_chunk(number, 10_000), _span(number)):
+    while folder.append(_chunk(number, 10_000), _interval(number)):
         number += 1
 
     lost = folder.drop_oldest()
@@ -120,12 +120,12 @@ def test_dropping_the_oldest_makes_room(tmp_path: Path) -> None:
     gone = lost.interval.events // 3
     assert gone >= 1
     assert (lost.interval.from_ns, lost.interval.to_ns) == (0, (gone - 1) * 10 + 5)
-    assert folder.append(_chunk(number, 10_000), _span(number))
+    assert folder.append(_chunk(number, 10_000), _interval(number))
     assert [chunk.received_ms for chunk in _taken(folder)] == list(range(gone, number + 1))
     assert folder.drop_oldest() is None
 
 
-def test_damaged_bytes_are_reported_by_number_and_span(tmp_path: Path) -> None:
+def test_damaged_bytes_are_reported_by_number_and_times(tmp_path: Path) -> None:
     """A flipped bit costs its chunk; the next one is read."""
     folder = SpillFolder(tmp_path, LIMIT)
     _store(folder, 1, 2)
@@ -136,13 +136,13 @@ def test_damaged_bytes_are_reported_by_number_and_span(tmp_path: Path) -> None:
 
     damaged, whole = folder.take(), folder.take()
 
-    assert damaged == LostEvents(_span(1), _chunk(1).size_bytes)
+    assert damaged == LostEvents(_interval(1), _chunk(1).size_bytes)
     assert isinstance(whole, Chunk)
     assert whole.received_ms == 2
 
 
 @pytest.mark.parametrize("cut", [1, 100, 350])
-def test_cut_off_frame_was_never_stored(tmp_path: Path, cut: int) -> None:
+def test_cut_off_entry_was_never_stored(tmp_path: Path, cut: int) -> None:
     """A crash in the middle of a write leaves what was stored before, and the folder stays usable."""
     first = SpillFolder(tmp_path, LIMIT)
     _store(first, 1, 2)
@@ -180,7 +180,7 @@ def test_what_is_set_aside_counts_towards_the_limit(tmp_path: Path) -> None:
     """A disk that is cut off from power again and again does not fill up."""
     (tmp_path / "500000000001.events").write_bytes(bytes(LIMIT))
 
-    assert not SpillFolder(tmp_path, LIMIT).append(_chunk(1), _span(1))
+    assert not SpillFolder(tmp_path, LIMIT).append(_chunk(1), _interval(1))
 
 
 def test_second_process_is_refused(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_what_the_producer_gives_back_comes_first(tmp_path: Path) -> None:
     """It is older than everything else on disk, also for the next process."""
     folder = SpillFolder(tmp_path, LIMIT)
     _store(folder, 5, 6)
-    folder.prepend(_chunk(1), _span(1))
+    folder.prepend(_chunk(1), _interval(1))
     folder.close()
 
     assert [chunk.received_ms for chunk in _taken(SpillFolder(tmp_path, LIMIT))] == [1, 5, 6]
@@ -247,7 +247,7 @@ def test_full_disk_leaves_no_half_a_chunk(tmp_path: Path, monkeypatch: pytest.Mo
     _store(folder, 1)
     disk.error = errno.ENOSPC
     with pytest.raises(OSError, match="No space left"):
-        folder.append(_chunk(2), _span(2))
+        folder.append(_chunk(2), _interval(2))
     disk.error = 0
     _store(folder, 3)
     folder.close()
@@ -270,7 +270,7 @@ def test_faults_of_every_kind_lose_nothing_that_was_stored(
             disk.error = rng.choice((0, 0, errno.ENOSPC, errno.EIO))
             disk.half, disk.cuts = rng.random() < 0.5, rng.random() < 0.5
             try:
-                if folder.append(_chunk(number, rng.choice((10, 3000, 30_000))), _span(number)):
+                if folder.append(_chunk(number, rng.choice((10, 3000, 30_000))), _interval(number)):
                     promised.append(number)
             except OSError:
                 assert disk.error

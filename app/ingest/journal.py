@@ -39,7 +39,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         """Open the folder, making it where it is missing. Raises FolderUnusableError."""
         self._folder = folder
-        self._lock = lock_folder(folder, "CALLSTREAM_DATA_DIR")
+        self._lock = lock_folder(folder, setting="CALLSTREAM_DATA_DIR", owner="callstream ingest")
         try:
             self._gaps: IO[str] = (folder / "gaps.jsonl").open("a+", encoding="utf-8")
         except OSError as error:

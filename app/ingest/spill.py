@@ -55,7 +55,7 @@ class SpillFolder:
         self._reading: tuple[Path, IO[bytes]] | None = None
         self._unsynced_since: float | None = None
         self._is_folder_synced = True
-        self._lock_file = lock_folder(folder, "CALLSTREAM_SPILL_DIR")
+        self._lock_file = lock_folder(folder, setting="CALLSTREAM_SPILL_DIR", owner="callstream ingest")
         try:
             for path in sorted(folder.glob(f"{'[0-9]' * 12}{_SUFFIX}")):
                 self._restore(path)

@@ -1,25 +1,31 @@
-"""One process at a time in a folder: whoever holds the folder's lock file works in it."""
+"""One process at a time in a folder, and nobody else reads it: whoever holds the folder's lock file works in it."""
 
 import fcntl
+import logging
 import os
+import stat
 from pathlib import Path
 from typing import IO
 
 from app.operators.errors import OperatorError
+
+log = logging.getLogger(__name__)
 
 
 class FolderUnusableError(OperatorError):
     """Somebody else uses the folder, or it cannot be written; the message names the folder and what to change."""
 
 
-def lock_folder(folder: Path, setting: str) -> IO[bytes]:
+def lock_folder(folder: Path, *, setting: str, owner: str) -> IO[bytes]:
     """Make the folder where it is missing, and lock it until the returned file is closed or the process ends.
 
-    The lock file can be read by its owner only. `setting` names the variable that chose the folder. Raises
-    FolderUnusableError.
+    The folder is for its owner only afterwards, also one that existed; a log line says so when that is not allowed, as
+    for a mounted volume of another user. `setting` names the variable that chose the folder, `owner` the program that
+    uses such folders. Raises FolderUnusableError.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_private(folder)
         lock = open(folder / "lock", "wb", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: SIM115 - held
     except OSError as error:
         raise FolderUnusableError(f"{setting}: cannot write to {folder}: {error.strerror}") from None
@@ -28,6 +34,15 @@ def lock_folder(folder: Path, setting: str) -> IO[bytes]:
     except OSError:
         lock.close()
         raise FolderUnusableError(
-            f"{setting}: another callstream ingest is using {folder}; give each a folder of its own"
+            f"{setting}: another {owner} is using {folder}; give each a folder of its own"
         ) from None
     return lock
+
+
+def _make_private(folder: Path) -> None:
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & 0o077:
+        try:
+            folder.chmod(0o700)
+        except PermissionError:
+            log.warning("other users of this machine may look into %s (mode %03o)", folder, mode)

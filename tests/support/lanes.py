@@ -19,8 +19,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Final
 
+from tests.support.run_size import run_seed
+
 LANES: Final[Mapping[str, Sequence[str]]] = {
-    "broker": ("-m", "integration", "-n", "2", "--dist", "loadfile"),
+    # in the order of their names: the file with the longest test has only that one, and would come last otherwise
+    "broker": ("-m", "integration", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
     "pure": ("-m", "not integration"),
 }
 """Pytest arguments of each lane, by its name."""
@@ -119,4 +122,5 @@ def _ending(lane: LaneRun) -> str:
 
 
 if __name__ == "__main__":
+    run_seed()  # both lanes inherit it
     sys.exit(run(LANES, sys.argv[1:], sys.stdout))

@@ -54,6 +54,7 @@ def test_all_lanes_must_pass_and_one_must_run_a_test(exit_codes: tuple[int, ...]
     assert lanes.verdict_of(exit_codes) == verdict
 
 
+@pytest.mark.slow(reason="starts two pytest processes")
 @pytest.mark.parametrize("more", [["-ra"], ["-ra", "-q"]])
 def test_both_lanes_are_shown_apart_and_added_up(more: list[str], tmp_path: Path) -> None:
     """Each lane's failures stand together, the last line counts all tests, and one failure fails the run."""

@@ -307,5 +307,5 @@ def test_the_command_says_what_the_machine_lacks(embedded: EmbeddedBroker, tmp_p
     arguments = ["--data-dir", str(tmp_path / "broker"), "--port", port, "--registry-port", "0"]
     done = subprocess.run([*_COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"Error: port {port} on 127.0.0.1 is in use, and Kafka wants it")
+    assert done.stderr.startswith(f"callstream broker: port {port} on 127.0.0.1 is in use, and Kafka wants it")
     assert len(done.stderr.splitlines()) == 1

@@ -108,7 +108,10 @@ def test_a_port_in_use_is_named_and_the_exit_code_is_1(events_file: Path) -> Non
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         result = CliRunner().invoke(cli, ["tetragon-sim", "--listen", address, "--events", str(events_file)])
 
-    assert (result.exit_code, result.output) == (1, f"Error: cannot listen on {address}: Address already in use\n")
+    assert (result.exit_code, result.output) == (
+        1,
+        f"callstream tetragon-sim: cannot listen on {address}: Address already in use\n",
+    )
 
 
 def test_a_broken_file_is_named_and_the_exit_code_is_1(events_file: Path, tmp_path: Path) -> None:
@@ -120,7 +123,7 @@ def test_a_broken_file_is_named_and_the_exit_code_is_1(events_file: Path, tmp_pa
     )
 
     assert result.exit_code == 1
-    assert result.output.startswith(f"Error: {broken}: line 2: is not JSON")
+    assert result.output.startswith(f"callstream tetragon-sim: {broken}: line 2: is not JSON")
 
 
 def test_files_without_events_are_refused(tmp_path: Path) -> None:
@@ -129,7 +132,7 @@ def test_files_without_events_are_refused(tmp_path: Path) -> None:
     empty.touch()
     result = CliRunner().invoke(cli, ["tetragon-sim", "--listen", "127.0.0.1:0", "--events", str(empty)])
 
-    assert (result.exit_code, result.output) == (1, f"Error: no events in {empty}\n")
+    assert (result.exit_code, result.output) == (1, f"callstream tetragon-sim: no events in {empty}\n")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from app.operators.errors import ServerError
 from app.processes.process_end import ExitCode
 from app.progress import Progress
 from app.reprocess.chain import STAGES
-from app.reprocess.run import NOT_CAUGHT_UP, Order, Run, prepare, run_stage_of
+from app.reprocess.run import NOT_CAUGHT_UP, ReprocessRequest, Run, prepare, run_stage_of
 from app.reprocess.telling import Teller
 from app.settings import Settings, variable_of
 from app.telemetry import logs
@@ -101,32 +101,32 @@ def command(
         settings = replace(settings, log_level="WARNING")  # progress is shown instead
     logs.configure(settings.log_format, settings.log_level)
     index = settings.worker_index if index is None else index
-    order = Order(Stage(stage), start, version)
+    request = ReprocessRequest(Stage(stage), start, version)
     if only is not None:
-        _run_one(settings, order, Stage(only), index=index, tied=tied)
+        _run_one(settings, request, Stage(only), index=index, tied=tied)
         return
     try:
-        code = _run(settings, order, index=index, once=once, as_json=as_json)
+        code = _run(settings, request, index=index, once=once, as_json=as_json)
     except KeyboardInterrupt:
         click.echo("callstream reprocess: stopped", err=True)
         code = NOT_CAUGHT_UP
     sys.exit(code)
 
 
-def _run_one(settings: Settings, order: Order, stage: Stage, *, index: int, tied: bool) -> None:
+def _run_one(settings: Settings, request: ReprocessRequest, stage: Stage, *, index: int, tied: bool) -> None:
     """One stage's own process: its supervisor reads the exit codes of `callstream worker`."""
     try:
         with exits_with(ExitCode.UNAVAILABLE, ServerError):
-            run_stage_of(settings, order, stage, index=index, tied=tied)
+            run_stage_of(settings, request, stage, index=index, tied=tied)
     except OSError as error:
         click.echo(f"callstream reprocess: {error}", err=True)
         sys.exit(ExitCode.STATE_UNUSABLE)
 
 
-def _run(settings: Settings, order: Order, *, index: int, once: bool, as_json: bool) -> int:
+def _run(settings: Settings, request: ReprocessRequest, *, index: int, once: bool, as_json: bool) -> int:
     with Progress() as progress:
         progress.begin("raw records read for what the first events see of earlier ones")
-        ready = prepare(settings, order, progress.add)
+        ready = prepare(settings, request, progress.add)
     teller = Teller(settings, ready.shapes, as_json=as_json)
     teller.decided(ready.event, ready.starts)
     return Run(settings, ready, teller, index=index, once=once).run()

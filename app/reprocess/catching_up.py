@@ -1,9 +1,8 @@
-"""Tells when a version has caught up: how long ago its sources ended where it has got to.
+"""How far behind the live topics a version is.
 
-Without lag it has. But where records keep arriving there always is some, so ends are noted, and when every stage has
-committed past them, one after the other, the time that this took is how far the version is behind. Rules: pure; a
-partition whose records have all expired is not waited for. This module refuses to know where samples come from, and its
-only clock is the time in them.
+With no lag it has caught up. But while records keep arriving there is always some lag. So the ends of the topics are
+noted. When every stage, one after the other, has committed past them, the time that this took is how far the version is
+behind. A partition whose records have all expired is not waited for. The only clock is the time in the samples.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,15 +12,15 @@ from typing import Final
 from app.streaming.account import Account
 
 CAUGHT_UP_SECONDS: Final = 10.0
-"""A commit a second, a fetch and a look each half a second, for each of two stages: in step takes three or four."""
+"""Each of two stages commits once a second, and fetches and is sampled twice: a version in step takes 3 or 4 s."""
 
 BEHIND_SECONDS: Final = 60.0
-"""So that a restarted broker or a rebalance is no news."""
+"""A restarted broker or a rebalance takes less."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionSample:
-    """One partition of a stage's source: its extent, where the stage has got to, and what came of that."""
+    """One partition of a stage's source: its first and end offset, the committed offset, and the stage's account."""
 
     first: int
     end: int
@@ -30,22 +29,22 @@ class PartitionSample:
 
     @property
     def position(self) -> int:
-        """Offset up to which nothing is left to do."""
+        """The first offset that is still to do."""
         return max(self.first, self.committed)
 
     @property
     def lag(self) -> int:
-        """Records to come."""
+        """How many offsets are still to do."""
         return max(0, self.end - self.position)
 
     @property
     def done(self) -> int:
-        """Offsets behind."""
+        """How many offsets are done."""
         return max(0, self.position - self.account.start)
 
     @property
     def expired(self) -> int:
-        """Offsets that were passed over, because Kafka had deleted their records before they were read."""
+        """How many offsets were skipped because Kafka had deleted their records before they were read."""
         return max(0, self.account.passed_over(self.position))
 
 
@@ -55,9 +54,9 @@ StageSample = Mapping[int, PartitionSample]
 
 @dataclass(slots=True)
 class CatchUp:
-    """Feed it samples in the order of time; committed offsets are to be read before ends.
+    """Takes samples in the order of time. Whoever makes them must read committed offsets before ends.
 
-    `behind_seconds` is how far behind the version was when that was last known; None before the first time.
+    `behind_seconds` is how far behind the version was at the last measurement; None before the first.
     """
 
     behind_seconds: float | None = None

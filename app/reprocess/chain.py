@@ -1,12 +1,12 @@
 """Which stages run for a version, and between which topics.
 
-Reprocessing a stage goes on through the stages after it to `runtime.calls`, because calls are what consumers read:
+Reprocessing a stage includes the stages after it, down to `runtime.calls`, because consumers read calls:
 
     canonicalize  tetragon.raw ─> runtime.canonical.v2 ─> runtime.calls.v2
     privacy       runtime.canonical ─> runtime.calls.v2
 
-Rules: a version reads live topics and its own, and writes its own only: dead letters, audit records and changelogs too.
-Hot symbols are counts over all of history already and are no part of it. This module refuses to know Kafka.
+A version reads live topics and its own topics. It writes only its own, dead letters, audit records and changelogs
+included. Hot symbols take no part: they count all of history already.
 """
 
 from dataclasses import replace

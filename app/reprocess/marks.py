@@ -1,8 +1,7 @@
-"""How a version says what it is: in its own audit topic, where each stage names what decides its output.
+"""How a version says what it is: in its own audit topic, each stage names what decides its output.
 
-A version begins with one audit record a stage and partition, of a range without records that ends where the stage
-starts. All that follow carry the same names, so any of them tells. Rules: this module reads and makes records, and
-refuses to know who compares them.
+A version begins with one audit record for each stage and partition. Its range has no records, and ends where the stage
+starts. All later audit records name the same things, so any of them identifies the version.
 """
 
 import time
@@ -16,7 +15,7 @@ from app.kafka.schemas import texts_of
 from app.kafka.topic_reader import TopicReader
 from app.privacy.load import load_privacy
 from app.replay.compare.published import PublishedSchemas, audit_record
-from app.reprocess.versions import Made
+from app.reprocess.versions import MadeBy
 from app.settings import Settings
 from app.streaming.delivery import Parcel
 from app.symbols.snapshot import snapshot_digests
@@ -26,7 +25,7 @@ from schemas.topics import Stage
 from schemas.units import NS_PER_MS
 
 
-def made_by(settings: Settings, stages: Iterable[Stage], symbols: str | None) -> dict[Stage, Made]:
+def made_by(settings: Settings, stages: Iterable[Stage], symbols: str | None) -> dict[Stage, MadeBy]:
     """How stages make their output under these settings, with the symbol store's snapshot `symbols`.
 
     Raises what loading the policy, its key and the hook map raises.
@@ -38,13 +37,13 @@ def made_by(settings: Settings, stages: Iterable[Stage], symbols: str | None) ->
         else configuration.privacy_digest(load_privacy(settings))
         for stage in stages
     }
-    return {stage: Made(digest, program) for stage, digest in digests.items()}
+    return {stage: MadeBy(digest, program) for stage, digest in digests.items()}
 
 
-def symbols_of(settings: Settings, made: Mapping[Stage, Made]) -> str | None:
-    """The snapshot of the symbol store that a version was made with; the current one where none fits or none is used.
+def symbols_of(settings: Settings, made: Mapping[Stage, MadeBy]) -> str | None:
+    """The snapshot of the symbol store that a version was made with; the current one if none fits.
 
-    So a version that is followed for months is not ended by adding to the store. Raises SymbolStoreError.
+    So a version can run for months while symbols are added to the store. Raises SymbolStoreError.
     """
     if settings.symbol_store_dir is None:
         return None
@@ -59,7 +58,7 @@ def symbols_of(settings: Settings, made: Mapping[Stage, Made]) -> str | None:
 def marks(
     settings: Settings,
     shapes: Iterable[StageShape],
-    made: Mapping[Stage, Made],
+    made: Mapping[Stage, MadeBy],
     starts: Mapping[Stage, Mapping[int, int]],
     schema_id: int,
 ) -> list[Parcel]:
@@ -84,23 +83,23 @@ def marks(
 
 
 class MarkReader:
-    """Reads what versions say of themselves."""
+    """Reads versions' marks."""
 
     def __init__(self, settings: Settings, reader: TopicReader, registry: SchemaRegistry) -> None:
         self._settings = settings
         self._reader = reader
         self._schemas = PublishedSchemas(texts_of(registry))
 
-    def made(self, version: int, stages: Collection[Stage]) -> dict[Stage, Made]:
-        """How each of these stages of a version makes its output, as far as it says so.
+    def made(self, version: int, stages: Collection[Stage]) -> dict[Stage, MadeBy]:
+        """What each of these stages of a version was made by, if its audit topic says so.
 
-        Its audit topic must be there. Raises what reading topics and asking the registry raises.
+        The audit topic must exist. Raises what reading the topic and the registry raises.
         """
         by_name = {stage.value: stage for stage in stages}
-        found: dict[Stage, Made] = {}
+        found: dict[Stage, MadeBy] = {}
         for record in self._records(version, partition=0):
             if record.stage in by_name:
-                found.setdefault(by_name[record.stage], Made(record.configuration, record.program))
+                found.setdefault(by_name[record.stage], MadeBy(record.configuration, record.program))
             if len(found) == len(by_name):
                 break
         return found

@@ -1,8 +1,7 @@
 """One run: decides the version, makes it ready, runs its stages in processes of their own, and watches them catch up.
 
-Rules: nothing is decided from what a run remembers, for it may be killed at any time: the cluster says what is there.
-A stage's process asks again before it starts whether it would make what the version's records are made of, because a
-policy file may have changed since. This module refuses to know which words a version is told in.
+A run may be killed at any time, so every decision is read from the cluster. Before it starts, a stage's process checks
+again that it would make the version's records, because a policy file may have changed since.
 """
 
 import contextlib
@@ -30,7 +29,7 @@ from app.reprocess.marks import MarkReader, made_by, symbols_of
 from app.reprocess.sampling import Sampler
 from app.reprocess.setup import Cluster, Report, ReprocessError
 from app.reprocess.telling import Event, Teller
-from app.reprocess.versions import Begin, GoOn, Made, Refused, choose
+from app.reprocess.versions import Begin, GoOn, MadeBy, VersionRefusal, choose
 from app.settings import Settings, variable_of
 from app.stages.worker import plan_of
 from app.streaming.stage_process import run_stage
@@ -43,15 +42,15 @@ LOOK_SECONDS: Final = 0.5
 _ANSWER_SECONDS: Final = 10.0
 
 EXPIRED: Final = 1
-"""Exit code where it caught up, and Kafka had deleted records of the range before they were read."""
+"""Exit code if it caught up, but Kafka had deleted records of the range before they were read."""
 
 NOT_CAUGHT_UP: Final = 3
-"""Exit code where it was stopped before it had caught up; the same command goes on."""
+"""Exit code if it was stopped before it had caught up; the same command continues."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What an operator asked for. `version` None is the one that was made alike, or the next."""
+class ReprocessRequest:
+    """What to reprocess. Without a `version`, it is the one that was made by the same configuration, or the next."""
 
     stage: Stage
     start: Position
@@ -60,7 +59,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A version that can be run. `starts` are where its first stage begins, or goes on, by partition."""
+    """A version that can run. `starts` are the offsets at which its first stage begins or continues, by partition."""
 
     event: Event
     shapes: tuple[StageShape, ...]
@@ -74,22 +73,22 @@ def open_cluster(settings: Settings) -> Iterator[Cluster]:
         yield Cluster(settings, TopicAdmin(client_config(settings)), reader, registry)
 
 
-def prepare(settings: Settings, order: Order, report: Report) -> Ready:
-    """Decide which version it is and make it ready; `report` learns how many more records were read for that.
+def prepare(settings: Settings, request: ReprocessRequest, report: Report) -> Ready:
+    """Decide which version to run and make it ready; `report` gets how many more records were read for that.
 
-    Raises ReprocessError, PositionError, and what asking the servers and loading the configuration raises.
+    Raises ReprocessError, PositionError, and what reading from the servers and loading the configuration raises.
     """
     with open_cluster(settings) as cluster:
         existing = existing_versions(cluster)
-        asked = None if order.version is None else existing.get(order.version)
-        wanted = _wanted(settings, order.stage, {} if asked is None else asked.made)
-        decision = choose(existing, wanted, order.version)
-        if isinstance(decision, Refused):
+        asked = None if request.version is None else existing.get(request.version)
+        wanted = _wanted(settings, request.stage, {} if asked is None else asked.made)
+        decision = choose(existing, wanted, request.version)
+        if isinstance(decision, VersionRefusal):
             raise ReprocessError(decision.reason)
-        shapes = chain(order.stage, decision.version)
+        shapes = chain(request.stage, decision.version)
         match decision:
             case Begin():
-                starts = _starts(cluster, shapes[0], order.start)
+                starts = _starts(cluster, shapes[0], request.start)
                 setup.make_topics(cluster, shapes)
                 setup.begin(cluster, shapes, wanted, starts, report)
                 _check_made(cluster, decision.version, wanted)
@@ -99,17 +98,17 @@ def prepare(settings: Settings, order: Order, report: Report) -> Ready:
                 return Ready(Event.GOES_ON, shapes, setup.committed(settings, shapes[0]))
 
 
-def _wanted(settings: Settings, first: Stage, made: Mapping[Stage, Made]) -> dict[Stage, Made]:
-    """How the stages from `first` on would make their output now, with a version's own symbols where they are there."""
+def _wanted(settings: Settings, first: Stage, made: Mapping[Stage, MadeBy]) -> dict[Stage, MadeBy]:
+    """What the stages from `first` on would be made by now, with a version's own symbol snapshot if it still exists."""
     return made_by(settings, STAGES[STAGES.index(first) :], symbols_of(settings, made))
 
 
-def _check_made(cluster: Cluster, version: int, wanted: Mapping[Stage, Made]) -> None:
+def _check_made(cluster: Cluster, version: int, wanted: Mapping[Stage, MadeBy]) -> None:
     found = existing_version(cluster, version)
     if found.made != wanted:
         raise ReprocessError(
-            f"version {version} is not made like this any more: policy, key, hook map, symbols or program have changed "
-            "since it began; have the former ones, or leave out --version to make the next version"
+            f"version {version} was made by another policy, key, hook map, program or other symbols than are "
+            "configured now; restore them, or leave out --version to make the next version"
         )
 
 
@@ -126,7 +125,7 @@ def _starts(cluster: Cluster, shape: StageShape, start: Position) -> dict[int, i
 
 
 def _place_lost(cluster: Cluster, shapes: tuple[StageShape, ...]) -> None:
-    """Have groups begin again where Kafka has forgotten what they had committed, as it does after a week at rest."""
+    """Set groups to their start again if Kafka has dropped their offsets, as it does after a week without commits."""
     settings = cluster.settings
     marks = MarkReader(settings, cluster.reader, cluster.registry)
     for shape in shapes:
@@ -138,23 +137,23 @@ def _place_lost(cluster: Cluster, shapes: tuple[StageShape, ...]) -> None:
         setup.place(settings, shape, {number: start for number, start in found.items() if start is not None})
 
 
-def run_stage_of(settings: Settings, order: Order, stage: Stage, *, index: int, tied: bool) -> None:
+def run_stage_of(settings: Settings, request: ReprocessRequest, stage: Stage, *, index: int, tied: bool) -> None:
     """Run one stage of a version that has begun, in this process, until it is stopped.
 
-    Raises ReprocessError where it would make other records than the version's, and what `run_stage` raises.
+    Raises ReprocessError if it would make other records than the version's, and what `run_stage` raises.
     """
-    assert order.version is not None
+    assert request.version is not None
     with open_cluster(settings) as cluster:
-        found = existing_version(cluster, order.version)
-        _check_made(cluster, order.version, _wanted(settings, order.stage, found.made))
-    shape = next(one for one in chain(order.stage, order.version) if one.stage is stage)
+        found = existing_version(cluster, request.version)
+        _check_made(cluster, request.version, _wanted(settings, request.stage, found.made))
+    shape = next(one for one in chain(request.stage, request.version) if one.stage is stage)
     symbols = symbols_of(settings, found.made)
     plan = plan_of(settings, shape, index=index, http_port=settings.http_port, tied=tied, symbols=symbols)
     run_stage(settings, plan)
 
 
 class Run:
-    """A version's stages at work, and what is known of them."""
+    """Runs a version's stages in processes, and samples how far they are."""
 
     def __init__(self, settings: Settings, ready: Ready, teller: Teller, *, index: int, once: bool) -> None:
         self._teller = teller
@@ -171,7 +170,7 @@ class Run:
             self._supervisor.add(shape.stage.value, _command(ready.shapes[0], shape.stage, index), environ)
 
     def run(self) -> int:
-        """Run until a signal, or until caught up where that is asked for; returns the exit code.
+        """Run until a signal, or with `once` until caught up; returns the exit code.
 
         Call from the main thread. Raises KafkaUnreachableError and KafkaUnusableError if the servers do not answer at
         the beginning.
@@ -205,7 +204,7 @@ class Run:
                 said = False
             except (KafkaUnreachableError, KafkaUnusableError) as error:
                 if not said:
-                    log.warning("not known how far it is: %s", error)
+                    log.warning("progress is unknown: %s", error)
                 said = True
         self._supervisor.stop()
 

@@ -1,7 +1,6 @@
-"""Asks the brokers where a version's stages have got to.
+"""Reads from the brokers how far a version's stages are.
 
-Rules: groups are read and never changed; what is committed is read before any topic's ends. This module refuses to know
-what follows from a sample.
+Committed offsets are read before the topics' ends; groups are never changed.
 """
 
 from contextlib import ExitStack

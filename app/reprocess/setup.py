@@ -1,9 +1,8 @@
-"""Makes a version ready to run: its topics and schemas, what its first events see, and where its groups begin.
+"""Makes a version ready to run: its topics and schemas, its start state, and the offsets where its groups begin.
 
-Rules: everything here may be cut short and done again; what says that a version has begun is written last. Its groups'
-offsets are set only while they have none. A record is kept for as long after it was made as on the live topic, though
-it may be as old as history is: it has the raw record's timestamp, by which Kafka deletes. This module refuses to know
-which version is to be made and how stages run.
+Each step may be interrupted and repeated. The marks that say that a version has begun are written last. Offsets of its
+groups are set only while they have none. Kafka deletes by timestamp, and a record of a version has its raw record's old
+timestamp. So a version's topics keep records longer than the live ones, by as much as history is long.
 """
 
 import asyncio
@@ -28,7 +27,7 @@ from app.provision.topic_plan import FoundTopic, TopicRefusal
 from app.replay.start_state import start_rows
 from app.reprocess import marks
 from app.reprocess.chain import own_topics
-from app.reprocess.versions import Made
+from app.reprocess.versions import MadeBy
 from app.settings import Settings
 from app.stages.worker import registered_id
 from app.streaming.delivery import Delivery, Parcel
@@ -37,19 +36,19 @@ from schemas import topics
 from schemas.topics import Stage, Topic
 from schemas.units import NS_PER_MS
 
-_FOR_EVER: Final = "-1"
+_NO_RETENTION_LIMIT: Final = "-1"
 
 Report = Callable[[int], None]
-"""Learns how many more records were read."""
+"""Gets how many more records were read."""
 
 
 class ReprocessError(OperatorError):
-    """The version cannot be made or gone on with; the message names topic, subject or version, and says why."""
+    """The version cannot be made or continued; the message names topic, subject or version, and says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The servers that a version lives on."""
+    """The clients of the servers that hold a version."""
 
     settings: Settings
     admin: TopicAdmin
@@ -58,9 +57,9 @@ class Cluster:
 
 
 def make_topics(cluster: Cluster, shapes: tuple[StageShape, ...]) -> None:
-    """Make what is missing of a version's topics, as the live ones are now, and register their schemas.
+    """Create a version's missing topics with the present options of the live ones, and register their schemas.
 
-    Raises ReprocessError where something is there and is not as it should be, and what asking the servers raises.
+    Raises ReprocessError if a topic or subject exists with wrong options, and what reaching the servers raises.
     """
     name = cluster.settings.name
     own = own_topics(shapes)
@@ -94,10 +93,10 @@ def _raise_refusals(refusals: Sequence[TopicRefusal | SubjectRefusal]) -> None:
 
 
 def _like_live(name: str, topic: Topic, live: FoundTopic, origin: FoundTopic) -> Topic:
-    """The version's own topic: as restricted and as large as the live one, and kept as much longer as history is."""
+    """The version's own topic: the live one's options, with a retention longer by that of the source."""
     largest = max(topic.max_message_bytes, int(live.config["max.message.bytes"]))
     kept = None
-    if not topic.compacted and _FOR_EVER not in (live.config["retention.ms"], origin.config["retention.ms"]):
+    if not topic.compacted and _NO_RETENTION_LIMIT not in (live.config["retention.ms"], origin.config["retention.ms"]):
         kept = int(live.config["retention.ms"]) + int(origin.config["retention.ms"])
     return replace(topic, name=name, max_message_bytes=largest, retention_ms=kept)
 
@@ -105,13 +104,13 @@ def _like_live(name: str, topic: Topic, live: FoundTopic, origin: FoundTopic) ->
 def begin(
     cluster: Cluster,
     shapes: tuple[StageShape, ...],
-    made: Mapping[Stage, Made],
+    made: Mapping[Stage, MadeBy],
     starts: Mapping[int, int],
     report: Report,
 ) -> None:
-    """Say what the version's stages begin with and where; its topics are there. `starts` are of the first source.
+    """Write the start state, group offsets and marks. The topics must exist; `starts` are of the first source.
 
-    Raises what asking the servers and delivering raises.
+    Raises what reaching the servers and delivering raises.
     """
     settings = cluster.settings
     by_stage = {shapes[0].stage: starts} | {shape.stage: dict.fromkeys(starts, 0) for shape in shapes[1:]}
@@ -129,7 +128,7 @@ def begin(
 
 
 def _rows(cluster: Cluster, shape: StageShape, partition: int, start: int, report: Report) -> Parcel:
-    """What the first event of a partition sees of earlier loader events, as changelog records."""
+    """A partition's start state, as changelog records."""
     settings = cluster.settings
     first = cluster.reader.ends(settings.name(topics.RAW), partition).first
     rows = start_rows(cluster.reader, settings, OffsetRange(partition, min(first, start), start), report)
@@ -153,9 +152,9 @@ def committed(settings: Settings, shape: StageShape) -> dict[int, int]:
 
 
 def place(settings: Settings, shape: StageShape, starts: Mapping[int, int]) -> None:
-    """Set where a group begins, in the partitions in which it has committed nothing.
+    """Set a group's offsets in the partitions in which it has committed nothing.
 
-    Raises KafkaUnreachableError, and KafkaUnusableError where the broker refuses.
+    Raises KafkaUnreachableError, and KafkaUnusableError if the broker refuses.
     """
     known = committed(settings, shape)
     source, group = settings.name(shape.sources[0]), settings.name(shape.group)

@@ -1,8 +1,7 @@
-"""What a run says of itself: as lines for people, as JSON lines for programs, and as progress for whoever looks.
+"""What a run prints: lines for people or JSON lines for programs, and its progress.
 
-Rules: what is decided (which version, from where, caught up, behind, stopped) goes to standard output once; how far it
-is goes to standard error, in place on a terminal and seldom elsewhere, or into the JSON lines. This module refuses to
-know how a version is made.
+Each decision (which version, from where, caught up, behind, stopped) goes to standard output once. Progress goes to
+standard error, in place on a terminal and rarely elsewhere, or into the JSON lines.
 """
 
 import json
@@ -35,7 +34,7 @@ class Event(StrEnum):
 
 
 class Teller:
-    """Says what becomes of one version."""
+    """Prints how one version goes on."""
 
     def __init__(self, settings: Settings, shapes: tuple[StageShape, ...], *, as_json: bool) -> None:
         self._settings = settings
@@ -48,7 +47,7 @@ class Teller:
         self._said: list[str] = []
 
     def decided(self, event: Event, starts: Mapping[int, int]) -> None:
-        """Say which version it is, and from where its first stage reads."""
+        """Print which version runs, and the offsets from which its first stage reads."""
         name = self._settings.name
         if self._as_json:
             self._json(event, {"from": {str(number): offset for number, offset in starts.items()}})
@@ -58,7 +57,7 @@ class Teller:
         self._line(f"version {self._shapes[0].version} {event.value.replace('_', ' ')}: {way}, from {places}")
 
     def progress(self, stages: Sequence[StageSample], state: CatchUp) -> None:
-        """Say how far it is, where it is time for that."""
+        """Print the progress, if enough time has passed since the last time."""
         pause = _JSON_SECONDS if self._as_json else _ON_TERMINAL_SECONDS if self._in_place else _ELSEWHERE_SECONDS
         now = time.monotonic()
         if now - self._told_at < pause:
@@ -75,7 +74,7 @@ class Teller:
             click.echo(text, err=True)
 
     def turned(self, event: Event, stages: Sequence[StageSample], state: CatchUp) -> None:
-        """Say that it has caught up, fallen behind or stopped, with its books."""
+        """Print that it has caught up, fallen behind or stopped, with its books."""
         if self._as_json:
             self._json(event, self._facts(stages, state))
             return
@@ -128,7 +127,7 @@ class Teller:
         return f"{shape.stage.value} {books['records']:,} of {total:,} ({100 * books['records'] // max(1, total)} %)"
 
     def _rate(self, now: float, stages: Sequence[StageSample]) -> str:
-        """Records a second since this was last told."""
+        """Records a second since the last call."""
         done = _books(stages[0])["records"]
         before, self._before = self._before, (now, done)
         if before is None:
@@ -137,7 +136,7 @@ class Teller:
 
 
 def _books(sample: StageSample) -> dict[str, int]:
-    """Where the records behind a stage went, and how many are to come."""
+    """Where the records that a stage has done went, and how many are still to do."""
     partitions = sample.values()
     return {
         "records": sum(one.done for one in partitions),

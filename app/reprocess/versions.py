@@ -1,9 +1,8 @@
-"""Which version a run is: one that is there and was made in the same way, or the next.
+"""Which version to run: an existing one that was made by the same configuration, or the next.
 
-Two records of a version are made alike or not at all: what decides them (code, policy, key, hook map, symbols) is
-written down when a version begins, and whoever goes on with it must have the same. Rules: pure. A version that holds
-records which were made otherwise is refused, or left alone in favour of the next. This module refuses to know where
-versions are written down.
+All records of a version are made by the same code, policy, key, hook map and symbols. These are written down when a
+version begins, and whoever continues it must have the same. A version that was made by something else is refused, if
+the operator named it, or left alone in favour of the next.
 """
 
 from collections.abc import Mapping
@@ -13,53 +12,55 @@ from schemas.topics import FIRST_VERSION, Stage
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """How a stage makes its output: digest of its configuration, and the program's name with that of its code."""
+class MadeBy:
+    """What makes a stage's output: its configuration's digest, and the program's name with the digest of its code."""
 
     configuration: str
     program: str
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A version that is there: how each of its stages said that it makes its output.
+class ExistingVersion:
+    """A version that the cluster has, with what each of its stages says it was made by.
 
-    `is_empty` where it has no record yet, `is_whole` where none of its topics is missing.
+    `is_empty` says that it has no results yet, `is_whole` that no topic of it is missing.
     """
 
-    made: Mapping[Stage, Made]
+    made: Mapping[Stage, MadeBy]
     is_empty: bool
     is_whole: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Make this version; where a run was killed while it made it, finish that."""
+    """Make this version, or finish making it after a run was killed."""
 
     version: int
 
 
 @dataclass(frozen=True, slots=True)
 class GoOn:
-    """Go on with this version."""
+    """Continue this version."""
 
     version: int
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """Another run's records are there; the reason names the version and what differs."""
+class VersionRefusal:
+    """The version holds records that were made by something else; the reason names what differs."""
 
     reason: str
 
 
-def choose(existing: Mapping[int, Found], wanted: Mapping[Stage, Made], asked: int | None) -> Begin | GoOn | Refused:
-    """Decide for a run that makes `wanted`; `asked` is the version that an operator named."""
+def choose(
+    existing: Mapping[int, ExistingVersion], wanted: Mapping[Stage, MadeBy], asked: int | None
+) -> Begin | GoOn | VersionRefusal:
+    """Decide for a run that makes `wanted`; `asked` is the version that an operator named, if any."""
     if asked is not None:
         found = existing.get(asked)
         if found is None or _is_unfinished(found, wanted):
             return Begin(asked)
-        return GoOn(asked) if _is_alike(found, wanted) else Refused(_reason(asked, found, wanted))
+        return GoOn(asked) if _is_alike(found, wanted) else VersionRefusal(_reason(asked, found, wanted))
     alike = [version for version, found in existing.items() if _is_alike(found, wanted)]
     if alike:
         return GoOn(max(alike))
@@ -69,16 +70,16 @@ def choose(existing: Mapping[int, Found], wanted: Mapping[Stage, Made], asked: i
     return Begin(newest + 1)
 
 
-def _is_alike(found: Found, wanted: Mapping[Stage, Made]) -> bool:
+def _is_alike(found: ExistingVersion, wanted: Mapping[Stage, MadeBy]) -> bool:
     return found.is_whole and found.made == wanted
 
 
-def _is_unfinished(found: Found, wanted: Mapping[Stage, Made]) -> bool:
-    """Whether a run like this one was killed before the version began, or somebody made empty topics."""
+def _is_unfinished(found: ExistingVersion, wanted: Mapping[Stage, MadeBy]) -> bool:
+    """Whether a run like this one was killed before the version began, or somebody created empty topics."""
     return found.is_empty and found.made.items() < wanted.items()
 
 
-def _reason(version: int, found: Found, wanted: Mapping[Stage, Made]) -> str:
+def _reason(version: int, found: ExistingVersion, wanted: Mapping[Stage, MadeBy]) -> str:
     begins = f"version {version} is there and "
     ends = "; nothing was changed. Leave out --version to make the next one"
     if not found.made:
@@ -95,5 +96,5 @@ def _reason(version: int, found: Found, wanted: Mapping[Stage, Made]) -> str:
     return f"{begins}its {stage.value} stage was made with {what}{ends}"
 
 
-def _names(stages: Mapping[Stage, Made]) -> str:
+def _names(stages: Mapping[Stage, MadeBy]) -> str:
     return " and ".join(stage.value for stage in Stage if stage in stages)

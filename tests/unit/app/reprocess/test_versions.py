@@ -5,18 +5,18 @@ from dataclasses import replace
 import pytest
 
 from app.reprocess.chain import chain, own_topics, versions_in
-from app.reprocess.versions import Begin, Found, GoOn, Made, Refused, choose
+from app.reprocess.versions import Begin, ExistingVersion, GoOn, MadeBy, VersionRefusal, choose
 from app.topology import PIPELINE
 from schemas import topics
 from schemas.topics import Stage
 
-CANONICALIZE = Made("c" * 64, "1.0+code")
-PRIVACY = Made("p" * 64, "1.0+code")
-STRICTER = Made("s" * 64, "1.0+code")
+CANONICALIZE = MadeBy("c" * 64, "1.0+code")
+PRIVACY = MadeBy("p" * 64, "1.0+code")
+STRICTER = MadeBy("s" * 64, "1.0+code")
 BOTH = {Stage.CANONICALIZE: CANONICALIZE, Stage.PRIVACY: PRIVACY}
 
-FULL = Found(BOTH, is_empty=False, is_whole=True)
-BARE = Found({}, is_empty=True, is_whole=False)
+FULL = ExistingVersion(BOTH, is_empty=False, is_whole=True)
+BARE = ExistingVersion({}, is_empty=True, is_whole=False)
 
 
 def test_the_first_version_is_the_second_because_the_live_topics_are_the_first() -> None:
@@ -33,9 +33,9 @@ def test_the_same_command_goes_on_with_what_was_made_alike() -> None:
 
 
 @pytest.mark.parametrize("made", [{}, {Stage.CANONICALIZE: CANONICALIZE}])
-def test_a_run_that_was_killed_before_its_version_began_is_finished(made: dict[Stage, Made]) -> None:
+def test_a_run_that_was_killed_before_its_version_began_is_finished(made: dict[Stage, MadeBy]) -> None:
     """There are topics then, and not every stage has said how it makes its records."""
-    unfinished = Found(made, is_empty=True, is_whole=False)
+    unfinished = ExistingVersion(made, is_empty=True, is_whole=False)
     assert choose({2: unfinished}, BOTH, None) == Begin(2)
     assert choose({2: FULL, 3: unfinished}, BOTH | {Stage.PRIVACY: STRICTER}, None) == Begin(3)
     assert choose({2: unfinished}, BOTH, 2) == Begin(2)
@@ -63,10 +63,10 @@ def test_a_version_can_be_asked_for_that_is_not_there_yet() -> None:
         ),
     ],
 )
-def test_records_that_were_made_otherwise_are_never_added_to(found: Found, why: str) -> None:
+def test_records_that_were_made_otherwise_are_never_added_to(found: ExistingVersion, why: str) -> None:
     """Asked for by number it is refused with the reason; otherwise the next version is made."""
     refused = choose({2: found}, BOTH, 2)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, VersionRefusal)
     assert refused.reason.startswith("version 2 is there and")
     assert why in refused.reason
     assert choose({2: found}, BOTH, None) == Begin(3)

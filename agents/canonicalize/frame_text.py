@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from agents.canonicalize.frames import MAX_OFFSET, CanonicalFrame, OffsetBasis
+from agents.canonicalize.frames import MAX_OFFSET
 
 # C0, DEL, C1; zero-width, bidirectional and line separator characters; lone surrogates
 _ESCAPED: Final = re.compile(
@@ -34,12 +34,6 @@ class FrameText:
 
 class FrameTextError(ValueError):
     """The text is not `module!symbol+0xoffset`, `module!symbol`, `module+0xoffset` or `module`."""
-
-
-def frame_text(frame: CanonicalFrame) -> str:
-    """The text form of `frame`."""
-    offset = None if frame.offset_basis is OffsetBasis.NONE else frame.offset
-    return format_frame_text(FrameText(frame.module, frame.symbol, offset))
 
 
 def format_frame_text(parts: FrameText) -> str:

@@ -1,9 +1,8 @@
 """The fetched broker on disk: fetched once, verified, then used without a network.
 
-Rules: a folder is named by the fingerprint of the pins and appears at once and complete, after every file in it matched
-its pinned digest; there is one such folder, because fetching for new pins removes what was fetched for old ones. In a
-checkout it is `.cache/embedded`, which `git clean` and a fresh clone start without; an installed program uses the
-user's cache folder. This module refuses to know how the files are run.
+The pins' fingerprint names the folder. It appears complete in one step, after every file matched its pinned digest.
+Fetching for new pins removes the folder of old ones. In a checkout it is in `.cache/embedded`, which `git clean`
+removes; an installed program uses the user's cache folder.
 """
 
 import fcntl
@@ -45,9 +44,9 @@ def cache_dir() -> Path:
 
 
 def ensure(report: Callable[[str], None], *, cache: Path | None = None) -> Artifacts:
-    """Return the verified artifacts, fetching them first where they are not there yet.
+    """Return the verified artifacts; fetch them first if they are missing.
 
-    `report` is told in a sentence what takes long. Raises EmbeddedError: NO_MAVEN, NO_JAVA, MAVEN_FAILED,
+    `report` gets a sentence about each slow step. Raises EmbeddedError: NO_MAVEN, NO_JAVA, MAVEN_FAILED,
     NOT_AS_PINNED, NO_SPACE.
     """
     cache = cache or cache_dir()
@@ -91,7 +90,7 @@ def _fetch(pins: Pins, cache: Path, home: Path) -> None:
 
 
 def _is_complete(home: Path) -> bool:
-    """Compare names and sizes with the stamp: what was verified when fetched need only be shown to be still there."""
+    """Compare names and sizes with the stamp: the contents were verified when they were fetched."""
     try:
         stamp = json.loads((home / _STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -106,7 +105,7 @@ def _sizes(home: Path) -> dict[str, int]:
 
 @contextmanager
 def _only_one(lock: Path, report: Callable[[str], None]) -> Iterator[None]:
-    """Let one process fetch; the others wait and then find everything there."""
+    """Let one process fetch; the others wait and then find everything."""
     with lock.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,8 +1,7 @@
 """The embedded broker: one Kafka node and one schema registry, started together and stopped together.
 
-Rules: `start` returns when both serve clients and raises when one cannot, leaving nothing running; `stop` may be called
-at any time and twice. For failure tests each server can be killed, paused and started again alone, on the port it had,
-so that clients find it where it was.
+`start` returns when both serve clients, and raises when one cannot; then nothing runs. `stop` may be called at any
+time, and twice.
 """
 
 import time
@@ -21,10 +20,10 @@ from app.embedded.ports import LOOPBACK, pick_free, require_free
 from app.embedded.registry_server import RegistryProbe
 
 READY_SECONDS = 90
-"""Three seconds on an idle machine; a busy one may take its time."""
+"""It takes three seconds on an idle machine, and much longer on a busy one."""
 
 _PORT_ATTEMPTS = 3
-"""Between choosing a free port and listening on it, somebody else may take it."""
+"""Another process may take a free port after it is chosen and before a server listens on it."""
 
 _PORT_TAKEN = ("Address already in use", "in use by another process")
 
@@ -33,7 +32,7 @@ class EmbeddedBroker:
     """Kafka and the registry in one data folder.
 
     `port` and `registry_port` 0 mean "any free one". `kafka_properties` override the node's options and `listeners` add
-    to its plain one, for tests of TLS, SASL and ACLs. `report` is told in a sentence what takes long.
+    to its plain one, for tests of TLS, SASL and ACLs. `report` gets a sentence about each slow step.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class EmbeddedBroker:
     def start(self) -> None:
         """Start both and wait until they serve.
 
-        Raises EmbeddedError with any reason of `Failure`; nothing runs then.
+        Raises EmbeddedError with any reason of `Failure`; then nothing runs.
         """
         artifacts = ensure(self._report)
         self._require_wanted_ports()
@@ -91,7 +90,7 @@ class EmbeddedBroker:
                 return
 
     def stop(self) -> None:
-        """Stop both cleanly, by force where that takes too long, and give the data folder back."""
+        """Stop both cleanly, or by force if that takes too long, and release the data folder."""
         processes = [process for process in (self._kafka, self._registry) if process is not None]
         for process in processes:
             process.ask_to_stop()
@@ -116,7 +115,7 @@ class EmbeddedBroker:
 
     @property
     def data_dir(self) -> Path:
-        """Folder with everything this broker keeps, its servers' logs among it."""
+        """Folder with everything that this broker keeps, its servers' logs included."""
         return self._data_dir
 
     @property
@@ -144,44 +143,10 @@ class EmbeddedBroker:
         return self._running(self._registry).pid
 
     def check_alive(self) -> None:
-        """Raise EmbeddedError(DIED), with the end of its log, where a server has ended by itself."""
+        """Raise EmbeddedError(DIED), with the end of its log, if a server has ended by itself."""
         for process in (self._running(self._kafka), self._running(self._registry)):
             if not process.running:
                 raise self._ended(process, Failure.DIED)
-
-    def kill_kafka(self) -> None:
-        """SIGKILL: connections break, nothing is flushed."""
-        self._running(self._kafka).kill()
-
-    def restart_kafka(self) -> None:
-        """Stop Kafka cleanly if it still runs, start it on the same port and data, and wait until it serves."""
-        self._restart(self._running(self._kafka))
-        self._await_kafka()
-
-    def pause_kafka(self) -> None:
-        """SIGSTOP: connections stay open and nothing answers."""
-        self._running(self._kafka).pause()
-
-    def resume_kafka(self) -> None:
-        """Go on after `pause_kafka`."""
-        self._running(self._kafka).resume()
-
-    def kill_registry(self) -> None:
-        """SIGKILL."""
-        self._running(self._registry).kill()
-
-    def restart_registry(self) -> None:
-        """Stop the registry cleanly if it still runs, start it on the same port and data, and wait until it serves."""
-        self._restart(self._running(self._registry))
-        self._await_registry()
-
-    def pause_registry(self) -> None:
-        """SIGSTOP."""
-        self._running(self._registry).pause()
-
-    def resume_registry(self) -> None:
-        """Go on after `pause_registry`."""
-        self._running(self._registry).resume()
 
     def _require_wanted_ports(self) -> None:
         port, registry_port = self._wanted
@@ -191,7 +156,7 @@ class EmbeddedBroker:
             require_free(registry_port, "the schema registry", "--registry-port")
 
     def _choose_ports(self) -> None:
-        """Take what was asked for and choose the rest, the controller's port always."""
+        """Take the requested ports and choose the others; the controller's port is always chosen."""
         port, registry_port = self._wanted
         taken = {port, registry_port}
 
@@ -213,11 +178,6 @@ class EmbeddedBroker:
         formatter.wait_stopped()
         if formatter.exit_code != 0:
             raise self._ended(formatter, Failure.NOT_READY)
-
-    def _restart(self, process: JavaProcess) -> None:
-        process.ask_to_stop()
-        process.wait_stopped()
-        self._spawn(process)
 
     def _await_kafka(self) -> None:
         assert self._data is not None

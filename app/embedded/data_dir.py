@@ -1,8 +1,8 @@
 """The folder that holds everything the embedded broker keeps: topics, schemas, logs of both servers.
 
-Rules: one broker at a time uses a folder, and the lock is held for as long as any process of it lives, because the
-servers inherit its descriptor; a folder that this program did not make is refused, and so is one made by a newer Kafka
-or registry, which this one might damage. Only the owner may read it: raw events are in there.
+One broker at a time uses a folder. The servers inherit the lock's descriptor, so the lock is held while any of them
+lives. A folder that this program did not make is refused, and so is a folder of a newer Kafka or registry, because this
+version might damage it. Only the owner may read the folder: it holds raw events.
 """
 
 import base64
@@ -18,10 +18,10 @@ from app.embedded.failures import EmbeddedError, Failure
 from app.embedded.pins import Pins
 
 NEEDED_BYTES = 512 << 20
-"""Room to start with: Kafka stops for good when its disk is full."""
+"""Room to start with: when its disk is full, Kafka stops and does not go on."""
 
 LOCK_WAIT_SECONDS = 5
-"""How long servers of a killed broker may take to vanish before the folder counts as locked."""
+"""How long the servers of a killed broker may take to end before the folder counts as locked."""
 
 _LAYOUT = 1
 _MARKER = "callstream-broker.json"
@@ -29,7 +29,7 @@ _MARKER = "callstream-broker.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marker:
-    """What made the folder; `cluster_id` is Kafka's, 22 characters."""
+    """Versions that made the folder; `cluster_id` is Kafka's, 22 characters."""
 
     layout: int
     kafka: str
@@ -38,7 +38,7 @@ class Marker:
 
 
 class DataDir:
-    """An opened and locked data folder; `close` gives it back."""
+    """An opened and locked data folder; `close` releases it."""
 
     def __init__(self, root: Path, pins: Pins) -> None:
         """Open, or make, the folder.
@@ -73,7 +73,7 @@ class DataDir:
         return self.root / "logs" / f"{name}.log"
 
     def close(self) -> None:
-        """Give the folder back; it stays locked while a server still runs."""
+        """Release the folder; it stays locked while a server still runs."""
         os.close(self._lock)
 
     def _take_lock(self) -> None:

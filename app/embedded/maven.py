@@ -1,8 +1,7 @@
 """Resolving pom.xml with the Maven of this machine.
 
-Rules: Maven's own settings and local repository are used as they are; checksums that do not match end the run. Where
-the machine has Maven but no Java for it, Maven runs on the bundled runtime. This module refuses to know what the
-artifacts are for.
+Maven's own settings and local repository are used unchanged. A checksum that does not match ends the run. If the
+machine has Maven but no Java for it, Maven runs on the bundled runtime.
 """
 
 import os
@@ -16,7 +15,7 @@ from app.embedded.java import java_home
 from app.embedded.pins import POM
 
 LIMIT_SECONDS = 1800
-"""Some 200 MB on a slow line; a Maven that takes longer hangs."""
+"""Enough for 200 MB on a slow line; a Maven that takes longer hangs."""
 
 SYSTEM_TRUST_STORES = (Path("/etc/ssl/certs/java/cacerts"), Path("/etc/pki/ca-trust/extracted/java/cacerts"))
 """Where Debian and Fedora keep the certificates that this machine trusts, in Java's format."""
@@ -39,9 +38,9 @@ _CAUSES = (
 
 
 def resolve(output: Path, *, log_file: Path) -> None:
-    """Have Maven put everything that pom.xml pins below `output`, writing what Maven says to `log_file`.
+    """Let Maven put everything that pom.xml pins below `output`, and its output into `log_file`.
 
-    Raises EmbeddedError: NO_MAVEN, NO_JAVA, or MAVEN_FAILED with the artifact that could not be had.
+    Raises EmbeddedError: NO_MAVEN, NO_JAVA, or MAVEN_FAILED with the artifact that is missing.
     """
     maven = shutil.which("mvn")
     if maven is None:
@@ -73,7 +72,7 @@ def resolve(output: Path, *, log_file: Path) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Return our environment, with the bundled runtime for Maven where it would find none."""
+    """Our environment, with the bundled Java runtime for Maven if it would find none."""
     environment = dict(os.environ)
     if "JAVA_HOME" in environment or shutil.which("java") is not None:
         return environment

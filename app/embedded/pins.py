@@ -1,14 +1,11 @@
-"""What the embedded broker is made of: versions from pom.xml, and the sha256 of every file that Maven may deliver.
+"""What the embedded broker consists of: versions from pom.xml, and the sha256 of every file that Maven may deliver.
 
-Rules: nothing is started that is not listed in pinned.sha256, and nothing listed may be missing. Run as a program
-(`python -m app.embedded.pins`) it resolves pom.xml and rewrites pinned.sha256, for review by the person who changed a
-version. This module refuses to know where the files are kept.
+Only files that pinned.sha256 lists are used, and none of them may be missing. `python -m app.embedded.record_pins`
+rewrites pinned.sha256 after a version was changed.
 """
 
 import hashlib
 import re
-import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +59,7 @@ def digests_below(folder: Path) -> dict[str, str]:
 def check_pinned(pins: Pins, folder: Path) -> None:
     """Compare Maven's output folder with the pins, file by file.
 
-    Raises EmbeddedError(NOT_AS_PINNED) naming the first file that differs, is missing or was not asked for.
+    Raises EmbeddedError(NOT_AS_PINNED) naming the first file that differs, is missing or is not pinned.
     """
     found = digests_below(folder)
     for path in sorted(pins.digests.keys() | found.keys()):
@@ -76,18 +73,3 @@ def check_pinned(pins: Pins, folder: Path) -> None:
         else:
             fault = f"has sha256 {got}, pinned is {wanted}"
         raise EmbeddedError(Failure.NOT_AS_PINNED, f"{path} {fault}; {DIGESTS.name} lists what pom.xml may resolve to")
-
-
-def _record() -> None:
-    from app.embedded.maven import resolve  # noqa: PLC0415 - only the maintainer's run needs Maven from here
-
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "output"
-        resolve(output, log_file=Path(folder) / "maven.log")
-        digests = digests_below(output)
-    DIGESTS.write_text("".join(f"{digest}  {path}\n" for path, digest in digests.items()), encoding="ascii")
-    sys.stdout.write(f"{len(digests)} digests written to {DIGESTS.name}\n")
-
-
-if __name__ == "__main__":
-    _record()

@@ -1,8 +1,8 @@
-"""Loopback ports: checking one that was asked for, choosing one that was not.
+"""Loopback ports: checks a requested one, and chooses a free one.
 
-Rules: chosen ports lie below the range that the kernel takes outgoing connections' ports from. A port inside it can be
-taken while a killed broker is down, even by the client that tries to reach that broker: loopback TCP connects to
-itself. This module refuses to know who listens.
+Chosen ports are below the range from which the kernel takes ports for outgoing connections. While a killed broker is
+down, a port inside that range can be taken, even by the client that tries to reach the broker: TCP on loopback can
+connect to itself.
 """
 
 import random
@@ -17,7 +17,7 @@ _TRIES = 200
 
 
 def require_free(port: int, use: str, option: str) -> None:
-    """Raise EmbeddedError(PORT_IN_USE) where something listens on the loopback port that `use` wants."""
+    """Raise EmbeddedError(PORT_IN_USE) if something listens on the loopback port that `use` wants."""
     if not is_free(port):
         raise EmbeddedError(
             Failure.PORT_IN_USE,
@@ -27,7 +27,7 @@ def require_free(port: int, use: str, option: str) -> None:
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen on this loopback port now."""
+    """Whether a server could listen on this loopback port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -41,7 +41,7 @@ def is_free(port: int) -> bool:
 def pick_free(taken: frozenset[int]) -> int:
     """Choose a free loopback port that is not in `taken`.
 
-    Raises EmbeddedError(PORT_IN_USE) where none was found in a bounded number of tries.
+    Raises EmbeddedError(PORT_IN_USE) if it finds none in a bounded number of tries.
     """
     chooser = random.SystemRandom()  # seeded programs running side by side must not choose alike
     for _ in range(_TRIES):

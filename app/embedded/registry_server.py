@@ -1,8 +1,7 @@
 """Apicurio Registry on loopback, with its schemas in a file of its own.
 
-Rules: schemas and their ids live in an H2 file that is written through at every change, so they survive a kill as well
-as a restart, and the registry starts, answers and fails without the broker. Every port it opens is on loopback. This
-module refuses to know how processes are started.
+Schemas and their ids are in an H2 file that is written through at every change, so they survive a kill as well as a
+restart. The registry does not need the broker. Every port it opens is on loopback.
 """
 
 import urllib3
@@ -52,14 +51,14 @@ def registry_url(port: int) -> str:
 
 
 class RegistryProbe:
-    """Asks the registry whether it serves clients: it can list the subjects it holds."""
+    """Tells whether the registry serves clients: it can list its subjects."""
 
     def __init__(self, port: int) -> None:
         self._url = registry_url(port) + "/subjects"
         self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=0.2, read=5))
 
     def ready(self) -> bool:
-        """Ask once."""
+        """Whether it serves now."""
         try:
             return self._http.request("GET", self._url).status == 200
         except urllib3.exceptions.HTTPError:

@@ -1,8 +1,8 @@
 """Become another program that dies with the process that started it.
 
-Run as a script: `python tied_exec.py PARENT_PID PROGRAM ARGUMENT...`. The kernel's parent-death signal is asked for
-here, in a fresh single-threaded interpreter, and survives the exec; asking between fork and exec of a threaded program
-would run Python there, which can deadlock. Standard library only: it starts in some 15 ms and inherits nothing.
+Run as a script: `python tied_exec.py PARENT_PID PROGRAM ARGUMENT...`. It requests the kernel's parent-death signal in a
+fresh single-threaded interpreter, and the request survives the exec. A request between fork and exec of a threaded
+program would run Python there, which can deadlock. It uses the standard library only, and starts in some 15 ms.
 """
 
 import os

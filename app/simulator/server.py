@@ -102,10 +102,6 @@ class SimulatorServer:
         if isinstance(self._address, UnixAddress):
             self._address.path.unlink(missing_ok=True)
 
-    def drop_connections(self) -> int:
-        """Resets every connection without a word, as a crash does, and gives their number; new ones are accepted."""
-        return self._on_loop(self._connections.drop)
-
     def end_calls(self, status: Status, message: str = "") -> None:
         """Ends every call with this status; connections stay."""
         self._on_loop(lambda: self._connections.end_calls(status, message))

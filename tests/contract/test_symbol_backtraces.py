@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from agents.canonicalize.frame_text import frame_text
 from agents.canonicalize.frames import CanonicalFrame, FrameResolution, canonicalize_frame
 from agents.symbols.lookup import Resolved, SymbolLookup, Unresolved
 from agents.symbols.module_paths import normalize_module
@@ -16,6 +15,7 @@ from app.symbols.limited_reader import LimitedReader
 from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
+from tests.support.frame_texts import frame_text
 from tests.support.programs import compile_c, run
 
 LIBRARY = """

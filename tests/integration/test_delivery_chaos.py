@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.embedded.broker import EmbeddedBroker
+from tests.support.breakable_broker import BreakableBroker
 from tests.support.delivery_run import assert_nothing_lost, delivery_run
 
 pytestmark = pytest.mark.integration
@@ -20,7 +20,7 @@ STALL_SECONDS = 45
 
 
 def test_no_event_is_lost_when_workers_are_killed_and_stopped_under_load(
-    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+    embedded: BreakableBroker, topic_prefix: str, tmp_path: Path
 ) -> None:
     """Five SIGKILLs and two SIGTERMs at random times: all 300,000 events arrive, in order after deduplication."""
     chance = random.Random(20_261)
@@ -44,7 +44,7 @@ def test_no_event_is_lost_when_workers_are_killed_and_stopped_under_load(
 
 
 def test_no_event_is_lost_when_the_broker_is_killed_and_paused_under_load(
-    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+    embedded: BreakableBroker, topic_prefix: str, tmp_path: Path
 ) -> None:
     """A broker that is killed and started again, and one that is silent for longer than a session, lose nothing."""
     with delivery_run(embedded.bootstrap_servers, topic_prefix, tmp_path, total=80_000, rate=3_000, workers=2) as run:
@@ -61,7 +61,7 @@ def test_no_event_is_lost_when_the_broker_is_killed_and_paused_under_load(
 
 
 def test_no_event_is_lost_when_workers_join_and_leave_under_load(
-    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+    embedded: BreakableBroker, topic_prefix: str, tmp_path: Path
 ) -> None:
     """Every rebalance hands the partitions over between two batches, and a frozen worker's late work does no harm."""
     with delivery_run(embedded.bootstrap_servers, topic_prefix, tmp_path, total=100_000, rate=3_000, workers=1) as run:

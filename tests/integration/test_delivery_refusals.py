@@ -8,8 +8,8 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from agents.contract import OutRecord
-from app.embedded.broker import EmbeddedBroker
 from app.streaming.delivery import Delivery, DeliveryFailedError, Parcel
+from tests.support.breakable_broker import BreakableBroker
 
 pytestmark = pytest.mark.integration
 
@@ -17,7 +17,7 @@ LIMIT_BYTES = 3_000
 NOW_MS = int(time.time() * 1000)
 
 
-def _small_topic(broker: EmbeddedBroker, prefix: str) -> str:
+def _small_topic(broker: BreakableBroker, prefix: str) -> str:
     """A topic with a smaller record limit than the producer has."""
     name = f"{prefix}small"
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
@@ -29,13 +29,13 @@ def _records(*sizes: int) -> list[OutRecord]:
     return [OutRecord(b"k", os.urandom(size), NOW_MS) for size in sizes]
 
 
-def _delivery(broker: EmbeddedBroker, **config: object) -> Delivery:
+def _delivery(broker: BreakableBroker, **config: object) -> Delivery:
     """One request a record, so that the records after a refused one are not in the same request."""
     return Delivery({"bootstrap.servers": broker.bootstrap_servers, "batch.num.messages": 1, "linger.ms": 0, **config})
 
 
 def test_a_refused_record_in_the_middle_of_a_parcel_fails_the_parcel(
-    embedded: EmbeddedBroker, topic_prefix: str
+    embedded: BreakableBroker, topic_prefix: str
 ) -> None:
     """The records after it do not stand for it."""
 
@@ -52,7 +52,7 @@ def test_a_refused_record_in_the_middle_of_a_parcel_fails_the_parcel(
 
 
 def test_without_the_gapless_guarantee_the_same_loss_would_go_unseen(
-    embedded: EmbeddedBroker, topic_prefix: str
+    embedded: BreakableBroker, topic_prefix: str
 ) -> None:
     """Why the setting is there: when this fails, librdkafka has changed, and one report a parcel needs a new look."""
 
@@ -65,7 +65,7 @@ def test_without_the_gapless_guarantee_the_same_loss_would_go_unseen(
     asyncio.run(scenario())
 
 
-def test_a_topic_that_does_not_exist_is_told_by_name(embedded: EmbeddedBroker, topic_prefix: str) -> None:
+def test_a_topic_that_does_not_exist_is_told_by_name(embedded: BreakableBroker, topic_prefix: str) -> None:
     """Topics are never made by writing to them."""
 
     async def scenario() -> None:
@@ -76,7 +76,7 @@ def test_a_topic_that_does_not_exist_is_told_by_name(embedded: EmbeddedBroker, t
     asyncio.run(scenario())
 
 
-def test_a_delivery_waits_through_an_outage(embedded: EmbeddedBroker, topic_prefix: str) -> None:
+def test_a_delivery_waits_through_an_outage(embedded: BreakableBroker, topic_prefix: str) -> None:
     """What was sent while no broker was there is acknowledged once when it is back."""
 
     async def scenario() -> None:

@@ -22,10 +22,10 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from app.embedded.broker import EmbeddedBroker
 from app.embedded.failures import EmbeddedError, Failure
 from app.embedded.kafka_server import Listener
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
+from tests.support.breakable_broker import BreakableBroker
 
 pytestmark = pytest.mark.integration
 
@@ -33,7 +33,7 @@ _COMMAND = [sys.executable, "-m", "app", "broker"]
 _SCHEMA = '{"type":"record","name":"Kept","fields":[{"name":"x","type":"int"}]}'
 
 
-def _register(broker: EmbeddedBroker, subject: str, schema: str = _SCHEMA) -> int:
+def _register(broker: BreakableBroker, subject: str, schema: str = _SCHEMA) -> int:
     answer = urllib3.request(
         "POST",
         f"{broker.registry_url}/subjects/{subject}/versions",
@@ -44,13 +44,13 @@ def _register(broker: EmbeddedBroker, subject: str, schema: str = _SCHEMA) -> in
     return int(answer.json()["id"])
 
 
-def _schema(broker: EmbeddedBroker, schema_id: int) -> str:
+def _schema(broker: BreakableBroker, schema_id: int) -> str:
     answer = urllib3.request("GET", f"{broker.registry_url}/schemas/ids/{schema_id}")
     assert answer.status == 200, answer.data
     return str(answer.json()["schema"])
 
 
-def _write(broker: EmbeddedBroker, topic: str, values: list[bytes], **config: int) -> None:
+def _write(broker: BreakableBroker, topic: str, values: list[bytes], **config: int) -> None:
     failures: list[object] = []
     producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "acks": "all", **config})
     for value in values:
@@ -59,7 +59,7 @@ def _write(broker: EmbeddedBroker, topic: str, values: list[bytes], **config: in
     assert failures == []
 
 
-def _read(broker: EmbeddedBroker, topic: str, count: int) -> list[bytes]:
+def _read(broker: BreakableBroker, topic: str, count: int) -> list[bytes]:
     consumer = Consumer(
         {"bootstrap.servers": broker.bootstrap_servers, "group.id": f"read-{topic}", "auto.offset.reset": "earliest"}
     )
@@ -74,7 +74,7 @@ def _read(broker: EmbeddedBroker, topic: str, count: int) -> list[bytes]:
     return values
 
 
-def _create(broker: EmbeddedBroker, topic: str, partitions: int = 1, max_message_bytes: int = 1 << 20) -> None:
+def _create(broker: BreakableBroker, topic: str, partitions: int = 1, max_message_bytes: int = 1 << 20) -> None:
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
     admin.create_topics([NewTopic(topic, partitions, 1, config={"max.message.bytes": str(max_message_bytes)})])[
         topic
@@ -112,7 +112,7 @@ def _children_on(data_dir: Path) -> list[int]:
     return found
 
 
-def test_an_event_of_the_greatest_size_passes(embedded: EmbeddedBroker, topic_prefix: str) -> None:
+def test_an_event_of_the_greatest_size_passes(embedded: BreakableBroker, topic_prefix: str) -> None:
     """A raw event of 16 MiB is written and read back whole."""
     topic, limit = f"{topic_prefix}big", MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES
     _create(embedded, topic, max_message_bytes=limit)
@@ -121,7 +121,7 @@ def test_an_event_of_the_greatest_size_passes(embedded: EmbeddedBroker, topic_pr
     assert _read(embedded, topic, 1) == [event]
 
 
-def test_topics_are_not_made_by_writing_to_them(embedded: EmbeddedBroker, topic_prefix: str) -> None:
+def test_topics_are_not_made_by_writing_to_them(embedded: BreakableBroker, topic_prefix: str) -> None:
     """A misspelt topic name does not become a topic."""
     producer = Producer({"bootstrap.servers": embedded.bootstrap_servers, "message.timeout.ms": 2_000})
     errors: list[object] = []
@@ -132,7 +132,7 @@ def test_topics_are_not_made_by_writing_to_them(embedded: EmbeddedBroker, topic_
     assert f"{topic_prefix}misspelt" not in topics
 
 
-def test_everything_listens_on_loopback_only(embedded: EmbeddedBroker) -> None:
+def test_everything_listens_on_loopback_only(embedded: BreakableBroker) -> None:
     """No socket of either server is reachable from another machine."""
     for pid in (embedded.kafka_pid, embedded.registry_pid):
         sockets = {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()}
@@ -148,7 +148,7 @@ def test_everything_listens_on_loopback_only(embedded: EmbeddedBroker) -> None:
 
 def test_records_and_schemas_survive_restart_kill_and_new_ports(tmp_path: Path) -> None:
     """The same folder brings back topics, records, schemas and their ids, however both servers ended."""
-    with EmbeddedBroker(tmp_path / "broker") as broker:
+    with BreakableBroker(tmp_path / "broker") as broker:
         _create(broker, "kept", partitions=3)
         _write(broker, "kept", [b"before the restart"])
         schema_id = _register(broker, "kept-value")
@@ -160,7 +160,7 @@ def test_records_and_schemas_survive_restart_kill_and_new_ports(tmp_path: Path) 
         broker.restart_registry()
         assert _schema(broker, schema_id) == _SCHEMA
         first_address = broker.bootstrap_servers
-    with EmbeddedBroker(tmp_path / "broker") as broker:
+    with BreakableBroker(tmp_path / "broker") as broker:
         assert broker.bootstrap_servers != first_address
         assert sorted(_read(broker, "kept", 2)) == [b"after the restart", b"before the restart"]
         assert _schema(broker, schema_id) == _SCHEMA
@@ -169,7 +169,7 @@ def test_records_and_schemas_survive_restart_kill_and_new_ports(tmp_path: Path) 
         assert _register(broker, "other-value", other) > schema_id
 
 
-def test_paused_servers_answer_again_after_resume(embedded: EmbeddedBroker, topic_prefix: str) -> None:
+def test_paused_servers_answer_again_after_resume(embedded: BreakableBroker, topic_prefix: str) -> None:
     """SIGSTOP holds a write up, SIGCONT lets it through: nothing is lost, nothing reconnects."""
     topic = f"{topic_prefix}paused"
     _create(embedded, topic)
@@ -198,7 +198,7 @@ def test_a_listener_with_sasl_and_acls_lets_in_who_may(tmp_path: Path) -> None:
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": "User:ANONYMOUS",
     }
-    with EmbeddedBroker(
+    with BreakableBroker(
         tmp_path / "broker", kafka_properties=options, listeners=[Listener("SECURE", "SASL_PLAINTEXT")]
     ) as broker:
         _create(broker, "secret")
@@ -226,19 +226,19 @@ def test_a_listener_with_sasl_and_acls_lets_in_who_may(tmp_path: Path) -> None:
         assert _eventually(lambda: "secret" in secure.list_topics(timeout=10).topics)
 
 
-def test_a_folder_in_use_is_refused_by_name(embedded: EmbeddedBroker) -> None:
+def test_a_folder_in_use_is_refused_by_name(embedded: BreakableBroker) -> None:
     """A second broker on the same folder says which folder and which process."""
     folder = embedded.data_dir
     with pytest.raises(EmbeddedError, match=f"{folder}.*process {os.getpid()}") as caught:
-        EmbeddedBroker(folder).start()
+        BreakableBroker(folder).start()
     assert caught.value.reason is Failure.DATA_DIR_LOCKED
 
 
-def test_a_port_in_use_is_refused_with_the_option_to_change(embedded: EmbeddedBroker, tmp_path: Path) -> None:
+def test_a_port_in_use_is_refused_with_the_option_to_change(embedded: BreakableBroker, tmp_path: Path) -> None:
     """The message has the port, who wants it and how to pick another; no file is left."""
     port = int(embedded.bootstrap_servers.rpartition(":")[2])
     with pytest.raises(EmbeddedError, match=f"port {port} .*Kafka.*--port") as caught:
-        EmbeddedBroker(tmp_path / "second", port=port).start()
+        BreakableBroker(tmp_path / "second", port=port).start()
     assert caught.value.reason is Failure.PORT_IN_USE
     assert not (tmp_path / "second").exists()
 
@@ -269,7 +269,7 @@ def test_a_killed_command_leaves_no_server_behind(tmp_path: Path) -> None:
         assert len(servers) == 2
         process.kill()
     assert _eventually(lambda: all(_gone(pid) for pid in servers))
-    with EmbeddedBroker(tmp_path / "broker") as broker:
+    with BreakableBroker(tmp_path / "broker") as broker:
         broker.check_alive()
 
 
@@ -294,14 +294,14 @@ def test_a_server_that_ends_by_itself_is_reported_with_its_log(tmp_path: Path) -
 
 def test_a_wrong_kafka_option_is_reported_with_kafkas_own_words(tmp_path: Path) -> None:
     """A start that fails leaves nothing running and shows what Kafka said."""
-    broker = EmbeddedBroker(tmp_path / "broker", kafka_properties={"num.io.threads": "none"})
+    broker = BreakableBroker(tmp_path / "broker", kafka_properties={"num.io.threads": "none"})
     with pytest.raises(EmbeddedError, match=r"num\.io\.threads") as caught:
         broker.start()
     assert caught.value.reason is Failure.NOT_READY
     assert _children_on(tmp_path) == []
 
 
-def test_the_command_says_what_the_machine_lacks(embedded: EmbeddedBroker, tmp_path: Path) -> None:
+def test_the_command_says_what_the_machine_lacks(embedded: BreakableBroker, tmp_path: Path) -> None:
     """A port in use ends with code 2 and one line on standard error, nothing on standard output."""
     port = embedded.bootstrap_servers.rpartition(":")[2]
     arguments = ["--data-dir", str(tmp_path / "broker"), "--port", port, "--registry-port", "0"]

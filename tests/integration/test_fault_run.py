@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from agents.coverage.node_window import Trust
 from app.__main__ import cli
 from app.commands.coverage import EXIT_CODES
-from app.embedded.broker import EmbeddedBroker
 from app.operators.times import time_text
 from app.processes.process_end import ExitCode
+from tests.support.breakable_broker import BreakableBroker
 from tests.support.fault_proof import call_account, gaps_of, loss_account, raw_account
 from tests.support.fault_run import DRAIN_SECONDS, FAILOVER_SECONDS, FaultRun, LiveAgents
 from tests.support.live_agent import NODE
@@ -45,7 +45,7 @@ def test_nothing_is_lost_behind_the_raw_topic_and_nothing_before_it_in_silence(
 ) -> None:
     """Ingest, agent, stages, broker and registry killed, stopped, paused: ids, gaps, books and lag say what is so."""
     with (
-        EmbeddedBroker(tmp_path / "broker") as broker,
+        BreakableBroker(tmp_path / "broker") as broker,
         pipeline_run(broker, topic_prefix, tmp_path) as run,
     ):
         run.start_stages()

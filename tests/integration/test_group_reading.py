@@ -6,17 +6,17 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from app.embedded.broker import EmbeddedBroker
 from app.kafka.group_reader import GroupReader
 from app.settings import Settings
 from schemas import topics
 from schemas.topics import Stage
+from tests.support.breakable_broker import BreakableBroker
 
 pytestmark = pytest.mark.integration
 
 
 def test_committed_offsets_are_told_right_after_a_restart_of_the_broker(
-    embedded: EmbeddedBroker, topic_prefix: str
+    embedded: BreakableBroker, topic_prefix: str
 ) -> None:
     """An answer that there is no coordinator yet is waited out; librdkafka's admin client would end the process."""
     servers, full = embedded.bootstrap_servers, topic_prefix + topics.CALLS

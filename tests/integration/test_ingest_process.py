@@ -13,12 +13,12 @@ import pytest
 from aiokafka.partitioner import murmur2
 from confluent_kafka import Message
 
-from app.embedded.broker import EmbeddedBroker
 from app.simulator.recording import Recording
 from app.simulator.server import ServerTlsFiles, SimulatorServer
 from schemas import topics
 from schemas.coverage import GapCause
 from schemas.tetragon.events_pb2 import GetEventsResponse
+from tests.support.breakable_broker import BreakableBroker
 from tests.support.certificates import Authority
 from tests.support.ingest_process import IngestProcess, IngestSite, wait_for
 
@@ -50,7 +50,7 @@ def _timestamp(message: Message) -> int:
 
 
 @pytest.fixture(name="site")
-def _site(embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path) -> IngestSite:
+def _site(embedded: BreakableBroker, topic_prefix: str, tmp_path: Path) -> IngestSite:
     return IngestSite(embedded, topic_prefix, tmp_path)
 
 

@@ -15,11 +15,11 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from app.embedded.broker import EmbeddedBroker
 from app.embedded.kafka_server import Listener
 from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config, partition_count
 from app.provision.topic_admin import TopicAdmin
 from app.settings import Settings
+from tests.support.breakable_broker import BreakableBroker
 from tests.support.certificates import Authority, Pair
 
 pytestmark = pytest.mark.integration
@@ -34,7 +34,7 @@ LOGIN = "org.apache.kafka.common.security"
 class Locked:
     """A broker with three locked listeners, and what a client needs for each."""
 
-    broker: EmbeddedBroker
+    broker: BreakableBroker
     authority: Authority
     folder: Path
 
@@ -99,7 +99,7 @@ def _locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
     }
     listeners = [Listener("PLAIN", "SASL_SSL"), Listener("SCRAM", "SASL_SSL")]
     listeners += [Listener(name, "SSL") for name in ("MUTUAL", "EXPIRED", "RENAMED")]
-    with EmbeddedBroker(folder / "broker", kafka_properties=options, listeners=listeners) as broker:
+    with BreakableBroker(folder / "broker", kafka_properties=options, listeners=listeners) as broker:
         admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
         admin.create_topics([NewTopic(TOPIC, 2, 1)])[TOPIC].result()
         info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096)

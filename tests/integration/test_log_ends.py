@@ -4,13 +4,13 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from app.embedded.broker import EmbeddedBroker
 from app.kafka.log_ends import log_ends
+from tests.support.breakable_broker import BreakableBroker
 
 pytestmark = pytest.mark.integration
 
 
-def test_a_restarted_broker_tells_the_ends_to_an_old_client(embedded: EmbeddedBroker, topic_prefix: str) -> None:
+def test_a_restarted_broker_tells_the_ends_to_an_old_client(embedded: BreakableBroker, topic_prefix: str) -> None:
     """Twice, since every restart makes another leader epoch."""
     topic = f"{topic_prefix}ends"
     admin = AdminClient({"bootstrap.servers": embedded.bootstrap_servers, "log_level": 0})

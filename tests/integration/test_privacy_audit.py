@@ -23,7 +23,6 @@ from agents.privacy.verifier import PrivacyFinding, Verifier
 from app.__main__ import cli
 from app.commands.ending import CANNOT
 from app.commands.privacy import FAILED
-from app.embedded.broker import EmbeddedBroker
 from app.kafka import topic_reader
 from app.privacy.audit import audit as audit_topic
 from app.progress import Progress
@@ -31,6 +30,7 @@ from app.settings import from_env
 from app.simulator.workload.canaries import canaries, canary_events
 from app.simulator.workload.secrets import traces
 from schemas import topics
+from tests.support.breakable_broker import BreakableBroker
 from tests.support.open_policy import OpenPolicy, OpenRedactor
 from tests.support.privacy import ConsumedRecord
 
@@ -53,7 +53,7 @@ def _calls(privacy_filter: PrivacyFilter) -> Iterator[bytes]:
 
 
 @pytest.fixture
-def write(embedded: EmbeddedBroker, topic_prefix: str) -> Callable[[Iterator[bytes]], int]:
+def write(embedded: BreakableBroker, topic_prefix: str) -> Callable[[Iterator[bytes]], int]:
     """Writes records to the calls topic of this test; says how many."""
     name = topic_prefix + topics.CALLS
     servers: dict[str, Any] = {"bootstrap.servers": embedded.bootstrap_servers}
@@ -74,7 +74,7 @@ def write(embedded: EmbeddedBroker, topic_prefix: str) -> Callable[[Iterator[byt
 
 
 @pytest.fixture
-def audit(embedded: EmbeddedBroker, topic_prefix: str) -> Audit:
+def audit(embedded: BreakableBroker, topic_prefix: str) -> Audit:
     """The command against this test's broker and prefix."""
     environment: dict[str, str | None] = {
         "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": embedded.bootstrap_servers,
@@ -135,7 +135,7 @@ def test_audit_refuses_what_it_cannot_audit(audit: Audit, topic: str) -> None:
 
 
 def test_audit_survives_a_broker_that_is_killed_and_comes_back(
-    embedded: EmbeddedBroker,
+    embedded: BreakableBroker,
     topic_prefix: str,
     write: Callable[[Iterator[bytes]], int],
     monkeypatch: pytest.MonkeyPatch,

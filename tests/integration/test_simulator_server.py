@@ -20,6 +20,7 @@ from app.simulator.server import ServerTlsFiles, SimulatorServer, TlsError
 from schemas.tetragon.events_pb2 import GetEventsResponse, ProcessExec, ProcessThrottle
 from schemas.tetragon.filters_pb2 import EventType, Filter, GetEventsRequest
 from tests.support.certificates import Authority
+from tests.support.dropping_simulator import DroppingSimulator
 from tests.support.tetragon_client import OPTIONS, channel_to, get_events, status_of
 
 PATIENCE_S = 20.0
@@ -174,7 +175,7 @@ def test_a_restarted_server_has_the_same_address() -> None:
 
 def test_dropped_connections_look_like_a_crash() -> None:
     """A reset gives the client UNAVAILABLE without trailers; the server goes on accepting."""
-    with SimulatorServer(RECORDING) as server, channel_to(server.address) as channel:
+    with DroppingSimulator(RECORDING) as server, channel_to(server.address) as channel:
         call = get_events(channel)
         next(call)
 

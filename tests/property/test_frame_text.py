@@ -8,12 +8,12 @@ from agents.canonicalize.frame_text import (
     FrameText,
     FrameTextError,
     format_frame_text,
-    frame_text,
     parse_frame_text,
 )
 from agents.canonicalize.frames import MAX_OFFSET, FrameResolution, OffsetBasis, canonicalize_frame
 from agents.symbols.kernel_symbols import canonical_symbol
 from agents.symbols.module_paths import normalize_module
+from tests.support.frame_texts import frame_text
 
 AWKWARD = st.text(alphabet=st.sampled_from("ab/.!+0x%@$[]() \n\x7f\u202eé:"), max_size=30)
 ROOTS = ["proc/1/root", "proc/self/task/2/root", "overlay2/0123456789ab/merged", "snapshots/7/fs", "lxc/a/rootfs"]

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.embedded.broker import EmbeddedBroker
+from tests.support.breakable_broker import BreakableBroker
 
 
 @pytest.fixture(scope="session")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BreakableBroker]:
     """Kafka and the registry, started for the first test that uses them. A test that kills one must start it again."""
-    with EmbeddedBroker(tmp_path_factory.mktemp("embedded") / "broker") as broker:
+    with BreakableBroker(tmp_path_factory.mktemp("embedded") / "broker") as broker:
         yield broker
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from app.embedded.broker import EmbeddedBroker
 from app.embedded.ports import pick_free
 from schemas import topics
 from schemas.topics import Stage
+from tests.support.breakable_broker import BreakableBroker
 from tests.support.delivery_run import Worker
 from tests.support.live_agent import Life
 from tests.support.pipeline_run import INGEST, PipelineRun
@@ -92,7 +92,7 @@ class LiveAgents:
 class FaultRun:
     """Faults against one pipeline; `drain_seconds` and `failover_seconds` are what was measured."""
 
-    def __init__(self, pipeline: PipelineRun, broker: EmbeddedBroker, agents: LiveAgents, seed: int) -> None:
+    def __init__(self, pipeline: PipelineRun, broker: BreakableBroker, agents: LiveAgents, seed: int) -> None:
         self.pipeline, self.broker, self.agents = pipeline, broker, agents
         self.chance = random.Random(seed)
         self.drain_seconds: list[float] = []

@@ -17,9 +17,9 @@ import urllib3
 from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from app.embedded.broker import EmbeddedBroker
 from schemas import topics
 from schemas.coverage import CoverageGap, GapCause, decode
+from tests.support.breakable_broker import BreakableBroker
 
 PATIENCE_S = 60.0
 
@@ -98,7 +98,7 @@ class IngestProcess:
 class IngestSite:
     """A broker with the topics of one test, and settings for an ingest on it."""
 
-    def __init__(self, broker: EmbeddedBroker, prefix: str, folder: Path) -> None:
+    def __init__(self, broker: BreakableBroker, prefix: str, folder: Path) -> None:
         self.broker = broker
         self.prefix = prefix
         self.environ = {

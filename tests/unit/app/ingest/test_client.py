@@ -23,6 +23,7 @@ from schemas.coverage import GapCause
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from schemas.tetragon.filters_pb2 import EventType, GetEventsRequest
 from tests.support.certificates import Authority
+from tests.support.dropping_simulator import DroppingSimulator
 
 EVENTS = [GetEventsResponse(node_name=f"node-{number}").SerializeToString() for number in range(3000)]
 RECORDING = Recording.of(EVENTS)
@@ -124,7 +125,7 @@ def test_restarted_server_is_found_again() -> None:
 def test_reset_connection_is_opened_again() -> None:
     """A crash of the agent says no goodbye."""
     seen = Seen()
-    with SimulatorServer(RECORDING) as server, _running(_link(server.address), seen):
+    with DroppingSimulator(RECORDING) as server, _running(_link(server.address), seen):
         _wait_for(lambda: len(seen.events) == len(EVENTS))
         server.drop_connections()
         _wait_for(lambda: len(seen.opened) == 2)

@@ -14,18 +14,18 @@ from app.ingest.link import AgentLink, open_channel
 from app.ingest.message_loop import read_messages
 from app.simulator.grpc_connection import Status
 from app.simulator.recording import Recording
-from app.simulator.server import SimulatorServer
 from schemas.tetragon.events_pb2 import GetEventsResponse
+from tests.support.dropping_simulator import DroppingSimulator
 
 EVENTS = [GetEventsResponse(node_name=f"n{number}" * 50).SerializeToString() for number in range(2000)]
 
-Act = Callable[[SimulatorServer, Any], object]
+Act = Callable[[DroppingSimulator, Any], object]
 
 
 def _read(recording: Recording, act: Act | None = None, *, close_at_end: bool = False) -> tuple[list[bytes], Any, str]:
     """All messages, code and details; `act` is called when the last event has arrived."""
     got: list[bytes] = []
-    with SimulatorServer(recording, close_at_end=close_at_end) as server:
+    with DroppingSimulator(recording, close_at_end=close_at_end) as server:
         channel = open_channel(AgentLink(server.address, None, "", 600))
         call = channel.unary_stream("/tetragon.FineGuidanceSensors/GetEvents")(b"")
         got.append(next(call))
@@ -90,7 +90,7 @@ def test_many_streams_leave_nothing_behind() -> None:
 def test_a_thousand_opens_give_all_events(tmp_path: Path) -> None:
     """In 1 of 3,000 opens the completion of the request comes after the first message; none of them may end ingest."""
     events = EVENTS[:20]
-    with SimulatorServer(Recording.of(events), f"unix://{tmp_path}/agent.sock", close_at_end=True) as server:
+    with DroppingSimulator(Recording.of(events), f"unix://{tmp_path}/agent.sock", close_at_end=True) as server:
         for _ in range(1000):
             channel = open_channel(AgentLink(server.address, None, "", 600))
             call = channel.unary_stream("/tetragon.FineGuidanceSensors/GetEvents")(b"")

@@ -1,0 +1,11 @@
+"""The Tetragon simulator for failure tests: it can reset its connections."""
+
+from app.simulator.server import SimulatorServer
+
+
+class DroppingSimulator(SimulatorServer):
+    """A simulator that can lose its connections as a crash would."""
+
+    def drop_connections(self) -> int:
+        """Reset every connection without a message, and return their number; new ones are accepted."""
+        return self._on_loop(self._connections.drop)

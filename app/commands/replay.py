@@ -174,7 +174,7 @@ class _Printed(NamedTuple):
 
 
 def _refuse_others(context: click.Context, mode: str, fits: Callable[[str], bool]) -> None:
-    """Refuse options that mean nothing beside `mode`: an option that is ignored in silence misleads."""
+    """Refuse options that mean nothing beside `mode`: an option that is silently ignored misleads."""
     for parameter in context.command.params:
         name = parameter.name or ""
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE

@@ -1,9 +1,8 @@
 """Proves that no planted secret left the topics of unfiltered events: everything else is searched, byte by byte.
 
-Searched are all other topics of the broker (public ones, tables' changelogs, the registry's if it keeps any), the state
-folder, every row of every table in it (their files are compressed), every log file and every web page. Rules: a place
-that cannot be read is an error, never clean. The unfiltered topics are searched as well, at their beginning: were
-nothing found there, the search itself would be broken. This module refuses to know what secrets look like.
+It searches all other topics of the broker, the state folder, every row of every table in it (the files are compressed),
+every log file and every web page. A place that cannot be read is an error. The beginning of the unfiltered topics is
+searched too: it must hold secrets, which proves that the search works.
 """
 
 from collections import Counter
@@ -20,12 +19,12 @@ from app.settings import Settings
 from schemas import topics
 
 Search = Callable[[bytes], list[str]]
-"""Where the secrets were planted that are in some bytes."""
+"""Finds planted secrets in bytes; returns the fields in which they were planted."""
 
 _PAGES: Final = ("metrics", "healthz", "readyz")
 
 _PROOF_RECORDS: Final = 5_000
-"""Records of each unfiltered topic that are searched: what is found there is expected, and slow to undress."""
+"""Records of each unfiltered topic that are searched: secrets are expected there, and each is slow to decode."""
 
 _TABLE_FILE: Final = "CURRENT"
 """Every RocksDB folder has a file of this name."""
@@ -35,9 +34,9 @@ _UNFILTERED: Final = frozenset({topics.RAW, topics.CANONICAL})
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What was looked at: records of other topics, files, tables' rows and pages, and what was found in them.
+    """How many records, files, tables' rows and pages were searched, and the leaks that were found.
 
-    `proof` is how many planted secrets the search found where they belong.
+    `proof` is the number of planted secrets that the search found in the unfiltered topics.
     """
 
     records: int

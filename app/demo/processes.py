@@ -1,9 +1,8 @@
-"""The demonstration's processes: the real commands, each with a log file and a metrics address of its own.
+"""The demonstration's processes: the real commands, each with its own log file and metrics address.
 
-Rules: whatever is started is ended, in the order of the data, so that everybody has finished what the one before sent;
-who does not end in time is killed, by its own id, and a second Ctrl-C does not stop the stopping. Should this process
-be killed, the kernel kills the others. No setting of the person who runs it reaches them. This module refuses to know
-what the processes are for.
+Processes are stopped in the order of the data, so that each one finishes what the one before has sent. One that does
+not end in time is killed by its id, and a second Ctrl-C does not interrupt the stopping. If this process is killed, the
+kernel kills the others. They get none of the operator's own settings.
 """
 
 import contextlib
@@ -26,7 +25,7 @@ STOP_SECONDS: Final = 12.0
 """Workers drain within nine seconds, ingest within ten."""
 
 
-class CommandFailed(OperatorError):  # noqa: N818 - reads as what happened
+class CommandFailedError(OperatorError):
     """A command of ours failed; the message has its name and the end of what it said."""
 
     exit_code = 1
@@ -56,23 +55,23 @@ class Processes:
             )
 
     def first_line(self, name: str) -> dict[str, Any]:
-        """The line of JSON that a server prints when it is ready. Raises CommandFailed where it ends instead."""
+        """The line of JSON that a server prints when it is ready. Raises CommandFailedError if it ends instead."""
         output = self._running[name].stdout
         assert output is not None
         line = output.readline()
         if not line:
-            raise CommandFailed(f"{name} ended: {self._last_words(name)}")
+            raise CommandFailedError(f"{name} ended: {self._last_words(name)}")
         found: dict[str, Any] = json.loads(line)
         return found
 
     def run(self, *arguments: str) -> str:
-        """Run `callstream ARGUMENTS` to its end and return what it printed. Raises CommandFailed."""
+        """Run `callstream ARGUMENTS` to its end and return what it printed. Raises CommandFailedError."""
         done = subprocess.run(
             [sys.executable, "-m", "app", *arguments], env=self._environ, capture_output=True, text=True, check=False
         )
         if done.returncode:
             said = done.stderr.strip() or done.stdout.strip()
-            raise CommandFailed(f"callstream {arguments[0]} ended with {done.returncode}: {said[-500:]}")
+            raise CommandFailedError(f"callstream {arguments[0]} ended with {done.returncode}: {said[-500:]}")
         return done.stdout
 
     def metrics_address(self, name: str) -> str:
@@ -80,17 +79,17 @@ class Processes:
         return f"127.0.0.1:{self._ports[name]}"
 
     def check_alive(self) -> None:
-        """Raise CommandFailed where a process has ended by itself."""
+        """Raise CommandFailedError if a process has ended by itself."""
         for name, process in self._running.items():
             if process.poll() is not None:
-                raise CommandFailed(f"{name} ended with {process.returncode}: {self._last_words(name)}")
+                raise CommandFailedError(f"{name} ended with {process.returncode}: {self._last_words(name)}")
 
     def log_file(self, name: str) -> Path:
         """What a process wrote to standard error."""
         return self._folder / f"{name}.log"
 
     def stop(self) -> None:
-        """End everything that runs: a SIGTERM each, one after another, and a SIGKILL where that takes too long."""
+        """Stop all processes, one after another: by SIGTERM, or by SIGKILL if that takes too long."""
         for process in self._running.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -111,13 +110,13 @@ class Processes:
 
 
 def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """An environment without settings of ours: a demonstration shows what is built in."""
+    """An environment without our settings: a demonstration shows the defaults."""
     return {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
 
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """SIGINT and SIGTERM wait for nothing meanwhile: they are ignored."""
+    """Ignore SIGINT and SIGTERM inside the block."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

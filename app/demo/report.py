@@ -1,7 +1,6 @@
 """What the demonstration shows at its end, as a value and as text.
 
-Rules: every number is read from a process's own metrics or from Kafka, none is carried over from what was intended.
-This module refuses to know how the run went otherwise.
+Every number is read from a process's own metrics or from Kafka; none is assumed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,8 +16,8 @@ from schemas.topics import Stage
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
-    """Events by where they are. `balanced` says that nothing is unaccounted for, at every process and in Kafka."""
+class DemoBooks:
+    """Counts of events by place. `balanced` says that every event is accounted for, in every process and in Kafka."""
 
     sent: int
     received: int
@@ -34,10 +33,10 @@ class Books:
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
-    """All calls made again from the recorded raw events: published copies that are the same, byte for byte.
+class DemoReplay:
+    """A replay of all recorded raw events, compared with the published copies, byte for byte.
 
-    `audited` counts what the stages said they published and that is so; `trouble` is empty where all agrees.
+    `audited` counts the stages' audit runs that are proved; `trouble` is empty if all agree.
     """
 
     copies: int
@@ -48,17 +47,17 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DemoReport:
     """The demonstration's result.
 
-    It succeeded if the books balance, nothing was found outside of its place, and a replay gives what was published.
+    It succeeded if the books balance, no secret left its topics, and a replay gives what was published.
     """
 
-    books: Books
+    books: DemoBooks
     frames: Mapping[str, int]
     redactions: Mapping[str, int]
     searched: Searched
-    replayed: Replayed
+    replayed: DemoReplay
     calls: Sequence[str]
     top_symbols: str
     seconds: float
@@ -74,15 +73,15 @@ class Report:
         return {**asdict(self), "succeeded": self.succeeded}
 
 
-def books_of(pages: Mapping[str, Page], sent: int, findings: Sequence[str]) -> Books:
+def books_of(pages: Mapping[str, Page], sent: int, findings: Sequence[str]) -> DemoBooks:
     """Books from the processes' pages; `findings` are those of `callstream books`."""
     ingest, canonicalize = pages["ingest"], pages[Stage.CANONICALIZE.value]
     privacy, hot_symbols = pages[Stage.PRIVACY.value], pages[Stage.HOT_SYMBOLS.value]
     received, written = ingest.total(metrics.RECEIVED), ingest.value(metrics.WRITTEN, topics.RAW)
     dropped, calls = ingest.total(metrics.DROPPED), privacy.value(metrics.WRITTEN, topics.CALLS)
     not_calls = canonicalize.total(metrics.NOT_CALLS)
-    letters = canonicalize.total(metrics.DEAD_LETTERS) + privacy.total(metrics.DEAD_LETTERS)
-    return Books(
+    dead_letters = canonicalize.total(metrics.DEAD_LETTERS) + privacy.total(metrics.DEAD_LETTERS)
+    return DemoBooks(
         sent=sent,
         received=received,
         written=written,
@@ -90,9 +89,9 @@ def books_of(pages: Mapping[str, Page], sent: int, findings: Sequence[str]) -> B
         gaps=ingest.total(metrics.GAPS),
         calls=calls,
         not_calls=not_calls,
-        dead_letters=letters,
+        dead_letters=dead_letters,
         hot_symbols_published=hot_symbols.total(metrics.HOT_PUBLISHED),
-        balanced=not findings and sent == received == written + dropped and written == calls + not_calls + letters,
+        balanced=not findings and sent == received == written + dropped and written == calls + not_calls + dead_letters,
         findings=tuple(findings),
     )
 
@@ -103,7 +102,7 @@ def shares_of(page: Page, metric: Metric) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def text_of(report: Report) -> str:
+def text_of(report: DemoReport) -> str:
     """What a person reads."""
     books, searched = report.books, report.searched
     lines = ["", "Some of the published calls:", "", *report.calls, ""]
@@ -142,7 +141,7 @@ def text_of(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _replay_lines(replayed: Replayed) -> list[str]:
+def _replay_lines(replayed: DemoReplay) -> list[str]:
     if replayed.trouble:
         return [f"  NOT THE SAME: {replayed.trouble}"]
     return [

@@ -1,8 +1,8 @@
 """One demonstration, from an empty folder to a report: broker, topics, symbols, source, ingest, stages, and the proof.
 
-Rules: every part is the command that an operator would run, on free ports, in a temporary folder; nothing survives the
-run unless asked to. It waits for facts (metrics, offsets), never for a time that should be enough, and gives up with a
-message that names what it waited for. This module refuses to know how the report is printed.
+Every part is the command that an operator would run, on free ports, in a temporary folder; nothing remains of the run,
+except in the folder that --keep names. It waits for facts (metrics, offsets), never for a fixed time, and a message
+names what it gave up waiting for.
 """
 
 import json
@@ -15,8 +15,8 @@ from typing import Final
 
 from app.books.metric_pages import Page, PageUnreadableError, read_page
 from app.demo.leaks import files_below, search
-from app.demo.processes import CommandFailed, Processes, processes
-from app.demo.report import Books, Replayed, Report, books_of, shares_of
+from app.demo.processes import CommandFailedError, Processes, processes
+from app.demo.report import DemoBooks, DemoReplay, DemoReport, books_of, shares_of
 from app.demo.shown_calls import worth_showing
 from app.embedded.broker import EmbeddedBroker
 from app.settings import Settings, from_env
@@ -34,7 +34,7 @@ CANARY_SHARE: Final = 0.05
 """Events with a secret in every text and byte field; all forms of all fields occur within some thousand events."""
 
 PATIENCE_SECONDS: Final = 90.0
-"""Without any progress for this long, the run has failed."""
+"""A run without progress for this long has failed."""
 
 LOOKED_THROUGH: Final = 3_000
 """Calls among which those to show are chosen."""
@@ -47,10 +47,10 @@ EXPORTS: Final = {"html": "calls.html", "folded": "calls.folded", "runtime-facts
 _STAGES: Final = tuple(stage.value for stage in Stage)
 
 Say = Callable[[str], None]
-"""Tells a person what happens."""
+"""Prints what happens, for a person."""
 
 Progress = Callable[[int, int], None]
-"""Tells a person how far the events are: calls accounted for, of how many."""
+"""Shows how many events are accounted for, of how many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +62,10 @@ class DemoOptions:
     folder: Path
 
 
-def run_demo(options: DemoOptions, say: Say, progress: Progress) -> Report:
+def run_demo(options: DemoOptions, say: Say, progress: Progress) -> DemoReport:
     """Run it all.
 
-    Raises CommandFailed, EmbeddedError, and TimeoutError naming what did not come about.
+    Raises CommandFailedError, EmbeddedError, and TimeoutError, which names what did not happen.
     """
     began = time.monotonic()
     folder = options.folder
@@ -89,7 +89,7 @@ def run_demo(options: DemoOptions, say: Say, progress: Progress) -> Report:
 
 
 def _hook_map(folder: Path) -> Path:
-    """The operator's file that tells fentry, fexit and uretprobe hooks from what they look like on the wire."""
+    """The operator's hook map: the wire format alone does not show fentry, fexit and uretprobe hooks."""
     path = folder / "policy-hooks.toml"
     path.write_text("".join(f'{policy} = "{kind}"\n' for policy, kind in POLICY_HOOKS.items()), encoding="utf-8")
     return path
@@ -117,7 +117,7 @@ def _prepare(options: DemoOptions, running: Processes, making: "Future[Workload]
 
 
 def _convert(options: DemoOptions, running: Processes, say: Say, progress: Progress) -> dict[str, Page]:
-    """Send everything through the pipeline; returns the metrics when nothing moves any more."""
+    """Send everything through the pipeline; returns the metrics when all records are done."""
     source = ["tetragon-sim", "--listen", "127.0.0.1:0", "--events", str(options.folder / "events.bin")]
     running.start("tetragon-sim", *source, "--rate", str(options.rate_per_s))
     address = str(running.first_line("tetragon-sim")["address"])
@@ -142,7 +142,7 @@ def _convert(options: DemoOptions, running: Processes, say: Say, progress: Progr
 
 
 def _pages(running: Processes) -> dict[str, Page]:
-    """Metrics of the processes that serve them already."""
+    """Metrics of the processes that already serve them."""
     found = {}
     for name in ("ingest", *_STAGES):
         try:
@@ -153,18 +153,18 @@ def _pages(running: Processes) -> dict[str, Page]:
 
 
 def _done(pages: Mapping[str, Page]) -> int:
-    """Events that have come to where they end, or -1 while a process is not there yet."""
+    """How many events are done, or -1 while a process does not serve metrics yet."""
     if len(pages) < len(_STAGES) + 1:
         return -1
     canonicalize, privacy = pages[Stage.CANONICALIZE.value], pages[Stage.PRIVACY.value]
     hot_symbols = pages[Stage.HOT_SYMBOLS.value]
-    letters = canonicalize.total(metrics.DEAD_LETTERS) + privacy.total(metrics.DEAD_LETTERS)
+    dead_letters = canonicalize.total(metrics.DEAD_LETTERS) + privacy.total(metrics.DEAD_LETTERS)
     counted = hot_symbols.value(metrics.FINISHED, topics.CALLS)
-    return counted + canonicalize.total(metrics.NOT_CALLS) + letters + pages["ingest"].total(metrics.DROPPED)
+    return counted + canonicalize.total(metrics.NOT_CALLS) + dead_letters + pages["ingest"].total(metrics.DROPPED)
 
 
 def _waiting(running: Processes, pages: Mapping[str, Page]) -> str:
-    """What has yet to come to rest; empty where `callstream books` finds that nothing waits anywhere."""
+    """What is still waiting; empty if `callstream books` finds nothing waiting."""
     gaps = pages["ingest"].total(metrics.GAPS_PENDING)
     return f"{gaps} gaps are not published" if gaps else "; ".join(_findings(running, "--settled"))
 
@@ -173,7 +173,7 @@ def _findings(running: Processes, *options: str) -> list[str]:
     addresses = [option for name in ("ingest", *_STAGES) for option in ("--metrics", running.metrics_address(name))]
     try:
         running.run("books", *addresses, *options)
-    except CommandFailed as error:
+    except CommandFailedError as error:
         return [str(error)]
     return []
 
@@ -184,8 +184,8 @@ def _report(
     workload: Workload,
     pages: Mapping[str, Page],
     settings: Settings,
-) -> Report:
-    books: Books = books_of(pages, options.events, _findings(running))
+) -> DemoReport:
+    books: DemoBooks = books_of(pages, options.events, _findings(running))
     decoded = running.run("tap", topics.CALLS, "--max", str(LOOKED_THROUGH), "--json").splitlines()
     top = running.run("hot-symbols", "--top", str(SHOWN_SYMBOLS))
     (options.folder / "exports").mkdir()
@@ -197,7 +197,7 @@ def _report(
         files=files_below(*(options.folder / name for name in ("state", "logs", "symbols", "exports", "broker/logs"))),
         pages=[running.metrics_address(name) for name in ("ingest", *_STAGES)],
     )
-    return Report(
+    return DemoReport(
         books=books,
         frames=shares_of(pages[Stage.CANONICALIZE.value], metrics.FRAMES),
         redactions=shares_of(pages[Stage.PRIVACY.value], metrics.REDACTIONS),
@@ -209,17 +209,17 @@ def _report(
     )
 
 
-def _replayed(folder: Path, running: Processes) -> Replayed:
-    """Record everything, and make the calls again from the record."""
+def _replayed(folder: Path, running: Processes) -> DemoReplay:
+    """Record everything, and replay it."""
     case, run = folder / "case", folder / "run"
     try:
         running.run("record", "--out", str(case), "--with-published")
         running.run("replay", "--archive", str(case), "--published", "--out", str(run))
         document = json.loads((run / "manifest.json").read_bytes())
-    except CommandFailed as error:
-        return Replayed(0, 0, 0, "", str(error))
+    except CommandFailedError as error:
+        return DemoReplay(0, 0, 0, "", str(error))
     copies, audit = document["published"]["copies"], document["published"]["audit"]
-    return Replayed(
+    return DemoReplay(
         copies=sum(one["copies"] for one in copies),
         calls=sum(one["calls"] for one in copies),
         audited=sum(one["proved"] for one in audit),

@@ -1,8 +1,4 @@
-"""Which calls the demonstration shows: few of them, and each for a reason.
-
-Rules: the choice is by what a call shows, so it is the same for the same records. This module refuses to know where
-records come from.
-"""
+"""Which calls the demonstration shows: a few, each for a reason. The same records give the same choice."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final

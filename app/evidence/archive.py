@@ -5,7 +5,7 @@ unfinished recording, whose plan is in `recording.json`. Beside the raw records 
 of module state that the first event sees (start state), and, where they were recorded too, the calls and audit records
 that the live stages published for these raw records.
 
-Rules: nothing in a folder is trusted that `archive.json` does not vouch for. This module refuses to know Kafka.
+A reader trusts only the files whose digests are in `archive.json`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ FORMAT: Final = 1
 INPUT_DOMAIN: Final = "callstream input 1"
 
 STATE_TOPIC: Final = "(start state)"
-"""Stands for a topic in files of start state: their keys are process ids, their values rows of the stage's table."""
+"""Takes the place of a topic's name in files of start state. Keys are process ids, values are rows of the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Contents:
 
     @classmethod
     def of_document(cls, document: Mapping[str, Any]) -> Self:
-        """Read a document. Raises KeyError, TypeError or ValueError where it is none."""
+        """Read a document. Raises KeyError, TypeError or ValueError."""
         if document["kind"] != KIND or document["format"] != FORMAT:
             raise ValueError
         published = document["published"]
@@ -161,7 +161,7 @@ class Archive:
         try:
             self.contents = Contents.of_document(document)
         except (KeyError, TypeError, ValueError):
-            raise DocumentError(f"{path}: is no archive of format {FORMAT}") from None
+            raise DocumentError(f"{path}: is not an archive of format {FORMAT}") from None
 
     @property
     def topic(self) -> str:
@@ -169,7 +169,7 @@ class Archive:
         return self.contents.topic
 
     def ranges(self) -> tuple[OffsetRange, ...]:
-        """What there is of each partition."""
+        """The recorded range of each partition."""
         return tuple(part.range for part in self.contents.raw)
 
     def state_from(self, partition: int) -> int:

@@ -1,11 +1,10 @@
-"""What a stage says it has published, in a form that a replay can prove: digests over runs of raw offsets.
+"""What a stage says it published, in a form that a replay can prove: digests over sequences of raw offsets.
 
-A stage's own topic positions mean nothing to a replay, for batches are repeated after a crash. Raw positions do: within
-a run they ascend, a repetition begins a new run, and each run has the digest of exactly what was published for it. So
-any number of repetitions leaves records that all are true, or show what was not.
+A replay cannot use positions in a stage's own topics, because batches are repeated after a crash. It uses raw offsets.
+An `AuditRun` is a sequence of ascending raw offsets; a repetition begins a new one. Each has the digest of exactly what
+the stage published for it. So after any number of repetitions each audit record is true, or shows what was not.
 
-Rules: a run's digest does not depend on the registry's numbering, nor on how batches were cut inside of the run. This
-module refuses to know topics and who commits what.
+The digest does not depend on the registry's ids, or on how batches were cut within the sequence.
 """
 
 import hashlib
@@ -49,31 +48,31 @@ class AuditRecord:
 
     @property
     def key(self) -> bytes:
-        """Key in the compacted topic: a range that is published again, and alike, replaces its record."""
+        """Key in the compacted topic: the same range under the same configuration replaces its record."""
         return f"{self.stage}/{self.partition}/{self.first}/{self.configuration[:16]}".encode()
 
     def encode(self, schema_id: int) -> bytes:
-        """The framed record."""
+        """The record's value, with its schema header."""
         return records.encode(records.AUDIT_RECORD, schema_id, asdict(self))
 
     @classmethod
     def decode(cls, value: bytes, writer_schema: Any = None) -> Self:
-        """Read a framed record. Raises what `records.decode` raises, TypeError or KeyError."""
+        """Read a value with its schema header. Raises what `records.decode` raises, TypeError or KeyError."""
         found = records.decode(records.AUDIT_RECORD, value, writer_schema)
         return cls(**{**found, "runs": tuple(AuditRun(**run) for run in found["runs"])})
 
 
 class RunDigest:
-    """Digest of a run, from records and dead letters in order, in any portions."""
+    """Digest of a run, from records and dead letters in order, however they are divided among calls of `add`."""
 
     def __init__(self, domain: str) -> None:
         self._written = RecordDigest(domain)
         self._refused = TextDigest(REFUSED_DOMAIN)
 
-    def add(self, written: Columns, letters: Iterable[DeadLetter]) -> None:
-        """Take what follows."""
+    def add(self, written: Columns, dead_letters: Iterable[DeadLetter]) -> None:
+        """Take the next records and dead letters."""
         self._written.add(written)
-        self._refused.add(map(dead_letter_line, letters))
+        self._refused.add(map(dead_letter_line, dead_letters))
 
     def run(self, raw_first: int, raw_last: int) -> AuditRun:
         """The run, with the digest of everything so far."""
@@ -83,7 +82,7 @@ class RunDigest:
 
 
 def runs_of(stage: Stage, domain: str, batch: Sequence[SourceRecord], result: StepResult) -> Iterator[AuditRun]:
-    """The runs of one batch of a stage, whose records are digested as `domain`.
+    """The runs of one batch of a stage; `domain` is that of its records' digests.
 
     A dead letter without a raw position belongs to no run.
     """
@@ -96,14 +95,14 @@ def runs_of(stage: Stage, domain: str, batch: Sequence[SourceRecord], result: St
         if written.offsets:
             yield _run(domain, written, (), (written.offsets[0], written.offsets[-1]))
         return
-    for part, letters in _ascending_parts(batch, written, result.dead_letters):
-        places = [*part.offsets, *(letter.raw_offset for letter in letters)]
-        yield _run(domain, part, letters, (min(places), max(places)))
+    for part, dead_letters in _ascending_parts(batch, written, result.dead_letters):
+        places = [*part.offsets, *(one.raw_offset for one in dead_letters)]
+        yield _run(domain, part, dead_letters, (min(places), max(places)))
 
 
-def _run(domain: str, written: Columns, letters: Iterable[DeadLetter], place: tuple[int, int]) -> AuditRun:
+def _run(domain: str, written: Columns, dead_letters: Iterable[DeadLetter], place: tuple[int, int]) -> AuditRun:
     digest = RunDigest(domain)
-    digest.add(written, letters)
+    digest.add(written, dead_letters)
     return digest.run(*place)
 
 
@@ -112,25 +111,25 @@ def _ascends(offsets: Sequence[int]) -> bool:
 
 
 def _ascending_parts(
-    batch: Sequence[SourceRecord], written: Columns, letters: Sequence[DeadLetter]
+    batch: Sequence[SourceRecord], written: Columns, dead_letters: Sequence[DeadLetter]
 ) -> Iterator[tuple[Columns, list[DeadLetter]]]:
-    """Cut a batch's results wherever raw offsets do not ascend, dead letters taken in at their place in the source."""
-    by_source = {letter.offset: letter for letter in letters}
+    """Cut a batch's results where raw offsets do not ascend; a dead letter counts at its place in the source."""
+    by_source = {one.offset: one for one in dead_letters}
     begin = end = 0
     highest = -1
     taken: list[DeadLetter] = []
     for record in batch:
-        letter = by_source.get(record.offset)
-        raw_offset = written.offsets[end] if letter is None else letter.raw_offset
+        dead_letter = by_source.get(record.offset)
+        raw_offset = written.offsets[end] if dead_letter is None else dead_letter.raw_offset
         if raw_offset < 0:
             continue
         if raw_offset <= highest:
             yield written.part(begin, end), taken
             begin, taken = end, []
         highest = raw_offset
-        if letter is None:
+        if dead_letter is None:
             end += 1
         else:
-            taken.append(letter)
+            taken.append(dead_letter)
     if begin < end or taken:
         yield written.part(begin, end), taken

@@ -1,9 +1,8 @@
 """Avro object container files, block by block and with places: what is damaged is named by its bytes in the file.
 
 Sources: Avro 1.12 specification, "Object Container Files" and "Required Codecs"; snappy's blocks end with the CRC-32 of
-the uncompressed data. Rules: the same records give the same bytes on any machine, so the sync marker is a digest of the
-header, and blocks are packed by a library whose version is pinned, not by the machine's zlib; every byte of a file is
-looked at when it is read. This module refuses to know what a block's records are.
+the uncompressed data. The same records give the same bytes on any machine: the sync marker is a digest of the header,
+and a library with a pinned version compresses blocks, not the machine's zlib. A reader checks every byte of a file.
 """
 
 import hashlib
@@ -38,7 +37,7 @@ class Codec(StrEnum):
 
 
 class ContainerError(Exception):
-    """Bytes that are no container file; `position` is where in the file."""
+    """Bytes are not a container file; `position` is the byte position in the file."""
 
     def __init__(self, position: int, reason: str) -> None:
         super().__init__(f"byte {position}: {reason}")
@@ -78,7 +77,7 @@ def block(codec: Codec, level: int, count: int, payload: bytes, sync: bytes) -> 
 
 
 def read_blocks(file: BinaryIO, codec: Codec, sync: bytes, end: int) -> Iterator[Block]:
-    """The blocks from the file's position to position `end`. Raises ContainerError where the bytes are no blocks."""
+    """The blocks from the file's position to position `end`. Raises ContainerError if the bytes are not blocks."""
     position = file.tell()
     while position < end:
         begin = position

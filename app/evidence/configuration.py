@@ -1,9 +1,8 @@
 """What decides the bytes of a run, by digest: policy, pseudonym key, hook map, symbols, schemas; and what ran it.
 
-Rules: texts that decide (policy, hook map) are part of a run and are kept beside its manifest, so a year later the same
-ones can be had; a key is named by its id only, and symbols by their snapshot's digest, which the store keeps. Program
-and dependencies are recorded, but decide nothing: a newer program may prove an older run. This module refuses to know
-how a run is compared.
+The texts that decide (policy, hook map) are kept beside a run's manifest, so that the run can be made again a year
+later. A key is named by its id only, and symbols by the digest of their snapshot, which the store keeps. Program and
+dependencies are recorded, but decide nothing: a newer program may prove an older run.
 """
 
 import hashlib

@@ -1,12 +1,11 @@
-"""Digests of records: the same for the same records however they were cut into batches, and split at fixed places.
+"""Digests of records: they do not depend on how records were cut into batches, and begin at fixed offsets.
 
-A partition's raw offsets are divided into spans of `SPAN_OFFSETS`, always at the same offsets. What goes in and what
-comes out is digested for each span, so two runs are compared span by span, whoever ran which part of them, and a
-difference has a place. Records are digested in the order of their raw position, so the order in which they were
-produced, or repeated, means nothing.
+A partition's raw offsets are divided into spans of `SPAN_OFFSETS`, always at the same offsets. Each span has digests of
+its input and output. So two runs can be compared span by span, and a difference is located, whichever process ran which
+part. Records are digested in the order of raw positions, so the order in which they were produced does not matter.
 
-Rules: SHA-256 throughout; every digest names what it is of (its domain), so that none can stand for another; numbers
-are 8 bytes, big-endian. This module refuses to know where records come from.
+All digests are SHA-256. Each covers a domain, a text that names what is digested, so that a digest of one kind cannot
+pass for another. Numbers are 8 bytes, big-endian.
 """
 
 import hashlib
@@ -17,10 +16,10 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 SPAN_OFFSETS: Final = 4_096
-"""A difference is narrowed to this many events, some 8 MB of them; a span's entry has some 500 bytes."""
+"""A difference is located to this many events, about 8 MB; a span's line has about 500 bytes."""
 
 _NO_BYTES: Final = -1
-"""Size of a key or value that is null, which is not the same as an empty one."""
+"""The size that stands for a null key or value, to tell it from an empty one."""
 
 
 class Columns(NamedTuple):
@@ -42,7 +41,7 @@ NO_RECORDS: Final = Columns((), (), (), ())
 
 
 class RecordDigest:
-    """Digest of records in order; `add` may get them in any portions."""
+    """Digest of records in order, however they are divided among calls of `add`."""
 
     def __init__(self, domain: str) -> None:
         self._domain = domain
@@ -67,7 +66,7 @@ class RecordDigest:
 
 
 class TextDigest:
-    """Digest of lines in order: of dead letters, which are words and positions."""
+    """Digest of lines in order, for dead letters."""
 
     def __init__(self, domain: str) -> None:
         self._hash = hashlib.sha256(domain.encode() + b"\x00")
@@ -85,7 +84,7 @@ class TextDigest:
 
 
 class Chain:
-    """A rolling chain over digests: each link covers everything before it, so one value stands for a whole history."""
+    """A rolling chain over digests: each link covers all before it, so the head covers the whole history."""
 
     def __init__(self, domain: str) -> None:
         self._head = hashlib.sha256(domain.encode()).digest()
@@ -97,7 +96,7 @@ class Chain:
 
     @property
     def head(self) -> str:
-        """What stands for everything so far."""
+        """The chain's present value, 64 lower hex digits."""
         return self._head.hex()
 
 
@@ -112,7 +111,7 @@ def span_start(number: int) -> int:
 
 
 def body_digest(key: bytes | None, timestamp_ms: int, body: bytes | None) -> bytes:
-    """Digest of one record without its position, 16 bytes: for comparing copies of it one by one."""
+    """Digest of one record without its position, 16 bytes: for comparing its copies one by one."""
     hashed = hashlib.blake2b(b"%d %d " % (timestamp_ms, _NO_BYTES if key is None else len(key)), digest_size=16)
     hashed.update(key or b"")
     hashed.update(b"" if body is None else b"\x01" + body)

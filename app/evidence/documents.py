@@ -1,9 +1,8 @@
 """Documents that prove themselves: JSON in one canonical form, with a digest of its own content inside.
 
-Rules: one value has one text (keys sorted, no white space, UTF-8, one newline at the end), so a document that was
-changed in any bit either is not in this form or does not match its digest. Numbers are integers, because a float has no
-agreed text. Two fields are the document's own: `digest` covers everything but itself and `signature`, which covers the
-same bytes. This module refuses to know what documents say.
+Each value has exactly one text: keys sorted, no white space, UTF-8, one newline at the end. So after a change of any
+bit, a document is not in this form or does not match its digest. Numbers are integers, because a float has several
+texts. The field `digest` covers all fields but itself and `signature`; the signature covers the same bytes.
 """
 
 import hashlib
@@ -24,7 +23,7 @@ _ABSENT: Final = "(nothing)"
 
 
 class DocumentError(OperatorError):
-    """A file is no document of ours, or was changed; the message names the file and the place where one is known."""
+    """A file is not one of our documents, or was changed; the message names the file, and the place if it is known."""
 
     exit_code = 1
 
@@ -41,7 +40,7 @@ class Difference(NamedTuple):
 
 
 def canonical_text(value: Any) -> str:
-    """The one text of a value. Raises TypeError for what has none (a float, a key that is no string)."""
+    """The one text of a value. Raises TypeError for a float, and for a key that is not a string."""
     _check(value)
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -62,7 +61,7 @@ def encode(document: Mapping[str, Any]) -> bytes:
 
 
 def write(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a document so that it is there whole or not at all. Raises OSError."""
+    """Write a document; after a crash the file is whole or missing. Raises OSError."""
     beside = path.with_name(path.name + ".partial")
     beside.write_bytes(encode(document))
     beside.replace(path)
@@ -71,7 +70,7 @@ def write(path: Path, document: Mapping[str, Any]) -> None:
 def read(path: Path) -> dict[str, Any]:
     """Read a document and prove that it is as it was written.
 
-    Raises DocumentError for a file that is missing, no document, or changed.
+    Raises DocumentError for a file that is missing, changed, or not a document.
     """
     document = read_unproved(path)
     if document.get(DIGEST) != sealed(document)[DIGEST]:
@@ -94,11 +93,11 @@ def read_unproved(path: Path) -> dict[str, Any]:
         document = json.loads(content)
         expected = encode(document) if isinstance(document, dict) else b""
     except UnicodeError:
-        raise DocumentError(f"{path}: is not UTF-8: it was changed, or is none of ours") from None
+        raise DocumentError(f"{path}: is not UTF-8: it was changed, or is not one of ours") from None
     except json.JSONDecodeError as error:
         raise DocumentError(f"{path}: is not JSON at byte {_byte_at(content, error.pos)}: {error.msg}") from None
     except (TypeError, ValueError, RecursionError) as error:
-        raise DocumentError(f"{path}: holds what no document of ours does: {error}") from None
+        raise DocumentError(f"{path}: is not one of our documents: {error}") from None
     if expected != content:
         where = next((i for i, (a, b) in enumerate(zip(content, expected, strict=False)) if a != b), len(expected))
         raise DocumentError(f"{path}: is not in canonical form from byte {where} on: it was changed")
@@ -133,12 +132,12 @@ def _byte_at(content: bytes, character: int) -> int:
 
 
 def _check(value: Any) -> None:
-    """Refuse what has no single text: floats, keys that are no strings, types that JSON does not have."""
+    """Raise TypeError for what has no single text: floats, keys that are not strings, types that JSON does not have."""
     match value:
         case dict():
             for name, inner in value.items():
                 if not isinstance(name, str):
-                    raise TypeError(f"key {name!r} is no string")
+                    raise TypeError(f"key {name!r} is not a string")
                 _check(inner)
         case list() | tuple():
             for inner in value:

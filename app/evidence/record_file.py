@@ -4,8 +4,8 @@
 span: its offsets, the digest of its records, and where its bytes are with their digest. While a recording runs, the
 files end in `.partial`, and the lines are what was safely written: the rest is cut off when it is resumed.
 
-Rules: the same records give the same bytes, also when resumed. A reader looks at every byte and names what is damaged
-by file, partition and offsets. Memory is a block, whatever the file's size. This module refuses to know Kafka.
+The same records give the same bytes, also in a resumed file. A reader checks every byte, and names damage by file,
+partition and offsets. It holds one block at a time, whatever the file's size.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ class Span:
 
     @classmethod
     def of_line(cls, line: str) -> Self:
-        """Read a line. Raises ValueError, TypeError or KeyError where it is none."""
+        """Read a line. Raises ValueError, TypeError or KeyError."""
         found = cls(**json.loads(line))
         if found.line() != line:
             raise ValueError
@@ -85,7 +85,7 @@ class RecordFileWriter:
     """Writes one partition's records in order, from the beginning or from where a writer before it was ended."""
 
     def __init__(self, folder: Path, name: str, layout: Layout) -> None:
-        """Open or resume `NAME` in `folder`. Raises OSError, and DamagedError where what is there is not ours."""
+        """Open or resume `NAME` in `folder`. Raises OSError, and DamagedError for a file of another layout."""
         self._layout = layout
         self._header = layout.header()
         # the records get their name last: where they have it, the spans have theirs
@@ -108,7 +108,7 @@ class RecordFileWriter:
 
     @property
     def next_offset(self) -> int | None:
-        """Offset after the last record that is safely written; None where there is none yet."""
+        """Offset after the last record that is safely written; None before the first."""
         return self._spans[-1].last + 1 if self._spans else None
 
     @property

@@ -1,8 +1,8 @@
-"""Ed25519 signatures over documents: who vouches for a manifest, beside what the digests prove.
+"""Ed25519 signatures over documents: they prove who signed a manifest.
 
-Source: RFC 8032; keys are PEM files as `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout` write them.
-Rules: a signature covers what the document's digest covers; a public key inside of a document says who claims to have
-signed, and only a key from elsewhere proves it. This module refuses to know what is signed.
+Source: RFC 8032; keys are PEM files as `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout` write them. A
+signature covers the same bytes as the document's digest. The public key inside a document only says who claims to have
+signed; the proof needs the key from elsewhere.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from app.operators.errors import OperatorError
 
 
 class KeyFileError(OperatorError):
-    """A file holds no Ed25519 key of the kind asked for; the message names it, and nothing of its content."""
+    """A file does not hold the needed Ed25519 key; the message names the file, and nothing of its content."""
 
 
 class SignatureError(Exception):
@@ -29,7 +29,7 @@ def load_private_key(path: Path) -> Ed25519PrivateKey:
     """The unencrypted private key in a PEM file. Raises KeyFileError."""
     key = _load(path, lambda content: load_pem_private_key(content, None))
     if not isinstance(key, Ed25519PrivateKey):
-        raise KeyFileError(f"{path}: is no Ed25519 private key")
+        raise KeyFileError(f"{path}: is not an Ed25519 private key")
     return key
 
 
@@ -37,7 +37,7 @@ def load_public_key(path: Path) -> Ed25519PublicKey:
     """The public key in a PEM file. Raises KeyFileError."""
     key = _load(path, load_pem_public_key)
     if not isinstance(key, Ed25519PublicKey):
-        raise KeyFileError(f"{path}: is no Ed25519 public key")
+        raise KeyFileError(f"{path}: is not an Ed25519 public key")
     return key
 
 

@@ -116,7 +116,7 @@ class Manifest:
                 published=document["published"],
             )
         except (KeyError, TypeError, ValueError):
-            raise DocumentError(f"{name}: is no manifest of a run, format {FORMAT}") from None
+            raise DocumentError(f"{name}: is not a manifest of a run in format {FORMAT}") from None
 
 
 def books_of(books: RunBooks) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class Plan:
                 published=document["published"],
             )
         except (KeyError, TypeError, ValueError):
-            raise DocumentError(f"{name}: is no plan of a recording") from None
+            raise DocumentError(f"{name}: is not a plan of a recording") from None
 
 
 def unfinished(folder: Path) -> Plan | None:

@@ -153,7 +153,7 @@ def _report_copies(name: str, verb: str, copies: Mapping[int, CopiesFound], verd
             verdict.find(f"{copy.topic}, partition {number}, offset {copy.offset}", "is not what its raw record gives")
         if found.first_strange is not None:
             copy = found.first_strange
-            verdict.find(f"{copy.topic}, partition {number}, offset {copy.offset}", "is no call that can be read")
+            verdict.find(f"{copy.topic}, partition {number}, offset {copy.offset}", "is not a readable call")
         if found.missing:
             verdict.find(place, f"{found.missing} calls were never {verb}, first that of raw {found.first_missing}")
 

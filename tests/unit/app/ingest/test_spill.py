@@ -255,16 +255,17 @@ def test_full_disk_leaves_no_half_a_chunk(tmp_path: Path, monkeypatch: pytest.Mo
     assert [chunk.received_ms for chunk in _taken(SpillFolder(tmp_path, LIMIT))] == [1, 3]
 
 
+@pytest.mark.proof
 def test_faults_of_every_kind_lose_nothing_that_was_stored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, size: int
 ) -> None:
-    """100 processes on one folder: writes are refused at random and processes die; what was promised comes, once."""
+    """50 processes, times the size: writes fail at random and processes die. What was promised comes, once."""
     rng = Random(seed)
     disk = BadDisk(monkeypatch)
     promised: list[int] = []
     number = 0
-    for _ in range(100):
-        folder = SpillFolder(tmp_path, 64 << 20, sync_seconds=3600)
+    for _ in range(50 * size):
+        folder = SpillFolder(tmp_path, 1 << 30, sync_seconds=3600)
         for _ in range(rng.randrange(8)):
             number += 1
             disk.error = rng.choice((0, 0, errno.ENOSPC, errno.EIO))
@@ -277,16 +278,17 @@ def test_faults_of_every_kind_lose_nothing_that_was_stored(
         disk.error = 0
         folder._lock_file.close()  # the process dies
 
-    folder = SpillFolder(tmp_path, 64 << 20)
+    folder = SpillFolder(tmp_path, 1 << 30)
     assert [chunk.received_ms for chunk in _taken(folder)] == promised
     folder.release()
     assert _files(tmp_path) == []
 
 
-def test_power_cut_leaves_all_up_to_the_last_sync(tmp_path: Path, seed: int) -> None:
+@pytest.mark.proof
+def test_power_cut_leaves_all_up_to_the_last_sync(tmp_path: Path, seed: int, size: int) -> None:
     """Behind the synced bytes a disk shows zeros, half an entry, stale bytes of another file, or nothing."""
     rng = Random(seed)
-    for cycle in range(50):
+    for cycle in range(50 * size):
         path = tmp_path / str(cycle)
         folder = SpillFolder(path, LIMIT, sync_seconds=3600)
         synced = list(range(rng.randrange(1, 5)))

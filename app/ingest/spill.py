@@ -23,7 +23,7 @@ from typing import IO, Final
 from app.ingest import spill_segment
 from app.ingest.chunk import Chunk
 from app.ingest.event_books import EventInterval, LostEvents
-from app.ingest.spill_segment import DamagedSegmentError, Segment, SpillEntry
+from app.ingest.spill_segment import DamagedSegmentError, SpillEntry, SpillSegment
 from app.processes.folder_lock import FolderUnusableError, lock_folder
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class SpillFolder:
         self._sync_seconds = sync_seconds
         self._segment_bytes = min(SEGMENT_BYTES, max_bytes // 8)
         self._lock = Lock()
-        self._segments: deque[Segment] = deque()
+        self._segments: deque[SpillSegment] = deque()
         self._tail: int | None = None
         self._reading: tuple[Path, IO[bytes]] | None = None
         self._unsynced_since: float | None = None
@@ -181,7 +181,7 @@ class SpillFolder:
             log.error("%s is cut off or damaged at byte %d; what follows is lost", path, segment.size_bytes)
         self._segments.append(segment)
 
-    def _open_tail(self, size: int) -> tuple[Segment, int]:
+    def _open_tail(self, size: int) -> tuple[SpillSegment, int]:
         """The segment to write to, a new one where the last is full or was not made by this process."""
         if self._tail is not None and self._segments and self._segments[-1].size_bytes + size <= self._segment_bytes:
             return self._segments[-1], self._tail
@@ -193,7 +193,7 @@ class SpillFolder:
         self._segments.append(segment)
         return segment, self._tail
 
-    def _repair_tail(self, segment: Segment, tail: int) -> None:
+    def _repair_tail(self, segment: SpillSegment, tail: int) -> None:
         """Cut off what a failed write left; where the disk refuses that too, the next chunk begins a new segment."""
         try:
             os.ftruncate(tail, segment.size_bytes)
@@ -208,7 +208,7 @@ class SpillFolder:
             self._reading = (path, path.open("rb", buffering=0))
         return os.pread(self._reading[1].fileno(), entry.length, entry.offset)
 
-    def _delete(self, segment: Segment) -> None:
+    def _delete(self, segment: SpillSegment) -> None:
         self._close_reader()
         try:
             segment.path.unlink(missing_ok=True)

@@ -52,7 +52,7 @@ class SpillEntry:
 
 
 @dataclass(slots=True)
-class Segment:
+class SpillSegment:
     """A segment file: the bytes that hold whole entries, and the entries that were not taken yet."""
 
     path: Path
@@ -66,9 +66,9 @@ def open_private(path: Path, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
-def create(path: Path) -> tuple[Segment, int]:
+def create(path: Path) -> tuple[SpillSegment, int]:
     """A new, empty segment and the descriptor to write to it. Raises OSError and leaves no file then."""
-    segment = Segment(path, os.urandom(MARK_BYTES))
+    segment = SpillSegment(path, os.urandom(MARK_BYTES))
     descriptor = open_private(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
         _write(descriptor, MAGIC + segment.mark, 0)
@@ -84,7 +84,7 @@ def entry_bytes(chunk: Chunk) -> int:
     return HEADER_BYTES + sum(map(len, chunk.events)) + len(chunk.events) * _LENGTH.size
 
 
-def append(segment: Segment, descriptor: int, chunk: Chunk, interval: EventInterval) -> None:
+def append(segment: SpillSegment, descriptor: int, chunk: Chunk, interval: EventInterval) -> None:
     """Write a chunk behind the others. Raises OSError; then the segment is as before, whatever lies behind its end."""
     payload = b"".join(part for event in chunk.events for part in (_LENGTH.pack(len(event)), event))
     start = segment.size_bytes
@@ -96,7 +96,7 @@ def append(segment: Segment, descriptor: int, chunk: Chunk, interval: EventInter
     segment.size_bytes = start + HEADER_BYTES + len(payload)
 
 
-def scan(path: Path) -> tuple[Segment, int]:
+def scan(path: Path) -> tuple[SpillSegment, int]:
     """A segment of an earlier process, by its headers, and the number of bytes behind its last whole entry.
 
     Raises OSError, and DamagedSegmentError for a file without a segment's beginning.
@@ -105,10 +105,10 @@ def scan(path: Path) -> tuple[Segment, int]:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
         if size == 0:
-            return Segment(path, b"", 0), 0
+            return SpillSegment(path, b"", 0), 0
         if len(head) < HEAD_BYTES or not head.startswith(MAGIC):
             raise DamagedSegmentError
-        segment = Segment(path, head[len(MAGIC) :])
+        segment = SpillSegment(path, head[len(MAGIC) :])
         while (
             entry := _entry_at(file.read(HEADER_BYTES), segment)
         ) is not None and entry.offset + entry.length <= size:
@@ -131,7 +131,7 @@ def events_of(payload: bytes, entry: SpillEntry) -> list[bytes] | None:
     return events
 
 
-def _entry_at(header: bytes, segment: Segment) -> SpillEntry | None:
+def _entry_at(header: bytes, segment: SpillSegment) -> SpillEntry | None:
     """The entry whose header was read at the segment's end so far; None when it is not whole."""
     if len(header) < HEADER_BYTES:
         return None

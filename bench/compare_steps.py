@@ -43,7 +43,7 @@ def main() -> None:
     tree, events_file = Path(sys.argv[1]), Path(sys.argv[2])
     if len(sys.argv) > 3:
         options = find(tree, "WorkloadOptions")(events=int(sys.argv[3]))
-        write_events(events_file, find(tree, "generate")(options))
+        write_events(events_file, find(tree, "Workload")(options).events())
         return
     events = list(read_events(events_file))
     steps = Steps(tree)

@@ -105,7 +105,7 @@ class MarkReader:
         return found
 
     def start(self, version: int, stage: Stage, partition: int) -> int | None:
-        """Offset of its source at which a stage began; None where nothing says so. Raises as `made` does."""
+        """The offset of its source at which a stage began; None if no mark says so. Raises as `made` does."""
         firsts = [record.first for record in self._records(version, partition) if record.stage == stage.value]
         return min(firsts, default=None)
 

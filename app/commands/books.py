@@ -1,4 +1,4 @@
-"""`callstream books`: whether the books of every process and of the pipeline balance."""
+"""`callstream books`: checks that the books of every process and of the pipeline balance."""
 
 import json
 import os

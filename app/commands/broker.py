@@ -1,4 +1,4 @@
-"""`callstream broker`: a real Kafka and a real schema registry on loopback, in the foreground."""
+"""`callstream broker`: runs a real Kafka and a real schema registry on loopback, in the foreground."""
 
 import json
 import signal

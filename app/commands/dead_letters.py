@@ -24,7 +24,7 @@ from schemas.topics import Stage
 from schemas.units import NS_PER_MS
 
 LEFT: Final = 1
-"""Exit code where letters that were meant are still refused, or their records are gone."""
+"""Exit code if some of the chosen dead letters are still refused, or their records are gone."""
 
 
 _PASSING_STAGES: Final = (Stage.CANONICALIZE.value, Stage.PRIVACY.value)
@@ -32,7 +32,7 @@ _PASSING_STAGES: Final = (Stage.CANONICALIZE.value, Stage.PRIVACY.value)
 
 
 def _selecting(function: Callable[..., None]) -> Callable[..., None]:
-    """Options that choose letters."""
+    """Add the options that choose dead letters."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
         click.option(
@@ -101,7 +101,7 @@ def list_letters(*, stages: tuple[str, ...], reasons: tuple[str, ...], positions
     if not letters.chosen(wanted):
         click.echo("no dead letters")
     if letters.strangers:
-        click.echo(f"{letters.strangers} records of {topics.DEAD_LETTERS} are no dead letters", err=True)
+        click.echo(f"{letters.strangers} records of {topics.DEAD_LETTERS} cannot be read as dead letters", err=True)
 
 
 @command.command(short_help="Send refused events through the pipeline again")

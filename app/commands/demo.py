@@ -79,7 +79,7 @@ def _say(text: str) -> None:
 
 
 def _progress() -> Callable[[int, int], None]:
-    """A bar on a terminal, and a line at every quarter where nobody looks."""
+    """Shows how many events are done: a bar on a terminal, and a line at every quarter elsewhere."""
     quarters = {0}
     watched = sys.stdout.isatty()
 

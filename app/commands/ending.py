@@ -21,7 +21,7 @@ INTERRUPTED: Final = 130
 
 @contextlib.contextmanager
 def ended(context: click.Context) -> Iterator[None]:
-    """End the command that `context` invokes, where it fails in a way that an operator can put right."""
+    """End the command that `context` invokes, if it fails in a way that an operator can put right."""
     try:
         yield
     except OperatorError as error:

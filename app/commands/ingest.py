@@ -1,4 +1,4 @@
-"""`callstream ingest`: Tetragon's events to the raw topic, in the foreground."""
+"""`callstream ingest`: writes Tetragon's events to the raw topic, in the foreground."""
 
 import json
 import os

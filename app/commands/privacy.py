@@ -167,25 +167,25 @@ def explain_command(file: Path, show_all: bool, policy_file: Path | None, as_jso
 
 
 class _Explained(NamedTuple):
-    """What became of an event's fields, and the fields that were dropped before there was anything to filter."""
+    """What happens to an event's fields, and the fields that are dropped before the filter."""
 
     explanation: Explanation
     dropped: list[str]
 
 
 class _Unexplained(NamedTuple):
-    """Why there is no story; without a value of the event."""
+    """Why an event has no explanation; it holds no value of the event."""
 
     reason: str
     is_refused: bool
 
 
 def _explained(line: str, number: int, canonicalizer: Canonicalizer, privacy: Privacy) -> _Explained | _Unexplained:
-    """The story of one event."""
+    """What happens to one event, or why that cannot be said."""
     try:
         event = json_format.Parse(line, GetEventsResponse(), ignore_unknown_fields=True)
     except json_format.ParseError:
-        return _Unexplained("is no line of Tetragon's JSON export", is_refused=True)
+        return _Unexplained("is not a line of Tetragon's JSON export", is_refused=True)
     outcome = canonicalizer.canonicalize(event.SerializeToString(), 0, number, 0)
     match outcome:
         case Canonical():
@@ -196,7 +196,7 @@ def _explained(line: str, number: int, canonicalizer: Canonicalizer, privacy: Pr
         case EventRefusal():
             return _Unexplained(f"is refused: {outcome.reason}", is_refused=True)
         case _:
-            return _Unexplained(f"is no call: {outcome}", is_refused=False)
+            return _Unexplained(f"is not a call: {outcome}", is_refused=False)
 
 
 def _lines(number: int, explained: _Explained, show_all: bool) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`callstream tap`: the records of any topic, decoded."""
+"""`callstream tap`: shows the records of any topic as text."""
 
 import difflib
 import json
@@ -26,7 +26,7 @@ from app.tap.grades import frame_grades, shares_line
 from app.tap.lines import Headline, Naming, lines
 from schemas import topics
 
-_FOLLOW_PAUSE_S: Final = 0.3
+_FOLLOW_PAUSE_SECONDS: Final = 0.3
 
 
 @click.command(name="tap", epilog=POSITION_HELP)
@@ -106,7 +106,7 @@ def command(
 
 
 def _shape(name: str) -> topics.Topic:
-    """The topic that is meant, or of which a version is meant; ends the command where there is none."""
+    """The topic of that name, or the live topic of a version. Raises OperatorError if there is none."""
     known = {shape.name: shape for shape in topics.TOPICS}
     live = topics.live_name(name)
     if live not in known:
@@ -135,7 +135,7 @@ def _records(
         if not follow:
             return
         sys.stdout.flush()
-        time.sleep(_FOLLOW_PAUSE_S)
+        time.sleep(_FOLLOW_PAUSE_SECONDS)
 
 
 def _show_lines(shape: topics.Topic, record: Recorded, document: Document | None, naming: Naming) -> None:

@@ -1,4 +1,4 @@
-"""`callstream tetragon-sim`: recorded events on Tetragon's gRPC API, in the foreground."""
+"""`callstream tetragon-sim`: serves recorded events on Tetragon's gRPC API, in the foreground."""
 
 import json
 import signal

@@ -63,7 +63,7 @@ class _Session:
 
 
 def _user_names(_context: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse a name whose groups could be the pipeline's own, or that is a pattern to Kafka."""
+    """Refuse a name whose groups could be those of the pipeline, or that Kafka would read as a pattern."""
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
             raise click.BadParameter(f"{name!r} is not a user name: use letters, digits, '_' and '-' only")
@@ -153,7 +153,7 @@ def apply(partitions: int | None, replication_factor: int | None, readers: tuple
     if readers:
         rules = [rule for reader in readers for rule in reader_rules(reader, session.public_topics())]
         AccessAdmin(client_config(session.settings)).add(rules)
-    # somebody else may have made a topic between our look and our request, and not as we want it
+    # another client may have made a topic after we looked, and with other options than ours
     conflicts = tuple(one for one in session.decide() if isinstance(one, TopicRefusal))
     _report(conflicts or decisions, states, as_json=as_json, done=True)
 
@@ -272,7 +272,7 @@ def _report(
     as_json: bool,
     done: bool,
 ) -> None:
-    """Print what is, or was done, and exit with 1 where something is not as it should be."""
+    """Print what was found or done. Exits with 1 if something is not as it should be."""
     topics = [_topic_line(one, done=done) for one in decisions]
     schemas = [_schema_line(one, done=done) for one in states]
     if as_json:

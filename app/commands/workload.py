@@ -1,4 +1,4 @@
-"""`callstream workload`: a file of generated events for demos, tests and benchmarks."""
+"""`callstream workload`: makes a file of events for demos, tests and benchmarks."""
 
 import json
 from typing import Any, BinaryIO
@@ -12,7 +12,7 @@ from app.simulator.workload.generator import SHARES, NoSuchKindError, Workload, 
 
 
 def _share(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, float]:
-    """KIND=SHARE, several times; where none is given, the usual ones."""
+    """The shares of the option's KIND=SHARE texts; the usual shares if there are none."""
     shares: dict[str, float] = {}
     for text in texts:
         kind, _, share = text.partition("=")

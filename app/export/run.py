@@ -162,7 +162,7 @@ class Export:
         return outcome
 
     def window_facts(self, window: CallWindow) -> ExportOutcome:
-        """Write the runtime facts of a window. Raises TooManySymbols too."""
+        """Write the runtime facts of a window. Raises TooManySymbolsError too."""
         observe = CallObserver(call_layouts(self.settings, CONTAINER_FIELDS), ContainerMeaning())
         gatherer = SymbolGatherer(observe, self.place.wanted(), window.partitions)
         gatherer.books.ranges = window.ranges

@@ -31,7 +31,7 @@ _WAITING_KINDS: Final = 20_000
 _NOTHING: Final = EventEvidence(())
 
 
-class TooManySymbols(OperatorError):  # noqa: N818 - reads as what it says
+class TooManySymbolsError(OperatorError):
     """A window has more symbols than memory is meant for."""
 
 
@@ -53,7 +53,7 @@ class SymbolGatherer:
     def gather(self, runs: Iterable[tuple[int, Sequence[Recorded]]]) -> None:
         """Take all records; those of one partition follow each other.
 
-        Raises TooManySymbols.
+        Raises TooManySymbolsError.
         """
         partition = -1
         for number, records in runs:
@@ -108,7 +108,7 @@ class SymbolGatherer:
             self.books.refuse(refused.reason.value)
         self._note_containers()
         if sum(map(len, self._rows.values())) > self._max_rows:
-            raise TooManySymbols(f"the window has more than {self._max_rows:,} symbols; take a shorter one")
+            raise TooManySymbolsError(f"the window has more than {self._max_rows:,} symbols; take a shorter one")
 
     def _note_containers(self) -> None:
         for (evidence, container), when_ns in self._seen.items():

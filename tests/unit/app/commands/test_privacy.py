@@ -165,7 +165,7 @@ def test_explain_names_an_event_that_is_no_call_and_does_not_fail() -> None:
     """A throttle event is nothing that went wrong."""
     shown = _run("explain", "-", input_text='{"process_throttle": {"type": "THROTTLE_START"}, "node_name": "n"}\n')
     assert shown.exit_code == 0
-    assert "event 1: is no call: throttle" in shown.output
+    assert "event 1: is not a call: throttle" in shown.output
 
 
 def test_explain_fails_on_a_line_that_is_no_event_without_quoting_it() -> None:

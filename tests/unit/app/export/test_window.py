@@ -14,7 +14,7 @@ from app.export.run import ExportOutcome, PlaceFilter
 from app.export.runtime_facts import fact_line
 from app.export.window import ExportBooks
 from app.export.window_stacks import StackGatherer
-from app.export.window_symbols import SymbolGatherer, TooManySymbols
+from app.export.window_symbols import SymbolGatherer, TooManySymbolsError
 from app.kafka.records import Recorded
 from schemas.call_layout import CallLayout
 from tests.support.calls import call_schema, encode_call, frame
@@ -203,7 +203,7 @@ def test_a_window_with_too_many_symbols_is_refused_and_not_cut() -> None:
     """A symbol that is missing would be taken for one that never ran."""
     gatherer = SymbolGatherer(observer(ContainerMeaning()), PlaceFilter().wanted(), 4, max_rows=2)
 
-    with pytest.raises(TooManySymbols, match="more than 2 symbols"):
+    with pytest.raises(TooManySymbolsError, match="more than 2 symbols"):
         gatherer.gather(records([call(0, KERNEL, LIBC, HINTED)]))
 
 

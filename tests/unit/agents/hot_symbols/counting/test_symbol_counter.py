@@ -172,9 +172,11 @@ def test_a_worker_that_gets_a_partition_back_learns_what_another_one_removed() -
     world.rebalance([1, 1])
     world.happen(0, [Event(START_NS, 3, 0)] * 2)
     world.consume(1, 0, 2)
-    world.flush(1, commit=False)
+    before = world.calls_committed[0]
+    world.flush(1)
     merged(world)
     world.expire_partials(1, ALWAYS_NS)
+    world.calls_committed[0] = before  # an operator sets the group back, so the calls come again
     assert not world.workers[1].counts[0].rows.keys() - {INCLUDED_KEY}
     world.fail_over(1)
     world.happen(0, [Event(START_NS, 3, 0)])

@@ -199,7 +199,8 @@ class Ingest:
         returned = self._writer.give_back() if self._buffer.in_flight()[0] else []
         if self._spiller is not None:
             self._spiller.store_above(0.0)
-            if returned and self._spiller.store_first(returned, self._writer.written_before_ms):
+            if not returned or self._spiller.store_first(returned, self._writer.written_before_ms):
+                self._spiller.forget_taken()
                 returned = []
         for event in returned:
             self._buffer.rejected(event, DropReason.SHUTDOWN)

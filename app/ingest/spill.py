@@ -1,7 +1,8 @@
 """Events on disk while Kafka is away: bounded, in order, and there again after a restart.
 
 A folder of numbered segment files (`spill_segment`). Only the last segment is written, only the first is read. A
-segment is deleted when all of it is in Kafka, so a crash loses nothing that was stored, and sends some of it twice.
+segment is deleted when all of it is in Kafka, so a crash loses nothing that was stored, and sends some of it twice. A
+stop in good order sends nothing twice: what is in Kafka is taken out of the segments (`forget_taken`).
 
 After the death of the process, all that `append` stored is there. After a power cut, all up to the last sync is
 there, of the files and of the folder. What `append` refused is not there. A segment that cannot be read as one is set
@@ -35,6 +36,8 @@ _FIRST_NUMBER: Final = 500_000_000_000
 
 _SUFFIX: Final = ".events"
 _SET_ASIDE_SUFFIX: Final = ".damaged"
+_REWRITTEN_SUFFIX: Final = ".rewritten"
+"""Of a segment that is being written again. After a crash the old one still has all that was stored."""
 
 
 class SpillFolder:
@@ -57,6 +60,8 @@ class SpillFolder:
         self._is_folder_synced = True
         self._lock_file = lock_folder(folder, setting="CALLSTREAM_SPILL_DIR", owner="callstream ingest")
         try:
+            for path in folder.glob(f"*{_REWRITTEN_SUFFIX}"):
+                path.unlink()
             for path in sorted(folder.glob(f"{'[0-9]' * 12}{_SUFFIX}")):
                 self._restore(path)
             self._set_aside_bytes = sum(path.stat().st_size for path in folder.glob(f"*{_SET_ASIDE_SUFFIX}"))
@@ -136,6 +141,46 @@ class SpillFolder:
                 if len(self._segments) == 1:
                     self._abandon_tail()  # no sync: all of it is in Kafka
                 self._delete(self._segments.popleft())
+
+    def forget_taken(self) -> None:
+        """Leave on disk only what was not taken, at the end of a process. Call it when the rest is safe elsewhere.
+
+        Without this, the next process would write events again that share a segment with others. Raises OSError; what
+        it did not come to stays as it is.
+        """
+        with self._lock:
+            self._sync()
+            self._abandon_tail()
+            kept = [segment for segment in self._segments if segment.entries]
+            for segment in self._segments:
+                if not segment.entries:
+                    self._delete(segment)
+            self._segments = deque(map(self._without_taken, kept))
+            self._sync_folder()
+
+    def _without_taken(self, segment: SpillSegment) -> SpillSegment:
+        """The segment, written again without the entries that were taken; a damaged one stays as it is."""
+        if segment.entries[0].offset == spill_segment.FIRST_PAYLOAD:
+            return segment
+        chunks = [(spill_segment.events_of(self._read(segment.path, entry), entry), entry) for entry in segment.entries]
+        fresh, descriptor = spill_segment.create(segment.path.with_suffix(_REWRITTEN_SUFFIX))
+        try:
+            for events, entry in chunks:
+                if events is None:
+                    fresh.path.unlink()
+                    return segment
+                chunk = Chunk(entry.received_ms, events, size_bytes=entry.size_bytes)
+                spill_segment.append(fresh, descriptor, chunk, entry.interval)
+            os.fsync(descriptor)
+            fresh.path.replace(segment.path)
+        except OSError:
+            fresh.path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(descriptor)
+            self._close_reader()
+        fresh.path = segment.path
+        return fresh
 
     def drop_oldest(self) -> LostEvents | None:
         """Give up the oldest segment's events that were not taken; None when everything was taken."""

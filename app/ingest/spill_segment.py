@@ -28,6 +28,8 @@ HEAD_BYTES: Final = len(MAGIC) + MARK_BYTES
 _FIELDS: Final = Struct(">IIqIqq")
 _CHECKSUM: Final = Struct(">I")
 HEADER_BYTES: Final = _FIELDS.size + _CHECKSUM.size
+FIRST_PAYLOAD: Final = HEAD_BYTES + HEADER_BYTES
+"""Where the payload of a segment's first entry begins."""
 _LENGTH: Final = Struct(">I")
 
 

@@ -72,6 +72,13 @@ class Spiller:
         self._buffer.came_back(chunk)
         return True
 
+    def forget_taken(self) -> None:
+        """Delete on disk what the writer took: it is in Kafka, or `store_first` has put it on disk once more."""
+        try:
+            self._folder.forget_taken()
+        except OSError as error:
+            log.error("events on disk that are in Kafka will be written again: %s", error.strerror)
+
     def take(self) -> Chunk | None:
         """The oldest chunk, with the producer from now on; None when nothing waits."""
         with self._order:

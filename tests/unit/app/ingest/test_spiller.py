@@ -132,6 +132,37 @@ def test_next_process_writes_what_was_stored_before_what_arrives(tmp_path: Path)
     assert second.page()["written"] == 3001
 
 
+def test_what_the_producer_gives_back_on_a_stop_comes_once(tmp_path: Path) -> None:
+    """Chunks that were taken from disk and not written are on disk once for the next process, before all others."""
+    first = Scene(tmp_path)
+    first.put(*range(3000))
+    first.spiller.store_above(0.0)
+    taken = [event for _ in range(2) if (chunk := first.spiller.take()) is not None for event in chunk.events]
+    assert 0 < len(taken) < 3000
+    assert first.spiller.store_first(taken, 1_000)
+    first.spiller.forget_taken()
+    first.folder.close()
+
+    second = Scene(tmp_path)
+    assert second.page()["restored"] == 3000
+    assert second.write_all() == [_event(number) for number in range(3000)]
+
+
+def test_what_was_written_before_a_stop_does_not_come_again(tmp_path: Path) -> None:
+    """Chunks that were taken and written leave the disk, also where their segment holds others."""
+    first = Scene(tmp_path)
+    first.put(*range(3000))
+    first.spiller.store_above(0.0)
+    chunk = first.spiller.take()
+    assert chunk is not None
+    first.spiller.forget_taken()
+    first.folder.close()
+
+    second = Scene(tmp_path)
+    assert second.write_all() == [_event(number) for number in range(len(chunk.events), 3000)]
+    assert not list(tmp_path.glob("*.rewritten"))
+
+
 def _wait_for(reached: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not reached():

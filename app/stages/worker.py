@@ -143,6 +143,7 @@ def _attach_step(shape: StageShape, step: Step, parts: _StepParts) -> Attach:
             observer=runtime.observer,
             memory=None if parts.memory is None else parts.memory(runtime),
             limits=DeadLetterGuard(limits_of(runtime.settings)),
+            commit=runtime.app.batch_consumer.commit_finished,
             trail=trail,
         )
         agent.attach(runtime.app, name(source), shape.stage.value, run)

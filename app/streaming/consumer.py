@@ -348,6 +348,11 @@ class BatchConsumer(driver.Consumer):
         self.app.monitor.on_tp_commit(offsets)
         return True
 
+    async def commit_finished(self) -> None:
+        """Commit all finished work, after a commit that is under way."""
+        await self.maybe_wait_for_commit_to_finish()
+        await self.commit()
+
     async def wait_empty(self) -> None:
         """Wait until work in progress is finished and committed; past the limit, end the process."""
         try:
@@ -356,8 +361,7 @@ class BatchConsumer(driver.Consumer):
                     await drain()
                 while any(self.ledger.unfinished()):  # noqa: ASYNC110 - drains are rare; an event would cost every batch
                     await asyncio.sleep(DRAIN_POLL_SECONDS)
-                await self.maybe_wait_for_commit_to_finish()
-                await self.commit()
+                await self.commit_finished()
         except TimeoutError:
             waiting = sum(1 for _ in self.ledger.unfinished())
             self.fail(

@@ -29,6 +29,9 @@ WINDOW_BATCHES = 8
 """Batches sent and not yet acknowledged. An acknowledgement takes some 10 ms, a step over a full batch some 20, so two
 would do; eight ride out a pause of the broker's disk, and bound the repetition after a kill to 8,000 events."""
 
+LAST_COMMIT_SECONDS = 5.0
+"""For acknowledgements and a commit before a stage stops at a limit; less than a drain may take."""
+
 MAX_PENDING_BATCHES = 256
 """Batches that an interval may gather before it is cut short: a quarter million events and their memory."""
 
@@ -88,12 +91,15 @@ class StepRunner:
         observer: Observer,
         memory: StepMemory | None = None,
         limits: DeadLetterGuard | None = None,
+        commit: Callable[[], Awaitable[None]] | None = None,
         trail: AuditTrail | None = None,
         fail: Fail = end_process,
     ) -> None:
+        """`commit` commits what is finished; it is called before the process ends at one of the `limits`."""
         self._step = step
         self._memory = memory
         self._limits = limits
+        self._commit = commit
         self._trail = trail
         self._delivery = delivery
         self._output_topic = output_topic
@@ -119,7 +125,7 @@ class StepRunner:
             memory.recall(batch)
         result = self._step(batch.records)
         seconds = time.perf_counter() - began
-        self._check_limits(batch, result)
+        await self._check_limits(batch, result)
         parcels = self._parcels(batch.partition, result)
         if memory is not None and (write := memory.write(batch, result)) is not None:
             parcels = (*parcels, memory.changes(write))
@@ -144,8 +150,12 @@ class StepRunner:
 
         receipt.add_done_callback(settle)
 
-    def _check_limits(self, batch: RecordBatch, result: StepResult) -> None:
-        """End the process before a batch goes out in which too much is refused."""
+    async def _check_limits(self, batch: RecordBatch, result: StepResult) -> None:
+        """End the process before a batch goes out in which too much is refused.
+
+        What went out before is committed first. Otherwise the next start would read records again of which there are
+        dead letters, and publish them after a repair.
+        """
         if self._limits is None:
             return
         if result.dead_letters:
@@ -154,8 +164,20 @@ class StepRunner:
         else:
             exceeded = self._limits.none_refused(len(batch.records))
         if exceeded is not None:
+            await self._commit_sent()
             reasons = ", ".join(sorted({letter.reason for letter in result.dead_letters}))
             self._fail(ExitCode.TOO_MANY_REFUSED, f"{batch.topic}: {exceeded} (reasons lately: {reasons})")
+
+    async def _commit_sent(self) -> None:
+        """Wait for all batches that were sent, and commit them; gives up after `LAST_COMMIT_SECONDS`."""
+        try:
+            async with asyncio.timeout(LAST_COMMIT_SECONDS):
+                for _ in range(WINDOW_BATCHES - 1):  # this batch holds one place of the window
+                    await self._window.acquire()
+                if self._commit is not None:
+                    await self._commit()
+        except TimeoutError:
+            log.warning("batches that were sent could not be committed before the end")
 
     def _parcels(self, partition: int, result: StepResult) -> Sequence[Parcel]:
         if not result.dead_letters:

@@ -5,6 +5,7 @@ partition.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -16,6 +17,7 @@ from app.stages.hot_symbols.absorbed import AbsorbedWork, stage_table
 from app.streaming.batch import RecordBatch
 from app.streaming.dead_letter_limits import DeadLetterGuard, limits_of
 from app.streaming.delivery import Parcel
+from app.streaming.runner import LAST_COMMIT_SECONDS
 from app.streaming.stage_process import StageRuntime
 from app.streaming.table import TableWrite
 from app.telemetry import metrics
@@ -73,6 +75,9 @@ class CountStep:
         records = sum(flush.counted + flush.repeated for flush in flushes) + len(letters)
         exceeded = self._limits.share_exceeded(records, len(letters))
         if exceeded is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_COMMIT_SECONDS):
+                    await self._runtime.app.batch_consumer.commit_finished()
             self._runtime.app.fail(ExitCode.TOO_MANY_REFUSED, f"{self._source}: {exceeded}")
         writes = [TableWrite(flush.partition, flush.rows, positions[flush.partition]) for flush in flushes]
         await self.table.write(writes, [*self._parcels(flushes), *self._letter_parcels(letters)])

@@ -60,6 +60,7 @@ class _Scene:
         self.delivery = _Delivery()
         self.observer = _Observer()
         self.ended: list[ExitCode] = []
+        self.committed: list[dict[tuple[str, int], int]] = []
         self._number = 0
         delivery: Any = self.delivery
 
@@ -82,8 +83,12 @@ class _Scene:
             encode_dead_letter=lambda letter: OutRecord(b"where", b"%d" % letter.offset, letter.timestamp_ms),
             observer=self.observer,
             limits=limits,
+            commit=self._commit,
             fail=note_end,
         )
+
+    async def _commit(self) -> None:
+        self.committed.append(self.ledger.committable())
 
     def batch(self) -> RecordBatch:
         """Next batch of the partition."""
@@ -157,6 +162,31 @@ def test_a_batch_with_too_many_refusals_ends_the_process_before_anything_of_it_i
         assert scene.ended == [ExitCode.TOO_MANY_REFUSED]
         assert len(scene.delivery.sent) == len(batches) - 1
         assert scene.ledger.committable() == {TP: MIN_RECORDS - 2}
+
+    asyncio.run(scenario())
+
+
+def test_what_was_sent_before_a_limit_is_acknowledged_and_committed_before_the_end() -> None:
+    """Records of which there are dead letters are not read again by the next start."""
+
+    async def scenario() -> None:
+        scene = _Scene(letters=True, limits=DeadLetterGuard(DeadLetterLimits(max_run=0, max_percent=49)))
+        batches = [scene.batch() for _ in range(MIN_RECORDS // 2)]
+        for batch in batches[:-3]:
+            await scene.runner(batch)
+            scene.delivery.receipts[-1].set_result({})
+            await asyncio.sleep(0)
+        for batch in batches[-3:-1]:
+            await scene.runner(batch)
+        ending = asyncio.create_task(scene.runner(batches[-1]))
+        await asyncio.sleep(0.01)
+        assert scene.ended == []
+        assert scene.committed == []
+        for receipt in scene.delivery.receipts[-2:]:
+            receipt.set_result({})
+        with pytest.raises(Ended):
+            await ending
+        assert scene.committed == [{TP: MIN_RECORDS - 2}]
 
     asyncio.run(scenario())
 

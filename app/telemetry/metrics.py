@@ -13,6 +13,7 @@ These hold in every scrape of processes that started together; `callstream books
 `meter` keeps the values, and `http` serves them.
 """
 
+from functools import partial
 from typing import Final
 
 from app.telemetry.metric import (
@@ -33,6 +34,11 @@ from schemas.topics import Stage
 
 INGEST_PROCESS: Final = "ingest"
 
+_ingest_counter: Final = partial(Metric, process=Process.INGEST, kind=MetricKind.COUNTER)
+_ingest_gauge: Final = partial(Metric, process=Process.INGEST, kind=MetricKind.GAUGE)
+_stage_counter: Final = partial(Metric, process=Process.STAGE, kind=MetricKind.COUNTER)
+_stage_gauge: Final = partial(Metric, process=Process.STAGE, kind=MetricKind.GAUGE)
+
 PROCESS_INFO: Final = Metric(
     name="runtime_process_info",
     process=Process.ANY,
@@ -43,137 +49,105 @@ PROCESS_INFO: Final = Metric(
     labels=(Label(name="process", values=(INGEST_PROCESS, *(stage.value for stage in Stage))),),
 )
 
-RECEIVED: Final = Metric(
+RECEIVED: Final = _ingest_counter(
     name="runtime_events_received_total",
-    process=Process.INGEST,
-    kind=MetricKind.COUNTER,
     unit="events",
     help="Events that arrived from Tetragon.",
     bad="Flat while the node works: the stream is down or filtered empty. Much Unknown: Tetragon is newer than we are.",
     labels=(Label(name="probe_type", values=PROBE_TYPES + NOT_CALL_TYPES),),
 )
-RESTORED: Final = Metric(
+RESTORED: Final = _ingest_counter(
     name="runtime_events_restored_total",
-    process=Process.INGEST,
-    kind=MetricKind.COUNTER,
     unit="events",
     help="Events that an earlier process had received and left in the spill folder.",
     bad="Not bad in itself; it was preceded by a stop while Kafka was unreachable.",
 )
-DROPPED: Final = Metric(
+DROPPED: Final = _ingest_counter(
     name="runtime_events_dropped_total",
-    process=Process.INGEST,
-    kind=MetricKind.COUNTER,
     unit="events",
     help="Events received and given up before the broker had them, by reason. Each is covered by a gap.",
     bad="Any growth: these events are lost. Look at Kafka first, then at the buffer's limits.",
     labels=(Label(name="reason", values=tuple(DropReason)),),
 )
-UNDECODABLE: Final = Metric(
+UNDECODABLE: Final = _ingest_counter(
     name="runtime_events_undecodable_total",
-    process=Process.INGEST,
-    kind=MetricKind.COUNTER,
     unit="events",
     help="Received events that do not parse as GetEventsResponse. They are written to the raw topic all the same.",
     bad="Any growth: the peer is not Tetragon, or a proxy damages the stream.",
 )
-BUFFERED: Final = Metric(
+BUFFERED: Final = _ingest_gauge(
     name="runtime_events_buffered",
-    process=Process.INGEST,
-    kind=MetricKind.GAUGE,
     unit="events",
     help="Events received and not yet acknowledged by the broker, by where they wait.",
     bad="memory or disk staying above zero: Kafka is slower than the node.",
     labels=(Label(name="place", values=tuple(BufferPlace)),),
 )
-BUFFERED_BYTES: Final = Metric(
+BUFFERED_BYTES: Final = _ingest_gauge(
     name="runtime_bytes_buffered",
-    process=Process.INGEST,
-    kind=MetricKind.GAUGE,
     unit="bytes",
     help="Bytes of the events that wait in memory and on disk.",
     bad="Near CALLSTREAM_BUFFER_MAX_BYTES or CALLSTREAM_SPILL_MAX_BYTES: events will be dropped soon.",
     labels=(Label(name="place", values=(BufferPlace.MEMORY, BufferPlace.DISK)),),
 )
-READING_STOPPED: Final = Metric(
+READING_STOPPED: Final = _ingest_counter(
     name="runtime_reading_stopped_seconds_total",
-    process=Process.INGEST,
-    kind=MetricKind.COUNTER,
     unit="seconds",
     help="Time in which ingest did not read, so that flow control held the agent back.",
     bad="Growth: Tetragon's own queue (10,000 events by default) may have overflowed meanwhile; see AgentLoss gaps.",
 )
-STREAM_UP: Final = Metric(
+STREAM_UP: Final = _ingest_gauge(
     name="runtime_stream_up",
-    process=Process.INGEST,
-    kind=MetricKind.GAUGE,
     unit="bool",
     help="1 while the GetEvents stream is open.",
     bad="0 for longer than a restart of the agent takes.",
 )
-STREAM_ENDS: Final = Metric(
+STREAM_ENDS: Final = _ingest_counter(
     name="runtime_stream_ends_total",
-    process=Process.INGEST,
-    kind=MetricKind.COUNTER,
     unit="streams",
     help="Streams that ended or could not be opened, by gRPC status name.",
     bad="Steady growth: see the log for what the status means.",
     labels=(Label(name="status", limit=20),),
 )
-LAST_RECEIVED: Final = Metric(
+LAST_RECEIVED: Final = _ingest_gauge(
     name="runtime_last_event_received_timestamp_seconds",
-    process=Process.INGEST,
-    kind=MetricKind.GAUGE,
     unit="seconds",
     help="When an event last arrived, Unix time; 0 before the first.",
     bad="Old on a busy node: the stream is open and silent.",
 )
-LAST_ACKNOWLEDGED: Final = Metric(
+LAST_ACKNOWLEDGED: Final = _ingest_gauge(
     name="runtime_last_acknowledgement_timestamp_seconds",
-    process=Process.INGEST,
-    kind=MetricKind.GAUGE,
     unit="seconds",
     help="When the broker last acknowledged a record, Unix time; 0 before the first.",
     bad="Old while events wait: Kafka is unreachable.",
 )
-GAPS: Final = Metric(
+GAPS: Final = _ingest_counter(
     name="runtime_coverage_gaps_total",
-    process=Process.INGEST,
-    kind=MetricKind.COUNTER,
     unit="records",
     help="Records acknowledged on runtime.coverage, by cause; Heartbeat is the record of completeness.",
     bad="Any cause but Heartbeat growing: consumers cannot trust the window. Heartbeat flat: they cannot tell.",
     labels=(CAUSE,),
 )
-GAP_EVENTS: Final = Metric(
+GAP_EVENTS: Final = _ingest_counter(
     name="runtime_coverage_events_lost_total",
-    process=Process.INGEST,
-    kind=MetricKind.COUNTER,
     unit="events",
     help="Events lost in gaps whose number is known, by cause.",
     bad="Any growth.",
     labels=(CAUSE,),
 )
-GAPS_PENDING: Final = Metric(
+GAPS_PENDING: Final = _ingest_gauge(
     name="runtime_coverage_gaps_pending",
-    process=Process.INGEST,
-    kind=MetricKind.GAUGE,
     unit="records",
     help="Coverage records that the broker has not acknowledged yet; they are kept on disk.",
     bad="Above zero for minutes: runtime.coverage cannot be written.",
 )
-COMPLETE_UNTIL: Final = Metric(
+COMPLETE_UNTIL: Final = _ingest_gauge(
     name="runtime_complete_until_timestamp_seconds",
-    process=Process.INGEST,
-    kind=MetricKind.GAUGE,
     unit="seconds",
     help="End of the last window that a heartbeat declared complete, Unix time.",
     bad="Standing still: ingest is blind or behind.",
 )
-AGENT_LOST: Final = Metric(
+AGENT_LOST: Final = _ingest_counter(
     name="runtime_agent_events_lost_total",
-    process=Process.INGEST,
-    kind=MetricKind.COUNTER,
     unit="events",
     help="Growth of Tetragon's own loss counters, as scraped from its metrics page.",
     bad="Any growth: the agent drops before we can read.",
@@ -189,36 +163,28 @@ AGENT_LOST: Final = Metric(
         ),
     ),
 )
-AGENT_SCRAPE_ERRORS: Final = Metric(
+AGENT_SCRAPE_ERRORS: Final = _ingest_counter(
     name="runtime_agent_scrape_errors_total",
-    process=Process.INGEST,
-    kind=MetricKind.COUNTER,
     unit="scrapes",
     help="Scrapes of Tetragon's metrics page that failed.",
     bad="Growth: losses inside the agent go unseen.",
 )
 
-CONSUMED: Final = Metric(
+CONSUMED: Final = _stage_counter(
     name="runtime_records_consumed_total",
-    process=Process.STAGE,
-    kind=MetricKind.COUNTER,
     unit="records",
     help="Records handed to a stage, by topic; after a restart the unfinished ones are handed out again.",
     bad="Flat while lag grows: the stage is stuck.",
     labels=(TOPIC,),
 )
-IN_FLIGHT: Final = Metric(
+IN_FLIGHT: Final = _stage_gauge(
     name="runtime_records_in_flight",
-    process=Process.STAGE,
-    kind=MetricKind.GAUGE,
     unit="records",
     help="Records handed to a stage and not yet finished.",
     bad="At its limit for long: outputs are not acknowledged.",
 )
-FINISHED: Final = Metric(
+FINISHED: Final = _stage_counter(
     name="runtime_records_finished_total",
-    process=Process.STAGE,
-    kind=MetricKind.COUNTER,
     unit="records",
     help="Records of which all that followed is acknowledged, by topic.",
     bad="Flat while records are consumed.",
@@ -233,10 +199,8 @@ WRITTEN: Final = Metric(
     bad="Flat while records are consumed.",
     labels=(TOPIC,),
 )
-CONVERTED: Final = Metric(
+CONVERTED: Final = _stage_counter(
     name="runtime_events_converted_total",
-    process=Process.STAGE,
-    kind=MetricKind.COUNTER,
     unit="events",
     help="Events that this stage turned into its output.",
     bad="Falling behind runtime_records_consumed_total without dead letters or not-calls.",
@@ -250,113 +214,87 @@ CONVERSION_MS: Final = Metric(
     bad="A 99.9th percentile above 1 ms.",
     bounds=(0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 100.0),
 )
-NOT_CALLS: Final = Metric(
+NOT_CALLS: Final = _stage_counter(
     name="runtime_events_not_calls_total",
-    process=Process.STAGE,
-    kind=MetricKind.COUNTER,
     unit="events",
     help="Raw events that rightly produce no call, by reason.",
     bad="Not bad in itself.",
     labels=(REASON,),
 )
-DEAD_LETTERS: Final = Metric(
+DEAD_LETTERS: Final = _stage_counter(
     name="runtime_dead_letters_total",
-    process=Process.STAGE,
-    kind=MetricKind.COUNTER,
     unit="records",
     help="Records that a stage could not process, by stage and reason.",
     bad="Any growth; a jump after a deployment: roll back; `callstream dead-letters` lists and retries them.",
     labels=(STAGE, REASON),
 )
-FRAMES: Final = Metric(
+FRAMES: Final = _stage_counter(
     name="runtime_frames_total",
-    process=Process.STAGE,
-    kind=MetricKind.COUNTER,
     unit="frames",
     help="Stack frames of converted events, by how well they were resolved.",
     bad="A large share of NoSymbolTable or ModuleOnly: add the binaries with `callstream symbols add`.",
     labels=(Label(name="resolution"),),
 )
-REDACTIONS: Final = Metric(
+REDACTIONS: Final = _stage_counter(
     name="runtime_redactions_total",
-    process=Process.STAGE,
-    kind=MetricKind.COUNTER,
     unit="values",
     help="Values that the privacy filter changed, by rule.",
     bad="A rule that fell to zero after a change of policy.",
     labels=(Label(name="rule", limit=512),),
 )
-POLICY_RELOADS: Final = Metric(
+POLICY_RELOADS: Final = _stage_counter(
     name="runtime_policy_reloads_total",
-    process=Process.STAGE,
-    kind=MetricKind.COUNTER,
     unit="reloads",
     help="Reloads of the privacy policy on SIGHUP, by outcome.",
     bad="`refused`: the policy file or the key cannot be used, and the old policy stays in force. The log says why.",
     labels=(Label(name="outcome", values=("applied", "refused")),),
 )
-HOT_PUBLISHED: Final = Metric(
+HOT_PUBLISHED: Final = _stage_counter(
     name="hot_symbols_published_total",
-    process=Process.STAGE,
-    kind=MetricKind.COUNTER,
     unit="records",
     help="Hot symbol rows that the broker acknowledged.",
     bad="Flat while calls arrive.",
 )
-HOT_EXPIRED: Final = Metric(
+HOT_EXPIRED: Final = _stage_counter(
     name="hot_symbols_expired_total",
-    process=Process.STAGE,
-    kind=MetricKind.COUNTER,
     unit="rows",
     help="Rows removed because their symbols were not hit for CALLSTREAM_HOT_SYMBOL_EXPIRY_DAYS.",
     bad="As fast as rows are published: recorded events of long ago are replayed into a live table.",
 )
-DUPLICATES: Final = Metric(
+DUPLICATES: Final = _stage_counter(
     name="runtime_duplicates_skipped_total",
-    process=Process.STAGE,
-    kind=MetricKind.COUNTER,
     unit="records",
     help="Records that this stage had counted before and left out, by stage.",
     bad="Growth without restarts or rebalances.",
     labels=(STAGE,),
 )
-LAG: Final = Metric(
+LAG: Final = _stage_gauge(
     name="runtime_consumer_lag_records",
-    process=Process.STAGE,
-    kind=MetricKind.GAUGE,
     unit="records",
     help="Records between the committed offset and the broker's own end of the partition.",
     bad="Growing.",
     labels=(TOPIC, PARTITION),
 )
-COMMITS: Final = Metric(
+COMMITS: Final = _stage_counter(
     name="runtime_commits_total",
-    process=Process.STAGE,
-    kind=MetricKind.COUNTER,
     unit="commits",
     help="Offset commits that the broker accepted.",
     bad="Flat while records are consumed.",
 )
-LAST_COMMIT: Final = Metric(
+LAST_COMMIT: Final = _stage_gauge(
     name="runtime_last_commit_timestamp_seconds",
-    process=Process.STAGE,
-    kind=MetricKind.GAUGE,
     unit="seconds",
     help="When offsets were last committed, Unix time; 0 before the first.",
     bad="Old while lag grows: the watchdog will end the process.",
 )
-REBALANCES: Final = Metric(
+REBALANCES: Final = _stage_counter(
     name="runtime_rebalances_total",
-    process=Process.STAGE,
-    kind=MetricKind.COUNTER,
     unit="rebalances",
     help="Times that partitions were assigned to this process.",
     bad="Steady growth: workers join and leave.",
 )
-CACHE_ENTRIES: Final = Metric(
+CACHE_ENTRIES: Final = _stage_gauge(
     name="runtime_cache_entries",
-    process=Process.STAGE,
-    kind=MetricKind.GAUGE,
     unit="entries",
     help="Entries of a stage's fragment caches, by cache.",
     bad="At its limit with a falling hit rate: nodes have more distinct processes or stacks than it holds.",

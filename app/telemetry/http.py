@@ -54,6 +54,16 @@ class HttpError(OperatorError):
     """The endpoint cannot listen at the address of the settings."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    """What can be requested."""
+
+    registry: CollectorRegistry
+    alive: Mapping[str, Check]
+    ready: Mapping[str, Check]
+    routes: Mapping[str, Route]
+
+
 class TelemetryServer:
     """Serves one meter and two sets of checks until `close`."""
 
@@ -69,18 +79,16 @@ class TelemetryServer:
 
         `routes`: what it answers besides, by path.
         """
-        self._routes = routes or {}
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(meter)
-        ProcessCollector(registry=self._registry)
-        self._alive = alive
-        self._ready = ready
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(meter)
+        ProcessCollector(registry=registry)
+        self._pages = _Pages(registry, alive, ready, routes or {})
         self._server: _Server | None = None
 
     def start(self, host: str, port: int) -> str:
         """Listen and return "host:port" as bound. Raises HttpError, naming the setting to change."""
         try:
-            self._server = _Server((host, port), self._registry, self._alive, self._ready, self._routes)
+            self._server = _Server((host, port), self._pages)
         except OSError as error:
             raise HttpError(
                 f"cannot listen on {host}:{port} for /metrics: {error.strerror or error}; "
@@ -100,27 +108,12 @@ class TelemetryServer:
             self._server = None
 
 
-def failing(checks: Mapping[str, Check]) -> dict[str, str]:
-    """Checks that do not pass, each with its sentence."""
-    return {name: problem for name, check in checks.items() if (problem := check()) is not None}
-
-
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(
-        self,
-        address: tuple[str, int],
-        registry: CollectorRegistry,
-        alive: Mapping[str, Check],
-        ready: Mapping[str, Check],
-        routes: Mapping[str, Route],
-    ) -> None:
-        self.routes = routes
-        self.registry = registry
-        self.alive = alive
-        self.ready = ready
+    def __init__(self, address: tuple[str, int], pages: _Pages) -> None:
+        self.pages = pages
         self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
@@ -163,26 +156,27 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile = io.BufferedReader(io.BytesIO(_read_head(self.connection)))
 
     def do_GET(self) -> None:
+        pages = self.server.pages
         path, _, query = self.path.partition("?")
         if path == "/metrics":
             encoder, content_type = choose_encoder(self.headers.get("Accept", ""))
-            self._answer(HTTPStatus.OK, content_type, encoder(self.server.registry))
+            self._answer(HTTPStatus.OK, content_type, encoder(pages.registry))
         elif path == "/healthz":
-            self._answer_checks("alive", self.server.alive)
+            self._answer_checks("alive", pages.alive)
         elif path == "/readyz":
-            self._answer_checks("ready", self.server.ready)
-        elif path in self.server.routes:
-            answer = self.server.routes[path](query)
+            self._answer_checks("ready", pages.ready)
+        elif path in pages.routes:
+            answer = pages.routes[path](query)
             body = json.dumps(answer.document, ensure_ascii=False) + "\n"
             self._answer(answer.status, "application/json", body.encode("utf-8", "backslashreplace"))
         else:
-            known = ", ".join(["/metrics", "/healthz", *self.server.routes])
+            known = ", ".join(["/metrics", "/healthz", *pages.routes])
             self._answer(HTTPStatus.NOT_FOUND, "text/plain", f"try {known} or /readyz\n".encode())
 
     do_HEAD = do_GET  # noqa: N815 - http.server looks methods up by this form of name
 
     def _answer_checks(self, name: str, checks: Mapping[str, Check]) -> None:
-        wrong = failing(checks)
+        wrong = {check: problem for check, look in checks.items() if (problem := look()) is not None}
         body = json.dumps({name: not wrong, "failing": wrong, "checked": sorted(checks)}) + "\n"
         status = HTTPStatus.SERVICE_UNAVAILABLE if wrong else HTTPStatus.OK
         self._answer(status, "application/json", body.encode())

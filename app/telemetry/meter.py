@@ -10,9 +10,9 @@ instead count a malformed word, and any word beyond their limit, as `other`.
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from math import inf
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from itertools import accumulate, product
 from threading import RLock
 from typing import Final, assert_never
 
@@ -55,13 +55,12 @@ class Meter(Collector):
             if metric.kind is MetricKind.HISTOGRAM:
                 self._histograms[metric] = _Histogram(metric.bounds)
             else:
-                self._values[metric] = dict.fromkeys(_combinations(metric.labels), 0)
+                # Series exist from the start where every label is closed, so that a first increase is seen as one.
+                self._values[metric] = dict.fromkeys(product(*(map(str, label.values) for label in metric.labels)), 0)
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> AbstractContextManager[bool]:
         """Updates made inside appear in one scrape or in none."""
-        with self._lock:
-            yield
+        return self._lock
 
     def add(self, counter: Metric, amount: float = 1, *labels: str) -> None:
         """Grow a counter by `amount` >= 0. Raises ValueError for a negative amount or a label outside its set."""
@@ -159,18 +158,7 @@ class Meter(Collector):
         return family
 
 
-def _combinations(labels: tuple[Label, ...]) -> list[tuple[str, ...]]:
-    """Series that exist from the start, so that a first increase is seen as one: all, where every label is closed."""
-    keys: list[tuple[str, ...]] = [()]
-    for label in labels:
-        keys = [(*key, str(value)) for key in keys for value in label.values]
-    return keys
-
-
 def _histogram_family(metric: Metric, kept: _Histogram, text: str) -> Family:
-    below = 0
-    buckets: list[tuple[str, float]] = []
-    for bound, count in zip((*metric.bounds, inf), kept.buckets, strict=True):
-        below += count
-        buckets.append(("+Inf" if bound == inf else repr(float(bound)), below))
+    bounds = [*(repr(float(bound)) for bound in metric.bounds), "+Inf"]
+    buckets = list(zip(bounds, accumulate(kept.buckets), strict=True))
     return HistogramMetricFamily(metric.name, text, buckets=buckets, sum_value=kept.total)

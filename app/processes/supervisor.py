@@ -14,24 +14,13 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
 from app.processes.process_end import ExitCode
 
 log = logging.getLogger(__name__)
-
-QUICK_DEATH_SECONDS = 30.0
-"""A stage that lived longer has done work, and its next death counts as a first one."""
-
-MAX_QUICK_DEATHS = 5
-FIRST_PAUSE_SECONDS = 0.5
-MAX_PAUSE_SECONDS = 30.0
-"""Pauses of 0.5, 1, 2 and 4 s: some seconds of patience with a broker that is coming up, and no storm."""
-
-STOP_SECONDS = 10.0
-"""Stages drain within nine."""
 
 HOPELESS = frozenset({ExitCode.WRONG_STATE, ExitCode.TOO_MANY_REFUSED, 2})
 """Exit codes after which a restart does not help; 2 is wrong settings."""
@@ -43,11 +32,14 @@ POLL_SECONDS = 0.1
 class SupervisorLimits:
     """How patient a supervisor is; tests shorten it."""
 
-    quick_death_seconds: float = QUICK_DEATH_SECONDS
-    max_quick_deaths: int = MAX_QUICK_DEATHS
-    first_pause_seconds: float = FIRST_PAUSE_SECONDS
-    max_pause_seconds: float = MAX_PAUSE_SECONDS
-    stop_seconds: float = STOP_SECONDS
+    quick_death_seconds: float = 30.0
+    """A stage that lived longer has done work, and its next death counts as a first one."""
+    max_quick_deaths: int = 5
+    first_pause_seconds: float = 0.5
+    max_pause_seconds: float = 30.0
+    """Pauses of 0.5, 1, 2 and 4 s: some seconds of patience with a broker that is coming up, and no storm."""
+    stop_seconds: float = 10.0
+    """Stages drain within nine."""
 
 
 @dataclass(slots=True)
@@ -155,11 +147,8 @@ class Supervisor:
         def reload(_number: int, _frame: FrameType | None) -> None:
             self._reload.set()
 
-        before: dict[signal.Signals, Callable[[int, FrameType | None], object] | int | None] = {
-            signal.SIGTERM: signal.signal(signal.SIGTERM, stop),
-            signal.SIGINT: signal.signal(signal.SIGINT, stop),
-            signal.SIGHUP: signal.signal(signal.SIGHUP, reload),
-        }
+        handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
             yield
         finally:

@@ -22,6 +22,7 @@ from typing import Final
 from google.protobuf import json_format
 
 from app.operators.errors import OperatorError
+from schemas.proto_wire import varint
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
 MAX_ENTRY_BYTES: Final = 64 * 1024 * 1024
@@ -57,12 +58,7 @@ def read_events(paths: Iterable[Path]) -> Iterator[bytes]:
 
 def delimited(event: bytes) -> bytes:
     """One entry of a length-delimited file."""
-    length, head = len(event), bytearray()
-    while length > 0x7F:
-        head.append(length & 0x7F | 0x80)
-        length >>= 7
-    head.append(length)
-    return bytes(head) + event
+    return varint(len(event)) + event
 
 
 def _read_file(path: Path) -> Iterator[bytes]:

@@ -101,12 +101,7 @@ class GrpcConnection:
             events = self._h2.receive_data(data)
         except ProtocolError:
             return [Ended()]
-        occurrences: list[Occurrence] = []
-        for event in events:
-            occurrence = self._occurrence(event)
-            if occurrence is not None:
-                occurrences.append(occurrence)
-        return occurrences
+        return [occurrence for event in events if (occurrence := self._occurrence(event)) is not None]
 
     def output(self) -> bytes:
         """Takes the bytes that are to be written now."""

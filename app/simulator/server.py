@@ -128,16 +128,11 @@ class SimulatorServer:
         """Runs `action` on the event loop's thread and gives its result."""
         if self._thread is None or self._loop is None:
             raise RuntimeError("the simulator is not running")
-        done: Future[T] = Future()
 
-        def run() -> None:
-            try:
-                done.set_result(action())
-            except BaseException as error:  # noqa: BLE001 - it belongs to the caller, on another thread
-                done.set_exception(error)
+        async def run() -> T:
+            return action()
 
-        self._loop.call_soon_threadsafe(run)
-        return done.result()
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
 
     async def _serve(self, listener: socket.socket, ready: "Future[None]") -> None:
         self._loop = asyncio.get_running_loop()

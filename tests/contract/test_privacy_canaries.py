@@ -16,7 +16,7 @@ from agents.privacy.policy import Policy
 from agents.privacy.policy_file import built_in_policy
 from agents.privacy.redaction.engine import RedactionEngine
 from agents.privacy.stage import PrivacyStep
-from app.simulator.workload.canaries import canaries, canary_events, places
+from app.simulator.workload.canaries import canaries, canary_events
 from app.simulator.workload.secrets import traces
 from tests.support.privacy import ConsumedRecord
 
@@ -70,7 +70,7 @@ def test_an_open_policy_lets_out_only_names_of_users_and_what_no_rule_can_read()
 
 def test_every_kind_of_event_is_planted() -> None:
     """A kind that is never planted would prove nothing."""
-    assert {place.partition(".")[0] for place in places()} >= {
+    assert {canary.place.partition(".")[0] for canary in canaries().values()} >= {
         "process_exec",
         "process_exit",
         "process_kprobe",

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from app.simulator.workload.canaries import Canary
+from app.simulator.workload.canaries import Canary, plant
 from app.simulator.workload.fleet import Actor
-from app.simulator.workload.secrets import needle_of
 from app.simulator.workload.stacks import StackMaker
 from schemas.tetragon import arguments_pb2 as arguments
 from schemas.tetragon.events_pb2 import GetEventsResponse, ProcessKprobe, StackTraceEntry
@@ -72,10 +71,7 @@ class Studio:
         """What a user typed or sent: `ordinary`, or seldom `secret` with a canary where it has `{}`."""
         if self.rng.randrange(_SECRET_ONE_IN):
             return ordinary
-        form = self.rng.randrange(64)
-        canary = Canary(place, form, needle_of(place, form))
-        self.secrets[canary.needle] = canary
-        return secret.format(canary.needle)
+        return secret.format(plant(place, self.rng.randrange(64), self.secrets))
 
 
 def _kprobe(studio: Studio, actor: Actor, policy: str, function: str) -> tuple[GetEventsResponse, ProcessKprobe]:
@@ -164,23 +160,16 @@ def tracepoint(studio: Studio, actor: Actor) -> GetEventsResponse:
 
 def uprobe(studio: Studio, actor: Actor) -> GetEventsResponse:
     """Entry of a library function, with the buffer that it was given."""
-    event = GetEventsResponse()
-    body = event.process_uprobe
-    body.path, body.symbol, body.policy_name, body.action = studio.tls_path, "SSL_write", "watch-tls", _POST
     request = studio.typed("load.uprobe.string", "GET /v1/orders HTTP/1.1", "GET /v1/orders?access_token={} HTTP/1.1")
-    body.args.add(string_arg=request)
-    body.args.add(int_arg=len(actor.application.name))
+    event = _uprobe(studio.tls_path, "SSL_write", "watch-tls", request)
+    event.process_uprobe.args.add(int_arg=len(actor.application.name))
     return event
 
 
 def uretprobe(studio: Studio, actor: Actor) -> GetEventsResponse:
     """A line that somebody typed into a shell, as the return value of readline."""
-    event = GetEventsResponse()
-    body = event.process_uprobe
-    body.path, body.symbol, body.policy_name, body.action = "/bin/bash", "readline", "watch-readline", _POST
     line = studio.typed("load.readline", f"tail -f /var/log/{actor.application.name}.log", "mysql -u app -p{} orders")
-    body.args.add(string_arg=line)
-    return event
+    return _uprobe("/bin/bash", "readline", "watch-readline", line)
 
 
 def usdt(studio: Studio, actor: Actor) -> GetEventsResponse:
@@ -204,6 +193,15 @@ def lsm(studio: Studio, actor: Actor) -> GetEventsResponse:
     body.args.add().linux_binprm_arg.CopyFrom(
         arguments.KprobeLinuxBinprm(path=actor.application.binary, permission="-rwxr-xr-x")
     )
+    return event
+
+
+def _uprobe(path: str, symbol: str, policy: str, text: str) -> GetEventsResponse:
+    """An event of a function in user space that was given, or that gives, a text."""
+    event = GetEventsResponse()
+    body = event.process_uprobe
+    body.path, body.symbol, body.policy_name, body.action = path, symbol, policy, _POST
+    body.args.add(string_arg=text)
     return event
 
 

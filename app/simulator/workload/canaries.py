@@ -15,7 +15,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from app.simulator.workload import secrets
-from schemas.proto_wire import varint
+from schemas import proto_wire
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
 Shape = Callable[[str, int], str | bytes]
@@ -77,8 +77,6 @@ _WELL_KNOWN: Final = "google.protobuf."
 _MAX_DEPTH: Final = 12
 """The contract is 6 messages deep; this ends the filling of a newer one that is recursive."""
 
-_LENGTH_DELIMITED: Final = 2
-
 
 @dataclass(frozen=True, slots=True)
 class Canary:
@@ -87,6 +85,13 @@ class Canary:
     place: str
     form: int
     needle: str
+
+
+def plant(place: str, form: int, planted: dict[str, Canary]) -> str:
+    """The needle of a secret at this place and in this form, which is among the `planted` from now on."""
+    needle = secrets.needle_of(place, form)
+    planted[needle] = Canary(place, form, needle)
+    return needle
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +103,7 @@ class _Filling:
     planted: dict[str, Canary]
 
     def secret(self, place: str, shape: Shape) -> Any:
-        needle = secrets.needle_of(place, self.form)
-        self.planted[needle] = Canary(place, self.form, needle)
-        return shape(needle, self.form)
+        return shape(plant(place, self.form, self.planted), self.form)
 
 
 def canary_events() -> tuple[GetEventsResponse, ...]:
@@ -111,11 +114,6 @@ def canary_events() -> tuple[GetEventsResponse, ...]:
 def canaries() -> dict[str, Canary]:
     """Every planted secret by its needle."""
     return _series()[1]
-
-
-def places() -> list[str]:
-    """Every planted field, sorted."""
-    return sorted({canary.place for canary in canaries().values()})
 
 
 @cache
@@ -171,7 +169,8 @@ def _set(message: Message, field: _Field, place: str, filling: _Filling, depth: 
         key, secret = (filling.secret(f"{place}.{part}", shape or secrets.token) for part in ("key", "value"))
         getattr(message, field.name)[key] = secret
     elif nested.full_name.startswith(_WELL_KNOWN):
-        _set_well_known(getattr(message, field.name), nested)
+        # Wrappers and times hold numbers only: any will do, but for a time it must be one.
+        setattr(getattr(message, field.name), nested.fields[0].name, 1)
     elif depth < _MAX_DEPTH:
         for choice in _alternatives(field, filling.choice):
             child = getattr(message, field.name)
@@ -212,12 +211,6 @@ def _scalar(field: _Field, place: str, filling: _Filling, shape: Shape | None) -
             return 1
 
 
-def _set_well_known(message: Message, nested: _Message) -> None:
-    """Wrappers and times hold numbers only: any will do, but for a time it must be one."""
-    setattr(message, nested.fields[0].name, 1)
-
-
 def _plant_unknown(message: Message, place: str, filling: _Filling) -> None:
     secret = filling.secret(f"{place}.#{_UNKNOWN_FIELD}", secrets.text).encode()
-    tag = _UNKNOWN_FIELD << 3 | _LENGTH_DELIMITED
-    message.MergeFromString(varint(tag) + varint(len(secret)) + secret)
+    message.MergeFromString(proto_wire.field(_UNKNOWN_FIELD, secret))

@@ -18,7 +18,7 @@ from app.simulator.workload.templates import (
     set_exit_sentinel,
     set_sentinels,
 )
-from schemas.tetragon.events_pb2 import GetEventsResponse
+from schemas.tetragon.events_pb2 import GetEventsResponse, ProcessExec, ProcessExit
 from schemas.units import NS_PER_SECOND
 
 _MAX_RUNNING: Final = 256
@@ -64,16 +64,18 @@ class Commands:
 
 def _exec(command: Command) -> MortalTemplate:
     event = GetEventsResponse(node_name=command.node)
-    event.process_exec.process.CopyFrom(command.process)
-    event.process_exec.parent.CopyFrom(command.parent)
-    set_sentinels(event.process_exec.process)
+    _set_who(event.process_exec, command)
     return mortal(event, cluster_fields())
 
 
 def _exit(command: Command) -> MortalTemplate:
     event = GetEventsResponse(node_name=command.node)
-    event.process_exit.process.CopyFrom(command.process)
-    event.process_exit.parent.CopyFrom(command.parent)
-    set_sentinels(event.process_exit.process)
+    _set_who(event.process_exit, command)
     set_exit_sentinel(event)
     return mortal(event, cluster_fields())
+
+
+def _set_who(body: ProcessExec | ProcessExit, command: Command) -> None:
+    body.process.CopyFrom(command.process)
+    body.parent.CopyFrom(command.parent)
+    set_sentinels(body.process)

@@ -12,8 +12,8 @@ from hashlib import sha256
 from random import Random
 from typing import Final
 
-from app.simulator.workload.canaries import Canary
-from app.simulator.workload.secrets import COMMAND_LINES, needle_of
+from app.simulator.workload.canaries import Canary, plant
+from app.simulator.workload.secrets import COMMAND_LINES
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from schemas.tetragon.process_pb2 import Process
 from schemas.units import NS_PER_SECOND
@@ -208,11 +208,7 @@ def exec_id(node: str, kernel_ns: int, pid: int) -> str:
 
 def _with_secret(arguments: str, place: str, form: int, secrets: dict[str, Canary]) -> str:
     """`arguments` with a canary where they have `{}`."""
-    if "{}" not in arguments:
-        return arguments
-    canary = Canary(place, form, needle_of(place, form))
-    secrets[canary.needle] = canary
-    return arguments.format(canary.needle)
+    return arguments.format(plant(place, form, secrets)) if "{}" in arguments else arguments
 
 
 def _actor(rng: Random, application: Application, node: str, start_seconds: int, secrets: dict[str, Canary]) -> Actor:

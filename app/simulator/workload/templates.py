@@ -9,7 +9,7 @@ Maps are written in the order of their keys, so that the same event has the same
 """
 
 import base64
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -24,7 +24,7 @@ from schemas.units import NS_PER_SECOND
 # The fractions of a second at which events happen are the same in every second.
 varint = lru_cache(maxsize=1 << 16)(proto_wire.varint)
 
-_TIME_TAG: Final = varint(GetEventsResponse.TIME_FIELD_NUMBER << 3 | 2)
+_TIME_TAG: Final = proto_wire.field_tag(GetEventsResponse.TIME_FIELD_NUMBER)
 _SECONDS_TAG, _NANOS_TAG = b"\x08", b"\x10"
 
 # Values whose encoding is as long as that of any that takes their place, and that occur nowhere else.
@@ -134,39 +134,23 @@ def template(kind: str, event: GetEventsResponse, node: GetEventsResponse, *, is
 
 def mortal(event: GetEventsResponse, node: GetEventsResponse) -> MortalTemplate:
     """The template of an event whose process has sentinels."""
-    encoded = event.SerializeToString(deterministic=True)
-    cuts: list[tuple[int, int, TemplateGap]] = []
-    start_seen = False
-    for gap, sentinel in _SENTINELS:
-        at = encoded.find(sentinel)
-        while at >= 0:
-            # A process starts before it exits, and its start stands before the time of its exit.
-            kind_of_gap = TemplateGap.EXIT if gap is TemplateGap.START and start_seen else gap
-            start_seen = start_seen or gap is TemplateGap.START
-            cuts.append((at, at + len(sentinel), kind_of_gap))
-            at = encoded.find(sentinel, at + len(sentinel))
-    cuts.sort(key=lambda cut: cut[0])
-    return MortalTemplate(
-        _pieces(encoded, cuts, node.SerializeToString(deterministic=True)),
-        (*(gap for _, _, gap in cuts), TemplateGap.TIME),
-    )
-
-
-def _pieces(encoded: bytes, cuts: Sequence[tuple[int, int, TemplateGap]], tail: bytes) -> tuple[bytes, ...]:
-    pieces, position = [], 0
-    for start, end, _ in cuts:
-        pieces.append(encoded[position:start])
-        position = end
-    return (*pieces, encoded[position:], tail)
+    parts = _SENTINEL.split(event.SerializeToString(deterministic=True))
+    gaps: list[TemplateGap] = []
+    for sentinel in parts[1::2]:
+        gap = _GAPS[sentinel]
+        # A process starts before it exits, and its start stands before the time of its exit.
+        gaps.append(TemplateGap.EXIT if gap is TemplateGap.START and gap in gaps else gap)
+    return MortalTemplate((*parts[::2], node.SerializeToString(deterministic=True)), (*gaps, TemplateGap.TIME))
 
 
 def _timestamp(seconds: int, nanos: int) -> bytes:
     return _SECONDS_TAG + varint(seconds) + _NANOS_TAG + varint(nanos)
 
 
-_SENTINELS: Final = (
-    (TemplateGap.EXEC_ID, _SENTINEL_EXEC_ID.encode()),
-    (TemplateGap.PID, _SECONDS_TAG + varint(_SENTINEL_PID)),
-    (TemplateGap.START, _timestamp(*_SENTINEL_START)),
-)
+_GAPS: Final = {
+    _SENTINEL_EXEC_ID.encode(): TemplateGap.EXEC_ID,
+    _SECONDS_TAG + varint(_SENTINEL_PID): TemplateGap.PID,
+    _timestamp(*_SENTINEL_START): TemplateGap.START,
+}
 """What is searched for; `_SECONDS_TAG` is the tag of field 1 as well, which a UInt32Value's content begins with."""
+_SENTINEL: Final = re.compile(b"(" + b"|".join(map(re.escape, _GAPS)) + b")")

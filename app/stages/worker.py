@@ -25,7 +25,6 @@ from app.streaming.audit import AuditTrail, StageIdentity
 from app.streaming.dead_letter_limits import DeadLetterGuard, limits_of
 from app.streaming.runner import StepMemory, StepRunner
 from app.streaming.stage_process import Attach, StagePlan, StageRuntime
-from app.streaming.table import StrictTable
 from app.topology import StageShape, shape_of
 from schemas import topics
 from schemas.records import schema_text
@@ -77,16 +76,9 @@ def _attach_canonicalize(settings: Settings, shape: StageShape, symbols: str | N
     trail = _trail_opener(settings, shape, configuration.canonicalize_digest(settings, symbols))
 
     def memory(runtime: StageRuntime) -> StepMemory:
-        table = StrictTable(
-            runtime.app,
-            name=topics.MODULES_TABLE,
-            partitions=runtime.partitions,
-            source_topic=settings.name(shape.sources[0]),
-            delivery=runtime.delivery,
-            admin=runtime.admin,
-            sparse=True,  # loader events are few; without their rows frames lack build ids, and none is wrong
-        )
-        return StepMemory(step, table)
+        # Loader events are few, so the table is sparse; without their rows frames lack build ids, and none is wrong.
+        source = settings.name(shape.sources[0])
+        return StepMemory(step, runtime.table(topics.MODULES_TABLE, source_topic=source, sparse=True))
 
     encoder = _dead_letter_encoder(settings, shape)
     return _attach_step(shape, step, _StepParts(encoder, trail, memory))

@@ -13,6 +13,7 @@ lock.
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -172,12 +173,10 @@ class Delivery:
             self._fail("producer", error.args[0])
 
 
+@dataclass(slots=True, eq=False)
 class _Pending:
     """A receipt that is not complete yet."""
 
-    __slots__ = ("offsets", "receipt", "waiting")
-
-    def __init__(self, receipt: Receipt, *, waiting: int) -> None:
-        self.receipt = receipt
-        self.waiting = waiting
-        self.offsets: dict[Partition, int] = {}
+    receipt: Receipt
+    waiting: int
+    offsets: dict[Partition, int] = field(default_factory=dict)

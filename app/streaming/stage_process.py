@@ -25,11 +25,12 @@ from app.kafka.log_ends import topic_ids
 from app.processes.garbage import collect_seldom
 from app.processes.process_end import ExitCode, end_process
 from app.settings import Settings
-from app.streaming.delivery import Delivery
+from app.streaming.delivery import Delivery, DeliveryFailedError
 from app.streaming.metering import StageObserver
 from app.streaming.runner import IntervalRunner
 from app.streaming.stage_app import GroupTimes, StageApp, make_app
 from app.streaming.standstill import StallLimits
+from app.streaming.table import StrictTable
 from app.streaming.watchdog import SAMPLE_SECONDS, Watchdog
 from app.telemetry import metrics
 from app.telemetry.http import Route, TelemetryServer
@@ -73,6 +74,18 @@ class StageRuntime:
     """Where it listens, host:port, once it does."""
     tasks: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
     """What runs beside the agents until the process ends; `attach` adds them. One that fails ends the process."""
+
+    def table(self, name: str, *, source_topic: str, sparse: bool = False) -> StrictTable:
+        """A table of the stage whose partitions go with those of `source_topic` (full name); see `StrictTable`."""
+        return StrictTable(
+            self.app,
+            name=name,
+            partitions=self.partitions,
+            source_topic=source_topic,
+            delivery=self.delivery,
+            admin=self.admin,
+            sparse=sparse,
+        )
 
 
 Attach = Callable[[StageRuntime], None]
@@ -197,6 +210,8 @@ def _known_ids(admin: AdminClient, names: set[str]) -> dict[str, str]:
 
 def _end_on_error(task: "asyncio.Future[None]") -> None:
     error = None if task.cancelled() else task.exception()
+    if isinstance(error, DeliveryFailedError):
+        end_process(ExitCode.DELIVERY_FAILED, str(error))
     if error is not None:
         end_process(ExitCode.FRAMEWORK_CRASHED, f"{type(error).__name__} while starting, flushing or reloading")
 

@@ -83,14 +83,11 @@ class PartitionStore:
     @property
     def offset(self) -> int | None:
         """Offset of the last changelog record that the rows include, or None."""
-        raw = self._read([_OFFSET])[0]
+        raw = self.read([_OFFSET])[0]
         return None if raw is None else int.from_bytes(raw, "big")
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Rows by key, None for a key without a row. Raises StoreDamagedError."""
-        return self._read(keys)
-
-    def _read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         try:
             return cast("list[bytes | None]", self._db.get(list(keys)))
         except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more precise
@@ -129,7 +126,7 @@ class PartitionStore:
 
     def clear(self) -> None:
         """Remove everything and start empty, to be rebuilt from the start of the changelog."""
-        changelog = self._read([_CHANGELOG])[0]
+        changelog = self.read([_CHANGELOG])[0]
         self._db.close()
         self._remove("it is ahead of its changelog")
         self._db = _open(self._folder)

@@ -9,7 +9,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -31,15 +30,6 @@ READY_LAG_AGE_SECONDS = 20.0
 
 ALIVE_LOOP_SECONDS = 30.0
 """An event loop that has not turned for this long hangs; the longest step takes a fraction of a second."""
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What the last sample said; replaced as a whole, read by other threads."""
-
-    at_seconds: float = 0.0
-    lag_at_seconds: float = 0.0
-    stalled: str = ""
 
 
 class Watchdog:
@@ -69,7 +59,8 @@ class Watchdog:
         self._sample_seconds = sample_seconds
         self._fail = fail
         self._stop = threading.Event()
-        self._seen = _Seen()
+        self._lag_at_seconds = 0.0
+        self._stalled: str | None = None
         self._loop_turned_at = time.monotonic()
         self._recovery_remaining: int | None = None
 
@@ -103,12 +94,12 @@ class Watchdog:
 
     def lag_known(self) -> str | None:
         """None when the broker has lately answered where the logs end."""
-        age = time.monotonic() - self._seen.lag_at_seconds
+        age = time.monotonic() - self._lag_at_seconds
         return "the broker has not answered lately where the logs end" if age > READY_LAG_AGE_SECONDS else None
 
     def committing(self) -> str | None:
         """None when every partition with records waiting has committed lately."""
-        return self._seen.stalled or None
+        return self._stalled
 
     # The thread
 
@@ -162,12 +153,11 @@ class Watchdog:
             return None
 
     def _publish(self, sample: Sample) -> None:
-        lag, now = sample.lag, time.monotonic()
         late = [p for p, seconds in self._standstill.stalled_seconds.items() if seconds > READY_STALL_SECONDS]
-        stalled = f"{len(late)} partitions have records waiting and commit nothing" if late else ""
-        self._seen = _Seen(now, self._seen.lag_at_seconds if lag is None else now, stalled)
-        if lag is not None:
-            self._publish_lag(lag)
+        self._stalled = f"{len(late)} partitions have records waiting and commit nothing" if late else None
+        if sample.lag is not None:
+            self._lag_at_seconds = time.monotonic()
+            self._publish_lag(sample.lag)
 
     def _note_turn(self) -> None:
         """Runs on the event loop, once a second."""

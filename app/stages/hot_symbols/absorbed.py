@@ -1,54 +1,40 @@
-"""What the steps of the hot-symbol stage have in common: their tables, and the record of work between two flushes."""
+"""What the steps of the hot-symbol stage have in common: the record of work between two flushes."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-from agents.contract import StepResult
-from app.streaming.stage_process import StageRuntime
-from app.streaming.table import StrictTable
+from agents.contract import SourceRecord, StepResult
+from app.streaming.batch import RecordBatch
+from app.streaming.metering import StageObserver
 
 
 class AbsorbedWork:
     """Records taken into memory since the last flush, and the time that they took."""
 
-    def __init__(self) -> None:
+    def __init__(self, observer: StageObserver, topic: str) -> None:
+        """`topic` is the full name of the topic that they are from."""
+        self._observer = observer
+        self._topic = topic
         self._records = 0
         self._seconds = 0.0
 
-    def timed(self, records: int = 0) -> "_Stopwatch":
-        """Add the time that its context takes, and these records."""
-        self._records += records
-        return _Stopwatch(self._add)
+    def take(self, batch: RecordBatch, absorb: Callable[[int, Sequence[SourceRecord]], object]) -> None:
+        """Have a batch absorbed, by partition and records."""
+        self._observer.taken(batch.topic, len(batch.records))
+        self._records += len(batch.records)
+        with self.timed():
+            absorb(batch.partition, batch.records)
 
-    def _add(self, seconds: float) -> None:
-        self._seconds += seconds
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Add the time that the context takes."""
+        began = time.perf_counter()
+        yield
+        self._seconds += time.perf_counter() - began
 
-    def book(self, runtime: StageRuntime, topic: str, result: StepResult) -> None:
+    def book(self, result: StepResult) -> None:
         """Count the records as finished."""
         if self._records:
-            runtime.observer.done(topic, self._records, result, self._seconds)
+            self._observer.done(self._topic, self._records, result, self._seconds)
         self._records, self._seconds = 0, 0.0
-
-
-class _Stopwatch:
-    def __init__(self, add: Callable[[float], None]) -> None:
-        self._add = add
-        self._began = 0.0
-
-    def __enter__(self) -> None:
-        self._began = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._add(time.perf_counter() - self._began)
-
-
-def stage_table(runtime: StageRuntime, name: str, source: str) -> StrictTable:
-    """A table of the stage whose partitions go with those of the topic `source`."""
-    return StrictTable(
-        runtime.app,
-        name=name,
-        partitions=runtime.partitions,
-        source_topic=source,
-        delivery=runtime.delivery,
-        admin=runtime.admin,
-    )

@@ -13,7 +13,7 @@ from agents.contract import DeadLetter, OutRecord, StepResult
 from agents.dead_letters import RecordPosition, dead_letter
 from agents.hot_symbols.counting.symbol_counter import CountFlush, SymbolCounter
 from app.processes.process_end import ExitCode
-from app.stages.hot_symbols.absorbed import AbsorbedWork, stage_table
+from app.stages.hot_symbols.absorbed import AbsorbedWork
 from app.streaming.batch import RecordBatch
 from app.streaming.dead_letter_limits import DeadLetterGuard, limits_of
 from app.streaming.delivery import Parcel
@@ -40,15 +40,13 @@ class CountStep:
         self._counter = counter
         self._encode_dead_letter = encode_dead_letter
         self._source = source
-        self.table = stage_table(runtime, topics.PARTIAL_COUNTS_TABLE, source)
-        self._absorbed = AbsorbedWork()
+        self.table = runtime.table(topics.PARTIAL_COUNTS_TABLE, source_topic=source)
+        self._absorbed = AbsorbedWork(runtime.observer, source)
         self._limits = DeadLetterGuard(limits_of(runtime.settings))
 
     def absorb(self, batch: RecordBatch) -> None:
         """Take calls into memory."""
-        self._runtime.observer.taken(batch.topic, len(batch.records))
-        with self._absorbed.timed(len(batch.records)):
-            self._counter.absorb(batch.partition, batch.records)
+        self._absorbed.take(batch, self._counter.absorb)
 
     def is_full(self) -> bool:
         """Whether more kinds of event wait than a flush should have."""
@@ -107,7 +105,7 @@ class CountStep:
     def _book(self, flushes: list[CountFlush], letters: list[DeadLetter]) -> None:
         meter = self._runtime.meter
         with meter.together():
-            self._absorbed.book(self._runtime, self._source, StepResult(dead_letters=letters))
+            self._absorbed.book(StepResult(dead_letters=letters))
             meter.add(metrics.CONVERTED, sum(flush.counted for flush in flushes))
             meter.add(metrics.DUPLICATES, sum(flush.repeated for flush in flushes), Stage.HOT_SYMBOLS.value)
             partials = sum(len(records) for flush in flushes for records in flush.partials.values())

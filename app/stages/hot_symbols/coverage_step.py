@@ -11,7 +11,7 @@ from agents.coverage.covering import CoverageFolder
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder
 from app.settings import Settings
-from app.stages.hot_symbols.absorbed import AbsorbedWork, stage_table
+from app.stages.hot_symbols.absorbed import AbsorbedWork
 from app.streaming.batch import RecordBatch
 from app.streaming.stage_process import StageRuntime
 from app.streaming.table import TableWrite
@@ -23,17 +23,13 @@ class CoverageStep:
     """Step three: coverage records to rows by node."""
 
     def __init__(self, runtime: StageRuntime, folder: CoverageFolder, *, source: str) -> None:
-        self._runtime = runtime
         self._folder = folder
-        self._source = source
-        self._table = stage_table(runtime, topics.NODE_COVERAGE_TABLE, source)
-        self._absorbed = AbsorbedWork()
+        self._table = runtime.table(topics.NODE_COVERAGE_TABLE, source_topic=source)
+        self._absorbed = AbsorbedWork(runtime.observer, source)
 
     def absorb(self, batch: RecordBatch) -> None:
         """Take records into memory."""
-        self._runtime.observer.taken(batch.topic, len(batch.records))
-        with self._absorbed.timed(len(batch.records)):
-            self._folder.absorb(batch.partition, batch.records)
+        self._absorbed.take(batch, self._folder.absorb)
 
     async def flush(self, positions: Mapping[int, int]) -> None:
         """Write everything that waits. Raises DeliveryFailedError."""
@@ -43,7 +39,7 @@ class CoverageStep:
                 for number in self._folder.unwritten()
             ]
         )
-        self._absorbed.book(self._runtime, self._source, StepResult())
+        self._absorbed.book(StepResult())
 
 
 def coverage_decoder(settings: Settings) -> Callable[[bytes | None], CoverageGap | None]:

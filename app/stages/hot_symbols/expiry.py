@@ -6,6 +6,7 @@ while no batch and no flush runs.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
@@ -16,15 +17,14 @@ from confluent_kafka import KafkaException
 from agents.hot_symbols.counting import partial
 from agents.hot_symbols.table.symbol_row import SymbolRow
 from app.kafka.client import KafkaUnreachableError, KafkaUnusableError
-from app.processes.process_end import ExitCode
 from app.stages.hot_symbols.count_step import CountStep
 from app.stages.hot_symbols.horizon import Horizon
 from app.stages.hot_symbols.merge_step import MergeStep
 from app.stages.hot_symbols.pace import PacedRunner
 from app.stages.hot_symbols.row_age import DAY_NS, row_age_ns
 from app.stages.hot_symbols.table_scan import PartitionGoneError, rows_while
-from app.streaming.delivery import DeliveryFailedError
 from app.streaming.stage_process import StageRuntime
+from app.streaming.table import StrictTable
 from schemas import topics
 from schemas.topics import Stage
 
@@ -65,17 +65,10 @@ class Expiry:
         """Sweep once an hour; returns at once where rows never expire."""
         while self._age_ns is not None:
             await asyncio.sleep(SWEEP_SECONDS)
-            try:
-                await self._sweep(self._age_ns)
-            except PartitionGoneError:
-                continue
-            except DeliveryFailedError as error:
-                self._runtime.app.fail(ExitCode.DELIVERY_FAILED, str(error))
-
-    async def _sweep(self, age_ns: int) -> None:
-        for partition in sorted(self._owned()):
-            await self._sweep_partials(partition, age_ns)
-            await self._sweep_rows(partition, age_ns + _ROW_MARGIN_NS)
+            with contextlib.suppress(PartitionGoneError):
+                for partition in sorted(self._owned()):
+                    await self._sweep_partials(partition, self._age_ns)
+                    await self._sweep_rows(partition, self._age_ns + _ROW_MARGIN_NS)
 
     async def _sweep_partials(self, partition: int, age_ns: int) -> None:
         old = await asyncio.to_thread(self._old_partials, partition, age_ns)
@@ -103,21 +96,24 @@ class Expiry:
 
     def _old_partials(self, partition: int, age_ns: int) -> dict[bytes, int]:
         """Partials without a hit for so long, with the raw offset that each includes."""
-        table = self._partials.table
-        before_ns = _newest(partial.last_seen_ns(row) for _, row in rows_while(self._owned, table, partition)) - age_ns
-        return {
-            key: partial.offsets(row)[1]
-            for key, row in rows_while(self._owned, table, partition)
-            if partial.last_seen_ns(row) < before_ns
-        }
+        _, old = self._old(self._partials.table, partition, age_ns, partial.last_seen_ns)
+        return {key: partial.offsets(row)[1] for key, row in old}
 
     def _old_rows(self, partition: int, age_ns: int) -> tuple[int, list[bytes]]:
         """The time before which a row is too old, and the keys of those that are."""
-        table = self._rows.table
-        seen = ((key, SymbolRow.from_bytes(row).last_seen_ns) for key, row in rows_while(self._owned, table, partition))
-        before_ns = _newest(when_ns for _, when_ns in seen) - age_ns
-        seen = ((key, SymbolRow.from_bytes(row).last_seen_ns) for key, row in rows_while(self._owned, table, partition))
-        return before_ns, [key for key, when_ns in seen if when_ns < before_ns]
+        before_ns, old = self._old(
+            self._rows.table, partition, age_ns, lambda row: SymbolRow.from_bytes(row).last_seen_ns
+        )
+        return before_ns, [key for key, _ in old]
+
+    def _old(
+        self, table: StrictTable, partition: int, age_ns: int, last_seen_ns: Callable[[bytes], int]
+    ) -> tuple[int, Iterator[tuple[bytes, bytes]]]:
+        """The time that is `age_ns` before the newest hit, and the rows that were last hit before it."""
+        times_ns = (last_seen_ns(row) for _, row in rows_while(self._owned, table, partition))
+        before_ns = min(max(times_ns, default=0), time.time_ns()) - age_ns
+        rows = rows_while(self._owned, table, partition)
+        return before_ns, ((key, row) for key, row in rows if last_seen_ns(row) < before_ns)
 
     async def _is_read_to_its_end(self, topic: str) -> bool:
         """Wait until the stage has committed all that a topic holds now; whether it has, in time."""
@@ -140,11 +136,6 @@ class Expiry:
             return self._horizon.is_done(Stage.HOT_SYMBOLS, topic, ends)
         except (KafkaUnreachableError, KafkaUnusableError):
             return False
-
-
-def _newest(times_ns: Iterable[int]) -> int:
-    """The newest time, and at most now."""
-    return min(max(times_ns, default=0), time.time_ns())
 
 
 def _chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:

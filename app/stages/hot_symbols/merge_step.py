@@ -10,7 +10,7 @@ from functools import partial
 
 from agents.contract import StepResult
 from agents.hot_symbols.table.merging import SymbolMerger
-from app.stages.hot_symbols.absorbed import AbsorbedWork, stage_table
+from app.stages.hot_symbols.absorbed import AbsorbedWork
 from app.streaming.batch import RecordBatch
 from app.streaming.delivery import Parcel
 from app.streaming.stage_process import StageRuntime
@@ -29,15 +29,12 @@ class MergeStep:
     def __init__(self, runtime: StageRuntime, merger: SymbolMerger, *, source: str) -> None:
         self._runtime = runtime
         self._merger = merger
-        self._source = source
-        self.table = stage_table(runtime, topics.HOT_SYMBOLS_TABLE, source)
-        self._absorbed = AbsorbedWork()
+        self.table = runtime.table(topics.HOT_SYMBOLS_TABLE, source_topic=source)
+        self._absorbed = AbsorbedWork(runtime.observer, source)
 
     def absorb(self, batch: RecordBatch) -> None:
         """Take partials into memory."""
-        self._runtime.observer.taken(batch.topic, len(batch.records))
-        with self._absorbed.timed(len(batch.records)):
-            self._merger.absorb(batch.partition, batch.records)
+        self._absorbed.take(batch, self._merger.absorb)
 
     def is_full(self) -> bool:
         """Whether more symbols wait than a flush should have."""
@@ -76,6 +73,6 @@ class MergeStep:
         published = sum(len(parcel.records) for parcel in parcels)
         meter = self._runtime.meter
         with meter.together():
-            self._absorbed.book(self._runtime, self._source, StepResult())
+            self._absorbed.book(StepResult())
             meter.add(metrics.HOT_PUBLISHED, published)
             meter.add(metrics.WRITTEN, published, topics.HOT_SYMBOLS)

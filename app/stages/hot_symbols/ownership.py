@@ -17,9 +17,8 @@ from urllib.parse import urlsplit
 
 from agents.contract import OutRecord
 from app.kafka.topic_follower import WholeTopics
-from app.processes.process_end import ExitCode
 from app.settings import Settings
-from app.streaming.delivery import DeliveryFailedError, Parcel
+from app.streaming.delivery import Parcel
 from app.streaming.stage_process import StageRuntime
 from schemas import topics
 from schemas.units import NS_PER_MS
@@ -69,10 +68,7 @@ class Ownership:
         address = advertised(self._runtime.settings, self._runtime.http_addresses[0])
         value, now_ms = json.dumps({"http": address}).encode(), time.time_ns() // NS_PER_MS
         parcels = [Parcel(self._topic, n, [OutRecord(b"%d" % n, value, now_ms)]) for n in sorted(partitions)]
-        try:
-            await self._runtime.delivery.deliver(parcels)
-        except DeliveryFailedError as error:
-            self._runtime.app.fail(ExitCode.DELIVERY_FAILED, str(error))
+        await self._runtime.delivery.deliver(parcels)
         log.info("answering for partitions", extra={"facts": {"partitions": sorted(partitions), "http": address}})
 
 

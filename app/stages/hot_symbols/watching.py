@@ -23,11 +23,10 @@ from agents.hot_symbols.watch.watch_board import MAX_WATCHES, WatchBoard, is_new
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder
 from app.kafka.topic_follower import AT_ONCE, WholeTopics
-from app.processes.process_end import ExitCode
 from app.stages.hot_symbols.horizon import Horizon
 from app.stages.hot_symbols.row_age import row_age_ns
 from app.stages.hot_symbols.watch_list import RecordPlace, WatchList, watch_of
-from app.streaming.delivery import DeliveryFailedError, Parcel
+from app.streaming.delivery import Parcel
 from app.streaming.stage_process import StageRuntime
 from app.telemetry import metrics
 from schemas import records, topics
@@ -207,7 +206,9 @@ class WatchTask:
             self._all_seconds = time.thread_time() - began
             self._refresh_at = time.monotonic() + max(REFRESH_SECONDS, PAUSE_RATIO * self._all_seconds)
         if parcels:
-            await self._deliver(parcels)
+            sent = [Parcel(self._answers_topic, number, found) for number, found in parcels.items()]
+            await self._runtime.delivery.deliver(sent)
+            self._runtime.meter.add(metrics.WRITTEN, sum(map(len, parcels.values())), topics.WATCHED)
 
     def _add(
         self, parcels: dict[int, list[OutRecord]], watch_id: str, answer: dict[str, Any] | None, now_ns: int
@@ -222,15 +223,6 @@ class WatchTask:
             self._published.pop(watch_id, None)
         else:
             self._published[watch_id] = answer
-
-    async def _deliver(self, parcels: Mapping[int, list[OutRecord]]) -> None:
-        try:
-            await self._runtime.delivery.deliver(
-                [Parcel(self._answers_topic, n, found) for n, found in parcels.items()]
-            )
-        except DeliveryFailedError as error:
-            self._runtime.app.fail(ExitCode.DELIVERY_FAILED, str(error))
-        self._runtime.meter.add(metrics.WRITTEN, sum(map(len, parcels.values())), topics.WATCHED)
 
 
 _NODES: Final = topics.changelog(Stage.HOT_SYMBOLS, topics.NODE_COVERAGE_TABLE)

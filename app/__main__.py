@@ -7,11 +7,13 @@ message and an exit code: see `app/commands/ending.py`. Any other exception ends
 
 import importlib
 import os
+import sys
 from typing import Any, Final
 
 import click
 
-from app.commands.ending import ended
+from app.commands.ending import ended, shows_what_click_says
+from app.operators.printing import echo, print_traceback
 from app.settings import unknown_variables
 
 COMMANDS: Final[dict[str, str]] = {
@@ -42,8 +44,12 @@ COMMANDS: Final[dict[str, str]] = {
 class _LazyGroup(click.Group):
     """Lists every command without importing any, and ends a command that cannot do its work."""
 
+    def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
+        with shows_what_click_says():
+            return super().make_context(*arguments, **settings)
+
     def invoke(self, context: click.Context) -> Any:
-        with ended(context):
+        with shows_what_click_says(), ended(context):
             return super().invoke(context)
 
     def list_commands(self, _context: click.Context) -> list[str]:
@@ -79,11 +85,12 @@ def cli() -> None:
     """
     for name, nearest in unknown_variables(os.environ).items():
         meant = f"; did you mean {nearest}?" if nearest else ""
-        click.echo(f"warning: {name} is not a setting of callstream{meant}", err=True)
+        echo(f"warning: {name} is not a setting of callstream{meant}", err=True)
 
 
 def main() -> None:
     """Run the command line; exits with the command's code."""
+    sys.excepthook = print_traceback
     cli()
 
 

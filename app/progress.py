@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Self, TypeVar
 
-import click
+from app.operators.printing import rewrite
 
 _EVERY_SECONDS: Final = 0.5
 
@@ -60,14 +60,14 @@ class Progress:
             self._wrote = True
             rate = done / max(now - self._began, 1e-9)
             of = f" of {self.total:,} ({100 * done // max(1, self.total)} %)" if self.total else ""
-            click.echo(f"\r\x1b[K{done:,}{of} {self._what}, {rate:,.0f} a second", err=True, nl=False)
+            rewrite(f"{done:,}{of} {self._what}, {rate:,.0f} a second", err=True)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._wrote:
-            click.echo("\r\x1b[K", err=True, nl=False)
+            rewrite(err=True)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ import click
 from app.books.balance import Equation, Imbalance, StageSource, equation_of, findings, pipeline_books, unsettled
 from app.books.group_positions import committed_by, ends_of, stage_sources
 from app.books.metric_pages import read_pages
+from app.operators.printing import echo
 from app.settings import Settings, load
 from app.topology import PIPELINE
 from schemas import topics
@@ -55,11 +56,11 @@ def command(addresses: tuple[str, ...], settled: bool, as_json: bool) -> None:
     if settled:
         found += unsettled(sources, equations)
     if as_json:
-        click.echo(json.dumps(_document(equations, sources, found)))
+        echo(json.dumps(_document(equations, sources, found)))
     else:
         _print(equations, sources)
     for finding in found:
-        click.echo(f"callstream books: {finding}", err=True)
+        echo(f"callstream books: {finding}", err=True)
     sys.exit(UNBALANCED if found else 0)
 
 
@@ -81,17 +82,17 @@ def _print(equations: Sequence[Equation], sources: Sequence[StageSource]) -> Non
     for one in equations:
         came = " + ".join(f"{name} {count}" for name, count in one.came.items())
         went = " + ".join(f"{name} {count}" for name, count in one.went.items())
-        click.echo(f"{one.process} at {one.address}: {came} = {went}")
+        echo(f"{one.process} at {one.address}: {came} = {went}")
     if not equations:
-        click.echo("no process was read: give --metrics, or set CALLSTREAM_HTTP_PORT")
+        echo("no process was read: give --metrics, or set CALLSTREAM_HTTP_PORT")
     for source in sources:
-        click.echo(
+        echo(
             f"{source.stage.value} since its group began: of {source.topic}, outputs {source.total('outputs')} + "
             f"not calls {source.total('not_calls')} + dead letters {source.total('dead_letters')}, "
             f"waiting {source.waiting}"
         )
     if (pipeline := pipeline_books(sources)) is not None:
-        click.echo(
+        echo(
             f"pipeline: raw {pipeline.raw} = calls {pipeline.calls} + not calls {pipeline.not_calls} + "
             f"dead letters {pipeline.dead_letters} + waiting {pipeline.waiting} - "
             f"counted twice {pipeline.counted_twice}"

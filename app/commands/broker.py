@@ -2,7 +2,6 @@
 
 import json
 import signal
-import sys
 import time
 from pathlib import Path
 from types import FrameType
@@ -11,6 +10,7 @@ import click
 
 from app.embedded.artifacts import ensure
 from app.embedded.broker import EmbeddedBroker
+from app.operators.printing import echo
 
 _WATCH_SECONDS = 0.5
 _PORT = click.IntRange(0, 65_535)
@@ -51,7 +51,7 @@ def command(data_dir: Path, port: int, registry_port: int, fetch_only: bool, as_
 
     def report(note: str) -> None:
         if not as_json:
-            click.echo(note, err=True)
+            echo(note, err=True)
 
     if fetch_only:
         ensure(report)
@@ -65,8 +65,7 @@ def _serve(broker: EmbeddedBroker) -> None:
     try:
         with broker:
             addresses = {"bootstrap_servers": broker.bootstrap_servers, "schema_registry_url": broker.registry_url}
-            click.echo(json.dumps(addresses))
-            sys.stdout.flush()
+            echo(json.dumps(addresses))
             while True:
                 broker.check_alive()
                 time.sleep(_WATCH_SECONDS)

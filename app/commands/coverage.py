@@ -14,6 +14,7 @@ from app.commands.options import TIME, TIME_HELP
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder
 from app.kafka.topic_reader import TopicReader
+from app.operators.printing import echo
 from app.operators.times import time_text
 from app.settings import Settings, load
 from schemas import records, topics
@@ -55,10 +56,10 @@ def command(node: str, from_ns: int, to_ns: int, as_json: bool) -> None:
         window.add(record)
     verdict = window.judge()
     if as_json:
-        click.echo(json.dumps(_document(node, from_ns, to_ns, window, verdict)))
+        echo(json.dumps(_document(node, from_ns, to_ns, window, verdict)))
     else:
         for line in _lines(node, from_ns, to_ns, window, verdict):
-            click.echo(line)
+            echo(line)
     sys.exit(EXIT_CODES[verdict.trust])
 
 

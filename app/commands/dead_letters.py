@@ -15,6 +15,7 @@ from app.dead_letters.trial import trial_of
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder
 from app.kafka.topic_reader import TopicReader
+from app.operators.printing import echo
 from app.operators.times import time_text
 from app.progress import Progress
 from app.settings import Settings, load
@@ -87,21 +88,21 @@ def list_letters(*, stages: tuple[str, ...], reasons: tuple[str, ...], positions
     settings, wanted = load(os.environ), DeadLetterChoice(stages, reasons)
     letters = _read(settings)
     if as_json:
-        click.echo(json.dumps(_document(letters, wanted, positions=positions)))
+        echo(json.dumps(_document(letters, wanted, positions=positions)))
         return
     for kind, group in grouped(letters, wanted).items():
         error = f" ({kind.error_class})" if kind.error_class else ""
-        click.echo(
+        echo(
             f"{kind.stage:<12}  {kind.reason}{error}: {group.open} open, {group.sent_again} sent again, "
             f"received {time_text(group.first_ms * NS_PER_MS)} to {time_text(group.last_ms * NS_PER_MS)}"
         )
     if positions:
         for letter in letters.chosen(wanted):
-            click.echo(_line(letters, letter))
+            echo(_line(letters, letter))
     if not letters.chosen(wanted):
-        click.echo("no dead letters")
+        echo("no dead letters")
     if letters.strangers:
-        click.echo(f"{letters.strangers} records of {topics.DEAD_LETTERS} cannot be read as dead letters", err=True)
+        echo(f"{letters.strangers} records of {topics.DEAD_LETTERS} cannot be read as dead letters", err=True)
 
 
 @command.command(short_help="Send refused events through the pipeline again")
@@ -192,10 +193,10 @@ def _report(total: ResendOutcome, *, dry_run: bool, as_json: bool) -> None:
     refused = counted(total.refused)
     if as_json:
         document = {"sent": len(total.sent), "refused": refused, "gone": total.gone, "dry_run": dry_run}
-        click.echo(json.dumps(document))
+        echo(json.dumps(document))
         return
-    click.echo(f"{len(total.sent)} {'would be sent' if dry_run else 'sent'} again")
+    echo(f"{len(total.sent)} {'would be sent' if dry_run else 'sent'} again")
     for kind, count in refused.items():
-        click.echo(f"{count} would still be refused: {kind}")
+        echo(f"{count} would still be refused: {kind}")
     if total.gone:
-        click.echo(f"{total.gone} cannot be sent: their raw records have expired, or their position is not known")
+        echo(f"{total.gone} cannot be sent: their raw records have expired, or their position is not known")

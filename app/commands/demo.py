@@ -15,6 +15,7 @@ from app.commands.ending import CANNOT, exits_with
 from app.demo.report import text_of
 from app.demo.run import DemoOptions, run_demo
 from app.embedded.failures import EmbeddedError
+from app.operators.printing import echo, rewrite
 from app.simulator.workload.binaries import NoBinariesError
 
 FAILED = 1
@@ -59,14 +60,15 @@ def command(events: int, rate: int, keep: Path | None, as_json: bool) -> None:
                     _progress() if talks else lambda _done, _of: None,
                 )
         except TimeoutError as error:
-            click.echo(f"callstream demo: {error}", err=True)
+            echo(f"callstream demo: {error}", err=True)
             sys.exit(FAILED)
         except KeyboardInterrupt:
-            click.echo("callstream demo: stopped", err=True)
+            echo("callstream demo: stopped", err=True)
             sys.exit(FAILED)
-    click.echo(json.dumps(report.document()) if as_json else text_of(report))
+    for line in [json.dumps(report.document())] if as_json else text_of(report).split("\n"):
+        echo(line)
     if keep and talks:
-        click.echo(f"Everything of this run is in {keep}.")
+        echo(f"Everything of this run is in {keep}.")
     sys.exit(0 if report.succeeded else FAILED)
 
 
@@ -75,7 +77,7 @@ def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _say(text: str) -> None:
-    click.echo(f"· {text}")
+    echo(f"· {text}")
 
 
 def _progress() -> Callable[[int, int], None]:
@@ -87,9 +89,11 @@ def _progress() -> Callable[[int, int], None]:
         share = done / of
         if watched:
             bar = "█" * int(share * _WIDTH)
-            click.echo(f"\r  {bar:<{_WIDTH}} {done:>9,} of {of:,} events", nl=share >= 1.0 and 4 not in quarters)
+            rewrite(f"  {bar:<{_WIDTH}} {done:>9,} of {of:,} events")
+            if share >= 1.0 and 4 not in quarters:
+                echo()
         elif int(share * 4) not in quarters:
-            click.echo(f"  {done:>9,} of {of:,} events")
+            echo(f"  {done:>9,} of {of:,} events")
         quarters.add(int(share * 4))
 
     return show

@@ -14,6 +14,7 @@ from app.doctor.findings import Area, Check, CheckFinding, CheckVerdict
 from app.doctor.kafka_checks import check_kafka, check_registry, check_topics
 from app.doctor.local_checks import check_privacy, check_settings, check_symbols, read_settings
 from app.doctor.tetragon_check import check_tetragon
+from app.operators.printing import Styled, echo
 from app.settings import Settings, known_variables, variable_of
 
 FAILING: Final = 1
@@ -75,9 +76,9 @@ def command(areas: tuple[str, ...], *, show_settings: bool, strict: bool, as_jso
                 for area, finding in found
             ],
         }
-        click.echo(json.dumps(document))
+        echo(json.dumps(document))
     else:
-        click.echo(", ".join(f"{counts[verdict]} {verdict}" for verdict in CheckVerdict))
+        echo(", ".join(f"{counts[verdict]} {verdict}" for verdict in CheckVerdict))
     sys.exit(FAILING if failed else 0)
 
 
@@ -99,10 +100,10 @@ def _findings(wanted: list[Area]) -> Iterator[tuple[Area, CheckFinding]]:
 
 
 def _print(area: Area, finding: CheckFinding) -> None:
-    verdict = click.style(f"{finding.verdict:<4}", fg=_COLOURS[finding.verdict])
-    click.echo(f"{area:<9} {verdict}  {finding.what}")
+    verdict = Styled(f"{finding.verdict:<4}", colour=_COLOURS[finding.verdict])
+    echo(f"{area:<9} ", verdict, f"  {finding.what}")
     if finding.remedy:
-        click.echo(f"{'':<14}  → {finding.remedy}")
+        echo(f"{'':<14}  → {finding.remedy}")
 
 
 def _print_settings(*, as_json: bool) -> None:
@@ -118,9 +119,9 @@ def _print_settings(*, as_json: bool) -> None:
         for name, what in known_variables().items()
     ]
     if as_json:
-        click.echo(json.dumps({"settings": rows}))
+        echo(json.dumps({"settings": rows}))
         return
     for row in rows:
         shown = f"{row['name']}={row['value']}" if row["value"] else row["name"]
-        click.echo(click.style(shown, bold=row["value"] is not None))
-        click.echo(f"    {row['what']}; default: {row['default'] or 'none'}")
+        echo(Styled(str(shown), is_bold=row["value"] is not None))
+        echo(f"    {row['what']}; default: {row['default'] or 'none'}")

@@ -5,12 +5,14 @@
 
 import contextlib
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import click
 
 from app.operators.errors import OperatorError
+from app.operators.escaping import escaped
+from app.operators.printing import echo
 
 CANNOT: Final = 2
 """Wrong options or settings, or a file or server that cannot be used; click ends with it for wrong options too."""
@@ -25,13 +27,23 @@ def ended(context: click.Context) -> Iterator[None]:
     try:
         yield
     except OperatorError as error:
-        _end(context, error, error.exit_code)
+        _end(context, error.lines(), error.exit_code)
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise  # the reader of our output has left; click ends the command without a message
-        _end(context, f"{error.filename}: {error.strerror}" if error.filename else error, CANNOT)
+        _end(context, [f"{error.filename}: {error.strerror}" if error.filename else str(error)], CANNOT)
     except KeyboardInterrupt:
-        _end(context, "interrupted", INTERRUPTED)
+        _end(context, ["interrupted"], INTERRUPTED)
+
+
+@contextlib.contextmanager
+def shows_what_click_says() -> Iterator[None]:
+    """Escape what click prints about wrong options: its messages quote what was written."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = escaped(error.message)
+        raise
 
 
 @contextlib.contextmanager
@@ -44,7 +56,9 @@ def exits_with(code: int, *errors: type[OperatorError]) -> Iterator[None]:
         raise
 
 
-def _end(context: click.Context, reason: object, code: int) -> None:
+def _end(context: click.Context, lines: Sequence[str], code: int) -> None:
     name = f" {context.invoked_subcommand}" if context.invoked_subcommand else ""
-    click.echo(f"callstream{name}: {reason}", err=True)
+    echo(f"callstream{name}: ", *lines[:1], err=True)
+    for line in lines[1:]:
+        echo(line, err=True)
     context.exit(code)

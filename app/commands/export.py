@@ -16,6 +16,7 @@ from app.export.vex_file import read_vex_file
 from app.export.window import CallWindow
 from app.kafka.positions import First, Last, Position
 from app.operators.errors import OperatorError
+from app.operators.printing import echo
 from app.progress import Progress
 from app.settings import Settings, load
 from app.symbols.display import SymbolDisplay
@@ -164,9 +165,9 @@ def _of_window(request: ExportRequest, form: str, start: Position, end: Position
 
 def _say(outcome: ExportOutcome, to: Path | None, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(outcome.document()))
+        echo(json.dumps(outcome.document()))
         return
     for line in outcome.lines():
-        click.echo(line, err=to is None)
+        echo(line, err=to is None)
     if not outcome.written:
-        click.echo("nothing to write, so nothing was written", err=True)
+        echo("nothing to write, so nothing was written", err=True)

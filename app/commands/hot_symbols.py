@@ -11,6 +11,7 @@ import click
 from agents.hot_symbols.identity import SymbolIdentity, symbol_id
 from agents.hot_symbols.table.query import Query, Row, top
 from app.commands.options import TIME, TIME_HELP
+from app.operators.printing import echo
 from app.operators.times import time_text
 from app.settings import load
 from app.stages.hot_symbols.answer_lines import in_words, watched_table
@@ -75,13 +76,13 @@ def command(
         _say_whether_watched(symbol, watched_answers(settings))
     with SymbolDisplay() as display:
         for line in documents(rows) if as_json else table(rows, display.name):
-            click.echo(line)
+            echo(line)
     sys.exit(0 if rows else NONE_FOUND)
 
 
 def _show_watched(answers: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     for line in documents(answers) if as_json else watched_table(answers):
-        click.echo(line)
+        echo(line)
     sys.exit(0 if answers else NONE_FOUND)
 
 
@@ -90,7 +91,7 @@ def _say_whether_watched(symbol: str, answers: Iterable[Mapping[str, Any]]) -> N
     asked = Query(symbol=symbol)
     said = [in_words(answer) for answer in answers if asked.matches_answer(answer)]
     for line in said or [f"{symbol} is not watched, so a missing row proves nothing; see: callstream watch add --help"]:
-        click.echo(f"callstream hot-symbols: {line}", err=True)
+        echo(f"callstream hot-symbols: {line}", err=True)
 
 
 def documents(rows: Iterable[Row]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import threading
 import click
 
 from app.ingest.run import Ingest
+from app.operators.printing import echo
 from app.settings import load
 from app.telemetry import logs
 from app.telemetry.repeated_lines import hold_back
@@ -40,14 +41,13 @@ def command(*, as_json: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     ingest = Ingest(settings)
-    click.echo(json.dumps({"http": ingest.start()}))
-    sys.stdout.flush()
+    echo(json.dumps({"http": ingest.start()}))
     ingest.wait(stop)
     report = ingest.stop()
     if as_json:
-        click.echo(json.dumps(report.as_dict()))
+        echo(json.dumps(report.as_dict()))
     else:
-        click.echo(
+        echo(
             f"received {report.received}, restored {report.restored}, written {report.written}, "
             f"dropped {report.dropped}, left on disk {report.buffered}"
         )

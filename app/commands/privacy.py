@@ -20,6 +20,7 @@ from agents.privacy.policy import Policy
 from agents.privacy.policy_file import BUILT_IN, built_in_policy, built_in_text
 from agents.privacy.verifier import Verifier
 from app import settings as settings_module
+from app.operators.printing import echo
 from app.privacy.audit import audit
 from app.privacy.cases import parse_cases, run_cases
 from app.privacy.dropped import dropped
@@ -71,14 +72,16 @@ def policy_command(show: str | None, file: Path | None, as_json: bool) -> None:
       callstream privacy policy --check policy.toml
     """
     if show is not None and not as_json:
-        click.echo(built_in_text(show), nl=False)
+        for line in built_in_text(show).splitlines():
+            echo(line)
         return
     policy = built_in_policy(show) if show is not None else load_policy(file or _settings().privacy_policy_file)
     if as_json:
-        click.echo(json.dumps({"name": policy.name, "policy_id": policy.policy_id, **policy.canonical_form()}))
+        echo(json.dumps({"name": policy.name, "policy_id": policy.policy_id, **policy.canonical_form()}))
     else:
-        click.echo(f"policy {policy.name}, id {policy.policy_id}")
-        click.echo("\n".join(_summary(policy)))
+        echo(f"policy {policy.name}, id {policy.policy_id}")
+        for line in _summary(policy):
+            echo(line)
 
 
 def _summary(policy: Policy) -> Iterator[str]:
@@ -122,11 +125,13 @@ def test_command(file: Path, policy_file: Path | None, as_json: bool) -> None:
     failures = list(run_cases(cases, privacy.engine))
     if as_json:
         found = [{"case": f.case.title, "left": f.left, "expected": f.expected} for f in failures]
-        click.echo(json.dumps({"policy_id": privacy.policy.policy_id, "cases": len(cases), "failures": found}))
+        echo(json.dumps({"policy_id": privacy.policy.policy_id, "cases": len(cases), "failures": found}))
     else:
         for failure in failures:
-            click.echo(f"{failure.case.title}\n  left:     {failure.left}\n  expected: {failure.expected}")
-        click.echo(f"{len(cases)} cases, {len(failures)} failed, policy {privacy.policy.policy_id}")
+            echo(failure.case.title)
+            echo(f"  left:     {failure.left}")
+            echo(f"  expected: {failure.expected}")
+        echo(f"{len(cases)} cases, {len(failures)} failed, policy {privacy.policy.policy_id}")
     sys.exit(FAILED if failures else 0)
 
 
@@ -158,11 +163,12 @@ def explain_command(file: Path, show_all: bool, policy_file: Path | None, as_jso
         match story:
             case _Unexplained():
                 refused += story.is_refused
-                click.echo(f"event {number}: {story.reason}", err=not as_json)
+                echo(f"event {number}: {story.reason}", err=not as_json)
             case _Explained() if as_json:
-                click.echo(json.dumps({**asdict(story.explanation), "dropped": story.dropped}))
+                echo(json.dumps({**asdict(story.explanation), "dropped": story.dropped}))
             case _:
-                click.echo("\n".join(_lines(number, story, show_all)))
+                for shown in _lines(number, story, show_all):
+                    echo(shown)
     sys.exit(FAILED if refused else 0)
 
 
@@ -243,11 +249,11 @@ def audit_command(topic: str, needles: Path | None, as_json: bool) -> None:
         for found in audit(_settings(), topic, verifier, progress):
             rules[found.finding.rule] += 1
             if as_json:
-                click.echo(json.dumps({"partition": found.partition, "offset": found.offset, **asdict(found.finding)}))
+                echo(json.dumps({"partition": found.partition, "offset": found.offset, **asdict(found.finding)}))
             else:
-                click.echo(f"{topic} {found.partition}:{found.offset} {found.finding.field}: {found.finding.rule}")
+                echo(f"{topic} {found.partition}:{found.offset} {found.finding.field}: {found.finding.rule}")
     summary = {"topic": topic, "records": progress.done, "findings": sum(rules.values()), "by_rule": dict(rules)}
-    click.echo(json.dumps(summary) if as_json else f"{progress.done} records, {sum(rules.values())} findings")
+    echo(json.dumps(summary) if as_json else f"{progress.done} records, {sum(rules.values())} findings")
     sys.exit(FAILED if rules else 0)
 
 

@@ -15,6 +15,7 @@ from app.evidence.archive import ARCHIVE_FILE, Archive
 from app.evidence.avro_container import Codec
 from app.kafka.records import DamagedError
 from app.kafka.topic_reader import TopicReader
+from app.operators.printing import echo
 from app.progress import Progress
 from app.replay import record
 from app.replay.record import Plan
@@ -70,7 +71,7 @@ def command(
         key = None if key_file is None else signing.load_private_key(key_file)
         plan = record.unfinished(folder)
         if plan is not None:
-            click.echo(f"continuing the recording in {folder}", err=True)
+            echo(f"continuing the recording in {folder}", err=True)
         else:
             choice = options.raw_choice(**chosen)
             plan = _plan(settings, choice, Codec(codec), progress, with_published=with_published)
@@ -118,8 +119,8 @@ def _report(archive: Archive, *, as_json: bool) -> None:
             "published_calls": published,
             "partitions": partitions,
         }
-        click.echo(json.dumps(document))
+        echo(json.dumps(document))
         return
     copies = "" if published is None else f", {published:,} published calls"
-    click.echo(f"{archive.folder}: {records:,} raw events of {len(contents.raw)} partitions{copies}")
-    click.echo(f"digest {archive.digest}")
+    echo(f"{archive.folder}: {records:,} raw events of {len(contents.raw)} partitions{copies}")
+    echo(f"digest {archive.digest}")

@@ -17,6 +17,7 @@ from app.commands.ending import exits_with
 from app.evidence import signing
 from app.kafka.positions import Position
 from app.kafka.records import DamagedError
+from app.operators.printing import echo
 from app.processes.garbage import collect_seldom
 from app.progress import Progress
 from app.replay import diff, engine
@@ -103,9 +104,10 @@ def command(context: click.Context, /, *, as_json: bool, **values: Any) -> None:
             _refuse_others(context, "--out", lambda name: name not in _NOT_MAKING)
             answer = _make(given.request(settings), given.output(), progress)
     if as_json:
-        click.echo(json.dumps(answer.document))
+        echo(json.dumps(answer.document))
     else:
-        click.echo("\n".join(answer.lines))
+        for line in answer.lines:
+            echo(line)
     context.exit(0 if answer.right else NOT_PROVED)
 
 

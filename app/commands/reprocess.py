@@ -13,6 +13,7 @@ from app.commands import options
 from app.commands.ending import exits_with
 from app.kafka.positions import Position
 from app.operators.errors import ServerError
+from app.operators.printing import echo
 from app.processes.process_end import ExitCode
 from app.progress import Progress
 from app.reprocess.chain import STAGES
@@ -108,7 +109,7 @@ def command(
     try:
         code = _run(settings, request, index=index, once=once, as_json=as_json)
     except KeyboardInterrupt:
-        click.echo("callstream reprocess: stopped", err=True)
+        echo("callstream reprocess: stopped", err=True)
         code = NOT_CAUGHT_UP
     sys.exit(code)
 
@@ -119,7 +120,7 @@ def _run_one(settings: Settings, request: ReprocessRequest, stage: Stage, *, ind
         with exits_with(ExitCode.UNAVAILABLE, ServerError):
             run_stage_of(settings, request, stage, index=index, tied=tied)
     except OSError as error:
-        click.echo(f"callstream reprocess: {error}", err=True)
+        echo(f"callstream reprocess: {error}", err=True)
         sys.exit(ExitCode.STATE_UNUSABLE)
 
 

@@ -15,6 +15,7 @@ from agents.symbols.index import SymbolIndex
 from agents.symbols.lookup import Resolved
 from agents.symbols.module_paths import normalize_module
 from app import settings as settings_module
+from app.operators.printing import echo
 from app.progress import Progress
 from app.symbols.adding import AddOptions, FileReport, NotIndexed, add_files, elf_files
 from app.symbols.checking import check_objects
@@ -157,7 +158,7 @@ def add_kernel(kallsyms: Path, folder: Path | None, node: str, as_json: bool) ->
         writer.replace_map(ObjectKind.KERNEL, _scope(None, node), modules)
         digest = writer.commit()
     counts = {"symbols": len(modules), "modules": len(set(modules.values())), "store_digest": digest}
-    click.echo(json.dumps(counts) if as_json else f"{counts['symbols']} symbols of {counts['modules']} kernel modules")
+    echo(json.dumps(counts) if as_json else f"{counts['symbols']} symbols of {counts['modules']} kernel modules")
 
 
 @command.command(name="map", short_help="Record which build id a path has")
@@ -186,7 +187,7 @@ def add_map(file: Path, folder: Path | None, as_json: bool) -> None:
             writer.merge_map(ObjectKind.MODULES, scope, pairs)
         digest = writer.commit()
     paths = sum(map(len, maps.values()))
-    click.echo(json.dumps({"paths": paths, "store_digest": digest}) if as_json else f"{paths} paths")
+    echo(json.dumps({"paths": paths, "store_digest": digest}) if as_json else f"{paths} paths")
 
 
 @command.command(name="list", short_help="List every index and map of the store")
@@ -210,14 +211,14 @@ def list_indexes(folder: Path | None, as_json: bool) -> None:
         for scope in store.snapshot.of_kind(kind)
     ]
     if as_json:
-        click.echo(json.dumps({"store_digest": store.digest, "indexes": rows, "maps": maps}))
+        echo(json.dumps({"store_digest": store.digest, "indexes": rows, "maps": maps}))
         return
     for row in rows:
         counts = f"{row['functions']:>7} functions  {row['lines']:>8} lines"
-        click.echo(f"{row['build_id']}  {counts}  {cell(row['origins'])}")
+        echo(f"{row['build_id']}  {counts}  {cell(row['origins'])}")
     for one in maps:
-        click.echo(f"{one['kind']:<8} {one['scope']}")
-    click.echo(f"store {store.digest}")
+        echo(f"{one['kind']:<8} {one['scope']}")
+    echo(f"store {store.digest}")
 
 
 @command.command(short_help="Show the index of one build id")
@@ -244,14 +245,14 @@ def show(build_id: str, folder: Path | None, functions: bool, as_json: bool) -> 
     }
     if as_json:
         listed = [one._asdict() for one in index.ranges()] if functions else None
-        click.echo(json.dumps(row if listed is None else row | {"spans": listed}))
+        echo(json.dumps(row if listed is None else row | {"spans": listed}))
         return
     for name, value in row.items():
-        click.echo(f"{name:<12} {cell(value)}")
+        echo(f"{name:<12} {cell(value)}")
     if functions:
         with SymbolDisplay() as display:
             for one in index.ranges():
-                click.echo(f"{one.start:#014x} {one.length:>8}  {display.name(one.name)}")
+                echo(f"{one.start:#014x} {one.length:>8}  {display.name(one.name)}")
 
 
 @command.command(short_help="Name the function at a file offset")
@@ -291,20 +292,20 @@ def lookup(
     found = store.lookup(build_id, asked.offset, innermost=not return_address)
     if not isinstance(found, Resolved):
         answer = {"build_id": build_id, "resolution": found.name, "reason": found.value}
-        click.echo(json.dumps(answer) if as_json else f"callstream symbols: {found.value}", err=not as_json)
+        echo(json.dumps(answer) if as_json else f"callstream symbols: {found.value}", err=not as_json)
         sys.exit(NOT_ALL)
     text = format_frame_text(FrameText(normalize_module(asked.module).path, found.symbol, found.offset))
     if as_json:
         row = {"symbol": found.symbol, "offset": found.offset, "source_file": found.source_file}
-        click.echo(json.dumps({"build_id": build_id, "text": text, **row, "line_number": found.line_number}))
+        echo(json.dumps({"build_id": build_id, "text": text, **row, "line_number": found.line_number}))
         return
     with SymbolDisplay() as display:
         shown = display.name(found.symbol)
-    click.echo(text)
+    echo(text)
     if shown != found.symbol:
-        click.echo(f"  {shown}")
+        echo(f"  {shown}")
     if found.source_file is not None:
-        click.echo(f"  {found.source_file}:{found.line_number}")
+        echo(f"  {found.source_file}:{found.line_number}")
 
 
 @command.command(short_help="Check every object of the store")
@@ -331,11 +332,11 @@ def verify(folder: Path | None, as_json: bool) -> None:
         ]
     summary = {"store_digest": store.digest, "objects": len(store.snapshot.entries), "faults": faults}
     if as_json:
-        click.echo(json.dumps(summary))
+        echo(json.dumps(summary))
     else:
         for fault in faults:
-            click.echo(f"{fault['kind']} {fault['key']}: {fault['fault']}")
-        click.echo(f"{summary['objects']} objects, {len(faults)} damaged; store {store.digest}")
+            echo(f"{fault['kind']} {fault['key']}: {fault['fault']}")
+        echo(f"{summary['objects']} objects, {len(faults)} damaged; store {store.digest}")
     sys.exit(NOT_ALL if faults else 0)
 
 
@@ -380,20 +381,20 @@ def _build_id(store: SymbolStore, module: str, image: str | None, node: str | No
 def _index(store: SymbolStore, build_id: str) -> SymbolIndex:
     index = store.index(build_id)
     if index is None:
-        click.echo(f"callstream symbols: no index of {build_id}", err=True)
+        echo(f"callstream symbols: no index of {build_id}", err=True)
         sys.exit(NOT_ALL)
     return index
 
 
 def _print_reports(reports: list[FileReport], digest: str, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"store_digest": digest, "files": [report_row(report) for report in reports]}))
+        echo(json.dumps({"store_digest": digest, "files": [report_row(report) for report in reports]}))
         return
     outcomes: Counter[str] = Counter()
     for report in reports:
         row = report_row(report)
         outcomes[row["outcome"]] += 1
         if isinstance(report, NotIndexed) or report.kept is not Kept.UNCHANGED:
-            click.echo("  ".join(cell(value) for value in row.values() if value not in ("", None, [])))
-    click.echo(", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "no ELF files")
-    click.echo(f"store {digest}")
+            echo("  ".join(cell(value) for value in row.values() if value not in ("", None, [])))
+    echo(", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "no ELF files")
+    echo(f"store {digest}")

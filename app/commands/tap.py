@@ -3,7 +3,6 @@
 import difflib
 import json
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from app.kafka.records import Recorded
 from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
 from app.operators.errors import OperatorError
+from app.operators.printing import echo
 from app.settings import load
 from app.symbols.display import SymbolDisplay
 from app.tap.decoding import Decoder, Document, key_text
@@ -102,7 +102,7 @@ def command(
     except KeyboardInterrupt:
         pass
     if grades:
-        click.echo(shares_line(grades), err=True)
+        echo(shares_line(grades), err=True)
 
 
 def _shape(name: str) -> topics.Topic:
@@ -134,13 +134,12 @@ def _records(
                 yield record
         if not follow:
             return
-        sys.stdout.flush()
         time.sleep(_FOLLOW_PAUSE_SECONDS)
 
 
 def _show_lines(shape: topics.Topic, record: Recorded, document: Document | None, naming: Naming) -> None:
     for line in lines(shape.name, Headline(record.partition, record.offset, key_text(record.key)), document, naming):
-        click.echo(line)
+        echo(line)
 
 
 def _show_document(record: Recorded, document: Document | None) -> None:
@@ -152,4 +151,4 @@ def _show_document(record: Recorded, document: Document | None) -> None:
         "key": key_text(record.key),
         "value": document,
     }
-    click.echo(json.dumps(shown, ensure_ascii=False))
+    echo(json.dumps(shown, ensure_ascii=False))

@@ -2,13 +2,13 @@
 
 import json
 import signal
-import sys
 import threading
 from collections import Counter
 from pathlib import Path
 
 import click
 
+from app.operators.printing import echo
 from app.progress import Progress
 from app.simulator.address import AddressError, parse_address
 from app.simulator.event_files import EventFileError, read_events
@@ -112,8 +112,7 @@ def _serve(server: SimulatorServer, recording: Recording) -> None:
         signal.signal(number, lambda *_: stop.set())
     with server:
         configure("text", "INFO")
-        click.echo(json.dumps({"address": server.address, "events": len(recording), "kinds": _kinds(recording)}))
-        sys.stdout.flush()
+        echo(json.dumps({"address": server.address, "events": len(recording), "kinds": _kinds(recording)}))
         stop.wait()
 
 

@@ -14,6 +14,7 @@ import click
 from app import settings as settings_module
 from app.kafka.client import client_config
 from app.kafka.registry import SchemaRegistry
+from app.operators.printing import echo
 from app.provision import subjects, topic_plan
 from app.provision.rights import beyond, guarded_topics, reader_rules, rules_of
 from app.provision.rights_admin import AccessAdmin
@@ -27,9 +28,10 @@ DIFFERS = 1
 """Exit code if something is not as it should be, or was refused."""
 
 
-_WAYS_OUT = """\
-callstream topics: these cannot be changed without breaking the order or the content of a topic's records. Use the
-values that the topic has, move the topic away, or set another CALLSTREAM_TOPIC_PREFIX."""
+_WAYS_OUT = (
+    "callstream topics: these cannot be changed without breaking the order or the content of a topic's records. Use "
+    "the values that the topic has, move the topic away, or set another CALLSTREAM_TOPIC_PREFIX."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,13 +212,13 @@ def list_topics(as_json: bool) -> None:
             }
         )
     if as_json:
-        click.echo(json.dumps({"topics": rows}))
+        echo(json.dumps({"topics": rows}))
         return
     width = max(len(one.name) for one in listed)
     for row in rows:
         size = f"{row['partitions']:>4} partitions" if row["exists"] else "     missing    "
         access = "restricted" if row["restricted"] else "public"
-        click.echo(
+        echo(
             f"{row['topic']:<{width}}  {size}  {row['cleanup_policy']:<7}  {access:<10}  {row['schema'] or ''}".rstrip()
         )
 
@@ -255,13 +257,13 @@ def allow(*, file: Path, check: bool, revoke: bool, as_json: bool) -> None:
             admin.remove(strange)
     left = [*(missing if check else ()), *(strange if check or not revoke else ())]
     if as_json:
-        click.echo(json.dumps({"missing": sorted(missing), "not_in_file": strange, "changed": not check}))
+        echo(json.dumps({"missing": sorted(missing), "not_in_file": strange, "changed": not check}))
     else:
         for rule in sorted(missing):
-            click.echo(f"{rule}: {'missing' if check else 'made'}")
+            echo(f"{rule}: {'missing' if check else 'made'}")
         for rule in strange:
-            click.echo(f"{rule}: not in {file}{', taken away' if revoke and not check else ''}")
-        click.echo(f"{len(wanted) - len(missing)} of {len(wanted)} rules were there")
+            echo(f"{rule}: not in {file}{', taken away' if revoke and not check else ''}")
+        echo(f"{len(wanted) - len(missing)} of {len(wanted)} rules were there")
     sys.exit(DIFFERS if left else 0)
 
 
@@ -276,15 +278,15 @@ def _report(
     topics = [_topic_line(one, done=done) for one in decisions]
     schemas = [_schema_line(one, done=done) for one in states]
     if as_json:
-        click.echo(json.dumps({"topics": [line for line, _ in topics], "schemas": [line for line, _ in schemas]}))
+        echo(json.dumps({"topics": [line for line, _ in topics], "schemas": [line for line, _ in schemas]}))
     else:
         for line, _ in topics + schemas:
-            click.echo(_sentence(line))
+            echo(_sentence(line))
     faults = [str(one) for one in (*decisions, *states) if isinstance(one, TopicRefusal | SubjectRefusal)]
     for fault in faults:
-        click.echo(f"callstream topics: {fault}", err=True)
+        echo(f"callstream topics: {fault}", err=True)
     if any(isinstance(one, TopicRefusal) for one in decisions):
-        click.echo(_WAYS_OUT, err=True)
+        echo(_WAYS_OUT, err=True)
     if faults or not (done or all(fine for _, fine in topics + schemas)):
         sys.exit(DIFFERS)
 

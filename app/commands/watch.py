@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from agents.hot_symbols.watch.watch import Watch
+from app.operators.printing import echo
 from app.operators.times import time_text
 from app.settings import load
 from app.stages.hot_symbols.watch_list import WatchList, add_watch, in_canonical_form, read_watch_list, remove_watches
@@ -114,7 +115,7 @@ def add(symbol: str, module: str | None, build_id: str | None, vulnerability: st
         add_watch(settings, registered_id(settings, topics.WATCH), wanted)
     watch = known or wanted
     state = "watched" if known is None else "watched already"
-    click.echo(_document(watch, state) if as_json else f"{watch.watch_id}: {state}, since {time_text(watch.since_ns)}")
+    echo(_document(watch, state) if as_json else f"{watch.watch_id}: {state}, since {time_text(watch.since_ns)}")
 
 
 @command.command(short_help="Stop watching a symbol")
@@ -138,10 +139,10 @@ def remove(symbol: str, module: str | None, build_id: str | None, *, as_json: bo
     found: WatchList = read_watch_list(settings)
     known = found.watches().get(wanted.watch_id)
     if known is None:
-        click.echo(f"callstream watch: {wanted.watch_id} is not watched", err=True)
+        echo(f"callstream watch: {wanted.watch_id} is not watched", err=True)
         sys.exit(NOT_THERE)
     remove_watches(settings, found.places_of(wanted.watch_id))
-    click.echo(_document(known, "removed") if as_json else f"{known.watch_id}: removed")
+    echo(_document(known, "removed") if as_json else f"{known.watch_id}: removed")
 
 
 @command.command(name="list", short_help="List the watches, the oldest first")
@@ -160,9 +161,9 @@ def list_watches(*, as_json: bool) -> None:
     watches = read_watch_list(load(os.environ)).watches()
     for watch in sorted(watches.values(), key=lambda one: (one.since_ns, one.watch_id)):
         why = f"  {watch.vulnerability}" if watch.vulnerability else ""
-        click.echo(_document(watch, "watched") if as_json else f"{time_text(watch.since_ns)}  {watch.watch_id}{why}")
+        echo(_document(watch, "watched") if as_json else f"{time_text(watch.since_ns)}  {watch.watch_id}{why}")
     if not watches:
-        click.echo("callstream watch: nothing is watched", err=True)
+        echo("callstream watch: nothing is watched", err=True)
         sys.exit(NOT_THERE)
 
 

@@ -5,6 +5,7 @@ from typing import Any, BinaryIO
 
 import click
 
+from app.operators.printing import echo
 from app.progress import Progress
 from app.simulator.event_files import delimited
 from app.simulator.workload.binaries import mapped_binaries
@@ -105,7 +106,7 @@ def _summary(workload: Workload, events: int, written: int) -> dict[str, Any]:
 
 def _report(summary: dict[str, Any], *, as_json: bool, to_stderr: bool) -> None:
     if as_json:
-        click.echo(json.dumps(summary), err=to_stderr)
+        echo(json.dumps(summary), err=to_stderr)
         return
     kinds = ", ".join(f"{count} {kind}" for kind, count in summary["kinds"].items())
     size = f"{summary['bytes_per_event']} bytes and {summary['frames_per_event']} frames"
@@ -114,4 +115,5 @@ def _report(summary: dict[str, Any], *, as_json: bool, to_stderr: bool) -> None:
         f"{summary['canaries']} canaries may be among them; functions are from",
         *(f"  {file}" for file in summary["binaries"].values()),
     ]
-    click.echo("\n".join(lines), err=to_stderr)
+    for line in lines:
+        echo(line, err=to_stderr)

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from app.export.call_tree import CallTree
 from app.export.stack_frames import Demangle, StackFrame, Sureness, name_of
+from app.operators.escaping import escaped
 
 MAX_SHOWN: Final = 150_000
 """Nodes in the file, at some 15 bytes each: 2 MB beside the names. Ten times what fits side by side on a screen."""
@@ -93,7 +94,7 @@ def _shown(tree: CallTree, threshold: int) -> _Shown:
 def _data(tree: CallTree, demangle: Demangle, facts: Sequence[tuple[str, bool]], shown: _Shown) -> Iterator[str]:
     """The data as JSON that may stand inside a script element; frames that no node shows are not in it."""
     used = {number: place for place, number in enumerate(sorted(set(shown.frame)))}
-    yield f'{{"facts":{_json(facts)},"frames":['
+    yield f'{{"facts":{_json([(escaped(line), warns) for line, warns in facts])},"frames":['
     for number, place in used.items():
         yield ("," if place else "") + _json(_frame(tree.frames[number], demangle))
     frames = [used[number] for number in shown.frame]
@@ -108,8 +109,8 @@ def _frame(frame: StackFrame, demangle: Demangle) -> list[Any]:
         "" if sureness is Sureness.NONE else demangle(frame.module),
         _SURENESS.index(sureness),
         int(frame.is_kernel_space),
-        frame.symbol or frame.hint,
-        frame.build_id,
+        escaped(frame.symbol or frame.hint),
+        escaped(frame.build_id),
         frame.resolution,
     ]
 

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from app.export.call_tree import CallTree
 from app.export.stack_frames import Demangle, StackFrame, label_of, name_of
+from app.operators.escaping import escaped
 from schemas import pprof_pb2, topics
 
 LABEL: Final = "binary"
@@ -52,7 +53,7 @@ def write_pprof(
             period=1,
             time_nanos=first_ns,
             duration_nanos=last_ns - first_ns,
-            comment=[texts[comment] for comment in comments],
+            comment=[texts[escaped(comment)] for comment in comments],
         )
         last.string_table.extend(texts.all)
         out.write(last.SerializeToString(deterministic=True))
@@ -89,13 +90,13 @@ def _tables(frames: Sequence[StackFrame], demangle: Demangle, texts: _Texts) -> 
                 pprof_pb2.Mapping(
                     id=mappings[module],
                     filename=texts[demangle(frame.module)],
-                    build_id=texts[frame.build_id],
+                    build_id=texts[escaped(frame.build_id)],
                     has_functions=True,  # or pprof looks for the file on the machine that it runs on
                 )
             )
         name = name_of(frame, demangle) if frame.symbol or frame.hint else label_of(frame, demangle)
         tables.function.append(
-            pprof_pb2.Function(id=number, name=texts[name], system_name=texts[frame.symbol or frame.hint])
+            pprof_pb2.Function(id=number, name=texts[name], system_name=texts[escaped(frame.symbol or frame.hint)])
         )
         tables.location.append(
             pprof_pb2.Location(

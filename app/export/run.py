@@ -33,6 +33,7 @@ from app.export.window import CallWindow, ExportBooks, OnRead
 from app.export.window_stacks import IsWanted, StackGatherer
 from app.export.window_symbols import SymbolGatherer
 from app.kafka.schemas import call_layouts
+from app.operators.escaping import escaped
 from app.operators.times import time_text
 from app.settings import Settings
 from app.stages.hot_symbols.answers_reading import watched_answers
@@ -181,7 +182,8 @@ class Export:
         statuses = Counter(one["status"] for one in (document or {"statements": []})["statements"])
         if document is not None:
             with output(self.to) as sink:
-                _write(sink, iter([json.dumps(document, ensure_ascii=False, indent=2), "\n"]))
+                lines = json.dumps(document, ensure_ascii=False, indent=2).split("\n")
+                _write(sink, (escaped(line) + "\n" for line in lines))
         return ExportOutcome(
             what="statements",
             written=statuses.total(),

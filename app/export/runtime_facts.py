@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents.hot_symbols.counting.recent import Recent
+from app.operators.escaping import escaped
 from app.operators.times import time_text
 
 Fact = dict[str, Any]
@@ -24,7 +25,7 @@ def fact_line(row: Mapping[str, Any], display_name: str, containers: Recent | No
     """
     if row["hits"] <= 0:
         return None
-    return json.dumps(fact_of(row, display_name, containers), ensure_ascii=False, separators=(",", ":")) + "\n"
+    return escaped(json.dumps(fact_of(row, display_name, containers), ensure_ascii=False, separators=(",", ":"))) + "\n"
 
 
 def fact_of(row: Mapping[str, Any], display_name: str, containers: Recent | None) -> Fact:

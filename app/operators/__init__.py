@@ -1,1 +1,1 @@
-"""What callstream and the person who runs it say to each other: errors that end a command, and times as text."""
+"""What callstream says to the person who runs it: errors that end a command, times, and lines of escaped text."""

@@ -30,6 +30,10 @@ class CasesError(OperatorError):
         super().__init__("\n".join(problems))
         self.problems = problems
 
+    def lines(self) -> list[str]:
+        """One problem a line."""
+        return self.problems
+
 
 @dataclass(frozen=True, slots=True)
 class Case:

@@ -22,6 +22,14 @@ from app.settings import Settings
 class PrivacyConfigError(OperatorError):
     """The policy or its key is not usable; the message names the file, line and rule, and no part of a key."""
 
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self._problems = problems
+
+    def lines(self) -> tuple[str, ...]:
+        """One problem a line."""
+        return self._problems
+
 
 @dataclass(frozen=True, slots=True)
 class Privacy:
@@ -66,7 +74,7 @@ def load_policy(path: Path | None) -> Policy:
     except (OSError, UnicodeDecodeError) as error:
         raise PrivacyConfigError(f"{path}: {error}") from error
     except PolicyError as error:
-        raise PrivacyConfigError("\n".join(f"{path}: {problem}" for problem in error.problems)) from error
+        raise PrivacyConfigError(*(f"{path}: {problem}" for problem in error.problems)) from error
 
 
 def _load_key(path: Path | None, policy: Policy) -> Pseudonyms | None:

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
-import click
-
+from app.operators.printing import echo, rewrite
 from app.reprocess.catching_up import CatchUp, StageSample
 from app.settings import Settings
 from app.topology import StageShape
@@ -69,9 +68,9 @@ class Teller:
         text = "; ".join(self._share(*one) for one in zip(self._shapes, stages, strict=True)) + self._rate(now, stages)
         if self._in_place:
             self._line_is_open = True
-            click.echo(f"\r\x1b[K{text}", err=True, nl=False)
+            rewrite(text, err=True)
         else:
-            click.echo(text, err=True)
+            echo(text, err=True)
 
     def turned(self, event: Event, stages: Sequence[StageSample], state: CatchUp) -> None:
         """Print that it has caught up, fallen behind or stopped, with its books."""
@@ -107,15 +106,13 @@ class Teller:
             "source": self._settings.name(first.sources[0]),
             "output": self._settings.name(last.outputs[0]),
         }
-        click.echo(json.dumps(about | dict(facts)))
-        sys.stdout.flush()
+        echo(json.dumps(about | dict(facts)))
 
     def _line(self, text: str) -> None:
         if self._line_is_open:
-            click.echo("\r\x1b[K", err=True, nl=False)
+            rewrite(err=True)
             self._line_is_open = False
-        click.echo(text)
-        sys.stdout.flush()
+        echo(text)
 
     def _books_line(self, shape: StageShape, sample: StageSample) -> str:
         said = ", ".join(f"{what.replace('_', ' ')} {count:,}" for what, count in _books(sample).items())

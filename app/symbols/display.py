@@ -4,11 +4,11 @@ Use `SymbolDisplay` as a context manager. A name that cannot be demangled, for w
 reader of a table is never worse off for it. Characters that a terminal would obey are shown as escapes.
 """
 
-import re
 from functools import lru_cache
 from types import TracebackType
 from typing import Final, Self
 
+from app.operators.escaping import escaped
 from app.symbols.limited_process import LimitedProcess, NoAnswer
 
 # A name takes microseconds; starting the process takes longest, and may take seconds on a busy machine.
@@ -18,8 +18,6 @@ _REQUESTS_PER_PROCESS: Final = 1_000_000
 _CACHED_NAMES: Final = 16_384
 # After so many failures in a row the demangler does not work here, and each request only costs time.
 _MAX_FAILURES: Final = 3
-# C0, DEL, C1; zero-width, bidirectional and line separator characters; lone surrogates
-_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
 
 class SymbolDisplay:
@@ -40,7 +38,7 @@ class SymbolDisplay:
 
     def _name(self, symbol: str) -> str:
         """`symbol` as people read it."""
-        return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", self._demangled(symbol))
+        return escaped(self._demangled(symbol))
 
     def _demangled(self, symbol: str) -> str:
         if not symbol.startswith(("_Z", "__Z", "_R", "___Z")) or self._failures >= _MAX_FAILURES:

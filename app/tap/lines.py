@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agents.canonicalize.frame_text import FrameText, format_frame_text, join_frame_text
+from app.operators.escaping import escaped
 from app.operators.times import time_text
 from app.tap.decoding import UNDECODED, Document
 from schemas import topics
@@ -76,11 +77,11 @@ def lines(
 ) -> Iterator[str]:
     """A record of the topic with this unprefixed name, as lines; `naming` gives symbols the names that people read."""
     if document is None:
-        yield _safe(f"{headline}  {headline.key}  deleted")
+        yield escaped(f"{headline}  {headline.key}  deleted")
     elif UNDECODED in document:
-        yield _safe(f"{headline}  {headline.key}  not decoded: {_shortened(document[UNDECODED])}")
+        yield escaped(f"{headline}  {headline.key}  not decoded: {_shortened(document[UNDECODED])}")
     else:
-        yield from map(_safe, _LINES.get(topic, _state)(headline, document, naming))
+        yield from map(escaped, _LINES.get(topic, _state)(headline, document, naming))
 
 
 def _call(headline: Headline, document: Document, naming: Naming) -> Iterable[str]:
@@ -238,10 +239,3 @@ def _camel(enum_value: str, prefix: str) -> str:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= _MAX_SHOWN_CHARS else f"{text[:_MAX_SHOWN_CHARS]}… ({len(text)} characters)"
-
-
-def _safe(line: str) -> str:
-    """The line with everything escaped that a terminal would not print."""
-    if line.isprintable():
-        return line
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in line)

@@ -23,6 +23,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from app.operators.errors import OperatorError
+from app.operators.escaping import escaped
 from app.telemetry.meter import Meter
 
 log = logging.getLogger(__name__)
@@ -167,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer_checks("ready", pages.ready)
         elif path in pages.routes:
             answer = pages.routes[path](query)
-            body = json.dumps(answer.document, ensure_ascii=False) + "\n"
+            body = escaped(json.dumps(answer.document, ensure_ascii=False)) + "\n"
             self._answer(answer.status, "application/json", body.encode("utf-8", "backslashreplace"))
         else:
             known = ", ".join(["/metrics", "/healthz", *pages.routes])

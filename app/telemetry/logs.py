@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, TextIO
 
+from app.operators.escaping import escaped
 from app.operators.times import time_text
 
 _OURS: Final = ("app", "agents", "schemas", "callstream")
@@ -155,7 +156,7 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(_fields(record), ensure_ascii=False, default=lambda value: type(value).__name__)
+        return escaped(json.dumps(_fields(record), ensure_ascii=False, default=lambda value: type(value).__name__))
 
 
 class _TextFormatter(logging.Formatter):
@@ -166,7 +167,7 @@ class _TextFormatter(logging.Formatter):
         head = " ".join(str(line.pop(name)) for name in ("time", "level", "logger", "message"))
         trace = line.pop("trace", [])
         rest = "".join(f" {name}={value}" for name, value in line.items() if value is not None)
-        return "\n    ".join([head.replace("\n", "\\n") + rest, *trace])
+        return "\n    ".join(map(escaped, [head + rest, *trace]))
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

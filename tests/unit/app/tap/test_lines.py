@@ -237,7 +237,7 @@ def test_no_control_character_reaches_the_terminal() -> None:
     shown = "".join(lines(topics.CALLS, WHERE, call))
 
     assert shown.isprintable()
-    assert r"a\x1b[2Jb\r\n\u202ec" in shown
+    assert r"a\u001b[2Jb\r\n\u202ec" in shown
 
 
 def test_long_arguments_are_cut_for_people() -> None:

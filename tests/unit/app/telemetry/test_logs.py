@@ -175,3 +175,22 @@ def test_text_format_is_one_line_with_facts() -> None:
 
     (line,) = stream.getvalue().splitlines()
     assert line.endswith("INFO app.x stream\\nopen address=unix:///a")
+
+
+HOSTILE = "n\x1b[31m\x9b\r\nforged\u202e\u200b\u2028\udc9b"
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_no_value_of_a_line_reaches_the_terminal_raw(log_format: str) -> None:
+    """Message, facts, the event's fields and the text of an error: none can forge a line or change the terminal."""
+    stream = _configured(log_format)
+    note = EventNote(HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+
+    extra = {"event": note, "facts": {"node": HOSTILE, HOSTILE: 1}}
+    logging.getLogger("app.x").error("of %s", HOSTILE, extra=extra, exc_info=OSError(HOSTILE))
+
+    lines = stream.getvalue().split("\n")
+    assert all(line.isprintable() for line in lines)
+    assert not any(line.startswith("forged") for line in lines)
+    if log_format == "json":
+        assert json.loads(lines[0])["node"] == HOSTILE

@@ -24,11 +24,11 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import accumulate
 from struct import Struct
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from agents.symbols.lookup import Resolved, Unresolved
 
@@ -39,6 +39,8 @@ VERSION: Final = 1
 # bytes of the build id, segments, ranges, bytes of names, line rows, source files, bytes of their names
 _HEADER: Final = Struct("<8sHBBHH32sIIIQIIQ4x")
 _SEGMENT: Final = Struct("<QQQ")
+_PART_TYPES: Final[tuple[Literal["B", "I", "Q"], ...]] = (*"BBQIIIIBQIIIB",)
+_TYPE_BYTES: Final = {"B": 1, "I": 4, "Q": 8}
 _TRAILER_BYTES: Final = sha256().digest_size
 
 # The kernel maps whole pages, so a pc may lie before or behind the bytes that a segment asks for.
@@ -113,8 +115,8 @@ class IndexContent:
     origins: SymbolOrigin
     code_digest: bytes
     segments: tuple[Segment, ...]
-    ranges: CodeRanges
-    lines: LineRows = field(default_factory=LineRows)
+    ranges: CodeRanges = CodeRanges()
+    lines: LineRows = LineRows()
 
 
 def encode_index(content: IndexContent) -> bytes:
@@ -182,54 +184,21 @@ class _EncodedNames:
 class SymbolIndex:
     """An open index: answers which function a file offset lies in. Holds the view it was opened on."""
 
-    __slots__ = (
-        "_call_step",
-        "_deltas",
-        "_file_names",
-        "_file_offsets",
-        "_lengths",
-        "_line_addresses",
-        "_line_files",
-        "_line_numbers",
-        "_mapped",
-        "_name_lengths",
-        "_name_offsets",
-        "_names",
-        "_starts",
-        "build_id",
-        "code_digest",
-        "elf_type",
-        "line_count",
-        "machine",
-        "origins",
-        "range_count",
-        "segments",
-    )
-
     def __init__(self, view: memoryview) -> None:
         """Open `view`, the bytes of a whole index file; raises IndexFormatError."""
-        header = _checked_header(view)
-        (_, _, origins, _, self.machine, self.elf_type, self.code_digest) = header[:7]
-        (id_bytes, segments, ranges, names_bytes, rows, files, files_bytes) = header[7:]
+        header, parts = _opened(view)
+        _, _, origins, _, self.machine, self.elf_type, self.code_digest = header[:7]
+        build_id, segments, *ranges = parts[:7]
+        self._starts, self._lengths, self._deltas, self._name_offsets, self._name_lengths = ranges
+        self._names, self._line_addresses, self._line_files, self._line_numbers, *files = parts[7:]
+        self._file_offsets, self._file_names = files
+        self.build_id = bytes(build_id).decode("ascii")
+        self.segments = tuple(Segment(*s) for s in _SEGMENT.iter_unpack(segments))
         self.origins = SymbolOrigin(origins)
-        self.range_count = ranges
-        self.line_count = rows
-        self._call_step = _CALL_STEP_BYTES.get(self.machine, 1)
-        part = _IndexParts(view)
-        self.build_id = bytes(part.take(id_bytes)).decode("ascii")
-        self.segments = tuple(Segment(*s) for s in _SEGMENT.iter_unpack(part.take(segments * _SEGMENT.size)))
+        self.range_count = len(self._starts)
+        self.line_count = len(self._line_addresses)
         self._mapped = [*map(_asked_for, self.segments), *map(_whole_pages, self.segments)]
-        self._starts = part.take(8 * ranges).cast("Q")
-        self._lengths = part.take(4 * ranges).cast("I")
-        self._deltas = part.take(4 * ranges).cast("I")
-        self._name_offsets = part.take(4 * ranges).cast("I")
-        self._name_lengths = part.take(4 * ranges).cast("I")
-        self._names = part.take(names_bytes)
-        self._line_addresses = part.take(8 * rows).cast("Q")
-        self._line_files = part.take(4 * rows).cast("I")
-        self._line_numbers = part.take(4 * rows).cast("I")
-        self._file_offsets = part.take(4 * (files + 1)).cast("I")
-        self._file_names = part.take(files_bytes)
+        self._call_step = _CALL_STEP_BYTES.get(self.machine, 1)
 
     def lookup(self, file_offset: int, *, innermost: bool) -> Resolved | Unresolved:
         """The function at `file_offset`, with the line where the index has lines.
@@ -294,7 +263,8 @@ def _whole_pages(segment: Segment) -> tuple[int, int, int]:
     return first & -_PAGE_BYTES, -(-behind // _PAGE_BYTES) * _PAGE_BYTES, distance
 
 
-def _checked_header(view: memoryview) -> tuple[Any, ...]:
+def _opened(view: memoryview) -> tuple[tuple[Any, ...], list[memoryview]]:
+    """The header, and the parts behind it in their order. Raises IndexFormatError."""
     if sys.byteorder != "little":
         raise IndexFormatError("symbol indexes are read in place, which takes a little-endian machine")
     if len(view) < _HEADER.size + _TRAILER_BYTES:
@@ -305,29 +275,15 @@ def _checked_header(view: memoryview) -> tuple[Any, ...]:
     if header[1] != VERSION:
         raise IndexFormatError(f"version {header[1]}, and only {VERSION} is known; build the index again")
     id_bytes, segments, ranges, names_bytes, rows, files, files_bytes = header[7:]
-    symbol_parts = [8 * ranges, 4 * ranges, 4 * ranges, 4 * ranges, 4 * ranges, names_bytes]
-    line_parts = [8 * rows, 4 * rows, 4 * rows, 4 * (files + 1), files_bytes]
-    sizes = [_HEADER.size, id_bytes, segments * _SEGMENT.size, *symbol_parts, *line_parts]
-    if sum(-(-size // 8) * 8 for size in sizes) + _TRAILER_BYTES != len(view):
+    items = [id_bytes, segments * _SEGMENT.size, *[ranges] * 5, names_bytes, *[rows] * 3, files + 1, files_bytes]
+    sizes = [_TYPE_BYTES[code] * number for code, number in zip(_PART_TYPES, items, strict=True)]
+    *starts, end = accumulate((size + -size % 8 for size in sizes), initial=_HEADER.size)
+    if end + _TRAILER_BYTES != len(view):
         raise IndexFormatError("its length does not agree with its header")
     if sha256(view[:-_TRAILER_BYTES]).digest() != bytes(view[-_TRAILER_BYTES:]):
         raise IndexFormatError("its checksum does not agree with its content")
-    return header
-
-
-class _IndexParts:
-    """Takes the parts behind the header one after the other."""
-
-    __slots__ = ("_at", "_view")
-
-    def __init__(self, view: memoryview) -> None:
-        self._view = view
-        self._at = _HEADER.size
-
-    def take(self, size: int) -> memoryview:
-        part = self._view[self._at : self._at + size]
-        self._at += -(-size // 8) * 8
-        return part
+    parts = [view[start : start + size] for start, size in zip(starts, sizes, strict=True)]
+    return header, [part.cast(code) for part, code in zip(parts, _PART_TYPES, strict=True)]
 
 
 def _packed(code: str, numbers: Sequence[int]) -> bytes:

@@ -9,7 +9,7 @@ import re
 import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -207,10 +207,9 @@ class _Adding:
 
 def _of_path(report: FileReport, path: Path) -> FileReport:
     """The report of another copy of the same file."""
-    if isinstance(report, NotIndexed):
-        return NotIndexed(path, report.reason, report.detail)
-    kept = report.kept if path == report.path else Kept.UNCHANGED
-    return Indexed(path, report.build_id, kept, report.functions, report.lines, report.origins, report.notes)
+    if isinstance(report, Indexed) and path != report.path:
+        return replace(report, path=path, kept=Kept.UNCHANGED)
+    return replace(report, path=path)
 
 
 def _modules(path: Path, root: Path) -> list[str]:

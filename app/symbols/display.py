@@ -5,7 +5,6 @@ reader of a table is never worse off for it. Characters that a terminal would ob
 """
 
 from functools import lru_cache
-from types import TracebackType
 from typing import Final, Self
 
 from app.operators.escaping import escaped
@@ -31,9 +30,7 @@ class SymbolDisplay:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.end()
 
     def _name(self, symbol: str) -> str:

@@ -12,13 +12,13 @@ import stat
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from agents.symbols.index import IndexContent, LineRows, Segment, SymbolIndex, SymbolOrigin
+from agents.symbols.index import IndexContent, SymbolIndex, SymbolOrigin
 from app.symbols.code_ranges import FunctionSymbol, disjoint_ranges
 from app.symbols.dwarf_lines import read_lines
 from app.symbols.elf import DebugLink, ElfStructure, read_structure
@@ -44,15 +44,6 @@ class Probe:
     has_symtab: bool
     has_lines: bool
     debuglink: DebugLink | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Head:
-    build_id: str
-    machine: int
-    elf_type: int
-    code_digest: bytes
-    segments: tuple[Segment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +75,20 @@ def build_index(path: Path, debug_path: Path | None, *, with_lines: bool) -> Ind
         if not elf.structure.segments:
             raise FileRefusedError(FileRefusalReason.NO_CODE)
         structure = elf.structure
-        head = _Head(_identity(elf), structure.machine, structure.elf_type, structure.code_digest, structure.segments)
+        empty = IndexContent(
+            build_id=_identity(elf),
+            machine=structure.machine,
+            elf_type=structure.elf_type,
+            origins=SymbolOrigin(0),
+            code_digest=structure.code_digest,
+            segments=structure.segments,
+        )
         if debug_path is None:
-            return _content(head, [elf], with_lines=with_lines)
+            return _filled(empty, [elf], with_lines=with_lines)
         with _opened(debug_path) as debug:
             if not _belong_together(elf, debug):
                 raise FileRefusedError(FileRefusalReason.MALFORMED, "the debug file is another file's")
-            return _content(head, [elf, debug], with_lines=with_lines)
+            return _filled(empty, [elf, debug], with_lines=with_lines)
 
 
 def extend_index(known: SymbolIndex, debug_path: Path, *, with_lines: bool) -> IndexContent:
@@ -101,24 +99,22 @@ def extend_index(known: SymbolIndex, debug_path: Path, *, with_lines: bool) -> I
     with _opened(debug_path) as debug:
         if debug.structure.build_id != known.build_id:
             raise FileRefusedError(FileRefusalReason.MALFORMED, "the debug file is another file's")
-        head = _Head(known.build_id, known.machine, known.elf_type, known.code_digest, known.segments)
         exported = [
             FunctionSymbol(s.start, s.length, s.name, 0, is_exported=True, in_symtab=False, limit=s.start + s.length)
             for s in known.ranges()
             if not s.delta
         ]
-        return _content(head, [debug], with_lines=with_lines, known=exported)
+        origins = SymbolOrigin.DYNSYM if exported else SymbolOrigin(0)
+        empty = IndexContent(known.build_id, known.machine, known.elf_type, origins, known.code_digest, known.segments)
+        return _filled(empty, [debug], with_lines=with_lines, known=exported)
 
 
-def _content(
-    head: _Head,
-    files: list[_OpenElf],
-    *,
-    with_lines: bool,
-    known: Sequence[FunctionSymbol] = (),
+def _filled(
+    empty: IndexContent, files: list[_OpenElf], *, with_lines: bool, known: Sequence[FunctionSymbol] = ()
 ) -> IndexContent:
+    """The content with the names and lines of `files`, and with the exported symbols that are known already."""
     symbols = list(known)
-    origins = SymbolOrigin.DYNSYM if known else SymbolOrigin(0)
+    origins = empty.origins
     for number, elf in enumerate(files):
         symbols += function_symbols(elf.data, elf.structure)
         if elf.structure.dynsym is not None:
@@ -135,22 +131,11 @@ def _content(
     if go := go_symbols(files[0].data, files[0].structure):
         symbols += go
         origins |= SymbolOrigin.GOPCLNTAB
-    lines = LineRows()
-    if with_lines:
-        described = [elf for elf in files if elf.structure.has_dwarf_lines]
-        lines = read_lines(described[-1].stream, head.segments) if described else lines
+    lines = empty.lines
+    if with_lines and (described := [elf for elf in files if elf.structure.has_dwarf_lines]):
+        lines = read_lines(described[-1].stream, empty.segments)
         origins |= SymbolOrigin.DWARF_LINES if len(lines.addresses) else SymbolOrigin(0)
-    ranges = disjoint_ranges(symbols)
-    return IndexContent(
-        build_id=head.build_id,
-        machine=head.machine,
-        elf_type=head.elf_type,
-        origins=origins,
-        code_digest=head.code_digest,
-        segments=head.segments,
-        ranges=ranges,
-        lines=lines,
-    )
+    return replace(empty, origins=origins, ranges=disjoint_ranges(symbols), lines=lines)
 
 
 def _debugdata_symbols(packed: memoryview) -> list[FunctionSymbol]:

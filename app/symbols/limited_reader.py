@@ -7,7 +7,6 @@ out of memory is replaced.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 from app.symbols.elf import DebugLink
@@ -40,9 +39,7 @@ class LimitedReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.process.end()
 
     def probe(self, path: Path) -> Probe | FileRefusal:

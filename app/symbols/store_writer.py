@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 
 from agents.symbols.index import SymbolIndex, SymbolOrigin
@@ -65,9 +64,7 @@ class StoreWriter:
         self._scratch = tempfile.TemporaryDirectory(prefix="new-", dir=self.folder)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._scratch.cleanup()
         self._lock.close()
 

@@ -34,35 +34,30 @@ def pack(numbers: Sequence[int], texts: Sequence[str]) -> bytes:
 
 def unpack(state: bytes) -> tuple[tuple[int, ...], list[str]]:
     """Numbers and texts. Raises StateError."""
-    try:
-        version, count = _HEAD.unpack_from(state)
-        if version != VERSION:
-            raise StateError(f"state of version {version}, not {VERSION}")
-        layout = _layout(count)
-        numbers = layout.unpack_from(state)[2:]
-    except error:
-        raise StateError("state that ends early") from None
+    _, count = _read(_HEAD, state)
+    layout = _layout(count)
+    numbers = _read(layout, state)[2:]
     texts = state[layout.size :].split(_BETWEEN)
     return numbers, [text.decode("utf-8", "surrogatepass") for text in texts]
 
 
 def first_two(state: bytes) -> tuple[int, int]:
     """The first two numbers, without reading the rest. Raises StateError."""
-    try:
-        version, _, first, second = _FIRST_TWO.unpack_from(state)
-    except error:
-        raise StateError("state that ends early") from None
-    if version != VERSION:
-        raise StateError(f"state of version {version}, not {VERSION}")
+    _, _, first, second = _read(_FIRST_TWO, state)
     return first, second
 
 
 def first_numbers(state: bytes, at: int = 0) -> tuple[int, ...]:
     """The first six numbers of the state that begins at `at`, without reading the rest. Raises StateError."""
+    return _read(_FIRST_SIX, state, at)[2:]
+
+
+def _read(layout: Struct, state: bytes, at: int = 0) -> tuple[int, ...]:
+    """The state that begins at `at`, as far as `layout` goes: version, count and numbers. Raises StateError."""
     try:
-        version, _, *numbers = _FIRST_SIX.unpack_from(state, at)
+        read = layout.unpack_from(state, at)
     except error:
         raise StateError("state that ends early") from None
-    if version != VERSION:
-        raise StateError(f"state of version {version}, not {VERSION}")
-    return tuple(numbers)
+    if read[0] != VERSION:
+        raise StateError(f"state of version {read[0]}, not {VERSION}")
+    return read

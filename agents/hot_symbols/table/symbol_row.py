@@ -5,6 +5,7 @@ in bytes (four bytes each, signed, little-endian), then the entries: packed part
 their partitions, so equal rows are equal bytes.
 """
 
+from itertools import accumulate
 from struct import Struct, error
 from typing import Final
 
@@ -77,35 +78,29 @@ class SymbolRow:
     @classmethod
     def from_bytes(cls, state: bytes) -> "SymbolRow":
         """The row in packed state. Raises StateError."""
-        try:
-            version, count = _HEAD.unpack_from(state)
-            heads = [_ENTRY.unpack_from(state, _HEAD.size + index * _ENTRY.size) for index in range(count)]
-        except error:
-            raise StateError("state that ends early") from None
-        if version != VERSION:
-            raise StateError(f"state of version {version}, not {VERSION}")
-        partials: dict[int, bytes] = {}
-        at = _HEAD.size + count * _ENTRY.size
-        for source, size in heads:
-            partials[source] = state[at : at + size]
-            at += size
-        if at != len(state):
-            raise StateError("state that ends early or late")
-        return cls(partials)
+        return cls({source: state[at : at + size] for source, at, size in _entries(state)})
 
 
 def hits_and_last_seen_ns(state: bytes) -> tuple[int, int]:
     """Hits of a row and the time of the last, without unpacking it. Raises StateError."""
+    total, last_ns = 0, NEVER_LAST
+    for _, at, _ in _entries(state):
+        hits, seen_ns = hits_and_last_ns(state, at)
+        total += hits
+        last_ns = max(last_ns, seen_ns)
+    return total, last_ns
+
+
+def _entries(state: bytes) -> list[tuple[int, int, int]]:
+    """Raw partition, position and size of each entry. Raises StateError."""
     try:
         version, count = _HEAD.unpack_from(state)
-        if version != VERSION:
-            raise StateError(f"state of version {version}, not {VERSION}")
-        total, last_ns, at = 0, NEVER_LAST, _HEAD.size + count * _ENTRY.size
-        for index in range(count):
-            hits, seen_ns = hits_and_last_ns(state, at)
-            total += hits
-            last_ns = max(last_ns, seen_ns)
-            at += _ENTRY.unpack_from(state, _HEAD.size + index * _ENTRY.size)[1]
+        heads = [_ENTRY.unpack_from(state, _HEAD.size + index * _ENTRY.size) for index in range(count)]
     except error:
         raise StateError("state that ends early") from None
-    return total, last_ns
+    if version != VERSION:
+        raise StateError(f"state of version {version}, not {VERSION}")
+    *starts, end = accumulate((size for _, size in heads), initial=_HEAD.size + count * _ENTRY.size)
+    if end != len(state):
+        raise StateError("state that ends early or late")
+    return [(source, at, size) for (source, size), at in zip(heads, starts, strict=True)]

@@ -6,20 +6,19 @@ A caller that made more than one in `MAX_CALLERS + 1` of all calls is kept. The 
 does.
 """
 
+from dataclasses import dataclass, field
 from typing import Final
 
 MAX_CALLERS: Final = 8
 """A row on every topic and in every table carries them, at some 80 bytes each."""
 
 
+@dataclass(slots=True, eq=False)
 class Callers:
     """Calls by caller, and the most that is missing from any of them."""
 
-    __slots__ = ("calls", "shortfall")
-
-    def __init__(self, calls: dict[str, int] | None = None, shortfall: int = 0) -> None:
-        self.calls = {} if calls is None else calls
-        self.shortfall = shortfall
+    calls: dict[str, int] = field(default_factory=dict)
+    shortfall: int = 0
 
     def note(self, caller: str, calls: int) -> None:
         """Count calls. Call `settle` after a round of these, before anything else."""

@@ -7,6 +7,8 @@ was expired starts a new life with the next record: its `first_offset` lies behi
 count.
 """
 
+from dataclasses import dataclass
+
 from agents.hot_symbols.counting.tally import Tally
 from agents.packing import first_numbers, first_two, pack, unpack
 
@@ -14,15 +16,13 @@ UNBORN = (1 << 63) - 1
 """`first_offset` of a partial that nothing was counted in."""
 
 
+@dataclass(slots=True, eq=False)
 class Partial:
     """A tally with the raw offsets of the first and the last record that it includes."""
 
-    __slots__ = ("first_offset", "last_offset", "tally")
-
-    def __init__(self, tally: Tally, first_offset: int = UNBORN, last_offset: int = -1) -> None:
-        self.tally = tally
-        self.first_offset = first_offset
-        self.last_offset = last_offset
+    tally: Tally
+    first_offset: int = UNBORN
+    last_offset: int = -1
 
     def to_bytes(self) -> bytes:
         """Packed state; equal partials are equal bytes."""

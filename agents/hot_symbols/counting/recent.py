@@ -5,6 +5,7 @@ split before merging. So partial rows can be merged, repeated and recovered at w
 times are the events' own, in nanoseconds since the Unix epoch.
 """
 
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
@@ -21,17 +22,15 @@ _HASH_BYTES: Final = 4
 _HASH_RANGE: Final = 1 << 8 * _HASH_BYTES
 
 
+@dataclass(slots=True, eq=False)
 class Recent:
     """At most `MAX_NAMES` names with the time each was last seen: those that were seen last.
 
     `last_ns` by name, in no order. `sketch` is empty until a name had to go, then it has hashes in rising order.
     """
 
-    __slots__ = ("last_ns", "sketch")
-
-    def __init__(self, last_ns: dict[Name, int] | None = None, sketch: tuple[int, ...] = ()) -> None:
-        self.last_ns = {} if last_ns is None else last_ns
-        self.sketch = sketch
+    last_ns: dict[Name, int] = field(default_factory=dict)
+    sketch: tuple[int, ...] = ()
 
     def note(self, name: Name, when_ns: int) -> None:
         """Note that `name` was seen. Call `settle` after a round of these, before anything else."""

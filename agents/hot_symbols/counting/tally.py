@@ -7,6 +7,7 @@ nothing.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Final
 
@@ -24,6 +25,7 @@ NEVER_LAST: Final = -(1 << 63)
 _IMAGE_WORDS, _NAMESPACE_WORDS, _WORKLOAD_WORDS = 2, 1, 3
 
 
+@dataclass(slots=True, eq=False)
 class Tally:
     """Counts of one symbol.
 
@@ -31,32 +33,17 @@ class Tally:
     into RESOLUTIONS, `hours` hits by hours since the Unix epoch.
     """
 
-    __slots__ = (
-        "callers",
-        "first_ns",
-        "grades",
-        "hits",
-        "hours",
-        "images",
-        "last_ns",
-        "module",
-        "namespaces",
-        "probe_hits",
-        "workloads",
-    )
-
-    def __init__(self, module: str) -> None:
-        self.module = module
-        self.hits = 0
-        self.probe_hits = 0
-        self.first_ns = NEVER_FIRST
-        self.last_ns = NEVER_LAST
-        self.grades: dict[int, int] = {}
-        self.hours: dict[int, int] = {}
-        self.callers = Callers()
-        self.images = Recent()
-        self.namespaces = Recent()
-        self.workloads = Recent()
+    module: str
+    hits: int = 0
+    probe_hits: int = 0
+    first_ns: int = NEVER_FIRST
+    last_ns: int = NEVER_LAST
+    grades: dict[int, int] = field(default_factory=dict)
+    hours: dict[int, int] = field(default_factory=dict)
+    callers: Callers = field(default_factory=Callers)
+    images: Recent = field(default_factory=Recent)
+    namespaces: Recent = field(default_factory=Recent)
+    workloads: Recent = field(default_factory=Recent)
 
     @property
     def confirmed_hits(self) -> int:
@@ -95,9 +82,8 @@ class Tally:
                 self.namespaces.note(place.namespace, when_ns)
             if place.workload is not None:
                 self.workloads.note(place.workload, when_ns)
-        self.images.settle()
-        self.namespaces.settle()
-        self.workloads.settle()
+        for recent in (self.images, self.namespaces, self.workloads):
+            recent.settle()
 
     def add(self, other: "Tally") -> None:
         """Add another tally of the same symbol, and settle."""

@@ -15,15 +15,13 @@ from agents.hot_symbols.reading.times import sortable, time_of
 HOUR_NS = 3_600_000_000_000
 
 
+@dataclass(slots=True, eq=False)
 class Sightings:
     """Times (as bytes that sort, see times.py) and raw offsets of events of one kind, partition and place."""
 
-    __slots__ = ("offsets", "place", "times")
-
-    def __init__(self, place: EventPlace, times: list[bytes], offsets: list[int]) -> None:
-        self.place = place
-        self.times = times
-        self.offsets = offsets
+    place: EventPlace
+    times: list[bytes]
+    offsets: list[int]
 
     def add(self, time_ns: int, offset: int) -> None:
         """Take one event."""

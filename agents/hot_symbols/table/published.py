@@ -9,6 +9,7 @@ from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.identity import parse_symbol_id
 from agents.hot_symbols.reading.evidence import RESOLUTIONS
 from schemas import avro_wire, records
+from schemas.call_layout import read_long
 
 
 def published_value(schema_id: int, symbol_id: str, tally: Tally) -> bytes:
@@ -20,21 +21,9 @@ def module_in(value: bytes, schema_id: int) -> str | None:
     """The module in a record, without decoding the rest; None where another schema wrote it."""
     if value[: avro_wire.SCHEMA_HEADER_BYTES] != avro_wire.schema_header(schema_id):
         return None
-    size, at = _length(value, avro_wire.SCHEMA_HEADER_BYTES)  # the symbol id comes first
-    size, at = _length(value, at + size)
+    size, at = read_long(value, avro_wire.SCHEMA_HEADER_BYTES)  # the symbol id comes first
+    size, at = read_long(value, at + size)
     return value[at : at + size].decode("utf-8", "surrogatepass")
-
-
-def _length(value: bytes, at: int) -> tuple[int, int]:
-    """A text's length, and where the text begins."""
-    rest = shift = 0
-    while True:
-        byte = value[at]
-        at += 1
-        rest |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return rest >> 1, at
-        shift += 7
 
 
 def published_record(symbol_id: str, tally: Tally) -> dict[str, Any]:

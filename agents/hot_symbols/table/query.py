@@ -37,14 +37,9 @@ class Query:
 
     def matches(self, row: Row) -> bool:
         """Whether a row is meant."""
-        return (
-            (self.since_ns is None or (row["hits"] > 0 and row["last_seen_ns"] >= self.since_ns))
-            and self.may_mean(row["symbol"], row["symbol_id"])
-            and (self.module is None or _is(self.module, row["module"], basename(row["module"]), row["build_id"]))
-            and self.means_place(
-                [one["namespace"] for one in row["namespaces"]],
-                [(one["image_name"], one["image_id"]) for one in row["images"]],
-            )
+        return self._means_file(row, row["symbol_id"]) and self.means_place(
+            [one["namespace"] for one in row["namespaces"]],
+            [(one["image_name"], one["image_id"]) for one in row["images"]],
         )
 
     def means_place(self, namespaces: Iterable[str], images: Iterable[tuple[str, str]]) -> bool:
@@ -72,11 +67,15 @@ class Query:
 
     def matches_answer(self, answer: Row) -> bool:
         """Whether the answer to a watch meets the conditions; those on places do not apply to a watch."""
-        module = answer["module"] or ""
+        return self._means_file(answer, answer["watch_id"])
+
+    def _means_file(self, row: Row, symbol_id: str) -> bool:
+        """Whether the time, the symbol and the file of a row or an answer meet the conditions."""
+        module = row["module"] or ""
         return (
-            (self.since_ns is None or (answer["hits"] > 0 and answer["last_seen_ns"] >= self.since_ns))
-            and self.may_mean(answer["symbol"], answer["watch_id"])
-            and (self.module is None or _is(self.module, module, basename(module), answer["build_id"]))
+            (self.since_ns is None or (row["hits"] > 0 and row["last_seen_ns"] >= self.since_ns))
+            and self.may_mean(row["symbol"], symbol_id)
+            and (self.module is None or _is(self.module, module, basename(module), row["build_id"]))
         )
 
 

@@ -5,7 +5,7 @@ inclusive to `to_ns` exclusive; `detail` names a counter or a limit, never event
 heartbeats cover it and no gap touches it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -41,14 +41,7 @@ class CoverageGap:
 
     def as_record(self) -> dict[str, Any]:
         """Field names and values of the Avro record; also fit for JSON."""
-        return {
-            "node": self.node,
-            "from_ns": self.from_ns,
-            "to_ns": self.to_ns,
-            "cause": self.cause.value,
-            "events_lost": self.events_lost,
-            "detail": self.detail,
-        }
+        return asdict(self) | {"cause": self.cause.value}
 
 
 def merge(first: CoverageGap, second: CoverageGap) -> CoverageGap | None:

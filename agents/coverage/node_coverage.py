@@ -8,7 +8,7 @@ only the newest intervals are kept. Where older ones were dropped, nothing is cl
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from agents.coverage.interval import Interval, join
+from agents.coverage.interval import Interval, Stretch, join
 from agents.coverage.node_window import NodeWindow, is_gap, judge, vouches
 from agents.packing import pack, unpack
 from schemas.coverage import CoverageGap
@@ -52,10 +52,9 @@ class NodeCoverage:
 
     def _settle(self) -> None:
         vouched, gaps = join(self.vouched), _join_by_cause(self.gaps)
-        dropped: list[tuple[int, int]] = [(one.from_ns, one.to_ns) for one in vouched[:-MAX_INTERVALS]]
-        dropped += [(one.from_ns, one.to_ns) for one in gaps[:-MAX_INTERVALS]]
-        for from_ns, to_ns in dropped:
-            end_ns = max(to_ns, from_ns + 1)  # of an instant: nothing is claimed about its own moment either
+        dropped: list[Stretch] = [*vouched[:-MAX_INTERVALS], *gaps[:-MAX_INTERVALS]]
+        for one in dropped:
+            end_ns = max(one.to_ns, one.from_ns + 1)  # of an instant: nothing is claimed about its own moment either
             self.known_from_ns = max(end_ns, self.known_from_ns or end_ns)
         begin = self.known_from_ns
         if begin is not None:

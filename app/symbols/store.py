@@ -5,7 +5,6 @@ a broken file is evidence of nothing.
 """
 
 import mmap
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -37,7 +36,9 @@ class SymbolStore:
         self._indexes = snapshot.of_kind(ObjectKind.INDEX)
         self._module_maps = snapshot.of_kind(ObjectKind.MODULES)
         self._kernel_maps = snapshot.of_kind(ObjectKind.KERNEL)
-        self._opened: OrderedDict[str, SymbolIndex] = OrderedDict()
+        self._open_index = lru_cache(maxsize=MAX_OPEN_INDEXES)(
+            lambda build_id, digest: open_index(object_path(folder, digest), build_id, digest)
+        )
         self._read_map = lru_cache(maxsize=_CACHED_MAPS)(lambda digest: decode_map(read_object(folder, digest)))
         self._image_module_maps = lru_cache(maxsize=_CACHED_NAMES)(self._maps_of_image)
         self._node_module_maps = lru_cache(maxsize=_CACHED_NAMES)(lambda node: _of_node(self._module_maps, node))
@@ -57,18 +58,8 @@ class SymbolStore:
 
     def index(self, build_id: str) -> SymbolIndex | None:
         """The index of a build id, opened; None if the store has none. Raises SymbolStoreError if it is damaged."""
-        opened = self._opened.get(build_id)
-        if opened is not None:
-            self._opened.move_to_end(build_id)
-            return opened
         digest = self._indexes.get(build_id)
-        if digest is None:
-            return None
-        index = open_index(object_path(self.folder, digest), build_id, digest)
-        self._opened[build_id] = index
-        if len(self._opened) > MAX_OPEN_INDEXES:
-            self._opened.popitem(last=False)
-        return index
+        return None if digest is None else self._open_index(build_id, digest)
 
     def maps(self, image_id: str, node_name: str, is_contained: bool) -> "StoreMaps":
         """The maps that hold for a process: its image's, or those of its node if it is not contained.

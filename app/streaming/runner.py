@@ -6,10 +6,9 @@ not touched. When something cannot be delivered, the process ends.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from agents.contract import DeadLetter, OutRecord, StatefulStep, Step, StepResult
@@ -20,7 +19,6 @@ from app.streaming.audit import AuditTrail
 from app.streaming.batch import RecordBatch
 from app.streaming.dead_letter_limits import DeadLetterGuard
 from app.streaming.delivery import Delivery, DeliveryFailedError, Parcel, Receipt
-from app.streaming.ledger import HandOut
 from app.streaming.table import StrictTable, TableWrite
 
 log = logging.getLogger(__name__)
@@ -31,9 +29,6 @@ would do; eight ride out a pause of the broker's disk, and bound the repetition 
 
 LAST_COMMIT_SECONDS = 5.0
 """For acknowledgements and a commit before a stage stops at a limit; less than a drain may take."""
-
-MAX_PENDING_BATCHES = 256
-"""Batches that an interval may gather before it is cut short: a quarter million events and their memory."""
 
 
 class Observer(Protocol):
@@ -180,8 +175,6 @@ class StepRunner:
             log.warning("batches that were sent could not be committed before the end")
 
     def _parcels(self, partition: int, result: StepResult) -> Sequence[Parcel]:
-        if not result.dead_letters:
-            return (Parcel(self._output_topic, partition, result.outputs),)
         letters = [self._encode_dead_letter(letter) for letter in result.dead_letters]
         return (
             Parcel(self._output_topic, partition, result.outputs),
@@ -191,72 +184,3 @@ class StepRunner:
 
 def _outcome_of(result: StepResult) -> BatchOutcome:
     return BatchOutcome(len(result.outputs), sum(result.skipped.values()), len(result.dead_letters))
-
-
-class IntervalRunner:
-    """Gathers batches in memory and writes what follows from them at intervals; finishes them after the write.
-
-    `absorb` takes a batch's records into memory. `flush` delivers everything absorbed and returns when it is
-    acknowledged; it is given, by partition, the source position after the last record absorbed (as `TableWrite` wants
-    it). Call `flush_now` before partitions are given up, and `run` as a background task. One instance serves one agent.
-    """
-
-    def __init__(
-        self,
-        absorb: Callable[[RecordBatch], None],
-        flush: Callable[[Mapping[int, int]], Awaitable[None]],
-        *,
-        interval_seconds: float,
-        fail: Fail = end_process,
-    ) -> None:
-        self._absorb = absorb
-        self._flush = flush
-        self._interval_seconds = interval_seconds
-        self._fail = fail
-        self._pending = list[HandOut]()
-        self._positions = dict[int, int]()
-        self._flushing = asyncio.Lock()
-
-    async def __call__(self, batch: RecordBatch) -> None:
-        """Absorb one batch; writes at once when too many are pending."""
-        if self.pending_batches >= MAX_PENDING_BATCHES:
-            await self.flush_now()
-        async with self._flushing:
-            if batch.start():
-                self._absorb(batch)
-                self._pending.append(batch.hand_out)
-                self._positions[batch.partition] = batch.hand_out.last + 1
-
-    @property
-    def pending_batches(self) -> int:
-        """Batches in memory."""
-        return len(self._pending)
-
-    async def run(self) -> None:
-        """Flush at every interval until cancelled."""
-        while True:
-            await asyncio.sleep(self._interval_seconds)
-            await self.flush_now()
-
-    @contextlib.asynccontextmanager
-    async def held(self) -> AsyncIterator[None]:
-        """Keep batches and flushes out, for other work on the rows that they are written to."""
-        async with self._flushing:
-            yield
-
-    async def flush_now(self) -> None:
-        """Write what is in memory and finish the batches that it came from."""
-        async with self._flushing:
-            if not self._pending:
-                return
-            if not all(hand_out.current for hand_out in self._pending):
-                # A drain flushes before partitions are given up, so this state holds counts that another worker has.
-                self._fail(ExitCode.DRAIN_OVERDUE, "a partition was lost with unwritten work in memory")
-            try:
-                await self._flush(self._positions)
-            except DeliveryFailedError as error:
-                self._fail(ExitCode.DELIVERY_FAILED, str(error))
-            for hand_out in self._pending:
-                hand_out.finish()
-            self._pending.clear()
-            self._positions.clear()

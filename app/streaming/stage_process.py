@@ -27,7 +27,7 @@ from app.processes.process_end import ExitCode, end_process
 from app.settings import Settings
 from app.streaming.delivery import Delivery, DeliveryFailedError
 from app.streaming.metering import StageObserver
-from app.streaming.runner import IntervalRunner
+from app.streaming.paced_runner import PacedRunner
 from app.streaming.stage_app import GroupTimes, StageApp, make_app
 from app.streaming.standstill import StallLimits
 from app.streaming.table import StrictTable
@@ -64,7 +64,7 @@ class StageRuntime:
     meter: Meter
     observer: StageObserver
     partitions: int
-    intervals: list[IntervalRunner] = field(default_factory=list)
+    intervals: list[PacedRunner] = field(default_factory=list)
     """Runners to flush at intervals and before partitions are given up; `attach` adds them."""
     reloads: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What to do on a SIGHUP; `attach` adds it."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from agents.agent import attach as attach_agent
 from app.settings import load
 from app.streaming.batch import RecordBatch
-from app.streaming.runner import IntervalRunner
+from app.streaming.paced_runner import PacedRunner
 from app.streaming.stage_process import StagePlan, StageRuntime, run_stage
 from app.streaming.table import StrictTable, TableWrite
 from app.telemetry.logs import configure
@@ -63,16 +63,8 @@ class Counts:
 def attach(runtime: StageRuntime) -> None:
     """Attach the counting agent."""
     source = runtime.settings.name(topics.CALLS)
-    table = StrictTable(
-        runtime.app,
-        name=topics.HOT_SYMBOLS_TABLE,
-        partitions=runtime.partitions,
-        source_topic=source,
-        delivery=runtime.delivery,
-        admin=runtime.admin,
-    )
-    counts = Counts(table)
-    run = IntervalRunner(counts.absorb, counts.flush, interval_seconds=0.3)
+    counts = Counts(runtime.table(topics.HOT_SYMBOLS_TABLE, source_topic=source))
+    run = PacedRunner(counts.absorb, counts.flush, min_pause_seconds=0.3)
     runtime.intervals.append(run)
     attach_agent(runtime.app, source, "privacy", run)
 

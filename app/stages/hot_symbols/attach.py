@@ -18,8 +18,8 @@ from app.stages.hot_symbols.endpoint import Endpoint
 from app.stages.hot_symbols.expiry import Expiry
 from app.stages.hot_symbols.merge_step import MergeStep
 from app.stages.hot_symbols.ownership import Ownership
-from app.stages.hot_symbols.pace import MIN_PAUSE_SECONDS, PacedRunner
 from app.stages.hot_symbols.watching import WatchTask
+from app.streaming.paced_runner import MIN_PAUSE_SECONDS, PacedRunner
 from app.streaming.stage_process import Attach, StageRuntime
 from schemas import topics
 
@@ -49,7 +49,7 @@ def attacher(
         count = PacedRunner(count_step.absorb, count_step.flush, count_step.is_full)
         merge = PacedRunner(merge_step.absorb, merge_step.flush, merge_step.is_full, apart_seconds=MIN_PAUSE_SECONDS)
         coverage_step = CoverageStep(runtime, CoverageFolder(decode_coverage), source=name(topics.COVERAGE))
-        fold = PacedRunner(coverage_step.absorb, coverage_step.flush, lambda: False)
+        fold = PacedRunner(coverage_step.absorb, coverage_step.flush)
         runtime.intervals.extend((count, merge, fold))
         # One app, so that a worker that owns a partition owns it of every topic and table.
         agent.attach(runtime.app, name(topics.CALLS), "count", count)

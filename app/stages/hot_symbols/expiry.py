@@ -20,9 +20,9 @@ from app.kafka.client import KafkaUnreachableError, KafkaUnusableError
 from app.stages.hot_symbols.count_step import CountStep
 from app.stages.hot_symbols.horizon import Horizon
 from app.stages.hot_symbols.merge_step import MergeStep
-from app.stages.hot_symbols.pace import PacedRunner
 from app.stages.hot_symbols.row_age import DAY_NS, row_age_ns
 from app.stages.hot_symbols.table_scan import PartitionGoneError, rows_while
+from app.streaming.paced_runner import PacedRunner
 from app.streaming.stage_process import StageRuntime
 from app.streaming.table import StrictTable
 from schemas import topics

@@ -12,7 +12,8 @@ from app.streaming.batch import RecordBatch
 from app.streaming.dead_letter_limits import MIN_RECORDS, DeadLetterGuard, DeadLetterLimits
 from app.streaming.delivery import DeliveryFailedError, Parcel, Receipt
 from app.streaming.ledger import FetchLink, HandOut, Ledger
-from app.streaming.runner import WINDOW_BATCHES, IntervalRunner, StepMemory, StepRunner
+from app.streaming.paced_runner import PacedRunner
+from app.streaming.runner import WINDOW_BATCHES, StepMemory, StepRunner
 from app.streaming.table import StrictTable
 from tests.support.fake_kafka import SOURCE, Ended, fail, record
 
@@ -247,7 +248,7 @@ class _Interval:
         self.flushed: list[tuple[list[int], dict[int, int]]] = []
         self.gate = asyncio.Event()
         self.gate.set()
-        self.runner = IntervalRunner(self._absorb, self._flush, interval_seconds=0.02, fail=fail)
+        self.runner = PacedRunner(self._absorb, self._flush, min_pause_seconds=0.02, fail=fail)
 
     def _absorb(self, batch: RecordBatch) -> None:
         self.absorbed += [r.offset for r in batch.records]

@@ -1,4 +1,4 @@
-"""How often the hot-symbol stage writes."""
+"""How often a stage that gathers in memory writes."""
 
 import asyncio
 import time
@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from app.stages.hot_symbols.pace import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, PacedRunner, next_pause
 from app.streaming.batch import RecordBatch
 from app.streaming.ledger import FetchLink, Ledger
+from app.streaming.paced_runner import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, PacedRunner, next_pause
 from tests.support.hot_world import Stored
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import asdict
 
 import click
 
@@ -45,7 +46,7 @@ def command(*, as_json: bool) -> None:
     ingest.wait(stop)
     report = ingest.stop()
     if as_json:
-        echo(json.dumps(report.as_dict()))
+        echo(json.dumps(asdict(report)))
     else:
         echo(
             f"received {report.received}, restored {report.restored}, written {report.written}, "

@@ -14,10 +14,11 @@ from google.protobuf.wrappers_pb2 import StringValue
 from app.doctor.findings import CheckFinding, fail, ok, warn
 from app.ingest.agent_metrics import AgentMetrics
 from app.ingest.filters import request_of
-from app.ingest.link import AgentLink, LinkError, link_of, open_channel
+from app.ingest.link import AgentLink, link_of, open_channel
 from app.ingest.link_check import diagnose
 from app.ingest.statuses import StreamEnd, reason_to_stop
 from app.settings import Settings, SettingsError
+from app.tls import TlsFilesError
 
 _GET_EVENTS: Final = "/tetragon.FineGuidanceSensors/GetEvents"
 _GET_VERSION: Final = "/tetragon.FineGuidanceSensors/GetVersion"
@@ -45,7 +46,7 @@ def check_tetragon(settings: Settings) -> Iterator[CheckFinding]:
 def _ask(link: AgentLink, request: bytes) -> Iterator[CheckFinding]:
     try:
         channel = open_channel(link)
-    except LinkError as error:
+    except TlsFilesError as error:
         yield fail(str(error), _SEE)
         return
     with channel:

@@ -16,11 +16,12 @@ from typing import Any, Final
 import grpc
 
 from app.ingest.backoff import Backoff
-from app.ingest.link import AgentLink, LinkError, open_channel
+from app.ingest.link import AgentLink, open_channel
 from app.ingest.link_check import diagnose
 from app.ingest.message_loop import read_messages
 from app.ingest.statuses import StreamEnd, reason_to_stop
 from app.operators.errors import OperatorError
+from app.tls import TlsFilesError
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class EventStream:
             started = time.monotonic()
             try:
                 end = self._read_one_stream()
-            except LinkError as error:
+            except TlsFilesError as error:
                 self._give_up_or_log(str(error), hopeless=not self._ever_opened)
             else:
                 if self._stopped.is_set():

@@ -10,10 +10,9 @@ import json
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final
 
 from app.processes.folder_lock import FolderUnusableError, lock_folder
 from schemas.coverage import CoverageGap, from_record, merge
@@ -48,12 +47,6 @@ class Journal:
         self.pending: dict[CoverageGap, None] = dict.fromkeys(self._read_gaps())
         self._lines = len(self.pending)
         self.state = self._read_state()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give the folder free. Gaps that are pending stay in it."""
@@ -92,7 +85,7 @@ class Journal:
         """Remember up to when heartbeats cover the node."""
         self.state = state
         try:
-            self._replace("state.json", json.dumps({"node": state.node, "vouched_until_ns": state.vouched_until_ns}))
+            self._replace("state.json", json.dumps(asdict(state)))
         except OSError as error:
             log.error("the state of coverage cannot be saved: %s", error)
 

@@ -22,9 +22,6 @@ _MAX_FRAME_BYTES: Final = 1 << 20
 """Largest DATA frame that we take; a server that packs its messages may use it."""
 
 
-LinkError = TlsFilesError
-"""The TLS files cannot be used; the message names the setting."""
-
 TLS_SETTINGS: Final = TlsVariables(
     ca=variable_of("tetragon_tls_ca_file"),
     cert=variable_of("tetragon_tls_cert_file"),
@@ -80,7 +77,7 @@ def link_of(settings: Settings) -> AgentLink:
 
 
 def open_channel(link: AgentLink) -> Any:
-    """A new gRPC channel, which connects when it is first used. Raises LinkError."""
+    """A new gRPC channel, which connects when it is first used. Raises TlsFilesError."""
     options: list[tuple[str, int | str]] = [
         (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),  # 7 µs an event instead of 41
         ("grpc.max_receive_message_length", MAX_EVENT_BYTES),
@@ -107,5 +104,5 @@ def _credentials(files: TlsFiles) -> Any:
     try:
         contents = [path.read_bytes() if path is not None else None for path in (files.ca, files.key, files.cert)]
     except OSError as error:
-        raise LinkError(f"CALLSTREAM_TETRAGON_TLS_*_FILE: {error.filename}: {error.strerror}") from None
+        raise TlsFilesError(f"CALLSTREAM_TETRAGON_TLS_*_FILE: {error.filename}: {error.strerror}") from None
     return grpc.ssl_channel_credentials(*contents)

@@ -64,15 +64,14 @@ def _unreachable(link: AgentLink, error: OSError) -> Diagnosis:
 def _plaintext_trouble(link: AgentLink, connection: socket.socket) -> Diagnosis | None:
     """Whether a server that we talk to in plaintext wants TLS: it answers HTTP/2 with an alert, or hangs up."""
     connection.settimeout(ANSWER_SECONDS)
-    answer: bytes | None = b""
     try:
         connection.sendall(_HTTP2_PREFACE)
         answer = connection.recv(9)
     except TimeoutError:
-        answer = None
+        return None
     except OSError:
         answer = b""
-    if answer is None or (answer and answer[0] != _TLS_ALERT):
+    if answer and answer[0] != _TLS_ALERT:
         return None
     if not link.is_unix and speaks_tls(_peer(link)):
         return use_tls(_peer(link))

@@ -64,28 +64,20 @@ class NodeClaims:
     def __init__(self, unvouched_since_ns: int | None, lateness_ns: int = LATENESS_NS) -> None:
         """`unvouched_since_ns`: up to when an earlier process claimed completeness; None if none did."""
         self._lateness_ns = lateness_ns
-        self._since_ns = unvouched_since_ns
-        self._seeing = False
+        self.unvouched_since_ns = unvouched_since_ns
+        """Up to when heartbeats cover the node; None before the stream was ever open."""
+        self.seeing = False
+        """Whether the stream is known to be open."""
         self._blind_cause = GapCause.INGEST_RESTART
         self._throttled: set[str] = set()
         self._throttled_since_ns = 0
 
-    @property
-    def seeing(self) -> bool:
-        """Whether the stream is known to be open."""
-        return self._seeing
-
-    @property
-    def unvouched_since_ns(self) -> int | None:
-        """Up to when heartbeats cover the node; None before the stream was ever open."""
-        return self._since_ns
-
     def opened(self, node: str, now_ns: int, *, agent_restarted: bool = False) -> list[CoverageGap]:
         """The stream is known to be open. Gives the blind time before it as a gap, if there was one."""
-        if self._seeing:
+        if self.seeing:
             return []
-        self._seeing = True
-        since_ns, self._since_ns = self._since_ns, now_ns
+        self.seeing = True
+        since_ns, self.unvouched_since_ns = self.unvouched_since_ns, now_ns
         if since_ns is None or since_ns >= now_ns:
             return []
         cause = self._blind_cause
@@ -97,8 +89,8 @@ class NodeClaims:
         """The stream is over. Gives the gap of a throttling that was going on."""
         gaps = self._throttle_gap(node, now_ns) if self._throttled else []
         self._throttled.clear()
-        if self._seeing:
-            self._seeing = False
+        if self.seeing:
+            self.seeing = False
             self._blind_cause = cause
         return gaps
 
@@ -126,31 +118,33 @@ class NodeClaims:
 
     def heartbeat(self, evidence: ClaimEvidence) -> list[CoverageGap]:
         """The claim that can be made now, after the throttling inside it; empty when nothing can be claimed."""
-        if not self._seeing or self._since_ns is None:
+        if not self.seeing or self.unvouched_since_ns is None:
             return []
         known_ns = min(evidence.now_ns, evidence.alive_ns, evidence.written_before_ns)
         if evidence.scraped_ns is not None:
             known_ns = min(known_ns, evidence.scraped_ns)
         until_ns = known_ns - self._lateness_ns
-        if until_ns <= self._since_ns:
+        if until_ns <= self.unvouched_since_ns:
             return []
         gaps = []
         if self._throttled and self._throttled_since_ns < until_ns:
             gaps = self._throttle_gap(evidence.node, until_ns)
-        gaps.append(CoverageGap(node=evidence.node, from_ns=self._since_ns, to_ns=until_ns, cause=GapCause.HEARTBEAT))
-        self._since_ns = until_ns
+        gaps.append(
+            CoverageGap(node=evidence.node, from_ns=self.unvouched_since_ns, to_ns=until_ns, cause=GapCause.HEARTBEAT)
+        )
+        self.unvouched_since_ns = until_ns
         return gaps
 
     def _throttle(self, node: str, event: Throttle) -> list[CoverageGap]:
         """One start or stop. The gap ends when no cgroup is throttled any more."""
         if event.started:
             if not self._throttled:
-                self._throttled_since_ns = event.time_ns or self._since_ns or 0
+                self._throttled_since_ns = event.time_ns or self.unvouched_since_ns or 0
             if len(self._throttled) < MAX_THROTTLED:
                 self._throttled.add(event.cgroup)
             return []
         if not self._throttled:  # it began before we looked
-            self._throttled_since_ns = self._since_ns or event.time_ns or 0
+            self._throttled_since_ns = self.unvouched_since_ns or event.time_ns or 0
         self._throttled.discard(event.cgroup)
         if self._throttled:
             return []

@@ -67,10 +67,6 @@ class IngestReport:
     unbalanced: int
     seconds_to_stop: float
 
-    def as_dict(self) -> dict[str, float]:
-        """Names and numbers, for JSON."""
-        return asdict(self)
-
 
 class Ingest:
     """A running ingest. Use: `start`, `wait`, `stop`."""
@@ -178,7 +174,7 @@ class Ingest:
             self._folder.close()
         self._registry.close()
         report = self._report(lost, time.monotonic() - started)
-        log.info("ingest has stopped", extra={"facts": report.as_dict()})
+        log.info("ingest has stopped", extra={"facts": asdict(report)})
         if self._failure is not None:
             raise self._failure
         return report

@@ -7,7 +7,6 @@ a stage needs from outside (schema ids, policy, symbols) is fetched before it jo
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from agents import agent
 from agents.contract import DeadLetter, OutRecord, Step
@@ -73,23 +72,19 @@ def run_all(settings: Settings, *, index: int) -> int:
 def _attach_canonicalize(settings: Settings, shape: StageShape, symbols: str | None) -> Attach:
     symbols = configuration.symbols_snapshot(settings, symbols)
     step = steps.canonicalize_step(settings, symbols)
-    trail = _trail_opener(settings, shape, configuration.canonicalize_digest(settings, symbols))
 
     def memory(runtime: StageRuntime) -> StepMemory:
         # Loader events are few, so the table is sparse; without their rows frames lack build ids, and none is wrong.
         source = settings.name(shape.sources[0])
         return StepMemory(step, runtime.table(topics.MODULES_TABLE, source_topic=source, sparse=True))
 
-    encoder = _dead_letter_encoder(settings, shape)
-    return _attach_step(shape, step, _StepParts(encoder, trail, memory))
+    return _attach_step(settings, shape, step, configuration.canonicalize_digest(settings, symbols), memory)
 
 
 def _attach_privacy(settings: Settings, shape: StageShape, symbols: str | None) -> Attach:
     del symbols
     step = PolicyInForce(settings, registered_id(settings, shape.output(topics.CALLS)))
-    trail = _trail_opener(settings, shape, step.configuration)
-    encoder = _dead_letter_encoder(settings, shape)
-    attach_step = _attach_step(shape, step, _StepParts(encoder, trail))
+    attach_step = _attach_step(settings, shape, step, step.configuration)
 
     def attach(runtime: StageRuntime) -> None:
         attach_step(runtime)
@@ -109,32 +104,33 @@ def _attach_hot_symbols(settings: Settings, shape: StageShape, symbols: str | No
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _StepParts:
-    """What StepRunner needs besides the step. `trail` and `memory` are called once the Faust app exists."""
+def _attach_step(
+    settings: Settings,
+    shape: StageShape,
+    step: Step,
+    configured: str,
+    memory: Callable[[StageRuntime], StepMemory] | None = None,
+) -> Attach:
+    """Attach a stage that is one pure step from one topic to another, and may remember something.
 
-    encode_dead_letter: Callable[[DeadLetter], OutRecord]
-    trail: Callable[[StageRuntime], AuditTrail]
-    memory: Callable[[StageRuntime], StepMemory] | None = None
-
-
-def _attach_step(shape: StageShape, step: Step, parts: _StepParts) -> Attach:
-    """Attach a stage that is one pure step from one topic to another, and may remember something."""
-    source, output = shape.sources[0], shape.outputs[0]
+    `configured` is the digest of what decides its output. `memory` is called once the Faust app exists.
+    """
+    open_trail = _trail_opener(settings, shape, configured)
+    encode = _dead_letter_encoder(settings, shape)
+    name, source, output = settings.name, shape.sources[0], shape.outputs[0]
 
     def attach(runtime: StageRuntime) -> None:
-        name = runtime.settings.name
-        trail = parts.trail(runtime)
+        trail = open_trail(runtime)
         runtime.app.batch_consumer.before_commits.append(trail.before_commit)
         run = StepRunner(
             step,
             runtime.delivery,
             output_topic=name(output),
             dead_letter_topic=name(shape.output(topics.DEAD_LETTERS)),
-            encode_dead_letter=parts.encode_dead_letter,
+            encode_dead_letter=encode,
             observer=runtime.observer,
-            memory=None if parts.memory is None else parts.memory(runtime),
-            limits=DeadLetterGuard(limits_of(runtime.settings)),
+            memory=None if memory is None else memory(runtime),
+            limits=DeadLetterGuard(limits_of(settings)),
             commit=runtime.app.batch_consumer.commit_finished,
             trail=trail,
         )

@@ -8,7 +8,7 @@ while no batch and no flush runs.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -117,25 +117,17 @@ class Expiry:
 
     async def _is_read_to_its_end(self, topic: str) -> bool:
         """Wait until the stage has committed all that a topic holds now; whether it has, in time."""
-        ends = await asyncio.to_thread(self._ends, topic)
+        try:
+            ends = await asyncio.to_thread(self._horizon.ends_of, topic)
+        except KafkaException:
+            return False
         deadline = time.monotonic() + READ_SECONDS
-        while ends is not None and time.monotonic() < deadline:
-            if await asyncio.to_thread(self._is_read, topic, ends):
-                return True
+        while time.monotonic() < deadline:
+            with contextlib.suppress(KafkaUnreachableError, KafkaUnusableError):
+                if await asyncio.to_thread(self._horizon.is_done, Stage.HOT_SYMBOLS, topic, ends):
+                    return True
             await asyncio.sleep(1.0)
         return False
-
-    def _ends(self, topic: str) -> Mapping[int, int] | None:
-        try:
-            return self._horizon.ends_of(topic)
-        except KafkaException:
-            return None
-
-    def _is_read(self, topic: str, ends: Mapping[int, int]) -> bool:
-        try:
-            return self._horizon.is_done(Stage.HOT_SYMBOLS, topic, ends)
-        except (KafkaUnreachableError, KafkaUnusableError):
-            return False
 
 
 def _chunks(items: Iterable[_Item]) -> Iterator[list[_Item]]:

@@ -69,13 +69,12 @@ class WatchTask:
             row_age_ns(settings),
         )
         count = runtime.partitions
-        self._rows_topic, self._nodes_topic = settings.name(topics.HOT_SYMBOLS), settings.name(_NODES)
+        self._rows_topic = settings.name(topics.HOT_SYMBOLS)
+        nodes_topic = settings.name(topics.changelog(Stage.HOT_SYMBOLS, topics.NODE_COVERAGE_TABLE))
         self._list_topic, self._answers_topic = settings.name(topics.WATCH), settings.name(topics.WATCHED)
         self._lists = WholeTopics(settings, {self._list_topic: count, self._answers_topic: count})
         self._letters_topic = settings.name(topics.DEAD_LETTERS)
-        self._rows = WholeTopics(
-            settings, dict.fromkeys((self._rows_topic, self._nodes_topic, self._letters_topic), count)
-        )
+        self._rows = WholeTopics(settings, dict.fromkeys((self._rows_topic, nodes_topic, self._letters_topic), count))
         self._horizon = Horizon(settings, runtime.admin, count)
         self._list = WatchList()
         self._is_list_new = True
@@ -223,6 +222,3 @@ class WatchTask:
             self._published.pop(watch_id, None)
         else:
             self._published[watch_id] = answer
-
-
-_NODES: Final = topics.changelog(Stage.HOT_SYMBOLS, topics.NODE_COVERAGE_TABLE)

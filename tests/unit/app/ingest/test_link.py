@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from app.ingest.link import AgentLink, LinkError, link_of, open_channel
+from app.ingest.link import AgentLink, link_of, open_channel
 from app.settings import Settings, SettingsError
-from app.tls import TlsFiles
+from app.tls import TlsFiles, TlsFilesError
 from tests.support.certificates import Authority
 
 
@@ -56,7 +56,7 @@ def test_unusable_tls_files_are_named(tmp_path: Path) -> None:
     text.write_text("no certificate")
 
     def complaint(files: TlsFiles) -> str:
-        with pytest.raises(LinkError) as caught:
+        with pytest.raises(TlsFilesError) as caught:
             open_channel(AgentLink("localhost:1", files, "", 600))
         return str(caught.value)
 

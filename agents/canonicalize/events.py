@@ -22,9 +22,8 @@ from agents.canonicalize.fragments import (
     ArgumentsPart,
     Fragments,
     arguments_part,
-    cached_fragments,
+    fragments_of,
     node_key,
-    uncached_fragments,
 )
 from agents.canonicalize.identity import ABSENT, TIME, message_digest, unknown_digest
 from agents.canonicalize.modules import ModuleIndex, Scope
@@ -43,6 +42,7 @@ from agents.canonicalize.probes import PolicyHooks, ProbePart
 from agents.canonicalize.processes import ProcessParts, timestamp_ns
 from agents.canonicalize.stacks import EMPTY_STACK, StackPart
 from agents.canonicalize.undecoded import text_as_bytes
+from agents.memo import Memo, Uncached
 from agents.symbols.lookup import SymbolSource
 from schemas.canonical_head import encode_head
 from schemas.canonical_pb2 import (
@@ -82,8 +82,8 @@ class Canonicalizer:
 
     def __init__(self, hooks: PolicyHooks, source: SymbolSource | None = None) -> None:
         self.modules = ModuleIndex(source)
-        self._cached = cached_fragments(hooks, self.modules)
-        self._uncached = uncached_fragments(hooks, self.modules)
+        self._cached = fragments_of(hooks, self.modules, Memo)
+        self._uncached = fragments_of(hooks, self.modules, Uncached)
         self._plain_kprobe = PlainKprobes(self._cached, self.modules).convert
 
     def canonicalize(self, raw: bytes | None, partition: int, offset: int, receipt_ms: int) -> Outcome:

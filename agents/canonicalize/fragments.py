@@ -8,16 +8,15 @@ docs/decisions/memoized-fragments.md says why the stage works on sub-messages in
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agents.canonicalize import wire
 from agents.canonicalize.arguments import canonical_argument
 from agents.canonicalize.identity import digest, message_digest
 from agents.canonicalize.modules import ModuleIndex
 from agents.canonicalize.probes import PolicyHooks, ProbeKey, ProbePart, probe_part
 from agents.canonicalize.processes import ProcessParts, process_parts
 from agents.canonicalize.stacks import FrameKey, FramePart, StackKey, StackPart, frame_part, stack_part
-from agents.memo import Lookup, Memo, Uncached
+from agents.memo import Lookup
 from schemas import proto_wire
-from schemas.canonical_pb2 import CanonicalNode
+from schemas.canonical_pb2 import CanonicalEvent, CanonicalNode
 from schemas.tetragon.arguments_pb2 import KprobeArgument
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
@@ -82,17 +81,8 @@ class Fragments:
     nodes: Lookup[NodeKey, NodePart]
 
 
-def cached_fragments(hooks: PolicyHooks, modules: ModuleIndex) -> Fragments:
-    """Bounded caches, for events of at most MAX_CACHED_EVENT_BYTES."""
-    return _fragments(hooks, modules, Memo)
-
-
-def uncached_fragments(hooks: PolicyHooks, modules: ModuleIndex) -> Fragments:
-    """The same functions without memory, for large events."""
-    return _fragments(hooks, modules, Uncached)
-
-
-def _fragments(hooks: PolicyHooks, modules: ModuleIndex, remember: Any) -> Fragments:
+def fragments_of(hooks: PolicyHooks, modules: ModuleIndex, remember: Any) -> Fragments:
+    """Where parts are looked up; `remember` is Memo, or Uncached for events above MAX_CACHED_EVENT_BYTES."""
     frames: Lookup[FrameKey, FramePart] = remember(
         lambda key: frame_part(key[1], key[2], modules.resolver(key[0])), _MAX_FRAMES
     )
@@ -113,9 +103,9 @@ def argument_part(encoded: bytes) -> ArgumentPart:
     content = canonical_argument(argument).SerializeToString(deterministic=True)
     return ArgumentPart(
         digest=message_digest(argument),
-        as_argument=proto_wire.field(wire.ARGUMENTS, content),
-        as_data=proto_wire.field(wire.DATA, content),
-        as_return=proto_wire.field(wire.RETURN_VALUE, content),
+        as_argument=proto_wire.field(CanonicalEvent.ARGUMENTS_FIELD_NUMBER, content),
+        as_data=proto_wire.field(CanonicalEvent.DATA_FIELD_NUMBER, content),
+        as_return=proto_wire.field(CanonicalEvent.RETURN_VALUE_FIELD_NUMBER, content),
     )
 
 
@@ -141,14 +131,12 @@ def node_part(key: NodeKey) -> NodePart:
     node_name, cluster_name, labels, aggregation = key
     sent = GetEventsResponse(node_name=node_name, cluster_name=cluster_name)
     for entry in labels:
-        sent.MergeFromString(_node_label(entry))
+        sent.MergeFromString(proto_wire.field(GetEventsResponse.NODE_LABELS_FIELD_NUMBER, entry))
     if aggregation is not None:
         sent.aggregation_info.MergeFromString(aggregation)
     node = CanonicalNode(node_name=node_name, cluster_name=cluster_name)
     content = node.SerializeToString(deterministic=True)
-    return NodePart(digest=message_digest(sent), field=proto_wire.field(wire.NODE, content) if content else b"")
-
-
-def _node_label(entry: bytes) -> bytes:
-    """An entry of `node_labels` as the field that it is in GetEventsResponse."""
-    return proto_wire.field(GetEventsResponse.NODE_LABELS_FIELD_NUMBER, entry)
+    return NodePart(
+        digest=message_digest(sent),
+        field=proto_wire.field(CanonicalEvent.NODE_FIELD_NUMBER, content) if content else b"",
+    )

@@ -65,12 +65,12 @@ class CanonicalFrame(NamedTuple):
     symbol: str
     offset: int
     is_kernel_space: bool
-    source_file: str | None
-    line_number: int | None
-    build_id: str | None
     offset_basis: OffsetBasis
     resolution: FrameResolution
-    symbol_hint: str | None
+    build_id: str | None = None
+    symbol_hint: str | None = None
+    source_file: str | None = None
+    line_number: int | None = None
 
 
 class FrameResolver(SymbolLookup, Protocol):
@@ -131,16 +131,12 @@ def _file_frame(
             symbol, in_symbol, file, line = found
             # by position: keywords double the time that a named tuple takes
             return CanonicalFrame(
-                module, symbol, in_symbol, False, file, line, build_id, OffsetBasis.SYMBOL, FrameResolution.EXACT, None
+                module, symbol, in_symbol, False, OffsetBasis.SYMBOL, FrameResolution.EXACT, build_id, None, file, line
             )
         case Unresolved.NO_INDEX:
             return _module_frame(module, offset, no_index, build_id, hint)
-        case Unresolved.NO_SYMBOL_TABLE:
-            return _module_frame(module, offset, FrameResolution.NO_SYMBOL_TABLE, build_id, hint)
-        case Unresolved.NO_SYMBOL:
-            return _module_frame(module, offset, FrameResolution.NO_SYMBOL, build_id, hint)
-        case Unresolved.UNMAPPED:
-            return _module_frame(module, offset, FrameResolution.UNMAPPED, build_id, hint)
+        case Unresolved.NO_SYMBOL_TABLE | Unresolved.NO_SYMBOL | Unresolved.UNMAPPED:
+            return _module_frame(module, offset, FrameResolution[found.name], build_id, hint)
         case _:
             assert_never(found)
 
@@ -151,36 +147,14 @@ def _module_frame(
     """A frame known by its position in a file."""
     if offset > MAX_OFFSET:
         return _baseless_frame(module, FrameResolution.UNMAPPED, hint, build_id)
-    return CanonicalFrame(
-        module=module,
-        symbol="",
-        offset=offset,
-        is_kernel_space=False,
-        source_file=None,
-        line_number=None,
-        build_id=build_id,
-        offset_basis=OffsetBasis.MODULE,
-        resolution=resolution,
-        symbol_hint=hint,
-    )
+    return CanonicalFrame(module, "", offset, False, OffsetBasis.MODULE, resolution, build_id, hint)
 
 
 def _baseless_frame(
     module: str, resolution: FrameResolution, hint: str | None, build_id: str | None = None
 ) -> CanonicalFrame:
     """A user frame whose offset compares with nothing."""
-    return CanonicalFrame(
-        module=module,
-        symbol="",
-        offset=0,
-        is_kernel_space=False,
-        source_file=None,
-        line_number=None,
-        build_id=build_id,
-        offset_basis=OffsetBasis.NONE,
-        resolution=resolution,
-        symbol_hint=hint,
-    )
+    return CanonicalFrame(module, "", 0, False, OffsetBasis.NONE, resolution, build_id, hint)
 
 
 def _kernel_frame(offset: int, raw_symbol: str, raw_module: str, resolver: FrameResolver | None) -> CanonicalFrame:
@@ -201,9 +175,6 @@ def _kernel_frame(offset: int, raw_symbol: str, raw_module: str, resolver: Frame
         symbol="" if hint is not None else symbol.name,
         offset=symbol.offset if basis is OffsetBasis.SYMBOL else 0,
         is_kernel_space=True,
-        source_file=None,
-        line_number=None,
-        build_id=None,
         offset_basis=basis,
         resolution=resolution,
         symbol_hint=hint,

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from agents.canonicalize import wire
 from agents.canonicalize.frames import KERNEL_MODULE, MAX_OFFSET, FrameResolver
 from agents.canonicalize.identity import digest
 from agents.symbols.kernel_symbols import canonical_kernel_symbol
@@ -60,11 +59,6 @@ def syscall_name(function: str) -> str:
     return _SYSCALL_WRAPPER.sub(lambda match: f"{match[1] or ''}sys_", function, count=1)
 
 
-def _tags(body: Any) -> tuple[str, ...]:
-    tags = body.tags
-    return tuple(tags) if tags else ()
-
-
 def exec_key(flags: str) -> ProbeKey:
     """Key of a process_exec; `flags` is how the agent came to know the process."""
     words = flags.split()
@@ -78,60 +72,33 @@ def exit_key(body: Any) -> ProbeKey:
 
 def kprobe_key(body: Any, *, returns: bool) -> ProbeKey:
     """Key of a process_kprobe."""
-    return (
-        "process_kprobe",
-        body.policy_name,
-        body.message,
-        _tags(body),
-        body.action,
-        body.return_action,
-        body.function_name,
-        returns,
-    )
+    return _hook_key("process_kprobe", body, body.return_action, body.function_name, returns)
 
 
 def tracepoint_key(body: Any) -> ProbeKey:
     """Key of a process_tracepoint."""
-    tags = _tags(body)
-    return ("process_tracepoint", body.policy_name, body.message, tags, body.action, 0, body.subsys, body.event)
+    return _hook_key("process_tracepoint", body, 0, body.subsys, body.event)
 
 
 def lsm_key(body: Any) -> ProbeKey:
     """Key of a process_lsm."""
-    tags = _tags(body)
-    return ("process_lsm", body.policy_name, body.message, tags, body.action, 0, body.function_name, body.ima_hash)
+    return _hook_key("process_lsm", body, 0, body.function_name, body.ima_hash)
 
 
 def uprobe_key(body: Any) -> ProbeKey:
     """Key of a process_uprobe."""
-    return (
-        "process_uprobe",
-        body.policy_name,
-        body.message,
-        _tags(body),
-        body.action,
-        0,
-        body.path,
-        body.symbol,
-        body.offset,
-        body.ref_ctr_offset,
-    )
+    return _hook_key("process_uprobe", body, 0, body.path, body.symbol, body.offset, body.ref_ctr_offset)
 
 
 def usdt_key(body: Any) -> ProbeKey:
     """Key of a process_usdt."""
-    return (
-        "process_usdt",
-        body.policy_name,
-        body.message,
-        _tags(body),
-        body.action,
-        0,
-        body.path,
-        body.provider,
-        body.name,
-        body.flags,
-    )
+    return _hook_key("process_usdt", body, 0, body.path, body.provider, body.name, body.flags)
+
+
+def _hook_key(kind: str, body: Any, return_action: int, *own: Any) -> ProbeKey:
+    """What all kinds of hook say, and then what only this kind says."""
+    tags = body.tags
+    return (kind, body.policy_name, body.message, tuple(tags) if tags else (), body.action, return_action, *own)
 
 
 def probe_part(key: ProbeKey, hooks: PolicyHooks, resolver: FrameResolver | None = None) -> ProbePart:
@@ -159,8 +126,8 @@ def _part(key: ProbeKey, probe: canonical.CanonicalProbe, exit_: canonical.Canon
     return ProbePart(
         # repr of a flat tuple of texts, numbers and booleans tells any two of them apart.
         digest=digest(repr(key).encode()),
-        field=proto_wire.field(wire.PROBE, probe),
-        exit_field=b"" if exit_ is None else proto_wire.field(wire.EXIT, exit_),
+        field=proto_wire.field(canonical.CanonicalEvent.PROBE_FIELD_NUMBER, probe),
+        exit_field=b"" if exit_ is None else proto_wire.field(canonical.CanonicalEvent.EXIT_FIELD_NUMBER, exit_),
         probe_type=probe.probe_type,
         last_argument_returns=probe.probe_type == canonical.PROBE_TYPE_URETPROBE,
     )

@@ -8,10 +8,9 @@ Environment variables, capabilities, namespaces and labels go no further than th
 from dataclasses import dataclass
 from typing import Final
 
-from agents.canonicalize import wire
 from agents.canonicalize.identity import digest, message_digest
 from schemas import proto_wire
-from schemas.canonical_pb2 import CanonicalProcess, CanonicalWorkload
+from schemas.canonical_pb2 import CanonicalEvent, CanonicalProcess, CanonicalWorkload
 from schemas.tetragon.process_pb2 import Process
 from schemas.units import NS_PER_SECOND
 
@@ -53,18 +52,18 @@ def process_parts(encoded: bytes) -> ProcessParts:
     process = Process.FromString(encoded)
     canonical = _canonical_process(process)
     content = canonical.SerializeToString(deterministic=True)
-    subject = proto_wire.field(wire.PROCESS, content)
+    subject = proto_wire.field(CanonicalEvent.PROCESS_FIELD_NUMBER, content)
     workload = _workload(process)
     if workload.ByteSize():
-        subject += proto_wire.field(wire.WORKLOAD, workload)
+        subject += proto_wire.field(CanonicalEvent.WORKLOAD_FIELD_NUMBER, workload)
     if process.HasField("tid"):
-        subject += proto_wire.number_field(wire.TID, process.tid.value)
+        subject += proto_wire.number_field(CanonicalEvent.TID_FIELD_NUMBER, process.tid.value)
     return ProcessParts(
         digest=message_digest(process),
         process_id=canonical.process_id,
         as_subject=subject,
-        as_parent=proto_wire.field(wire.PARENT, content),
-        as_ancestor=proto_wire.field(wire.ANCESTORS, content),
+        as_parent=proto_wire.field(CanonicalEvent.PARENT_FIELD_NUMBER, content),
+        as_ancestor=proto_wire.field(CanonicalEvent.ANCESTORS_FIELD_NUMBER, content),
         start_time_ns=canonical.start_time_ns if canonical.HasField("start_time_ns") else None,
         flags=process.flags,
         image_id=workload.image_id,

@@ -9,7 +9,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from agents.canonicalize import wire
 from agents.canonicalize.frames import CanonicalFrame, FrameResolution, FrameResolver, OffsetBasis, canonicalize_frame
 from agents.canonicalize.identity import digest, message_digest
 from agents.memo import Lookup
@@ -76,7 +75,7 @@ def stack_part(key: StackKey, frames: Lookup[FrameKey, FramePart]) -> StackPart:
     counts = Counter([part.resolution for part in parts])
     return StackPart(
         digest=digest(len(kernel).to_bytes(4, "big") + b"".join([part.digest for part in parts])),
-        field=proto_wire.field(wire.STACK, b"".join([part.field for part in parts])),
+        field=proto_wire.field(canonical.CanonicalEvent.STACK_FIELD_NUMBER, b"".join([part.field for part in parts])),
         resolutions=tuple(sorted(counts.items())),
     )
 

@@ -8,7 +8,7 @@ reads nothing but the mapping; `load` also looks whether the files can be read.
 import difflib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,10 +38,6 @@ class SettingsError(OperatorError):
     def __init__(self, errors: list[str]) -> None:
         super().__init__("wrong settings:\n  " + "\n  ".join(errors))
         self.errors = errors
-
-
-def _text(raw: str) -> str:
-    return raw
 
 
 def _number(low: int, high: int) -> Callable[[str], int]:
@@ -87,22 +83,19 @@ def _address(raw: str) -> str:
     return raw
 
 
-def _path(raw: str) -> Path:
-    return Path(raw)
-
-
 def _prefix(raw: str) -> str:
     if not all(c.isascii() and (c.isalnum() or c in "._-") for c in raw):
         raise ValueError("may have letters, digits, '.', '_' and '-' only: it becomes part of topic names")
     return raw
 
 
-_KINDS = frozenset({"file", "folder"})
-
-
 def _setting(parse: Callable[[str], Any], default: Any, doc: str, *, kind: str = "") -> Any:
-    assert not kind or kind in _KINDS
     return field(default=default, metadata={"parse": parse, "doc": doc, "kind": kind})
+
+
+def _file(doc: str) -> Any:
+    """A setting that is the path of a file, and not set by default."""
+    return _setting(Path, None, doc, kind="file")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,34 +106,32 @@ class Settings:
     tetragon_address: str = _setting(
         _address, "unix:///var/run/tetragon/tetragon.sock", "where Tetragon's gRPC API listens"
     )
-    tetragon_tls_ca_file: Path | None = _setting(_path, None, "CA that signed Tetragon's certificate", kind="file")
-    tetragon_tls_cert_file: Path | None = _setting(_path, None, "our client certificate", kind="file")
-    tetragon_tls_key_file: Path | None = _setting(_path, None, "our client key", kind="file")
-    tetragon_tls_server_name: str = _setting(_text, "", "name to expect in Tetragon's certificate")
-    tetragon_allow_list: str = _setting(_text, "", "JSON list of tetragon.Filter: the only events to send")
-    tetragon_deny_list: str = _setting(_text, "", "JSON list of tetragon.Filter: events not to send")
-    tetragon_field_filters: str = _setting(_text, "", "JSON list of tetragon.FieldFilter")
+    tetragon_tls_ca_file: Path | None = _file("CA that signed Tetragon's certificate")
+    tetragon_tls_cert_file: Path | None = _file("our client certificate")
+    tetragon_tls_key_file: Path | None = _file("our client key")
+    tetragon_tls_server_name: str = _setting(str, "", "name to expect in Tetragon's certificate")
+    tetragon_allow_list: str = _setting(str, "", "JSON list of tetragon.Filter: the only events to send")
+    tetragon_deny_list: str = _setting(str, "", "JSON list of tetragon.Filter: events not to send")
+    tetragon_field_filters: str = _setting(str, "", "JSON list of tetragon.FieldFilter")
     tetragon_keepalive_seconds: int = _setting(
         _number(MIN_KEEPALIVE_SECONDS, 86_400), 600, "pause between keepalive pings; Tetragon refuses less than 300"
     )
     tetragon_metrics_url: str = _setting(_url, "", "Tetragon's metrics page, scraped for its loss counters")
-    policy_hooks_file: Path | None = _setting(
-        _path, None, "TOML map from policy name to hook kind (fentry, fexit, uretprobe)", kind="file"
-    )
+    policy_hooks_file: Path | None = _file("TOML map from policy name to hook kind (fentry, fexit, uretprobe)")
 
     # Kafka
-    kafka_bootstrap_servers: str = _setting(_text, "127.0.0.1:9092", "brokers, host:port separated by commas")
+    kafka_bootstrap_servers: str = _setting(str, "127.0.0.1:9092", "brokers, host:port separated by commas")
     kafka_security_protocol: str = _setting(
         _choice("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"), "PLAINTEXT", "as in Kafka's own clients"
     )
-    kafka_ssl_ca_file: Path | None = _setting(_path, None, "CA that signed the brokers' certificates", kind="file")
-    kafka_ssl_cert_file: Path | None = _setting(_path, None, "our client certificate", kind="file")
-    kafka_ssl_key_file: Path | None = _setting(_path, None, "our client key", kind="file")
+    kafka_ssl_ca_file: Path | None = _file("CA that signed the brokers' certificates")
+    kafka_ssl_cert_file: Path | None = _file("our client certificate")
+    kafka_ssl_key_file: Path | None = _file("our client key")
     kafka_sasl_mechanism: str = _setting(
         _choice("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"), "SCRAM-SHA-512", "SASL mechanism"
     )
-    kafka_sasl_username: str = _setting(_text, "", "SASL user")
-    kafka_sasl_password_file: Path | None = _setting(_path, None, "file with the SASL password", kind="file")
+    kafka_sasl_username: str = _setting(str, "", "SASL user")
+    kafka_sasl_password_file: Path | None = _file("file with the SASL password")
     topic_prefix: str = _setting(_prefix, "", "put in front of every topic, group and subject name")
     partitions: int = _setting(_number(1, 1024), 4, "partitions of every pipeline topic that `topics apply` creates")
     replication_factor: int = _setting(_number(1, 7), 1, "replicas of every topic that `topics apply` creates")
@@ -149,11 +140,11 @@ class Settings:
     schema_registry_url: str = _setting(
         _url, "http://127.0.0.1:8081/apis/ccompat/v7", "registry with Confluent's REST interface"
     )
-    schema_registry_ssl_ca_file: Path | None = _setting(_path, None, "CA of the registry's certificate", kind="file")
-    schema_registry_ssl_cert_file: Path | None = _setting(_path, None, "our client certificate", kind="file")
-    schema_registry_ssl_key_file: Path | None = _setting(_path, None, "our client key", kind="file")
-    schema_registry_username: str = _setting(_text, "", "user for HTTP basic authentication")
-    schema_registry_password_file: Path | None = _setting(_path, None, "file with that user's password", kind="file")
+    schema_registry_ssl_ca_file: Path | None = _file("CA of the registry's certificate")
+    schema_registry_ssl_cert_file: Path | None = _file("our client certificate")
+    schema_registry_ssl_key_file: Path | None = _file("our client key")
+    schema_registry_username: str = _setting(str, "", "user for HTTP basic authentication")
+    schema_registry_password_file: Path | None = _file("file with that user's password")
 
     # Ingest
     overload_grace_ms: int = _setting(
@@ -163,7 +154,7 @@ class Settings:
     )
     buffer_max_events: int = _setting(_number(1, 100_000_000), 200_000, "events that ingest holds for a slow Kafka")
     buffer_max_bytes: int = _setting(_number(1 << 16, 1 << 40), 256 << 20, "bytes that ingest holds for a slow Kafka")
-    spill_dir: Path | None = _setting(_path, None, "folder for events that do not fit into the buffer", kind="folder")
+    spill_dir: Path | None = _setting(Path, None, "folder for events that do not fit into the buffer", kind="folder")
     spill_max_bytes: int = _setting(_number(1 << 20, 1 << 44), 4 << 30, "most bytes that the spill folder may take")
     spill_sync_ms: int = _setting(
         _number(0, 3_600_000), 1_000, "longest wait of spilled events for a sync to disk; 0 syncs every write"
@@ -173,13 +164,11 @@ class Settings:
     )
 
     # Stages
-    data_dir: Path = _setting(_path, Path("callstream-data"), "folder for state that can be made again from Kafka")
+    data_dir: Path = _setting(Path, Path("callstream-data"), "folder for state that can be made again from Kafka")
     worker_index: int = _setting(_number(0, 4096), 0, "tells workers of the same stage apart; keep it across restarts")
-    privacy_policy_file: Path | None = _setting(_path, None, "privacy policy; the built-in one if not set", kind="file")
-    privacy_key_file: Path | None = _setting(
-        _path, None, "key for pseudonyms; without it, values are masked instead", kind="file"
-    )
-    symbol_store_dir: Path | None = _setting(_path, None, "symbol indexes made by `symbols add`")
+    privacy_policy_file: Path | None = _file("privacy policy; the built-in one if not set")
+    privacy_key_file: Path | None = _file("key for pseudonyms; without it, values are masked instead")
+    symbol_store_dir: Path | None = _setting(Path, None, "symbol indexes made by `symbols add`")
 
     dead_letter_max_run: int = _setting(
         _number(0, 100_000_000),
@@ -200,7 +189,7 @@ class Settings:
     )
 
     # Operation
-    http_host: str = _setting(_text, "127.0.0.1", "address that /metrics, /healthz, /readyz and /hot-symbols listen on")
+    http_host: str = _setting(str, "127.0.0.1", "address that /metrics, /healthz, /readyz and /hot-symbols listen on")
     http_port: int = _setting(_number(0, 65_535), 0, "their port; 0 picks a free one and logs it")
     log_format: str = _setting(_choice("json", "text"), "json", "how log lines are written to standard error")
     log_level: str = _setting(_choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "least severity to log")
@@ -237,7 +226,6 @@ def from_env(environ: Mapping[str, str]) -> Settings:
     for f in fields(Settings):
         raw = environ.get(variable_of(f.name), "").strip()
         if not raw:
-            assert f.default is not MISSING
             continue
         try:
             values[f.name] = f.metadata["parse"](raw)
@@ -250,16 +238,13 @@ def from_env(environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def load(environ: Mapping[str, str]) -> Settings:
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read settings, and check that the files that they name can be read.
 
-    Raises SettingsError with everything that is wrong, in the values and in the files.
+    Raises SettingsError with everything that is wrong, in the values or in the files.
     """
+    settings = from_env(environ)
     errors: list[str] = []
-    try:
-        settings = from_env(environ)
-    except SettingsError as error:
-        raise SettingsError(error.errors) from None
     for f in fields(Settings):
         path = getattr(settings, f.name)
         if path is None or not f.metadata["kind"]:

@@ -1,7 +1,6 @@
 """`callstream books`: checks that the books of every process and of the pipeline balance."""
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -46,7 +45,7 @@ def command(addresses: tuple[str, ...], settled: bool, as_json: bool) -> None:
     Example:
       callstream books --metrics 127.0.0.1:9464 --metrics 127.0.0.1:9465
     """
-    settings = load(os.environ)
+    settings = load()
     pages = read_pages(addresses or _worker_addresses(settings))
     committed = committed_by(settings, PIPELINE)
     ends = ends_of(settings, _topics())

@@ -1,7 +1,6 @@
 """`callstream coverage`: whether a node's events of a window of time are complete."""
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from typing import Any, Final
@@ -50,7 +49,7 @@ def command(node: str, from_ns: int, to_ns: int, as_json: bool) -> None:
     """
     if to_ns <= from_ns:
         raise click.BadParameter("the window is empty: --to must be after --from")
-    settings = load(os.environ)
+    settings = load()
     window = WindowRecords(node, Interval(from_ns, to_ns))
     for record in _coverage(settings, node, from_ns // NS_PER_MS - CLOCK_MARGIN_MS):
         window.add(record)

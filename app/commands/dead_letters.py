@@ -1,7 +1,6 @@
 """`callstream dead-letters`: lists what stages refused, and sends it through again after a fix."""
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -85,7 +84,7 @@ def list_letters(*, stages: tuple[str, ...], reasons: tuple[str, ...], positions
     Example:
       callstream dead-letters list --positions --reason no_known_kind
     """
-    settings, wanted = load(os.environ), DeadLetterChoice(stages, reasons)
+    settings, wanted = load(), DeadLetterChoice(stages, reasons)
     letters = _read(settings)
     if as_json:
         echo(json.dumps(_document(letters, wanted, positions=positions)))
@@ -132,7 +131,7 @@ def retry(*, stages: tuple[str, ...], reasons: tuple[str, ...], dry_run: bool, m
       callstream dead-letters retry --stage privacy --dry-run
       callstream dead-letters retry --stage privacy
     """
-    settings = load(os.environ)
+    settings = load()
     letters = _read(settings).open(DeadLetterChoice(stages or _PASSING_STAGES, reasons))[:most]
     total = ResendOutcome()
     if letters:

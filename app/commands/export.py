@@ -1,7 +1,6 @@
 """`callstream export`: published calls in the formats that other tools read."""
 
 import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +128,7 @@ def command(
         raise click.BadParameter("--json needs --output, because standard output holds one kind of data")
     if to is None and form == StackFormat.PPROF and sys.stdout.isatty():
         raise click.BadParameter("pprof is binary; give --output, or redirect standard output")
-    settings = load(os.environ)
+    settings = load()
     try:
         with SymbolDisplay() as display:
             request = ExportRequest(settings, PlaceFilter(namespace=namespace, image=image), display.name, to)

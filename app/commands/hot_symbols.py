@@ -1,7 +1,6 @@
 """`callstream hot-symbols`: the functions that ran, and the answers to the watch list."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -67,7 +66,7 @@ def command(
     query = Query(symbol=symbol, module=module, namespace=namespace, image=image, since_ns=since_ns)
     if watched and (namespace is not None or image is not None):
         raise click.UsageError("--namespace and --image mean nothing with --watched: a watch is for all of them")
-    settings = load(os.environ)
+    settings = load()
     if watched:
         _show_watched(list(filter(query.matches_answer, watched_answers(settings)))[:count], as_json=as_json)
         return

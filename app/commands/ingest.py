@@ -1,7 +1,6 @@
 """`callstream ingest`: writes Tetragon's events to the raw topic, in the foreground."""
 
 import json
-import os
 import signal
 import sys
 import threading
@@ -35,7 +34,7 @@ def command(*, as_json: bool) -> None:
       CALLSTREAM_TETRAGON_ADDRESS=localhost:54321 callstream ingest
       {"http": "127.0.0.1:38761"}
     """
-    settings = load(os.environ)
+    settings = load()
     logs.configure(settings.log_format, settings.log_level)
     hold_back()
     stop = threading.Event()

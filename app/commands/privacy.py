@@ -1,7 +1,6 @@
 """`callstream privacy`: checks a policy, runs a table of cases, explains an event, audits a topic."""
 
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -19,14 +18,13 @@ from agents.privacy.explain import Explanation, Fate, explain
 from agents.privacy.policy import Policy
 from agents.privacy.policy_file import BUILT_IN, built_in_policy, built_in_text
 from agents.privacy.verifier import Verifier
-from app import settings as settings_module
 from app.operators.printing import echo
 from app.privacy.audit import audit
 from app.privacy.cases import parse_cases, run_cases
 from app.privacy.dropped import dropped
 from app.privacy.load import Privacy, load_policy, load_privacy
 from app.progress import Progress
-from app.settings import Settings
+from app.settings import load
 from app.steps import load_policy_hooks
 from schemas.canonical_pb2 import CanonicalEvent
 from schemas.tetragon.events_pb2 import GetEventsResponse
@@ -75,7 +73,7 @@ def policy_command(show: str | None, file: Path | None, as_json: bool) -> None:
         for line in built_in_text(show).splitlines():
             echo(line)
         return
-    policy = built_in_policy(show) if show is not None else load_policy(file or _settings().privacy_policy_file)
+    policy = built_in_policy(show) if show is not None else load_policy(file or load().privacy_policy_file)
     if as_json:
         echo(json.dumps({"name": policy.name, "policy_id": policy.policy_id, **policy.canonical_form()}))
     else:
@@ -156,7 +154,7 @@ def explain_command(file: Path, show_all: bool, policy_file: Path | None, as_jso
       tetra getevents | head -1 | callstream privacy explain -
     """
     privacy = _privacy(policy_file)
-    canonicalizer = Canonicalizer(load_policy_hooks(_settings().policy_hooks_file))
+    canonicalizer = Canonicalizer(load_policy_hooks(load().policy_hooks_file))
     refused = 0
     for number, line in enumerate(filter(str.strip, _read(file).splitlines()), 1):
         story = _explained(line, number, canonicalizer, privacy)
@@ -246,7 +244,7 @@ def audit_command(topic: str, needles: Path | None, as_json: bool) -> None:
     verifier = Verifier(_read(needles).splitlines() if needles is not None else ())
     rules = Counter[str]()
     with Progress() as progress:
-        for found in audit(_settings(), topic, verifier, progress):
+        for found in audit(load(), topic, verifier, progress):
             rules[found.finding.rule] += 1
             if as_json:
                 echo(json.dumps({"partition": found.partition, "offset": found.offset, **asdict(found.finding)}))
@@ -257,12 +255,8 @@ def audit_command(topic: str, needles: Path | None, as_json: bool) -> None:
     sys.exit(FAILED if rules else 0)
 
 
-def _settings() -> Settings:
-    return settings_module.load(os.environ)
-
-
 def _privacy(policy_file: Path | None) -> Privacy:
-    settings = _settings()
+    settings = load()
     if policy_file is not None:
         settings = replace(settings, privacy_policy_file=policy_file)
     return load_privacy(settings)

@@ -1,13 +1,11 @@
 """`callstream record`: copies raw events into an archive that can be replayed and proved without Kafka."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from app import settings as settings_module
 from app.commands import options
 from app.commands.ending import exits_with
 from app.evidence import documents, signing
@@ -20,7 +18,7 @@ from app.progress import Progress
 from app.replay import record
 from app.replay.record import Plan
 from app.replay.request import RawChoice
-from app.settings import Settings
+from app.settings import Settings, load
 from schemas import topics
 
 NOT_RECORDED: Final = 1
@@ -66,7 +64,7 @@ def command(
     Example:
       callstream record --out case-17 --from 2026-01-07T12:00:00Z --to 2026-01-07T13:00:00Z --with-published
     """
-    settings = settings_module.load(os.environ)
+    settings = load()
     with exits_with(NOT_RECORDED, DamagedError), Progress() as progress:
         key = None if key_file is None else signing.load_private_key(key_file)
         plan = record.unfinished(folder)

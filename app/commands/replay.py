@@ -1,7 +1,6 @@
 """`callstream replay`: runs recorded events through the stages' own steps, and proves or compares such runs."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +10,6 @@ from typing import Any, Final, NamedTuple
 import click
 from click.core import ParameterSource
 
-from app import settings as settings_module
 from app.commands import options
 from app.commands.ending import exits_with
 from app.evidence import signing
@@ -27,7 +25,7 @@ from app.replay.manifest import MANIFEST_FILE
 from app.replay.request import BATCH_RECORDS, ReplayRequest
 from app.replay.verdict import RunVerdict
 from app.replay.verify import verify
-from app.settings import Settings
+from app.settings import Settings, load
 
 NOT_PROVED: Final = 1
 """Evidence is not what it should be, or two runs differ."""
@@ -91,7 +89,7 @@ def command(context: click.Context, /, *, as_json: bool, **values: Any) -> None:
     given = _Options(**values)
     if sum(mode is not None for mode in (given.out, given.manifest, given.runs)) != 1:
         raise click.UsageError("say one of --out, --verify and --diff")
-    settings = settings_module.load(os.environ)
+    settings = load()
     collect_seldom()
     with exits_with(NOT_PROVED, DamagedError), Progress() as progress:
         if given.runs is not None:

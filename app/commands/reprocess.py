@@ -8,7 +8,6 @@ from typing import Final
 
 import click
 
-from app import settings as settings_module
 from app.commands import options
 from app.commands.ending import exits_with
 from app.kafka.positions import Position
@@ -19,7 +18,7 @@ from app.progress import Progress
 from app.reprocess.chain import STAGES
 from app.reprocess.run import NOT_CAUGHT_UP, ReprocessRequest, Run, prepare, run_stage_of
 from app.reprocess.telling import Teller
-from app.settings import Settings, variable_of
+from app.settings import Settings, load, variable_of
 from app.telemetry import logs
 from schemas.topics import FIRST_VERSION, Stage
 
@@ -97,7 +96,7 @@ def command(
       CALLSTREAM_PRIVACY_POLICY_FILE=stricter.toml callstream reprocess --stage canonicalize --from 7d --once
       callstream reprocess --stage privacy --version 2 --json
     """
-    settings = settings_module.load(os.environ)
+    settings = load()
     if sys.stderr.isatty() and not os.environ.get(variable_of("log_level")):
         settings = replace(settings, log_level="WARNING")  # progress is shown instead
     logs.configure(settings.log_format, settings.log_level)

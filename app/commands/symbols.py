@@ -1,7 +1,6 @@
 """`callstream symbols`: builds the symbol store ahead of time, looks into it, and checks that it is intact."""
 
 import json
-import os
 import re
 import sys
 from collections import Counter
@@ -14,9 +13,9 @@ from agents.canonicalize.frame_text import FrameText, FrameTextError, format_fra
 from agents.symbols.index import SymbolIndex
 from agents.symbols.lookup import Resolved
 from agents.symbols.module_paths import normalize_module
-from app import settings as settings_module
 from app.operators.printing import echo
 from app.progress import Progress
+from app.settings import load
 from app.symbols.adding import AddOptions, FileReport, NotIndexed, add_files, elf_files
 from app.symbols.checking import check_objects
 from app.symbols.debuginfod import Debuginfod
@@ -341,7 +340,7 @@ def verify(folder: Path | None, as_json: bool) -> None:
 
 
 def _folder(given: Path | None) -> Path:
-    folder = given or settings_module.load(os.environ).symbol_store_dir
+    folder = given or load().symbol_store_dir
     if folder is None:
         raise click.UsageError("name the store's folder with --store or CALLSTREAM_SYMBOL_STORE_DIR")
     return folder

@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -76,7 +75,7 @@ def command(
       callstream tap runtime.dead-letters --from last-20 --json
       callstream tap runtime.coverage --follow
     """
-    settings = load(os.environ)
+    settings = load()
     name = topic.removeprefix(settings.topic_prefix)
     shape = _shape(name)
     if shape.restricted and not restricted:

@@ -1,7 +1,6 @@
 """`callstream topics`: creates and checks the pipeline's topics and schemas. No other command creates any."""
 
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,6 @@ from typing import assert_never
 
 import click
 
-from app import settings as settings_module
 from app.kafka.client import client_config
 from app.kafka.registry import SchemaRegistry
 from app.operators.printing import echo
@@ -21,7 +19,7 @@ from app.provision.rights_admin import AccessAdmin
 from app.provision.subjects import MissingSubject, Registered, SubjectRefusal
 from app.provision.topic_admin import TopicAdmin
 from app.provision.topic_plan import Adjust, Create, Decision, Keep, TopicRefusal, WantedTopic
-from app.settings import Settings
+from app.settings import Settings, load
 from schemas.topics import TOPICS, is_version
 
 DIFFERS = 1
@@ -73,7 +71,7 @@ def _user_names(_context: click.Context, _option: click.Parameter, names: tuple[
 
 
 def _open(partitions: int | None, replication_factor: int | None) -> _Session:
-    settings = settings_module.load(os.environ)
+    settings = load()
     return _Session(
         settings=settings,
         admin=TopicAdmin(client_config(settings)),
@@ -245,7 +243,7 @@ def allow(*, file: Path, check: bool, revoke: bool, as_json: bool) -> None:
       callstream topics allow deploy/kafka/acls.toml
       callstream topics allow deploy/kafka/acls.toml --check
     """
-    settings = settings_module.load(os.environ)
+    settings = load()
     wanted = rules_of(file, settings.topic_prefix)
     client = client_config(settings)
     admin, there = AccessAdmin(client), TopicAdmin(client).names()

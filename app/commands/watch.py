@@ -1,7 +1,6 @@
 """`callstream watch`: says which symbols to watch, so that "never executed" can be an answer."""
 
 import json
-import os
 import re
 import sys
 import time
@@ -100,7 +99,7 @@ def add(symbol: str, module: str | None, build_id: str | None, vulnerability: st
     Example:
       callstream watch add SSL_read --build-id 4f1b29a0c3
     """
-    settings = load(os.environ)
+    settings = load()
     wanted = in_canonical_form(
         Watch(
             symbol=symbol,
@@ -134,7 +133,7 @@ def remove(symbol: str, module: str | None, build_id: str | None, *, as_json: bo
     Example:
       callstream watch remove SSL_read --build-id 4f1b29a0c3
     """
-    settings = load(os.environ)
+    settings = load()
     wanted = in_canonical_form(Watch(symbol=symbol, module=module, build_id=build_id))
     found: WatchList = read_watch_list(settings)
     known = found.watches().get(wanted.watch_id)
@@ -158,7 +157,7 @@ def list_watches(*, as_json: bool) -> None:
     Example:
       callstream watch list --json
     """
-    watches = read_watch_list(load(os.environ)).watches()
+    watches = read_watch_list(load()).watches()
     for watch in sorted(watches.values(), key=lambda one: (one.since_ns, one.watch_id)):
         why = f"  {watch.vulnerability}" if watch.vulnerability else ""
         echo(_document(watch, "watched") if as_json else f"{time_text(watch.since_ns)}  {watch.watch_id}{why}")

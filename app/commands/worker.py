@@ -1,15 +1,13 @@
 """`callstream worker`: runs the stages, each in a process of its own."""
 
 import logging
-import os
 import sys
 
 import click
 
-from app import settings as settings_module
 from app.operators.errors import OperatorError, ServerError
 from app.processes.process_end import ExitCode
-from app.settings import Settings
+from app.settings import Settings, load
 from app.stages.worker import run_all, stage_plan
 from app.streaming.stage_process import run_stage
 from app.telemetry import logs
@@ -53,7 +51,7 @@ def command(stage: str | None, index: int | None, tied: bool) -> None:
       callstream worker
       callstream worker --stage privacy --index 1
     """
-    settings = settings_module.load(os.environ)
+    settings = load()
     logs.configure(settings.log_format, settings.log_level)
     index = settings.worker_index if index is None else index
     if stage is None:

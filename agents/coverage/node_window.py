@@ -61,8 +61,8 @@ class WindowRecords:
     """Collects the coverage records of one window of one node, in any order, repeated ones too."""
 
     def __init__(self, node: str, window: Interval) -> None:
-        self._node = node
-        self._window = window
+        self.node = node
+        self.window = window
         self._vouched: list[Interval] = []
         self._gaps: dict[CoverageGap, None] = {}
         self.gaps_left_out = 0
@@ -72,13 +72,13 @@ class WindowRecords:
 
     def add(self, record: CoverageGap) -> None:
         """Take a record; one of another node is ignored."""
-        if record.node != self._node:
+        if record.node != self.node:
             return
         if vouches(record):
             self.vouched_until_ns = max(self.vouched_until_ns or 0, record.to_ns)
-            if touches(record, self._window):
+            if touches(record, self.window):
                 self._vouch(Interval(record.from_ns, record.to_ns))
-        elif is_gap(record) and touches(record, self._window) and record not in self._gaps:
+        elif is_gap(record) and touches(record, self.window) and record not in self._gaps:
             if len(self._gaps) < MAX_LISTED_GAPS:
                 self._gaps[record] = None
             else:
@@ -87,7 +87,7 @@ class WindowRecords:
     def judge(self) -> NodeWindow[CoverageGap]:
         """What the records say about the window; gaps are in the order of their beginning."""
         gaps = sorted(self._gaps, key=lambda gap: (gap.from_ns, gap.to_ns, gap.cause))
-        return judge(self._window, join(self._vouched), gaps)
+        return judge(self.window, join(self._vouched), gaps)
 
     def _vouch(self, beat: Interval) -> None:
         """Heartbeats follow each other, so most of them only lengthen the last interval."""

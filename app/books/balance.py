@@ -123,6 +123,11 @@ def pipeline_books(sources: Iterable[StageSource]) -> PipelineBooks | None:
     )
 
 
+def summed(counts: Mapping[str, int]) -> str:
+    """One side of an equation as people read it."""
+    return " + ".join(f"{name} {count}" for name, count in counts.items())
+
+
 def equation_of(page: Page) -> Equation:
     """A process's equation."""
     if page.process == metrics.INGEST_PROCESS:
@@ -184,9 +189,10 @@ def unsettled(sources: Iterable[StageSource], equations: Iterable[Equation]) -> 
 def _unbalanced_processes(equations: Iterable[Equation]) -> Iterator[Imbalance]:
     for one in equations:
         if one.difference:
-            came = " + ".join(f"{name} {count}" for name, count in one.came.items())
-            went = " + ".join(f"{name} {count}" for name, count in one.went.items())
-            yield Imbalance(one.process, f"at {one.address}, {came} is not {went}: the difference is {one.difference}")
+            yield Imbalance(
+                one.process,
+                f"at {one.address}, {summed(one.came)} is not {summed(one.went)}: the difference is {one.difference}",
+            )
 
 
 def _of_source(source: StageSource) -> Iterator[Imbalance]:

@@ -1,17 +1,16 @@
 """`callstream books`: checks that the books of every process and of the pipeline balance."""
 
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
 
-from app.books.balance import Equation, Imbalance, StageSource, equation_of, findings, pipeline_books, unsettled
+from app.books.balance import Equation, Imbalance, StageSource, equation_of, findings, pipeline_books, summed, unsettled
 from app.books.group_positions import committed_by, ends_of, stage_sources
 from app.books.metric_pages import read_pages
-from app.operators.printing import echo
+from app.operators.printing import echo, print_answer
 from app.settings import Settings, load
 from app.topology import PIPELINE
 from schemas import topics
@@ -54,10 +53,7 @@ def command(addresses: tuple[str, ...], settled: bool, as_json: bool) -> None:
     found = findings(equations, sources, pages, ends)
     if settled:
         found += unsettled(sources, equations)
-    if as_json:
-        echo(json.dumps(_document(equations, sources, found)))
-    else:
-        _print(equations, sources)
+    print_answer(_document(equations, sources, found), _lines(equations, sources), as_json=as_json)
     for finding in found:
         echo(f"callstream books: {finding}", err=True)
     sys.exit(UNBALANCED if found else 0)
@@ -77,21 +73,19 @@ def _topics() -> list[str]:
     return list(dict.fromkeys([*names, topics.COVERAGE]))
 
 
-def _print(equations: Sequence[Equation], sources: Sequence[StageSource]) -> None:
+def _lines(equations: Sequence[Equation], sources: Sequence[StageSource]) -> Iterator[str]:
     for one in equations:
-        came = " + ".join(f"{name} {count}" for name, count in one.came.items())
-        went = " + ".join(f"{name} {count}" for name, count in one.went.items())
-        echo(f"{one.process} at {one.address}: {came} = {went}")
+        yield f"{one.process} at {one.address}: {summed(one.came)} = {summed(one.went)}"
     if not equations:
-        echo("no process was read: give --metrics, or set CALLSTREAM_HTTP_PORT")
+        yield "no process was read: give --metrics, or set CALLSTREAM_HTTP_PORT"
     for source in sources:
-        echo(
+        yield (
             f"{source.stage.value} since its group began: of {source.topic}, outputs {source.total('outputs')} + "
             f"not calls {source.total('not_calls')} + dead letters {source.total('dead_letters')}, "
             f"waiting {source.waiting}"
         )
     if (pipeline := pipeline_books(sources)) is not None:
-        echo(
+        yield (
             f"pipeline: raw {pipeline.raw} = calls {pipeline.calls} + not calls {pipeline.not_calls} + "
             f"dead letters {pipeline.dead_letters} + waiting {pipeline.waiting} - "
             f"counted twice {pipeline.counted_twice}"
@@ -104,18 +98,9 @@ def _document(
     pipeline = pipeline_books(sources)
     return {
         "balanced": not found,
-        "findings": [{"where": finding.where, "what": finding.what} for finding in found],
+        "findings": [asdict(finding) for finding in found],
         "pipeline": None if pipeline is None else asdict(pipeline) | {"counted_twice": pipeline.counted_twice},
-        "processes": [
-            {
-                "process": one.process,
-                "address": one.address,
-                "came": dict(one.came),
-                "went": dict(one.went),
-                "difference": one.difference,
-            }
-            for one in equations
-        ],
+        "processes": [asdict(one) | {"difference": one.difference} for one in equations],
         "stages": [
             {
                 "stage": source.stage.value,

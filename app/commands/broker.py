@@ -8,6 +8,7 @@ from types import FrameType
 
 import click
 
+from app.commands.options import FOLDER
 from app.embedded.artifacts import ensure
 from app.embedded.broker import EmbeddedBroker
 from app.operators.printing import echo
@@ -19,7 +20,7 @@ _PORT = click.IntRange(0, 65_535)
 @click.command(name="broker")
 @click.option(
     "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     default=Path("callstream-data/broker"),
     show_default=True,
     help="Folder for topics, schemas and the servers' logs. Use it again to get them back.",

@@ -1,6 +1,5 @@
 """`callstream coverage`: whether a node's events of a window of time are complete."""
 
-import json
 import sys
 from collections.abc import Iterator
 from typing import Any, Final
@@ -13,7 +12,7 @@ from app.commands.options import TIME, TIME_HELP
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder
 from app.kafka.topic_reader import TopicReader
-from app.operators.printing import echo
+from app.operators.printing import print_answer
 from app.operators.times import time_text
 from app.settings import Settings, load
 from schemas import records, topics
@@ -54,11 +53,7 @@ def command(node: str, from_ns: int, to_ns: int, as_json: bool) -> None:
     for record in _coverage(settings, node, from_ns // NS_PER_MS - CLOCK_MARGIN_MS):
         window.add(record)
     verdict = window.judge()
-    if as_json:
-        echo(json.dumps(_document(node, from_ns, to_ns, window, verdict)))
-    else:
-        for line in _lines(node, from_ns, to_ns, window, verdict):
-            echo(line)
+    print_answer(_document(window, verdict), _lines(window, verdict), as_json=as_json)
     sys.exit(EXIT_CODES[verdict.trust])
 
 
@@ -75,41 +70,38 @@ def _coverage(settings: Settings, node: str, since_ms: int) -> Iterator[Coverage
                 yield from_record(found)
 
 
-def _document(
-    node: str, from_ns: int, to_ns: int, window: WindowRecords, verdict: NodeWindow[CoverageGap]
-) -> dict[str, Any]:
+def _document(window: WindowRecords, verdict: NodeWindow[CoverageGap]) -> dict[str, Any]:
     return {
-        "node": node,
-        "from_ns": from_ns,
-        "to_ns": to_ns,
+        "node": window.node,
+        **window.window._asdict(),
         "trust": verdict.trust.value,
         "vouched_until_ns": window.vouched_until_ns,
         "gaps": [gap.as_record() for gap in verdict.gaps],
         "gaps_left_out": window.gaps_left_out,
-        "unvouched": [{"from_ns": interval.from_ns, "to_ns": interval.to_ns} for interval in verdict.unvouched],
+        "unvouched": [interval._asdict() for interval in verdict.unvouched],
     }
 
 
-def _lines(
-    node: str, from_ns: int, to_ns: int, window: WindowRecords, verdict: NodeWindow[CoverageGap]
-) -> Iterator[str]:
+def _lines(window: WindowRecords, verdict: NodeWindow[CoverageGap]) -> Iterator[str]:
     said = {
         Trust.TRUSTED: "trusted, events are complete",
         Trust.NOT_TRUSTED: "not trusted, events are missing",
         Trust.UNKNOWN: "unknown, ingest did not vouch for all of it",
     }
-    yield f"{node} {time_text(from_ns, 3)} to {time_text(to_ns, 3)}: {said[verdict.trust]}"
+    yield f"{window.node} {_times(window.window)}: {said[verdict.trust]}"
     for gap in verdict.gaps:
         lost = "an unknown number of" if gap.events_lost is None else str(gap.events_lost)
         detail = f" ({gap.detail})" if gap.detail else ""
-        times = f"{time_text(gap.from_ns, 3)} to {time_text(gap.to_ns, 3)}"
-        yield f"  gap      {times}: {gap.cause.value}, {lost} events{detail}"
+        yield f"  gap      {_times(gap)}: {gap.cause.value}, {lost} events{detail}"
     if window.gaps_left_out:
         yield f"  and {window.gaps_left_out} gaps more"
     for interval in verdict.unvouched:
-        yield f"  unknown  {time_text(interval.from_ns, 3)} to {time_text(interval.to_ns, 3)}"
+        yield f"  unknown  {_times(interval)}"
     if verdict.trust is Trust.UNKNOWN:
         until = window.vouched_until_ns
-        yield (
-            f"  {node} was last vouched for up to {time_text(until, 3)}" if until else f"  no record vouches for {node}"
-        )
+        vouched = f"{window.node} was last vouched for up to {time_text(until, 3)}" if until else ""
+        yield f"  {vouched or f'no record vouches for {window.node}'}"
+
+
+def _times(of: Interval | CoverageGap) -> str:
+    return f"{time_text(of.from_ns, 3)} to {time_text(of.to_ns, 3)}"

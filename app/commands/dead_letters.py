@@ -1,8 +1,7 @@
 """`callstream dead-letters`: lists what stages refused, and sends it through again after a fix."""
 
-import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ from app.dead_letters.trial import trial_of
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder
 from app.kafka.topic_reader import TopicReader
-from app.operators.printing import echo
+from app.operators.printing import echo, print_answer
 from app.operators.times import time_text
 from app.progress import Progress
 from app.settings import Settings, load
@@ -84,23 +83,10 @@ def list_letters(*, stages: tuple[str, ...], reasons: tuple[str, ...], positions
     Example:
       callstream dead-letters list --positions --reason no_known_kind
     """
-    settings, wanted = load(), DeadLetterChoice(stages, reasons)
-    letters = _read(settings)
-    if as_json:
-        echo(json.dumps(_document(letters, wanted, positions=positions)))
-        return
-    for kind, group in grouped(letters, wanted).items():
-        error = f" ({kind.error_class})" if kind.error_class else ""
-        echo(
-            f"{kind.stage:<12}  {kind.reason}{error}: {group.open} open, {group.sent_again} sent again, "
-            f"received {time_text(group.first_ms * NS_PER_MS)} to {time_text(group.last_ms * NS_PER_MS)}"
-        )
-    if positions:
-        for letter in letters.chosen(wanted):
-            echo(_line(letters, letter))
-    if not letters.chosen(wanted):
-        echo("no dead letters")
-    if letters.strangers:
+    letters, wanted = _read(load()), DeadLetterChoice(stages, reasons)
+    document, lines = _document(letters, wanted, positions=positions), _lines(letters, wanted, positions=positions)
+    print_answer(document, lines, as_json=as_json)
+    if letters.strangers and not as_json:
         echo(f"{letters.strangers} records of {topics.DEAD_LETTERS} cannot be read as dead letters", err=True)
 
 
@@ -144,7 +130,8 @@ def retry(*, stages: tuple[str, ...], reasons: tuple[str, ...], dry_run: bool, m
                 total.refused += some.refused
                 total.gone += some.gone
                 progress.at(len(total.sent) + len(total.refused) + total.gone)
-    _report(total, dry_run=dry_run, as_json=as_json)
+    document = {"sent": len(total.sent), "refused": counted(total.refused), "gone": total.gone, "dry_run": dry_run}
+    print_answer(document, _outcome_lines(total, dry_run=dry_run), as_json=as_json)
     sys.exit(LEFT if total.refused or total.gone else 0)
 
 
@@ -180,6 +167,20 @@ def _document(letters: Inventory, wanted: DeadLetterChoice, *, positions: bool) 
     return document
 
 
+def _lines(letters: Inventory, wanted: DeadLetterChoice, *, positions: bool) -> Iterator[str]:
+    for kind, group in grouped(letters, wanted).items():
+        error = f" ({kind.error_class})" if kind.error_class else ""
+        yield (
+            f"{kind.stage:<12}  {kind.reason}{error}: {group.open} open, {group.sent_again} sent again, "
+            f"received {time_text(group.first_ms * NS_PER_MS)} to {time_text(group.last_ms * NS_PER_MS)}"
+        )
+    chosen = letters.chosen(wanted)
+    if positions:
+        yield from (_line(letters, letter) for letter in chosen)
+    if not chosen:
+        yield "no dead letters"
+
+
 def _line(letters: Inventory, letter: StoredDeadLetter) -> str:
     topic, partition, offset = letter.source
     raw = "raw position unknown" if letter.raw is None else f"raw {letter.raw_partition}:{letter.raw_offset}"
@@ -188,14 +189,9 @@ def _line(letters: Inventory, letter: StoredDeadLetter) -> str:
     return f"{topic} {partition}:{offset}  {letter.stage}/{letter.reason}  {raw}  {state}"
 
 
-def _report(total: ResendOutcome, *, dry_run: bool, as_json: bool) -> None:
-    refused = counted(total.refused)
-    if as_json:
-        document = {"sent": len(total.sent), "refused": refused, "gone": total.gone, "dry_run": dry_run}
-        echo(json.dumps(document))
-        return
-    echo(f"{len(total.sent)} {'would be sent' if dry_run else 'sent'} again")
-    for kind, count in refused.items():
-        echo(f"{count} would still be refused: {kind}")
+def _outcome_lines(total: ResendOutcome, *, dry_run: bool) -> Iterator[str]:
+    yield f"{len(total.sent)} {'would be sent' if dry_run else 'sent'} again"
+    for kind, count in counted(total.refused).items():
+        yield f"{count} would still be refused: {kind}"
     if total.gone:
-        echo(f"{total.gone} cannot be sent: their raw records have expired, or their position is not known")
+        yield f"{total.gone} cannot be sent: their raw records have expired, or their position is not known"

@@ -12,6 +12,7 @@ from types import FrameType
 import click
 
 from app.commands.ending import CANNOT, exits_with
+from app.commands.options import FOLDER
 from app.demo.report import text_of
 from app.demo.run import DemoOptions, run_demo
 from app.embedded.failures import EmbeddedError
@@ -27,7 +28,7 @@ _WIDTH = 40
 @click.option("--rate", type=click.IntRange(min=1), default=5_000, show_default=True, help="Events sent a second.")
 @click.option(
     "--keep",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Use this folder and keep it; exports/calls.html in it is a flame graph.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end, and nothing else.")

@@ -1,12 +1,11 @@
 """`callstream doctor`: checks settings and everything that they name, and says what to do."""
 
-import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -14,8 +13,8 @@ from app.doctor.findings import Area, Check, CheckFinding, CheckVerdict
 from app.doctor.kafka_checks import check_kafka, check_registry, check_topics
 from app.doctor.local_checks import check_privacy, check_settings, check_symbols, read_settings
 from app.doctor.tetragon_check import check_tetragon
-from app.operators.printing import Styled, echo
-from app.settings import Settings, known_variables, variable_of
+from app.operators.printing import Styled, echo, print_answer
+from app.settings import Settings, known_variables
 
 FAILING: Final = 1
 """Exit code if a check fails; with --strict, also if there is a warning."""
@@ -68,17 +67,14 @@ def command(areas: tuple[str, ...], *, show_settings: bool, strict: bool, as_jso
             _print(area, finding)
     counts = Counter(finding.verdict for _, finding in found)
     failed = counts[CheckVerdict.FAIL] + (counts[CheckVerdict.WARN] if strict else 0)
-    if as_json:
-        document = {
-            "healthy": not failed,
-            "findings": [
-                {"area": area, "verdict": finding.verdict, "what": finding.what, "remedy": finding.remedy or None}
-                for area, finding in found
-            ],
-        }
-        echo(json.dumps(document))
-    else:
-        echo(", ".join(f"{counts[verdict]} {verdict}" for verdict in CheckVerdict))
+    document = {
+        "healthy": not failed,
+        "findings": [
+            {"area": area, "verdict": finding.verdict, "what": finding.what, "remedy": finding.remedy or None}
+            for area, finding in found
+        ],
+    }
+    print_answer(document, [", ".join(f"{counts[verdict]} {verdict}" for verdict in CheckVerdict)], as_json=as_json)
     sys.exit(FAILING if failed else 0)
 
 
@@ -108,20 +104,20 @@ def _print(area: Area, finding: CheckFinding) -> None:
 
 def _print_settings(*, as_json: bool) -> None:
     """The table of settings: secrets are files, so nothing in it is one."""
-    defaults = {variable_of(f.name): "" if f.default is None else str(f.default) for f in fields(Settings)}
     rows = [
         {
             "name": name,
-            "default": defaults[name] or None,
+            "default": None if f.default is None else str(f.default) or None,
             "value": os.environ.get(name, "").strip() or None,
             "what": what,
         }
-        for name, what in known_variables().items()
+        for f, (name, what) in zip(fields(Settings), known_variables().items(), strict=True)
     ]
-    if as_json:
-        echo(json.dumps({"settings": rows}))
-        return
+    print_answer({"settings": rows}, _settings_lines(rows), as_json=as_json)
+
+
+def _settings_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str | Styled]:
     for row in rows:
         shown = f"{row['name']}={row['value']}" if row["value"] else row["name"]
-        echo(Styled(str(shown), is_bold=row["value"] is not None))
-        echo(f"    {row['what']}; default: {row['default'] or 'none'}")
+        yield Styled(shown, is_bold=row["value"] is not None)
+        yield f"    {row['what']}; default: {row['default'] or 'none'}"

@@ -1,23 +1,21 @@
 """`callstream export`: published calls in the formats that other tools read."""
 
-import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import click
 
-from app.commands.options import POSITION, POSITION_HELP
-from app.export.run import Export, ExportOutcome, PlaceFilter, StackFormat
-from app.export.stack_frames import Demangle
+from agents.hot_symbols.table.query import Query
+from app.commands.options import FILE, POSITION, POSITION_HELP
+from app.export.run import Export, StackFormat
 from app.export.vex_file import read_vex_file
 from app.export.window import CallWindow
 from app.kafka.positions import First, Last, Position
 from app.operators.errors import OperatorError
-from app.operators.printing import echo
+from app.operators.printing import echo, print_answer
 from app.progress import Progress
-from app.settings import Settings, load
+from app.settings import load
 from app.symbols.display import SymbolDisplay
 
 NOTHING: Final = 1
@@ -28,41 +26,14 @@ OPENVEX: Final = "openvex"
 FORMATS: Final = (*[form.value for form in StackFormat], FACTS, OPENVEX)
 
 
-@dataclass(frozen=True, slots=True)
-class ExportRequest:
-    """What an operator wants exported, and where to."""
-
-    settings: Settings
-    place: PlaceFilter
-    demangle: Demangle
-    to: Path | None
-
-    def export(self, progress: Progress) -> Export:
-        """The export, which tells its progress."""
-        return Export(
-            settings=self.settings, place=self.place, demangle=self.demangle, to=self.to, on_read=progress.add
-        )
-
-
 @click.command(name="export", epilog=POSITION_HELP)
 @click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="What to write.")
 @click.option("--from", "start", metavar="POSITION", type=POSITION, help="Begin of the window. Default: first.")
 @click.option("--to", "end", metavar="POSITION", type=POSITION, help="End of the window, not included. Default: last.")
 @click.option("--namespace", metavar="PATTERN", help="Only calls of this namespace.")
 @click.option("--image", metavar="PATTERN", help="Only calls of this image, by name or id.")
-@click.option(
-    "--vex",
-    "vex_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="For openvex: a TOML file with author, products and actions.",
-)
-@click.option(
-    "--output",
-    "-o",
-    "to",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write. Default: standard output.",
-)
+@click.option("--vex", "vex_path", type=FILE, help="For openvex: a TOML file with author, products and actions.")
+@click.option("--output", "-o", "to", type=FILE, help="File to write. Default: standard output.")
 @click.option("--json", "as_json", is_flag=True, help="Report what was written as one JSON document; needs --output.")
 def command(
     *,
@@ -130,43 +101,21 @@ def command(
         raise click.BadParameter("pprof is binary; give --output, or redirect standard output")
     settings = load()
     try:
-        with SymbolDisplay() as display:
-            request = ExportRequest(settings, PlaceFilter(namespace=namespace, image=image), display.name, to)
+        with SymbolDisplay() as display, Progress() as progress:
+            place = Query(namespace=namespace, image=image)
+            export = Export(settings=settings, place=place, demangle=display.name, to=to, on_read=progress.add)
             if vex_path is not None:
-                outcome = _of_watches(request, vex_path)
+                outcome = export.openvex(read_vex_file(vex_path))
             elif form == FACTS and start is None and end is None:
-                outcome = _of_table(request)
+                progress.begin("rows written")
+                outcome = export.table_facts()
             else:
-                outcome = _of_window(request, form, start or First(), end or Last())
+                with CallWindow(settings, start or First(), end or Last()) as window:
+                    progress.begin("records read", window.offsets)
+                    outcome = export.window_facts(window) if form == FACTS else export.stacks(window, StackFormat(form))
     except OSError as error:
         raise OperatorError(f"cannot write {to or 'standard output'}: {error.strerror}") from None
-    _say(outcome, to, as_json=as_json)
-    sys.exit(NOTHING if not outcome.written else 0 if outcome.is_complete else INCOMPLETE)
-
-
-def _of_watches(request: ExportRequest, vex_path: Path) -> ExportOutcome:
-    with Progress() as progress:
-        return request.export(progress).openvex(read_vex_file(vex_path))
-
-
-def _of_table(request: ExportRequest) -> ExportOutcome:
-    with Progress() as progress:
-        progress.begin("rows written")
-        return request.export(progress).table_facts()
-
-
-def _of_window(request: ExportRequest, form: str, start: Position, end: Position) -> ExportOutcome:
-    with CallWindow(request.settings, start, end) as window, Progress() as progress:
-        progress.begin("records read", window.offsets)
-        export = request.export(progress)
-        return export.window_facts(window) if form == FACTS else export.stacks(window, StackFormat(form))
-
-
-def _say(outcome: ExportOutcome, to: Path | None, *, as_json: bool) -> None:
-    if as_json:
-        echo(json.dumps(outcome.document()))
-        return
-    for line in outcome.lines():
-        echo(line, err=to is None)
-    if not outcome.written:
+    print_answer(outcome.document(), outcome.lines(), as_json=as_json, err=to is None)
+    if not outcome.written and not as_json:
         echo("nothing to write, so nothing was written", err=True)
+    sys.exit(NOTHING if not outcome.written else 0 if outcome.is_complete else INCOMPLETE)

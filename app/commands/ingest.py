@@ -9,7 +9,7 @@ from dataclasses import asdict
 import click
 
 from app.ingest.run import Ingest
-from app.operators.printing import echo
+from app.operators.printing import echo, print_answer
 from app.settings import load
 from app.telemetry import logs
 from app.telemetry.repeated_lines import hold_back
@@ -44,11 +44,9 @@ def command(*, as_json: bool) -> None:
     echo(json.dumps({"http": ingest.start()}))
     ingest.wait(stop)
     report = ingest.stop()
-    if as_json:
-        echo(json.dumps(asdict(report)))
-    else:
-        echo(
-            f"received {report.received}, restored {report.restored}, written {report.written}, "
-            f"dropped {report.dropped}, left on disk {report.buffered}"
-        )
+    line = (
+        f"received {report.received}, restored {report.restored}, written {report.written}, "
+        f"dropped {report.dropped}, left on disk {report.buffered}"
+    )
+    print_answer(asdict(report), [line], as_json=as_json)
     sys.exit(1 if report.lost_at_stop or report.unbalanced else 0)

@@ -1,10 +1,11 @@
-"""Options that several commands share: places in a topic, times, and which raw events are meant.
+"""Options that several commands share: files, places in a topic, times, and which raw events are meant.
 
 `app/kafka/positions.py` says what the words mean.
 """
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 import click
@@ -41,6 +42,10 @@ def _now_ns(context: click.Context | None) -> int:
     now_ns = time.time_ns()
     return now_ns if context is None else int(context.meta.setdefault(_NOW, now_ns))
 
+
+FILE: Final = click.Path(path_type=Path, dir_okay=False)
+EXISTING_FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
+FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 
 POSITION: Final = WordsType("position", positions.parse)
 """A place in a topic, or a time of receipt: a `Position`."""

@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,7 +19,7 @@ from agents.privacy.explain import Explanation, Fate, explain
 from agents.privacy.policy import Policy
 from agents.privacy.policy_file import BUILT_IN, built_in_policy, built_in_text
 from agents.privacy.verifier import Verifier
-from app.operators.printing import echo
+from app.operators.printing import echo, print_answer
 from app.privacy.audit import audit
 from app.privacy.cases import parse_cases, run_cases
 from app.privacy.dropped import dropped
@@ -74,16 +75,13 @@ def policy_command(show: str | None, file: Path | None, as_json: bool) -> None:
             echo(line)
         return
     policy = built_in_policy(show) if show is not None else load_policy(file or load().privacy_policy_file)
-    if as_json:
-        echo(json.dumps({"name": policy.name, "policy_id": policy.policy_id, **policy.canonical_form()}))
-    else:
-        echo(f"policy {policy.name}, id {policy.policy_id}")
-        for line in _summary(policy):
-            echo(line)
+    document = {"name": policy.name, "policy_id": policy.policy_id, **policy.canonical_form()}
+    print_answer(document, _summary(policy), as_json=as_json)
 
 
 def _summary(policy: Policy) -> Iterator[str]:
     """What a policy lets out, for a person: kinds of event with the same fields stand together."""
+    yield f"policy {policy.name}, id {policy.policy_id}"
     kinds: dict[frozenset[str], list[str]] = {}
     for probe_type, fields in policy.allowed:
         kinds.setdefault(fields, []).append(probe_type)
@@ -121,15 +119,11 @@ def test_command(file: Path, policy_file: Path | None, as_json: bool) -> None:
     privacy = _privacy(policy_file)
     cases = parse_cases(_read(file))
     failures = list(run_cases(cases, privacy.engine))
-    if as_json:
-        found = [{"case": f.case.title, "left": f.left, "expected": f.expected} for f in failures]
-        echo(json.dumps({"policy_id": privacy.policy.policy_id, "cases": len(cases), "failures": found}))
-    else:
-        for failure in failures:
-            echo(failure.case.title)
-            echo(f"  left:     {failure.left}")
-            echo(f"  expected: {failure.expected}")
-        echo(f"{len(cases)} cases, {len(failures)} failed, policy {privacy.policy.policy_id}")
+    found = [{"case": f.case.title, "left": f.left, "expected": f.expected} for f in failures]
+    document = {"policy_id": privacy.policy.policy_id, "cases": len(cases), "failures": found}
+    shown = [(f.case.title, f"  left:     {f.left}", f"  expected: {f.expected}") for f in failures]
+    summary = f"{len(cases)} cases, {len(failures)} failed, policy {privacy.policy.policy_id}"
+    print_answer(document, chain(*shown, [summary]), as_json=as_json)
     sys.exit(FAILED if failures else 0)
 
 
@@ -251,7 +245,7 @@ def audit_command(topic: str, needles: Path | None, as_json: bool) -> None:
             else:
                 echo(f"{topic} {found.partition}:{found.offset} {found.finding.field}: {found.finding.rule}")
     summary = {"topic": topic, "records": progress.done, "findings": sum(rules.values()), "by_rule": dict(rules)}
-    echo(json.dumps(summary) if as_json else f"{progress.done} records, {sum(rules.values())} findings")
+    print_answer(summary, [f"{progress.done} records, {sum(rules.values())} findings"], as_json=as_json)
     sys.exit(FAILED if rules else 0)
 
 

@@ -1,6 +1,7 @@
 """`callstream record`: copies raw events into an archive that can be replayed and proved without Kafka."""
 
-import json
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from app.evidence.archive import ARCHIVE_FILE, Archive
 from app.evidence.avro_container import Codec
 from app.kafka.records import DamagedError
 from app.kafka.topic_reader import TopicReader
-from app.operators.printing import echo
+from app.operators.printing import echo, print_answer
 from app.progress import Progress
 from app.replay import record
 from app.replay.record import Plan
@@ -29,7 +30,7 @@ NOT_RECORDED: Final = 1
 @click.option(
     "--out",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.FOLDER,
     required=True,
     help="Folder to make, or the folder of a recording to continue.",
 )
@@ -38,7 +39,7 @@ NOT_RECORDED: Final = 1
 @click.option(
     "--codec", type=click.Choice([codec.value for codec in Codec]), default=Codec.DEFLATE.value, show_default=True
 )
-@click.option("--sign", "key_file", type=click.Path(path_type=Path, dir_okay=False), help="Ed25519 private key (PEM).")
+@click.option("--sign", "key_file", type=options.FILE, help="Ed25519 private key (PEM).")
 @click.option("--json", "as_json", is_flag=True, help="Print what was recorded as one JSON document.")
 def command(
     *,
@@ -78,7 +79,8 @@ def command(
         if key is not None:
             path = folder / ARCHIVE_FILE
             documents.write(path, signing.signed(documents.read(path), key))
-    _report(archive, as_json=as_json)
+    document = _document(archive)
+    print_answer(document, _lines(archive, document), as_json=as_json)
 
 
 def _plan(settings: Settings, choice: RawChoice, codec: Codec, progress: Progress, *, with_published: bool) -> Plan:
@@ -95,30 +97,22 @@ def _plan(settings: Settings, choice: RawChoice, codec: Codec, progress: Progres
         )
 
 
-def _report(archive: Archive, *, as_json: bool) -> None:
-    contents = archive.contents
-    records = sum(part.file.records for part in contents.raw)
-    published = None if contents.published is None else sum(one.records for one in contents.published.calls)
-    if as_json:
-        partitions = [
-            {
-                "partition": part.range.partition,
-                "first": part.range.first,
-                "next": part.range.next,
-                "records": part.file.records,
-                "chain": part.file.chain,
-            }
-            for part in contents.raw
-        ]
-        document = {
-            "archive": str(archive.folder),
-            "digest": archive.digest,
-            "records": records,
-            "published_calls": published,
-            "partitions": partitions,
-        }
-        echo(json.dumps(document))
-        return
+def _document(archive: Archive) -> dict[str, Any]:
+    contents, published = archive.contents, archive.contents.published
+    return {
+        "archive": str(archive.folder),
+        "digest": archive.digest,
+        "records": sum(part.file.records for part in contents.raw),
+        "published_calls": None if published is None else sum(one.records for one in published.calls),
+        "partitions": [
+            {**asdict(part.range), "records": part.file.records, "chain": part.file.chain} for part in contents.raw
+        ],
+    }
+
+
+def _lines(archive: Archive, document: dict[str, Any]) -> Iterator[str]:
+    published = document["published_calls"]
     copies = "" if published is None else f", {published:,} published calls"
-    echo(f"{archive.folder}: {records:,} raw events of {len(contents.raw)} partitions{copies}")
-    echo(f"digest {archive.digest}")
+    partitions = len(document["partitions"])
+    yield f"{archive.folder}: {document['records']:,} raw events of {partitions} partitions{copies}"
+    yield f"digest {archive.digest}"

@@ -1,21 +1,19 @@
 """`callstream replay`: runs recorded events through the stages' own steps, and proves or compares such runs."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import click
 from click.core import ParameterSource
 
-from app.commands import options
 from app.commands.ending import exits_with
+from app.commands.options import FILE, FOLDER, POSITION_HELP, raw_choice, raw_events
 from app.evidence import signing
-from app.kafka.positions import Position
 from app.kafka.records import DamagedError
-from app.operators.printing import echo
+from app.operators.printing import print_answer
 from app.processes.garbage import collect_seldom
 from app.progress import Progress
 from app.replay import diff, engine
@@ -25,37 +23,35 @@ from app.replay.manifest import MANIFEST_FILE
 from app.replay.request import BATCH_RECORDS, ReplayRequest
 from app.replay.verdict import RunVerdict
 from app.replay.verify import verify
-from app.settings import Settings, load
+from app.settings import load
 
 NOT_PROVED: Final = 1
 """Evidence is not what it should be, or two runs differ."""
 
 _PATH: Final = click.Path(path_type=Path)
-_FILE: Final = click.Path(path_type=Path, dir_okay=False)
-_FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 
 _VERIFIES: Final = frozenset({"manifest", "archive", "symbols", "public_key_file", "processes", "batch_records"})
 _COMPARES: Final = frozenset({"runs", "most"})
 _NOT_MAKING: Final = frozenset({"manifest", "runs", "public_key_file", "most"})
 
 
-@click.command(name="replay", epilog=options.POSITION_HELP)
-@click.option("--out", "out", type=_FOLDER, help="Make a run: a new folder for calls and manifest.")
+@click.command(name="replay", epilog=POSITION_HELP)
+@click.option("--out", "out", type=FOLDER, help="Make a run: a new folder for calls and manifest.")
 @click.option("--verify", "manifest", type=_PATH, metavar="MANIFEST", help="Prove a run again, from its manifest.")
-@click.option("--diff", "runs", type=_FOLDER, nargs=2, metavar="LEFT RIGHT", help="Compare two runs by event id.")
-@click.option("--archive", type=_FOLDER, help="Archive that holds the raw events. Default: the topic tetragon.raw.")
-@options.raw_events
-@click.option("--policy", type=_FILE, help="Privacy policy. Default: CALLSTREAM_PRIVACY_POLICY_FILE.")
-@click.option("--symbols", type=_FOLDER, help="Symbol store. Default: CALLSTREAM_SYMBOL_STORE_DIR.")
+@click.option("--diff", "runs", type=FOLDER, nargs=2, metavar="LEFT RIGHT", help="Compare two runs by event id.")
+@click.option("--archive", type=FOLDER, help="Archive that holds the raw events. Default: the topic tetragon.raw.")
+@raw_events
+@click.option("--policy", type=FILE, help="Privacy policy. Default: CALLSTREAM_PRIVACY_POLICY_FILE.")
+@click.option("--symbols", type=FOLDER, help="Symbol store. Default: CALLSTREAM_SYMBOL_STORE_DIR.")
 @click.option("--snapshot", metavar="DIGEST", help="Snapshot of the symbol store. Default: the current one.")
 @click.option("--published", is_flag=True, help="Compare the run with what the live stages published.")
 @click.option("--to-topic", "topic", metavar="TOPIC", help="Write the calls to this topic instead of to files.")
 @click.option("--force", is_flag=True, help="Let --to-topic be the live topic.")
-@click.option("--sign", "key_file", type=_FILE, help="Ed25519 private key (PEM) to sign the manifest with.")
+@click.option("--sign", "key_file", type=FILE, help="Ed25519 private key (PEM) to sign the manifest with.")
 @click.option(
     "--public-key",
     "public_key_file",
-    type=_FILE,
+    type=FILE,
     help="--verify: the manifest must be signed with the key of this public key (PEM).",
 )
 @click.option(
@@ -65,7 +61,28 @@ _NOT_MAKING: Final = frozenset({"manifest", "runs", "public_key_file", "most"})
 @click.option("--batch-records", type=click.IntRange(1), default=BATCH_RECORDS, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
-def command(context: click.Context, /, *, as_json: bool, **values: Any) -> None:
+def command(
+    context: click.Context,
+    /,
+    *,
+    out: Path | None,
+    manifest: Path | None,
+    runs: tuple[Path, Path] | None,
+    archive: Path | None,
+    policy: Path | None,
+    symbols: Path | None,
+    snapshot: str | None,
+    published: bool,
+    topic: str | None,
+    force: bool,
+    key_file: Path | None,
+    public_key_file: Path | None,
+    most: int,
+    processes: int | None,
+    batch_records: int,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
     """Run recorded events through the stages' own steps, without Faust and without touching a consumer group.
 
     --out makes a run: the calls, as an Avro file for each partition, and manifest.json. The manifest names by digest
@@ -86,83 +103,39 @@ def command(context: click.Context, /, *, as_json: bool, **values: Any) -> None:
       callstream replay --archive case-17 --policy stricter.toml --out what-if
       callstream replay --diff run-17 what-if
     """
-    given = _Options(**values)
-    if sum(mode is not None for mode in (given.out, given.manifest, given.runs)) != 1:
+    if sum(mode is not None for mode in (out, manifest, runs)) != 1:
         raise click.UsageError("say one of --out, --verify and --diff")
     settings = load()
+    request = ReplayRequest(
+        settings=replace(
+            settings,
+            privacy_policy_file=policy or settings.privacy_policy_file,
+            symbol_store_dir=symbols or settings.symbol_store_dir,
+        ),
+        archive=archive,
+        choice=raw_choice(**chosen),
+        snapshot=snapshot,
+        published=published,
+        processes=processes or engine.default_processes(),
+        batch_records=batch_records,
+    )
     collect_seldom()
     with exits_with(NOT_PROVED, DamagedError), Progress() as progress:
-        if given.runs is not None:
+        if runs is not None:
             _refuse_others(context, "--diff", lambda name: name in _COMPARES)
-            answer = _diff(*given.runs, given.most, progress)
-        elif given.manifest is not None:
+            answer = _diff(*runs, most, progress)
+        elif manifest is not None:
             _refuse_others(context, "--verify", lambda name: name in _VERIFIES)
-            answer = _verify(given.manifest, given.request(settings), given.public_key_file, progress)
+            answer = _verify(manifest, request, public_key_file, progress)
         else:
             _refuse_others(context, "--out", lambda name: name not in _NOT_MAKING)
-            answer = _make(given.request(settings), given.output(), progress)
-    if as_json:
-        echo(json.dumps(answer.document))
-    else:
-        for line in answer.lines:
-            echo(line)
+            if force and topic is None:
+                raise click.UsageError("--force is for --to-topic")
+            assert out is not None
+            key = None if key_file is None else signing.load_private_key(key_file)
+            answer = _make(request, RunOutput(folder=out, topic=topic, force=force, key=key), progress)
+    print_answer(answer.document, answer.lines, as_json=as_json)
     context.exit(0 if answer.right else NOT_PROVED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Options:
-    """The options as click has read them."""
-
-    out: Path | None
-    manifest: Path | None
-    runs: tuple[Path, Path] | None
-    archive: Path | None
-    start: Position
-    end: Position
-    partitions: tuple[int, ...]
-    event_time: bool
-    loaders_from: Position
-    policy: Path | None
-    symbols: Path | None
-    snapshot: str | None
-    published: bool
-    topic: str | None
-    force: bool
-    key_file: Path | None
-    public_key_file: Path | None
-    most: int
-    processes: int | None
-    batch_records: int
-
-    def request(self, settings: Settings) -> ReplayRequest:
-        """What to replay."""
-        return ReplayRequest(
-            settings=replace(
-                settings,
-                privacy_policy_file=self.policy or settings.privacy_policy_file,
-                symbol_store_dir=self.symbols or settings.symbol_store_dir,
-            ),
-            archive=self.archive,
-            choice=options.raw_choice(
-                start=self.start,
-                end=self.end,
-                partitions=self.partitions,
-                event_time=self.event_time,
-                loaders_from=self.loaders_from,
-            ),
-            snapshot=self.snapshot,
-            published=self.published,
-            processes=self.processes or engine.default_processes(),
-            batch_records=self.batch_records,
-        )
-
-    def output(self) -> RunOutput:
-        """Where a new run goes."""
-        if self.force and self.topic is None:
-            raise click.UsageError("--force is for --to-topic")
-        assert self.out is not None
-        key = None if self.key_file is None else signing.load_private_key(self.key_file)
-        return RunOutput(folder=self.out, topic=self.topic, force=self.force, key=key)
 
 
 class _Printed(NamedTuple):

@@ -13,7 +13,8 @@ from agents.canonicalize.frame_text import FrameText, FrameTextError, format_fra
 from agents.symbols.index import SymbolIndex
 from agents.symbols.lookup import Resolved
 from agents.symbols.module_paths import normalize_module
-from app.operators.printing import echo
+from app.commands.options import EXISTING_FILE, FOLDER
+from app.operators.printing import echo, print_answer
 from app.progress import Progress
 from app.settings import load
 from app.symbols.adding import AddOptions, FileReport, NotIndexed, add_files, elf_files
@@ -34,11 +35,8 @@ NOT_ALL: Final = 1
 
 
 _BUILD_ID: Final = re.compile(r"[0-9a-f]{16,256}")
-_FOLDER = click.Path(path_type=Path, file_okay=False)
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-
 _store_option = click.option(
-    "--store", "folder", type=_FOLDER, help="The store's folder. Default: CALLSTREAM_SYMBOL_STORE_DIR."
+    "--store", "folder", type=FOLDER, help="The store's folder. Default: CALLSTREAM_SYMBOL_STORE_DIR."
 )
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _image_option = click.option("--image", metavar="ID", help="Image id as Tetragon sends it, or its sha256: digest.")
@@ -67,11 +65,11 @@ def command() -> None:
 @_image_option
 @_node_option
 @click.option(
-    "--root", type=_FOLDER, help="Folder that the processes see as /. Default: PATH with --image, otherwise /."
+    "--root", type=FOLDER, help="Folder that the processes see as /. Default: PATH with --image, otherwise /."
 )
 @click.option("--lines", "with_lines", is_flag=True, help="Read source lines too, from DWARF. Slow and large.")
 @click.option(
-    "--debug-dir", "debug_folders", multiple=True, type=_FOLDER, help="Folder of debug files, laid out as for gdb."
+    "--debug-dir", "debug_folders", multiple=True, type=FOLDER, help="Folder of debug files, laid out as for gdb."
 )
 @click.option(
     "--debuginfod",
@@ -132,7 +130,7 @@ def add(
 
 
 @command.command(name="add-kernel", short_help="Record a node's kernel symbols")
-@click.argument("kallsyms", type=_FILE)
+@click.argument("kallsyms", type=EXISTING_FILE)
 @_store_option
 @click.option("--node", metavar="NAME", required=True, help="Name of the node, or of several with * and ?.")
 @_json_option
@@ -157,11 +155,11 @@ def add_kernel(kallsyms: Path, folder: Path | None, node: str, as_json: bool) ->
         writer.replace_map(ObjectKind.KERNEL, _scope(None, node), modules)
         digest = writer.commit()
     counts = {"symbols": len(modules), "modules": len(set(modules.values())), "store_digest": digest}
-    echo(json.dumps(counts) if as_json else f"{counts['symbols']} symbols of {counts['modules']} kernel modules")
+    print_answer(counts, [f"{counts['symbols']} symbols of {counts['modules']} kernel modules"], as_json=as_json)
 
 
 @command.command(name="map", short_help="Record which build id a path has")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=EXISTING_FILE)
 @_store_option
 @_json_option
 def add_map(file: Path, folder: Path | None, as_json: bool) -> None:
@@ -186,7 +184,7 @@ def add_map(file: Path, folder: Path | None, as_json: bool) -> None:
             writer.merge_map(ObjectKind.MODULES, scope, pairs)
         digest = writer.commit()
     paths = sum(map(len, maps.values()))
-    echo(json.dumps({"paths": paths, "store_digest": digest}) if as_json else f"{paths} paths")
+    print_answer({"paths": paths, "store_digest": digest}, [f"{paths} paths"], as_json=as_json)
 
 
 @command.command(name="list", short_help="List every index and map of the store")
@@ -209,15 +207,13 @@ def list_indexes(folder: Path | None, as_json: bool) -> None:
         for kind in (ObjectKind.MODULES, ObjectKind.KERNEL)
         for scope in store.snapshot.of_kind(kind)
     ]
-    if as_json:
-        echo(json.dumps({"store_digest": store.digest, "indexes": rows, "maps": maps}))
-        return
-    for row in rows:
-        counts = f"{row['functions']:>7} functions  {row['lines']:>8} lines"
-        echo(f"{row['build_id']}  {counts}  {cell(row['origins'])}")
-    for one in maps:
-        echo(f"{one['kind']:<8} {one['scope']}")
-    echo(f"store {store.digest}")
+    lines = [
+        f"{row['build_id']}  {row['functions']:>7} functions  {row['lines']:>8} lines  {cell(row['origins'])}"
+        for row in rows
+    ]
+    lines += [f"{one['kind']:<8} {one['scope']}" for one in maps]
+    lines.append(f"store {store.digest}")
+    print_answer({"store_digest": store.digest, "indexes": rows, "maps": maps}, lines, as_json=as_json)
 
 
 @command.command(short_help="Show the index of one build id")
@@ -330,12 +326,9 @@ def verify(folder: Path | None, as_json: bool) -> None:
             if checked.fault is not None
         ]
     summary = {"store_digest": store.digest, "objects": len(store.snapshot.entries), "faults": faults}
-    if as_json:
-        echo(json.dumps(summary))
-    else:
-        for fault in faults:
-            echo(f"{fault['kind']} {fault['key']}: {fault['fault']}")
-        echo(f"{summary['objects']} objects, {len(faults)} damaged; store {store.digest}")
+    lines = [f"{fault['kind']} {fault['key']}: {fault['fault']}" for fault in faults]
+    lines.append(f"{summary['objects']} objects, {len(faults)} damaged; store {store.digest}")
+    print_answer(summary, lines, as_json=as_json)
     sys.exit(NOT_ALL if faults else 0)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from app.commands.options import EXISTING_FILE
 from app.operators.printing import echo
 from app.progress import Progress
 from app.simulator.address import AddressError, parse_address
@@ -16,8 +17,6 @@ from app.simulator.recording import Recording
 from app.simulator.server import ServerTlsFiles, SimulatorServer
 from app.telemetry.logs import configure
 from schemas.tetragon.filters_pb2 import EventType
-
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 def _check_address(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
@@ -38,8 +37,10 @@ def _check_address(_context: click.Context, _parameter: click.Parameter, text: s
     callback=_check_address,
     help="HOST:PORT (port 0 picks a free one) or unix:///PATH.",
 )
-@click.option("--events", type=_FILE, multiple=True, required=True, help="File to serve; more files may follow.")
-@click.argument("more_events", type=_FILE, nargs=-1, metavar="[FILE]...")
+@click.option(
+    "--events", type=EXISTING_FILE, multiple=True, required=True, help="File to serve; more files may follow."
+)
+@click.argument("more_events", type=EXISTING_FILE, nargs=-1, metavar="[FILE]...")
 @click.option(
     "--rate",
     "rate_per_s",
@@ -60,9 +61,9 @@ def _check_address(_context: click.Context, _parameter: click.Parameter, text: s
     show_default=True,
     help="After the last event: hold the stream open, like an idle agent, or end it with status OK.",
 )
-@click.option("--tls-cert", type=_FILE, help="Serve TLS with this certificate (PEM).")
-@click.option("--tls-key", type=_FILE, help="The certificate's key (PEM).")
-@click.option("--tls-client-ca", type=_FILE, help="Accept only clients with a certificate from this CA (PEM).")
+@click.option("--tls-cert", type=EXISTING_FILE, help="Serve TLS with this certificate (PEM).")
+@click.option("--tls-key", type=EXISTING_FILE, help="The certificate's key (PEM).")
+@click.option("--tls-client-ca", type=EXISTING_FILE, help="Accept only clients with a certificate from this CA (PEM).")
 def command(
     *,
     listen_on: str,

@@ -1,24 +1,24 @@
 """`callstream topics`: creates and checks the pipeline's topics and schemas. No other command creates any."""
 
-import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import assert_never
+from typing import Any, assert_never
 
 import click
 
+from app.commands.options import EXISTING_FILE
 from app.kafka.client import client_config
 from app.kafka.registry import SchemaRegistry
-from app.operators.printing import echo
+from app.operators.printing import echo, print_answer
 from app.provision import subjects, topic_plan
 from app.provision.rights import beyond, guarded_topics, reader_rules, rules_of
 from app.provision.rights_admin import AccessAdmin
 from app.provision.subjects import MissingSubject, Registered, SubjectRefusal
 from app.provision.topic_admin import TopicAdmin
-from app.provision.topic_plan import Adjust, Create, Decision, Keep, TopicRefusal, WantedTopic
+from app.provision.topic_plan import Adjust, Create, Decision, FoundTopic, Keep, TopicRefusal, WantedTopic
 from app.settings import Settings, load
 from schemas.topics import TOPICS, is_version
 
@@ -191,38 +191,36 @@ def list_topics(as_json: bool) -> None:
     session = _open(None, None)
     listed = (*session.wanted, *session.versions())
     found = session.admin.existing([one.name for one in listed])
-    rows = []
-    for one in listed:
-        there = found.get(one.name)
-        rows.append(
-            {
-                "topic": one.name,
-                "exists": there is not None,
-                "partitions": there.partitions if there else None,
-                "replicas": there.replicas if there else None,
-                "cleanup_policy": (there or one).config["cleanup.policy"],
-                "retention_ms": int((there or one).config.get("retention.ms", "-1"))
-                if not one.topic.compacted
-                else None,
-                "max_message_bytes": int((there or one).config["max.message.bytes"]),
-                "restricted": one.topic.restricted,
-                "schema": one.topic.value_schema,
-            }
-        )
-    if as_json:
-        echo(json.dumps({"topics": rows}))
-        return
-    width = max(len(one.name) for one in listed)
+    rows = [_listed_row(one, found.get(one.name)) for one in listed]
+    print_answer({"topics": rows}, _listed_lines(rows), as_json=as_json)
+
+
+def _listed_row(one: WantedTopic, found: FoundTopic | None) -> dict[str, Any]:
+    config = (found or one).config
+    return {
+        "topic": one.name,
+        "exists": found is not None,
+        "partitions": found and found.partitions,
+        "replicas": found and found.replicas,
+        "cleanup_policy": config["cleanup.policy"],
+        "retention_ms": None if one.topic.compacted else int(config.get("retention.ms", "-1")),
+        "max_message_bytes": int(config["max.message.bytes"]),
+        "restricted": one.topic.restricted,
+        "schema": one.topic.value_schema,
+    }
+
+
+def _listed_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    width = max(len(row["topic"]) for row in rows)
     for row in rows:
         size = f"{row['partitions']:>4} partitions" if row["exists"] else "     missing    "
         access = "restricted" if row["restricted"] else "public"
-        echo(
-            f"{row['topic']:<{width}}  {size}  {row['cleanup_policy']:<7}  {access:<10}  {row['schema'] or ''}".rstrip()
-        )
+        line = f"{row['topic']:<{width}}  {size}  {row['cleanup_policy']:<7}  {access:<10}  {row['schema'] or ''}"
+        yield line.rstrip()
 
 
 @command.command(short_help="Give users their rights, and find who has more")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=EXISTING_FILE)
 @click.option("--check", is_flag=True, help="Say what would be done, and change nothing.")
 @click.option("--revoke", is_flag=True, help="Take away rights to guarded topics that FILE does not name.")
 @_json
@@ -254,14 +252,13 @@ def allow(*, file: Path, check: bool, revoke: bool, as_json: bool) -> None:
         if revoke:
             admin.remove(strange)
     left = [*(missing if check else ()), *(strange if check or not revoke else ())]
-    if as_json:
-        echo(json.dumps({"missing": sorted(missing), "not_in_file": strange, "changed": not check}))
-    else:
-        for rule in sorted(missing):
-            echo(f"{rule}: {'missing' if check else 'made'}")
-        for rule in strange:
-            echo(f"{rule}: not in {file}{', taken away' if revoke and not check else ''}")
-        echo(f"{len(wanted) - len(missing)} of {len(wanted)} rules were there")
+    lines = [
+        *(f"{rule}: {'missing' if check else 'made'}" for rule in sorted(missing)),
+        *(f"{rule}: not in {file}{', taken away' if revoke and not check else ''}" for rule in strange),
+        f"{len(wanted) - len(missing)} of {len(wanted)} rules were there",
+    ]
+    document = {"missing": sorted(missing), "not_in_file": strange, "changed": not check}
+    print_answer(document, lines, as_json=as_json)
     sys.exit(DIFFERS if left else 0)
 
 
@@ -275,11 +272,8 @@ def _report(
     """Print what was found or done. Exits with 1 if something is not as it should be."""
     topics = [_topic_line(one, done=done) for one in decisions]
     schemas = [_schema_line(one, done=done) for one in states]
-    if as_json:
-        echo(json.dumps({"topics": [line for line, _ in topics], "schemas": [line for line, _ in schemas]}))
-    else:
-        for line, _ in topics + schemas:
-            echo(_sentence(line))
+    document = {"topics": [line for line, _ in topics], "schemas": [line for line, _ in schemas]}
+    print_answer(document, (_sentence(line) for line, _ in topics + schemas), as_json=as_json)
     faults = [str(one) for one in (*decisions, *states) if isinstance(one, TopicRefusal | SubjectRefusal)]
     for fault in faults:
         echo(f"callstream topics: {fault}", err=True)

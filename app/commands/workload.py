@@ -1,11 +1,11 @@
 """`callstream workload`: makes a file of events for demos, tests and benchmarks."""
 
-import json
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import click
 
-from app.operators.printing import echo
+from app.operators.printing import print_answer
 from app.progress import Progress
 from app.simulator.event_files import delimited
 from app.simulator.workload.binaries import mapped_binaries
@@ -89,7 +89,8 @@ def command(
     with Progress() as progress:
         for event in progress.each(workload.events(), "events made", events):
             written += out.write(delimited(event))
-    _report(_summary(workload, events, written), as_json=as_json, to_stderr=out.name == "<stdout>")
+    summary = _summary(workload, events, written)
+    print_answer(summary, _lines(summary), as_json=as_json, err=out.name == "<stdout>")
 
 
 def _summary(workload: Workload, events: int, written: int) -> dict[str, Any]:
@@ -104,16 +105,9 @@ def _summary(workload: Workload, events: int, written: int) -> dict[str, Any]:
     }
 
 
-def _report(summary: dict[str, Any], *, as_json: bool, to_stderr: bool) -> None:
-    if as_json:
-        echo(json.dumps(summary), err=to_stderr)
-        return
+def _lines(summary: dict[str, Any]) -> Iterator[str]:
     kinds = ", ".join(f"{count} {kind}" for kind, count in summary["kinds"].items())
     size = f"{summary['bytes_per_event']} bytes and {summary['frames_per_event']} frames"
-    lines = [
-        f"{summary['events']} events of {size} on average: {kinds}",
-        f"{summary['canaries']} canaries may be among them; functions are from",
-        *(f"  {file}" for file in summary["binaries"].values()),
-    ]
-    for line in lines:
-        echo(line, err=to_stderr)
+    yield f"{summary['events']} events of {size} on average: {kinds}"
+    yield f"{summary['canaries']} canaries may be among them; functions are from"
+    yield from (f"  {file}" for file in summary["binaries"].values())

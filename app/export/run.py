@@ -54,24 +54,16 @@ class StackFormat(StrEnum):
     HTML = "html"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceFilter:
-    """Where calls must have happened; None means anywhere. Patterns as in agents/hot_symbols/table/query.py."""
+def wanted(query: Query) -> IsWanted:
+    """A function that says whether calls of a place meet the conditions on places; it remembers its answers."""
+    if query.namespace is None and query.image is None:
+        return lambda _place: True
 
-    namespace: str | None = None
-    image: str | None = None
+    def is_meant(place: evidence.EventPlace) -> bool:
+        images = [] if place.image is None else [(place.image[1], place.image[0])]
+        return query.means_place(place.namespace or (), images)
 
-    def wanted(self) -> IsWanted:
-        """A function that says whether a place passes; it remembers its answers."""
-        if self.namespace is None and self.image is None:
-            return lambda _place: True
-        query = Query(namespace=self.namespace, image=self.image)
-
-        def is_meant(place: evidence.EventPlace) -> bool:
-            images = [] if place.image is None else [(place.image[1], place.image[0])]
-            return query.means_place(place.namespace or (), images)
-
-        return Memo[evidence.EventPlace, bool](is_meant, _KNOWN_PLACES).__getitem__
+    return Memo[evidence.EventPlace, bool](is_meant, _KNOWN_PLACES).__getitem__
 
 
 @dataclass(slots=True, kw_only=True)
@@ -136,11 +128,13 @@ class ExportOutcome:
 class Export:
     """What every export has: where from, which places, how names are shown, and where to (None: standard output).
 
+    `place` has conditions on namespace and image only.
+
     Every method raises what reading Kafka and the registry and writing a file raise.
     """
 
     settings: Settings
-    place: PlaceFilter
+    place: Query
     demangle: Demangle
     to: Path | None
     on_read: OnRead
@@ -149,7 +143,7 @@ class Export:
         """Write the call stacks of a window."""
         layouts = call_layouts(self.settings, PLACE_FIELDS)
         observe = CallObserver(layouts, StackMeaning())
-        gatherer = StackGatherer(observe, BinaryReader(layouts), self.place.wanted())
+        gatherer = StackGatherer(observe, BinaryReader(layouts), wanted(self.place))
         gatherer.books.ranges = window.ranges
         gatherer.gather(window.runs(self.on_read))
         tree = gatherer.builder.tree()
@@ -165,7 +159,7 @@ class Export:
     def window_facts(self, window: CallWindow) -> ExportOutcome:
         """Write the runtime facts of a window. Raises TooManySymbolsError too."""
         observe = CallObserver(call_layouts(self.settings, CONTAINER_FIELDS), ContainerMeaning())
-        gatherer = SymbolGatherer(observe, self.place.wanted(), window.partitions)
+        gatherer = SymbolGatherer(observe, wanted(self.place), window.partitions)
         gatherer.books.ranges = window.ranges
         gatherer.gather(window.runs(self.on_read))
         lines = (fact_line(row, self.demangle(row["symbol"]), containers) for row, containers in gatherer.rows())
@@ -192,8 +186,7 @@ class Export:
         )
 
     def _table_lines(self) -> Iterator[str | None]:
-        query = Query(namespace=self.place.namespace, image=self.place.image)
-        for row in filter(query.matches, published_rows(self.settings)):
+        for row in filter(self.place.matches, published_rows(self.settings)):
             yield fact_line(row, self.demangle(row["symbol"]))
             self.on_read(1)
 

@@ -3,10 +3,12 @@
 `tests/unit/app/operators/test_printing.py` holds every command to it.
 """
 
+import json
 import traceback
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -33,6 +35,14 @@ def echo(*parts: str | Styled, err: bool = False) -> None:
         for part in parts
     )
     click.echo("".join(shown), err=err)
+
+
+def print_answer(
+    document: Mapping[str, Any], lines: Iterable[str | Styled], *, as_json: bool, err: bool = False
+) -> None:
+    """Write what a command found: the document in one line of JSON, or the lines for people."""
+    for line in [json.dumps(document)] if as_json else lines:
+        echo(line, err=err)
 
 
 def print_traceback(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:

@@ -8,9 +8,10 @@ import pytest
 from agents.hot_symbols.counting.recent import Recent
 from agents.hot_symbols.reading.meaning import PLACE_FIELDS, Meaning
 from agents.hot_symbols.reading.observations import CallObserver, Observe
+from agents.hot_symbols.table.query import Query
 from app.export.call_stacks import CONTAINER_FIELDS, BinaryReader, ContainerMeaning, StackMeaning
 from app.export.folded import folded_lines
-from app.export.run import ExportOutcome, PlaceFilter
+from app.export.run import ExportOutcome, wanted
 from app.export.runtime_facts import fact_line
 from app.export.window import ExportBooks
 from app.export.window_stacks import StackGatherer
@@ -60,17 +61,17 @@ def layout_of(schema_id: int) -> CallLayout | None:
     return CallLayout(7, SCHEMA, CONTAINER_FIELDS) if schema_id == 7 else None
 
 
-def stacks(runs: Runs, place: PlaceFilter | None = None) -> tuple[dict[tuple[str, ...], int], ExportBooks]:
+def stacks(runs: Runs, place: Query | None = None) -> tuple[dict[tuple[str, ...], int], ExportBooks]:
     """Folded stacks of records, and the books."""
-    gatherer = StackGatherer(observer(StackMeaning()), BinaryReader(layout_of), (place or PlaceFilter()).wanted())
+    gatherer = StackGatherer(observer(StackMeaning()), BinaryReader(layout_of), wanted(place or Query()))
     gatherer.gather(runs)
     text = "".join(folded_lines(gatherer.builder.tree(), lambda symbol: symbol))
     return read_folded(text) if text else {}, gatherer.books
 
 
-def facts(runs: Runs, place: PlaceFilter | None = None) -> tuple[dict[str, dict[str, Any]], ExportBooks]:
+def facts(runs: Runs, place: Query | None = None) -> tuple[dict[str, dict[str, Any]], ExportBooks]:
     """Runtime facts of records by symbol id, and the books."""
-    gatherer = SymbolGatherer(observer(ContainerMeaning()), (place or PlaceFilter()).wanted(), 4)
+    gatherer = SymbolGatherer(observer(ContainerMeaning()), wanted(place or Query()), 4)
     gatherer.gather(runs)
     lines = [fact_line(row, row["symbol"], containers) for row, containers in gatherer.rows()]
     return read_runtime_facts("".join(filter(None, lines))), gatherer.books
@@ -141,7 +142,7 @@ def test_repetitions_count_once_and_what_is_no_call_is_counted_apart(
 
 @pytest.mark.parametrize("read", [stacks, facts])
 def test_only_calls_of_wanted_places_are_taken(
-    read: Callable[[Runs, PlaceFilter], tuple[dict[Any, Any], ExportBooks]],
+    read: Callable[[Runs, Query], tuple[dict[Any, Any], ExportBooks]],
 ) -> None:
     """By namespace and image; the rest is counted apart, repetitions of it not twice."""
     values = [
@@ -150,7 +151,7 @@ def test_only_calls_of_wanted_places_are_taken(
         call(1, KERNEL, namespace="bank"),
         call(2, KERNEL, image_name="shop/db:1", image_id="sha256:2"),
     ]
-    found, books = read(records(values), PlaceFilter(namespace="sho?", image="shop/web:*"))
+    found, books = read(records(values), Query(namespace="sho?", image="shop/web:*"))
 
     assert len(found) == 1
     assert (books.calls, books.not_asked_for, books.repeated) == (1, 2, 1)
@@ -201,7 +202,7 @@ def test_a_symbol_without_a_hit_is_no_fact() -> None:
 
 def test_a_window_with_too_many_symbols_is_refused_and_not_cut() -> None:
     """A symbol that is missing would be taken for one that never ran."""
-    gatherer = SymbolGatherer(observer(ContainerMeaning()), PlaceFilter().wanted(), 4, max_rows=2)
+    gatherer = SymbolGatherer(observer(ContainerMeaning()), wanted(Query()), 4, max_rows=2)
 
     with pytest.raises(TooManySymbolsError, match="more than 2 symbols"):
         gatherer.gather(records([call(0, KERNEL, LIBC, HINTED)]))

@@ -96,6 +96,11 @@ def tls_context(files: TlsFiles, variables: TlsVariables, protocols: tuple[str, 
         raise TlsFilesError(_unusable(variables.ca, files.ca, error, "certificates")) from None
     if protocols:
         context.set_alpn_protocols(list(protocols))
+    _load_own_certificate(context, files, variables)
+    return context
+
+
+def _load_own_certificate(context: ssl.SSLContext, files: TlsFiles, variables: TlsVariables) -> None:
     if files.cert is not None and files.key is not None:
         try:
             context.load_cert_chain(files.cert, files.key, password=lambda: "")
@@ -105,6 +110,18 @@ def tls_context(files: TlsFiles, variables: TlsVariables, protocols: tuple[str, 
                     f"{variables.key}: {files.key} is not the key of the certificate {files.cert}"
                 ) from None
             raise TlsFilesError(_unusable(variables.cert, files.cert, error, "certificate with its key")) from None
+
+
+def server_context(files: TlsFiles, variables: TlsVariables) -> ssl.SSLContext:
+    """A server's context with these files; with a CA, clients must show a certificate of it. Raises TlsFilesError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _load_own_certificate(context, files, variables)
+    if files.ca is not None:
+        try:
+            context.load_verify_locations(cafile=files.ca)
+        except OSError as error:
+            raise TlsFilesError(_unusable(variables.ca, files.ca, error, "certificates")) from None
+        context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 

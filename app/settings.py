@@ -6,16 +6,25 @@ reads nothing but the mapping; `load` also looks whether the files can be read.
 """
 
 import difflib
+import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from app.operators.errors import OperatorError
+from app.serving.address import MAX_PORT, split_address
 
 PREFIX = "CALLSTREAM_"
+
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+MIN_PEER_PORT: Final = 1_024
+"""Ports below it belong to services of the system. No worker listens for others there or follows an address there."""
+
+WILDCARD_HOSTS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
 TEST_ONLY_NAMES = frozenset(
     {
@@ -81,6 +90,37 @@ def _address(raw: str) -> str:
     if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise ValueError(f"is {raw!r}; write host:port or unix:///absolute/path")
     return raw
+
+
+def _reachable(raw: str) -> str:
+    """Accepts `host`, `host:port`, `[v6]` and `[v6]:port` that other workers may follow."""
+    host, port = split_address(raw)
+    if host in WILDCARD_HOSTS:
+        raise ValueError(f"is {raw!r}, which is every address; name one that others reach")
+    if port is not None and port < MIN_PEER_PORT:
+        raise ValueError(f"is {raw!r}; workers follow no address with a port below {MIN_PEER_PORT}")
+    return raw
+
+
+def _unprivileged_port(raw: str) -> int:
+    value = _number(0, MAX_PORT)(raw)
+    if 0 < value < MIN_PEER_PORT:
+        raise ValueError(f"is {value}; write 0 or a number from {MIN_PEER_PORT} to {MAX_PORT}")
+    return value
+
+
+def _networks(raw: str) -> tuple[IpNetwork, ...]:
+    found = []
+    for text in filter(None, (part.strip() for part in raw.split(","))):
+        try:
+            found.append(ipaddress.ip_network(text))
+        except ValueError as error:
+            raise ValueError(f"has {text!r}, which is not a network such as 10.1.0.0/16 ({error})") from None
+    return tuple(found)
+
+
+def _hosts(raw: str) -> tuple[str, ...]:
+    return tuple(split_address(part.strip())[0].lower() for part in raw.split(",") if part.strip())
 
 
 def _prefix(raw: str) -> str:
@@ -189,8 +229,36 @@ class Settings:
     )
 
     # Operation
-    http_host: str = _setting(str, "127.0.0.1", "address that /metrics, /healthz, /readyz and /hot-symbols listen on")
+    http_host: str = _setting(str, "127.0.0.1", "address that /metrics, /healthz and /readyz listen on")
     http_port: int = _setting(_number(0, 65_535), 0, "their port; 0 picks a free one and logs it")
+    hot_symbols_host: str = _setting(str, "127.0.0.1", "address that /hot-symbols listens on")
+    hot_symbols_port: int | None = _setting(
+        _unprivileged_port,
+        None,
+        "port of /hot-symbols, which is off if this is not set; 0 picks a free one and logs it",
+    )
+    hot_symbols_token_file: Path | None = _setting(
+        Path, None, "file with the token that clients of /hot-symbols, and other workers, must show", kind="file"
+    )
+    hot_symbols_tls_cert_file: Path | None = _setting(
+        Path, None, "certificate of /hot-symbols, for the advertised address; also shown to other workers", kind="file"
+    )
+    hot_symbols_tls_key_file: Path | None = _setting(Path, None, "its key", kind="file")
+    hot_symbols_tls_client_ca_file: Path | None = _setting(
+        Path, None, "CA that must have signed the certificates of clients and of other workers", kind="file"
+    )
+    hot_symbols_allowed_hosts: tuple[str, ...] = _setting(
+        _hosts, (), "names that a request's Host may have; if not set, what it listens on and what it advertises"
+    )
+    advertised_address: str = _setting(
+        _reachable, "", "host or host:port under which other workers reach /hot-symbols; [address]:port for IPv6"
+    )
+    peer_networks: tuple[IpNetwork, ...] = _setting(
+        _networks,
+        (),
+        "networks, as CIDR, in which a worker queries others; if not set, loopback and the /24 (IPv6: /64) of what it "
+        "advertises",
+    )
     log_format: str = _setting(_choice("json", "text"), "json", "how log lines are written to standard error")
     log_level: str = _setting(_choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "least severity to log")
 
@@ -262,7 +330,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 def _conflicts(settings: Settings) -> list[str]:
     """Errors of settings that are right alone and wrong together."""
     errors: list[str] = []
-    for service in ("tetragon_tls", "kafka_ssl", "schema_registry_ssl"):
+    for service in ("tetragon_tls", "kafka_ssl", "schema_registry_ssl", "hot_symbols_tls"):
         cert, key = getattr(settings, f"{service}_cert_file"), getattr(settings, f"{service}_key_file")
         if (cert is None) != (key is None):
             missing = f"{service}_key_file" if key is None else f"{service}_cert_file"
@@ -276,6 +344,19 @@ def _conflicts(settings: Settings) -> list[str]:
         errors.append("CALLSTREAM_KAFKA_SASL_USERNAME is set, but CALLSTREAM_KAFKA_SECURITY_PROTOCOL is not SASL_*")
     if not settings.kafka_security_protocol.endswith("SSL") and settings.kafka_ssl_ca_file is not None:
         errors.append("CALLSTREAM_KAFKA_SSL_CA_FILE is set, but CALLSTREAM_KAFKA_SECURITY_PROTOCOL uses no TLS")
+    if settings.hot_symbols_tls_client_ca_file is not None and settings.hot_symbols_tls_cert_file is None:
+        errors.append(
+            "CALLSTREAM_HOT_SYMBOLS_TLS_CERT_FILE is not set, but certificates of clients need TLS, which needs one"
+        )
+    if (
+        settings.hot_symbols_port is not None
+        and settings.hot_symbols_token_file is None
+        and settings.hot_symbols_tls_client_ca_file is None
+    ):
+        errors.append(
+            "CALLSTREAM_HOT_SYMBOLS_PORT is set, but nothing says who may ask: set "
+            "CALLSTREAM_HOT_SYMBOLS_TOKEN_FILE, or CALLSTREAM_HOT_SYMBOLS_TLS_CLIENT_CA_FILE"
+        )
     if settings.schema_registry_username and settings.schema_registry_password_file is None:
         errors.append("CALLSTREAM_SCHEMA_REGISTRY_PASSWORD_FILE is not set, but a user name is")
     return errors

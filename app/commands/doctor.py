@@ -107,7 +107,7 @@ def _print_settings(*, as_json: bool) -> None:
     rows = [
         {
             "name": name,
-            "default": None if f.default is None else str(f.default) or None,
+            "default": None if f.default in {None, "", ()} else str(f.default),
             "value": os.environ.get(name, "").strip() or None,
             "what": what,
         }

@@ -29,9 +29,16 @@ log = logging.getLogger(__name__)
 def command(stage: str | None, index: int | None, tied: bool) -> None:
     """Run the stages: read, convert and write events until stopped.
 
-    Without --stage, one process runs for each stage, on CALLSTREAM_HTTP_PORT and the two ports after it. A stage that
-    dies is started again. On SIGTERM, work in progress is delivered and committed first. On SIGHUP, the privacy policy
-    and its key are read again; if they cannot be used, the log says so and the old policy stays.
+    Without --stage, one process runs for each stage. A stage that dies is started again. On SIGTERM, work in progress
+    is delivered and committed first. On SIGHUP, the privacy policy and its key are read again; if they cannot be used,
+    the log says so and the old policy stays.
+
+    \b
+    Ports:
+      CALLSTREAM_HTTP_PORT         /metrics, /healthz and /readyz; without --stage also
+                                   the two ports after it; 0 picks free ones
+      CALLSTREAM_HOT_SYMBOLS_PORT  /hot-symbols of the hot-symbols stage, with a token
+                                   or client certificates; off if it is not set
 
     \b
     Exit codes:

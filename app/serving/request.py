@@ -9,6 +9,8 @@ from email.message import Message
 from http import HTTPStatus
 from typing import Final
 
+from app.operators.escaping import escaped
+
 HEAD_END: Final = b"\r\n\r\n"
 
 _METHODS: Final = frozenset({"GET", "HEAD"})
@@ -63,7 +65,7 @@ class HttpAnswer:
 
     def page(self, headers: Mapping[str, str] | None = None) -> HttpPage:
         """The document as it is sent."""
-        body = json.dumps(self.document, ensure_ascii=False) + "\n"
+        body = escaped(json.dumps(self.document, ensure_ascii=False)) + "\n"
         return HttpPage(self.status, "application/json", body.encode("utf-8", "backslashreplace"), headers or {})
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -33,7 +33,7 @@ from app.streaming.standstill import StallLimits
 from app.streaming.table import StrictTable
 from app.streaming.watchdog import SAMPLE_SECONDS, Watchdog
 from app.telemetry import metrics
-from app.telemetry.http import Route, TelemetryServer
+from app.telemetry.http import Check, TelemetryServer
 from app.telemetry.meter import Meter
 from app.telemetry.metric import Process
 from app.telemetry.metrics import metrics_of
@@ -53,6 +53,16 @@ ANSWER_SECONDS = 5.0
 _STANDARD_INPUT = 0
 
 
+class Port(Protocol):
+    """Something that a stage serves to other processes."""
+
+    def start(self) -> None:
+        """Listen; blocks. Raises OperatorError, which keeps the stage from joining its group."""
+
+    def close(self) -> None:
+        """Stop listening."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRuntime:
     """What a stage is built from."""
@@ -68,10 +78,10 @@ class StageRuntime:
     """Runners to flush at intervals and before partitions are given up; `attach` adds them."""
     reloads: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What to do on a SIGHUP; `attach` adds it."""
-    routes: dict[str, Route] = field(default_factory=dict)
-    """What the process answers over HTTP besides its metrics and its health; `attach` adds it."""
-    http_addresses: list[str] = field(default_factory=list)
-    """Where it listens, host:port, once it does."""
+    ready: dict[str, Check] = field(default_factory=dict)
+    """What keeps the stage from its job besides what every stage checks; `attach` adds it."""
+    ports: list[Port] = field(default_factory=list)
+    """What the process serves besides its metrics and its health, before it joins its group; `attach` adds it."""
     tasks: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
     """What runs beside the agents until the process ends; `attach` adds them. One that fails ends the process."""
 
@@ -166,14 +176,18 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
             "tables": watchdog.recovered,
             "lag": watchdog.lag_known,
             "commits": watchdog.committing,
+            **runtime.ready,
         },
-        routes=runtime.routes,
     )
-    runtime.http_addresses.append(server.start(settings.http_host, plan.http_port))
+    server.start(settings.http_host, plan.http_port)
+    for port in runtime.ports:
+        await asyncio.to_thread(port.start)
     watchdog.start()
     collect_seldom()
     await _serve(app, runtime, stop)
     watchdog.stop()
+    for port in runtime.ports:
+        port.close()
     server.close()
 
 

@@ -1,68 +1,42 @@
-"""/metrics, /healthz, /readyz and further routes of one process, on threads of their own.
+"""/metrics, /healthz and /readyz of one process, on a port and a thread of their own.
 
-It serves these three paths and the routes that the process hands over, by GET and HEAD; on loopback, unless the
-operator names another address. A request is read whole before it is looked at: at most `MAX_REQUEST_BYTES` within
-`REQUEST_SECONDS`. At most `MAX_CONNECTIONS` are open at once, so clients cannot use up the process's memory. A check
-returns None, or one sentence that says what is wrong; it must not block.
+The port is on loopback, unless the operator names another address. Probes are answered at once, whatever other clients
+do. Scrapes that come while a page is made wait for the next page and share it, so any number of them costs one page
+after another. A check returns None, or one sentence that says what is wrong; it must not block.
 """
 
-import io
+import asyncio
 import json
 import logging
-import socket
-import sys
-import threading
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from app.operators.errors import OperatorError
-from app.operators.escaping import escaped
+from app.serving.access import access_on
+from app.serving.listener import HttpListener, ListenerLimits, in_thread
+from app.serving.request import HttpPage, HttpRequest
 from app.telemetry.meter import Meter
 
 log = logging.getLogger(__name__)
 
-MAX_REQUEST_BYTES: Final = 8 << 10
-"""A scrape's request has some 200 bytes."""
-REQUEST_SECONDS: Final = 10.0
-"""For reading a request, and again for each write of the answer: a machine that stood still for a while does not
-lose a scrape."""
-MAX_CONNECTIONS: Final = 16
-"""A few scrapers and probes; Prometheus opens one."""
+LIMITS: Final = ListenerLimits(
+    connections=128,  # a few scrapers and probes; slow clients above it lose their places, probes do not
+    request_bytes=8 << 10,  # a scrape's request has some 200
+    request_seconds=10.0,  # a machine that stood still for a while does not lose a scrape
+    answer_seconds=30.0,
+    send_seconds=10.0,
+)
 
 Check = Callable[[], str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class HttpAnswer:
-    """A document to answer with, as JSON."""
-
-    status: HTTPStatus
-    document: object
-
-
-Route = Callable[[str], HttpAnswer]
-"""Answers a request from its query string; it runs on the request's own thread and may block."""
-
-
 class HttpError(OperatorError):
     """The endpoint cannot listen at the address of the settings."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Pages:
-    """What can be requested."""
-
-    registry: CollectorRegistry
-    alive: Mapping[str, Check]
-    ready: Mapping[str, Check]
-    routes: Mapping[str, Route]
 
 
 class TelemetryServer:
@@ -74,142 +48,83 @@ class TelemetryServer:
         *,
         alive: Mapping[str, Check],
         ready: Mapping[str, Check],
-        routes: Mapping[str, Route] | None = None,
+        limits: ListenerLimits = LIMITS,
     ) -> None:
-        """`alive`: what makes the process worth restarting; `ready`: what keeps it from doing its job.
-
-        `routes`: what it answers besides, by path.
-        """
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(meter)
-        ProcessCollector(registry=registry)
-        self._pages = _Pages(registry, alive, ready, routes or {})
-        self._server: _Server | None = None
+        """`alive`: what makes the process worth restarting; `ready`: what keeps it from doing its job."""
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(meter)
+        ProcessCollector(registry=self._registry)
+        self._alive = alive
+        self._ready = ready
+        self._limits = limits
+        self._one_page = asyncio.Lock()
+        self._next_pages: dict[str, asyncio.Task[bytes | None]] = {}
+        self._listener: HttpListener | None = None
 
     def start(self, host: str, port: int) -> str:
         """Listen and return "host:port" as bound. Raises HttpError, naming the setting to change."""
+        listener = HttpListener(self._respond, self._limits)
+        host = host.strip("[]")
         try:
-            self._server = _Server((host, port), self._pages)
+            bound = listener.listen(host, port)
         except OSError as error:
+            listener.close()
             raise HttpError(
                 f"cannot listen on {host}:{port} for /metrics: {error.strerror or error}; "
                 "set CALLSTREAM_HTTP_PORT or CALLSTREAM_HTTP_HOST (port 0 picks a free one)"
             ) from error
-        threading.Thread(target=self._server.serve_forever, args=(0.2,), name="telemetry", daemon=True).start()
-        bound_host, bound_port = self._server.server_address[:2]
-        address = f"{bound_host!s}:{bound_port}"
-        log.info("serving /metrics, /healthz and /readyz", extra={"facts": {"http": address}})
-        return address
+        self._listener = listener
+        listener.serve(access_on(host), "telemetry")
+        log.info("serving /metrics, /healthz and /readyz", extra={"facts": {"http": str(bound)}})
+        return str(bound)
 
     def close(self) -> None:
         """Stop listening."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    async def _respond(self, request: HttpRequest) -> HttpPage:
+        match request.path:
+            case "/metrics":
+                encode, content_type = choose_encoder(request.header("Accept") or "")
+                return HttpPage(HTTPStatus.OK, content_type, await self._metrics(content_type, encode))
+            case "/healthz":
+                return _checked("alive", self._alive)
+            case "/readyz":
+                return _checked("ready", self._ready)
+            case _:
+                return HttpPage(HTTPStatus.NOT_FOUND, "text/plain", b"try /metrics, /healthz or /readyz\n")
+
+    async def _metrics(self, content_type: str, encode: Callable[[CollectorRegistry], bytes]) -> bytes:
+        """The next page that is begun from now on."""
+        page = self._next_pages.get(content_type)
+        if page is None:
+            page = asyncio.get_running_loop().create_task(self._make_page(content_type, encode))
+            self._next_pages[content_type] = page
+        body = await asyncio.shield(page)  # one client that goes away leaves the page to the others
+        if body is None:
+            raise ConnectionAbortedError
+        return body
+
+    async def _make_page(self, content_type: str, encode: Callable[[CollectorRegistry], bytes]) -> bytes | None:
+        """One page after another; None, after a log line with the error's class, if it cannot be made."""
+        async with self._one_page:
+            del self._next_pages[content_type]
+            try:
+                return await in_thread(partial(encode, self._registry))
+            except Exception as error:  # noqa: BLE001 - a mistake of ours in one page; its words may hold anything
+                log.error("a request could not be answered", extra={"facts": {"error": type(error).__name__}})
+                return None
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-
-    def __init__(self, address: tuple[str, int], pages: _Pages) -> None:
-        self.pages = pages
-        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
-        if ":" in address[0]:
-            self.address_family = socket.AF_INET6
-        super().__init__(address, _Handler)
-
-    def server_bind(self) -> None:
-        """Bind without the reverse name look-up that HTTPServer makes."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if not self._places.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._places.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's signature
-        """Log a page that could not be made, by its error's class only; ignore a client that went away."""
-        error = sys.exc_info()[1]
-        if not isinstance(error, OSError):
-            log.error("a request could not be answered", extra={"facts": {"error": type(error).__name__}})
+def failing(checks: Mapping[str, Check]) -> dict[str, str]:
+    """Checks that do not pass, each with its sentence."""
+    return {name: problem for name, check in checks.items() if (problem := check()) is not None}
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-    server_version = "callstream"
-    sys_version = ""
-
-    def setup(self) -> None:
-        super().setup()
-        self.connection.settimeout(REQUEST_SECONDS)
-        self.rfile = io.BufferedReader(io.BytesIO(_read_head(self.connection)))
-
-    def do_GET(self) -> None:
-        pages = self.server.pages
-        path, _, query = self.path.partition("?")
-        if path == "/metrics":
-            encoder, content_type = choose_encoder(self.headers.get("Accept", ""))
-            self._answer(HTTPStatus.OK, content_type, encoder(pages.registry))
-        elif path == "/healthz":
-            self._answer_checks("alive", pages.alive)
-        elif path == "/readyz":
-            self._answer_checks("ready", pages.ready)
-        elif path in pages.routes:
-            answer = pages.routes[path](query)
-            body = escaped(json.dumps(answer.document, ensure_ascii=False)) + "\n"
-            self._answer(answer.status, "application/json", body.encode("utf-8", "backslashreplace"))
-        else:
-            known = ", ".join(["/metrics", "/healthz", *pages.routes])
-            self._answer(HTTPStatus.NOT_FOUND, "text/plain", f"try {known} or /readyz\n".encode())
-
-    do_HEAD = do_GET  # noqa: N815 - http.server looks methods up by this form of name
-
-    def _answer_checks(self, name: str, checks: Mapping[str, Check]) -> None:
-        wrong = {check: problem for check, look in checks.items() if (problem := look()) is not None}
-        body = json.dumps({name: not wrong, "failing": wrong, "checked": sorted(checks)}) + "\n"
-        status = HTTPStatus.SERVICE_UNAVAILABLE if wrong else HTTPStatus.OK
-        self._answer(status, "application/json", body.encode())
-
-    def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Connection", "close")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
-        """Log nothing: probes come every second."""
-
-
-def _read_head(connection: socket.socket) -> bytes:
-    """Request line and headers, or what came within the limits; the HTTP parser refuses what is cut off."""
-    deadline = time.monotonic() + REQUEST_SECONDS
-    head = b""
-    try:
-        while b"\r\n\r\n" not in head and len(head) < MAX_REQUEST_BYTES:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return b""
-            connection.settimeout(left)
-            received = connection.recv(MAX_REQUEST_BYTES - len(head))
-            if not received:
-                break
-            head += received
-    except TimeoutError:
-        return b""
-    connection.settimeout(REQUEST_SECONDS)
-    return head if b"\r\n\r\n" in head else b""
+def _checked(name: str, checks: Mapping[str, Check]) -> HttpPage:
+    wrong = failing(checks)
+    body = json.dumps({name: not wrong, "failing": wrong, "checked": sorted(checks)}) + "\n"
+    status = HTTPStatus.SERVICE_UNAVAILABLE if wrong else HTTPStatus.OK
+    return HttpPage(status, "application/json", body.encode())

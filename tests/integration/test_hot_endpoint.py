@@ -17,13 +17,15 @@ from tests.support.watch_scene import DAY, watch_scene
 
 pytestmark = pytest.mark.integration
 
+TOKEN = "0123456789abcdef0123456789abcdef"
 SYMBOLS = 40
 FRAMES = [frame("/usr/bin/app", f"f{number}") for number in range(SYMBOLS)]
 
 
 def _ask(worker: Worker, **asked: object) -> tuple[int, Any]:
     try:
-        answer = urllib3.request("GET", f"http://{worker.http_address()}/hot-symbols?{urlencode(asked)}", retries=False)
+        address = f"http://{worker.hot_symbols_address()}/hot-symbols?{urlencode(asked)}"
+        answer = urllib3.request("GET", address, headers={"Authorization": f"Bearer {TOKEN}"}, retries=False)
     except (urllib3.exceptions.HTTPError, IndexError):
         return 0, None
     return answer.status, json.loads(answer.data)
@@ -45,6 +47,7 @@ def test_either_worker_answers_for_both_and_the_one_that_is_left_for_all(
 ) -> None:
     """Rows are those of the command line, a symbol comes from its owner, and whatever is left out is named."""
     with watch_scene(embedded, topic_prefix, tmp_path) as it:
+        it.serve_hot_symbols(TOKEN)
         first, second = it.add_worker(), it.add_worker()
         for partition in range(PARTITIONS):
             it.call(*FRAMES, partition=partition, ago_ns=DAY)
@@ -70,6 +73,11 @@ def test_either_worker_answers_for_both_and_the_one_that_is_left_for_all(
                 assert time.monotonic() < deadline
                 time.sleep(0.3)
             assert [(row["watch_id"], row["hits"]) for row in watched] == [("/usr/bin/app!never_called", 0)]
+
+        for worker in (first, second):
+            assert worker.get("/hot-symbols")[0] == 404
+            assert urllib3.request("GET", f"http://{worker.hot_symbols_address()}/hot-symbols").status == 401
+            assert worker.get("/readyz")[0] == 200
 
         second.end(signal.SIGKILL, within_seconds=5)
         status, found = _ask(first, top=100)

@@ -95,6 +95,11 @@ class Worker:
         """Where it serves its health and metrics now, host:port."""
         return self._addresses(0)[-1]
 
+    def hot_symbols_address(self) -> str:
+        """Where it serves /hot-symbols now, host:port."""
+        found: list[str] = re.findall(r"serving /hot-symbols.* hotSymbols=(\S+)", self._log_file.read_text())
+        return found[-1]
+
     def _addresses(self, begin: int) -> list[str]:
         return re.findall(r"serving /metrics.* http=(\S+)", self._log_file.read_bytes()[begin:].decode())
 

@@ -47,6 +47,12 @@ class WatchScene:
         self._offsets = [0] * PARTITIONS
         self.workers: list[Worker] = []
 
+    def serve_hot_symbols(self, token: str) -> None:
+        """Workers that start from now on serve /hot-symbols on a free port, with this token."""
+        file = self.folder / "token"
+        file.write_text(token)
+        self.environ |= {"CALLSTREAM_HOT_SYMBOLS_PORT": "0", "CALLSTREAM_HOT_SYMBOLS_TOKEN_FILE": str(file)}
+
     def add_worker(self) -> Worker:
         """Start one more worker, with the next index."""
         index = len(self.workers)

@@ -11,13 +11,12 @@ from agents.hot_symbols.table.merging import SymbolMerger
 from agents.hot_symbols.table.published import published_value
 from app.kafka.schemas import call_layouts
 from app.settings import Settings
-from app.stages.hot_symbols import endpoint
 from app.stages.hot_symbols.count_step import CountStep, EncodeDeadLetter
 from app.stages.hot_symbols.coverage_step import CoverageStep, coverage_decoder
-from app.stages.hot_symbols.endpoint import Endpoint
 from app.stages.hot_symbols.expiry import Expiry
 from app.stages.hot_symbols.merge_step import MergeStep
 from app.stages.hot_symbols.ownership import Ownership
+from app.stages.hot_symbols.query_port import QueryPort
 from app.stages.hot_symbols.watching import WatchTask
 from app.streaming.paced_runner import MIN_PAUSE_SECONDS, PacedRunner
 from app.streaming.stage_process import Attach, StageRuntime
@@ -57,8 +56,11 @@ def attacher(
         agent.attach(runtime.app, name(topics.COVERAGE), "fold", fold)
         watching = WatchTask(runtime, hot_symbol_schema_id=published_schema_id, watched_schema_id=watched_schema_id)
         expiry = Expiry(runtime, count_step, count, merge_step, merge, keeps=watching.keeps)
-        ownership = Ownership(runtime)
-        runtime.tasks.extend((watching.run, expiry.run, ownership.run))
-        runtime.routes[endpoint.PATH] = Endpoint(merge_step.table, ownership, runtime.partitions, watching.answers)
+        runtime.tasks.extend((watching.run, expiry.run))
+        if settings.hot_symbols_port is not None:
+            ownership = Ownership(runtime)
+            runtime.tasks.append(ownership.run)
+            runtime.ready["peers"] = ownership.trouble
+            runtime.ports.append(QueryPort(runtime, ownership, merge_step.table, watching.answers))
 
     return attach

@@ -3,13 +3,13 @@
     GET /hot-symbols?top=20&symbol=SSL_*&module=libssl.so.3&namespace=prod&image=shop/*&since=14d
     GET /hot-symbols?watched=true&symbol=SSL_read
 
-The options are those of `callstream hot-symbols`, and rows come as its --json prints them, in one document: `{"rows":
-[...]}`. Any worker answers; it looks through its own partitions and queries the owners of the others. For a symbol id
-it queries the owner only. An answer is complete, or it is an error that names what is missing, because a symbol that is
-left out would read as never executed. The endpoint only reads, and looks through the table once at a time.
+It listens on a port of its own, see `app/stages/hot_symbols/query_port.py`. The options are those of `callstream
+hot-symbols`, and rows come as its --json prints them, in one document: `{"rows": [...]}`. Any worker answers; it looks
+through its own partitions and queries the owners of the others. For a symbol id it queries the owner only. An answer is
+complete, or it is an error that names what is missing, because a symbol that is left out would read as never executed.
+The endpoint only reads, and looks through the table once at a time.
 """
 
-import json
 import re
 import threading
 import time
@@ -18,23 +18,32 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode
 
-import urllib3
-
 from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.table.query import Query, top
 from app.kafka.positions import PositionError, parse_time
+from app.serving.request import HttpAnswer
+from app.stages.hot_symbols.advertising import Owner
 from app.stages.hot_symbols.ownership import Ownership
+from app.stages.hot_symbols.peers import PeerError, Peers
 from app.stages.hot_symbols.table_scan import PartitionGoneError, rows_while, top_rows
 from app.streaming.table import StrictTable
-from app.telemetry.http import HttpAnswer
 
 PATH: Final = "/hot-symbols"
 
 MAX_ROWS: Final = 1_000
 """Rows in one answer, of some 3 kB."""
 
+QUESTION_SECONDS: Final = 30.0
+"""For a whole answer."""
+
 ASK_SECONDS: Final = 20.0
 """For another worker's answer: a million rows take some seconds."""
+
+MAX_QUERY_BYTES: Final = 8 << 10
+"""Of a query without its partitions: the longest symbol has 4,096 characters."""
+
+PARTITIONS_AT_ONCE: Final = 200
+"""Partitions in one query to another worker, so that it stays within what one may send."""
 
 ATTEMPTS: Final = 3
 ATTEMPT_PAUSE_SECONDS: Final = 1.0
@@ -61,19 +70,21 @@ class Endpoint:
         self,
         table: StrictTable,
         ownership: Ownership,
+        peers: Peers,
         partitions: int,
         answers: Callable[[], list[dict[str, Any]] | None],
     ) -> None:
         """`answers` gives the answers to all watches, or None while they are not known."""
         self._table = table
         self._ownership = ownership
+        self._peers = peers
         self._partitions = partitions
         self._answers = answers
         self._one_look = threading.Lock()
-        self._http = urllib3.PoolManager(num_pools=16, maxsize=1, retries=False, timeout=ASK_SECONDS)
 
     def __call__(self, query_string: str) -> HttpAnswer:
-        """The answer to a request."""
+        """The answer to a request, within some QUESTION_SECONDS."""
+        deadline = time.monotonic() + QUESTION_SECONDS
         try:
             asked = _parameters(query_string)
             count = _count(asked)
@@ -81,9 +92,9 @@ class Endpoint:
             if _WORDS.get(asked.get("watched", ["false"])[0], False):
                 rows = self._watched(query, count)
             elif "partition" in asked:
-                rows = self._own(query, count, self._named(asked["partition"]))
+                rows = self._own(query, count, self._named(asked["partition"]), deadline)
             else:
-                rows = self._everywhere(asked, query, count)
+                rows = self._everywhere(asked, query, count, deadline)
         except QuestionRefusedError as refused:
             return HttpAnswer(refused.status, {"error": str(refused)})
         return HttpAnswer(HTTPStatus.OK, {"rows": rows})
@@ -99,15 +110,20 @@ class Endpoint:
             raise QuestionRefusedError(HTTPStatus.BAD_REQUEST, f"partition is not a number below {self._partitions}")
         return {int(number) for number in numbers}
 
-    def _own(self, query: Query, count: int, wanted: set[int]) -> list[dict[str, Any]]:
+    def _own(self, query: Query, count: int, wanted: set[int], deadline: float) -> list[dict[str, Any]]:
         """Rows of partitions that must be ours."""
-        if not self._one_look.acquire(timeout=ASK_SECONDS / 2):
+
+        def owned() -> frozenset[int]:
+            _left(deadline)
+            return self._ownership.mine()
+
+        if not self._one_look.acquire(timeout=min(_left(deadline), ASK_SECONDS / 2)):
             raise QuestionRefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "another question is still being answered")
         try:
             rows = [
                 row
                 for partition in sorted(wanted)
-                for row in top_rows(rows_while(self._ownership.mine, self._table, partition), query, count)
+                for row in top_rows(rows_while(owned, self._table, partition), query, count)
             ]
         except PartitionGoneError as gone:
             text = f"partition {gone.args[0]} is not answered for by this worker"
@@ -116,7 +132,9 @@ class Endpoint:
             self._one_look.release()
         return top(rows, count)  # type: ignore[return-value]  # rows go in as dictionaries
 
-    def _everywhere(self, asked: Mapping[str, list[str]], query: Query, count: int) -> list[dict[str, Any]]:
+    def _everywhere(
+        self, asked: Mapping[str, list[str]], query: Query, count: int, deadline: float
+    ) -> list[dict[str, Any]]:
         """Rows of all partitions that may hold a match, whoever owns them."""
         left = set(range(self._partitions))
         if query.symbol_id is not None:
@@ -125,16 +143,18 @@ class Endpoint:
         problems: dict[int, str] = {}
         for attempt in range(ATTEMPTS):
             if attempt:
-                time.sleep(ATTEMPT_PAUSE_SECONDS)
-            for address, partitions in self._by_owner(left).items():
+                time.sleep(min(ATTEMPT_PAUSE_SECONDS, _left(deadline)))
+            for owner, partitions in self._by_owner(left):
                 try:
-                    if address is None:
-                        rows += self._own(query, count, partitions)
+                    if owner is None:
+                        rows += self._own(query, count, partitions, deadline)
                     else:
-                        rows += self._ask(address, asked, partitions)
+                        rows += self._query(owner, asked, partitions, deadline)
                     left -= partitions
-                except QuestionRefusedError as refused:
+                except (QuestionRefusedError, PeerError) as refused:
                     problems |= dict.fromkeys(partitions, str(refused))
+            left_unowned = {number for number in left if number not in problems}
+            problems |= dict.fromkeys(left_unowned, "no worker has said that it answers for it")
             if not left:
                 return top(rows, count)  # type: ignore[return-value]  # rows go in as dictionaries
         number = min(left)
@@ -142,30 +162,35 @@ class Endpoint:
             HTTPStatus.SERVICE_UNAVAILABLE, f"partition {number} of {self._partitions}: {problems[number]}"
         )
 
-    def _by_owner(self, partitions: set[int]) -> dict[str | None, set[int]]:
-        """Partitions by the address of their owner; None is this worker, "" is nobody that is known."""
+    def _by_owner(self, partitions: set[int]) -> list[tuple[Owner | None, set[int]]]:
+        """Partitions by owner, at most PARTITIONS_AT_ONCE of one; None is this worker. Unknown owners are left out."""
         mine = self._ownership.mine()
-        found: dict[str | None, set[int]] = {}
-        for number in partitions:
-            owner = None if number in mine else self._ownership.address(number) or ""
-            found.setdefault(owner, set()).add(number)
-        return found
+        found: dict[Owner, list[int]] = {}
+        for number in sorted(partitions - mine):
+            owner = self._ownership.owner(number)
+            if owner is not None:
+                found.setdefault(owner, []).append(number)
+        parts: list[tuple[Owner | None, set[int]]] = [
+            (owner, set(numbers[begin : begin + PARTITIONS_AT_ONCE]))
+            for owner, numbers in found.items()
+            for begin in range(0, len(numbers), PARTITIONS_AT_ONCE)
+        ]
+        return [(None, own), *parts] if (own := partitions & mine) else parts
 
-    def _ask(self, address: str, asked: Mapping[str, list[str]], partitions: set[int]) -> list[dict[str, Any]]:
-        if not address:
-            raise QuestionRefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "no worker has said that it answers for it")
+    def _query(
+        self, owner: Owner, asked: Mapping[str, list[str]], partitions: set[int], deadline: float
+    ) -> list[dict[str, Any]]:
         query = urlencode({**asked, "partition": sorted(partitions)}, doseq=True)
-        try:
-            answer = self._http.request("GET", f"http://{address}{PATH}?{query}", redirect=False)
-            found = json.loads(answer.data)
-            if answer.status == HTTPStatus.OK:
-                return list(found["rows"])
-            problem = f"its worker at {address} says: {found['error']}"
-        except urllib3.exceptions.HTTPError as error:
-            problem = f"its worker at {address} does not answer ({type(error).__name__})"
-        except (ValueError, KeyError, TypeError):
-            problem = f"what listens at {address} is not a worker of callstream"
-        raise QuestionRefusedError(HTTPStatus.SERVICE_UNAVAILABLE, problem)
+        return self._peers.rows(owner, f"{PATH}?{query}", min(ASK_SECONDS, _left(deadline)))
+
+
+def _left(deadline: float) -> float:
+    """Seconds to a deadline. Raises QuestionRefusedError behind it."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        text = f"the answer took more than {QUESTION_SECONDS:.0f} s; name a symbol, or fewer partitions"
+        raise QuestionRefusedError(HTTPStatus.SERVICE_UNAVAILABLE, text)
+    return left
 
 
 def _parameters(query_string: str) -> dict[str, list[str]]:
@@ -173,6 +198,9 @@ def _parameters(query_string: str) -> dict[str, list[str]]:
         asked = parse_qs(query_string, keep_blank_values=True, strict_parsing=bool(query_string), max_num_fields=1100)
     except ValueError:
         raise QuestionRefusedError(HTTPStatus.BAD_REQUEST, "the query string is malformed") from None
+    rest = urlencode({name: values for name, values in asked.items() if name != "partition"}, doseq=True)
+    if len(rest) > MAX_QUERY_BYTES:
+        raise QuestionRefusedError(HTTPStatus.REQUEST_URI_TOO_LONG, f"the query has more than {MAX_QUERY_BYTES} bytes")
     unknown = sorted(asked.keys() - _NAMES)
     if unknown:
         raise QuestionRefusedError(HTTPStatus.BAD_REQUEST, f"unknown parameter; there are {', '.join(sorted(_NAMES))}")

@@ -1,40 +1,49 @@
 import json
 import socket
+import time
 from collections.abc import Iterator
-from http import HTTPStatus
+from contextlib import ExitStack
+from dataclasses import replace
 from http.client import HTTPConnection
 
 import pytest
 
+from app.serving.listener import ListenerLimits
 from app.telemetry import http, metrics
-from app.telemetry.http import HttpAnswer, HttpError, TelemetryServer
+from app.telemetry.http import HttpError, TelemetryServer
 from app.telemetry.meter import Meter
+
+SLOW_CLIENTS = 200
 
 
 class Served:
     """A running endpoint and the sentences that its checks say."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: ListenerLimits = http.LIMITS) -> None:
         self.meter = Meter()
         self.problems: dict[str, str | None] = {"alive": None, "stream": None}
         self.server = TelemetryServer(
             self.meter,
             alive={"threads": lambda: self.problems["alive"]},
             ready={"stream": lambda: self.problems["stream"]},
-            routes={"/asked": lambda query: HttpAnswer(HTTPStatus.IM_A_TEAPOT, {"query": query})},
+            limits=limits,
         )
         host, _, port = self.server.start("127.0.0.1", 0).rpartition(":")
         self.host, self.port = host, int(port)
 
-    def request(self, path: str, method: str = "GET") -> tuple[int, bytes]:
+    def request(self, path: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
         """Status and body of one ordinary request."""
         connection = HTTPConnection(self.host, self.port, timeout=10)
         try:
-            connection.request(method, path)
+            connection.request(method, path, headers=headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
             connection.close()
+
+    def connect(self) -> socket.socket:
+        """An open connection that has sent nothing."""
+        return socket.create_connection((self.host, self.port), timeout=20)
 
     def send(self, raw: bytes) -> bytes:
         """Everything the server answers to raw bytes until it closes."""
@@ -98,7 +107,7 @@ def test_other_methods_are_refused(served: Served) -> None:
 def test_oversized_request_is_cut_off(served: Served) -> None:
     """Headers beyond the limit close the connection without an answer, and the next client is served."""
     try:
-        answer = served.send(b"GET /metrics HTTP/1.1\r\nX: " + b"a" * (2 * http.MAX_REQUEST_BYTES))
+        answer = served.send(b"GET /metrics HTTP/1.1\r\nX: " + b"a" * (2 * http.LIMITS.request_bytes))
     except ConnectionError:
         answer = b""
 
@@ -106,12 +115,13 @@ def test_oversized_request_is_cut_off(served: Served) -> None:
     assert served.request("/healthz")[0] == 200
 
 
-def test_silent_client_does_not_block_others(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_client_does_not_block_others() -> None:
     """A connection that sends nothing is closed when its time is over; meanwhile others are answered."""
-    monkeypatch.setattr(http, "REQUEST_SECONDS", 0.3)
+    served = Served(replace(http.LIMITS, request_seconds=0.3))
     with socket.create_connection((served.host, served.port), timeout=20) as silent:
         assert served.request("/healthz")[0] == 200
         assert silent.recv(100) == b""
+    served.server.close()
 
 
 def test_page_that_cannot_be_made_is_logged_by_kind(served: Served, caplog: pytest.LogCaptureFixture) -> None:
@@ -131,13 +141,74 @@ def test_page_that_cannot_be_made_is_logged_by_kind(served: Served, caplog: pyte
 
 
 def test_surplus_connections_are_closed(served: Served) -> None:
-    """More clients than places do not make more threads."""
-    held = [socket.create_connection((served.host, served.port), timeout=20) for _ in range(http.MAX_CONNECTIONS)]
-    try:
-        assert served.send(b"") == b""
-    finally:
+    """More clients than places do not make more connections: the oldest that says nothing loses its place."""
+    with ExitStack() as stack:
+        held = [stack.enter_context(served.connect()) for _ in range(http.LIMITS.connections)]
+        assert served.request("/healthz")[0] == 200
+        assert held[0].recv(1) == b""
+        held[1].sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+        assert held[1].recv(12) == b"HTTP/1.1 200"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"GET /healthz HTTP/1.1\r\nX: ", b"GET /metrics HTTP/1.1\r\n\r\n"],
+    ids=["idle", "slow", "never-reads"],
+)
+def test_probes_and_scrapes_are_answered_under_slow_clients(served: Served, said: bytes) -> None:
+    """Two hundred clients say nothing, send a byte now and then, or do not read what they wanted."""
+    with ExitStack() as stack:
+        held = [stack.enter_context(served.connect()) for _ in range(SLOW_CLIENTS)]
         for connection in held:
-            connection.close()
+            _send_on(connection, said)
+        for byte in b"abc":
+            for path in ("/healthz", "/readyz", "/metrics"):
+                began = time.monotonic()
+                assert served.request(path)[0] == 200
+                assert time.monotonic() - began < 5
+            if said.endswith(b"X: "):
+                for connection in held:
+                    _send_on(connection, bytes([byte]))
+
+
+def _send_on(connection: socket.socket, said: bytes) -> None:
+    try:
+        connection.sendall(said)
+    except ConnectionError:
+        return  # it lost its place to a newer one
+
+
+def test_scrapes_that_come_together_share_a_page(served: Served) -> None:
+    """A page that takes long is not made once for each client."""
+    made = []
+
+    def slow() -> None:
+        made.append(1)
+        time.sleep(0.05)
+
+    served.meter.add_source(slow)
+    with ExitStack() as stack:
+        held = [stack.enter_context(served.connect()) for _ in range(50)]
+        for connection in held:
+            connection.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        for connection in held:
+            assert connection.recv(12) == b"HTTP/1.1 200"
+    assert len(made) < 25
+
+
+def test_a_name_that_leads_to_loopback_is_not_answered(served: Served) -> None:
+    """A page in a browser cannot read the metrics of the machine through a name of its own."""
+    assert served.request("/metrics", Host="evil.example:9464")[0] == 400
+    assert served.request("/healthz", Host="localhost:9464")[0] == 200
+    assert served.request("/healthz", Host="[::1]")[0] == 200
+
+
+def test_answers_are_not_guessed_at_and_not_kept(served: Served) -> None:
+    """A browser takes the type as it is said."""
+    answer = served.send(b"GET /metrics HTTP/1.0\r\n\r\n").partition(b"\r\n\r\n")[0]
+
+    assert b"X-Content-Type-Options: nosniff" in answer
+    assert b"Cache-Control: no-store" in answer
 
 
 def test_port_in_use_names_the_setting() -> None:
@@ -148,12 +219,3 @@ def test_port_in_use_names_the_setting() -> None:
 
         with pytest.raises(HttpError, match=rf"127\.0\.0\.1:{port}.*CALLSTREAM_HTTP_PORT"):
             server.start("127.0.0.1", port)
-
-
-def test_a_route_of_the_process_is_answered_as_json(served: Served) -> None:
-    """With its query string as it came, and with the status that it says; other paths are told which there are."""
-    status, body = served.request("/asked?a=%20b&c")
-
-    assert (status, json.loads(body)) == (418, {"query": "a=%20b&c"})
-    assert served.request("/asked/more")[0] == 404
-    assert b"/asked" in served.request("/")[1]

@@ -1,5 +1,6 @@
 """Questions over HTTP: each has one answer, whole, or a sentence that says what is wrong with it."""
 
+import socket
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, cast
@@ -15,13 +16,19 @@ from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.table.published import published_record
 from agents.hot_symbols.table.query import Query, top
 from agents.hot_symbols.table.symbol_row import SymbolRow
-from app.settings import Settings
+from app.serving.access import HttpAccess
+from app.serving.address import HostPort, host_port
+from app.serving.request import HttpAnswer
+from app.settings import Settings, from_env
 from app.stages.hot_symbols import endpoint
+from app.stages.hot_symbols.advertising import Owner, advertised, conflict, owner_in
 from app.stages.hot_symbols.endpoint import Endpoint
-from app.stages.hot_symbols.ownership import Ownership, _address_in, advertised
+from app.stages.hot_symbols.ownership import Ownership
+from app.stages.hot_symbols.peers import PeerAccess, Peers
+from app.stages.hot_symbols.query_port import QueryService
 from app.stages.hot_symbols.table_scan import PartitionGoneError, rows_while, top_rows
 from app.streaming.table import StrictTable
-from app.telemetry.http import HttpAnswer, TelemetryServer
+from app.telemetry.http import TelemetryServer
 from app.telemetry.meter import Meter
 
 PARTITIONS = 3
@@ -61,18 +68,23 @@ class FakeOwnership:
         """Partitions of this worker."""
         return self.own
 
-    def address(self, partition: int) -> str | None:
+    def owner(self, partition: int) -> Owner | None:
         """Where another one listens."""
-        return self.addresses.get(partition)
+        address = host_port(self.addresses.get(partition, ""))
+        return None if address is None else Owner(f"callstream-hot-symbols-here-{partition + 1}", address)
 
 
 HITS = {f"/bin/a!f{number}": number % 7 for number in range(40)} | {"/bin/b!g": 3, "exec:/bin/a": 50}
 
 
+ME = Owner("callstream-hot-symbols-here-0", HostPort("127.0.0.1", 1_024))
+PEERS = Peers(ME, (), PeerAccess(None, None))
+
+
 def worker(mine: set[int], addresses: dict[int, str] | None = None) -> Endpoint:
     """A worker's endpoint."""
     ownership = cast(Ownership, FakeOwnership(mine, addresses or {}))
-    return Endpoint(cast(StrictTable, FakeTable(HITS)), ownership, PARTITIONS, list)
+    return Endpoint(cast(StrictTable, FakeTable(HITS)), ownership, PEERS, PARTITIONS, list)
 
 
 def ask(of: Endpoint, **asked: object) -> tuple[HTTPStatus, Any]:
@@ -97,9 +109,11 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_worker_asks_the_owners_of_other_partitions() -> None:
     """Three workers, each with a third of the rows, give the same answer, which is that of the whole table."""
     endpoints = [worker({number}) for number in range(PARTITIONS)]
-    servers = [TelemetryServer(Meter(), alive={}, ready={}, routes={endpoint.PATH: one}) for one in endpoints]
+    servers = [QueryService(Settings()) for _ in endpoints]
     try:
-        addresses = {number: server.start("127.0.0.1", 0) for number, server in enumerate(servers)}
+        addresses = {number: str(server.listen()) for number, server in enumerate(servers)}
+        for server, one in zip(servers, endpoints, strict=True):
+            server.serve(one, HttpAccess())
         for one in endpoints:
             cast(FakeOwnership, one._ownership).addresses = addresses
             assert ask(one, top=9) == (HTTPStatus.OK, expected(9))
@@ -116,12 +130,17 @@ def test_an_answer_that_would_lack_rows_is_none() -> None:
     """Nobody is known, nobody listens, or what listens is something else: the partition is named."""
     assert ask(worker({0, 1}))[0] is HTTPStatus.SERVICE_UNAVAILABLE
     assert "partition 2 of 3: no worker has said" in ask(worker({0, 1}))[1]
-    assert "does not answer" in ask(worker({0, 1}, {2: "127.0.0.1:9"}))[1]
+    assert "does not answer" in ask(worker({0, 1}, {2: f"127.0.0.1:{_closed_port()}"}))[1]
     server = TelemetryServer(Meter(), alive={}, ready={})
     try:
         assert "not a worker of callstream" in ask(worker({0, 1}, {2: server.start("127.0.0.1", 0)}))[1]
     finally:
         server.close()
+
+
+def _closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        return int(closed.getsockname()[1])
 
 
 def test_a_symbol_is_asked_of_its_owner_only() -> None:
@@ -213,13 +232,20 @@ def test_a_partition_that_is_given_up_ends_the_look() -> None:
 @pytest.mark.parametrize(
     ("value", "address"),
     [
-        (b'{"http": "127.0.0.1:80"}', "127.0.0.1:80"),
-        (b'{"http": "[::1]:80"}', "[::1]:80"),
-        (b'{"http": "127.0.0.1:80/path?x="}', None),
-        (b'{"http": "user@127.0.0.1:80"}', None),
-        (b'{"http": "127.0.0.1:port"}', None),
-        (b'{"http": "127.0.0.1"}', None),
-        (b'{"http": 7}', None),
+        (b'{"http": "127.0.0.1:80", "worker": "w-0"}', "127.0.0.1:80"),
+        (b'{"http": "[::1]:80", "worker": "w-0"}', "[::1]:80"),
+        (b'{"http": "::1:80", "worker": "w-0"}', None),
+        (b'{"http": "[fe80::1%eth0]:80", "worker": "w-0"}', None),
+        (b'{"http": "127.0.0.1:80/path?x=", "worker": "w-0"}', None),
+        (b'{"http": "user@127.0.0.1:80", "worker": "w-0"}', None),
+        (b'{"http": "127.0.0.1:port", "worker": "w-0"}', None),
+        (b'{"http": "127.0.0.1:65536", "worker": "w-0"}', None),
+        (b'{"http": "127.0.0.1", "worker": "w-0"}', None),
+        (b'{"http": "127.0.0.1:80", "worker": "w\\u001b[31m-0"}', None),
+        (b'{"http": "127.0.0.1:80"}', None),
+        (b'{"http": "127.0.0.1:80", "worker": "' + b"w" * 2_000 + b'"}', None),
+        (b'{"http": 7, "worker": "w-0"}', None),
+        (b"[" * 1_000, None),
         (b"[]", None),
         (b"\xff", None),
         (None, None),
@@ -227,12 +253,49 @@ def test_a_partition_that_is_given_up_ends_the_look() -> None:
 )
 def test_an_owner_is_a_host_and_a_port(value: bytes | None, address: str | None) -> None:
     """What anybody else writes to the topic leads nowhere else."""
-    assert _address_in(value) == address
+    owner = owner_in(value)
+
+    assert (None if owner is None else str(owner.address)) == address
 
 
 def test_a_worker_that_listens_everywhere_tells_where_it_can_be_reached() -> None:
     """By the address that its way to Kafka begins at; a chosen address is told as it is."""
     settings = Settings(kafka_bootstrap_servers="127.0.0.1:9092,other:1")
 
-    assert advertised(settings, "0.0.0.0:81") == "127.0.0.1:81"
-    assert advertised(settings, "10.1.2.3:81") == "10.1.2.3:81"
+    assert advertised(settings, HostPort("0.0.0.0", 81)) == HostPort("127.0.0.1", 81)
+    assert advertised(settings, HostPort("10.1.2.3", 81)) == HostPort("10.1.2.3", 81)
+    assert str(advertised(settings, HostPort("2001:db8::5", 81))) == "[2001:db8::5]:81"
+
+
+@pytest.mark.parametrize(
+    ("setting", "address"),
+    [("pod-1.hot", "pod-1.hot:81"), ("10.9.9.9:8080", "10.9.9.9:8080"), ("[2001:db8::5]", "[2001:db8::5]:81")],
+)
+def test_an_operator_says_where_a_worker_is_reached(setting: str, address: str) -> None:
+    """With a port, or with the one that it listens on; what is published is read back as the same."""
+    settings = from_env({"CALLSTREAM_ADVERTISED_ADDRESS": setting})
+    owner = Owner("w-0", advertised(settings, HostPort("0.0.0.0", 81)))
+
+    assert str(owner.address) == address
+    assert owner_in(owner.encoded()) == owner
+
+
+def test_workers_that_would_ask_themselves_are_found() -> None:
+    """Loopback beside another host, or one address for two; workers of one host may all be on loopback."""
+
+    def owner(worker: str, address: str) -> Owner:
+        found = host_port(address)
+        assert found is not None
+        return Owner(worker, found)
+
+    here = owner("hot-one-0", "127.0.0.1:19102")
+    neighbour = owner("hot-one-1", "127.0.0.1:19103")
+    far = owner("hot-two-0", "127.0.0.1:19102")
+    assert conflict(here, [neighbour], ["hot-one-1"]) is None
+    assert "which other hosts cannot reach, and hot-two-0 runs" in (conflict(here, [], ["hot-two-0"]) or "")
+    assert "CALLSTREAM_ADVERTISED_ADDRESS" in (conflict(here, [], ["hot-two-0"]) or "")
+    open_to_others = owner("hot-one-0", "10.0.0.1:19102")
+    assert conflict(open_to_others, [], ["hot-two-0"]) is None
+    assert "hot-two-0 runs on another host and advertises" in (conflict(open_to_others, [far], ["hot-two-0"]) or "")
+    twin = owner("hot-two-0", "10.0.0.1:19102")
+    assert "and so does hot-two-0" in (conflict(open_to_others, [twin], ["hot-two-0"]) or "")

@@ -8,15 +8,27 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Final, assert_never
 
+from confluent_kafka import KafkaException
+
 from app.doctor.findings import CheckFinding, fail, ok, warn
-from app.kafka.client import AdminConnection, KafkaUnreachableError, KafkaUnusableError, client_config
+from app.kafka.client import (
+    AdminConnection,
+    KafkaUnreachableError,
+    KafkaUnusableError,
+    client_config,
+    partition_count,
+)
+from app.kafka.group_members import member_names
 from app.kafka.registry import RegistryError, SchemaRegistry
 from app.provision import subjects, topic_plan
 from app.provision.subjects import LEVEL, MissingSubject, Registered, SubjectRefusal
 from app.provision.topic_admin import TopicAdmin
 from app.provision.topic_plan import Adjust, Create, Keep, TopicRefusal
 from app.settings import Settings
-from schemas.topics import TOPICS, Topic
+from app.stages.hot_symbols.advertising import conflict
+from app.stages.hot_symbols.ownership import published_owners
+from app.topology import shape_of
+from schemas.topics import OWNERS, TOPICS, Stage, Topic
 
 _SECONDS: Final = 8.0
 _APPLY: Final = "run: callstream topics apply"
@@ -39,6 +51,27 @@ def check_kafka(settings: Settings) -> Iterator[CheckFinding]:
             f"records travel to {where} unencrypted, and two of the topics hold private data",
             "set CALLSTREAM_KAFKA_SECURITY_PROTOCOL to SSL or SASL_SSL",
         )
+    yield from _check_workers(settings)
+
+
+def _check_workers(settings: Settings) -> Iterator[CheckFinding]:
+    """Whether the hot-symbols workers that run now would query themselves instead of each other."""
+    if settings.hot_symbols_port is None:
+        return
+    group = settings.name(shape_of(Stage.HOT_SYMBOLS).group)
+    try:
+        live = member_names(AdminConnection(client_config(settings)).client, group)
+        count = partition_count(settings, settings.name(OWNERS), _SECONDS)
+    except (KafkaException, KafkaUnreachableError, KafkaUnusableError):
+        return  # the findings on topics say it
+    owners = [one for one in published_owners(settings, count).values() if one.worker in live]
+    for owner in {one.worker: one for one in owners}.values():
+        problem = conflict(owner, owners, live)
+        if problem is not None:
+            yield fail(f"{owner.worker}: {problem}", "set it, and start that worker again")
+            return
+    if live:
+        yield ok(f"{len(live)} hot-symbols workers can query each other, by what they advertise")
 
 
 def check_topics(settings: Settings) -> Iterator[CheckFinding]:

@@ -13,7 +13,11 @@ from typing import Final
 
 from app.doctor.findings import CheckFinding, fail, ok, warn
 from app.privacy.load import PrivacyConfigError, lacks_key, load_privacy
+from app.serving.address import HostPort, is_loopback
 from app.settings import Settings, SettingsError, load, unknown_variables, variable_of
+from app.stages.hot_symbols.advertising import advertised
+from app.stages.hot_symbols.peers import resolved
+from app.stages.hot_symbols.query_port import client_tls, read_token, server_tls
 from app.steps import PolicyHooksError, load_policy_hooks
 from app.symbols.snapshot import ObjectKind, SymbolStoreError
 from app.symbols.store import SymbolStore
@@ -28,6 +32,8 @@ _SECRET_FILES: Final = (
     "schema_registry_ssl_key_file",
     "schema_registry_password_file",
     "privacy_key_file",
+    "hot_symbols_token_file",
+    "hot_symbols_tls_key_file",
 )
 _READABLE_BY_OTHERS: Final = stat.S_IRGRP | stat.S_IROTH
 _TABLE: Final = "callstream doctor --settings lists what can be set"
@@ -66,6 +72,7 @@ def check_settings(settings: Settings) -> Iterator[CheckFinding]:
             f"metrics and health are served on {settings.http_host}, without authentication",
             "set CALLSTREAM_HTTP_HOST=127.0.0.1, or let only the scraper reach the port",
         )
+    yield from _check_hot_symbols(settings)
     try:
         hooks = load_policy_hooks(settings.policy_hooks_file)
     except PolicyHooksError as error:
@@ -73,6 +80,34 @@ def check_settings(settings: Settings) -> Iterator[CheckFinding]:
         return
     if settings.policy_hooks_file is not None:
         yield ok(f"{len(hooks)} policies are known to be fentry, fexit or uretprobe hooks")
+
+
+def _check_hot_symbols(settings: Settings) -> Iterator[CheckFinding]:
+    """Whether /hot-symbols can start with these files, and who can read what it sends."""
+    if settings.hot_symbols_port is None:
+        return
+    try:
+        read_token(settings)
+        server_tls(settings)
+        client_tls(settings)
+    except SettingsError as error:
+        yield from (fail(line, "correct the file that the setting names") for line in error.errors)
+        return
+    host = settings.hot_symbols_host.strip("[]")
+    if settings.hot_symbols_tls_cert_file is None and not is_loopback(host):
+        yield warn(
+            f"/hot-symbols on {host} has no TLS: whoever can read the traffic has the token",
+            "set CALLSTREAM_HOT_SYMBOLS_TLS_CERT_FILE and CALLSTREAM_HOT_SYMBOLS_TLS_KEY_FILE",
+        )
+    where = advertised(settings, HostPort(host, settings.hot_symbols_port))
+    if settings.peer_networks and not any(
+        one in network for one in resolved(where.host) for network in settings.peer_networks
+    ):
+        yield warn(
+            f"this worker advertises {where.host}, which CALLSTREAM_PEER_NETWORKS does not allow",
+            "add its network on all workers, or correct CALLSTREAM_ADVERTISED_ADDRESS",
+        )
+    yield ok(f"/hot-symbols is served on {host}, and advertised as {where.host}")
 
 
 def check_symbols(settings: Settings) -> Iterator[CheckFinding]:

@@ -1,7 +1,9 @@
 """app/doctor/local_checks.py: settings, folders, secrets, symbols and policy on this machine."""
 
+import ipaddress
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,3 +130,26 @@ def test_privacy_policy_and_key(tmp_path: Path) -> None:
 
     assert "privacy policy 'default' (built in), id " in said(None, CheckVerdict.OK)
     assert "policy.toml" in said("nonsense = ", CheckVerdict.FAIL)
+
+
+def test_the_port_of_hot_symbols_is_checked_as_the_worker_checks_it(tmp_path: Path) -> None:
+    """A token that stops a worker fails here first; no TLS, and an own address that is not allowed, are warnings."""
+    token = tmp_path / "token"
+    token.write_text("short")
+    token.chmod(0o600)
+    settings = Settings(data_dir=tmp_path, hot_symbols_port=9467, hot_symbols_token_file=token)
+    assert "CALLSTREAM_HOT_SYMBOLS_TOKEN_FILE" in _said(local_checks.check_settings(settings), CheckVerdict.FAIL)
+
+    token.write_text("0123456789abcdef")
+    assert _said(local_checks.check_settings(settings), CheckVerdict.WARN) == ""
+    assert "advertised as 127.0.0.1" in _said(local_checks.check_settings(settings), CheckVerdict.OK)
+
+    others = replace(
+        settings,
+        hot_symbols_host="0.0.0.0",
+        advertised_address="10.1.0.1",
+        peer_networks=(ipaddress.ip_network("10.2.0.0/16"),),
+    )
+    said = _said(local_checks.check_settings(others), CheckVerdict.WARN)
+    assert "whoever can read the traffic has the token" in said
+    assert "advertises 10.1.0.1, which CALLSTREAM_PEER_NETWORKS does not allow" in said

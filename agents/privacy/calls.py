@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 from google.protobuf.message import DecodeError
 
 from agents.memo import Memo, Uncached
-from agents.privacy.fields import FieldFilter, UnclearedError, merged_hits
+from agents.privacy.fields import FieldFilter, UnclearedError, filtered_array
 from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess
-from agents.privacy.redaction.answers import FieldPolicy, Hits, Redactor, TextRefusal
+from agents.privacy.redaction.answers import FieldPolicy, Hits, Redactor, TextRefusal, merged_hits
 from agents.privacy.repeats import MAX_REMEMBERED_BYTES, Repeated, RepeatedEvents, head_of, middle_of, tail_of
 from schemas import avro_wire
 from schemas.canonical_parts_pb2 import CanonicalEventParts
@@ -105,25 +105,13 @@ class _Surroundings(NamedTuple):
 class _Profile:
     """Filtered parts under one set of allowed fields, by their canonical bytes."""
 
-    __slots__ = (
-        "ancestors",
-        "arguments",
-        "data",
-        "exits",
-        "nodes",
-        "parents",
-        "processes",
-        "returns",
-        "stacks",
-        "surroundings",
-        "workloads",
-    )
-
     def __init__(self, fields: FieldFilter, remember: Any) -> None:
         self.processes: dict[bytes, FilteredProcess] = remember(
             lambda encoded: fields.process(encoded, "process"), _MAX_PROCESSES
         )
-        self.parents: dict[bytes, FilteredPart] = remember(lambda encoded: _parent(fields, encoded), _MAX_PROCESSES)
+        self.parents: dict[bytes, FilteredPart] = remember(
+            lambda encoded: _present(fields.process(encoded, "parent")), _MAX_PROCESSES
+        )
         self.workloads: dict[bytes, FilteredPart] = remember(fields.workload, _MAX_SMALL)
         self.stacks: dict[bytes, FilteredPart] = remember(fields.stack, _MAX_STACKS)
         self.exits: dict[bytes, FilteredPart] = remember(fields.exit, _MAX_SMALL)
@@ -158,22 +146,13 @@ def _lists(
     """Arrays by their items' canonical bytes; a new array is put together from remembered items."""
     items: dict[bytes, FilteredPart] = remember(one, max_entries)
 
-    def array(encoded: tuple[bytes, ...]) -> FilteredPart:
-        parts = [items[item] for item in encoded]
-        return FilteredPart(
-            avro_wire.sized_array([part.avro for part in parts]), merged_hits([part.hits for part in parts])
-        )
-
-    found: dict[tuple[bytes, ...], FilteredPart] = remember(array, max_entries)
+    found: dict[tuple[bytes, ...], FilteredPart] = remember(
+        lambda encoded: filtered_array([items[item] for item in encoded]), max_entries
+    )
     return found
 
 
-def _parent(fields: FieldFilter, encoded: bytes) -> FilteredPart:
-    parent = fields.process(encoded, "parent")
-    return FilteredPart(avro_wire.PRESENT + parent.avro, parent.hits)
-
-
-def _present(part: FilteredPart) -> FilteredPart:
+def _present(part: FilteredPart | FilteredProcess) -> FilteredPart:
     return FilteredPart(avro_wire.PRESENT + part.avro, part.hits)
 
 

@@ -11,9 +11,10 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from agents.privacy.calls import CallRefused, PrivacyFilter
+from agents.privacy.policy import WORKLOAD_FIELDS
 from agents.privacy.redaction.answers import Cleared, FieldPolicy, Hits, Redactor, TextAnswer
 from schemas import avro_wire, canonical_pb2, records
-from schemas.canonical_pb2 import CanonicalArgument, CanonicalEvent, CanonicalProcess
+from schemas.canonical_pb2 import CanonicalArgument, CanonicalEvent
 from schemas.probe_types import PROBE_TYPES
 
 
@@ -119,16 +120,6 @@ _PROCESS: Final = (
     ("user", "user"),
     ("flags", "system_word"),
 )
-_WORKLOAD: Final = (
-    "container_id",
-    "pod_name",
-    "namespace",
-    "container_name",
-    "image_id",
-    "image_name",
-    "workload",
-    "workload_kind",
-)
 _FRAME: Final = (
     ("module", "path"),
     ("symbol", "symbol"),
@@ -156,7 +147,7 @@ _QUESTIONS: Final = {
 
 def _texts(event: CanonicalEvent) -> Iterator[_EventText]:
     """Every text of the event that is not empty, in the order of the public record."""
-    yield from _process_texts("process", event.process)
+    yield from _field_texts("process.", event.process, _PROCESS)
     yield from _field_texts("", event.probe, _PROBE)
     for index, tag in enumerate(event.probe.tags):
         yield _EventText(f"tags[{index}]", "text", tag)
@@ -164,11 +155,11 @@ def _texts(event: CanonicalEvent) -> Iterator[_EventText]:
         yield from _field_texts("probe_target.", event.probe.target, _TARGET)
     for index, frame in enumerate(event.stack.frames):
         yield from _field_texts(f"stack_frames[{index}].", frame, _FRAME)
-    yield from _field_texts("", event.workload, tuple((name, "name") for name in _WORKLOAD))
+    yield from _field_texts("", event.workload, tuple((name, "name") for name in WORKLOAD_FIELDS))
     if event.HasField("parent"):
-        yield from _process_texts("parent", event.parent)
+        yield from _field_texts("parent.", event.parent, _PROCESS)
     for index, ancestor in enumerate(event.ancestors):
-        yield from _process_texts(f"ancestors[{index}]", ancestor)
+        yield from _field_texts(f"ancestors[{index}].", ancestor, _PROCESS)
     for index, argument in enumerate(event.arguments):
         yield from _argument_texts(f"call_arguments[{index}]", argument)
     for index, argument in enumerate(event.data):
@@ -184,10 +175,6 @@ def _field_texts(prefix: str, message: Any, questions: tuple[tuple[str, str], ..
     for name, question in questions:
         if text := getattr(message, name):
             yield _EventText(prefix + name, question, text)
-
-
-def _process_texts(place: str, process: CanonicalProcess) -> Iterator[_EventText]:
-    yield from _field_texts(f"{place}.", process, _PROCESS)
 
 
 def _argument_texts(place: str, argument: CanonicalArgument) -> Iterator[_EventText]:

@@ -7,12 +7,14 @@ fastavro). One `FieldFilter` serves one probe type.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from agents.memo import Memo
 from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess
-from agents.privacy.redaction.answers import FieldPolicy, Hits, Redactor, TextAnswer, TextRefusal
+from agents.privacy.policy import WORKLOAD_FIELDS
+from agents.privacy.redaction.answers import FieldPolicy, Hits, Redactor, TextAnswer, TextRefusal, merged_hits
 from schemas import avro_wire, canonical_pb2
 from schemas.canonical_parts_pb2 import CanonicalStackParts
 from schemas.canonical_pb2 import (
@@ -34,7 +36,10 @@ _MAX_FRAMES: Final = 8_192
 """Remembered frames; two generations of some 300 bytes each, for every probe type with a profile of its own."""
 
 _MAX_FIELDS: Final = 256
-"""Remembered names of fields of a place; an argument's type is one, and comes from outside."""
+"""Remembered names of fields of a place, in each of two generations; an argument's type comes from outside."""
+
+_MAX_PLACES: Final = 16
+"""The record itself and its fields that have fields of their own; there are nine."""
 
 _MAX_REMEMBERED_FRAME_BYTES: Final = 512  # longer than the mangled names of ordinary code
 
@@ -57,7 +62,7 @@ class FieldFilter:
         self._redactor = redactor
         self._probe_type = probe_type
         self._frames = Memo(self._frame, _MAX_FRAMES)
-        self._places: dict[str, _Allowed] = {}
+        self._allowed = Memo(self._allowed_in, _MAX_PLACES)
 
     def process(self, encoded: bytes, place: str) -> FilteredProcess:
         """A `ProcessInfo`; `place` is the public field that it fills: process, parent or ancestors."""
@@ -70,7 +75,8 @@ class FieldFilter:
         part.number("pid", process.pid if process.HasField("pid") else None)
         part.number("uid", process.uid if process.HasField("uid") else None)
         part.optional("binary", process.binary, redactor.path)
-        part.arguments(redactor, process.binary, process.arguments, truncated=truncated)
+        arguments = partial(redactor.arguments, process.binary, truncated=truncated)
+        part.optional("arguments", process.arguments, arguments)
         part.optional("cwd", process.cwd, redactor.path)
         part.number("start_time_ns", process.start_time_ns if process.HasField("start_time_ns") else None)
         part.number("auid", process.auid if process.HasField("auid") else None)
@@ -81,16 +87,9 @@ class FieldFilter:
     def workload(self, encoded: bytes) -> FilteredPart:
         """Where the process ran; empty bytes are a process outside of any container."""
         workload = CanonicalWorkload.FromString(encoded)
-        name = self._redactor.name
         part = self._part("")
-        part.optional("container_id", workload.container_id, name)
-        part.optional("pod_name", workload.pod_name, name)
-        part.optional("namespace", workload.namespace, name)
-        part.optional("container_name", workload.container_name, name)
-        part.optional("image_id", workload.image_id, name)
-        part.optional("image_name", workload.image_name, name)
-        part.optional("workload", workload.workload, name)
-        part.optional("workload_kind", workload.workload_kind, name)
+        for field in WORKLOAD_FIELDS:
+            part.optional(field, getattr(workload, field), self._redactor.name)
         return FilteredPart(part.avro(), part.hits())
 
     def probe(self, encoded: bytes) -> FilteredProbe:
@@ -122,10 +121,7 @@ class FieldFilter:
         frames = CanonicalStackParts.FromString(encoded).frames[:]
         if not self._policy.allows(self._probe_type, "stack_frames"):
             return FilteredPart(avro_wire.END_OF_BLOCKS, (("denied_field", 1),) if frames else ())
-        parts = [self._framed(frame) for frame in frames]
-        return FilteredPart(
-            avro_wire.sized_array([part.avro for part in parts]), merged_hits([part.hits for part in parts])
-        )
+        return filtered_array([self._framed(frame) for frame in frames])
 
     def _framed(self, encoded: bytes) -> FilteredPart:
         """One frame: new stacks are mostly made of frames that were seen before."""
@@ -168,12 +164,13 @@ class FieldFilter:
         part.optional("cluster_name", node.cluster_name, self._redactor.name)
         return FilteredPart(part.avro(), part.hits())
 
-    def _part(self, prefix: str) -> "_PartWriter":
-        allowed = self._places.get(prefix)
-        if allowed is None:
-            allowed = _Allowed(self._policy, self._probe_type, f"{prefix}." if prefix else "")
-            self._places[prefix] = allowed
-        return _PartWriter(allowed)
+    def _allowed_in(self, place: str) -> Memo[str, bool]:
+        """Whether the policy lets a field of one place out, by its name; the empty place is the record itself."""
+        prefix = f"{place}." if place else ""
+        return Memo(lambda field: self._policy.allows(self._probe_type, prefix + field), _MAX_FIELDS)
+
+    def _part(self, place: str) -> "_PartWriter":
+        return _PartWriter(self._allowed[place])
 
     def _rendered(self, part: "_PartWriter", atoms: list[CanonicalAtom]) -> str:
         """A single unnamed atom is the value; named ones are members of a JSON object, in their own order."""
@@ -186,30 +183,12 @@ class FieldFilter:
         return json.dumps(dict(cleared), ensure_ascii=False, separators=(",", ":"))
 
 
-class _Allowed(dict[str, bool]):
-    """Whether the policy lets a field of one place out, by its name; looked up once each."""
-
-    __slots__ = ("_policy", "_prefix", "_probe_type")
-
-    def __init__(self, policy: FieldPolicy, probe_type: str, prefix: str) -> None:
-        super().__init__()
-        self._policy = policy
-        self._probe_type = probe_type
-        self._prefix = prefix
-
-    def __missing__(self, field: str) -> bool:
-        allowed = self._policy.allows(self._probe_type, self._prefix + field)
-        if len(self) < _MAX_FIELDS:
-            self[field] = allowed
-        return allowed
-
-
 class _PartWriter:
     """Collects Avro bytes and hits while a part is written."""
 
     __slots__ = ("_allowed", "_chunks", "_hits")
 
-    def __init__(self, allowed: _Allowed) -> None:
+    def __init__(self, allowed: Mapping[str, bool]) -> None:
         self._allowed = allowed
         self._chunks: list[bytes] = []
         self._hits: list[Hits] = []
@@ -250,16 +229,7 @@ class _PartWriter:
         elif not self._allowed[field]:
             self.deny()
         else:
-            self._write(ask(text))
-
-    def arguments(self, redactor: Redactor, binary: str, text: str, *, truncated: bool) -> None:
-        """Append a process's arguments, whose meaning depends on its program."""
-        if not text:
-            self._chunks.append(avro_wire.NULL)
-        elif not self._allowed["arguments"]:
-            self.deny()
-        else:
-            self._write(redactor.arguments(binary, text, truncated=truncated))
+            self._chunks.append(avro_wire.optional_text(self.clear(ask(text))))
 
     def id(self, field: str, value: str) -> None:
         """Append an id of our own making."""
@@ -267,15 +237,6 @@ class _PartWriter:
             self.deny()
         else:
             self._chunks.append(avro_wire.optional_text(value))
-
-    def _write(self, answer: TextAnswer) -> None:
-        """Append what leaves of a text, if anything."""
-        if isinstance(answer, TextRefusal):
-            raise UnclearedError(answer)
-        text, hits = answer
-        if hits:
-            self._hits.append(hits)
-        self._chunks.append(avro_wire.optional_text(text))
 
     def required(self, field: str, text: str, ask: Callable[[str], TextAnswer]) -> None:
         """Append a string; the empty one if the policy denies it."""
@@ -299,16 +260,11 @@ class _PartWriter:
         self._chunks.append(avro_wire.sized_array([avro_wire.text(self.clear(ask(text))) for text in texts]))
 
 
-def merged_hits(many: Iterable[Hits]) -> Hits:
-    """Sums of several counts by rule, in the order of rule names."""
-    some = [hits for hits in many if hits]
-    if len(some) < 2:
-        return some[0] if some else ()
-    counts: dict[str, int] = {}
-    for hits in some:
-        for rule, count in hits:
-            counts[rule] = counts.get(rule, 0) + count
-    return tuple(sorted(counts.items()))
+def filtered_array(items: Sequence[FilteredPart]) -> FilteredPart:
+    """An array of filtered items."""
+    return FilteredPart(
+        avro_wire.sized_array([item.avro for item in items]), merged_hits([item.hits for item in items])
+    )
 
 
 def _write_target(part: _PartWriter, target: CanonicalTarget, redactor: Redactor) -> None:

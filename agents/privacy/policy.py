@@ -66,6 +66,18 @@ ARGUMENT_TYPES: Final = (
 )
 """Kinds of argument that the canonicalize stage knows (a test compares)."""
 
+WORKLOAD_FIELDS: Final = (
+    "container_id",
+    "pod_name",
+    "namespace",
+    "container_name",
+    "image_id",
+    "image_name",
+    "workload",
+    "workload_kind",
+)
+"""Where a process ran, in the order of the record."""
+
 FIELDS: Final = frozenset(
     [f"{place}.{name}" for place in ("process", "parent", "ancestors") for name in _PROCESS]
     + [
@@ -75,8 +87,7 @@ FIELDS: Final = frozenset(
     ]
     + ["stack_frames", *(f"stack_frames.{name}" for name in ("source_file", "line_number", "build_id", "symbol_hint"))]
     + ["syscall", "probe_target", "probe_target.build_id", "action", "return_action", "policy_name", "message", "tags"]
-    + ["container_id", "pod_name", "namespace", "container_name", "image_id", "image_name", "workload", "workload_kind"]
-    + ["exit_signal", "exit_status", "node_name", "cluster_name"]
+    + [*WORKLOAD_FIELDS, "exit_signal", "exit_status", "node_name", "cluster_name"]
 )
 """Every field that a policy decides about, as a dotted path in RuntimeCallEvent; the rest holds ids of our own
 making."""

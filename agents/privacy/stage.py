@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
 from agents.dead_letters import NO_RAW_POSITION, dead_letter
-from agents.privacy.calls import CallRefused, FilteredCall, PrivacyFilter
+from agents.privacy.calls import CallRefused, PrivacyFilter
 from agents.privacy.redaction.answers import Hits
 from schemas import avro_wire
 from schemas.canonical_parts_pb2 import CanonicalEventParts
@@ -22,29 +22,24 @@ REDACTIONS_TALLY = "redactions"
 """Tally of redactions by rule."""
 
 
-def encode_call(call: FilteredCall, frame: bytes) -> bytes:
-    """The record's value: Confluent framing for the registry's schema id, then the Avro body."""
-    return frame + call.body
-
-
 class PrivacyStep:
     """Step over batches of one `runtime.canonical` partition; `schema_id` is the registry's for RuntimeCallEvent."""
 
     def __init__(self, privacy_filter: PrivacyFilter, schema_id: int) -> None:
         self._filter = privacy_filter.filter
-        self._frame = avro_wire.schema_header(schema_id)
+        self._schema_header = avro_wire.schema_header(schema_id)
 
     def __call__(self, records: Sequence[SourceRecord]) -> StepResult:
         """Account for every record exactly once."""
         result = StepResult()
-        outputs, raw_offsets, frame, filter_ = result.outputs, result.raw_offsets, self._frame, self._filter
+        outputs, raw_offsets, header, filter_ = result.outputs, result.raw_offsets, self._schema_header, self._filter
         redactions: Counter[Hits] = Counter()
         for record in records:
             outcome = filter_(record.value)
             if isinstance(outcome, CallRefused):
                 result.dead_letters.append(_dead_letter(record, outcome))
                 continue
-            outputs.append(OutRecord(outcome.key, encode_call(outcome, frame), record.timestamp))
+            outputs.append(OutRecord(outcome.key, header + outcome.body, record.timestamp))
             raw_offsets.append(outcome.raw_offset)
             if outcome.hits:
                 redactions[outcome.hits] += 1

@@ -4,12 +4,24 @@ An answer is a text that may leave, with counts by rule, or a refusal; never an 
 on the policy and, for arguments, on the program.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 Hits = tuple[tuple[str, int], ...]
 """Redactions by rule, in the order of rule names."""
+
+
+def merged_hits(many: Iterable[Hits]) -> Hits:
+    """Sums of several counts by rule, in the order of rule names."""
+    some = [hits for hits in many if hits]
+    if len(some) < 2:
+        return some[0] if some else ()
+    counts: dict[str, int] = {}
+    for hits in some:
+        for rule, count in hits:
+            counts[rule] = counts.get(rule, 0) + count
+    return tuple(sorted(counts.items()))
 
 
 class Cleared(NamedTuple):

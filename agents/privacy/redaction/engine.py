@@ -19,7 +19,7 @@ from agents.privacy.matching.masks import REDACTED, Mask, spliced
 from agents.privacy.matching.scan import Scan
 from agents.privacy.pseudonyms import Pseudonyms
 from agents.privacy.redaction import scanner_table
-from agents.privacy.redaction.answers import Cleared, Hits, TextAnswer, TextRefusal
+from agents.privacy.redaction.answers import Cleared, Hits, TextAnswer, TextRefusal, merged_hits
 from agents.privacy.redaction.choices import RedactionChoices, Treatment
 from agents.privacy.redaction.scanner_table import GatedScanner, TextContext
 from agents.privacy.redaction.shadow import shadow_of
@@ -186,7 +186,7 @@ class RedactionEngine:
             result = spliced(text, found)
             if not result.hits:
                 return Cleared(text, total)
-            text, total, found = result.text, _added(total, result.hits) if total else result.hits, None
+            text, total, found = result.text, merged_hits((total, result.hits)), None
         return Cleared(REDACTED, ((INTRICATE, 1),))
 
     def _looked_at(self, text: str, context: TextContext) -> _Found:
@@ -243,13 +243,6 @@ def _computed_address(text: str) -> TextAnswer:
     except ValueError:
         return Cleared(text, ()) if text in {"", REDACTED} else Cleared(REDACTED, (("address", 1),))
     return Cleared(text, ())
-
-
-def _added(left: Hits, right: Hits) -> Hits:
-    total = dict(left)
-    for rule, count in right:
-        total[rule] = total.get(rule, 0) + count
-    return tuple(sorted(total.items()))
 
 
 def _is_masked_user(name: str) -> bool:

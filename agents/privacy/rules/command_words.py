@@ -8,6 +8,8 @@ copies.
 
 from typing import Final, NamedTuple
 
+from agents.privacy.rules.value_ranges import word_end
+
 MAX_WORDS: Final = 512
 """Words looked at in one text. Longer command lines are lists of files, and the caller gives up on them."""
 
@@ -50,13 +52,13 @@ def _quoted_word(text: str, opening: int, limit: int) -> CommandWord:
 
 
 def _plain_word(text: str, start: int, limit: int) -> CommandWord:
-    end = _white_space(text, start, limit)
+    end = word_end(text, start, limit)
     for quote in _QUOTES:
         opening = text.find(quote, start, end)
         if opening > start and text.count(quote, opening, end) % 2:
             closing = text.find(quote, end, limit)
             if closing >= 0 and (quote == '"' or text[opening - 1] in "=:(,pPuUa"):
-                end = _white_space(text, closing + 1, limit)
+                end = word_end(text, closing + 1, limit)
     return CommandWord(start, end, start, end, quoted=False)
 
 
@@ -69,10 +71,3 @@ def _closing(text: str, opening: int, limit: int) -> int:
             return closing
         closing = text.find(quote, closing + 1, limit)
     return -1
-
-
-def _white_space(text: str, start: int, limit: int) -> int:
-    space = text.find(" ", start, limit)
-    end = limit if space < 0 else space
-    line = text.find("\n", start, end)
-    return end if line < 0 else line

@@ -44,13 +44,14 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Secrets of one program; `options` are pairs of an option as written and its form.
+    """Secrets of the programs called `names`; `options` are pairs of an option as written and its form.
 
     `needs` is a word that must stand before the option counts (`docker login`); `clustered` are letters that may
     stand before a short option in one word (`-sSu`); `keywords` are bare words whose next word is secret.
     `forms`, `slashed` and `attachable` are the options again, as the walk looks them up.
     """
 
+    names: str
     options: InitVar[tuple[tuple[str, Form], ...]] = ()
     positions: tuple[Position, ...] = ()
     needs: tuple[str, ...] = ()
@@ -74,63 +75,8 @@ def _options(form: Form, *names: str) -> tuple[tuple[str, Form], ...]:
 
 _E, _N = Form.EITHER, Form.NEXT
 
-_MYSQL: Final = Program(_options(Form.ATTACHED, "-p"))
-_DOCKER: Final = Program(
-    _options(_E, "-p") + _options(Form.PAIR, "--creds", "--src-creds", "--dest-creds"), needs=("login",)
-)
-_SEVEN_ZIP: Final = Program(_options(Form.ATTACHED, "-p"))
-_RAR: Final = Program(_options(Form.ATTACHED, "-p", "-hp"))
-_ZIP: Final = Program(_options(_E, "-P"), clustered="rq0123456789jmuovTyxFeDflnkwz")
-_SQLCMD: Final = Program(_options(_E, "-P"))
-_CURL: Final = Program(
-    _options(Form.PAIR, "-u", "--user", "-U", "--proxy-user", "-E", "--cert", "--proxy-cert")
-    + _options(_E, "-b", "--cookie", "--pass", "--proxy-pass", "--oauth2-bearer", "--tlspassword", "--key-passwd"),
-    clustered="sSfkLvgiIjlnNpqRaZG0123456#",
-)
-_LDAP: Final = Program(_options(_E, "-w", "-s", "-a", "-p"), clustered="xvnZLcMCQ")
-_LDAP_SEARCH: Final = Program(_options(_E, "-w"), clustered="xvnZLcMCQ")
-_SNMP: Final = Program(_options(_E, "-c", "-A", "-X", "-3m", "-3M", "-3k", "-3K"))
-_MONGO: Final = Program(_options(_E, "-p"))
-_SAMBA: Final = Program(_options(Form.PERCENT, "-U", "--user"), clustered="Nk")
-_IMPACKET: Final = Program(_options(_N, "-hashes", "-aesKey"))
-_RDP: Final = Program(_options(Form.SLASHED, "/p", "/pwd", "/gp", "/pth") + _options(_E, "-p"))
-_MQTT: Final = Program(_options(_E, "-P"))
-_OPENSSL: Final = Program(
-    _options(_N, "-k", "-K")
-    + _options(Form.TYPED, "-pass", "-passin", "-passout", "-password", "-srppass", "-psk", "-signature_key")
-    + _options(_N, "-macopt", "-hmac", "-challenge")
-    + _options(Form.SKIPPED, "-salt"),
-    positions=(Position(("passwd",), 0),),
-)
-_PLINK: Final = Program(_options(_N, "-pw", "-passphrase"))
-_HTTPIE: Final = Program(_options(Form.PAIR, "-a", "--auth"))
-_NET: Final = Program(positions=(Position(("user",), 1), Position(("use",), 2)), options=_options(Form.PERCENT, "-U"))
-_USERADD: Final = Program(_options(_E, "-p", "--password"))
-_CRI: Final = Program(_options(Form.PAIR, "--creds", "--user", "-u") + _options(_E, "--auth"))
-_HTPASSWD: Final = Program(
-    positions=(Position((), 1, flag="n"), Position((), 2, flag="b")),
-)
-_KEYTOOL: Final = Program(
-    _options(_N, "-storepass", "-keypass", "-srcstorepass", "-deststorepass", "-srckeypass", "-destkeypass", "-new")
-)
-_PDF: Final = Program(
-    _options(_N, "-upw", "-opw", "-userpwd"),
-    keywords=("user_pw", "owner_pw", "input_pw"),
-    positions=(Position(("--encrypt",), 0), Position(("--encrypt",), 1)),
-)
-_MINIO: Final = Program(
-    positions=(
-        Position(("alias", "set"), 2, rest=True),
-        Position(("config", "host", "add"), 2, rest=True),
-        Position(("admin", "user", "add"), 2),
-        Position(("user", "add"), 2),
-    )
-)
-_REGISTRY_CLIENT: Final = Program(_options(_E, "-p") + _options(Form.PAIR, "--creds"), needs=("login",))
-_SQLPLUS: Final = Program(positions=(Position((), 0, separator="/"), Position(("target",), 0, separator="/")))
-
-_TABLE: Final[tuple[tuple[str, Program], ...]] = (
-    (
+_TABLE: Final[tuple[Program, ...]] = (
+    Program(
         (
             "mysql mysqldump mysqladmin mysqlimport mysqlshow mysqlcheck mysqlbinlog mysqlslap mysqlsh "
             "mysql_upgrade mysqlpump mariadb "
@@ -138,218 +84,257 @@ _TABLE: Final[tuple[tuple[str, Program], ...]] = (
             "xtrabackup innobackupex "
             "pt-query-digest pt-online-schema-change"
         ),
-        _MYSQL,
+        _options(Form.ATTACHED, "-p"),
     ),
-    ("mongo mongosh mongodump mongorestore mongoexport mongoimport mongostat mongotop mongofiles", _MONGO),
-    ("cqlsh nodetool sstableloader", Program(_options(_E, "-p", "-pw"))),
-    (
+    Program(
+        "mongo mongosh mongodump mongorestore mongoexport mongoimport mongostat mongotop mongofiles", _options(_E, "-p")
+    ),
+    Program("cqlsh nodetool sstableloader", _options(_E, "-p", "-pw")),
+    Program(
         "redis-cli keydb-cli valkey-cli",
-        Program(
-            _options(_E, "-a", "--pass"),
-            positions=(
-                Position(("auth",), 0, rest=True),
-                Position(("requirepass",), 0),
-                Position(("masterauth",), 0),
-                Position(("migrate",), 5),
-            ),
+        _options(_E, "-a", "--pass"),
+        positions=(
+            Position(("auth",), 0, rest=True),
+            Position(("requirepass",), 0),
+            Position(("masterauth",), 0),
+            Position(("migrate",), 5),
         ),
     ),
-    ("sqlcmd bcp osql isql tsql freebcp go-sqlcmd mssql-cli", _SQLCMD),
-    ("sqlplus expdp impdp rman sqlldr adrci", _SQLPLUS),
-    ("db2", Program(keywords=("using",))),
-    ("nzsql nzload", Program(_options(_N, "-pw"))),
-    ("vsql", Program(_options(_E, "-w"))),
-    ("beeline hive", Program(_options(_E, "-p", "-w"))),
-    ("influx influxd", Program(_options(_N, "-t", "-password", "-p"))),
-    ("cypher-shell snowsql cbq couchbase-cli cbbackupmgr", Program(_options(_E, "-p"))),
-    ("neo4j-admin", Program(positions=(Position(("set-initial-password",), 0),))),
-    ("elasticsearch-users", Program(_options(_E, "-p"))),
-    ("ldapsearch ldapwhoami ldapcompare ldapmodrdn ldapexop ldapurl", _LDAP_SEARCH),
-    ("ldapadd ldapmodify ldapdelete", _LDAP_SEARCH),
-    ("ldappasswd", _LDAP),
-    ("slappasswd", Program(_options(_E, "-s"))),
-    ("sshpass", Program(_options(_E, "-p"), clustered="ev")),
-    ("plink pscp psftp putty klink kitty winscp", _PLINK),
-    ("curl curlie", _CURL),
-    ("http https httpie xh xhs", _HTTPIE),
-    ("ab", Program(_options(Form.PAIR, "-A", "-P") + _options(_E, "-C"))),
-    ("siege hey wrk vegeta bombardier", Program(_options(Form.PAIR, "-a", "--auth"))),
-    ("lftp open", Program(_options(Form.COMMA, "-u", "--user"))),
-    ("youtube-dl yt-dlp", Program(_options(_E, "-p", "-2"))),
-    ("ncftp ncftpput ncftpget ncftpls ftp-upload", Program(_options(_E, "-p"))),
-    ("docker podman nerdctl buildah docker-compose finch", _DOCKER),
-    (
+    Program("sqlcmd bcp osql isql tsql freebcp go-sqlcmd mssql-cli", _options(_E, "-P")),
+    Program(
+        "sqlplus expdp impdp rman sqlldr adrci",
+        positions=(Position((), 0, separator="/"), Position(("target",), 0, separator="/")),
+    ),
+    Program("db2", keywords=("using",)),
+    Program("nzsql nzload", _options(_N, "-pw")),
+    Program("vsql", _options(_E, "-w")),
+    Program("beeline hive", _options(_E, "-p", "-w")),
+    Program("influx influxd", _options(_N, "-t", "-password", "-p")),
+    Program("cypher-shell snowsql cbq couchbase-cli cbbackupmgr", _options(_E, "-p")),
+    Program("neo4j-admin", positions=(Position(("set-initial-password",), 0),)),
+    Program("elasticsearch-users", _options(_E, "-p")),
+    Program(
+        "ldapsearch ldapwhoami ldapcompare ldapmodrdn ldapexop ldapurl ldapadd ldapmodify ldapdelete",
+        _options(_E, "-w"),
+        clustered="xvnZLcMCQ",
+    ),
+    Program("ldappasswd", _options(_E, "-w", "-s", "-a", "-p"), clustered="xvnZLcMCQ"),
+    Program("slappasswd", _options(_E, "-s")),
+    Program("sshpass", _options(_E, "-p"), clustered="ev"),
+    Program("plink pscp psftp putty klink kitty winscp", _options(_N, "-pw", "-passphrase")),
+    Program(
+        "curl curlie",
+        _options(Form.PAIR, "-u", "--user", "-U", "--proxy-user", "-E", "--cert", "--proxy-cert")
+        + _options(_E, "-b", "--cookie", "--pass", "--proxy-pass", "--oauth2-bearer", "--tlspassword", "--key-passwd"),
+        clustered="sSfkLvgiIjlnNpqRaZG0123456#",
+    ),
+    Program("http https httpie xh xhs", _options(Form.PAIR, "-a", "--auth")),
+    Program("ab", _options(Form.PAIR, "-A", "-P") + _options(_E, "-C")),
+    Program("siege hey wrk vegeta bombardier", _options(Form.PAIR, "-a", "--auth")),
+    Program("lftp open", _options(Form.COMMA, "-u", "--user")),
+    Program("youtube-dl yt-dlp", _options(_E, "-p", "-2")),
+    Program("ncftp ncftpput ncftpget ncftpls ftp-upload", _options(_E, "-p")),
+    Program(
+        "docker podman nerdctl buildah docker-compose finch",
+        _options(_E, "-p") + _options(Form.PAIR, "--creds", "--src-creds", "--dest-creds"),
+        needs=("login",),
+    ),
+    Program(
         "skopeo",
-        Program(
-            _options(_E, "-p") + _options(Form.PAIR, "--creds", "--src-creds", "--dest-creds"),
-            needs=("login", "copy", "inspect"),
-        ),
+        _options(_E, "-p") + _options(Form.PAIR, "--creds", "--src-creds", "--dest-creds"),
+        needs=("login", "copy", "inspect"),
     ),
-    ("helm oras crane regctl oc cf faas-cli kamel notation az pulumi ibmcloud bluemix fly", _REGISTRY_CLIENT),
-    ("az", Program(_options(_E, "-p"), needs=("server", "flexible-server"))),
-    ("az", Program(_options(_N, "--value"), needs=("secret",))),
-    ("aws", Program(_options(_N, "--value"), needs=("put-parameter",))),
-    ("gcloud", Program(positions=(Position(("auth", "activate-refresh-token"), 1),))),
-    ("gh", Program(_options(_E, "-b", "--body"), needs=("secret",))),
-    ("pulumi", Program(positions=(Position(("config", "set"), 1),))),
-    ("dotnet", Program(positions=(Position(("user-secrets", "set"), 1),))),
-    ("npm pnpm yarn", Program(keywords=("_auth", "_authtoken", "_password"))),
-    (
-        "poetry",
-        Program(_options(_E, "-p"), needs=("publish",), positions=(Position(("config",), 2),)),
+    Program(
+        "helm oras crane regctl oc cf faas-cli kamel notation az pulumi ibmcloud bluemix fly",
+        _options(_E, "-p") + _options(Form.PAIR, "--creds"),
+        needs=("login",),
     ),
-    ("crictl ctr", _CRI),
-    (
+    Program("az", _options(_E, "-p"), needs=("server", "flexible-server")),
+    Program("az", _options(_N, "--value"), needs=("secret",)),
+    Program("aws", _options(_N, "--value"), needs=("put-parameter",)),
+    Program("gcloud", positions=(Position(("auth", "activate-refresh-token"), 1),)),
+    Program("gh", _options(_E, "-b", "--body"), needs=("secret",)),
+    Program("pulumi", positions=(Position(("config", "set"), 1),)),
+    Program("dotnet", positions=(Position(("user-secrets", "set"), 1),)),
+    Program("npm pnpm yarn", keywords=("_auth", "_authtoken", "_password")),
+    Program("poetry", _options(_E, "-p"), needs=("publish",), positions=(Position(("config",), 2),)),
+    Program("crictl ctr", _options(Form.PAIR, "--creds", "--user", "-u") + _options(_E, "--auth")),
+    Program(
         "vault bao",
-        Program(
-            positions=(
-                Position(("login",), 0),
-                Position(("unseal",), 0),
-                Position(("unwrap",), 0),
-                Position(("renew",), 0),
-                Position(("token", "lookup"), 0),
-                Position(("token", "revoke"), 0),
-                Position(("kv", "put"), 1, rest=True, separator="="),
-                Position(("kv", "patch"), 1, rest=True, separator="="),
-            )
+        positions=(
+            Position(("login",), 0),
+            Position(("unseal",), 0),
+            Position(("unwrap",), 0),
+            Position(("renew",), 0),
+            Position(("token", "lookup"), 0),
+            Position(("token", "revoke"), 0),
+            Position(("kv", "put"), 1, rest=True, separator="="),
+            Position(("kv", "patch"), 1, rest=True, separator="="),
         ),
     ),
-    ("consul nomad", Program(_options(_N, "-token", "-encrypt"))),
-    ("kubectl oc", Program(_options(Form.LITERAL, "--from-literal"))),
-    ("qpdf pdftk pdftotext pdftoppm pdftocairo pdfimages mutool", _PDF),
-    (
+    Program("consul nomad", _options(_N, "-token", "-encrypt")),
+    Program("kubectl oc", _options(Form.LITERAL, "--from-literal")),
+    Program(
+        "qpdf pdftk pdftotext pdftoppm pdftocairo pdfimages mutool",
+        _options(_N, "-upw", "-opw", "-userpwd"),
+        keywords=("user_pw", "owner_pw", "input_pw"),
+        positions=(Position(("--encrypt",), 0), Position(("--encrypt",), 1)),
+    ),
+    Program(
         "rabbitmqctl",
-        Program(
-            positions=(
-                Position(("add_user",), 1),
-                Position(("change_password",), 1),
-                Position(("authenticate_user",), 1),
-            )
+        positions=(
+            Position(("add_user",), 1),
+            Position(("change_password",), 1),
+            Position(("authenticate_user",), 1),
         ),
     ),
-    ("rabbitmqadmin", Program(_options(_E, "-p"))),
-    ("mosquitto_pub mosquitto_sub mosquitto_rr mqttx", _MQTT),
-    ("mosquitto_passwd", Program(positions=(Position((), 2, flag="b"),))),
-    ("etcdctl", Program(_options(Form.PAIR, "--user", "-u"), positions=(Position(("user", "add"), 0, separator=":"),))),
-    ("mc mcli", _MINIO),
-    (
-        "rclone",
-        Program(positions=(Position(("obscure",), 0),), keywords=("pass", "secret_access_key", "client_secret")),
+    Program("rabbitmqadmin", _options(_E, "-p")),
+    Program("mosquitto_pub mosquitto_sub mosquitto_rr mqttx", _options(_E, "-P")),
+    Program("mosquitto_passwd", positions=(Position((), 2, flag="b"),)),
+    Program("etcdctl", _options(Form.PAIR, "--user", "-u"), positions=(Position(("user", "add"), 0, separator=":"),)),
+    Program(
+        "mc mcli",
+        positions=(
+            Position(("alias", "set"), 2, rest=True),
+            Position(("config", "host", "add"), 2, rest=True),
+            Position(("admin", "user", "add"), 2),
+            Position(("user", "add"), 2),
+        ),
     ),
-    ("7z 7za 7zr 7zz 7zzs p7zip 7z.exe", _SEVEN_ZIP),
-    ("rar unrar", _RAR),
-    ("zip unzip zipcloak zipinfo funzip bsdtar", _ZIP),
-    ("openssl libressl", _OPENSSL),
-    ("keytool jarsigner", _KEYTOOL),
-    ("apksigner", Program(_options(Form.TYPED, "--ks-pass", "--key-pass"))),
-    ("htpasswd", _HTPASSWD),
-    ("useradd usermod adduser groupadd groupmod", _USERADD),
-    ("wpa_passphrase", Program(positions=(Position((), 1),))),
-    ("mkpasswd", Program(_options(Form.SKIPPED, "-m", "-S", "-R"), positions=(Position((), 0),))),
-    ("ssh-keygen", Program(_options(_E, "-N", "-P"))),
-    ("altool notarytool vmrun hdbsql", Program(_options(_N, "-p", "-gp", "-vp"))),
-    ("net net.exe net1", _NET),
-    ("smbclient smbget smbcacls smbcquotas rpcclient winexe wmic pth-winexe smbtree smbmap nmblookup", _SAMBA),
-    (
+    Program("rclone", positions=(Position(("obscure",), 0),), keywords=("pass", "secret_access_key", "client_secret")),
+    Program("7z 7za 7zr 7zz 7zzs p7zip 7z.exe", _options(Form.ATTACHED, "-p")),
+    Program("rar unrar", _options(Form.ATTACHED, "-p", "-hp")),
+    Program("zip unzip zipcloak zipinfo funzip bsdtar", _options(_E, "-P"), clustered="rq0123456789jmuovTyxFeDflnkwz"),
+    Program(
+        "openssl libressl",
+        _options(_N, "-k", "-K")
+        + _options(Form.TYPED, "-pass", "-passin", "-passout", "-password", "-srppass", "-psk", "-signature_key")
+        + _options(_N, "-macopt", "-hmac", "-challenge")
+        + _options(Form.SKIPPED, "-salt"),
+        positions=(Position(("passwd",), 0),),
+    ),
+    Program(
+        "keytool jarsigner",
+        _options(
+            _N, "-storepass", "-keypass", "-srcstorepass", "-deststorepass", "-srckeypass", "-destkeypass", "-new"
+        ),
+    ),
+    Program("apksigner", _options(Form.TYPED, "--ks-pass", "--key-pass")),
+    Program("htpasswd", positions=(Position((), 1, flag="n"), Position((), 2, flag="b"))),
+    Program("useradd usermod adduser groupadd groupmod", _options(_E, "-p", "--password")),
+    Program("wpa_passphrase", positions=(Position((), 1),)),
+    Program("mkpasswd", _options(Form.SKIPPED, "-m", "-S", "-R"), positions=(Position((), 0),)),
+    Program("ssh-keygen", _options(_E, "-N", "-P")),
+    Program("altool notarytool vmrun hdbsql", _options(_N, "-p", "-gp", "-vp")),
+    Program(
+        "net net.exe net1",
+        positions=(Position(("user",), 1), Position(("use",), 2)),
+        options=_options(Form.PERCENT, "-U"),
+    ),
+    Program(
+        "smbclient smbget smbcacls smbcquotas rpcclient winexe wmic pth-winexe smbtree smbmap nmblookup",
+        _options(Form.PERCENT, "-U", "--user"),
+        clustered="Nk",
+    ),
+    Program(
         "smbclient",
-        Program(
-            _options(Form.SKIPPED, *(f"-{letter}" for letter in "ILUcdpWDsmnlEAtTO")), positions=(Position((), 1),)
-        ),
+        _options(Form.SKIPPED, *(f"-{letter}" for letter in "ILUcdpWDsmnlEAtTO")),
+        positions=(Position((), 1),),
     ),
-    (
+    Program(
         "samba-tool",
-        Program(
-            _options(Form.PERCENT, "-U"), positions=(Position(("user", "create"), 1), Position(("user", "add"), 1))
-        ),
+        _options(Form.PERCENT, "-U"),
+        positions=(Position(("user", "create"), 1), Position(("user", "add"), 1)),
     ),
-    ("xfreerdp xfreerdp3 wfreerdp sdl-freerdp freerdp rdesktop", _RDP),
-    (
+    Program(
+        "xfreerdp xfreerdp3 wfreerdp sdl-freerdp freerdp rdesktop",
+        _options(Form.SLASHED, "/p", "/pwd", "/gp", "/pth") + _options(_E, "-p"),
+    ),
+    Program(
         (
             "psexec psexec.exe psexec64.exe paexec.exe schtasks schtasks.exe cmdkey cmdkey.exe wmic.exe tasklist "
             "taskkill winrs"
         ),
-        Program(_options(_N, "-p", "/p", "/rp") + _options(Form.SLASHED, "/p", "/rp", "/pass", "-p", "-r")),
+        _options(_N, "-p", "/p", "/rp") + _options(Form.SLASHED, "/p", "/rp", "/pass", "-p", "-r"),
     ),
-    ("secretsdump.py psexec.py wmiexec.py smbexec.py GetUserSPNs.py GetNPUsers.py ticketer.py", _IMPACKET),
-    (
+    Program(
+        "secretsdump.py psexec.py wmiexec.py smbexec.py GetUserSPNs.py GetNPUsers.py ticketer.py",
+        _options(_N, "-hashes", "-aesKey"),
+    ),
+    Program(
         "crackmapexec cme netexec nxc evil-winrm kerbrute hydra medusa ncrack bloodhound-python",
-        Program(_options(_E, "-p", "-H")),
+        _options(_E, "-p", "-H"),
     ),
-    ("vncpasswd x11vnc vncviewer", Program(_options(_N, "-passwd", "-password"))),
-    ("ipmitool ipmipower bmc-config ipmi-sensors racadm ipmiutil", Program(_options(_E, "-P", "-p", "-k"))),
-    (
+    Program("vncpasswd x11vnc vncviewer", _options(_N, "-passwd", "-password")),
+    Program("ipmitool ipmipower bmc-config ipmi-sensors racadm ipmiutil", _options(_E, "-P", "-p", "-k")),
+    Program(
         (
             "snmpget snmpset snmpwalk snmpbulkget snmpbulkwalk snmpgetnext snmptable snmptrap snmpinform snmpdf "
             "snmpstatus snmpdelta "
             "check_snmp onesixtyone braa snmp-check"
         ),
-        _SNMP,
+        _options(_E, "-c", "-A", "-X", "-3m", "-3M", "-3k", "-3K"),
     ),
-    ("radtest", Program(positions=(Position((), 1), Position((), 4)))),
-    ("radclient", Program(positions=(Position((), 2),))),
-    (
+    Program("radtest", positions=(Position((), 1), Position((), 4))),
+    Program("radclient", positions=(Position((), 2),)),
+    Program(
         "nmcli",
-        Program(
-            keywords=(
-                "password",
-                "psk",
-                "wifi-sec.psk",
-                "802-11-wireless-security.psk",
-                "802-1x.password",
-                "vpn.secrets",
-                "wifi-sec.wep-key0",
-            )
+        keywords=(
+            "password",
+            "psk",
+            "wifi-sec.psk",
+            "802-11-wireless-security.psk",
+            "802-1x.password",
+            "vpn.secrets",
+            "wifi-sec.wep-key0",
         ),
     ),
-    ("wpa_cli", Program(keywords=("psk", "password", "wep_key0"))),
-    ("iwconfig", Program(keywords=("key", "enc"))),
-    ("pppd", Program(keywords=("password",))),
-    ("iscsiadm", Program(_options(_E, "-v", "-w"))),
-    ("kadmin kadmin.local", Program(_options(_E, "-w", "-pw"))),
-    (
+    Program("wpa_cli", keywords=("psk", "password", "wep_key0")),
+    Program("iwconfig", keywords=("key", "enc")),
+    Program("pppd", keywords=("password",)),
+    Program("iscsiadm", _options(_E, "-v", "-w")),
+    Program("kadmin kadmin.local", _options(_E, "-w", "-pw")),
+    Program(
         "pkcs11-tool pkcs15-init pkcs15-tool yubico-piv-tool ykman softhsm2-util",
-        Program(_options(_E, "-p", "-P", "--pin", "--so-pin")),
+        _options(_E, "-p", "-P", "--pin", "--so-pin"),
     ),
-    ("tpm2_unseal tpm2_create tpm2_createprimary tpm2_sign tpm2_nvread", Program(_options(_E, "-p", "-P"))),
-    ("keyctl", Program(positions=(Position(("add",), 2), Position(("padd",), 2), Position(("update",), 1)))),
-    ("cargo", Program(positions=(Position(("login",), 0),), options=_options(_N, "--token"))),
-    (
-        "ngrok",
-        Program(
-            positions=(Position(("authtoken",), 0), Position(("add-authtoken",), 0), Position(("add-api-key",), 0))
-        ),
+    Program("tpm2_unseal tpm2_create tpm2_createprimary tpm2_sign tpm2_nvread", _options(_E, "-p", "-P")),
+    Program("keyctl", positions=(Position(("add",), 2), Position(("padd",), 2), Position(("update",), 1))),
+    Program("cargo", positions=(Position(("login",), 0),), options=_options(_N, "--token")),
+    Program(
+        "ngrok", positions=(Position(("authtoken",), 0), Position(("add-authtoken",), 0), Position(("add-api-key",), 0))
     ),
-    ("snyk", Program(positions=(Position(("auth",), 0),))),
-    ("cloudflared", Program(positions=(Position(("service", "install"), 0),))),
-    ("twine", Program(_options(_E, "-p"))),
-    ("nuget dotnet nuget.exe", Program(_options(_E, "-ApiKey", "-k"), needs=("push",))),
-    ("gem", Program(_options(_E, "-k", "--key"), needs=("push",))),
-    ("codecov uploader", Program(_options(_E, "-t"))),
-    ("gitlab-runner", Program(_options(_E, "-r", "-t"))),
-    ("glab flyctl fly vercel doctl netlify railway", Program(_options(_E, "-t", "--auth"))),
-    ("jenkins-cli jenkins-cli.jar", Program(_options(Form.PAIR, "-auth"))),
-    ("grafana-cli grafana", Program(positions=(Position(("reset-admin-password",), 0),))),
-    ("bw", Program(positions=(Position(("login",), 1), Position(("unlock",), 0)))),
-    ("chamber", Program(positions=(Position(("write",), 2),))),
-    ("swaks sendemail sendEmail", Program(_options(_E, "-ap", "-xp", "--auth-password"))),
-    ("sipp baresip", Program(_options(_N, "-ap"))),
-    ("dsconf dsidm ipa", Program(_options(_E, "-w"))),
-    ("ffmpeg", Program(_options(_N, "-encryption_key", "-decryption_key", "-hls_enc_key"))),
-    ("virsh", Program(positions=(Position(("secret-set-value",), 1), Position(("set-user-password",), 2)))),
-    ("ceph rados rbd", Program(_options(_N, "--key"))),
-    ("tailscale", Program(_options(_N, "--authkey", "--auth-key"))),
-    ("openvpn openconnect vpnc snx", Program(_options(_E, "-p"))),
-    ("hdiutil", Program(_options(_N, "-passphrase"))),
-    ("security", Program(_options(_E, "-p", "-P", "-w"))),
-    ("dscl", Program(positions=(Position(("-passwd",), 1), Position(("passwd",), 1)))),
-    ("sysadminctl", Program(_options(_N, "-password", "-adminPassword", "-newPassword", "-oldPassword"))),
+    Program("snyk", positions=(Position(("auth",), 0),)),
+    Program("cloudflared", positions=(Position(("service", "install"), 0),)),
+    Program("twine", _options(_E, "-p")),
+    Program("nuget dotnet nuget.exe", _options(_E, "-ApiKey", "-k"), needs=("push",)),
+    Program("gem", _options(_E, "-k", "--key"), needs=("push",)),
+    Program("codecov uploader", _options(_E, "-t")),
+    Program("gitlab-runner", _options(_E, "-r", "-t")),
+    Program("glab flyctl fly vercel doctl netlify railway", _options(_E, "-t", "--auth")),
+    Program("jenkins-cli jenkins-cli.jar", _options(Form.PAIR, "-auth")),
+    Program("grafana-cli grafana", positions=(Position(("reset-admin-password",), 0),)),
+    Program("bw", positions=(Position(("login",), 1), Position(("unlock",), 0))),
+    Program("chamber", positions=(Position(("write",), 2),)),
+    Program("swaks sendemail sendEmail", _options(_E, "-ap", "-xp", "--auth-password")),
+    Program("sipp baresip", _options(_N, "-ap")),
+    Program("dsconf dsidm ipa", _options(_E, "-w")),
+    Program("ffmpeg", _options(_N, "-encryption_key", "-decryption_key", "-hls_enc_key")),
+    Program("virsh", positions=(Position(("secret-set-value",), 1), Position(("set-user-password",), 2))),
+    Program("ceph rados rbd", _options(_N, "--key")),
+    Program("tailscale", _options(_N, "--authkey", "--auth-key")),
+    Program("openvpn openconnect vpnc snx", _options(_E, "-p")),
+    Program("hdiutil", _options(_N, "-passphrase")),
+    Program("security", _options(_E, "-p", "-P", "-w")),
+    Program("dscl", positions=(Position(("-passwd",), 1), Position(("passwd",), 1))),
+    Program("sysadminctl", _options(_N, "-password", "-adminPassword", "-newPassword", "-oldPassword")),
 )
 
 
 def program_table() -> dict[str, tuple[Program, ...]]:
     """Programs by lower-case name; a name may have several entries."""
     table: dict[str, tuple[Program, ...]] = {}
-    for names, program in _TABLE:
-        for name in names.lower().split():
+    for program in _TABLE:
+        for name in program.names.lower().split():
             table[name] = (*table.get(name, ()), program)
     return table

@@ -104,10 +104,10 @@ class _Reader:
         name = self._typed(content, "", "name", str, "")
         if not name:
             self._wrong("name", "is missing: a policy has a name")
-        return Policy(name=name, allowed=self._fields(self._table(content, "fields")), choices=self._choices(content))
+        return Policy(name=name, allowed=self._fields(content), choices=self._choices(content))
 
-    def _fields(self, table: dict[str, Any]) -> tuple[tuple[str, frozenset[str]], ...]:
-        self._known("fields", table, {"allow", *PROBE_TYPES})
+    def _fields(self, content: dict[str, Any]) -> tuple[tuple[str, frozenset[str]], ...]:
+        table = self._table(content, "fields", {"allow", *PROBE_TYPES})
         common = self._field_names(table, "fields", "allow")
         if not common:
             self._wrong("fields.allow", "is missing or empty: nothing would leave")
@@ -130,14 +130,11 @@ class _Reader:
         return names & FIELDS
 
     def _choices(self, content: dict[str, Any]) -> RedactionChoices:
-        people, secrets = self._table(content, "people"), self._table(content, "secrets")
-        self._known("people", people, {"users", "homes"})
-        self._known("secrets", secrets, {"names", "emails", "patterns"})
-        pseudonyms, limits = self._table(content, "pseudonyms"), self._table(content, "limits")
-        self._known("pseudonyms", pseudonyms, {"epoch"})
-        self._known("limits", limits, {"max_text_bytes"})
-        paths = self._table(content, "paths")
-        self._known("paths", paths, {"credentials"})
+        people = self._table(content, "people", {"users", "homes"})
+        secrets = self._table(content, "secrets", {"names", "emails", "patterns"})
+        pseudonyms = self._table(content, "pseudonyms", {"epoch"})
+        limits = self._table(content, "limits", {"max_text_bytes"})
+        paths = self._table(content, "paths", {"credentials"})
         epoch = self._typed(pseudonyms, "pseudonyms", "epoch", str, "1")
         if not epoch.isalnum() or not epoch.isascii() or len(epoch) > 16:
             self._wrong("pseudonyms.epoch", "must be 1 to 16 ASCII letters and digits")
@@ -210,12 +207,14 @@ class _Reader:
             return False
         return True
 
-    def _table(self, content: dict[str, Any], key: str) -> dict[str, Any]:
+    def _table(self, content: dict[str, Any], key: str, keys: set[str]) -> dict[str, Any]:
+        """A table of the document that may have `keys`; empty where it is missing or something else."""
         table = content.get(key, {})
-        if isinstance(table, dict):
-            return table
-        self._wrong(key, "is not a table")
-        return {}
+        if not isinstance(table, dict):
+            self._wrong(key, "is not a table")
+            return {}
+        self._known(key, table, keys)
+        return table
 
     def _typed(self, table: dict[str, Any], path: str, key: str, kind: type, default: Any) -> Any:
         value = table.get(key, default)

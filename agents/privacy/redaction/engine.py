@@ -115,17 +115,14 @@ class RedactionEngine:
             return Cleared(self._pseudonyms.of("user", name), (("user", 1),))
         return Cleared(USER, (("user", 1),))
 
-    def name(self, text: str) -> TextAnswer:
-        """The name of a pod, an image, a policy, a node: people choose it, so it is treated as free text."""
-        return self.text(text)
+    name = text
+    """The name of a pod, an image, a policy, a node: people choose it, so it is treated as free text."""
 
-    def symbol(self, text: str) -> TextAnswer:
-        """The name of a function; without the rules that read words, because demangled names have spaces."""
-        return self.path(text)
+    symbol = path
+    """The name of a function; without the rules that read words, because demangled names have spaces."""
 
-    def system_word(self, text: str) -> TextAnswer:
-        """Words of the kernel's or the agent's vocabulary. Newer ones may appear, so they are treated as free text."""
-        return self.text(text)
+    system_word = text
+    """Words of the kernel's or the agent's vocabulary. Newer ones may appear, so they are treated as free text."""
 
     def address(self, text: str) -> TextAnswer:
         """An IP address, perhaps with a zone; anything else in its place is masked."""

@@ -96,17 +96,15 @@ def _authority_end(text: str, start: int, end: int) -> int:
 def _user_info(text: str, start: int, at: int) -> Mask | None:
     """The secret part of `user:password` at `text[start:at]`."""
     user, colon, password = text[start:at].partition(":")
-    if colon:
-        if is_no_secret(password):
-            return None
-        if _is_token(user) or (not user and password):
-            return Mask(start, at, REDACTED, "url-password")
-        if password in {"x-oauth-basic", "x-access-token"}:
-            return Mask(start, start + len(user), REDACTED, "url-password")
-        return Mask(start + len(user) + 1, at, REDACTED, "url-password")
-    if _is_token(user):
-        return Mask(start, at, REDACTED, "url-password")
-    return None
+    is_token = _is_token(user)
+    if is_no_secret(password) if colon else not is_token:
+        return None
+    first, last = start + len(user) + 1, at
+    if is_token or not user:
+        first = start
+    elif password in {"x-oauth-basic", "x-access-token"}:
+        first, last = start, start + len(user)
+    return Mask(first, last, REDACTED, "url-password")
 
 
 def _is_token(user: str) -> bool:

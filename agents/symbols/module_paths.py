@@ -128,6 +128,11 @@ def _collapsed(path: str) -> str:
     """Without empty, `.` and `..` components; an absolute path never leaves its root."""
     if "//" not in path and "/." not in path and not path.startswith(".") and not path.endswith("/"):
         return path
+    return ("/" if path.startswith("/") else "") + "/".join(path_components(path))
+
+
+def path_components(path: str) -> list[str]:
+    """The components of a path, without empty and `.` ones; `..` takes away the one before it, if there is one."""
     kept: list[str] = []
     for component in path.split("/"):
         if component == "..":
@@ -135,7 +140,7 @@ def _collapsed(path: str) -> str:
                 kept.pop()
         elif component not in {"", "."}:
             kept.append(component)
-    return ("/" if path.startswith("/") else "") + "/".join(kept)
+    return kept
 
 
 def _usr_merged(path: str) -> str:

@@ -10,6 +10,8 @@ The result never begins with `..`.
 import re
 from typing import Final
 
+from agents.symbols.module_paths import path_components
+
 # Sources of dependencies and standard libraries, by the folder that package managers keep them in.
 _PACKAGE_ROOT: Final = re.compile(r".*/(?:pkg/mod|registry/src/[^/]+|git/checkouts|go[^/]*/src)/(?=[^/])")
 _PUBLIC_ROOT: Final = re.compile(r"/usr/(?!home/)|/rustc/[0-9a-f]{40}/")
@@ -27,9 +29,10 @@ def public_source(compilation_dir: str, directory: str, name: str) -> str:
     """
     if not name:
         return ""
-    base = _components(compilation_dir)
-    path = _components(_joined(compilation_dir, directory, name))
-    if not _joined(compilation_dir, directory, name).startswith("/"):
+    base = path_components(compilation_dir)
+    joined = _joined(compilation_dir, directory, name)
+    path = path_components(joined)
+    if not joined.startswith("/"):
         return "/".join(path)
     full = "/" + "/".join(path)
     if (package := _PACKAGE_ROOT.match(full)) is not None:
@@ -49,14 +52,3 @@ def _joined(*parts: str) -> str:
     for part in parts:
         joined = part if part.startswith("/") or not joined else f"{joined}/{part}"
     return joined
-
-
-def _components(path: str) -> list[str]:
-    kept: list[str] = []
-    for component in path.split("/"):
-        if component == "..":
-            if kept:
-                kept.pop()
-        elif component not in {"", "."}:
-            kept.append(component)
-    return kept

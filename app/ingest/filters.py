@@ -21,6 +21,8 @@ from schemas.tetragon.filters_pb2 import EventType, FieldFilter, Filter, GetEven
 
 _BODIES: Final = {field.number: field for field in GetEventsResponse.DESCRIPTOR.oneofs_by_name["event"].fields}
 _PATTERN_ENDING: Final = "_regex"
+_QUIET: Final = re2.Options()
+_QUIET.log_errors = False
 
 
 def request_of(settings: Settings) -> GetEventsRequest:
@@ -82,15 +84,9 @@ def _wrong_patterns(one: Filter, where: str) -> Iterator[str]:
             continue
         for index, pattern in enumerate(value):
             try:
-                re2.compile(pattern, _quiet())
+                re2.compile(pattern, _QUIET)
             except re2.error as error:
                 yield f"{where}.{field.name}[{index}] is not an RE2 pattern: {_text(error)}"
-
-
-def _quiet() -> Any:
-    options = re2.Options()
-    options.log_errors = False
-    return options
 
 
 def _text(error: Exception) -> str:

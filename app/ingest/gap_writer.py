@@ -8,6 +8,7 @@ gaps wait in the journal.
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, Message, Producer
@@ -117,18 +118,13 @@ class GapWriter:
 
     def _send(self, gap: CoverageGap) -> None:
         assert self._schema_id is not None
-
-        def on_delivery(error: KafkaError | None, _message: Message) -> None:
-            self._on_delivery(gap, error)
-
+        value, key = encode(gap, self._schema_id), gap.node.encode()
         try:
-            self._producer.produce(
-                self._topic, encode(gap, self._schema_id), gap.node.encode(), on_delivery=on_delivery
-            )
+            self._producer.produce(self._topic, value, key, on_delivery=partial(self._on_delivery, gap))
         except BufferError:
             self._outstanding.discard(gap)
 
-    def _on_delivery(self, gap: CoverageGap, error: KafkaError | None) -> None:
+    def _on_delivery(self, gap: CoverageGap, error: KafkaError | None, _message: Message) -> None:
         self._outstanding.discard(gap)
         if error is not None:
             self.trouble = f"Kafka refuses records of {self._topic}: {error.name()}"

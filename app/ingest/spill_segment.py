@@ -63,15 +63,13 @@ class SpillSegment:
     entries: deque[SpillEntry] = field(default_factory=deque)
 
 
-def open_private(path: Path, flags: int) -> int:
-    """A file descriptor; a file that this creates is for its owner only. Raises OSError."""
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
-
-
 def create(path: Path) -> tuple[SpillSegment, int]:
-    """A new, empty segment and the descriptor to write to it. Raises OSError and leaves no file then."""
+    """A new, empty segment, for its owner only, and the descriptor to write to it.
+
+    Raises OSError and leaves no file then.
+    """
     segment = SpillSegment(path, os.urandom(MARK_BYTES))
-    descriptor = open_private(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         _write(descriptor, MAGIC + segment.mark, 0)
     except OSError:

@@ -8,6 +8,7 @@ buffer may become a DATA frame; this makes the server cheap.
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import Final
 
 from google.protobuf.message import DecodeError
@@ -46,14 +47,17 @@ class Recording:
     @classmethod
     def of(cls, events: Iterable[bytes]) -> "Recording":
         """A recording of `GetEventsResponse` bytes, unchanged and in order. Raises RecordingTooLargeError."""
+        return cls._joined((len(event).to_bytes(_PREFIX_BYTES, "big") + event, _kind(event)) for event in events)
+
+    @classmethod
+    def _joined(cls, messages: Iterable[tuple[bytes | memoryview, int]]) -> "Recording":
         payload, ends, kinds = bytearray(), array("Q"), array("H")
-        for event in events:
-            payload += len(event).to_bytes(_PREFIX_BYTES, "big")
-            payload += event
+        for message, kind in messages:
+            payload += message
             if len(payload) > MAX_PAYLOAD_BYTES:
                 raise RecordingTooLargeError(f"the first {len(ends) + 1} events have over {MAX_PAYLOAD_BYTES} bytes")
             ends.append(len(payload))
-            kinds.append(_kind(event))
+            kinds.append(kind)
         return cls(memoryview(payload).toreadonly(), ends, kinds)
 
     def __len__(self) -> int:
@@ -63,14 +67,8 @@ class Recording:
         """The events of these kinds, in order; this recording itself if that is all of them."""
         if kinds.issuperset(self.kinds):
             return self
-        payload, ends, kept, start = bytearray(), array("Q"), array("H"), 0
-        for end, kind in zip(self.ends, self.kinds, strict=True):
-            if kind in kinds:
-                payload += self.payload[start:end]
-                ends.append(len(payload))
-                kept.append(kind)
-            start = end
-        return Recording(memoryview(payload).toreadonly(), ends, kept)
+        places = zip(pairwise(chain((0,), self.ends)), self.kinds, strict=True)
+        return self._joined((self.payload[start:end], kind) for (start, end), kind in places if kind in kinds)
 
 
 def _kind(event: bytes) -> int:

@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -108,10 +109,7 @@ class Delivery:
     async def _queue(self, parcel: Parcel, pending: "_Pending") -> None:
         topic, partition, records = parcel
         produce, last = self._producer.produce, len(records) - 1
-
-        def on_delivery(error: KafkaError | None, message: Message) -> None:
-            self._on_delivery(pending, parcel, error, message)
-
+        on_delivery = partial(self._on_delivery, pending, parcel)
         for index, (key, value, timestamp_ms) in enumerate(records):
             callback = on_delivery if index == last else None
             while True:

@@ -136,7 +136,8 @@ def run_stage(settings: Settings, plan: StagePlan) -> None:
 
 async def _run(settings: Settings, plan: StagePlan) -> None:
     hold_back()
-    stop, reloader = _stop_on_signals(), _Reloader()
+    stop, reload = _stop_on_signals(), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
     if plan.tied:
         _stop_with_parent(stop)
     partitions = await asyncio.to_thread(_await_topics, settings, plan.topics, stop)
@@ -162,7 +163,8 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
         partitions=partitions,
     )
     plan.attach(runtime)
-    reloader.serve(runtime.reloads)
+    reload.clear()  # a request from before now is met by what was just loaded
+    runtime.tasks.append(partial(_reload_on_request, reload, runtime.reloads))
     observer.watch(app)
     app.batch_consumer.drain_callbacks.extend(interval.flush_now for interval in runtime.intervals)
     watchdog = Watchdog(
@@ -241,27 +243,14 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-class _Reloader:
-    """Reloads on SIGHUP, one reload after another; before there is anything to reload it does nothing."""
-
-    def __init__(self) -> None:
-        self._requested = asyncio.Event()
-        self._task: asyncio.Future[None] | None = None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._requested.set)
-
-    def serve(self, reloads: Sequence[Callable[[], Awaitable[None]]]) -> None:
-        """Reload from now on."""
-        self._requested.clear()  # a request from before now is met by what was just loaded
-        self._task = asyncio.ensure_future(self._run(reloads))
-        self._task.add_done_callback(_end_on_error)
-
-    async def _run(self, reloads: Sequence[Callable[[], Awaitable[None]]]) -> None:
-        while await self._requested.wait():
-            self._requested.clear()
-            if not reloads:
-                log.info("there is nothing to reload in this stage")
-            for reload in reloads:
-                await reload()
+async def _reload_on_request(request: asyncio.Event, reloads: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """One reload after another."""
+    while await request.wait():
+        request.clear()
+        if not reloads:
+            log.info("there is nothing to reload in this stage")
+        for reload in reloads:
+            await reload()
 
 
 def _stop_with_parent(stop: asyncio.Event) -> None:

@@ -39,15 +39,11 @@ def attacher(
         name = settings.name
         consumer = runtime.app.batch_consumer
         consumer.fetch_max_wait_ms, consumer.fetch_min_bytes = FETCH_MAX_WAIT_MS, FETCH_MIN_BYTES
-        count_step = CountStep(
-            runtime, SymbolCounter(calls.gather, runtime.partitions), encode_dead_letter, source=name(topics.CALLS)
-        )
-        merge_step = MergeStep(
-            runtime, SymbolMerger(partial(published_value, published_schema_id)), source=name(topics.HOT_PARTIALS)
-        )
+        count_step = CountStep(runtime, SymbolCounter(calls.gather, runtime.partitions), encode_dead_letter)
+        merge_step = MergeStep(runtime, SymbolMerger(partial(published_value, published_schema_id)))
+        coverage_step = CoverageStep(runtime, CoverageFolder(decode_coverage))
         count = PacedRunner(count_step.absorb, count_step.flush, count_step.is_full)
         merge = PacedRunner(merge_step.absorb, merge_step.flush, merge_step.is_full, apart_seconds=MIN_PAUSE_SECONDS)
-        coverage_step = CoverageStep(runtime, CoverageFolder(decode_coverage), source=name(topics.COVERAGE))
         fold = PacedRunner(coverage_step.absorb, coverage_step.flush)
         runtime.intervals.extend((count, merge, fold))
         # One app, so that a worker that owns a partition owns it of every topic and table.

@@ -33,15 +33,13 @@ EncodeDeadLetter = Callable[[DeadLetter], OutRecord]
 class CountStep:
     """Step one: calls to partial counts."""
 
-    def __init__(
-        self, runtime: StageRuntime, counter: SymbolCounter, encode_dead_letter: EncodeDeadLetter, *, source: str
-    ) -> None:
+    def __init__(self, runtime: StageRuntime, counter: SymbolCounter, encode_dead_letter: EncodeDeadLetter) -> None:
         self._runtime = runtime
         self._counter = counter
         self._encode_dead_letter = encode_dead_letter
-        self._source = source
-        self.table = runtime.table(topics.PARTIAL_COUNTS_TABLE, source_topic=source)
-        self._absorbed = AbsorbedWork(runtime.observer, source)
+        self._source = runtime.settings.name(topics.CALLS)
+        self.table = runtime.table(topics.PARTIAL_COUNTS_TABLE, source_topic=self._source)
+        self._absorbed = AbsorbedWork(runtime.observer, self._source)
         self._limits = DeadLetterGuard(limits_of(runtime.settings))
 
     def absorb(self, batch: RecordBatch) -> None:

@@ -22,8 +22,9 @@ from schemas.coverage import CoverageGap, from_record
 class CoverageStep:
     """Step three: coverage records to rows by node."""
 
-    def __init__(self, runtime: StageRuntime, folder: CoverageFolder, *, source: str) -> None:
+    def __init__(self, runtime: StageRuntime, folder: CoverageFolder) -> None:
         self._folder = folder
+        source = runtime.settings.name(topics.COVERAGE)
         self._table = runtime.table(topics.NODE_COVERAGE_TABLE, source_topic=source)
         self._absorbed = AbsorbedWork(runtime.observer, source)
 

@@ -26,9 +26,10 @@ MAX_WAITING_SYMBOLS = 10_000
 class MergeStep:
     """Step two: partial counts to published rows."""
 
-    def __init__(self, runtime: StageRuntime, merger: SymbolMerger, *, source: str) -> None:
+    def __init__(self, runtime: StageRuntime, merger: SymbolMerger) -> None:
         self._runtime = runtime
         self._merger = merger
+        source = runtime.settings.name(topics.HOT_PARTIALS)
         self.table = runtime.table(topics.HOT_SYMBOLS_TABLE, source_topic=source)
         self._absorbed = AbsorbedWork(runtime.observer, source)
 

@@ -9,13 +9,11 @@ import click
 from agents.coverage.interval import Interval
 from agents.coverage.node_window import NodeWindow, Trust, WindowRecords
 from app.commands.options import TIME, TIME_HELP
-from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import RecordDecoder
-from app.kafka.topic_reader import TopicReader
+from app.kafka.decoded_records import decoded_records
 from app.operators.printing import print_answer
 from app.operators.times import time_text
-from app.settings import Settings, load
-from schemas import records, topics
+from app.settings import load
+from schemas import topics
 from schemas.coverage import CoverageGap, from_record
 from schemas.units import NS_PER_MS
 
@@ -50,24 +48,13 @@ def command(node: str, from_ns: int, to_ns: int, as_json: bool) -> None:
         raise click.BadParameter("the window is empty: --to must be after --from")
     settings = load()
     window = WindowRecords(node, Interval(from_ns, to_ns))
-    for record in _coverage(settings, node, from_ns // NS_PER_MS - CLOCK_MARGIN_MS):
-        window.add(record)
+    since_ms = max(0, from_ns // NS_PER_MS - CLOCK_MARGIN_MS)
+    for _, record in decoded_records(settings, topics.COVERAGE, since_ms=since_ms, key=node.encode()):
+        if record is not None:
+            window.add(from_record(record))
     verdict = window.judge()
     print_answer(_document(window, verdict), _lines(window, verdict), as_json=as_json)
     sys.exit(EXIT_CODES[verdict.trust])
-
-
-def _coverage(settings: Settings, node: str, since_ms: int) -> Iterator[CoverageGap]:
-    """The node's coverage records that were written since."""
-    key = node.encode()
-    with (
-        SchemaRegistry.from_settings(settings) as registry,
-        TopicReader(settings) as reader,
-    ):
-        topic, schemas = settings.name(topics.COVERAGE), RecordDecoder(registry, records.COVERAGE_GAP)
-        for record in reader.records(topic, reader.offsets_at(topic, max(0, since_ms))):
-            if record.key == key and (found := schemas.decode(record.value)) is not None:
-                yield from_record(found)
 
 
 def _document(window: WindowRecords, verdict: NodeWindow[CoverageGap]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def command(
 def _plan(settings: Settings, choice: RawChoice, codec: Codec, progress: Progress, *, with_published: bool) -> Plan:
     topic = settings.name(topics.RAW)
     with TopicReader(settings) as reader:
-        ranges, loaders_from = choice.resolve(settings, reader, topic, progress)
+        ranges, loaders_from = choice.resolve(reader, topic, progress)
         return Plan(
             cluster=reader.cluster(),
             topic=topic,

@@ -16,7 +16,7 @@ from app.operators.printing import echo, print_answer
 from app.provision import subjects, topic_plan
 from app.provision.rights import beyond, guarded_topics, reader_rules, rules_of
 from app.provision.rights_admin import AccessAdmin
-from app.provision.subjects import MissingSubject, Registered, SubjectRefusal
+from app.provision.subjects import MissingSubject, Registered, SubjectRefusal, SubjectState
 from app.provision.topic_admin import TopicAdmin
 from app.provision.topic_plan import Adjust, Create, Decision, FoundTopic, Keep, TopicRefusal, WantedTopic
 from app.settings import Settings, load
@@ -58,7 +58,7 @@ class _Session:
             versions, prefix=prefix, partitions=some.partitions, replication_factor=some.replicas
         )
 
-    def inspect(self) -> tuple[Registered | MissingSubject | SubjectRefusal, ...]:
+    def inspect(self) -> tuple[SubjectState, ...]:
         return subjects.inspect(self.registry, TOPICS, self.settings.topic_prefix)
 
 
@@ -264,7 +264,7 @@ def allow(*, file: Path, check: bool, revoke: bool, as_json: bool) -> None:
 
 def _report(
     decisions: tuple[Decision, ...],
-    states: Sequence[Registered | MissingSubject | SubjectRefusal],
+    states: Sequence[SubjectState],
     *,
     as_json: bool,
     done: bool,
@@ -305,7 +305,7 @@ def _topic_line(decision: Decision, *, done: bool) -> tuple[dict[str, object], b
             assert_never(decision)
 
 
-def _schema_line(state: Registered | MissingSubject | SubjectRefusal, *, done: bool) -> tuple[dict[str, object], bool]:
+def _schema_line(state: SubjectState, *, done: bool) -> tuple[dict[str, object], bool]:
     """Row for a subject, and whether it has our schema."""
     match state:
         case Registered(name, schema_id, new):

@@ -144,15 +144,15 @@ class RangeChoice:
 def resolve(
     reader: TopicReader,
     topic: str,
-    count: int,
     choice: RangeChoice,
     report: Callable[[int], None] = lambda _records: None,
 ) -> tuple[OffsetRange, ...]:
-    """The chosen ranges of a topic that has `count` partitions.
+    """The chosen ranges of a topic.
 
     `report` receives how many more records were read to find them. Raises PositionError if the topic does not have a
     partition or an offset, and what reading raises.
     """
+    count = reader.partitions(topic)
     chosen = sorted(choice.partitions) if choice.partitions is not None else range(count)
     for partition in {*chosen, *_named(choice.start), *_named(choice.end)}:
         if partition >= count:

@@ -51,18 +51,6 @@ _MAX_ANSWER_BYTES: Final = 4 << 20
 _MAX_REASON_CHARS: Final = 600
 
 
-class Compatibility(StrEnum):
-    """What a new version of a subject must be compatible with; the registry enforces it."""
-
-    BACKWARD = "BACKWARD"
-    BACKWARD_TRANSITIVE = "BACKWARD_TRANSITIVE"
-    FORWARD = "FORWARD"
-    FORWARD_TRANSITIVE = "FORWARD_TRANSITIVE"
-    FULL = "FULL"
-    FULL_TRANSITIVE = "FULL_TRANSITIVE"
-    NONE = "NONE"
-
-
 class Fault(StrEnum):
     """Why the registry did not do what was requested."""
 
@@ -144,13 +132,8 @@ class SchemaRegistry:
 
     def id_of(self, subject: str, schema: str) -> int | None:
         """Id of exactly this schema under the subject, None if it is not registered there."""
-        try:
-            answer = self._ask("POST", f"/subjects/{_quoted(subject)}", _named(subject), {"schema": schema})
-        except RegistryError as error:
-            if error.fault is Fault.NOT_FOUND:
-                return None
-            raise
-        return _id_in(answer, subject)
+        answer = self._find("POST", f"/subjects/{_quoted(subject)}", subject, {"schema": schema})
+        return None if answer is None else _id_in(answer, subject)
 
     def schema(self, schema_id: int) -> str:
         """Text of the schema with this id; raises RegistryError(NOT_FOUND) if there is none."""
@@ -167,38 +150,21 @@ class SchemaRegistry:
         A subject without versions takes any schema.
         """
         path = f"/compatibility/subjects/{_quoted(subject)}/versions?verbose=true"
-        try:
-            answer = self._ask("POST", path, _named(subject), {"schema": schema})
-        except RegistryError as error:
-            if error.fault is Fault.NOT_FOUND:
-                return None
-            raise
-        if answer.get("is_compatible") is True:
+        answer = self._find("POST", path, subject, {"schema": schema})
+        if answer is None or answer.get("is_compatible") is True:
             return None
         messages = answer.get("messages")
         return [_bounded(str(one)) for one in messages] if isinstance(messages, list) else []
 
     def compatibility(self, subject: str) -> str | None:
         """Compatibility level set for the subject itself, None if it follows the registry's default."""
-        try:
-            answer = self._ask("GET", f"/config/{_quoted(subject)}", _named(subject))
-        except RegistryError as error:
-            if error.fault is Fault.NOT_FOUND:
-                return None
-            raise
-        level = answer.get("compatibilityLevel")
+        answer = self._find("GET", f"/config/{_quoted(subject)}", subject)
+        level = None if answer is None else answer.get("compatibilityLevel")
         return level if isinstance(level, str) else None
 
-    def set_compatibility(self, subject: str, level: Compatibility) -> None:
-        """Have the registry hold every later version of the subject to this level."""
-        self._ask("PUT", f"/config/{_quoted(subject)}", _named(subject), {"compatibility": level.value})
-
-    def subjects(self) -> list[str]:
-        """Names of all subjects, sorted."""
-        status, answer = self._exchange("GET", "/subjects", "subjects", None)
-        if status != 200 or not isinstance(answer, list):
-            raise _refusal("subjects", status, answer)
-        return sorted(str(name) for name in answer)
+    def set_compatibility(self, subject: str, level: str) -> None:
+        """Have the registry hold every later version of the subject to this level, such as FULL_TRANSITIVE."""
+        self._ask("PUT", f"/config/{_quoted(subject)}", _named(subject), {"compatibility": level})
 
     def _tls_trouble(self) -> Diagnosis | None:
         """What is wrong with TLS; None if TLS is not the reason why no registry answers."""
@@ -210,14 +176,19 @@ class SchemaRegistry:
         found = tls_trouble(peer, self._files if uses_tls else None)
         return found if found is not None and found.misconfigured else None
 
-    def _ask(self, method: str, path: str, what: str, body: Mapping[str, str] | None = None) -> dict[str, Any]:
-        status, answer = self._exchange(method, path, what, body)
-        if status == 200 and isinstance(answer, dict):
-            return answer
-        raise _refusal(what, status, answer)
+    def _find(
+        self, method: str, path: str, subject: str, body: Mapping[str, str] | None = None
+    ) -> dict[str, Any] | None:
+        """The answer to a question about a subject; None if the registry does not have it."""
+        try:
+            return self._ask(method, path, _named(subject), body)
+        except RegistryError as error:
+            if error.fault is Fault.NOT_FOUND:
+                return None
+            raise
 
-    def _exchange(self, method: str, path: str, what: str, body: Mapping[str, str] | None) -> tuple[int, object]:
-        """Send one request; returns the status and the decoded JSON, None if the answer is not JSON."""
+    def _ask(self, method: str, path: str, what: str, body: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Send one request; returns the decoded answer. Raises RegistryError if it is not a JSON object."""
         try:
             answer = self._http.request(
                 method,
@@ -239,9 +210,12 @@ class SchemaRegistry:
         if len(content) > _MAX_ANSWER_BYTES:
             raise RegistryError(Fault.UNEXPECTED, f"{what}: the answer of {self._url} is longer than any schema")
         try:
-            return answer.status, json.loads(content)
+            decoded = json.loads(content)
         except ValueError:
-            return answer.status, None
+            decoded = None
+        if answer.status == 200 and isinstance(decoded, dict):
+            return decoded
+        raise _refusal(what, answer.status, decoded)
 
 
 def _quoted(subject: str) -> str:

@@ -112,7 +112,7 @@ class TopicReader:
 
     def all_ends(self, topic: str) -> dict[int, OffsetRange]:
         """`ends` of every partition."""
-        return {number: self.ends(topic, number) for number in range(self._partitions(topic))}
+        return {number: self.ends(topic, number) for number in range(self.partitions(topic))}
 
     def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
         """Offset of the first record received at or after a time; the next offset if there is none yet."""
@@ -129,7 +129,7 @@ class TopicReader:
 
     def offsets_at(self, topic: str, timestamp_ms: int) -> dict[int, int]:
         """`offset_at` of every partition."""
-        return {number: self.offset_at(topic, number, timestamp_ms) for number in range(self._partitions(topic))}
+        return {number: self.offset_at(topic, number, timestamp_ms) for number in range(self.partitions(topic))}
 
     def read(self, topic: str, partition: int, first: int, last: int) -> Iterator[list[Recorded]]:
         """Records with offsets `first` to `last` as they are fetched; fewer if the topic ends before `last`.
@@ -214,7 +214,7 @@ class TopicReader:
         if code not in PASSING:
             raise self._problem(topic, error)
 
-    def _partitions(self, topic: str) -> int:
+    def partitions(self, topic: str) -> int:
         """How many partitions the topic has; read once."""
         if topic not in self._counts:
             self._counts[topic] = partition_count(self._settings, topic, ANSWER_SECONDS)

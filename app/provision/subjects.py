@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from app.kafka.registry import Compatibility, Fault, RegistryError, SchemaRegistry
+from app.kafka.registry import Fault, RegistryError, SchemaRegistry
 from schemas.records import schema_text
 from schemas.topics import Topic, subject
 
-LEVEL: Final = Compatibility.FULL_TRANSITIVE
+LEVEL: Final = "FULL_TRANSITIVE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,10 @@ class SubjectRefusal:
         return f"subject {self.subject}: {self.reason}"
 
 
-def inspect(
-    registry: SchemaRegistry, topics: Iterable[Topic], prefix: str
-) -> tuple[Registered | MissingSubject | SubjectRefusal, ...]:
+SubjectState = Registered | MissingSubject | SubjectRefusal
+
+
+def inspect(registry: SchemaRegistry, topics: Iterable[Topic], prefix: str) -> tuple[SubjectState, ...]:
     """The state of every topic's schema; changes nothing. Raises RegistryError if the registry does not answer."""
     return tuple(_inspect(registry, name, schema) for name, schema in _schemas(topics, prefix).items())
 
@@ -54,7 +55,7 @@ def _schemas(topics: Iterable[Topic], prefix: str) -> dict[str, str]:
     return {prefix + subject(topic.name): schema_text(topic.value_schema) for topic in topics if topic.value_schema}
 
 
-def _inspect(registry: SchemaRegistry, name: str, schema: str) -> Registered | MissingSubject | SubjectRefusal:
+def _inspect(registry: SchemaRegistry, name: str, schema: str) -> SubjectState:
     try:
         schema_id = registry.id_of(name, schema)
         if schema_id is not None:
@@ -86,9 +87,7 @@ def register(registry: SchemaRegistry, topics: Iterable[Topic], prefix: str) -> 
     return tuple(_register(registry, name, schemas[name], states[name]) for name in chosen)
 
 
-def _register(
-    registry: SchemaRegistry, name: str, schema: str, state: Registered | MissingSubject | SubjectRefusal
-) -> Registered | SubjectRefusal:
+def _register(registry: SchemaRegistry, name: str, schema: str, state: SubjectState) -> Registered | SubjectRefusal:
     if isinstance(state, Registered):
         return state
     try:

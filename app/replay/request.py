@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Final
 
 from app.kafka import positions
-from app.kafka.client import partition_count
 from app.kafka.positions import First, Last, Position, PositionError, RangeChoice
 from app.kafka.records import OffsetRange
 from app.kafka.topic_reader import TopicReader
@@ -16,7 +15,6 @@ from app.settings import Settings
 BATCH_RECORDS: Final = 1_000
 """The size that live stages use. Any size gives the same bytes."""
 
-_ANSWER_SECONDS: Final = 10.0
 _FIRST: Final = First()
 _LAST: Final = Last()
 
@@ -38,15 +36,14 @@ class RawChoice:
         return self == RawChoice(RangeChoice(_FIRST, _LAST, None, self.events.by_event_time), _FIRST)
 
     def resolve(
-        self, settings: Settings, reader: TopicReader, topic: str, progress: Progress
+        self, reader: TopicReader, topic: str, progress: Progress
     ) -> tuple[tuple[OffsetRange, ...], tuple[int, ...]]:
         """The ranges that the choice means now, and for each the offset from which its loader events are read.
 
         Raises PositionError if the ranges hold no records, and what reading the topic raises.
         """
-        count = partition_count(settings, topic, _ANSWER_SECONDS)
         progress.begin("records looked at")
-        ranges = positions.resolve(reader, topic, count, self.events, progress.add)
+        ranges = positions.resolve(reader, topic, self.events, progress.add)
         if not sum(one.offsets for one in ranges):
             raise PositionError(f"topic {topic} has no records there")
         return ranges, tuple(self._loaders_from(reader, topic, one) for one in ranges)

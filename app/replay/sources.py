@@ -99,7 +99,7 @@ def open_source(
         return archive, archive_origin(archive, folder)
     settings = request.settings
     reader = stack.enter_context(TopicReader(settings))
-    ranges, loaders_from = request.choice.resolve(settings, reader, settings.name(topics.RAW), progress)
+    ranges, loaders_from = request.choice.resolve(reader, settings.name(topics.RAW), progress)
     progress.begin(_LOADERS)
     return _open_topic(settings, reader, ranges, loaders_from, progress.add)
 

@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 
 from agents.canonicalize.process_modules import decode_row, rows_before
 from agents.contract import StatefulStep
-from app.kafka.client import KafkaUnusableError, partition_count
+from app.kafka.client import KafkaUnusableError
 from app.kafka.records import OffsetRange, Recorded
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
@@ -29,8 +29,6 @@ from schemas.topics import Stage
 Rows = tuple[tuple[bytes, bytes], ...]
 
 CHANGELOG: Final = topics.changelog(Stage.CANONICALIZE, topics.MODULES_TABLE)
-
-_ANSWER_SECONDS: Final = 10.0
 
 
 def start_rows(
@@ -77,7 +75,7 @@ def _table_rows(reader: TopicReader, settings: Settings, partition: int) -> Rows
     """The newest row of each key in the table's changelog; empty without such a topic."""
     name = settings.name(CHANGELOG)
     try:
-        partition_count(settings, name, _ANSWER_SECONDS)
+        reader.partitions(name)
     except KafkaUnusableError:
         return ()
     ends = reader.ends(name, partition)

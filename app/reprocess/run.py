@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.kafka import positions
-from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config, partition_count
+from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config
 from app.kafka.positions import Last, Position, PositionError, RangeChoice
 from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
@@ -39,7 +39,6 @@ from schemas.topics import Stage
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 0.5
-_ANSWER_SECONDS: Final = 10.0
 
 EXPIRED: Final = 1
 """Exit code if it caught up, but Kafka had deleted records of the range before they were read."""
@@ -115,8 +114,8 @@ def _check_made(cluster: Cluster, version: int, wanted: Mapping[Stage, MadeBy]) 
 def _starts(cluster: Cluster, shape: StageShape, start: Position) -> dict[int, int]:
     """Where the first stage begins, by partition of its source."""
     source = cluster.settings.name(shape.sources[0])
-    count = partition_count(cluster.settings, source, _ANSWER_SECONDS)
-    ranges = positions.resolve(cluster.reader, source, count, RangeChoice(start, Last(), None, by_event_time=False))
+    count = cluster.reader.partitions(source)
+    ranges = positions.resolve(cluster.reader, source, RangeChoice(start, Last(), None, by_event_time=False))
     starts = {one.partition: one.first for one in ranges}
     missing = sorted(set(range(count)) - starts.keys())
     if missing:
@@ -131,7 +130,7 @@ def _place_lost(cluster: Cluster, shapes: tuple[StageShape, ...]) -> None:
     for shape in shapes:
         version = shape.version
         assert version is not None
-        count = partition_count(settings, settings.name(shape.sources[0]), _ANSWER_SECONDS)
+        count = cluster.reader.partitions(settings.name(shape.sources[0]))
         lost = set(range(count)) - setup.committed(settings, shape).keys()
         found = {number: marks.start(version, shape.stage, number) for number in sorted(lost)}
         setup.place(settings, shape, {number: start for number, start in found.items() if start is not None})

@@ -16,6 +16,7 @@ from app.provision.topic_plan import Decision
 from schemas import topics
 from schemas.records import NAMES, schema_text
 from schemas.topics import TOPICS, subject
+from tests.support.registry_subjects import subjects_of
 
 pytestmark = pytest.mark.integration
 
@@ -116,7 +117,7 @@ def test_a_wrong_partition_count_is_refused_and_nothing_is_changed(on_cluster: _
     assert f"topic {on_cluster.prefix}runtime.calls has partition count 2, wanted is 4" in refused.stderr
     assert "CALLSTREAM_TOPIC_PREFIX" in refused.stderr
     assert on_cluster.partitions() == {topics.CALLS: 2}
-    assert not any(name.startswith(on_cluster.prefix) for name in on_cluster.registry.subjects())
+    assert not any(name.startswith(on_cluster.prefix) for name in subjects_of(on_cluster.broker.registry_url))
     assert on_cluster.run("apply", "--partitions", "2").exit_code == 0
 
 
@@ -151,7 +152,7 @@ def test_a_schema_that_the_registry_refuses_is_named_with_its_reason(on_cluster:
     assert f"subject {name}: the registry refuses the schema: " in refused.stderr
     assert "was_required" in refused.stderr
     assert on_cluster.partitions() == {}
-    assert [one for one in on_cluster.registry.subjects() if one.startswith(on_cluster.prefix)] == [name]
+    assert [one for one in subjects_of(on_cluster.broker.registry_url) if one.startswith(on_cluster.prefix)] == [name]
     checked = on_cluster.run("check", "--json")
     assert on_cluster.states(checked.stdout)[subject(topics.HOT_SYMBOLS)] == "refused"
 

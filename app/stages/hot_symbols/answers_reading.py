@@ -7,12 +7,10 @@ there are left out.
 from typing import Any
 
 from agents.hot_symbols.watch.watch import Watch
-from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import RecordDecoder
-from app.kafka.topic_reader import TopicReader
+from app.kafka.decoded_records import decoded_records
 from app.settings import Settings
 from app.stages.hot_symbols.watch_list import read_watch_list
-from schemas import records, topics
+from schemas import topics
 
 
 def watched_answers(settings: Settings) -> list[dict[str, Any]]:
@@ -22,15 +20,9 @@ def watched_answers(settings: Settings) -> list[dict[str, Any]]:
     """
     watches = read_watch_list(settings).watches()
     answers: dict[str, dict[str, Any]] = {}
-    with (
-        SchemaRegistry.from_settings(settings) as registry,
-        TopicReader(settings) as reader,
-    ):
-        schemas = RecordDecoder(registry, records.WATCHED_SYMBOL)
-        for record in reader.records(settings.name(topics.WATCHED)):
-            answer = schemas.decode(record.value)
-            if answer is not None:
-                answers[answer["watch_id"]] = answer
+    for _, answer in decoded_records(settings, topics.WATCHED):
+        if answer is not None:
+            answers[answer["watch_id"]] = answer
     return [answers.get(watch_id) or _unanswered(watch) for watch_id, watch in sorted(watches.items())]
 
 

@@ -6,9 +6,9 @@ into the form that frames have, or it would never be hit: no version on a symbol
 container. Other records are left out.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError, Message, Producer
 
@@ -16,9 +16,7 @@ from agents.hot_symbols.watch.watch import Watch, from_record
 from agents.symbols.kernel_symbols import canonical_symbol
 from agents.symbols.module_paths import normalize_module
 from app.kafka.client import KafkaUnreachableError, client_config
-from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import RecordDecoder
-from app.kafka.topic_reader import TopicReader
+from app.kafka.decoded_records import decoded_records
 from app.settings import Settings
 from schemas import records, topics
 from schemas.units import NS_PER_MS
@@ -39,9 +37,8 @@ def in_canonical_form(watch: Watch) -> Watch:
     return replace(watch, symbol=canonical_symbol(watch.symbol), module=module, build_id=build_id)
 
 
-def watch_of(schemas: RecordDecoder, value: bytes | None, timestamp_ms: int) -> Watch | None:
-    """The watch of a record; None for any other record. Raises RegistryError where the registry does not answer."""
-    record = schemas.decode(value)
+def watch_of(record: Mapping[str, Any] | None, timestamp_ms: int) -> Watch | None:
+    """The watch in a decoded record; None for any other record."""
     watch = None if record is None else from_record(record)
     if watch is None:
         return None
@@ -85,15 +82,9 @@ class WatchList:
 def read_watch_list(settings: Settings) -> WatchList:
     """The list as it stands now. Raises KafkaUnreachableError, KafkaUnusableError, RegistryError."""
     found = WatchList()
-    with (
-        SchemaRegistry.from_settings(settings) as registry,
-        TopicReader(settings) as reader,
-    ):
-        schemas = RecordDecoder(registry, records.WATCH)
-        for record in reader.records(settings.name(topics.WATCH)):
-            if record.key is not None:
-                watch = watch_of(schemas, record.value, record.timestamp)
-                found.take(RecordPlace(record.partition, record.key), watch)
+    for record, document in decoded_records(settings, topics.WATCH):
+        if record.key is not None:
+            found.take(RecordPlace(record.partition, record.key), watch_of(document, record.timestamp))
     return found
 
 

@@ -119,7 +119,7 @@ class WatchTask:
         if not isinstance(key, bytes) or partition is None:
             return
         if message.topic() == self._list_topic:
-            watch = watch_of(self._watch_schemas, value, message.timestamp()[1])
+            watch = watch_of(self._watch_schemas.decode(value), message.timestamp()[1])
             self._list.take(RecordPlace(partition, key), watch)
             self._is_list_new = True
             return

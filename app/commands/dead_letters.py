@@ -1,24 +1,24 @@
 """`callstream dead-letters`: lists what stages refused, and sends it through again after a fix."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
 import click
 
+from app.commands.options import together
 from app.dead_letters.inventory import DeadLetterChoice, Inventory, StoredDeadLetter, counted, grouped
 from app.dead_letters.resend import Resender, ResendOutcome
 from app.dead_letters.trial import trial_of
-from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import RecordDecoder
+from app.kafka.decoded_records import decoded_records
 from app.kafka.topic_reader import TopicReader
 from app.operators.printing import echo, print_answer
 from app.operators.times import time_text
 from app.progress import Progress
 from app.settings import Settings, load
 from app.stages.worker import registered_id
-from schemas import records, topics
+from schemas import topics
 from schemas.topics import Stage
 from schemas.units import NS_PER_MS
 
@@ -30,27 +30,24 @@ _PASSING_STAGES: Final = (Stage.CANONICALIZE.value, Stage.PRIVACY.value)
 """Stages whose refusal means that no call was published."""
 
 
-def _selecting(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that choose dead letters."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
-        click.option(
-            "--reason",
-            "reasons",
-            multiple=True,
-            metavar="WORD",
-            help="Only dead letters with this reason; may be repeated.",
-        ),
-        click.option(
-            "--stage",
-            "stages",
-            multiple=True,
-            type=click.Choice([stage.value for stage in Stage]),
-            help="Only dead letters of this stage; may be repeated.",
-        ),
-    ):
-        function = option(function)
-    return function
+_selecting: Final = together(
+    click.option(
+        "--stage",
+        "stages",
+        multiple=True,
+        type=click.Choice([stage.value for stage in Stage]),
+        help="Only dead letters of this stage; may be repeated.",
+    ),
+    click.option(
+        "--reason",
+        "reasons",
+        multiple=True,
+        metavar="WORD",
+        help="Only dead letters with this reason; may be repeated.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+)
+"""Adds the options that choose dead letters."""
 
 
 @click.group(name="dead-letters")
@@ -137,13 +134,8 @@ def retry(*, stages: tuple[str, ...], reasons: tuple[str, ...], dry_run: bool, m
 
 def _read(settings: Settings) -> Inventory:
     letters = Inventory()
-    with (
-        SchemaRegistry.from_settings(settings) as registry,
-        TopicReader(settings) as reader,
-    ):
-        decoder = RecordDecoder(registry, records.DEAD_LETTER)
-        for record in reader.records(settings.name(topics.DEAD_LETTERS)):
-            letters.add(decoder.decode(record.value), record.timestamp)
+    for record, document in decoded_records(settings, topics.DEAD_LETTERS):
+        letters.add(document, record.timestamp)
     return letters
 
 

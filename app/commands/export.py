@@ -10,7 +10,7 @@ from agents.hot_symbols.table.query import Query
 from app.commands.options import FILE, POSITION, POSITION_HELP
 from app.export.run import Export, StackFormat
 from app.export.vex_file import read_vex_file
-from app.export.window import CallWindow
+from app.export.window import open_window
 from app.kafka.positions import First, Last, Position
 from app.operators.errors import OperatorError
 from app.operators.printing import echo, print_answer
@@ -110,7 +110,7 @@ def command(
                 progress.begin("rows written")
                 outcome = export.table_facts()
             else:
-                with CallWindow(settings, start or First(), end or Last()) as window:
+                with open_window(settings, start or First(), end or Last()) as window:
                     progress.begin("records read", window.offsets)
                     outcome = export.window_facts(window) if form == FACTS else export.stacks(window, StackFormat(form))
     except OSError as error:

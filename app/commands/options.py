@@ -59,7 +59,19 @@ POSITION_HELP: Final = (
 )
 TIME_HELP: Final = f"TIME is one of: {positions.TIME_FORMS}."
 
-_RAW_EVENTS: Final = (
+
+def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+    """One decorator that adds all of these options, which `--help` lists in this order."""
+
+    def add(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+raw_events: Final = together(
     click.option(
         "--from", "start", metavar="POSITION", type=POSITION, default="first", show_default=True, help="Where to begin."
     ),
@@ -89,13 +101,7 @@ _RAW_EVENTS: Final = (
         help="Where to begin to read the loader events that the frames of the chosen events depend on.",
     ),
 )
-
-
-def raw_events(command: _Command) -> _Command:
-    """Add the options that choose raw events; `raw_choice` takes their values."""
-    for option in reversed(_RAW_EVENTS):
-        command = option(command)
-    return command
+"""Adds the options that choose raw events; `raw_choice` takes their values."""
 
 
 def raw_choice(

@@ -5,7 +5,7 @@ import re
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -114,7 +114,7 @@ def add(
         root = paths[0] if image is not None and len(paths) == 1 and paths[0].is_dir() else Path("/")
     options = AddOptions(
         root=root,
-        scope=_scope(image, node, required=False),
+        scope=_scope(image, node),
         with_lines=with_lines,
         replace=replace,
         debug_folders=debug_folders,
@@ -152,7 +152,7 @@ def add_kernel(kallsyms: Path, folder: Path | None, node: str, as_json: bool) ->
     except NotKallsymsError as error:
         raise click.UsageError(f"{kallsyms}: {error}") from None
     with StoreWriter(_folder(folder)) as writer:
-        writer.replace_map(ObjectKind.KERNEL, _scope(None, node), modules)
+        writer.replace_map(ObjectKind.KERNEL, node_scope(node), modules)
         digest = writer.commit()
     counts = {"symbols": len(modules), "modules": len(set(modules.values())), "store_digest": digest}
     print_answer(counts, [f"{counts['symbols']} symbols of {counts['modules']} kernel modules"], as_json=as_json)
@@ -343,16 +343,12 @@ def _open(given: Path | None) -> SymbolStore:
     return SymbolStore.open(_folder(given))
 
 
-def _scope(image: str | None, node: str | None, *, required: bool = True) -> Any:
+def _scope(image: str | None, node: str | None) -> str | None:
     if image is not None and node is not None:
         raise click.UsageError("--image and --node exclude each other")
     if image is not None:
         return image_scope(image)
-    if node is not None:
-        return node_scope(node)
-    if required:
-        raise click.UsageError("name an image or a node")
-    return None
+    return None if node is None else node_scope(node)
 
 
 def _build_id(store: SymbolStore, module: str, image: str | None, node: str | None) -> str:

@@ -5,6 +5,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -22,7 +23,7 @@ from app.settings import load
 from app.symbols.display import SymbolDisplay
 from app.tap.decoding import Decoder, Document, key_text
 from app.tap.grades import frame_grades, shares_line
-from app.tap.lines import Headline, Naming, lines
+from app.tap.lines import Headline, lines
 from schemas import topics
 
 _FOLLOW_PAUSE_SECONDS: Final = 0.3
@@ -81,25 +82,23 @@ def command(
     if shape.restricted and not restricted:
         raise OperatorError(f"{name} holds private data; add --restricted if you mean to see it")
     grades: Counter[str] = Counter()
-    try:
-        with (
-            SchemaRegistry.from_settings(settings) as registry,
-            TopicReader(settings) as reader,
-            SymbolDisplay() as display,
-        ):
-            decoder = Decoder(shape, registry)
-            found = _records(
-                reader, settings.name(name), start or (Last() if follow else First()), partition, follow=follow
-            )
-            for record in islice(found, most):
-                document = decoder.document(record.key, record.value)
-                if as_json:
-                    _show_document(record, document)
-                else:
-                    _show_lines(shape, record, document, display.name)
-                    grades.update(frame_grades(shape.name, document))
-    except KeyboardInterrupt:
-        pass
+    start = start or (Last() if follow else First())
+    with (
+        suppress(KeyboardInterrupt),
+        SchemaRegistry.from_settings(settings) as registry,
+        TopicReader(settings) as reader,
+        SymbolDisplay() as display,
+    ):
+        decoder = Decoder(shape, registry)
+        for record in islice(_records(reader, settings.name(name), start, partition, follow=follow), most):
+            document = decoder.document(record.key, record.value)
+            if as_json:
+                echo(json.dumps(_shown(record, document), ensure_ascii=False))
+                continue
+            headline = Headline(record.partition, record.offset, key_text(record.key))
+            for line in lines(shape.name, headline, document, display.name):
+                echo(line)
+            grades.update(frame_grades(shape.name, document))
     if grades:
         echo(shares_line(grades), err=True)
 
@@ -136,13 +135,8 @@ def _records(
         time.sleep(_FOLLOW_PAUSE_SECONDS)
 
 
-def _show_lines(shape: topics.Topic, record: Recorded, document: Document | None, naming: Naming) -> None:
-    for line in lines(shape.name, Headline(record.partition, record.offset, key_text(record.key)), document, naming):
-        echo(line)
-
-
-def _show_document(record: Recorded, document: Document | None) -> None:
-    shown: dict[str, Any] = {
+def _shown(record: Recorded, document: Document | None) -> dict[str, Any]:
+    return {
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
@@ -150,4 +144,3 @@ def _show_document(record: Recorded, document: Document | None) -> None:
         "key": key_text(record.key),
         "value": document,
     }
-    echo(json.dumps(shown, ensure_ascii=False))

@@ -11,7 +11,9 @@ event id.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -57,13 +59,8 @@ class Resender:
         self._reader = reader
         self._trial = trial
         self._letter_schema_id = letter_schema_id
-        options: dict[str, Any] = {
-            "enable_idempotence": True,
-            "compression_type": "lz4",
-            "message_max_bytes": MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES,
-            "linger_ms": 20,
-        }
-        self._producer = Producer(client_config(settings, **options))
+        config = client_config(settings, enable_idempotence=True, compression_type="lz4", linger_ms=20)
+        self._producer = Producer(config | {"message.max.bytes": MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES})
 
     def resend(self, letters: Iterable[StoredDeadLetter], *, dry_run: bool) -> Iterator[ResendOutcome]:
         """Try all dead letters and send those that pass; yields what became of them, some at a time.
@@ -116,15 +113,8 @@ class Resender:
     def _send(self, passing: Sequence[tuple[StoredDeadLetter, Recorded]]) -> None:
         written: list[tuple[StoredDeadLetter, int]] = []
         for letter, record in passing:
-
-            def on_delivery(error: KafkaError | None, message: Message, letter: StoredDeadLetter = letter) -> None:
-                if error is None:
-                    written.append((letter, message.offset() or 0))
-                else:
-                    raise KafkaException(error)
-
             again = OutRecord(record.key, record.value, record.timestamp)
-            self._produce(self._raw, record.partition, again, on_delivery)
+            self._produce(self._raw, record.partition, again, partial(_delivered, written, letter))
         self._flush(self._raw)
         for letter, offset in written:
             note = encode_dead_letter(
@@ -133,33 +123,38 @@ class Resender:
                 ),
                 self._letter_schema_id,
             )
-            self._produce(self._letters, letter.source.partition, note, _or_raise)
+            self._produce(self._letters, letter.source.partition, note, partial(_delivered, [], letter))
         self._flush(self._letters)
 
     def _produce(self, topic: str, partition: int, record: OutRecord, on_delivery: Any) -> None:
         key, value, timestamp_ms = record
-        try:
+        with self._explained(topic):
             self._producer.produce(topic, value, key, partition, on_delivery, timestamp=timestamp_ms)
             self._producer.poll(0)
-        except KafkaException as error:
-            raise KafkaUnusableError(
-                f"Kafka at {self._where} refuses a record of {topic}: {error.args[0].str()}"
-            ) from None
 
     def _flush(self, topic: str) -> None:
-        try:
+        with self._explained(topic):
             left = self._producer.flush(FLUSH_SECONDS)
-        except KafkaException as error:
-            raise KafkaUnusableError(
-                f"Kafka at {self._where} refuses a record of {topic}: {error.args[0].str()}"
-            ) from None
         if left:
             raise KafkaUnreachableError(f"no Kafka broker at {self._where} takes records of {topic}")
 
+    @contextmanager
+    def _explained(self, topic: str) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as error:
+            raise KafkaUnusableError(
+                f"Kafka at {self._where} refuses a record of {topic}: {error.args[0].str()}"
+            ) from None
 
-def _or_raise(error: KafkaError | None, _message: Message) -> None:
+
+def _delivered(
+    written: list[tuple[StoredDeadLetter, int]], letter: StoredDeadLetter, error: KafkaError | None, message: Message
+) -> None:
+    """Note where a record of a dead letter lies now. Raises KafkaException if the broker refused it."""
     if error is not None:
         raise KafkaException(error)
+    written.append((letter, message.offset() or 0))
 
 
 def _runs(offsets: Sequence[int]) -> Iterator[list[int]]:

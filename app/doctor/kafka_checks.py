@@ -28,7 +28,7 @@ from app.settings import Settings
 from app.stages.hot_symbols.advertising import conflict
 from app.stages.hot_symbols.ownership import published_owners
 from app.topology import shape_of
-from schemas.topics import OWNERS, TOPICS, Stage, Topic
+from schemas.topics import OWNERS, TOPICS, Stage
 
 _SECONDS: Final = 8.0
 _APPLY: Final = "run: callstream topics apply"
@@ -135,11 +135,8 @@ def _check_subjects(registry: SchemaRegistry, prefix: str) -> Iterator[CheckFind
         if (level := registry.compatibility(name)) != LEVEL:
             yield warn(f"subject {name} is held to {level or 'the registry default'}, not {LEVEL}", _APPLY)
     if registered:
-        yield ok(f"{len(registered)} of {_schemas(TOPICS)} schemas are registered, and compatible with their versions")
-
-
-def _schemas(topics: tuple[Topic, ...]) -> int:
-    return sum(topic.value_schema is not None for topic in topics)
+        schemas = sum(topic.value_schema is not None for topic in TOPICS)
+        yield ok(f"{len(registered)} of {schemas} schemas are registered, and compatible with their versions")
 
 
 def _way_out(refusal: TopicRefusal) -> str:

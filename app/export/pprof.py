@@ -7,9 +7,10 @@ writing is in it, so the same window gives the same bytes.
 """
 
 import gzip
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Final, Protocol
+from typing import BinaryIO, Final
 
 from app.export.call_tree import CallTree
 from app.export.stack_frames import Demangle, StackFrame, label_of, name_of
@@ -22,28 +23,18 @@ _SAMPLES_AT_ONCE: Final = 4_096
 """In one piece; a sample of 12 frames takes some 100 bytes."""
 
 
-class _Sink(Protocol):
-    """Something bytes are written to."""
-
-    def write(self, data: bytes, /) -> int: ...
-
-
-class _Texts:
-    """The string table."""
-
-    def __init__(self) -> None:
-        self.all: dict[str, int] = {"": 0}
-
-    def __getitem__(self, text: str) -> int:
-        return self.all.setdefault(text, len(self.all))
+def _string_table() -> defaultdict[str, int]:
+    """Each text with its number, which it gets when it is first looked up."""
+    texts: defaultdict[str, int] = defaultdict(lambda: len(texts), {"": 0})
+    return texts
 
 
 def write_pprof(
-    tree: CallTree, demangle: Demangle, sink: _Sink, *, first_ns: int, last_ns: int, comments: Sequence[str]
+    tree: CallTree, demangle: Demangle, sink: BinaryIO, *, first_ns: int, last_ns: int, comments: Sequence[str]
 ) -> None:
     """Write the profile; `first_ns` and `last_ns` are the times of the first and the last event."""
-    texts = _Texts()
-    with gzip.GzipFile(fileobj=sink, mode="wb", compresslevel=6, mtime=0, filename="") as out:  # type: ignore[call-overload]
+    texts = _string_table()
+    with gzip.GzipFile(fileobj=sink, mode="wb", compresslevel=6, mtime=0, filename="") as out:
         for piece in _pieces(tree, demangle, texts):
             out.write(piece.SerializeToString(deterministic=True))
         event = pprof_pb2.ValueType(type=texts["events"], unit=texts["count"])
@@ -55,11 +46,11 @@ def write_pprof(
             duration_nanos=last_ns - first_ns,
             comment=[texts[escaped(comment)] for comment in comments],
         )
-        last.string_table.extend(texts.all)
+        last.string_table.extend(texts)
         out.write(last.SerializeToString(deterministic=True))
 
 
-def _pieces(tree: CallTree, demangle: Demangle, texts: _Texts) -> Iterator[pprof_pb2.Profile]:
+def _pieces(tree: CallTree, demangle: Demangle, texts: defaultdict[str, int]) -> Iterator[pprof_pb2.Profile]:
     yield _tables(tree.frames, demangle, texts)
     key = texts[LABEL]
     stacks = tree.stacks()
@@ -74,7 +65,7 @@ def _pieces(tree: CallTree, demangle: Demangle, texts: _Texts) -> Iterator[pprof
         yield piece
 
 
-def _tables(frames: Sequence[StackFrame], demangle: Demangle, texts: _Texts) -> pprof_pb2.Profile:
+def _tables(frames: Sequence[StackFrame], demangle: Demangle, texts: defaultdict[str, int]) -> pprof_pb2.Profile:
     """Mappings, functions and locations; the last two have the number of their frame, from 1 on."""
     tables = pprof_pb2.Profile()
     # Tools take the first mapping for the program that was profiled, and here there are many.

@@ -5,7 +5,7 @@ One `sampled` profile: a sample is a stack, frames from the outside in, its weig
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from app.export.call_tree import CallTree
@@ -18,20 +18,19 @@ def speedscope_text(tree: CallTree, demangle: Demangle, title: str, exporter: st
     """The file in pieces."""
     yield f'{{"$schema":{_json(SCHEMA)},"name":{_json(title)},"exporter":{_json(exporter)},"activeProfileIndex":0,'
     yield '"shared":{"frames":['
-    for number, frame in enumerate(tree.frames):
-        yield ("," if number else "") + _json(_frame(frame, demangle))
+    yield from _listed(_json(_frame(frame, demangle)) for frame in tree.frames)
     yield f']}},"profiles":[{{"type":"sampled","name":{_json(title)},"unit":"none","startValue":0,'
     yield f'"endValue":{tree.events},"samples":['
-    comma = ""
-    for frames, _ in tree.stacks():
-        yield comma + _json(frames)
-        comma = ","
+    yield from _listed(_json(frames) for frames, _ in tree.stacks())
     yield '],"weights":['
-    comma = ""
-    for _, events in tree.stacks():
-        yield f"{comma}{events}"
-        comma = ","
+    yield from _listed(str(events) for _, events in tree.stacks())
     yield "]}]}\n"
+
+
+def _listed(entries: Iterable[str]) -> Iterator[str]:
+    """Entries of a list, with the commas between them."""
+    for number, entry in enumerate(entries):
+        yield f",{entry}" if number else entry
 
 
 def _frame(frame: StackFrame, demangle: Demangle) -> dict[str, str]:

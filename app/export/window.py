@@ -6,18 +6,17 @@ gives the same result. A call that came again counts once: a record is a repetit
 highest seen in its partition.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any
 
-from app.kafka.client import partition_count
 from app.kafka.positions import Position, RangeChoice, resolve
 from app.kafka.records import OffsetRange, Recorded
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
 from schemas import topics
-
-_ANSWER_SECONDS: Final = 10.0
 
 OnRead = Callable[[int], None]
 """Learns how many records more were read."""
@@ -30,7 +29,7 @@ class ExportBooks:
     ranges: tuple[OffsetRange, ...] = ()
     records: int = 0
     repeated: int = 0
-    unreadable: dict[str, int] = field(default_factory=dict)
+    unreadable: Counter[str] = field(default_factory=Counter)
     """By reason; none of them is in the export."""
     not_asked_for: int = 0
     """Calls outside of the wanted namespaces and images."""
@@ -39,10 +38,6 @@ class ExportBooks:
     """Calls in the export."""
     first_ns: int = 0
     last_ns: int = 0
-
-    def refuse(self, reason: str) -> None:
-        """Count a record that cannot be read as a call."""
-        self.unreadable[reason] = self.unreadable.get(reason, 0) + 1
 
     def include_times(self, first_ns: int, last_ns: int) -> None:
         """Note the times of the first and the last of some events that are in the export."""
@@ -64,31 +59,19 @@ class ExportBooks:
         }
 
 
+@dataclass(frozen=True, slots=True)
 class CallWindow:
-    """Reads one window. Use as a context.
+    """One window of a topic, and a reader that is open. `partitions` is the topic's number of them."""
 
-    Opening raises PositionError for a window that the topic does not have, KafkaUnreachableError, KafkaUnusableError.
-    """
+    reader: TopicReader
+    topic: str
+    partitions: int
+    ranges: tuple[OffsetRange, ...]
 
-    def __init__(self, settings: Settings, start: Position, end: Position) -> None:
-        choice = RangeChoice(start, end, None, by_event_time=False)
-        self._topic = settings.name(topics.CALLS)
-        self.partitions = partition_count(settings, self._topic, _ANSWER_SECONDS)
-        self._reader = TopicReader(settings)
-        try:
-            found = resolve(self._reader, self._topic, self.partitions, choice)
-        except BaseException:
-            self._reader.close()
-            raise
-        self.ranges = tuple(one for one in found if one.offsets)
-        self.offsets = sum(one.offsets for one in self.ranges)
+    @property
+    def offsets(self) -> int:
         """At least as many as there are records."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._reader.close()
+        return sum(one.offsets for one in self.ranges)
 
     def runs(self, on_read: OnRead) -> Iterator[tuple[int, Sequence[Recorded]]]:
         """Partition and records, as they are fetched, in offset order.
@@ -96,6 +79,18 @@ class CallWindow:
         Raises DamagedError if records were deleted meanwhile, KafkaUnreachableError, KafkaUnusableError.
         """
         for one in self.ranges:
-            for records in self._reader.read(self._topic, one.partition, one.first, one.next - 1):
+            for records in self.reader.read(self.topic, one.partition, one.first, one.next - 1):
                 yield one.partition, records
                 on_read(len(records))
+
+
+@contextmanager
+def open_window(settings: Settings, start: Position, end: Position) -> Iterator[CallWindow]:
+    """The window as it is now.
+
+    Raises PositionError for a window that the topic does not have, KafkaUnreachableError, KafkaUnusableError.
+    """
+    topic = settings.name(topics.CALLS)
+    with TopicReader(settings) as reader:
+        found = resolve(reader, topic, RangeChoice(start, end, None, by_event_time=False))
+        yield CallWindow(reader, topic, reader.partitions(topic), tuple(one for one in found if one.offsets))

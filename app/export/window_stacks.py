@@ -55,12 +55,12 @@ class StackGatherer:
         for record in records:
             seen = observe(record.value)
             if isinstance(seen, Unreadable):
-                books.refuse(seen.value)
+                books.unreadable[seen.value] += 1
                 continue
             offset, time_ns, stack, place = seen
             if offset <= highest:
                 if offset < 0:
-                    books.refuse(Unreadable.NO_RAW_POSITION.value)
+                    books.unreadable[Unreadable.NO_RAW_POSITION.value] += 1
                 else:
                     books.repeated += 1
                 continue

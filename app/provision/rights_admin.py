@@ -6,7 +6,7 @@ error says what was requested and gives Kafka's reason.
 
 import time
 from collections.abc import Collection, Iterable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from confluent_kafka.admin import (
     AclBinding,
@@ -21,6 +21,8 @@ from app.kafka.client import ADMIN_SECONDS, AdminConnection, ClientConfig, Kafka
 from app.provision.rights import Rule
 
 _PRINCIPAL: Final = "User:"
+
+_Form = TypeVar("_Form", AclBinding, AclBindingFilter)
 
 
 class AccessAdmin:
@@ -46,7 +48,7 @@ class AccessAdmin:
 
     def add(self, rules: Collection[Rule]) -> None:
         """Make permissions; returns when they are enforced."""
-        bindings = [_binding(rule) for rule in sorted(rules)]
+        bindings = [_binding(rule, AclBinding) for rule in sorted(rules)]
         if bindings:
             for binding, answer in self._admin.create_acls(bindings, request_timeout=ADMIN_SECONDS).items():
                 rule = _rule(binding)
@@ -56,7 +58,7 @@ class AccessAdmin:
 
     def remove(self, rules: Collection[Rule]) -> None:
         """Take permissions away; returns when they are gone."""
-        filters = [_filter(rule) for rule in sorted(rules)]
+        filters = [_binding(rule, AclBindingFilter) for rule in sorted(rules)]
         if filters:
             for one, answer in self._admin.delete_acls(filters, request_timeout=ADMIN_SECONDS).items():
                 self._connection.result(answer, f"the permission of {one.principal} for {one.name} cannot be removed")
@@ -79,18 +81,11 @@ class AccessAdmin:
         return [_rule(binding) for binding in bindings]
 
 
-def _binding(rule: Rule) -> AclBinding:
-    pattern = ResourcePatternType.PREFIXED if rule.prefixed else ResourcePatternType.LITERAL
-    operation = AclOperation[rule.operation]
-    principal = _PRINCIPAL + rule.user
-    return AclBinding(ResourceType[rule.kind], rule.name, pattern, principal, "*", operation, AclPermissionType.ALLOW)
-
-
-def _filter(rule: Rule) -> AclBindingFilter:
+def _binding(rule: Rule, form: type[_Form]) -> _Form:
+    """A rule as Kafka's clients have it; a filter is of the same form."""
     pattern = ResourcePatternType.PREFIXED if rule.prefixed else ResourcePatternType.LITERAL
     operation, principal = AclOperation[rule.operation], _PRINCIPAL + rule.user
-    kind, any_host = ResourceType[rule.kind], "*"
-    return AclBindingFilter(kind, rule.name, pattern, principal, any_host, operation, AclPermissionType.ALLOW)
+    return form(ResourceType[rule.kind], rule.name, pattern, principal, "*", operation, AclPermissionType.ALLOW)
 
 
 def _rule(binding: AclBinding) -> Rule:

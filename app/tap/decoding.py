@@ -90,19 +90,17 @@ class _Avro:
 
 
 def _protobuf(message_class: type[Message]) -> _Decode:
-    def decode(_key: bytes, value: bytes) -> Document:
-        message = message_class()
-        message.ParseFromString(value)
-        found: Document = json_format.MessageToDict(message, preserving_proto_field_name=True)
-        return found
+    return lambda _key, value: _fields(message_class.FromString(value))
 
-    return decode
+
+def _fields(message: Message) -> Document:
+    found: Document = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    return found
 
 
 def _canonical(_key: bytes, value: bytes) -> Document:
     event = CanonicalEvent.FromString(value)
-    found: Document = json_format.MessageToDict(event, preserving_proto_field_name=True)
-    return found | {"event_id": event.event_id.hex()}
+    return _fields(event) | {"event_id": event.event_id.hex()}
 
 
 def _partial(key: bytes, value: bytes) -> Document:

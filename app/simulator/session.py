@@ -13,7 +13,7 @@ import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final, Protocol, assert_never
 
 from app.simulator.grpc_connection import Cancelled, Ended, GrpcCall, GrpcConnection, Occurrence, Status
 from app.simulator.playback import Playback
@@ -42,6 +42,21 @@ class Traffic:
     open: bool = True
 
 
+class Pieces(Protocol):
+    """What one call is served, piece by piece; `playback.Playback` is one."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will come."""
+
+    @property
+    def events_taken(self) -> int:
+        """Events handed out with their last byte."""
+
+    def take(self, room_bytes: int, elapsed_seconds: float) -> memoryview:
+        """The next bytes, at most `room_bytes`; empty where nothing is due."""
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What every call is served."""
@@ -52,10 +67,14 @@ class Offer:
     close_at_end: bool
     """End the stream with status OK behind the last event, instead of holding it open as an idle agent does."""
 
+    def pieces(self, selected: Recording) -> Pieces:
+        """What one call is served that begins now and selects these events of the recording."""
+        return Playback(selected, repeat=self.repeat, rate_per_s=self.rate_per_s)
+
 
 @dataclass(slots=True)
 class _CallAnswer:
-    playback: Playback
+    playback: Pieces
     started_seconds: float
 
 
@@ -178,8 +197,7 @@ class Session(asyncio.Protocol):
         )
         self.traffic.calls += 1
         self._grpc.accept(stream_id)
-        playback = Playback(selected, repeat=self._offer.repeat, rate_per_s=self._offer.rate_per_s)
-        self._answers[stream_id] = _CallAnswer(playback, time.monotonic())
+        self._answers[stream_id] = _CallAnswer(self._offer.pieces(selected), time.monotonic())
 
     def _take_turn(self) -> None:
         """Writes what may be written now and sees to the next turn, where nothing else will bring it about."""

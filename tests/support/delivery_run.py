@@ -49,9 +49,11 @@ class Account:
 class Worker:
     """One worker process. After each signal it starts again, with the same index and data folder."""
 
-    def __init__(self, program: Sequence[str], environ: Mapping[str, str], log_file: Path) -> None:
-        """`program` is a module name and its arguments."""
-        self._command = [sys.executable, "-m", *program]
+    def __init__(
+        self, program: Sequence[str], environ: Mapping[str, str], log_file: Path, *, within: Sequence[str] = ()
+    ) -> None:
+        """`program` is a module name and its arguments; `within` is a command that runs another one in its place."""
+        self._command = [*within, sys.executable, "-m", *program]
         self._environ = environ
         self._log_file = log_file
         self._log_begin = 0

@@ -76,7 +76,7 @@ def advertised(settings: Settings, bound: HostPort) -> HostPort:
 
 
 def conflict(me: Owner, owners: Iterable[Owner], live: Iterable[str]) -> str | None:
-    """Why workers would query themselves instead of each other; None if they would not.
+    """What is wrong with this worker's address, so that workers would query themselves; None if nothing is.
 
     `owners` says where other workers are, as far as they are known; `live` names those that run.
     """
@@ -92,6 +92,12 @@ def conflict(me: Owner, owners: Iterable[Owner], live: Iterable[str]) -> str | N
                 f"this worker advertises {me.address}, and so does {owner.worker}: "
                 f"set CALLSTREAM_ADVERTISED_ADDRESS to one of its own for each"
             )
+    return None
+
+
+def others_conflict(me: Owner, owners: Iterable[Owner]) -> str | None:
+    """What is wrong with the address of another worker, so that this one would query itself; None if nothing is."""
+    for owner in owners:
         if owner.address.is_loopback and owner.host != me.host:
             return (
                 f"{owner.worker} runs on another host and advertises {owner.address}, which leads to this host: "

@@ -16,7 +16,7 @@ from typing import Final
 from agents.contract import OutRecord
 from app.kafka.topic_follower import WholeTopics
 from app.settings import Settings
-from app.stages.hot_symbols.advertising import Owner, conflict, owner_in
+from app.stages.hot_symbols.advertising import Owner, conflict, others_conflict, owner_in
 from app.streaming.delivery import Parcel
 from app.streaming.stage_process import StageRuntime
 from schemas import topics
@@ -57,7 +57,7 @@ class Ownership:
         if self.me is None:
             return None
         others = [owner for owner in tuple(self._owners.values()) if owner.worker != self.me.worker]
-        return conflict(self.me, others, [owner.worker for owner in others])
+        return conflict(self.me, others, [owner.worker for owner in others]) or others_conflict(self.me, others)
 
     async def run(self) -> None:
         """Read what others publish and publish what is ours, until the process ends."""

@@ -103,8 +103,12 @@ class QueryPort:
             return
         if not live:
             return
-        published = published_owners(self._runtime.settings, self._runtime.partitions).values()
-        problem = conflict(me, [owner for owner in published if owner.worker in live], live)
+        settings = self._runtime.settings
+        owners = [one for one in published_owners(settings, self._runtime.partitions).values() if one.worker in live]
+        if not settings.advertised_address:
+            # Of this host, whoever advertised what we have just bound has ended; the broker names it for a while.
+            owners = [one for one in owners if one.host != me.host]
+        problem = conflict(me, owners, live)
         if problem is not None:
             raise QueryPortError(problem)
 

@@ -21,7 +21,7 @@ from app.serving.address import HostPort, host_port
 from app.serving.request import HttpAnswer
 from app.settings import Settings, from_env
 from app.stages.hot_symbols import endpoint
-from app.stages.hot_symbols.advertising import Owner, advertised, conflict, owner_in
+from app.stages.hot_symbols.advertising import Owner, advertised, conflict, others_conflict, owner_in
 from app.stages.hot_symbols.endpoint import Endpoint
 from app.stages.hot_symbols.ownership import Ownership
 from app.stages.hot_symbols.peers import PeerAccess, Peers
@@ -296,6 +296,8 @@ def test_workers_that_would_ask_themselves_are_found() -> None:
     assert "CALLSTREAM_ADVERTISED_ADDRESS" in (conflict(here, [], ["hot-two-0"]) or "")
     open_to_others = owner("hot-one-0", "10.0.0.1:19102")
     assert conflict(open_to_others, [], ["hot-two-0"]) is None
-    assert "hot-two-0 runs on another host and advertises" in (conflict(open_to_others, [far], ["hot-two-0"]) or "")
+    assert conflict(open_to_others, [far], ["hot-two-0"]) is None
+    assert "hot-two-0 runs on another host and advertises" in (others_conflict(open_to_others, [far]) or "")
+    assert others_conflict(here, [neighbour]) is None
     twin = owner("hot-two-0", "10.0.0.1:19102")
     assert "and so does hot-two-0" in (conflict(open_to_others, [twin], ["hot-two-0"]) or "")

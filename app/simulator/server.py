@@ -17,8 +17,7 @@ from typing import Final, Self, TypeVar
 
 from app.operators.errors import OperatorError
 from app.simulator.address import Address, UnixAddress, listen, parse_address
-from app.simulator.connections import Connections, Counters
-from app.simulator.grpc_connection import Status
+from app.simulator.connections import Connections
 from app.simulator.recording import Recording
 from app.simulator.session import Offer, Session
 
@@ -101,22 +100,6 @@ class SimulatorServer:
             self._thread = None
         if isinstance(self._address, UnixAddress):
             self._address.path.unlink(missing_ok=True)
-
-    def end_calls(self, status: Status, message: str = "") -> None:
-        """Ends every call with this status; connections stay."""
-        self._on_loop(lambda: self._connections.end_calls(status, message))
-
-    def pause(self) -> None:
-        """Sends no more events, to old and new clients, until `resume`; pings are still answered."""
-        self._on_loop(lambda: self._connections.pause(paused=True))
-
-    def resume(self) -> None:
-        """Sends events again; what a rate made due in the meantime comes at once."""
-        self._on_loop(lambda: self._connections.pause(paused=False))
-
-    def counters(self) -> Counters:
-        """What has been done since this object was made, restarts included."""
-        return self._connections.counters() if self._thread is None else self._on_loop(self._connections.counters)
 
     def __enter__(self) -> Self:
         return self.start()

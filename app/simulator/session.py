@@ -84,7 +84,6 @@ class Session(asyncio.Protocol):
     def __init__(self, offer: Offer, *, joined: Callable[["Session"], None], left: Callable[["Session"], None]) -> None:
         self.traffic = Traffic("")
         self._offer = offer
-        self._paused = False
         self._joined = joined
         self._left = left
         self._grpc = GrpcConnection()
@@ -128,11 +127,6 @@ class Session(asyncio.Protocol):
         for occurrence in self._grpc.receive(data):
             self._handle(occurrence)
         self._flush()
-        self._take_turn()
-
-    def pause(self, *, paused: bool) -> None:
-        """Stops or resumes sending events; the connection stays alive."""
-        self._paused = paused
         self._take_turn()
 
     def end_calls(self, status: Status, message: str) -> None:
@@ -202,7 +196,7 @@ class Session(asyncio.Protocol):
     def _take_turn(self) -> None:
         """Writes what may be written now and sees to the next turn, where nothing else will bring it about."""
         self._cancel_turn()
-        if self._ending or self._paused or self._write_blocked:
+        if self._ending or self._write_blocked:
             return
         budget = WRITE_BYTES
         for stream_id in list(self._answers):

@@ -16,12 +16,13 @@ import pytest
 from app.simulator.address import AddressError
 from app.simulator.grpc_connection import Status
 from app.simulator.recording import Recording
-from app.simulator.server import ServerTlsFiles, SimulatorServer, TlsError
+from app.simulator.server import ServerTlsFiles, TlsError
 from schemas.tetragon.events_pb2 import GetEventsResponse, ProcessExec, ProcessThrottle
 from schemas.tetragon.filters_pb2 import EventType, Filter, GetEventsRequest
 from tests.support.certificates import Authority
 from tests.support.dropping_simulator import DroppingSimulator
 from tests.support.tetragon_client import OPTIONS, channel_to, get_events, status_of
+from tests.support.watched_simulator import WatchedSimulator
 
 PATIENCE_S = 20.0
 
@@ -54,7 +55,7 @@ def _socket_folder() -> Iterator[Path]:
 def test_every_event_arrives_unchanged_and_in_order(options: tuple[Any, ...]) -> None:
     """A client reads what was recorded, byte for byte, and status OK behind it."""
     with (
-        SimulatorServer(RECORDING, close_at_end=True) as server,
+        WatchedSimulator(RECORDING, close_at_end=True) as server,
         channel_to(server.address, options=options) as channel,
     ):
         call = get_events(channel)
@@ -66,7 +67,7 @@ def test_every_event_arrives_unchanged_and_in_order(options: tuple[Any, ...]) ->
 def test_a_unix_socket_serves_the_same(socket_folder: Path) -> None:
     """Tetragon's default address form works, and the socket file is gone afterwards."""
     path = socket_folder / "tetragon.sock"
-    server = SimulatorServer(RECORDING, f"unix://{path}", close_at_end=True)
+    server = WatchedSimulator(RECORDING, f"unix://{path}", close_at_end=True)
     with server, channel_to(server.address) as channel:
         assert list(get_events(channel)) == EVENTS
 
@@ -76,7 +77,7 @@ def test_a_unix_socket_serves_the_same(socket_folder: Path) -> None:
 def test_repeat_serves_the_recording_again() -> None:
     """Three passes are three times the events."""
     with (
-        SimulatorServer(RECORDING, repeat=3, close_at_end=True) as server,
+        WatchedSimulator(RECORDING, repeat=3, close_at_end=True) as server,
         channel_to(server.address) as channel,
     ):
         assert list(get_events(channel)) == EVENTS * 3
@@ -85,7 +86,7 @@ def test_repeat_serves_the_recording_again() -> None:
 def test_a_rate_changes_nothing_but_the_pace() -> None:
     """Paced events are the same events."""
     with (
-        SimulatorServer(Recording.of(EVENTS[:100]), rate_per_s=2000, repeat=2, close_at_end=True) as server,
+        WatchedSimulator(Recording.of(EVENTS[:100]), rate_per_s=2000, repeat=2, close_at_end=True) as server,
         channel_to(server.address) as channel,
     ):
         assert list(get_events(channel)) == EVENTS[:100] * 2
@@ -95,7 +96,7 @@ def test_a_message_of_ten_mebibytes_arrives_whole() -> None:
     """One message may be larger than every window and frame."""
     big = _event(1, 10 * 1024 * 1024)
     with (
-        SimulatorServer(Recording.of([EVENTS[0], big, EVENTS[1]]), close_at_end=True) as server,
+        WatchedSimulator(Recording.of([EVENTS[0], big, EVENTS[1]]), close_at_end=True) as server,
         channel_to(server.address) as channel,
     ):
         assert list(get_events(channel)) == [EVENTS[0], big, EVENTS[1]]
@@ -103,7 +104,7 @@ def test_a_message_of_ten_mebibytes_arrives_whole() -> None:
 
 def test_clients_at_the_same_time_each_get_everything() -> None:
     """Every connection, and every call of one connection, is a pass of its own."""
-    with SimulatorServer(RECORDING, close_at_end=True) as server, contextlib.ExitStack() as stack:
+    with WatchedSimulator(RECORDING, close_at_end=True) as server, contextlib.ExitStack() as stack:
         channels = [stack.enter_context(channel_to(server.address)) for _ in range(3)]
         calls = [get_events(channel) for channel in (*channels, channels[0])]
         received: list[list[bytes]] = [[] for _ in calls]
@@ -122,7 +123,7 @@ def test_a_slow_reader_holds_the_server_back() -> None:
     """A client that does not read stops the sender by flow control, and loses nothing when it reads on."""
     large = [_event(number, 20_000) for number in range(500)]
     with (
-        SimulatorServer(Recording.of(large), repeat=10, close_at_end=True) as server,
+        WatchedSimulator(Recording.of(large), repeat=10, close_at_end=True) as server,
         channel_to(server.address) as channel,
     ):
         call = get_events(channel)
@@ -137,7 +138,7 @@ def test_a_slow_reader_holds_the_server_back() -> None:
 
 def test_a_cancelled_call_leaves_the_connection_in_order() -> None:
     """After a cancel in mid-stream the next call on the same connection gets everything."""
-    with SimulatorServer(RECORDING, repeat=2, close_at_end=True) as server, channel_to(server.address) as channel:
+    with WatchedSimulator(RECORDING, repeat=2, close_at_end=True) as server, channel_to(server.address) as channel:
         abandoned = get_events(channel)
         next(abandoned)
         abandoned.cancel()
@@ -148,7 +149,7 @@ def test_a_cancelled_call_leaves_the_connection_in_order() -> None:
 
 def test_after_the_last_event_the_stream_stays_open_until_the_server_stops() -> None:
     """An idle agent holds its streams; when it shuts down they end with UNAVAILABLE."""
-    with SimulatorServer(RECORDING) as server, channel_to(server.address) as channel:
+    with WatchedSimulator(RECORDING) as server, channel_to(server.address) as channel:
         call = get_events(channel)
         assert list(itertools.islice(call, len(EVENTS))) == EVENTS
         assert call.is_active()
@@ -160,7 +161,7 @@ def test_after_the_last_event_the_stream_stays_open_until_the_server_stops() -> 
 
 def test_a_restarted_server_has_the_same_address() -> None:
     """After stop and start the same channel finds the server again and gets a pass from the first event on."""
-    with SimulatorServer(RECORDING) as server, channel_to(server.address) as channel:
+    with WatchedSimulator(RECORDING) as server, channel_to(server.address) as channel:
         call = get_events(channel)
         next(call)
         address = server.address
@@ -187,7 +188,7 @@ def test_dropped_connections_look_like_a_crash() -> None:
 
 def test_calls_can_be_ended_with_any_status() -> None:
     """The client sees status and message as given, and may call again on the same connection."""
-    with SimulatorServer(RECORDING) as server, channel_to(server.address) as channel:
+    with WatchedSimulator(RECORDING) as server, channel_to(server.address) as channel:
         call = get_events(channel)
         next(call)
 
@@ -200,7 +201,7 @@ def test_calls_can_be_ended_with_any_status() -> None:
 
 def test_a_paused_server_sends_nothing_until_it_resumes() -> None:
     """Pausing holds events back without closing anything; nothing is lost by it."""
-    with SimulatorServer(RECORDING, close_at_end=True) as server, channel_to(server.address) as channel:
+    with WatchedSimulator(RECORDING, close_at_end=True) as server, channel_to(server.address) as channel:
         server.pause()
         call = get_events(channel)
         _wait_for(lambda: server.counters().calls == 1)
@@ -216,7 +217,7 @@ def test_event_type_filters_are_applied_and_logged_as_counts(caplog: pytest.LogC
     request = GetEventsRequest(allow_list=[Filter(event_set=[EventType.PROCESS_EXEC])])
     with (
         caplog.at_level(logging.INFO),
-        SimulatorServer(RECORDING, close_at_end=True) as server,
+        WatchedSimulator(RECORDING, close_at_end=True) as server,
         channel_to(server.address) as channel,
     ):
         assert list(get_events(channel, request)) == EVENTS[1::2]
@@ -229,7 +230,7 @@ def test_other_filters_are_refused_by_name(caplog: pytest.LogCaptureFixture) -> 
     request = GetEventsRequest(deny_list=[Filter(binary_regex=["hunter2"])])
     with (
         caplog.at_level(logging.DEBUG),
-        SimulatorServer(RECORDING) as server,
+        WatchedSimulator(RECORDING) as server,
         channel_to(server.address) as channel,
     ):
         code, details = status_of(get_events(channel, request))
@@ -241,7 +242,7 @@ def test_other_filters_are_refused_by_name(caplog: pytest.LogCaptureFixture) -> 
 
 def test_other_methods_are_unimplemented() -> None:
     """What the contract does not have is answered as gRPC wants it."""
-    with SimulatorServer(RECORDING) as server, channel_to(server.address) as channel:
+    with WatchedSimulator(RECORDING) as server, channel_to(server.address) as channel:
         code, details = status_of(get_events(channel, method="/tetragon.FineGuidanceSensors/AddTracingPolicy"))
 
     assert code is grpc.StatusCode.UNIMPLEMENTED
@@ -253,7 +254,7 @@ def test_tls_serves_clients_that_trust_the_authority(tmp_path: Path) -> None:
     pair = Authority.create(tmp_path).issue("server")
     stranger = Authority.create(tmp_path, "stranger")
     tls = ServerTlsFiles(pair.certificate, pair.key)
-    with SimulatorServer(RECORDING, close_at_end=True, tls=tls) as server:
+    with WatchedSimulator(RECORDING, close_at_end=True, tls=tls) as server:
         trusting = grpc.ssl_channel_credentials((tmp_path / "authority.pem").read_bytes())
         with channel_to(server.address, trusting) as channel:
             assert list(get_events(channel)) == EVENTS
@@ -267,7 +268,7 @@ def test_mutual_tls_serves_clients_with_a_certificate_only(tmp_path: Path) -> No
     authority = Authority.create(tmp_path)
     pair, client = authority.issue("server"), authority.issue("client")
     root = authority.file.read_bytes()
-    with SimulatorServer(
+    with WatchedSimulator(
         RECORDING, close_at_end=True, tls=ServerTlsFiles(pair.certificate, pair.key, authority.file)
     ) as server:
         known = grpc.ssl_channel_credentials(root, client.key.read_bytes(), client.certificate.read_bytes())
@@ -285,14 +286,14 @@ def test_tls_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     one, other = authority.issue("one"), authority.issue("other")
 
     with pytest.raises(TlsError, match=r"one\.pem with key .*other\.key"):
-        SimulatorServer(RECORDING, tls=ServerTlsFiles(one.certificate, other.key))
+        WatchedSimulator(RECORDING, tls=ServerTlsFiles(one.certificate, other.key))
     with pytest.raises(TlsError, match=r"client CA .*one\.key"):
-        SimulatorServer(RECORDING, tls=ServerTlsFiles(one.certificate, one.key, one.key))
+        WatchedSimulator(RECORDING, tls=ServerTlsFiles(one.certificate, one.key, one.key))
 
 
 def test_a_peer_that_speaks_something_else_is_hung_up_on() -> None:
     """HTTP/1 gets its connection closed; other clients do not notice."""
-    with SimulatorServer(RECORDING, close_at_end=True) as server:
+    with WatchedSimulator(RECORDING, close_at_end=True) as server:
         host, _, port = server.address.rpartition(":")
         with socket.create_connection((host, int(port)), PATIENCE_S) as peer:
             peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
@@ -304,7 +305,7 @@ def test_a_peer_that_speaks_something_else_is_hung_up_on() -> None:
 
 def test_stopping_does_not_wait_for_a_client_that_does_not_read() -> None:
     """A client with full windows and no reader is cut off after the time for goodbyes."""
-    with SimulatorServer(RECORDING, repeat=0) as server, channel_to(server.address) as channel:
+    with WatchedSimulator(RECORDING, repeat=0) as server, channel_to(server.address) as channel:
         call = get_events(channel)
         next(call)
         server.stop()
@@ -315,8 +316,8 @@ def test_stopping_does_not_wait_for_a_client_that_does_not_read() -> None:
 
 def test_a_port_in_use_is_refused_and_the_server_can_be_used_later() -> None:
     """Starting on a taken port raises; once the port is free the same object starts."""
-    with SimulatorServer(RECORDING) as first:
-        second = SimulatorServer(RECORDING, first.address)
+    with WatchedSimulator(RECORDING) as first:
+        second = WatchedSimulator(RECORDING, first.address)
         with pytest.raises(AddressError, match="in use"):
             second.start()
         first.stop()
@@ -326,7 +327,7 @@ def test_a_port_in_use_is_refused_and_the_server_can_be_used_later() -> None:
 
 def test_controls_of_a_stopped_server_say_so() -> None:
     """A control without a running server is an error of the test, except stopping and counting."""
-    server = SimulatorServer(RECORDING)
+    server = WatchedSimulator(RECORDING)
     server.stop()
 
     assert server.counters().connections == 0

@@ -1,9 +1,9 @@
 """The Tetragon simulator for failure tests: it can reset its connections."""
 
-from app.simulator.server import SimulatorServer
+from tests.support.watched_simulator import WatchedSimulator
 
 
-class DroppingSimulator(SimulatorServer):
+class DroppingSimulator(WatchedSimulator):
     """A simulator that can lose its connections as a crash would."""
 
     def drop_connections(self) -> int:

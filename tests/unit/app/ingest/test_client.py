@@ -24,6 +24,7 @@ from schemas.tetragon.events_pb2 import GetEventsResponse
 from schemas.tetragon.filters_pb2 import EventType, GetEventsRequest
 from tests.support.certificates import Authority
 from tests.support.dropping_simulator import DroppingSimulator
+from tests.support.watched_simulator import WatchedSimulator
 
 EVENTS = [GetEventsResponse(node_name=f"node-{number}").SerializeToString() for number in range(3000)]
 RECORDING = Recording.of(EVENTS)
@@ -134,7 +135,7 @@ def test_reset_connection_is_opened_again() -> None:
 def test_stream_that_ends_well_is_opened_again() -> None:
     """Tetragon's stream has no end; an OK is a reason to ask again, not to stop."""
     seen = Seen()
-    with SimulatorServer(RECORDING) as server, _running(_link(server.address), seen):
+    with WatchedSimulator(RECORDING) as server, _running(_link(server.address), seen):
         _wait_for(lambda: len(seen.events) == len(EVENTS))
         server.end_calls(Status.OK)
         _wait_for(lambda: len(seen.opened) == 2)
@@ -183,7 +184,7 @@ def test_status_that_waiting_cannot_cure_ends_with_a_message() -> None:
 def test_unknown_after_success_is_tried_again() -> None:
     """A handler of the agent that failed is no wrong filter."""
     seen = Seen()
-    with SimulatorServer(RECORDING) as server, _running(_link(server.address), seen):
+    with WatchedSimulator(RECORDING) as server, _running(_link(server.address), seen):
         _wait_for(lambda: len(seen.events) == len(EVENTS))
         server.end_calls(Status.UNKNOWN, "context deadline")
         _wait_for(lambda: len(seen.opened) == 2)

@@ -2,15 +2,15 @@
 
 import pytest
 
-from app.simulator import connections as module
-from app.simulator.connections import Connections
 from app.simulator.recording import Recording
 from app.simulator.session import Offer, Session
+from tests.support import watched_simulator as module
+from tests.support.watched_simulator import WatchedConnections
 
 OFFER = Offer(Recording.of([]), repeat=1, rate_per_s=None, close_at_end=False)
 
 
-def _session(connections: Connections, events_sent: int) -> Session:
+def _session(connections: WatchedConnections, events_sent: int) -> Session:
     session = Session(OFFER, joined=connections.joined, left=connections.left)
     session.traffic.calls = 1
     session.traffic.events_sent = events_sent
@@ -20,7 +20,7 @@ def _session(connections: Connections, events_sent: int) -> Session:
 
 def test_totals_count_open_and_closed_connections() -> None:
     """A connection counts from its beginning, while it is open and when it is gone."""
-    connections = Connections()
+    connections = WatchedConnections()
     first, _second = _session(connections, 10), _session(connections, 200)
     connections.left(first)
 
@@ -33,7 +33,7 @@ def test_totals_count_open_and_closed_connections() -> None:
 def test_totals_stay_right_when_old_connections_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the youngest connections are listed, but the totals hold all, an old one that is still busy too."""
     monkeypatch.setattr(module, "REMEMBERED_CONNECTIONS", 2)
-    connections = Connections()
+    connections = WatchedConnections()
     oldest = _session(connections, 1)
     for _ in range(3):
         connections.left(_session(connections, 10))
@@ -47,7 +47,7 @@ def test_totals_stay_right_when_old_connections_are_forgotten(monkeypatch: pytes
 
 def test_counters_are_a_copy() -> None:
     """What was counted before does not change while a test looks at it."""
-    connections = Connections()
+    connections = WatchedConnections()
     session = _session(connections, 1)
     before = connections.counters()
     session.traffic.events_sent = 2

@@ -7,8 +7,10 @@ name and `.v2`, `.v3`, so whatever is granted or refused by the beginning of a n
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 RAW = "tetragon.raw"
 CANONICAL = "runtime.canonical"
@@ -82,19 +84,28 @@ MAX_EVENT_BYTES = 16 << 20
 RECORD_OVERHEAD_BYTES = 1 << 16
 """Room for a record's key, framing and batch header on top of the event itself."""
 
+MAX_RECORD_BYTES = MAX_EVENT_BYTES + (1 << 20)
+"""Largest record that our producers send, before compression: above what any topic takes, whose own limit decides."""
+
+MAX_SMALL_VALUE_BYTES = 64 << 10
+"""Of a watch, a coverage record or a dead letter. With texts at their limits, the largest of them has some 50 kB; a
+decoded value may take a hundred times its bytes in memory."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
     """One topic as `callstream topics apply` creates it.
 
     `retention_ms` None means that records never expire (compacted topics keep the newest record of each key).
-    `value_schema` names a file of schemas/avro; None means that the value is not Avro.
+    `value_schema` names a file of schemas/avro; None means that the value is not Avro. `max_value_bytes` is what a
+    reader takes: the broker's limit is of compressed batches, and a record that it lets through may be any size.
     """
 
     name: str
     compacted: bool = False
     retention_ms: int | None = None
     max_message_bytes: int = 1 << 20
+    max_value_bytes: int = 1 << 20
     co_partitioned: bool = True
     restricted: bool = False
     value_schema: str | None = None
@@ -105,22 +116,40 @@ TOPICS: tuple[Topic, ...] = (
         name=RAW,
         retention_ms=7 * DAY_MS,
         max_message_bytes=MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES,
+        max_value_bytes=MAX_RECORD_BYTES,
         restricted=True,
     ),
     Topic(
         name=CANONICAL,
         retention_ms=DAY_MS,
         max_message_bytes=MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES,
+        max_value_bytes=MAX_RECORD_BYTES,
         restricted=True,
     ),
-    Topic(name=CALLS, retention_ms=7 * DAY_MS, max_message_bytes=8 << 20, value_schema="runtime_call_event"),
+    Topic(
+        name=CALLS,
+        retention_ms=7 * DAY_MS,
+        max_message_bytes=8 << 20,
+        max_value_bytes=MAX_RECORD_BYTES,
+        value_schema="runtime_call_event",
+    ),
     Topic(name=HOT_PARTIALS, compacted=True),
     Topic(name=HOT_SYMBOLS, compacted=True, value_schema="hot_symbol"),
-    Topic(name=COVERAGE, retention_ms=30 * DAY_MS, value_schema="coverage_gap"),
-    Topic(name=WATCH, compacted=True, value_schema="watch"),
+    Topic(
+        name=COVERAGE,
+        retention_ms=30 * DAY_MS,
+        max_value_bytes=MAX_SMALL_VALUE_BYTES,
+        value_schema="coverage_gap",
+    ),
+    Topic(name=WATCH, compacted=True, max_value_bytes=MAX_SMALL_VALUE_BYTES, value_schema="watch"),
     Topic(name=WATCHED, compacted=True, value_schema="watched_symbol"),
     Topic(name=OWNERS, compacted=True),
-    Topic(name=DEAD_LETTERS, retention_ms=30 * DAY_MS, value_schema="dead_letter"),
+    Topic(
+        name=DEAD_LETTERS,
+        retention_ms=30 * DAY_MS,
+        max_value_bytes=MAX_SMALL_VALUE_BYTES,
+        value_schema="dead_letter",
+    ),
     Topic(name=AUDIT, compacted=True, value_schema="audit_record"),
     # its rows name files by digests without a key, so whoever may read it can try paths
     Topic(name=changelog(Stage.CANONICALIZE, MODULES_TABLE), compacted=True, restricted=True),
@@ -128,6 +157,9 @@ TOPICS: tuple[Topic, ...] = (
     Topic(name=changelog(Stage.HOT_SYMBOLS, HOT_SYMBOLS_TABLE), compacted=True),
     Topic(name=changelog(Stage.HOT_SYMBOLS, NODE_COVERAGE_TABLE), compacted=True),
 )
+
+
+TOPICS_BY_NAME: Final[Mapping[str, Topic]] = {topic.name: topic for topic in TOPICS}
 
 
 def subject(topic: str) -> str:

@@ -22,13 +22,14 @@ MAX_GAPS: Final = 8
 UNVOUCHED: Final = "Unvouched"
 EXPIRED: Final = "Expired"
 REFUSED: Final = "Refused"
+UNREADABLE: Final = "Unreadable"
 
 
 class MissingInterval(NamedTuple):
     """A stretch of time in which events may be missing.
 
-    `cause` is the value of a GapCause, or UNVOUCHED, EXPIRED or REFUSED. `node` is empty when the gap affects all
-    nodes.
+    `cause` is the value of a GapCause, or UNVOUCHED, EXPIRED, REFUSED or UNREADABLE. `node` is empty when the gap
+    affects all nodes.
     """
 
     from_ns: int
@@ -58,11 +59,12 @@ def completeness(
     *,
     forgotten_ns: int | None = None,
     refused: Iterable[Interval] = (),
+    unreadable: Iterable[Interval] = (),
 ) -> Completeness:
     """The answer for the time since `since_ns`. What is vouched for beyond `now_ns` comes from a clock that runs ahead.
 
     Rows of symbols that were hit before `forgotten_ns` may have expired. Events of the intervals `refused` reached a
-    stage that could not process them.
+    stage that could not process them. In the intervals `unreadable` somebody may have said that any node lost events.
     """
     ends = {node: known.vouched[-1].to_ns for node, known in nodes.items() if known.vouched}
     ends = {node: min(end, now_ns) for node, end in ends.items() if end > since_ns}
@@ -77,6 +79,7 @@ def completeness(
         {
             *_forgotten(forgotten_ns, window),
             *(MissingInterval(*cut(one, window), "", REFUSED) for one in refused if touches(one, window)),
+            *(MissingInterval(*cut(one, window), "", UNREADABLE) for one in unreadable if touches(one, window)),
             *_before_all((nodes[node] for node in ends), window),
             *(one for node in ends for one in _of_node(node, nodes[node], window)),
         },

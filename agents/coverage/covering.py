@@ -1,20 +1,32 @@
 """Third step: coverage records become one row for each node, so years of heartbeats are a few numbers.
 
-A row depends only on which records went into it, not on their order or repetition. The caller reads rows and decides
-when to flush.
+A row depends only on which records went into it, not on their order or repetition. A record that cannot be read is a
+gap of the node in its key, or one of all nodes, which has a row of its own. The caller reads rows and decides when to
+flush.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from agents.contract import SourceRecord
 from agents.coverage.node_coverage import NodeCoverage
+from agents.coverage.unreadable import node_in, unreadable_gap
 from schemas.coverage import CoverageGap
+from schemas.text_limits import cut_place
 
-Decode = Callable[[bytes | None], CoverageGap | None]
-"""Reads a record of runtime.coverage; None where the bytes are something else."""
+Decode = Callable[[bytes | None], CoverageGap | str]
+"""Reads the value of a record of runtime.coverage; where that is something else, a word that says why."""
 
 Read = Callable[[Sequence[bytes]], Sequence[bytes | None]]
 """Rows of the table's partition by key."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageRefusal:
+    """A record that could not be read, and the word that says why."""
+
+    offset: int
+    reason: str
 
 
 class CoverageFolder:
@@ -24,13 +36,20 @@ class CoverageFolder:
         self._decode = decode
         self._waiting: dict[int, dict[bytes, list[CoverageGap]]] = {}
 
-    def absorb(self, partition: int, records: Sequence[SourceRecord]) -> None:
-        """Take records of one partition into memory."""
+    def absorb(self, partition: int, records: Sequence[SourceRecord]) -> list[CoverageRefusal]:
+        """Take records of one partition into memory; returns those that cannot be read."""
         waiting = self._waiting.setdefault(partition, {})
+        refusals: list[CoverageRefusal] = []
         for record in records:
             found = self._decode(record.value)
-            if found is not None:
+            if isinstance(found, CoverageGap):
                 waiting.setdefault(node_key(found.node), []).append(found)
+                continue
+            refusals.append(CoverageRefusal(record.offset, found))
+            node = node_in(record.key)
+            key = ALL_NODES_KEY if node is None else node_key(node)
+            waiting.setdefault(key, []).append(unreadable_gap(node or "", record))
+        return refusals
 
     def unwritten(self) -> list[int]:
         """Partitions with something to flush."""
@@ -50,10 +69,13 @@ class CoverageFolder:
 _NODE = b"node:"
 """A row's key begins with it, because a node's name may be empty."""
 
+ALL_NODES_KEY = b"all-nodes"
+"""Key of a partition's row of the gaps that affect all nodes."""
+
 
 def node_key(node: str) -> bytes:
-    """Key of a node's row."""
-    return _NODE + node.encode("utf-8", "surrogatepass")
+    """Key of a node's row; a longer name than a place may have is cut."""
+    return _NODE + cut_place(node).encode("utf-8", "surrogatepass")
 
 
 def parse_node_key(key: bytes) -> str | None:

@@ -17,6 +17,9 @@ MAX_INTERVALS: Final = 256
 """Of each kind. Heartbeats join into one interval as long as nothing is missing, so these are breaks of 16 bytes."""
 
 
+_EARLIEST_NS: Final = -(1 << 63)
+
+
 class GapInterval(NamedTuple):
     """A stretch of time in which events may be missing, and why: the value of a GapCause."""
 
@@ -45,6 +48,11 @@ class NodeCoverage:
             elif is_gap(record):
                 self.gaps.append(GapInterval(record.from_ns, record.to_ns, record.cause.value))
         self._settle()
+
+    def incomplete(self) -> list[Interval]:
+        """When events may be missing: the gaps, and all the time before what is known."""
+        begin = () if self.known_from_ns is None else (Interval(_EARLIEST_NS, self.known_from_ns),)
+        return join((*begin, *(Interval(gap.from_ns, gap.to_ns) for gap in self.gaps)))
 
     def judge(self, window: Interval) -> NodeWindow[GapInterval]:
         """Whether a window is complete. What was dropped is not vouched for, so it is never trusted."""

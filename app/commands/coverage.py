@@ -8,8 +8,10 @@ import click
 
 from agents.coverage.interval import Interval
 from agents.coverage.node_window import NodeWindow, Trust, WindowRecords
+from agents.coverage.unreadable import node_in, unreadable_gap
 from app.commands.options import TIME, TIME_HELP
 from app.kafka.decoded_records import decoded_records
+from app.kafka.schemas import RecordFault
 from app.operators.printing import print_answer
 from app.operators.times import time_text
 from app.settings import load
@@ -49,9 +51,12 @@ def command(node: str, from_ns: int, to_ns: int, as_json: bool) -> None:
     settings = load()
     window = WindowRecords(node, Interval(from_ns, to_ns))
     since_ms = max(0, from_ns // NS_PER_MS - CLOCK_MARGIN_MS)
-    for _, record in decoded_records(settings, topics.COVERAGE, since_ms=since_ms, key=node.encode()):
-        if record is not None:
-            window.add(from_record(record))
+
+    def may_be_of_node(key: bytes | None) -> bool:
+        return key == node.encode() or node_in(key) is None
+
+    for record, found in decoded_records(settings, topics.COVERAGE, since_ms=since_ms, is_wanted=may_be_of_node):
+        window.add(unreadable_gap(node, record) if isinstance(found, RecordFault) else from_record(found))
     verdict = window.judge()
     print_answer(_document(window, verdict), _lines(window, verdict), as_json=as_json)
     sys.exit(EXIT_CODES[verdict.trust])

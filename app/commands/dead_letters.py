@@ -12,6 +12,7 @@ from app.dead_letters.inventory import DeadLetterChoice, Inventory, StoredDeadLe
 from app.dead_letters.resend import Resender, ResendOutcome
 from app.dead_letters.trial import trial_of
 from app.kafka.decoded_records import decoded_records
+from app.kafka.schemas import RecordFault
 from app.kafka.topic_reader import TopicReader
 from app.operators.printing import echo, print_answer
 from app.operators.times import time_text
@@ -135,7 +136,7 @@ def retry(*, stages: tuple[str, ...], reasons: tuple[str, ...], dry_run: bool, m
 def _read(settings: Settings) -> Inventory:
     letters = Inventory()
     for record, document in decoded_records(settings, topics.DEAD_LETTERS):
-        letters.add(document, record.timestamp)
+        letters.add(None if isinstance(document, RecordFault) else document, record.timestamp)
     return letters
 
 

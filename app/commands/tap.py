@@ -89,7 +89,7 @@ def command(
         TopicReader(settings) as reader,
         SymbolDisplay() as display,
     ):
-        decoder = Decoder(shape, registry)
+        decoder = Decoder(shape, registry, settings)
         for record in islice(_records(reader, settings.name(name), start, partition, follow=follow), most):
             document = decoder.document(record.key, record.value)
             if as_json:

@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from agents.hot_symbols.watch.watch import Watch
+from agents.hot_symbols.watch.watch import MAX_CHARS, Watch
 from app.operators.printing import echo
 from app.operators.times import time_text
 from app.settings import load
@@ -18,13 +18,18 @@ from schemas import topics
 
 NOT_THERE: Final = 1
 
-_MAX_CHARS: Final = 4096
-"""The longest path that a kernel prints; mangled names of more exist, and no index keeps them."""
+
+def _within(name: str, text: str) -> str:
+    """A text of a watch. Raises BadParameter where it is empty or longer than a watch's may be."""
+    if not text or len(text) > MAX_CHARS[name]:
+        raise click.BadParameter(f"a {name} has 1 to {MAX_CHARS[name]} characters")
+    return text
 
 
-def _symbol(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
-    if not text or len(text) > _MAX_CHARS:
-        raise click.BadParameter(f"a symbol has 1 to {_MAX_CHARS} characters")
+def _symbol(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    if text is None:
+        return None
+    _within("symbol", text)
     if "::" in text or any(character.isspace() for character in text):
         raise click.BadParameter(
             f"{text!r} is demangled; a watch needs the name as the file has it, like _ZN3foo3barEv"
@@ -33,9 +38,11 @@ def _symbol(_context: click.Context, _parameter: click.Parameter, text: str) -> 
 
 
 def _module(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
-    if text is not None and (not text or len(text) > _MAX_CHARS):
-        raise click.BadParameter(f"a module has 1 to {_MAX_CHARS} characters")
-    return text
+    return None if text is None else _within("module", text)
+
+
+def _vulnerability(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    return _within("vulnerability", text) if text else None
 
 
 def _build_id(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
@@ -83,7 +90,9 @@ def command() -> None:
 @_symbol_argument
 @_module_option
 @_build_id_option
-@click.option("--vulnerability", metavar="ID", help="Why it is watched, for example a CVE number.")
+@click.option(
+    "--vulnerability", callback=_vulnerability, metavar="ID", help="Why it is watched, for example a CVE number."
+)
 @_json_option
 def add(symbol: str, module: str | None, build_id: str | None, vulnerability: str | None, *, as_json: bool) -> None:
     """Start watching SYMBOL, a mangled name.
@@ -106,7 +115,7 @@ def add(symbol: str, module: str | None, build_id: str | None, vulnerability: st
             module=module,
             build_id=build_id,
             since_ns=time.time_ns(),
-            vulnerability=vulnerability or None,
+            vulnerability=vulnerability,
         )
     )
     known = read_watch_list(settings).watches().get(wanted.watch_id)
@@ -118,12 +127,17 @@ def add(symbol: str, module: str | None, build_id: str | None, vulnerability: st
 
 
 @command.command(short_help="Stop watching a symbol")
-@_symbol_argument
+@click.argument("symbol", callback=_symbol, required=False)
 @_module_option
 @_build_id_option
+@click.option("--id", "watch_id", metavar="ID", help="The watch as `watch list` shows it, instead of SYMBOL.")
 @_json_option
-def remove(symbol: str, module: str | None, build_id: str | None, *, as_json: bool) -> None:
+def remove(
+    symbol: str | None, module: str | None, build_id: str | None, watch_id: str | None, *, as_json: bool
+) -> None:
     """Stop watching SYMBOL. Use the name and the options that you passed to `watch add`. Its counts stay.
+
+    --id removes any watch that `watch list` shows, also one that another service added.
 
     \b
     Exit codes:
@@ -132,15 +146,21 @@ def remove(symbol: str, module: str | None, build_id: str | None, *, as_json: bo
       2  wrong options or settings, or Kafka or the registry cannot be used
     Example:
       callstream watch remove SSL_read --build-id 4f1b29a0c3
+      callstream watch remove --id 4f1b29a0c3!SSL_read
     """
+    if watch_id is None:
+        if symbol is None:
+            raise click.UsageError("say which watch: SYMBOL, or --id ID")
+        watch_id = in_canonical_form(Watch(symbol=symbol, module=module, build_id=build_id)).watch_id
+    elif symbol is not None or module is not None or build_id is not None:
+        raise click.UsageError("--id says all: leave SYMBOL, --module and --build-id out")
     settings = load()
-    wanted = in_canonical_form(Watch(symbol=symbol, module=module, build_id=build_id))
     found: WatchList = read_watch_list(settings)
-    known = found.watches().get(wanted.watch_id)
+    known = found.watches().get(watch_id)
     if known is None:
-        echo(f"callstream watch: {wanted.watch_id} is not watched", err=True)
+        echo(f"callstream watch: {watch_id} is not watched", err=True)
         sys.exit(NOT_THERE)
-    remove_watches(settings, found.places_of(wanted.watch_id))
+    remove_watches(settings, found.places_of(watch_id))
     echo(_document(known, "removed") if as_json else f"{known.watch_id}: removed")
 
 
@@ -157,7 +177,10 @@ def list_watches(*, as_json: bool) -> None:
     Example:
       callstream watch list --json
     """
-    watches = read_watch_list(load()).watches()
+    found = read_watch_list(load())
+    watches = found.watches()
+    for line in found.refused.lines():
+        echo(f"callstream watch: {line}", err=True)
     for watch in sorted(watches.values(), key=lambda one: (one.since_ns, one.watch_id)):
         why = f"  {watch.vulnerability}" if watch.vulnerability else ""
         echo(_document(watch, "watched") if as_json else f"{time_text(watch.since_ns)}  {watch.watch_id}{why}")

@@ -32,7 +32,7 @@ from app.export.vex_file import VexFile
 from app.export.window import CallWindow, ExportBooks, OnRead
 from app.export.window_stacks import IsWanted, StackGatherer
 from app.export.window_symbols import SymbolGatherer
-from app.kafka.schemas import call_layouts
+from app.kafka.schemas import CallLayouts
 from app.operators.escaping import escaped
 from app.operators.times import time_text
 from app.settings import Settings
@@ -141,7 +141,7 @@ class Export:
 
     def stacks(self, window: CallWindow, form: StackFormat) -> ExportOutcome:
         """Write the call stacks of a window."""
-        layouts = call_layouts(self.settings, PLACE_FIELDS)
+        layouts = CallLayouts(self.settings, PLACE_FIELDS)
         observe = CallObserver(layouts, StackMeaning())
         gatherer = StackGatherer(observe, BinaryReader(layouts), wanted(self.place))
         gatherer.books.ranges = window.ranges
@@ -158,7 +158,7 @@ class Export:
 
     def window_facts(self, window: CallWindow) -> ExportOutcome:
         """Write the runtime facts of a window. Raises TooManySymbolsError too."""
-        observe = CallObserver(call_layouts(self.settings, CONTAINER_FIELDS), ContainerMeaning())
+        observe = CallObserver(CallLayouts(self.settings, CONTAINER_FIELDS), ContainerMeaning())
         gatherer = SymbolGatherer(observe, wanted(self.place), window.partitions)
         gatherer.books.ranges = window.ranges
         gatherer.gather(window.runs(self.on_read))

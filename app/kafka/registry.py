@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote, urlsplit
@@ -144,6 +145,24 @@ class SchemaRegistry:
             raise RegistryError(Fault.UNEXPECTED, f"{what}: the registry's answer has no schema")
         return text
 
+    def versions(self, subject: str) -> list[int]:
+        """Numbers of the subject's versions; none where the registry does not have the subject."""
+        status, answer = self._exchange("GET", f"/subjects/{_quoted(subject)}/versions", _named(subject), None)
+        if status == HTTPStatus.OK and isinstance(answer, list):
+            return [number for number in answer if isinstance(number, int)]
+        refusal = _refusal(_named(subject), status, answer)
+        if refusal.fault is Fault.NOT_FOUND:
+            return []
+        raise refusal
+
+    def version(self, subject: str, number: int) -> tuple[int, str]:
+        """Schema id and text of one version of the subject; raises RegistryError(NOT_FOUND) if there is none."""
+        answer = self._ask("GET", f"/subjects/{_quoted(subject)}/versions/{number}", _named(subject))
+        text = answer.get("schema")
+        if not isinstance(text, str):
+            raise RegistryError(Fault.UNEXPECTED, f"{_named(subject)}: the registry's answer has no schema")
+        return _id_in(answer, subject), text
+
     def incompatibilities(self, subject: str, schema: str) -> list[str] | None:
         """Why the subject would not take this schema: [] if the registry does not say, None if it would take it.
 
@@ -189,6 +208,13 @@ class SchemaRegistry:
 
     def _ask(self, method: str, path: str, what: str, body: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Send one request; returns the decoded answer. Raises RegistryError if it is not a JSON object."""
+        status, decoded = self._exchange(method, path, what, body)
+        if status == HTTPStatus.OK and isinstance(decoded, dict):
+            return decoded
+        raise _refusal(what, status, decoded)
+
+    def _exchange(self, method: str, path: str, what: str, body: Mapping[str, str] | None) -> tuple[int, object]:
+        """Send one request; returns the status and the decoded answer, None if that is not JSON."""
         try:
             answer = self._http.request(
                 method,
@@ -210,12 +236,9 @@ class SchemaRegistry:
         if len(content) > _MAX_ANSWER_BYTES:
             raise RegistryError(Fault.UNEXPECTED, f"{what}: the answer of {self._url} is longer than any schema")
         try:
-            decoded = json.loads(content)
-        except ValueError:
-            decoded = None
-        if answer.status == 200 and isinstance(decoded, dict):
-            return decoded
-        raise _refusal(what, answer.status, decoded)
+            return answer.status, json.loads(content)
+        except (ValueError, RecursionError):
+            return answer.status, None
 
 
 def _quoted(subject: str) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from app.kafka.client import client_config
+from app.kafka.records import Recorded
 from app.settings import Settings
 
 _librdkafka_log = logging.getLogger(__name__).getChild("librdkafka")
@@ -22,6 +23,16 @@ AT_ONCE: Final = 2_000
 
 _QUEUED_KBYTES: Final = 8 << 10
 """What librdkafka holds of a partition that is read slower than it comes."""
+
+
+def recorded(message: Message) -> Recorded:
+    """A record that `WholeTopics` handed out, as our own value."""
+    topic, partition, offset, key = message.topic(), message.partition(), message.offset(), message.key()
+    assert topic is not None
+    assert partition is not None
+    assert offset is not None
+    assert key is None or isinstance(key, bytes)
+    return Recorded(topic, partition, offset, message.timestamp()[1], key, message.value())
 
 
 class WholeTopics:

@@ -24,6 +24,7 @@ from app.kafka.client import LOSSLESS_PRODUCER
 from app.kafka.records import Partition
 from app.operators.errors import OperatorError
 from app.processes.process_end import ExitCode
+from schemas.topics import MAX_RECORD_BYTES
 
 log = logging.getLogger(__name__)
 librdkafka_log = log.getChild("librdkafka")
@@ -36,9 +37,6 @@ QUEUE_MAX_RECORDS = 100_000
 QUEUE_MAX_KBYTES = 128 << 10
 """What librdkafka holds while a broker is away, before sending waits. The delivery window and Faust's queue are much
 smaller as a rule; this stops parcels of very large records. 128 MiB hold at least seven records of the largest size."""
-
-MAX_RECORD_BYTES = 17 << 20
-"""Above the largest record that any topic takes, so that the topic's own limit decides."""
 
 PRODUCER_CONFIG: Mapping[str, Any] = {
     **LOSSLESS_PRODUCER,

@@ -27,6 +27,8 @@ PAUSE_RATIO = 99.0
 """Pause by the processor time of the flush before it: flushes may take a hundredth of a core, half a microsecond an
 event at 20,000 events a second."""
 
+Prepare = Callable[[RecordBatch], Awaitable[None]]
+
 
 class PacedRunner:
     """Gathers batches in memory and writes what follows from them with pauses; finishes them after the write.
@@ -42,11 +44,16 @@ class PacedRunner:
         flush: Callable[[Mapping[int, int]], Awaitable[None]],
         is_full: Callable[[], bool] = lambda: False,
         *,
+        prepare: Prepare | None = None,
         apart_seconds: float = 0.0,
         min_pause_seconds: float = MIN_PAUSE_SECONDS,
         fail: Fail = end_process,
     ) -> None:
-        """`is_full` says that what waits is enough for one flush, whatever the time; tests shorten the pause."""
+        """`is_full` says that what waits is enough for one flush, whatever the time; tests shorten the pause.
+
+        `prepare` is awaited before a batch is absorbed, for what `absorb` must not wait for on the event loop.
+        """
+        self._prepare = prepare
         self._absorb = absorb
         self._flush = flush
         self._is_full = is_full
@@ -64,6 +71,8 @@ class PacedRunner:
             await asyncio.sleep(max(0.0, self._flushed + self._apart_seconds - time.monotonic()))
             if self._enough_waits():  # no other write came in between
                 await self.flush_now()
+        if self._prepare is not None:
+            await self._prepare(batch)
         async with self._flushing:
             if batch.start():
                 self._absorb(batch)

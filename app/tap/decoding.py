@@ -20,7 +20,8 @@ from agents.hot_symbols.table.published import published_record
 from agents.hot_symbols.table.symbol_row import SymbolRow
 from agents.packing import StateError
 from app.kafka.registry import Fault, RegistryError, SchemaRegistry
-from app.kafka.schemas import RecordDecoder
+from app.kafka.schemas import RecordDecoder, RecordFault
+from app.settings import Settings
 from schemas import records, topics
 from schemas.canonical_pb2 import CanonicalEvent
 from schemas.tetragon.events_pb2 import GetEventsResponse
@@ -37,8 +38,8 @@ _BOOKKEEPING: Final = (b"\x00", b"\x01")
 class Decoder:
     """Decodes the values of one topic; schemas of Avro topics come from `registry`."""
 
-    def __init__(self, topic: topics.Topic, registry: SchemaRegistry) -> None:
-        self._decode = _decoder_of(topic, registry)
+    def __init__(self, topic: topics.Topic, registry: SchemaRegistry, settings: Settings) -> None:
+        self._decode = _decoder_of(topic, registry, settings)
 
     def document(self, key: bytes | None, value: bytes | None) -> Document | None:
         """The value of a record; None for a tombstone."""
@@ -64,24 +65,25 @@ def key_text(key: bytes | None) -> str | None:
 _Decode = Callable[[bytes, bytes], Document | None]
 
 
-def _decoder_of(topic: topics.Topic, registry: SchemaRegistry) -> _Decode:
+def _decoder_of(topic: topics.Topic, registry: SchemaRegistry, settings: Settings) -> _Decode:
     if topic.value_schema is not None:
-        return _Avro(topic.value_schema, registry).decode
+        return _Avro(topic.value_schema, RecordDecoder(settings, registry, topic.name, follows=True)).decode
     return _BY_NAME.get(topic.name, _nothing_known)
 
 
 class _Avro:
     """Decodes one schema's records, whichever version wrote them; without a registry, with the packaged schema."""
 
-    def __init__(self, schema: str, registry: SchemaRegistry) -> None:
+    def __init__(self, schema: str, writers: RecordDecoder) -> None:
         self._schema = schema
-        self._writers = RecordDecoder(registry, schema)
+        self._writers = writers
         self._has_registry = True
 
     def decode(self, _key: bytes, value: bytes) -> Document | None:
         if self._has_registry:
             try:
-                return self._writers.decode(value)
+                found = self._writers.decode(value)
+                return None if isinstance(found, RecordFault) else found
             except RegistryError as error:
                 if error.fault is not Fault.UNREACHABLE:
                     raise

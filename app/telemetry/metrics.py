@@ -228,6 +228,13 @@ DEAD_LETTERS: Final = _stage_counter(
     bad="Any growth; a jump after a deployment: roll back; `callstream dead-letters` lists and retries them.",
     labels=(STAGE, REASON),
 )
+REFUSED: Final = _stage_counter(
+    name="runtime_records_refused_total",
+    unit="records",
+    help="Records that could not be used and are no dead letters, by topic and reason; the log has positions.",
+    bad="Any growth: a program that is not callstream writes the topic, or its schema is not registered.",
+    labels=(TOPIC, REASON),
+)
 FRAMES: Final = _stage_counter(
     name="runtime_frames_total",
     unit="frames",

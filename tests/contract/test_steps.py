@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.stage import CanonicalizeStep
 from agents.contract import SourceRecord, Step
-from agents.coverage.covering import CoverageFolder, node_key
+from agents.coverage.covering import ALL_NODES_KEY, CoverageFolder, node_key
+from agents.coverage.unreadable import node_in
 from agents.hot_symbols.counting.symbol_counter import INCLUDED_KEY, SymbolCounter, parse_partial_key
 from agents.hot_symbols.reading.meaning import PLACE_FIELDS
 from agents.hot_symbols.reading.observations import CallReader
@@ -117,20 +118,28 @@ def covering() -> TakeBatch:
 
     def take(batch: Sequence[Record], run: Run) -> int:
         folder.absorb(0, batch)
-        readable = [gap for record in batch if (gap := _gap(record.value)) is not None]
         rows = folder.flush(0, run.read) if folder.unwritten() else {}
         run.rows.update(rows)
-        assert set(rows) == {node_key(gap.node) for gap in readable}
+        assert set(rows) == {_coverage_key(record) for record in batch}
         return len(batch)
 
     return take
 
 
-def _gap(value: bytes | None) -> CoverageGap | None:
+def _gap(value: bytes | None) -> CoverageGap | str:
     try:
         return coverage.decode(value or b"")
     except Exception:  # noqa: BLE001 - as RecordDecoder reads it
-        return None
+        return "strange"
+
+
+def _coverage_key(record: Record) -> bytes:
+    """Key of the row that a record goes to: by its value, or by its key where the value cannot be read."""
+    gap = _gap(record.value)
+    if isinstance(gap, CoverageGap):
+        return node_key(gap.node)
+    node = node_in(record.key)
+    return ALL_NODES_KEY if node is None else node_key(node)
 
 
 @cache

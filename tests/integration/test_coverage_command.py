@@ -42,7 +42,13 @@ class _Scene:
                 events_lost=None if cause in {GapCause.HEARTBEAT, GapCause.RECONNECT} else 12,
             )
             producer.produce(settings.name(topics.COVERAGE), encode(gap, schema_id), node.encode())
-        producer.produce(settings.name(topics.COVERAGE), b"no coverage record at all", NODE.encode())
+        producer.produce(settings.name(topics.COVERAGE), b"no coverage record at all", b"another-node")
+        assert producer.flush(30) == 0
+
+    def publish_nonsense(self, key: bytes | None, ago: int) -> None:
+        settings = from_env(self.environ)
+        producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers})
+        producer.produce(settings.name(topics.COVERAGE), b"no record", key, timestamp=(self.now_s - ago) * 1000)
         assert producer.flush(30) == 0
 
     def ask(self, ago: int, until: int, *more: str) -> Result:
@@ -111,3 +117,18 @@ def test_a_time_that_could_mean_two_things_is_refused(moment: str) -> None:
     """A time without a zone is not guessed at."""
     asked = CliRunner().invoke(cli, ["coverage", "--node", NODE, "--from", moment, "--to", "now"])
     assert asked.exit_code == 2
+
+
+def test_a_record_that_cannot_be_read_is_a_gap_of_its_node_or_of_all(scene: _Scene) -> None:
+    """It may have said that events are missing, up to an hour before it was written."""
+    scene.publish((20_000, 100, GapCause.HEARTBEAT, NODE))
+    assert scene.ask(19_000, 18_000).exit_code == 0
+    scene.publish_nonsense(b"another-node", 18_000)
+    assert scene.ask(19_000, 18_000).exit_code == 0
+    scene.publish_nonsense(NODE.encode(), 18_000)
+    broken = scene.ask(19_000, 18_000)
+    assert broken.exit_code == 1
+    assert "a record of runtime.coverage that cannot be read" in broken.output
+    assert scene.ask(10_000, 9_000).exit_code == 0
+    scene.publish_nonsense(None, 9_000)
+    assert scene.ask(10_000, 9_000).exit_code == 1

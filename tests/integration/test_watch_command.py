@@ -52,6 +52,24 @@ def test_the_list_holds_what_was_added_by_anybody_and_not_removed(embedded: Embe
     assert ask("remove", "inflate", "--build-id", "abcd0123").exit_code == 0
     assert listed().keys() == {"/usr/lib/libssl.so.3!SSL_read"}
 
+    theirs = {"symbol": "not one that the CLI adds\t", "module": None, "vulnerability": None}
+    for key, longer in ((b"odd", {}), (b"big", {"symbol": "f" * 4_097}), (b"bigger", {"symbol": "f" * 450_000})):
+        value = records.encode(records.WATCH, registered_id(settings, topics.WATCH), theirs | longer)
+        producer.produce(settings.name(topics.WATCH), value, key)
+    assert producer.flush(30) == 0
+    odd = "!not one that the CLI adds%09"
+    assert listed().keys() == {"/usr/lib/libssl.so.3!SSL_read", odd}
+    said = ask("list").stderr
+    assert f"1 of {topic_prefix}runtime.watch could not be used (text_too_long)" in said
+    assert f"1 of {topic_prefix}runtime.watch could not be used (too_large)" in said
+    assert ask("remove", "--id", odd).exit_code == 0
+    assert listed().keys() == {"/usr/lib/libssl.so.3!SSL_read"}
+    longest = "f" * 4_096
+    assert ask("add", longest).exit_code == 0
+    assert ask("remove", longest).exit_code == 0
+    assert ask("remove").exit_code == 2
+    assert ask("remove", "f", "--id", odd).exit_code == 2
+
 
 @pytest.mark.parametrize(
     "arguments", [["foo::bar(int)"], ["f", "--build-id", "xyz"], ["f", "--module", ""], [""], ["two words"]]

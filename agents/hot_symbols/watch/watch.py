@@ -16,10 +16,20 @@ from posixpath import basename
 from typing import Any, Final
 
 from agents.hot_symbols.identity import SymbolIdentity, symbol_id
+from schemas.text_limits import MAX_PLACE_CHARS, MAX_SYMBOL_CHARS
 
 KERNEL: Final = "kernel"
 _KERNEL_MODULE: Final = "kernel:"
 _SPLIT_OFF: Final = re.compile(r"(?:\.(?:cold|(?:part|isra|constprop|lto_priv)\.\d+|cold\.\d+))+\Z")
+
+
+MAX_CHARS: Final[Mapping[str, int]] = {
+    "symbol": MAX_SYMBOL_CHARS,
+    "module": MAX_SYMBOL_CHARS,
+    "build_id": 128,
+    "vulnerability": MAX_PLACE_CHARS,
+}
+"""Longest texts of a watch, for everybody who adds one; a build id is at most 64 bytes in hex."""
 
 
 class Bearing(enum.Enum):
@@ -115,10 +125,22 @@ def whole_function(symbol: str) -> str:
     return _SPLIT_OFF.sub("", symbol) if "." in symbol else symbol
 
 
-def from_record(record: Mapping[str, Any]) -> Watch | None:
-    """The watch that a record of schemas/avro/watch.avsc describes; None for one without a symbol."""
+class WatchFault(enum.Enum):
+    """Why a record describes no watch."""
+
+    NO_SYMBOL = enum.auto()
+    TEXT_TOO_LONG = enum.auto()
+
+
+def from_record(record: Mapping[str, Any]) -> Watch | WatchFault:
+    """The watch that a record of schemas/avro/watch.avsc describes, or why it describes none.
+
+    A text is never cut here: a watch on a cut name would be the watch of another symbol.
+    """
     if not record["symbol"]:
-        return None
+        return WatchFault.NO_SYMBOL
+    if any(len(record[name] or "") > limit for name, limit in MAX_CHARS.items()):
+        return WatchFault.TEXT_TOO_LONG
     return Watch(
         symbol=record["symbol"],
         module=record["module"] or None,

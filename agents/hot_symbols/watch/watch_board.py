@@ -6,12 +6,13 @@ came. Rows that no watch asks for are not kept, so a new watch needs the rows to
 is unknown or only hinted at, no stage refused an event, and coverage is without a gap from the beginning of the watch.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from posixpath import basename
 from typing import Any, Final
 
 from agents.coverage.completeness import Completeness, completeness
+from agents.coverage.interval import Interval
 from agents.coverage.node_coverage import NodeCoverage
 from agents.hot_symbols.identity import SymbolIdentity, SymbolIdError, parse_symbol_id
 from agents.hot_symbols.watch.refused_minutes import RefusedMinutes
@@ -61,6 +62,8 @@ class WatchBoard:
         self._unsure = _UnsureRows()
         self._refused = RefusedMinutes()
         self.nodes: Mapping[str, NodeCoverage] = {}
+        self.unreadable: Sequence[Interval] = ()
+        """When any node may have lost events, because a record that may have said so cannot be read."""
         self.needs_rows = False
         """Whether a watch is new, so that the rows must be read again; the caller who reads them resets it."""
 
@@ -129,7 +132,12 @@ class WatchBoard:
             elif bearing is Bearing.MAY_BE:
                 ambiguous += row.hits
         covered = completeness(
-            self.nodes, watch.since_ns, now_ns, forgotten_ns=forgotten_ns, refused=self._refused.intervals()
+            self.nodes,
+            watch.since_ns,
+            now_ns,
+            forgotten_ns=forgotten_ns,
+            refused=self._refused.intervals(),
+            unreadable=self.unreadable,
         )
         return _answer(watch, rows, ambiguous, covered) | {"kept_since_ns": kept_since_ns}
 

@@ -23,7 +23,7 @@ from app.evidence.configuration import call_schema_fingerprint
 from app.evidence.documents import DocumentError
 from app.kafka.records import OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import AskText, Clock, SchemaCache, SchemaRefusal, texts_of
+from app.kafka.schemas import AskTexts, Clock, SchemaCache, SchemaRefusal, texts_of
 from app.kafka.topic_reader import TopicReader
 from app.progress import Progress
 from app.replay.sources import ReplaySource
@@ -50,14 +50,14 @@ class PublishedSchema:
 class PublishedSchemas:
     """PublishedSchemas of published calls and audit records, by the registry's id."""
 
-    def __init__(self, ask: AskText, clock: Clock = time.monotonic) -> None:
+    def __init__(self, ask: AskTexts, clock: Clock = time.monotonic) -> None:
         self._calls = SchemaCache(ask, records.CALL, _published_schema, clock)
         self._audit = SchemaCache(ask, records.AUDIT_RECORD, _published_schema, clock)
 
     @classmethod
     def of_texts(cls, texts: Mapping[str, str]) -> "PublishedSchemas":
         """PublishedSchemas from texts that an archive has kept."""
-        return cls(lambda schema_id: texts.get(str(schema_id)))
+        return cls(lambda ids: {one: texts[str(one)] for one in ids if str(one) in texts})
 
     def of_call(self, schema_id: int) -> PublishedSchema | SchemaRefusal:
         """The schema of calls with this id. Raises RegistryError if the registry does not answer."""

@@ -3,10 +3,13 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from agents.contract import SourceRecord, StepResult
 from app.streaming.batch import RecordBatch
 from app.streaming.metering import StageObserver
+
+Taken = TypeVar("Taken")
 
 
 class AbsorbedWork:
@@ -19,12 +22,12 @@ class AbsorbedWork:
         self._records = 0
         self._seconds = 0.0
 
-    def take(self, batch: RecordBatch, absorb: Callable[[int, Sequence[SourceRecord]], object]) -> None:
-        """Have a batch absorbed, by partition and records."""
+    def take(self, batch: RecordBatch, absorb: Callable[[int, Sequence[SourceRecord]], Taken]) -> Taken:
+        """Have a batch absorbed, by partition and records; returns what `absorb` does."""
         self._observer.taken(batch.topic, len(batch.records))
         self._records += len(batch.records)
         with self.timed():
-            absorb(batch.partition, batch.records)
+            return absorb(batch.partition, batch.records)
 
     @contextmanager
     def timed(self) -> Iterator[None]:

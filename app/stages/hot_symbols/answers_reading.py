@@ -8,6 +8,7 @@ from typing import Any
 
 from agents.hot_symbols.watch.watch import Watch
 from app.kafka.decoded_records import decoded_records
+from app.kafka.schemas import RecordFault
 from app.settings import Settings
 from app.stages.hot_symbols.watch_list import read_watch_list
 from schemas import topics
@@ -21,7 +22,7 @@ def watched_answers(settings: Settings) -> list[dict[str, Any]]:
     watches = read_watch_list(settings).watches()
     answers: dict[str, dict[str, Any]] = {}
     for _, answer in decoded_records(settings, topics.WATCHED):
-        if answer is not None:
+        if not isinstance(answer, RecordFault):
             answers[answer["watch_id"]] = answer
     return [answers.get(watch_id) or _unanswered(watch) for watch_id, watch in sorted(watches.items())]
 

@@ -8,29 +8,31 @@ from functools import partial
 
 from agents.contract import StepResult
 from agents.coverage.covering import CoverageFolder
-from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import RecordDecoder
-from app.settings import Settings
+from app.kafka.refused import RecordRefusal
+from app.kafka.schemas import RecordDecoder, RecordFault
 from app.stages.hot_symbols.absorbed import AbsorbedWork
+from app.stages.hot_symbols.refusing import refused_records
 from app.streaming.batch import RecordBatch
 from app.streaming.stage_process import StageRuntime
 from app.streaming.table import TableWrite
-from schemas import records, topics
+from schemas import topics
 from schemas.coverage import CoverageGap, from_record
 
 
 class CoverageStep:
     """Step three: coverage records to rows by node."""
 
-    def __init__(self, runtime: StageRuntime, folder: CoverageFolder) -> None:
-        self._folder = folder
+    def __init__(self, runtime: StageRuntime, schemas: RecordDecoder) -> None:
+        self._folder = CoverageFolder(gap_decoder(schemas))
+        self._refused = refused_records(runtime)
         source = runtime.settings.name(topics.COVERAGE)
         self._table = runtime.table(topics.NODE_COVERAGE_TABLE, source_topic=source)
         self._absorbed = AbsorbedWork(runtime.observer, source)
 
     def absorb(self, batch: RecordBatch) -> None:
         """Take records into memory."""
-        self._absorbed.take(batch, self._folder.absorb)
+        for one in self._absorbed.take(batch, self._folder.absorb):
+            self._refused.note(RecordRefusal(batch.topic, batch.partition, one.offset, RecordFault(one.reason)))
 
     async def flush(self, positions: Mapping[int, int]) -> None:
         """Write everything that waits. Raises DeliveryFailedError."""
@@ -43,12 +45,11 @@ class CoverageStep:
         self._absorbed.book(StepResult())
 
 
-def coverage_decoder(settings: Settings) -> Callable[[bytes | None], CoverageGap | None]:
-    """Reads records of runtime.coverage, whichever version of the schema wrote them; it may raise RegistryError."""
-    schemas = RecordDecoder(SchemaRegistry.from_settings(settings), records.COVERAGE_GAP)
+def gap_decoder(schemas: RecordDecoder) -> Callable[[bytes | None], CoverageGap | RecordFault]:
+    """Reads values of runtime.coverage, whichever version of the schema wrote them; it may raise RegistryError."""
 
-    def decode(value: bytes | None) -> CoverageGap | None:
+    def decode(value: bytes | None) -> CoverageGap | RecordFault:
         found = schemas.decode(value)
-        return None if found is None else from_record(found)
+        return found if isinstance(found, RecordFault) else from_record(found)
 
     return decode

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import RecordDecoder
+from app.kafka.schemas import RecordDecoder, RecordFault
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
-from schemas import records, topics
+from schemas import topics
 
 
 def published_rows(settings: Settings) -> Iterator[dict[str, Any]]:
@@ -29,8 +29,8 @@ def published_rows(settings: Settings) -> Iterator[dict[str, Any]]:
             else:
                 newest.pop(record.key, None)
     with SchemaRegistry.from_settings(settings) as registry:
-        schemas = RecordDecoder(registry, records.HOT_SYMBOL)
+        schemas = RecordDecoder(settings, registry, topics.HOT_SYMBOLS)
         for key in sorted(newest):
             row = schemas.decode(newest[key])
-            if row is not None:
+            if not isinstance(row, RecordFault):
                 yield row

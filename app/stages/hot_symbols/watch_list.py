@@ -3,20 +3,23 @@
 Whoever writes the topic may choose its keys and partitions, so a record is replaced and removed where it lies; watches
 with the same meaning are one watch, and the earliest of them counts. What a watch names is brought
 into the form that frames have, or it would never be hit: no version on a symbol, a module's path as it is inside its
-container. Other records are left out.
+container. Other records are refused, and counted.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, assert_never
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from agents.hot_symbols.watch.watch import Watch, from_record
+from agents.hot_symbols.watch.watch import Watch, WatchFault, from_record
 from agents.symbols.kernel_symbols import canonical_symbol
 from agents.symbols.module_paths import normalize_module
 from app.kafka.client import KafkaUnreachableError, client_config
 from app.kafka.decoded_records import decoded_records
+from app.kafka.records import Recorded
+from app.kafka.refused import RecordRefusal, RefusedRecords
+from app.kafka.schemas import RecordFault
 from app.settings import Settings
 from schemas import records, topics
 from schemas.units import NS_PER_MS
@@ -37,11 +40,18 @@ def in_canonical_form(watch: Watch) -> Watch:
     return replace(watch, symbol=canonical_symbol(watch.symbol), module=module, build_id=build_id)
 
 
-def watch_of(record: Mapping[str, Any] | None, timestamp_ms: int) -> Watch | None:
-    """The watch in a decoded record; None for any other record."""
-    watch = None if record is None else from_record(record)
-    if watch is None:
-        return None
+def watch_of(record: Mapping[str, Any], timestamp_ms: int) -> Watch | RecordFault:
+    """The watch in a decoded record, or why it is none."""
+    watch = from_record(record)
+    match watch:
+        case WatchFault.NO_SYMBOL:
+            return RecordFault.NOT_A_WATCH
+        case WatchFault.TEXT_TOO_LONG:
+            return RecordFault.TEXT_TOO_LONG
+        case Watch():
+            pass
+        case _:
+            assert_never(watch)
     added_ns = timestamp_ms * NS_PER_MS
     since_ns = watch.since_ns if watch.since_ns > 0 else added_ns
     return in_canonical_form(replace(watch, since_ns=since_ns, added_ns=added_ns))
@@ -57,14 +67,28 @@ class RecordPlace(NamedTuple):
 class WatchList:
     """Watches by place, from records in the order of their partitions."""
 
-    def __init__(self) -> None:
+    def __init__(self, refused: RefusedRecords) -> None:
+        """Records that are no watches go to `refused`."""
         self._by_place: dict[RecordPlace, Watch] = {}
+        self.refused = refused
 
-    def take(self, place: RecordPlace, watch: Watch | None) -> None:
-        """Take a record; None where it is a tombstone or no watch."""
+    def take(self, record: Recorded, document: Mapping[str, Any] | RecordFault) -> None:
+        """Take a record and what it holds; a tombstone, or what is no watch, replaces the watch before it, too."""
+        if record.key is None:
+            self._refuse(record, RecordFault.NO_KEY)
+            return
+        place = RecordPlace(record.partition, record.key)
         self._by_place.pop(place, None)
-        if watch is not None:
+        if record.value is None:
+            return
+        watch = document if isinstance(document, RecordFault) else watch_of(document, record.timestamp)
+        if isinstance(watch, RecordFault):
+            self._refuse(record, watch)
+        else:
             self._by_place[place] = watch
+
+    def _refuse(self, record: Recorded, reason: RecordFault) -> None:
+        self.refused.note(RecordRefusal(record.topic, record.partition, record.offset, reason))
 
     def watches(self) -> dict[str, Watch]:
         """The watches by id; of several records the one with the earliest beginning."""
@@ -81,10 +105,9 @@ class WatchList:
 
 def read_watch_list(settings: Settings) -> WatchList:
     """The list as it stands now. Raises KafkaUnreachableError, KafkaUnusableError, RegistryError."""
-    found = WatchList()
+    found = WatchList(RefusedRecords())
     for record, document in decoded_records(settings, topics.WATCH):
-        if record.key is not None:
-            found.take(RecordPlace(record.partition, record.key), watch_of(document, record.timestamp))
+        found.take(record, document)
     return found
 
 

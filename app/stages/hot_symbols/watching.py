@@ -9,23 +9,27 @@ Events cost nothing here: without a watch, the task reads two topics that hardly
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import Message
 
 from agents.contract import OutRecord
-from agents.coverage.covering import parse_node_key
+from agents.coverage.covering import ALL_NODES_KEY, parse_node_key
+from agents.coverage.interval import Interval, join
 from agents.coverage.node_coverage import NodeCoverage
 from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.table.published import module_in
 from agents.hot_symbols.watch.watch_board import MAX_WATCHES, WatchBoard, is_news
+from app.kafka.records import Recorded
+from app.kafka.refused import RecordRefusal
 from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import RecordDecoder
-from app.kafka.topic_follower import AT_ONCE, WholeTopics
+from app.kafka.schemas import RecordDecoder, RecordFault
+from app.kafka.topic_follower import AT_ONCE, WholeTopics, recorded
 from app.stages.hot_symbols.horizon import Horizon
+from app.stages.hot_symbols.refusing import refused_records
 from app.stages.hot_symbols.row_age import row_age_ns
-from app.stages.hot_symbols.watch_list import RecordPlace, WatchList, watch_of
+from app.stages.hot_symbols.watch_list import WatchList
 from app.streaming.delivery import Parcel
 from app.streaming.stage_process import StageRuntime
 from app.telemetry import metrics
@@ -61,10 +65,12 @@ class WatchTask:
         self._runtime = runtime
         self._schema_id = watched_schema_id
         registry = SchemaRegistry.from_settings(settings)
-        self._watch_schemas = RecordDecoder(registry, records.WATCH)
-        self._answer_schemas = RecordDecoder(registry, records.WATCHED_SYMBOL)
+        self._watch_schemas = RecordDecoder(settings, registry, topics.WATCH, follows=True)
+        self._answer_schemas = RecordDecoder(settings, registry, topics.WATCHED, follows=True)
+        self._row_schemas = RecordDecoder(settings, registry, topics.HOT_SYMBOLS, follows=True)
+        self._refused = refused_records(runtime)
         self._board = WatchBoard(
-            RecordDecoder(registry, records.HOT_SYMBOL).decode,
+            self._decode_row,
             lambda value: module_in(value, hot_symbol_schema_id),
             row_age_ns(settings),
         )
@@ -76,11 +82,13 @@ class WatchTask:
         self._letters_topic = settings.name(topics.DEAD_LETTERS)
         self._rows = WholeTopics(settings, dict.fromkeys((self._rows_topic, nodes_topic, self._letters_topic), count))
         self._horizon = Horizon(settings, runtime.admin, count)
-        self._list = WatchList()
+        self._list = WatchList(self._refused)
         self._is_list_new = True
         self._published: dict[str, dict[str, Any]] = {}
         self._dirty: set[str] = set()
         self._nodes: dict[str, NodeCoverage] = {}
+        self._unreadable: dict[int | None, NodeCoverage] = {}
+        self._unreadable_then: Sequence[Interval] = ()
         self._nodes_then: Mapping[str, NodeCoverage] | None = None
         self._has_nodes = False
         self._rows_to_see: Mapping[int, int] | None = None
@@ -102,8 +110,7 @@ class WatchTask:
         """Work until the process ends; an exception ends it too."""
         self._lists.begin()
         while True:
-            for message in await asyncio.to_thread(self._lists.next, PAUSE_SECONDS):
-                await asyncio.to_thread(self._take_listed, message)
+            await asyncio.to_thread(self._take_lists)
             if not self._lists.is_read:
                 continue
             if self._is_list_new:
@@ -113,22 +120,33 @@ class WatchTask:
             if not self._board.watches or self._rows.is_read:
                 await self._publish()
 
-    def _take_listed(self, message: Message) -> None:
-        """Take a watch, or a published answer; may query the registry."""
-        key, value, partition = message.key(), message.value(), message.partition()
-        if not isinstance(key, bytes) or partition is None:
+    def _take_lists(self) -> None:
+        """Take watches and published answers as they come; blocks, and may query the registry, once for all of them."""
+        found = [recorded(message) for message in self._lists.next(PAUSE_SECONDS)]
+        for topic, schemas in ((self._list_topic, self._watch_schemas), (self._answers_topic, self._answer_schemas)):
+            if unmet := schemas.unmet(record.value for record in found if record.topic == topic):
+                schemas.meet(unmet)
+        for record in found:
+            if record.topic == self._list_topic:
+                self._list.take(record, self._watch_schemas.decode(record.value))
+                self._is_list_new = True
+            else:
+                self._take_answer(record)
+
+    def _take_answer(self, record: Recorded) -> None:
+        text = (record.key or b"").decode("utf-8", "replace")
+        self._published.pop(text, None)
+        if record.value is None:
             return
-        if message.topic() == self._list_topic:
-            watch = watch_of(self._watch_schemas.decode(value), message.timestamp()[1])
-            self._list.take(RecordPlace(partition, key), watch)
-            self._is_list_new = True
-            return
-        text = key.decode("utf-8", "replace")
-        answer = self._answer_schemas.decode(value)
-        if answer is None:
-            self._published.pop(text, None)
+        answer = self._answer_schemas.decode(record.value)
+        if isinstance(answer, RecordFault):
+            self._refused.note(RecordRefusal(record.topic, record.partition, record.offset, answer))
         else:
             self._published[text] = answer
+
+    def _decode_row(self, value: bytes) -> dict[str, Any] | None:
+        row = self._row_schemas.decode(value)
+        return None if isinstance(row, RecordFault) else row
 
     def _set_watches(self) -> None:
         self._is_list_new = False
@@ -161,6 +179,9 @@ class WatchTask:
         if message.topic() == self._rows_topic:
             self._dirty.update(self._board.take(key, value))
             return
+        if key == ALL_NODES_KEY:
+            self._unreadable[message.partition()] = NodeCoverage() if value is None else NodeCoverage.from_bytes(value)
+            return
         node = parse_node_key(key)
         if node is not None and value is not None:
             self._nodes[node] = NodeCoverage.from_bytes(value)
@@ -171,6 +192,9 @@ class WatchTask:
         """Take over what was known of coverage at a moment, once all rows that follow from before it are seen."""
         if self._nodes_then is None:
             self._nodes_then = dict(self._nodes)
+            self._unreadable_then = join(
+                interval for known in self._unreadable.values() for interval in known.incomplete()
+            )
         if self._rows_to_see is None:
             self._rows_to_see = await asyncio.to_thread(self._horizon.rows_to_see)
         if self._rows_to_see is None:
@@ -178,6 +202,7 @@ class WatchTask:
         seen = self._rows.positions
         if all(seen.get((self._rows_topic, number), 0) >= end for number, end in self._rows_to_see.items()):
             self._board.nodes, self._nodes_then, self._rows_to_see = self._nodes_then, None, None
+            self._board.unreadable = self._unreadable_then
             self._has_nodes = True
             self._dirty.update(self._board.watches)
             self._horizon_at = time.monotonic() + max(HORIZON_SECONDS, PAUSE_RATIO * self._all_seconds)

@@ -1,16 +1,19 @@
 """Step three of the hot-symbol stage: coverage records to one row a node."""
 
-from agents.coverage.covering import CoverageFolder, node_key, parse_node_key
+import pytest
+
+from agents.coverage.covering import ALL_NODES_KEY, CoverageFolder, CoverageRefusal, node_key, parse_node_key
 from agents.coverage.interval import Interval
 from agents.coverage.node_coverage import NodeCoverage
+from agents.coverage.unreadable import GAP_BEFORE_NS
 from schemas.coverage import CoverageGap, GapCause
 from tests.support.hot_world import Stored
 
 
-def decode(value: bytes | None) -> CoverageGap | None:
-    """A heartbeat from its node and its two times; None for what is none."""
+def decode(value: bytes | None) -> CoverageGap | str:
+    """A heartbeat from its node and its two times; a word for what is none."""
     if value is None or value.count(b",") != 2:
-        return None
+        return "strange"
     node, begin, end = value.decode().split(",")
     return CoverageGap(node=node, from_ns=int(begin), to_ns=int(end), cause=GapCause.HEARTBEAT)
 
@@ -20,10 +23,11 @@ def stored(offset: int, value: bytes | None) -> Stored:
     return Stored("coverage", 1, offset, 100, b"any", value)
 
 
-def test_rows_grow_with_what_comes_and_strange_records_are_left_out() -> None:
+def test_rows_grow_with_what_comes_and_strange_records_are_gaps() -> None:
     """A partition's nodes, each from the row that it had."""
     folder = CoverageFolder(decode)
-    folder.absorb(1, [stored(0, b"a,0,5"), stored(1, b"b,1,2"), stored(2, b"strange"), stored(3, None)])
+    refused = folder.absorb(1, [stored(0, b"a,0,5"), stored(1, b"b,1,2"), stored(2, b"strange"), stored(3, None)])
+    assert refused == [CoverageRefusal(2, "strange"), CoverageRefusal(3, "strange")]
     assert folder.unwritten() == [1]
     rows = folder.flush(1, lambda keys: [None for _ in keys])
     assert folder.unwritten() == []
@@ -33,7 +37,28 @@ def test_rows_grow_with_what_comes_and_strange_records_are_left_out() -> None:
     assert {key: NodeCoverage.from_bytes(row).vouched for key, row in rows.items()} == {
         node_key("a"): [Interval(0, 9)],
         node_key("b"): [Interval(1, 2)],
+        node_key("any"): [],
     }
+    [gap] = NodeCoverage.from_bytes(rows[node_key("any")]).gaps
+    assert gap == (100_000_000 - GAP_BEFORE_NS, 100_000_000, "Unknown")
+
+
+@pytest.mark.parametrize("key", [None, b"\xff", b"n" * 513])
+def test_a_record_that_names_no_node_is_a_gap_of_all(key: bytes | None) -> None:
+    """Its time is that of the record, however strange."""
+    for timestamp_ms in (100, -1, 1 << 62):
+        folder = CoverageFolder(decode)
+        folder.absorb(1, [Stored("coverage", 1, 0, timestamp_ms, key, b"strange")])
+        rows = folder.flush(1, lambda keys: [None for _ in keys])
+        assert list(rows) == [ALL_NODES_KEY]
+        [gap] = NodeCoverage.from_bytes(rows[ALL_NODES_KEY]).incomplete()
+        assert gap.to_ns - gap.from_ns == GAP_BEFORE_NS
+
+
+def test_a_longer_name_than_a_node_has_keeps_a_row_of_its_own() -> None:
+    """Cut, with a digest of the whole name."""
+    assert len(node_key("n" * 600)) == len(b"node:") + 512
+    assert node_key("n" * 600) != node_key("n" * 601)
 
 
 def test_a_node_without_a_name_has_a_key_too() -> None:

@@ -1,6 +1,7 @@
 """app/kafka/schemas.py: one memory of schemas by id; what it keeps, for how long, and what it refuses."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Self, cast
 
@@ -10,15 +11,16 @@ from app.kafka.registry import Fault, RegistryError, SchemaRegistry
 from app.kafka.schemas import (
     MAX_SCHEMAS,
     REFUSED_SECONDS,
+    CallLayouts,
     RecordDecoder,
+    RecordFault,
     SchemaCache,
     SchemaRefusal,
-    call_layouts,
     texts_of,
 )
 from app.replay.compare.published import PublishedSchemas
 from app.settings import Settings
-from schemas import avro_wire, records
+from schemas import avro_wire, records, topics
 
 OURS: Final = 3
 CALL: Final[dict[str, Any]] = json.loads(records.schema_text(records.CALL))
@@ -39,6 +41,17 @@ class _Registry:
         if schema_id not in self.texts:
             raise RegistryError(Fault.NOT_FOUND, "no such id")
         return self.texts[schema_id]
+
+    def versions(self, subject: str) -> list[int]:
+        """All of `texts` are versions of the subject."""
+        assert subject == "runtime.calls-value"
+        self.asked += 1
+        if self.away:
+            raise RegistryError(Fault.UNREACHABLE, "nobody there")
+        return list(self.texts)
+
+    def version(self, _subject: str, number: int) -> tuple[int, str]:
+        return number, self.texts[number]
 
     def __enter__(self) -> Self:
         return self
@@ -73,10 +86,11 @@ Use = Callable[[int], bool]
 
 
 def _decoder(registry: _Registry, clock: _Clock, _monkeypatch: pytest.MonkeyPatch) -> Use:
-    decoder = RecordDecoder(cast("SchemaRegistry", registry), records.CALL, clock)
+    found = cast("SchemaRegistry", registry)
+    decoder = RecordDecoder(Settings(), found, topics.CALLS, follows=True, clock=clock)
 
     def takes(schema_id: int) -> bool:
-        assert decoder.decode(avro_wire.schema_header(schema_id) + b"garbage") is None
+        assert isinstance(decoder.decode(avro_wire.schema_header(schema_id) + b"garbage"), RecordFault)
         return schema_id in decoder._writers.known()
 
     return takes
@@ -84,7 +98,7 @@ def _decoder(registry: _Registry, clock: _Clock, _monkeypatch: pytest.MonkeyPatc
 
 def _layouts(registry: _Registry, clock: _Clock, monkeypatch: pytest.MonkeyPatch) -> Use:
     monkeypatch.setattr(SchemaRegistry, "from_settings", lambda _settings: registry)
-    layout_of = call_layouts(Settings(), ("process.binary",), clock)
+    layout_of = CallLayouts(Settings(), ("process.binary",), follows=True, clock=clock)
     return lambda schema_id: layout_of(schema_id) is not None
 
 
@@ -208,3 +222,66 @@ def test_the_texts_of_what_was_published_are_those_that_were_found(registry: _Re
     assert again.is_our_call(OURS)
     assert again.of_call(OURS) == published.of_call(OURS)
     assert again.of_call(7) == SchemaRefusal(7, "there is no schema with id 7")
+
+
+def test_a_flood_of_unknown_ids_is_one_question_a_batch(registry: _Registry) -> None:
+    """And none at all later than the first where everything to decode was written before."""
+    found = cast("SchemaRegistry", registry)
+    follower = RecordDecoder(Settings(), found, topics.CALLS, follows=True)
+    for batch in range(10):
+        values = [avro_wire.schema_header(900_000 + batch * 1_000 + number) + b"x" for number in range(1_000)]
+        follower.meet(follower.unmet(values))
+        assert {follower.decode(value) for value in values} == {RecordFault.UNKNOWN_SCHEMA}
+        assert registry.asked == batch + 1
+    once = RecordDecoder(Settings(), found, topics.CALLS)
+    for schema_id in range(900_000, 905_000):
+        assert once.decode(avro_wire.schema_header(schema_id) + b"x") is RecordFault.UNKNOWN_SCHEMA
+    assert registry.asked == 11
+
+
+def test_a_version_that_is_registered_between_two_batches_is_found(registry: _Registry) -> None:
+    """Other unknown ids before it do not hide it."""
+    decoder = RecordDecoder(Settings(), cast("SchemaRegistry", registry), topics.CALLS, follows=True)
+    value = avro_wire.schema_header(8) + b"garbage"
+    decoder.meet({7})
+    registry.texts[8] = json.dumps({**CALL, "doc": "newer"})
+    decoder.meet(decoder.unmet([value]))
+    assert decoder.decode(value) is RecordFault.MALFORMED
+
+
+def _zigzag(number: int) -> bytes:
+    """An Avro long of any size."""
+    rest, out = number << 1, bytearray()
+    while rest > 0x7F:
+        out.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    return bytes([*out, rest])
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "fault"),
+    [
+        ({"type": "array", "items": "null"}, _zigzag(1 << 40) + b"\0", RecordFault.UNKNOWN_SCHEMA),
+        (["null", "callstream.Watch"], b"\x02" * 60_000, RecordFault.UNKNOWN_SCHEMA),
+        ("bytes", _zigzag(1 << 40), RecordFault.MALFORMED),
+        ({"type": "array", "items": "int"}, _zigzag(1 << 40), RecordFault.MALFORMED),
+        ({"type": "map", "values": "null"}, _zigzag(1 << 40), RecordFault.MALFORMED),
+        ("int", b"\x80" * 60_000, RecordFault.MALFORMED),
+        ("int", b"\0" * (64 << 10), RecordFault.TOO_LARGE),
+    ],
+)
+def test_no_schema_and_no_count_harms_a_reader(kind: Any, body: bytes, fault: RecordFault) -> None:
+    """Even where somebody may register versions of our own subject."""
+    watch = json.loads(records.schema_text(records.WATCH))
+
+    class Registry:
+        def versions(self, _subject: str) -> list[int]:
+            return [1]
+
+        def version(self, _subject: str, _number: int) -> tuple[int, str]:
+            return 7, json.dumps({**watch, "fields": [{"name": "zz_evil", "type": kind}, *watch["fields"]]})
+
+    decoder = RecordDecoder(Settings(), cast("SchemaRegistry", Registry()), topics.WATCH)
+    began = time.monotonic()
+    assert decoder.decode(avro_wire.schema_header(7) + body) is fault
+    assert time.monotonic() - began < 5

@@ -10,6 +10,7 @@ from agents.hot_symbols.counting.partial import Partial
 from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.table.symbol_row import SymbolRow
 from app.kafka.registry import Fault, RegistryError, SchemaRegistry
+from app.settings import Settings
 from app.tap.decoding import UNDECODED, Decoder, Document, key_text
 from schemas import avro_wire, records, topics
 from schemas.canonical_pb2 import CanonicalEvent
@@ -30,20 +31,22 @@ class _Registry:
 
     def __init__(self, schemas: dict[int, str] | None) -> None:
         self.schemas = schemas
-        self.asked: list[int] = []
+        self.asked: list[str] = []
 
-    def schema(self, schema_id: int) -> str:
-        self.asked.append(schema_id)
+    def versions(self, subject: str) -> list[int]:
+        self.asked.append(subject)
         if self.schemas is None:
             raise RegistryError(Fault.UNREACHABLE, "nobody there")
-        if schema_id not in self.schemas:
-            raise RegistryError(Fault.NOT_FOUND, "no such id")
-        return self.schemas[schema_id]
+        return list(self.schemas)
+
+    def version(self, _subject: str, number: int) -> tuple[int, str]:
+        assert self.schemas is not None
+        return number, self.schemas[number]
 
 
 def _decoder(topic: str, registry: _Registry | None = None) -> Decoder:
     shape = next(shape for shape in topics.TOPICS if shape.name == topic)
-    return Decoder(shape, cast("SchemaRegistry", registry or _Registry({})))
+    return Decoder(shape, cast("SchemaRegistry", registry or _Registry({})), Settings())
 
 
 def _partial(symbol: str) -> Partial:
@@ -79,7 +82,7 @@ def test_avro_records_are_read_by_the_schema_that_wrote_them() -> None:
 
     assert decoder.document(None, without_detail) == GAP
     assert decoder.document(None, without_detail) == GAP
-    assert registry.asked == [9]
+    assert registry.asked == ["runtime.coverage-value"]
 
 
 def test_avro_records_are_read_by_our_schema_when_no_registry_answers() -> None:
@@ -88,7 +91,7 @@ def test_avro_records_are_read_by_our_schema_when_no_registry_answers() -> None:
     decoder = _decoder(topics.COVERAGE, registry)
 
     assert [decoder.document(None, records.encode(records.COVERAGE_GAP, 3, GAP)) for _ in range(2)] == [GAP, GAP]
-    assert registry.asked == [3]
+    assert registry.asked == ["runtime.coverage-value"]
 
 
 @pytest.mark.parametrize(

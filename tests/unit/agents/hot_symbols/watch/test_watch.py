@@ -3,7 +3,7 @@
 import pytest
 
 from agents.hot_symbols.identity import parse_symbol_id
-from agents.hot_symbols.watch.watch import Bearing, Watch, from_record
+from agents.hot_symbols.watch.watch import MAX_CHARS, Bearing, Watch, WatchFault, from_record
 from app.stages.hot_symbols.watch_list import in_canonical_form
 
 BUILD = "0123456789abcdef"
@@ -82,7 +82,15 @@ def test_a_record_comes_back_as_the_watch_that_it_describes() -> None:
     """Empty texts mean that nothing is said; a record without a symbol is no watch."""
     assert from_record(BY_BOTH.as_record()) == BY_BOTH
     assert from_record(BY_PATH.as_record() | {"build_id": "", "vulnerability": ""}) == BY_PATH
-    assert from_record(BY_PATH.as_record() | {"symbol": ""}) is None
+    assert from_record(BY_PATH.as_record() | {"symbol": ""}) is WatchFault.NO_SYMBOL
+
+
+@pytest.mark.parametrize("name", MAX_CHARS)
+def test_a_watch_with_a_text_beyond_its_limit_is_none(name: str) -> None:
+    """By the limits of `callstream watch add`; nothing is cut, for that would be another symbol."""
+    longest = BY_PATH.as_record() | {name: "f" * MAX_CHARS[name]}
+    assert isinstance(from_record(longest), Watch)
+    assert from_record(longest | {name: "f" * (MAX_CHARS[name] + 1)}) is WatchFault.TEXT_TOO_LONG
 
 
 def test_a_watch_is_brought_into_the_form_that_frames_have() -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, TypeVar
 
-from app.serving.access import HttpAccess
+from app.serving.access import AccessRefusal, HttpAccess
 from app.serving.address import HostPort
 from app.serving.request import HEAD_END, HttpAnswer, HttpPage, HttpRequest, parse_request
 
@@ -52,10 +52,24 @@ class ListenerLimits:
 class HttpListener:
     """Listens from `start` to `close`."""
 
-    def __init__(self, respond: Respond, limits: ListenerLimits, *, tls: ssl.SSLContext | None = None) -> None:
-        """`respond` runs on the listener's event loop and must not block it."""
+    def __init__(
+        self,
+        respond: Respond,
+        limits: ListenerLimits,
+        *,
+        tls: ssl.SSLContext | None = None,
+        cut_off: Callable[[], None] = lambda: None,
+        refused: Callable[[AccessRefusal], None] = lambda _: None,
+    ) -> None:
+        """`respond` runs on the listener's event loop and must not block it, and neither must the others.
+
+        `cut_off` is called for each connection that makes room for a newer one, `refused` for each request without
+        the right Host or token.
+        """
         self._respond = respond
         self._limits = limits
+        self._cut_off = cut_off
+        self._refused = refused
         self._tls = tls
         self._access = HttpAccess()
         self._loop = asyncio.new_event_loop()
@@ -119,6 +133,7 @@ class HttpListener:
         if oldest is not None:
             self._forget(oldest)
             oldest.cancel()
+            self._cut_off()
 
     def _forget(self, task: "asyncio.Task[None]") -> None:
         self._reading.pop(task, None)
@@ -159,6 +174,7 @@ class HttpListener:
             return HttpAnswer(request, {"error": request.phrase}).page().encoded(with_body=True)
         refusal = self._access.refusal(request)
         if refusal is not None:
+            self._refused(refusal)
             headers = {"WWW-Authenticate": "Bearer"} if refusal.status is HTTPStatus.UNAUTHORIZED else {}
             page = HttpAnswer(refusal.status, {"error": refusal.text}).page(headers)
         else:

@@ -21,6 +21,8 @@ from app.serving.access import access_on
 from app.serving.listener import HttpListener, ListenerLimits, in_thread
 from app.serving.request import HttpPage, HttpRequest
 from app.telemetry.meter import Meter
+from app.telemetry.metric import HttpPort
+from app.telemetry.metrics import CONNECTIONS_CUT
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ class TelemetryServer:
         limits: ListenerLimits = LIMITS,
     ) -> None:
         """`alive`: what makes the process worth restarting; `ready`: what keeps it from doing its job."""
+        self._meter = meter
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(meter)
         ProcessCollector(registry=self._registry)
@@ -63,7 +66,8 @@ class TelemetryServer:
 
     def start(self, host: str, port: int) -> str:
         """Listen and return "host:port" as bound. Raises HttpError, naming the setting to change."""
-        listener = HttpListener(self._respond, self._limits)
+        cut_off = partial(self._meter.add, CONNECTIONS_CUT, 1, HttpPort.TELEMETRY)
+        listener = HttpListener(self._respond, self._limits, cut_off=cut_off)
         host = host.strip("[]")
         try:
             bound = listener.listen(host, port)

@@ -55,6 +55,29 @@ class Metric:
     bounds: tuple[float, ...] = ()
 
 
+class QueryOutcome(StrEnum):
+    """What became of a question to /hot-symbols."""
+
+    ANSWERED = "answered"
+    MALFORMED = "malformed"
+    """The question was not one."""
+    INCOMPLETE = "incomplete"
+    """A partition was missing, or the answer took too long."""
+    BUSY = "busy"
+    """Too many questions were under way."""
+    HOST = "host"
+    """The request named a Host that is not served."""
+    TOKEN = "token"  # noqa: S105 - the word, not a token
+    """The request did not show the token."""
+
+
+class HttpPort(StrEnum):
+    """What a port of a process serves."""
+
+    TELEMETRY = "telemetry"
+    HOT_SYMBOLS = "hot-symbols"
+
+
 class DropReason(StrEnum):
     """Why ingest gave up an event that it had received."""
 

@@ -24,10 +24,12 @@ from app.telemetry.metric import (
     TOPIC,
     BufferPlace,
     DropReason,
+    HttpPort,
     Label,
     Metric,
     MetricKind,
     Process,
+    QueryOutcome,
 )
 from schemas.probe_types import NOT_CALL_TYPES, PROBE_TYPES
 from schemas.topics import Stage
@@ -267,6 +269,28 @@ HOT_EXPIRED: Final = _stage_counter(
     unit="rows",
     help="Rows removed because their symbols were not hit for CALLSTREAM_HOT_SYMBOL_EXPIRY_DAYS.",
     bad="As fast as rows are published: recorded events of long ago are replayed into a live table.",
+)
+HOT_QUERIES: Final = _stage_counter(
+    name="hot_symbols_queries_total",
+    unit="queries",
+    help="Questions to /hot-symbols, by outcome.",
+    bad="`host` or `token`: somebody tries the door. `incomplete`: workers do not reach each other; /readyz says why.",
+    labels=(Label(name="outcome", values=tuple(QueryOutcome)),),
+)
+OWNER_REFUSALS: Final = _stage_counter(
+    name="hot_symbols_owner_refusals_total",
+    unit="records",
+    help="Records of runtime.hot-owners that do not hold a worker and its address. The log has their positions.",
+    bad="Any growth: another program writes the topic, or workers of different versions run side by side.",
+)
+CONNECTIONS_CUT: Final = Metric(
+    name="runtime_http_connections_cut_total",
+    process=Process.ANY,
+    kind=MetricKind.COUNTER,
+    unit="connections",
+    help="Connections that were cut off to make room for newer ones, by port.",
+    bad="Growth: clients hold connections and send no request.",
+    labels=(Label(name="port", values=tuple(HttpPort)),),
 )
 DUPLICATES: Final = _stage_counter(
     name="runtime_duplicates_skipped_total",

@@ -19,10 +19,14 @@ from app.settings import Settings
 from app.stages.hot_symbols.advertising import Owner, conflict, others_conflict, owner_in
 from app.streaming.delivery import Parcel
 from app.streaming.stage_process import StageRuntime
+from app.telemetry import metrics
+from app.telemetry.repeated_lines import HoldBackRepeats
 from schemas import topics
 from schemas.units import NS_PER_MS
 
 log = logging.getLogger(__name__)
+_refusals_log = log.getChild("refusals")
+_refusals_log.addFilter(HoldBackRepeats())  # whoever writes the topic must not fill the log
 
 PAUSE_SECONDS: Final = 1.0
 """Between two looks at what is ours; a question that comes in between is answered, or repeated."""
@@ -68,6 +72,10 @@ class Ownership:
                 partition, owner = message.partition(), owner_in(message.value())
                 if partition is not None and owner is not None:
                     self._owners[partition] = owner
+                elif owner is None:
+                    self._runtime.meter.add(metrics.OWNER_REFUSALS)
+                    facts = {"topic": self._topic, "partition": partition, "offset": message.offset()}
+                    _refusals_log.warning("a record does not hold a worker and its address", extra={"facts": facts})
             mine = self.mine()
             if new := mine - self._announced:
                 await self._announce(new, self.me)

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException
 
 from app.kafka.group_members import member_names
 from app.operators.errors import OperatorError
-from app.serving.access import LOOPBACK_HOSTS, MIN_TOKEN_CHARS, HttpAccess
+from app.serving.access import LOOPBACK_HOSTS, MIN_TOKEN_CHARS, AccessRefusal, HttpAccess
 from app.serving.address import HostPort, is_loopback
 from app.serving.listener import HttpListener, ListenerLimits, in_thread
 from app.serving.request import HttpAnswer, HttpPage, HttpRequest
@@ -24,9 +24,15 @@ from app.stages.hot_symbols.ownership import Ownership, published_owners
 from app.stages.hot_symbols.peers import PeerAccess, Peers
 from app.streaming.stage_process import StageRuntime
 from app.streaming.table import StrictTable
+from app.telemetry import metrics
+from app.telemetry.meter import Meter
+from app.telemetry.metric import HttpPort, QueryOutcome
+from app.telemetry.repeated_lines import HoldBackRepeats
 from app.tls import TlsFiles, TlsFilesError, TlsVariables, server_context, tls_context
 
 log = logging.getLogger(__name__)
+_refusals_log = log.getChild("refusals")
+_refusals_log.addFilter(HoldBackRepeats())  # whoever tries tokens must not fill the log
 
 LIMITS: Final = ListenerLimits(
     connections=128,
@@ -78,7 +84,7 @@ class QueryPort:
         settings, app = self._runtime.settings, self._runtime.app
         token = read_token(settings)
         peer_access = PeerAccess(token, client_tls(settings))
-        service = QueryService(settings)
+        service = QueryService(settings, self._runtime.meter)
         bound = service.listen()
         self._service = service
         me = Owner(app.conf.broker_client_id, advertised(settings, bound))
@@ -116,10 +122,17 @@ class QueryPort:
 class QueryService:
     """The listener in front of an endpoint, with places for questions."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, meter: Meter) -> None:
         """Raises SettingsError if the TLS files cannot be used."""
         self._settings = settings
-        self._listener = HttpListener(self._respond, LIMITS, tls=server_tls(settings))
+        self._meter = meter
+        self._listener = HttpListener(
+            self._respond,
+            LIMITS,
+            tls=server_tls(settings),
+            cut_off=partial(meter.add, metrics.CONNECTIONS_CUT, 1, HttpPort.HOT_SYMBOLS),
+            refused=self._refused,
+        )
         self._endpoint: Callable[[str], HttpAnswer] | None = None
         self._questions = threading.BoundedSemaphore(MAX_QUESTIONS)
         self._partition_questions = threading.BoundedSemaphore(MAX_PARTITION_QUESTIONS)
@@ -145,14 +158,34 @@ class QueryService:
         """Stop listening."""
         self._listener.close()
 
+    def _refused(self, refusal: AccessRefusal) -> None:
+        outcome = QueryOutcome.TOKEN if refusal.status is HTTPStatus.UNAUTHORIZED else QueryOutcome.HOST
+        self._meter.add(metrics.HOT_QUERIES, 1, outcome)
+        _refusals_log.warning("a question to /hot-symbols was refused: wrong %s", outcome)
+
     async def _respond(self, request: HttpRequest) -> HttpPage:
+        page = await self._answer(request)
+        self._meter.add(metrics.HOT_QUERIES, 1, _outcome(page.status))
+        return page
+
+    async def _answer(self, request: HttpRequest) -> HttpPage:
         assert self._endpoint is not None
         if request.path != PATH:
             return HttpAnswer(HTTPStatus.NOT_FOUND, {"error": f"try {PATH}"}).page()
         places = self._partition_questions if _names_partitions(request.query) else self._questions
         if not places.acquire(blocking=False):
-            return HttpAnswer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": "too many questions at once; try again"}).page()
+            return HttpAnswer(HTTPStatus.TOO_MANY_REQUESTS, {"error": "too many questions at once; try again"}).page()
         return await in_thread(partial(_page_of, self._endpoint, request.query), ended=places.release)
+
+
+def _outcome(status: HTTPStatus) -> QueryOutcome:
+    match status:
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            return QueryOutcome.BUSY
+        case HTTPStatus.SERVICE_UNAVAILABLE | HTTPStatus.MISDIRECTED_REQUEST:
+            return QueryOutcome.INCOMPLETE
+        case _:
+            return QueryOutcome.ANSWERED if status is HTTPStatus.OK else QueryOutcome.MALFORMED
 
 
 def _page_of(endpoint: Callable[[str], HttpAnswer], query: str) -> HttpPage:

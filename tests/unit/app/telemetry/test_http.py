@@ -148,6 +148,7 @@ def test_surplus_connections_are_closed(served: Served) -> None:
         assert held[0].recv(1) == b""
         held[1].sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
         assert held[1].recv(12) == b"HTTP/1.1 200"
+        assert b'runtime_http_connections_cut_total{port="telemetry"} 1.0' in served.request("/metrics")[1]
 
 
 @pytest.mark.parametrize(

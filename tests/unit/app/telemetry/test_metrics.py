@@ -46,7 +46,8 @@ def test_no_label_is_named_like_event_data() -> None:
     names = {label.name for metric in ALL for label in metric.labels}
 
     assert names == {
-        "probe_type", "reason", "topic", "stage", "cause", "partition", "place", "status", "counter", "resolution",
+        "probe_type", "reason", "topic", "stage", "cause", "partition", "place",
+        "port", "status", "counter", "resolution",
         "rule", "cache", "process", "outcome",
     }  # fmt: skip
 
@@ -56,5 +57,9 @@ def test_a_process_shows_its_own_metrics_only() -> None:
     ingest = {metric.name for metric in metrics_of(Process.INGEST)}
     stage = {metric.name for metric in metrics_of(Process.STAGE)}
 
-    assert ingest & stage == {"runtime_records_written_total", "runtime_process_info"}
+    assert ingest & stage == {
+        "runtime_records_written_total",
+        "runtime_process_info",
+        "runtime_http_connections_cut_total",
+    }
     assert ingest | stage == {metric.name for metric in ALL}

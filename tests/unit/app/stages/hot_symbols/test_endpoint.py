@@ -109,7 +109,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_worker_asks_the_owners_of_other_partitions() -> None:
     """Three workers, each with a third of the rows, give the same answer, which is that of the whole table."""
     endpoints = [worker({number}) for number in range(PARTITIONS)]
-    servers = [QueryService(Settings()) for _ in endpoints]
+    servers = [QueryService(Settings(), Meter()) for _ in endpoints]
     try:
         addresses = {number: str(server.listen()) for number, server in enumerate(servers)}
         for server, one in zip(servers, endpoints, strict=True):

@@ -27,6 +27,7 @@ from app.stages.hot_symbols.query_port import (
     read_token,
     served_hosts,
 )
+from app.telemetry.meter import Meter
 from tests.support.certificates import Authority
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -43,9 +44,10 @@ def _served(
     settings: Settings | None = None,
     endpoint: Callable[[str], HttpAnswer] = _rows,
     access: HttpAccess | None = None,
+    meter: Meter | None = None,
 ) -> Iterator[HostPort]:
     settings = settings or Settings()
-    service = QueryService(settings)
+    service = QueryService(settings, meter or Meter())
     bound = service.listen()
     hosts = served_hosts(settings, bound, bound)
     service.serve(endpoint, access or HttpAccess(hosts, TOKEN, host_required=True))
@@ -92,6 +94,26 @@ def test_only_the_token_opens_it() -> None:
         assert called == []
         assert _status(address, "/hot-symbols?top=3") == 200
         assert called == ["top=3"]
+
+
+def test_every_question_is_counted_by_its_outcome(caplog: pytest.LogCaptureFixture) -> None:
+    """What clients did can be read from the metrics page; whoever tries tokens gets one line of the log."""
+    meter = Meter()
+    statuses = iter([HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE])
+    with _served(endpoint=lambda _: HttpAnswer(next(statuses), {}), meter=meter) as address:
+        for _ in range(3):
+            _status(address)
+            _status(address, token="x" * 32)
+        _status(address, Host="evil.example")
+
+    counted = {
+        sample.labels["outcome"]: sample.value
+        for family in meter.collect()
+        for sample in family.samples
+        if sample.name == "hot_symbols_queries_total"
+    }
+    assert counted == {"answered": 1, "malformed": 1, "incomplete": 1, "busy": 0, "host": 1, "token": 3}
+    assert caplog.text.count("wrong token") <= 1
 
 
 def test_a_route_of_the_process_is_answered_as_json() -> None:
@@ -151,7 +173,7 @@ def _is_full(address: HostPort) -> bool:
     connection = HTTPConnection(address.host, address.port, timeout=1)
     try:
         connection.request("GET", "/hot-symbols", headers={"Authorization": f"Bearer {TOKEN}"})
-        return connection.getresponse().status == 503
+        return connection.getresponse().status == 429
     except TimeoutError:
         return False
     finally:
@@ -254,4 +276,4 @@ def test_a_taken_port_names_the_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(QueryPortError, match=rf"127\.0\.0\.1:{port}.*CALLSTREAM_HOT_SYMBOLS_PORT"):
-            QueryService(Settings(hot_symbols_port=port)).listen()
+            QueryService(Settings(hot_symbols_port=port), Meter()).listen()

@@ -129,8 +129,8 @@ async def ours_read(servers: str, topic: str, meter: Meter, group: str) -> None:
     async def read(stream: Any) -> None:
         async for event in stream.noack().events():
             batch: RecordBatch = event.value
-            batch.start()
-            batch.finish()
+            batch.hand_out.start()
+            batch.hand_out.finish()
             meter.count(len(batch.records))
 
     await with_faust(app, meter)

@@ -1,15 +1,14 @@
 """A batch of source records: what the transport hands to an agent as one message.
 
 All records are of one topic and partition, in offset order. A batch holds at most `MAX_BATCH_RECORDS` records and
-`MAX_BATCH_BYTES` bytes of keys and values, unless a single record is larger. Whoever takes a batch calls `start`, and
-calls `finish` when everything that follows from it has been acknowledged.
+`MAX_BATCH_BYTES` bytes of keys and values, unless a single record is larger. Whoever takes a batch calls
+`start` of its hand-out, and `finish` when everything that follows from it has been acknowledged.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from agents.contract import SourceRecord
-from app.streaming.account import BatchOutcome
 from app.streaming.ledger import FetchLink, HandOut
 
 MAX_BATCH_RECORDS = 1_000
@@ -37,22 +36,6 @@ class RecordBatch:
     partition: int
     records: Sequence[SourceRecord]
     hand_out: HandOut
-
-    def start(self) -> bool:
-        """Say that work begins. False: the partition was lost, so leave the batch alone."""
-        return self.hand_out.start()
-
-    def finish(self, outcome: BatchOutcome | None = None) -> None:
-        """Say that everything which follows from the batch is acknowledged; its offsets may then be committed.
-
-        `outcome` says where its records went; without one, all of them count as made into outputs.
-        """
-        self.hand_out.finish(outcome)
-
-    @property
-    def current(self) -> bool:
-        """Whether the partition is still ours and was not re-positioned since the batch was handed out."""
-        return self.hand_out.current
 
 
 def size_bytes(record: SourceRecord) -> int:

@@ -74,7 +74,7 @@ class PacedRunner:
         if self._prepare is not None:
             await self._prepare(batch)
         async with self._flushing:
-            if batch.start():
+            if batch.hand_out.start():
                 self._absorb(batch)
                 self._pending.append(batch.hand_out)
                 self._positions[batch.partition] = batch.hand_out.last + 1

@@ -68,7 +68,7 @@ class StepMemory:
 
     def settle(self, batch: RecordBatch, write: TableWrite, delivered: Mapping[Partition, int]) -> None:
         """Write the local rows of what was delivered, while the partition is ours."""
-        if batch.current:
+        if batch.hand_out.current:
             self._table.apply(write, delivered[self._table.changelog_topic_name, write.partition])
 
 
@@ -110,7 +110,7 @@ class StepRunner:
         Whatever the step raises goes through: the agent ends, and with it the process.
         """
         await self._window.acquire()
-        if not batch.start():
+        if not batch.hand_out.start():
             self._window.release()
             return
         self._observer.taken(batch.topic, len(batch.records))
@@ -140,7 +140,7 @@ class StepRunner:
                 memory.settle(batch, write, receipt.result())
             if self._trail is not None:
                 self._trail.note(batch, result)
-            batch.finish(_outcome_of(result))
+            batch.hand_out.finish(_outcome_of(result))
             self._observer.done(batch.topic, len(batch.records), result, seconds)
 
         receipt.add_done_callback(settle)

@@ -122,13 +122,8 @@ class TelemetryServer:
                 return None
 
 
-def failing(checks: Mapping[str, Check]) -> dict[str, str]:
-    """Checks that do not pass, each with its sentence."""
-    return {name: problem for name, check in checks.items() if (problem := check()) is not None}
-
-
 def _checked(name: str, checks: Mapping[str, Check]) -> HttpPage:
-    wrong = failing(checks)
+    wrong = {check: problem for check, look in checks.items() if (problem := look()) is not None}
     body = json.dumps({name: not wrong, "failing": wrong, "checked": sorted(checks)}) + "\n"
     status = HTTPStatus.SERVICE_UNAVAILABLE if wrong else HTTPStatus.OK
     return HttpPage(status, "application/json", body.encode())

@@ -52,7 +52,7 @@ def attach_stuck(runtime: StageRuntime) -> None:
     """Attach an agent that begins work and never ends it."""
 
     async def run(batch: RecordBatch) -> None:
-        batch.start()
+        batch.hand_out.start()
 
     attach_agent(runtime.app, runtime.settings.name(topics.RAW), "canonicalize", run)
 

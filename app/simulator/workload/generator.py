@@ -95,18 +95,17 @@ class Workload:
         self._announcements = [_announcement(actor, binaries, self._studio.stacks) for actor in self._fleet.actors]
         self._entries, self._weights = self._all_entries()
 
-    def planted(self) -> dict[str, Canary]:
-        """Every canary that may be in the load, by needle."""
-        return dict(self._planted())
+    def planted(self) -> Mapping[str, Canary]:
+        """Every canary that may be in the load, by needle.
 
-    def _planted(self) -> Mapping[str, Canary]:
-        """A view of all collections: a search asks for few needles of many, a hundred thousand times."""
+        A view of all collections: a search asks for few needles of many, a hundred thousand times.
+        """
         planted = canaries() if self._options.canary_share else {}
         return ChainMap(self._fleet.secrets, self._studio.secrets, planted)
 
     def leaks(self, content: bytes) -> list[str]:
         """Where the canaries were planted that are in `content`, whatever bytes these are; empty when none is."""
-        planted = self._planted()
+        planted = self.planted()
         found = [planted.get(needle) for needle in traces(content)]
         return ["part of a canary" if one is None else f"{one.place} (form {one.form})" for one in found]
 

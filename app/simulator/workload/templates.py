@@ -8,14 +8,13 @@ own time, which is in no other message, may have any length.
 Maps are written in the order of their keys, so that the same event has the same bytes.
 """
 
-import base64
 import re
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from app.simulator.workload.fleet import MAX_PID
+from app.simulator.workload.fleet import MAX_PID, exec_id
 from schemas import proto_wire
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from schemas.tetragon.process_pb2 import Process
@@ -106,9 +105,9 @@ def full_time(nanoseconds: int) -> bytes:
 
 def identity(node: str, pid: int, started_ns: int, kernel_ns: int) -> ProcessIdentity:
     """Who a process is: `kernel_ns` is its start since the boot of `node`, in 16 digits."""
-    exec_id = base64.b64encode(f"{node}:{kernel_ns:016d}:{pid}".encode())
-    assert len(exec_id) == _EXEC_ID_CHARS
-    return ProcessIdentity(exec_id, _SECONDS_TAG + varint(pid), full_time(started_ns))
+    whose = exec_id(node, kernel_ns, pid).encode()
+    assert len(whose) == _EXEC_ID_CHARS
+    return ProcessIdentity(whose, _SECONDS_TAG + varint(pid), full_time(started_ns))
 
 
 def set_sentinels(process: Process) -> None:

@@ -76,12 +76,12 @@ def test_a_restarted_worker_goes_on_with_the_account_of_the_one_before() -> None
         kafka = FakeKafka(logs=log_of(*range(8)))
         async with harness(kafka, strict=True) as running:
             (event,) = await running.events(1)
-            event.value.finish(BatchOutcome(3, dead_letters=1))
+            event.value.hand_out.finish(BatchOutcome(3, dead_letters=1))
             await running.commit()
         assert read_note(kafka.notes[PARTITION]) == Account(0, outputs=3, dead_letters=1)
         async with harness(kafka, strict=True) as running:
             (event,) = await running.events(1)
-            event.value.finish()
+            event.value.hand_out.finish()
             await running.commit()
         assert read_note(kafka.notes[PARTITION]) == Account(0, outputs=7, dead_letters=1)
         assert kafka.committed_offsets == {PARTITION: 8}
@@ -98,7 +98,7 @@ def test_a_group_whose_next_records_have_expired_goes_on_behind_them_and_its_acc
         async with harness(kafka, strict=True) as running:
             assert running.consumer.ledger.committed() == {PARTITION: 10}
             (event,) = await running.events(1)
-            event.value.finish()
+            event.value.hand_out.finish()
             await running.commit()
         account = read_note(kafka.notes[PARTITION])
         assert account == Account(0, outputs=6)
@@ -114,7 +114,7 @@ def test_a_group_whose_offsets_were_moved_begins_a_new_account_there() -> None:
         kafka = FakeKafka(logs=log_of(*range(8)), committed_offsets={PARTITION: 4})
         async with harness(kafka, strict=True) as running:
             (event,) = await running.events(1)
-            event.value.finish()
+            event.value.hand_out.finish()
             await running.commit()
         assert read_note(kafka.notes[PARTITION]) == Account(4, outputs=4)
 

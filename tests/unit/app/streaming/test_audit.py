@@ -63,7 +63,7 @@ class _Scene:
         outputs = [OutRecord(one.key, one.value, one.timestamp) for one in batch.records]
         offsets = [one.offset for one in batch.records]
         self.trail.note(batch, StepResult(outputs=outputs, raw_offsets=offsets, configuration=configuration))
-        batch.finish()
+        batch.hand_out.finish()
 
     def commit(self) -> None:
         """What the consumer does before it commits."""

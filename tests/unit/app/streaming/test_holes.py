@@ -69,7 +69,7 @@ def test_work_after_an_unfinished_event_is_not_committed_at_offset_zero(strict: 
         async with harness(FakeKafka(logs=log_of(*range(4)), fetch_size=1), strict=strict) as running:
             first, second, third = await running.events(3)
             for event in (second, third):
-                event.value.finish() if strict else event.message.ack(running.consumer)
+                event.value.hand_out.finish() if strict else event.message.ack(running.consumer)
             assert await running.commit() == ({} if strict else {PARTITION: 3})
             assert not first.message.acked
 
@@ -85,10 +85,10 @@ def test_work_after_an_unfinished_event_is_not_committed_behind_a_committed_offs
         async with harness(kafka, strict=strict) as running:
             events = await running.events(4)
             for event in events[1:]:
-                event.value.finish() if strict else event.message.ack(running.consumer)
+                event.value.hand_out.finish() if strict else event.message.ack(running.consumer)
             assert await running.commit() == {PARTITION: 10 if strict else 14}
             if strict:
-                events[0].value.finish()
+                events[0].value.hand_out.finish()
                 assert await running.commit() == {PARTITION: 14}
 
     run(scenario())
@@ -103,7 +103,7 @@ def test_an_event_left_unacknowledged_by_a_crashed_agent_is_never_jumped(strict:
             events = await running.events(5)
             del events[1]  # the crashed actor's event, and with it the last reference
             for event in events:
-                event.value.finish() if strict else event.message.ack(running.consumer)
+                event.value.hand_out.finish() if strict else event.message.ack(running.consumer)
             await running.commit()
             assert await running.commit() == {PARTITION: 1 if strict else 5}
 
@@ -140,7 +140,7 @@ def test_a_delivered_record_after_a_gap_is_not_part_of_the_gap(strict: bool) -> 
         async with harness(kafka, strict=strict) as running:
             five, ten, eleven, twelve = await running.events(4)
             for event in (five, eleven, twelve):
-                event.value.finish() if strict else event.message.ack(running.consumer)
+                event.value.hand_out.finish() if strict else event.message.ack(running.consumer)
             await running.commit()
             assert await running.commit() == {PARTITION: 6 if strict else 13}
             assert not ten.message.acked
@@ -173,7 +173,7 @@ def test_a_refused_commit_is_tried_again_without_new_work(strict: bool) -> None:
         kafka = FakeKafka(logs=log_of(0, 1), fetch_size=2, refuse_commits=1)
         async with harness(kafka, strict=strict) as running:
             for event in await running.events(1 if strict else 2):
-                event.value.finish() if strict else event.message.ack(running.consumer)
+                event.value.hand_out.finish() if strict else event.message.ack(running.consumer)
             assert await running.commit() == {}
             assert await running.commit() == ({PARTITION: 2} if strict else {})
 
@@ -204,7 +204,7 @@ def test_a_drain_ends_the_process_when_work_does_not_end() -> None:
         async with harness(FakeKafka(logs=log_of(0)), strict=True) as running:
             running.consumer.drain_limit_seconds = 0.05
             (event,) = await running.events(1)
-            assert event.value.start()
+            assert event.value.hand_out.start()
             with pytest.raises(Ended) as ended:
                 await running.consumer.wait_empty()
             assert ended.value.code is ExitCode.DRAIN_OVERDUE
@@ -220,7 +220,7 @@ def test_a_drain_ends_the_process_when_the_last_commit_hangs() -> None:
         async with harness(kafka, strict=True) as running:
             running.consumer.drain_limit_seconds = 0.05
             (event,) = await running.events(1)
-            event.value.finish()
+            event.value.hand_out.finish()
             with pytest.raises(Ended) as ended:
                 await running.consumer.wait_empty()
             assert ended.value.code is ExitCode.DRAIN_OVERDUE
@@ -235,8 +235,8 @@ def test_a_drain_waits_for_begun_work_only_and_commits_it() -> None:
         kafka = FakeKafka(logs=log_of(*range(8)), fetch_size=4)
         async with harness(kafka, strict=True) as running:
             begun, _waiting = await running.events(2)
-            assert begun.value.start()
-            asyncio.get_running_loop().call_later(0.03, begun.value.finish)
+            assert begun.value.hand_out.start()
+            asyncio.get_running_loop().call_later(0.03, begun.value.hand_out.finish)
             await asyncio.wait_for(running.consumer.wait_empty(), 1)
             assert kafka.committed_offsets == {PARTITION: 4}
 
@@ -250,10 +250,10 @@ def test_a_drain_first_writes_what_is_only_in_memory() -> None:
         kafka = FakeKafka(logs=log_of(0), fetch_size=1)
         async with harness(kafka, strict=True) as running:
             (event,) = await running.events(1)
-            assert event.value.start()
+            assert event.value.hand_out.start()
 
             async def flush() -> None:
-                event.value.finish()
+                event.value.hand_out.finish()
 
             running.consumer.drain_callbacks.append(flush)
             await asyncio.wait_for(running.consumer.wait_empty(), 1)
@@ -275,7 +275,7 @@ def test_a_batch_lost_between_fetch_and_agent_is_fetched_again_and_work_in_progr
             offsets = [event.message.offset for event in seen]
             assert offsets == sorted(set(offsets)) == [0, 4, 8]
             for event in seen:
-                event.value.finish()
+                event.value.hand_out.finish()
             assert await running.commit() == {PARTITION: 12}
 
     run(scenario())
@@ -307,9 +307,9 @@ def test_work_that_ends_after_its_partition_was_revoked_commits_nothing() -> Non
             running.suspend()
             running.consumer.ledger.close({PARTITION})
             await running.consumer.perform_seek()
-            event.value.finish()
-            assert not event.value.current
-            assert not event.value.start()
+            event.value.hand_out.finish()
+            assert not event.value.hand_out.current
+            assert not event.value.hand_out.start()
             assert await running.commit() == {}
 
     run(scenario())

@@ -369,7 +369,7 @@ def test_a_step_may_let_go_of_what_is_committed_and_of_nothing_else() -> None:
     for _ in range(2):
         batch = scene.batch()
         memory.recall(batch)
-        batch.finish()
+        batch.hand_out.finish()
     scene.ledger.note_committed(TP, 2)
     memory.recall(scene.batch())
 

@@ -24,6 +24,7 @@ _NOT_YET_VALID: Final = 9
 _HOSTNAME_MISMATCH: Final = 62
 _IP_MISMATCH: Final = 64
 _UNKNOWN_ISSUER: Final = frozenset({2, 18, 19, 20, 21})
+_SYSTEM_CAS: Final = "the system's CAs"
 # Alerts with which servers ask for a client certificate, or refuse ours (RFC 8446, 6.2; Go and OpenSSL differ).
 _ABOUT_OUR_CERTIFICATE: Final = (
     "CERTIFICATE_REQUIRED",
@@ -198,18 +199,16 @@ def _hung_up(peer: Peer, files: TlsFiles) -> Diagnosis:
 def _untrusted(peer: Peer, files: TlsFiles, error: ssl.SSLCertVerificationError) -> Diagnosis:
     match error.verify_code:
         case code if code in _UNKNOWN_ISSUER:
-            source = peer.variables.ca if files.ca else "the system's CAs"
-            return Diagnosis(f"{peer.where}: its certificate was not signed by a CA of {source}", True)
+            fault = f" was not signed by a CA of {peer.variables.ca if files.ca else _SYSTEM_CAS}"
         case code if code == _EXPIRED:
-            return Diagnosis(f"{peer.where}: its certificate, or one above it, has expired", True)
+            fault = ", or one above it, has expired"
         case code if code == _NOT_YET_VALID:
-            return Diagnosis(f"{peer.where}: its certificate is not valid yet; is this machine's clock right?", True)
+            fault = " is not valid yet; is this machine's clock right?"
         case code if code in {_HOSTNAME_MISMATCH, _IP_MISMATCH}:
-            return Diagnosis(
-                f"{peer.where}: its certificate is not for {peer.name!r}; {peer.variables.name_remedy}", True
-            )
+            fault = f" is not for {peer.name!r}; {peer.variables.name_remedy}"
         case _:
-            return Diagnosis(f"{peer.where}: its certificate is not accepted: {error.verify_message}", True)
+            fault = f" is not accepted: {error.verify_message}"
+    return Diagnosis(f"{peer.where}: its certificate{fault}", True)
 
 
 def _refused_handshake(peer: Peer, files: TlsFiles, reason: str) -> Diagnosis:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from agents.hot_symbols.reading.observations import CallObserver
-from app.export.call_stacks import CONTAINER_FIELDS, BinaryReader, ContainerMeaning, StackMeaning
+from app.export.call_stacks import CONTAINER_FIELDS, ContainerMeaning, StackMeaning, binary_reader
 from app.export.call_tree import MAX_NODES, CallTree, TreeBuilder
 from app.export.flame_graph import flame_graph_pieces
 from app.export.folded import folded_lines
@@ -56,7 +56,7 @@ def _reading() -> Table:
 
     def stacks() -> None:
         observe = CallObserver(lambda _: layout, StackMeaning())
-        StackGatherer(observe, BinaryReader(lambda _: layout), lambda _: True).gather(runs)
+        StackGatherer(observe, binary_reader(lambda _: layout), lambda _: True).gather(runs)
 
     def symbols() -> None:
         SymbolGatherer(CallObserver(lambda _: layout, ContainerMeaning()), lambda _: True, 1).gather(runs)

@@ -11,26 +11,21 @@ from app.kafka.records import OffsetRange
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
 from app.streaming.account import read_note
-from app.topology import PIPELINE, StageShape
+from app.topology import PIPELINE
 from schemas.topics import Stage
 
-Committed = Mapping[tuple[str, int], tuple[int, str | None]]
-"""Committed offset and metadata by unprefixed topic name and partition."""
+Committed = Mapping[tuple[Stage, str], Mapping[int, tuple[int, str | None]]]
+"""Committed offset and metadata by stage and unprefixed topic name, and then by partition."""
 
 
-def committed_by(settings: Settings, shapes: Iterable[StageShape]) -> dict[Stage, Committed]:
-    """What each stage's group has committed; empty if the stage has never run.
+def committed_by(settings: Settings) -> Committed:
+    """What each stage's group has committed; no partitions if the stage has never run.
 
     Raises KafkaUnreachableError and KafkaUnusableError.
     """
     with GroupReader(settings) as reader:
         return {
-            shape.stage: {
-                (topic, number): found
-                for topic in shape.sources
-                for number, found in reader.committed(shape.group, topic).items()
-            }
-            for shape in shapes
+            (shape.stage, topic): reader.committed(shape.group, topic) for shape in PIPELINE for topic in shape.sources
         }
 
 
@@ -43,17 +38,13 @@ def ends_of(settings: Settings, topics: Iterable[str]) -> dict[str, dict[int, Of
         return {topic: reader.all_ends(settings.name(topic)) for topic in topics}
 
 
-def stage_sources(
-    committed: Mapping[Stage, Committed], ends: Mapping[str, Mapping[int, OffsetRange]]
-) -> list[StageSource]:
+def stage_sources(committed: Committed, ends: Mapping[str, Mapping[int, OffsetRange]]) -> list[StageSource]:
     """Every stage with each of its sources, in data order."""
     sources = []
-    for shape in PIPELINE:
-        for topic in shape.sources:
-            known = committed[shape.stage]
-            partitions = {}
-            for number, found in ends[topic].items():
-                offset, note = known.get((topic, number), (None, None))
-                partitions[number] = SourcePartition(offset, read_note(note), found)
-            sources.append(StageSource(shape.stage, topic, partitions))
+    for (stage, topic), known in committed.items():
+        partitions = {}
+        for number, found in ends[topic].items():
+            offset, note = known.get(number, (None, None))
+            partitions[number] = SourcePartition(offset, read_note(note), found)
+        sources.append(StageSource(stage, topic, partitions))
     return sources

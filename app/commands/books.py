@@ -46,7 +46,7 @@ def command(addresses: tuple[str, ...], settled: bool, as_json: bool) -> None:
     """
     settings = load()
     pages = read_pages(addresses or _worker_addresses(settings))
-    committed = committed_by(settings, PIPELINE)
+    committed = committed_by(settings)
     ends = ends_of(settings, _topics())
     equations = [equation_of(page) for page in pages]
     sources = stage_sources(committed, ends)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import click
@@ -67,22 +67,18 @@ def command(
     if watched and (namespace is not None or image is not None):
         raise click.UsageError("--namespace and --image mean nothing with --watched: a watch is for all of them")
     settings = load()
-    if watched:
-        _show_watched(list(filter(query.matches_answer, watched_answers(settings)))[:count], as_json=as_json)
-        return
-    rows = top(filter(query.matches, published_rows(settings)), count)
-    if not rows and symbol is not None:
-        _say_whether_watched(symbol, watched_answers(settings))
     with SymbolDisplay() as display:
-        for line in documents(rows) if as_json else table(rows, display.name):
+        if watched:
+            found = list(filter(query.matches_answer, watched_answers(settings)))[:count]
+            lines = watched_table(found)
+        else:
+            found = top(filter(query.matches, published_rows(settings)), count)
+            lines = table(found, display.name)
+            if not found and symbol is not None:
+                _say_whether_watched(symbol, watched_answers(settings))
+        for line in documents(found) if as_json else lines:
             echo(line)
-    sys.exit(0 if rows else NONE_FOUND)
-
-
-def _show_watched(answers: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
-    for line in documents(answers) if as_json else watched_table(answers):
-        echo(line)
-    sys.exit(0 if answers else NONE_FOUND)
+    sys.exit(0 if found else NONE_FOUND)
 
 
 def _say_whether_watched(symbol: str, answers: Iterable[Mapping[str, Any]]) -> None:

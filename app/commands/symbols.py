@@ -4,8 +4,9 @@ import json
 import re
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -125,7 +126,8 @@ def add(
         progress.begin("files read", len(files))
         reports = list(add_files(files, options, writer, reader, lambda _: progress.add(1)))
         digest = writer.commit()
-    _print_reports(reports, digest, as_json=as_json)
+    rows = [report_row(report) for report in reports]
+    print_answer({"store_digest": digest, "files": rows}, _report_lines(reports, rows, digest), as_json=as_json)
     sys.exit(NOT_ALL if any(isinstance(report, NotIndexed) for report in reports) or not reports else 0)
 
 
@@ -374,15 +376,10 @@ def _index(store: SymbolStore, build_id: str) -> SymbolIndex:
     return index
 
 
-def _print_reports(reports: list[FileReport], digest: str, *, as_json: bool) -> None:
-    if as_json:
-        echo(json.dumps({"store_digest": digest, "files": [report_row(report) for report in reports]}))
-        return
-    outcomes: Counter[str] = Counter()
-    for report in reports:
-        row = report_row(report)
-        outcomes[row["outcome"]] += 1
+def _report_lines(reports: list[FileReport], rows: list[dict[str, Any]], digest: str) -> Iterator[str]:
+    for report, row in zip(reports, rows, strict=True):
         if isinstance(report, NotIndexed) or report.kept is not Kept.UNCHANGED:
-            echo("  ".join(cell(value) for value in row.values() if value not in ("", None, [])))
-    echo(", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "no ELF files")
-    echo(f"store {digest}")
+            yield "  ".join(cell(value) for value in row.values() if value not in ("", None, []))
+    outcomes = Counter(row["outcome"] for row in rows)
+    yield ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "no ELF files"
+    yield f"store {digest}"

@@ -272,14 +272,13 @@ def _report(
     """Print what was found or done. Exits with 1 if something is not as it should be."""
     topics = [_topic_line(one, done=done) for one in decisions]
     schemas = [_schema_line(one, done=done) for one in states]
-    document = {"topics": [line for line, _ in topics], "schemas": [line for line, _ in schemas]}
-    print_answer(document, (_sentence(line) for line, _ in topics + schemas), as_json=as_json)
+    print_answer({"topics": topics, "schemas": schemas}, map(_sentence, topics + schemas), as_json=as_json)
     faults = [str(one) for one in (*decisions, *states) if isinstance(one, TopicRefusal | SubjectRefusal)]
     for fault in faults:
         echo(f"callstream topics: {fault}", err=True)
     if any(isinstance(one, TopicRefusal) for one in decisions):
         echo(_WAYS_OUT, err=True)
-    if faults or not (done or all(fine for _, fine in topics + schemas)):
+    if faults or not (done or all(isinstance(one, Keep | Registered) for one in (*decisions, *states))):
         sys.exit(DIFFERS)
 
 
@@ -288,35 +287,30 @@ def _sentence(line: Mapping[str, object]) -> str:
     return f"{name}: {state}" + "".join(f", {what} {value}" for what, value in details)
 
 
-def _topic_line(decision: Decision, *, done: bool) -> tuple[dict[str, object], bool]:
-    """Row for a topic, and whether it was as it should be when we looked."""
+def _topic_line(decision: Decision, *, done: bool) -> dict[str, object]:
     name, partitions = decision.wanted.name, decision.wanted.partitions
     match decision:
         case Create():
-            return {"topic": name, "state": "created" if done else "missing", "partitions": partitions}, False
+            return {"topic": name, "state": "created" if done else "missing", "partitions": partitions}
         case Adjust(_, changes, found):
             options = ", ".join(f"{option} {found[option]} -> {value}" for option, value in changes.items())
-            return {"topic": name, "state": "adjusted" if done else "differs", "change": options}, False
+            return {"topic": name, "state": "adjusted" if done else "differs", "change": options}
         case Keep():
-            return {"topic": name, "state": "unchanged" if done else "ok"}, True
+            return {"topic": name, "state": "unchanged" if done else "ok"}
         case TopicRefusal(_, option, want, found_value):
-            return {"topic": name, "state": "refused", "has": f"{option} {found_value}", "wanted": want}, False
+            return {"topic": name, "state": "refused", "has": f"{option} {found_value}", "wanted": want}
         case _:
             assert_never(decision)
 
 
-def _schema_line(state: SubjectState, *, done: bool) -> tuple[dict[str, object], bool]:
-    """Row for a subject, and whether it has our schema."""
+def _schema_line(state: SubjectState, *, done: bool) -> dict[str, object]:
     match state:
         case Registered(name, schema_id, new):
-            return {
-                "subject": name,
-                "state": "registered" if new else "unchanged" if done else "ok",
-                "id": schema_id,
-            }, True
+            said = "registered" if new else "unchanged" if done else "ok"
+            return {"subject": name, "state": said, "id": schema_id}
         case MissingSubject(name):
-            return {"subject": name, "state": "missing"}, False
+            return {"subject": name, "state": "missing"}
         case SubjectRefusal(name, reason):
-            return {"subject": name, "state": "refused", "reason": reason}, False
+            return {"subject": name, "state": "refused", "reason": reason}
         case _:
             assert_never(state)

@@ -7,6 +7,7 @@ did not send it as a frame. An execution adds no frame.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from agents.hot_symbols.identity import EvidenceKind, parse_symbol_id
@@ -82,30 +83,23 @@ def _container_place(key: tuple[str | None, ...]) -> ContainerPlace:
     return ContainerPlace(place.image, place.namespace, place.workload, key[0] or "")
 
 
-class BinaryReader:
-    """Finds the executed file of a call: behind everything that the stage reads, so it reads on from there."""
+def binary_reader(layout_of: LayoutOf) -> Callable[[bytes], str]:
+    """A function that finds the executed file of a call: behind everything that the stage reads, so it reads on there.
 
-    def __init__(self, layout_of: LayoutOf) -> None:
-        self._layout_of = layout_of
-        self._known: dict[int, Callable[[bytes], str]] = {}
+    It gives the path; empty if the call does not say. The bytes must be a call that a `CallObserver` has read. Raises
+    MalformedCallError if they still end early.
+    """
 
-    def __call__(self, value: bytes) -> str:
-        """Path of the binary; empty if the call does not say.
+    @lru_cache(MAX_SCHEMAS)
+    def reader_of(schema_id: int) -> Callable[[bytes], str]:
+        layout = layout_of(schema_id)
+        assert layout is not None
+        return _reader_for(layout)
 
-        The bytes must be a call that a `CallObserver` has read. Raises MalformedCallError if they still end early.
-        """
-        schema_id = avro_wire.schema_id_of(value)
-        read = self._known.get(schema_id)
-        if read is None:
-            if len(self._known) >= MAX_SCHEMAS:
-                self._known.clear()
-            layout = self._layout_of(schema_id)
-            assert layout is not None
-            read = self._known[schema_id] = _binary_reader(layout)
-        return read(value)
+    return lambda value: reader_of(avro_wire.schema_id_of(value))(value)
 
 
-def _binary_reader(layout: CallLayout) -> Callable[[bytes], str]:
+def _reader_for(layout: CallLayout) -> Callable[[bytes], str]:
     parts = layout.regular
     if parts is None:
         return lambda value: layout.decode(value)["process"]["binary"] or ""

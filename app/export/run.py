@@ -18,7 +18,7 @@ from agents.hot_symbols.reading.meaning import PLACE_FIELDS
 from agents.hot_symbols.reading.observations import CallObserver
 from agents.hot_symbols.table.query import Query
 from agents.memo import Memo
-from app.export.call_stacks import CONTAINER_FIELDS, BinaryReader, ContainerMeaning, StackMeaning
+from app.export.call_stacks import CONTAINER_FIELDS, ContainerMeaning, StackMeaning, binary_reader
 from app.export.call_tree import CallTree
 from app.export.flame_graph import flame_graph_pieces
 from app.export.folded import folded_lines
@@ -143,7 +143,7 @@ class Export:
         """Write the call stacks of a window."""
         layouts = CallLayouts(self.settings, PLACE_FIELDS)
         observe = CallObserver(layouts, StackMeaning())
-        gatherer = StackGatherer(observe, BinaryReader(layouts), wanted(self.place))
+        gatherer = StackGatherer(observe, binary_reader(layouts), wanted(self.place))
         gatherer.books.ranges = window.ranges
         gatherer.gather(window.runs(self.on_read))
         tree = gatherer.builder.tree()

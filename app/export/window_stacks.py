@@ -19,7 +19,7 @@ _WAITING_KINDS: Final = 65_536
 """Stacks and binaries that wait, at some 200 bytes each beside what they share."""
 
 BinaryOf = Callable[[bytes], str]
-"""Path of a call's binary; see `call_stacks.BinaryReader`."""
+"""Path of a call's binary; see `call_stacks.binary_reader`."""
 
 IsWanted = Callable[[EventPlace], bool]
 """Whether calls of a place are wanted."""

@@ -9,7 +9,7 @@ from agents.hot_symbols.counting.recent import Recent
 from agents.hot_symbols.reading.meaning import PLACE_FIELDS, Meaning
 from agents.hot_symbols.reading.observations import CallObserver, Observe
 from agents.hot_symbols.table.query import Query
-from app.export.call_stacks import CONTAINER_FIELDS, BinaryReader, ContainerMeaning, StackMeaning
+from app.export.call_stacks import CONTAINER_FIELDS, ContainerMeaning, StackMeaning, binary_reader
 from app.export.folded import folded_lines
 from app.export.run import ExportOutcome, wanted
 from app.export.runtime_facts import fact_line
@@ -63,7 +63,7 @@ def layout_of(schema_id: int) -> CallLayout | None:
 
 def stacks(runs: Runs, place: Query | None = None) -> tuple[dict[tuple[str, ...], int], ExportBooks]:
     """Folded stacks of records, and the books."""
-    gatherer = StackGatherer(observer(StackMeaning()), BinaryReader(layout_of), wanted(place or Query()))
+    gatherer = StackGatherer(observer(StackMeaning()), binary_reader(layout_of), wanted(place or Query()))
     gatherer.gather(runs)
     text = "".join(folded_lines(gatherer.builder.tree(), lambda symbol: symbol))
     return read_folded(text) if text else {}, gatherer.books
@@ -100,7 +100,7 @@ def test_calls_of_another_schema_version_say_the_same() -> None:
     value = encode_call({**BASE, "stack_frames": [LIBC]}, schema_id=9, schema=schema)
 
     assert layout.regular is None
-    assert BinaryReader(lambda _: layout)(value) == "/usr/bin/shop"
+    assert binary_reader(lambda _: layout)(value) == "/usr/bin/shop"
 
 
 def test_a_user_probe_that_fired_is_the_innermost_frame_once() -> None:

@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from agents.hot_symbols.table.query import Query
-from app.commands.options import FILE, POSITION, POSITION_HELP
+from app.commands.options import FILE, POSITION_HELP, position_option
 from app.export.run import Export, StackFormat
 from app.export.vex_file import read_vex_file
 from app.export.window import open_window
@@ -28,8 +28,8 @@ FORMATS: Final = (*[form.value for form in StackFormat], FACTS, OPENVEX)
 
 @click.command(name="export", epilog=POSITION_HELP)
 @click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="What to write.")
-@click.option("--from", "start", metavar="POSITION", type=POSITION, help="Begin of the window. Default: first.")
-@click.option("--to", "end", metavar="POSITION", type=POSITION, help="End of the window, not included. Default: last.")
+@position_option("--from", "start", "Begin of the window. Default: first.")
+@position_option("--to", "end", "End of the window, not included. Default: last.")
 @click.option("--namespace", metavar="PATTERN", help="Only calls of this namespace.")
 @click.option("--image", metavar="PATTERN", help="Only calls of this image, by name or id.")
 @click.option("--vex", "vex_path", type=FILE, help="For openvex: a TOML file with author, products and actions.")

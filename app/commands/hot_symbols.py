@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -69,7 +69,7 @@ def command(
     settings = load()
     with SymbolDisplay() as display:
         if watched:
-            found = list(filter(query.matches_answer, watched_answers(settings)))[:count]
+            found: Sequence[Row] = list(filter(query.matches_answer, watched_answers(settings)))[:count]
             lines = watched_table(found)
         else:
             found = top(filter(query.matches, published_rows(settings)), count)

@@ -71,19 +71,17 @@ def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _
     return add
 
 
+def position_option(flag: str, into: str, help_text: str, default: str | None = None) -> Callable[[_Command], _Command]:
+    """An option that takes a `Position`."""
+    shown = default is not None
+    return click.option(
+        flag, into, metavar="POSITION", type=POSITION, default=default, show_default=shown, help=help_text
+    )
+
+
 raw_events: Final = together(
-    click.option(
-        "--from", "start", metavar="POSITION", type=POSITION, default="first", show_default=True, help="Where to begin."
-    ),
-    click.option(
-        "--to",
-        "end",
-        metavar="POSITION",
-        type=POSITION,
-        default="last",
-        show_default=True,
-        help="Where to end, not included.",
-    ),
+    position_option("--from", "start", "Where to begin.", "first"),
+    position_option("--to", "end", "Where to end, not included.", "last"),
     click.option(
         "--partition", "partitions", type=click.IntRange(0), multiple=True, help="Only this partition; may be repeated."
     ),
@@ -92,13 +90,11 @@ raw_events: Final = together(
         is_flag=True,
         help="Times are those of the events, not those of receipt. This reads the whole topic.",
     ),
-    click.option(
+    position_option(
         "--loaders-from",
-        metavar="POSITION",
-        type=POSITION,
-        default="first",
-        show_default=True,
-        help="Where to begin to read the loader events that the frames of the chosen events depend on.",
+        "loaders_from",
+        "Where to begin to read the loader events that the frames of the chosen events depend on.",
+        "first",
     ),
 )
 """Adds the options that choose raw events; `raw_choice` takes their values."""

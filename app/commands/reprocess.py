@@ -29,14 +29,11 @@ log = logging.getLogger(__name__)
 
 @click.command(name="reprocess", epilog=options.POSITION_HELP)
 @click.option("--stage", required=True, type=_STAGES, help="The stage that has changed. The stages after it run, too.")
-@click.option(
+@options.position_option(
     "--from",
     "start",
-    metavar="POSITION",
-    type=options.POSITION,
-    default="first",
-    show_default=True,
-    help="Where a new version begins in the topic that the stage reads. Name an offset for every partition, or none.",
+    "Where a new version begins in the topic that the stage reads. Name an offset for every partition, or none.",
+    "first",
 )
 @click.option(
     "--version",

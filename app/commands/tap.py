@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import click
 
-from app.commands.options import POSITION, POSITION_HELP
+from app.commands.options import POSITION_HELP, position_option
 from app.kafka.positions import First, Last, Position, leaves_out, offset_in
 from app.kafka.records import Recorded
 from app.kafka.registry import SchemaRegistry
@@ -31,13 +31,7 @@ _FOLLOW_PAUSE_SECONDS: Final = 0.3
 
 @click.command(name="tap", epilog=POSITION_HELP)
 @click.argument("topic", default=topics.CALLS, metavar="[TOPIC]")
-@click.option(
-    "--from",
-    "start",
-    metavar="POSITION",
-    type=POSITION,
-    help="Where to begin. Default: first, or with --follow, last.",
-)
+@position_option("--from", "start", "Where to begin. Default: first, or with --follow, last.")
 @click.option("--partition", type=click.IntRange(0), help="Read this partition only.")
 @click.option("--max", "most", type=click.IntRange(1), metavar="N", help="Stop after N records.")
 @click.option("--follow", is_flag=True, help="Go on reading new records, until Ctrl-C.")

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
+from schemas.text_limits import MAX_PLACE_CHARS, MAX_SYMBOL_CHARS, cut_text
+
 # C0, DEL, C1; zero-width, bidirectional and line separator characters; lone surrogates
 _ESCAPED: Final = re.compile("[\x00-\x1f\x7f-\x9f%!\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _BUILD_ID: Final = re.compile(r"[0-9a-f]{8,}")
@@ -25,6 +27,11 @@ _KERNEL: Final = "kernel"
 _KERNEL_MODULE: Final = "kernel:"
 _EXECUTED: Final = "exec:"
 _RESERVED: Final = re.compile(rf"{_BUILD_ID.pattern}\Z|{_OTHER_BUILD_ID}|{_KERNEL}(?:\Z|:)|{_EXECUTED}")
+
+
+MAX_ID_BYTES: Final = 3 * 4_096 + 16
+"""Room for the longest module and symbol of plain letters. A longer id, of many escapes, has its texts cut to those of
+places, which fit with every character escaped: it is the key of records, and other rows name it as a caller."""
 
 
 class EvidenceKind(enum.Enum):
@@ -66,6 +73,23 @@ def frame_identity(module: str, build_id: str | None, symbol: str, *, is_kernel_
 def binary_identity(path: str) -> SymbolIdentity:
     """The identity of an executed binary."""
     return SymbolIdentity(None, path, None)
+
+
+def within_limits(identity: SymbolIdentity) -> SymbolIdentity:
+    """The identity with texts that are cut where they are too long, so that its id is at most `MAX_ID_BYTES` long."""
+    cut = _cut(identity, MAX_SYMBOL_CHARS)
+    longest = len(cut.symbol or "") + len(cut.module or "")
+    if longest <= MAX_PLACE_CHARS or len(symbol_id(cut).encode()) <= MAX_ID_BYTES:
+        return cut
+    return _cut(identity, MAX_PLACE_CHARS)
+
+
+def _cut(identity: SymbolIdentity, max_chars: int) -> SymbolIdentity:
+    texts = (identity.build_id, identity.module, identity.symbol)
+    if all(len(text or "") <= max_chars for text in texts):
+        return identity
+    build_id, module, symbol = (None if text is None else cut_text(text, max_chars) for text in texts)
+    return SymbolIdentity(build_id, module, symbol, identity.is_kernel_space)
 
 
 def symbol_id(identity: SymbolIdentity) -> str:

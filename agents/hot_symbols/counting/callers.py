@@ -7,10 +7,14 @@ does.
 """
 
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Final
 
 MAX_CALLERS: Final = 8
 """A row on every topic and in every table carries them, at some 80 bytes each."""
+
+MAX_CALLERS_BYTES: Final = 16 << 10
+"""Of all callers of a symbol: the longest one fits, and eight of usual length."""
 
 
 @dataclass(slots=True, eq=False)
@@ -31,11 +35,16 @@ class Callers:
         self.shortfall += other.shortfall
         self.settle()
 
-    def settle(self) -> None:
-        """Subtract the calls of the ninth caller from every caller; callers without a rest go."""
-        if len(self.calls) <= MAX_CALLERS:
+    def settle(self, max_bytes: int = MAX_CALLERS_BYTES) -> None:
+        """Subtract the calls of the first caller beyond the limits from every caller; callers without a rest go."""
+        if len(self.calls) <= MAX_CALLERS and sum(map(len, self.calls)) <= max_bytes // 4:
             return
-        cut = sorted(self.calls.values(), reverse=True)[MAX_CALLERS]
+        top = self.top()
+        sizes = accumulate(len(caller.encode()) for caller, _ in top)
+        kept = min(MAX_CALLERS, sum(size <= max_bytes for size in sizes))
+        if kept == len(top):
+            return
+        cut = top[kept][1]
         self.calls = {caller: calls - cut for caller, calls in self.calls.items() if calls > cut}
         self.shortfall += cut
 

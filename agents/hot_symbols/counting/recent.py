@@ -8,12 +8,17 @@ times are the events' own, in nanoseconds since the Unix epoch.
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import accumulate
 from typing import Final
 
 from agents.hot_symbols.reading.evidence import Name
 
 MAX_NAMES: Final = 8
 """A row on every topic and in every table carries them, for each of three kinds: 8 of some 60 bytes."""
+
+MAX_NAMES_BYTES: Final = 8 << 10
+"""Of all names of a kind: any name fits, and eight of usual length. Like the number it cuts off the oldest, so the
+result still depends on what went in alone."""
 
 SKETCH_HASHES: Final = 32
 """The smallest hashes of all names ever seen: exact up to 32 different names, within some 18 % beyond."""
@@ -45,12 +50,15 @@ class Recent:
             self.sketch = _smallest({*self._hashes(), *other.sketch})
         self.settle()
 
-    def settle(self) -> None:
-        """Drop names beyond the limit, those that were seen longest ago."""
-        if self.sketch or len(self.last_ns) > MAX_NAMES:
+    def settle(self, max_bytes: int = MAX_NAMES_BYTES) -> None:
+        """Drop names beyond the limits, those that were seen longest ago."""
+        fits = len(self.last_ns) <= MAX_NAMES and sum(map(_bytes, self.last_ns)) <= max_bytes
+        if self.sketch or not fits:
             self.sketch = _smallest(self._hashes())
-        if len(self.last_ns) > MAX_NAMES:
-            self.last_ns = dict(self.newest()[:MAX_NAMES])
+        if not fits:
+            newest = self.newest()[:MAX_NAMES]
+            sizes = accumulate(_bytes(name) for name, _ in newest)
+            self.last_ns = dict(entry for entry, size in zip(newest, sizes, strict=True) if size <= max_bytes)
 
     def newest(self) -> list[tuple[Name, int]]:
         """Names and times, the newest first; equal times by name."""
@@ -64,6 +72,10 @@ class Recent:
 
     def _hashes(self) -> set[int]:
         return {*self.sketch, *map(_hash, self.last_ns)}
+
+
+def _bytes(name: Name) -> int:
+    return sum(len(word) if word.isascii() else 4 * len(word) for word in name)
 
 
 def _smallest(hashes: set[int]) -> tuple[int, ...]:

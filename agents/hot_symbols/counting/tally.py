@@ -15,6 +15,7 @@ from agents.hot_symbols.counting.callers import Callers
 from agents.hot_symbols.counting.recent import Recent
 from agents.hot_symbols.reading.evidence import CONFIRMED, EventPlace, Touch
 from agents.hot_symbols.reading.sightings import Summary
+from schemas.text_limits import cut_place
 
 HOURS_KEPT: Final = 24
 
@@ -101,6 +102,14 @@ class Tally:
         self.images.add(other.images)
         self.namespaces.add(other.namespaces)
         self.workloads.add(other.workloads)
+
+    def shorten(self, max_bytes: int) -> None:
+        """Cut the texts to a size, besides some 2 kB; what is dropped counts among what is not listed."""
+        self.module = cut_place(self.module)
+        share = max_bytes // 4
+        self.callers.settle(share)
+        for recent in (self.images, self.namespaces, self.workloads):
+            recent.settle(share)
 
     def _drop_old_hours(self) -> None:
         if len(self.hours) > 1:

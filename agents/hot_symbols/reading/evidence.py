@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from agents.hot_symbols.identity import binary_identity, frame_identity, symbol_id
+from agents.hot_symbols.identity import binary_identity, frame_identity, symbol_id, within_limits
 from schemas import records
+from schemas.text_limits import cut_place, cut_symbol
 
 RESOLUTIONS: Final[tuple[str, ...]] = tuple(
     records.parsed_schema(records.CALL)["__named_schemas"]["callstream.FrameResolution"]["symbols"]
@@ -82,7 +83,7 @@ def frame_of(fields: FrameFields) -> CountedFrame:
     """What counts of a frame with these fields."""
     module, symbol, hint, build_id, resolution, is_kernel_space = fields
     identity = frame_identity(module, build_id, symbol or hint or "", is_kernel_space=is_kernel_space)
-    return CountedFrame(symbol_id(identity), module, RESOLUTIONS.index(resolution))
+    return CountedFrame(symbol_id(within_limits(identity)), cut_symbol(module), RESOLUTIONS.index(resolution))
 
 
 def stack_touches(frames: Sequence[CountedFrame]) -> list[Touch]:
@@ -111,12 +112,14 @@ def stack_touches(frames: Sequence[CountedFrame]) -> list[Touch]:
 def target_touch(target: Mapping[str, Any]) -> Touch:
     """The touch of a decoded `ProbeTarget` whose probe fired."""
     identity = frame_identity(target["module"], target["build_id"], target["symbol"], is_kernel_space=False)
-    return Touch(symbol_id(identity), target["module"], hits=1, probe_hits=1, grades=(), callers=())
+    module = cut_symbol(target["module"])
+    return Touch(symbol_id(within_limits(identity)), module, hits=1, probe_hits=1, grades=(), callers=())
 
 
 def binary_touch(path: str) -> Touch:
     """The touch of an execution of the file `path`."""
-    return Touch(symbol_id(binary_identity(path)), path, hits=1, probe_hits=0, grades=(), callers=())
+    identity = within_limits(binary_identity(path))
+    return Touch(symbol_id(identity), cut_symbol(path), hits=1, probe_hits=0, grades=(), callers=())
 
 
 def joined(touches: Sequence[Touch], extra: Touch | None) -> EventEvidence:
@@ -142,9 +145,10 @@ def joined(touches: Sequence[Touch], extra: Touch | None) -> EventEvidence:
 
 
 def place_of(fields: Mapping[str, Any]) -> EventPlace:
-    """The place of an event with these fields of a `RuntimeCallEvent`."""
-    image_id, image_name = fields["image_id"] or "", fields["image_name"] or ""
-    namespace, kind, workload = fields["namespace"] or "", fields["workload_kind"] or "", fields["workload"] or ""
+    """The place of an event with these fields of a `RuntimeCallEvent`; longer names than a place may have are cut."""
+    image_id, image_name, namespace, kind, workload = (
+        cut_place(fields[name] or "") for name in ("image_id", "image_name", "namespace", "workload_kind", "workload")
+    )
     return EventPlace(
         image=(image_id, image_name) if image_id or image_name else None,
         namespace=(namespace,) if namespace else None,

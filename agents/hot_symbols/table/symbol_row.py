@@ -21,6 +21,11 @@ EXPIRED: Final = -1
 """Entry of what expired partials counted, over all raw partitions."""
 
 
+MAX_ROW_BYTES: Final = 800_000
+"""What is left of the 1 MiB that a topic takes, with room for the key and for partials that are a bit larger than their
+share. With a dozen partitions, only rows of texts at their limits come near it."""
+
+
 class SymbolRow:
     """Packed partials by raw partition."""
 
@@ -70,7 +75,10 @@ class SymbolRow:
         return first
 
     def to_bytes(self) -> bytes:
-        """The row as state."""
+        """The row as state; its texts are cut where it would not fit into a record."""
+        if sum(map(len, self._partials.values())) > MAX_ROW_BYTES:
+            share = MAX_ROW_BYTES // len(self._partials)
+            self._partials = {source: _shortened(partial, share) for source, partial in self._partials.items()}
         entries = sorted(self._partials.items())
         heads = b"".join([_ENTRY.pack(source, len(partial)) for source, partial in entries])
         return _HEAD.pack(VERSION, len(entries)) + heads + b"".join([partial for _, partial in entries])
@@ -104,3 +112,10 @@ def _entries(state: bytes) -> list[tuple[int, int, int]]:
     if end != len(state):
         raise StateError("state that ends early or late")
     return [(source, at, size) for (source, size), at in zip(heads, starts, strict=True)]
+
+
+def _shortened(state: bytes, max_bytes: int) -> bytes:
+    """A packed partial with its texts cut to about a size."""
+    partial = Partial.from_bytes(state)
+    partial.tally.shorten(max_bytes // 2)  # its numbers have room in the other half
+    return partial.to_bytes()

@@ -8,6 +8,7 @@ is unknown or only hinted at, no stage refused an event, and coverage is without
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from posixpath import basename
 from typing import Any, Final
 
@@ -23,6 +24,9 @@ MAX_WATCHES: Final = 10_000
 
 MAX_SYMBOLS: Final = 16
 """That an answer lists, with most hits first, at some 150 bytes each."""
+
+MAX_LISTED_BYTES: Final = 256 << 10
+"""Of all symbols that an answer lists, so that it fits into a record whatever their names are; the rest is counted."""
 
 DecodeRow = Callable[[bytes], Mapping[str, Any] | None]
 """Reads a record of runtime.hot-symbols; None where the bytes are something else."""
@@ -247,6 +251,7 @@ class _UnsureRows:
 
 def _answer(watch: Watch, rows: Iterable[_Row], ambiguous: int, covered: Completeness) -> dict[str, Any]:
     ranked = sorted(rows, key=lambda row: (-row.hits, row.symbol_id))
+    listed = _listed(ranked)
     is_whole = covered.until_ns > 0 and not covered.gaps
     never = "NeverHit" if is_whole and not ambiguous else "NotSeen"
     return {
@@ -263,9 +268,9 @@ def _answer(watch: Watch, rows: Iterable[_Row], ambiguous: int, covered: Complet
         "last_seen_ns": max((row.last_seen_ns for row in ranked), default=0),
         "symbols": [
             {"symbol_id": row.symbol_id, "module": row.module, "hits": row.hits, "last_seen_ns": row.last_seen_ns}
-            for row in ranked[:MAX_SYMBOLS]
+            for row in listed
         ],
-        "symbols_more": len(ranked[MAX_SYMBOLS:]),
+        "symbols_more": len(ranked) - len(listed),
         "ambiguous_hits": ambiguous,
         "complete_ns": covered.complete_ns,
         "complete_until_ns": covered.until_ns,
@@ -275,6 +280,13 @@ def _answer(watch: Watch, rows: Iterable[_Row], ambiguous: int, covered: Complet
         ],
         "gaps_more": covered.gaps_more,
     }
+
+
+def _listed(ranked: Sequence[_Row]) -> Sequence[_Row]:
+    """The rows that an answer lists."""
+    first = ranked[:MAX_SYMBOLS]
+    sizes = accumulate(4 * (len(row.symbol_id) + len(row.module)) for row in first)
+    return first[: sum(size <= MAX_LISTED_BYTES for size in sizes)]
 
 
 MOVING: Final = ("complete_ns", "complete_until_ns", "ambiguous_hits", "nodes")

@@ -4,14 +4,15 @@ Everything that decides a step's output comes in here: hook map, symbol store, p
 digest of these names a configuration.
 """
 
-import tomllib
 from pathlib import Path
 
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.probes import HookKind, PolicyHooks
 from agents.canonicalize.stage import CanonicalizeStep
 from agents.privacy.stage import PrivacyStep
+from agents.toml_text import MAX_TOML_BYTES, parse_toml
 from app.operators.errors import OperatorError
+from app.operators.regular_files import read_regular_text
 from app.privacy.load import load_privacy
 from app.settings import Settings
 from app.symbols.store import SymbolStore
@@ -50,8 +51,10 @@ def load_policy_hooks(path: Path | None) -> PolicyHooks:
     if path is None:
         return {}
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = parse_toml(read_regular_text(path, MAX_TOML_BYTES))
+    except OSError as error:
+        raise PolicyHooksError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
         raise PolicyHooksError(f"{path}: {error}") from error
     kinds = {kind.value: kind for kind in HookKind}
     hooks: dict[str, HookKind] = {}

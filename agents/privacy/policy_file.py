@@ -15,7 +15,6 @@ All errors are reported at once. A key that is not in this schema is an error, b
 not apply. A pattern without a group would redact nothing and is refused.
 """
 
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -25,6 +24,7 @@ from agents.privacy.matching.gate import PatternError
 from agents.privacy.matching.scan import grouped
 from agents.privacy.policy import FIELDS, Policy
 from agents.privacy.redaction.choices import CustomPattern, RedactionChoices, Treatment
+from agents.toml_text import TomlTextError, parse_toml
 from schemas.probe_types import PROBE_TYPES
 
 BUILT_IN: Final = ("default", "strict", "open")
@@ -33,6 +33,15 @@ BUILT_IN: Final = ("default", "strict", "open")
 SCHEMA: Final = 1
 
 MIN_NAME_LETTERS: Final = 3
+
+MAX_PROBLEMS: Final = 50
+"""More do not help a person; the line of each is searched in the whole text."""
+
+MAX_ENTRIES: Final = 1_000
+"""Of a list: every text that leaves is searched for all names, patterns and paths."""
+
+MAX_PATTERN_CHARS: Final = 1_000
+"""Of one name, pattern or path; RE2 takes memory that grows with it."""
 
 MIN_TEXT_BYTES: Final = 1024
 MAX_TEXT_BYTES: Final = 1 << 20  # what the canonicalize stage refuses anyway
@@ -73,8 +82,8 @@ def built_in_policy(name: str) -> Policy:
 def parse_policy(text: str) -> Policy:
     """The policy that `text` describes. Raises PolicyError."""
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        content = parse_toml(text)
+    except TomlTextError as error:
         raise PolicyError([Problem(_line_of(str(error)), "TOML", str(error))]) from None
     reader = _Reader(text)
     policy = reader.policy(content)
@@ -88,6 +97,10 @@ def _line_of(message: str) -> int:
     _, found, rest = message.partition("(at line ")
     digits = rest.partition(",")[0]
     return int(digits) if found and digits.isdigit() else 0
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_PATTERN_CHARS else text[:MAX_PATTERN_CHARS] + "…"
 
 
 class _Reader:
@@ -180,6 +193,10 @@ class _Reader:
         if not isinstance(entries, list):
             self._wrong("secrets.patterns", "is not an array of tables")
             return
+        if not self._fits(
+            "secrets.patterns", [str(entry.get("pattern")) for entry in entries if isinstance(entry, dict)]
+        ):
+            return
         for index, entry in enumerate(entries):
             path = f"secrets.patterns[{index}]"
             if not isinstance(entry, dict):
@@ -207,6 +224,17 @@ class _Reader:
             return False
         return True
 
+    def _fits(self, path: str, values: list[str]) -> bool:
+        """Whether there are not too many values and none is too long."""
+        if len(values) > MAX_ENTRIES:
+            self._wrong(path, f"has {len(values)} entries, and {MAX_ENTRIES} are the most")
+            return False
+        for value in values:
+            if len(value) > MAX_PATTERN_CHARS:
+                self._wrong(path, f"has an entry of {len(value)} characters, and {MAX_PATTERN_CHARS} are the most")
+                return False
+        return True
+
     def _table(self, content: dict[str, Any], key: str, keys: set[str]) -> dict[str, Any]:
         """A table of the document that may have `keys`; empty where it is missing or something else."""
         table = content.get(key, {})
@@ -226,7 +254,9 @@ class _Reader:
     def _texts(self, table: dict[str, Any], path: str, key: str) -> list[str]:
         values = table.get(key, [])
         if isinstance(values, list) and all(isinstance(value, str) for value in values):
-            return values
+            if self._fits(f"{path}.{key}", values):
+                return values
+            return []
         self._wrong(f"{path}.{key}", "is not a list of strings")
         return []
 
@@ -235,7 +265,8 @@ class _Reader:
             self._wrong(f"{path}.{key}".lstrip("."), f"is not known; known here are {', '.join(sorted(keys))}")
 
     def _wrong(self, rule: str, matter: str, value: str = "") -> None:
-        self.problems.append(Problem(self._line(rule, value), rule, matter))
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Problem(self._line(rule, value), _cut(rule), _cut(matter)))
 
     def _line(self, rule: str, value: str) -> int:
         """The line that `rule` stands on, or where `value` stands behind it: the document is searched as text.

@@ -19,7 +19,9 @@ from agents.privacy.explain import Explanation, Fate, explain
 from agents.privacy.policy import Policy
 from agents.privacy.policy_file import BUILT_IN, built_in_policy, built_in_text
 from agents.privacy.verifier import Verifier
+from app.operators.errors import OperatorError
 from app.operators.printing import echo, print_answer
+from app.operators.regular_files import read_regular_text
 from app.privacy.audit import audit
 from app.privacy.cases import parse_cases, run_cases
 from app.privacy.dropped import dropped
@@ -33,6 +35,9 @@ from schemas.tetragon.events_pb2 import GetEventsResponse
 FAILED: Final = 1
 """Exit code if a case failed, an event was refused, or private data left."""
 
+
+_MAX_READ_BYTES: Final = 64 << 20
+"""Of cases, events and needles: 10,000 events of the usual size. They are in memory at once."""
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -257,6 +262,13 @@ def _privacy(policy_file: Path | None) -> Privacy:
 
 
 def _read(file: Path) -> str:
-    with click.open_file(str(file), encoding="utf-8") as opened:
-        content: str = opened.read()
-        return content
+    """The text of a file, or of standard input for `-`. Raises OSError and OperatorError."""
+    try:
+        if str(file) != "-":
+            return read_regular_text(file, _MAX_READ_BYTES)
+        content = sys.stdin.buffer.read(_MAX_READ_BYTES + 1)
+        if len(content) > _MAX_READ_BYTES:
+            raise OperatorError(f"standard input: has more than {_MAX_READ_BYTES:,} bytes")
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise OperatorError(f"{file}: {error}") from None

@@ -5,6 +5,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,8 +15,10 @@ from agents.canonicalize.frame_text import FrameText, FrameTextError, format_fra
 from agents.symbols.index import SymbolIndex
 from agents.symbols.lookup import Resolved
 from agents.symbols.module_paths import normalize_module
+from agents.toml_text import MAX_TOML_BYTES
 from app.commands.options import EXISTING_FILE, FOLDER
 from app.operators.printing import echo, print_answer
+from app.operators.regular_files import open_regular, read_regular_text
 from app.progress import Progress
 from app.settings import load
 from app.symbols.adding import AddOptions, FileReport, NotIndexed, add_files, elf_files
@@ -149,7 +152,7 @@ def add_kernel(kallsyms: Path, folder: Path | None, node: str, as_json: bool) ->
       callstream symbols add-kernel --node 'worker-*' kallsyms.txt
     """
     try:
-        with kallsyms.open(encoding="utf-8", errors="backslashreplace") as lines:
+        with TextIOWrapper(open_regular(kallsyms), encoding="utf-8", errors="backslashreplace") as lines:
             modules = kernel_modules(lines)
     except NotKallsymsError as error:
         raise click.UsageError(f"{kallsyms}: {error}") from None
@@ -178,7 +181,7 @@ def add_map(file: Path, folder: Path | None, as_json: bool) -> None:
       callstream symbols map build-ids.toml
     """
     try:
-        maps = parse_module_map(file.read_text(encoding="utf-8"))
+        maps = parse_module_map(read_regular_text(file, MAX_TOML_BYTES))
     except (ModuleMapFileError, UnicodeDecodeError) as error:
         raise click.UsageError(f"{file}: {error}") from None
     with StoreWriter(_folder(folder)) as writer:

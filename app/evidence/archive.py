@@ -8,6 +8,7 @@ that the live stages published for these raw records.
 A reader trusts only the files whose digests are in `archive.json`.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from app.evidence.digests import Chain
 from app.evidence.documents import DocumentError
 from app.evidence.record_file import Layout, RecordFile, RecordFileWriter, Span, spans_digest
 from app.evidence.signing import SignatureError
+from app.evidence.typed_fields import typed
 from app.kafka.records import OffsetRange, Recorded
 
 ARCHIVE_FILE: Final = "archive.json"
@@ -28,6 +30,10 @@ KIND: Final = "callstream archive"
 FORMAT: Final = 1
 
 INPUT_DOMAIN: Final = "callstream input 1"
+
+_AROUND_CONTENTS: Final = frozenset({"kind", "format", documents.DIGEST, documents.SIGNATURE})
+_FILE_NAME: Final = re.compile(r"[a-z]{1,16}-[0-9]{5,10}")
+"""As `file_name` makes it: a name of another form could lead out of the folder."""
 
 STATE_TOPIC: Final = "(start state)"
 """Takes the place of a topic's name in files of start state. Keys are process ids, values are rows of the table."""
@@ -43,6 +49,10 @@ class FileFacts:
     records: int
     chain: str
     spans: str
+
+    def __post_init__(self) -> None:
+        if _FILE_NAME.fullmatch(self.name) is None:
+            raise ValueError(f"{self.name!r} is not the name of a file of an archive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,32 +95,19 @@ class Contents:
 
     @classmethod
     def of_document(cls, document: Mapping[str, Any]) -> Self:
-        """Read a document. Raises KeyError, TypeError or ValueError."""
-        if document["kind"] != KIND or document["format"] != FORMAT:
-            raise ValueError
-        published = document["published"]
-        return cls(
-            program=document["program"],
-            cluster=document["cluster"],
-            topic=document["topic"],
-            codec=Codec(document["codec"]),
-            level=document["level"],
-            raw=tuple(
-                RawPart(
-                    OffsetRange(**part["range"]),
-                    FileFacts(**part["file"]),
-                    FileFacts(**part["state"]),
-                    part["state_from"],
-                )
-                for part in document["raw"]
-            ),
-            published=published
-            and Published(
-                tuple(FileFacts(**one) for one in published["calls"]),
-                tuple(FileFacts(**one) for one in published["audit"]),
-                published["schemas"],
-            ),
-        )
+        """Read a document. Raises KeyError or ValueError."""
+        if (document["kind"], document["format"]) != (KIND, FORMAT):
+            raise ValueError("its kind or format is another")
+        found = typed(cls, {name: document[name] for name in document if name not in _AROUND_CONTENTS})
+        partitions = [part.range.partition for part in found.raw]
+        if len(set(partitions)) < len(partitions):
+            raise ValueError("a partition is there twice")
+        published = () if found.published is None else (found.published.calls, found.published.audit)
+        if any([file.partition for file in files] != partitions for files in published):
+            raise ValueError("what was published is of other partitions")
+        if any(part.range.first > part.range.next for part in found.raw):
+            raise ValueError("a range ends before it begins")
+        return found
 
 
 def input_chain(partition: int) -> Chain:
@@ -160,8 +157,8 @@ class Archive:
             raise DocumentError(f"{path}: {error}") from None
         try:
             self.contents = Contents.of_document(document)
-        except (KeyError, TypeError, ValueError):
-            raise DocumentError(f"{path}: is not an archive of format {FORMAT}") from None
+        except (KeyError, ValueError) as error:
+            raise DocumentError(f"{path}: is not an archive of format {FORMAT}: {error}") from None
 
     @property
     def topic(self) -> str:

@@ -136,6 +136,8 @@ def _inflate(packed: bytes) -> bytes:
 
 
 def _unsnap(packed: bytes) -> bytes:
+    if cramjam.snappy.decompress_raw_len(packed[:-_CRC_BYTES]) > MAX_BLOCK_BYTES:
+        raise ValueError
     payload = bytes(cramjam.snappy.decompress_raw(packed[:-_CRC_BYTES]))
     if zlib.crc32(payload).to_bytes(_CRC_BYTES, "big") != packed[-_CRC_BYTES:]:
         raise ValueError

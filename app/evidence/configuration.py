@@ -19,7 +19,9 @@ from typing import Any, Final
 import fastavro
 
 from agents.privacy.policy_file import built_in_text, parse_policy
+from agents.toml_text import MAX_TOML_BYTES
 from app.evidence.documents import canonical_text
+from app.operators.regular_files import read_regular_text
 from app.privacy.load import Privacy, load_privacy
 from app.settings import Settings
 from app.symbols.store import SymbolStore
@@ -60,7 +62,7 @@ def stage_digest(configuration: Configuration, stage: Stage) -> str:
 def canonicalize_digest(settings: Settings, symbols: str | None) -> str:
     """The same from settings, for a canonicalize stage that has opened the symbol store's snapshot `symbols`."""
     path = settings.policy_hooks_file
-    return _canonicalize_digest(None if path is None else _digest(path.read_text(encoding="utf-8")), symbols)
+    return _canonicalize_digest(None if path is None else _digest(read_regular_text(path, MAX_TOML_BYTES)), symbols)
 
 
 def privacy_digest(privacy: Privacy) -> str:
@@ -107,7 +109,7 @@ def configuration_of(settings: Settings, symbols: str | None = None) -> tuple[Co
     privacy = load_privacy(settings)
     texts = {POLICY_FILE: _policy_text(settings)}
     if settings.policy_hooks_file is not None:
-        texts[HOOKS_FILE] = settings.policy_hooks_file.read_text(encoding="utf-8")
+        texts[HOOKS_FILE] = read_regular_text(settings.policy_hooks_file, MAX_TOML_BYTES)
     configuration = Configuration(
         policy_id=privacy.policy.policy_id,
         policy=_digest(texts[POLICY_FILE]),
@@ -168,7 +170,7 @@ def _sources(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
 
 def _policy_text(settings: Settings) -> str:
     path = settings.privacy_policy_file
-    return built_in_text("default") if path is None else path.read_text(encoding="utf-8")
+    return built_in_text("default") if path is None else read_regular_text(path, MAX_TOML_BYTES)
 
 
 def symbols_snapshot(settings: Settings, wanted: str | None = None) -> str | None:

@@ -12,12 +12,19 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from app.operators.errors import OperatorError
+from app.operators.regular_files import read_regular
 
 DIGEST: Final = "digest"
 SIGNATURE: Final = "signature"
 
 MAX_DOCUMENT_BYTES: Final = 64 << 20
 """Above any document of ours: a manifest has some kilobytes, and some hundred bytes for each symbol index."""
+
+MAX_SPANS_BYTES: Final = 1 << 30
+"""Of a file of span lines: 300 bytes for 4,096 records, so ten thousand million records of one partition fit."""
+
+MAX_DEPTH: Final = 32
+"""No document of ours is nested deeper than 6."""
 
 _ABSENT: Final = "(nothing)"
 
@@ -40,7 +47,10 @@ class Difference(NamedTuple):
 
 
 def canonical_text(value: Any) -> str:
-    """The one text of a value. Raises TypeError for a float, and for a key that is not a string."""
+    """The one text of a value.
+
+    Raises TypeError for a float and for a key that is not a string, and ValueError for deep nesting.
+    """
     _check(value)
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -84,11 +94,9 @@ def read_unproved(path: Path) -> dict[str, Any]:
     Raises DocumentError.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path, MAX_DOCUMENT_BYTES)
     except OSError as error:
         raise DocumentError(f"{path}: {error.strerror or error}") from None
-    if len(content) > MAX_DOCUMENT_BYTES:
-        raise DocumentError(f"{path}: has {len(content)} bytes, more than any document of this kind")
     try:
         document = json.loads(content)
         expected = encode(document) if isinstance(document, dict) else b""
@@ -131,17 +139,19 @@ def _byte_at(content: bytes, character: int) -> int:
     return len(content.decode(errors="replace")[:character].encode())
 
 
-def _check(value: Any) -> None:
+def _check(value: Any, depth: int = 0) -> None:
     """Raise TypeError for what has no single text: floats, keys that are not strings, types that JSON does not have."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
     match value:
         case dict():
             for name, inner in value.items():
                 if not isinstance(name, str):
                     raise TypeError(f"key {name!r} is not a string")
-                _check(inner)
+                _check(inner, depth + 1)
         case list() | tuple():
             for inner in value:
-                _check(inner)
+                _check(inner, depth + 1)
         case str() | bool() | int() | None:
             return
         case _:

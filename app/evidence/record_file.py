@@ -23,8 +23,10 @@ import fastavro
 from app.evidence import avro_container
 from app.evidence.avro_container import BLOCK_BYTES, Codec, ContainerError, Header
 from app.evidence.digests import Columns, RecordDigest, span_of
-from app.evidence.documents import canonical_text
+from app.evidence.documents import MAX_SPANS_BYTES, canonical_text
+from app.evidence.typed_fields import typed
 from app.kafka.records import DamagedError, Recorded
+from app.operators.regular_files import open_regular, read_regular
 from schemas import avro_wire, records
 
 RECORDS_DOMAIN: Final = "callstream recorded records 1"
@@ -51,8 +53,8 @@ class Span:
 
     @classmethod
     def of_line(cls, line: str) -> Self:
-        """Read a line. Raises ValueError, TypeError or KeyError."""
-        found = cls(**json.loads(line))
+        """Read a line. Raises ValueError."""
+        found = typed(cls, json.loads(line))
         if found.line() != line:
             raise ValueError
         return found
@@ -209,7 +211,7 @@ def _complete_spans(lines: Path, file: Path) -> list[Span]:
     for line in lines.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
         try:
             span = Span.of_line(line)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, RecursionError):
             break
         if span.end > size:
             break
@@ -269,7 +271,7 @@ class RecordFile:
 
     def _open(self) -> BinaryIO:
         try:
-            return self._path.open("rb")
+            return open_regular(self._path)
         except OSError as error:
             raise DamagedError(f"{self._path}: {error.strerror or error}") from None
 
@@ -325,7 +327,7 @@ def spans_digest(spans: Sequence[Span]) -> str:
 
 def _read_spans(path: Path, expected: str) -> list[Span]:
     try:
-        content = path.read_bytes()
+        content = read_regular(path, MAX_SPANS_BYTES)
     except OSError as error:
         raise DamagedError(f"{path}: {error.strerror or error}") from None
     intact = hashlib.sha256(content).hexdigest() == expected
@@ -333,7 +335,7 @@ def _read_spans(path: Path, expected: str) -> list[Span]:
     for number, line in enumerate(content.decode("utf-8", errors="replace").splitlines(keepends=True), start=1):
         try:
             spans.append(Span.of_line(line))
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, RecursionError):
             raise DamagedError(f"{path}, line {number}: was changed") from None
     if not intact:
         raise DamagedError(f"{path}: was changed; {_first_doubtful(spans)}")

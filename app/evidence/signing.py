@@ -7,7 +7,7 @@ signed; the proof needs the key from elsewhere.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -15,6 +15,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 
 from app.evidence.documents import SIGNATURE, covered_bytes
 from app.operators.errors import OperatorError
+from app.operators.regular_files import read_regular
+
+_MAX_KEY_BYTES: Final = 64 << 10
+"""A PEM file of one key has some 120 bytes; people keep comments beside it."""
 
 
 class KeyFileError(OperatorError):
@@ -80,7 +84,7 @@ def check(document: Mapping[str, Any], expected: Ed25519PublicKey | None) -> str
 
 def _load(path: Path, read: Any) -> object:
     try:
-        return read(path.read_bytes())
+        return read(read_regular(path, _MAX_KEY_BYTES))
     except OSError as error:
         raise KeyFileError(f"{path}: {error.strerror or error}") from None
     except (ValueError, TypeError) as error:  # not PEM, encrypted, or of a kind that is not supported

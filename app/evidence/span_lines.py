@@ -8,11 +8,13 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from app.evidence.digests import Chain
-from app.evidence.documents import canonical_text
+from app.evidence.documents import MAX_SPANS_BYTES, canonical_text
+from app.evidence.typed_fields import typed
 from app.kafka.records import DamagedError
+from app.operators.regular_files import read_regular
 
 OUTPUT_DOMAIN: Final = "callstream output 1"
 
@@ -61,14 +63,8 @@ class SpanLine:
 
     @classmethod
     def of_line(cls, line: str) -> Self:
-        """Read a line. Raises ValueError, TypeError or KeyError."""
-        content: dict[str, Any] = json.loads(line)
-        content["records"] = CountedDigest(**content["records"])
-        for stage in ("canonical", "calls"):
-            content[stage] = StageDigests(
-                **{name: CountedDigest(**counted) for name, counted in content[stage].items()}
-            )
-        found = cls(**content)
+        """Read a line. Raises ValueError."""
+        found = typed(cls, json.loads(line))
         if found.line() != line:
             raise ValueError
         return found
@@ -99,14 +95,14 @@ def total_digest(stage: str, heads: Iterable[tuple[int, str]]) -> str:
 def read_lines(path: Path, expected: str) -> list[SpanLine]:
     """The lines of a span file with digest `expected`. Raises DamagedError, which names the line if it can."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path, MAX_SPANS_BYTES)
     except OSError as error:
         raise DamagedError(f"{path}: {error.strerror or error}") from None
     lines: list[SpanLine] = []
     for number, text in enumerate(content.decode("utf-8", errors="replace").splitlines(keepends=True), start=1):
         try:
             lines.append(SpanLine.of_line(text))
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, RecursionError):
             raise DamagedError(f"{path}, line {number}: was changed") from None
     if hashlib.sha256(content).hexdigest() != expected:
         raise DamagedError(f"{path}: was changed, in a line that still reads as one")

@@ -23,13 +23,14 @@ An error names the file and the key.
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from agents.toml_text import MAX_TOML_BYTES, TomlTextError, parse_toml
 from app.operators.errors import OperatorError
+from app.operators.regular_files import read_regular_text
 
 MIN_COMPLETE_DAYS: Final = 14.0
 
@@ -67,10 +68,10 @@ class VexFile:
 def read_vex_file(path: Path) -> VexFile:
     """Read and check one. Raises VexFileError."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = parse_toml(read_regular_text(path, MAX_TOML_BYTES))
     except OSError as error:
         raise VexFileError(f"{path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (TomlTextError, UnicodeDecodeError) as error:
         raise VexFileError(f"{path}: {error}") from None
     try:
         return _file(content)

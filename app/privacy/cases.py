@@ -11,12 +11,12 @@
 A case with neither `leaves` nor `hides` expects the text unchanged. All errors of a file are reported at once, by case.
 """
 
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from agents.privacy.redaction.answers import Cleared, Redactor, TextAnswer
+from agents.toml_text import TomlTextError, parse_toml
 from app.operators.errors import OperatorError
 
 QUESTIONS: Final = ("arguments", "text", "path", "user", "name", "symbol", "address", "buffer")
@@ -85,8 +85,8 @@ def run_cases(cases: list[Case], redactor: Redactor) -> Iterator[CaseFailure]:
 def parse_cases(text: str) -> list[Case]:
     """The cases of a table in TOML. Raises CasesError."""
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        content = parse_toml(text)
+    except TomlTextError as error:
         raise CasesError([str(error)]) from None
     entries = content.get("case")
     if not isinstance(entries, list) or not entries or set(content) != {"case"}:

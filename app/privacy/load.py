@@ -7,6 +7,7 @@ policy it had and says why. A key is read once and never printed.
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from agents.privacy.calls import PrivacyFilter
 from agents.privacy.matching.gate import PatternError
@@ -15,8 +16,13 @@ from agents.privacy.policy_file import PolicyError, built_in_policy, parse_polic
 from agents.privacy.pseudonyms import Pseudonyms, WeakKeyError
 from agents.privacy.redaction.choices import Treatment
 from agents.privacy.redaction.engine import RedactionEngine
+from agents.toml_text import MAX_TOML_BYTES
 from app.operators.errors import OperatorError
+from app.operators.regular_files import read_regular, read_regular_text
 from app.settings import Settings
+
+_MAX_KEY_BYTES: Final = 4_096
+"""Above any key of use; 32 bytes are as strong as the pseudonyms get."""
 
 
 class PrivacyConfigError(OperatorError):
@@ -63,6 +69,8 @@ def reloaded(running: Privacy, settings: Settings) -> tuple[Privacy, str | None]
         return load_privacy(settings), None
     except PrivacyConfigError as error:
         return running, str(error)
+    except Exception as error:  # noqa: BLE001 - no file may end a running stage; its text may be the file's, so only the class is said
+        return running, f"the files cannot be read ({type(error).__name__})"
 
 
 def load_policy(path: Path | None) -> Policy:
@@ -70,8 +78,10 @@ def load_policy(path: Path | None) -> Policy:
     if path is None:
         return built_in_policy("default")
     try:
-        return parse_policy(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        return parse_policy(read_regular_text(path, MAX_TOML_BYTES))
+    except OSError as error:
+        raise PrivacyConfigError(f"{path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
         raise PrivacyConfigError(f"{path}: {error}") from error
     except PolicyError as error:
         raise PrivacyConfigError(*(f"{path}: {problem}" for problem in error.problems)) from error
@@ -81,9 +91,9 @@ def _load_key(path: Path | None, policy: Policy) -> Pseudonyms | None:
     if path is None:
         return None
     try:
-        return Pseudonyms(path.read_bytes().strip(), policy.choices.epoch)
+        return Pseudonyms(read_regular(path, _MAX_KEY_BYTES).strip(), policy.choices.epoch)
     except OSError as error:
-        raise PrivacyConfigError(f"{path}: {error}") from error
+        raise PrivacyConfigError(f"{path}: {error.strerror or error}") from error
     except WeakKeyError as error:
         raise PrivacyConfigError(f"{path}: {error}") from None
 

@@ -4,12 +4,13 @@ The file names users, topics and groups as people do; `Rule` is Kafka's form, pr
 does not have is an error, because a typing mistake would otherwise grant nothing and nobody would notice.
 """
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from agents.toml_text import MAX_TOML_BYTES, parse_toml
 from app.operators.errors import OperatorError
+from app.operators.regular_files import read_regular_text
 from schemas.topics import TOPICS, Stage, live_name
 
 _TOPICS: Final = {"read": "READ", "write": "WRITE", "describe": "DESCRIBE"}
@@ -42,8 +43,10 @@ class Rule(NamedTuple):
 def rules_of(path: Path, prefix: str) -> frozenset[Rule]:
     """The rules in a file, with `prefix` in front of the pipeline's own names. Raises AccessFileError."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = parse_toml(read_regular_text(path, MAX_TOML_BYTES))
+    except OSError as error:
+        raise AccessFileError(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:
         raise AccessFileError(f"{path}: {error}") from None
     return frozenset(rule for user, table in content.items() for rule in _rules_of_user(path, user, table, prefix))
 

@@ -23,6 +23,7 @@ from app.evidence.avro_container import BLOCK_BYTES, Codec, ContainerError, Head
 from app.evidence.digests import Columns
 from app.evidence.span_lines import SpanLine
 from app.kafka.records import DamagedError
+from app.operators.regular_files import open_regular
 from schemas import avro_wire, records
 
 CODEC: Final = Codec.DEFLATE
@@ -155,7 +156,7 @@ def read_span(path: Path, partition: int, line: SpanLine) -> list[dict[str, Any]
     calls: list[dict[str, Any]] = []
     sync = header(partition).sync
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             file.seek(line.begin)
             for block in avro_container.read_blocks(file, CODEC, sync, line.end):
                 calls += _decode_block(block.records, block.payload)
@@ -190,7 +191,7 @@ def place(partition: int, line: SpanLine) -> str:
 
 def _open(path: Path) -> BinaryIO:
     try:
-        return path.open("rb")
+        return open_regular(path)
     except OSError as error:
         raise DamagedError(f"{path}: {error.strerror or error}") from None
 

@@ -20,6 +20,7 @@ from app.evidence.documents import Difference, DocumentError, differences
 from app.evidence.span_lines import SpanLine, read_lines
 from app.kafka.records import DamagedError
 from app.operators.errors import OperatorError
+from app.operators.regular_files import open_regular
 from app.replay import call_file
 from app.replay.manifest import MANIFEST_FILE, Manifest, OutputPart
 from schemas import records
@@ -135,7 +136,7 @@ class _Side:
         lines = read_lines(spans, part.spans)
         call_file.check(calls, part.partition, lines)
         try:
-            with refused.open("rb") as file:
+            with open_regular(refused) as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise DamagedError(f"{refused}: {error.strerror or error}") from None
@@ -168,8 +169,11 @@ class _OpenedPart:
 def _dead_letters(path: Path) -> Iterator[tuple[int, str]]:
     with path.open(encoding="utf-8") as lines:
         for line in lines:
-            offset, stage, reason, _ = line.split("\t")
-            yield int(offset), f"{stage} refuses it: {reason}"
+            try:
+                offset, stage, reason, _ = line.split("\t")
+                yield int(offset), f"{stage} refuses it: {reason}"
+            except ValueError:
+                raise DamagedError(f"{path}: has a line that is not of a dead letter") from None
 
 
 class _PartitionDiff:
@@ -187,7 +191,9 @@ class _PartitionDiff:
     def run(self) -> None:
         """Compare span by span; both runs have the same spans, because they have the same input."""
         for number, line in self._left.lines.items():
-            other = self._right.lines[number]
+            other = self._right.lines.get(number)
+            if other is None:
+                raise DamagedError(f"the runs have other spans of partition {self._left.partition}")
             if (line.canonical, line.calls) == (other.canonical, other.calls):
                 self._diff.same += line.calls.written.count
             else:

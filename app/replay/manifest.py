@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 from app.evidence.configuration import Configuration
 from app.evidence.documents import DocumentError
 from app.evidence.span_lines import SpanLine, lines_digest, output_digest, total_digest
+from app.evidence.typed_fields import typed
 from app.replay.pipeline import RunBooks
 
 MANIFEST_FILE: Final = "manifest.json"
@@ -100,23 +101,34 @@ class Manifest:
     def of_document(cls, document: Mapping[str, Any], name: str) -> Self:
         """Read a document; `name` is for the message. Raises DocumentError."""
         try:
-            if (document["kind"], document["format"]) != (KIND, FORMAT):
-                raise ValueError  # noqa: TRY301 - all that cannot be a manifest ends in the same message
-            source, output = document["input"], document["output"]
-            return cls(
-                program=document["program"],
-                configuration=Configuration(**document["configuration"]),
-                origin=RunOrigin(**source["source"]),
-                input=tuple(InputPart(**part) for part in source["partitions"]),
-                canonical=output["canonical"],
-                calls=output["calls"],
-                output=tuple(OutputPart(**part) for part in output["partitions"]),
-                output_topic=output["topic"],
-                books=document["books"],
-                published=document["published"],
-            )
-        except (KeyError, TypeError, ValueError):
-            raise DocumentError(f"{name}: is not a manifest of a run in format {FORMAT}") from None
+            return cls._of_document(document)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DocumentError(f"{name}: is not a manifest of a run in format {FORMAT}: {error}") from None
+
+    @classmethod
+    def _of_document(cls, document: Mapping[str, Any]) -> Self:
+        if (document["kind"], document["format"]) != (KIND, FORMAT):
+            raise ValueError("its kind or format is another")
+        source, output = document["input"], document["output"]
+        found = typed(
+            cls,
+            {
+                "program": document["program"],
+                "configuration": document["configuration"],
+                "origin": source["source"],
+                "input": source["partitions"],
+                "canonical": output["canonical"],
+                "calls": output["calls"],
+                "output": output["partitions"],
+                "output_topic": output["topic"],
+                "books": document["books"],
+                "published": document["published"],
+            },
+        )
+        partitions = [part.partition for part in found.input]
+        if len(set(partitions)) < len(partitions) or partitions != [part.partition for part in found.output]:
+            raise ValueError("a partition is there twice, or has no input or no output")
+        return found
 
 
 def books_of(books: RunBooks) -> dict[str, Any]:

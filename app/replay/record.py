@@ -29,6 +29,7 @@ from app.evidence.avro_container import Codec
 from app.evidence.configuration import DISTRIBUTION
 from app.evidence.documents import DocumentError
 from app.evidence.record_file import Layout, RecordFileWriter, Span, check_stored
+from app.evidence.typed_fields import typed
 from app.kafka.records import DamagedError, OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
@@ -68,16 +69,9 @@ class Plan:
     def of_document(cls, document: Any, name: str) -> Self:
         """Read a document. Raises DocumentError."""
         try:
-            return cls(
-                cluster=document["cluster"],
-                topic=document["topic"],
-                codec=Codec(document["codec"]),
-                ranges=tuple(OffsetRange(**one) for one in document["ranges"]),
-                loaders_from=tuple(document["loaders_from"]),
-                published=document["published"],
-            )
-        except (KeyError, TypeError, ValueError):
-            raise DocumentError(f"{name}: is not a plan of a recording") from None
+            return typed(cls, {one: document[one] for one in document if one not in {"kind", documents.DIGEST}})
+        except ValueError as error:
+            raise DocumentError(f"{name}: is not a plan of a recording: {error}") from None
 
 
 def unfinished(folder: Path) -> Plan | None:
@@ -194,7 +188,7 @@ class _Recording:
         try:
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             spans = [Span.of_line(line) for line in lines]
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, RecursionError):
             raise DamagedError(f"{path}: was changed, or is missing") from None
         check_stored(self._folder / f"{name}.avro", layout, spans)
         self._report(sum(span.records for span in spans))

@@ -22,6 +22,7 @@ from app.evidence.span_lines import SpanLine, first_difference, read_lines
 from app.kafka.records import DamagedError
 from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
+from app.operators.regular_files import open_regular
 from app.privacy.load import PrivacyConfigError
 from app.progress import Count, Progress
 from app.replay import call_file, event_search
@@ -138,7 +139,7 @@ class _Verification:
         except DamagedError as error:
             self._verdict.find("output", error)
         try:
-            with refused.open("rb") as file:
+            with open_regular(refused) as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             self._verdict.find("output", f"{refused}: {error.strerror or error}")

@@ -10,10 +10,10 @@ All errors are reported before any line is used.
 """
 
 import re
-import tomllib
 from typing import Any, Final
 
 from agents.symbols.module_paths import ModuleKind, normalize_module
+from agents.toml_text import TomlTextError, parse_toml
 from app.symbols.name_maps import image_scope, node_scope
 from app.symbols.snapshot import ObjectKind, is_key
 
@@ -31,8 +31,8 @@ class ModuleMapFileError(ValueError):
 def parse_module_map(text: str) -> dict[str, dict[str, str]]:
     """Scope to normalized module to build id. Raises ModuleMapFileError."""
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = parse_toml(text)
+    except TomlTextError as error:
         raise ModuleMapFileError([f"no TOML: {error}"]) from error
     errors = [f"{name}: neither `image` nor `node`" for name in document if name not in {"image", "node"}]
     maps: dict[str, dict[str, str]] = {}

@@ -1,6 +1,8 @@
 """app/commands/privacy.py and what it stands on: files in, exit codes and texts out."""
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from agents.privacy.policy_file import built_in_policy, built_in_text
 from app.__main__ import cli
 from app.commands.ending import CANNOT
 from app.commands.privacy import FAILED
+from app.privacy import load
 from app.privacy.cases import CasesError, parse_cases
 from app.privacy.load import PrivacyConfigError, lacks_key, load_policy, load_privacy, reloaded
 from app.settings import Settings
@@ -215,3 +218,57 @@ def test_reload_that_fails_keeps_the_old_policy_and_says_so(file: Path) -> None:
     renewed, reason = reloaded(running, settings)
     assert reason is None
     assert renewed.policy.policy_id == built_in_policy("open").policy_id
+
+
+_TOO_MUCH = {
+    "brackets": "schema = 1\nname = " + "[" * 100_000,
+    "a deep table": "a = " + "{b = " * 500 + "1" + "}" * 500,
+    "a long key": "[" + ".".join(["a"] * 30_000) + "]",
+    "12 MB of dotted tables": "".join(f"[a.b.c.d{number}]\n" for number in range(700_000)),
+    "unknown keys": "".join(f"key{number} = 1\n" for number in range(20_000)),
+    "names": f"schema = 1\nname = 'x'\n[fields]\nallow = ['event_id']\n[secrets]\nnames = {['abc'] * 5_000}",
+    "patterns": "schema = 1\nname = 'x'\n[[secrets.patterns]]\nrule = 'x'\npattern = '(" + "a{1000}" * 1_000 + ")'",
+    "no text": "\x00",
+}
+
+
+@pytest.mark.parametrize("kind", _TOO_MUCH)
+def test_a_policy_of_any_kind_that_is_too_much_keeps_the_old_one(kind: str, file: Path) -> None:
+    """A running stage goes on, a start ends with the file's name, and neither takes long."""
+    running = load_privacy(Settings())
+    file.write_text(_TOO_MUCH[kind])
+    began = time.process_time()
+
+    found, refusal = reloaded(running, Settings(privacy_policy_file=file))
+    checked = _run("policy", "--check", str(file))
+
+    assert found is running
+    assert refusal is not None
+    assert str(file) in refusal
+    assert checked.exit_code == 2
+    assert str(file) in checked.output
+    assert len(checked.output) < 100_000
+    assert time.process_time() - began < 10
+
+
+def test_a_policy_that_is_no_file_keeps_the_old_one(tmp_path: Path) -> None:
+    """A pipe would block the stage, and a device would fill its memory."""
+    running = load_privacy(Settings())
+    os.mkfifo(tmp_path / "pipe")
+
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        for settings in (Settings(privacy_policy_file=path), Settings(privacy_key_file=path)):
+            found, refusal = reloaded(running, settings)
+            assert found is running
+            assert refusal in {f"{path}: is not a regular file", f"{path}: Is a directory"}
+
+
+def test_no_exception_of_reading_a_policy_ends_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a library raises about a file, the policy in force stays, and the text of the file is not in the log."""
+    running = load_privacy(Settings())
+
+    def fail(_settings: Settings) -> None:
+        raise RecursionError("hunter2")
+
+    monkeypatch.setattr(load, "load_privacy", fail)
+    assert reloaded(running, Settings()) == (running, "the files cannot be read (RecursionError)")

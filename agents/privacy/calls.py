@@ -15,7 +15,8 @@ from google.protobuf.message import DecodeError
 from agents.memo import Memo, Uncached
 from agents.privacy.fields import FieldFilter, UnclearedError, filtered_array
 from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess
-from agents.privacy.redaction.answers import FieldPolicy, Hits, Redactor, TextRefusal, merged_hits
+from agents.privacy.policy import Policy
+from agents.privacy.redaction.answers import Hits, Redactor, TextRefusal, merged_hits
 from agents.privacy.repeats import MAX_REMEMBERED_BYTES, Repeated, RepeatedEvents, head_of, middle_of, tail_of
 from schemas import avro_wire
 from schemas.canonical_parts_pb2 import CanonicalEventParts
@@ -56,7 +57,7 @@ class CallRefused(NamedTuple):
 class PrivacyFilter:
     """Filters canonical events under one policy; the caches are its only state."""
 
-    def __init__(self, policy: FieldPolicy, redactor: Redactor) -> None:
+    def __init__(self, policy: Policy, redactor: Redactor) -> None:
         self._cached = _Calls(policy, redactor, Memo)
         self._uncached = _Calls(policy, redactor, Uncached)
         self._repeats = RepeatedEvents()
@@ -159,7 +160,7 @@ def _present(part: FilteredPart | FilteredProcess) -> FilteredPart:
 class _Calls:
     """The hot path, with caches or without."""
 
-    def __init__(self, policy: FieldPolicy, redactor: Redactor, remember: Any) -> None:
+    def __init__(self, policy: Policy, redactor: Redactor, remember: Any) -> None:
         fields = {number: FieldFilter(policy, redactor, symbol) for number, symbol in enumerate(PROBE_TYPES)}
         shared: dict[Hashable, _Profile] = {}
         self._profiles = {

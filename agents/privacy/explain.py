@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from agents.privacy.calls import CallRefused, PrivacyFilter
-from agents.privacy.policy import WORKLOAD_FIELDS
-from agents.privacy.redaction.answers import Cleared, FieldPolicy, Hits, Redactor, TextAnswer
+from agents.privacy.policy import WORKLOAD_FIELDS, Policy
+from agents.privacy.redaction.answers import Cleared, Hits, Redactor, TextAnswer
 from schemas import avro_wire, canonical_pb2, records
 from schemas.canonical_pb2 import CanonicalArgument, CanonicalEvent
 from schemas.probe_types import PROBE_TYPES
@@ -78,7 +78,7 @@ class _Recorder:
         return answer
 
 
-def explain(policy: FieldPolicy, redactor: Redactor, canonical: bytes) -> Explanation | CallRefused:
+def explain(policy: Policy, redactor: Redactor, canonical: bytes) -> Explanation | CallRefused:
     """The story of one canonical event (an encoded callstream.CanonicalEvent)."""
     recorder: Any = _Recorder(redactor)
     outcome = PrivacyFilter(policy, recorder).filter(canonical)

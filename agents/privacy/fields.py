@@ -13,8 +13,8 @@ from typing import Final
 
 from agents.memo import Memo
 from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess
-from agents.privacy.policy import WORKLOAD_FIELDS
-from agents.privacy.redaction.answers import FieldPolicy, Hits, Redactor, TextAnswer, TextRefusal, merged_hits
+from agents.privacy.policy import WORKLOAD_FIELDS, Policy
+from agents.privacy.redaction.answers import Hits, Redactor, TextAnswer, TextRefusal, merged_hits
 from schemas import avro_wire, canonical_pb2
 from schemas.canonical_parts_pb2 import CanonicalStackParts
 from schemas.canonical_pb2 import (
@@ -57,7 +57,7 @@ class UnclearedError(Exception):
 class FieldFilter:
     """Filters the parts of events of one probe type. Every method raises UnclearedError if it cannot."""
 
-    def __init__(self, policy: FieldPolicy, redactor: Redactor, probe_type: str) -> None:
+    def __init__(self, policy: Policy, redactor: Redactor, probe_type: str) -> None:
         self._policy = policy
         self._redactor = redactor
         self._probe_type = probe_type

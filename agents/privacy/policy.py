@@ -132,5 +132,5 @@ class Policy:
         return self._fields.get(probe_type, frozenset())
 
     def allows(self, probe_type: str, field: str) -> bool:
-        """Whether `field` of events of `probe_type` may leave."""
+        """Whether `field` (a dotted path in the public record, as in `process.arguments`) of that kind may leave."""
         return field in self._fields.get(probe_type, ())

@@ -2,13 +2,16 @@
 
 from collections.abc import Hashable
 
+from agents.privacy.policy import Policy
 from agents.privacy.redaction.answers import Cleared, TextAnswer
+from agents.privacy.redaction.choices import RedactionChoices
 
 
-class OpenPolicy:
-    """Allows every field."""
+class OpenPolicy(Policy):
+    """Allows every field, also one that no policy can list."""
 
-    policy_id = "open"
+    def __init__(self) -> None:
+        super().__init__("open", (), RedactionChoices())
 
     def profile(self, _probe_type: str) -> Hashable:
         """One profile for all."""

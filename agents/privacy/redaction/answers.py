@@ -4,7 +4,7 @@ An answer is a text that may leave, with counts by rule, or a refusal; never an 
 on the policy and, for arguments, on the program.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -72,17 +72,3 @@ class Redactor(Protocol):
 
     def address(self, text: str) -> TextAnswer:
         """A network address."""
-
-
-class FieldPolicy(Protocol):
-    """Which fields of `RuntimeCallEvent` may leave, by probe type."""
-
-    @property
-    def policy_id(self) -> str:
-        """Digest of the policy's canonical form."""
-
-    def profile(self, probe_type: str) -> Hashable:
-        """The same for two probe types exactly when the same fields of both may leave."""
-
-    def allows(self, probe_type: str, field: str) -> bool:
-        """Whether `field` (a dotted path in the public record, as in `process.arguments`) of that kind may leave."""

@@ -6,7 +6,7 @@ separator of shell commands ends the reach of a program. The value of a long opt
 words with spaces are walked as command lines of their own, three deep.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -49,7 +49,6 @@ class _ProgramState:
     seen: list[str] = field(default_factory=list)
     letters: set[str] = field(default_factory=set)
     awaited: Form | None = None
-    keyword: bool = False
 
 
 class ProgramRules:
@@ -83,9 +82,11 @@ def _trigger(programs: tuple[Program, ...]) -> str:
     forms: set[str] = set()
     for program in programs:
         needed = rf"(?i:{'|'.join(map(_escaped, program.needs))})(?:\s.*)?[\s\"'(]" if program.needs else ""
-        forms.update(needed + _spelled(program, option) for option in _secret_options(program))
+        secret = (option for option, form in program.forms.items() if form is not Form.SKIPPED)
+        forms.update(needed + _spelled(program, option) for option in secret)
         forms.update(rf"{needed}(?i:{_escaped(option)}):" for option in program.slashed)
-        forms.update(rf"(?i:{_escaped(word)})" for word in _announcing_words(program))
+        announcing = (*program.keywords, *(position.after[-1] for position in program.positions if position.after))
+        forms.update(rf"(?i:{_escaped(word)})" for word in announcing)
         if any(not position.after for position in program.positions):
             forms.add("")
     return rf"(?s)(?:\A|[\s\"'(])(?:{'|'.join(sorted(forms))})"
@@ -98,15 +99,6 @@ def _spelled(program: Program, option: str) -> str:
     if len(option) == 2 and program.clustered:
         return f"{option[0]}[{_escaped(program.clustered)}]*{option[1]}"
     return _escaped(option)
-
-
-def _secret_options(program: Program) -> Iterator[str]:
-    return (option for option, form in program.forms.items() if form is not Form.SKIPPED)
-
-
-def _announcing_words(program: Program) -> tuple[str, ...]:
-    """Words before which a secret of `program` stands."""
-    return (*program.keywords, *(position.after[-1] for position in program.positions if position.after))
 
 
 def _escaped(word: str) -> str:
@@ -188,13 +180,9 @@ def _take(state: _ProgramState, word: CommandWord, text: str, masks: list[Mask])
         form, state.awaited = state.awaited, None
         _redact_value(form, word, text, 0, masks)
         return
-    if state.keyword:
-        state.keyword = False
-        _redact_value(Form.NEXT, word, text, 0, masks)
-        return
     program = state.program
     if text.lower() in program.keywords:
-        state.keyword = True
+        state.awaited = Form.NEXT
         return
     if text[:1] in "-/" and len(text) > 1 and _take_option(state, word, text, masks):
         return

@@ -7,6 +7,7 @@ shares what was worked out for one of them. Numbers mean nothing outside of this
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from agents.canonicalize.process_modules import ModuleSet, path_digest
@@ -46,27 +47,23 @@ class ContextResolver:
         return None if self.maps is None else self.maps.kernel_module(symbol)
 
 
+def _set_of(build_ids: frozenset[tuple[str, str]]) -> ModuleSet:
+    return ModuleSet(dict(build_ids))
+
+
 class Contexts:
     """Numbers contexts, and resolves for each."""
 
     def __init__(self, source: SymbolSource | None) -> None:
         self._source = source
-        self._sets: OrderedDict[frozenset[tuple[str, str]], ModuleSet] = OrderedDict()
+        self._set_of = lru_cache(maxsize=MAX_CONTEXTS)(_set_of)
         self._numbers: OrderedDict[tuple[ModuleSet, ScopeMaps | None], int] = OrderedDict()
         self._resolvers = {NO_CONTEXT: ContextResolver(source, {}, None)}
         self._next_number = NO_CONTEXT + 1
 
     def module_set(self, build_ids: Mapping[str, str]) -> ModuleSet:
         """The one set of these modules."""
-        if not build_ids:
-            return NO_MODULES
-        key = frozenset(build_ids.items())
-        found = self._sets.get(key)
-        if found is None:
-            found = self._sets[key] = ModuleSet(dict(build_ids))
-            if len(self._sets) > MAX_CONTEXTS:
-                self._sets.popitem(last=False)
-        return found
+        return self._set_of(frozenset(build_ids.items())) if build_ids else NO_MODULES
 
     def number(self, modules: ModuleSet, maps: ScopeMaps | None) -> int:
         """Number of the context with these modules and maps."""

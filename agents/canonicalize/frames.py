@@ -15,7 +15,7 @@ import enum
 from typing import Final, NamedTuple, Protocol, assert_never
 
 from agents.symbols.kernel_symbols import canonical_kernel_symbol, canonical_symbol
-from agents.symbols.lookup import Resolved, SymbolLookup, Unresolved
+from agents.symbols.lookup import Resolved, ScopeMaps, SymbolLookup, Unresolved
 from agents.symbols.module_paths import UNKNOWN_MODULE, ModuleKind, normalize_module
 
 KERNEL_MODULE: Final = "kernel"
@@ -73,14 +73,8 @@ class CanonicalFrame(NamedTuple):
     line_number: int | None = None
 
 
-class FrameResolver(SymbolLookup, Protocol):
-    """A symbol store as one process on one node sees it."""
-
-    def build_id(self, module: str) -> str | None:
-        """The build id of the file that this process has mapped as `module` (normalized), where it is known."""
-
-    def kernel_module(self, symbol: str) -> str | None:
-        """The kernel module of `symbol` by the node's kallsyms snapshot; None where it is built in or not known."""
+class FrameResolver(SymbolLookup, ScopeMaps, Protocol):
+    """A symbol store as one process on one node sees it; build ids are of the files that it has mapped."""
 
 
 def canonicalize_frame(

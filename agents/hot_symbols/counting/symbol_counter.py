@@ -61,8 +61,8 @@ class _Memory:
 
     gathered: Gathered
     position: int
-    included: int | None = None
-    """Raw offset up to which every partial is acknowledged; None until the table was read."""
+    included: int = NONE_YET
+    """Raw offset up to which every partial is acknowledged, as far as the table was read."""
     timestamp_ms: int = 0
 
 
@@ -102,7 +102,7 @@ class SymbolCounter:
         waiting = _WaitingCalls(gathered.kinds)
         keys = [symbol.encode() for symbol in waiting.touched]
         *found, included = read([*keys, INCLUDED_KEY])
-        memory.included = max(_to_int(included), NONE_YET if memory.included is None else memory.included)
+        memory.included = max(_to_int(included), memory.included)
         rows = {INCLUDED_KEY: _to_bytes(memory.included)}
         partials: dict[int, list[OutRecord]] = {}
         for symbol, key, row in zip(waiting.touched, keys, found, strict=True):
@@ -131,8 +131,7 @@ class SymbolCounter:
         """
         memory = self._memories.get(partition)
         *found, included_row = read([*old, INCLUDED_KEY])
-        known = None if memory is None else memory.included
-        included = max(_to_int(included_row), NONE_YET if known is None else known)
+        included = max(_to_int(included_row), NONE_YET if memory is None else memory.included)
         gone: dict[bytes, bytes | None] = {
             key: None
             for (key, last), row in zip(old.items(), found, strict=True)
@@ -143,7 +142,7 @@ class SymbolCounter:
     def acknowledged(self, flush: CountFlush) -> None:
         """Note that everything a flush wrote is acknowledged. At most one flush of a partition is under way."""
         memory = self._memories[flush.partition]
-        memory.included = max(flush.highest, NONE_YET if memory.included is None else memory.included)
+        memory.included = max(flush.highest, memory.included)
         self._unwritten.discard(flush.partition)
 
     def _memory(self, partition: int, offset: int) -> _Memory:

@@ -61,11 +61,8 @@ class Watch:
         if self.build_id is not None:
             return symbol_id(SymbolIdentity(self.build_id, None, self.symbol))
         module = self.module or ""
-        if module == KERNEL or module.startswith(_KERNEL_MODULE):
-            return symbol_id(
-                SymbolIdentity(None, module.removeprefix(_KERNEL_MODULE), self.symbol, is_kernel_space=True)
-            )
-        return symbol_id(SymbolIdentity(None, module, self.symbol))
+        is_kernel = module == KERNEL or module.startswith(_KERNEL_MODULE)
+        return symbol_id(SymbolIdentity(None, module.removeprefix(_KERNEL_MODULE), self.symbol, is_kernel))
 
     def bearing(self, row: SymbolIdentity, path: str) -> Bearing:
         """What a row with this identity says; `path` is the one that its file was seen under, of several the first."""

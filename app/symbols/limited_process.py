@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final
 
 MAX_ANSWER_BYTES: Final = 65_536
 """What a Linux pipe holds, so an answer that has begun is there."""
@@ -33,7 +33,7 @@ class NoAnswer:
 
 
 class LimitedProcess:
-    """One process of `module`, run with `python -m`; a context manager that ends it."""
+    """One process of `module`, run with `python -m`."""
 
     def __init__(self, module: str, *, seconds: float, max_requests: int) -> None:
         """`seconds` limits one request; the process is replaced after `max_requests`, and with it what it leaked."""
@@ -42,12 +42,6 @@ class LimitedProcess:
         self._max_requests = max_requests
         self._process: subprocess.Popen[bytes] | None = None
         self._requests = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any] | NoAnswer:
         """Send a request and wait for its answer."""

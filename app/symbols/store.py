@@ -39,7 +39,8 @@ class SymbolStore:
         self._open_index = lru_cache(maxsize=MAX_OPEN_INDEXES)(
             lambda build_id, digest: open_index(object_path(folder, digest), build_id, digest)
         )
-        self._read_map = lru_cache(maxsize=_CACHED_MAPS)(lambda digest: decode_map(read_object(folder, digest)))
+        self.read_map = lru_cache(maxsize=_CACHED_MAPS)(lambda digest: decode_map(read_object(folder, digest)))
+        """A map object by its digest. Raises SymbolStoreError if it is damaged."""
         self._image_module_maps = lru_cache(maxsize=_CACHED_NAMES)(self._maps_of_image)
         self._node_module_maps = lru_cache(maxsize=_CACHED_NAMES)(lambda node: _of_node(self._module_maps, node))
         self._node_kernel_maps = lru_cache(maxsize=_CACHED_NAMES)(lambda node: _of_node(self._kernel_maps, node)[:1])
@@ -75,10 +76,6 @@ class SymbolStore:
     def _maps_of_image(self, image_id: str) -> tuple[str, ...]:
         digest = self._module_maps.get(image_scope(image_id))
         return () if digest is None else (digest,)
-
-    def read_map(self, digest: str) -> dict[str, str]:
-        """A map object by its digest. Raises SymbolStoreError if it is damaged."""
-        return self._read_map(digest)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -62,16 +62,13 @@ class StoreWriter:
             self.commit()
             self._write(self.folder / "format", FORMAT_LINE.encode())
         self._scratch = tempfile.TemporaryDirectory(prefix="new-", dir=self.folder)
+        self.scratch = Path(self._scratch.name)
+        """A folder for files that are not objects yet; gone afterwards."""
         return self
 
     def __exit__(self, *_: object) -> None:
         self._scratch.cleanup()
         self._lock.close()
-
-    @property
-    def scratch(self) -> Path:
-        """A folder for files that are not objects yet; gone afterwards."""
-        return Path(self._scratch.name)
 
     def known_index(self, build_id: str) -> Path | None:
         """The index object of a build id."""

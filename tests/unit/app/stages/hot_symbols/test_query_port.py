@@ -18,7 +18,7 @@ from app.serving.address import HostPort
 from app.serving.request import HttpAnswer
 from app.settings import Settings, SettingsError, from_env
 from app.stages.hot_symbols import query_port
-from app.stages.hot_symbols.advertising import Owner
+from app.stages.hot_symbols.advertising import Owner, advertised, owner_in
 from app.stages.hot_symbols.peers import PeerAccess, PeerError, Peers
 from app.stages.hot_symbols.query_port import (
     QueryPortError,
@@ -277,3 +277,23 @@ def test_a_taken_port_names_the_setting() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(QueryPortError, match=rf"127\.0\.0\.1:{port}.*CALLSTREAM_HOT_SYMBOLS_PORT"):
             QueryService(Settings(hot_symbols_port=port), Meter()).listen()
+
+
+def _has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6")
+def test_an_ipv6_address_goes_round() -> None:
+    """Bound, advertised, published, read back and reached: in brackets wherever it stands before a port."""
+    settings = from_env({"CALLSTREAM_HOT_SYMBOLS_HOST": "[::1]"})
+    with _served(settings) as address:
+        assert str(address) == f"[::1]:{address.port}"
+        owner = owner_in(Owner("hot-one-1", advertised(settings, address)).encoded())
+        assert owner is not None
+        asking = Peers(Owner("hot-one-0", HostPort("::1", 1_024)), (), PeerAccess(TOKEN, None))
+        assert asking.rows(owner, "/hot-symbols?partition=0", 10) == ROWS["rows"]

@@ -13,57 +13,20 @@ from functools import cached_property
 from typing import Any, Final
 
 from agents.privacy.redaction.choices import RedactionChoices
+from agents.privacy.rules.vocabulary import word_set
 
 RULES_VERSION: Final = 2
 """Version of the built-in rules, part of every policy's id. It changes with anything that changes an answer."""
 
-_PROCESS: Final = (
-    "parent_process_id",
-    "pid",
-    "uid",
-    "binary",
-    "arguments",
-    "cwd",
-    "start_time_ns",
-    "auid",
-    "user",
-    "flags",
-)
+_PROCESS: Final = word_set("""
+    parent_process_id pid uid binary arguments cwd start_time_ns auid user flags
+""")
 
-ARGUMENT_TYPES: Final = (
-    "bpf_attr",
-    "bpf_cmd",
-    "bpf_map",
-    "bpf_prog",
-    "bytes",
-    "cap_effective",
-    "cap_inheritable",
-    "cap_permitted",
-    "capability",
-    "cred",
-    "error",
-    "file",
-    "int",
-    "kernel_cap_t",
-    "linux_binprm",
-    "long",
-    "module",
-    "net_dev",
-    "path",
-    "perf_event",
-    "process_credentials",
-    "size",
-    "skb",
-    "sock",
-    "sockaddr",
-    "sockaddr_un",
-    "string",
-    "syscall_id",
-    "truncated_bytes",
-    "uint",
-    "user_namespace",
-    "user_ns",
-)
+ARGUMENT_TYPES: Final = word_set("""
+    bpf_attr bpf_cmd bpf_map bpf_prog bytes cap_effective cap_inheritable cap_permitted capability cred error
+    file int kernel_cap_t linux_binprm long module net_dev path perf_event process_credentials size skb sock
+    sockaddr sockaddr_un string syscall_id truncated_bytes uint user_namespace user_ns
+""")
 """Kinds of argument that the canonicalize stage knows (a test compares)."""
 
 WORKLOAD_FIELDS: Final = (

@@ -12,6 +12,7 @@ from typing import Final
 from agents.privacy.matching.gate import compiled
 from agents.privacy.matching.masks import CREDENTIAL, REDACTED, Mask
 from agents.privacy.matching.scan import Scan, grouped
+from agents.privacy.rules.vocabulary import word_set
 
 _HOMES: Final = (
     r"(?:/(?:var|export|usr|data|mnt|srv|net|nfs|exports|volumes?|storage|u|opt|host|hostfs|rootfs"
@@ -76,30 +77,13 @@ _FOLDERS: Final = (
 )
 """Folders in which every name is a credential's."""
 
-_PUBLIC: Final = (
-    "known_hosts",
-    "known_hosts.old",
-    "config",
-    "authorized_keys",
-    "environment",
-    "rc",
-    "sockets",
-    "namespace",
-)
+_PUBLIC: Final = word_set("""
+    known_hosts known_hosts.old config authorized_keys environment rc sockets namespace
+""")
 _PUBLIC_ENDINGS: Final = (".pub", ".crt", ".cert", ".csr", ".cer")
-_CERTIFICATE_WORDS: Final = (
-    "cert",
-    "chain",
-    "bundle",
-    "ca.pem",
-    "cacert",
-    "root",
-    "public",
-    "pub.pem",
-    "dhparam",
-    "ca-",
-    "-ca",
-)
+_CERTIFICATE_WORDS: Final = word_set("""
+    cert chain bundle ca.pem cacert root public pub.pem dhparam ca- -ca
+""")
 
 _FILES: Final = (
     r"\.aws/(?:credentials|config)|\.kube/config|\.docker/config\.json|\.dockercfg|\.?_?netrc|\.pgpass"

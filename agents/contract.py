@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from agents.event_facts import EventFacts
+
 
 class SourceRecord(Protocol):
     """A consumed record, as Kafka clients hand it out."""
@@ -92,6 +94,13 @@ class Step(Protocol):
 
     def __call__(self, records: Sequence[SourceRecord]) -> StepResult:
         """Account for every record exactly once."""
+
+
+class TellingStep(Step, Protocol):
+    """A step that can say what a log line may say of an event that it refuses."""
+
+    def facts(self, record: SourceRecord) -> EventFacts:
+        """The names of a record's event; no private value is among them."""
 
 
 class StatefulStep(Step, Protocol):

@@ -10,8 +10,10 @@ from typing import assert_never
 
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.outcomes import Canonical, EventRefusal, NotACall, Resolutions
+from agents.canonicalize.raw_facts import raw_facts
 from agents.contract import OutRecord, SourceRecord, StepResult
 from agents.dead_letters import dead_letter
+from agents.event_facts import EventFacts
 from schemas.topics import Stage
 
 FRAMES_TALLY = "frames"
@@ -35,6 +37,10 @@ class CanonicalizeStep:
     def release(self, partition: int, position: int) -> None:
         """Forget what only events before `position` can see."""
         self._modules.release(partition, position)
+
+    def facts(self, record: SourceRecord) -> EventFacts:
+        """What a log line may say of a record's event."""
+        return raw_facts(record.value)
 
     def __call__(self, records: Sequence[SourceRecord]) -> StepResult:
         """Account for every record exactly once."""

@@ -15,15 +15,18 @@ ends.
 import logging
 import time
 from collections.abc import Mapping
+from functools import partial
 from threading import Event
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from agents.canonicalize.raw_facts import raw_facts
 from app.ingest.buffer import Buffer, BufferLimits
 from app.ingest.chunk import Chunk
 from app.ingest.spiller import Spiller
 from app.kafka.client import LOSSLESS_PRODUCER, REFUSALS, KafkaUnusableError
+from app.telemetry.event_lines import EventLines
 from app.telemetry.metric import DropReason
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
 from schemas.units import NS_PER_MS
@@ -92,6 +95,7 @@ class RawWriter:
         `spiller` stands in front of the buffer where events may go to disk.
         """
         self._topic = topic
+        self._lines = EventLines("an event is not written")
         self._buffer = buffer
         self._source = spiller or buffer
         self._max_in_flight = max(1, min(MAX_IN_FLIGHT_EVENTS, limits.max_events // 2))
@@ -213,7 +217,9 @@ class RawWriter:
 
     def _reject(self, event: bytes, error: KafkaError) -> None:
         code = error.code()
-        self._buffer.rejected(event, DropReason.OVERSIZED if code in _TOO_LARGE else DropReason.REJECTED)
+        reason = DropReason.OVERSIZED if code in _TOO_LARGE else DropReason.REJECTED
+        self._buffer.rejected(event, reason)
+        self._lines.say(reason.value, partial(raw_facts, event), {"topic": self._topic, "bytes": len(event)})
         if code in _NO_TOPIC:
             self._failure = KafkaUnusableError(
                 f"the topic {self._topic} is gone; create it with: callstream topics apply"

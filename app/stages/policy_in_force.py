@@ -10,6 +10,8 @@ import logging
 from collections.abc import Sequence
 
 from agents.contract import SourceRecord, StepResult
+from agents.event_facts import EventFacts
+from agents.privacy.canonical_facts import canonical_facts
 from agents.privacy.stage import PrivacyStep
 from app.evidence.configuration import privacy_digest
 from app.privacy.load import Privacy, lacks_key, load_privacy, reloaded
@@ -41,6 +43,10 @@ class PolicyInForce:
         result = self._step(records)
         result.configuration = self._configuration
         return result
+
+    def facts(self, record: SourceRecord) -> EventFacts:
+        """What a log line may say of a record's event, under the policy that is in force."""
+        return canonical_facts(self._privacy.policy, self._privacy.engine, record.value)
 
     async def reload(self, meter: Meter) -> None:
         """Read the files again, and use what they hold if it can be used."""

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 from agents import agent
-from agents.contract import DeadLetter, OutRecord, Step
+from agents.contract import DeadLetter, OutRecord, TellingStep
 from agents.dead_letters import encode_dead_letter
 from app import steps
 from app.evidence import configuration
@@ -107,7 +107,7 @@ def _attach_hot_symbols(settings: Settings, shape: StageShape, symbols: str | No
 def _attach_step(
     settings: Settings,
     shape: StageShape,
-    step: Step,
+    step: TellingStep,
     configured: str,
     memory: Callable[[StageRuntime], StepMemory] | None = None,
 ) -> Attach:
@@ -133,6 +133,7 @@ def _attach_step(
             limits=DeadLetterGuard(limits_of(settings)),
             commit=runtime.app.batch_consumer.commit_finished,
             trail=trail,
+            facts=step.facts,
         )
         agent.attach(runtime.app, name(source), shape.stage.value, run)
 

@@ -9,9 +9,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
-from agents.contract import DeadLetter, OutRecord, StatefulStep, Step, StepResult
+from agents.contract import DeadLetter, OutRecord, SourceRecord, StatefulStep, Step, StepResult
+from agents.event_facts import EventFacts
 from app.kafka.records import Partition
 from app.processes.process_end import ExitCode, Fail, end_process
 from app.streaming.account import BatchOutcome
@@ -20,6 +22,7 @@ from app.streaming.batch import RecordBatch
 from app.streaming.dead_letter_limits import DeadLetterGuard
 from app.streaming.delivery import Delivery, DeliveryFailedError, Parcel, Receipt
 from app.streaming.table import StrictTable, TableWrite
+from app.telemetry.event_lines import EventLines
 
 log = logging.getLogger(__name__)
 
@@ -88,9 +91,15 @@ class StepRunner:
         limits: DeadLetterGuard | None = None,
         commit: Callable[[], Awaitable[None]] | None = None,
         trail: AuditTrail | None = None,
+        facts: Callable[[SourceRecord], EventFacts] = lambda _record: EventFacts(),
         fail: Fail = end_process,
     ) -> None:
-        """`commit` commits what is finished; it is called before the process ends at one of the `limits`."""
+        """`commit` commits what is finished; it is called before the process ends at one of the `limits`.
+
+        `facts` gives what a log line may say of a refused record's event.
+        """
+        self._facts = facts
+        self._lines = EventLines("an event is refused")
         self._step = step
         self._memory = memory
         self._limits = limits
@@ -120,6 +129,8 @@ class StepRunner:
             memory.recall(batch)
         result = self._step(batch.records)
         seconds = time.perf_counter() - began
+        if result.dead_letters:
+            self._log_refused(batch, result)
         await self._check_limits(batch, result)
         parcels = self._parcels(batch.partition, result)
         if memory is not None and (write := memory.write(batch, result)) is not None:
@@ -144,6 +155,18 @@ class StepRunner:
             self._observer.done(batch.topic, len(batch.records), result, seconds)
 
         receipt.add_done_callback(settle)
+
+    def _log_refused(self, batch: RecordBatch, result: StepResult) -> None:
+        by_offset = {record.offset: record for record in batch.records}
+        for letter in result.dead_letters:
+            place = {
+                "stage": letter.stage,
+                "topic": letter.topic,
+                "partition": letter.partition,
+                "offset": letter.offset,
+            }
+            record = by_offset.get(letter.offset)
+            self._lines.say(letter.reason, EventFacts if record is None else partial(self._facts, record), place)
 
     async def _check_limits(self, batch: RecordBatch, result: StepResult) -> None:
         """End the process before a batch goes out in which too much is refused.

@@ -45,8 +45,9 @@ _MAX_TEXT: Final = 2000
 class EventNote:
     """What a log line may say about one event. Pass it as `extra={"event": note}`."""
 
-    event_id: str
-    probe_type: str
+    event_id: str | None
+    """None for an event that could not be read so far."""
+    probe_type: str | None
     container_id: str | None = None
     process_name: str | None = None
     """Base name of the filtered binary; None before the privacy filter."""

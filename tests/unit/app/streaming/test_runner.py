@@ -1,12 +1,14 @@
 """A batch is finished when what followed from it is acknowledged, and not before."""
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import pytest
 
 from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
+from agents.event_facts import EventFacts
 from app.processes.process_end import ExitCode
 from app.streaming.batch import RecordBatch
 from app.streaming.dead_letter_limits import MIN_RECORDS, DeadLetterGuard, DeadLetterLimits
@@ -15,6 +17,7 @@ from app.streaming.ledger import FetchLink, HandOut, Ledger
 from app.streaming.paced_runner import PacedRunner
 from app.streaming.runner import WINDOW_BATCHES, StepMemory, StepRunner
 from app.streaming.table import StrictTable
+from app.telemetry.logs import EventNote
 from tests.support.fake_kafka import SOURCE, Ended, fail, record
 
 TP = (SOURCE, 0)
@@ -85,6 +88,7 @@ class _Scene:
             observer=self.observer,
             limits=limits,
             commit=self._commit,
+            facts=lambda _record: EventFacts("id", "Kprobe"),
             fail=note_end,
         )
 
@@ -387,3 +391,18 @@ def test_a_step_without_news_writes_what_its_rows_follow_from_once() -> None:
     write = memory.write(batch, nothing)
     assert write is not None
     assert (write.rows, write.position) == ({}, batch.hand_out.last + 1)
+
+
+def test_a_refused_record_has_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """With the names of its event, its position and the reason."""
+
+    async def scenario() -> None:
+        scene = _Scene(letters=True)
+        with caplog.at_level(logging.WARNING):
+            await scene.runner(scene.batch())
+
+    asyncio.run(scenario())
+    (line,) = [record for record in caplog.records if record.name == "app.telemetry.event_lines"]
+    assert line.getMessage() == "an event is refused: reason"
+    assert vars(line)["event"] == EventNote("id", "Kprobe", None, None)
+    assert vars(line)["facts"] == {"reason": "reason", "stage": "stage", "topic": SOURCE, "partition": 0, "offset": 1}

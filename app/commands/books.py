@@ -3,14 +3,17 @@
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from app.books.balance import Equation, Imbalance, StageSource, equation_of, findings, pipeline_books, summed, unsettled
 from app.books.group_positions import committed_by, ends_of, stage_sources
 from app.books.metric_pages import read_pages
+from app.dead_letters.inventory import Inventory
+from app.dead_letters.settling import read_letters
 from app.operators.printing import echo, print_answer
+from app.progress import Progress
 from app.settings import Settings, load
 from app.topology import PIPELINE
 from schemas import topics
@@ -28,13 +31,20 @@ UNBALANCED = 1
     "`callstream worker` on this host, if CALLSTREAM_HTTP_PORT is set.",
 )
 @click.option("--settled", is_flag=True, help="Fail also if any record waits: the pipeline must be at rest.")
+@click.option(
+    "--dead-letters",
+    "with_letters",
+    is_flag=True,
+    help="Say also what has become of refused events; reads runtime.calls from the oldest one on.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(addresses: tuple[str, ...], settled: bool, as_json: bool) -> None:
+def command(addresses: tuple[str, ...], settled: bool, with_letters: bool, as_json: bool) -> None:
     """Check that nothing is lost between any two places.
 
     For each process, its metrics must say that what came in also went out. For each stage, Kafka must say that every
     committed offset is accounted for, since the stage's group began and across all restarts. And no topic may have
-    fewer records than were written to it. Lag is not an error: it is listed as waiting.
+    fewer records than were written to it. Lag is not an error: it is listed as waiting. With --dead-letters, no event
+    may have a call and have been sent again, too.
 
     \b
     Exit codes:
@@ -53,10 +63,35 @@ def command(addresses: tuple[str, ...], settled: bool, as_json: bool) -> None:
     found = findings(equations, sources, pages, ends)
     if settled:
         found += unsettled(sources, equations)
-    print_answer(_document(equations, sources, found), _lines(equations, sources), as_json=as_json)
+    letters = _letters(settings) if with_letters else None
+    if letters is not None and (twice := letters.counted_twice()):
+        found.append(
+            Imbalance(topics.DEAD_LETTERS, f"{twice} events have a call and were sent again: they count twice")
+        )
+    counts = None if letters is None else _letter_counts(letters)
+    document = _document(equations, sources, found) | {"dead_letters": counts}
+    lines = [*_lines(equations, sources), *([] if counts is None else [_LETTERS_LINE.format_map(counts)])]
+    print_answer(document, lines, as_json=as_json)
     for finding in found:
         echo(f"callstream books: {finding}", err=True)
     sys.exit(UNBALANCED if found else 0)
+
+
+_LETTERS_LINE: Final = (
+    "dead letters: refused {refused} = open {open} + waiting {waiting} + published since {published} + "
+    "sent again {sent_again}"
+)
+
+
+def _letters(settings: Settings) -> Inventory:
+    with Progress() as progress:
+        return read_letters(settings, progress, patience_seconds=0.0, whole=True)
+
+
+def _letter_counts(letters: Inventory) -> dict[str, int]:
+    """Refused events, and how many of them are in each state."""
+    states = {state.value.replace(" ", "_"): count for state, count in letters.states().items()}
+    return {"refused": len(letters.by_event), **states}
 
 
 def _worker_addresses(settings: Settings) -> list[str]:

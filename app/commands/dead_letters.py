@@ -8,23 +8,30 @@ from typing import Any, Final
 import click
 
 from app.commands.options import together
-from app.dead_letters.inventory import DeadLetterChoice, Inventory, StoredDeadLetter, counted, grouped
+from app.dead_letters.inventory import (
+    DeadLetterChoice,
+    DeadLetterGroup,
+    Inventory,
+    LetterState,
+    StoredDeadLetter,
+    counted,
+    grouped,
+)
 from app.dead_letters.resend import Resender, ResendOutcome
+from app.dead_letters.settling import read_letters
 from app.dead_letters.trial import trial_of
-from app.kafka.decoded_records import decoded_records
-from app.kafka.schemas import RecordFault
 from app.kafka.topic_reader import TopicReader
 from app.operators.printing import echo, print_answer
 from app.operators.times import time_text
 from app.progress import Progress
-from app.settings import Settings, load
+from app.settings import load
 from app.stages.worker import registered_id
 from schemas import topics
 from schemas.topics import Stage
 from schemas.units import NS_PER_MS
 
 LEFT: Final = 1
-"""Exit code if some of the chosen dead letters are still refused, or their records are gone."""
+"""Exit code if some of the chosen dead letters are still refused or waiting, or their records are gone."""
 
 
 _PASSING_STAGES: Final = (Stage.CANONICALIZE.value, Stage.PRIVACY.value)
@@ -60,7 +67,7 @@ def command() -> None:
     \b
     Exit codes:
       0  done
-      1  some of the chosen dead letters are still refused, or their events are gone
+      1  some of the chosen dead letters are still refused or waiting, or their events are gone
       2  wrong options or settings, or Kafka or the registry cannot be used
     Example:
       callstream dead-letters list
@@ -72,7 +79,11 @@ def command() -> None:
 @_selecting
 @click.option("--positions", is_flag=True, help="List each dead letter with its position, not only the counts.")
 def list_letters(*, stages: tuple[str, ...], reasons: tuple[str, ...], positions: bool, as_json: bool) -> None:
-    """List dead letters by stage and reason, and how many of them were sent again.
+    """List dead letters by stage and reason, and what has become of their events.
+
+    After a crash a stage may read a record again. All dead letters of one raw record count as one. A dead letter is
+    published if a later pass made a call of its event, and waiting if the stages have not read everything yet. To know
+    that, the command reads runtime.calls from the oldest dead letter on that was not sent again.
 
     \b
     Exit codes:
@@ -81,7 +92,9 @@ def list_letters(*, stages: tuple[str, ...], reasons: tuple[str, ...], positions
     Example:
       callstream dead-letters list --positions --reason no_known_kind
     """
-    letters, wanted = _read(load()), DeadLetterChoice(stages, reasons)
+    settings, wanted = load(), DeadLetterChoice(stages, reasons)
+    with Progress() as progress:
+        letters = read_letters(settings, progress)
     document, lines = _document(letters, wanted, positions=positions), _lines(letters, wanted, positions=positions)
     print_answer(document, lines, as_json=as_json)
     if letters.strangers and not as_json:
@@ -101,43 +114,46 @@ def retry(*, stages: tuple[str, ...], reasons: tuple[str, ...], dry_run: bool, m
     settings of the workers: policy, hook map and symbol store. An event that would be refused again stays where it is.
     An event that passes is written to tetragon.raw once more, at the end of its partition. It keeps its event id and
     its time of receipt, and running stages treat it like any other. A note beside the dead letter records this, so the
-    event is not sent twice.
+    event is not sent twice. Only open dead letters are taken: an event that has a call by now is not sent. Do not run
+    two retries at the same time.
 
     An event that only the hot-symbols stage refused is on runtime.calls already. Sent again, it would be there twice
     under one event id, so it is sent with --stage hot-symbols only.
 
     \b
     Exit codes:
-      0  every chosen event was sent
-      1  some are still refused, or have expired
+      0  every chosen event was sent, or has a call already
+      1  some are still refused, wait for a stage, or have expired
       2  wrong options or settings, or Kafka or the registry cannot be used
     Example:
       callstream dead-letters retry --stage privacy --dry-run
       callstream dead-letters retry --stage privacy
     """
-    settings = load()
-    letters = _read(settings).open(DeadLetterChoice(stages or _PASSING_STAGES, reasons))[:most]
+    settings, wanted = load(), DeadLetterChoice(stages or _PASSING_STAGES, reasons)
     total = ResendOutcome()
-    if letters:
-        trial = trial_of(settings, registered_id(settings, topics.CALLS))
-        with TopicReader(settings) as reader, Progress() as progress:
-            progress.begin("dead letters tried", len(letters))
-            resender = Resender(settings, reader, trial, registered_id(settings, topics.DEAD_LETTERS))
-            for some in resender.resend(letters, dry_run=dry_run):
-                total.sent += some.sent
-                total.refused += some.refused
-                total.gone += some.gone
-                progress.at(len(total.sent) + len(total.refused) + total.gone)
-    document = {"sent": len(total.sent), "refused": counted(total.refused), "gone": total.gone, "dry_run": dry_run}
-    print_answer(document, _outcome_lines(total, dry_run=dry_run), as_json=as_json)
-    sys.exit(LEFT if total.refused or total.gone else 0)
-
-
-def _read(settings: Settings) -> Inventory:
-    letters = Inventory()
-    for record, document in decoded_records(settings, topics.DEAD_LETTERS):
-        letters.add(None if isinstance(document, RecordFault) else document, record.timestamp)
-    return letters
+    with Progress() as progress:
+        inventory = read_letters(settings, progress)
+        letters = inventory.chosen(wanted, LetterState.OPEN)[:most]
+        if letters:
+            trial = trial_of(settings, registered_id(settings, topics.CALLS))
+            with TopicReader(settings) as reader:
+                progress.begin("dead letters tried", len(letters))
+                resender = Resender(settings, reader, trial, registered_id(settings, topics.DEAD_LETTERS))
+                for some in resender.resend(letters, inventory, dry_run=dry_run):
+                    total.sent += some.sent
+                    total.refused += some.refused
+                    total.gone += some.gone
+                    progress.at(len(total.sent) + len(total.refused) + total.gone)
+    waiting = len(inventory.chosen(wanted, LetterState.WAITING))
+    document = {
+        "sent": len(total.sent),
+        "refused": counted(total.refused),
+        "gone": total.gone,
+        "waiting": waiting,
+        "dry_run": dry_run,
+    }
+    print_answer(document, _outcome_lines(total, waiting, dry_run=dry_run), as_json=as_json)
+    sys.exit(LEFT if total.refused or total.gone or waiting else 0)
 
 
 def _document(letters: Inventory, wanted: DeadLetterChoice, *, positions: bool) -> dict[str, Any]:
@@ -153,7 +169,8 @@ def _document(letters: Inventory, wanted: DeadLetterChoice, *, positions: bool) 
                 "raw_partition": letter.raw_partition,
                 "raw_offset": letter.raw_offset,
                 "received_ms": letter.timestamp_ms,
-                "sent_again_as": letters.sent_again.get(letter.source),
+                "state": letters.state(letter).value,
+                "sent_again_as": letters.sent_again.get(letter.event(letters.raw_topic)),
             }
             for letter in letters.chosen(wanted)
         ]
@@ -164,7 +181,7 @@ def _lines(letters: Inventory, wanted: DeadLetterChoice, *, positions: bool) -> 
     for kind, group in grouped(letters, wanted).items():
         error = f" ({kind.error_class})" if kind.error_class else ""
         yield (
-            f"{kind.stage:<12}  {kind.reason}{error}: {group.open} open, {group.sent_again} sent again, "
+            f"{kind.stage:<12}  {kind.reason}{error}: {_states(group)}, "
             f"received {time_text(group.first_ms * NS_PER_MS)} to {time_text(group.last_ms * NS_PER_MS)}"
         )
     chosen = letters.chosen(wanted)
@@ -177,14 +194,26 @@ def _lines(letters: Inventory, wanted: DeadLetterChoice, *, positions: bool) -> 
 def _line(letters: Inventory, letter: StoredDeadLetter) -> str:
     topic, partition, offset = letter.source
     raw = "raw position unknown" if letter.raw is None else f"raw {letter.raw_partition}:{letter.raw_offset}"
-    again = letters.sent_again.get(letter.source)
-    state = "open" if again is None else f"sent again as {again[0]}:{again[1]}"
+    again = letters.sent_again.get(letter.event(letters.raw_topic))
+    state = letters.state(letter).value + ("" if again is None else f" as {again[0]}:{again[1]}")
     return f"{topic} {partition}:{offset}  {letter.stage}/{letter.reason}  {raw}  {state}"
 
 
-def _outcome_lines(total: ResendOutcome, *, dry_run: bool) -> Iterator[str]:
+def _states(group: DeadLetterGroup) -> str:
+    """How many dead letters are in which state; only the usual two are named where there are none."""
+    more = {"published since": group.published, "waiting for a stage": group.waiting}
+    named = "".join(f", {count} {state}" for state, count in more.items() if count)
+    return f"{group.open} open, {group.sent_again} sent again{named}"
+
+
+def _outcome_lines(total: ResendOutcome, waiting: int, *, dry_run: bool) -> Iterator[str]:
     yield f"{len(total.sent)} {'would be sent' if dry_run else 'sent'} again"
     for kind, count in counted(total.refused).items():
         yield f"{count} would still be refused: {kind}"
+    if waiting:
+        yield (
+            f"{waiting} wait: canonicalize or privacy will read the record again, or has not read all that follows "
+            "from it; run this again when both run and have caught up"
+        )
     if total.gone:
         yield f"{total.gone} cannot be sent: their raw records have expired, or their position is not known"

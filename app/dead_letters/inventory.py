@@ -1,18 +1,26 @@
-"""The dead letters of the pipeline, each once, with whether its event was sent again.
+"""The dead letters of the pipeline, one for each event, with what has become of the event since.
 
-A dead letter says where a refused record is. Sending the event again adds a second record under the same source
-position, with the stage `retry`, that says where the event went. A dead letter that came twice, as after a crash,
-counts once. An event that was refused again after a retry has a source position of its own. Records of other programs
-are counted, and otherwise left alone.
+A dead letter says where a refused record is. After a crash a stage may read a record again, so one raw record can have
+several dead letters, from one stage or from two; the last one stands for all. Where the raw position is not known, a
+dead letter stands for itself.
+
+Sending an event again adds two notes with the stage `retry`, under the raw position of the refused record. The first
+says from which raw offset on the copy is to be found, should the sending be cut short. The second says where it is. A
+copy that is refused in its turn has a raw position of its own. Records of other programs are counted, and otherwise
+left alone.
 """
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 RETRY: Final = "retry"
-"""Stage of the records that say where an event went; their only reason too."""
+"""Stage of the notes that say where an event went; the reason of the second one too."""
+
+SENDING: Final = "sending"
+"""Reason of the first note of an event that is sent again."""
 
 
 class RefusedPosition(NamedTuple):
@@ -21,6 +29,15 @@ class RefusedPosition(NamedTuple):
     topic: str
     partition: int
     offset: int
+
+
+class LetterState(StrEnum):
+    """What has become of the event of a dead letter."""
+
+    OPEN = "open"
+    WAITING = "waiting"  # the stages will read the record again, or have not read what follows from it
+    PUBLISHED = "published"  # a later pass over the same raw record made a call of it
+    SENT_AGAIN = "sent again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +57,10 @@ class StoredDeadLetter:
     def raw(self) -> tuple[int, int] | None:
         """Partition and offset of the raw record, if known."""
         return None if self.raw_offset < 0 else (self.raw_partition, self.raw_offset)
+
+    def event(self, raw_topic: str) -> RefusedPosition:
+        """What tells its event from others: the raw position, or the source position if that is not known."""
+        return self.source if self.raw is None else RefusedPosition(raw_topic, *self.raw)
 
 
 class RefusalKind(NamedTuple):
@@ -62,13 +83,24 @@ class DeadLetterChoice:
         return (not self.stages or letter.stage in self.stages) and (not self.reasons or letter.reason in self.reasons)
 
 
+ALL_LETTERS: Final = DeadLetterChoice()
+
+
 @dataclass(slots=True)
 class Inventory:
     """All dead letters of a topic. Add every record, in the order of its partition."""
 
-    by_source: dict[RefusedPosition, StoredDeadLetter] = field(default_factory=dict)
+    raw_topic: str
+    """Full name."""
+    by_event: dict[RefusedPosition, StoredDeadLetter] = field(default_factory=dict)
     sent_again: dict[RefusedPosition, tuple[int, int]] = field(default_factory=dict)
-    """Partition and offset of the raw record that an event was sent again as."""
+    """By event, partition and offset of the raw record that it was sent again as."""
+    sending: dict[RefusedPosition, int] = field(default_factory=dict)
+    """By event, the raw offset from which on its copy is to be found; only where it is not known to be sent."""
+    published: set[tuple[int, int]] = field(default_factory=set)
+    """Raw positions of dead letters that have a published call."""
+    waiting: set[tuple[int, int]] = field(default_factory=set)
+    """Raw positions of dead letters of which nobody knows yet whether a call will be published."""
     strangers: int = 0
 
     def add(self, document: Mapping[str, Any] | None, timestamp_ms: int) -> None:
@@ -78,9 +110,9 @@ class Inventory:
             return
         source = RefusedPosition(document["source_topic"], document["source_partition"], document["source_offset"])
         if document["stage"] == RETRY:
-            self.sent_again[source] = (document["raw_partition"], document["raw_offset"])
+            self._take_note(source, document)
             return
-        self.by_source[source] = StoredDeadLetter(
+        letter = StoredDeadLetter(
             source=source,
             stage=document["stage"],
             reason=document["reason"],
@@ -89,29 +121,53 @@ class Inventory:
             raw_offset=document["raw_offset"],
             timestamp_ms=timestamp_ms,
         )
+        self.by_event[letter.event(self.raw_topic)] = letter
 
-    def chosen(self, wanted: DeadLetterChoice) -> list[StoredDeadLetter]:
-        """The dead letters that are meant, in the order in which they were read."""
-        return [letter for letter in self.by_source.values() if wanted.includes(letter)]
+    def _take_note(self, event: RefusedPosition, document: Mapping[str, Any]) -> None:
+        if document["reason"] != SENDING:
+            self.sent_again[event] = (document["raw_partition"], document["raw_offset"])
+            self.sending.pop(event, None)
+        elif event not in self.sent_again:
+            self.sending.setdefault(event, document["raw_offset"])
 
-    def open(self, wanted: DeadLetterChoice) -> list[StoredDeadLetter]:
-        """The dead letters that are meant and were not sent again."""
-        return [letter for letter in self.chosen(wanted) if letter.source not in self.sent_again]
+    def state(self, letter: StoredDeadLetter) -> LetterState:
+        """What has become of its event."""
+        if letter.event(self.raw_topic) in self.sent_again:
+            return LetterState.SENT_AGAIN
+        if letter.raw in self.published:
+            return LetterState.PUBLISHED
+        return LetterState.WAITING if letter.raw in self.waiting else LetterState.OPEN
+
+    def states(self) -> dict[LetterState, int]:
+        """How many events are in each state, in the order of the states."""
+        found = Counter(map(self.state, self.by_event.values()))
+        return {state: found[state] for state in LetterState}
+
+    def counted_twice(self) -> int:
+        """How many events were sent again although they have a call; known only of the calls that were looked for."""
+        return sum(letter.raw in self.published for event, letter in self.by_event.items() if event in self.sent_again)
+
+    def chosen(self, wanted: DeadLetterChoice, state: LetterState | None = None) -> list[StoredDeadLetter]:
+        """The dead letters that are meant, and in this state if one is given, in the order in which they were read."""
+        letters = (letter for letter in self.by_event.values() if wanted.includes(letter))
+        return [letter for letter in letters if state is None or self.state(letter) is state]
 
 
 @dataclass(slots=True)
 class DeadLetterGroup:
-    """Dead letters of one kind: how many, how many were sent again, and when the first and last were received."""
+    """Dead letters of one kind: how many, what became of them, and when the first and last were received."""
 
     letters: int = 0
     sent_again: int = 0
+    published: int = 0
+    waiting: int = 0
     first_ms: int = 0
     last_ms: int = 0
 
     @property
     def open(self) -> int:
-        """How many were not sent again."""
-        return self.letters - self.sent_again
+        """How many have no call and were not sent again."""
+        return self.letters - self.sent_again - self.published - self.waiting
 
 
 def grouped(letters: Inventory, wanted: DeadLetterChoice) -> dict[RefusalKind, DeadLetterGroup]:
@@ -121,8 +177,11 @@ def grouped(letters: Inventory, wanted: DeadLetterChoice) -> dict[RefusalKind, D
         group = groups.setdefault(
             RefusalKind(letter.stage, letter.reason, letter.error_class), DeadLetterGroup(first_ms=letter.timestamp_ms)
         )
+        state = letters.state(letter)
         group.letters += 1
-        group.sent_again += letter.source in letters.sent_again
+        group.sent_again += state is LetterState.SENT_AGAIN
+        group.published += state is LetterState.PUBLISHED
+        group.waiting += state is LetterState.WAITING
         group.first_ms = min(group.first_ms, letter.timestamp_ms)
         group.last_ms = max(group.last_ms, letter.timestamp_ms)
     return dict(sorted(groups.items(), key=lambda item: (-item[1].letters, str(item[0]))))

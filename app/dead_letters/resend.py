@@ -4,13 +4,14 @@ Consumers drop repetitions by the highest raw offset that they have seen in a pa
 others of its partition, and the raw record is written again instead of the call. It keeps key, bytes, partition and
 time of receipt, and therefore its event id.
 
-A record is written again only if it is the one that the dead letter is about, and the trial takes it. The note beside
-the dead letter follows when the broker has the record. So a crash in between can only send an event twice, under one
-event id.
+A record is written again only if it is the one that the dead letter is about, and the trial takes it. A first note
+says from which offset on the copy will be, then comes the copy, and then a note that says where it is. After a crash in
+between, the copy is looked for before another one is written. So an event is sent once, however often a retry is
+stopped. Two retries must not run at the same time: each would send what the other has not noted yet.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +22,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from agents.contract import DeadLetter, OutRecord
 from agents.dead_letters import encode_dead_letter
-from app.dead_letters.inventory import RETRY, RefusalKind, StoredDeadLetter
+from app.dead_letters.inventory import RETRY, SENDING, Inventory, RefusalKind, RefusedPosition, StoredDeadLetter
 from app.dead_letters.trial import Trial
 from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config
 from app.kafka.records import Recorded
@@ -31,12 +32,20 @@ from schemas import topics
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
 
 AT_ONCE: Final = 500
-"""Records written before their notes: what a crash may send twice."""
+"""Records written between their two notes: what the next retry looks for after a crash."""
 
 NEARBY_OFFSETS: Final = 2_000
 """Positions this close are read together: one fetch brings about as many records."""
 
 FLUSH_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Passing:
+    """A dead letter whose event would be taken now, and its raw record."""
+
+    letter: StoredDeadLetter
+    record: Recorded
 
 
 @dataclass(slots=True)
@@ -62,8 +71,10 @@ class Resender:
         config = client_config(settings, enable_idempotence=True, compression_type="lz4", linger_ms=20)
         self._producer = Producer(config | {"message.max.bytes": MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES})
 
-    def resend(self, letters: Iterable[StoredDeadLetter], *, dry_run: bool) -> Iterator[ResendOutcome]:
-        """Try all dead letters and send those that pass; yields what became of them, some at a time.
+    def resend(
+        self, letters: Iterable[StoredDeadLetter], inventory: Inventory, *, dry_run: bool
+    ) -> Iterator[ResendOutcome]:
+        """Try these dead letters of the inventory and send those that pass; yields what became of them, some at a time.
 
         With `dry_run`, nothing is sent.
 
@@ -72,17 +83,17 @@ class Resender:
         found = self._found(letters)
         while some := list(islice(found, AT_ONCE)):
             outcome = ResendOutcome()
-            passing: list[tuple[StoredDeadLetter, Recorded]] = []
+            passing: list[_Passing] = []
             for letter, record in some:
                 if record is None:
                     outcome.gone += 1
                 elif (refusal := self._trial(record)) is not None:
                     outcome.refused.append(refusal)
                 else:
-                    passing.append((letter, record))
+                    passing.append(_Passing(letter, record))
             if not dry_run:
-                self._send(passing)
-            outcome.sent += [letter for letter, _ in passing]
+                self._send(passing, inventory.sending)
+            outcome.sent += [one.letter for one in passing]
             yield outcome
 
     def _found(self, letters: Iterable[StoredDeadLetter]) -> Iterator[tuple[StoredDeadLetter, Recorded | None]]:
@@ -110,21 +121,59 @@ class Resender:
         fetched = self._reader.read(self._raw, partition, offsets[0], offsets[-1])
         return {record.offset: record for run in fetched for record in run if record.offset in wanted}
 
-    def _send(self, passing: Sequence[tuple[StoredDeadLetter, Recorded]]) -> None:
-        written: list[tuple[StoredDeadLetter, int]] = []
-        for letter, record in passing:
-            again = OutRecord(record.key, record.value, record.timestamp)
-            self._produce(self._raw, record.partition, again, partial(_delivered, written, letter))
-        self._flush(self._raw)
-        for letter, offset in written:
-            note = encode_dead_letter(
-                DeadLetter(
-                    *letter.source, RETRY, RETRY, None, letter.raw_partition, offset, timestamp_ms=letter.timestamp_ms
-                ),
-                self._letter_schema_id,
-            )
-            self._produce(self._letters, letter.source.partition, note, partial(_delivered, [], letter))
+    def _send(self, passing: Sequence[_Passing], sending: Mapping[RefusedPosition, int]) -> None:
+        """Write the copies, each between its two notes; `sending` says where a copy of an earlier retry may be."""
+        copies = self._copies([one for one in passing if self._event(one) in sending], sending)
+        fresh = [one for one in passing if self._event(one) not in sending]
+        ends = {number: self._reader.ends(self._raw, number).next for number in {one.record.partition for one in fresh}}
+        for one in fresh:
+            self._note(one, SENDING, ends[one.record.partition])
         self._flush(self._letters)
+        for one in passing:
+            if (event := self._event(one)) in copies:
+                continue
+            again = OutRecord(one.record.key, one.record.value, one.record.timestamp)
+            self._produce(self._raw, one.record.partition, again, partial(_delivered, copies, event))
+        self._flush(self._raw)
+        for one in passing:
+            self._note(one, RETRY, copies[self._event(one)])
+        self._flush(self._letters)
+
+    def _event(self, one: _Passing) -> RefusedPosition:
+        return one.letter.event(self._raw)
+
+    def _copies(self, begun: Sequence[_Passing], sending: Mapping[RefusedPosition, int]) -> dict[RefusedPosition, int]:
+        """Raw offsets, by event, of copies that a retry wrote before it was stopped."""
+        found: dict[RefusedPosition, int] = {}
+        by_partition: dict[int, dict[tuple[object, ...], list[RefusedPosition]]] = defaultdict(dict)
+        for one in begun:
+            same = by_partition[one.record.partition].setdefault(_looks(one.record), [])
+            same.append(self._event(one))
+        for partition, wanted in by_partition.items():
+            ends = self._reader.ends(self._raw, partition)
+            begin = min(sending[event] for same in wanted.values() for event in same)
+            for run in self._reader.read(self._raw, partition, max(begin, ends.first), ends.next - 1):
+                for record in run:
+                    same = wanted.get(_looks(record), [])
+                    event = next((event for event in same if sending[event] <= record.offset), None)
+                    if event is not None:
+                        same.remove(event)
+                        found[event] = record.offset
+        return found
+
+    def _note(self, one: _Passing, reason: str, raw_offset: int) -> None:
+        """Write a note under the raw position of the refused record."""
+        letter = DeadLetter(
+            *self._event(one),
+            RETRY,
+            reason,
+            None,
+            one.letter.raw_partition,
+            raw_offset,
+            timestamp_ms=one.letter.timestamp_ms,
+        )
+        note = encode_dead_letter(letter, self._letter_schema_id)
+        self._produce(self._letters, one.letter.raw_partition, note, partial(_delivered, {}, self._event(one)))
 
     def _produce(self, topic: str, partition: int, record: OutRecord, on_delivery: Any) -> None:
         key, value, timestamp_ms = record
@@ -148,13 +197,18 @@ class Resender:
             ) from None
 
 
+def _looks(record: Recorded) -> tuple[object, ...]:
+    """What a copy has in common with the record that it is of, and with no other."""
+    return record.timestamp, record.key, record.value
+
+
 def _delivered(
-    written: list[tuple[StoredDeadLetter, int]], letter: StoredDeadLetter, error: KafkaError | None, message: Message
+    offsets: dict[RefusedPosition, int], event: RefusedPosition, error: KafkaError | None, message: Message
 ) -> None:
-    """Note where a record of a dead letter lies now. Raises KafkaException if the broker refused it."""
+    """Note the offset of a record of an event. Raises KafkaException if the broker refused it."""
     if error is not None:
         raise KafkaException(error)
-    written.append((letter, message.offset() or 0))
+    offsets[event] = message.offset() or 0
 
 
 def _runs(offsets: Sequence[int]) -> Iterator[list[int]]:

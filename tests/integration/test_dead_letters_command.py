@@ -75,7 +75,8 @@ def test_refused_events_go_through_after_the_repair_and_each_once(
     assert listed[0] == 0
     assert good >= refused - 1
     assert len(letters) == sum(group["letters"] for group in listed[1]["groups"])
-    assert tried == (1, {"sent": good, "refused": {f"canonicalize/{REASON}": 1}, "gone": 0, "dry_run": True})
+    refusals = {f"canonicalize/{REASON}": 1}
+    assert tried == (1, {"sent": good, "refused": refusals, "gone": 0, "waiting": 0, "dry_run": True})
     assert retried == (1, tried[1] | {"dry_run": False})
     assert again == (1, retried[1] | {"sent": 0})
     assert [(group["letters"], group["sent_again"]) for group in listed_after[1]["groups"]] == [(len(letters), good)]
@@ -88,7 +89,7 @@ def test_an_empty_topic_has_no_dead_letters(embedded: EmbeddedBroker, topic_pref
     """And nothing to retry, which is no failure."""
     with pipeline_run(embedded, topic_prefix, tmp_path) as run:
         assert _ask(run, "list") == (0, {"groups": [], "strangers": 0})
-        assert _ask(run, "retry") == (0, {"sent": 0, "refused": {}, "gone": 0, "dry_run": False})
+        assert _ask(run, "retry") == (0, {"sent": 0, "refused": {}, "gone": 0, "waiting": 0, "dry_run": False})
 
 
 def _waiting(run: PipelineRun) -> int:

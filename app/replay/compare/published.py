@@ -34,7 +34,7 @@ from schemas.avro_wire import SchemaHeaderError
 _CONTINUED: Final = 0x80
 _READ_ERRORS: Final = (EOFError, ValueError, IndexError, KeyError, TypeError, OverflowError)
 
-_SLACK_MS: Final = 300_000
+RECEIPT_SLACK_MS: Final = 300_000
 """Receipt times of neighbouring raw records may go back a little, and never by this much."""
 
 
@@ -48,7 +48,7 @@ class PublishedSchema:
 
 
 class PublishedSchemas:
-    """PublishedSchemas of published calls and audit records, by the registry's id."""
+    """Schemas of published calls and audit records, by the registry's id."""
 
     def __init__(self, ask: AskTexts, clock: Clock = time.monotonic) -> None:
         self._calls = SchemaCache(ask, records.CALL, _published_schema, clock)
@@ -223,7 +223,7 @@ class LivePublished:
         first = self._first_timestamp(part)
         if first is None:
             return
-        begin = self._reader.offset_at(self._calls, part.partition, max(0, first - _SLACK_MS))
+        begin = self._reader.offset_at(self._calls, part.partition, max(0, first - RECEIPT_SLACK_MS))
         for taken in self._all(self._calls, part.partition, begin):
             yield [record for record in taken if belongs(raw_position(record.value, self.schemas), part)]
 

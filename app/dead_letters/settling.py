@@ -1,0 +1,97 @@
+"""Reads all dead letters, and finds out which of them no longer stand for an event without a call.
+
+A stage that is killed between a dead letter and its commit reads the record again. If it runs with another policy or
+program by then, it publishes a call. So three questions are put to Kafka, in this order:
+
+1. Which raw records do all stages have behind them? Those before the offset that canonicalize has committed, once
+   privacy has committed all that canonicalize had written by then. A dead letter of another record is waiting.
+2. Which dead letters are there?
+3. Which of them have a call? A call keeps the timestamp and the position of its raw record, so `runtime.calls` is read
+   from a little before the oldest dead letter that was not sent again.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+from app.dead_letters.inventory import ALL_LETTERS, Inventory, LetterState, StoredDeadLetter
+from app.kafka.group_reader import GroupReader
+from app.kafka.registry import SchemaRegistry
+from app.kafka.schemas import RecordDecoder, RecordFault, texts_of
+from app.kafka.topic_reader import TopicReader
+from app.progress import Progress
+from app.replay.compare.published import RECEIPT_SLACK_MS, PublishedSchemas, raw_position
+from app.settings import Settings
+from schemas import topics
+from schemas.topics import Stage
+
+PATIENCE_SECONDS: Final = 10.0
+"""Stages commit every second. What privacy has not read after so long is behind, and its dead letters are waiting."""
+
+_PAUSE_SECONDS: Final = 0.25
+
+
+def read_letters(
+    settings: Settings, progress: Progress, *, patience_seconds: float = PATIENCE_SECONDS, whole: bool = False
+) -> Inventory:
+    """All dead letters, with what has become of their events by now.
+
+    With `whole`, calls of events that were sent again are looked for, too.
+
+    Raises what reading Kafka and the registry raises.
+    """
+    found = Inventory(settings.name(topics.RAW))
+    with SchemaRegistry.from_settings(settings) as registry, TopicReader(settings) as reader:
+        name = settings.name(topics.DEAD_LETTERS)
+        if not any(ends.offsets for ends in reader.all_ends(name).values()):
+            return found
+        settled = _settled_before(settings, reader, patience_seconds)
+        decoder = RecordDecoder(settings, registry, topics.DEAD_LETTERS)
+        for record in progress.each(reader.records(name), "dead letters read"):
+            document = decoder.decode(record.value)
+            found.add(None if isinstance(document, RecordFault) else document, record.timestamp)
+        unsettled = [one for one in found.chosen(ALL_LETTERS, LetterState.OPEN) if one.raw is not None]
+        behind = (one for one in unsettled if one.raw_offset >= settled.get(one.raw_partition, 0))
+        found.waiting = {(one.raw_partition, one.raw_offset) for one in behind}
+        meant = found.chosen(ALL_LETTERS) if whole else unsettled
+        found.published = _published(settings, reader, PublishedSchemas(texts_of(registry)), meant, progress)
+    return found
+
+
+def _settled_before(settings: Settings, reader: TopicReader, patience_seconds: float) -> dict[int, int]:
+    """By partition, the raw offset before which no stage will read anything again."""
+    with GroupReader(settings) as groups:
+        settled = {number: one[0] for number, one in groups.committed(Stage.CANONICALIZE.group, topics.RAW).items()}
+        ends = reader.all_ends(settings.name(topics.CANONICAL))
+        deadline = time.monotonic() + patience_seconds
+        while True:
+            done = groups.committed(Stage.PRIVACY.group, topics.CANONICAL)
+            behind = {number for number, one in ends.items() if one.offsets and done.get(number, (0,))[0] < one.next}
+            if not behind or time.monotonic() > deadline:
+                return {number: offset for number, offset in settled.items() if number not in behind}
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _published(
+    settings: Settings,
+    reader: TopicReader,
+    schemas: PublishedSchemas,
+    letters: Iterable[StoredDeadLetter],
+    progress: Progress,
+) -> set[tuple[int, int]]:
+    """Raw positions of those dead letters that have a call."""
+    by_partition: dict[int, dict[tuple[int, int], int]] = defaultdict(dict)
+    for letter in letters:
+        if letter.raw is not None:
+            by_partition[letter.raw_partition][letter.raw] = letter.timestamp_ms
+    calls = settings.name(topics.CALLS)
+    found: set[tuple[int, int]] = set()
+    read = progress.count("calls read")
+    for partition, wanted in sorted(by_partition.items()):
+        begin = reader.offset_at(calls, partition, max(0, min(wanted.values()) - RECEIPT_SLACK_MS))
+        for taken in reader.read(calls, partition, begin, reader.ends(calls, partition).next - 1):
+            positions = (raw_position(record.value, schemas) for record in taken)
+            found |= {position for position in positions if position in wanted}
+            read.add(len(taken))
+    return found

@@ -205,7 +205,9 @@ class Settings:
 
     # Stages
     data_dir: Path = _setting(Path, Path("callstream-data"), "folder for state that can be made again from Kafka")
-    worker_index: int = _setting(_number(0, 4096), 0, "tells workers of the same stage apart; keep it across restarts")
+    worker_index: int | None = _setting(
+        _number(0, 4096), None, "number of a worker of its stage on this host; a free one if not set"
+    )
     privacy_policy_file: Path | None = _file("privacy policy; the built-in one if not set")
     privacy_key_file: Path | None = _file("key for pseudonyms; without it, values are masked instead")
     symbol_store_dir: Path | None = _setting(Path, None, "symbol indexes made by `symbols add`")

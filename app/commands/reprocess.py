@@ -51,7 +51,8 @@ log = logging.getLogger(__name__)
 @click.option(
     "--index",
     type=click.IntRange(0, 4096),
-    help="Tells processes of the same version on one host apart. Default: CALLSTREAM_WORKER_INDEX.",
+    help="Number of this process among those of the version on this host. Default: CALLSTREAM_WORKER_INDEX, or a free "
+    "one.",
 )
 @click.option("--only", type=_STAGES, hidden=True, help="Run this stage of the version, in this process.")
 @click.option("--tied", is_flag=True, hidden=True, help="Stop when standard input ends.")
@@ -110,7 +111,7 @@ def command(
     sys.exit(code)
 
 
-def _run_one(settings: Settings, request: ReprocessRequest, stage: Stage, *, index: int, tied: bool) -> None:
+def _run_one(settings: Settings, request: ReprocessRequest, stage: Stage, *, index: int | None, tied: bool) -> None:
     """One stage's own process: its supervisor reads the exit codes of `callstream worker`."""
     try:
         with exits_with(ExitCode.UNAVAILABLE, ServerError):
@@ -120,7 +121,7 @@ def _run_one(settings: Settings, request: ReprocessRequest, stage: Stage, *, ind
         sys.exit(ExitCode.STATE_UNUSABLE)
 
 
-def _run(settings: Settings, request: ReprocessRequest, *, index: int, once: bool, as_json: bool) -> int:
+def _run(settings: Settings, request: ReprocessRequest, *, index: int | None, once: bool, as_json: bool) -> int:
     with Progress() as progress:
         progress.begin("raw records read for what the first events see of earlier ones")
         ready = prepare(settings, request, progress.add)

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 @click.option(
     "--index",
     type=click.IntRange(0, 4096),
-    help="Tells workers of the same stage on one host apart. Default: CALLSTREAM_WORKER_INDEX.",
+    help="Number of this worker of its stage on this host. Default: CALLSTREAM_WORKER_INDEX, or a free one.",
 )
 @click.option("--tied", is_flag=True, hidden=True, help="Stop when standard input ends.")
 def command(stage: str | None, index: int | None, tied: bool) -> None:
@@ -40,6 +40,9 @@ def command(stage: str | None, index: int | None, tied: bool) -> None:
       CALLSTREAM_HOT_SYMBOLS_PORT  /hot-symbols of the hot-symbols stage, with a token
                                    or client certificates; off if it is not set
 
+    Start the same command again, here or on other hosts, to share the work. Each process takes a number that is free.
+    Its state is kept under that number in CALLSTREAM_DATA_DIR, and it takes the same number after a restart.
+
     \b
     Exit codes:
       0   stopped by a signal
@@ -54,6 +57,8 @@ def command(stage: str | None, index: int | None, tied: bool) -> None:
       78  topics and state contradict each other
       79  the state was damaged; the next start makes it again from Kafka
       80  too many records were refused (CALLSTREAM_DEAD_LETTER_MAX_RUN, _PERCENT)
+      81  another worker has the index: leave out --index
+      82  the same records were sent again and again, because the group took their partitions away each time
     Example:
       callstream worker
       callstream worker --stage privacy --index 1
@@ -66,7 +71,7 @@ def command(stage: str | None, index: int | None, tied: bool) -> None:
     sys.exit(_run_one(settings, Stage(stage), index=index, tied=tied))
 
 
-def _run_one(settings: Settings, stage: Stage, *, index: int, tied: bool) -> int:
+def _run_one(settings: Settings, stage: Stage, *, index: int | None, tied: bool) -> int:
     try:
         plan = stage_plan(settings, stage, index=index, http_port=settings.http_port, tied=tied)
         run_stage(settings, plan)

@@ -26,6 +26,8 @@ class ExitCode(IntEnum):
     WRONG_STATE = 78  # EX_CONFIG: topics and state contradict each other; a restart does not help
     STATE_DAMAGED = 79  # local state was found damaged, and is rebuilt at the next start
     TOO_MANY_REFUSED = 80  # more records were refused than an operator allows; a restart does not help
+    INDEX_TAKEN = 81  # another process has this worker's index; one that is free helps
+    SENDS_AGAIN = 82  # the same records were sent again and again, and none of it was committed
 
 
 Fail = Callable[[ExitCode, str], NoReturn]

@@ -136,7 +136,7 @@ def _place_lost(cluster: Cluster, shapes: tuple[StageShape, ...]) -> None:
         setup.place(settings, shape, {number: start for number, start in found.items() if start is not None})
 
 
-def run_stage_of(settings: Settings, request: ReprocessRequest, stage: Stage, *, index: int, tied: bool) -> None:
+def run_stage_of(settings: Settings, request: ReprocessRequest, stage: Stage, *, index: int | None, tied: bool) -> None:
     """Run one stage of a version that has begun, in this process, until it is stopped.
 
     Raises ReprocessError if it would make other records than the version's, and what `run_stage` raises.
@@ -154,7 +154,7 @@ def run_stage_of(settings: Settings, request: ReprocessRequest, stage: Stage, *,
 class Run:
     """Runs a version's stages in processes, and samples how far they are."""
 
-    def __init__(self, settings: Settings, ready: Ready, teller: Teller, *, index: int, once: bool) -> None:
+    def __init__(self, settings: Settings, ready: Ready, teller: Teller, *, index: int | None, once: bool) -> None:
         self._teller = teller
         self._once = once
         self._settings = settings
@@ -216,9 +216,8 @@ class Run:
             self._teller.progress(stages, self._state)
 
 
-def _command(first: StageShape, stage: Stage, index: int) -> list[str]:
+def _command(first: StageShape, stage: Stage, index: int | None) -> list[str]:
     """The command of one stage's process."""
     version = ["--stage", first.stage.value, "--version", str(first.version)]
-    return [
-        sys.executable, "-m", "app", "reprocess", *version, "--only", stage.value, "--index", str(index), "--tied"
-    ]  # fmt: skip
+    wish = [] if index is None else ["--index", str(index)]
+    return [sys.executable, "-m", "app", "reprocess", *version, "--only", stage.value, *wish, "--tied"]

@@ -34,13 +34,22 @@ class SchemasMissingError(ServerError):
     """The registry does not have a schema of ours; the message names the subject and says what to do."""
 
 
-def stage_plan(settings: Settings, stage: Stage, *, index: int, http_port: int, tied: bool = False) -> StagePlan:
-    """Plan one process of a live stage, worker number `index` on this host; raises what `plan_of` raises."""
+def stage_plan(settings: Settings, stage: Stage, *, index: int | None, http_port: int, tied: bool = False) -> StagePlan:
+    """Plan one process of a live stage, worker number `index` on this host; None takes a free one.
+
+    Raises what `plan_of` raises.
+    """
     return plan_of(settings, shape_of(stage), index=index, http_port=http_port, tied=tied)
 
 
 def plan_of(
-    settings: Settings, shape: StageShape, *, index: int, http_port: int, tied: bool = False, symbols: str | None = None
+    settings: Settings,
+    shape: StageShape,
+    *,
+    index: int | None,
+    http_port: int,
+    tied: bool = False,
+    symbols: str | None = None,
 ) -> StagePlan:
     """Plan one stage process, at the symbol store's snapshot `symbols` or its current one.
 
@@ -59,12 +68,13 @@ def plan_of(
     )
 
 
-def run_all(settings: Settings, *, index: int) -> int:
+def run_all(settings: Settings, *, index: int | None) -> int:
     """Run one process per stage until a signal; returns the exit code."""
     supervisor = Supervisor()
+    wish = [] if index is None else ["--index", str(index)]
     for offset, stage in enumerate(Stage):
         port = settings.http_port + offset if settings.http_port else 0
-        command = [sys.executable, "-m", "app", "worker", "--stage", stage.value, "--index", str(index), "--tied"]
+        command = [sys.executable, "-m", "app", "worker", "--stage", stage.value, *wish, "--tied"]
         supervisor.add(stage.value, command, {**os.environ, variable_of("http_port"): str(port)})
     return supervisor.run()
 

@@ -42,6 +42,9 @@ class _PartitionState:
     committed: int
     seek: int
     account: Account
+    opened_at: int
+    repetitions: int
+    """How many times in a row the partition was opened here although records from here on had been handed out."""
     next_number: int = 0
     closed: bool = False
     hand_outs: "deque[HandOut]" = field(default_factory=deque)
@@ -105,6 +108,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self._partitions: dict[Partition, _PartitionState] = {}
+        self._before: dict[Partition, _PartitionState] = {}
+        """Partitions as they were when they were closed last."""
 
     def open(self, partition: Partition, position: int, *, seek: int, account: Account | None = None) -> None:
         """Begin at `position`, after the seek number `seek`; whatever was handed out before no longer counts.
@@ -112,7 +117,11 @@ class Ledger:
         `account` covers what was committed before `position`; without one, a new account starts there.
         """
         self.close((partition,))
+        before = self._before.get(partition)
+        again = before is not None and before.opened_at == position < before.position
         self._partitions[partition] = _PartitionState(
+            opened_at=position,
+            repetitions=before.repetitions + 1 if before is not None and again else 0,
             position=position,
             committable=position,
             committed=position,
@@ -135,6 +144,7 @@ class Ledger:
             state = self._partitions.pop(partition, None)
             if state is not None:
                 state.closed = True
+                self._before[partition] = state
 
     def close_all(self) -> None:
         """Forget every partition."""
@@ -178,6 +188,13 @@ class Ledger:
     def committed(self) -> dict[Partition, int]:
         """What the broker has accepted, by open partition. May be called from another thread."""
         return {partition: state.committed for partition, state in list(self._partitions.items())}
+
+    def repetitions(self) -> dict[Partition, int]:
+        """How many times in a row each open partition began where it began before, after work that was not committed.
+
+        May be called from another thread.
+        """
+        return {partition: state.repetitions for partition, state in list(self._partitions.items())}
 
     def note_committed(self, partition: Partition, position: int) -> None:
         """Note what the broker has accepted; a commit that failed is simply not noted, and so tried again."""

@@ -6,7 +6,6 @@ web server and no leader topic, and declares no topics. When an agent or a servi
 
 import asyncio
 import logging
-import socket
 import ssl
 import traceback
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from app.kafka.client import client_config
 from app.processes.process_end import ExitCode, Fail, end_process
 from app.settings import Settings
 from app.streaming.consumer import BatchConsumer
+from app.streaming.membership import identity_of
 from app.streaming.transport import BatchSchema, BatchTransport
 
 log = logging.getLogger(__name__)
@@ -112,6 +112,12 @@ class StageApp(faust.App):
         return frozenset(tp.partition for tp in self.consumer.assignment() if tp.topic == topic)
 
     @property
+    def member_id(self) -> str:
+        """The id that the group has given this process; empty before it has joined. Any thread may read it."""
+        consumer = getattr(self.batch_consumer._thread, "_consumer", None)  # noqa: SLF001 - Faust does not show it
+        return str(getattr(getattr(consumer, "_coordinator", None), "member_id", ""))
+
+    @property
     def batch_consumer(self) -> BatchConsumer:
         """The consumer, typed."""
         consumer = self.consumer
@@ -128,20 +134,17 @@ def make_app(
     be made, or a certificate or password file cannot be read.
     """
     times = times or GroupTimes()
-    name = settings.name(group)
-    member = f"{name}-{socket.gethostname()}-{index}"
-    folder = data_dir(settings, group, index)
-    folder.mkdir(parents=True, exist_ok=True)
+    name, identity = settings.name(group), identity_of(settings, group, index)
     app = StageApp(
         name,
         broker=[f"kafka://{server.strip()}" for server in settings.kafka_bootstrap_servers.split(",")],
         broker_credentials=credentials(settings),
-        broker_client_id=member,
+        broker_client_id=identity.client_id,
         # A member that comes back within the session timeout keeps its partitions: no rebalance on a quick restart.
-        consumer_group_instance_id=member,
+        consumer_group_instance_id=identity.member,
         # Part of the assignment that the broker keeps for a static member, so it must not change from run to run.
-        canonical_url=f"http://{member}",
-        datadir=folder,
+        canonical_url=f"http://{identity.member}",
+        datadir=identity.folder,
         autodiscover=False,
         Schema=BatchSchema,
         TableManager=PromptTableManager,
@@ -175,11 +178,6 @@ def make_app(
     )
     app.transport = BatchTransport(app.conf.broker_consumer, app)
     return app
-
-
-def data_dir(settings: Settings, group: str, index: int) -> Path:
-    """Folder with the state of one worker of a group (unprefixed), which no other process may open."""
-    return settings.data_dir / settings.name(group) / f"worker-{index}"
 
 
 def credentials(settings: Settings) -> CredentialsT | None:

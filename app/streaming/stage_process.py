@@ -26,6 +26,7 @@ from app.processes.garbage import collect_seldom
 from app.processes.process_end import ExitCode, end_process
 from app.settings import Settings
 from app.streaming.delivery import Delivery, DeliveryFailedError
+from app.streaming.membership import Claim, claim, client_ids, disown, group_members
 from app.streaming.metering import StageObserver
 from app.streaming.paced_runner import PacedRunner
 from app.streaming.stage_app import GroupTimes, StageApp, make_app
@@ -114,7 +115,8 @@ class StagePlan:
     """Full names of all topics that it reads, writes or recovers from, which share one partition count."""
     output_topic: str
     """Unprefixed topic of its results, by its live name."""
-    index: int
+    index: int | None
+    """Worker number on this host; None takes a free one."""
     http_port: int
     tied: bool = False
     """Whether to stop when standard input ends: a supervisor holds its other end."""
@@ -126,7 +128,8 @@ class StagePlan:
 def run_stage(settings: Settings, plan: StagePlan) -> None:
     """Run until a SIGTERM or SIGINT has drained the stage.
 
-    Raises KafkaUnreachableError, KafkaUnusableError, HttpError, SettingsError, OSError (state folder, certificates).
+    Raises KafkaUnreachableError, KafkaUnusableError, IndexTakenError, HttpError, SettingsError, OSError (state folder,
+    certificates).
     Broken machinery ends the process.
     """
     # The standard loop: Faust's consumer thread schedules callbacks on it from outside, which it survives with a delay.
@@ -149,7 +152,9 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     meter = Meter(metrics_of(Process.STAGE))
     meter.set(metrics.PROCESS_INFO, 1, plan.stage.value)
     observer = StageObserver(meter, plan.stage, topic_prefix=settings.topic_prefix, output_topic=plan.output_topic)
-    app = make_app(settings, plan.group, index=plan.index, partitions=partitions, times=plan.times)
+    claimed = await asyncio.to_thread(_claim, settings, admin, plan)
+    log.info("worker %d of its group on this host", claimed.index, extra={"facts": {"stage": plan.stage.value}})
+    app = make_app(settings, plan.group, index=claimed.index, partitions=partitions, times=plan.times)
     app.bind()
     app.batch_consumer.topic_ids = partial(_known_ids, admin)
     delivery = Delivery(client_config(settings, client_id=app.conf.broker_client_id))
@@ -168,7 +173,14 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     observer.watch(app)
     app.batch_consumer.drain_callbacks.extend(interval.flush_now for interval in runtime.intervals)
     watchdog = Watchdog(
-        app, admin, observer.lag, topics=plan.topics, limits=plan.limits, sample_seconds=plan.sample_seconds
+        app,
+        admin,
+        observer.lag,
+        topics=plan.topics,
+        holder=partial(_holder, admin, app.conf.id, app.conf.consumer_group_instance_id),
+        disown=partial(disown, app.conf.datadir),
+        limits=plan.limits,
+        sample_seconds=plan.sample_seconds,
     )
     server = TelemetryServer(
         meter,
@@ -191,6 +203,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     for port in runtime.ports:
         port.close()
     server.close()
+    claimed.release()
 
 
 async def _serve(app: StageApp, runtime: StageRuntime, stop: asyncio.Event) -> None:
@@ -213,6 +226,19 @@ async def _serve(app: StageApp, runtime: StageRuntime, stop: asyncio.Event) -> N
         task.cancel()
     overdue.cancel()
     log.info("drained", extra={"facts": {"seconds": round(time.monotonic() - began, 3)}})
+
+
+def _claim(settings: Settings, admin: AdminClient, plan: StagePlan) -> Claim:
+    cluster = str(admin.list_topics(timeout=ANSWER_SECONDS).cluster_id)
+    return claim(settings, plan.group, plan.index, cluster, partial(client_ids, admin, settings.name(plan.group)))
+
+
+def _holder(admin: AdminClient, group: str, member: str) -> str | None:
+    """Id of the member that has our name in the group; None if there is none, or no broker answers."""
+    try:
+        return group_members(admin, group).get(member, ("", None))[1]
+    except KafkaException:
+        return None
 
 
 def _known_ids(admin: AdminClient, names: set[str]) -> dict[str, str]:

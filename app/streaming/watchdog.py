@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 from app.kafka.log_ends import ANSWER_SECONDS, log_ends, topic_ids
 from app.kafka.records import Partition
 from app.processes.process_end import ExitCode, Fail, end_process
+from app.streaming.membership import Rivalry
 from app.streaming.stage_app import StageApp
 from app.streaming.standstill import Sample, StallLimits, Standstill
 
@@ -27,6 +28,16 @@ READY_STALL_SECONDS = 30.0
 
 READY_LAG_AGE_SECONDS = 20.0
 """Older than three samples: the lag is not known."""
+
+MAX_REPETITIONS = 5
+"""Times in a row that a partition may begin again at the same offset, after work. A rebalance commits what is done, so
+two are rare."""
+
+RIVAL_SAMPLES = 12
+"""A new member id of our own is a reason to look at the group for so long, a minute: a rival joins within seconds."""
+
+TURN_SECONDS = 1.0
+"""Between two looks at the app from its own event loop."""
 
 ALIVE_LOOP_SECONDS = 30.0
 """An event loop that has not turned for this long hangs; the longest step takes a fraction of a second."""
@@ -42,18 +53,26 @@ class Watchdog:
         publish_lag: Callable[[dict[Partition, int]], None],
         *,
         topics: Iterable[str] = (),
+        holder: Callable[[], str | None] = lambda: None,
+        disown: Callable[[], None] = lambda: None,
         limits: StallLimits | None = None,
         sample_seconds: float = SAMPLE_SECONDS,
         fail: Fail = end_process,
     ) -> None:
         """`publish_lag` takes the lag of every partition that the process owns, and of no other.
 
-        `topics` are full names: when one of them is deleted and created again, the process ends.
+        `topics` are full names: when one of them is deleted and created again, the process ends. `holder` reads the id
+        of the member that the group has under our name. `disown` is called when a rival has it, before the end.
         """
         self._app = app
         self._topics = tuple(topics)
         self._topic_ids: dict[str, str] = {}
         self._admin = admin
+        self._holder = holder
+        self._disown = disown
+        self._rivalry = Rivalry()
+        self._member_ids: set[str] = set()
+        self._looks_left = 0
         self._publish_lag = publish_lag
         self._standstill = Standstill(limits or StallLimits())
         self._sample_seconds = sample_seconds
@@ -113,6 +132,11 @@ class Watchdog:
                 self._fail(ExitCode.NO_PROGRESS, verdict)
             if (recreated := self._recreated()) is not None and not self._stop.is_set():
                 self._fail(ExitCode.WRONG_STATE, recreated)
+            if (rival := self._rival()) is not None and not self._stop.is_set():
+                self._disown()
+                self._fail(ExitCode.INDEX_TAKEN, rival)
+            if (repeated := self._repeated()) is not None and not self._stop.is_set():
+                self._fail(ExitCode.SENDS_AGAIN, repeated)
 
     def _sample(self) -> Sample:
         committed = self._app.batch_consumer.ledger.committed()
@@ -136,6 +160,23 @@ class Watchdog:
         known = self._topic_ids = ids | self._topic_ids
         recreated = sorted(name for name in ids if ids[name] != known[name])
         return f"{', '.join(recreated)} was deleted and created again while the stage ran" if recreated else None
+
+    def _rival(self) -> str | None:
+        """Whether another process is in the group under our name; the group is read only after we had to join again."""
+        if not self._looks_left:
+            return None
+        self._looks_left -= 1
+        return self._rivalry.feed(self._member_ids, self._holder())
+
+    def _repeated(self) -> str | None:
+        """Which partition is worked on again and again, and nothing of it is committed."""
+        for (topic, number), times in sorted(self._app.batch_consumer.ledger.repetitions().items()):
+            if times >= MAX_REPETITIONS:
+                return (
+                    f"the same records of {topic}[{number}] were worked on {times + 1} times and never committed: the "
+                    "group took the partition away each time. Another process may be in the group under the same name"
+                )
+        return None
 
     def _broker_answers(self) -> dict[Partition, int] | None:
         """Empty, for a process without partitions; None when no broker answers."""
@@ -162,6 +203,10 @@ class Watchdog:
     def _note_turn(self) -> None:
         """Runs on the event loop, once a second."""
         self._loop_turned_at = time.monotonic()
+        own = self._app.member_id
+        if own and own not in self._member_ids:
+            self._looks_left = RIVAL_SAMPLES if self._member_ids else 0
+            self._member_ids.add(own)
         self._recovery_remaining = self._app.recovery.active_remaining_total() if self._app.in_recovery else None
         if not self._stop.is_set():
-            self._app.loop.call_later(1.0, self._note_turn)
+            self._app.loop.call_later(TURN_SECONDS, self._note_turn)

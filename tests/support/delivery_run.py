@@ -71,6 +71,11 @@ class Worker:
         self._process.send_signal(number)
         return self._process.wait(within_seconds)
 
+    def wait(self, *, within_seconds: float) -> int:
+        """Wait until it ends by itself; returns the exit code. Raises TimeoutExpired."""
+        assert self._process is not None
+        return self._process.wait(within_seconds)
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal and do not wait."""
         assert self._process is not None
@@ -234,11 +239,13 @@ class DeliveryRun:
         self.reader = Reader(bootstrap_servers, output)
         self.workers: list[Worker] = []
 
-    def add_worker(self, mode: str = "quick") -> Worker:
-        """Start one more worker, with the next index."""
-        index = len(self.workers)
-        program = ("tests.support.passthrough_worker", str(index), mode)
-        worker = Worker(program, self._environ, self._folder / f"worker-{index}.log")
+    def add_worker(
+        self, mode: str = "quick", *, index: str | None = None, environ: Mapping[str, str] | None = None
+    ) -> Worker:
+        """Start one more worker, with the next index if none is given; `environ` overrides settings of this worker."""
+        number = len(self.workers)
+        program = ("tests.support.passthrough_worker", str(number) if index is None else index, mode)
+        worker = Worker(program, {**self._environ, **(environ or {})}, self._folder / f"worker-{number}.log")
         worker.start()
         self.workers.append(worker)
         return worker

@@ -1,10 +1,12 @@
 """A stage process that copies its records: the whole transport, and no work of a stage.
 
-Run as a program: `python -m tests.support.passthrough_worker INDEX [MODE]`, with settings in the environment. It reads
-`tetragon.raw`, writes `runtime.canonical`, and is killed and stopped by the delivery tests. MODE is `quick` (short
-group times, the default), `real` (those of production) or `stuck` (takes batches and never finishes them).
+Run as a program: `python -m tests.support.passthrough_worker INDEX [MODE]`, with settings in the environment. INDEX is
+a number, or `free` for one that nobody has. It reads `tetragon.raw`, writes `runtime.canonical`, and is killed and
+stopped by the delivery tests. MODE is `quick` (short group times, the default), `real` (those of production) or `stuck`
+(takes batches and never finishes them).
 """
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +15,7 @@ from agents.agent import attach as attach_agent
 from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
 from app.settings import load
 from app.streaming.batch import RecordBatch
+from app.streaming.membership import IndexTakenError
 from app.streaming.runner import StepRunner
 from app.streaming.stage_app import GroupTimes
 from app.streaming.stage_process import StagePlan, StageRuntime, run_stage
@@ -67,13 +70,17 @@ def main(index: str, mode: str = "quick") -> None:
         attach=attach_stuck if mode == "stuck" else attach,
         topics=(settings.name(topics.RAW), settings.name(topics.CANONICAL)),
         output_topic=topics.CANONICAL,
-        index=int(index),
+        index=None if index == "free" else int(index),
         http_port=0,
         times=GroupTimes() if mode == "real" else QUICK,
         limits=IMPATIENT if mode == "stuck" else StallLimits(),
         sample_seconds=1.0,
     )
-    run_stage(settings, plan)
+    try:
+        run_stage(settings, plan)
+    except IndexTakenError as error:
+        logging.getLogger(__name__).critical("%s", error)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

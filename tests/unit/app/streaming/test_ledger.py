@@ -126,3 +126,19 @@ def test_committable_is_the_end_of_the_finished_prefix_in_any_order(order: list[
         batches[n].finish()
     prefix = next((n for n in range(12) if n not in done), 12)
     assert ledger.committable() == ({TP: 2 * prefix} if prefix else {})
+
+
+def test_a_partition_that_begins_again_at_the_same_offset_after_work_counts_repetitions() -> None:
+    """A commit ends the row, and so does a time without work."""
+    ledger = _opened(10)
+    for seek in (2, 3):
+        _admit(ledger, 10, 19, 0, seek=seek - 1)
+        ledger.close_all()
+        ledger.open(TP, 10, seek=seek)
+    assert ledger.repetitions() == {TP: 2}
+    _admit(ledger, 10, 19, 0, seek=3).finish()
+    ledger.close_all()
+    ledger.open(TP, 20, seek=4)
+    assert ledger.repetitions() == {TP: 0}
+    ledger.open(TP, 20, seek=5)
+    assert ledger.repetitions() == {TP: 0}

@@ -11,7 +11,8 @@ from confluent_kafka.admin import AdminClient
 
 from app.settings import Settings
 from app.streaming.consumer import BatchConsumer
-from app.streaming.stage_app import GroupTimes, credentials, data_dir, make_app
+from app.streaming.membership import data_dir
+from app.streaming.stage_app import GroupTimes, credentials, make_app
 from app.streaming.transport import BatchSchema
 from app.streaming.watchdog import Watchdog
 

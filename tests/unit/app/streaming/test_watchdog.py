@@ -10,9 +10,9 @@ from confluent_kafka import KafkaError, KafkaException
 from app.kafka.records import Partition
 from app.processes.process_end import ExitCode
 from app.streaming import watchdog as module
-from app.streaming.ledger import Ledger
+from app.streaming.ledger import FetchLink, Ledger
 from app.streaming.standstill import StallLimits
-from app.streaming.watchdog import Watchdog
+from app.streaming.watchdog import MAX_REPETITIONS, Watchdog
 
 TP = ("tetragon.raw", 0)
 
@@ -32,6 +32,7 @@ class _App:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.consumer_generation_id = 1
+        self.member_id = "member-1"
         self.rebalancing = False
         self.in_recovery = False
         self.recovery = _Recovery()
@@ -83,12 +84,20 @@ class _Scene:
 
     def __init__(self, limits: StallLimits) -> None:
         self.ends: list[tuple[ExitCode, str]] = []
+        self.holder: str | None = "member-1"
         self.app = _App(asyncio.get_running_loop())
         self.admin, self.observer = _Admin(), _Observer()
         app: Any = self.app
         admin: Any = self.admin
         self.watchdog = Watchdog(
-            app, admin, self.observer.lag, topics=["runtime.calls"], limits=limits, sample_seconds=0.01, fail=self._end
+            app,
+            admin,
+            self.observer.lag,
+            topics=["runtime.calls"],
+            holder=lambda: self.holder,
+            limits=limits,
+            sample_seconds=0.01,
+            fail=self._end,
         )
 
     def _end(self, code: ExitCode, reason: str) -> Any:
@@ -242,5 +251,47 @@ def test_a_process_that_its_group_does_not_take_in_is_ended_if_the_broker_answer
         scene.admin.end = 9
         await scene.until(lambda: scene.ends)
         assert scene.ends[0][0] is ExitCode.NO_PROGRESS
+
+    asyncio.run(scenario())
+
+
+def test_a_stage_that_another_process_pushes_out_of_its_group_again_and_again_is_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its own next member id, seen in the group before it knows it, ends nothing."""
+    monkeypatch.setattr(module, "TURN_SECONDS", 0.02)
+
+    async def scenario() -> None:
+        scene = _Scene(StallLimits())
+        scene.app.ledger.close_all()
+        scene.watchdog.start()
+        for number in range(2, 5):
+            scene.holder = scene.app.member_id = f"member-{number}"
+            await asyncio.sleep(0.1)
+        assert scene.ends == []
+        for number in range(5, 9):
+            scene.holder = f"rival-{number}"
+            scene.app.member_id = f"member-{number}"
+            await asyncio.sleep(0.1)
+        assert [code for code, _ in scene.ends[:1]] == [ExitCode.INDEX_TAKEN]
+        assert "same name" in scene.ends[0][1]
+
+    asyncio.run(scenario())
+
+
+def test_a_stage_that_sends_the_same_records_again_and_again_is_ended_with_the_partition_named() -> None:
+    """Its partition is lost after the work and before the commit, each time."""
+
+    async def scenario() -> None:
+        scene = _Scene(StallLimits())
+        scene.watchdog.start()
+        for seek in range(1, MAX_REPETITIONS + 1):
+            scene.app.ledger.admit(TP, 5, 9, FetchLink(seek, 0))
+            assert scene.ends == []
+            scene.app.ledger.close_all()
+            scene.app.ledger.open(TP, 5, seek=seek + 1)
+        await scene.until(lambda: scene.ends)
+        assert scene.ends[0][0] == ExitCode.SENDS_AGAIN
+        assert "tetragon.raw[0]" in scene.ends[0][1]
 
     asyncio.run(scenario())

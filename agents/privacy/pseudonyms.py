@@ -30,7 +30,10 @@ class Pseudonyms:
             raise WeakKeyError(f"the key has {len(self.key)} bytes, fewer than {MIN_KEY_BYTES}")
 
     def of(self, domain: str, name: str) -> str:
-        """The pseudonym of `name` in `domain` (`user`, `home`): `[user:EPOCH:TOKEN]`."""
+        """The pseudonym of `name` in `domain`: `[user:EPOCH:TOKEN]`.
+
+        Names of users and owners of home folders are of one domain, `user`, so that the two can be compared.
+        """
         message = f"{domain}\0{self.epoch}\0{name}".encode("utf-8", "surrogatepass")
         digest = hmac.digest(self.key, message, "sha256")[:_TOKEN_BYTES]
         return f"[{domain}:{self.epoch}:{base64.b32encode(digest).decode('ascii').lower()}]"

@@ -24,7 +24,7 @@ from app.operators.printing import echo, print_answer
 from app.operators.regular_files import read_regular_text
 from app.privacy.audit import audit
 from app.privacy.cases import parse_cases, run_cases
-from app.privacy.dropped import dropped
+from app.privacy.dropped import dropped, unknown
 from app.privacy.load import Privacy, load_policy, load_privacy
 from app.progress import Progress
 from app.settings import load
@@ -187,7 +187,7 @@ def _explained(line: str, number: int, canonicalizer: Canonicalizer, privacy: Pr
     """What happens to one event, or why that cannot be said."""
     try:
         event = json_format.Parse(line, GetEventsResponse(), ignore_unknown_fields=True)
-    except json_format.ParseError:
+    except (json_format.ParseError, RecursionError):
         return _Unexplained("is not a line of Tetragon's JSON export", is_refused=True)
     outcome = canonicalizer.canonicalize(event.SerializeToString(), 0, number, 0)
     match outcome:
@@ -195,7 +195,9 @@ def _explained(line: str, number: int, canonicalizer: Canonicalizer, privacy: Pr
             story = explain(privacy.policy, privacy.engine, outcome.value)
             if isinstance(story, CallRefused):
                 return _Unexplained(f"is refused by the filter: {story.reason}", is_refused=True)
-            return _Explained(story, dropped(event, CanonicalEvent.FromString(outcome.value)))
+            strange = unknown(json.loads(line), GetEventsResponse.DESCRIPTOR)
+            lost = {*dropped(event, CanonicalEvent.FromString(outcome.value)), *strange}
+            return _Explained(story, sorted(lost))
         case EventRefusal():
             return _Unexplained(f"is refused: {outcome.reason}", is_refused=True)
         case _:

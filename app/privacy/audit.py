@@ -17,7 +17,7 @@ from app.operators.errors import OperatorError
 from app.progress import Progress
 from app.settings import Settings
 from schemas import records
-from schemas.topics import TOPICS, Topic
+from schemas.topics import TOPICS, Topic, live_name
 
 
 class RestrictedTopicError(OperatorError):
@@ -34,14 +34,15 @@ class FindingAt:
 
 
 def audit(settings: Settings, name: str, verifier: Verifier, progress: Progress) -> Iterator[FindingAt]:
-    """Findings in the topic `name` (without prefix, or any other topic of the cluster).
+    """Findings in the topic `name`: one of the pipeline's or a version of it, with or without prefix, or any other.
 
     Raises RestrictedTopicError, and what `TopicReader` raises.
     """
-    topic = next((one for one in TOPICS if one.name == name), None)
+    live = live_name(name.removeprefix(settings.topic_prefix))
+    topic = next((one for one in TOPICS if one.name == live), None)
     if topic is not None and topic.restricted:
         raise RestrictedTopicError(f"{name} is restricted: it may hold what must not leave, and only operators read it")
-    full_name = settings.name(name) if topic is not None else name
+    full_name = settings.name(name.removeprefix(settings.topic_prefix)) if topic is not None else name
     with TopicReader(settings) as reader:
         total = sum(ends.offsets for ends in reader.all_ends(full_name).values())
         for record in progress.each(reader.records(full_name), "records audited", total):

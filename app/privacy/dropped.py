@@ -21,6 +21,31 @@ def dropped(event: Message, canonical: CanonicalEvent) -> list[str]:
     return sorted({path for path, text in _texts(event, "") if text and not _is_kept(text, kept)})
 
 
+def unknown(document: Any, kind: Any, path: str = "") -> Iterator[str]:
+    """Paths of what a JSON event has and the message does not; indexes of repeated fields are left out.
+
+    `kind` is the message's descriptor.
+    """
+    if isinstance(document, list):
+        for one in document:
+            yield from unknown(one, kind, path)
+    if not isinstance(document, dict):
+        return
+    fields = {name: field for field in kind.fields for name in (field.name, field.json_name)}
+    for name, value in document.items():
+        here = f"{path}.{name}".lstrip(".")
+        field = fields.get(name)
+        if field is None:
+            yield here
+        elif field.message_type is not None and not _has_own_json(field.message_type):
+            yield from unknown(value, field.message_type, here)
+
+
+def _has_own_json(kind: Any) -> bool:
+    """Whether the JSON form is not an object of the message's fields: maps, times, wrapped numbers."""
+    return bool(kind.GetOptions().map_entry) or kind.full_name.startswith("google.protobuf.")
+
+
 def _is_kept(text: str, kept: set[str]) -> bool:
     if text in kept:
         return True

@@ -14,6 +14,7 @@ from app.operators.escaping import escaped
 from app.operators.times import time_text
 from app.tap.decoding import UNDECODED, Document
 from schemas import topics
+from schemas.coverage import GapCause
 
 _INDENT: Final = "    "
 _FRAME_WIDTH: Final = 84
@@ -194,8 +195,9 @@ def _dead_letter(headline: Headline, document: Document, _naming: Naming) -> Ite
 
 def _coverage(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:
     lost = "an unknown number of" if document["events_lost"] is None else str(document["events_lost"])
+    said = "events complete" if document["cause"] == GapCause.HEARTBEAT.value else f"{lost} events lost"
     window = _window(document["from_ns"], document["to_ns"])
-    yield f"{document['node'] or '?'}  {document['cause']}  {window}  {lost} events lost  {headline}"
+    yield f"{document['node'] or '?'}  {document['cause']}  {window}  {said}  {headline}"
 
 
 def _state(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:

@@ -126,12 +126,20 @@ def test_audit_of_an_empty_topic_finds_nothing(write: Callable[[Iterator[bytes]]
     assert audit().output == "0 records, 0 findings\n"
 
 
-@pytest.mark.parametrize("topic", [topics.RAW, topics.CANONICAL, "no-such-topic"])
+@pytest.mark.parametrize("topic", [topics.RAW, topics.CANONICAL, f"{topics.CANONICAL}.v2", "no-such-topic"])
 def test_audit_refuses_what_it_cannot_audit(audit: Audit, topic: str) -> None:
     """Restricted topics hold private data by design; others are not there."""
     refused = audit(topic)
     assert refused.exit_code == CANNOT
     assert topic in refused.output
+
+
+def test_audit_of_a_version_reads_the_version(audit: Audit, topic_prefix: str) -> None:
+    """A version of a topic of the pipeline is named as the topic is: with or without the prefix."""
+    for name in (f"{topics.CALLS}.v2", f"{topic_prefix}{topics.CALLS}.v2"):
+        assert f"{topic_prefix}{topics.CALLS}.v2" in audit(name).output
+        assert f"{topic_prefix}{topic_prefix}" not in audit(name).output
+    assert "is restricted" in audit(f"{topic_prefix}{topics.CANONICAL}.v2").output
 
 
 def test_audit_survives_a_broker_that_is_killed_and_comes_back(

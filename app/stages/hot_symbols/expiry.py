@@ -31,6 +31,9 @@ from schemas.topics import Stage
 SWEEP_SECONDS: Final = 3_600.0
 """Pause between two sweeps: a million rows take some seconds of one core."""
 
+FIRST_SWEEP_SECONDS: Final = 300.0
+"""Before the first sweep: a worker that is started again each hour sweeps too, and one that starts has time to."""
+
 READ_SECONDS: Final = 60.0
 """How long a sweep waits for each of the two steps; the next one tries again."""
 
@@ -62,9 +65,11 @@ class Expiry:
         self._horizon = Horizon(runtime.settings, runtime.admin, runtime.partitions)
 
     async def run(self) -> None:
-        """Sweep once an hour; returns at once where rows never expire."""
+        """Sweep soon after the start and then once an hour; returns at once where rows never expire."""
+        pause = FIRST_SWEEP_SECONDS
         while self._age_ns is not None:
-            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.sleep(min(pause, SWEEP_SECONDS))
+            pause = SWEEP_SECONDS
             with contextlib.suppress(PartitionGoneError):
                 for partition in sorted(self._owned()):
                     await self._sweep_partials(partition, self._age_ns)

@@ -272,3 +272,27 @@ def test_no_exception_of_reading_a_policy_ends_the_stage(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(load, "load_privacy", fail)
     assert reloaded(running, Settings()) == (running, "the files cannot be read (RecursionError)")
+
+
+def test_explain_names_what_tetragon_does_not_know() -> None:
+    """A misspelled name, or one of a newer Tetragon, would otherwise vanish without a word."""
+    line = json.dumps(
+        {
+            "process_exec": {"process": {"execId": "x", "binary": "/bin/x", "pid": 1, "Secret": {"a": 1}}},
+            "node_name": "n",
+            "time": "2026-01-01T00:00:00Z",
+            "brand_new": [1],
+        }
+    )
+
+    shown = _run("explain", "-", input_text=line + "\n")
+    assert "process_exec.process.Secret" in shown.output
+    assert "brand_new" in shown.output
+    assert "time" not in shown.output.partition("dropped before the filter:")[2]
+
+
+def test_explain_refuses_deep_nesting() -> None:
+    """One line, no traceback."""
+    shown = _run("explain", "-", input_text='{"a":' * 100_000 + "1" + "}" * 100_000 + "\n")
+    assert shown.exit_code == FAILED
+    assert "is not a line of Tetragon's JSON export" in shown.output

@@ -196,6 +196,11 @@ def test_a_raw_event_shows_its_kind_and_process() -> None:
             f"quay-7  Overflow  {SECOND}  an unknown number of events lost  2@41",
         ),
         (
+            topics.COVERAGE,
+            {"node": "quay-7", "from_ns": 0, "to_ns": 10**9, "cause": "Heartbeat", "events_lost": None},
+            f"quay-7  Heartbeat  {SECOND}  events complete  2@41",
+        ),
+        (
             topics.WATCH,
             {"symbol": "f", "since_ns": 0, "vulnerability": "CVE-1"},
             "key  watched since the record's time  CVE-1  2@41",

@@ -120,14 +120,13 @@ def read_structure(stream: BinaryIO, data: memoryview) -> ElfStructure:
         raise FileRefusedError(FileRefusalReason.NOT_LINKED)
     sections = list(_sections(elf, data))
     segments, notes = _segments(elf, data)
-    code = tuple(
-        SectionRange(section.number, section.address, section.address + section.size)
-        for section in sections
-        if section.flags & _ALLOC_EXEC == _ALLOC_EXEC and section.size
-    )
+    executable = [section for section in sections if section.flags & _ALLOC_EXEC == _ALLOC_EXEC]
+    code = tuple(SectionRange(s.number, s.address, s.address + s.size) for s in executable if s.size)
+    code_parts = [section.part for section in executable if section.part is not None]
     if not sections:
         code = tuple(SectionRange(None, s.address, s.address + s.size) for s in segments)
-    elif not any(sections[c.section or 0].part for c in code):
+        code_parts = [FileRange(s.file_offset, s.size, s.address) for s in segments]
+    elif not any(section.part for section in executable if section.size):
         segments = ()
     parts = {section.name: section.part for section in sections}
     notes += [section.part for section in sections if section.kind == "SHT_NOTE" and section.part is not None]
@@ -140,7 +139,7 @@ def read_structure(stream: BinaryIO, data: memoryview) -> ElfStructure:
         segments=segments,
         code=code,
         build_id=_build_id(data, notes, order),
-        code_digest=_code_digest(data, sections, segments),
+        code_digest=_code_digest(data, code_parts),
         symtab=_table(sections, "SHT_SYMTAB", is_64=elf.elfclass == 64),
         dynsym=_table(sections, "SHT_DYNSYM", is_64=elf.elfclass == 64) if sections else _dynamic_table(elf, data),
         debugdata=parts.get(".gnu_debugdata"),
@@ -261,11 +260,8 @@ def _notes(part: memoryview, order: ByteOrder) -> Iterator[tuple[tuple[bytes, in
         at = content_at + (content_size + 3 & ~3)
 
 
-def _code_digest(data: memoryview, sections: list[_Section], segments: Iterable[Segment]) -> bytes:
+def _code_digest(data: memoryview, parts: Iterable[FileRange]) -> bytes:
     digest = sha256()
-    parts = [s.part for s in sections if s.flags & _ALLOC_EXEC == _ALLOC_EXEC and s.part is not None]
-    if not sections:
-        parts = [FileRange(s.file_offset, s.size, s.address) for s in segments]
     for part in sorted(parts, key=lambda p: (p.address, p.offset, p.size)):
         digest.update(b"%d:%d:" % (part.address, part.size))
         digest.update(data[part.offset : part.offset + part.size])

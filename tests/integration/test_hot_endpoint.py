@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -13,7 +14,7 @@ import urllib3
 from app.embedded.broker import EmbeddedBroker
 from tests.support.calls import frame
 from tests.support.delivery_run import PARTITIONS, Worker
-from tests.support.watch_scene import DAY, watch_scene
+from tests.support.watch_scene import DAY, WatchScene, watch_scene
 
 pytestmark = pytest.mark.integration
 
@@ -42,10 +43,26 @@ def _await_rows(worker: Worker, hits: int, seconds: float) -> None:
         time.sleep(0.5)
 
 
+def _forge_owners(it: WatchScene, workers: Sequence[Worker]) -> None:
+    """Write over all owners as a stranger can, and wait until the workers answer as before."""
+    nonsense = (b"[" * 1_000, None)
+    for value in (b'{"http": "169.254.169.254:8080", "worker": "forged-0"}', *nonsense):
+        for partition in range(PARTITIONS):
+            it.own(partition, value)
+    deadline = time.monotonic() + 30
+    for worker in workers:
+        while worker.metric("hot_symbols_owner_refusals_total") < len(nonsense) * PARTITIONS:
+            assert time.monotonic() < deadline, worker.log_tail()
+        _await_rows(worker, PARTITIONS, 30)
+
+
 def test_either_worker_answers_for_both_and_the_one_that_is_left_for_all(
     embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
 ) -> None:
-    """Rows are those of the command line, a symbol comes from its owner, and whatever is left out is named."""
+    """Rows are those of the command line, a symbol comes from its owner, and whatever is left out is named.
+
+    What another program says of owners is counted, or corrected by the owners.
+    """
     with watch_scene(embedded, topic_prefix, tmp_path) as it:
         it.serve_hot_symbols(TOKEN)
         first, second = it.add_worker(), it.add_worker()
@@ -78,6 +95,8 @@ def test_either_worker_answers_for_both_and_the_one_that_is_left_for_all(
             assert worker.get("/hot-symbols")[0] == 404
             assert urllib3.request("GET", f"http://{worker.hot_symbols_address()}/hot-symbols").status == 401
             assert worker.get("/readyz")[0] == 200
+
+        _forge_owners(it, (first, second))
 
         second.end(signal.SIGKILL, within_seconds=5)
         status, found = _ask(first, top=100)

@@ -82,6 +82,11 @@ class WatchScene:
         self._producer.produce(self.prefix + topics.CALLS, b"no call at all", b"process", 3, timestamp=received_ms)
         assert self._producer.flush(30) == 0
 
+    def own(self, partition: int, value: bytes | None) -> None:
+        """Say who owns a partition, as any program that may write the topic can."""
+        self._producer.produce(self.prefix + topics.OWNERS, value, b"%d" % partition, partition)
+        assert self._producer.flush(30) == 0
+
     def send_raw(self, value: bytes) -> None:
         """Put something on the raw topic."""
         self._producer.produce(self.prefix + topics.RAW, value, b"process", 0)

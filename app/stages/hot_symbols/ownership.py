@@ -2,10 +2,10 @@
 
 Faust's own routing sends requests to the address that a worker had when it joined its group. Ours may have another port
 after every start, and a static member's subscription must not change, so owners say where they are on a compacted
-topic, a record a partition, each time that they take one over. Of a partition the newest record counts. A worker
-refuses questions about partitions that it does not own, so an old record costs a second question and never a wrong
-answer. Other programs may write the topic. A record that does not hold an owner is left out, and
-`app/stages/hot_symbols/peers.py` decides which addresses are followed.
+topic, a record a partition, each time that they take one over, and again if somebody else has said otherwise since. Of
+a partition the newest record counts. A worker refuses questions about partitions that it does not own, so an old record
+costs a second question and never a wrong answer. Other programs may write the topic. A record that does not hold an
+owner is left out, and `app/stages/hot_symbols/peers.py` decides which addresses are followed.
 """
 
 import asyncio
@@ -68,17 +68,24 @@ class Ownership:
         assert self.me is not None
         self._reader.begin()
         while True:
+            taken: set[int] = set()
             for message in await asyncio.to_thread(self._reader.next, PAUSE_SECONDS):
                 partition, owner = message.partition(), owner_in(message.value())
-                if partition is not None and owner is not None:
+                assert partition is not None
+                if owner == self.me:
+                    taken.discard(partition)
+                else:
+                    taken.add(partition)
+                if owner is not None:
                     self._owners[partition] = owner
-                elif owner is None:
+                else:
                     self._runtime.meter.add(metrics.OWNER_REFUSALS)
                     facts = {"topic": self._topic, "partition": partition, "offset": message.offset()}
                     _refusals_log.warning("a record does not hold a worker and its address", extra={"facts": facts})
             mine = self.mine()
-            if new := mine - self._announced:
-                await self._announce(new, self.me)
+            # What another worker or program has just said of a partition of ours is said again as it is.
+            if news := (mine - self._announced) | (mine & taken):
+                await self._announce(news, self.me)
             self._announced = mine
 
     async def _announce(self, partitions: frozenset[int], me: Owner) -> None:

@@ -230,3 +230,13 @@ def test_a_reader_needs_a_broker_with_access_control_and_a_plain_name(on_cluster
     pattern = on_cluster.run("apply", "--reader", "*")
     assert pattern.exit_code == 2
     assert "'*' is not a user name" in pattern.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--check",)])
+def test_rights_on_brokers_that_enforce_none_are_refused(on_cluster: _Topics, options: tuple[str, ...]) -> None:
+    """All rules would be missing, and in truth everybody may read everything."""
+    refused = on_cluster.run("allow", "deploy/kafka/acls.toml", *options)
+
+    assert refused.exit_code == 2, refused.output
+    assert "set authorizer.class.name" in refused.output
+    assert len(refused.output.splitlines()) == 1

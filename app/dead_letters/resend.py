@@ -104,8 +104,12 @@ class Resender:
                 yield letter, None
             else:
                 by_partition[letter.raw_partition][letter.raw_offset] = letter
+        partitions = self._reader.all_ends(self._raw) if by_partition else {}
         for partition, by_offset in sorted(by_partition.items()):
-            ends = self._reader.ends(self._raw, partition)
+            ends = partitions.get(partition)
+            if ends is None:  # a record that others wrote may name any partition
+                yield from ((letter, None) for letter in by_offset.values())
+                continue
             for run in _runs(sorted(by_offset)):
                 there = [offset for offset in run if ends.first <= offset < ends.next]
                 records = self._read(partition, there)

@@ -7,7 +7,14 @@ position. An exception out of a step means broken machinery and ends the process
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
+
+UNREADABLE_BATCH: Final = b"\xffbatch"
+"""Value of the records that stand for a batch which cannot be inflated. It is compared by identity; no step can read
+it."""
+
+UNREADABLE_BATCH_REASON: Final = "batch_too_large"
+"""Why such a record is a dead letter."""
 
 from agents.event_facts import EventFacts
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
 
+from agents.contract import UNREADABLE_BATCH, UNREADABLE_BATCH_REASON
 from app.kafka.registry import Fault, RegistryError, SchemaRegistry
 from app.settings import Settings
 from schemas import avro_wire, records, topics
@@ -57,6 +58,7 @@ class RecordFault(StrEnum):
     TEXT_TOO_LONG = "text_too_long"
     NOT_A_WATCH = "not_a_watch"
     NO_KEY = "no_key"
+    BATCH_TOO_LARGE = UNREADABLE_BATCH_REASON
 
 
 class SchemaCache(Generic[Made]):
@@ -177,7 +179,7 @@ class RecordDecoder:
         except RegistryError:
             raise
         except avro_wire.SchemaHeaderError:
-            return RecordFault.NOT_FRAMED
+            return RecordFault.BATCH_TOO_LARGE if value is UNREADABLE_BATCH else RecordFault.NOT_FRAMED
         except Exception:  # noqa: BLE001 - fastavro raises what Python raises on bytes that are something else
             return RecordFault.MALFORMED
 

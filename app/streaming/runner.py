@@ -9,11 +9,26 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+<<<<<<< HEAD
 from functools import partial
 from typing import Protocol
 
 from agents.contract import DeadLetter, OutRecord, SourceRecord, StatefulStep, Step, StepResult
 from agents.event_facts import EventFacts
+=======
+from dataclasses import replace
+from typing import Protocol
+
+from agents.contract import (
+    UNREADABLE_BATCH,
+    UNREADABLE_BATCH_REASON,
+    DeadLetter,
+    OutRecord,
+    StatefulStep,
+    Step,
+    StepResult,
+)
+>>>>>>> 9580509 (streaming, kafka: a batch is inflated within a limit, and what is larger is refused by its offsets)
 from app.kafka.records import Partition
 from app.processes.process_end import ExitCode, Fail, end_process
 from app.streaming.account import BatchOutcome
@@ -128,6 +143,8 @@ class StepRunner:
         if memory is not None:
             memory.recall(batch)
         result = self._step(batch.records)
+        if result.dead_letters:
+            _name_unreadable(batch, result)
         seconds = time.perf_counter() - began
         if result.dead_letters:
             self._log_refused(batch, result)
@@ -203,6 +220,16 @@ class StepRunner:
             Parcel(self._output_topic, partition, result.outputs),
             Parcel(self._dead_letter_topic, partition, letters),
         )
+
+
+def _name_unreadable(batch: RecordBatch, result: StepResult) -> None:
+    """Give the letters of records that stand for a batch which was not inflated the reason for that."""
+    unreadable = {record.offset for record in batch.records if record.value is UNREADABLE_BATCH}
+    if unreadable:
+        result.dead_letters = [
+            replace(letter, reason=UNREADABLE_BATCH_REASON, error_class=None) if letter.offset in unreadable else letter
+            for letter in result.dead_letters
+        ]
 
 
 def _outcome_of(result: StepResult) -> BatchOutcome:

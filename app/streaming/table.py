@@ -22,7 +22,7 @@ from faust.tables.table import Table
 from faust.types import TP, EventT
 from faust.types.stores import StoreT
 
-from agents.contract import OutRecord
+from agents.contract import UNREADABLE_BATCH, OutRecord
 from app.kafka.log_ends import log_ends, topic_ids
 from app.processes.folder_lock import FolderUnusableError
 from app.processes.process_end import ExitCode
@@ -263,6 +263,13 @@ class _Stores(Store[Any, Any]):
         del to_key, to_value
         for event in batch:
             recovered = cast("RecordBatch", event.value)
+            if any(record.value is UNREADABLE_BATCH for record in recovered.records):
+                self._stage_app.fail(
+                    ExitCode.WRONG_STATE,
+                    f"{recovered.topic}[{recovered.partition}] has a batch that is too large or damaged: another "
+                    "program writes the changelog; remove its right to, delete the topic, and reset the group's "
+                    "offsets to rebuild the table from the source",
+                )
             changes = ((record.key, record.value) for record in recovered.records if record.key is not None)
             try:
                 self.of(recovered.partition).write(changes, recovered.records[-1].offset)

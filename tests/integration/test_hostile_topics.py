@@ -1,6 +1,7 @@
 """What others may write on our topics ends no worker, costs no other record, and is counted and said."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ import urllib3
 from confluent_kafka import Producer
 
 from app.embedded.broker import EmbeddedBroker
+from app.kafka.refused import RecordRefusal, RefusedRecords
+from app.kafka.topic_follower import WholeTopics, recorded
+from app.settings import from_env
 from schemas import avro_wire, records, topics
 from schemas.coverage import GapCause
 from tests.support.calls import frame
@@ -59,6 +63,29 @@ class Attacker:
         assert answer.status == 200, answer.data
         return int(answer.json()["id"])
 
+    def send_bomb(self, topic: str, size: int, partition: int) -> None:
+        """Write a record of zeros that is small when compressed."""
+        producer = Producer(
+            {
+                "bootstrap.servers": self._scene.environ["CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS"],
+                "message.max.bytes": 300_000_000,
+                "batch.size": 300_000_000,
+                "queue.buffering.max.kbytes": 1_000_000,
+                "compression.type": "zstd",
+                "log_level": 0,
+            }
+        )
+        failed: list[object] = []
+        producer.produce(
+            self._scene.prefix + topic,
+            bytes(size),
+            b"n1",
+            partition,
+            on_delivery=lambda error, _message: failed.append(error) if error else None,
+        )
+        assert producer.flush(60) == 0
+        assert not failed
+
 
 def refused(scene: WatchScene, topic: str, reason: str) -> int:
     """What the only worker counts as refused."""
@@ -102,3 +129,45 @@ def test_the_watch_list_and_coverage_take_anything(scene: WatchScene) -> None:
     assert "a record cannot be used and is passed over" in scene.workers[0].log_tail()
     scene.cover(60 * SECOND, 50 * SECOND, GapCause.OVERFLOW)
     scene.await_answer("!fine", lambda answer: len(answer["gaps"]) == 2)
+
+
+def test_batches_that_inflate_to_anything_are_refused_by_their_offsets(scene: WatchScene) -> None:
+    """Before and behind them, and in other partitions, all calls are counted; the worker stays small."""
+    evil = Attacker(scene)
+    scene.add_worker()
+    scene.watch_as_a_service("fine", ago_ns=DAY)
+    for partition in range(4):
+        scene.call(FINE, partition=partition)
+    evil.send_bomb(topics.CALLS, 200_000_000, 1)
+    evil.send_bomb(topics.COVERAGE, 200_000_000, 2)
+    for partition in range(4):
+        scene.call(FINE, partition=partition)
+    scene.await_answer("!fine", lambda answer: hits(answer) == 8)
+    scene.cover(2 * DAY, 10 * SECOND)
+    scene.await_answer("!fine", lambda answer: bool(answer["gaps"]))
+    assert refused(scene, topics.COVERAGE, "batch_too_large") == 1
+    page = scene.workers[0].get("/metrics")[1]
+    assert 'runtime_dead_letters_total{reason="batch_too_large",stage="hot-symbols"} 1.0' in page
+    assert "too large when inflated" in scene.workers[0].log_tail()
+    assert scene.workers[0].peak_bytes < 400 << 20
+
+
+def test_a_reader_of_whole_topics_goes_on_behind_a_batch_that_is_too_large(scene: WatchScene) -> None:
+    """Each such offset is refused, once."""
+    evil = Attacker(scene)
+    for partition in range(4):
+        evil.send(topics.WATCH, b"before", key=b"a", partition=partition)
+        evil.send_bomb(topics.WATCH, 200_000_000, partition)
+    for partition in range(1, 4):
+        evil.send(topics.WATCH, b"behind", key=b"b", partition=partition)
+    refusals: list[RecordRefusal] = []
+    topic = scene.prefix + topics.WATCH
+    reader = WholeTopics(from_env(scene.environ), {topic: 4}, RefusedRecords(refusals.append))
+    reader.begin()
+    found: list[tuple[int, int]] = []
+    deadline = time.monotonic() + 40
+    while not reader.is_read and time.monotonic() < deadline:
+        found += [(record.partition, record.offset) for record in map(recorded, reader.next(0.5))]
+    assert reader.is_read, (found, refusals, reader.positions)
+    assert sorted(found) == [(0, 0), *((number, offset) for number in (1, 2, 3) for offset in (0, 2))]
+    assert sorted((one.partition, one.offset) for one in refusals) == [(number, 1) for number in range(4)]

@@ -82,6 +82,13 @@ class Worker:
         self._process.send_signal(number)
 
     @property
+    def peak_bytes(self) -> int:
+        """The most memory that it had at a time since its start."""
+        assert self._process is not None
+        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+
+    @property
     def exit_code(self) -> int | None:
         """None while it runs."""
         assert self._process is not None

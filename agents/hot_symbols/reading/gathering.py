@@ -9,7 +9,7 @@ import enum
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
-from agents.contract import SourceRecord
+from agents.contract import UNREADABLE_BATCH_REASON, SourceRecord
 from agents.hot_symbols.reading.evidence import EventEvidence, EventPlace
 from agents.hot_symbols.reading.meaning import Observation
 from agents.hot_symbols.reading.sightings import Sightings
@@ -25,6 +25,7 @@ class Unreadable(enum.Enum):
     NOT_FRAMED = "not_framed"
     UNKNOWN_SCHEMA = "unknown_schema"  # the registry has no schema with the id in the header
     MALFORMED = "malformed_call"
+    BATCH_TOO_LARGE = UNREADABLE_BATCH_REASON
     NO_RAW_POSITION = "no_raw_position"  # without it nobody knows whether the call came before
 
 

@@ -7,7 +7,7 @@ otherwise, are decoded as a whole. Both ways say the same.
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from agents.contract import SourceRecord
+from agents.contract import UNREADABLE_BATCH, SourceRecord
 from agents.hot_symbols.reading.gathering import Gathered, Unreadable
 from agents.hot_symbols.reading.meaning import Meaning, Observation
 from agents.hot_symbols.reading.regular_calls import GatherRegular, gather_none, regular_gatherer
@@ -52,7 +52,7 @@ class CallReader:
         try:
             schema_id = avro_wire.schema_id_of(value)
         except avro_wire.SchemaHeaderError:
-            return Unreadable.NOT_FRAMED
+            return Unreadable.BATCH_TOO_LARGE if value is UNREADABLE_BATCH else Unreadable.NOT_FRAMED
         return self._readers.get(schema_id) or self._meet(schema_id)
 
     def _read(self, value: bytes | None, reader: "_SchemaReader | Unreadable") -> Observation | Unreadable:

@@ -78,7 +78,7 @@ class WatchTask:
         self._rows_topic = settings.name(topics.HOT_SYMBOLS)
         nodes_topic = settings.name(topics.changelog(Stage.HOT_SYMBOLS, topics.NODE_COVERAGE_TABLE))
         self._list_topic, self._answers_topic = settings.name(topics.WATCH), settings.name(topics.WATCHED)
-        self._lists = WholeTopics(settings, {self._list_topic: count, self._answers_topic: count})
+        self._lists = WholeTopics(settings, {self._list_topic: count, self._answers_topic: count}, self._refused)
         self._letters_topic = settings.name(topics.DEAD_LETTERS)
         self._rows = WholeTopics(settings, dict.fromkeys((self._rows_topic, nodes_topic, self._letters_topic), count))
         self._horizon = Horizon(settings, runtime.admin, count)

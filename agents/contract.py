@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
+from agents.event_facts import EventFacts
+
 UNREADABLE_BATCH: Final = b"\xffbatch"
 """Value of the records that stand for a batch which cannot be inflated. It is compared by identity; no step can read
 it."""
 
 UNREADABLE_BATCH_REASON: Final = "batch_too_large"
 """Why such a record is a dead letter."""
-
-from agents.event_facts import EventFacts
 
 
 class SourceRecord(Protocol):

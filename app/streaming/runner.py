@@ -9,14 +9,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-<<<<<<< HEAD
-from functools import partial
-from typing import Protocol
-
-from agents.contract import DeadLetter, OutRecord, SourceRecord, StatefulStep, Step, StepResult
-from agents.event_facts import EventFacts
-=======
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from agents.contract import (
@@ -24,11 +18,12 @@ from agents.contract import (
     UNREADABLE_BATCH_REASON,
     DeadLetter,
     OutRecord,
+    SourceRecord,
     StatefulStep,
     Step,
     StepResult,
 )
->>>>>>> 9580509 (streaming, kafka: a batch is inflated within a limit, and what is larger is refused by its offsets)
+from agents.event_facts import EventFacts
 from app.kafka.records import Partition
 from app.processes.process_end import ExitCode, Fail, end_process
 from app.streaming.account import BatchOutcome

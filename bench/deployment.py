@@ -18,10 +18,10 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
-from app.embedded.broker import EmbeddedBroker
 from app.kafka.topic_reader import TopicReader
 from app.settings import from_env
 from bench.figures import cpu_seconds, resident_mbytes
+from tests.support.breakable_broker import BreakableBroker
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -31,7 +31,7 @@ STOP_SECONDS = 15.0
 class Deployment:
     """A running broker and the processes started on it."""
 
-    broker: EmbeddedBroker
+    broker: BreakableBroker
     folder: Path
     environ: dict[str, str]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -100,7 +100,7 @@ def deployment(settings: Mapping[str, str] | None = None) -> Iterator[Deployment
     """A broker and a registry with all topics and schemas, and no other process yet."""
     with tempfile.TemporaryDirectory(prefix="callstream-bench-") as name:
         folder = Path(name)
-        with EmbeddedBroker(folder / "broker") as broker:
+        with BreakableBroker(folder / "broker") as broker:
             environ = {
                 **os.environ,
                 "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,

@@ -11,13 +11,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from app.embedded import tied_exec
 from app.embedded.ports import pick_free
+from app.embedded.tied_exec import tied
 from app.operators.errors import OperatorError
 from app.settings import PREFIX
 
@@ -37,7 +36,9 @@ class Processes:
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         """`folder` gets a log file a process."""
         self._folder = folder
-        self._environ = {**without_settings(os.environ), **environ}
+        # without the operator's own settings: a demonstration shows the defaults
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        self._environ = {**inherited, **environ}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._ports: dict[str, int] = {}
 
@@ -45,10 +46,9 @@ class Processes:
         """Start `callstream ARGUMENTS`, serving metrics on a free port."""
         port = pick_free(frozenset(self._ports.values()))
         self._ports[name] = port
-        tied = [sys.executable, "-I", "-S", tied_exec.__file__, str(os.getpid())]
         with self.log_file(name).open("ab") as log:
             self._running[name] = subprocess.Popen(
-                [*tied, sys.executable, "-m", "app", *arguments],
+                tied(sys.executable, "-m", "app", *arguments),
                 env={**self._environ, "CALLSTREAM_HTTP_PORT": str(port), **(environ or {})},
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -91,13 +91,10 @@ class Processes:
     def stop(self) -> None:
         """Stop all processes, one after another: by SIGTERM, or by SIGKILL if that takes too long."""
         for process in self._running.values():
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-            deadline = time.monotonic() + STOP_SECONDS
-            while process.poll() is None and time.monotonic() < deadline:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(0.2)
-            if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
             if process.stdout is not None:
@@ -107,11 +104,6 @@ class Processes:
     def _last_words(self, name: str) -> str:
         text = self.log_file(name).read_text(encoding="utf-8", errors="replace").strip()
         return text[-500:] or "it said nothing"
-
-
-def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """An environment without our settings: a demonstration shows the defaults."""
-    return {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
 
 
 @contextlib.contextmanager

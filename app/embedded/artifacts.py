@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.embedded.failures import EmbeddedError, Failure
+from app.embedded.data_dir import require_space
 from app.embedded.maven import resolve
 from app.embedded.pins import KAFKA_FOLDER, REGISTRY_ARCHIVE, Pins, check_pinned, read_pins
 
@@ -64,12 +64,7 @@ def ensure(report: Callable[[str], None], *, cache: Path | None = None) -> Artif
 
 
 def _fetch(pins: Pins, cache: Path, home: Path) -> None:
-    free = shutil.disk_usage(cache).free
-    if free < NEEDED_BYTES:
-        raise EmbeddedError(
-            Failure.NO_SPACE,
-            f"not enough disk: fetching takes {NEEDED_BYTES >> 20} MiB in {cache}, {free >> 20} MiB are free",
-        )
+    require_space(cache, NEEDED_BYTES, "fetching takes")
     partial = cache / f"{home.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()

@@ -6,18 +6,19 @@ time, and twice.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from app.embedded import kafka_server, registry_server
-from app.embedded.artifacts import ensure
+from app.embedded.artifacts import Artifacts, ensure
 from app.embedded.data_dir import DataDir
 from app.embedded.failures import EmbeddedError, Failure
-from app.embedded.jvm import JavaProcess, Spawner
-from app.embedded.kafka_server import KafkaPorts, KafkaProbe, Listener
+from app.embedded.jvm import JavaProcess
+from app.embedded.kafka_server import KafkaPorts, Listener
 from app.embedded.ports import LOOPBACK, pick_free, require_free
-from app.embedded.registry_server import RegistryProbe
 
 READY_SECONDS = 90
 """It takes three seconds on an idle machine, and much longer on a busy one."""
@@ -45,7 +46,8 @@ class EmbeddedBroker:
         listeners: Sequence[Listener] = (),
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._data_dir = data_dir
+        self.data_dir = data_dir
+        """Folder with everything that this broker keeps, its servers' logs included."""
         self._wanted = (port, registry_port)
         self._overrides = dict(kafka_properties or {})
         self._listeners = tuple(listeners)
@@ -53,7 +55,7 @@ class EmbeddedBroker:
         self._ports = KafkaPorts(0, 0, {})
         self._registry_port = 0
         self._data: DataDir | None = None
-        self._spawner: Spawner | None = None
+        self._open = ExitStack()
         self._kafka: JavaProcess | None = None
         self._registry: JavaProcess | None = None
 
@@ -67,27 +69,30 @@ class EmbeddedBroker:
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             try:
                 self._choose_ports()
-                self._data = DataDir(self._data_dir, artifacts.pins)
-                self._spawner = Spawner()
-                options = kafka_server.properties(self._data, self._ports, self._listeners, self._overrides)
-                kafka_server.write_properties(self._data, options)
-                self._registry = JavaProcess(registry_server.server_program(self._data, artifacts, self._registry_port))
-                self._spawn(self._registry)
-                if not kafka_server.formatted(self._data):
-                    self._format(JavaProcess(kafka_server.format_program(self._data, artifacts)))
-                self._kafka = JavaProcess(kafka_server.server_program(self._data, artifacts))
-                self._spawn(self._kafka)
-                self._await_kafka()
-                self._await_registry()
-            except EmbeddedError as error:
+                self._start(artifacts)
+            except BaseException as error:
                 self.stop()
-                if error.reason is not Failure.PORT_IN_USE or attempt == _PORT_ATTEMPTS:
+                port_was_taken = isinstance(error, EmbeddedError) and error.reason is Failure.PORT_IN_USE
+                if not port_was_taken or attempt == _PORT_ATTEMPTS:
                     raise
-            except BaseException:
-                self.stop()
-                raise
             else:
                 return
+
+    def _start(self, artifacts: Artifacts) -> None:
+        self._data = data = DataDir(self.data_dir, artifacts.pins)
+        self._open.callback(data.close)
+        spawner = self._open.enter_context(ThreadPoolExecutor(1, "embedded-spawner"))
+        kafka_server.write_properties(
+            data, kafka_server.properties(data, self._ports, self._listeners, self._overrides)
+        )
+        self._registry = JavaProcess(registry_server.server_program(data, artifacts, self._registry_port), spawner)
+        self._registry.start()
+        if not kafka_server.formatted(data):
+            self._format(JavaProcess(kafka_server.format_program(data, artifacts), spawner))
+        self._kafka = JavaProcess(kafka_server.server_program(data, artifacts), spawner)
+        self._kafka.start()
+        self._await_kafka()
+        self._await_registry()
 
     def stop(self) -> None:
         """Stop both cleanly, or by force if that takes too long, and release the data folder."""
@@ -97,26 +102,14 @@ class EmbeddedBroker:
         for process in processes:
             process.wait_stopped()
         self._kafka = self._registry = None
-        if self._spawner is not None:
-            self._spawner.close()
-            self._spawner = None
-        if self._data is not None:
-            self._data.close()
-            self._data = None
+        self._open.close()
 
     def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
-
-    @property
-    def data_dir(self) -> Path:
-        """Folder with everything that this broker keeps, its servers' logs included."""
-        return self._data_dir
 
     @property
     def bootstrap_servers(self) -> str:
@@ -131,16 +124,6 @@ class EmbeddedBroker:
     def listener_address(self, name: str) -> str:
         """Address of one of `listeners`, host:port."""
         return f"{LOOPBACK}:{self._ports.extra[name]}"
-
-    @property
-    def kafka_pid(self) -> int:
-        """Process id of Kafka."""
-        return self._running(self._kafka).pid
-
-    @property
-    def registry_pid(self) -> int:
-        """Process id of the registry."""
-        return self._running(self._registry).pid
 
     def check_alive(self) -> None:
         """Raise EmbeddedError(DIED), with the end of its log, if a server has ended by itself."""
@@ -168,23 +151,18 @@ class EmbeddedBroker:
         self._registry_port = registry_port or pick()
         self._ports = KafkaPorts(port or pick(), pick(), {one.name: pick() for one in self._listeners})
 
-    def _spawn(self, process: JavaProcess) -> None:
-        assert self._spawner is not None
-        assert self._data is not None
-        self._spawner.start(process, (self._data.descriptor,))
-
     def _format(self, formatter: JavaProcess) -> None:
-        self._spawn(formatter)
+        formatter.start()
         formatter.wait_stopped()
         if formatter.exit_code != 0:
             raise self._ended(formatter, Failure.NOT_READY)
 
     def _await_kafka(self) -> None:
         assert self._data is not None
-        self._await(self._running(self._kafka), KafkaProbe(self._ports.plain, self._data.marker.cluster_id).ready)
+        self._await(self._running(self._kafka), kafka_server.probe(self._ports.plain, self._data.marker.cluster_id))
 
     def _await_registry(self) -> None:
-        self._await(self._running(self._registry), RegistryProbe(self._registry_port).ready)
+        self._await(self._running(self._registry), partial(registry_server.serves, self._registry_port))
 
     def _await(self, process: JavaProcess, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + READY_SECONDS
@@ -199,7 +177,7 @@ class EmbeddedBroker:
         if any(sign in tail for sign in _PORT_TAKEN):
             reason = Failure.PORT_IN_USE
         what = f"{name} does not answer after {READY_SECONDS} s" if code is None else f"{name} ended with code {code}"
-        return EmbeddedError(reason, f"{what}; {process.program.log_file} ends with:\n{tail}")
+        return EmbeddedError(reason, f"{what}; {process.log_file} ends with:\n{tail}")
 
     @staticmethod
     def _running(process: JavaProcess | None) -> JavaProcess:

@@ -56,7 +56,7 @@ class DataDir:
         try:
             self._take_lock()
             self.marker = self._check_marker(pins)
-            self._check_space()
+            require_space(self.root, NEEDED_BYTES, "the broker needs")
         except BaseException:
             self.close()
             raise
@@ -130,13 +130,15 @@ class DataDir:
             )
         return found.cluster_id
 
-    def _check_space(self) -> None:
-        free = shutil.disk_usage(self.root).free
-        if free < NEEDED_BYTES:
-            raise EmbeddedError(
-                Failure.NO_SPACE,
-                f"not enough disk: the broker needs {NEEDED_BYTES >> 20} MiB in {self.root}, {free >> 20} MiB are free",
-            )
+
+def require_space(folder: Path, needed_bytes: int, use: str) -> None:
+    """Raise EmbeddedError(NO_SPACE) if the folder's disk has less room; `use` says who takes it."""
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise EmbeddedError(
+            Failure.NO_SPACE,
+            f"not enough disk: {use} {needed_bytes >> 20} MiB in {folder}, {free >> 20} MiB are free",
+        )
 
 
 def new_cluster_id() -> str:

@@ -8,13 +8,12 @@ way.
 import os
 import signal
 import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from pathlib import Path
 
-from app.embedded import tied_exec
+from app.embedded.data_dir import DataDir
 from app.embedded.java import java_executable
+from app.embedded.tied_exec import tied
 
 STOP_SECONDS = 15
 """Both servers stop in well under a second; a server that takes longer than this hangs, and is killed."""
@@ -34,40 +33,29 @@ _LEAN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JavaProgram:
-    """What to run: `arguments` are the class path, system properties, main class and its arguments."""
+    """What to run: `arguments` are the class path, system properties, main class and its arguments.
+
+    The data folder is its working folder, whose `tmp` takes the native libraries that Java unpacks.
+    """
 
     name: str
     heap_mib: int
     arguments: tuple[str, ...]
-    folder: Path
-    """Working folder; its `tmp` takes the native libraries that Java unpacks."""
-    log_file: Path
-
-
-class Spawner:
-    """The thread that starts processes.
-
-    The parent-death signal fires when the *thread* that started a process ends. So this thread lives until `close` or
-    the interpreter's exit.
-    """
-
-    def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedded-spawner")
-
-    def start(self, process: "JavaProcess", keep_open: tuple[int, ...]) -> None:
-        """Start a process from the spawning thread; its descriptors `keep_open` stay open in it."""
-        self._executor.submit(process.spawn, keep_open).result()
-
-    def close(self) -> None:
-        """End the thread: on Linux the kernel now kills every process it started that still runs."""
-        self._executor.shutdown(wait=True)
+    data: DataDir
 
 
 class JavaProcess:
     """A Java program that can be started again after its end."""
 
-    def __init__(self, program: JavaProgram) -> None:
+    def __init__(self, program: JavaProgram, spawner: Executor) -> None:
+        """`spawner` has one thread, which starts processes.
+
+        The parent-death signal fires when the *thread* that started a process ends. So this thread must live for as
+        long as the process. After its end, on Linux the kernel kills every process it started that still runs.
+        """
         self.program = program
+        self.log_file = program.data.log_file(program.name)
+        self._spawner = spawner
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -85,25 +73,27 @@ class JavaProcess:
         """Exit code of the last start, negative for a signal; None while it runs or before the first."""
         return self._process.poll() if self._process else None
 
-    def spawn(self, keep_open: tuple[int, ...]) -> None:
-        """Start the program; call through `Spawner.start`. The log of the run before is kept once, as `.1`."""
+    def start(self) -> None:
+        """Start the program; the data folder's lock stays open in it. The log of the run before is kept as `.1`."""
+        self._spawner.submit(self._spawn).result()
+
+    def _spawn(self) -> None:
         assert not self.running
-        program = self.program
-        temporary = program.folder / "tmp"
+        program, folder = self.program, self.program.data.root
+        temporary = folder / "tmp"
         temporary.mkdir(mode=0o700, exist_ok=True)
-        if program.log_file.exists():
-            program.log_file.replace(program.log_file.with_suffix(".log.1"))
+        if self.log_file.exists():
+            self.log_file.replace(self.log_file.with_suffix(".log.1"))
         java = [str(java_executable()), "-Xms48m", f"-Xmx{program.heap_mib}m", *_LEAN, f"-Djava.io.tmpdir={temporary}"]
-        tied = [sys.executable, "-I", "-S", tied_exec.__file__, str(os.getpid())]
-        with program.log_file.open("wb") as log:
+        with self.log_file.open("wb") as log:
             self._process = subprocess.Popen(
-                [*tied, *java, *program.arguments],
-                cwd=program.folder,
+                tied(*java, *program.arguments),
+                cwd=folder,
                 env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                pass_fds=keep_open,
+                pass_fds=(program.data.descriptor,),
                 start_new_session=True,
             )
 
@@ -130,7 +120,7 @@ class JavaProcess:
     def log_tail(self, lines: int = 12) -> str:
         """Last lines of the log without Java's stack frames, the newest last; from its last 32 KiB."""
         try:
-            with self.program.log_file.open("rb") as log:
+            with self.log_file.open("rb") as log:
                 log.seek(max(0, log.seek(0, os.SEEK_END) - (32 << 10)))
                 text = log.read().decode("utf-8", "replace")
         except OSError:

@@ -5,8 +5,7 @@ use. It deletes nothing by size, because that could remove records that no stage
 """
 
 import re
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaException
@@ -23,12 +22,9 @@ _CONTROLLER_LISTENER = "CONTROLLER"
 _HEAP_MIB = 384
 """Requests of 16 MiB are held whole, a few at a time; the broker lives on 200 MB otherwise."""
 
-_LIMITS = {
+_SMALL_NODE = {
     "message.max.bytes": MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES,
     "replica.fetch.max.bytes": MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES,
-}
-
-_SMALL_NODE = {
     "num.network.threads": 2,
     "num.io.threads": 4,
     "background.threads": 2,
@@ -73,15 +69,14 @@ class KafkaPorts:
 
 
 def properties(
-    data: DataDir, ports: KafkaPorts, listeners: Iterable[Listener], overrides: Mapping[str, str]
+    data: DataDir, ports: KafkaPorts, listeners: Sequence[Listener], overrides: Mapping[str, str]
 ) -> dict[str, str]:
     """Options of the node; `overrides` win."""
-    extra = tuple(listeners)
     public = [f"{PLAIN_LISTENER}://{LOOPBACK}:{ports.plain}"]
-    public += [f"{one.name}://{LOOPBACK}:{ports.extra[one.name]}" for one in extra]
+    public += [f"{one.name}://{LOOPBACK}:{ports.extra[one.name]}" for one in listeners]
     controller = f"{LOOPBACK}:{ports.controller}"
     protocols = [f"{PLAIN_LISTENER}:PLAINTEXT", f"{_CONTROLLER_LISTENER}:PLAINTEXT"]
-    protocols += [f"{one.name}:{one.protocol}" for one in extra]
+    protocols += [f"{one.name}:{one.protocol}" for one in listeners]
     return {
         "node.id": "1",
         "process.roles": "broker,controller",
@@ -92,7 +87,7 @@ def properties(
         "advertised.listeners": ",".join(public),
         "listener.security.protocol.map": ",".join(protocols),
         "log.dirs": str(data.root / "kafka"),
-        **{name: str(value) for name, value in (_LIMITS | _SMALL_NODE).items()},
+        **{name: str(value) for name, value in _SMALL_NODE.items()},
         **overrides,
     }
 
@@ -139,30 +134,29 @@ def _program(name: str, data: DataDir, artifacts: Artifacts, main: tuple[str, ..
         name=name,
         heap_mib=_HEAP_MIB,
         arguments=(*logging, "-cp", f"{artifacts.kafka_jars}/*", *main),
-        folder=data.root,
-        log_file=data.log_file(name),
+        data=data,
     )
 
 
-class KafkaProbe:
-    """Tells whether the node serves clients: it names itself as an alive broker of the right cluster."""
+def probe(port: int, cluster_id: str) -> Callable[[], bool]:
+    """Tells whether the node serves clients now: it names itself as an alive broker of the right cluster.
 
-    def __init__(self, port: int, cluster_id: str) -> None:
-        self._cluster_id = cluster_id
-        self._admin = AdminClient(
-            {
-                "bootstrap.servers": f"{LOOPBACK}:{port}",
-                "reconnect.backoff.ms": 20,
-                "reconnect.backoff.max.ms": 50,
-                "log_level": 0,  # refused connections are expected here
-            }
-        )
+    Each call waits half a second at most.
+    """
+    admin = AdminClient(
+        {
+            "bootstrap.servers": f"{LOOPBACK}:{port}",
+            "reconnect.backoff.ms": 20,
+            "reconnect.backoff.max.ms": 50,
+            "log_level": 0,  # refused connections are expected here
+        }
+    )
 
-    def ready(self) -> bool:
-        """Whether it serves now; waits half a second at most."""
+    def serves() -> bool:
         try:
-            cluster = self._admin.list_topics(timeout=0.5)
+            cluster = admin.list_topics(timeout=0.5)
         except KafkaException:
-            time.sleep(0.02)
             return False
-        return bool(cluster.brokers) and cluster.cluster_id == self._cluster_id
+        return bool(cluster.brokers) and cluster.cluster_id == cluster_id
+
+    return serves

@@ -40,8 +40,7 @@ def server_program(data: DataDir, artifacts: Artifacts, port: int) -> JavaProgra
         name="registry",
         heap_mib=_HEAP_MIB,
         arguments=(*properties, "-jar", str(artifacts.registry_home / "quarkus-run.jar")),
-        folder=data.root,
-        log_file=data.log_file("registry"),
+        data=data,
     )
 
 
@@ -50,16 +49,10 @@ def registry_url(port: int) -> str:
     return f"http://{LOOPBACK}:{port}{API_PATH}"
 
 
-class RegistryProbe:
-    """Tells whether the registry serves clients: it can list its subjects."""
-
-    def __init__(self, port: int) -> None:
-        self._url = registry_url(port) + "/subjects"
-        self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=0.2, read=5))
-
-    def ready(self) -> bool:
-        """Whether it serves now."""
-        try:
-            return self._http.request("GET", self._url).status == 200
-        except urllib3.exceptions.HTTPError:
-            return False
+def serves(port: int) -> bool:
+    """Whether the registry serves clients now: it can list its subjects."""
+    limit = urllib3.Timeout(connect=0.2, read=5)
+    try:
+        return urllib3.request("GET", registry_url(port) + "/subjects", retries=False, timeout=limit).status == 200
+    except urllib3.exceptions.HTTPError:
+        return False

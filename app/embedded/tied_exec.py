@@ -12,6 +12,11 @@ import sys
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
+def tied(*command: str) -> list[str]:
+    """The command line that runs `command`, a program's path and its arguments, tied to this process."""
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
+
+
 def main(arguments: list[str]) -> None:
     """Tie this process to its parent, then exec."""
     parent, program = int(arguments[0]), arguments[1]

@@ -10,6 +10,16 @@ from app.embedded.jvm import JavaProcess
 class BreakableBroker(EmbeddedBroker):
     """An embedded broker whose servers can be broken while clients use them."""
 
+    @property
+    def kafka_pid(self) -> int:
+        """Process id of Kafka."""
+        return self._running(self._kafka).pid
+
+    @property
+    def registry_pid(self) -> int:
+        """Process id of the registry."""
+        return self._running(self._registry).pid
+
     def kill_kafka(self) -> None:
         """SIGKILL: connections break, nothing is flushed."""
         self._running(self._kafka).kill()
@@ -47,4 +57,4 @@ class BreakableBroker(EmbeddedBroker):
     def _restart(self, process: JavaProcess) -> None:
         process.ask_to_stop()
         process.wait_stopped()
-        self._spawn(process)
+        process.start()

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from app.embedded.ports import pick_free
 from app.embedded.tied_exec import tied
@@ -31,7 +31,7 @@ class CommandFailedError(OperatorError):
 
 
 class Processes:
-    """Commands of callstream as child processes with one environment."""
+    """Commands of callstream as child processes with one environment. Use as a context, at whose end they end."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         """`folder` gets a log file a process."""
@@ -41,6 +41,13 @@ class Processes:
         self._environ = {**inherited, **environ}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._ports: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with _undisturbed():
+            self.stop()
 
     def start(self, name: str, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
         """Start `callstream ARGUMENTS`, serving metrics on a free port."""
@@ -115,14 +122,3 @@ def _undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def processes(folder: Path, environ: Mapping[str, str]) -> Iterator[Processes]:
-    """Processes that end with the block, whatever ends it."""
-    running = Processes(folder, environ)
-    try:
-        yield running
-    finally:
-        with _undisturbed():
-            running.stop()

@@ -15,7 +15,7 @@ from typing import Final
 
 from app.books.metric_pages import Page, PageUnreadableError, read_page
 from app.demo.leaks import files_below, search
-from app.demo.processes import CommandFailedError, Processes, processes
+from app.demo.processes import CommandFailedError, Processes
 from app.demo.report import DemoBooks, DemoReplay, DemoReport, books_of, shares_of
 from app.demo.shown_calls import worth_showing
 from app.embedded.broker import EmbeddedBroker
@@ -81,7 +81,7 @@ def run_demo(options: DemoOptions, say: Say, progress: Progress) -> DemoReport:
         }
         logs = folder / "logs"
         logs.mkdir()
-        with processes(logs, environ) as running:
+        with Processes(logs, environ) as running:
             workload = _prepare(options, running, making, say)
             pages = _convert(options, running, say, progress)
             report = _report(options, running, workload, pages, from_env(environ))

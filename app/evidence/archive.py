@@ -18,8 +18,9 @@ from app.evidence import documents, signing
 from app.evidence.avro_container import Codec
 from app.evidence.digests import Chain
 from app.evidence.documents import DocumentError
-from app.evidence.record_file import Layout, RecordFile, RecordFileWriter, Span, spans_digest
+from app.evidence.record_file import Layout, RecordFile, RecordFileWriter, Span
 from app.evidence.signing import SignatureError
+from app.evidence.span_files import lines_digest
 from app.evidence.typed_fields import typed
 from app.kafka.records import OffsetRange, Recorded
 
@@ -136,7 +137,7 @@ def facts_of(name: str, layout: Layout, spans: Sequence[Span]) -> FileFacts:
         partition=layout.partition,
         records=sum(span.records for span in spans),
         chain=chain.head,
-        spans=spans_digest(spans),
+        spans=lines_digest(spans),
     )
 
 

@@ -14,8 +14,8 @@ from itertools import pairwise
 from typing import Any, Final, Self
 
 from agents.contract import DeadLetter, SourceRecord, StepResult
-from app.evidence.digests import Columns, RecordDigest, TextDigest
-from app.evidence.results import REFUSED_DOMAIN, columns_of_result, dead_letter_line, without_schema_headers
+from app.evidence.digests import Columns
+from app.evidence.results import OutputDigest, columns_of_result, without_schema_headers
 from schemas import records
 from schemas.topics import Stage
 
@@ -62,23 +62,12 @@ class AuditRecord:
         return cls(**{**found, "runs": tuple(AuditRun(**run) for run in found["runs"])})
 
 
-class RunDigest:
-    """Digest of a run, from records and dead letters in order, however they are divided among calls of `add`."""
-
-    def __init__(self, domain: str) -> None:
-        self._written = RecordDigest(domain)
-        self._refused = TextDigest(REFUSED_DOMAIN)
-
-    def add(self, written: Columns, dead_letters: Iterable[DeadLetter]) -> None:
-        """Take the next records and dead letters."""
-        self._written.add(written)
-        self._refused.add(map(dead_letter_line, dead_letters))
-
-    def run(self, raw_first: int, raw_last: int) -> AuditRun:
-        """The run, with the digest of everything so far."""
-        both = self._written.hexdigest() + self._refused.hexdigest()
-        digest = hashlib.sha256(_RUN_DOMAIN + both.encode()).hexdigest()
-        return AuditRun(raw_first, raw_last, self._written.count, self._refused.count, digest)
+def audit_run(raw_first: int, raw_last: int, made: OutputDigest) -> AuditRun:
+    """The run of these raw offsets, of which the stage made `made`."""
+    digests = made.digests()
+    both = digests.written.digest + digests.refused.digest
+    digest = hashlib.sha256(_RUN_DOMAIN + both.encode()).hexdigest()
+    return AuditRun(raw_first, raw_last, digests.written.count, digests.refused.count, digest)
 
 
 def runs_of(stage: Stage, domain: str, batch: Sequence[SourceRecord], result: StepResult) -> Iterator[AuditRun]:
@@ -91,7 +80,7 @@ def runs_of(stage: Stage, domain: str, batch: Sequence[SourceRecord], result: St
         yield _run(domain, written, result.dead_letters, (batch[0].offset, batch[-1].offset))
         return
     written = without_schema_headers(written)
-    if not result.dead_letters and _ascends(written.offsets):
+    if not result.dead_letters and all(before < after for before, after in pairwise(written.offsets)):
         if written.offsets:
             yield _run(domain, written, (), (written.offsets[0], written.offsets[-1]))
         return
@@ -101,13 +90,9 @@ def runs_of(stage: Stage, domain: str, batch: Sequence[SourceRecord], result: St
 
 
 def _run(domain: str, written: Columns, dead_letters: Iterable[DeadLetter], place: tuple[int, int]) -> AuditRun:
-    digest = RunDigest(domain)
-    digest.add(written, dead_letters)
-    return digest.run(*place)
-
-
-def _ascends(offsets: Sequence[int]) -> bool:
-    return all(before < after for before, after in pairwise(offsets))
+    made = OutputDigest(domain)
+    made.add(written, dead_letters)
+    return audit_run(*place, made)
 
 
 def _ascending_parts(

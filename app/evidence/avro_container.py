@@ -7,9 +7,10 @@ and a library with a pinned version compresses blocks, not the machine's zlib. A
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final, Generic, NamedTuple, TypeVar
 
 import cramjam
 
@@ -26,6 +27,8 @@ BLOCK_BYTES: Final = 1 << 20
 
 _RAW_DEFLATE: Final = -15
 _CRC_BYTES: Final = 4
+
+_Record = TypeVar("_Record")
 
 
 class Codec(StrEnum):
@@ -70,10 +73,50 @@ def header(schema: str, codec: Codec, facts: Mapping[str, str]) -> Header:
     return Header(encoded + sync, sync)
 
 
-def block(codec: Codec, level: int, count: int, payload: bytes, sync: bytes) -> bytes:
+def block(codec: Codec, level: int, sync: bytes, count: int, payload: bytes) -> bytes:
     """One block; `level` is deflate's, from 1 (fast) to 9 (small)."""
     packed = _pack(codec, level, payload)
     return avro_wire.long(count) + avro_wire.long(len(packed)) + packed + sync
+
+
+@dataclass(slots=True)
+class BlockWriter(Generic[_Record]):
+    """Writes a file's records in blocks, and the blocks in parts. A block does not reach over the end of its part.
+
+    `begin` is where the file's next byte goes; `pack` makes a block of a number of records and their encoding.
+    """
+
+    file: BinaryIO
+    begin: int
+    pack: Callable[[int, bytes], bytes]
+    encode: Callable[[Sequence[_Record]], bytes]
+    _pending: list[_Record] = field(default_factory=list)
+    _pending_bytes: int = 0
+    _part_bytes: int = 0
+    _stored: Any = field(default_factory=hashlib.sha256)
+
+    def add(self, record: _Record, size: int) -> None:
+        """Take the next record, of about `size` bytes."""
+        self._pending.append(record)
+        self._pending_bytes += size
+        if self._pending_bytes >= BLOCK_BYTES:
+            self._end_block()
+
+    def end_part(self) -> tuple[int, int, str]:
+        """End the part; returns where it begins and ends in the file, and the digest of its bytes."""
+        if self._pending:
+            self._end_block()
+        begin, end, stored = self.begin, self.begin + self._part_bytes, self._stored.hexdigest()
+        self.begin, self._part_bytes, self._stored = end, 0, hashlib.sha256()
+        return begin, end, stored
+
+    def _end_block(self) -> None:
+        encoded = self.pack(len(self._pending), self.encode(self._pending))
+        self._stored.update(encoded)
+        self.file.write(encoded)
+        self._part_bytes += len(encoded)
+        self._pending.clear()
+        self._pending_bytes = 0
 
 
 def read_blocks(file: BinaryIO, codec: Codec, sync: bytes, end: int) -> Iterator[Block]:
@@ -121,10 +164,9 @@ def _pack(codec: Codec, level: int, payload: bytes) -> bytes:
 
 def _unpack(codec: Codec, packed: bytes, position: int) -> bytes:
     try:
-        payload = _UNPACK[codec](packed)
+        return _UNPACK[codec](packed)
     except (zlib.error, cramjam.DecompressionError, ValueError) as error:
         raise ContainerError(position, f"the block does not decompress ({type(error).__name__})") from None
-    return payload
 
 
 def _inflate(packed: bytes) -> bytes:

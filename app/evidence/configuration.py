@@ -78,17 +78,11 @@ def _privacy_digest(policy_id: str, key_id: str | None, call_schema: str) -> str
     return _digest(canonical_text({"policy_id": policy_id, "privacy_key": key_id, "call_schema": call_schema}))
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """The texts of a configuration, by the name of their file beside a manifest."""
-
-    by_name: Mapping[str, str]
-
-    def write(self, folder: Path) -> None:
-        """Keep the texts in `folder`. Raises OSError."""
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in self.by_name.items():
-            (folder / name).write_text(text, encoding="utf-8")
+def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
+    """Keep the texts of a configuration in `folder`. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 POLICY_FILE: Final = "policy.toml"
@@ -97,17 +91,23 @@ HOOKS_FILE: Final = "policy-hooks.toml"
 
 def call_schema_fingerprint() -> str:
     """SHA-256 of the parsing canonical form of the calls' schema: what a registry's ids stand for."""
-    form = fastavro.schema.to_parsing_canonical_form(records.parsed_schema(records.CALL))
-    return str(fastavro.schema.fingerprint(form, "SHA-256"))
+    return fingerprint(records.parsed_schema(records.CALL))
 
 
-def configuration_of(settings: Settings, symbols: str | None = None) -> tuple[Configuration, Texts]:
-    """The configuration that settings name, at the symbol store's snapshot `symbols` or its current one.
+def fingerprint(schema: Any) -> str:
+    """SHA-256 of the parsing canonical form of a schema."""
+    return str(fastavro.schema.fingerprint(fastavro.schema.to_parsing_canonical_form(schema), "SHA-256"))
 
-    Raises what loading policy, key, hook map or symbol store raises.
+
+def configuration_of(settings: Settings, symbols: str | None = None) -> tuple[Configuration, dict[str, str]]:
+    """The configuration that settings name, at the symbol store's snapshot `symbols` or its current one; and its texts.
+
+    The texts go by the names of their files beside a manifest. Raises what loading policy, key, hook map or symbol
+    store raises.
     """
     privacy = load_privacy(settings)
-    texts = {POLICY_FILE: _policy_text(settings)}
+    policy = settings.privacy_policy_file
+    texts = {POLICY_FILE: built_in_text("default") if policy is None else read_regular_text(policy, MAX_TOML_BYTES)}
     if settings.policy_hooks_file is not None:
         texts[HOOKS_FILE] = read_regular_text(settings.policy_hooks_file, MAX_TOML_BYTES)
     configuration = Configuration(
@@ -120,7 +120,7 @@ def configuration_of(settings: Settings, symbols: str | None = None) -> tuple[Co
         schemas={name: _digest(records.schema_text(name)) for name in _DECIDING},
     )
     assert parse_policy(texts[POLICY_FILE]).policy_id == configuration.policy_id
-    return configuration, Texts(texts)
+    return configuration, texts
 
 
 def with_texts_of(settings: Settings, folder: Path) -> Settings:
@@ -166,11 +166,6 @@ def _sources(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
             yield from _sources(entry, inner)
         elif entry.name.endswith(_SOURCES):
             yield inner, entry.read_bytes()
-
-
-def _policy_text(settings: Settings) -> str:
-    path = settings.privacy_policy_file
-    return built_in_text("default") if path is None else read_regular_text(path, MAX_TOML_BYTES)
 
 
 def symbols_snapshot(settings: Settings, wanted: str | None = None) -> str | None:

@@ -12,6 +12,7 @@ import hashlib
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -40,6 +41,14 @@ class Columns(NamedTuple):
 NO_RECORDS: Final = Columns((), (), (), ())
 
 
+@dataclass(frozen=True, slots=True)
+class CountedDigest:
+    """How many records or dead letters, and the digest over them."""
+
+    count: int
+    digest: str
+
+
 class RecordDigest:
     """Digest of records in order, however they are divided among calls of `add`."""
 
@@ -64,6 +73,10 @@ class RecordDigest:
         own = (self._domain.encode(), self.count.to_bytes(8, "big"), self._numbers.digest(), self._contents.digest())
         return _joined(own).hex()
 
+    def counted(self) -> CountedDigest:
+        """Digest of all records so far, with their number."""
+        return CountedDigest(self.count, self.hexdigest())
+
 
 class TextDigest:
     """Digest of lines in order, for dead letters."""
@@ -81,6 +94,10 @@ class TextDigest:
     def hexdigest(self) -> str:
         """Digest of all lines so far."""
         return self._hash.hexdigest()
+
+    def counted(self) -> CountedDigest:
+        """Digest of all lines so far, with their number."""
+        return CountedDigest(self.count, self.hexdigest())
 
 
 class Chain:

@@ -11,22 +11,20 @@ partition and offsets. It holds one block at a time, whatever the file's size.
 import hashlib
 import io
 import itertools
-import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, BinaryIO, Final
 
 import fastavro
 
 from app.evidence import avro_container
-from app.evidence.avro_container import BLOCK_BYTES, Codec, ContainerError, Header
+from app.evidence.avro_container import BlockWriter, Codec, ContainerError, Header
 from app.evidence.digests import Columns, RecordDigest, span_of
-from app.evidence.documents import MAX_SPANS_BYTES, canonical_text
-from app.evidence.typed_fields import typed
+from app.evidence.span_files import StoredSpan, damaged, opened, read_lines
 from app.kafka.records import DamagedError, Recorded
-from app.operators.regular_files import open_regular, read_regular
 from schemas import avro_wire, records
 
 RECORDS_DOMAIN: Final = "callstream recorded records 1"
@@ -34,30 +32,12 @@ RECORDS_DOMAIN: Final = "callstream recorded records 1"
 _ARRAY: Final = fastavro.parse_schema({"type": "array", "items": records.parsed_schema(records.RECORDED_RECORD)})
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A line of the span file: records with offsets `first` to `last`, in the file's bytes `begin` to before `end`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span(StoredSpan):
+    """A line of the span file: how many records, and their digest."""
 
-    span: int
-    first: int
-    last: int
     records: int
     digest: str
-    begin: int
-    end: int
-    stored: str
-
-    def line(self) -> str:
-        """The line, with its end."""
-        return canonical_text(asdict(self)) + "\n"
-
-    @classmethod
-    def of_line(cls, line: str) -> Self:
-        """Read a line. Raises ValueError."""
-        found = typed(cls, json.loads(line))
-        if found.line() != line:
-            raise ValueError
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +68,23 @@ class RecordFileWriter:
 
     def __init__(self, folder: Path, name: str, layout: Layout) -> None:
         """Open or resume `NAME` in `folder`. Raises OSError, and DamagedError for a file of another layout."""
-        self._layout = layout
-        self._header = layout.header()
         # the records get their name last: where they have it, the spans have theirs
         self._names = {kind: folder / f"{name}.{kind}" for kind in ("spans", "avro")}
         self._partial = {kind: folder / f"{name}.{kind}.partial" for kind in ("spans", "avro")}
         self._spans = _complete_spans(self._partial["spans"], self._partial["avro"])
-        if self._spans and not _is_stored(self._partial["avro"], self._spans[-1]):
+        if self._spans and any(damaged(self._partial["avro"], self._spans[-1:])):
             self._spans.pop()  # torn, as a power failure leaves it: it is written again
         check_stored(self._partial["avro"], layout, self._spans)
         self._lines = self._partial["spans"].open("ab")
         self._file = self._partial["avro"].open("ab")
         self._lines.truncate(sum(len(span.line().encode()) for span in self._spans))
-        self._position = self._spans[-1].end if self._spans else 0
-        self._file.truncate(self._position)
+        self._file.truncate(self._spans[-1].end if self._spans else 0)
+        header = layout.header()
         if not self._spans:
-            self._write(self._header.encoded)
-        self._pending: list[Recorded] = []
-        self._pending_bytes = 0
+            self._file.write(header.encoded)
+        position = self._spans[-1].end if self._spans else len(header.encoded)
+        pack = partial(avro_container.block, layout.codec, layout.level, header.sync)
+        self._blocks = BlockWriter(self._file, position, pack, _encode)
         self._open: _OpenSpan | None = None
 
     @property
@@ -124,7 +103,7 @@ class RecordFileWriter:
             if self._open is not None and self._open.number != number:
                 self._end_span()
             if self._open is None:
-                self._open = _OpenSpan(number, self._position)
+                self._open = _OpenSpan(number)
             self._add_to_span(self._open, list(part))
 
     def finish(self) -> list[Span]:
@@ -149,26 +128,13 @@ class RecordFileWriter:
         span.first = part[0].offset if span.first is None else span.first
         span.last = part[-1].offset
         for record in part:
-            self._pending.append(record)
-            self._pending_bytes += len(record.key or b"") + len(record.value or b"")
-            if self._pending_bytes >= BLOCK_BYTES:
-                self._end_block(span)
-
-    def _end_block(self, span: "_OpenSpan") -> None:
-        if not self._pending:
-            return
-        layout, count = self._layout, len(self._pending)
-        encoded = avro_container.block(layout.codec, layout.level, count, _encode(self._pending), self._header.sync)
-        span.stored.update(encoded)
-        self._write(encoded)
-        self._pending.clear()
-        self._pending_bytes = 0
+            self._blocks.add(record, len(record.key or b"") + len(record.value or b""))
 
     def _end_span(self) -> None:
         span = self._open
         assert span is not None
         assert span.first is not None
-        self._end_block(span)
+        begin, end, stored = self._blocks.end_part()
         self._open = None
         done = Span(
             span=span.number,
@@ -176,30 +142,24 @@ class RecordFileWriter:
             last=span.last,
             records=span.digest.count,
             digest=span.digest.hexdigest(),
-            begin=span.begin,
-            end=self._position,
-            stored=span.stored.hexdigest(),
+            begin=begin,
+            end=end,
+            stored=stored,
         )
         self._file.flush()  # the line must not be there before the bytes that it speaks of
         self._lines.write(done.line().encode())
         self._lines.flush()
         self._spans.append(done)
 
-    def _write(self, encoded: bytes) -> None:
-        self._file.write(encoded)
-        self._position += len(encoded)
-
 
 class _OpenSpan:
     """A span that is being written."""
 
-    def __init__(self, number: int, begin: int) -> None:
+    def __init__(self, number: int) -> None:
         self.number = number
-        self.begin = begin
         self.first: int | None = None
         self.last = -1
         self.digest = RecordDigest(RECORDS_DOMAIN)
-        self.stored = hashlib.sha256()
 
 
 def _complete_spans(lines: Path, file: Path) -> list[Span]:
@@ -224,23 +184,13 @@ def check_stored(path: Path, layout: Layout, spans: Sequence[Span]) -> None:
     if not spans:
         return
     header = layout.header().encoded
-    try:
-        with path.open("rb") as file:
-            if file.read(len(header)) != header:
-                raise DamagedError(f"{path}, partition {layout.partition}: its header was changed")
-    except OSError as error:
-        raise DamagedError(f"{path}: {error.strerror or error}") from None
-    for span in spans:
-        if not _is_stored(path, span):
-            raise DamagedError(
-                f"{path}, partition {layout.partition}, offsets {span.first} to {span.last}: the bytes were changed"
-            )
-
-
-def _is_stored(path: Path, span: Span) -> bool:
-    with path.open("rb") as file:
-        file.seek(span.begin)
-        return hashlib.sha256(file.read(span.end - span.begin)).hexdigest() == span.stored
+    with opened(path) as file:
+        if file.read(len(header)) != header:
+            raise DamagedError(f"{path}, partition {layout.partition}: its header was changed")
+    for span in damaged(path, spans):
+        raise DamagedError(
+            f"{path}, partition {layout.partition}, offsets {span.first} to {span.last}: the bytes were changed"
+        )
 
 
 class RecordFile:
@@ -259,7 +209,7 @@ class RecordFile:
         Raises DamagedError, at the latest after a span's last record, where the file is not what was written.
         """
         chosen = [span for span in self.spans if span.last >= first and span.first <= last]
-        with self._open() as file:
+        with opened(self._path) as file:
             self._check_frame(file)
             for span in chosen:
                 for taken in self._read_span(file, span):
@@ -268,12 +218,6 @@ class RecordFile:
                         wanted = [record for record in taken if first <= record.offset <= last]
                     for begin in range(0, len(wanted), max_records):
                         yield wanted[begin : begin + max_records]
-
-    def _open(self) -> BinaryIO:
-        try:
-            return open_regular(self._path)
-        except OSError as error:
-            raise DamagedError(f"{self._path}: {error.strerror or error}") from None
 
     def _check_frame(self, file: BinaryIO) -> None:
         """Compare the header, and the size with the last span's end."""
@@ -320,24 +264,9 @@ class _Watched:
         return taken
 
 
-def spans_digest(spans: Sequence[Span]) -> str:
-    """Digest of a span file's bytes."""
-    return hashlib.sha256("".join(span.line() for span in spans).encode()).hexdigest()
-
-
 def _read_spans(path: Path, expected: str) -> list[Span]:
-    try:
-        content = read_regular(path, MAX_SPANS_BYTES)
-    except OSError as error:
-        raise DamagedError(f"{path}: {error.strerror or error}") from None
-    intact = hashlib.sha256(content).hexdigest() == expected
-    spans: list[Span] = []
-    for number, line in enumerate(content.decode("utf-8", errors="replace").splitlines(keepends=True), start=1):
-        try:
-            spans.append(Span.of_line(line))
-        except (ValueError, RecursionError):
-            raise DamagedError(f"{path}, line {number}: was changed") from None
-    if not intact:
+    spans, digest = read_lines(path, Span)
+    if digest != expected:
         raise DamagedError(f"{path}: was changed; {_first_doubtful(spans)}")
     return spans
 

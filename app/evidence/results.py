@@ -3,16 +3,36 @@
 Audit records of live stages and span lines of a replay use the same form, so that the two can be compared.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from agents.contract import DeadLetter, StepResult
-from app.evidence.digests import NO_RECORDS, Columns
+from app.evidence.digests import NO_RECORDS, Columns, RecordDigest, TextDigest
+from app.evidence.span_lines import StageDigests
 from schemas import avro_wire
 from schemas.topics import Stage
 
 CANONICAL_DOMAIN: Final = "callstream canonical events 1"
 CALLS_DOMAIN: Final = "callstream calls 1 schema "
 REFUSED_DOMAIN: Final = "callstream dead letters 1"
+
+
+class OutputDigest:
+    """Digest of what a stage made, in order, however it is divided among calls of `add`."""
+
+    def __init__(self, domain: str) -> None:
+        """`domain` is that of the stage's records, as `domain_of` gives it."""
+        self._written = RecordDigest(domain)
+        self._refused = TextDigest(REFUSED_DOMAIN)
+
+    def add(self, written: Columns, dead_letters: Iterable[DeadLetter]) -> None:
+        """Take the next records and dead letters."""
+        self._written.add(written)
+        self._refused.add(map(dead_letter_line, dead_letters))
+
+    def digests(self) -> StageDigests:
+        """The digests of everything so far."""
+        return StageDigests(self._written.counted(), self._refused.counted())
 
 
 def domain_of(stage: Stage, call_schema: str) -> str:

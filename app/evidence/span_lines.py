@@ -3,28 +3,17 @@
 `calls-00000.spans` is such a file. Two runs are compared line by line, so a difference is located to 4,096 events.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
-from app.evidence.digests import Chain
-from app.evidence.documents import MAX_SPANS_BYTES, canonical_text
-from app.evidence.typed_fields import typed
+from app.evidence import span_files
+from app.evidence.digests import Chain, CountedDigest
+from app.evidence.span_files import StoredSpan
 from app.kafka.records import DamagedError
-from app.operators.regular_files import read_regular
 
 OUTPUT_DOMAIN: Final = "callstream output 1"
-
-
-@dataclass(frozen=True, slots=True)
-class CountedDigest:
-    """How many records or dead letters, and the digest over them."""
-
-    count: int
-    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,44 +24,20 @@ class StageDigests:
     refused: CountedDigest
 
 
-@dataclass(frozen=True, slots=True)
-class SpanLine:
-    """Raw offsets `first` to `last` of a span: what went in, and what each stage made of it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanLine(StoredSpan):
+    """Raw offsets of a span: what went in, and what each stage made of it. What is stored are the calls.
 
-    Bytes `begin` to before `end` of the partition's file hold the calls, and `stored` is the digest of these bytes; 0,
-    0 and "" if the calls went to a topic or nowhere.
+    Calls that went to a topic, or nowhere, are not stored.
     """
 
-    span: int
-    first: int
-    last: int
     records: CountedDigest
     canonical: StageDigests
     calls: StageDigests
-    begin: int = 0
-    end: int = 0
-    stored: str = ""
-
-    def line(self) -> str:
-        """The line in a span file, with its end."""
-        return canonical_text(asdict(self)) + "\n"
 
     def facts(self) -> Self:
         """The same line without storage places: two runs over the same input have it in common."""
         return replace(self, begin=0, end=0, stored="")
-
-    @classmethod
-    def of_line(cls, line: str) -> Self:
-        """Read a line. Raises ValueError."""
-        found = typed(cls, json.loads(line))
-        if found.line() != line:
-            raise ValueError
-        return found
-
-
-def lines_digest(lines: Iterable[SpanLine]) -> str:
-    """Digest of a span file's bytes."""
-    return hashlib.sha256("".join(line.line() for line in lines).encode()).hexdigest()
 
 
 def output_digest(partition: int, stage: str, stages: Iterable[tuple[int, StageDigests]]) -> str:
@@ -94,17 +59,8 @@ def total_digest(stage: str, heads: Iterable[tuple[int, str]]) -> str:
 
 def read_lines(path: Path, expected: str) -> list[SpanLine]:
     """The lines of a span file with digest `expected`. Raises DamagedError, which names the line if it can."""
-    try:
-        content = read_regular(path, MAX_SPANS_BYTES)
-    except OSError as error:
-        raise DamagedError(f"{path}: {error.strerror or error}") from None
-    lines: list[SpanLine] = []
-    for number, text in enumerate(content.decode("utf-8", errors="replace").splitlines(keepends=True), start=1):
-        try:
-            lines.append(SpanLine.of_line(text))
-        except (ValueError, RecursionError):
-            raise DamagedError(f"{path}, line {number}: was changed") from None
-    if hashlib.sha256(content).hexdigest() != expected:
+    lines, digest = span_files.read_lines(path, SpanLine)
+    if digest != expected:
         raise DamagedError(f"{path}: was changed, in a line that still reads as one")
     return lines
 

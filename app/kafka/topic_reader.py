@@ -95,6 +95,12 @@ class TopicReader:
         """Names of all topics that we may see, sorted."""
         return sorted(self._answer("topics", lambda: self._consumer.list_topics(timeout=ANSWER_SECONDS)).topics)
 
+    def partitions(self, topic: str) -> int:
+        """How many partitions the topic has; read once."""
+        if topic not in self._counts:
+            self._counts[topic] = partition_count(self._settings, topic, ANSWER_SECONDS)
+        return self._counts[topic]
+
     def ends(self, topic: str, partition: int) -> OffsetRange:
         """Offsets of a partition as they are now: of its first record that still exists, and of the next to be written.
 
@@ -141,6 +147,11 @@ class TopicReader:
             if not there.first <= first <= there.next:
                 raise _gone(topic, first, there)
             yield from self._read(topic, [OffsetRange(partition, first, min(last + 1, there.next))])
+
+    def whole(self, topic: str, partition: int) -> Iterator[list[Recorded]]:
+        """All records of a partition that still exist, up to its present end. Raises DamagedError as `read` does."""
+        there = self.ends(topic, partition)
+        return self.read(topic, partition, there.first, there.next - 1)
 
     def records(self, topic: str, starts: Mapping[int, int] | None = None) -> Iterator[Recorded]:
         """All records from `starts` (the first, if not given) to the present ends, partitions intermixed.
@@ -213,12 +224,6 @@ class TopicReader:
                 raise DamagedError(f"topic {topic}, partition {partition}, from offset {at} on: {error.str()}")
         if code not in PASSING:
             raise self._problem(topic, error)
-
-    def partitions(self, topic: str) -> int:
-        """How many partitions the topic has; read once."""
-        if topic not in self._counts:
-            self._counts[topic] = partition_count(self._settings, topic, ANSWER_SECONDS)
-        return self._counts[topic]
 
     def _answer(self, what: str, ask: Callable[[], Answer]) -> Answer:
         """What the brokers answer; the question is repeated for `ANSWER_SECONDS` while errors pass."""

@@ -11,19 +11,22 @@ import hashlib
 import io
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import fastavro
 
 from app.evidence import avro_container
-from app.evidence.avro_container import BLOCK_BYTES, Codec, ContainerError, Header
+from app.evidence.avro_container import BlockWriter, Codec, ContainerError, Header
 from app.evidence.digests import Columns
+from app.evidence.span_files import damaged, opened
 from app.evidence.span_lines import SpanLine
 from app.kafka.records import DamagedError
 from app.operators.regular_files import open_regular
+from app.replay.engine import Lane, RunResult
 from schemas import avro_wire, records
 
 CODEC: Final = Codec.DEFLATE
@@ -41,58 +44,41 @@ def header(partition: int) -> Header:
 
 
 class PieceSink:
-    """Writes the calls of consecutive spans; a `Sink`. Places are byte positions in the piece."""
+    """Writes the calls of a lane's spans; a `Sink`. Places are byte positions in the piece."""
 
-    def __init__(self, piece: Path, partition: int) -> None:
+    def __init__(self, folder: Path, lane: Lane) -> None:
         """Create the piece, and beside it one for dead letters. Raises OSError."""
-        self._sync = header(partition).sync
+        piece, refused = _pieces(folder, lane)
         self._file = piece.open("wb")
-        self._refused = refused_piece(piece).open("w", encoding="utf-8")
-        self._pending: list[bytes] = []
-        self._pending_bytes = 0
-        self._stored = hashlib.sha256()
-        self._begin = self._position = 0
+        self._refused = refused.open("w", encoding="utf-8")
+        pack = partial(avro_container.block, CODEC, LEVEL, header(lane.partition).sync)
+        self._blocks = BlockWriter(self._file, 0, pack, b"".join)
 
     def calls(self, records: Columns, _values: Sequence[bytes | None]) -> None:
         """Take calls of the open span."""
         for body in records.bodies:
             assert body is not None
-            self._pending.append(body)
-            self._pending_bytes += len(body)
-            if self._pending_bytes >= BLOCK_BYTES:
-                self._end_block()
+            self._blocks.add(body, len(body))
 
     def end_span(self, refused: Sequence[str]) -> tuple[int, int, str]:
         """End the span; returns its place in the piece, and its digest."""
-        self._end_block()
         self._refused.writelines(line + "\n" for line in refused)
-        place = (self._begin, self._position, self._stored.hexdigest())
-        self._begin, self._stored = self._position, hashlib.sha256()
-        return place
+        return self._blocks.end_part()
 
     def close(self) -> None:
         """End the piece."""
         self._file.close()
         self._refused.close()
 
-    def _end_block(self) -> None:
-        if not self._pending:
-            return
-        encoded = avro_container.block(CODEC, LEVEL, len(self._pending), b"".join(self._pending), self._sync)
-        self._stored.update(encoded)
-        self._file.write(encoded)
-        self._position += len(encoded)
-        self._pending.clear()
-        self._pending_bytes = 0
+
+def _pieces(folder: Path, lane: Lane) -> tuple[Path, Path]:
+    """Where the calls and the dead letters of a lane are, until they are joined."""
+    piece = folder / f"piece-{lane.partition:05}-{lane.number:05}"
+    return piece, piece.with_suffix(".refused")
 
 
-def refused_piece(piece: Path) -> Path:
-    """Where the dead letters of a piece are."""
-    return piece.with_suffix(".refused")
-
-
-def join(folder: Path, partition: int, pieces: Sequence[tuple[Path, Sequence[SpanLine]]]) -> list[SpanLine]:
-    """Make a partition's files from pieces in the order of offsets, and remove the pieces.
+def join(folder: Path, partition: int, result: RunResult) -> list[SpanLine]:
+    """Make a partition's calls and dead letters from the pieces of its lanes, and remove the pieces.
 
     Returns the lines with their places in the joined file. Raises OSError.
     """
@@ -102,11 +88,12 @@ def join(folder: Path, partition: int, pieces: Sequence[tuple[Path, Sequence[Spa
     with path.open("wb") as whole, refused.open("wb") as whole_refused:
         whole.write(first)
         base = len(first)
-        for piece, of_piece in pieces:
-            lines += [replace(line, begin=line.begin + base, end=line.end + base) for line in of_piece]
-            base += _append(whole, piece)
-            _append(whole_refused, refused_piece(piece))
-    write_lines(folder, partition, lines)
+        for one in result.lanes:
+            if one.lane.partition == partition:
+                piece, refused_piece = _pieces(folder, one.lane)
+                lines += [replace(line, begin=line.begin + base, end=line.end + base) for line in one.lines]
+                base += _append(whole, piece)
+                _append(whole_refused, refused_piece)
     return lines
 
 
@@ -132,23 +119,26 @@ def _append(whole: BinaryIO, piece: Path) -> int:
 def check(path: Path, partition: int, lines: Sequence[SpanLine]) -> None:
     """Prove that a partition's file is as it was written. Raises DamagedError, which names the damaged span."""
     expected = header(partition).encoded
-    with _open(path) as file:
+    with opened(path) as file:
         if file.read(len(expected)) != expected:
             raise DamagedError(f"{path}: its header was changed, or was written under another schema")
         size, end = os.fstat(file.fileno()).st_size, lines[-1].end if lines else len(expected)
         if size != end:
             raise DamagedError(f"{path}: has {size} bytes where {end} were written")
-    for line in damaged(path, partition, lines):
+    for line in damaged(path, lines):
         raise DamagedError(f"{path}, {place(partition, line)}: the bytes were changed")
 
 
-def damaged(path: Path, partition: int, lines: Sequence[SpanLine]) -> Iterator[SpanLine]:
-    """The spans whose bytes are not those that were written. Raises DamagedError if the file cannot be read."""
-    with _open(path) as file:
-        file.seek(len(header(partition).encoded))
-        for line in lines:
-            if hashlib.file_digest(_NextBytes(file, line.end - line.begin), "sha256").hexdigest() != line.stored:
-                yield line
+def check_refused(path: Path, partition: int, digest: str) -> None:
+    """Prove that a partition's dead letters are as they were written. Raises DamagedError."""
+    if refused_digest(path) != digest:
+        raise DamagedError(f"{path}, partition {partition}: was changed")
+
+
+def refused_digest(path: Path) -> str:
+    """Digest of a file of dead letters. Raises DamagedError if it cannot be read."""
+    with opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_span(path: Path, partition: int, line: SpanLine) -> list[dict[str, Any]]:
@@ -159,7 +149,8 @@ def read_span(path: Path, partition: int, line: SpanLine) -> list[dict[str, Any]
         with open_regular(path) as file:
             file.seek(line.begin)
             for block in avro_container.read_blocks(file, CODEC, sync, line.end):
-                calls += _decode_block(block.records, block.payload)
+                array = b"".join((avro_wire.long(block.records), block.payload, avro_wire.END_OF_BLOCKS))
+                calls += _decode(array, _CALLS, "no calls")
     except (OSError, ContainerError, ValueError) as error:
         raise DamagedError(f"{path}, {place(partition, line)}: {error}") from None
     return calls
@@ -167,46 +158,17 @@ def read_span(path: Path, partition: int, line: SpanLine) -> list[dict[str, Any]
 
 def decode(body: bytes) -> dict[str, Any]:
     """A call from its Avro body, without schema header. Raises ValueError."""
-    try:
-        found = fastavro.schemaless_reader(io.BytesIO(body), _CALL, _CALL)
-    except _READ_ERRORS as error:
-        raise ValueError(f"no call of our schema ({type(error).__name__})") from None
-    assert isinstance(found, dict)
-    return found
+    call: dict[str, Any] = _decode(body, _CALL, "no call")
+    return call
 
 
-def _decode_block(count: int, payload: bytes) -> list[dict[str, Any]]:
-    content = b"".join((avro_wire.long(count), payload, avro_wire.END_OF_BLOCKS))
+def _decode(content: bytes, schema: Any, fault: str) -> Any:
     try:
-        found: Any = fastavro.schemaless_reader(io.BytesIO(content), _CALLS, _CALLS)
+        return fastavro.schemaless_reader(io.BytesIO(content), schema, schema)
     except _READ_ERRORS as error:
-        raise ValueError(f"no calls of our schema ({type(error).__name__})") from None
-    return list(found)
+        raise ValueError(f"{fault} of our schema ({type(error).__name__})") from None
 
 
 def place(partition: int, line: SpanLine) -> str:
     """A span in words."""
     return f"partition {partition}, raw offsets {line.first} to {line.last}"
-
-
-def _open(path: Path) -> BinaryIO:
-    try:
-        return open_regular(path)
-    except OSError as error:
-        raise DamagedError(f"{path}: {error.strerror or error}") from None
-
-
-class _NextBytes:
-    """The next bytes of a file, as a file."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file = file
-        self._left = size
-
-    def readinto(self, buffer: bytearray) -> int:
-        count = self._file.readinto(memoryview(buffer)[: self._left])  # type: ignore[attr-defined]  # a buffered reader has it
-        self._left -= count
-        return int(count)
-
-    def readable(self) -> bool:
-        return True

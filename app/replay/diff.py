@@ -7,7 +7,6 @@ before they are read. `redaction.policy_id` names a configuration, so it is not 
 Paths of fields are written like `stack_frames[3].symbol`, and values as JSON.
 """
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -17,10 +16,9 @@ from typing import Any, Final
 
 from app.evidence import documents
 from app.evidence.documents import Difference, DocumentError, differences
-from app.evidence.span_lines import SpanLine, read_lines
+from app.evidence.span_lines import read_lines
 from app.kafka.records import DamagedError
 from app.operators.errors import OperatorError
-from app.operators.regular_files import open_regular
 from app.replay import call_file
 from app.replay.manifest import MANIFEST_FILE, Manifest, OutputPart
 from schemas import records
@@ -31,9 +29,13 @@ _FIELD_ORDER: Final = {
     field["name"]: number for number, field in enumerate(records.parsed_schema(records.CALL)["fields"])
 }
 _INDEX: Final = re.compile(r"\[\d+\]")
+"""Events are counted by path without indices: `stack_frames[].symbol`."""
 _FIELD_END: Final = re.compile(r"[.\[]")
 
 CallPair = tuple[dict[str, Any] | None, dict[str, Any] | None]
+
+_OpenedSpan = tuple[list[dict[str, Any]], dict[int, str]]
+"""Calls, and the reasons of dead letters by raw offset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +48,26 @@ class ChangedEvent:
     matter: str
     fields: tuple[Difference, ...] = ()
 
-    def lines(self) -> Iterator[str]:
-        """For a person to read."""
+    def lines(self, left: str = "left", right: str = "right") -> Iterator[str]:
+        """For a person to read; `left` and `right` name the sides."""
         yield f"{self.event_id}, raw partition {self.partition}, offset {self.raw_offset}: {self.matter}"
-        yield from lines_of(list(self.fields), "left ", "right")
+        path, side = max((len(one.path) for one in self.fields), default=0), max(len(left), len(right))
+        for one in self.fields:
+            yield f"  {one.path:<{path}}  {left:<{side}} {one.left}"
+            yield f"  {'':<{path}}  {right:<{side}} {one.right}"
 
-    def document(self) -> dict[str, Any]:
+    def document(self, left: str = "left", right: str = "right") -> dict[str, Any]:
         """For a machine."""
-        return {
-            "event_id": self.event_id,
-            "partition": self.partition,
-            "raw_offset": self.raw_offset,
-            "matter": self.matter,
-            "fields": [one._asdict() for one in self.fields],
-        }
+        fields = [{"path": one.path, left: one.left, right: one.right} for one in self.fields]
+        return {**asdict(self), "fields": fields}
 
 
 @dataclass(slots=True)
 class RunDiff:
-    """How two runs compare. `by_field` counts events in which a field differs; `events` are the first of them."""
+    """How two runs compare. `by_field` counts events in which a field differs, and `events` are the first `most`."""
 
-    configuration: list[Difference] = field(default_factory=list)
+    most: int
+    configuration: list[Difference]
     same: int = 0
     differing: int = 0
     only_left: int = 0
@@ -78,6 +79,21 @@ class RunDiff:
     def equal(self) -> bool:
         """Whether both runs have the same events."""
         return not (self.differing or self.only_left or self.only_right)
+
+    def compare(self, one: dict[str, Any], other: dict[str, Any]) -> None:
+        """Compare the calls that both runs have for an event."""
+        fields = tuple(found for found in field_differences(one, other) if found.path != _CONFIGURED)
+        if fields:
+            self.differing += 1
+            self.by_field.update({_INDEX.sub("[]", found.path) for found in fields})
+            self.keep(one, "differs", fields)
+        else:
+            self.same += 1
+
+    def keep(self, call: dict[str, Any], matter: str, fields: tuple[Difference, ...] = ()) -> None:
+        """Keep an event that differs, if it is one of the first."""
+        if len(self.events) < self.most:
+            self.events.append(ChangedEvent(call["event_id"], *position_of(call), matter, fields))
 
     def document(self) -> dict[str, Any]:
         """For a machine."""
@@ -102,17 +118,25 @@ def compare(left: Path, right: Path, most: int, report: Callable[[int], None] = 
 
     `report` gets how many more records are compared. Raises DifferentInputError, DocumentError and DamagedError.
     """
-    sides = _Side(left), _Side(right)
-    _check_inputs(*sides)
-    then, now = (asdict(side.manifest.configuration) for side in sides)
-    diff = RunDiff(list(differences(then, now)))
-    for one, other in zip(sides[0].manifest.output, sides[1].manifest.output, strict=True):
-        _PartitionDiff(sides[0].open_part(one), sides[1].open_part(other), diff, most, report).run()
+    then, now = _manifest(left), _manifest(right)
+    _check_inputs(then, now)
+    diff = RunDiff(most, list(differences(asdict(then.configuration), asdict(now.configuration))))
+    for one, other in zip(then.output, now.output, strict=True):
+        _compare_part(_OpenedPart(left, one), _OpenedPart(right, other), diff, report)
     return diff
 
 
-def _check_inputs(left: "_Side", right: "_Side") -> None:
-    then, now = ([asdict(part) for part in side.manifest.input] for side in (left, right))
+def _manifest(folder: Path) -> Manifest:
+    """The manifest of a run whose calls are in its folder."""
+    path = folder / MANIFEST_FILE
+    manifest = Manifest.of_document(documents.read(path), str(path))
+    if manifest.output_topic is not None:
+        raise DocumentError(f"{path}: its calls went to topic {manifest.output_topic}, and no file has them")
+    return manifest
+
+
+def _check_inputs(left: Manifest, right: Manifest) -> None:
+    then, now = ([asdict(part) for part in side.input] for side in (left, right))
     for one in differences(then, now, "input.partitions"):
         if not one.path.endswith((".state", ".state_from")):
             raise DifferentInputError(
@@ -120,42 +144,21 @@ def _check_inputs(left: "_Side", right: "_Side") -> None:
             )
 
 
-class _Side:
-    """One of the two runs."""
-
-    def __init__(self, folder: Path) -> None:
-        path = folder / MANIFEST_FILE
-        self._folder = folder
-        self.manifest = Manifest.of_document(documents.read(path), str(path))
-        if self.manifest.output_topic is not None:
-            raise DocumentError(f"{path}: its calls went to topic {self.manifest.output_topic}, and no file has them")
-
-    def open_part(self, part: OutputPart) -> "_OpenedPart":
-        """Prove the files of one partition, and open them."""
-        calls, refused, spans = call_file.paths(self._folder, part.partition)
-        lines = read_lines(spans, part.spans)
-        call_file.check(calls, part.partition, lines)
-        try:
-            with open_regular(refused) as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise DamagedError(f"{refused}: {error.strerror or error}") from None
-        if digest != part.refused:
-            raise DamagedError(f"{refused}, partition {part.partition}: was changed")
-        return _OpenedPart(part.partition, calls, refused, {line.span: line for line in lines})
-
-
 class _OpenedPart:
     """One partition of one run."""
 
-    def __init__(self, partition: int, calls: Path, refused: Path, lines: dict[int, SpanLine]) -> None:
-        self.partition = partition
-        self.lines = lines
-        self._calls = calls
+    def __init__(self, folder: Path, part: OutputPart) -> None:
+        """Prove the partition's files, and open them."""
+        self._calls, refused, spans = call_file.paths(folder, part.partition)
+        self.partition = part.partition
+        lines = read_lines(spans, part.spans)
+        call_file.check(self._calls, part.partition, lines)
+        call_file.check_refused(refused, part.partition, part.refused)
+        self.lines = {line.span: line for line in lines}
         self._dead_letters = _dead_letters(refused)
         self._next = next(self._dead_letters, None)
 
-    def span(self, number: int) -> tuple[list[dict[str, Any]], dict[int, str]]:
+    def span(self, number: int) -> _OpenedSpan:
         """A span's calls, and the reasons of its dead letters by raw offset. Call it for spans in order."""
         line = self.lines[number]
         refused: dict[int, str] = {}
@@ -176,78 +179,43 @@ def _dead_letters(path: Path) -> Iterator[tuple[int, str]]:
                 raise DamagedError(f"{path}: has a line that is not of a dead letter") from None
 
 
-class _PartitionDiff:
-    """Compares one partition of both runs."""
-
-    def __init__(
-        self, left: _OpenedPart, right: _OpenedPart, diff: RunDiff, most: int, report: Callable[[int], None]
-    ) -> None:
-        self._left = left
-        self._right = right
-        self._diff = diff
-        self._most = most
-        self._report = report
-
-    def run(self) -> None:
-        """Compare span by span; both runs have the same spans, because they have the same input."""
-        for number, line in self._left.lines.items():
-            other = self._right.lines.get(number)
-            if other is None:
-                raise DamagedError(f"the runs have other spans of partition {self._left.partition}")
-            if (line.canonical, line.calls) == (other.canonical, other.calls):
-                self._diff.same += line.calls.written.count
-            else:
-                self._compare_span(number)
-            self._report(line.records.count)
-
-    def _compare_span(self, number: int) -> None:
-        (left, refused_left), (right, refused_right) = self._left.span(number), self._right.span(number)
-        for one, other in side_by_side(left, right):
-            if one is not None and other is not None and one["event_id"] == other["event_id"]:
-                self._compare_event(one, other)
-                continue
-            if one is not None:
-                self._diff.only_left += 1
-                self._keep(one, "is only in the left run", refused_right)
-            if other is not None:
-                self._diff.only_right += 1
-                self._keep(other, "is only in the right run", refused_left)
-
-    def _compare_event(self, one: dict[str, Any], other: dict[str, Any]) -> None:
-        fields = [found for found in field_differences(one, other) if found.path != _CONFIGURED]
-        if not fields:
-            self._diff.same += 1
-            return
-        self._diff.differing += 1
-        self._diff.by_field.update({_without_indices(found.path) for found in fields})
-        if len(self._diff.events) < self._most:
-            partition, offset = position_of(one)
-            self._diff.events.append(ChangedEvent(one["event_id"], partition, offset, "differs", tuple(fields)))
-
-    def _keep(self, call: dict[str, Any], matter: str, refused: dict[int, str]) -> None:
-        if len(self._diff.events) < self._most:
-            partition, offset = position_of(call)
-            why = f"; {refused[offset]}" if offset in refused else ""
-            self._diff.events.append(ChangedEvent(call["event_id"], partition, offset, matter + why))
+def _compare_part(left: _OpenedPart, right: _OpenedPart, diff: RunDiff, report: Callable[[int], None]) -> None:
+    """Compare a partition span by span; both runs have the same spans, because they have the same input."""
+    for number, line in left.lines.items():
+        other = right.lines.get(number)
+        if other is None:
+            raise DamagedError(f"the runs have other spans of partition {left.partition}")
+        if (line.canonical, line.calls) == (other.canonical, other.calls):
+            diff.same += line.calls.written.count
+        else:
+            _compare_span(left.span(number), right.span(number), diff)
+        report(line.records.count)
 
 
-def field_differences(left: dict[str, Any], right: dict[str, Any]) -> list[Difference]:
+def _compare_span(left: _OpenedSpan, right: _OpenedSpan, diff: RunDiff) -> None:
+    (calls_left, refused_left), (calls_right, refused_right) = left, right
+    for one, other in side_by_side(calls_left, calls_right):
+        if one is not None and other is not None and one["event_id"] == other["event_id"]:
+            diff.compare(one, other)
+            continue
+        if one is not None:
+            diff.only_left += 1
+            diff.keep(one, "is only in the left run" + _why(one, refused_right))
+        if other is not None:
+            diff.only_right += 1
+            diff.keep(other, "is only in the right run" + _why(other, refused_left))
+
+
+def field_differences(left: dict[str, Any], right: dict[str, Any]) -> tuple[Difference, ...]:
     """Every field that differs, in the order of the schema's fields."""
     last = len(_FIELD_ORDER)
-    return sorted(differences(left, right), key=lambda one: _FIELD_ORDER.get(_FIELD_END.split(one.path)[0], last))
+    found = differences(left, right)
+    return tuple(sorted(found, key=lambda one: _FIELD_ORDER.get(_FIELD_END.split(one.path)[0], last)))
 
 
 def position_of(call: dict[str, Any]) -> tuple[int, int]:
     """Partition and offset of the raw record."""
     return call["source"]["partition"], call["source"]["offset"]
-
-
-def lines_of(found: list[Difference], left: str, right: str) -> Iterator[str]:
-    """Differences for a person to read; `left` and `right` name the sides."""
-    width = max((len(one.path) for one in found), default=0)
-    for one in found:
-        yield f"  {one.path:<{width}}  {left} {one.left}"
-        yield f"  {'':<{width}}  {right} {one.right}"
 
 
 def side_by_side(left: Iterable[dict[str, Any]], right: Iterable[dict[str, Any]]) -> Iterator[CallPair]:
@@ -268,6 +236,6 @@ def side_by_side(left: Iterable[dict[str, Any]], right: Iterable[dict[str, Any]]
             one, other = next(lefts, None), next(rights, None)
 
 
-def _without_indices(path: str) -> str:
-    """A path to count by: `stack_frames[].symbol`."""
-    return _INDEX.sub("[]", path)
+def _why(call: dict[str, Any], refused: dict[int, str]) -> str:
+    reason = refused.get(position_of(call)[1])
+    return "" if reason is None else f"; {reason}"

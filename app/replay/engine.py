@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from multiprocessing.context import SpawnContext
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from app.evidence.configuration import call_schema_fingerprint
-from app.evidence.digests import SPAN_OFFSETS, span_of, span_start
+from app.evidence.digests import SPAN_OFFSETS, Columns, span_of, span_start
 from app.evidence.span_lines import SpanLine
 from app.kafka.records import OffsetRange
 from app.processes.garbage import collect_seldom
@@ -57,14 +57,7 @@ class Lane:
         return self.next - self.first
 
 
-class LaneSink(Sink, Protocol):
-    """A sink for one lane."""
-
-    def close(self) -> None:
-        """Called after the lane's last span, and not when the lane failed."""
-
-
-OpenSink = Callable[[Lane], LaneSink]
+OpenSink = Callable[[Lane], Sink]
 OpenWitness = Callable[[Lane], Witness]
 
 
@@ -106,9 +99,12 @@ class RunResult:
 
 
 class CallsNowhere:
-    """A sink that keeps nothing: for a run that only compares digests."""
+    """A sink that keeps nothing, for any lane: for a run that only compares digests."""
 
-    def calls(self, *_: object) -> None:
+    def __init__(self, _lane: Lane | None = None) -> None:
+        """Nothing is opened."""
+
+    def calls(self, _records: Columns, _values: Sequence[bytes | None], /) -> None:
         """Drop the calls."""
 
     def end_span(self, _refused: Sequence[str]) -> tuple[int, int, str]:
@@ -117,11 +113,6 @@ class CallsNowhere:
 
     def close(self) -> None:
         """Nothing is open."""
-
-
-def calls_nowhere(_lane: Lane) -> LaneSink:
-    """An `OpenSink`."""
-    return CallsNowhere()
 
 
 def default_processes() -> int:
@@ -176,13 +167,11 @@ def run(
     return result
 
 
-def build(request: ReplayRequest, schema_id: int = NO_SCHEMA_ID) -> Steps:
-    """Steps for one lane after another: what they remember of earlier lanes decides no byte, and saves time."""
-    return build_steps(request.settings, request.snapshot, schema_id)
+def build_steps(settings: Settings, snapshot: str | None, schema_id: int = NO_SCHEMA_ID) -> Steps:
+    """The live stages' steps, at this snapshot of the symbol store, for one lane after another.
 
-
-def build_steps(settings: Settings, snapshot: str | None, schema_id: int) -> Steps:
-    """The live stages' steps, at this snapshot of the symbol store."""
+    What they remember of earlier lanes decides no byte, and saves time.
+    """
     return Steps(
         canonicalize_step(settings, snapshot=snapshot), privacy_step(settings, schema_id), call_schema_fingerprint()
     )
@@ -205,7 +194,7 @@ class _LaneRunner:
     output: LaneOutput
 
     def build(self) -> Steps:
-        return build(self.request, self.output.schema_id)
+        return build_steps(self.request.settings, self.request.snapshot, self.output.schema_id)
 
     def run(self, lane: Lane, steps: Steps, report: Callable[[int], None]) -> LaneResult:
         restore(steps, self.source, lane)

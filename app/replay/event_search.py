@@ -5,17 +5,18 @@ from typing import Any
 
 from app.evidence.digests import Columns
 from app.replay import call_file, diff
-from app.replay.engine import Lane, build, restore
+from app.replay.diff import ChangedEvent
+from app.replay.engine import CallsNowhere, Lane, build_steps, restore
 from app.replay.pipeline import Pipeline
 from app.replay.request import ReplayRequest
 from app.replay.sources import ReplaySource
-from app.replay.verdict import EventDifference
 
 
-class _KeepingSink:
+class _KeepingSink(CallsNowhere):
     """A sink that keeps calls and dead letters in memory."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.bodies: list[bytes] = []
         self.refused: list[str] = []
 
@@ -24,7 +25,7 @@ class _KeepingSink:
 
     def end_span(self, refused: Sequence[str]) -> tuple[int, int, str]:
         self.refused += refused
-        return 0, 0, ""
+        return super().end_span(refused)
 
 
 def replay_range(
@@ -32,7 +33,7 @@ def replay_range(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The calls, and the dead letters as lines, that the source gives for raw offsets `first` to `last`."""
     whole = next(one for one in source.ranges() if one.partition == partition)
-    steps = build(request)
+    steps = build_steps(request.settings, request.snapshot)
     restore(steps, source, Lane(partition, 0, first, last + 1, whole.first))
     kept = _KeepingSink()
     pipeline = Pipeline(steps, kept)
@@ -44,7 +45,7 @@ def replay_range(
 
 def first_difference(
     partition: int, then: Iterable[dict[str, Any]], now: Iterable[dict[str, Any]]
-) -> EventDifference | None:
+) -> ChangedEvent | None:
     """The first event, by raw offset, that the two sides do not have alike; both are in that order."""
     for left, right in diff.side_by_side(then, now):
         if left == right:
@@ -53,7 +54,7 @@ def first_difference(
             call = left or right
             assert call is not None
             matter = "was not there when it was recorded" if left is None else "is not made from its raw record"
-            return EventDifference(partition, diff.position_of(call)[1], call["event_id"], matter)
-        fields = tuple(diff.field_differences(left, right))
-        return EventDifference(partition, diff.position_of(right)[1], right["event_id"], "its fields differ", fields)
+            return ChangedEvent(call["event_id"], partition, diff.position_of(call)[1], matter)
+        fields = diff.field_differences(left, right)
+        return ChangedEvent(right["event_id"], partition, diff.position_of(right)[1], "its fields differ", fields)
     return None

@@ -18,8 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.evidence import documents, signing
 from app.evidence.archive import input_chain
-from app.evidence.configuration import Configuration, Texts, configuration_of, program
-from app.evidence.span_lines import SpanLine
+from app.evidence.configuration import Configuration, configuration_of, program, write_texts
 from app.kafka.client import partition_count
 from app.kafka.registry import SchemaRegistry
 from app.progress import Progress
@@ -28,7 +27,7 @@ from app.replay.call_file import PieceSink
 from app.replay.compare import check
 from app.replay.compare.check import PublishedCheck, PublishedResult
 from app.replay.compare.published import CopySource, PublishedSource, open_published
-from app.replay.engine import Lane, LaneOutput, LaneSink, RunResult, calls_nowhere
+from app.replay.engine import CallsNowhere, LaneOutput, RunResult
 from app.replay.manifest import (
     MANIFEST_FILE,
     InputPart,
@@ -114,11 +113,7 @@ def make(request: ReplayRequest, output: RunOutput, progress: Progress) -> MadeR
         verdict = RunVerdict()
         count = progress.count("records replayed", sum(one.offsets for one in source.ranges()))
         opened = RunInput(source=source, origin=origin, published=published, report=count.at)
-        if output.topic is None:
-            replayed, manifest = _to_files(request, opened, output.folder)
-        else:
-            schema_id = _prepare_topic(request, output.topic, source, verdict)
-            replayed, manifest = _to_topic(request, opened, output.folder, output.topic, schema_id)
+        replayed, manifest = _write(request, opened, output, verdict)
         document = documents.sealed(manifest.document())
         if output.key is not None:
             document = signing.signed(document, output.key)
@@ -133,44 +128,38 @@ def replay_nowhere(request: ReplayRequest, opened: RunInput) -> tuple[Replayed, 
     """Replay for the digests only. Raises as `make`."""
     configuration, _ = configuration_of(request.settings, request.snapshot)
     with tempfile.TemporaryDirectory(prefix="callstream-") as scratch:
-        replayed = _replay(request, opened, configuration, LaneOutput(open_sink=calls_nowhere), Path(scratch))
+        replayed = _replay(request, opened, configuration, LaneOutput(open_sink=CallsNowhere), Path(scratch))
     result = replayed.result
     return replayed, _manifest(
         replayed, [output_part(one.partition, result.lines(one.partition), "") for one in opened.source.ranges()]
     )
 
 
-def _to_files(request: ReplayRequest, opened: RunInput, folder: Path) -> tuple[Replayed, Manifest]:
-    configuration, texts = _begin(request, folder)
-    output = LaneOutput(open_sink=partial(_open_piece, folder))
-    replayed = _replay(request, opened, configuration, output, folder)
-    texts.write(folder / CONFIGURATION_FOLDER)
-    parts = [_join(folder, one.partition, replayed.result) for one in opened.source.ranges()]
-    return replayed, _manifest(replayed, parts)
-
-
-def _to_topic(
-    request: ReplayRequest, opened: RunInput, folder: Path, topic: str, schema_id: int
+def _write(
+    request: ReplayRequest, opened: RunInput, output: RunOutput, verdict: RunVerdict
 ) -> tuple[Replayed, Manifest]:
-    """Replay into an existing topic; spans, dead letters and manifest go into the folder."""
-    configuration, texts = _begin(request, folder)
-    output = LaneOutput(open_sink=partial(TopicSink, request.settings, topic, folder), schema_id=schema_id)
-    replayed = _replay(request, opened, configuration, output, folder, divide=False)
-    texts.write(folder / CONFIGURATION_FOLDER)
-    parts = []
-    for one in opened.source.ranges():
-        lines = replayed.result.lines(one.partition)
-        call_file.write_lines(folder, one.partition, lines)
-        parts.append(_output_part(folder, one.partition, lines))
-    return replayed, _manifest(replayed, parts, topic)
-
-
-def _begin(request: ReplayRequest, folder: Path) -> tuple[Configuration, Texts]:
-    """Make the folder, and find what decides."""
+    """Replay into the new folder; the calls go into its files, or to the topic, a partition at a time."""
+    folder, topic = output.folder, output.topic
+    if topic is None:
+        lanes = LaneOutput(open_sink=partial(PieceSink, folder))
+    else:
+        schema_id = _prepare_topic(request, topic, opened.source, verdict)
+        lanes = LaneOutput(open_sink=partial(TopicSink, request.settings, topic, folder), schema_id=schema_id)
     if folder.exists() and any(folder.iterdir()):
         raise ReplayError(f"{folder} is not empty: a replay goes into a folder of its own")
     folder.mkdir(parents=True, exist_ok=True)
-    return configuration_of(request.settings, request.snapshot)
+    configuration, texts = configuration_of(request.settings, request.snapshot)
+    replayed = _replay(request, opened, configuration, lanes, folder, divide=topic is None)
+    write_texts(folder / CONFIGURATION_FOLDER, texts)
+    parts = []
+    for one in opened.source.ranges():
+        lines = replayed.result.lines(one.partition)
+        if topic is None:
+            lines = call_file.join(folder, one.partition, replayed.result)
+        call_file.write_lines(folder, one.partition, lines)
+        refused = call_file.refused_digest(call_file.paths(folder, one.partition)[1])
+        parts.append(output_part(one.partition, lines, refused))
+    return replayed, _manifest(replayed, parts, topic)
 
 
 def _prepare_topic(request: ReplayRequest, topic: str, source: ReplaySource, verdict: RunVerdict) -> int:
@@ -201,7 +190,7 @@ def _replay(
         return Replayed(request, opened, configuration, result)
     with tempfile.TemporaryDirectory(prefix="slots-", dir=folder) as scratch:
         checks = PublishedCheck(opened.published, opened.written, source.ranges(), configuration, Path(scratch))
-        checked = replace(output, open_sink=checks.sink(output.open_sink), open_witness=checks.witness())
+        checked = replace(output, open_witness=checks.witness())
         result = engine.run(request, source, checked, opened.report, divide=False)
         return Replayed(request, opened, configuration, result, checks.conclude(result))
 
@@ -240,22 +229,3 @@ def _state_digest(rows: Iterable[tuple[bytes, bytes]]) -> str:
     for key, row in sorted(rows):
         hashed.update(b"%d %d " % (len(key), len(row)) + key + row)
     return hashed.hexdigest()
-
-
-def _open_piece(folder: Path, lane: Lane) -> LaneSink:
-    """An `OpenSink` into a folder."""
-    return PieceSink(_piece(folder, lane), lane.partition)
-
-
-def _piece(folder: Path, lane: Lane) -> Path:
-    return folder / f"piece-{lane.partition:05}-{lane.number:05}"
-
-
-def _join(folder: Path, partition: int, result: RunResult) -> OutputPart:
-    pieces = [(_piece(folder, one.lane), one.lines) for one in result.lanes if one.lane.partition == partition]
-    return _output_part(folder, partition, call_file.join(folder, partition, pieces))
-
-
-def _output_part(folder: Path, partition: int, lines: Sequence[SpanLine]) -> OutputPart:
-    with call_file.paths(folder, partition)[1].open("rb") as refused:
-        return output_part(partition, lines, hashlib.file_digest(refused, "sha256").hexdigest())

@@ -17,7 +17,8 @@ from typing import Any, Final, Self
 
 from app.evidence.configuration import Configuration
 from app.evidence.documents import DocumentError
-from app.evidence.span_lines import SpanLine, lines_digest, output_digest, total_digest
+from app.evidence.span_files import lines_digest
+from app.evidence.span_lines import SpanLine, output_digest, total_digest
 from app.evidence.typed_fields import typed
 from app.replay.pipeline import RunBooks
 

@@ -32,7 +32,6 @@ from schemas import topics
 from schemas.records import schema_text
 
 _CALLS: Final = next(topic for topic in topics.TOPICS if topic.name == topics.CALLS)
-_MS_PER_DAY: Final = topics.DAY_MS
 
 POLL_SECONDS: Final = 0.05
 SILENCE_SECONDS: Final = 60.0
@@ -75,7 +74,7 @@ def prepare(settings: Settings, registry: SchemaRegistry, name: str, partitions:
             admin.carry_out((decision,))
             kept_ms = int(found[name].config["retention.ms"])
             if kept_ms >= 0:
-                note = f"topic {name} deletes what was received more than {kept_ms // _MS_PER_DAY} days ago"
+                note = f"topic {name} deletes what was received more than {kept_ms // topics.DAY_MS} days ago"
         case _:
             assert_never(decision)
     return registry.register(topics.subject(name), schema_text(_CALLS.value_schema or "")), note
@@ -91,8 +90,7 @@ class OutputCopies:
 
     def copies(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         """Calls of the range's raw records, and what cannot be read. Raises what reading the topic raises."""
-        ends = self._reader.ends(self._topic, part.partition)
-        for taken in self._reader.read(self._topic, part.partition, ends.first, ends.next - 1):
+        for taken in self._reader.whole(self._topic, part.partition):
             yield [record for record in taken if belongs(raw_position(record.value, self.schemas), part)]
 
 

@@ -12,10 +12,10 @@ from itertools import repeat
 from typing import Final, Protocol
 
 from agents.contract import DeadLetter, SourceRecord, StatefulStep, Step, StepResult
-from app.evidence.digests import Columns, RecordDigest, TextDigest, span_of
+from app.evidence.digests import Columns, RecordDigest, span_of
 from app.evidence.record_file import RECORDS_DOMAIN, columns_of
-from app.evidence.results import REFUSED_DOMAIN, columns_of_result, dead_letter_line, domain_of, without_schema_headers
-from app.evidence.span_lines import CountedDigest, SpanLine, StageDigests
+from app.evidence.results import OutputDigest, columns_of_result, dead_letter_line, domain_of, without_schema_headers
+from app.evidence.span_lines import SpanLine
 from app.kafka.records import Recorded
 from schemas.topics import Stage
 
@@ -63,7 +63,7 @@ class RunBooks:
 class Sink(Protocol):
     """Where calls go."""
 
-    def calls(self, records: Columns, values: Sequence[bytes | None]) -> None:
+    def calls(self, records: Columns, values: Sequence[bytes | None], /) -> None:
         """Take calls of the open span; `values` has the same bodies with their schema headers, as a topic gets them."""
 
     def end_span(self, refused: Sequence[str]) -> tuple[int, int, str]:
@@ -71,6 +71,9 @@ class Sink(Protocol):
 
         Returns where its calls were stored: begin, end and digest; 0, 0 and "" if no file has them.
         """
+
+    def close(self) -> None:
+        """Called after the last span, and not when a lane failed."""
 
 
 class Witness(Protocol):
@@ -83,27 +86,13 @@ class Witness(Protocol):
         """What the witness found, after the last record. It may be sent to another process."""
 
 
-class _OpenStage:
-    """A stage's digests of the span that is open."""
-
-    def __init__(self, stage: Stage, steps: Steps) -> None:
-        self.written = RecordDigest(steps.domain(stage))
-        self.refused = TextDigest(REFUSED_DOMAIN)
-
-    def digests(self) -> StageDigests:
-        return StageDigests(
-            CountedDigest(self.written.count, self.written.hexdigest()),
-            CountedDigest(self.refused.count, self.refused.hexdigest()),
-        )
-
-
 class _ReplayedSpan:
     """The span that is open."""
 
     def __init__(self, first: int, steps: Steps) -> None:
         self.first = self.last = first
         self.records = RecordDigest(RECORDS_DOMAIN)
-        self.stages = {stage: _OpenStage(stage, steps) for stage in (Stage.CANONICALIZE, Stage.PRIVACY)}
+        self.stages = {stage: OutputDigest(steps.domain(stage)) for stage in (Stage.CANONICALIZE, Stage.PRIVACY)}
         self.dead_letters: list[DeadLetter] = []
 
 
@@ -137,7 +126,7 @@ class Pipeline:
             span=span_of(span.first),
             first=span.first,
             last=span.last,
-            records=CountedDigest(span.records.count, span.records.hexdigest()),
+            records=span.records.counted(),
             canonical=span.stages[Stage.CANONICALIZE].digests(),
             calls=span.stages[Stage.PRIVACY].digests(),
             begin=begin,
@@ -161,9 +150,7 @@ class Pipeline:
         self.books.calls += len(filtered.outputs)
 
     def _book(self, span: _ReplayedSpan, stage: Stage, result: StepResult, records: Columns) -> None:
-        open_stage = span.stages[stage]
-        open_stage.written.add(records)
-        open_stage.refused.add(map(dead_letter_line, result.dead_letters))
+        span.stages[stage].add(records, result.dead_letters)
         span.dead_letters += result.dead_letters
         self.books.not_calls.update(result.skipped)
         self.books.dead_letters.update(f"{one.stage}/{one.reason}" for one in result.dead_letters)

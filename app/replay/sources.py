@@ -88,7 +88,7 @@ def _batches(fetches: Iterable[Sequence[Recorded]], max_records: int) -> Iterato
 def open_source(
     request: ReplayRequest, folder: Path, stack: ExitStack, progress: Progress
 ) -> tuple[ReplaySource, RunOrigin]:
-    """Open the input of a new run in `folder`; `stack` closes it.
+    """Open the input of a new run in `folder`; `stack` closes it. An archive's path is relative to the folder.
 
     Raises ReplayError, DocumentError and what reading the topic raises.
     """
@@ -96,7 +96,8 @@ def open_source(
         if not request.choice.is_everything:
             raise ReplayError("an archive is replayed whole; choose its events with `callstream record`")
         archive = Archive(request.archive)
-        return archive, archive_origin(archive, folder)
+        path = Path(os.path.relpath(archive.folder.resolve(), folder.resolve())).as_posix()
+        return archive, RunOrigin(kind=ARCHIVE, topic=archive.topic, archive=archive.digest, path=path)
     settings = request.settings
     reader = stack.enter_context(TopicReader(settings))
     ranges, loaders_from = request.choice.resolve(reader, settings.name(topics.RAW), progress)
@@ -117,12 +118,6 @@ def reopen_source(
     progress.begin(_LOADERS)
     ranges = [OffsetRange(part.partition, part.first, part.next) for part in manifest.input]
     return _open_topic(request.settings, reader, ranges, [part.state_from for part in manifest.input], progress.add)
-
-
-def archive_origin(archive: Archive, folder: Path) -> RunOrigin:
-    """The origin of a run in `folder` over an archive: its digest, and the relative path from one to the other."""
-    path = Path(os.path.relpath(archive.folder.resolve(), folder.resolve())).as_posix()
-    return RunOrigin(kind=ARCHIVE, topic=archive.topic, archive=archive.digest, path=path)
 
 
 def _reopen_archive(manifest: Manifest, folder: Path, elsewhere: Path | None) -> tuple[Archive, RunOrigin]:

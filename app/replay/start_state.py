@@ -44,10 +44,7 @@ def start_rows(
     step.restore(partition, earlier.items())
     for taken in reader.read(settings.name(topics.RAW), partition, before.first, before.next - 1):
         for key, row in observe_loaders(step, taken).items():
-            if row is None:
-                earlier.pop(key, None)
-            else:
-                earlier[key] = row
+            _change(earlier, key, row)
         report(len(taken))
     # leave out rows that no later event sees: the rows then do not depend on how the reading was cut into batches
     return tuple(sorted(rows_before(earlier.items(), before.next)))
@@ -78,17 +75,20 @@ def _table_rows(reader: TopicReader, settings: Settings, partition: int) -> Rows
         reader.partitions(name)
     except KafkaUnusableError:
         return ()
-    ends = reader.ends(name, partition)
     rows: dict[bytes, bytes] = {}
-    for taken in reader.read(name, partition, ends.first, ends.next - 1):
+    for taken in reader.whole(name, partition):
         for record in taken:
-            if record.key is None or record.key.startswith(META_PREFIX):
-                continue
-            if record.value is None:
-                rows.pop(record.key, None)
-            else:
-                rows[record.key] = record.value
+            if record.key is not None and not record.key.startswith(META_PREFIX):
+                _change(rows, record.key, record.value)
     return tuple(sorted((key, row) for key, row in rows.items() if _is_readable(row)))
+
+
+def _change(rows: dict[bytes, bytes], key: bytes, row: bytes | None) -> None:
+    """Change a table's rows; None removes one."""
+    if row is None:
+        rows.pop(key, None)
+    else:
+        rows[key] = row
 
 
 def _is_readable(row: bytes) -> bool:

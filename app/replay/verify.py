@@ -6,7 +6,6 @@ bytes is a note, not a finding.
 """
 
 import contextlib
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -18,22 +17,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from app.evidence import documents, signing
 from app.evidence.configuration import HOOKS_FILE, POLICY_FILE, Configuration, configuration_of, program, with_texts_of
 from app.evidence.documents import DocumentError, differences
+from app.evidence.span_files import damaged
 from app.evidence.span_lines import SpanLine, first_difference, read_lines
 from app.kafka.records import DamagedError
 from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
-from app.operators.regular_files import open_regular
 from app.privacy.load import PrivacyConfigError
 from app.progress import Count, Progress
 from app.replay import call_file, event_search
 from app.replay.compare import check
 from app.replay.compare.published import open_published
+from app.replay.diff import ChangedEvent
 from app.replay.make import CONFIGURATION_FOLDER, Replayed, RunInput, replay_nowhere
 from app.replay.manifest import MANIFEST_FILE, Manifest, OutputPart
 from app.replay.output_topic import OutputCopies
 from app.replay.request import ReplayRequest
 from app.replay.sources import reopen_source
-from app.replay.verdict import EventDifference, RunVerdict
+from app.replay.verdict import RunVerdict
 from app.settings import Settings
 from app.steps import PolicyHooksError
 from app.symbols.checking import check_objects
@@ -139,13 +139,9 @@ class _Verification:
         except DamagedError as error:
             self._verdict.find("output", error)
         try:
-            with open_regular(refused) as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            self._verdict.find("output", f"{refused}: {error.strerror or error}")
-        else:
-            if digest != part.refused:
-                self._verdict.find("output", f"{refused}, partition {part.partition}: was changed")
+            call_file.check_refused(refused, part.partition, part.refused)
+        except DamagedError as error:
+            self._verdict.find("output", error)
 
     def _note_program(self) -> None:
         now = program()
@@ -167,7 +163,7 @@ class _Verification:
             self._verdict.find(f"configuration, {self._texts}", error)
             return None
         for name, field in ((POLICY_FILE, "policy"), (HOOKS_FILE, "policy_hooks")):
-            if name in texts.by_name and getattr(now, field) != getattr(then, field):
+            if name in texts and getattr(now, field) != getattr(then, field):
                 self._verdict.find("configuration", f"{self._texts / name}: is not the text that the run was made with")
         self._compare("configuration", asdict(then), asdict(now))
         return now
@@ -218,12 +214,12 @@ class _Verification:
         for part in self._manifest.output:
             path = call_file.paths(self._folder, part.partition)[0]
             with contextlib.suppress(DamagedError):  # that it cannot be read is a finding already
-                for line in call_file.damaged(path, part.partition, self._lines.get(part.partition, ())):
+                for line in damaged(path, self._lines.get(part.partition, ())):
                     self._verdict.first_event = self._first_event(replayed, part.partition, line)
                     if self._verdict.first_event is not None:
                         return
 
-    def _first_event(self, replayed: Replayed, partition: int, line: SpanLine) -> EventDifference | None:
+    def _first_event(self, replayed: Replayed, partition: int, line: SpanLine) -> ChangedEvent | None:
         path = call_file.paths(self._folder, partition)[0]
         try:
             then = call_file.read_span(path, partition, line)

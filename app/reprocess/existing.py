@@ -1,8 +1,8 @@
 """Which versions the cluster has, and what each one's audit topic says of it."""
 
+from app.reprocess import marks
 from app.reprocess.chain import STAGES, chain, own_topics, versions_in
-from app.reprocess.marks import MarkReader
-from app.reprocess.setup import Cluster
+from app.reprocess.cluster import Cluster
 from app.reprocess.versions import ExistingVersion
 from app.topology import StageShape, shape_of
 from schemas import topics
@@ -28,9 +28,8 @@ def _found(cluster: Cluster, names: frozenset[str], version: int) -> ExistingVer
     shapes = chain(stages[0], version)
     there = {one for one in own_topics(shapes) if name(one) in names}
     audit = topics.versioned(topics.AUDIT, version)
-    marks = MarkReader(cluster.settings, cluster.reader, cluster.registry)
     return ExistingVersion(
-        marks.made(version, stages) if audit in there else {},
+        marks.made(cluster, version, stages) if audit in there else {},
         is_empty=not any(_has_records(cluster, one) for one in _results(shapes) & there),
         is_whole=there == own_topics(shapes).keys(),
     )

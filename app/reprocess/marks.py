@@ -10,11 +10,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from agents.contract import OutRecord
 from app.evidence import configuration
 from app.evidence.audit_record import AuditRecord
-from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import texts_of
-from app.kafka.topic_reader import TopicReader
 from app.privacy.load import load_privacy
 from app.replay.compare.published import PublishedSchemas, audit_record
+from app.reprocess.cluster import Cluster
 from app.reprocess.versions import MadeBy
 from app.settings import Settings
 from app.streaming.delivery import Parcel
@@ -82,38 +81,31 @@ def marks(
     return parcels
 
 
-class MarkReader:
-    """Reads versions' marks."""
+def made(cluster: Cluster, version: int, stages: Collection[Stage]) -> dict[Stage, MadeBy]:
+    """What each of these stages of a version was made by, if its audit topic says so.
 
-    def __init__(self, settings: Settings, reader: TopicReader, registry: SchemaRegistry) -> None:
-        self._settings = settings
-        self._reader = reader
-        self._schemas = PublishedSchemas(texts_of(registry))
+    The audit topic must exist. Raises what reading the topic and the registry raises.
+    """
+    by_name = {stage.value: stage for stage in stages}
+    found: dict[Stage, MadeBy] = {}
+    for record in _records(cluster, version, partition=0):
+        if record.stage in by_name:
+            found.setdefault(by_name[record.stage], MadeBy(record.configuration, record.program))
+        if len(found) == len(by_name):
+            break
+    return found
 
-    def made(self, version: int, stages: Collection[Stage]) -> dict[Stage, MadeBy]:
-        """What each of these stages of a version was made by, if its audit topic says so.
 
-        The audit topic must exist. Raises what reading the topic and the registry raises.
-        """
-        by_name = {stage.value: stage for stage in stages}
-        found: dict[Stage, MadeBy] = {}
-        for record in self._records(version, partition=0):
-            if record.stage in by_name:
-                found.setdefault(by_name[record.stage], MadeBy(record.configuration, record.program))
-            if len(found) == len(by_name):
-                break
-        return found
+def start(cluster: Cluster, version: int, stage: Stage, partition: int) -> int | None:
+    """The offset of its source at which a stage began; None if no mark says so. Raises as `made` does."""
+    firsts = [record.first for record in _records(cluster, version, partition) if record.stage == stage.value]
+    return min(firsts, default=None)
 
-    def start(self, version: int, stage: Stage, partition: int) -> int | None:
-        """The offset of its source at which a stage began; None if no mark says so. Raises as `made` does."""
-        firsts = [record.first for record in self._records(version, partition) if record.stage == stage.value]
-        return min(firsts, default=None)
 
-    def _records(self, version: int, partition: int) -> Iterator[AuditRecord]:
-        topic = self._settings.name(topics.versioned(topics.AUDIT, version))
-        ends = self._reader.ends(topic, partition)
-        for taken in self._reader.read(topic, partition, ends.first, ends.next - 1):
-            for one in taken:
-                record = audit_record(one, self._schemas)
-                if record is not None:
-                    yield record
+def _records(cluster: Cluster, version: int, partition: int) -> Iterator[AuditRecord]:
+    schemas = PublishedSchemas(texts_of(cluster.registry))
+    for taken in cluster.reader.whole(cluster.settings.name(topics.versioned(topics.AUDIT, version)), partition):
+        for one in taken:
+            record = audit_record(one, schemas)
+            if record is not None:
+                yield record

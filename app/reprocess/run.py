@@ -10,24 +10,22 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from app.kafka import positions
-from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config
+from app.kafka.client import KafkaUnreachableError, KafkaUnusableError
 from app.kafka.positions import Last, Position, PositionError, RangeChoice
-from app.kafka.registry import SchemaRegistry
-from app.kafka.topic_reader import TopicReader
 from app.processes.supervisor import Supervisor
-from app.provision.topic_admin import TopicAdmin
-from app.reprocess import setup
+from app.reprocess import marks, setup
 from app.reprocess.catching_up import CatchUp, StageSample
 from app.reprocess.chain import STAGES, chain
+from app.reprocess.cluster import Cluster, open_cluster
 from app.reprocess.existing import existing_version, existing_versions
-from app.reprocess.marks import MarkReader, made_by, symbols_of
-from app.reprocess.sampling import Sampler
-from app.reprocess.setup import Cluster, Report, ReprocessError
+from app.reprocess.marks import made_by, symbols_of
+from app.reprocess.sampling import Sample, sampler
+from app.reprocess.setup import Report, ReprocessError
 from app.reprocess.telling import Event, Teller
 from app.reprocess.versions import Begin, GoOn, MadeBy, VersionRefusal, choose
 from app.settings import Settings, variable_of
@@ -63,13 +61,6 @@ class Ready:
     event: Event
     shapes: tuple[StageShape, ...]
     starts: Mapping[int, int]
-
-
-@contextlib.contextmanager
-def open_cluster(settings: Settings) -> Iterator[Cluster]:
-    """The servers that the settings name."""
-    with SchemaRegistry.from_settings(settings) as registry, TopicReader(settings) as reader:
-        yield Cluster(settings, TopicAdmin(client_config(settings)), reader, registry)
 
 
 def prepare(settings: Settings, request: ReprocessRequest, report: Report) -> Ready:
@@ -126,13 +117,12 @@ def _starts(cluster: Cluster, shape: StageShape, start: Position) -> dict[int, i
 def _place_lost(cluster: Cluster, shapes: tuple[StageShape, ...]) -> None:
     """Set groups to their start again if Kafka has dropped their offsets, as it does after a week without commits."""
     settings = cluster.settings
-    marks = MarkReader(settings, cluster.reader, cluster.registry)
     for shape in shapes:
         version = shape.version
         assert version is not None
         count = cluster.reader.partitions(settings.name(shape.sources[0]))
         lost = set(range(count)) - setup.committed(settings, shape).keys()
-        found = {number: marks.start(version, shape.stage, number) for number in sorted(lost)}
+        found = {number: marks.start(cluster, version, shape.stage, number) for number in sorted(lost)}
         setup.place(settings, shape, {number: start for number, start in found.items() if start is not None})
 
 
@@ -174,17 +164,17 @@ class Run:
         Call from the main thread. Raises KafkaUnreachableError and KafkaUnusableError if the servers do not answer at
         the beginning.
         """
-        with Sampler(self._settings, self._shapes) as sampler:
-            self._take(sampler.sample())
+        with sampler(self._settings, self._shapes) as sample:
+            self._take(sample())
             code = 0
             if not self._is_done:
-                watching = threading.Thread(target=self._watch, args=(sampler,), name="watch", daemon=True)
+                watching = threading.Thread(target=self._watch, args=(sample,), name="watch", daemon=True)
                 watching.start()
                 code = self._supervisor.run()
                 self._ended.set()
                 watching.join()
             with contextlib.suppress(KafkaUnreachableError, KafkaUnusableError):
-                self._last = sampler.sample()
+                self._last = sample()
                 self._state.feed(time.monotonic(), self._last)
         self._teller.turned(Event.STOPPED, self._last, self._state)
         if code or not self._state.is_caught_up:
@@ -195,11 +185,11 @@ class Run:
     def _is_done(self) -> bool:
         return self._once and self._state.is_caught_up
 
-    def _watch(self, sampler: Sampler) -> None:
+    def _watch(self, sample: Sample) -> None:
         said = False
         while not self._is_done and not self._ended.wait(LOOK_SECONDS):
             try:
-                self._take(sampler.sample())
+                self._take(sample())
                 said = False
             except (KafkaUnreachableError, KafkaUnusableError) as error:
                 if not said:

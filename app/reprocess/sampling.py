@@ -3,8 +3,9 @@
 Committed offsets are read before the topics' ends; groups are never changed.
 """
 
-from contextlib import ExitStack
-from typing import Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 
 from app.kafka.group_reader import GroupReader
 from app.kafka.topic_reader import TopicReader
@@ -13,31 +14,26 @@ from app.settings import Settings
 from app.streaming.account import Account, read_note
 from app.topology import StageShape
 
+Sample = Callable[[], tuple[StageSample, ...]]
+"""Takes a sample of each stage, in data order. Raises KafkaUnreachableError and KafkaUnusableError."""
 
-class Sampler:
-    """Takes samples of one version's stages. Use as a context; raises KafkaUnreachableError and KafkaUnusableError."""
 
-    def __init__(self, settings: Settings, shapes: tuple[StageShape, ...]) -> None:
-        self._shapes = shapes
-        self._open = ExitStack()
-        self._groups = self._open.enter_context(GroupReader(settings))
-        self._reader = self._open.enter_context(TopicReader(settings))
-        self._sources = [settings.name(shape.sources[0]) for shape in shapes]
+@contextmanager
+def sampler(settings: Settings, shapes: tuple[StageShape, ...]) -> Iterator[Sample]:
+    """A `Sample` of one version's stages. Raises KafkaUnreachableError and KafkaUnusableError."""
+    with GroupReader(settings) as groups, TopicReader(settings) as reader:
+        yield partial(_sample, settings, shapes, groups, reader)
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
-
-    def sample(self) -> tuple[StageSample, ...]:
-        """A sample of each stage, in data order."""
-        committed = [self._groups.committed(shape.group, shape.sources[0]) for shape in self._shapes]
-        samples = []
-        for known, source in zip(committed, self._sources, strict=True):
-            stage = {}
-            for number, ends in self._reader.all_ends(source).items():
-                offset, note = known.get(number, (ends.first, None))
-                stage[number] = PartitionSample(ends.first, ends.next, offset, read_note(note) or Account(offset))
-            samples.append(stage)
-        return tuple(samples)
+def _sample(
+    settings: Settings, shapes: tuple[StageShape, ...], groups: GroupReader, reader: TopicReader
+) -> tuple[StageSample, ...]:
+    committed = [groups.committed(shape.group, shape.sources[0]) for shape in shapes]
+    samples = []
+    for known, shape in zip(committed, shapes, strict=True):
+        stage = {}
+        for number, ends in reader.all_ends(settings.name(shape.sources[0])).items():
+            offset, note = known.get(number, (ends.first, None))
+            stage[number] = PartitionSample(ends.first, ends.next, offset, read_note(note) or Account(offset))
+        samples.append(stage)
+    return tuple(samples)

@@ -8,7 +8,7 @@ timestamp. So a version's topics keep records longer than the live ones, by as m
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -17,16 +17,14 @@ from agents.contract import OutRecord
 from app.kafka.client import KafkaUnusableError, client_config
 from app.kafka.group_reader import GroupReader
 from app.kafka.records import OffsetRange
-from app.kafka.registry import SchemaRegistry
-from app.kafka.topic_reader import TopicReader
 from app.operators.errors import OperatorError
 from app.provision import subjects, topic_plan
 from app.provision.subjects import SubjectRefusal
-from app.provision.topic_admin import TopicAdmin
 from app.provision.topic_plan import FoundTopic, TopicRefusal
 from app.replay.start_state import start_rows
 from app.reprocess import marks
 from app.reprocess.chain import own_topics
+from app.reprocess.cluster import Cluster
 from app.reprocess.versions import MadeBy
 from app.settings import Settings
 from app.stages.worker import registered_id
@@ -46,16 +44,6 @@ class ReprocessError(OperatorError):
     """The version cannot be made or continued; the message names topic, subject or version, and says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """The clients of the servers that hold a version."""
-
-    settings: Settings
-    admin: TopicAdmin
-    reader: TopicReader
-    registry: SchemaRegistry
-
-
 def make_topics(cluster: Cluster, shapes: tuple[StageShape, ...]) -> None:
     """Create a version's missing topics with the present options of the live ones, and register their schemas.
 
@@ -70,16 +58,12 @@ def make_topics(cluster: Cluster, shapes: tuple[StageShape, ...]) -> None:
         if name(one) not in live:
             raise KafkaUnusableError(f"there is no topic {name(one)}; create it with: callstream topics apply")
     origin = live[name(source)]
-    wanted = [
-        wanted
-        for own_name, topic in own.items()
-        for wanted in topic_plan.wanted_topics(
-            [_like_live(own_name, topic, live[name(topic.name)], origin)],
-            prefix=cluster.settings.topic_prefix,
-            partitions=origin.partitions,
-            replication_factor=origin.replicas,
-        )
-    ]
+    wanted = topic_plan.wanted_topics(
+        [_like_live(own_name, topic, live[name(topic.name)], origin) for own_name, topic in own.items()],
+        prefix=cluster.settings.topic_prefix,
+        partitions=origin.partitions,
+        replication_factor=origin.replicas,
+    )
     decisions = topic_plan.decide(wanted, cluster.admin.existing([one.name for one in wanted]))
     _raise_refusals([one for one in decisions if isinstance(one, TopicRefusal)])
     states = subjects.register(cluster.registry, [one.topic for one in wanted], cluster.settings.topic_prefix)

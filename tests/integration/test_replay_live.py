@@ -12,9 +12,9 @@ import pytest
 from app.embedded.broker import EmbeddedBroker
 from app.evidence.archive import RECORDING_FILE, Archive
 from app.evidence.configuration import call_schema_fingerprint
-from app.evidence.digests import Columns, RecordDigest, TextDigest, span_of
+from app.evidence.digests import Columns, CountedDigest, RecordDigest, TextDigest, span_of
 from app.evidence.results import CALLS_DOMAIN, REFUSED_DOMAIN
-from app.evidence.span_lines import CountedDigest, StageDigests, output_digest, total_digest
+from app.evidence.span_lines import StageDigests, output_digest, total_digest
 from app.replay import record
 from app.replay.record import Plan
 from schemas import avro_wire, records

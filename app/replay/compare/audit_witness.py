@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.contract import DeadLetter
-from app.evidence.audit_record import AuditRecord, AuditRun, RunDigest
+from app.evidence.audit_record import AuditRecord, AuditRun, audit_run
 from app.evidence.digests import Columns
+from app.evidence.results import OutputDigest
 from app.kafka.records import OffsetRange
 from schemas.topics import Stage
 
@@ -81,7 +82,7 @@ class _StageWitness:
         self._found.runs = len(touching)
         self._found.at_edges = len(touching) - len(inside)
         self._waiting = deque(sorted(inside, key=lambda pair: (pair[0].raw_first, pair[0].raw_last)))
-        self._active: list[tuple[AuditRun, AuditRecord, RunDigest]] = []
+        self._active: list[tuple[AuditRun, AuditRecord, OutputDigest]] = []
         self._covered = _merged(touching)
         self._starts = [first for first, _ in self._covered]
 
@@ -92,7 +93,7 @@ class _StageWitness:
             return
         highest = max(places)
         while self._waiting and self._waiting[0][0].raw_first <= highest:
-            self._active.append((*self._waiting.popleft(), RunDigest(self._domain)))
+            self._active.append((*self._waiting.popleft(), OutputDigest(self._domain)))
         for run, _, digest in self._active:
             part = records.part(bisect_left(offsets, run.raw_first), bisect_right(offsets, run.raw_last))
             digest.add(part, [one for one in dead_letters if run.raw_first <= one.raw_offset <= run.raw_last])
@@ -102,13 +103,13 @@ class _StageWitness:
 
     def end(self) -> StageAudit:
         """Settle the runs that are left: their last records gave no calls."""
-        self._settle([*self._active, *((run, record, RunDigest(self._domain)) for run, record in self._waiting)])
+        self._settle([*self._active, *((run, record, OutputDigest(self._domain)) for run, record in self._waiting)])
         self._active, self._waiting = [], deque()
         return self._found
 
-    def _settle(self, done: Sequence[tuple[AuditRun, AuditRecord, RunDigest]]) -> None:
+    def _settle(self, done: Sequence[tuple[AuditRun, AuditRecord, OutputDigest]]) -> None:
         for run, record, digest in done:
-            replayed = digest.run(run.raw_first, run.raw_last)
+            replayed = audit_run(run.raw_first, run.raw_last, digest)
             if replayed == run:
                 self._found.proved += 1
             else:

@@ -11,19 +11,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from agents.contract import DeadLetter
 from app.evidence.audit_record import AuditRecord
 from app.evidence.configuration import Configuration, stage_digest
 from app.evidence.digests import Columns
 from app.evidence.results import domain_of
 from app.kafka.records import OffsetRange
 from app.replay.compare.audit_witness import AuditWitness, StageAudit
-from app.replay.compare.copies import CopiesFound, CopyCheck, Slots, SlotSink
+from app.replay.compare.copies import CopiesFound, CopyCheck, Slots, SlotWriter
 from app.replay.compare.published import CopySource, PublishedSource, audit_record, decode_call, raw_position
-from app.replay.engine import Lane, LaneSink, OpenSink, RunResult
+from app.replay.diff import ChangedEvent
+from app.replay.engine import Lane, OpenWitness, RunResult
 from app.replay.event_search import first_difference, replay_range
 from app.replay.request import ReplayRequest
 from app.replay.sources import ReplaySource
-from app.replay.verdict import EventDifference, RunVerdict
+from app.replay.verdict import RunVerdict
 from schemas import avro_wire
 from schemas.topics import Stage
 
@@ -73,15 +75,9 @@ class PublishedCheck:
             slots.create()
         self._audits = {} if published is None else {part.partition: tuple(_audit(published, part)) for part in ranges}
 
-    def sink(self, beside: OpenSink) -> OpenSink:
-        """An `OpenSink` that keeps digests beside another one."""
-        return partial(_open_both, self._slots, beside)
-
-    def witness(self) -> partial[AuditWitness] | None:
-        """An `OpenWitness`; None if there are no audit records to compare with."""
-        if self._published is None:
-            return None
-        return partial(_open_witness, self._slots, self._audits, self._configuration.call_schema)
+    def witness(self) -> OpenWitness:
+        """Opens a witness for a lane, which keeps the digests of its calls, and compares audit records."""
+        return partial(_PublishedWitness, self._slots, self._audits, self._configuration.call_schema)
 
     def conclude(self, result: RunResult) -> PublishedResult:
         """Read the copies. Raises OSError, and what reading them raises."""
@@ -105,35 +101,25 @@ def _audit(source: PublishedSource, part: OffsetRange) -> Iterator[AuditRecord]:
                 yield found
 
 
-def _open_both(slots: Mapping[int, Slots], beside: OpenSink, lane: Lane) -> LaneSink:
-    return _BothSinks(beside(lane), SlotSink(slots[lane.partition]))
+class _PublishedWitness:
+    """A `Witness` for one lane, which is a whole partition."""
 
+    def __init__(
+        self, slots: Mapping[int, Slots], audits: Mapping[int, Sequence[AuditRecord]], call_schema: str, lane: Lane
+    ) -> None:
+        here = slots[lane.partition]
+        domains = {stage: domain_of(stage, call_schema) for stage in _STAGES}
+        self._slots = SlotWriter(here)
+        self._audit = AuditWitness(here.range, audits.get(lane.partition, ()), domains)
 
-def _open_witness(
-    slots: Mapping[int, Slots], audits: Mapping[int, Sequence[AuditRecord]], call_schema: str, lane: Lane
-) -> AuditWitness:
-    domains = {stage: domain_of(stage, call_schema) for stage in _STAGES}
-    return AuditWitness(slots[lane.partition].range, audits[lane.partition], domains)
+    def saw(self, stage: Stage, records: Columns, dead_letters: Sequence[DeadLetter]) -> None:
+        if stage is Stage.PRIVACY:
+            self._slots.write(records)
+        self._audit.saw(stage, records, dead_letters)
 
-
-class _BothSinks:
-    """Two sinks; the first one's places are returned."""
-
-    def __init__(self, first: LaneSink, second: LaneSink) -> None:
-        self._first = first
-        self._second = second
-
-    def calls(self, records: Columns, values: Sequence[bytes | None]) -> None:
-        self._first.calls(records, values)
-        self._second.calls(records, values)
-
-    def end_span(self, refused: Sequence[str]) -> tuple[int, int, str]:
-        self._second.end_span(refused)
-        return self._first.end_span(refused)
-
-    def close(self) -> None:
-        self._first.close()
-        self._second.close()
+    def result(self) -> Mapping[Stage, StageAudit]:
+        self._slots.close()
+        return self._audit.result()
 
 
 def report(result: PublishedResult, configuration: Configuration, verdict: RunVerdict) -> None:
@@ -179,7 +165,7 @@ def _report_audit(
 
 def differing_event(
     copies: Mapping[int, CopiesFound], published: CopySource, request: ReplayRequest, source: ReplaySource
-) -> EventDifference | None:
+) -> ChangedEvent | None:
     """The first copy that differs, field by field; `published` is where the copies come from."""
     for number, found in sorted(copies.items()):
         copy = found.first_differing
@@ -190,13 +176,13 @@ def differing_event(
         try:
             then = decode_call(copy.value, published.schemas)
         except ValueError:
-            return EventDifference(number, position[1], "", "its published copy cannot be decoded")
+            return ChangedEvent("", number, position[1], "its published copy cannot be decoded")
         now, _ = replay_range(request, source, number, position[1], position[1])
         difference = first_difference(number, [then], now)
         if difference is None:  # what surrounds the call differs, and its fields do not
             matter = "key or timestamp of its published copy differ"
             if not published.schemas.is_our_call(avro_wire.schema_id_of(copy.value)):
                 matter = "its published copy has the same fields, written under another schema"
-            return EventDifference(number, position[1], then["event_id"], matter)
+            return ChangedEvent(then["event_id"], number, position[1], matter)
         return difference
     return None

@@ -1,6 +1,6 @@
 """Compares every published copy of a call with what its raw record gives, however often and in what order copies come.
 
-A replay leaves 16 bytes of digest for each raw offset in a file (`SlotSink`). Then copies are read in the order of
+A replay leaves 16 bytes of digest for each raw offset in a file (`SlotWriter`). Then copies are read in the order of
 their topic, and each is looked up by its raw offset. Files are mapped, so that the kernel can take the memory back.
 
 A copy is right if its key, timestamp and body are those of the replay. An offset with a copy is marked, so that calls
@@ -48,8 +48,8 @@ class Slots:
                 file.truncate(self.range.offsets * size)
 
 
-class SlotSink:
-    """A sink that keeps a digest for each call."""
+class SlotWriter:
+    """Keeps a digest for each call."""
 
     def __init__(self, slots: Slots) -> None:
         """Opens the files, which must exist. Raises OSError."""
@@ -57,8 +57,8 @@ class SlotSink:
         self._digests = os.open(slots.digests, os.O_WRONLY)
         self._expected = os.open(slots.expected, os.O_WRONLY)
 
-    def calls(self, records: Columns, _values: Sequence[bytes | None]) -> None:
-        """Take calls; their offsets ascend."""
+    def write(self, records: Columns) -> None:
+        """Take calls, their values without schema headers; their offsets ascend."""
         if not records.offsets:
             return
         base, count = records.offsets[0], records.offsets[-1] - records.offsets[0] + 1
@@ -69,10 +69,6 @@ class SlotSink:
             expected[at] = 1
         os.pwrite(self._digests, digests, (base - self._first) * SLOT_BYTES)
         os.pwrite(self._expected, expected, base - self._first)
-
-    def end_span(self, _refused: Sequence[str]) -> tuple[int, int, str]:
-        """Nothing was stored as calls."""
-        return 0, 0, ""
 
     def close(self) -> None:
         """Close the files."""

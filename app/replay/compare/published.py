@@ -7,7 +7,6 @@ because only the last byte of a number has its high bit clear. A value under ano
 out: what cannot be read counts as strange.
 """
 
-import io
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,10 +16,9 @@ from typing import Any, Final, Protocol
 
 import fastavro
 
-from app.evidence.archive import Archive, FileFacts
+from app.evidence.archive import Archive, FileFacts, Published
 from app.evidence.audit_record import AuditRecord
-from app.evidence.configuration import call_schema_fingerprint
-from app.evidence.documents import DocumentError
+from app.evidence.configuration import call_schema_fingerprint, fingerprint
 from app.kafka.records import OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import AskTexts, Clock, SchemaCache, SchemaRefusal, texts_of
@@ -51,40 +49,28 @@ class PublishedSchemas:
     """Schemas of published calls and audit records, by the registry's id."""
 
     def __init__(self, ask: AskTexts, clock: Clock = time.monotonic) -> None:
-        self._calls = SchemaCache(ask, records.CALL, _published_schema, clock)
-        self._audit = SchemaCache(ask, records.AUDIT_RECORD, _published_schema, clock)
+        self.calls = SchemaCache(ask, records.CALL, _published_schema, clock)
+        self.audit = SchemaCache(ask, records.AUDIT_RECORD, _published_schema, clock)
 
     @classmethod
     def of_texts(cls, texts: Mapping[str, str]) -> "PublishedSchemas":
-        """PublishedSchemas from texts that an archive has kept."""
+        """Schemas from texts that an archive has kept."""
         return cls(lambda ids: {one: texts[str(one)] for one in ids if str(one) in texts})
-
-    def of_call(self, schema_id: int) -> PublishedSchema | SchemaRefusal:
-        """The schema of calls with this id. Raises RegistryError if the registry does not answer."""
-        return self._calls.find(schema_id)
 
     def is_our_call(self, schema_id: int) -> bool:
         """Whether calls with this id have our present schema. Raises RegistryError if the registry does not answer."""
-        schema = self._calls.find(schema_id)
+        schema = self.calls.find(schema_id)
         return isinstance(schema, PublishedSchema) and schema.is_our_call
-
-    def of_audit_record(self, schema_id: int) -> PublishedSchema | SchemaRefusal:
-        """The schema of audit records with this id. Raises RegistryError if the registry does not answer."""
-        return self._audit.find(schema_id)
 
     def texts(self) -> dict[str, str]:
         """Texts of the schemas that were found, by id."""
-        found = {**self._calls.known(), **self._audit.known()}
+        found = {**self.calls.known(), **self.audit.known()}
         return {str(schema_id): one.text for schema_id, one in found.items()}
 
 
 def _published_schema(_schema_id: int, schema: Mapping[str, Any]) -> PublishedSchema:
     parsed = fastavro.parse_schema(dict(schema))
-    return PublishedSchema(json.dumps(schema), parsed, _fingerprint(parsed) == call_schema_fingerprint())
-
-
-def _fingerprint(schema: Any) -> str:
-    return str(fastavro.schema.fingerprint(fastavro.schema.to_parsing_canonical_form(schema), "SHA-256"))
+    return PublishedSchema(json.dumps(schema), parsed, fingerprint(parsed) == call_schema_fingerprint())
 
 
 def raw_position(value: bytes | None, schemas: PublishedSchemas) -> tuple[int, int] | None:
@@ -104,16 +90,13 @@ def raw_position(value: bytes | None, schemas: PublishedSchemas) -> tuple[int, i
 
 def decode_call(value: bytes, schemas: PublishedSchemas) -> dict[str, Any]:
     """A call with its schema header, in our schema's terms, whatever schema it was written with. Raises ValueError."""
-    schema = schemas.of_call(avro_wire.schema_id_of(value))
+    schema = schemas.calls.find(avro_wire.schema_id_of(value))
     if isinstance(schema, SchemaRefusal):
         raise ValueError(f"not a call ({schema.reason})")  # noqa: TRY004 - of a record's content, as below
-    body, ours = io.BytesIO(value[avro_wire.SCHEMA_HEADER_BYTES :]), records.parsed_schema(records.CALL)
     try:
-        found = fastavro.schemaless_reader(body, schema.parsed, ours)
+        return records.decode(records.CALL, value, schema.parsed)
     except _READ_ERRORS as error:
         raise ValueError(f"not a call ({type(error).__name__})") from None
-    assert isinstance(found, dict)
-    return found
 
 
 def _long_before(value: bytes, end: int) -> tuple[int, int]:
@@ -134,7 +117,7 @@ def audit_record(record: Recorded, schemas: PublishedSchemas) -> AuditRecord | N
     if record.value is None:
         return None
     try:
-        schema = schemas.of_audit_record(avro_wire.schema_id_of(record.value))
+        schema = schemas.audit.find(avro_wire.schema_id_of(record.value))
         return None if isinstance(schema, SchemaRefusal) else AuditRecord.decode(record.value, schema.parsed)
     except _READ_ERRORS:
         return None
@@ -157,7 +140,7 @@ class CopySource(Protocol):
 
     @property
     def schemas(self) -> PublishedSchemas:
-        """PublishedSchemas of their values."""
+        """Schemas of their values."""
 
     def copies(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         """Copies of calls for raw records of the range, and what cannot be read."""
@@ -173,13 +156,10 @@ class PublishedSource(CopySource, Protocol):
 class ArchivePublished:
     """What an archive has kept; a `PublishedSource`."""
 
-    def __init__(self, archive: Archive) -> None:
-        """Raises DocumentError if the archive has kept nothing that was published."""
-        if archive.contents.published is None:
-            raise DocumentError(f"{archive.folder}: was recorded without what was published (--with-published)")
+    def __init__(self, archive: Archive, published: Published) -> None:
         self._archive = archive
-        self._published = archive.contents.published
-        self.schemas = PublishedSchemas.of_texts(self._published.schemas)
+        self._published = published
+        self.schemas = PublishedSchemas.of_texts(published.schemas)
 
     def copies(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         """As `PublishedSource`. Raises DamagedError."""
@@ -255,7 +235,7 @@ def open_published(settings: Settings, source: ReplaySource, stack: ExitStack, p
     Raises what reaching Kafka and the registry raises.
     """
     if isinstance(source, Archive) and source.contents.published is not None:
-        return ArchivePublished(source)
+        return ArchivePublished(source, source.contents.published)
     reader = stack.enter_context(TopicReader(settings))
     registry = stack.enter_context(SchemaRegistry.from_settings(settings))
     return LivePublished(settings, reader, registry, progress.count("published records read").add, source)

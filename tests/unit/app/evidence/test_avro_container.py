@@ -23,7 +23,7 @@ def file_of(codec: Codec, blocks: list[list[str]]) -> tuple[Header, bytes]:
     encoded = [header.encoded]
     for rows in blocks:
         payload = b"".join(map(avro_wire.text, rows))
-        encoded.append(avro_container.block(codec, 6, len(rows), payload, header.sync))
+        encoded.append(avro_container.block(codec, 6, header.sync, len(rows), payload))
     return header, b"".join(encoded)
 
 

@@ -18,8 +18,8 @@ from app.evidence.record_file import (
     RecordFileWriter,
     Span,
     columns_of,
-    spans_digest,
 )
+from app.evidence.span_files import lines_digest
 from app.kafka.records import DamagedError, Recorded
 
 TOPIC, PARTITION = "test.raw", 3
@@ -43,7 +43,7 @@ def write(folder: Path, records: Sequence[Recorded], *, portion: int = 100) -> R
     writer = RecordFileWriter(folder, "raw", LAYOUT)
     for begin in range(0, len(records), portion):
         writer.add(records[begin : begin + portion])
-    return RecordFile(folder / "raw.avro", LAYOUT, spans_digest(writer.finish()))
+    return RecordFile(folder / "raw.avro", LAYOUT, lines_digest(writer.finish()))
 
 
 def contents(file: RecordFile, first: int = 0, last: int = 1 << 60, max_records: int = 64) -> list[Recorded]:
@@ -58,7 +58,7 @@ def test_records_come_back_as_they_were(tmp_path: Path, codec: Codec) -> None:
     layout = Layout(TOPIC, PARTITION, codec, 6)
     writer = RecordFileWriter(tmp_path, "raw", layout)
     writer.add(records)
-    file = RecordFile(tmp_path / "raw.avro", layout, spans_digest(writer.finish()))
+    file = RecordFile(tmp_path / "raw.avro", layout, lines_digest(writer.finish()))
     assert contents(file) == records
 
 
@@ -85,7 +85,7 @@ def test_the_file_does_not_depend_on_how_records_arrive(tmp_path_factory: pytest
 
 def test_large_records_end_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A block ends with the record that reaches the limit, wherever portions end."""
-    monkeypatch.setattr(record_file, "BLOCK_BYTES", 1_000)
+    monkeypatch.setattr(avro_container, "BLOCK_BYTES", 1_000)
     records = [Recorded(TOPIC, PARTITION, offset, 1, None, bytes(400)) for offset in range(10)]
     file = write(tmp_path, records, portion=7)
     with (tmp_path / "raw.avro").open("rb") as opened:
@@ -192,7 +192,7 @@ def test_any_flipped_bit_of_the_records_is_named(tmp_path: Path, codec: Codec) -
         damaged[position // 8] ^= 1 << position % 8
         path.write_bytes(damaged)
         with pytest.raises(DamagedError) as caught:
-            contents(RecordFile(path, layout, spans_digest(spans)))
+            contents(RecordFile(path, layout, lines_digest(spans)))
         place = next(
             (f"offsets {span.first} to {span.last}" for span in spans if span.begin <= position // 8 < span.end),
             "header",
@@ -206,7 +206,7 @@ def test_any_flipped_bit_of_the_span_file_is_named(tmp_path: Path) -> None:
     """The span file is vouched for by its digest; a line that is none is named."""
     records = recorded(40)
     file = write(tmp_path, records)
-    digest, path = spans_digest(file.spans), tmp_path / "raw.spans"
+    digest, path = lines_digest(file.spans), tmp_path / "raw.spans"
     content = path.read_bytes()
     for position in range(len(content) * 8):
         damaged = bytearray(content)

@@ -214,14 +214,14 @@ def test_the_texts_of_what_was_published_are_those_that_were_found(registry: _Re
     registry.texts |= {5: records.schema_text(records.AUDIT_RECORD), 8: json.dumps({**CALL, "name": "Elsewhere"})}
     published = PublishedSchemas(texts_of(cast("SchemaRegistry", registry)))
     for schema_id in (OURS, 7, 8):
-        published.of_call(schema_id)
-    published.of_audit_record(5)
+        published.calls.find(schema_id)
+    published.audit.find(5)
     kept = published.texts()
     assert kept == {str(schema_id): json.dumps(json.loads(registry.texts[schema_id])) for schema_id in (OURS, 5)}
     again = PublishedSchemas.of_texts(kept)
     assert again.is_our_call(OURS)
-    assert again.of_call(OURS) == published.of_call(OURS)
-    assert again.of_call(7) == SchemaRefusal(7, "there is no schema with id 7")
+    assert again.calls.find(OURS) == published.calls.find(OURS)
+    assert again.calls.find(7) == SchemaRefusal(7, "there is no schema with id 7")
 
 
 def test_a_flood_of_unknown_ids_is_one_question_a_batch(registry: _Registry) -> None:

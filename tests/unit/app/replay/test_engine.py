@@ -8,6 +8,7 @@ import pytest
 from agents.contract import SourceRecord, Step, StepResult
 from app.progress import Progress
 from app.replay import engine
+from app.replay.engine import build_steps
 from app.replay.make import RunOutput, make
 from app.replay.pipeline import RunBooks, Steps
 from app.replay.request import ReplayError, ReplayRequest
@@ -28,7 +29,7 @@ class LosingStep:
 
 def losing_steps(settings: Settings, snapshot: str | None, schema_id: int) -> Steps:
     """The live stages' steps, of which the second loses records."""
-    steps = engine.build_steps(settings, snapshot, schema_id)
+    steps = build_steps(settings, snapshot, schema_id)
     return Steps(steps.canonicalize, LosingStep(steps.privacy), steps.call_schema)
 
 
@@ -38,9 +39,7 @@ def test_a_run_that_loses_a_record_is_refused(tmp_path: Path, monkeypatch: pytes
     request = ReplayRequest(settings=Settings(), archive=archive.folder)
     make(request, RunOutput(folder=tmp_path / "whole"), Progress())
     assert (tmp_path / "whole" / "manifest.json").exists()
-    monkeypatch.setattr(
-        engine, "build", lambda request, schema_id=0: losing_steps(request.settings, request.snapshot, schema_id)
-    )
+    monkeypatch.setattr(engine, "build_steps", losing_steps)
     with pytest.raises(ReplayError, match="books do not balance"):
         make(request, RunOutput(folder=tmp_path / "losing"), Progress())
     assert not (tmp_path / "losing" / "manifest.json").exists()

@@ -23,14 +23,15 @@ from app.evidence.signing import SignatureError
 from app.kafka.records import OffsetRange, Recorded
 from app.replay.compare import check
 from app.replay.compare.check import PublishedResult
-from app.replay.compare.copies import CopiesFound, CopyCheck, Slots, SlotSink
+from app.replay.compare.copies import CopiesFound, CopyCheck, Slots, SlotWriter
 from app.replay.compare.published import PublishedSchemas
-from app.replay.engine import Lane, LaneOutput, build_steps, run
+from app.replay.engine import CallsNowhere, Lane, LaneOutput, build_steps, run
 from app.replay.pipeline import Pipeline
 from app.replay.request import ReplayRequest
 from app.replay.verdict import RunVerdict
 from app.settings import Settings
 from schemas import records
+from schemas.topics import Stage
 from tests.support.archives import load_parts, make_archive
 from tests.unit.app.symbols.test_store import index_bytes, store_with
 
@@ -141,7 +142,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     (whole,) = archive.ranges()
     slots = Slots(folder, whole)
     slots.create()
-    output = LaneOutput(open_sink=partial(_slot_sink, slots), schema_id=SCHEMA_ID)
+    output = LaneOutput(open_sink=CallsNowhere, open_witness=partial(_SlotWitness, slots), schema_id=SCHEMA_ID)
     run(ReplayRequest(settings=Settings()), archive, output)
     kept: list[Recorded] = []
     pipeline = Pipeline(build_steps(Settings(), None, SCHEMA_ID), _Topic(kept))
@@ -150,22 +151,30 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     return kept, slots, output, archive
 
 
-def _slot_sink(slots: Slots, _lane: Lane) -> SlotSink:
-    return SlotSink(slots)
+class _SlotWitness:
+    """A witness that keeps the digests of calls."""
+
+    def __init__(self, slots: Slots, _lane: Lane) -> None:
+        self._writer = SlotWriter(slots)
+
+    def saw(self, stage: Stage, columns: Columns, _dead_letters: object) -> None:
+        if stage is Stage.PRIVACY:
+            self._writer.write(columns)
+
+    def result(self) -> None:
+        self._writer.close()
 
 
-class _Topic:
+class _Topic(CallsNowhere):
     """A sink that keeps calls as records of a topic."""
 
     def __init__(self, kept: list[Recorded]) -> None:
+        super().__init__()
         self._kept = kept
 
-    def calls(self, columns: Columns, framed: Sequence[bytes | None]) -> None:
-        for timestamp_ms, key, value in zip(columns.timestamps_ms, columns.keys, framed, strict=True):
+    def calls(self, records: Columns, values: Sequence[bytes | None]) -> None:
+        for timestamp_ms, key, value in zip(records.timestamps_ms, records.keys, values, strict=True):
             self._kept.append(Recorded(TOPIC, 0, len(self._kept), timestamp_ms, key, value))
-
-    def end_span(self, _refused: Sequence[str]) -> tuple[int, int, str]:
-        return 0, 0, ""
 
 
 def schemas() -> PublishedSchemas:

@@ -187,7 +187,7 @@ def _same_size(payload: bytes, size: int, sync: bytes, count: int) -> bytes:
     """A block with a word changed that has the same size as before: a forger's luck."""
     for found in re.finditer(rb"/[a-z]{3}/", payload):
         changed = payload[: found.start() + 1] + b"XXX" + payload[found.end() - 1 :]
-        encoded = avro_container.block(call_file.CODEC, call_file.LEVEL, count, changed, sync)
+        encoded = avro_container.block(call_file.CODEC, call_file.LEVEL, sync, count, changed)
         if len(encoded) == size:
             return encoded
     raise AssertionError("no change keeps the size")

@@ -95,7 +95,7 @@ class OutputCopies:
 
 
 class TopicSink:
-    """Writes a partition's calls to a topic: same partition, same order, the raw record's timestamp; a `LaneSink`.
+    """Writes a partition's calls to a topic: same partition, same order, the raw record's timestamp; a `Sink`.
 
     Each partition has its own idempotent producer. Only the last record of a batch asks for a report, because with
     librdkafka's gapless guarantee its report covers the records before it (app/streaming/delivery.py). Closing fails if

@@ -6,7 +6,9 @@ Run as a program: `python -m tests.support.refusing_worker`, with settings in th
 import os
 from collections.abc import Iterable, Sequence
 
-from agents.contract import DeadLetter, SourceRecord, StatefulStep, StepResult
+from agents.canonicalize.stage import CanonicalizeStep
+from agents.contract import DeadLetter, SourceRecord, StepResult
+from agents.event_facts import EventFacts
 from app import steps
 from app.settings import Settings, load
 from app.stages.worker import stage_plan
@@ -20,7 +22,7 @@ REASON = "malformed_protobuf"
 class RefusingStep:
     """The real step for nine records of ten."""
 
-    def __init__(self, step: StatefulStep) -> None:
+    def __init__(self, step: CanonicalizeStep) -> None:
         self._step = step
 
     def restore(self, partition: int, rows: Iterable[tuple[bytes, bytes]]) -> None:
@@ -30,6 +32,10 @@ class RefusingStep:
     def release(self, partition: int, position: int) -> None:
         """As the real step does."""
         self._step.release(partition, position)
+
+    def facts(self, record: SourceRecord) -> EventFacts:
+        """As the real step does."""
+        return self._step.facts(record)
 
     def __call__(self, records: Sequence[SourceRecord]) -> StepResult:
         """Account for every record exactly once."""

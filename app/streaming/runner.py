@@ -171,14 +171,8 @@ class StepRunner:
     def _log_refused(self, batch: RecordBatch, result: StepResult) -> None:
         by_offset = {record.offset: record for record in batch.records}
         for letter in result.dead_letters:
-            place = {
-                "stage": letter.stage,
-                "topic": letter.topic,
-                "partition": letter.partition,
-                "offset": letter.offset,
-            }
             record = by_offset.get(letter.offset)
-            self._lines.say(letter.reason, EventFacts if record is None else partial(self._facts, record), place)
+            self._lines.say_refused(letter, EventFacts if record is None else partial(self._facts, record))
 
     async def _check_limits(self, batch: RecordBatch, result: StepResult) -> None:
         """End the process before a batch goes out in which too much is refused.

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from agents.contract import DeadLetter
 from agents.event_facts import EventFacts
 from app.telemetry.logs import EventNote
 
@@ -25,6 +26,16 @@ class EventLines:
         self._clock = clock
         self._said_at: dict[str, float] = {}
         self._held_back: dict[str, int] = {}
+
+    def say_refused(self, letter: DeadLetter, facts: Callable[[], EventFacts] = EventFacts) -> None:
+        """Write a line about the event of a dead letter, with its position; without `facts`, nothing of the event."""
+        place = {
+            "stage": letter.stage,
+            "topic": letter.topic,
+            "partition": letter.partition,
+            "offset": letter.offset,
+        }
+        self.say(letter.reason, facts, place)
 
     def say(self, reason: str, facts: Callable[[], EventFacts], place: Mapping[str, object]) -> None:
         """Write a line about one event with this reason, or count it for the next line.

@@ -116,6 +116,10 @@ def test_a_reload_is_in_force_at_once_and_one_that_fails_keeps_the_old_policy(st
     assert "line 1: schema: is 9" in stage.log.read_text()
     assert stage.call()["redaction"]["policy_id"] == built_in_policy("strict").policy_id
 
+    for text in ("schema = 1\nname = " + "[" * 100_000, ".".join(["a"] * 30_000) + " = 1", "#" * (2 << 20), "\x00"):
+        stage.reload(text, "the privacy policy was not reloaded, the old one stays")
+    assert stage.call()["redaction"]["policy_id"] == built_in_policy("strict").policy_id
+
     stage.reload(built_in_text("strict"), "privacy policy reloaded, it is the same")
     assert stage.call()["redaction"]["policy_id"] == built_in_policy("strict").policy_id
     assert "hunter2" not in stage.log.read_text()

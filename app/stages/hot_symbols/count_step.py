@@ -21,6 +21,7 @@ from app.streaming.runner import LAST_COMMIT_SECONDS
 from app.streaming.stage_process import StageRuntime
 from app.streaming.table import TableWrite
 from app.telemetry import metrics
+from app.telemetry.event_lines import EventLines
 from schemas import topics
 from schemas.topics import Stage
 
@@ -37,6 +38,7 @@ class CountStep:
         self._runtime = runtime
         self._counter = counter
         self._encode_dead_letter = encode_dead_letter
+        self._lines = EventLines("a call is refused")
         self._source = runtime.settings.name(topics.CALLS)
         self.table = runtime.table(topics.PARTIAL_COUNTS_TABLE, source_topic=self._source)
         self._absorbed = AbsorbedWork(runtime.observer, self._source)
@@ -68,6 +70,8 @@ class CountStep:
                 flushes.append(self._counter.flush(partition, partial(self.table.read, partition)))
             await asyncio.sleep(0)
         letters = [letter for flush in flushes for letter in self._dead_letters(flush)]
+        for letter in letters:
+            self._lines.say_refused(letter)
         records = sum(flush.counted + flush.repeated for flush in flushes) + len(letters)
         exceeded = self._limits.share_exceeded(records, len(letters))
         if exceeded is not None:

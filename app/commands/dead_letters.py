@@ -82,8 +82,9 @@ def list_letters(*, stages: tuple[str, ...], reasons: tuple[str, ...], positions
     """List dead letters by stage and reason, and what has become of their events.
 
     After a crash a stage may read a record again. All dead letters of one raw record count as one. A dead letter is
-    published if a later pass made a call of its event, and waiting if the stages have not read everything yet. To know
-    that, the command reads runtime.calls from the oldest dead letter on that was not sent again.
+    published if a later pass made a call of its event that every reader counts. It is waiting if the stages have not
+    read everything yet. To know that, the command reads runtime.calls from the oldest dead letter on that was not sent
+    again.
 
     \b
     Exit codes:

@@ -6,8 +6,9 @@ program by then, it publishes a call. So three questions are put to Kafka, in th
 1. Which raw records do all stages have behind them? Those before the offset that canonicalize has committed, once
    privacy has committed all that canonicalize had written by then. A dead letter of another record is waiting.
 2. Which dead letters are there?
-3. Which of them have a call? A call keeps the timestamp and the position of its raw record, so `runtime.calls` is read
-   from a little before the oldest dead letter that was not sent again.
+3. Which of them have a call that every reader counts? Readers skip a call behind one with a higher raw offset, so such
+   a call closes no dead letter: the copy will be counted instead. A call keeps the timestamp and position of its raw
+   record, so `runtime.calls` is read from a little before the oldest dead letter that was not sent again.
 """
 
 import time
@@ -80,7 +81,7 @@ def _published(
     letters: Iterable[StoredDeadLetter],
     progress: Progress,
 ) -> set[tuple[int, int]]:
-    """Raw positions of those dead letters that have a call."""
+    """Raw positions of those dead letters that have a call which every reader counts."""
     by_partition: dict[int, dict[tuple[int, int], int]] = defaultdict(dict)
     for letter in letters:
         if letter.raw is not None:
@@ -92,9 +93,25 @@ def _published(
     for partition, wanted in sorted(by_partition.items()):
         if partition not in there:
             continue
+        highest = -1
         begin = reader.offset_at(calls, partition, max(0, min(wanted.values()) - RECEIPT_SLACK_MS))
         for taken in reader.read(calls, partition, begin, there[partition].next - 1):
-            positions = (raw_position(record.value, schemas) for record in taken)
-            found |= {position for position in positions if position in wanted}
+            positions = [raw_position(record.value, schemas) for record in taken]
+            in_order, highest = rising([one for one in positions if one is not None], highest)
+            found |= wanted.keys() & in_order
             read.add(len(taken))
     return found
+
+
+def rising(positions: Iterable[tuple[int, int]], highest: int) -> tuple[set[tuple[int, int]], int]:
+    """Those raw positions of one partition whose offset is above all before them, and the highest offset then.
+
+    Readers take the others for repetitions. A call that a later pass published behind calls with higher raw offsets is
+    one of them: nobody has counted it.
+    """
+    found: set[tuple[int, int]] = set()
+    for position in positions:
+        if position[1] > highest:
+            highest = position[1]
+            found.add(position)
+    return found, highest

@@ -41,6 +41,8 @@ def shows_what_click_says() -> Iterator[None]:
     """Escape what click prints about wrong options: its messages quote what was written."""
     try:
         yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise  # a group without a command: the message is its help, in lines, and quotes nothing
     except click.ClickException as error:
         error.message = escaped(error.message)
         raise

@@ -96,6 +96,14 @@ def test_no_help_cuts_a_sentence(words: str) -> None:
     assert all(line.strip() for line in listed.strip().splitlines())
 
 
+@pytest.mark.parametrize("words", ["", *(name for name, command in ALL.items() if isinstance(command, click.Group))])
+def test_a_group_without_a_command_shows_its_help(words: str) -> None:
+    """In lines, as `--help` does, and with the exit code of wrong options."""
+    result = CliRunner().invoke(cli, words.split(), terminal_width=100)
+    assert result.exit_code == 2
+    assert result.output == _help(words)
+
+
 @pytest.mark.parametrize("words", ["", *ALL])
 def test_every_example_of_a_help_parses(words: str) -> None:
     """An example names its own command, and the command takes it."""

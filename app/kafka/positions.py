@@ -26,7 +26,7 @@ from app.operators.errors import OperatorError
 from schemas.raw_event import event_time_ns
 from schemas.units import NS_PER_MS, NS_PER_SECOND
 
-TIME_FORMS: Final = "now, 90m, 2h or 7d for so long ago, or a time like 2026-01-31T12:00:00Z"
+TIME_FORMS: Final = "now, 90m, 2h or 7d for that long ago, or a time like 2026-01-31T12:00:00Z"
 POSITION_FORMS: Final = f"first, last, last-20, offset:1000, PARTITION:OFFSET,..., {TIME_FORMS}"
 
 _LAST: Final = re.compile(r"last-([0-9]{1,18})")
@@ -41,6 +41,10 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 class PositionError(OperatorError):
     """A text is not a position, or a topic does not have the position. The message says which, and what to write."""
+
+
+class UnknownFormError(PositionError):
+    """A text has none of the forms of a position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,11 @@ def parse(text: str, now_ns: int) -> Position:
 
 def parse_time(text: str, now_ns: int) -> int:
     """Read a time, in nanoseconds since the Unix epoch. Raises PositionError for a place in a topic, by its name."""
-    match parse(text, now_ns):
+    try:
+        position = parse(text, now_ns)
+    except UnknownFormError:
+        raise PositionError(f"{text!r} is not a time: write {TIME_FORMS}") from None
+    match position:
         case Moment(time_ns):
             return time_ns
         case First() | Last():
@@ -125,7 +133,7 @@ def _time_ns(text: str, now_ns: int) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise PositionError(f"{text!r} is not a position: write {POSITION_FORMS}") from None
+        raise UnknownFormError(f"{text!r} is not a position: write {POSITION_FORMS}") from None
     if moment.tzinfo is None:
         raise PositionError(f"{text!r} has no time zone: write {moment.isoformat()}Z, or +01:00 instead of Z")
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000

@@ -83,6 +83,12 @@ def test_where_only_a_time_makes_sense_a_place_is_refused_by_its_name(text: str,
     assert parse_time("now", NOW_NS) == NOW_NS
 
 
+def test_where_only_a_time_makes_sense_no_other_form_is_offered() -> None:
+    """`first` would be refused in its turn."""
+    with pytest.raises(PositionError, match=r"^'yesterday' is not a time: write now, 90m"):
+        parse_time("yesterday", NOW_NS)
+
+
 @pytest.mark.parametrize(
     ("position", "offset"),
     [

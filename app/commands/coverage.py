@@ -27,8 +27,8 @@ CLOCK_MARGIN_MS: Final = 3_600_000
 
 @click.command(name="coverage", epilog=TIME_HELP)
 @click.option("--node", required=True, help="Name of the node, as it stands in events.")
-@click.option("--from", "from_ns", metavar="TIME", type=TIME, required=True, help="Begin of the window.")
-@click.option("--to", "to_ns", metavar="TIME", type=TIME, required=True, help="End of the window, not included.")
+@click.option("--from", "from_ns", metavar="TIME", type=TIME, required=True, help="Where the window begins.")
+@click.option("--to", "to_ns", metavar="TIME", type=TIME, required=True, help="Where the window ends, not included.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(node: str, from_ns: int, to_ns: int, as_json: bool) -> None:
     """Say whether a node's events of a window of time are complete.

@@ -107,7 +107,7 @@ def list_letters(*, stages: tuple[str, ...], reasons: tuple[str, ...], positions
 @click.option(
     "--dry-run", is_flag=True, help="Say which events would pass under the present settings, and send nothing."
 )
-@click.option("--max", "most", type=click.IntRange(1), help="Take at most so many dead letters.")
+@click.option("--max", "most", type=click.IntRange(1), help="Take at most this many dead letters.")
 def retry(*, stages: tuple[str, ...], reasons: tuple[str, ...], dry_run: bool, most: int | None, as_json: bool) -> None:
     """Send the events of open dead letters through the pipeline again.
 

@@ -37,7 +37,7 @@ _NOT_MAKING: Final = frozenset({"manifest", "runs", "public_key_file", "most"})
 
 @click.command(name="replay", epilog=POSITION_HELP)
 @click.option("--out", "out", type=FOLDER, help="Make a run: a new folder for calls and manifest.")
-@click.option("--verify", "manifest", type=_PATH, metavar="MANIFEST", help="Prove a run again, from its manifest.")
+@click.option("--verify", "manifest", type=_PATH, metavar="MANIFEST", help="Prove a run, from its manifest.")
 @click.option("--diff", "runs", type=FOLDER, nargs=2, metavar="LEFT RIGHT", help="Compare two runs by event id.")
 @click.option("--archive", type=FOLDER, help="Archive that holds the raw events. Default: the topic tetragon.raw.")
 @raw_events
@@ -58,7 +58,13 @@ _NOT_MAKING: Final = frozenset({"manifest", "runs", "public_key_file", "most"})
     "--max", "most", type=click.IntRange(0), default=10, show_default=True, help="--diff: how many events to show."
 )
 @click.option("--processes", type=click.IntRange(1, 256), help="How many processes. Default: one for each core.")
-@click.option("--batch-records", type=click.IntRange(1), default=BATCH_RECORDS, show_default=True)
+@click.option(
+    "--batch-records",
+    type=click.IntRange(1),
+    default=BATCH_RECORDS,
+    show_default=True,
+    help="Records in a batch.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def command(
@@ -95,7 +101,8 @@ def command(
     \b
     Exit codes:
       0  made, proved, or equal
-      1  not proved, not equal to what was published, or the runs differ
+      1  not proved, not equal to what was published, or the runs differ;
+         also if a part of an archive or run is missing or damaged
       2  wrong options or settings, or a file or server cannot be used
     Example:
       callstream replay --archive case-17 --published --out run-17

@@ -58,8 +58,8 @@ _module_option = click.option(
     "--module",
     callback=_module,
     metavar="PATH",
-    help="File: a path inside the container, a file name for any folder, or `kernel`. Beside --build-id it says which "
-    "files of unknown build id may be the one.",
+    help="File: a path inside the container, a file name for any folder, or `kernel`. Together with --build-id it says "
+    "which files without a known build id may be that file.",
 )
 _build_id_option = click.option(
     "--build-id", callback=_build_id, metavar="HEX", help="Only the file with this build id."
@@ -98,8 +98,8 @@ def add(symbol: str, module: str | None, build_id: str | None, vulnerability: st
     """Start watching SYMBOL, a mangled name.
 
     A symbol that is watched already keeps the time at which its watch began. Without --module and --build-id, the
-    symbol of that name in any file is meant. A firm "never" is rare then, because code of an unknown function may
-    always be it.
+    watch means the symbol of that name in any file. Then the answer is rarely "never hit", because any code whose
+    function is unknown may be the symbol.
 
     \b
     Exit codes:

@@ -82,9 +82,10 @@ def test_the_design_names_every_folder() -> None:
     assert {f"{path.relative_to(ROOT)}/" for path in code} - {"app/", "agents/"} <= listed
 
 
-def test_the_design_names_every_loose_module_of_app() -> None:
-    """What stands in no room of app is named beside the table of folders."""
-    loose = {path.relative_to(ROOT).as_posix() for path in (ROOT / "app").glob("*.py")} - {"app/__init__.py"}
+@pytest.mark.parametrize("top", ["app", "agents"])
+def test_the_design_names_every_loose_module(top: str) -> None:
+    """What stands in no folder of `app` or `agents` is named beside the table of folders."""
+    loose = {path.relative_to(ROOT).as_posix() for path in (ROOT / top).glob("*.py")} - {f"{top}/__init__.py"}
 
     assert loose <= {file for file, _ in _PLACE.findall(_section("Where things are"))}
 

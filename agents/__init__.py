@@ -1,4 +1,6 @@
-"""The stages in data order: canonicalize, privacy, hot_symbols. Only agent.py touches Faust; all else is pure.
+"""The decisions of the stages, in the order of the data: canonicalize, privacy, hot_symbols.
+
+Stages share `symbols` and `coverage`. Only agent.py touches Faust; all else is pure.
 
 A raw event becomes a canonical event, and that becomes a call (a test runs this example):
 

@@ -1,4 +1,4 @@
-"""Dead letters: where an event is and why a stage refused it. They hold positions and words of closed sets only."""
+"""Dead letters: where an event is and why a stage refused it. They hold only positions and fixed words."""
 
 from typing import NamedTuple
 

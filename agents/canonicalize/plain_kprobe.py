@@ -39,14 +39,14 @@ _ARGUMENT: Final = 4 << 3 | 2
 _RETURN: Final = 5 << 3 | 2
 
 # Two generations of each are kept. A busy node has some thousands of distinct stacks, each with few policies, and more
-# lists of arguments; typical keys of 1.5 and 0.1 kB with values alike make these 100 and 30 MB when full.
+# lists of arguments; with typical keys of 1.5 and 0.1 kB, and values of that size, full caches take 100 and 30 MB.
 _MAX_REMAINDERS: Final = 16_384
 _MAX_ARGUMENT_LISTS: Final = 65_536
 _MAX_NODES: Final = 1_024
 
 
 class _Cut(NamedTuple):
-    """The pieces of an event. `arguments` has tags and lengths, `returned` has not; `node` is all after the body."""
+    """The pieces of an event. `arguments` keeps tags and lengths, `returned` does not; `node` is all after the body."""
 
     process: bytes
     parent: bytes | None
@@ -89,7 +89,7 @@ class PlainKprobes:
         self._nodes: Memo[bytes, tuple[str, NodePart] | None] = Memo(self._node, _MAX_NODES)
 
     def convert(self, raw: bytes, partition: int, offset: int) -> Canonical | None:
-        """The canonical event of a plain kprobe, or None for whatever else the bytes are."""
+        """The canonical event of a plain kprobe, or None if the bytes are anything else."""
         try:
             cut = _cut(raw)
             return None if cut is None else self._joined(cut, partition, offset)
@@ -228,7 +228,7 @@ def _cut(raw: bytes) -> _Cut | None:
 
 
 def _content(raw: bytes, at: int) -> tuple[int, int]:
-    """Where content begins and ends whose length stands at `at`, in one or two bytes."""
+    """Begin and end of the content whose length, in one or two bytes, stands at `at`."""
     size = raw[at]
     if size < 0x80:
         return at + 1, at + 1 + size

@@ -1,4 +1,4 @@
-"""Where it came from: the two stack lists of a kprobe event become one stack part.
+"""Makes one stack of a kprobe event's two stack lists.
 
 Tetragon sends both lists innermost frame first; the canonical stack is the kernel frames, then the user frames.
 Tetragon leaves out frames that it could not resolve, so a frame's index is not its depth. Stacks are many and frames
@@ -27,7 +27,7 @@ StackKey = tuple[int, tuple[bytes, ...], tuple[bytes, ...]]
 
 
 class FramePart(NamedTuple):
-    """A frame as a field of CanonicalStack, the digest of the entry as sent, and the frame's resolution."""
+    """A frame, encoded for CanonicalStack; the digest of the entry that Tetragon sent; how the frame was resolved."""
 
     digest: bytes
     field: bytes
@@ -36,7 +36,7 @@ class FramePart(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StackPart:
-    """A stack as a field of the event, the digest of the lists as sent, and how many frames have each resolution."""
+    """A stack, encoded for the event; the digest of Tetragon's two lists; how many frames have each resolution."""
 
     digest: bytes
     field: bytes
@@ -47,7 +47,7 @@ EMPTY_STACK = StackPart(digest=digest(b""), field=b"", resolutions=())
 
 
 def frame_part(kind: int, encoded: bytes, resolver: FrameResolver) -> FramePart:
-    """Parse and canonicalize one entry; `kind` is made of KERNEL and INNERMOST.
+    """Parse and canonicalize one entry; `kind` is KERNEL, INNERMOST, both (`|`) or 0.
 
     Raises google.protobuf.message.DecodeError where the bytes are not a StackTraceEntry.
     """

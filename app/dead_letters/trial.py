@@ -1,4 +1,4 @@
-"""Whether the present configuration would take an event that was refused: the stages' own steps, outside of the stages.
+"""Tries a refused event under the present settings: would the stages take it now? It runs the stages' own steps.
 
 The steps are built from the settings as workers build them, so a trial is right if the settings are the workers'.
 Nothing is written. Loader events are not read: they decide how a frame is resolved, and never whether an event is

@@ -1,6 +1,6 @@
 """A window of `runtime.calls`: which records are meant, and what was read of them.
 
-A window is given by positions (app/kafka/positions.py): first, last, offsets, times of receipt, or so long ago. It is
+A window is given by positions (app/kafka/positions.py): first, last, offsets, or times of receipt. It is
 fixed when reading begins, and partitions are read one after the other in the order of their numbers. So the same window
 gives the same result. A call that came again counts once: a record is a repetition if its raw offset is not above the
 highest seen in its partition.

@@ -1,8 +1,9 @@
 """gRPC over one HTTP/2 connection, server side, without I/O: bytes in, bytes and calls out.
 
-h2 does what is per stream or rare: settings, pings, header compression, windows, stream states. DATA frames are written
-here, because h2 takes 25 µs for one and a recording needs one for every 16 KiB: `send` cuts a slice of length-prefixed
-messages into frames as large as the peer allows and takes their size off the windows that h2 keeps.
+h2 does what happens rarely, or once for each stream: settings, pings, header compression, windows, stream states. DATA
+frames are written here, because h2 takes 25 µs for each, and there is one for every 16 KiB of events: `send` cuts a
+slice of length-prefixed messages into frames as large as the peer allows and takes their size off the windows that h2
+keeps.
 
 Calls are server-streaming: one request message, then any number of answers.
 Sources: RFC 9113 (HTTP/2), gRPC's PROTOCOL-HTTP2.
@@ -91,9 +92,10 @@ class GrpcConnection:
         self._output: list[bytes | memoryview] = []
 
     def receive(self, data: bytes) -> list[Occurrence]:
-        """What the peer's bytes amount to. A peer that breaks the protocol gets an error and gives `Ended`.
+        """Takes the peer's bytes and returns what they ask for.
 
-        What arrives after either side has closed the connection is ignored.
+        A peer that breaks the protocol is sent an error, and the answer is `Ended`. What arrives after either side has
+        closed the connection is ignored.
         """
         if self._h2.state_machine.state is ConnectionState.CLOSED:
             return []

@@ -20,7 +20,7 @@ _KINDS: Final = frozenset({NO_KIND, *EventType.values()})
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The event kinds to send, by EventType number, and how many filters said so."""
+    """The event kinds to send, by EventType number, and the number of filters in each list of the request."""
 
     kinds: frozenset[int]
     allow_filters: int
@@ -38,8 +38,8 @@ class CallRefusal:
 def select(request: bytes) -> Selection | CallRefusal:
     """Reads a GetEventsRequest.
 
-    An event is selected when a filter of the allow list has its type (or the list is empty) and none of the deny list
-    has; a filter without conditions has every type.
+    An event is selected if the allow list is empty or one of its filters names the event's type, and no filter of the
+    deny list names it. A filter without conditions stands for every type.
     """
     try:
         wanted = GetEventsRequest.FromString(request)

@@ -1,4 +1,4 @@
-"""One Faust app for a stage, set up so that nothing is lost and nothing is served that we did not put there.
+"""One Faust app for a stage, set up so that it loses nothing and serves only what we put there.
 
 Every value that differs from Faust's default has its reason beside it. The app starts no producer (we deliver), no
 web server and no leader topic, and declares no topics. When an agent or a service of it fails, it ends the process.
@@ -58,7 +58,7 @@ class _Boot(BootStrategy):
 
 
 class PromptTableManager(TableManager):
-    """Faust's, without its second of sleep at the start: our tables are there before the app starts."""
+    """Faust's manager first sleeps a second, for tables that are made late. Ours exist, so this one does not."""
 
     mundane_level = "debug"
 
@@ -86,11 +86,10 @@ class StageApp(faust.App):
             self.fail(ExitCode.FRAMEWORK_CRASHED, f"{type(reason).__name__} at {_place(reason)}")
 
     def bind(self) -> None:
-        """Make what other threads look at, on the running event loop.
+        """Create, on the running event loop, the services that other threads read. Call it before they do.
 
-        A Faust service belongs to the event loop of the thread that first asks for it. A readiness probe that came
-        before the start made the recovery of tables in its own thread, on a loop that nobody runs, and the stage never
-        joined its group.
+        A Faust service belongs to the event loop of the thread that first asks for it. If a readiness probe asked
+        first, the recovery of tables would belong to a loop that nobody runs, and the stage would never join its group.
         """
         self.tables.loop = asyncio.get_running_loop()
         self.recovery.loop = asyncio.get_running_loop()

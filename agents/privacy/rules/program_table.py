@@ -1,7 +1,7 @@
 """The table of programs: which short options and which positions of which programs hold a secret.
 
-`-p` is a password to sshpass, a port to ssh and a folder's parents to mkdir, so short options mean something only
-beside their program. Long options that say what they are (`--password`) need no entry here; those that do not, do.
+`-p` is a password to sshpass, a port to ssh and a folder's parents to mkdir, so a short option has a meaning only
+together with its program. Long options that say what they are (`--password`) need no entry here; those that do not, do.
 Entries come from the programs' manuals.
 """
 
@@ -30,9 +30,10 @@ _ATTACHING: Final = frozenset({Form.EITHER, Form.PAIR, Form.PERCENT, Form.COMMA,
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The secret is word `index` (from 0, options not counted) behind the words `after`, and what follows if `rest`.
+    """A secret that is found by its place: word `index` after the words `after`, from 0, without counting options.
 
-    With `flag`, only if the command line has an option with that letter.
+    With `rest`, the words after it are secret too. With `flag`, only if the command line has an option with that
+    letter. With `separator`, only what follows it in the word.
     """
 
     after: tuple[str, ...]
@@ -48,7 +49,7 @@ class Program:
 
     `needs` is a word that must stand before the option counts (`docker login`); `clustered` are letters that may
     stand before a short option in one word (`-sSu`); `keywords` are bare words whose next word is secret.
-    `forms`, `slashed` and `attachable` are the options again, as the walk looks them up.
+    `forms`, `slashed` and `attachable` hold the options again, in the form in which command_lines.py looks them up.
     """
 
     names: str

@@ -1,8 +1,8 @@
-"""Secrets that show what they are: vendors' token formats, JWTs, private keys, credentials behind a scheme word.
+"""Secrets that show what they are: vendors' token formats, JWTs, private keys, credentials after `Bearer` or `Basic`.
 
 A format here is a prefix or a structure that its vendor documents or that its tokens share. Lengths are lower than the
-vendors' own, so that a token that was cut off is still caught. A token begins where a word begins, and all of it goes.
-A key block without its end line runs to the end of the text.
+vendors' own, so that a token that was cut off is still caught. A token begins where a word begins, and the whole
+token is masked. A key block without its end line runs to the end of the text.
 """
 
 from typing import Final
@@ -271,7 +271,7 @@ def known_tokens(scan: Scan) -> list[Mask]:
 
 
 def cut_off_tokens(scan: Scan) -> list[Mask]:
-    """The mask of a token that the end of a truncated text cut below the length that its form has."""
+    """The mask of a token at the end of a truncated text, too short for its form because it was cut off."""
     return [Mask(start, end, REDACTED, "token") for start, end in scan.matches(_CUT_OFF)]
 
 

@@ -87,7 +87,7 @@ class QueryPort:
         service = QueryService(settings, self._runtime.meter)
         bound = service.listen()
         self._service = service
-        me = Owner(app.conf.broker_client_id, advertised(settings, bound))
+        me = Owner(app.conf.consumer_group_instance_id, advertised(settings, bound))
         self._refuse_conflict(me, app.conf.id)
         self._ownership.me = me
         peers = Peers(me, settings.peer_networks, peer_access)

@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 
 DRAIN_SECONDS: Final = 7.0
 """For writing out the buffer on a stop; with what follows it stays below the ten seconds that a stop may take."""
+_READER_SECONDS: Final = 1.0
+"""For the reader's thread to end after its stream was cancelled; a connection that is being made may take longer."""
 _LAST_WORDS_SECONDS: Final = 1.5
 _KAFKA_AT_START_SECONDS: Final = 5.0
 _SILENT_SECONDS: Final = 15.0
@@ -180,13 +182,18 @@ class Ingest:
         return report
 
     def _write_out(self, deadline: float) -> None:
-        """Let the writer finish; where something is on disk, that and what is younger is left to the next process."""
+        """Let the writer finish; where something is on disk, that and what is younger is left to the next process.
+
+        The reader may still hold events that it has read, so it gets a moment to put them into the buffer.
+        """
+        reader_deadline = time.monotonic() + _READER_SECONDS
         while self._is_running("writer") and time.monotonic() < deadline:
             if self._spiller is not None and not self._spiller.is_drained():
                 self._writer.hold()
                 self._spiller.store_above(0.0)
             in_flight, _ = self._buffer.in_flight()
-            if not in_flight and self._buffer.oldest_waiting_ms() is None:
+            is_reading = self._is_running("reader") and time.monotonic() < reader_deadline
+            if not in_flight and not is_reading and self._buffer.oldest_waiting_ms() is None:
                 return
             time.sleep(0.01)
 

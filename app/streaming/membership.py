@@ -172,7 +172,7 @@ def _mark(folder: Path) -> str | None:
 
 def _locked(settings: Settings, group: str, cluster: str, index: int) -> Claim | str:
     """The index with its locks, or the process that has one of them."""
-    on_host = hashlib.sha256("\0".join((cluster, settings.name(group), str(index))).encode()).hexdigest()[:32]
+    on_host = hashlib.sha256(f"{cluster}\0{member_name(settings, group, index)}".encode()).hexdigest()[:32]
     first = _lock(_lock_folder() / f"{on_host}.lock")
     if isinstance(first, str):
         return first

@@ -23,10 +23,13 @@ from tests.support.run_size import run_seed
 
 LANES: Final[Mapping[str, Sequence[str]]] = {
     # in the order of their names: the file with the longest test has only that one, and would come last otherwise
-    "broker": ("-m", "integration", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
-    "pure": ("-m", "not integration"),
+    "broker": (
+        *("-m", "integration", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
+        *("-o", "cache_dir=.pytest_cache/broker"),
+    ),
+    "pure": ("-m", "not integration", "-o", "cache_dir=.pytest_cache/pure"),
 }
-"""Pytest arguments of each lane, by its name."""
+"""Pytest arguments of each lane, by its name. Each remembers in a folder of its own which tests failed."""
 
 PASSED: Final = 0
 NO_TESTS: Final = 5

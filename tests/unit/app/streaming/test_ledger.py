@@ -55,7 +55,7 @@ def test_a_batch_after_a_lost_one_breaks_the_chain_until_the_consumer_has_sought
 
 
 def test_a_seek_back_that_was_overtaken_changes_nothing() -> None:
-    """A partition that was positioned anew meanwhile keeps the newer seek."""
+    """A partition that was positioned again in the meantime keeps the newer seek."""
     ledger = _opened()
     ledger.open(TP, 100, seek=7)
     ledger.resume(TP, seek=6)

@@ -324,13 +324,6 @@ REBALANCES: Final = _stage_counter(
     help="Times that partitions were assigned to this process.",
     bad="Steady growth: workers join and leave.",
 )
-CACHE_ENTRIES: Final = _stage_gauge(
-    name="runtime_cache_entries",
-    unit="entries",
-    help="Entries of a stage's fragment caches, by cache.",
-    bad="At its limit with a falling hit rate: nodes have more distinct processes or stacks than it holds.",
-    labels=(Label(name="cache", limit=32),),
-)
 
 ALL: Final = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 """The table, in the order above."""

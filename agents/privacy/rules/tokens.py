@@ -71,7 +71,7 @@ _TOKENS: Final = (
     r"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{16,}",
     r"EZ[AT]K[A-Za-z0-9]{40,}",
     r"(?:live|test)_(?:pub|sec)?_?[a-f0-9]{31,}",
-    r"plaid-|access-(?:sandbox|development|production)-[0-9a-f\-]{36}",
+    r"access-(?:sandbox|development|production)-[0-9a-f\-]{36}",
     # models
     r"sk-(?:ant-|proj-|svcacct-|admin-|or-v1-)?[\w\-]{16,}",
     r"(?:hf|api_org)_[A-Za-z]{24,}",

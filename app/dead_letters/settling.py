@@ -19,7 +19,7 @@ from typing import Final
 from app.dead_letters.inventory import ALL_LETTERS, Inventory, LetterState, StoredDeadLetter
 from app.kafka.group_reader import GroupReader
 from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import RecordDecoder, RecordFault, texts_of
+from app.kafka.schemas import RecordDecoder, RecordFault
 from app.kafka.topic_reader import TopicReader
 from app.progress import Progress
 from app.replay.compare.published import RECEIPT_SLACK_MS, PublishedSchemas, raw_position
@@ -56,7 +56,8 @@ def read_letters(
         behind = (one for one in unsettled if one.raw_offset >= settled.get(one.raw_partition, 0))
         found.waiting = {(one.raw_partition, one.raw_offset) for one in behind}
         meant = found.chosen(ALL_LETTERS) if whole else unsettled
-        found.published = _published(settings, reader, PublishedSchemas(texts_of(registry)), meant, progress)
+        schemas = PublishedSchemas.of_topics(registry, settings.name(topics.CALLS), settings.name(topics.AUDIT))
+        found.published = _published(settings, reader, schemas, meant, progress)
     return found
 
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
 
 from agents.contract import UNREADABLE_BATCH, UNREADABLE_BATCH_REASON
-from app.kafka.registry import Fault, RegistryError, SchemaRegistry
+from app.kafka.registry import RegistryError, SchemaRegistry
 from app.settings import Settings
 from schemas import avro_wire, records, topics
 from schemas.avro_structure import UnsafeSchemaError, safe_schema
@@ -250,15 +250,6 @@ class SubjectTexts:
         return {schema_id: self._texts[schema_id] for schema_id in schema_ids if schema_id in self._texts}
 
 
-def texts_of(registry: SchemaRegistry) -> AskTexts:
-    """The texts of a registry's schemas, for a cache."""
-
-    def ask(schema_ids: Collection[int]) -> Mapping[int, str]:
-        return {schema_id: text for schema_id in schema_ids if (text := _text(registry, schema_id)) is not None}
-
-    return ask
-
-
 def schema_ids_of(values: Iterable[bytes | None]) -> set[int]:
     """Schema ids in the headers of these records."""
     headers = {value[: avro_wire.SCHEMA_HEADER_BYTES] for value in values if value}
@@ -267,15 +258,6 @@ def schema_ids_of(values: Iterable[bytes | None]) -> set[int]:
         with suppress(avro_wire.SchemaHeaderError):
             found.add(avro_wire.schema_id_of(header))
     return found
-
-
-def _text(registry: SchemaRegistry, schema_id: int) -> str | None:
-    try:
-        return registry.schema(schema_id)
-    except RegistryError as error:
-        if error.fault is Fault.NOT_FOUND:
-            return None
-        raise
 
 
 def _parsed(_schema_id: int, schema: Mapping[str, Any]) -> Any:

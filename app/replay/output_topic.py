@@ -17,7 +17,6 @@ from app.evidence.digests import Columns
 from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config
 from app.kafka.records import OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import texts_of
 from app.kafka.topic_reader import TopicReader
 from app.provision import topic_plan
 from app.provision.topic_admin import TopicAdmin
@@ -86,7 +85,7 @@ class OutputCopies:
     def __init__(self, reader: TopicReader, registry: SchemaRegistry, topic: str) -> None:
         self._reader = reader
         self._topic = topic
-        self.schemas = PublishedSchemas(texts_of(registry))
+        self.schemas = PublishedSchemas.of_topics(registry, topic, topics.AUDIT)  # copies are all it reads
 
     def copies(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         """Calls of the range's raw records, and what cannot be read. Raises what reading the topic raises."""

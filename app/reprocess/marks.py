@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from agents.contract import OutRecord
 from app.evidence import configuration
 from app.evidence.audit_record import AuditRecord
-from app.kafka.schemas import texts_of
 from app.privacy.load import load_privacy
 from app.replay.compare.published import PublishedSchemas, audit_record
 from app.reprocess.cluster import Cluster
@@ -103,8 +102,9 @@ def start(cluster: Cluster, version: int, stage: Stage, partition: int) -> int |
 
 
 def _records(cluster: Cluster, version: int, partition: int) -> Iterator[AuditRecord]:
-    schemas = PublishedSchemas(texts_of(cluster.registry))
-    for taken in cluster.reader.whole(cluster.settings.name(topics.versioned(topics.AUDIT, version)), partition):
+    calls, audit = (cluster.settings.name(topics.versioned(one, version)) for one in (topics.CALLS, topics.AUDIT))
+    schemas = PublishedSchemas.of_topics(cluster.registry, calls, audit)
+    for taken in cluster.reader.whole(audit, partition):
         for one in taken:
             record = audit_record(one, schemas)
             if record is not None:

@@ -9,7 +9,7 @@ out: what cannot be read counts as strange.
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -21,7 +21,7 @@ from app.evidence.audit_record import AuditRecord
 from app.evidence.configuration import call_schema_fingerprint, fingerprint
 from app.kafka.records import OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
-from app.kafka.schemas import AskTexts, Clock, SchemaCache, SchemaRefusal, texts_of
+from app.kafka.schemas import AskTexts, Clock, SchemaCache, SchemaRefusal, SubjectTexts
 from app.kafka.topic_reader import TopicReader
 from app.progress import Progress
 from app.replay.sources import ReplaySource
@@ -48,14 +48,29 @@ class PublishedSchema:
 class PublishedSchemas:
     """Schemas of published calls and audit records, by the registry's id."""
 
-    def __init__(self, ask: AskTexts, clock: Clock = time.monotonic) -> None:
-        self.calls = SchemaCache(ask, records.CALL, _published_schema, clock)
-        self.audit = SchemaCache(ask, records.AUDIT_RECORD, _published_schema, clock)
+    def __init__(self, calls: AskTexts, audit: AskTexts, clock: Clock = time.monotonic) -> None:
+        self.calls = SchemaCache(calls, records.CALL, _published_schema, clock)
+        self.audit = SchemaCache(audit, records.AUDIT_RECORD, _published_schema, clock)
+
+    @classmethod
+    def of_topics(
+        cls, registry: SchemaRegistry, calls: str, audit: str, *, follows: bool = False, clock: Clock = time.monotonic
+    ) -> "PublishedSchemas":
+        """Versions of these topics' own subjects, names given with prefix; `follows` as in `RecordDecoder`."""
+
+        def texts(topic: str) -> AskTexts:
+            return SubjectTexts(lambda: registry, topics.subject(topic), follows=follows)
+
+        return cls(texts(calls), texts(audit), clock)
 
     @classmethod
     def of_texts(cls, texts: Mapping[str, str]) -> "PublishedSchemas":
         """Schemas from texts that an archive has kept."""
-        return cls(lambda ids: {one: texts[str(one)] for one in ids if str(one) in texts})
+
+        def ask(schema_ids: Collection[int]) -> Mapping[int, str]:
+            return {one: texts[str(one)] for one in schema_ids if str(one) in texts}
+
+        return cls(ask, ask)
 
     def is_our_call(self, schema_id: int) -> bool:
         """Whether calls with this id have our present schema. Raises RegistryError if the registry does not answer."""
@@ -196,7 +211,7 @@ class LivePublished:
         self._reader = reader
         self._source = source
         self._report = report
-        self.schemas = PublishedSchemas(texts_of(registry))
+        self.schemas = PublishedSchemas.of_topics(registry, self._calls, self._audit, follows=True)
 
     def copies(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         """As `PublishedSource`. Raises what reading the topics and the registry raises."""

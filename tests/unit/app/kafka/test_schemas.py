@@ -16,7 +16,7 @@ from app.kafka.schemas import (
     RecordFault,
     SchemaCache,
     SchemaRefusal,
-    texts_of,
+    SubjectTexts,
 )
 from app.replay.compare.published import PublishedSchemas
 from app.settings import Settings
@@ -34,17 +34,9 @@ class _Registry:
         self.away = False
         self.asked = 0
 
-    def schema(self, schema_id: int) -> str:
-        self.asked += 1
-        if self.away:
-            raise RegistryError(Fault.UNREACHABLE, "nobody there")
-        if schema_id not in self.texts:
-            raise RegistryError(Fault.NOT_FOUND, "no such id")
-        return self.texts[schema_id]
-
     def versions(self, subject: str) -> list[int]:
         """All of `texts` are versions of the subject."""
-        assert subject == "runtime.calls-value"
+        assert subject in {"runtime.calls-value", "runtime.audit-value"}
         self.asked += 1
         if self.away:
             raise RegistryError(Fault.UNREACHABLE, "nobody there")
@@ -103,7 +95,12 @@ def _layouts(registry: _Registry, clock: _Clock, monkeypatch: pytest.MonkeyPatch
 
 
 def _published(registry: _Registry, clock: _Clock, _monkeypatch: pytest.MonkeyPatch) -> Use:
-    return PublishedSchemas(texts_of(cast("SchemaRegistry", registry)), clock).is_our_call
+    return _schemas_of(registry, clock).is_our_call
+
+
+def _schemas_of(registry: _Registry, clock: _Clock) -> PublishedSchemas:
+    found = cast("SchemaRegistry", registry)
+    return PublishedSchemas.of_topics(found, topics.CALLS, topics.AUDIT, follows=True, clock=clock)
 
 
 USES: Final = {"decoder": _decoder, "layouts": _layouts, "published": _published}
@@ -173,7 +170,8 @@ def _cache(registry: _Registry) -> SchemaCache[str]:
     def name(_schema_id: int, schema: Mapping[str, Any]) -> str:
         return str(schema["name"])
 
-    return SchemaCache(texts_of(cast("SchemaRegistry", registry)), records.CALL, name)
+    texts = SubjectTexts(lambda: cast("SchemaRegistry", registry), topics.subject(topics.CALLS), follows=True)
+    return SchemaCache(texts, records.CALL, name)
 
 
 def test_the_memory_is_bounded_and_a_flood_forgets_no_schema_of_ours(registry: _Registry) -> None:
@@ -209,10 +207,10 @@ def test_a_refusal_says_why(registry: _Registry) -> None:
     assert cache.find(9) == SchemaRefusal(9, "schema 9 is not of callstream.RuntimeCallEvent: JSONDecodeError")
 
 
-def test_the_texts_of_what_was_published_are_those_that_were_found(registry: _Registry) -> None:
+def test_the_texts_of_what_was_published_are_those_that_were_found(registry: _Registry, clock: _Clock) -> None:
     """An archive keeps them, and nothing of another program."""
     registry.texts |= {5: records.schema_text(records.AUDIT_RECORD), 8: json.dumps({**CALL, "name": "Elsewhere"})}
-    published = PublishedSchemas(texts_of(cast("SchemaRegistry", registry)))
+    published = _schemas_of(registry, clock)
     for schema_id in (OURS, 7, 8):
         published.calls.find(schema_id)
     published.audit.find(5)
@@ -285,3 +283,23 @@ def test_no_schema_and_no_count_harms_a_reader(kind: Any, body: bytes, fault: Re
     began = time.monotonic()
     assert decoder.decode(avro_wire.schema_header(7) + body) is fault
     assert time.monotonic() - began < 5
+
+
+class _RegistryOfSubjects(_Registry):
+    """Has versions by subject."""
+
+    def __init__(self, **by_subject: int) -> None:
+        super().__init__()
+        self.texts = dict.fromkeys(by_subject.values(), records.schema_text(records.CALL))
+        self.by_subject = {name.replace("_", "."): number for name, number in by_subject.items()}
+
+    def versions(self, subject: str) -> list[int]:
+        return [number for name, number in self.by_subject.items() if topics.subject(name) == subject]
+
+
+def test_a_schema_of_another_subject_decodes_no_published_call() -> None:
+    """Though it says that it is of a call: whoever may register schemas elsewhere decides nothing here."""
+    registry = cast("SchemaRegistry", _RegistryOfSubjects(runtime_calls=OURS, elsewhere=8, x_runtime_calls=9))
+    schemas = PublishedSchemas.of_topics(registry, topics.CALLS, topics.AUDIT)
+    assert [schemas.is_our_call(schema_id) for schema_id in (OURS, 8, 9)] == [True, False, False]
+    assert isinstance(schemas.audit.find(OURS), SchemaRefusal)

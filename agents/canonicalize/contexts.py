@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from agents.canonicalize.process_modules import ModuleSet, path_digest
+from agents.canonicalize.process_modules import ANOTHER, ModuleSet, deleted, path_digest
 from agents.symbols.lookup import Resolved, ScopeMaps, SymbolSource, Unresolved
 
 MAX_CONTEXTS: Final = 16_384
@@ -36,11 +36,21 @@ class ContextResolver:
             return Unresolved.NO_INDEX
         return self.source.lookup(build_id, file_offset, innermost=innermost)
 
-    def build_id(self, module: str) -> str | None:
-        """By loader events of the process, then by the maps of its image or node."""
-        if self.loaded and (known := self.loaded.get(path_digest(module))) is not None:
-            return known
-        return None if self.maps is None else self.maps.build_id(module)
+    def build_id(self, module: str, *, is_deleted: bool = False) -> str | Unresolved | None:
+        """By loader events of the process, then by the maps of its image or node.
+
+        A map says what lies at a path, and an unlinked file lies there no more: only the process can name it.
+        """
+        name = path_digest(module) if self.loaded else ""
+        known = self.loaded.get(name)
+        if not is_deleted:
+            if known is not None:
+                return known.removesuffix(ANOTHER)
+            return None if self.maps is None else self.maps.build_id(module)
+        builds = {known, self.loaded.get(deleted(name))} - {None}
+        if len(builds) > 1 or any(build.endswith(ANOTHER) for build in builds if build):
+            return Unresolved.AMBIGUOUS
+        return next(iter(builds), None)
 
     def kernel_module(self, symbol: str) -> str | None:
         """By the node's kallsyms."""

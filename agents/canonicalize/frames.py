@@ -15,8 +15,8 @@ import enum
 from typing import Final, NamedTuple, Protocol, assert_never
 
 from agents.symbols.kernel_symbols import canonical_kernel_symbol, canonical_symbol
-from agents.symbols.lookup import Resolved, ScopeMaps, SymbolLookup, Unresolved
-from agents.symbols.module_paths import UNKNOWN_MODULE, ModuleKind, normalize_module
+from agents.symbols.lookup import Resolved, SymbolLookup, Unresolved
+from agents.symbols.module_paths import UNKNOWN_MODULE, ModuleKind, ModulePath, normalize_module
 
 KERNEL_MODULE: Final = "kernel"
 
@@ -52,6 +52,7 @@ class FrameResolution(enum.Enum):
     KERNEL_MODULE = "KernelModule"  # the same, and a kallsyms snapshot of the node says which module
     KERNEL_TRAMPOLINE = "KernelTrampoline"  # code generated at run time: numbered names lose number and offset
     UNRESOLVED = "Unresolved"  # neither module nor symbol is known
+    AMBIGUOUS = "Ambiguous"  # it may be one of several files, so there is no build id and no name
 
 
 class CanonicalFrame(NamedTuple):
@@ -73,8 +74,14 @@ class CanonicalFrame(NamedTuple):
     line_number: int | None = None
 
 
-class FrameResolver(SymbolLookup, ScopeMaps, Protocol):
+class FrameResolver(SymbolLookup, Protocol):
     """A symbol store as one process on one node sees it; build ids are of the files that it has mapped."""
+
+    def build_id(self, module: str, *, is_deleted: bool = False) -> str | Unresolved | None:
+        """The build id of `module` (normalized); `Unresolved.AMBIGUOUS` where it may be one of several files."""
+
+    def kernel_module(self, symbol: str) -> str | None:
+        """The node's kernel module that holds `symbol`; None where it is built in, ambiguous or not known."""
 
 
 def canonicalize_frame(
@@ -97,7 +104,7 @@ def canonicalize_frame(
     hint = canonical_symbol(symbol) or None
     match path.kind:
         case ModuleKind.FILE:
-            return _file_frame(path.path, offset, hint, is_innermost=is_innermost, resolver=resolver)
+            return _file_frame(path, offset, hint, is_innermost=is_innermost, resolver=resolver)
         case ModuleKind.VDSO:
             return _module_frame(path.path, offset, FrameResolution.VDSO, None, hint)
         case ModuleKind.ANONYMOUS | ModuleKind.MEMFD:
@@ -112,10 +119,13 @@ def canonicalize_frame(
 
 
 def _file_frame(
-    module: str, offset: int, hint: str | None, *, is_innermost: bool, resolver: FrameResolver | None
+    path: ModulePath, offset: int, hint: str | None, *, is_innermost: bool, resolver: FrameResolver | None
 ) -> CanonicalFrame:
-    build_id = None if resolver is None else resolver.build_id(module)
+    module = path.path
+    build_id = None if resolver is None else resolver.build_id(module, is_deleted=path.is_deleted)
     no_index = FrameResolution.MODULE_ONLY if hint is None else FrameResolution.HINT_ONLY
+    if isinstance(build_id, Unresolved):
+        return _module_frame(module, offset, FrameResolution.AMBIGUOUS, None, hint)
     if resolver is None or build_id is None or offset > MAX_OFFSET:
         return _module_frame(module, offset, no_index, build_id, hint)
     found = resolver.lookup(build_id, offset, innermost=is_innermost)
@@ -129,6 +139,8 @@ def _file_frame(
             )
         case Unresolved.NO_INDEX:
             return _module_frame(module, offset, no_index, build_id, hint)
+        case Unresolved.AMBIGUOUS:
+            return _module_frame(module, offset, FrameResolution.AMBIGUOUS, None, hint)
         case Unresolved.NO_SYMBOL_TABLE | Unresolved.NO_SYMBOL | Unresolved.UNMAPPED:
             return _module_frame(module, offset, FrameResolution[found.name], build_id, hint)
         case _:

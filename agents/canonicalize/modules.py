@@ -18,7 +18,15 @@ from typing import Final, NamedTuple
 
 from agents.canonicalize.contexts import NO_MODULES, ContextResolver, Contexts
 from agents.canonicalize.module_identity import loaded_module
-from agents.canonicalize.process_modules import Loaded, ProcessModules, decode_row, encode_row, path_digest
+from agents.canonicalize.process_modules import (
+    ANOTHER,
+    Loaded,
+    ProcessModules,
+    decode_row,
+    deleted,
+    encode_row,
+    path_digest,
+)
 from agents.memo import Memo
 from agents.symbols.lookup import ScopeMaps, SymbolSource
 
@@ -86,7 +94,7 @@ class ModuleIndex:
         process = part.processes.get(process_id) or ProcessModules()
         known = process.seen_at(offset)
         before = known.get(module[0])
-        if before == module[1] or (before is None and len(known) >= self._max_modules):
+        if (before or "").removesuffix(ANOTHER) == module[1] or (before is None and len(known) >= self._max_modules):
             return
         if process.has(offset):
             return
@@ -190,6 +198,10 @@ class ModuleIndex:
 
 
 def _digested(sent: tuple[str, bytes]) -> tuple[str, str] | None:
-    """(digest of the path, build id) of a loader event; None where it does not name a file or has no build id."""
-    module = loaded_module(*sent)
-    return None if module is None else (path_digest(module[0]), module[1])
+    """(name of the file, build id) of a loader event; None where it does not name a file or has no build id."""
+    found = loaded_module(*sent)
+    if found is None:
+        return None
+    module, build_id = found
+    name = path_digest(module.path)
+    return deleted(name) if module.is_deleted else name, build_id

@@ -113,7 +113,8 @@ def probe_part(key: ProbeKey, hooks: PolicyHooks, resolver: FrameResolver | None
     hook = hooks.get(policy_name)
     probe = _PROBES[kind](hook, *rest)
     if resolver is not None and probe.target.module not in ("", KERNEL_MODULE):
-        probe.target.build_id = resolver.build_id(probe.target.module) or ""
+        build_id = resolver.build_id(probe.target.module)
+        probe.target.build_id = build_id if isinstance(build_id, str) else ""
     probe.policy_name = policy_name
     probe.message = message
     probe.tags.extend(tags)

@@ -3,6 +3,9 @@
 An entry holds for the events behind its loader event, and where something ended it (another build under its path, or
 the process was forgotten) for those up to the record that did; so what an event sees depends on its offset, never on
 what was read since. Rows hold digests of paths, because a path may name a person.
+
+A mapped file may have been unlinked since, and another one of its path mapped. Frames tell the two apart by a note of
+the kernel. So an entry says whether its process had another build under this path before (`ANOTHER`).
 """
 
 import json
@@ -18,6 +21,15 @@ from agents.canonicalize.identity import digest
 _PATH_DOMAIN: Final = b"callstream.module\x00"
 # A node maps a few thousand distinct files of some 60 characters each.
 _CACHED_DIGESTS: Final = 8_192
+
+
+ANOTHER: Final = "!"
+"""Stands behind a build id if its process has mapped another build under this path before."""
+
+
+def deleted(digest_of_path: str) -> str:
+    """The name of a file that was unlinked already when it was mapped, from the digest of its path."""
+    return f"{digest_of_path}-"
 
 
 class Loaded(NamedTuple):
@@ -71,16 +83,25 @@ class ProcessModules:
         if not is_last or path in self.current:
             behind = [entry.offset for entry in self.loaded if entry.path_digest == path and entry.offset > offset]
             added = added._replace(until=min(behind, default=None))
-            self.loaded = [
-                entry._replace(until=offset) if entry.path_digest == path and entry.holds_at(offset) else entry
-                for entry in self.loaded
-            ]
+            if any(entry.path_digest == path and entry.holds_at(offset) for entry in self.loaded):
+                added = _second(added)
+            self.loaded = [self._beside(entry, added) for entry in self.loaded]
         self.loaded.append(added)
         if not is_last:
             self.loaded.sort(key=itemgetter(0))
-        if added.until is None:
+            self.current = {entry.path_digest: entry.build_id for entry in self.loaded if entry.until is None}
+        elif added.until is None:
             self.current[path] = added.build_id
         self.changed, self.latest = max(self.changed, offset), None
+
+    @staticmethod
+    def _beside(entry: Loaded, added: Loaded) -> Loaded:
+        """An entry of before, now that there is another one."""
+        if entry.path_digest != added.path_digest:
+            return entry
+        if entry.holds_at(added.offset):
+            return entry._replace(until=added.offset)
+        return _second(entry) if entry.offset > added.offset else entry
 
     def forget(self, offset: int) -> None:
         """End every entry at `offset`."""
@@ -90,6 +111,10 @@ class ProcessModules:
     def drop_ended_before(self, position: int) -> None:
         """Drop the entries that no event from `position` on sees."""
         self.loaded = [entry for entry in self.loaded if entry.until is None or entry.until >= position]
+
+
+def _second(entry: Loaded) -> Loaded:
+    return entry._replace(build_id=entry.build_id.removesuffix(ANOTHER) + ANOTHER)
 
 
 @lru_cache(maxsize=_CACHED_DIGESTS)

@@ -24,6 +24,7 @@ class Unresolved(enum.Enum):
     NO_SYMBOL_TABLE = "the indexed file has no symbols"
     NO_SYMBOL = "the offset lies between symbols"
     UNMAPPED = "the offset lies in no executable segment"
+    AMBIGUOUS = "it may be one of several files"
 
 
 class SymbolLookup(Protocol):
@@ -40,8 +41,11 @@ class SymbolLookup(Protocol):
 class ScopeMaps(Protocol):
     """What a symbol source's maps say where a process runs; the same object wherever they say the same. Hashable."""
 
-    def build_id(self, module: str) -> str | None:
-        """The build id of `module` (normalized) by the maps of the image or the node; None where neither has it."""
+    def build_id(self, module: str) -> str | Unresolved | None:
+        """The build id of `module` (normalized) by the maps of the image or the node; None where neither has it.
+
+        `Unresolved.AMBIGUOUS` where they name several.
+        """
 
     def kernel_module(self, symbol: str) -> str | None:
         """The node's kernel module that holds `symbol`; None where it is built in, ambiguous or not known."""

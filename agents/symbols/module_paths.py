@@ -2,7 +2,8 @@
 
 `StackTraceEntry.module` is the path column of the process's maps file as the agent read it, so one library arrives
 under many names: through /proc/PID/root, below a container engine's storage, with ` (deleted)` behind it, from /lib or
-/usr/lib. `normalize_module` gives each file one name and says of everything else what it is.
+/usr/lib. `normalize_module` gives each file one name and says of everything else what it is. That a file was deleted is
+kept beside its name: what lies at that path today is another file.
 
 Lexical only, idempotent, and the same on every host. Symbolic links, bind mounts and home directories stay as they are:
 the first two need the node's file system, the last belongs to the privacy filter.
@@ -38,10 +39,11 @@ class ModuleKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class ModulePath:
-    """A normalized module: its kind, and the text that stands in a canonical frame."""
+    """A normalized module: its kind, the text that stands in a canonical frame, and whether the file was unlinked."""
 
     kind: ModuleKind
     path: str
+    is_deleted: bool = False
 
 
 _ANONYMOUS: Final = ModulePath(ModuleKind.ANONYMOUS, ANONYMOUS_MODULE)
@@ -51,6 +53,9 @@ _VSYSCALL: Final = ModulePath(ModuleKind.VDSO, VSYSCALL_MODULE)
 _UNKNOWN: Final = ModulePath(ModuleKind.UNKNOWN, UNKNOWN_MODULE)
 
 _DELETED: Final = " (deleted)"
+
+# What perf prints where it had no room for a path (kernel/events/core.c). No file is called so.
+_NO_PATH: Final = frozenset({"//toolong", "//enomem"})
 
 # Names the kernel prints for mappings that no file backs (fs/proc/task_mmu.c, mm/shmem.c, ipc/shm.c, fs/aio.c).
 _ANONYMOUS_NAME: Final = re.compile(
@@ -100,7 +105,11 @@ def normalize_module(raw: str) -> ModulePath:
 
 @lru_cache(maxsize=_CACHED_PATHS)
 def _normalized(raw: str) -> ModulePath:
-    path = _without_deleted(raw)
+    if raw in _NO_PATH:
+        return _UNKNOWN
+    path = _collapsed(raw)
+    is_deleted = path.endswith(_DELETED)
+    path = _without_deleted(path)
     while (root := _CONTAINER_ROOT.match(path)) is not None:  # containers nest, so do their prefixes
         path = _collapsed(path[root.end() :]) or "/"
     if path in {"[vdso]", "[vdso32]", "linux-vdso.so.1", "linux-gate.so.1"}:
@@ -109,16 +118,15 @@ def _normalized(raw: str) -> ModulePath:
         return _VSYSCALL
     if path == UNKNOWN_MODULE:
         return _UNKNOWN
-    if path.startswith("/memfd:") or path == MEMFD_MODULE:
+    if path.startswith(("/memfd:", "memfd:")) or path == MEMFD_MODULE:
         return _MEMFD
     if not path or _ANONYMOUS_NAME.fullmatch(path) is not None:
         return _ANONYMOUS
-    return ModulePath(ModuleKind.FILE, _usr_merged(path))
+    return ModulePath(ModuleKind.FILE, _usr_merged(path), is_deleted)
 
 
-def _without_deleted(raw: str) -> str:
-    """Collapsed, without the kernel's note that the file was unlinked; even where the file itself was called so."""
-    path = _collapsed(raw)
+def _without_deleted(path: str) -> str:
+    """Without the kernel's note that the file was unlinked; even where the file itself was called so."""
     while path.endswith(_DELETED):
         path = _collapsed(path[: -len(_DELETED)])
     return path

@@ -84,8 +84,9 @@ class Mapped:
         lookup: SymbolLookup = self.store
         return lookup.lookup(build_id, file_offset, innermost=innermost)
 
-    def build_id(self, module: str) -> str | None:
+    def build_id(self, module: str, *, is_deleted: bool = False) -> str | Unresolved | None:
         """By the node's map."""
+        assert not is_deleted
         self.asked.append(module)
         return self.store.maps("", "n", False).build_id(module)
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from agents.canonicalize.modules import ModuleIndex, Scope
 from agents.canonicalize.process_modules import decode_row, rows_before
+from agents.symbols.lookup import Unresolved
 
 NOWHERE = Scope("", "", is_contained=False)
 PATHS = ("/usr/lib/a.so", "/usr/lib/b.so", "/usr/lib/c.so", "/usr/lib/d.so")
@@ -28,7 +29,7 @@ exits = st.builds(Happened, st.sampled_from("vwxyz"), is_exit=st.just(True))
 histories = st.lists(st.one_of(records, records, exits), max_size=40)
 
 Rows = dict[bytes, bytes]
-View = tuple[str | None, ...]
+View = tuple[str | Unresolved | None, ...]
 
 
 def new_index() -> ModuleIndex:

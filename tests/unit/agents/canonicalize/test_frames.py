@@ -23,7 +23,7 @@ class FakeResolver:
     """One process's modules and one answer for every offset; remembers nothing."""
 
     answer: Resolved | Unresolved = Unresolved.NO_INDEX
-    build_ids: dict[str, str] = field(default_factory=lambda: {LIBC: BUILD_ID})
+    build_ids: dict[str, str | Unresolved] = field(default_factory=lambda: {LIBC: BUILD_ID})
     kernel_modules: dict[str, str] = field(default_factory=dict)
 
     def lookup(self, build_id: str, file_offset: int, *, innermost: bool) -> Resolved | Unresolved:
@@ -31,9 +31,9 @@ class FakeResolver:
         assert (build_id, file_offset, innermost) == (BUILD_ID, 1209643, True)
         return self.answer
 
-    def build_id(self, module: str) -> str | None:
-        """By normalized path."""
-        return self.build_ids.get(module)
+    def build_id(self, module: str, *, is_deleted: bool = False) -> str | Unresolved | None:
+        """By normalized path, with the kernel's note behind it."""
+        return self.build_ids.get(module + " (deleted)" * is_deleted)
 
     def kernel_module(self, symbol: str) -> str | None:
         """By symbol."""
@@ -204,3 +204,30 @@ def test_kernel_entry_without_symbol_is_unresolved() -> None:
     frame = kernel_frame("", 5)
 
     assert (frame.offset, frame.resolution) == (0, FrameResolution.UNRESOLVED)
+
+
+@pytest.mark.parametrize(
+    "resolver",
+    [FakeResolver(build_ids={LIBC: Unresolved.AMBIGUOUS}), FakeResolver(answer=Unresolved.AMBIGUOUS)],
+    ids=["path of several files", "build id of several files"],
+)
+def test_one_of_several_files_has_neither_build_id_nor_name(resolver: FakeResolver) -> None:
+    """Which file it was is not guessed: the frame says so, and keeps path, offset and hint."""
+    assert user_frame("__connect", resolver=resolver) == CanonicalFrame(
+        module=LIBC,
+        symbol="",
+        offset=1209643,
+        is_kernel_space=False,
+        offset_basis=OffsetBasis.MODULE,
+        resolution=FrameResolution.AMBIGUOUS,
+        symbol_hint="__connect",
+    )
+
+
+def test_deleted_file_is_not_looked_up_by_its_path() -> None:
+    """Whoever knows build ids is told that the file was unlinked; the module is the plain path."""
+    resolver = FakeResolver(answer=Resolved("__libc_connect", 27))
+
+    frame = user_frame("__connect", module=f"{LIBC} (deleted)", resolver=resolver)
+
+    assert (frame.module, frame.build_id, frame.resolution) == (LIBC, None, FrameResolution.HINT_ONLY)

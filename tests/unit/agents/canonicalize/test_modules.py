@@ -11,6 +11,8 @@ from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.module_identity import loaded_module
 from agents.canonicalize.modules import ModuleIndex, Scope
 from agents.canonicalize.outcomes import Canonical, NotACall
+from agents.symbols.lookup import Unresolved
+from agents.symbols.module_paths import ModuleKind, ModulePath
 from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
@@ -21,7 +23,7 @@ LIBC = "/usr/lib/libc.so.6"
 OLD, NEW = bytes(range(20)), bytes(range(20, 40))
 
 
-def _build_id(index: ModuleIndex, offset: int, process: str = "p", path: str = LIBC) -> str | None:
+def _build_id(index: ModuleIndex, offset: int, process: str = "p", path: str = LIBC) -> str | Unresolved | None:
     return index.resolver(index.context(0, offset, process, NOWHERE)).build_id(path)
 
 
@@ -205,6 +207,8 @@ def test_a_loader_event_puts_the_build_id_into_later_frames_of_its_process() -> 
         (b"8letters", True),  # too short to tell from a digest
         (bytes(range(1, 22)), False),
         (b"short", False),
+        (bytes(20), False),  # a note that nobody filled in
+        (b"\xff" * 20, False),
         (b"", False),
     ],
 )
@@ -212,4 +216,58 @@ def test_only_what_can_be_a_digest_is_a_build_id(build_id: bytes, is_one: bool) 
     """The kernel gives 20 bytes at most, and text is no digest: the rest would carry what a file's author chose."""
     found = loaded_module("/usr/lib/libharbour.so.2", build_id)
 
-    assert found == (("/usr/lib/libharbour.so.2", build_id.hex()) if is_one else None)
+    module = ModulePath(ModuleKind.FILE, "/usr/lib/libharbour.so.2")
+    assert found == ((module, build_id.hex()) if is_one else None)
+
+
+def _deleted(index: ModuleIndex, offset: int) -> str | Unresolved | None:
+    return index.resolver(index.context(0, offset, "p", NOWHERE)).build_id(LIBC, is_deleted=True)
+
+
+def test_deleted_file_is_the_one_that_its_process_has_mapped() -> None:
+    """One build under the path: the unlinked file is that. A second one: nobody can tell, and the new file is sure."""
+    index = ModuleIndex()
+    index.observe(0, 10, "p", LIBC, OLD)
+    index.observe(0, 20, "p", LIBC, NEW)
+    index.observe(0, 30, "p", LIBC, OLD)
+
+    assert [_deleted(index, offset) for offset in (5, 15, 25, 35)] == [
+        None,
+        OLD.hex(),
+        Unresolved.AMBIGUOUS,
+        Unresolved.AMBIGUOUS,
+    ]
+    assert [_build_id(index, offset) for offset in (15, 25, 35)] == [OLD.hex(), NEW.hex(), OLD.hex()]
+
+
+def test_file_that_was_deleted_when_it_was_mapped_names_no_file_at_its_path() -> None:
+    """A loader event of an unlinked file says what that file is, and nothing of the one that lies there now."""
+    index = ModuleIndex()
+    index.observe(0, 10, "p", f"{LIBC} (deleted)", OLD)
+    assert (_deleted(index, 11), _build_id(index, 11)) == (OLD.hex(), None)
+    index.observe(0, 20, "p", LIBC, NEW)
+
+    assert (_deleted(index, 21), _build_id(index, 21)) == (Unresolved.AMBIGUOUS, NEW.hex())
+
+
+def test_what_is_known_of_deleted_files_survives_a_restart() -> None:
+    """A new process that reads the rows still knows that there was another build."""
+    index = ModuleIndex()
+    index.observe(0, 10, "p", LIBC, OLD)
+    index.observe(0, 20, "p", LIBC, NEW)
+    index.release(0, 100)
+    fresh = ModuleIndex()
+    fresh.restore(0, [(key, value) for key, value in index.take_changes(0).items() if value is not None])
+
+    assert (_deleted(fresh, 101), _build_id(fresh, 101)) == (Unresolved.AMBIGUOUS, NEW.hex())
+
+
+def test_map_is_not_asked_for_a_deleted_file(tmp_path: Path) -> None:
+    """A package upgrade under a running daemon: what lies at the path now is another file."""
+    with StoreWriter(tmp_path) as writer:
+        writer.merge_map(ObjectKind.MODULES, "node:n", {LIBC: NEW.hex()})
+        writer.commit()
+    index = ModuleIndex(SymbolStore.open(tmp_path))
+    resolver = index.resolver(index.context(0, 1, "p", Scope("", "n", is_contained=False)))
+
+    assert (resolver.build_id(LIBC), resolver.build_id(LIBC, is_deleted=True)) == (NEW.hex(), None)

@@ -57,7 +57,7 @@ SHORT_ID = "9f86d081884c"
 )
 def test_one_file_has_one_module(raw: str) -> None:
     """Prefixes of container engines, procfs roots, the kernel's notes and the usr-merge do not reach the module."""
-    assert normalize_module(raw) == ModulePath(ModuleKind.FILE, LIBC)
+    assert normalize_module(raw) == ModulePath(ModuleKind.FILE, LIBC, is_deleted=raw.endswith(" (deleted)"))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,15 @@ def test_memory_without_a_file_is_anonymous(raw: str) -> None:
     assert normalize_module(raw) == ModulePath(ModuleKind.ANONYMOUS, "[anon]")
 
 
-@pytest.mark.parametrize("raw", ["/memfd:runc_cloned:/proc/self/exe (deleted)", "/memfd:password=hunter2 (deleted)"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "/memfd:runc_cloned:/proc/self/exe (deleted)",
+        "/memfd:password=hunter2 (deleted)",
+        "memfd:password=hunter2",
+        "memfd:x (deleted)",
+    ],
+)
 def test_memfd_loses_its_name(raw: str) -> None:
     """The name of a memfd is the process's own text, so it is not kept."""
     assert normalize_module(raw) == ModulePath(ModuleKind.MEMFD, "[memfd]")

@@ -29,7 +29,8 @@ from agents.canonicalize.frames import FrameResolver, canonicalize_frame
 from agents.canonicalize.modules import ModuleIndex, Scope
 from agents.canonicalize.stacks import FrameKey, FramePart, frame_part
 from agents.memo import Memo
-from agents.symbols.index import SymbolIndex, encode_index
+from agents.symbols.index import SymbolIndex
+from agents.symbols.index_format import encode_index
 from app.symbols.index_builder import build_index
 from app.symbols.store import SymbolStore, index_digest, open_index
 from app.symbols.store_writer import StoreWriter

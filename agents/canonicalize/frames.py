@@ -132,7 +132,7 @@ def _file_frame(
     match found:
         case Resolved():
             # The hint goes: what a frame says must not depend on the files in the agent's own mount namespace.
-            symbol, in_symbol, file, line = found
+            symbol, in_symbol, file, line, _ = found
             # by position: keywords double the time that a named tuple takes
             return CanonicalFrame(
                 module, symbol, in_symbol, False, OffsetBasis.SYMBOL, FrameResolution.EXACT, build_id, None, file, line

@@ -1,47 +1,24 @@
-"""The symbol index of one binary: which function lies at which file offset, in a form that is mapped and bisected.
+"""The symbol index of one binary, open: which function lies at which file offset.
 
-Format, version 1. Everything is little-endian and unsigned; each part is padded to 8 bytes; counts stand in the header.
-
-    header       see `_HEADER`: magic, version, origins, ELF machine and type, counts, SHA-256 of the executable code
-    build id     ASCII, lower hex
-    segments     (file offset, bytes, address), u64 each: executable PT_LOAD segments in order of file offset
-    ranges       start address u64[n] · length u32[n] · bytes between the symbol and the range u32[n]
-                 · name offset u32[n] · name length u32[n]
-    names        UTF-8, each name once
-    lines        address u64[m] · source file number u32[m] · line number u32[m], 0 where no line is known
-    files        offset u32[k + 1] into the names of source files, then those names, UTF-8
-    trailer      SHA-256 of everything before it
-
-Ranges are sorted and disjoint: overlaps and aliases are settled when the index is built. Where no range is, the file
-has no symbol. A line row counts until the next one.
-
-Addresses are the ELF file's own, so neither ASLR nor the order of loading matters. The same binary and debug
-information give the same bytes. Reading does no I/O: it takes a memoryview and keeps it.
+`agents/symbols/index_format.py` has the form of the file, `agents/symbols/function_names.py` answers what a name means
+in it. Reading does no I/O: an index takes a memoryview and keeps it.
 """
 
-import enum
-import sys
-from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
-from itertools import accumulate
-from struct import Struct
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Iterable
+from typing import Final
 
-from agents.symbols.lookup import Resolved, Unresolved
-
-MAGIC: Final = b"CSSYMIDX"
-VERSION: Final = 1
-
-# magic, version, origins, reserved, machine, ELF type, code digest,
-# bytes of the build id, segments, ranges, bytes of names, line rows, source files, bytes of their names
-_HEADER: Final = Struct("<8sHBBHH32sIIIQIIQ4x")
-_SEGMENT: Final = Struct("<QQQ")
-_PART_TYPES: Final[tuple[Literal["B", "I", "Q"], ...]] = (*"BBQIIIIBQIIIB",)
-_TYPE_BYTES: Final = {"B": 1, "I": 4, "Q": 8}
-_TRAILER_BYTES: Final = sha256().digest_size
+from agents.symbols.index_format import (
+    NO_COPY,
+    CodeRange,
+    NamedFunction,
+    Segment,
+    format_of,
+    index_parts,
+    read_segments,
+)
+from agents.symbols.index_format_1 import read_as_today
+from agents.symbols.lookup import InlinedCall, Resolved, Unresolved
 
 # The kernel maps whole pages, so a pc may lie before or behind the bytes that a segment asks for.
 _PAGE_BYTES: Final = 4096
@@ -51,134 +28,8 @@ _PAGE_BYTES: Final = 4096
 _EM_ARM: Final = 40
 _CALL_STEP_BYTES: Final = {8: 8, 20: 4, 21: 4, 22: 2, _EM_ARM: 2, 183: 4, 243: 2, 258: 4}
 
-
-class SymbolOrigin(enum.IntFlag):
-    """Where an index got its names and lines from."""
-
-    DYNSYM = 1
-    SYMTAB = 2
-    GNU_DEBUGDATA = 4
-    DEBUG_FILE = 8
-    GOPCLNTAB = 16
-    DWARF_LINES = 32
-
-
-class IndexFormatError(ValueError):
-    """The bytes are not an intact index of this version."""
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """An executable PT_LOAD segment: `size` bytes at `file_offset` are code at `address`."""
-
-    file_offset: int
-    size: int
-    address: int
-
-
-class CodeRange(NamedTuple):
-    """`length` bytes of code at `start` that belong to `name`, whose own first byte lies `delta` bytes before."""
-
-    start: int
-    length: int
-    delta: int
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class CodeRanges:
-    """Sorted, disjoint ranges by column, because a library has 70,000 of them; the columns are those of CodeRange."""
-
-    starts: Sequence[int] = ()
-    lengths: Sequence[int] = ()
-    deltas: Sequence[int] = ()
-    names: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LineRows:
-    """A line table in order of address: `numbers[i]` counts from `addresses[i]` to the next; 0 is "no line known"."""
-
-    addresses: Sequence[int] = ()
-    files: Sequence[int] = ()
-    numbers: Sequence[int] = ()
-    names: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class IndexContent:
-    """What goes into an index; `code_digest` is SHA-256 of the executable bytes."""
-
-    build_id: str
-    machine: int
-    elf_type: int
-    origins: SymbolOrigin
-    code_digest: bytes
-    segments: tuple[Segment, ...]
-    ranges: CodeRanges = CodeRanges()
-    lines: LineRows = LineRows()
-
-
-def encode_index(content: IndexContent) -> bytes:
-    """The index file of `content`. Raises ValueError where a count or a length does not fit the format."""
-    ranges = content.ranges
-    names = _EncodedNames(ranges.names)
-    build_id = content.build_id.encode("ascii")
-    lines = content.lines
-    files = [name.encode() for name in lines.names]
-    header = _HEADER.pack(
-        MAGIC,
-        VERSION,
-        content.origins,
-        0,
-        content.machine,
-        content.elf_type,
-        content.code_digest,
-        len(build_id),
-        len(content.segments),
-        len(ranges.starts),
-        len(names.blob),
-        len(lines.addresses),
-        len(files),
-        sum(map(len, files)),
-    )
-    parts = [
-        header,
-        build_id,
-        b"".join(_SEGMENT.pack(s.file_offset, s.size, s.address) for s in content.segments),
-        _packed("Q", ranges.starts),
-        _packed("I", ranges.lengths),
-        _packed("I", ranges.deltas),
-        _packed("I", names.offsets),
-        _packed("I", names.lengths),
-        names.blob,
-        _packed("Q", lines.addresses),
-        _packed("I", lines.files),
-        _packed("I", lines.numbers),
-        _packed("I", [0, *accumulate(map(len, files))]),
-        b"".join(files),
-    ]
-    body = b"".join(part + bytes(-len(part) % 8) for part in parts)
-    return body + sha256(body).digest()
-
-
-class _EncodedNames:
-    """Names as they are stored: each once in `blob`, and where each of the ranges has its own."""
-
-    __slots__ = ("blob", "lengths", "offsets")
-
-    def __init__(self, names: Sequence[str]) -> None:
-        distinct = list(dict.fromkeys(names))
-        self.blob = "".join(distinct).encode()
-        if self.blob.isascii():  # then characters are bytes, and 10^5 names need not be encoded one by one
-            lengths: Iterable[int] = map(len, distinct)
-            self.lengths = list(map(len, names))
-        else:
-            bytes_of = {name: len(name.encode()) for name in distinct}
-            lengths = bytes_of.values()
-            self.lengths = [bytes_of[name] for name in names]
-        offset_of = dict(zip(distinct, accumulate(lengths, initial=0), strict=False))
-        self.offsets = [offset_of[name] for name in names]
+# Compilers stop long before; a file that claims more is damaged or hostile.
+MAX_INLINE_DEPTH: Final = 256
 
 
 class SymbolIndex:
@@ -186,17 +37,15 @@ class SymbolIndex:
 
     def __init__(self, view: memoryview) -> None:
         """Open `view`, the bytes of a whole index file; raises IndexFormatError."""
-        header, parts = _opened(view)
-        _, _, origins, _, self.machine, self.elf_type, self.code_digest = header[:7]
-        build_id, segments, *ranges = parts[:7]
-        self._starts, self._lengths, self._deltas, self._name_offsets, self._name_lengths = ranges
-        self._names, self._line_addresses, self._line_files, self._line_numbers, *files = parts[7:]
-        self._file_offsets, self._file_names = files
-        self.build_id = bytes(build_id).decode("ascii")
-        self.segments = tuple(Segment(*s) for s in _SEGMENT.iter_unpack(segments))
-        self.origins = SymbolOrigin(origins)
-        self.range_count = len(self._starts)
-        self.line_count = len(self._line_addresses)
+        self.format = format_of(view)
+        self.head, self.parts = index_parts(read_as_today(view) if self.format == 1 else view)
+        parts = self.parts
+        self.origins, self.machine, self.elf_type, self.code_digest = self.head[:4]
+        self.build_id = bytes(parts.build_id).decode("ascii")
+        self.segments = read_segments(parts.segments)
+        self.range_count = len(parts.range_starts)
+        self.line_count = len(parts.line_addresses)
+        self._starts, self._lengths, self._deltas = parts.range_starts, parts.range_lengths, parts.range_deltas
         self._mapped = [*map(_asked_for, self.segments), *map(_whole_pages, self.segments)]
         self._call_step = _CALL_STEP_BYTES.get(self.machine, 1)
 
@@ -218,11 +67,8 @@ class SymbolIndex:
         if at < 0 or (into := address - self._starts[at]) >= self._lengths[at]:
             return Unresolved.NO_SYMBOL
         offset = into + self._deltas[at] + step
-        return (
-            Resolved(self._name(at), offset, *self._line_at(address))
-            if self.line_count
-            else Resolved(self._name(at), offset)
-        )
+        name = self.name(self.parts.range_names[at])
+        return self._with_lines(name, offset, address) if self.line_count else Resolved(name, offset)
 
     def address_of(self, file_offset: int) -> int | None:
         """The ELF address that `file_offset` is mapped to as code; None outside every executable segment.
@@ -237,19 +83,54 @@ class SymbolIndex:
     def ranges(self) -> Iterable[CodeRange]:
         """Every range, in order of address."""
         for at in range(self.range_count):
-            yield CodeRange(self._starts[at], self._lengths[at], self._deltas[at], self._name(at))
+            yield self.range_at(at)
 
-    def _name(self, at: int) -> str:
-        offset = self._name_offsets[at]
-        return str(self._names[offset : offset + self._name_lengths[at]], "utf-8")
+    def functions(self) -> Iterable[NamedFunction]:
+        """Every name of every function, in order of address and name."""
+        parts = self.parts
+        columns = parts.function_addresses, parts.function_sizes, parts.function_names, parts.function_traits
+        for address, size, number, traits in zip(*columns, strict=True):
+            yield NamedFunction(address, size, self.name(number), traits)
+
+    def range_at(self, at: int) -> CodeRange:
+        """One range by its number."""
+        return CodeRange(self._starts[at], self._lengths[at], self._deltas[at], self.name(self.parts.range_names[at]))
+
+    def range_of(self, address: int) -> CodeRange | None:
+        """The range that an address lies in."""
+        at = bisect_right(self._starts, address) - 1
+        return self.range_at(at) if at >= 0 and address - self._starts[at] < self._lengths[at] else None
+
+    def name(self, number: int) -> str:
+        """A name by its number."""
+        offsets = self.parts.name_offsets
+        return str(self.parts.names[offsets[number] : offsets[number + 1]], "utf-8")
+
+    def _with_lines(self, name: str, offset: int, address: int) -> Resolved:
+        """A function and its line; code that was put into it has the innermost line, and it the line of the call."""
+        file, line = self._line_at(address)
+        parts = self.parts
+        at = bisect_right(parts.copy_range_starts, address) - 1
+        if at < 0 or (copy := parts.copy_range_copies[at]) == NO_COPY:
+            return Resolved(name, offset, file, line)
+        inlined: list[InlinedCall] = []
+        while copy != NO_COPY and len(inlined) < MAX_INLINE_DEPTH:
+            inlined.append(InlinedCall(self.name(parts.copy_names[copy]), file, line))
+            line = parts.copy_lines[copy] or None
+            file = None if line is None else self._file(parts.copy_files[copy])
+            copy = parts.copy_outer[copy]
+        return Resolved(name, offset, file, line, tuple(inlined))
 
     def _line_at(self, address: int) -> tuple[str | None, int | None]:
-        at = bisect_right(self._line_addresses, address) - 1
-        if at < 0 or (number := self._line_numbers[at]) == 0:
+        parts = self.parts
+        at = bisect_right(parts.line_addresses, address) - 1
+        if at < 0 or (number := parts.line_numbers[at]) == 0:
             return None, None
-        file = self._line_files[at]
-        name = self._file_names[self._file_offsets[file] : self._file_offsets[file + 1]]
-        return str(name, "utf-8"), number
+        return self._file(parts.line_files[at]), number
+
+    def _file(self, number: int) -> str:
+        offsets = self.parts.file_offsets
+        return str(self.parts.file_names[offsets[number] : offsets[number + 1]], "utf-8")
 
 
 def _asked_for(segment: Segment) -> tuple[int, int, int]:
@@ -261,33 +142,3 @@ def _asked_for(segment: Segment) -> tuple[int, int, int]:
 def _whole_pages(segment: Segment) -> tuple[int, int, int]:
     first, behind, distance = _asked_for(segment)
     return first & -_PAGE_BYTES, -(-behind // _PAGE_BYTES) * _PAGE_BYTES, distance
-
-
-def _opened(view: memoryview) -> tuple[tuple[Any, ...], list[memoryview]]:
-    """The header, and the parts behind it in their order. Raises IndexFormatError."""
-    if sys.byteorder != "little":
-        raise IndexFormatError("symbol indexes are read in place, which takes a little-endian machine")
-    if len(view) < _HEADER.size + _TRAILER_BYTES:
-        raise IndexFormatError("shorter than a header")
-    header: tuple[Any, ...] = _HEADER.unpack_from(view)
-    if bytes(view[: len(MAGIC)]) != MAGIC:
-        raise IndexFormatError("not a symbol index")
-    if header[1] != VERSION:
-        raise IndexFormatError(f"version {header[1]}, and only {VERSION} is known; build the index again")
-    id_bytes, segments, ranges, names_bytes, rows, files, files_bytes = header[7:]
-    items = [id_bytes, segments * _SEGMENT.size, *[ranges] * 5, names_bytes, *[rows] * 3, files + 1, files_bytes]
-    sizes = [_TYPE_BYTES[code] * number for code, number in zip(_PART_TYPES, items, strict=True)]
-    *starts, end = accumulate((size + -size % 8 for size in sizes), initial=_HEADER.size)
-    if end + _TRAILER_BYTES != len(view):
-        raise IndexFormatError("its length does not agree with its header")
-    if sha256(view[:-_TRAILER_BYTES]).digest() != bytes(view[-_TRAILER_BYTES:]):
-        raise IndexFormatError("its checksum does not agree with its content")
-    parts = [view[start : start + size] for start, size in zip(starts, sizes, strict=True)]
-    return header, [part.cast(code) for part, code in zip(parts, _PART_TYPES, strict=True)]
-
-
-def _packed(code: str, numbers: Sequence[int]) -> bytes:
-    try:
-        return array(code, numbers).tobytes()
-    except OverflowError as error:
-        raise ValueError("a number does not fit the index format") from error

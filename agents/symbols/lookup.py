@@ -8,13 +8,25 @@ import enum
 from typing import NamedTuple, Protocol
 
 
+class InlinedCall(NamedTuple):
+    """A function that was put into another, and the line that runs in it."""
+
+    symbol: str
+    source_file: str | None
+    line_number: int | None
+
+
 class Resolved(NamedTuple):
-    """What an index knows of one file offset; `offset` counts bytes from `symbol`."""
+    """What an index knows of one file offset; `offset` counts bytes from `symbol`.
+
+    `inlined` are the functions that were put into `symbol` there, innermost first; the line is then that of the call.
+    """
 
     symbol: str
     offset: int
     source_file: str | None = None
     line_number: int | None = None
+    inlined: tuple[InlinedCall, ...] = ()
 
 
 class Unresolved(enum.Enum):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from agents.symbols.index import SymbolOrigin
+from agents.symbols.index_format import SymbolOrigin
 from agents.symbols.module_paths import ModuleKind, normalize_module
 from app.symbols.debug_files import find_debug_file
 from app.symbols.debuginfod import Debuginfod

@@ -5,7 +5,8 @@ Linkers leave aliases (one libc address may have six names), overlaps and sizele
 1. exported (in .dynsym), so that a stripped and an unstripped build of one library agree;
 2. a size of its own, before a label without one;
 3. the symbol that starts closest before the address;
-4. global, then weak, then local; fewer leading `_`; shorter; byte order.
+4. fewer leading `_`, so that `system`, which is weak, stands before `__libc_system`; global, then weak, then local;
+   shorter; byte order.
 
 A symbol covers `[address, address + size)`. Without a size, an entry of .symtab covers what no sized symbol does, up to
 the next symbol in its section; an entry that is only in .dynsym covers its first byte, for that table has few entries
@@ -22,14 +23,14 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple
 
-from agents.symbols.index import CodeRanges
+from agents.symbols.index_format import CodeRanges
 
 
 class FunctionSymbol(NamedTuple):
     """One function symbol. A tuple, for a library has 70,000 of them.
 
     `binding` is 0 for global, 1 for weak, 2 for local. `in_symtab` is false where only .dynsym has it. `limit` is the
-    end of its section, which lies behind `address` and not before `address + size`.
+    end of its section, which lies behind `address` and not before `address + size`. `is_resolver`: an IFUNC.
     """
 
     address: int
@@ -39,6 +40,7 @@ class FunctionSymbol(NamedTuple):
     is_exported: bool
     in_symtab: bool
     limit: int
+    is_resolver: bool = False
 
 
 _Piece = tuple[int, int, FunctionSymbol]
@@ -62,8 +64,8 @@ def _rank(symbol: FunctionSymbol) -> tuple[bool, bool, int, int, int, int, bytes
         not symbol.is_exported,
         symbol.size == 0,
         -symbol.address,
-        symbol.binding,
         len(name) - len(name.lstrip("_")),
+        symbol.binding,
         len(name),
         name.encode(),
         -symbol.size,

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final
 
 from elftools.elf.elffile import ELFFile
 
-from agents.symbols.index import LineRows, Segment
+from agents.symbols.index_format import LineRows, Segment
 from app.symbols.elf import ByteOrder
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 from app.symbols.source_paths import public_source

@@ -13,7 +13,7 @@ from elftools.common.utils import struct_parse
 from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 
-from agents.symbols.index import Segment
+from agents.symbols.index_format import Segment
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 
 # Far more than any linker makes; a header may claim 2^64.

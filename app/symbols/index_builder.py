@@ -18,16 +18,21 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from agents.symbols.index import IndexContent, SymbolIndex, SymbolOrigin
+from agents.symbols.index import SymbolIndex
+from agents.symbols.index_format import IndexContent, SymbolOrigin
 from app.symbols.code_ranges import FunctionSymbol, disjoint_ranges
 from app.symbols.dwarf_lines import read_lines
 from app.symbols.elf import DebugLink, ElfStructure, read_structure
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
+from app.symbols.function_table import known_symbols, named_functions
 from app.symbols.gopclntab import go_symbols
 from app.symbols.symbol_tables import function_symbols, unpacked_debugdata, with_exports
 
 # The driver of rustc and LLVM, among the largest libraries there are, have 150 to 250 MB; a mapping counts as memory.
 MAX_FILE_BYTES: Final = 2**30
+
+# What a debug file does not replace.
+_LASTING: Final = SymbolOrigin.DYNSYM | SymbolOrigin.GOPCLNTAB | SymbolOrigin.GO_INLINE_TREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,25 +99,22 @@ def build_index(path: Path, debug_path: Path | None, *, with_lines: bool) -> Ind
 def extend_index(known: SymbolIndex, debug_path: Path, *, with_lines: bool) -> IndexContent:
     """The content of an index that exists, with names and lines of a debug file that came later.
 
-    Segments and .dynsym's names are taken from the index. Raises FileRefusedError.
+    Segments are taken from the index, and those names that the debug file does not have. Raises FileRefusedError.
     """
     with _opened(debug_path) as debug:
         if debug.structure.build_id != known.build_id:
             raise FileRefusedError(FileRefusalReason.MALFORMED, "the debug file is another file's")
-        exported = [
-            FunctionSymbol(s.start, s.length, s.name, 0, is_exported=True, in_symtab=False, limit=s.start + s.length)
-            for s in known.ranges()
-            if not s.delta
-        ]
-        origins = SymbolOrigin.DYNSYM if exported else SymbolOrigin(0)
+        replaced = debug.structure.symtab is not None  # then this table has all names that are not exported
+        symbols = known_symbols(known, debug.structure.code, only_exported=replaced)
+        origins = known.origins & _LASTING if replaced else known.origins & ~SymbolOrigin.DWARF_LINES
         empty = IndexContent(known.build_id, known.machine, known.elf_type, origins, known.code_digest, known.segments)
-        return _filled(empty, [debug], with_lines=with_lines, known=exported)
+        return _filled(empty, [debug], with_lines=with_lines, known=symbols)
 
 
 def _filled(
     empty: IndexContent, files: list[_OpenElf], *, with_lines: bool, known: Sequence[FunctionSymbol] = ()
 ) -> IndexContent:
-    """The content with the names and lines of `files`, and with the exported symbols that are known already."""
+    """The content with the names and lines of `files`, and with the symbols that are `known` already."""
     symbols = list(known)
     origins = empty.origins
     for number, elf in enumerate(files):
@@ -135,7 +137,9 @@ def _filled(
     if with_lines and (described := [elf for elf in files if elf.structure.has_dwarf_lines]):
         lines = read_lines(described[-1].stream, empty.segments)
         origins |= SymbolOrigin.DWARF_LINES if len(lines.addresses) else SymbolOrigin(0)
-    return replace(empty, origins=origins, ranges=disjoint_ranges(symbols), lines=lines)
+    return replace(
+        empty, origins=origins, ranges=disjoint_ranges(symbols), functions=named_functions(symbols), lines=lines
+    )
 
 
 def _debugdata_symbols(packed: memoryview) -> list[FunctionSymbol]:

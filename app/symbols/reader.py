@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from agents.symbols.index import IndexContent, SymbolIndex, encode_index
+from agents.symbols.index import SymbolIndex
+from agents.symbols.index_format import IndexContent, encode_index
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 from app.symbols.index_builder import build_index, extend_index, probe_file
 

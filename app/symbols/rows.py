@@ -3,7 +3,8 @@
 import os
 from typing import Any
 
-from agents.symbols.index import SymbolIndex, SymbolOrigin
+from agents.symbols.index import SymbolIndex
+from agents.symbols.index_format import SymbolOrigin
 from app.symbols.adding import FileReport, NotIndexed
 
 

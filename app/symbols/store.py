@@ -12,7 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, Self
 
-from agents.symbols.index import IndexFormatError, SymbolIndex
+from agents.symbols.index import SymbolIndex
+from agents.symbols.index_format import IndexFormatError
 from agents.symbols.lookup import Resolved, Unresolved
 from app.symbols.name_maps import decode_map, image_scope, scopes_of_node
 from app.symbols.snapshot import ObjectKind, Snapshot, SymbolStoreError, object_path, read_snapshot

@@ -14,7 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Self
 
-from agents.symbols.index import SymbolIndex, SymbolOrigin
+from agents.symbols.index import SymbolIndex
+from agents.symbols.index_format import SymbolOrigin
 from app.symbols.name_maps import decode_map, encode_map
 from app.symbols.snapshot import (
     FORMAT_LINE,
@@ -121,6 +122,8 @@ class StoreWriter:
             return Kept.CONFLICT
         poorer = _names_grade(index) < _names_grade(known) or bool(index.line_count) < bool(known.line_count)
         gains = (_names_grade(index), index.line_count, index.range_count)
+        if known.format < index.format and not poorer:
+            return Kept.REPLACED
         if poorer or gains <= (_names_grade(known), known.line_count, known.range_count):
             return Kept.UNCHANGED
         return Kept.REPLACED

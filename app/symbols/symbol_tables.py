@@ -61,7 +61,10 @@ def with_exports(symbols: Iterable[FunctionSymbol]) -> list[FunctionSymbol]:
     for at, symbol in enumerate(static):
         if symbol[0] in addresses and (key := (symbol.address, symbol.name)) in dynamic:
             in_both.add(key)
-            static[at] = symbol._replace(is_exported=dynamic[key].is_exported)
+            found = dynamic[key]
+            static[at] = symbol._replace(
+                is_exported=found.is_exported, is_resolver=symbol.is_resolver or found.is_resolver
+            )
     return static + [symbol for key, symbol in dynamic.items() if key not in in_both]
 
 
@@ -109,7 +112,7 @@ def _decoded(
         binding = binding_of(info >> 4, _LOCAL)
         is_exported = not in_symtab and binding != _LOCAL
         room = limit - address
-        yield made((address, min(room, size), text, binding, is_exported, in_symtab, limit))
+        yield made((address, min(room, size), text, binding, is_exported, in_symtab, limit, kind == _GNU_IFUNC))
 
 
 def _entries(data: memoryview, structure: ElfStructure, table: SymbolTable) -> Iterator[tuple[int, ...]]:

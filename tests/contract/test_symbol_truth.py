@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.symbols.index import SymbolIndex, SymbolOrigin, encode_index
+from agents.symbols.index import SymbolIndex
+from agents.symbols.index_format import SymbolOrigin, encode_index
 from agents.symbols.lookup import Resolved, Unresolved
 from app.symbols.index_builder import build_index
 from tests.support.programs import (

@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.symbols.index import CodeRanges
+from agents.symbols.index_format import CodeRanges
 from app.symbols.code_ranges import FunctionSymbol, disjoint_ranges
 from app.symbols.symbol_tables import with_exports
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from agents.symbols.index import (
+from agents.symbols.index import SymbolIndex
+from agents.symbols.index_format import (
     CodeRange,
     CodeRanges,
     IndexContent,
     IndexFormatError,
     LineRows,
     Segment,
-    SymbolIndex,
     SymbolOrigin,
     encode_index,
 )
@@ -166,6 +166,14 @@ def test_truncated_index_is_refused(length: int) -> None:
     """A file that ends early is no index."""
     with pytest.raises(IndexFormatError):
         SymbolIndex(memoryview(encode_index(content())[:length]))
+
+
+def test_index_of_another_format_says_what_to_do() -> None:
+    """An index of a newer callstream is not damaged: it has to be made again."""
+    newer = bytearray(encode_index(content()))
+    newer[8] = 3
+    with pytest.raises(IndexFormatError, match="format 3, and only 2 is known; build the index again"):
+        SymbolIndex(memoryview(newer))
 
 
 def test_number_that_does_not_fit_is_refused() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from agents.symbols.index import SymbolOrigin
+from agents.symbols.index_format import SymbolOrigin
 from app.__main__ import cli
 from app.symbols.snapshot import ObjectKind, object_path
 from app.symbols.store import SymbolStore

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.symbols.index import CodeRanges
+from agents.symbols.index_format import CodeRanges
 from app.symbols.code_ranges import FunctionSymbol, disjoint_ranges
 
 GLOBAL, WEAK, LOCAL = 0, 1, 2
@@ -34,14 +34,15 @@ def rows(ranges: CodeRanges) -> list[tuple[int, int, int, str]]:
         (function("zz", 0, 8, LOCAL), function("a", 0, 0)),
         (function("zz", 0, 8), function("a", 0, 8, WEAK)),
         (function("zz", 0, 8, WEAK), function("a", 0, 8, LOCAL)),
-        (function("zz", 0, 8), function("_a", 0, 8)),
+        (function("zz", 0, 8, WEAK), function("_a", 0, 8)),
+        (function("system", 0, 8, WEAK, exported=True), function("__libc_system", 0, 8, exported=True)),
         (function("_zz", 0, 8), function("__a", 0, 8)),
         (function("zz", 0, 8), function("aaa", 0, 8)),
         (function("a", 0, 8), function("b", 0, 8)),
     ],
 )
 def test_alias_order(better: FunctionSymbol, worse: FunctionSymbol) -> None:
-    """Exported, sized, global, weak, fewer underscores, shorter, byte order: in this order, whatever came first."""
+    """Exported, sized, fewer underscores, global, weak, shorter, byte order: in this order, whatever came first."""
     assert rows(disjoint_ranges([better, worse])) == [(0, 8, 0, better.name)]
     assert rows(disjoint_ranges([worse, better])) == [(0, 8, 0, better.name)]
 

@@ -4,7 +4,8 @@ from io import BytesIO
 
 import pytest
 
-from agents.symbols.index import IndexContent, Segment, SymbolIndex, SymbolOrigin, encode_index
+from agents.symbols.index import SymbolIndex
+from agents.symbols.index_format import IndexContent, Segment, SymbolOrigin, encode_index
 from agents.symbols.lookup import Resolved, Unresolved
 from app.symbols.code_ranges import disjoint_ranges
 from app.symbols.elf import ElfStructure, read_structure

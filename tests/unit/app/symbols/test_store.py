@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.symbols.index import CodeRanges, IndexContent, LineRows, Segment, SymbolOrigin, encode_index
+from agents.symbols.index_format import CodeRanges, IndexContent, LineRows, Segment, SymbolOrigin, encode_index
 from agents.symbols.lookup import Resolved, Unresolved
 from app.symbols.checking import check_objects
 from app.symbols.name_maps import image_scope, node_scope
@@ -27,7 +27,7 @@ def index_bytes(
     count = len(names)
     ranges = CodeRanges([16 * i for i in range(count)], [16] * count, [0] * count, names)
     rows = LineRows([0], [0], [7], ["a.c"]) if lines else LineRows()
-    return encode_index(IndexContent(build_id, 62, 3, origins, code, (Segment(0, 4096, 0),), ranges, rows))
+    return encode_index(IndexContent(build_id, 62, 3, origins, code, (Segment(0, 4096, 0),), ranges, lines=rows))
 
 
 def put(writer: StoreWriter, content: bytes, build_id: str = ID, *, replace: bool = False) -> Kept:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.symbols.index import SymbolIndex, encode_index
+from agents.symbols.index import SymbolIndex
+from agents.symbols.index_format import encode_index
 from agents.symbols.lookup import Resolved
 from app.simulator.workload.binaries import Binary, mapped_binaries
 from app.symbols.index_builder import build_index

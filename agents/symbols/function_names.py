@@ -1,0 +1,188 @@
+"""What a name means in one file: its codes, its other names, where it was inlined, and what the file does not have.
+
+A frame carries one name of its code. A question may be asked with any of them, so the index keeps all:
+
+- a name can mean several codes: two versions of one function, or static functions of two source files;
+- a code can have several names: aliases, constructors that compile to the same, functions that the linker folded;
+- the code of an IFUNC is only its resolver, which chooses at load time the function that runs under the name;
+- code of a function can stand in others, into which it was inlined. What a file says of that is never more than its
+  inline tree or debug information covers (`InlineKnowledge`).
+"""
+
+import difflib
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from agents.symbols.index import SymbolIndex
+from agents.symbols.index_format import NameTrait, SymbolOrigin
+from agents.symbols.resolver_names import implements
+
+_INLINES: Final = SymbolOrigin.GO_INLINE_TREE | SymbolOrigin.DWARF_INLINES
+
+# difflib compares a pair in some 20 µs; of a library's 70,000 names a few thousand have about one length.
+_MAX_COMPARED: Final = 20_000
+_LENGTH_TOLERANCE: Final = 2
+
+
+class FunctionCode(NamedTuple):
+    """The code at one address, by one of its names.
+
+    `size` is 0 where the file does not say it. `names` are all names of the address, the one that its frames carry
+    first. `frame_symbol` and `frame_offset` are what a frame at the first byte says; the offset is not 0 where the name
+    is a label inside another function, and the symbol is None where no name covers the byte. `is_resolver`: the name is
+    an IFUNC, and this is only the code that chooses what runs under it.
+    """
+
+    address: int
+    size: int
+    names: tuple[str, ...]
+    frame_symbol: str | None
+    frame_offset: int
+    is_exported: bool
+    is_resolver: bool
+
+
+class InlinedCopy(NamedTuple):
+    """A copy of a function inside another: where it begins, and the function whose frames stand for it."""
+
+    address: int
+    host: str | None
+
+
+class InlineKnowledge(NamedTuple):
+    """What a file says of inlined functions: of its `functions` functions, `described` tell what was put into them.
+
+    `sources` are GO_INLINE_TREE and DWARF_INLINES, or neither; then nothing is known.
+    """
+
+    sources: SymbolOrigin
+    described: int
+    functions: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a function that no copy is known of was inlined nowhere in this file."""
+        return bool(self.sources) and 0 < self.functions == self.described
+
+    @property
+    def share(self) -> float:
+        """The part of the functions that is described, 0 to 1."""
+        return self.described / self.functions if self.sources and self.functions else 0.0
+
+
+class FunctionNames:
+    """Answers about the names of an index."""
+
+    def __init__(self, index: SymbolIndex) -> None:
+        """Takes no copy of the names; each answer reads the index."""
+        self._index = index
+        self._parts = index.parts
+        self._count = len(index.parts.name_offsets) - 1
+        head = index.head
+        self.inline_knowledge = InlineKnowledge(head.origins & _INLINES, head.described, head.functions)
+
+    def knows(self, name: str) -> bool:
+        """Whether the file has this name, as a function of its own or inlined."""
+        return self._number(name) is not None
+
+    def codes(self, name: str) -> tuple[FunctionCode, ...]:
+        """Every code that `name` means, in order of address; empty where the file has no function of its own for it."""
+        number = self._number(name)
+        if number is None:
+            return ()
+        by_name, names = self._parts.functions_by_name, self._parts.function_names
+        first = bisect_left(by_name, number, key=names.__getitem__)
+        behind = bisect_right(by_name, number, key=names.__getitem__)
+        return tuple(self._code(by_name[at]) for at in range(first, behind))
+
+    def names_at(self, address: int) -> tuple[str, ...]:
+        """Every name of the function that begins at `address`, the one that frames carry first."""
+        addresses = self._parts.function_addresses
+        first, behind = bisect_left(addresses, address), bisect_right(addresses, address)
+        names = [self._index.name(self._parts.function_names[at]) for at in range(first, behind)]
+        covering = self._index.range_of(address)
+        chosen = covering.name if covering is not None and covering.start - covering.delta == address else None
+        return tuple(sorted(names, key=lambda name: (name != chosen, name)))
+
+    def is_resolver(self, name: str) -> bool:
+        """Whether `name` is an IFUNC, whose own code only chooses what runs under the name."""
+        return any(code.is_resolver for code in self.codes(name))
+
+    def implementations(self, name: str) -> tuple[str, ...]:
+        """Functions that run under the name of an IFUNC, as far as the file names them; resolver_names.py has the rule.
+
+        Nothing proves that these are all.
+        """
+        asked = {other for code in self.codes(name) if code.is_resolver for other in code.names}
+        return tuple(
+            sorted(
+                {
+                    found
+                    for one in asked
+                    for prefix in (f"__{one}_", f"{one}.", f"{one}_", f"_{one}_")
+                    for found in self.names_starting_with(prefix)
+                    if implements(found, one) and self.codes(found)
+                }
+                - asked
+            )
+        )
+
+    def copies(self, name: str) -> tuple[InlinedCopy, ...]:
+        """Every known copy of a function inside others, in order of address; see `inline_knowledge`."""
+        number = self._number(name)
+        if number is None:
+            return ()
+        names, addresses = self._parts.copy_names, self._parts.copy_addresses
+        found: dict[InlinedCopy, None] = {}
+        for at in range(bisect_left(names, number), bisect_right(names, number)):
+            covering = self._index.range_of(addresses[at])
+            found[InlinedCopy(addresses[at], None if covering is None else covering.name)] = None
+        return tuple(found)
+
+    def all_names(self) -> Iterator[str]:
+        """Every name of the file, in byte order; 70,000 of a large library."""
+        return map(self._index.name, range(self._count))
+
+    def names_starting_with(self, prefix: str) -> Iterator[str]:
+        """Every name that begins with `prefix`, in byte order."""
+        for number in range(self._place(prefix.encode()), self._count):
+            name = self._index.name(number)
+            if not name.startswith(prefix):
+                return
+            yield name
+
+    def nearest(self, name: str, count: int = 3) -> tuple[str, ...]:
+        """Names of the file that are spelled like `name`, the nearest first."""
+        offsets, length = self._parts.name_offsets, len(name.encode())
+        alike = [
+            self._index.name(number)
+            for number in range(self._count)
+            if abs(offsets[number + 1] - offsets[number] - length) <= _LENGTH_TOLERANCE
+        ]
+        return tuple(difflib.get_close_matches(name, alike[:_MAX_COMPARED], n=count, cutoff=0.75))
+
+    def _code(self, at: int) -> FunctionCode:
+        parts = self._parts
+        address = parts.function_addresses[at]
+        traits = NameTrait(parts.function_traits[at])
+        covering = self._index.range_of(address)
+        return FunctionCode(
+            address,
+            parts.function_sizes[at],
+            self.names_at(address),
+            None if covering is None else covering.name,
+            0 if covering is None else address - covering.start + covering.delta,
+            NameTrait.EXPORTED in traits,
+            NameTrait.RESOLVER in traits,
+        )
+
+    def _number(self, name: str) -> int | None:
+        place = self._place(name.encode())
+        return place if place < self._count and self._index.name(place) == name else None
+
+    def _place(self, encoded: bytes) -> int:
+        offsets, names = self._parts.name_offsets, self._parts.names
+        return bisect_left(
+            range(self._count), encoded, key=lambda number: bytes(names[offsets[number] : offsets[number + 1]])
+        )

@@ -1,6 +1,7 @@
 """`callstream ingest`: writes Tetragon's events to the raw topic, in the foreground."""
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -8,6 +9,7 @@ from dataclasses import asdict
 
 import click
 
+from app.files.folders import PRIVATE_UMASK
 from app.ingest.run import Ingest
 from app.operators.printing import echo, print_answer
 from app.settings import load
@@ -37,6 +39,7 @@ def command(*, as_json: bool) -> None:
     settings = load()
     logs.configure(settings.log_format, settings.log_level)
     hold_back()
+    os.umask(PRIVATE_UMASK)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

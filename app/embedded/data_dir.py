@@ -8,6 +8,7 @@ version might damage it. Only the owner may read the folder: it holds raw events
 import base64
 import fcntl
 import json
+import logging
 import os
 import shutil
 import time
@@ -16,6 +17,10 @@ from pathlib import Path
 
 from app.embedded.failures import EmbeddedError, Failure
 from app.embedded.pins import Pins
+from app.files.folders import make_private
+from app.files.replacing import replace_file
+
+log = logging.getLogger(__name__)
 
 NEEDED_BYTES = 512 << 20
 """Room to start with: when its disk is full, Kafka stops and does not go on."""
@@ -47,12 +52,14 @@ class DataDir:
         """
         self.root = root.resolve()
         try:
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            trouble = make_private(self.root)
             self._lock = os.open(self.root / "lock", os.O_CREAT | os.O_RDWR, 0o600)
         except OSError as error:
             raise EmbeddedError(
                 Failure.DATA_DIR_INCOMPATIBLE, f"data folder {self.root} cannot be used: {error.strerror}"
             ) from None
+        if trouble is not None:
+            log.warning("%s", trouble)
         try:
             self._take_lock()
             self.marker = self._check_marker(pins)
@@ -97,7 +104,8 @@ class DataDir:
     def _check_marker(self, pins: Pins) -> Marker:
         path = self.root / _MARKER
         if not path.exists():
-            strange = sorted(entry.name for entry in self.root.iterdir() if entry.name != "lock")
+            names = sorted(entry.name for entry in self.root.iterdir())
+            strange = [name for name in names if name != "lock" and not name.startswith(_MARKER)]
             if strange:
                 raise EmbeddedError(
                     Failure.DATA_DIR_INCOMPATIBLE,
@@ -107,9 +115,7 @@ class DataDir:
         else:
             cluster_id = self._compatible_cluster_id(path, pins)
         marker = Marker(layout=_LAYOUT, kafka=pins.kafka_version, registry=pins.registry_version, cluster_id=cluster_id)
-        fresh = path.with_suffix(".new")
-        fresh.write_text(json.dumps(asdict(marker)) + "\n", encoding="ascii")
-        fresh.replace(path)
+        replace_file(path, f"{json.dumps(asdict(marker))}\n".encode("ascii"))
         return marker
 
     def _compatible_cluster_id(self, path: Path, pins: Pins) -> str:

@@ -21,6 +21,8 @@ import fastavro
 from agents.privacy.policy_file import built_in_text, parse_policy
 from agents.toml_text import MAX_TOML_BYTES
 from app.evidence.documents import canonical_text
+from app.files.folders import make_private
+from app.files.replacing import replace_file
 from app.operators.regular_files import read_regular_text
 from app.privacy.load import Privacy, load_privacy
 from app.settings import Settings
@@ -80,9 +82,9 @@ def _privacy_digest(policy_id: str, key_id: str | None, call_schema: str) -> str
 
 def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
     """Keep the texts of a configuration in `folder`. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        replace_file(folder / name, text.encode())
 
 
 POLICY_FILE: Final = "policy.toml"

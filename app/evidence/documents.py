@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from app.files.replacing import replace_file
 from app.operators.errors import OperatorError
 from app.operators.regular_files import read_regular
 
@@ -71,10 +72,8 @@ def encode(document: Mapping[str, Any]) -> bytes:
 
 
 def write(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a document; after a crash the file is whole or missing. Raises OSError."""
-    beside = path.with_name(path.name + ".partial")
-    beside.write_bytes(encode(document))
-    beside.replace(path)
+    """Write a document, for its owner only; after a crash the file is whole or missing. Raises OSError."""
+    replace_file(path, encode(document))
 
 
 def read(path: Path) -> dict[str, Any]:

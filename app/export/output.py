@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from app.files.replacing import BY_UMASK, replacing
+
 
 @contextmanager
 def output(path: Path | None) -> Iterator[BinaryIO]:
@@ -22,10 +24,5 @@ def output(path: Path | None) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            yield file
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with replacing(path, BY_UMASK, partial=partial) as file:  # what is exported has passed the privacy filter
+        yield file

@@ -21,6 +21,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, Final
 
+from app.files.replacing import sync_folder
 from app.ingest import spill_segment
 from app.ingest.chunk import Chunk
 from app.ingest.event_books import EventInterval, LostEvents
@@ -110,7 +111,7 @@ class SpillFolder:
             try:
                 spill_segment.append(segment, descriptor, chunk, interval)
                 os.fsync(descriptor)
-                self._sync_folder()
+                sync_folder(self._folder)
             except OSError:
                 segment.path.unlink(missing_ok=True)
                 raise
@@ -156,7 +157,7 @@ class SpillFolder:
                 if not segment.entries:
                     self._delete(segment)
             self._segments = deque(map(self._without_taken, kept))
-            self._sync_folder()
+            sync_folder(self._folder)
 
     def _without_taken(self, segment: SpillSegment) -> SpillSegment:
         """The segment, written again without the entries that were taken; a damaged one stays as it is."""
@@ -276,17 +277,10 @@ class SpillFolder:
         try:
             os.fsync(self._tail)
             if not self._is_folder_synced:
-                self._sync_folder()
+                sync_folder(self._folder)
                 self._is_folder_synced = True
         except OSError as error:
             log.error("the spill folder cannot be synced: %s", error.strerror)
-
-    def _sync_folder(self) -> None:
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def _abandon_tail(self) -> None:
         if self._tail is not None:

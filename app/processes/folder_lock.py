@@ -3,10 +3,10 @@
 import fcntl
 import logging
 import os
-import stat
 from pathlib import Path
 from typing import IO
 
+from app.files.folders import make_private
 from app.operators.errors import OperatorError
 
 log = logging.getLogger(__name__)
@@ -24,8 +24,8 @@ def lock_folder(folder: Path, *, setting: str, owner: str) -> IO[bytes]:
     uses such folders. Raises FolderUnusableError.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _make_private(folder)
+        if (trouble := make_private(folder)) is not None:
+            log.warning("%s", trouble)
         lock = open(folder / "lock", "wb", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: SIM115 - held
     except OSError as error:
         raise FolderUnusableError(f"{setting}: cannot write to {folder}: {error.strerror}") from None
@@ -37,12 +37,3 @@ def lock_folder(folder: Path, *, setting: str, owner: str) -> IO[bytes]:
             f"{setting}: another {owner} is using {folder}; give each a folder of its own"
         ) from None
     return lock
-
-
-def _make_private(folder: Path) -> None:
-    mode = stat.S_IMODE(folder.stat().st_mode)
-    if mode & 0o077:
-        try:
-            folder.chmod(0o700)
-        except PermissionError:
-            log.warning("other users of this machine may look into %s (mode %03o)", folder, mode)

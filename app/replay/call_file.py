@@ -24,6 +24,7 @@ from app.evidence.avro_container import BlockWriter, Codec, ContainerError, Head
 from app.evidence.digests import Columns
 from app.evidence.span_files import damaged, opened
 from app.evidence.span_lines import SpanLine
+from app.files.replacing import replace_file, replacing
 from app.kafka.records import DamagedError
 from app.operators.regular_files import open_regular
 from app.replay.engine import Lane, RunResult
@@ -85,7 +86,7 @@ def join(folder: Path, partition: int, result: RunResult) -> list[SpanLine]:
     path, refused, _ = paths(folder, partition)
     lines: list[SpanLine] = []
     first = header(partition).encoded
-    with path.open("wb") as whole, refused.open("wb") as whole_refused:
+    with replacing(path) as whole, replacing(refused) as whole_refused:
         whole.write(first)
         base = len(first)
         for one in result.lanes:
@@ -99,7 +100,7 @@ def join(folder: Path, partition: int, result: RunResult) -> list[SpanLine]:
 
 def write_lines(folder: Path, partition: int, lines: Sequence[SpanLine]) -> None:
     """Write a partition's span file. Raises OSError."""
-    paths(folder, partition)[2].write_text("".join(line.line() for line in lines), encoding="utf-8")
+    replace_file(paths(folder, partition)[2], "".join(line.line() for line in lines).encode())
 
 
 def paths(folder: Path, partition: int) -> tuple[Path, Path, Path]:

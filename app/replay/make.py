@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from app.evidence import documents, signing
 from app.evidence.archive import input_chain
 from app.evidence.configuration import Configuration, configuration_of, program, write_texts
+from app.files.folders import make_private
 from app.kafka.client import partition_count
 from app.kafka.registry import SchemaRegistry
 from app.progress import Progress
@@ -146,8 +147,9 @@ def _write(
         schema_id = _prepare_topic(request, topic, opened.source, verdict)
         lanes = LaneOutput(open_sink=partial(TopicSink, request.settings, topic, folder), schema_id=schema_id)
     if folder.exists() and any(folder.iterdir()):
-        raise ReplayError(f"{folder} is not empty: a replay goes into a folder of its own")
-    folder.mkdir(parents=True, exist_ok=True)
+        unfinished = "" if (folder / MANIFEST_FILE).exists() else "; if a replay there was interrupted, remove it"
+        raise ReplayError(f"{folder} is not empty: a replay goes into a folder of its own{unfinished}")
+    make_private(folder)  # the run of another policy may hold what the live one removes
     configuration, texts = configuration_of(request.settings, request.snapshot)
     replayed = _replay(request, opened, configuration, lanes, folder, divide=topic is None)
     write_texts(folder / CONFIGURATION_FOLDER, texts)

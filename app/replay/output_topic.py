@@ -14,6 +14,7 @@ from typing import Final, assert_never
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from app.evidence.digests import Columns
+from app.files.replacing import sync_file
 from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config
 from app.kafka.records import OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
@@ -105,7 +106,8 @@ class TopicSink:
         """Raises OSError, and what `client_config` raises."""
         self._topic = topic
         self._partition = lane.partition
-        self._refused = call_file.paths(folder, lane.partition)[1].open("w", encoding="utf-8")
+        self._refused_path = call_file.paths(folder, lane.partition)[1]
+        self._refused = self._refused_path.open("w", encoding="utf-8")
         config = {**PRODUCER_CONFIG, **client_config(settings), "error_cb": self._on_error, "logger": librdkafka_log}
         self._producer = Producer(config)
         self._unanswered = 0
@@ -141,6 +143,7 @@ class TopicSink:
     def close(self) -> None:
         """Wait until everything is acknowledged. Raises as `calls`."""
         self._refused.close()
+        sync_file(self._refused_path)
         while self._unanswered:
             self._poll(POLL_SECONDS)
         self._producer.flush()

@@ -14,7 +14,9 @@ Two processes may still meet, if they start at the same moment. `Rivalry` notice
 
 import fcntl
 import hashlib
+import logging
 import os
+import re
 import secrets
 import socket
 import stat
@@ -28,10 +30,14 @@ from typing import IO, Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from app.files.folders import make_private
+from app.files.replacing import replace_file
 from app.kafka.client import KafkaUnreachableError
 from app.operators.errors import OperatorError
 from app.processes.process_end import ExitCode
 from app.settings import Settings
+
+log = logging.getLogger(__name__)
 
 MAX_INDEX: Final = 4096
 
@@ -44,6 +50,7 @@ RIVALS: Final = 2
 _ANSWER_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 1.0
 _MARK: Final = "member"
+_WORD: Final = re.compile(rb"[0-9a-f]{8}")
 """File in the folder of an index with a random word, part of the client id: it tells data folders apart."""
 
 Members = Callable[[], Mapping[str, str]]
@@ -92,11 +99,12 @@ def member_name(settings: Settings, group: str, index: int) -> str:
 def identity_of(settings: Settings, group: str, index: int) -> Identity:
     """The identity that belongs to an index of this host and data folder; makes its folder. Raises OSError."""
     folder, member = data_dir(settings, group, index), member_name(settings, group, index)
-    folder.mkdir(parents=True, exist_ok=True)
+    if (trouble := make_private(folder)) is not None:
+        log.warning("%s", trouble)
     mark = _mark(folder)
     if mark is None:
         mark = secrets.token_hex(4)
-        (folder / _MARK).write_text(mark)
+        replace_file(folder / _MARK, mark.encode())
     return Identity(member, f"{member}-{mark}", folder)
 
 
@@ -164,10 +172,12 @@ def _is_free(settings: Settings, group: str, index: int, present: Mapping[str, s
 
 
 def _mark(folder: Path) -> str | None:
+    """The word that is kept in the folder; None if there is none, or if it is damaged."""
     try:
-        return (folder / _MARK).read_text()
+        mark = (folder / _MARK).read_bytes()
     except FileNotFoundError:
         return None
+    return mark.decode() if _WORD.fullmatch(mark) else None
 
 
 def _locked(settings: Settings, group: str, cluster: str, index: int) -> Claim | str:
@@ -177,7 +187,7 @@ def _locked(settings: Settings, group: str, cluster: str, index: int) -> Claim |
     if isinstance(first, str):
         return first
     folder = data_dir(settings, group, index)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     second = _lock(folder / "lock")
     if isinstance(second, str):
         first.close()

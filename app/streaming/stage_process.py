@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from app.files.folders import PRIVATE_UMASK
 from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config, partition_counts
 from app.kafka.log_ends import topic_ids
 from app.processes.garbage import collect_seldom
@@ -132,6 +133,7 @@ def run_stage(settings: Settings, plan: StagePlan) -> None:
     certificates).
     Broken machinery ends the process.
     """
+    os.umask(PRIVATE_UMASK)  # of what RocksDB writes, too
     # The standard loop: Faust's consumer thread schedules callbacks on it from outside, which it survives with a delay.
     # uvloop's ready queue can then stop and never go on; on loaded machines a stage in some dozen starts never joined.
     asyncio.run(_run(settings, plan))

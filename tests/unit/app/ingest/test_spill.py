@@ -356,11 +356,13 @@ def test_syncs_are_as_often_as_set(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         synced.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    _store(SpillFolder(tmp_path / "each", LIMIT, sync_seconds=0), 1, 2)
+    folder = SpillFolder(tmp_path / "each", LIMIT, sync_seconds=0)
+    synced.clear()
+    _store(folder, 1, 2)
     assert synced == [False, True, False]
 
-    synced.clear()
     folder = SpillFolder(tmp_path / "seldom", LIMIT, sync_seconds=3600)
+    synced.clear()
     _store(folder, 1, 2)
     folder.sync_if_due()
     assert synced == []

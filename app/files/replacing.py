@@ -1,0 +1,96 @@
+"""Files that appear whole or not at all, and outlast a power cut: the one way in which a file gets new content.
+
+New content is written beside the file, synced, moved to its place, and the folder is synced. Whoever is told that this
+failed finds what was there before.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Final
+
+PRIVATE: Final = 0o600
+SHARED: Final = 0o644
+BY_UMASK: Final = None
+
+_NOT_SYNCED: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EACCES})
+"""From file systems that cannot sync a folder, and for a folder that this user may write but not read."""
+
+
+@contextmanager
+def replacing(path: Path, mode: int | None = PRIVATE, *, partial: Path | None = None) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of `path` when the block ends. `mode` None leaves it to the umask.
+
+    One writer at a time may do this; others give a `partial` of their own, beside `path`. Raises OSError; then, and
+    after any other exception of the block, `path` is as before.
+    """
+    partial = partial or path.with_name(f"{path.name}.partial")
+    try:
+        partial.unlink(missing_ok=True)  # of a process that was killed
+        with partial.open("xb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        _move(partial, path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def replace_file(path: Path, content: bytes, mode: int | None = PRIVATE) -> None:
+    """Give a file new content, as `replacing` does."""
+    with replacing(path, mode) as file:
+        file.write(content)
+
+
+def sync_file(path: Path) -> None:
+    """Have the disk keep a file that was written already. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the disk keep the folder's names. Raises OSError."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_SYNCED:
+            raise
+
+
+def _move(partial: Path, path: Path) -> None:
+    """Move it, and move it back where the folder cannot be synced: a power cut might undo what was told as done."""
+    former = _kept(path)
+    partial.replace(path)
+    try:
+        sync_folder(path.parent)
+    except OSError:
+        with suppress(OSError):
+            path.unlink() if former is None else former.replace(path)
+        raise
+    if former is not None:
+        with suppress(OSError):
+            former.unlink()
+
+
+def _kept(path: Path) -> Path | None:
+    """Another name for what is at `path`; None where there is nothing, or the file system knows one name only."""
+    former = path.with_name(f"{path.name}.former")
+    try:
+        former.unlink(missing_ok=True)
+        former.hardlink_to(path)
+    except OSError:
+        return None
+    return former

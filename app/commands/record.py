@@ -9,9 +9,10 @@ import click
 
 from app.commands import options
 from app.commands.ending import exits_with
-from app.evidence import documents, signing
-from app.evidence.archive import ARCHIVE_FILE, Archive
+from app.evidence import signing
+from app.evidence.archive import Archive
 from app.evidence.avro_container import Codec
+from app.files.folders import make_private
 from app.kafka.records import DamagedError
 from app.kafka.topic_reader import TopicReader
 from app.operators.printing import echo, print_answer
@@ -75,10 +76,9 @@ def command(
             choice = options.raw_choice(**chosen)
             plan = _plan(settings, choice, Codec(codec), progress, with_published=with_published)
         progress.begin("records read", sum(one.offsets for one in plan.ranges))
-        archive = record.record(settings, folder, plan, progress.add)
-        if key is not None:
-            path = folder / ARCHIVE_FILE
-            documents.write(path, signing.signed(documents.read(path), key))
+        if (trouble := make_private(folder)) is not None:
+            echo(f"warning: {trouble}", err=True)
+        archive = record.record(settings, folder, plan, progress.add, key=key)
     document = _document(archive)
     print_answer(document, _lines(archive, document), as_json=as_json)
 

@@ -13,6 +13,7 @@ import io
 import itertools
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from app.evidence import avro_container
 from app.evidence.avro_container import BlockWriter, Codec, ContainerError, Header
 from app.evidence.digests import Columns, RecordDigest, span_of
 from app.evidence.span_files import StoredSpan, damaged, opened, read_lines
+from app.files.replacing import PRIVATE, sync_folder
 from app.kafka.records import DamagedError, Recorded
 from schemas import avro_wire, records
 
@@ -67,16 +69,16 @@ class RecordFileWriter:
     """Writes one partition's records in order, from the beginning or from where a writer before it was ended."""
 
     def __init__(self, folder: Path, name: str, layout: Layout) -> None:
-        """Open or resume `NAME` in `folder`. Raises OSError, and DamagedError for a file of another layout."""
+        """Open or resume `NAME` in `folder`, for its owner only. Raises OSError.
+
+        What is damaged, as after a power cut, and what follows it is cut off, to be written again.
+        """
         # the records get their name last: where they have it, the spans have theirs
         self._names = {kind: folder / f"{name}.{kind}" for kind in ("spans", "avro")}
         self._partial = {kind: folder / f"{name}.{kind}.partial" for kind in ("spans", "avro")}
-        self._spans = _complete_spans(self._partial["spans"], self._partial["avro"])
-        if self._spans and any(damaged(self._partial["avro"], self._spans[-1:])):
-            self._spans.pop()  # torn, as a power failure leaves it: it is written again
-        check_stored(self._partial["avro"], layout, self._spans)
-        self._lines = self._partial["spans"].open("ab")
-        self._file = self._partial["avro"].open("ab")
+        self._spans = _whole_spans(self._partial["spans"], self._partial["avro"], layout)
+        self._lines = _open_private(self._partial["spans"])
+        self._file = _open_private(self._partial["avro"])
         self._lines.truncate(sum(len(span.line().encode()) for span in self._spans))
         self._file.truncate(self._spans[-1].end if self._spans else 0)
         header = layout.header()
@@ -108,20 +110,24 @@ class RecordFileWriter:
 
     def finish(self) -> list[Span]:
         """Write what is pending, and give the files their names. Returns the spans."""
-        if self._open is not None:
-            self._end_span()
-        for file in (self._file, self._lines):
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
+        try:
+            if self._open is not None:
+                self._end_span()
+            for file in (self._file, self._lines):
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            self.close()
         for kind, path in self._names.items():
             self._partial[kind].replace(path)
+        sync_folder(self._names["avro"].parent)
         return self._spans
 
     def close(self) -> None:
         """Leave what is written for a later writer to resume."""
-        self._file.close()
-        self._lines.close()
+        for file in (self._file, self._lines):
+            with suppress(OSError):  # what a full disk refused is written again
+                file.close()
 
     def _add_to_span(self, span: "_OpenSpan", part: list[Recorded]) -> None:
         span.digest.add(columns_of(part))
@@ -162,19 +168,36 @@ class _OpenSpan:
         self.digest = RecordDigest(RECORDS_DOMAIN)
 
 
-def _complete_spans(lines: Path, file: Path) -> list[Span]:
-    """The spans whose line and bytes are all there, of what a writer left behind."""
+def _open_private(path: Path) -> BinaryIO:
+    """The file, open to append to, for its owner only, also one that existed."""
+    file = path.open("ab")
+    os.fchmod(file.fileno(), PRIVATE)
+    return file
+
+
+def _whole_spans(lines: Path, file: Path, layout: Layout) -> list[Span]:
+    """The spans, up to the first that is damaged, whose line and bytes are as a writer left them."""
     if not lines.exists() or not file.exists():
         return []
-    size = file.stat().st_size
+    spans = _complete_spans(lines, file.stat().st_size, len(layout.header().encoded))
+    with opened(file) as content:
+        if content.read(len(layout.header().encoded)) != layout.header().encoded:
+            return []
+    torn = next(damaged(file, spans), None)
+    return spans if torn is None else spans[: spans.index(torn)]
+
+
+def _complete_spans(lines: Path, size: int, begin: int) -> list[Span]:
+    """The spans whose line is there and follows the one before it, and whose bytes the file may have."""
     spans: list[Span] = []
     for line in lines.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
         try:
             span = Span.of_line(line)
         except (ValueError, RecursionError):
             break
-        if span.end > size:
+        if span.begin != begin or span.end > size or (spans and span.first <= spans[-1].last):
             break
+        begin = span.end
         spans.append(span)
     return spans
 

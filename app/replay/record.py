@@ -6,12 +6,15 @@ earlier one finished, and reads the rest.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, Self
 
-from app.evidence import documents
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from app.evidence import documents, signing
 from app.evidence.archive import (
     ARCHIVE_FILE,
     RECORDING_FILE,
@@ -30,6 +33,7 @@ from app.evidence.configuration import DISTRIBUTION
 from app.evidence.documents import DocumentError
 from app.evidence.record_file import Layout, RecordFileWriter, Span, check_stored
 from app.evidence.typed_fields import typed
+from app.files.folders import make_private
 from app.kafka.records import DamagedError, OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
@@ -42,9 +46,6 @@ from schemas import topics
 LEVEL: Final = 6
 
 KIND: Final = "callstream recording"
-
-PRIVATE: Final = 0o700
-"""Raw events hold what must not leave, and so does an archive."""
 
 Report = Callable[[int], None]
 """Gets how many more records were read."""
@@ -83,26 +84,50 @@ def unfinished(folder: Path) -> Plan | None:
         raise FolderUnusableError(f"{folder} holds a finished archive: record into another folder")
     path = folder / RECORDING_FILE
     if path.exists():
-        return Plan.of_document(documents.read(path), str(path))
-    if folder.exists() and any(folder.iterdir()):
+        try:
+            return Plan.of_document(documents.read(path), str(path))
+        except DocumentError as error:
+            raise DocumentError(f"{error}; remove {folder} and record again") from None
+    if folder.exists() and any(one.stem != RECORDING_FILE for one in folder.iterdir()):  # a plan that was not finished
         raise FolderUnusableError(f"{folder} is not empty: an archive goes into a folder of its own")
     return None
 
 
-def record(settings: Settings, folder: Path, plan: Plan, report: Report = lambda _records: None) -> Archive:
-    """Record what the plan says, or the rest of it.
+def record(
+    settings: Settings,
+    folder: Path,
+    plan: Plan,
+    report: Report = lambda _records: None,
+    *,
+    key: Ed25519PrivateKey | None = None,
+) -> Archive:
+    """Record what the plan says, or the rest of it, into a folder for its owner only; `key` signs the archive.
 
     Raises OSError, DamagedError, KafkaUnreachableError, KafkaUnusableError, RegistryError, and what loading the hook
     map raises.
     """
-    folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-    documents.write(folder / RECORDING_FILE, documents.sealed(plan.document()))
     with TopicReader(settings) as reader:
-        if reader.cluster() != plan.cluster:
-            raise FolderUnusableError(f"{folder}: its recording was begun from another cluster, {plan.cluster}")
-        recording = _Recording(settings, folder, plan, reader, report)
-        raw = tuple(recording.raw(one, start) for one, start in zip(plan.ranges, plan.loaders_from, strict=True))
-        published = recording.published() if plan.published else None
+        return record_from(reader, settings, folder, plan, report, key=key)
+
+
+def record_from(
+    reader: TopicReader,
+    settings: Settings,
+    folder: Path,
+    plan: Plan,
+    report: Report = lambda _records: None,
+    *,
+    key: Ed25519PrivateKey | None = None,
+) -> Archive:
+    """As `record`, with a reader that is open."""
+    make_private(folder)
+    if not (folder / RECORDING_FILE).exists():
+        documents.write(folder / RECORDING_FILE, documents.sealed(plan.document()))
+    if reader.cluster() != plan.cluster:
+        raise FolderUnusableError(f"{folder}: its recording was begun from another cluster, {plan.cluster}")
+    recording = _Recording(settings, folder, plan, reader, report)
+    raw = tuple(recording.raw(one, start) for one, start in zip(plan.ranges, plan.loaders_from, strict=True))
+    published = recording.published() if plan.published else None
     contents = Contents(
         program=metadata.version(DISTRIBUTION),
         cluster=plan.cluster,
@@ -112,8 +137,10 @@ def record(settings: Settings, folder: Path, plan: Plan, report: Report = lambda
         raw=raw,
         published=published,
     )
-    documents.write(folder / ARCHIVE_FILE, documents.sealed(contents.document()))
-    (folder / RECORDING_FILE).unlink()
+    document = documents.sealed(contents.document())
+    documents.write(folder / ARCHIVE_FILE, document if key is None else signing.signed(document, key))
+    with suppress(OSError):  # the archive is finished, with its plan beside it or without
+        (folder / RECORDING_FILE).unlink()
     return Archive(folder)
 
 

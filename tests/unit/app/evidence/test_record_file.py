@@ -1,6 +1,7 @@
 """Files of recorded records: what goes in comes out, in constant pieces, resumed or not, and damage has a name."""
 
 import random
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -156,18 +157,33 @@ def test_resuming_goes_on_after_the_last_whole_span(tmp_path: Path) -> None:
     assert (resumed.next_offset, resumed.records) == (before[-1] + 1, len(before))
 
 
-def test_resuming_on_altered_bytes_is_refused_and_names_them(tmp_path: Path) -> None:
-    """What somebody changed while a recording was interrupted does not become evidence."""
+def test_resuming_on_altered_bytes_writes_them_again(tmp_path: Path) -> None:
+    """What was changed while a recording was interrupted, or lost in a power cut, does not become evidence."""
+    records = recorded(300)
     writer = RecordFileWriter(tmp_path, "raw", LAYOUT)
-    writer.add(recorded(300))
+    writer.add(records)
     writer.close()
     path = tmp_path / "raw.avro.partial"
-    first, *_ = (Span.of_line(line) for line in (tmp_path / "raw.spans.partial").read_text().splitlines(keepends=True))
+    lines = (tmp_path / "raw.spans.partial").read_text().splitlines(keepends=True)
+    first, second, *_ = map(Span.of_line, lines)
     content = bytearray(path.read_bytes())
-    content[(first.begin + first.end) // 2] ^= 1
+    content[second.begin : second.end] = bytes(second.end - second.begin)
     path.write_bytes(content)
-    with pytest.raises(DamagedError, match=rf"raw\.avro\.partial, .* offsets {first.first} to {first.last}"):
-        RecordFileWriter(tmp_path, "raw", LAYOUT)
+    resumed = RecordFileWriter(tmp_path, "raw", LAYOUT)
+    assert resumed.next_offset == first.last + 1
+    resumed.add([record for record in records if record.offset > first.last])
+    assert contents(RecordFile(tmp_path / "raw.avro", LAYOUT, lines_digest(resumed.finish()))) == records
+
+
+def test_what_is_recorded_is_for_its_owner_only(tmp_path: Path) -> None:
+    """Raw events are in it; a file of an earlier recording becomes private too."""
+    writer = RecordFileWriter(tmp_path, "raw", LAYOUT)
+    writer.add(recorded(10))
+    writer.close()
+    for path in tmp_path.iterdir():
+        path.chmod(0o644)
+    RecordFileWriter(tmp_path, "raw", LAYOUT).finish()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
 
 
 def test_an_empty_file_is_a_file(tmp_path: Path) -> None:

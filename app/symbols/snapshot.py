@@ -115,6 +115,8 @@ def read_snapshot(folder: Path, digest: str | None = None) -> Snapshot:
         wanted = digest if digest is not None else (folder / "current").read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SymbolStoreError(f"{folder} is not a symbol store; `callstream symbols add` makes one") from error
+    if digest is None and _DIGEST.fullmatch(wanted) is None:
+        raise SymbolStoreError(f"{folder / 'current'} is damaged: have it name one of {folder / 'snapshots'}")
     path = folder / "snapshots" / wanted
     try:
         snapshot = parse_snapshot(path.read_text())

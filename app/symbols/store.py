@@ -24,6 +24,7 @@ MAX_OPEN_INDEXES: Final = 256
 _CACHED_MAPS: Final = 256
 # Nodes and images of a fleet.
 _CACHED_NAMES: Final = 4096
+_REPAIR: Final = "restore it, or have the store's file `current` name an earlier snapshot"
 
 
 class SymbolStore:
@@ -112,9 +113,9 @@ def read_object(folder: Path, digest: str) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise SymbolStoreError(f"{path} cannot be read") from error
+        raise SymbolStoreError(f"{path} cannot be read: {_REPAIR}") from error
     if sha256(content).hexdigest() != digest:
-        raise SymbolStoreError(f"{path} is damaged")
+        raise SymbolStoreError(f"{path} is damaged: {_REPAIR}")
     return content
 
 

@@ -1,13 +1,14 @@
 """Adds to a symbol store: objects first, then a snapshot that names them, then which snapshot is current.
 
-Every file is written under another name, flushed and renamed. So a crash leaves the store as it was, at most with files
-that nothing names. A lock lets one writer in at a time. Nothing is ever changed or removed, so a running stage and an
-old manifest keep what they refer to.
+Every file is written beside its place, synced and moved there. So a crash or a full disk leaves the store as it was, at
+most with files that nothing names; the next writer removes those that are no objects. Others may read the files: a
+stage may run under a user of its own. A lock lets one writer in at a time. No object is ever changed or removed, so a
+running stage and an old manifest keep what they refer to; a damaged index is replaced.
 """
 
 import enum
 import fcntl
-import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from hashlib import sha256
@@ -16,6 +17,8 @@ from typing import IO, Self
 
 from agents.symbols.index import SymbolIndex
 from agents.symbols.index_format import SymbolOrigin
+from app.files.folders import make_folder
+from app.files.replacing import SHARED, replace_file, sync_file, sync_folder
 from app.symbols.name_maps import decode_map, encode_map
 from app.symbols.snapshot import (
     FORMAT_LINE,
@@ -33,6 +36,7 @@ class Kept(enum.Enum):
 
     ADDED = "added"
     REPLACED = "replaced a poorer index"
+    REPAIRED = "replaced a damaged index"
     UNCHANGED = "there already"
     CONFLICT = "another file with this build id is there, with different code"
 
@@ -45,7 +49,7 @@ class StoreWriter:
         self.folder = folder
         try:
             for part in ("objects", "snapshots"):
-                (folder / part).mkdir(parents=True, exist_ok=True)
+                make_folder(folder / part)
             self._lock: IO[bytes] = (folder / "lock").open("ab")
         except OSError as error:
             raise SymbolStoreError(f"{folder} cannot be written: {error.strerror}") from error
@@ -56,13 +60,12 @@ class StoreWriter:
         except OSError as error:
             self._lock.close()
             raise SymbolStoreError(f"{self.folder} is being written by another process") from error
+        self._remove_leftovers()
         if (self.folder / "format").exists():
             self.snapshot = read_snapshot(self.folder)
         else:
-            self.snapshot = Snapshot()
-            self.commit()
-            self._write(self.folder / "format", FORMAT_LINE.encode())
-        self._scratch = tempfile.TemporaryDirectory(prefix="new-", dir=self.folder)
+            self._make_empty()
+        self._scratch = tempfile.TemporaryDirectory(prefix="new-", dir=self.folder, ignore_cleanup_errors=True)
         self.scratch = Path(self._scratch.name)
         """A folder for files that are not objects yet; gone afterwards."""
         return self
@@ -70,6 +73,22 @@ class StoreWriter:
     def __exit__(self, *_: object) -> None:
         self._scratch.cleanup()
         self._lock.close()
+
+    def _make_empty(self) -> None:
+        """Make an empty store, or go on where its making was interrupted."""
+        self.snapshot = Snapshot()
+        current = self.folder / "current"
+        if current.exists() and current.read_bytes() != f"{self.snapshot.digest}\n".encode():
+            raise SymbolStoreError(f"{self.folder} is a symbol store whose file `format` is missing: restore it")
+        self.commit()
+        replace_file(self.folder / "format", FORMAT_LINE.encode(), SHARED)
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a killed writer left."""
+        for left in self.folder.glob("new-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        for left in self.folder.glob("*/*.partial"):
+            left.unlink(missing_ok=True)
 
     def known_index(self, build_id: str) -> Path | None:
         """The index object of a build id."""
@@ -88,9 +107,10 @@ class StoreWriter:
         kept = Kept.ADDED
         if known_digest is not None:
             kept = Kept.REPLACED if replace and known_digest != digest else self._compared(index, known_digest)
-        if kept in {Kept.ADDED, Kept.REPLACED}:
-            _flush(path)
-            path.rename(object_path(self.folder, digest))
+        if kept in {Kept.ADDED, Kept.REPLACED, Kept.REPAIRED}:
+            path.chmod(SHARED)
+            sync_file(path)
+            path.replace(object_path(self.folder, digest))
             self.snapshot = self.snapshot.with_entry(ObjectKind.INDEX, build_id, digest)
         return kept
 
@@ -105,19 +125,22 @@ class StoreWriter:
         content = encode_map(pairs)
         digest = sha256(content).hexdigest()
         snapshot = self.snapshot.with_entry(kind, scope, digest)
-        self._write(object_path(self.folder, digest), content)
+        replace_file(object_path(self.folder, digest), content, SHARED)
         self.snapshot = snapshot
 
     def commit(self) -> str:
         """Make everything kept so far current; returns the store's digest."""
         digest = self.snapshot.digest
-        _flush(self.folder / "objects")
-        self._write(self.folder / "snapshots" / digest, self.snapshot.text.encode())
-        self._write(self.folder / "current", f"{digest}\n".encode())
+        sync_folder(self.folder / "objects")
+        replace_file(self.folder / "snapshots" / digest, self.snapshot.text.encode(), SHARED)
+        replace_file(self.folder / "current", f"{digest}\n".encode(), SHARED)
         return digest
 
     def _compared(self, index: SymbolIndex, known_digest: str) -> Kept:
-        known = open_index(object_path(self.folder, known_digest), index.build_id, known_digest)
+        try:
+            known = open_index(object_path(self.folder, known_digest), index.build_id, known_digest)
+        except SymbolStoreError:
+            return Kept.REPAIRED
         if known.code_digest != index.code_digest:
             return Kept.CONFLICT
         poorer = _names_grade(index) < _names_grade(known) or bool(index.line_count) < bool(known.line_count)
@@ -128,16 +151,6 @@ class StoreWriter:
             return Kept.UNCHANGED
         return Kept.REPLACED
 
-    def _write(self, path: Path, content: bytes) -> None:
-        descriptor, name = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o644)  # noqa: PTH101 - mkstemp's 0600 would hide the store from a stage's own user
-        Path(name).rename(path)
-        _flush(path.parent)
-
 
 def _names_grade(index: SymbolIndex) -> int:
     """How complete the names of an index are, by where they came from."""
@@ -146,12 +159,3 @@ def _names_grade(index: SymbolIndex) -> int:
     if index.origins & SymbolOrigin.GNU_DEBUGDATA:
         return 2
     return 1 if index.origins & SymbolOrigin.DYNSYM else 0
-
-
-def _flush(path: Path) -> None:
-    """Have the disk write what was renamed or finished."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -35,6 +35,7 @@ from app.symbols.index_builder import build_index
 from app.symbols.store import SymbolStore, index_digest, open_index
 from app.symbols.store_writer import StoreWriter
 from bench.figures import Row, Table, record, text_of
+from schemas.node import NodeId
 from schemas.tetragon.events_pb2 import StackTraceEntry
 
 PASSES: Final = 5
@@ -152,8 +153,9 @@ def _symbolic(library: Path) -> Callable[[], Any] | None:
 def _resolver(store: SymbolStore, build_id: str) -> FrameResolver:
     """As an event's process sees the store after its loader events."""
     modules = ModuleIndex(store)
-    modules.observe(0, 0, "process", MODULE, bytes.fromhex(build_id))
-    return modules.resolver(modules.context(0, 1, "process", Scope("", "", is_contained=False)))
+    node = NodeId("", "node")
+    modules.observe(0, 0, (node, "process"), MODULE, bytes.fromhex(build_id))
+    return modules.resolver(modules.context(0, 1, "process", Scope("", node, is_contained=False)))
 
 
 def _looking_up(library: Path, store: SymbolStore) -> Table:

@@ -117,17 +117,20 @@ def _convert(raw: bytes, fragments: Fragments, modules: ModuleIndex, position: P
     body: Any = getattr(event, kind)
     if kind in _NOT_CALLS:
         if kind == "process_loader" and body.process:
-            loader = fragments.processes[body.process]
-            modules.observe(partition, offset, loader.process_id, body.path, body.buildid)
+            node = fragments.nodes[node_key(event)].node
+            key = (node, fragments.process(body.process, node).process_id)
+            modules.observe(partition, offset, key, body.path, body.buildid)
         return _NOT_CALLS[kind]
     encoded_process = body.process
     if not encoded_process:
         return EventRefusal(EventRefusalReason.MISSING_PROCESS, None)
-    process = fragments.processes[encoded_process]
-    scope = Scope(process.image_id, event.node_name, process.is_contained)
+    node_part = fragments.nodes[node_key(event)]
+    node = node_part.node
+    process = fragments.process(encoded_process, node)
+    scope = Scope(process.image_id, node, process.is_contained)
     context = modules.context(partition, offset, process.process_id, scope)
     if kind == "process_exit":
-        modules.end(partition, offset, process.process_id)
+        modules.end(partition, offset, (node, process.process_id))
     time = _time_of(event, body, kind, process, receipt_ms)
     if time is None:
         return EventRefusal(EventRefusalReason.TIME_OUT_OF_RANGE, None)
@@ -135,12 +138,11 @@ def _convert(raw: bytes, fragments: Fragments, modules: ModuleIndex, position: P
     parts = _body_parts(body, kind, process, fragments, context)
     if isinstance(parts, EventRefusalReason):
         return EventRefusal(parts, None)
-    parent = fragments.processes[body.parent] if body.HasField("parent") else None
+    parent = fragments.process(body.parent, node) if body.HasField("parent") else None
     ancestors = body.ancestors
     if len(ancestors) > MAX_REPEATED_PARTS:
         return EventRefusal(EventRefusalReason.TOO_MANY_PARTS, None)
-    lineage = [fragments.processes[encoded] for encoded in ancestors] if ancestors else []
-    node = fragments.nodes[node_key(event)]
+    lineage = [fragments.process(encoded, node) for encoded in ancestors] if ancestors else []
     probe, stack, arguments, data, returned, extra = parts
     event_id = join_id(
         sent_time,
@@ -151,7 +153,7 @@ def _convert(raw: bytes, fragments: Fragments, modules: ModuleIndex, position: P
         data.digest,
         ABSENT if returned is None else returned.digest,
         extra,
-        node.digest,
+        node_part.digest,
         lineage_digest([part.digest for part in lineage]),
         unknown,
     )
@@ -168,7 +170,7 @@ def _convert(raw: bytes, fragments: Fragments, modules: ModuleIndex, position: P
         data.as_data,
         b"" if returned is None else returned.as_return,
         probe.exit_field,
-        node.field,
+        node_part.field,
     )
     return Canonical(value, event_id, probe.probe_type, stack.resolutions)
 

@@ -17,6 +17,7 @@ from agents.canonicalize.stacks import FrameKey, FramePart, StackKey, StackPart,
 from agents.memo import Lookup
 from schemas import proto_wire
 from schemas.canonical_pb2 import CanonicalEvent, CanonicalNode
+from schemas.node import NodeId
 from schemas.tetragon.arguments_pb2 import KprobeArgument
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
@@ -27,6 +28,7 @@ MAX_CACHED_EVENT_BYTES: Final = 16_384
 # distinct stacks; frames and arguments vary more and are small. Typical entries of 2, 3 and 0.3 kB make
 # these some 100, 100 and 40 MB each when full.
 _MAX_PROCESSES: Final = 16_384
+_MAX_PROCESSES_WITHOUT_EXEC_ID: Final = 1_024  # what ran before the agent did
 _MAX_STACKS: Final = 16_384
 _MAX_FRAMES: Final = 65_536
 _MAX_ARGUMENTS: Final = 65_536
@@ -59,8 +61,12 @@ NO_ARGUMENTS: Final = ArgumentsPart(digest(b""), b"", b"", ())
 
 @dataclass(frozen=True, slots=True)
 class NodePart:
-    """The node as a field of the event, and the digest of node name, cluster, labels and aggregation as sent."""
+    """The node as a field of the event, and the digest of node name, cluster, labels and aggregation as sent.
 
+    `node` says which it is, with names within their limits.
+    """
+
+    node: NodeId
     digest: bytes
     field: bytes
 
@@ -74,11 +80,18 @@ class Fragments:
     """Where an event's parts are looked up."""
 
     processes: Lookup[bytes, ProcessParts]
+    """Without the id of a process that has no exec_id; `process` has every id."""
+    processes_without_exec_id: Lookup[tuple[bytes, NodeId], ProcessParts]
     stacks: Lookup[StackKey, StackPart]
     arguments: Lookup[bytes, ArgumentPart]
     argument_lists: Lookup[tuple[bytes, ...], ArgumentsPart]
     probes: Lookup[tuple[int, ProbeKey], ProbePart]
     nodes: Lookup[NodeKey, NodePart]
+
+    def process(self, encoded: bytes, node: NodeId) -> ProcessParts:
+        """A process of a node."""
+        parts = self.processes[encoded]
+        return parts if parts.process_id else self.processes_without_exec_id[encoded, node]
 
 
 def fragments_of(hooks: PolicyHooks, modules: ModuleIndex, remember: Any) -> Fragments:
@@ -89,6 +102,7 @@ def fragments_of(hooks: PolicyHooks, modules: ModuleIndex, remember: Any) -> Fra
     arguments: Lookup[bytes, ArgumentPart] = remember(argument_part, _MAX_ARGUMENTS)
     return Fragments(
         processes=remember(process_parts, _MAX_PROCESSES),
+        processes_without_exec_id=remember(lambda key: process_parts(*key), _MAX_PROCESSES_WITHOUT_EXEC_ID),
         stacks=remember(lambda key: stack_part(key, frames), _MAX_STACKS),
         arguments=arguments,
         argument_lists=remember(lambda encoded: arguments_part([arguments[one] for one in encoded]), _MAX_ARGUMENTS),
@@ -137,6 +151,7 @@ def node_part(key: NodeKey) -> NodePart:
     node = CanonicalNode(node_name=node_name, cluster_name=cluster_name)
     content = node.SerializeToString(deterministic=True)
     return NodePart(
+        node=NodeId(cluster_name, node_name).within_limits(),
         digest=message_digest(sent),
         field=proto_wire.field(CanonicalEvent.NODE_FIELD_NUMBER, content) if content else b"",
     )

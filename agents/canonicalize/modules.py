@@ -23,12 +23,15 @@ from agents.canonicalize.process_modules import (
     Loaded,
     ProcessModules,
     decode_row,
+    decode_row_key,
     deleted,
     encode_row,
+    encode_row_key,
     path_digest,
 )
 from agents.memo import Memo
 from agents.symbols.lookup import ScopeMaps, SymbolSource
+from schemas.node import NodeId
 
 MAX_PROCESSES: Final = 65_536
 """Running processes that are remembered for each partition; beyond it the one whose latest loader event is the oldest
@@ -50,19 +53,23 @@ class Scope(NamedTuple):
     """Where a process runs, as far as symbol sources tell modules apart by it; empty texts where it is not known."""
 
     image_id: str
-    node_name: str
+    node: NodeId
     is_contained: bool
+
+
+ProcessKey = tuple[NodeId, str]
+"""A node and the id of a process there. Nodes of two clusters may give one exec_id to two processes."""
 
 
 @dataclass(slots=True)
 class _PartitionProcesses:
-    """Processes by id; `running` by their latest loader event, `ended` by their exit; what was ended, and by which."""
+    """Known processes; `running` by their latest loader event, `ended` by their exit; what was ended, and by which."""
 
-    processes: dict[str, ProcessModules] = field(default_factory=dict)
-    running: OrderedDict[str, None] = field(default_factory=OrderedDict)
-    ended: list[tuple[int, str]] = field(default_factory=list)
-    releasable: deque[tuple[int, str]] = field(default_factory=deque)
-    changed: set[str] = field(default_factory=set)
+    processes: dict[ProcessKey, ProcessModules] = field(default_factory=dict)
+    running: OrderedDict[ProcessKey, None] = field(default_factory=OrderedDict)
+    ended: list[tuple[int, ProcessKey]] = field(default_factory=list)
+    releasable: deque[tuple[int, ProcessKey]] = field(default_factory=deque)
+    changed: set[ProcessKey] = field(default_factory=set)
 
 
 class ModuleIndex:
@@ -85,47 +92,47 @@ class ModuleIndex:
             lambda scope: None if source is None else source.maps(*scope), _CACHED_SCOPES
         )
 
-    def observe(self, partition: int, offset: int, process_id: str, path: str, build_id: bytes) -> None:
+    def observe(self, partition: int, offset: int, key: ProcessKey, path: str, build_id: bytes) -> None:
         """Remember a loader event. Seen again, it changes nothing; nor does one without a file or a build id."""
         module = self._modules[path, build_id]
         if module is None:
             return
         part = self._partitions.setdefault(partition, _PartitionProcesses())
-        process = part.processes.get(process_id) or ProcessModules()
+        process = part.processes.get(key) or ProcessModules()
         known = process.seen_at(offset)
         before = known.get(module[0])
         if (before or "").removesuffix(ANOTHER) == module[1] or (before is None and len(known) >= self._max_modules):
             return
         if process.has(offset):
             return
-        part.processes[process_id] = process
+        part.processes[key] = process
         process.add(Loaded(offset, *module))
-        part.changed.add(process_id)
+        part.changed.add(key)
         if before is not None:
-            part.releasable.append((offset, process_id))
-        self._remember(part, offset, process_id, process)
+            part.releasable.append((offset, key))
+        self._remember(part, offset, key, process)
 
-    def end(self, partition: int, offset: int, process_id: str) -> None:
+    def end(self, partition: int, offset: int, key: ProcessKey) -> None:
         """Note a process's exit event: ended processes are forgotten before running ones."""
         part = self._partitions.get(partition)
-        process = part.processes.get(process_id) if part else None
+        process = part.processes.get(key) if part else None
         if part is None or process is None or process.ended is not None or not process.seen_at(offset):
             return
         process.ended = offset
-        part.changed.add(process_id)
-        part.running.pop(process_id, None)
-        self._remember(part, offset, process_id, process)
+        part.changed.add(key)
+        part.running.pop(key, None)
+        self._remember(part, offset, key, process)
 
-    def _remember(self, part: _PartitionProcesses, offset: int, process_id: str, process: ProcessModules) -> None:
+    def _remember(self, part: _PartitionProcesses, offset: int, key: ProcessKey, process: ProcessModules) -> None:
         """File a process as running or ended, and forget another one if there are too many."""
         forgotten = None
         if process.ended is None:
-            part.running[process_id] = None
-            part.running.move_to_end(process_id)
+            part.running[key] = None
+            part.running.move_to_end(key)
             if len(part.running) > self._max_processes:
                 forgotten, _ = part.running.popitem(last=False)
         else:
-            place = (process.ended, process_id)
+            place = (process.ended, key)
             at = bisect_left(part.ended, place)
             if part.ended[at : at + 1] != [place]:
                 part.ended.insert(at, place)
@@ -139,7 +146,7 @@ class ModuleIndex:
     def context(self, partition: int, offset: int, process_id: str, scope: Scope) -> int:
         """Number of the context that the event at `offset` sees."""
         part = self._partitions.get(partition)
-        process = part.processes.get(process_id) if part else None
+        process = part.processes.get((scope.node, process_id)) if part else None
         maps = self._maps[scope] if self._has_maps else None
         if process is None:
             return self._contexts.number(NO_MODULES, maps)
@@ -157,43 +164,40 @@ class ModuleIndex:
         """Forget what only records before `position` can see; none of them comes again."""
         part = self._partitions.get(partition)
         while part is not None and part.releasable and part.releasable[0][0] < position:
-            _, process_id = part.releasable.popleft()
-            process = part.processes.get(process_id)
+            _, key = part.releasable.popleft()
+            process = part.processes.get(key)
             if process is None:
                 continue
             process.drop_ended_before(position)
-            part.changed.add(process_id)
+            part.changed.add(key)
             if not process.loaded:
-                del part.processes[process_id]
+                del part.processes[key]
 
     def take_changes(self, partition: int) -> dict[bytes, bytes | None]:
-        """Rows that changed since the last call, by process id; None for a process that was forgotten."""
+        """Rows that changed since the last call, by process; None for a process that was forgotten."""
         part = self._partitions.get(partition)
         if part is None or not part.changed:
             return {}
         changed, part.changed = sorted(part.changed), set()
         processes = part.processes
-        return {
-            process_id.encode(): encode_row(processes[process_id]) if process_id in processes else None
-            for process_id in changed
-        }
+        return {encode_row_key(*key): encode_row(processes[key]) if key in processes else None for key in changed}
 
     def restore(self, partition: int, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Replace what is known of a partition by rows that `take_changes` gave."""
         part = self._partitions[partition] = _PartitionProcesses()
-        running: list[tuple[int, str]] = []
-        releasable: set[tuple[int, str]] = set()
-        for key, row in rows:
-            process_id, process = key.decode(), decode_row(row)
-            part.processes[process_id] = process
+        running: list[tuple[int, ProcessKey]] = []
+        releasable: set[tuple[int, ProcessKey]] = set()
+        for row_key, row in rows:
+            key, process = decode_row_key(row_key), decode_row(row)
+            part.processes[key] = process
             open_offsets = [entry.offset for entry in process.loaded if entry.until is None]
             if open_offsets and process.ended is not None:
-                part.ended.append((process.ended, process_id))
+                part.ended.append((process.ended, key))
             elif open_offsets:
-                running.append((max(open_offsets), process_id))
-            releasable |= {(entry.until, process_id) for entry in process.loaded if entry.until is not None}
+                running.append((max(open_offsets), key))
+            releasable |= {(entry.until, key) for entry in process.loaded if entry.until is not None}
         part.ended.sort()
-        part.running = OrderedDict.fromkeys(process_id for _, process_id in sorted(running))
+        part.running = OrderedDict.fromkeys(key for _, key in sorted(running))
         part.releasable = deque(sorted(releasable))
 
 

@@ -2,7 +2,8 @@
 
 Go's protobuf writes fields in ascending order. A kprobe event that is written like this is cut at its lengths into five
 pieces (process, parent, arguments, all else of the body, all else of the event), and each piece is looked up as a
-whole: a stack of twenty frames is one key instead of twenty. That halves what such an event costs.
+whole: a stack of twenty frames is one key instead of twenty. That halves what such an event costs. A process without
+exec_id has an id that depends on more than its bytes, so its events take the general path.
 
 `PlainKprobes.convert` returns what the general path (events.py) returns for the same bytes, or None; the caller must
 then use the general path. A piece is remembered only after the parser has confirmed that it holds what its place says,
@@ -86,7 +87,7 @@ class PlainKprobes:
         self._context = modules.context
         self._remainders: Memo[RemainderKey, _Remainder | None] = Memo(self._remainder, _MAX_REMAINDERS)
         self._arguments: Memo[bytes, ArgumentsPart | None] = Memo(self._argument_list, _MAX_ARGUMENT_LISTS)
-        self._nodes: Memo[bytes, tuple[str, NodePart] | None] = Memo(self._node, _MAX_NODES)
+        self._nodes: Memo[bytes, NodePart | None] = Memo(self._node, _MAX_NODES)
 
     def convert(self, raw: bytes, partition: int, offset: int) -> Canonical | None:
         """The canonical event of a plain kprobe, or None if the bytes are anything else."""
@@ -99,20 +100,21 @@ class PlainKprobes:
     def _joined(self, cut: _Cut, partition: int, offset: int) -> Canonical | None:
         encoded_process, encoded_parent, function_name, encoded_arguments, encoded_return, rest, node, time = cut
         process = self._processes[encoded_process]
-        named = self._nodes[node]
+        parent = None if encoded_parent is None else self._processes[encoded_parent]
+        node_part = self._nodes[node]
         arguments = self._arguments[encoded_arguments]
         sent = Timestamp.FromString(time)
         seconds, nanos = sent.seconds, sent.nanos
         timestamp = timestamp_ns(seconds, nanos)
-        if named is None or arguments is None or timestamp is None or sent.ByteSize() != len(time):
+        if node_part is None or arguments is None or timestamp is None or sent.ByteSize() != len(time):
             return None
-        node_name, node_part = named
-        scope = Scope(process.image_id, node_name, process.is_contained)
+        if not process.process_id or (parent is not None and not parent.process_id):
+            return None
+        scope = Scope(process.image_id, node_part.node, process.is_contained)
         context = self._context(partition, offset, process.process_id, scope)
         remainder = self._remainders[context, function_name, encoded_return is not None, rest]
         if remainder is None:
             return None
-        parent = None if encoded_parent is None else self._processes[encoded_parent]
         returned = None if encoded_return is None else self._returns[encoded_return]
         event_id = join_id(
             TIME.pack(True, seconds, nanos),
@@ -156,6 +158,8 @@ class PlainKprobes:
         stack = fragments.stacks[context, kernel, user] if kernel or user else EMPTY_STACK
         data = fragments.argument_lists[tuple(body.data[:])]
         lineage = [self._processes[encoded] for encoded in body.ancestors]
+        if not all(one.process_id for one in lineage):
+            return None
         return _Remainder(
             probe_and_stack_digests=probe.digest + stack.digest,
             data_digest=data.digest,
@@ -174,12 +178,12 @@ class PlainKprobes:
             return None
         return self._fragments.argument_lists[arguments]
 
-    def _node(self, encoded: bytes) -> tuple[str, NodePart] | None:
+    def _node(self, encoded: bytes) -> NodePart | None:
         event = GetEventsResponse.FromString(encoded)
         event.DiscardUnknownFields()
         if event.WhichOneof("event") or event.HasField("time") or event.ByteSize() != len(encoded):
             return None
-        return event.node_name, self._fragments.nodes[node_key(event)]
+        return self._fragments.nodes[node_key(event)]
 
 
 def _cut(raw: bytes) -> _Cut | None:

@@ -17,6 +17,7 @@ from sys import intern
 from typing import Final, NamedTuple
 
 from agents.canonicalize.identity import digest
+from schemas.node import NodeId, node_of_text
 
 _PATH_DOMAIN: Final = b"callstream.module\x00"
 # A node maps a few thousand distinct files of some 60 characters each.
@@ -142,6 +143,19 @@ def decode_row(row: bytes) -> ProcessModules:
     changed = max([entry.offset for entry in loaded] + ends, default=-1)
     current = {entry.path_digest: entry.build_id for entry in loaded if entry.until is None}
     return ProcessModules(loaded, ended, changed, current)
+
+
+def encode_row_key(node: NodeId, process_id: str) -> bytes:
+    """Key of a process's row; `decode_row_key` reads it."""
+    return f"{process_id} {node}".encode()
+
+
+def decode_row_key(key: bytes) -> tuple[NodeId, str]:
+    """The node and process of a row's key. Raises ValueError where the bytes are no such key."""
+    process_id, space, node = key.decode().partition(" ")
+    if not space:
+        raise ValueError("a row of the modules table has a key that this version does not write")
+    return node_of_text(node), process_id
 
 
 def rows_before(rows: Iterable[tuple[bytes, bytes]], offset: int) -> Iterable[tuple[bytes, bytes]]:

@@ -11,6 +11,7 @@ from typing import Final
 from agents.canonicalize.identity import digest, message_digest
 from schemas import proto_wire
 from schemas.canonical_pb2 import CanonicalEvent, CanonicalProcess, CanonicalWorkload
+from schemas.node import NodeId
 from schemas.tetragon.process_pb2 import Process
 from schemas.units import NS_PER_SECOND
 
@@ -28,9 +29,9 @@ class ProcessParts:
     """What one encoded `Process` contributes to an event.
 
     `as_subject` holds process, workload and thread as fields of the event; `as_parent` and `as_ancestor` are the
-    process as those fields. `digest` names the message as sent. `start_time_ns` is None where it was not sent. `flags`
-    are Tetragon's words for how it came to know the process. `image_id` is empty outside of containers, and where
-    Tetragon did not name the image of one.
+    process as those fields. `digest` names the message as sent. `process_id` is empty where it needs the node.
+    `start_time_ns` is None where it was not sent. `flags` are Tetragon's words for how it came to know the process.
+    `image_id` is empty outside of containers, and where Tetragon did not name the image of one.
     """
 
     digest: bytes
@@ -44,13 +45,13 @@ class ProcessParts:
     is_contained: bool
 
 
-def process_parts(encoded: bytes) -> ProcessParts:
-    """Parse and canonicalize one `tetragon.Process`.
+def process_parts(encoded: bytes, node: NodeId | None = None) -> ProcessParts:
+    """Parse and canonicalize one `tetragon.Process`; without the node the id of a process without exec_id is empty.
 
     Raises google.protobuf.message.DecodeError where the bytes are not a Process.
     """
     process = Process.FromString(encoded)
-    canonical = _canonical_process(process)
+    canonical = _canonical_process(process, node)
     content = canonical.SerializeToString(deterministic=True)
     subject = proto_wire.field(CanonicalEvent.PROCESS_FIELD_NUMBER, content)
     workload = _workload(process)
@@ -71,15 +72,18 @@ def process_parts(encoded: bytes) -> ProcessParts:
     )
 
 
-def process_id(process: Process) -> str:
+def process_id(process: Process, node: NodeId | None) -> str:
     """Opaque id of a process: 32 lower hex digits, the same in every event of it.
 
-    Where Tetragon knows the pid only (flags `unknown`), it is made of the pid and the start time.
+    Where Tetragon knows the pid only (flags `unknown`), it is made of the pid, the start time and the node, because
+    every node has such a pid; it is empty where the node is not given either.
     """
     if process.exec_id:
         return _opaque(process.exec_id)
+    if node is None:
+        return ""
     start = process.start_time
-    return _opaque(f"\x00{process.pid.value}:{start.seconds}:{start.nanos}")
+    return _opaque(f"\x00{process.pid.value}:{start.seconds}:{start.nanos}:{node}")
 
 
 def timestamp_ns(seconds: int, nanos: int) -> int | None:
@@ -93,9 +97,9 @@ def _opaque(identity: str) -> str:
     return digest(_PROCESS_DOMAIN + identity.encode()).hex()
 
 
-def _canonical_process(process: Process) -> CanonicalProcess:
+def _canonical_process(process: Process, node: NodeId | None) -> CanonicalProcess:
     canonical = CanonicalProcess(
-        process_id=process_id(process),
+        process_id=process_id(process, node),
         binary=process.binary,
         arguments=process.arguments,
         cwd=process.cwd,

@@ -7,6 +7,8 @@ an offset says why (`Unresolved`), and never guesses.
 import enum
 from typing import NamedTuple, Protocol
 
+from schemas.node import NodeId
+
 
 class InlinedCall(NamedTuple):
     """A function that was put into another, and the line that runs in it."""
@@ -66,5 +68,5 @@ class ScopeMaps(Protocol):
 class SymbolSource(SymbolLookup, Protocol):
     """A snapshot of a symbol store, with its module maps and kallsyms."""
 
-    def maps(self, image_id: str, node_name: str, is_contained: bool) -> ScopeMaps:
+    def maps(self, image_id: str, node: NodeId, is_contained: bool) -> ScopeMaps:
         """The maps that hold for a process: its image's, or those of its node where it is not contained."""

@@ -33,6 +33,7 @@ from app.symbols.rows import cell, index_row, report_row
 from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import Kept, StoreWriter
+from schemas.node import node_of_text
 
 NOT_ALL: Final = 1
 """Exit code if a file was refused, an object is damaged, or nothing was found."""
@@ -44,7 +45,9 @@ _store_option = click.option(
 )
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _image_option = click.option("--image", metavar="ID", help="Image id as Tetragon sends it, or its sha256: digest.")
-_node_option = click.option("--node", metavar="NAME", help="Name of a node; may hold * and ?.")
+_node_option = click.option(
+    "--node", metavar="[CLUSTER/]NAME", help="A node, with the cluster if its agent names one; may hold * and ?."
+)
 
 
 @click.group(name="symbols")
@@ -137,7 +140,12 @@ def add(
 @command.command(name="add-kernel", short_help="Record a node's kernel symbols")
 @click.argument("kallsyms", type=EXISTING_FILE)
 @_store_option
-@click.option("--node", metavar="NAME", required=True, help="Name of the node, or of several with * and ?.")
+@click.option(
+    "--node",
+    metavar="[CLUSTER/]NAME",
+    required=True,
+    help="The node, with the cluster if its agent names one, or several with * and ?.",
+)
 @_json_option
 def add_kernel(kallsyms: Path, folder: Path | None, node: str, as_json: bool) -> None:
     """Record a node's /proc/kallsyms, so that kernel frames name their module.
@@ -174,6 +182,8 @@ def add_map(file: Path, folder: Path | None, as_json: bool) -> None:
     Such a file:
       [node."worker-*"]
       "/usr/bin/containerd" = "58254ca972028402bc40624f81388d85ec95f70d"
+      [node."east/worker-*"]     # of agents that name their cluster
+      "/usr/bin/containerd" = "0a1b..."
     Exit codes:
       0  recorded
       2  wrong options or settings, or a file or the store cannot be used
@@ -360,7 +370,9 @@ def _build_id(store: SymbolStore, module: str, image: str | None, node: str | No
     if _BUILD_ID.fullmatch(module):
         return module
     if image is not None or node is not None:
-        mapped = store.maps(image or "", node or "", image is not None).build_id(normalize_module(module).path)
+        mapped = store.maps(image or "", node_of_text(node or ""), image is not None).build_id(
+            normalize_module(module).path
+        )
         if mapped is None:
             raise click.UsageError(f"{module} is in no map of that image or node")
         return mapped

@@ -3,7 +3,7 @@
     [image."sha256:0f3c..."]            # or any image id that Tetragon sends
     "/usr/lib/x86_64-linux-gnu/libc.so.6" = "58254ca972028402bc40624f81388d85ec95f70d"
 
-    [node."worker-*"]
+    [node."worker-*"]                   # or "CLUSTER/worker-*", if their agents name one
     "/usr/bin/containerd" = "0a1b..."
 
 All errors are reported before any line is used.

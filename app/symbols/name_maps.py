@@ -1,7 +1,8 @@
 """The two kinds of map in a symbol store, as text: one pair a line, separated by a tab, sorted.
 
 Module maps go from normalized module to build id, kernel maps from symbol to kernel module. A scope says where a map
-holds: `image:ID` or `node:NAME`. An image is known by its digest (`sha256:...`), whichever repository it came from.
+holds: `image:ID`, `node:NAME` or `node:CLUSTER/NAME`. An image is known by its digest (`sha256:...`), whichever
+repository it came from.
 """
 
 import re
@@ -10,7 +11,9 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from app.symbols.snapshot import SymbolStoreError
+from schemas.node import NodeId
 
+_NODE: Final = "node:"
 _IMAGE_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -20,16 +23,29 @@ def image_scope(image_id: str) -> str:
     return "image:" + (found[0] if found else image_id)
 
 
-def node_scope(node_name: str) -> str:
-    """The scope of a node, or of all nodes that a pattern with `*` and `?` matches."""
-    return "node:" + node_name
+def node_scope(node: str) -> str:
+    """The scope of a node as text (`CLUSTER/NAME`), or of all nodes that a pattern with `*` and `?` matches.
+
+    Cluster and name match apart. Without a cluster only nodes match whose agent names none.
+    """
+    return _NODE + node
 
 
-def scopes_of_node(scopes: Iterable[str], node_name: str) -> list[str]:
-    """The scopes that hold for a node, most specific first: its own name, then patterns, longest first."""
-    own = node_scope(node_name)
-    matching = [scope for scope in scopes if scope == own or (scope.startswith("node:") and fnmatchcase(own, scope))]
+def scopes_of_node(scopes: Iterable[str], node: NodeId) -> list[str]:
+    """The scopes that hold for a node, most specific first: its own, then patterns, longest first."""
+    own = node_scope(str(node))
+    matching = [scope for scope in scopes if scope == own or (scope.startswith(_NODE) and _matches(own, scope))]
     return sorted(matching, key=lambda scope: (scope != own, -len(scope), scope))
+
+
+def _matches(own: str, scope: str) -> bool:
+    return all(fnmatchcase(part, pattern) for part, pattern in zip(_parts(own), _parts(scope), strict=True))
+
+
+def _parts(scope: str) -> tuple[str, str]:
+    """Cluster and name, as they stand in a scope."""
+    cluster, slash, name = scope.removeprefix(_NODE).partition("/")
+    return (cluster, name) if slash else ("", cluster)
 
 
 def encode_map(pairs: Mapping[str, str]) -> bytes:

@@ -17,6 +17,7 @@ from agents.symbols.index_format import IndexFormatError
 from agents.symbols.lookup import Resolved, Unresolved
 from app.symbols.name_maps import decode_map, image_scope, scopes_of_node
 from app.symbols.snapshot import ObjectKind, Snapshot, SymbolStoreError, object_path, read_snapshot
+from schemas.node import NodeId
 
 # Each takes a file descriptor, of which a process has 1,024 by default. A node runs code from a few hundred files.
 MAX_OPEN_INDEXES: Final = 256
@@ -64,7 +65,7 @@ class SymbolStore:
         digest = self._indexes.get(build_id)
         return None if digest is None else self._open_index(build_id, digest)
 
-    def maps(self, image_id: str, node_name: str, is_contained: bool) -> "StoreMaps":
+    def maps(self, image_id: str, node: NodeId, is_contained: bool) -> "StoreMaps":
         """The maps that hold for a process: its image's, or those of its node if it is not contained.
 
         A contained process whose image Tetragon did not name has none: it must not count as one of its node.
@@ -72,8 +73,8 @@ class SymbolStore:
         if image_id:
             modules = self._image_module_maps(image_id)
         else:
-            modules = () if is_contained else self._node_module_maps(node_name)
-        return self._maps_of(modules, self._node_kernel_maps(node_name))
+            modules = () if is_contained else self._node_module_maps(node)
+        return self._maps_of(modules, self._node_kernel_maps(node))
 
     def _maps_of_image(self, image_id: str) -> tuple[str, ...]:
         digest = self._module_maps.get(image_scope(image_id))
@@ -103,8 +104,8 @@ class StoreMaps:
         return None
 
 
-def _of_node(maps: Mapping[str, str], node_name: str) -> tuple[str, ...]:
-    return tuple(maps[scope] for scope in scopes_of_node(maps, node_name))
+def _of_node(maps: Mapping[str, str], node: NodeId) -> tuple[str, ...]:
+    return tuple(maps[scope] for scope in scopes_of_node(maps, node))
 
 
 def read_object(folder: Path, digest: str) -> bytes:

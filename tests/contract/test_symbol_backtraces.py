@@ -15,6 +15,7 @@ from app.symbols.limited_reader import LimitedReader
 from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
+from schemas.node import NodeId
 from tests.support.frame_texts import frame_text
 from tests.support.programs import compile_c, run
 
@@ -88,7 +89,7 @@ class Mapped:
         """By the node's map."""
         assert not is_deleted
         self.asked.append(module)
-        return self.store.maps("", "n", False).build_id(module)
+        return self.store.maps("", NodeId("", "n"), False).build_id(module)
 
     def kernel_module(self, symbol: str) -> str | None:
         """There are no kernel frames here."""

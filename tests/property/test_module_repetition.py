@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from agents.canonicalize.modules import ModuleIndex, Scope
 from agents.canonicalize.process_modules import decode_row, rows_before
 from agents.symbols.lookup import Unresolved
+from schemas.node import NodeId
 
-NOWHERE = Scope("", "", is_contained=False)
+NOWHERE = Scope("", NodeId("", "n"), is_contained=False)
 PATHS = ("/usr/lib/a.so", "/usr/lib/b.so", "/usr/lib/c.so", "/usr/lib/d.so")
 MAX_PROCESSES, MAX_ENDED, MAX_MODULES = 2, 2, 3
 
@@ -42,9 +43,9 @@ def take(index: ModuleIndex, offset: int, happened: Happened) -> View:
     resolver = index.resolver(index.context(0, offset, happened.process, NOWHERE))
     seen = tuple(resolver.build_id(path) for path in PATHS)
     if happened.is_exit:
-        index.end(0, offset, happened.process)
+        index.end(0, offset, (NOWHERE.node, happened.process))
     elif happened.build:
-        index.observe(0, offset, happened.process, happened.path, bytes([happened.build]) * 20)
+        index.observe(0, offset, (NOWHERE.node, happened.process), happened.path, bytes([happened.build]) * 20)
     return seen
 
 

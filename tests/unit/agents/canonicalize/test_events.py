@@ -273,3 +273,41 @@ def test_step_accounts_for_every_record_when_a_batch_is_mixed() -> None:
         (43, "empty"),
     ]
     assert result.tally["probe_types", "1"] == 1
+
+
+@pytest.mark.parametrize("role", ["process", "parent", "ancestors"])
+def test_a_process_without_exec_id_is_one_of_its_node(role: str) -> None:
+    """Every node has a pid 77: what is made of it differs by node and by cluster, and by nothing else."""
+    canonicalizer = Canonicalizer({})
+
+    def id_on(cluster: str, node: str, function: str) -> str:
+        event = GetEventsResponse(node_name=node, cluster_name=cluster)
+        event.time.seconds = 1_700_000_000
+        body = event.process_kprobe
+        body.function_name, body.message = function, "m" * 128  # long enough for the short way
+        for process in (body.process, body.parent, body.ancestors.add()):
+            process.exec_id = "bm9kZTox"
+        process = body.ancestors[0] if role == "ancestors" else getattr(body, role)
+        process.exec_id = ""
+        process.pid.value = 77
+        outcome = canonicalizer.canonicalize(event.SerializeToString(), 0, 0, RECEIPT_MS)
+        assert isinstance(outcome, Canonical)
+        found = canonical.CanonicalEvent.FromString(outcome.value)
+        return found.ancestors[0].process_id if role == "ancestors" else getattr(found, role).process_id
+
+    nodes = [("", "worker-0"), ("", "worker-1"), ("east", "worker-0"), ("west", "worker-0")]
+    first = [id_on(*node, "sys_read") for node in nodes]
+    again = [id_on(*node, "sys_write") for node in nodes]
+
+    assert all(first)
+    assert first == again
+    assert len(set(first)) == len(nodes)
+
+
+def test_a_process_with_exec_id_keeps_its_id_on_every_node() -> None:
+    """The exec_id is Tetragon's own name of the process; the node adds nothing to it."""
+    event = _event("process_exec")
+    here = _canonical(event).process.process_id
+    event.cluster_name = "east"
+
+    assert _canonical(event).process.process_id == here

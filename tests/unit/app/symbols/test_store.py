@@ -11,6 +11,7 @@ from app.symbols.name_maps import image_scope, node_scope
 from app.symbols.snapshot import ObjectKind, Snapshot, SymbolStoreError, object_path, parse_snapshot
 from app.symbols.store import MAX_OPEN_INDEXES, SymbolStore
 from app.symbols.store_writer import Kept, StoreWriter
+from schemas.node import NodeId
 
 ID = "ab" * 20
 IMAGE = "registry.example/shop@sha256:" + "12" * 32
@@ -196,15 +197,15 @@ def test_module_maps_go_by_image_or_by_node(tmp_path: Path) -> None:
         writer.commit()
     store = SymbolStore.open(tmp_path)
 
-    image = store.maps("mirror.example/other@sha256:" + "12" * 32, "worker-1", True)
+    image = store.maps("mirror.example/other@sha256:" + "12" * 32, NodeId("", "worker-1"), True)
     assert image.build_id("/usr/lib/libc.so.6") == "11" * 20
-    assert store.maps("sha256:" + "99" * 32, "worker-1", True).build_id("/usr/lib/libc.so.6") is None
-    assert store.maps("", "worker-1", False).build_id("/usr/lib/libc.so.6") == "22" * 20
-    assert store.maps("", "worker-7", False).build_id("/usr/lib/libc.so.6") == "44" * 20
-    assert store.maps("", "worker-7", False).build_id("/usr/bin/a") == "33" * 20
-    assert store.maps("", "other", False).build_id("/usr/bin/a") is None
+    assert store.maps("sha256:" + "99" * 32, NodeId("", "worker-1"), True).build_id("/usr/lib/libc.so.6") is None
+    assert store.maps("", NodeId("", "worker-1"), False).build_id("/usr/lib/libc.so.6") == "22" * 20
+    assert store.maps("", NodeId("", "worker-7"), False).build_id("/usr/lib/libc.so.6") == "44" * 20
+    assert store.maps("", NodeId("", "worker-7"), False).build_id("/usr/bin/a") == "33" * 20
+    assert store.maps("", NodeId("", "other"), False).build_id("/usr/bin/a") is None
     # contained, in an image that Tetragon did not name: it must not be taken for a process of the node
-    assert store.maps("", "worker-7", True).build_id("/usr/bin/a") is None
+    assert store.maps("", NodeId("", "worker-7"), True).build_id("/usr/bin/a") is None
 
 
 def test_places_with_the_same_maps_share_them(tmp_path: Path) -> None:
@@ -215,9 +216,9 @@ def test_places_with_the_same_maps_share_them(tmp_path: Path) -> None:
         writer.commit()
     store = SymbolStore.open(tmp_path)
 
-    assert store.maps("", "worker-1", False) is store.maps("", "worker-2", False)
-    assert store.maps("", "worker-1", False) is not store.maps("", "worker-9", False)
-    assert store.maps("", "other", False) is store.maps("docker.io/x", "worker-1", True)
+    assert store.maps("", NodeId("", "worker-1"), False) is store.maps("", NodeId("", "worker-2"), False)
+    assert store.maps("", NodeId("", "worker-1"), False) is not store.maps("", NodeId("", "worker-9"), False)
+    assert store.maps("", NodeId("", "other"), False) is store.maps("docker.io/x", NodeId("", "worker-1"), True)
 
 
 def test_map_grows_and_later_pairs_win(tmp_path: Path) -> None:
@@ -228,7 +229,7 @@ def test_map_grows_and_later_pairs_win(tmp_path: Path) -> None:
             writer.commit()
     store = SymbolStore.open(tmp_path)
 
-    maps = store.maps("", "n", False)
+    maps = store.maps("", NodeId("", "n"), False)
     assert (maps.build_id("/a"), maps.build_id("/b")) == ("11" * 20, "33" * 20)
 
 
@@ -239,9 +240,9 @@ def test_kernel_maps_go_by_node(tmp_path: Path) -> None:
         writer.commit()
     store = SymbolStore.open(tmp_path)
 
-    assert store.maps("", "worker-1", False).kernel_module("nft_do_chain") == "nf_tables"
-    assert store.maps("", "worker-1", False).kernel_module("vfs_read") is None
-    assert store.maps("", "other", False).kernel_module("nft_do_chain") is None
+    assert store.maps("", NodeId("", "worker-1"), False).kernel_module("nft_do_chain") == "nf_tables"
+    assert store.maps("", NodeId("", "worker-1"), False).kernel_module("vfs_read") is None
+    assert store.maps("", NodeId("", "other"), False).kernel_module("nft_do_chain") is None
 
 
 @pytest.mark.parametrize("scope", ["pod:x", "node:", "node:a\tb", "node:a\nb", ""])
@@ -267,3 +268,20 @@ def test_snapshot_text_comes_back_and_has_one_form() -> None:
     assert parse_snapshot(snapshot.text) == snapshot
     with pytest.raises(SymbolStoreError):
         parse_snapshot("".join(reversed(snapshot.text.splitlines(keepends=True))))
+
+
+def test_a_node_s_maps_hold_for_its_cluster_only(tmp_path: Path) -> None:
+    """Two clusters' worker-1 are two nodes; a pattern may name any cluster, and no cluster means that none is named."""
+    with StoreWriter(tmp_path) as writer:
+        for number, scope in enumerate(("worker-1", "east/worker-*", "*/db-?", "we?t/worker-1"), 1):
+            writer.merge_map(ObjectKind.MODULES, node_scope(scope), {"/usr/bin/a": f"{number:02}" * 20})
+        writer.commit()
+    store = SymbolStore.open(tmp_path)
+
+    def number_of(cluster: str, name: str) -> int | None:
+        build_id = store.maps("", NodeId(cluster, name), False).build_id("/usr/bin/a")
+        return None if build_id is None else int(build_id[:2])
+
+    assert [number_of(cluster, "worker-1") for cluster in ("", "east", "west", "north")] == [1, 2, 4, None]
+    assert [number_of(cluster, "db-1") for cluster in ("", "east", "north")] == [3, 3, 3]
+    assert number_of("", "east/worker-1") is None

@@ -1,27 +1,34 @@
 """What must survive the end of the process: unacknowledged gaps, and the time up to which heartbeats cover the node.
 
-A folder with three files: `gaps.jsonl` (one gap a line, appended and synced before the gap is published, rewritten
-when all or most are acknowledged), `state.json` (replaced as a whole) and `lock`. One process uses it at a time. A
-half-written last line is left out: its gap was not published. When the disk refuses, gaps are kept in memory and a
-log line says so.
+A folder with three files: `gaps.jsonl` (`gap_file`; a gap is synced before it is published, and the file is replaced
+when all or most are acknowledged), `state.json` (a document with its digest, replaced as a whole) and `lock`. One
+process uses it at a time. When the disk refuses, gaps are kept in memory and stored as soon as it takes them; `trouble`
+says so meanwhile.
+
+A damaged line costs the cause and the number of one gap, not its interval: no heartbeat covers a gap that is not
+acknowledged, and every new process reports the time since the last heartbeat as a gap.
 """
 
-import json
 import logging
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Final
 
+from app.evidence import documents
+from app.evidence.documents import DIGEST, DocumentError
+from app.evidence.typed_fields import typed
+from app.ingest.gap_file import GapFile
 from app.processes.folder_lock import FolderUnusableError, lock_folder
-from schemas.coverage import CoverageGap, from_record, merge
+from schemas.coverage import CoverageGap, merge
 
 log = logging.getLogger(__name__)
 
 MAX_PENDING: Final = 10_000
 """Gaps kept one by one; beyond, a new one is merged into the last of its cause, so nothing is forgotten and the folder
 stays small however long Kafka is away."""
+
+_STATE: Final = "state.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +47,40 @@ class Journal:
         self._folder = folder
         self._lock = lock_folder(folder, setting="CALLSTREAM_DATA_DIR", owner="callstream ingest")
         try:
-            self._gaps: IO[str] = (folder / "gaps.jsonl").open("a+", encoding="utf-8")
+            self._file = GapFile(folder / "gaps.jsonl")
         except OSError as error:
             self._lock.close()
             raise FolderUnusableError(f"CALLSTREAM_DATA_DIR: cannot write to {folder}: {error.strerror}") from None
-        self.pending: dict[CoverageGap, None] = dict.fromkeys(self._read_gaps())
-        self._lines = len(self.pending)
+        self.pending: dict[CoverageGap, None] = dict.fromkeys(self._file.found)
+        self._lines = len(self._file.found)
+        self._is_behind = False
+        self.trouble: str | None = None
+        """Why gaps are kept in memory only; None when all are stored."""
         self.state = self._read_state()
 
     def close(self) -> None:
         """Give the folder free. Gaps that are pending stay in it."""
-        self._gaps.close()
+        self.store_again()
+        self._file.close()
         self._lock.close()
 
     def add(self, gaps: Iterable[CoverageGap]) -> None:
         """Remember gaps until they are `done`; one sync for all of them."""
         fresh = [gap for gap in gaps if not self._merge_into_pending(gap)]
         self.pending.update(dict.fromkeys(fresh))
-        self._lines += len(fresh)
+        if self._is_behind or not fresh:
+            self.store_again()
+            return
         try:
-            self._gaps.write("".join(json.dumps(gap.as_record()) + "\n" for gap in fresh))
-            self._sync(self._gaps)
+            self._file.append(fresh)
+            self._lines += len(fresh)
         except OSError as error:
-            log.error("gaps are kept in memory only: %s", error)
+            self._fell_behind(error)
+
+    def store_again(self) -> None:
+        """Store what the disk refused before; called often, also when there is nothing to store."""
+        if self._is_behind:
+            self._rewrite()
 
     def done(self, gap: CoverageGap) -> None:
         """A gap is acknowledged. Harmless when it is not pending."""
@@ -85,49 +103,32 @@ class Journal:
         """Remember up to when heartbeats cover the node."""
         self.state = state
         try:
-            self._replace("state.json", json.dumps(asdict(state)))
+            documents.write(self._folder / _STATE, documents.sealed(asdict(state)))
         except OSError as error:
-            log.error("the state of coverage cannot be saved: %s", error)
+            log.error("the state of coverage cannot be saved: %s", error.strerror)
 
     def _rewrite(self) -> None:
         try:
-            self._replace("gaps.jsonl", "".join(json.dumps(gap.as_record()) + "\n" for gap in self.pending))
-            self._lines = len(self.pending)
-            self._gaps.close()
-            self._gaps = (self._folder / "gaps.jsonl").open("a+", encoding="utf-8")
+            self._file.replace(self.pending)
         except OSError as error:
-            log.error("acknowledged gaps stay in the journal and will be sent again: %s", error)
+            self._fell_behind(error)
+        else:
+            self._lines = len(self.pending)
+            self._is_behind, self.trouble = False, None
 
-    def _replace(self, name: str, content: str) -> None:
-        fresh = self._folder / f"{name}.new"
-        with fresh.open("w", encoding="utf-8") as file:
-            file.write(content)
-            self._sync(file)
-        fresh.replace(self._folder / name)
-
-    @staticmethod
-    def _sync(file: IO[str]) -> None:
-        file.flush()
-        os.fsync(file.fileno())
-
-    def _read_gaps(self) -> list[CoverageGap]:
-        self._gaps.seek(0)
-        gaps = []
-        for number, line in enumerate(self._gaps, start=1):
-            try:
-                gaps.append(from_record(json.loads(line)))
-            except (ValueError, KeyError, TypeError):
-                log.warning("line %d of %s is not a gap and is left out", number, self._gaps.name)
-        if gaps and not line.endswith("\n"):
-            self._gaps.write("\n")
-        return gaps
+    def _fell_behind(self, error: OSError) -> None:
+        """The file has other gaps than are pending: acknowledged ones would be sent again, and others be missing."""
+        if self.trouble is None:
+            log.error("gaps are kept in memory only: the journal cannot be written: %s", error.strerror)
+        self._is_behind, self.trouble = True, f"the journal cannot be written: {error.strerror}"
 
     def _read_state(self) -> State | None:
-        try:
-            found: Any = json.loads((self._folder / "state.json").read_text(encoding="utf-8"))
-            return State(str(found["node"]), int(found["vouched_until_ns"]))
-        except FileNotFoundError:
+        path = self._folder / _STATE
+        if not path.exists():
             return None
-        except (OSError, ValueError, KeyError, TypeError):
-            log.warning("%s cannot be read; when the node was last seen is unknown", self._folder / "state.json")
+        try:
+            found = documents.read(path)
+            return typed(State, {name: found[name] for name in found if name != DIGEST})
+        except (DocumentError, ValueError) as error:
+            log.warning("when the node was last seen is unknown: %s", error)
             return None

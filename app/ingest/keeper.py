@@ -102,6 +102,7 @@ class Keeper:
         with self._lock:
             findings = self._buffer.take_findings()
             self._gaps.report(self._coverage.losses(self._node(), findings, losses))
+            self._journal.store_again()
             self._gaps.pump()
             if due and can_publish and not self._gaps.pending:
                 self._claim()

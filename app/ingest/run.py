@@ -134,6 +134,7 @@ class Ingest:
                 "stream": lambda: self._stream.trouble,
                 "kafka": self._kafka_trouble,
                 "coverage": lambda: self._gaps.trouble,
+                "journal": lambda: self._journal.trouble,
                 "spill": lambda: self._spiller.trouble if self._spiller else None,
                 "agent_metrics": lambda: self._agent.trouble if self._agent else None,
             },

@@ -1,13 +1,14 @@
 """Windows of a node's events: what is missing, and, with cause Heartbeat, what is complete.
 
 The typed twin of schemas/avro/coverage_gap.avsc. Times are Unix epoch in nanoseconds, and a window is from `from_ns`
-inclusive to `to_ns` exclusive; `detail` names a counter or a limit, never event data. A window is trustworthy where
-heartbeats cover it and no gap touches it.
+inclusive to `to_ns` exclusive; `detail` names a counter, a limit or a filter, never event data. A window is trustworthy
+where heartbeats cover it and no gap touches it. A heartbeat that must keep something back has a cause that says what:
+it vouches that its node was looked at, and is a gap too.
 """
 
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from schemas import records
 
@@ -26,6 +27,13 @@ class GapCause(StrEnum):
     SPILL_LOSS = "SpillLoss"
     INGEST_RESTART = "IngestRestart"
     HEARTBEAT = "Heartbeat"
+    FILTERED = "Filtered"
+    LOSSES_UNREAD = "LossesUnread"
+
+
+CLAIMS: Final = frozenset({GapCause.HEARTBEAT, GapCause.FILTERED, GapCause.LOSSES_UNREAD})
+"""Causes of heartbeats: ingest saw the stream of that time. Filtered: Tetragon was told to leave events out.
+LossesUnread: nobody read what the agent itself lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ class NodeCoverage:
         for record in found:
             if vouches(record):
                 self.vouched.append(Interval(record.from_ns, record.to_ns))
-            elif is_gap(record):
+            if is_gap(record):
                 self.gaps.append(GapInterval(record.from_ns, record.to_ns, record.cause.value))
         self._settle()
 

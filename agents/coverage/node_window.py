@@ -1,22 +1,35 @@
 """Whether one window of one node's events is complete. This is the only place that decides it.
 
 A window is trusted where heartbeats cover all of it and no gap touches it. It is not trusted where a gap touches it.
-Otherwise it is unknown: nobody has vouched for all of it yet, or its records have expired.
+Otherwise it is unknown: nobody has vouched for all of it yet, its records have expired, or nobody looked whether events
+were lost.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from agents.coverage.interval import Interval, Stretch, join, touches, uncovered
-from schemas.coverage import CoverageGap, GapCause
+from schemas.coverage import CLAIMS, CoverageGap, GapCause, merge
 
 MAX_LISTED_GAPS: Final = 10_000
 """Gaps of a window that are kept one by one; a single one decides, so further ones are only counted."""
 
 
-GapT_co = TypeVar("GapT_co", bound=Stretch, covariant=True)
+DOUBTS: Final = frozenset({GapCause.LOSSES_UNREAD.value})
+"""Causes of gaps in which nobody can tell whether events are missing."""
+
+
+class CausedStretch(Stretch, Protocol):
+    """A gap: a stretch of time with the value of its GapCause."""
+
+    @property
+    def cause(self) -> str:
+        """Why events may be missing."""
+
+
+GapT_co = TypeVar("GapT_co", bound=CausedStretch, covariant=True)
 
 
 class Trust(StrEnum):
@@ -37,9 +50,9 @@ class NodeWindow(Generic[GapT_co]):
     @property
     def trust(self) -> Trust:
         """A gap outweighs every heartbeat, because heartbeats also span the gaps before them."""
-        if self.gaps:
+        if any(gap.cause not in DOUBTS for gap in self.gaps):
             return Trust.NOT_TRUSTED
-        return Trust.UNKNOWN if self.unvouched else Trust.TRUSTED
+        return Trust.UNKNOWN if self.gaps or self.unvouched else Trust.TRUSTED
 
 
 def judge(window: Interval, vouched: Iterable[Interval], gaps: Iterable[GapT_co]) -> NodeWindow[GapT_co]:
@@ -48,12 +61,15 @@ def judge(window: Interval, vouched: Iterable[Interval], gaps: Iterable[GapT_co]
 
 
 def vouches(record: CoverageGap) -> bool:
-    """Whether a record says that events of some stretch are complete; an empty heartbeat says nothing."""
-    return record.cause is GapCause.HEARTBEAT and record.to_ns > record.from_ns
+    """Whether a record says that ingest saw some stretch of time; an empty heartbeat says nothing."""
+    return record.cause in CLAIMS and record.to_ns > record.from_ns
 
 
 def is_gap(record: CoverageGap) -> bool:
-    """Whether a record says that events are missing; one that ends before it begins says nothing."""
+    """Whether a record says that events may be missing; one that ends before it begins says nothing.
+
+    A heartbeat under a filter, and one without the agent's loss counters, vouches and is a gap.
+    """
     return record.cause is not GapCause.HEARTBEAT and record.to_ns >= record.from_ns
 
 
@@ -65,6 +81,7 @@ class WindowRecords:
         self.window = window
         self._vouched: list[Interval] = []
         self._gaps: dict[CoverageGap, None] = {}
+        self._claims: dict[GapCause, CoverageGap] = {}
         self.gaps_left_out = 0
         """Gaps beyond those that are listed."""
         self.vouched_until_ns: int | None = None
@@ -78,16 +95,26 @@ class WindowRecords:
             self.vouched_until_ns = max(self.vouched_until_ns or 0, record.to_ns)
             if touches(record, self.window):
                 self._vouch(Interval(record.from_ns, record.to_ns))
-        elif is_gap(record) and touches(record, self.window) and record not in self._gaps:
-            if len(self._gaps) < MAX_LISTED_GAPS:
-                self._gaps[record] = None
-            else:
-                self.gaps_left_out += 1
+        if is_gap(record) and touches(record, self.window) and record not in self._gaps:
+            self._keep(record)
 
     def judge(self) -> NodeWindow[CoverageGap]:
         """What the records say about the window; gaps are in the order of their beginning."""
         gaps = sorted(self._gaps, key=lambda gap: (gap.from_ns, gap.to_ns, gap.cause))
         return judge(self.window, join(self._vouched), gaps)
+
+    def _keep(self, gap: CoverageGap) -> None:
+        """List a gap. Of heartbeats that are gaps, those that follow each other are one."""
+        if gap.cause in CLAIMS:
+            last = self._claims.get(gap.cause)
+            both = merge(last, gap) if last and last.from_ns <= gap.from_ns <= last.to_ns else None
+            if last is not None and both is not None:
+                del self._gaps[last]
+            self._claims[gap.cause] = gap = both or gap
+        if len(self._gaps) < MAX_LISTED_GAPS:
+            self._gaps[gap] = None
+        else:
+            self.gaps_left_out += 1
 
     def _vouch(self, beat: Interval) -> None:
         """Heartbeats follow each other, so most of them only lengthen the last interval."""

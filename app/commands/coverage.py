@@ -16,10 +16,16 @@ from app.operators.printing import print_answer
 from app.operators.times import time_text
 from app.settings import load
 from schemas import topics
-from schemas.coverage import CoverageGap, from_record
+from schemas.coverage import CoverageGap, GapCause, from_record
 from schemas.units import NS_PER_MS
 
 EXIT_CODES: Final = {Trust.TRUSTED: 0, Trust.NOT_TRUSTED: 1, Trust.UNKNOWN: 3}
+
+_SAID: Final = {
+    GapCause.FILTERED: "filters of ingest leave events out",
+    GapCause.LOSSES_UNREAD: "the agent's own losses were not read; set CALLSTREAM_TETRAGON_METRICS_URL",
+}
+"""What heartbeats say that are gaps."""
 
 CLOCK_MARGIN_MS: Final = 3_600_000
 """A record about a moment is written after it, by the clock of the host that ingest runs on; hosts' clocks differ."""
@@ -41,7 +47,7 @@ def command(node: str, from_ns: int, to_ns: int, as_json: bool) -> None:
       0  trusted: the events are complete
       1  not trusted: a gap touches the window
       2  wrong options or settings, or Kafka or the registry cannot be used
-      3  unknown: ingest did not vouch for all of the window
+      3  unknown: ingest did not vouch for all of the window, or nobody read what the agent itself lost
     Example:
       callstream coverage --node worker-3 --from 2h --to 1h
       callstream coverage --node worker-3 --from 2026-01-31T12:00:00Z --to now
@@ -78,13 +84,14 @@ def _lines(window: WindowRecords, verdict: NodeWindow[CoverageGap]) -> Iterator[
     said = {
         Trust.TRUSTED: "trusted, events are complete",
         Trust.NOT_TRUSTED: "not trusted, events are missing",
-        Trust.UNKNOWN: "unknown, ingest did not vouch for all of it",
+        Trust.UNKNOWN: "unknown, ingest could not vouch for all of it",
     }
     yield f"{window.node} {_times(window.window)}: {said[verdict.trust]}"
     for gap in verdict.gaps:
         lost = "an unknown number of" if gap.events_lost is None else str(gap.events_lost)
         detail = f" ({gap.detail})" if gap.detail else ""
-        yield f"  gap      {_times(gap)}: {gap.cause.value}, {lost} events{detail}"
+        missing = _SAID.get(gap.cause, f"{lost} events")
+        yield f"  gap      {_times(gap)}: {gap.cause.value}, {missing}{detail}"
     if window.gaps_left_out:
         yield f"  and {window.gaps_left_out} gaps more"
     for interval in verdict.unvouched:

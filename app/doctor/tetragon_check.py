@@ -13,24 +13,30 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from app.doctor.findings import CheckFinding, fail, ok, warn
 from app.ingest.agent_metrics import AgentMetrics
+from app.ingest.filter_effect import drops, filters_in_force, let_through
 from app.ingest.filters import request_of
 from app.ingest.link import AgentLink, link_of, open_channel
 from app.ingest.link_check import diagnose
 from app.ingest.statuses import StreamEnd, reason_to_stop
 from app.settings import Settings, SettingsError
 from app.tls import TlsFilesError
+from schemas.tetragon.filters_pb2 import GetEventsRequest
 
 _GET_EVENTS: Final = "/tetragon.FineGuidanceSensors/GetEvents"
 _GET_VERSION: Final = "/tetragon.FineGuidanceSensors/GetVersion"
 _ANSWER_SECONDS: Final = 3.0
 _EVENT_SECONDS: Final = 2.0
+_NEEDED_FIELDS: Final = {
+    "process.exec_id": "processes with one pid are not told apart after a restart of one",
+    "return": "a return probe is counted as Kprobe",
+}
 _SEE: Final = "see CALLSTREAM_TETRAGON_*; ingest must run where the agent's socket or port can be reached"
 
 
 def check_tetragon(settings: Settings) -> Iterator[CheckFinding]:
     """The link, the version, the stream, and the page of loss counters."""
     try:
-        link, request = link_of(settings), request_of(settings).SerializeToString()
+        link, wanted = link_of(settings), request_of(settings)
     except SettingsError as error:
         for line in error.errors:
             yield fail(line, "callstream doctor --settings lists what can be set")
@@ -39,7 +45,8 @@ def check_tetragon(settings: Settings) -> Iterator[CheckFinding]:
     if trouble is not None:
         yield fail(trouble.text, _SEE)
     else:
-        yield from _ask(link, request)
+        yield from _ask(link, let_through(wanted).SerializeToString())
+    yield from _check_filters(wanted)
     yield from _check_counters(settings)
 
 
@@ -84,6 +91,18 @@ def _ended(link: AgentLink, end: StreamEnd) -> CheckFinding:
     if reason is None:
         return warn(f"Tetragon at {link.address} ended the stream with {end.name}", "try again; is the agent starting?")
     return fail(reason, _SEE)
+
+
+def _check_filters(wanted: GetEventsRequest) -> Iterator[CheckFinding]:
+    """What the filters leave out, and what they make of the rest."""
+    if filters_in_force(wanted).hide_evidence:
+        yield warn(
+            "filters hide events: coverage says Filtered, and no watch is answered NeverHit",
+            "choose by event_set alone, and only among PROCESS_EXEC and PROCESS_EXIT; see CALLSTREAM_TETRAGON_*_LIST",
+        )
+    for lost, effect in _NEEDED_FIELDS.items():
+        if any(drops(one, lost) for one in wanted.field_filters):
+            yield warn(f"a field filter leaves out {lost}: {effect}", "see CALLSTREAM_TETRAGON_FIELD_FILTERS")
 
 
 def _check_counters(settings: Settings) -> Iterator[CheckFinding]:

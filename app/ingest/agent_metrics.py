@@ -2,7 +2,11 @@
 
 Source: `tetragon_notify_overflowed_events_total` (a reader was too slow), `tetragon_bpf_missed_events_total` (the
 kernel could not hand an event over), `tetragon_observer_ringbuf_events_lost_total` and
-`tetragon_observer_ringbuf_queue_events_lost_total` (the agent could not keep up).
+`tetragon_observer_ringbuf_queue_events_lost_total` (the agent could not keep up),
+`tetragon_observer_ringbuf_errors_total` and `tetragon_handler_errors_total` (it could not read an event),
+`tetragon_missed_prog_probes_total` and `tetragon_missed_link_probes_total` (the kernel skipped a probe), and
+`tetragon_generic_kprobe_merge_errors_total`, since Tetragon 1.7 `tetragon_generic_kprobe_merge_total{status="error"}`
+(entry and return did not come together, so neither was sent).
 
 A counter that fell was reset by a restart of the agent, and its present value is its growth. The first reading only
 sets the start for the next.
@@ -21,7 +25,9 @@ from app.telemetry import metrics
 log = logging.getLogger(__name__)
 
 COUNTERS: Final = metrics.AGENT_LOST.labels[0].values
-_SAMPLE: Final = re.compile(rf"^({'|'.join(COUNTERS)})(?:\{{[^\n]*\}})?[ \t]+([0-9.eE+]+)", re.MULTILINE)
+_SAMPLE: Final = re.compile(rf"^({'|'.join(COUNTERS)})(\{{[^\n]*\}})?[ \t]+([0-9.eE+]+)", re.MULTILINE)
+_ONLY: Final = {"tetragon_generic_kprobe_merge_total": 'status="error"'}
+"""Counters of which only the samples with this label are losses."""
 _MAX_PAGE_BYTES: Final = 16 << 20
 """A busy agent's page has some hundred kilobytes."""
 _TIMEOUT: Final = urllib3.Timeout(connect=2, read=3)
@@ -68,8 +74,8 @@ class AgentMetrics:
 def totals(page: str) -> dict[str, float]:
     """Sum of each loss counter over its labels, for those on the page."""
     found: dict[str, float] = {}
-    for name, value in _SAMPLE.findall(page):
-        found[name] = found.get(name, 0.0) + float(value)
+    for name, labels, value in _SAMPLE.findall(page):
+        found[name] = found.get(name, 0.0) + (float(value) if _ONLY.get(name, "") in labels else 0.0)
     return found
 
 

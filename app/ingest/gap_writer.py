@@ -18,7 +18,7 @@ from app.kafka.client import LOSSLESS_PRODUCER
 from app.kafka.registry import RegistryError
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
-from schemas.coverage import CoverageGap, GapCause, encode
+from schemas.coverage import CLAIMS, CoverageGap, encode
 
 log = logging.getLogger(__name__)
 _librdkafka_log = log.getChild("librdkafka")
@@ -134,9 +134,9 @@ class GapWriter:
         with self._meter.together():
             self._meter.add(metrics.GAPS, 1, gap.cause.value)
             self._meter.add(metrics.GAP_EVENTS, gap.events_lost or 0, gap.cause.value)
-            if gap.cause is GapCause.HEARTBEAT:
+            if gap.cause in CLAIMS:
                 self._meter.set(metrics.COMPLETE_UNTIL, gap.to_ns / 1e9)
-        if gap.cause is not GapCause.HEARTBEAT:
+        if gap.cause not in CLAIMS:
             self._journal.done(gap)
 
     def _on_error(self, error: KafkaError) -> None:

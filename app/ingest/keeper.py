@@ -12,13 +12,14 @@ from typing import Final
 
 from app.ingest.agent_metrics import AgentMetrics
 from app.ingest.buffer import Buffer
+from app.ingest.filter_effect import NO_FILTERS, FiltersInForce
 from app.ingest.gap_writer import GapWriter
 from app.ingest.journal import Journal, State
 from app.ingest.node_claims import AgentLoss, ClaimEvidence, NodeClaims
 from app.ingest.statuses import StreamEnd, cause_of
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
-from schemas.coverage import GapCause
+from schemas.coverage import CLAIMS, GapCause
 from schemas.raw_event import is_from_agent_start, node_of
 from schemas.units import NS_PER_MS
 
@@ -44,6 +45,7 @@ class Keeper:
         meter: Meter,
         wall_ns: Callable[[], int] = time.time_ns,
         public_name: Callable[[str], str] = str,
+        filters: FiltersInForce = NO_FILTERS,
     ) -> None:
         """`written_before_ms`: everything received before this Unix time is written or dropped.
 
@@ -61,6 +63,7 @@ class Keeper:
         self._meter = meter
         self._wall_ns = wall_ns
         self._public_name = public_name
+        self._filters = filters
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._stream_answers: Callable[[float], bool] | None = None
@@ -96,7 +99,7 @@ class Keeper:
         due = now >= self._next_heartbeat
         if self._next_heartbeat - now <= STEP_SECONDS:
             self._settle_soon()
-        losses = self._read_agent() if due else []
+        losses = self._read_agent() if due or (self._agent is not None and not self._agent.read_at_ns) else []
         self._look_for_life(due=due)
         can_publish = self._gaps.find_schema()
         with self._lock:
@@ -157,9 +160,10 @@ class Keeper:
             alive_ns=self._alive_ns,
             written_before_ns=self._written_before_ms() * NS_PER_MS,
             scraped_ns=None if self._agent is None else self._agent.read_at_ns,
+            filters=self._filters,
         )
         for gap in self._coverage.heartbeat(evidence):
-            if gap.cause is GapCause.HEARTBEAT:
+            if gap.cause in CLAIMS:
                 self._gaps.claim(gap)
                 self._save(gap.node)
             else:

@@ -6,13 +6,16 @@ alive, what was received is written, and the agent's own loss counters were read
 becomes a gap when the stream opens again. The gap starts where the last heartbeat ended, because no heartbeat has
 covered what came later.
 
-Gaps come before the heartbeat that covers their time. Times are Unix epoch in nanoseconds and are passed in.
+A heartbeat says what was looked at: under a filter that may hide events, or without the agent's loss counters, its
+cause says so instead. Gaps come before the heartbeat that covers their time. Times are Unix epoch in nanoseconds and
+are passed in.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from app.ingest.event_books import EventInterval, Findings
+from app.ingest.filter_effect import NO_FILTERS, FiltersInForce
 from app.ingest.keys import Throttle
 from app.telemetry.metric import DropReason
 from schemas.coverage import CoverageGap, GapCause, merge
@@ -46,6 +49,8 @@ class ClaimEvidence:
     """Everything received before then is written or dropped."""
     scraped_ns: int | None = None
     """When the agent's loss counters were last read; None when nobody reads them."""
+    filters: FiltersInForce = NO_FILTERS
+    """What Tetragon was told to leave out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +134,15 @@ class NodeClaims:
         gaps = []
         if self._throttled and self._throttled_since_ns < until_ns:
             gaps = self._throttle_gap(evidence.node, until_ns)
-        gaps.append(
-            CoverageGap(node=evidence.node, from_ns=self.unvouched_since_ns, to_ns=until_ns, cause=GapCause.HEARTBEAT)
+        beat = CoverageGap(
+            node=evidence.node,
+            from_ns=self.unvouched_since_ns,
+            to_ns=until_ns,
+            cause=GapCause.HEARTBEAT,
+            detail=evidence.filters.text,
         )
         self.unvouched_since_ns = until_ns
-        return gaps
+        return gaps + ([replace(beat, cause=cause) for cause in _kept_back(evidence)] or [beat])
 
     def _throttle(self, node: str, event: Throttle) -> list[CoverageGap]:
         """One start or stop. The gap ends when no cgroup is throttled any more."""
@@ -164,6 +173,12 @@ class NodeClaims:
     def _throttle_gap(self, node: str, to_ns: int) -> list[CoverageGap]:
         from_ns, self._throttled_since_ns = self._throttled_since_ns, to_ns
         return [CoverageGap(node=node, from_ns=from_ns, to_ns=to_ns, cause=GapCause.THROTTLE)]
+
+
+def _kept_back(evidence: ClaimEvidence) -> list[GapCause]:
+    """What a heartbeat cannot vouch for."""
+    causes = [GapCause.FILTERED] if evidence.filters.hide_evidence else []
+    return causes if evidence.scraped_ns is not None else [*causes, GapCause.LOSSES_UNREAD]
 
 
 def _gap_of(interval: EventInterval, node: str, cause: GapCause, detail: str | None) -> CoverageGap:

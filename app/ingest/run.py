@@ -14,13 +14,14 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from agents.privacy.redaction.answers import Cleared, TextAnswer
 from app.ingest.agent_metrics import AgentMetrics
 from app.ingest.buffer import Buffer, BufferLimits
 from app.ingest.client import EventStream
+from app.ingest.filter_effect import FiltersInForce, filters_in_force, let_through
 from app.ingest.filters import request_of
 from app.ingest.gap_writer import GapWriter
 from app.ingest.journal import Journal
@@ -33,7 +34,7 @@ from app.ingest.spiller import Spiller
 from app.ingest.writer import RawWriter
 from app.kafka.client import KafkaUnreachableError, client_config, partition_count
 from app.kafka.registry import SchemaRegistry
-from app.privacy.load import load_privacy
+from app.privacy.load import Privacy, load_privacy
 from app.settings import Settings, SettingsError
 from app.telemetry import metrics
 from app.telemetry.http import TelemetryServer
@@ -42,6 +43,7 @@ from app.telemetry.metric import DropReason, Process
 from app.telemetry.metrics import metrics_of
 from schemas import topics
 from schemas.records import COVERAGE_GAP, schema_text
+from schemas.tetragon.filters_pb2 import GetEventsRequest
 from schemas.units import NS_PER_MS
 
 log = logging.getLogger(__name__)
@@ -79,7 +81,7 @@ class Ingest:
         Raises SettingsError, PrivacyConfigError, KafkaUnusableError (a missing topic, a refusal), FolderUnusableError.
         A Kafka or a Tetragon that is away is waited for later on.
         """
-        link, request = _link_and_request(settings)
+        link, wanted = _link_and_request(settings)
         self._settings = settings
         self._meter = Meter(metrics_of(Process.INGEST))
         self._meter.set(metrics.PROCESS_INFO, 1, metrics.INGEST_PROCESS)
@@ -117,10 +119,11 @@ class Ingest:
             heartbeat_seconds=settings.heartbeat_seconds,
             meter=self._meter,
             public_name=lambda name: _cleared(privacy.engine.name(name)),
+            filters=_public_filters(wanted, privacy),
         )
         self._stream = EventStream(
             link,
-            request,
+            let_through(wanted).SerializeToString(),
             self._buffer.put,
             opened=self._keeper.stream_opened,
             ended=self._keeper.stream_ended,
@@ -261,21 +264,29 @@ class Ingest:
         )
 
 
-def _link_and_request(settings: Settings) -> tuple[AgentLink, bytes]:
+def _link_and_request(settings: Settings) -> tuple[AgentLink, GetEventsRequest]:
     """Everything about Tetragon in the settings, with all errors in one SettingsError."""
     errors: list[str] = []
-    link, request = None, b""
+    link, request = None, GetEventsRequest()
     try:
         link = link_of(settings)
     except SettingsError as error:
         errors += error.errors
     try:
-        request = request_of(settings).SerializeToString()
+        request = request_of(settings)
     except SettingsError as error:
         errors += error.errors
     if errors or link is None:
         raise SettingsError(errors)
     return link, request
+
+
+def _public_filters(wanted: GetEventsRequest, privacy: Privacy) -> FiltersInForce:
+    """The filters as they may stand on a public topic; patterns may hold names of people."""
+    found = filters_in_force(wanted)
+    if found.hide_evidence:
+        log.warning("filters hide events, so coverage says Filtered and no watch is answered NeverHit")
+    return found if found.text is None else replace(found, text=_cleared(privacy.engine.text(found.text)))
 
 
 def _spill_folder(settings: Settings) -> SpillFolder | None:

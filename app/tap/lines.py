@@ -193,9 +193,17 @@ def _dead_letter(headline: Headline, document: Document, _naming: Naming) -> Ite
     yield f"{document['stage']}  {document['reason']}{error}  {position}  {headline}"
 
 
+_SAID: Final = {
+    GapCause.HEARTBEAT.value: "events complete",
+    GapCause.FILTERED.value: "a filter leaves events out",
+    GapCause.LOSSES_UNREAD.value: "the agent's losses were not read",
+}
+"""What is said of a heartbeat."""
+
+
 def _coverage(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:
     lost = "an unknown number of" if document["events_lost"] is None else str(document["events_lost"])
-    said = "events complete" if document["cause"] == GapCause.HEARTBEAT.value else f"{lost} events lost"
+    said = _SAID.get(document["cause"], f"{lost} events lost")
     window = _window(document["from_ns"], document["to_ns"])
     yield f"{document['node'] or '?'}  {document['cause']}  {window}  {said}  {headline}"
 

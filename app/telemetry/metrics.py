@@ -145,13 +145,13 @@ GAPS_PENDING: Final = _ingest_gauge(
 COMPLETE_UNTIL: Final = _ingest_gauge(
     name="runtime_complete_until_timestamp_seconds",
     unit="seconds",
-    help="End of the last window that a heartbeat declared complete, Unix time.",
+    help="End of the last window that a heartbeat vouched for, Unix time.",
     bad="Standing still: ingest is blind or behind.",
 )
 AGENT_LOST: Final = _ingest_counter(
     name="runtime_agent_events_lost_total",
     unit="events",
-    help="Growth of Tetragon's own loss counters, as scraped from its metrics page.",
+    help="Growth of Tetragon's own counters of losses, errors and missed probes, as scraped from its metrics page.",
     bad="Any growth: the agent drops before we can read.",
     labels=(
         Label(
@@ -161,6 +161,12 @@ AGENT_LOST: Final = _ingest_counter(
                 "tetragon_bpf_missed_events_total",
                 "tetragon_observer_ringbuf_events_lost_total",
                 "tetragon_observer_ringbuf_queue_events_lost_total",
+                "tetragon_observer_ringbuf_errors_total",
+                "tetragon_handler_errors_total",
+                "tetragon_missed_prog_probes_total",
+                "tetragon_missed_link_probes_total",
+                "tetragon_generic_kprobe_merge_errors_total",
+                "tetragon_generic_kprobe_merge_total",
             ),
         ),
     ),

@@ -1,5 +1,6 @@
 """Trust in a window follows from heartbeats and gaps alone."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -53,6 +54,28 @@ def test_what_nobody_vouched_for_is_unknown_and_told() -> None:
     assert verdict.trust is Trust.UNKNOWN
     assert verdict.unvouched == (Interval(100, 110), Interval(120, 150), Interval(190, 200))
     assert window.vouched_until_ns == 190
+
+
+def test_what_a_filter_hid_is_not_trusted_and_what_nobody_read_is_unknown() -> None:
+    """A heartbeat that must keep something back vouches, and says what it keeps back."""
+    assert _trust(_record(0, 300, GapCause.FILTERED)) is Trust.NOT_TRUSTED
+    assert _trust(_record(0, 300, GapCause.LOSSES_UNREAD)) is Trust.UNKNOWN
+    assert _trust(_record(0, 300), _record(150, 160, GapCause.LOSSES_UNREAD)) is Trust.UNKNOWN
+    assert _trust(_record(0, 300, GapCause.LOSSES_UNREAD), _record(150, 151, GapCause.OVERFLOW)) is Trust.NOT_TRUSTED
+
+
+def test_heartbeats_that_are_gaps_are_listed_as_one() -> None:
+    """A day under a filter is one gap, not thousands; a change of the filter begins another one."""
+    window = WindowRecords(NODE, Interval(100, 200))
+    for begin in range(90, 210, 10):
+        window.add(_record(begin, begin + 10, GapCause.FILTERED))
+    window.add(replace(_record(150, 160, GapCause.FILTERED), detail="another filter"))
+
+    assert [(gap.from_ns, gap.to_ns, gap.detail) for gap in window.judge().gaps] == [
+        (100, 200, None),
+        (150, 160, "another filter"),
+    ]
+    assert window.judge().unvouched == ()
 
 
 def test_a_window_without_any_record_is_unknown() -> None:

@@ -18,7 +18,7 @@ tetragon_observer_ringbuf_queue_events_lost_total 1.5e+06
 tetragon_observer_ringbuf_events_received_total 99
 tetragon_events_total{type="PROCESS_EXEC"} 12
 """
-NOTIFY, MISSED, _, QUEUE = COUNTERS
+NOTIFY, MISSED, _, QUEUE = COUNTERS[:4]
 
 
 class Agent:
@@ -54,12 +54,34 @@ def _agent() -> Iterator[Agent]:
 
 
 def test_counters_are_summed_over_their_labels() -> None:
-    """Nothing but the four loss counters is read, with or without labels, in any number format."""
+    """Nothing but the loss counters is read, with or without labels, in any number format."""
     assert totals(PAGE) == {
         "tetragon_notify_overflowed_events_total": 4171,
         "tetragon_bpf_missed_events_total": 4080,
         "tetragon_observer_ringbuf_events_lost_total": 0,
         "tetragon_observer_ringbuf_queue_events_lost_total": 1_500_000,
+    }
+
+
+def test_missed_probes_and_failed_merges_are_losses() -> None:
+    """A probe that the kernel skipped is an event that nobody saw; a merge that went well is none."""
+    page = """\
+tetragon_missed_prog_probes_total{attach="acct_process",policy="__base__"} 2
+tetragon_missed_link_probes_total{attach="acct_process",policy="__base__"} 3
+tetragon_handler_errors_total{error_type="event_handler_failed",opcode="13"} 5
+tetragon_observer_ringbuf_errors_total 7
+tetragon_generic_kprobe_merge_errors_total{curr_fn="f",curr_type="exit",prev_fn="g",prev_type="exit"} 11
+tetragon_generic_kprobe_merge_total{curr_fn="f",curr_type="exit",status="ok"} 1000
+tetragon_generic_kprobe_merge_total{curr_fn="f",curr_type="exit",status="error"} 13
+tetragon_generic_kprobe_merge_pushed_total 1000
+"""
+    assert totals(page) == {
+        "tetragon_missed_prog_probes_total": 2,
+        "tetragon_missed_link_probes_total": 3,
+        "tetragon_handler_errors_total": 5,
+        "tetragon_observer_ringbuf_errors_total": 7,
+        "tetragon_generic_kprobe_merge_errors_total": 11,
+        "tetragon_generic_kprobe_merge_total": 13,
     }
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from app.ingest.agent_metrics import AgentMetrics
 from app.ingest.buffer import Buffer, BufferLimits
+from app.ingest.filter_effect import NO_FILTERS, FiltersInForce
 from app.ingest.gap_writer import GapWriter
 from app.ingest.journal import Journal, State
 from app.ingest.keeper import Keeper
@@ -94,7 +95,7 @@ class PreparedAgent(AgentMetrics):
 class Scene:
     """A keeper whose clock, stream, writer and agent the test moves."""
 
-    def __init__(self, folder: Path, *, agent: bool = False) -> None:
+    def __init__(self, folder: Path, *, agent: bool = True, filters: FiltersInForce = NO_FILTERS) -> None:
         self.now_s = 10_000
         self.told = Told()
         self.journal = Journal(folder)
@@ -117,6 +118,7 @@ class Scene:
             meter=self.meter,
             wall_ns=self._wall_ns,
             public_name=lambda name: name.replace("node-1", "[redacted]"),
+            filters=filters,
         )
         self.keeper.watch(self.answers)
 
@@ -260,7 +262,7 @@ def test_writer_is_asked_to_settle_before_a_claim(scene: Scene) -> None:
 
 def test_agent_losses_come_before_the_claim_that_spans_them(tmp_path: Path) -> None:
     """Tetragon drops without a word in the stream; its counters are the only witness."""
-    scene = Scene(tmp_path, agent=True)
+    scene = Scene(tmp_path)
     scene.open(_event(10_000))
     scene.agent.losses = [AgentLoss(metrics.AGENT_LOST.labels[0].values[0], 9, 10_090 * S, 10_100 * S)]
 
@@ -268,9 +270,33 @@ def test_agent_losses_come_before_the_claim_that_spans_them(tmp_path: Path) -> N
     assert scene.meter.total(metrics.AGENT_LOST) == 9
 
 
+def test_heartbeat_says_what_was_not_looked_at(tmp_path: Path) -> None:
+    """A filter that hides events, and losses that nobody reads, stand where completeness would stand."""
+    scene = Scene(tmp_path, agent=False, filters=FiltersInForce("a filter", hide_evidence=True))
+    scene.open(_event(10_000))
+
+    scene.now_s = 10_100
+    scene.keeper.step()
+
+    assert {gap.detail for gap in scene.told.said} == {"a filter"}
+    assert scene.told.windows() == [("Filtered", 10_000, 10_040), ("LossesUnread", 10_000, 10_040)]
+
+
+def test_filter_that_hides_nothing_stands_in_a_plain_heartbeat(tmp_path: Path) -> None:
+    """Kinds that are no evidence may be chosen; what was chosen can be read all the same."""
+    scene = Scene(tmp_path, filters=FiltersInForce("a filter"))
+    scene.open(_event(10_000))
+
+    scene.now_s = 10_100
+    scene.keeper.step()
+
+    (beat,) = scene.told.said
+    assert (beat.cause.value, beat.detail) == ("Heartbeat", "a filter")
+
+
 def test_unreadable_agent_metrics_stop_the_claims(tmp_path: Path) -> None:
     """Where the operator asked for the counters, not knowing them is not the same as no loss."""
-    scene = Scene(tmp_path, agent=True)
+    scene = Scene(tmp_path)
     scene.open(_event(10_000))
     scene.agent.trouble = "HTTP 500"
 

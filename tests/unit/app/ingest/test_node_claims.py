@@ -11,7 +11,7 @@ LATE = 60 * S
 
 
 def _evidence(now_s: int, **known: Any) -> ClaimEvidence:
-    seconds = {"alive_ns": now_s * S, "written_before_ns": now_s * S} | known
+    seconds = {"alive_ns": now_s * S, "written_before_ns": now_s * S, "scraped_ns": now_s * S} | known
     return ClaimEvidence(node="n", now_ns=now_s * S, **seconds)
 
 

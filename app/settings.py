@@ -150,13 +150,17 @@ class Settings:
     tetragon_tls_cert_file: Path | None = _file("our client certificate")
     tetragon_tls_key_file: Path | None = _file("our client key")
     tetragon_tls_server_name: str = _setting(str, "", "name to expect in Tetragon's certificate")
-    tetragon_allow_list: str = _setting(str, "", "JSON list of tetragon.Filter: the only events to send, beside loader, throttle and rate-limit events; see coverage")
+    tetragon_allow_list: str = _setting(
+        str, "", "JSON list of tetragon.Filter: the only events to send, beside loader, throttle and rate-limit events"
+    )
     tetragon_deny_list: str = _setting(str, "", "JSON list of tetragon.Filter: events not to send")
     tetragon_field_filters: str = _setting(str, "", "JSON list of tetragon.FieldFilter")
     tetragon_keepalive_seconds: int = _setting(
         _number(MIN_KEEPALIVE_SECONDS, 86_400), 600, "pause between keepalive pings; Tetragon refuses less than 300"
     )
-    tetragon_metrics_url: str = _setting(_url, "", "Tetragon's metrics page, scraped for its loss counters; without it no time counts as complete")
+    tetragon_metrics_url: str = _setting(
+        _url, "", "Tetragon's metrics page, scraped for its loss counters; without it no time counts as complete"
+    )
     policy_hooks_file: Path | None = _file("TOML map from policy name to hook kind (fentry, fexit, uretprobe)")
 
     # Kafka

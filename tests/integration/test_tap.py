@@ -82,7 +82,10 @@ def test_following_shows_what_is_written_next(cluster: _Cluster) -> None:
     """With --follow the end is where it starts, and SIGINT where it ends, with code 0."""
     cluster.gaps(1, 3)
     line = [sys.executable, "-m", "app", "tap", COVERAGE, "--follow", "--json"]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environ | cluster.environ) as follower:
+    with (
+        _interrupts_arrive(),
+        subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environ | cluster.environ) as follower,
+    ):
         try:
             assert follower.stdout is not None
             for lost in range(10, 1_000):
@@ -97,6 +100,16 @@ def test_following_shows_what_is_written_next(cluster: _Cluster) -> None:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 follower.kill()
+
+
+@contextlib.contextmanager
+def _interrupts_arrive() -> Iterator[None]:
+    """Processes started inside receive SIGINT, also if the tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _has_output(follower: "subprocess.Popen[str]") -> bool:

@@ -1,8 +1,8 @@
 """Runs the tests in two lanes beside each other and prints one result.
 
 `python -m tests.support.lanes [PYTEST ARGUMENT...]`. Each lane is a pytest of its own. The lane "broker" runs the
-integration tests, which wait for clocks, signals and servers more than they compute; so it runs two files at a time,
-each of its two processes with a broker of its own. The lane "pure" runs all other tests. While they run, lines of
+integration tests, which wait for clocks, signals and servers more than they compute; so it runs three files at a time,
+each of its three processes with a broker of its own. The lane "pure" runs all other tests. While they run, lines of
 progress carry the name of their lane. What a lane says about failures, skips and slow tests is printed in one piece
 when the lane has ended. The last line adds both lanes up, in pytest's own form.
 
@@ -24,7 +24,7 @@ from tests.support.run_size import run_seed
 LANES: Final[Mapping[str, Sequence[str]]] = {
     # in the order of their names: the file with the longest test has only that one, and would come last otherwise
     "broker": (
-        *("-m", "integration", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
+        *("-m", "integration", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"),
         *("-o", "cache_dir=.pytest_cache/broker"),
     ),
     "pure": ("-m", "not integration", "-o", "cache_dir=.pytest_cache/pure"),

@@ -47,6 +47,12 @@ def write(folder: Path, records: Sequence[Recorded], *, portion: int = 100) -> R
     return RecordFile(folder / "raw.avro", LAYOUT, lines_digest(writer.finish()))
 
 
+def flips(content_bytes: int, seed: int, size: int) -> list[int]:
+    """Bits of a file to flip, one at a time: a tenth of them, another one in each run, and all of them at size 10."""
+    bits = range(content_bytes * 8)
+    return random.Random(seed).sample(bits, min(len(bits), len(bits) * size // 10))
+
+
 def contents(file: RecordFile, first: int = 0, last: int = 1 << 60, max_records: int = 64) -> list[Recorded]:
     """All records of a file, flat."""
     return [record for batch in file.batches(first, last, max_records) for record in batch]
@@ -192,9 +198,10 @@ def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
     assert (contents(file), file.spans) == ([], [])
 
 
-@pytest.mark.slow(reason="reads the file once for each bit")
+@pytest.mark.proof
+@pytest.mark.slow(reason="reads the file once for each flipped bit")
 @pytest.mark.parametrize("codec", list(Codec))
-def test_any_flipped_bit_of_the_records_is_named(tmp_path: Path, codec: Codec) -> None:
+def test_any_flipped_bit_of_the_records_is_named(tmp_path: Path, codec: Codec, seed: int, size: int) -> None:
     """Wherever a bit of the file is flipped, reading fails and names file, partition and the span's offsets."""
     layout = Layout(TOPIC, PARTITION, codec, 6)
     records = [Recorded(TOPIC, PARTITION, offset, 5, b"k", b"value") for offset in (4_090, 4_095, 4_096, 4_100)]
@@ -203,7 +210,7 @@ def test_any_flipped_bit_of_the_records_is_named(tmp_path: Path, codec: Codec) -
     spans = writer.finish()
     path = tmp_path / "raw.avro"
     content = path.read_bytes()
-    for position in range(len(content) * 8):
+    for position in flips(len(content), seed, size):
         damaged = bytearray(content)
         damaged[position // 8] ^= 1 << position % 8
         path.write_bytes(damaged)
@@ -217,14 +224,15 @@ def test_any_flipped_bit_of_the_records_is_named(tmp_path: Path, codec: Codec) -
         assert place in str(caught.value)
 
 
-@pytest.mark.slow(reason="reads the file once for each bit")
-def test_any_flipped_bit_of_the_span_file_is_named(tmp_path: Path) -> None:
+@pytest.mark.proof
+@pytest.mark.slow(reason="reads the file once for each flipped bit")
+def test_any_flipped_bit_of_the_span_file_is_named(tmp_path: Path, seed: int, size: int) -> None:
     """The span file is vouched for by its digest; a line that is none is named."""
     records = recorded(40)
     file = write(tmp_path, records)
     digest, path = lines_digest(file.spans), tmp_path / "raw.spans"
     content = path.read_bytes()
-    for position in range(len(content) * 8):
+    for position in flips(len(content), seed, size):
         damaged = bytearray(content)
         damaged[position // 8] ^= 1 << position % 8
         path.write_bytes(damaged)

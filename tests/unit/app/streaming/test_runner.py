@@ -14,7 +14,6 @@ from app.streaming.batch import RecordBatch
 from app.streaming.dead_letter_limits import MIN_RECORDS, DeadLetterGuard, DeadLetterLimits
 from app.streaming.delivery import DeliveryFailedError, Parcel, Receipt
 from app.streaming.ledger import FetchLink, HandOut, Ledger
-from app.streaming.paced_runner import PacedRunner
 from app.streaming.runner import WINDOW_BATCHES, StepMemory, StepRunner
 from app.streaming.table import StrictTable
 from app.telemetry.logs import EventNote
@@ -239,102 +238,6 @@ def test_an_undeliverable_result_ends_the_process_and_finishes_nothing() -> None
             await scene.runner(scene.batch())
         assert ended.value.code is ExitCode.DELIVERY_FAILED
         assert scene.ledger.committable() == {}
-
-    asyncio.run(scenario())
-
-
-class _Interval:
-    """An interval runner whose flush the test controls."""
-
-    def __init__(self) -> None:
-        self.scene = _Scene()
-        self.absorbed: list[int] = []
-        self.flushed: list[tuple[list[int], dict[int, int]]] = []
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.runner = PacedRunner(self._absorb, self._flush, min_pause_seconds=0.02, fail=fail)
-
-    def _absorb(self, batch: RecordBatch) -> None:
-        self.absorbed += [r.offset for r in batch.records]
-
-    async def _flush(self, positions: Any) -> None:
-        await self.gate.wait()
-        self.flushed.append((self.absorbed, dict(positions)))
-        self.absorbed = []
-
-
-def test_gathered_batches_are_finished_after_the_flush_that_holds_them() -> None:
-    """All of them, with the position that the flush includes."""
-
-    async def scenario() -> None:
-        interval = _Interval()
-        for _ in range(3):
-            await interval.runner(interval.scene.batch())
-        assert interval.scene.ledger.committable() == {}
-        await interval.runner.flush_now()
-        assert interval.flushed == [([0, 1, 2, 3, 4, 5], {0: 6})]
-        assert interval.scene.ledger.committable() == {TP: 6}
-
-    asyncio.run(scenario())
-
-
-def test_a_batch_that_comes_during_a_flush_belongs_to_the_next() -> None:
-    """It is neither in the flush nor finished by it."""
-
-    async def scenario() -> None:
-        interval = _Interval()
-        await interval.runner(interval.scene.batch())
-        interval.gate.clear()
-        flushing = asyncio.create_task(interval.runner.flush_now())
-        await asyncio.sleep(0)
-        coming = asyncio.create_task(interval.runner(interval.scene.batch()))
-        await asyncio.sleep(0.01)
-        interval.gate.set()
-        await asyncio.gather(flushing, coming)
-        assert interval.scene.ledger.committable() == {TP: 2}
-        await interval.runner.flush_now()
-        assert [offsets for offsets, _ in interval.flushed] == [[0, 1], [2, 3]]
-
-    asyncio.run(scenario())
-
-
-def test_a_flush_without_batches_writes_nothing() -> None:
-    """A quiet topic costs nothing."""
-
-    async def scenario() -> None:
-        interval = _Interval()
-        await interval.runner.flush_now()
-        assert interval.flushed == []
-
-    asyncio.run(scenario())
-
-
-def test_the_background_task_flushes_at_intervals() -> None:
-    """Without any further batch."""
-
-    async def scenario() -> None:
-        interval = _Interval()
-        running = asyncio.create_task(interval.runner.run())
-        await interval.runner(interval.scene.batch())
-        async with asyncio.timeout(5):
-            while not interval.flushed:  # noqa: ASYNC110 - the test has nothing else to wait for
-                await asyncio.sleep(0.005)
-        running.cancel()
-        assert interval.scene.ledger.committable() == {TP: 2}
-
-    asyncio.run(scenario())
-
-
-def test_memory_that_holds_a_lost_partitions_work_ends_the_process_unwritten() -> None:
-    """Its counts would be written beside those of the partition's next owner."""
-
-    async def scenario() -> None:
-        interval = _Interval()
-        await interval.runner(interval.scene.batch())
-        interval.scene.ledger.close([TP])
-        with pytest.raises(Ended):
-            await interval.runner.flush_now()
-        assert interval.flushed == []
 
     asyncio.run(scenario())
 

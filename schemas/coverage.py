@@ -3,7 +3,7 @@
 The typed twin of schemas/avro/coverage_gap.avsc. Times are Unix epoch in nanoseconds, and a window is from `from_ns`
 inclusive to `to_ns` exclusive; `detail` names a counter, a limit or a filter, never event data. A window is trustworthy
 where heartbeats cover it and no gap touches it. A heartbeat that must keep something back has a cause that says what:
-it vouches that its node was looked at, and is a gap too.
+it vouches that its node was looked at, and is a gap too. A node is its cluster and its name together.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -11,6 +11,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from schemas import records
+from schemas.node import NodeId
+from schemas.text_limits import cut_text
+
+MAX_SESSION_CHARS: Final = 64
+"""Ingest's are 16 hex digits; a row keeps some hundred of them."""
 
 
 class GapCause(StrEnum):
@@ -46,6 +51,13 @@ class CoverageGap:
     cause: GapCause
     events_lost: int | None = None
     detail: str | None = None
+    cluster: str = ""
+    session: str = ""
+
+    @property
+    def node_id(self) -> NodeId:
+        """The node that it is about."""
+        return NodeId(self.cluster, self.node)
 
     def as_record(self) -> dict[str, Any]:
         """Field names and values of the Avro record; also fit for JSON."""
@@ -53,8 +65,8 @@ class CoverageGap:
 
 
 def merge(first: CoverageGap, second: CoverageGap) -> CoverageGap | None:
-    """One gap that spans two of the same node, cause and detail; None for different ones."""
-    if (first.node, first.cause, first.detail) != (second.node, second.cause, second.detail):
+    """One gap that spans two that differ in nothing but times and numbers; None for different ones."""
+    if replace(first, from_ns=0, to_ns=0, events_lost=0) != replace(second, from_ns=0, to_ns=0, events_lost=0):
         return None
     counts = (first.events_lost, second.events_lost)
     return replace(
@@ -66,18 +78,21 @@ def merge(first: CoverageGap, second: CoverageGap) -> CoverageGap | None:
 
 
 def from_record(record: dict[str, Any]) -> CoverageGap:
-    """The gap that a record describes; a cause of a newer schema is Unknown.
+    """The gap that a record describes; a cause of a newer schema is Unknown, and names are within their limits.
 
-    Raises KeyError where a field is missing.
+    Raises KeyError where a field is missing that always was there.
     """
     cause = record["cause"]
+    node = NodeId(record.get("cluster", ""), record["node"]).within_limits()
     return CoverageGap(
-        node=record["node"],
+        node=node.name,
         from_ns=record["from_ns"],
         to_ns=record["to_ns"],
         cause=GapCause(cause) if cause in GapCause.__members__.values() else GapCause.UNKNOWN,
         events_lost=record["events_lost"],
         detail=record["detail"],
+        cluster=node.cluster,
+        session=cut_text(record.get("session", ""), MAX_SESSION_CHARS),
     )
 
 

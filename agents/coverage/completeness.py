@@ -1,8 +1,8 @@
 """For how long, since a moment, the events of all nodes are complete, and where they may not be.
 
-A node counts from the first time that it is vouched for. From then on it must be vouched for without a break. A node
-that falls silent is a gap that grows: nobody can distinguish a node that was taken away from one whose agent died. A
-node that was silent before the moment does not count.
+A node counts from the first time that it is vouched for, or was seen to lose events. From then on it must be vouched
+for without a break. A node that falls silent is a gap that grows: nobody can distinguish a node that was taken away
+from one whose agent died. A node that was silent before the moment does not count.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 
 from agents.coverage.interval import Interval, cut, total_ns, touches
 from agents.coverage.node_coverage import NodeCoverage
+from agents.coverage.vouching import VOUCHED_TWICE
+from schemas.node import NodeId
 from schemas.units import NS_PER_SECOND
 
 SILENCE_NS: Final = 600 * NS_PER_SECOND
@@ -28,13 +30,13 @@ UNREADABLE: Final = "Unreadable"
 class MissingInterval(NamedTuple):
     """A stretch of time in which events may be missing.
 
-    `cause` is the value of a GapCause, or UNVOUCHED, EXPIRED, REFUSED or UNREADABLE. `node` is empty when the gap
-    affects all nodes.
+    `cause` is the value of a GapCause, or VOUCHED_TWICE, UNVOUCHED, EXPIRED, REFUSED or UNREADABLE. `node` is None
+    when the gap affects all nodes.
     """
 
     from_ns: int
     to_ns: int
-    node: str
+    node: NodeId | None
     cause: str
 
 
@@ -42,7 +44,8 @@ class MissingInterval(NamedTuple):
 class Completeness:
     """`complete_ns` is how much of the time up to `until_ns` is complete; both are 0 where nobody vouches.
 
-    `gaps` has the newest first; `gaps_more` counts those that are not listed.
+    `gaps` has the newest first; `gaps_more` counts those that are not listed. `is_vouched_twice`: two ingests vouched
+    for one node at once, so its events may be counted twice.
     """
 
     complete_ns: int = 0
@@ -50,10 +53,11 @@ class Completeness:
     nodes: int = 0
     gaps: tuple[MissingInterval, ...] = ()
     gaps_more: int = 0
+    is_vouched_twice: bool = False
 
 
 def completeness(
-    nodes: Mapping[str, NodeCoverage],
+    nodes: Mapping[NodeId, NodeCoverage],
     since_ns: int,
     now_ns: int,
     *,
@@ -78,12 +82,13 @@ def completeness(
     missing = sorted(
         {
             *_forgotten(forgotten_ns, window),
-            *(MissingInterval(*cut(one, window), "", REFUSED) for one in refused if touches(one, window)),
-            *(MissingInterval(*cut(one, window), "", UNREADABLE) for one in unreadable if touches(one, window)),
+            *(MissingInterval(*cut(one, window), None, REFUSED) for one in refused if touches(one, window)),
+            *(MissingInterval(*cut(one, window), None, UNREADABLE) for one in unreadable if touches(one, window)),
             *_before_all((nodes[node] for node in ends), window),
             *(one for node in ends for one in _of_node(node, nodes[node], window)),
+            *(one for node, known in nodes.items() if not known.vouched for one in _gaps_of(node, known, window)),
         },
-        key=lambda one: (-one.to_ns, -one.from_ns, one.node, one.cause),
+        key=lambda one: (-one.to_ns, -one.from_ns, one.node or (), one.cause),
     )
     return Completeness(
         complete_ns=until_ns - since_ns - total_ns(missing),
@@ -91,25 +96,35 @@ def completeness(
         nodes=len(ends),
         gaps=tuple(missing[:MAX_GAPS]),
         gaps_more=len(missing[MAX_GAPS:]),
+        is_vouched_twice=any(one.cause == VOUCHED_TWICE for one in missing),
     )
 
 
 def _forgotten(before_ns: int | None, window: Interval) -> Iterator[MissingInterval]:
     if before_ns is not None and before_ns > window.from_ns:
-        yield MissingInterval(window.from_ns, min(before_ns, window.to_ns), "", EXPIRED)
+        yield MissingInterval(window.from_ns, min(before_ns, window.to_ns), None, EXPIRED)
 
 
 def _before_all(nodes: Iterable[NodeCoverage], window: Interval) -> Iterator[MissingInterval]:
     """The time before any node was vouched for."""
     first = min(known.vouched[0].from_ns for known in nodes)
     if first > window.from_ns:
-        yield MissingInterval(window.from_ns, min(first, window.to_ns), "", UNVOUCHED)
+        yield MissingInterval(window.from_ns, min(first, window.to_ns), None, UNVOUCHED)
 
 
-def _of_node(node: str, known: NodeCoverage, window: Interval) -> Iterator[MissingInterval]:
+def _gaps_of(node: NodeId, known: NodeCoverage, window: Interval) -> Iterator[MissingInterval]:
+    """Of a node that did not live long enough to be vouched for: it ran, and what it lost may have been anything."""
+    for gap in known.gaps:
+        if touches(gap, window):
+            yield MissingInterval(*cut(gap, window), node, gap.cause)
+
+
+def _of_node(node: NodeId, known: NodeCoverage, window: Interval) -> Iterator[MissingInterval]:
     judged = known.judge(window)
     for gap in judged.gaps:
         yield MissingInterval(*cut(gap, window), node, gap.cause)
+    for twice in judged.twice:
+        yield MissingInterval(*twice, node, VOUCHED_TWICE)
     # If no interval was dropped, this node did not exist before its first one: that time is not missing.
     begin_ns = known.vouched[0].from_ns if known.known_from_ns is None else window.from_ns
     for one in judged.unvouched:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from agents.contract import SourceRecord
 from agents.coverage.node_coverage import NodeCoverage
-from agents.coverage.unreadable import node_in, unreadable_gap
+from agents.coverage.unreadable import NO_NODE, node_in, unreadable_gap
 from schemas.coverage import CoverageGap
-from schemas.text_limits import cut_place
+from schemas.node import NodeId, node_of_text
 
 Decode = Callable[[bytes | None], CoverageGap | str]
 """Reads the value of a record of runtime.coverage; where that is something else, a word that says why."""
@@ -43,12 +43,12 @@ class CoverageFolder:
         for record in records:
             found = self._decode(record.value)
             if isinstance(found, CoverageGap):
-                waiting.setdefault(node_key(found.node), []).append(found)
+                waiting.setdefault(node_key(found.node_id), []).append(found)
                 continue
             refusals.append(CoverageRefusal(record.offset, found))
             node = node_in(record.key)
             key = ALL_NODES_KEY if node is None else node_key(node)
-            waiting.setdefault(key, []).append(unreadable_gap(node or "", record))
+            waiting.setdefault(key, []).append(unreadable_gap(node or NO_NODE, record))
         return refusals
 
     def unwritten(self) -> list[int]:
@@ -73,11 +73,13 @@ ALL_NODES_KEY = b"all-nodes"
 """Key of a partition's row of the gaps that affect all nodes."""
 
 
-def node_key(node: str) -> bytes:
-    """Key of a node's row; a longer name than a place may have is cut."""
-    return _NODE + cut_place(node).encode("utf-8", "surrogatepass")
+def node_key(node: NodeId) -> bytes:
+    """Key of a node's row; longer names than a place may have are cut."""
+    return _NODE + node.within_limits().as_key()
 
 
-def parse_node_key(key: bytes) -> str | None:
+def parse_node_key(key: bytes) -> NodeId | None:
     """The node of a row's key; None for any other key."""
-    return key.removeprefix(_NODE).decode("utf-8", "surrogatepass") if key.startswith(_NODE) else None
+    if not key.startswith(_NODE):
+        return None
+    return node_of_text(key.removeprefix(_NODE).decode("utf-8", "surrogatepass"))

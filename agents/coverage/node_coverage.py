@@ -10,11 +10,13 @@ from typing import Final, NamedTuple
 
 from agents.coverage.interval import Interval, Stretch, join
 from agents.coverage.node_window import NodeWindow, is_gap, judge, vouches
-from agents.packing import pack, unpack
+from agents.coverage.vouching import VouchedInterval, join_by_session, vouched_twice
+from agents.packing import StateError, pack, unpack
 from schemas.coverage import CoverageGap
 
 MAX_INTERVALS: Final = 256
-"""Of each kind. Heartbeats join into one interval as long as nothing is missing, so these are breaks of 16 bytes."""
+"""Of each kind. A session's heartbeats join into one interval as long as nothing is missing, so these are breaks of 16
+bytes and a word."""
 
 
 _EARLIEST_NS: Final = -(1 << 63)
@@ -29,14 +31,20 @@ class GapInterval(NamedTuple):
 
 
 class NodeCoverage:
-    """Intervals of one node, each list in the order of time and without overlaps (of gaps: of one cause)."""
+    """Intervals of one node, each list in the order of time and without overlaps of one session or one cause."""
 
-    __slots__ = ("gaps", "known_from_ns", "vouched")
+    __slots__ = ("by_session", "gaps", "known_from_ns", "vouched")
 
     def __init__(
-        self, vouched: Iterable[Interval] = (), gaps: Iterable[GapInterval] = (), known_from_ns: int | None = None
+        self,
+        by_session: Iterable[VouchedInterval] = (),
+        gaps: Iterable[GapInterval] = (),
+        known_from_ns: int | None = None,
     ) -> None:
-        self.vouched = list(vouched)
+        self.by_session = list(by_session)
+        """What each session vouched for, in the order of the ends."""
+        self.vouched = _joined(self.by_session)
+        """What was vouched for by anybody."""
         self.gaps = list(gaps)
         self.known_from_ns = known_from_ns
 
@@ -44,7 +52,7 @@ class NodeCoverage:
         """Take records of this node."""
         for record in found:
             if vouches(record):
-                self.vouched.append(Interval(record.from_ns, record.to_ns))
+                self.by_session.append(VouchedInterval(record.from_ns, record.to_ns, record.session))
             if is_gap(record):
                 self.gaps.append(GapInterval(record.from_ns, record.to_ns, record.cause.value))
         self._settle()
@@ -56,41 +64,50 @@ class NodeCoverage:
 
     def judge(self, window: Interval) -> NodeWindow[GapInterval]:
         """Whether a window is complete. What was dropped is not vouched for, so it is never trusted."""
-        return judge(window, self.vouched, self.gaps)
+        return judge(window, self.by_session, self.gaps)
+
+    def vouched_twice(self) -> list[Interval]:
+        """When two sessions of ingest vouched for the node at once, in order."""
+        return vouched_twice(self.by_session)
 
     def _settle(self) -> None:
-        vouched, gaps = join(self.vouched), _join_by_cause(self.gaps)
+        vouched, gaps = join_by_session(self.by_session), _join_by_cause(self.gaps)
         dropped: list[Stretch] = [*vouched[:-MAX_INTERVALS], *gaps[:-MAX_INTERVALS]]
         for one in dropped:
             end_ns = max(one.to_ns, one.from_ns + 1)  # of an instant: nothing is claimed about its own moment either
             self.known_from_ns = max(end_ns, self.known_from_ns or end_ns)
         begin = self.known_from_ns
         if begin is not None:
-            vouched = [Interval(max(one.from_ns, begin), one.to_ns) for one in vouched if one.to_ns > begin]
+            vouched = [one._replace(from_ns=max(one.from_ns, begin)) for one in vouched if one.to_ns > begin]
             gaps = [
                 GapInterval(max(one.from_ns, begin), one.to_ns, one.cause)
                 for one in gaps
                 if one.to_ns > begin or one.from_ns == begin
             ]
-        self.vouched, self.gaps = vouched, gaps
+        self.by_session = sorted(vouched, key=lambda one: (one.to_ns, one.from_ns, one.session))
+        self.vouched, self.gaps = _joined(vouched), gaps
 
     def to_bytes(self) -> bytes:
         """Packed state; equal coverage is equal bytes."""
-        numbers = [0 if self.known_from_ns is None else 1, self.known_from_ns or 0, len(self.vouched)]
-        for interval in self.vouched:
-            numbers += interval
-        for gap in self.gaps:
-            numbers += gap[:2]
-        return pack(numbers, [gap.cause for gap in self.gaps])
+        numbers = [0 if self.known_from_ns is None else 1, self.known_from_ns or 0, len(self.by_session)]
+        for one in (*self.by_session, *self.gaps):
+            numbers += one[:2]
+        return pack(numbers, [*(one.session for one in self.by_session), *(gap.cause for gap in self.gaps)])
 
     @classmethod
     def from_bytes(cls, state: bytes) -> "NodeCoverage":
         """The coverage in a packed state. Raises StateError."""
-        numbers, causes = unpack(state)
+        numbers, words = unpack(state)
         is_cut, known_from_ns, count = numbers[:3]
-        intervals = [Interval(*pair) for pair in zip(numbers[3::2], numbers[4::2], strict=True)]
-        gaps = [GapInterval(*one, cause) for one, cause in zip(intervals[count:], causes, strict=False)]
-        return cls(intervals[:count], gaps, known_from_ns if is_cut else None)
+        if 2 * len(words) != max(len(numbers) - 3, 2):
+            raise StateError("state of coverage in another form than this version writes")
+        found = list(zip(numbers[3::2], numbers[4::2], words, strict=False))  # one empty word stands for none
+        vouched = [VouchedInterval(*one) for one in found[:count]]
+        return cls(vouched, [GapInterval(*one) for one in found[count:]], known_from_ns if is_cut else None)
+
+
+def _joined(vouched: Iterable[VouchedInterval]) -> list[Interval]:
+    return join(Interval(one.from_ns, one.to_ns) for one in vouched)
 
 
 def _join_by_cause(gaps: Iterable[GapInterval]) -> list[GapInterval]:

@@ -1,17 +1,19 @@
 """Whether one window of one node's events is complete. This is the only place that decides it.
 
-A window is trusted where heartbeats cover all of it and no gap touches it. It is not trusted where a gap touches it.
-Otherwise it is unknown: nobody has vouched for all of it yet, its records have expired, or nobody looked whether events
-were lost.
+A window is trusted where heartbeats cover all of it and no gap touches it. It is not trusted where a gap touches it, or
+where two sessions of ingest vouched for the same time (`vouching.py`). Otherwise it is unknown: nobody has vouched for
+all of it yet, its records have expired, or nobody looked whether events were lost.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Generic, Protocol, TypeVar
 
-from agents.coverage.interval import Interval, Stretch, join, touches, uncovered
+from agents.coverage.interval import Interval, Stretch, cut, join, touches, uncovered
+from agents.coverage.vouching import VouchedInterval, vouched_twice
 from schemas.coverage import CLAIMS, CoverageGap, GapCause, merge
+from schemas.node import NodeId
 
 MAX_LISTED_GAPS: Final = 10_000
 """Gaps of a window that are kept one by one; a single one decides, so further ones are only counted."""
@@ -42,22 +44,31 @@ class Trust(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NodeWindow(Generic[GapT_co]):
-    """The answer for one window: the gaps that touch it, and the parts that no heartbeat covers, in order."""
+    """The answer for one window: the gaps that touch it, and the parts that no heartbeat covers, in order.
+
+    `twice` are the parts that two sessions of ingest vouched for at once.
+    """
 
     gaps: tuple[GapT_co, ...]
     unvouched: tuple[Interval, ...]
+    twice: tuple[Interval, ...] = ()
 
     @property
     def trust(self) -> Trust:
         """A gap outweighs every heartbeat, because heartbeats also span the gaps before them."""
-        if any(gap.cause not in DOUBTS for gap in self.gaps):
+        if self.twice or any(gap.cause not in DOUBTS for gap in self.gaps):
             return Trust.NOT_TRUSTED
         return Trust.UNKNOWN if self.gaps or self.unvouched else Trust.TRUSTED
 
 
-def judge(window: Interval, vouched: Iterable[Interval], gaps: Iterable[GapT_co]) -> NodeWindow[GapT_co]:
-    """Decide over a window that is not empty; `vouched` is in the order of time, gaps keep their order."""
-    return NodeWindow(tuple(gap for gap in gaps if touches(gap, window)), tuple(uncovered(window, vouched)))
+def judge(window: Interval, by_session: Collection[VouchedInterval], gaps: Iterable[GapT_co]) -> NodeWindow[GapT_co]:
+    """Decide over a window that is not empty; one session's intervals do not overlap, and gaps keep their order."""
+    vouched = join(Interval(one.from_ns, one.to_ns) for one in by_session)
+    return NodeWindow(
+        tuple(gap for gap in gaps if touches(gap, window)),
+        tuple(uncovered(window, vouched)),
+        tuple(cut(one, window) for one in vouched_twice(by_session) if touches(one, window)),
+    )
 
 
 def vouches(record: CoverageGap) -> bool:
@@ -76,12 +87,12 @@ def is_gap(record: CoverageGap) -> bool:
 class WindowRecords:
     """Collects the coverage records of one window of one node, in any order, repeated ones too."""
 
-    def __init__(self, node: str, window: Interval) -> None:
+    def __init__(self, node: NodeId, window: Interval) -> None:
         self.node = node
         self.window = window
-        self._vouched: list[Interval] = []
+        self._vouched: dict[str, list[Interval]] = {}
         self._gaps: dict[CoverageGap, None] = {}
-        self._claims: dict[GapCause, CoverageGap] = {}
+        self._claims: dict[tuple[GapCause, str], CoverageGap] = {}
         self.gaps_left_out = 0
         """Gaps beyond those that are listed."""
         self.vouched_until_ns: int | None = None
@@ -89,37 +100,40 @@ class WindowRecords:
 
     def add(self, record: CoverageGap) -> None:
         """Take a record; one of another node is ignored."""
-        if record.node != self.node:
+        if record.node_id != self.node:
             return
         if vouches(record):
             self.vouched_until_ns = max(self.vouched_until_ns or 0, record.to_ns)
             if touches(record, self.window):
-                self._vouch(Interval(record.from_ns, record.to_ns))
+                _vouch(self._vouched.setdefault(record.session, []), Interval(record.from_ns, record.to_ns))
         if is_gap(record) and touches(record, self.window) and record not in self._gaps:
             self._keep(record)
 
     def judge(self) -> NodeWindow[CoverageGap]:
         """What the records say about the window; gaps are in the order of their beginning."""
         gaps = sorted(self._gaps, key=lambda gap: (gap.from_ns, gap.to_ns, gap.cause))
-        return judge(self.window, join(self._vouched), gaps)
+        vouched = [VouchedInterval(*one, session) for session, found in self._vouched.items() for one in join(found)]
+        return judge(self.window, vouched, gaps)
 
     def _keep(self, gap: CoverageGap) -> None:
         """List a gap. Of heartbeats that are gaps, those that follow each other are one."""
         if gap.cause in CLAIMS:
-            last = self._claims.get(gap.cause)
+            kind = gap.cause, gap.session
+            last = self._claims.get(kind)
             both = merge(last, gap) if last and last.from_ns <= gap.from_ns <= last.to_ns else None
             if last is not None and both is not None:
                 del self._gaps[last]
-            self._claims[gap.cause] = gap = both or gap
+            self._claims[kind] = gap = both or gap
         if len(self._gaps) < MAX_LISTED_GAPS:
             self._gaps[gap] = None
         else:
             self.gaps_left_out += 1
 
-    def _vouch(self, beat: Interval) -> None:
-        """Heartbeats follow each other, so most of them only lengthen the last interval."""
-        if self._vouched and self._vouched[-1].from_ns <= beat.from_ns <= self._vouched[-1].to_ns:
-            last = self._vouched[-1]
-            self._vouched[-1] = Interval(last.from_ns, max(last.to_ns, beat.to_ns))
-        else:
-            self._vouched.append(beat)
+
+def _vouch(vouched: list[Interval], beat: Interval) -> None:
+    """Heartbeats of a session follow each other, so most of them only lengthen the last interval."""
+    if vouched and vouched[-1].from_ns <= beat.from_ns <= vouched[-1].to_ns:
+        last = vouched[-1]
+        vouched[-1] = Interval(last.from_ns, max(last.to_ns, beat.to_ns))
+    else:
+        vouched.append(beat)

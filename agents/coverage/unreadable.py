@@ -8,7 +8,7 @@ from typing import Final
 from agents.contract import SourceRecord
 from agents.coverage.interval import Interval
 from schemas.coverage import CoverageGap, GapCause
-from schemas.text_limits import MAX_PLACE_CHARS
+from schemas.node import NodeId, node_of_text
 from schemas.units import NS_PER_MS, NS_PER_SECOND
 
 GAP_BEFORE_NS: Final = 3_600 * NS_PER_SECOND
@@ -20,15 +20,19 @@ DETAIL: Final = "a record of runtime.coverage that cannot be read"
 _MAX_NS: Final = (1 << 63) - 1
 
 
-def node_in(key: bytes | None) -> str | None:
+NO_NODE: Final = NodeId("", "")
+"""Stands where a gap is one of all nodes."""
+
+
+def node_in(key: bytes | None) -> NodeId | None:
     """The node that the key of a coverage record names; None where it names none that a node may have."""
     if key is None:
         return None
     try:
-        node = key.decode()
+        node = node_of_text(key.decode())
     except UnicodeDecodeError:
         return None
-    return node if len(node) <= MAX_PLACE_CHARS else None
+    return node if node == node.within_limits() else None
 
 
 def unreadable_interval(record: SourceRecord) -> Interval:
@@ -37,7 +41,14 @@ def unreadable_interval(record: SourceRecord) -> Interval:
     return Interval(end_ns - GAP_BEFORE_NS, end_ns)
 
 
-def unreadable_gap(node: str, record: SourceRecord) -> CoverageGap:
+def unreadable_gap(node: NodeId, record: SourceRecord) -> CoverageGap:
     """The gap of `node` that stands for the record."""
     interval = unreadable_interval(record)
-    return CoverageGap(node=node, from_ns=interval.from_ns, to_ns=interval.to_ns, cause=GapCause.UNKNOWN, detail=DETAIL)
+    return CoverageGap(
+        node=node.name,
+        cluster=node.cluster,
+        from_ns=interval.from_ns,
+        to_ns=interval.to_ns,
+        cause=GapCause.UNKNOWN,
+        detail=DETAIL,
+    )

@@ -12,11 +12,12 @@ from agents.coverage.unreadable import node_in, unreadable_gap
 from app.commands.options import TIME, TIME_HELP
 from app.kafka.decoded_records import decoded_records
 from app.kafka.schemas import RecordFault
-from app.operators.printing import print_answer
+from app.operators.printing import echo, print_answer
 from app.operators.times import time_text
 from app.settings import load
 from schemas import topics
 from schemas.coverage import CoverageGap, GapCause, from_record
+from schemas.node import NodeId
 from schemas.units import NS_PER_MS
 
 EXIT_CODES: Final = {Trust.TRUSTED: 0, Trust.NOT_TRUSTED: 1, Trust.UNKNOWN: 3}
@@ -26,6 +27,8 @@ _SAID: Final = {
     GapCause.LOSSES_UNREAD: "the agent's own losses were not read; set CALLSTREAM_TETRAGON_METRICS_URL",
 }
 """What heartbeats say that are gaps."""
+_MAX_NAMED: Final = 5
+"""Nodes of the same name that a hint names."""
 
 CLOCK_MARGIN_MS: Final = 3_600_000
 """A record about a moment is written after it, by the clock of the host that ingest runs on; hosts' clocks differ."""
@@ -33,10 +36,11 @@ CLOCK_MARGIN_MS: Final = 3_600_000
 
 @click.command(name="coverage", epilog=TIME_HELP)
 @click.option("--node", required=True, help="Name of the node, as it stands in events.")
+@click.option("--cluster", default="", help="Cluster of the node, if its agent names one.")
 @click.option("--from", "from_ns", metavar="TIME", type=TIME, required=True, help="Where the window begins.")
 @click.option("--to", "to_ns", metavar="TIME", type=TIME, required=True, help="Where the window ends, not included.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(node: str, from_ns: int, to_ns: int, as_json: bool) -> None:
+def command(*, node: str, cluster: str, from_ns: int, to_ns: int, as_json: bool) -> None:
     """Say whether a node's events of a window of time are complete.
 
     The answer comes from runtime.coverage: the times for which ingest vouched, and the gaps that it reported. Ingest
@@ -45,45 +49,55 @@ def command(node: str, from_ns: int, to_ns: int, as_json: bool) -> None:
     \b
     Exit codes:
       0  trusted: the events are complete
-      1  not trusted: a gap touches the window
+      1  not trusted: a gap touches the window, or two ingests vouched for the node at once
       2  wrong options or settings, or Kafka or the registry cannot be used
       3  unknown: ingest did not vouch for all of the window, or nobody read what the agent itself lost
     Example:
       callstream coverage --node worker-3 --from 2h --to 1h
-      callstream coverage --node worker-3 --from 2026-01-31T12:00:00Z --to now
+      callstream coverage --node worker-3 --cluster east --from 2026-01-31T12:00:00Z --to now
     """
     if to_ns <= from_ns:
         raise click.BadParameter("the window is empty: --to must be after --from")
     settings = load()
-    window = WindowRecords(node, Interval(from_ns, to_ns))
+    asked = NodeId(cluster, node).within_limits()
+    window = WindowRecords(asked, Interval(from_ns, to_ns))
+    of_other_clusters: set[NodeId] = set()
     since_ms = max(0, from_ns // NS_PER_MS - CLOCK_MARGIN_MS)
 
     def may_be_of_node(key: bytes | None) -> bool:
-        return key == node.encode() or node_in(key) is None
+        named = node_in(key)
+        if named is not None and named != asked and named.name == asked.name and len(of_other_clusters) < _MAX_NAMED:
+            of_other_clusters.add(named)
+        return named is None or named == asked
 
     for record, found in decoded_records(settings, topics.COVERAGE, since_ms=since_ms, is_wanted=may_be_of_node):
-        window.add(unreadable_gap(node, record) if isinstance(found, RecordFault) else from_record(found))
+        window.add(unreadable_gap(asked, record) if isinstance(found, RecordFault) else from_record(found))
     verdict = window.judge()
     print_answer(_document(window, verdict), _lines(window, verdict), as_json=as_json)
+    if window.vouched_until_ns is None and of_other_clusters:
+        named = ", ".join(sorted(map(str, of_other_clusters)))
+        echo(f"callstream coverage: there are records of {named}; name the --cluster", err=True)
     sys.exit(EXIT_CODES[verdict.trust])
 
 
 def _document(window: WindowRecords, verdict: NodeWindow[CoverageGap]) -> dict[str, Any]:
     return {
-        "node": window.node,
+        "node": window.node.name,
+        "cluster": window.node.cluster,
         **window.window._asdict(),
         "trust": verdict.trust.value,
         "vouched_until_ns": window.vouched_until_ns,
         "gaps": [gap.as_record() for gap in verdict.gaps],
         "gaps_left_out": window.gaps_left_out,
         "unvouched": [interval._asdict() for interval in verdict.unvouched],
+        "vouched_twice": [interval._asdict() for interval in verdict.twice],
     }
 
 
 def _lines(window: WindowRecords, verdict: NodeWindow[CoverageGap]) -> Iterator[str]:
     said = {
         Trust.TRUSTED: "trusted, events are complete",
-        Trust.NOT_TRUSTED: "not trusted, events are missing",
+        Trust.NOT_TRUSTED: "not trusted, " + ("two ingests at once" if verdict.twice else "events are missing"),
         Trust.UNKNOWN: "unknown, ingest could not vouch for all of it",
     }
     yield f"{window.node} {_times(window.window)}: {said[verdict.trust]}"
@@ -94,6 +108,9 @@ def _lines(window: WindowRecords, verdict: NodeWindow[CoverageGap]) -> Iterator[
         yield f"  gap      {_times(gap)}: {gap.cause.value}, {missing}{detail}"
     if window.gaps_left_out:
         yield f"  and {window.gaps_left_out} gaps more"
+    for interval in verdict.twice:
+        yield f"  twice    {_times(interval)}: two ingests vouched for it, so events may be there twice, or one agent's"
+        yield "           silence is hidden by another agent of the same name"
     for interval in verdict.unvouched:
         yield f"  unknown  {_times(interval)}"
     if verdict.trust is Trust.UNKNOWN:

@@ -19,6 +19,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from app.export.vex_file import VexFile, VexSubject
 from app.operators.times import time_text
+from schemas.node import NodeId
 from schemas.units import NS_PER_SECOND
 
 CONTEXT: Final = "https://openvex.dev/ns/v0.2.0"
@@ -143,7 +144,7 @@ def _doubts_of(subject: VexSubject, answer: WatchAnswer) -> Iterator[str]:
     gaps = len(answer["gaps"]) + answer["gaps_more"]
     if gaps:
         newest = answer["gaps"][0]
-        node = newest["node"] or "any node"
+        node = str(NodeId(newest["cluster"], newest["node"])) or "any node"
         yield (
             f"{gaps:,} gaps in the events since it is watched, the newest from {time_text(newest['from_ns'])} to "
             f"{time_text(newest['to_ns'])} on {node} ({newest['cause']})"

@@ -118,7 +118,7 @@ def _symbol_row(key: bytes, value: bytes) -> Document:
 
 def _node_coverage(_key: bytes, value: bytes) -> Document:
     known = NodeCoverage.from_bytes(value)
-    vouched = [{"from_ns": one.from_ns, "to_ns": one.to_ns} for one in known.vouched]
+    vouched = [one._asdict() for one in known.by_session]
     gaps = [{"from_ns": one.from_ns, "to_ns": one.to_ns, "cause": one.cause} for one in known.gaps]
     return {"known_from_ns": known.known_from_ns, "vouched": vouched, "gaps": gaps}
 

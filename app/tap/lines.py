@@ -15,6 +15,7 @@ from app.operators.times import time_text
 from app.tap.decoding import UNDECODED, Document
 from schemas import topics
 from schemas.coverage import GapCause
+from schemas.node import NodeId
 
 _INDENT: Final = "    "
 _FRAME_WIDTH: Final = 84
@@ -205,7 +206,8 @@ def _coverage(headline: Headline, document: Document, _naming: Naming) -> Iterab
     lost = "an unknown number of" if document["events_lost"] is None else str(document["events_lost"])
     said = _SAID.get(document["cause"], f"{lost} events lost")
     window = _window(document["from_ns"], document["to_ns"])
-    yield f"{document['node'] or '?'}  {document['cause']}  {window}  {said}  {headline}"
+    node = str(NodeId(document["cluster"], document["node"])) or "?"
+    yield f"{node}  {document['cause']}  {window}  {said}  {headline}"
 
 
 def _state(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:

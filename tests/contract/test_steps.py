@@ -137,7 +137,7 @@ def _coverage_key(record: Record) -> bytes:
     """Key of the row that a record goes to: by its value, or by its key where the value cannot be read."""
     gap = _gap(record.value)
     if isinstance(gap, CoverageGap):
-        return node_key(gap.node)
+        return node_key(gap.node_id)
     node = node_in(record.key)
     return ALL_NODES_KEY if node is None else node_key(node)
 

@@ -15,6 +15,7 @@ from app.settings import from_env
 from app.stages.worker import registered_id
 from schemas import topics
 from schemas.coverage import CoverageGap, GapCause, encode
+from schemas.node import NodeId
 
 pytestmark = pytest.mark.integration
 
@@ -43,6 +44,22 @@ class _Scene:
             )
             producer.produce(settings.name(topics.COVERAGE), encode(gap, schema_id), node.encode())
         producer.produce(settings.name(topics.COVERAGE), b"no coverage record at all", b"another-node")
+        assert producer.flush(30) == 0
+
+    def publish_of(self, node: NodeId, session: str, ago: int, until: int) -> None:
+        """A heartbeat as ingest sends it."""
+        settings = from_env(self.environ)
+        beat = CoverageGap(
+            node=node.name,
+            cluster=node.cluster,
+            session=session,
+            from_ns=(self.now_s - ago) * _NS,
+            to_ns=(self.now_s - until) * _NS,
+            cause=GapCause.HEARTBEAT,
+        )
+        producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers})
+        value = encode(beat, registered_id(settings, topics.COVERAGE))
+        producer.produce(settings.name(topics.COVERAGE), value, node.as_key())
         assert producer.flush(30) == 0
 
     def publish_nonsense(self, key: bytes | None, ago: int) -> None:
@@ -97,6 +114,33 @@ def test_json_has_the_reasons(scene: _Scene) -> None:
     assert document["unvouched"] == [
         {"from_ns": (scene.now_s - 600) * _NS, "to_ns": (scene.now_s - 500) * _NS},
     ]
+
+
+def test_a_node_is_its_cluster_and_its_name(scene: _Scene) -> None:
+    """The heartbeats of another cluster's node of the same name say nothing, and a hint names that cluster."""
+    scene.publish_of(NodeId("east", NODE), "a", 900, 300)
+
+    assert scene.ask(900, 600, "--cluster", "east").exit_code == 0
+    assert scene.ask(900, 600, "--cluster", "west").exit_code == 3
+    unnamed = scene.ask(900, 600)
+    assert unnamed.exit_code == 3
+    assert "there are records of east/worker-3; name the --cluster" in unnamed.stderr
+
+
+def test_a_time_that_two_ingests_vouched_for_is_not_trusted(scene: _Scene) -> None:
+    """Two sessions at once; one behind the other is a restart."""
+    node = NodeId("east", NODE)
+    scene.publish_of(node, "a", 900, 600)
+    scene.publish_of(node, "b", 600, 300)
+    scene.publish_of(node, "c", 400, 200)
+
+    assert scene.ask(900, 450, "--cluster", "east").exit_code == 0
+    twice = scene.ask(450, 250, "--cluster", "east", "--json")
+    assert (twice.exit_code, json.loads(twice.stdout)["vouched_twice"]) == (
+        1,
+        [{"from_ns": (scene.now_s - 400) * _NS, "to_ns": (scene.now_s - 300) * _NS}],
+    )
+    assert "two ingests vouched for it" in scene.ask(450, 250, "--cluster", "east").output
 
 
 def test_a_topic_that_is_missing_is_told_with_what_to_do(embedded: EmbeddedBroker, topic_prefix: str) -> None:

@@ -2,20 +2,30 @@
 
 from unittest.mock import patch
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agents.coverage import node_coverage
+from agents.coverage import node_coverage, vouching
 from agents.coverage.completeness import completeness
 from agents.coverage.interval import Interval
 from agents.coverage.node_coverage import MAX_INTERVALS, NodeCoverage
 from agents.coverage.node_window import Trust, WindowRecords
 from schemas.coverage import CoverageGap, GapCause
+from schemas.node import NodeId
+
+NODE = NodeId("east", "n")
 
 
-def record(from_ns: int, to_ns: int, cause: GapCause = GapCause.OVERFLOW) -> CoverageGap:
+@pytest.fixture(autouse=True)
+def _exact_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times here are a few nanoseconds, and every overlap counts."""
+    monkeypatch.setattr(vouching, "CLOCK_NOISE_NS", 0)
+
+
+def record(from_ns: int, to_ns: int, cause: GapCause = GapCause.OVERFLOW, session: str = "a") -> CoverageGap:
     """A record of the one node."""
-    return CoverageGap(node="n", from_ns=from_ns, to_ns=to_ns, cause=cause)
+    return CoverageGap(node=NODE.name, cluster=NODE.cluster, from_ns=from_ns, to_ns=to_ns, cause=cause, session=session)
 
 
 TIME = st.integers(0, 60)
@@ -25,6 +35,7 @@ RECORDS = st.lists(
         TIME,
         TIME,
         st.sampled_from([GapCause.HEARTBEAT, GapCause.HEARTBEAT, GapCause.OVERFLOW, GapCause.RECONNECT]),
+        st.sampled_from(["a", "a", "a", "b", "c"]),
     ),
     max_size=30,
 )
@@ -77,24 +88,30 @@ def test_too_many_breaks_cost_the_oldest_and_that_is_said() -> None:
 
 def trusted_by_watches(found: list[CoverageGap], window: Interval) -> bool:
     """What a watch since the window's beginning says at its end."""
-    covered = completeness({"n": folded(found)}, window.from_ns, window.to_ns)
+    covered = completeness({NODE: folded(found)}, window.from_ns, window.to_ns)
     return covered.until_ns >= window.to_ns and not covered.gaps
 
 
 def trust_of_command(found: list[CoverageGap], window: Interval) -> Trust:
     """What `callstream coverage` says."""
-    records = WindowRecords("n", window)
+    records = WindowRecords(NODE, window)
     for record in found:
         records.add(record)
     return records.judge().trust
 
 
 def trust_by_moments(found: list[CoverageGap], window: Interval) -> Trust:
-    """The definition, moment by moment: one gap spoils the window, one moment without a heartbeat leaves it unknown."""
+    """The definition, moment by moment.
+
+    One gap spoils the window, and so does one moment that two sessions vouch for. One moment without a heartbeat leaves
+    it unknown.
+    """
     gaps = [r for r in found if r.cause is not GapCause.HEARTBEAT]
     beats = [r for r in found if r.cause is GapCause.HEARTBEAT]
     moments = range(window.from_ns, window.to_ns)
     if any(r.from_ns <= now < r.to_ns or r.from_ns == r.to_ns == now for now in moments for r in gaps):
+        return Trust.NOT_TRUSTED
+    if any(len({r.session for r in beats if r.from_ns <= now < r.to_ns}) > 1 for now in moments):
         return Trust.NOT_TRUSTED
     return Trust.TRUSTED if all(any(r.from_ns <= n < r.to_ns for r in beats) for n in moments) else Trust.UNKNOWN
 

@@ -12,12 +12,13 @@ from itertools import accumulate
 from posixpath import basename
 from typing import Any, Final
 
-from agents.coverage.completeness import Completeness, completeness
+from agents.coverage.completeness import Completeness, MissingInterval, completeness
 from agents.coverage.interval import Interval
 from agents.coverage.node_coverage import NodeCoverage
 from agents.hot_symbols.identity import SymbolIdentity, SymbolIdError, parse_symbol_id
 from agents.hot_symbols.watch.refused_minutes import RefusedMinutes
 from agents.hot_symbols.watch.watch import Bearing, Watch, whole_function
+from schemas.node import NodeId
 
 MAX_WATCHES: Final = 10_000
 """Each is some 2 kB here and a record a minute; the oldest are kept. A vulnerability database has fewer functions."""
@@ -65,7 +66,7 @@ class WatchBoard:
         self._named: dict[str, dict[str, _Row]] = {}
         self._unsure = _UnsureRows()
         self._refused = RefusedMinutes()
-        self.nodes: Mapping[str, NodeCoverage] = {}
+        self.nodes: Mapping[NodeId, NodeCoverage] = {}
         self.unreadable: Sequence[Interval] = ()
         """When any node may have lost events, because a record that may have said so cannot be read."""
         self.needs_rows = False
@@ -263,6 +264,7 @@ def _answer(watch: Watch, rows: Iterable[_Row], ambiguous: int, covered: Complet
         "since_ns": watch.since_ns,
         "answer": "Hit" if ranked else never,
         "hits": sum(row.hits for row in ranked),
+        "hits_may_be_doubled": covered.is_vouched_twice,
         "confirmed_hits": sum(row.confirmed_hits for row in ranked),
         "first_seen_ns": min((row.first_seen_ns for row in ranked), default=0),
         "last_seen_ns": max((row.last_seen_ns for row in ranked), default=0),
@@ -275,10 +277,19 @@ def _answer(watch: Watch, rows: Iterable[_Row], ambiguous: int, covered: Complet
         "complete_ns": covered.complete_ns,
         "complete_until_ns": covered.until_ns,
         "nodes": covered.nodes,
-        "gaps": [
-            {"node": gap.node, "from_ns": gap.from_ns, "to_ns": gap.to_ns, "cause": gap.cause} for gap in covered.gaps
-        ],
+        "gaps": list(map(_gap_of, covered.gaps)),
         "gaps_more": covered.gaps_more,
+    }
+
+
+def _gap_of(gap: MissingInterval) -> dict[str, Any]:
+    node = gap.node or NodeId("", "")
+    return {
+        "node": node.name,
+        "cluster": node.cluster,
+        "from_ns": gap.from_ns,
+        "to_ns": gap.to_ns,
+        "cause": gap.cause,
     }
 
 

@@ -4,7 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from app.operators.times import time_text
+from schemas.node import NodeId
 from schemas.units import NS_PER_SECOND
+
+DOUBLED: Final = "hits may be counted twice: two ingests vouched for one node at once; see: callstream doctor"
 
 _WORDS: Final = {"Hit": "HIT", "NeverHit": "never hit", "NotSeen": "not seen", "Unknown": "no answer yet"}
 
@@ -23,7 +26,9 @@ def watched_table(answers: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def doubts(answer: Mapping[str, Any]) -> Iterator[str]:
-    """Why "not seen" is not "never hit"."""
+    """Why "not seen" is not "never hit", and why hits may be fewer than counted."""
+    if answer["answer"] == "Hit" and answer["hits_may_be_doubled"]:
+        yield DOUBLED
     if answer["answer"] not in {"NotSeen", "Unknown"}:
         return
     if answer["answer"] == "Unknown":
@@ -34,7 +39,7 @@ def doubts(answer: Mapping[str, Any]) -> Iterator[str]:
     if not answer["complete_until_ns"]:
         yield "no node has been vouched for since the watch began"
     for gap in answer["gaps"]:
-        node = gap["node"] or "any node"
+        node = str(NodeId(gap["cluster"], gap["node"])) or "any node"
         yield f"gap {time_text(gap['from_ns'])} to {time_text(gap['to_ns'])}: {gap['cause']} on {node}"
     if answer["gaps_more"]:
         yield f"and {answer['gaps_more']} gaps more"
@@ -43,7 +48,8 @@ def doubts(answer: Mapping[str, Any]) -> Iterator[str]:
 def in_words(answer: Mapping[str, Any]) -> str:
     """One answer as a sentence."""
     if answer["answer"] == "Hit":
-        return f"{answer['watch_id']} is watched and was hit {answer['hits']:,} times"
+        twice = f" ({DOUBLED})" if answer["hits_may_be_doubled"] else ""
+        return f"{answer['watch_id']} is watched and was hit {answer['hits']:,} times{twice}"
     said = {"NeverHit": "never hit", "NotSeen": "not seen, which is less than never"}.get(
         answer["answer"], "no answer yet"
     )

@@ -33,6 +33,7 @@ def _unanswered(watch: Watch) -> dict[str, Any]:
         **watch.as_record(),
         "answer": "Unknown",
         "hits": 0,
+        "hits_may_be_doubled": False,
         "confirmed_hits": 0,
         "first_seen_ns": 0,
         "last_seen_ns": 0,

@@ -34,6 +34,7 @@ from app.streaming.delivery import Parcel
 from app.streaming.stage_process import StageRuntime
 from app.telemetry import metrics
 from schemas import records, topics
+from schemas.node import NodeId
 from schemas.topics import Stage
 from schemas.units import NS_PER_MS
 
@@ -86,10 +87,10 @@ class WatchTask:
         self._is_list_new = True
         self._published: dict[str, dict[str, Any]] = {}
         self._dirty: set[str] = set()
-        self._nodes: dict[str, NodeCoverage] = {}
+        self._nodes: dict[NodeId, NodeCoverage] = {}
         self._unreadable: dict[int | None, NodeCoverage] = {}
         self._unreadable_then: Sequence[Interval] = ()
-        self._nodes_then: Mapping[str, NodeCoverage] | None = None
+        self._nodes_then: Mapping[NodeId, NodeCoverage] | None = None
         self._has_nodes = False
         self._rows_to_see: Mapping[int, int] | None = None
         self._horizon_at = self._refresh_at = self._all_seconds = 0.0

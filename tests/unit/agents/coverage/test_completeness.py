@@ -3,8 +3,9 @@
 import pytest
 
 from agents.coverage.completeness import SILENCE_NS, UNVOUCHED, Completeness, MissingInterval, completeness
-from agents.coverage.interval import Interval
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
+from agents.coverage.vouching import VOUCHED_TWICE, VouchedInterval
+from schemas.node import NodeId
 
 HOUR = 3_600_000_000_000
 NOW = 100 * HOUR
@@ -12,19 +13,24 @@ NOW = 100 * HOUR
 
 def node(*windows: tuple[int, int], gaps: tuple[GapInterval, ...] = (), known_from: int | None = None) -> NodeCoverage:
     """A node that was vouched for in these hours."""
-    return NodeCoverage([Interval(a * HOUR, b * HOUR) for a, b in windows], gaps, known_from)
+    return NodeCoverage([VouchedInterval(a * HOUR, b * HOUR, "s") for a, b in windows], gaps, known_from)
+
+
+def named(nodes: dict[str, NodeCoverage]) -> dict[NodeId, NodeCoverage]:
+    """The nodes of one cluster."""
+    return {NodeId("east", name): known for name, known in nodes.items()}
 
 
 def test_nobody_vouches() -> None:
     """Without a node, or with nodes that were silent before the beginning, nothing is said."""
     assert completeness({}, HOUR, NOW) == Completeness()
-    assert completeness({"gone": node((0, 9))}, 10 * HOUR, NOW) == Completeness()
+    assert completeness(named({"gone": node((0, 9))}), 10 * HOUR, NOW) == Completeness()
 
 
 def test_the_last_node_to_report_bounds_what_is_complete() -> None:
     """Nodes vouch at different moments."""
-    nodes = {"a": node((0, 50)), "b": NodeCoverage([Interval(0, 50 * HOUR - SILENCE_NS)])}
-    found = completeness(nodes, 10 * HOUR, NOW)
+    nodes = {"a": node((0, 50)), "b": NodeCoverage([VouchedInterval(0, 50 * HOUR - SILENCE_NS, "s")])}
+    found = completeness(named(nodes), 10 * HOUR, NOW)
 
     assert (found.until_ns, found.complete_ns) == (50 * HOUR - SILENCE_NS, 40 * HOUR - SILENCE_NS)
     assert (found.nodes, found.gaps) == (2, ())
@@ -52,15 +58,46 @@ def test_what_is_missing_is_named_and_does_not_count(
     nodes: dict[str, NodeCoverage], complete_hours: int, missing: list[tuple[int, int, str, str]]
 ) -> None:
     """Gaps, breaks, silence and a late beginning; a node that joins later is none."""
-    found = completeness(nodes, 10 * HOUR, NOW)
+    found = completeness(named(nodes), 10 * HOUR, NOW)
 
     assert found.until_ns == 50 * HOUR
     assert found.complete_ns == complete_hours * HOUR
-    assert list(found.gaps) == [MissingInterval(a * HOUR, b * HOUR, name, cause) for a, b, name, cause in missing]
+    assert list(found.gaps) == [
+        MissingInterval(a * HOUR, b * HOUR, NodeId("east", name) if name else None, cause)
+        for a, b, name, cause in missing
+    ]
 
 
 def test_a_clock_that_runs_ahead_makes_no_other_node_silent() -> None:
     """What is vouched for in the future counts up to now."""
-    found = completeness({"ahead": node((0, 1000)), "a": node((0, 100))}, 10 * HOUR, NOW)
+    found = completeness(named({"ahead": node((0, 1000)), "a": node((0, 100))}), 10 * HOUR, NOW)
 
     assert (found.until_ns, found.gaps) == (NOW, ())
+
+
+def test_two_clusters_nodes_of_one_name_are_two_nodes() -> None:
+    """The silence of one is not hidden by the heartbeats of the other."""
+    silent, alive = NodeId("east", "worker-0"), NodeId("west", "worker-0")
+    found = completeness({silent: node((0, 30)), alive: node((0, 50))}, 10 * HOUR, NOW)
+
+    assert (found.nodes, found.gaps) == (2, (MissingInterval(30 * HOUR, 50 * HOUR, silent, UNVOUCHED),))
+
+
+def test_two_sessions_that_vouch_for_one_time_are_no_proof() -> None:
+    """Two agents of one name, or one agent read twice: nobody can tell, so it is a reason, and hits may be doubled."""
+    only = NodeId("", "localhost.localdomain")
+    vouched = [VouchedInterval(0, 30 * HOUR, "a"), VouchedInterval(20 * HOUR, 50 * HOUR, "b")]
+    found = completeness({only: NodeCoverage(vouched)}, 10 * HOUR, NOW)
+
+    assert found.gaps == (MissingInterval(20 * HOUR, 30 * HOUR, only, VOUCHED_TWICE),)
+    assert found.is_vouched_twice
+    assert not completeness({only: NodeCoverage(vouched)}, 40 * HOUR, NOW).is_vouched_twice
+
+
+def test_a_node_that_was_only_ever_seen_to_lose_events_counts() -> None:
+    """It lived too short to be vouched for; what it lost may have been anything."""
+    short = NodeCoverage([], [GapInterval(20 * HOUR, 21 * HOUR, "Reconnect"), GapInterval(0, HOUR, "Reconnect")])
+    found = completeness(named({"a": node((0, 50)), "short": short}), 10 * HOUR, NOW)
+
+    assert found.nodes == 1
+    assert found.gaps == (MissingInterval(20 * HOUR, 21 * HOUR, NodeId("east", "short"), "Reconnect"),)

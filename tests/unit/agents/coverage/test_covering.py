@@ -7,6 +7,7 @@ from agents.coverage.interval import Interval
 from agents.coverage.node_coverage import NodeCoverage
 from agents.coverage.unreadable import GAP_BEFORE_NS
 from schemas.coverage import CoverageGap, GapCause
+from schemas.node import NodeId
 from tests.support.hot_world import Stored
 
 
@@ -35,15 +36,15 @@ def test_rows_grow_with_what_comes_and_strange_records_are_gaps() -> None:
     rows |= folder.flush(1, lambda keys: [rows[key] for key in keys])
 
     assert {key: NodeCoverage.from_bytes(row).vouched for key, row in rows.items()} == {
-        node_key("a"): [Interval(0, 9)],
-        node_key("b"): [Interval(1, 2)],
-        node_key("any"): [],
+        node_key(NodeId("", "a")): [Interval(0, 9)],
+        node_key(NodeId("", "b")): [Interval(1, 2)],
+        node_key(NodeId("", "any")): [],
     }
-    [gap] = NodeCoverage.from_bytes(rows[node_key("any")]).gaps
+    [gap] = NodeCoverage.from_bytes(rows[node_key(NodeId("", "any"))]).gaps
     assert gap == (100_000_000 - GAP_BEFORE_NS, 100_000_000, "Unknown")
 
 
-@pytest.mark.parametrize("key", [None, b"\xff", b"n" * 513])
+@pytest.mark.parametrize("key", [None, b"\xff", b"n" * 513, b"c" * 513 + b"/n"])
 def test_a_record_that_names_no_node_is_a_gap_of_all(key: bytes | None) -> None:
     """Its time is that of the record, however strange."""
     for timestamp_ms in (100, -1, 1 << 62):
@@ -57,12 +58,29 @@ def test_a_record_that_names_no_node_is_a_gap_of_all(key: bytes | None) -> None:
 
 def test_a_longer_name_than_a_node_has_keeps_a_row_of_its_own() -> None:
     """Cut, with a digest of the whole name."""
-    assert len(node_key("n" * 600)) == len(b"node:") + 512
-    assert node_key("n" * 600) != node_key("n" * 601)
+    assert len(node_key(NodeId("", "n" * 600))) == len(b"node:") + 512
+    assert node_key(NodeId("", "n" * 600)) != node_key(NodeId("", "n" * 601))
 
 
 def test_a_node_without_a_name_has_a_key_too() -> None:
     """Table keys are never empty, and what a table keeps for itself is no node."""
-    assert parse_node_key(node_key("")) == ""
-    assert parse_node_key(node_key("kühler\ud800")) == "kühler\ud800"
+    assert parse_node_key(node_key(NodeId("", ""))) == NodeId("", "")
+    assert parse_node_key(node_key(NodeId("", "kühler\ud800"))) == NodeId("", "kühler\ud800")
     assert parse_node_key(b"\x00callstream\x00position") is None
+
+
+def test_two_clusters_nodes_of_one_name_have_rows_of_their_own() -> None:
+    """By the record's fields, or by its key where it cannot be read."""
+
+    def of_cluster(value: bytes | None) -> CoverageGap | str:
+        if value is None:
+            return "strange"
+        return CoverageGap(node="worker-0", cluster=value.decode(), from_ns=0, to_ns=5, cause=GapCause.HEARTBEAT)
+
+    folder = CoverageFolder(of_cluster)
+    records = [stored(0, b"east"), stored(1, b"west"), stored(2, None)._replace(key=b"west/worker-0")]
+    folder.absorb(1, records)
+    rows = folder.flush(1, lambda keys: [None for _ in keys])
+
+    found = {parse_node_key(key): len(NodeCoverage.from_bytes(row).gaps) for key, row in rows.items()}
+    assert found == {NodeId("east", "worker-0"): 0, NodeId("west", "worker-0"): 1}

@@ -8,13 +8,19 @@ import pytest
 from agents.coverage import node_window
 from agents.coverage.interval import Interval
 from agents.coverage.node_window import Trust, WindowRecords
+from agents.coverage.vouching import CLOCK_NOISE_NS
 from schemas.coverage import CoverageGap, GapCause
+from schemas.node import NodeId
+from schemas.units import NS_PER_SECOND as S
 
-NODE = "worker-3"
+NODE = NodeId("east", "worker-3")
+CLOCK_NOISE_S = CLOCK_NOISE_NS // S
 
 
-def _record(from_ns: int, to_ns: int, cause: GapCause = GapCause.HEARTBEAT, node: str = NODE) -> CoverageGap:
-    return CoverageGap(node=node, from_ns=from_ns, to_ns=to_ns, cause=cause)
+def _record(
+    from_ns: int, to_ns: int, cause: GapCause = GapCause.HEARTBEAT, *, node: NodeId = NODE, session: str = "s"
+) -> CoverageGap:
+    return CoverageGap(node=node.name, cluster=node.cluster, from_ns=from_ns, to_ns=to_ns, cause=cause, session=session)
 
 
 def _trust(*records: CoverageGap, begin: int = 100, end: int = 200) -> Trust:
@@ -85,8 +91,36 @@ def test_a_window_without_any_record_is_unknown() -> None:
 
 def test_other_nodes_neither_vouch_nor_spoil() -> None:
     """Only the node that was asked about counts."""
-    assert _trust(_record(0, 300, node="other")) is Trust.UNKNOWN
-    assert _trust(_record(0, 300), _record(150, 160, GapCause.OVERFLOW, node="other")) is Trust.TRUSTED
+    for other in (NodeId("east", "other"), NodeId("west", "worker-3"), NodeId("", "worker-3")):
+        assert _trust(_record(0, 300, node=other)) is Trust.UNKNOWN
+        assert _trust(_record(0, 300), _record(150, 160, GapCause.OVERFLOW, node=other)) is Trust.TRUSTED
+
+
+@pytest.mark.parametrize(
+    ("second", "trust"),
+    [
+        ((150, 300, "b"), Trust.NOT_TRUSTED),
+        ((150, 300, "a"), Trust.TRUSTED),
+        ((200 - CLOCK_NOISE_S, 300, "b"), Trust.TRUSTED),
+        ((200 - CLOCK_NOISE_S - 1, 300, "b"), Trust.NOT_TRUSTED),
+        ((0, 50, "b"), Trust.TRUSTED),
+    ],
+)
+def test_two_ingests_at_once_are_not_trusted(second: tuple[int, int, str], trust: Trust) -> None:
+    """A hand-over or a restart lets sessions follow each other; beyond the noise of clocks they overlap."""
+    beats = [(0, 200, "a"), second]
+    records = [_record(begin * S, end * S, session=session) for begin, end, session in beats]
+    assert _trust(*records, begin=100 * S, end=200 * S) is trust
+
+
+def test_the_time_that_two_ingests_vouched_for_is_told() -> None:
+    """Cut to the window, and apart from the gaps."""
+    window = WindowRecords(NODE, Interval(100 * S, 200 * S))
+    for begin, end, session in ((0, 120, "a"), (50, 150, "b"), (140, 300, "c")):
+        window.add(_record(begin * S, end * S, session=session))
+    verdict = window.judge()
+    assert verdict.twice == (Interval(100 * S, 120 * S), Interval(140 * S, 150 * S))
+    assert (verdict.gaps, verdict.unvouched) == ((), ())
 
 
 def test_gaps_beyond_the_limit_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

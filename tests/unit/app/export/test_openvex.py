@@ -13,7 +13,7 @@ from tests.support.export_readers import read_openvex
 
 DAY_NS = 86_400 * 1_000_000_000
 SINCE_NS = 1_767_225_600 * 1_000_000_000  # 2026-01-01T00:00:00Z
-GAP = {"node": "quay-7", "from_ns": SINCE_NS, "to_ns": SINCE_NS + DAY_NS, "cause": "Overflow"}
+GAP = {"node": "quay-7", "cluster": "east", "from_ns": SINCE_NS, "to_ns": SINCE_NS + DAY_NS, "cause": "Overflow"}
 
 
 def answer(symbol: str = "png_read", **fields: Any) -> dict[str, Any]:

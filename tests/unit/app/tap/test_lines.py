@@ -175,6 +175,9 @@ def test_a_raw_event_shows_its_kind_and_process() -> None:
     ]
 
 
+COVERAGE = {"node": "quay-7", "cluster": "", "from_ns": 0, "to_ns": 10**9, "events_lost": None}
+
+
 @pytest.mark.parametrize(
     ("topic", "document", "expected"),
     [
@@ -192,12 +195,12 @@ def test_a_raw_event_shows_its_kind_and_process() -> None:
         ),
         (
             topics.COVERAGE,
-            {"node": "quay-7", "from_ns": 0, "to_ns": 10**9, "cause": "Overflow", "events_lost": None},
-            f"quay-7  Overflow  {SECOND}  an unknown number of events lost  2@41",
+            COVERAGE | {"cluster": "east", "cause": "Overflow"},
+            f"east/quay-7  Overflow  {SECOND}  an unknown number of events lost  2@41",
         ),
         (
             topics.COVERAGE,
-            {"node": "quay-7", "from_ns": 0, "to_ns": 10**9, "cause": "Heartbeat", "events_lost": None},
+            COVERAGE | {"cause": "Heartbeat"},
             f"quay-7  Heartbeat  {SECOND}  events complete  2@41",
         ),
         (

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from agents.coverage.interval import Interval
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
+from agents.coverage.vouching import VouchedInterval
 from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.table.published import module_in, published_record, published_value
 from agents.hot_symbols.watch import refused_minutes
@@ -14,6 +14,7 @@ from agents.hot_symbols.watch.refused_minutes import RefusedMinutes
 from agents.hot_symbols.watch.watch import Watch
 from agents.hot_symbols.watch.watch_board import MAX_SYMBOLS, WatchBoard, is_news
 from schemas import records
+from schemas.node import NodeId
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
@@ -38,7 +39,7 @@ def board(*watches: Watch, vouched_until: int = 15 * DAY, gaps: tuple[GapInterva
         lambda found: records.decode(records.HOT_SYMBOL, found), lambda found: module_in(found, SCHEMA_ID), 90 * DAY
     )
     made.set_watches({watch.watch_id: watch for watch in watches})
-    made.nodes = {"n": NodeCoverage([Interval(0, vouched_until)], gaps)}
+    made.nodes = {NodeId("east", "n"): NodeCoverage([VouchedInterval(0, vouched_until, "s")], gaps)}
     return made
 
 
@@ -63,7 +64,9 @@ def test_a_gap_makes_never_to_not_seen() -> None:
     answer = asked(board(BY_BUILD, gaps=(GapInterval(5 * DAY, 6 * DAY, "Overflow"),)), BY_BUILD)
 
     assert (answer["answer"], answer["complete_ns"]) == ("NotSeen", 13 * DAY)
-    assert answer["gaps"] == [{"node": "n", "from_ns": 5 * DAY, "to_ns": 6 * DAY, "cause": "Overflow"}]
+    assert answer["gaps"] == [
+        {"node": "n", "cluster": "east", "from_ns": 5 * DAY, "to_ns": 6 * DAY, "cause": "Overflow"}
+    ]
 
 
 def test_hits_of_all_rows_that_are_the_symbol_add_up() -> None:
@@ -197,7 +200,7 @@ def test_a_watch_that_began_before_it_was_added_may_have_lost_rows() -> None:
     answer = asked(made, late, 130 * DAY)
 
     assert (answer["answer"], answer["kept_since_ns"]) == ("NotSeen", 100 * DAY)
-    assert answer["gaps"] == [{"node": "", "from_ns": DAY, "to_ns": 10 * DAY, "cause": "Expired"}]
+    assert answer["gaps"] == [{"node": "", "cluster": "", "from_ns": DAY, "to_ns": 10 * DAY, "cause": "Expired"}]
     again = made.answer(late.watch_id, 130 * DAY, answer | {"kept_since_ns": 50 * DAY})
     assert (again["answer"], again["kept_since_ns"]) == ("NeverHit", 50 * DAY)
 
@@ -225,7 +228,7 @@ def test_an_event_that_a_stage_refused_may_have_been_a_hit() -> None:
 
     assert (answer["answer"], answer["complete_ns"]) == ("NotSeen", 14 * DAY - 240 * SECOND)
     window = {"from_ns": 5 * DAY - 120 * SECOND, "to_ns": 5 * DAY + 120 * SECOND}
-    assert answer["gaps"] == [{"node": "", "cause": "Refused"} | window]
+    assert answer["gaps"] == [{"node": "", "cluster": "", "cause": "Refused"} | window]
 
 
 def test_of_too_many_refusals_the_newest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,3 +239,20 @@ def test_of_too_many_refusals_the_newest_are_kept(monkeypatch: pytest.MonkeyPatc
         minutes.note(number * 60_000)
 
     assert [one.to_ns // (60 * SECOND) - 1 for one in minutes.intervals()] == [30, 40, 50]
+
+
+def test_hits_that_two_ingests_may_have_counted_say_so() -> None:
+    """Two sessions vouched for one node at once: the count is told as what it is, and silence proves nothing."""
+    for rows, said in (([], "NotSeen"), ([value(f"{BUILD}!inflate", 7)], "Hit")):
+        made = board(BY_BUILD)
+        for row in rows:
+            made.take(f"{BUILD}!inflate".encode(), row)
+        assert not asked(made, BY_BUILD)["hits_may_be_doubled"]
+        vouched = [VouchedInterval(0, 8 * DAY, "a"), VouchedInterval(7 * DAY, 15 * DAY, "b")]
+        made.nodes = {NodeId("east", "n"): NodeCoverage(vouched)}
+        answer = asked(made, BY_BUILD)
+
+        assert (answer["answer"], answer["hits_may_be_doubled"]) == (said, True)
+        assert answer["gaps"] == [
+            {"node": "n", "cluster": "east", "from_ns": 7 * DAY, "to_ns": 8 * DAY, "cause": "VouchedTwice"}
+        ]

@@ -18,6 +18,7 @@ def answer(word: str, **others: Any) -> dict[str, Any]:
         "vulnerability": None,
         "answer": word,
         "hits": 0,
+        "hits_may_be_doubled": False,
         "since_ns": START,
         "ambiguous_hits": 0,
         "complete_ns": 0,
@@ -47,15 +48,21 @@ def test_an_answer_is_a_line(found: dict[str, Any], line: str) -> None:
 
 def test_not_seen_says_what_is_missing() -> None:
     """Every reason has a line of its own."""
-    gaps = [{"node": "", "from_ns": START, "to_ns": START, "cause": "Unvouched"}]
+    gaps = [
+        {"node": "", "cluster": "", "from_ns": START, "to_ns": START, "cause": "Unvouched"},
+        {"node": "n", "cluster": "east", "from_ns": START, "to_ns": START, "cause": "VouchedTwice"},
+    ]
     found = answer("NotSeen", ambiguous_hits=7, complete_until_ns=0, gaps=gaps, gaps_more=2)
 
     assert [line.strip() for line in list(watched_table([found]))[2:]] == [
         "7 hits may be of it: code of its file whose function nothing confirms",
         "no node has been vouched for since the watch began",
         f"gap {SINCE} to {SINCE}: Unvouched on any node",
+        f"gap {SINCE} to {SINCE}: VouchedTwice on east/n",
         "and 2 gaps more",
     ]
+    [doubled] = list(watched_table([answer("Hit", hits=2, hits_may_be_doubled=True)]))[2:]
+    assert "may be counted twice" in doubled
     assert "is one running?" in list(watched_table([answer("Unknown")]))[2]
     assert len(list(watched_table([answer("NeverHit"), answer("Hit")]))) == 3
 

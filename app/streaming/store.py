@@ -9,6 +9,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -30,6 +31,10 @@ META_PREFIX = b"\x00callstream\x00"
 
 _OFFSET, _CHANGELOG = META_PREFIX + b"offset", META_PREFIX + b"changelog"
 _CONDEMNED = "condemned"
+
+_SIGNS_OF_DAMAGE = ("Corruption", "No such file or directory", "Invalid argument", "Not implemented")
+"""What RocksDB says, when it opens a folder, of files that are damaged or that a partial restore left out."""
+_TOO_MANY_FILES = "Too many open files"
 
 BLOCK_CACHE_BYTES = 64 << 20
 """For all partitions of a process together: what is read often is in there, whosever it is."""
@@ -54,17 +59,16 @@ class PartitionStore:
         if (folder / _CONDEMNED).exists():
             self._remove("it was found damaged before")
         try:
-            self._db = _open(folder)
-            known = self._db.get(_CHANGELOG)
+            self._db, known = _open(folder)
         except _CorruptError as error:
             self._remove(str(error))
-            self._db, known = _open(folder), None
+            self._db, known = _open(folder)
         if known is not None and known != changelog.encode():
-            self._db.close()
+            self.close()
             self._set_aside()
-            self._db, known = _open(folder), None
+            self._db, known = _open(folder)
         if known is None:
-            self._db.put(_CHANGELOG, changelog.encode())
+            self._keep(changelog.encode())
 
     def _remove(self, reason: str) -> None:
         log.warning("removing local state, to rebuild it: %s", reason, extra={"facts": {"folder": str(self._folder)}})
@@ -87,10 +91,12 @@ class PartitionStore:
         return None if raw is None else int.from_bytes(raw, "big")
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Rows by key, None for a key without a row. Raises StoreDamagedError."""
+        """Rows by key, None for a key without a row. Raises StoreDamagedError; OSError where files cannot be opened."""
         try:
             return cast("list[bytes | None]", self._db.get(list(keys)))
         except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more precise
+            if _TOO_MANY_FILES in str(error):
+                raise OSError(f"state folder {self._folder} cannot be read: {error}") from None
             raise self._condemn(error) from None
 
     def write(self, changes: Iterable[tuple[bytes, bytes | None]], offset: int) -> None:
@@ -127,17 +133,32 @@ class PartitionStore:
     def clear(self) -> None:
         """Remove everything and start empty, to be rebuilt from the start of the changelog."""
         changelog = self.read([_CHANGELOG])[0]
-        self._db.close()
+        assert changelog is not None
+        self.close()
         self._remove("it is ahead of its changelog")
-        self._db = _open(self._folder)
-        self._db.put(_CHANGELOG, changelog)
+        self._db, _ = _open(self._folder)
+        self._keep(changelog)
 
     def close(self) -> None:
-        """Release the folder."""
-        self._db.close()
+        """Release the folder. What the disk refuses to take then is in the changelog."""
+        try:
+            self._db.close()
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more precise
+            log.warning(
+                "local state was not closed in order: %s", error, extra={"facts": {"folder": str(self._folder)}}
+            )
+
+    def _keep(self, changelog: bytes) -> None:
+        """Keep whose rows these are. Raises OSError."""
+        try:
+            self._db.put(_CHANGELOG, changelog)
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more precise
+            raise OSError(f"state folder {self._folder} cannot be written: {error}") from None
 
     def _condemn(self, error: Exception) -> StoreDamagedError:
-        (self._folder / _CONDEMNED).touch()
+        """Have the next start remove the folder, as far as the disk takes that note."""
+        with suppress(OSError):
+            (self._folder / _CONDEMNED).touch()
         return StoreDamagedError(f"state folder {self._folder}: {error}")
 
 
@@ -145,15 +166,17 @@ class _CorruptError(Exception):
     """RocksDB refuses to open the folder."""
 
 
-def _open(folder: Path) -> Rdict:
+def _open(folder: Path) -> tuple[Rdict, bytes | None]:
+    """The rows of a folder, and whose they are. Raises _CorruptError, FolderUnusableError and OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while True:
         try:
-            return Rdict(str(folder), options=_options())
+            found = Rdict(str(folder), options=_options())
+            return found, cast("bytes | None", found.get(_CHANGELOG))
         except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more precise
             text = str(error)
-            if "Corruption" in text:
+            if any(sign in text for sign in _SIGNS_OF_DAMAGE):
                 raise _CorruptError(text) from None
             if "lock" not in text.lower():
                 raise OSError(f"state folder {folder} cannot be opened: {text}") from None

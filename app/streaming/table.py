@@ -106,6 +106,8 @@ class StrictTable(Table[bytes, bytes]):
             return self._stores.of(partition).read(keys)
         except StoreDamagedError as error:
             self._damaged(error)
+        except OSError as error:
+            self._stage_app.fail(ExitCode.STATE_UNUSABLE, str(error))
 
     def rows(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
         """All rows of a partition in the order of their keys."""
@@ -254,7 +256,10 @@ class _Stores(Store[Any, Any]):
 
     def persisted_offset(self, tp: TP) -> int | None:
         """Changelog offset that the local rows include."""
-        return self.of(tp.partition).offset
+        try:
+            return self.of(tp.partition).offset
+        except (StoreDamagedError, OSError) as error:
+            self._stage_app.fail(ExitCode.STATE_UNUSABLE, str(error))
 
     def apply_changelog_batch(
         self, batch: Iterable[EventT[Any]], to_key: Callable[[Any], Any], to_value: Callable[[Any], Any]
@@ -279,7 +284,10 @@ class _Stores(Store[Any, Any]):
     def reset_state(self) -> None:
         """Empty the open stores, to be recovered from the start of the changelog."""
         for store in self._open.values():
-            store.clear()
+            try:
+                store.clear()
+            except (StoreDamagedError, OSError) as error:
+                self._stage_app.fail(ExitCode.STATE_UNUSABLE, str(error))
 
     async def backup_partition(self, tp: TP | int, flush: bool = True, purge: bool = False, keep: int = 1) -> None:
         """Refuse: the changelog is the backup."""

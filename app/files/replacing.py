@@ -18,13 +18,20 @@ BY_UMASK: Final = None
 _NOT_SYNCED: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EACCES})
 """From file systems that cannot sync a folder, and for a folder that this user may write but not read."""
 
+_NO_SECOND_NAME: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS})
+"""From file systems without hard links, and for files of other users."""
+
+
+class UncertainWriteError(OSError):
+    """New content is in its place and the former one is gone, but a power cut may turn that round."""
+
 
 @contextmanager
 def replacing(path: Path, mode: int | None = PRIVATE, *, partial: Path | None = None) -> Iterator[BinaryIO]:
     """A file to write, which takes the place of `path` when the block ends. `mode` None leaves it to the umask.
 
     One writer at a time may do this; others give a `partial` of their own, beside `path`. Raises OSError; then, and
-    after any other exception of the block, `path` is as before.
+    after any other exception of the block, `path` is as before, unless it is an UncertainWriteError.
     """
     partial = partial or path.with_name(f"{path.name}.partial")
     try:
@@ -72,13 +79,17 @@ def sync_folder(folder: Path) -> None:
 
 def _move(partial: Path, path: Path) -> None:
     """Move it, and move it back where the folder cannot be synced: a power cut might undo what was told as done."""
-    former = _kept(path)
+    existed = os.path.lexists(path)
+    former = _kept(path) if existed else None
     partial.replace(path)
     try:
         sync_folder(path.parent)
-    except OSError:
-        with suppress(OSError):
-            path.unlink() if former is None else former.replace(path)
+    except OSError as error:
+        try:
+            _put_back(path, former, existed=existed)
+        except OSError:
+            unknown = f"{error.strerror}; whether the new content stays is not known"
+            raise UncertainWriteError(error.errno, unknown, str(path)) from None
         raise
     if former is not None:
         with suppress(OSError):
@@ -86,11 +97,22 @@ def _move(partial: Path, path: Path) -> None:
 
 
 def _kept(path: Path) -> Path | None:
-    """Another name for what is at `path`; None where there is nothing, or the file system knows one name only."""
+    """Another name for what is at `path`; None where a file has one name only. Raises OSError."""
     former = path.with_name(f"{path.name}.former")
+    former.unlink(missing_ok=True)
     try:
-        former.unlink(missing_ok=True)
         former.hardlink_to(path)
-    except OSError:
+    except OSError as error:
+        if error.errno not in _NO_SECOND_NAME:
+            raise
         return None
     return former
+
+
+def _put_back(path: Path, former: Path | None, *, existed: bool) -> None:
+    if former is not None:
+        former.replace(path)
+    elif existed:
+        raise FileNotFoundError
+    else:
+        path.unlink()

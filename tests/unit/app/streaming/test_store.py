@@ -166,8 +166,8 @@ def test_a_folder_that_was_restored_in_part_is_whole_or_rebuilt(folder: Path, pa
             case _:
                 path.write_bytes(content[: len(content) // 2])
     for _ in range(2):  # the second time after what the first one found
+        store = PartitionStore(folder, "id-1")
         try:
-            store = PartitionStore(folder, "id-1")
             offset, rows = store.offset, dict(store.items())
         except StoreDamagedError:
             store.close()

@@ -1,0 +1,76 @@
+"""A disk that refuses, for a process that is started with the preloaded library of `failing_disk.c`."""
+
+import ctypes
+import errno
+import functools
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+SOURCE = Path(__file__).with_suffix(".c")
+ALL_THAT_FOLLOW = 1 << 40
+KILL = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Calls `after` to before `after + count` are met; `error` and `half` are explained in `failing_disk.c`."""
+
+    after: int
+    count: int
+    error: int
+    half: bool
+
+    @classmethod
+    def any(cls, chance: Random, calls: int) -> "Fault":
+        """One of the faults that a disk may have, at one of a number of calls."""
+        error = chance.choice((errno.ENOSPC, errno.ENOSPC, errno.EIO, errno.EIO, errno.EROFS, KILL, KILL, 0))
+        count = chance.choice((1, 1, 2, 5, ALL_THAT_FOLLOW))
+        return cls(chance.randrange(calls), count, error, chance.random() < 0.5)
+
+    def environ(self, library: Path, folder: Path) -> dict[str, str]:
+        """Variables that have a program meet it below `folder`."""
+        return {
+            "LD_PRELOAD": str(library),
+            "DISK_FOLDER": str(folder),
+            "DISK_AFTER": str(self.after),
+            "DISK_COUNT": str(self.count),
+            "DISK_ERROR": str(self.error),
+            "DISK_HALF": str(int(self.half)),
+        }
+
+
+NO_FAULT = Fault(after=0, count=0, error=0, half=False)
+
+
+@functools.cache
+def failing_disk() -> Path | None:
+    """The library, compiled once; None where no compiler is."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        return None
+    target = Path(tempfile.mkdtemp(prefix="callstream-disk-")) / "failing_disk.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", target, SOURCE, "-ldl"], check=True)
+    return target
+
+
+def arm(folder: Path, fault: Fault) -> None:
+    """Have this process meet a fault below `folder`. Raises AttributeError without the library."""
+    ctypes.CDLL(None).disk_arm(
+        os.fsencode(folder),
+        ctypes.c_long(fault.after),
+        ctypes.c_long(fault.count),
+        ctypes.c_int(fault.error),
+        ctypes.c_int(fault.half),
+    )
+
+
+def calls() -> int:
+    """Calls since `arm` that could have been met."""
+    count = ctypes.CDLL(None).disk_calls
+    count.restype = ctypes.c_long
+    return int(count())

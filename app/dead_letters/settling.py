@@ -8,27 +8,38 @@ program by then, it publishes a call. So three questions are put to Kafka, in th
 2. Which dead letters are there?
 3. Which of them have a call that every reader counts? Readers skip a call behind one with a higher raw offset, so such
    a call closes no dead letter: the copy will be counted instead. A call keeps the timestamp and position of its raw
-   record, so `runtime.calls` is read from a little before the oldest dead letter that was not sent again.
+   record. So `runtime.calls` is read from a little before the record's time up to its raw offset, and nowhere else.
 """
 
 import time
-from collections import defaultdict
-from collections.abc import Iterable
-from typing import Final
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
 
 from app.dead_letters.inventory import ALL_LETTERS, Inventory, LetterState, StoredDeadLetter
 from app.kafka.group_reader import GroupReader
+from app.kafka.records import OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder, RecordFault
 from app.kafka.topic_reader import TopicReader
 from app.progress import Progress
-from app.replay.compare.published import RECEIPT_SLACK_MS, PublishedSchemas, raw_position
+from app.replay.compare.published import PublishedSchemas, raw_position
 from app.settings import Settings
 from schemas import topics
 from schemas.topics import Stage
 
 PATIENCE_SECONDS: Final = 10.0
 """Stages commit every second. What privacy has not read after so long is behind, and its dead letters are waiting."""
+
+CLOCKS_DIFFER_MS: Final = 10_000
+"""Raw records of one partition have the times of several hosts."""
+
+MAX_REPEATED: Final = 20_000
+"""Calls that a stage may have sent and not committed when it was killed: its window, and a second between commits. So
+far before a call may be one with a higher raw offset."""
+
+MIN_JUMP_MS: Final = 1_000
+"""To begin at another place costs a question and a fetch: less time is read through."""
 
 _PAUSE_SECONDS: Final = 0.25
 
@@ -89,19 +100,57 @@ def _published(
             by_partition[letter.raw_partition][letter.raw] = letter.timestamp_ms
     calls = settings.name(topics.CALLS)
     there = reader.all_ends(calls)  # a record that others wrote may name any partition
+    known = {partition: wanted for partition, wanted in sorted(by_partition.items()) if partition in there}
+    looked_up = progress.count("dead letters looked up", sum(map(len, known.values())))
     found: set[tuple[int, int]] = set()
-    read = progress.count("calls read")
-    for partition, wanted in sorted(by_partition.items()):
-        if partition not in there:
-            continue
-        highest = -1
-        begin = reader.offset_at(calls, partition, max(0, min(wanted.values()) - RECEIPT_SLACK_MS))
-        for taken in reader.read(calls, partition, begin, there[partition].next - 1):
+    for partition, wanted in known.items():
+        for decided, published in _decided(_CallsOf(reader, calls, there[partition]), schemas, wanted):
+            found |= published
+            looked_up.add(decided)
+    return found
+
+
+class _CallsOf(NamedTuple):
+    """Where calls of one partition are read."""
+
+    reader: TopicReader
+    topic: str
+    ends: OffsetRange
+
+    def begin(self, timestamp_ms: int) -> int:
+        """Where to begin to look for the call of a raw record that was received then."""
+        at = self.reader.offset_at(self.topic, self.ends.partition, max(0, timestamp_ms - CLOCKS_DIFFER_MS))
+        return max(self.ends.first, at - MAX_REPEATED)
+
+    def read(self, begin: int) -> Iterator[list[Recorded]]:
+        """All calls from an offset on."""
+        return self.reader.read(self.topic, self.ends.partition, begin, self.ends.next - 1)
+
+
+def _decided(
+    calls: _CallsOf, schemas: PublishedSchemas, wanted: Mapping[tuple[int, int], int]
+) -> Iterator[tuple[int, set[tuple[int, int]]]]:
+    """Look for the calls of raw positions of one partition, which are given with their times.
+
+    Yields how many are decided more, and those of them that are published. A raw position is decided at the first
+    call with its offset or a higher one. Between two that are far apart, nothing is read.
+    """
+    waiting, highest, at = deque(sorted(wanted)), -1, 0
+    while waiting:
+        at = max(at, calls.begin(wanted[waiting[0]]))
+        for taken in calls.read(at):
             positions = [raw_position(record.value, schemas) for record in taken]
             in_order, highest = rising([one for one in positions if one is not None], highest)
-            found |= wanted.keys() & in_order
-            read.add(len(taken))
-    return found
+            before = len(waiting)
+            while waiting and waiting[0][1] <= highest:
+                waiting.popleft()
+            yield before - len(waiting), wanted.keys() & in_order
+            at = taken[-1].offset + 1
+            if not waiting or wanted[waiting[0]] - CLOCKS_DIFFER_MS > taken[-1].timestamp + MIN_JUMP_MS:
+                break
+        else:
+            yield len(waiting), set()
+            return
 
 
 def rising(positions: Iterable[tuple[int, int]], highest: int) -> tuple[set[tuple[int, int]], int]:

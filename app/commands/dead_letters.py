@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from app.dead_letters.inventory import (
 from app.dead_letters.resend import Resender, ResendOutcome
 from app.dead_letters.settling import read_letters
 from app.dead_letters.trial import trial_of
+from app.dead_letters.turn import turn
 from app.kafka.topic_reader import TopicReader
 from app.operators.printing import echo, print_answer
 from app.operators.times import time_text
@@ -69,6 +71,7 @@ def command() -> None:
       0  done
       1  some of the chosen dead letters are still refused or waiting, or their events are gone
       2  wrong options or settings, or Kafka or the registry cannot be used
+      3  another retry is running
     Example:
       callstream dead-letters list
       callstream dead-letters retry --stage privacy --dry-run
@@ -83,8 +86,7 @@ def list_letters(*, stages: tuple[str, ...], reasons: tuple[str, ...], positions
 
     After a crash a stage may read a record again. All dead letters of one raw record count as one. A dead letter is
     published if a later pass made a call of its event that every reader counts. It is waiting if the stages have not
-    read everything yet. To know that, the command reads runtime.calls from the oldest dead letter on that was not sent
-    again.
+    read everything yet. To know that, the command reads runtime.calls around each dead letter that was not sent again.
 
     \b
     Exit codes:
@@ -115,8 +117,9 @@ def retry(*, stages: tuple[str, ...], reasons: tuple[str, ...], dry_run: bool, m
     settings of the workers: policy, hook map and symbol store. An event that would be refused again stays where it is.
     An event that passes is written to tetragon.raw once more, at the end of its partition. It keeps its event id and
     its time of receipt, and running stages treat it like any other. A note beside the dead letter records this, so the
-    event is not sent twice. Only open dead letters are taken: an event that has a call by now is not sent. Do not run
-    two retries at the same time.
+    event is not sent twice. Only open dead letters are taken: an event that has a call by now is not sent.
+
+    One retry sends at a time, whichever hosts they are on. A second one waits for half a minute, and then ends with 3.
 
     An event that only the hot-symbols stage refused is on runtime.calls already. Sent again, it would be there twice
     under one event id, so it is sent with --stage hot-symbols only.
@@ -126,20 +129,22 @@ def retry(*, stages: tuple[str, ...], reasons: tuple[str, ...], dry_run: bool, m
       0  every chosen event was sent, or has a call already
       1  some are still refused, wait for a stage, or have expired
       2  wrong options or settings, or Kafka or the registry cannot be used
+      3  another retry is running
     Example:
       callstream dead-letters retry --stage privacy --dry-run
       callstream dead-letters retry --stage privacy
     """
     settings, wanted = load(), DeadLetterChoice(stages or _PASSING_STAGES, reasons)
     total = ResendOutcome()
-    with Progress() as progress:
+    alone = nullcontext() if dry_run else turn(settings, lambda line: echo(line, err=True))
+    with alone as mine, Progress() as progress:
         inventory = read_letters(settings, progress)
         letters = inventory.chosen(wanted, LetterState.OPEN)[:most]
         if letters:
             trial = trial_of(settings, registered_id(settings, topics.CALLS))
             with TopicReader(settings) as reader:
                 progress.begin("dead letters tried", len(letters))
-                resender = Resender(settings, reader, trial, registered_id(settings, topics.DEAD_LETTERS))
+                resender = Resender(settings, reader, trial, registered_id(settings, topics.DEAD_LETTERS), mine)
                 for some in resender.resend(letters, inventory, dry_run=dry_run):
                     total.sent += some.sent
                     total.refused += some.refused

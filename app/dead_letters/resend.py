@@ -7,7 +7,7 @@ time of receipt, and therefore its event id.
 A record is written again only if it is the one that the dead letter is about, and the trial takes it. A first note
 says from which offset on the copy will be, then comes the copy, and then a note that says where it is. After a crash in
 between, the copy is looked for before another one is written. So an event is sent once, however often a retry is
-stopped. Two retries must not run at the same time: each would send what the other has not noted yet.
+stopped. Two retries at the same time would each send what the other has not noted yet, so one at a time has its turn.
 """
 
 from collections import defaultdict
@@ -23,7 +23,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from agents.contract import DeadLetter, OutRecord
 from agents.dead_letters import encode_dead_letter
 from app.dead_letters.inventory import RETRY, SENDING, Inventory, RefusalKind, RefusedPosition, StoredDeadLetter
+from app.dead_letters.sent_again import looks
 from app.dead_letters.trial import Trial
+from app.dead_letters.turn import WRITING_SECONDS, RetryTurn
 from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config
 from app.kafka.records import Recorded
 from app.kafka.topic_reader import TopicReader
@@ -60,8 +62,11 @@ class ResendOutcome:
 class Resender:
     """Sends the events of dead letters again, while its reader is open."""
 
-    def __init__(self, settings: Settings, reader: TopicReader, trial: Trial, letter_schema_id: int) -> None:
-        """`letter_schema_id` is the registry's id of DeadLetter."""
+    def __init__(
+        self, settings: Settings, reader: TopicReader, trial: Trial, letter_schema_id: int, turn: RetryTurn | None
+    ) -> None:
+        """`letter_schema_id` is the registry's id of DeadLetter; without a `turn`, only dry runs are possible."""
+        self._turn = turn
         self._raw = settings.name(topics.RAW)
         self._letters = settings.name(topics.DEAD_LETTERS)
         self._where = settings.kafka_bootstrap_servers
@@ -69,6 +74,7 @@ class Resender:
         self._trial = trial
         self._letter_schema_id = letter_schema_id
         config = client_config(settings, enable_idempotence=True, compression_type="lz4", linger_ms=20)
+        config |= {"message.timeout.ms": WRITING_SECONDS * 1_000}
         self._producer = Producer(config | {"message.max.bytes": MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES})
 
     def resend(
@@ -78,7 +84,7 @@ class Resender:
 
         With `dry_run`, nothing is sent.
 
-        Raises KafkaUnreachableError and KafkaUnusableError.
+        Raises KafkaUnreachableError and KafkaUnusableError, and RetryRunningError if the turn is over.
         """
         found = self._found(letters)
         while some := list(islice(found, AT_ONCE)):
@@ -92,7 +98,8 @@ class Resender:
                 else:
                     passing.append(_Passing(letter, record))
             if not dry_run:
-                self._send(passing, inventory.sending)
+                assert self._turn is not None
+                self._send(passing, inventory.sending, self._turn)
             outcome.sent += [one.letter for one in passing]
             yield outcome
 
@@ -125,14 +132,16 @@ class Resender:
         fetched = self._reader.read(self._raw, partition, offsets[0], offsets[-1])
         return {record.offset: record for run in fetched for record in run if record.offset in wanted}
 
-    def _send(self, passing: Sequence[_Passing], sending: Mapping[RefusedPosition, int]) -> None:
+    def _send(self, passing: Sequence[_Passing], sending: Mapping[RefusedPosition, int], turn: RetryTurn) -> None:
         """Write the copies, each between its two notes; `sending` says where a copy of an earlier retry may be."""
         copies = self._copies([one for one in passing if self._event(one) in sending], sending)
         fresh = [one for one in passing if self._event(one) not in sending]
+        turn.check()
         ends = {number: self._reader.ends(self._raw, number).next for number in {one.record.partition for one in fresh}}
         for one in fresh:
             self._note(one, SENDING, ends[one.record.partition])
         self._flush(self._letters)
+        turn.check()
         for one in passing:
             if (event := self._event(one)) in copies:
                 continue
@@ -151,14 +160,14 @@ class Resender:
         found: dict[RefusedPosition, int] = {}
         by_partition: dict[int, dict[tuple[object, ...], list[RefusedPosition]]] = defaultdict(dict)
         for one in begun:
-            same = by_partition[one.record.partition].setdefault(_looks(one.record), [])
+            same = by_partition[one.record.partition].setdefault(looks(one.record), [])
             same.append(self._event(one))
         for partition, wanted in by_partition.items():
             ends = self._reader.ends(self._raw, partition)
             begin = min(sending[event] for same in wanted.values() for event in same)
             for run in self._reader.read(self._raw, partition, max(begin, ends.first), ends.next - 1):
                 for record in run:
-                    same = wanted.get(_looks(record), [])
+                    same = wanted.get(looks(record), [])
                     event = next((event for event in same if sending[event] <= record.offset), None)
                     if event is not None:
                         same.remove(event)
@@ -199,11 +208,6 @@ class Resender:
             raise KafkaUnusableError(
                 f"Kafka at {self._where} refuses a record of {topic}: {error.args[0].str()}"
             ) from None
-
-
-def _looks(record: Recorded) -> tuple[object, ...]:
-    """What a copy has in common with the record that it is of, and with no other."""
-    return record.timestamp, record.key, record.value
 
 
 def _delivered(

@@ -71,11 +71,13 @@ def audit_run(raw_first: int, raw_last: int, made: OutputDigest) -> AuditRun:
 
 
 def runs_of(stage: Stage, domain: str, batch: Sequence[SourceRecord], result: StepResult) -> Iterator[AuditRun]:
-    """The runs of one batch of a stage; `domain` is that of its records' digests.
+    """The runs of what a stage took of one batch; `domain` is that of its records' digests.
 
     A dead letter without a raw position belongs to no run.
     """
     written = columns_of_result(result)
+    if not batch:
+        return
     if stage is Stage.CANONICALIZE:  # its source is the raw topic, whose offsets ascend
         yield _run(domain, written, result.dead_letters, (batch[0].offset, batch[-1].offset))
         return

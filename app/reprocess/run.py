@@ -24,6 +24,7 @@ from app.reprocess.chain import STAGES, chain
 from app.reprocess.cluster import Cluster, open_cluster
 from app.reprocess.existing import existing_version, existing_versions
 from app.reprocess.marks import made_by, symbols_of
+from app.reprocess.once_only import once_only
 from app.reprocess.sampling import Sample, sampler
 from app.reprocess.setup import Report, ReprocessError
 from app.reprocess.telling import Event, Teller
@@ -126,6 +127,15 @@ def _place_lost(cluster: Cluster, shapes: tuple[StageShape, ...]) -> None:
         setup.place(settings, shape, {number: start for number, start in found.items() if start is not None})
 
 
+def _begins(cluster: Cluster, shape: StageShape) -> dict[int, int]:
+    """Where a stage of a version that has begun started, by partition of its source."""
+    version = shape.version
+    assert version is not None
+    count = cluster.reader.partitions(cluster.settings.name(shape.sources[0]))
+    found = {number: marks.start(cluster, version, shape.stage, number) for number in range(count)}
+    return {number: start or 0 for number, start in found.items()}
+
+
 def run_stage_of(settings: Settings, request: ReprocessRequest, stage: Stage, *, index: int | None, tied: bool) -> None:
     """Run one stage of a version that has begun, in this process, until it is stopped.
 
@@ -135,10 +145,20 @@ def run_stage_of(settings: Settings, request: ReprocessRequest, stage: Stage, *,
     with open_cluster(settings) as cluster:
         found = existing_version(cluster, request.version)
         _check_made(cluster, request.version, _wanted(settings, request.stage, found.made))
-    shape = next(one for one in chain(request.stage, request.version) if one.stage is stage)
+        shape = next(one for one in chain(request.stage, request.version) if one.stage is stage)
+        starts = _begins(cluster, shape) if stage is request.stage else None
     symbols = symbols_of(settings, found.made)
-    plan = plan_of(settings, shape, index=index, http_port=settings.http_port, tied=tied, symbols=symbols)
-    run_stage(settings, plan)
+    with contextlib.nullcontext() if starts is None else once_only(settings, shape, starts) as omission:
+        plan = plan_of(
+            settings,
+            shape,
+            index=index,
+            http_port=settings.http_port,
+            tied=tied,
+            symbols=symbols,
+            omission=omission,
+        )
+        run_stage(settings, plan)
 
 
 class Run:

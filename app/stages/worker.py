@@ -22,7 +22,7 @@ from app.stages.hot_symbols.attach import attacher
 from app.stages.policy_in_force import PolicyInForce
 from app.streaming.audit import AuditTrail, StageIdentity
 from app.streaming.dead_letter_limits import DeadLetterGuard, limits_of
-from app.streaming.runner import StepMemory, StepRunner
+from app.streaming.runner import Omission, StepMemory, StepRunner
 from app.streaming.stage_process import Attach, StagePlan, StageRuntime
 from app.topology import StageShape, shape_of
 from schemas import topics
@@ -50,8 +50,11 @@ def plan_of(
     http_port: int,
     tied: bool = False,
     symbols: str | None = None,
+    omission: Omission | None = None,
 ) -> StagePlan:
     """Plan one stage process, at the symbol store's snapshot `symbols` or its current one.
+
+    `omission` says which records of its source it leaves out.
 
     Raises SchemasMissingError, RegistryError, and what building the stage's step raises.
     """
@@ -59,7 +62,7 @@ def plan_of(
     return StagePlan(
         stage=shape.stage,
         group=shape.group,
-        attach=_ATTACHERS[shape.stage](settings, shape, symbols),
+        attach=_ATTACHERS[shape.stage](settings, shape, symbols, omission),
         topics=tuple(settings.name(name) for name in names),
         output_topic=topics.live_name(shape.outputs[0]),
         index=index,
@@ -79,7 +82,9 @@ def run_all(settings: Settings, *, index: int | None) -> int:
     return supervisor.run()
 
 
-def _attach_canonicalize(settings: Settings, shape: StageShape, symbols: str | None) -> Attach:
+def _attach_canonicalize(
+    settings: Settings, shape: StageShape, symbols: str | None, omission: Omission | None
+) -> Attach:
     symbols = configuration.symbols_snapshot(settings, symbols)
     step = steps.canonicalize_step(settings, symbols)
 
@@ -88,13 +93,14 @@ def _attach_canonicalize(settings: Settings, shape: StageShape, symbols: str | N
         source = settings.name(shape.sources[0])
         return StepMemory(step, runtime.table(topics.MODULES_TABLE, source_topic=source, sparse=True))
 
-    return _attach_step(settings, shape, step, configuration.canonicalize_digest(settings, symbols), memory)
+    digest = configuration.canonicalize_digest(settings, symbols)
+    return _attach_step(settings, shape, step, digest, omission=omission, memory=memory)
 
 
-def _attach_privacy(settings: Settings, shape: StageShape, symbols: str | None) -> Attach:
+def _attach_privacy(settings: Settings, shape: StageShape, symbols: str | None, omission: Omission | None) -> Attach:
     del symbols
     step = PolicyInForce(settings, registered_id(settings, shape.output(topics.CALLS)))
-    attach_step = _attach_step(settings, shape, step, step.configuration)
+    attach_step = _attach_step(settings, shape, step, step.configuration, omission=omission)
 
     def attach(runtime: StageRuntime) -> None:
         attach_step(runtime)
@@ -104,8 +110,10 @@ def _attach_privacy(settings: Settings, shape: StageShape, symbols: str | None) 
     return attach
 
 
-def _attach_hot_symbols(settings: Settings, shape: StageShape, symbols: str | None) -> Attach:
-    del symbols
+def _attach_hot_symbols(
+    settings: Settings, shape: StageShape, symbols: str | None, omission: Omission | None
+) -> Attach:
+    del symbols, omission
     return attacher(
         settings,
         published_schema_id=registered_id(settings, topics.HOT_SYMBOLS),
@@ -119,6 +127,8 @@ def _attach_step(
     shape: StageShape,
     step: TellingStep,
     configured: str,
+    *,
+    omission: Omission | None,
     memory: Callable[[StageRuntime], StepMemory] | None = None,
 ) -> Attach:
     """Attach a stage that is one pure step from one topic to another, and may remember something.
@@ -144,6 +154,7 @@ def _attach_step(
             commit=runtime.app.batch_consumer.commit_finished,
             trail=trail,
             facts=step.facts,
+            omission=omission,
         )
         agent.attach(runtime.app, name(source), shape.stage.value, run)
 
@@ -182,7 +193,7 @@ def registered_id(settings: Settings, topic: str) -> int:
     return found
 
 
-_ATTACHERS: dict[Stage, Callable[[Settings, StageShape, str | None], Attach]] = {
+_ATTACHERS: dict[Stage, Callable[[Settings, StageShape, str | None, Omission | None], Attach]] = {
     Stage.CANONICALIZE: _attach_canonicalize,
     Stage.PRIVACY: _attach_privacy,
     Stage.HOT_SYMBOLS: _attach_hot_symbols,

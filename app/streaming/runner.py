@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from agents.contract import (
     UNREADABLE_BATCH,
@@ -52,6 +52,17 @@ class Observer(Protocol):
 
     def done(self, topic: str, records: int, result: StepResult, step_seconds: float) -> None:
         """Everything that followed from a batch is acknowledged."""
+
+
+class Omission(Protocol):
+    """Says which records of a batch a stage must leave out: the offsets of those whose event it has seen before."""
+
+    async def __call__(self, batch: RecordBatch) -> frozenset[int]:
+        """Offsets of the batch's topic."""
+
+
+OMITTED: Final = "sent_again"
+"""Why a record that is left out produces nothing."""
 
 
 class StepMemory:
@@ -102,12 +113,14 @@ class StepRunner:
         commit: Callable[[], Awaitable[None]] | None = None,
         trail: AuditTrail | None = None,
         facts: Callable[[SourceRecord], EventFacts] = lambda _record: EventFacts(),
+        omission: Omission | None = None,
         fail: Fail = end_process,
     ) -> None:
         """`commit` commits what is finished; it is called before the process ends at one of the `limits`.
 
         `facts` gives what a log line may say of a refused record's event.
         """
+        self._omission = omission
         self._facts = facts
         self._lines = EventLines("an event is refused")
         self._step = step
@@ -128,6 +141,7 @@ class StepRunner:
 
         Whatever the step raises goes through: the agent ends, and with it the process.
         """
+        kept = await self._kept(batch)
         await self._window.acquire()
         if not batch.hand_out.start():
             self._window.release()
@@ -137,9 +151,7 @@ class StepRunner:
         began = time.perf_counter()
         if memory is not None:
             memory.recall(batch)
-        result = self._step(batch.records)
-        if result.dead_letters:
-            _name_unreadable(batch, result)
+        result = self._made(batch, kept)
         seconds = time.perf_counter() - began
         if result.dead_letters:
             self._log_refused(batch, result)
@@ -162,11 +174,27 @@ class StepRunner:
             if memory is not None and write is not None:
                 memory.settle(batch, write, receipt.result())
             if self._trail is not None:
-                self._trail.note(batch, result)
+                self._trail.note(kept, result)
             batch.hand_out.finish(_outcome_of(result))
             self._observer.done(batch.topic, len(batch.records), result, seconds)
 
         receipt.add_done_callback(settle)
+
+    async def _kept(self, batch: RecordBatch) -> RecordBatch:
+        """The batch without the records that are left out."""
+        omitted = frozenset[int]() if self._omission is None else await self._omission(batch)
+        if not omitted:
+            return batch
+        return replace(batch, records=[record for record in batch.records if record.offset not in omitted])
+
+    def _made(self, batch: RecordBatch, kept: RecordBatch) -> StepResult:
+        """What the step makes of the kept records, with an account of the whole batch."""
+        result = self._step(kept.records)
+        if omitted := len(batch.records) - len(kept.records):
+            result.skipped[OMITTED] = omitted
+        if result.dead_letters:
+            _name_unreadable(kept, result)
+        return result
 
     def _log_refused(self, batch: RecordBatch, result: StepResult) -> None:
         by_offset = {record.offset: record for record in batch.records}

@@ -3,6 +3,8 @@
 import json
 import re
 import signal
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -90,14 +92,37 @@ def _letters(run: PipelineRun) -> Counter[str]:
     return Counter(letter["state"] for letter in document["letters"])
 
 
-def _hits_by_own_count(run: PipelineRun) -> tuple[dict[str, int], dict[bytes, set[tuple[int, int]]]]:
+def _in_a_version(run: PipelineRun, stage: str) -> dict[bytes, set[tuple[int, int]]]:
+    """By event id the raw positions that readers of a new version count, which begins at `stage`."""
+    command = [sys.executable, "-m", "app", "reprocess", "--stage", stage, "--once", "--json"]
+    done = subprocess.run(command, env=run.environ, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    version = json.loads(done.stdout.splitlines()[-1])["output"].removeprefix(run.settings.topic_prefix)
+    assert version != topics.CALLS
+    return _hits_by_own_count(run, version)[1]
+
+
+def _exported(run: PipelineRun, form: str) -> int:
+    """How many calls an export of the whole topic counts."""
+    to = run.folder / form
+    done = CliRunner().invoke(
+        cli, ["export", "--format", form, "--from", "first", "-o", str(to), "--json"], env=run.environ
+    )
+    assert done.exit_code == 0, done.output
+    window = json.loads(done.stdout)
+    return int(window["calls"]) + int(window["without_stack"])
+
+
+def _hits_by_own_count(
+    run: PipelineRun, topic: str = topics.CALLS
+) -> tuple[dict[str, int], dict[bytes, set[tuple[int, int]]]]:
     """Hits by symbol over distinct events, and by event id the raw positions that readers count."""
     observe = CallObserver(CallLayouts(run.settings, PLACE_FIELDS))
     hits: Counter[str] = Counter()
     places: dict[bytes, set[tuple[int, int]]] = defaultdict(set)
     counted: set[bytes] = set()
     highest: dict[int, int] = defaultdict(lambda: -1)
-    for record in run.records(topics.CALLS):
+    for record in run.records(topic):
         seen = observe(record.value)
         assert isinstance(seen, tuple)
         assert record.value is not None
@@ -157,12 +182,15 @@ def test_every_event_is_counted_once_after_kills_a_stop_at_a_limit_a_repair_and_
         monkeypatch.setattr(Resender, "_note", note_or_end)
         cut_short = _run(run, "dead-letters", "retry")
         monkeypatch.undo()
+        early_version = _in_a_version(run, "canonicalize")
         retried = _run(run, "dead-letters", "retry")
         run.wait(lambda: _at_rest(run), 90, "what was sent again")
         again = _run(run, "dead-letters", "retry")
         after = _letters(run)
         own, places = _hits_by_own_count(run)
         table = _hits_of_table(run)
+        late_version = _in_a_version(run, "privacy")
+        exported = {form: _exported(run, form) for form in ("folded", "runtime-facts")}
         raw = raw_account(run)
         books = run.books("--dead-letters", "--json")
 
@@ -178,6 +206,10 @@ def test_every_event_is_counted_once_after_kills_a_stop_at_a_limit_a_repair_and_
     assert places.keys() == raw.calls
     assert {len(found) for found in places.values()} == {1}, "an event counts twice for a reader that skips repetitions"
     assert table == own
+    for version in (early_version, late_version):
+        assert version.keys() == raw.calls
+        assert {len(found) for found in version.values()} == {1}, "a version has an event and its copy"
+    assert exported == dict.fromkeys(exported, len(raw.calls))
     assert books.exit_code == 0, books.output
     assert json.loads(books.stdout)["dead_letters"] == {
         "refused": before["open"] + before["published"],

@@ -16,7 +16,6 @@ from app.dead_letters.inventory import (
     counted,
     grouped,
 )
-from app.dead_letters.resend import _runs
 
 RAW = "tetragon.raw"
 
@@ -142,9 +141,3 @@ def test_kinds_are_counted_by_stage_and_reason() -> None:
         RefusalKind("canonicalize", "empty", None),
     ]
     assert list(counted(kinds).items()) == [("privacy/empty", 2), ("canonicalize/empty", 1)]
-
-
-def test_positions_that_are_close_are_read_in_one_run() -> None:
-    """A letter a million records away does not make the reader fetch what lies between."""
-    assert list(_runs([1, 2, 900, 1_000_000, 1_000_001])) == [[1, 2, 900], [1_000_000, 1_000_001]]
-    assert list(_runs([])) == []

@@ -56,10 +56,12 @@ def _reading() -> Table:
 
     def stacks() -> None:
         observe = CallObserver(lambda _: layout, StackMeaning())
-        StackGatherer(observe, binary_reader(lambda _: layout), lambda _: True).gather(runs)
+        StackGatherer(observe, binary_reader(lambda _: layout), lambda _: True, lambda *_: False).gather(runs)
 
     def symbols() -> None:
-        SymbolGatherer(CallObserver(lambda _: layout, ContainerMeaning()), lambda _: True, 1).gather(runs)
+        SymbolGatherer(CallObserver(lambda _: layout, ContainerMeaning()), lambda _: True, 1, lambda *_: False).gather(
+            runs
+        )
 
     measured = (
         ("fastavro, whole calls", whole, CALLS // 10),

@@ -25,6 +25,7 @@ from app.export.folded import folded_lines
 from app.export.openvex import openvex_document, unnamed
 from app.export.output import output
 from app.export.pprof import write_pprof
+from app.export.repeats import repeats
 from app.export.runtime_facts import fact_line
 from app.export.speedscope import speedscope_text
 from app.export.stack_frames import Demangle
@@ -143,9 +144,10 @@ class Export:
         """Write the call stacks of a window."""
         layouts = CallLayouts(self.settings, PLACE_FIELDS)
         observe = CallObserver(layouts, StackMeaning())
-        gatherer = StackGatherer(observe, binary_reader(layouts), wanted(self.place))
-        gatherer.books.ranges = window.ranges
-        gatherer.gather(window.runs(self.on_read))
+        with repeats(self.settings, window.partitions) as repeating:
+            gatherer = StackGatherer(observe, binary_reader(layouts), wanted(self.place), repeating)
+            gatherer.books.ranges = window.ranges
+            gatherer.gather(window.runs(self.on_read))
         tree = gatherer.builder.tree()
         written = sum(1 for _ in tree.stacks())
         outcome = ExportOutcome(
@@ -159,9 +161,10 @@ class Export:
     def window_facts(self, window: CallWindow) -> ExportOutcome:
         """Write the runtime facts of a window. Raises TooManySymbolsError too."""
         observe = CallObserver(CallLayouts(self.settings, CONTAINER_FIELDS), ContainerMeaning())
-        gatherer = SymbolGatherer(observe, wanted(self.place), window.partitions)
-        gatherer.books.ranges = window.ranges
-        gatherer.gather(window.runs(self.on_read))
+        with repeats(self.settings, window.partitions) as repeating:
+            gatherer = SymbolGatherer(observe, wanted(self.place), window.partitions, repeating)
+            gatherer.books.ranges = window.ranges
+            gatherer.gather(window.runs(self.on_read))
         lines = (fact_line(row, self.demangle(row["symbol"]), containers) for row, containers in gatherer.rows())
         return ExportOutcome(what="runtime facts", written=_write_some(self.to, lines), books=gatherer.books)
 

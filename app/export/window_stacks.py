@@ -12,6 +12,7 @@ from agents.hot_symbols.reading.gathering import Unreadable
 from agents.hot_symbols.reading.observations import Observe
 from app.export.call_stacks import Stack
 from app.export.call_tree import TreeBuilder
+from app.export.repeats import Repeats
 from app.export.window import ExportBooks
 from app.kafka.records import Recorded
 
@@ -28,8 +29,9 @@ IsWanted = Callable[[EventPlace], bool]
 class StackGatherer:
     """Gathers the stacks of a window."""
 
-    def __init__(self, observe: Observe, binary_of: BinaryOf, wanted: IsWanted) -> None:
+    def __init__(self, observe: Observe, binary_of: BinaryOf, wanted: IsWanted, repeats: Repeats) -> None:
         """`observe` reads calls with a `StackMeaning`."""
+        self._repeats = repeats
         self.builder = TreeBuilder()
         self.books = ExportBooks()
         self._observe = observe
@@ -43,12 +45,12 @@ class StackGatherer:
         for number, records in runs:
             if number != partition:
                 partition, highest = number, -1
-            highest = self._take(records, highest)
+            highest = self._take(number, records, highest)
             if len(self._waiting) >= _WAITING_KINDS:
                 self._settle()
         self._settle()
 
-    def _take(self, records: Sequence[Recorded], highest: int) -> int:
+    def _take(self, partition: int, records: Sequence[Recorded], highest: int) -> int:
         """Take records of one partition; returns the highest raw offset of it."""
         books, waiting, observe = self.books, self._waiting, self._observe
         times: list[int] = []
@@ -66,7 +68,9 @@ class StackGatherer:
                 continue
             highest = offset
             assert isinstance(stack, Stack)
-            if not self._wanted(place):
+            if self._repeats(partition, offset):
+                books.repeated += 1
+            elif not self._wanted(place):
                 books.not_asked_for += 1
             elif not stack.frames:
                 books.without_stack += 1

@@ -17,6 +17,7 @@ from agents.hot_symbols.reading.observations import Observe
 from agents.hot_symbols.table.published import published_record
 from agents.hot_symbols.table.symbol_row import SymbolRow
 from app.export.call_stacks import ContainerPlace
+from app.export.repeats import Repeats
 from app.export.window import ExportBooks
 from app.export.window_stacks import IsWanted
 from app.kafka.records import Recorded
@@ -38,7 +39,9 @@ class TooManySymbolsError(OperatorError):
 class SymbolGatherer:
     """Counts the symbols of a window."""
 
-    def __init__(self, observe: Observe, wanted: IsWanted, partitions: int, max_rows: int = MAX_ROWS) -> None:
+    def __init__(
+        self, observe: Observe, wanted: IsWanted, partitions: int, repeats: Repeats, max_rows: int = MAX_ROWS
+    ) -> None:
         """`observe` reads calls with a `ContainerMeaning`; `partitions` is the topic's number of them."""
         self.books = ExportBooks()
         self._read_call = observe
@@ -48,23 +51,23 @@ class SymbolGatherer:
         self._rows: dict[int, dict[bytes, bytes]] = {}
         self._containers: dict[str, Recent] = {}
         self._seen: dict[tuple[EventEvidence, str], int] = {}
-        self._highest = -1
+        self._partition = self._highest = -1
+        self._repeats = repeats
 
     def gather(self, runs: Iterable[tuple[int, Sequence[Recorded]]]) -> None:
         """Take all records; those of one partition follow each other.
 
         Raises TooManySymbolsError.
         """
-        partition = -1
         for number, records in runs:
-            if number != partition:
-                self._settle(partition)
-                partition, self._highest = number, -1
+            if number != self._partition:
+                self._settle(self._partition)
+                self._partition, self._highest = number, -1
             self._counter.absorb(number, records)
             self.books.records += len(records)
             if self._counter.waiting_kinds >= _WAITING_KINDS:
-                self._settle(partition)
-        self._settle(partition)
+                self._settle(number)
+        self._settle(self._partition)
 
     def rows(self) -> Iterator[tuple[Mapping[str, Any], Recent]]:
         """Rows as they would be published, by symbol id, each with the containers it ran in."""
@@ -81,6 +84,9 @@ class SymbolGatherer:
         offset, time_ns, evidence, place = seen
         assert isinstance(place, ContainerPlace)
         is_new, self._highest = offset > self._highest, max(offset, self._highest)
+        if is_new and self._repeats(self._partition, offset):
+            self.books.repeated += 1
+            return offset, time_ns, _NOTHING, place
         if not self._wanted(place):
             self.books.not_asked_for += is_new
             return offset, time_ns, _NOTHING, place

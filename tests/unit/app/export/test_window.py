@@ -1,7 +1,7 @@
 """What a window of calls becomes: every call once, in the stack and under the symbols that it says."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 
@@ -9,8 +9,10 @@ from agents.hot_symbols.counting.recent import Recent
 from agents.hot_symbols.reading.meaning import PLACE_FIELDS, Meaning
 from agents.hot_symbols.reading.observations import CallObserver, Observe
 from agents.hot_symbols.table.query import Query
+from app.dead_letters.sent_again import SentAgain
 from app.export.call_stacks import CONTAINER_FIELDS, ContainerMeaning, StackMeaning, binary_reader
 from app.export.folded import folded_lines
+from app.export.repeats import Repeats, SentAgainInWindow
 from app.export.run import ExportOutcome, wanted
 from app.export.runtime_facts import fact_line
 from app.export.window import ExportBooks
@@ -61,17 +63,26 @@ def layout_of(schema_id: int) -> CallLayout | None:
     return CallLayout(7, SCHEMA, CONTAINER_FIELDS) if schema_id == 7 else None
 
 
-def stacks(runs: Runs, place: Query | None = None) -> tuple[dict[tuple[str, ...], int], ExportBooks]:
+def nothing_repeats(_partition: int, _raw_offset: int) -> bool:
+    """No event was sent again."""
+    return False
+
+
+def stacks(
+    runs: Runs, place: Query | None = None, repeats: Repeats = nothing_repeats
+) -> tuple[dict[tuple[str, ...], int], ExportBooks]:
     """Folded stacks of records, and the books."""
-    gatherer = StackGatherer(observer(StackMeaning()), binary_reader(layout_of), wanted(place or Query()))
+    gatherer = StackGatherer(observer(StackMeaning()), binary_reader(layout_of), wanted(place or Query()), repeats)
     gatherer.gather(runs)
     text = "".join(folded_lines(gatherer.builder.tree(), lambda symbol: symbol))
     return read_folded(text) if text else {}, gatherer.books
 
 
-def facts(runs: Runs, place: Query | None = None) -> tuple[dict[str, dict[str, Any]], ExportBooks]:
+def facts(
+    runs: Runs, place: Query | None = None, repeats: Repeats = nothing_repeats
+) -> tuple[dict[str, dict[str, Any]], ExportBooks]:
     """Runtime facts of records by symbol id, and the books."""
-    gatherer = SymbolGatherer(observer(ContainerMeaning()), wanted(place or Query()), 4)
+    gatherer = SymbolGatherer(observer(ContainerMeaning()), wanted(place or Query()), 4, repeats)
     gatherer.gather(runs)
     lines = [fact_line(row, row["symbol"], containers) for row, containers in gatherer.rows()]
     return read_runtime_facts("".join(filter(None, lines))), gatherer.books
@@ -202,7 +213,7 @@ def test_a_symbol_without_a_hit_is_no_fact() -> None:
 
 def test_a_window_with_too_many_symbols_is_refused_and_not_cut() -> None:
     """A symbol that is missing would be taken for one that never ran."""
-    gatherer = SymbolGatherer(observer(ContainerMeaning()), wanted(Query()), 4, max_rows=2)
+    gatherer = SymbolGatherer(observer(ContainerMeaning()), wanted(Query()), 4, nothing_repeats, max_rows=2)
 
     with pytest.raises(TooManySymbolsError, match="more than 2 symbols"):
         gatherer.gather(records([call(0, KERNEL, LIBC, HINTED)]))
@@ -219,3 +230,27 @@ def test_how_records_are_cut_and_how_many_may_wait_changes_nothing(monkeypatch: 
     monkeypatch.setattr("app.export.window_stacks._WAITING_KINDS", 1)
     monkeypatch.setattr("app.export.window_symbols._WAITING_KINDS", 1)
     assert (stacks(cut), facts(cut)) == at_once
+
+
+class _SentAgain:
+    """The record with raw offset 3 was sent again as 7, and that one as 9."""
+
+    def originals(self, partition: int, offset: int) -> list[int]:
+        return {7: [3], 9: [7, 3]}.get(offset, []) if partition == 0 else []
+
+    def was_copied(self, partition: int, offset: int) -> bool:
+        return partition == 0 and offset in {3, 7}
+
+
+@pytest.mark.parametrize(
+    ("offsets", "calls"), [((3, 5, 7, 9), 2), ((5, 7, 8, 9), 3), ((7, 3), 1), ((9,), 1), ((3, 3, 7, 7), 1)]
+)
+def test_an_event_that_was_sent_again_counts_once(offsets: tuple[int, ...], calls: int) -> None:
+    """Under the first raw offset that the window has of it."""
+    runs = records(call(offset, KERNEL) for offset in offsets)
+    sent_again = cast("SentAgain", _SentAgain())
+    rows, of_facts = facts(runs, None, SentAgainInWindow(sent_again))
+    folded, of_stacks = stacks(runs, None, SentAgainInWindow(sent_again))
+    for books in (of_facts, of_stacks):
+        assert (books.calls, books.repeated) == (calls, len(offsets) - calls)
+    assert [row["hitCount"] for row in rows.values()] == list(folded.values()) == [calls]

@@ -1,12 +1,21 @@
-"""What a log line may say of a canonical event that the filter refused: only what the policy would let out of it."""
+"""What a log line may say of a canonical event that was refused or came late: only what the policy lets out of it."""
+
+from collections.abc import Sequence
+from typing import Final
 
 from google.protobuf.message import DecodeError
 
+from agents.contract import SourceRecord
 from agents.event_facts import EventFacts
 from agents.privacy.policy import Policy
 from agents.privacy.redaction.answers import Cleared, Redactor
+from schemas.canonical_parts_pb2 import CanonicalEventParts
 from schemas.canonical_pb2 import CanonicalEvent
 from schemas.probe_types import PROBE_TYPES
+from schemas.units import NS_PER_MS
+
+_TIME_AT: Final = 19
+"""Of the bytes of `timestamp_ns`: behind `event_id` with its 16, and two tags and a length."""
 
 
 def canonical_facts(policy: Policy, redactor: Redactor, canonical: bytes | None) -> EventFacts:
@@ -33,3 +42,23 @@ def canonical_facts(policy: Policy, redactor: Redactor, canonical: bytes | None)
         container_id=(container.text or None) if isinstance(container, Cleared) else None,
         process_name=(binary.text.rpartition("/")[2] or None) if isinstance(binary, Cleared) else None,
     )
+
+
+def late_events(records: Sequence[SourceRecord], lateness_ns: int) -> list[SourceRecord]:
+    """Canonical events that were received later after they happened than `lateness_ns`."""
+    # The time is behind the id at the beginning of each event. Every event is looked at, so none is decoded for that.
+    place, number = slice(_TIME_AT, _TIME_AT + 8), int.from_bytes
+    suspects = [
+        record
+        for record in records
+        if number((record.value or b"")[place], "little") < record.timestamp * NS_PER_MS - lateness_ns
+    ]
+    return [record for record in suspects if _is_before(record, record.timestamp * NS_PER_MS - lateness_ns)]
+
+
+def _is_before(record: SourceRecord, time_ns: int) -> bool:
+    try:
+        event = CanonicalEventParts.FromString(record.value or b"")
+    except DecodeError:
+        return False
+    return bool(event.event_id) and 0 < event.timestamp_ns < time_ns

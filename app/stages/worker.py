@@ -7,13 +7,16 @@ a stage needs from outside (schema ids, policy, symbols) is fetched before it jo
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from agents import agent
 from agents.contract import DeadLetter, OutRecord, TellingStep
 from agents.dead_letters import encode_dead_letter
+from agents.privacy.canonical_facts import late_events
 from app import steps
 from app.evidence import configuration
 from app.evidence.results import domain_of
+from app.ingest.node_claims import LATENESS_NS
 from app.kafka.registry import SchemaRegistry
 from app.operators.errors import ServerError
 from app.processes.supervisor import Supervisor
@@ -22,7 +25,7 @@ from app.stages.hot_symbols.attach import attacher
 from app.stages.policy_in_force import PolicyInForce
 from app.streaming.audit import AuditTrail, StageIdentity
 from app.streaming.dead_letter_limits import DeadLetterGuard, limits_of
-from app.streaming.runner import Omission, StepMemory, StepRunner
+from app.streaming.runner import Late, Omission, StepMemory, StepRunner
 from app.streaming.stage_process import Attach, StagePlan, StageRuntime
 from app.topology import StageShape, shape_of
 from schemas import topics
@@ -100,7 +103,8 @@ def _attach_canonicalize(
 def _attach_privacy(settings: Settings, shape: StageShape, symbols: str | None, omission: Omission | None) -> Attach:
     del symbols
     step = PolicyInForce(settings, registered_id(settings, shape.output(topics.CALLS)))
-    attach_step = _attach_step(settings, shape, step, step.configuration, omission=omission)
+    late = partial(late_events, lateness_ns=LATENESS_NS)
+    attach_step = _attach_step(settings, shape, step, step.configuration, omission=omission, late=late)
 
     def attach(runtime: StageRuntime) -> None:
         attach_step(runtime)
@@ -130,6 +134,7 @@ def _attach_step(
     *,
     omission: Omission | None,
     memory: Callable[[StageRuntime], StepMemory] | None = None,
+    late: Late = lambda _records: (),
 ) -> Attach:
     """Attach a stage that is one pure step from one topic to another, and may remember something.
 
@@ -154,6 +159,7 @@ def _attach_step(
             commit=runtime.app.batch_consumer.commit_finished,
             trail=trail,
             facts=step.facts,
+            late=late,
             omission=omission,
         )
         agent.attach(runtime.app, name(source), shape.stage.value, run)

@@ -61,6 +61,12 @@ class Omission(Protocol):
         """Offsets of the batch's topic."""
 
 
+Late = Callable[[Sequence[SourceRecord]], Sequence[SourceRecord]]
+"""The records whose events came late."""
+
+LATE: Final = "late"
+"""Reason of a line about an event that came late."""
+
 OMITTED: Final = "sent_again"
 """Why a record that is left out produces nothing."""
 
@@ -113,16 +119,20 @@ class StepRunner:
         commit: Callable[[], Awaitable[None]] | None = None,
         trail: AuditTrail | None = None,
         facts: Callable[[SourceRecord], EventFacts] = lambda _record: EventFacts(),
+        late: Late = lambda _records: (),
         omission: Omission | None = None,
         fail: Fail = end_process,
     ) -> None:
         """`commit` commits what is finished; it is called before the process ends at one of the `limits`.
 
-        `facts` gives what a log line may say of a refused record's event.
+        `facts` gives what a log line may say of a record's event, `late` the records whose events came too late for
+        what ingest had vouched for by then.
         """
         self._omission = omission
         self._facts = facts
+        self._late = late
         self._lines = EventLines("an event is refused")
+        self._late_lines = EventLines("an event came late")
         self._step = step
         self._memory = memory
         self._limits = limits
@@ -155,6 +165,7 @@ class StepRunner:
         seconds = time.perf_counter() - began
         if result.dead_letters:
             self._log_refused(batch, result)
+        self._log_late(batch)
         await self._check_limits(batch, result)
         parcels = self._parcels(batch.partition, result)
         if memory is not None and (write := memory.write(batch, result)) is not None:
@@ -201,6 +212,15 @@ class StepRunner:
         for letter in result.dead_letters:
             record = by_offset.get(letter.offset)
             self._lines.say_refused(letter, EventFacts if record is None else partial(self._facts, record))
+
+    def _log_late(self, batch: RecordBatch) -> None:
+        """Look for late events as often as there may be a line about one."""
+        if not self._late_lines.is_due(LATE):
+            return
+        late = self._late(batch.records)
+        if late:
+            place = {"topic": batch.topic, "partition": batch.partition, "offset": late[0].offset, "late": len(late)}
+            self._late_lines.say(LATE, partial(self._facts, late[0]), place)
 
     async def _check_limits(self, batch: RecordBatch, result: StepResult) -> None:
         """End the process before a batch goes out in which too much is refused.

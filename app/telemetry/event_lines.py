@@ -37,18 +37,21 @@ class EventLines:
         }
         self.say(letter.reason, facts, place)
 
+    def is_due(self, reason: str) -> bool:
+        """Whether a line with this reason would be written now."""
+        return self._clock() - self._said_at.get(reason, float("-inf")) >= EACH_SECONDS
+
     def say(self, reason: str, facts: Callable[[], EventFacts], place: Mapping[str, object]) -> None:
         """Write a line about one event with this reason, or count it for the next line.
 
         `facts` is called only for a line that is written. `place` says where the event is.
         """
-        now = self._clock()
-        if now - self._said_at.get(reason, float("-inf")) < EACH_SECONDS:
+        if not self.is_due(reason):
             self._held_back[reason] = self._held_back.get(reason, 0) + 1
             return
         if len(self._said_at) >= MAX_REASONS:
             self._said_at.clear()
-        self._said_at[reason] = now
+        self._said_at[reason] = self._clock()
         more = self._held_back.pop(reason, 0)
         counted = {"moreBefore": more} if more else {}
         extra = {"event": EventNote(*facts()), "facts": {"reason": reason, **place, **counted}}

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from agents.event_facts import EventFacts
-from agents.privacy.canonical_facts import canonical_facts
+from agents.privacy.canonical_facts import canonical_facts, late_events
 from agents.privacy.policy import Policy
 from agents.privacy.policy_file import built_in_policy
 from agents.privacy.redaction.engine import RedactionEngine
+from app.kafka.records import Recorded
 from schemas.canonical_pb2 import CanonicalEvent
 from schemas.probe_types import PROBE_TYPES
 
@@ -56,3 +57,16 @@ def test_a_field_that_may_not_leave_is_not_said() -> None:
 def test_what_is_no_event_has_no_names(canonical: bytes | None) -> None:
     """The line has its position still."""
     assert _facts(built_in_policy("default"), canonical) == EventFacts()
+
+
+def test_events_that_were_received_long_after_they_happened_are_late() -> None:
+    """By the times of event and receipt alone; what is no event is not late."""
+    happened_ns = 1_700_000_000_000_000_000
+    event = CanonicalEvent(event_id=bytes(range(16)), timestamp_ns=happened_ns, raw_offset=7).SerializeToString()
+    timeless = CanonicalEvent(event_id=bytes(16), raw_offset=1).SerializeToString()
+    values = {0: event, 60_000: event, 60_001: event, 90_000: event, 100_000: timeless, 110_000: None, 120_000: b"x"}
+    records = [
+        Recorded("t", 0, number, happened_ns // 1_000_000 + after_ms, None, value)
+        for number, (after_ms, value) in enumerate(values.items())
+    ]
+    assert [one.offset for one in late_events(records, 60_000_000_000)] == [2, 3]

@@ -14,7 +14,7 @@ from app.streaming.batch import RecordBatch
 from app.streaming.dead_letter_limits import MIN_RECORDS, DeadLetterGuard, DeadLetterLimits
 from app.streaming.delivery import DeliveryFailedError, Parcel, Receipt
 from app.streaming.ledger import FetchLink, HandOut, Ledger
-from app.streaming.runner import WINDOW_BATCHES, StepMemory, StepRunner
+from app.streaming.runner import OMITTED, WINDOW_BATCHES, Late, Omission, StepMemory, StepRunner
 from app.streaming.table import StrictTable
 from app.telemetry.logs import EventNote
 from tests.support.fake_kafka import SOURCE, Ended, fail, record
@@ -50,14 +50,21 @@ class _Observer:
     def done(self, topic: str, records: int, result: StepResult, step_seconds: float) -> None:
         assert topic == SOURCE
         assert step_seconds >= 0
-        assert len(result.outputs) + len(result.dead_letters) == records
+        assert len(result.outputs) + len(result.dead_letters) + result.skipped.get(OMITTED, 0) == records
         self.events.append(("done", records))
 
 
 class _Scene:
     """A runner with its surroundings, and batches of two records each."""
 
-    def __init__(self, *, letters: bool = False, limits: DeadLetterGuard | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        letters: bool = False,
+        limits: DeadLetterGuard | None = None,
+        late: Late = lambda _records: (),
+        omission: Omission | None = None,
+    ) -> None:
         self.ledger = Ledger()
         self.ledger.open(TP, 0, seek=1)
         self.delivery = _Delivery()
@@ -88,6 +95,8 @@ class _Scene:
             limits=limits,
             commit=self._commit,
             facts=lambda _record: EventFacts("id", "Kprobe"),
+            late=late,
+            omission=omission,
             fail=note_end,
         )
 
@@ -309,3 +318,38 @@ def test_a_refused_record_has_a_line_in_the_log(caplog: pytest.LogCaptureFixture
     assert line.getMessage() == "an event is refused: reason"
     assert vars(line)["event"] == EventNote("id", "Kprobe", None, None)
     assert vars(line)["facts"] == {"reason": "reason", "stage": "stage", "topic": SOURCE, "partition": 0, "offset": 1}
+
+
+def test_a_late_event_has_a_line_in_the_log_at_most_once_a_second(caplog: pytest.LogCaptureFixture) -> None:
+    """With the names of its event, and how many came late with it."""
+
+    async def scenario() -> None:
+        scene = _Scene(late=lambda records: records)
+        with caplog.at_level(logging.WARNING):
+            await scene.runner(scene.batch())
+            await scene.runner(scene.batch())
+
+    asyncio.run(scenario())
+    (line,) = [record for record in caplog.records if record.name == "app.telemetry.event_lines"]
+    assert line.getMessage() == "an event came late: late"
+    assert vars(line)["event"] == EventNote("id", "Kprobe", None, None)
+    assert vars(line)["facts"] == {"reason": "late", "topic": SOURCE, "partition": 0, "offset": 0, "late": 2}
+
+
+def test_a_record_that_is_left_out_produces_nothing_and_is_accounted_for() -> None:
+    """Also where nothing of a batch is left."""
+
+    async def omitted(batch: RecordBatch) -> frozenset[int]:
+        return frozenset(one.offset for one in batch.records if one.offset != 1)
+
+    async def scenario() -> None:
+        scene = _Scene(omission=omitted)
+        for _ in range(2):
+            await scene.runner(scene.batch())
+            scene.delivery.receipts[-1].set_result({})
+            await asyncio.sleep(0)
+        assert [[len(parcel.records) for parcel in parcels] for parcels in scene.delivery.sent] == [[1, 0], [0, 0]]
+        assert scene.ledger.committable() == {TP: 4}
+        assert scene.observer.events == [("taken", 2), ("done", 2)] * 2
+
+    asyncio.run(scenario())

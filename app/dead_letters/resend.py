@@ -23,6 +23,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from agents.contract import DeadLetter, OutRecord
 from agents.dead_letters import encode_dead_letter
 from app.dead_letters.inventory import RETRY, SENDING, Inventory, RefusalKind, RefusedPosition, StoredDeadLetter
+from app.dead_letters.scattered import nearby, read_run
 from app.dead_letters.sent_again import looks
 from app.dead_letters.trial import Trial
 from app.dead_letters.turn import WRITING_SECONDS, RetryTurn
@@ -35,9 +36,6 @@ from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
 
 AT_ONCE: Final = 500
 """Records written between their two notes: what the next retry looks for after a crash."""
-
-NEARBY_OFFSETS: Final = 2_000
-"""Positions this close are read together: one fetch brings about as many records."""
 
 FLUSH_SECONDS: Final = 60.0
 
@@ -113,24 +111,15 @@ class Resender:
                 by_partition[letter.raw_partition][letter.raw_offset] = letter
         partitions = self._reader.all_ends(self._raw) if by_partition else {}
         for partition, by_offset in sorted(by_partition.items()):
-            ends = partitions.get(partition)
-            if ends is None:  # a record that others wrote may name any partition
+            if partition not in partitions:  # a record that others wrote may name any partition
                 yield from ((letter, None) for letter in by_offset.values())
                 continue
-            for run in _runs(sorted(by_offset)):
-                there = [offset for offset in run if ends.first <= offset < ends.next]
-                records = self._read(partition, there)
+            for run in nearby(by_offset):
+                records = read_run(self._reader, self._raw, partition, run)
                 for offset in run:
                     letter, record = by_offset[offset], records.get(offset)
                     same = record is not None and record.timestamp == letter.timestamp_ms
                     yield letter, record if same else None
-
-    def _read(self, partition: int, offsets: Sequence[int]) -> dict[int, Recorded]:
-        if not offsets:
-            return {}
-        wanted = frozenset(offsets)
-        fetched = self._reader.read(self._raw, partition, offsets[0], offsets[-1])
-        return {record.offset: record for run in fetched for record in run if record.offset in wanted}
 
     def _send(self, passing: Sequence[_Passing], sending: Mapping[RefusedPosition, int], turn: RetryTurn) -> None:
         """Write the copies, each between its two notes; `sending` says where a copy of an earlier retry may be."""
@@ -217,15 +206,3 @@ def _delivered(
     if error is not None:
         raise KafkaException(error)
     offsets[event] = message.offset() or 0
-
-
-def _runs(offsets: Sequence[int]) -> Iterator[list[int]]:
-    """Cut ascending offsets where the next is far."""
-    run: list[int] = []
-    for offset in offsets:
-        if run and offset - run[-1] > NEARBY_OFFSETS:
-            yield run
-            run = []
-        run.append(offset)
-    if run:
-        yield run

@@ -4,12 +4,14 @@ Each copy is noted on `runtime.dead-letters`, before it is written and after it.
 the copy is known by its looks: it has the bytes, key and time of the record that it is of.
 """
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.dead_letters.inventory import RETRY, SENDING
+from app.dead_letters.scattered import nearby, read_run
 from app.kafka.records import Recorded
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder, RecordFault
@@ -33,9 +35,14 @@ class _PartitionNotes:
 
     original_of: dict[int, int] = field(default_factory=dict)
     """By the copy's offset."""
+    copied: set[int] = field(default_factory=set)
+    """Offsets of originals."""
     stages_of: dict[int, set[str]] = field(default_factory=dict)
     """Stages that refused a record, by its offset."""
-    begun: list[_Begun] = field(default_factory=list)
+    begun: dict[int, _Begun] = field(default_factory=dict)
+    """By the original's offset; only where the copy is not known."""
+    looks: dict[int, bytes] = field(default_factory=dict)
+    """Of originals whose copy is to be found, by offset."""
 
     def add(self, letter: dict[str, Any], timestamp_ms: int, raw_topic: str) -> None:
         """Take a dead letter or a note."""
@@ -43,11 +50,13 @@ class _PartitionNotes:
             self.stages_of.setdefault(letter["raw_offset"], set()).add(letter["stage"])
         elif letter["source_topic"] == raw_topic:
             original = letter["source_offset"]
+            self.copied.add(original)
             if letter["reason"] == SENDING:
-                self.begun.append(_Begun(original, letter["raw_offset"], timestamp_ms))
+                self.begun.setdefault(original, _Begun(original, letter["raw_offset"], timestamp_ms))
             else:
                 self.original_of[letter["raw_offset"]] = original
-                self.begun = [one for one in self.begun if one.original != original]
+                self.begun.pop(original, None)
+                self.looks.pop(original, None)
 
 
 class SentAgain:
@@ -81,32 +90,54 @@ class SentAgain:
         notes = self._notes[partition]
         return bool(notes.original_of or notes.begun)
 
+    def was_copied(self, partition: int, offset: int) -> bool:
+        """Whether a raw record was sent again."""
+        return offset in self._notes[partition].copied
+
     def refused_by(self, partition: int, offset: int) -> frozenset[str]:
         """The stages that refused a raw record, by name."""
         return frozenset(self._notes[partition].stages_of.get(offset, ()))
 
-    def originals(self, partition: int, offset: int, timestamp_ms: int) -> Iterator[int]:
-        """Offsets of the records of which a raw record is a copy: the one it is of, the one that is of, and so on."""
+    def meet(self, partition: int, records: Iterable[tuple[int, int]]) -> None:
+        """Find out which of these raw records, given as offset and time, are copies without a second note.
+
+        Such a copy is of a retry that was stopped, or that has not written the note yet.
+        """
         notes = self._notes[partition]
-        self._find_begun(notes, partition, offset, timestamp_ms)
-        while (original := notes.original_of.get(offset)) is not None and original < offset:
+        begins: dict[int, int] = {}
+        for one in notes.begun.values():
+            begins[one.timestamp_ms] = min(one.begin, begins.get(one.timestamp_ms, one.begin))
+        some = [offset for offset, time_ms in records if begins.get(time_ms, offset + 1) <= offset]
+        some = [offset for offset in some if offset not in notes.original_of]
+        if not some:
+            return
+        unknown = notes.begun.keys() - notes.looks.keys()
+        notes.looks |= self._looks(partition, unknown)
+        by_looks: dict[bytes, list[_Begun]] = defaultdict(list)
+        found = set(notes.original_of.values())
+        for one in notes.begun.values():
+            if one.original in notes.looks and one.original not in found:
+                by_looks[notes.looks[one.original]].append(one)
+        for offset, same in sorted(self._looks(partition, some).items()):
+            of = next((one for one in by_looks.get(same, ()) if max(one.original + 1, one.begin) <= offset), None)
+            if of is not None:
+                by_looks[same].remove(of)
+                notes.original_of[offset] = of.original
+
+    def originals(self, partition: int, offset: int) -> Iterator[int]:
+        """Offsets of the records of which a raw record is a copy: the one it is of, the one that is of, and so on."""
+        original_of = self._notes[partition].original_of
+        while (original := original_of.get(offset)) is not None and original < offset:
             yield original
             offset = original
 
-    def _find_begun(self, notes: _PartitionNotes, partition: int, offset: int, timestamp_ms: int) -> None:
-        """Note whether a record is the copy of a retry that was stopped before its second note, or is not there yet."""
-        for begun in [one for one in notes.begun if one.begin <= offset and one.timestamp_ms == timestamp_ms]:
-            of = self._looks(partition, begun.original)
-            if offset not in notes.original_of and of is not None and of == self._looks(partition, offset):
-                notes.original_of[offset] = begun.original
-
-    def _looks(self, partition: int, offset: int) -> tuple[object, ...] | None:
-        ends = self._reader.ends(self._raw, partition)
-        if ends.first <= offset < ends.next:
-            for run in self._reader.read(self._raw, partition, offset, offset):
-                for record in run:
-                    return looks(record)
-        return None
+    def _looks(self, partition: int, offsets: Iterable[int]) -> dict[int, bytes]:
+        """Digests of what raw records look like, by offset; of those that still exist."""
+        return {
+            offset: hashlib.sha256(repr(looks(record)).encode()).digest()
+            for run in nearby(offsets)
+            for offset, record in read_run(self._reader, self._raw, partition, run).items()
+        }
 
 
 def looks(record: Recorded) -> tuple[object, ...]:

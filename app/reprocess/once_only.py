@@ -73,12 +73,14 @@ class OnceOnly:
             self._known_to[partition] = end
         if not self._sent_again.has_copies(partition):
             return frozenset()
-        return frozenset(record.offset for record in batch.records if self._is_there_already(partition, record))
-
-    def _is_there_already(self, partition: int, record: SourceRecord) -> bool:
-        raw_offset = record.offset if self._is_raw else _raw_offset(record)
-        originals = self._sent_again.originals(partition, raw_offset, record.timestamp)
-        return any(self._has(partition, original) for original in originals)
+        raw = [record.offset if self._is_raw else _raw_offset(record) for record in batch.records]
+        times = [record.timestamp for record in batch.records]
+        self._sent_again.meet(partition, zip(raw, times, strict=True))
+        return frozenset(
+            record.offset
+            for record, raw_offset in zip(batch.records, raw, strict=True)
+            if any(self._has(partition, original) for original in self._sent_again.originals(partition, raw_offset))
+        )
 
     def _has(self, partition: int, original: int) -> bool:
         """Whether the version's source has a record from the place on where the version began."""

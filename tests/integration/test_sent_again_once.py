@@ -109,7 +109,7 @@ def _exported(run: PipelineRun, form: str) -> int:
         cli, ["export", "--format", form, "--from", "first", "-o", str(to), "--json"], env=run.environ
     )
     assert done.exit_code == 0, done.output
-    window = json.loads(done.stdout)
+    window = json.loads(done.stdout)["window"]
     return int(window["calls"]) + int(window["without_stack"])
 
 

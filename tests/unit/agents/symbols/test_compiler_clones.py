@@ -1,0 +1,108 @@
+"""One function for all symbols that compilers make of it, and never one for two functions."""
+
+import pytest
+
+from agents.symbols.compiler_clones import function_of, symbols_of
+
+
+@pytest.mark.parametrize(
+    ("symbol", "function"),
+    [
+        ("parse.cold", "parse"),
+        ("parse.cold.12", "parse"),
+        ("parse.constprop.0.isra.1.part.2.cold", "parse"),
+        ("parse.localalias", "parse"),
+        ("sum._omp_fn.0", "sum"),
+        ("_Z4loopPZ4loopvE14_Z4loopv.Frame.actor", "_Z4loopv"),
+        ("_ZN2ns1S3runEPZNS0_3runEiE20_ZN2ns1S3runEi.Frame.destroy", "_ZN2ns1S3runEi"),
+        ("checksum.avx2", "checksum"),
+        ("checksum.arch_haswell", "checksum"),
+        ("checksum.sse4_2", "checksum"),
+        ("checksum.sse4.2.1", "checksum"),
+        ("checksum.default", "checksum"),
+        ("checksum._Msve2", "checksum"),
+        ("_ZGVbN4v_sinf", "sinf"),
+        ("_ZGTt3fooi", "_Z3fooi"),
+        ("_ZN3FooC2Ev", "_ZN3FooC1Ev"),
+        (
+            "_ZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEC2Ev",
+            function_of("_ZNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEC1Ev"),
+        ),
+        ("_ZN3FooD0Ev", "_ZN3FooD1Ev"),
+        ("gen.resume", "gen"),
+        ("gen.destroy", "gen"),
+        ("gen.cleanup", "gen"),
+        ("parse.specialized.3", "parse"),
+        ("parse.argelim", "parse"),
+        ("parse.retelim", "parse"),
+        ("parse.memprof.1", "parse"),
+        ("parse.__part.2", "parse"),
+        ("parse.warm", "parse"),
+        ("parse.146", "parse"),
+        ("parse.llvm.8123456789", "parse"),
+        ("main.(*T[go.shape.int]).Show", "main.(*T[...]).Show"),
+        ("main.Map[go.shape.[]uint8,go.shape.string]", "main.Map[...]"),
+        ("main.(*T[...]).Show.func1.2", "main.(*T[...]).Show"),
+        ("main.Serve.gowrap1", "main.Serve"),
+        ("main.Serve.deferwrap2", "main.Serve"),
+        ("main.V.M-fm", "main.V.M"),
+        ("main.Walk-range1", "main.Walk"),
+        ("runtime.memmove.abi0", "runtime.memmove"),
+    ],
+)
+def test_what_a_compiler_made_of_a_function_is_the_function(symbol: str, function: str) -> None:
+    """The forms of GCC, LLVM and Go."""
+    assert function_of(symbol) == function
+    assert function_of(function) == function
+
+
+@pytest.mark.parametrize(
+    "symbol",
+    ["checksum.resolver", "checksum.ifunc", "a.b", ".text", "__memcpy_chk", "_ZN1a3FC2Ev", "main.x.function", "[vdso]"],
+)
+def test_other_names_stay_as_they_are(symbol: str) -> None:
+    """What chooses a version of a function is not the function, and `FC2` is a name and no constructor."""
+    assert function_of(symbol) == symbol
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("_ZN1a1m5parse17hd52b7cc40a360d2fE", "_ZN1a1m5parse17hf8d3a1ab5bc5d298E"),
+        ("_ZN1a1m5parse17hd52b7cc40a360d2fE", "_ZN1a1m5parse28_$u7b$$u7b$closure$u7d$$u7d$17ha3d378387029e5cbE"),
+        ("_RNvMNtCsdKmGX6TnrLs_1a1mINtB2_1PsE2goB4_", "_RNvMNtCsjFDhvNHko8v_1a1mINtB2_1PsE2goB4_"),
+        ("_RNvMNtCsdKmGX6TnrLs_1a1mINtB2_1PsE2goB4_", "_RNvMNtCsdK_1a1mINtB2_1PsE2goBw_"),
+        ("_RNvNtCsdKmGX6TnrLs_1a1m5parse", "_RNCNvNtCsdKmGX6TnrLs_1a1m5parses_0B5_"),
+        ("_RNvMs0_NtCs1_1a1mNtB5_1P2go", "_RNvMNtCs1_1a1mNtB2_1P2go"),
+    ],
+)
+def test_builds_and_closures_of_a_rust_function_are_one(one: str, other: str) -> None:
+    """Hashes and disambiguators do not matter, and back references count other bytes then."""
+    assert function_of(one) == function_of(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("_ZN1a1m5parse17hd52b7cc40a360d2fE", "_ZN1a1m4read17hd52b7cc40a360d2fE"),
+        ("_RNvMNtCsdKmGX6TnrLs_1a1mINtB2_1PsE2goB4_", "_RNvMNtCsdKmGX6TnrLs_1a1mINtB2_1PtE2goB4_"),
+        ("_RNvNtCs1_1a1m5parse", "_RNvNtCs1_1b1m5parse"),
+    ],
+)
+def test_different_rust_functions_stay_different(one: str, other: str) -> None:
+    """Types count: two implementations of one trait are two functions."""
+    assert function_of(one) != function_of(other)
+
+
+def test_a_hostile_rust_name_costs_no_stack() -> None:
+    """Nesting without end, and a length without end."""
+    for hostile in ("_R" + "INv" * 5_000, "_RNvC99999999999999999999a", "_RNvNtB_1a", "_R" + "B_" * 2_000):
+        assert function_of(hostile) == hostile
+
+
+def test_the_symbols_of_a_function_are_found_among_a_files_names() -> None:
+    """Whatever the compiler put in front of the name or behind it."""
+    names = ["checksum", "checksum.avx2", "checksum.resolver", "_ZGVbN4v_checksum", "check", "checksums"]
+
+    assert symbols_of("checksum", names) == {"checksum", "checksum.avx2", "_ZGVbN4v_checksum"}
+    assert symbols_of("_Z3fooi", ["_ZGTt3fooi", "_Z3fooi", "_Z4foooi"]) == {"_ZGTt3fooi", "_Z3fooi"}

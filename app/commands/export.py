@@ -63,9 +63,10 @@ def command(
     hits there.
 
     openvex follows from the answers to the watches of a vulnerability (callstream watch add --vulnerability). The
-    statement is `affected` if a watched function ran and the file names an action. It is `not_affected` if no watched
-    function ran, events were complete for min_complete_days, and the file states that every call is probed. In all
-    other cases it is `under_investigation`, with the reasons.
+    statement is `affected` if a watched function ran, in the product's own image where the product is one, and the file
+    names an action. It is `not_affected` if no watched function ran, events were complete for min_complete_days, the
+    file states that every call is probed, and the symbol store shows that nothing of the functions lives elsewhere. In
+    all other cases it is `under_investigation`, with the reasons.
 
     PATTERN may have `*`, `?` and `[...]`. The same window always gives the same bytes.
 
@@ -88,8 +89,9 @@ def command(
       vulnerability = "CVE-2026-0001"
       products = ["pkg:oci/web@sha256:4f1b"]
       every_call_probed = true            # needed; otherwise a function may run unseen
-      action = "Update to libpng 1.6.44"  # optional, as are subcomponents, aliases
-                                          # and min_complete_days (default 14)
+      action = "Update to libpng 1.6.44"  # optional, as are subcomponents, aliases,
+                                          # min_complete_days (default 14), and
+                                          # accept_unknown_copies (default false)
     """
     if (form == OPENVEX) != (vex_path is not None):
         raise click.BadParameter("--format openvex and --vex need each other")

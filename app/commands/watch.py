@@ -4,16 +4,22 @@ import json
 import re
 import sys
 import time
+from collections.abc import Iterable
 from typing import Final
 
 import click
 
-from agents.hot_symbols.watch.watch import MAX_CHARS, Watch
+from agents.hot_symbols.watch.deciding import DecidedAnswer, best_possible
+from agents.hot_symbols.watch.watch import MAX_CHARS, MAX_VULNERABILITIES_CHARS, Watch, WatchFault, from_record
+from agents.hot_symbols.watch.watched_code import watched_codes
 from app.operators.printing import echo
 from app.operators.times import time_text
-from app.settings import load
+from app.settings import Settings, load
+from app.stages.hot_symbols.answer_lines import best_lines
 from app.stages.hot_symbols.watch_list import WatchList, add_watch, in_canonical_form, read_watch_list, remove_watches
 from app.stages.worker import registered_id
+from app.symbols.known_files import StoreFiles
+from app.symbols.store import SymbolStore
 from schemas import topics
 
 NOT_THERE: Final = 1
@@ -41,8 +47,10 @@ def _module(_context: click.Context, _parameter: click.Parameter, text: str | No
     return None if text is None else _within("module", text)
 
 
-def _vulnerability(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
-    return _within("vulnerability", text) if text else None
+def _vulnerabilities(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    if sum(map(len, texts)) > MAX_VULNERABILITIES_CHARS:
+        raise click.BadParameter(f"all together have at most {MAX_VULNERABILITIES_CHARS:,} characters")
+    return tuple(_within("vulnerability", text) for text in texts)
 
 
 def _build_id(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
@@ -91,15 +99,35 @@ def command() -> None:
 @_module_option
 @_build_id_option
 @click.option(
-    "--vulnerability", callback=_vulnerability, metavar="ID", help="Why it is watched, for example a CVE number."
+    "--vulnerability",
+    "vulnerabilities",
+    callback=_vulnerabilities,
+    multiple=True,
+    metavar="ID",
+    help="Why it is watched, for example a CVE number; may be given more than once.",
+)
+@click.option(
+    "--every-call-probed",
+    is_flag=True,
+    help="You know that a probe fires whenever any code of the function is entered. Needed for `never hit`.",
 )
 @_json_option
-def add(symbol: str, module: str | None, build_id: str | None, vulnerability: str | None, *, as_json: bool) -> None:
-    """Start watching SYMBOL, a mangled name.
+def add(
+    symbol: str,
+    module: str | None,
+    build_id: str | None,
+    vulnerabilities: tuple[str, ...],
+    *,
+    every_call_probed: bool,
+    as_json: bool,
+) -> None:
+    """Start watching SYMBOL, a mangled name. Any name of the function will do.
 
-    A symbol that is watched already keeps the time at which its watch began. Without --module and --build-id, the
-    watch means the symbol of that name in any file. Then the answer is rarely "never hit", because any code whose
-    function is unknown may be the symbol.
+    A symbol that is watched already keeps the time at which its watch began, and what it is watched for; what you add
+    comes to it. Without --module and --build-id, the watch means the symbol of that name in any file. Then the answer
+    is never "never hit", because nobody knows all files.
+
+    With a symbol store (CALLSTREAM_SYMBOL_STORE_DIR), the command says at once what can be answered at best, and why.
 
     \b
     Exit codes:
@@ -115,15 +143,24 @@ def add(symbol: str, module: str | None, build_id: str | None, vulnerability: st
             module=module,
             build_id=build_id,
             since_ns=time.time_ns(),
-            vulnerability=vulnerability,
+            vulnerabilities=vulnerabilities,
+            every_call_probed=every_call_probed,
         )
     )
     known = read_watch_list(settings).watches().get(wanted.watch_id)
-    if known is None:
-        add_watch(settings, registered_id(settings, topics.WATCH), wanted)
-    watch = known or wanted
-    state = "watched" if known is None else "watched already"
-    echo(_document(watch, state) if as_json else f"{watch.watch_id}: {state}, since {time_text(watch.since_ns)}")
+    watch = wanted if known is None else known.joined(wanted)
+    state = "watched" if known is None else "watched already" if watch == known else "changed"
+    if from_record(watch.as_record()) is WatchFault.TEXT_TOO_LONG:
+        raise click.UsageError(f"{watch.watch_id} would be watched for more than an answer can list; see watch list")
+    if watch != known:
+        add_watch(settings, registered_id(settings, topics.WATCH), watch)
+    best = _best_answers(settings, [watch])[watch.watch_id]
+    if as_json:
+        echo(_document(watch, state, best))
+        return
+    echo(f"{watch.watch_id}: {state}, since {time_text(watch.since_ns)}")
+    for line in best_lines(best):
+        echo(line)
 
 
 @command.command(short_help="Stop watching a symbol")
@@ -169,6 +206,8 @@ def remove(
 def list_watches(*, as_json: bool) -> None:
     """List the watches, the oldest first. `callstream hot-symbols --watched` has the answers.
 
+    With a symbol store (CALLSTREAM_SYMBOL_STORE_DIR), the list says what can be answered at best, and why.
+
     \b
     Exit codes:
       0  listed
@@ -177,17 +216,41 @@ def list_watches(*, as_json: bool) -> None:
     Example:
       callstream watch list --json
     """
-    found = read_watch_list(load())
+    settings = load()
+    found = read_watch_list(settings)
     watches = found.watches()
+    best = _best_answers(settings, watches.values())
     for line in found.refused.lines():
         echo(f"callstream watch: {line}", err=True)
     for watch in sorted(watches.values(), key=lambda one: (one.since_ns, one.watch_id)):
-        why = f"  {watch.vulnerability}" if watch.vulnerability else ""
-        echo(_document(watch, "watched") if as_json else f"{time_text(watch.since_ns)}  {watch.watch_id}{why}")
+        if as_json:
+            echo(_document(watch, "watched", best[watch.watch_id]))
+            continue
+        why = f"  {', '.join(watch.vulnerabilities)}" if watch.vulnerabilities else ""
+        echo(f"{time_text(watch.since_ns)}  {watch.watch_id}{why}")
+        for line in best_lines(best[watch.watch_id]):
+            echo(f"{'':22}{line}")
     if not watches:
         echo("callstream watch: nothing is watched", err=True)
         sys.exit(NOT_THERE)
 
 
-def _document(watch: Watch, state: str) -> str:
-    return json.dumps({"watch_id": watch.watch_id, "state": state} | watch.as_record(), ensure_ascii=False)
+def _best_answers(settings: Settings, watches: Iterable[Watch]) -> dict[str, DecidedAnswer | None]:
+    """The best that each watch, by id, can be answered without a hit; None without a symbol store.
+
+    Raises SymbolStoreError.
+    """
+    watches = list(watches)
+    if settings.symbol_store_dir is None:
+        return dict.fromkeys(watch.watch_id for watch in watches)
+    files = StoreFiles(SymbolStore.open(settings.symbol_store_dir))
+    codes = watched_codes(watches, files, {})
+    return {watch.watch_id: best_possible(watch, codes[watch.watch_id]) for watch in watches}
+
+
+def _document(watch: Watch, state: str, best: DecidedAnswer | None = None) -> str:
+    fields = {"watch_id": watch.watch_id, "state": state} | watch.as_record()
+    if best is not None:
+        answer, reasons = best
+        fields |= {"best_answer": answer.value, "reasons": [reason.as_record() for reason in reasons]}
+    return json.dumps(fields, ensure_ascii=False)

@@ -12,12 +12,13 @@ A TOML file:
     subcomponents = ["pkg:deb/debian/libpng1.6"]
     action = "Update to libpng 1.6.44."           # what a hit means people should do
     min_complete_days = 14                        # how long "never" must have lasted
+    accept_unknown_copies = true                  # "never" counts where inlined copies are not known of
 
 `every_call_probed` has no default: Tetragon reports calls of functions that a policy probes, and a function that none
 probes runs unseen, however complete the events are. Only the author of the policies can say which it is.
 
-A watch means its file wherever it runs, so products that share a file share what its watch says; watch by build id
-where their files differ.
+A watch means its file wherever it runs. A product that is a container image (`pkg:oci/...`, `pkg:docker/...`) is
+`affected` only if the function ran in that image; other products share what the watch says.
 
 An error names the file and the key.
 """
@@ -37,7 +38,7 @@ MIN_COMPLETE_DAYS: Final = 14.0
 _IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+")
 _TOP: Final = frozenset({"author", "statement"})
 _NEEDED: Final = frozenset({"vulnerability", "products", "every_call_probed"})
-_KEYS: Final = _NEEDED | {"aliases", "subcomponents", "action", "min_complete_days"}
+_KEYS: Final = _NEEDED | {"aliases", "subcomponents", "action", "min_complete_days", "accept_unknown_copies"}
 
 
 class VexFileError(OperatorError):
@@ -55,6 +56,7 @@ class VexSubject:
     subcomponents: tuple[str, ...] = ()
     action: str = ""
     min_complete_days: float = MIN_COMPLETE_DAYS
+    accept_unknown_copies: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,9 @@ def _subject(where: str, entry: Any) -> VexSubject:
     days = entry.get("min_complete_days", MIN_COMPLETE_DAYS)
     if isinstance(days, bool) or not isinstance(days, int | float) or not days > 0:
         raise _KeyError(f"{where}min_complete_days: {days!r} is not a number above 0")
-    if not isinstance(entry["every_call_probed"], bool):
-        raise _KeyError(f"{where}every_call_probed: write true or false")
+    for name in ("every_call_probed", "accept_unknown_copies"):
+        if not isinstance(entry.get(name, False), bool):
+            raise _KeyError(f"{where}{name}: write true or false")
     return VexSubject(
         vulnerability=_text(f"{where}vulnerability", entry["vulnerability"]),
         products=_iris(f"{where}products", entry["products"]),
@@ -112,6 +115,7 @@ def _subject(where: str, entry: Any) -> VexSubject:
         subcomponents=_iris(f"{where}subcomponents", entry["subcomponents"]) if "subcomponents" in entry else (),
         action=_text(f"{where}action", entry["action"]) if "action" in entry else "",
         min_complete_days=float(days),
+        accept_unknown_copies=entry.get("accept_unknown_copies", False),
     )
 
 

@@ -64,9 +64,11 @@ class Published:
 def _published(embedded: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
     folder = tmp_path_factory.mktemp("export")
     with watch_scene(embedded, f"export-{time.time_ns():x}.", folder) as it:
-        it.watch_as_a_service("inflate", ago_ns=20 * DAY, module="/usr/lib/libz.so.1", vulnerability="CVE-NEVER")
+        it.know_file("/usr/lib/libz.so.1", "0123456789abcdef", ["inflate"], ["deflate"])
+        zlib: dict[str, Any] = {"module": "/usr/lib/libz.so.1", "every_call_probed": True}
+        it.watch_as_a_service("inflate", ago_ns=20 * DAY, vulnerability="CVE-NEVER", **zlib)
         it.watch_as_a_service("function_1", ago_ns=20 * DAY, vulnerability="CVE-RAN")
-        it.watch_as_a_service("deflate", ago_ns=2 * DAY, module="/usr/lib/libz.so.1", vulnerability="CVE-YOUNG")
+        it.watch_as_a_service("deflate", ago_ns=2 * DAY, vulnerability="CVE-YOUNG", **zlib)
         it.cover(21 * DAY, 10 * SECOND)
         settings = from_env(it.environ)
         load = HotLoad(schema_id=registered_id(settings, topics.CALLS), partitions=PARTITIONS, symbols=500, stacks=80)
@@ -179,7 +181,7 @@ products = ["pkg:oci/web@sha256:4f1b"]
 every_call_probed = true
 [[statement]]
 vulnerability = "CVE-RAN"
-products = ["pkg:oci/web@sha256:4f1b"]
+products = ["pkg:docker/shop/app-1@1"]
 every_call_probed = true
 action = "Update."
 """
@@ -195,7 +197,7 @@ def test_openvex_says_what_the_answers_to_watches_are(published: Published) -> N
     statements = read_openvex(json.loads(path.read_text()))
 
     assert statements["CVE-NEVER"]["status"] == "not_affected"
-    assert "/usr/lib/libz.so.1!inflate was never executed" in statements["CVE-NEVER"]["impact_statement"]
+    assert "/usr/lib/libz.so.1!inflate was never executed" in statements["CVE-NEVER"]["status_notes"]
     assert statements["CVE-RAN"]["status"] == "affected"
     assert json.loads(result.stdout) == {
         "written": 2,

@@ -14,6 +14,7 @@ from tests.support.watch_scene import DAY, SECOND, watch_scene
 pytestmark = pytest.mark.integration
 
 BUILD = "0123456789abcdef0123456789abcdef01234567"
+ZLIB = "89abcdef0123456789abcdef0123456789abcdef"
 LIB = "/usr/lib/libpng16.so.16"
 WATCHED = f"{BUILD}!png_read_chunk"
 OTHER = frame(LIB, "png_write_row", build_id=BUILD)
@@ -24,13 +25,14 @@ def test_a_watched_symbol_is_never_hit_then_not_seen_then_hit(
 ) -> None:
     """The answer changes with what is known, survives a SIGKILL and a lost state folder, and goes with the watch."""
     with watch_scene(embedded, topic_prefix, tmp_path) as it:
+        it.know_file("/usr/lib/libz.so.1", ZLIB, ["inflate", "inflate_old"], ["deflate"])
         worker = it.add_worker()
         added = it.watch("add", "png_read_chunk", "--build-id", BUILD, "--module", LIB, "--vulnerability", "CVE-1")
         assert added.exit_code == 0, added.output
         first = it.await_answer(WATCHED, lambda answer: answer["answer"] != "Unknown")
         assert (first["answer"], first["hits"], first["complete_until_ns"]) == ("NotSeen", 0, 0)
 
-        it.watch_as_a_service("inflate", ago_ns=14 * DAY, module="/lib/libz.so.1")
+        it.watch_as_a_service("inflate", ago_ns=14 * DAY, module="/lib/libz.so.1", every_call_probed=True)
         it.cover(20 * DAY, 10 * SECOND)
         it.call(OTHER, frame("kernel", "vfs_read"))
         never = it.await_answer("/usr/lib/libz.so.1!inflate", lambda answer: answer["answer"] == "NeverHit")

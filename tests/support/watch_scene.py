@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from schemas import records, topics
 from schemas.coverage import CoverageGap, GapCause, encode
 from tests.support.calls import encode_call
 from tests.support.delivery_run import PARTITIONS, Worker, worker_environ
+from tests.support.made_stores import store_with
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
@@ -46,6 +47,12 @@ class WatchScene:
         )
         self._offsets = [0] * PARTITIONS
         self.workers: list[Worker] = []
+
+    def know_file(self, module: str, build_id: str, *functions: Sequence[str]) -> None:
+        """Put a file with these functions, by all names of each, into the symbol store of workers and commands."""
+        folder = self.folder / "symbols"
+        store_with(folder, {build_id: functions}, {"image:any": {module: build_id}})
+        self.environ |= {"CALLSTREAM_SYMBOL_STORE_DIR": str(folder)}
 
     def serve_hot_symbols(self, token: str) -> None:
         """Workers that start from now on serve /hot-symbols on a free port, with this token."""

@@ -1,17 +1,14 @@
 """A watch: the question whether a symbol is ever executed, and which rows of the table answer it.
 
-A row is the watched symbol, or may be it, or is not (`Bearing`). What the compiler split off a
-function (`f.cold`, `f.part.0` and the like) is the function. A watch by build id means exactly that file; one by path
-means the file under that path, whatever its build id; one by file name means it in any folder; one by symbol alone
-means any file. A module beside a build id says which files of unknown build id may be that file. What may be the
-symbol: code of the file whose function is unknown, and the symbol in a file that may be this one because only its name
-or only its path is known.
+A row is the watched symbol, or may be it, or is not (`Bearing`). A watch by build id means exactly that file; one by
+path means the file under that path, whatever its build id; one by file name means it in any folder; one by symbol alone
+means any file. A module beside a build id says which files of unknown build id may be that file. Which names are the
+watched function is found in the files (`agents/hot_symbols/watch/watched_code.py`).
 """
 
 import enum
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from posixpath import basename
 from typing import Any, Final
 
@@ -20,8 +17,6 @@ from schemas.text_limits import MAX_PLACE_CHARS, MAX_SYMBOL_CHARS
 
 KERNEL: Final = "kernel"
 _KERNEL_MODULE: Final = "kernel:"
-_SPLIT_OFF: Final = re.compile(r"(?:\.(?:cold|(?:part|isra|constprop|lto_priv)\.\d+|cold\.\d+))+\Z")
-
 
 MAX_CHARS: Final[Mapping[str, int]] = {
     "symbol": MAX_SYMBOL_CHARS,
@@ -30,6 +25,10 @@ MAX_CHARS: Final[Mapping[str, int]] = {
     "vulnerability": MAX_PLACE_CHARS,
 }
 """Longest texts of a watch, for everybody who adds one; a build id is at most 64 bytes in hex."""
+
+
+MAX_VULNERABILITIES_CHARS: Final = 32 << 10
+"""Of all vulnerabilities of a watch, which its answer repeats: some two thousand."""
 
 
 class Bearing(enum.Enum):
@@ -52,7 +51,9 @@ class Watch:
     module: str | None = None
     build_id: str | None = None
     since_ns: int = 0
-    vulnerability: str | None = None
+    vulnerabilities: tuple[str, ...] = ()
+    every_call_probed: bool = False
+    """Its author's word that a probe fires whenever any of its code is entered."""
     added_ns: int = field(default=0, compare=False)
 
     @property
@@ -63,17 +64,6 @@ class Watch:
         module = self.module or ""
         is_kernel = module == KERNEL or module.startswith(_KERNEL_MODULE)
         return symbol_id(SymbolIdentity(None, module.removeprefix(_KERNEL_MODULE), self.symbol, is_kernel))
-
-    def bearing(self, row: SymbolIdentity, path: str) -> Bearing:
-        """What a row with this identity says; `path` is the one that its file was seen under, of several the first."""
-        if row.symbol is None:
-            return Bearing.NONE
-        if row.symbol and whole_function(row.symbol) != self.symbol:
-            return Bearing.NONE
-        in_file = self.in_file(row, path)
-        if row.symbol or in_file is Bearing.NONE:
-            return in_file
-        return Bearing.MAY_BE
 
     def in_file(self, row: SymbolIdentity, path: str) -> Bearing:
         """Whether a row is of the watched file, whatever its symbol."""
@@ -113,13 +103,21 @@ class Watch:
             "module": self.module,
             "build_id": self.build_id,
             "since_ns": self.since_ns,
-            "vulnerability": self.vulnerability,
+            "vulnerability": self.vulnerabilities[0] if self.vulnerabilities else None,
+            "vulnerabilities": list(self.vulnerabilities),
+            "every_call_probed": self.every_call_probed,
         }
 
-
-def whole_function(symbol: str) -> str:
-    """The function that a symbol is, or was split off from by the compiler."""
-    return _SPLIT_OFF.sub("", symbol) if "." in symbol else symbol
+    def joined(self, other: "Watch") -> "Watch":
+        """One watch for two records of it: the earlier beginning, and all that either says."""
+        first, second = sorted((self, other), key=lambda one: (one.since_ns, one.added_ns, one.vulnerabilities))
+        return replace(
+            first,
+            module=first.module or second.module,
+            added_ns=min(first.added_ns, second.added_ns),
+            vulnerabilities=tuple(dict.fromkeys(first.vulnerabilities + second.vulnerabilities)),
+            every_call_probed=first.every_call_probed or second.every_call_probed,
+        )
 
 
 class WatchFault(enum.Enum):
@@ -136,12 +134,17 @@ def from_record(record: Mapping[str, Any]) -> Watch | WatchFault:
     """
     if not record["symbol"]:
         return WatchFault.NO_SYMBOL
-    if any(len(record[name] or "") > limit for name, limit in MAX_CHARS.items()):
+    named = [one for one in (record["vulnerability"], *record["vulnerabilities"]) if one]
+    texts = [(name, record[name]) for name in MAX_CHARS] + [("vulnerability", one) for one in named]
+    if any(len(text or "") > MAX_CHARS[name] for name, text in texts):
+        return WatchFault.TEXT_TOO_LONG
+    if sum(map(len, named)) > MAX_VULNERABILITIES_CHARS:
         return WatchFault.TEXT_TOO_LONG
     return Watch(
         symbol=record["symbol"],
         module=record["module"] or None,
         build_id=record["build_id"] or None,
         since_ns=record["since_ns"],
-        vulnerability=record["vulnerability"] or None,
+        vulnerabilities=tuple(dict.fromkeys(named)),
+        every_call_probed=record["every_call_probed"],
     )

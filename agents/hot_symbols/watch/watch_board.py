@@ -1,23 +1,25 @@
 """Answers to watches, from the published rows and the nodes' coverage.
 
-An answer depends on the watch, the newest rows, the coverage and the refused events, and not on the order in which they
-came. Rows that no watch asks for are not kept, so a new watch needs the rows to be read again
-(`needs_rows`). Never hit is said only where no row is the symbol or may be it, no code of the file ran whose function
-is unknown or only hinted at, no stage refused an event, and coverage is without a gap from the beginning of the watch.
+An answer depends on the watch, its code in the files of the symbol store, the newest rows, the coverage and the refused
+events, and not on the order in which they came. Rows that no watch asks for are not kept, so a new watch needs the rows
+to be read again (`needs_rows`). `agents/hot_symbols/watch/deciding.py` has the decision.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
-from posixpath import basename
 from typing import Any, Final
 
 from agents.coverage.completeness import Completeness, MissingInterval, completeness
 from agents.coverage.interval import Interval
 from agents.coverage.node_coverage import NodeCoverage
 from agents.hot_symbols.identity import SymbolIdentity, SymbolIdError, parse_symbol_id
+from agents.hot_symbols.watch.bearing_rows import ModuleOf, UnsureRows, WatchedFiles, WatchedRow
+from agents.hot_symbols.watch.deciding import HitsFound, decided
+from agents.hot_symbols.watch.reasons import MAX_REASONS
 from agents.hot_symbols.watch.refused_minutes import RefusedMinutes
-from agents.hot_symbols.watch.watch import Bearing, Watch, whole_function
+from agents.hot_symbols.watch.watch import Bearing, Watch
+from agents.hot_symbols.watch.watched_code import WatchedCode
+from agents.symbols.compiler_clones import function_of
 from schemas.node import NodeId
 
 MAX_WATCHES: Final = 10_000
@@ -26,30 +28,14 @@ MAX_WATCHES: Final = 10_000
 MAX_SYMBOLS: Final = 16
 """That an answer lists, with most hits first, at some 150 bytes each."""
 
+MAX_IMAGES: Final = 16
+"""That an answer lists, those of the last hits, at some 150 bytes each; names have at most 512 characters."""
+
 MAX_LISTED_BYTES: Final = 256 << 10
 """Of all symbols that an answer lists, so that it fits into a record whatever their names are; the rest is counted."""
 
 DecodeRow = Callable[[bytes], Mapping[str, Any] | None]
 """Reads a record of runtime.hot-symbols; None where the bytes are something else."""
-
-ModuleOf = Callable[[bytes], str | None]
-"""The module in such a record, at little cost; None where only decoding it would tell."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    symbol_id: str
-    identity: SymbolIdentity
-    module: str
-    hits: int
-    confirmed_hits: int
-    first_seen_ns: int
-    last_seen_ns: int
-
-    @property
-    def unsure_hits(self) -> int:
-        """Hits that may be of another symbol of the file."""
-        return self.hits - self.confirmed_hits if self.identity.symbol else self.hits
 
 
 class WatchBoard:
@@ -60,11 +46,13 @@ class WatchBoard:
         self._decode_row = decode_row
         self._row_age_ns = row_age_ns
         self._watches: dict[str, Watch] = {}
+        self._codes: dict[str, WatchedCode] = {}
         self._by_function: dict[str, list[str]] = {}
-        self._files = _WatchedFiles((), module_of)
+        self._by_row: dict[tuple[str, str], list[str]] = {}
+        self.files = WatchedFiles((), module_of)
         self._unread: dict[str, bytes | None] = {}
-        self._named: dict[str, dict[str, _Row]] = {}
-        self._unsure = _UnsureRows()
+        self._rows: dict[str, dict[str, WatchedRow]] = {}
+        self._unsure = UnsureRows()
         self._refused = RefusedMinutes()
         self.nodes: Mapping[NodeId, NodeCoverage] = {}
         self.unreadable: Sequence[Interval] = ()
@@ -77,18 +65,28 @@ class WatchBoard:
         """The watches by id."""
         return self._watches
 
-    def set_watches(self, watches: Mapping[str, Watch]) -> list[str]:
-        """Replace the watches; returns the ids of those that are new or changed."""
+    def set_watches(self, watches: Mapping[str, Watch], codes: Mapping[str, WatchedCode]) -> list[str]:
+        """Replace the watches and the code of each by id; returns the ids of those that are new or changed."""
         kept = sorted(watches.items(), key=lambda entry: (entry[1].since_ns, entry[0]))[:MAX_WATCHES]
         changed = [watch_id for watch_id, watch in kept if self._watches.get(watch_id) != watch]
         self.needs_rows = self.needs_rows or bool(changed)
         self._watches = dict(kept)
-        self._by_function = {}
-        for watch_id, watch in kept:
-            self._by_function.setdefault(watch.symbol, []).append(watch_id)
-        self._files = _WatchedFiles(self._watches.values(), self._files.module_of)
-        for gone in self._named.keys() - self._by_function.keys():
-            del self._named[gone]
+        self.files = WatchedFiles(self._watches.values(), self.files.module_of, self.files.seen)
+        return sorted({*changed, *self.set_codes({watch_id: codes[watch_id] for watch_id in self._watches})})
+
+    def set_codes(self, codes: Mapping[str, WatchedCode]) -> list[str]:
+        """Replace the code of each watch, after the files that are known changed; returns the ids of changed ones."""
+        changed = [watch_id for watch_id, code in codes.items() if self._codes.get(watch_id) != code]
+        self.needs_rows = self.needs_rows or bool(changed)
+        self._codes = dict(codes)
+        self._by_function, self._by_row = {}, {}
+        for watch_id, code in codes.items():
+            for function in code.functions:
+                self._by_function.setdefault(function, []).append(watch_id)
+            for key in set(code.row_names):
+                self._by_row.setdefault(key, []).append(watch_id)
+        kept = codes.keys() - set(changed)
+        self._rows = {watch_id: rows for watch_id, rows in self._rows.items() if watch_id in kept}
         return changed
 
     def take(self, key: bytes, value: bytes | None) -> list[str]:
@@ -102,10 +100,18 @@ class WatchBoard:
             return []
         if identity.symbol is None:
             return []
-        asking = self._by_function.get(whole_function(identity.symbol), [])
-        if asking or not identity.symbol or self._unsure.has(text) or self._files.may_hold(identity, value):
+        asking = self._asking(identity)
+        if asking or not identity.symbol or self._unsure.has(text) or self.files.may_hold(identity, value):
             self._unread[text] = value
         return asking
+
+    def _asking(self, row: SymbolIdentity) -> list[str]:
+        """The watches that a row may answer, by its name."""
+        if not row.symbol:
+            return []
+        by_row = self._by_row.get((row.build_id or "", row.symbol), ())
+        by_function = self._by_function.get(function_of(row.symbol), ())
+        return list(dict.fromkeys((*by_row, *by_function)))
 
     def refuse(self, received_ms: int) -> bool:
         """Note that an event could not be processed, by the time of its receipt; returns whether that is news."""
@@ -116,26 +122,31 @@ class WatchBoard:
         if not self._watches:
             return False
         text = key.decode()
-        return (
-            text in self._unread
-            or self._unsure.has(text)
-            or whole_function(text.partition("!")[2]) in self._by_function
-        )
+        return text in self._unread or self._unsure.has(text) or bool(self._asking(parse_symbol_id(text)))
 
     def answer(self, watch_id: str, now_ns: int, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What is known of a watch: fields of schemas/avro/watched_symbol.avsc; `before` is the answer before."""
         self._read()
-        watch = self._watches[watch_id]
+        watch, code = self._watches[watch_id], self._codes[watch_id]
         kept_since_ns = watch.added_ns if before is None else min(watch.added_ns, before["kept_since_ns"])
         forgotten_ns = None if self._row_age_ns is None else kept_since_ns - self._row_age_ns
-        rows: list[_Row] = []
-        ambiguous = self._unsure.hits_for(watch)
-        for row in self._named.get(watch.symbol, {}).values():
-            bearing = watch.bearing(row.identity, row.module)
+        rows: list[WatchedRow] = []
+        may_be = older = 0
+        for row in self._rows.get(watch_id, {}).values():
+            bearing = code.bearing(watch, row.identity, row.module)
             if bearing is Bearing.IS:
                 rows.append(row)
+            elif code.is_older(row.identity):
+                older += row.hits
             elif bearing is Bearing.MAY_BE:
-                ambiguous += row.hits
+                may_be += row.hits
+        found = HitsFound(
+            hits=sum(row.hits for row in rows),
+            confirmed=sum(row.confirmed_hits for row in rows),
+            may_be=may_be,
+            older=older,
+            unnamed=self._unsure.hits_for(watch, code),
+        )
         covered = completeness(
             self.nodes,
             watch.since_ns,
@@ -144,7 +155,7 @@ class WatchBoard:
             refused=self._refused.intervals(),
             unreadable=self.unreadable,
         )
-        return _answer(watch, rows, ambiguous, covered) | {"kept_since_ns": kept_since_ns}
+        return _answer(watch, code, rows, found, covered) | {"kept_since_ns": kept_since_ns}
 
     def _read(self) -> None:
         """Decode what came since the last answer: of rows that change each second only the newest."""
@@ -153,18 +164,20 @@ class WatchBoard:
             identity = parse_symbol_id(text)
             row = None if value is None else self._row(text, identity, value)
             self._unsure.take(text, row)
-            function = whole_function(identity.symbol or "")
-            if function in self._by_function:
-                rows = self._named.setdefault(function, {})
-                rows.pop(text, None)
-                if row is not None:
+            if row is not None:
+                self.files.note(row)
+            for watch_id in self._asking(identity):
+                rows = self._rows.setdefault(watch_id, {})
+                if row is None:
+                    rows.pop(text, None)
+                else:
                     rows[text] = row
 
-    def _row(self, text: str, identity: SymbolIdentity, value: bytes) -> _Row | None:
+    def _row(self, text: str, identity: SymbolIdentity, value: bytes) -> WatchedRow | None:
         found = self._decode_row(value)
         if found is None or not found["hits"]:
             return None
-        return _Row(
+        return WatchedRow(
             text,
             identity,
             found["module"],
@@ -172,100 +185,33 @@ class WatchBoard:
             found["confirmed_hits"],
             found["first_seen_ns"],
             found["last_seen_ns"],
+            tuple((one["image_id"], one["image_name"], one["last_seen_ns"]) for one in found["images"]),
+            found["images_more"],
         )
 
 
-class _WatchedFiles:
-    """Decides for every published row whether it may be of a watched file."""
-
-    def __init__(self, watches: Iterable[Watch], module_of: ModuleOf) -> None:
-        self.module_of = module_of
-        watches = list(watches)
-        self._build_ids = {watch.build_id for watch in watches if watch.build_id is not None}
-        self._names = {basename(watch.module) for watch in watches if watch.module is not None}
-
-    def may_hold(self, row: SymbolIdentity, value: bytes | None) -> bool:
-        """Whether a row with a symbol is of a file that a watch names."""
-        if row.is_kernel_space or value is None:
-            return False  # the kernel's own symbols are sure
-        if row.build_id in self._build_ids:
-            return True
-        if not self._names:
-            return False
-        module = row.module if row.build_id is None else self.module_of(value)
-        return module is None or basename(module) in self._names
-
-
-class _UnsureRows:
-    """Code whose function is unknown, or named by nothing but a hint: it may be that of any symbol of its file."""
-
-    def __init__(self) -> None:
-        self._rows: dict[str, _Row] = {}
-        self._grouped: dict[str, list[_Row]] | None = None
-        self._of_unknown_build = 0
-        self._all = 0
-
-    def has(self, text: str) -> bool:
-        """Whether a row was unsure when it was last taken."""
-        return text in self._rows
-
-    def take(self, text: str, row: _Row | None) -> None:
-        """Take the newest form of a row."""
-        self._grouped = None
-        if row is not None and row.unsure_hits:
-            self._rows[text] = row
-        else:
-            self._rows.pop(text, None)
-
-    def hits_for(self, watch: Watch) -> int:
-        """Hits that may be of the watched symbol and are counted for none or another."""
-        groups = self._groups()
-        if watch.module is None and watch.build_id is None:
-            return self._all
-        names = {name for name in (watch.build_id, watch.module) if name is not None}
-        names |= {basename(name) for name in names} | {name.removeprefix("kernel:") for name in names}
-        if watch.module is None:
-            modules = {basename(row.module) for row in groups.get(watch.build_id or "", [])}
-            if not modules:
-                return self._of_unknown_build
-            names |= modules
-        near = {row.symbol_id: row for name in names for row in groups.get(name, [])}.values()
-        return sum(
-            row.unsure_hits
-            for row in near
-            if whole_function(row.identity.symbol or "") != watch.symbol
-            and watch.in_file(row.identity, row.module) is not Bearing.NONE
-        )
-
-    def _groups(self) -> dict[str, list[_Row]]:
-        """Rows by build id, path and file name, so that a watch looks at few."""
-        if self._grouped is None:
-            self._grouped, self._of_unknown_build, self._all = {}, 0, 0
-            for row in self._rows.values():
-                self._all += 0 if row.identity.symbol else row.hits
-                if row.identity.build_id is None and not row.identity.is_kernel_space:
-                    self._of_unknown_build += row.unsure_hits
-                for name in {row.identity.build_id, row.module, basename(row.module)} - {None}:
-                    self._grouped.setdefault(str(name), []).append(row)
-        return self._grouped
-
-
-def _answer(watch: Watch, rows: Iterable[_Row], ambiguous: int, covered: Completeness) -> dict[str, Any]:
+def _answer(
+    watch: Watch, code: WatchedCode, rows: Iterable[WatchedRow], found: HitsFound, covered: Completeness
+) -> dict[str, Any]:
     ranked = sorted(rows, key=lambda row: (-row.hits, row.symbol_id))
     listed = _listed(ranked)
-    is_whole = covered.until_ns > 0 and not covered.gaps
-    never = "NeverHit" if is_whole and not ambiguous else "NotSeen"
+    answer, why = decided(watch, code, found, covered)
     return {
         "watch_id": watch.watch_id,
         "symbol": watch.symbol,
         "module": watch.module,
         "build_id": watch.build_id,
-        "vulnerability": watch.vulnerability,
+        "vulnerability": watch.vulnerabilities[0] if watch.vulnerabilities else None,
+        "vulnerabilities": list(watch.vulnerabilities),
+        "every_call_probed": watch.every_call_probed,
         "since_ns": watch.since_ns,
-        "answer": "Hit" if ranked else never,
-        "hits": sum(row.hits for row in ranked),
+        "answer": answer.value,
+        "reasons": [reason.as_record() for reason in why[:MAX_REASONS]],
+        "reasons_more": len(why[MAX_REASONS:]),
+        "snapshot": code.snapshot,
+        "hits": found.hits,
         "hits_may_be_doubled": covered.is_vouched_twice,
-        "confirmed_hits": sum(row.confirmed_hits for row in ranked),
+        "confirmed_hits": found.confirmed,
         "first_seen_ns": min((row.first_seen_ns for row in ranked), default=0),
         "last_seen_ns": max((row.last_seen_ns for row in ranked), default=0),
         "symbols": [
@@ -273,12 +219,13 @@ def _answer(watch: Watch, rows: Iterable[_Row], ambiguous: int, covered: Complet
             for row in listed
         ],
         "symbols_more": len(ranked) - len(listed),
-        "ambiguous_hits": ambiguous,
+        "ambiguous_hits": found.may_be + found.older + found.unnamed,
         "complete_ns": covered.complete_ns,
         "complete_until_ns": covered.until_ns,
         "nodes": covered.nodes,
         "gaps": list(map(_gap_of, covered.gaps)),
         "gaps_more": covered.gaps_more,
+        **_images(ranked),
     }
 
 
@@ -293,7 +240,23 @@ def _gap_of(gap: MissingInterval) -> dict[str, Any]:
     }
 
 
-def _listed(ranked: Sequence[_Row]) -> Sequence[_Row]:
+def _images(rows: Sequence[WatchedRow]) -> dict[str, Any]:
+    """The images that rows were hit in."""
+    last: dict[tuple[str, str], int] = {}
+    for row in rows:
+        for image_id, name, when_ns in row.images:
+            last[image_id, name] = max(when_ns, last.get((image_id, name), when_ns))
+    newest = sorted(last.items(), key=lambda entry: (-entry[1], entry[0]))
+    return {
+        "images": [
+            {"image_id": image_id, "image_name": name, "last_seen_ns": when_ns}
+            for (image_id, name), when_ns in newest[:MAX_IMAGES]
+        ],
+        "images_more": len(newest[MAX_IMAGES:]) + max((row.images_more for row in rows), default=0),
+    }
+
+
+def _listed(ranked: Sequence[WatchedRow]) -> Sequence[WatchedRow]:
     """The rows that an answer lists."""
     first = ranked[:MAX_SYMBOLS]
     sizes = accumulate(4 * (len(row.symbol_id) + len(row.module)) for row in first)

@@ -3,20 +3,28 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from agents.hot_symbols.watch.deciding import DecidedAnswer
+from agents.hot_symbols.watch.reasons import ReasonKind
 from app.operators.times import time_text
 from schemas.node import NodeId
 from schemas.units import NS_PER_SECOND
 
 DOUBLED: Final = "hits may be counted twice: two ingests vouched for one node at once; see: callstream doctor"
 
-_WORDS: Final = {"Hit": "HIT", "NeverHit": "never hit", "NotSeen": "not seen", "Unknown": "no answer yet"}
+_WORDS: Final = {
+    "Hit": "HIT",
+    "NeverHit": "never hit",
+    "NeverEntered": "never entered",
+    "NotSeen": "not seen",
+    "Unknown": "no answer yet",
+}
 
 
 def watched_table(answers: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each answer, and below it why the answer is not certain."""
+    """A line for each answer, and below it why it is so."""
     yield f"{'ANSWER':13}  {'HITS':>10}  {'COMPLETE FOR':14}  {'WATCHED SINCE':20}  SYMBOL"
     for answer in answers:
-        why = f"  {answer['vulnerability']}" if answer["vulnerability"] else ""
+        why = f"  {', '.join(answer['vulnerabilities'])}" if answer["vulnerabilities"] else ""
         yield (
             f"{_WORDS[answer['answer']]:13}  {answer['hits']:>10,}  {_length(answer['complete_ns']):14}  "
             f"{time_text(answer['since_ns']):20}  {answer['watch_id']}{why}"
@@ -26,18 +34,19 @@ def watched_table(answers: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def doubts(answer: Mapping[str, Any]) -> Iterator[str]:
-    """Why "not seen" is not "never hit", and why hits may be fewer than counted."""
+    """Why the answer is what it is."""
     if answer["answer"] == "Hit" and answer["hits_may_be_doubled"]:
         yield DOUBLED
-    if answer["answer"] not in {"NotSeen", "Unknown"}:
-        return
     if answer["answer"] == "Unknown":
         yield "no worker has answered; is one running? (callstream worker --stage hot-symbols)"
         return
-    if answer["ambiguous_hits"]:
-        yield f"{answer['ambiguous_hits']:,} hits may be of it: code of its file whose function nothing confirms"
-    if not answer["complete_until_ns"]:
-        yield "no node has been vouched for since the watch began"
+    for reason in answer["reasons"]:
+        if reason["reason"] != ReasonKind.GAP.value:
+            yield reason["words"]
+    if answer["reasons_more"]:
+        yield f"and {answer['reasons_more']} reasons more"
+    if answer["answer"] == "Hit":
+        return
     for gap in answer["gaps"]:
         node = str(NodeId(gap["cluster"], gap["node"])) or "any node"
         yield f"gap {time_text(gap['from_ns'])} to {time_text(gap['to_ns'])}: {gap['cause']} on {node}"
@@ -45,14 +54,27 @@ def doubts(answer: Mapping[str, Any]) -> Iterator[str]:
         yield f"and {answer['gaps_more']} gaps more"
 
 
+def best_lines(best: DecidedAnswer | None) -> Iterator[str]:
+    """What can be answered at best where the function does not run, and why not more."""
+    if best is None:
+        yield "what can be answered is not known here: there is no symbol store (CALLSTREAM_SYMBOL_STORE_DIR)"
+        return
+    answer, reasons = best
+    yield f"if it does not run, the best answer is: {_WORDS[answer.value]}"
+    for reason in reasons:
+        yield f"  {reason.words}"
+
+
 def in_words(answer: Mapping[str, Any]) -> str:
     """One answer as a sentence."""
     if answer["answer"] == "Hit":
         twice = f" ({DOUBLED})" if answer["hits_may_be_doubled"] else ""
         return f"{answer['watch_id']} is watched and was hit {answer['hits']:,} times{twice}"
-    said = {"NeverHit": "never hit", "NotSeen": "not seen, which is less than never"}.get(
-        answer["answer"], "no answer yet"
-    )
+    said = {
+        "NeverHit": "never hit",
+        "NeverEntered": "never entered",
+        "NotSeen": "not seen, which is less than never",
+    }.get(answer["answer"], "no answer yet")
     return (
         f"{answer['watch_id']} is watched since {time_text(answer['since_ns'])}: {said}, "
         f"events complete for {_length(answer['complete_ns'])}"

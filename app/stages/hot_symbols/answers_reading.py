@@ -6,6 +6,7 @@ there are left out.
 
 from typing import Any
 
+from agents.hot_symbols.watch.deciding import AnswerKind
 from agents.hot_symbols.watch.watch import Watch
 from app.kafka.decoded_records import decoded_records
 from app.kafka.schemas import RecordFault
@@ -31,7 +32,10 @@ def _unanswered(watch: Watch) -> dict[str, Any]:
     return {
         "watch_id": watch.watch_id,
         **watch.as_record(),
-        "answer": "Unknown",
+        "answer": AnswerKind.UNKNOWN.value,
+        "reasons": [],
+        "reasons_more": 0,
+        "snapshot": None,
         "hits": 0,
         "hits_may_be_doubled": False,
         "confirmed_hits": 0,
@@ -46,4 +50,6 @@ def _unanswered(watch: Watch) -> dict[str, Any]:
         "nodes": 0,
         "gaps": [],
         "gaps_more": 0,
+        "images": [],
+        "images_more": 0,
     }

@@ -1,9 +1,9 @@
 """The watch list: the records of `runtime.watch`, read, added and removed.
 
 Whoever writes the topic may choose its keys and partitions, so a record is replaced and removed where it lies; watches
-with the same meaning are one watch, and the earliest of them counts. What a watch names is brought
-into the form that frames have, or it would never be hit: no version on a symbol, a module's path as it is inside its
-container. Other records are refused, and counted.
+with the same meaning are one watch, which has the earliest beginning. What a watch names is brought into the form that
+frames have, or it would never be hit: no version on a symbol, a module's path as it is inside its container. Other
+records are refused, and counted.
 """
 
 from collections.abc import Iterable, Mapping
@@ -91,11 +91,11 @@ class WatchList:
         self.refused.note(RecordRefusal(record.topic, record.partition, record.offset, reason))
 
     def watches(self) -> dict[str, Watch]:
-        """The watches by id; of several records the one with the earliest beginning."""
+        """The watches by id; several records of one have the earliest beginning, and all that any of them says."""
         found: dict[str, Watch] = {}
         for watch in self._by_place.values():
-            if watch.since_ns < found.get(watch.watch_id, watch).since_ns or watch.watch_id not in found:
-                found[watch.watch_id] = watch
+            known = found.get(watch.watch_id)
+            found[watch.watch_id] = watch if known is None else known.joined(watch)
         return found
 
     def places_of(self, watch_id: str) -> list[RecordPlace]:

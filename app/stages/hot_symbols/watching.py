@@ -3,7 +3,8 @@
 The worker that owns a watch's partition answers it, and only after it has read all rows: an answer from half of the
 rows is wrong. Coverage counts from when everything that was on the raw topic before it is in the
 rows. An answer that says something new is published within a second, one in which only time has passed once a minute.
-Events cost nothing here: without a watch, the task reads two topics that hardly change.
+Which code a watch means is found once for each watch and snapshot of the symbol store. Events cost nothing here:
+without a watch, the task reads two topics that hardly change.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from agents.coverage.node_coverage import NodeCoverage
 from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.table.published import module_in
 from agents.hot_symbols.watch.watch_board import MAX_WATCHES, WatchBoard, is_news
+from agents.hot_symbols.watch.watched_code import watched_codes
 from app.kafka.records import Recorded
 from app.kafka.refused import RecordRefusal
 from app.kafka.registry import SchemaRegistry
@@ -32,6 +34,7 @@ from app.stages.hot_symbols.row_age import row_age_ns
 from app.stages.hot_symbols.watch_list import WatchList
 from app.streaming.delivery import Parcel
 from app.streaming.stage_process import StageRuntime
+from app.symbols.known_files import FollowedStore
 from app.telemetry import metrics
 from schemas import records, topics
 from schemas.node import NodeId
@@ -85,6 +88,8 @@ class WatchTask:
         self._horizon = Horizon(settings, runtime.admin, count)
         self._list = WatchList(self._refused)
         self._is_list_new = True
+        self._store = FollowedStore(settings.symbol_store_dir)
+        self._look_at = time.monotonic() + REFRESH_SECONDS
         self._published: dict[str, dict[str, Any]] = {}
         self._dirty: set[str] = set()
         self._nodes: dict[NodeId, NodeCoverage] = {}
@@ -115,7 +120,9 @@ class WatchTask:
             if not self._lists.is_read:
                 continue
             if self._is_list_new:
-                self._set_watches()
+                await self._set_watches()
+            elif self._board.files.has_new or time.monotonic() >= self._look_at:
+                await self._look_at_files()
             if self._board.watches:
                 await self._follow_rows()
             if not self._board.watches or self._rows.is_read:
@@ -149,13 +156,26 @@ class WatchTask:
         row = self._row_schemas.decode(value)
         return None if isinstance(row, RecordFault) else row
 
-    def _set_watches(self) -> None:
+    async def _set_watches(self) -> None:
         self._is_list_new = False
         watches = self._list.watches()
         if len(watches) > MAX_WATCHES:
             facts = {"watches": len(watches), "limit": MAX_WATCHES}
             log.warning("too many watches; the newest are not answered", extra={"facts": facts})
-        self._dirty.update(self._board.set_watches(watches))
+        codes = await asyncio.to_thread(watched_codes, watches.values(), self._store.files, self._board.files.seen)
+        self._dirty.update(self._board.set_watches(watches, codes))
+        self._read_rows_again()
+
+    async def _look_at_files(self) -> None:
+        """Find the code of all watches again where the store, or what is known of their files, has changed."""
+        has_new, self._board.files.has_new = self._board.files.has_new, False
+        self._look_at = time.monotonic() + REFRESH_SECONDS
+        if await asyncio.to_thread(self._store.look) or has_new:
+            watches, files, seen = list(self._board.watches.values()), self._store.files, self._board.files.seen
+            self._dirty.update(self._board.set_codes(await asyncio.to_thread(watched_codes, watches, files, seen)))
+            self._read_rows_again()
+
+    def _read_rows_again(self) -> None:
         if self._board.needs_rows:
             self._board.needs_rows = False
             self._rows.begin()

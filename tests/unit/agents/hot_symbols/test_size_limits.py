@@ -11,9 +11,10 @@ from agents.hot_symbols.reading.evidence import Touch, binary_touch, frame_of, p
 from agents.hot_symbols.reading.sightings import Summary
 from agents.hot_symbols.table.published import published_value
 from agents.hot_symbols.table.symbol_row import SymbolRow
-from agents.hot_symbols.watch.watch import MAX_CHARS, Watch
+from agents.hot_symbols.watch.watch import MAX_CHARS, MAX_VULNERABILITIES_CHARS, Watch
 from agents.hot_symbols.watch.watch_board import WatchBoard
 from schemas import avro_wire, records
+from tests.support.named_files import code_of
 
 KAFKA_BYTES = 1 << 20
 ALPHABETS = {"letters": "abcdefghijklmnopqrstuvwxyz", "escaped": "%!\x01\u202e", "wide": "\U0001f600\U0001f601"}
@@ -85,10 +86,12 @@ def test_an_identity_that_is_cut_is_one_and_differs_from_all_others(kind: str) -
 @pytest.mark.parametrize("kind", ALPHABETS)
 def test_an_answer_fits(kind: str) -> None:
     """A watch with the longest texts, hit under many files with long names."""
-    watch = Watch(symbol=_text(kind, MAX_CHARS["symbol"], 1), vulnerability=_text(kind, MAX_CHARS["vulnerability"], 3))
+    room = MAX_VULNERABILITIES_CHARS // MAX_CHARS["vulnerability"]
+    reasons = [_text(kind, MAX_CHARS["vulnerability"], 1_000 + number) for number in range(room)]
+    watch = Watch(symbol=_text(kind, MAX_CHARS["symbol"], 1), vulnerabilities=tuple(reasons))
     rows: dict[bytes, dict[str, object]] = {}
     board = WatchBoard(lambda value: rows.get(value[avro_wire.SCHEMA_HEADER_BYTES :]), lambda _value: None, None)
-    board.set_watches({watch.watch_id: watch})
+    board.set_watches({watch.watch_id: watch}, {watch.watch_id: code_of(watch, None)})
     for number in range(40):
         module = _text(kind, MAX_CHARS["module"], 10 + number)
         key = symbol_id(SymbolIdentity(None, module, watch.symbol)).encode()
@@ -98,6 +101,10 @@ def test_an_answer_fits(kind: str) -> None:
             "confirmed_hits": 1,
             "first_seen_ns": 1,
             "last_seen_ns": 1,
+            "images": [
+                {"image_id": _text(kind, 512, number), "image_name": _text(kind, 512, -number), "last_seen_ns": 1}
+            ],
+            "images_more": 0,
         }
         board.take(key, avro_wire.schema_header(7) + b"%d" % number)
     answer = board.answer(watch.watch_id, 10)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from agents.hot_symbols.watch import reasons
+from agents.hot_symbols.watch.reasons import Reason
 from app.export.openvex import openvex_document, unnamed
 from app.export.vex_file import VexFile, VexFileError, VexSubject, read_vex_file
 from schemas import records
@@ -23,7 +25,7 @@ def answer(symbol: str = "png_read", **fields: Any) -> dict[str, Any]:
         "symbol": symbol,
         "module": "/usr/lib/libpng16.so.16",
         "build_id": None,
-        "vulnerability": "CVE-2026-0001",
+        "vulnerabilities": ["CVE-2026-0001"],
         "since_ns": SINCE_NS,
         "answer": "NeverHit",
         "hits": 0,
@@ -43,10 +45,15 @@ def answer(symbol: str = "png_read", **fields: Any) -> dict[str, Any]:
     return records.decode(records.WATCHED_SYMBOL, records.encode(records.WATCHED_SYMBOL, 1, usual | fields))
 
 
-def hit(symbol: str = "png_read", *, confirmed: int = 4) -> dict[str, Any]:
+def said(*why: Reason) -> list[dict[str, Any]]:
+    """Reasons as they stand in an answer."""
+    return [reason.as_record() for reason in why]
+
+
+def hit(symbol: str = "png_read", *, confirmed: int = 4, **fields: Any) -> dict[str, Any]:
     """An answer of a symbol that ran."""
     seen = {"first_seen_ns": SINCE_NS + 5, "last_seen_ns": SINCE_NS + 21 * DAY_NS}
-    return answer(symbol, answer="Hit", hits=4, confirmed_hits=confirmed, **seen)
+    return answer(symbol, answer="Hit", hits=4, confirmed_hits=confirmed, **seen, **fields)
 
 
 def subject(**fields: Any) -> VexSubject:
@@ -67,12 +74,12 @@ def statement(answers: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
 
 
 def test_code_that_never_ran_while_all_was_seen_is_not_affected() -> None:
-    """With the justification for it, and the window in the impact statement."""
+    """With the justification for it, and the window in the notes."""
     found = statement([answer("png_read"), answer("png_write")], subcomponents=("pkg:deb/debian/libpng1.6",))
 
     assert found["status"] == "not_affected"
     assert found["justification"] == "vulnerable_code_not_in_execute_path"
-    assert found["impact_statement"] == (
+    assert found["status_notes"] == (
         "/usr/lib/libpng16.so.16!png_read was never executed from 2026-01-01T00:00:00Z to "
         "2026-01-21T00:00:00Z, with the events of all 3 nodes complete. "
         "/usr/lib/libpng16.so.16!png_write was never executed from 2026-01-01T00:00:00Z to "
@@ -106,7 +113,22 @@ def test_code_that_never_ran_while_all_was_seen_is_not_affected() -> None:
             {},
             "3 gaps in the events since it is watched, the newest from 2026-01-01T00:00:00Z",
         ),
-        ([answer(answer="NotSeen", ambiguous_hits=7)], {}, "7 hits may be of it and nothing can tell"),
+        (
+            [answer(answer="NotSeen", reasons=[reasons.MAY_BE_IT.as_record()])],
+            {},
+            "code of this name ran in a file that may be the watched one",
+        ),
+        (
+            [answer(answer="NotSeen", reasons=said(reasons.NOT_HOOKED, reasons.unknown_copies("0123")))],
+            {},
+            "whether the compiler put copies of it into other functions of 0123 is not known",
+        ),
+        (
+            [answer(answer="NotSeen", reasons=said(reasons.no_such_name("0123", ["png_read_row"])))],
+            {"accept_unknown_copies": True},
+            "no function of 0123 has this name; the nearest are png_read_row",
+        ),
+        ([answer(answer="NotSeen", reasons=said(reasons.NOT_HOOKED), reasons_more=3)], {}, "3 more reasons"),
         ([answer(answer="NotSeen", complete_ns=0, complete_until_ns=0)], {}, "no node is vouched for"),
         ([answer(answer="Unknown")], {}, "nothing has answered the watch yet"),
         ([answer(answer="NotSeen")], {}, "its answer is not that it was never hit"),
@@ -132,6 +154,84 @@ def test_code_that_ran_is_affected_if_the_author_says_what_to_do() -> None:
     assert "png_write was executed" in found["status_notes"]
 
 
+@pytest.mark.parametrize(
+    ("answers", "fields", "notes"),
+    [
+        ([answer(answer="NotSeen", reasons=said(reasons.NOT_HOOKED, reasons.UNNAMED_CODE))], {}, "was never executed"),
+        ([answer(reasons=said(reasons.AUTHORS_WORD, reasons.shared_code(["png_old"])))], {}, "was never executed"),
+        (
+            [answer(answer="NeverEntered", reasons=said(reasons.unknown_copies("0123"), reasons.AUTHORS_WORD))],
+            {"accept_unknown_copies": True},
+            "png_read was never entered from",
+        ),
+        ([answer(snapshot="d1")], {}, "complete, by snapshot d1 of the symbol store."),
+    ],
+)
+def test_what_the_author_answers_for_is_no_doubt(
+    answers: list[dict[str, Any]], fields: dict[str, Any], notes: str
+) -> None:
+    """That every call is probed, and that copies are not known of; the statement says so."""
+    found = statement(answers, **fields)
+
+    assert found["status"] == "not_affected"
+    assert notes in found["status_notes"]
+    assert ("which the author accepts" in found["status_notes"]) is ("accept_unknown_copies" in fields)
+
+
+WEB, WEB_DIGEST = "registry.example/shop/web:1.2", "sha256:" + "4f" * 32
+IMAGE = {"image_id": f"registry.example/shop/web@{WEB_DIGEST}", "image_name": WEB, "last_seen_ns": 1}
+
+
+@pytest.mark.parametrize(
+    ("product", "is_it"),
+    [
+        (f"pkg:oci/web@{WEB_DIGEST}", True),
+        ("pkg:oci/web@sha256%3A4f4f", True),
+        ("pkg:oci/web@sha256:0000", False),
+        ("pkg:oci/web", True),
+        ("pkg:docker/shop/web@1.2", True),
+        ("pkg:docker/shop/web@1.3", False),
+        ("pkg:oci/web?repository_url=registry.example%2Fshop%2Fweb", True),
+        ("pkg:oci/web?repository_url=registry.example%2Fother%2Fweb", False),
+        ("pkg:oci/eb", False),
+        ("pkg:oci/cart", False),
+        ("pkg:deb/debian/libpng1.6", True),
+    ],
+)
+def test_a_hit_is_a_products_if_its_image_ran_it(product: str, is_it: bool) -> None:
+    """By digest or by name; what is no image cannot be told apart."""
+    found = statement([hit(images=[IMAGE])], products=(product,), action="Update.")
+
+    assert found["status"] == ("affected" if is_it else "under_investigation")
+    assert is_it or f"In other images than {product}: {WEB}." in found["status_notes"]
+
+
+def test_products_of_one_vulnerability_have_statements_of_their_own() -> None:
+    """One team's hit is not another's."""
+    products = ("pkg:oci/web", "pkg:oci/cart", "pkg:oci/mail")
+    file = VexFile("Shop", (subject(products=products, action="Update."),))
+    document = openvex_document(file, [hit(images=[IMAGE], images_more=0)], "callstream 1")
+
+    assert document is not None
+    assert {tuple(one["@id"] for one in found["products"]): found["status"] for found in document["statements"]} == {
+        ("pkg:oci/web",): "affected",
+        ("pkg:oci/cart",): "under_investigation",
+        ("pkg:oci/mail",): "under_investigation",
+    }
+    unsure = statement([hit(images=[IMAGE], images_more=3)], products=("pkg:oci/cart",), action="Update.")
+    assert "is not known: it ran in more images than are listed" in unsure["status_notes"]
+
+
+def test_a_watch_for_two_vulnerabilities_speaks_for_both() -> None:
+    """A function may have more than one."""
+    file = VexFile("Shop", (subject(), subject(vulnerability="CVE-2026-0002")))
+    found = read_openvex(
+        openvex_document(file, [answer(vulnerabilities=["CVE-2026-0002", "CVE-2026-0001"])], "callstream 1") or {}
+    )
+
+    assert [one["status"] for one in found.values()] == ["not_affected", "not_affected"]
+
+
 def test_a_vulnerability_without_a_watch_is_under_investigation_beside_others() -> None:
     """And without any watch there is no document."""
     file = VexFile("Shop", (subject(), subject(vulnerability="CVE-2026-0002")))
@@ -139,8 +239,10 @@ def test_a_vulnerability_without_a_watch_is_under_investigation_beside_others() 
 
     assert document is not None
     assert read_openvex(document)["CVE-2026-0002"]["status_notes"] == "No symbol is watched for it."
-    assert openvex_document(file, [answer(vulnerability=None), answer(vulnerability="CVE-1")], "callstream 1") is None
-    assert unnamed(file, [answer(vulnerability=None), answer(vulnerability="CVE-1")]) == ["CVE-1"]
+    assert (
+        openvex_document(file, [answer(vulnerabilities=[]), answer(vulnerabilities=["CVE-1"])], "callstream 1") is None
+    )
+    assert unnamed(file, [answer(vulnerabilities=[]), answer(vulnerabilities=["CVE-1"])]) == ["CVE-1"]
 
 
 def test_the_same_answers_in_any_order_give_the_same_document_and_others_another_id() -> None:
@@ -205,8 +307,9 @@ def test_a_file_is_read_as_it_is_written(tmp_path: Path) -> None:
         ("pkg:oci/web@1", "web", "'web' is not an IRI; write a package URL"),
         ('["pkg:oci/web@1"]', "[]", "products: name at least one"),
         ('["pkg:oci/web@1"]', '"pkg:oci/web@1"', "is not a list of texts"),
-        ("action", "actions", "actions is not a key; the keys are action, aliases"),
+        ("action", "actions", "actions is not a key; the keys are accept_unknown_copies, action"),
         ("= 7", "= 0", "min_complete_days: 0 is not a number above 0"),
+        ("= 7", "= 7\naccept_unknown_copies = 1", "accept_unknown_copies: write true or false"),
         ("[[statement]]", "[statement]", "write at least one [[statement]]"),
         ('"CVE-2026-0001"', '""', "vulnerability: '' is not a text"),
         (GOOD, GOOD + GOOD.partition('security"')[2], "CVE-2026-0001 has more than one statement"),

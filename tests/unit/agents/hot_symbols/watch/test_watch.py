@@ -1,10 +1,13 @@
 """Which rows answer a watch: a wrong "never executed" is the one mistake that must not happen."""
 
+from dataclasses import replace
+
 import pytest
 
 from agents.hot_symbols.identity import parse_symbol_id
 from agents.hot_symbols.watch.watch import MAX_CHARS, Bearing, Watch, WatchFault, from_record
 from app.stages.hot_symbols.watch_list import in_canonical_form
+from tests.support.named_files import code_of
 
 BUILD = "0123456789abcdef"
 LIB = "/usr/lib/libssl.so.3"
@@ -28,24 +31,19 @@ IS, MAY_BE, NONE = Bearing.IS, Bearing.MAY_BE, Bearing.NONE
         (BY_BUILD_ID, f"{BUILD}!SSL_read.part.0.isra.3", LIB, IS),
         (BY_BUILD_ID, f"{BUILD}!SSL_read.other", LIB, NONE),
         (BY_BUILD_ID, f"{BUILD}!SSL_write", LIB, NONE),
-        (BY_BUILD_ID, f"{BUILD}!", LIB, MAY_BE),
         (BY_BUILD_ID, "ffffffffffffffff!SSL_read", LIB, NONE),
         (BY_BUILD_ID, f"{LIB}!SSL_read", LIB, MAY_BE),
-        (BY_BUILD_ID, f"{LIB}!", LIB, MAY_BE),
         (BY_BUILD_ID, "kernel!SSL_read", "kernel", NONE),
         (BY_BOTH, f"{LIB}!SSL_read", LIB, MAY_BE),
-        (BY_BOTH, "/usr/bin/other!", "/usr/bin/other", NONE),
         (BY_PATH, f"{LIB}!SSL_read", LIB, IS),
         (BY_PATH, f"{BUILD}!SSL_read", LIB, IS),
         (BY_PATH, f"{BUILD}!SSL_read", "/opt/libssl.so.3", MAY_BE),
         (BY_PATH, "/opt/libssl.so.3!SSL_read", "/opt/libssl.so.3", NONE),
-        (BY_PATH, f"{BUILD}!", LIB, MAY_BE),
         (BY_PATH, f"exec:{LIB}", LIB, NONE),
         (BY_NAME, "/opt/libssl.so.3!SSL_read", "/opt/libssl.so.3", IS),
         (BY_NAME, "kernel!SSL_read", "kernel", NONE),
         (BY_SYMBOL, "/any!SSL_read", "/any", IS),
         (BY_SYMBOL, "kernel!SSL_read", "kernel", IS),
-        (BY_SYMBOL, "/any!", "/any", MAY_BE),
         (BY_SYMBOL, "/any!SSL_write", "/any", NONE),
         (IN_KERNEL, "kernel!SSL_read", "kernel", IS),
         (IN_KERNEL, "kernel:[tls]!SSL_read", "[tls]", IS),
@@ -55,9 +53,11 @@ IS, MAY_BE, NONE = Bearing.IS, Bearing.MAY_BE, Bearing.NONE
         (IN_KERNEL_MODULE, "kernel!SSL_read", "kernel", MAY_BE),
     ],
 )
-def test_what_a_row_says_about_a_watch(watch: Watch, row: str, path: str, expected: Bearing) -> None:
+def test_what_a_row_says_about_a_watch_where_no_index_is_known(
+    watch: Watch, row: str, path: str, expected: Bearing
+) -> None:
     """It is the symbol, it may be, or it says nothing; whatever cannot be told is never taken for nothing."""
-    assert watch.bearing(parse_symbol_id(row), path) is expected
+    assert code_of(watch, None).bearing(watch, parse_symbol_id(row), path) is expected
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,23 @@ def test_a_watch_is_brought_into_the_form_that_frames_have() -> None:
     assert in_canonical_form(asked) == BY_BOTH
     assert in_canonical_form(IN_KERNEL_MODULE) == IN_KERNEL_MODULE
     assert in_canonical_form(BY_NAME) == BY_NAME
+
+
+def test_a_watch_has_all_vulnerabilities_of_its_records_and_the_earliest_beginning() -> None:
+    """Whichever record comes first, and an old record with a single vulnerability too."""
+    early = replace(BY_PATH, since_ns=5, added_ns=9, vulnerabilities=("CVE-1",))
+    late = replace(BY_PATH, since_ns=7, added_ns=8, vulnerabilities=("CVE-2", "CVE-1"), every_call_probed=True)
+    joined = early.joined(late)
+
+    assert joined == late.joined(early)
+    assert joined == replace(late, since_ns=5, vulnerabilities=("CVE-1", "CVE-2"))
+    assert joined.added_ns == 8
+    assert from_record(joined.as_record()) == joined
+    assert from_record(joined.as_record() | {"vulnerabilities": []}) == replace(joined, vulnerabilities=("CVE-1",))
+
+
+def test_a_watch_with_too_many_vulnerabilities_is_none() -> None:
+    """Its answer repeats them, and must fit into a record."""
+    many = [f"CVE-2026-{number:08}" for number in range(3_000)]
+    assert from_record(BY_PATH.as_record() | {"vulnerabilities": many}) is WatchFault.TEXT_TOO_LONG
+    assert from_record(BY_PATH.as_record() | {"vulnerabilities": ["v" * 513]}) is WatchFault.TEXT_TOO_LONG

@@ -13,15 +13,21 @@ from agents.hot_symbols.watch import refused_minutes
 from agents.hot_symbols.watch.refused_minutes import RefusedMinutes
 from agents.hot_symbols.watch.watch import Watch
 from agents.hot_symbols.watch.watch_board import MAX_SYMBOLS, WatchBoard, is_news
+from agents.hot_symbols.watch.watched_code import watched_codes
 from schemas import records
 from schemas.node import NodeId
+from tests.support.named_files import ListedFiles, ListedNames
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
 BUILD = "0123456789abcdef"
 LIB = "/usr/lib/libz.so.1"
-BY_BUILD = Watch(symbol="inflate", build_id=BUILD, module=LIB, since_ns=DAY)
-BY_PATH = Watch(symbol="inflate", module=LIB, since_ns=DAY)
+OTHER_BUILD = "ffffffffffffffff"
+BY_BUILD = Watch(symbol="inflate", build_id=BUILD, module=LIB, since_ns=DAY, every_call_probed=True)
+BY_PATH = Watch(symbol="inflate", module=LIB, since_ns=DAY, every_call_probed=True)
+NOT_PROBED = replace(BY_BUILD, every_call_probed=False)
+NAMES = ListedNames([["inflate"], ["inflate.cold"], ["deflate"], ["hinted"]])
+FILES = ListedFiles({BUILD: NAMES, OTHER_BUILD: NAMES}, {LIB: {BUILD, OTHER_BUILD}})
 SCHEMA_ID = 7
 
 
@@ -38,7 +44,7 @@ def board(*watches: Watch, vouched_until: int = 15 * DAY, gaps: tuple[GapInterva
     made = WatchBoard(
         lambda found: records.decode(records.HOT_SYMBOL, found), lambda found: module_in(found, SCHEMA_ID), 90 * DAY
     )
-    made.set_watches({watch.watch_id: watch for watch in watches})
+    made.set_watches({watch.watch_id: watch for watch in watches}, watched_codes(watches, FILES, {}))
     made.nodes = {NodeId("east", "n"): NodeCoverage([VouchedInterval(0, vouched_until, "s")], gaps)}
     return made
 
@@ -96,15 +102,16 @@ def test_hits_of_all_rows_that_are_the_symbol_add_up() -> None:
         ("exec:/usr/bin/other", 0, 0),
     ],
 )
-def test_what_may_be_the_symbol_keeps_never_from_being_said(row: str, confirmed: int, ambiguous: int) -> None:
+def test_what_may_be_the_symbol_is_a_reason(row: str, confirmed: int, ambiguous: int) -> None:
     """Unknown functions and hints of the watched file, never those of other files."""
-    made = board(BY_BUILD)
+    made = board(BY_BUILD, NOT_PROBED)
     path = row.partition("!")[0].removeprefix("exec:")
     made.take(row.encode(), value(row, 4, confirmed=confirmed, module=path if "/" in path else LIB))
-    answer = asked(made, BY_BUILD)
+    answer = asked(made, NOT_PROBED)
 
     assert answer["ambiguous_hits"] == ambiguous
-    assert answer["answer"] == ("NotSeen" if ambiguous else "NeverHit")
+    said = {reason["reason"] for reason in answer["reasons"]}
+    assert said == {"NotHooked", *({"MayBeIt" if row.endswith("inflate") else "UnnamedCode"} if ambiguous else ())}
 
 
 def test_a_watch_by_path_sees_hints_in_files_whose_build_id_is_known() -> None:
@@ -114,6 +121,32 @@ def test_a_watch_by_path_sees_hints_in_files_whose_build_id_is_known() -> None:
     made.take(b"eeeeeeeeeeeeeeee!hinted", value("eeeeeeeeeeeeeeee!hinted", 4, confirmed=0, module="/opt/other.so"))
 
     assert asked(made, BY_PATH)["ambiguous_hits"] == 4
+
+
+def test_code_without_a_name_does_not_matter_where_every_call_is_probed() -> None:
+    """A probe fires on entry, whatever stacks can say; the symbol in a file that may be this one does matter."""
+    made = board(BY_BUILD)
+    made.take(f"{BUILD}!".encode(), value(f"{BUILD}!", 4))
+    assert (asked(made, BY_BUILD)["answer"], asked(made, BY_BUILD)["ambiguous_hits"]) == ("NeverHit", 4)
+    made.take(f"{LIB}!inflate".encode(), value(f"{LIB}!inflate", 4))
+    assert asked(made, BY_BUILD)["answer"] == "NotSeen"
+
+
+def test_a_build_that_rows_have_under_the_watched_path_is_a_file_concerned() -> None:
+    """Whether a map knows it or not: the caller finds the code again."""
+    made = board(BY_PATH)
+    assert not made.files.has_new
+    made.take(b"eeeeeeeeeeeeeeee!deflate", value("eeeeeeeeeeeeeeee!deflate", 4))
+    assert asked(made, BY_PATH)["answer"] == "NeverHit"
+
+    assert made.files.has_new
+    assert made.files.seen == {LIB: {"eeeeeeeeeeeeeeee"}}
+    made.needs_rows = False
+    assert made.set_codes(watched_codes([BY_PATH], FILES, made.files.seen)) == [BY_PATH.watch_id]
+    assert made.needs_rows
+    answer = asked(made, BY_PATH)
+    assert answer["answer"] == "NotSeen"
+    assert [(one["reason"], one["about"]) for one in answer["reasons"]] == [("NoIndex", ["eeeeeeeeeeeeeeee"])]
 
 
 def test_a_row_that_changes_or_goes_changes_the_answer() -> None:
@@ -130,12 +163,12 @@ def test_a_row_that_changes_or_goes_changes_the_answer() -> None:
 
 def test_a_doubt_that_is_resolved_goes() -> None:
     """A row whose hits are confirmed meanwhile is no doubt any more."""
-    made = board(BY_BUILD)
+    made = board(NOT_PROBED)
     key = f"{BUILD}!hinted"
     made.take(key.encode(), value(key, 4, confirmed=2))
-    assert asked(made, BY_BUILD)["ambiguous_hits"] == 2
+    assert asked(made, NOT_PROBED)["ambiguous_hits"] == 2
     made.take(key.encode(), None)
-    assert asked(made, BY_BUILD)["ambiguous_hits"] == 0
+    assert asked(made, NOT_PROBED)["ambiguous_hits"] == 0
 
 
 def test_a_new_watch_needs_the_rows_again_and_a_removed_one_does_not() -> None:
@@ -143,12 +176,12 @@ def test_a_new_watch_needs_the_rows_again_and_a_removed_one_does_not() -> None:
     made = board(BY_BUILD)
     assert made.needs_rows
     made.needs_rows = False
-    assert made.set_watches({BY_BUILD.watch_id: BY_BUILD}) == []
+    assert made.set_watches({BY_BUILD.watch_id: BY_BUILD}, watched_codes([BY_BUILD], FILES, {})) == []
     assert not made.needs_rows
-    assert made.set_watches({BY_PATH.watch_id: BY_PATH}) == [BY_PATH.watch_id]
+    assert made.set_watches({BY_PATH.watch_id: BY_PATH}, watched_codes([BY_PATH], FILES, {})) == [BY_PATH.watch_id]
     assert made.needs_rows
     made.needs_rows = False
-    made.set_watches({})
+    made.set_watches({}, {})
     assert not made.needs_rows
     assert made.take(f"{BUILD}!inflate".encode(), value(f"{BUILD}!inflate", 3)) == []
 
@@ -214,7 +247,7 @@ def test_rows_that_an_answer_needs_do_not_expire() -> None:
     made.answer(BY_BUILD.watch_id, DAY)
 
     assert {name: made.keeps(name.encode()) for name in rows} == rows
-    made.set_watches({})
+    made.set_watches({}, {})
     assert not any(made.keeps(name.encode()) for name in rows)
 
 

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from app.stages.hot_symbols.answer_lines import in_words, watched_table
+from agents.hot_symbols.watch import reasons
+from agents.hot_symbols.watch.deciding import AnswerKind
+from app.stages.hot_symbols.answer_lines import best_lines, in_words, watched_table
 
 HOUR = 3_600_000_000_000
 START = 1_700_000_000 * 1_000_000_000
@@ -15,12 +17,13 @@ def answer(word: str, **others: Any) -> dict[str, Any]:
     """An answer with what the lines show."""
     return {
         "watch_id": "libz.so.1!inflate",
-        "vulnerability": None,
+        "vulnerabilities": [],
         "answer": word,
         "hits": 0,
         "hits_may_be_doubled": False,
         "since_ns": START,
-        "ambiguous_hits": 0,
+        "reasons": [],
+        "reasons_more": 0,
         "complete_ns": 0,
         "complete_until_ns": START + HOUR,
         "gaps": [],
@@ -34,8 +37,8 @@ def answer(word: str, **others: Any) -> dict[str, Any]:
         (answer("NeverHit", complete_ns=14 * 24 * HOUR), f"never hit 0 14 d 0 h {SINCE} libz.so.1!inflate"),
         (answer("NeverHit", complete_ns=90 * HOUR // 60), f"never hit 0 1 h 30 min {SINCE} libz.so.1!inflate"),
         (
-            answer("Hit", hits=1234, complete_ns=HOUR // 2, vulnerability="CVE-1"),
-            f"HIT 1,234 30 min {SINCE} libz.so.1!inflate CVE-1",
+            answer("Hit", hits=1234, complete_ns=HOUR // 2, vulnerabilities=["CVE-1", "CVE-2"]),
+            f"HIT 1,234 30 min {SINCE} libz.so.1!inflate CVE-1, CVE-2",
         ),
         (answer("NotSeen", since_ns=1 << 62), "not seen 0 0 min 2116-02-20T23:53:38Z libz.so.1!inflate"),
         (answer("NotSeen", since_ns=(1 << 63) * 10**9), f"not seen 0 0 min {(1 << 63) * 10**9} libz.so.1!inflate"),
@@ -52,11 +55,14 @@ def test_not_seen_says_what_is_missing() -> None:
         {"node": "", "cluster": "", "from_ns": START, "to_ns": START, "cause": "Unvouched"},
         {"node": "n", "cluster": "east", "from_ns": START, "to_ns": START, "cause": "VouchedTwice"},
     ]
-    found = answer("NotSeen", ambiguous_hits=7, complete_until_ns=0, gaps=gaps, gaps_more=2)
+    why = [reasons.UNNAMED_CODE, reasons.NOT_VOUCHED, reasons.gap("", "Unvouched")]
+    said = [reason.as_record() for reason in why]
+    found = answer("NotSeen", complete_until_ns=0, gaps=gaps, gaps_more=2, reasons=said, reasons_more=1)
 
     assert [line.strip() for line in list(watched_table([found]))[2:]] == [
-        "7 hits may be of it: code of its file whose function nothing confirms",
+        "code of its file ran whose function nothing confirms",
         "no node has been vouched for since the watch began",
+        "and 1 reasons more",
         f"gap {SINCE} to {SINCE}: Unvouched on any node",
         f"gap {SINCE} to {SINCE}: VouchedTwice on east/n",
         "and 2 gaps more",
@@ -67,11 +73,21 @@ def test_not_seen_says_what_is_missing() -> None:
     assert len(list(watched_table([answer("NeverHit"), answer("Hit")]))) == 3
 
 
+def test_whoever_adds_a_watch_learns_what_can_be_answered() -> None:
+    """With the reasons, and also that nothing can be said here."""
+    lines = list(best_lines((AnswerKind.NEVER_ENTERED, (reasons.unknown_copies("0123"), reasons.AUTHORS_WORD))))
+
+    assert lines[0] == "if it does not run, the best answer is: never entered"
+    assert [line.strip() for line in lines[1:]] == [reasons.unknown_copies("0123").words, reasons.AUTHORS_WORD.words]
+    assert "CALLSTREAM_SYMBOL_STORE_DIR" in next(best_lines(None))
+
+
 @pytest.mark.parametrize(
     ("found", "words"),
     [
         (answer("Hit", hits=2), "libz.so.1!inflate is watched and was hit 2 times"),
         (answer("NeverHit", complete_ns=HOUR), f"{SINCE}: never hit, events complete for 1 h 0 min"),
+        (answer("NeverEntered"), f"{SINCE}: never entered, events complete for 0 min"),
         (answer("NotSeen"), f"{SINCE}: not seen, which is less than never, events complete for 0 min"),
         (answer("Unknown"), f"{SINCE}: no answer yet, events complete for 0 min"),
     ],

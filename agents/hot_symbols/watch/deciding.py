@@ -1,0 +1,83 @@
+"""Decides the answer to a watch from what its code is, which rows bear on it, and for how long events are complete.
+
+- `Hit`: a row of its code has a confirmed hit.
+- `NeverHit`: no row is or may be it, an index of every file concerned has the name, every call is probed, events are
+  complete, and no copy of it lives in another function.
+- `NeverEntered`: the same, but whether copies were inlined is not known.
+- `NotSeen`: everything else.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from agents.coverage.completeness import Completeness
+from agents.hot_symbols.watch import reasons
+from agents.hot_symbols.watch.reasons import Reason
+from agents.hot_symbols.watch.watch import Watch
+from agents.hot_symbols.watch.watched_code import WatchedCode
+
+
+class AnswerKind(StrEnum):
+    """Symbols of the Avro enum WatchAnswer; a watch that no worker has answered is `Unknown`."""
+
+    UNKNOWN = "Unknown"
+    HIT = "Hit"
+    NEVER_HIT = "NeverHit"
+    NEVER_ENTERED = "NeverEntered"
+    NOT_SEEN = "NotSeen"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HitsFound:
+    """What the rows say: hits of the code, those of them that are sure, and those that may be of it."""
+
+    hits: int = 0
+    confirmed: int = 0
+    may_be: int = 0
+    older: int = 0
+    """Under a name of the function that an index had which is not in use any more."""
+    unnamed: int = 0
+    """Of code in its files whose function is unknown, or only hinted at."""
+
+
+NO_HITS: Final = HitsFound()
+
+DecidedAnswer = tuple[AnswerKind, tuple[Reason, ...]]
+"""An answer and its reasons."""
+
+
+def decided(watch: Watch, code: WatchedCode, found: HitsFound, covered: Completeness) -> DecidedAnswer:
+    """The answer and its reasons."""
+    if found.confirmed:
+        return AnswerKind.HIT, code.notes
+    doubts = (*_doubts_of_rows(watch, found), *code.all_doubts, *_doubts_of_coverage(covered))
+    if not watch.every_call_probed:
+        doubts = (*doubts, reasons.NOT_HOOKED)
+    if doubts:
+        return AnswerKind.NOT_SEEN, (*doubts, *code.unknown_copies)
+    answer = AnswerKind.NEVER_ENTERED if code.unknown_copies else AnswerKind.NEVER_HIT
+    return answer, (*code.unknown_copies, reasons.AUTHORS_WORD, *code.notes)
+
+
+def best_possible(watch: Watch, code: WatchedCode) -> DecidedAnswer:
+    """The best answer that a watch can have without a hit: that of complete events and no doubtful row."""
+    return decided(watch, code, NO_HITS, Completeness(complete_ns=1, until_ns=1, nodes=1))
+
+
+def _doubts_of_rows(watch: Watch, found: HitsFound) -> Iterator[Reason]:
+    if found.hits:
+        yield reasons.UNCONFIRMED
+    if found.may_be:
+        yield reasons.MAY_BE_IT
+    if found.older:
+        yield reasons.OLDER_SNAPSHOT
+    if found.unnamed and not watch.every_call_probed:  # a probe fires on entry, whatever stacks can say
+        yield reasons.UNNAMED_CODE
+
+
+def _doubts_of_coverage(covered: Completeness) -> Iterator[Reason]:
+    if not covered.until_ns:
+        yield reasons.NOT_VOUCHED
+    yield from dict.fromkeys(reasons.gap(str(one.node or ""), one.cause) for one in covered.gaps)

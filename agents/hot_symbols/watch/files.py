@@ -1,0 +1,85 @@
+"""What a watch asks of the files that a symbol store knows, as protocols; app/symbols has the stores."""
+
+import enum
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Protocol
+
+
+class NamedCode(Protocol):
+    """The code at one address of a file."""
+
+    @property
+    def address(self) -> int:
+        """Where it begins, in the file's own addresses."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """All of its names; the one that frames carry comes first."""
+
+    @property
+    def frame_symbol(self) -> str | None:
+        """The symbol that a frame at its first byte carries; None where none does."""
+
+    @property
+    def is_resolver(self) -> bool:
+        """Whether this code only chooses, when the file is loaded, the code that runs under the name (IFUNC)."""
+
+
+class CodeCopy(Protocol):
+    """A copy of a function that was inlined into another."""
+
+    @property
+    def host(self) -> str | None:
+        """The function that it was inlined into; None where nothing names it."""
+
+
+class CopyKnowledge(Protocol):
+    """What is known of a file's inlined functions."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it covers all code of the file."""
+
+
+class FileNames(Protocol):
+    """The index of one file, asked by name."""
+
+    @property
+    def inline_knowledge(self) -> CopyKnowledge:
+        """What is known of copies."""
+
+    def codes(self, name: str) -> Sequence[NamedCode]:
+        """Every code that a name means."""
+
+    def copies(self, name: str) -> Sequence[CodeCopy]:
+        """Every known copy of a function inside others."""
+
+    def implementations(self, name: str) -> Sequence[str]:
+        """Functions that may run under the name of an IFUNC, as far as the file names them."""
+
+    def all_names(self) -> Iterable[str]:
+        """Every name of the file."""
+
+    def nearest(self, name: str) -> Sequence[str]:
+        """Names that are spelled like this one, the nearest first."""
+
+
+class NoNames(enum.Enum):
+    """Why a build id has no index that a name can be looked up in."""
+
+    NO_INDEX = enum.auto()
+    AMBIGUOUS = enum.auto()  # two different codes have this build id
+
+
+class KnownFiles(Protocol):
+    """A snapshot of a symbol store."""
+
+    @property
+    def digest(self) -> str:
+        """The snapshot's."""
+
+    def build_ids(self, modules: Collection[str]) -> Mapping[str, Collection[str]]:
+        """The build ids that the maps of images and nodes have for each path or file name."""
+
+    def names(self, build_id: str) -> FileNames | NoNames:
+        """The index of a build id."""

@@ -1,0 +1,140 @@
+"""Why an answer to a watch is what it is, as an enum and in words."""
+
+import enum
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from schemas.text_limits import cut_place, cut_text
+
+MAX_REASONS: Final = 16
+"""That an answer lists, at some 100 bytes each; the rest is counted."""
+
+MAX_NAMES: Final = 8
+"""Of functions or files in one reason."""
+
+MAX_WORDS: Final = 2_000
+"""Characters of one reason: eight names of usual length."""
+
+
+class ReasonKind(enum.Enum):
+    """Kinds of reasons; values are the Avro symbols."""
+
+    SHARED_CODE = "SharedCode"
+    SEVERAL_CODES = "SeveralCodes"
+    AUTHORS_WORD = "AuthorsWord"
+    UNKNOWN_COPIES = "UnknownCopies"
+    UNCONFIRMED = "Unconfirmed"
+    MAY_BE_IT = "MayBeIt"
+    UNNAMED_CODE = "UnnamedCode"
+    NOT_HOOKED = "NotHooked"
+    NO_STORE = "NoStore"
+    NO_FILE_NAMED = "NoFileNamed"
+    NOT_PLACED = "NotPlaced"
+    NO_INDEX = "NoIndex"
+    AMBIGUOUS_BUILD_ID = "AmbiguousBuildId"
+    NO_SUCH_NAME = "NoSuchName"
+    INLINED_INTO = "InlinedInto"
+    CHOSEN_AT_RUN_TIME = "ChosenAtRunTime"
+    OLDER_SNAPSHOT = "OlderSnapshot"
+    NOT_VOUCHED = "NotVouched"
+    GAP = "Gap"
+
+
+class Reason(NamedTuple):
+    """One reason. `about` is the file, the node or the names that it is about, for machines; `words` are for people."""
+
+    kind: ReasonKind
+    words: str
+    about: tuple[str, ...] = ()
+
+    def as_record(self) -> dict[str, Any]:
+        """Fields of WatchReason in schemas/avro/watched_symbol.avsc."""
+        return {
+            "reason": self.kind.value,
+            "words": cut_text(self.words, MAX_WORDS),
+            "about": [cut_place(one) for one in self.about[:MAX_NAMES]],
+        }
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as a sentence lists them, not more than a few."""
+    found = list(dict.fromkeys(names))
+    more = f" and {len(found) - MAX_NAMES:,} more" if len(found) > MAX_NAMES else ""
+    return ", ".join(found[:MAX_NAMES]) + more
+
+
+def shared_code(others: Sequence[str]) -> Reason:
+    """The function's code has names of other functions too."""
+    return Reason(ReasonKind.SHARED_CODE, f"its code is also that of {listed(others)}", tuple(others))
+
+
+def several_codes(build_id: str, count: int) -> Reason:
+    """Different functions of one file have the name."""
+    words = f"{count:,} functions of {build_id} have this name, and any of them counts"
+    return Reason(ReasonKind.SEVERAL_CODES, words, (build_id,))
+
+
+def gap(node: str, cause: str) -> Reason:
+    """Events may be missing."""
+    return Reason(ReasonKind.GAP, f"events of {node or 'any node'} may be missing: {cause}", (node, cause))
+
+
+def unknown_copies(build_id: str) -> Reason:
+    """No debug information tells where the compiler put copies of it."""
+    words = f"whether the compiler put copies of it into other functions of {build_id} is not known"
+    return Reason(ReasonKind.UNKNOWN_COPIES, words, (build_id,))
+
+
+def no_such_name(build_id: str, nearest: Sequence[str]) -> Reason:
+    """An index has the file, and the file has no such function."""
+    hint = f"; the nearest are {listed(nearest)}" if nearest else ""
+    return Reason(ReasonKind.NO_SUCH_NAME, f"no function of {build_id} has this name{hint}", (build_id, *nearest))
+
+
+def inlined_into(build_id: str, hosts: Sequence[str]) -> Reason:
+    """Copies of it run as parts of other functions."""
+    words = f"it was inlined into {listed(hosts)} in {build_id}"
+    return Reason(ReasonKind.INLINED_INTO, words, (build_id, *hosts))
+
+
+def chosen_at_run_time(build_id: str, among: Sequence[str]) -> Reason:
+    """An IFUNC."""
+    known = f" among {listed(among)}" if among else ""
+    words = f"{build_id} chooses the code of this name when it is loaded{known}"
+    return Reason(ReasonKind.CHOSEN_AT_RUN_TIME, words, (build_id, *among))
+
+
+def no_index(build_id: str) -> Reason:
+    """A file concerned is not in the store."""
+    return Reason(ReasonKind.NO_INDEX, f"no index of {build_id}; see callstream symbols add", (build_id,))
+
+
+def ambiguous_build_id(build_id: str) -> Reason:
+    """Two codes have the build id of a file concerned."""
+    words = f"two different files have the build id {build_id}; see callstream symbols resolve"
+    return Reason(ReasonKind.AMBIGUOUS_BUILD_ID, words, (build_id,))
+
+
+def not_placed(module: str) -> Reason:
+    """No map says which file is under the watched path."""
+    words = f"no map of an image or a node has a file {module}; see callstream symbols add --image"
+    return Reason(ReasonKind.NOT_PLACED, words, (module,))
+
+
+NO_STORE: Final = Reason(
+    ReasonKind.NO_STORE, "the worker has no symbol store, so nothing says which code the name means"
+)
+NO_FILE_NAMED: Final = Reason(
+    ReasonKind.NO_FILE_NAMED, "the watch names no file, so any file may have the function; name a build id or a path"
+)
+NOT_HOOKED: Final = Reason(ReasonKind.NOT_HOOKED, "nothing says that every call of it is probed")
+AUTHORS_WORD: Final = Reason(
+    ReasonKind.AUTHORS_WORD, "that every call of it is probed is the word of the watch's author"
+)
+NOT_VOUCHED: Final = Reason(ReasonKind.NOT_VOUCHED, "no node has been vouched for since the watch began")
+UNCONFIRMED: Final = Reason(ReasonKind.UNCONFIRMED, "code ran that is called so, and nothing confirms the name")
+MAY_BE_IT: Final = Reason(ReasonKind.MAY_BE_IT, "code of this name ran in a file that may be the watched one")
+UNNAMED_CODE: Final = Reason(ReasonKind.UNNAMED_CODE, "code of its file ran whose function nothing confirms")
+OLDER_SNAPSHOT: Final = Reason(
+    ReasonKind.OLDER_SNAPSHOT, "code ran that an older index of its file called so, and the one in use does not"
+)

@@ -1,0 +1,202 @@
+"""Which code a watch means in the files of a symbol store: found once for each watch and snapshot, never for an event.
+
+The files concerned are that of the watch's build id, or those that a map or a row has under its path or name. The code
+is every code of every name that is the function (`agents/symbols/compiler_clones.py`). Rows of any name of such a code
+answer the watch.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agents.hot_symbols.identity import SymbolIdentity
+from agents.hot_symbols.watch import reasons
+from agents.hot_symbols.watch.files import FileNames, KnownFiles, NamedCode, NoNames
+from agents.hot_symbols.watch.reasons import Reason
+from agents.hot_symbols.watch.watch import KERNEL, Bearing, Watch
+from agents.symbols.compiler_clones import function_of, symbols_of
+
+MAX_FILES: Final = 256
+"""Files that one watch looks into: as many builds of one library. Those beyond have no index for it."""
+
+SymbolsOf = Callable[[FileNames, str], Collection[str]]
+"""The names of a file that are a function."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeInFile:
+    """The watched function in one file.
+
+    Rows named one of `sure` are of its code, those of `unsure` may be of it or of other code. `own` are the names of
+    the function itself.
+    """
+
+    build_id: str
+    own: frozenset[str]
+    sure: frozenset[str]
+    unsure: frozenset[str]
+    others: tuple[str, ...]
+    """Names that its code has besides."""
+    doubts: tuple[Reason, ...]
+    """Why it cannot be said that this code never ran, whatever is seen."""
+    notes: tuple[Reason, ...]
+    """What a hit of it may mean besides."""
+    has_unknown_copies: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedCode:
+    """The watched function in all files concerned."""
+
+    function: str
+    files: Mapping[str, CodeInFile]
+    doubts: tuple[Reason, ...] = ()
+    snapshot: str | None = None
+
+    @property
+    def functions(self) -> set[str]:
+        """The function by all names that its code has, for rows of files that no index describes."""
+        return {self.function, *(function_of(name) for file in self.files.values() for name in file.others)}
+
+    @property
+    def row_names(self) -> Iterable[tuple[str, str]]:
+        """Build id and symbol of all rows that may answer."""
+        return ((key, name) for key, file in self.files.items() for name in (*file.own, *file.sure, *file.unsure))
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """Other names of its code."""
+        return tuple(sorted({name for file in self.files.values() for name in file.others}))
+
+    @property
+    def notes(self) -> tuple[Reason, ...]:
+        """What a hit may mean besides: other functions of the same code, or of the same name."""
+        shared = (reasons.shared_code(self.shared),) if self.shared else ()
+        return (*shared, *(note for _, file in sorted(self.files.items()) for note in file.notes))
+
+    @property
+    def all_doubts(self) -> tuple[Reason, ...]:
+        """Those of the watch and of its files."""
+        return (*self.doubts, *(doubt for _, file in sorted(self.files.items()) for doubt in file.doubts))
+
+    @property
+    def unknown_copies(self) -> tuple[Reason, ...]:
+        """One reason for each file whose inlined copies are not known."""
+        return tuple(reasons.unknown_copies(key) for key, file in sorted(self.files.items()) if file.has_unknown_copies)
+
+    def bearing(self, watch: Watch, row: SymbolIdentity, path: str) -> Bearing:
+        """What a row with this identity says; `path` is the one that its file was seen under, of several the first."""
+        if not row.symbol:
+            return Bearing.NONE
+        file = self.files.get(row.build_id or "")
+        if file is not None:
+            if row.symbol in file.sure:
+                return Bearing.IS
+            is_unsure = row.symbol in file.unsure or self.is_older(row)
+            return Bearing.MAY_BE if is_unsure else Bearing.NONE
+        return watch.in_file(row, path) if function_of(row.symbol) in self.functions else Bearing.NONE
+
+    def is_older(self, row: SymbolIdentity) -> bool:
+        """Whether a row has a name of the function that the index of its file does not have: an older one gave it."""
+        file = self.files.get(row.build_id or "")
+        return file is not None and function_of(row.symbol or "") == self.function and row.symbol not in file.own
+
+
+def watched_codes(
+    watches: Iterable[Watch], files: KnownFiles | None, seen: Mapping[str, Collection[str]]
+) -> dict[str, WatchedCode]:
+    """The code of each watch by its id. `seen` has build ids that rows have under a watched path or file name."""
+    watches = list(watches)
+    if files is None:
+        return {one.watch_id: WatchedCode(function_of(one.symbol), {}, (reasons.NO_STORE,)) for one in watches}
+    placed = files.build_ids({one.module for one in watches if one.module is not None and one.build_id is None})
+    symbols = _symbols_by_file(watches, files, placed, seen)
+    return {one.watch_id: _watched_code(one, files, _concerned(one, placed, seen), symbols) for one in watches}
+
+
+def _concerned(watch: Watch, placed: Mapping[str, Collection[str]], seen: Mapping[str, Collection[str]]) -> list[str]:
+    """Build ids of the files concerned."""
+    if watch.build_id is not None:
+        return [watch.build_id]
+    if watch.module is None:
+        return []
+    return sorted({*placed.get(watch.module, ()), *seen.get(watch.module, ())})
+
+
+def _symbols_by_file(
+    watches: Iterable[Watch],
+    files: KnownFiles,
+    placed: Mapping[str, Collection[str]],
+    seen: Mapping[str, Collection[str]],
+) -> Mapping[tuple[str, str], Collection[str]]:
+    """The names that are a function, by build id and function; the names of a file are read once for all watches."""
+    wanted: dict[str, set[str]] = {}
+    for watch in watches:
+        for build_id in _concerned(watch, placed, seen)[:MAX_FILES]:
+            wanted.setdefault(build_id, set()).add(function_of(watch.symbol))
+    found: dict[tuple[str, str], Collection[str]] = {}
+    for build_id, functions in wanted.items():
+        names = files.names(build_id)
+        if not isinstance(names, NoNames):
+            every = list(names.all_names())
+            found |= {(build_id, function): symbols_of(function, every) for function in functions}
+    return found
+
+
+def _watched_code(
+    watch: Watch, files: KnownFiles, concerned: Sequence[str], symbols: Mapping[tuple[str, str], Collection[str]]
+) -> WatchedCode:
+    function = function_of(watch.symbol)
+    found: dict[str, CodeInFile] = {}
+    doubts: list[Reason] = []
+    for build_id in concerned[:MAX_FILES]:
+        match files.names(build_id):
+            case NoNames.NO_INDEX:
+                doubts.append(reasons.no_index(build_id))
+            case NoNames.AMBIGUOUS:
+                doubts.append(reasons.ambiguous_build_id(build_id))
+            case names:
+                found[build_id] = _code_in_file(watch.symbol, build_id, symbols[build_id, function], names)
+    doubts += [reasons.no_index(build_id) for build_id in concerned[MAX_FILES:]]
+    if watch.module is not None and (watch.module == KERNEL or watch.module.startswith(f"{KERNEL}:")):
+        doubts.append(reasons.no_index(watch.module))
+    elif watch.build_id is None and watch.module is None:
+        doubts.append(reasons.NO_FILE_NAMED)
+    elif not concerned:
+        doubts.append(reasons.not_placed(watch.module or ""))
+    return WatchedCode(function, found, tuple(doubts), files.digest)
+
+
+def _code_in_file(symbol: str, build_id: str, own: Collection[str], names: FileNames) -> CodeInFile:
+    function = function_of(symbol)
+    codes = {code.address: code for name in own for code in names.codes(name) if not code.is_resolver}
+    chosen = sorted(name for name in own if any(code.is_resolver for code in names.codes(name)))
+    among = sorted({one for name in chosen for one in names.implementations(name)})
+    codes |= {code.address: code for name in among for code in names.codes(name)}
+    hosts = {copy.host or "code without a name" for name in own for copy in names.copies(name)}
+    hosts = {host for host in hosts if function_of(host) != function}
+    meant = len({code.address for code in names.codes(symbol) if not code.is_resolver})
+    called = {name for code in codes.values() for name in _names(code)}
+    sure = {name for name in called if all(code.address in codes for code in names.codes(name))}
+    doubts: list[Reason] = []
+    if chosen:
+        doubts.append(reasons.chosen_at_run_time(build_id, among))
+    elif not codes and not hosts:
+        doubts.append(reasons.no_such_name(build_id, names.nearest(symbol)))
+    if hosts:
+        doubts.append(reasons.inlined_into(build_id, sorted(hosts)))
+    return CodeInFile(
+        build_id=build_id,
+        own=frozenset(own),
+        sure=frozenset(sure),
+        unsure=frozenset(called - sure),
+        others=tuple(sorted(name for name in called if function_of(name) != function and name not in among)),
+        doubts=tuple(doubts),
+        notes=(reasons.several_codes(build_id, meant),) if meant > 1 else (),
+        has_unknown_copies=not names.inline_knowledge.is_whole,
+    )
+
+
+def _names(code: NamedCode) -> Iterable[str]:
+    """All names that rows of a code may have; a label inside another function is counted for that function."""
+    return code.names if code.frame_symbol is None else (*code.names, code.frame_symbol)

@@ -1,0 +1,152 @@
+"""The status of a product for a vulnerability, from the answers to the watches on its functions.
+
+| what is known of the watched functions of a vulnerability | status |
+| --- | --- |
+| one ran in this product, its name is sure, and the author says what to do | `affected` |
+| one ran, or may have, here or elsewhere | `under_investigation`: that it ran is not yet that it can be exploited |
+| none ran, events complete for long enough, every call probed | `not_affected`, `vulnerable_code_not_in_execute_path` |
+| anything else: gaps, too short, not probed, not watched | `under_investigation`, with the reasons |
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from agents.hot_symbols.watch.deciding import AnswerKind
+from agents.hot_symbols.watch.reasons import ReasonKind
+from app.export.vex_file import VexSubject
+from app.export.vex_images import Whereabouts, where_it_ran
+from app.operators.times import time_text
+from schemas.node import NodeId
+from schemas.units import NS_PER_SECOND
+
+NOT_IN_PATH: Final = "vulnerable_code_not_in_execute_path"
+
+MAX_SAID: Final = 8
+"""Symbols and reasons that a note spells out; a note is for people."""
+
+_DAY_NS: Final = 86_400 * NS_PER_SECOND
+
+_NO_DOUBTS: Final = frozenset({ReasonKind.AUTHORS_WORD, ReasonKind.SHARED_CODE, ReasonKind.SEVERAL_CODES})
+_OF_PROBES: Final = frozenset({ReasonKind.NOT_HOOKED, ReasonKind.UNNAMED_CODE})
+"""What does not matter where the author states that every call is probed."""
+
+_SAID_OTHERWISE: Final = frozenset({ReasonKind.GAP, ReasonKind.NOT_VOUCHED})
+
+WatchAnswer = Mapping[str, Any]
+"""Fields of schemas/avro/watched_symbol.avsc."""
+
+Status = dict[str, str]
+"""Fields of a statement: status, justification, notes and action."""
+
+
+def status_of(subject: VexSubject, product: str, answers: Sequence[WatchAnswer]) -> Status:
+    """The status of one product; `answers` are those of the vulnerability."""
+    hit = [one for one in answers if one["hits"] > 0]
+    here = [one for one in hit if where_it_ran(product, one) is Whereabouts.IN_IT]
+    if any(one["confirmed_hits"] > 0 for one in here) and subject.action:
+        return {"status": "affected", "status_notes": _joined(map(_executed, here)), "action_statement": subject.action}
+    doubts = [*(_executed_for(product, one) for one in hit), *_doubts(subject, answers)]
+    if doubts:
+        return {"status": "under_investigation", "status_notes": _joined(doubts)}
+    words = [*map(_never, answers), *_authors_words(subject, answers)]
+    return {"status": "not_affected", "justification": NOT_IN_PATH, "status_notes": _joined(words)}
+
+
+def _executed(answer: WatchAnswer) -> str:
+    sure = f"{answer['confirmed_hits']:,} of them sure" if answer["confirmed_hits"] else "none of them sure"
+    shared = [one["words"] for one in answer["reasons"] if one["reason"] == ReasonKind.SHARED_CODE.value]
+    return (
+        f"{answer['watch_id']} was executed: {answer['hits']:,} hits, {sure}, from "
+        f"{time_text(answer['first_seen_ns'])} to {time_text(answer['last_seen_ns'])}"
+        + "".join(f"; {words}" for words in shared)
+        + ("; they may be counted twice" if answer["hits_may_be_doubled"] else "")
+        + "."
+    )
+
+
+def _executed_for(product: str, answer: WatchAnswer) -> str:
+    match where_it_ran(product, answer):
+        case Whereabouts.IN_IT:
+            return _executed(answer)
+        case Whereabouts.MAY_BE_IN_IT:
+            return f"{_executed(answer)} Whether in {product} is not known: it ran in more images than are listed."
+        case Whereabouts.ELSEWHERE:
+            images = ", ".join(sorted(one["image_name"] or one["image_id"] for one in answer["images"]))
+            return f"{_executed(answer)} In other images than {product}: {images}."
+
+
+def _never(answer: WatchAnswer) -> str:
+    said = "entered" if _has(answer, ReasonKind.UNKNOWN_COPIES) else "executed"
+    store = f", by snapshot {answer['snapshot']} of the symbol store" if answer["snapshot"] else ""
+    return (
+        f"{answer['watch_id']} was never {said} from {time_text(answer['since_ns'])} to "
+        f"{time_text(answer['complete_until_ns'])}, with the events of {_nodes(answer)} complete{store}."
+    )
+
+
+def _authors_words(subject: VexSubject, answers: Sequence[WatchAnswer]) -> Iterator[str]:
+    yield "The author states that a probe fires on every call."
+    if subject.accept_unknown_copies and any(_has(one, ReasonKind.UNKNOWN_COPIES) for one in answers):
+        yield "Whether copies of the functions were inlined into others is not known, which the author accepts."
+
+
+def _doubts(subject: VexSubject, answers: Sequence[WatchAnswer]) -> Iterator[str]:
+    """Why it is not sure that none of the functions ran; none if it is sure."""
+    if not answers:
+        yield "No symbol is watched for it."
+    elif not subject.every_call_probed:
+        yield "Not every call of the watched functions is probed, so they may run unseen."
+    for answer in answers:
+        if not answer["hits"]:
+            yield from (f"{answer['watch_id']}: {doubt}." for doubt in _doubts_of(subject, answer))
+
+
+def _doubts_of(subject: VexSubject, answer: WatchAnswer) -> Iterator[str]:
+    if answer["answer"] == AnswerKind.UNKNOWN.value:
+        yield "nothing has answered the watch yet"
+        return
+    doubtful = list(_doubtful(subject, answer))
+    yield from (reason["words"] for reason in doubtful)
+    if answer["reasons_more"]:
+        yield f"{answer['reasons_more']:,} more reasons"
+    if not answer["complete_until_ns"]:
+        yield "no node is vouched for since it is watched"
+        return
+    gaps = len(answer["gaps"]) + answer["gaps_more"]
+    if gaps:
+        newest = answer["gaps"][0]
+        node = str(NodeId(newest["cluster"], newest["node"])) or "any node"
+        yield (
+            f"{gaps:,} gaps in the events since it is watched, the newest from {time_text(newest['from_ns'])} to "
+            f"{time_text(newest['to_ns'])} on {node} ({newest['cause']})"
+        )
+    if answer["complete_ns"] < subject.min_complete_days * _DAY_NS:
+        days = answer["complete_ns"] / _DAY_NS
+        yield f"not seen for {days:.2f} days of complete events, and {subject.min_complete_days:g} are asked for"
+    if not answer["reasons"] and answer["answer"] != AnswerKind.NEVER_HIT.value and not gaps:
+        yield "its answer is not that it was never hit"
+
+
+def _doubtful(subject: VexSubject, answer: WatchAnswer) -> Iterator[Mapping[str, Any]]:
+    """Reasons of an answer that the author's words do not take away."""
+    said = _NO_DOUBTS | _SAID_OTHERWISE
+    if subject.every_call_probed:
+        said |= _OF_PROBES
+    if subject.accept_unknown_copies:
+        said |= {ReasonKind.UNKNOWN_COPIES}
+    names = {kind.value for kind in said}
+    return (reason for reason in answer["reasons"] if reason["reason"] not in names)
+
+
+def _has(answer: WatchAnswer, kind: ReasonKind) -> bool:
+    return any(reason["reason"] == kind.value for reason in answer["reasons"])
+
+
+def _nodes(answer: WatchAnswer) -> str:
+    return "one node" if answer["nodes"] == 1 else f"all {answer['nodes']:,} nodes"
+
+
+def _joined(sentences: Iterable[str]) -> str:
+    said = list(sentences)
+    more = f" And {len(said) - MAX_SAID:,} more." if len(said) > MAX_SAID else ""
+    return " ".join(said[:MAX_SAID]) + more

@@ -1,0 +1,81 @@
+"""The files of a symbol store as a watch asks for them: by build id, path and file name, and by the names in them.
+
+A damaged index or map is told and taken for a missing one: an answer can only say less for it.
+"""
+
+import logging
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from pathlib import Path
+from posixpath import basename
+from typing import Final
+
+from agents.hot_symbols.watch.files import FileNames, NoNames
+from agents.symbols.function_names import FunctionNames
+from app.symbols.snapshot import ObjectKind, SymbolStoreError
+from app.symbols.store import SymbolStore
+
+log = logging.getLogger(__name__)
+
+_OPEN_NAMES: Final = 256
+"""As many as a store keeps open; each takes a few hundred bytes besides."""
+
+
+class StoreFiles:
+    """A snapshot of a store; `KnownFiles` in agents/hot_symbols/watch/files.py."""
+
+    def __init__(self, store: SymbolStore) -> None:
+        self._store = store
+        self.digest = store.digest
+        self.names = lru_cache(maxsize=_OPEN_NAMES)(self._names)
+
+    def build_ids(self, modules: Collection[str]) -> Mapping[str, Collection[str]]:
+        """The build ids that any map has for each of these paths or file names; each map is read once."""
+        paths = {module for module in modules if "/" in module}
+        files = set(modules) - paths
+        found: dict[str, set[str]] = {}
+        for digest in sorted(set(self._store.snapshot.of_kind(ObjectKind.MODULES).values())) if modules else ():
+            try:
+                known = self._store.read_map(digest)
+            except SymbolStoreError as error:
+                log.warning("a map of the symbol store is left out: %s", error)
+                continue
+            for path in paths & known.keys():
+                found.setdefault(path, set()).add(known[path])
+            for path, build_id in known.items() if files else ():
+                if (name := basename(path)) in files:
+                    found.setdefault(name, set()).add(build_id)
+        return found
+
+    def _names(self, build_id: str) -> FileNames | NoNames:
+        try:
+            index = self._store.index(build_id)
+        except SymbolStoreError as error:
+            log.warning("an index of the symbol store is left out: %s", error)
+            return NoNames.NO_INDEX
+        return NoNames.NO_INDEX if index is None else FunctionNames(index)
+
+
+class FollowedStore:
+    """The current snapshot of a store, which `symbols add` may change meanwhile."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """None where there is no store."""
+        self._folder = folder
+        self.files: StoreFiles | None = None
+        """The files as they were at the last look; None as long as no store could be read."""
+        self.look()
+
+    def look(self) -> bool:
+        """Look whether there is another snapshot; whether there is. A store that cannot be read changes nothing."""
+        if self._folder is None:
+            return False
+        try:
+            store = SymbolStore.open(self._folder)
+        except SymbolStoreError as error:
+            log.warning("the symbol store cannot be read, and answers to watches go on without it: %s", error)
+            return False
+        if self.files is not None and store.digest == self.files.digest:
+            return False
+        self.files = StoreFiles(store)
+        return True

@@ -1,0 +1,143 @@
+"""The answer to a watch, for each thing that can be known and each that can be missing."""
+
+from dataclasses import replace
+
+import pytest
+
+from agents.coverage.completeness import Completeness, MissingInterval
+from agents.hot_symbols.identity import parse_symbol_id
+from agents.hot_symbols.watch.deciding import NO_HITS, AnswerKind, HitsFound, best_possible, decided
+from agents.hot_symbols.watch.files import NoNames
+from agents.hot_symbols.watch.reasons import ReasonKind
+from agents.hot_symbols.watch.watch import Bearing, Watch
+from schemas.node import NodeId
+from tests.support.named_files import Copies, ListedFiles, ListedNames, code_of
+
+BUILD = "0123456789abcdef"
+SECOND_BUILD = "fedcba9876543210"
+LIB = "/usr/lib/libalias.so"
+COMPLETE = Completeness(complete_ns=9, until_ns=9, nodes=1)
+PARSE = Watch(symbol="parse_chunk", build_id=BUILD, every_call_probed=True)
+BY_PATH = Watch(symbol="parse_chunk", module=LIB, every_call_probed=True)
+
+FULL = ListedNames([["parse_chunk"], ["read_image"]])
+ALIASES = ListedNames([["parse_chunk_v2", "parse_chunk", "png_parse"], ["read_image"]])
+NO_DWARF = replace(FULL, inline_knowledge=Copies(is_whole=False))
+
+
+def files(names: ListedNames | NoNames = FULL) -> ListedFiles:
+    """A store with this file under the watched path."""
+    return ListedFiles({BUILD: names}, {LIB: {BUILD}})
+
+
+NEVER_HIT, NEVER_ENTERED, NOT_SEEN = AnswerKind.NEVER_HIT, AnswerKind.NEVER_ENTERED, AnswerKind.NOT_SEEN
+R = ReasonKind
+
+
+@pytest.mark.parametrize(
+    ("watch", "known", "answer", "why"),
+    [
+        (PARSE, files(), NEVER_HIT, [R.AUTHORS_WORD]),
+        (BY_PATH, files(), NEVER_HIT, [R.AUTHORS_WORD]),
+        (PARSE, files(ALIASES), NEVER_HIT, [R.AUTHORS_WORD, R.SHARED_CODE]),
+        (replace(PARSE, symbol="png_parse"), files(ALIASES), NEVER_HIT, [R.AUTHORS_WORD, R.SHARED_CODE]),
+        (PARSE, files(NO_DWARF), NEVER_ENTERED, [R.UNKNOWN_COPIES, R.AUTHORS_WORD]),
+        (replace(PARSE, every_call_probed=False), files(), NOT_SEEN, [R.NOT_HOOKED]),
+        (replace(PARSE, every_call_probed=False), files(NO_DWARF), NOT_SEEN, [R.NOT_HOOKED, R.UNKNOWN_COPIES]),
+        (PARSE, None, NOT_SEEN, [R.NO_STORE]),
+        (PARSE, ListedFiles({}), NOT_SEEN, [R.NO_INDEX]),
+        (PARSE, files(NoNames.AMBIGUOUS), NOT_SEEN, [R.AMBIGUOUS_BUILD_ID]),
+        (BY_PATH, ListedFiles({BUILD: FULL}), NOT_SEEN, [R.NOT_PLACED]),
+        (BY_PATH, ListedFiles({BUILD: FULL}, {LIB: {BUILD, SECOND_BUILD}}), NOT_SEEN, [R.NO_INDEX]),
+        (replace(BY_PATH, module=None), files(), NOT_SEEN, [R.NO_FILE_NAMED]),
+        (replace(BY_PATH, module="kernel"), files(), NOT_SEEN, [R.NO_INDEX]),
+        (replace(PARSE, symbol="parse_chunck"), files(), NOT_SEEN, [R.NO_SUCH_NAME]),
+        (
+            replace(PARSE, symbol="decode"),
+            files(replace(FULL, inlined={"decode": ["read_image"]})),
+            NOT_SEEN,
+            [R.INLINED_INTO],
+        ),
+        (PARSE, files(replace(FULL, inlined={"parse_chunk": ["read_image"]})), NOT_SEEN, [R.INLINED_INTO]),
+        (PARSE, files(replace(FULL, inlined={"parse_chunk": ["parse_chunk.cold"]})), NEVER_HIT, [R.AUTHORS_WORD]),
+        (
+            replace(PARSE, symbol="strlen"),
+            files(ListedNames([["__strlen_avx2"]], chosen={"strlen": ["__strlen_avx2"]})),
+            NOT_SEEN,
+            [R.CHOSEN_AT_RUN_TIME],
+        ),
+    ],
+)
+def test_the_best_answer_follows_from_the_files(
+    watch: Watch, known: ListedFiles | None, answer: AnswerKind, why: list[ReasonKind]
+) -> None:
+    """Never hit only where nothing of the function can have run unseen; each other answer says what is missing."""
+    found, reasons = best_possible(watch, code_of(watch, known))
+
+    assert (found, [reason.kind for reason in reasons]) == (answer, why)
+    assert all(reason.words for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    ("covered", "found", "why"),
+    [
+        (Completeness(), NO_HITS, [R.NOT_VOUCHED]),
+        (replace(COMPLETE, gaps=(MissingInterval(1, 2, NodeId("east", "n1"), "Overflow"),)), NO_HITS, [R.GAP]),
+        (COMPLETE, HitsFound(hits=3), [R.UNCONFIRMED]),
+        (COMPLETE, HitsFound(may_be=3), [R.MAY_BE_IT]),
+        (COMPLETE, HitsFound(older=3), [R.OLDER_SNAPSHOT]),
+    ],
+)
+def test_what_was_seen_and_what_is_missing_keep_never_from_being_said(
+    covered: Completeness, found: HitsFound, why: list[ReasonKind]
+) -> None:
+    """Whatever the files say."""
+    answer, reasons = decided(PARSE, code_of(PARSE, files()), found, covered)
+
+    assert (answer, [reason.kind for reason in reasons]) == (NOT_SEEN, why)
+
+
+def test_a_hit_names_all_functions_that_share_its_code() -> None:
+    """Whichever of them was watched, and however many functions of the file have the name."""
+    several = ListedNames([["parse_chunk", "release"], ["parse_chunk"]])
+    answer, reasons = decided(PARSE, code_of(PARSE, files(several)), HitsFound(hits=1, confirmed=1), Completeness())
+
+    assert answer is AnswerKind.HIT
+    assert [(reason.kind, reason.about) for reason in reasons] == [
+        (R.SHARED_CODE, ("release",)),
+        (R.SEVERAL_CODES, (BUILD,)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("watched", "row", "expected"),
+    [
+        ("png_parse", "parse_chunk_v2", Bearing.IS),  # the name that frames carry
+        ("png_parse", "parse_chunk", Bearing.IS),  # a probe's target
+        ("png_parse", "read_image", Bearing.NONE),
+        ("read_image", "read_image", Bearing.IS),
+        ("read_image", "read_image.cold", Bearing.MAY_BE),  # a name that this index does not have
+        ("twice", "twice", Bearing.IS),
+        ("twice", "twice.part.0", Bearing.IS),
+        ("once", "twice", Bearing.MAY_BE),  # the name means other code too
+        ("strlen", "__strlen_avx2", Bearing.IS),
+        ("strlen", "strlen", Bearing.NONE),  # only the code that chooses
+        ("strlen.resolver", "strlen", Bearing.NONE),
+    ],
+)
+def test_rows_of_any_name_of_the_code_answer(watched: str, row: str, expected: Bearing) -> None:
+    """By the index of the row's file."""
+    names = ListedNames(
+        [
+            ["parse_chunk_v2", "parse_chunk", "png_parse"],
+            ["read_image"],
+            ["twice", "once"],
+            ["twice"],
+            ["twice.part.0"],
+            ["__strlen_avx2"],
+        ],
+        chosen={"strlen": ["__strlen_avx2"]},
+    )
+    watch = replace(PARSE, symbol=watched)
+
+    assert code_of(watch, files(names)).bearing(watch, parse_symbol_id(f"{BUILD}!{row}"), LIB) is expected

@@ -1,0 +1,75 @@
+"""A symbol store as a watch asks for it."""
+
+from pathlib import Path
+
+import pytest
+
+from agents.hot_symbols.watch.deciding import best_possible
+from agents.hot_symbols.watch.files import NoNames
+from agents.hot_symbols.watch.watch import Watch
+from agents.hot_symbols.watch.watched_code import watched_codes
+from app.symbols.known_files import FollowedStore, StoreFiles
+from app.symbols.snapshot import object_path
+from app.symbols.store import SymbolStore
+from tests.support.made_stores import store_with
+
+BUILD, OTHER = "0123456789abcdef", "fedcba9876543210"
+LIB = "/usr/lib/libz.so.1"
+
+
+def test_files_are_found_by_path_and_by_name_in_all_maps(tmp_path: Path) -> None:
+    """Of images and nodes; a file without an index is a file concerned too."""
+    places = {"image:one": {LIB: BUILD}, "image:two": {LIB: OTHER}, "node:n": {"/opt/libz.so.1": BUILD}}
+    store_with(tmp_path, {BUILD: [["inflate"]]}, places)
+    files = StoreFiles(SymbolStore.open(tmp_path))
+
+    found = files.build_ids([LIB, "/opt/libz.so.1", "libz.so.1", "/usr/lib/other.so"])
+    assert {name: set(builds) for name, builds in found.items()} == {
+        LIB: {BUILD, OTHER},
+        "/opt/libz.so.1": {BUILD},
+        "libz.so.1": {BUILD, OTHER},
+    }
+    assert files.names(OTHER) is NoNames.NO_INDEX
+
+
+@pytest.mark.parametrize("symbol", ["inflate", "inflate_old"])
+def test_a_watch_is_answered_by_the_store(symbol: str, tmp_path: Path) -> None:
+    """By any name of the code, and as well as the debug information allows."""
+    files = {BUILD: [["inflate", "inflate_old"], ["deflate"]]}
+    watch = Watch(symbol=symbol, module=LIB, every_call_probed=True)
+    said = []
+    for number, knows_copies in enumerate((True, False)):
+        store_with(tmp_path / str(number), files, {"image:one": {LIB: BUILD}}, knows_copies=knows_copies)
+        known = StoreFiles(SymbolStore.open(tmp_path / str(number)))
+        code = watched_codes([watch], known, {})[watch.watch_id]
+        said.append((best_possible(watch, code)[0].value, code.snapshot == known.digest))
+
+    assert said == [("NeverHit", True), ("NeverEntered", True)]
+
+
+def test_a_damaged_index_is_no_index(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An answer can only say less for it, and the log says which file it is."""
+    store_with(tmp_path, {BUILD: [["inflate"]]})
+    store = SymbolStore.open(tmp_path)
+    [digest] = (entry.digest for entry in store.snapshot.entries)
+    object_path(tmp_path, digest).write_bytes(b"damaged")
+
+    assert StoreFiles(store).names(BUILD) is NoNames.NO_INDEX
+    assert digest in caplog.text
+
+
+def test_what_is_added_is_seen_at_the_next_look(tmp_path: Path) -> None:
+    """Where there is a store, or there will be one; without a setting there never is."""
+    followed = FollowedStore(tmp_path / "store")
+    assert followed.files is None
+    store_with(tmp_path / "store", {BUILD: [["inflate"]]})
+    assert followed.look()
+    assert not followed.look()
+    first = followed.files
+    assert first is not None
+    store_with(tmp_path / "store", {OTHER: [["deflate"]]})
+    assert followed.look()
+    assert followed.files is not first
+    (tmp_path / "store" / "current").unlink()
+    assert not followed.look()
+    assert FollowedStore(None).look() is False

@@ -67,8 +67,13 @@ def function_of(symbol: str) -> str:
 
 def symbols_of(function: str, names: Iterable[str]) -> set[str]:
     """Those of a file's names that are a function; a file may have 70,000, so most are told apart by a word of it."""
-    word = max(_WORD.findall(function.removeprefix("_R").removeprefix("_Z")), key=len, default="")
+    word = common_word(function)
     return {name for name in names if word in name and _function_of(name) == function}
+
+
+def common_word(function: str) -> str:
+    """A word that all symbols of a function have in them, the longest; empty where there is none."""
+    return max(_WORD.findall(function.removeprefix("_R").removeprefix("_Z")), key=len, default="")
 
 
 def _function_of(symbol: str) -> str:

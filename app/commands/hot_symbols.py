@@ -17,13 +17,16 @@ from app.stages.hot_symbols.answer_lines import in_words, watched_table
 from app.stages.hot_symbols.answers_reading import watched_answers
 from app.stages.hot_symbols.table_reading import published_rows
 from app.symbols.display import SymbolDisplay
+from app.symbols.known_files import names_in
 
 NONE_FOUND: Final = 1
 
 
 @click.command(name="hot-symbols", epilog=TIME_HELP)
 @click.option("--top", "count", type=click.IntRange(1), default=20, show_default=True, help="Rows to show, by hits.")
-@click.option("--symbol", metavar="PATTERN", help="Only this mangled name or symbol id.")
+@click.option(
+    "--symbol", metavar="PATTERN", help="Only this mangled name or symbol id. A name in full finds the function."
+)
 @click.option("--module", metavar="PATTERN", help="Only this path, file name or build id; `kernel` for the kernel.")
 @click.option("--namespace", metavar="PATTERN", help="Only symbols that ran in this namespace lately.")
 @click.option("--image", metavar="PATTERN", help="Only symbols that ran in this image lately, by name or id.")
@@ -49,6 +52,8 @@ def command(
     function ran, and for how long the events of all nodes were complete meanwhile. --symbol, --module and --since
     choose among the watches. If no row matches --symbol, standard error says whether the symbol is watched.
 
+    With a symbol store (CALLSTREAM_SYMBOL_STORE_DIR), a --symbol in full finds the function by any of its names.
+
     A name is sure if our own index, the kernel or a probe confirms it. It is a hint if only the agent gives it. SURE is
     the share of a row's hits whose name is sure. PATTERN may have `*`, `?` and `[...]`.
 
@@ -67,6 +72,7 @@ def command(
     if watched and (namespace is not None or image is not None):
         raise click.UsageError("--namespace and --image mean nothing with --watched: a watch is for all of them")
     settings = load()
+    query = query.by_any_name(names_in(settings.symbol_store_dir))
     with SymbolDisplay() as display:
         if watched:
             found: Sequence[Row] = list(filter(query.matches_answer, watched_answers(settings)))[:count]
@@ -75,15 +81,15 @@ def command(
             found = top(filter(query.matches, published_rows(settings)), count)
             lines = table(found, display.name)
             if not found and symbol is not None:
-                _say_whether_watched(symbol, watched_answers(settings))
+                _say_whether_watched(query, watched_answers(settings))
         for line in documents(found) if as_json else lines:
             echo(line)
     sys.exit(0 if found else NONE_FOUND)
 
 
-def _say_whether_watched(symbol: str, answers: Iterable[Mapping[str, Any]]) -> None:
+def _say_whether_watched(query: Query, answers: Iterable[Mapping[str, Any]]) -> None:
     """Without a row, a symbol may be watched and never hit, or not watched at all."""
-    asked = Query(symbol=symbol)
+    symbol, asked = query.symbol, Query(symbol=query.symbol, any_name=query.any_name)
     said = [in_words(answer) for answer in answers if asked.matches_answer(answer)]
     for line in said or [f"{symbol} is not watched, so a missing row proves nothing; see: callstream watch add --help"]:
         echo(f"callstream hot-symbols: {line}", err=True)

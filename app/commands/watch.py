@@ -18,8 +18,7 @@ from app.settings import Settings, load
 from app.stages.hot_symbols.answer_lines import best_lines
 from app.stages.hot_symbols.watch_list import WatchList, add_watch, in_canonical_form, read_watch_list, remove_watches
 from app.stages.worker import registered_id
-from app.symbols.known_files import StoreFiles
-from app.symbols.store import SymbolStore
+from app.symbols.known_files import files_of
 from schemas import topics
 
 NOT_THERE: Final = 1
@@ -241,9 +240,9 @@ def _best_answers(settings: Settings, watches: Iterable[Watch]) -> dict[str, Dec
     Raises SymbolStoreError.
     """
     watches = list(watches)
-    if settings.symbol_store_dir is None:
+    files = files_of(settings.symbol_store_dir)
+    if files is None:
         return dict.fromkeys(watch.watch_id for watch in watches)
-    files = StoreFiles(SymbolStore.open(settings.symbol_store_dir))
     codes = watched_codes(watches, files, {})
     return {watch.watch_id: best_possible(watch, codes[watch.watch_id]) for watch in watches}
 

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Final, assert_never
 from agents.hot_symbols.reading import evidence
 from agents.hot_symbols.reading.meaning import PLACE_FIELDS
 from agents.hot_symbols.reading.observations import CallObserver
+from agents.hot_symbols.table.any_name import other_names
 from agents.hot_symbols.table.query import Query
 from agents.memo import Memo
 from app.export.call_stacks import CONTAINER_FIELDS, ContainerMeaning, StackMeaning, binary_reader
@@ -39,6 +40,7 @@ from app.operators.times import time_text
 from app.settings import Settings
 from app.stages.hot_symbols.answers_reading import watched_answers
 from app.stages.hot_symbols.table_reading import published_rows
+from app.symbols.known_files import names_in
 
 EXPORTER: Final = f"callstream {version('callstream')}"
 
@@ -165,7 +167,11 @@ class Export:
             gatherer = SymbolGatherer(observe, wanted(self.place), window.partitions, repeating)
             gatherer.books.ranges = window.ranges
             gatherer.gather(window.runs(self.on_read))
-        lines = (fact_line(row, self.demangle(row["symbol"]), containers) for row, containers in gatherer.rows())
+        names = names_in(self.settings.symbol_store_dir)
+        lines = (
+            fact_line(row, self.demangle(row["symbol"]), containers, other_names(row, names))
+            for row, containers in gatherer.rows()
+        )
         return ExportOutcome(what="runtime facts", written=_write_some(self.to, lines), books=gatherer.books)
 
     def table_facts(self) -> ExportOutcome:
@@ -189,8 +195,9 @@ class Export:
         )
 
     def _table_lines(self) -> Iterator[str | None]:
+        names = names_in(self.settings.symbol_store_dir)
         for row in filter(self.place.matches, published_rows(self.settings)):
-            yield fact_line(row, self.demangle(row["symbol"]))
+            yield fact_line(row, self.demangle(row["symbol"]), names=other_names(row, names))
             self.on_read(1)
 
 

@@ -3,12 +3,13 @@
 The shape is that of Stella Ops' runtime facts (docs/reachability/runtime-facts.md there): `symbolId, codeId, buildId,
 containerId, hitCount, observedAt, metadata`; unknown values are left out. `symbolId` is our row's key. `codeId` is the
 file by itself: its build id, else its path. `containerId` is set only if all hits are of one container. Values of
-`metadata` are texts, as the consumer's type wants them. Lines are sorted by symbol id. A symbol without a hit has no
-line.
+`metadata` are texts, as the consumer's type wants them; `names` are the other names of the code, where an index of the
+file is at hand, so that a function is found by any of them. Lines are sorted by symbol id. A symbol without a hit has
+no line.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agents.hot_symbols.counting.recent import Recent
@@ -18,14 +19,19 @@ from app.operators.times import time_text
 Fact = dict[str, Any]
 
 
-def fact_line(row: Mapping[str, Any], display_name: str, containers: Recent | None = None) -> str | None:
+def fact_line(
+    row: Mapping[str, Any], display_name: str, containers: Recent | None = None, names: Iterable[str] = ()
+) -> str | None:
     """One line with its end; None for a symbol without a hit.
 
-    `row` is a HotSymbol, `containers` those it ran in, None if they are not known.
+    `row` is a HotSymbol, `containers` those it ran in, None if they are not known, and `names` other names of its code.
     """
     if row["hits"] <= 0:
         return None
-    return escaped(json.dumps(fact_of(row, display_name, containers), ensure_ascii=False, separators=(",", ":"))) + "\n"
+    fact = fact_of(row, display_name, containers)
+    if others := ",".join(names):
+        fact["metadata"]["names"] = others
+    return escaped(json.dumps(fact, ensure_ascii=False, separators=(",", ":"))) + "\n"
 
 
 def fact_of(row: Mapping[str, Any], display_name: str, containers: Recent | None) -> Fact:

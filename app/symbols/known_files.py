@@ -4,7 +4,7 @@ A damaged index or map is told and taken for a missing one: an answer can only s
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from posixpath import basename
@@ -54,6 +54,17 @@ class StoreFiles:
             log.warning("an index of the symbol store is left out: %s", error)
             return NoNames.NO_INDEX
         return NoNames.NO_INDEX if index is None else FunctionNames(index)
+
+
+def files_of(folder: Path | None) -> StoreFiles | None:
+    """The files of the store in `folder`; None where there is none. Raises SymbolStoreError if it cannot be read."""
+    return None if folder is None else StoreFiles(SymbolStore.open(folder))
+
+
+def names_in(folder: Path | None) -> Callable[[str], FileNames | NoNames] | None:
+    """The index of a build id in the store in `folder`; None where there is no store. Raises SymbolStoreError."""
+    files = files_of(folder)
+    return None if files is None else files.names
 
 
 class FollowedStore:

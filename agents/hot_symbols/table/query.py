@@ -1,16 +1,19 @@
 """Questions about published rows: which of them are meant, and in which order they come.
 
-A pattern with `*`, `?` or `[` is a shell pattern over the whole text, anything else is the text itself; case counts.
+A pattern with `*`, `?` or `[` is a shell pattern over the whole text, anything else is the text itself; case counts. A
+symbol that is the text itself may mean rows under any name of that function (`Query.by_any_name`).
 The order is by hits, the highest first, then by symbol id, so that one question has one answer.
 """
 
 import heapq
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from posixpath import basename
 from typing import Any, Final
+
+from agents.hot_symbols.table.any_name import AnyName, NamesOf
 
 _WILDCARDS: Final = re.compile(r"[*?]")
 
@@ -34,6 +37,14 @@ class Query:
     namespace: str | None = None
     image: str | None = None
     since_ns: int | None = None
+    any_name: AnyName | None = field(default=None, compare=False)
+    """The function that `symbol` names in full, where rows under its other names are meant too."""
+
+    def by_any_name(self, names_of: NamesOf | None) -> "Query":
+        """The query, with rows under any name of the function that it names in full."""
+        if self.symbol is None or not self.symbol or "!" in self.symbol or _is_pattern(self.symbol):
+            return self
+        return replace(self, any_name=AnyName(self.symbol, names_of))
 
     def matches(self, row: Row) -> bool:
         """Whether a row is meant."""
@@ -57,13 +68,19 @@ class Query:
     def needles(self) -> list[bytes]:
         """Bytes that a row that matches has in its key or its state, so that most need not be unpacked."""
         asked = [self.module, self.namespace, self.image]
-        if self.symbol is not None and not _ESCAPED_IN_IDS.search(self.symbol):
+        if self.symbol is not None and self.any_name is None and not _ESCAPED_IN_IDS.search(self.symbol):
             asked.append(self.symbol)
         return [needle for needle in map(_longest_literal, filter(None, asked)) if needle]
 
-    def may_mean(self, symbol: str, symbol_id: str) -> bool:
-        """Whether a row with this symbol and id can match, before anything else of it is known."""
-        return self.symbol is None or _is(self.symbol, symbol, symbol_id)
+    def may_mean_key(self, key: bytes) -> bool:
+        """Whether the row with this key can match, before it is parsed."""
+        return self.any_name is None or self.any_name.may_be(key)
+
+    def may_mean(self, symbol: str, symbol_id: str, build_id: str | None) -> bool:
+        """Whether a row with this symbol, id and build id can match, before anything else of it is known."""
+        if self.symbol is None or _is(self.symbol, symbol, symbol_id):
+            return True
+        return self.any_name is not None and self.any_name.is_it(symbol, build_id)
 
     def matches_answer(self, answer: Row) -> bool:
         """Whether the answer to a watch meets the conditions; those on places do not apply to a watch."""
@@ -74,7 +91,7 @@ class Query:
         module = row["module"] or ""
         return (
             (self.since_ns is None or (row["hits"] > 0 and row["last_seen_ns"] >= self.since_ns))
-            and self.may_mean(row["symbol"], symbol_id)
+            and self.may_mean(row["symbol"], symbol_id, row["build_id"])
             and (self.module is None or _is(self.module, module, basename(module), row["build_id"]))
         )
 

@@ -59,6 +59,7 @@ def attacher(
             ownership = Ownership(runtime)
             runtime.tasks.append(ownership.run)
             runtime.ready["peers"] = ownership.trouble
-            runtime.ports.append(QueryPort(runtime, ownership, merge_step.table, watching.answers))
+            port = QueryPort(runtime, ownership, merge_step.table, watching.answers, files=watching.files)
+            runtime.ports.append(port)
 
     return attach

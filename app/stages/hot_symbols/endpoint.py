@@ -5,7 +5,8 @@
 
 It listens on a port of its own, see `app/stages/hot_symbols/query_port.py`. The options are those of `callstream
 hot-symbols`, and rows come as its --json prints them, in one document: `{"rows": [...]}`. Any worker answers; it looks
-through its own partitions and queries the owners of the others. For a symbol id it queries the owner only. An answer is
+through its own partitions and queries the owners of the others. For a symbol id it queries the owner only. A symbol
+that is named in full finds the rows under any name of that function, where the worker has a symbol store. An answer is
 complete, or it is an error that names what is missing, because a symbol that is left out would read as never executed.
 The endpoint only reads, and looks through the table once at a time.
 """
@@ -20,6 +21,7 @@ from urllib.parse import parse_qs, urlencode
 
 from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.table.query import Query, top
+from agents.hot_symbols.watch.files import KnownFiles
 from app.kafka.positions import PositionError, parse_time
 from app.serving.request import HttpAnswer
 from app.stages.hot_symbols.advertising import Owner
@@ -73,13 +75,16 @@ class Endpoint:
         peers: Peers,
         partitions: int,
         answers: Callable[[], list[dict[str, Any]] | None],
+        *,
+        files: Callable[[], KnownFiles | None] = lambda: None,
     ) -> None:
-        """`answers` gives the answers to all watches, or None while they are not known."""
+        """`answers` gives the answers to all watches, or None while they are not known; `files` those of the store."""
         self._table = table
         self._ownership = ownership
         self._peers = peers
         self._partitions = partitions
         self._answers = answers
+        self._files = files
         self._one_look = threading.Lock()
 
     def __call__(self, query_string: str) -> HttpAnswer:
@@ -88,7 +93,8 @@ class Endpoint:
         try:
             asked = _parameters(query_string)
             count = _count(asked)
-            query = _query(asked)
+            files = self._files()
+            query = _query(asked).by_any_name(None if files is None else files.names)
             if _WORDS.get(asked.get("watched", ["false"])[0], False):
                 rows = self._watched(query, count)
             elif "partition" in asked:
@@ -225,4 +231,5 @@ def _query(asked: Mapping[str, list[str]]) -> Query:
         since_ns = None if since is None else parse_time(since[0], time.time_ns())
     except PositionError as error:
         raise QuestionRefusedError(HTTPStatus.BAD_REQUEST, f"since: {error}") from None
-    return Query(since_ns=since_ns, **{name: asked[name][0] for name in _TEXTS if name in asked})
+    texts: dict[str, Any] = {name: asked[name][0] for name in _TEXTS if name in asked}
+    return Query(since_ns=since_ns, **texts)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 from confluent_kafka import KafkaException
 
+from agents.hot_symbols.watch.files import KnownFiles
 from app.kafka.group_members import member_names
 from app.operators.errors import OperatorError
 from app.serving.access import LOOPBACK_HOSTS, MIN_TOKEN_CHARS, AccessRefusal, HttpAccess
@@ -71,12 +72,15 @@ class QueryPort:
         ownership: Ownership,
         table: StrictTable,
         answers: Callable[[], list[dict[str, Any]] | None],
+        *,
+        files: Callable[[], KnownFiles | None],
     ) -> None:
-        """`answers` gives the answers to all watches, or None while they are not known."""
+        """`answers` gives the answers to all watches, or None while they are not known; `files` those of the store."""
         self._runtime = runtime
         self._ownership = ownership
         self._table = table
         self._answers = answers
+        self._files = files
         self._service: QueryService | None = None
 
     def start(self) -> None:
@@ -91,7 +95,9 @@ class QueryPort:
         self._refuse_conflict(me, app.conf.id)
         self._ownership.me = me
         peers = Peers(me, settings.peer_networks, peer_access)
-        endpoint = Endpoint(self._table, self._ownership, peers, self._runtime.partitions, self._answers)
+        endpoint = Endpoint(
+            self._table, self._ownership, peers, self._runtime.partitions, self._answers, files=self._files
+        )
         service.serve(endpoint, HttpAccess(served_hosts(settings, bound, me.address), token, host_required=True))
         log.info("serving /hot-symbols", extra={"facts": {"hotSymbols": str(bound), "advertised": str(me.address)}})
 

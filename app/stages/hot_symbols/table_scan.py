@@ -51,8 +51,11 @@ def top_rows(rows: Iterator[tuple[bytes, bytes]], query: Query, count: int) -> l
             continue
         if needles and not all(needle in state or needle in key for needle in needles):
             continue
+        if not query.may_mean_key(key):
+            continue
         text = key.decode()
-        if not query.may_mean(parse_symbol_id(text).symbol or "", text):
+        identity = parse_symbol_id(text)
+        if not query.may_mean(identity.symbol or "", text, identity.build_id):
             continue
         record = published_record(text, SymbolRow.from_bytes(state).tally())
         if not query.matches(record):

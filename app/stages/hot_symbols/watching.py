@@ -34,7 +34,7 @@ from app.stages.hot_symbols.row_age import row_age_ns
 from app.stages.hot_symbols.watch_list import WatchList
 from app.streaming.delivery import Parcel
 from app.streaming.stage_process import StageRuntime
-from app.symbols.known_files import FollowedStore
+from app.symbols.known_files import FollowedStore, StoreFiles
 from app.telemetry import metrics
 from schemas import records, topics
 from schemas.node import NodeId
@@ -111,6 +111,10 @@ class WatchTask:
         if not self._lists.is_read:
             return None
         return [answer for _, answer in sorted(dict(self._published).items())]
+
+    def files(self) -> StoreFiles | None:
+        """The files of the symbol store as they are known now. May be called from another thread."""
+        return self._store.files
 
     async def run(self) -> None:
         """Work until the process ends; an exception ends it too."""

@@ -1,13 +1,16 @@
 """What a window of calls becomes: every call once, in the stack and under the symbols that it says."""
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, cast
 
 import pytest
 
 from agents.hot_symbols.counting.recent import Recent
+from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.reading.meaning import PLACE_FIELDS, Meaning
 from agents.hot_symbols.reading.observations import CallObserver, Observe
+from agents.hot_symbols.table.published import published_record
 from agents.hot_symbols.table.query import Query
 from app.dead_letters.sent_again import SentAgain
 from app.export.call_stacks import CONTAINER_FIELDS, ContainerMeaning, StackMeaning, binary_reader
@@ -254,3 +257,13 @@ def test_an_event_that_was_sent_again_counts_once(offsets: tuple[int, ...], call
     for books in (of_facts, of_stacks):
         assert (books.calls, books.repeated) == (calls, len(offsets) - calls)
     assert [row["hitCount"] for row in rows.values()] == list(folded.values()) == [calls]
+
+
+def test_a_fact_lists_the_other_names_of_its_code() -> None:
+    """A function is found by any of them."""
+    tally = Tally("/usr/lib/libz.so.1")
+    tally.hits = 1
+    named = fact_line(published_record("0123456789abcdef!f", tally), "f", None, ["f_old", "f_v1"])
+
+    assert named is not None
+    assert json.loads(named)["metadata"]["names"] == "f_old,f_v1"

@@ -203,7 +203,8 @@ PATTERNS = st.sampled_from(
     st.dictionaries(st.sampled_from([f"/bin/{a}!{b}" for a in ("a", "b") for b in NAMES]), st.integers(0, 4)),
     st.integers(1, 9),
     st.builds(
-        lambda symbol, module, since_ns: Query(symbol=symbol, module=module, since_ns=since_ns),
+        lambda ask, symbol, module, since_ns: ask(Query(symbol=symbol, module=module, since_ns=since_ns)),
+        st.sampled_from([lambda query: query, lambda query: query.by_any_name(None)]),
         PATTERNS,
         PATTERNS,
         st.sampled_from([None, 9, 10]),

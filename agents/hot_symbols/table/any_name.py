@@ -1,0 +1,68 @@
+"""Which rows of a table mean an asked function: a row carries one name of its code, and any name may be asked for.
+
+Rows of a file that an index describes are compared with all names of its code; of all rows, those that a compiler made
+of the asked function are meant too.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agents.hot_symbols.identity import SymbolIdentity, parse_symbol_id, symbol_id
+from agents.hot_symbols.watch.files import FileNames, NoNames
+from agents.symbols.compiler_clones import common_word, function_of
+
+NamesOf = Callable[[str], FileNames | NoNames]
+"""The index of a build id."""
+
+
+class AnyName:
+    """The names of one function, by file. Files are looked into as their rows come."""
+
+    def __init__(self, asked: str, names_of: NamesOf | None) -> None:
+        """`names_of` is None where there is no symbol store."""
+        self._asked = asked
+        self._function = function_of(asked)
+        self._names_of = names_of
+        self._keys: dict[bytes, frozenset[bytes]] = {}
+        self._word = common_word(self._function).encode()
+
+    def may_be(self, key: bytes) -> bool:
+        """Whether the row with this key may be meant, at little cost; a row that is meant always may be."""
+        origin, _, symbol = key.partition(b"!")
+        if self._word in symbol:
+            return True
+        keys = self._keys.get(origin)
+        if keys is None:
+            keys = self._keys[origin] = self._keys_in(origin)
+        return symbol in keys
+
+    def is_it(self, symbol: str, build_id: str | None) -> bool:
+        """Whether a row is of the asked function."""
+        if not symbol:
+            return False
+        return function_of(symbol) == self._function or (build_id is not None and symbol in self._other_names(build_id))
+
+    def _keys_in(self, origin: bytes) -> frozenset[bytes]:
+        """What the keys of rows of a file have behind its build id, for all names of the asked function's code."""
+        try:
+            build_id = parse_symbol_id(origin.decode() + "!x").build_id
+        except ValueError:
+            return frozenset()
+        if build_id is None:
+            return frozenset()
+        ids = (symbol_id(SymbolIdentity(build_id, None, name)) for name in self._other_names(build_id))
+        return frozenset(text.partition("!")[2].encode() for text in ids)
+
+    def _other_names(self, build_id: str) -> set[str]:
+        names = NoNames.NO_INDEX if self._names_of is None else self._names_of(build_id)
+        if isinstance(names, NoNames):
+            return set()
+        return {name for code in names.codes(self._asked) for name in code.names}
+
+
+def other_names(row: Mapping[str, Any], names_of: NamesOf | None) -> list[str]:
+    """Names that the code of a row has besides the row's own, by the index of its file."""
+    names = None if names_of is None or not row["build_id"] or not row["symbol"] else names_of(row["build_id"])
+    if names is None or isinstance(names, NoNames):
+        return []
+    return sorted({name for code in names.codes(row["symbol"]) for name in code.names} - {row["symbol"]})

@@ -26,11 +26,12 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from agents.canonicalize.frames import FrameResolver, canonicalize_frame
-from agents.canonicalize.modules import ModuleIndex, Scope
+from agents.canonicalize.modules import ModuleIndex
 from agents.canonicalize.stacks import FrameKey, FramePart, frame_part
 from agents.memo import Memo
 from agents.symbols.index import SymbolIndex
 from agents.symbols.index_format import encode_index
+from agents.symbols.lookup import RootOwner, Scope
 from app.symbols.index_builder import build_index
 from app.symbols.store import SymbolStore, index_digest, open_index
 from app.symbols.store_writer import StoreWriter
@@ -155,7 +156,7 @@ def _resolver(store: SymbolStore, build_id: str) -> FrameResolver:
     modules = ModuleIndex(store)
     node = NodeId("", "node")
     modules.observe(0, 0, (node, "process"), MODULE, bytes.fromhex(build_id))
-    return modules.resolver(modules.context(0, 1, "process", Scope("", node, is_contained=False)))
+    return modules.resolver(modules.context(0, 1, "process", Scope("", RootOwner.HOST, node), 0))
 
 
 def _looking_up(library: Path, store: SymbolStore) -> Table:

@@ -27,7 +27,7 @@ class ContextResolver:
     """A symbol source as the events of one context see it; a `FrameResolver`."""
 
     source: SymbolSource | None
-    loaded: Mapping[str, str]
+    modules: ModuleSet
     maps: ScopeMaps | None
 
     def lookup(self, build_id: str, file_offset: int, *, innermost: bool) -> Resolved | Unresolved:
@@ -41,13 +41,14 @@ class ContextResolver:
 
         A map says what lies at a path, and an unlinked file lies there no more: only the process can name it.
         """
-        name = path_digest(module) if self.loaded else ""
-        known = self.loaded.get(name)
+        loaded = self.modules.build_ids
+        name = path_digest(module) if loaded else ""
+        known = loaded.get(name)
         if not is_deleted:
             if known is not None:
                 return known.removesuffix(ANOTHER)
             return None if self.maps is None else self.maps.build_id(module)
-        builds = {known, self.loaded.get(deleted(name))} - {None}
+        builds = {known, loaded.get(deleted(name))} - {None}
         if len(builds) > 1 or any(build.endswith(ANOTHER) for build in builds if build):
             return Unresolved.AMBIGUOUS
         return next(iter(builds), None)
@@ -68,7 +69,7 @@ class Contexts:
         self._source = source
         self._set_of = lru_cache(maxsize=MAX_CONTEXTS)(_set_of)
         self._numbers: OrderedDict[tuple[ModuleSet, ScopeMaps | None], int] = OrderedDict()
-        self._resolvers = {NO_CONTEXT: ContextResolver(source, {}, None)}
+        self._resolvers = {NO_CONTEXT: ContextResolver(source, NO_MODULES, None)}
         self._next_number = NO_CONTEXT + 1
 
     def module_set(self, build_ids: Mapping[str, str]) -> ModuleSet:
@@ -85,11 +86,17 @@ class Contexts:
             number = self._next_number
             self._next_number += 1
             self._numbers[key] = number
-            self._resolvers[number] = ContextResolver(self._source, modules.build_ids, maps)
+            self._resolvers[number] = ContextResolver(self._source, modules, maps)
             if len(self._numbers) > MAX_CONTEXTS:
                 _, forgotten = self._numbers.popitem(last=False)
                 del self._resolvers[forgotten]
         return number
+
+    def on(self, number: int, architecture: str) -> int:
+        """Number of the same context on an architecture; ask right after `number`."""
+        resolver = self._resolvers[number]
+        maps = None if resolver.maps is None else resolver.maps.on(architecture)
+        return number if maps is resolver.maps else self.number(resolver.modules, maps)
 
     def resolver(self, number: int) -> ContextResolver:
         """The resolver of a context; ask right after `number`, before it can be forgotten."""

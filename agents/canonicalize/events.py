@@ -26,7 +26,7 @@ from agents.canonicalize.fragments import (
     node_key,
 )
 from agents.canonicalize.identity import ABSENT, TIME, message_digest, unknown_digest
-from agents.canonicalize.modules import ModuleIndex, Scope
+from agents.canonicalize.modules import ModuleIndex
 from agents.canonicalize.outcomes import (
     MAX_CALL_BYTES,
     MAX_REPEATED_PARTS,
@@ -43,7 +43,7 @@ from agents.canonicalize.processes import ProcessParts, timestamp_ns
 from agents.canonicalize.stacks import EMPTY_STACK, StackPart
 from agents.canonicalize.undecoded import text_as_bytes
 from agents.memo import Memo, Uncached
-from agents.symbols.lookup import SymbolSource
+from agents.symbols.lookup import Scope, SymbolSource
 from schemas.canonical_head import encode_head
 from schemas.canonical_pb2 import (
     TIMESTAMP_SOURCE_EVENT,
@@ -127,14 +127,16 @@ def _convert(raw: bytes, fragments: Fragments, modules: ModuleIndex, position: P
     node_part = fragments.nodes[node_key(event)]
     node = node_part.node
     process = fragments.process(encoded_process, node)
-    scope = Scope(process.image_id, node, process.is_contained)
-    context = modules.context(partition, offset, process.process_id, scope)
+    time = _time_of(event, body, kind, process, receipt_ms)
     if kind == "process_exit":
         modules.end(partition, offset, (node, process.process_id))
-    time = _time_of(event, body, kind, process, receipt_ms)
     if time is None:
         return EventRefusal(EventRefusalReason.TIME_OUT_OF_RANGE, None)
     timestamp, timestamp_source, sent_time = time
+    scope = Scope(process.image_id, process.root, node, node_part.architecture)
+    context = modules.context(partition, offset, process.process_id, scope, timestamp)
+    if kind == "process_kprobe":
+        context = modules.context_of_kernel(context, body.function_name, body.kernel_stack_trace)
     parts = _body_parts(body, kind, process, fragments, context)
     if isinstance(parts, EventRefusalReason):
         return EventRefusal(parts, None)

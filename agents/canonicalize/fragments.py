@@ -33,6 +33,7 @@ _MAX_STACKS: Final = 16_384
 _MAX_FRAMES: Final = 65_536
 _MAX_ARGUMENTS: Final = 65_536
 _MAX_PROBES: Final = 4_096
+_ARCHITECTURE_LABEL: Final = "kubernetes.io/arch"
 _MAX_NODES: Final = 1_024
 
 
@@ -63,10 +64,11 @@ NO_ARGUMENTS: Final = ArgumentsPart(digest(b""), b"", b"", ())
 class NodePart:
     """The node as a field of the event, and the digest of node name, cluster, labels and aggregation as sent.
 
-    `node` says which it is, with names within their limits.
+    `node` says which it is, with names within their limits; `architecture` is empty where no label says it.
     """
 
     node: NodeId
+    architecture: str
     digest: bytes
     field: bytes
 
@@ -152,6 +154,7 @@ def node_part(key: NodeKey) -> NodePart:
     content = node.SerializeToString(deterministic=True)
     return NodePart(
         node=NodeId(cluster_name, node_name).within_limits(),
+        architecture=sent.node_labels.get(_ARCHITECTURE_LABEL, ""),
         digest=message_digest(sent),
         field=proto_wire.field(CanonicalEvent.NODE_FIELD_NUMBER, content) if content else b"",
     )

@@ -10,11 +10,12 @@ too: the record that makes too many processes ends the entries of one of them. T
 no record before it comes again (`release`).
 """
 
+import re
 from bisect import bisect_left
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from agents.canonicalize.contexts import NO_MODULES, ContextResolver, Contexts
 from agents.canonicalize.module_identity import loaded_module
@@ -30,7 +31,7 @@ from agents.canonicalize.process_modules import (
     path_digest,
 )
 from agents.memo import Memo
-from agents.symbols.lookup import ScopeMaps, SymbolSource
+from agents.symbols.lookup import Scope, SymbolSource, TimedMaps
 from schemas.node import NodeId
 
 MAX_PROCESSES: Final = 65_536
@@ -44,17 +45,20 @@ and a busy node ends some hundreds of processes a second."""
 MAX_MODULES: Final = 1_024
 """Mapped files that are remembered for one process; the largest programs map some hundreds."""
 
+_SYSTEM_CALL: Final = re.compile(rb"__(x64|ia32|arm64|riscv|s390x?)_(?:compat_)?sys_")
+_ARCHITECTURES: Final = {
+    b"x64": "amd64",
+    b"ia32": "amd64",
+    b"arm64": "arm64",
+    b"riscv": "riscv64",
+    b"s390": "s390x",
+    b"s390x": "s390x",
+}
+"""How kernels name their entries of system calls (ARCH_HAS_SYSCALL_WRAPPER), and what architecture that is."""
+
 _CACHED_MODULES: Final = 8_192
 _CACHED_SCOPES: Final = 16_384
 """Distinct loader events' contents, and images on nodes, that are at hand; two generations of each."""
-
-
-class Scope(NamedTuple):
-    """Where a process runs, as far as symbol sources tell modules apart by it; empty texts where it is not known."""
-
-    image_id: str
-    node: NodeId
-    is_contained: bool
 
 
 ProcessKey = tuple[NodeId, str]
@@ -88,8 +92,8 @@ class ModuleIndex:
         self._partitions: dict[int, _PartitionProcesses] = {}
         self._max_processes, self._max_ended, self._max_modules = max_processes, max_ended, max_modules
         self._modules: Memo[tuple[str, bytes], tuple[str, str] | None] = Memo(_digested, _CACHED_MODULES)
-        self._maps: Memo[Scope, ScopeMaps | None] = Memo(
-            lambda scope: None if source is None else source.maps(*scope), _CACHED_SCOPES
+        self._maps: Memo[Scope, TimedMaps | None] = Memo(
+            lambda scope: None if source is None else source.maps(scope), _CACHED_SCOPES
         )
 
     def observe(self, partition: int, offset: int, key: ProcessKey, path: str, build_id: bytes) -> None:
@@ -143,11 +147,12 @@ class ModuleIndex:
             part.changed.add(forgotten)
             part.releasable.append((offset, forgotten))
 
-    def context(self, partition: int, offset: int, process_id: str, scope: Scope) -> int:
-        """Number of the context that the event at `offset` sees."""
+    def context(self, partition: int, offset: int, process_id: str, scope: Scope, time_ns: int) -> int:
+        """Number of the context that the event at `offset` sees, which happened at `time_ns`."""
         part = self._partitions.get(partition)
         process = part.processes.get((scope.node, process_id)) if part else None
-        maps = self._maps[scope] if self._has_maps else None
+        timed = self._maps[scope] if self._has_maps else None
+        maps = None if timed is None else timed.at(time_ns)
         if process is None:
             return self._contexts.number(NO_MODULES, maps)
         if offset <= process.changed:
@@ -155,6 +160,16 @@ class ModuleIndex:
         if process.latest is None:
             process.latest = self._contexts.module_set(process.seen_at(offset))
         return self._contexts.number(process.latest, maps)
+
+    def context_of_kernel(self, context: int, function_name: str, kernel_stack: Sequence[bytes]) -> int:
+        """The context of an event whose kernel's own names say what architecture it is; the same if they do not.
+
+        Ask right after `context`. One image may be of several architectures, and not every node says which it has.
+        """
+        if not self._has_maps:
+            return context
+        found = _SYSTEM_CALL.search(function_name.encode()) or _SYSTEM_CALL.search(b"\n".join(kernel_stack))
+        return context if found is None else self._contexts.on(context, _ARCHITECTURES[found[1]])
 
     def resolver(self, context: int) -> ContextResolver:
         """The resolver of a context; ask right after `context`, before it can be forgotten."""

@@ -20,11 +20,12 @@ from agents.canonicalize import probes
 from agents.canonicalize.assemble import join_event, join_id, lineage_digest
 from agents.canonicalize.fragments import ArgumentsPart, Fragments, NodePart, node_key
 from agents.canonicalize.identity import ABSENT, TIME
-from agents.canonicalize.modules import ModuleIndex, Scope
+from agents.canonicalize.modules import ModuleIndex
 from agents.canonicalize.outcomes import MAX_REPEATED_PARTS, MAX_STACK_FRAMES, Canonical
 from agents.canonicalize.processes import timestamp_ns
 from agents.canonicalize.stacks import EMPTY_STACK
 from agents.memo import Memo
+from agents.symbols.lookup import Scope
 from schemas.canonical_head import encode_head
 from schemas.canonical_pb2 import TIMESTAMP_SOURCE_EVENT
 from schemas.tetragon_parts_pb2 import GetEventsResponse, ProcessKprobe
@@ -85,6 +86,7 @@ class PlainKprobes:
         self._processes = fragments.processes
         self._returns = fragments.arguments
         self._context = modules.context
+        self._context_of_kernel = modules.context_of_kernel
         self._remainders: Memo[RemainderKey, _Remainder | None] = Memo(self._remainder, _MAX_REMAINDERS)
         self._arguments: Memo[bytes, ArgumentsPart | None] = Memo(self._argument_list, _MAX_ARGUMENT_LISTS)
         self._nodes: Memo[bytes, NodePart | None] = Memo(self._node, _MAX_NODES)
@@ -110,8 +112,8 @@ class PlainKprobes:
             return None
         if not process.process_id or (parent is not None and not parent.process_id):
             return None
-        scope = Scope(process.image_id, node_part.node, process.is_contained)
-        context = self._context(partition, offset, process.process_id, scope)
+        scope = Scope(process.image_id, process.root, node_part.node, node_part.architecture)
+        context = self._context(partition, offset, process.process_id, scope, timestamp)
         remainder = self._remainders[context, function_name, encoded_return is not None, rest]
         if remainder is None:
             return None
@@ -154,6 +156,7 @@ class PlainKprobes:
         if len(kernel) + len(user) > MAX_STACK_FRAMES or max(len(body.data), len(body.ancestors)) > MAX_REPEATED_PARTS:
             return None
         fragments = self._fragments
+        context = self._context_of_kernel(context, body.function_name, kernel)
         probe = fragments.probes[context, probes.kprobe_key(body, returns=returns)]
         stack = fragments.stacks[context, kernel, user] if kernel or user else EMPTY_STACK
         data = fragments.argument_lists[tuple(body.data[:])]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agents.canonicalize.identity import digest, message_digest
+from agents.symbols.lookup import RootOwner
 from schemas import proto_wire
 from schemas.canonical_pb2 import CanonicalEvent, CanonicalProcess, CanonicalWorkload
 from schemas.node import NodeId
@@ -31,7 +32,8 @@ class ProcessParts:
     `as_subject` holds process, workload and thread as fields of the event; `as_parent` and `as_ancestor` are the
     process as those fields. `digest` names the message as sent. `process_id` is empty where it needs the node.
     `start_time_ns` is None where it was not sent. `flags` are Tetragon's words for how it came to know the process.
-    `image_id` is empty outside of containers, and where Tetragon did not name the image of one.
+    `image_id` is empty outside of containers, and where Tetragon did not name the image of one. `root` says whose files
+    the process sees.
     """
 
     digest: bytes
@@ -42,7 +44,7 @@ class ProcessParts:
     start_time_ns: int | None
     flags: str
     image_id: str
-    is_contained: bool
+    root: RootOwner
 
 
 def process_parts(encoded: bytes, node: NodeId | None = None) -> ProcessParts:
@@ -68,7 +70,7 @@ def process_parts(encoded: bytes, node: NodeId | None = None) -> ProcessParts:
         start_time_ns=canonical.start_time_ns if canonical.HasField("start_time_ns") else None,
         flags=process.flags,
         image_id=workload.image_id,
-        is_contained=bool(workload.container_id),
+        root=_root_owner(process, is_contained=bool(workload.ByteSize())),
     )
 
 
@@ -84,6 +86,18 @@ def process_id(process: Process, node: NodeId | None) -> str:
         return ""
     start = process.start_time
     return _opaque(f"\x00{process.pid.value}:{start.seconds}:{start.nanos}:{node}")
+
+
+def _root_owner(process: Process, *, is_contained: bool) -> RootOwner:
+    """Whose files a process sees. Any field may say that it is in a container; that it is not, only its namespace.
+
+    Tetragon often knows no container of a process that is in one, so silence says nothing.
+    """
+    in_container = is_contained or process.in_init_tree.value
+    in_host = process.ns.mnt.is_host
+    if in_container == in_host:
+        return RootOwner.UNKNOWN
+    return RootOwner.HOST if in_host else RootOwner.CONTAINER
 
 
 def timestamp_ns(seconds: int, nanos: int) -> int | None:

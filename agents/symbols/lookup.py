@@ -52,6 +52,26 @@ class SymbolLookup(Protocol):
         """
 
 
+class RootOwner(enum.Enum):
+    """Whose file system a process sees, as far as its events say: a path means a file in that one."""
+
+    HOST = "host"  # it is in the host's mount namespace
+    CONTAINER = "container"
+    UNKNOWN = "unknown"  # nothing says so, or what is said contradicts itself
+
+
+class Scope(NamedTuple):
+    """Where a process runs, as far as symbol sources tell modules apart by it; empty texts where it is not known.
+
+    `architecture` is the node's, in Kubernetes' words: amd64, arm64.
+    """
+
+    image_id: str
+    root: RootOwner
+    node: NodeId
+    architecture: str = ""
+
+
 class ScopeMaps(Protocol):
     """What a symbol source's maps say where a process runs; the same object wherever they say the same. Hashable."""
 
@@ -64,9 +84,19 @@ class ScopeMaps(Protocol):
     def kernel_module(self, symbol: str) -> str | None:
         """The node's kernel module that holds `symbol`; None where it is built in, ambiguous or not known."""
 
+    def on(self, architecture: str) -> "ScopeMaps":
+        """The same maps for a process whose kernel is of this architecture, where the scope did not say it."""
+
+
+class TimedMaps(Protocol):
+    """The maps of a scope over time."""
+
+    def at(self, time_ns: int) -> ScopeMaps:
+        """What they said at a moment, Unix epoch: a file that came later names no earlier event."""
+
 
 class SymbolSource(SymbolLookup, Protocol):
     """A snapshot of a symbol store, with its module maps and kallsyms."""
 
-    def maps(self, image_id: str, node: NodeId, is_contained: bool) -> ScopeMaps:
-        """The maps that hold for a process: its image's, or those of its node where it is not contained."""
+    def maps(self, scope: Scope) -> TimedMaps:
+        """The maps that hold for a process: its image's, or those of its node if it sees the host's files."""

@@ -3,9 +3,9 @@
 import json
 import re
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,21 +13,17 @@ import click
 
 from agents.canonicalize.frame_text import FrameText, FrameTextError, format_frame_text, parse_frame_text
 from agents.symbols.index import SymbolIndex
-from agents.symbols.lookup import Resolved
+from agents.symbols.lookup import Resolved, RootOwner, Scope, Unresolved
 from agents.symbols.module_paths import normalize_module
-from agents.toml_text import MAX_TOML_BYTES
-from app.commands.options import EXISTING_FILE, FOLDER
+from app.commands.options import FOLDER, TIME
+from app.commands.symbol_records import JSON, STORE, add_kernel, add_map, resolve, store_folder
 from app.operators.printing import echo, print_answer
-from app.operators.regular_files import open_regular, read_regular_text
 from app.progress import Progress
-from app.settings import load
 from app.symbols.adding import AddOptions, FileReport, NotIndexed, add_files, elf_files
 from app.symbols.checking import check_objects
 from app.symbols.debuginfod import Debuginfod
 from app.symbols.display import SymbolDisplay
-from app.symbols.kallsyms import NotKallsymsError, kernel_modules
 from app.symbols.limited_reader import DEFAULT_SECONDS, FileRefusal, LimitedReader
-from app.symbols.module_map_file import ModuleMapFileError, parse_module_map
 from app.symbols.name_maps import image_scope, node_scope
 from app.symbols.rows import cell, index_row, report_row
 from app.symbols.snapshot import ObjectKind
@@ -40,10 +36,6 @@ NOT_ALL: Final = 1
 
 
 _BUILD_ID: Final = re.compile(r"[0-9a-f]{16,256}")
-_store_option = click.option(
-    "--store", "folder", type=FOLDER, help="The store's folder. Default: CALLSTREAM_SYMBOL_STORE_DIR."
-)
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _image_option = click.option("--image", metavar="ID", help="Image id as Tetragon sends it, or its sha256: digest.")
 _node_option = click.option(
     "--node", metavar="[CLUSTER/]NAME", help="A node, with the cluster if its agent names one; may hold * and ?."
@@ -66,9 +58,14 @@ def command() -> None:
     """
 
 
+command.add_command(add_kernel)
+command.add_command(add_map)
+command.add_command(resolve)
+
+
 @command.command(short_help="Index programs, libraries and debug files")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-@_store_option
+@STORE
 @_image_option
 @_node_option
 @click.option(
@@ -84,11 +81,22 @@ def command() -> None:
     metavar="URL",
     help="Get debug files from this server, which then sees the build ids.",
 )
-@click.option("--replace", is_flag=True, help="Take the new index even if the one in the store is better or conflicts.")
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Take the new index even if the one in the store is better or conflicts, and forget other files of the paths.",
+)
+@click.option(
+    "--since",
+    "since_ns",
+    metavar="TIME",
+    type=TIME,
+    help="With --node: from when on the files lie there. Default: when each was put there.",
+)
 @click.option(
     "--seconds", default=DEFAULT_SECONDS, show_default=True, type=click.FloatRange(1), help="Time limit for each file."
 )
-@_json_option
+@JSON
 def add(
     *,
     paths: tuple[Path, ...],
@@ -100,14 +108,16 @@ def add(
     debug_folders: tuple[Path, ...],
     debuginfod_url: str | None,
     replace: bool,
+    since_ns: int | None,
     seconds: float,
     as_json: bool,
 ) -> None:
     """Index programs, libraries and debug files: single files, folders, or the root of a container.
 
     With --image or --node the paths are recorded too, so that frames of those containers or nodes find their index
-    without loader events. A better index of the same code replaces one in the store; any other index stays out. Files
-    are read in a process with limits on time and memory. Links in folders are not followed.
+    without loader events. Those of nodes count for processes whose events say that they see the host's files: run
+    Tetragon with --enable-process-ns. A better index of the same code replaces one in the store; any other index stays
+    out. Files are read in a process with limits on time and memory. Links in folders are not followed.
 
     \b
     Exit codes:
@@ -122,13 +132,14 @@ def add(
     options = AddOptions(
         root=root,
         scope=_scope(image, node),
+        since_ns=since_ns,
         with_lines=with_lines,
         replace=replace,
         debug_folders=debug_folders,
         debuginfod=None if debuginfod_url is None else Debuginfod(debuginfod_url),
     )
     files = list(elf_files(paths))
-    with StoreWriter(_folder(folder)) as writer, LimitedReader(seconds) as reader, Progress() as progress:
+    with StoreWriter(store_folder(folder)) as writer, LimitedReader(seconds) as reader, Progress() as progress:
         progress.begin("files read", len(files))
         reports = list(add_files(files, options, writer, reader, lambda _: progress.add(1)))
         digest = writer.commit()
@@ -137,74 +148,9 @@ def add(
     sys.exit(NOT_ALL if any(isinstance(report, NotIndexed) for report in reports) or not reports else 0)
 
 
-@command.command(name="add-kernel", short_help="Record a node's kernel symbols")
-@click.argument("kallsyms", type=EXISTING_FILE)
-@_store_option
-@click.option(
-    "--node",
-    metavar="[CLUSTER/]NAME",
-    required=True,
-    help="The node, with the cluster if its agent names one, or several with * and ?.",
-)
-@_json_option
-def add_kernel(kallsyms: Path, folder: Path | None, node: str, as_json: bool) -> None:
-    """Record a node's /proc/kallsyms, so that kernel frames name their module.
-
-    Only symbols that occur once are taken, and no addresses. This replaces what was recorded for the node before.
-
-    \b
-    Exit codes:
-      0  recorded
-      2  wrong options or settings, or a file or the store cannot be used
-    Example:
-      callstream symbols add-kernel --node 'worker-*' kallsyms.txt
-    """
-    try:
-        with TextIOWrapper(open_regular(kallsyms), encoding="utf-8", errors="backslashreplace") as lines:
-            modules = kernel_modules(lines)
-    except NotKallsymsError as error:
-        raise click.UsageError(f"{kallsyms}: {error}") from None
-    with StoreWriter(_folder(folder)) as writer:
-        writer.replace_map(ObjectKind.KERNEL, node_scope(node), modules)
-        digest = writer.commit()
-    counts = {"symbols": len(modules), "modules": len(set(modules.values())), "store_digest": digest}
-    print_answer(counts, [f"{counts['symbols']} symbols of {counts['modules']} kernel modules"], as_json=as_json)
-
-
-@command.command(name="map", short_help="Record which build id a path has")
-@click.argument("file", type=EXISTING_FILE)
-@_store_option
-@_json_option
-def add_map(file: Path, folder: Path | None, as_json: bool) -> None:
-    """Record which build id a path has, by image or node, from a TOML file.
-
-    \b
-    Such a file:
-      [node."worker-*"]
-      "/usr/bin/containerd" = "58254ca972028402bc40624f81388d85ec95f70d"
-      [node."east/worker-*"]     # of agents that name their cluster
-      "/usr/bin/containerd" = "0a1b..."
-    Exit codes:
-      0  recorded
-      2  wrong options or settings, or a file or the store cannot be used
-    Example:
-      callstream symbols map build-ids.toml
-    """
-    try:
-        maps = parse_module_map(read_regular_text(file, MAX_TOML_BYTES))
-    except (ModuleMapFileError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"{file}: {error}") from None
-    with StoreWriter(_folder(folder)) as writer:
-        for scope, pairs in maps.items():
-            writer.merge_map(ObjectKind.MODULES, scope, pairs)
-        digest = writer.commit()
-    paths = sum(map(len, maps.values()))
-    print_answer({"paths": paths, "store_digest": digest}, [f"{paths} paths"], as_json=as_json)
-
-
 @command.command(name="list", short_help="List every index and map of the store")
-@_store_option
-@_json_option
+@STORE
+@JSON
 def list_indexes(folder: Path | None, as_json: bool) -> None:
     """List every index and map of the store, and the digest that replays and manifests name.
 
@@ -222,20 +168,25 @@ def list_indexes(folder: Path | None, as_json: bool) -> None:
         for kind in (ObjectKind.MODULES, ObjectKind.KERNEL)
         for scope in store.snapshot.of_kind(kind)
     ]
+    paths = [{"scope": scope, "module": module} for scope, module in store.ambiguous_modules()]
     lines = [
         f"{row['build_id']}  {row['functions']:>7} functions  {row['lines']:>8} lines  {cell(row['origins'])}"
+        + "  ambiguous: files with different code have it" * (row["build_id"] in store.ambiguous)
         for row in rows
     ]
     lines += [f"{one['kind']:<8} {one['scope']}" for one in maps]
+    lines += [f"ambiguous: {one['module']} of {one['scope']} is one of several files" for one in paths]
     lines.append(f"store {store.digest}")
-    print_answer({"store_digest": store.digest, "indexes": rows, "maps": maps}, lines, as_json=as_json)
+    ambiguous = {"build_ids": sorted(store.ambiguous), "modules": paths}
+    answer = {"store_digest": store.digest, "indexes": rows, "maps": maps, "ambiguous": ambiguous}
+    print_answer(answer, lines, as_json=as_json)
 
 
 @command.command(short_help="Show the index of one build id")
 @click.argument("build_id")
-@_store_option
+@STORE
 @click.option("--functions", is_flag=True, help="Print every function too.")
-@_json_option
+@JSON
 def show(build_id: str, folder: Path | None, functions: bool, as_json: bool) -> None:
     """Show the index of one build id.
 
@@ -267,7 +218,7 @@ def show(build_id: str, folder: Path | None, functions: bool, as_json: bool) -> 
 
 @command.command(short_help="Name the function at a file offset")
 @click.argument("where", metavar="MODULE+0xOFFSET")
-@_store_option
+@STORE
 @_image_option
 @_node_option
 @click.option(
@@ -275,7 +226,7 @@ def show(build_id: str, folder: Path | None, functions: bool, as_json: bool) -> 
     is_flag=True,
     help="The offset is where a call returns: look just before it, as for outer frames.",
 )
-@_json_option
+@JSON
 def lookup(
     *, where: str, folder: Path | None, image: str | None, node: str | None, return_address: bool, as_json: bool
 ) -> None:
@@ -319,8 +270,8 @@ def lookup(
 
 
 @command.command(short_help="Check every object of the store")
-@_store_option
-@_json_option
+@STORE
+@JSON
 def verify(folder: Path | None, as_json: bool) -> None:
     """Check every object of the store against its digest.
 
@@ -347,15 +298,8 @@ def verify(folder: Path | None, as_json: bool) -> None:
     sys.exit(NOT_ALL if faults else 0)
 
 
-def _folder(given: Path | None) -> Path:
-    folder = given or load().symbol_store_dir
-    if folder is None:
-        raise click.UsageError("name the store's folder with --store or CALLSTREAM_SYMBOL_STORE_DIR")
-    return folder
-
-
 def _open(given: Path | None) -> SymbolStore:
-    return SymbolStore.open(_folder(given))
+    return SymbolStore.open(store_folder(given))
 
 
 def _scope(image: str | None, node: str | None) -> str | None:
@@ -370,11 +314,13 @@ def _build_id(store: SymbolStore, module: str, image: str | None, node: str | No
     if _BUILD_ID.fullmatch(module):
         return module
     if image is not None or node is not None:
-        mapped = store.maps(image or "", node_of_text(node or ""), image is not None).build_id(
-            normalize_module(module).path
-        )
+        root = RootOwner.HOST if image is None else RootOwner.CONTAINER
+        maps = store.maps(Scope(image or "", root, node_of_text(node or ""))).at(time.time_ns())
+        mapped = maps.build_id(normalize_module(module).path)
         if mapped is None:
             raise click.UsageError(f"{module} is in no map of that image or node")
+        if isinstance(mapped, Unresolved):
+            raise click.UsageError(f"{module} is one of several files there; name one by its build id")
         return mapped
     with LimitedReader() as reader:
         probe = reader.probe(Path(module).resolve())

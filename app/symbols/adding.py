@@ -7,8 +7,9 @@ in exactly one report.
 import os
 import re
 import stat
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -19,13 +20,16 @@ from app.symbols.debug_files import find_debug_file
 from app.symbols.debuginfod import Debuginfod
 from app.symbols.file_refusal import FileRefusalReason
 from app.symbols.index_builder import Probe
+from app.symbols.layouts import Layout
 from app.symbols.limited_reader import FileRefusal, LimitedReader
+from app.symbols.module_maps import ALWAYS_NS, MappedFile
+from app.symbols.name_maps import NODE_SCOPE
 from app.symbols.reader import Built
-from app.symbols.snapshot import ObjectKind
 from app.symbols.store_writer import Kept, StoreWriter
 
 _ELF_MAGIC: Final = b"\x7fELF"
 _LINKED_TYPES: Final = frozenset({b"\2\0", b"\3\0", b"\0\2", b"\0\3"})  # ET_EXEC and ET_DYN in both byte orders
+_RESOLVE: Final = "say which is right: callstream symbols resolve BUILD_ID FILE"
 _UNMAPPABLE: Final = re.compile("[\x00-\x1f\ud800-\udfff]")  # would break the lines of a map, or is not UTF-8
 
 
@@ -34,11 +38,13 @@ class AddOptions:
     """How files are added.
 
     `root` is the folder that plays the root of a container or of the node: paths in maps count from it, and debug files
-    are looked for inside it. `scope` is where the map holds; no map is written without one.
+    are looked for inside it. `scope` is where the map holds; no map is written without one. `since_ns` is from when on
+    it does; if it is None, each file's own change time says it for a node, and an image was never without its files.
     """
 
     root: Path = Path("/")
     scope: str | None = None
+    since_ns: int | None = None
     with_lines: bool = False
     replace: bool = False
     debug_folders: tuple[Path, ...] = ()
@@ -117,15 +123,17 @@ def add_files(
             continue
         copies = by_build_id[probe.build_id]
         (copies.binaries if probe.has_code else copies.debug_files).append((path, probe))
-    modules: dict[str, str] = {}
+    mapped: dict[str, set[MappedFile]] = defaultdict(set)
     for build_id, copies in by_build_id.items():
-        programs = {path for path, _ in copies.binaries}
+        programs = dict(copies.binaries)
         for report in _Adding(options, writer, reader, build_id).add(copies):
             if isinstance(report, Indexed) and report.path in programs:
-                modules |= dict.fromkeys(_modules(report.path, options.root), build_id)
+                file = MappedFile(build_id, programs[report.path].machine, _since_ns(report.path, options))
+                for module in _modules(report.path, options.root):
+                    mapped[module].add(file)
             yield report
-    if options.scope is not None and modules:
-        writer.merge_map(ObjectKind.MODULES, options.scope, modules)
+    if options.scope is not None and mapped:
+        writer.merge_modules(options.scope, _at_once(mapped), replace=options.replace)
 
 
 class _Adding:
@@ -149,9 +157,19 @@ class _Adding:
         report = self._build(best_path, best, copies.debug_files)
         for path, probe in ordered:
             if probe.code_digest != best.code_digest:
-                yield NotIndexed(path, FileRefusalReason.CONFLICT)
+                self._writer.note_codes(self._build_id, [probe.code_digest, best.code_digest])
+                yield NotIndexed(path, FileRefusalReason.CONFLICT, _RESOLVE)
             else:
-                yield _of_path(report, path)
+                yield self._of_path(report, path, None if probe.segments == best.segments else probe.segments)
+
+    def _of_path(self, report: FileReport, path: Path, layout: Layout | None) -> FileReport:
+        """The report of another copy of the same file; `layout` says where its code lies, if elsewhere."""
+        if not isinstance(report, Indexed):
+            return replace(report, path=path)
+        moved = layout is not None and self._writer.note_layout(self._build_id, layout)
+        if path == report.path:
+            return report
+        return replace(report, path=path, kept=Kept.MOVED if moved else Kept.UNCHANGED)
 
     def _build(self, path: Path, probe: Probe, debug_files: list[tuple[Path, Probe]]) -> FileReport:
         debug_path = self._debug_path(path, probe, debug_files)
@@ -199,17 +217,28 @@ class _Adding:
             return NotIndexed(path, FileRefusalReason.UNREADABLE, "it changed while it was read")
         kept = self._writer.keep_index(self._output, self._build_id, replace=self._options.replace)
         if kept is Kept.CONFLICT:
-            return NotIndexed(path, FileRefusalReason.CONFLICT)
+            return NotIndexed(path, FileRefusalReason.CONFLICT, _RESOLVE)
         return Indexed(
             path, self._build_id, kept, built.functions, built.lines, SymbolOrigin(built.origins), tuple(self._notes)
         )
 
 
-def _of_path(report: FileReport, path: Path) -> FileReport:
-    """The report of another copy of the same file."""
-    if isinstance(report, Indexed) and path != report.path:
-        return replace(report, path=path, kept=Kept.UNCHANGED)
-    return replace(report, path=path)
+def _since_ns(path: Path, options: AddOptions) -> int:
+    """From when on a file lies at its path."""
+    if options.since_ns is not None:
+        return options.since_ns
+    if options.scope is None or not options.scope.startswith(NODE_SCOPE):
+        return ALWAYS_NS
+    try:
+        return path.lstat().st_ctime_ns  # a package manager sets the time of the content, not that of the entry
+    except OSError:
+        return time.time_ns()
+
+
+def _at_once(mapped: Mapping[str, Collection[MappedFile]]) -> dict[str, list[MappedFile]]:
+    """Several files of one module that lie there at the same time: none of them takes the place of another."""
+    first = {module: min(one.since_ns for one in files) for module, files in mapped.items()}
+    return {module: [one._replace(since_ns=first[module]) for one in files] for module, files in mapped.items()}
 
 
 def _modules(path: Path, root: Path) -> list[str]:

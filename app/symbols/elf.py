@@ -13,6 +13,7 @@ from elftools.common.utils import struct_parse
 from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 
+from agents.symbols.build_ids import is_blank
 from agents.symbols.index_format import Segment
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 
@@ -241,7 +242,7 @@ def _build_id(data: memoryview, notes: Iterable[FileRange], order: ByteOrder) ->
     found: dict[tuple[bytes, int], str] = {}
     for part in notes:
         for key, content in _notes(data[part.offset : part.offset + part.size], order):
-            if len(content) in _BUILD_ID_BYTES:
+            if len(content) in _BUILD_ID_BYTES and not is_blank(content):
                 found.setdefault(key, content.hex())
     return found.get(_NOTE_GNU_BUILD_ID) or found.get(_NOTE_GO_BUILD_ID)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from agents.symbols.index import SymbolIndex
-from agents.symbols.index_format import IndexContent, SymbolOrigin
+from agents.symbols.index_format import IndexContent, Segment, SymbolOrigin
 from app.symbols.code_ranges import FunctionSymbol, disjoint_ranges
 from app.symbols.dwarf_lines import read_lines
 from app.symbols.elf import DebugLink, ElfStructure, read_structure
@@ -49,6 +49,8 @@ class Probe:
     has_symtab: bool
     has_lines: bool
     debuglink: DebugLink | None
+    machine: int
+    segments: tuple[Segment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ def probe_file(path: Path) -> Probe:
             has_symtab=elf.structure.symtab is not None,
             has_lines=elf.structure.has_dwarf_lines,
             debuglink=elf.structure.debuglink,
+            machine=elf.structure.machine,
+            segments=elf.structure.segments,
         )
 
 

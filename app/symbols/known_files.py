@@ -30,24 +30,26 @@ class StoreFiles:
         self.names = lru_cache(maxsize=_OPEN_NAMES)(self._names)
 
     def build_ids(self, modules: Collection[str]) -> Mapping[str, Collection[str]]:
-        """The build ids that any map has for each of these paths or file names; each map is read once."""
+        """The build ids that any map ever had for each of these paths or file names; each map is read once."""
         paths = {module for module in modules if "/" in module}
         files = set(modules) - paths
         found: dict[str, set[str]] = {}
         for digest in sorted(set(self._store.snapshot.of_kind(ObjectKind.MODULES).values())) if modules else ():
             try:
-                known = self._store.read_map(digest)
+                known = self._store.read_module_map(digest)
             except SymbolStoreError as error:
                 log.warning("a map of the symbol store is left out: %s", error)
                 continue
             for path in paths & known.keys():
-                found.setdefault(path, set()).add(known[path])
-            for path, build_id in known.items() if files else ():
+                found.setdefault(path, set()).update(one.build_id for one in known[path])
+            for path, several in known.items() if files else ():
                 if (name := basename(path)) in files:
-                    found.setdefault(name, set()).add(build_id)
+                    found.setdefault(name, set()).update(one.build_id for one in several)
         return found
 
     def _names(self, build_id: str) -> FileNames | NoNames:
+        if build_id in self._store.ambiguous:
+            return NoNames.AMBIGUOUS
         try:
             index = self._store.index(build_id)
         except SymbolStoreError as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
+from agents.symbols.index_format import Segment
 from app.symbols.elf import DebugLink
 from app.symbols.file_refusal import FileRefusalReason
 from app.symbols.index_builder import Probe
@@ -55,6 +56,8 @@ class LimitedReader:
             has_symtab=answer["has_symtab"],
             has_lines=answer["has_lines"],
             debuglink=None if link is None else DebugLink(link["file_name"], link["crc32"]),
+            machine=answer["machine"],
+            segments=tuple(Segment(**segment) for segment in answer["segments"]),
         )
 
     def build(self, path: Path, debug_path: Path | None, output: Path, *, with_lines: bool) -> Built | FileRefusal:

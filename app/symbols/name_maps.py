@@ -1,8 +1,8 @@
-"""The two kinds of map in a symbol store, as text: one pair a line, separated by a tab, sorted.
+"""Where the maps of a symbol store hold, and the text of those that go from name to name.
 
-Module maps go from normalized module to build id, kernel maps from symbol to kernel module. A scope says where a map
-holds: `image:ID`, `node:NAME` or `node:CLUSTER/NAME`. An image is known by its digest (`sha256:...`), whichever
-repository it came from.
+A scope says where a map holds: `image:ID`, `node:NAME` or `node:CLUSTER/NAME`. An image is known by its digest
+(`sha256:...`), whichever repository it came from. Kernel maps go from symbol to kernel module: one pair a line,
+separated by a tab, sorted. Module maps are in module_maps.py.
 """
 
 import re
@@ -13,7 +13,8 @@ from typing import Final
 from app.symbols.snapshot import SymbolStoreError
 from schemas.node import NodeId
 
-_NODE: Final = "node:"
+NODE_SCOPE: Final = "node:"
+"""How the scopes of nodes begin."""
 _IMAGE_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -28,13 +29,13 @@ def node_scope(node: str) -> str:
 
     Cluster and name match apart. Without a cluster only nodes match whose agent names none.
     """
-    return _NODE + node
+    return NODE_SCOPE + node
 
 
 def scopes_of_node(scopes: Iterable[str], node: NodeId) -> list[str]:
     """The scopes that hold for a node, most specific first: its own, then patterns, longest first."""
     own = node_scope(str(node))
-    matching = [scope for scope in scopes if scope == own or (scope.startswith(_NODE) and _matches(own, scope))]
+    matching = [scope for scope in scopes if scope == own or (scope.startswith(NODE_SCOPE) and _matches(own, scope))]
     return sorted(matching, key=lambda scope: (scope != own, -len(scope), scope))
 
 
@@ -44,7 +45,7 @@ def _matches(own: str, scope: str) -> bool:
 
 def _parts(scope: str) -> tuple[str, str]:
     """Cluster and name, as they stand in a scope."""
-    cluster, slash, name = scope.removeprefix(_NODE).partition("/")
+    cluster, slash, name = scope.removeprefix(NODE_SCOPE).partition("/")
     return (cluster, name) if slash else ("", cluster)
 
 

@@ -6,7 +6,8 @@
     folder/objects/<digest>      the objects; a file is never changed once it is there
 
 An `index` is one binary's symbols, its key a build id. `modules` maps paths to build ids, its key a scope: `image:ID`
-or `node:NAME`. `kernel` maps symbols to kernel modules, its key a scope too; names of nodes may hold `*` and `?`.
+or `node:NAME`. `kernel` maps symbols to kernel modules, its key a scope too; names of nodes may hold `*` and `?`. For a
+build id, `codes` says that files with different code share it, and `layouts` where further files have the same code.
 
 The store's digest is that of the snapshot's text, so it does not depend on the order in which things were added, and it
 names every byte that an answer can depend on. Old snapshots stay: a replay of last year's events asks for last year's.
@@ -37,6 +38,8 @@ class ObjectKind(enum.Enum):
     INDEX = "index"
     MODULES = "modules"
     KERNEL = "kernel"
+    CODES = "codes"
+    LAYOUTS = "layouts"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -78,7 +81,7 @@ class Snapshot:
 
 def is_key(kind: ObjectKind, key: str) -> bool:
     """Whether `key` can name an object of this kind."""
-    if kind is ObjectKind.INDEX:
+    if kind in {ObjectKind.INDEX, ObjectKind.CODES, ObjectKind.LAYOUTS}:
         return _BUILD_ID.fullmatch(key) is not None
     scope, _, name = key.partition(":")
     return scope in {"image", "node"} and bool(name) and not any(c in key for c in "\t\r\n")

@@ -5,6 +5,7 @@ a broken file is evidence of nothing.
 """
 
 import mmap
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -14,8 +15,11 @@ from typing import Final, Self
 
 from agents.symbols.index import SymbolIndex
 from agents.symbols.index_format import IndexFormatError
-from agents.symbols.lookup import Resolved, Unresolved
+from agents.symbols.lookup import Resolved, RootOwner, Scope, Unresolved
+from app.symbols.layouts import Layout, decode_layouts, other_offset
+from app.symbols.module_maps import MACHINES, decode_module_map, file_at
 from app.symbols.name_maps import decode_map, image_scope, scopes_of_node
+from app.symbols.shared_build_ids import decode_codes
 from app.symbols.snapshot import ObjectKind, Snapshot, SymbolStoreError, object_path, read_snapshot
 from schemas.node import NodeId
 
@@ -43,12 +47,25 @@ class SymbolStore:
             lambda build_id, digest: open_index(object_path(folder, digest), build_id, digest)
         )
         self.read_map = lru_cache(maxsize=_CACHED_MAPS)(lambda digest: decode_map(read_object(folder, digest)))
-        """A map object by its digest. Raises SymbolStoreError if it is damaged."""
+        """A map of kernel symbols by its digest. Raises SymbolStoreError if it is damaged."""
+        self.read_module_map = lru_cache(maxsize=_CACHED_MAPS)(
+            lambda digest: decode_module_map(read_object(folder, digest))
+        )
+        """A module map by its digest. Raises SymbolStoreError if it is damaged."""
         self._image_module_maps = lru_cache(maxsize=_CACHED_NAMES)(self._maps_of_image)
         self._node_module_maps = lru_cache(maxsize=_CACHED_NAMES)(lambda node: _of_node(self._module_maps, node))
         self._node_kernel_maps = lru_cache(maxsize=_CACHED_NAMES)(lambda node: _of_node(self._kernel_maps, node)[:1])
-        # not bounded by number: it has what the snapshot's maps combine to, one of the first and one of the second
-        self._maps_of = cache(lambda modules, kernel: StoreMaps(self, modules, kernel))
+        # not bounded by number: they have what the snapshot's maps combine to
+        self._maps_of = cache(lambda *of: StoreMapsOverTime(self, *of))
+        self.maps_at = cache(lambda *of: StoreMaps(self, *of))
+        """The one `StoreMaps` of its arguments."""
+        codes = snapshot.of_kind(ObjectKind.CODES)
+        self.ambiguous = frozenset(one for one in codes if decode_codes(read_object(folder, codes[one])).are_ambiguous)
+        """Build ids that files with different code share, and of which nobody said which one is meant."""
+        self._layouts = snapshot.of_kind(ObjectKind.LAYOUTS)
+        self._layouts_of = lru_cache(maxsize=MAX_OPEN_INDEXES)(
+            lambda digest: decode_layouts(read_object(folder, digest))
+        )
 
     @classmethod
     def open(cls, folder: Path, digest: str | None = None) -> Self:
@@ -56,52 +73,112 @@ class SymbolStore:
         return cls(folder, read_snapshot(folder, digest))
 
     def lookup(self, build_id: str, file_offset: int, *, innermost: bool) -> Resolved | Unresolved:
-        """The function at `file_offset` of the file `build_id`. Raises SymbolStoreError if its index is damaged."""
+        """The function at `file_offset` of the file `build_id`. Raises SymbolStoreError if its index is damaged.
+
+        Where files of that build id have code at different offsets, it is named only if they agree.
+        """
+        if build_id in self.ambiguous:
+            return Unresolved.AMBIGUOUS
         index = self.index(build_id)
-        return Unresolved.NO_INDEX if index is None else index.lookup(file_offset, innermost=innermost)
+        if index is None:
+            return Unresolved.NO_INDEX
+        found = index.lookup(file_offset, innermost=innermost)
+        for layout in self.layouts(build_id):
+            offset = other_offset(file_offset, layout, index.segments)
+            other = Unresolved.UNMAPPED if offset is None else index.lookup(offset, innermost=innermost)
+            if found is Unresolved.UNMAPPED:
+                found = other
+            elif other not in (found, Unresolved.UNMAPPED):
+                return Unresolved.AMBIGUOUS
+        return found
+
+    def layouts(self, build_id: str) -> tuple[Layout, ...]:
+        """Where further files of a build id have its code; most have none."""
+        digest = self._layouts.get(build_id)
+        return () if digest is None else self._layouts_of(digest)
 
     def index(self, build_id: str) -> SymbolIndex | None:
         """The index of a build id, opened; None if the store has none. Raises SymbolStoreError if it is damaged."""
         digest = self._indexes.get(build_id)
         return None if digest is None else self._open_index(build_id, digest)
 
-    def maps(self, image_id: str, node: NodeId, is_contained: bool) -> "StoreMaps":
-        """The maps that hold for a process: its image's, or those of its node if it is not contained.
+    def ambiguous_modules(self) -> list[tuple[str, str]]:
+        """Scopes and modules of which one of several files lies there today, if no architecture is known."""
+        return sorted(
+            (scope, module)
+            for scope, digest in self._module_maps.items()
+            for module, files in self.read_module_map(digest).items()
+            if isinstance(file_at(files, files[-1].since_ns, None), Unresolved)
+        )
 
-        A contained process whose image Tetragon did not name has none: it must not count as one of its node.
+    def maps(self, scope: Scope) -> "StoreMapsOverTime":
+        """The maps that hold for a process: its image's, or those of its node if it sees the host's files.
+
+        A process of which nothing says whose files it sees has none, nor has one in an image that nobody named.
         """
-        if image_id:
+        image_id, root, node, architecture = scope
+        modules: tuple[str, ...] = ()
+        if root is RootOwner.HOST:
+            modules = self._node_module_maps(node)
+        elif root is RootOwner.CONTAINER and image_id:
             modules = self._image_module_maps(image_id)
-        else:
-            modules = () if is_contained else self._node_module_maps(node)
-        return self._maps_of(modules, self._node_kernel_maps(node))
+        known = architecture if modules and architecture in MACHINES else ""
+        return self._maps_of(modules, self._node_kernel_maps(node), known)
 
     def _maps_of_image(self, image_id: str) -> tuple[str, ...]:
         digest = self._module_maps.get(image_scope(image_id))
         return () if digest is None else (digest,)
 
 
+class StoreMapsOverTime:
+    """Maps of a store; `TimedMaps` in agents/symbols/lookup.py."""
+
+    def __init__(
+        self, store: SymbolStore, modules: tuple[str, ...], kernel: tuple[str, ...], architecture: str
+    ) -> None:
+        """Raises SymbolStoreError if a map is damaged."""
+        maps = map(store.read_module_map, modules)
+        self._begins = sorted({one.since_ns for known in maps for files in known.values() for one in files} - {0})
+        self._at = lru_cache(maxsize=_CACHED_NAMES)(
+            lambda after: store.maps_at(modules, kernel, architecture, self._begins[after - 1] if after else 0)
+        )
+
+    def at(self, time_ns: int) -> "StoreMaps":
+        """What they said at a moment. Nothing changes between two moments at which a file came."""
+        return self._at(bisect_right(self._begins, time_ns))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StoreMaps:
-    """Maps of a store, the first that has a name wins; `ScopeMaps` in agents/symbols/lookup.py."""
+    """Maps of a store at a moment, the first that has a name wins; `ScopeMaps` in agents/symbols/lookup.py."""
 
     store: SymbolStore
     modules: tuple[str, ...]
     kernel: tuple[str, ...]
+    architecture: str
+    time_ns: int
 
-    def build_id(self, module: str) -> str | None:
+    def build_id(self, module: str) -> str | Unresolved | None:
         """The build id of a normalized module. Raises SymbolStoreError if a map is damaged."""
-        return self._first(self.modules, module)
+        machines = MACHINES.get(self.architecture)
+        for digest in self.modules:
+            files = self.store.read_module_map(digest).get(module, ())
+            if (found := file_at(files, self.time_ns, machines)) is not None:
+                return found
+        return None
 
     def kernel_module(self, symbol: str) -> str | None:
         """The kernel module of `symbol`. Raises SymbolStoreError if a map is damaged."""
-        return self._first(self.kernel, symbol)
-
-    def _first(self, digests: tuple[str, ...], name: str) -> str | None:
-        for digest in digests:
-            if (found := self.store.read_map(digest).get(name)) is not None:
+        for digest in self.kernel:
+            if (found := self.store.read_map(digest).get(symbol)) is not None:
                 return found
         return None
+
+    def on(self, architecture: str) -> "StoreMaps":
+        """The same maps for a process whose kernel is of this architecture, if the scope did not say it."""
+        if self.architecture or not self.modules:
+            return self
+        return self.store.maps_at(self.modules, self.kernel, architecture, self.time_ns)
 
 
 def _of_node(maps: Mapping[str, str], node: NodeId) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ import enum
 import fcntl
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace as changed
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Self
@@ -19,7 +20,10 @@ from agents.symbols.index import SymbolIndex
 from agents.symbols.index_format import SymbolOrigin
 from app.files.folders import make_folder
 from app.files.replacing import SHARED, replace_file, sync_file, sync_folder
-from app.symbols.name_maps import decode_map, encode_map
+from app.symbols.layouts import Layout, decode_layouts, encode_layouts
+from app.symbols.module_maps import MappedFile, ModuleMap, decode_module_map, encode_module_map, merged
+from app.symbols.name_maps import encode_map
+from app.symbols.shared_build_ids import SharedBuildId, decode_codes, encode_codes
 from app.symbols.snapshot import (
     FORMAT_LINE,
     ObjectKind,
@@ -38,6 +42,7 @@ class Kept(enum.Enum):
     REPLACED = "replaced a poorer index"
     REPAIRED = "replaced a damaged index"
     UNCHANGED = "there already"
+    MOVED = "there already, with its code elsewhere in the file"
     CONFLICT = "another file with this build id is there, with different code"
 
 
@@ -106,7 +111,11 @@ class StoreWriter:
         known_digest = self.snapshot.of_kind(ObjectKind.INDEX).get(build_id)
         kept = Kept.ADDED
         if known_digest is not None:
-            kept = Kept.REPLACED if replace and known_digest != digest else self._compared(index, known_digest)
+            kept = self._compared(index, known_digest)
+            if replace and known_digest != digest:
+                if kept is Kept.CONFLICT:
+                    self.choose_code(build_id, index.code_digest.hex())
+                kept = Kept.REPLACED
         if kept in {Kept.ADDED, Kept.REPLACED, Kept.REPAIRED}:
             path.chmod(SHARED)
             sync_file(path)
@@ -114,19 +123,62 @@ class StoreWriter:
             self.snapshot = self.snapshot.with_entry(ObjectKind.INDEX, build_id, digest)
         return kept
 
-    def merge_map(self, kind: ObjectKind, scope: str, pairs: Mapping[str, str]) -> None:
-        """Add pairs to the map of a scope; later ones win. Raises ValueError if a name cannot be written."""
-        known = self.snapshot.of_kind(kind).get(scope)
-        merged = {**(decode_map(read_object(self.folder, known)) if known else {}), **pairs}
-        self.replace_map(kind, scope, merged)
+    def module_map(self, scope: str) -> ModuleMap:
+        """The module map of a scope, empty without one. Raises SymbolStoreError if it is damaged."""
+        digest = self.snapshot.of_kind(ObjectKind.MODULES).get(scope)
+        return {} if digest is None else decode_module_map(read_object(self.folder, digest))
+
+    def merge_modules(self, scope: str, files: Mapping[str, Iterable[MappedFile]], *, replace: bool = False) -> None:
+        """Add files to the module map of a scope; `replace` forgets what was known of their paths.
+
+        Raises ValueError if a name cannot be written.
+        """
+        known = dict(self.module_map(scope))
+        for module, added in files.items():
+            known[module] = merged(() if replace else known.get(module, ()), added)
+        self._put(ObjectKind.MODULES, scope, encode_module_map(known))
 
     def replace_map(self, kind: ObjectKind, scope: str, pairs: Mapping[str, str]) -> None:
         """Put the map of a scope. Raises ValueError if a name cannot be written."""
-        content = encode_map(pairs)
+        self._put(kind, scope, encode_map(pairs))
+
+    def _put(self, kind: ObjectKind, key: str, content: bytes) -> None:
         digest = sha256(content).hexdigest()
-        snapshot = self.snapshot.with_entry(kind, scope, digest)
+        snapshot = self.snapshot.with_entry(kind, key, digest)
         replace_file(object_path(self.folder, digest), content, SHARED)
         self.snapshot = snapshot
+
+    def shared_build_id(self, build_id: str) -> SharedBuildId:
+        """The codes that were seen under a build id, if there was more than one, and the chosen one."""
+        digest = self.snapshot.of_kind(ObjectKind.CODES).get(build_id)
+        return SharedBuildId() if digest is None else decode_codes(read_object(self.folder, digest))
+
+    def note_codes(self, build_id: str, codes: Iterable[str]) -> None:
+        """Remember that files with these codes have one build id."""
+        shared = self.shared_build_id(build_id)
+        found = changed(shared, codes=shared.codes.union(codes))
+        if found != shared:
+            self._put(ObjectKind.CODES, build_id, encode_codes(found))
+
+    def choose_code(self, build_id: str, code: str) -> None:
+        """Say which code is meant by a build id, now and whatever else comes."""
+        shared = self.shared_build_id(build_id)
+        self._put(ObjectKind.CODES, build_id, encode_codes(SharedBuildId(shared.codes | {code}, code)))
+
+    def note_layout(self, build_id: str, layout: Layout) -> bool:
+        """Remember where a further file of a build id has its code; False if that is known."""
+        known = self.known_index(build_id)
+        if known is None:
+            return False
+        return self._note_layout(build_id, layout, open_index(known, build_id, known.name).segments)
+
+    def _note_layout(self, build_id: str, layout: Layout, indexed: Layout) -> bool:
+        digest = self.snapshot.of_kind(ObjectKind.LAYOUTS).get(build_id)
+        known = () if digest is None else decode_layouts(read_object(self.folder, digest))
+        if layout in {*known, indexed}:
+            return False
+        self._put(ObjectKind.LAYOUTS, build_id, encode_layouts([*known, layout]))
+        return True
 
     def commit(self) -> str:
         """Make everything kept so far current; returns the store's digest."""
@@ -137,19 +189,25 @@ class StoreWriter:
         return digest
 
     def _compared(self, index: SymbolIndex, known_digest: str) -> Kept:
+        """Which index is better, of two of one build id. Codes and layouts that differ are remembered."""
         try:
             known = open_index(object_path(self.folder, known_digest), index.build_id, known_digest)
         except SymbolStoreError:
             return Kept.REPAIRED
         if known.code_digest != index.code_digest:
+            self.note_codes(index.build_id, [known.code_digest.hex(), index.code_digest.hex()])
             return Kept.CONFLICT
+        moved = self._note_layout(index.build_id, index.segments, known.segments)
         poorer = _names_grade(index) < _names_grade(known) or bool(index.line_count) < bool(known.line_count)
         gains = (_names_grade(index), index.line_count, index.range_count)
         if known.format < index.format and not poorer:
+            better = True
+        else:
+            better = not poorer and gains > (_names_grade(known), known.line_count, known.range_count)
+        if better:
+            self._note_layout(index.build_id, known.segments, index.segments)
             return Kept.REPLACED
-        if poorer or gains <= (_names_grade(known), known.line_count, known.range_count):
-            return Kept.UNCHANGED
-        return Kept.REPLACED
+        return Kept.MOVED if moved else Kept.UNCHANGED
 
 
 def _names_grade(index: SymbolIndex) -> int:

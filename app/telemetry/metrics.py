@@ -247,7 +247,8 @@ FRAMES: Final = _stage_counter(
     name="runtime_frames_total",
     unit="frames",
     help="Stack frames of converted events, by how well they were resolved.",
-    bad="A large share of NoSymbolTable or ModuleOnly: add the binaries with `callstream symbols add`.",
+    bad="A large share of NoSymbolTable or ModuleOnly: add the binaries with `callstream symbols add`. Ambiguous: see "
+    "`callstream symbols list`.",
     labels=(Label(name="resolution"),),
 )
 REDACTIONS: Final = _stage_counter(

@@ -12,12 +12,11 @@ from agents.symbols.lookup import Resolved, SymbolLookup, Unresolved
 from agents.symbols.module_paths import normalize_module
 from app.symbols.adding import AddOptions, add_files
 from app.symbols.limited_reader import LimitedReader
-from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
-from schemas.node import NodeId
 from tests.support.frame_texts import frame_text
 from tests.support.programs import compile_c, run
+from tests.support.symbol_maps import host_scope, maps_now, put_modules
 
 LIBRARY = """
 #include <stdlib.h>
@@ -89,7 +88,7 @@ class Mapped:
         """By the node's map."""
         assert not is_deleted
         self.asked.append(module)
-        return self.store.maps("", NodeId("", "n"), False).build_id(module)
+        return maps_now(self.store, host_scope("n")).build_id(module)
 
     def kernel_module(self, symbol: str) -> str | None:
         """There are no kernel frames here."""
@@ -155,7 +154,7 @@ def test_frames_without_an_index_are_the_same_too(tmp_path: Path) -> None:
     other = compile_c(tmp_path, "-O2", "-fPIC", "-shared", source=LIBRARY.replace("NAME", "two"), name="libtwo.so")
     program = compile_c(tmp_path, "-O2", "-fPIE", "-pie", source=PROGRAM, name="program")
     with StoreWriter(tmp_path / "store") as writer:
-        writer.merge_map(ObjectKind.MODULES, "node:n", {})
+        put_modules(writer, "node:n", {})
         writer.commit()
     resolver = Mapped(SymbolStore.open(tmp_path / "store"))
 

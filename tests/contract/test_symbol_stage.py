@@ -13,11 +13,11 @@ from app.simulator.workload.generator import Workload, WorkloadOptions
 from app.symbols.adding import AddOptions, Indexed, add_files
 from app.symbols.limited_reader import LimitedReader
 from app.symbols.name_maps import image_scope, node_scope
-from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
 from schemas.canonical_pb2 import CanonicalEvent, CanonicalFrame, FrameResolution
 from schemas.tetragon.events_pb2 import GetEventsResponse
+from tests.support.symbol_maps import put_modules
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="there is no /proc/self/maps here")
 
@@ -75,6 +75,7 @@ def kprobe(image_id: str, node_name: str, module: str, offset: int) -> bytes:
     call = event.process_kprobe
     call.process.exec_id, call.process.pid.value = "n:1:2", 7
     call.function_name = "tcp_connect"
+    call.process.ns.mnt.is_host = not image_id
     if image_id:
         call.process.pod.container.id = "containerd://" + "ab" * 32
         call.process.pod.container.image.id = image_id
@@ -89,8 +90,8 @@ def test_module_map_is_asked_where_no_loader_event_was_seen(tmp_path: Path, stor
     image = "registry.example/shop@sha256:" + "12" * 32
     with StoreWriter(tmp_path) as writer, LimitedReader() as reader:
         list(add_files([binary.file.resolve()], AddOptions(), writer, reader))
-        writer.merge_map(ObjectKind.MODULES, image_scope(image), {"/usr/lib/libc.so.6": binary.build_id.hex()})
-        writer.merge_map(ObjectKind.MODULES, node_scope("worker-*"), {"/usr/lib/libc.so.6": binary.build_id.hex()})
+        put_modules(writer, image_scope(image), {"/usr/lib/libc.so.6": binary.build_id.hex()})
+        put_modules(writer, node_scope("worker-*"), {"/usr/lib/libc.so.6": binary.build_id.hex()})
         writer.commit()
     mapped = SymbolStore.open(tmp_path)
     offset = binary.functions[-1].file_offset

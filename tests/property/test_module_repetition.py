@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.canonicalize.modules import ModuleIndex, Scope
+from agents.canonicalize.modules import ModuleIndex
 from agents.canonicalize.process_modules import decode_row, rows_before
 from agents.symbols.lookup import Unresolved
-from schemas.node import NodeId
+from tests.support.symbol_maps import host_scope
 
-NOWHERE = Scope("", NodeId("", "n"), is_contained=False)
+NOWHERE = host_scope("n")
 PATHS = ("/usr/lib/a.so", "/usr/lib/b.so", "/usr/lib/c.so", "/usr/lib/d.so")
 MAX_PROCESSES, MAX_ENDED, MAX_MODULES = 2, 2, 3
 
@@ -40,7 +40,7 @@ def new_index() -> ModuleIndex:
 
 def take(index: ModuleIndex, offset: int, happened: Happened) -> View:
     """Have the index take one record; what it sees of its process's files."""
-    resolver = index.resolver(index.context(0, offset, happened.process, NOWHERE))
+    resolver = index.resolver(index.context(0, offset, happened.process, NOWHERE, 0))
     seen = tuple(resolver.build_id(path) for path in PATHS)
     if happened.is_exit:
         index.end(0, offset, (NOWHERE.node, happened.process))

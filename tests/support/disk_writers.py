@@ -42,6 +42,7 @@ from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
 from schemas.coverage import CoverageGap, GapCause
 from tests.support.archives import TOPIC, load_parts, make_archive
+from tests.support.symbol_maps import put_modules
 from tests.unit.app.symbols.test_store import index_bytes
 
 IMAGE = image_scope("registry.example/shop@sha256:" + "12" * 32)
@@ -178,7 +179,7 @@ class SymbolWriter:
             (writer.scratch / "index").write_bytes(index_bytes(build_id, names=(f"f{number}",)))
             writer.keep_index(writer.scratch / "index", build_id)
             if chance.random() < 0.7:
-                writer.merge_map(ObjectKind.MODULES, IMAGE, {f"/lib/{number}.so": build_id})
+                put_modules(writer, IMAGE, {f"/lib/{number}.so": build_id})
             writer.commit()
 
     def check(self, folder: Path, told: Told) -> None:

@@ -13,8 +13,8 @@ from agents.symbols.index_format import (
     SymbolOrigin,
     encode_index,
 )
-from app.symbols.snapshot import ObjectKind
 from app.symbols.store_writer import StoreWriter
+from tests.support.symbol_maps import put_modules
 
 _BYTES = 64
 """Of each function; a page holds 64 of them."""
@@ -37,7 +37,7 @@ def store_with(
             path.write_bytes(encode_index(_content(build_id, functions, knows_copies=knows_copies)))
             writer.keep_index(path, build_id, replace=True)
         for scope, pairs in (places or {}).items():
-            writer.merge_map(ObjectKind.MODULES, scope, pairs)
+            put_modules(writer, scope, pairs)
         return writer.commit()
 
 

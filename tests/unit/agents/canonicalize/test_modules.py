@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 from agents.canonicalize.contexts import NO_CONTEXT
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.module_identity import loaded_module
-from agents.canonicalize.modules import ModuleIndex, ProcessKey, Scope
+from agents.canonicalize.modules import ModuleIndex, ProcessKey
 from agents.canonicalize.outcomes import Canonical, NotACall
-from agents.symbols.lookup import Unresolved
+from agents.symbols.lookup import RootOwner, Scope, Unresolved
 from agents.symbols.module_paths import ModuleKind, ModulePath
-from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
 from schemas.node import NodeId
 from schemas.tetragon.events_pb2 import GetEventsResponse
+from tests.support.symbol_maps import NOW_NS, host_scope, put_modules
 
 NODE = NodeId("east", "worker-1")
-NOWHERE = Scope("", NODE, is_contained=False)
+NOWHERE = Scope("", RootOwner.UNKNOWN, NODE)
 LIBC = "/usr/lib/libc.so.6"
 OLD, NEW = bytes(range(20)), bytes(range(20, 40))
 
@@ -30,7 +30,7 @@ def _key(process: str) -> ProcessKey:
 
 
 def _build_id(index: ModuleIndex, offset: int, process: str = "p", path: str = LIBC) -> str | Unresolved | None:
-    return index.resolver(index.context(0, offset, process, NOWHERE)).build_id(path)
+    return index.resolver(index.context(0, offset, process, NOWHERE, 0)).build_id(path)
 
 
 def test_build_id_is_known_after_the_loader_event_and_not_before() -> None:
@@ -57,7 +57,7 @@ def test_processes_and_partitions_do_not_share_modules() -> None:
     index.observe(0, 10, _key("p"), LIBC, OLD)
 
     assert _build_id(index, 50, process="q") is None
-    assert index.context(1, 50, "p", NOWHERE) == NO_CONTEXT
+    assert index.context(1, 50, "p", NOWHERE, 0) == NO_CONTEXT
 
 
 def test_one_process_id_on_two_nodes_is_two_processes() -> None:
@@ -71,7 +71,7 @@ def test_one_process_id_on_two_nodes_is_two_processes() -> None:
     restored.restore(0, rows)
 
     for known in (index, restored):
-        contexts = [known.context(0, 9, "p", Scope("", node, is_contained=False)) for node in nodes]
+        contexts = [known.context(0, 9, "p", Scope("", RootOwner.HOST, node), 0) for node in nodes]
         seen = [known.resolver(context).build_id(LIBC) for context in contexts]
         assert seen == [OLD.hex(), NEW.hex(), None]
 
@@ -88,7 +88,7 @@ def test_processes_with_the_same_modules_share_a_context() -> None:
     index.observe(0, 1, _key("p"), LIBC, OLD)
     index.observe(0, 2, _key("q"), LIBC, OLD)
 
-    assert index.context(0, 9, "p", NOWHERE) == index.context(0, 9, "q", NOWHERE) != NO_CONTEXT
+    assert index.context(0, 9, "p", NOWHERE, 0) == index.context(0, 9, "q", NOWHERE, 0) != NO_CONTEXT
 
 
 @pytest.mark.parametrize("row", [b"", b"[[4,5,6]]", b"{}", b'{"ended":null,"loaded":[[1]]}', b"\xff"])
@@ -101,12 +101,12 @@ def test_row_of_another_form_is_no_row(row: bytes) -> None:
 def test_processes_on_other_nodes_share_a_context_where_no_map_tells_them_apart(tmp_path: Path) -> None:
     """With a symbol store too: what an image or a node is called is no part of a view."""
     with StoreWriter(tmp_path) as writer:
-        writer.merge_map(ObjectKind.MODULES, "node:worker-*", {LIBC: OLD.hex()})
+        put_modules(writer, "node:worker-*", {LIBC: OLD.hex()})
         writer.commit()
     index = ModuleIndex(SymbolStore.open(tmp_path))
-    scopes = [Scope("", NodeId("", node), is_contained=False) for node in ("worker-1", "worker-2", "other")]
+    scopes = [host_scope(node) for node in ("worker-1", "worker-2", "other")]
 
-    one, two, other = (index.context(0, 1, "p", scope) for scope in scopes)
+    one, two, other = (index.context(0, 1, "p", scope, NOW_NS) for scope in scopes)
 
     assert one == two != other
     assert (index.resolver(one).build_id(LIBC), index.resolver(other).build_id(LIBC)) == (OLD.hex(), None)
@@ -273,7 +273,7 @@ def test_only_what_can_be_a_digest_is_a_build_id(build_id: bytes, is_one: bool) 
 
 
 def _deleted(index: ModuleIndex, offset: int) -> str | Unresolved | None:
-    return index.resolver(index.context(0, offset, "p", NOWHERE)).build_id(LIBC, is_deleted=True)
+    return index.resolver(index.context(0, offset, "p", NOWHERE, 0)).build_id(LIBC, is_deleted=True)
 
 
 def test_deleted_file_is_the_one_that_its_process_has_mapped() -> None:
@@ -317,9 +317,9 @@ def test_what_is_known_of_deleted_files_survives_a_restart() -> None:
 def test_map_is_not_asked_for_a_deleted_file(tmp_path: Path) -> None:
     """A package upgrade under a running daemon: what lies at the path now is another file."""
     with StoreWriter(tmp_path) as writer:
-        writer.merge_map(ObjectKind.MODULES, "node:n", {LIBC: NEW.hex()})
+        put_modules(writer, "node:n", {LIBC: NEW.hex()})
         writer.commit()
     index = ModuleIndex(SymbolStore.open(tmp_path))
-    resolver = index.resolver(index.context(0, 1, "p", Scope("", NodeId("", "n"), is_contained=False)))
+    resolver = index.resolver(index.context(0, 1, "p", host_scope("n"), NOW_NS))
 
     assert (resolver.build_id(LIBC), resolver.build_id(LIBC, is_deleted=True)) == (NEW.hex(), None)

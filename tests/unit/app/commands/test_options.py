@@ -39,6 +39,7 @@ def test_every_command_that_takes_a_place_or_a_time_is_in_the_table() -> None:
         "coverage --from",
         "coverage --to",
         "hot-symbols --since",
+        "symbols --since",
     }
     assert {where for where, option in ALL.items() if option.type is POSITION} == {
         "tap --from",
@@ -52,7 +53,7 @@ def test_every_command_that_takes_a_place_or_a_time_is_in_the_table() -> None:
         "replay --loaders-from",
         "reprocess --from",
     }
-    assert len(ALL) == 13
+    assert len(ALL) == 14
 
 
 @pytest.mark.parametrize("where", ALL)

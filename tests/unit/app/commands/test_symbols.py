@@ -11,8 +11,8 @@ from agents.symbols.index_format import SymbolOrigin
 from app.__main__ import cli
 from app.symbols.snapshot import ObjectKind, object_path
 from app.symbols.store import SymbolStore
-from schemas.node import NodeId
 from tests.support.elf_files import LOCAL, ElfFile, ElfSymbol
+from tests.support.symbol_maps import host_scope, maps_now
 
 BUILD_ID = bytes(range(20)).hex()
 EXPORTED = (ElfSymbol("shown", 0x1000, 0x20),)
@@ -151,7 +151,7 @@ def test_kernel_snapshot_is_added_for_nodes(store: Path, tmp_path: Path) -> None
     counts = answer(store, "add-kernel", "--node", "worker-*", tmp_path / "kallsyms")
 
     assert (counts["symbols"], counts["modules"]) == (1, 1)
-    assert SymbolStore.open(store).maps("", NodeId("", "worker-1"), False).kernel_module("nft_do_chain") == "nf_tables"
+    assert maps_now(SymbolStore.open(store), host_scope("worker-1")).kernel_module("nft_do_chain") == "nf_tables"
 
 
 def test_map_file_is_taken(store: Path, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_map_file_is_taken(store: Path, tmp_path: Path) -> None:
     (tmp_path / "map.toml").write_text(f'[node.worker-1]\n"/bin/x" = "{BUILD_ID}"\n')
 
     assert answer(store, "map", tmp_path / "map.toml")["paths"] == 1
-    assert SymbolStore.open(store).maps("", NodeId("", "worker-1"), False).build_id("/usr/bin/x") == BUILD_ID
+    assert maps_now(SymbolStore.open(store), host_scope("worker-1")).build_id("/usr/bin/x") == BUILD_ID
 
 
 @pytest.mark.parametrize("name", ["kallsyms", "map"])

@@ -8,6 +8,7 @@ from app.symbols.debug_files import find_debug_file
 from app.symbols.elf import DebugLink
 from app.symbols.kallsyms import NotKallsymsError, kernel_modules
 from app.symbols.module_map_file import ModuleMapFileError, parse_module_map
+from app.symbols.module_maps import MappedFile
 from app.symbols.source_paths import public_source
 
 BUILD_ID = "58254ca972028402bc40624f81388d85ec95f70d"
@@ -48,11 +49,15 @@ def test_module_map_is_read_by_scope() -> None:
     "/lib/x86_64-linux-gnu/libc.so.6" = "{BUILD_ID}"
     [node."worker-*"]
     "/usr/bin/containerd" = "{BUILD_ID}"
+    "/usr/bin/runc" = {{ build_id = "{BUILD_ID}", since = 2026-11-30T02:00:00.25Z }}
     """
 
     assert parse_module_map(text) == {
-        "image:sha256:" + "12" * 32: {"/usr/lib/x86_64-linux-gnu/libc.so.6": BUILD_ID},
-        "node:worker-*": {"/usr/bin/containerd": BUILD_ID},
+        "image:sha256:" + "12" * 32: {"/usr/lib/x86_64-linux-gnu/libc.so.6": MappedFile(BUILD_ID)},
+        "node:worker-*": {
+            "/usr/bin/containerd": MappedFile(BUILD_ID),
+            "/usr/bin/runc": MappedFile(BUILD_ID, since_ns=1_796_004_000_250_000_000),
+        },
     }
 
 
@@ -68,6 +73,29 @@ def test_every_fault_of_a_module_map_is_named_at_once() -> None:
         'node."n"."/b"',
         'node."n"."/memfd',
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        (f'"{"00" * 20}"', "bits are all equal"),
+        (f'"{"ff" * 20}"', "bits are all equal"),
+        (f'{{ build_id = "{BUILD_ID}", since = 2026-11-30T02:00:00 }}', "a time with an offset"),
+        (f'{{ build_id = "{BUILD_ID}", since = "yesterday" }}', "a time with an offset"),
+        (f'{{ build_id = "{BUILD_ID}", until = 2026-11-30T02:00:00Z }}', "only build_id and since"),
+        ("{ since = 2026-11-30T02:00:00Z }", "not lower hex"),
+    ],
+)
+def test_file_of_a_module_map_that_says_nothing_usable_is_refused(said: str, fault: str) -> None:
+    """The error says what is wrong with the value, beside its path."""
+    with pytest.raises(ModuleMapFileError, match=fault):
+        parse_module_map(f'[node.n]\n"/usr/bin/a" = {said}')
+
+
+def test_deleted_file_has_no_place_in_a_map() -> None:
+    """What lies at its path is another file."""
+    with pytest.raises(ModuleMapFileError, match="deleted"):
+        parse_module_map(f'[node.n]\n"/usr/bin/a (deleted)" = "{BUILD_ID}"')
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from app.symbols.name_maps import image_scope, node_scope
 from app.symbols.snapshot import ObjectKind, Snapshot, SymbolStoreError, object_path, parse_snapshot
 from app.symbols.store import MAX_OPEN_INDEXES, SymbolStore
 from app.symbols.store_writer import Kept, StoreWriter
-from schemas.node import NodeId
+from tests.support.symbol_maps import host_scope, image_of, maps_now, put_modules
 
 ID = "ab" * 20
 IMAGE = "registry.example/shop@sha256:" + "12" * 32
@@ -189,47 +189,45 @@ def test_more_indexes_than_are_kept_open(tmp_path: Path) -> None:
 def test_module_maps_go_by_image_or_by_node(tmp_path: Path) -> None:
     """An image's map holds for its containers only, a node's for the rest; the most specific pattern wins."""
     with StoreWriter(tmp_path) as writer:
-        writer.merge_map(ObjectKind.MODULES, image_scope(IMAGE), {"/usr/lib/libc.so.6": "11" * 20})
-        writer.merge_map(
-            ObjectKind.MODULES, node_scope("worker-*"), {"/usr/lib/libc.so.6": "22" * 20, "/usr/bin/a": "33" * 20}
-        )
-        writer.merge_map(ObjectKind.MODULES, node_scope("worker-7"), {"/usr/lib/libc.so.6": "44" * 20})
+        put_modules(writer, image_scope(IMAGE), {"/usr/lib/libc.so.6": "11" * 20})
+        put_modules(writer, node_scope("worker-*"), {"/usr/lib/libc.so.6": "22" * 20, "/usr/bin/a": "33" * 20})
+        put_modules(writer, node_scope("worker-7"), {"/usr/lib/libc.so.6": "44" * 20})
         writer.commit()
     store = SymbolStore.open(tmp_path)
 
-    image = store.maps("mirror.example/other@sha256:" + "12" * 32, NodeId("", "worker-1"), True)
+    image = maps_now(store, image_of("mirror.example/other@sha256:" + "12" * 32, "worker-1"))
     assert image.build_id("/usr/lib/libc.so.6") == "11" * 20
-    assert store.maps("sha256:" + "99" * 32, NodeId("", "worker-1"), True).build_id("/usr/lib/libc.so.6") is None
-    assert store.maps("", NodeId("", "worker-1"), False).build_id("/usr/lib/libc.so.6") == "22" * 20
-    assert store.maps("", NodeId("", "worker-7"), False).build_id("/usr/lib/libc.so.6") == "44" * 20
-    assert store.maps("", NodeId("", "worker-7"), False).build_id("/usr/bin/a") == "33" * 20
-    assert store.maps("", NodeId("", "other"), False).build_id("/usr/bin/a") is None
+    assert maps_now(store, image_of("sha256:" + "99" * 32, "worker-1")).build_id("/usr/lib/libc.so.6") is None
+    assert maps_now(store, host_scope("worker-1")).build_id("/usr/lib/libc.so.6") == "22" * 20
+    assert maps_now(store, host_scope("worker-7")).build_id("/usr/lib/libc.so.6") == "44" * 20
+    assert maps_now(store, host_scope("worker-7")).build_id("/usr/bin/a") == "33" * 20
+    assert maps_now(store, host_scope("other")).build_id("/usr/bin/a") is None
     # contained, in an image that Tetragon did not name: it must not be taken for a process of the node
-    assert store.maps("", NodeId("", "worker-7"), True).build_id("/usr/bin/a") is None
+    assert maps_now(store, image_of("", "worker-7")).build_id("/usr/bin/a") is None
 
 
 def test_places_with_the_same_maps_share_them(tmp_path: Path) -> None:
     """Caches key on them, so that a thousand equal nodes have their frames worked out once."""
     with StoreWriter(tmp_path) as writer:
-        writer.merge_map(ObjectKind.MODULES, node_scope("worker-*"), {"/usr/lib/libc.so.6": "22" * 20})
+        put_modules(writer, node_scope("worker-*"), {"/usr/lib/libc.so.6": "22" * 20})
         writer.replace_map(ObjectKind.KERNEL, node_scope("worker-9"), {"nft_do_chain": "nf_tables"})
         writer.commit()
     store = SymbolStore.open(tmp_path)
 
-    assert store.maps("", NodeId("", "worker-1"), False) is store.maps("", NodeId("", "worker-2"), False)
-    assert store.maps("", NodeId("", "worker-1"), False) is not store.maps("", NodeId("", "worker-9"), False)
-    assert store.maps("", NodeId("", "other"), False) is store.maps("docker.io/x", NodeId("", "worker-1"), True)
+    assert maps_now(store, host_scope("worker-1")) is maps_now(store, host_scope("worker-2"))
+    assert maps_now(store, host_scope("worker-1")) is not maps_now(store, host_scope("worker-9"))
+    assert maps_now(store, host_scope("other")) is maps_now(store, image_of("docker.io/x", "worker-1"))
 
 
-def test_map_grows_and_later_pairs_win(tmp_path: Path) -> None:
+def test_map_grows(tmp_path: Path) -> None:
     """Adding a second folder of one image keeps the first."""
-    for pairs in ({"/a": "11" * 20, "/b": "22" * 20}, {"/b": "33" * 20}):
+    for pairs in ({"/a": "11" * 20}, {"/b": "33" * 20}):
         with StoreWriter(tmp_path) as writer:
-            writer.merge_map(ObjectKind.MODULES, "node:n", pairs)
+            put_modules(writer, "node:n", pairs)
             writer.commit()
     store = SymbolStore.open(tmp_path)
 
-    maps = store.maps("", NodeId("", "n"), False)
+    maps = maps_now(store, host_scope())
     assert (maps.build_id("/a"), maps.build_id("/b")) == ("11" * 20, "33" * 20)
 
 
@@ -240,23 +238,23 @@ def test_kernel_maps_go_by_node(tmp_path: Path) -> None:
         writer.commit()
     store = SymbolStore.open(tmp_path)
 
-    assert store.maps("", NodeId("", "worker-1"), False).kernel_module("nft_do_chain") == "nf_tables"
-    assert store.maps("", NodeId("", "worker-1"), False).kernel_module("vfs_read") is None
-    assert store.maps("", NodeId("", "other"), False).kernel_module("nft_do_chain") is None
+    assert maps_now(store, host_scope("worker-1")).kernel_module("nft_do_chain") == "nf_tables"
+    assert maps_now(store, host_scope("worker-1")).kernel_module("vfs_read") is None
+    assert maps_now(store, host_scope("other")).kernel_module("nft_do_chain") is None
 
 
 @pytest.mark.parametrize("scope", ["pod:x", "node:", "node:a\tb", "node:a\nb", ""])
 def test_scope_without_a_kind_and_a_name_is_refused(tmp_path: Path, scope: str) -> None:
     """A scope that would break a snapshot's lines never gets into one."""
     with StoreWriter(tmp_path) as writer, pytest.raises(ValueError, match="not a key"):
-        writer.merge_map(ObjectKind.MODULES, scope, {"/a": "11" * 20})
+        put_modules(writer, scope, {"/a": "11" * 20})
 
 
 @pytest.mark.parametrize("pairs", [{"/a\tb": "11" * 20}, {"/a\nb": "11" * 20}])
 def test_name_that_would_break_a_map_is_refused(tmp_path: Path, pairs: dict[str, str]) -> None:
     """No path can pretend to be two."""
     with StoreWriter(tmp_path) as writer, pytest.raises(ValueError, match="tab"):
-        writer.merge_map(ObjectKind.MODULES, "node:n", pairs)
+        put_modules(writer, "node:n", pairs)
 
 
 def test_snapshot_text_comes_back_and_has_one_form() -> None:
@@ -274,13 +272,13 @@ def test_a_node_s_maps_hold_for_its_cluster_only(tmp_path: Path) -> None:
     """Two clusters' worker-1 are two nodes; a pattern may name any cluster, and no cluster means that none is named."""
     with StoreWriter(tmp_path) as writer:
         for number, scope in enumerate(("worker-1", "east/worker-*", "*/db-?", "we?t/worker-1"), 1):
-            writer.merge_map(ObjectKind.MODULES, node_scope(scope), {"/usr/bin/a": f"{number:02}" * 20})
+            put_modules(writer, node_scope(scope), {"/usr/bin/a": f"{number:02}" * 20})
         writer.commit()
     store = SymbolStore.open(tmp_path)
 
     def number_of(cluster: str, name: str) -> int | None:
-        build_id = store.maps("", NodeId(cluster, name), False).build_id("/usr/bin/a")
-        return None if build_id is None else int(build_id[:2])
+        build_id = maps_now(store, host_scope(name, cluster)).build_id("/usr/bin/a")
+        return int(build_id[:2]) if isinstance(build_id, str) else None
 
     assert [number_of(cluster, "worker-1") for cluster in ("", "east", "west", "north")] == [1, 2, 4, None]
     assert [number_of(cluster, "db-1") for cluster in ("", "east", "north")] == [3, 3, 3]

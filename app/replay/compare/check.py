@@ -70,7 +70,7 @@ class PublishedCheck:
         self._published = published
         self._written = written
         self._configuration = configuration
-        self._slots = {one.partition: Slots(scratch, one) for one in ranges if one.offsets}
+        self._slots = {one.partition: Slots(scratch, one) for one in ranges}
         for slots in self._slots.values():
             slots.create()
         self._audits = {} if published is None else {part.partition: tuple(_audit(published, part)) for part in ranges}

@@ -34,6 +34,11 @@ class StageShape:
         return topics.versioned(self.stage.group, self.version)
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """Topics on which it says what it never read; a version says that in its log and metrics only."""
+        return (topics.COVERAGE,) if self.version is None else ()
+
+    @property
     def changelogs(self) -> tuple[str, ...]:
         """Changelog topics of the tables, without prefix."""
         return tuple(topics.changelog(self.stage, table, self.version) for table in self.tables)

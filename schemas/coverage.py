@@ -34,6 +34,7 @@ class GapCause(StrEnum):
     HEARTBEAT = "Heartbeat"
     FILTERED = "Filtered"
     LOSSES_UNREAD = "LossesUnread"
+    SKIPPED = "Skipped"
 
 
 CLAIMS: Final = frozenset({GapCause.HEARTBEAT, GapCause.FILTERED, GapCause.LOSSES_UNREAD})
@@ -41,9 +42,22 @@ CLAIMS: Final = frozenset({GapCause.HEARTBEAT, GapCause.FILTERED, GapCause.LOSSE
 LossesUnread: nobody read what the agent itself lost."""
 
 
+@dataclass(frozen=True, slots=True)
+class SkippedOffsets:
+    """Records that no stage will read: offsets `first` to before `next` of a partition; `topic` has no prefix."""
+
+    topic: str
+    partition: int
+    first: int
+    next: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoverageGap:
-    """One record of runtime.coverage. `events_lost` is None where the number is unknown."""
+    """One record of runtime.coverage. `events_lost` is None where the number is unknown.
+
+    A gap with `skipped` is one of all nodes, and its node is empty.
+    """
 
     node: str
     from_ns: int
@@ -58,6 +72,8 @@ class CoverageGap:
     def node_id(self) -> NodeId:
         """The node that it is about."""
         return NodeId(self.cluster, self.node)
+
+    skipped: SkippedOffsets | None = None
 
     def as_record(self) -> dict[str, Any]:
         """Field names and values of the Avro record; also fit for JSON."""
@@ -84,6 +100,7 @@ def from_record(record: dict[str, Any]) -> CoverageGap:
     """
     cause = record["cause"]
     node = NodeId(record.get("cluster", ""), record["node"]).within_limits()
+    skipped = record.get("skipped")
     return CoverageGap(
         node=node.name,
         from_ns=record["from_ns"],
@@ -93,6 +110,7 @@ def from_record(record: dict[str, Any]) -> CoverageGap:
         detail=record["detail"],
         cluster=node.cluster,
         session=cut_text(record.get("session", ""), MAX_SESSION_CHARS),
+        skipped=None if skipped is None else SkippedOffsets(**skipped),
     )
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from agents.coverage.interval import Interval, cut, total_ns, touches
-from agents.coverage.node_coverage import NodeCoverage
+from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.vouching import VOUCHED_TWICE
+from schemas.coverage import GapCause
 from schemas.node import NodeId
 from schemas.units import NS_PER_SECOND
 
@@ -63,12 +64,13 @@ def completeness(
     *,
     forgotten_ns: int | None = None,
     refused: Iterable[Interval] = (),
-    unreadable: Iterable[Interval] = (),
+    of_all: Iterable[GapInterval] = (),
 ) -> Completeness:
     """The answer for the time since `since_ns`. What is vouched for beyond `now_ns` comes from a clock that runs ahead.
 
     Rows of symbols that were hit before `forgotten_ns` may have expired. Events of the intervals `refused` reached a
-    stage that could not process them. In the intervals `unreadable` somebody may have said that any node lost events.
+    stage that could not process them. In the gaps `of_all` any node may have lost events: a stage never read what was
+    received then, or a coverage record cannot be read.
     """
     ends = {node: known.vouched[-1].to_ns for node, known in nodes.items() if known.vouched}
     ends = {node: min(end, now_ns) for node, end in ends.items() if end > since_ns}
@@ -83,7 +85,7 @@ def completeness(
         {
             *_forgotten(forgotten_ns, window),
             *(MissingInterval(*cut(one, window), None, REFUSED) for one in refused if touches(one, window)),
-            *(MissingInterval(*cut(one, window), None, UNREADABLE) for one in unreadable if touches(one, window)),
+            *(MissingInterval(*cut(one, window), None, _cause(one)) for one in of_all if touches(one, window)),
             *_before_all((nodes[node] for node in ends), window),
             *(one for node in ends for one in _of_node(node, nodes[node], window)),
             *(one for node, known in nodes.items() if not known.vouched for one in _gaps_of(node, known, window)),
@@ -98,6 +100,10 @@ def completeness(
         gaps_more=len(missing[MAX_GAPS:]),
         is_vouched_twice=any(one.cause == VOUCHED_TWICE for one in missing),
     )
+
+
+def _cause(gap: GapInterval) -> str:
+    return UNREADABLE if gap.cause == GapCause.UNKNOWN.value else gap.cause
 
 
 def _forgotten(before_ns: int | None, window: Interval) -> Iterator[MissingInterval]:

@@ -43,7 +43,8 @@ class CoverageFolder:
         for record in records:
             found = self._decode(record.value)
             if isinstance(found, CoverageGap):
-                waiting.setdefault(node_key(found.node_id), []).append(found)
+                key = node_key(found.node_id) if found.skipped is None else ALL_NODES_KEY
+                waiting.setdefault(key, []).append(found)
                 continue
             refusals.append(CoverageRefusal(record.offset, found))
             node = node_in(record.key)

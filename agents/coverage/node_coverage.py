@@ -12,7 +12,7 @@ from agents.coverage.interval import Interval, Stretch, join
 from agents.coverage.node_window import NodeWindow, is_gap, judge, vouches
 from agents.coverage.vouching import VouchedInterval, join_by_session, vouched_twice
 from agents.packing import StateError, pack, unpack
-from schemas.coverage import CoverageGap
+from schemas.coverage import CoverageGap, GapCause
 
 MAX_INTERVALS: Final = 256
 """Of each kind. A session's heartbeats join into one interval as long as nothing is missing, so these are breaks of 16
@@ -57,10 +57,11 @@ class NodeCoverage:
                 self.gaps.append(GapInterval(record.from_ns, record.to_ns, record.cause.value))
         self._settle()
 
-    def incomplete(self) -> list[Interval]:
+    def incomplete(self) -> list[GapInterval]:
         """When events may be missing: the gaps, and all the time before what is known."""
-        begin = () if self.known_from_ns is None else (Interval(_EARLIEST_NS, self.known_from_ns),)
-        return join((*begin, *(Interval(gap.from_ns, gap.to_ns) for gap in self.gaps)))
+        if self.known_from_ns is None:
+            return self.gaps
+        return [GapInterval(_EARLIEST_NS, self.known_from_ns, GapCause.UNKNOWN.value), *self.gaps]
 
     def judge(self, window: Interval) -> NodeWindow[GapInterval]:
         """Whether a window is complete. What was dropped is not vouched for, so it is never trusted."""

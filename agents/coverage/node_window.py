@@ -99,8 +99,8 @@ class WindowRecords:
         """End of the node's latest heartbeat among the records, inside the window or not; None without one."""
 
     def add(self, record: CoverageGap) -> None:
-        """Take a record; one of another node is ignored."""
-        if record.node_id != self.node:
+        """Take a record; one of another node is ignored, one of all nodes is not."""
+        if record.node_id != self.node and record.skipped is None:
             return
         if vouches(record):
             self.vouched_until_ns = max(self.vouched_until_ns or 0, record.to_ns)

@@ -2,7 +2,7 @@
 
     ingest                received + restored = written + dropped + buffered
     a stage's process     consumed = converted + not-calls + dead letters + repeated + merged + in flight
-    a stage in all        committed offset = start + outputs + not-calls + dead letters, in every partition
+    a stage in all        committed offset = start + outputs + not-calls + dead letters + offsets without a record
     between two stages    a topic has no fewer records than its writers say they wrote
 
 These are pure functions over what was read. The numbers move on between two readings, so every comparison holds
@@ -80,7 +80,7 @@ class StageSource:
     partitions: Mapping[int, SourcePartition]
 
     def total(self, of: str) -> int:
-        """Sum of `outputs`, `not_calls` or `dead_letters` over all accounts."""
+        """Sum of one of the accounts' numbers, by its name, over all accounts."""
         return sum(getattr(one.account, of) for one in self.partitions.values() if one.account is not None)
 
     @property
@@ -97,12 +97,13 @@ class PipelineBooks:
     calls: int
     not_calls: int
     dead_letters: int
+    lost: int
     waiting: int
 
     @property
     def counted_twice(self) -> int:
         """Records that were written downstream but wait upstream still, or that came again after a crash."""
-        return self.calls + self.not_calls + self.dead_letters + self.waiting - self.raw
+        return self.calls + self.not_calls + self.dead_letters + self.lost + self.waiting - self.raw
 
 
 def pipeline_books(sources: Iterable[StageSource]) -> PipelineBooks | None:
@@ -115,10 +116,11 @@ def pipeline_books(sources: Iterable[StageSource]) -> PipelineBooks | None:
     if any(one.account is not None and one.account.start for one in second.partitions.values()):
         return None
     return PipelineBooks(
-        raw=sum(one.ends.next - one.begin for one in first.partitions.values()),
+        raw=sum(one.ends.next - one.begin for one in first.partitions.values()) - first.total("no_records"),
         calls=second.total("outputs"),
         not_calls=first.total("not_calls"),
         dead_letters=first.total("dead_letters") + second.total("dead_letters"),
+        lost=first.total("lost") + second.total("lost"),
         waiting=first.waiting + second.waiting,
     )
 
@@ -201,6 +203,9 @@ def _of_source(source: StageSource) -> Iterator[Imbalance]:
         where = f"{source.topic}[{number}]"
         committed, account, ends = partition.committed, partition.account, partition.ends
         if committed is None:
+            if ends.first and not shape.compacted:
+                what = f"{ends.first} records of {where} were deleted before any was read"
+                yield Imbalance(source.stage.value, what)
             continue
         if committed > ends.next:
             yield Imbalance(
@@ -219,6 +224,9 @@ def _passed_over(
         yield Imbalance(
             stage.value, f"{ends.first - committed} records of {where} expired before they were read: {committed} on"
         )
+    if account is not None and account.lost:
+        what = f"{account.lost} records of {where} before offset {committed} were deleted before they were read"
+        yield Imbalance(stage.value, what)
     if account is None:
         yield Imbalance(
             stage.value,

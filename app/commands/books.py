@@ -122,7 +122,7 @@ def _lines(equations: Sequence[Equation], sources: Sequence[StageSource]) -> Ite
     if (pipeline := pipeline_books(sources)) is not None:
         yield (
             f"pipeline: raw {pipeline.raw} = calls {pipeline.calls} + not calls {pipeline.not_calls} + "
-            f"dead letters {pipeline.dead_letters} + waiting {pipeline.waiting} - "
+            f"dead letters {pipeline.dead_letters} + lost {pipeline.lost} + waiting {pipeline.waiting} - "
             f"counted twice {pipeline.counted_twice}"
         )
 

@@ -104,6 +104,8 @@ def _lines(window: WindowRecords, verdict: NodeWindow[CoverageGap]) -> Iterator[
     for gap in verdict.gaps:
         lost = "an unknown number of" if gap.events_lost is None else str(gap.events_lost)
         detail = f" ({gap.detail})" if gap.detail else ""
+        if (of := gap.skipped) is not None:
+            detail += f", {of.topic}[{of.partition}] {of.first} to {of.next - 1}, of all nodes"
         missing = _SAID.get(gap.cause, f"{lost} events")
         yield f"  gap      {_times(gap)}: {gap.cause.value}, {missing}{detail}"
     if window.gaps_left_out:

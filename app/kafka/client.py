@@ -48,6 +48,13 @@ CONNECTION_ERRORS: Final = frozenset(
 )
 """No broker answers, or one has stopped to."""
 
+ISOLATION_LEVEL: Final = "read_committed"
+"""How every consumer of ours reads transactions: a raw topic may be written by a mirror that uses them. What an aborted
+one wrote is read by nobody, so stages, archives, replays and books agree on what happened."""
+
+READING: Final[Mapping[str, Any]] = {"isolation.level": ISOLATION_LEVEL, "enable.auto.commit": False}
+"""What every librdkafka consumer of ours has."""
+
 LOSSLESS_PRODUCER: Final[Mapping[str, Any]] = {
     "acks": "all",
     "enable.idempotence": True,

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from app.kafka.client import CONNECTION_ERRORS, KafkaUnreachableError, KafkaUnusableError, client_config
+from app.kafka.client import CONNECTION_ERRORS, READING, KafkaUnreachableError, KafkaUnusableError, client_config
 from app.settings import Settings
 
 ANSWER_SECONDS: Final = 10.0
@@ -75,7 +75,7 @@ class GroupReader:
 
     def _client(self, group: str) -> Consumer:
         if group not in self._clients:
-            options = {"group.id": self._settings.name(group), "enable.auto.commit": False, "log_level": 0}
+            options = {**READING, "group.id": self._settings.name(group), "log_level": 0}
             self._clients[group] = Consumer(client_config(self._settings) | options)
         return self._clients[group]
 

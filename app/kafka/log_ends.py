@@ -8,7 +8,7 @@ the question is repeated.
 import time
 from collections.abc import Iterable
 
-from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from app.kafka.records import Partition
@@ -17,11 +17,14 @@ ANSWER_SECONDS = 5.0
 _PAUSE_SECONDS = 0.2
 
 
-def log_ends(admin: AdminClient, partitions: Iterable[Partition], *, patience_seconds: float) -> dict[Partition, int]:
-    """Next offset of each partition. The question is repeated once, and then for as long as `patience_seconds`.
+def log_ends(
+    admin: AdminClient, partitions: Iterable[Partition], *, patience_seconds: float, readable: bool = False
+) -> dict[Partition, int]:
+    """Next offset of each partition; with `readable`, up to where no open transaction keeps readers back.
 
-    Raises KafkaException.
+    The question is repeated once, and then for as long as `patience_seconds`. Raises KafkaException.
     """
+    isolation = IsolationLevel.READ_COMMITTED if readable else IsolationLevel.READ_UNCOMMITTED
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     places = {TopicPartition(topic, number): latest for topic, number in partitions}
     if not places:
@@ -29,7 +32,7 @@ def log_ends(admin: AdminClient, partitions: Iterable[Partition], *, patience_se
     deadline, refused = time.monotonic() + patience_seconds, False
     while True:
         try:
-            answers = admin.list_offsets(places, request_timeout=ANSWER_SECONDS)
+            answers = admin.list_offsets(places, isolation_level=isolation, request_timeout=ANSWER_SECONDS)
             return {(tp.topic, tp.partition): answer.result().offset for tp, answer in answers.items()}
         except KafkaException:
             if refused and time.monotonic() > deadline:

@@ -10,7 +10,7 @@ from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
-from app.kafka.client import client_config
+from app.kafka.client import READING, client_config
 from app.kafka.records import Recorded
 from app.kafka.refused import RecordRefusal, RefusedRecords
 from app.kafka.schemas import RecordFault
@@ -57,8 +57,8 @@ class WholeTopics:
             TopicPartition(name, n, OFFSET_BEGINNING) for name, count in names.items() for n in range(count)
         ]
         options = {
+            **READING,
             "group.id": "callstream-reader",  # librdkafka wants a name; the group is never joined
-            "enable.auto.commit": False,
             "enable.partition.eof": True,
             "fetch.max.bytes": _FETCH_BYTES,
             "receive.message.max.bytes": MAX_INFLATED_BYTES,

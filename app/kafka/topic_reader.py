@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from app.kafka.client import (
     CONNECTION_ERRORS,
+    READING,
     KafkaUnreachableError,
     KafkaUnusableError,
     client_config,
@@ -49,8 +50,8 @@ _POLL_SECONDS: Final = 0.1
 """How long a request waits for that many records: at the end of a range there are fewer."""
 
 _CONFIG: Final[Mapping[str, Any]] = {
+    **READING,
     "group.id": "callstream-reader",  # librdkafka wants a name; the group is never joined
-    "enable.auto.commit": False,
     "auto.offset.reset": "error",
     "enable.partition.eof": True,
     "check.crcs": True,

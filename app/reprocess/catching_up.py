@@ -45,7 +45,7 @@ class PartitionSample:
     @property
     def expired(self) -> int:
         """How many offsets were skipped because Kafka had deleted their records before they were read."""
-        return max(0, self.account.passed_over(self.position))
+        return max(0, self.account.lost + self.account.passed_over(self.position))
 
 
 StageSample = Mapping[int, PartitionSample]

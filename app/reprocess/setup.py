@@ -14,7 +14,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from agents.contract import OutRecord
-from app.kafka.client import KafkaUnusableError, client_config
+from app.kafka.client import READING, KafkaUnusableError, client_config
 from app.kafka.group_reader import GroupReader
 from app.kafka.records import OffsetRange
 from app.operators.errors import OperatorError
@@ -145,7 +145,7 @@ def place(settings: Settings, shape: StageShape, starts: Mapping[int, int]) -> N
     wanted = [TopicPartition(source, number, start) for number, start in starts.items() if number not in known]
     if not wanted:
         return
-    options = {"group.id": group, "enable.auto.commit": False, "log_level": 0}
+    options = {**READING, "group.id": group, "log_level": 0}
     client = Consumer(client_config(settings) | options)  # commits without joining, which an empty group allows
     try:
         reason = next((one.error for one in client.commit(offsets=wanted, asynchronous=False) if one.error), None)

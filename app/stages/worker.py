@@ -26,6 +26,7 @@ from app.stages.policy_in_force import PolicyInForce
 from app.streaming.audit import AuditTrail, StageIdentity
 from app.streaming.dead_letter_limits import DeadLetterGuard, limits_of
 from app.streaming.runner import Late, Omission, StepMemory, StepRunner
+from app.streaming.skipped import SkippedGaps
 from app.streaming.stage_process import Attach, StagePlan, StageRuntime
 from app.topology import StageShape, shape_of
 from schemas import topics
@@ -61,7 +62,7 @@ def plan_of(
 
     Raises SchemasMissingError, RegistryError, and what building the stage's step raises.
     """
-    names = dict.fromkeys((*shape.sources, *shape.outputs, *shape.changelogs, *shape.follows))
+    names = dict.fromkeys((*shape.sources, *shape.outputs, *shape.changelogs, *shape.follows, *shape.told))
     return StagePlan(
         stage=shape.stage,
         group=shape.group,
@@ -118,12 +119,19 @@ def _attach_hot_symbols(
     settings: Settings, shape: StageShape, symbols: str | None, omission: Omission | None
 ) -> Attach:
     del symbols, omission
-    return attacher(
+    tell_skipped = _gap_publisher(settings, shape)
+    attach_steps = attacher(
         settings,
         published_schema_id=registered_id(settings, topics.HOT_SYMBOLS),
         watched_schema_id=registered_id(settings, topics.WATCHED),
         encode_dead_letter=_dead_letter_encoder(settings, shape),
     )
+
+    def attach(runtime: StageRuntime) -> None:
+        tell_skipped(runtime)
+        attach_steps(runtime)
+
+    return attach
 
 
 def _attach_step(
@@ -140,11 +148,13 @@ def _attach_step(
 
     `configured` is the digest of what decides its output. `memory` is called once the Faust app exists.
     """
+    tell_skipped = _gap_publisher(settings, shape)
     open_trail = _trail_opener(settings, shape, configured)
     encode = _dead_letter_encoder(settings, shape)
     name, source, output = settings.name, shape.sources[0], shape.outputs[0]
 
     def attach(runtime: StageRuntime) -> None:
+        tell_skipped(runtime)
         trail = open_trail(runtime)
         runtime.app.batch_consumer.before_commits.append(trail.before_commit)
         run = StepRunner(
@@ -178,6 +188,19 @@ def _trail_opener(settings: Settings, shape: StageShape, configured: str) -> Cal
         domain=domain_of(shape.stage, configuration.call_schema_fingerprint()),
     )
     return lambda runtime: AuditTrail(identity, runtime.delivery, topic=settings.name(topic), schema_id=schema_id)
+
+
+def _gap_publisher(settings: Settings, shape: StageShape) -> Callable[[StageRuntime], None]:
+    """Makes a stage say what it never read; a version says it in its log and metrics only."""
+    schema_id = registered_id(settings, topics.COVERAGE) if shape.told else None
+
+    def tell(runtime: StageRuntime) -> None:
+        consumer, count = runtime.app.batch_consumer, runtime.observer.skipped
+        gaps = SkippedGaps(runtime.delivery, prefix=settings.topic_prefix, schema_id=schema_id, count=count)
+        consumer.skipped.append(gaps.note)
+        consumer.before_commits.append(gaps.before_commit)
+
+    return tell
 
 
 def _dead_letter_encoder(settings: Settings, shape: StageShape) -> Callable[[DeadLetter], OutRecord]:

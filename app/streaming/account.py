@@ -3,11 +3,11 @@
 A stage's counters end with its process. So the account goes into the metadata of every offset commit: Kafka stores
 offset and account together or not at all, and at any time
 
-    committed offset = start + outputs + not_calls + dead_letters
+    committed offset = start + outputs + not_calls + dead_letters + no_records + lost
 
-unless records were passed over: they expired before they were read, or somebody moved the group's offsets. An account
-belongs to the committed offset beside it. Where that offset has no account, or another program's text, a new account
-starts there.
+`no_records` are offsets of the log that hold nothing to read: the marks of transactions, what an aborted transaction
+wrote, what compaction removed. `lost` are records that were deleted before they were read. An account belongs to the
+committed offset beside it. Where that offset has no account, or another program's text, a new account starts there.
 """
 
 import re
@@ -19,12 +19,13 @@ from typing import Final
 # semicolon keeps what follows an older note out of the last number.
 _END: Final = ";\0"
 _FORM: Final = re.compile(
-    r"callstream/1 start=(\d+) outputs=(\d+) not-calls=(\d+) dead-letters=(\d+)(?: topic=([A-Za-z0-9+/_=-]*))?;",
+    r"callstream/1 start=(\d+) outputs=(\d+) not-calls=(\d+) dead-letters=(\d+)"
+    r"(?: no-records=(\d+))?(?: lost=(\d+))?(?: until=(\d+))?(?: topic=([A-Za-z0-9+/_=-]*))?;",
     re.ASCII,
 )
 
-MAX_NOTE_CHARS: Final = 256
-"""Far above an account's four numbers and the topic's id, far below the 4,096 bytes that a broker takes."""
+MAX_NOTE_CHARS: Final = 384
+"""Far above an account's seven numbers and the topic's id, far below the 4,096 bytes that a broker takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,20 @@ class Account:
     not_calls: int = 0
     dead_letters: int = 0
     topic: str = ""
+    no_records: int = 0
+    lost: int = 0
+    until_ms: int = 0
+    """The Kafka timestamp of the last record accounted for; 0 where it is unknown."""
 
-    def plus(self, outcome: BatchOutcome) -> "Account":
-        """The account with one more batch."""
+    def plus(self, outcome: BatchOutcome, *, no_records: int = 0, until_ms: int = 0) -> "Account":
+        """The account with one more batch, in whose range `no_records` offsets hold none."""
         return replace(
             self,
             outputs=self.outputs + outcome.outputs,
             not_calls=self.not_calls + outcome.not_calls,
             dead_letters=self.dead_letters + outcome.dead_letters,
+            no_records=self.no_records + no_records,
+            until_ms=until_ms or self.until_ms,
         )
 
     @property
@@ -66,13 +73,15 @@ class Account:
 
     def passed_over(self, committed: int) -> int:
         """Offsets before `committed` that are not accounted for; negative when more are accounted for than exist."""
-        return committed - self.start - self.records
+        return committed - self.start - self.records - self.no_records - self.lost
 
     def note(self) -> str:
         """The account as commit metadata."""
+        later = {"no-records": self.no_records, "lost": self.lost, "until": self.until_ms, "topic": self.topic}
         return (
             f"callstream/1 start={self.start} outputs={self.outputs} not-calls={self.not_calls} "
-            f"dead-letters={self.dead_letters}{f' topic={self.topic}' if self.topic else ''}{_END}"
+            f"dead-letters={self.dead_letters}"
+            f"{''.join(f' {name}={value}' for name, value in later.items() if value)}{_END}"
         )
 
 
@@ -81,5 +90,5 @@ def read_note(note: str | None) -> Account | None:
     found = _FORM.match(note[:MAX_NOTE_CHARS]) if note else None
     if found is None:
         return None
-    start, outputs, not_calls, dead_letters = map(int, found.groups()[:4])
-    return Account(start, outputs, not_calls, dead_letters, found[5] or "")
+    start, outputs, not_calls, dead_letters, no_records, lost, until_ms = (int(one or 0) for one in found.groups()[:7])
+    return Account(start, outputs, not_calls, dead_letters, found[8] or "", no_records, lost, until_ms)

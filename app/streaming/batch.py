@@ -22,10 +22,17 @@ Events have 2 kB on average, so that this limit matters only for floods of very 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FetchedBatch:
-    """Records as they left the consumer thread, with their place in the chain of fetches."""
+    """Records as they left the consumer thread, with their place in the chain of fetches.
+
+    They are all that can be read of the offsets `first` to `last`, both included; there may be none.
+    """
 
     records: Sequence[SourceRecord]
     link: FetchLink
+    first: int
+    last: int
+    deleted_until_ms: int | None = None
+    """Where the records of these offsets were deleted before they were read: the time of the first that is left."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

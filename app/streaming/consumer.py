@@ -11,23 +11,22 @@ It overrides private methods of Faust; tests/unit/app/streaming/test_faust_pins.
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple, assert_never, cast
+from typing import Any, assert_never, cast
 
-from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
-from aiokafka.structs import OffsetAndMetadata, TopicPartition
-from faust.transport.consumer import ensure_TP
+from aiokafka.errors import IllegalStateError
+from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 from mode.utils.futures import notify
 
 from app.processes.process_end import ExitCode, Fail, end_process
-from app.streaming import fetched
-from app.streaming.account import Account, read_note
-from app.streaming.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, FetchedBatch, RecordBatch, cut
-from app.streaming.ledger import FetchLink, HandOut, HandOutRefusal, Ledger
+from app.streaming.account import Account
+from app.streaming.batch import FetchedBatch, RecordBatch
+from app.streaming.consumer_thread import POSITION_RETRIES, POSITION_RETRY_SECONDS, BatchConsumerThread, StartingPoint
+from app.streaming.ledger import HandOut, HandOutRefusal, Ledger
+from app.streaming.skipped import DELETED, SkippedRange
 
 log = logging.getLogger(__name__)
 
@@ -36,114 +35,6 @@ DRAIN_LIMIT_SECONDS = 6.0
 ends; it leaves the rest of the ten seconds that a SIGTERM may take to the framework."""
 
 DRAIN_POLL_SECONDS = 0.01
-
-POSITION_RETRIES = 4
-POSITION_RETRY_SECONDS = 2.0
-"""A broker that has just become leader may report an old end of its log for a moment."""
-
-
-class StartingPoint(NamedTuple):
-    """Where a group begins in a partition, what it had committed, where the log ends, and the account."""
-
-    position: int
-    committed: int | None
-    log_end: int
-    account: Account | None = None
-
-
-class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """The thread in which aiokafka lives: fetches, seeks and commits run here, one after the other.
-
-    Seeks and fetches are numbered here and nowhere else, so that a number tells which came first.
-    """
-
-    mundane_level = "debug"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._seeks = 0
-        self._links: dict[TP, FetchLink] = {}
-
-    def _create_worker_consumer(self, transport: Any) -> Any:
-        fetched.install()
-        consumer, own = super()._create_worker_consumer(transport), cast("BatchConsumer", self.consumer)
-        # Faust passes a constant of its own for the one, and nothing for the other
-        consumer._fetch_max_wait_ms = own.fetch_max_wait_ms  # noqa: SLF001 - see above
-        consumer._fetch_min_bytes = own.fetch_min_bytes  # noqa: SLF001 - see above
-        return consumer
-
-    def _position_at(self, partition: TP, offset: int) -> int:
-        """Seek, and return the seek's number. Runs in the thread."""
-        self._ensure_consumer().seek(TopicPartition(*partition), offset)
-        self._seeks += 1
-        self._links[partition] = FetchLink(self._seeks, 0)
-        return self._seeks
-
-    async def _fetch_records(
-        self,
-        consumer: Any,
-        active_partitions: set[TP],
-        timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
-        max_records: int | None = None,
-    ) -> dict[TP, list[FetchedBatch]]:
-        fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
-        return {tp: list(self._number(tp, records)) for tp, records in ((ensure_TP(k), v) for k, v in fetched.items())}
-
-    def _number(self, tp: TP, records: list[Any]) -> list[FetchedBatch]:
-        link = self._links.get(tp, FetchLink(0, 0))
-        runs = list(cut(records, MAX_BATCH_RECORDS, MAX_BATCH_BYTES))
-        self._links[tp] = FetchLink(link.seek, link.number + len(runs))
-        return [FetchedBatch(run, FetchLink(link.seek, link.number + i)) for i, run in enumerate(runs)]
-
-    async def seek_partitions(self, positions: Mapping[TP, int]) -> dict[TP, int]:
-        """Seek each partition to an offset; returns the number of each seek."""
-        return cast("dict[TP, int]", await self.call_thread(self._seek_partitions, dict(positions)))
-
-    async def _seek_partitions(self, positions: dict[TP, int]) -> dict[TP, int]:
-        return {tp: self._position_at(tp, offset) for tp, offset in positions.items()}
-
-    async def starting_points(self, partitions: set[TP]) -> dict[TP, StartingPoint]:
-        """Where to begin in each partition.
-
-        That is the committed offset, or the first that exists where nothing was ever committed (stock Faust does not
-        seek then, and skips what it dropped before the first commit) or where everything up to it has expired: a topic
-        of which nothing is left would look like one that is not read.
-        """
-        return cast("dict[TP, StartingPoint]", await self.call_thread(self._starting_points, set(partitions)))
-
-    async def _starting_points(self, partitions: set[TP]) -> dict[TP, StartingPoint]:
-        consumer = self._ensure_consumer()
-        names = [TopicPartition(*tp) for tp in sorted(partitions)]
-        # what `consumer.committed` asks too, and keeps only the offset of
-        committed = await consumer._coordinator.fetch_committed_offsets(names)  # noqa: SLF001 - see above
-        firsts, ends = await asyncio.gather(consumer.beginning_offsets(names), consumer.end_offsets(names))
-        return {ensure_TP(tp): _starting_point(committed.get(tp), firsts[tp], ends[tp]) for tp in names}
-
-    async def _seek_wait(self, consumer: Any, partitions: Mapping[TP, int]) -> None:
-        """Position changelog partitions for recovery; called by Faust, in the thread."""
-        del consumer
-        ledger = cast("BatchConsumer", self.consumer).changelog_ledger
-        for tp, offset in partitions.items():
-            partition = ensure_TP(tp)
-            ledger.open(partition, offset, seek=self._position_at(partition, offset))
-
-    async def commit_accounts(self, accounts: Mapping[TP, OffsetAndMetadata]) -> bool:
-        """Commit, or return False: what is not committed stays in the ledger and is tried again.
-
-        Stock Faust ends the whole consumer on any error here, and takes one refused by a rebalance for done.
-        """
-        return bool(await self.call_thread(self._commit_accounts, dict(accounts)))
-
-    async def _commit_accounts(self, accounts: dict[TP, OffsetAndMetadata]) -> bool:
-        consumer = self._ensure_consumer()
-        assigned = self.assignment()
-        wanted = {TopicPartition(*tp): account for tp, account in accounts.items() if tp in assigned}
-        try:
-            await consumer.commit(wanted)
-        except (KafkaError, ConsumerStoppedError) as error:
-            log.warning("offsets were not committed", extra={"facts": {"errorClass": type(error).__name__}})
-            return False
-        return True
 
 
 class BatchConsumer(driver.Consumer):
@@ -165,7 +56,8 @@ class BatchConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.ledger = Ledger()
         self.changelog_ledger = Ledger()
-        self.skipped_offsets: Counter[TP] = Counter()
+        self.skipped: list[Callable[[SkippedRange], None]] = []
+        """Called with records that were deleted before they were read, or that a moved group passed over."""
         self.commits = 0
         self.last_commit_unix_seconds = 0.0
         self.drain_callbacks: list[Callable[[], Awaitable[None]]] = []
@@ -201,7 +93,11 @@ class BatchConsumer(driver.Consumer):
             check(committed)
         seeks = await self._batch_thread.seek_partitions({tp: start.position for tp, start in starts.items()})
         for tp, start in starts.items():
-            self.ledger.open(tp, start.position, seek=seeks[tp], account=start.account)
+            # what is skipped is due for a commit at once: until then nobody can tell it from records that wait
+            due = None if start.skipped is None else -1
+            self.ledger.open(tp, start.position, seek=seeks[tp], account=start.account, committed=due)
+            if start.skipped is not None:
+                self._note_skipped(start.skipped)
 
     async def _starting_points(self, sources: set[TP]) -> dict[TP, StartingPoint]:
         starts = await self._batch_thread.starting_points(sources)
@@ -273,28 +169,45 @@ class BatchConsumer(driver.Consumer):
     async def _hand_out(self, tp: TP, fetched: FetchedBatch) -> ConsumerMessage | None:
         restoring = self._is_changelog_tp(tp)
         ledger = self.changelog_ledger if restoring else self.ledger
-        first, last = fetched.records[0].offset, fetched.records[-1].offset
-        outcome = ledger.admit(tp, first, last, fetched.link, len(fetched.records))
+        read_until_ms = ledger.until_ms(tp)
+        outcome = ledger.admit(
+            tp,
+            fetched.first,
+            fetched.last,
+            fetched.link,
+            len(fetched.records),
+            until_ms=fetched.records[-1].timestamp if fetched.records else 0,
+            is_deleted=fetched.deleted_until_ms is not None,
+        )
         match outcome:
             case HandOut():
-                if restoring:
+                if restoring or not fetched.records:
                     outcome.finish()
-                elif outcome.skipped:
-                    self.skipped_offsets[tp] += outcome.skipped
-                return self._message(tp, fetched, outcome, offset=last if restoring else first)
+                if fetched.deleted_until_ms is not None and not restoring:
+                    self._note_skipped(
+                        SkippedRange(
+                            *tp, fetched.first, fetched.last + 1, read_until_ms, fetched.deleted_until_ms, DELETED
+                        )
+                    )
+                if fetched.records:
+                    return self._message(tp, fetched, outcome, offset=fetched.last if restoring else fetched.first)
             case HandOutRefusal.BROKEN_CHAIN:
                 await self._seek_back(tp, ledger)
             case HandOutRefusal.BACKWARDS:
                 self.fail(
                     ExitCode.WRONG_STATE,
-                    f"{tp.topic}[{tp.partition}] went back to offset {first} from {ledger.position(tp)}: "
+                    f"{tp.topic}[{tp.partition}] went back to offset {fetched.first} from {ledger.position(tp)}: "
                     "the topic was recreated while it was read",
                 )
             case HandOutRefusal.CLOSED | HandOutRefusal.STALE:
-                log.debug("dropped a batch fetched before a seek", extra=_where(tp, first))
+                log.debug("dropped a batch fetched before a seek", extra=_where(tp, fetched.first))
             case _:
                 assert_never(outcome)
         return None
+
+    def _note_skipped(self, skipped: SkippedRange) -> None:
+        for note in self.skipped:
+            note(skipped)
 
     def _message(self, tp: TP, fetched: FetchedBatch, hand_out: HandOut, *, offset: int) -> ConsumerMessage:
         """Build Faust's message around a batch.
@@ -385,13 +298,6 @@ class BatchConsumer(driver.Consumer):
 
     async def verify_all_partitions_active(self) -> None:
         """Leave it to the watchdog: Faust's own check only logs, and half of it compares different clocks."""
-
-
-def _starting_point(committed: OffsetAndMetadata | None, first: int, end: int) -> StartingPoint:
-    if committed is None or committed.offset < 0:
-        return StartingPoint(first, committed=None, log_end=end)
-    position = max(committed.offset, first)
-    return StartingPoint(position, committed=committed.offset, log_end=end, account=read_note(committed.metadata))
 
 
 def _where(tp: TP, offset: int) -> dict[str, object]:

@@ -11,7 +11,7 @@ Offsets are Kafka's: a position is the offset of the next record, so the positio
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -45,6 +45,7 @@ class _PartitionState:
     opened_at: int
     repetitions: int
     """How many times in a row the partition was opened here although records from here on had been handed out."""
+    until_ms: int
     next_number: int = 0
     closed: bool = False
     hand_outs: "deque[HandOut]" = field(default_factory=deque)
@@ -56,9 +57,12 @@ class HandOut:
 
     first: int
     last: int
-    skipped: int
-    """Offsets missing between the batch before and this one: compacted away, expired, or transaction markers."""
     records: int
+    """How many there are; other offsets hold none."""
+    until_ms: int
+    """The Kafka timestamp of its last record; 0 where it has none."""
+    is_deleted: bool
+    """Its records were deleted before they were read."""
 
     _state: _PartitionState
     started: bool = False
@@ -97,7 +101,15 @@ class HandOut:
         while state.hand_outs and state.hand_outs[0].finished:
             done = state.hand_outs.popleft()
             state.committable = done.last + 1
-            state.account = state.account.plus(done.outcome or BatchOutcome(done.records))
+            offsets = done.last + 1 - done.first
+            if done.is_deleted:
+                state.account = replace(state.account, lost=state.account.lost + offsets)
+                continue
+            state.account = state.account.plus(
+                done.outcome or BatchOutcome(done.records),
+                no_records=offsets - done.records,
+                until_ms=done.until_ms,
+            )
 
 
 class Ledger:
@@ -111,10 +123,19 @@ class Ledger:
         self._before: dict[Partition, _PartitionState] = {}
         """Partitions as they were when they were closed last."""
 
-    def open(self, partition: Partition, position: int, *, seek: int, account: Account | None = None) -> None:
+    def open(
+        self,
+        partition: Partition,
+        position: int,
+        *,
+        seek: int,
+        account: Account | None = None,
+        committed: int | None = None,
+    ) -> None:
         """Begin at `position`, after the seek number `seek`; whatever was handed out before no longer counts.
 
-        `account` covers what was committed before `position`; without one, a new account starts there.
+        `account` covers what lies before `position`; without one, a new account starts there. A `committed` offset
+        before the position makes the position due for a commit at once.
         """
         self.close((partition,))
         before = self._before.get(partition)
@@ -124,9 +145,10 @@ class Ledger:
             repetitions=before.repetitions + 1 if before is not None and again else 0,
             position=position,
             committable=position,
-            committed=position,
+            committed=position if committed is None else committed,
             seek=seek,
             account=account or Account(position),
+            until_ms=account.until_ms if account else 0,
         )
 
     def resume(self, partition: Partition, *, seek: int) -> None:
@@ -151,11 +173,19 @@ class Ledger:
         self.close(tuple(self._partitions))
 
     def admit(
-        self, partition: Partition, first: int, last: int, link: FetchLink, records: int | None = None
+        self,
+        partition: Partition,
+        first: int,
+        last: int,
+        link: FetchLink,
+        records: int | None = None,
+        *,
+        until_ms: int = 0,
+        is_deleted: bool = False,
     ) -> HandOut | HandOutRefusal:
         """Hand out offsets `first` to `last`, fetched as `link`, or say why not.
 
-        `records` is their number where some offsets between the two do not exist.
+        `records` is their number where some of the offsets hold none.
         """
         state = self._partitions.get(partition)
         if state is None:
@@ -166,9 +196,11 @@ class Ledger:
             return HandOutRefusal.BROKEN_CHAIN
         if first < state.position:
             return HandOutRefusal.BACKWARDS
-        hand_out = HandOut(first, last, first - state.position, last - first + 1 if records is None else records, state)
+        count = last - first + 1 if records is None else records
+        hand_out = HandOut(first, last, count, until_ms, is_deleted, state)
         state.hand_outs.append(hand_out)
         state.position = last + 1
+        state.until_ms = until_ms or state.until_ms
         state.next_number += 1
         return hand_out
 
@@ -176,6 +208,11 @@ class Ledger:
         """Offset of the next record to hand out, or None for a partition that is not open."""
         state = self._partitions.get(partition)
         return None if state is None else state.position
+
+    def until_ms(self, partition: Partition) -> int:
+        """The Kafka timestamp of the last record that was handed out of a partition; 0 where it is unknown."""
+        state = self._partitions.get(partition)
+        return 0 if state is None else state.until_ms
 
     def committable(self) -> dict[Partition, int]:
         """Positions that may be committed now and are not committed yet."""

@@ -49,6 +49,10 @@ class StageObserver:
             self._meter.add(metrics.CONSUMED, records, self._label(topic))
             self._meter.set(metrics.IN_FLIGHT, self._in_flight)
 
+    def skipped(self, topic: str, records: int) -> None:
+        """Records of an unprefixed topic were never read."""
+        self._meter.add(metrics.SKIPPED, records, topics.live_name(topic))
+
     def done(self, topic: str, records: int, result: StepResult, step_seconds: float) -> None:
         """Everything that followed from a batch is acknowledged."""
         meter = self._meter

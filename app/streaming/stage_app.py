@@ -152,7 +152,7 @@ def make_app(
         store="rocksdb://",
         processing_guarantee="at_least_once",  # exactly_once has five open reports of loss, crashes and hangs
         agent_supervisor="mode.CrashingSupervisor",
-        consumer_auto_offset_reset="earliest",
+        consumer_auto_offset_reset="none",  # nothing is passed over in silence: see `consumer_thread`
         consumer_max_fetch_size=FETCH_MAX_BYTES,
         broker_max_poll_records=4_000,
         broker_commit_interval=times.commit_interval,

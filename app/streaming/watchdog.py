@@ -188,7 +188,7 @@ class Watchdog:
 
     def _ends(self, partitions: Iterable[Partition]) -> dict[Partition, int] | None:
         try:
-            return log_ends(self._admin, partitions, patience_seconds=0.0)
+            return log_ends(self._admin, partitions, patience_seconds=0.0, readable=True)
         except KafkaException as error:
             log.warning("the broker did not answer where the logs end: %s", error.args[0].name())
             return None

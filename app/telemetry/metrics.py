@@ -243,6 +243,13 @@ REFUSED: Final = _stage_counter(
     bad="Any growth: a program that is not callstream writes the topic, or its schema is not registered.",
     labels=(TOPIC, REASON),
 )
+SKIPPED: Final = _stage_counter(
+    name="runtime_records_skipped_total",
+    unit="records",
+    help="Records that a stage never read, by topic: deleted before it came to them, or passed by a moved group.",
+    bad="Any: events are lost. `callstream coverage` shows the gap, `callstream books` where; raise the retention.",
+    labels=(TOPIC,),
+)
 FRAMES: Final = _stage_counter(
     name="runtime_frames_total",
     unit="frames",

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.settings import load
 from app.stages.worker import stage_plan
-from app.streaming.consumer import BatchConsumerThread
+from app.streaming.consumer_thread import BatchConsumerThread
 from app.streaming.stage_process import run_stage
 from app.telemetry.logs import configure
 from schemas.topics import Stage

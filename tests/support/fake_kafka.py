@@ -9,21 +9,26 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import faust
-from aiokafka.errors import CommitFailedError
+from aiokafka.errors import CommitFailedError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 
 from app.processes.process_end import ExitCode
-from app.streaming.consumer import BatchConsumer, BatchConsumerThread
+from app.streaming.consumer import BatchConsumer
+from app.streaming.consumer_thread import BatchConsumerThread
+from app.streaming.skipped import SkippedRange
 from app.streaming.transport import BatchSchema, BatchTransport
 
 SOURCE = "source"
 PARTITION = TP(SOURCE, 0)
+TIME_MS = 1_700_000_000_000
+"""Of every record."""
 
 
 class Ended(Exception):  # noqa: N818 - what happened, not an error of the program
@@ -41,7 +46,7 @@ def fail(code: ExitCode, reason: str) -> Any:
 
 def record(offset: int, *, partition: int = 0, value: bytes = b"v", topic: str = SOURCE) -> ConsumerRecord:
     """One record as aiokafka hands it out."""
-    return ConsumerRecord(topic, partition, offset, 1_700_000_000_000, 0, b"k", value, None, 1, len(value), ())
+    return ConsumerRecord(topic, partition, offset, TIME_MS, 0, b"k", value, None, 1, len(value), ())
 
 
 @dataclass
@@ -57,6 +62,10 @@ class FakeKafka:
     commits: list[dict[TP, int]] = field(default_factory=list)
     seeks: list[tuple[TP, int]] = field(default_factory=list)
     commits_block: bool = False
+    passed_over: dict[TP, set[int]] = field(default_factory=dict)
+    """Offsets of records that are there and not handed out, as of an aborted transaction."""
+    resets_nothing: bool = False
+    """Whether a position outside of the log is an error, as it is with the reset policy `none`."""
 
     _max_poll_records = None
     _closed = False
@@ -87,12 +96,30 @@ class FakeKafka:
             if partitions and tp not in partitions:
                 continue
             position = self.positions.setdefault(tp, self.committed_offsets.get(tp, 0))
+            if log and self.resets_nothing and not log[0].offset <= position <= log[-1].offset + 1:
+                raise OffsetOutOfRangeError({TopicPartition(*tp): position})
             due = [r for r in log if r.offset >= position][: self.fetch_size]
             if due:
                 self.positions[tp] = due[-1].offset + 1
-                found[TopicPartition(*tp)] = due
+                read = [r for r in due if r.offset not in self.passed_over.get(TP(*tp), ())]
+                if read:
+                    found[TopicPartition(*tp)] = read
         await asyncio.sleep(0 if found else min(timeout, 0.005))
         return found
+
+    @property
+    def _subscription(self) -> Any:
+        return SimpleNamespace(subscription=SimpleNamespace(assignment=self))
+
+    def state_value(self, tp: TopicPartition) -> Any:
+        """A partition's position."""
+        position = self.positions.get(TP(*tp))
+        return SimpleNamespace(has_valid_position=position is not None, position=position)
+
+    async def offsets_for_times(self, times: Mapping[TopicPartition, int]) -> dict[TopicPartition, Any]:
+        """The first record of each log."""
+        firsts = {tp: self.logs[TP(*tp)][:1] for tp in times}
+        return {tp: SimpleNamespace(timestamp=found[0].timestamp) if found else None for tp, found in firsts.items()}
 
     def seek(self, tp: TopicPartition, offset: int) -> None:
         """Set a position."""
@@ -191,6 +218,9 @@ class Harness:
         self.stream = self.app.stream(self.topic)
         consumer: Any = self.app.consumer
         self.consumer: Any = consumer
+        self.skipped: list[SkippedRange] = []
+        if strict:
+            consumer.skipped.append(self.skipped.append)
         self._conductor: Any = self.app.topics
         thread = consumer._thread
         thread._consumer = kafka

@@ -10,8 +10,7 @@ from itertools import accumulate
 from typing import Any, Final
 
 from agents.coverage.completeness import Completeness, MissingInterval, completeness
-from agents.coverage.interval import Interval
-from agents.coverage.node_coverage import NodeCoverage
+from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.hot_symbols.identity import SymbolIdentity, SymbolIdError, parse_symbol_id
 from agents.hot_symbols.watch.bearing_rows import ModuleOf, UnsureRows, WatchedFiles, WatchedRow
 from agents.hot_symbols.watch.deciding import HitsFound, decided
@@ -55,8 +54,8 @@ class WatchBoard:
         self._unsure = UnsureRows()
         self._refused = RefusedMinutes()
         self.nodes: Mapping[NodeId, NodeCoverage] = {}
-        self.unreadable: Sequence[Interval] = ()
-        """When any node may have lost events, because a record that may have said so cannot be read."""
+        self.of_all: Sequence[GapInterval] = ()
+        """When any node may have lost events: nobody read what was received then, or a record that may have said so."""
         self.needs_rows = False
         """Whether a watch is new, so that the rows must be read again; the caller who reads them resets it."""
 
@@ -153,7 +152,7 @@ class WatchBoard:
             now_ns,
             forgotten_ns=forgotten_ns,
             refused=self._refused.intervals(),
-            unreadable=self.unreadable,
+            of_all=self.of_all,
         )
         return _answer(watch, code, rows, found, covered) | {"kept_since_ns": kept_since_ns}
 

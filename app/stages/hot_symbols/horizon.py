@@ -14,7 +14,8 @@ from confluent_kafka.admin import AdminClient
 
 from app.kafka.client import KafkaUnreachableError, KafkaUnusableError
 from app.kafka.group_reader import GroupReader
-from app.kafka.log_ends import log_ends
+from app.kafka.log_ends import ANSWER_SECONDS, log_ends
+from app.kafka.records import Partition
 from app.settings import Settings
 from schemas import topics
 from schemas.topics import Stage
@@ -26,8 +27,12 @@ _STEPS: Final = (
     (Stage.PRIVACY, topics.CANONICAL),
     (Stage.HOT_SYMBOLS, topics.CALLS),
     (Stage.HOT_SYMBOLS, topics.HOT_PARTIALS),
+    (Stage.HOT_SYMBOLS, topics.COVERAGE),
 )
-"""Groups and what they read, in data order."""
+"""Groups and what they read, in data order. Coverage is last: a stage that passes records unread has said so there."""
+
+_SEEN: Final = (topics.HOT_SYMBOLS, topics.changelog(Stage.HOT_SYMBOLS, topics.NODE_COVERAGE_TABLE))
+"""What follows from all of that: rows, and the table of coverage."""
 
 
 class Horizon:
@@ -42,10 +47,10 @@ class Horizon:
         self._told: str | None = None
         self._ends: Mapping[int, int] | None = None
 
-    def rows_to_see(self) -> Mapping[int, int] | None:
+    def rows_to_see(self) -> Mapping[Partition, int] | None:
         """Go on as far as it goes.
 
-        At the end: offsets of runtime.hot-symbols by partition; once records before them are seen, all that follows
+        At the end: offsets of `_SEEN`, the topics named in full; once records before them are seen, all that follows
         from the moment is seen. Before, and while no broker answers: None. The call after the end begins with a new
         moment.
         """
@@ -57,7 +62,11 @@ class Horizon:
                 if not self.is_done(stage, topic, self._ends):
                     return None
                 self._step, self._ends = self._step + 1, None
-            ends = self.ends_of(topics.HOT_SYMBOLS)
+            ends = {
+                (self._settings.name(topic), number): end
+                for topic in _SEEN
+                for number, end in self.ends_of(topic).items()
+            }
         except (KafkaException, KafkaUnreachableError, KafkaUnusableError) as error:
             self._tell(error.args[0].str() if isinstance(error, KafkaException) else str(error))
             return None
@@ -71,9 +80,10 @@ class Horizon:
         self._told = trouble
 
     def ends_of(self, topic: str) -> dict[int, int]:
-        """Where an unprefixed topic ends, by partition. Raises KafkaException."""
+        """Where an unprefixed topic ends, by partition, those that no stage reads included. Raises KafkaException."""
         name = self._settings.name(topic)
-        asked = [(name, number) for number in range(self._partitions)]
+        found = self._admin.list_topics(name, timeout=ANSWER_SECONDS).topics[name]
+        asked = [(name, number) for number in range(max(self._partitions, len(found.partitions)))]
         return {number: end for (_, number), end in log_ends(self._admin, asked, patience_seconds=0).items()}
 
     def is_done(self, stage: Stage, topic: str, ends: Mapping[int, int]) -> bool:

@@ -10,20 +10,19 @@ without a watch, the task reads two topics that hardly change.
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from confluent_kafka import Message
 
 from agents.contract import OutRecord
 from agents.coverage.covering import ALL_NODES_KEY, parse_node_key
-from agents.coverage.interval import Interval, join
 from agents.coverage.node_coverage import NodeCoverage
 from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.table.published import module_in
 from agents.hot_symbols.watch.watch_board import MAX_WATCHES, WatchBoard, is_news
 from agents.hot_symbols.watch.watched_code import watched_codes
-from app.kafka.records import Recorded
+from app.kafka.records import Partition, Recorded
 from app.kafka.refused import RecordRefusal
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder, RecordFault
@@ -93,11 +92,10 @@ class WatchTask:
         self._published: dict[str, dict[str, Any]] = {}
         self._dirty: set[str] = set()
         self._nodes: dict[NodeId, NodeCoverage] = {}
-        self._unreadable: dict[int | None, NodeCoverage] = {}
-        self._unreadable_then: Sequence[Interval] = ()
+        self._all_nodes: dict[int | None, NodeCoverage] = {}
         self._nodes_then: Mapping[NodeId, NodeCoverage] | None = None
         self._has_nodes = False
-        self._rows_to_see: Mapping[int, int] | None = None
+        self._rows_to_see: Mapping[Partition, int] | None = None
         self._horizon_at = self._refresh_at = self._all_seconds = 0.0
 
     def keeps(self, key: bytes) -> bool | None:
@@ -205,7 +203,7 @@ class WatchTask:
             self._dirty.update(self._board.take(key, value))
             return
         if key == ALL_NODES_KEY:
-            self._unreadable[message.partition()] = NodeCoverage() if value is None else NodeCoverage.from_bytes(value)
+            self._all_nodes[message.partition()] = NodeCoverage() if value is None else NodeCoverage.from_bytes(value)
             return
         node = parse_node_key(key)
         if node is not None and value is not None:
@@ -217,17 +215,15 @@ class WatchTask:
         """Take over what was known of coverage at a moment, once all rows that follow from before it are seen."""
         if self._nodes_then is None:
             self._nodes_then = dict(self._nodes)
-            self._unreadable_then = join(
-                interval for known in self._unreadable.values() for interval in known.incomplete()
-            )
         if self._rows_to_see is None:
             self._rows_to_see = await asyncio.to_thread(self._horizon.rows_to_see)
         if self._rows_to_see is None:
             return
         seen = self._rows.positions
-        if all(seen.get((self._rows_topic, number), 0) >= end for number, end in self._rows_to_see.items()):
+        if all(seen.get(where, 0) >= end for where, end in self._rows_to_see.items()):
             self._board.nodes, self._nodes_then, self._rows_to_see = self._nodes_then, None, None
-            self._board.unreadable = self._unreadable_then
+            # As they are now: a stage on the way may have said that it never read what it passed.
+            self._board.of_all = [gap for known in self._all_nodes.values() for gap in known.incomplete()]
             self._has_nodes = True
             self._dirty.update(self._board.watches)
             self._horizon_at = time.monotonic() + max(HORIZON_SECONDS, PAUSE_RATIO * self._all_seconds)

@@ -101,3 +101,19 @@ def test_a_node_that_was_only_ever_seen_to_lose_events_counts() -> None:
 
     assert found.nodes == 1
     assert found.gaps == (MissingInterval(20 * HOUR, 21 * HOUR, NodeId("east", "short"), "Reconnect"),)
+
+
+def test_what_no_stage_read_is_missing_of_every_node() -> None:
+    """With its cause; an unreadable record of coverage is one of another cause."""
+    of_all = [
+        GapInterval(0, 20 * HOUR, "Skipped"),
+        GapInterval(30 * HOUR, 40 * HOUR, "Unknown"),
+        GapInterval(60 * HOUR, 70 * HOUR, "Skipped"),
+    ]
+    found = completeness(named({"a": node((0, 50)), "b": node((0, 50))}), 10 * HOUR, NOW, of_all=of_all)
+
+    assert [(gap.from_ns, gap.to_ns, gap.node, gap.cause) for gap in found.gaps] == [
+        (30 * HOUR, 40 * HOUR, None, "Unreadable"),
+        (10 * HOUR, 20 * HOUR, None, "Skipped"),
+    ]
+    assert found.complete_ns == 20 * HOUR

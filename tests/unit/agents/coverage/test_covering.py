@@ -6,7 +6,7 @@ from agents.coverage.covering import ALL_NODES_KEY, CoverageFolder, CoverageRefu
 from agents.coverage.interval import Interval
 from agents.coverage.node_coverage import NodeCoverage
 from agents.coverage.unreadable import GAP_BEFORE_NS
-from schemas.coverage import CoverageGap, GapCause
+from schemas.coverage import CoverageGap, GapCause, SkippedOffsets
 from schemas.node import NodeId
 from tests.support.hot_world import Stored
 
@@ -54,6 +54,17 @@ def test_a_record_that_names_no_node_is_a_gap_of_all(key: bytes | None) -> None:
         assert list(rows) == [ALL_NODES_KEY]
         [gap] = NodeCoverage.from_bytes(rows[ALL_NODES_KEY]).incomplete()
         assert gap.to_ns - gap.from_ns == GAP_BEFORE_NS
+
+
+def test_records_that_a_stage_never_read_are_a_gap_of_all() -> None:
+    """In the row of all nodes, with its cause; an empty name is no node's."""
+    skipped = SkippedOffsets("tetragon.raw", 3, 100, 200)
+    gap = CoverageGap(node="", from_ns=5, to_ns=9, cause=GapCause.SKIPPED, skipped=skipped)
+    folder = CoverageFolder(lambda _value: gap)
+    folder.absorb(1, [Stored("coverage", 1, 0, 100, None, b"any")])
+    rows = folder.flush(1, lambda keys: [None for _ in keys])
+    assert list(rows) == [ALL_NODES_KEY]
+    assert NodeCoverage.from_bytes(rows[ALL_NODES_KEY]).incomplete() == [(5, 9, "Skipped")]
 
 
 def test_a_longer_name_than_a_node_has_keeps_a_row_of_its_own() -> None:

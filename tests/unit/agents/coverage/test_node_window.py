@@ -9,7 +9,7 @@ from agents.coverage import node_window
 from agents.coverage.interval import Interval
 from agents.coverage.node_window import Trust, WindowRecords
 from agents.coverage.vouching import CLOCK_NOISE_NS
-from schemas.coverage import CoverageGap, GapCause
+from schemas.coverage import CoverageGap, GapCause, SkippedOffsets
 from schemas.node import NodeId
 from schemas.units import NS_PER_SECOND as S
 
@@ -39,6 +39,15 @@ def test_a_window_under_heartbeats_without_a_gap_is_trusted_in_any_order_of_reco
 def test_a_gap_outweighs_every_heartbeat() -> None:
     """A heartbeat spans the gap that came before it."""
     assert _trust(_record(0, 300), _record(150, 151, GapCause.OVERFLOW)) is Trust.NOT_TRUSTED
+
+
+def test_a_gap_of_all_nodes_is_one_of_each() -> None:
+    """Nobody knows whose events the records held that no stage read; a gap of another node is none of this one."""
+    of_all = replace(
+        _record(150, 151, GapCause.SKIPPED, node=NodeId("", "")), skipped=SkippedOffsets("tetragon.raw", 0, 5, 9)
+    )
+    assert _trust(_record(0, 300), of_all) is Trust.NOT_TRUSTED
+    assert _trust(_record(0, 300), replace(of_all, skipped=None)) is Trust.TRUSTED
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,11 @@ def test_a_stage_that_accounts_for_all_it_committed_balances_however_far_it_is_b
 @pytest.mark.parametrize(
     ("partition", "said"),
     [
+        (SourcePartition(None, None, OffsetRange(0, 20, 70)), "20 records of runtime.canonical[0] were deleted before"),
+        (
+            SourcePartition(50, Account(0, outputs=30, lost=20), OffsetRange(0, 20, 70)),
+            "20 records of runtime.canonical[0] before offset 50 were deleted before they were read",
+        ),
         (SourcePartition(150, Account(100, outputs=40), OffsetRange(0, 100, 200)), "10 of 50 records"),
         (SourcePartition(150, Account(100, outputs=60), OffsetRange(0, 100, 200)), "-10 of 50 records"),
         (SourcePartition(150, None, OffsetRange(0, 0, 200)), "without an account"),
@@ -120,9 +125,9 @@ def test_records_that_a_stage_passed_over_are_named(partition: SourcePartition, 
 
 def test_a_stage_that_has_never_run_balances_and_everything_waits() -> None:
     """Nothing is claimed, so nothing is wrong."""
-    partition = SourcePartition(None, None, OffsetRange(0, 20, 70))
+    partition = SourcePartition(None, None, OffsetRange(0, 0, 70))
     assert _check(partition) == []
-    assert partition.waiting == 50
+    assert partition.waiting == 70
 
 
 def test_compacted_topics_lose_offsets_by_design() -> None:
@@ -167,6 +172,18 @@ def test_the_pipelines_books_tell_repetition_from_loss() -> None:
     assert books is not None
     assert (books.raw, books.calls, books.not_calls, books.dead_letters, books.waiting) == (90, 72, 8, 3, 12)
     assert books.counted_twice == 5
+
+
+def test_the_pipelines_books_know_what_was_deleted_and_what_never_held_a_record() -> None:
+    """Deleted records are lost and missing from the calls; the marks of transactions never were records."""
+    canonicalize = Account(0, outputs=80, no_records=5, lost=15)
+    sources = [
+        _source(Stage.CANONICALIZE, SourcePartition(100, canonicalize, OffsetRange(0, 15, 100))),
+        _source(Stage.PRIVACY, SourcePartition(80, Account(0, outputs=80), OffsetRange(0, 0, 80))),
+    ]
+    books = pipeline_books(sources)
+    assert books is not None
+    assert (books.raw, books.calls, books.lost, books.counted_twice) == (95, 80, 15, 0)
 
 
 def test_at_rest_nothing_may_wait_anywhere() -> None:

@@ -112,7 +112,10 @@ def test_the_deployments_file_lets_every_stage_do_its_work(shape: StageShape) ->
     """Read its sources, write its outputs, keep its tables, in its own group; nothing of another stage's."""
     user, group = shape.stage.value, shape.stage.group
     mine = {rule for rule in rules_of(_DEPLOYED, "") if rule.user == user}
-    reads, writes = (*shape.sources, *shape.follows, *shape.changelogs), (*shape.outputs, *shape.changelogs)
+    reads, writes = (
+        (*shape.sources, *shape.follows, *shape.changelogs),
+        (*shape.outputs, *shape.told, *shape.changelogs),
+    )
     needed = {Rule(user, "TOPIC", name, "READ") for name in reads} | {Rule(user, "GROUP", group, "READ")}
     needed |= {Rule(user, "TOPIC", name, "WRITE") for name in writes}
     assert needed <= mine

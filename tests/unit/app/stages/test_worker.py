@@ -29,7 +29,7 @@ def test_a_stage_needs_all_its_topics_and_changelogs_under_their_prefixed_names(
     settings = Settings(topic_prefix="p.", data_dir=tmp_path)
     plan = module.stage_plan(settings, shape.stage, index=2, http_port=9_100)
     assert set(plan.topics) == {
-        f"p.{name}" for name in (*shape.sources, *shape.outputs, *shape.changelogs, *shape.follows)
+        f"p.{name}" for name in (*shape.sources, *shape.outputs, *shape.changelogs, *shape.follows, *shape.told)
     }
     assert len(plan.topics) == len(set(plan.topics))
     assert (plan.index, plan.http_port) == (2, 9_100)

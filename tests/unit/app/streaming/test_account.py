@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.streaming.account import Account, BatchOutcome, read_note
+from app.streaming.account import MAX_NOTE_CHARS, Account, BatchOutcome, read_note
 from app.streaming.ledger import FetchLink, HandOut, Ledger
-from tests.support.fake_kafka import PARTITION, FakeKafka, harness, log_of
+from app.streaming.skipped import DELETED, SkippedRange
+from tests.support.fake_kafka import PARTITION, SOURCE, TIME_MS, FakeKafka, harness, log_of
 
 TP = ("topic", 0)
 NUMBERS = st.integers(0, 2**63 - 1)
@@ -17,11 +18,11 @@ NUMBERS = st.integers(0, 2**63 - 1)
 IDS = st.one_of(st.just(""), st.from_regex(r"[A-Za-z0-9+/=_-]{22}", fullmatch=True))
 
 
-@given(st.builds(Account, NUMBERS, NUMBERS, NUMBERS, NUMBERS, IDS))
+@given(st.builds(Account, NUMBERS, NUMBERS, NUMBERS, NUMBERS, IDS, NUMBERS, NUMBERS, NUMBERS))
 def test_an_account_comes_back_from_its_note(account: Account) -> None:
     """Whatever its numbers are."""
     assert read_note(account.note()) == account
-    assert len(account.note()) < 256
+    assert len(account.note()) < MAX_NOTE_CHARS
 
 
 def test_an_account_is_read_although_other_bytes_follow_it() -> None:
@@ -59,14 +60,22 @@ def test_the_account_follows_what_may_be_committed_and_not_what_is_finished() ->
     assert ledger.account(TP).passed_over(20) == 0
 
 
-def test_offsets_that_do_not_exist_are_not_accounted_for() -> None:
-    """Records that expired before they were read leave a difference that `books` can tell."""
+def test_offsets_that_hold_no_record_and_records_that_were_deleted_are_accounted_for_apart() -> None:
+    """The first are no loss; the second are, and the account says so for as long as the group lives."""
     ledger = Ledger()
     ledger.open(TP, 0, seek=1)
-    hand_out = ledger.admit(TP, 4, 9, FetchLink(1, 0), records=5)
-    assert isinstance(hand_out, HandOut)
-    hand_out.finish()
-    assert ledger.account(TP).passed_over(10) == 5
+    outcomes = [
+        ledger.admit(TP, 0, 9, FetchLink(1, 0), records=5, until_ms=70),
+        ledger.admit(TP, 10, 19, FetchLink(1, 1), records=0, is_deleted=True),
+        ledger.admit(TP, 20, 20, FetchLink(1, 2), records=0),
+    ]
+    for outcome in outcomes:
+        assert isinstance(outcome, HandOut)
+        outcome.finish()
+    account = ledger.account(TP)
+    assert account == Account(0, outputs=5, no_records=6, lost=10, until_ms=70)
+    assert account.passed_over(21) == 0
+    assert ledger.until_ms(TP) == 70
 
 
 def test_a_restarted_worker_goes_on_with_the_account_of_the_one_before() -> None:
@@ -78,31 +87,84 @@ def test_a_restarted_worker_goes_on_with_the_account_of_the_one_before() -> None
             (event,) = await running.events(1)
             event.value.hand_out.finish(BatchOutcome(3, dead_letters=1))
             await running.commit()
-        assert read_note(kafka.notes[PARTITION]) == Account(0, outputs=3, dead_letters=1)
+        assert read_note(kafka.notes[PARTITION]) == Account(0, outputs=3, dead_letters=1, until_ms=TIME_MS)
         async with harness(kafka, strict=True) as running:
             (event,) = await running.events(1)
             event.value.hand_out.finish()
             await running.commit()
-        assert read_note(kafka.notes[PARTITION]) == Account(0, outputs=7, dead_letters=1)
+        assert read_note(kafka.notes[PARTITION]) == Account(0, outputs=7, dead_letters=1, until_ms=TIME_MS)
         assert kafka.committed_offsets == {PARTITION: 8}
 
     asyncio.run(scenario())
 
 
-def test_a_group_whose_next_records_have_expired_goes_on_behind_them_and_its_account_shows_them() -> None:
-    """Nothing is left to read of a quiet topic then, so its lag is none and nobody waits for a commit."""
+def test_a_group_whose_next_records_were_deleted_says_so_and_commits_at_once() -> None:
+    """Nothing may be left to read, and then no later record would say it."""
 
     async def scenario() -> None:
-        note = Account(0, outputs=4).note()
+        note = Account(0, outputs=4, until_ms=900).note()
         kafka = FakeKafka(logs=log_of(10, 11), committed_offsets={PARTITION: 4}, notes={PARTITION: note})
         async with harness(kafka, strict=True) as running:
-            assert running.consumer.ledger.committed() == {PARTITION: 10}
+            assert running.skipped == [SkippedRange(SOURCE, 0, 4, 10, 900, TIME_MS, DELETED)]
+            await running.commit()
+            assert kafka.committed_offsets == {PARTITION: 10}
+            assert read_note(kafka.notes[PARTITION]) == Account(0, outputs=4, lost=6, until_ms=900)
             (event,) = await running.events(1)
             event.value.hand_out.finish()
             await running.commit()
         account = read_note(kafka.notes[PARTITION])
-        assert account == Account(0, outputs=6)
-        assert account.passed_over(12) == 6
+        assert account == Account(0, outputs=6, lost=6, until_ms=TIME_MS)
+        assert account.passed_over(12) == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_group_that_never_committed_lacks_what_was_deleted_before() -> None:
+    """Its account begins at the first offset that there ever was."""
+
+    async def scenario() -> None:
+        kafka = FakeKafka(logs=log_of(10, 11))
+        async with harness(kafka, strict=True) as running:
+            assert running.skipped == [SkippedRange(SOURCE, 0, 0, 10, 0, TIME_MS, DELETED)]
+            await running.commit()
+            assert read_note(kafka.notes[PARTITION]) == Account(0, lost=10)
+
+    asyncio.run(scenario())
+
+
+def test_records_that_are_deleted_while_they_are_read_are_said_before_what_follows_them() -> None:
+    """The reader goes on behind them, and the account has them in their place."""
+
+    async def scenario() -> None:
+        kafka = FakeKafka(logs=log_of(*range(4)), resets_nothing=True)
+        async with harness(kafka, strict=True) as running:
+            (event,) = await running.events(1)
+            kafka.logs = log_of(20, 21)
+            event.value.hand_out.finish()
+            (event,) = await running.events(1)
+            event.value.hand_out.finish()
+            await running.commit()
+            assert running.skipped == [SkippedRange(SOURCE, 0, 4, 20, TIME_MS, TIME_MS, DELETED)]
+        assert read_note(kafka.notes[PARTITION]) == Account(0, outputs=6, lost=16, until_ms=TIME_MS)
+
+    asyncio.run(scenario())
+
+
+def test_what_an_aborted_transaction_wrote_is_passed_and_is_no_loss() -> None:
+    """Also at the end of the log, where no record follows: what is committed reaches the end all the same."""
+
+    async def scenario() -> None:
+        kafka = FakeKafka(logs=log_of(*range(8)), passed_over={PARTITION: {2, 3, 6, 7}}, fetch_size=2)
+        async with harness(kafka, strict=True) as running:
+            for event in await running.events(2):
+                event.value.hand_out.finish()
+            while running.consumer.ledger.committable() != {PARTITION: 8}:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
+            await running.commit()
+            assert running.skipped == []
+        account = read_note(kafka.notes[PARTITION])
+        assert account == Account(0, outputs=4, no_records=4, until_ms=TIME_MS)
+        assert kafka.committed_offsets == {PARTITION: 8}
 
     asyncio.run(scenario())
 
@@ -116,7 +178,7 @@ def test_a_group_whose_offsets_were_moved_begins_a_new_account_there() -> None:
             (event,) = await running.events(1)
             event.value.hand_out.finish()
             await running.commit()
-        assert read_note(kafka.notes[PARTITION]) == Account(4, outputs=4)
+        assert read_note(kafka.notes[PARTITION]) == Account(4, outputs=4, until_ms=TIME_MS)
 
     asyncio.run(scenario())
 

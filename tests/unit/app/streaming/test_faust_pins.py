@@ -49,6 +49,8 @@ READ: dict[str, tuple[Any, str]] = {
     "recovery.on_recovery_completed": (Recovery.on_recovery_completed, "6ef567acf072e46d"),
     "fetcher.getall": (fetcher.FetchResult.getall, "3e717e30de5068d5"),
     "fetcher.fetched_records": (fetcher.Fetcher.fetched_records, "be4348896b9b66af"),
+    "fetcher._proc_fetch_request": (fetcher.Fetcher._proc_fetch_request, "59bf948fff47eed5"),
+    "fetcher._update_fetch_positions": (fetcher.Fetcher._update_fetch_positions, "d7774d8241dc6a7e"),
     "fetcher.PartitionRecords": (FetchedRecords.__base__, "94aa0da0dbec8d1b"),
     "service.crash": (Service.crash, "14980000465df0af"),
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import IsolationLevel
 from faust.types import TP
 
 from agents.contract import OutRecord
@@ -59,7 +60,8 @@ class _Admin:
         described = type("Described", (), {"topic_id": self.topic_id})()
         return {CHANGELOG: _Answer(described)}
 
-    def list_offsets(self, asked: dict[Any, Any], request_timeout: float) -> dict[Any, _Answer]:
+    def list_offsets(self, asked: dict[Any, Any], isolation_level: Any, request_timeout: float) -> dict[Any, _Answer]:
+        assert isinstance(isolation_level, IsolationLevel)
         assert request_timeout > 0
         return {tp: _Answer(type("End", (), {"offset": self.end})()) for tp in asked}
 

@@ -5,7 +5,7 @@ import threading
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException
 
 from app.kafka.records import Partition
 from app.processes.process_end import ExitCode
@@ -56,7 +56,8 @@ class _Admin:
         self.end: int | None = 9
         self.topic_id = "first-life"
 
-    def list_offsets(self, asked: dict[Any, Any], request_timeout: float) -> dict[Any, _Answer]:
+    def list_offsets(self, asked: dict[Any, Any], isolation_level: Any, request_timeout: float) -> dict[Any, _Answer]:
+        assert isinstance(isolation_level, IsolationLevel)
         assert request_timeout > 0
         return {tp: _Answer(self.end) for tp in asked}
 

@@ -33,6 +33,7 @@ from app.streaming.stage_process import run_stage
 from app.telemetry.logs import configure
 from bench.figures import Row, Table, record, resident_mbytes, text_of
 from schemas import topics
+from schemas.node import NodeId
 from schemas.topics import Stage
 
 STEADY_PER_SECOND: Final = 20_000
@@ -53,7 +54,7 @@ def calls(settings: Settings, events: int) -> Iterator[tuple[int, OutRecord]]:
     """Calls by partition, as the stages before make them."""
     canonicalize = steps.canonicalize_step(settings)
     privacy = steps.privacy_step(settings, registered_id(settings, topics.CALLS))
-    keys = KeyReader("bench")
+    keys = KeyReader(NodeId("", "bench"))
     waiting: list[list[_Raw]] = [[] for _ in range(settings.partitions)]
     offsets = [0] * settings.partitions
     for event in Workload(WorkloadOptions(events=events)).events():

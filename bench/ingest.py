@@ -23,6 +23,7 @@ from app.simulator.event_files import read_events
 from bench.deployment import Deployment, deployment, first_line, per_event_us
 from bench.figures import Row, Table, record, text_of
 from schemas import topics
+from schemas.node import NodeId
 
 DISTINCT_EVENTS: Final = 50_000
 TARGET_RATE: Final = 45_000
@@ -93,19 +94,19 @@ def steps(running: Deployment, events: Sequence[bytes]) -> list[Row]:
 
     def buffered() -> None:
         limits = BufferLimits(max_events=len(events), max_bytes=1 << 40, grace_seconds=0)
-        buffer = Buffer(limits, KeyReader("node"))
+        buffer = Buffer(limits, KeyReader(NodeId("", "node")))
         for event in events:
             buffer.put(event)
         while buffer.take() is not None:
             pass
 
     def keyed() -> None:
-        reader = KeyReader("node")
+        reader = KeyReader(NodeId("", "node"))
         for start in range(0, len(events), 250):
             reader.read(events[start : start + 250])
 
     def produced(compression: str) -> Callable[[], None]:
-        keys = KeyReader("node").read(events).keys
+        keys = KeyReader(NodeId("", "node")).read(events).keys
         config = {**PRODUCER_CONFIG, "bootstrap.servers": running.broker.bootstrap_servers, "log_level": 0}
 
         def produce() -> None:

@@ -36,6 +36,7 @@ from app.simulator.workload.generator import Workload, WorkloadOptions
 from bench.deployment import Deployment, deployment
 from bench.figures import Row, Table, record, text_of
 from schemas import topics
+from schemas.node import NodeId
 
 DISTINCT_EVENTS: Final = 200_000
 EVENTS: Final = 1_000_000
@@ -97,7 +98,7 @@ def raw_records() -> dict[int, list[Recorded]]:
     """Distinct events as records of the raw topic, by partition: a process's events are in one, in order."""
     load = list(Workload(WorkloadOptions(events=DISTINCT_EVENTS)).events())
     parts: dict[int, list[Recorded]] = {partition: [] for partition in range(PARTITIONS)}
-    for number, (event, key) in enumerate(zip(load, KeyReader("node").read(load).keys, strict=True)):
+    for number, (event, key) in enumerate(zip(load, KeyReader(NodeId("", "node")).read(load).keys, strict=True)):
         taken = parts[crc32(key) % PARTITIONS]
         taken.append(Recorded(topics.RAW, crc32(key) % PARTITIONS, len(taken), RECEIPT_MS + number, key, event))
     return parts

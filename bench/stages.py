@@ -24,6 +24,7 @@ from app.simulator.workload.generator import Workload, WorkloadOptions
 from bench.faust_contestants import PARTITIONS
 from bench.figures import Row, Table, record, text_of
 from bench.stage_contestants import step_of
+from schemas.node import NodeId
 
 ROUNDS: Final = 3
 STOCK_SHARE: Final = 10
@@ -54,7 +55,7 @@ def fill(servers: str, events: int) -> None:
         {"bootstrap.servers": servers, "compression.type": "lz4", "queue.buffering.max.messages": 2_000_000}
     )
     step = step_of("canonicalize")
-    reader = KeyReader("bench")
+    reader = KeyReader(NodeId("", "bench"))
     batch: list[_Raw] = []
     for number, event in enumerate(_twice(WorkloadOptions(events=events))):
         key = reader.read([event]).keys[0]

@@ -5,6 +5,7 @@ Every function takes any bytes: where they are not a GetEventsResponse the answe
 
 from google.protobuf.message import DecodeError
 
+from schemas.node import NodeId
 from schemas.tetragon.events_pb2 import GetEventsResponse as FullEvent
 from schemas.tetragon_parts_pb2 import GetEventsResponse
 from schemas.units import NS_PER_SECOND
@@ -23,12 +24,13 @@ def event_time_ns(event: bytes) -> int | None:
         return None
 
 
-def node_of(event: bytes) -> str:
-    """Name of the node that an event gives; empty where it gives none."""
+def node_of(event: bytes) -> NodeId:
+    """The node that an event names; of empty names where it names none."""
     try:
-        return GetEventsResponse.FromString(event).node_name
+        view = GetEventsResponse.FromString(event)
     except DecodeError:
-        return ""
+        return NodeId("", "")
+    return NodeId(view.cluster_name, view.node_name)
 
 
 def is_from_agent_start(event: bytes) -> bool:

@@ -19,6 +19,7 @@ from app.ingest.keys import KeyReader
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
 from app.telemetry.metric import DropReason
+from schemas.node import NodeId
 from schemas.units import NS_PER_MS
 
 EVENT_COST_BYTES: Final = 64
@@ -85,9 +86,15 @@ class Buffer:
         """When an event last arrived, Unix time, late by as long as a chunk stays open; 0 before the first."""
 
     @property
-    def node(self) -> str:
-        """Name of the node in the last events; before them, the name that was passed in."""
+    def node(self) -> NodeId:
+        """The node as the last events name it; before them, as it was passed in."""
         return self._keys.node
+
+    def begin_stream(self, node: NodeId) -> None:
+        """The next event is a stream's first, and names the node so; without a name the node is the one before."""
+        with self._lock:
+            self._seal()
+            self._keys.node = node if node.name else self._keys.node
 
     def put(self, event: bytes) -> bool:
         """Take an event from the stream, then hold the caller while the buffer is full. False when it is closed.

@@ -1,6 +1,6 @@
 """Coverage records to Kafka: a gap is sent until the broker has it, a heartbeat only when no gap is outstanding.
 
-All records of a node have its name as key, and one idempotent producer sends them in order. So a reader meets a gap
+All records of a node have it as key, and one idempotent producer sends them in order. So a reader meets a gap
 before the heartbeat that covers its time. The schema's id is looked up, never registered. Until the registry answers,
 gaps wait in the journal.
 """
@@ -67,7 +67,7 @@ class GapWriter:
         for gap in gaps:
             log.warning(
                 "events of %s are incomplete: %s",
-                gap.node,
+                gap.node_id,
                 gap.cause.value,
                 extra={"facts": {"from_ns": gap.from_ns, "to_ns": gap.to_ns, "events_lost": gap.events_lost}},
             )
@@ -118,7 +118,7 @@ class GapWriter:
 
     def _send(self, gap: CoverageGap) -> None:
         assert self._schema_id is not None
-        value, key = encode(gap, self._schema_id), gap.node.encode()
+        value, key = encode(gap, self._schema_id), gap.node_id.as_key()
         try:
             self._producer.produce(self._topic, value, key, on_delivery=partial(self._on_delivery, gap))
         except BufferError:

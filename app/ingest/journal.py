@@ -37,6 +37,7 @@ class State:
 
     node: str
     vouched_until_ns: int
+    cluster: str = ""
 
 
 class Journal:

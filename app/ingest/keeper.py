@@ -5,6 +5,7 @@ registry, a sign of life of the connection) run outside the lock, so the reading
 `node_claims` decides what can be claimed, and `gap_writer` sends it.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -20,8 +21,11 @@ from app.ingest.statuses import StreamEnd, cause_of
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
 from schemas.coverage import CLAIMS, GapCause
+from schemas.node import NodeId
 from schemas.raw_event import is_from_agent_start, node_of
 from schemas.units import NS_PER_MS
+
+log = logging.getLogger(__name__)
 
 STEP_SECONDS: Final = 1.0
 """How often losses are turned into gaps. The next start's gap covers what a crash in between leaves out."""
@@ -49,8 +53,8 @@ class Keeper:
     ) -> None:
         """`written_before_ms`: everything received before this Unix time is written or dropped.
 
-        `settle_soon` has that time move, even under load. `public_name` turns a node's name into what may stand on a
-        public topic, in a log and on disk.
+        `settle_soon` has that time move, even under load. `public_name` turns the name of a node or a cluster into what
+        may stand on a public topic, in a log and on disk.
         """
         self._coverage = coverage
         self._journal = journal
@@ -67,6 +71,7 @@ class Keeper:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._stream_answers: Callable[[float], bool] | None = None
+        self._named = buffer.node
         self._alive_ns = 0
         self._next_heartbeat = time.monotonic() + heartbeat_seconds
 
@@ -85,13 +90,15 @@ class Keeper:
 
     def stream_opened(self, first_event: bytes) -> None:
         """The stream brought its first event."""
-        self._open(self._node(node_of(first_event)), agent_restarted=is_from_agent_start(first_event))
+        node = node_of(first_event)
+        self._buffer.begin_stream(node)
+        self._open(agent_restarted=is_from_agent_start(first_event), is_named=bool(node.name))
 
     def stream_ended(self, end: StreamEnd) -> None:
         """The stream is over."""
         with self._lock:
             self._meter.add(metrics.STREAM_ENDS, 1, end.name)
-            self._gaps.report(self._coverage.ended(self._node(), self._wall_ns(), cause_of(end)))
+            self._gaps.report(self._coverage.ended(self._wall_ns(), cause_of(end)))
 
     def step(self) -> None:
         """Turn what happened into gaps, and make a claim where one is due."""
@@ -104,7 +111,9 @@ class Keeper:
         can_publish = self._gaps.find_schema()
         with self._lock:
             findings = self._buffer.take_findings()
-            self._gaps.report(self._coverage.losses(self._node(), findings, losses))
+            self._gaps.report(self._coverage.losses(findings, losses))
+            if self._buffer.node != self._named:
+                self._name(self._wall_ns())
             self._journal.store_again()
             self._gaps.pump()
             if due and can_publish and not self._gaps.pending:
@@ -116,21 +125,31 @@ class Keeper:
     def finish(self, timeout_seconds: float) -> None:
         """Report the last gaps; gaps that the broker does not acknowledge in time stay in the journal."""
         with self._lock:
-            self._gaps.report(self._coverage.losses(self._node(), self._buffer.take_findings(), []))
-            self._gaps.report(self._coverage.ended(self._node(), self._wall_ns(), GapCause.INGEST_RESTART))
+            self._gaps.report(self._coverage.losses(self._buffer.take_findings(), []))
+            self._gaps.report(self._coverage.ended(self._wall_ns(), GapCause.INGEST_RESTART))
+            self._gaps.report(self._coverage.last_words(self._wall_ns()))
             self._gaps.flush(timeout_seconds)
 
-    def _node(self, name: str = "") -> str:
-        """The node's public name: made of `name`, or of the events' node name when that is empty."""
-        return self._public_name(name or self._buffer.node)
-
-    def _open(self, node: str, *, agent_restarted: bool) -> None:
+    def _open(self, *, agent_restarted: bool, is_named: bool) -> None:
         with self._lock:
             now_ns = self._alive_ns = self._wall_ns()
+            if is_named:
+                self._name(now_ns, agent_restarted=agent_restarted)
             was_seeing = self._coverage.seeing
-            self._gaps.report(self._coverage.opened(node, now_ns, agent_restarted=agent_restarted))
+            self._gaps.report(self._coverage.opened(now_ns, agent_restarted=agent_restarted))
             if not was_seeing:
-                self._save(node)
+                self._save()
+
+    def _name(self, now_ns: int, *, agent_restarted: bool = False) -> None:
+        """Take the name that the latest events give the node."""
+        self._named = self._buffer.node
+        before = self._coverage.node
+        public = NodeId(*(self._public_name(name) if name else "" for name in self._named)).within_limits()
+        gaps = self._coverage.named(public, now_ns, agent_restarted=agent_restarted)
+        if public != before:
+            log.warning("the node is called %s from now on, and was called %s", public, before)
+            self._save()
+        self._gaps.report(gaps)
 
     def _read_agent(self) -> list[AgentLoss]:
         if self._agent is None:
@@ -151,11 +170,10 @@ class Keeper:
             queried_ns = self._wall_ns()
             if self._stream_answers(_ANSWER_SECONDS):
                 self._alive_ns = queried_ns
-                self._open(self._node(), agent_restarted=False)
+                self._open(agent_restarted=False, is_named=False)
 
     def _claim(self) -> None:
         evidence = ClaimEvidence(
-            node=self._node(),
             now_ns=self._wall_ns(),
             alive_ns=self._alive_ns,
             written_before_ns=self._written_before_ms() * NS_PER_MS,
@@ -165,12 +183,12 @@ class Keeper:
         for gap in self._coverage.heartbeat(evidence):
             if gap.cause in CLAIMS:
                 self._gaps.claim(gap)
-                self._save(gap.node)
+                self._save()
             else:
                 self._gaps.report([gap])
                 self._gaps.pump()
 
-    def _save(self, node: str) -> None:
-        since_ns = self._coverage.unvouched_since_ns
+    def _save(self) -> None:
+        since_ns, node = self._coverage.unvouched_since_ns, self._coverage.node
         if since_ns is not None:
-            self._journal.save(State(node, since_ns))
+            self._journal.save(State(node.name, since_ns, node.cluster))

@@ -2,7 +2,7 @@
 
 The key is `exec_id` of the event's process, or the node's name where the event has none, so all events of a process
 are in one partition. Bytes that are not a GetEventsResponse get the node's name too: the canonicalize stage refuses
-them, with the bytes as evidence.
+them, with the bytes as evidence. A longer name than a place may have is cut, with a digest of the whole.
 
 An event costs 1.2 to 1.7 µs. It is checked with the shallow view, and the exec_id is cut out where every known writer
 puts it, which is first. Any other order of fields takes the slower path.
@@ -17,10 +17,12 @@ from typing import Final
 from google.protobuf.message import DecodeError, Message
 
 from schemas import proto_wire
+from schemas.node import NodeId
 from schemas.probe_types import EVENT_LABELS, KRETPROBE, UNKNOWN
 from schemas.raw_event import view_time_ns
 from schemas.tetragon.process_pb2 import Process
 from schemas.tetragon_parts_pb2 import GetEventsResponse
+from schemas.text_limits import cut_place
 
 # A field of GetEventsResponse with number 1, 5, 9, 10, 11, 12, 28 or 29 and wire type 2, its length, then field 1
 # (process) of the body with its length, then field 1 (exec_id) of the process with a length of one byte.
@@ -63,7 +65,7 @@ class KeyReading:
 class KeyReader:
     """Reads batches of one stream in order; remembers the node's name from one to the next."""
 
-    def __init__(self, node: str) -> None:
+    def __init__(self, node: NodeId) -> None:
         """`node` stands in until an event has named the node."""
         self.node = node
 
@@ -78,7 +80,7 @@ class KeyReader:
                 view = parse(event)
             except DecodeError:
                 reading.undecodable += 1
-                keys.append(self.node.encode())
+                keys.append(cut_place(self.node.name).encode())
                 labels.append(UNKNOWN)
                 continue
             if found := match(event):
@@ -91,7 +93,7 @@ class KeyReader:
                 labels.append(self._read_slowly(view, reading))
         reading.kinds = Counter(labels)
         if view is not None and view.node_name:
-            self.node = view.node_name
+            self.node = NodeId(view.cluster_name, view.node_name)
         return reading
 
     def _read_slowly(self, view: GetEventsResponse, reading: KeyReading) -> str:
@@ -101,12 +103,13 @@ class KeyReader:
         if kind == "process_throttle":
             type_ = view.process_throttle.type
             if type_ in {_THROTTLE_START, _THROTTLE_STOP}:
-                throttle = Throttle(type_ == _THROTTLE_START, view.process_throttle.cgroup, view_time_ns(view))
+                cgroup = cut_place(view.process_throttle.cgroup)
+                throttle = Throttle(type_ == _THROTTLE_START, cgroup, view_time_ns(view))
                 reading.throttles.append(throttle)
         elif kind == "process_kprobe" and view.process_kprobe.HasField("return"):
             label = KRETPROBE
         exec_id = _exec_id(getattr(view, kind)) if kind else ""
-        reading.keys.append((exec_id or view.node_name or self.node).encode())
+        reading.keys.append((exec_id or cut_place(view.node_name or self.node.name)).encode())
         return label
 
 

@@ -17,8 +17,10 @@ from typing import Final
 from app.ingest.event_books import EventInterval, Findings
 from app.ingest.filter_effect import NO_FILTERS, FiltersInForce
 from app.ingest.keys import Throttle
+from app.ingest.node_names import NamedPart, NodeNames
 from app.telemetry.metric import DropReason
 from schemas.coverage import CoverageGap, GapCause, merge
+from schemas.node import NodeId
 from schemas.units import NS_PER_SECOND
 
 LATENESS_NS: Final = 60 * NS_PER_SECOND
@@ -26,6 +28,8 @@ LATENESS_NS: Final = 60 * NS_PER_SECOND
 
 MAX_THROTTLED: Final = 10_000
 """Cgroups whose throttling is remembered; more than any node runs. Further ones are not, and their gap ends early."""
+
+_RENAMED: Final = "the node has another name from then on"
 
 _CAUSES: Final = {
     DropReason.OVERFLOW: (GapCause.OVERFLOW, None),
@@ -41,7 +45,6 @@ _CAUSES: Final = {
 class ClaimEvidence:
     """What is known at one moment. None in a field means "nothing to wait for"."""
 
-    node: str
     now_ns: int
     alive_ns: int
     """When the stream last showed that it lives: an event, or an answer on its connection."""
@@ -66,59 +69,94 @@ class AgentLoss:
 class NodeClaims:
     """The state of one node's coverage. Not locked."""
 
-    def __init__(self, unvouched_since_ns: int | None, lateness_ns: int = LATENESS_NS) -> None:
-        """`unvouched_since_ns`: up to when an earlier process claimed completeness; None if none did."""
+    def __init__(
+        self, node: NodeId, unvouched_since_ns: int | None, *, session: str = "", lateness_ns: int = LATENESS_NS
+    ) -> None:
+        """`unvouched_since_ns`: up to when an earlier process claimed completeness; None if none did.
+
+        Then `node` is that process's name of the node, else one that stands in until an event names it.
+        """
+        self._names = NodeNames(node)
+        self._is_named = unvouched_since_ns is not None
+        self._session = session
+        self._is_on_topic = False
         self._lateness_ns = lateness_ns
         self.unvouched_since_ns = unvouched_since_ns
         """Up to when heartbeats cover the node; None before the stream was ever open."""
         self.seeing = False
         """Whether the stream is known to be open."""
         self._blind_cause = GapCause.INGEST_RESTART
+        self._blind_since_ns: int | None = None
         self._throttled: set[str] = set()
         self._throttled_since_ns = 0
 
-    def opened(self, node: str, now_ns: int, *, agent_restarted: bool = False) -> list[CoverageGap]:
+    @property
+    def node(self) -> NodeId:
+        """The node, as it is called now."""
+        return self._names.node
+
+    def named(self, node: NodeId, now_ns: int, *, agent_restarted: bool = False) -> list[CoverageGap]:
+        """An event says what the node is called. Where it was called otherwise, gives that name's last gap.
+
+        The gap begins where the last heartbeat of the old name ended. It ends with the old stream, and where nobody
+        knows when that was, now; then the time before is in doubt under the new name too.
+        """
+        is_change = node != self.node and (self._is_named or self._is_on_topic)
+        self._is_named = True
+        if not is_change:
+            self._names.node = node
+            return []
+        gaps = []
+        since_ns = now_ns if self.unvouched_since_ns is None else self.unvouched_since_ns
+        changed_ns = now_ns if self._blind_since_ns is None else self._blind_since_ns
+        if since_ns < changed_ns:
+            cause = GapCause.UNKNOWN if self.seeing else self._cause(agent_restarted=agent_restarted)
+            gaps = self._gaps(since_ns, changed_ns, cause, detail=_RENAMED)
+        if self.seeing or self._blind_since_ns is not None:
+            since_ns = self.unvouched_since_ns = changed_ns
+        self._names.change(node, since_ns)
+        self._is_on_topic = False
+        return gaps
+
+    def opened(self, now_ns: int, *, agent_restarted: bool = False) -> list[CoverageGap]:
         """The stream is known to be open. Gives the blind time before it as a gap, if there was one."""
         if self.seeing:
             return []
         self.seeing = True
         since_ns, self.unvouched_since_ns = self.unvouched_since_ns, now_ns
+        self._blind_since_ns = None
         if since_ns is None or since_ns >= now_ns:
             return []
-        cause = self._blind_cause
-        if agent_restarted and cause is GapCause.RECONNECT:
-            cause = GapCause.AGENT_RESTART
-        return [CoverageGap(node=node, from_ns=since_ns, to_ns=now_ns, cause=cause)]
+        return self._gaps(since_ns, now_ns, self._cause(agent_restarted=agent_restarted))
 
-    def ended(self, node: str, now_ns: int, cause: GapCause) -> list[CoverageGap]:
+    def ended(self, now_ns: int, cause: GapCause) -> list[CoverageGap]:
         """The stream is over. Gives the gap of a throttling that was going on."""
-        gaps = self._throttle_gap(node, now_ns) if self._throttled else []
+        gaps = self._throttle_gap(now_ns) if self._throttled else []
         self._throttled.clear()
         if self.seeing:
             self.seeing = False
-            self._blind_cause = cause
+            self._blind_cause, self._blind_since_ns = cause, now_ns
         return gaps
 
-    def losses(self, node: str, findings: Findings, agent: list[AgentLoss]) -> list[CoverageGap]:
+    def last_words(self, now_ns: int) -> list[CoverageGap]:
+        """A gap up to the end of this process, if nothing was said of the node yet: its name must be known."""
+        since_ns = self.unvouched_since_ns
+        if self._is_on_topic or not self._is_named or since_ns is None or since_ns >= now_ns:
+            return []
+        return self._gaps(since_ns, now_ns, GapCause.INGEST_RESTART)
+
+    def losses(self, findings: Findings, agent: list[AgentLoss]) -> list[CoverageGap]:
         """Gaps for what was lost, or not understood, while the stream was open."""
         gaps = []
         for reason, interval in findings.dropped.items():
             cause, detail = _CAUSES[reason]
-            gaps.append(_gap_of(interval, node, cause, detail))
+            gaps += self._gaps_of(interval, cause, detail)
         if findings.undecodable is not None:
-            gaps.append(_gap_of(findings.undecodable, node, GapCause.UNDECODABLE, "kept in the raw topic"))
-        gaps += [
-            CoverageGap(
-                node=node,
-                from_ns=loss.from_ns - self._lateness_ns,
-                to_ns=loss.to_ns,
-                cause=GapCause.AGENT_LOSS,
-                events_lost=loss.growth,
-                detail=loss.counter,
-            )
-            for loss in agent
-        ]
-        throttled = [gap for throttle in findings.throttles for gap in self._throttle(node, throttle)]
+            gaps += self._gaps_of(findings.undecodable, GapCause.UNDECODABLE, "kept in the raw topic")
+        for loss in agent:
+            begin_ns = loss.from_ns - self._lateness_ns
+            gaps += self._gaps(begin_ns, loss.to_ns, GapCause.AGENT_LOSS, lost=loss.growth, detail=loss.counter)
+        throttled = [gap for throttle in findings.throttles for gap in self._throttle(throttle)]
         return gaps + self._joined(throttled)
 
     def heartbeat(self, evidence: ClaimEvidence) -> list[CoverageGap]:
@@ -133,18 +171,14 @@ class NodeClaims:
             return []
         gaps = []
         if self._throttled and self._throttled_since_ns < until_ns:
-            gaps = self._throttle_gap(evidence.node, until_ns)
-        beat = CoverageGap(
-            node=evidence.node,
-            from_ns=self.unvouched_since_ns,
-            to_ns=until_ns,
-            cause=GapCause.HEARTBEAT,
-            detail=evidence.filters.text,
+            gaps = self._throttle_gap(until_ns)
+        beat = self._record(
+            NamedPart(self.node, self.unvouched_since_ns, until_ns), GapCause.HEARTBEAT, None, evidence.filters.text
         )
         self.unvouched_since_ns = until_ns
         return gaps + ([replace(beat, cause=cause) for cause in _kept_back(evidence)] or [beat])
 
-    def _throttle(self, node: str, event: Throttle) -> list[CoverageGap]:
+    def _throttle(self, event: Throttle) -> list[CoverageGap]:
         """One start or stop. The gap ends when no cgroup is throttled any more."""
         if event.started:
             if not self._throttled:
@@ -157,7 +191,7 @@ class NodeClaims:
         self._throttled.discard(event.cgroup)
         if self._throttled:
             return []
-        return self._throttle_gap(node, max(event.time_ns or 0, self._throttled_since_ns) + 1)
+        return self._throttle_gap(max(event.time_ns or 0, self._throttled_since_ns) + 1)
 
     def _joined(self, throttled: list[CoverageGap]) -> list[CoverageGap]:
         """One gap for those that lie within the lateness of each other: a flapping cgroup makes hundreds a second."""
@@ -170,23 +204,40 @@ class NodeClaims:
                 joined[-1] = both
         return joined
 
-    def _throttle_gap(self, node: str, to_ns: int) -> list[CoverageGap]:
+    def _throttle_gap(self, to_ns: int) -> list[CoverageGap]:
         from_ns, self._throttled_since_ns = self._throttled_since_ns, to_ns
-        return [CoverageGap(node=node, from_ns=from_ns, to_ns=to_ns, cause=GapCause.THROTTLE)]
+        return self._gaps(from_ns, to_ns, GapCause.THROTTLE)
+
+    def _cause(self, *, agent_restarted: bool) -> GapCause:
+        """Why nothing was seen, now that the stream is back."""
+        is_restart = agent_restarted and self._blind_cause is GapCause.RECONNECT
+        return GapCause.AGENT_RESTART if is_restart else self._blind_cause
+
+    def _gaps_of(self, interval: EventInterval, cause: GapCause, detail: str | None) -> list[CoverageGap]:
+        return self._gaps(interval.from_ns, interval.to_ns + 1, cause, lost=interval.events, detail=detail)
+
+    def _gaps(
+        self, from_ns: int, to_ns: int, cause: GapCause, *, lost: int | None = None, detail: str | None = None
+    ) -> list[CoverageGap]:
+        """The gap, under each name that the node had meanwhile; which of them lost how much is not known then."""
+        parts = self._names.parts(from_ns, to_ns)
+        return [self._record(part, cause, lost if len(parts) == 1 else None, detail) for part in parts]
+
+    def _record(self, part: NamedPart, cause: GapCause, lost: int | None, detail: str | None) -> CoverageGap:
+        self._is_on_topic = self._is_on_topic or part.node == self.node
+        return CoverageGap(
+            node=part.node.name,
+            cluster=part.node.cluster,
+            session=self._session,
+            from_ns=part.from_ns,
+            to_ns=part.to_ns,
+            cause=cause,
+            events_lost=lost,
+            detail=detail,
+        )
 
 
 def _kept_back(evidence: ClaimEvidence) -> list[GapCause]:
     """What a heartbeat cannot vouch for."""
     causes = [GapCause.FILTERED] if evidence.filters.hide_evidence else []
     return causes if evidence.scraped_ns is not None else [*causes, GapCause.LOSSES_UNREAD]
-
-
-def _gap_of(interval: EventInterval, node: str, cause: GapCause, detail: str | None) -> CoverageGap:
-    return CoverageGap(
-        node=node,
-        from_ns=interval.from_ns,
-        to_ns=interval.to_ns + 1,
-        cause=cause,
-        events_lost=interval.events,
-        detail=detail,
-    )

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from secrets import token_hex
 from typing import Final
 
 from agents.privacy.redaction.answers import Cleared, TextAnswer
@@ -42,6 +43,7 @@ from app.telemetry.meter import Meter
 from app.telemetry.metric import DropReason, Process
 from app.telemetry.metrics import metrics_of
 from schemas import topics
+from schemas.node import NodeId
 from schemas.records import COVERAGE_GAP, schema_text
 from schemas.tetragon.filters_pb2 import GetEventsRequest
 from schemas.units import NS_PER_MS
@@ -54,6 +56,7 @@ _READER_SECONDS: Final = 1.0
 """For the reader's thread to end after its stream was cancelled; a connection that is being made may take longer."""
 _LAST_WORDS_SECONDS: Final = 1.5
 _KAFKA_AT_START_SECONDS: Final = 5.0
+_SESSION_BYTES: Final = 8
 _SILENT_SECONDS: Final = 15.0
 """Without an acknowledgement for this long while events wait, Kafka counts as unreachable."""
 
@@ -97,7 +100,7 @@ class Ingest:
             max_bytes=settings.buffer_max_bytes,
             grace_seconds=settings.overload_grace_ms / 1000,
         )
-        node = known.node if known else _node_of(link)
+        node = NodeId(known.cluster, known.node) if known else NodeId("", _node_of(link))
         self._folder = _spill_folder(settings)
         self._buffer = Buffer(limits, KeyReader(node), drop_stored=self._folder.drop_oldest if self._folder else None)
         self._spiller = Spiller(self._buffer, self._folder, KeyReader(node)) if self._folder else None
@@ -109,7 +112,7 @@ class Ingest:
         self._agent = AgentMetrics(settings.tetragon_metrics_url) if settings.tetragon_metrics_url else None
         privacy = load_privacy(settings)
         self._keeper = Keeper(
-            coverage=NodeClaims(known.vouched_until_ns if known else None),
+            coverage=NodeClaims(node, known.vouched_until_ns if known else None, session=token_hex(_SESSION_BYTES)),
             journal=self._journal,
             gaps=self._gaps,
             buffer=self._buffer,

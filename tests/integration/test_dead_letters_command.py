@@ -14,6 +14,7 @@ from app.embedded.broker import EmbeddedBroker
 from app.ingest.keys import KeyReader
 from app.simulator.workload.generator import SHARES, Workload, WorkloadOptions
 from schemas import topics
+from schemas.node import NodeId
 from tests.support.delivery_run import Worker
 from tests.support.fault_proof import call_account, raw_account
 from tests.support.pipeline_run import PipelineRun, pipeline_run
@@ -35,7 +36,7 @@ def _send(run: PipelineRun) -> None:
     shares = {kind: share for kind, share in SHARES.items() if kind != "throttle"}
     events = [*Workload(WorkloadOptions(events=EVENTS, shares=shares)).events(), GARBAGE]
     producer = Producer({"bootstrap.servers": run.settings.kafka_bootstrap_servers, "partitioner": "murmur2_random"})
-    for event, key in zip(events, KeyReader("node-1").read(events).keys, strict=True):
+    for event, key in zip(events, KeyReader(NodeId("", "node-1")).read(events).keys, strict=True):
         producer.produce(run.settings.name(topics.RAW), event, key)
     assert producer.flush(30) == 0
 

@@ -37,6 +37,13 @@ def _event(number: int, padding: int = 500) -> bytes:
     return bytes(event.SerializeToString())
 
 
+def _named_event(node: str, cluster: str = "") -> bytes:
+    event = GetEventsResponse(node_name=node, cluster_name=cluster)
+    event.process_exec.process.exec_id = "exec-1"
+    event.time.seconds = 1_700_000_000
+    return bytes(event.SerializeToString())
+
+
 def _events(count: int, padding: int = 500) -> list[bytes]:
     return [_event(number, padding) for number in range(count)]
 
@@ -185,6 +192,43 @@ def test_restarted_agent_is_a_gap(site: IngestSite) -> None:
     (gap,) = site.gaps()
     assert (gap.cause, gap.node, gap.events_lost) == (GapCause.RECONNECT, "node-1", None)
     assert 0 < gap.to_ns - gap.from_ns < 60 * 1_000_000_000
+
+
+def test_an_agent_that_comes_back_under_another_name_is_another_node(site: IngestSite) -> None:
+    """What alpha lost at its end is alpha's, the time until beta came is beta's, and both are on the topic."""
+    with SimulatorServer(Recording.of([_named_event("alpha")] * 100)) as server, site.ingest(server.address) as ingest:
+        _wait_for_written(ingest, 100)
+        time.sleep(1.0)
+        ended_ns = time.time_ns()
+        server.stop()
+        time.sleep(1.0)
+        began_ns = time.time_ns()
+        with SimulatorServer(Recording.of([_named_event("beta", "east")] * 100), server.address):
+            _wait_for_written(ingest, 200)
+            wait_for(lambda: ingest.total("runtime_coverage_gaps_total") >= 2, "both gaps")
+            _, _, log = ingest.stop()
+
+    alpha, beta = site.gaps()
+    assert (str(alpha.node_id), str(beta.node_id)) == ("alpha", "east/beta")
+    assert alpha.from_ns < ended_ns < alpha.to_ns == beta.from_ns < began_ns < beta.to_ns
+    assert alpha.session == beta.session != ""
+    assert "the node is called east/beta from now on, and was called alpha" in log
+    keys = {message.key() for message in site.records(topics.COVERAGE)}
+    assert keys == {b"alpha", b"east/beta"}
+
+
+def test_an_ingest_that_ends_soon_leaves_a_record_of_its_node(site: IngestSite) -> None:
+    """It lived shorter than heartbeats are late, and another session shows another process."""
+    for _ in range(2):
+        with SimulatorServer(Recording.of([_named_event("alpha")])) as server, site.ingest(server.address) as ingest:
+            _wait_for_written(ingest, 1)
+            wait_for(lambda: ingest.total("runtime_stream_up") == 1, "an open stream")
+            ingest.stop()
+
+    first, *later = site.gaps()
+    assert {(gap.node, gap.cause) for gap in (first, *later)} == {("alpha", GapCause.INGEST_RESTART)}
+    assert later
+    assert all(gap.session != first.session for gap in later)
 
 
 def test_killed_ingest_is_a_gap_of_the_next(site: IngestSite) -> None:

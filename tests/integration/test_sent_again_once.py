@@ -26,6 +26,7 @@ from app.kafka.schemas import CallLayouts
 from app.processes.process_end import ExitCode
 from app.simulator.workload.generator import SHARES, Workload, WorkloadOptions
 from schemas import topics
+from schemas.node import NodeId
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from tests.support.delivery_run import Worker
 from tests.support.fault_proof import raw_account
@@ -63,7 +64,7 @@ def _events() -> Iterator[bytes]:
 
 def _send(run: PipelineRun, events: Sequence[bytes]) -> None:
     producer = Producer({"bootstrap.servers": run.settings.kafka_bootstrap_servers, "partitioner": "murmur2_random"})
-    for event, key in zip(events, KeyReader("node-1").read(events).keys, strict=True):
+    for event, key in zip(events, KeyReader(NodeId("", "node-1")).read(events).keys, strict=True):
         producer.produce(run.settings.name(topics.RAW), event, key)
     assert producer.flush(30) == 0
 

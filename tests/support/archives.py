@@ -24,6 +24,7 @@ from app.replay.start_state import observe_loaders
 from app.settings import Settings
 from app.simulator.workload.generator import Workload, WorkloadOptions
 from app.steps import canonicalize_step
+from schemas.node import NodeId
 
 TOPIC = "tetragon.raw"
 RECEIPT_MS = 1_800_000_000_000
@@ -46,7 +47,7 @@ def load_parts(*, events: int, partitions: int, seed: int = 1) -> dict[int, list
     parts: dict[int, list[Recorded]] = {partition: [] for partition in range(partitions)}
     load = list(Workload(WorkloadOptions(events=events, seed=seed, canary_share=0.02)).events())
     junk = itertools.cycle([None, b"", b"no protobuf", b"\x0a\x00"])
-    for number, (event, key) in enumerate(zip(load, KeyReader("node").read(load).keys, strict=True)):
+    for number, (event, key) in enumerate(zip(load, KeyReader(NodeId("", "node")).read(load).keys, strict=True)):
         partition = zlib.crc32(key) % partitions
         taken = parts[partition]
         offset = taken[-1].offset + 1 + 600 * (number % 53 == 0) if taken else 4_000 + partition

@@ -22,6 +22,7 @@ from app.simulator.workload.binaries import mapped_binaries
 from app.simulator.workload.calls import POLICY_HOOKS
 from app.simulator.workload.generator import Workload, WorkloadOptions
 from schemas import topics
+from schemas.node import NodeId
 from schemas.topics import Stage
 from tests.support.delivery_run import PARTITIONS, Worker, worker_environ
 
@@ -85,7 +86,7 @@ class LiveRun:
     def send(self, events: int, *, rate_per_s: int, meanwhile: Iterator[None]) -> None:
         """Send the demo's events at a rate, and let `meanwhile` do one thing after each second."""
         load = list(Workload(WorkloadOptions(events=events, canary_share=0.05)).events())
-        keys = KeyReader("node").read(load).keys
+        keys = KeyReader(NodeId("", "node")).read(load).keys
         began, due = time.monotonic(), 1.0
         for number, (event, key) in enumerate(zip(load, keys, strict=True)):
             self._producer.produce(self.settings.name(topics.RAW), event, key)

@@ -9,6 +9,7 @@ from app.ingest.keys import KeyReader
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
 from app.telemetry.metric import DropReason
+from schemas.node import NodeId
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
 SECOND_NS = 1_000_000_000
@@ -24,7 +25,7 @@ def _event(number: int, padding: int = 0) -> bytes:
 
 def _buffer(max_events: int = 100_000, max_bytes: int = 1 << 30, grace_seconds: float = 60.0) -> Buffer:
     limits = BufferLimits(max_events=max_events, max_bytes=max_bytes, grace_seconds=grace_seconds)
-    return Buffer(limits, KeyReader("host"), wall_ns=lambda: 7 * SECOND_NS)
+    return Buffer(limits, KeyReader(NodeId("", "host")), wall_ns=lambda: 7 * SECOND_NS)
 
 
 def _taken(buffer: Buffer) -> list[Chunk]:
@@ -251,7 +252,7 @@ def test_oldest_waiting_event_bounds_what_is_written() -> None:
     """The time of receipt of the oldest event that Kafka was not given yet; none when there is no such event."""
     clock = [1_000 * SECOND_NS]
     limits = BufferLimits(max_events=100, max_bytes=1 << 20, grace_seconds=1)
-    buffer = Buffer(limits, KeyReader("host"), wall_ns=lambda: clock[0])
+    buffer = Buffer(limits, KeyReader(NodeId("", "host")), wall_ns=lambda: clock[0])
     seen = [buffer.oldest_waiting_ms()]
     buffer.put(_event(0))
     seen.append(buffer.oldest_waiting_ms())
@@ -293,7 +294,7 @@ def test_undecodable_and_throttle_events_are_findings() -> None:
     assert findings.undecodable is not None
     assert (findings.undecodable.events, findings.undecodable.from_ns) == (1, 7 * SECOND_NS)
     assert [one.started for one in findings.throttles] == [True]
-    assert buffer.node == "node-9"
+    assert buffer.node == NodeId("", "node-9")
 
 
 def test_wait_ends_when_an_event_arrives() -> None:

@@ -19,14 +19,15 @@ from app.ingest.statuses import StreamEnd
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
 from schemas.coverage import CoverageGap
+from schemas.node import NodeId
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
 S = 1_000_000_000
 UNAVAILABLE = StreamEnd(grpc.StatusCode.UNAVAILABLE, "")
 
 
-def _event(second: int, node: str = "node-1", flags: str = "") -> bytes:
-    event: Any = GetEventsResponse(node_name=node)
+def _event(second: int, node: str = "node-1", flags: str = "", cluster: str = "") -> bytes:
+    event: Any = GetEventsResponse(node_name=node, cluster_name=cluster)
     event.process_exec.process.exec_id = "e"
     event.process_exec.process.flags = flags
     event.time.seconds = second
@@ -101,13 +102,14 @@ class Scene:
         self.journal = Journal(folder)
         self.meter = Meter()
         limits = BufferLimits(max_events=1000, max_bytes=1 << 20, grace_seconds=0.0)
-        self.buffer = Buffer(limits, KeyReader("host"), wall_ns=self._wall_ns)
+        known = self.journal.state
+        node = NodeId(known.cluster, known.node) if known else NodeId("", "host")
+        self.buffer = Buffer(limits, KeyReader(node), wall_ns=self._wall_ns)
         self.stream_answers = True
         self.settle_asked = 0
         self.agent = PreparedAgent()
-        known = self.journal.state
         self.keeper = Keeper(
-            coverage=NodeClaims(known.vouched_until_ns if known else None),
+            coverage=NodeClaims(node, known.vouched_until_ns if known else None, session="here"),
             journal=self.journal,
             gaps=self.told,
             buffer=self.buffer,
@@ -332,6 +334,64 @@ def test_process_killed_before_its_first_claim_is_covered(tmp_path: Path) -> Non
     second.open(_event(10_020))
 
     assert second.told.windows() == [("IngestRestart", 10_000, 10_020)]
+
+
+def test_records_name_cluster_and_session(scene: Scene) -> None:
+    """Both are part of what a reader must know to tell nodes and ingests apart."""
+    scene.open(_event(10_000, "node-2", cluster="east"))
+    scene.keeper.step()
+    scene.now_s = 10_100
+    scene.keeper.step()
+
+    assert [(str(one.node_id), one.session) for one in scene.told.said] == [("east/node-2", "here")]
+    assert scene.journal.state == State("node-2", 10_040 * S, "east")
+
+
+def test_another_name_is_logged_and_remembered(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    """Alpha ends and comes back as beta, between two steps: each has its own records, and the log says it."""
+    scene.open(_event(10_000, "alpha"))
+    scene.buffer.put(_event(10_001, "alpha"))
+    scene.now_s = 10_010
+    scene.keeper.stream_ended(UNAVAILABLE)
+    scene.now_s = 10_014
+    scene.open(_event(10_014, "beta"))
+
+    said = [(one.node, one.cause.value, one.from_ns // S, one.to_ns // S) for one in scene.told.said]
+    assert said == [("alpha", "Reconnect", 10_000, 10_010), ("beta", "Reconnect", 10_010, 10_014)]
+    assert "the node is called beta from now on, and was called alpha" in caplog.text
+    assert scene.journal.state == State("beta", 10_014 * S)
+    scene.told.windows()
+    assert scene.step_at(10_015) == []
+
+
+def test_another_name_in_the_same_stream_is_noticed(scene: Scene) -> None:
+    """By the events, within a step."""
+    scene.open(_event(10_000, "alpha"))
+    scene.step_at(10_001)
+    scene.buffer.put(_event(10_002, "beta", cluster="east"))
+
+    assert scene.step_at(10_003) == [("Unknown", 10_000, 10_003)]
+    assert scene.journal.state == State("beta", 10_003 * S, "east")
+
+
+def test_names_are_cut_behind_the_filter(scene: Scene) -> None:
+    """Key and value of a record agree, whatever an agent calls itself, and long names stay apart."""
+    scene.open(_event(10_000, "n" * 100_000, cluster="c" * 100_000))
+    scene.step_at(10_000)
+    scene.now_s = 10_100
+    scene.keeper.step()
+
+    (beat,) = scene.told.said
+    assert beat.node_id == NodeId("c" * 100_000, "n" * 100_000).within_limits()
+
+
+def test_last_words_name_a_node_that_nothing_was_said_of(scene: Scene) -> None:
+    """A process that ends after ten seconds leaves a record of its node."""
+    scene.open(_event(10_000, "alpha"))
+    scene.now_s = 10_010
+    scene.keeper.finish(1.0)
+
+    assert scene.told.windows() == [("IngestRestart", 10_000, 10_010)]
 
 
 def test_last_words_turn_what_is_left_into_gaps(scene: Scene) -> None:

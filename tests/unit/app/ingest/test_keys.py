@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from app.ingest.keys import KeyReader, Throttle
+from schemas.node import NodeId
 from schemas.probe_types import NOT_CALL_TYPES, PROBE_TYPES
 from schemas.raw_event import event_time_ns, is_from_agent_start
 from schemas.tetragon.events_pb2 import GetEventsResponse
@@ -31,7 +32,7 @@ def _event(kind: str, exec_id: str = "ZXhlYw==", node: str = "node-1") -> Any:
 @pytest.mark.parametrize("kind", WITH_PROCESS)
 def test_key_is_the_exec_id_of_the_process(kind: str) -> None:
     """Every kind that has a process is keyed by it, and counted under its label."""
-    reading = KeyReader("host").read([_event(kind).SerializeToString()])
+    reading = KeyReader(NodeId("", "host")).read([_event(kind).SerializeToString()])
 
     assert reading.keys == [b"ZXhlYw=="]
     assert reading.kinds == {WITH_PROCESS[kind]: 1}
@@ -43,7 +44,7 @@ def test_exec_id_of_any_length_is_found(length: int) -> None:
     event = _event("process_kprobe", exec_id="a" * length)
     event.process_kprobe.process.arguments = "x" * 70_000
 
-    assert KeyReader("host").read([event.SerializeToString()]).keys == [b"a" * length]
+    assert KeyReader(NodeId("", "host")).read([event.SerializeToString()]).keys == [b"a" * length]
 
 
 def test_fields_in_another_order_give_the_same_key() -> None:
@@ -55,7 +56,7 @@ def test_fields_in_another_order_give_the_same_key() -> None:
     encoded = b"\xc2\x3e\x06node-1" + b"\x0a" + bytes([len(body)]) + body
     assert GetEventsResponse.FromString(encoded).process_exec.process.exec_id == process.exec_id
 
-    assert KeyReader("host").read([encoded]).keys == [process.exec_id.encode()]
+    assert KeyReader(NodeId("", "host")).read([encoded]).keys == [process.exec_id.encode()]
 
 
 def test_kprobe_with_a_return_value_is_a_kretprobe() -> None:
@@ -63,19 +64,19 @@ def test_kprobe_with_a_return_value_is_a_kretprobe() -> None:
     event = _event("process_kprobe")
     getattr(event.process_kprobe, "return").int_arg = 0
 
-    assert KeyReader("host").read([event.SerializeToString()]).kinds == {"Kretprobe": 1}
+    assert KeyReader(NodeId("", "host")).read([event.SerializeToString()]).kinds == {"Kretprobe": 1}
 
 
 def test_event_without_exec_id_goes_under_its_node() -> None:
     """A process with the flag `unknown` has no exec_id; its own node_name is the key."""
     event = _event("process_exec", exec_id="", node="node-7")
 
-    assert KeyReader("host").read([event.SerializeToString()]).keys == [b"node-7"]
+    assert KeyReader(NodeId("", "host")).read([event.SerializeToString()]).keys == [b"node-7"]
 
 
 def test_event_without_exec_id_and_node_goes_under_the_last_known_node() -> None:
     """What one batch said about the node serves the next."""
-    reader = KeyReader("host")
+    reader = KeyReader(NodeId("", "host"))
     nameless = GetEventsResponse().SerializeToString()
 
     first = reader.read([nameless, _event("process_exec", node="node-2").SerializeToString()])
@@ -88,7 +89,7 @@ def test_event_without_exec_id_and_node_goes_under_the_last_known_node() -> None
 @pytest.mark.parametrize("garbage", [b"\xff\xff\xff", b"\x0a\x05ab", b"\xc2\x3e\x02\xff\xfe"])
 def test_undecodable_bytes_are_counted_and_keyed_by_node(garbage: bytes) -> None:
     """They go to the raw topic like every other event: it is the evidence."""
-    reading = KeyReader("host").read([garbage, _event("process_exec").SerializeToString()])
+    reading = KeyReader(NodeId("", "host")).read([garbage, _event("process_exec").SerializeToString()])
 
     assert reading.keys == [b"host", b"ZXhlYw=="]
     assert reading.undecodable == 1
@@ -99,14 +100,14 @@ def test_right_prefix_does_not_hide_a_broken_rest() -> None:
     """An event that breaks off after its exec_id is undecodable."""
     whole = _event("process_kprobe").SerializeToString()
 
-    assert KeyReader("host").read([whole[:-3]]).undecodable == 1
+    assert KeyReader(NodeId("", "host")).read([whole[:-3]]).undecodable == 1
 
 
 def test_unset_or_future_kind_is_unknown_and_decodable() -> None:
     """Enterprise kinds and those of a newer Tetragon arrive with the oneof unset."""
     future = _event("process_exec").SerializeToString().replace(b"\x0a", b"\x12", 1)
 
-    reading = KeyReader("host").read([future])
+    reading = KeyReader(NodeId("", "host")).read([future])
 
     assert (reading.kinds, reading.undecodable) == ({"Unknown": 1}, 0)
 
@@ -121,7 +122,7 @@ def test_throttle_events_are_handed_out() -> None:
     stop.process_throttle.type = 2
     stop.process_throttle.cgroup = "/kubepods/x"
 
-    reading = KeyReader("host").read([start.SerializeToString(), stop.SerializeToString()])
+    reading = KeyReader(NodeId("", "host")).read([start.SerializeToString(), stop.SerializeToString()])
 
     assert reading.throttles == [Throttle(True, "/kubepods/x", 5_000_000_000), Throttle(False, "/kubepods/x", None)]
     assert reading.keys == [b"node-1", b"node-1"]
@@ -137,7 +138,7 @@ def test_every_label_is_one_of_the_metrics_table() -> None:
         getattr(event, kind).SetInParent()
         events.append(event.SerializeToString())
 
-    labels = set(KeyReader("host").read(events).kinds)
+    labels = set(KeyReader(NodeId("", "host")).read(events).kinds)
 
     assert labels <= {*PROBE_TYPES, *NOT_CALL_TYPES}
     assert len(labels) == len(kinds)

@@ -15,6 +15,7 @@ from app.ingest.spiller import Spiller
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
 from app.telemetry.metric import DropReason
+from schemas.node import NodeId
 from schemas.tetragon.events_pb2 import GetEventsResponse
 
 EVENT_PADDING = 2000
@@ -36,8 +37,8 @@ class Scene:
     ) -> None:
         self.folder = SpillFolder(folder, spill_bytes)
         limits = BufferLimits(max_events=max_events, max_bytes=1 << 30, grace_seconds=grace_seconds)
-        self.buffer = Buffer(limits, KeyReader("host"), drop_stored=self.folder.drop_oldest)
-        self.spiller = Spiller(self.buffer, self.folder, KeyReader("host"))
+        self.buffer = Buffer(limits, KeyReader(NodeId("", "host")), drop_stored=self.folder.drop_oldest)
+        self.spiller = Spiller(self.buffer, self.folder, KeyReader(NodeId("", "host")))
 
     def put(self, *numbers: int) -> None:
         """Receive events, storing as the spiller's thread would."""

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from agents.canonicalize.frames import KERNEL_MODULE, MAX_OFFSET, FrameResolver
 from agents.canonicalize.identity import digest
-from agents.symbols.kernel_symbols import canonical_kernel_symbol
+from agents.symbols.kernel_symbols import canonical_kernel_symbol, canonical_symbol
+from agents.symbols.lookup import Resolved
 from agents.symbols.module_paths import normalize_module
 from schemas import canonical_pb2 as canonical
 from schemas import proto_wire
@@ -114,13 +115,25 @@ def probe_part(key: ProbeKey, hooks: PolicyHooks, resolver: FrameResolver | None
     probe = _PROBES[kind](hook, *rest)
     if resolver is not None and probe.target.module not in ("", KERNEL_MODULE):
         build_id = resolver.build_id(probe.target.module)
-        probe.target.build_id = build_id if isinstance(build_id, str) else ""
+        if isinstance(build_id, str):
+            probe.target.build_id = build_id
+            _name_target(probe.target, resolver)
     probe.policy_name = policy_name
     probe.message = message
     probe.tags.extend(tags)
     probe.action = _action(action)
     probe.return_action = _action(return_action)
     return _part(key, probe)
+
+
+def _name_target(target: canonical.CanonicalTarget, resolver: FrameResolver) -> None:
+    """Name the function that a probe by file offset sits in, as a frame at that offset is named."""
+    if target.offset_basis != canonical.OFFSET_BASIS_MODULE:
+        return
+    found = resolver.lookup(target.build_id, target.offset, innermost=True)
+    if isinstance(found, Resolved):
+        target.symbol, target.offset = found.symbol, found.offset
+        target.offset_basis = canonical.OFFSET_BASIS_SYMBOL
 
 
 def _part(key: ProbeKey, probe: canonical.CanonicalProbe, exit_: canonical.CanonicalExit | None = None) -> ProbePart:
@@ -175,7 +188,7 @@ def _uprobe(
     hook: HookKind | None, path: str, symbol: str, offset: int, _ref_ctr_offset: int
 ) -> canonical.CanonicalProbe:
     returning = hook is HookKind.URETPROBE
-    target = canonical.CanonicalTarget(module=normalize_module(path).path, symbol=symbol)
+    target = canonical.CanonicalTarget(module=normalize_module(path).path, symbol=canonical_symbol(symbol))
     if symbol:
         target.offset_basis = canonical.OFFSET_BASIS_SYMBOL
     elif offset <= MAX_OFFSET:

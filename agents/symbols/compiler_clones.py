@@ -73,7 +73,8 @@ def symbols_of(function: str, names: Iterable[str]) -> set[str]:
 
 def common_word(function: str) -> str:
     """A word that all symbols of a function have in them, the longest; empty where there is none."""
-    return max(_WORD.findall(function.removeprefix("_R").removeprefix("_Z")), key=len, default="")
+    bare = function.removeprefix("_R").removeprefix("_Z").removesuffix("E")  # behind which Rust has its hash
+    return max(_WORD.findall(bare), key=len, default="")
 
 
 def _function_of(symbol: str) -> str:

@@ -106,3 +106,5 @@ def test_the_symbols_of_a_function_are_found_among_a_files_names() -> None:
 
     assert symbols_of("checksum", names) == {"checksum", "checksum.avx2", "_ZGVbN4v_checksum"}
     assert symbols_of("_Z3fooi", ["_ZGTt3fooi", "_Z3fooi", "_Z4foooi"]) == {"_ZGTt3fooi", "_Z3fooi"}
+    builds = {"_ZN1a1m5parse17hd52b7cc40a360d2fE", "_ZN1a1m5parse17hf8d3a1ab5bc5d298E"}
+    assert symbols_of(function_of(min(builds)), [*builds, "_ZN1a1m4read17hf8d3a1ab5bc5d298E"]) == builds

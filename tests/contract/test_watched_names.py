@@ -1,0 +1,124 @@
+"""Watches on what compilers really make: aliases, clones, functions that a file chooses, and other builds of Rust."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from agents.hot_symbols.identity import parse_symbol_id
+from agents.hot_symbols.watch.deciding import AnswerKind, best_possible
+from agents.hot_symbols.watch.reasons import ReasonKind
+from agents.hot_symbols.watch.watch import Bearing, Watch
+from agents.hot_symbols.watch.watched_code import WatchedCode, watched_codes
+from app.symbols.adding import AddOptions, Indexed, add_files
+from app.symbols.known_files import StoreFiles
+from app.symbols.limited_reader import LimitedReader
+from app.symbols.store import SymbolStore
+from app.symbols.store_writer import StoreWriter
+from tests.support.programs import compile_c, compile_rust
+
+ALIASES = """
+#include <unistd.h>
+__attribute__((noinline)) int chunk_v2(const char *p, int n) {
+  int s = 0; while (n--) s += p[n] * n; return s + getpid(); }
+int chunk(const char *, int) __attribute__((alias("chunk_v2")));
+int legacy_chunk(const char *, int) __attribute__((alias("chunk_v2")));
+static inline __attribute__((always_inline)) int header(const char *p, int n) { return p[0] * 31 + n; }
+__attribute__((noinline)) int image(const char *p, int n) { return header(p, n) + chunk(p, n); }
+"""
+
+CLONES = """
+#include <stdlib.h>
+__attribute__((target_clones("avx2", "default"), noinline)) int checksum(const int *p, int n) {
+  int s = 0; for (int i = 0; i < n; i++) s += p[i]; return s; }
+__attribute__((noinline)) int widen(int *a, int n) {
+#pragma omp parallel for
+  for (int i = 0; i < n; i++) a[i] *= 2;
+  return a[0]; }
+__attribute__((noinline)) static int refuse(int x, int y) { if (x > 9) { abort(); } return x * y; }
+int main(int argc, char **argv) {
+  int a[4] = {argc}; (void)argv; return widen(a, 4) + checksum(a, 4) + refuse(argc, 7); }
+"""
+
+
+class Indexes:
+    """A store of compiled files."""
+
+    def __init__(self, folder: Path, files: Iterable[Path]) -> None:
+        with StoreWriter(folder) as writer, LimitedReader() as reader:
+            reports = list(add_files(files, AddOptions(root=folder.parent), writer, reader))
+            writer.commit()
+        assert all(isinstance(report, Indexed) for report in reports), reports
+        self.build_ids = {report.path.name: report.build_id for report in reports if isinstance(report, Indexed)}
+        self.files = StoreFiles(SymbolStore.open(folder))
+
+    def code(self, file: str, symbol: str) -> tuple[Watch, WatchedCode]:
+        """A watch and its code."""
+        watch = Watch(symbol=symbol, build_id=self.build_ids[file], every_call_probed=True)
+        return watch, watched_codes([watch], self.files, {})[watch.watch_id]
+
+    def bearing(self, file: str, symbol: str, row: str) -> Bearing:
+        """What a row with this symbol says about a watch."""
+        watch, code = self.code(file, symbol)
+        return code.bearing(watch, parse_symbol_id(f"{watch.build_id}!{row}"), f"/usr/lib/{file}")
+
+    def kinds(self, file: str, symbol: str) -> set[ReasonKind]:
+        """The reasons of the best answer, which no test here takes for one of inlined copies."""
+        answer, reasons = best_possible(*self.code(file, symbol))
+        kinds = {reason.kind for reason in reasons}
+        assert (answer is AnswerKind.NOT_SEEN) is not (kinds <= NO_DOUBTS)
+        return kinds - {ReasonKind.UNKNOWN_COPIES, ReasonKind.AUTHORS_WORD}
+
+
+NO_DOUBTS = {ReasonKind.UNKNOWN_COPIES, ReasonKind.AUTHORS_WORD, ReasonKind.SHARED_CODE, ReasonKind.SEVERAL_CODES}
+
+
+def test_each_name_of_one_body_is_hit_by_rows_of_any_of_them(tmp_path: Path) -> None:
+    """The watched name need not be the one that frames carry; a name that no file has is told with the nearest."""
+    library = compile_c(tmp_path, "-O1", "-shared", "-fPIC", "-Wl,--build-id", source=ALIASES, name="liba.so")
+    made = Indexes(tmp_path / "store", [library])
+
+    for watched in ("chunk", "chunk_v2", "legacy_chunk"):
+        for row in ("chunk", "chunk_v2", "legacy_chunk"):
+            assert made.bearing("liba.so", watched, row) is Bearing.IS
+        assert made.bearing("liba.so", watched, "image") is Bearing.NONE
+        assert made.kinds("liba.so", watched) == {ReasonKind.SHARED_CODE}
+    assert made.kinds("liba.so", "header") in ({ReasonKind.NO_SUCH_NAME}, {ReasonKind.INLINED_INTO})
+    assert made.kinds("liba.so", "chunk_v3") == {ReasonKind.NO_SUCH_NAME}
+
+
+def test_clones_are_the_function_and_what_chooses_among_them_is_not(tmp_path: Path) -> None:
+    """Versions for processors, bodies of parallel regions, and cold or constant parts."""
+    program = compile_c(tmp_path, "-O2", "-fopenmp", "-Wl,--build-id", source=CLONES, name="clones")
+    made = Indexes(tmp_path / "store", [program])
+
+    assert made.bearing("clones", "checksum", "checksum.avx2") is Bearing.IS
+    assert made.bearing("clones", "checksum", "checksum.default") is Bearing.IS
+    assert made.bearing("clones", "checksum", "checksum") is Bearing.NONE
+    assert made.kinds("clones", "checksum") == {ReasonKind.CHOSEN_AT_RUN_TIME}
+    assert made.bearing("clones", "widen", "widen._omp_fn.0") is Bearing.IS
+    assert made.kinds("clones", "widen") == set()
+
+
+def test_a_watch_means_its_function_in_another_build_of_rust(tmp_path: Path) -> None:
+    """The hash of the watched name is that of a build of last month."""
+    made = Indexes(tmp_path / "store", [compile_rust(tmp_path, "-C", "metadata=now")])
+    names = made.files.names(made.build_ids["program"])
+    assert not isinstance(names, ReasonKind)
+    shown = next(name for name in names.all_names() if "4shop4show" in name)  # type: ignore[union-attr]
+    then = shown[:-17] + "0123456789abcdefE" if shown.startswith("_ZN") else shown.replace("Cs", "Csx", 1)
+
+    assert made.bearing("program", then, shown) is Bearing.IS
+    assert ReasonKind.NO_SUCH_NAME not in made.kinds("program", then)
+
+
+@pytest.mark.parametrize("symbol", ["system", "puts", "strlen"])
+def test_the_names_that_people_use_of_libc_are_found(symbol: str, tmp_path: Path) -> None:
+    """Whatever other names the code has; what the C library chooses at run time is told."""
+    libc = Path("/usr/lib/x86_64-linux-gnu/libc.so.6")
+    if not libc.exists():
+        pytest.skip("this machine has no such C library")
+    made = Indexes(tmp_path / "store", [libc])
+
+    kinds = made.kinds("libc.so.6", symbol)
+    assert kinds == {ReasonKind.CHOSEN_AT_RUN_TIME if symbol == "strlen" else ReasonKind.SHARED_CODE}

@@ -10,7 +10,9 @@ from agents.coverage.interval import Interval
 from agents.coverage.node_window import NodeWindow, Trust, WindowRecords
 from agents.coverage.unreadable import node_in, unreadable_gap
 from app.commands.options import TIME, TIME_HELP
+from app.commands.unreadable import say_unreadable, unreadable
 from app.kafka.decoded_records import decoded_records
+from app.kafka.refused import RefusedRecords
 from app.kafka.schemas import RecordFault
 from app.operators.printing import echo, print_answer
 from app.operators.times import time_text
@@ -44,7 +46,8 @@ def command(*, node: str, cluster: str, from_ns: int, to_ns: int, as_json: bool)
     """Say whether a node's events of a window of time are complete.
 
     The answer comes from runtime.coverage: the times for which ingest vouched, and the gaps that it reported. Ingest
-    vouches for a time about 70 seconds later, because events may still arrive late.
+    vouches for a time about 70 seconds later, because events may still arrive late. A record that cannot be read may
+    have been a gap, so it is one; standard error says how many there are.
 
     \b
     Exit codes:
@@ -58,7 +61,7 @@ def command(*, node: str, cluster: str, from_ns: int, to_ns: int, as_json: bool)
     """
     if to_ns <= from_ns:
         raise click.BadParameter("the window is empty: --to must be after --from")
-    settings = load()
+    settings, refused = load(), RefusedRecords()
     asked = NodeId(cluster, node).within_limits()
     window = WindowRecords(asked, Interval(from_ns, to_ns))
     of_other_clusters: set[NodeId] = set()
@@ -70,10 +73,14 @@ def command(*, node: str, cluster: str, from_ns: int, to_ns: int, as_json: bool)
             of_other_clusters.add(named)
         return named is None or named == asked
 
-    for record, found in decoded_records(settings, topics.COVERAGE, since_ms=since_ms, is_wanted=may_be_of_node):
+    for record, found in decoded_records(
+        settings, topics.COVERAGE, refused, since_ms=since_ms, is_wanted=may_be_of_node
+    ):
         window.add(unreadable_gap(asked, record) if isinstance(found, RecordFault) else from_record(found))
     verdict = window.judge()
-    print_answer(_document(window, verdict), _lines(window, verdict), as_json=as_json)
+    document = _document(window, verdict) | unreadable(refused)
+    print_answer(document, _lines(window, verdict), as_json=as_json)
+    say_unreadable("coverage", refused)
     if window.vouched_until_ns is None and of_other_clusters:
         named = ", ".join(sorted(map(str, of_other_clusters)))
         echo(f"callstream coverage: there are records of {named}; name the --cluster", err=True)

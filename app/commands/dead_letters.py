@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from app.commands.options import together
+from app.commands.unreadable import say_unreadable, unreadable
 from app.dead_letters.inventory import (
     DeadLetterChoice,
     DeadLetterGroup,
@@ -100,8 +101,7 @@ def list_letters(*, stages: tuple[str, ...], reasons: tuple[str, ...], positions
         letters = read_letters(settings, progress)
     document, lines = _document(letters, wanted, positions=positions), _lines(letters, wanted, positions=positions)
     print_answer(document, lines, as_json=as_json)
-    if letters.strangers and not as_json:
-        echo(f"{letters.strangers} records of {topics.DEAD_LETTERS} cannot be read as dead letters", err=True)
+    say_unreadable("dead-letters", letters.unreadable)
 
 
 @command.command(short_help="Send refused events through the pipeline again")
@@ -151,6 +151,7 @@ def retry(*, stages: tuple[str, ...], reasons: tuple[str, ...], dry_run: bool, m
                     total.gone += some.gone
                     progress.at(len(total.sent) + len(total.refused) + total.gone)
     waiting = len(inventory.chosen(wanted, LetterState.WAITING))
+    say_unreadable("dead-letters", inventory.unreadable)
     document = {
         "sent": len(total.sent),
         "refused": counted(total.refused),
@@ -165,6 +166,7 @@ def retry(*, stages: tuple[str, ...], reasons: tuple[str, ...], dry_run: bool, m
 def _document(letters: Inventory, wanted: DeadLetterChoice, *, positions: bool) -> dict[str, Any]:
     groups = [kind._asdict() | asdict(group) for kind, group in grouped(letters, wanted).items()]
     document: dict[str, Any] = {"groups": groups, "strangers": letters.strangers}
+    document |= unreadable(letters.unreadable)
     if positions:
         document["letters"] = [
             {

@@ -75,7 +75,8 @@ def command(
       0  written
       1  nothing to write
       2  wrong options or settings, or something cannot be read or written
-      3  written, but a part of the window is missing; the output says which
+      3  written, but a part of the window is missing or records could not be read; the
+         output says which
     Example:
       callstream export --format html --from 1h -o calls.html
       callstream export --format pprof --namespace shop --from 2h --to 1h -o calls.pb.gz

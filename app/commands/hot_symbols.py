@@ -10,6 +10,8 @@ import click
 from agents.hot_symbols.identity import SymbolIdentity, symbol_id
 from agents.hot_symbols.table.query import Query, Row, top
 from app.commands.options import TIME, TIME_HELP
+from app.commands.unreadable import say_unreadable
+from app.kafka.refused import RefusedRecords
 from app.operators.printing import echo
 from app.operators.times import time_text
 from app.settings import load
@@ -55,7 +57,8 @@ def command(
     With a symbol store (CALLSTREAM_SYMBOL_STORE_DIR), a --symbol in full finds the function by any of its names.
 
     A name is sure if our own index, the kernel or a probe confirms it. It is a hint if only the agent gives it. SURE is
-    the share of a row's hits whose name is sure. PATTERN may have `*`, `?` and `[...]`.
+    the share of a row's hits whose name is sure. PATTERN may have `*`, `?` and `[...]`. Records that are no rows or
+    answers are counted on standard error, with --json as one document.
 
     \b
     Exit codes:
@@ -71,19 +74,20 @@ def command(
     query = Query(symbol=symbol, module=module, namespace=namespace, image=image, since_ns=since_ns)
     if watched and (namespace is not None or image is not None):
         raise click.UsageError("--namespace and --image mean nothing with --watched: a watch is for all of them")
-    settings = load()
+    settings, refused = load(), RefusedRecords()
     query = query.by_any_name(names_in(settings.symbol_store_dir))
     with SymbolDisplay() as display:
         if watched:
-            found: Sequence[Row] = list(filter(query.matches_answer, watched_answers(settings)))[:count]
+            found: Sequence[Row] = list(filter(query.matches_answer, watched_answers(settings, refused)))[:count]
             lines = watched_table(found)
         else:
-            found = top(filter(query.matches, published_rows(settings)), count)
+            found = top(filter(query.matches, published_rows(settings, refused)), count)
             lines = table(found, display.name)
             if not found and symbol is not None:
-                _say_whether_watched(query, watched_answers(settings))
+                _say_whether_watched(query, watched_answers(settings, refused))
         for line in documents(found) if as_json else lines:
             echo(line)
+    say_unreadable("hot-symbols", refused, as_json=as_json)
     sys.exit(0 if found else NONE_FOUND)
 
 

@@ -19,6 +19,8 @@ from agents.privacy.explain import Explanation, Fate, explain
 from agents.privacy.policy import Policy
 from agents.privacy.policy_file import BUILT_IN, built_in_policy, built_in_text
 from agents.privacy.verifier import Verifier
+from app.commands.unreadable import say_unreadable, unreadable
+from app.kafka.refused import RefusedRecords
 from app.operators.errors import OperatorError
 from app.operators.printing import echo, print_answer
 from app.operators.regular_files import read_regular_text
@@ -237,23 +239,25 @@ def audit_command(topic: str, needles: Path | None, as_json: bool) -> None:
     \b
     Exit codes:
       0  nothing found
-      1  private data found
+      1  private data found, or records that cannot be read
       2  wrong options or settings, a restricted topic, or Kafka cannot be used
     Example:
       callstream privacy audit runtime.calls
     """
     verifier = Verifier(_read(needles).splitlines() if needles is not None else ())
-    rules = Counter[str]()
+    rules, refused = Counter[str](), RefusedRecords()
     with Progress() as progress:
-        for found in audit(load(), topic, verifier, progress):
+        for found in audit(load(), topic, verifier, progress, refused):
             rules[found.finding.rule] += 1
             if as_json:
                 echo(json.dumps({"partition": found.partition, "offset": found.offset, **asdict(found.finding)}))
             else:
                 echo(f"{topic} {found.partition}:{found.offset} {found.finding.field}: {found.finding.rule}")
     summary = {"topic": topic, "records": progress.done, "findings": sum(rules.values()), "by_rule": dict(rules)}
-    print_answer(summary, [f"{progress.done} records, {sum(rules.values())} findings"], as_json=as_json)
-    sys.exit(FAILED if rules else 0)
+    lines = [f"{progress.done} records, {sum(rules.values())} findings"]
+    print_answer(summary | unreadable(refused), lines, as_json=as_json)
+    say_unreadable("privacy", refused)
+    sys.exit(FAILED if rules or refused.counts() else 0)
 
 
 def _privacy(policy_file: Path | None) -> Privacy:

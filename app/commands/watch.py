@@ -12,6 +12,7 @@ import click
 from agents.hot_symbols.watch.deciding import DecidedAnswer, best_possible
 from agents.hot_symbols.watch.watch import MAX_CHARS, MAX_VULNERABILITIES_CHARS, Watch, WatchFault, from_record
 from agents.hot_symbols.watch.watched_code import watched_codes
+from app.commands.unreadable import say_unreadable
 from app.operators.printing import echo
 from app.operators.times import time_text
 from app.settings import Settings, load
@@ -205,7 +206,8 @@ def remove(
 def list_watches(*, as_json: bool) -> None:
     """List the watches, the oldest first. `callstream hot-symbols --watched` has the answers.
 
-    With a symbol store (CALLSTREAM_SYMBOL_STORE_DIR), the list says what can be answered at best, and why.
+    With a symbol store (CALLSTREAM_SYMBOL_STORE_DIR), the list says what can be answered at best, and why. Records
+    that are no watches are counted on standard error, with --json as one document.
 
     \b
     Exit codes:
@@ -219,8 +221,6 @@ def list_watches(*, as_json: bool) -> None:
     found = read_watch_list(settings)
     watches = found.watches()
     best = _best_answers(settings, watches.values())
-    for line in found.refused.lines():
-        echo(f"callstream watch: {line}", err=True)
     for watch in sorted(watches.values(), key=lambda one: (one.since_ns, one.watch_id)):
         if as_json:
             echo(_document(watch, "watched", best[watch.watch_id]))
@@ -229,6 +229,7 @@ def list_watches(*, as_json: bool) -> None:
         echo(f"{time_text(watch.since_ns)}  {watch.watch_id}{why}")
         for line in best_lines(best[watch.watch_id]):
             echo(f"{'':22}{line}")
+    say_unreadable("watch", found.refused, as_json=as_json)
     if not watches:
         echo("callstream watch: nothing is watched", err=True)
         sys.exit(NOT_THERE)

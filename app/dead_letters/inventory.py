@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from app.kafka.refused import RefusedRecords
+
 RETRY: Final = "retry"
 """Stage of the notes that say where an event went; the reason of the second one too."""
 
@@ -102,6 +104,8 @@ class Inventory:
     waiting: set[tuple[int, int]] = field(default_factory=set)
     """Raw positions of dead letters of which nobody knows yet whether a call will be published."""
     strangers: int = 0
+    unreadable: RefusedRecords = field(default_factory=RefusedRecords)
+    """The same, by reason, with where the first is."""
 
     def add(self, document: Mapping[str, Any] | None, timestamp_ms: int) -> None:
         """Add a record's decoded value; None if it is not a dead letter."""

@@ -34,6 +34,7 @@ from app.export.vex_file import VexFile
 from app.export.window import CallWindow, ExportBooks, OnRead
 from app.export.window_stacks import IsWanted, StackGatherer
 from app.export.window_symbols import SymbolGatherer
+from app.kafka.refused import RefusedRecords
 from app.kafka.schemas import CallLayouts
 from app.operators.escaping import escaped
 from app.operators.times import time_text
@@ -79,6 +80,8 @@ class ExportOutcome:
     cut_events: int = 0
     statuses: dict[str, int] | None = None
     """Statements by their status; None when no OpenVEX file was asked for."""
+    refused: RefusedRecords = field(default_factory=RefusedRecords)
+    """Records of the table or of the watches that could not be used."""
     unnamed: list[str] = field(default_factory=list)
     """Vulnerabilities that are watched for and that a VEX file does not name."""
 
@@ -91,7 +94,9 @@ class ExportOutcome:
         """For a machine."""
         window = {} if self.books is None else {"window": self.books.document(), "cut_events": self.cut_events}
         vex = {} if self.statuses is None else {"statuses": self.statuses, "unnamed": self.unnamed}
-        return {"written": self.written, "of": self.what, **window, **vex}
+        refused = self.refused.documents()
+        unreadable = {"unreadable": refused} if refused else {}
+        return {"written": self.written, "of": self.what, **window, **vex, **unreadable}
 
     def lines(self) -> Iterator[str]:
         """For a person."""
@@ -123,8 +128,11 @@ class ExportOutcome:
         """What is missing in the file."""
         if self.cut_events:
             yield f"{self.cut_events:,} calls whose stack is cut short: more different stacks than an export holds"
-        for reason, number in sorted(self.books.unreadable.items()) if self.books else ():
-            yield f"{number:,} records are not calls ({reason}), not in the export"
+        books = self.books or ExportBooks()
+        for reason, number in sorted(books.unreadable.items()):
+            first = books.first_unreadable[reason]
+            yield f"{number:,} records are not calls ({reason}), not in the export; the first is {first}"
+        yield from self.refused.lines()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,11 +184,14 @@ class Export:
 
     def table_facts(self) -> ExportOutcome:
         """Write the runtime facts of the hot-symbol table."""
-        return ExportOutcome(what="runtime facts", written=_write_some(self.to, self._table_lines()))
+        refused = RefusedRecords()
+        written = _write_some(self.to, self._table_lines(refused))
+        return ExportOutcome(what="runtime facts", written=written, refused=refused)
 
     def openvex(self, file: VexFile) -> ExportOutcome:
         """Write OpenVEX statements from the answers to watches."""
-        answers = watched_answers(self.settings)
+        refused = RefusedRecords()
+        answers = watched_answers(self.settings, refused)
         document = openvex_document(file, answers, EXPORTER)
         statuses = Counter(one["status"] for one in (document or {"statements": []})["statements"])
         if document is not None:
@@ -192,11 +203,12 @@ class Export:
             written=statuses.total(),
             statuses=dict(sorted(statuses.items())),
             unnamed=unnamed(file, answers),
+            refused=refused,
         )
 
-    def _table_lines(self) -> Iterator[str | None]:
+    def _table_lines(self, refused: RefusedRecords) -> Iterator[str | None]:
         names = names_in(self.settings.symbol_store_dir)
-        for row in filter(self.place.matches, published_rows(self.settings)):
+        for row in filter(self.place.matches, published_rows(self.settings, refused)):
             yield fact_line(row, self.demangle(row["symbol"]), names=other_names(row, names))
             self.on_read(1)
 

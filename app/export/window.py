@@ -31,6 +31,8 @@ class ExportBooks:
     repeated: int = 0
     unreadable: Counter[str] = field(default_factory=Counter)
     """By reason; none of them is in the export."""
+    first_unreadable: dict[str, str] = field(default_factory=dict)
+    """By reason, partition and offset of the first of them."""
     not_asked_for: int = 0
     """Calls outside of the wanted namespaces and images."""
     without_stack: int = 0
@@ -38,6 +40,11 @@ class ExportBooks:
     """Calls in the export."""
     first_ns: int = 0
     last_ns: int = 0
+
+    def refuse(self, reason: str, partition: int, offset: int) -> None:
+        """Count a record that is not in the export."""
+        self.unreadable[reason] += 1
+        self.first_unreadable.setdefault(reason, f"{partition}@{offset}")
 
     def include_times(self, first_ns: int, last_ns: int) -> None:
         """Note the times of the first and the last of some events that are in the export."""
@@ -52,6 +59,7 @@ class ExportBooks:
             "calls": self.calls,
             "repeated": self.repeated,
             "unreadable": dict(sorted(self.unreadable.items())),
+            "first_unreadable": dict(sorted(self.first_unreadable.items())),
             "not_asked_for": self.not_asked_for,
             "without_stack": self.without_stack,
             "first_ns": self.first_ns,

@@ -57,12 +57,12 @@ class StackGatherer:
         for record in records:
             seen = observe(record.value)
             if isinstance(seen, Unreadable):
-                books.unreadable[seen.value] += 1
+                books.refuse(seen.value, record.partition, record.offset)
                 continue
             offset, time_ns, stack, place = seen
             if offset <= highest:
                 if offset < 0:
-                    books.unreadable[Unreadable.NO_RAW_POSITION.value] += 1
+                    books.refuse(Unreadable.NO_RAW_POSITION.value, record.partition, record.offset)
                 else:
                     books.repeated += 1
                 continue

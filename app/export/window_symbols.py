@@ -111,7 +111,7 @@ class SymbolGatherer:
         self._counter.acknowledged(flush)
         self.books.repeated += flush.repeated
         for refused in flush.refusals:
-            self.books.unreadable[refused.reason.value] += 1
+            self.books.refuse(refused.reason.value, partition, refused.offset)
         self._note_containers()
         if sum(map(len, self._rows.values())) > self._max_rows:
             raise TooManySymbolsError(f"the window has more than {self._max_rows:,} symbols; take a shorter one")

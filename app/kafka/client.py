@@ -4,6 +4,7 @@ Secrets are read from their files when a client is made, and a configuration nev
 consumer of their own (aiokafka), which is set up elsewhere; everything here is for confluent-kafka.
 """
 
+import ssl
 from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -123,6 +124,14 @@ def client_config(settings: Settings, **more: object) -> ClientConfig:
         }
     config |= {name.replace("_", "."): value for name, value in more.items()}
     return config
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext:
+    """What aiokafka's clients need for TLS. Raises OSError for files that cannot be read, ssl.SSLError."""
+    context = ssl.create_default_context(cafile=settings.kafka_ssl_ca_file)
+    if settings.kafka_ssl_cert_file is not None:
+        context.load_cert_chain(settings.kafka_ssl_cert_file, settings.kafka_ssl_key_file)
+    return context
 
 
 class AdminConnection:

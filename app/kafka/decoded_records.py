@@ -4,23 +4,34 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from app.kafka.records import Recorded
+from app.kafka.refused import RecordRefusal, RefusedRecords
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder, RecordFault
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
+from schemas import topics
 
 
 def decoded_records(
-    settings: Settings, topic: str, *, since_ms: int = 0, is_wanted: Callable[[bytes | None], bool] = lambda _key: True
+    settings: Settings,
+    topic: str,
+    refused: RefusedRecords,
+    *,
+    since_ms: int = 0,
+    is_wanted: Callable[[bytes | None], bool] = lambda _key: True,
 ) -> Iterator[tuple[Recorded, dict[str, Any] | RecordFault]]:
     """Every record of a topic, named without prefix, and what it holds, or why it cannot be used.
 
-    `since_ms` leaves out what was received before; only records whose key `is_wanted` are decoded. Raises what
-    `TopicReader` raises, and RegistryError if the registry does not answer.
+    The latter are noted in `refused`; tombstones are not, where the topic is compacted. `since_ms` leaves out what was
+    received before; only records whose key `is_wanted` are decoded. Raises what `TopicReader` raises, and RegistryError
+    if the registry does not answer.
     """
-    name = settings.name(topic)
+    name, is_compacted = settings.name(topic), topics.TOPICS_BY_NAME[topic].compacted
     with SchemaRegistry.from_settings(settings) as registry, TopicReader(settings) as reader:
         decoder = RecordDecoder(settings, registry, topic)
         for record in reader.records(name, reader.offsets_at(name, since_ms) if since_ms else None):
             if is_wanted(record.key):
-                yield record, decoder.decode(record.value)
+                found = decoder.decode(record.value)
+                if isinstance(found, RecordFault) and not (is_compacted and record.value is None):
+                    refused.note(RecordRefusal(name, record.partition, record.offset, found))
+                yield record, found

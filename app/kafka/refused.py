@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from app.kafka.schemas import RecordFault
 
@@ -72,6 +72,19 @@ class RefusedRecords:
     def counts(self) -> Counter[tuple[str, RecordFault]]:
         """How many refusals there were, by topic and reason."""
         return Counter({of: kind.count for of, kind in self._kinds.items()})
+
+    def documents(self) -> list[dict[str, Any]]:
+        """A document for each topic and reason, for a machine."""
+        return [
+            {
+                "topic": topic,
+                "reason": reason.value,
+                "records": kind.count,
+                "first_partition": kind.first.partition,
+                "first_offset": kind.first.offset,
+            }
+            for (topic, reason), kind in sorted(self._kinds.items())
+        ]
 
     def lines(self) -> Iterator[str]:
         """A line for each topic and reason, for the end of a command's output."""

@@ -1,47 +1,32 @@
 """Topics that a worker reads from their beginning and then follows, outside of every consumer group.
 
 Partitions are assigned and nothing is committed. The follower knows when it has handed out everything that existed
-when reading began: the client reports the end of each partition.
+when reading began. Records whose batch cannot be inflated within the limit are refused, one by one.
 """
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+from aiokafka.errors import KafkaError
 
-from app.kafka.client import READING, client_config
-from app.kafka.records import Recorded
+from agents.contract import UNREADABLE_BATCH
+from app.kafka.fetched import DamagedBatchError
+from app.kafka.log_fetcher import LogFetcher
+from app.kafka.records import OffsetRange, Partition, Recorded
 from app.kafka.refused import RecordRefusal, RefusedRecords
 from app.kafka.schemas import RecordFault
 from app.settings import Settings
 
-_librdkafka_log = logging.getLogger(__name__).getChild("librdkafka")
-
 log = logging.getLogger(__name__)
+_retry_log = log.getChild("retries")
 
 AT_ONCE: Final = 2_000
 """Records handed out at a time."""
 
-_QUEUED_KBYTES: Final = 8 << 10
-"""What librdkafka holds of a partition that is read slower than it comes."""
-
-
-def recorded(message: Message) -> Recorded:
-    """A record that `WholeTopics` handed out, as our own value."""
-    topic, partition, offset, key = message.topic(), message.partition(), message.offset(), message.key()
-    assert topic is not None
-    assert partition is not None
-    assert offset is not None
-    assert key is None or isinstance(key, bytes)
-    return Recorded(topic, partition, offset, message.timestamp()[1], key, message.value())
-
-
-_FETCH_BYTES: Final = 8 << 20
-
-MAX_INFLATED_BYTES: Final = 18 << 20
-"""Of a zstd batch: librdkafka takes the limit of an answer for that one, too. It has no limit for batches of other
-codecs, of which a megabyte may become 250 (lz4) or 1,000 (gzip)."""
+_PAUSE_SECONDS: Final = 0.5
+"""Between two attempts while no broker answers."""
 
 
 class WholeTopics:
@@ -53,23 +38,12 @@ class WholeTopics:
         Records of batches that cannot be inflated go to `refused`.
         """
         self._refused = RefusedRecords() if refused is None else refused
-        self._places = [
-            TopicPartition(name, n, OFFSET_BEGINNING) for name, count in names.items() for n in range(count)
-        ]
-        options = {
-            **READING,
-            "group.id": "callstream-reader",  # librdkafka wants a name; the group is never joined
-            "enable.partition.eof": True,
-            "fetch.max.bytes": _FETCH_BYTES,
-            "receive.message.max.bytes": MAX_INFLATED_BYTES,
-            "auto.offset.reset": "earliest",
-            "queued.max.messages.kbytes": _QUEUED_KBYTES,
-            "log_level": 0,
-        }
-        self._consumer = Consumer(client_config(settings) | options)
-        self._unread: set[tuple[str, int]] = set()
-        self._reported: set[tuple[str, int]] = set()
-        self.positions: dict[tuple[str, int], int] = {}
+        self._places = [(name, number) for name, count in names.items() for number in range(count)]
+        self._fetcher = LogFetcher(settings, skips_expired=True)
+        self._ends: dict[Partition, OffsetRange] | None = None
+        """Where everything ended when reading began; None until a broker has said so."""
+        self._unread = set(self._places)
+        self.positions: dict[Partition, int] = {}
         """Offset after the last record handed out, by topic and partition."""
 
     @property
@@ -79,39 +53,36 @@ class WholeTopics:
 
     def begin(self) -> None:
         """Read from the beginning, again if need be."""
-        self._consumer.assign(self._places)
-        self._unread = {(place.topic, place.partition) for place in self._places}
+        self._ends, self._unread = None, set(self._places)
         self.positions = {}
 
-    def next(self, seconds: float) -> list[Message]:
-        """What comes within the time."""
-        found = []
-        stuck: set[tuple[str, int, int]] = set()
-        for message in self._consumer.consume(AT_ONCE, seconds):
-            topic, partition, offset = message.topic(), message.partition(), message.offset()
-            error = message.error()
-            if topic is None or partition is None:  # the client's own trouble, with no record's place: brokers are away
-                _librdkafka_log.warning("reading whole topics: %s, trying again", error.name() if error else "no place")
-            elif error is None:
-                self.positions[topic, partition] = (offset or 0) + 1
-                found.append(message)
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - a public error code
-                self.positions[topic, partition] = offset or 0
-                self._unread.discard((topic, partition))
-            elif error.code() == KafkaError._BAD_COMPRESSION:  # noqa: SLF001 - a public error code
-                stuck.add((topic, partition, offset or 0))
-            elif (topic, error.code()) not in self._reported:
-                self._reported.add((topic, error.code()))
-                log.warning("%s is not read: %s", topic, error.str())
-            else:
-                _librdkafka_log.warning("reading %s: %s, trying again", topic, error.name())
-        for topic, partition in {(topic, partition) for topic, partition, _ in stuck}:
-            at = max(offset for one, number, offset in stuck if (one, number) == (topic, partition))
-            self._pass_over(topic, partition, max(at, self.positions.get((topic, partition), 0)))
-        return found
+    def close(self) -> None:
+        """Close the connections."""
+        self._fetcher.close()
 
-    def _pass_over(self, topic: str, partition: int, offset: int) -> None:
-        """Go on behind an offset whose batch cannot be inflated; of a batch of many records one after the other."""
-        self._refused.note(RecordRefusal(topic, partition, offset, RecordFault.BATCH_TOO_LARGE))
-        self.positions[topic, partition] = offset + 1
-        self._consumer.seek(TopicPartition(topic, partition, offset + 1))
+    def next(self, seconds: float) -> list[Recorded]:
+        """What comes within the time."""
+        try:
+            if self._ends is None:
+                self._ends = self._fetcher.ends(self._places)
+                self._fetcher.assign({place: there.first for place, there in self._ends.items()})
+            found = self._fetcher.take(AT_ONCE, seconds)
+            self.positions = self._fetcher.positions()
+        except DamagedBatchError as error:
+            log.warning("%s[%d] is damaged at offset %d", error.topic, error.partition, error.offset)
+            self._refused.note(RecordRefusal(error.topic, error.partition, error.offset, RecordFault.MALFORMED))
+            self._fetcher.seek((error.topic, error.partition), error.offset + 1)
+            return []
+        except KafkaError as error:
+            _retry_log.warning("reading whole topics: %s, trying again", type(error).__name__)
+            time.sleep(min(seconds, _PAUSE_SECONDS))
+            return []
+        self._unread -= {place for place in self._unread if self.positions.get(place, 0) >= self._ends[place].next}
+        return [record for record in found if self._is_usable(record)]
+
+    def _is_usable(self, record: Recorded) -> bool:
+        if record.value is UNREADABLE_BATCH:
+            fault = RecordFault.BATCH_TOO_LARGE
+            self._refused.note(RecordRefusal(record.topic, record.partition, record.offset, fault))
+            return False
+        return True

@@ -2,18 +2,21 @@
 
 Partitions are assigned and positions are given, so no group is joined and nothing is committed: only the right to read
 the topic is needed. "The end" is the end when reading began; `topic_follower` is for topics that are followed as they
-grow. Checksums are checked. Offsets that hold no record (expired keys, markers) are passed over.
+grow. Checksums are checked. Offsets that hold no record (expired keys, markers) are passed over. A record whose batch
+cannot be inflated within the limit has the value `UNREADABLE_BATCH`, so that whoever reads can count it.
 
-This is the one place that says which errors of a broker pass: see `PASSING`.
+This is the one place that says which errors of a broker pass: see `PASSING`. While records are fetched, aiokafka gets
+over them by itself.
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from typing import Any, Final, Self, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from aiokafka import errors as fetch_errors
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from agents.contract import UNREADABLE_BATCH
 from app.kafka.client import (
     CONNECTION_ERRORS,
     READING,
@@ -22,6 +25,8 @@ from app.kafka.client import (
     client_config,
     partition_count,
 )
+from app.kafka.fetched import DamagedBatchError
+from app.kafka.log_fetcher import LogFetcher
 from app.kafka.records import DamagedError, OffsetRange, Recorded
 from app.settings import Settings
 
@@ -40,8 +45,6 @@ PASSING: Final = CONNECTION_ERRORS | {
 """Errors that the client gets over by itself: a broken connection, or a partition whose leader changes, as after a
 topic was made or a broker went. If they last, the limits above end the reading."""
 
-_GONE: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})  # noqa: SLF001 - a public error code
-
 _PAUSE_SECONDS: Final = 0.1
 
 _FETCH_RECORDS: Final = 2_000
@@ -52,14 +55,9 @@ _POLL_SECONDS: Final = 0.1
 _CONFIG: Final[Mapping[str, Any]] = {
     **READING,
     "group.id": "callstream-reader",  # librdkafka wants a name; the group is never joined
-    "auto.offset.reset": "error",
-    "enable.partition.eof": True,
-    "check.crcs": True,
-    "fetch.wait.max.ms": 10,  # at a log's end the broker keeps a request this long, and what comes after it waits
-    "fetch.message.max.bytes": 4 << 20,
-    "queued.max.messages.kbytes": 64 << 10,  # what the client reads ahead; the default is as large
     "log_level": 0,  # errors are reported by what they broke
 }
+"""Of the client that is asked; it fetches no records."""
 
 Answer = TypeVar("Answer")
 
@@ -76,6 +74,7 @@ class TopicReader:
         self._settings = settings
         self._where = settings.kafka_bootstrap_servers
         self._consumer = Consumer(client_config(settings) | dict(_CONFIG))
+        self._fetcher = LogFetcher(settings)
         self._counts: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -85,7 +84,8 @@ class TopicReader:
         self.close()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
+        self._fetcher.close()
         self._consumer.close()
 
     def cluster(self) -> str:
@@ -138,21 +138,25 @@ class TopicReader:
         """`offset_at` of every partition."""
         return {number: self.offset_at(topic, number, timestamp_ms) for number in range(self.partitions(topic))}
 
-    def read(self, topic: str, partition: int, first: int, last: int) -> Iterator[list[Recorded]]:
+    def read(
+        self, topic: str, partition: int, first: int, last: int, *, all_readable: bool = False
+    ) -> Iterator[list[Recorded]]:
         """Records with offsets `first` to `last` as they are fetched; fewer if the topic ends before `last`.
 
-        Raises DamagedError if the topic does not have them any more, or they do not match their checksums.
+        Raises DamagedError if the topic does not have them any more, or they do not match their checksums; with
+        `all_readable`, also for one whose batch cannot be inflated.
         """
         if first <= last:
             there = self.ends(topic, partition)
             if not there.first <= first <= there.next:
                 raise _gone(topic, first, there)
-            yield from self._read(topic, [OffsetRange(partition, first, min(last + 1, there.next))])
+            runs = self._read(topic, [OffsetRange(partition, first, min(last + 1, there.next))])
+            yield from _all_readable(runs) if all_readable else runs
 
-    def whole(self, topic: str, partition: int) -> Iterator[list[Recorded]]:
+    def whole(self, topic: str, partition: int, *, all_readable: bool = False) -> Iterator[list[Recorded]]:
         """All records of a partition that still exist, up to its present end. Raises DamagedError as `read` does."""
         there = self.ends(topic, partition)
-        return self.read(topic, partition, there.first, there.next - 1)
+        return self.read(topic, partition, there.first, there.next - 1, all_readable=all_readable)
 
     def records(self, topic: str, starts: Mapping[int, int] | None = None) -> Iterator[Recorded]:
         """All records from `starts` (the first, if not given) to the present ends, partitions intermixed.
@@ -173,58 +177,51 @@ class TopicReader:
             return
         positions = {one.partition: one.first for one in wanted}
         ends = {one.partition: one.next for one in wanted}
-        self._consumer.assign([TopicPartition(topic, one.partition, one.first) for one in wanted])
+        self._fetch(topic, lambda: self._fetcher.assign({(topic, at): first for at, first in positions.items()}))
         try:
             heard_at = time.monotonic()
             while ends:
-                taken = self._taken(topic, self._consumer.consume(_FETCH_RECORDS, _POLL_SECONDS), positions, ends)
-                if taken:
+                before = dict(positions)
+                if taken := self._fetch(topic, lambda: self._taken(topic, positions, ends)):
                     yield taken
+                if taken or positions != before:
                     heard_at = time.monotonic()  # only now: the caller may have taken its time
                 elif ends and time.monotonic() - heard_at > SILENCE_SECONDS:
                     waiting = ", ".join(f"{topic}[{number}]" for number in sorted(ends))
                     raise KafkaUnreachableError(f"Kafka at {self._where} has more of {waiting} and sends nothing")
         finally:
-            with suppress(RuntimeError):  # the reader was closed before the caller let go of this iterator
-                self._consumer.unassign()
+            if not self._fetcher.is_closed:  # the reader may be closed before the caller lets go of this iterator
+                self._fetcher.assign({})
 
-    def _taken(
-        self, topic: str, messages: Iterable[Message], positions: dict[int, int], ends: dict[int, int]
-    ) -> list[Recorded]:
+    def _taken(self, topic: str, positions: dict[int, int], ends: dict[int, int]) -> list[Recorded]:
         """Records before the `ends` of their partitions.
 
         Moves `positions` on to the offsets that come next, and drops from `ends` the partitions that are read.
         """
-        taken: list[Recorded] = []
-        for message in messages:
-            partition, offset, error = message.partition(), message.offset(), message.error()
-            if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - a public error code
-                self._check(topic, partition, positions, error)
-            elif partition in ends:
-                assert partition is not None
-                assert offset is not None
-                end = ends[partition]
-                if error is None:  # else `offset` is where the log ends
-                    if offset < end:
-                        key, value = message.key(), message.value()
-                        taken.append(Recorded(topic, partition, offset, message.timestamp()[1], key, value))
-                    offset += 1
-                positions[partition] = offset
-                if offset >= end:
-                    del ends[partition]
+        found = self._fetcher.take(_FETCH_RECORDS, _POLL_SECONDS)
+        taken = [record for record in found if record.offset < ends.get(record.partition, 0)]
+        for (_, partition), position in self._fetcher.positions().items():
+            positions[partition] = position
+            if partition in ends and position >= ends[partition]:
+                del ends[partition]
+                self._fetcher.leave((topic, partition))
         return taken
 
-    def _check(self, topic: str, partition: int | None, positions: Mapping[int, int], error: KafkaError) -> None:
-        """Raise what an error in the course of reading means, unless it passes."""
-        code = error.code()
-        if partition is not None and partition in positions:
-            at = positions[partition]
-            if code in _GONE:
-                raise _gone(topic, at, self.ends(topic, partition))
-            if code == KafkaError._BAD_MSG:  # noqa: SLF001 - a public error code
-                raise DamagedError(f"topic {topic}, partition {partition}, from offset {at} on: {error.str()}")
-        if code not in PASSING:
-            raise self._problem(topic, error)
+    def _fetch(self, topic: str, fetch: Callable[[], Answer]) -> Answer:
+        """What the fetcher gives. Raises what its error means."""
+        try:
+            return fetch()
+        except fetch_errors.OffsetOutOfRangeError as error:
+            ((place, offset),) = error.args[0].items()
+            raise _gone(topic, offset, self.ends(topic, place.partition)) from None
+        except DamagedBatchError as error:
+            raise DamagedError(
+                f"topic {topic}, partition {error.partition}, from offset {error.offset} on: {error.reason}"
+            ) from None
+        except (fetch_errors.KafkaConnectionError, fetch_errors.KafkaTimeoutError) as error:
+            raise KafkaUnreachableError(f"no Kafka broker answers at {self._where}: {error}") from None
+        except fetch_errors.KafkaError as error:
+            raise self._unusable(topic, str(error)) from None
 
     def _answer(self, what: str, ask: Callable[[], Answer]) -> Answer:
         """What the brokers answer; the question is repeated for `ANSWER_SECONDS` while errors pass."""
@@ -240,7 +237,22 @@ class TopicReader:
     def _problem(self, what: str, error: KafkaError) -> Exception:
         if error.code() in CONNECTION_ERRORS:
             return KafkaUnreachableError(f"no Kafka broker answers at {self._where}: {error.str()}")
-        return KafkaUnusableError(f"Kafka at {self._where} does not let us read {what}: {error.str()}")
+        return self._unusable(what, error.str())
+
+    def _unusable(self, what: str, reason: str) -> KafkaUnusableError:
+        return KafkaUnusableError(f"Kafka at {self._where} does not let us read {what}: {reason}")
+
+
+def _all_readable(runs: Iterable[list[Recorded]]) -> Iterator[list[Recorded]]:
+    """The same. Raises DamagedError at a record whose batch cannot be inflated."""
+    for taken in runs:
+        for record in taken:
+            if record.value is UNREADABLE_BATCH:
+                raise DamagedError(
+                    f"topic {record.topic}, partition {record.partition}, offset {record.offset}: its batch is damaged "
+                    "or too large when it is inflated; read what is before it, and what is behind it"
+                )
+        yield taken
 
 
 def _gone(topic: str, offset: int, there: OffsetRange) -> DamagedError:

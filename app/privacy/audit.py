@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from agents.contract import UNREADABLE_BATCH
 from agents.privacy.verifier import PrivacyFinding, Verifier
 from app.kafka.records import Recorded
+from app.kafka.refused import RecordRefusal, RefusedRecords
+from app.kafka.schemas import RecordFault
 from app.kafka.topic_reader import TopicReader
 from app.operators.errors import OperatorError
 from app.progress import Progress
@@ -33,10 +36,13 @@ class FindingAt:
     finding: PrivacyFinding
 
 
-def audit(settings: Settings, name: str, verifier: Verifier, progress: Progress) -> Iterator[FindingAt]:
+def audit(
+    settings: Settings, name: str, verifier: Verifier, progress: Progress, refused: RefusedRecords
+) -> Iterator[FindingAt]:
     """Findings in the topic `name`: one of the pipeline's or a version of it, with or without prefix, or any other.
 
-    Raises RestrictedTopicError, and what `TopicReader` raises.
+    Records whose batch cannot be inflated are noted in `refused`: nobody has looked at them. Raises
+    RestrictedTopicError, and what `TopicReader` raises.
     """
     live = live_name(name.removeprefix(settings.topic_prefix))
     topic = next((one for one in TOPICS if one.name == live), None)
@@ -46,7 +52,11 @@ def audit(settings: Settings, name: str, verifier: Verifier, progress: Progress)
     with TopicReader(settings) as reader:
         total = sum(ends.offsets for ends in reader.all_ends(full_name).values())
         for record in progress.each(reader.records(full_name), "records audited", total):
-            yield from _looked_at(record, topic, verifier)
+            if record.value is UNREADABLE_BATCH:
+                fault = RecordFault.BATCH_TOO_LARGE
+                refused.note(RecordRefusal(record.topic, record.partition, record.offset, fault))
+            else:
+                yield from _looked_at(record, topic, verifier)
 
 
 def _looked_at(record: Recorded, topic: Topic | None, verifier: Verifier) -> Iterator[FindingAt]:

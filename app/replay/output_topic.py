@@ -90,7 +90,7 @@ class OutputCopies:
 
     def copies(self, part: OffsetRange) -> Iterator[list[Recorded]]:
         """Calls of the range's raw records, and what cannot be read. Raises what reading the topic raises."""
-        for taken in self._reader.whole(self._topic, part.partition):
+        for taken in self._reader.whole(self._topic, part.partition, all_readable=True):
             yield [record for record in taken if belongs(raw_position(record.value, self.schemas), part)]
 
 

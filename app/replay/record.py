@@ -164,7 +164,7 @@ class _Recording:
             first = part.first if writer.next_offset is None else writer.next_offset
             self._report(writer.records)
             try:
-                for taken in self._reader.read(layout.topic, part.partition, first, part.next - 1):
+                for taken in self._reader.read(layout.topic, part.partition, first, part.next - 1, all_readable=True):
                     writer.add(taken)
                     self._report(len(taken))
             except BaseException:

@@ -74,7 +74,7 @@ class TopicSource:
     def batches(self, partition: int, first: int, last: int, max_records: int) -> Iterator[list[Recorded]]:
         """Raw records with offsets `first` to `last`, over a connection of their own."""
         with TopicReader(self.settings) as reader:
-            yield from _batches(reader.read(self.topic, partition, first, last), max_records)
+            yield from _batches(reader.read(self.topic, partition, first, last, all_readable=True), max_records)
 
 
 def _batches(fetches: Iterable[Sequence[Recorded]], max_records: int) -> Iterator[list[Recorded]]:

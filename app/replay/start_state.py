@@ -42,7 +42,7 @@ def start_rows(
     earlier = dict(rows_before(_table_rows(reader, settings, partition), before.first))
     step = canonicalize_step(settings)
     step.restore(partition, earlier.items())
-    for taken in reader.read(settings.name(topics.RAW), partition, before.first, before.next - 1):
+    for taken in reader.read(settings.name(topics.RAW), partition, before.first, before.next - 1, all_readable=True):
         for key, row in observe_loaders(step, taken).items():
             _change(earlier, key, row)
         report(len(taken))
@@ -76,7 +76,7 @@ def _table_rows(reader: TopicReader, settings: Settings, partition: int) -> Rows
     except KafkaUnusableError:
         return ()
     rows: dict[bytes, bytes] = {}
-    for taken in reader.whole(name, partition):
+    for taken in reader.whole(name, partition, all_readable=True):
         for record in taken:
             if record.key is not None and not record.key.startswith(META_PREFIX):
                 _change(rows, record.key, record.value)

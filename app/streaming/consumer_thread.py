@@ -21,9 +21,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from agents.contract import SourceRecord
+from app.kafka import fetched
 from app.kafka.client import ISOLATION_LEVEL
 from app.processes.process_end import ExitCode
-from app.streaming import fetched
 from app.streaming.account import Account, read_note
 from app.streaming.batch import MAX_BATCH_BYTES, MAX_BATCH_RECORDS, FetchedBatch, cut
 from app.streaming.ledger import FetchLink

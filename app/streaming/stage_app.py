@@ -6,7 +6,6 @@ web server and no leader topic, and declares no topics. When an agent or a servi
 
 import asyncio
 import logging
-import ssl
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from faust.tables.recovery import Recovery
 from faust.types import AgentT
 from faust.types.auth import CredentialsT
 
-from app.kafka.client import client_config
+from app.kafka.client import client_config, tls_context
 from app.processes.process_end import ExitCode, Fail, end_process
 from app.settings import Settings
 from app.streaming.consumer import BatchConsumer
@@ -186,7 +185,7 @@ def credentials(settings: Settings) -> CredentialsT | None:
     certificate.
     """
     protocol = settings.kafka_security_protocol
-    context = _tls_context(settings) if protocol.endswith("SSL") else None
+    context = tls_context(settings) if protocol.endswith("SSL") else None
     if protocol.startswith("SASL_"):
         return faust.SASLCredentials(
             username=settings.kafka_sasl_username,
@@ -195,13 +194,6 @@ def credentials(settings: Settings) -> CredentialsT | None:
             ssl_context=context,
         )
     return None if context is None else faust.SSLCredentials(context=context)
-
-
-def _tls_context(settings: Settings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.kafka_ssl_ca_file)
-    if settings.kafka_ssl_cert_file is not None:
-        context.load_cert_chain(settings.kafka_ssl_cert_file, settings.kafka_ssl_key_file)
-    return context
 
 
 def _place(error: BaseException) -> str:

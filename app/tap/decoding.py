@@ -14,6 +14,7 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
 from agents.canonicalize.process_modules import decode_row
+from agents.contract import UNREADABLE_BATCH, UNREADABLE_BATCH_REASON
 from agents.coverage.node_coverage import NodeCoverage
 from agents.hot_symbols.counting.partial import Partial
 from agents.hot_symbols.table.published import published_record
@@ -31,6 +32,9 @@ Document = dict[str, Any]
 UNDECODED: Final = "undecoded_hex"
 """Member of a document whose record could not be decoded."""
 
+UNREADABLE: Final = "unreadable"
+"""Member of a document whose record could not be read: its batch is damaged, or too large when it is inflated."""
+
 _BOOKKEEPING: Final = (b"\x00", b"\x01")
 """First byte of the keys under which a table and its stage keep an offset beside the rows; no other key begins so."""
 
@@ -45,6 +49,8 @@ class Decoder:
         """The value of a record; None for a tombstone."""
         if value is None:
             return None
+        if value is UNREADABLE_BATCH:
+            return {UNREADABLE: UNREADABLE_BATCH_REASON}
         try:
             found = self._decode(key or b"", value)
         except (DecodeError, ValueError, UnicodeError, StateError, IndexError):

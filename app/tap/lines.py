@@ -12,7 +12,7 @@ from typing import Any, Final
 from agents.canonicalize.frame_text import FrameText, format_frame_text, join_frame_text
 from app.operators.escaping import escaped
 from app.operators.times import time_text
-from app.tap.decoding import UNDECODED, Document
+from app.tap.decoding import UNDECODED, UNREADABLE, Document
 from schemas import topics
 from schemas.coverage import GapCause
 from schemas.node import NodeId
@@ -80,6 +80,8 @@ def lines(
     """A record of the topic with this unprefixed name, as lines; `naming` gives symbols the names that people read."""
     if document is None:
         yield escaped(f"{headline}  {headline.key}  deleted")
+    elif document.keys() == {UNREADABLE}:
+        yield f"{headline}  not readable: its batch is damaged, or too large when it is inflated"
     elif UNDECODED in document:
         yield escaped(f"{headline}  {headline.key}  not decoded: {_shortened(document[UNDECODED])}")
     else:

@@ -15,6 +15,7 @@ from confluent_kafka import Producer
 
 from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
+from app.kafka.refused import RefusedRecords
 from app.settings import from_env
 from app.stages.hot_symbols.table_reading import published_rows
 from app.stages.worker import registered_id
@@ -76,7 +77,7 @@ def _published(embedded: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactor
         worker = it.add_worker()
         wanted = {symbol: counted.hits for symbol, counted in load.truth.items()}
         deadline = time.monotonic() + 60
-        while {row["symbol_id"]: row["hits"] for row in published_rows(settings)} != wanted:
+        while {row["symbol_id"]: row["hits"] for row in published_rows(settings, RefusedRecords())} != wanted:
             assert time.monotonic() < deadline, worker.log_tail()
             time.sleep(0.5)
         it.await_answer("/usr/lib/libz.so.1!inflate", lambda answer: answer["answer"] == "NeverHit")

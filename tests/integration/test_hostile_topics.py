@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 
 from app.embedded.broker import EmbeddedBroker
 from app.kafka.refused import RecordRefusal, RefusedRecords
-from app.kafka.topic_follower import WholeTopics, recorded
+from app.kafka.topic_follower import WholeTopics
 from app.settings import from_env
 from schemas import avro_wire, records, topics
 from schemas.coverage import GapCause
@@ -167,7 +167,8 @@ def test_a_reader_of_whole_topics_goes_on_behind_a_batch_that_is_too_large(scene
     found: list[tuple[int, int]] = []
     deadline = time.monotonic() + 40
     while not reader.is_read and time.monotonic() < deadline:
-        found += [(record.partition, record.offset) for record in map(recorded, reader.next(0.5))]
+        found += [(record.partition, record.offset) for record in reader.next(0.5)]
+    reader.close()
     assert reader.is_read, (found, refusals, reader.positions)
     assert sorted(found) == [(0, 0), *((number, offset) for number in (1, 2, 3) for offset in (0, 2))]
     assert sorted((one.partition, one.offset) for one in refusals) == [(number, 1) for number in range(4)]

@@ -94,7 +94,9 @@ def test_either_worker_answers_for_both_and_the_one_that_is_left_for_all(
         for worker in (first, second):
             assert worker.get("/hot-symbols")[0] == 404
             assert urllib3.request("GET", f"http://{worker.hot_symbols_address()}/hot-symbols").status == 401
-            assert worker.get("/readyz")[0] == 200
+            while worker.get("/readyz")[0] != 200:  # the first look at where the logs end comes after five seconds
+                assert time.monotonic() < deadline, worker.get("/readyz")
+                time.sleep(0.3)
 
         _forge_owners(it, (first, second))
 

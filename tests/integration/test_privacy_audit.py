@@ -24,6 +24,7 @@ from app.__main__ import cli
 from app.commands.ending import CANNOT
 from app.commands.privacy import FAILED
 from app.kafka import topic_reader
+from app.kafka.refused import RefusedRecords
 from app.privacy.audit import audit as audit_topic
 from app.progress import Progress
 from app.settings import from_env
@@ -172,7 +173,7 @@ def test_audit_survives_a_broker_that_is_killed_and_comes_back(
 
     restart, progress = Thread(target=come_back), Progress()
     try:
-        assert list(audit_topic(settings, name, Looking(), progress)) == []
+        assert list(audit_topic(settings, name, Looking(), progress, RefusedRecords())) == []
         assert back.is_set(), "no kill hit the reading: the test has proved nothing"
     finally:
         restart.join()

@@ -9,20 +9,21 @@ from typing import Any
 from agents.hot_symbols.watch.deciding import AnswerKind
 from agents.hot_symbols.watch.watch import Watch
 from app.kafka.decoded_records import decoded_records
+from app.kafka.refused import RefusedRecords
 from app.kafka.schemas import RecordFault
 from app.settings import Settings
 from app.stages.hot_symbols.watch_list import read_watch_list
 from schemas import topics
 
 
-def watched_answers(settings: Settings) -> list[dict[str, Any]]:
-    """Answers by watch id, as fields of schemas/avro/watched_symbol.avsc.
+def watched_answers(settings: Settings, refused: RefusedRecords) -> list[dict[str, Any]]:
+    """Answers by watch id, as fields of schemas/avro/watched_symbol.avsc; what cannot be used is noted in `refused`.
 
     Raises KafkaUnreachableError, KafkaUnusableError, RegistryError.
     """
-    watches = read_watch_list(settings).watches()
+    watches = read_watch_list(settings, refused).watches()
     answers: dict[str, dict[str, Any]] = {}
-    for _, answer in decoded_records(settings, topics.WATCHED):
+    for _, answer in decoded_records(settings, topics.WATCHED, refused):
         if not isinstance(answer, RecordFault):
             answers[answer["watch_id"]] = answer
     return [answers.get(watch_id) or _unanswered(watch) for watch_id, watch in sorted(watches.items())]

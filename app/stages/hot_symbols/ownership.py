@@ -69,9 +69,8 @@ class Ownership:
         self._reader.begin()
         while True:
             taken: set[int] = set()
-            for message in await asyncio.to_thread(self._reader.next, PAUSE_SECONDS):
-                partition, owner = message.partition(), owner_in(message.value())
-                assert partition is not None
+            for record in await asyncio.to_thread(self._reader.next, PAUSE_SECONDS):
+                partition, owner = record.partition, owner_in(record.value)
                 if owner == self.me:
                     taken.discard(partition)
                 else:
@@ -80,7 +79,7 @@ class Ownership:
                     self._owners[partition] = owner
                 else:
                     self._runtime.meter.add(metrics.OWNER_REFUSALS)
-                    facts = {"topic": self._topic, "partition": partition, "offset": message.offset()}
+                    facts = {"topic": self._topic, "partition": partition, "offset": record.offset}
                     _refusals_log.warning("a record does not hold a worker and its address", extra={"facts": facts})
             mine = self.mine()
             # What another worker or program has just said of a partition of ours is said again as it is.
@@ -103,8 +102,9 @@ def published_owners(settings: Settings, partitions: int) -> dict[int, Owner]:
     owners: dict[int, Owner] = {}
     deadline = time.monotonic() + READ_SECONDS
     while not reader.is_read and time.monotonic() < deadline:
-        for message in reader.next(PAUSE_SECONDS):
-            partition, owner = message.partition(), owner_in(message.value())
-            if partition is not None and owner is not None:
-                owners[partition] = owner
+        for record in reader.next(PAUSE_SECONDS):
+            owner = owner_in(record.value)
+            if owner is not None:
+                owners[record.partition] = owner
+    reader.close()
     return owners

@@ -1,12 +1,15 @@
 """The published rows as they stand now: `runtime.hot-symbols`, read to its end.
 
-Of each symbol the newest record counts, and a tombstone removes it; other records are left out. All
-rows are in memory at once, at some 700 bytes each.
+Of each symbol the newest record counts, and a tombstone removes it; other records are refused. All rows are in memory
+at once, at some 800 bytes each.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
+from agents.contract import UNREADABLE_BATCH
+from app.kafka.records import Recorded
+from app.kafka.refused import RecordRefusal, RefusedRecords
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder, RecordFault
 from app.kafka.topic_reader import TopicReader
@@ -14,23 +17,30 @@ from app.settings import Settings
 from schemas import topics
 
 
-def published_rows(settings: Settings) -> Iterator[dict[str, Any]]:
-    """All rows in the order of their symbol ids, decoded one by one.
+def published_rows(settings: Settings, refused: RefusedRecords) -> Iterator[dict[str, Any]]:
+    """All rows in the order of their symbol ids, decoded one by one; what is no row is noted in `refused`.
 
     Raises KafkaUnreachableError, KafkaUnusableError, RegistryError.
     """
-    newest: dict[bytes, bytes] = {}
+    newest: dict[bytes, Recorded] = {}
     with TopicReader(settings) as reader:
         for record in reader.records(settings.name(topics.HOT_SYMBOLS)):
             if record.key is None:
-                continue
-            if record.value is not None:
-                newest[record.key] = record.value
+                unreadable = record.value is UNREADABLE_BATCH
+                _refuse(refused, record, RecordFault.BATCH_TOO_LARGE if unreadable else RecordFault.NO_KEY)
+            elif record.value is not None:
+                newest[record.key] = record
             else:
                 newest.pop(record.key, None)
     with SchemaRegistry.from_settings(settings) as registry:
         schemas = RecordDecoder(settings, registry, topics.HOT_SYMBOLS)
         for key in sorted(newest):
-            row = schemas.decode(newest[key])
-            if not isinstance(row, RecordFault):
+            row = schemas.decode(newest[key].value)
+            if isinstance(row, RecordFault):
+                _refuse(refused, newest[key], row)
+            else:
                 yield row
+
+
+def _refuse(refused: RefusedRecords, record: Recorded, reason: RecordFault) -> None:
+    refused.note(RecordRefusal(record.topic, record.partition, record.offset, reason))

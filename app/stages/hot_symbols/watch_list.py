@@ -75,7 +75,8 @@ class WatchList:
     def take(self, record: Recorded, document: Mapping[str, Any] | RecordFault) -> None:
         """Take a record and what it holds; a tombstone, or what is no watch, replaces the watch before it, too."""
         if record.key is None:
-            self._refuse(record, RecordFault.NO_KEY)
+            unreadable = document is RecordFault.BATCH_TOO_LARGE
+            self._refuse(record, RecordFault.BATCH_TOO_LARGE if unreadable else RecordFault.NO_KEY)
             return
         place = RecordPlace(record.partition, record.key)
         self._by_place.pop(place, None)
@@ -103,10 +104,13 @@ class WatchList:
         return [place for place, watch in self._by_place.items() if watch.watch_id == watch_id]
 
 
-def read_watch_list(settings: Settings) -> WatchList:
-    """The list as it stands now. Raises KafkaUnreachableError, KafkaUnusableError, RegistryError."""
-    found = WatchList(RefusedRecords())
-    for record, document in decoded_records(settings, topics.WATCH):
+def read_watch_list(settings: Settings, refused: RefusedRecords | None = None) -> WatchList:
+    """The list as it stands now; records that are no watches go to `refused`.
+
+    Raises KafkaUnreachableError, KafkaUnusableError, RegistryError.
+    """
+    found = WatchList(RefusedRecords() if refused is None else refused)
+    for record, document in decoded_records(settings, topics.WATCH, RefusedRecords()):
         found.take(record, document)
     return found
 

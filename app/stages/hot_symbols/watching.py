@@ -13,8 +13,6 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from confluent_kafka import Message
-
 from agents.contract import OutRecord
 from agents.coverage.covering import ALL_NODES_KEY, parse_node_key
 from agents.coverage.node_coverage import NodeCoverage
@@ -26,7 +24,7 @@ from app.kafka.records import Partition, Recorded
 from app.kafka.refused import RecordRefusal
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder, RecordFault
-from app.kafka.topic_follower import AT_ONCE, WholeTopics, recorded
+from app.kafka.topic_follower import AT_ONCE, WholeTopics
 from app.stages.hot_symbols.horizon import Horizon
 from app.stages.hot_symbols.refusing import refused_records
 from app.stages.hot_symbols.row_age import row_age_ns
@@ -132,7 +130,7 @@ class WatchTask:
 
     def _take_lists(self) -> None:
         """Take watches and published answers as they come; blocks, and may query the registry, once for all of them."""
-        found = [recorded(message) for message in self._lists.next(PAUSE_SECONDS)]
+        found = self._lists.next(PAUSE_SECONDS)
         for topic, schemas in ((self._list_topic, self._watch_schemas), (self._answers_topic, self._answer_schemas)):
             if unmet := schemas.unmet(record.value for record in found if record.topic == topic):
                 schemas.meet(unmet)
@@ -183,27 +181,27 @@ class WatchTask:
             self._rows.begin()
 
     async def _follow_rows(self) -> None:
-        while messages := await asyncio.to_thread(self._rows.next, 0.05):
-            for message in messages:
-                self._take_row(message)
-            if len(messages) < AT_ONCE and self._rows.is_read:
+        while found := await asyncio.to_thread(self._rows.next, 0.05):
+            for record in found:
+                self._take_row(record)
+            if len(found) < AT_ONCE and self._rows.is_read:
                 break
         if self._rows.is_read and time.monotonic() >= self._horizon_at:
             await self._follow_horizon()
 
-    def _take_row(self, message: Message) -> None:
-        key, value = message.key(), message.value()
-        if message.topic() == self._letters_topic:
-            if self._board.refuse(message.timestamp()[1]):
+    def _take_row(self, record: Recorded) -> None:
+        key, value = record.key, record.value
+        if record.topic == self._letters_topic:
+            if self._board.refuse(record.timestamp):
                 self._dirty.update(self._board.watches)
             return
-        if not isinstance(key, bytes):
+        if key is None:
             return
-        if message.topic() == self._rows_topic:
+        if record.topic == self._rows_topic:
             self._dirty.update(self._board.take(key, value))
             return
         if key == ALL_NODES_KEY:
-            self._all_nodes[message.partition()] = NodeCoverage() if value is None else NodeCoverage.from_bytes(value)
+            self._all_nodes[record.partition] = NodeCoverage() if value is None else NodeCoverage.from_bytes(value)
             return
         node = parse_node_key(key)
         if node is not None and value is not None:

@@ -151,6 +151,7 @@ def test_repetitions_count_once_and_what_is_no_call_is_counted_apart(
     assert found == read(once)[0]
     assert (books.records, books.calls, books.repeated) == (7, 2, 2)
     assert books.unreadable == {"empty": 1, "unknown_schema": 1, "not_framed": 1}
+    assert books.first_unreadable.keys() == books.unreadable.keys()
     assert not ExportOutcome(what="stacks", written=2, books=books).is_complete
 
 

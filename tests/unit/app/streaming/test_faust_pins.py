@@ -17,7 +17,7 @@ from faust.transport import consumer
 from faust.transport.drivers import aiokafka as driver
 from mode.services import Service
 
-from app.streaming.fetched import FetchedRecords
+from app.kafka.fetched import FetchedRecords
 
 READ: dict[str, tuple[Any, str]] = {
     "getmany": (consumer.Consumer.getmany, "4b168d84882a70d6"),

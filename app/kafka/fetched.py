@@ -7,28 +7,28 @@ tests/unit/app/streaming/test_faust_pins.py fails when that class changes.
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
 
 from agents.contract import UNREADABLE_BATCH
-from app.streaming import inflating
+from app.kafka import inflating
+from app.kafka.records import Recorded
 
 log = logging.getLogger(__name__)
 
-LARGE_BATCH_BYTES: Final = 4 << 20
-"""Inflated. A fetch may have some fifty compressed batches, and all would be in memory at once."""
+LARGE_FETCH_BYTES: Final = 16 << 20
+"""Inflated, of one partition. A fetch of 4 MiB may hold a thousand batches of 4 MB, and all would be in memory at once.
+Events shrink to a fifth when they are compressed, so that the rest of a usual fetch is hardly ever dropped."""
 
 
-class FetchedRecord(NamedTuple):
-    """A record as it was fetched; see `SourceRecord`."""
+class DamagedBatchError(CorruptRecordException):  # type: ignore[misc]  # aiokafka is untyped
+    """A batch does not match its checksum or is not what it says; what comes before it was handed out."""
 
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
+    def __init__(self, topic: str, partition: int, offset: int, reason: str) -> None:
+        super().__init__(reason)
+        self.topic, self.partition, self.offset, self.reason = topic, partition, offset, reason
 
 
 _new: Final[Any] = tuple.__new__  # a third of what the class's own constructor costs, for every record
@@ -39,14 +39,24 @@ class FetchedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafk
 
     def __init__(self, tp: Any, records: Any, *others: Any, **more: Any) -> None:
         super().__init__(tp, _Batches(records, tp), *others, **more)
+        self._records_iterator: Iterator[Any] = self._until_damage(self._records_iterator)
 
     def __iter__(self) -> Iterator[Any]:
         """The records, without a call of `__next__` for each."""
-        records: Iterator[Any] = self._records_iterator
-        return records
+        return self._records_iterator
+
+    def _until_damage(self, records: Iterator[Any]) -> Iterator[Any]:
+        """The records before a damaged batch; the error comes when the next fetch begins with it."""
+        first = self.next_fetch_offset
+        try:
+            yield from records
+        except CorruptRecordException as error:
+            if self.next_fetch_offset == first:
+                tp = self._tp
+                raise DamagedBatchError(tp.topic, tp.partition, first, str(error)) from None
 
     def _consumer_record(self, tp: Any, record: Any) -> Any:
-        return _new(FetchedRecord, (tp.topic, tp.partition, record.offset, record.timestamp, record.key, record.value))
+        return _new(Recorded, (tp.topic, tp.partition, record.offset, record.timestamp, record.key, record.value))
 
 
 def install() -> None:
@@ -56,21 +66,21 @@ def install() -> None:
 
 
 class _Batches:
-    """Batches of one fetch. After a large one the rest is left for the next fetch, which begins behind it."""
+    """Batches of one fetch. After some that are large the rest is left for the next fetch, which begins behind them."""
 
     def __init__(self, batches: Any, tp: Any) -> None:
         self._batches = batches
         self._tp = tp
-        self._was_large = False
+        self._inflated_bytes = 0
 
     def has_next(self) -> bool:
-        return not self._was_large and bool(self._batches.has_next())
+        return self._inflated_bytes <= LARGE_FETCH_BYTES and bool(self._batches.has_next())
 
     def next_batch(self) -> "_Batch":
         return _Batch(self._batches.next_batch(), self._tp, self._note_size)
 
     def _note_size(self, inflated_bytes: int) -> None:
-        self._was_large = self._was_large or inflated_bytes > LARGE_BATCH_BYTES
+        self._inflated_bytes += inflated_bytes
 
 
 class _Batch:
@@ -97,9 +107,9 @@ class _Batch:
         self._note_size(inflating.inflated_bytes() - before)
         return cast("Iterator[Any]", records)
 
-    def _unreadable(self) -> Iterator[FetchedRecord]:
+    def _unreadable(self) -> Iterator[Recorded]:
         first, following, timestamp = self._batch.base_offset, self._batch.next_offset, self._batch.max_timestamp
         facts = {"topic": self._tp.topic, "partition": self._tp.partition, "first": first, "next": following}
         log.warning("a batch is damaged or too large when inflated; its records are refused", extra={"facts": facts})
         for offset in range(first, following):
-            yield FetchedRecord(self._tp.topic, self._tp.partition, offset, timestamp, None, UNREADABLE_BATCH)
+            yield Recorded(self._tp.topic, self._tp.partition, offset, timestamp, None, UNREADABLE_BATCH)

@@ -4,6 +4,7 @@ A batch of 18 kB may inflate to 200 MB, and the broker's limit is of its compres
 limit is not inflated. aiokafka looks these functions up by name in its modules, where `install` replaces them.
 """
 
+import threading
 import zlib
 from collections.abc import Callable
 from importlib import import_module
@@ -101,16 +102,20 @@ _MODULES: Final = (
 )
 
 
-_sizes = [0]
+class _Inflated(threading.local):
+    total_bytes = 0
+
+
+_inflated = _Inflated()
 
 
 def inflated_bytes() -> int:
-    """Bytes inflated so far, over all batches; only the consumer's thread inflates."""
-    return _sizes[0]
+    """Bytes inflated so far by this thread, over all batches."""
+    return _inflated.total_bytes
 
 
 def install() -> None:
-    """Have aiokafka inflate with these."""
+    """Have aiokafka inflate with these; again is the same as once."""
     for name in _MODULES:
         module: Any = import_module(name)
         for function, replacement in _REPLACED.items():
@@ -121,7 +126,7 @@ def install() -> None:
 def _measured(inflate: Inflate) -> Inflate:
     def measured(data: Buffer) -> bytes:
         inflated = inflate(data)
-        _sizes[0] += len(inflated)
+        _inflated.total_bytes += len(inflated)
         return inflated
 
     return measured

@@ -1,4 +1,4 @@
-"""app/streaming/inflating.py and fetched.py: no batch is inflated beyond the limit, and its offsets are not lost."""
+"""app/kafka/inflating.py and fetched.py: no batch is inflated beyond the limit, and its offsets are not lost."""
 
 import random
 
@@ -9,8 +9,9 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
 from agents.contract import UNREADABLE_BATCH
-from app.streaming import fetched, inflating
-from app.streaming.fetched import FetchedRecord, FetchedRecords
+from app.kafka import fetched, inflating
+from app.kafka.fetched import DamagedBatchError, FetchedRecords
+from app.kafka.records import Recorded
 
 CODECS = {
     "gzip": (1, codec.gzip_encode, inflating.inflate_gzip),
@@ -77,7 +78,7 @@ def _installed() -> None:
     fetched.install()
 
 
-def _read(content: bytes, start: int) -> tuple[list[FetchedRecord], int]:
+def _read(content: bytes, start: int) -> tuple[list[Recorded], int]:
     place = TopicPartition("calls", 2)
     records = FetchedRecords(place, MemoryRecords(content), [], start, None, None, True, 0)
     return list(records), records.next_fetch_offset
@@ -104,9 +105,25 @@ def test_the_offsets_of_a_batch_that_is_too_large_are_there(name: str) -> None:
 
 @pytest.mark.usefixtures("_installed")
 def test_a_fetch_of_large_batches_is_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What follows a large batch is fetched again, behind it."""
-    monkeypatch.setattr(fetched, "LARGE_BATCH_BYTES", 1000)
+    """What follows a large batch, or some that are large together, is fetched again, behind it."""
+    monkeypatch.setattr(fetched, "LARGE_FETCH_BYTES", 1000)
     content = _batch(0, [b"a"], 3) + _batch(1, [bytes(2000)], 3) + _batch(2, [b"c"], 3)
     found, following = _read(content, 0)
     assert [record.offset for record in found] == [0, 1]
     assert following == 2
+    halves = b"".join(_batch(offset, [bytes(600)], 3) for offset in range(4))
+    assert [record.offset for record in _read(halves, 0)[0]] == [0, 1]
+
+
+@pytest.mark.parametrize("number", [0, 3])
+@pytest.mark.usefixtures("_installed")
+def test_what_comes_before_a_damaged_batch_is_handed_out_first(number: int) -> None:
+    """The error says where the damage begins."""
+    damaged = bytearray(_batch(2, [b"c" * 100], number))
+    damaged[-3] ^= 1
+    content = _batch(0, [b"a", b"b"], number) + bytes(damaged)
+    found, following = _read(content, 0)
+    assert [record.offset for record in found] == [0, 1]
+    with pytest.raises(DamagedBatchError) as raised:
+        _read(bytes(damaged), following)
+    assert (raised.value.topic, raised.value.partition, raised.value.offset) == ("calls", 2, 2)

@@ -1,0 +1,181 @@
+"""Fetches the records of partitions within a limit of memory, from a thread of its own; joins no consumer group.
+
+librdkafka inflates whatever a batch holds, and a megabyte that somebody wrote may hold a gigabyte. aiokafka lets us
+inflate batches within a limit (`inflating`), as the stages do. A larger or damaged batch costs its own records: for
+each of its offsets there is a record with the value `UNREADABLE_BATCH`.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Coroutine, Iterable, Mapping
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from app.kafka import fetched
+from app.kafka.client import ISOLATION_LEVEL, client_config, tls_context
+from app.kafka.records import OffsetRange, Partition, Recorded
+from app.settings import Settings
+
+logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # commands say by themselves what went wrong
+
+FETCH_BYTES: Final = 8 << 20
+"""Compressed, of all partitions; a batch that is larger still arrives, alone."""
+
+PARTITION_FETCH_BYTES: Final = 4 << 20
+
+_WAIT_MS: Final = 10
+"""How long a broker keeps a request at a log's end; what comes after it on the connection waits."""
+
+_REQUEST_MS: Final = 15_000
+
+Result = TypeVar("Result")
+
+
+class LogFetcher:
+    """Hands out what is fetched. One thread at a time may use it. Close it."""
+
+    def __init__(self, settings: Settings, *, skips_expired: bool = False) -> None:
+        """Connects when it is first used. With `skips_expired`, records that are gone are no error.
+
+        Raises what `client_config` raises.
+        """
+        self._config = _options(settings) | {"auto_offset_reset": "earliest" if skips_expired else "none"}
+        self._loop = asyncio.new_event_loop()
+        self._thread: threading.Thread | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+        self._assigned: list[TopicPartition] = []
+
+    def ends(self, places: Iterable[Partition]) -> dict[Partition, OffsetRange]:
+        """Where the logs of partitions begin and end now. Raises KafkaError of aiokafka."""
+        return self._done(self._ends([TopicPartition(*place) for place in places]))
+
+    def assign(self, positions: Mapping[Partition, int]) -> None:
+        """Read these partitions from these offsets on, and no others. Raises KafkaError of aiokafka."""
+        self._done(self._assign(positions))
+
+    def seek(self, place: Partition, offset: int) -> None:
+        """Go on from an offset of a partition that is assigned."""
+        self._done(self._seek(TopicPartition(*place), offset))
+
+    def leave(self, place: Partition) -> None:
+        """Read no more of a partition."""
+        self._done(self._leave(TopicPartition(*place)))
+
+    def take(self, most: int, seconds: float) -> list[Recorded]:
+        """At most so many records, as soon as there are any; none if none come within the time.
+
+        Those of one partition are in offset order. Raises KafkaError of aiokafka for what does not pass.
+        """
+        return self._done(self._take(most, seconds))
+
+    def positions(self) -> dict[Partition, int]:
+        """By partition, the offset after everything that was handed out or is not there: markers, expired records."""
+        return self._done(self._positions())
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+        return self._loop.is_closed()
+
+    def close(self) -> None:
+        """Close the connections and end the thread."""
+        if self._loop.is_closed():
+            return
+        if self._thread is None:
+            self._loop.close()
+            return
+        with suppress(KafkaError):
+            self._done(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _done(self, work: Coroutine[Any, Any, Result]) -> Result:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._loop.run_forever, name="log-fetcher", daemon=True)
+            self._thread.start()
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _connected(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            fetched.install()
+            consumer = AIOKafkaConsumer(**self._config)
+            try:
+                await consumer.start()
+            except BaseException:
+                await consumer.stop()
+                raise
+            self._consumer = consumer
+        return self._consumer
+
+    async def _ends(self, places: list[TopicPartition]) -> dict[Partition, OffsetRange]:
+        consumer = await self._connected()
+        consumer._client.set_topics([place.topic for place in places])  # noqa: SLF001 - it finds no leaders else
+        firsts, nexts = await asyncio.gather(consumer.beginning_offsets(places), consumer.end_offsets(places))
+        return {
+            (place.topic, place.partition): OffsetRange(place.partition, firsts[place], nexts[place])
+            for place in places
+        }
+
+    async def _assign(self, positions: Mapping[Partition, int]) -> None:
+        consumer = await self._connected()
+        self._assigned = [TopicPartition(*place) for place in positions]
+        if not self._assigned:
+            consumer.unsubscribe()
+            return
+        consumer.assign(self._assigned)
+        for place, offset in positions.items():
+            consumer.seek(TopicPartition(*place), offset)
+
+    async def _take(self, most: int, seconds: float) -> list[Recorded]:
+        consumer = await self._connected()
+        found = await consumer.getmany(timeout_ms=int(seconds * 1000), max_records=most)
+        return [record for records in found.values() for record in records]
+
+    async def _positions(self) -> dict[Partition, int]:
+        subscription = (await self._connected())._subscription.subscription  # noqa: SLF001 - `position` would wait
+        if subscription is None:
+            return {}
+        states = {(one.topic, one.partition): subscription.assignment.state_value(one) for one in self._assigned}
+        return {place: state.position for place, state in states.items() if state.has_valid_position}
+
+    async def _seek(self, place: TopicPartition, offset: int) -> None:
+        (await self._connected()).seek(place, offset)
+
+    async def _leave(self, place: TopicPartition) -> None:
+        (await self._connected()).pause(place)
+
+    async def _stop(self) -> None:
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    protocol = settings.kafka_security_protocol
+    options: dict[str, Any] = {
+        "bootstrap_servers": [server.strip() for server in settings.kafka_bootstrap_servers.split(",")],
+        "client_id": "callstream",
+        "security_protocol": protocol,
+        "enable_auto_commit": False,
+        "check_crcs": True,
+        "isolation_level": ISOLATION_LEVEL,
+        "fetch_max_wait_ms": _WAIT_MS,
+        "fetch_max_bytes": FETCH_BYTES,
+        "max_partition_fetch_bytes": PARTITION_FETCH_BYTES,
+        "request_timeout_ms": _REQUEST_MS,
+    }
+    if protocol.endswith("SSL"):
+        options["ssl_context"] = tls_context(settings)
+    if protocol.startswith("SASL_"):
+        config = client_config(settings)
+        options |= {
+            "sasl_mechanism": config["sasl.mechanism"],
+            "sasl_plain_username": config["sasl.username"],
+            "sasl_plain_password": config["sasl.password"],
+        }
+    return options

@@ -1,0 +1,89 @@
+"""Record batches as their bytes, and a producer that sends them as they are: what no client would make."""
+
+import asyncio
+import zlib
+from collections.abc import Iterable, Iterator
+from struct import Struct
+from typing import Any, Final
+
+import cramjam
+from aiokafka import codec
+from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.record._crc32c import crc as crc32c
+from aiokafka.record.util import encode_varint
+from aiokafka.structs import TopicPartition
+
+_HEAD: Final = Struct(">qiibI")
+_BODY: Final = Struct(">hiqqqhii")
+_CHUNK: Final = bytes(1 << 20)
+
+GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
+CODECS: Final = {"gzip": GZIP, "snappy": SNAPPY, "lz4": LZ4, "zstd": ZSTD}
+
+
+def batch(content: bytes, number: int, *, records: int = 1, timestamp_ms: int = 1_700_000_000_000) -> bytes:
+    """A batch around records that are compressed with this codec; its checksum is right."""
+    body = _BODY.pack(number, records - 1, timestamp_ms, timestamp_ms, -1, -1, -1, records) + content
+    return _HEAD.pack(0, len(body) + 9, -1, 2, crc32c(body)) + body
+
+
+def bomb(name: str, size: int, key: bytes = b"bomb") -> bytes:
+    """A batch of one record whose value is `size` zeros; it is made without ever being that large in memory."""
+    return batch(b"".join(_compressed(name, record_pieces(size, key))), CODECS[name])
+
+
+def record_pieces(size: int, key: bytes) -> Iterator[bytes]:
+    """The bytes of a record whose value is zeros."""
+    head = bytearray((0, 0, 0))
+    encode_varint(len(key), head.append)
+    head += key
+    encode_varint(size, head.append)
+    length = bytearray()
+    encode_varint(len(head) + size + 1, length.append)
+    yield bytes(length + head)
+    for begin in range(0, size, len(_CHUNK)):
+        yield _CHUNK[: size - begin]
+    yield b"\0"
+
+
+def _compressed(name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    match name:
+        case "gzip":
+            gzip = zlib.compressobj(6, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+            for piece in pieces:
+                yield gzip.compress(piece)
+            yield gzip.flush()
+        case "snappy":
+            yield codec.snappy_encode(b"".join(pieces))
+        case "lz4" | "zstd":
+            # Kafka takes independent blocks only
+            compressor: Any = cramjam.lz4.Compressor(block_linked=False) if name == "lz4" else cramjam.zstd.Compressor()
+            for piece in pieces:
+                compressor.compress(piece)
+            yield bytes(compressor.finish())
+        case _:
+            raise ValueError(name)
+
+
+def send_batches(bootstrap_servers: str, topic: str, partition: int, batches: Iterable[bytes]) -> list[int]:
+    """Send batches as they are, one after the other; returns Kafka's answers, 0 where it took one."""
+    return asyncio.run(_send(bootstrap_servers, topic, partition, batches))
+
+
+async def _send(servers: str, topic: str, partition: int, batches: Iterable[bytes]) -> list[int]:
+    client = AIOKafkaClient(bootstrap_servers=servers, client_id="hostile")
+    await client.bootstrap()
+    try:
+        await client._wait_on_metadata(topic)
+        leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
+        found = []
+        for content in batches:
+            request = ProduceRequest(
+                transactional_id=None, required_acks=-1, timeout=30_000, topics=[(topic, [(partition, content)])]
+            )
+            answer = await client.send(leader, request)
+            found.append(int(answer.topics[0][1][0][1]))
+        return found
+    finally:
+        await client.close()

@@ -33,6 +33,7 @@ class GapCause(StrEnum):
     INGEST_RESTART = "IngestRestart"
     HEARTBEAT = "Heartbeat"
     FILTERED = "Filtered"
+    REFUSED = "Refused"
     LOSSES_UNREAD = "LossesUnread"
     SKIPPED = "Skipped"
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final, Generic, Protocol, TypeVar
 
 from agents.coverage.interval import Interval, Stretch, cut, join, touches, uncovered
+from agents.coverage.refused_minutes import RefusedMinutes
 from agents.coverage.vouching import VouchedInterval, vouched_twice
 from schemas.coverage import CLAIMS, CoverageGap, GapCause, merge
 from schemas.node import NodeId
@@ -93,6 +94,7 @@ class WindowRecords:
         self._vouched: dict[str, list[Interval]] = {}
         self._gaps: dict[CoverageGap, None] = {}
         self._claims: dict[tuple[GapCause, str], CoverageGap] = {}
+        self._refused = RefusedMinutes()
         self.gaps_left_out = 0
         """Gaps beyond those that are listed."""
         self.vouched_until_ns: int | None = None
@@ -109,9 +111,16 @@ class WindowRecords:
         if is_gap(record) and touches(record, self.window) and record not in self._gaps:
             self._keep(record)
 
+    def refuse(self, received_ms: int) -> None:
+        """Note a dead letter, by the time when its event was received: any node may have sent it."""
+        self._refused.note(received_ms)
+
     def judge(self) -> NodeWindow[CoverageGap]:
         """What the records say about the window; gaps are in the order of their beginning."""
-        gaps = sorted(self._gaps, key=lambda gap: (gap.from_ns, gap.to_ns, gap.cause))
+        gaps = sorted(
+            [*self._gaps, *map(_refused_gap, self._refused.intervals())],
+            key=lambda gap: (gap.from_ns, gap.to_ns, gap.cause),
+        )
         vouched = [VouchedInterval(*one, session) for session, found in self._vouched.items() for one in join(found)]
         return judge(self.window, vouched, gaps)
 
@@ -128,6 +137,12 @@ class WindowRecords:
             self._gaps[gap] = None
         else:
             self.gaps_left_out += 1
+
+
+def _refused_gap(one: Interval) -> CoverageGap:
+    return CoverageGap(
+        node="", from_ns=one.from_ns, to_ns=one.to_ns, cause=GapCause.REFUSED, detail="of any node, by a stage"
+    )
 
 
 def _vouch(vouched: list[Interval], beat: Interval) -> None:

@@ -14,6 +14,7 @@ from app.commands.unreadable import say_unreadable, unreadable
 from app.kafka.decoded_records import decoded_records
 from app.kafka.refused import RefusedRecords
 from app.kafka.schemas import RecordFault
+from app.kafka.topic_reader import TopicReader
 from app.operators.printing import echo, print_answer
 from app.operators.times import time_text
 from app.settings import load
@@ -26,9 +27,10 @@ EXIT_CODES: Final = {Trust.TRUSTED: 0, Trust.NOT_TRUSTED: 1, Trust.UNKNOWN: 3}
 
 _SAID: Final = {
     GapCause.FILTERED: "filters of ingest leave events out",
+    GapCause.REFUSED: "events that no stage could process; see callstream dead-letters list",
     GapCause.LOSSES_UNREAD: "the agent's own losses were not read; set CALLSTREAM_TETRAGON_METRICS_URL",
 }
-"""What heartbeats say that are gaps."""
+"""What is said of gaps that are no lost events."""
 _MAX_NAMED: Final = 5
 """Nodes of the same name that a hint names."""
 
@@ -47,7 +49,8 @@ def command(*, node: str, cluster: str, from_ns: int, to_ns: int, as_json: bool)
 
     The answer comes from runtime.coverage: the times for which ingest vouched, and the gaps that it reported. Ingest
     vouches for a time about 70 seconds later, because events may still arrive late. A record that cannot be read may
-    have been a gap, so it is one; standard error says how many there are.
+    have been a gap, so it is one; standard error says how many there are. An event that a stage refused is a gap of
+    every node, because a dead letter does not say whose it was.
 
     \b
     Exit codes:
@@ -77,6 +80,10 @@ def command(*, node: str, cluster: str, from_ns: int, to_ns: int, as_json: bool)
         settings, topics.COVERAGE, refused, since_ms=since_ms, is_wanted=may_be_of_node
     ):
         window.add(unreadable_gap(asked, record) if isinstance(found, RecordFault) else from_record(found))
+    with TopicReader(settings) as reader:
+        letters = settings.name(topics.DEAD_LETTERS)
+        for letter in reader.records(letters, reader.offsets_at(letters, since_ms) if since_ms else None):
+            window.refuse(letter.timestamp)
     verdict = window.judge()
     document = _document(window, verdict) | unreadable(refused)
     print_answer(document, _lines(window, verdict), as_json=as_json)

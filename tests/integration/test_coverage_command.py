@@ -116,6 +116,21 @@ def test_json_has_the_reasons(scene: _Scene) -> None:
     ]
 
 
+def test_dead_letter_is_a_gap(scene: _Scene) -> None:
+    """What a stage refused was seen by nobody, so the time of its receipt is not complete, of any node."""
+    scene.publish((3_600, 600, GapCause.HEARTBEAT, NODE))
+    settings = from_env(scene.environ)
+    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers})
+    producer.produce(settings.name(topics.DEAD_LETTERS), b"a letter", timestamp=(scene.now_s - 2_000) * 1000)
+    assert producer.flush(30) == 0
+
+    assert scene.ask(3_600, 2_200).exit_code == 0
+    assert scene.ask(1_900, 600).exit_code == 0
+    refused = scene.ask(3_600, 600)
+    assert refused.exit_code == 1
+    assert "Refused, events that no stage could process" in refused.output
+
+
 def test_a_node_is_its_cluster_and_its_name(scene: _Scene) -> None:
     """The heartbeats of another cluster's node of the same name say nothing, and a hint names that cluster."""
     scene.publish_of(NodeId("east", NODE), "a", 900, 300)

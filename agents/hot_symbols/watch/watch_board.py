@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from agents.coverage.completeness import Completeness, MissingInterval, completeness
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
+from agents.coverage.refused_minutes import RefusedMinutes
 from agents.hot_symbols.identity import SymbolIdentity, SymbolIdError, parse_symbol_id
 from agents.hot_symbols.watch.bearing_rows import ModuleOf, UnsureRows, WatchedFiles, WatchedRow
 from agents.hot_symbols.watch.deciding import HitsFound, decided
 from agents.hot_symbols.watch.reasons import MAX_REASONS
-from agents.hot_symbols.watch.refused_minutes import RefusedMinutes
 from agents.hot_symbols.watch.watch import Bearing, Watch
 from agents.hot_symbols.watch.watched_code import WatchedCode
 from agents.symbols.compiler_clones import function_of

@@ -79,6 +79,20 @@ def test_what_a_filter_hid_is_not_trusted_and_what_nobody_read_is_unknown() -> N
     assert _trust(_record(0, 300, GapCause.LOSSES_UNREAD), _record(150, 151, GapCause.OVERFLOW)) is Trust.NOT_TRUSTED
 
 
+def test_event_that_a_stage_refused_is_a_gap_of_every_node() -> None:
+    """Nobody knows whose it was, nor to the minute when it happened."""
+    window = WindowRecords(NODE, Interval(0, 600 * 10**9))
+    window.add(_record(0, 600 * 10**9))
+    window.refuse(300_000)
+
+    verdict = window.judge()
+
+    assert verdict.trust is Trust.NOT_TRUSTED
+    assert [(gap.from_ns // 10**9, gap.to_ns // 10**9, gap.cause.value) for gap in verdict.gaps] == [
+        (180, 360, "Refused")
+    ]
+
+
 def test_heartbeats_that_are_gaps_are_listed_as_one() -> None:
     """A day under a filter is one gap, not thousands; a change of the filter begins another one."""
     window = WindowRecords(NODE, Interval(100, 200))

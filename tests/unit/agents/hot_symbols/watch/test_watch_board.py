@@ -9,8 +9,6 @@ from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.vouching import VouchedInterval
 from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.table.published import module_in, published_record, published_value
-from agents.hot_symbols.watch import refused_minutes
-from agents.hot_symbols.watch.refused_minutes import RefusedMinutes
 from agents.hot_symbols.watch.watch import Watch
 from agents.hot_symbols.watch.watch_board import MAX_SYMBOLS, WatchBoard, is_news
 from agents.hot_symbols.watch.watched_code import watched_codes
@@ -262,16 +260,6 @@ def test_an_event_that_a_stage_refused_may_have_been_a_hit() -> None:
     assert (answer["answer"], answer["complete_ns"]) == ("NotSeen", 14 * DAY - 240 * SECOND)
     window = {"from_ns": 5 * DAY - 120 * SECOND, "to_ns": 5 * DAY + 120 * SECOND}
     assert answer["gaps"] == [{"node": "", "cluster": "", "cause": "Refused"} | window]
-
-
-def test_of_too_many_refusals_the_newest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A topic of dead letters may be long."""
-    monkeypatch.setattr(refused_minutes, "MAX_MINUTES", 3)
-    minutes = RefusedMinutes()
-    for number in (10, 50, 20, 40, 30):
-        minutes.note(number * 60_000)
-
-    assert [one.to_ns // (60 * SECOND) - 1 for one in minutes.intervals()] == [30, 40, 50]
 
 
 def test_hits_that_two_ingests_may_have_counted_say_so() -> None:

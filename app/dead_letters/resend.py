@@ -30,12 +30,19 @@ from app.dead_letters.turn import WRITING_SECONDS, RetryTurn
 from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config
 from app.kafka.records import Recorded
 from app.kafka.topic_reader import TopicReader
+from app.operators.errors import OperatorError
 from app.settings import Settings
 from schemas import topics
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES
 
 AT_ONCE: Final = 500
 """Records written between their two notes: what the next retry looks for after a crash."""
+
+_ONLY_WHEN_FLUSHED: Final[Mapping[str, Any]] = {
+    "batch.size": 1 << 30,
+    "batch.num.messages": 1_000_000,
+}
+"""Copies wait until it is sure that it is still our turn, and are sent together. What waited for too long expires."""
 
 FLUSH_SECONDS: Final = 60.0
 
@@ -71,8 +78,8 @@ class Resender:
         self._reader = reader
         self._trial = trial
         self._letter_schema_id = letter_schema_id
-        config = client_config(settings, enable_idempotence=True, compression_type="lz4", linger_ms=20)
-        config |= {"message.timeout.ms": WRITING_SECONDS * 1_000}
+        config = client_config(settings, enable_idempotence=True, compression_type="lz4") | dict(_ONLY_WHEN_FLUSHED)
+        config |= {"linger.ms": WRITING_SECONDS * 1_000 - 1, "message.timeout.ms": WRITING_SECONDS * 1_000}
         self._producer = Producer(config | {"message.max.bytes": MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES})
 
     def resend(
@@ -96,8 +103,7 @@ class Resender:
                 else:
                     passing.append(_Passing(letter, record))
             if not dry_run:
-                assert self._turn is not None
-                self._send(passing, inventory.sending, self._turn)
+                self._send(passing, inventory.sending)
             outcome.sent += [one.letter for one in passing]
             yield outcome
 
@@ -121,21 +127,21 @@ class Resender:
                     same = record is not None and record.timestamp == letter.timestamp_ms
                     yield letter, record if same else None
 
-    def _send(self, passing: Sequence[_Passing], sending: Mapping[RefusedPosition, int], turn: RetryTurn) -> None:
+    def _send(self, passing: Sequence[_Passing], sending: Mapping[RefusedPosition, int]) -> None:
         """Write the copies, each between its two notes; `sending` says where a copy of an earlier retry may be."""
         copies = self._copies([one for one in passing if self._event(one) in sending], sending)
         fresh = [one for one in passing if self._event(one) not in sending]
-        turn.check()
+        self._check_turn()
         ends = {number: self._reader.ends(self._raw, number).next for number in {one.record.partition for one in fresh}}
         for one in fresh:
             self._note(one, SENDING, ends[one.record.partition])
         self._flush(self._letters)
-        turn.check()
         for one in passing:
             if (event := self._event(one)) in copies:
                 continue
             again = OutRecord(one.record.key, one.record.value, one.record.timestamp)
             self._produce(self._raw, one.record.partition, again, partial(_delivered, copies, event))
+        self._check_turn()
         self._flush(self._raw)
         for one in passing:
             self._note(one, RETRY, copies[self._event(one)])
@@ -180,8 +186,21 @@ class Resender:
     def _produce(self, topic: str, partition: int, record: OutRecord, on_delivery: Any) -> None:
         key, value, timestamp_ms = record
         with self._explained(topic):
-            self._producer.produce(topic, value, key, partition, on_delivery, timestamp=timestamp_ms)
-            self._producer.poll(0)
+            try:
+                self._producer.produce(topic, value, key, partition, on_delivery, timestamp=timestamp_ms)
+            except BufferError:  # very large events
+                self._check_turn()
+                self._flush(topic)
+                self._producer.produce(topic, value, key, partition, on_delivery, timestamp=timestamp_ms)
+
+    def _check_turn(self) -> None:
+        """Go on only in our turn: what waits in the producer is sent after this, or not at all."""
+        assert self._turn is not None
+        try:
+            self._turn.check()
+        except OperatorError:
+            self._producer.purge()
+            raise
 
     def _flush(self, topic: str) -> None:
         with self._explained(topic):
@@ -194,6 +213,11 @@ class Resender:
         try:
             yield
         except KafkaException as error:
+            if error.args[0].code() == KafkaError._MSG_TIMED_OUT and self._turn is not None:  # noqa: SLF001 - a public error code
+                self._check_turn()
+                raise KafkaUnreachableError(
+                    f"Kafka at {self._where} took no record of {topic} for {WRITING_SECONDS} s"
+                ) from None
             raise KafkaUnusableError(
                 f"Kafka at {self._where} refuses a record of {topic}: {error.args[0].str()}"
             ) from None

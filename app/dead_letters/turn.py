@@ -73,6 +73,8 @@ class RetryTurn:
             }
         )
         self._assigned = False
+        self._member_id = ""
+        """What the brokers call us; another one since then means that our session ended, and others had their turn."""
         self._good_until = 0.0
 
     def take(self, tell: Tell) -> None:
@@ -87,16 +89,16 @@ class RetryTurn:
                 tell(f"another retry is running: {_listed(others)}; waiting for {WAIT_SECONDS:.0f} s")
                 told = True
             time.sleep(_PAUSE_SECONDS)
+        self._member_id = self._consumer.memberid() or ""
 
     def check(self) -> None:
         """Return while the turn is ours. Raises RetryRunningError if it is not any more, and KafkaUnreachableError."""
         deadline = time.monotonic() + WAIT_SECONDS
         self._consumer.poll(0)
         while time.monotonic() > self._good_until and not self._is_mine():
-            if time.monotonic() > deadline:
-                others = _listed(self._others())
-                raise RetryRunningError(f"another retry has taken over: {others}; what this one has sent is noted")
             self._consumer.poll(_POLL_SECONDS)
+            if time.monotonic() > deadline or self._consumer.memberid() not in {self._member_id, "", None}:
+                raise RetryRunningError("this retry stood still, and lost its turn; run it again")
 
     def _joined_alone(self) -> bool:
         """Join the group if it is empty, and leave it again if others joined at the same moment.

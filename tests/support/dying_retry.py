@@ -1,0 +1,46 @@
+"""`callstream dead-letters retry` that is killed, or stopped for a while, while it writes.
+
+Run as a program: `python -m tests.support.dying_retry TOPIC NUMBER SIGNAL`, with settings in the environment. The
+process sends itself the signal before it writes this record of the topic (`copies` or `notes`). All else is the
+command, with small steps and a short session.
+"""
+
+import os
+import signal
+import sys
+from typing import Any, Final
+
+from agents.contract import OutRecord
+from app.__main__ import cli
+from app.dead_letters import resend, turn
+from app.dead_letters.resend import Resender
+
+AT_ONCE: Final = 50
+SESSION_SECONDS: Final = 6
+"""The shortest that brokers allow."""
+
+COPIES: Final = "copies"
+NOTES: Final = "notes"
+
+
+def main(what: str, number: str, name: str) -> None:
+    """Run until the record is due."""
+    resend.AT_ONCE = AT_ONCE  # type: ignore[misc]  # several steps for few events
+    turn.SESSION_SECONDS = SESSION_SECONDS  # type: ignore[misc]
+    turn.ANSWER_IS_GOOD_SECONDS = 1.0  # type: ignore[misc]
+    resend.WRITING_SECONDS = 4  # type: ignore[attr-defined]
+    produce, left = Resender._produce, [int(number)]
+
+    def produce_or_die(self: Resender, topic: str, partition: int, record: OutRecord, on_delivery: Any) -> None:
+        if (COPIES if topic == self._raw else NOTES) == what:
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.Signals[name])
+        produce(self, topic, partition, record, on_delivery)
+
+    Resender._produce = produce_or_die  # type: ignore[method-assign]
+    cli(["dead-letters", "retry", "--json"])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -90,6 +90,8 @@ def _move(partial: Path, path: Path) -> None:
         except OSError:
             unknown = f"{error.strerror}; whether the new content stays is not known"
             raise UncertainWriteError(error.errno, unknown, str(path)) from None
+        with suppress(OSError):
+            sync_folder(path.parent)
         raise
     if former is not None:
         with suppress(OSError):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.evidence.documents import DIGEST, canonical_text, sealed
-from app.files.replacing import PRIVATE, replace_file
+from app.files.replacing import PRIVATE, replace_file, sync_folder
 from app.operators.regular_files import read_regular
 from schemas.coverage import CoverageGap, from_record
 
@@ -69,7 +69,10 @@ class GapFile:
 
     def _open(self, size: int) -> None:
         self._size = size
+        is_new = not self._path.exists()
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+        if is_new:
+            sync_folder(self._path.parent)
 
     def _content(self) -> bytes:
         try:

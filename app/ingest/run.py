@@ -141,7 +141,7 @@ class Ingest:
                 "kafka": self._kafka_trouble,
                 "coverage": lambda: self._gaps.trouble,
                 "journal": lambda: self._journal.trouble,
-                "spill": lambda: self._spiller.trouble if self._spiller else None,
+                "spill": self._spill_trouble,
                 "agent_metrics": lambda: self._agent.trouble if self._agent else None,
             },
         )
@@ -243,6 +243,9 @@ class Ingest:
     def _dead_threads(self) -> str | None:
         dead = [thread.name for thread in self._threads if not thread.is_alive()]
         return f"ended: {', '.join(dead)}" if dead else None
+
+    def _spill_trouble(self) -> str | None:
+        return (self._spiller and self._spiller.trouble) or (self._folder and self._folder.trouble) or None
 
     def _kafka_trouble(self) -> str | None:
         if self._buffer.is_empty():

@@ -5,10 +5,12 @@ segment is deleted when all of it is in Kafka, so a crash loses nothing that was
 stop in good order sends nothing twice: what is in Kafka is taken out of the segments (`forget_taken`).
 
 After the death of the process, all that `append` stored is there. After a power cut, all up to the last sync is
-there, of the files and of the folder. What `append` refused is not there. A segment that cannot be read as one is set
-aside under another name and counts towards the limit. What it held, and what lies behind a damaged header, is inside
-the gap that every new process reports: heartbeats never cover what is not in Kafka. An entry whose payload is damaged
-is reported with its number of events.
+there, of the files and of the folder. What `append` refused is not there. A segment that could not be synced is written
+again at the next sync: a disk that failed once may answer the next sync of the same file without having its bytes.
+
+A segment that cannot be read as one is set aside under another name and counts towards the limit. What it held, and
+what lies behind a damaged header, is inside the gap that every new process reports: heartbeats never cover what is not
+in Kafka. An entry whose payload is damaged is reported with its number of events.
 
 Raw events are private, so folder and files are for their owner only.
 """
@@ -17,11 +19,12 @@ import logging
 import os
 import time
 from collections import deque
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import IO, Final
 
-from app.files.replacing import sync_folder
+from app.files.replacing import replace_file, replacing, sync_folder
 from app.ingest import spill_segment
 from app.ingest.chunk import Chunk
 from app.ingest.event_books import EventInterval, LostEvents
@@ -37,8 +40,8 @@ _FIRST_NUMBER: Final = 500_000_000_000
 
 _SUFFIX: Final = ".events"
 _SET_ASIDE_SUFFIX: Final = ".damaged"
-_REWRITTEN_SUFFIX: Final = ".rewritten"
-"""Of a segment that is being written again. After a crash the old one still has all that was stored."""
+_LEFT_OVER: Final = (f"*{_SUFFIX}.partial", f"*{_SUFFIX}.former")
+"""Of a segment that was being written again. After a crash the old one still has all that was stored."""
 
 
 class SpillFolder:
@@ -59,9 +62,12 @@ class SpillFolder:
         self._reading: tuple[Path, IO[bytes]] | None = None
         self._unsynced_since: float | None = None
         self._is_folder_synced = True
+        self._doubtful: set[Path] = set()
+        self.trouble: str | None = None
+        """Why what was stored might not outlast a power cut; None when it will, with the next sync."""
         self._lock_file = lock_folder(folder, setting="CALLSTREAM_SPILL_DIR", owner="callstream ingest")
         try:
-            for path in folder.glob(f"*{_REWRITTEN_SUFFIX}"):
+            for path in chain.from_iterable(map(folder.glob, _LEFT_OVER)):
                 path.unlink()
             for path in sorted(folder.glob(f"{'[0-9]' * 12}{_SUFFIX}")):
                 self._restore(path)
@@ -163,24 +169,17 @@ class SpillFolder:
         """The segment, written again without the entries that were taken; a damaged one stays as it is."""
         if segment.entries[0].offset == spill_segment.FIRST_PAYLOAD:
             return segment
-        chunks = [(spill_segment.events_of(self._read(segment.path, entry), entry), entry) for entry in segment.entries]
-        fresh, descriptor = spill_segment.create(segment.path.with_suffix(_REWRITTEN_SUFFIX))
-        try:
-            for events, entry in chunks:
-                if events is None:
-                    fresh.path.unlink()
-                    return segment
-                chunk = Chunk(entry.received_ms, events, size_bytes=entry.size_bytes)
-                spill_segment.append(fresh, descriptor, chunk, entry.interval)
-            os.fsync(descriptor)
-            fresh.path.replace(segment.path)
-        except OSError:
-            fresh.path.unlink(missing_ok=True)
-            raise
-        finally:
-            os.close(descriptor)
-            self._close_reader()
-        fresh.path = segment.path
+        chunks = []
+        for entry in segment.entries:
+            events = spill_segment.events_of(self._read(segment.path, entry), entry)
+            if events is None:
+                return segment
+            chunks.append((Chunk(entry.received_ms, events, size_bytes=entry.size_bytes), entry.interval))
+        self._close_reader()
+        with replacing(segment.path) as file:
+            fresh = spill_segment.begin(segment.path, file.fileno())
+            for chunk, interval in chunks:
+                spill_segment.append(fresh, file.fileno(), chunk, interval)
         return fresh
 
     def drop_oldest(self) -> LostEvents | None:
@@ -243,8 +242,10 @@ class SpillFolder:
         """Cut off what a failed write left; where the disk refuses that too, the next chunk begins a new segment."""
         try:
             os.ftruncate(tail, segment.size_bytes)
+            self._unsynced_since = self._unsynced_since or time.monotonic()
         except OSError as error:
             log.error("%s keeps half an entry: %s", segment.path, error.strerror)
+            self._unsynced_since = self._unsynced_since or time.monotonic()
             self._sync()
             self._abandon_tail()
 
@@ -256,6 +257,7 @@ class SpillFolder:
 
     def _delete(self, segment: SpillSegment) -> None:
         self._close_reader()
+        self._doubtful.discard(segment.path)
         try:
             segment.path.unlink(missing_ok=True)
         except OSError as error:
@@ -271,16 +273,29 @@ class SpillFolder:
             self._sync()
 
     def _sync(self) -> None:
-        if self._tail is None or self._unsynced_since is None:
+        if self._unsynced_since is None:
             return
         self._unsynced_since = None
         try:
-            os.fsync(self._tail)
+            if self._tail is not None:
+                os.fsync(self._tail)
             if not self._is_folder_synced:
                 sync_folder(self._folder)
                 self._is_folder_synced = True
+            for segment in self._segments:
+                if segment.path in self._doubtful:
+                    replace_file(segment.path, segment.path.read_bytes()[: segment.size_bytes])
+                    self._doubtful.discard(segment.path)
         except OSError as error:
-            log.error("the spill folder cannot be synced: %s", error.strerror)
+            if self.trouble is None:
+                log.error("the spill folder cannot be synced: %s", error.strerror)
+            self.trouble = f"the spill folder cannot be synced: {error.strerror}"
+            self._unsynced_since = time.monotonic()
+            if self._tail is not None:
+                self._doubtful.add(self._segments[-1].path)
+                self._abandon_tail()
+        else:
+            self.trouble = None
 
     def _abandon_tail(self) -> None:
         if self._tail is not None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from struct import Struct
 from typing import Final
 
+from app.files.replacing import PRIVATE
 from app.ingest.chunk import Chunk
 from app.ingest.event_books import EventInterval
 
@@ -68,15 +69,20 @@ def create(path: Path) -> tuple[SpillSegment, int]:
 
     Raises OSError and leaves no file then.
     """
-    segment = SpillSegment(path, os.urandom(MARK_BYTES))
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, PRIVATE)
     try:
-        _write(descriptor, MAGIC + segment.mark, 0)
+        return begin(path, descriptor), descriptor
     except OSError:
         os.close(descriptor)
         path.unlink(missing_ok=True)
         raise
-    return segment, descriptor
+
+
+def begin(path: Path, descriptor: int) -> SpillSegment:
+    """A new, empty segment in a file that is open and empty. Raises OSError."""
+    segment = SpillSegment(path, os.urandom(MARK_BYTES))
+    _write(descriptor, MAGIC + segment.mark, 0)
+    return segment
 
 
 def entry_bytes(chunk: Chunk) -> int:

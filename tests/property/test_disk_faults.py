@@ -42,7 +42,10 @@ def _note(figures: dict[str, int], record_property: Note) -> None:
 def test_a_disk_that_refuses_costs_nothing_that_was_promised(
     tmp_path: Path, seed: int, size: int, record_property: Note
 ) -> None:
-    """Calls fail with a full disk, an error or a read-only file system, take a half, or end the process."""
+    """Calls fail with a full disk, an error or a read-only file system, take a half, or end the process.
+
+    What is promised is synced by then, so that a power cut changes nothing, unless the setting says that syncs wait.
+    """
     figures = _run(tmp_path, "faults", 50 * size, seed)
     _note(figures, record_property)
     assert figures["promised"] > figures["refused"] > 100

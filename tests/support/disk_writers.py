@@ -42,6 +42,7 @@ from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
 from schemas.coverage import CoverageGap, GapCause
 from tests.support.archives import TOPIC, load_parts, make_archive
+from tests.support.failing_disk import unsynced
 from tests.support.symbol_maps import put_modules
 from tests.unit.app.symbols.test_store import index_bytes
 
@@ -82,8 +83,8 @@ def _check_set(found: Sequence[int], told: Told) -> None:
     assert not strange, f"nobody wrote {strange}"
 
 
-def _tried(tell: Tell, number: int, write: Callable[[], object]) -> bool:
-    """Do it, and tell how it ended."""
+def _tried(tell: Tell, number: int, write: Callable[[], object], *, synced: Path | None) -> bool:
+    """Do it, and tell how it ended. In the folder `synced` a power cut right afterwards must change nothing."""
     tell("begun", number)
     try:
         done = write()
@@ -93,8 +94,18 @@ def _tried(tell: Tell, number: int, write: Callable[[], object]) -> bool:
     except (OSError, OperatorError):
         tell("refused", number)
         return False
-    tell("refused" if done is False else "promised", number)
-    return done is not False
+    if done is False:
+        tell("refused", number)
+        return False
+    if synced is not None:
+        _check_synced(synced)
+    tell("promised", number)
+    return True
+
+
+def _check_synced(folder: Path) -> None:
+    left = unsynced(folder)
+    assert left is None, f"promised, and a power cut could change {left}"
 
 
 class SpillWriter:
@@ -104,12 +115,15 @@ class SpillWriter:
 
     def work(self, folder: Path, chance: Random, tell: Tell, heal: Callable[[], None]) -> None:
         """Store chunks of different sizes, some of them larger than a page."""
-        spill = SpillFolder(folder, self.LIMIT, chance.choice((0.0, 3600.0)))
+        sync_seconds = chance.choice((0.0, 3600.0))
+        spill = SpillFolder(folder, self.LIMIT, sync_seconds)
         for number in range(16):
             if number == 8:
                 heal()
             chunk = self._chunk(number, chance.choice((10, 3_000, 200_000)))
-            _tried(tell, number, partial(spill.append, chunk, EventInterval(3, number, number)))
+            write = partial(spill.append, chunk, EventInterval(3, number, number))
+            if _tried(tell, number, write, synced=None) and not sync_seconds and spill.trouble is None:
+                _check_synced(folder)
 
     def check(self, folder: Path, told: Told) -> None:
         """Read all, in order."""
@@ -144,6 +158,7 @@ class JournalWriter:
                 tell("gone", number - 1)
                 journal.done(self._gap(number - 1))
             if journal.trouble is None:
+                _check_synced(folder / "gaps.jsonl")
                 for gap in journal.pending:
                     tell("promised", gap.from_ns)
             journal.save(State("n", number))
@@ -171,7 +186,7 @@ class SymbolWriter:
         for number in range(4):
             if number == 2:
                 heal()
-            _tried(tell, number, partial(self._add, folder, number, chance))
+            _tried(tell, number, partial(self._add, folder, number, chance), synced=folder)
 
     def _add(self, folder: Path, number: int, chance: Random) -> None:
         build_id = f"{number:040x}"
@@ -208,7 +223,7 @@ class ArchiveWriter:
         for number in range(3):
             if number == 1:
                 heal()
-            if _tried(tell, number, partial(self._record, folder)):
+            if _tried(tell, number, partial(self._record, folder), synced=folder):
                 return
 
     def check(self, folder: Path, told: Told) -> None:
@@ -274,7 +289,7 @@ class RunWriter:
         for number in range(2):
             if number == 1:
                 heal()
-            _tried(tell, number, partial(self._make, folder / str(number)))
+            _tried(tell, number, partial(self._make, folder / str(number)), synced=folder / str(number))
 
     def check(self, folder: Path, told: Told) -> None:
         """A run that was made is proved by its own digests; one that was refused has no manifest."""
@@ -309,7 +324,7 @@ class TableWriter:
         big = chance.random() < 0.5
         store = PartitionStore(folder / "0", "id-1")
         for number in range(24):
-            if not _tried(tell, number, partial(store.write, self._rows(number, big=big), number)):
+            if not _tried(tell, number, partial(store.write, self._rows(number, big=big), number), synced=None):
                 return
         store.close()
 
@@ -350,7 +365,7 @@ class ExportWriter:
             if number == 4:
                 heal()
             size = chance.choice((1, 9_000, 300_000))
-            _tried(tell, number, partial(self._write, folder / "out.json", number, size))
+            _tried(tell, number, partial(self._write, folder / "out.json", number, size), synced=folder)
 
     def check(self, folder: Path, told: Told) -> None:
         """The last that was promised, or one that nobody was told about."""

@@ -4,6 +4,8 @@
  * variables DISK_FOLDER, DISK_AFTER, DISK_COUNT, DISK_ERROR and DISK_HALF do the same for a program that does not know
  * of it. An error above 0 is an errno, 0 is none (a write that takes a part only), -1 is a SIGKILL. With `half` a
  * write takes half of its bytes before that.
+ *
+ * `disk_unsynced` counts what a power cut could still change of files and folders whose path begins as given.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -15,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <pthread.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -58,16 +62,84 @@ static int is_met_path(const char *path) {
     return call >= first && call < last;
 }
 
-static int is_met(int descriptor) {
-    char name[64], path[PATH_MAX];
+static int path_of(int descriptor, char *path) {
+    char name[64];
     if (!folder_length)
         return 0;
     snprintf(name, sizeof name, "/proc/self/fd/%d", descriptor);
-    ssize_t length = readlink(name, path, sizeof path - 1);
+    ssize_t length = readlink(name, path, PATH_MAX - 1);
     if (length < 0)
         return 0;
     path[length] = 0;
-    return is_met_path(path);
+    return 1;
+}
+
+static int is_met(int descriptor) {
+    char path[PATH_MAX];
+    return path_of(descriptor, path) && is_met_path(path);
+}
+
+#define MOST_UNSYNCED 4096
+static char *unsynced[MOST_UNSYNCED];
+static pthread_mutex_t unsynced_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* The path of `from` is replaced by `to`; NULL for neither. */
+static void note(const char *from, const char *to) {
+    int found = -1, room = -1;
+    pthread_mutex_lock(&unsynced_lock);
+    for (int place = 0; place < MOST_UNSYNCED; place++) {
+        if (unsynced[place] && from && strcmp(unsynced[place], from) == 0) {
+            free(unsynced[place]);
+            unsynced[place] = NULL;
+            found = place;
+        }
+        if (unsynced[place] && to && strcmp(unsynced[place], to) == 0)
+            to = NULL;
+        if (!unsynced[place] && room < 0)
+            room = place;
+    }
+    if (to && is_below(to) && (!from || found >= 0))
+        unsynced[room < 0 ? 0 : room] = strdup(to);
+    pthread_mutex_unlock(&unsynced_lock);
+}
+
+static void note_folder_of(const char *path) {
+    char parent[PATH_MAX];
+    strncpy(parent, path, sizeof parent - 1);
+    parent[sizeof parent - 1] = 0;
+    char *end = strrchr(parent, '/');
+    if (!folder_length || !end)
+        return;
+    *end = 0;
+    note(NULL, parent);
+}
+
+long disk_unsynced(const char *begin, char *first_path, long size) {
+    long count = 0;
+    struct stat status;
+    for (int place = 0; place < MOST_UNSYNCED; place++)
+        if (unsynced[place] && strncmp(unsynced[place], begin, strlen(begin)) == 0 && stat(unsynced[place], &status) == 0 && !count++)
+            strncpy(first_path, unsynced[place], size);
+    return count;
+}
+
+/* Results of real calls, noted. */
+static ssize_t noted_write(int descriptor, ssize_t result) {
+    char path[PATH_MAX];
+    int before = errno;
+    if (result > 0 && path_of(descriptor, path))
+        note(NULL, path);
+    errno = before;
+    return result;
+}
+
+static int noted_sync(int descriptor, int result) {
+    char path[PATH_MAX];
+    int before = errno;
+    if (result == 0 && path_of(descriptor, path))
+        note(path, NULL);
+    errno = before;
+    return result;
 }
 
 static int refuse(void) {
@@ -95,15 +167,17 @@ static int refuse(void) {
 ssize_t write(int descriptor, const void *content, size_t size) {
     REAL(ssize_t, "write", int, const void *, size_t);
     if (!is_met(descriptor))
-        return real(descriptor, content, size);
-    WRITE(real(descriptor, content, size / 2), real(descriptor, content, size));
+        return noted_write(descriptor, real(descriptor, content, size));
+    WRITE(noted_write(descriptor, real(descriptor, content, size / 2)),
+          noted_write(descriptor, real(descriptor, content, size)));
 }
 
 static ssize_t write_at(int descriptor, const void *content, size_t size, off_t position) {
     REAL(ssize_t, "pwrite64", int, const void *, size_t, off_t);
     if (!is_met(descriptor))
-        return real(descriptor, content, size, position);
-    WRITE(real(descriptor, content, size / 2, position), real(descriptor, content, size, position));
+        return noted_write(descriptor, real(descriptor, content, size, position));
+    WRITE(noted_write(descriptor, real(descriptor, content, size / 2, position)),
+          noted_write(descriptor, real(descriptor, content, size, position)));
 }
 
 ssize_t pwrite(int descriptor, const void *content, size_t size, off_t position) {
@@ -126,7 +200,7 @@ ssize_t writev(int descriptor, const struct iovec *parts, int count) {
 #define DESCRIPTOR_CALL(name) \
     int name(int descriptor) { \
         REAL(int, #name, int); \
-        return is_met(descriptor) && error_number ? refuse() : real(descriptor); \
+        return is_met(descriptor) && error_number ? refuse() : noted_sync(descriptor, real(descriptor)); \
     }
 
 DESCRIPTOR_CALL(fsync)
@@ -143,7 +217,25 @@ int ftruncate64(int descriptor, off_t length) { return cut(descriptor, length); 
 
 int rename(const char *from, const char *to) {
     REAL(int, "rename", const char *, const char *);
-    return is_met_path(to) && error_number ? refuse() : real(from, to);
+    if (is_met_path(to) && error_number)
+        return refuse();
+    int result = real(from, to);
+    if (result == 0) {
+        note(to, NULL); /* what was there is gone */
+        note(from, to);
+        note_folder_of(to);
+    }
+    return result;
+}
+
+int mkdir(const char *path, mode_t mode) {
+    REAL(int, "mkdir", const char *, mode_t);
+    if (is_met_path(path) && error_number)
+        return refuse();
+    int result = real(path, mode);
+    if (result == 0)
+        note_folder_of(path);
+    return result;
 }
 
 int unlink(const char *path) {
@@ -153,7 +245,13 @@ int unlink(const char *path) {
 
 static int open_file(const char *path, int flags, mode_t mode) {
     REAL(int, "open64", const char *, int, ...);
-    return (flags & O_CREAT) && is_met_path(path) && error_number ? refuse() : real(path, flags, mode);
+    if ((flags & O_CREAT) && is_met_path(path) && error_number)
+        return refuse();
+    int is_new = (flags & O_CREAT) && is_below(path) && access(path, F_OK) != 0;
+    int result = real(path, flags, mode);
+    if (result >= 0 && is_new)
+        note_folder_of(path);
+    return result;
 }
 
 #define OPEN_CALL(name) \

@@ -69,6 +69,16 @@ def arm(folder: Path, fault: Fault) -> None:
     )
 
 
+def unsynced(folder: Path) -> str | None:
+    """What a power cut could still change in a folder; None if nothing, or without the library."""
+    count = getattr(ctypes.CDLL(None), "disk_unsynced", None)
+    if count is None:
+        return None
+    first = ctypes.create_string_buffer(4096)
+    count.restype = ctypes.c_long
+    return os.fsdecode(first.value) if count(os.fsencode(folder), first, ctypes.c_long(4095)) else None
+
+
 def calls() -> int:
     """Calls since `arm` that could have been met."""
     count = ctypes.CDLL(None).disk_calls

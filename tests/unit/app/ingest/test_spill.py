@@ -370,6 +370,33 @@ def test_syncs_are_as_often_as_set(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert synced == [False, True]
 
 
+def test_what_could_not_be_synced_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failed sync the disk may have none of it, and answer the next sync of the file all the same."""
+    folder = SpillFolder(tmp_path, LIMIT, sync_seconds=3600)
+    _store(folder, 1)
+    (path,) = _files(tmp_path)
+    before = path.stat().st_ino
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        folder._sync()
+        _store(folder, 2)
+        folder._sync()
+        assert folder.trouble == "the spill folder cannot be synced: Input/output error"
+    _store(folder, 3)
+    folder._sync()
+    assert folder.trouble is None
+
+    assert path.stat().st_ino != before
+    assert not folder._doubtful
+    assert [chunk.received_ms for chunk in _taken(folder)] == [1, 2, 3]
+    folder._lock_file.close()
+    assert [chunk.received_ms for chunk in _taken(SpillFolder(tmp_path, LIMIT))] == [1, 2, 3]
+
+
 def test_a_file_that_cannot_be_deleted_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is sent twice, and the writer lives."""
     folder = SpillFolder(tmp_path, LIMIT)

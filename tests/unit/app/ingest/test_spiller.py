@@ -161,7 +161,7 @@ def test_what_was_written_before_a_stop_does_not_come_again(tmp_path: Path) -> N
 
     second = Scene(tmp_path)
     assert second.write_all() == [_event(number) for number in range(len(chunk.events), 3000)]
-    assert not list(tmp_path.glob("*.rewritten"))
+    assert not list(tmp_path.glob("*.partial"))
 
 
 def _wait_for(reached: Callable[[], bool]) -> None:

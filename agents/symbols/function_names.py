@@ -10,6 +10,7 @@ A frame carries one name of its code. A question may be asked with any of them, 
 """
 
 import difflib
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -23,6 +24,13 @@ _INLINES: Final = SymbolOrigin.GO_INLINE_TREE | SymbolOrigin.DWARF_INLINES
 # difflib compares a pair in some 20 µs; of a library's 70,000 names a few thousand have about one length.
 _MAX_COMPARED: Final = 20_000
 _LENGTH_TOLERANCE: Final = 2
+
+# Itanium C++ ABI 5.1.4.3: the kind of a constructor or destructor, before its parameters or template arguments
+_STRUCTOR: Final = re.compile(r"([CD])[0-35](?=[EI])")
+# 5.1.2: an internal name, one of an unnamed namespace, one inside a function, an unnamed type
+_INTERNAL: Final = re.compile(r"_ZN?L|\dL\d|_GLOBAL__N|_ZZ|_ZNK?Z|U[lt]|[A-Z]L\d")
+_MAX_LENGTH_DIGITS: Final = 5
+_LENGTH: Final = re.compile(r"\d+")
 
 
 class FunctionCode(NamedTuple):
@@ -84,7 +92,7 @@ class FunctionNames:
 
     def knows(self, name: str) -> bool:
         """Whether the file has this name, as a function of its own or inlined."""
-        return self._number(name) is not None
+        return self._number(name) is not None or bool(self.copies(name))
 
     def codes(self, name: str) -> tuple[FunctionCode, ...]:
         """Every code that `name` means, in order of address; empty where the file has no function of its own for it."""
@@ -130,15 +138,12 @@ class FunctionNames:
 
     def copies(self, name: str) -> tuple[InlinedCopy, ...]:
         """Every known copy of a function inside others, in order of address; see `inline_knowledge`."""
-        number = self._number(name)
-        if number is None:
-            return ()
         names, addresses = self._parts.copy_names, self._parts.copy_addresses
-        found: dict[InlinedCopy, None] = {}
-        for at in range(bisect_left(names, number), bisect_right(names, number)):
-            covering = self._index.range_of(addresses[at])
-            found[InlinedCopy(addresses[at], None if covering is None else covering.name)] = None
-        return tuple(found)
+        found: set[int] = set()
+        for one in {name, *self._spellings(name)} if len(names) else ():
+            if (number := self._number(one)) is not None:
+                found |= set(addresses[bisect_left(names, number) : bisect_right(names, number)])
+        return tuple(InlinedCopy(address, self._host(address)) for address in sorted(found))
 
     def all_names(self) -> Iterator[str]:
         """Every name of the file, in byte order; 70,000 of a large library."""
@@ -161,6 +166,25 @@ class FunctionNames:
             if abs(offsets[number + 1] - offsets[number] - length) <= _LENGTH_TOLERANCE
         ]
         return tuple(difflib.get_close_matches(name, alike[:_MAX_COMPARED], n=count, cutoff=0.75))
+
+    def _spellings(self, name: str) -> Iterator[str]:
+        """Other names under which DWARF may have copies of a C++ function; rather one too many than one too few.
+
+        A constructor is inlined under one name (C4), and called under others (C1, C2). GCC gives functions that no
+        other file can call no linker's name, but the one in the source.
+        """
+        if not name.startswith("_Z"):
+            return
+        yield _STRUCTOR.sub(r"\g<1>4", name)
+        if _INTERNAL.search(name) is not None:
+            for plain in _source_names(name):
+                yield plain
+                yield from self.names_starting_with(f"{plain}<")
+            yield from self.names_starting_with("operator")
+
+    def _host(self, address: int) -> str | None:
+        covering = self._index.range_of(address)
+        return None if covering is None else covering.name
 
     def _code(self, at: int) -> FunctionCode:
         parts = self._parts
@@ -186,3 +210,13 @@ class FunctionNames:
         return bisect_left(
             range(self._count), encoded, key=lambda number: bytes(names[offsets[number] : offsets[number + 1]])
         )
+
+
+def _source_names(mangled: str) -> Iterator[str]:
+    """The names in a mangled one: each stands behind its length."""
+    at = 0
+    while (length := _LENGTH.search(mangled, at)) is not None:
+        at = length.end()
+        size = int(length[0][:_MAX_LENGTH_DIGITS])
+        yield mangled[at : at + size]
+        at += size

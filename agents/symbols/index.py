@@ -4,7 +4,7 @@
 in it. Reading does no I/O: an index takes a memoryview and keeps it.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from typing import Final
 
@@ -27,6 +27,11 @@ _PAGE_BYTES: Final = 4096
 # have any length, so one byte; fixed-width instruction sets step one instruction, MIPS one more for its delay slot.
 _EM_ARM: Final = 40
 _CALL_STEP_BYTES: Final = {8: 8, 20: 4, 21: 4, 22: 2, _EM_ARM: 2, 183: 4, 243: 2, 258: 4}
+
+# glibc, and musl, which has no entry of the unwind table for them
+_SIGNAL_RETURNS: Final = frozenset(
+    {"__restore_rt", "__restore", "__default_rt_sa_restorer", "__default_sa_restorer", "__kernel_rt_sigreturn"}
+)
 
 # Compilers stop long before; a file that claims more is damaged or hostile.
 MAX_INLINE_DEPTH: Final = 256
@@ -65,10 +70,27 @@ class SymbolIndex:
             return Unresolved.NO_SYMBOL_TABLE
         at = bisect_right(self._starts, address) - 1
         if at < 0 or (into := address - self._starts[at]) >= self._lengths[at]:
-            return Unresolved.NO_SYMBOL
+            return self._signal_return(address, step)
         offset = into + self._deltas[at] + step
         name = self.name(self.parts.range_names[at])
         return self._with_lines(name, offset, address) if self.line_count else Resolved(name, offset)
+
+    def _signal_return(self, address: int, step: int) -> Resolved | Unresolved:
+        """The function to which a signal handler returns: the kernel put its first byte there, no call did.
+
+        The C library makes its entry of the unwind table begin one byte early, for unwinders that step back. A function
+        behind a call that never returns has no such entry.
+        """
+        if step and (covering := self.range_of(address + step)) is not None:
+            start = covering.start - covering.delta
+            if start == address + step and (covering.name in _SIGNAL_RETURNS or self._is_unwound_from(start - 1)):
+                return Resolved(covering.name, 0)
+        return Unresolved.NO_SYMBOL
+
+    def _is_unwound_from(self, address: int) -> bool:
+        unwound = self.parts.unwound
+        at = bisect_left(unwound, address)
+        return at < len(unwound) and unwound[at] == address
 
     def address_of(self, file_offset: int) -> int | None:
         """The ELF address that `file_offset` is mapped to as code; None outside every executable segment.

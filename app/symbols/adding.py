@@ -1,7 +1,7 @@
 """`symbols add`: from paths to indexes in the store, and to the map that says which file is which.
 
-Files of one build id are taken together: the best of several copies, and debug files with their binary. Every file ends
-in exactly one report.
+Files of one build id are taken together: the best of several copies, and debug files with their binary
+(`app/symbols/copies.py`). Every file ends in exactly one report.
 """
 
 import os
@@ -16,6 +16,7 @@ from typing import Final
 
 from agents.symbols.index_format import SymbolOrigin
 from agents.symbols.module_paths import ModuleKind, normalize_module
+from app.symbols.copies import BadCopy, BuiltCopy, CopyBuilder, Found, best_copy, distinct
 from app.symbols.debug_files import find_debug_file
 from app.symbols.debuginfod import Debuginfod
 from app.symbols.file_refusal import FileRefusalReason
@@ -24,7 +25,6 @@ from app.symbols.layouts import Layout
 from app.symbols.limited_reader import FileRefusal, LimitedReader
 from app.symbols.module_maps import ALWAYS_NS, MappedFile
 from app.symbols.name_maps import NODE_SCOPE
-from app.symbols.reader import Built
 from app.symbols.store_writer import Kept, StoreWriter
 
 _ELF_MAGIC: Final = b"\x7fELF"
@@ -80,8 +80,8 @@ FileReport = Indexed | NotIndexed
 class _Copies:
     """Files of one build id."""
 
-    binaries: list[tuple[Path, Probe]] = field(default_factory=list)
-    debug_files: list[tuple[Path, Probe]] = field(default_factory=list)
+    binaries: list[Found] = field(default_factory=list)
+    debug_files: list[Found] = field(default_factory=list)
 
 
 def elf_files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -144,46 +144,51 @@ class _Adding:
         self._writer = writer
         self._reader = reader
         self._build_id = build_id
-        self._output = writer.scratch / "index"
-        self._notes: list[str] = []
+        self._builder = CopyBuilder(reader, writer.scratch, with_lines=options.with_lines)
 
     def add(self, copies: _Copies) -> Iterator[FileReport]:
-        """Index the best copy; the others share its index if they have the same code."""
+        """Index the best of all sound copies; the others share its index if they have the same code."""
         if not copies.binaries:
             yield from self._add_debug_files(copies.debug_files)
             return
-        ordered = sorted(copies.binaries, key=lambda c: (not c[1].has_symtab, not c[1].has_lines, str(c[0])))
-        best_path, best = ordered[0]
-        report = self._build(best_path, best, copies.debug_files)
-        for path, probe in ordered:
-            if probe.code_digest != best.code_digest:
-                self._writer.note_codes(self._build_id, [probe.code_digest, best.code_digest])
+        same = distinct(copies.binaries, self._reader)
+        results = {found[0]: self._built(found, copies) for found in copies.binaries if same[found[0]] == found[0]}
+        best = best_copy(result for result in results.values() if isinstance(result, BuiltCopy))
+        report = None if best is None else self._kept(best)
+        for path, probe in copies.binaries:
+            result = results[same[path]]
+            if isinstance(result, BadCopy):
+                yield NotIndexed(path, result.refusal.reason, result.refusal.detail)
+            elif best is None or report is None or probe.code_digest != best.probe.code_digest:
+                codes = [probe.code_digest, *([] if best is None else [best.probe.code_digest])]
+                self._writer.note_codes(self._build_id, codes)
                 yield NotIndexed(path, FileRefusalReason.CONFLICT, _RESOLVE)
             else:
-                yield self._of_path(report, path, None if probe.segments == best.segments else probe.segments)
+                moved = None if probe.segments == best.probe.segments else probe.segments
+                yield self._of_path(report, result, path, moved)
 
-    def _of_path(self, report: FileReport, path: Path, layout: Layout | None) -> FileReport:
+    def _of_path(self, report: FileReport, copy: BuiltCopy, path: Path, layout: Layout | None) -> FileReport:
         """The report of another copy of the same file; `layout` says where its code lies, if elsewhere."""
         if not isinstance(report, Indexed):
             return replace(report, path=path)
         moved = layout is not None and self._writer.note_layout(self._build_id, layout)
         if path == report.path:
             return report
-        return replace(report, path=path, kept=Kept.MOVED if moved else Kept.UNCHANGED)
+        return replace(report, path=path, kept=Kept.MOVED if moved else Kept.UNCHANGED, notes=copy.notes)
 
-    def _build(self, path: Path, probe: Probe, debug_files: list[tuple[Path, Probe]]) -> FileReport:
-        debug_path = self._debug_path(path, probe, debug_files)
-        built = self._reader.build(path, debug_path, self._output, with_lines=self._options.with_lines)
-        if isinstance(built, FileRefusal) and debug_path is not None:
-            self._notes.append(f"without its debug file: {built.reason.value}")
-            built = self._reader.build(path, None, self._output, with_lines=self._options.with_lines)
-        return self._kept(path, built)
+    def _built(self, found: Found, copies: _Copies) -> BuiltCopy | BadCopy:
+        path, probe = found
+        if copies.debug_files:
+            same = distinct(copies.debug_files, self._reader)
+            debug_paths = [debug for debug, _ in copies.debug_files if same[debug] == debug]
+            return self._builder.build(found, debug_paths, ())
+        debug_path, notes = self._debug_path(path, probe)
+        return self._builder.build(found, [] if debug_path is None else [debug_path], notes)
 
-    def _debug_path(self, path: Path, probe: Probe, debug_files: list[tuple[Path, Probe]]) -> Path | None:
-        if probe.has_symtab and (probe.has_lines or not self._options.with_lines):
-            return None
-        if debug_files:
-            return min(debug_files, key=lambda d: (not d[1].has_symtab, not d[1].has_lines, str(d[0])))[0]
+    def _debug_path(self, path: Path, probe: Probe) -> tuple[Path | None, list[str]]:
+        """The debug file of a program that lacks something, and what went wrong in looking for it."""
+        if probe.has_symtab and probe.has_lines:
+            return None, []
         found = find_debug_file(
             path,
             self._build_id,
@@ -191,36 +196,36 @@ class _Adding:
             root=self._options.root,
             debug_folders=self._options.debug_folders,
         )
-        if found is not None or self._options.debuginfod is None:
-            return found
+        is_enough = probe.has_symtab and not self._options.with_lines
+        if found is not None or self._options.debuginfod is None or is_enough:
+            return found, []
         fetched = self._writer.scratch / "debuginfo"
         problem = self._options.debuginfod.fetch(self._build_id, fetched)
-        if problem is not None:
-            self._notes.append(f"debuginfod: {problem}")
-            return None
-        return fetched
+        return (fetched, []) if problem is None else (None, [f"debuginfod: {problem}"])
 
-    def _add_debug_files(self, debug_files: list[tuple[Path, Probe]]) -> Iterator[FileReport]:
+    def _add_debug_files(self, debug_files: list[Found]) -> Iterator[FileReport]:
         """Debug files without their binary: they can make an index better that is there already."""
-        for path, _ in debug_files:
+        for path, probe in debug_files:
             known = self._writer.known_index(self._build_id)
             if known is None:
                 yield NotIndexed(path, FileRefusalReason.NO_CODE)
                 continue
-            built = self._reader.extend(known, path, self._output, with_lines=self._options.with_lines)
-            yield self._kept(path, built)
+            output = self._writer.scratch / "extended"
+            built = self._reader.extend(known, path, output, with_lines=self._options.with_lines)
+            if isinstance(built, FileRefusal):
+                yield NotIndexed(path, built.reason, built.detail)
+            else:
+                yield self._kept(BuiltCopy(path, probe, built, output, built.notes))
 
-    def _kept(self, path: Path, built: Built | FileRefusal) -> FileReport:
-        if isinstance(built, FileRefusal):
-            return NotIndexed(path, built.reason, built.detail)
+    def _kept(self, copy: BuiltCopy) -> FileReport:
+        built = copy.built
         if built.build_id != self._build_id:
-            return NotIndexed(path, FileRefusalReason.UNREADABLE, "it changed while it was read")
-        kept = self._writer.keep_index(self._output, self._build_id, replace=self._options.replace)
+            return NotIndexed(copy.path, FileRefusalReason.UNREADABLE, "it changed while it was read")
+        kept = self._writer.keep_index(copy.index, self._build_id, replace=self._options.replace)
         if kept is Kept.CONFLICT:
-            return NotIndexed(path, FileRefusalReason.CONFLICT, _RESOLVE)
-        return Indexed(
-            path, self._build_id, kept, built.functions, built.lines, SymbolOrigin(built.origins), tuple(self._notes)
-        )
+            return NotIndexed(copy.path, FileRefusalReason.CONFLICT, _RESOLVE)
+        origins = SymbolOrigin(built.origins)
+        return Indexed(copy.path, self._build_id, kept, built.functions, built.lines, origins, copy.notes)
 
 
 def _since_ns(path: Path, options: AddOptions) -> int:

@@ -9,8 +9,9 @@ Linkers leave aliases (one libc address may have six names), overlaps and sizele
    shorter; byte order.
 
 A symbol covers `[address, address + size)`. Without a size, an entry of .symtab covers what no sized symbol does, up to
-the next symbol in its section; an entry that is only in .dynsym covers its first byte, for that table has few entries
-and the next one may be far. What nothing covers stays a gap: no name is better than a wrong one.
+the next symbol in its section, or to where the unwind table has another function, whose symbol may be stripped. An
+entry that is only in .dynsym covers its first byte, for that table has few entries and the next one may be far. What
+nothing covers stays a gap: no name is better than a wrong one.
 
 The result does not depend on the order of the input.
 """
@@ -18,7 +19,7 @@ The result does not depend on the order of the input.
 import heapq
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple
@@ -47,12 +48,12 @@ _Piece = tuple[int, int, FunctionSymbol]
 """Start, end, and the symbol that owns it."""
 
 
-def disjoint_ranges(symbols: Iterable[FunctionSymbol]) -> CodeRanges:
-    """The code ranges of `symbols`, in order of address."""
+def disjoint_ranges(symbols: Iterable[FunctionSymbol], unwound: Sequence[int] = ()) -> CodeRanges:
+    """The code ranges of `symbols`, in order of address; `unwound` is where functions begin by the unwind table."""
     # by address only: everything that depends on the order among equals ranks them itself
     ordered = sorted(symbols, key=itemgetter(0))
     pieces = _sized_pieces(ordered)
-    pieces += _sizeless_pieces(ordered, pieces)
+    pieces += _sizeless_pieces(ordered, pieces, unwound)
     pieces.sort(key=itemgetter(0))
     return _joined(pieces)
 
@@ -123,8 +124,8 @@ def _settled(cluster: list[FunctionSymbol]) -> list[_Piece]:
     return pieces
 
 
-def _sizeless_pieces(ordered: list[FunctionSymbol], sized: list[_Piece]) -> list[_Piece]:
-    """Pieces of .symtab's sizeless labels: what no sized symbol covers, up to the next symbol."""
+def _sizeless_pieces(ordered: list[FunctionSymbol], sized: list[_Piece], unwound: Sequence[int]) -> list[_Piece]:
+    """Pieces of .symtab's sizeless labels: what no sized symbol covers, up to the next function."""
     best: dict[int, FunctionSymbol] = {}
     for symbol in ordered:
         if not symbol.size and symbol.in_symtab:
@@ -141,6 +142,9 @@ def _sizeless_pieces(ordered: list[FunctionSymbol], sized: list[_Piece]) -> list
             start = sized[before][1]  # its own first byte, or that of an exported alias
         following = bisect_right(ordered, address, key=itemgetter(0))
         end = min(ordered[following].address if following < len(ordered) else symbol.limit, symbol.limit)
+        unwound_at = bisect_right(unwound, address)
+        if unwound_at < len(unwound):
+            end = min(end, unwound[unwound_at])
         if start < end:
             pieces.append((start, end, symbol))
     return pieces

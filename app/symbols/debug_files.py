@@ -2,10 +2,11 @@
 
 The order is gdb's ("Debugging Information in Separate Files"): the build id's file below each debug folder, then the
 linked name beside the binary, in its .debug folder, and below each debug folder. Everything is looked for inside one
-root, so a container's links cannot lead to the host's files. Whether a file is the right one is decided by its reader.
+root, its debug folder too, so a container's links cannot lead to the host's files. Whether a file is the right one is
+decided by its reader.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,14 +17,14 @@ DEBUG_FOLDER: Final = Path("usr/lib/debug")
 
 
 def find_debug_file(
-    path: Path, build_id: str | None, link: DebugLink | None, *, root: Path, debug_folders: Iterable[Path] = ()
+    path: Path, build_id: str | None, link: DebugLink | None, *, root: Path, debug_folders: Sequence[Path] = ()
 ) -> Path | None:
     """The first candidate that is a regular file inside `root` or a debug folder; never `path` itself.
 
     `debug_folders` are searched before the root's own and may lie anywhere.
     """
     folders = [*debug_folders, root / DEBUG_FOLDER]
-    homes = [root.resolve(), *(folder.resolve() for folder in folders)]
+    homes = [root.resolve(), *(folder.resolve() for folder in debug_folders)]
     for candidate in _candidates(path, build_id, link, root, folders):
         try:
             found = candidate.resolve(strict=True)

@@ -4,19 +4,19 @@ pyelftools decodes units, headers and strings; the line programs themselves are 
 object of every row and needs 630 MiB for a library like libpython. A row belongs to the innermost inlined function, so
 its file and line do too.
 
-A later row at one address replaces an earlier one. The linker discarded sequences that lie in no code, so they are left
-out. Of two sequences that overlap, the first in address order stays.
+A later row at one address replaces an earlier one. The linker discarded sequences that begin in no section of code, so
+they are left out: it leaves them at address 0, where a segment may begin, but no section does. Of two sequences that
+overlap, the first in address order stays.
 """
 
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
-from elftools.elf.elffile import ELFFile
-
-from agents.symbols.index_format import LineRows, Segment
-from app.symbols.elf import ByteOrder
+from agents.symbols.index_format import LineRows
+from app.symbols.dwarf_sections import dwarf_info
+from app.symbols.elf import ByteOrder, ElfStructure
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 from app.symbols.source_paths import public_source
 
@@ -46,34 +46,49 @@ class _Sequence:
             self.lines.append(line)
 
 
-def read_lines(stream: BinaryIO, segments: tuple[Segment, ...]) -> LineRows:
-    """The line table of the ELF file open as `stream`, for code that lies in `segments`.
+@dataclass(frozen=True, slots=True)
+class LineTable:
+    """The sequences of a file, and for each unit, by offset, the number of its files among `names`."""
+
+    sequences: list[_Sequence]
+    names: dict[str, int]
+    file_numbers: dict[int, Callable[[int], int]]
+
+    def rows(self) -> LineRows:
+        """The whole table. Complete when every file that is needed has its number."""
+        return _flattened(self.sequences, self.names)
+
+
+def read_lines(sections: dict[str, memoryview], structure: ElfStructure) -> LineTable:
+    """The line table in the DWARF `sections` of a file.
 
     Raises FileRefusedError beyond a limit, and what pyelftools raises on malformed DWARF.
     """
-    dwarf: Any = ELFFile(stream).get_dwarf_info(relocate_dwarf_sections=False, follow_links=False)
-    if dwarf.debug_line_sec is None or dwarf.debug_info_sec is None:
-        return LineRows()
-    program_bytes = dwarf.debug_line_sec.stream.getbuffer()
-    byteorder: ByteOrder = "little" if dwarf.config.little_endian else "big"
+    dwarf: Any = dwarf_info(sections, structure)
+    program_bytes = sections["debug_line"]
     names: dict[str, int] = {}
+    numbers: dict[int, Callable[[int], int]] = {}
     sequences: list[_Sequence] = []
     rows = 0
-    seen: set[int] = set()
+    read: dict[int, Callable[[int], int]] = {}
     for unit in dwarf.iter_CUs():
         program = dwarf.line_program_for_CU(unit)
-        if program is None or program.program_start_offset in seen:  # partial units share one program
+        if program is None:
             continue
-        seen.add(program.program_start_offset)
+        start = program.program_start_offset
+        if start in read:  # partial units share one program
+            numbers[unit.cu_offset] = read[start]
+            continue
         number_of = _file_numbers(program.header, _compilation_dir(unit), names)
-        content = program_bytes[program.program_start_offset : program.program_end_offset]
-        for sequence in _LineProgram(bytes(content), program.header, byteorder, number_of).sequences():
-            if any(s.address <= sequence.addresses[0] < s.address + s.size for s in segments):
+        read[start] = numbers[unit.cu_offset] = number_of
+        content = bytes(program_bytes[start : program.program_end_offset])
+        for sequence in _LineProgram(content, program.header, structure.byte_order, number_of).sequences():
+            if any(s.start <= sequence.addresses[0] < s.end for s in structure.code):
                 rows += len(sequence.addresses)
                 sequences.append(sequence)
         if rows > MAX_ROWS:
             raise FileRefusedError(FileRefusalReason.OVER_LIMIT, "line rows")
-    return _flattened(sequences, names)
+    return LineTable(sequences, names, numbers)
 
 
 def _compilation_dir(unit: Any) -> str:

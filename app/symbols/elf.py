@@ -26,6 +26,10 @@ ByteOrder = Literal["little", "big"]
 _LINKED_TYPES: Final = frozenset({2, 3})  # ET_EXEC, ET_DYN
 _PF_X: Final = 1
 _ALLOC_EXEC: Final = 0x2 | 0x4  # SHF_ALLOC, SHF_EXECINSTR
+_COMPRESSED: Final = 0x800  # SHF_COMPRESSED
+_EM_PPC64: Final = 21
+_PPC64_ABI: Final = 3  # EF_PPC64_ABI: 1 and 2; 0 is what tools write that do not know of it
+_MAX_SECTION_NAME_BYTES: Final = 256
 _NOTE_GNU_BUILD_ID: Final = (b"GNU\0", 3)
 _NOTE_GO_BUILD_ID: Final = (b"Go\0\0", 4)
 _MAX_DEBUGLINK_BYTES: Final = 1024  # a file name of 255 bytes, its padding and the checksum
@@ -59,6 +63,16 @@ class SectionRange:
 
 
 @dataclass(frozen=True, slots=True)
+class DebugSection:
+    """A section of DWARF; `name` is that of the uncompressed one (`.debug_line`)."""
+
+    name: str
+    part: FileRange
+    is_compressed: bool  # begins with an ELF compression header
+    is_zdebug: bool  # was called `.zdebug_line`, and begins with "ZLIB"
+
+
+@dataclass(frozen=True, slots=True)
 class DebugLink:
     """Content of .gnu_debuglink: a file name without folder, and the CRC-32 of that file."""
 
@@ -73,6 +87,7 @@ class ElfStructure:
     `segments` is empty in a debug file, which has the code's section headers without the code. `build_id` is the GNU
     build id, else the Go build id, as lower hex of the note's content. `code_digest` is SHA-256 of the executable
     sections, so that stripping does not change it; of the segments if the section table itself was stripped.
+    `linkage` are sections of code that a linker makes, or puts together from start code.
     """
 
     is_64: bool
@@ -90,7 +105,15 @@ class ElfStructure:
     gopclntab: FileRange | None
     relocations: tuple[FileRange, ...]
     debuglink: DebugLink | None
-    has_dwarf_lines: bool
+    loaded: tuple[FileRange, ...]
+    unwind_header: FileRange | None
+    linkage: tuple[SectionRange, ...]
+    dwarf: tuple[DebugSection, ...]
+
+    @property
+    def has_dwarf(self) -> bool:
+        """Whether there is debug information, and so lines."""
+        return {".debug_info", ".debug_line"} <= {section.name for section in self.dwarf}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +142,10 @@ def read_structure(stream: BinaryIO, data: memoryview) -> ElfStructure:
     elf_type = int.from_bytes(data[16:18], order)
     if elf_type not in _LINKED_TYPES:
         raise FileRefusedError(FileRefusalReason.NOT_LINKED)
+    if _has_descriptors(elf, order):
+        raise FileRefusedError(FileRefusalReason.UNSUPPORTED, "64-bit PowerPC, ELF ABI version 1")
     sections = list(_sections(elf, data))
-    segments, notes = _segments(elf, data)
+    segments, notes, loaded, unwind_header = _segments(elf, data)
     executable = [section for section in sections if section.flags & _ALLOC_EXEC == _ALLOC_EXEC]
     code = tuple(SectionRange(s.number, s.address, s.address + s.size) for s in executable if s.size)
     code_parts = [section.part for section in executable if section.part is not None]
@@ -147,8 +172,32 @@ def read_structure(stream: BinaryIO, data: memoryview) -> ElfStructure:
         gopclntab=parts.get(".gopclntab") or parts.get(".data.rel.ro.gopclntab"),
         relocations=tuple(s.part for s in sections if s.kind == "SHT_RELA" and s.part is not None),
         debuglink=_debuglink(data, parts.get(".gnu_debuglink"), order),
-        has_dwarf_lines=parts.get(".debug_line") is not None,
+        loaded=tuple(loaded),
+        unwind_header=unwind_header,
+        linkage=tuple(
+            SectionRange(section.number, section.address, section.address + section.size)
+            for section in executable
+            if section.name in {".init", ".fini"} or section.name.startswith((".plt", ".iplt"))
+        ),
+        dwarf=tuple(
+            DebugSection(
+                name=section.name.replace(".zdebug_", ".debug_", 1),
+                part=section.part,
+                is_compressed=bool(section.flags & _COMPRESSED),
+                is_zdebug=section.name.startswith(".zdebug_"),
+            )
+            for section in sections
+            if section.part is not None and section.name.startswith((".debug_", ".zdebug_"))
+        ),
     )
+
+
+def _has_descriptors(elf: ELFFile, order: ByteOrder) -> bool:
+    """Whether function symbols stand for descriptors in .opd, so that code has hardly any names of its own."""
+    if elf["e_machine"] not in {"EM_PPC64", _EM_PPC64}:
+        return False
+    abi = elf["e_flags"] & _PPC64_ABI
+    return abi == 1 or (abi == 0 and order == "big")
 
 
 def _part(data: memoryview, offset: int, size: int, address: int = 0) -> FileRange | None:
@@ -171,9 +220,10 @@ def _sections(elf: ELFFile, data: memoryview) -> Iterator[_Section]:
     for number, header in enumerate(headers):
         kind = str(header["sh_type"])
         start = header["sh_name"]
+        end = names.find(b"\0", start, start + _MAX_SECTION_NAME_BYTES)
         yield _Section(
             number=number,
-            name=names[start : names.find(b"\0", start, start + 256)].decode("utf-8", "replace"),
+            name=names[start : max(start, end)].decode("utf-8", "replace"),  # none, if it has no end
             kind=kind,
             flags=header["sh_flags"],
             address=header["sh_addr"],
@@ -186,23 +236,31 @@ def _sections(elf: ELFFile, data: memoryview) -> Iterator[_Section]:
         )
 
 
-def _segments(elf: ELFFile, data: memoryview) -> tuple[tuple[Segment, ...], list[FileRange]]:
-    """Executable segments with content, in order of file offset, and the PT_NOTE segments."""
+def _segments(
+    elf: ELFFile, data: memoryview
+) -> tuple[tuple[Segment, ...], list[FileRange], list[FileRange], FileRange | None]:
+    """Executable segments with content, in order of file offset, PT_NOTE and PT_LOAD segments, and .eh_frame_hdr."""
     count = elf.num_segments()
     if count > MAX_SEGMENTS:
         raise FileRefusedError(FileRefusalReason.OVER_LIMIT, f"{count} segments")
     code: list[Segment] = []
     notes: list[FileRange] = []
+    loaded: list[FileRange] = []
+    unwind_header: FileRange | None = None
     for number in range(count):
         header = struct_parse(elf.structs.Elf_Phdr, elf.stream, stream_pos=elf["e_phoff"] + number * elf["e_phentsize"])
         part = _part(data, header["p_offset"], header["p_filesz"], header["p_vaddr"])
         if header["p_type"] == "PT_NOTE" and part is not None:
             notes.append(part)
-        elif header["p_type"] == "PT_LOAD" and header["p_flags"] & _PF_X and header["p_filesz"]:
+        elif header["p_type"] == "PT_GNU_EH_FRAME":
+            unwind_header = part
+        if header["p_type"] == "PT_LOAD" and part is not None:
+            loaded.append(part)
+        if header["p_type"] == "PT_LOAD" and header["p_flags"] & _PF_X and header["p_filesz"]:
             if part is None:
                 raise FileRefusedError(FileRefusalReason.MALFORMED, "a segment of code lies beyond the end of the file")
             code.append(Segment(part.offset, part.size, part.address))
-    return tuple(sorted(code, key=lambda s: (s.file_offset, s.size, s.address))), notes
+    return tuple(sorted(code, key=lambda s: (s.file_offset, s.size, s.address))), notes, loaded, unwind_header
 
 
 def _table(sections: list[_Section], kind: str, *, is_64: bool) -> SymbolTable | None:

@@ -12,6 +12,8 @@ class FileRefusalReason(enum.Enum):
     UNREADABLE = "cannot be read"
     TOO_LARGE = "larger than the limit on files"
     MALFORMED = "malformed"
+    UNSUPPORTED = "for a platform whose function symbols do not point at code"
+    UNKNOWN_COMPRESSION = "packed in a way that callstream does not know"
     OVER_LIMIT = "claims more than the limits allow"
     TOO_SLOW = "took longer than the limit on time"
     READER_DIED = "ended the process that read it"

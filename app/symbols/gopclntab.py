@@ -14,79 +14,114 @@ Names have `[...]` for type arguments, as the runtime prints them, so the instan
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from struct import Struct
 from typing import Final
 
 from agents.symbols.kernel_symbols import canonical_symbol
 from app.symbols.code_ranges import FunctionSymbol
-from app.symbols.elf import ElfStructure, FileRange
+from app.symbols.elf import ByteOrder, ElfStructure, FileRange
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 from app.symbols.symbol_tables import MAX_NAME_BYTES, MAX_SYMBOLS
 
-_MAGICS: Final = frozenset({0xFFFFFFF0, 0xFFFFFFF1})  # Go 1.18, Go 1.20
+GO_1_18: Final = 0xFFFFFFF0
+GO_1_20: Final = 0xFFFFFFF1
 
-# Words of runtime.moduledata: pcHeader is the first; six slices and findfunctab stand before minpc, maxpc, text.
+# Words of runtime.moduledata: pcHeader is the first; six slices and findfunctab stand before minpc, maxpc, text. Go
+# 1.20 put the two of coverage counters before gofunc.
 _MODULE_MINPC: Final = 20
 _MODULE_MAXPC: Final = 21
 _MODULE_TEXT: Final = 22
+_MODULE_GOFUNC: Final = {GO_1_18: 38, GO_1_20: 40}
 
 # What the linker fills the space between functions with (cmd/link: CodePad): int3 on x86, else zeros.
 _PADDING: Final = {3: b"\xcc", 62: b"\xcc"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
-    """The function table: entries count from the start of the text, `end` is where the last function's space ends."""
+class GoTable:
+    """The function table. Entries and ends count from the start of the text.
 
-    functions: list[tuple[int, str]]
-    end: int
-    text_start: int | None  # as the header says; None if it does not say
+    `records` says where in `content` each function has its record, `pcs_at` and `names_at` where tables of pcs and of
+    names begin. `gofunc` is the address from which other data of functions counts, None if it is not known.
+    """
+
+    content: bytes
+    order: ByteOrder
+    magic: int
+    pc_unit: int
+    functions: list[tuple[int, int, str]]
+    records: list[int]
+    names_at: int
+    pcs_at: int
+    text_start: int
+    gofunc: int | None
+
+    def word(self, at: int) -> int:
+        """A number of 32 bits. Raises IndexError behind the end of the table."""
+        if at < 0 or at + 4 > len(self.content):
+            raise IndexError(at)
+        return int.from_bytes(self.content[at : at + 4], self.order)
+
+    def name(self, offset: int) -> str:
+        """A name as the linker writes it into .symtab, by its offset."""
+        return _name(self.content, self.names_at + offset)
 
 
-def go_symbols(data: memoryview, structure: ElfStructure) -> list[FunctionSymbol]:
-    """The functions of a Go program; an empty list if it is not a Go program, is too old, or its text cannot be found.
+def go_table(data: memoryview, structure: ElfStructure) -> GoTable | None:
+    """The function table of a Go program; None if it is not a Go program, is too old, or its text cannot be found.
 
     Raises FileRefusedError if the table contradicts itself.
     """
     part = structure.gopclntab
-    if part is None or not part.address or (table := _read_table(data, part, structure)) is None or not table.functions:
-        return []
-    text_start = _text_start(data, part, structure, table)
-    if text_start is None:
-        return []
-    ends = [entry for entry, _ in table.functions[1:]] + [table.end]
-    return [
-        symbol
-        for (entry, name), end in zip(table.functions, ends, strict=True)
-        if (symbol := _symbol(data, structure, text_start + entry, text_start + end, name)) is not None
-    ]
-
-
-def _read_table(data: memoryview, part: FileRange, structure: ElfStructure) -> _Table | None:
+    if part is None or not part.address:
+        return None
     content = bytes(data[part.offset : part.offset + part.size])
     order = structure.byte_order
     word = 8 if structure.is_64 else 4
-    if len(content) < 8 + 8 * word or int.from_bytes(content[:4], order) not in _MAGICS or content[7] != word:
+    magic = int.from_bytes(content[:4], order)
+    if len(content) < 8 + 8 * word or magic not in _MODULE_GOFUNC or content[7] != word:
         return None
     numbers = [int.from_bytes(content[8 + i * word : 8 + (i + 1) * word], order) for i in range(8)]
-    count, _, text_start, names_at, _, _, _, functions_at = numbers
+    count, _, text_start, names_at, _, _, pcs_at, functions_at = numbers
     if count > MAX_SYMBOLS:
         raise FileRefusedError(FileRefusalReason.OVER_LIMIT, f"{count} Go functions")
     pairs = Struct(("<" if order == "little" else ">") + "II")
     table_end = functions_at + count * pairs.size
     if table_end + 4 > len(content) or names_at > len(content):
         raise FileRefusedError(FileRefusalReason.MALFORMED, ".gopclntab ends before its parts")
-    functions: list[tuple[int, str]] = []
+    entries: list[int] = []
+    names: list[str] = []
+    records: list[int] = []
     for entry, record in pairs.iter_unpack(content[functions_at:table_end]):
-        name_field = functions_at + record + 4
-        name_at = names_at + int.from_bytes(content[name_field : name_field + 4], order)
-        name_end = content.find(b"\0", name_at, name_at + MAX_NAME_BYTES)
-        name = content[name_at : max(name_end, name_at)].decode("utf-8", "backslashreplace")
-        functions.append((entry, name.replace("·", ".")))  # as the linker writes it into .symtab
-    if any(before[0] > after[0] for before, after in pairwise(functions)):
+        field = functions_at + record + 4
+        entries.append(entry)
+        names.append(_name(content, names_at + int.from_bytes(content[field : field + 4], order)))
+        records.append(functions_at + record)
+    if not entries:
+        return None
+    ends = [*entries[1:], int.from_bytes(content[table_end : table_end + 4], order)]
+    if any(end < entry for entry, end in zip(entries, ends, strict=True)):
         raise FileRefusedError(FileRefusalReason.MALFORMED, ".gopclntab is not sorted")
-    return _Table(functions, int.from_bytes(content[table_end : table_end + 4], order), text_start or None)
+    functions = list(zip(entries, ends, names, strict=True))
+    found = _text_start(data, part, structure, functions, _MODULE_GOFUNC[magic])
+    if found is None and not text_start:
+        return None
+    start, gofunc = found or (text_start, None)
+    return GoTable(content, order, magic, content[6], functions, records, names_at, pcs_at, start, gofunc)
+
+
+def go_symbols(data: memoryview, structure: ElfStructure, table: GoTable) -> list[FunctionSymbol]:
+    """The functions of a Go program."""
+    return [
+        symbol
+        for entry, end, name in table.functions
+        if (symbol := _symbol(data, structure, table.text_start + entry, table.text_start + end, name)) is not None
+    ]
+
+
+def _name(content: bytes, at: int) -> str:
+    end = content.find(b"\0", at, at + MAX_NAME_BYTES)
+    return content[at : max(end, at)].decode("utf-8", "backslashreplace").replace("·", ".")
 
 
 def _symbol(data: memoryview, structure: ElfStructure, start: int, end: int, name: str) -> FunctionSymbol | None:
@@ -102,28 +137,32 @@ def _symbol(data: memoryview, structure: ElfStructure, start: int, end: int, nam
     return None
 
 
-def _text_start(data: memoryview, part: FileRange, structure: ElfStructure, table: _Table) -> int | None:
-    lowest, highest = table.functions[0][0], table.end
-    for minpc, maxpc, text in _module_texts(data, part.address, structure):
+def _text_start(
+    data: memoryview, part: FileRange, structure: ElfStructure, functions: list[tuple[int, int, str]], gofunc_field: int
+) -> tuple[int, int | None] | None:
+    """The start of the text, and `gofunc` if moduledata was found."""
+    lowest, highest = functions[0][0], functions[-1][1]
+    for minpc, maxpc, text, gofunc in _modules(data, part.address, structure, gofunc_field):
         if (minpc, maxpc) == (text + lowest, text + highest):
-            return text
-    for entry, name in table.functions:
+            return text, gofunc
+    for entry, _, name in functions:
         if name.startswith("_rt0_") and structure.entry >= entry:
             start = structure.entry - entry
             if any(s.address <= start + lowest and start + highest <= s.address + s.size for s in structure.segments):
-                return start
-    return table.text_start
+                return start, None
+    return None
 
 
-def _module_texts(data: memoryview, table_address: int, structure: ElfStructure) -> Iterator[tuple[int, int, int]]:
-    """(minpc, maxpc, text) of everything that may be a moduledata: its first word is the address of the table."""
+def _modules(
+    data: memoryview, table_address: int, structure: ElfStructure, gofunc_field: int
+) -> Iterator[tuple[int, ...]]:
+    """(minpc, maxpc, text, gofunc) of everything that may be a moduledata: its first word is the table's address."""
     word = 8 if structure.is_64 else 4
     order = structure.byte_order
-    wanted = (_MODULE_MINPC, _MODULE_MAXPC, _MODULE_TEXT)
+    wanted = (_MODULE_MINPC, _MODULE_MAXPC, _MODULE_TEXT, gofunc_field)
     for match in re.finditer(re.escape(table_address.to_bytes(word, order)), data):
         fields = [data[at : at + word] for at in (match.start() + field * word for field in wanted)]
-        minpc, maxpc, text = (int.from_bytes(field, order) for field in fields)
-        yield minpc, maxpc, text
+        yield tuple(int.from_bytes(field, order) for field in fields)
     if not structure.is_64:  # 32-bit x86 and ARM relocate in place
         return
     relocation = Struct(("<" if order == "little" else ">") + "QQq")
@@ -132,5 +171,4 @@ def _module_texts(data: memoryview, table_address: int, structure: ElfStructure)
         size = part.size - part.size % relocation.size
         addends |= {at: to for at, _, to in relocation.iter_unpack(data[part.offset : part.offset + size])}
     for module in sorted(at for at, to in addends.items() if to == table_address):
-        minpc, maxpc, text = (addends.get(module + field * word, 0) for field in wanted)
-        yield minpc, maxpc, text
+        yield tuple(addends.get(module + field * word, 0) for field in wanted)

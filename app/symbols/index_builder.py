@@ -1,7 +1,8 @@
 """From an ELF file, and its debug file if it has one, to the content of its symbol index.
 
 Sources of names: .symtab of either file; .gnu_debugdata if neither has one; .dynsym always; Go's .gopclntab wherever
-it is, so that a stripped and an unstripped Go program agree. Lines come from whichever file has DWARF.
+it is, so that a stripped and an unstripped Go program agree. Lines and inlined functions come from whichever file has
+DWARF, and inlined functions of Go from its own tree.
 
 Runs only in the reading process (reader.py), because it parses files that strangers chose.
 """
@@ -21,18 +22,22 @@ from typing import BinaryIO, Final
 from agents.symbols.index import SymbolIndex
 from agents.symbols.index_format import IndexContent, Segment, SymbolOrigin
 from app.symbols.code_ranges import FunctionSymbol, disjoint_ranges
-from app.symbols.dwarf_lines import read_lines
+from app.symbols.debug_information import DebugReading, Note, read_debug_information
 from app.symbols.elf import DebugLink, ElfStructure, read_structure
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 from app.symbols.function_table import known_symbols, named_functions
-from app.symbols.gopclntab import go_symbols
+from app.symbols.go_inlines import go_inlines
+from app.symbols.gopclntab import go_symbols, go_table
+from app.symbols.inlining import InlineTree, inlined_copies
 from app.symbols.symbol_tables import function_symbols, unpacked_debugdata, with_exports
+from app.symbols.unwind_table import function_starts
 
 # The driver of rustc and LLVM, among the largest libraries there are, have 150 to 250 MB; a mapping counts as memory.
 MAX_FILE_BYTES: Final = 2**30
 
 # What a debug file does not replace.
 _LASTING: Final = SymbolOrigin.DYNSYM | SymbolOrigin.GOPCLNTAB | SymbolOrigin.GO_INLINE_TREE
+_OF_DWARF: Final = SymbolOrigin.DWARF_LINES | SymbolOrigin.DWARF_INLINES
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +73,28 @@ def probe_file(path: Path) -> Probe:
             code_digest=elf.structure.code_digest.hex() if elf.structure.segments else "",
             has_code=bool(elf.structure.segments),
             has_symtab=elf.structure.symtab is not None,
-            has_lines=elf.structure.has_dwarf_lines,
+            has_lines=elf.structure.has_dwarf,
             debuglink=elf.structure.debuglink,
             machine=elf.structure.machine,
             segments=elf.structure.segments,
         )
 
 
-def build_index(path: Path, debug_path: Path | None, *, with_lines: bool) -> IndexContent:
+def content_digest(path: Path) -> str:
+    """SHA-256 of the file at `path`, in hex. Raises FileRefusedError."""
+    with _opened(path) as elf:
+        return sha256(elf.data).hexdigest()
+
+
+def build_index(
+    path: Path, debug_path: Path | None, *, with_lines: bool, with_dwarf: bool = True, note: Note = lambda _: None
+) -> IndexContent:
     """The index content of the program or library at `path`, with names and lines of its debug file.
 
-    Raises FileRefusedError; also where `debug_path` is not this file's debug file.
+    `note` is called with what is missing in it. Without `with_dwarf`, debug information is not looked at. Raises
+    FileRefusedError; also where `debug_path` is not this file's debug file.
     """
+    reading = DebugReading(with_lines, with_dwarf, note)
     with _opened(path) as elf:
         if not elf.structure.segments:
             raise FileRefusedError(FileRefusalReason.NO_CODE)
@@ -91,16 +106,19 @@ def build_index(path: Path, debug_path: Path | None, *, with_lines: bool) -> Ind
             origins=SymbolOrigin(0),
             code_digest=structure.code_digest,
             segments=structure.segments,
+            unwound=function_starts(elf.data, structure),
         )
         if debug_path is None:
-            return _filled(empty, [elf], with_lines=with_lines)
+            return _filled(empty, [elf], reading)
         with _opened(debug_path) as debug:
             if not _belong_together(elf, debug):
                 raise FileRefusedError(FileRefusalReason.MALFORMED, "the debug file is another file's")
-            return _filled(empty, [elf, debug], with_lines=with_lines)
+            return _filled(empty, [elf, debug], reading)
 
 
-def extend_index(known: SymbolIndex, debug_path: Path, *, with_lines: bool) -> IndexContent:
+def extend_index(
+    known: SymbolIndex, debug_path: Path, *, with_lines: bool, note: Note = lambda _: None
+) -> IndexContent:
     """The content of an index that exists, with names and lines of a debug file that came later.
 
     Segments are taken from the index, and those names that the debug file does not have. Raises FileRefusedError.
@@ -110,17 +128,57 @@ def extend_index(known: SymbolIndex, debug_path: Path, *, with_lines: bool) -> I
             raise FileRefusedError(FileRefusalReason.MALFORMED, "the debug file is another file's")
         replaced = debug.structure.symtab is not None  # then this table has all names that are not exported
         symbols = known_symbols(known, debug.structure.code, only_exported=replaced)
-        origins = known.origins & _LASTING if replaced else known.origins & ~SymbolOrigin.DWARF_LINES
-        empty = IndexContent(known.build_id, known.machine, known.elf_type, origins, known.code_digest, known.segments)
-        return _filled(empty, [debug], with_lines=with_lines, known=symbols)
+        empty = IndexContent(
+            known.build_id,
+            known.machine,
+            known.elf_type,
+            known.origins & _LASTING if replaced else known.origins & ~_OF_DWARF,
+            known.code_digest,
+            known.segments,
+            unwound=known.parts.unwound,
+        )
+        return _filled(empty, [debug], DebugReading(with_lines, note=note), known=symbols)
 
 
 def _filled(
-    empty: IndexContent, files: list[_OpenElf], *, with_lines: bool, known: Sequence[FunctionSymbol] = ()
+    empty: IndexContent, files: list[_OpenElf], reading: DebugReading, known: Sequence[FunctionSymbol] = ()
 ) -> IndexContent:
     """The content with the names and lines of `files`, and with the symbols that are `known` already."""
+    symbols, origins = _symbols(files, known, empty.origins)
+    tree = InlineTree()
+    first = files[0]
+    if (go := go_table(first.data, first.structure)) is not None:
+        symbols += go_symbols(first.data, first.structure, go)
+        origins |= SymbolOrigin.GOPCLNTAB
+        if go_inlines(first.data, first.structure, go, tree):
+            origins |= SymbolOrigin.GO_INLINE_TREE
+    lines = empty.lines
+    if described := [elf for elf in files if elf.structure.has_dwarf]:
+        lines, has_copies = read_debug_information(
+            described[-1].data,
+            described[-1].structure,
+            reading,
+            tree,
+            with_go=SymbolOrigin.GO_INLINE_TREE not in origins,
+        )
+        origins |= SymbolOrigin.DWARF_INLINES if has_copies else SymbolOrigin(0)
+        origins |= SymbolOrigin.DWARF_LINES if len(lines.addresses) else SymbolOrigin(0)
+    has_inlines = origins & (SymbolOrigin.GO_INLINE_TREE | SymbolOrigin.DWARF_INLINES)
+    return replace(
+        empty,
+        origins=origins,
+        ranges=disjoint_ranges(symbols, empty.unwound),
+        functions=named_functions(symbols),
+        lines=lines,
+        copies=inlined_copies(tree, lines, symbols, empty.unwound, first.structure) if has_inlines else empty.copies,
+    )
+
+
+def _symbols(
+    files: list[_OpenElf], known: Sequence[FunctionSymbol], origins: SymbolOrigin
+) -> tuple[list[FunctionSymbol], SymbolOrigin]:
+    """The symbols of all tables of `files`, Go's own aside, and where they came from."""
     symbols = list(known)
-    origins = empty.origins
     for number, elf in enumerate(files):
         symbols += function_symbols(elf.data, elf.structure)
         if elf.structure.dynsym is not None:
@@ -133,17 +191,7 @@ def _filled(
     ):
         symbols += _debugdata_symbols(files[0].data[packed.offset : packed.offset + packed.size])
         origins |= SymbolOrigin.GNU_DEBUGDATA
-    symbols = with_exports(symbols)
-    if go := go_symbols(files[0].data, files[0].structure):
-        symbols += go
-        origins |= SymbolOrigin.GOPCLNTAB
-    lines = empty.lines
-    if with_lines and (described := [elf for elf in files if elf.structure.has_dwarf_lines]):
-        lines = read_lines(described[-1].stream, empty.segments)
-        origins |= SymbolOrigin.DWARF_LINES if len(lines.addresses) else SymbolOrigin(0)
-    return replace(
-        empty, origins=origins, ranges=disjoint_ranges(symbols), functions=named_functions(symbols), lines=lines
-    )
+    return with_exports(symbols), origins
 
 
 def _debugdata_symbols(packed: memoryview) -> list[FunctionSymbol]:

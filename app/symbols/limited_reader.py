@@ -60,10 +60,17 @@ class LimitedReader:
             segments=tuple(Segment(**segment) for segment in answer["segments"]),
         )
 
-    def build(self, path: Path, debug_path: Path | None, output: Path, *, with_lines: bool) -> Built | FileRefusal:
-        """Write the index of the program or library at `path` to `output`."""
-        debug = None if debug_path is None else str(debug_path)
-        return self._built({"path": str(path), "debug_path": debug, "output": str(output), "lines": with_lines})
+    def content_digest(self, path: Path) -> str | FileRefusal:
+        """SHA-256 of the whole file at `path`, in hex."""
+        answer = self._ask({"path": str(path), "whole": True})
+        return answer if isinstance(answer, FileRefusal) else str(answer["content"])
+
+    def build(
+        self, path: Path, debug_path: Path | None, output: Path, *, with_lines: bool, with_dwarf: bool = True
+    ) -> Built | FileRefusal:
+        """Write the index of the program or library at `path` to `output`; lines take DWARF."""
+        paths = {"path": str(path), "debug_path": None if debug_path is None else str(debug_path)}
+        return self._built({**paths, "output": str(output), "lines": with_lines, "dwarf": with_dwarf})
 
     def extend(self, index: Path, debug_path: Path, output: Path, *, with_lines: bool) -> Built | FileRefusal:
         """Write the index at `index` with the names and lines of its debug file to `output`."""
@@ -72,7 +79,7 @@ class LimitedReader:
 
     def _built(self, request: Mapping[str, Any]) -> Built | FileRefusal:
         answer = self._ask(request)
-        return answer if isinstance(answer, FileRefusal) else Built(**answer)
+        return answer if isinstance(answer, FileRefusal) else Built(**{**answer, "notes": tuple(answer["notes"])})
 
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any] | FileRefusal:
         answer = self.process.ask(request)

@@ -3,9 +3,10 @@
 It limits its own memory, processor time and output before the first request; the parent limits the time of each request
 (limited_reader.py). Whatever a file does to the parser, it does to this process.
 
-Requests: {"path": P} looks at a file. With "output": O it builds P's index into O, with the names and lines of
-"debug_path" where given. {"index": I, "debug_path": D, "output": O} extends the index I. Answers: the fields of `Probe`
-or `Built`, or {"refused": name of a FileRefusalReason, "detail": TEXT}. An exception's text is never in an answer,
+Requests: {"path": P} looks at a file; with "whole" it answers {"content": SHA-256 of all of it}. With "output": O it
+builds P's index into O, with the names and lines of "debug_path" where given, and without any debug information if
+"dwarf" is false. {"index": I, "debug_path": D, "output": O} extends the index I. Answers: the fields of `Probe` or
+`Built`, or {"refused": name of a FileRefusalReason, "detail": TEXT}. An exception's text is never in an answer,
 because it may quote the file.
 """
 
@@ -18,9 +19,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from agents.symbols.index import SymbolIndex
-from agents.symbols.index_format import IndexContent, encode_index
+from agents.symbols.index_format import encode_index
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
-from app.symbols.index_builder import build_index, extend_index, probe_file
+from app.symbols.index_builder import build_index, content_digest, extend_index, probe_file
 
 # An index of 70,000 functions takes 100 MiB to build, the lines of libLLVM some 2 GiB; the file itself is mapped.
 MAX_MEMORY_BYTES: Final = 4 * 2**30
@@ -39,6 +40,7 @@ class Built:
     functions: int
     lines: int
     origins: int
+    notes: tuple[str, ...] = ()
 
 
 def main() -> None:
@@ -74,19 +76,25 @@ def _done(request: dict[str, Any]) -> dict[str, Any]:
     output = request.get("output")
     debug_path = Path(request["debug_path"]) if request.get("debug_path") else None
     with_lines = bool(request.get("lines"))
+    notes: list[str] = []
+    if output is None and request.get("whole"):
+        return {"content": content_digest(Path(request["path"]))}
     if output is None:
         return asdict(probe_file(Path(request["path"])))
     if debug_path is not None and "index" in request:
         known = SymbolIndex(memoryview(Path(request["index"]).read_bytes()))
-        return _written(extend_index(known, debug_path, with_lines=with_lines), Path(output))
-    return _written(build_index(Path(request["path"]), debug_path, with_lines=with_lines), Path(output))
-
-
-def _written(content: IndexContent, output: Path) -> dict[str, Any]:
-    output.write_bytes(encode_index(content))
-    return asdict(
-        Built(content.build_id, len(content.ranges.starts), len(content.lines.addresses), int(content.origins))
-    )
+        content = extend_index(known, debug_path, with_lines=with_lines, note=notes.append)
+    else:
+        content = build_index(
+            Path(request["path"]),
+            debug_path,
+            with_lines=with_lines,
+            with_dwarf=request.get("dwarf", True),
+            note=notes.append,
+        )
+    Path(output).write_bytes(encode_index(content))
+    functions, lines = len(content.ranges.starts), len(content.lines.addresses)
+    return asdict(Built(content.build_id, functions, lines, int(content.origins), tuple(notes)))
 
 
 if __name__ == "__main__":

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import IO, Self
 
 from agents.symbols.index import SymbolIndex
-from agents.symbols.index_format import SymbolOrigin
 from app.files.folders import make_folder
 from app.files.replacing import SHARED, replace_file, sync_file, sync_folder
 from app.symbols.layouts import Layout, decode_layouts, encode_layouts
 from app.symbols.module_maps import MappedFile, ModuleMap, decode_module_map, encode_module_map, merged
 from app.symbols.name_maps import encode_map
+from app.symbols.richness import richness
 from app.symbols.shared_build_ids import SharedBuildId, decode_codes, encode_codes
 from app.symbols.snapshot import (
     FORMAT_LINE,
@@ -111,7 +111,7 @@ class StoreWriter:
         known_digest = self.snapshot.of_kind(ObjectKind.INDEX).get(build_id)
         kept = Kept.ADDED
         if known_digest is not None:
-            kept = self._compared(index, known_digest)
+            kept = self._compared(index, digest, known_digest)
             if replace and known_digest != digest:
                 if kept is Kept.CONFLICT:
                     self.choose_code(build_id, index.code_digest.hex())
@@ -188,7 +188,7 @@ class StoreWriter:
         replace_file(self.folder / "current", f"{digest}\n".encode(), SHARED)
         return digest
 
-    def _compared(self, index: SymbolIndex, known_digest: str) -> Kept:
+    def _compared(self, index: SymbolIndex, digest: str, known_digest: str) -> Kept:
         """Which index is better, of two of one build id. Codes and layouts that differ are remembered."""
         try:
             known = open_index(object_path(self.folder, known_digest), index.build_id, known_digest)
@@ -198,22 +198,8 @@ class StoreWriter:
             self.note_codes(index.build_id, [known.code_digest.hex(), index.code_digest.hex()])
             return Kept.CONFLICT
         moved = self._note_layout(index.build_id, index.segments, known.segments)
-        poorer = _names_grade(index) < _names_grade(known) or bool(index.line_count) < bool(known.line_count)
-        gains = (_names_grade(index), index.line_count, index.range_count)
-        if known.format < index.format and not poorer:
-            better = True
-        else:
-            better = not poorer and gains > (_names_grade(known), known.line_count, known.range_count)
-        if better:
+        ours, theirs = richness(index), richness(known)
+        if ours > theirs or (ours == theirs and digest < known_digest):  # whichever was added first
             self._note_layout(index.build_id, known.segments, index.segments)
             return Kept.REPLACED
         return Kept.MOVED if moved else Kept.UNCHANGED
-
-
-def _names_grade(index: SymbolIndex) -> int:
-    """How complete the names of an index are, by where they came from."""
-    if index.origins & (SymbolOrigin.SYMTAB | SymbolOrigin.DEBUG_FILE | SymbolOrigin.GOPCLNTAB):
-        return 3
-    if index.origins & SymbolOrigin.GNU_DEBUGDATA:
-        return 2
-    return 1 if index.origins & SymbolOrigin.DYNSYM else 0

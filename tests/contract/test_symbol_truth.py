@@ -240,12 +240,51 @@ def test_lines_are_those_of_addr2line(
         found = index.lookup(offset, innermost=True)
         assert isinstance(found, Resolved)
         file, _, line = truth.split(" (discriminator")[0].rpartition(":")
-        if found.line_number is None:
+        running = found.inlined[0] if found.inlined else found  # the innermost function
+        if running.line_number is None:
             assert line in {"?", "0"}, (hex(offset), truth)
             continue
         known += 1
-        assert found.source_file is not None
-        assert not found.source_file.startswith(str(tmp_path))
+        assert running.source_file is not None
+        assert not running.source_file.startswith(str(tmp_path))
         if line not in {"?", "0"}:
-            assert (found.line_number, Path(file).name) == (int(line), Path(found.source_file).name), hex(offset)
+            assert (running.line_number, Path(file).name) == (int(line), Path(running.source_file).name), hex(offset)
     assert known > len(asked) / 20
+
+
+@pytest.mark.parametrize(
+    ("compile_program", "flags"),
+    [
+        (compile_c, ("-O2", "-gdwarf-4")),
+        (compile_c, ("-O3", "-gdwarf-5", "-flto")),
+        (compile_cxx, ("-O2", "-gdwarf-4", "-gstrict-dwarf")),
+        (compile_cxx, ("-O2", "-gdwarf-5")),
+        (compile_rust, ("-O", "-g")),
+    ],
+)
+def test_inlined_functions_are_those_of_addr2line(
+    compile_program: Callable[..., Path], flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    """At every offset the chain of inlined functions, and the line in each, is the one that addr2line prints."""
+    need("addr2line")
+    program = compile_program(tmp_path, *flags)
+    index = opened(program, lines=True)
+    asked = [o for o in offsets(index, 1500) if isinstance(index.lookup(o, innermost=True), Resolved)]
+    addresses = "\n".join(f"{index.address_of(offset):#x}" for offset in asked)
+    command = ["addr2line", "-a", "-f", "-i", "-e", str(program)]
+    done = subprocess.run(command, input=addresses, check=True, capture_output=True, text=True)
+    chains = [chain.splitlines()[1:] for chain in re.split(r"^(?=0x)", done.stdout, flags=re.MULTILINE)[1:]]
+
+    inlined = 0
+    for offset, chain in zip(asked, chains, strict=True):
+        found = index.lookup(offset, innermost=True)
+        assert isinstance(found, Resolved)
+        lines = [text.split(" (discriminator")[0].rpartition(":")[2] for text in chain[1::2]]
+        ours = [*(one.line_number for one in found.inlined), found.line_number]
+        if not found.inlined or "?" in lines or "0" in lines:
+            continue
+        inlined += 1
+        assert list(map(str, ours)) == lines, (hex(offset), chain)
+        for one, name in zip(found.inlined, chain[::2], strict=False):
+            assert comparable(name) in {one.symbol, found.symbol}, hex(offset)  # it may print the symbol's name instead
+    assert inlined

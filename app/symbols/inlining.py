@@ -1,0 +1,159 @@
+"""Functions that were put into others, collected from Go's inline trees and from DWARF, as an index keeps them.
+
+A tree has a copy for each place where a function was inlined, and a copy inside a copy. What no tree describes is
+counted too: an index says of how many of the file's functions it knows what was put into them.
+"""
+
+import heapq
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
+
+from agents.symbols.index_format import NO_COPY, InlinedCopies, LineRows
+from app.symbols.code_ranges import FunctionSymbol
+from app.symbols.elf import ElfStructure
+from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
+
+# libLLVM has some 3 million; the limit on memory stands behind this one.
+MAX_COPIES: Final = 8_000_000
+
+# The C runtime's start code and helpers of compilers: linked into each program without debug information, and nothing
+# of the program is ever inlined into them.
+_RUNTIME: Final = frozenset(
+    {
+        *("_start", "_init", "_fini", "__libc_csu_init", "__libc_csu_fini", "_dl_relocate_static_pie", "frame_dummy"),
+        *("deregister_tm_clones", "register_tm_clones", "__do_global_dtors_aux", "__stack_chk_fail_local", "atexit"),
+        *("at_quick_exit", "call_weak_fn", "__x86.get_pc_thunk.ax", "__x86.get_pc_thunk.bx", "__x86.get_pc_thunk.cx"),
+        *("__x86.get_pc_thunk.dx", "__x86.get_pc_thunk.si", "__x86.get_pc_thunk.di", "__x86.get_pc_thunk.bp"),
+    }
+)
+
+
+@dataclass(slots=True)
+class InlineTree:
+    """Copies by column, as InlinedCopies has them, and the code of each.
+
+    `pieces` are (start, end, depth, copy). `called_at` is the address whose line is that of the call, where the line
+    itself is not known. `described` are the (start, end) of functions of which the tree knows all copies.
+    """
+
+    names: list[str] = field(default_factory=list)
+    addresses: list[int] = field(default_factory=list)
+    outer: list[int] = field(default_factory=list)
+    files: list[int] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    called_at: dict[int, int] = field(default_factory=dict)
+    pieces: list[tuple[int, int, int, int]] = field(default_factory=list)
+    described: list[tuple[int, int]] = field(default_factory=list)
+
+    def add(self, name: str, address: int, outer: int, file: int = 0, line: int = 0) -> int:
+        """One more copy; returns its number. Raises FileRefusedError beyond the limit."""
+        if len(self.names) >= MAX_COPIES:
+            raise FileRefusedError(FileRefusalReason.OVER_LIMIT, "inlined functions")
+        self.names.append(name)
+        self.addresses.append(address)
+        self.outer.append(outer)
+        self.files.append(file)
+        self.lines.append(line)
+        return len(self.names) - 1
+
+
+def inlined_copies(
+    tree: InlineTree,
+    lines: LineRows,
+    symbols: Iterable[FunctionSymbol],
+    unwound: Sequence[int],
+    structure: ElfStructure,
+) -> InlinedCopies:
+    """What an index keeps of `tree`: with lines all of it, otherwise which function has copies in which other.
+
+    Functions of the file are its symbols that have a size, and what the unwind table has besides them.
+    """
+    to_describe = _functions(symbols, unwound, structure)
+    described = _covered(to_describe, tree.described)
+    if not len(lines.addresses):
+        return _without_lines(tree, described, len(to_describe))
+    files, numbers = list(tree.files), list(tree.lines)
+    for copy, address in tree.called_at.items():
+        at = bisect_right(lines.addresses, address) - 1
+        if at >= 0:
+            files[copy], numbers[copy] = lines.files[at], lines.numbers[at]
+    starts, innermost = _flattened(tree.pieces)
+    return InlinedCopies(
+        tree.names, tree.addresses, tree.outer, files, numbers, starts, innermost, described, len(to_describe)
+    )
+
+
+def _without_lines(tree: InlineTree, described: int, functions: int) -> InlinedCopies:
+    """Each function once for each function that it is in: the copy with the lowest address."""
+    ends = sorted(tree.described)
+    starts = [start for start, _ in ends]
+    first: dict[tuple[str, int], int] = {}
+    for name, address in zip(tree.names, tree.addresses, strict=True):
+        host = bisect_right(starts, address) - 1
+        key = name, host
+        first[key] = min(address, first.get(key, address))
+    count = len(first)
+    return InlinedCopies(
+        names=[name for name, _ in first],
+        addresses=list(first.values()),
+        outer=[NO_COPY] * count,
+        files=[0] * count,
+        lines=[0] * count,
+        described=described,
+        functions=functions,
+    )
+
+
+def _functions(symbols: Iterable[FunctionSymbol], unwound: Sequence[int], structure: ElfStructure) -> list[int]:
+    """First addresses of the functions that may have copies of others in them."""
+    runtime = {structure.entry}
+    starts = set(unwound)
+    for symbol in symbols:
+        if symbol.name in _RUNTIME:
+            runtime.add(symbol.address)
+        elif symbol.size:
+            starts.add(symbol.address)
+    made_by_linker = structure.linkage
+    return sorted(
+        start
+        for start in starts - runtime
+        if not any(section.start <= start < section.end for section in made_by_linker)
+    )
+
+
+def _covered(starts: Sequence[int], ranges: Iterable[tuple[int, int]]) -> int:
+    """How many of `starts` lie in `ranges`, which may overlap."""
+    count = at = 0
+    for first, behind in sorted(ranges):
+        while at < len(starts) and starts[at] < first:
+            at += 1
+        while at < len(starts) and starts[at] < behind:
+            at += 1
+            count += 1
+    return count
+
+
+def _flattened(pieces: list[tuple[int, int, int, int]]) -> tuple[list[int], list[int]]:
+    """Where the innermost copy changes, and what it is from there on."""
+    ordered = sorted(piece for piece in pieces if piece[0] < piece[1])
+    bounds = sorted({piece[0] for piece in ordered} | {piece[1] for piece in ordered})
+    starts: list[int] = []
+    innermost: list[int] = []
+    active: list[tuple[int, int, int]] = []  # the deepest first
+    upcoming, last = 0, NO_COPY
+    for start, _ in pairwise([*bounds, bounds[-1] + 1] if bounds else []):
+        while upcoming < len(ordered) and ordered[upcoming][0] <= start:
+            _, end, depth, copy = ordered[upcoming]
+            heapq.heappush(active, (-depth, copy, end))
+            upcoming += 1
+        while active and active[0][2] <= start:
+            heapq.heappop(active)
+        current = active[0][1] if active else NO_COPY
+        if current != last:
+            starts.append(start)
+            innermost.append(current)
+            last = current
+    return starts, innermost

@@ -14,7 +14,7 @@ from app.__main__ import cli
 from app.embedded.pins import read_pins
 from app.settings import PREFIX, from_env, known_variables
 from app.telemetry import metrics
-from app.telemetry.metric import MetricKind
+from app.telemetry.metric import Metric, MetricKind
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES, Stage
 
 _ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ _CLIENT_METRICS: dict[str, set[str]] = {
 """Metrics that Prometheus itself, or its client library, adds to ours."""
 
 _EVERYWHERE = {"job", "instance", "le"}
-_PROMQL_WORDS = {"by", "and", "or", "unless", "on", "without"}
+_PROMQL_WORDS = {"by", "and", "or", "unless", "on", "without", "offset"}
 
 
 def test_there_is_one_service_for_ingest_and_for_each_stage() -> None:
@@ -258,13 +258,48 @@ def test_queries_use_metrics_and_labels_that_exist(query: str) -> None:
 
 def test_queries_name_label_values_that_exist() -> None:
     """A filter for a value that no metric ever has would show nothing."""
-    allowed: dict[str, set[str]] = {}
+    config = yaml.safe_load((_DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    allowed: dict[str, set[str]] = {"job": {job["job_name"] for job in config["scrape_configs"]}}
     for metric in metrics.ALL:
         for label in metric.labels:
             allowed.setdefault(label.name, set()).update(label.values)
     for query in _queries():
         for label, values in re.findall(r"(\w+)\s*=~?\s*\"([^\"]*)\"", query):
             assert set(values.split("|")) <= allowed[label], query
+
+
+def test_an_alert_says_what_is_wrong_where_and_what_can_wait() -> None:
+    """Each label that a summary names is one that the alert has; what can wait says so."""
+    groups = yaml.safe_load((_DEPLOY / "prometheus" / "rules.yml").read_text())["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert len({rule["alert"] for rule in rules}) == len(rules)
+    for rule in rules:
+        named = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
+        grouped = {name.strip() for names in re.findall(r"\bby \(([^)]*)\)", rule["expr"]) for name in names.split(",")}
+        assert named <= (grouped or _EVERYWHERE), rule["alert"]
+        assert rule.get("labels", {}).get("severity", "warning") == "warning", rule["alert"]
+        assert rule.keys() <= {"alert", "expr", "for", "labels", "annotations"}
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        metrics.DROPPED,
+        metrics.GAPS_PENDING,
+        metrics.SKIPPED,
+        metrics.REFUSED,
+        metrics.DEAD_LETTERS,
+        metrics.OWNER_REFUSALS,
+        metrics.CONNECTIONS_CUT,
+        metrics.DUPLICATES,
+        metrics.REBALANCES,
+    ],
+)
+def test_what_is_lost_refused_or_sent_again_calls_somebody(metric: Metric) -> None:
+    """Each has an alert, and a panel in which the time before it can be seen."""
+    rules, panels = (_DEPLOY / "prometheus" / "rules.yml").read_text(), json.dumps(_dashboard())
+    assert metric.name in rules
+    assert metric.name in panels
 
 
 def test_the_dashboard_shows_every_fixed_metric_of_the_contract() -> None:

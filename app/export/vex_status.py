@@ -60,8 +60,16 @@ def _executed(answer: WatchAnswer) -> str:
         f"{time_text(answer['first_seen_ns'])} to {time_text(answer['last_seen_ns'])}"
         + "".join(f"; {words}" for words in shared)
         + ("; they may be counted twice" if answer["hits_may_be_doubled"] else "")
+        + _cited(answer)
         + "."
     )
+
+
+def _cited(answer: WatchAnswer) -> str:
+    """The events that a reader can check it by (callstream replay --event), and the symbol store behind it."""
+    events = [f"{one['event_id']} at {one['partition']}:{one['offset']}" for one in answer["events"]]
+    store = f"; snapshot {answer['snapshot']} of the symbol store" if answer["snapshot"] else ""
+    return (f"; events {', '.join(events)}" if events else "") + store
 
 
 def _executed_for(product: str, answer: WatchAnswer) -> str:

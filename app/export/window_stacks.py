@@ -59,7 +59,7 @@ class StackGatherer:
             if isinstance(seen, Unreadable):
                 books.refuse(seen.value, record.partition, record.offset)
                 continue
-            offset, time_ns, stack, place = seen
+            offset, time_ns, _, stack, place = seen
             if offset <= highest:
                 if offset < 0:
                     books.refuse(Unreadable.NO_RAW_POSITION.value, record.partition, record.offset)

@@ -81,15 +81,15 @@ class SymbolGatherer:
         seen = self._read_call(value)
         if isinstance(seen, Unreadable):
             return seen
-        offset, time_ns, evidence, place = seen
+        offset, time_ns, event_id, evidence, place = seen
         assert isinstance(place, ContainerPlace)
         is_new, self._highest = offset > self._highest, max(offset, self._highest)
         if is_new and self._repeats(self._partition, offset):
             self.books.repeated += 1
-            return offset, time_ns, _NOTHING, place
+            return offset, time_ns, event_id, _NOTHING, place
         if not self._wanted(place):
             self.books.not_asked_for += is_new
-            return offset, time_ns, _NOTHING, place
+            return offset, time_ns, event_id, _NOTHING, place
         if is_new and not evidence.touches:
             self.books.without_stack += 1
         elif is_new:

@@ -127,7 +127,7 @@ def _hits_by_own_count(
         seen = observe(record.value)
         assert isinstance(seen, tuple)
         assert record.value is not None
-        event_id, (offset, _, evidence, _) = record.value[6:38], seen
+        event_id, (offset, _, _, evidence, _) = record.value[6:38], seen
         if event_id not in counted:
             counted.add(event_id)
             hits.update({touch.symbol_id: touch.hits for touch in evidence.touches})

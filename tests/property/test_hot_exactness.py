@@ -14,7 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from agents.hot_symbols.counting.recent import MAX_NAMES
 from agents.hot_symbols.counting.tally import HOURS_KEPT
+from agents.hot_symbols.reading.citations import HOURS_CITED, Citation
 from agents.hot_symbols.reading.evidence import RESOLUTIONS
+from agents.hot_symbols.reading.sightings import HOUR_NS
 from schemas import records
 from tests.support.hot_world import KINDS, PARTITIONS, PLACES, START_NS, Crash, Event, World, expected_rows
 from tests.support.run_size import run_seed, run_size
@@ -169,6 +171,7 @@ def facts_of(row: dict[str, Any]) -> dict[str, Any]:
     facts["hours"] = {entry["hour"]: entry["hits"] for entry in row["hourly_hits"]}
     facts["callers"] = {entry["symbol_id"]: entry["hits"] for entry in row["callers"]}
     facts["images"] = [((image["image_id"], image["image_name"]), image["last_seen_ns"]) for image in row["images"]]
+    facts["events"] = [(one["time_ns"], one["event_id"], one["partition"], one["offset"]) for one in row["events"]]
     return facts
 
 
@@ -186,7 +189,17 @@ def facts_expected(row: dict[str, Any]) -> dict[str, Any]:
         "hours": {hour: hits for hour, hits in row["hours"].items() if hour > newest - HOURS_KEPT},
         "callers": row["callers"],
         "images": images[:MAX_NAMES],
+        "events": cited(row["all"]),
     }
+
+
+def cited(events: list[Citation]) -> list[Citation]:
+    """The first and the last, and the first of each of the newest hours."""
+    first_of_hours: dict[int, Citation] = {}
+    for one in sorted(events):
+        first_of_hours.setdefault(one.time_ns // HOUR_NS, one)
+    newest = sorted(first_of_hours)[-HOURS_CITED:]
+    return sorted({min(events), max(events), *(first_of_hours[hour] for hour in newest)})
 
 
 @pytest.fixture(name="figures")

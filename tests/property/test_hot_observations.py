@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from agents.hot_symbols.reading.gathering import Gathered, Unreadable
 from agents.hot_symbols.reading.meaning import PLACE_FIELDS, Meaning, Observation
 from agents.hot_symbols.reading.observations import CallObserver, CallReader
-from agents.hot_symbols.reading.times import time_of
+from agents.hot_symbols.reading.times import event_id_of, time_of
 from schemas import avro_wire
 from schemas.call_layout import CallLayout
 from tests.support.calls import EVOLVED, call_schema, calls, encode_call, frame
@@ -27,14 +27,14 @@ def layout_of(schema_id: int) -> CallLayout | None:
     return CallLayout(schema_id, SCHEMAS[schema_id], PLACE_FIELDS) if schema_id in SCHEMAS else None
 
 
-Plain = tuple[int, int, Any, Any]
-"""Raw offset, time, touches, and place: an observation without object identity."""
+Plain = tuple[int, int, str, Any, Any]
+"""Raw offset, time, event id, touches, and place: an observation without object identity."""
 
 
 def plain(observation: Observation) -> Plain:
     """An observation without object identity."""
-    offset, time_ns, evidence, place = observation
-    return offset, time_ns, evidence.touches, (place.image, place.namespace, place.workload)
+    offset, time_ns, event_id, evidence, place = observation
+    return offset, time_ns, event_id, evidence.touches, (place.image, place.namespace, place.workload)
 
 
 def batch(values: Sequence[bytes | None], first: int = 100) -> list[Stored]:
@@ -53,9 +53,9 @@ def gathered(reader: CallReader, values: Sequence[bytes | None], *, cut: int = 1
 def in_order(found: Gathered) -> list[Plain]:
     """The observations that were gathered, by raw offset."""
     return sorted(
-        plain((offset, time_of(time), evidence, place))
+        plain((offset, time_of(moment), event_id_of(moment), evidence, place))
         for (evidence, place), sightings in found.kinds.items()
-        for time, offset in zip(sightings.times, sightings.offsets, strict=True)
+        for moment, offset in zip(sightings.moments, sightings.offsets, strict=True)
     )
 
 
@@ -143,7 +143,7 @@ def test_stacks_of_any_depth_and_size_are_read(frames: int, symbol_chars: int) -
     stack = [frame("/usr/bin/a", "f" * symbol_chars + str(index), offset=index) for index in range(frames)]
     call = {"stack_frames": stack, "source": {"partition": PARTITION, "offset": 2**40}}
 
-    [(offset, _, touches, _)] = in_order(gathered(CallReader(layout_of), [encode_call(call)]))
+    [(offset, _, _, touches, _)] = in_order(gathered(CallReader(layout_of), [encode_call(call)]))
 
     assert offset == 2**40
     assert len(touches) == frames

@@ -11,8 +11,8 @@ from agents.hot_symbols.counting.partial import Partial, offsets
 from agents.hot_symbols.counting.recent import MAX_NAMES, SKETCH_HASHES, Recent
 from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.reading.evidence import EventPlace, Touch
-from agents.hot_symbols.reading.sightings import HOUR_NS, Sightings, summarized
-from agents.hot_symbols.reading.times import sortable
+from agents.hot_symbols.reading.sightings import HOUR_NS, Received, Sightings, summarized
+from agents.hot_symbols.reading.times import moment
 from agents.hot_symbols.table.symbol_row import SymbolRow
 
 NAMES = st.integers(0, 20).map(lambda number: (f"name {number}",))
@@ -24,6 +24,9 @@ SIGHTING = st.tuples(
     st.integers(0, 2),
     st.integers(0, 12),
 )
+RECEIVED = Received(2, 20)
+"""Hours later than this are those of clocks that run ahead."""
+
 SIGHTINGS = st.lists(SIGHTING, min_size=1, max_size=20)
 
 
@@ -109,7 +112,8 @@ def observed(tally: Tally, sightings: list[tuple[int, int, int, int]]) -> Tally:
     """A tally after each sighting: time, hits, probe hits, place."""
     for time_ns, frames, probes, where in sightings:
         touch = Touch("/a!f", "/a", frames + probes, probes, ((1, frames),) if frames else (), (("/a!g", 1),))
-        tally.observe([(touch, summarized(Sightings(place(where), [sortable(time_ns)], [0])))])
+        one = Sightings(place(where), [moment(time_ns, f"{frames}{probes}{where}")], [where])
+        tally.observe([(touch, summarized(one, RECEIVED))])
     return tally
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from agents.contract import OutRecord
 from agents.hot_symbols.counting.partial import last_seen_ns, offsets
 from agents.hot_symbols.counting.symbol_counter import INCLUDED_KEY, SymbolCounter
+from agents.hot_symbols.reading.citations import Citation
 from agents.hot_symbols.reading.evidence import EventEvidence, EventPlace, Touch
 from agents.hot_symbols.reading.gathering import one_by_one
 from agents.hot_symbols.reading.meaning import Observation
@@ -22,6 +23,8 @@ from schemas import records
 
 PARTITIONS = 2
 START_NS = 1_700_000_000 * 1_000_000_000
+RECEIVED_MS = START_NS // 1_000_000 + 100 * 24 * 3_600_000
+"""No clock of the model runs ahead of it."""
 
 KINDS = (
     EventEvidence(
@@ -136,7 +139,7 @@ def observe(value: bytes | None) -> Observation:
     """Read such a call."""
     assert value is not None
     offset, time_ns, kind, place = map(int, value.split(b","))
-    return offset, time_ns, KINDS[kind], PLACES[place]
+    return offset, time_ns, f"{offset:032x}", KINDS[kind], PLACES[place]
 
 
 def new_counter() -> SymbolCounter:
@@ -182,7 +185,7 @@ class World:
 
     def _send_call(self, partition: int, offset: int) -> None:
         value = encode_event(offset, self.raw[partition][offset])
-        self.calls[partition].append([OutRecord(b"", value, offset)])
+        self.calls[partition].append([OutRecord(b"", value, RECEIVED_MS + offset)])
 
     # What workers do
 
@@ -347,12 +350,23 @@ def _write(disk: Disk, rows: Mapping[bytes, bytes | None], changelog: Log) -> No
 def expected_rows(raw: Sequence[Sequence[Event]]) -> dict[str, dict[str, Any]]:
     """What must come out, counted event by event in the plainest way: the fields that are exact in every case."""
     found: dict[str, dict[str, Any]] = {}
-    for event in (event for partition in raw for event in partition):
+    happened = ((number, at, event) for number, partition in enumerate(raw) for at, event in enumerate(partition))
+    for partition, offset, event in happened:
         for touch in KINDS[event.kind].touches:
             row = found.setdefault(
                 touch.symbol_id,
-                {"hits": 0, "probe_hits": 0, "times": [], "hours": {}, "grades": {}, "images": {}, "callers": {}},
+                {
+                    "hits": 0,
+                    "probe_hits": 0,
+                    "times": [],
+                    "hours": {},
+                    "grades": {},
+                    "images": {},
+                    "callers": {},
+                    "all": [],
+                },
             )
+            row["all"].append(Citation(event.time_ns, f"{offset:032x}", partition, offset))
             row["hits"] += touch.hits
             row["probe_hits"] += touch.probe_hits
             row["times"].append(event.time_ns)

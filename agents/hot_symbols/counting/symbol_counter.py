@@ -29,7 +29,9 @@ from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.reading.evidence import EventEvidence, EventPlace, Touch
 from agents.hot_symbols.reading.gathering import NONE_YET, CountRefusal, Gather, Gathered
-from agents.hot_symbols.reading.sightings import Sightings, Summary, added_up, summarized
+from agents.hot_symbols.reading.sightings import Received, Sightings, Summary, added_up, summarized
+
+MS_PER_HOUR: Final = 3_600_000
 
 INCLUDED_KEY: Final = b"\x01included"
 """Row of the raw offset that everything includes; symbol ids have no control characters."""
@@ -64,6 +66,8 @@ class _Memory:
     included: int = NONE_YET
     """Raw offset up to which every partial is acknowledged, as far as the table was read."""
     timestamp_ms: int = 0
+    latest_ms: int = 0
+    """Latest receipt of a call."""
 
 
 class SymbolCounter:
@@ -84,6 +88,7 @@ class SymbolCounter:
         self._gather(records, memory.gathered)
         memory.position = records[-1].offset + 1
         memory.timestamp_ms = records[-1].timestamp
+        memory.latest_ms = max(memory.latest_ms, records[0].timestamp, records[-1].timestamp)
         self._unwritten.add(partition)
 
     @property
@@ -99,7 +104,7 @@ class SymbolCounter:
         """Turn what waits into rows and partials. Call `acknowledged` when all of it is."""
         memory = self._memories[partition]
         gathered = memory.gathered
-        waiting = _WaitingCalls(gathered.kinds)
+        waiting = _WaitingCalls(gathered.kinds, Received(partition, memory.latest_ms // MS_PER_HOUR))
         keys = [symbol.encode() for symbol in waiting.touched]
         *found, included = read([*keys, INCLUDED_KEY])
         memory.included = max(_to_int(included), memory.included)
@@ -170,10 +175,11 @@ def parse_partial_key(key: bytes) -> tuple[bytes, int]:
 class _WaitingCalls:
     """What waits of one partition, by symbol."""
 
-    def __init__(self, groups: Mapping[tuple[EventEvidence, EventPlace], Sightings]) -> None:
+    def __init__(self, groups: Mapping[tuple[EventEvidence, EventPlace], Sightings], received: Received) -> None:
         self._groups = groups
+        self._received = received
         self._first_offset = min((sightings.offsets[0] for sightings in groups.values()), default=0)
-        self.touched = _by_symbol((evidence, sightings) for (evidence, _), sightings in groups.items())
+        self.touched = _by_symbol(((evidence, sightings) for (evidence, _), sightings in groups.items()), received)
         """What all events that wait say about a symbol."""
 
     def touched_above(self, symbol: str, offset: int) -> list[tuple[Touch, Summary]]:
@@ -185,17 +191,20 @@ class _WaitingCalls:
             for (evidence, _), sightings in self._groups.items()
             if any(touch.symbol_id == symbol for touch in evidence.touches)
         )
-        return _by_symbol((evidence, sightings) for evidence, sightings in cut if sightings.offsets).get(symbol, [])
+        left = ((evidence, sightings) for evidence, sightings in cut if sightings.offsets)
+        return _by_symbol(left, self._received).get(symbol, [])
 
 
-def _by_symbol(groups: Iterable[tuple[EventEvidence, Sightings]]) -> dict[str, list[tuple[Touch, Summary]]]:
+def _by_symbol(
+    groups: Iterable[tuple[EventEvidence, Sightings]], received: Received
+) -> dict[str, list[tuple[Touch, Summary]]]:
     """By symbol: each different thing that is said about it, and the summary of all events that say so.
 
     Stacks have most of their touches in common, so what is said is looked at once, and not once a stack.
     """
     by_evidence: dict[EventEvidence, list[Summary]] = {}
     for evidence, sightings in groups:
-        by_evidence.setdefault(evidence, []).append(summarized(sightings))
+        by_evidence.setdefault(evidence, []).append(summarized(sightings, received))
     by_touch: dict[int, tuple[Touch, list[Summary]]] = {}  # equal touches are one object as a rule
     for evidence, summaries in by_evidence.items():
         summary = added_up(summaries)

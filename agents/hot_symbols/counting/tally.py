@@ -3,7 +3,7 @@
 Rules: `add` is commutative and associative in everything but the choice of rare callers, so a row is the same however
 its events were cut into batches and partitions. Times are the events' own. The hours are those of the newest 24 hours
 that the symbol was seen in: an hour outside that window can never come back into it, so dropping it early loses
-nothing.
+nothing. No hour is later than that of receipt, so that a clock that runs ahead does not push all others out.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,6 +13,7 @@ from typing import Final
 
 from agents.hot_symbols.counting.callers import Callers
 from agents.hot_symbols.counting.recent import Recent
+from agents.hot_symbols.reading.citations import Citations
 from agents.hot_symbols.reading.evidence import CONFIRMED, EventPlace, Touch
 from agents.hot_symbols.reading.sightings import Summary
 from schemas.text_limits import cut_place
@@ -45,6 +46,7 @@ class Tally:
     images: Recent = field(default_factory=Recent)
     namespaces: Recent = field(default_factory=Recent)
     workloads: Recent = field(default_factory=Recent)
+    citations: Citations = field(default_factory=Citations)
 
     @property
     def confirmed_hits(self) -> int:
@@ -60,20 +62,22 @@ class Tally:
             self.module = min(self.module, touch.module)
             self.hits += touch.hits * events
             self.probe_hits += touch.probe_hits * events
-            self.first_ns = min(self.first_ns, summary.first_ns)
-            self.last_ns = max(self.last_ns, summary.last_ns)
+            self.first_ns = min(self.first_ns, summary.first.time_ns)
+            self.last_ns = max(self.last_ns, summary.last.time_ns)
             for grade, frames in touch.grades:
                 grades[grade] = grades.get(grade, 0) + frames * events
             for hour, count in summary.hours.items():
                 hours[hour] = hours.get(hour, 0) + touch.hits * count
             for caller, number in touch.callers:
                 calls[caller] = calls.get(caller, 0) + number * events
+            self.citations.note(summary.first, summary.last, summary.first_of_hours)
             for place, when_ns in summary.places.items():
                 if when_ns > places.get(place, NEVER_LAST):
                     places[place] = when_ns
         self._note(places)
         self._drop_old_hours()
         self.callers.settle()
+        self.citations.settle()
 
     def _note(self, places: dict[EventPlace, int]) -> None:
         for place, when_ns in places.items():
@@ -102,6 +106,7 @@ class Tally:
         self.images.add(other.images)
         self.namespaces.add(other.namespaces)
         self.workloads.add(other.workloads)
+        self.citations.add(other.citations)
 
     def shorten(self, max_bytes: int) -> None:
         """Cut the texts to a size, besides some 2 kB; what is dropped counts among what is not listed."""
@@ -135,6 +140,7 @@ class Tally:
             texts += chain.from_iterable([name for name, _ in newest])
             numbers.append(len(recent.sketch))
             numbers += recent.sketch
+        self.citations.write_to(numbers, texts)
 
     @classmethod
     def read_from(cls, numbers: Iterator[int], texts: Iterator[str]) -> "Tally":
@@ -148,6 +154,7 @@ class Tally:
         tally.images = _read_recent(_IMAGE_WORDS, numbers, texts)
         tally.namespaces = _read_recent(_NAMESPACE_WORDS, numbers, texts)
         tally.workloads = _read_recent(_WORKLOAD_WORDS, numbers, texts)
+        tally.citations = Citations.read_from(numbers, texts)
         return tally
 
 

@@ -73,7 +73,7 @@ class Gathered:
         if isinstance(observation, Unreadable):
             self.refusals.append(CountRefusal(record.offset, record.timestamp, observation))
             return
-        offset, time_ns, evidence, place = observation
+        offset, time_ns, event_id, evidence, place = observation
         if offset < 0:
             self.refusals.append(CountRefusal(record.offset, record.timestamp, Unreadable.NO_RAW_POSITION))
         elif offset <= self.highest:
@@ -81,7 +81,7 @@ class Gathered:
         else:
             self.highest = offset
             self.counted += 1
-            self.kind(evidence, place).add(time_ns, offset)
+            self.kind(evidence, place).add(time_ns, event_id, offset)
 
     def size(self) -> int:
         """Kinds of event that wait, or their looks where those are more."""

@@ -23,8 +23,8 @@ from agents.hot_symbols.reading.evidence import (
 )
 from agents.memo import Memo
 
-Observation = tuple[int, int, EventEvidence, EventPlace]
-"""Raw offset, time in nanoseconds since the Unix epoch, evidence, place. A plain tuple: one is made for every event."""
+Observation = tuple[int, int, str, EventEvidence, EventPlace]
+"""Raw offset, time in nanoseconds since the Unix epoch, event id, evidence, place: one is made for every event."""
 
 PLACE_FIELDS: Final = ("image_id", "image_name", "namespace", "workload_kind", "workload")
 """Fields of a call that say where it happened."""
@@ -76,4 +76,4 @@ class Meaning:
         elif call["probe_type"] == "ProcessExec" and call["process"]["binary"]:
             extra = binary_touch(call["process"]["binary"])
         evidence = self.evidence(call["stack_frames"], extra)
-        return call["source"]["offset"], call["timestamp_ns"], evidence, self.place(call)
+        return call["source"]["offset"], call["timestamp_ns"], call["event_id"], evidence, self.place(call)

@@ -11,7 +11,7 @@ from agents.contract import UNREADABLE_BATCH, SourceRecord
 from agents.hot_symbols.reading.gathering import Gathered, Unreadable
 from agents.hot_symbols.reading.meaning import Meaning, Observation
 from agents.hot_symbols.reading.regular_calls import GatherRegular, gather_none, regular_gatherer
-from agents.hot_symbols.reading.times import time_of
+from agents.hot_symbols.reading.times import event_id_of, time_of
 from schemas import avro_wire
 from schemas.call_layout import CallLayout, MalformedCallError
 
@@ -92,7 +92,8 @@ class CallObserver:
         if found.refusals:
             return found.refusals[0].reason
         [((evidence, place), sightings)] = found.kinds.items()
-        return sightings.offsets[0], time_of(sightings.times[0]), evidence, place
+        [moment] = sightings.moments
+        return sightings.offsets[0], time_of(moment), event_id_of(moment), evidence, place
 
 
 class _Lone(NamedTuple):

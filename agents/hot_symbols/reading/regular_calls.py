@@ -7,7 +7,8 @@ the stack in one block with its size. For example (a test compares these bytes w
        0  00 00 00 00 07               schema header: schema id 7
        5  40                           length of the event id: 32, because Avro doubles numbers that are not negative
        6  30 31 32 33                  the first four of its 32 characters
-      38  aa b4 ae d8 c7 bf ce 97 2f   timestamp_ns, see times.py; every byte but the last has its high bit set
+      38  aa b4 ae d8 c7 bf ce 97 2f   timestamp_ns, see times.py, which keeps it with the id as one piece; every byte
+                                       but the last has its high bit set
       47  06                           probe type: symbol 3 of the enum, Kprobe
       48  01                           stack: -1, so one frame, and the size of the block follows
       49  1a                           the block has 13 bytes
@@ -51,8 +52,8 @@ _OPENING: Final = Struct(f"<{avro_wire.SCHEMA_HEADER_BYTES + len(_TEXT_32)}s{_ID
 
 _STACK_AT: Final = _OPENING.size - 3
 _TIME_END: Final = _STACK_AT - 2
-_BEFORE_TIME: Final = _TIME_END - 9
-"""Positions of the stack, and of the time's last byte and the byte before its first."""
+_BEFORE_ID: Final = _TIME_END - 9 - _ID_CHARS
+"""Positions of the stack, of the time's last byte, and of the byte before the id, which the time follows."""
 
 _MORE: Final = 0x80  # bit of every byte of an Avro number but the last
 _EIGHT_MORE: Final = 0x8080808080808080
@@ -152,7 +153,7 @@ def regular_gatherer(layout: CallLayout, meaning: Meaning) -> GatherRegular:  # 
                 if kind is None:
                     kind = kinds[look] = gathered.kind(evidence_of[look], known.place)
                 highest = offset
-                kind.times.append(value[_TIME_END:_BEFORE_TIME:-1])
+                kind.moments.append(value[_TIME_END:_BEFORE_ID:-1])
                 kind.offsets.append(offset)
                 index += 1
         except _NOT_REGULAR:

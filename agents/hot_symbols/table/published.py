@@ -58,4 +58,5 @@ def published_record(symbol_id: str, tally: Tally) -> dict[str, Any]:
         "workloads_more": tally.workloads.more(),
         "callers": [{"symbol_id": caller, "hits": calls} for caller, calls in tally.callers.top()],
         "callers_shortfall": tally.callers.shortfall,
+        "events": [one.as_record() for one in tally.citations.listed()],
     }

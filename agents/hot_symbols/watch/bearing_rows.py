@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from posixpath import basename
 
 from agents.hot_symbols.identity import SymbolIdentity
+from agents.hot_symbols.reading.citations import Citation
 from agents.hot_symbols.watch.watch import Bearing, Watch
 from agents.hot_symbols.watch.watched_code import WatchedCode
 
@@ -30,6 +31,7 @@ class WatchedRow:
     images: tuple[tuple[str, str, int], ...] = ()
     """Id, name and time of the last hit."""
     images_more: int = 0
+    events: tuple[Citation, ...] = ()
 
     @property
     def unsure_hits(self) -> int:

@@ -13,6 +13,7 @@ from agents.coverage.completeness import Completeness, MissingInterval, complete
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.refused_minutes import RefusedMinutes
 from agents.hot_symbols.identity import SymbolIdentity, SymbolIdError, parse_symbol_id
+from agents.hot_symbols.reading.citations import Citation, cited
 from agents.hot_symbols.watch.bearing_rows import ModuleOf, UnsureRows, WatchedFiles, WatchedRow
 from agents.hot_symbols.watch.deciding import HitsFound, decided
 from agents.hot_symbols.watch.reasons import MAX_REASONS
@@ -186,6 +187,9 @@ class WatchBoard:
             found["last_seen_ns"],
             tuple((one["image_id"], one["image_name"], one["last_seen_ns"]) for one in found["images"]),
             found["images_more"],
+            tuple(
+                Citation(one["time_ns"], one["event_id"], one["partition"], one["offset"]) for one in found["events"]
+            ),
         )
 
 
@@ -225,6 +229,7 @@ def _answer(
         "gaps": list(map(_gap_of, covered.gaps)),
         "gaps_more": covered.gaps_more,
         **_images(ranked),
+        "events": [one.as_record() for one in cited([event for row in ranked for event in row.events])],
     }
 
 

@@ -53,4 +53,5 @@ def _unanswered(watch: Watch) -> dict[str, Any]:
         "gaps_more": 0,
         "images": [],
         "images_more": 0,
+        "events": [],
     }

@@ -17,6 +17,7 @@ from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.reading.evidence import EventEvidence, EventPlace, Touch
 from agents.hot_symbols.reading.gathering import Unreadable, one_by_one
 from agents.hot_symbols.reading.meaning import Observation
+from agents.hot_symbols.reading.sightings import HOUR_NS
 from tests.support.hot_world import START_NS, Event, Stored, World
 
 EVIDENCE = EventEvidence((Touch("/a!f", "/a", 1, 0, (), ()),))
@@ -29,7 +30,7 @@ def observe(value: bytes | None) -> Observation | Unreadable:
     if value is None:
         return Unreadable.EMPTY
     try:
-        return int(value), 1_000, EVIDENCE, NOWHERE
+        return int(value), 1_000, f"{int(value):032x}", EVIDENCE, NOWHERE
     except ValueError:
         return Unreadable.MALFORMED
 
@@ -188,7 +189,8 @@ def test_a_flush_touches_only_what_was_called_since_the_last_one() -> None:
     """The table may hold a million symbols: rows of those that are quiet are neither read nor written."""
     other = EventEvidence((Touch("/a!g", "/a", 1, 0, (), ()),))
     counter = SymbolCounter(
-        one_by_one(lambda value: (int(value or 0), 1_000, other if value == b"7" else EVIDENCE, NOWHERE)), PARTITIONS
+        one_by_one(lambda value: (int(value or 0), 1_000, "", other if value == b"7" else EVIDENCE, NOWHERE)),
+        PARTITIONS,
     )
     counter.absorb(3, calls(10, b"5"))
     counter.acknowledged(counter.flush(3, read_nothing))
@@ -203,3 +205,21 @@ def test_a_flush_touches_only_what_was_called_since_the_last_one() -> None:
 
     assert asked == [b"/a!g", INCLUDED_KEY]
     assert flush.rows.keys() == {b"/a!g", INCLUDED_KEY}
+
+
+def test_a_clock_that_runs_ahead_does_not_push_the_other_hours_out() -> None:
+    """A week ahead of its receipt, an event counts in the hour of receipt; its own time stays what it says."""
+    hour_ns, now = HOUR_NS, 472_222
+    times = {b"1": now * hour_ns, b"2": (now + 7 * 24) * hour_ns, b"3": now * hour_ns + 5}
+    counter = SymbolCounter(
+        one_by_one(lambda value: (int(value or 0), times[value or b""], f"id{int(value or 0)}", EVIDENCE, NOWHERE)),
+        PARTITIONS,
+    )
+    received_ms = now * hour_ns // 1_000_000
+    counter.absorb(3, [Stored("calls", 3, index, received_ms, None, value) for index, value in enumerate(times)])
+    [state] = [row for key, row in counter.flush(3, read_nothing).rows.items() if key != INCLUDED_KEY]
+    tally = Partial.from_bytes(state).tally
+
+    assert tally.hours == {now: 3}
+    assert tally.last_ns == (now + 7 * 24) * hour_ns
+    assert [one.event_id for one in tally.citations.listed()] == ["id1", "id2"]

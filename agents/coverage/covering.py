@@ -5,11 +5,13 @@ gap of the node in its key, or one of all nodes, which has a row of its own. The
 flush.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from agents.contract import SourceRecord
+from agents.coverage.interval import Interval, touches
 from agents.coverage.node_coverage import NodeCoverage
+from agents.coverage.node_window import vouches
 from agents.coverage.unreadable import NO_NODE, node_in, unreadable_gap
 from schemas.coverage import CoverageGap
 from schemas.node import NodeId, node_of_text
@@ -35,6 +37,7 @@ class CoverageFolder:
     def __init__(self, decode: Decode) -> None:
         self._decode = decode
         self._waiting: dict[int, dict[bytes, list[CoverageGap]]] = {}
+        self._twice: dict[NodeId, Interval] = {}
 
     def absorb(self, partition: int, records: Sequence[SourceRecord]) -> list[CoverageRefusal]:
         """Take records of one partition into memory; returns those that cannot be read."""
@@ -64,7 +67,18 @@ class CoverageFolder:
             known = NodeCoverage() if state is None else NodeCoverage.from_bytes(state)
             known.add(found)
             rows[key] = known.to_bytes()
+            self._look_for_two(key, found, known)
         return rows
+
+    def take_vouched_twice(self) -> dict[NodeId, Interval]:
+        """Nodes that two ingests vouched for at once, by the records of the flushes since the last call, and when."""
+        found, self._twice = self._twice, {}
+        return found
+
+    def _look_for_two(self, key: bytes, found: Iterable[CoverageGap], known: NodeCoverage) -> None:
+        node, newest = parse_node_key(key), known.vouched_twice()[-1:]
+        if node is not None and newest and any(vouches(one) and touches(one, newest[0]) for one in found):
+            self._twice[node] = newest[0]
 
 
 _NODE = b"node:"

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from app.doctor.coverage_check import check_coverage
 from app.doctor.findings import Area, Check, CheckFinding, CheckVerdict
 from app.doctor.kafka_checks import check_kafka, check_registry, check_topics
 from app.doctor.local_checks import check_privacy, check_settings, check_symbols, read_settings
@@ -25,11 +26,12 @@ _CHECKS: Final[Mapping[Area, Check]] = {
     Area.KAFKA: check_kafka,
     Area.TOPICS: check_topics,
     Area.REGISTRY: check_registry,
+    Area.COVERAGE: check_coverage,
     Area.SYMBOLS: check_symbols,
     Area.PRIVACY: check_privacy,
 }
 _COLOURS: Final = {CheckVerdict.OK: "green", CheckVerdict.WARN: "yellow", CheckVerdict.FAIL: "red"}
-_ASKS_FOR: Final = {Area.TOPICS: Area.KAFKA}
+_ASKS_FOR: Final = {Area.TOPICS: Area.KAFKA, Area.COVERAGE: Area.KAFKA}
 """An area that cannot be checked if another one fails."""
 
 
@@ -43,8 +45,9 @@ _ASKS_FOR: Final = {Area.TOPICS: Area.KAFKA}
 def command(areas: tuple[str, ...], *, show_settings: bool, strict: bool, as_json: bool) -> None:
     """Check settings and everything that they name, and say what to do.
 
-    The areas are settings, tetragon, kafka, topics, registry, symbols and privacy. Without an area, all are checked.
-    Leave areas out where they do not apply: a host that runs no ingest needs no tetragon. The command changes nothing.
+    The areas are settings, tetragon, kafka, topics, registry, coverage, symbols and privacy. Without an area, all are
+    checked. Leave areas out where they do not apply: a host that runs no ingest needs no tetragon. The command changes
+    nothing.
 
     \b
     Exit codes:

@@ -17,11 +17,14 @@ from app.operators.times import time_text
 from app.settings import load
 from app.stages.hot_symbols.answer_lines import in_words, watched_table
 from app.stages.hot_symbols.answers_reading import watched_answers
+from app.stages.hot_symbols.doubled_hits import FIELD, DoubledHits
 from app.stages.hot_symbols.table_reading import published_rows
 from app.symbols.display import SymbolDisplay
 from app.symbols.known_files import names_in
 
 NONE_FOUND: Final = 1
+
+_MAX_NAMED: Final = 5
 
 
 @click.command(name="hot-symbols", epilog=TIME_HELP)
@@ -57,8 +60,9 @@ def command(
     With a symbol store (CALLSTREAM_SYMBOL_STORE_DIR), a --symbol in full finds the function by any of its names.
 
     A name is sure if our own index, the kernel or a probe confirms it. It is a hint if only the agent gives it. SURE is
-    the share of a row's hits whose name is sure. PATTERN may have `*`, `?` and `[...]`. Records that are no rows or
-    answers are counted on standard error, with --json as one document.
+    the share of a row's hits whose name is sure. Standard error says if hits may be counted twice, because two ingests
+    read one agent; with --json it is the field hits_may_be_doubled of a row. PATTERN may have `*`, `?` and `[...]`.
+    Records that are no rows or answers are counted on standard error, with --json as one document.
 
     \b
     Exit codes:
@@ -81,7 +85,9 @@ def command(
             found: Sequence[Row] = list(filter(query.matches_answer, watched_answers(settings, refused)))[:count]
             lines = watched_table(found)
         else:
-            found = top(filter(query.matches, published_rows(settings, refused)), count)
+            doubled = DoubledHits(settings)
+            found = doubled.mark(map(dict, top(filter(query.matches, published_rows(settings, refused)), count)))
+            _say_whether_doubled(found, doubled)
             lines = table(found, display.name)
             if not found and symbol is not None:
                 _say_whether_watched(query, watched_answers(settings, refused))
@@ -89,6 +95,17 @@ def command(
             echo(line)
     say_unreadable("hot-symbols", refused, as_json=as_json)
     sys.exit(0 if found else NONE_FOUND)
+
+
+def _say_whether_doubled(found: Iterable[Row], doubled: DoubledHits) -> None:
+    """Counts that may be too high are said to be so, beside the table."""
+    if doubled.trouble is not None:
+        echo(f"callstream hot-symbols: whether hits are counted twice cannot be told: {doubled.trouble}", err=True)
+    elif any(row[FIELD] for row in found):
+        nodes = doubled.nodes()
+        named = ", ".join(map(str, nodes[:_MAX_NAMED])) + ("" if len(nodes) <= _MAX_NAMED else ", ...")
+        said = f"hits may be counted twice: two ingests vouched at once for {named}; see: callstream doctor coverage"
+        echo(f"callstream hot-symbols: {said}", err=True)
 
 
 def _say_whether_watched(query: Query, answers: Iterable[Mapping[str, Any]]) -> None:

@@ -19,6 +19,7 @@ class Area(StrEnum):
     KAFKA = "kafka"
     TOPICS = "topics"
     REGISTRY = "registry"
+    COVERAGE = "coverage"
     SYMBOLS = "symbols"
     PRIVACY = "privacy"
 

@@ -272,6 +272,12 @@ POLICY_RELOADS: Final = _stage_counter(
     bad="`refused`: the policy file or the key cannot be used, and the old policy stays in force. The log says why.",
     labels=(Label(name="outcome", values=("applied", "refused")),),
 )
+VOUCHED_TWICE_UNTIL: Final = _stage_gauge(
+    name="runtime_vouched_twice_until_timestamp_seconds",
+    unit="seconds",
+    help="Up to when two ingests vouched for one node at once, Unix time; 0 if none did. The log names the node.",
+    bad="Near the present: events are counted twice, or two agents have one name.",
+)
 HOT_PUBLISHED: Final = _stage_counter(
     name="hot_symbols_published_total",
     unit="records",

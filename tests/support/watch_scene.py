@@ -99,11 +99,27 @@ class WatchScene:
         self._producer.produce(self.prefix + topics.RAW, value, b"process", 0)
         assert self._producer.flush(30) == 0
 
-    def cover(self, ago_ns: int, until_ago_ns: int, cause: GapCause = GapCause.HEARTBEAT, node: str = "n1") -> None:
+    def cover(
+        self,
+        ago_ns: int,
+        until_ago_ns: int,
+        cause: GapCause = GapCause.HEARTBEAT,
+        node: str = "n1",
+        *,
+        cluster: str = "",
+        session: str = "",
+    ) -> None:
         """Publish a coverage record."""
-        gap = CoverageGap(node=node, from_ns=self.now_ns - ago_ns, to_ns=self.now_ns - until_ago_ns, cause=cause)
+        gap = CoverageGap(
+            node=node,
+            cluster=cluster,
+            session=session,
+            from_ns=self.now_ns - ago_ns,
+            to_ns=self.now_ns - until_ago_ns,
+            cause=cause,
+        )
         value = encode(gap, self._ids[topics.COVERAGE])
-        self._producer.produce(self.prefix + topics.COVERAGE, value, node.encode())
+        self._producer.produce(self.prefix + topics.COVERAGE, value, gap.node_id.as_key())
         assert self._producer.flush(30) == 0
 
     def watch_as_a_service(self, symbol: str, *, ago_ns: int, **others: Any) -> None:

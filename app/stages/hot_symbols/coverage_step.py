@@ -3,11 +3,14 @@
 A record is finished when the row that includes it is in the table.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Final
 
 from agents.contract import StepResult
 from agents.coverage.covering import CoverageFolder
+from agents.coverage.interval import Interval
 from app.kafka.refused import RecordRefusal
 from app.kafka.schemas import RecordDecoder, RecordFault
 from app.stages.hot_symbols.absorbed import AbsorbedWork
@@ -15,8 +18,15 @@ from app.stages.hot_symbols.refusing import refused_records
 from app.streaming.batch import RecordBatch
 from app.streaming.stage_process import StageRuntime
 from app.streaming.table import TableWrite
+from app.telemetry import metrics
 from schemas import topics
 from schemas.coverage import CoverageGap, from_record
+from schemas.node import NodeId
+
+log = logging.getLogger(__name__)
+
+_MAX_TOLD: Final = 10_000
+"""Nodes whose stretch is remembered, so that it is told once; a fleet has fewer."""
 
 
 class CoverageStep:
@@ -28,6 +38,9 @@ class CoverageStep:
         source = runtime.settings.name(topics.COVERAGE)
         self._table = runtime.table(topics.NODE_COVERAGE_TABLE, source_topic=source)
         self._absorbed = AbsorbedWork(runtime.observer, source)
+        self._meter = runtime.meter
+        self._told: dict[NodeId, int] = {}
+        self._twice_until_ns = 0
 
     def absorb(self, batch: RecordBatch) -> None:
         """Take records into memory."""
@@ -43,6 +56,24 @@ class CoverageStep:
             ]
         )
         self._absorbed.book(StepResult())
+        self._tell(self._folder.take_vouched_twice())
+
+    def _tell(self, twice: Mapping[NodeId, Interval]) -> None:
+        """Say once of each node and stretch of time that two ingests vouch for it; the metric follows its end."""
+        if len(self._told) > _MAX_TOLD:
+            self._told.clear()
+        for node, stretch in twice.items():
+            self._twice_until_ns = max(self._twice_until_ns, stretch.to_ns)
+            if self._told.get(node) != stretch.from_ns:
+                self._told[node] = stretch.from_ns
+                log.warning(
+                    "two ingests vouch for the node %s at once: its events may be counted twice, or two agents have "
+                    "its name",
+                    node,
+                    extra={"facts": {"from_ns": stretch.from_ns, "to_ns": stretch.to_ns}},
+                )
+        if twice:
+            self._meter.set(metrics.VOUCHED_TWICE_UNTIL, self._twice_until_ns / 1e9)
 
 
 def gap_decoder(schemas: RecordDecoder) -> Callable[[bytes | None], CoverageGap | RecordFault]:

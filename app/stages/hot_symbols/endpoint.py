@@ -77,14 +77,19 @@ class Endpoint:
         answers: Callable[[], list[dict[str, Any]] | None],
         *,
         files: Callable[[], KnownFiles | None] = lambda: None,
+        mark: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] = list,
     ) -> None:
-        """`answers` gives the answers to all watches, or None while they are not known; `files` those of the store."""
+        """`answers` gives the answers to all watches, or None while they are not known; `files` those of the store.
+
+        `mark` says in each row whether its hits may be counted twice.
+        """
         self._table = table
         self._ownership = ownership
         self._peers = peers
         self._partitions = partitions
         self._answers = answers
         self._files = files
+        self._mark = mark
         self._one_look = threading.Lock()
 
     def __call__(self, query_string: str) -> HttpAnswer:
@@ -100,7 +105,7 @@ class Endpoint:
             elif "partition" in asked:
                 rows = self._own(query, count, self._named(asked["partition"]), deadline)
             else:
-                rows = self._everywhere(asked, query, count, deadline)
+                rows = self._mark(self._everywhere(asked, query, count, deadline))
         except QuestionRefusedError as refused:
             return HttpAnswer(refused.status, {"error": str(refused)})
         return HttpAnswer(HTTPStatus.OK, {"rows": rows})

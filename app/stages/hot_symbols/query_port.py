@@ -20,6 +20,7 @@ from app.serving.listener import HttpListener, ListenerLimits, in_thread
 from app.serving.request import HttpAnswer, HttpPage, HttpRequest
 from app.settings import WILDCARD_HOSTS, Settings, SettingsError, variable_of
 from app.stages.hot_symbols.advertising import Owner, advertised, conflict
+from app.stages.hot_symbols.doubled_hits import DoubledHits
 from app.stages.hot_symbols.endpoint import PATH, QUESTION_SECONDS, Endpoint
 from app.stages.hot_symbols.ownership import Ownership, published_owners
 from app.stages.hot_symbols.peers import PeerAccess, Peers
@@ -96,7 +97,13 @@ class QueryPort:
         self._ownership.me = me
         peers = Peers(me, settings.peer_networks, peer_access)
         endpoint = Endpoint(
-            self._table, self._ownership, peers, self._runtime.partitions, self._answers, files=self._files
+            self._table,
+            self._ownership,
+            peers,
+            self._runtime.partitions,
+            self._answers,
+            files=self._files,
+            mark=DoubledHits(settings).mark,
         )
         service.serve(endpoint, HttpAccess(served_hosts(settings, bound, me.address), token, host_required=True))
         log.info("serving /hot-symbols", extra={"facts": {"hotSymbols": str(bound), "advertised": str(me.address)}})

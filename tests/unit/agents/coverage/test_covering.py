@@ -95,3 +95,27 @@ def test_two_clusters_nodes_of_one_name_have_rows_of_their_own() -> None:
 
     found = {parse_node_key(key): len(NodeCoverage.from_bytes(row).gaps) for key, row in rows.items()}
     assert found == {NodeId("east", "worker-0"): 0, NodeId("west", "worker-0"): 1}
+
+
+def test_two_sessions_at_once_are_told_when_their_records_come() -> None:
+    """Once for each flush that brings some of it; a stretch of long ago is not told again by later heartbeats."""
+
+    def beat(value: bytes | None) -> CoverageGap | str:
+        session, begin, end = (value or b"").decode().split(",")
+        from_ns, to_ns = int(begin) * 10**10, int(end) * 10**10
+        cause = GapCause.HEARTBEAT
+        return CoverageGap(node="n", cluster="east", session=session, cause=cause, from_ns=from_ns, to_ns=to_ns)
+
+    folder = CoverageFolder(beat)
+    rows: dict[bytes, bytes] = {}
+
+    def told(*values: bytes) -> dict[NodeId, Interval]:
+        folder.absorb(1, [stored(number, value) for number, value in enumerate(values)])
+        rows.update(folder.flush(1, lambda keys: [rows.get(key) for key in keys]))
+        return folder.take_vouched_twice()
+
+    node = NodeId("east", "n")
+    assert told(b"a,0,5", b"b,5,9") == {}
+    assert told(b"c,7,9") == {node: Interval(7 * 10**10, 9 * 10**10)}
+    assert told(b"c,9,12") == {}
+    assert told(b"b,9,11") == {node: Interval(7 * 10**10, 11 * 10**10)}

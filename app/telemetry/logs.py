@@ -20,6 +20,7 @@ from typing import Any, Final, TextIO
 
 from app.operators.escaping import escaped
 from app.operators.times import time_text
+from app.telemetry.log_outlet import LogOutlet
 
 _OURS: Final = ("app", "agents", "schemas", "callstream")
 _TRUSTED_LOGGERS: Final = ("aiokafka", "kafka", "confluent_kafka")
@@ -67,7 +68,7 @@ def configure(log_format: str, level: str, stream: TextIO | None = None) -> None
 
     `log_format` is "json" or "text", `level` a name of the logging module. May be called again; the last call counts.
     """
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = LogOutlet(stream or sys.stderr)
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(level)

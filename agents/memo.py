@@ -1,12 +1,18 @@
 """Caches for pure functions of small immutable keys: a bounded one, and one that remembers nothing."""
 
 from collections.abc import Callable, Hashable
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 K_contra = TypeVar("K_contra", contravariant=True)
 V_co = TypeVar("V_co", covariant=True)
+
+
+MAX_KEY_BYTES: Final = 32 << 20
+"""Of the keys of one generation: what the largest of our caches has when it is full of ordinary keys."""
+
+_SMALL: Final = 64
 
 
 class Lookup(Protocol[K_contra, V_co]):
@@ -24,26 +30,40 @@ class Memo(dict[K, V], Generic[K, V]):
     burst of keys that never repeat evicts at most what was idle. `compute` must depend on its key alone; then no
     eviction can change a result.
 
-    `max_entries` bounds memory together with the caller's bound on one key and value: choose it so that
-    2 × max_entries × (key + value bytes) is what the process can spare.
+    A generation ends, too, when its keys have more than `max_bytes`. So texts of strangers that are as long as they may
+    be cost no more than ordinary ones. Values should not be much larger than keys.
     """
 
-    __slots__ = ("_compute", "_max_entries", "_old")
+    __slots__ = ("_bytes", "_compute", "_max_bytes", "_max_entries", "_old")
 
-    def __init__(self, compute: Callable[[K], V], max_entries: int) -> None:
+    def __init__(self, compute: Callable[[K], V], max_entries: int, max_bytes: int = MAX_KEY_BYTES) -> None:
         super().__init__()
         self._compute = compute
         self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._old: dict[K, V] = {}
 
     def __missing__(self, key: K) -> V:
         old = self._old
         value = old[key] if old and key in old else self._compute(key)
-        if len(self) >= self._max_entries:
+        size = _size(key)
+        if len(self) >= self._max_entries or self._bytes + size > self._max_bytes:
             self._old = dict(self)
             self.clear()
+            self._bytes = 0
+        self._bytes += size
         self[key] = value
         return value
+
+
+def _size(key: object) -> int:
+    """Bytes of a key, about: of the texts and bytes in it, and something for the rest."""
+    if isinstance(key, str | bytes):
+        return key.__sizeof__()
+    if isinstance(key, tuple):
+        return sum(map(_size, key), _SMALL)
+    return sum([_size(getattr(key, name)) for name in getattr(type(key), "__slots__", ())], _SMALL)
 
 
 class Uncached(dict[K, V], Generic[K, V]):

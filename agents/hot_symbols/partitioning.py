@@ -4,8 +4,9 @@ So any Java client that looks a symbol up by its key finds the partition that we
 org.apache.kafka.common.utils.Utils.murmur2 and toPositive.
 """
 
-from functools import lru_cache
 from typing import Final
+
+from agents.memo import Memo
 
 _SEED: Final = 0x9747B28C
 _FACTOR: Final = 0x5BD1E995
@@ -29,7 +30,10 @@ def murmur2(data: bytes) -> int:
     return mixed ^ mixed >> 15
 
 
-@lru_cache(maxsize=65_536)  # hot symbols come in every flush; 65,536 keys of 100 bytes are some 15 MB
 def symbol_partition(symbol_id: str, partitions: int) -> int:
     """Partition number of a symbol's row among `partitions`."""
-    return (murmur2(symbol_id.encode()) & _POSITIVE) % partitions
+    return _NUMBERS[symbol_id] % partitions
+
+
+_NUMBERS: Final = Memo[str, int](lambda symbol_id: murmur2(symbol_id.encode()) & _POSITIVE, 65_536)
+"""Hot symbols come in every flush; keys have some 100 bytes."""

@@ -20,9 +20,9 @@ A closure, a parallel region and a coroutine's body are written inside the funct
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from typing import Final
 
+from agents.memo import Memo
 from agents.symbols.kernel_symbols import canonical_symbol
 from agents.symbols.rust_names import rust_function
 
@@ -59,10 +59,9 @@ _CACHED: Final = 65_536
 """Symbols of a table's rows, which come again with each change of a row; some 200 bytes each."""
 
 
-@lru_cache(maxsize=_CACHED)
 def function_of(symbol: str) -> str:
     """The function that a symbol is or was made of; equal for all symbols of one function."""
-    return _function_of(symbol)
+    return _FUNCTIONS[symbol]
 
 
 def symbols_of(function: str, names: Iterable[str]) -> set[str]:
@@ -136,3 +135,6 @@ def _one_structor(name: str) -> Iterator[str]:
         else:
             yield name[at]
             at += 1
+
+
+_FUNCTIONS: Final = Memo(_function_of, _CACHED)

@@ -267,7 +267,12 @@ class BatchConsumer(driver.Consumer):
         await self.commit()
 
     async def wait_empty(self) -> None:
-        """Wait until work in progress is finished and committed; past the limit, end the process."""
+        """Wait until work in progress is finished and committed; past the limit, end the process.
+
+        A batch that an agent has in its hand does not begin any more. It would be in memory, unwritten, when its
+        partition is given up.
+        """
+        self.ledger.drain()
         try:
             async with asyncio.timeout(self.drain_limit_seconds):
                 for drain in self.drain_callbacks:

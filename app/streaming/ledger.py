@@ -48,6 +48,7 @@ class _PartitionState:
     until_ms: int
     next_number: int = 0
     closed: bool = False
+    drains: bool = False
     hand_outs: "deque[HandOut]" = field(default_factory=deque)
 
 
@@ -85,8 +86,8 @@ class HandOut:
         return self._state.committed
 
     def start(self) -> bool:
-        """Note that work on it begins, so that a drain waits for it. False: do not begin, the books are closed."""
-        self.started = self.current
+        """Note that work on it begins, so that a drain waits for it. False: do not begin, its partition is given up."""
+        self.started = self.current and not self._state.drains
         return self.started
 
     def finish(self, outcome: BatchOutcome | None = None) -> None:
@@ -159,6 +160,11 @@ class Ledger:
         state = self._partitions.get(partition)
         if state is not None and seek > state.seek:
             state.seek, state.next_number = seek, 0
+
+    def drain(self) -> None:
+        """Let no more work begin on what was handed out, until its partition is opened again."""
+        for state in self._partitions.values():
+            state.drains = True
 
     def close(self, partitions: Iterable[Partition]) -> None:
         """Forget partitions: they were revoked, or are about to be re-positioned. Unknown ones are ignored."""

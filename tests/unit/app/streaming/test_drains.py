@@ -1,11 +1,14 @@
 """A consumer that gives up its partitions finishes and commits begun work first, within a limit."""
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 
 from app.processes.process_end import ExitCode
-from tests.support.fake_kafka import PARTITION, Ended, FakeKafka, harness, log_of
+from app.streaming.batch import RecordBatch
+from app.streaming.paced_runner import PacedRunner
+from tests.support.fake_kafka import PARTITION, Ended, FakeKafka, fail, harness, log_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -88,5 +91,36 @@ def test_a_drain_first_writes_what_is_only_in_memory() -> None:
             running.consumer.drain_callbacks.append(flush)
             await asyncio.wait_for(running.consumer.wait_empty(), 1)
             assert kafka.committed_offsets == {PARTITION: 1}
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_in_an_agents_hand_is_not_taken_into_memory_once_a_drain_has_begun() -> None:
+    """It waits for the registry, say. Taken later, it would be unwritten when its partition is given up."""
+
+    async def scenario() -> None:
+        kafka = FakeKafka(logs=log_of(*range(8)), fetch_size=4)
+        async with harness(kafka, strict=True) as running:
+            first, second = await running.events(2)
+            answered, absorbed = asyncio.Event(), list[int]()
+
+            async def prepare(batch: RecordBatch) -> None:
+                if batch.hand_out.first:
+                    await answered.wait()
+
+            async def flush(_positions: Mapping[int, int]) -> None:
+                await asyncio.sleep(0)
+
+            runner = PacedRunner(lambda one: absorbed.append(one.hand_out.first), flush, prepare=prepare, fail=fail)
+            running.consumer.drain_callbacks.append(runner.flush_now)
+            await runner(first.value)
+            late = asyncio.create_task(runner(second.value))
+            await asyncio.wait_for(running.consumer.wait_empty(), 1)
+            answered.set()
+            await late
+            running.consumer.ledger.close_all()
+            await runner.flush_now()
+            assert absorbed == [0]
+            assert kafka.committed_offsets == {PARTITION: 4}
 
     asyncio.run(scenario())

@@ -8,7 +8,7 @@ Any bytes become `Canonical`, `NotACall` or `EventRefusal`; nothing here raises 
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -42,6 +42,7 @@ from agents.canonicalize.probes import PolicyHooks, ProbePart
 from agents.canonicalize.processes import ProcessParts, timestamp_ns
 from agents.canonicalize.stacks import EMPTY_STACK, StackPart
 from agents.canonicalize.undecoded import text_as_bytes
+from agents.canonicalize.unknown_fields import NONE, UnknownFieldCounter, UnknownFields, unknown_at_top
 from agents.memo import Memo, Uncached
 from agents.symbols.lookup import Scope, SymbolSource
 from schemas.canonical_head import encode_head
@@ -77,6 +78,14 @@ class _BodyParts(NamedTuple):
     extra: bytes
 
 
+class _Part(Protocol):
+    """Whatever was looked up: it says which fields of it are unknown."""
+
+    @property
+    def unknown(self) -> UnknownFields:
+        """Fields that the contract does not have."""
+
+
 class Canonicalizer:
     """Canonicalizes events under one configuration; its state is what loader events said, and caches."""
 
@@ -84,7 +93,8 @@ class Canonicalizer:
         self.modules = ModuleIndex(source)
         self._cached = fragments_of(hooks, self.modules, Memo)
         self._uncached = fragments_of(hooks, self.modules, Uncached)
-        self._plain_kprobe = PlainKprobes(self._cached, self.modules).convert
+        self.unknown = UnknownFieldCounter()
+        self._plain_kprobe = PlainKprobes(self._cached, self.modules, self.unknown).convert
 
     def canonicalize(self, raw: bytes | None, partition: int, offset: int, receipt_ms: int) -> Outcome:
         """What becomes of one raw event.
@@ -103,16 +113,18 @@ class Canonicalizer:
             if plain is not None:
                 return plain
         try:
-            return _convert(raw, fragments, self.modules, (partition, offset, receipt_ms))
+            return _convert(raw, fragments, self, (partition, offset, receipt_ms))
         except DecodeError as error:
             return EventRefusal(_decode_refusal(raw), type(error).__name__)
 
 
-def _convert(raw: bytes, fragments: Fragments, modules: ModuleIndex, position: Position) -> Outcome:
+def _convert(raw: bytes, fragments: Fragments, state: Canonicalizer, position: Position) -> Outcome:
     partition, offset, receipt_ms = position
-    event, unknown = _plain_view(raw)
+    modules = state.modules
+    event, unknown, unknown_fields = _plain_view(raw)
     kind = event.WhichOneof("event")
     if kind is None:
+        state.unknown.note(unknown_fields)
         return EventRefusal(EventRefusalReason.NO_KNOWN_KIND, None)
     body: Any = getattr(event, kind)
     if kind in _NOT_CALLS:
@@ -120,6 +132,7 @@ def _convert(raw: bytes, fragments: Fragments, modules: ModuleIndex, position: P
             node = fragments.nodes[node_key(event)].node
             key = (node, fragments.process(body.process, node).process_id)
             modules.observe(partition, offset, key, body.path, body.buildid)
+        state.unknown.note(unknown_fields)
         return _NOT_CALLS[kind]
     encoded_process = body.process
     if not encoded_process:
@@ -146,6 +159,8 @@ def _convert(raw: bytes, fragments: Fragments, modules: ModuleIndex, position: P
         return EventRefusal(EventRefusalReason.TOO_MANY_PARTS, None)
     lineage = [fragments.process(encoded, node) for encoded in ancestors] if ancestors else []
     probe, stack, arguments, data, returned, extra = parts
+    parts_seen = (process, stack, arguments, data, node_part, parent, returned, *lineage)
+    state.unknown.note(unknown_fields + _unknown_of(parts_seen))
     event_id = join_id(
         sent_time,
         process.digest,
@@ -175,6 +190,14 @@ def _convert(raw: bytes, fragments: Fragments, modules: ModuleIndex, position: P
         node_part.field,
     )
     return Canonical(value, event_id, probe.probe_type, stack.resolutions)
+
+
+def _unknown_of(parts: Sequence[_Part | None]) -> UnknownFields:
+    found = NONE
+    for part in parts:
+        if part is not None and part.unknown:
+            found += part.unknown
+    return found
 
 
 def _body_parts(
@@ -223,8 +246,10 @@ def _body_parts(
     )
 
 
-def _plain_view(raw: bytes) -> tuple[GetEventsResponse, bytes]:
-    """The event as a view, and a digest of the fields that the view does not have, empty if there are none.
+def _plain_view(raw: bytes) -> tuple[GetEventsResponse, bytes, UnknownFields]:
+    """The event as a view, a digest of the fields that the contract does not have, and which fields these are.
+
+    The digest is empty if there are none. Those of sub-messages, which stay bytes, are not among them.
 
     The view takes the last of two pieces of a singular sub-message where protobuf merges them, and keeps map entries
     and numbers as they were written. An encoding whose size is not that of the plain one is therefore parsed in full
@@ -233,14 +258,16 @@ def _plain_view(raw: bytes) -> tuple[GetEventsResponse, bytes]:
     event = GetEventsResponse.FromString(raw)
     event.DiscardUnknownFields()
     if event.ByteSize() == len(raw):
-        return event, b""
+        return event, b"", NONE
     full = events_pb2.GetEventsResponse.FromString(raw)
     event = GetEventsResponse.FromString(full.SerializeToString(deterministic=True))
     event.DiscardUnknownFields()
     kind = full.WhichOneof("event")
     body = full if kind is None else getattr(full, kind)
     unknown = unknown_digest(full, body, full.time)
-    return event, b"" if unknown == _NOTHING_UNKNOWN else unknown
+    if unknown == _NOTHING_UNKNOWN:
+        return event, b"", NONE
+    return event, unknown, unknown_at_top(full, *(() if body is full else (body,)), full.time)
 
 
 _NOTHING_UNKNOWN: Final = unknown_digest(*[events_pb2.GetEventsResponse()] * 3)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from agents.canonicalize.arguments import canonical_argument
-from agents.canonicalize.identity import digest, message_digest
+from agents.canonicalize.identity import digest, digest_and_unknown
 from agents.canonicalize.modules import ModuleIndex
 from agents.canonicalize.probes import PolicyHooks, ProbeKey, ProbePart, probe_part
 from agents.canonicalize.processes import ProcessParts, process_parts
 from agents.canonicalize.stacks import FrameKey, FramePart, StackKey, StackPart, frame_part, stack_part
+from agents.canonicalize.unknown_fields import NONE, UnknownFields
 from agents.memo import Lookup
 from schemas import proto_wire
 from schemas.canonical_pb2 import CanonicalEvent, CanonicalNode
@@ -45,6 +46,7 @@ class ArgumentPart:
     as_argument: bytes
     as_data: bytes
     as_return: bytes
+    unknown: UnknownFields = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class ArgumentsPart:
     as_arguments: bytes
     as_data: bytes
     arguments: tuple[ArgumentPart, ...]
+    unknown: UnknownFields = NONE
 
 
 NO_ARGUMENTS: Final = ArgumentsPart(digest(b""), b"", b"", ())
@@ -71,6 +74,7 @@ class NodePart:
     architecture: str
     digest: bytes
     field: bytes
+    unknown: UnknownFields = NONE
 
 
 NodeKey = tuple[str, str, tuple[bytes, ...], bytes | None]
@@ -117,11 +121,13 @@ def argument_part(encoded: bytes) -> ArgumentPart:
     """Parse and canonicalize one `KprobeArgument`; raises DecodeError where the bytes are not one."""
     argument = KprobeArgument.FromString(encoded)
     content = canonical_argument(argument).SerializeToString(deterministic=True)
+    found, unknown = digest_and_unknown(argument)
     return ArgumentPart(
-        digest=message_digest(argument),
+        digest=found,
         as_argument=proto_wire.field(CanonicalEvent.ARGUMENTS_FIELD_NUMBER, content),
         as_data=proto_wire.field(CanonicalEvent.DATA_FIELD_NUMBER, content),
         as_return=proto_wire.field(CanonicalEvent.RETURN_VALUE_FIELD_NUMBER, content),
+        unknown=unknown,
     )
 
 
@@ -132,6 +138,7 @@ def arguments_part(arguments: list[ArgumentPart]) -> ArgumentsPart:
         as_arguments=b"".join([one.as_argument for one in arguments]),
         as_data=b"".join([one.as_data for one in arguments]),
         arguments=tuple(arguments),
+        unknown=tuple(name for one in arguments for name in one.unknown),
     )
 
 
@@ -150,11 +157,13 @@ def node_part(key: NodeKey) -> NodePart:
         sent.MergeFromString(proto_wire.field(GetEventsResponse.NODE_LABELS_FIELD_NUMBER, entry))
     if aggregation is not None:
         sent.aggregation_info.MergeFromString(aggregation)
+    found, unknown = digest_and_unknown(sent)
     node = CanonicalNode(node_name=node_name, cluster_name=cluster_name)
     content = node.SerializeToString(deterministic=True)
     return NodePart(
         node=NodeId(cluster_name, node_name).within_limits(),
         architecture=sent.node_labels.get(_ARCHITECTURE_LABEL, ""),
-        digest=message_digest(sent),
+        digest=found,
+        unknown=unknown,
         field=proto_wire.field(CanonicalEvent.NODE_FIELD_NUMBER, content) if content else b"",
     )

@@ -13,6 +13,8 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
+from agents.canonicalize.unknown_fields import NONE, UnknownFields, unknown_in
+
 DIGEST_BYTES = 16
 ABSENT = bytes(DIGEST_BYTES)
 """Stands for a message that was not sent, which is not the same as an empty one."""
@@ -31,10 +33,15 @@ def digest(content: bytes) -> bytes:
 
 def message_digest(message: Message) -> bytes:
     """Digest of a parsed message, nested unknown fields included. Leaves `message` as it was."""
+    return digest_and_unknown(message)[0]
+
+
+def digest_and_unknown(message: Message) -> tuple[bytes, UnknownFields]:
+    """The same, and which fields are unknown."""
     serialized = message.SerializeToString(deterministic=True)
     if _has_unknown(message, len(serialized)):
-        return digest(_WITH_UNKNOWN + repr(_normal(message)).encode())
-    return digest(_PLAIN + serialized)
+        return digest(_WITH_UNKNOWN + repr(_normal(message)).encode()), unknown_in(message)
+    return digest(_PLAIN + serialized), NONE
 
 
 def unknown_digest(*messages: Message) -> bytes:

@@ -24,6 +24,7 @@ from agents.canonicalize.modules import ModuleIndex
 from agents.canonicalize.outcomes import MAX_REPEATED_PARTS, MAX_STACK_FRAMES, Canonical
 from agents.canonicalize.processes import timestamp_ns
 from agents.canonicalize.stacks import EMPTY_STACK
+from agents.canonicalize.unknown_fields import UnknownFieldCounter
 from agents.memo import Memo
 from agents.symbols.lookup import Scope
 from schemas.canonical_head import encode_head
@@ -81,9 +82,10 @@ class _Remainder:
 class PlainKprobes:
     """Kprobe events the short way, with the part caches of the general path and its own for whole pieces."""
 
-    def __init__(self, fragments: Fragments, modules: ModuleIndex) -> None:
+    def __init__(self, fragments: Fragments, modules: ModuleIndex, unknown: UnknownFieldCounter) -> None:
         self._fragments = fragments
         self._processes = fragments.processes
+        self._note_unknown = unknown.note
         self._returns = fragments.arguments
         self._context = modules.context
         self._context_of_kernel = modules.context_of_kernel
@@ -110,7 +112,8 @@ class PlainKprobes:
         timestamp = timestamp_ns(seconds, nanos)
         if node_part is None or arguments is None or timestamp is None or sent.ByteSize() != len(time):
             return None
-        if not process.process_id or (parent is not None and not parent.process_id):
+        is_plain = process.is_plain and (parent is None or parent.is_plain)
+        if not is_plain and not (process.process_id and (parent is None or parent.process_id)):
             return None
         scope = Scope(process.image_id, process.root, node_part.node, node_part.architecture)
         context = self._context(partition, offset, process.process_id, scope, timestamp)
@@ -118,6 +121,10 @@ class PlainKprobes:
         if remainder is None:
             return None
         returned = None if encoded_return is None else self._returns[encoded_return]
+        if returned is not None and returned.unknown:
+            return None
+        if not is_plain:
+            self._note_unknown(process.unknown if parent is None else process.unknown + parent.unknown)
         event_id = join_id(
             TIME.pack(True, seconds, nanos),
             process.digest,
@@ -161,7 +168,7 @@ class PlainKprobes:
         stack = fragments.stacks[context, kernel, user] if kernel or user else EMPTY_STACK
         data = fragments.argument_lists[tuple(body.data[:])]
         lineage = [self._processes[encoded] for encoded in body.ancestors]
-        if not all(one.process_id for one in lineage):
+        if stack.unknown or data.unknown or not all(one.is_plain for one in lineage):
             return None
         return _Remainder(
             probe_and_stack_digests=probe.digest + stack.digest,
@@ -179,14 +186,16 @@ class PlainKprobes:
         arguments = tuple(body.args[:])
         if ProcessKprobe(args=arguments).ByteSize() != len(encoded) or len(arguments) > MAX_REPEATED_PARTS:
             return None
-        return self._fragments.argument_lists[arguments]
+        found = self._fragments.argument_lists[arguments]
+        return None if found.unknown else found
 
     def _node(self, encoded: bytes) -> NodePart | None:
         event = GetEventsResponse.FromString(encoded)
         event.DiscardUnknownFields()
         if event.WhichOneof("event") or event.HasField("time") or event.ByteSize() != len(encoded):
             return None
-        return self._fragments.nodes[node_key(event)]
+        found = self._fragments.nodes[node_key(event)]
+        return None if found.unknown else found
 
 
 def _cut(raw: bytes) -> _Cut | None:

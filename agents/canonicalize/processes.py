@@ -8,7 +8,8 @@ Environment variables, capabilities, namespaces and labels go no further than th
 from dataclasses import dataclass
 from typing import Final
 
-from agents.canonicalize.identity import digest, message_digest
+from agents.canonicalize.identity import digest, digest_and_unknown
+from agents.canonicalize.unknown_fields import UnknownFields
 from agents.symbols.lookup import RootOwner
 from schemas import proto_wire
 from schemas.canonical_pb2 import CanonicalEvent, CanonicalProcess, CanonicalWorkload
@@ -33,7 +34,7 @@ class ProcessParts:
     process as those fields. `digest` names the message as sent. `process_id` is empty where it needs the node.
     `start_time_ns` is None where it was not sent. `flags` are Tetragon's words for how it came to know the process.
     `image_id` is empty outside of containers, and where Tetragon did not name the image of one. `root` says whose files
-    the process sees.
+    the process sees. `is_plain`: it has its id and no field that this version does not know.
     """
 
     digest: bytes
@@ -45,6 +46,8 @@ class ProcessParts:
     flags: str
     image_id: str
     root: RootOwner
+    unknown: UnknownFields
+    is_plain: bool
 
 
 def process_parts(encoded: bytes, node: NodeId | None = None) -> ProcessParts:
@@ -61,8 +64,9 @@ def process_parts(encoded: bytes, node: NodeId | None = None) -> ProcessParts:
         subject += proto_wire.field(CanonicalEvent.WORKLOAD_FIELD_NUMBER, workload)
     if process.HasField("tid"):
         subject += proto_wire.number_field(CanonicalEvent.TID_FIELD_NUMBER, process.tid.value)
+    found, unknown = digest_and_unknown(process)
     return ProcessParts(
-        digest=message_digest(process),
+        digest=found,
         process_id=canonical.process_id,
         as_subject=subject,
         as_parent=proto_wire.field(CanonicalEvent.PARENT_FIELD_NUMBER, content),
@@ -71,6 +75,8 @@ def process_parts(encoded: bytes, node: NodeId | None = None) -> ProcessParts:
         flags=process.flags,
         image_id=workload.image_id,
         root=_root_owner(process, is_contained=bool(workload.ByteSize())),
+        unknown=unknown,
+        is_plain=bool(canonical.process_id) and not unknown,
     )
 
 

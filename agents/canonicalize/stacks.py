@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from agents.canonicalize.frames import CanonicalFrame, FrameResolution, FrameResolver, OffsetBasis, canonicalize_frame
-from agents.canonicalize.identity import digest, message_digest
+from agents.canonicalize.identity import digest, digest_and_unknown
+from agents.canonicalize.unknown_fields import NONE, UnknownFields
 from agents.memo import Lookup
 from schemas import canonical_pb2 as canonical
 from schemas import proto_wire
@@ -32,6 +33,7 @@ class FramePart(NamedTuple):
     digest: bytes
     field: bytes
     resolution: str
+    unknown: UnknownFields
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class StackPart:
     digest: bytes
     field: bytes
     resolutions: tuple[tuple[str, int], ...]
+    unknown: UnknownFields = NONE
 
 
 EMPTY_STACK = StackPart(digest=digest(b""), field=b"", resolutions=())
@@ -61,7 +64,8 @@ def frame_part(kind: int, encoded: bytes, resolver: FrameResolver) -> FramePart:
         resolver=resolver,
     )
     encoded = proto_wire.field(canonical.CanonicalStack.FRAMES_FIELD_NUMBER, _frame_message(frame))
-    return FramePart(message_digest(entry), encoded, frame.resolution.value)
+    found, unknown = digest_and_unknown(entry)
+    return FramePart(found, encoded, frame.resolution.value, unknown)
 
 
 def stack_part(key: StackKey, frames: Lookup[FrameKey, FramePart]) -> StackPart:
@@ -77,6 +81,7 @@ def stack_part(key: StackKey, frames: Lookup[FrameKey, FramePart]) -> StackPart:
         digest=digest(len(kernel).to_bytes(4, "big") + b"".join([part.digest for part in parts])),
         field=proto_wire.field(canonical.CanonicalEvent.STACK_FIELD_NUMBER, b"".join([part.field for part in parts])),
         resolutions=tuple(sorted(counts.items())),
+        unknown=tuple(name for part in parts for name in part.unknown),
     )
 
 

@@ -11,6 +11,7 @@ from typing import assert_never
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.outcomes import Canonical, EventRefusal, NotACall, Resolutions
 from agents.canonicalize.raw_facts import raw_facts
+from agents.canonicalize.unknown_fields import UNKNOWN_TALLY
 from agents.contract import OutRecord, SourceRecord, StepResult
 from agents.dead_letters import dead_letter
 from agents.event_facts import EventFacts
@@ -29,6 +30,7 @@ class CanonicalizeStep:
     def __init__(self, canonicalizer: Canonicalizer) -> None:
         self._canonicalize = canonicalizer.canonicalize
         self._modules = canonicalizer.modules
+        self._unknown = canonicalizer.unknown
 
     def restore(self, partition: int, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Replace what loader events of a partition said."""
@@ -80,6 +82,8 @@ class CanonicalizeStep:
                 result.tally[key] = result.tally.get(key, 0) + events * frames
         for probe_type, events in Counter(probe_types).items():
             result.tally[PROBES_TALLY, str(probe_type)] = events
+        for field, count in self._unknown.take().items():
+            result.tally[UNKNOWN_TALLY, field] = count
         if records:
             result.state.update(self._modules.take_changes(records[0].partition))
         return result

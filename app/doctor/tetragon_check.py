@@ -1,16 +1,20 @@
 """Checks the agent: the link step by step, its version, and whether it accepts our request for events.
 
-The link and the request are those of ingest. The stream ends after the first event or two seconds, so the agent has one
-more reader for that long and no longer.
+The link and the request are those of ingest. The stream ends after two seconds or a thousand events, so the agent has
+one more reader for that long and no longer.
 """
 
-from collections.abc import Iterator
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, Final
 
 import grpc
 from google.protobuf.message import DecodeError
 from google.protobuf.wrappers_pb2 import StringValue
 
+from agents.canonicalize.unknown_fields import message_and_number, unknown_in
 from app.doctor.findings import CheckFinding, fail, ok, warn
 from app.ingest.agent_metrics import AgentMetrics
 from app.ingest.filter_effect import drops, filters_in_force, let_through
@@ -20,12 +24,14 @@ from app.ingest.link_check import diagnose
 from app.ingest.statuses import StreamEnd, reason_to_stop
 from app.settings import Settings, SettingsError
 from app.tls import TlsFilesError
+from schemas.tetragon.events_pb2 import GetEventsResponse
 from schemas.tetragon.filters_pb2 import GetEventsRequest
 
 _GET_EVENTS: Final = "/tetragon.FineGuidanceSensors/GetEvents"
 _GET_VERSION: Final = "/tetragon.FineGuidanceSensors/GetVersion"
 _ANSWER_SECONDS: Final = 3.0
 _EVENT_SECONDS: Final = 2.0
+_MAX_EVENTS: Final = 1_000
 _NEEDED_FIELDS: Final = {
     "process.exec_id": "processes with one pid are not told apart after a restart of one",
     "return": "a return probe is counted as Kprobe",
@@ -58,7 +64,7 @@ def _ask(link: AgentLink, request: bytes) -> Iterator[CheckFinding]:
         return
     with channel:
         yield _version(link, channel)
-        yield _stream(link, channel, request)
+        yield from _stream(link, channel, request)
 
 
 def _version(link: AgentLink, channel: Any) -> CheckFinding:
@@ -71,17 +77,39 @@ def _version(link: AgentLink, channel: Any) -> CheckFinding:
     return ok(f"Tetragon {version} at {link.address}")
 
 
-def _stream(link: AgentLink, channel: Any, request: bytes) -> CheckFinding:
+def _stream(link: AgentLink, channel: Any, request: bytes) -> Iterator[CheckFinding]:
+    """Whether the stream opens, and what its first events have that this version does not know."""
     call = channel.unary_stream(_GET_EVENTS)(request, timeout=_EVENT_SECONDS)
+    events: list[bytes] = []
+    end = None
     try:
-        first = next(call, None)
+        for event in islice(call, _MAX_EVENTS):
+            events.append(event)  # noqa: PERF402 - the stream's end raises, and what came before it is kept
     except grpc.RpcError as error:
-        return _ended(link, StreamEnd(error.code(), error.details() or ""))
+        end = StreamEnd(error.code(), error.details() or "")
     finally:
         call.cancel()
-    if first is None:
-        return warn(f"Tetragon at {link.address} ended the stream at once", "is the agent shutting down?")
-    return ok("events arrive")
+    if events:
+        yield ok("events arrive")
+        yield from _unknown(events)
+    elif end is not None:
+        yield _ended(link, end)
+    else:
+        yield warn(f"Tetragon at {link.address} ended the stream at once", "is the agent shutting down?")
+
+
+def _unknown(events: Sequence[bytes]) -> Iterator[CheckFinding]:
+    """Fields and kinds of a newer agent."""
+    found: Counter[str] = Counter()
+    for event in events:
+        with contextlib.suppress(DecodeError):
+            found.update(set(unknown_in(GetEventsResponse.FromString(event))))
+    for field, count in sorted(found.items()):
+        message, number = message_and_number(field)
+        yield warn(
+            f"{count} of {len(events)} events have field {number} of {message}, which this version does not know",
+            "what it says is dropped before the filter; see runtime_unknown_fields_total, and update callstream",
+        )
 
 
 def _ended(link: AgentLink, end: StreamEnd) -> CheckFinding:

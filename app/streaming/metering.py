@@ -6,6 +6,7 @@ their live names, without prefix and version.
 
 from collections.abc import Mapping
 
+from agents.canonicalize.unknown_fields import UNKNOWN_TALLY, message_and_number
 from agents.contract import StepResult
 from app.kafka.records import Partition
 from app.streaming.stage_app import StageApp
@@ -71,6 +72,8 @@ class StageObserver:
             for (tally, label), count in result.tally.items():
                 if tally in TALLIES:
                     meter.add(TALLIES[tally], count, label)
+                elif tally == UNKNOWN_TALLY:
+                    meter.add(metrics.UNKNOWN_FIELDS, count, *message_and_number(label))
 
     def lag(self, records: dict[Partition, int]) -> None:
         """Lag of every partition that the process owns."""

@@ -258,6 +258,13 @@ FRAMES: Final = _stage_counter(
     "`callstream symbols list`.",
     labels=(Label(name="resolution"),),
 )
+UNKNOWN_FIELDS: Final = _stage_counter(
+    name="runtime_unknown_fields_total",
+    unit="fields",
+    help="Fields of events that this version does not know, by message and field number.",
+    bad="Any: the agent is newer than this version, and what the field says, a stack for example, is dropped.",
+    labels=(Label(name="message"), Label(name="field")),
+)
 REDACTIONS: Final = _stage_counter(
     name="runtime_redactions_total",
     unit="values",

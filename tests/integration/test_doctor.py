@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
 from app.simulator.event_files import delimited
+from schemas.proto_wire import field
 from schemas.topics import TOPICS
 from tests.support.events import event
 from tests.support.simulator_process import SimulatorProcess, simulator_process
@@ -20,9 +21,11 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(name="agent")
 def _agent(tmp_path: Path) -> Iterator[SimulatorProcess]:
-    """A simulator with one event."""
+    """A simulator with two events, one of them of a newer agent."""
     events = tmp_path / "events.bin"
-    events.write_bytes(delimited(event("process_exec").SerializeToString()))
+    newer = event("process_uprobe")
+    newer.process_uprobe.MergeFromString(field(14, b"a stack"))
+    events.write_bytes(b"".join(delimited(one.SerializeToString()) for one in (event("process_exec"), newer)))
     with simulator_process("--listen", "127.0.0.1:0", "--events", str(events)) as simulator:
         yield simulator
 
@@ -61,6 +64,7 @@ def test_a_whole_deployment_is_healthy(environ: dict[str, str], agent: Simulator
     assert (code, document["healthy"], _by(document, "fail")) == (0, True, {})
     good = _by(document, "ok")
     assert good["tetragon"][-1] == "events arrive"
+    assert any("1 of 2 events have field 14 of ProcessUprobe" in one for one in _by(document, "warn")["tetragon"])
     assert good["topics"] == [f"{len(TOPICS)} of {len(TOPICS)} topics are as they should be"]
     schemas = sum(topic.value_schema is not None for topic in TOPICS)
     assert good["registry"] == [f"{schemas} of {schemas} schemas are registered, and compatible with their versions"]

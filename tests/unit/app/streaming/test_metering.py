@@ -22,7 +22,7 @@ def _result() -> StepResult:
         outputs=[OutRecord(b"", b"", 0)] * 7,
         dead_letters=[letter],
         skipped={"Loader": 2},
-        tally={("frames", "Symbol"): 5, ("probe_types", "3"): 7},
+        tally={("frames", "Symbol"): 5, ("probe_types", "3"): 7, ("unknown_fields", "ProcessUprobe.14"): 2},
     )
 
 
@@ -54,6 +54,7 @@ def test_results_are_counted_by_topic_reason_and_tally() -> None:
     assert meter.read(metrics.NOT_CALLS, "Loader") == 2
     assert meter.read(metrics.DEAD_LETTERS, "canonicalize", "no_known_kind") == 1
     assert meter.read(metrics.FRAMES, "Symbol") == 5
+    assert meter.read(metrics.UNKNOWN_FIELDS, "ProcessUprobe", "14") == 2
 
 
 def test_the_lag_of_a_partition_that_is_no_longer_ours_disappears() -> None:

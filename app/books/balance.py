@@ -171,6 +171,7 @@ def findings(
         *(finding for source in sources for finding in _of_source(source)),
         *_short_outputs(sources, ends),
         *_short_topics(pages, ends),
+        *_unread_partitions(ends),
     ]
 
 
@@ -280,3 +281,17 @@ def _short_topics(pages: Sequence[Page], ends: Mapping[str, Mapping[int, OffsetR
         if written > ever:
             names = " and ".join(sorted(process for process, count in writers.items() if count))
             yield Imbalance(names, f"{written} records of {topic} count as written, but it has had {ever} only")
+
+
+def _unread_partitions(ends: Mapping[str, Mapping[int, OffsetRange]]) -> Iterator[Imbalance]:
+    """Partitions that were added to a topic: the stages read as many of each as the topic with the fewest has."""
+    counts = {topic: len(ends[topic]) for topic in ends if topics.TOPICS_BY_NAME[topic].co_partitioned}
+    fewest = min(counts.values(), default=0)
+    for topic, count in sorted(counts.items()):
+        if count > fewest:
+            records = sum(one.offsets for number, one in ends[topic].items() if number >= fewest)
+            yield Imbalance(
+                topic,
+                f"it has {count} partitions and others have {fewest}: nobody reads the {records} records of the "
+                f"partitions from {fewest} on",
+            )

@@ -142,6 +142,8 @@ def _check_subjects(registry: SchemaRegistry, prefix: str) -> Iterator[CheckFind
 def _way_out(refusal: TopicRefusal) -> str:
     if refusal.option == "partition count":
         return f"set CALLSTREAM_PARTITIONS={refusal.found} if that is meant; a count cannot be changed in place"
+    if refusal.option == "message.timestamp.type":
+        return "set it back with kafka-configs: derived records must keep the time of receipt"
     return "move the topic away, or set another CALLSTREAM_TOPIC_PREFIX"
 
 

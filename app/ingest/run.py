@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass, replace
 from secrets import token_hex
 from typing import Final
 
+from confluent_kafka.admin import AdminClient
+
 from agents.privacy.redaction.answers import Cleared, TextAnswer
 from app.ingest.agent_metrics import AgentMetrics
 from app.ingest.buffer import Buffer, BufferLimits
@@ -35,6 +37,7 @@ from app.ingest.spiller import Spiller
 from app.ingest.writer import RawWriter
 from app.kafka.client import KafkaUnreachableError, client_config, partition_count
 from app.kafka.registry import SchemaRegistry
+from app.kafka.topic_watch import TopicWatch
 from app.privacy.load import Privacy, load_privacy
 from app.settings import Settings, SettingsError
 from app.telemetry import metrics
@@ -57,6 +60,8 @@ _READER_SECONDS: Final = 1.0
 _LAST_WORDS_SECONDS: Final = 1.5
 _KAFKA_AT_START_SECONDS: Final = 5.0
 _SESSION_BYTES: Final = 8
+_TOPICS_SECONDS: Final = 10.0
+"""Between two looks at the topics; whoever waits for /readyz learns of added partitions well within a minute."""
 _SILENT_SECONDS: Final = 15.0
 """Without an acknowledgement for this long while events wait, Kafka counts as unreachable."""
 
@@ -93,6 +98,10 @@ class Ingest:
         self._threads: list[threading.Thread] = []
         config = client_config(settings)
         _look_at_topics(settings)
+        self._topics = TopicWatch(
+            AdminClient(config | {"log_level": 0}), (settings.name(topics.RAW), settings.name(topics.COVERAGE))
+        )
+        self._stopping = threading.Event()
         self._journal = Journal(settings.data_dir / "ingest")
         known = self._journal.state
         limits = BufferLimits(
@@ -140,6 +149,7 @@ class Ingest:
                 "stream": lambda: self._stream.trouble,
                 "kafka": self._kafka_trouble,
                 "coverage": lambda: self._gaps.trouble,
+                "topics": self._topics.trouble,
                 "journal": lambda: self._journal.trouble,
                 "spill": self._spill_trouble,
                 "agent_metrics": lambda: self._agent.trouble if self._agent else None,
@@ -149,7 +159,12 @@ class Ingest:
     def start(self) -> str:
         """Start all threads; returns "host:port" of the HTTP endpoint. Raises HttpError where it cannot listen."""
         address = self._http.start(self._settings.http_host, self._settings.http_port)
-        work_of = {"writer": self._writer.run, "keeper": self._keeper.run, "reader": self._stream.run}
+        work_of = {
+            "writer": self._writer.run,
+            "keeper": self._keeper.run,
+            "reader": self._stream.run,
+            "topics": self._watch_topics,
+        }
         if self._spiller is not None:
             work_of["spiller"] = self._spiller.run
         for name, work in work_of.items():
@@ -166,6 +181,7 @@ class Ingest:
     def stop(self) -> IngestReport:
         """Read no more, write out what was read, and return the books. Raises what ended a part on its own."""
         started = time.monotonic()
+        self._stopping.set()
         self._stream.stop()
         self._buffer.close()
         self._write_out(started + DRAIN_SECONDS)
@@ -227,6 +243,16 @@ class Ingest:
             self._failure = self._failure or error
         finally:
             self._ended.set()
+
+    def _watch_topics(self) -> None:
+        """Look at the topics until the stop. What is wrong costs no event, so it is said and ends nothing."""
+        said: str | None = None
+        while not self._stopping.wait(_TOPICS_SECONDS):
+            self._topics.look()
+            trouble = self._topics.trouble()
+            if trouble is not None and trouble != said:
+                log.warning("%s", trouble)
+            said = trouble
 
     def _is_running(self, name: str) -> bool:
         return any(thread.name == name and thread.is_alive() for thread in self._threads)

@@ -7,14 +7,16 @@ the question is repeated.
 
 import time
 from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from app.kafka.records import Partition
 
 ANSWER_SECONDS = 5.0
 _PAUSE_SECONDS = 0.2
+_UNSEEN = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART})
 
 
 def log_ends(
@@ -43,10 +45,38 @@ def log_ends(
         admin.list_topics(timeout=ANSWER_SECONDS)
 
 
+class TopicFacts(NamedTuple):
+    """Kafka's id of a topic, which is another one after the topic was deleted and made again, and its partitions."""
+
+    topic_id: str
+    partitions: int
+
+
+def topic_facts(admin: AdminClient, names: Iterable[str]) -> dict[str, TopicFacts]:
+    """What topics are, by one question; those that are missing, or that we may not see, are left out.
+
+    Raises KafkaException where no broker answers.
+    """
+    found = {}
+    for name, answer in _described(admin, names).items():
+        try:
+            found[name] = _facts(answer)
+        except KafkaException as error:
+            if error.args[0].code() not in _UNSEEN:
+                raise
+    return found
+
+
 def topic_ids(admin: AdminClient, names: Iterable[str]) -> dict[str, str]:
-    """Kafka's id of each topic. A topic that is deleted and made again gets another id. Raises KafkaException."""
+    """Kafka's id of each topic. Raises KafkaException, also for a topic that is missing."""
+    return {name: _facts(answer).topic_id for name, answer in _described(admin, names).items()}
+
+
+def _described(admin: AdminClient, names: Iterable[str]) -> dict[str, Any]:
     wanted = sorted(names)
-    if not wanted:
-        return {}
-    answers = admin.describe_topics(TopicCollection(wanted), request_timeout=ANSWER_SECONDS)
-    return {name: str(answer.result().topic_id) for name, answer in answers.items()}
+    return admin.describe_topics(TopicCollection(wanted), request_timeout=ANSWER_SECONDS) if wanted else {}
+
+
+def _facts(answer: Any) -> TopicFacts:
+    found = answer.result()
+    return TopicFacts(str(found.topic_id), len(found.partitions))

@@ -28,7 +28,8 @@ from app.streaming.dead_letter_limits import DeadLetterGuard, limits_of
 from app.streaming.runner import Late, Omission, StepMemory, StepRunner
 from app.streaming.skipped import SkippedGaps
 from app.streaming.stage_process import Attach, StagePlan, StageRuntime
-from app.topology import StageShape, shape_of
+from app.streaming.unread_partitions import UnreadPartitions, ends_by
+from app.topology import PIPELINE, StageShape, shape_of
 from schemas import topics
 from schemas.records import schema_text
 from schemas.topics import Stage, subject
@@ -68,6 +69,7 @@ def plan_of(
         group=shape.group,
         attach=_ATTACHERS[shape.stage](settings, shape, symbols, omission),
         topics=tuple(settings.name(name) for name in names),
+        others=[settings.name(name) for one in PIPELINE for name in one.sources if shape.version is None],
         output_topic=topics.live_name(shape.outputs[0]),
         index=index,
         http_port=http_port,
@@ -196,9 +198,18 @@ def _gap_publisher(settings: Settings, shape: StageShape) -> Callable[[StageRunt
 
     def tell(runtime: StageRuntime) -> None:
         consumer, count = runtime.app.batch_consumer, runtime.observer.skipped
-        gaps = SkippedGaps(runtime.delivery, prefix=settings.topic_prefix, schema_id=schema_id, count=count)
+        gaps = SkippedGaps(
+            runtime.delivery,
+            prefix=settings.topic_prefix,
+            partitions=runtime.partitions,
+            schema_id=schema_id,
+            count=count,
+        )
         consumer.skipped.append(gaps.note)
         consumer.before_commits.append(gaps.before_commit)
+        sources = [settings.name(topic) for topic in shape.sources]
+        unread = UnreadPartitions(sources, runtime.topic_watch, gaps, ends_by(runtime.admin), runtime.partitions)
+        runtime.tasks.append(unread.run)
 
     return tell
 

@@ -7,7 +7,7 @@ Nobody knows what they said, so events of any node may be missing. Such a range 
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,13 +31,14 @@ COVERAGE_LATENESS_NS: Final = GAP_BEFORE_NS
 
 MOVED: Final = "another program moved the group"
 DELETED: Final = "deleted before a stage read them"
+UNREAD: Final = "in a partition that nobody reads"
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedRange:
     """Offsets `first` to before `next` of a topic's partition, the topic named in full.
 
-    The records were received between `from_ms` (0: nobody knows) and `to_ms`. `why` is `MOVED` or `DELETED`.
+    The records were received between `from_ms` (0: nobody knows) and `to_ms`. `why` is `MOVED`, `DELETED` or `UNREAD`.
     """
 
     topic: str
@@ -71,17 +72,21 @@ class SkippedGaps:
         delivery: Delivery,
         *,
         prefix: str,
+        partitions: int,
         schema_id: int | None,
         count: Callable[[str, int], None] = lambda _topic, _records: None,
         fail: Fail = end_process,
     ) -> None:
-        """`prefix` is that of all topics. `count` takes the unprefixed topic and the number of offsets of each range.
+        """`prefix` is that of all topics, and `partitions` how many of each are read.
+
+        `count` takes the unprefixed topic and the number of offsets of each range.
 
         Without the `schema_id` of a coverage record nothing is published, as for a version that nobody asks about
         absence.
         """
         self._delivery = delivery
         self._prefix = prefix
+        self._partitions = partitions
         self._schema_id = schema_id
         self._count = count
         self._fail = fail
@@ -105,18 +110,20 @@ class SkippedGaps:
             where: [one for one in self._due.get(where, {}).values() if one.next <= position]
             for where, position in offsets.items()
         }
-        if self._schema_id is not None:
-            await self._publish([one for found in due.values() for one in found], self._schema_id)
+        await self.publish([one for found in due.values() for one in found])
         for where, found in due.items():
             for one in found:
                 del self._due[where][one.first]
 
-    async def _publish(self, found: list[SkippedRange], schema_id: int) -> None:
+    async def publish(self, found: Iterable[SkippedRange]) -> None:
+        """Say that these ranges are gaps of all nodes; returns when that is stored."""
+        if self._schema_id is None:
+            return
         parcels = []
         for one in found:
-            value = encode(gap_of(one, one.topic.removeprefix(self._prefix)), schema_id)
+            value = encode(gap_of(one, one.topic.removeprefix(self._prefix)), self._schema_id)
             record = OutRecord(None, value, time.time_ns() // NS_PER_MS)
-            parcels.append(Parcel(self._prefix + COVERAGE, one.partition, [record]))
+            parcels.append(Parcel(self._prefix + COVERAGE, one.partition % self._partitions, [record]))
         if not parcels:
             return
         try:

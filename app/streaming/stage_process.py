@@ -23,6 +23,8 @@ from confluent_kafka.admin import AdminClient
 from app.files.folders import PRIVATE_UMASK
 from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config, partition_counts
 from app.kafka.log_ends import topic_ids
+from app.kafka.topic_watch import TopicWatch, stamped_by_broker, stamps_trouble
+from app.operators.errors import OperatorError
 from app.processes.garbage import collect_seldom
 from app.processes.process_end import ExitCode, end_process
 from app.settings import Settings
@@ -76,6 +78,7 @@ class StageRuntime:
     meter: Meter
     observer: StageObserver
     partitions: int
+    topic_watch: TopicWatch
     intervals: list[PacedRunner] = field(default_factory=list)
     """Runners to flush at intervals and before partitions are given up; `attach` adds them."""
     reloads: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -100,6 +103,12 @@ class StageRuntime:
         )
 
 
+class TopicStampsError(OperatorError):
+    """A broker stamps records of a topic, and must not. The message names the topic and says what to do."""
+
+    exit_code = ExitCode.WRONG_STATE
+
+
 Attach = Callable[[StageRuntime], None]
 """Attaches a stage's agents to its app."""
 
@@ -114,6 +123,8 @@ class StagePlan:
     attach: Attach
     topics: Sequence[str]
     """Full names of all topics that it reads, writes or recovers from, which share one partition count."""
+    others: Sequence[str] = ()
+    """Full names of the topics that other stages read; they have the same partition count."""
     output_topic: str
     """Unprefixed topic of its results, by its live name."""
     index: int | None
@@ -129,8 +140,8 @@ class StagePlan:
 def run_stage(settings: Settings, plan: StagePlan) -> None:
     """Run until a SIGTERM or SIGINT has drained the stage.
 
-    Raises KafkaUnreachableError, KafkaUnusableError, IndexTakenError, HttpError, SettingsError, OSError (state folder,
-    certificates).
+    Raises KafkaUnreachableError, KafkaUnusableError, TopicStampsError, IndexTakenError, HttpError, SettingsError,
+    OSError (state folder, certificates).
     Broken machinery ends the process.
     """
     os.umask(PRIVATE_UMASK)  # of what RocksDB writes, too
@@ -160,6 +171,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     app.bind()
     app.batch_consumer.topic_ids = partial(_known_ids, admin)
     delivery = Delivery(client_config(settings, client_id=app.conf.broker_client_id))
+    topic_watch = TopicWatch(admin, plan.topics, partitions, also=plan.others)
     runtime = StageRuntime(
         settings=settings,
         app=app,
@@ -168,6 +180,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
         meter=meter,
         observer=observer,
         partitions=partitions,
+        topic_watch=topic_watch,
     )
     plan.attach(runtime)
     reload.clear()  # a request from before now is met by what was just loaded
@@ -178,7 +191,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
         app,
         admin,
         observer.lag,
-        topics=plan.topics,
+        topics=topic_watch,
         holder=partial(_holder, admin, app.conf.id, app.conf.consumer_group_instance_id),
         disown=partial(disown, app.conf.datadir),
         limits=plan.limits,
@@ -192,6 +205,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
             "tables": watchdog.recovered,
             "lag": watchdog.lag_known,
             "commits": watchdog.committing,
+            "topics": topic_watch.trouble,
             **runtime.ready,
         },
     )
@@ -311,5 +325,8 @@ def _await_topics(settings: Settings, names: Sequence[str], stop: asyncio.Event)
             raise KafkaUnusableError(
                 f"topics must have the same number of partitions: {listed}; see callstream topics check"
             )
+        stamped = stamped_by_broker(AdminClient(client_config(settings) | {"log_level": 0}), names)
+        if (trouble := stamps_trouble(stamped)) is not None:
+            raise TopicStampsError(trouble)
         return counts[names[0]]
     return None

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from app.kafka.log_ends import ANSWER_SECONDS, log_ends, topic_ids
+from app.kafka.log_ends import ANSWER_SECONDS, log_ends
 from app.kafka.records import Partition
+from app.kafka.topic_watch import TopicWatch
 from app.processes.process_end import ExitCode, Fail, end_process
 from app.streaming.membership import Rivalry
 from app.streaming.stage_app import StageApp
@@ -52,7 +53,7 @@ class Watchdog:
         admin: AdminClient,
         publish_lag: Callable[[dict[Partition, int]], None],
         *,
-        topics: Iterable[str] = (),
+        topics: TopicWatch,
         holder: Callable[[], str | None] = lambda: None,
         disown: Callable[[], None] = lambda: None,
         limits: StallLimits | None = None,
@@ -61,12 +62,11 @@ class Watchdog:
     ) -> None:
         """`publish_lag` takes the lag of every partition that the process owns, and of no other.
 
-        `topics` are full names: when one of them is deleted and created again, the process ends. `holder` reads the id
-        of the member that the group has under our name. `disown` is called when a rival has it, before the end.
+        When `topics` finds one that cannot be read on, the process ends. `holder` reads the id of the member that the
+        group has under our name. `disown` is called when a rival has it, before the end.
         """
         self._app = app
-        self._topics = tuple(topics)
-        self._topic_ids: dict[str, str] = {}
+        self._topics = topics
         self._admin = admin
         self._holder = holder
         self._disown = disown
@@ -123,15 +123,15 @@ class Watchdog:
     # The thread
 
     def _run(self) -> None:
-        self._recreated()  # notes which topics they are at the start
+        self._topics.look()  # notes which topics they are at the start
         while not self._stop.wait(self._sample_seconds):
             sample = self._sample()
             verdict = self._standstill.feed(sample)
             self._publish(sample)
             if verdict is not None and not self._stop.is_set():
                 self._fail(ExitCode.NO_PROGRESS, verdict)
-            if (recreated := self._recreated()) is not None and not self._stop.is_set():
-                self._fail(ExitCode.WRONG_STATE, recreated)
+            if (changed := self._topics.look()) is not None and not self._stop.is_set():
+                self._fail(ExitCode.WRONG_STATE, changed)
             if (rival := self._rival()) is not None and not self._stop.is_set():
                 self._disown()
                 self._fail(ExitCode.INDEX_TAKEN, rival)
@@ -150,16 +150,6 @@ class Watchdog:
             recovery_remaining=self._recovery_remaining,
             joined=joined,
         )
-
-    def _recreated(self) -> str | None:
-        """Which topic was deleted and created again since the start: to consumers it has the same name."""
-        try:
-            ids = topic_ids(self._admin, self._topics)
-        except KafkaException:  # a topic is missing, or no broker answers: the next sample asks again
-            return None
-        known = self._topic_ids = ids | self._topic_ids
-        recreated = sorted(name for name in ids if ids[name] != known[name])
-        return f"{', '.join(recreated)} was deleted and created again while the stage ran" if recreated else None
 
     def _rival(self) -> str | None:
         """Whether another process is in the group under our name; the group is read only after we had to join again."""

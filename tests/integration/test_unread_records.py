@@ -19,12 +19,14 @@ from schemas import coverage, records, topics
 from schemas.coverage import CoverageGap, GapCause, SkippedOffsets
 from schemas.topics import Stage
 from tests.support import events
+from tests.support.made_stores import store_with
 from tests.support.pipeline_run import PipelineRun, pipeline_run
 
 pytestmark = pytest.mark.integration
 
 SECOND = 1_000_000_000
 NODE = "quay-7"
+ZLIB = "89abcdef0123456789abcdef0123456789abcdef"
 WATCH_ID = "/usr/lib/libz.so.1!inflate"
 
 
@@ -64,7 +66,12 @@ class _Scene:
 
     def watch(self) -> None:
         """Ask about a symbol for the last half hour."""
-        fields = {"symbol": "inflate", "module": "/usr/lib/libz.so.1", "since_ns": self.began_ns - 1800 * SECOND}
+        fields = {
+            "symbol": "inflate",
+            "module": "/usr/lib/libz.so.1",
+            "since_ns": self.began_ns - 1800 * SECOND,
+            "every_call_probed": True,
+        }
         value = records.encode(records.WATCH, registered_id(self.run.settings, topics.WATCH), fields)
         self._producer.produce(self.run.settings.name(topics.WATCH), value, WATCH_ID.encode())
         assert self._producer.flush(30) == 0
@@ -104,7 +111,9 @@ def test_never_hit_is_not_said_over_records_that_were_deleted_unread(
     embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
 ) -> None:
     """The answer becomes "not seen" with the gap, `coverage` and `books` name it, and a metric calls somebody."""
-    with pipeline_run(embedded, topic_prefix, tmp_path) as run:
+    store = tmp_path / "symbols"
+    store_with(store, {ZLIB: [["inflate"], ["deflate"]]}, {"image:any": {"/usr/lib/libz.so.1": ZLIB}})
+    with pipeline_run(embedded, topic_prefix, tmp_path, symbol_store_dir=str(store)) as run:
         scene = _Scene(run)
         run.start_stages()
         scene.send(20)

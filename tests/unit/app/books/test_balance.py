@@ -186,6 +186,15 @@ def test_the_pipelines_books_know_what_was_deleted_and_what_never_held_a_record(
     assert (books.raw, books.calls, books.lost, books.counted_twice) == (95, 80, 15, 0)
 
 
+def test_partitions_that_were_added_to_a_topic_are_read_by_nobody() -> None:
+    """As many are read of each topic as the one with the fewest has."""
+    two = {0: OffsetRange(0, 0, 5), 1: OffsetRange(1, 0, 5)}
+    three = two | {2: OffsetRange(2, 3, 10)}
+    (found,) = findings([], [], [], {topics.RAW: three, topics.CALLS: two})
+    assert found.where == topics.RAW
+    assert "nobody reads the 7 records of the partitions from 2 on" in found.what
+
+
 def test_at_rest_nothing_may_wait_anywhere() -> None:
     """Records behind a group, and events inside a process."""
     sources = [_source(Stage.PRIVACY, SourcePartition(5, Account(0, outputs=5), OffsetRange(0, 0, 7)))]

@@ -13,7 +13,7 @@ from schemas import topics
 from schemas.topics import Stage
 
 
-def _no_attach(_settings: Settings, _shape: StageShape, _symbols: str | None) -> object:
+def _no_attach(_settings: Settings, _shape: StageShape, _symbols: str | None, _omission: object) -> object:
     def attach(_runtime: StageRuntime) -> None:
         raise AssertionError
 

@@ -33,7 +33,7 @@ class _Broker:
 
 
 def _gaps(broker: Any, schema_id: int | None = 4, count: Callable[[str, int], None] = lambda *_: None) -> SkippedGaps:
-    return SkippedGaps(broker, prefix="p.", schema_id=schema_id, count=count, fail=fail)
+    return SkippedGaps(broker, prefix="p.", partitions=4, schema_id=schema_id, count=count, fail=fail)
 
 
 def test_a_gap_reaches_from_the_last_record_that_was_read_to_the_first_that_is_left() -> None:

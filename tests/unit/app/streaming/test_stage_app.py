@@ -57,7 +57,7 @@ def test_a_health_check_that_comes_before_the_start_does_not_take_services_to_it
     async def scenario() -> None:
         app = make_app(_settings(tmp_path), "callstream-privacy", index=0, partitions=4)
         app.bind()
-        watchdog = Watchdog(app, AdminClient({}), Mock())
+        watchdog = Watchdog(app, AdminClient({}), Mock(), topics=Mock())
         assert await asyncio.to_thread(watchdog.recovered) is not None
         assert app.recovery.loop is asyncio.get_running_loop()
         assert app.tables.loop is asyncio.get_running_loop()

@@ -57,7 +57,7 @@ class _Admin:
 
     def describe_topics(self, _topics: Any, request_timeout: float) -> dict[str, _Answer]:
         assert request_timeout > 0
-        described = type("Described", (), {"topic_id": self.topic_id})()
+        described = type("Described", (), {"topic_id": self.topic_id, "partitions": [None]})()
         return {CHANGELOG: _Answer(described)}
 
     def list_offsets(self, asked: dict[Any, Any], isolation_level: Any, request_timeout: float) -> dict[Any, _Answer]:

@@ -8,6 +8,7 @@ import pytest
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException
 
 from app.kafka.records import Partition
+from app.kafka.topic_watch import TopicWatch
 from app.processes.process_end import ExitCode
 from app.streaming import watchdog as module
 from app.streaming.ledger import FetchLink, Ledger
@@ -63,8 +64,13 @@ class _Admin:
 
     def describe_topics(self, asked: Any, request_timeout: float) -> dict[str, Any]:
         assert request_timeout > 0
-        found = type("Described", (), {"topic_id": self.topic_id})()
+        found = type("Described", (), {"topic_id": self.topic_id, "partitions": [None] * 4})()
         return {name: type("Answer", (), {"result": lambda _: found})() for name in asked.topic_names}
+
+    def describe_configs(self, asked: Any, request_timeout: float) -> dict[Any, Any]:
+        assert request_timeout > 0
+        assert asked
+        return {}
 
     def list_topics(self, timeout: float) -> None:
         assert timeout > 0
@@ -94,7 +100,7 @@ class _Scene:
             app,
             admin,
             self.observer.lag,
-            topics=["runtime.calls"],
+            topics=TopicWatch(admin, ["runtime.calls"], 4),
             holder=lambda: self.holder,
             limits=limits,
             sample_seconds=0.01,

@@ -1,0 +1,91 @@
+"""Topics that somebody changes while the pipeline runs: more partitions, and records that the broker stamps."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from confluent_kafka import Producer
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    ResourceType,
+)
+
+from app.__main__ import cli
+from app.embedded.broker import EmbeddedBroker
+from app.processes.process_end import ExitCode
+from schemas import coverage, topics
+from schemas.coverage import GapCause, SkippedOffsets
+from tests.support import events
+from tests.support.pipeline_run import INGEST, PipelineRun, pipeline_run
+
+pytestmark = pytest.mark.integration
+
+
+def _admin(run: PipelineRun) -> AdminClient:
+    return AdminClient({"bootstrap.servers": run.settings.kafka_bootstrap_servers})
+
+
+def _stamp(run: PipelineRun, topic: str, by: str) -> None:
+    entry = ConfigEntry("message.timestamp.type", by, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, run.settings.name(topic), incremental_configs=[entry])
+    admin = _admin(run)
+    for answer in admin.incremental_alter_configs([resource]).values():
+        answer.result(20)
+
+
+def test_partitions_that_are_added_are_noticed_by_all(
+    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Every stage and ingest say so in /readyz, books find it, and what lies there is a gap of all nodes."""
+    nowhere = {"tetragon_address": f"unix://{tmp_path}/none.sock"}
+    with pipeline_run(embedded, topic_prefix, tmp_path, **nowhere) as run:
+        run.start_stages()
+        run.start(INGEST)
+        raw = run.settings.name(topics.RAW)
+        run.wait(lambda: all(run.processes[name].serves for name in run.wanted), 60)
+        admin = _admin(run)
+        for answer in admin.create_partitions([NewPartitions(raw, 6)]).values():
+            answer.result(20)
+        value = events.event("process_exec", events.process(101)).SerializeToString()
+        producer = Producer({"bootstrap.servers": run.settings.kafka_bootstrap_servers})
+        producer.produce(raw, value, b"key", 5)
+        assert producer.flush(30) == 0
+
+        said = f"{raw} has 6 partitions"
+        run.wait(lambda: all(said in (run.not_ready(name) or "") for name in run.wanted), 60, "all to notice")
+        books = run.books()
+        assert books.exit_code == 1
+        assert "nobody reads the 1 records of the partitions from 4 on" in books.stderr
+
+        def gaps() -> set[SkippedOffsets]:
+            found = [coverage.decode(one.value or b"") for one in run.records(topics.COVERAGE)]
+            return {gap.skipped for gap in found if gap.cause is GapCause.SKIPPED and gap.skipped is not None}
+
+        run.wait(lambda: gaps() == {SkippedOffsets(topics.RAW, 5, 0, 1)}, 60, "the gap")
+        asked = CliRunner().invoke(
+            cli, ["coverage", "--node", "any", "--from", "1h", "--to", "now", "--json"], env=run.environ
+        )
+        assert (asked.exit_code, json.loads(asked.stdout)["trust"]) == (1, "not-trusted")
+
+
+def test_a_stage_neither_starts_nor_goes_on_where_the_broker_stamps_records(
+    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    """It ends with the code for topics and state that contradict each other, and the log says how to set it back."""
+    with pipeline_run(embedded, topic_prefix, tmp_path) as run:
+        _stamp(run, topics.RAW, "LogAppendTime")
+        worker = run.start("canonicalize-0")
+        assert worker.wait(within_seconds=30) == ExitCode.WRONG_STATE
+        assert "message.timestamp.type=CreateTime" in worker.log_tail()
+
+        _stamp(run, topics.RAW, "CreateTime")
+        worker.start()
+        run.await_ready()
+        _stamp(run, topics.CANONICAL, "LogAppendTime")
+        assert worker.wait(within_seconds=60) == ExitCode.WRONG_STATE
+        assert f"{run.settings.name(topics.CANONICAL)}: the broker stamps records" in worker.log_tail()

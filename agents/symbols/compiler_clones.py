@@ -19,7 +19,7 @@ A closure, a parallel region and a coroutine's body are written inside the funct
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from agents.memo import Memo
@@ -53,6 +53,7 @@ _VECTOR: Final = re.compile(r"_ZGV[A-Za-z_]+?[NM](?:\d+|x)[a-zA-Z0-9]*_(?P<name>
 _TRANSACTIONAL: Final = re.compile(r"_ZGT[tn](?P<encoding>.+)")
 _STRUCTOR: Final = re.compile(r"([CD])[0-5](?=[EIB])")
 _WORD: Final = re.compile(r"[A-Za-z]+")
+_RUST_LENGTH: Final = re.compile(r"([1-9]\d{0,3})_?(?=[A-Za-z_]{3})")
 _DECORATED: Final = re.compile(r"[.\-\[]|_Z|_R")
 
 _CACHED: Final = 65_536
@@ -70,10 +71,38 @@ def symbols_of(function: str, names: Iterable[str]) -> set[str]:
     return {name for name in names if word in name and _function_of(name) == function}
 
 
+_FEW: Final = 32
+"""Functions for which looking for a word of each in all names costs less than to read every name: some 0.05 µs a name
+and function, against up to 50 µs a name."""
+
+
+def symbols_by_function(functions: Collection[str], names: Collection[str]) -> dict[str, set[str]]:
+    """Those of a file's names that are each of the functions."""
+    if len(functions) <= _FEW:
+        return {function: symbols_of(function, names) for function in functions}
+    found: dict[str, set[str]] = {function: set() for function in functions}
+    for name in names:
+        function = _function_of(name)
+        if function in found:
+            found[function].add(name)
+    return found
+
+
 def common_word(function: str) -> str:
     """A word that all symbols of a function have in them, the longest; empty where there is none."""
-    bare = function.removeprefix("_R").removeprefix("_Z").removesuffix("E")  # behind which Rust has its hash
-    return max(_WORD.findall(bare), key=len, default="")
+    if function.startswith("_R"):  # between its identifiers, Rust has numbers that differ from build to build
+        words = _WORD.findall(" ".join(_identifiers(function)))
+    else:
+        words = _WORD.findall(function.removeprefix("_Z").removesuffix("E"))  # behind which Rust has its hash
+    return max(words, key=len, default="")
+
+
+def _identifiers(function: str) -> Iterator[str]:
+    """The names in a Rust v0 name, each of which has its length in front: `NtCs_4core3ptr` has `core` and `ptr`."""
+    at = 0
+    while (length := _RUST_LENGTH.search(function, at)) is not None:
+        at = length.end() + int(length[1])
+        yield function[length.end() : at]
 
 
 def _function_of(symbol: str) -> str:

@@ -14,7 +14,7 @@ from agents.hot_symbols.watch import reasons
 from agents.hot_symbols.watch.files import FileNames, KnownFiles, NamedCode, NoNames
 from agents.hot_symbols.watch.reasons import Reason
 from agents.hot_symbols.watch.watch import KERNEL, Bearing, Watch
-from agents.symbols.compiler_clones import function_of, symbols_of
+from agents.symbols.compiler_clones import function_of, symbols_by_function
 
 MAX_FILES: Final = 256
 """Files that one watch looks into: as many builds of one library. Those beyond have no index for it."""
@@ -139,7 +139,8 @@ def _symbols_by_file(
         names = files.names(build_id)
         if not isinstance(names, NoNames):
             every = list(names.all_names())
-            found |= {(build_id, function): symbols_of(function, every) for function in functions}
+            by_function = symbols_by_function(functions, every)
+            found |= {(build_id, function): symbols for function, symbols in by_function.items()}
     return found
 
 

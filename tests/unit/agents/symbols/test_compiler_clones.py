@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.symbols.compiler_clones import function_of, symbols_of
+from agents.symbols.compiler_clones import common_word, function_of, symbols_by_function, symbols_of
 
 
 @pytest.mark.parametrize(
@@ -108,3 +108,26 @@ def test_the_symbols_of_a_function_are_found_among_a_files_names() -> None:
     assert symbols_of("_Z3fooi", ["_ZGTt3fooi", "_Z3fooi", "_Z4foooi"]) == {"_ZGTt3fooi", "_Z3fooi"}
     builds = {"_ZN1a1m5parse17hd52b7cc40a360d2fE", "_ZN1a1m5parse17hf8d3a1ab5bc5d298E"}
     assert symbols_of(function_of(min(builds)), [*builds, "_ZN1a1m4read17hf8d3a1ab5bc5d298E"]) == builds
+
+
+def test_a_word_of_a_rust_function_is_in_each_of_its_builds() -> None:
+    """What a name says besides identifiers differs from build to build, also where the canonical name has no gap."""
+    builds = {
+        "_RNvMs_NtNtCsjrHSEGnQ3l9_3std2io5errorNtB4_5Error3new",
+        "_RNvMs5_NtNtCs1a_3std2io5errorNtB5_5Error3new",
+    }
+
+    assert {function_of(name) for name in builds} == {function_of(min(builds))}
+    assert common_word(function_of(min(builds))) in {"error", "Error"}
+    assert symbols_of(function_of(min(builds)), builds) == builds
+
+
+def test_many_functions_have_the_symbols_that_each_has_alone() -> None:
+    """However many are looked for at once."""
+    names = [f"{name}{suffix}" for name in ("read", "_Z3fooi", "main.main") for suffix in ("", ".cold", ".part.0")]
+    functions = [*map(function_of, names), *(f"other_{number}" for number in range(100))]
+
+    found = symbols_by_function(functions, names)
+
+    assert found == {function: symbols_of(function, names) for function in functions}
+    assert found["read"] == {"read", "read.cold", "read.part.0"}

@@ -1,0 +1,91 @@
+"""The functions of a file by all their names, as readelf prints them: a reader that shares no code with ours."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+_SYMBOL: Final = re.compile(
+    r"\s*\d+: (?P<address>[0-9a-f]+)\s+(?P<size>\d+|0x[0-9a-f]+) (?P<type>FUNC|IFUNC)\s+(?P<binding>\w+)\s+\w+\s+"
+    r"(?:\[[^]]*\]\s+)?(?P<section>\w+) (?P<name>\S.*?)(?:@.*)?\Z"
+)
+_SEGMENT: Final = re.compile(r"\s+LOAD\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)\s+0x[0-9a-f]+\s+0x([0-9a-f]+)\s+0x[0-9a-f]+\s")
+
+
+@dataclass(slots=True)
+class NamedFunctions:
+    """The functions of one file. Addresses are the file's own."""
+
+    addresses: dict[str, set[int]] = field(default_factory=dict)
+    """By name."""
+    sizes: dict[int, int] = field(default_factory=dict)
+    """By address, the largest that a symbol says; 0 where none does."""
+    exported: set[str] = field(default_factory=set)
+    ifuncs: set[str] = field(default_factory=set)
+    segments: list[tuple[int, int, int]] = field(default_factory=list)
+    """Address, file offset and size in the file of what is loaded."""
+
+    def file_offset(self, address: int) -> int:
+        """Where in the file a byte is. Raises ValueError if it is in none of the loaded segments."""
+        for begin, offset, size in self.segments:
+            if begin <= address < begin + size:
+                return address - begin + offset
+        raise ValueError(f"address {address:#x} is in no segment")
+
+    def covering(self, address: int) -> Iterator[int]:
+        """Addresses of the sized functions that another one begins inside of."""
+        return (begin for begin, size in self.sizes.items() if begin < address < begin + size)
+
+
+def named_functions(file: Path) -> NamedFunctions:
+    """Every function that the file exports or defines. Raises CalledProcessError if readelf cannot read it."""
+    found = NamedFunctions()
+    printed = subprocess.run(
+        ["readelf", "--wide", "--syms", "--segments", file], check=True, capture_output=True, text=True
+    ).stdout
+    is_exporting = False
+    for line in printed.splitlines():
+        if line.startswith("Symbol table"):
+            is_exporting = ".dynsym" in line
+        elif (segment := _SEGMENT.match(line)) is not None:
+            offset, address, size = (int(text, 16) for text in segment.groups())
+            found.segments.append((address, offset, size))
+        elif (symbol := _SYMBOL.match(line)) is not None and symbol["section"] != "UND":
+            _add(found, symbol, is_exporting)
+    return found
+
+
+def _add(found: NamedFunctions, symbol: re.Match[str], is_exported: bool) -> None:
+    name, address = symbol["name"], int(symbol["address"], 16)
+    found.addresses.setdefault(name, set()).add(address)
+    found.sizes[address] = max(found.sizes.get(address, 0), int(symbol["size"], 0))
+    if is_exported and symbol["binding"] != "LOCAL":
+        found.exported.add(name)
+    if symbol["type"] == "IFUNC":
+        found.ifuncs.add(name)
+
+
+def inlined_at(file: Path, addresses: Iterable[int]) -> Mapping[int, set[str]]:
+    """What an addr2line says stands at each address: the function, and all that were inlined there.
+
+    LLVM's is taken where it is installed, since binutils 2.40 does not find Go's inlined functions.
+    """
+    asked = "".join(f"{address:#x}\n" for address in addresses)
+    tool = "addr2line" if shutil.which("llvm-addr2line") is None else "llvm-addr2line"
+    printed = subprocess.run(
+        [tool, "-a", "-f", "-i", "-e", file], input=asked, check=True, capture_output=True, text=True
+    ).stdout
+    found: dict[int, set[str]] = {}
+    lines = iter(printed.splitlines())
+    address = 0
+    for line in lines:
+        if line.startswith("0x"):
+            address = int(line, 16)
+            found[address] = set()
+        else:
+            found[address].add(line)
+            next(lines)  # file and line
+    return found

@@ -7,6 +7,7 @@ names are used as given: `Settings.name` has put the operator's prefix in front.
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from enum import StrEnum
 from http import HTTPStatus
@@ -48,6 +49,9 @@ _RETRIES: Final = urllib3.Retry(
 
 _MAX_ANSWER_BYTES: Final = 4 << 20
 """Our largest schema has 10 kB; an answer of megabytes does not come from a registry."""
+
+_ANSWER_SECONDS: Final = 20.0
+"""For a whole answer; a registry that sends a byte now and then would else hold a stage for hours."""
 
 _MAX_REASON_CHARS: Final = 600
 
@@ -223,22 +227,42 @@ class SchemaRegistry:
                 headers=self._headers,
                 preload_content=False,
             )
-            try:
-                content = answer.read(_MAX_ANSWER_BYTES + 1)
-            finally:
-                answer.release_conn()
+            content = _content_of(answer)
         except HTTPError as error:
             trouble = self._tls_trouble()
             reason = _cause(error) if trouble is None else trouble.text
             raise RegistryError(
                 Fault.UNREACHABLE, f"{what}: no schema registry answers at {self._url}: {reason}"
             ) from None
+        if content is None:
+            raise RegistryError(
+                Fault.UNREACHABLE, f"{what}: {self._url} did not send its answer within {_ANSWER_SECONDS:.0f} s"
+            )
         if len(content) > _MAX_ANSWER_BYTES:
             raise RegistryError(Fault.UNEXPECTED, f"{what}: the answer of {self._url} is longer than any schema")
         try:
             return answer.status, json.loads(content)
         except (ValueError, RecursionError):
             return answer.status, None
+
+
+def _content_of(answer: urllib3.BaseHTTPResponse) -> bytes | None:
+    """The body, or as much of it as is too long; None if it does not come in time. Raises HTTPError."""
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    content = bytearray()
+    try:
+        while len(content) <= _MAX_ANSWER_BYTES:
+            if time.monotonic() > deadline:
+                return None
+            read = answer.read1(1 << 16)
+            if not read:
+                answer.release_conn()
+                break
+            content += read
+        return bytes(content)
+    finally:
+        if answer.connection is not None:  # not all of it was read, so the connection cannot be used again
+            answer.close()
 
 
 def _quoted(subject: str) -> str:

@@ -11,6 +11,7 @@ from typing import Final, assert_never
 from confluent_kafka import KafkaException
 
 from app.doctor.findings import CheckFinding, fail, ok, warn
+from app.doctor.writers_check import check_writers
 from app.kafka.client import (
     AdminConnection,
     KafkaUnreachableError,
@@ -44,13 +45,13 @@ def check_kafka(settings: Settings) -> Iterator[CheckFinding]:
         yield fail(str(error), "see CALLSTREAM_KAFKA_*; or run: callstream broker")
         return
     yield ok(f"{len(metadata.brokers)} brokers answer at {where}, cluster {metadata.cluster_id}")
-    if settings.kafka_security_protocol in {"PLAINTEXT", "SASL_PLAINTEXT"} and not all(
-        map(_is_local, where.split(","))
-    ):
+    is_local = all(map(_is_local, where.split(",")))
+    if settings.kafka_security_protocol in {"PLAINTEXT", "SASL_PLAINTEXT"} and not is_local:
         yield warn(
             f"records travel to {where} unencrypted, and two of the topics hold private data",
             "set CALLSTREAM_KAFKA_SECURITY_PROTOCOL to SSL or SASL_SSL",
         )
+    yield from check_writers(settings, is_local=is_local)
     yield from _check_workers(settings)
 
 

@@ -28,6 +28,7 @@ class ExitCode(IntEnum):
     TOO_MANY_REFUSED = 80  # more records were refused than an operator allows; a restart does not help
     INDEX_TAKEN = 81  # another process has this worker's index; one that is free helps
     SENDS_AGAIN = 82  # the same records were sent again and again, and none of it was committed
+    FOREIGN_RECORD = 83  # a topic that only the stage may write has a record of others; a restart does not help
 
 
 Fail = Callable[[ExitCode, str], NoReturn]

@@ -48,15 +48,19 @@ class AccessAdmin:
             rule for name in names for rule in self._found(ResourceType.TOPIC, name, ResourcePatternType.MATCH)
         )
 
-    def demand_authorizer(self) -> None:
-        """Raises KafkaUnusableError if the brokers enforce no rules. A broker that does not say is taken to enforce."""
+    def has_authorizer(self) -> bool:
+        """Whether the brokers enforce rules. A broker that does not say is taken to."""
         broker = min(self._connection.metadata(ADMIN_SECONDS).brokers)
         resource = ConfigResource(ConfigResource.Type.BROKER, str(broker))
         answer = self._admin.describe_configs([resource], request_timeout=ADMIN_SECONDS)[resource]
         # Only an authorizer refuses to show options.
         denied = KafkaError.CLUSTER_AUTHORIZATION_FAILED
         options = self._connection.result(answer, "the options of a broker cannot be read", fine=denied)
-        if options is not None and not options["authorizer.class.name"].value:
+        return options is None or bool(options["authorizer.class.name"].value)
+
+    def demand_authorizer(self) -> None:
+        """Raises KafkaUnusableError if the brokers enforce no rules."""
+        if not self.has_authorizer():
             raise KafkaUnusableError("everybody may do everything: set authorizer.class.name on the brokers")
 
     def add(self, rules: Collection[Rule]) -> None:

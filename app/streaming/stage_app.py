@@ -7,6 +7,7 @@ web server and no leader topic, and declares no topics. When an agent or a servi
 import asyncio
 import logging
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,9 +75,18 @@ class StageApp(faust.App):
     mundane_level = "debug"  # of the lines that say "Starting..." and "Stopping..." for every service
     BootStrategy = _Boot
     fail: Fail = staticmethod(end_process)
+    find_foreign: Callable[[], str | None] = staticmethod(lambda: None)
+    """Says where another program wrote on a topic that is ours alone, and what to do; None if none did. Blocks."""
+
+    def blame_foreign(self) -> None:
+        """End the process by a code of its own if what failed has read another program's record. Blocks."""
+        found = self.find_foreign()
+        if found is not None:
+            self.fail(ExitCode.FOREIGN_RECORD, found)
 
     async def _on_agent_error(self, agent: AgentT[Any], exc: BaseException) -> None:
         """Stock Faust commits here, and then goes on with the next event."""
+        await asyncio.to_thread(self.blame_foreign)
         self.fail(ExitCode.BROKEN_STEP, f"agent {agent.name} raised {type(exc).__name__} at {_place(exc)}")
 
     def _crash(self, reason: BaseException) -> None:

@@ -29,6 +29,7 @@ from app.processes.garbage import collect_seldom
 from app.processes.process_end import ExitCode, end_process
 from app.settings import Settings
 from app.streaming.delivery import Delivery, DeliveryFailedError
+from app.streaming.foreign import foreign_records
 from app.streaming.membership import Claim, claim, client_ids, disown, group_members
 from app.streaming.metering import StageObserver
 from app.streaming.paced_runner import PacedRunner
@@ -170,6 +171,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     app = make_app(settings, plan.group, index=claimed.index, partitions=partitions, times=plan.times)
     app.bind()
     app.batch_consumer.topic_ids = partial(_known_ids, admin)
+    app.find_foreign = partial(foreign_records, settings, plan.topics, settings.name(plan.group))
     delivery = Delivery(client_config(settings, client_id=app.conf.broker_client_id))
     topic_watch = TopicWatch(admin, plan.topics, partitions, also=plan.others)
     runtime = StageRuntime(
@@ -228,7 +230,7 @@ async def _serve(app: StageApp, runtime: StageRuntime, stop: asyncio.Event) -> N
     flushing = [asyncio.ensure_future(interval.run()) for interval in runtime.intervals]
     flushing += [asyncio.ensure_future(task()) for task in runtime.tasks]
     for task in (starting, *flushing):
-        task.add_done_callback(_end_on_error)
+        task.add_done_callback(partial(_end_on_error, app))
     await stop.wait()
     began = time.monotonic()
     overdue = threading.Timer(
@@ -266,11 +268,12 @@ def _known_ids(admin: AdminClient, names: set[str]) -> dict[str, str]:
         return {}
 
 
-def _end_on_error(task: "asyncio.Future[None]") -> None:
+def _end_on_error(app: StageApp, task: "asyncio.Future[None]") -> None:
     error = None if task.cancelled() else task.exception()
     if isinstance(error, DeliveryFailedError):
         end_process(ExitCode.DELIVERY_FAILED, str(error))
     if error is not None:
+        app.blame_foreign()
         end_process(ExitCode.FRAMEWORK_CRASHED, f"{type(error).__name__} while starting, flushing or reloading")
 
 

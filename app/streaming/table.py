@@ -27,6 +27,7 @@ from app.kafka.log_ends import log_ends, topic_ids
 from app.processes.folder_lock import FolderUnusableError
 from app.processes.process_end import ExitCode
 from app.streaming.delivery import Delivery, Parcel
+from app.streaming.foreign import ForeignRecord, cure
 from app.streaming.stage_app import StageApp
 from app.streaming.store import META_PREFIX, PartitionStore, Rows, StoreDamagedError
 from schemas.units import NS_PER_MS
@@ -268,13 +269,11 @@ class _Stores(Store[Any, Any]):
         del to_key, to_value
         for event in batch:
             recovered = cast("RecordBatch", event.value)
-            if any(record.value is UNREADABLE_BATCH for record in recovered.records):
-                self._stage_app.fail(
-                    ExitCode.WRONG_STATE,
-                    f"{recovered.topic}[{recovered.partition}] has a batch that is too large or damaged: another "
-                    "program writes the changelog; remove its right to, delete the topic, and reset the group's "
-                    "offsets to rebuild the table from the source",
-                )
+            for record in recovered.records:
+                if record.value is UNREADABLE_BATCH:
+                    foreign = ForeignRecord(recovered.topic, recovered.partition, record.offset)
+                    group = str(self._stage_app.conf.id)
+                    self._stage_app.fail(ExitCode.FOREIGN_RECORD, f"{foreign}: {cure(foreign.topic, group)}")
             changes = ((record.key, record.value) for record in recovered.records if record.key is not None)
             try:
                 self.of(recovered.partition).write(changes, recovered.records[-1].offset)

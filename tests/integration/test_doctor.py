@@ -69,6 +69,7 @@ def test_a_whole_deployment_is_healthy(environ: dict[str, str], agent: Simulator
     schemas = sum(topic.value_schema is not None for topic in TOPICS)
     assert good["registry"] == [f"{schemas} of {schemas} schemas are registered, and compatible with their versions"]
     assert good["kafka"][0].startswith("1 brokers answer at ")
+    assert good["kafka"][1].startswith("the brokers have no authorizer: whoever reaches them may write every topic")
     assert set(_by(document, "warn")) == {"tetragon", "symbols"}
     assert _examined(environ, "--strict")[0] == 1
     assert _examined(environ, "kafka", "topics", "registry", "privacy", "--strict")[0] == 0

@@ -188,3 +188,23 @@ def test_a_permission_for_all_topics_is_found_and_taken_away(guarded: _Guarded) 
     assert left[0] == 1
     assert revoked == (0, {"missing": [], "not_in_file": [list(everything)], "changed": True})
     assert clean[0] == 0
+
+
+def test_doctor_names_whoever_may_write_the_stages_own_topics(guarded: _Guarded) -> None:
+    """With the file's rights nobody but the stage may; a right to write everything is found on each of them."""
+
+    def examined() -> list[dict[str, str]]:
+        asked = CliRunner().invoke(cli, ["doctor", "kafka", "--json"], env=guarded.run.environ)
+        found: list[dict[str, str]] = json.loads(asked.stdout)["findings"]
+        return [one for one in found if "may be written by" in one["what"]]
+
+    (alone,) = examined()
+    AccessAdmin(client_config(guarded.run.settings)).add([Rule("stranger", "TOPIC", "*", "WRITE")])
+    named = examined()
+
+    assert alone["verdict"] == "ok"
+    assert "by canonicalize, hot-symbols only" in alone["what"]
+    assert {one["verdict"] for one in named} == {"warn"}
+    partials = guarded.run.settings.name(topics.HOT_PARTIALS)
+    assert f"{partials} may be written by hot-symbols, stranger" in {one["what"].partition(":")[0] for one in named}
+    assert len(named) == 5

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from schemas import topics
 from schemas.topics import Stage
 from tests.support.counting_worker import ROW
 from tests.support.delivery_run import PARTITIONS, Worker, worker_environ
+from tests.support.failing_disk import KILL, Fault, failing_disk
 
 pytestmark = pytest.mark.integration
 
@@ -48,23 +49,26 @@ class _Scene:
         new = NewTopic(self.prefix + name, PARTITIONS, 1, config=config)
         self.admin.create_topics([new])[self.prefix + name].result()
 
-    def add_worker(self, *, index: int | None = None, max_file_bytes: int = 0) -> Worker:
+    def add_worker(
+        self, *, index: int | None = None, max_file_bytes: int = 0, disk: Mapping[str, str] | None = None
+    ) -> Worker:
         """Start a worker with the next index, or in the place of one that has ended.
 
         With `max_file_bytes` no file of its own grows larger, and what would make one larger fails, as on a full disk.
+        `disk` has variables for the library of a failing disk.
         """
         index = len(self.workers) if index is None else index
         environ = worker_environ(self.broker.bootstrap_servers, self.prefix, self.folder)
-        environ |= {"MAX_FILE_BYTES": str(max_file_bytes)}
+        environ |= {"MAX_FILE_BYTES": str(max_file_bytes), **(disk or {})}
         worker = Worker(("tests.support.counting_worker", str(index)), environ, self.folder / f"worker-{index}.log")
         worker.start()
         self.workers.append(worker)
         return worker
 
     @staticmethod
-    def await_end(worker: Worker) -> None:
-        """Wait until a worker has ended by itself."""
-        deadline = time.monotonic() + 40
+    def await_end(worker: Worker, *, within_seconds: float = 40) -> None:
+        """Wait until a worker has ended by itself, at most for that long."""
+        deadline = time.monotonic() + within_seconds
         while worker.exit_code is None and time.monotonic() < deadline:
             time.sleep(0.1)
 
@@ -264,6 +268,46 @@ def test_a_full_disk_stops_the_worker_and_costs_no_count(
     finally:
         scene.close()
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.proof
+def test_a_disk_that_fails_calls_ends_the_worker_by_a_code_and_costs_no_count(
+    embedded: EmbeddedBroker,
+    topic_prefix: str,
+    tmp_path: Path,
+    *,
+    seed: int,
+    size: int,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """A worker whose disk refuses, halves or kills at any call ends by a documented code; counts are exact at the end.
+
+    Three workers one after the other in `make test`, thirty in `make prove`.
+    """
+    library = failing_disk()
+    if library is None:
+        pytest.skip("there is no C compiler for the library that fails calls")
+    scene = _Scene(embedded, topic_prefix, tmp_path, seed=seed)
+    chance = random.Random(seed)
+    ends: Counter[str] = Counter()
+    try:
+        for _ in range(3 * size):
+            fault = Fault.any(chance, 120)
+            worker = scene.add_worker(index=0, disk=fault.environ(library, scene.state_folder(0)))
+            scene.send(6_000)
+            scene.await_end(worker, within_seconds=8)
+            code = worker.exit_code
+            ends[str(code)] += 1
+            allowed = {None, ExitCode.STATE_UNUSABLE, ExitCode.STATE_DAMAGED}
+            assert code in allowed | ({-signal.SIGKILL} if fault.error == KILL else set()), worker.log_tail()
+            worker.kill()
+        scene.add_worker(index=0)
+        scene.await_no_lag(60)
+        for code, count in ends.items():
+            record_property(f"ended with {code}", count)
+        assert scene.counted() == scene.truth
+    finally:
+        scene.close()
 
 
 def _mounted(*arguments: str) -> bool:

@@ -12,6 +12,7 @@ import click
 from app.files.folders import PRIVATE_UMASK
 from app.ingest.run import Ingest
 from app.operators.printing import echo, print_answer
+from app.processes.open_files import raise_file_limit
 from app.settings import load
 from app.telemetry import logs
 from app.telemetry.repeated_lines import hold_back
@@ -40,6 +41,7 @@ def command(*, as_json: bool) -> None:
     logs.configure(settings.log_format, settings.log_level)
     hold_back()
     os.umask(PRIVATE_UMASK)
+    raise_file_limit()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

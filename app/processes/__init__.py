@@ -1,1 +1,1 @@
-"""How processes live and end: the supervisor of stage processes, exit codes, garbage collection."""
+"""How processes live and end: the supervisor of stage processes, exit codes, limits, garbage collection."""

@@ -26,6 +26,7 @@ from app.kafka.log_ends import topic_ids
 from app.kafka.topic_watch import TopicWatch, stamped_by_broker, stamps_trouble
 from app.operators.errors import OperatorError
 from app.processes.garbage import collect_seldom
+from app.processes.open_files import raise_file_limit
 from app.processes.process_end import ExitCode, end_process
 from app.settings import Settings
 from app.streaming.delivery import Delivery, DeliveryFailedError
@@ -146,6 +147,7 @@ def run_stage(settings: Settings, plan: StagePlan) -> None:
     Broken machinery ends the process.
     """
     os.umask(PRIVATE_UMASK)  # of what RocksDB writes, too
+    raise_file_limit()
     # The standard loop: Faust's consumer thread schedules callbacks on it from outside, which it survives with a delay.
     # uvloop's ready queue can then stop and never go on; on loaded machines a stage in some dozen starts never joined.
     asyncio.run(_run(settings, plan))

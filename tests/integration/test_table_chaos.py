@@ -303,8 +303,8 @@ def test_a_disk_that_fails_calls_ends_the_worker_by_a_code_and_costs_no_count(
             worker.kill()
         scene.add_worker(index=0)
         scene.await_no_lag(60)
-        for code, count in ends.items():
-            record_property(f"ended with {code}", count)
+        for end, count in ends.items():
+            record_property(f"ended with {end}", count)
         assert scene.counted() == scene.truth
     finally:
         scene.close()

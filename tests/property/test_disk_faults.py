@@ -1,36 +1,26 @@
 """What was promised is there and what was refused is not, whatever the disk does to whoever writes to it.
 
-`make prove` runs 500 cycles for each writer. The seeds of faults are in what a failing run prints.
+`make prove` runs 500 cycles for each writer. `python -m bench.disks` does too, and records figures. What a failing run
+prints has the seed of its cycle.
 """
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.failing_disk import failing_disk
+from tests.support.failing_disk import run_disk
 
 pytestmark = [pytest.mark.proof, pytest.mark.slow(reason="some hundred processes")]
 
 Note = Callable[[str, object], None]
 
 
-def _run(folder: Path, kind: str, cycles: int, seed: int, *, within: tuple[str, ...] = ()) -> dict[str, int]:
+def _run(folder: Path, kind: str, cycles: int, seed: int) -> dict[str, int]:
     """The figures of a run."""
-    environ = {**os.environ}
-    if kind != "full":
-        library = failing_disk()
-        if library is None:
-            pytest.skip("there is no C compiler for the library that fails calls")
-        environ["LD_PRELOAD"] = str(library)
-    command = [*within, sys.executable, "-m", "tests.support.disk_run", str(folder), kind, str(cycles), str(seed)]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-6_000:]
-    figures: dict[str, int] = json.loads(done.stdout)
+    figures = run_disk(folder, kind, cycles, seed)
+    if isinstance(figures, str):
+        pytest.skip(figures)
     return figures
 
 
@@ -65,10 +55,6 @@ def test_a_full_file_system_costs_nothing_that_was_promised(
     tmp_path: Path, seed: int, size: int, record_property: Note
 ) -> None:
     """A real one of a few megabytes, with nothing or little left, that has room later."""
-    mount = f'mount -t tmpfs -o size=6m tmpfs "{tmp_path}" && mkdir "{tmp_path}/beside" && exec "$@"'
-    own = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
-    if subprocess.run([*own, f'mount -t tmpfs tmpfs "{tmp_path}"'], check=False, capture_output=True).returncode:
-        pytest.skip("this user may not mount a file system")
-    figures = _run(tmp_path, "full", 5 * size, seed, within=(*own, mount, "sh"))
+    figures = _run(tmp_path, "full", 5 * size, seed)
     _note(figures, record_property)
     assert figures["refused"] > 10

@@ -167,8 +167,9 @@ def _fill(filler: Path, *, leaving: int) -> None:
 def main() -> None:
     """Run, and print figures."""
     folder, kind, cycles, seed = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    (folder / "disk").mkdir()
+    (folder / "beside").mkdir()
     run = DiskRun(folder / "disk", folder / "beside")
-    (folder / "disk").mkdir(exist_ok=True)
     {"faults": run.faults, "kills": run.kills, "full": run.full}[kind](cycles, Random(seed))
     sys.stdout.write(json.dumps({"cycles": run.cycles.total(), "writers": len(run.cycles), **run.ends}))
 

@@ -120,7 +120,7 @@ class SpillWriter:
         for number in range(16):
             if number == 8:
                 heal()
-            chunk = self._chunk(number, chance.choice((10, 3_000, 200_000)))
+            chunk = self.chunk(number, chance.choice((10, 3_000, 200_000)))
             write = partial(spill.append, chunk, EventInterval(3, number, number))
             if _tried(tell, number, write, synced=None) and not sync_seconds and spill.trouble is None:
                 _check_synced(folder)
@@ -131,14 +131,15 @@ class SpillWriter:
         found = []
         while (chunk := spill.take()) is not None:
             assert isinstance(chunk, Chunk), "a stored chunk is damaged"
-            assert chunk.events == self._chunk(chunk.received_ms, len(chunk.events[0])).events
+            assert chunk.events == self.chunk(chunk.received_ms, len(chunk.events[0])).events
             found.append(chunk.received_ms)
         spill.close()
         assert found == sorted(found)
         _check_set(found, told)
 
     @staticmethod
-    def _chunk(number: int, size: int) -> Chunk:
+    def chunk(number: int, size: int) -> Chunk:
+        """Three events of about this size."""
         events = [bytes([number, which]) * (size // 2) for which in range(3)]
         return Chunk(number, events, size_bytes=sum(map(len, events)))
 
@@ -153,10 +154,10 @@ class JournalWriter:
             if number == 8:
                 heal()
             tell("begun", number)
-            journal.add([self._gap(number)])
+            journal.add([self.gap(number)])
             if number and chance.random() < 0.3:
                 tell("gone", number - 1)
-                journal.done(self._gap(number - 1))
+                journal.done(self.gap(number - 1))
             if journal.trouble is None:
                 _check_synced(folder / "gaps.jsonl")
                 for gap in journal.pending:
@@ -168,13 +169,14 @@ class JournalWriter:
         """No gap is missing, and none is another one."""
         journal = Journal(folder)
         found = [gap.from_ns for gap in journal.pending]
-        assert all(gap == self._gap(gap.from_ns) for gap in journal.pending)
+        assert all(gap == self.gap(gap.from_ns) for gap in journal.pending)
         assert journal.state is None or journal.state.vouched_until_ns in told.ends
         _check_set(found, told)
         journal.close()
 
     @staticmethod
-    def _gap(number: int) -> CoverageGap:
+    def gap(number: int) -> CoverageGap:
+        """A gap that begins at this time."""
         return CoverageGap(node="n", from_ns=number, to_ns=number + 1, cause=GapCause.OVERFLOW, events_lost=number)
 
 
@@ -267,7 +269,7 @@ class ArchiveWriter:
         """There is no other topic."""
         raise KafkaUnusableError(name)
 
-    def read(self, _topic: str, partition: int, first: int, last: int) -> Iterator[list[Recorded]]:
+    def read(self, _topic: str, partition: int, first: int, last: int, **_ways: object) -> Iterator[list[Recorded]]:
         """The records of a range, one by one."""
         yield from ([one] for one in self._records(partition) if first <= one.offset <= last)
 

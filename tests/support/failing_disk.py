@@ -3,15 +3,18 @@
 import ctypes
 import errno
 import functools
+import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 SOURCE = Path(__file__).with_suffix(".c")
+_OWN_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
 ALL_THAT_FOLLOW = 1 << 40
 KILL = -1
 
@@ -56,6 +59,33 @@ def failing_disk() -> Path | None:
     target = Path(tempfile.mkdtemp(prefix="callstream-disk-")) / "failing_disk.so"
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", target, SOURCE, "-ldl"], check=True)
     return target
+
+
+def own_file_system(folder: Path, options: str) -> list[str] | None:
+    """A command that runs another one with a small file system at `folder`; None where this user may not mount one."""
+    mount = f'mount -t tmpfs -o {options} tmpfs "{folder}"'
+    if subprocess.run([*_OWN_MOUNTS, mount], check=False, capture_output=True).returncode:
+        return None
+    return [*_OWN_MOUNTS, f'{mount} && exec "$@"', "sh"]
+
+
+def run_disk(folder: Path, kind: str, cycles: int, seed: int) -> dict[str, int] | str:
+    """The figures of a run of `disk_run` in `folder`, or why it cannot run here. Raises AssertionError if it fails."""
+    environ, within = {**os.environ}, list[str]()
+    if kind == "full":
+        mounted = own_file_system(folder, "size=6m")
+        if mounted is None:
+            return "this user may not mount a file system"
+        within = mounted
+    elif (library := failing_disk()) is None:
+        return "there is no C compiler for the library that fails calls"
+    else:
+        environ["LD_PRELOAD"] = str(library)
+    command = [*within, sys.executable, "-m", "tests.support.disk_run", str(folder), kind, str(cycles), str(seed)]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-6_000:]
+    figures: dict[str, int] = json.loads(done.stdout)
+    return figures
 
 
 def arm(folder: Path, fault: Fault) -> None:

@@ -51,6 +51,7 @@ class FrameResolution(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FRAME_RESOLUTION_KERNEL_TRAMPOLINE: _ClassVar[FrameResolution]
     FRAME_RESOLUTION_UNRESOLVED: _ClassVar[FrameResolution]
     FRAME_RESOLUTION_AMBIGUOUS: _ClassVar[FrameResolution]
+    FRAME_RESOLUTION_INLINED: _ClassVar[FrameResolution]
 
 class AtomClass(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -93,6 +94,7 @@ FRAME_RESOLUTION_KERNEL_MODULE: FrameResolution
 FRAME_RESOLUTION_KERNEL_TRAMPOLINE: FrameResolution
 FRAME_RESOLUTION_UNRESOLVED: FrameResolution
 FRAME_RESOLUTION_AMBIGUOUS: FrameResolution
+FRAME_RESOLUTION_INLINED: FrameResolution
 ATOM_CLASS_TEXT: AtomClass
 ATOM_CLASS_PATH: AtomClass
 ATOM_CLASS_BUFFER: AtomClass

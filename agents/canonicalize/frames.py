@@ -15,7 +15,7 @@ import enum
 from typing import Final, NamedTuple, Protocol, assert_never
 
 from agents.symbols.kernel_symbols import canonical_kernel_symbol, canonical_symbol
-from agents.symbols.lookup import Resolved, SymbolLookup, Unresolved
+from agents.symbols.lookup import InlinedCall, Resolved, SymbolLookup, Unresolved
 from agents.symbols.module_paths import UNKNOWN_MODULE, ModuleKind, ModulePath, normalize_module
 
 KERNEL_MODULE: Final = "kernel"
@@ -53,13 +53,15 @@ class FrameResolution(enum.Enum):
     KERNEL_TRAMPOLINE = "KernelTrampoline"  # code generated at run time: numbered names lose number and offset
     UNRESOLVED = "Unresolved"  # neither module nor symbol is known
     AMBIGUOUS = "Ambiguous"  # it may be one of several files, so there is no build id and no name
+    INLINED = "Inlined"  # our index of exactly this file says that it was put into the function of the next frame
 
 
 class CanonicalFrame(NamedTuple):
     """A stack frame that compares across hosts and restarts; `CanonicalStackFrame` in the Avro schema.
 
-    `symbol` is mangled, and empty unless it is sure. `offset` is 0 where `offset_basis` is NONE. A tuple, because one
-    is made of every new entry, and a frozen dataclass of ten fields takes three times as long.
+    `symbol` is mangled, and empty unless it is sure. `offset` is 0 where `offset_basis` is NONE. `inlined` are functions
+    that were put into this one where it runs: frames of their own, see `inlined_frames`. A tuple, because one is made
+    of every new entry, and a frozen dataclass of ten fields takes three times as long.
     """
 
     module: str
@@ -72,6 +74,7 @@ class CanonicalFrame(NamedTuple):
     symbol_hint: str | None = None
     source_file: str | None = None
     line_number: int | None = None
+    inlined: tuple[InlinedCall, ...] = ()
 
 
 class FrameResolver(SymbolLookup, Protocol):
@@ -118,6 +121,27 @@ def canonicalize_frame(
             assert_never(path.kind)
 
 
+def inlined_frames(frame: CanonicalFrame) -> tuple[CanonicalFrame, ...]:
+    """The frames of functions that were put into that of `frame`, innermost first: they stand before it on the stack.
+
+    Each has its own symbol and line. It has no offset: its code is a part of the function that it was put into.
+    """
+    return tuple(
+        CanonicalFrame(
+            module=frame.module,
+            symbol=call.symbol,
+            offset=0,
+            is_kernel_space=False,
+            offset_basis=OffsetBasis.NONE,
+            resolution=FrameResolution.INLINED,
+            build_id=frame.build_id,
+            source_file=call.source_file,
+            line_number=call.line_number,
+        )
+        for call in frame.inlined
+    )
+
+
 def _file_frame(
     path: ModulePath, offset: int, hint: str | None, *, is_innermost: bool, resolver: FrameResolver | None
 ) -> CanonicalFrame:
@@ -132,10 +156,11 @@ def _file_frame(
     match found:
         case Resolved():
             # The hint goes: what a frame says must not depend on the files in the agent's own mount namespace.
-            symbol, in_symbol, file, line, _ = found
+            symbol, in_symbol, file, line, inlined = found
             # by position: keywords double the time that a named tuple takes
+            basis, resolution = OffsetBasis.SYMBOL, FrameResolution.EXACT
             return CanonicalFrame(
-                module, symbol, in_symbol, False, OffsetBasis.SYMBOL, FrameResolution.EXACT, build_id, None, file, line
+                module, symbol, in_symbol, False, basis, resolution, build_id, None, file, line, inlined
             )
         case Unresolved.NO_INDEX:
             return _module_frame(module, offset, no_index, build_id, hint)

@@ -1,15 +1,23 @@
 """Makes one stack of a kprobe event's two stack lists.
 
 Tetragon sends both lists innermost frame first; the canonical stack is the kernel frames, then the user frames.
-Tetragon leaves out frames that it could not resolve, so a frame's index is not its depth. Stacks are many and frames
-are few, so a new stack is put together from remembered frames.
+Tetragon leaves out frames that it could not resolve, so a frame's index is not its depth. A function that was inlined
+has no entry; our index gives it a frame before that of the function around it. Stacks are many and frames are few, so a
+new stack is put together from remembered frames.
 """
 
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from agents.canonicalize.frames import CanonicalFrame, FrameResolution, FrameResolver, OffsetBasis, canonicalize_frame
+from agents.canonicalize.frames import (
+    CanonicalFrame,
+    FrameResolution,
+    FrameResolver,
+    OffsetBasis,
+    canonicalize_frame,
+    inlined_frames,
+)
 from agents.canonicalize.identity import digest, digest_and_unknown
 from agents.canonicalize.unknown_fields import NONE, UnknownFields
 from agents.memo import Lookup
@@ -28,11 +36,14 @@ StackKey = tuple[int, tuple[bytes, ...], tuple[bytes, ...]]
 
 
 class FramePart(NamedTuple):
-    """A frame, encoded for CanonicalStack; the digest of the entry that Tetragon sent; how the frame was resolved."""
+    """The frames of one entry, encoded for CanonicalStack; the digest of the entry; how each frame was resolved.
+
+    There is one frame, and before it one for each function that was inlined there.
+    """
 
     digest: bytes
     field: bytes
-    resolution: str
+    resolutions: tuple[str, ...]
     unknown: UnknownFields
 
 
@@ -63,9 +74,11 @@ def frame_part(kind: int, encoded: bytes, resolver: FrameResolver) -> FramePart:
         is_innermost=bool(kind & INNERMOST),
         resolver=resolver,
     )
-    encoded = proto_wire.field(canonical.CanonicalStack.FRAMES_FIELD_NUMBER, _frame_message(frame))
+    frames = (*inlined_frames(frame), frame) if frame.inlined else (frame,)
+    number = canonical.CanonicalStack.FRAMES_FIELD_NUMBER
+    encoded = b"".join([proto_wire.field(number, _frame_message(one)) for one in frames])
     found, unknown = digest_and_unknown(entry)
-    return FramePart(found, encoded, frame.resolution.value, unknown)
+    return FramePart(found, encoded, tuple(one.resolution.value for one in frames), unknown)
 
 
 def stack_part(key: StackKey, frames: Lookup[FrameKey, FramePart]) -> StackPart:
@@ -76,7 +89,7 @@ def stack_part(key: StackKey, frames: Lookup[FrameKey, FramePart]) -> StackPart:
         if entries:
             parts.append(frames[context, kind | INNERMOST, entries[0]])
             parts += [frames[context, kind, encoded] for encoded in entries[1:]]
-    counts = Counter([part.resolution for part in parts])
+    counts = Counter([resolution for part in parts for resolution in part.resolutions])
     return StackPart(
         digest=digest(len(kernel).to_bytes(4, "big") + b"".join([part.digest for part in parts])),
         field=proto_wire.field(canonical.CanonicalEvent.STACK_FIELD_NUMBER, b"".join([part.field for part in parts])),

@@ -23,6 +23,7 @@ _INLINED: Final = 0x1D
 _WITHOUT_CODE: Final = frozenset({0x01, 0x02, 0x04, 0x13, 0x15, 0x17, 0x33, 0x48, 0x4109})
 
 _SIBLING, _NAME, _LOW_PC, _HIGH_PC, _LANGUAGE = 0x01, 0x03, 0x11, 0x12, 0x13
+_ENTRY_PC: Final = 0x52
 _ORIGIN, _SPECIFICATION, _RANGES, _CALL_FILE, _CALL_LINE = 0x31, 0x47, 0x55, 0x58, 0x59
 _LINKAGE_NAMES: Final = (0x6E, 0x2007)
 _STRINGS_BASE, _ADDRESS_BASES, _RANGES_BASE = 0x72, (0x73, 0x2133), 0x74
@@ -30,7 +31,7 @@ _DWO_NAMES: Final = frozenset({0x76, 0x2130})
 
 _BASES: Final = frozenset({_STRINGS_BASE, *_ADDRESS_BASES, _RANGES_BASE})
 _OF_ROOT: Final = frozenset({_LOW_PC, _HIGH_PC, _RANGES, _LANGUAGE}) | _BASES | _DWO_NAMES
-_OF_FUNCTION: Final = frozenset({_LOW_PC, _HIGH_PC, _RANGES, _ORIGIN, _CALL_FILE, _CALL_LINE})
+_OF_FUNCTION: Final = frozenset({_LOW_PC, _HIGH_PC, _ENTRY_PC, _RANGES, _ORIGIN, _CALL_FILE, _CALL_LINE})
 _OF_NAME: Final = frozenset({_NAME, _ORIGIN, _SPECIFICATION, *_LINKAGE_NAMES})
 _ONLY_SIBLING: Final = frozenset({_SIBLING})
 
@@ -161,7 +162,13 @@ class DwarfInlines:
             if around.function >= 0:
                 described[around.function] = []
             return around
-        if not ranges:  # nothing is left of it
+        if ranges:
+            address = min(start for start, _ in ranges)
+        elif (entry := self._ranges.entry(unit, values)) is not None:
+            address = entry  # no instruction is left of it, but it ran
+        elif around.function >= 0 and described[around.function]:
+            address = described[around.function][0][0]
+        else:
             return around
         file = line = 0
         if self._file_numbers is not None and _CALL_LINE in values:
@@ -171,7 +178,7 @@ class DwarfInlines:
                 line = 0
             else:
                 file = number_of(values[_CALL_FILE].number)
-        copy = tree.add(name, min(start for start, _ in ranges), around.copy, file, line)
+        copy = tree.add(name, address, around.copy, file, line)
         depth = around.depth + 1
         if self._file_numbers is not None:
             tree.pieces += [(start, end, depth, copy) for start, end in ranges]

@@ -6,7 +6,7 @@ from typing import Final
 from app.symbols.dwarf_units import AttributeValue, DwarfUnit, uleb
 from app.symbols.elf import ElfStructure
 
-_LOW_PC, _HIGH_PC, _RANGES = 0x11, 0x12, 0x55
+_LOW_PC, _HIGH_PC, _ENTRY_PC, _RANGES = 0x11, 0x12, 0x52, 0x55
 _ADDRESS: Final = 0x01
 _ADDRESS_INDEXES: Final = frozenset({0x1B, 0x29, 0x2A, 0x2B, 0x2C, 0x1F01})
 _RANGE_INDEX: Final = 0x23
@@ -26,7 +26,7 @@ class DwarfRanges:
     def of(self, unit: DwarfUnit, values: Mapping[int, AttributeValue]) -> list[tuple[int, int]]:
         """(start, end) of every piece of an entry's code. Raises IndexError on malformed DWARF."""
         if _RANGES in values:
-            found = self._listed(unit, values[_RANGES])
+            found = self._listed(unit, values[_RANGES], self.entry(unit, values))
         elif _LOW_PC in values and _HIGH_PC in values:
             start = self.address(unit, values[_LOW_PC])
             high = values[_HIGH_PC]
@@ -40,6 +40,14 @@ class DwarfRanges:
             if start < end and any(low <= start and end <= high for low, high in self._code)
         ]
 
+    def entry(self, unit: DwarfUnit, values: Mapping[int, AttributeValue]) -> int | None:
+        """Where an entry's code is entered, if it says so: also of a function of which no instruction is left."""
+        for attribute in (_ENTRY_PC, _LOW_PC):
+            value = values.get(attribute)
+            if value is not None and (value.form == _ADDRESS or value.form in _ADDRESS_INDEXES):
+                return self.address(unit, value)
+        return None
+
     def address(self, unit: DwarfUnit, value: AttributeValue) -> int:
         """The address that an attribute holds or numbers."""
         return self._indexed(unit, value.number) if value.form in _ADDRESS_INDEXES else value.number
@@ -52,9 +60,11 @@ class DwarfRanges:
             raise IndexError(at)
         return int.from_bytes(content[at : at + size], self._order)
 
-    def _listed(self, unit: DwarfUnit, value: AttributeValue) -> Iterator[tuple[int, int]]:
+    def _listed(self, unit: DwarfUnit, value: AttributeValue, entry: int | None) -> Iterator[tuple[int, int]]:
         if unit.version < 5:
-            return self._pairs(unit, value.number)
+            # GCC writes an empty range at the unit's first byte like the end of a list
+            begins_empty = entry == unit.low_pc and entry is not None
+            return self._pairs(unit, value.number, begins_empty=begins_empty)
         at = value.number
         if value.form == _RANGE_INDEX:
             at = unit.ranges_base + self._number(
@@ -62,8 +72,14 @@ class DwarfRanges:
             )
         return self._entries(unit, at)
 
-    def _pairs(self, unit: DwarfUnit, at: int) -> Iterator[tuple[int, int]]:
+    def _pairs(self, unit: DwarfUnit, at: int, *, begins_empty: bool) -> Iterator[tuple[int, int]]:
         size = unit.address_bytes
+        if (
+            begins_empty
+            and not self._number(self._ranges, at, size)
+            and not self._number(self._ranges, at + size, size)
+        ):
+            at += 2 * size
         base, select = unit.low_pc, (1 << 8 * size) - 1
         while True:
             start, end = self._number(self._ranges, at, size), self._number(self._ranges, at + size, size)

@@ -72,10 +72,13 @@ class _TreeReader:
             return
         pcs_at, tree_at = places
         into = _InlinedInto(start, tree_at, list(self._ranges(pcs_at, end - start)), {})
+        begun: set[int] = set()
         for low, high, node in into.ranges:
             copy, depth = self._copy(node, into)
             self.tree.pieces.append((start + low, start + high, depth, copy))
-            self.tree.addresses[copy] = min(self.tree.addresses[copy], start + low)
+            if copy not in begun:
+                begun.add(copy)
+                self.tree.addresses[copy] = start + low
 
     def _places(self, number: int) -> tuple[int, int] | None:
         """Where the function's table of pcs and its tree begin; None if nothing was inlined."""

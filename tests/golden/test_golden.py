@@ -22,7 +22,12 @@ from tests.support.golden import Case, cases, observed, outcome_text, published,
 
 CASES = cases()
 
-_NEED_A_SYMBOL_STORE = {FrameResolution.EXACT, FrameResolution.NO_SYMBOL_TABLE, FrameResolution.NO_SYMBOL}
+_NEED_A_SYMBOL_STORE = {
+    FrameResolution.EXACT,
+    FrameResolution.INLINED,
+    FrameResolution.NO_SYMBOL_TABLE,
+    FrameResolution.NO_SYMBOL,
+}
 _FIELDS_OF_A_SYMBOL_STORE = {
     "CanonicalFrame.source_file",
     "CanonicalFrame.line_number",

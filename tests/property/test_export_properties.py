@@ -95,7 +95,7 @@ def test_the_order_in_which_stacks_come_changes_no_byte(
 def test_only_a_confirmed_name_looks_confirmed(frame: StackFrame) -> None:
     """A frame that no index, kernel or probe names is marked, or has no name."""
     name = name_of(frame, lambda symbol: symbol)
-    confirmed = frame.resolution in {"Exact", "Kernel", "KernelModule", PROBE}
+    confirmed = frame.resolution in {"Exact", "Inlined", "Kernel", "KernelModule", PROBE}
 
     if frame.symbol and confirmed:
         assert (name, frame.sureness) == (frame.symbol, Sureness.SURE)

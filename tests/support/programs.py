@@ -180,9 +180,14 @@ def compile_c(folder: Path, *flags: str, source: str = C_SOURCE, name: str = "pr
 
 def compile_cxx(folder: Path, *flags: str) -> Path:
     """A C++ program with templates, lambdas, exceptions and an unnamed namespace."""
+    return compile_cxx_source(folder, CXX_SOURCE, *flags)
+
+
+def compile_cxx_source(folder: Path, source: str, *flags: str) -> Path:
+    """A C++ program of its own."""
     need("g++")
     _need_static_libraries("g++", flags)
-    return _compiled(folder, ("g++", *flags), ("program.cc", CXX_SOURCE), "program")
+    return _compiled(folder, ("g++", *flags), ("program.cc", source), "program")
 
 
 def compile_rust(folder: Path, *flags: str) -> Path:
@@ -194,10 +199,15 @@ def compile_rust(folder: Path, *flags: str) -> Path:
 
 def compile_go(folder: Path, *flags: str) -> Path:
     """A Go program with generics and closures."""
+    return compile_go_source(folder, GO_SOURCE, *flags)
+
+
+def compile_go_source(folder: Path, source: str, *flags: str) -> Path:
+    """A Go program of its own."""
     _need_compiler("go", "version")
     # the user's own build cache: to compile Go's standard library takes half a minute
     environment = {**os.environ, "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local", "GOPROXY": "off"}
-    return _compiled(folder, ("go", "build", *flags), ("program.go", GO_SOURCE), "program", environment)
+    return _compiled(folder, ("go", "build", *flags), ("program.go", source), "program", environment)
 
 
 class Truth:

@@ -20,7 +20,7 @@ RESOLUTIONS: Final[tuple[str, ...]] = tuple(
 )
 """Symbols of the Avro enum FrameResolution; rows keep counts by their index."""
 
-CONFIRMED: Final = frozenset(RESOLUTIONS.index(name) for name in ("Exact", "Kernel", "KernelModule"))
+CONFIRMED: Final = frozenset(RESOLUTIONS.index(name) for name in ("Exact", "Inlined", "Kernel", "KernelModule"))
 """Indexes of the resolutions under which a frame's symbol is sure."""
 
 Name = tuple[str, ...]

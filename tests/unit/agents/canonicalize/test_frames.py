@@ -11,8 +11,9 @@ from agents.canonicalize.frames import (
     FrameResolution,
     OffsetBasis,
     canonicalize_frame,
+    inlined_frames,
 )
-from agents.symbols.lookup import Resolved, Unresolved
+from agents.symbols.lookup import InlinedCall, Resolved, Unresolved
 
 LIBC = "/usr/lib/x86_64-linux-gnu/libc.so.6"
 BUILD_ID = "58254ca972028402bc40624f81388d85ec95f70d"
@@ -50,6 +51,21 @@ def user_frame(
 def kernel_frame(symbol: str, offset: int, module: str = "", resolver: FakeResolver | None = None) -> CanonicalFrame:
     """The innermost frame of a kernel stack."""
     return canonicalize_frame(offset, symbol, module, is_kernel=True, is_innermost=True, resolver=resolver)
+
+
+def test_inlined_function_has_a_frame_of_its_own_with_its_own_line() -> None:
+    """Before the function that it was put into, with the line that runs; the outer frame has the line of the call."""
+    calls = (InlinedCall("innermost", "a.h", 3), InlinedCall("middle", "a.c", 40))
+    frame = user_frame(resolver=FakeResolver(Resolved("outer", 27, "a.c", 50, calls)))
+
+    assert (frame.symbol, frame.offset, frame.source_file, frame.line_number) == ("outer", 27, "a.c", 50)
+    assert frame.resolution is FrameResolution.EXACT
+    assert inlined_frames(frame) == (
+        CanonicalFrame(
+            LIBC, "innermost", 0, False, OffsetBasis.NONE, FrameResolution.INLINED, BUILD_ID, None, "a.h", 3
+        ),
+        CanonicalFrame(LIBC, "middle", 0, False, OffsetBasis.NONE, FrameResolution.INLINED, BUILD_ID, None, "a.c", 40),
+    )
 
 
 def test_symbol_from_tetragon_is_a_hint_only() -> None:

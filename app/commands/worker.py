@@ -60,6 +60,7 @@ def command(stage: str | None, index: int | None, tied: bool) -> None:
       81  another worker has the index: leave out --index
       82  the same records were sent again and again, because the group took their partitions away each time
       83  another program wrote on a topic that only the stage may write; the log says where, and what to do
+      84  a file of the symbol store is damaged or gone; the log says which, and what to do
     Example:
       callstream worker
       callstream worker --stage privacy --index 1

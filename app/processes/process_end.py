@@ -29,6 +29,7 @@ class ExitCode(IntEnum):
     INDEX_TAKEN = 81  # another process has this worker's index; one that is free helps
     SENDS_AGAIN = 82  # the same records were sent again and again, and none of it was committed
     FOREIGN_RECORD = 83  # a topic that only the stage may write has a record of others; a restart does not help
+    FILE_DAMAGED = 84  # a file that a step reads is damaged or gone; a restart helps as soon as it is repaired
 
 
 Fail = Callable[[ExitCode, str], NoReturn]

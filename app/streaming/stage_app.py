@@ -25,6 +25,7 @@ from app.settings import Settings
 from app.streaming.consumer import BatchConsumer
 from app.streaming.membership import identity_of
 from app.streaming.transport import BatchSchema, BatchTransport
+from app.symbols.snapshot import SymbolStoreError
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,8 @@ class StageApp(faust.App):
     async def _on_agent_error(self, agent: AgentT[Any], exc: BaseException) -> None:
         """Stock Faust commits here, and then goes on with the next event."""
         await asyncio.to_thread(self.blame_foreign)
+        if isinstance(exc, SymbolStoreError):  # speaks about a file, never about an event
+            self.fail(ExitCode.FILE_DAMAGED, str(exc))
         self.fail(ExitCode.BROKEN_STEP, f"agent {agent.name} raised {type(exc).__name__} at {_place(exc)}")
 
     def _crash(self, reason: BaseException) -> None:

@@ -204,10 +204,14 @@ def open_index(path: Path, build_id: str, digest: str) -> SymbolIndex:
             view = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
         index = SymbolIndex(view)
     except (OSError, ValueError, IndexFormatError) as error:
-        raise SymbolStoreError(f"{path} is damaged or missing: {error}") from error
+        raise SymbolStoreError(f"{path} is damaged or missing: {error}; {_add_again(build_id)}") from error
     if index.build_id != build_id or index_digest(view) != digest:
-        raise SymbolStoreError(f"{path} is another index than its name says")
+        raise SymbolStoreError(f"{path} is another index than its name says; {_add_again(build_id)}")
     return index
+
+
+def _add_again(build_id: str) -> str:
+    return f"`callstream symbols add` of the file with build id {build_id} makes it again"
 
 
 def index_digest(view: memoryview) -> str:

@@ -17,6 +17,8 @@ from app.settings import Settings
 from app.streaming import consumer_thread
 from app.streaming.ledger import FetchLink, HandOutRefusal
 from app.streaming.stage_app import StageApp, make_app
+from app.symbols.snapshot import SymbolStoreError
+from app.symbols.store import open_index
 from tests.support.fake_kafka import PARTITION, Ended, FakeKafka, Harness, fail, harness, log_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -356,5 +358,23 @@ def test_links_of_two_partitions_do_not_mix() -> None:
         assert fetched[PARTITION][0].link.seek != fetched[other][0].link.seek
         ledger = running.consumer.ledger
         assert ledger.admit(other, 0, 1, FetchLink(fetched[PARTITION][0].link.seek, 0)) is HandOutRefusal.STALE
+
+    run(scenario())
+
+
+def test_a_damaged_file_ends_the_process_by_a_code_of_its_own_with_its_name(
+    stage_app: StageApp, tmp_path: Path
+) -> None:
+    """The file holds nothing of an event, and an operator can repair it."""
+
+    async def scenario() -> None:
+        agent: Any = _Named()
+        with pytest.raises(SymbolStoreError) as raised:
+            open_index(tmp_path / "index", "ab" * 20, "00" * 32)
+        with pytest.raises(Ended) as ended:
+            await stage_app._on_agent_error(agent, raised.value)
+        assert ended.value.code is ExitCode.FILE_DAMAGED
+        assert str(tmp_path / "index") in ended.value.reason
+        assert "callstream symbols add" in ended.value.reason
 
     run(scenario())

@@ -283,3 +283,49 @@ def test_a_node_s_maps_hold_for_its_cluster_only(tmp_path: Path) -> None:
     assert [number_of(cluster, "worker-1") for cluster in ("", "east", "west", "north")] == [1, 2, 4, None]
     assert [number_of(cluster, "db-1") for cluster in ("", "east", "north")] == [3, 3, 3]
     assert number_of("", "east/worker-1") is None
+
+
+@pytest.mark.parametrize("content", [b"", bytes(100), b"garbage" * 90])
+def test_a_damaged_index_is_replaced_when_its_file_is_added_again(tmp_path: Path, content: bytes) -> None:
+    """Nothing else in the store is lost, and the snapshot stays the one that manifests name."""
+    digest = store_with(tmp_path, index_bytes()).digest
+    (damaged,) = (tmp_path / "objects").iterdir()
+    damaged.write_bytes(content)
+    with pytest.raises(SymbolStoreError, match=f"{damaged} is damaged.*callstream symbols add.*{ID}"):
+        SymbolStore.open(tmp_path).lookup(ID, 4, innermost=True)
+
+    with StoreWriter(tmp_path) as writer:
+        assert put(writer, index_bytes()) is Kept.REPAIRED
+        writer.commit()
+
+    assert SymbolStore.open(tmp_path).digest == digest
+    assert SymbolStore.open(tmp_path).lookup(ID, 4, innermost=True) == Resolved("f", 4)
+
+
+def test_a_store_that_lost_a_file_is_not_made_anew(tmp_path: Path) -> None:
+    """A partial restore must not become an empty store."""
+    store_with(tmp_path, index_bytes())
+    (tmp_path / "format").unlink()
+    with pytest.raises(SymbolStoreError, match="file `format` is missing: restore it"), StoreWriter(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("content", [b"", bytes(65), b"no digest\n"])
+def test_a_damaged_current_snapshot_is_named_with_its_cure(tmp_path: Path, content: bytes) -> None:
+    """The snapshots are all there."""
+    store_with(tmp_path, index_bytes())
+    (tmp_path / "current").write_bytes(content)
+    with pytest.raises(SymbolStoreError, match=f"{tmp_path}/current is damaged: have it name one of {tmp_path}/snap"):
+        SymbolStore.open(tmp_path)
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
+    """A half-written index of a large program would take room for ever."""
+    store_with(tmp_path, index_bytes())
+    (tmp_path / "new-abc").mkdir()
+    (tmp_path / "new-abc" / "index").write_bytes(bytes(100))
+    (tmp_path / "objects" / "x.partial").write_bytes(b"half")
+    store_with(tmp_path, index_bytes())
+
+    assert not (tmp_path / "new-abc").exists()
+    assert not (tmp_path / "objects" / "x.partial").exists()

@@ -1,5 +1,7 @@
 """Each worker has an index of its own, whatever folders and hosts the workers have."""
 
+import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -98,3 +100,24 @@ def test_two_foreign_members_under_our_name_are_a_rival_and_our_own_next_one_is_
     found = pushed.feed({"a", "b", "c"}, "c")
     assert found is not None
     assert "leave out --index" in found
+
+
+def test_a_workers_folder_is_private_also_one_that_existed(tmp_path: Path) -> None:
+    """What is in it follows from raw events, and its changelog is a restricted topic."""
+    folder = membership.data_dir(_settings(tmp_path), GROUP, 0)
+    folder.mkdir(parents=True, mode=0o755)
+    identity_of(_settings(tmp_path), GROUP, 0)
+
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("damage", [b"", bytes(8), b"12345678\n", b"garbage!"])
+def test_a_damaged_word_of_a_folder_is_made_again(tmp_path: Path, damage: bytes) -> None:
+    """A power cut may leave the file empty; zeros are no part of a client's id."""
+    identity = identity_of(_settings(tmp_path), GROUP, 0)
+    (identity.folder / "member").write_bytes(damage)
+    again = identity_of(_settings(tmp_path), GROUP, 0)
+
+    assert re.fullmatch(rf"{re.escape(identity.member)}-[0-9a-f]{{8}}", again.client_id)
+    assert identity_of(_settings(tmp_path), GROUP, 0) == again

@@ -36,6 +36,9 @@ ATTACKED: Final = (
 Calls, canonical events, partials and changelogs are what the stages trust each other for."""
 
 BOMB_BYTES: Final = {"gzip": 300 << 20, "lz4": 100 << 20, "zstd": 400 << 20, "snappy": 19 << 20}
+SMALL_BOMB_BYTES: Final = 20 << 20
+"""On compacted topics. Hostile times end the segments of a log, and then the broker's cleaner inflates all of them."""
+
 GOOD_MODULE: Final = "/usr/lib/libgood.so"
 GOOD_SYMBOL: Final = "good"
 PROBE_SECONDS: Final = 0.25
@@ -133,8 +136,10 @@ class Attack:
     def send_bombs(self) -> None:
         """One batch of each codec on each topic that is far too large when it is inflated."""
         settings = self._run.settings
-        bombs = [bomb(codec, size) for codec, size in BOMB_BYTES.items()]
+        large = [bomb(codec, size) for codec, size in BOMB_BYTES.items()]
+        small = [bomb(codec, min(size, SMALL_BOMB_BYTES)) for codec, size in BOMB_BYTES.items()]
         for topic in ATTACKED:
+            bombs = small if topics.TOPICS_BY_NAME[topic].compacted else large
             partition = self._random.randrange(settings.partitions)
             answers = send_batches(settings.kafka_bootstrap_servers, settings.name(topic), partition, bombs)
             for answer in answers:

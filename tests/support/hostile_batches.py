@@ -1,6 +1,7 @@
 """Record batches as their bytes, and a producer that sends them as they are: what no client would make."""
 
 import asyncio
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 from struct import Struct
@@ -22,8 +23,13 @@ GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
 CODECS: Final = {"gzip": GZIP, "snappy": SNAPPY, "lz4": LZ4, "zstd": ZSTD}
 
 
-def batch(content: bytes, number: int, *, records: int = 1, timestamp_ms: int = 1_700_000_000_000) -> bytes:
-    """A batch around records that are compressed with this codec; its checksum is right."""
+def batch(content: bytes, number: int, *, records: int = 1) -> bytes:
+    """A batch of now around records that are compressed with this codec; its checksum is right.
+
+    A batch of another time would end its log's segment, and a broker that cleans a segment of a compacted topic
+    inflates all of it: a large one ends the broker.
+    """
+    timestamp_ms = int(time.time() * 1000)
     body = _BODY.pack(number, records - 1, timestamp_ms, timestamp_ms, -1, -1, -1, records) + content
     return _HEAD.pack(0, len(body) + 9, -1, 2, crc32c(body)) + body
 

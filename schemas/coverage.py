@@ -13,6 +13,7 @@ from typing import Any, Final
 from schemas import records
 from schemas.node import NodeId
 from schemas.text_limits import cut_text
+from schemas.units import EARLIEST_NS, LATEST_NS
 
 MAX_SESSION_CHARS: Final = 64
 """Ingest's are 16 hex digits; a row keeps some hundred of them."""
@@ -116,8 +117,13 @@ def from_record(record: dict[str, Any]) -> CoverageGap:
 
 
 def encode(gap: CoverageGap, schema_id: int) -> bytes:
-    """The Avro record with its schema header."""
-    return records.encode(records.COVERAGE_GAP, schema_id, gap.as_record())
+    """The Avro record with its schema header; times that it cannot hold are the first or the last that it can."""
+    times = {"from_ns": _within_long(gap.from_ns), "to_ns": _within_long(gap.to_ns)}
+    return records.encode(records.COVERAGE_GAP, schema_id, gap.as_record() | times)
+
+
+def _within_long(time_ns: int) -> int:
+    return max(EARLIEST_NS, min(LATEST_NS, time_ns))
 
 
 def decode(value: bytes, writer_schema: Any = None) -> CoverageGap:

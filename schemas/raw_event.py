@@ -8,12 +8,12 @@ from google.protobuf.message import DecodeError
 from schemas.node import NodeId
 from schemas.tetragon.events_pb2 import GetEventsResponse as FullEvent
 from schemas.tetragon_parts_pb2 import GetEventsResponse
-from schemas.units import NS_PER_SECOND
+from schemas.units import timestamp_ns
 
 
 def view_time_ns(view: GetEventsResponse) -> int | None:
-    """Time of a parsed event in nanoseconds since the Unix epoch; None where it has none."""
-    return view.time.seconds * NS_PER_SECOND + view.time.nanos if view.HasField("time") else None
+    """Time of a parsed event in nanoseconds since the Unix epoch; None where it has none, or one that cannot be."""
+    return timestamp_ns(view.time.seconds, view.time.nanos) if view.HasField("time") else None
 
 
 def event_time_ns(event: bytes) -> int | None:

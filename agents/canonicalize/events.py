@@ -39,7 +39,7 @@ from agents.canonicalize.outcomes import (
 )
 from agents.canonicalize.plain_kprobe import PlainKprobes
 from agents.canonicalize.probes import PolicyHooks, ProbePart
-from agents.canonicalize.processes import ProcessParts, timestamp_ns
+from agents.canonicalize.processes import ProcessParts
 from agents.canonicalize.stacks import EMPTY_STACK, StackPart
 from agents.canonicalize.undecoded import text_as_bytes
 from agents.canonicalize.unknown_fields import NONE, UnknownFieldCounter, UnknownFields, unknown_at_top
@@ -53,7 +53,7 @@ from schemas.canonical_pb2 import (
 )
 from schemas.tetragon import events_pb2
 from schemas.tetragon_parts_pb2 import GetEventsResponse
-from schemas.units import NS_PER_MS
+from schemas.units import NS_PER_MS, timestamp_ns
 
 Position = tuple[int, int, int]
 """A raw record's partition and offset, and its Kafka timestamp in milliseconds."""

@@ -22,7 +22,6 @@ from agents.canonicalize.fragments import ArgumentsPart, Fragments, NodePart, no
 from agents.canonicalize.identity import ABSENT, TIME
 from agents.canonicalize.modules import ModuleIndex
 from agents.canonicalize.outcomes import MAX_REPEATED_PARTS, MAX_STACK_FRAMES, Canonical
-from agents.canonicalize.processes import timestamp_ns
 from agents.canonicalize.stacks import EMPTY_STACK
 from agents.canonicalize.unknown_fields import UnknownFieldCounter
 from agents.memo import Memo
@@ -30,6 +29,7 @@ from agents.symbols.lookup import Scope
 from schemas.canonical_head import encode_head
 from schemas.canonical_pb2 import TIMESTAMP_SOURCE_EVENT
 from schemas.tetragon_parts_pb2 import GetEventsResponse, ProcessKprobe
+from schemas.units import timestamp_ns
 
 # Tags (field number << 3 | 2) of GetEventsResponse.process_kprobe, node_name and time, and of ProcessKprobe's fields.
 _KPROBE: Final = 9 << 3 | 2

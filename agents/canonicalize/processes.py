@@ -15,13 +15,10 @@ from schemas import proto_wire
 from schemas.canonical_pb2 import CanonicalEvent, CanonicalProcess, CanonicalWorkload
 from schemas.node import NodeId
 from schemas.tetragon.process_pb2 import Process
-from schemas.units import NS_PER_SECOND
+from schemas.units import timestamp_ns
 
 AUID_UNSET: Final = 0xFFFF_FFFF
 """The kernel's INVALID_UID: the process did not come from a login."""
-
-MAX_SECONDS: Final = (1 << 63) // NS_PER_SECOND - 1
-"""Seconds that still fit an Avro long of nanoseconds: the year 2262."""
 
 _PROCESS_DOMAIN: Final = b"callstream.process\x00"
 
@@ -104,13 +101,6 @@ def _root_owner(process: Process, *, is_contained: bool) -> RootOwner:
     if in_container == in_host:
         return RootOwner.UNKNOWN
     return RootOwner.HOST if in_host else RootOwner.CONTAINER
-
-
-def timestamp_ns(seconds: int, nanos: int) -> int | None:
-    """Nanoseconds since the Unix epoch; None where the Timestamp is invalid or an Avro long cannot hold it."""
-    if not 0 <= nanos < NS_PER_SECOND or not -MAX_SECONDS <= seconds <= MAX_SECONDS:
-        return None
-    return seconds * NS_PER_SECOND + nanos
 
 
 def _opaque(identity: str) -> str:

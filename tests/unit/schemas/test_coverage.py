@@ -26,6 +26,13 @@ def test_what_is_encoded_is_decoded(gap: CoverageGap) -> None:
     assert decode(encode(gap, 7)) == gap
 
 
+def test_times_that_no_record_can_hold_are_its_ends() -> None:
+    """A journal of an earlier version may have them, and ingest must not end because of it."""
+    gap = CoverageGap(node="n", from_ns=-(1 << 70), to_ns=1 << 70, cause=GapCause.THROTTLE)
+    found = decode(encode(gap, 7))
+    assert (found.from_ns, found.to_ns) == (-(1 << 63), (1 << 63) - 1)
+
+
 def test_cause_of_a_newer_schema_is_unknown() -> None:
     """A consumer of this version can still read tomorrow's causes."""
     assert from_record(GAP.as_record() | {"cause": "Eclipse"}).cause is GapCause.UNKNOWN

@@ -129,6 +129,17 @@ def test_throttle_events_are_handed_out() -> None:
     assert reading.kinds == {"Throttle": 2}
 
 
+@pytest.mark.parametrize(("seconds", "nanos"), [(1 << 62, 0), (-(1 << 40), 0), (5, -1), (5, 2_000_000_000)])
+def test_a_time_that_cannot_be_is_no_time(seconds: int, nanos: int) -> None:
+    """An agent may send any; no gap begins outside of what a record can hold."""
+    event: Any = GetEventsResponse(node_name="node-1")
+    event.process_throttle.type = 1
+    event.time.seconds, event.time.nanos = seconds, nanos
+
+    assert KeyReader(NodeId("", "host")).read([event.SerializeToString()]).throttles == [Throttle(True, "", None)]
+    assert event_time_ns(event.SerializeToString()) is None
+
+
 def test_every_label_is_one_of_the_metrics_table() -> None:
     """A label outside the closed set would stop the writer."""
     kinds = [field.name for field in GetEventsResponse.DESCRIPTOR.oneofs_by_name["event"].fields]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from confluent_kafka import KafkaException
 from faust.app import BootStrategy
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
@@ -20,6 +21,7 @@ from faust.types import AgentT
 from faust.types.auth import CredentialsT
 
 from app.kafka.client import client_config, tls_context
+from app.operators.errors import OperatorError
 from app.processes.process_end import ExitCode, Fail, end_process
 from app.settings import Settings
 from app.streaming.consumer import BatchConsumer
@@ -79,15 +81,18 @@ class StageApp(faust.App):
     find_foreign: Callable[[], str | None] = staticmethod(lambda: None)
     """Says where another program wrote on a topic that is ours alone, and what to do; None if none did. Blocks."""
 
-    def blame_foreign(self) -> None:
-        """End the process by a code of its own if what failed has read another program's record. Blocks."""
-        found = self.find_foreign()
+    def blame_foreign(self, error: BaseException) -> None:
+        """End the process by a code of its own if what failed has read another program's record. Blocks.
+
+        What a server or a file did is nobody's record, and a restart should not wait for the search.
+        """
+        found = None if isinstance(error, OperatorError | OSError | KafkaException) else self.find_foreign()
         if found is not None:
             self.fail(ExitCode.FOREIGN_RECORD, found)
 
     async def _on_agent_error(self, agent: AgentT[Any], exc: BaseException) -> None:
         """Stock Faust commits here, and then goes on with the next event."""
-        await asyncio.to_thread(self.blame_foreign)
+        await asyncio.to_thread(self.blame_foreign, exc)
         if isinstance(exc, SymbolStoreError):  # speaks about a file, never about an event
             self.fail(ExitCode.FILE_DAMAGED, str(exc))
         self.fail(ExitCode.BROKEN_STEP, f"agent {agent.name} raised {type(exc).__name__} at {_place(exc)}")

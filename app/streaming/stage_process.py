@@ -275,7 +275,7 @@ def _end_on_error(app: StageApp, task: "asyncio.Future[None]") -> None:
     if isinstance(error, DeliveryFailedError):
         end_process(ExitCode.DELIVERY_FAILED, str(error))
     if error is not None:
-        app.blame_foreign()
+        app.blame_foreign(error)
         end_process(ExitCode.FRAMEWORK_CRASHED, f"{type(error).__name__} while starting, flushing or reloading")
 
 

@@ -334,6 +334,24 @@ def test_an_agent_that_raises_ends_the_process_without_the_text_of_the_exception
     run(scenario())
 
 
+@pytest.mark.parametrize(
+    ("error", "code"), [(ValueError("x"), ExitCode.FOREIGN_RECORD), (OSError("x"), ExitCode.BROKEN_STEP)]
+)
+def test_a_record_of_others_is_looked_for_where_it_may_be_the_reason(
+    stage_app: StageApp, error: Exception, code: ExitCode
+) -> None:
+    """Not where a file or a server failed: a restart should not wait for the search."""
+    stage_app.find_foreign = lambda: "runtime.hot-partials[0] has a record at offset 5"
+
+    async def scenario() -> None:
+        agent: Any = _Named()
+        with pytest.raises(Ended) as ended:
+            await stage_app._on_agent_error(agent, error)
+        assert ended.value.code is code
+
+    run(scenario())
+
+
 def test_a_service_that_crashes_ends_the_process(stage_app: StageApp) -> None:
     """A Faust service that dies alone would leave a worker in its group that does nothing."""
     with pytest.raises(Ended) as ended:

@@ -17,6 +17,7 @@ from agents.contract import OutRecord
 from app.kafka.topic_follower import WholeTopics
 from app.settings import Settings
 from app.stages.hot_symbols.advertising import Owner, conflict, others_conflict, owner_in
+from app.stages.hot_symbols.refusing import refused_records
 from app.streaming.delivery import Parcel
 from app.streaming.stage_process import StageRuntime
 from app.telemetry import metrics
@@ -42,7 +43,7 @@ class Ownership:
         self._runtime = runtime
         self._source = runtime.settings.name(topics.HOT_PARTIALS)
         self._topic = runtime.settings.name(topics.OWNERS)
-        self._reader = WholeTopics(runtime.settings, {self._topic: runtime.partitions})
+        self._reader = WholeTopics(runtime.settings, {self._topic: runtime.partitions}, refused_records(runtime))
         self._owners: dict[int, Owner] = {}
         self._announced: frozenset[int] = frozenset()
         self.me: Owner | None = None

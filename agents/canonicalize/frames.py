@@ -59,9 +59,9 @@ class FrameResolution(enum.Enum):
 class CanonicalFrame(NamedTuple):
     """A stack frame that compares across hosts and restarts; `CanonicalStackFrame` in the Avro schema.
 
-    `symbol` is mangled, and empty unless it is sure. `offset` is 0 where `offset_basis` is NONE. `inlined` are functions
-    that were put into this one where it runs: frames of their own, see `inlined_frames`. A tuple, because one is made
-    of every new entry, and a frozen dataclass of ten fields takes three times as long.
+    `symbol` is mangled, and empty unless it is sure. `offset` is 0 where `offset_basis` is NONE. `inlined` are
+    functions that were put into this one where it runs: frames of their own, see `inlined_frames`. A tuple, because one
+    is made of every new entry, and a frozen dataclass of ten fields takes three times as long.
     """
 
     module: str

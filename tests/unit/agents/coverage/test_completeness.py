@@ -5,6 +5,7 @@ import pytest
 from agents.coverage.completeness import SILENCE_NS, UNVOUCHED, Completeness, MissingInterval, completeness
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.vouching import VOUCHED_TWICE, VouchedInterval
+from schemas.coverage import CoverageGap, GapCause
 from schemas.node import NodeId
 
 HOUR = 3_600_000_000_000
@@ -117,3 +118,18 @@ def test_what_no_stage_read_is_missing_of_every_node() -> None:
         (10 * HOUR, 20 * HOUR, None, "Skipped"),
     ]
     assert found.complete_ns == 20 * HOUR
+
+
+@pytest.mark.parametrize("cause", [GapCause.FILTERED, GapCause.LOSSES_UNREAD])
+def test_heartbeat_that_keeps_something_back_is_no_completeness(cause: GapCause) -> None:
+    """The node counts, for it was looked at; but what a filter hid, or nobody read, was not watched."""
+    held = NodeCoverage()
+    held.add(
+        CoverageGap(node="a", cluster="east", session="s", from_ns=h * HOUR, to_ns=(h + 1) * HOUR, cause=cause)
+        for h in range(50)
+    )
+
+    found = completeness(named({"a": NodeCoverage.from_bytes(held.to_bytes()), "b": node((0, 50))}), 10 * HOUR, NOW)
+
+    assert (found.nodes, found.complete_ns) == (2, 0)
+    assert [(gap.from_ns // HOUR, gap.to_ns // HOUR, gap.cause) for gap in found.gaps] == [(10, 50, cause.value)]

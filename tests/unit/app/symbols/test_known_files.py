@@ -11,6 +11,7 @@ from agents.hot_symbols.watch.watched_code import watched_codes
 from app.symbols.known_files import FollowedStore, StoreFiles
 from app.symbols.snapshot import object_path
 from app.symbols.store import SymbolStore
+from app.symbols.store_writer import StoreWriter
 from tests.support.made_stores import store_with
 
 BUILD, OTHER = "0123456789abcdef", "fedcba9876543210"
@@ -30,6 +31,20 @@ def test_files_are_found_by_path_and_by_name_in_all_maps(tmp_path: Path) -> None
         "libz.so.1": {BUILD, OTHER},
     }
     assert files.names(OTHER) is NoNames.NO_INDEX
+
+
+def test_build_id_of_two_codes_is_no_file(tmp_path: Path) -> None:
+    """A watch is told that nobody can say which of them it means."""
+    store_with(tmp_path, {BUILD: [["inflate"]]})
+    with StoreWriter(tmp_path) as writer:
+        writer.note_codes(BUILD, ["11" * 32, "22" * 32])
+        writer.commit()
+    assert StoreFiles(SymbolStore.open(tmp_path)).names(BUILD) is NoNames.AMBIGUOUS
+
+    with StoreWriter(tmp_path) as writer:
+        writer.choose_code(BUILD, "11" * 32)
+        writer.commit()
+    assert not isinstance(StoreFiles(SymbolStore.open(tmp_path)).names(BUILD), NoNames)
 
 
 @pytest.mark.parametrize("symbol", ["inflate", "inflate_old"])

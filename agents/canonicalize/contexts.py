@@ -29,6 +29,8 @@ class ContextResolver:
     source: SymbolSource | None
     modules: ModuleSet
     maps: ScopeMaps | None
+    maps_before: ScopeMaps | None = None
+    """What the maps said when the process may have mapped its files, where that is something else."""
 
     def lookup(self, build_id: str, file_offset: int, *, innermost: bool) -> Resolved | Unresolved:
         """As the source answers."""
@@ -53,6 +55,17 @@ class ContextResolver:
             return Unresolved.AMBIGUOUS
         return next(iter(builds), None)
 
+    def probed_build_id(self, module: str) -> str | Unresolved | None:
+        """As `build_id`, but a map counts only if it said the same ever since the process may have mapped the file.
+
+        A probe stays on the file that lay at its path when its policy was loaded, and goes on firing there in processes
+        that have mapped it after another file took the path.
+        """
+        found = self.build_id(module)
+        if self.maps_before is None or path_digest(module) in self.modules.build_ids:
+            return found
+        return found if self.maps_before.build_id(module) == found else Unresolved.AMBIGUOUS
+
     def kernel_module(self, symbol: str) -> str | None:
         """By the node's kallsyms."""
         return None if self.maps is None else self.maps.kernel_module(symbol)
@@ -68,7 +81,7 @@ class Contexts:
     def __init__(self, source: SymbolSource | None) -> None:
         self._source = source
         self._set_of = lru_cache(maxsize=MAX_CONTEXTS)(_set_of)
-        self._numbers: OrderedDict[tuple[ModuleSet, ScopeMaps | None], int] = OrderedDict()
+        self._numbers: OrderedDict[tuple[ModuleSet, ScopeMaps | None, ScopeMaps | None], int] = OrderedDict()
         self._resolvers = {NO_CONTEXT: ContextResolver(source, NO_MODULES, None)}
         self._next_number = NO_CONTEXT + 1
 
@@ -76,17 +89,17 @@ class Contexts:
         """The one set of these modules."""
         return self._set_of(frozenset(build_ids.items())) if build_ids else NO_MODULES
 
-    def number(self, modules: ModuleSet, maps: ScopeMaps | None) -> int:
-        """Number of the context with these modules and maps."""
+    def number(self, modules: ModuleSet, maps: ScopeMaps | None, before: ScopeMaps | None = None) -> int:
+        """Number of the context with these modules and maps, and with maps that said something else before."""
         if modules is NO_MODULES and maps is None:
             return NO_CONTEXT
-        key = (modules, maps)
+        key = (modules, maps, before)
         number = self._numbers.get(key)
         if number is None:
             number = self._next_number
             self._next_number += 1
             self._numbers[key] = number
-            self._resolvers[number] = ContextResolver(self._source, modules, maps)
+            self._resolvers[number] = ContextResolver(self._source, modules, maps, before)
             if len(self._numbers) > MAX_CONTEXTS:
                 _, forgotten = self._numbers.popitem(last=False)
                 del self._resolvers[forgotten]
@@ -97,6 +110,11 @@ class Contexts:
         resolver = self._resolvers[number]
         maps = None if resolver.maps is None else resolver.maps.on(architecture)
         return number if maps is resolver.maps else self.number(resolver.modules, maps)
+
+    def before(self, number: int, maps: ScopeMaps) -> int:
+        """Number of the same context with maps that said something else before; ask right after `number`."""
+        resolver = self._resolvers[number]
+        return number if maps is resolver.maps else self.number(resolver.modules, resolver.maps, maps)
 
     def resolver(self, number: int) -> ContextResolver:
         """The resolver of a context; ask right after `number`, before it can be forgotten."""

@@ -83,6 +83,9 @@ class FrameResolver(SymbolLookup, Protocol):
     def build_id(self, module: str, *, is_deleted: bool = False) -> str | Unresolved | None:
         """The build id of `module` (normalized); `Unresolved.AMBIGUOUS` where it may be one of several files."""
 
+    def probed_build_id(self, module: str) -> str | Unresolved | None:
+        """The build id of a file that a user probe names, by a path without a word on whether it was replaced."""
+
     def kernel_module(self, symbol: str) -> str | None:
         """The node's kernel module that holds `symbol`; None where it is built in, ambiguous or not known."""
 

@@ -114,7 +114,7 @@ def probe_part(key: ProbeKey, hooks: PolicyHooks, resolver: FrameResolver | None
     hook = hooks.get(policy_name)
     probe = _PROBES[kind](hook, *rest)
     if resolver is not None and probe.target.module not in ("", KERNEL_MODULE):
-        build_id = resolver.build_id(probe.target.module)
+        build_id = resolver.probed_build_id(probe.target.module)
         if isinstance(build_id, str):
             probe.target.build_id = build_id
             _name_target(probe.target, resolver)

@@ -46,6 +46,14 @@ class ProcessParts:
     unknown: UnknownFields
     is_plain: bool
 
+    @property
+    def mapping_since_ns(self) -> int | None:
+        """Since when it may have mapped files: since it began to run its program; None where that is not known.
+
+        A process that only forked has its parent's files. Of one that is older than the agent nobody knows.
+        """
+        return self.start_time_ns if {"execve", "execveat"} & set(self.flags.split()) else None
+
 
 def process_parts(encoded: bytes, node: NodeId | None = None) -> ProcessParts:
     """Parse and canonicalize one `tetragon.Process`; without the node the id of a process without exec_id is empty.

@@ -90,6 +90,10 @@ class Mapped:
         self.asked.append(module)
         return maps_now(self.store, host_scope("n")).build_id(module)
 
+    def probed_build_id(self, module: str) -> str | Unresolved | None:
+        """The same."""
+        return self.build_id(module)
+
     def kernel_module(self, symbol: str) -> str | None:
         """There are no kernel frames here."""
         raise AssertionError(symbol)

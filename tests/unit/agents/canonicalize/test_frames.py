@@ -36,6 +36,10 @@ class FakeResolver:
         """By normalized path, with the kernel's note behind it."""
         return self.build_ids.get(module + " (deleted)" * is_deleted)
 
+    def probed_build_id(self, module: str) -> str | Unresolved | None:
+        """The same."""
+        return self.build_id(module)
+
     def kernel_module(self, symbol: str) -> str | None:
         """By symbol."""
         return self.kernel_modules.get(symbol)

@@ -13,6 +13,7 @@ from agents.canonicalize.modules import ModuleIndex, ProcessKey
 from agents.canonicalize.outcomes import Canonical, NotACall
 from agents.symbols.lookup import RootOwner, Scope, Unresolved
 from agents.symbols.module_paths import ModuleKind, ModulePath
+from app.symbols.module_maps import MappedFile
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
 from schemas.node import NodeId
@@ -323,3 +324,24 @@ def test_map_is_not_asked_for_a_deleted_file(tmp_path: Path) -> None:
     resolver = index.resolver(index.context(0, 1, "p", host_scope("n"), NOW_NS))
 
     assert (resolver.build_id(LIBC), resolver.build_id(LIBC, is_deleted=True)) == (NEW.hex(), None)
+
+
+def test_a_probed_path_means_a_file_only_if_the_process_can_have_mapped_no_other(tmp_path: Path) -> None:
+    """A probe stays on the file that was replaced, and fires in processes that are older than the new one."""
+    replaced_ns = NOW_NS // 2
+    with StoreWriter(tmp_path) as writer:
+        files = [MappedFile(OLD.hex()), MappedFile(NEW.hex(), since_ns=replaced_ns)]
+        writer.merge_modules("node:n", {LIBC: files})
+        writer.commit()
+    index = ModuleIndex(SymbolStore.open(tmp_path))
+    index.observe(0, 10, (host_scope("n").node, "loading"), LIBC, OLD)
+
+    def probed(process: str, since_ns: int | None, event_ns: int = NOW_NS) -> str | Unresolved | None:
+        context = index.context(0, 11, process, host_scope("n"), event_ns)
+        return index.resolver(index.context_of_probe(context, host_scope("n"), since_ns)).probed_build_id(LIBC)
+
+    assert probed("younger", NOW_NS - 1) == NEW.hex()
+    assert probed("before", 0, replaced_ns // 2) == OLD.hex()
+    assert probed("older", replaced_ns // 2) is Unresolved.AMBIGUOUS
+    assert probed("forked", None) is Unresolved.AMBIGUOUS
+    assert probed("loading", replaced_ns // 2) == OLD.hex()

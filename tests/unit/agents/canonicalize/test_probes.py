@@ -29,6 +29,10 @@ class OneFile:
         assert not is_deleted
         return self.builds.get(module)
 
+    def probed_build_id(self, module: str) -> str | Unresolved | None:
+        """The same."""
+        return self.build_id(module)
+
     def kernel_module(self, symbol: str) -> str | None:
         """No kernel here."""
         raise AssertionError(symbol)

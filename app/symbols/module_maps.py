@@ -3,16 +3,17 @@
 As text, one file a line, separated by tabs, sorted: normalized module, build id, and where they are known the ELF
 machine and the time from which it holds (Unix epoch, ns).
 
-A path may have had several files, one after the other: the latest before an event is meant. Two at once, for one
+A path may have had several files, one after the other: the latest before an event is meant, and none for certain near
+a change. Two at once, for one
 machine, are ambiguous: of an image (whose digest may stand for several architectures) or of a pattern of nodes.
 """
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from agents.symbols.lookup import Unresolved
 from app.symbols.snapshot import SymbolStoreError
+from schemas.units import NS_PER_SECOND
 
 ANY_MACHINE: Final = 0
 ALWAYS_NS: Final = 0
@@ -46,15 +47,32 @@ ModuleMap = Mapping[str, Files]
 """The files of a scope by normalized module."""
 
 
+CLOCK_DOUBT_NS: Final = 900 * NS_PER_SECOND
+"""How long before and after a file took another one's place either may be meant: a node's clock may have been wrong
+when the file came, or when the event happened. Clocks that are wrong by more than a quarter of an hour are noticed."""
+
+
 def file_at(files: Files, time_ns: int, machines: frozenset[int] | None) -> str | Unresolved | None:
     """The build id of the file that lay there at a moment; None where it is not known.
 
     `machines` are those whose programs can run there; None where that is not known.
     """
-    past = files[: bisect_right(files, time_ns, key=_since)]
-    here = [one for one in past if machines is None or one.machine in machines or one.machine == ANY_MACHINE]
-    found = {one.build_id for one in _latest(here)}
+    here = [one for one in files if machines is None or one.machine in machines or one.machine == ANY_MACHINE]
+    if not _lying(here, time_ns):
+        return None
+    near = (one.since_ns for one in here if abs(one.since_ns - time_ns) < CLOCK_DOUBT_NS)
+    found = {one.build_id for moment in (time_ns - CLOCK_DOUBT_NS, time_ns, *near) for one in _lying(here, moment)}
     return Unresolved.AMBIGUOUS if len(found) > 1 else next(iter(found), None)
+
+
+def changes(files: Iterable[MappedFile]) -> set[int]:
+    """The moments at which `file_at` may begin to give another answer, Unix epoch."""
+    begins = {one.since_ns for one in files} - {ALWAYS_NS}
+    return {begin + apart for begin in begins for apart in (1 - CLOCK_DOUBT_NS, 0, CLOCK_DOUBT_NS)}
+
+
+def _lying(files: Sequence[MappedFile], time_ns: int) -> list[MappedFile]:
+    return _latest([one for one in files if one.since_ns <= time_ns])
 
 
 def merged(known: Files, added: Iterable[MappedFile]) -> Files:

@@ -17,7 +17,7 @@ from agents.symbols.index import SymbolIndex
 from agents.symbols.index_format import IndexFormatError
 from agents.symbols.lookup import Resolved, RootOwner, Scope, Unresolved
 from app.symbols.layouts import Layout, decode_layouts, other_offset
-from app.symbols.module_maps import MACHINES, decode_module_map, file_at
+from app.symbols.module_maps import CLOCK_DOUBT_NS, MACHINES, changes, decode_module_map, file_at
 from app.symbols.name_maps import decode_map, image_scope, scopes_of_node
 from app.symbols.shared_build_ids import decode_codes
 from app.symbols.snapshot import ObjectKind, Snapshot, SymbolStoreError, object_path, read_snapshot
@@ -108,7 +108,7 @@ class SymbolStore:
             (scope, module)
             for scope, digest in self._module_maps.items()
             for module, files in self.read_module_map(digest).items()
-            if isinstance(file_at(files, files[-1].since_ns, None), Unresolved)
+            if isinstance(file_at(files, files[-1].since_ns + CLOCK_DOUBT_NS, None), Unresolved)
         )
 
     def maps(self, scope: Scope) -> "StoreMapsOverTime":
@@ -138,7 +138,7 @@ class StoreMapsOverTime:
     ) -> None:
         """Raises SymbolStoreError if a map is damaged."""
         maps = map(store.read_module_map, modules)
-        self._begins = sorted({one.since_ns for known in maps for files in known.values() for one in files} - {0})
+        self._begins = sorted({moment for known in maps for files in known.values() for moment in changes(files)})
         self._at = lru_cache(maxsize=_CACHED_NAMES)(
             lambda after: store.maps_at(modules, kernel, architecture, self._begins[after - 1] if after else 0)
         )

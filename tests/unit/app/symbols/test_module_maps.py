@@ -5,6 +5,7 @@ import pytest
 from agents.symbols.lookup import Unresolved
 from app.symbols.module_maps import (
     MappedFile,
+    changes,
     decode_module_map,
     encode_module_map,
     file_at,
@@ -15,20 +16,32 @@ from app.symbols.snapshot import SymbolStoreError
 A, B, C = "aa" * 20, "bb" * 20, "cc" * 20
 X86, ARM = 62, 183
 AMBIGUOUS = Unresolved.AMBIGUOUS
+HOUR = 3_600 * 10**9
 
 
 def test_newer_file_names_no_older_event() -> None:
     """Each file holds from its time on, and until the next one."""
-    files = merged((), [MappedFile(A, X86, 100), MappedFile(B, X86, 200)])
+    files = merged((), [MappedFile(A, X86, 100 * HOUR), MappedFile(B, X86, 200 * HOUR)])
+    times = [100 * HOUR - 1, 100 * HOUR, 199 * HOUR, 201 * HOUR, 999 * HOUR]
 
-    assert [file_at(files, time, None) for time in (99, 100, 199, 200, 999)] == [None, A, A, B, B]
+    assert [file_at(files, time, None) for time in times] == [None, A, A, B, B]
+
+
+def test_near_a_change_neither_file_is_sure() -> None:
+    """A quarter of an hour before and after: the clock of the event or of the file may have been wrong."""
+    files = merged((), [MappedFile(A, X86), MappedFile(B, X86, 200 * HOUR)])
+    quarter = HOUR // 4
+    times = [200 * HOUR + apart for apart in (-quarter, 1 - quarter, 0, quarter - 1, quarter)]
+
+    assert [file_at(files, time, None) for time in times] == [A, AMBIGUOUS, AMBIGUOUS, AMBIGUOUS, B]
+    assert changes(files) == {times[1], times[2], times[4]}
 
 
 def test_two_files_at_once_are_ambiguous() -> None:
     """Nobody can tell which one an event means; a later file settles it."""
-    files = merged((), [MappedFile(A, X86, 100), MappedFile(B, X86, 100), MappedFile(C, X86, 300)])
+    files = merged((), [MappedFile(A, X86, 100), MappedFile(B, X86, 100), MappedFile(C, X86, 300 * HOUR)])
 
-    assert [file_at(files, time, None) for time in (99, 100, 300)] == [None, AMBIGUOUS, C]
+    assert [file_at(files, time, None) for time in (99, 100, 301 * HOUR)] == [None, AMBIGUOUS, C]
 
 
 def test_machine_tells_files_apart() -> None:
@@ -46,8 +59,8 @@ def test_file_of_an_unknown_machine_may_run_anywhere() -> None:
     files = merged((), [MappedFile(A)])
     assert file_at(files, 1, frozenset({X86})) == A
 
-    files = merged(files, [MappedFile(B, X86, 100)])
-    assert [file_at(files, time, None) for time in (1, 100)] == [A, B]
+    files = merged(files, [MappedFile(B, X86, 100 * HOUR)])
+    assert [file_at(files, time, None) for time in (1, 101 * HOUR)] == [A, B]
 
 
 @pytest.mark.parametrize(

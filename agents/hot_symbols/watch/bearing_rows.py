@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from posixpath import basename
+from typing import Final, NamedTuple
 
 from agents.hot_symbols.identity import SymbolIdentity
 from agents.hot_symbols.reading.citations import Citation
@@ -32,11 +33,34 @@ class WatchedRow:
     """Id, name and time of the last hit."""
     images_more: int = 0
     events: tuple[Citation, ...] = ()
+    probe_hits: int = 0
 
     @property
     def unsure_hits(self) -> int:
         """Hits that may be of another symbol of the file."""
         return self.hits - self.confirmed_hits if self.identity.symbol else self.hits
+
+    @property
+    def unsure_entries(self) -> int:
+        """Of these, probes that fired at the entry of a function that nothing names."""
+        return 0 if self.identity.symbol else self.probe_hits
+
+    @property
+    def is_of_unknown_file(self) -> bool:
+        """Whether nothing says which build of the file at its path ran."""
+        return self.identity.build_id is None and not self.identity.is_kernel_space
+
+
+class UnsureHits(NamedTuple):
+    """Hits that may be of a watched function and are counted for none or another.
+
+    `entries` are those that probes at entries reported, and `of_unknown_files` those of any function in files at the
+    watched path whose build is not known.
+    """
+
+    hits: int = 0
+    entries: int = 0
+    of_unknown_files: int = 0
 
 
 class WatchedFiles:
@@ -82,14 +106,17 @@ class WatchedFiles:
         return module is None or basename(module) in self._names
 
 
+NO_UNSURE_HITS: Final = UnsureHits()
+
+
 class UnsureRows:
-    """Code whose function is unknown, or named by nothing but a hint: it may be that of any symbol of its file."""
+    """Code whose function or file is unknown: it may be that of any symbol of its file, or of a watched file."""
 
     def __init__(self) -> None:
         self._rows: dict[str, WatchedRow] = {}
         self._grouped: dict[str, list[WatchedRow]] | None = None
-        self._of_unknown_build = 0
-        self._all = 0
+        self._of_unknown_build = NO_UNSURE_HITS
+        self._all = NO_UNSURE_HITS
 
     def has(self, text: str) -> bool:
         """Whether a row was unsure when it was last taken."""
@@ -98,13 +125,13 @@ class UnsureRows:
     def take(self, text: str, row: WatchedRow | None) -> None:
         """Take the newest form of a row."""
         self._grouped = None
-        if row is not None and row.unsure_hits:
+        if row is not None and (row.unsure_hits or row.is_of_unknown_file):
             self._rows[text] = row
         else:
             self._rows.pop(text, None)
 
-    def hits_for(self, watch: Watch, code: WatchedCode) -> int:
-        """Hits that may be of the watched symbol and are counted for none or another."""
+    def hits_for(self, watch: Watch, code: WatchedCode) -> UnsureHits:
+        """What may be of the watched symbol."""
         groups = self._groups()
         if watch.module is None and watch.build_id is None:
             return self._all
@@ -116,21 +143,26 @@ class UnsureRows:
                 return self._of_unknown_build
             names |= modules
         near = {row.symbol_id: row for name in names for row in groups.get(name, [])}.values()
-        return sum(
-            row.unsure_hits
-            for row in near
-            if code.bearing(watch, row.identity, row.module) is Bearing.NONE
-            and watch.in_file(row.identity, row.module) is not Bearing.NONE
+        here = [row for row in near if watch.in_file(row.identity, row.module) is not Bearing.NONE]
+        others = [row for row in here if code.bearing(watch, row.identity, row.module) is Bearing.NONE]
+        unknown = (row.hits for row in here if row.is_of_unknown_file and watch.build_id is None)
+        return UnsureHits(
+            sum(row.unsure_hits for row in others), sum(row.unsure_entries for row in others), sum(unknown)
         )
 
     def _groups(self) -> dict[str, list[WatchedRow]]:
         """Rows by build id, path and file name, so that a watch looks at few."""
         if self._grouped is None:
-            self._grouped, self._of_unknown_build, self._all = {}, 0, 0
-            for row in self._rows.values():
-                self._all += 0 if row.identity.symbol else row.hits
-                if row.identity.build_id is None and not row.identity.is_kernel_space:
-                    self._of_unknown_build += row.unsure_hits
+            rows = self._rows.values()
+            self._grouped = {}
+            self._all = _sum_of(row for row in rows if not row.identity.symbol)
+            self._of_unknown_build = _sum_of(row for row in rows if row.is_of_unknown_file)
+            for row in rows:
                 for name in {row.identity.build_id, row.module, basename(row.module)} - {None}:
                     self._grouped.setdefault(str(name), []).append(row)
         return self._grouped
+
+
+def _sum_of(rows: Iterable[WatchedRow]) -> UnsureHits:
+    found = [(row.unsure_hits, row.unsure_entries) for row in rows]
+    return UnsureHits(sum(hits for hits, _ in found), sum(entries for _, entries in found))

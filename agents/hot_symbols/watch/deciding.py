@@ -14,6 +14,7 @@ from typing import Final
 
 from agents.coverage.completeness import Completeness
 from agents.hot_symbols.watch import reasons
+from agents.hot_symbols.watch.bearing_rows import NO_UNSURE_HITS, UnsureHits
 from agents.hot_symbols.watch.reasons import Reason
 from agents.hot_symbols.watch.watch import Watch
 from agents.hot_symbols.watch.watched_code import WatchedCode
@@ -38,8 +39,8 @@ class HitsFound:
     may_be: int = 0
     older: int = 0
     """Under a name of the function that an index had which is not in use any more."""
-    unnamed: int = 0
-    """Of code in its files whose function is unknown, or only hinted at."""
+    unsure: UnsureHits = NO_UNSURE_HITS
+    """Of code whose function or file is unknown, or only hinted at."""
 
 
 NO_HITS: Final = HitsFound()
@@ -73,7 +74,11 @@ def _doubts_of_rows(watch: Watch, found: HitsFound) -> Iterator[Reason]:
         yield reasons.MAY_BE_IT
     if found.older:
         yield reasons.OLDER_SNAPSHOT
-    if found.unnamed and not watch.every_call_probed:  # a probe fires on entry, whatever stacks can say
+    if found.unsure.of_unknown_files:
+        yield reasons.unknown_file(watch.module or "")
+    if found.unsure.entries:
+        yield reasons.UNNAMED_ENTRY
+    elif found.unsure.hits and not watch.every_call_probed:  # a probe fires on entry, whatever stacks can say
         yield reasons.UNNAMED_CODE
 
 

@@ -26,6 +26,8 @@ class ReasonKind(enum.Enum):
     UNCONFIRMED = "Unconfirmed"
     MAY_BE_IT = "MayBeIt"
     UNNAMED_CODE = "UnnamedCode"
+    UNNAMED_ENTRY = "UnnamedEntry"
+    UNKNOWN_FILE = "UnknownFile"
     NOT_HOOKED = "NotHooked"
     NO_STORE = "NoStore"
     NO_FILE_NAMED = "NoFileNamed"
@@ -121,6 +123,12 @@ def not_placed(module: str) -> Reason:
     return Reason(ReasonKind.NOT_PLACED, words, (module,))
 
 
+def unknown_file(module: str) -> Reason:
+    """Code ran in a file of which nothing says whether any index describes it."""
+    words = f"code ran in a file at {module} whose build id is not known; see callstream symbols add --image"
+    return Reason(ReasonKind.UNKNOWN_FILE, words, (module,))
+
+
 NO_STORE: Final = Reason(
     ReasonKind.NO_STORE, "the worker has no symbol store, so nothing says which code the name means"
 )
@@ -134,6 +142,9 @@ AUTHORS_WORD: Final = Reason(
 NOT_VOUCHED: Final = Reason(ReasonKind.NOT_VOUCHED, "no node has been vouched for since the watch began")
 UNCONFIRMED: Final = Reason(ReasonKind.UNCONFIRMED, "code ran that is called so, and nothing confirms the name")
 MAY_BE_IT: Final = Reason(ReasonKind.MAY_BE_IT, "code of this name ran in a file that may be the watched one")
+UNNAMED_ENTRY: Final = Reason(
+    ReasonKind.UNNAMED_ENTRY, "a probe in its file fired on a function that nothing names, which may be this one"
+)
 UNNAMED_CODE: Final = Reason(ReasonKind.UNNAMED_CODE, "code of its file ran whose function nothing confirms")
 OLDER_SNAPSHOT: Final = Reason(
     ReasonKind.OLDER_SNAPSHOT, "code ran that an older index of its file called so, and the one in use does not"

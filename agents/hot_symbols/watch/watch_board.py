@@ -145,7 +145,7 @@ class WatchBoard:
             confirmed=sum(row.confirmed_hits for row in rows),
             may_be=may_be,
             older=older,
-            unnamed=self._unsure.hits_for(watch, code),
+            unsure=self._unsure.hits_for(watch, code),
         )
         covered = completeness(
             self.nodes,
@@ -190,6 +190,7 @@ class WatchBoard:
             tuple(
                 Citation(one["time_ns"], one["event_id"], one["partition"], one["offset"]) for one in found["events"]
             ),
+            found["probe_hits"],
         )
 
 
@@ -222,7 +223,7 @@ def _answer(
             for row in listed
         ],
         "symbols_more": len(ranked) - len(listed),
-        "ambiguous_hits": found.may_be + found.older + found.unnamed,
+        "ambiguous_hits": found.may_be + found.older + found.unsure.hits,
         "complete_ns": covered.complete_ns,
         "complete_until_ns": covered.until_ns,
         "nodes": covered.nodes,

@@ -12,7 +12,7 @@ from typing import Final
 from agents.hot_symbols.identity import SymbolIdentity
 from agents.hot_symbols.watch import reasons
 from agents.hot_symbols.watch.files import FileNames, KnownFiles, NamedCode, NoNames
-from agents.hot_symbols.watch.reasons import Reason
+from agents.hot_symbols.watch.reasons import Reason, ReasonKind
 from agents.hot_symbols.watch.watch import KERNEL, Bearing, Watch
 from agents.symbols.compiler_clones import function_of, symbols_by_function
 
@@ -94,7 +94,17 @@ class WatchedCode:
                 return Bearing.IS
             is_unsure = row.symbol in file.unsure or self.is_older(row)
             return Bearing.MAY_BE if is_unsure else Bearing.NONE
-        return watch.in_file(row, path) if function_of(row.symbol) in self.functions else Bearing.NONE
+        function = function_of(row.symbol)
+        near = watch.in_file(row, path) if function in self.functions else Bearing.NONE
+        # The file may be another one than those that are known. In it, what shares code in them may be a function of
+        # its own, and what they choose when they are loaded may be chosen, too.
+        is_sure = function == self.function and not self.is_chosen
+        return near if is_sure or near is Bearing.NONE else Bearing.MAY_BE
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether a file chooses, when it is loaded, the code that runs under the name."""
+        return any(doubt.kind is ReasonKind.CHOSEN_AT_RUN_TIME for doubt in self.all_doubts)
 
     def is_older(self, row: SymbolIdentity) -> bool:
         """Whether a row has a name of the function that the index of its file does not have: an older one gave it."""
@@ -174,13 +184,11 @@ def _code_in_file(symbol: str, build_id: str, own: Collection[str], names: FileN
     chosen = sorted(name for name in own if any(code.is_resolver for code in names.codes(name)))
     among = sorted({one for name in chosen for one in names.implementations(name)})
     codes |= {code.address: code for name in among for code in names.codes(name)}
-    copied = {name for name in own if names.copies(name)}
-    hosts = {copy.host or "code without a name" for name in copied for copy in names.copies(name)}
+    hosts = {copy.host or "code without a name" for name in own for copy in names.copies(name)}
     hosts = {host for host in hosts if function_of(host) != function}
     meant = len({code.address for code in names.codes(symbol) if not code.is_resolver})
     called = {name for code in codes.values() for name in _names(code)}
     sure = {name for name in called if all(code.address in codes for code in names.codes(name))}
-    sure |= copied - set(chosen)  # where lines are known, a copy that runs has a frame of its own
     doubts: list[Reason] = []
     if chosen:
         doubts.append(reasons.chosen_at_run_time(build_id, among))

@@ -277,3 +277,43 @@ def test_hits_that_two_ingests_may_have_counted_say_so() -> None:
         assert answer["gaps"] == [
             {"node": "n", "cluster": "east", "from_ns": 7 * DAY, "to_ns": 8 * DAY, "cause": "VouchedTwice"}
         ]
+
+
+def test_a_probe_that_fires_on_a_function_without_a_name_may_be_the_watched_one() -> None:
+    """Probes fire on entry, so a frame without a name does not matter, and a target without one does."""
+    row = f"{BUILD}!".encode()
+    made = board(BY_BUILD)
+    made.take(row, value(row.decode(), 3))
+    assert asked(made, BY_BUILD)["answer"] == "NeverHit"
+
+    record = records.decode(records.HOT_SYMBOL, value(row.decode(), 4)) | {"probe_hits": 1}
+    made.take(row, records.encode(records.HOT_SYMBOL, SCHEMA_ID, record))
+    answer = asked(made, BY_BUILD)
+
+    assert (answer["answer"], answer["ambiguous_hits"]) == ("NotSeen", 4)
+    assert [reason["reason"] for reason in answer["reasons"]] == ["UnnamedEntry"]
+
+
+@pytest.mark.parametrize("row", [f"{LIB}!", f"{LIB}!deflate"])
+def test_a_file_of_unknown_build_at_the_watched_path_is_a_file_without_an_index(row: str) -> None:
+    """Whatever ran in it: no index says which of its code the watched name means."""
+    made = board(BY_PATH, BY_BUILD)
+    made.take(row.encode(), value(row, 2))
+    answer = asked(made, BY_PATH)
+
+    assert answer["answer"] == "NotSeen"
+    assert [(reason["reason"], reason["about"]) for reason in answer["reasons"]] == [("UnknownFile", [LIB])]
+    assert asked(made, BY_BUILD)["answer"] == "NeverHit"
+
+
+def test_a_function_that_shares_code_in_known_files_need_not_in_another() -> None:
+    """A row by path alone, named with the other name: it may be the watched function, and it may not."""
+    shared = ListedNames([["inflate", "inflate_fast"]])
+    files = ListedFiles({BUILD: shared}, {LIB: {BUILD}})
+    made = board(BY_PATH)
+    made.set_codes(watched_codes([BY_PATH], files, {}))
+    made.take(f"{LIB}!inflate_fast".encode(), value(f"{LIB}!inflate_fast", 2))
+    answer = asked(made, BY_PATH)
+
+    assert (answer["answer"], answer["confirmed_hits"]) == ("NotSeen", 0)
+    assert {"MayBeIt", "UnknownFile"} <= {reason["reason"] for reason in answer["reasons"]}

@@ -1,7 +1,8 @@
 """Caches for pure functions of small immutable keys: a bounded one, and one that remembers nothing."""
 
 from collections.abc import Callable, Hashable
-from typing import Final, Generic, Protocol, TypeVar
+from marshal import dumps
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -60,7 +61,14 @@ class Memo(dict[K, V], Generic[K, V]):
 def _size(key: object) -> int:
     """Bytes of a key, about: of the texts and bytes in it, and something for the rest."""
     if isinstance(key, str | bytes):
-        return key.__sizeof__()
+        return len(key) + _SMALL
+    try:
+        plain: Any = key
+        return (
+            len(dumps(plain)) + _SMALL
+        )  # in C: most keys are plain tuples, and a call for each of their items is dear
+    except ValueError:
+        pass
     if isinstance(key, tuple):
         return sum(map(_size, key), _SMALL)
     return sum([_size(getattr(key, name)) for name in getattr(type(key), "__slots__", ())], _SMALL)

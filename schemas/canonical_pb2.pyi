@@ -28,6 +28,7 @@ class TimestampSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TIMESTAMP_SOURCE_EVENT: _ClassVar[TimestampSource]
     TIMESTAMP_SOURCE_PROCESS_START: _ClassVar[TimestampSource]
     TIMESTAMP_SOURCE_RECEIPT: _ClassVar[TimestampSource]
+    TIMESTAMP_SOURCE_UNKNOWN: _ClassVar[TimestampSource]
 
 class OffsetBasis(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -77,6 +78,7 @@ PROBE_TYPE_LSM: ProbeType
 TIMESTAMP_SOURCE_EVENT: TimestampSource
 TIMESTAMP_SOURCE_PROCESS_START: TimestampSource
 TIMESTAMP_SOURCE_RECEIPT: TimestampSource
+TIMESTAMP_SOURCE_UNKNOWN: TimestampSource
 OFFSET_BASIS_NONE: OffsetBasis
 OFFSET_BASIS_SYMBOL: OffsetBasis
 OFFSET_BASIS_MODULE: OffsetBasis

@@ -17,7 +17,7 @@ def view_time_ns(view: GetEventsResponse) -> int | None:
 
 
 def event_time_ns(event: bytes) -> int | None:
-    """Time that an event gives itself, in nanoseconds since the Unix epoch; None where it gives none."""
+    """Time that an event gives itself, in nanoseconds since the Unix epoch; None where it gives no possible one."""
     try:
         return view_time_ns(GetEventsResponse.FromString(event))
     except DecodeError:

@@ -8,7 +8,7 @@ Any bytes become `Canonical`, `NotACall` or `EventRefusal`; nothing here raises 
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -44,7 +44,7 @@ from agents.canonicalize.stacks import EMPTY_STACK, StackPart
 from agents.canonicalize.undecoded import text_as_bytes
 from agents.canonicalize.unknown_fields import NONE, UnknownFieldCounter, UnknownFields, unknown_at_top
 from agents.memo import Memo, Uncached
-from agents.symbols.lookup import Scope, SymbolSource
+from agents.symbols.lookup import SymbolSource
 from schemas.canonical_head import encode_head
 from schemas.canonical_pb2 import (
     TIMESTAMP_SOURCE_EVENT,
@@ -78,14 +78,6 @@ class _BodyParts(NamedTuple):
     data: ArgumentsPart
     returned: ArgumentPart | None
     extra: bytes
-
-
-class _Part(Protocol):
-    """Whatever was looked up: it says which fields of it are unknown."""
-
-    @property
-    def unknown(self) -> UnknownFields:
-        """Fields that the contract does not have."""
 
 
 class Canonicalizer:
@@ -148,7 +140,7 @@ def _convert(raw: bytes, fragments: Fragments, state: Canonicalizer, position: P
     if time is None:
         return EventRefusal(EventRefusalReason.TIME_OUT_OF_RANGE, None)
     timestamp, timestamp_source, sent_time = time
-    scope = Scope(process.image_id, process.root, node, node_part.architecture)
+    scope = (process.image_id, process.root, node, node_part.architecture)
     context = modules.context(partition, offset, process.process_id, scope, timestamp)
     if kind == "process_kprobe":
         context = modules.context_of_kernel(context, body.function_name, body.kernel_stack_trace)
@@ -163,8 +155,8 @@ def _convert(raw: bytes, fragments: Fragments, state: Canonicalizer, position: P
         return EventRefusal(EventRefusalReason.TOO_MANY_PARTS, None)
     lineage = [fragments.process(encoded, node) for encoded in ancestors] if ancestors else []
     probe, stack, arguments, data, returned, extra = parts
-    parts_seen = (process, stack, arguments, data, node_part, parent, returned, *lineage)
-    state.unknown.note(unknown_fields + _unknown_of(parts_seen))
+    unknown_fields += process.unknown + stack.unknown + arguments.unknown + data.unknown + node_part.unknown
+    state.unknown.note(unknown_fields + _unknown_of(parent, returned, lineage))
     event_id = join_id(
         sent_time,
         process.digest,
@@ -196,11 +188,15 @@ def _convert(raw: bytes, fragments: Fragments, state: Canonicalizer, position: P
     return Canonical(value, event_id, probe.probe_type, stack.resolutions)
 
 
-def _unknown_of(parts: Sequence[_Part | None]) -> UnknownFields:
-    found = NONE
-    for part in parts:
-        if part is not None and part.unknown:
-            found += part.unknown
+def _unknown_of(
+    parent: ProcessParts | None, returned: ArgumentPart | None, lineage: Sequence[ProcessParts]
+) -> UnknownFields:
+    """The unknown fields of the parts that not every event has."""
+    found = NONE if parent is None else parent.unknown
+    if returned is not None:
+        found += returned.unknown
+    for one in lineage:
+        found += one.unknown
     return found
 
 

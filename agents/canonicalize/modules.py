@@ -31,7 +31,7 @@ from agents.canonicalize.process_modules import (
     path_digest,
 )
 from agents.memo import Memo
-from agents.symbols.lookup import Scope, SymbolSource, TimedMaps
+from agents.symbols.lookup import Scope, ScopeFields, SymbolSource, TimedMaps
 from schemas.node import NodeId
 
 MAX_PROCESSES: Final = 65_536
@@ -92,8 +92,8 @@ class ModuleIndex:
         self._partitions: dict[int, _PartitionProcesses] = {}
         self._max_processes, self._max_ended, self._max_modules = max_processes, max_ended, max_modules
         self._modules: Memo[tuple[str, bytes], tuple[str, str] | None] = Memo(_digested, _CACHED_MODULES)
-        self._maps: Memo[Scope, TimedMaps | None] = Memo(
-            lambda scope: None if source is None else source.maps(scope), _CACHED_SCOPES
+        self._maps: Memo[ScopeFields, TimedMaps | None] = Memo(
+            lambda scope: None if source is None else source.maps(Scope(*scope)), _CACHED_SCOPES
         )
 
     def observe(self, partition: int, offset: int, key: ProcessKey, path: str, build_id: bytes) -> None:
@@ -147,10 +147,10 @@ class ModuleIndex:
             part.changed.add(forgotten)
             part.releasable.append((offset, forgotten))
 
-    def context(self, partition: int, offset: int, process_id: str, scope: Scope, time_ns: int) -> int:
+    def context(self, partition: int, offset: int, process_id: str, scope: ScopeFields, time_ns: int) -> int:
         """Number of the context that the event at `offset` sees, which happened at `time_ns`."""
         part = self._partitions.get(partition)
-        process = part.processes.get((scope.node, process_id)) if part else None
+        process = part.processes.get((scope[2], process_id)) if part else None
         timed = self._maps[scope] if self._has_maps else None
         maps = None if timed is None else timed.at(time_ns)
         if process is None:

@@ -25,7 +25,6 @@ from agents.canonicalize.outcomes import MAX_REPEATED_PARTS, MAX_STACK_FRAMES, C
 from agents.canonicalize.stacks import EMPTY_STACK
 from agents.canonicalize.unknown_fields import UnknownFieldCounter
 from agents.memo import Memo
-from agents.symbols.lookup import Scope
 from schemas.canonical_head import encode_head
 from schemas.canonical_pb2 import TIMESTAMP_SOURCE_EVENT
 from schemas.tetragon_parts_pb2 import GetEventsResponse, ProcessKprobe
@@ -115,7 +114,7 @@ class PlainKprobes:
         is_plain = process.is_plain and (parent is None or parent.is_plain)
         if not is_plain and not (process.process_id and (parent is None or parent.process_id)):
             return None
-        scope = Scope(process.image_id, process.root, node_part.node, node_part.architecture)
+        scope = (process.image_id, process.root, node_part.node, node_part.architecture)
         context = self._context(partition, offset, process.process_id, scope, timestamp)
         remainder = self._remainders[context, function_name, encoded_return is not None, rest]
         if remainder is None:

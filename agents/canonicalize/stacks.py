@@ -74,11 +74,13 @@ def frame_part(kind: int, encoded: bytes, resolver: FrameResolver) -> FramePart:
         is_innermost=bool(kind & INNERMOST),
         resolver=resolver,
     )
-    frames = (*inlined_frames(frame), frame) if frame.inlined else (frame,)
-    number = canonical.CanonicalStack.FRAMES_FIELD_NUMBER
-    encoded = b"".join([proto_wire.field(number, _frame_message(one)) for one in frames])
     found, unknown = digest_and_unknown(entry)
-    return FramePart(found, encoded, tuple(one.resolution.value for one in frames), unknown)
+    encoded = _frame_field(frame)
+    if not frame.inlined:
+        return FramePart(found, encoded, (frame.resolution.value,), unknown)
+    inlined = inlined_frames(frame)
+    resolutions = (*[one.resolution.value for one in inlined], frame.resolution.value)
+    return FramePart(found, b"".join([*map(_frame_field, inlined), encoded]), resolutions, unknown)
 
 
 def stack_part(key: StackKey, frames: Lookup[FrameKey, FramePart]) -> StackPart:
@@ -98,12 +100,17 @@ def stack_part(key: StackKey, frames: Lookup[FrameKey, FramePart]) -> StackPart:
     )
 
 
+_FRAMES: Final = canonical.CanonicalStack.FRAMES_FIELD_NUMBER
 _BASES: Final[dict[OffsetBasis, Any]] = {
     basis: canonical.OffsetBasis.Value(f"OFFSET_BASIS_{basis.name}") for basis in OffsetBasis
 }
 _RESOLUTIONS: Final[dict[FrameResolution, Any]] = {
     resolution: canonical.FrameResolution.Value(f"FRAME_RESOLUTION_{resolution.name}") for resolution in FrameResolution
 }
+
+
+def _frame_field(frame: CanonicalFrame) -> bytes:
+    return proto_wire.field(_FRAMES, _frame_message(frame))
 
 
 def _frame_message(frame: CanonicalFrame) -> canonical.CanonicalFrame:

@@ -51,6 +51,7 @@ class SymbolIndex:
         self.range_count = len(parts.range_starts)
         self.line_count = len(parts.line_addresses)
         self._starts, self._lengths, self._deltas = parts.range_starts, parts.range_lengths, parts.range_deltas
+        self._range_names, self._name_offsets, self._names = parts.range_names, parts.name_offsets, parts.names
         self._mapped = [*map(_asked_for, self.segments), *map(_whole_pages, self.segments)]
         self._call_step = _CALL_STEP_BYTES.get(self.machine, 1)
 
@@ -72,7 +73,8 @@ class SymbolIndex:
         if at < 0 or (into := address - self._starts[at]) >= self._lengths[at]:
             return self._signal_return(address, step)
         offset = into + self._deltas[at] + step
-        name = self.name(self.parts.range_names[at])
+        number = self._range_names[at]  # as `name` does, which would cost a call for each frame
+        name = str(self._names[self._name_offsets[number] : self._name_offsets[number + 1]], "utf-8")
         return self._with_lines(name, offset, address) if self.line_count else Resolved(name, offset)
 
     def _signal_return(self, address: int, step: int) -> Resolved | Unresolved:

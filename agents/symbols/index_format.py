@@ -178,17 +178,19 @@ def encode_index(content: IndexContent) -> bytes:
     """The index file of `content`. Raises ValueError where a count or a length does not fit the format."""
     ranges, functions, lines = content.ranges, content.functions, content.lines
     copies = _in_order(content.copies)
-    names = sorted({*ranges.names, *functions.names, *copies.names})
-    number_of = dict(zip(names, count()))
-    name_bytes = [name.encode() for name in names]
-    function_names = [number_of[name] for name in functions.names]
+    by_name = sorted(range(len(functions.names)), key=functions.names.__getitem__)
+    names = _names(functions.names, by_name, {*ranges.names, *copies.names})
+    number_of = dict(zip(names, count())).__getitem__
+    name_blob = "".join(names).encode()
+    name_ends = accumulate(map(len, names if name_blob.isascii() else map(str.encode, names)), initial=0)
+    function_names = list(map(number_of, functions.names))
     build_id = content.build_id.encode("ascii")
     files = [name.encode() for name in lines.names]
     try:
         header = _HEADER.pack(
             *(MAGIC, VERSION, content.origins, copies.described, content.machine, content.elf_type),
             *(content.code_digest, len(build_id), len(content.segments), len(ranges.starts)),
-            *(len(names), sum(map(len, name_bytes)), len(function_names), len(content.unwound), copies.functions),
+            *(len(names), len(name_blob), len(function_names), len(content.unwound), copies.functions),
             *(len(lines.addresses), len(files), sum(map(len, files)), len(copies.names), len(copies.starts)),
         )
         parts = [
@@ -198,21 +200,21 @@ def encode_index(content: IndexContent) -> bytes:
             _packed("Q", ranges.starts),
             _packed("I", ranges.lengths),
             _packed("I", ranges.deltas),
-            _packed("I", [number_of[name] for name in ranges.names]),
-            _packed("I", [0, *accumulate(map(len, name_bytes))]),
-            b"".join(name_bytes),
+            _packed("I", list(map(number_of, ranges.names))),
+            _packed("I", list(name_ends)),
+            name_blob,
             _packed("Q", functions.addresses),
             _packed("I", functions.sizes),
             _packed("I", function_names),
             _packed("B", functions.traits),
-            _packed("I", sorted(range(len(function_names)), key=function_names.__getitem__)),
+            _packed("I", by_name),
             _packed("Q", content.unwound),
             _packed("Q", lines.addresses),
             _packed("I", lines.files),
             _packed("I", lines.numbers),
             _packed("I", [0, *accumulate(map(len, files))]),
             b"".join(files),
-            _packed("I", [number_of[name] for name in copies.names]),
+            _packed("I", list(map(number_of, copies.names))),
             _packed("Q", copies.addresses),
             _packed("I", copies.outer),
             _packed("I", copies.files),
@@ -222,8 +224,18 @@ def encode_index(content: IndexContent) -> bytes:
         ]
     except (OverflowError, StructError) as error:
         raise ValueError("a number does not fit the index format") from error
-    body = b"".join(part + bytes(-len(part) % 8) for part in parts)
-    return body + sha256(body).digest()
+    padded = [piece for part in parts for piece in (part, bytes(-len(part) % 8))]
+    digest = sha256()
+    for piece in padded:
+        digest.update(piece)
+    return b"".join([*padded, digest.digest()])
+
+
+def _names(function_names: Sequence[str], by_name: Sequence[int], others: set[str]) -> list[str]:
+    """Every name once, in order; `by_name` has the numbers of functions in order of name."""
+    names = list(dict.fromkeys(map(function_names.__getitem__, by_name)))
+    unknown = others.difference(names)
+    return sorted([*names, *unknown]) if unknown else names
 
 
 class IndexParts(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 from click.core import ParameterSource
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from app.commands.ending import exits_with
 from app.commands.options import FILE, FOLDER, POSITION_HELP, raw_choice, raw_events
@@ -20,6 +21,7 @@ from app.replay import diff, engine
 from app.replay.diff import RunDiff
 from app.replay.make import MadeRun, RunOutput, make
 from app.replay.manifest import MANIFEST_FILE
+from app.replay.one_event import show_event
 from app.replay.request import BATCH_RECORDS, ReplayRequest
 from app.replay.verdict import RunVerdict
 from app.replay.verify import verify
@@ -30,14 +32,17 @@ NOT_PROVED: Final = 1
 
 _PATH: Final = click.Path(path_type=Path)
 
-_VERIFIES: Final = frozenset({"manifest", "archive", "symbols", "public_key_file", "processes", "batch_records"})
+_VERIFIES: Final = frozenset(
+    {"manifest", "archive", "symbols", "public_key_file", "processes", "batch_records", "event_id"}
+)
 _COMPARES: Final = frozenset({"runs", "most"})
-_NOT_MAKING: Final = frozenset({"manifest", "runs", "public_key_file", "most"})
+_NOT_MAKING: Final = frozenset({"manifest", "runs", "public_key_file", "most", "event_id"})
 
 
 @click.command(name="replay", epilog=POSITION_HELP)
 @click.option("--out", "out", type=FOLDER, help="Make a run: a new folder for calls and manifest.")
 @click.option("--verify", "manifest", type=_PATH, metavar="MANIFEST", help="Prove a run, from its manifest.")
+@click.option("--event", "event_id", metavar="ID", help="--verify: show and prove this event instead of the whole run.")
 @click.option("--diff", "runs", type=FOLDER, nargs=2, metavar="LEFT RIGHT", help="Compare two runs by event id.")
 @click.option("--archive", type=FOLDER, help="Archive that holds the raw events. Default: the topic tetragon.raw.")
 @raw_events
@@ -73,6 +78,7 @@ def command(
     *,
     out: Path | None,
     manifest: Path | None,
+    event_id: str | None,
     runs: tuple[Path, Path] | None,
     archive: Path | None,
     policy: Path | None,
@@ -95,6 +101,9 @@ def command(
     what went in, what decided, and what came out. --verify makes a run again and compares everything with its manifest.
     --diff compares two runs, for example of two policies.
 
+    --event shows one event of a run, such as a row or an answer cites: its call, its raw record as Tetragon sent it,
+    the digests of the span that both are in, and the policy. Only that span is made again. The raw record is private.
+
     The same events under the same configuration give the same bytes: from the topic and from an archive, in any number
     of processes, and in batches of any size.
 
@@ -103,10 +112,13 @@ def command(
       0  made, proved, or equal
       1  not proved, not equal to what was published, or the runs differ;
          also if a part of an archive or run is missing or damaged
-      2  wrong options or settings, or a file or server cannot be used
+      2  wrong options or settings, or a file or server cannot be used;
+         also if nobody can tell, because manifest, archive or symbol store is
+         not at hand
     Example:
       callstream replay --archive case-17 --published --out run-17
       callstream replay --verify run-17/manifest.json
+      callstream replay --verify run-17 --event 0f3b...c2 --json
       callstream replay --archive case-17 --policy stricter.toml --out what-if
       callstream replay --diff run-17 what-if
     """
@@ -133,7 +145,12 @@ def command(
             answer = _diff(*runs, most, progress)
         elif manifest is not None:
             _refuse_others(context, "--verify", lambda name: name in _VERIFIES)
-            answer = _verify(manifest, request, public_key_file, progress)
+            public_key = None if public_key_file is None else signing.load_public_key(public_key_file)
+            if event_id is None:
+                answer = _verify(manifest, request, public_key, progress)
+            else:
+                shown = show_event(manifest, event_id, request, progress, public_key=public_key)
+                answer = _Printed(shown.document(), shown.lines(), shown.is_proved)
         else:
             _refuse_others(context, "--out", lambda name: name not in _NOT_MAKING)
             if force and topic is None:
@@ -209,8 +226,9 @@ def _published_lines(published: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _verify(manifest: Path, request: ReplayRequest, public_key_file: Path | None, progress: Progress) -> _Printed:
-    public_key = None if public_key_file is None else signing.load_public_key(public_key_file)
+def _verify(
+    manifest: Path, request: ReplayRequest, public_key: Ed25519PublicKey | None, progress: Progress
+) -> _Printed:
     verdict = verify(manifest, request, progress, public_key=public_key)
     return _Printed(verdict.document(), _verdict_lines(manifest, verdict), verdict.proved)
 

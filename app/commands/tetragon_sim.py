@@ -5,6 +5,7 @@ import signal
 import threading
 from collections import Counter
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -25,6 +26,10 @@ def _check_address(_context: click.Context, _parameter: click.Parameter, text: s
     except AddressError as error:
         raise click.BadParameter(str(error)) from None
     return text
+
+
+_MAX_NAMED: Final = 20
+"""Lines that are no events and are named; of the others only the number is."""
 
 
 @click.command(name="tetragon-sim")
@@ -78,7 +83,8 @@ def command(
 ) -> None:
     """Serve recorded events as a Tetragon agent does, for demos, tests and benchmarks.
 
-    Files hold lines of Tetragon's JSON export or length-delimited protobuf, gzipped or not. Events are sent as they
+    Files hold Tetragon's JSON export or length-delimited protobuf, gzipped or not. The export may be indented, an
+    array, or have a container runtime's prefix; a line that is no event is named and left out. Events are sent as they
     were recorded, with their times, and every client gets all of them from the first. When clients can connect, the
     command prints one line of JSON with its address. SIGTERM or Ctrl-C ends the calls with UNAVAILABLE, as an agent
     does when it shuts down. Of a client's filters only event_set is applied; a call with another filter is refused.
@@ -86,14 +92,20 @@ def command(
     \b
     Exit codes:
       0  stopped by a signal
-      1  the events cannot be read, or the address or the TLS files cannot be used
+      1  there are no events, a file cannot be read to its end, or the address or the TLS files cannot be used
       2  wrong options
     Example:
       callstream tetragon-sim --listen 127.0.0.1:0 --events tetragon.log --rate 1000 --repeat 0
       {"address": "127.0.0.1:40211", "events": 50, "kinds": {"process_exec": 22, "process_exit": 28}}
     """
+    unread: list[EventFileError] = []
     with Progress() as progress:
-        recording = Recording.of(progress.each(read_events((*events, *more_events)), "events read"))
+        found = read_events((*events, *more_events), unread.append)
+        recording = Recording.of(progress.each(found, "events read"))
+    for one in unread[:_MAX_NAMED]:
+        echo(f"callstream tetragon-sim: {one}", err=True)
+    if len(unread) > _MAX_NAMED:
+        echo(f"callstream tetragon-sim: and {len(unread) - _MAX_NAMED} lines more that are no events", err=True)
     if not len(recording):
         raise EventFileError(f"no events in {', '.join(map(str, (*events, *more_events)))}")
     server = SimulatorServer(

@@ -40,6 +40,7 @@ from app.operators.escaping import escaped
 from app.operators.times import time_text
 from app.settings import Settings
 from app.stages.hot_symbols.answers_reading import watched_answers
+from app.stages.hot_symbols.doubled_hits import DoubledHits
 from app.stages.hot_symbols.table_reading import published_rows
 from app.symbols.known_files import names_in
 
@@ -207,8 +208,9 @@ class Export:
         )
 
     def _table_lines(self, refused: RefusedRecords) -> Iterator[str | None]:
-        names = names_in(self.settings.symbol_store_dir)
-        for row in filter(self.place.matches, published_rows(self.settings, refused)):
+        names, doubled = names_in(self.settings.symbol_store_dir), DoubledHits(self.settings)
+        for found in filter(self.place.matches, published_rows(self.settings, refused)):
+            (row,) = doubled.mark([found])
             yield fact_line(row, self.demangle(row["symbol"]), names=other_names(row, names))
             self.on_read(1)
 

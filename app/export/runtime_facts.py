@@ -3,20 +3,24 @@
 The shape is that of Stella Ops' runtime facts (docs/reachability/runtime-facts.md there): `symbolId, codeId, buildId,
 containerId, hitCount, observedAt, metadata`; unknown values are left out. `symbolId` is our row's key. `codeId` is the
 file by itself: its build id, else its path. `containerId` is set only if all hits are of one container. Values of
-`metadata` are texts, as the consumer's type wants them; `names` are the other names of the code, where an index of the
-file is at hand, so that a function is found by any of them. Lines are sorted by symbol id. A symbol without a hit has
-no line.
+`metadata` are texts, as the consumer's type wants them. `names` are the other names of the code, where an index of the
+file is at hand, so that a function is found by any of them; `hitsMayBeDoubled` is there if two ingests read one agent.
+Lines are sorted by symbol id. A symbol without a hit has no line.
 """
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from agents.hot_symbols.counting.recent import Recent
 from app.operators.escaping import escaped
 from app.operators.times import time_text
+from app.stages.hot_symbols.doubled_hits import FIELD
 
 Fact = dict[str, Any]
+
+_DOUBLED: Final = {True: "true", False: "", None: "unknown"}
+"""Whether two ingests may have counted the hits; rows of a window do not say it."""
 
 
 def fact_line(
@@ -59,6 +63,7 @@ def _metadata(row: Mapping[str, Any], display_name: str, containers: Recent | No
         "displayName": display_name if display_name != row["symbol"] else "",
         "confirmedHits": str(row["confirmed_hits"]),
         "probeHits": str(row["probe_hits"]),
+        "hitsMayBeDoubled": _DOUBLED[row.get(FIELD, False)],
         "firstSeen": time_text(row["first_seen_ns"], 9),
         "imageId": row["image_id"] or "",
         "imageName": row["image_name"] or "",

@@ -16,9 +16,7 @@ import logging
 import re
 from typing import Final
 
-import urllib3
-from urllib3.exceptions import HTTPError
-
+from app.ingest.agent_page import NoPageError, read_page
 from app.ingest.node_claims import AgentLoss
 from app.telemetry import metrics
 
@@ -28,9 +26,8 @@ COUNTERS: Final = metrics.AGENT_LOST.labels[0].values
 _SAMPLE: Final = re.compile(rf"^({'|'.join(COUNTERS)})(\{{[^\n]*\}})?[ \t]+([0-9.eE+]+)", re.MULTILINE)
 _ONLY: Final = {"tetragon_generic_kprobe_merge_total": 'status="error"'}
 """Counters of which only the samples with this label are losses."""
-_MAX_PAGE_BYTES: Final = 16 << 20
-"""A busy agent's page has some hundred kilobytes."""
-_TIMEOUT: Final = urllib3.Timeout(connect=2, read=3)
+_MAX_COUNT: Final = float(1 << 62)
+"""Of a counter; a number above it is none that events could reach."""
 
 
 class AgentMetrics:
@@ -38,7 +35,6 @@ class AgentMetrics:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._http = urllib3.PoolManager(timeout=_TIMEOUT, retries=False)
         self._known: dict[str, float] | None = None
         self.trouble: str | None = None
         """Why the last reading failed; None when it did not."""
@@ -48,16 +44,11 @@ class AgentMetrics:
     def read(self, now_ns: int) -> list[AgentLoss]:
         """Losses since the last reading; none, with `trouble` set, when the page cannot be read."""
         try:
-            answer = self._http.request("GET", self._url, preload_content=False)
-            try:
-                page = answer.read(_MAX_PAGE_BYTES).decode("utf-8", "replace")
-            finally:
-                answer.release_conn()
-        except HTTPError as error:
-            return self._failed(type(error).__name__)
-        if answer.status != 200:
-            return self._failed(f"HTTP {answer.status}")
-        counters = totals(page)
+            counters = totals(read_page(self._url))
+        except NoPageError as error:
+            return self._failed(str(error))
+        except ValueError:
+            return self._failed("a loss counter on the page is not a number")
         if not counters:
             return self._failed("none of Tetragon's loss counters is on the page")
         losses = growth(self._known, counters, self.read_at_ns, now_ns)
@@ -72,10 +63,12 @@ class AgentMetrics:
 
 
 def totals(page: str) -> dict[str, float]:
-    """Sum of each loss counter over its labels, for those on the page."""
+    """Sum of each loss counter over its labels, for those on the page. Raises ValueError if one is not a number."""
     found: dict[str, float] = {}
     for name, labels, value in _SAMPLE.findall(page):
         found[name] = found.get(name, 0.0) + (float(value) if _ONLY.get(name, "") in labels else 0.0)
+        if not 0.0 <= found[name] <= _MAX_COUNT:
+            raise ValueError(name)
     return found
 
 

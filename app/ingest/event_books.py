@@ -9,7 +9,8 @@ themselves until `take_findings` hands it on to become gaps.
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from app.ingest.chunk import Chunk
 from app.ingest.keys import KeyReading, Throttle
@@ -19,6 +20,12 @@ from app.telemetry.metric import BufferPlace, DropReason
 from schemas import topics
 from schemas.raw_event import event_time_ns
 from schemas.units import NS_PER_MS
+
+MAX_THROTTLES: Final = 10_000
+"""Starts and stops of throttling that are noted between two looks, a second apart; a node has some hundred cgroups."""
+
+_MORE_CGROUPS: Final = "\x00more"
+"""Stands for the cgroups beyond; no cgroup has such a name."""
 
 
 @dataclass(slots=True)
@@ -74,7 +81,7 @@ class IngestBooks:
         self.received.update(reading.kinds)
         self.waiting += len(chunk)
         self.waiting_bytes += chunk.size_bytes
-        self._findings.throttles += reading.throttles
+        self._note_throttles(reading.throttles, chunk.received_ms * NS_PER_MS)
         if reading.undecodable:
             self.undecodable += reading.undecodable
             moment = chunk.received_ms * NS_PER_MS
@@ -179,6 +186,18 @@ class IngestBooks:
         """Events received and in no place, or in two; 0 unless there is a bug."""
         placed = self.waiting + self.on_disk + self.in_flight + self.written + self.dropped.total()
         return self.received.total() + self.restored - placed
+
+    def _note_throttles(self, throttles: list[Throttle], received_ns: int) -> None:
+        """Note starts and stops, none of them after its receipt.
+
+        Beyond the limit throttling has begun and never ends in this stream.
+        """
+        noted = self._findings.throttles
+        room = MAX_THROTTLES - len(noted)
+        for one in throttles[: max(0, room)]:
+            noted.append(replace(one, time_ns=min(one.time_ns or received_ns, received_ns)))
+        if len(throttles) > room >= 0:
+            noted.append(Throttle(started=True, cgroup=_MORE_CGROUPS, time_ns=received_ns))
 
     def _lose(self, interval: EventInterval, reason: DropReason) -> None:
         self.dropped[reason] += interval.events

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 STEP_SECONDS: Final = 1.0
 """How often losses are turned into gaps. The next start's gap covers what a crash in between leaves out."""
+RENAME_SECONDS: Final = 10.0
+"""Between two changes of name in one stream. No Tetragon changes its name; one that did so with each event would fill
+the journal while Kafka is away."""
 _ANSWER_SECONDS: Final = 3.0
 
 
@@ -72,6 +75,7 @@ class Keeper:
         self._stopped = threading.Event()
         self._stream_answers: Callable[[float], bool] | None = None
         self._named = buffer.node
+        self._rename_at = 0.0
         self._alive_ns = 0
         self._next_heartbeat = time.monotonic() + heartbeat_seconds
 
@@ -112,7 +116,8 @@ class Keeper:
         with self._lock:
             findings = self._buffer.take_findings()
             self._gaps.report(self._coverage.losses(findings, losses))
-            if self._buffer.node != self._named:
+            if self._buffer.node != self._named and now >= self._rename_at:
+                self._rename_at = now + RENAME_SECONDS
                 self._name(self._wall_ns())
             self._journal.store_again()
             self._gaps.pump()

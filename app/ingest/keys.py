@@ -2,7 +2,8 @@
 
 The key is `exec_id` of the event's process, or the node's name where the event has none, so all events of a process
 are in one partition. Bytes that are not a GetEventsResponse get the node's name too: the canonicalize stage refuses
-them, with the bytes as evidence. A longer name than a place may have is cut, with a digest of the whole.
+them, with the bytes as evidence. A longer name or exec_id than there can be is cut, with a digest of the
+whole.
 
 An event costs 1.2 to 1.7 µs. It is checked with the shallow view, and the exec_id is cut out where every known writer
 puts it, which is first. Any other order of fields takes the slower path.
@@ -22,7 +23,7 @@ from schemas.probe_types import EVENT_LABELS, KRETPROBE, UNKNOWN
 from schemas.raw_event import view_time_ns
 from schemas.tetragon.process_pb2 import Process
 from schemas.tetragon_parts_pb2 import GetEventsResponse
-from schemas.text_limits import cut_place
+from schemas.text_limits import cut_place, cut_text
 
 # A field of GetEventsResponse with number 1, 5, 9, 10, 11, 12, 28 or 29 and wire type 2, its length, then field 1
 # (process) of the body with its length, then field 1 (exec_id) of the process with a length of one byte.
@@ -38,6 +39,9 @@ _LABELS: Final = {
     for kind, label in EVENT_LABELS.items()
 }
 """The name that events are counted under by the tag of their body."""
+
+MAX_EXEC_ID_CHARS: Final = 32_768
+"""Of a key. Tetragon's have some 40; a record must have room for the event too, which may be as large as a record."""
 
 _THROTTLE_START: Final = 1
 _THROTTLE_STOP: Final = 2
@@ -109,7 +113,8 @@ class KeyReader:
         elif kind == "process_kprobe" and view.process_kprobe.HasField("return"):
             label = KRETPROBE
         exec_id = _exec_id(getattr(view, kind)) if kind else ""
-        reading.keys.append((exec_id or cut_place(view.node_name or self.node.name)).encode())
+        key = cut_text(exec_id, MAX_EXEC_ID_CHARS) if exec_id else cut_place(view.node_name or self.node.name)
+        reading.keys.append(key.encode())
         return label
 
 

@@ -57,9 +57,10 @@ def cause_of(end: StreamEnd) -> GapCause:
 def reason_to_stop(end: StreamEnd, address: str, *, ever_opened: bool) -> str | None:
     """Why trying again is useless, as a message for the operator; None when it is worth trying.
 
-    UNKNOWN as the server's first answer means a wrong filter. Later on it is a failure of the agent.
+    UNKNOWN as the server's first answer means a wrong filter, and others mean other wrong settings. Once a stream was
+    open the settings are right, and whatever an agent answers then is its own failure.
     """
-    if end.code in _RETRIED or (end.code is StatusCode.UNKNOWN and ever_opened):
+    if end.code in _RETRIED or ever_opened:
         return None
     advice = _ADVICE.get(end.code, "it ends the stream")
     details = f" ({end.details[:_MAX_DETAILS]})" if end.details else ""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, cast
 
 from aiokafka.consumer import fetcher
-from aiokafka.errors import CorruptRecordException
+from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 
 from agents.contract import UNREADABLE_BATCH
 from app.kafka import inflating
@@ -38,7 +38,9 @@ class FetchedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafk
     """What a fetch brought of one partition. Faust passes no deserializers."""
 
     def __init__(self, tp: Any, records: Any, *others: Any, **more: Any) -> None:
-        super().__init__(tp, _Batches(records, tp), *others, **more)
+        self.next_fetch_offset = 0
+        self._batches = _Batches(records, tp)
+        super().__init__(tp, self._batches, *others, **more)
         self._records_iterator: Iterator[Any] = self._until_damage(self._records_iterator)
 
     def __iter__(self) -> Iterator[Any]:
@@ -46,12 +48,21 @@ class FetchedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafk
         return self._records_iterator
 
     def _until_damage(self, records: Iterator[Any]) -> Iterator[Any]:
-        """The records before a damaged batch; the error comes when the next fetch begins with it."""
+        """The records before a damaged batch; the error comes when the next fetch begins with it.
+
+        A batch that matches its checksum was written so: then each of its other records is one that cannot be read.
+        """
         first = self.next_fetch_offset
         try:
             yield from records
-        except CorruptRecordException as error:
-            if self.next_fetch_offset == first:
+        except (CorruptRecordException, UnsupportedCodecError) as error:
+            batch = self._batches.current
+            if batch is not None and batch.matches_its_checksum:
+                for record in batch.unreadable(self.next_fetch_offset):
+                    self.next_fetch_offset = record.offset + 1
+                    yield record
+                self.next_fetch_offset = batch.next_offset
+            elif self.next_fetch_offset == first:
                 tp = self._tp
                 raise DamagedBatchError(tp.topic, tp.partition, first, str(error)) from None
 
@@ -72,12 +83,15 @@ class _Batches:
         self._batches = batches
         self._tp = tp
         self._inflated_bytes = 0
+        self.current: _Batch | None = None
+        """The batch that was handed out last."""
 
     def has_next(self) -> bool:
         return self._inflated_bytes <= LARGE_FETCH_BYTES and bool(self._batches.has_next())
 
     def next_batch(self) -> "_Batch":
-        return _Batch(self._batches.next_batch(), self._tp, self._note_size)
+        self.current = _Batch(self._batches.next_batch(), self._tp, self._note_size)
+        return self.current
 
     def _note_size(self, inflated_bytes: int) -> None:
         self._inflated_bytes += inflated_bytes
@@ -90,10 +104,17 @@ class _Batch:
         self._batch = batch
         self._tp = tp
         self._note_size = note_size
+        self.matches_its_checksum = False
+        """Known when it was asked for."""
 
     def __getattr__(self, name: str) -> Any:
         """Whatever aiokafka asks of a batch besides its records."""
         return getattr(self._batch, name)
+
+    def validate_crc(self) -> bool:
+        """Whether it matches its checksum."""
+        self.matches_its_checksum = bool(self._batch.validate_crc())
+        return self.matches_its_checksum
 
     def __next__(self) -> Any:
         return next(self._batch)
@@ -103,12 +124,13 @@ class _Batch:
         try:
             records = iter(self._batch)
         except inflating.BatchTooLargeError:
-            return self._unreadable()
+            return self.unreadable(self._batch.base_offset)
         self._note_size(inflating.inflated_bytes() - before)
         return cast("Iterator[Any]", records)
 
-    def _unreadable(self) -> Iterator[Recorded]:
-        first, following, timestamp = self._batch.base_offset, self._batch.next_offset, self._batch.max_timestamp
+    def unreadable(self, first: int) -> Iterator[Recorded]:
+        """What stands for its records from an offset on."""
+        following, timestamp = self._batch.next_offset, self._batch.max_timestamp
         facts = {"topic": self._tp.topic, "partition": self._tp.partition, "first": first, "next": following}
         log.warning("a batch is damaged or too large when inflated; its records are refused", extra={"facts": facts})
         for offset in range(first, following):

@@ -11,7 +11,7 @@ import hashlib
 import io
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Final
 import fastavro
 
 from app.evidence import avro_container
-from app.evidence.avro_container import BlockWriter, Codec, ContainerError, Header
+from app.evidence.avro_container import Block, BlockWriter, Codec, ContainerError, Header
 from app.evidence.digests import Columns
 from app.evidence.span_files import damaged, opened
 from app.evidence.span_lines import SpanLine
@@ -142,19 +142,31 @@ def refused_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def may_hold(path: Path, partition: int, line: SpanLine, event_id: str) -> bool:
+    """Whether a span may have a call with this id, by its bytes alone. Raises DamagedError."""
+    return any(event_id.encode() in block.payload for block in _blocks(path, partition, line))
+
+
 def read_span(path: Path, partition: int, line: SpanLine) -> list[dict[str, Any]]:
     """The calls of a span, in the order of raw offsets. Raises DamagedError."""
     calls: list[dict[str, Any]] = []
-    sync = header(partition).sync
+    try:
+        for block in _blocks(path, partition, line):
+            array = b"".join((avro_wire.long(block.records), block.payload, avro_wire.END_OF_BLOCKS))
+            calls += _decode(array, _CALLS, "no calls")
+    except ValueError as error:
+        raise DamagedError(f"{path}, {place(partition, line)}: {error}") from None
+    return calls
+
+
+def _blocks(path: Path, partition: int, line: SpanLine) -> Iterator[Block]:
+    """The blocks of a span. Raises DamagedError."""
     try:
         with open_regular(path) as file:
             file.seek(line.begin)
-            for block in avro_container.read_blocks(file, CODEC, sync, line.end):
-                array = b"".join((avro_wire.long(block.records), block.payload, avro_wire.END_OF_BLOCKS))
-                calls += _decode(array, _CALLS, "no calls")
-    except (OSError, ContainerError, ValueError) as error:
+            yield from avro_container.read_blocks(file, CODEC, header(partition).sync, line.end)
+    except (OSError, ContainerError) as error:
         raise DamagedError(f"{path}, {place(partition, line)}: {error}") from None
-    return calls
 
 
 def decode(body: bytes) -> dict[str, Any]:

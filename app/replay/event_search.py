@@ -1,9 +1,11 @@
 """Finds the first event that differs within a span: one side from a file or a topic, the other replayed again."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from app.evidence.digests import Columns
+from app.evidence.span_lines import SpanLine
 from app.replay import call_file, diff
 from app.replay.diff import ChangedEvent
 from app.replay.engine import CallsNowhere, Lane, build_steps, restore
@@ -28,19 +30,25 @@ class _KeepingSink(CallsNowhere):
         return super().end_span(refused)
 
 
-def replay_range(
-    request: ReplayRequest, source: ReplaySource, partition: int, first: int, last: int
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """The calls, and the dead letters as lines, that the source gives for raw offsets `first` to `last`."""
+@dataclass(frozen=True, slots=True)
+class ReplayedRange:
+    """What raw offsets give: calls, dead letters as lines, and the lines of the spans."""
+
+    calls: list[dict[str, Any]]
+    refused: list[str]
+    lines: list[SpanLine]
+
+
+def replay_range(request: ReplayRequest, source: ReplaySource, partition: int, first: int, last: int) -> ReplayedRange:
+    """What the source gives for raw offsets `first` to `last`."""
     whole = next(one for one in source.ranges() if one.partition == partition)
     steps = build_steps(request.settings, request.snapshot)
     restore(steps, source, Lane(partition, 0, first, last + 1, whole.first))
     kept = _KeepingSink()
     pipeline = Pipeline(steps, kept)
-    for batch in source.batches(partition, first, last, request.batch_records):
-        pipeline.take(batch)
-    pipeline.finish()
-    return [call_file.decode(body) for body in kept.bodies], kept.refused
+    lines = [pipeline.take(batch) for batch in source.batches(partition, first, last, request.batch_records)]
+    lines.append(pipeline.finish())
+    return ReplayedRange([call_file.decode(body) for body in kept.bodies], kept.refused, [*filter(None, lines)])
 
 
 def first_difference(

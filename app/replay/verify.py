@@ -8,7 +8,7 @@ bytes is a note, not a finding.
 import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from app.kafka.topic_reader import TopicReader
 from app.privacy.load import PrivacyConfigError
 from app.progress import Count, Progress
 from app.replay import call_file, event_search
+from app.replay.at_hand import find_evidence, find_manifest
 from app.replay.compare import check
 from app.replay.compare.published import open_published
 from app.replay.diff import ChangedEvent
@@ -50,17 +51,69 @@ def verify(
     """Verify the run whose manifest, or whose folder, is at `path`.
 
     The manifest says what to replay; the request's `archive`, if any, stands for the run's own input. With a
-    `public_key` the manifest must be signed with it. Raises ReplayError, and what reaching Kafka and the registry
-    raises.
+    `public_key` the manifest must be signed with it. Raises ReplayError, also where something that it needs is not at
+    hand, and what reaching Kafka and the registry raises.
     """
-    path = path / MANIFEST_FILE if path.is_dir() else path
     verdict = RunVerdict()
-    manifest = _read(path, public_key, verdict)
-    if manifest is not None:
+    opened = open_run(path, request, public_key, verdict)
+    if opened is not None:
         counted = progress.count("records replayed")
         with ExitStack() as stack:
-            _Verification(path.parent, manifest, request, verdict).run(stack, progress, counted)
+            _Verification(opened, verdict).run(stack, progress, counted)
     return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRun:
+    """A run whose manifest can be read, in its folder, and the request to make it again."""
+
+    folder: Path
+    manifest: Manifest
+    request: ReplayRequest
+
+    @property
+    def texts(self) -> Path:
+        """The folder of the texts that decided."""
+        return self.folder / CONFIGURATION_FOLDER
+
+    def check_configuration(self, verdict: RunVerdict) -> Configuration | None:
+        """Compare the configuration; None if it cannot be loaded, so that nothing can be replayed."""
+        then, settings = self.manifest.configuration, self.request.settings
+        try:
+            now, texts = configuration_of(settings, then.symbols)
+            for fault in _symbol_faults(settings, now):
+                verdict.find("symbols", fault)
+        except SymbolStoreError as error:
+            verdict.find("symbols", error)
+            return None
+        except UNUSABLE as error:
+            verdict.find(f"configuration, {self.texts}", error)
+            return None
+        for name, field in ((POLICY_FILE, "policy"), (HOOKS_FILE, "policy_hooks")):
+            if name in texts and getattr(now, field) != getattr(then, field):
+                verdict.find("configuration", f"{self.texts / name}: is not the text that the run was made with")
+        for one in differences(asdict(then), asdict(now)):
+            verdict.find(f"configuration.{one.path}", f"{one.left} is now {one.right}")
+        return now
+
+
+def open_run(
+    path: Path, request: ReplayRequest, public_key: Ed25519PublicKey | None, verdict: RunVerdict
+) -> OpenedRun | None:
+    """The run whose manifest, or whose folder, is at `path`; None where the manifest cannot be read.
+
+    Raises ReplayError where the manifest, or something that it names, is not at hand.
+    """
+    path = path / MANIFEST_FILE if path.is_dir() else path
+    find_manifest(path)
+    manifest = _read(path, public_key, verdict)
+    if manifest is None:
+        return None
+    find_evidence(manifest, request, path.parent)
+    settings, snapshot = with_texts_of(request.settings, path.parent / CONFIGURATION_FOLDER), manifest.configuration
+    if snapshot.symbols is None:
+        settings = replace(settings, symbol_store_dir=None)
+    return OpenedRun(path.parent, manifest, replace(request, settings=settings, snapshot=snapshot.symbols))
 
 
 def _read(path: Path, public_key: Ed25519PublicKey | None, verdict: RunVerdict) -> Manifest | None:
@@ -88,15 +141,10 @@ def _read(path: Path, public_key: Ed25519PublicKey | None, verdict: RunVerdict) 
 class _Verification:
     """Proves one run."""
 
-    def __init__(self, folder: Path, manifest: Manifest, request: ReplayRequest, verdict: RunVerdict) -> None:
-        self._folder = folder
-        self._manifest = manifest
+    def __init__(self, opened: OpenedRun, verdict: RunVerdict) -> None:
+        self._opened = opened
+        self._folder, self._manifest, self._request = opened.folder, opened.manifest, opened.request
         self._verdict = verdict
-        self._texts = folder / CONFIGURATION_FOLDER
-        settings, snapshot = with_texts_of(request.settings, self._texts), manifest.configuration.symbols
-        if snapshot is None:
-            settings = replace(settings, symbol_store_dir=None)
-        self._request = replace(request, settings=settings, snapshot=snapshot)
         self._lines: dict[int, list[SpanLine]] = {}
 
     def run(self, stack: ExitStack, progress: Progress, counted: Count) -> None:
@@ -104,7 +152,7 @@ class _Verification:
         for part in self._manifest.output:
             self._check_files(part)
         self._note_program()
-        configuration = self._check_configuration()
+        configuration = self._opened.check_configuration(self._verdict)
         try:
             opened = self._open(stack, progress, counted)
         except (DocumentError, DamagedError) as error:
@@ -148,25 +196,6 @@ class _Verification:
         self._verdict.facts["program"] = now
         for one in differences(dict(self._manifest.program), now):
             self._verdict.notes.append(f"program.{one}")
-
-    def _check_configuration(self) -> Configuration | None:
-        """Compare the configuration; None if it cannot be loaded, so that nothing can be replayed."""
-        then = self._manifest.configuration
-        try:
-            now, texts = configuration_of(self._request.settings, then.symbols)
-            for fault in _symbol_faults(self._request.settings, now):
-                self._verdict.find("symbols", fault)
-        except SymbolStoreError as error:
-            self._verdict.find("symbols", error)
-            return None
-        except UNUSABLE as error:
-            self._verdict.find(f"configuration, {self._texts}", error)
-            return None
-        for name, field in ((POLICY_FILE, "policy"), (HOOKS_FILE, "policy_hooks")):
-            if name in texts and getattr(now, field) != getattr(then, field):
-                self._verdict.find("configuration", f"{self._texts / name}: is not the text that the run was made with")
-        self._compare("configuration", asdict(then), asdict(now))
-        return now
 
     def _replay(self, opened: RunInput) -> None:
         try:
@@ -225,8 +254,8 @@ class _Verification:
             then = call_file.read_span(path, partition, line)
         except DamagedError:
             return None
-        now, _ = event_search.replay_range(replayed.request, replayed.opened.source, partition, line.first, line.last)
-        return event_search.first_difference(partition, then, now)
+        now = event_search.replay_range(replayed.request, replayed.opened.source, partition, line.first, line.last)
+        return event_search.first_difference(partition, then, now.calls)
 
     def _compare(self, place: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         for one in differences(then, now):

@@ -1,8 +1,9 @@
-"""Recorded events from files: Tetragon's JSON export lines, or length-delimited protobuf, either of them gzipped.
+"""Recorded events from files: Tetragon's JSON export, or length-delimited protobuf, either of them gzipped.
 
-A file is recognised by its content, never by its name. JSON lines are what Tetragon's exporter writes (protojson with
-the field names of the .proto files); null and empty lists mean absent. In a length-delimited file each event is a
-base 128 varint with its length, then the `GetEventsResponse` bytes, handed on as they are, whether they parse or not.
+A file is recognised by its content, never by its name. JSON is what Tetragon's exporter writes (protojson with the
+field names of the .proto files), in any of the forms in which it is found (json_events.py); null and empty lists mean
+absent. In a length-delimited file each event is a base 128 varint with its length, then the `GetEventsResponse` bytes,
+handed on as they are, whether they parse or not.
 
 Errors name the file and the line or entry, and the field where one is known, but never a value: recordings hold
 private data.
@@ -11,19 +12,15 @@ private data.
 import contextlib
 import gzip
 import io
-import json
 import logging
-import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from google.protobuf import json_format
-
 from app.operators.errors import OperatorError
+from app.simulator.json_events import EventTexts, UnreadLine, is_text
 from schemas.proto_wire import varint
-from schemas.tetragon.events_pb2 import GetEventsResponse
 
 MAX_ENTRY_BYTES: Final = 64 * 1024 * 1024
 """Limit of one line or one delimited event: four times what ingest receives, and small enough that a file of another
@@ -33,11 +30,8 @@ _Source = io.BufferedReader | gzip.GzipFile
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 
-# No delimited event of the contract begins like this: read as its length and first tag, they give no field of it.
-_JSON_START: Final = re.compile(rb'\s*\{[ \t]*["}]')
-
-_UNKNOWN_FIELD: Final = re.compile(r'no field named "(?P<name>\w+)" at "(?P<where>[\w.\[\]]+)"')
-_FAILED_FIELD: Final = re.compile(r"Failed to parse (\w+) field")
+_HEAD_BYTES: Final = 4096
+"""So much of a file says what it holds; a buffered reader has this much at hand."""
 
 _DOUBT: Final = "is this Tetragon's JSON export, or length-delimited protobuf?"
 
@@ -50,10 +44,21 @@ class EventFileError(OperatorError):
     exit_code = 1
 
 
-def read_events(paths: Iterable[Path]) -> Iterator[bytes]:
-    """Yields the `GetEventsResponse` bytes of every event, file by file, in order; raises EventFileError."""
+OnUnread = Callable[[EventFileError], None]
+"""What to do with a line of text that is no event."""
+
+
+def _refuse(unread: EventFileError) -> None:
+    raise unread
+
+
+def read_events(paths: Iterable[Path], on_unread: OnUnread = _refuse) -> Iterator[bytes]:
+    """Yields the `GetEventsResponse` bytes of every event, file by file, in order; raises EventFileError.
+
+    A line of text that is no event goes to `on_unread`, and reading goes on behind it, unless that raises.
+    """
     for path in paths:
-        yield from _read_file(path)
+        yield from _read_file(path, on_unread)
 
 
 def delimited(event: bytes) -> bytes:
@@ -61,14 +66,16 @@ def delimited(event: bytes) -> bytes:
     return varint(len(event)) + event
 
 
-def _read_file(path: Path) -> Iterator[bytes]:
+def _read_file(path: Path, on_unread: OnUnread) -> Iterator[bytes]:
     try:
         with contextlib.ExitStack() as stack:
             file: _Source = stack.enter_context(path.open("rb"))
             if file.peek(2).startswith(_GZIP_MAGIC):
                 file = stack.enter_context(gzip.GzipFile(fileobj=file))
-            entries = _json_lines if _JSON_START.match(file.peek(1)) else _delimited_entries
-            yield from entries(path, file)
+            if is_text(file.peek(_HEAD_BYTES)[:_HEAD_BYTES]):
+                yield from _text_events(path, file, on_unread)
+            else:
+                yield from _delimited_entries(path, file)
     except EOFError as error:
         raise EventFileError(f"{path}: ends in the middle of its gzip stream") from error
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -109,19 +116,15 @@ def _length(file: _Source, where: str) -> tuple[int, int]:
     raise EventFileError(f"{where}: does not begin with a length; {_DOUBT}")
 
 
-def _json_lines(path: Path, file: _Source) -> Iterator[bytes]:
+def _text_events(path: Path, file: _Source, on_unread: OnUnread) -> Iterator[bytes]:
     reduced: list[int] = []
-    number = 0
-    while line := file.readline(MAX_ENTRY_BYTES + 1):
-        number += 1
-        where = f"{path}: line {number}"
-        if len(line) > MAX_ENTRY_BYTES:
-            raise EventFileError(f"{where}: is longer than the {MAX_ENTRY_BYTES} bytes allowed")
-        if not line.isspace():
-            event, complete = _event_of_json(line, where)
-            if not complete:
-                reduced.append(number)
-            yield event
+    for found in EventTexts(MAX_ENTRY_BYTES).read(_numbered(path, file)):
+        if isinstance(found, UnreadLine):
+            on_unread(EventFileError(f"{path}: line {found.line}: {found.problem}"))
+            continue
+        if not found.is_whole:
+            reduced.append(found.line)
+        yield found.event
     if reduced:
         log.warning(
             "%s: %d lines have fields outside this Tetragon contract, which are left out, first in line %d",
@@ -131,38 +134,10 @@ def _json_lines(path: Path, file: _Source) -> Iterator[bytes]:
         )
 
 
-def _event_of_json(line: bytes, where: str) -> tuple[bytes, bool]:
-    """The event of an export line, and whether all of its fields are known to the contract."""
-    try:
-        content = json.loads(line)
-    except UnicodeDecodeError:
-        raise EventFileError(f"{where}: is not UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise EventFileError(f"{where}: is not JSON: {error.msg} at column {error.colno}") from None
-    except RecursionError:
-        raise EventFileError(f"{where}: is nested too deeply") from None
-    if not isinstance(content, dict):
-        raise EventFileError(f"{where}: is a JSON value but not an object")
-    event, complete = GetEventsResponse(), True
-    try:
-        json_format.ParseDict(content, event)
-    except json_format.ParseError as strict_error:
-        event, complete = GetEventsResponse(), False
-        try:
-            json_format.ParseDict(content, event, ignore_unknown_fields=True)
-        except json_format.ParseError as error:
-            raise EventFileError(f"{where}: {_problem(error)}") from None
-        if event.WhichOneof("event") is None:
-            raise EventFileError(f"{where}: {_problem(strict_error)}") from None
-    if event.WhichOneof("event") is None:
-        raise EventFileError(f"{where}: has no event of a known kind")
-    return event.SerializeToString(deterministic=True), complete
-
-
-def _problem(error: json_format.ParseError) -> str:
-    """What is wrong, by field; the library's own text is not passed on because it quotes values."""
-    text = str(error)
-    if unknown := _UNKNOWN_FIELD.search(text):
-        return f"{unknown['where']} has no field {unknown['name']}"
-    path = ".".join(_FAILED_FIELD.findall(text))
-    return f"the value of {path} does not fit the field" if path else "is not a Tetragon event"
+def _numbered(path: Path, file: _Source) -> Iterator[tuple[int, bytes]]:
+    number = 0
+    while line := file.readline(MAX_ENTRY_BYTES + 1):
+        number += 1
+        if len(line) > MAX_ENTRY_BYTES:
+            raise EventFileError(f"{path}: line {number}: is longer than the {MAX_ENTRY_BYTES} bytes allowed")
+        yield number, line

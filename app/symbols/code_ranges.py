@@ -127,8 +127,8 @@ def _settled(cluster: list[FunctionSymbol]) -> list[_Piece]:
 def _sizeless_pieces(ordered: list[FunctionSymbol], sized: list[_Piece], unwound: Sequence[int]) -> list[_Piece]:
     """Pieces of .symtab's sizeless labels: what no sized symbol covers, up to the next function."""
     best: dict[int, FunctionSymbol] = {}
-    for symbol in ordered:
-        if not symbol.size and symbol.in_symtab:
+    for symbol in [symbol for symbol in ordered if not symbol[1]]:
+        if symbol.in_symtab:
             known = best.get(symbol.address)
             if known is None or _rank(symbol) < _rank(known):
                 best[symbol.address] = symbol

@@ -2,7 +2,8 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from operator import itemgetter
+from itertools import compress, count
+from operator import eq, itemgetter
 from typing import Final
 
 from agents.symbols.index import SymbolIndex
@@ -10,7 +11,7 @@ from agents.symbols.index_format import NamedFunctions, NameTrait
 from app.symbols.code_ranges import FunctionSymbol
 from app.symbols.elf import SectionRange
 
-_BY_NAME: Final = itemgetter(0, 2)  # address, name
+_ADDRESS: Final = itemgetter(0)
 
 # by binding, whether exported, whether in .symtab, whether a resolver: a table, for a library has 70,000 symbols
 _BINDINGS: Final = (NameTrait.GLOBAL, NameTrait(0), NameTrait.LOCAL)
@@ -26,24 +27,43 @@ _TRAITS: Final = {
 
 
 def named_functions(symbols: Iterable[FunctionSymbol]) -> NamedFunctions:
-    """The names of `symbols` in order, each address and name once: of two, the larger size and the traits of both."""
-    addresses: list[int] = []
-    sizes: list[int] = []
-    names: list[str] = []
-    traits: list[int] = []
-    last_address, last_name = -1, ""
-    for address, size, name, binding, is_exported, in_symtab, _, is_resolver in sorted(symbols, key=_BY_NAME):
-        trait = _TRAITS[binding, is_exported, in_symtab, is_resolver]
-        if address == last_address and name == last_name:
-            sizes[-1] = max(sizes[-1], size)
-            traits[-1] |= trait
-            continue
-        addresses.append(address)
-        sizes.append(size)
-        names.append(name)
-        traits.append(trait)
-        last_address, last_name = address, name
-    return NamedFunctions(addresses, sizes, names, traits)
+    """The names of `symbols` in order, each address and name once: of two, the larger size and the traits of both.
+
+    By column, because a loop over a library's symbols takes longer than all the rest; only aliases are looked at.
+    """
+    ordered = sorted(symbols, key=_ADDRESS)
+    if not ordered:
+        return NamedFunctions()
+    addresses, sizes, names, bindings, exported, in_symtab, _, resolvers = map(list, zip(*ordered, strict=True))
+    traits = list(map(_TRAITS.__getitem__, zip(bindings, exported, in_symtab, resolvers, strict=True)))
+    columns = addresses, sizes, names, traits
+    aliases = list(compress(count(), map(eq, addresses, addresses[1:])))
+    repeated: list[int] = []
+    for first, behind in _runs(aliases):
+        order = sorted(range(first, behind), key=names.__getitem__)
+        for column in columns[1:]:
+            column[first:behind] = [column[at] for at in order]
+        repeated += [at for at in range(first + 1, behind) if names[at] == names[at - 1]]
+    for at in reversed(repeated):  # from the end, so that the last of several takes the others' in turn
+        sizes[at - 1] = max(sizes[at - 1], sizes[at])
+        traits[at - 1] |= traits[at]
+    if repeated:
+        kept = [True] * len(names)
+        for at in repeated:
+            kept[at] = False
+        return NamedFunctions(*(list(compress(column, kept)) for column in columns))
+    return NamedFunctions(*columns)
+
+
+def _runs(aliases: Sequence[int]) -> list[tuple[int, int]]:
+    """(first, behind) of symbols of one address; `aliases` are the places whose next one has the same."""
+    runs: list[tuple[int, int]] = []
+    for at in aliases:
+        if runs and runs[-1][1] == at + 1:
+            runs[-1] = runs[-1][0], at + 2
+        else:
+            runs.append((at, at + 2))
+    return runs
 
 
 def known_symbols(index: SymbolIndex, code: Sequence[SectionRange], *, only_exported: bool) -> list[FunctionSymbol]:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from io import BytesIO
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -37,6 +38,7 @@ MAX_FILE_BYTES: Final = 2**30
 
 # What a debug file does not replace.
 _LASTING: Final = SymbolOrigin.DYNSYM | SymbolOrigin.GOPCLNTAB | SymbolOrigin.GO_INLINE_TREE
+_ADDRESS: Final = itemgetter(0)
 _OF_DWARF: Final = SymbolOrigin.DWARF_LINES | SymbolOrigin.DWARF_INLINES
 
 
@@ -152,6 +154,7 @@ def _filled(
         origins |= SymbolOrigin.GOPCLNTAB
         if go_inlines(first.data, first.structure, go, tree):
             origins |= SymbolOrigin.GO_INLINE_TREE
+    symbols.sort(key=_ADDRESS)  # what sorts them again finds them in order
     lines = empty.lines
     if described := [elf for elf in files if elf.structure.has_dwarf]:
         lines, has_copies = read_debug_information(

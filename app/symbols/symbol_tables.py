@@ -10,6 +10,7 @@ has to lie in the executable section that it names.
 import lzma
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from functools import partial
 from struct import Struct
 from typing import Final
 
@@ -23,6 +24,8 @@ MAX_SYMBOLS: Final = 4_000_000
 # Names of template libraries reach some 10 kB.
 MAX_NAME_BYTES: Final = 32_768
 MAX_NAMES_BYTES: Final = 512 * 2**20
+# Shorter names are not added up: MAX_SYMBOLS of them stay within MAX_NAMES_BYTES.
+_ORDINARY_NAME_BYTES: Final = 128
 # Fedora's largest mini debug information is some 10 MB unpacked.
 MAX_DEBUGDATA_BYTES: Final = 256 * 2**20
 
@@ -87,26 +90,36 @@ def _decoded(
         return
     types = {_FUNC, _GNU_IFUNC, _NOTYPE} if in_symtab else {_FUNC, _GNU_IFUNC}
     strings = bytes(data[table.strings.offset : table.strings.offset + table.strings.size])
-    limit_of = _SectionLimits(structure.code).of
+    texts = strings.decode() if strings.isascii() else None  # then names need not be decoded one by one
+    limits = _SectionLimits(structure.code)
+    limit_of, section_of = limits.of, limits.by_section.get
     clear_thumb = ~1 if structure.machine == _EM_ARM else ~0
     names_bytes = 0
-    find, binding_of, made = strings.find, _BINDINGS.get, FunctionSymbol._make
+    find, binding_of = strings.find, _BINDINGS.get
+    made = partial(tuple.__new__, FunctionSymbol)  # `_make` without its check
     for name_at, info, _, section, value, size in _entries(data, structure, table):
         kind = info & 0xF
         if kind not in types or section == 0:
             continue
         address = value & clear_thumb
-        limit = limit_of(section, address)
+        place = section_of(section)  # as `of` does, which would cost a call for each symbol
+        if place is not None and place.start <= address < place.end and section != _SHN_XINDEX:
+            limit: int | None = place.end
+        else:
+            limit = limit_of(section, address)
         name_end = find(b"\0", name_at, name_at + MAX_NAME_BYTES)
         if limit is None or name_end <= name_at:
             continue
-        name = strings[name_at:name_end]
-        if kind == _NOTYPE and name.startswith((b"$", b".L")):
+        if texts is not None:
+            text = texts[name_at:name_end]
+        else:
+            text = strings[name_at:name_end].decode("utf-8", "backslashreplace")
+        if kind == _NOTYPE and text.startswith(("$", ".L")):
             continue
-        names_bytes += len(name)
-        if names_bytes > MAX_NAMES_BYTES:
-            raise FileRefusedError(FileRefusalReason.OVER_LIMIT, "bytes in symbol names")
-        text = name.decode("utf-8", "backslashreplace")
+        if name_end - name_at > _ORDINARY_NAME_BYTES:
+            names_bytes += name_end - name_at
+            if names_bytes > MAX_NAMES_BYTES:
+                raise FileRefusedError(FileRefusalReason.OVER_LIMIT, "bytes in symbol names")
         if not text.isidentifier():  # most names are plain, and nothing is ever cut off those
             text = canonical_symbol(text)
         binding = binding_of(info >> 4, _LOCAL)
@@ -130,18 +143,18 @@ def _entries(data: memoryview, structure: ElfStructure, table: SymbolTable) -> I
 class _SectionLimits:
     """Where the executable section ends that holds an address."""
 
-    __slots__ = ("_by_address", "_by_section", "_starts")
+    __slots__ = ("_by_address", "_starts", "by_section")
 
     def __init__(self, code: Iterable[SectionRange]) -> None:
         ranges = list(code)
-        self._by_section = {r.section: r for r in ranges if r.section is not None}
+        self.by_section = {r.section: r for r in ranges if r.section is not None}
         self._by_address = sorted(ranges, key=lambda r: (r.start, r.end))
         self._starts = [r.start for r in self._by_address]
 
     def of(self, section: int, address: int) -> int | None:
         """End of `section` if it is code and holds `address`; by address alone where numbers say nothing."""
-        if self._by_section and section != _SHN_XINDEX:
-            found = self._by_section.get(section)
+        if self.by_section and section != _SHN_XINDEX:
+            found = self.by_section.get(section)
         else:
             at = bisect_right(self._starts, address) - 1
             found = self._by_address[at] if at >= 0 else None

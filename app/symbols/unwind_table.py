@@ -8,6 +8,7 @@ a table that contradicts itself, count as no table.
 """
 
 from array import array
+from operator import lt
 from typing import Final
 
 from app.symbols.elf import ByteOrder, ElfStructure
@@ -34,9 +35,12 @@ def function_starts(data: memoryview, structure: ElfStructure) -> "array[int]":
     if len(table) != 8 * count or count_at + 4 + len(table) > part.offset + part.size:
         return none
     distances = _signed_words(table, structure.byte_order)[::2]
-    code = [(s.address, s.address + s.size) for s in structure.segments]
-    low, high = min(start for start, _ in code), max(end for _, end in code)
-    return array("Q", sorted({part.address + d for d in distances if low <= part.address + d < high}))
+    base = part.address
+    low = min(s.address for s in structure.segments) - base
+    high = max(s.address + s.size for s in structure.segments) - base
+    starts = [base + distance for distance in distances if low <= distance < high]
+    is_rising = all(map(lt, starts, starts[1:]))  # as linkers write it
+    return array("Q", starts if is_rising else sorted(set(starts)))
 
 
 def _signed_words(content: bytes, order: ByteOrder) -> "array[int]":

@@ -46,7 +46,7 @@ class Indexes:
 
     def __init__(self, folder: Path, files: Iterable[Path]) -> None:
         with StoreWriter(folder) as writer, LimitedReader() as reader:
-            reports = list(add_files(files, AddOptions(root=folder.parent), writer, reader))
+            reports = list(add_files(files, AddOptions(root=folder.parent, with_lines=True), writer, reader))
             writer.commit()
         assert all(isinstance(report, Indexed) for report in reports), reports
         self.build_ids = {report.path.name: report.build_id for report in reports if isinstance(report, Indexed)}
@@ -83,8 +83,22 @@ def test_each_name_of_one_body_is_hit_by_rows_of_any_of_them(tmp_path: Path) -> 
             assert made.bearing("liba.so", watched, row) is Bearing.IS
         assert made.bearing("liba.so", watched, "image") is Bearing.NONE
         assert made.kinds("liba.so", watched) == {ReasonKind.SHARED_CODE}
-    assert made.kinds("liba.so", "header") in ({ReasonKind.NO_SUCH_NAME}, {ReasonKind.INLINED_INTO})
+    assert made.kinds("liba.so", "header") == {ReasonKind.NO_SUCH_NAME}  # nothing says where it went
     assert made.kinds("liba.so", "chunk_v3") == {ReasonKind.NO_SUCH_NAME}
+
+
+def test_debug_information_tells_never_hit_from_never_entered(tmp_path: Path) -> None:
+    """It says what was inlined, and so also what was not."""
+    flags = ("-O1", "-shared", "-fPIC", "-Wl,--build-id")
+    with_dwarf = compile_c(tmp_path, "-g", *flags, source=ALIASES, name="libg.so")
+    without = compile_c(tmp_path, *flags, source=ALIASES, name="liba.so")
+    made = Indexes(tmp_path / "store", [with_dwarf, without])
+
+    best = {(file, name): best_possible(*made.code(file, name))[0] for file in made.build_ids for name in ("image",)}
+    assert best == {("libg.so", "image"): AnswerKind.NEVER_HIT, ("liba.so", "image"): AnswerKind.NEVER_ENTERED}
+    assert made.kinds("libg.so", "header") == {ReasonKind.INLINED_INTO}
+    assert made.bearing("libg.so", "header", "header") is Bearing.IS
+    assert made.bearing("libg.so", "header", "image") is Bearing.NONE
 
 
 def test_clones_are_the_function_and_what_chooses_among_them_is_not(tmp_path: Path) -> None:

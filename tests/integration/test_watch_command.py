@@ -1,6 +1,7 @@
 """`callstream watch` on a real topic: what is added is watched until it is removed, whoever added it."""
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -11,6 +12,7 @@ from app.embedded.broker import EmbeddedBroker
 from app.settings import from_env
 from app.stages.worker import registered_id
 from schemas import records, topics
+from tests.support.made_stores import store_with
 
 pytestmark = pytest.mark.integration
 
@@ -69,6 +71,41 @@ def test_the_list_holds_what_was_added_by_anybody_and_not_removed(embedded: Embe
     assert ask("remove", longest).exit_code == 0
     assert ask("remove").exit_code == 2
     assert ask("remove", "f", "--id", odd).exit_code == 2
+
+
+def test_who_adds_a_watch_learns_what_can_be_answered_and_may_add_more_to_it(
+    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    """By any name of the function; a second vulnerability and the word that it is probed keep the beginning."""
+    library = "/usr/lib/libz.so.1"
+    store_with(
+        tmp_path, {"0123456789abcdef": [["inflate", "inflate_old"]]}, {"image:any": {library: "0123456789abcdef"}}
+    )
+    environ = {
+        "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": embedded.bootstrap_servers,
+        "CALLSTREAM_SCHEMA_REGISTRY_URL": embedded.registry_url,
+        "CALLSTREAM_TOPIC_PREFIX": topic_prefix,
+        "CALLSTREAM_SYMBOL_STORE_DIR": str(tmp_path),
+    }
+    assert CliRunner().invoke(cli, ["topics", "apply"], env=environ).exit_code == 0
+
+    def ask(*arguments: str) -> Result:
+        return CliRunner().invoke(cli, ["watch", *arguments], env=environ)
+
+    first = json.loads(ask("add", "inflate_old", "--module", library, "--vulnerability", "CVE-1", "--json").stdout)
+    assert (first["best_answer"], [one["reason"] for one in first["reasons"]]) == ("NotSeen", ["NotHooked"])
+    more = ("--vulnerability", "CVE-2", "--vulnerability", "CVE-3", "--every-call-probed")
+    second = json.loads(ask("add", "inflate_old", "--module", library, *more, "--json").stdout)
+    assert (second["state"], second["since_ns"]) == ("changed", first["since_ns"])
+    assert second["vulnerabilities"] == ["CVE-1", "CVE-2", "CVE-3"]
+    assert second["best_answer"] == "NeverHit"
+
+    said = ask("list").stdout
+    assert "CVE-1, CVE-2, CVE-3" in said
+    assert "the best answer is: never hit" in said
+    assert "its code is also that of inflate" in said
+    typo = ask("add", "inflade", "--module", library).stdout
+    assert "the nearest are inflate" in typo
 
 
 @pytest.mark.parametrize(

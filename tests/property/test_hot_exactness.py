@@ -196,10 +196,11 @@ def facts_expected(row: dict[str, Any]) -> dict[str, Any]:
 def cited(events: list[Citation]) -> list[Citation]:
     """The first and the last, and the first of each of the newest hours."""
     first_of_hours: dict[int, Citation] = {}
-    for one in sorted(events):
+    ordered = sorted(events, key=lambda one: (one.time_ns, one.event_id[::-1], one.partition, one.offset))
+    for one in ordered:
         first_of_hours.setdefault(one.time_ns // HOUR_NS, one)
-    newest = sorted(first_of_hours)[-HOURS_CITED:]
-    return sorted({min(events), max(events), *(first_of_hours[hour] for hour in newest)})
+    kept = {ordered[0], ordered[-1], *(first_of_hours[hour] for hour in sorted(first_of_hours)[-HOURS_CITED:])}
+    return [one for one in ordered if one in kept]
 
 
 @pytest.fixture(name="figures")

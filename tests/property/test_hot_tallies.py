@@ -11,7 +11,7 @@ from agents.hot_symbols.counting.partial import Partial, offsets
 from agents.hot_symbols.counting.recent import MAX_NAMES, SKETCH_HASHES, Recent
 from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.reading.evidence import EventPlace, Touch
-from agents.hot_symbols.reading.sightings import HOUR_NS, Received, Sightings, summarized
+from agents.hot_symbols.reading.sightings import HOUR_NS, Sightings, summarized
 from agents.hot_symbols.reading.times import moment
 from agents.hot_symbols.table.symbol_row import SymbolRow
 
@@ -24,7 +24,7 @@ SIGHTING = st.tuples(
     st.integers(0, 2),
     st.integers(0, 12),
 )
-RECEIVED = Received(2, 20)
+LATEST_HOUR = 20
 """Hours later than this are those of clocks that run ahead."""
 
 SIGHTINGS = st.lists(SIGHTING, min_size=1, max_size=20)
@@ -113,7 +113,7 @@ def observed(tally: Tally, sightings: list[tuple[int, int, int, int]]) -> Tally:
     for time_ns, frames, probes, where in sightings:
         touch = Touch("/a!f", "/a", frames + probes, probes, ((1, frames),) if frames else (), (("/a!g", 1),))
         one = Sightings(place(where), [moment(time_ns, f"{frames}{probes}{where}")], [where])
-        tally.observe([(touch, summarized(one, RECEIVED))])
+        tally.observe([(touch, summarized(one, LATEST_HOUR))], 2)
     return tally
 
 

@@ -14,7 +14,7 @@ from tests.support.absence_history import END_S, Fault, FaultKind, History, Mode
 from tests.support.absence_run import Frame
 
 MARGIN_S: Final = 500
-"""Around a fault in which events may be missing for it: an event is late, or was looked for in turns of five minutes."""
+"""Around a fault in which events may be missing for it: one is late, or was looked for in turns of five minutes."""
 
 WHOLE: Final = (-1e9, 1e9)
 

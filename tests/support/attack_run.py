@@ -18,7 +18,7 @@ from app.stages.hot_symbols.table_reading import published_rows
 from app.stages.worker import registered_id
 from schemas import topics
 from schemas.tetragon.events_pb2 import GetEventsResponse
-from tests.support.hostile_batches import CODECS, bomb, send_batches
+from tests.support.hostile_batches import CODECS, bomb, damaged, send_batches
 from tests.support.hostile_records import HostileRecord, Hostility
 from tests.support.pipeline_run import PipelineRun
 
@@ -134,14 +134,15 @@ class Attack:
             assert producer.flush(60) == 0
 
     def send_bombs(self) -> None:
-        """One batch of each codec on each topic that is far too large when it is inflated."""
+        """On each topic, a batch of each codec that is far too large when it is inflated, and damaged ones."""
         settings = self._run.settings
         large = [bomb(codec, size) for codec, size in BOMB_BYTES.items()]
         small = [bomb(codec, min(size, SMALL_BOMB_BYTES)) for codec, size in BOMB_BYTES.items()]
         for topic in ATTACKED:
             bombs = small if topics.TOPICS_BY_NAME[topic].compacted else large
             partition = self._random.randrange(settings.partitions)
-            answers = send_batches(settings.kafka_bootstrap_servers, settings.name(topic), partition, bombs)
+            batches = [*bombs, *damaged(self._random)]
+            answers = send_batches(settings.kafka_bootstrap_servers, settings.name(topic), partition, batches)
             for answer in answers:
                 (self.refused if answer else self.taken)[topic] += 1
 

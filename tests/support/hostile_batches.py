@@ -1,6 +1,7 @@
 """Record batches as their bytes, and a producer that sends them as they are: what no client would make."""
 
 import asyncio
+import random
 import time
 import zlib
 from collections.abc import Iterable, Iterator
@@ -37,6 +38,23 @@ def batch(content: bytes, number: int, *, records: int = 1) -> bytes:
 def bomb(name: str, size: int, key: bytes = b"bomb") -> bytes:
     """A batch of one record whose value is `size` zeros; it is made without ever being that large in memory."""
     return batch(b"".join(_compressed(name, record_pieces(size, key))), CODECS[name])
+
+
+def damaged(chance: random.Random) -> Iterator[bytes]:
+    """Small batches with a right checksum whose compressed records are cut off, flipped, followed by more, or none."""
+    for name, number in CODECS.items():
+        content = b"".join(_compressed(name, record_pieces(200, b"k")))
+        for cut in (1, 4, 8, 20):
+            yield batch(content[:-cut], number)
+        for _ in range(4):
+            flipped = bytearray(content)
+            flipped[chance.randrange(len(flipped))] ^= 1 << chance.randrange(8)
+            yield batch(bytes(flipped), number)
+        yield batch(content + content, number)
+        yield batch(content + b"\0" * 9, number)
+        yield batch(content, number, records=3)
+        yield batch(b"", number)
+        yield batch(content, number ^ 5)
 
 
 def record_pieces(size: int, key: bytes) -> Iterator[bytes]:

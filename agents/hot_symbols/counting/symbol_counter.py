@@ -29,7 +29,7 @@ from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.reading.evidence import EventEvidence, EventPlace, Touch
 from agents.hot_symbols.reading.gathering import NONE_YET, CountRefusal, Gather, Gathered
-from agents.hot_symbols.reading.sightings import Received, Sightings, Summary, added_up, summarized
+from agents.hot_symbols.reading.sightings import Sightings, Summary, added_up, summarized
 
 MS_PER_HOUR: Final = 3_600_000
 
@@ -104,14 +104,14 @@ class SymbolCounter:
         """Turn what waits into rows and partials. Call `acknowledged` when all of it is."""
         memory = self._memories[partition]
         gathered = memory.gathered
-        waiting = _WaitingCalls(gathered.kinds, Received(partition, memory.latest_ms // MS_PER_HOUR))
+        waiting = _WaitingCalls(gathered.kinds, memory.latest_ms // MS_PER_HOUR)
         keys = [symbol.encode() for symbol in waiting.touched]
         *found, included = read([*keys, INCLUDED_KEY])
         memory.included = max(_to_int(included), memory.included)
         rows = {INCLUDED_KEY: _to_bytes(memory.included)}
         partials: dict[int, list[OutRecord]] = {}
         for symbol, key, row in zip(waiting.touched, keys, found, strict=True):
-            state = _counted(symbol, row, waiting, memory.included)
+            state = _counted(symbol, row, waiting, memory.included, partition)
             if state is not None:
                 rows[key] = state
                 record = OutRecord(partial_key(key, partition), state, memory.timestamp_ms)
@@ -175,11 +175,11 @@ def parse_partial_key(key: bytes) -> tuple[bytes, int]:
 class _WaitingCalls:
     """What waits of one partition, by symbol."""
 
-    def __init__(self, groups: Mapping[tuple[EventEvidence, EventPlace], Sightings], received: Received) -> None:
+    def __init__(self, groups: Mapping[tuple[EventEvidence, EventPlace], Sightings], latest_hour: int) -> None:
         self._groups = groups
-        self._received = received
+        self._latest_hour = latest_hour
         self._first_offset = min((sightings.offsets[0] for sightings in groups.values()), default=0)
-        self.touched = _by_symbol(((evidence, sightings) for (evidence, _), sightings in groups.items()), received)
+        self.touched = _by_symbol(((evidence, sightings) for (evidence, _), sightings in groups.items()), latest_hour)
         """What all events that wait say about a symbol."""
 
     def touched_above(self, symbol: str, offset: int) -> list[tuple[Touch, Summary]]:
@@ -192,11 +192,11 @@ class _WaitingCalls:
             if any(touch.symbol_id == symbol for touch in evidence.touches)
         )
         left = ((evidence, sightings) for evidence, sightings in cut if sightings.offsets)
-        return _by_symbol(left, self._received).get(symbol, [])
+        return _by_symbol(left, self._latest_hour).get(symbol, [])
 
 
 def _by_symbol(
-    groups: Iterable[tuple[EventEvidence, Sightings]], received: Received
+    groups: Iterable[tuple[EventEvidence, Sightings]], latest_hour: int
 ) -> dict[str, list[tuple[Touch, Summary]]]:
     """By symbol: each different thing that is said about it, and the summary of all events that say so.
 
@@ -204,7 +204,7 @@ def _by_symbol(
     """
     by_evidence: dict[EventEvidence, list[Summary]] = {}
     for evidence, sightings in groups:
-        by_evidence.setdefault(evidence, []).append(summarized(sightings, received))
+        by_evidence.setdefault(evidence, []).append(summarized(sightings, latest_hour))
     by_touch: dict[int, tuple[Touch, list[Summary]]] = {}  # equal touches are one object as a rule
     for evidence, summaries in by_evidence.items():
         summary = added_up(summaries)
@@ -216,7 +216,7 @@ def _by_symbol(
     return by_symbol
 
 
-def _counted(symbol: str, row: bytes | None, waiting: _WaitingCalls, included: int) -> bytes | None:
+def _counted(symbol: str, row: bytes | None, waiting: _WaitingCalls, included: int, partition: int) -> bytes | None:
     """The symbol's partial with the waiting calls; None where there is no partial and nothing to count."""
     partial = None if row is None else Partial.from_bytes(row)
     new = waiting.touched_above(symbol, included if partial is None else max(included, partial.last_offset))
@@ -224,7 +224,7 @@ def _counted(symbol: str, row: bytes | None, waiting: _WaitingCalls, included: i
         return row
     if partial is None:
         partial = Partial(Tally(new[0][0].module))
-    partial.tally.observe(new)
+    partial.tally.observe(new, partition)
     partial.first_offset = min(partial.first_offset, *(summary.first_offset for _, summary in new))
     partial.last_offset = max(partial.last_offset, *(summary.last_offset for _, summary in new))
     return partial.to_bytes()

@@ -6,16 +6,16 @@ that the symbol was seen in: an hour outside that window can never come back int
 nothing. No hour is later than that of receipt, so that a clock that runs ahead does not push all others out.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Final
 
 from agents.hot_symbols.counting.callers import Callers
 from agents.hot_symbols.counting.recent import Recent
-from agents.hot_symbols.reading.citations import Citations
+from agents.hot_symbols.reading.citations import Citations, cited_event
 from agents.hot_symbols.reading.evidence import CONFIRMED, EventPlace, Touch
-from agents.hot_symbols.reading.sightings import Summary
+from agents.hot_symbols.reading.sightings import Summary, firsts_of_hours
 from schemas.text_limits import cut_place
 
 HOURS_KEPT: Final = 24
@@ -53,8 +53,8 @@ class Tally:
         """Frames whose symbol is sure, and fired probes."""
         return self.probe_hits + sum(count for grade, count in self.grades.items() if grade in CONFIRMED)
 
-    def observe(self, touched: Iterable[tuple[Touch, Summary]]) -> None:
-        """Count events: what each kind of them says about the symbol, and how often, when and where it was seen."""
+    def observe(self, touched: Sequence[tuple[Touch, Summary]], partition: int) -> None:
+        """Count events of a raw partition: what each kind says about the symbol, and how often, when and where."""
         places: dict[EventPlace, int] = {}
         grades, hours, calls = self.grades, self.hours, self.callers.calls
         for touch, summary in touched:
@@ -62,22 +62,35 @@ class Tally:
             self.module = min(self.module, touch.module)
             self.hits += touch.hits * events
             self.probe_hits += touch.probe_hits * events
-            self.first_ns = min(self.first_ns, summary.first.time_ns)
-            self.last_ns = max(self.last_ns, summary.last.time_ns)
+            self.first_ns = min(self.first_ns, summary.first_ns)
+            self.last_ns = max(self.last_ns, summary.last_ns)
             for grade, frames in touch.grades:
                 grades[grade] = grades.get(grade, 0) + frames * events
             for hour, count in summary.hours.items():
                 hours[hour] = hours.get(hour, 0) + touch.hits * count
             for caller, number in touch.callers:
                 calls[caller] = calls.get(caller, 0) + number * events
-            self.citations.note(summary.first, summary.last, summary.first_of_hours)
             for place, when_ns in summary.places.items():
                 if when_ns > places.get(place, NEVER_LAST):
                     places[place] = when_ns
         self._note(places)
         self._drop_old_hours()
         self.callers.settle()
-        self.citations.settle()
+        self._cite([summary for _, summary in touched], partition)
+
+    def _cite(self, summaries: Sequence[Summary], partition: int) -> None:
+        seen = summaries[0]
+        earliest, latest, firsts = seen.first, seen.last, seen.first_of_hours
+        if len(summaries) > 1:
+            earliest, latest = min([one.first for one in summaries]), max([one.last for one in summaries])
+            firsts = firsts_of_hours(summaries, earliest)
+        first = cited_event(earliest, partition)
+        last = first if latest == earliest else cited_event(latest, partition)
+        self.citations.note(
+            first,
+            last,
+            {hour: first if one == earliest else cited_event(one, partition) for hour, one in firsts.items()},
+        )
 
     def _note(self, places: dict[EventPlace, int]) -> None:
         for place, when_ns in places.items():

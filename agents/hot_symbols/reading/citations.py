@@ -3,9 +3,12 @@
 Which they are depends only on the events that were counted, not on how they were cut into batches and partitions.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final, NamedTuple
+
+from agents.hot_symbols.reading.times import backward_id, forward_id, time_of
 
 HOURS_CITED: Final = 3
 """A row on every topic and in every table carries them, at some 60 bytes each."""
@@ -39,37 +42,47 @@ def cited(events: Iterable[Citation]) -> list[Citation]:
     return ordered if len(ordered) <= MAX_CITED else [ordered[0], *ordered[1 - MAX_CITED :]]
 
 
+Cited = tuple[int, str, int, int]
+"""The fields of a `Citation` as a plain tuple, which is cheap, with the id backwards: it sorts as moments do."""
+
+
+def cited_event(seen: tuple[bytes, int], partition: int) -> Cited:
+    """An event by its moment and its raw offset."""
+    return time_of(seen[0]), backward_id(seen[0]), partition, seen[1]
+
+
 @dataclass(slots=True, eq=False)
 class Citations:
     """Events by hour since the Unix epoch, and the first and last of all; None as long as there is none."""
 
-    first: Citation | None = None
-    last: Citation | None = None
-    by_hour: dict[int, Citation] = field(default_factory=dict)
+    first: Cited | None = None
+    last: Cited | None = None
+    by_hour: dict[int, Cited] = field(default_factory=dict)
 
-    def note(self, first: Citation, last: Citation, by_hour: Mapping[int, Citation]) -> None:
-        """Take over the first and last of some events, and the first of each hour. Call `settle` after a round."""
-        self.first = first if self.first is None else min(self.first, first)
-        self.last = last if self.last is None else max(self.last, last)
-        for hour, cited in by_hour.items():
-            known = self.by_hour.get(hour)
-            if known is None or cited < known:
-                self.by_hour[hour] = cited
+    def note(self, first: Cited, last: Cited, by_hour: Mapping[int, Cited]) -> None:
+        """Take over the first and last of some events, and the first of each hour."""
+        self.first = first if self.first is None or first < self.first else self.first
+        self.last = last if self.last is None or last > self.last else self.last
+        known = self.by_hour
+        for hour, cited_one in by_hour.items():
+            if hour not in known or cited_one < known[hour]:
+                known[hour] = cited_one
+        if len(known) > HOURS_CITED:
+            self.by_hour = {hour: known[hour] for hour in sorted(known)[-HOURS_CITED:]}
 
     def add(self, other: "Citations") -> None:
-        """Take over all that another has, and settle."""
+        """Take over all that another has."""
         if other.first is not None and other.last is not None:
             self.note(other.first, other.last, other.by_hour)
-            self.settle()
-
-    def settle(self) -> None:
-        """Drop the oldest hours."""
-        if len(self.by_hour) > HOURS_CITED:
-            self.by_hour = {hour: self.by_hour[hour] for hour in sorted(self.by_hour)[-HOURS_CITED:]}
 
     def listed(self) -> list[Citation]:
         """All of them, each once, the oldest first."""
-        return sorted({*filter(None, (self.first, self.last)), *self.by_hour.values()})
+        return [
+            Citation(time_ns, forward_id(name), partition, offset)
+            for time_ns, name, partition, offset in sorted(
+                {*filter(None, (self.first, self.last)), *self.by_hour.values()}
+            )
+        ]
 
     def write_to(self, numbers: list[int], texts: list[str]) -> None:
         """Append them to packed state, in an order of its own."""
@@ -77,24 +90,22 @@ class Citations:
             numbers.append(0)
             return
         hours = sorted(self.by_hour)
-        cited = [self.first, self.last, *(self.by_hour[hour] for hour in hours)]
-        numbers.append(len(cited))
+        found = [self.first, self.last, *[self.by_hour[hour] for hour in hours]]
+        times, ids, partitions, offsets = zip(*found, strict=True)
+        numbers.append(len(found))
         numbers += hours
-        for one in cited:
-            numbers += (one.time_ns, one.partition, one.offset)
-            texts.append(one.event_id)
+        numbers += times
+        numbers += partitions
+        numbers += offsets
+        texts += ids
 
     @classmethod
-    def read_from(cls, numbers: Iterable[int], texts: Iterable[str]) -> "Citations":
-        """Take them from packed state, as `write_to` appended them."""
-        rest, names = iter(numbers), iter(texts)
-        count = next(rest, 0)
+    def read_from(cls, numbers: Iterator[int], texts: Iterator[str]) -> "Citations":
+        """Take them from packed state, as `write_to` appended them; state of before has none."""
+        count = next(numbers, 0)
         if not count:
             return cls()
-        hours = [next(rest) for _ in range(count - 2)]
-        cited = [_citation(next(rest), next(rest), next(rest), next(names)) for _ in range(count)]
-        return cls(cited[0], cited[1], dict(zip(hours, cited[2:], strict=True)))
-
-
-def _citation(time_ns: int, partition: int, offset: int, event_id: str) -> Citation:
-    return Citation(time_ns, event_id, partition, offset)
+        rest = [*islice(numbers, 4 * count - 2)]
+        hours, rest = rest[: count - 2], rest[count - 2 :]
+        found = [*zip(rest, islice(texts, count), rest[count:], rest[2 * count :], strict=False)]
+        return cls(found[0], found[1], dict(zip(hours, found[2:], strict=True)))

@@ -6,12 +6,11 @@ of any number of them once nothing is added.
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agents.hot_symbols.reading.citations import Citation
 from agents.hot_symbols.reading.evidence import EventPlace
-from agents.hot_symbols.reading.times import event_id_of, moment, time_of
+from agents.hot_symbols.reading.times import moment, time_of
 
 HOUR_NS = 3_600_000_000_000
 
@@ -35,88 +34,80 @@ class Sightings:
         return Sightings(self.place, self.moments[begin:], self.offsets[begin:]) if begin else self
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """Where events come from: their raw partition, and the latest hour in which one can have been received."""
-
-    partition: int
-    latest_hour: int
+Seen = tuple[bytes, int]
+"""An event's moment and its raw offset."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How many events, the first and the last, between which offsets (included), by hour, and where last.
+    """How many events, between which times and offsets (all included), by hour since the Unix epoch, and where last.
 
-    Hours are since the Unix epoch, and none is later than that of receipt.
+    No hour is later than that of receipt. `first`, `last` and `first_of_hours` say which events those were.
     """
 
     events: int
-    first: Citation
-    last: Citation
+    first_ns: int
+    last_ns: int
     first_offset: int
     last_offset: int
     hours: Mapping[int, int]
-    first_of_hours: Mapping[int, Citation]
     places: Mapping[EventPlace, int]
     """Time of the last event by place."""
+    first: Seen
+    last: Seen
+    first_of_hours: Mapping[int, Seen]
 
 
-def summarized(sightings: Sightings, received: Received) -> Summary:
-    """The summary of sightings; there must be one."""
+def summarized(sightings: Sightings, latest_hour: int) -> Summary:
+    """The summary of sightings; there must be one. None was received later than in `latest_hour`."""
     moments, offsets = sightings.moments, sightings.offsets
-
-    def cited(one: bytes) -> Citation:
-        return Citation(time_of(one), event_id_of(one), received.partition, offsets[moments.index(one)])
-
-    first, last = cited(min(moments)), cited(max(moments))
-    hour = min(first.time_ns // HOUR_NS, received.latest_hour)
+    earliest, latest = min(moments), max(moments)
+    first = (earliest, offsets[moments.index(earliest)])
+    last = first if latest is earliest else (latest, offsets[moments.index(latest)])
+    first_ns, last_ns = time_of(earliest), time_of(latest)
+    hour = min(first_ns // HOUR_NS, latest_hour)
     hours: Mapping[int, int] = {hour: len(moments)}
-    first_of_hours: Mapping[int, Citation] = {hour: first}
-    if hour != min(last.time_ns // HOUR_NS, received.latest_hour):
-        by_hour: dict[int, list[bytes]] = {}
-        for one in moments:
-            by_hour.setdefault(min(time_of(one) // HOUR_NS, received.latest_hour), []).append(one)
+    first_of_hours: Mapping[int, Seen] = {hour: first}
+    if hour != min(last_ns // HOUR_NS, latest_hour):
+        by_hour: dict[int, list[Seen]] = {}
+        for one in zip(moments, offsets, strict=True):
+            by_hour.setdefault(min(time_of(one[0]) // HOUR_NS, latest_hour), []).append(one)
         hours = {number: len(found) for number, found in by_hour.items()}
-        first_of_hours = {number: cited(min(found)) for number, found in by_hour.items()}
-    return Summary(
-        len(moments), first, last, offsets[0], offsets[-1], hours, first_of_hours, {sightings.place: last.time_ns}
-    )
+        first_of_hours = {number: min(found) for number, found in by_hour.items()}
+    places = {sightings.place: last_ns}
+    return Summary(len(moments), first_ns, last_ns, offsets[0], offsets[-1], hours, places, first, last, first_of_hours)
 
 
 def added_up(summaries: Sequence[Summary]) -> Summary:
     """The summary of all events of several; there must be one."""
     if len(summaries) == 1:
         return summaries[0]
+    events = sum([one.events for one in summaries])
+    first, last = min([one.first for one in summaries]), max([one.last for one in summaries])
+    first_of_hours = firsts_of_hours(summaries, first)
+    hours: Mapping[int, int] = dict.fromkeys(first_of_hours, events)
+    if len(hours) > 1:
+        hours = Counter()
+        for one in summaries:
+            hours.update(one.hours)
     places: dict[EventPlace, int] = {}
     for one in summaries:
         for place, when_ns in one.places.items():
             if when_ns >= places.get(place, when_ns):
                 places[place] = when_ns
-    return Summary(
-        sum([one.events for one in summaries]),
-        min([one.first for one in summaries]),
-        max([one.last for one in summaries]),
-        min([one.first_offset for one in summaries]),
-        max([one.last_offset for one in summaries]),
-        _joined_hours(summaries),
-        _joined_firsts(one.first_of_hours for one in summaries),
-        places,
-    )
+    first_ns, last_ns = min([one.first_ns for one in summaries]), max([one.last_ns for one in summaries])
+    first_offset = min([one.first_offset for one in summaries])
+    last_offset = max([one.last_offset for one in summaries])
+    return Summary(events, first_ns, last_ns, first_offset, last_offset, hours, places, first, last, first_of_hours)
 
 
-def _joined_hours(summaries: Sequence[Summary]) -> Mapping[int, int]:
-    hours: Counter[int] = Counter()
+def firsts_of_hours(summaries: Sequence[Summary], first: Seen) -> Mapping[int, Seen]:
+    """The first event of each hour that any of these summaries has; `first` is the first of all."""
+    hours = summaries[0].hours.keys()
+    if len(hours) == 1 and all(one.hours.keys() == hours for one in summaries):
+        return dict.fromkeys(hours, first)
+    firsts: dict[int, Seen] = {}
     for one in summaries:
-        for hour, events in one.hours.items():
-            hours[hour] += events
-    return hours
-
-
-def _joined_firsts(found: Iterable[Mapping[int, Citation]]) -> Mapping[int, Citation]:
-    firsts: dict[int, Citation] = {}
-    for one in found:
-        for hour, cited in one.items():
-            known = firsts.get(hour)
-            if known is None or cited < known:
-                firsts[hour] = cited
+        for hour, seen in one.first_of_hours.items():
+            firsts[hour] = min(seen, firsts.get(hour, seen))
     return firsts

@@ -39,7 +39,17 @@ def moment(time_ns: int, event_id: str) -> bytes:
 
 def event_id_of(key: bytes) -> str:
     """The id of the event that `moment` made the bytes of."""
-    return key[: _TIME_BYTES - 1 : -1].decode("utf-8", "replace")
+    return forward_id(backward_id(key))
+
+
+def backward_id(key: bytes) -> str:
+    """The id as it stands in a moment, as a text that sorts as the bytes do."""
+    return key[_TIME_BYTES:].decode("latin-1")
+
+
+def forward_id(backward: str) -> str:
+    """The id that stands in a moment as `backward`."""
+    return backward[::-1].encode("latin-1").decode("utf-8", "replace")
 
 
 def sortable(time_ns: int) -> bytes:

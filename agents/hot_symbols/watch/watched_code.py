@@ -184,11 +184,13 @@ def _code_in_file(symbol: str, build_id: str, own: Collection[str], names: FileN
     chosen = sorted(name for name in own if any(code.is_resolver for code in names.codes(name)))
     among = sorted({one for name in chosen for one in names.implementations(name)})
     codes |= {code.address: code for name in among for code in names.codes(name)}
-    hosts = {copy.host or "code without a name" for name in own for copy in names.copies(name)}
+    copied = {name for name in own if names.copies(name)}
+    hosts = {copy.host or "code without a name" for name in copied for copy in names.copies(name)}
     hosts = {host for host in hosts if function_of(host) != function}
     meant = len({code.address for code in names.codes(symbol) if not code.is_resolver})
     called = {name for code in codes.values() for name in _names(code)}
     sure = {name for name in called if all(code.address in codes for code in names.codes(name))}
+    sure |= copied - set(chosen)  # where lines are known, a copy that runs has a frame of its own
     doubts: list[Reason] = []
     if chosen:
         doubts.append(reasons.chosen_at_run_time(build_id, among))

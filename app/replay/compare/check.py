@@ -177,7 +177,7 @@ def differing_event(
             then = decode_call(copy.value, published.schemas)
         except ValueError:
             return ChangedEvent("", number, position[1], "its published copy cannot be decoded")
-        now, _ = replay_range(request, source, number, position[1], position[1])
+        now = replay_range(request, source, number, position[1], position[1]).calls
         difference = first_difference(number, [then], now)
         if difference is None:  # what surrounds the call differs, and its fields do not
             matter = "key or timestamp of its published copy differ"

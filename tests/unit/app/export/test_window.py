@@ -209,6 +209,17 @@ def test_runtime_facts_sum_up_hits_and_name_a_container_only_if_it_is_the_only_o
     assert books.calls == 4
 
 
+@pytest.mark.parametrize(("doubled", "said"), [(True, "true"), (False, None), (None, "unknown")])
+def test_a_fact_says_whether_its_hits_may_be_doubled(doubled: bool | None, said: str | None) -> None:
+    """A count that two ingests may have made too high is not passed on as if it were sure."""
+    tally = Tally("/usr/lib/libc.so.6")
+    tally.hits = 1
+    row = published_record(f"{'ab' * 20}!connect", tally)
+    line = fact_line(row | {"hits_may_be_doubled": doubled}, "")
+    assert line is not None
+    assert json.loads(line)["metadata"].get("hitsMayBeDoubled") == said
+
+
 def test_a_symbol_without_a_hit_is_no_fact() -> None:
     """A consumer takes every fact for an execution."""
     row = {"hits": 0}

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.ingest.buffer import GRANT_BYTES, Buffer, BufferLimits
 from app.ingest.chunk import Chunk
+from app.ingest.event_books import MAX_THROTTLES
 from app.ingest.keys import KeyReader
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
@@ -306,3 +307,20 @@ def test_wait_ends_when_an_event_arrives() -> None:
     writer.join(20)
 
     assert not writer.is_alive()
+
+
+def test_throttling_of_countless_cgroups_is_noted_within_a_limit() -> None:
+    """Beyond it throttling counts as begun and never ends in this stream; no start is later than its receipt."""
+    buffer = _buffer(max_events=100_000, max_bytes=1 << 30)
+    for number in range(3 * MAX_THROTTLES):
+        throttle: Any = GetEventsResponse(node_name="node-9")
+        throttle.process_throttle.type = 1 + number % 2
+        throttle.process_throttle.cgroup = f"/{number}"
+        throttle.time.seconds = 9_000_000_000
+        buffer.put(throttle.SerializeToString())
+    throttles = buffer.take_findings().throttles
+
+    assert len(throttles) == MAX_THROTTLES + 1
+    assert throttles[-1].started
+    assert throttles[-1].cgroup not in {one.cgroup for one in throttles[:-1]}
+    assert {one.time_ns for one in throttles} == {7 * SECOND_NS}

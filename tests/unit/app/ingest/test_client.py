@@ -151,8 +151,8 @@ def test_absent_agent_is_waited_for_with_a_reason(caplog: pytest.LogCaptureFixtu
     address = f"127.0.0.1:{holder.getsockname()[1]}"
 
     with holder, _running(_link(address), seen) as stream:
-        _wait_for(lambda: len(seen.ended) >= 3)
-        assert stream.trouble == f"Tetragon at {address}: nothing listens there (connection refused)"
+        reason = f"Tetragon at {address}: nothing listens there (connection refused)"
+        _wait_for(lambda: len(seen.ended) >= 3 and stream.trouble == reason)
         holder.close()
         with SimulatorServer(RECORDING, listen_on=address):
             _wait_for(lambda: len(seen.events) == len(EVENTS))

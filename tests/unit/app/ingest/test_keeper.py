@@ -1,5 +1,6 @@
 """app/ingest/keeper.py with everything around it faked: what is said, in which order, and when."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from app.ingest.buffer import Buffer, BufferLimits
 from app.ingest.filter_effect import NO_FILTERS, FiltersInForce
 from app.ingest.gap_writer import GapWriter
 from app.ingest.journal import Journal, State
-from app.ingest.keeper import Keeper
+from app.ingest.keeper import RENAME_SECONDS, Keeper
 from app.ingest.keys import KeyReader
 from app.ingest.node_claims import AgentLoss, NodeClaims
 from app.ingest.statuses import StreamEnd
@@ -372,6 +373,21 @@ def test_another_name_in_the_same_stream_is_noticed(scene: Scene) -> None:
 
     assert scene.step_at(10_003) == [("Unknown", 10_000, 10_003)]
     assert scene.journal.state == State("beta", 10_003 * S, "east")
+
+
+def test_an_agent_that_changes_its_name_with_each_event_costs_a_record_now_and_then(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one for each name, and what it is called in the end is noticed all the same."""
+    scene.open(_event(10_000, "n0"))
+    for number in range(1, 50):
+        scene.buffer.put(_event(10_000 + number, f"n{number}"))
+        scene.step_at(10_000 + number)
+    assert scene.journal.state == State("n1", 10_001 * S)
+    monkeypatch.setattr("app.ingest.keeper.time.monotonic", lambda: time.monotonic_ns() / 1e9 + RENAME_SECONDS)
+    assert ("Unknown", 10_001, 10_100) in scene.step_at(10_100)
+    assert scene.journal.state is not None
+    assert scene.journal.state.node == "n49"
 
 
 def test_names_are_cut_behind_the_filter(scene: Scene) -> None:

@@ -30,10 +30,16 @@ def test_ends_that_pass_are_tried_again(code: StatusCode, *, ever_opened: bool) 
 @pytest.mark.parametrize("code", FINAL)
 def test_refusals_stop_with_address_status_and_words_of_the_server(code: StatusCode) -> None:
     """The operator reads who says what, and where to look."""
-    reason = reason_to_stop(StreamEnd(code, "because"), "agent:54321", ever_opened=True)
+    reason = reason_to_stop(StreamEnd(code, "because"), "agent:54321", ever_opened=False)
 
     assert reason is not None
     assert reason.startswith(f"Tetragon at agent:54321 answers {code.name} (because): ")
+
+
+@pytest.mark.parametrize("code", StatusCode)
+def test_no_answer_of_an_agent_ends_an_ingest_that_had_a_stream(code: StatusCode) -> None:
+    """Its settings are right; a port that was reused, or an agent that went mad, is waited for."""
+    assert reason_to_stop(StreamEnd(code, "because"), "agent:54321", ever_opened=True) is None
 
 
 def test_unknown_is_a_wrong_filter_at_first_and_a_mishap_later() -> None:

@@ -12,6 +12,7 @@ from agents.contract import UNREADABLE_BATCH
 from app.kafka import fetched, inflating
 from app.kafka.fetched import DamagedBatchError, FetchedRecords
 from app.kafka.records import Recorded
+from tests.support.hostile_batches import damaged
 
 CODECS = {
     "gzip": (1, codec.gzip_encode, inflating.inflate_gzip),
@@ -113,6 +114,22 @@ def test_a_fetch_of_large_batches_is_read_in_parts(monkeypatch: pytest.MonkeyPat
     assert following == 2
     halves = b"".join(_batch(offset, [bytes(600)], 3) for offset in range(4))
     assert [record.offset for record in _read(halves, 0)[0]] == [0, 1]
+
+
+@pytest.mark.usefixtures("_installed")
+def test_a_batch_that_was_written_damaged_costs_its_own_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its checksum is right, so it would come again and again: what cannot be read of it is passed over."""
+    monkeypatch.setattr(inflating, "MAX_INFLATED_BYTES", 18 << 20)
+    for seed in range(200):
+        for number, damaged_batch in enumerate(damaged(random.Random(seed))):
+            content = _batch(0, [b"a"], 3) + _at(1, damaged_batch)
+            found, following = _read(content, 0)
+            assert found[0].value == b"a", (seed, number)
+            assert following > 1, (seed, number)
+
+
+def _at(offset: int, batch: bytes) -> bytes:
+    return offset.to_bytes(8, "big") + batch[8:]
 
 
 @pytest.mark.parametrize("number", [0, 3])

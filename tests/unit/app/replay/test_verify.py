@@ -202,7 +202,7 @@ def test_another_archive_is_refused(copy: Path) -> None:
     assert "input.partitions[0].chain" in said
 
 
-@pytest.mark.parametrize("name", ["archive/archive.json", "run/manifest.json", "run/calls-00000.avro"])
+@pytest.mark.parametrize("name", ["archive/raw-00001.avro", "run/calls-00000.avro"])
 def test_a_missing_file_is_named(copy: Path, name: str) -> None:
     """What is not there any more is named."""
     (copy / name).unlink()

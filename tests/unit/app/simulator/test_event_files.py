@@ -121,6 +121,100 @@ def test_broken_files_are_refused_by_name_and_place(tmp_path: Path, content: str
     assert _error(path).startswith(f"{path}: {problem}")
 
 
+INDENTED = json.dumps(json.loads(EXEC_LINE), indent=2)
+CRI = "2026-11-30T02:00:05.123456789Z stdout F "
+
+
+def _served(path: Path) -> tuple[list[str], list[str]]:
+    """Kinds of the events that are read, and what is said of the rest."""
+    unread: list[EventFileError] = []
+    kinds = [
+        GetEventsResponse.FromString(event).WhichOneof("event") or "" for event in read_events([path], unread.append)
+    ]
+    return kinds, [str(one).removeprefix(f"{path}: ") for one in unread]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"{INDENTED}\n{INDENTED}\n",
+        f"{INDENTED}\n{EXEC_LINE}\n",
+        f"[{EXEC_LINE},{EXEC_LINE}]",
+        f"[\n{EXEC_LINE},\n{EXEC_LINE}\n]\n",
+        f"[{EXEC_LINE},\n{EXEC_LINE}]\n",
+        json.dumps([json.loads(EXEC_LINE)] * 2, indent=4),
+        f"{CRI}{EXEC_LINE}\n{CRI}{EXEC_LINE}\n",
+        f"{CRI[:-2]}P {EXEC_LINE[:20]}\n{CRI}{EXEC_LINE[20:]}\n{CRI}{EXEC_LINE}\n",
+        "\n".join(json.dumps({"log": EXEC_LINE + "\n", "stream": "stdout", "time": "t"}) for _ in range(2)),
+        f"\ufeff{EXEC_LINE}\n{EXEC_LINE}\n",
+        f"{EXEC_LINE}\r\n{EXEC_LINE}\r\n",
+    ],
+    ids=[
+        "indented",
+        "indented, then a line",
+        "array on a line",
+        "array of lines",
+        "array with brackets at the ends",
+        "indented array",
+        "CRI",
+        "CRI in parts",
+        "Docker",
+        "BOM",
+        "CRLF",
+    ],
+)
+def test_export_is_read_in_every_form_in_which_it_is_found(tmp_path: Path, content: str) -> None:
+    """Editors, scripts and container runtimes wrap the lines; the events are the same, gzipped or not."""
+    for number, encoded in enumerate((content.encode(), gzip.compress(content.encode()))):
+        path = _file(tmp_path, encoded, f"events-{number}")
+        assert _served(path) == (["process_exec"] * 2, [])
+        assert set(read_events([path])) == set(read_events([_file(tmp_path, EXEC_LINE, "plain")]))
+
+
+@pytest.mark.parametrize(
+    ("bad", "problem"),
+    [
+        (EXEC_LINE[:-20], "line 2: is not JSON"),
+        (EXEC_LINE[: EXEC_LINE.index("{", 5) + 1], "line 2: is not JSON"),
+        (INDENTED[:40], "line 2: the value that begins here is cut off"),
+        ("time=2026-11-30T02:00:00Z level=info msg=started", "line 2: is not JSON"),
+        ('{"process_connect":{}}', "line 2: GetEventsResponse has no field process_connect"),
+        ('{"process_exec":{},"time":"2026-11-30t02:00:00z"}', "line 2: the value of time does not fit"),
+        ('{"process_exec":{"process":{"binary":"\\ud800"}}}', "line 2: "),
+        ("null", "line 2: is a JSON value but not an object"),
+        ("9" * 5_000, "line 2: "),
+        (f"{CRI}{EXEC_LINE[:-9]}", "line 2: is not JSON"),
+    ],
+)
+def test_line_that_is_no_event_is_named_and_costs_no_other(tmp_path: Path, bad: str, problem: str) -> None:
+    """Rotation cuts a line, an agent of another edition has kinds of its own: the good lines around it are served."""
+    kinds, unread = _served(_file(tmp_path, f"{EXEC_LINE}\n{bad}\n{THROTTLE_LINE}\n"))
+
+    assert kinds == ["process_exec", "process_throttle"]
+    assert len(unread) == 1
+    assert unread[0].startswith(problem)
+
+
+def test_log_may_begin_with_other_lines(tmp_path: Path) -> None:
+    """The first lines of an agent's output are no events, and do not make a file of text one of protobuf."""
+    log = 'time="2026-11-30T02:00:00Z" level=info msg="Starting tetragon"'
+    kinds, unread = _served(_file(tmp_path, f"{log}\n{log}\n{EXEC_LINE}\n"))
+
+    assert kinds == ["process_exec"]
+    assert [one.split(":")[0] for one in unread] == ["line 1", "line 2"]
+
+
+def test_value_that_never_ends_is_named_by_its_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An indented file that was cut, and one that is larger than any event."""
+    assert _served(_file(tmp_path, f"{EXEC_LINE}\n{INDENTED[:40]}")) == (
+        ["process_exec"],
+        ["line 2: the file ends before the value that begins here"],
+    )
+    monkeypatch.setattr(event_files, "MAX_ENTRY_BYTES", 1_000)
+    endless = "{\n" + '"a": [1,\n' * 300
+    assert "has over 1000 bytes" in _served(_file(tmp_path, endless))[1][0]
+
+
 def test_errors_do_not_quote_values(tmp_path: Path) -> None:
     """A value that does not fit is named by its field only, because recordings hold private data."""
     line = '{"process_exec":{"process":{"arguments":["hunter2"],"pid":"hunter2"}}}'

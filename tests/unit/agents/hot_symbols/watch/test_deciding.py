@@ -123,6 +123,8 @@ def test_a_hit_names_all_functions_that_share_its_code() -> None:
         ("strlen", "__strlen_avx2", Bearing.IS),
         ("strlen", "strlen", Bearing.NONE),  # only the code that chooses
         ("strlen.resolver", "strlen", Bearing.NONE),
+        ("header", "header", Bearing.IS),  # a copy that was inlined has frames of its own where lines are known
+        ("header", "read_image", Bearing.NONE),
     ],
 )
 def test_rows_of_any_name_of_the_code_answer(watched: str, row: str, expected: Bearing) -> None:
@@ -137,6 +139,7 @@ def test_rows_of_any_name_of_the_code_answer(watched: str, row: str, expected: B
             ["__strlen_avx2"],
         ],
         chosen={"strlen": ["__strlen_avx2"]},
+        inlined={"header": ["read_image"]},
     )
     watch = replace(PARSE, symbol=watched)
 

@@ -171,7 +171,7 @@ class ModuleIndex:
         found = _SYSTEM_CALL.search(function_name.encode()) or _SYSTEM_CALL.search(b"\n".join(kernel_stack))
         return context if found is None else self._contexts.on(context, _ARCHITECTURES[found[1]])
 
-    def context_of_probe(self, context: int, scope: Scope, since_ns: int | None) -> int:
+    def context_of_probe(self, context: int, scope: ScopeFields, since_ns: int | None) -> int:
         """The context of an event of a user probe, whose process may have mapped its files from `since_ns` on.
 
         Ask right after `context`. None: nobody knows since when.

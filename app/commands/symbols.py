@@ -144,7 +144,12 @@ def add(
         reports = list(add_files(files, options, writer, reader, lambda _: progress.add(1)))
         digest = writer.commit()
     rows = [report_row(report) for report in reports]
-    print_answer({"store_digest": digest, "files": rows}, _report_lines(reports, rows, digest), as_json=as_json)
+    ambiguous = [path for scope, path in SymbolStore.open(writer.folder).ambiguous_modules() if scope == options.scope]
+    lines = [
+        *_report_lines(reports, rows, digest),
+        *(f"ambiguous: {path} is one of several files there; --replace forgets the others" for path in ambiguous),
+    ]
+    print_answer({"store_digest": digest, "files": rows, "ambiguous": ambiguous}, lines, as_json=as_json)
     sys.exit(NOT_ALL if any(isinstance(report, NotIndexed) for report in reports) or not reports else 0)
 
 

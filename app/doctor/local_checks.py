@@ -122,6 +122,7 @@ def check_symbols(settings: Settings) -> Iterator[CheckFinding]:
     try:
         store = SymbolStore.open(folder)
         indexes = store.snapshot.of_kind(ObjectKind.INDEX)
+        paths = store.ambiguous_modules()
         maps = len(store.snapshot.of_kind(ObjectKind.MODULES)) + len(store.snapshot.of_kind(ObjectKind.KERNEL))
     except SymbolStoreError as error:
         yield fail(str(error), "correct CALLSTREAM_SYMBOL_STORE_DIR, or run: callstream symbols add")
@@ -130,6 +131,16 @@ def check_symbols(settings: Settings) -> Iterator[CheckFinding]:
         yield warn(f"the symbol store {folder} is empty", "run: callstream symbols add")
         return
     yield ok(f"symbol store with {len(indexes)} indexes and {maps} maps, snapshot {store.digest[:12]}")
+    if store.ambiguous:
+        yield warn(
+            f"{len(store.ambiguous)} build ids are shared by files with different code, so their frames are Ambiguous",
+            "see callstream symbols list, and say which code is meant: callstream symbols resolve",
+        )
+    if paths:
+        yield warn(
+            f"{len(paths)} paths of an image or a node may be one of several files",
+            "see callstream symbols list; callstream symbols add --replace forgets what is no longer there",
+        )
 
 
 def check_privacy(settings: Settings) -> Iterator[CheckFinding]:

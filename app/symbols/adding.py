@@ -252,7 +252,7 @@ def _modules(path: Path, root: Path) -> list[str]:
     if not path.is_relative_to(resolved):
         return []
     module = normalize_module("/" + str(path.relative_to(resolved)))
-    if module.kind is not ModuleKind.FILE or _UNMAPPABLE.search(module.path) is not None:
+    if module.kind is not ModuleKind.FILE or module.is_deleted or _UNMAPPABLE.search(module.path) is not None:
         return []
     return [module.path]
 

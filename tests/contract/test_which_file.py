@@ -226,6 +226,22 @@ def _frames(store: Path, where: Callable[[GetEventsResponse], None]) -> Shown:
     return found[0]
 
 
+def test_second_file_of_a_path_is_told_at_once(tmp_path: Path) -> None:
+    """Of one image and one architecture: neither names a frame, until `--replace` forgets the first."""
+    (tmp_path / "root").mkdir()
+    path, store = tmp_path / "root" / "libpier.so", tmp_path / "store"
+    image = ("--image", IMAGE, "--root", tmp_path / "root")
+    for source, is_ambiguous in ((OLD, False), (NEW, True)):
+        path.write_bytes(compiled_library(tmp_path / "made", source, f"{len(source)}.so").read_bytes())
+        assert added(store, *image, path)["ambiguous"] == ["/libpier.so"] * is_ambiguous
+    offset = offset_in(path, "config")
+
+    shown = shown_frame(store, "/libpier.so", offset, time_ns=1, where=in_container)
+    assert shown == Shown("", "", "AMBIGUOUS")
+    assert added(store, *image, "--replace", path)["ambiguous"] == []
+    assert shown_frame(store, "/libpier.so", offset, time_ns=1, where=in_container).symbol == "config"
+
+
 def test_list_tells_which_paths_are_ambiguous(two_machines: Path) -> None:
     """An operator sees what a frame's `Ambiguous` is about."""
     result = CliRunner().invoke(cli, ["symbols", "list", "--store", str(two_machines)])

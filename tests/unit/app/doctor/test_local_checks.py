@@ -14,7 +14,9 @@ from app.settings import Settings
 from app.simulator.workload.binaries import mapped_binaries
 from app.symbols.adding import AddOptions, add_files
 from app.symbols.limited_reader import LimitedReader
+from app.symbols.module_maps import MappedFile
 from app.symbols.store_writer import StoreWriter
+from tests.support.made_stores import store_with
 
 
 def _said(findings: Iterable[CheckFinding], verdict: CheckVerdict) -> str:
@@ -153,3 +155,19 @@ def test_the_port_of_hot_symbols_is_checked_as_the_worker_checks_it(tmp_path: Pa
     said = _said(local_checks.check_settings(others), CheckVerdict.WARN)
     assert "whoever can read the traffic has the token" in said
     assert "advertises 10.1.0.1, which CALLSTREAM_PEER_NETWORKS does not allow" in said
+
+
+def test_ambiguous_files_are_a_warning(tmp_path: Path) -> None:
+    """A build id of two codes and a path of two files name no frames, and the remedy says what settles it."""
+    store = store_with(tmp_path, {"0123456789abcdef": [["inflate"]]}, {"image:one": {"/usr/lib/libz.so.1": "ab" * 20}})
+    assert store
+    with StoreWriter(tmp_path) as writer:
+        writer.note_codes("0123456789abcdef", ["11" * 32, "22" * 32])
+        writer.merge_modules("image:one", {"/usr/lib/libz.so.1": [MappedFile("cd" * 20)]})
+        writer.commit()
+
+    said = _said(local_checks.check_symbols(replace(Settings(), symbol_store_dir=tmp_path)), CheckVerdict.WARN)
+
+    assert "1 build ids are shared" in said
+    assert "callstream symbols resolve" in said
+    assert "1 paths of an image or a node may be one of several files" in said

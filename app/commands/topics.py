@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, assert_never
@@ -14,6 +14,7 @@ from app.kafka.client import client_config
 from app.kafka.registry import SchemaRegistry
 from app.operators.printing import echo, print_answer
 from app.provision import subjects, topic_plan
+from app.provision.lost_schemas import lost_subjects
 from app.provision.rights import beyond, guarded_topics, reader_rules, rules_of
 from app.provision.rights_admin import AccessAdmin
 from app.provision.subjects import MissingSubject, Registered, SubjectRefusal, SubjectState
@@ -60,6 +61,11 @@ class _Session:
 
     def inspect(self) -> tuple[SubjectState, ...]:
         return subjects.inspect(self.registry, TOPICS, self.settings.topic_prefix)
+
+    def lost(self, decisions: Iterable[Decision]) -> tuple[SubjectRefusal, ...]:
+        """Subjects that the registry had once, by the records of topics that exist."""
+        existing = {one.wanted.name for one in decisions if not isinstance(one, Create)}
+        return tuple(lost_subjects(self.settings, self.registry, existing))
 
 
 def _user_names(_context: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -130,7 +136,8 @@ def apply(partitions: int | None, replication_factor: int | None, readers: tuple
     """Create missing schemas, and then missing topics. You can run it as often as you like.
 
     A topic with another partition count or cleanup policy is refused. So is a schema that is not compatible with the
-    one in the registry. If anything is refused, nothing is created.
+    one in the registry, and so are all schemas if the registry has lost those that records were written with. If
+    anything is refused, nothing is created.
 
     \b
     Exit codes:
@@ -144,6 +151,10 @@ def apply(partitions: int | None, replication_factor: int | None, readers: tuple
     decisions = session.decide()
     if any(isinstance(one, TopicRefusal) for one in decisions):
         _report(decisions, session.inspect(), as_json=as_json, done=False)
+        return
+    lost = session.lost(decisions)
+    if lost:
+        _report(decisions, lost, as_json=as_json, done=False)
         return
     states = subjects.register(session.registry, TOPICS, session.settings.topic_prefix)
     if any(isinstance(one, SubjectRefusal) for one in states):
@@ -173,7 +184,8 @@ def check(partitions: int | None, as_json: bool) -> None:
       callstream topics check --json
     """
     session = _open(partitions, None)
-    _report(session.decide(), session.inspect(), as_json=as_json, done=False)
+    decisions = session.decide()
+    _report(decisions, session.lost(decisions) or session.inspect(), as_json=as_json, done=False)
 
 
 @command.command(name="list", short_help="List the pipeline's topics and their versions")

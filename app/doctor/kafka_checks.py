@@ -22,6 +22,7 @@ from app.kafka.client import (
 from app.kafka.group_members import member_names
 from app.kafka.registry import RegistryError, SchemaRegistry
 from app.provision import subjects, topic_plan
+from app.provision.lost_schemas import lost_subjects
 from app.provision.subjects import LEVEL, MissingSubject, Registered, SubjectRefusal
 from app.provision.topic_admin import TopicAdmin
 from app.provision.topic_plan import Adjust, Create, Keep, TopicRefusal
@@ -115,9 +116,20 @@ def check_registry(settings: Settings) -> Iterator[CheckFinding]:
     """Whether every schema is registered or would be taken, and whether later versions are checked."""
     try:
         with SchemaRegistry.from_settings(settings) as registry:
+            for lost in _lost_subjects(settings, registry):
+                yield fail(str(lost), "do not register them anew")
             yield from _check_subjects(registry, settings.topic_prefix)
     except (RegistryError, OSError) as error:
         yield fail(str(error), "see CALLSTREAM_SCHEMA_REGISTRY_*; or run: callstream broker")
+
+
+def _lost_subjects(settings: Settings, registry: SchemaRegistry) -> Iterator[SubjectRefusal]:
+    """Subjects that the registry had once; none while no broker answers, which the findings on kafka say."""
+    try:
+        existing = TopicAdmin(client_config(settings)).names()
+        yield from lost_subjects(settings, registry, existing)
+    except (KafkaUnreachableError, KafkaUnusableError):
+        return
 
 
 def _check_subjects(registry: SchemaRegistry, prefix: str) -> Iterator[CheckFinding]:

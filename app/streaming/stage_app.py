@@ -21,7 +21,7 @@ from faust.types import AgentT
 from faust.types.auth import CredentialsT
 
 from app.kafka.client import client_config, tls_context
-from app.operators.errors import OperatorError
+from app.operators.errors import OperatorError, ServerError
 from app.processes.process_end import ExitCode, Fail, end_process
 from app.settings import Settings
 from app.streaming.consumer import BatchConsumer
@@ -93,6 +93,8 @@ class StageApp(faust.App):
     async def _on_agent_error(self, agent: AgentT[Any], exc: BaseException) -> None:
         """Stock Faust commits here, and then goes on with the next event."""
         await asyncio.to_thread(self.blame_foreign, exc)
+        if isinstance(exc, ServerError):
+            self.fail(ExitCode.UNAVAILABLE, str(exc))
         if isinstance(exc, SymbolStoreError):  # speaks about a file, never about an event
             self.fail(ExitCode.FILE_DAMAGED, str(exc))
         self.fail(ExitCode.BROKEN_STEP, f"agent {agent.name} raised {type(exc).__name__} at {_place(exc)}")

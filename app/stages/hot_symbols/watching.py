@@ -28,6 +28,7 @@ from app.kafka.topic_follower import AT_ONCE, WholeTopics
 from app.stages.hot_symbols.horizon import Horizon
 from app.stages.hot_symbols.refusing import refused_records
 from app.stages.hot_symbols.row_age import row_age_ns
+from app.stages.hot_symbols.schema_lookup import meet_patiently
 from app.stages.hot_symbols.watch_list import WatchList
 from app.streaming.delivery import Parcel
 from app.streaming.stage_process import StageRuntime
@@ -133,7 +134,7 @@ class WatchTask:
         found = self._lists.next(PAUSE_SECONDS)
         for topic, schemas in ((self._list_topic, self._watch_schemas), (self._answers_topic, self._answer_schemas)):
             if unmet := schemas.unmet(record.value for record in found if record.topic == topic):
-                schemas.meet(unmet)
+                meet_patiently(schemas, unmet)
         for record in found:
             if record.topic == self._list_topic:
                 self._list.take(record, self._watch_schemas.decode(record.value))

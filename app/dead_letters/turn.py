@@ -17,7 +17,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from app.kafka.client import KafkaUnreachableError, client_config
+from app.kafka.client import READING, KafkaUnreachableError, client_config
 from app.kafka.group_members import ANSWER_SECONDS, member_names
 from app.operators.errors import OperatorError
 from app.settings import Settings
@@ -64,10 +64,10 @@ class RetryTurn:
         self._consumer = Consumer(
             client_config(settings, client_id=self._name)
             | {
+                **READING,
                 "group.id": self._group,
                 "session.timeout.ms": SESSION_SECONDS * 1_000,
                 "max.poll.interval.ms": 86_400_000,  # a long list is read and tried between two polls
-                "enable.auto.commit": False,
                 "partition.assignment.strategy": "range",
                 "log_level": 0,
             }

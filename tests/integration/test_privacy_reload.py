@@ -1,15 +1,18 @@
 """A privacy stage reloads its policy while it runs, on a real broker."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from agents.canonicalize.events import Canonicalizer
@@ -77,8 +80,12 @@ class _Stage:
 
     def reload(self, text: str, expected: str) -> None:
         """Change the file, say so, and wait for the answer in the log."""
+        self.reload_as(lambda: self.policy.write_text(text), expected)
+
+    def reload_as(self, change: Callable[[], object], expected: str) -> None:
+        """Change what lies at the file's path, say so, and wait for the answer in the log."""
         seen = self.log.read_text().count(expected)
-        self.policy.write_text(text)
+        change()
         self.process.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + WAIT_SECONDS
         while self.log.read_text().count(expected) == seen:
@@ -86,11 +93,37 @@ class _Stage:
             assert self.process.poll() is None, self.log.read_text()
             time.sleep(0.02)
 
+    def refused_reloads(self) -> int:
+        """What the metric says."""
+        address = re.findall(r'"http": ?"([^"]+)"', self.log.read_text())[-1]
+        page = urllib3.request("GET", f"http://{address}/metrics").data.decode()
+        (found,) = re.findall(r'^runtime_policy_reloads_total\{outcome="refused"\} (\S+)$', page, re.MULTILINE)
+        return int(float(found))
+
     def close(self) -> None:
         """End everything that was started."""
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(20) == 0, self.log.read_text()
         self._consumer.close()
+
+
+def _binary(path: Path) -> None:
+    path.write_bytes(bytes(range(256)) * 64)
+
+
+def _pipe(path: Path) -> None:
+    path.rmdir()
+    os.mkfifo(path)
+
+
+def _endless(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def _circle(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.name)
 
 
 @pytest.fixture
@@ -116,8 +149,21 @@ def test_a_reload_is_in_force_at_once_and_one_that_fails_keeps_the_old_policy(st
     assert "line 1: schema: is 9" in stage.log.read_text()
     assert stage.call()["redaction"]["policy_id"] == built_in_policy("strict").policy_id
 
-    for text in ("schema = 1\nname = " + "[" * 100_000, ".".join(["a"] * 30_000) + " = 1", "#" * (2 << 20), "\x00"):
-        stage.reload(text, "the privacy policy was not reloaded, the old one stays")
+    kept = "the privacy policy was not reloaded, the old one stays"
+    texts = (
+        "schema = 1\nname = " + "[" * 100_000,
+        ".".join(["a"] * 30_000) + " = 1",
+        "".join(f"a.b{number}.c = 1\n" for number in range(800_000)),
+        "#" * (2 << 20),
+        "\x00",
+    )
+    for text in texts:
+        stage.reload(text, kept)
+    others: tuple[Callable[[Path], object], ...] = (_binary, Path.unlink, Path.mkdir, _pipe, _endless, _circle)
+    for change in others:
+        stage.reload_as(partial(change, stage.policy), kept)
+    stage.policy.unlink()
+    assert stage.refused_reloads() == 1 + len(texts) + len(others)
     assert stage.call()["redaction"]["policy_id"] == built_in_policy("strict").policy_id
 
     stage.reload(built_in_text("strict"), "privacy policy reloaded, it is the same")

@@ -1,5 +1,6 @@
 """app/kafka/client.py: how clients reach Kafka, what they say when they cannot, and what every producer has."""
 
+import re
 from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from app.ingest import gap_writer, writer
+from app.kafka import client
 from app.kafka.client import (
     CONNECTION_ERRORS,
     LOSSLESS_PRODUCER,
@@ -140,3 +142,13 @@ def test_every_producer_of_the_pipeline_is_lossless(config: Mapping[str, Any]) -
     """No record counts as written before all replicas have it, comes twice, or expires."""
     assert config.items() >= LOSSLESS_PRODUCER.items()
     assert LOSSLESS_PRODUCER == {"acks": "all", "enable.idempotence": True, "message.timeout.ms": 0}
+
+
+def test_every_consumer_reads_transactions_in_the_same_way() -> None:
+    """Whoever makes a consumer takes the options that all have: none says for itself what an aborted record is."""
+    app = Path(client.__file__).parents[1]
+    makers = {path: path.read_text() for path in app.rglob("*.py") if re.search(r"[^\w.]Consumer\(", path.read_text())}
+    assert len(makers) >= 4
+    assert [path.name for path, text in makers.items() if "READING" not in text] == []
+    others = [path.name for path in app.rglob("*.py") if "isolation.level" in path.read_text()]
+    assert others == ["client.py"]

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from secrets import token_hex
 from typing import Final
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from agents.privacy.redaction.answers import Cleared, TextAnswer
@@ -34,9 +35,10 @@ from app.ingest.link import AgentLink, link_of
 from app.ingest.node_claims import NodeClaims
 from app.ingest.spill import SpillFolder
 from app.ingest.spiller import Spiller
-from app.ingest.writer import RawWriter
-from app.kafka.client import KafkaUnreachableError, client_config, partition_count
+from app.ingest.writer import BATCH_BYTES, RawWriter
+from app.kafka.client import ClientConfig, KafkaUnreachableError, client_config, partition_count
 from app.kafka.registry import SchemaRegistry
+from app.kafka.topic_limits import topic_limits
 from app.kafka.topic_watch import TopicWatch
 from app.privacy.load import Privacy, load_privacy
 from app.settings import Settings, SettingsError
@@ -113,7 +115,8 @@ class Ingest:
         self._folder = _spill_folder(settings)
         self._buffer = Buffer(limits, KeyReader(node), drop_stored=self._folder.drop_oldest if self._folder else None)
         self._spiller = Spiller(self._buffer, self._folder, KeyReader(node)) if self._folder else None
-        self._writer = RawWriter(config, settings.name(topics.RAW), self._buffer, limits, self._spiller)
+        raw = settings.name(topics.RAW)
+        self._writer = RawWriter(_with_batches_for(config, raw), raw, self._buffer, limits, self._spiller)
         self._registry = SchemaRegistry.from_settings(settings)
         self._gaps = GapWriter(
             config, settings.name(topics.COVERAGE), self._journal, self._find_coverage_schema, self._meter
@@ -325,6 +328,15 @@ def _spill_folder(settings: Settings) -> SpillFolder | None:
     if settings.spill_dir is None:
         return None
     return SpillFolder(settings.spill_dir, settings.spill_max_bytes, settings.spill_sync_ms / 1000)
+
+
+def _with_batches_for(config: ClientConfig, topic: str) -> ClientConfig:
+    """The configuration, with smaller batches where a topic takes only such: a larger one would be refused whole."""
+    try:
+        limit = topic_limits(AdminClient(config | {"log_level": 0}), [topic]).get(topic)
+    except KafkaException:  # no broker answers, which is waited for
+        return config
+    return config if limit is None or limit >= BATCH_BYTES else config | {"batch.size": limit}
 
 
 def _look_at_topics(settings: Settings) -> None:

@@ -52,13 +52,16 @@ _QUEUE_EVENTS: Final = 100_000
 _QUEUE_KBYTES: Final = 256 << 10
 """The producer's own limits, well above what is sent at once, so that they are never what stops us."""
 
+BATCH_BYTES: Final = 1_000_000
+"""Of one batch; the raw topic takes more than that, unless somebody made it smaller."""
+
 PRODUCER_CONFIG: Final[Mapping[str, Any]] = {
     **LOSSLESS_PRODUCER,
     "delivery.report.only.error": True,
     "partitioner": "murmur2_random",  # as Java clients partition
     "compression.type": "lz4",
     "linger.ms": 50,
-    "batch.size": 1_000_000,
+    "batch.size": BATCH_BYTES,
     "message.max.bytes": MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES,
     "queue.buffering.max.messages": _QUEUE_EVENTS,
     "queue.buffering.max.kbytes": _QUEUE_KBYTES,

@@ -13,7 +13,7 @@ from app.operators.errors import OperatorError
 from app.operators.regular_files import read_regular_text
 from schemas.topics import TOPICS, Stage, live_name
 
-_TOPICS: Final = {"read": "READ", "write": "WRITE", "describe": "DESCRIBE"}
+_TOPICS: Final = {"read": "READ", "write": "WRITE", "describe": "DESCRIBE", "options": "DESCRIBE_CONFIGS"}
 _GROUPS: Final = {"groups": "READ", "describe_groups": "DESCRIBE"}
 _KEYS: Final = (*_TOPICS, *_GROUPS)
 
@@ -25,7 +25,8 @@ class AccessFileError(OperatorError):
 class Rule(NamedTuple):
     """One permission. `prefixed`: for all names that begin with `name`.
 
-    `operation` is Kafka's word: READ, WRITE, or DESCRIBE, which shows where a topic ends and what a group committed.
+    `operation` is Kafka's word: READ, WRITE, DESCRIBE, which shows where a topic ends and what a group committed, or
+    DESCRIBE_CONFIGS, which shows a topic's options.
     """
 
     user: str

@@ -25,6 +25,8 @@ from app.stages.hot_symbols.attach import attacher
 from app.stages.policy_in_force import PolicyInForce
 from app.streaming.audit import AuditTrail, StageIdentity
 from app.streaming.dead_letter_limits import DeadLetterGuard, limits_of
+from app.streaming.large_outputs import refuse_large
+from app.streaming.lost_offsets import look_for_lost_offsets
 from app.streaming.runner import Late, Omission, StepMemory, StepRunner
 from app.streaming.skipped import SkippedGaps
 from app.streaming.stage_process import Attach, StagePlan, StageRuntime
@@ -157,7 +159,7 @@ def _attach_step(
 
     def attach(runtime: StageRuntime) -> None:
         tell_skipped(runtime)
-        trail = open_trail(runtime)
+        trail, limit = open_trail(runtime), runtime.record_limits.get(name(output))
         runtime.app.batch_consumer.before_commits.append(trail.before_commit)
         run = StepRunner(
             step,
@@ -170,6 +172,7 @@ def _attach_step(
             limits=DeadLetterGuard(limits_of(settings)),
             commit=runtime.app.batch_consumer.commit_finished,
             trail=trail,
+            refuse_large=None if limit is None else partial(refuse_large, shape.stage, limit),
             facts=step.facts,
             late=late,
             omission=omission,
@@ -208,7 +211,10 @@ def _gap_publisher(settings: Settings, shape: StageShape) -> Callable[[StageRunt
         consumer.skipped.append(gaps.note)
         consumer.before_commits.append(gaps.before_commit)
         sources = [settings.name(topic) for topic in shape.sources]
-        unread = UnreadPartitions(sources, runtime.topic_watch, gaps, ends_by(runtime.admin), runtime.partitions)
+        source, output = sources[0], settings.name(shape.outputs[0])
+        ends, lost = ends_by(runtime.admin), partial(runtime.observer.offsets_lost, source)
+        consumer.beginnings.append(partial(look_for_lost_offsets, source, output, ends, lost))
+        unread = UnreadPartitions(sources, runtime.topic_watch, gaps, ends, runtime.partitions)
         runtime.tasks.append(unread.run)
 
     return tell

@@ -11,7 +11,7 @@ It overrides private methods of Faust; tests/unit/app/streaming/test_faust_pins.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, assert_never, cast
 
@@ -58,6 +58,8 @@ class BatchConsumer(driver.Consumer):
         self.changelog_ledger = Ledger()
         self.skipped: list[Callable[[SkippedRange], None]] = []
         """Called with records that were deleted before they were read, or that a moved group passed over."""
+        self.beginnings: list[Callable[[Sequence[TP]], None]] = []
+        """Called, in a thread, with partitions in which the group has committed nothing, before work begins there."""
         self.commits = 0
         self.last_commit_unix_seconds = 0.0
         self.drain_callbacks: list[Callable[[], Awaitable[None]]] = []
@@ -91,6 +93,9 @@ class BatchConsumer(driver.Consumer):
         committed = {tp: start.committed for tp, start in starts.items() if start.committed is not None}
         for check in self.position_checks:
             check(committed)
+        if anew := [tp for tp, start in sorted(starts.items()) if start.committed is None]:
+            for note in self.beginnings:
+                await asyncio.to_thread(note, anew)
         seeks = await self._batch_thread.seek_partitions({tp: start.position for tp, start in starts.items()})
         for tp, start in starts.items():
             # what is skipped is due for a commit at once: until then nobody can tell it from records that wait

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -38,12 +38,15 @@ QUEUE_MAX_KBYTES = 128 << 10
 """What librdkafka holds while a broker is away, before sending waits. The delivery window and Faust's queue are much
 smaller as a rule; this stops parcels of very large records. 128 MiB hold at least seven records of the largest size."""
 
+BATCH_BYTES: Final = 900_000
+"""Below the 1 MiB that a topic takes unless configured otherwise: a broker refuses a larger batch as a whole."""
+
 PRODUCER_CONFIG: Mapping[str, Any] = {
     **LOSSLESS_PRODUCER,
     "enable.gapless.guarantee": True,
     "compression.type": "lz4",
     "linger.ms": 5,
-    "batch.size": 900_000,  # below the 1 MiB that a topic takes unless configured otherwise
+    "batch.size": BATCH_BYTES,
     "message.max.bytes": MAX_RECORD_BYTES,
     "queue.buffering.max.messages": QUEUE_MAX_RECORDS,
     "queue.buffering.max.kbytes": QUEUE_MAX_KBYTES,

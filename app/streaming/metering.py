@@ -54,6 +54,10 @@ class StageObserver:
         """Records of an unprefixed topic were never read."""
         self._meter.add(metrics.SKIPPED, records, topics.live_name(topic))
 
+    def offsets_lost(self, topic: str, partitions: int) -> None:
+        """The group had committed offsets of this many partitions, and they are gone."""
+        self._meter.add(metrics.OFFSETS_LOST, partitions, self._label(topic))
+
     def done(self, topic: str, records: int, result: StepResult, step_seconds: float) -> None:
         """Everything that followed from a batch is acknowledged."""
         meter = self._meter

@@ -64,6 +64,9 @@ class Omission(Protocol):
 Late = Callable[[Sequence[SourceRecord]], Sequence[SourceRecord]]
 """The records whose events came late."""
 
+RefuseLarge = Callable[[Sequence[SourceRecord], StepResult], None]
+"""Turns outputs that their topic does not take into dead letters."""
+
 LATE: Final = "late"
 """Reason of a line about an event that came late."""
 
@@ -121,6 +124,7 @@ class StepRunner:
         facts: Callable[[SourceRecord], EventFacts] = lambda _record: EventFacts(),
         late: Late = lambda _records: (),
         omission: Omission | None = None,
+        refuse_large: RefuseLarge | None = None,
         fail: Fail = end_process,
     ) -> None:
         """`commit` commits what is finished; it is called before the process ends at one of the `limits`.
@@ -129,6 +133,7 @@ class StepRunner:
         what ingest had vouched for by then.
         """
         self._omission = omission
+        self._refuse_large = refuse_large
         self._facts = facts
         self._late = late
         self._lines = EventLines("an event is refused")
@@ -201,6 +206,8 @@ class StepRunner:
     def _made(self, batch: RecordBatch, kept: RecordBatch) -> StepResult:
         """What the step makes of the kept records, with an account of the whole batch."""
         result = self._step(kept.records)
+        if self._refuse_large is not None:
+            self._refuse_large(kept.records, result)
         if omitted := len(batch.records) - len(kept.records):
             result.skipped[OMITTED] = omitted
         if result.dead_letters:

@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -21,15 +21,15 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from app.files.folders import PRIVATE_UMASK
-from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config, partition_counts
+from app.kafka.client import client_config
 from app.kafka.log_ends import topic_ids
-from app.kafka.topic_watch import TopicWatch, stamped_by_broker, stamps_trouble
-from app.operators.errors import OperatorError
+from app.kafka.topic_watch import TopicWatch
+from app.operators.errors import ServerError
 from app.processes.garbage import collect_seldom
 from app.processes.open_files import raise_file_limit
 from app.processes.process_end import ExitCode, end_process
 from app.settings import Settings
-from app.streaming.delivery import Delivery, DeliveryFailedError
+from app.streaming.delivery import BATCH_BYTES, Delivery, DeliveryFailedError
 from app.streaming.foreign import foreign_records
 from app.streaming.membership import Claim, claim, client_ids, disown, group_members
 from app.streaming.metering import StageObserver
@@ -37,6 +37,7 @@ from app.streaming.paced_runner import PacedRunner
 from app.streaming.stage_app import GroupTimes, StageApp, make_app
 from app.streaming.standstill import StallLimits
 from app.streaming.table import StrictTable
+from app.streaming.topic_checks import await_topics, check_options
 from app.streaming.watchdog import SAMPLE_SECONDS, Watchdog
 from app.telemetry import metrics
 from app.telemetry.http import Check, TelemetryServer
@@ -50,9 +51,6 @@ log = logging.getLogger(__name__)
 
 SHUTDOWN_SECONDS = 9.0
 """From SIGTERM to the end, at the latest: a supervisor's SIGKILL comes at ten."""
-
-TOPICS_WAIT_SECONDS = 60.0
-"""How long a broker and its topics are waited for at the start: all parts of a deployment start at once."""
 
 ANSWER_SECONDS = 5.0
 
@@ -81,6 +79,8 @@ class StageRuntime:
     observer: StageObserver
     partitions: int
     topic_watch: TopicWatch
+    record_limits: Mapping[str, int]
+    """Topics (full names) that take smaller records than they were made for, and how large these may be."""
     intervals: list[PacedRunner] = field(default_factory=list)
     """Runners to flush at intervals and before partitions are given up; `attach` adds them."""
     reloads: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -103,12 +103,6 @@ class StageRuntime:
             admin=self.admin,
             sparse=sparse,
         )
-
-
-class TopicStampsError(OperatorError):
-    """A broker stamps records of a topic, and must not. The message names the topic and says what to do."""
-
-    exit_code = ExitCode.WRONG_STATE
 
 
 Attach = Callable[[StageRuntime], None]
@@ -142,7 +136,7 @@ class StagePlan:
 def run_stage(settings: Settings, plan: StagePlan) -> None:
     """Run until a SIGTERM or SIGINT has drained the stage.
 
-    Raises KafkaUnreachableError, KafkaUnusableError, TopicStampsError, IndexTakenError, HttpError, SettingsError,
+    Raises KafkaUnreachableError, KafkaUnusableError, TopicOptionsError, IndexTakenError, HttpError, SettingsError,
     OSError (state folder, certificates).
     Broken machinery ends the process.
     """
@@ -159,7 +153,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
     if plan.tied:
         _stop_with_parent(stop)
-    partitions = await asyncio.to_thread(_await_topics, settings, plan.topics, stop)
+    partitions = await asyncio.to_thread(await_topics, settings, plan.topics, stop)
     if partitions is None:
         return
     admin = AdminClient(
@@ -167,6 +161,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     )  # its requests are repeated, and failures reported then
     meter = Meter(metrics_of(Process.STAGE))
     meter.set(metrics.PROCESS_INFO, 1, plan.stage.value)
+    record_limits = await asyncio.to_thread(check_options, admin, plan.topics, settings.topic_prefix)
     observer = StageObserver(meter, plan.stage, topic_prefix=settings.topic_prefix, output_topic=plan.output_topic)
     claimed = await asyncio.to_thread(_claim, settings, admin, plan)
     log.info("worker %d of its group on this host", claimed.index, extra={"facts": {"stage": plan.stage.value}})
@@ -174,7 +169,8 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     app.bind()
     app.batch_consumer.topic_ids = partial(_known_ids, admin)
     app.find_foreign = partial(foreign_records, settings, plan.topics, settings.name(plan.group))
-    delivery = Delivery(client_config(settings, client_id=app.conf.broker_client_id))
+    batch_bytes = min([BATCH_BYTES, *record_limits.values()])
+    delivery = Delivery(client_config(settings, client_id=app.conf.broker_client_id, batch_size=batch_bytes))
     topic_watch = TopicWatch(admin, plan.topics, partitions, also=plan.others)
     runtime = StageRuntime(
         settings=settings,
@@ -185,6 +181,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
         observer=observer,
         partitions=partitions,
         topic_watch=topic_watch,
+        record_limits=record_limits,
     )
     plan.attach(runtime)
     reload.clear()  # a request from before now is met by what was just loaded
@@ -274,6 +271,8 @@ def _end_on_error(app: StageApp, task: "asyncio.Future[None]") -> None:
     error = None if task.cancelled() else task.exception()
     if isinstance(error, DeliveryFailedError):
         end_process(ExitCode.DELIVERY_FAILED, str(error))
+    if isinstance(error, ServerError):
+        end_process(ExitCode.UNAVAILABLE, str(error))
     if error is not None:
         app.blame_foreign(error)
         end_process(ExitCode.FRAMEWORK_CRASHED, f"{type(error).__name__} while starting, flushing or reloading")
@@ -311,27 +310,3 @@ def _stop_with_parent(stop: asyncio.Event) -> None:
             loop.call_soon_threadsafe(stop.set)
 
     threading.Thread(target=wait_for_the_end, name="parent", daemon=True).start()
-
-
-def _await_topics(settings: Settings, names: Sequence[str], stop: asyncio.Event) -> int | None:
-    """Wait until all topics are there; returns their partition count, or None when `stop` is set meanwhile."""
-    deadline = time.monotonic() + TOPICS_WAIT_SECONDS
-    while not stop.is_set():
-        try:
-            counts = partition_counts(settings, names, ANSWER_SECONDS)
-        except (KafkaUnreachableError, KafkaUnusableError) as error:
-            if time.monotonic() > deadline:
-                raise
-            log.warning("waiting: %s", error)
-            time.sleep(1.0)
-            continue
-        if len(set(counts.values())) > 1:
-            listed = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()))
-            raise KafkaUnusableError(
-                f"topics must have the same number of partitions: {listed}; see callstream topics check"
-            )
-        stamped = stamped_by_broker(AdminClient(client_config(settings) | {"log_level": 0}), names)
-        if (trouble := stamps_trouble(stamped)) is not None:
-            raise TopicStampsError(trouble)
-        return counts[names[0]]
-    return None

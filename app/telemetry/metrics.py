@@ -250,6 +250,13 @@ SKIPPED: Final = _stage_counter(
     bad="Any: events are lost. `callstream coverage` shows the gap, `callstream books` where; raise the retention.",
     labels=(TOPIC,),
 )
+OFFSETS_LOST: Final = _stage_counter(
+    name="runtime_offsets_lost_total",
+    unit="partitions",
+    help="Partitions whose committed offsets were gone at a start, though there were results of them, by source topic.",
+    bad="Any: the stage was away for longer than offsets.retention.minutes, or its group was deleted; it reads again.",
+    labels=(TOPIC,),
+)
 FRAMES: Final = _stage_counter(
     name="runtime_frames_total",
     unit="frames",

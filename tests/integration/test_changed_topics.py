@@ -1,7 +1,9 @@
 """Topics that somebody changes while the pipeline runs: more partitions, and records that the broker stamps."""
 
 import json
+import signal
 from pathlib import Path
+from random import Random
 
 import pytest
 from click.testing import CliRunner
@@ -18,7 +20,7 @@ from confluent_kafka.admin import (
 from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
 from app.processes.process_end import ExitCode
-from schemas import coverage, topics
+from schemas import coverage, records, topics
 from schemas.coverage import GapCause, SkippedOffsets
 from tests.support import events
 from tests.support.pipeline_run import INGEST, PipelineRun, pipeline_run
@@ -31,7 +33,11 @@ def _admin(run: PipelineRun) -> AdminClient:
 
 
 def _stamp(run: PipelineRun, topic: str, by: str) -> None:
-    entry = ConfigEntry("message.timestamp.type", by, incremental_operation=AlterConfigOpType.SET)
+    _set(run, topic, "message.timestamp.type", by)
+
+
+def _set(run: PipelineRun, topic: str, option: str, value: str) -> None:
+    entry = ConfigEntry(option, value, incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, run.settings.name(topic), incremental_configs=[entry])
     admin = _admin(run)
     for answer in admin.incremental_alter_configs([resource]).values():
@@ -89,3 +95,35 @@ def test_a_stage_neither_starts_nor_goes_on_where_the_broker_stamps_records(
         _stamp(run, topics.CANONICAL, "LogAppendTime")
         assert worker.wait(within_seconds=60) == ExitCode.WRONG_STATE
         assert f"{run.settings.name(topics.CANONICAL)}: the broker stamps records" in worker.log_tail()
+
+
+def test_events_that_their_topic_does_not_take_cost_themselves_only(
+    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Batches are made to fit; a canonical event or a call that does not is a dead letter, and the stages go on."""
+    with pipeline_run(embedded, topic_prefix, tmp_path) as run:
+        _set(run, topics.CANONICAL, "max.message.bytes", "60000")
+        _set(run, topics.CALLS, "max.message.bytes", "30000")
+        for stage in ("canonicalize-0", "privacy-0"):
+            run.start(stage)
+        producer = Producer({"bootstrap.servers": run.settings.kafka_bootstrap_servers})
+        small, chance = 300, Random(5)
+        texts = [f"{chance.getrandbits(8 * 900):x}" for _ in range(small)]
+        texts += [" ".join(f"{chance.getrandbits(4_000):x}" for _ in range(count)) for count in (45, 90)]
+        for pid, text in enumerate(texts):
+            value = events.event("process_exec", events.process(100 + pid, arguments=text)).SerializeToString()
+            producer.produce(run.settings.name(topics.RAW), value, b"key", pid % 4)
+        assert producer.flush(30) == 0
+        run.wait(lambda: sum(run.ends(topics.CALLS).values()) == small, 60, "the small events")
+        run.wait(lambda: sum(run.ends(topics.DEAD_LETTERS).values()) == 2, 60, "the large ones")
+        letters = [records.decode(records.DEAD_LETTER, one.value or b"") for one in run.records(topics.DEAD_LETTERS)]
+        assert {(one["stage"], one["reason"]) for one in letters} == {
+            ("canonicalize", "too_large_for_topic"),
+            ("privacy", "too_large_for_topic"),
+        }
+        assert run.ended == []
+        _set(run, topics.DEAD_LETTERS, "max.message.bytes", "1000")
+        run.end("privacy-0", signal.SIGTERM)
+        run.processes["privacy-0"].start()
+        assert run.processes["privacy-0"].wait(within_seconds=30) == ExitCode.WRONG_STATE
+        assert "callstream topics apply raises it" in run.processes["privacy-0"].log_tail()

@@ -33,6 +33,8 @@ _WAIT_MS: Final = 10
 
 _REQUEST_MS: Final = 15_000
 
+_CLOSE_SECONDS: Final = 5.0
+
 Result = TypeVar("Result")
 
 
@@ -83,7 +85,7 @@ class LogFetcher:
         return self._loop.is_closed()
 
     def close(self) -> None:
-        """Close the connections and end the thread."""
+        """Close the connections and end the thread; gives up on connections that do not close within a few seconds."""
         if self._loop.is_closed():
             return
         if self._thread is None:
@@ -151,8 +153,9 @@ class LogFetcher:
         (await self._connected()).pause(place)
 
     async def _stop(self) -> None:
+        # aiokafka's own tasks may swallow their cancellation while a leader moves, and then `stop` waits for ever
         if self._consumer is not None:
-            await self._consumer.stop()
+            await asyncio.wait({asyncio.ensure_future(self._consumer.stop())}, timeout=_CLOSE_SECONDS)
 
 
 def _options(settings: Settings) -> dict[str, Any]:

@@ -20,6 +20,7 @@ ALL: Final = (
     "hot_symbols_scale",
     "replay",
     "export",
+    "dead_letters",
 )
 """Fast parts first, so that a mistake shows early."""
 

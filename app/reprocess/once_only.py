@@ -26,6 +26,7 @@ from app.processes.process_end import ExitCode, end_process
 from app.settings import Settings
 from app.streaming.batch import RecordBatch
 from app.topology import StageShape
+from schemas import topics
 from schemas.canonical_parts_pb2 import CanonicalEventParts
 from schemas.topics import Stage
 
@@ -40,19 +41,15 @@ _AFTER_CANONICALIZE: Final = {Stage.PRIVACY.value, Stage.HOT_SYMBOLS.value}
 class OnceOnly:
     """Says which records of a version's first source are copies of others that the version has; an `Omission`."""
 
-    def __init__(self, settings: Settings, shape: StageShape, starts: Mapping[int, int], sent_again: SentAgain) -> None:
-        """`starts` are the offsets at which the version began in the source of `shape`."""
-        self._source = settings.name(shape.sources[0])
-        self._is_raw = shape.stage is Stage.CANONICALIZE
+    def __init__(self, source: str, starts: Mapping[int, int], reader: TopicReader, sent_again: SentAgain) -> None:
+        """`source` is the full name of what the version reads first; `starts` are the offsets at which it began."""
+        self._source = source
+        self._is_raw = source.endswith(topics.RAW)
         self._starts = starts
-        self._reader = TopicReader(settings)
+        self._reader = reader
         self._sent_again = sent_again
         self._known_to: dict[int, int] = {}
         self._first_raw: dict[int, int] = {}
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._reader.close()
 
     async def __call__(self, batch: RecordBatch) -> frozenset[int]:
         """Waits while no broker answers; ends the process if we may not read the notes."""
@@ -104,12 +101,12 @@ class OnceOnly:
 @contextmanager
 def once_only(settings: Settings, shape: StageShape, starts: Mapping[int, int]) -> Iterator[OnceOnly]:
     """An `OnceOnly` for a version that began at `starts`, with connections of its own."""
-    with SchemaRegistry.from_settings(settings) as registry, TopicReader(settings) as reader:
-        omission = OnceOnly(settings, shape, starts, SentAgain(settings, reader, registry))
-        try:
-            yield omission
-        finally:
-            omission.close()
+    with (
+        SchemaRegistry.from_settings(settings) as registry,
+        TopicReader(settings) as reader,
+        TopicReader(settings) as notes,
+    ):
+        yield OnceOnly(settings.name(shape.sources[0]), starts, reader, SentAgain(settings, notes, registry))
 
 
 def _raw_offset(record: SourceRecord) -> int:

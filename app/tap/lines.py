@@ -181,7 +181,8 @@ def _hot_symbol(headline: Headline, document: Document, naming: Naming) -> Itera
 
 def _watch(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:
     since = time_text(document["since_ns"], 9) if document["since_ns"] else "the record's time"
-    why = f"  {document['vulnerability']}" if document["vulnerability"] else ""
+    named = dict.fromkeys(filter(None, (document["vulnerability"], *document["vulnerabilities"])))
+    why = f"  {', '.join(named)}" if named else ""
     yield f"{headline.key}  watched since {since}{why}  {headline}"
 
 

@@ -15,7 +15,7 @@ from agents.hot_symbols.counting.callers import Callers
 from agents.hot_symbols.counting.recent import Recent
 from agents.hot_symbols.reading.citations import Citations, cited_event
 from agents.hot_symbols.reading.evidence import CONFIRMED, EventPlace, Touch
-from agents.hot_symbols.reading.sightings import Summary, firsts_of_hours
+from agents.hot_symbols.reading.sightings import Summary, firsts_of_hours, moment_and_offset
 from schemas.text_limits import cut_place
 
 HOURS_KEPT: Final = 24
@@ -83,14 +83,11 @@ class Tally:
         earliest, latest, firsts = seen.first, seen.last, seen.first_of_hours
         if len(summaries) > 1:
             earliest, latest = min([one.first for one in summaries]), max([one.last for one in summaries])
-            firsts = firsts_of_hours(summaries, earliest)
-        first = cited_event(earliest, partition)
-        last = first if latest == earliest else cited_event(latest, partition)
-        self.citations.note(
-            first,
-            last,
-            {hour: first if one == earliest else cited_event(one, partition) for hour, one in firsts.items()},
-        )
+            _, firsts = firsts_of_hours(summaries, earliest)
+        cited = {
+            seen: cited_event(*moment_and_offset(seen), partition) for seen in (earliest, latest, *firsts.values())
+        }
+        self.citations.note(cited[earliest], cited[latest], {hour: cited[seen] for hour, seen in firsts.items()})
 
     def _note(self, places: dict[EventPlace, int]) -> None:
         for place, when_ns in places.items():

@@ -46,9 +46,9 @@ Cited = tuple[int, str, int, int]
 """The fields of a `Citation` as a plain tuple, which is cheap, with the id backwards: it sorts as moments do."""
 
 
-def cited_event(seen: tuple[bytes, int], partition: int) -> Cited:
-    """An event by its moment and its raw offset."""
-    return time_of(seen[0]), backward_id(seen[0]), partition, seen[1]
+def cited_event(moment: bytes, offset: int, partition: int) -> Cited:
+    """An event by its moment and its raw position."""
+    return time_of(moment), backward_id(moment), partition, offset
 
 
 @dataclass(slots=True, eq=False)

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from agents.hot_symbols.reading.evidence import EventPlace
 from agents.hot_symbols.reading.times import moment, time_of
@@ -34,15 +35,25 @@ class Sightings:
         return Sightings(self.place, self.moments[begin:], self.offsets[begin:]) if begin else self
 
 
-Seen = tuple[bytes, int]
-"""An event's moment and its raw offset."""
+_OFFSET_BYTES: Final = 8
+
+
+def seen_at(one: bytes, offset: int) -> bytes:
+    """A moment with the event's raw offset behind it: bytes that sort as the moments do."""
+    return one + offset.to_bytes(_OFFSET_BYTES, "big")
+
+
+def moment_and_offset(seen: bytes) -> tuple[bytes, int]:
+    """What `seen_at` joined."""
+    return seen[:-_OFFSET_BYTES], int.from_bytes(seen[-_OFFSET_BYTES:], "big")
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """How many events, between which times and offsets (all included), by hour since the Unix epoch, and where last.
 
-    No hour is later than that of receipt. `first`, `last` and `first_of_hours` say which events those were.
+    No hour is later than that of receipt; `hour` is the only one, or None where there are several. `first`, `last` and
+    `first_of_hours` say which events those were, see `seen_at`.
     """
 
     events: int
@@ -50,32 +61,41 @@ class Summary:
     last_ns: int
     first_offset: int
     last_offset: int
+    hour: int | None
     hours: Mapping[int, int]
     places: Mapping[EventPlace, int]
     """Time of the last event by place."""
-    first: Seen
-    last: Seen
-    first_of_hours: Mapping[int, Seen]
+    first: bytes
+    last: bytes
+    first_of_hours: Mapping[int, bytes]
 
 
 def summarized(sightings: Sightings, latest_hour: int) -> Summary:
     """The summary of sightings; there must be one. None was received later than in `latest_hour`."""
     moments, offsets = sightings.moments, sightings.offsets
     earliest, latest = min(moments), max(moments)
-    first = (earliest, offsets[moments.index(earliest)])
-    last = first if latest is earliest else (latest, offsets[moments.index(latest)])
+    first = seen_at(earliest, offsets[moments.index(earliest)])
+    # as a rule they come in the order of time
+    last = seen_at(latest, offsets[-1 if moments[-1] == latest else moments.index(latest)])
     first_ns, last_ns = time_of(earliest), time_of(latest)
-    hour = min(first_ns // HOUR_NS, latest_hour)
+    hour: int | None = min(first_ns // HOUR_NS, latest_hour)
+    assert hour is not None
     hours: Mapping[int, int] = {hour: len(moments)}
-    first_of_hours: Mapping[int, Seen] = {hour: first}
+    first_of_hours: Mapping[int, bytes] = {hour: first}
     if hour != min(last_ns // HOUR_NS, latest_hour):
-        by_hour: dict[int, list[Seen]] = {}
-        for one in zip(moments, offsets, strict=True):
-            by_hour.setdefault(min(time_of(one[0]) // HOUR_NS, latest_hour), []).append(one)
-        hours = {number: len(found) for number, found in by_hour.items()}
-        first_of_hours = {number: min(found) for number, found in by_hour.items()}
+        hour, hours, first_of_hours = None, *_by_hour(sightings, latest_hour)
     places = {sightings.place: last_ns}
-    return Summary(len(moments), first_ns, last_ns, offsets[0], offsets[-1], hours, places, first, last, first_of_hours)
+    return Summary(
+        len(moments), first_ns, last_ns, offsets[0], offsets[-1], hour, hours, places, first, last, first_of_hours
+    )
+
+
+def _by_hour(sightings: Sightings, latest_hour: int) -> tuple[Mapping[int, int], Mapping[int, bytes]]:
+    """Events by hour, and the first of each."""
+    found: dict[int, list[bytes]] = {}
+    for one, offset in zip(sightings.moments, sightings.offsets, strict=True):
+        found.setdefault(min(time_of(one) // HOUR_NS, latest_hour), []).append(seen_at(one, offset))
+    return {hour: len(seen) for hour, seen in found.items()}, {hour: min(seen) for hour, seen in found.items()}
 
 
 def added_up(summaries: Sequence[Summary]) -> Summary:
@@ -84,9 +104,9 @@ def added_up(summaries: Sequence[Summary]) -> Summary:
         return summaries[0]
     events = sum([one.events for one in summaries])
     first, last = min([one.first for one in summaries]), max([one.last for one in summaries])
-    first_of_hours = firsts_of_hours(summaries, first)
-    hours: Mapping[int, int] = dict.fromkeys(first_of_hours, events)
-    if len(hours) > 1:
+    hour, first_of_hours = firsts_of_hours(summaries, first)
+    hours: Mapping[int, int] = {} if hour is None else {hour: events}
+    if hour is None:
         hours = Counter()
         for one in summaries:
             hours.update(one.hours)
@@ -95,19 +115,22 @@ def added_up(summaries: Sequence[Summary]) -> Summary:
         for place, when_ns in one.places.items():
             if when_ns >= places.get(place, when_ns):
                 places[place] = when_ns
-    first_ns, last_ns = min([one.first_ns for one in summaries]), max([one.last_ns for one in summaries])
+    first_ns, last_ns = time_of(first), time_of(last)
     first_offset = min([one.first_offset for one in summaries])
     last_offset = max([one.last_offset for one in summaries])
-    return Summary(events, first_ns, last_ns, first_offset, last_offset, hours, places, first, last, first_of_hours)
+    return Summary(
+        events, first_ns, last_ns, first_offset, last_offset, hour, hours, places, first, last, first_of_hours
+    )
 
 
-def firsts_of_hours(summaries: Sequence[Summary], first: Seen) -> Mapping[int, Seen]:
-    """The first event of each hour that any of these summaries has; `first` is the first of all."""
-    hours = summaries[0].hours.keys()
-    if len(hours) == 1 and all(one.hours.keys() == hours for one in summaries):
-        return dict.fromkeys(hours, first)
-    firsts: dict[int, Seen] = {}
+def firsts_of_hours(summaries: Sequence[Summary], first: bytes) -> tuple[int | None, Mapping[int, bytes]]:
+    """The only hour that these summaries have, or None, and the first event of each; `first` is the first of all."""
+    hours = {one.hour for one in summaries}
+    hour = hours.pop() if len(hours) == 1 else None
+    if hour is not None:
+        return hour, {hour: first}
+    firsts: dict[int, bytes] = {}
     for one in summaries:
-        for hour, seen in one.first_of_hours.items():
-            firsts[hour] = min(seen, firsts.get(hour, seen))
-    return firsts
+        for number, seen in one.first_of_hours.items():
+            firsts[number] = min(seen, firsts.get(number, seen))
+    return None, firsts

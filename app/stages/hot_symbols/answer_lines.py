@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from agents.hot_symbols.watch.deciding import DecidedAnswer
+from agents.hot_symbols.watch.deciding import AnswerKind, DecidedAnswer
 from agents.hot_symbols.watch.reasons import ReasonKind
 from app.operators.times import time_text
 from schemas.node import NodeId
@@ -29,8 +29,8 @@ def watched_table(answers: Iterable[Mapping[str, Any]]) -> Iterator[str]:
             f"{_WORDS[answer['answer']]:13}  {answer['hits']:>10,}  {_length(answer['complete_ns']):14}  "
             f"{time_text(answer['since_ns']):20}  {answer['watch_id']}{why}"
         )
-        for reason in doubts(answer):
-            yield f"{'':15}{reason}"
+        for line in (*doubts(answer), *_evidence(answer)):
+            yield f"{'':15}{line}"
 
 
 def doubts(answer: Mapping[str, Any]) -> Iterator[str]:
@@ -52,6 +52,15 @@ def doubts(answer: Mapping[str, Any]) -> Iterator[str]:
         yield f"gap {time_text(gap['from_ns'])} to {time_text(gap['to_ns'])}: {gap['cause']} on {node}"
     if answer["gaps_more"]:
         yield f"and {answer['gaps_more']} gaps more"
+
+
+def _evidence(answer: Mapping[str, Any]) -> Iterator[str]:
+    """What the answer can be checked by: events that were hits, and the symbol store behind a "never"."""
+    for event in answer["events"]:
+        where = f"raw position {event['partition']}:{event['offset']}"
+        yield f"event {event['event_id']} at {time_text(event['time_ns'])}, {where}"
+    if answer["snapshot"] and answer["answer"] in {AnswerKind.NEVER_HIT.value, AnswerKind.NEVER_ENTERED.value}:
+        yield f"by snapshot {answer['snapshot']} of the symbol store"
 
 
 def best_lines(best: DecidedAnswer | None) -> Iterator[str]:

@@ -8,7 +8,7 @@ from agents.hot_symbols.counting.partial import Partial
 from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.identity import MAX_ID_BYTES, SymbolIdentity, parse_symbol_id, symbol_id, within_limits
 from agents.hot_symbols.reading.evidence import Touch, binary_touch, frame_of, place_of, target_touch
-from agents.hot_symbols.reading.sightings import Summary
+from agents.hot_symbols.reading.sightings import Summary, seen_at
 from agents.hot_symbols.reading.times import moment
 from agents.hot_symbols.table.published import published_value
 from agents.hot_symbols.table.symbol_row import SymbolRow
@@ -35,8 +35,8 @@ def _largest(kind: str, partition: int) -> tuple[str, Partial]:
         place = place_of({name: _text(kind, 10_000, seed + index) for index, name in enumerate(fields)})
         caller = binary_touch(_text(kind, 20_000, seed)).symbol_id
         touch = Touch(symbol.symbol_id, symbol.module, 1, 0, ((0, 1),), ((caller, 1),))
-        seen = (moment(number, "\x7f" * 128), number)
-        when = Summary(1, number, number, number, number, {number: 1}, {place: number}, seen, seen, {number: seen})
+        seen, at = seen_at(moment(number, "\x7f" * 128), number), (number,) * 4
+        when = Summary(1, *at, number, {number: 1}, {place: number}, seen, seen, {number: seen})
         tally.observe([(touch, when)], partition)
     return symbol.symbol_id, Partial(tally, 0, 40)
 

@@ -205,8 +205,8 @@ COVERAGE = {"node": "quay-7", "cluster": "", "from_ns": 0, "to_ns": 10**9, "even
         ),
         (
             topics.WATCH,
-            {"symbol": "f", "since_ns": 0, "vulnerability": "CVE-1"},
-            "key  watched since the record's time  CVE-1  2@41",
+            {"symbol": "f", "since_ns": 0, "vulnerability": "CVE-1", "vulnerabilities": ["CVE-1", "CVE-2"]},
+            "key  watched since the record's time  CVE-1, CVE-2  2@41",
         ),
         (
             topics.WATCHED,

@@ -22,6 +22,8 @@ def answer(word: str, **others: Any) -> dict[str, Any]:
         "hits": 0,
         "hits_may_be_doubled": False,
         "since_ns": START,
+        "events": [],
+        "snapshot": None,
         "reasons": [],
         "reasons_more": 0,
         "complete_ns": 0,
@@ -71,6 +73,15 @@ def test_not_seen_says_what_is_missing() -> None:
     assert "may be counted twice" in doubled
     assert "is one running?" in list(watched_table([answer("Unknown")]))[2]
     assert len(list(watched_table([answer("NeverHit"), answer("Hit")]))) == 3
+
+
+def test_an_answer_shows_its_evidence() -> None:
+    """Events that were hits, by id and raw position, and the snapshot behind a "never"."""
+    event = {"event_id": "ab" * 16, "partition": 3, "offset": 4711, "time_ns": START}
+    [line] = list(watched_table([answer("Hit", hits=1, events=[event])]))[2:]
+    assert line.strip() == f"event {'ab' * 16} at {SINCE}, raw position 3:4711"
+    [line] = list(watched_table([answer("NeverHit", snapshot="d1")]))[2:]
+    assert line.strip() == "by snapshot d1 of the symbol store"
 
 
 def test_whoever_adds_a_watch_learns_what_can_be_answered() -> None:

@@ -79,10 +79,10 @@ class LogFetcher:
         """By partition, the offset after everything that was handed out or is not there: markers, expired records."""
         return self._done(self._positions())
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether it was closed."""
-        return self._loop.is_closed()
+    def release(self) -> None:
+        """Fetch nothing more. Does not wait, so a garbage collector may call it from any thread, also after `close`."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._release)
 
     def close(self) -> None:
         """Close the connections and end the thread; gives up on connections that do not close within a few seconds."""
@@ -124,12 +124,14 @@ class LogFetcher:
             for place in places
         }
 
+    def _release(self) -> None:
+        if self._consumer is not None and self._assigned:
+            self._consumer.unsubscribe()
+        self._assigned = []
+
     async def _assign(self, positions: Mapping[Partition, int]) -> None:
         consumer = await self._connected()
         self._assigned = [TopicPartition(*place) for place in positions]
-        if not self._assigned:
-            consumer.unsubscribe()
-            return
         consumer.assign(self._assigned)
         for place, offset in positions.items():
             consumer.seek(TopicPartition(*place), offset)

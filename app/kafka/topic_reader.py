@@ -190,8 +190,7 @@ class TopicReader:
                     waiting = ", ".join(f"{topic}[{number}]" for number in sorted(ends))
                     raise KafkaUnreachableError(f"Kafka at {self._where} has more of {waiting} and sends nothing")
         finally:
-            if not self._fetcher.is_closed:  # the reader may be closed before the caller lets go of this iterator
-                self._fetcher.assign({})
+            self._fetcher.release()  # the caller may let go of this iterator at any time
 
     def _taken(self, topic: str, positions: dict[int, int], ends: dict[int, int]) -> list[Recorded]:
         """Records before the `ends` of their partitions.

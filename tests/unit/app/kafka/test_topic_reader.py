@@ -30,8 +30,6 @@ Taken = list[int] | int | BaseException
 class _Broker:
     """A consumer and a fetcher, which hands out `script`; partition 0 has offsets 0 to 4."""
 
-    is_closed = False
-
     def __init__(self, script: list[Taken]) -> None:
         self.script = script
         self.questions: list[BaseException] = []
@@ -44,6 +42,9 @@ class _Broker:
 
     def assign(self, positions: dict[tuple[str, int], int]) -> None:
         self.position = positions.get((TOPIC, 0), 0)
+
+    def release(self) -> None:
+        pass
 
     def leave(self, _place: object) -> None:
         pass

@@ -84,6 +84,8 @@ class SymbolStore:
             return Unresolved.NO_INDEX
         found = index.lookup(file_offset, innermost=innermost)
         for layout in self.layouts(build_id):
+            if layout == index.segments:
+                continue
             offset = other_offset(file_offset, layout, index.segments)
             other = Unresolved.UNMAPPED if offset is None else index.lookup(offset, innermost=innermost)
             if found is Unresolved.UNMAPPED:
@@ -93,7 +95,7 @@ class SymbolStore:
         return found
 
     def layouts(self, build_id: str) -> tuple[Layout, ...]:
-        """Where further files of a build id have its code; most have none."""
+        """Where the files of a build id have its code, if that differs."""
         digest = self._layouts.get(build_id)
         return () if digest is None else self._layouts_of(digest)
 

@@ -170,14 +170,15 @@ class StoreWriter:
         known = self.known_index(build_id)
         if known is None:
             return False
-        return self._note_layout(build_id, layout, open_index(known, build_id, known.name).segments)
+        return self._note_layouts(build_id, layout, open_index(known, build_id, known.name).segments)
 
-    def _note_layout(self, build_id: str, layout: Layout, indexed: Layout) -> bool:
+    def _note_layouts(self, build_id: str, new: Layout, other: Layout) -> bool:
+        """Remember two layouts of a build id, if they differ; whether the first one is news."""
         digest = self.snapshot.of_kind(ObjectKind.LAYOUTS).get(build_id)
-        known = () if digest is None else decode_layouts(read_object(self.folder, digest))
-        if layout in {*known, indexed}:
+        known = {other} if digest is None else {other, *decode_layouts(read_object(self.folder, digest))}
+        if new in known:
             return False
-        self._put(ObjectKind.LAYOUTS, build_id, encode_layouts([*known, layout]))
+        self._put(ObjectKind.LAYOUTS, build_id, encode_layouts({*known, new}))
         return True
 
     def commit(self) -> str:
@@ -197,9 +198,8 @@ class StoreWriter:
         if known.code_digest != index.code_digest:
             self.note_codes(index.build_id, [known.code_digest.hex(), index.code_digest.hex()])
             return Kept.CONFLICT
-        moved = self._note_layout(index.build_id, index.segments, known.segments)
+        moved = self._note_layouts(index.build_id, index.segments, known.segments)
         ours, theirs = richness(index), richness(known)
         if ours > theirs or (ours == theirs and digest < known_digest):  # whichever was added first
-            self._note_layout(index.build_id, known.segments, index.segments)
             return Kept.REPLACED
         return Kept.MOVED if moved else Kept.UNCHANGED

@@ -57,9 +57,9 @@ def test_program_whose_code_was_moved_in_the_file_has_no_wrong_name(tmp_path: Pa
     if not together:
         added(store, program)
     report = added(store, *([program, patched] if together else [patched]))
-    assert [row["outcome"] for row in report["files"]][-1] == "there already, with its code elsewhere in the file"
     opened = SymbolStore.open(store)
     build_id = report["files"][0]["build_id"]
+    assert len(opened.layouts(build_id)) == 2
 
     found = {path: _verdicts(opened, build_id, path) for path in (program, patched)}
 

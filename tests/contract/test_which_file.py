@@ -32,7 +32,8 @@ from tests.support.mapped_files import (
     shown_frame,
 )
 
-DAY_NS: Final = 86_400 * 10**9
+HOUR_NS: Final = 3_600 * 10**9
+DAY_NS: Final = 24 * HOUR_NS
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def _upgrade(tmp_path: Path) -> Upgrade:
     lies.parent.mkdir(parents=True)
     old, new = compiled_library(tmp_path / "o", OLD, "old.so"), compiled_library(tmp_path / "n", NEW, "new.so")
     lies.write_bytes(old.read_bytes())
-    first = added(store, "--node", "quay", "--root", root, root)
+    first = added(store, "--node", "quay", "--root", root, "--since", "2h", root)
     lies.with_suffix(".new").write_bytes(new.read_bytes())
     lies.with_suffix(".new").rename(lies)
     second = added(store, "--node", "quay", "--root", root, root)
@@ -84,11 +85,13 @@ def test_file_that_was_deleted_is_never_named_by_its_path(upgrade: Upgrade) -> N
 def test_event_is_named_by_the_file_that_lay_there_when_it_happened(upgrade: Upgrade) -> None:
     """A replay of last week's events with today's store does not take the file of today."""
     later = shown_frame(upgrade.store, LIBRARY, offset_in(upgrade.new, "config"), time_ns=upgrade.at_ns + DAY_NS)
-    before = shown_frame(upgrade.store, LIBRARY, offset_in(upgrade.old, "config"), time_ns=upgrade.at_ns - 1)
+    before = shown_frame(upgrade.store, LIBRARY, offset_in(upgrade.old, "config"), time_ns=upgrade.at_ns - HOUR_NS)
+    at_once = shown_frame(upgrade.store, LIBRARY, offset_in(upgrade.old, "config"), time_ns=upgrade.at_ns - 1)
     long_ago = shown_frame(upgrade.store, LIBRARY, offset_in(upgrade.old, "config"), time_ns=upgrade.at_ns - DAY_NS)
 
     assert later == Shown("config", upgrade.new_id, "EXACT")
     assert before == Shown("config", upgrade.old_id, "EXACT")
+    assert at_once == Shown("", "", "AMBIGUOUS")  # clocks differ
     assert long_ago == Shown("", "", "MODULE_ONLY")
 
 

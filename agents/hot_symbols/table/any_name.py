@@ -18,9 +18,10 @@ NamesOf = Callable[[str], FileNames | NoNames]
 class AnyName:
     """The names of one function, by file. Files are looked into as their rows come."""
 
-    def __init__(self, asked: str, names_of: NamesOf | None) -> None:
-        """`names_of` is None where there is no symbol store."""
+    def __init__(self, asked: str, names_of: NamesOf | None, build_id: str | None = None) -> None:
+        """`names_of` is None where there is no symbol store. With a `build_id`, only that file is meant."""
         self._asked = asked
+        self._only = build_id
         self._function = function_of(asked)
         self._names_of = names_of
         self._keys: dict[bytes, frozenset[bytes]] = {}
@@ -38,7 +39,7 @@ class AnyName:
 
     def is_it(self, symbol: str, build_id: str | None) -> bool:
         """Whether a row is of the asked function."""
-        if not symbol:
+        if not symbol or (self._only is not None and build_id != self._only):
             return False
         return function_of(symbol) == self._function or (build_id is not None and symbol in self._other_names(build_id))
 

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from posixpath import basename
 from typing import Any, Final
 
+from agents.hot_symbols.identity import SymbolIdError, parse_symbol_id
 from agents.hot_symbols.table.any_name import AnyName, NamesOf
 
 _WILDCARDS: Final = re.compile(r"[*?]")
@@ -41,10 +42,18 @@ class Query:
     """The function that `symbol` names in full, where rows under its other names are meant too."""
 
     def by_any_name(self, names_of: NamesOf | None) -> "Query":
-        """The query, with rows under any name of the function that it names in full."""
-        if self.symbol is None or not self.symbol or "!" in self.symbol or _is_pattern(self.symbol):
+        """The query, with rows under any name of the function that it names in full, alone or in an id."""
+        if not self.symbol or _is_pattern(self.symbol):
             return self
-        return replace(self, any_name=AnyName(self.symbol, names_of))
+        if "!" not in self.symbol:
+            return replace(self, any_name=AnyName(self.symbol, names_of))
+        try:
+            asked = parse_symbol_id(self.symbol)
+        except SymbolIdError:
+            return self
+        if names_of is None or not asked.symbol or asked.build_id is None:
+            return self
+        return replace(self, any_name=AnyName(asked.symbol, names_of, asked.build_id))
 
     def matches(self, row: Row) -> bool:
         """Whether a row is meant."""
@@ -63,7 +72,7 @@ class Query:
     def symbol_id(self) -> str | None:
         """The id of the one row that is meant, where the symbol is named in full."""
         is_id = self.symbol is not None and "!" in self.symbol and not _is_pattern(self.symbol)
-        return self.symbol if is_id else None
+        return self.symbol if is_id and self.any_name is None else None
 
     def needles(self) -> list[bytes]:
         """Bytes that a row that matches has in its key or its state, so that most need not be unpacked."""

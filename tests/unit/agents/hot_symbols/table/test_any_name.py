@@ -46,10 +46,21 @@ def test_without_a_store_a_function_is_found_by_what_compilers_make_of_its_name(
     assert AnyName("parse", lambda _: NoNames.AMBIGUOUS).is_it("parse", BUILD)
 
 
-@pytest.mark.parametrize("symbol", [None, "", "SSL_*", f"{BUILD}!parse"])
-def test_patterns_and_ids_mean_what_they_say(symbol: str | None) -> None:
+@pytest.mark.parametrize("symbol", [None, "", "SSL_*", "/usr/lib/a.so!parse", "a!b!c", f"{BUILD}!"])
+def test_patterns_and_ids_of_unknown_files_mean_what_they_say(symbol: str | None) -> None:
     """Only a name in full is a function."""
     assert Query(symbol=symbol).by_any_name(NAMES).any_name is None
+
+
+def test_an_id_means_the_function_in_that_file() -> None:
+    """Whichever of its names the id has; its row may lie in any partition then."""
+    query = Query(symbol=f"{BUILD}!parse").by_any_name(NAMES)
+
+    assert query.symbol_id is None
+    assert query.may_mean("parse_v2", f"{BUILD}!parse_v2", BUILD)
+    assert query.may_mean_key(f"{BUILD}!parse_v2".encode())
+    assert not query.may_mean("parse", f"{OTHER}!parse", OTHER)
+    assert Query(symbol=f"{BUILD}!parse").by_any_name(None).symbol_id == f"{BUILD}!parse"
 
 
 def test_a_query_by_any_name_needs_no_bytes_of_the_name() -> None:

@@ -1,5 +1,6 @@
 """Watches on a real broker: a row from the first moment, never hit, not seen and why, hit, and no longer watched."""
 
+import json
 import signal
 import time
 from pathlib import Path
@@ -75,3 +76,36 @@ def test_a_watched_symbol_is_never_hit_then_not_seen_then_hit(
         it.cover(DAY, DAY // 2, GapCause.RECONNECT)
         time.sleep(12)
         assert it.answers() == before
+
+
+def test_any_name_of_a_function_is_watched_and_found_and_the_answer_shows_its_events(
+    embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    """The row carries another name; a file that is indexed later changes the answer without a restart."""
+    with watch_scene(embedded, topic_prefix, tmp_path) as it:
+        it.know_file("/usr/lib/libz.so.1", ZLIB, ["inflate", "inflate_old"], ["deflate"])
+        it.add_worker()
+        it.watch_as_a_service("inflate_old", ago_ns=DAY, build_id=ZLIB, every_call_probed=True)
+        it.watch_as_a_service("crc32_old", ago_ns=DAY, module=LIB, every_call_probed=True)
+        it.cover(20 * DAY, 10 * SECOND)
+        it.await_answer(f"{ZLIB}!inflate_old", lambda answer: answer["answer"] == "NeverHit")
+        unknown = it.await_answer(f"{LIB}!crc32_old", lambda answer: bool(answer["reasons"]))
+        assert [one["reason"] for one in unknown["reasons"]] == ["NotPlaced"]
+
+        it.call(
+            frame("/usr/lib/libz.so.1", "inflate", build_id=ZLIB),
+            partition=1,
+            event_id="ab" * 16,
+            image_id="sha256:" + "4f" * 32,
+            image_name="shop/web:1",
+        )
+        hit = it.await_answer(f"{ZLIB}!inflate_old", lambda answer: answer["answer"] == "Hit")
+        assert [(one["event_id"], one["partition"], one["offset"]) for one in hit["events"]] == [("ab" * 16, 1, 0)]
+        assert [one["image_name"] for one in hit["images"]] == ["shop/web:1"]
+        assert [(one["reason"], one["about"]) for one in hit["reasons"]] == [("SharedCode", ["inflate"])]
+        found = json.loads(it.hot_symbols("--symbol", "inflate_old", "--json").stdout)
+        assert (found["symbol"], found["events"][0]["event_id"]) == ("inflate", "ab" * 16)
+
+        it.know_file(LIB, BUILD, ["crc32", "crc32_old"])
+        never = it.await_answer(f"{LIB}!crc32_old", lambda answer: answer["answer"] == "NeverHit", seconds=90)
+        assert never["snapshot"] != hit["snapshot"]

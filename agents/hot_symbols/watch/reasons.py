@@ -111,6 +111,11 @@ def no_index(build_id: str) -> Reason:
     return Reason(ReasonKind.NO_INDEX, f"no index of {build_id}; see callstream symbols add", (build_id,))
 
 
+def no_index_of_kernel(module: str) -> Reason:
+    """Kernels have no index, so nothing tells what was inlined in one."""
+    return Reason(ReasonKind.NO_INDEX, f"no index tells which code of the kernel the name means ({module})", (module,))
+
+
 def ambiguous_build_id(build_id: str) -> Reason:
     """Two codes have the build id of a file concerned."""
     words = f"two different files have the build id {build_id}; see callstream symbols resolve"

@@ -170,7 +170,7 @@ def _watched_code(
                 found[build_id] = _code_in_file(watch.symbol, build_id, symbols[build_id, function], names)
     doubts += [reasons.no_index(build_id) for build_id in concerned[MAX_FILES:]]
     if watch.module is not None and (watch.module == KERNEL or watch.module.startswith(f"{KERNEL}:")):
-        doubts.append(reasons.no_index(watch.module))
+        doubts.append(reasons.no_index_of_kernel(watch.module))
     elif watch.build_id is None and watch.module is None:
         doubts.append(reasons.NO_FILE_NAMED)
     elif not concerned:

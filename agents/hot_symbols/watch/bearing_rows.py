@@ -8,14 +8,14 @@ from typing import Final, NamedTuple
 from agents.hot_symbols.identity import SymbolIdentity
 from agents.hot_symbols.reading.citations import Citation
 from agents.hot_symbols.watch.watch import Bearing, Watch
-from agents.hot_symbols.watch.watched_code import WatchedCode
+from agents.hot_symbols.watch.watched_code import MAX_FILES, WatchedCode
 
 ModuleOf = Callable[[bytes], str | None]
 """The module in such a record, at little cost; None where only decoding it would tell."""
 
 
-MAX_SEEN = 256
-"""Build ids under one watched name: as many builds of one library."""
+MAX_SEEN: Final = MAX_FILES + 1
+"""Build ids under one watched name: one more than a watch looks into, so that an answer says that there are more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,9 @@ PAUSE_SECONDS: Final = 0.5
 REFRESH_SECONDS: Final = 60.0
 """Between two answers in which only time has passed."""
 
+NEW_FILES_SECONDS: Final = 10.0
+"""Between two times that all rows are read again because a watched file was seen in a build that was not known."""
+
 HORIZON_SECONDS: Final = 10.0
 """Between two moments that are followed through the pipeline: ingest vouches every 10 s."""
 
@@ -88,6 +91,7 @@ class WatchTask:
         self._is_list_new = True
         self._store = FollowedStore(settings.symbol_store_dir)
         self._look_at = time.monotonic() + REFRESH_SECONDS
+        self._new_files_at = 0.0
         self._published: dict[str, dict[str, Any]] = {}
         self._dirty: set[str] = set()
         self._nodes: dict[NodeId, NodeCoverage] = {}
@@ -122,7 +126,7 @@ class WatchTask:
                 continue
             if self._is_list_new:
                 await self._set_watches()
-            elif self._board.files.has_new or time.monotonic() >= self._look_at:
+            elif time.monotonic() >= (self._new_files_at if self._board.files.has_new else self._look_at):
                 await self._look_at_files()
             if self._board.watches:
                 await self._follow_rows()
@@ -171,6 +175,7 @@ class WatchTask:
         """Find the code of all watches again where the store, or what is known of their files, has changed."""
         has_new, self._board.files.has_new = self._board.files.has_new, False
         self._look_at = time.monotonic() + REFRESH_SECONDS
+        self._new_files_at = time.monotonic() + NEW_FILES_SECONDS
         if await asyncio.to_thread(self._store.look) or has_new:
             watches, files, seen = list(self._board.watches.values()), self._store.files, self._board.files.seen
             self._dirty.update(self._board.set_codes(await asyncio.to_thread(watched_codes, watches, files, seen)))

@@ -6,10 +6,12 @@ import pytest
 
 from agents.coverage.completeness import Completeness, MissingInterval
 from agents.hot_symbols.identity import parse_symbol_id
+from agents.hot_symbols.watch.bearing_rows import MAX_SEEN
 from agents.hot_symbols.watch.deciding import NO_HITS, AnswerKind, HitsFound, best_possible, decided
 from agents.hot_symbols.watch.files import NoNames
 from agents.hot_symbols.watch.reasons import ReasonKind
 from agents.hot_symbols.watch.watch import Bearing, Watch
+from agents.hot_symbols.watch.watched_code import MAX_FILES
 from schemas.node import NodeId
 from tests.support.named_files import Copies, ListedFiles, ListedNames, code_of
 
@@ -95,6 +97,16 @@ def test_what_was_seen_and_what_is_missing_keep_never_from_being_said(
     answer, reasons = decided(PARSE, code_of(PARSE, files()), found, covered)
 
     assert (answer, [reason.kind for reason in reasons]) == (NOT_SEEN, why)
+
+
+def test_more_builds_than_are_looked_into_keep_never_from_being_said() -> None:
+    """Whatever those are."""
+    builds = [f"{number:016x}" for number in range(MAX_FILES + 1)]
+    known = ListedFiles(dict.fromkeys(builds, FULL), {LIB: builds})
+    answer, reasons = best_possible(BY_PATH, code_of(BY_PATH, known))
+
+    assert (answer, [reason.kind for reason in reasons]) == (NOT_SEEN, [R.NO_INDEX])
+    assert MAX_SEEN > MAX_FILES
 
 
 def test_a_hit_names_all_functions_that_share_its_code() -> None:

@@ -117,13 +117,27 @@ def test_a_port_in_use_is_named_and_the_exit_code_is_1(events_file: Path) -> Non
 def test_a_broken_file_is_named_and_the_exit_code_is_1(events_file: Path, tmp_path: Path) -> None:
     """A file that cannot be read to its end is not served in part."""
     broken = tmp_path / "broken"
-    broken.write_text('{"process_exec":{}}\n{"process_exec":')
+    broken.write_bytes(delimited(EVENTS[0]) + b"\x05abc")
     result = CliRunner().invoke(
         cli, ["tetragon-sim", "--listen", "127.0.0.1:0", "--events", str(events_file), str(broken)]
     )
 
     assert result.exit_code == 1
-    assert result.output.startswith(f"callstream tetragon-sim: {broken}: line 2: is not JSON")
+    assert result.output.startswith(f"callstream tetragon-sim: {broken}: entry 2 at byte ")
+
+
+def test_lines_that_are_no_events_are_named_and_the_others_served(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Rotation cut a line, and a log line stands before it: two lines on standard error, two events on the stream."""
+    lines = tmp_path / "tetragon.log"
+    lines.write_text('level=info msg=started\n{"process_exec":{}}\n{"process_exec":\n{"process_exit":{}}\n')
+    with simulator_process("--listen", "127.0.0.1:0", "--events", str(lines)) as simulator:
+        assert simulator.ready["kinds"] == {"process_exec": 1, "process_exit": 1}
+
+    said = capfd.readouterr().err
+    assert f"{lines}: line 1: is not JSON" in said
+    assert f"{lines}: line 3: is not JSON" in said
 
 
 def test_files_without_events_are_refused(tmp_path: Path) -> None:

@@ -55,9 +55,14 @@ class Journal:
         self.pending: dict[CoverageGap, None] = dict.fromkeys(self._file.found)
         self._lines = len(self._file.found)
         self._is_behind = False
-        self.trouble: str | None = None
-        """Why gaps are kept in memory only; None when all are stored."""
+        self._gaps_trouble: str | None = None
+        self._state_trouble: str | None = None
         self.state = self._read_state()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why gaps are kept in memory only, or the state could not be saved; None when all is stored."""
+        return self._gaps_trouble or self._state_trouble
 
     def close(self) -> None:
         """Give the folder free. Gaps that are pending stay in it."""
@@ -106,7 +111,11 @@ class Journal:
         try:
             documents.write(self._folder / _STATE, documents.sealed(asdict(state)))
         except OSError as error:
-            log.error("the state of coverage cannot be saved: %s", error.strerror)
+            if self._state_trouble is None:
+                log.error("the state of coverage cannot be saved: %s", error.strerror)
+            self._state_trouble = f"the state of coverage cannot be saved: {error.strerror}"
+        else:
+            self._state_trouble = None
 
     def _rewrite(self) -> None:
         try:
@@ -115,13 +124,13 @@ class Journal:
             self._fell_behind(error)
         else:
             self._lines = len(self.pending)
-            self._is_behind, self.trouble = False, None
+            self._is_behind, self._gaps_trouble = False, None
 
     def _fell_behind(self, error: OSError) -> None:
         """The file has other gaps than are pending: acknowledged ones would be sent again, and others be missing."""
-        if self.trouble is None:
+        if self._gaps_trouble is None:
             log.error("gaps are kept in memory only: the journal cannot be written: %s", error.strerror)
-        self._is_behind, self.trouble = True, f"the journal cannot be written: {error.strerror}"
+        self._is_behind, self._gaps_trouble = True, f"the journal cannot be written: {error.strerror}"
 
     def _read_state(self) -> State | None:
         path = self._folder / _STATE

@@ -158,7 +158,7 @@ class JournalWriter:
             if number and chance.random() < 0.3:
                 tell("gone", number - 1)
                 journal.done(self.gap(number - 1))
-            if journal.trouble is None:
+            if journal._gaps_trouble is None:
                 _check_synced(folder / "gaps.jsonl")
                 for gap in journal.pending:
                     tell("promised", gap.from_ns)

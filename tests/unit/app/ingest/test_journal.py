@@ -224,6 +224,8 @@ def test_full_disk_keeps_gaps_in_memory_until_there_is_room(tmp_path: Path, monk
         assert journal.trouble == "the journal cannot be written: No space left on device"
         monkeypatch.setattr(os, "fsync", fsync)
         journal.store_again()
+        assert journal.trouble == "the state of coverage cannot be saved: No space left on device"
+        journal.save(State("n", 2))
         assert journal.trouble is None
         journal.add([_gap(3)])
         assert (tmp_path / "gaps.jsonl").read_bytes().count(b"\n") == 2

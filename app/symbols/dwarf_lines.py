@@ -12,7 +12,10 @@ overlap, the first in address order stays.
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, Final
+
+from elftools.dwarf.structs import DWARFStructs
 
 from agents.symbols.index_format import LineRows
 from app.symbols.dwarf_sections import dwarf_info
@@ -72,7 +75,7 @@ def read_lines(sections: dict[str, memoryview], structure: ElfStructure) -> Line
     rows = 0
     read: dict[int, Callable[[int], int]] = {}
     for unit in dwarf.iter_CUs():
-        program = dwarf.line_program_for_CU(unit)
+        program = dwarf.line_program_for_CU(_in_format_of_its_lines(unit, program_bytes))
         if program is None:
             continue
         start = program.program_start_offset
@@ -89,6 +92,23 @@ def read_lines(sections: dict[str, memoryview], structure: ElfStructure) -> Line
         if rows > MAX_ROWS:
             raise FileRefusedError(FileRefusalReason.OVER_LIMIT, "line rows")
     return LineTable(sequences, names, numbers)
+
+
+def _in_format_of_its_lines(unit: Any, lines: memoryview) -> Any:
+    """A unit as pyelftools has to see it for its line table, which the assembler may write in the other DWARF format.
+
+    GCC writes 64-bit units (`-gdwarf64`) beside the 32-bit line tables of the GNU assembler.
+    """
+    attribute = unit.get_top_DIE().attributes.get("DW_AT_stmt_list")
+    if attribute is None:
+        return unit
+    first_word = bytes(lines[attribute.value : attribute.value + 4])
+    wanted = 64 if first_word == b"\xff\xff\xff\xff" else 32
+    known = unit.structs
+    if known.dwarf_format == wanted:
+        return unit
+    structs = DWARFStructs(known.little_endian, wanted, known.address_size, known.dwarf_version)
+    return SimpleNamespace(get_top_DIE=unit.get_top_DIE, structs=structs)
 
 
 def _compilation_dir(unit: Any) -> str:

@@ -83,7 +83,7 @@ def known_symbols(index: SymbolIndex, code: Sequence[SectionRange], *, only_expo
                 function.name,
                 2 if traits & NameTrait.LOCAL else 0 if traits & NameTrait.GLOBAL else 1,
                 is_exported=bool(traits & NameTrait.EXPORTED),
-                in_symtab=bool(traits & NameTrait.IN_SYMTAB) and not only_exported,
+                in_symtab=bool(traits & NameTrait.IN_SYMTAB),  # so are the names of Go's own table
                 limit=max(end, function.address + function.size),
                 is_resolver=bool(traits & NameTrait.RESOLVER),
             )

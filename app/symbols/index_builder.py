@@ -29,7 +29,7 @@ from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 from app.symbols.function_table import known_symbols, named_functions
 from app.symbols.go_inlines import go_inlines
 from app.symbols.gopclntab import go_symbols, go_table
-from app.symbols.inlining import InlineTree, inlined_copies
+from app.symbols.inlining import InlineTree, inlined_copies, known_go_tree
 from app.symbols.symbol_tables import function_symbols, unpacked_debugdata, with_exports
 from app.symbols.unwind_table import function_starts
 
@@ -139,15 +139,25 @@ def extend_index(
             known.segments,
             unwound=known.parts.unwound,
         )
-        return _filled(empty, [debug], DebugReading(with_lines, note=note), known=symbols)
+        # an index without lines has no code of copies, so with lines DWARF has to say what was inlined in Go, too
+        is_described_anew = with_lines and debug.structure.has_dwarf
+        tree = known_go_tree(known, with_copies=not is_described_anew)
+        reading = DebugReading(with_lines, note=note)
+        return _filled(empty, [debug], reading, symbols, tree, with_go=is_described_anew)
 
 
 def _filled(
-    empty: IndexContent, files: list[_OpenElf], reading: DebugReading, known: Sequence[FunctionSymbol] = ()
+    empty: IndexContent,
+    files: list[_OpenElf],
+    reading: DebugReading,
+    known: Sequence[FunctionSymbol] = (),
+    tree: InlineTree | None = None,
+    *,
+    with_go: bool = False,
 ) -> IndexContent:
-    """The content with the names and lines of `files`, and with the symbols that are `known` already."""
+    """The content with the names and lines of `files`, and with the symbols and the tree that are known already."""
     symbols, origins = _symbols(files, known, empty.origins)
-    tree = InlineTree()
+    tree = tree or InlineTree()
     first = files[0]
     if (go := go_table(first.data, first.structure)) is not None:
         symbols += go_symbols(first.data, first.structure, go)
@@ -162,7 +172,7 @@ def _filled(
             described[-1].structure,
             reading,
             tree,
-            with_go=SymbolOrigin.GO_INLINE_TREE not in origins,
+            with_go=with_go or SymbolOrigin.GO_INLINE_TREE not in origins,
         )
         origins |= SymbolOrigin.DWARF_INLINES if has_copies else SymbolOrigin(0)
         origins |= SymbolOrigin.DWARF_LINES if len(lines.addresses) else SymbolOrigin(0)

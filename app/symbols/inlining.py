@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from agents.symbols.index_format import NO_COPY, InlinedCopies, LineRows
+from agents.symbols.index import SymbolIndex
+from agents.symbols.index_format import NO_COPY, InlinedCopies, LineRows, SymbolOrigin
 from app.symbols.code_ranges import FunctionSymbol
 from app.symbols.elf import ElfStructure
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
@@ -19,12 +20,13 @@ from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 # libLLVM has some 3 million; the limit on memory stands behind this one.
 MAX_COPIES: Final = 8_000_000
 
-# The C runtime's start code and helpers of compilers: linked into each program without debug information, and nothing
-# of the program is ever inlined into them.
+# The C runtime's start code, helpers of compilers and marks of Go's linker: linked into each program without debug
+# information, and nothing of the program is ever inlined into them.
 _RUNTIME: Final = frozenset(
     {
         *("_start", "_init", "_fini", "__libc_csu_init", "__libc_csu_fini", "_dl_relocate_static_pie", "frame_dummy"),
         *("deregister_tm_clones", "register_tm_clones", "__do_global_dtors_aux", "__stack_chk_fail_local", "atexit"),
+        *("go:buildid", "go:textfipsstart", "go:textfipsend"),
         *("at_quick_exit", "call_weak_fn", "__x86.get_pc_thunk.ax", "__x86.get_pc_thunk.bx", "__x86.get_pc_thunk.cx"),
         *("__x86.get_pc_thunk.dx", "__x86.get_pc_thunk.si", "__x86.get_pc_thunk.di", "__x86.get_pc_thunk.bp"),
     }
@@ -58,6 +60,20 @@ class InlineTree:
         self.files.append(file)
         self.lines.append(line)
         return len(self.names) - 1
+
+
+def known_go_tree(index: SymbolIndex, *, with_copies: bool) -> InlineTree:
+    """What an index knows by Go's inline tree: its copies, and that they are all; empty if it has no such tree."""
+    tree = InlineTree()
+    if SymbolOrigin.GO_INLINE_TREE not in index.origins:
+        return tree
+    if index.head.described == index.head.functions:
+        ends = {one.address: one.address + one.size for one in index.functions()}  # Go's table has no gaps
+        tree.described += pairwise([*ends, *list(ends.values())[-1:]])
+    if with_copies:
+        for number, address in zip(index.parts.copy_names, index.parts.copy_addresses, strict=True):
+            tree.add(index.name(number), address, NO_COPY)
+    return tree
 
 
 def inlined_copies(

@@ -154,6 +154,18 @@ def test_link_out_of_the_root_is_not_followed(tmp_path: Path) -> None:
     assert find_debug_file(program, None, DebugLink("shop.debug", 0), root=tmp_path / "root") is None
 
 
+def test_debug_folder_that_is_a_link_out_of_the_root_is_not_followed(tmp_path: Path) -> None:
+    """The root's own debug folder has no right to lead elsewhere; one that the operator names has."""
+    found = _touched(tmp_path / "host/.build-id/58/254ca972028402bc40624f81388d85ec95f70d.debug")
+    program = _touched(tmp_path / "root/opt/shop/shop")
+    (tmp_path / "root/usr/lib").mkdir(parents=True)
+    (tmp_path / "root/usr/lib/debug").symlink_to(tmp_path / "host")
+    root, folders = tmp_path / "root", (tmp_path / "host",)
+
+    assert find_debug_file(program, BUILD_ID, None, root=root) is None
+    assert find_debug_file(program, BUILD_ID, None, root=root, debug_folders=folders) == found.resolve()
+
+
 def test_program_that_names_itself_or_a_loop_has_no_debug_file(tmp_path: Path) -> None:
     """A debuglink to the program itself, or to a link that goes round, ends the search."""
     program = _touched(tmp_path / "opt/shop")

@@ -80,8 +80,7 @@ def open_channel(link: AgentLink) -> Any:
     """A new gRPC channel, which connects when it is first used. Raises TlsFilesError."""
     options: list[tuple[str, int | str]] = [
         (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),  # 7 µs an event instead of 41
-        ("grpc.max_receive_message_length", MAX_EVENT_BYTES),
-        ("grpc.per_message_decompression", 0),  # a compressed message is not asked for, and may inflate to anything
+        ("grpc.max_receive_message_length", MAX_EVENT_BYTES),  # before and after a message is inflated
         ("grpc.keepalive_time_ms", link.keepalive_seconds * 1000),
         ("grpc.keepalive_timeout_ms", _KEEPALIVE_ANSWER_MS),
         ("grpc.http2.max_pings_without_data", 0),  # a node may be quiet for longer than two pings

@@ -225,7 +225,7 @@ class ArchiveWriter:
         for number in range(3):
             if number == 1:
                 heal()
-            if _tried(tell, number, partial(self._record, folder), synced=folder):
+            if _tried(tell, number, partial(self.record, folder), synced=folder):
                 return
 
     def check(self, folder: Path, told: Told) -> None:
@@ -235,13 +235,14 @@ class ArchiveWriter:
         else:
             is_there = (folder / ARCHIVE_FILE).exists()
             assert not is_there or told.of("begun") | told.of("unsure"), f"refused and there: {told}"
-            archive = Archive(folder) if is_there else self._record(folder)
+            archive = Archive(folder) if is_there else self.record(folder)
         for partition in range(2):
             found = [one for batch in archive.batches(partition, 0, 1 << 40, 100) for one in batch]
             assert found == list(self._records(partition))
         assert {path.suffix for path in folder.iterdir()} <= {".avro", ".spans", ".json"}
 
-    def _record(self, folder: Path) -> Archive:
+    def record(self, folder: Path) -> Archive:
+        """Record, or go on with it."""
         plan = record.unfinished(folder)
         if plan is None:
             ranges = tuple(OffsetRange(number, self.FIRST, self._last + 1) for number in range(2))

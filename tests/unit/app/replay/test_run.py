@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -151,3 +152,16 @@ def test_a_folder_in_use_is_refused(archive: Archive, tmp_path: Path) -> None:
     with pytest.raises(ReplayError, match="is not empty"):
         replay(archive, tmp_path)
     assert contents(tmp_path) == {"precious": b"x"}
+
+
+def test_a_run_is_for_its_owner_only(first: Path) -> None:
+    """The run of another policy may hold what the live one removes."""
+    assert stat.S_IMODE(first.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in first.rglob("*") if path.is_file()} == {0o600}
+
+
+def test_an_interrupted_run_says_what_to_do_with_its_folder(archive: Archive, tmp_path: Path) -> None:
+    """Without a manifest it is no run."""
+    (tmp_path / "piece-00000-00000").write_bytes(b"half")
+    with pytest.raises(ReplayError, match=r"is not empty.*if a replay there was interrupted, remove it"):
+        replay(archive, tmp_path)

@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -15,14 +15,11 @@ import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Producer
 
-from agents.hot_symbols.reading.meaning import PLACE_FIELDS
-from agents.hot_symbols.reading.observations import CallObserver
 from app.__main__ import cli
 from app.dead_letters.inventory import RETRY
 from app.dead_letters.resend import Resender
 from app.embedded.broker import EmbeddedBroker
 from app.ingest.keys import KeyReader
-from app.kafka.schemas import CallLayouts
 from app.processes.process_end import ExitCode
 from app.simulator.workload.generator import SHARES, Workload, WorkloadOptions
 from schemas import topics
@@ -30,6 +27,7 @@ from schemas.node import NodeId
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from tests.support.delivery_run import Worker
 from tests.support.fault_proof import raw_account
+from tests.support.own_count import OwnCount, hits_of_table, own_count
 from tests.support.pipeline_run import PipelineRun, pipeline_run
 
 pytestmark = pytest.mark.integration
@@ -93,14 +91,14 @@ def _letters(run: PipelineRun) -> Counter[str]:
     return Counter(letter["state"] for letter in document["letters"])
 
 
-def _in_a_version(run: PipelineRun, stage: str) -> dict[bytes, set[tuple[int, int]]]:
-    """By event id the raw positions that readers of a new version count, which begins at `stage`."""
+def _in_a_version(run: PipelineRun, stage: str) -> OwnCount:
+    """Counts of a new version, which begins at `stage`: a run without faults over the same history."""
     command = [sys.executable, "-m", "app", "reprocess", "--stage", stage, "--once", "--json"]
     done = subprocess.run(command, env=run.environ, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     version = json.loads(done.stdout.splitlines()[-1])["output"].removeprefix(run.settings.topic_prefix)
     assert version != topics.CALLS
-    return _hits_by_own_count(run, version)[1]
+    return own_count(run, version)
 
 
 def _exported(run: PipelineRun, form: str) -> int:
@@ -112,34 +110,6 @@ def _exported(run: PipelineRun, form: str) -> int:
     assert done.exit_code == 0, done.output
     window = json.loads(done.stdout)["window"]
     return int(window["calls"]) + int(window["without_stack"])
-
-
-def _hits_by_own_count(
-    run: PipelineRun, topic: str = topics.CALLS
-) -> tuple[dict[str, int], dict[bytes, set[tuple[int, int]]]]:
-    """Hits by symbol over distinct events, and by event id the raw positions that readers count."""
-    observe = CallObserver(CallLayouts(run.settings, PLACE_FIELDS))
-    hits: Counter[str] = Counter()
-    places: dict[bytes, set[tuple[int, int]]] = defaultdict(set)
-    counted: set[bytes] = set()
-    highest: dict[int, int] = defaultdict(lambda: -1)
-    for record in run.records(topic):
-        seen = observe(record.value)
-        assert isinstance(seen, tuple)
-        assert record.value is not None
-        event_id, (offset, _, _, evidence, _) = record.value[6:38], seen
-        if event_id not in counted:
-            counted.add(event_id)
-            hits.update({touch.symbol_id: touch.hits for touch in evidence.touches})
-        if offset > highest[record.partition]:
-            highest[record.partition] = offset
-            places[event_id].add((record.partition, offset))
-    return dict(hits), places
-
-
-def _hits_of_table(run: PipelineRun) -> dict[str, int]:
-    rows = CliRunner().invoke(cli, ["hot-symbols", "--top", "100000", "--json"], env=run.environ).stdout.splitlines()
-    return {row["symbol_id"]: row["hits"] for row in map(json.loads, rows)}
 
 
 def test_every_event_is_counted_once_after_kills_a_stop_at_a_limit_a_repair_and_a_retry_that_was_cut_short(
@@ -188,8 +158,8 @@ def test_every_event_is_counted_once_after_kills_a_stop_at_a_limit_a_repair_and_
         run.wait(lambda: _at_rest(run), 90, "what was sent again")
         again = _run(run, "dead-letters", "retry")
         after = _letters(run)
-        own, places = _hits_by_own_count(run)
-        table = _hits_of_table(run)
+        own = own_count(run)
+        table = hits_of_table(run)
         late_version = _in_a_version(run, "privacy")
         exported = {form: _exported(run, form) for form in ("folded", "runtime-facts")}
         raw = raw_account(run)
@@ -204,12 +174,13 @@ def test_every_event_is_counted_once_after_kills_a_stop_at_a_limit_a_repair_and_
     assert (again.exit_code, json.loads(again.stdout)["sent"]) == (0, 0)
     assert after == Counter({"published": before["published"], "sent again": before["open"]})
     assert raw.records == EVENTS + before["open"]
-    assert places.keys() == raw.calls
-    assert {len(found) for found in places.values()} == {1}, "an event counts twice for a reader that skips repetitions"
-    assert table == own
+    assert own.places.keys() == raw.calls
+    assert {len(found) for found in own.places.values()} == {1}, "an event counts twice"
+    assert table == own.hits
     for version in (early_version, late_version):
-        assert version.keys() == raw.calls
-        assert {len(found) for found in version.values()} == {1}, "a version has an event and its copy"
+        assert version.places.keys() == raw.calls
+        assert {len(found) for found in version.places.values()} == {1}, "a version has an event and its copy"
+        assert table == version.hits, "the table is not that of a run without faults"
     assert exported == dict.fromkeys(exported, len(raw.calls))
     assert books.exit_code == 0, books.output
     assert json.loads(books.stdout)["dead_letters"] == {

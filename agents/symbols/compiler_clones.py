@@ -33,13 +33,13 @@ _GCC: Final = (
 )
 _TARGETS: Final = (
     r"arch[_=][\w-]+",
-    r"(?:avx|amx|s?sse|fma|bmi|xop|f16c|mmx|v?aes|sha|popcnt|lzcnt|v?pclmul|gfni|movbe|adx|prfchw)\w*(?:\.[12](?!\d))?",
+    r"avx2?|avx512\w*|sse[23]?|ssse3|sse4[._][12]|sse4a|fma4?|bmi2?|xop|f16c|mmx|popcnt|lzcnt|v?pclmul\w*|gfni|movbe",
     r"default",
     r"_M\w+",
 )
 _LLVM: Final = (
-    r"resume|destroy|cleanup|argelim|retelim|argprom|warm|hot|unlikely|extracted|ctor|split(?:\.\d+)?",
-    r"(?:specialized|memprof|__part|llvm|__uniq)\.\d+",
+    r"argelim|retelim|argprom|warm|extracted",
+    r"(?:specialized|memprof|__part|split|llvm|__uniq)\.\d+",
     r"content\.[0-9a-f]+",
     r"\d+",
 )
@@ -48,6 +48,9 @@ _GO: Final = (r"func\d+(?:\.\d+)*", r"(?:gowrap|deferwrap)\d+", r"abi0|abiintern
 _SUFFIXES: Final = re.compile(
     rf"(?<=.)(?:(?:\.(?:{'|'.join((*_GCC, *_TARGETS, *_LLVM, *_GO))}))|-fm|-range\d+|-tramp\d+)+\Z", re.DOTALL
 )
+_COROUTINE: Final = re.compile(r"(?P<ramp>(?:_Z|_R|\$s).+)\.(?:resume|destroy|cleanup)\Z", re.DOTALL)
+"""C has no coroutines, and Go has functions of these names."""
+
 _FRAME: Final = re.compile(r"(\d+)(?P<ramp>_Z.+)\.Frame\.(?:actor|destroy)\Z")
 _VECTOR: Final = re.compile(r"_ZGV[A-Za-z_]+?[NM](?:\d+|x)[a-zA-Z0-9]*_(?P<name>.+)")
 _TRANSACTIONAL: Final = re.compile(r"_ZGT[tn](?P<encoding>.+)")
@@ -113,6 +116,9 @@ def _function_of(symbol: str) -> str:
     if ramp is not None and len(ramp["ramp"]) + len(".Frame") == int(ramp[1]):
         name = ramp["ramp"]
     name = _SUFFIXES.sub("", name)
+    coroutine = _COROUTINE.fullmatch(name)
+    if coroutine is not None:
+        name = _SUFFIXES.sub("", coroutine["ramp"])
     vector, transactional = _VECTOR.fullmatch(name), _TRANSACTIONAL.fullmatch(name)
     if vector is not None:
         name = vector["name"]

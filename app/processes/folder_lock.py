@@ -3,6 +3,8 @@
 import fcntl
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -37,3 +39,22 @@ def lock_folder(folder: Path, *, setting: str, owner: str) -> IO[bytes]:
             f"{setting}: another {owner} is using {folder}; give each a folder of its own"
         ) from None
     return lock
+
+
+@contextmanager
+def alone_in(folder: Path, *, owner: str) -> Iterator[None]:
+    """Hold a folder that exists, without a file in it, where its file system can.
+
+    Raises FolderUnusableError if another process holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FolderUnusableError(f"{folder}: another {owner} is writing into it") from None
+        except OSError as error:  # NFS locks no folders
+            log.info("%s cannot be locked: %s", folder, error.strerror)
+        yield
+    finally:
+        os.close(descriptor)

@@ -37,7 +37,7 @@ from app.files.folders import make_private
 from app.kafka.records import DamagedError, OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
-from app.processes.folder_lock import FolderUnusableError
+from app.processes.folder_lock import FolderUnusableError, alone_in
 from app.replay.compare.published import LivePublished
 from app.replay.start_state import start_rows
 from app.settings import Settings
@@ -121,27 +121,33 @@ def record_from(
 ) -> Archive:
     """As `record`, with a reader that is open."""
     make_private(folder)
-    if not (folder / RECORDING_FILE).exists():
-        documents.write(folder / RECORDING_FILE, documents.sealed(plan.document()))
-    if reader.cluster() != plan.cluster:
-        raise FolderUnusableError(f"{folder}: its recording was begun from another cluster, {plan.cluster}")
-    recording = _Recording(settings, folder, plan, reader, report)
+    with alone_in(folder, owner="callstream record"):
+        begun = unfinished(folder)
+        if begun is None:
+            documents.write(folder / RECORDING_FILE, documents.sealed(plan.document()))
+        elif begun != plan:
+            raise FolderUnusableError(f"{folder}: another recording was begun in it; record into another folder")
+        if reader.cluster() != plan.cluster:
+            raise FolderUnusableError(f"{folder}: its recording was begun from another cluster, {plan.cluster}")
+        document = documents.sealed(_recorded(_Recording(settings, folder, plan, reader, report), plan).document())
+        documents.write(folder / ARCHIVE_FILE, document if key is None else signing.signed(document, key))
+        with suppress(OSError):  # the archive is finished, with its plan beside it or without
+            (folder / RECORDING_FILE).unlink()
+    return Archive(folder)
+
+
+def _recorded(recording: "_Recording", plan: Plan) -> Contents:
+    """Record all that the plan says."""
     raw = tuple(recording.raw(one, start) for one, start in zip(plan.ranges, plan.loaders_from, strict=True))
-    published = recording.published() if plan.published else None
-    contents = Contents(
+    return Contents(
         program=metadata.version(DISTRIBUTION),
         cluster=plan.cluster,
         topic=plan.topic,
         codec=plan.codec,
         level=LEVEL,
         raw=raw,
-        published=published,
+        published=recording.published() if plan.published else None,
     )
-    document = documents.sealed(contents.document())
-    documents.write(folder / ARCHIVE_FILE, document if key is None else signing.signed(document, key))
-    with suppress(OSError):  # the archive is finished, with its plan beside it or without
-        (folder / RECORDING_FILE).unlink()
-    return Archive(folder)
 
 
 class _Recording:

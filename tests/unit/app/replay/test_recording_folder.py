@@ -1,14 +1,22 @@
 """A recording's folder: private, continued after any end, and one thing or the other, never half an archive."""
 
 import stat
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from app.evidence import documents
 from app.evidence.archive import ARCHIVE_FILE, RECORDING_FILE, Archive
+from app.evidence.avro_container import Codec
 from app.evidence.documents import DocumentError
-from app.processes.folder_lock import FolderUnusableError
+from app.kafka.records import OffsetRange
+from app.kafka.topic_reader import TopicReader
+from app.processes.folder_lock import FolderUnusableError, alone_in
 from app.replay import record
+from app.settings import Settings
+from tests.support.archives import TOPIC
 from tests.support.disk_writers import ArchiveWriter
 
 
@@ -62,3 +70,21 @@ def test_a_plan_beside_a_finished_archive_changes_nothing(tmp_path: Path) -> Non
     (tmp_path / RECORDING_FILE).write_bytes(b"left")
 
     assert Archive(tmp_path).digest == archive.digest
+
+
+def test_two_recordings_do_not_share_a_folder(tmp_path: Path) -> None:
+    """Their records would lie among each other."""
+    told = pytest.raises(FolderUnusableError, match="another callstream record is writing into it")
+    with alone_in(tmp_path, owner="callstream record"), told:  # as the other one
+        ArchiveWriter().record(tmp_path)
+    ArchiveWriter().record(tmp_path)
+
+
+def test_a_plan_that_another_recording_began_is_not_mixed_with_ours(tmp_path: Path) -> None:
+    """Both looked at the empty folder, and one was first."""
+    plan = record.Plan("test", TOPIC, Codec.NULL, (OffsetRange(0, 1, 2),), (1,), published=False)
+    (tmp_path / "ours").mkdir()
+    documents.write(tmp_path / "ours" / RECORDING_FILE, documents.sealed(plan.document()))
+    other = replace(plan, codec=Codec.DEFLATE)
+    with pytest.raises(FolderUnusableError, match="another recording was begun in it"):
+        record.record_from(cast("TopicReader", ArchiveWriter()), Settings(), tmp_path / "ours", other)

@@ -7,7 +7,7 @@ runtime/symtabinl.go). The trees lie in read-only data, from the address that mo
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -30,14 +30,18 @@ _MAX_DEPTH: Final = 256
 _FIRST_PC: Final = itemgetter(0)
 
 
-def go_inlines(data: memoryview, structure: ElfStructure, table: GoTable, tree: InlineTree) -> bool:
-    """Add the copies in a Go program's functions to `tree`; false if its trees cannot be found or are malformed."""
+def go_inlines(data: memoryview, structure: ElfStructure, table: GoTable, tree: InlineTree, *, with_code: bool) -> bool:
+    """Add the copies in a Go program's functions to `tree`; false if its trees cannot be found or are malformed.
+
+    Only `with_code` says which copy is inside which and which code is of which copy: that takes most of the time.
+    """
     if table.gofunc is None:
         return False
     reader = _TreeReader(data, structure, table, tree)
+    add = reader.add_function if with_code else reader.add_names
     try:
         for number, (entry, end, _) in enumerate(table.functions):
-            reader.add_function(number, table.text_start + entry, table.text_start + end)
+            add(number, table.text_start + entry, table.text_start + end)
     except (IndexError, _MalformedTreeError):
         return False
     return True
@@ -63,6 +67,7 @@ class _TreeReader:
     structure: ElfStructure
     table: GoTable
     tree: InlineTree
+    names: dict[int, str] = field(default_factory=dict)
 
     def add_function(self, number: int, start: int, end: int) -> None:
         """Add the copies in one function."""
@@ -79,6 +84,25 @@ class _TreeReader:
             if copy not in begun:
                 begun.add(copy)
                 self.tree.addresses[copy] = start + low
+
+    def add_names(self, number: int, start: int, end: int) -> None:
+        """Add one copy of each function that is in this one, without their code."""
+        self.tree.described.append((start, end))
+        places = self._places(number)
+        if places is None:
+            return
+        pcs_at, tree_at = places
+        first: dict[int, int] = {}  # by number of node: its first pc
+        for low, _, node in self._ranges(pcs_at, end - start):
+            if node not in first:
+                first[node] = low
+        names: dict[int, int] = {}  # by offset of name
+        for node in range(max(first, default=-1) + 1):
+            name, called_at = self._fields(tree_at, node)
+            low = first.get(node, called_at)
+            names[name] = min(low, names.get(name, low))
+        for name, low in names.items():
+            self.tree.add(self._text(name), start + low, NO_COPY)
 
     def _places(self, number: int) -> tuple[int, int] | None:
         """Where the function's table of pcs and its tree begin; None if nothing was inlined."""
@@ -101,12 +125,18 @@ class _TreeReader:
         unit = self.table.pc_unit
         value, pc, is_first = -1, 0, True
         while True:
-            delta, at = _varint(content, at)
+            delta = content[at]  # most numbers have one byte
+            at += 1
+            if delta >= 0x80:
+                delta, at = _varint(content, at - 1)
             if not delta and not is_first:
                 return
             is_first = False
             value += -(delta >> 1) - 1 if delta & 1 else delta >> 1
-            step, at = _varint(content, at)
+            step = content[at]
+            at += 1
+            if step >= 0x80:
+                step, at = _varint(content, at - 1)
             behind = pc + step * unit
             if behind > size or not step:
                 raise _MalformedTreeError
@@ -134,15 +164,28 @@ class _TreeReader:
 
     def _node(self, tree_at: int, number: int) -> tuple[str, int]:
         """The name of an inlined function, and the pc of the call from the start of the function around it."""
+        name, called_at = self._fields(tree_at, number)
+        return self._text(name), called_at
+
+    def _fields(self, tree_at: int, number: int) -> tuple[int, int]:
+        """The offset of the name of an inlined function, and the pc of the call."""
         name_at, called_at, size = _NODE_1_18 if self.table.magic == GO_1_18 else _NODE
         address = tree_at + number * size
         order = self.structure.byte_order
         for part in self.structure.loaded:
             if part.address <= address and address + size <= part.address + part.size:
-                node = self.data[part.offset + address - part.address :][:size]
-                name = self.table.name(int.from_bytes(node[name_at : name_at + 4], order))
-                return canonical_symbol(name), int.from_bytes(node[called_at : called_at + 4], order)
+                at = part.offset + address - part.address
+                return (
+                    int.from_bytes(self.data[at + name_at : at + name_at + 4], order),
+                    int.from_bytes(self.data[at + called_at : at + called_at + 4], order),
+                )
         raise _MalformedTreeError
+
+    def _text(self, name: int) -> str:
+        text = self.names.get(name)
+        if text is None:
+            text = self.names[name] = canonical_symbol(self.table.name(name))
+        return text
 
 
 def _varint(content: bytes, at: int) -> tuple[int, int]:

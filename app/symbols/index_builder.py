@@ -162,7 +162,7 @@ def _filled(
     if (go := go_table(first.data, first.structure)) is not None:
         symbols += go_symbols(first.data, first.structure, go)
         origins |= SymbolOrigin.GOPCLNTAB
-        if go_inlines(first.data, first.structure, go, tree):
+        if go_inlines(first.data, first.structure, go, tree, with_code=reading.with_lines):
             origins |= SymbolOrigin.GO_INLINE_TREE
     symbols.sort(key=_ADDRESS)  # what sorts them again finds them in order
     lines = empty.lines

@@ -136,7 +136,8 @@ def _functions(symbols: Iterable[FunctionSymbol], unwound: Sequence[int], struct
     return sorted(
         start
         for start in starts - runtime
-        if not any(section.start <= start < section.end for section in made_by_linker)
+        if start + 1 not in starts  # where a signal returns: see SymbolIndex
+        and not any(section.start <= start < section.end for section in made_by_linker)
     )
 
 

@@ -25,7 +25,7 @@ from app.symbols.debuginfod import Debuginfod
 from app.symbols.display import SymbolDisplay
 from app.symbols.limited_reader import DEFAULT_SECONDS, FileRefusal, LimitedReader
 from app.symbols.name_maps import image_scope, node_scope
-from app.symbols.rows import cell, index_row, report_row
+from app.symbols.rows import cell, index_row, report_row, resolved_row
 from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import Kept, StoreWriter
@@ -71,7 +71,12 @@ command.add_command(resolve)
 @click.option(
     "--root", type=FOLDER, help="Folder that the processes see as /. Default: PATH with --image, otherwise /."
 )
-@click.option("--lines", "with_lines", is_flag=True, help="Read source lines too, from DWARF. Slow and large.")
+@click.option(
+    "--lines",
+    "with_lines",
+    is_flag=True,
+    help="Read source lines too, from DWARF, and give inlined functions frames of their own. Slow and large.",
+)
 @click.option(
     "--debug-dir", "debug_folders", multiple=True, type=FOLDER, help="Folder of debug files, laid out as for gdb."
 )
@@ -262,10 +267,12 @@ def lookup(
         sys.exit(NOT_ALL)
     text = format_frame_text(FrameText(normalize_module(asked.module).path, found.symbol, found.offset))
     if as_json:
-        row = {"symbol": found.symbol, "offset": found.offset, "source_file": found.source_file}
-        echo(json.dumps({"build_id": build_id, "text": text, **row, "line_number": found.line_number}))
+        echo(json.dumps({"build_id": build_id, "text": text, **resolved_row(found)}))
         return
     with SymbolDisplay() as display:
+        for call in found.inlined:
+            place = f" at {call.source_file}:{call.line_number}" if call.source_file is not None else ""
+            echo(f"{display.name(call.symbol)}{place}, inlined into")
         shown = display.name(found.symbol)
     echo(text)
     if shown != found.symbol:

@@ -5,6 +5,7 @@ from typing import Any
 
 from agents.symbols.index import SymbolIndex
 from agents.symbols.index_format import SymbolOrigin
+from agents.symbols.lookup import Resolved
 from app.symbols.adding import FileReport, NotIndexed
 
 
@@ -16,6 +17,20 @@ def index_row(index: SymbolIndex) -> dict[str, Any]:
         "lines": index.line_count,
         "origins": _origins(index.origins),
         "machine": index.machine,
+        "names": len(index.parts.name_offsets) - 1,
+        "functions_with_known_inlining": index.head.described,
+        "functions_that_may_inline": index.head.functions,
+    }
+
+
+def resolved_row(found: Resolved) -> dict[str, Any]:
+    """What an index knows of one offset."""
+    return {
+        "symbol": found.symbol,
+        "offset": found.offset,
+        "source_file": found.source_file,
+        "line_number": found.line_number,
+        "inlined": [call._asdict() for call in found.inlined],
     }
 
 

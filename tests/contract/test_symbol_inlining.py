@@ -1,14 +1,17 @@
 """Functions that real compilers put into others: where they are, what a frame says of them, and what is not known."""
 
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.outcomes import Canonical
 from agents.symbols.function_names import FunctionNames, InlinedCopy
 from agents.symbols.index import SymbolIndex
 from agents.symbols.index_format import SymbolOrigin, encode_index
+from app.__main__ import cli
 from app.symbols.adding import AddOptions, add_files
 from app.symbols.index_builder import build_index
 from app.symbols.limited_reader import LimitedReader
@@ -212,3 +215,22 @@ def test_symbol_and_line_of_a_frame_belong_together(tmp_path: Path) -> None:
     assert len({frame.build_id for frame in frames}) == 1
     assert [frame.offset for frame in frames[:2]] == [0, 0]
     assert [(frame.symbol, frame.resolution, frame.offset) for frame in plain] == [("image", exact, frames[2].offset)]
+
+
+def test_lookup_shows_what_was_inlined(tmp_path: Path) -> None:
+    """The command prints the inlined functions before the one around them; as JSON in a list of their own."""
+    library = compile_c(tmp_path, *FLAGS, "-g", source=C_LIBRARY)
+    index = index_of(library, lines=True)
+    (copy,) = FunctionNames(index).copies("checked")
+    (segment,) = index.segments
+    where = f"{library}+{copy.address - segment.address + segment.file_offset:#x}"
+    store = ["--store", str(tmp_path / "store")]
+    assert CliRunner().invoke(cli, ["symbols", "add", "--lines", *store, str(library)]).exit_code == 0
+
+    text = CliRunner().invoke(cli, ["symbols", "lookup", *store, where]).stdout.splitlines()
+    row = json.loads(CliRunner().invoke(cli, ["symbols", "lookup", "--json", *store, where]).stdout)
+
+    assert text[:2] == ["checked at program.c:3, inlined into", "header at program.c:8, inlined into"]
+    assert text[2].partition("!")[2].startswith("image+0x")
+    assert (row["symbol"], row["line_number"]) == ("image", 11)
+    assert [(call["symbol"], call["line_number"]) for call in row["inlined"]] == [("checked", 3), ("header", 8)]

@@ -8,6 +8,7 @@ hit is one that it has. Figures are CPU time of the fastest of several passes, b
 """
 
 import argparse
+import ctypes.util
 import gc
 import importlib
 import os
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +34,8 @@ from agents.memo import Memo
 from agents.symbols.index import SymbolIndex
 from agents.symbols.index_format import encode_index
 from agents.symbols.lookup import RootOwner, Scope
-from app.symbols.index_builder import build_index
+from app.symbols.debug_files import find_debug_file
+from app.symbols.index_builder import build_index, probe_file
 from app.symbols.store import SymbolStore, index_digest, open_index
 from app.symbols.store_writer import StoreWriter
 from bench.figures import Row, Table, record, text_of
@@ -54,6 +57,7 @@ def main() -> None:
         index_path = Path(folder) / "index"
         building = _building(library, index_path)
         tables = [building, _looking_up(library, _store(Path(folder) / "store", index_path))]
+        tables += [table for table in (_with_debug_information(index_path),) if table is not None]
     for table in tables:
         print(text_of(table))
     record("symbols", tables)
@@ -120,6 +124,31 @@ def _building(library: Path, index_path: Path) -> Table:
     }
     note = "The target is 300 ms for 70,000 symbols. Functions are what is left when aliases are settled."
     return Table("Indexing one library", settings, rows, note)
+
+
+def _with_debug_information(index_path: Path) -> Table | None:
+    """What DWARF adds, for this machine's libc; None where its debug file is not installed."""
+    libc = Path(ctypes.util.find_library("c") or "")
+    mapped = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if libc.name in line}
+    library = Path(min(mapped, default="")).resolve()
+    probe = probe_file(library) if library.is_file() else None
+    debug = None if probe is None else find_debug_file(library, probe.build_id, probe.debuglink, root=Path("/"))
+    if debug is None:
+        return None
+    rows = []
+    for name, debug_path, with_lines in (
+        ("the library alone", None, False),
+        ("names and inlined functions of its debug file", debug, False),
+        ("lines too", debug, True),
+    ):
+        gc.disable()
+        seconds, content = _best(partial(build_index, library, debug_path, with_lines=with_lines), 2)
+        gc.enable()
+        index_path.write_bytes(encode_index(content))
+        figures = {"ms": seconds * 1e3, "names": len(content.functions.names), "copies": len(content.copies.names)}
+        rows.append(Row(name, figures | {"bytes": index_path.stat().st_size}))
+    settings: dict[str, str | int | float] = {"library": library.name, "debug file, MB": debug.stat().st_size / 1e6}
+    return Table("Indexing with debug information", settings, rows, "Copies are functions that were inlined.")
 
 
 def _symbols(library: Path) -> int:

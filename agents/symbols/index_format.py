@@ -33,9 +33,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import accumulate, count
+from operator import sub
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Final, Literal, NamedTuple
+
+from agents.symbols.name_numbers import numbered_names, places_of_names, with_other_names
 
 MAGIC: Final = b"CSSYMIDX"
 VERSION: Final = 2
@@ -178,43 +181,50 @@ def encode_index(content: IndexContent) -> bytes:
     """The index file of `content`. Raises ValueError where a count or a length does not fit the format."""
     ranges, functions, lines = content.ranges, content.functions, content.lines
     copies = _in_order(content.copies)
-    by_name = sorted(range(len(functions.names)), key=functions.names.__getitem__)
-    names = _names(functions.names, by_name, {*ranges.names, *copies.names})
-    number_of = dict(zip(names, count())).__getitem__
+    numbered = numbered_names(functions.names)
+    places = places_of_names(
+        list(map(sub, ranges.starts, ranges.deltas)), ranges.names, functions.addresses, functions.names
+    )
+    copy_numbers: list[int] = []
+    if copies.names or places is None:
+        numbered, found = with_other_names(numbered, [*copies.names, *ranges.names])
+        copy_numbers, range_numbers = found[: len(copies.names)], found[len(copies.names) :]
+    else:
+        range_numbers = [numbered.of_functions[place] for place in places]
+    names = numbered.names
     name_blob = "".join(names).encode()
     name_ends = accumulate(map(len, names if name_blob.isascii() else map(str.encode, names)), initial=0)
-    function_names = list(map(number_of, functions.names))
     build_id = content.build_id.encode("ascii")
     files = [name.encode() for name in lines.names]
     try:
         header = _HEADER.pack(
             *(MAGIC, VERSION, content.origins, copies.described, content.machine, content.elf_type),
             *(content.code_digest, len(build_id), len(content.segments), len(ranges.starts)),
-            *(len(names), len(name_blob), len(function_names), len(content.unwound), copies.functions),
+            *(len(names), len(name_blob), len(functions.names), len(content.unwound), copies.functions),
             *(len(lines.addresses), len(files), sum(map(len, files)), len(copies.names), len(copies.starts)),
         )
-        parts = [
+        parts: list[bytes | memoryview] = [
             header,
             build_id,
             b"".join(_SEGMENT.pack(s.file_offset, s.size, s.address) for s in content.segments),
             _packed("Q", ranges.starts),
             _packed("I", ranges.lengths),
             _packed("I", ranges.deltas),
-            _packed("I", list(map(number_of, ranges.names))),
+            _packed("I", range_numbers),
             _packed("I", list(name_ends)),
             name_blob,
             _packed("Q", functions.addresses),
             _packed("I", functions.sizes),
-            _packed("I", function_names),
+            _packed("I", numbered.of_functions),
             _packed("B", functions.traits),
-            _packed("I", by_name),
+            _packed("I", numbered.by_name),
             _packed("Q", content.unwound),
             _packed("Q", lines.addresses),
             _packed("I", lines.files),
             _packed("I", lines.numbers),
             _packed("I", [0, *accumulate(map(len, files))]),
             b"".join(files),
-            _packed("I", list(map(number_of, copies.names))),
+            _packed("I", copy_numbers),
             _packed("Q", copies.addresses),
             _packed("I", copies.outer),
             _packed("I", copies.files),
@@ -229,13 +239,6 @@ def encode_index(content: IndexContent) -> bytes:
     for piece in padded:
         digest.update(piece)
     return b"".join([*padded, digest.digest()])
-
-
-def _names(function_names: Sequence[str], by_name: Sequence[int], others: set[str]) -> list[str]:
-    """Every name once, in order; `by_name` has the numbers of functions in order of name."""
-    names = list(dict.fromkeys(map(function_names.__getitem__, by_name)))
-    unknown = others.difference(names)
-    return sorted([*names, *unknown]) if unknown else names
 
 
 class IndexParts(NamedTuple):
@@ -343,5 +346,5 @@ def _in_order(copies: InlinedCopies) -> InlinedCopies:
     )
 
 
-def _packed(code: str, numbers: Iterable[int]) -> bytes:
-    return array(code, numbers).tobytes()
+def _packed(code: str, numbers: Iterable[int]) -> memoryview:
+    return memoryview(array(code, numbers)).cast("B")  # no copy, for there are megabytes

@@ -48,7 +48,7 @@ class Memo(dict[K, V], Generic[K, V]):
     def __missing__(self, key: K) -> V:
         old = self._old
         value = old[key] if old and key in old else self._compute(key)
-        size = _size(key)
+        size = len(key) + _SMALL if isinstance(key, bytes) else _size(key)
         if len(self) >= self._max_entries or self._bytes + size > self._max_bytes:
             self._old = dict(self)
             self.clear()

@@ -25,7 +25,7 @@ from app.evidence import avro_container
 from app.evidence.avro_container import BlockWriter, Codec, ContainerError, Header
 from app.evidence.digests import Columns, RecordDigest, span_of
 from app.evidence.span_files import StoredSpan, damaged, opened, read_lines
-from app.files.replacing import PRIVATE, sync_folder
+from app.files.replacing import PRIVATE, set_mode, sync_folder
 from app.kafka.records import DamagedError, Recorded
 from schemas import avro_wire, records
 
@@ -171,7 +171,7 @@ class _OpenSpan:
 def _open_private(path: Path) -> BinaryIO:
     """The file, open to append to, for its owner only, also one that existed."""
     file = path.open("ab")
-    os.fchmod(file.fileno(), PRIVATE)
+    set_mode(file.fileno(), PRIVATE)
     return file
 
 

@@ -6,6 +6,7 @@ failed finds what was there before.
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,7 +39,7 @@ def replacing(path: Path, mode: int | None = PRIVATE, *, partial: Path | None = 
         partial.unlink(missing_ok=True)  # of a process that was killed
         with partial.open("xb") as file:
             if mode is not None:
-                os.fchmod(file.fileno(), mode)
+                set_mode(file.fileno(), mode)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -53,6 +54,13 @@ def replace_file(path: Path, content: bytes, mode: int | None = PRIVATE) -> None
     """Give a file new content, as `replacing` does."""
     with replacing(path, mode) as file:
         file.write(content)
+
+
+def set_mode(descriptor: int, mode: int) -> None:
+    """Give an open file its mode, where the file system keeps modes; a folder that others may enter is told of."""
+    if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+        with suppress(PermissionError):
+            os.fchmod(descriptor, mode)
 
 
 def sync_file(path: Path) -> None:

@@ -126,7 +126,8 @@ class LogFetcher:
 
     def _release(self) -> None:
         if self._consumer is not None and self._assigned:
-            self._consumer.unsubscribe()
+            # not `unsubscribe`: a `stop` that follows at once would wait for a task that lost its cancellation
+            self._consumer.pause(*self._assigned)
         self._assigned = []
 
     async def _assign(self, positions: Mapping[Partition, int]) -> None:
@@ -155,7 +156,7 @@ class LogFetcher:
         (await self._connected()).pause(place)
 
     async def _stop(self) -> None:
-        # aiokafka's own tasks may swallow their cancellation while a leader moves, and then `stop` waits for ever
+        # aiokafka's fetcher swallows its cancellation while an assignment ends, and then `stop` waits for ever
         if self._consumer is not None:
             await asyncio.wait({asyncio.ensure_future(self._consumer.stop())}, timeout=_CLOSE_SECONDS)
 

@@ -23,6 +23,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
@@ -204,9 +205,9 @@ def _lock(path: Path) -> IO[str] | str:
         with lock:
             lock.seek(0)
             return lock.readline().strip() or "unknown"
-    lock.truncate(0)
-    lock.write(f"{os.getpid()}\n")
-    lock.flush()
+    with suppress(OSError):  # a full disk costs a name in a message
+        os.ftruncate(lock.fileno(), 0)
+        os.write(lock.fileno(), f"{os.getpid()}\n".encode())
     return lock
 
 

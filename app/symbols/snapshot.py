@@ -25,6 +25,7 @@ from app.operators.errors import OperatorError
 
 FORMAT_LINE: Final = "callstream symbol store 1\n"
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+CURE: Final = "restore it, or have the store's file `current` name an earlier snapshot"
 _BUILD_ID: Final = re.compile(r"[0-9a-f]{16,256}")
 
 
@@ -126,9 +127,9 @@ def read_snapshot(folder: Path, digest: str | None = None) -> Snapshot:
     except OSError as error:
         raise SymbolStoreError(f"{folder} has no such snapshot: {wanted}") from error
     except (UnicodeDecodeError, SymbolStoreError) as error:
-        raise SymbolStoreError(f"{path} is damaged: {error}") from error
+        raise SymbolStoreError(f"{path} is damaged: {error}; {CURE}") from error
     if snapshot.digest != wanted:
-        raise SymbolStoreError(f"{path} is damaged: its name is another one's")
+        raise SymbolStoreError(f"{path} is damaged: its name is another one's; {CURE}")
     return snapshot
 
 

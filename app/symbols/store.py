@@ -20,7 +20,7 @@ from app.symbols.layouts import Layout, decode_layouts, other_offset
 from app.symbols.module_maps import CLOCK_DOUBT_NS, MACHINES, changes, decode_module_map, file_at
 from app.symbols.name_maps import decode_map, image_scope, scopes_of_node
 from app.symbols.shared_build_ids import decode_codes
-from app.symbols.snapshot import ObjectKind, Snapshot, SymbolStoreError, object_path, read_snapshot
+from app.symbols.snapshot import CURE, ObjectKind, Snapshot, SymbolStoreError, object_path, read_snapshot
 from schemas.node import NodeId
 
 # Each takes a file descriptor, of which a process has 1,024 by default. A node runs code from a few hundred files.
@@ -29,7 +29,6 @@ MAX_OPEN_INDEXES: Final = 256
 _CACHED_MAPS: Final = 256
 # Nodes and images of a fleet.
 _CACHED_NAMES: Final = 4096
-_REPAIR: Final = "restore it, or have the store's file `current` name an earlier snapshot"
 
 
 class SymbolStore:
@@ -193,9 +192,9 @@ def read_object(folder: Path, digest: str) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise SymbolStoreError(f"{path} cannot be read: {_REPAIR}") from error
+        raise SymbolStoreError(f"{path} cannot be read: {CURE}") from error
     if sha256(content).hexdigest() != digest:
-        raise SymbolStoreError(f"{path} is damaged: {_REPAIR}")
+        raise SymbolStoreError(f"{path} is damaged: {CURE}")
     return content
 
 

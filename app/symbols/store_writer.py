@@ -18,7 +18,7 @@ from typing import IO, Self
 
 from agents.symbols.index import SymbolIndex
 from app.files.folders import make_folder
-from app.files.replacing import SHARED, replace_file, sync_file, sync_folder
+from app.files.replacing import SHARED, replace_file, set_mode, sync_file, sync_folder
 from app.symbols.layouts import Layout, decode_layouts, encode_layouts
 from app.symbols.module_maps import MappedFile, ModuleMap, decode_module_map, encode_module_map, merged
 from app.symbols.name_maps import encode_map
@@ -117,7 +117,8 @@ class StoreWriter:
                     self.choose_code(build_id, index.code_digest.hex())
                 kept = Kept.REPLACED
         if kept in {Kept.ADDED, Kept.REPLACED, Kept.REPAIRED}:
-            path.chmod(SHARED)
+            with path.open("rb") as file:
+                set_mode(file.fileno(), SHARED)
             sync_file(path)
             path.replace(object_path(self.folder, digest))
             self.snapshot = self.snapshot.with_entry(ObjectKind.INDEX, build_id, digest)

@@ -1,5 +1,7 @@
 """`callstream ingest` between the simulator and a real broker."""
 
+import errno
+import os
 import random
 import signal
 import subprocess
@@ -20,6 +22,7 @@ from schemas.coverage import GapCause
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from tests.support.breakable_broker import BreakableBroker
 from tests.support.certificates import Authority
+from tests.support.failing_disk import ALL_THAT_FOLLOW, Fault, failing_disk
 from tests.support.ingest_process import IngestProcess, IngestSite, wait_for
 
 pytestmark = pytest.mark.integration
@@ -88,6 +91,34 @@ def test_every_byte_arrives_in_the_order_of_its_process(site: IngestSite) -> Non
     assert code == 0
     assert (books["received"], books["written"], books["unbalanced"]) == (len(events), len(events), 0)
     assert [gap.cause for gap in site.gaps()] == [GapCause.UNDECODABLE]
+
+
+def test_a_disk_that_refuses_everything_costs_nothing_while_kafka_answers(
+    site: IngestSite, tmp_path: Path, *, seed: int
+) -> None:
+    """Full, broken or made read-only while ingest runs: all is published, and /readyz says what is wrong."""
+    library = failing_disk()
+    if library is None:
+        pytest.skip("there is no C compiler for the library that fails calls")
+    error = random.Random(seed).choice((errno.ENOSPC, errno.EIO, errno.EROFS))
+    site.environ |= Fault(30, ALL_THAT_FOLLOW, error, half=True).environ(library, tmp_path)
+    recording = Recording.of([*_events(500), UNDECODABLE])  # a gap in each second
+    with (
+        SimulatorServer(recording, rate_per_s=1_000, repeat=0) as server,
+        site.ingest(server.address, spill_dir=tmp_path / "spill") as ingest,
+    ):
+        wait_for(
+            lambda: f"the journal cannot be written: {os.strerror(error)}" in ingest.get("/readyz")[1],
+            "what is wrong with the disk",
+        )
+        published = ingest.total("runtime_coverage_gaps_total")
+        wait_for(lambda: ingest.total("runtime_coverage_gaps_total") > published, "gaps that are in memory only")
+        code, books, _ = ingest.stop()
+
+    assert code == 0
+    assert books["received"] == books["written"] == len(site.records(topics.RAW))
+    undecodable = sum(gap.events_lost or 0 for gap in site.gaps() if gap.cause is GapCause.UNDECODABLE)
+    assert undecodable == site.raw_values().count(UNDECODABLE) > 0
 
 
 def test_books_balance_on_every_page_under_load(site: IngestSite) -> None:

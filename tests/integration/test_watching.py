@@ -48,6 +48,10 @@ def test_a_watched_symbol_is_never_hit_then_not_seen_then_hit(
         assert (gap["answer"], gap["nodes"], gap["complete_ns"]) == ("NotSeen", 2, 13 * DAY - 10 * SECOND)
         assert [(one["node"], one["cause"]) for one in gap["gaps"]] == [("n2", "Overflow")]
         assert "Overflow on n2" in it.hot_symbols("--watched").stdout
+        it.cover(5 * DAY, 4 * DAY, GapCause.FILTERED, node="n2")
+        hidden = it.await_answer("/usr/lib/libz.so.1!inflate", lambda answer: len(answer["gaps"]) == 2)
+        assert [one["cause"] for one in hidden["gaps"]] == ["Overflow", "Filtered"]
+        assert hidden["complete_ns"] == 12 * DAY - 10 * SECOND
 
         it.call(frame(LIB, "png_read_chunk", build_id=BUILD), OTHER, partition=1, ago_ns=SECOND)
         hit = it.await_answer(WATCHED, lambda answer: answer["answer"] == "Hit")
@@ -67,7 +71,7 @@ def test_a_watched_symbol_is_never_hit_then_not_seen_then_hit(
         assert "/usr/lib/libz.so.1!inflate is watched" in asked.stderr
 
         it.call_nonsense()
-        refused = it.await_answer("/usr/lib/libz.so.1!inflate", lambda answer: len(answer["gaps"]) == 2)
+        refused = it.await_answer("/usr/lib/libz.so.1!inflate", lambda answer: len(answer["gaps"]) == 3)
         assert refused["gaps"][0]["cause"] == "Refused"
 
         # An event that waits in front of a stage may be a hit: what is said of coverage after it does not count yet.

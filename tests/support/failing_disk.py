@@ -15,6 +15,7 @@ from random import Random
 
 SOURCE = Path(__file__).with_suffix(".c")
 _OWN_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
+_MOST_SECONDS = 3_600.0
 ALL_THAT_FOLLOW = 1 << 40
 KILL = -1
 
@@ -82,7 +83,7 @@ def run_disk(folder: Path, kind: str, cycles: int, seed: int) -> dict[str, int] 
     else:
         environ["LD_PRELOAD"] = str(library)
     command = [*within, sys.executable, "-m", "tests.support.disk_run", str(folder), kind, str(cycles), str(seed)]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=_MOST_SECONDS)
     assert done.returncode == 0, done.stderr[-6_000:]
     figures: dict[str, int] = json.loads(done.stdout)
     return figures

@@ -220,3 +220,23 @@ def test_a_folder_in_use_is_refused(evidence: Path) -> None:
     refused = run("--archive", evidence / "archive", "--out", evidence / "run")
     assert refused.exit_code == 2
     assert "is not empty" in refused.output
+
+
+def test_one_event_is_shown_and_what_is_not_at_hand_is_no_contradiction(evidence: Path, tmp_path: Path) -> None:
+    """0 for a proved event, 1 for one that the run does not have, 2 and one line where nobody can tell."""
+    with (evidence / "run" / "calls-00000.avro").open("rb") as file:
+        call = next(iter(fastavro.reader(file)))
+    assert isinstance(call, dict)
+    shown = run("--verify", evidence / "run", "--event", call["event_id"], "--json")
+    assert shown.exit_code == 0
+    document = json.loads(shown.stdout)
+    assert (document["proved"], document["raw_record"]["offset"]) == (True, call["source"]["offset"])
+    assert run("--verify", evidence / "run", "--event", "0" * 32).exit_code == 1
+    assert run("--out", tmp_path / "no", "--archive", evidence / "archive", "--event", "0" * 32).exit_code == 2
+
+    shutil.copytree(evidence / "run", tmp_path / "run")
+    for options in ((), ("--event", call["event_id"])):
+        gone = run("--verify", tmp_path / "run", *options)
+        assert gone.exit_code == 2
+        assert gone.stderr.count("\n") == 1
+        assert "cannot tell: no archive at" in gone.stderr

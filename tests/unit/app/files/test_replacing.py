@@ -118,6 +118,18 @@ def test_a_file_system_that_syncs_no_folders_will_do(
     assert (tmp_path / "file").read_bytes() == b"x"
 
 
+def test_a_file_system_that_keeps_no_modes_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stick refuses every change of a mode; whoever makes the folder tells of it."""
+
+    def refuse(descriptor: int, mode: int) -> None:
+        raise PermissionError(errno.EPERM, f"{descriptor}: {mode}")
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    replace_file(tmp_path / "file", b"x")
+
+    assert (tmp_path / "file").read_bytes() == b"x"
+
+
 def test_what_a_killed_process_left_is_no_hindrance(tmp_path: Path) -> None:
     """Not even a link that somebody put there leads out of the folder."""
     (tmp_path / "elsewhere").write_bytes(b"untouched")

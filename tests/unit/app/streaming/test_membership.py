@@ -1,5 +1,7 @@
 """Each worker has an index of its own, whatever folders and hosts the workers have."""
 
+import errno
+import os
 import re
 import stat
 from collections.abc import Mapping
@@ -121,3 +123,16 @@ def test_a_damaged_word_of_a_folder_is_made_again(tmp_path: Path, damage: bytes)
 
     assert re.fullmatch(rf"{re.escape(identity.member)}-[0-9a-f]{{8}}", again.client_id)
     assert identity_of(_settings(tmp_path), GROUP, 0) == again
+
+
+def test_a_full_disk_of_the_locks_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are locked all the same; only who holds one is not written down."""
+
+    def refuse(_descriptor: int, _length: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "ftruncate", refuse)
+    first = _claim(tmp_path, 0)
+    with pytest.raises(IndexTakenError, match="process unknown"):
+        _claim(tmp_path, 0)
+    first.release()

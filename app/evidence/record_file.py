@@ -2,7 +2,8 @@
 
 `NAME.avro` is an Avro container file of `RecordedRecord`; `NAME.spans` beside it has a line of canonical JSON for each
 span: its offsets, the digest of its records, and where its bytes are with their digest. While a recording runs, the
-files end in `.partial`, and the lines are what was safely written: the rest is cut off when it is resumed.
+files end in `.partial`, and lines have a checksum, because after a power cut any part may be another's. What is not as
+it was written is cut off when the recording is resumed.
 
 The same records give the same bytes, also in a resumed file. A reader checks every byte, and names damage by file,
 partition and offsets. It holds one block at a time, whatever the file's size.
@@ -12,6 +13,7 @@ import hashlib
 import io
 import itertools
 import os
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,11 +27,14 @@ from app.evidence import avro_container
 from app.evidence.avro_container import BlockWriter, Codec, ContainerError, Header
 from app.evidence.digests import Columns, RecordDigest, span_of
 from app.evidence.span_files import StoredSpan, damaged, opened, read_lines
-from app.files.replacing import PRIVATE, set_mode, sync_folder
+from app.files.replacing import PRIVATE, replace_file, set_mode, sync_folder
 from app.kafka.records import DamagedError, Recorded
 from schemas import avro_wire, records
 
 RECORDS_DOMAIN: Final = "callstream recorded records 1"
+
+_CHECKSUM_BYTES: Final = 8
+"""CRC-32 in hexadecimal digits."""
 
 _ARRAY: Final = fastavro.parse_schema({"type": "array", "items": records.parsed_schema(records.RECORDED_RECORD)})
 
@@ -73,13 +78,12 @@ class RecordFileWriter:
 
         What is damaged, as after a power cut, and what follows it is cut off, to be written again.
         """
-        # the records get their name last: where they have it, the spans have theirs
         self._names = {kind: folder / f"{name}.{kind}" for kind in ("spans", "avro")}
         self._partial = {kind: folder / f"{name}.{kind}.partial" for kind in ("spans", "avro")}
         self._spans = _whole_spans(self._partial["spans"], self._partial["avro"], layout)
         self._lines = _open_private(self._partial["spans"])
         self._file = _open_private(self._partial["avro"])
-        self._lines.truncate(sum(len(span.line().encode()) for span in self._spans))
+        self._lines.truncate(sum(len(_checked(span)) for span in self._spans))
         self._file.truncate(self._spans[-1].end if self._spans else 0)
         header = layout.header()
         if not self._spans:
@@ -113,14 +117,16 @@ class RecordFileWriter:
         try:
             if self._open is not None:
                 self._end_span()
-            for file in (self._file, self._lines):
-                file.flush()
-                os.fsync(file.fileno())
+            self._file.flush()
+            os.fsync(self._file.fileno())
         finally:
             self.close()
-        for kind, path in self._names.items():
-            self._partial[kind].replace(path)
+        # the records get their name last: where they have it, the spans have theirs
+        replace_file(self._names["spans"], "".join(span.line() for span in self._spans).encode())
+        self._partial["avro"].replace(self._names["avro"])
         sync_folder(self._names["avro"].parent)
+        with suppress(OSError):
+            self._partial["spans"].unlink()
         return self._spans
 
     def close(self) -> None:
@@ -153,7 +159,7 @@ class RecordFileWriter:
             stored=stored,
         )
         self._file.flush()  # the line must not be there before the bytes that it speaks of
-        self._lines.write(done.line().encode())
+        self._lines.write(_checked(done))
         self._lines.flush()
         self._spans.append(done)
 
@@ -175,6 +181,12 @@ def _open_private(path: Path) -> BinaryIO:
     return file
 
 
+def _checked(span: Span) -> bytes:
+    """The line of a span while the recording runs: its text and a checksum."""
+    text = span.line().encode()[:-1]
+    return b"%b%0*x\n" % (text, _CHECKSUM_BYTES, zlib.crc32(text))
+
+
 def _whole_spans(lines: Path, file: Path, layout: Layout) -> list[Span]:
     """The spans, up to the first that is damaged, whose line and bytes are as a writer left them."""
     if not lines.exists() or not file.exists():
@@ -190,10 +202,12 @@ def _whole_spans(lines: Path, file: Path, layout: Layout) -> list[Span]:
 def _complete_spans(lines: Path, size: int, begin: int) -> list[Span]:
     """The spans whose line is there and follows the one before it, and whose bytes the file may have."""
     spans: list[Span] = []
-    for line in lines.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
+    for line in lines.read_bytes().splitlines(keepends=True):
         try:
-            span = Span.of_line(line)
+            span = Span.of_line(f"{line[: -_CHECKSUM_BYTES - 1].decode()}\n")
         except (ValueError, RecursionError):
+            break
+        if line != _checked(span):
             break
         if span.begin != begin or span.end > size or (spans and span.first <= spans[-1].last):
             break

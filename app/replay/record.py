@@ -133,6 +133,8 @@ def record_from(
         documents.write(folder / ARCHIVE_FILE, document if key is None else signing.signed(document, key))
         with suppress(OSError):  # the archive is finished, with its plan beside it or without
             (folder / RECORDING_FILE).unlink()
+            for left in folder.glob("*.partial"):
+                left.unlink()
     return Archive(folder)
 
 

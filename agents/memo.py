@@ -23,41 +23,6 @@ class Lookup(Protocol[K_contra, V_co]):
         """The value for `key`."""
 
 
-class Memo(dict[K, V], Generic[K, V]):
-    """`memo[key]` is `compute(key)`, remembered for at most two generations of `max_entries` each.
-
-    A hit costs one dictionary lookup. Two generations stand in for an LRU: when the young one is full it becomes the
-    old one, and a value that is used again moves back to the young one. So memory is bounded by two generations, and a
-    burst of keys that never repeat evicts at most what was idle. `compute` must depend on its key alone; then no
-    eviction can change a result.
-
-    A generation ends, too, when its keys have more than `max_bytes`. So texts of strangers that are as long as they may
-    be cost no more than ordinary ones. Values should not be much larger than keys.
-    """
-
-    __slots__ = ("_bytes", "_compute", "_max_bytes", "_max_entries", "_old")
-
-    def __init__(self, compute: Callable[[K], V], max_entries: int, max_bytes: int = MAX_KEY_BYTES) -> None:
-        super().__init__()
-        self._compute = compute
-        self._max_entries = max_entries
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._old: dict[K, V] = {}
-
-    def __missing__(self, key: K) -> V:
-        old = self._old
-        value = old[key] if old and key in old else self._compute(key)
-        size = len(key) + _SMALL if isinstance(key, bytes) else _size(key)
-        if len(self) >= self._max_entries or self._bytes + size > self._max_bytes:
-            self._old = dict(self)
-            self.clear()
-            self._bytes = 0
-        self._bytes += size
-        self[key] = value
-        return value
-
-
 def _size(key: object) -> int:
     """Bytes of a key, about: of the texts and bytes in it, and something for the rest."""
     if isinstance(key, str | bytes):
@@ -74,6 +39,50 @@ def _size(key: object) -> int:
     return sum([_size(getattr(key, name)) for name in getattr(type(key), "__slots__", ())], _SMALL)
 
 
+class Memo(dict[K, V], Generic[K, V]):
+    """`memo[key]` is `compute(key)`, remembered for at most two generations of `max_entries` each.
+
+    A hit costs one dictionary lookup. Two generations stand in for an LRU: when the young one is full it becomes the
+    old one, and a value that is used again moves back to the young one. So memory is bounded by two generations, and a
+    burst of keys that never repeat evicts at most what was idle. `compute` must depend on its key alone; then no
+    eviction can change a result.
+
+    A generation ends, too, when its keys have more than `max_bytes`. So texts of strangers that are as long as they may
+    be cost no more than ordinary ones. Values should not be much larger than keys.
+    """
+
+    __slots__ = ("_bytes", "_compute", "_max_bytes", "_max_entries", "_old", "_weigh")
+
+    def __init__(
+        self,
+        compute: Callable[[K], V],
+        max_entries: int,
+        max_bytes: int = MAX_KEY_BYTES,
+        *,
+        weigh: Callable[[K], int] = _size,
+    ) -> None:
+        """`weigh` gives the bytes of a key; a cache that is filled fast can do with less than `_size` looks at."""
+        super().__init__()
+        self._compute = compute
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._weigh = weigh
+        self._bytes = 0
+        self._old: dict[K, V] = {}
+
+    def __missing__(self, key: K) -> V:
+        old = self._old
+        value = old[key] if old and key in old else self._compute(key)
+        size = self._weigh(key)
+        if len(self) >= self._max_entries or self._bytes + size > self._max_bytes:
+            self._old = dict(self)
+            self.clear()
+            self._bytes = 0
+        self._bytes += size
+        self[key] = value
+        return value
+
+
 class Uncached(dict[K, V], Generic[K, V]):
     """Takes the place of a Memo and remembers nothing: `uncached[key]` is `compute(key)`, computed every time.
 
@@ -82,8 +91,9 @@ class Uncached(dict[K, V], Generic[K, V]):
 
     __slots__ = ("_compute",)
 
-    def __init__(self, compute: Callable[[K], V], _max_entries: int) -> None:
+    def __init__(self, compute: Callable[[K], V], _max_entries: int, *, weigh: Callable[[K], int] = _size) -> None:
         super().__init__()
+        del weigh
         self._compute = compute
 
     def __missing__(self, key: K) -> V:

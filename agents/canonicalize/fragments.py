@@ -35,6 +35,7 @@ _MAX_FRAMES: Final = 65_536
 _MAX_ARGUMENTS: Final = 65_536
 _MAX_PROBES: Final = 4_096
 _ARCHITECTURE_LABEL: Final = "kubernetes.io/arch"
+_FRAME_KEY_BYTES: Final = 128  # of the key around the entry
 _MAX_NODES: Final = 1_024
 
 
@@ -103,7 +104,7 @@ class Fragments:
 def fragments_of(hooks: PolicyHooks, modules: ModuleIndex, remember: Any) -> Fragments:
     """Where parts are looked up; `remember` is Memo, or Uncached for events above MAX_CACHED_EVENT_BYTES."""
     frames: Lookup[FrameKey, FramePart] = remember(
-        lambda key: frame_part(key[1], key[2], modules.resolver(key[0])), _MAX_FRAMES
+        lambda key: frame_part(key[1], key[2], modules.resolver(key[0])), _MAX_FRAMES, weigh=_frame_bytes
     )
     arguments: Lookup[bytes, ArgumentPart] = remember(argument_part, _MAX_ARGUMENTS)
     return Fragments(
@@ -115,6 +116,10 @@ def fragments_of(hooks: PolicyHooks, modules: ModuleIndex, remember: Any) -> Fra
         probes=remember(lambda key: probe_part(key[1], hooks, modules.resolver(key[0])), _MAX_PROBES),
         nodes=remember(node_part, _MAX_NODES),
     )
+
+
+def _frame_bytes(key: FrameKey) -> int:
+    return len(key[2]) + _FRAME_KEY_BYTES
 
 
 def argument_part(encoded: bytes) -> ArgumentPart:

@@ -1,5 +1,6 @@
 """A disk that refuses, for a process that is started with the preloaded library of `failing_disk.c`."""
 
+import atexit
 import ctypes
 import errno
 import functools
@@ -57,7 +58,9 @@ def failing_disk() -> Path | None:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         return None
-    target = Path(tempfile.mkdtemp(prefix="callstream-disk-")) / "failing_disk.so"
+    folder = Path(tempfile.mkdtemp(prefix="callstream-disk-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    target = folder / "failing_disk.so"
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", target, SOURCE, "-ldl"], check=True)
     return target
 

@@ -45,7 +45,8 @@ class DwarfRanges:
         for attribute in (_ENTRY_PC, _LOW_PC):
             value = values.get(attribute)
             if value is not None and (value.form == _ADDRESS or value.form in _ADDRESS_INDEXES):
-                return self.address(unit, value)
+                address = self.address(unit, value)
+                return address if any(low <= address < high for low, high in self._code) else None
         return None
 
     def address(self, unit: DwarfUnit, value: AttributeValue) -> int:

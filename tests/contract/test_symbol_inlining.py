@@ -114,6 +114,17 @@ def test_object_without_debug_information_is_a_share_that_is_missing(tmp_path: P
     assert 0 < names.inline_knowledge.share < 1
 
 
+def test_copy_in_a_function_that_the_linker_discarded_is_no_copy(tmp_path: Path) -> None:
+    """Its debug information stays behind, at address 0."""
+    unused = "int unused(const char *p, int n) { return checked(p, n) * 2; }\nint main(void) { return 0; }\n"
+    flags = ("-O2", "-g", "-ffunction-sections", "-Wl,--gc-sections", "-Wl,-z,noseparate-code")
+    names = names_of(compile_c(tmp_path, *flags, source=C_LIBRARY + unused))
+
+    assert names.codes("unused") == names.codes("image") == ()
+    assert names.copies("checked") == names.copies("header") == ()
+    assert names.inline_knowledge.is_whole
+
+
 def test_stripped_library_with_its_debug_file_knows_as_much(tmp_path: Path) -> None:
     """Both together and one after the other give the same."""
     need("strip", "objcopy")

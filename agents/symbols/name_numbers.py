@@ -8,7 +8,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate, chain, compress, count, islice
-from operator import ne
+from operator import is_not, ne
 from typing import NamedTuple
 
 
@@ -49,22 +49,18 @@ def places_of_names(
 ) -> list[int] | None:
     """For each name that begins at a start, its place among the functions; None if one of them is not there.
 
-    Both are mostly in order of address, so they are walked side by side.
+    `addresses` are rising. Where a function has aliases, the last of them is found first.
     """
-    places: list[int] = []
-    at, last, limit = 0, -1, len(addresses)
-    for start, name in zip(starts, names, strict=True):
-        if start < last:  # a function that goes on behind another
-            at = bisect_left(addresses, start)
-        last = start
-        while at < limit and addresses[at] < start:
-            at += 1
-        place = at
-        while place < limit and function_names[place] is not name and addresses[place] == start:
-            if function_names[place] == name:
-                break
+    last_at = dict(zip(addresses, count()))
+    try:
+        places = list(map(last_at.__getitem__, starts))
+    except KeyError:
+        return None
+    for at in compress(count(), map(is_not, map(function_names.__getitem__, places), names)):
+        place = bisect_left(addresses, starts[at])
+        while function_names[place] != names[at]:
+            if place == places[at]:
+                return None
             place += 1
-        if place == limit or addresses[place] != start:
-            return None
-        places.append(place)
+        places[at] = place
     return places

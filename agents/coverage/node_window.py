@@ -73,8 +73,11 @@ def judge(window: Interval, by_session: Collection[VouchedInterval], gaps: Itera
 
 
 def vouches(record: CoverageGap) -> bool:
-    """Whether a record says that ingest saw some stretch of time; an empty heartbeat says nothing."""
-    return record.cause in CLAIMS and record.to_ns > record.from_ns
+    """Whether a record says that ingest saw some stretch of time; an empty heartbeat says nothing.
+
+    Nor does one of all nodes: nobody can vouch for those of others.
+    """
+    return record.cause in CLAIMS and record.to_ns > record.from_ns and record.skipped is None
 
 
 def is_gap(record: CoverageGap) -> bool:

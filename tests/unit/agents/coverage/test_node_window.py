@@ -48,6 +48,7 @@ def test_a_gap_of_all_nodes_is_one_of_each() -> None:
     )
     assert _trust(_record(0, 300), of_all) is Trust.NOT_TRUSTED
     assert _trust(_record(0, 300), replace(of_all, skipped=None)) is Trust.TRUSTED
+    assert _trust(replace(_record(0, 300), skipped=of_all.skipped)) is Trust.UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ class FunctionNames:
 
     def knows(self, name: str) -> bool:
         """Whether the file has this name, as a function of its own or inlined."""
-        return self._number(name) is not None or bool(self.copies(name))
+        return bool(name) and (self._number(name) is not None or bool(self.copies(name)))
 
     def codes(self, name: str) -> tuple[FunctionCode, ...]:
         """Every code that `name` means, in order of address; empty where the file has no function of its own for it."""

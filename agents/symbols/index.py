@@ -138,8 +138,11 @@ class SymbolIndex:
         if at < 0 or (copy := parts.copy_range_copies[at]) == NO_COPY:
             return Resolved(name, offset, file, line)
         inlined: list[InlinedCall] = []
-        while copy != NO_COPY and len(inlined) < MAX_INLINE_DEPTH:
-            inlined.append(InlinedCall(self.name(parts.copy_names[copy]), file, line))
+        for _ in range(MAX_INLINE_DEPTH):
+            if copy == NO_COPY:
+                break
+            if name_of_copy := self.name(parts.copy_names[copy]):  # empty where another file has the name
+                inlined.append(InlinedCall(name_of_copy, file, line))
             line = parts.copy_lines[copy] or None
             file = None if line is None else self._file(parts.copy_files[copy])
             copy = parts.copy_outer[copy]

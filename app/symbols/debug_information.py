@@ -41,6 +41,9 @@ def read_debug_information(
     added = _noted(
         lambda: _add_copies(sections, structure, table, tree, with_go=with_go), "inlined functions", reading.note
     )
+    if table is not None and added is None:
+        table = None
+        reading.note("without lines: they may be those of inlined functions")
     if added:
         reading.note(f"without inlined functions of {added} units: {FileRefusalReason.MALFORMED.value}")
     return LineRows() if table is None else table.rows(), added is not None

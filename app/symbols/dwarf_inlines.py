@@ -53,6 +53,13 @@ class _Around(NamedTuple):
 _OUTSIDE: Final = _Around(NO_COPY, 0, -1)
 
 
+class _UnitFunctions(NamedTuple):
+    """The code of each function of a unit, by number, and those in which something has no name here."""
+
+    ranges: list[list[tuple[int, int]]]
+    incomplete: set[int]
+
+
 class DwarfInlines:
     """Reads the copies of one file's DWARF."""
 
@@ -108,7 +115,7 @@ class DwarfInlines:
 
     def _read_unit(self, unit: DwarfUnit, tree: InlineTree) -> None:
         info, order, abbreviations = self._info, self._order, unit.abbreviations
-        described: list[list[tuple[int, int]]] = []
+        functions = _UnitFunctions([], set())
         around = _OUTSIDE
         outer: list[_Around] = []
         at = unit.entries_at
@@ -128,10 +135,10 @@ class DwarfInlines:
             if tag in (_SUBPROGRAM, _INLINED):
                 values, at = attribute_values(info, at, abbreviation, _OF_FUNCTION, order)
                 if tag == _INLINED:
-                    inside = self._copy(unit, values, around, tree, described)
+                    inside = self._copy(unit, values, around, tree, functions)
                 elif ranges := self._ranges.of(unit, values):
-                    described.append(ranges)
-                    inside = _Around(NO_COPY, 0, len(described) - 1)
+                    functions.ranges.append(ranges)
+                    inside = _Around(NO_COPY, 0, len(functions.ranges) - 1)
             elif abbreviation.has_sibling and abbreviation.has_children and tag in _WITHOUT_CODE:
                 values, at = attribute_values(info, at, abbreviation, _ONLY_SIBLING, order)
                 following = unit.offset + values[_SIBLING].number
@@ -144,8 +151,8 @@ class DwarfInlines:
             if abbreviation.has_children:
                 outer.append(around)
                 around = inside
-        for ranges in described:
-            tree.described += ranges
+        for number, ranges in enumerate(functions.ranges):
+            tree.described += () if number in functions.incomplete else ranges
 
     def _copy(
         self,
@@ -153,21 +160,23 @@ class DwarfInlines:
         values: dict[int, AttributeValue],
         around: _Around,
         tree: InlineTree,
-        described: list[list[tuple[int, int]]],
+        functions: _UnitFunctions,
     ) -> _Around:
         origin = values.get(_ORIGIN)
         name = None if origin is None else self._name(self._target(unit, origin))
         ranges = self._ranges.of(unit, values)
         if name is None:
             if around.function >= 0:
-                described[around.function] = []
-            return around
+                functions.incomplete.add(around.function)
+            if self._file_numbers is None:
+                return around
+            name = ""  # a copy all the same: its lines are not those of the function around it
         if ranges:
             address = min(start for start, _ in ranges)
         elif (entry := self._ranges.entry(unit, values)) is not None:
             address = entry  # no instruction is left of it, but it ran
-        elif around.function >= 0 and described[around.function]:
-            address = described[around.function][0][0]
+        elif around.function >= 0:
+            address = functions.ranges[around.function][0][0]
         else:
             return around
         file = line = 0

@@ -108,6 +108,8 @@ def _without_lines(tree: InlineTree, described: int, functions: int) -> InlinedC
     starts = [start for start, _ in ends]
     first: dict[tuple[str, int], int] = {}
     for name, address in zip(tree.names, tree.addresses, strict=True):
+        if not name:
+            continue
         host = bisect_right(starts, address) - 1
         key = name, host
         first[key] = min(address, first.get(key, address))

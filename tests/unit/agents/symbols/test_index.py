@@ -1,19 +1,23 @@
 """A symbol index is written, checked and asked."""
 
+from dataclasses import replace
+
 import pytest
 
 from agents.symbols.index import SymbolIndex
 from agents.symbols.index_format import (
+    NO_COPY,
     CodeRange,
     CodeRanges,
     IndexContent,
     IndexFormatError,
+    InlinedCopies,
     LineRows,
     Segment,
     SymbolOrigin,
     encode_index,
 )
-from agents.symbols.lookup import Resolved, Unresolved
+from agents.symbols.lookup import InlinedCall, Resolved, Unresolved
 
 X86_64, ARM, AARCH64, MIPS = 62, 40, 183, 8
 TWO_FUNCTIONS = CodeRanges([0x401000, 0x401100], [0x20, 0x40], [0, 0], ["first", "second"])
@@ -141,6 +145,43 @@ def test_line_is_that_of_the_instruction_or_of_the_call() -> None:
     assert index.lookup(0x1008, innermost=True) == Resolved("first", 8, "b.h", 9)
     assert index.lookup(0x1008, innermost=False) == Resolved("first", 8, "a.c", 7)
     assert index.lookup(0x1018, innermost=True) == Resolved("first", 0x18)
+
+
+@pytest.mark.parametrize(
+    ("middle", "inlined"),
+    [
+        ("middle", (InlinedCall("inner", "b.h", 9), InlinedCall("middle", "a.c", 20))),
+        ("", (InlinedCall("inner", "b.h", 9),)),
+    ],
+)
+def test_inlined_code_has_its_own_line_and_the_outer_function_that_of_the_call(
+    middle: str, inlined: tuple[InlinedCall, ...]
+) -> None:
+    """Each function has the line that runs in it; a copy without a name takes its line along."""
+    lines = LineRows([0x401000, 0x401008, 0x401010], [0, 1, 0], [30, 9, 31], ["a.c", "b.h"])
+    copies = InlinedCopies(
+        names=[middle, "inner"],
+        addresses=[0x401004, 0x401008],
+        outer=[NO_COPY, 0],
+        files=[0, 0],
+        lines=[10, 20],
+        starts=[0x401004, 0x401008, 0x401010],
+        innermost=[0, 1, NO_COPY],
+    )
+    index = opened(replace(content(lines=lines), copies=copies))
+
+    assert index.lookup(0x1000, innermost=True) == Resolved("first", 0, "a.c", 30)
+    assert index.lookup(0x1008, innermost=True) == Resolved("first", 8, "a.c", 10, inlined)
+    assert index.lookup(0x1010, innermost=True) == Resolved("first", 0x10, "a.c", 31)
+
+
+def test_signal_return_is_named_where_the_unwind_table_begins_a_byte_early() -> None:
+    """Nothing calls it, so nothing lies before it; behind a call that never returns there is no such entry."""
+    ranges = CodeRanges([0x401000, 0x401021, 0x401100], [0x20, 8, 8], [0, 0, 0], ["first", "restorer", "other"])
+    index = opened(replace(content(ranges), unwound=[0x401000, 0x401020, 0x401100]))
+
+    assert index.lookup(0x1021, innermost=False) == Resolved("restorer", 0)
+    assert index.lookup(0x1100, innermost=False) is Unresolved.NO_SYMBOL
 
 
 def test_name_that_is_not_ascii_comes_back() -> None:

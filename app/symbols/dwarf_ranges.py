@@ -5,11 +5,15 @@ from typing import Final
 
 from app.symbols.dwarf_units import AttributeValue, DwarfUnit, uleb
 from app.symbols.elf import ElfStructure
+from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 
 _LOW_PC, _HIGH_PC, _ENTRY_PC, _RANGES = 0x11, 0x12, 0x52, 0x55
 _ADDRESS: Final = 0x01
 _ADDRESS_INDEXES: Final = frozenset({0x1B, 0x29, 0x2A, 0x2B, 0x2C, 0x1F01})
 _RANGE_INDEX: Final = 0x23
+
+# libLLVM has some 6 million; but a file can have any number of entries that share one long list.
+MAX_RANGES: Final = 16_000_000
 
 
 class DwarfRanges:
@@ -21,6 +25,7 @@ class DwarfRanges:
         self._addresses = bytes(sections.get("debug_addr", b""))
         self._ranges = bytes(sections.get("debug_ranges", b""))
         self._lists = bytes(sections.get("debug_rnglists", b""))
+        self._read = 0
         self._code = [(section.start, section.end) for section in structure.code]
 
     def of(self, unit: DwarfUnit, values: Mapping[int, AttributeValue]) -> list[tuple[int, int]]:
@@ -34,9 +39,13 @@ class DwarfRanges:
             found = iter([(start, self.address(unit, high) if is_address else start + high.number)])
         else:
             return []
+        ranges = list(found)
+        self._read += len(ranges)
+        if self._read > MAX_RANGES:
+            raise FileRefusedError(FileRefusalReason.OVER_LIMIT, "ranges of code")
         return [
             (start, end)
-            for start, end in found
+            for start, end in ranges
             if start < end and any(low <= start and end <= high for low, high in self._code)
         ]
 

@@ -1,7 +1,7 @@
 """The hot-symbol stage as `callstream worker` runs it, with group times that suit a test.
 
 Run as a program: `python -m tests.support.hot_symbols_worker INDEX`, with settings in the environment.
-HOT_SWEEP_SECONDS says how often it looks for rows that expire.
+HOT_SWEEP_SECONDS says how often it looks for rows that expire, HOT_REFRESH_SECONDS how often for another symbol store.
 """
 
 import os
@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 
 from app.settings import load
-from app.stages.hot_symbols import expiry
+from app.stages.hot_symbols import expiry, watching
 from app.stages.worker import stage_plan
 from app.streaming.stage_process import run_stage
 from app.telemetry.logs import configure
@@ -22,6 +22,8 @@ def main(index: str) -> None:
     settings = load(os.environ)
     if "HOT_SWEEP_SECONDS" in os.environ:
         setattr(expiry, "SWEEP_SECONDS", float(os.environ["HOT_SWEEP_SECONDS"]))  # noqa: B010 - it is final elsewhere
+    if "HOT_REFRESH_SECONDS" in os.environ:
+        setattr(watching, "REFRESH_SECONDS", float(os.environ["HOT_REFRESH_SECONDS"]))  # noqa: B010 - as above
     configure(settings.log_format, settings.log_level)
     plan = stage_plan(settings, Stage.HOT_SYMBOLS, index=int(index), http_port=0)
     run_stage(settings, replace(plan, times=QUICK))

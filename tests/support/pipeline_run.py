@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from click.testing import CliRunner, Result
 from urllib3.exceptions import HTTPError
 
 from app.__main__ import cli
-from app.embedded.broker import EmbeddedBroker
 from app.kafka.records import Recorded
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings, from_env
@@ -135,8 +135,20 @@ class PipelineRun:
         return "\n".join(f"--- {name}\n{worker.log_tail()}" for name, worker in self.processes.items())
 
 
+class Servers(Protocol):
+    """What a pipeline needs of a broker."""
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Kafka's addresses."""
+
+    @property
+    def registry_url(self) -> str:
+        """The registry's."""
+
+
 @contextmanager
-def pipeline_run(broker: EmbeddedBroker, prefix: str, folder: Path, **more: str) -> Iterator[PipelineRun]:
+def pipeline_run(broker: Servers, prefix: str, folder: Path, **more: str) -> Iterator[PipelineRun]:
     """Topics and schemas made; no process started yet. Kills everything at the end.
 
     `more` are further settings by field name.

@@ -11,6 +11,7 @@ entry of another file or another place. Behind the first header that is not whol
 """
 
 import os
+import stat
 import zlib
 from collections import deque
 from dataclasses import dataclass, field
@@ -107,7 +108,10 @@ def scan(path: Path) -> tuple[SpillSegment, int]:
 
     Raises OSError, and DamagedSegmentError for a file without a segment's beginning.
     """
-    size = path.stat().st_size
+    there = path.stat()
+    if not stat.S_ISREG(there.st_mode):
+        raise DamagedSegmentError  # a pipe would keep ingest waiting for ever
+    size = there.st_size
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
         if size == 0:

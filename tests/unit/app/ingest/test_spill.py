@@ -176,6 +176,16 @@ def test_file_that_is_not_a_segment_is_set_aside(tmp_path: Path, content: bytes)
     assert [path.read_bytes() for path in tmp_path.glob("*.damaged")] == [content]
 
 
+def test_pipe_in_a_segments_place_is_set_aside_at_once(tmp_path: Path) -> None:
+    """Whoever restores a folder may restore anything; opening a pipe would wait for a writer that never comes."""
+    os.mkfifo(tmp_path / "500000000001.events")
+    folder = SpillFolder(tmp_path, LIMIT)
+    _store(folder, 1)
+
+    assert [chunk.received_ms for chunk in _taken(folder)] == [1]
+    assert [path.is_fifo() for path in tmp_path.glob("*.damaged")] == [True]
+
+
 def test_what_is_set_aside_counts_towards_the_limit(tmp_path: Path) -> None:
     """A disk that is cut off from power again and again does not fill up."""
     (tmp_path / "500000000001.events").write_bytes(bytes(LIMIT))

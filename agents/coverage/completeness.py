@@ -26,13 +26,14 @@ UNVOUCHED: Final = "Unvouched"
 EXPIRED: Final = "Expired"
 REFUSED: Final = "Refused"
 UNREADABLE: Final = "Unreadable"
+TOO_MANY_NODES: Final = "TooManyNodes"
 
 
 class MissingInterval(NamedTuple):
     """A stretch of time in which events may be missing.
 
-    `cause` is the value of a GapCause, or VOUCHED_TWICE, UNVOUCHED, EXPIRED, REFUSED or UNREADABLE. `node` is None
-    when the gap affects all nodes.
+    `cause` is the value of a GapCause, or VOUCHED_TWICE, UNVOUCHED, EXPIRED, REFUSED, UNREADABLE or
+    TOO_MANY_NODES. `node` is None when the gap affects all nodes.
     """
 
     from_ns: int

@@ -11,6 +11,7 @@ import click
 
 from agents.hot_symbols.watch.deciding import DecidedAnswer, best_possible
 from agents.hot_symbols.watch.watch import MAX_CHARS, MAX_VULNERABILITIES_CHARS, Watch, WatchFault, from_record
+from agents.hot_symbols.watch.watch_board import MAX_WATCHES
 from agents.hot_symbols.watch.watched_code import watched_codes
 from app.commands.unreadable import say_unreadable
 from app.operators.printing import echo
@@ -147,7 +148,12 @@ def add(
             every_call_probed=every_call_probed,
         )
     )
-    known = read_watch_list(settings).watches().get(wanted.watch_id)
+    watches = read_watch_list(settings).watches()
+    known = watches.get(wanted.watch_id)
+    if known is None and len(watches) >= MAX_WATCHES:
+        raise click.UsageError(
+            f"{len(watches):,} symbols are watched already, and no more than {MAX_WATCHES:,} are answered"
+        )
     watch = wanted if known is None else known.joined(wanted)
     state = "watched" if known is None else "watched already" if watch == known else "changed"
     if from_record(watch.as_record()) is WatchFault.TEXT_TOO_LONG:

@@ -58,6 +58,7 @@ class RecordFault(StrEnum):
     TEXT_TOO_LONG = "text_too_long"
     NOT_A_WATCH = "not_a_watch"
     NO_KEY = "no_key"
+    TOO_MANY = "too_many"
     BATCH_TOO_LARGE = UNREADABLE_BATCH_REASON
 
 

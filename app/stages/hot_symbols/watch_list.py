@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, assert_never
 from confluent_kafka import KafkaError, Message, Producer
 
 from agents.hot_symbols.watch.watch import Watch, WatchFault, from_record
+from agents.hot_symbols.watch.watch_board import MAX_WATCHES
 from agents.symbols.kernel_symbols import canonical_symbol
 from agents.symbols.module_paths import normalize_module
 from app.kafka.client import KafkaUnreachableError, client_config
@@ -26,6 +27,10 @@ from schemas.units import NS_PER_MS
 
 ANSWER_SECONDS: Final = 15.0
 """For the brokers to acknowledge a record."""
+
+MAX_PLACES: Final = 2 * MAX_WATCHES
+"""Records that a worker keeps, at some 1 kB each, however many others write: as many watches as it answers, and as many
+again for watches that several records mean."""
 
 PARTITION_UA: Final = -1
 """librdkafka's word for "the key decides"."""
@@ -67,29 +72,35 @@ class RecordPlace(NamedTuple):
 class WatchList:
     """Watches by place, from records in the order of their partitions."""
 
-    def __init__(self, refused: RefusedRecords) -> None:
-        """Records that are no watches go to `refused`."""
+    def __init__(self, refused: RefusedRecords, max_places: int | None = None) -> None:
+        """Records that are no watches go to `refused`, and so do new ones when there are `max_places`."""
         self._by_place: dict[RecordPlace, Watch] = {}
+        self._max_places = max_places
         self.refused = refused
 
-    def take(self, record: Recorded, document: Mapping[str, Any] | RecordFault) -> None:
-        """Take a record and what it holds; a tombstone, or what is no watch, replaces the watch before it, too."""
+    def take(self, record: Recorded, document: Mapping[str, Any] | RecordFault) -> bool:
+        """Take a record and what it holds; returns whether that changes the list.
+
+        A tombstone, or what is no watch, replaces the watch before it, too.
+        """
         if record.key is None:
             unreadable = document is RecordFault.BATCH_TOO_LARGE
-            self._refuse(record, RecordFault.BATCH_TOO_LARGE if unreadable else RecordFault.NO_KEY)
-            return
+            return self._refuse(record, RecordFault.BATCH_TOO_LARGE if unreadable else RecordFault.NO_KEY)
         place = RecordPlace(record.partition, record.key)
-        self._by_place.pop(place, None)
+        before = self._by_place.pop(place, None)
         if record.value is None:
-            return
+            return before is not None
         watch = document if isinstance(document, RecordFault) else watch_of(document, record.timestamp)
         if isinstance(watch, RecordFault):
-            self._refuse(record, watch)
-        else:
-            self._by_place[place] = watch
+            return self._refuse(record, watch) or before is not None
+        if self._max_places is not None and len(self._by_place) >= self._max_places:
+            return self._refuse(record, RecordFault.TOO_MANY) or before is not None
+        self._by_place[place] = watch
+        return watch != before
 
-    def _refuse(self, record: Recorded, reason: RecordFault) -> None:
+    def _refuse(self, record: Recorded, reason: RecordFault) -> bool:
         self.refused.note(RecordRefusal(record.topic, record.partition, record.offset, reason))
+        return False
 
     def watches(self) -> dict[str, Watch]:
         """The watches by id; several records of one have the earliest beginning, and all that any of them says."""

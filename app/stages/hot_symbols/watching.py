@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from agents.contract import OutRecord
-from agents.coverage.covering import ALL_NODES_KEY, parse_node_key
+from agents.coverage.fleet import MAX_NODES, FleetCoverage
 from agents.coverage.node_coverage import NodeCoverage
 from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.table.published import module_in
@@ -29,7 +29,7 @@ from app.stages.hot_symbols.horizon import Horizon
 from app.stages.hot_symbols.refusing import refused_records
 from app.stages.hot_symbols.row_age import row_age_ns
 from app.stages.hot_symbols.schema_lookup import meet_patiently
-from app.stages.hot_symbols.watch_list import WatchList
+from app.stages.hot_symbols.watch_list import MAX_PLACES, WatchList
 from app.streaming.delivery import Parcel
 from app.streaming.stage_process import StageRuntime
 from app.symbols.known_files import FollowedStore, StoreFiles
@@ -58,8 +58,8 @@ PAUSE_RATIO: Final = 20.0
 """Wait this many times as long as the last round of answers took: it takes seconds for ten thousand watches over a
 thousand nodes."""
 
-_ANSWERS_AT_ONCE: Final = 50
-"""Between two turns of the event loop, at some 0.1 ms each."""
+TURN_SECONDS: Final = 0.01
+"""Answers are made this long before the event loop has its turn. One takes 0.1 ms, or longer with very many nodes."""
 
 
 class WatchTask:
@@ -87,15 +87,14 @@ class WatchTask:
         self._letters_topic = settings.name(topics.DEAD_LETTERS)
         self._rows = WholeTopics(settings, dict.fromkeys((self._rows_topic, nodes_topic, self._letters_topic), count))
         self._horizon = Horizon(settings, runtime.admin, count)
-        self._list = WatchList(self._refused)
+        self._list = WatchList(self._refused, MAX_PLACES)
         self._is_list_new = True
         self._store = FollowedStore(settings.symbol_store_dir)
         self._look_at = time.monotonic() + REFRESH_SECONDS
         self._new_files_at = 0.0
         self._published: dict[str, dict[str, Any]] = {}
         self._dirty: set[str] = set()
-        self._nodes: dict[NodeId, NodeCoverage] = {}
-        self._all_nodes: dict[int | None, NodeCoverage] = {}
+        self._fleet = FleetCoverage()
         self._nodes_then: Mapping[NodeId, NodeCoverage] | None = None
         self._has_nodes = False
         self._rows_to_see: Mapping[Partition, int] | None = None
@@ -141,8 +140,8 @@ class WatchTask:
                 meet_patiently(schemas, unmet)
         for record in found:
             if record.topic == self._list_topic:
-                self._list.take(record, self._watch_schemas.decode(record.value))
-                self._is_list_new = True
+                if self._list.take(record, self._watch_schemas.decode(record.value)):
+                    self._is_list_new = True
             else:
                 self._take_answer(record)
 
@@ -206,19 +205,18 @@ class WatchTask:
         if record.topic == self._rows_topic:
             self._dirty.update(self._board.take(key, value))
             return
-        if key == ALL_NODES_KEY:
-            self._all_nodes[record.partition] = NodeCoverage() if value is None else NodeCoverage.from_bytes(value)
-            return
-        node = parse_node_key(key)
-        if node is not None and value is not None:
-            self._nodes[node] = NodeCoverage.from_bytes(value)
-        elif node is not None:
-            self._nodes.pop(node, None)
+        had_left_out = self._fleet.left_out
+        self._fleet.take(record.partition, key, value)
+        if self._fleet.left_out and not had_left_out:
+            facts = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "limit": MAX_NODES}
+            log.warning(
+                "runtime.coverage names too many nodes; answers have a gap of all nodes", extra={"facts": facts}
+            )
 
     async def _follow_horizon(self) -> None:
         """Take over what was known of coverage at a moment, once all rows that follow from before it are seen."""
         if self._nodes_then is None:
-            self._nodes_then = dict(self._nodes)
+            self._nodes_then = self._fleet.nodes()
         if self._rows_to_see is None:
             self._rows_to_see = await asyncio.to_thread(self._horizon.rows_to_see)
         if self._rows_to_see is None:
@@ -227,7 +225,7 @@ class WatchTask:
         if all(seen.get(where, 0) >= end for where, end in self._rows_to_see.items()):
             self._board.nodes, self._nodes_then, self._rows_to_see = self._nodes_then, None, None
             # As they are now: a stage on the way may have said that it never read what it passed.
-            self._board.of_all = [gap for known in self._all_nodes.values() for gap in known.incomplete()]
+            self._board.of_all = self._fleet.of_all()
             self._has_nodes = True
             self._dirty.update(self._board.watches)
             self._horizon_at = time.monotonic() + max(HORIZON_SECONDS, PAUSE_RATIO * self._all_seconds)
@@ -240,9 +238,11 @@ class WatchTask:
         parcels: dict[int, list[OutRecord]] = {}
         dirty, self._dirty = self._dirty, set()
         now_ns, began = time.time_ns(), time.thread_time()
-        for number, watch_id in enumerate(sorted(dirty & self._board.watches.keys())):
-            if not number % _ANSWERS_AT_ONCE:
+        turn_began = time.monotonic()
+        for watch_id in sorted(dirty & self._board.watches.keys()):
+            if time.monotonic() - turn_began > TURN_SECONDS:
                 await asyncio.sleep(0)
+                turn_began = time.monotonic()
             before = self._published.get(watch_id)
             answer = self._board.answer(watch_id, now_ns, before)
             if not self._has_nodes and before is not None and before["hits"] == answer["hits"]:

@@ -1,0 +1,54 @@
+"""What is known of the coverage of all nodes, from the rows of the table `node-coverage`.
+
+Whoever may write runtime.coverage may name any number of nodes, so only the first ones are kept. Beyond that nobody
+knows which nodes are real: any node may have lost events at any time, and no answer says that something never ran.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from agents.coverage.completeness import TOO_MANY_NODES
+from agents.coverage.covering import ALL_NODES_KEY, parse_node_key
+from agents.coverage.node_coverage import GapInterval, NodeCoverage
+from schemas.node import NodeId
+
+MAX_NODES: Final = 20_000
+"""Nodes that are kept, at some 1 kB each: four of the largest clusters that Kubernetes supports. An answer looks at
+each of them, in some 10 us."""
+
+_ALWAYS: Final = GapInterval(-(1 << 63), (1 << 63) - 1, TOO_MANY_NODES)
+
+
+class FleetCoverage:
+    """Coverage by node. Equal rows in another order give the same, as long as there are not too many nodes."""
+
+    def __init__(self, max_nodes: int = MAX_NODES) -> None:
+        self._max_nodes = max_nodes
+        self._nodes: dict[NodeId, NodeCoverage] = {}
+        self._of_all: dict[int | None, NodeCoverage] = {}
+        self.left_out = False
+        """Whether there was a node that is not kept."""
+
+    def take(self, partition: int | None, key: bytes, value: bytes | None) -> None:
+        """Take a row, or the end of one. Raises StateError for a value that is none."""
+        if key == ALL_NODES_KEY:
+            self._of_all[partition] = NodeCoverage() if value is None else NodeCoverage.from_bytes(value)
+            return
+        node = parse_node_key(key)
+        if node is None:
+            return
+        if value is None:
+            self._nodes.pop(node, None)
+        elif node in self._nodes or len(self._nodes) < self._max_nodes:
+            self._nodes[node] = NodeCoverage.from_bytes(value)
+        else:
+            self.left_out = True
+
+    def nodes(self) -> Mapping[NodeId, NodeCoverage]:
+        """The nodes as they are now; later rows do not change it."""
+        return dict(self._nodes)
+
+    def of_all(self) -> list[GapInterval]:
+        """When any node may have lost events."""
+        gaps = [gap for known in self._of_all.values() for gap in known.incomplete()]
+        return [_ALWAYS, *gaps] if self.left_out else gaps

@@ -42,7 +42,7 @@ from agents.canonicalize.probes import PolicyHooks, ProbePart
 from agents.canonicalize.processes import ProcessParts
 from agents.canonicalize.stacks import EMPTY_STACK, StackPart
 from agents.canonicalize.undecoded import text_as_bytes
-from agents.canonicalize.unknown_fields import NONE, UnknownFieldCounter, UnknownFields, unknown_at_top
+from agents.canonicalize.unknown_fields import NONE, UnknownFieldCounter, UnknownFields, unknown_at_top, unknown_of
 from agents.memo import Memo, Uncached
 from agents.symbols.lookup import SymbolSource
 from schemas.canonical_head import encode_head
@@ -85,9 +85,9 @@ class Canonicalizer:
 
     def __init__(self, hooks: PolicyHooks, source: SymbolSource | None = None) -> None:
         self.modules = ModuleIndex(source)
-        self._cached = fragments_of(hooks, self.modules, Memo)
-        self._uncached = fragments_of(hooks, self.modules, Uncached)
         self.unknown = UnknownFieldCounter()
+        self._cached = fragments_of(hooks, self.modules, self.unknown, Memo)
+        self._uncached = fragments_of(hooks, self.modules, self.unknown, Uncached)
         self._plain_kprobe = PlainKprobes(self._cached, self.modules, self.unknown).convert
 
     def canonicalize(self, raw: bytes | None, partition: int, offset: int, receipt_ms: int) -> Outcome:
@@ -122,11 +122,8 @@ def _convert(raw: bytes, fragments: Fragments, state: Canonicalizer, position: P
         return EventRefusal(EventRefusalReason.NO_KNOWN_KIND, None)
     body: Any = getattr(event, kind)
     if kind in _NOT_CALLS:
-        if kind == "process_loader" and body.process:
-            node = fragments.nodes[node_key(event)].node
-            key = (node, fragments.process(body.process, node).process_id)
-            modules.observe(partition, offset, key, body.path, body.buildid)
         state.unknown.note(unknown_fields)
+        _observe_loader(event, fragments, modules, (partition, offset))
         return _NOT_CALLS[kind]
     encoded_process = body.process
     if not encoded_process:
@@ -155,8 +152,9 @@ def _convert(raw: bytes, fragments: Fragments, state: Canonicalizer, position: P
         return EventRefusal(EventRefusalReason.TOO_MANY_PARTS, None)
     lineage = [fragments.process(encoded, node) for encoded in ancestors] if ancestors else []
     probe, stack, arguments, data, returned, extra = parts
-    unknown_fields += process.unknown + stack.unknown + arguments.unknown + data.unknown + node_part.unknown
-    state.unknown.note(unknown_fields + _unknown_of(parent, returned, lineage))
+    if unknown_fields or state.unknown.is_needed:
+        seen = (process, stack, arguments, data, node_part, parent, returned, *lineage)
+        state.unknown.note(unknown_fields + unknown_of(seen))
     event_id = join_id(
         sent_time,
         process.digest,
@@ -188,16 +186,15 @@ def _convert(raw: bytes, fragments: Fragments, state: Canonicalizer, position: P
     return Canonical(value, event_id, probe.probe_type, stack.resolutions)
 
 
-def _unknown_of(
-    parent: ProcessParts | None, returned: ArgumentPart | None, lineage: Sequence[ProcessParts]
-) -> UnknownFields:
-    """The unknown fields of the parts that not every event has."""
-    found = NONE if parent is None else parent.unknown
-    if returned is not None:
-        found += returned.unknown
-    for one in lineage:
-        found += one.unknown
-    return found
+def _observe_loader(event: Any, fragments: Fragments, modules: ModuleIndex, place: tuple[int, int]) -> None:
+    """Remember which build of a file a process has mapped, if the event says so."""
+    body = event.process_loader
+    if not body.process:
+        return
+    partition, offset = place
+    node = fragments.nodes[node_key(event)].node
+    key = (node, fragments.process(body.process, node).process_id)
+    modules.observe(partition, offset, key, body.path, body.buildid)
 
 
 def _body_parts(

@@ -14,7 +14,7 @@ from agents.canonicalize.modules import ModuleIndex
 from agents.canonicalize.probes import PolicyHooks, ProbeKey, ProbePart, probe_part
 from agents.canonicalize.processes import ProcessParts, process_parts
 from agents.canonicalize.stacks import FrameKey, FramePart, StackKey, StackPart, frame_part, stack_part
-from agents.canonicalize.unknown_fields import NONE, UnknownFields
+from agents.canonicalize.unknown_fields import NONE, UnknownFieldCounter, UnknownFields
 from agents.memo import Lookup
 from schemas import proto_wire
 from schemas.canonical_pb2 import CanonicalEvent, CanonicalNode
@@ -101,20 +101,25 @@ class Fragments:
         return parts if parts.process_id else self.processes_without_exec_id[encoded, node]
 
 
-def fragments_of(hooks: PolicyHooks, modules: ModuleIndex, remember: Any) -> Fragments:
+def fragments_of(hooks: PolicyHooks, modules: ModuleIndex, unknown: UnknownFieldCounter, remember: Any) -> Fragments:
     """Where parts are looked up; `remember` is Memo, or Uncached for events above MAX_CACHED_EVENT_BYTES."""
+    watching = unknown.watching
     frames: Lookup[FrameKey, FramePart] = remember(
         lambda key: frame_part(key[1], key[2], modules.resolver(key[0])), _MAX_FRAMES, weigh=_frame_bytes
     )
-    arguments: Lookup[bytes, ArgumentPart] = remember(argument_part, _MAX_ARGUMENTS)
+
+    def stack(key: StackKey) -> StackPart:
+        return stack_part(key, frames)
+
+    arguments: Lookup[bytes, ArgumentPart] = remember(watching(argument_part), _MAX_ARGUMENTS)
     return Fragments(
-        processes=remember(process_parts, _MAX_PROCESSES),
+        processes=remember(watching(process_parts), _MAX_PROCESSES),
         processes_without_exec_id=remember(lambda key: process_parts(*key), _MAX_PROCESSES_WITHOUT_EXEC_ID),
-        stacks=remember(lambda key: stack_part(key, frames), _MAX_STACKS),
+        stacks=remember(watching(stack), _MAX_STACKS),
         arguments=arguments,
         argument_lists=remember(lambda encoded: arguments_part([arguments[one] for one in encoded]), _MAX_ARGUMENTS),
         probes=remember(lambda key: probe_part(key[1], hooks, modules.resolver(key[0])), _MAX_PROBES),
-        nodes=remember(node_part, _MAX_NODES),
+        nodes=remember(watching(node_part), _MAX_NODES),
     )
 
 

@@ -5,8 +5,8 @@ example. So each one is counted by the message that it is in and its number, and
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Protocol, TypeVar
 
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -26,11 +26,36 @@ number up to 2^29, and each is a series of a metric."""
 _SEPARATOR: Final = "."
 
 
+class _PartOfEvent(Protocol):
+    """What was made of a part of an event."""
+
+    @property
+    def unknown(self) -> UnknownFields:
+        """Fields that the contract does not have."""
+
+
+K = TypeVar("K")
+Part = TypeVar("Part", bound=_PartOfEvent)
+
+
 class UnknownFieldCounter:
     """Counts until it is asked."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
+        self.is_needed = False
+        """Whether any part had such a field. Until then nobody needs to look through the parts of an event."""
+
+    def watching(self, make: Callable[[K], Part]) -> Callable[[K], Part]:
+        """The same function, whose parts are looked at as they are made."""
+
+        def made(key: K) -> Part:
+            part = make(key)
+            if part.unknown:
+                self.is_needed = True
+            return part
+
+        return made
 
     def note(self, found: UnknownFields) -> None:
         """Count the fields of one event."""
@@ -47,6 +72,11 @@ def message_and_number(field: str) -> tuple[str, str]:
     """The two words of a field, for a metric's labels."""
     message, _, number = field.partition(_SEPARATOR)
     return message, number
+
+
+def unknown_of(parts: Iterable[_PartOfEvent | None]) -> UnknownFields:
+    """The fields of all parts of an event."""
+    return tuple(name for part in parts if part is not None for name in part.unknown)
 
 
 def unknown_in(message: Message) -> UnknownFields:

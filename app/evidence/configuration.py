@@ -6,6 +6,7 @@ dependencies are recorded, but decide nothing: a newer program may prove an olde
 """
 
 import hashlib
+import json
 import platform
 import re
 from collections.abc import Iterator, Mapping
@@ -17,10 +18,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import fastavro
+from fastavro.schema import SchemaParseException, UnknownType
 
 from agents.privacy.policy_file import built_in_text, parse_policy
 from agents.toml_text import MAX_TOML_BYTES
 from app.evidence.documents import canonical_text
+from app.evidence.schema_growth import has_only_grown
 from app.files.folders import make_private
 from app.files.replacing import replace_file
 from app.operators.regular_files import read_regular_text
@@ -101,11 +104,34 @@ def fingerprint(schema: Any) -> str:
     return str(fastavro.schema.fingerprint(fastavro.schema.to_parsing_canonical_form(schema), "SHA-256"))
 
 
-def configuration_of(settings: Settings, symbols: str | None = None) -> tuple[Configuration, dict[str, str]]:
+def fingerprint_of_text(text: str) -> str:
+    """The same of a schema's text. Raises ValueError if it is none."""
+    return fingerprint(_parsed(text))
+
+
+def grown_call_schema(text: str | None) -> str | None:
+    """`text`, if the schema of calls has only grown since: its bytes are those of this program. None otherwise."""
+    try:
+        parsed = None if text is None else _parsed(text)
+    except ValueError:
+        return None
+    return text if parsed is not None and has_only_grown(parsed, records.parsed_schema(records.CALL)) else None
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return fastavro.parse_schema(json.loads(text))
+    except (SchemaParseException, UnknownType, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"no schema: {type(error).__name__}") from None
+
+
+def configuration_of(
+    settings: Settings, symbols: str | None = None, call_schema: str | None = None
+) -> tuple[Configuration, dict[str, str]]:
     """The configuration that settings name, at the symbol store's snapshot `symbols` or its current one; and its texts.
 
-    The texts go by the names of their files beside a manifest. Raises what loading policy, key, hook map or symbol
-    store raises.
+    `call_schema` is a text of the calls' schema that takes the place of this program's. The texts go by the names of
+    their files beside a manifest. Raises what loading policy, key, hook map or symbol store raises.
     """
     privacy = load_privacy(settings)
     policy = settings.privacy_policy_file
@@ -118,8 +144,9 @@ def configuration_of(settings: Settings, symbols: str | None = None) -> tuple[Co
         privacy_key=privacy.key_id,
         policy_hooks=_digest(texts[HOOKS_FILE]) if HOOKS_FILE in texts else None,
         symbols=symbols_snapshot(settings, symbols),
-        call_schema=call_schema_fingerprint(),
-        schemas={name: _digest(records.schema_text(name)) for name in _DECIDING},
+        call_schema=call_schema_fingerprint() if call_schema is None else fingerprint_of_text(call_schema),
+        schemas={name: _digest(records.schema_text(name)) for name in _DECIDING}
+        | ({} if call_schema is None else {records.CALL: _digest(call_schema)}),
     )
     assert parse_policy(texts[POLICY_FILE]).policy_id == configuration.policy_id
     return configuration, texts

@@ -39,9 +39,19 @@ _CALLS: Final = fastavro.parse_schema({"type": "array", "items": _CALL})
 _READ_ERRORS: Final = (EOFError, ValueError, IndexError, KeyError, TypeError, OverflowError)
 
 
-def header(partition: int) -> Header:
-    """Header of a partition's file."""
-    return avro_container.header(records.schema_text(records.CALL), CODEC, {"callstream.partition": str(partition)})
+def header(partition: int, schema_text: str | None = None) -> Header:
+    """Header of a partition's file, under this schema; by default under that of this program."""
+    text = records.schema_text(records.CALL) if schema_text is None else schema_text
+    return avro_container.header(text, CODEC, {"callstream.partition": str(partition)})
+
+
+def schema_text_in(path: Path) -> str | None:
+    """The schema that a file says it was written under; None where it says none or cannot be read."""
+    try:
+        with open_regular(path) as file:
+            return str(fastavro.reader(file).metadata["avro.schema"])
+    except (OSError, *_READ_ERRORS):
+        return None
 
 
 class PieceSink:
@@ -117,9 +127,9 @@ def _append(whole: BinaryIO, piece: Path) -> int:
     return size
 
 
-def check(path: Path, partition: int, lines: Sequence[SpanLine]) -> None:
+def check(path: Path, partition: int, lines: Sequence[SpanLine], schema_text: str | None = None) -> None:
     """Prove that a partition's file is as it was written. Raises DamagedError, which names the damaged span."""
-    expected = header(partition).encoded
+    expected = header(partition, schema_text).encoded
     with opened(path) as file:
         if file.read(len(expected)) != expected:
             raise DamagedError(f"{path}: its header was changed, or was written under another schema")
@@ -164,7 +174,7 @@ def _blocks(path: Path, partition: int, line: SpanLine) -> Iterator[Block]:
     try:
         with open_regular(path) as file:
             file.seek(line.begin)
-            yield from avro_container.read_blocks(file, CODEC, header(partition).sync, line.end)
+            yield from avro_container.read_blocks(file, CODEC, header(partition, schema_text_in(path)).sync, line.end)
     except (OSError, ContainerError) as error:
         raise DamagedError(f"{path}, {place(partition, line)}: {error}") from None
 

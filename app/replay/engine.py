@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from multiprocessing.context import SpawnContext
 from typing import Any, Final
 
-from app.evidence.configuration import call_schema_fingerprint
+from app.evidence.configuration import call_schema_fingerprint, fingerprint_of_text
 from app.evidence.digests import SPAN_OFFSETS, Columns, span_of, span_start
 from app.evidence.span_lines import SpanLine
 from app.kafka.records import OffsetRange
@@ -27,7 +27,6 @@ from app.replay.pipeline import Pipeline, RunBooks, Sink, Steps, Witness
 from app.replay.request import BATCH_RECORDS, ReplayError, ReplayRequest
 from app.replay.sources import ReplaySource
 from app.replay.start_state import observe_loaders
-from app.settings import Settings
 from app.steps import canonicalize_step, privacy_step
 
 SMALLEST_LANE: Final = 16 * SPAN_OFFSETS
@@ -167,13 +166,16 @@ def run(
     return result
 
 
-def build_steps(settings: Settings, snapshot: str | None, schema_id: int = NO_SCHEMA_ID) -> Steps:
-    """The live stages' steps, at this snapshot of the symbol store, for one lane after another.
+def build_steps(request: ReplayRequest, schema_id: int = NO_SCHEMA_ID) -> Steps:
+    """The live stages' steps under the request's configuration, for one lane after another.
 
     What they remember of earlier lanes decides no byte, and saves time.
     """
+    settings, text = request.settings, request.call_schema
     return Steps(
-        canonicalize_step(settings, snapshot=snapshot), privacy_step(settings, schema_id), call_schema_fingerprint()
+        canonicalize_step(settings, snapshot=request.snapshot),
+        privacy_step(settings, schema_id),
+        call_schema_fingerprint() if text is None else fingerprint_of_text(text),
     )
 
 
@@ -194,7 +196,7 @@ class _LaneRunner:
     output: LaneOutput
 
     def build(self) -> Steps:
-        return build_steps(self.request.settings, self.request.snapshot, self.output.schema_id)
+        return build_steps(self.request, self.output.schema_id)
 
     def run(self, lane: Lane, steps: Steps, report: Callable[[int], None]) -> LaneResult:
         restore(steps, self.source, lane)

@@ -42,7 +42,7 @@ class ReplayedRange:
 def replay_range(request: ReplayRequest, source: ReplaySource, partition: int, first: int, last: int) -> ReplayedRange:
     """What the source gives for raw offsets `first` to `last`."""
     whole = next(one for one in source.ranges() if one.partition == partition)
-    steps = build_steps(request.settings, request.snapshot)
+    steps = build_steps(request)
     restore(steps, source, Lane(partition, 0, first, last + 1, whole.first))
     kept = _KeepingSink()
     pipeline = Pipeline(steps, kept)

@@ -127,7 +127,7 @@ def make(request: ReplayRequest, output: RunOutput, progress: Progress) -> MadeR
 
 def replay_nowhere(request: ReplayRequest, opened: RunInput) -> tuple[Replayed, Manifest]:
     """Replay for the digests only. Raises as `make`."""
-    configuration, _ = configuration_of(request.settings, request.snapshot)
+    configuration, _ = configuration_of(request.settings, request.snapshot, request.call_schema)
     with tempfile.TemporaryDirectory(prefix="callstream-") as scratch:
         replayed = _replay(request, opened, configuration, LaneOutput(open_sink=CallsNowhere), Path(scratch))
     result = replayed.result

@@ -61,7 +61,8 @@ class ReplayRequest:
     """What is replayed, and how. The command makes it, and every process of the run receives it.
 
     Without an `archive` the raw topic is replayed, and `choice` says which of its events. `snapshot` names a snapshot
-    of the symbol store; None means the current one. With `published` the run is compared with what the live stages
+    of the symbol store; None means the current one. `call_schema` is the text of the schema of calls that digests are
+    of; None means this program's. With `published` the run is compared with what the live stages
     published.
     """
 
@@ -69,6 +70,7 @@ class ReplayRequest:
     archive: Path | None = None
     choice: RawChoice = EVERYTHING
     snapshot: str | None = None
+    call_schema: str | None = None
     published: bool = False
     processes: int = 1
     batch_records: int = BATCH_RECORDS

@@ -15,7 +15,17 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from app.evidence import documents, signing
-from app.evidence.configuration import HOOKS_FILE, POLICY_FILE, Configuration, configuration_of, program, with_texts_of
+from app.evidence.configuration import (
+    HOOKS_FILE,
+    POLICY_FILE,
+    Configuration,
+    call_schema_fingerprint,
+    configuration_of,
+    fingerprint_of_text,
+    grown_call_schema,
+    program,
+    with_texts_of,
+)
 from app.evidence.documents import DocumentError, differences
 from app.evidence.span_files import damaged
 from app.evidence.span_lines import SpanLine, first_difference, read_lines
@@ -80,7 +90,7 @@ class OpenedRun:
         """Compare the configuration; None if it cannot be loaded, so that nothing can be replayed."""
         then, settings = self.manifest.configuration, self.request.settings
         try:
-            now, texts = configuration_of(settings, then.symbols)
+            now, texts = configuration_of(settings, then.symbols, self.request.call_schema)
             for fault in _symbol_faults(settings, now):
                 verdict.find("symbols", fault)
         except SymbolStoreError as error:
@@ -113,7 +123,23 @@ def open_run(
     settings, snapshot = with_texts_of(request.settings, path.parent / CONFIGURATION_FOLDER), manifest.configuration
     if snapshot.symbols is None:
         settings = replace(settings, symbol_store_dir=None)
-    return OpenedRun(path.parent, manifest, replace(request, settings=settings, snapshot=snapshot.symbols))
+    text = _older_call_schema(path.parent, manifest)
+    if text is not None:
+        verdict.notes.append(
+            "configuration.call_schema: this program's has more symbols; the bytes of calls are the same"
+        )
+    request = replace(request, settings=settings, snapshot=snapshot.symbols, call_schema=text)
+    return OpenedRun(path.parent, manifest, request)
+
+
+def _older_call_schema(folder: Path, manifest: Manifest) -> str | None:
+    """The schema of the run's calls, if this program's has only grown since; None where it is the same or another."""
+    then = manifest.configuration.call_schema
+    if then == call_schema_fingerprint() or not manifest.output:
+        return None
+    calls, _, _ = call_file.paths(folder, manifest.output[0].partition)
+    text = grown_call_schema(call_file.schema_text_in(calls))
+    return text if text is not None and fingerprint_of_text(text) == then else None
 
 
 def _read(path: Path, public_key: Ed25519PublicKey | None, verdict: RunVerdict) -> Manifest | None:
@@ -183,7 +209,7 @@ class _Verification:
             lines = read_lines(spans, part.spans)
             self._lines[part.partition] = lines
             if self._manifest.output_topic is None:
-                call_file.check(calls, part.partition, lines)
+                call_file.check(calls, part.partition, lines, self._request.call_schema)
         except DamagedError as error:
             self._verdict.find("output", error)
         try:

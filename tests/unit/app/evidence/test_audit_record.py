@@ -14,6 +14,7 @@ from app.kafka.records import OffsetRange, Recorded
 from app.replay.compare.audit_witness import AuditWitness, StageAudit
 from app.replay.engine import CallsNowhere, build_steps
 from app.replay.pipeline import Pipeline, Steps
+from app.replay.request import ReplayRequest
 from app.settings import Settings
 from schemas.topics import Stage
 from tests.support.archives import load_parts
@@ -31,7 +32,7 @@ def raw() -> list[Recorded]:
 @cache
 def steps() -> Steps:
     """The live stages' steps."""
-    return build_steps(Settings(), None, SCHEMA_ID)
+    return build_steps(ReplayRequest(settings=Settings()), SCHEMA_ID)
 
 
 class LivePartition:

@@ -29,7 +29,7 @@ class LosingStep:
 
 def losing_steps(settings: Settings, snapshot: str | None, schema_id: int) -> Steps:
     """The live stages' steps, of which the second loses records."""
-    steps = build_steps(settings, snapshot, schema_id)
+    steps = build_steps(ReplayRequest(settings=settings, snapshot=snapshot), schema_id)
     return Steps(steps.canonicalize, LosingStep(steps.privacy), steps.call_schema)
 
 

@@ -145,7 +145,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     output = LaneOutput(open_sink=CallsNowhere, open_witness=partial(_SlotWitness, slots), schema_id=SCHEMA_ID)
     run(ReplayRequest(settings=Settings()), archive, output)
     kept: list[Recorded] = []
-    pipeline = Pipeline(build_steps(Settings(), None, SCHEMA_ID), _Topic(kept))
+    pipeline = Pipeline(build_steps(ReplayRequest(settings=Settings()), SCHEMA_ID), _Topic(kept))
     for batch in archive.batches(whole.partition, whole.first, whole.next - 1, 1_000):
         pipeline.take(batch)
     return kept, slots, output, archive

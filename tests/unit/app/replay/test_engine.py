@@ -27,9 +27,9 @@ class LosingStep:
         return self._step(records[1:])
 
 
-def losing_steps(settings: Settings, snapshot: str | None, schema_id: int) -> Steps:
+def losing_steps(request: ReplayRequest, schema_id: int) -> Steps:
     """The live stages' steps, of which the second loses records."""
-    steps = build_steps(ReplayRequest(settings=settings, snapshot=snapshot), schema_id)
+    steps = build_steps(request, schema_id)
     return Steps(steps.canonicalize, LosingStep(steps.privacy), steps.call_schema)
 
 

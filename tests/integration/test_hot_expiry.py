@@ -17,7 +17,7 @@ from tests.support.watch_scene import DAY, WatchScene, watch_scene
 
 pytestmark = pytest.mark.integration
 
-OLD, WATCHED = frame("/usr/bin/a", "old"), frame("/usr/bin/a", "watched")
+OLD, WATCHED = frame("/usr/bin/b", "old"), frame("/usr/bin/a", "watched")  # rows of a watched path stay
 FRESH = [frame("/usr/bin/a", f"fresh_{number}") for number in range(30)]
 
 
@@ -43,16 +43,16 @@ def test_old_rows_become_tombstones_and_watched_ones_stay(
             it.call(OLD, WATCHED, partition=partition, ago_ns=200 * DAY)
             it.call(*FRESH, partition=partition, ago_ns=2 * DAY)
         deadline = time.monotonic() + 60
-        while b"/usr/bin/a!old" not in _tombstones(it, topics.HOT_SYMBOLS):
+        while b"/usr/bin/b!old" not in _tombstones(it, topics.HOT_SYMBOLS):
             assert time.monotonic() < deadline, worker.log_tail()
             time.sleep(0.5)
         rows = _rows(it)
         assert rows.keys() == {"watched"} | {f"fresh_{number}" for number in range(30)}
         assert {row["hits"] for row in rows.values()} == {PARTITIONS}
         assert _tombstones(it, topics.HOT_PARTIALS) == {
-            b"/usr/bin/a!old\x00%d" % number for number in range(PARTITIONS)
+            b"/usr/bin/b!old\x00%d" % number for number in range(PARTITIONS)
         }
-        assert b"/usr/bin/a!old" in _tombstones(
+        assert b"/usr/bin/b!old" in _tombstones(
             it, topics.changelog(topics.Stage.HOT_SYMBOLS, topics.HOT_SYMBOLS_TABLE)
         )
         assert worker.metric("hot_symbols_expired_total") == 1

@@ -270,7 +270,7 @@ UNKNOWN_FIELDS: Final = _stage_counter(
     unit="fields",
     help="Fields of events that this version does not know, by message and field number.",
     bad="Any: the agent is newer than this version, and what the field says, a stack for example, is dropped.",
-    labels=(Label(name="message"), Label(name="field")),
+    labels=(Label(name="message_type"), Label(name="field_number")),
 )
 REDACTIONS: Final = _stage_counter(
     name="runtime_redactions_total",

@@ -48,7 +48,7 @@ def test_no_label_is_named_like_event_data() -> None:
     assert names == {
         "probe_type", "reason", "topic", "stage", "cause", "partition", "place",
         "port", "status", "counter", "resolution",
-        "rule", "process", "outcome",
+        "rule", "process", "outcome", "message_type", "field_number",
     }  # fmt: skip
 
 

@@ -43,6 +43,10 @@ class ListedNames:
     inlined: Mapping[str, Sequence[str]] = field(default_factory=dict)
     inline_knowledge: Copies = ALL_KNOWN
 
+    def knows(self, name: str) -> bool:
+        """Whether it is listed."""
+        return name in self.all_names()
+
     def codes(self, name: str) -> Sequence[ListedCode]:
         """Addresses are numbers of the list."""
         own = [

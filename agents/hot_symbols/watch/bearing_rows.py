@@ -54,13 +54,14 @@ class WatchedRow:
 class UnsureHits(NamedTuple):
     """Hits that may be of a watched function and are counted for none or another.
 
-    `entries` are those that probes at entries reported, and `of_unknown_files` those of any function in files at the
-    watched path whose build is not known.
+    `entries` are those that probes at entries reported, `of_unknown_files` those of any function in files at the
+    watched path whose build is not known, and `renamed` those under names that only an older index of its file had.
     """
 
     hits: int = 0
     entries: int = 0
     of_unknown_files: int = 0
+    renamed: int = 0
 
 
 class WatchedFiles:
@@ -122,16 +123,21 @@ class UnsureRows:
         """Whether a row was unsure when it was last taken."""
         return text in self._rows
 
-    def take(self, text: str, row: WatchedRow | None) -> None:
-        """Take the newest form of a row."""
+    def take(self, text: str, row: WatchedRow | None, *, is_renamed: bool) -> None:
+        """Take the newest form of a row. `is_renamed`: its file has no such name any more."""
         self._grouped = None
-        if row is not None and (row.unsure_hits or row.is_of_unknown_file):
+        if row is not None and (row.unsure_hits or row.is_of_unknown_file or is_renamed):
             self._rows[text] = row
         else:
             self._rows.pop(text, None)
 
     def hits_for(self, watch: Watch, code: WatchedCode) -> UnsureHits:
         """What may be of the watched symbol."""
+        in_files = (row for build_id in code.files for row in self._groups().get(build_id, ()))
+        renamed = sum(row.confirmed_hits for row in in_files if code.is_renamed(row.identity))
+        return self._near_hits(watch, code)._replace(renamed=renamed)
+
+    def _near_hits(self, watch: Watch, code: WatchedCode) -> UnsureHits:
         groups = self._groups()
         if watch.module is None and watch.build_id is None:
             return self._all

@@ -72,7 +72,7 @@ def _doubts_of_rows(watch: Watch, found: HitsFound) -> Iterator[Reason]:
         yield reasons.UNCONFIRMED
     if found.may_be:
         yield reasons.MAY_BE_IT
-    if found.older:
+    if found.older or found.unsure.renamed:
         yield reasons.OLDER_SNAPSHOT
     if found.unsure.of_unknown_files:
         yield reasons.unknown_file(watch.module or "")

@@ -48,6 +48,9 @@ class FileNames(Protocol):
     def inline_knowledge(self) -> CopyKnowledge:
         """What is known of copies."""
 
+    def knows(self, name: str) -> bool:
+        """Whether the file has this name, as a function of its own or inlined."""
+
     def codes(self, name: str) -> Sequence[NamedCode]:
         """Every code that a name means."""
 

@@ -18,7 +18,7 @@ from agents.hot_symbols.watch.bearing_rows import ModuleOf, UnsureRows, WatchedF
 from agents.hot_symbols.watch.deciding import HitsFound, decided
 from agents.hot_symbols.watch.reasons import MAX_REASONS
 from agents.hot_symbols.watch.watch import Bearing, Watch
-from agents.hot_symbols.watch.watched_code import WatchedCode
+from agents.hot_symbols.watch.watched_code import CodeInFile, WatchedCode
 from agents.symbols.compiler_clones import function_of
 from schemas.node import NodeId
 
@@ -49,6 +49,7 @@ class WatchBoard:
         self._codes: dict[str, WatchedCode] = {}
         self._by_function: dict[str, list[str]] = {}
         self._by_row: dict[tuple[str, str], list[str]] = {}
+        self._known: dict[str, CodeInFile] = {}
         self.files = WatchedFiles((), module_of)
         self._unread: dict[str, bytes | None] = {}
         self._rows: dict[str, dict[str, WatchedRow]] = {}
@@ -79,8 +80,9 @@ class WatchBoard:
         changed = [watch_id for watch_id, code in codes.items() if self._codes.get(watch_id) != code]
         self.needs_rows = self.needs_rows or bool(changed)
         self._codes = dict(codes)
-        self._by_function, self._by_row = {}, {}
+        self._by_function, self._by_row, self._known = {}, {}, {}
         for watch_id, code in codes.items():
+            self._known |= code.files
             for function in code.functions:
                 self._by_function.setdefault(function, []).append(watch_id)
             for key in set(code.row_names):
@@ -101,9 +103,15 @@ class WatchBoard:
         if identity.symbol is None:
             return []
         asking = self._asking(identity)
-        if asking or not identity.symbol or self._unsure.has(text) or self.files.may_hold(identity, value):
+        may_bear = not identity.symbol or self._is_renamed(identity) or self.files.may_hold(identity, value)
+        if asking or may_bear or self._unsure.has(text):
             self._unread[text] = value
         return asking
+
+    def _is_renamed(self, row: SymbolIdentity) -> bool:
+        """Whether only an older index of a file concerned had the row's name."""
+        file = self._known.get(row.build_id or "")
+        return file is not None and file.is_renamed(row)
 
     def _asking(self, row: SymbolIdentity) -> list[str]:
         """The watches that a row may answer, by its name."""
@@ -163,7 +171,7 @@ class WatchBoard:
         for text, value in unread.items():
             identity = parse_symbol_id(text)
             row = None if value is None else self._row(text, identity, value)
-            self._unsure.take(text, row)
+            self._unsure.take(text, row, is_renamed=self._is_renamed(identity))
             if row is not None:
                 self.files.note(row)
             for watch_id in self._asking(identity):
@@ -223,7 +231,7 @@ def _answer(
             for row in listed
         ],
         "symbols_more": len(ranked) - len(listed),
-        "ambiguous_hits": found.may_be + found.older + found.unsure.hits,
+        "ambiguous_hits": found.may_be + found.older + found.unsure.hits + found.unsure.renamed,
         "complete_ns": covered.complete_ns,
         "complete_until_ns": covered.until_ns,
         "nodes": covered.nodes,

@@ -6,7 +6,7 @@ answer the watch.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from agents.hot_symbols.identity import SymbolIdentity
@@ -42,6 +42,15 @@ class CodeInFile:
     notes: tuple[Reason, ...]
     """What a hit of it may mean besides."""
     has_unknown_copies: bool
+    knows: Callable[[str], bool] = field(compare=False)
+    """Whether the file has a name at all."""
+
+    def is_renamed(self, row: SymbolIdentity) -> bool:
+        """Whether a row of this file has a name that only an older index of the build id had.
+
+        Which code that was, nobody can tell any more.
+        """
+        return bool(row.symbol) and not self.knows(row.symbol or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,11 @@ class WatchedCode:
         """Whether a row has a name of the function that the index of its file does not have: an older one gave it."""
         file = self.files.get(row.build_id or "")
         return file is not None and function_of(row.symbol or "") == self.function and row.symbol not in file.own
+
+    def is_renamed(self, row: SymbolIdentity) -> bool:
+        """Whether a row of a file concerned has a name that the file does not have."""
+        file = self.files.get(row.build_id or "")
+        return file is not None and file.is_renamed(row)
 
 
 def watched_codes(
@@ -207,6 +221,7 @@ def _code_in_file(symbol: str, build_id: str, own: Collection[str], names: FileN
         doubts=tuple(doubts),
         notes=(reasons.several_codes(build_id, meant),) if meant > 1 else (),
         has_unknown_copies=not names.inline_knowledge.is_whole,
+        knows=names.knows,
     )
 
 

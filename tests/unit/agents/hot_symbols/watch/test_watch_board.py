@@ -147,6 +147,27 @@ def test_a_build_that_rows_have_under_the_watched_path_is_a_file_concerned() -> 
     assert [(one["reason"], one["about"]) for one in answer["reasons"]] == [("NoIndex", ["eeeeeeeeeeeeeeee"])]
 
 
+@pytest.mark.parametrize("module", [LIB, "/opt/renamed.so"])
+def test_what_ran_under_a_name_that_only_an_older_index_had_may_be_any_function(module: str) -> None:
+    """As after `symbols resolve`: the file that gave the name was another one. A mere hint is no such name."""
+    row = f"{BUILD}!forged"
+    made = board(BY_BUILD, BY_PATH)
+    made.take(row.encode(), value(row, 4, module=module, confirmed=0))
+    assert asked(made, BY_PATH)["answer"] == "NeverHit"
+
+    made.take(row.encode(), value(row, 4, module=module))
+    for watch in (BY_BUILD, BY_PATH):
+        answer = asked(made, watch)
+        assert (answer["answer"], answer["ambiguous_hits"]) == ("NotSeen", 4)
+        assert [reason["reason"] for reason in answer["reasons"]] == ["OlderSnapshot"]
+    assert made.keeps(row.encode())
+
+    named = ListedFiles({BUILD: ListedNames([["inflate"], ["forged"]]), OTHER_BUILD: NAMES}, {LIB: {BUILD}}, "d2")
+    assert made.set_codes(watched_codes([BY_BUILD, BY_PATH], named, {}))
+    made.take(row.encode(), value(row, 4, module=module))
+    assert asked(made, BY_BUILD)["answer"] == "NeverHit"
+
+
 def test_a_row_that_changes_or_goes_changes_the_answer() -> None:
     """The newest record of a row counts, and a tombstone removes it."""
     made = board(BY_BUILD)

@@ -2,8 +2,8 @@
 
 A product that is a container image is a package URL of the type `oci` or `docker` (purl-spec, types/oci, types/docker):
 `pkg:oci/web@sha256%3A4f1b...?repository_url=registry/shop/web`. With a digest, the digest decides, as far as it is
-written out; without one, the name does, and the repository where it is given. Whether code ran in any other product
-cannot be told by images.
+written out; without one, the name does, and the repository where it is given. What ran in no known image may have run
+in any. Whether code ran in any other product cannot be told by images.
 """
 
 import enum
@@ -23,14 +23,17 @@ class Whereabouts(enum.Enum):
 
     IN_IT = enum.auto()
     MAY_BE_IN_IT = enum.auto()
+    IN_NO_KNOWN_IMAGE = enum.auto()  # on a host, or in a container whose image the agent did not say
     ELSEWHERE = enum.auto()
 
 
 def where_it_ran(product: str, answer: Mapping[str, Any]) -> Whereabouts:
     """Where the hits of an answer were, as seen from a product."""
     image = _IMAGE.fullmatch(product)
-    if image is None or not answer["images"]:
+    if image is None:
         return Whereabouts.IN_IT
+    if not answer["images"]:
+        return Whereabouts.IN_NO_KNOWN_IMAGE
     if any(_is_image(image, one["image_id"], one["image_name"]) for one in answer["images"]):
         return Whereabouts.IN_IT
     return Whereabouts.MAY_BE_IN_IT if answer["images_more"] else Whereabouts.ELSEWHERE

@@ -27,6 +27,9 @@ MAX_SAID: Final = 8
 _DAY_NS: Final = 86_400 * NS_PER_SECOND
 
 _NO_DOUBTS: Final = frozenset({ReasonKind.AUTHORS_WORD, ReasonKind.SHARED_CODE, ReasonKind.SEVERAL_CODES})
+_OTHER_FUNCTIONS: Final = frozenset({ReasonKind.SHARED_CODE.value, ReasonKind.SEVERAL_CODES.value})
+"""Why what ran may have been another function than the vulnerable one."""
+
 _OF_PROBES: Final = frozenset({ReasonKind.NOT_HOOKED, ReasonKind.UNNAMED_CODE})
 """What does not matter where the author states that every call is probed."""
 
@@ -54,7 +57,7 @@ def status_of(subject: VexSubject, product: str, answers: Sequence[WatchAnswer])
 
 def _executed(answer: WatchAnswer) -> str:
     sure = f"{answer['confirmed_hits']:,} of them sure" if answer["confirmed_hits"] else "none of them sure"
-    shared = [one["words"] for one in answer["reasons"] if one["reason"] == ReasonKind.SHARED_CODE.value]
+    shared = [one["words"] for one in answer["reasons"] if one["reason"] in _OTHER_FUNCTIONS]
     return (
         f"{answer['watch_id']} was executed: {answer['hits']:,} hits, {sure}, from "
         f"{time_text(answer['first_seen_ns'])} to {time_text(answer['last_seen_ns'])}"
@@ -78,6 +81,8 @@ def _executed_for(product: str, answer: WatchAnswer) -> str:
             return _executed(answer)
         case Whereabouts.MAY_BE_IN_IT:
             return f"{_executed(answer)} Whether in {product} is not known: it ran in more images than are listed."
+        case Whereabouts.IN_NO_KNOWN_IMAGE:
+            return f"{_executed(answer)} Whether in {product} is not known: no event says in which image."
         case Whereabouts.ELSEWHERE:
             images = ", ".join(sorted(one["image_name"] or one["image_id"] for one in answer["images"]))
             return f"{_executed(answer)} In other images than {product}: {images}."

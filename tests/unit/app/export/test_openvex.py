@@ -16,6 +16,7 @@ from tests.support.export_readers import read_openvex
 DAY_NS = 86_400 * 1_000_000_000
 SINCE_NS = 1_767_225_600 * 1_000_000_000  # 2026-01-01T00:00:00Z
 GAP = {"node": "quay-7", "cluster": "east", "from_ns": SINCE_NS, "to_ns": SINCE_NS + DAY_NS, "cause": "Overflow"}
+SHOP = {"image_id": "sha256:4f1b" + "00" * 30, "image_name": "registry.example/shop/web:1", "last_seen_ns": SINCE_NS}
 
 
 def answer(symbol: str = "png_read", **fields: Any) -> dict[str, Any]:
@@ -52,8 +53,8 @@ def said(*why: Reason) -> list[dict[str, Any]]:
 
 def hit(symbol: str = "png_read", *, confirmed: int = 4, **fields: Any) -> dict[str, Any]:
     """An answer of a symbol that ran."""
-    seen = {"first_seen_ns": SINCE_NS + 5, "last_seen_ns": SINCE_NS + 21 * DAY_NS}
-    return answer(symbol, answer="Hit", hits=4, confirmed_hits=confirmed, **seen, **fields)
+    seen = {"first_seen_ns": SINCE_NS + 5, "last_seen_ns": SINCE_NS + 21 * DAY_NS, "images": [SHOP]}
+    return answer(symbol, answer="Hit", hits=4, confirmed_hits=confirmed, **seen | fields)
 
 
 def subject(**fields: Any) -> VexSubject:
@@ -220,6 +221,24 @@ def test_products_of_one_vulnerability_have_statements_of_their_own() -> None:
     }
     unsure = statement([hit(images=[IMAGE], images_more=3)], products=("pkg:oci/cart",), action="Update.")
     assert "is not known: it ran in more images than are listed" in unsure["status_notes"]
+
+
+def test_code_that_ran_in_no_known_image_may_have_run_in_any() -> None:
+    """On a host, or in a container of which the agent did not say the image; a product that is none is affected."""
+    found = statement([hit(images=[])], products=("pkg:oci/web",), action="Update.")
+
+    assert found["status"] == "under_investigation"
+    assert "Whether in pkg:oci/web is not known: no event says in which image." in found["status_notes"]
+    assert statement([hit(images=[])], products=("pkg:deb/debian/png",), action="Update.")["status"] == "affected"
+
+
+def test_a_statement_on_code_that_ran_says_which_other_functions_it_may_have_been() -> None:
+    """Functions that share the code, and others of the same name."""
+    why = said(reasons.shared_code(["png_old"]), reasons.several_codes("0123", 2))
+    notes = statement([hit(reasons=why)], action="Update.")["status_notes"]
+
+    assert "its code is also that of png_old" in notes
+    assert "2 functions of 0123 have this name, and any of them counts" in notes
 
 
 def test_a_watch_for_two_vulnerabilities_speaks_for_both() -> None:

@@ -21,6 +21,7 @@ The caller reads rows and decides when to flush. It may give up a partition only
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from agents.contract import OutRecord, SourceRecord
@@ -95,6 +96,11 @@ class SymbolCounter:
     def waiting_kinds(self) -> int:
         """Kinds of event in memory, over all partitions: what a flush costs grows with them."""
         return sum(self._memories[partition].gathered.size() for partition in self._unwritten)
+
+    @property
+    def waiting_touches(self) -> int:
+        """Different things that are said about symbols in memory, over all partitions: a flush reads a row for each."""
+        return sum(len(self._memories[partition].gathered.touches) for partition in self._unwritten)
 
     def unwritten(self) -> list[int]:
         """Partitions with something to flush."""
@@ -186,19 +192,26 @@ class _WaitingCalls:
         """What the events with a raw offset above `offset` say about a symbol."""
         if offset < self._first_offset:
             return self.touched[symbol]
-        cut = (
-            (evidence, sightings.above(offset))
-            for (evidence, _), sightings in self._groups.items()
-            if any(touch.symbol_id == symbol for touch in evidence.touches)
-        )
+        cut = ((evidence, sightings.above(offset)) for evidence, sightings in self._groups_by_symbol[symbol])
         left = ((evidence, sightings) for evidence, sightings in cut if sightings.offsets)
-        return _by_symbol(left, self._latest_hour).get(symbol, [])
+        return _by_symbol(left, self._latest_hour, only=symbol).get(symbol, [])
+
+    @cached_property
+    def _groups_by_symbol(self) -> dict[str, list[tuple[EventEvidence, Sightings]]]:
+        """Made once a flush: after a crash, all symbols of a flush may have partials that include some of the calls."""
+        found: dict[str, list[tuple[EventEvidence, Sightings]]] = {}
+        for (evidence, _), sightings in self._groups.items():
+            for symbol in {touch.symbol_id for touch in evidence.touches}:
+                found.setdefault(symbol, []).append((evidence, sightings))
+        return found
 
 
 def _by_symbol(
-    groups: Iterable[tuple[EventEvidence, Sightings]], latest_hour: int
+    groups: Iterable[tuple[EventEvidence, Sightings]], latest_hour: int, only: str | None = None
 ) -> dict[str, list[tuple[Touch, Summary]]]:
     """By symbol: each different thing that is said about it, and the summary of all events that say so.
+
+    Of one symbol `only`, if it is given.
 
     Stacks have most of their touches in common, so what is said is looked at once, and not once a stack.
     """
@@ -209,6 +222,8 @@ def _by_symbol(
     for evidence, summaries in by_evidence.items():
         summary = added_up(summaries)
         for touch in evidence.touches:
+            if only is not None and touch.symbol_id != only:
+                continue
             by_touch.setdefault(id(touch), (touch, []))[1].append(summary)
     by_symbol: dict[str, list[tuple[Touch, Summary]]] = {}
     for touch, summaries in by_touch.values():

@@ -60,12 +60,15 @@ class Gathered:
     refusals: list[CountRefusal] = field(default_factory=list)
     kinds: dict[tuple[EventEvidence, EventPlace], Sightings] = field(default_factory=dict)
     looks: _LooksByPlace = field(default_factory=_LooksByPlace)
+    touches: set[int] = field(default_factory=set)
+    """Identities of the different things that the kinds say; equal ones are one object as a rule."""
 
     def kind(self, evidence: EventEvidence, place: EventPlace) -> Sightings:
         """The sightings of events with this evidence at this place; the caller adds to them."""
         found = self.kinds.get((evidence, place))
         if found is None:
             found = self.kinds[evidence, place] = Sightings(place, [], [])
+            self.touches.update(map(id, evidence.touches))
         return found
 
     def note(self, record: SourceRecord, observation: Observation | Unreadable) -> None:
@@ -89,7 +92,7 @@ class Gathered:
 
     def forget(self) -> None:
         """Empty everything but `highest`, after a flush."""
-        self.kinds, self.refusals, self.looks = {}, [], _LooksByPlace()
+        self.kinds, self.refusals, self.looks, self.touches = {}, [], _LooksByPlace(), set()
         self.counted = self.repeated = 0
 
 

@@ -28,6 +28,10 @@ from schemas.topics import Stage
 MAX_WAITING_KINDS = 10_000
 """Kinds of event, of some ten symbols each: a flush of as many takes a quarter of a second and some 30 MB."""
 
+MAX_WAITING_TOUCHES = 20_000
+"""Different things that are said about symbols. A kind of event may say hundreds that no other one says. A flush of ten
+thousand such kinds takes minutes, and after one the watchdog ends the worker, at each start again."""
+
 EncodeDeadLetter = Callable[[DeadLetter], OutRecord]
 
 
@@ -49,8 +53,8 @@ class CountStep:
         self._absorbed.take(batch, self._counter.absorb)
 
     def is_full(self) -> bool:
-        """Whether more kinds of event wait than a flush should have."""
-        return self._counter.waiting_kinds >= MAX_WAITING_KINDS
+        """Whether more waits than a flush should have."""
+        return self._counter.waiting_kinds >= MAX_WAITING_KINDS or self._counter.waiting_touches >= MAX_WAITING_TOUCHES
 
     async def expire(self, partition: int, old: Mapping[bytes, int]) -> int:
         """Remove partials, by key with the raw offset that each includes. Raises DeliveryFailedError.

@@ -1,6 +1,6 @@
 """Step one of the hot-symbol stage at its edges; tests/property/test_hot_exactness.py has the rest."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
@@ -118,6 +118,62 @@ def test_waiting_kinds_tell_how_much_a_flush_will_cost() -> None:
     counter.flush(3, read_nothing)
 
     assert counter.waiting_kinds == 1
+
+
+def test_waiting_touches_tell_how_many_symbols_few_kinds_may_touch() -> None:
+    """One event with a thousand symbols of its own is one kind, and a thousand rows of a flush."""
+    many = EventEvidence(tuple(Touch(f"/a!f{number}", "/a", 1, 0, (), ()) for number in range(1_000)))
+
+    def observe_many(value: bytes | None) -> Observation | Unreadable:
+        offset = int(value or b"0")
+        return offset, 1_000, f"{offset:032x}", EVIDENCE if offset % 2 else many, NOWHERE
+
+    counter = SymbolCounter(one_by_one(observe_many), PARTITIONS)
+    counter.absorb(3, calls(10, b"4", b"5", b"6"))
+    counter.absorb(0, calls(10, b"5"))
+    assert (counter.waiting_kinds, counter.waiting_touches) == (3, 1_002)
+
+    flush = counter.flush(3, read_nothing)
+    counter.acknowledged(flush)
+
+    assert (len(flush.rows), counter.waiting_touches) == (1_002, 1)
+
+
+class _CountedTouches(tuple[Touch, ...]):
+    """Touches that know how often somebody went through them."""
+
+    __slots__ = ()
+    passes = 0
+
+    def __iter__(self) -> Iterator[Touch]:
+        type(self).passes += 1
+        return super().__iter__()
+
+
+def test_flush_that_comes_again_looks_for_a_symbol_only_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a crash every partial may have the calls already; that must not cost symbols times events."""
+    monkeypatch.setattr(_CountedTouches, "passes", 0)
+    events = symbols = 40
+    said = [
+        EventEvidence(_CountedTouches(Touch(f"/a!f{event}_{one}", "/a", 1, 0, (), ()) for one in range(symbols)))
+        for event in range(events)
+    ]
+
+    def observe_own(value: bytes | None) -> Observation | Unreadable:
+        offset = int(value or b"0")
+        return offset, 1_000, f"{offset:032x}", said[offset], NOWHERE
+
+    def flush(rows: Mapping[bytes, bytes]) -> CountFlush:
+        counter = SymbolCounter(one_by_one(observe_own), PARTITIONS)
+        counter.absorb(3, calls(10, *(b"%d" % event for event in range(events))))
+        return counter.flush(3, lambda keys: [rows.get(key) for key in keys])
+
+    first = flush({})
+    before = _CountedTouches.passes
+    again = flush(first.rows)
+
+    assert again.rows == first.rows
+    assert _CountedTouches.passes - before <= before + events + events * symbols
 
 
 @pytest.mark.parametrize("key", [b"/a!f", b"", b"kernel!\xc3\xa9"])

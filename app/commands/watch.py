@@ -5,6 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 import click
@@ -110,7 +111,8 @@ def command() -> None:
 @click.option(
     "--every-call-probed",
     is_flag=True,
-    help="You know that a probe fires whenever any code of the function is entered. Needed for `never hit`.",
+    help="You know that a probe fires whenever any code of the function is entered, and has done so since the watch "
+    "began. Needed for `never hit`. If the probe is newer than the watch, remove the watch and add it again.",
 )
 @_json_option
 def add(
@@ -155,6 +157,8 @@ def add(
             f"{len(watches):,} symbols are watched already, and no more than {MAX_WATCHES:,} are answered"
         )
     watch = wanted if known is None else known.joined(wanted)
+    if every_call_probed:  # of the whole watch, as the help says
+        watch = replace(watch, every_call_probed=True)
     state = "watched" if known is None else "watched already" if watch == known else "changed"
     if from_record(watch.as_record()) is WatchFault.TEXT_TOO_LONG:
         raise click.UsageError(f"{watch.watch_id} would be watched for more than an answer can list; see watch list")

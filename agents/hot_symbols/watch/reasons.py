@@ -142,7 +142,7 @@ NO_FILE_NAMED: Final = Reason(
 )
 NOT_HOOKED: Final = Reason(ReasonKind.NOT_HOOKED, "nothing says that every call of it is probed")
 AUTHORS_WORD: Final = Reason(
-    ReasonKind.AUTHORS_WORD, "that every call of it is probed is the word of the watch's author"
+    ReasonKind.AUTHORS_WORD, "that every call of it is probed since the watch began is the word of the watch's author"
 )
 NOT_VOUCHED: Final = Reason(ReasonKind.NOT_VOUCHED, "no node has been vouched for since the watch began")
 UNCONFIRMED: Final = Reason(ReasonKind.UNCONFIRMED, "code ran that is called so, and nothing confirms the name")

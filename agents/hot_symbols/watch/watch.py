@@ -53,7 +53,7 @@ class Watch:
     since_ns: int = 0
     vulnerabilities: tuple[str, ...] = ()
     every_call_probed: bool = False
-    """Its author's word that a probe fires whenever any of its code is entered."""
+    """Its author's word that, since it began, a probe fires whenever any of its code is entered."""
     added_ns: int = field(default=0, compare=False)
 
     @property
@@ -109,14 +109,17 @@ class Watch:
         }
 
     def joined(self, other: "Watch") -> "Watch":
-        """One watch for two records of it: the earlier beginning, and all that either says."""
+        """One watch for two records of it: the earlier beginning, and all that either says of that time.
+
+        That every call is probed was said for the time since the beginning of the record that says so, and no earlier.
+        """
         first, second = sorted((self, other), key=lambda one: (one.since_ns, one.added_ns, one.vulnerabilities))
         return replace(
             first,
             module=first.module or second.module,
             added_ns=min(first.added_ns, second.added_ns),
             vulnerabilities=tuple(dict.fromkeys(first.vulnerabilities + second.vulnerabilities)),
-            every_call_probed=first.every_call_probed or second.every_call_probed,
+            every_call_probed=any(one.every_call_probed and one.since_ns == first.since_ns for one in (first, second)),
         )
 
 

@@ -103,7 +103,7 @@ class WatchList:
         return False
 
     def watches(self) -> dict[str, Watch]:
-        """The watches by id; several records of one have the earliest beginning, and all that any of them says."""
+        """The watches by id; several records of one are joined (`Watch.joined`)."""
         found: dict[str, Watch] = {}
         for watch in self._by_place.values():
             known = found.get(watch.watch_id)

@@ -105,7 +105,7 @@ def test_a_watch_is_brought_into_the_form_that_frames_have() -> None:
 def test_a_watch_has_all_vulnerabilities_of_its_records_and_the_earliest_beginning() -> None:
     """Whichever record comes first, and an old record with a single vulnerability too."""
     early = replace(BY_PATH, since_ns=5, added_ns=9, vulnerabilities=("CVE-1",))
-    late = replace(BY_PATH, since_ns=7, added_ns=8, vulnerabilities=("CVE-2", "CVE-1"), every_call_probed=True)
+    late = replace(BY_PATH, since_ns=7, added_ns=8, vulnerabilities=("CVE-2", "CVE-1"))
     joined = early.joined(late)
 
     assert joined == late.joined(early)
@@ -113,6 +113,16 @@ def test_a_watch_has_all_vulnerabilities_of_its_records_and_the_earliest_beginni
     assert joined.added_ns == 8
     assert from_record(joined.as_record()) == joined
     assert from_record(joined.as_record() | {"vulnerabilities": []}) == replace(joined, vulnerabilities=("CVE-1",))
+
+
+def test_the_word_of_one_record_says_nothing_of_the_time_before_it() -> None:
+    """Another service watches the function since before the probe was there."""
+    early, late = replace(BY_PATH, since_ns=5), replace(BY_PATH, since_ns=7, every_call_probed=True)
+
+    assert early.joined(late) == late.joined(early) == early
+    assert late.joined(replace(late, since_ns=9)) == late
+    word = replace(early, every_call_probed=True)
+    assert early.joined(word) == word.joined(late).joined(early) == word
 
 
 def test_a_watch_with_too_many_vulnerabilities_is_none() -> None:

@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, TopicPartition
 
-from app.kafka.client import READING, KafkaUnreachableError, client_config
-from app.kafka.group_members import ANSWER_SECONDS, member_names
+from app.kafka.client import READING, client_config
+from app.kafka.group_members import member_names
 from app.operators.errors import OperatorError
 from app.settings import Settings
 from schemas import topics
@@ -60,7 +59,7 @@ class RetryTurn:
         self._topic = settings.name(topics.DEAD_LETTERS)
         self._group = settings.name(GROUP)
         self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._admin = AdminClient(client_config(settings) | {"log_level": 0})
+        self._settings = settings
         self._consumer = Consumer(
             client_config(settings, client_id=self._name)
             | {
@@ -78,7 +77,7 @@ class RetryTurn:
         self._good_until = 0.0
 
     def take(self, tell: Tell) -> None:
-        """Wait for the turn. Raises RetryRunningError, and KafkaUnreachableError."""
+        """Wait for the turn. Raises RetryRunningError, KafkaUnreachableError and KafkaUnusableError."""
         deadline = time.monotonic() + WAIT_SECONDS
         told = False
         while not self._joined_alone():
@@ -92,7 +91,7 @@ class RetryTurn:
         self._member_id = self._consumer.memberid() or ""
 
     def check(self) -> None:
-        """Return while the turn is ours. Raises RetryRunningError if it is not any more, and KafkaUnreachableError."""
+        """Return while the turn is ours. Raises RetryRunningError if it is not any more, and what `take` raises."""
         deadline = time.monotonic() + WAIT_SECONDS
         self._consumer.poll(0)
         while time.monotonic() > self._good_until and not self._is_mine():
@@ -124,25 +123,13 @@ class RetryTurn:
     def _is_mine(self) -> bool:
         """Whether we have partitions, and are alone in the group."""
         asked_at = time.monotonic()
-        if not self._assigned or self._members() != {self._name}:
+        if not self._assigned or member_names(self._settings, self._group) != {self._name}:
             return False
         self._good_until = asked_at + ANSWER_IS_GOOD_SECONDS
         return True
 
     def _others(self) -> frozenset[str]:
-        return self._members() - {self._name}
-
-    def _members(self) -> frozenset[str]:
-        deadline = time.monotonic() + ANSWER_SECONDS
-        while True:
-            try:
-                return member_names(self._admin, self._group)
-            except KafkaException as error:
-                if time.monotonic() > deadline:
-                    raise KafkaUnreachableError(
-                        f"Kafka does not say who is in group {self._group}: {error.args[0].str()}"
-                    ) from None
-            time.sleep(_POLL_SECONDS)
+        return member_names(self._settings, self._group) - {self._name}
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.assign(partitions)

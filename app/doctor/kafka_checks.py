@@ -8,8 +8,6 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Final, assert_never
 
-from confluent_kafka import KafkaException
-
 from app.doctor.findings import CheckFinding, fail, ok, warn
 from app.doctor.writers_check import check_writers
 from app.kafka.client import (
@@ -62,9 +60,9 @@ def _check_workers(settings: Settings) -> Iterator[CheckFinding]:
         return
     group = settings.name(shape_of(Stage.HOT_SYMBOLS).group)
     try:
-        live = member_names(AdminConnection(client_config(settings)).client, group)
+        live = member_names(settings, group)
         count = partition_count(settings, settings.name(OWNERS), _SECONDS)
-    except (KafkaException, KafkaUnreachableError, KafkaUnusableError):
+    except (KafkaUnreachableError, KafkaUnusableError):
         return  # the findings on topics say it
     owners = [one for one in published_owners(settings, count).values() if one.worker in live]
     for owner in {one.worker: one for one in owners}.values():

@@ -1,7 +1,7 @@
-"""How librdkafka's clients reach Kafka: addresses, TLS and SASL from the settings, and why they cannot.
+"""How our clients reach Kafka: addresses, TLS and SASL from the settings, and why they cannot.
 
-Secrets are read from their files when a client is made, and a configuration never shows them. The Faust stages have a
-consumer of their own (aiokafka), which is set up elsewhere; everything here is for confluent-kafka.
+Secrets are read from their files when a client is made, and a configuration of librdkafka never shows them. What says
+aiokafka is for its clients, everything else for librdkafka's. The Faust stages set up their consumer elsewhere.
 """
 
 import ssl
@@ -132,6 +132,26 @@ def tls_context(settings: Settings) -> ssl.SSLContext:
     if settings.kafka_ssl_cert_file is not None:
         context.load_cert_chain(settings.kafka_ssl_cert_file, settings.kafka_ssl_key_file)
     return context
+
+
+def aiokafka_options(settings: Settings) -> dict[str, Any]:
+    """How every aiokafka client of ours connects. Raises what `client_config` and `tls_context` raise."""
+    protocol = settings.kafka_security_protocol
+    options: dict[str, Any] = {
+        "bootstrap_servers": [server.strip() for server in settings.kafka_bootstrap_servers.split(",")],
+        "client_id": "callstream",
+        "security_protocol": protocol,
+    }
+    if protocol.endswith("SSL"):
+        options["ssl_context"] = tls_context(settings)
+    if protocol.startswith("SASL_"):
+        config = client_config(settings)
+        options |= {
+            "sasl_mechanism": config["sasl.mechanism"],
+            "sasl_plain_username": config["sasl.username"],
+            "sasl_plain_password": config["sasl.password"],
+        }
+    return options
 
 
 class AdminConnection:

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from app.kafka import fetched
-from app.kafka.client import ISOLATION_LEVEL, client_config, tls_context
+from app.kafka.client import ISOLATION_LEVEL, aiokafka_options
 from app.kafka.records import OffsetRange, Partition, Recorded
 from app.settings import Settings
 
@@ -162,11 +162,7 @@ class LogFetcher:
 
 
 def _options(settings: Settings) -> dict[str, Any]:
-    protocol = settings.kafka_security_protocol
-    options: dict[str, Any] = {
-        "bootstrap_servers": [server.strip() for server in settings.kafka_bootstrap_servers.split(",")],
-        "client_id": "callstream",
-        "security_protocol": protocol,
+    return aiokafka_options(settings) | {
         "enable_auto_commit": False,
         "check_crcs": True,
         "isolation_level": ISOLATION_LEVEL,
@@ -175,13 +171,3 @@ def _options(settings: Settings) -> dict[str, Any]:
         "max_partition_fetch_bytes": PARTITION_FETCH_BYTES,
         "request_timeout_ms": _REQUEST_MS,
     }
-    if protocol.endswith("SSL"):
-        options["ssl_context"] = tls_context(settings)
-    if protocol.startswith("SASL_"):
-        config = client_config(settings)
-        options |= {
-            "sasl_mechanism": config["sasl.mechanism"],
-            "sasl_plain_username": config["sasl.username"],
-            "sasl_plain_password": config["sasl.password"],
-        }
-    return options

@@ -28,12 +28,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
-
 from app.files.folders import make_private
 from app.files.replacing import replace_file
-from app.kafka.client import KafkaUnreachableError
+from app.kafka.group_members import group_members
 from app.operators.errors import OperatorError
 from app.processes.process_end import ExitCode
 from app.settings import Settings
@@ -48,7 +45,6 @@ EXPIRY_SECONDS: Final = 15.0
 RIVALS: Final = 2
 """Foreign members under our name before a process ends: one may be our own whose answer from the broker was lost."""
 
-_ANSWER_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 1.0
 _MARK: Final = "member"
 _WORD: Final = re.compile(rb"[0-9a-f]{8}")
@@ -222,27 +218,12 @@ def _lock_folder() -> Path:
     return folder
 
 
-def group_members(admin: AdminClient, group: str) -> dict[str, tuple[str, str]]:
-    """Client id and member id of a group's members, by their names in the group. `group` is the full name.
+def client_ids(settings: Settings, group: str) -> dict[str, str]:
+    """Client ids of a group's members by their names in the group. `group` is the full name.
 
-    Raises KafkaException.
+    Raises what `group_members` raises.
     """
-    found = admin.describe_consumer_groups([group], request_timeout=_ANSWER_SECONDS)[group].result()
-    return {one.group_instance_id: (one.client_id, one.member_id) for one in found.members if one.group_instance_id}
-
-
-def client_ids(admin: AdminClient, group: str) -> dict[str, str]:
-    """Client ids of a group's members by their names in the group. Raises KafkaUnreachableError."""
-    deadline = time.monotonic() + _ANSWER_SECONDS
-    while True:
-        try:
-            return {name: found[0] for name, found in group_members(admin, group).items()}
-        except KafkaException as error:
-            if time.monotonic() > deadline:
-                raise KafkaUnreachableError(
-                    f"Kafka does not say who is in group {group}: {error.args[0].str()}"
-                ) from None
-        time.sleep(_PAUSE_SECONDS)
+    return {one.name: one.client_id for one in group_members(settings, group) if one.name}
 
 
 @dataclass(slots=True)

@@ -21,7 +21,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from app.files.folders import PRIVATE_UMASK
-from app.kafka.client import client_config
+from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config
+from app.kafka.group_members import group_members
 from app.kafka.log_ends import topic_ids
 from app.kafka.topic_watch import TopicWatch
 from app.operators.errors import ServerError
@@ -31,7 +32,7 @@ from app.processes.process_end import ExitCode, end_process
 from app.settings import Settings
 from app.streaming.delivery import BATCH_BYTES, Delivery, DeliveryFailedError
 from app.streaming.foreign import foreign_records
-from app.streaming.membership import Claim, claim, client_ids, disown, group_members
+from app.streaming.membership import Claim, claim, client_ids, disown
 from app.streaming.metering import StageObserver
 from app.streaming.paced_runner import PacedRunner
 from app.streaming.stage_app import GroupTimes, StageApp, make_app
@@ -193,7 +194,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
         admin,
         observer.lag,
         topics=topic_watch,
-        holder=partial(_holder, admin, app.conf.id, app.conf.consumer_group_instance_id),
+        holder=partial(_holder, settings, app.conf.id, app.conf.consumer_group_instance_id),
         disown=partial(disown, app.conf.datadir),
         limits=plan.limits,
         sample_seconds=plan.sample_seconds,
@@ -247,15 +248,16 @@ async def _serve(app: StageApp, runtime: StageRuntime, stop: asyncio.Event) -> N
 
 def _claim(settings: Settings, admin: AdminClient, plan: StagePlan) -> Claim:
     cluster = str(admin.list_topics(timeout=ANSWER_SECONDS).cluster_id)
-    return claim(settings, plan.group, plan.index, cluster, partial(client_ids, admin, settings.name(plan.group)))
+    return claim(settings, plan.group, plan.index, cluster, partial(client_ids, settings, settings.name(plan.group)))
 
 
-def _holder(admin: AdminClient, group: str, member: str) -> str | None:
+def _holder(settings: Settings, group: str, member: str) -> str | None:
     """Id of the member that has our name in the group; None if there is none, or no broker answers."""
     try:
-        return group_members(admin, group).get(member, ("", None))[1]
-    except KafkaException:
+        members = group_members(settings, group)
+    except (KafkaUnreachableError, KafkaUnusableError):
         return None
+    return next((one.member_id for one in members if one.name == member), None)
 
 
 def _known_ids(admin: AdminClient, names: set[str]) -> dict[str, str]:

@@ -9,9 +9,8 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from confluent_kafka import KafkaException
-
 from agents.hot_symbols.watch.files import KnownFiles
+from app.kafka.client import KafkaUnreachableError, KafkaUnusableError
 from app.kafka.group_members import member_names
 from app.operators.errors import OperatorError
 from app.serving.access import LOOPBACK_HOSTS, MIN_TOKEN_CHARS, AccessRefusal, HttpAccess
@@ -116,9 +115,9 @@ class QueryPort:
     def _refuse_conflict(self, me: Owner, group: str) -> None:
         """Raises QueryPortError where workers that run now would query themselves."""
         try:
-            live = member_names(self._runtime.admin, group) - {me.worker}
-        except KafkaException as error:
-            log.warning("the broker did not name the workers of %s: %s", group, error.args[0].name())
+            live = member_names(self._runtime.settings, group) - {me.worker}
+        except (KafkaUnreachableError, KafkaUnusableError) as error:
+            log.warning("the broker did not name the other workers: %s", error)
             return
         if not live:
             return

@@ -44,9 +44,10 @@ class KernelSymbol:
 def canonical_symbol(raw: str) -> str:
     """A linker symbol without its version (`@VER`, `@@VER`) and without build noise; still mangled."""
     name = raw
-    if "@" in name[1:]:
-        name = name[: name.index("@", 1)]
-    if "." in name or "$" in name:
+    if "@" in name and (version_at := name.find("@", 1)) > 0:
+        name = name[:version_at]
+    # how each noise begins: every name of Go has a dot, and four searches take a tenth of the time of a match
+    if "$" in name or ".llvm." in name or ".__uniq." in name or ".lto_priv." in name:
         while (bare := _BUILD_NOISE.sub("", name)) and bare != name:  # a removal can bring two halves together
             name = bare
     return name

@@ -53,8 +53,9 @@ def disjoint_ranges(symbols: Iterable[FunctionSymbol], unwound: Sequence[int] = 
     # by address only: everything that depends on the order among equals ranks them itself
     ordered = sorted(symbols, key=itemgetter(0))
     pieces = _sized_pieces(ordered)
-    pieces += _sizeless_pieces(ordered, pieces, unwound)
-    pieces.sort(key=itemgetter(0))
+    if sizeless := _sizeless_pieces(ordered, pieces, unwound):
+        pieces += sizeless
+        pieces.sort(key=itemgetter(0))
     return _joined(pieces)
 
 
@@ -108,7 +109,8 @@ def _settled(cluster: list[FunctionSymbol]) -> list[_Piece]:
     """Pieces of symbols that overlap, each address given to the best that covers it."""
     start, end = cluster[0].address, _end(cluster[0])
     if all(symbol.address == start and _end(symbol) == end for symbol in cluster):
-        return [(start, end, min(cluster, key=_rank))]
+        exported = [symbol for symbol in cluster if symbol[4]]
+        return [(start, end, exported[0] if len(exported) == 1 else min(cluster, key=_rank))]
     pieces: list[_Piece] = []
     bounds = sorted({s.address for s in cluster} | {_end(s) for s in cluster})
     upcoming = deque(cluster)

@@ -329,10 +329,8 @@ def read_segments(part: memoryview) -> tuple[Segment, ...]:
 
 def _in_order(copies: InlinedCopies) -> InlinedCopies:
     """`copies` by name and address, which is the order in the file."""
-    order = sorted(
-        range(len(copies.names)),
-        key=lambda at: (copies.names[at], copies.addresses[at], copies.files[at], copies.lines[at], at),
-    )
+    keys = zip(copies.names, copies.addresses, copies.files, copies.lines, count(), strict=False)
+    order = [key[4] for key in sorted(keys)]
     place = dict(zip(order, count()))
     place[NO_COPY] = NO_COPY
     return replace(

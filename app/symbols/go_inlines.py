@@ -5,15 +5,19 @@ nodes have the name of the inlined function and the pc of the call (FUNCDATA_Inl
 runtime/symtabinl.go). The trees lie in read-only data, from the address that moduledata calls `gofunc`.
 """
 
+import re
+import sys
+from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from itertools import accumulate, islice
 from operator import itemgetter
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Final, NamedTuple
 
 from agents.symbols.index_format import NO_COPY
-from agents.symbols.kernel_symbols import canonical_symbol
-from app.symbols.elf import ElfStructure
+from app.symbols.elf import ElfStructure, FileRange
 from app.symbols.gopclntab import GO_1_18, GoTable
 from app.symbols.inlining import InlineTree
 
@@ -21,13 +25,21 @@ _PCDATA_INLINE_INDEX: Final = 2
 _FUNCDATA_INLINE_TREE: Final = 3
 _NO_FUNCDATA: Final = 2**32 - 1
 
-# Where a node of the tree has the name and the pc of the call, and its size; older nodes have a parent and lines too.
-_NODE: Final = (4, 8, 16)
-_NODE_1_18: Final = (12, 16, 20)
+# Of a function's record: how many words of PCDATA and of FUNCDATA follow it. Since Go 1.20 it has its first line, too.
+_RECORD: Final = "28xI8x3xB"
+_RECORD_1_18: Final = "28xI4x3xB"
+# Of a node of a tree: which word is the name and which the pc of the call, and how many words it has. Older nodes have
+# a parent and lines, too.
+_NODE: Final = (1, 2, 4)
+_NODE_1_18: Final = (3, 4, 5)
 
 # A function of 1 MiB has some 10,000 nodes.
 _MAX_DEPTH: Final = 256
 _FIRST_PC: Final = itemgetter(0)
+
+# Numbers of seven bits a byte; the high bit says that more bytes follow.
+_NUMBER: Final = re.compile(rb"[\x80-\xff]*[\x00-\x7f]", re.DOTALL)
+_MAX_NUMBER_BYTES: Final = 5
 
 
 def go_inlines(data: memoryview, structure: ElfStructure, table: GoTable, tree: InlineTree, *, with_code: bool) -> bool:
@@ -37,12 +49,14 @@ def go_inlines(data: memoryview, structure: ElfStructure, table: GoTable, tree: 
     """
     if table.gofunc is None:
         return False
-    reader = _TreeReader(data, structure, table, tree)
+    reader = _TreeReader(data, structure, table, table.gofunc, tree)
     add = reader.add_function if with_code else reader.add_names
+    tree.described += [(table.text_start + entry, table.text_start + end) for entry, end, _ in table.functions]
     try:
-        for number, (entry, end, _) in enumerate(table.functions):
-            add(number, table.text_start + entry, table.text_start + end)
-    except (IndexError, _MalformedTreeError):
+        for record, (entry, end, _) in zip(table.records, table.functions, strict=True):
+            if (places := reader.places(record)) is not None:
+                add(*places, table.text_start + entry, end - entry)
+    except (IndexError, StructError, _MalformedTreeError):
         return False
     return True
 
@@ -51,105 +65,142 @@ class _MalformedTreeError(Exception):
     """A tree or its table contradicts itself."""
 
 
+class _Numbers(dict[bytes | int, int]):
+    """Numbers by their bytes, or by their only byte; a program has a few hundred different ones."""
+
+    def __missing__(self, token: bytes | int) -> int:
+        digits = (token,) if isinstance(token, int) else token
+        if len(digits) > _MAX_NUMBER_BYTES:
+            raise _MalformedTreeError
+        number = self[token] = self.meaning(sum((byte & 0x7F) << 7 * place for place, byte in enumerate(digits)))
+        return number
+
+    def meaning(self, number: int) -> int:
+        """What a number stands for."""
+        return number
+
+
+class _SignedNumbers(_Numbers):
+    def meaning(self, number: int) -> int:
+        """The lowest bit is the sign."""
+        return -(number >> 1) - 1 if number & 1 else number >> 1
+
+
 class _InlinedInto(NamedTuple):
-    """A function and what was put into it: where its tree is, which code is of which node, and the copies so far."""
+    """A function and what was put into it: its tree's nodes, which code is of which node, and the copies so far."""
 
     start: int
-    tree_at: int
+    names: Sequence[int]
+    calls: Sequence[int]
     ranges: list[tuple[int, int, int]]
     copies: dict[int, tuple[int, int]]
     """By number of node: the copy and its depth."""
 
 
-@dataclass(slots=True)
 class _TreeReader:
-    data: memoryview
-    structure: ElfStructure
-    table: GoTable
-    tree: InlineTree
-    names: dict[int, str] = field(default_factory=dict)
+    __slots__ = (
+        *("_change_of", "_data", "_gofunc", "_loaded", "_node", "_part", "_record", "_step_of", "_swaps", "_table"),
+        *("_tree", "_word"),
+    )
 
-    def add_function(self, number: int, start: int, end: int) -> None:
+    def __init__(
+        self, data: memoryview, structure: ElfStructure, table: GoTable, gofunc: int, tree: InlineTree
+    ) -> None:
+        self._data = data
+        self._loaded = structure.loaded
+        self._table = table
+        self._gofunc = gofunc
+        self._tree = tree
+        self._change_of = _SignedNumbers().__getitem__
+        self._step_of = _Numbers().__getitem__
+        self._part = FileRange(0, 0)  # the part that had the tree before
+        order = "<" if structure.byte_order == "little" else ">"
+        is_1_18 = table.magic == GO_1_18
+        self._record = Struct(order + (_RECORD_1_18 if is_1_18 else _RECORD))
+        self._node = _NODE_1_18 if is_1_18 else _NODE
+        self._swaps = structure.byte_order != sys.byteorder
+        self._word = Struct(order + "I").unpack_from
+
+    def places(self, record: int) -> tuple[int, int] | None:
+        """Where a function's table of pcs and its tree begin; None if nothing was inlined."""
+        content = self._table.content
+        pcdata_count, funcdata_count = self._record.unpack_from(content, record)
+        if pcdata_count <= _PCDATA_INLINE_INDEX or funcdata_count <= _FUNCDATA_INLINE_TREE:
+            return None
+        tail = record + self._record.size
+        (pcs,) = self._word(content, tail + 4 * _PCDATA_INLINE_INDEX)
+        if not pcs:
+            return None
+        (funcdata,) = self._word(content, tail + 4 * (pcdata_count + _FUNCDATA_INLINE_TREE))
+        return None if funcdata == _NO_FUNCDATA else (self._table.pcs_at + pcs, self._gofunc + funcdata)
+
+    def add_function(self, pcs_at: int, tree_at: int, start: int, size: int) -> None:
         """Add the copies in one function."""
-        self.tree.described.append((start, end))
-        places = self._places(number)
-        if places is None:
-            return
-        pcs_at, tree_at = places
-        into = _InlinedInto(start, tree_at, list(self._ranges(pcs_at, end - start)), {})
+        numbers, pcs = self._nodes_by_pc(pcs_at, size)
+        ranges = [piece for piece in zip(pcs, pcs[1:], numbers, strict=True) if piece[2] >= 0]
+        into = _InlinedInto(start, *self._nodes(tree_at, max(numbers) + 1), ranges, {})
         begun: set[int] = set()
         for low, high, node in into.ranges:
             copy, depth = self._copy(node, into)
-            self.tree.pieces.append((start + low, start + high, depth, copy))
+            self._tree.pieces.append((start + low, start + high, depth, copy))
             if copy not in begun:
                 begun.add(copy)
-                self.tree.addresses[copy] = start + low
+                self._tree.addresses[copy] = start + low
 
-    def add_names(self, number: int, start: int, end: int) -> None:
-        """Add one copy of each function that is in this one, without their code."""
-        self.tree.described.append((start, end))
-        places = self._places(number)
-        if places is None:
-            return
-        pcs_at, tree_at = places
-        first: dict[int, int] = {}  # by number of node: its first pc
-        for low, _, node in self._ranges(pcs_at, end - start):
-            if node not in first:
-                first[node] = low
-        names: dict[int, int] = {}  # by offset of name
-        for node in range(max(first, default=-1) + 1):
-            name, called_at = self._fields(tree_at, node)
-            low = first.get(node, called_at)
-            names[name] = min(low, names.get(name, low))
-        for name, low in names.items():
-            self.tree.add(self._text(name), start + low, NO_COPY)
+    def add_names(self, pcs_at: int, tree_at: int, start: int, size: int) -> None:
+        """Add the copies in one function, without their code."""
+        numbers, pcs = self._nodes_by_pc(pcs_at, size)
+        count = max(numbers) + 1
+        names, calls = self._nodes(tree_at, count)
+        lowest = dict(enumerate(calls))  # by number of node: its first pc, or that of its call if it has no code
+        lowest.update(zip(reversed(numbers), reversed(pcs[:-1]), strict=True))
+        self._tree.add_all(
+            list(map(self._table.names.__getitem__, names)), map(start.__add__, islice(lowest.values(), count))
+        )
 
-    def _places(self, number: int) -> tuple[int, int] | None:
-        """Where the function's table of pcs and its tree begin; None if nothing was inlined."""
-        content, word = self.table.content, self.table.word
-        record = self.table.records[number]
-        pcdata_count = word(record + 28)
-        tail = record + (36 if self.table.magic == GO_1_18 else 40)
-        funcdata_count = content[tail + 3]
-        if pcdata_count <= _PCDATA_INLINE_INDEX or funcdata_count <= _FUNCDATA_INLINE_TREE:
-            return None
-        pcs = word(tail + 4 + 4 * _PCDATA_INLINE_INDEX)
-        funcdata = word(tail + 4 + 4 * pcdata_count + 4 * _FUNCDATA_INLINE_TREE)
-        if not pcs or funcdata == _NO_FUNCDATA or self.table.gofunc is None:
-            return None
-        return self.table.pcs_at + pcs, self.table.gofunc + funcdata
+    def _nodes_by_pc(self, at: int, size: int) -> tuple[list[int], list[int]]:
+        """The number of a node, or a negative one, for each piece of a function's code, and the bounds of the pieces.
 
-    def _ranges(self, at: int, size: int) -> Iterator[tuple[int, int, int]]:
-        """(first, behind, index) from the function's start, where code is of an inlined function."""
-        content = self.table.content
-        unit = self.table.pc_unit
-        value, pc, is_first = -1, 0, True
-        while True:
-            delta = content[at]  # most numbers have one byte
-            at += 1
-            if delta >= 0x80:
-                delta, at = _varint(content, at - 1)
-            if not delta and not is_first:
-                return
-            is_first = False
-            value += -(delta >> 1) - 1 if delta & 1 else delta >> 1
-            step = content[at]
-            at += 1
-            if step >= 0x80:
-                step, at = _varint(content, at - 1)
-            behind = pc + step * unit
-            if behind > size or not step:
+        The table has pairs of numbers: by how much the node's number changes, and how many bytes have it. The first
+        zero behind its first byte ends it, because no later number is zero.
+        """
+        content = self._table.content
+        end = content.find(b"\0", at + 1)
+        table = content[at:end]
+        if end < 0 or not table or table[-1] >= 0x80:
+            raise _MalformedTreeError
+        tokens: Sequence[bytes | int] = table if table.isascii() else _NUMBER.findall(table)
+        pcs = list(accumulate(map(self._step_of, tokens[1::2]), initial=0))
+        numbers = list(accumulate(map(self._change_of, tokens[::2]), initial=-1))
+        del numbers[0]
+        if (unit := self._table.pc_unit) != 1:
+            pcs = [pc * unit for pc in pcs]
+        if len(pcs) != len(numbers) + 1 or pcs[-1] > size:
+            raise _MalformedTreeError
+        return numbers, pcs
+
+    def _nodes(self, at: int, count: int) -> tuple[Sequence[int], Sequence[int]]:
+        """For each node of a tree the offset of its name, and the pc of the call from the start of the function."""
+        name_at, call_at, words = self._node
+        size = 4 * words * count
+        part = self._part
+        if not part.address <= at <= at + size <= part.address + part.size:
+            part = next((one for one in self._loaded if one.address <= at <= at + size <= one.address + one.size), part)
+            if not part.address <= at <= at + size <= part.address + part.size:
                 raise _MalformedTreeError
-            if value >= 0:
-                yield pc, behind, value
-            pc = behind
+            self._part = part
+        offset = part.offset + at - part.address
+        nodes = array("I", bytes(self._data[offset : offset + size]))
+        if self._swaps:
+            nodes.byteswap()
+        return nodes[name_at::words], nodes[call_at::words]
 
     def _copy(self, node: int, into: _InlinedInto) -> tuple[int, int]:
         """The number and the depth of a copy, added with those around it if it is new."""
         path: list[tuple[int, str, int]] = []
         while node not in into.copies and node >= 0:
-            name, called_at = self._node(into.tree_at, node)
-            path.append((node, name, called_at))
+            called_at = into.calls[node]
+            path.append((node, self._table.names[into.names[node]], called_at))
             if len(path) > _MAX_DEPTH:
                 raise _MalformedTreeError
             around = bisect_right(into.ranges, called_at, key=_FIRST_PC) - 1
@@ -157,45 +208,7 @@ class _TreeReader:
         outer, depth = into.copies.get(node, (NO_COPY, 0))
         for inner, name, called_at in reversed(path):
             depth += 1
-            outer = self.tree.add(name, into.start + called_at, outer)
-            self.tree.called_at[outer] = into.start + called_at
+            outer = self._tree.add(name, into.start + called_at, outer)
+            self._tree.called_at[outer] = into.start + called_at
             into.copies[inner] = outer, depth
         return outer, depth
-
-    def _node(self, tree_at: int, number: int) -> tuple[str, int]:
-        """The name of an inlined function, and the pc of the call from the start of the function around it."""
-        name, called_at = self._fields(tree_at, number)
-        return self._text(name), called_at
-
-    def _fields(self, tree_at: int, number: int) -> tuple[int, int]:
-        """The offset of the name of an inlined function, and the pc of the call."""
-        name_at, called_at, size = _NODE_1_18 if self.table.magic == GO_1_18 else _NODE
-        address = tree_at + number * size
-        order = self.structure.byte_order
-        for part in self.structure.loaded:
-            if part.address <= address and address + size <= part.address + part.size:
-                at = part.offset + address - part.address
-                return (
-                    int.from_bytes(self.data[at + name_at : at + name_at + 4], order),
-                    int.from_bytes(self.data[at + called_at : at + called_at + 4], order),
-                )
-        raise _MalformedTreeError
-
-    def _text(self, name: int) -> str:
-        text = self.names.get(name)
-        if text is None:
-            text = self.names[name] = canonical_symbol(self.table.name(name))
-        return text
-
-
-def _varint(content: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = content[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-        if shift > 31:
-            raise _MalformedTreeError

@@ -14,9 +14,12 @@ Names have `[...]` for type arguments, as the runtime prints them, so the instan
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import lt
 from struct import Struct
+from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Final
 
+from agents.symbols.index_format import Segment
 from agents.symbols.kernel_symbols import canonical_symbol
 from app.symbols.code_ranges import FunctionSymbol
 from app.symbols.elf import ByteOrder, ElfStructure, FileRange
@@ -51,20 +54,26 @@ class GoTable:
     pc_unit: int
     functions: list[tuple[int, int, str]]
     records: list[int]
-    names_at: int
+    names: "_Names"
     pcs_at: int
     text_start: int
     gofunc: int | None
 
-    def word(self, at: int) -> int:
-        """A number of 32 bits. Raises IndexError behind the end of the table."""
-        if at < 0 or at + 4 > len(self.content):
-            raise IndexError(at)
-        return int.from_bytes(self.content[at : at + 4], self.order)
 
-    def name(self, offset: int) -> str:
-        """A name as the linker writes it into .symtab, by its offset."""
-        return _name(self.content, self.names_at + offset)
+class _Names(dict[int, str]):
+    """Names by offset, canonical and as the linker writes them into .symtab, each read once: functions are inlined."""
+
+    def __init__(self, content: bytes, names_at: int) -> None:
+        super().__init__()
+        self._content = content
+        self._names_at = names_at
+
+    def __missing__(self, offset: int) -> str:
+        at = self._names_at + offset
+        end = self._content.find(b"\0", at, at + MAX_NAME_BYTES)
+        text = self._content[at : max(end, at)].decode("utf-8", "backslashreplace").replace("·", ".")
+        name = self[offset] = canonical_symbol(text)
+        return name
 
 
 def go_table(data: memoryview, structure: ElfStructure) -> GoTable | None:
@@ -89,51 +98,55 @@ def go_table(data: memoryview, structure: ElfStructure) -> GoTable | None:
     table_end = functions_at + count * pairs.size
     if table_end + 4 > len(content) or names_at > len(content):
         raise FileRefusedError(FileRefusalReason.MALFORMED, ".gopclntab ends before its parts")
-    entries: list[int] = []
-    names: list[str] = []
-    records: list[int] = []
-    for entry, record in pairs.iter_unpack(content[functions_at:table_end]):
-        field = functions_at + record + 4
-        entries.append(entry)
-        names.append(_name(content, names_at + int.from_bytes(content[field : field + 4], order)))
-        records.append(functions_at + record)
-    if not entries:
+    if not count:
         return None
+    entries, distances = zip(*pairs.iter_unpack(content[functions_at:table_end]), strict=True)
+    records = [functions_at + distance for distance in distances]
     ends = [*entries[1:], int.from_bytes(content[table_end : table_end + 4], order)]
-    if any(end < entry for entry, end in zip(entries, ends, strict=True)):
+    if any(map(lt, ends, entries)):
         raise FileRefusedError(FileRefusalReason.MALFORMED, ".gopclntab is not sorted")
-    functions = list(zip(entries, ends, names, strict=True))
+    names = _Names(content, names_at)
+    name_field = Struct(pairs.format[:1] + "4xI")
+    try:
+        texts = [names[name_field.unpack_from(content, record)[0]] for record in records]
+    except StructError as error:
+        raise FileRefusedError(FileRefusalReason.MALFORMED, ".gopclntab ends before its functions") from error
+    functions = list(zip(entries, ends, texts, strict=True))
     found = _text_start(data, part, structure, functions, _MODULE_GOFUNC[magic])
     if found is None and not text_start:
         return None
     start, gofunc = found or (text_start, None)
-    return GoTable(content, order, magic, content[6], functions, records, names_at, pcs_at, start, gofunc)
+    return GoTable(content, order, magic, content[6], functions, records, names, pcs_at, start, gofunc)
 
 
 def go_symbols(data: memoryview, structure: ElfStructure, table: GoTable) -> list[FunctionSymbol]:
-    """The functions of a Go program."""
-    return [
-        symbol
-        for entry, end, name in table.functions
-        if (symbol := _symbol(data, structure, table.text_start + entry, table.text_start + end, name)) is not None
-    ]
+    """The functions of a Go program, each without the padding behind it, which the table does not tell from code."""
+    padding = _PADDING.get(structure.machine)
+    symbols: list[FunctionSymbol] = []
+    low = high = distance = 0  # of the segment that had the function before
+    for entry, behind, name in table.functions:
+        start, end = table.text_start + entry, table.text_start + behind
+        if not name or start >= end:
+            continue
+        if not low <= start < end <= high:
+            segment = _segment(structure, start, end)
+            if segment is None:
+                continue
+            low, high = segment.address, segment.address + segment.size
+            distance = segment.file_offset - segment.address
+        size = len(bytes(data[start + distance : end + distance]).rstrip(padding or b"\0"))
+        if padding is None:
+            size = min(-(-size // 4) * 4, end - start)
+        if size:
+            symbols.append(FunctionSymbol(start, size, name, 0, is_exported=True, in_symtab=True, limit=end))
+    return symbols
 
 
-def _name(content: bytes, at: int) -> str:
-    end = content.find(b"\0", at, at + MAX_NAME_BYTES)
-    return content[at : max(end, at)].decode("utf-8", "backslashreplace").replace("·", ".")
-
-
-def _symbol(data: memoryview, structure: ElfStructure, start: int, end: int, name: str) -> FunctionSymbol | None:
-    """A function without the padding behind it, which the table does not tell from code."""
+def _segment(structure: ElfStructure, start: int, end: int) -> Segment | None:
+    """The segment of code that has all of a function."""
     for segment in structure.segments:
         if segment.address <= start < end <= segment.address + segment.size:
-            at = start - segment.address + segment.file_offset
-            code = bytes(data[at : at + end - start]).rstrip(_PADDING.get(structure.machine, b"\0"))
-            size = min(-(-len(code) // 4) * 4, end - start) if structure.machine not in _PADDING else len(code)
-            if not size or not name:
-                return None
-            return FunctionSymbol(start, size, canonical_symbol(name), 0, is_exported=True, in_symtab=True, limit=end)
+            return segment
     return None
 
 

@@ -61,6 +61,17 @@ class InlineTree:
         self.lines.append(line)
         return len(self.names) - 1
 
+    def add_all(self, names: Sequence[str], addresses: Iterable[int]) -> None:
+        """More copies, none inside another. Raises FileRefusedError beyond the limit."""
+        count = len(names)
+        if len(self.names) + count > MAX_COPIES:
+            raise FileRefusedError(FileRefusalReason.OVER_LIMIT, "inlined functions")
+        self.names += names
+        self.addresses += addresses
+        self.outer += [NO_COPY] * count
+        self.files += [0] * count
+        self.lines += [0] * count
+
 
 def known_go_tree(index: SymbolIndex, *, with_copies: bool) -> InlineTree:
     """What an index knows by Go's inline tree: its copies, and that they are all; empty if it has no such tree."""
@@ -104,15 +115,11 @@ def inlined_copies(
 
 def _without_lines(tree: InlineTree, described: int, functions: int) -> InlinedCopies:
     """Each function once for each function that it is in: the copy with the lowest address."""
-    ends = sorted(tree.described)
-    starts = [start for start, _ in ends]
-    first: dict[tuple[str, int], int] = {}
-    for name, address in zip(tree.names, tree.addresses, strict=True):
-        if not name:
-            continue
-        host = bisect_right(starts, address) - 1
-        key = name, host
-        first[key] = min(address, first.get(key, address))
+    starts = sorted(start for start, _ in tree.described)
+    copies = sorted(zip(tree.addresses, tree.names, strict=True), reverse=True)
+    hosts = [bisect_right(starts, address) for address, _ in copies]
+    # the lowest address comes last, and stays
+    first = {(name, host): address for (address, name), host in zip(copies, hosts, strict=True) if name}
     count = len(first)
     return InlinedCopies(
         names=[name for name, _ in first],

@@ -33,12 +33,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import accumulate, count
-from operator import sub
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Final, Literal, NamedTuple
 
-from agents.symbols.name_numbers import numbered_names, places_of_names, with_other_names
+from agents.symbols.name_numbers import numbered_names, with_other_names
 
 MAGIC: Final = b"CSSYMIDX"
 VERSION: Final = 2
@@ -182,15 +181,8 @@ def encode_index(content: IndexContent) -> bytes:
     ranges, functions, lines = content.ranges, content.functions, content.lines
     copies = _in_order(content.copies)
     numbered = numbered_names(functions.names)
-    places = places_of_names(
-        list(map(sub, ranges.starts, ranges.deltas)), ranges.names, functions.addresses, functions.names
-    )
-    copy_numbers: list[int] = []
-    if copies.names or places is None:
-        numbered, found = with_other_names(numbered, [*copies.names, *ranges.names])
-        copy_numbers, range_numbers = found[: len(copies.names)], found[len(copies.names) :]
-    else:
-        range_numbers = [numbered.of_functions[place] for place in places]
+    numbered, found = with_other_names(numbered, functions.names, [*copies.names, *ranges.names])
+    copy_numbers, range_numbers = found[: len(copies.names)], found[len(copies.names) :]
     names = numbered.names
     name_blob = "".join(names).encode()
     name_ends = accumulate(map(len, names if name_blob.isascii() else map(str.encode, names)), initial=0)

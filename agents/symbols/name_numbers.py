@@ -1,14 +1,14 @@
 """Numbers for the names of an index, which keeps each name once, in order, and elsewhere its number.
 
 A library has 70,000 names, scattered over memory: whatever touches all of them takes longer than all else that writing
-an index does. So they are touched to be sorted, and then found by the place of their function.
+an index does. So they are touched to be sorted, and then found by their identity.
 """
 
 from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate, chain, compress, count, islice
-from operator import is_not, ne
+from operator import add, ne
 from typing import NamedTuple
 
 
@@ -31,36 +31,34 @@ def numbered_names(function_names: Sequence[str]) -> NumberedNames:
     return NumberedNames(list(compress(ordered, chain((True,), is_next))), of_functions, by_name)
 
 
-def with_other_names(numbered: NumberedNames, others: Sequence[str]) -> tuple[NumberedNames, list[int]]:
-    """The names with `others` among them, and the numbers of `others`."""
-    known = dict(zip(numbered.names, count()))
-    unknown = set(others).difference(known)
-    if not unknown:
-        return numbered, [known[name] for name in others]
-    names = sorted([*numbered.names, *unknown])
-    number_of = dict(zip(names, count()))
-    moved = [number_of[name] for name in numbered.names]
-    renumbered = [moved[number] for number in numbered.of_functions]
-    return NumberedNames(names, renumbered, numbered.by_name), [number_of[name] for name in others]
+def with_other_names(
+    numbered: NumberedNames, function_names: Sequence[str], others: Sequence[str]
+) -> tuple[NumberedNames, list[int]]:
+    """The names with `others` among them, and the numbers of `others`.
 
-
-def places_of_names(
-    starts: Sequence[int], names: Sequence[str], addresses: Sequence[int], function_names: Sequence[str]
-) -> list[int] | None:
-    """For each name that begins at a start, its place among the functions; None if one of them is not there.
-
-    `addresses` are rising. Where a function has aliases, the last of them is found first.
+    Most of `others` are the very strings of functions, which are found without a look at what they say.
     """
-    last_at = dict(zip(addresses, count()))
-    try:
-        places = list(map(last_at.__getitem__, starts))
-    except KeyError:
-        return None
-    for at in compress(count(), map(is_not, map(function_names.__getitem__, places), names)):
-        place = bisect_left(addresses, starts[at])
-        while function_names[place] != names[at]:
-            if place == places[at]:
-                return None
-            place += 1
-        places[at] = place
-    return places
+    function_names, others = list(function_names), list(others)  # held, for a dead string's identity is used again
+    number_of = dict(zip(map(id, function_names), numbered.of_functions, strict=True))
+    found = list(map(number_of.get, map(id, others)))
+    numbers = [number for number in found if number is not None]
+    if len(numbers) == len(found):
+        return numbered, numbers
+    known = numbered.names
+    places = {name: bisect_left(known, name) for name, number in zip(others, found, strict=True) if number is None}
+    unknown = sorted(name for name, at in places.items() if at == len(known) or known[at] != name)
+    before = [0] * (len(known) + 1)  # how many unknown names come before a known one
+    for name in unknown:
+        before[places[name]] += 1
+    moved = list(map(add, accumulate(before), count()))
+    number_of_other = {name: moved[at] for name, at in places.items()}
+    number_of_other |= {name: places[name] + at for at, name in enumerate(unknown)}
+    return (
+        NumberedNames(
+            sorted([*known, *unknown]), list(map(moved.__getitem__, numbered.of_functions)), numbered.by_name
+        ),
+        [
+            number_of_other[name] if number is None else moved[number]
+            for name, number in zip(others, found, strict=True)
+        ],
+    )

@@ -1,8 +1,12 @@
 """Names get numbers in their order, whichever way a range or a copy finds its own."""
 
-from agents.symbols.name_numbers import numbered_names, places_of_names, with_other_names
+from random import Random
 
-ADDRESSES = [0x10, 0x10, 0x20, 0x30, 0x30]
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.symbols.name_numbers import numbered_names, with_other_names
+
 NAMES = ["b", "x", "a", "a", "c"]
 
 
@@ -18,20 +22,32 @@ def test_each_name_is_there_once_and_in_order() -> None:
 
 def test_other_names_move_the_numbers() -> None:
     """A function that was only inlined has a name, too."""
-    numbered, others = with_other_names(numbered_names(NAMES), ["bb", "a"])
+    numbered, others = with_other_names(numbered_names(NAMES), NAMES, ["bb", "a", "z", "bb", "B"])
 
-    assert numbered.names == ["a", "b", "bb", "c", "x"]
-    assert list(numbered.of_functions) == [1, 4, 0, 0, 3]
-    assert others == [2, 0]
-
-
-def test_range_finds_its_function_among_aliases() -> None:
-    """By address and name, also where a function goes on behind another."""
-    assert places_of_names([0x10, 0x20, 0x30, 0x10], ["x", "a", "c", "b"], ADDRESSES, NAMES) == [1, 2, 4, 0]
+    assert numbered.names == ["B", "a", "b", "bb", "c", "x", "z"]
+    assert list(numbered.of_functions) == [2, 5, 1, 1, 4]
+    assert list(numbered.by_name) == [2, 3, 0, 4, 1]
+    assert others == [3, 1, 6, 3, 0]
 
 
-def test_name_without_a_function_is_noticed() -> None:
-    """Another name at the address, or no function there."""
-    assert places_of_names([0x10], ["a"], ADDRESSES, NAMES) is None
-    assert places_of_names([0x18], ["b"], ADDRESSES, NAMES) is None
-    assert places_of_names([0x40], ["c"], ADDRESSES, NAMES) is None
+def test_known_names_move_nothing() -> None:
+    """A name is found as the string of a function, and also as another string that says the same."""
+    known = numbered_names(NAMES)
+    equal = ["".join(name) for name in (["x"] * 30, ["y"] * 30)]  # made anew
+    named = numbered_names(["y" * 30, "x" * 30])
+
+    assert with_other_names(known, NAMES, [NAMES[4], NAMES[0], NAMES[3]]) == (known, [2, 1, 0])
+    assert with_other_names(named, ["y" * 30, "x" * 30], equal)[1] == [0, 1]
+
+
+@given(st.lists(st.text("ab", max_size=3)), st.lists(st.text("abc", max_size=3)), st.randoms(use_true_random=False))
+def test_numbers_are_the_places_among_all_names(names: list[str], strangers: list[str], chance: Random) -> None:
+    """Whatever the functions and the others are called, a number is the place in the sorted names."""
+    others = [*strangers, *names, *map("".join, map(list, names))]
+    chance.shuffle(others)
+
+    numbered, numbers = with_other_names(numbered_names(names), names, others)
+
+    assert numbered.names == sorted({*names, *others})
+    assert [numbered.names[number] for number in numbered.of_functions] == names
+    assert [numbered.names[number] for number in numbers] == others

@@ -40,6 +40,9 @@ def named_functions(symbols: Iterable[FunctionSymbol]) -> NamedFunctions:
     aliases = list(compress(count(), map(eq, addresses, addresses[1:])))
     repeated: list[int] = []
     for first, behind in _runs(aliases):
+        if behind - first == 2 and names[first] == names[first + 1]:  # as each function of an unstripped Go program
+            repeated.append(first + 1)
+            continue
         order = sorted(range(first, behind), key=names.__getitem__)
         for column in columns[1:]:
             column[first:behind] = [column[at] for at in order]
@@ -47,6 +50,7 @@ def named_functions(symbols: Iterable[FunctionSymbol]) -> NamedFunctions:
     for at in reversed(repeated):  # from the end, so that the last of several takes the others' in turn
         sizes[at - 1] = max(sizes[at - 1], sizes[at])
         traits[at - 1] |= traits[at]
+        names[at - 1] = names[at]  # the string that Go's table of functions shares with its inline trees
     if repeated:
         kept = [True] * len(names)
         for at in repeated:

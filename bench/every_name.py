@@ -27,7 +27,11 @@ def main() -> None:
             for way, counts in proof.answers.items()
             for answer, count in sorted(counts.items())
         ]
-        settings = {"names": proof.names, "copies that addr2line confirms": proof.confirmed_copies, "seed": run_seed()}
+        settings = {
+            "names": proof.names,
+            "copies that another reader confirms": proof.confirmed_copies,
+            "seed": run_seed(),
+        }
         print(text_of(Table(f"{file} in {time.monotonic() - began:.0f} s", settings, rows)))
         print(*proof.exceptions, sep="\n")
         exceptions += len(proof.exceptions)

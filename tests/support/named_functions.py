@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from elftools.elf.elffile import ELFFile
+
 _SYMBOL: Final = re.compile(
     r"\s*\d+: (?P<address>[0-9a-f]+)\s+(?P<size>\d+|0x[0-9a-f]+) (?P<type>FUNC|IFUNC)\s+(?P<binding>\w+)\s+\w+\s+"
     r"(?:\[[^]]*\]\s+)?(?P<section>\w+) (?P<name>\S.*?)(?:@.*)?\Z"
@@ -69,23 +71,55 @@ def _add(found: NamedFunctions, symbol: re.Match[str], is_exported: bool) -> Non
 
 
 def inlined_at(file: Path, addresses: Iterable[int]) -> Mapping[int, set[str]]:
-    """What an addr2line says stands at each address: the function, and all that were inlined there.
+    """What other readers say stands at each address: the function, and all that were inlined there.
 
-    LLVM's is taken where it is installed, since binutils 2.40 does not find Go's inlined functions.
+    Both addr2lines are asked, as far as they are installed: that of binutils 2.40 does not find Go's inlined functions,
+    and LLVM's not all that were inlined into inlined ones.
     """
     asked = "".join(f"{address:#x}\n" for address in addresses)
-    tool = "addr2line" if shutil.which("llvm-addr2line") is None else "llvm-addr2line"
-    printed = subprocess.run(
-        [tool, "-a", "-f", "-i", "-e", file], input=asked, check=True, capture_output=True, text=True
-    ).stdout
     found: dict[int, set[str]] = {}
-    lines = iter(printed.splitlines())
-    address = 0
-    for line in lines:
-        if line.startswith("0x"):
-            address = int(line, 16)
-            found[address] = set()
-        else:
-            found[address].add(line)
-            next(lines)  # file and line
+    for tool in filter(shutil.which, ("addr2line", "llvm-addr2line")):
+        printed = subprocess.run(
+            [tool, "-a", "-f", "-i", "-e", file], input=asked, check=True, capture_output=True, text=True
+        ).stdout
+        lines = iter(printed.splitlines())
+        address = 0
+        for line in lines:
+            if line.startswith("0x"):
+                address = int(line, 16)
+                found.setdefault(address, set())
+            else:
+                found[address].add(line)
+                next(lines)  # file and line
     return found
+
+
+def emptied_at(file: Path, addresses: set[int]) -> set[int]:
+    """Those of the addresses at which debug information has an inlined function of no bytes of its own.
+
+    The compiler spread its work over the code around it. No addr2line shows it, so pyelftools reads the entries.
+    """
+    found: set[int] = set()
+    with _debug_file(file).open("rb") as stream:
+        elf = ELFFile(stream)
+        if not addresses or not elf.has_dwarf_info():
+            return found
+        dwarf = elf.get_dwarf_info()
+        tables = dwarf.get_aranges()
+        asked = () if tables is None else (tables.cu_offset_at_addr(address) for address in addresses)
+        places = {place for place in asked if place is not None}
+        for unit in (dwarf.get_CU_at(place) for place in sorted(places)):
+            for entry in unit.iter_DIEs():
+                begin = entry.attributes.get("DW_AT_low_pc")
+                end = entry.attributes.get("DW_AT_high_pc")
+                if entry.tag == "DW_TAG_inlined_subroutine" and begin is not None and end is not None and not end.value:
+                    found.add(begin.value)
+    return found & addresses
+
+
+def _debug_file(file: Path) -> Path:
+    """The file that has the debug information: this one, or the one that the system keeps for its build id."""
+    printed = subprocess.run(["readelf", "--notes", file], check=True, capture_output=True, text=True).stdout
+    note = re.search(r"Build ID: ([0-9a-f]{2})([0-9a-f]+)", printed)
+    apart = Path("/usr/lib/debug/.build-id") / note[1] / f"{note[2]}.debug" if note is not None else file
+    return apart if apart.exists() else file

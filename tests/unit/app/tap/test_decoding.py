@@ -25,6 +25,7 @@ GAP = {
     "detail": None,
     "cluster": "",
     "session": "",
+    "skipped": None,
 }
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from agents.symbols.index import SymbolIndex
-from agents.symbols.index_format import NameTrait, SymbolOrigin
+from agents.symbols.index_format import NO_PLACE, NameTrait, SymbolOrigin
 from agents.symbols.resolver_names import implements
 
 _INLINES: Final = SymbolOrigin.GO_INLINE_TREE | SymbolOrigin.DWARF_INLINES
@@ -138,12 +138,19 @@ class FunctionNames:
 
     def copies(self, name: str) -> tuple[InlinedCopy, ...]:
         """Every known copy of a function inside others, in order of address; see `inline_knowledge`."""
+        return tuple(InlinedCopy(one, self._host(one)) for one in sorted(self._places(name)) if one != NO_PLACE)
+
+    def has_lost_copies(self, name: str) -> bool:
+        """Whether a function was inlined somewhere, and nothing tells where."""
+        return NO_PLACE in self._places(name)
+
+    def _places(self, name: str) -> set[int]:
         names, addresses = self._parts.copy_names, self._parts.copy_addresses
         found: set[int] = set()
         for one in {name, *self._spellings(name)} if len(names) else ():
             if (number := self._number(one)) is not None:
                 found |= set(addresses[bisect_left(names, number) : bisect_right(names, number)])
-        return tuple(InlinedCopy(address, self._host(address)) for address in sorted(found))
+        return found
 
     def all_names(self) -> Iterator[str]:
         """Every name of the file, in byte order; 70,000 of a large library."""

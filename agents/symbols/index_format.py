@@ -43,6 +43,8 @@ MAGIC: Final = b"CSSYMIDX"
 VERSION: Final = 2
 
 NO_COPY: Final = 2**32 - 1
+NO_PLACE: Final = 2**64 - 1
+"""Address of a copy that nothing tells the place of."""
 """The number that stands where code was not inlined."""
 
 # magic, version, origins, functions that are described, machine, ELF type, code digest,

@@ -1,7 +1,8 @@
 """Inlined functions from DWARF: which function has copies in which others, at which addresses.
 
 A function counts as described only if its own entry was read, with every copy in it: not if the entry lies in a .dwo
-file, or if the name of a copy lies in another file (dwz). Go's own inline tree is better than its DWARF, so units of Go
+file, or if the name of a copy lies in another file (dwz). Of a copy that was merged into its caller without a trace,
+GCC only says that there was one: its place is `NO_PLACE`. Go's own inline tree is better than its DWARF, so units of Go
 are left out where it was read.
 """
 
@@ -9,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from agents.symbols.index_format import NO_COPY
+from agents.symbols.index_format import NO_COPY, NO_PLACE
 from agents.symbols.kernel_symbols import canonical_symbol
 from app.symbols.dwarf_ranges import DwarfRanges
 from app.symbols.dwarf_units import AttributeValue, DwarfUnit, attribute_values, read_units, skipped, uleb
@@ -24,6 +25,8 @@ _WITHOUT_CODE: Final = frozenset({0x01, 0x02, 0x04, 0x13, 0x15, 0x17, 0x33, 0x48
 
 _SIBLING, _NAME, _LOW_PC, _HIGH_PC, _LANGUAGE = 0x01, 0x03, 0x11, 0x12, 0x13
 _ENTRY_PC: Final = 0x52
+_INLINE: Final = 0x20
+_WAS_INLINED: Final = frozenset({1, 3})  # DW_INL_inlined, DW_INL_declared_inlined
 _ORIGIN, _SPECIFICATION, _RANGES, _CALL_FILE, _CALL_LINE = 0x31, 0x47, 0x55, 0x58, 0x59
 _LINKAGE_NAMES: Final = (0x6E, 0x2007)
 _STRINGS_BASE, _ADDRESS_BASES, _RANGES_BASE = 0x72, (0x73, 0x2133), 0x74
@@ -31,7 +34,7 @@ _DWO_NAMES: Final = frozenset({0x76, 0x2130})
 
 _BASES: Final = frozenset({_STRINGS_BASE, *_ADDRESS_BASES, _RANGES_BASE})
 _OF_ROOT: Final = frozenset({_LOW_PC, _HIGH_PC, _RANGES, _LANGUAGE}) | _BASES | _DWO_NAMES
-_OF_FUNCTION: Final = frozenset({_LOW_PC, _HIGH_PC, _ENTRY_PC, _RANGES, _ORIGIN, _CALL_FILE, _CALL_LINE})
+_OF_FUNCTION: Final = frozenset({_INLINE, _LOW_PC, _HIGH_PC, _ENTRY_PC, _RANGES, _ORIGIN, _CALL_FILE, _CALL_LINE})
 _OF_NAME: Final = frozenset({_NAME, _ORIGIN, _SPECIFICATION, *_LINKAGE_NAMES})
 _ONLY_SIBLING: Final = frozenset({_SIBLING})
 
@@ -79,6 +82,7 @@ class DwarfInlines:
         self._ranges = DwarfRanges(sections, structure)
         self._file_numbers = file_numbers
         self._names: dict[int, str | None] = {}
+        self._was_inlined: list[int] = []
         for unit in self._units:
             self._read_root(unit)
 
@@ -99,6 +103,10 @@ class DwarfInlines:
                     raise
                 del tree.described[described:]
                 damaged += 1
+        traced = set(tree.names)
+        for name in dict.fromkeys(map(self._name, self._was_inlined)):
+            if name is not None and name not in traced:
+                tree.add(name, NO_PLACE, NO_COPY)
         return damaged
 
     def _read_root(self, unit: DwarfUnit) -> None:
@@ -120,6 +128,7 @@ class DwarfInlines:
         outer: list[_Around] = []
         at = unit.entries_at
         while at < unit.end:
+            entry = at
             code = info[at]
             at += 1
             if code >= 0x80:
@@ -134,6 +143,7 @@ class DwarfInlines:
             inside = around
             if tag in (_SUBPROGRAM, _INLINED):
                 values, at = attribute_values(info, at, abbreviation, _OF_FUNCTION, order)
+                self._note_inlined(entry, values)
                 if tag == _INLINED:
                     inside = self._copy(unit, values, around, tree, functions)
                 elif ranges := self._ranges.of(unit, values):
@@ -153,6 +163,10 @@ class DwarfInlines:
                 around = inside
         for number, ranges in enumerate(functions.ranges):
             tree.described += () if number in functions.incomplete else ranges
+
+    def _note_inlined(self, entry: int, values: Mapping[int, AttributeValue]) -> None:
+        if _INLINE in values and values[_INLINE].number in _WAS_INLINED:
+            self._was_inlined.append(entry)
 
     def _copy(
         self,

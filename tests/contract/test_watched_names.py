@@ -101,6 +101,27 @@ def test_debug_information_tells_never_hit_from_never_entered(tmp_path: Path) ->
     assert made.bearing("libg.so", "header", "image") is Bearing.NONE
 
 
+def test_copy_that_was_merged_without_a_trace_is_an_unknown_one(tmp_path: Path) -> None:
+    """GCC says that the function was inlined, and not where: no instruction of the copy is left."""
+    source = """
+#include <stdlib.h>
+int second(const char *s, int n) { (void)s; return n; }
+int checked(int x, int strict) { if (strict) abort(); return x; }
+__attribute__((noinline)) int calls(const char *s, int n) { return second(s, n); }
+__attribute__((noinline)) int trusts(int x) { return checked(x, 0); }
+int main(int argc, char **argv) { return calls(*argv, argc) + trusts(argc); }
+"""
+    program = compile_c(tmp_path, "-O2", "-g", "-Wl,--build-id", source=source, name="merged")
+    made = Indexes(tmp_path / "store", [program])
+
+    answers = {name: best_possible(*made.code("merged", name))[0] for name in ("second", "checked", "calls")}
+    assert answers == {
+        "second": AnswerKind.NEVER_ENTERED,
+        "checked": AnswerKind.NEVER_ENTERED,
+        "calls": AnswerKind.NEVER_HIT,
+    }
+
+
 def test_clones_are_the_function_and_what_chooses_among_them_is_not(tmp_path: Path) -> None:
     """Versions for processors, bodies of parallel regions, and cold or constant parts."""
     program = compile_c(tmp_path, "-O2", "-fopenmp", "-Wl,--build-id", source=CLONES, name="clones")

@@ -58,6 +58,10 @@ class ListedNames:
         """As listed."""
         return [ListedCopy(host) for host in self.inlined.get(name, ())]
 
+    def has_lost_copies(self, _name: str) -> bool:
+        """None here."""
+        return False
+
     def implementations(self, name: str) -> Sequence[str]:
         """As listed."""
         return self.chosen.get(name, ())

@@ -57,6 +57,9 @@ class FileNames(Protocol):
     def copies(self, name: str) -> Sequence[CodeCopy]:
         """Every known copy of a function inside others."""
 
+    def has_lost_copies(self, name: str) -> bool:
+        """Whether a function was inlined somewhere, and nothing tells where."""
+
     def implementations(self, name: str) -> Sequence[str]:
         """Functions that may run under the name of an IFUNC, as far as the file names them."""
 

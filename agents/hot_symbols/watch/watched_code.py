@@ -220,7 +220,7 @@ def _code_in_file(symbol: str, build_id: str, own: Collection[str], names: FileN
         others=tuple(sorted(name for name in called if function_of(name) != function and name not in among)),
         doubts=tuple(doubts),
         notes=(reasons.several_codes(build_id, meant),) if meant > 1 else (),
-        has_unknown_copies=not names.inline_knowledge.is_whole,
+        has_unknown_copies=not names.inline_knowledge.is_whole or any(map(names.has_lost_copies, own)),
         knows=names.knows,
     )
 

@@ -137,7 +137,7 @@ class _TreeReader:
     def add_function(self, pcs_at: int, tree_at: int, start: int, size: int) -> None:
         """Add the copies in one function."""
         numbers, pcs = self._nodes_by_pc(pcs_at, size)
-        ranges = [piece for piece in zip(pcs, pcs[1:], numbers, strict=True) if piece[2] >= 0]
+        ranges = [piece for piece in zip(pcs[:-1], pcs[1:], numbers, strict=True) if piece[2] >= 0]
         into = _InlinedInto(start, *self._nodes(tree_at, max(numbers) + 1), ranges, {})
         begun: set[int] = set()
         for low, high, node in into.ranges:

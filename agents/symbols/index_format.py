@@ -181,10 +181,11 @@ class IndexContent:
 def encode_index(content: IndexContent) -> bytes:
     """The index file of `content`. Raises ValueError where a count or a length does not fit the format."""
     ranges, functions, lines = content.ranges, content.functions, content.lines
-    copies = _in_order(content.copies)
+    copies = content.copies
     numbered = numbered_names(functions.names)
     numbered, found = with_other_names(numbered, functions.names, [*copies.names, *ranges.names])
-    copy_numbers, range_numbers = found[: len(copies.names)], found[len(copies.names) :]
+    range_numbers = found[len(copies.names) :]
+    copy_numbers, copies = _in_order(found[: len(copies.names)], copies)
     names = numbered.names
     name_blob = "".join(names).encode()
     name_ends = accumulate(map(len, names if name_blob.isascii() else map(str.encode, names)), initial=0)
@@ -321,13 +322,19 @@ def read_segments(part: memoryview) -> tuple[Segment, ...]:
     return tuple(Segment(*fields) for fields in _SEGMENT.iter_unpack(part))
 
 
-def _in_order(copies: InlinedCopies) -> InlinedCopies:
-    """`copies` by name and address, which is the order in the file."""
-    keys = zip(copies.names, copies.addresses, copies.files, copies.lines, count(), strict=False)
-    order = [key[4] for key in sorted(keys)]
+def _in_order(numbers: Sequence[int], copies: InlinedCopies) -> tuple[list[int], InlinedCopies]:
+    """`copies` and the numbers of their names, by name and address, which is the order in the file."""
+    order = list(range(len(numbers)))
+    for column in (
+        copies.lines,
+        copies.files,
+        copies.addresses,
+        numbers,
+    ):  # the last decides, and keeps equals in order
+        order.sort(key=column.__getitem__)
     place = dict(zip(order, count()))
     place[NO_COPY] = NO_COPY
-    return replace(
+    return [numbers[at] for at in order], replace(
         copies,
         names=[copies.names[at] for at in order],
         addresses=[copies.addresses[at] for at in order],

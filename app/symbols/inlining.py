@@ -5,7 +5,7 @@ counted too: an index says of how many of the file's functions it knows what was
 """
 
 import heapq
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -90,7 +90,7 @@ def known_go_tree(index: SymbolIndex, *, with_copies: bool) -> InlineTree:
 def inlined_copies(
     tree: InlineTree,
     lines: LineRows,
-    symbols: Iterable[FunctionSymbol],
+    symbols: Sequence[FunctionSymbol],
     unwound: Sequence[int],
     structure: ElfStructure,
 ) -> InlinedCopies:
@@ -132,22 +132,16 @@ def _without_lines(tree: InlineTree, described: int, functions: int) -> InlinedC
     )
 
 
-def _functions(symbols: Iterable[FunctionSymbol], unwound: Sequence[int], structure: ElfStructure) -> list[int]:
+def _functions(symbols: Sequence[FunctionSymbol], unwound: Sequence[int], structure: ElfStructure) -> list[int]:
     """First addresses of the functions that may have copies of others in them."""
-    runtime = {structure.entry}
-    starts = set(unwound)
-    for symbol in symbols:
-        if symbol.name in _RUNTIME:
-            runtime.add(symbol.address)
-        elif symbol.size:
-            starts.add(symbol.address)
-    made_by_linker = structure.linkage
-    return sorted(
-        start
-        for start in starts - runtime
-        if start + 1 not in starts  # where a signal returns: see SymbolIndex
-        and not any(section.start <= start < section.end for section in made_by_linker)
-    )
+    runtime = {symbol[0] for symbol in symbols if symbol[2] in _RUNTIME} | {structure.entry}
+    starts = {symbol[0] for symbol in symbols if symbol[1] and symbol[2] not in _RUNTIME}
+    starts.update(unwound)
+    returns = {start - 1 for start in starts}  # where a signal returns, one byte before a function: see SymbolIndex
+    functions = sorted(starts - runtime - returns)
+    for section in structure.linkage:
+        del functions[bisect_left(functions, section.start) : bisect_left(functions, section.end)]
+    return functions
 
 
 def _covered(starts: Sequence[int], ranges: Iterable[tuple[int, int]]) -> int:

@@ -12,8 +12,9 @@ Names have `[...]` for type arguments, as the runtime prints them, so the instan
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from operator import lt
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
@@ -63,17 +64,29 @@ class GoTable:
 class _Names(dict[int, str]):
     """Names by offset, canonical and as the linker writes them into .symtab, each read once: functions are inlined."""
 
-    def __init__(self, content: bytes, names_at: int) -> None:
+    def __init__(self, content: bytes, names_at: int, names_end: int) -> None:
         super().__init__()
         self._content = content
         self._names_at = names_at
+        if not 0 < content.count(b"\0", names_at, names_end) <= MAX_SYMBOLS:
+            return
+        *parts, _ = content[names_at:names_end].split(b"\0")
+        if max(map(len, parts)) < MAX_NAME_BYTES:  # as those of real programs are: then they are decoded at once
+            offsets = accumulate((len(part) + 1 for part in parts), initial=0)
+            self.update(zip(offsets, _names(b"\0".join(parts)), strict=False))
 
     def __missing__(self, offset: int) -> str:
         at = self._names_at + offset
         end = self._content.find(b"\0", at, at + MAX_NAME_BYTES)
-        text = self._content[at : max(end, at)].decode("utf-8", "backslashreplace").replace("·", ".")
-        name = self[offset] = canonical_symbol(text)
+        (name,) = _names(self._content[at : max(end, at)])
+        self[offset] = name
         return name
+
+
+def _names(content: bytes) -> Iterable[str]:
+    """Names that zeros part, as the linker writes them into .symtab, and canonical."""
+    text = content.decode("utf-8", "backslashreplace").replace("·", ".")
+    return map(canonical_symbol, text.split("\0"))
 
 
 def go_table(data: memoryview, structure: ElfStructure) -> GoTable | None:
@@ -91,7 +104,7 @@ def go_table(data: memoryview, structure: ElfStructure) -> GoTable | None:
     if len(content) < 8 + 8 * word or magic not in _MODULE_GOFUNC or content[7] != word:
         return None
     numbers = [int.from_bytes(content[8 + i * word : 8 + (i + 1) * word], order) for i in range(8)]
-    count, _, text_start, names_at, _, _, pcs_at, functions_at = numbers
+    count, _, text_start, names_at, files_at, _, pcs_at, functions_at = numbers
     if count > MAX_SYMBOLS:
         raise FileRefusedError(FileRefusalReason.OVER_LIMIT, f"{count} Go functions")
     pairs = Struct(("<" if order == "little" else ">") + "II")
@@ -105,7 +118,7 @@ def go_table(data: memoryview, structure: ElfStructure) -> GoTable | None:
     ends = [*entries[1:], int.from_bytes(content[table_end : table_end + 4], order)]
     if any(map(lt, ends, entries)):
         raise FileRefusedError(FileRefusalReason.MALFORMED, ".gopclntab is not sorted")
-    names = _Names(content, names_at)
+    names = _Names(content, names_at, files_at)
     name_field = Struct(pairs.format[:1] + "4xI")
     try:
         texts = [names[name_field.unpack_from(content, record)[0]] for record in records]

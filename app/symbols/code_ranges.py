@@ -107,10 +107,13 @@ def _sized_pieces(ordered: list[FunctionSymbol]) -> list[_Piece]:
 
 def _settled(cluster: list[FunctionSymbol]) -> list[_Piece]:
     """Pieces of symbols that overlap, each address given to the best that covers it."""
+    if len(cluster) == 2:  # as each function of an unstripped Go program, whose symbols are in two tables
+        one, other = cluster
+        if one[:2] == other[:2] and one[4] != other[4]:  # one extent, and one of them exported
+            return [(one[0], _end(one), one if one[4] else other)]
     start, end = cluster[0].address, _end(cluster[0])
     if all(symbol.address == start and _end(symbol) == end for symbol in cluster):
-        exported = [symbol for symbol in cluster if symbol[4]]
-        return [(start, end, exported[0] if len(exported) == 1 else min(cluster, key=_rank))]
+        return [(start, end, min(cluster, key=_rank))]
     pieces: list[_Piece] = []
     bounds = sorted({s.address for s in cluster} | {_end(s) for s in cluster})
     upcoming = deque(cluster)

@@ -43,17 +43,31 @@ KINDS_OF_PLACE: Final = 4_096
 """In each of two generations. A cluster has some hundred workloads, with a few images each."""
 
 
+_REFERENCE_BYTES: Final = 64
+"""Of one item of a key whose text another cache has, too."""
+
+
+def _bytes_of_frames(frames: tuple[CountedFrame, ...]) -> int:
+    return sum([len(frame.symbol_id) for frame in frames], _REFERENCE_BYTES * len(frames))
+
+
+def _bytes_of_touch(touch: Touch) -> int:
+    return len(touch.symbol_id) + len(touch.module) + _REFERENCE_BYTES * len(touch.callers)
+
+
 class Meaning:
     """Evidence and places of calls; its memory is bounded, and no eviction changes a result."""
 
     def __init__(self) -> None:
         self._frames = Memo[FrameFields, CountedFrame](frame_of, KINDS_OF_FRAME)
         self._touches = Memo[tuple[CountedFrame, ...], tuple[Touch, ...]](
-            lambda frames: tuple([self._known[touch] for touch in stack_touches(frames)]), KINDS_OF_EVIDENCE
+            lambda frames: tuple([self._known[touch] for touch in stack_touches(frames)]),
+            KINDS_OF_EVIDENCE,
+            weigh=_bytes_of_frames,
         )
-        self._known = Memo[Touch, Touch](lambda touch: touch, KINDS_OF_TOUCH)
+        self._known = Memo[Touch, Touch](lambda touch: touch, KINDS_OF_TOUCH, weigh=_bytes_of_touch)
         self._joined = Memo[tuple[tuple[Touch, ...], Touch | None], EventEvidence](
-            lambda key: joined(*key), KINDS_OF_EVIDENCE
+            lambda key: joined(*key), KINDS_OF_EVIDENCE, weigh=lambda key: _REFERENCE_BYTES * len(key[0])
         )
         self._places = Memo[tuple[Any, ...], EventPlace](
             lambda values: place_of(dict(zip(PLACE_FIELDS, values, strict=True))), KINDS_OF_PLACE

@@ -52,8 +52,8 @@ def disjoint_ranges(symbols: Iterable[FunctionSymbol], unwound: Sequence[int] = 
     """The code ranges of `symbols`, in order of address; `unwound` is where functions begin by the unwind table."""
     # by address only: everything that depends on the order among equals ranks them itself
     ordered = sorted(symbols, key=itemgetter(0))
-    pieces = _sized_pieces(ordered)
-    if sizeless := _sizeless_pieces(ordered, pieces, unwound):
+    pieces, labels = _sized_pieces(ordered)
+    if labels and (sizeless := _sizeless_pieces(labels, ordered, pieces, unwound)):
         pieces += sizeless
         pieces.sort(key=itemgetter(0))
     return _joined(pieces)
@@ -79,14 +79,16 @@ def _end(symbol: FunctionSymbol) -> int:
     return symbol.address + (symbol.size or 1)
 
 
-def _sized_pieces(ordered: list[FunctionSymbol]) -> list[_Piece]:
-    """Pieces of everything but sizeless labels, in order of address."""
+def _sized_pieces(ordered: list[FunctionSymbol]) -> tuple[list[_Piece], list[FunctionSymbol]]:
+    """Pieces of everything but sizeless labels, in order of address; and all symbols without a size."""
     pieces: list[_Piece] = []
+    labels: list[FunctionSymbol] = []
     overlapping: list[FunctionSymbol] = []
     behind = -1
     for symbol in ordered:
         address, size = symbol[0], symbol[1]
         if not size:
+            labels.append(symbol)
             if not symbol.is_exported:
                 continue
             size = 1
@@ -102,7 +104,7 @@ def _sized_pieces(ordered: list[FunctionSymbol]) -> list[_Piece]:
             behind = max(behind, end)
     if overlapping:
         pieces[-1:] = _settled([pieces[-1][2], *overlapping])
-    return pieces
+    return pieces, labels
 
 
 def _settled(cluster: list[FunctionSymbol]) -> list[_Piece]:
@@ -129,10 +131,12 @@ def _settled(cluster: list[FunctionSymbol]) -> list[_Piece]:
     return pieces
 
 
-def _sizeless_pieces(ordered: list[FunctionSymbol], sized: list[_Piece], unwound: Sequence[int]) -> list[_Piece]:
+def _sizeless_pieces(
+    labels: list[FunctionSymbol], ordered: list[FunctionSymbol], sized: list[_Piece], unwound: Sequence[int]
+) -> list[_Piece]:
     """Pieces of .symtab's sizeless labels: what no sized symbol covers, up to the next function."""
     best: dict[int, FunctionSymbol] = {}
-    for symbol in [symbol for symbol in ordered if not symbol[1]]:
+    for symbol in labels:
         if symbol.in_symtab:
             known = best.get(symbol.address)
             if known is None or _rank(symbol) < _rank(known):

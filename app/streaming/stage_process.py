@@ -29,7 +29,7 @@ from app.operators.errors import ServerError
 from app.processes.garbage import collect_seldom
 from app.processes.open_files import raise_file_limit
 from app.processes.process_end import ExitCode, end_process
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 from app.streaming.delivery import BATCH_BYTES, Delivery, DeliveryFailedError
 from app.streaming.foreign import foreign_records
 from app.streaming.membership import Claim, claim, client_ids, disown
@@ -252,10 +252,14 @@ def _claim(settings: Settings, admin: AdminClient, plan: StagePlan) -> Claim:
 
 
 def _holder(settings: Settings, group: str, member: str) -> str | None:
-    """Id of the member that has our name in the group; None if there is none, or no broker answers."""
+    """Id of the member that has our name in the group; None if there is none, or nobody can say.
+
+    The files for TLS and SASL are read each time, and may be missing while they are renewed.
+    """
     try:
         members = group_members(settings, group)
-    except (KafkaUnreachableError, KafkaUnusableError):
+    except (KafkaUnreachableError, KafkaUnusableError, SettingsError, OSError) as error:
+        log.warning("whether another process is in the group under our name is not known: %s", error)
         return None
     return next((one.member_id for one in members if one.name == member), None)
 

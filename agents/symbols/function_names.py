@@ -70,8 +70,11 @@ class InlineKnowledge(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """Whether a function that no copy is known of was inlined nowhere in this file."""
-        return bool(self.sources) and 0 < self.functions == self.described
+        """Whether a function that no copy is known of was inlined nowhere in this file.
+
+        Never in a Go program: of a copy whose instructions are all attributed to the caller, its tree says nothing.
+        """
+        return self.sources == SymbolOrigin.DWARF_INLINES and 0 < self.functions == self.described
 
     @property
     def share(self) -> float:

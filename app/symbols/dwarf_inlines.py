@@ -3,11 +3,13 @@
 A function counts as described only if its own entry was read, with every copy in it: not if the entry lies in a .dwo
 file, or if the name of a copy lies in another file (dwz). Of a copy that was merged into its caller without a trace,
 GCC only says that there was one: its place is `NO_PLACE`. Go's own inline tree is better than its DWARF, so units of Go
-are left out where it was read.
+are left out where it was read. Neither tells of a copy in Go whose instructions are all attributed to the caller, so no
+function of Go counts as described.
 """
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Final, NamedTuple
 
 from agents.symbols.index_format import NO_COPY, NO_PLACE
@@ -91,18 +93,20 @@ class DwarfInlines:
         damaged = 0
         for unit in self._units:
             language = unit.root.get(_LANGUAGE)
-            if _DWO_NAMES & unit.root.keys() or (language is not None and language.number == _GO and not with_go):
+            is_go = language is not None and language.number == _GO
+            if _DWO_NAMES & unit.root.keys() or (is_go and not with_go):
                 continue
-            described = len(tree.described)
+            described: list[tuple[int, int]] = []
             try:
                 if language is not None and language.number == _ASSEMBLER:
-                    tree.described += self._ranges.of(unit, unit.root)
-                self._read_unit(unit, tree)
+                    described += self._ranges.of(unit, unit.root)
+                described += self._read_unit(unit, tree)
             except (IndexError, KeyError, ValueError, FileRefusedError) as error:
                 if isinstance(error, FileRefusedError) and error.reason is FileRefusalReason.OVER_LIMIT:
                     raise
-                del tree.described[described:]
                 damaged += 1
+                continue
+            (tree.partly if is_go else tree.described).extend(described)
         traced = set(tree.names)
         for name in dict.fromkeys(map(self._name, self._was_inlined)):
             if name is not None and name not in traced:
@@ -121,7 +125,8 @@ class DwarfInlines:
         if _LOW_PC in unit.root:
             unit.low_pc = self._ranges.address(unit, unit.root[_LOW_PC])
 
-    def _read_unit(self, unit: DwarfUnit, tree: InlineTree) -> None:
+    def _read_unit(self, unit: DwarfUnit, tree: InlineTree) -> list[tuple[int, int]]:
+        """Add the copies of a unit; returns the code of its functions, but not of those with a copy without a name."""
         info, order, abbreviations = self._info, self._order, unit.abbreviations
         functions = _UnitFunctions([], set())
         around = _OUTSIDE
@@ -161,8 +166,8 @@ class DwarfInlines:
             if abbreviation.has_children:
                 outer.append(around)
                 around = inside
-        for number, ranges in enumerate(functions.ranges):
-            tree.described += () if number in functions.incomplete else ranges
+        described = (ranges for number, ranges in enumerate(functions.ranges) if number not in functions.incomplete)
+        return list(chain.from_iterable(described))
 
     def _note_inlined(self, entry: int, values: Mapping[int, AttributeValue]) -> None:
         if _INLINE in values and values[_INLINE].number in _WAS_INLINED:

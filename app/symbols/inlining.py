@@ -38,7 +38,8 @@ class InlineTree:
     """Copies by column, as InlinedCopies has them, and the code of each.
 
     `pieces` are (start, end, depth, copy). `called_at` is the address whose line is that of the call, where the line
-    itself is not known. `described` are the (start, end) of functions of which the tree knows all copies.
+    itself is not known. `described` are the (start, end) of functions of which the tree knows all copies, `partly`
+    of those in which it may lack some.
     """
 
     names: list[str] = field(default_factory=list)
@@ -49,6 +50,7 @@ class InlineTree:
     called_at: dict[int, int] = field(default_factory=dict)
     pieces: list[tuple[int, int, int, int]] = field(default_factory=list)
     described: list[tuple[int, int]] = field(default_factory=list)
+    partly: list[tuple[int, int]] = field(default_factory=list)
 
     def add(self, name: str, address: int, outer: int, file: int = 0, line: int = 0) -> int:
         """One more copy; returns its number. Raises FileRefusedError beyond the limit."""
@@ -115,7 +117,7 @@ def inlined_copies(
 
 def _without_lines(tree: InlineTree, described: int, functions: int) -> InlinedCopies:
     """Each function once for each function that it is in: the copy with the lowest address."""
-    starts = sorted(start for start, _ in tree.described)
+    starts = sorted(start for start, _ in (*tree.described, *tree.partly))
     copies = sorted(zip(tree.addresses, tree.names, strict=True), reverse=True)
     hosts = [bisect_right(starts, address) for address, _ in copies]
     # the lowest address comes last, and stays

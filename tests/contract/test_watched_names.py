@@ -15,7 +15,7 @@ from app.symbols.known_files import StoreFiles
 from app.symbols.limited_reader import LimitedReader
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
-from tests.support.programs import compile_c, compile_rust
+from tests.support.programs import compile_c, compile_go_source, compile_rust, need, run
 
 ALIASES = """
 #include <unistd.h>
@@ -120,6 +120,43 @@ int main(int argc, char **argv) { return calls(*argv, argc) + trusts(argc); }
         "checked": AnswerKind.NEVER_ENTERED,
         "calls": AnswerKind.NEVER_HIT,
     }
+
+
+GO_MERGED = """
+package main
+
+import "os"
+
+func Half(x int) int { return x*3 + 1 }
+
+func Length(s string) int { return len(s) }
+
+var halves, lengths = []func(int) int{Half}, []func(string) int{Length}
+
+//go:noinline
+func Calls(x int) int { return Half(x) }
+
+//go:noinline
+func Measures(s string) int { return Length(s) }
+
+func main() { os.Exit(Calls(len(os.Args)) + Measures(os.Args[0]) + len(halves) + len(lengths)) }
+"""
+
+
+def test_no_function_of_go_is_never_hit(tmp_path: Path) -> None:
+    """Neither Go's inline tree nor its DWARF has an entry for a copy that is attributed to its caller alone."""
+    need("strip", "objcopy")
+    program = compile_go_source(tmp_path, GO_MERGED)
+    run("strip", "-o", tmp_path / "stripped", program)
+    run("objcopy", "--rename-section", ".gopclntab=.other", program, tmp_path / "only-dwarf")
+    for file in (program, tmp_path / "stripped", tmp_path / "only-dwarf"):
+        made = Indexes(tmp_path / f"store-{file.name}", [file])
+        for name in ("main.Half", "main.Length", "main.Calls"):
+            answer, why = best_possible(*made.code(file.name, name))
+            assert (answer, {reason.kind for reason in why} - {ReasonKind.AUTHORS_WORD}) == (
+                AnswerKind.NEVER_ENTERED,
+                {ReasonKind.UNKNOWN_COPIES},
+            )
 
 
 def test_clones_are_the_function_and_what_chooses_among_them_is_not(tmp_path: Path) -> None:

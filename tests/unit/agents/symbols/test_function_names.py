@@ -118,7 +118,8 @@ def test_inlined_copies_say_where_and_in_which_function() -> None:
         (SymbolOrigin.SYMTAB, 0, 9, False, 0.0),
         (SymbolOrigin.DWARF_INLINES, 3, 4, False, 0.75),
         (SymbolOrigin.DWARF_INLINES, 4, 4, True, 1.0),
-        (SymbolOrigin.GO_INLINE_TREE, 4, 4, True, 1.0),
+        (SymbolOrigin.GO_INLINE_TREE, 4, 4, False, 1.0),
+        (SymbolOrigin.GO_INLINE_TREE | SymbolOrigin.DWARF_INLINES, 4, 4, False, 1.0),
         (SymbolOrigin.DWARF_INLINES, 0, 0, False, 0.0),
     ],
 )

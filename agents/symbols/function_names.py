@@ -159,6 +159,23 @@ class FunctionNames:
         """Every name of the file, in byte order; 70,000 of a large library."""
         return map(self._index.name, range(self._count))
 
+    def names_with(self, word: str) -> Iterator[str]:
+        """Every name that has `word` in it, in byte order: the bytes of all names are searched at once."""
+        if not word:
+            yield from self.all_names()
+            return
+        encoded, offsets = word.encode(), self._parts.name_offsets
+        content = bytes(self._parts.names)
+        at = content.find(encoded)
+        while at >= 0:
+            number = bisect_right(offsets, at) - 1
+            end = offsets[number + 1]
+            if at + len(encoded) <= end:
+                yield self._index.name(number)
+                at = content.find(encoded, end)
+            else:  # across the end of a name
+                at = content.find(encoded, at + 1)
+
     def names_starting_with(self, prefix: str) -> Iterator[str]:
         """Every name that begins with `prefix`, in byte order."""
         for number in range(self._place(prefix.encode()), self._count):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agents.hot_symbols.identity import parse_symbol_id
+from agents.hot_symbols.table.any_name import AnyName
 from agents.hot_symbols.watch.deciding import AnswerKind, best_possible
 from agents.hot_symbols.watch.reasons import ReasonKind
 from agents.hot_symbols.watch.watch import Bearing, Watch
@@ -170,6 +171,26 @@ def test_clones_are_the_function_and_what_chooses_among_them_is_not(tmp_path: Pa
     assert made.kinds("clones", "checksum") == {ReasonKind.CHOSEN_AT_RUN_TIME}
     assert made.bearing("clones", "widen", "widen._omp_fn.0") is Bearing.IS
     assert made.kinds("clones", "widen") == set()
+
+
+CHOSEN = """
+__attribute__((noinline)) static int __measure_avx2(const char *s) { int n = 0; while (s[n]) n += 2; return n; }
+__attribute__((noinline)) static int __measure_sse2(const char *s) { int n = 0; while (s[n]) n++; return n; }
+static int (*choose(void))(const char *) { return __builtin_cpu_supports("avx2") ? __measure_avx2 : __measure_sse2; }
+int measure(const char *) __attribute__((ifunc("choose")));
+int main(int argc, char **argv) { (void)argc; return measure(*argv); }
+"""
+
+
+def test_rows_of_what_a_file_chooses_are_found_by_the_name_that_it_runs_under(tmp_path: Path) -> None:
+    """In a table as for a watch: frames carry only the names of what was chosen."""
+    made = Indexes(tmp_path / "store", [compile_c(tmp_path, "-O1", "-Wl,--build-id", source=CHOSEN, name="chosen")])
+    names, build_id = AnyName("measure", made.files.names), made.build_ids["chosen"]
+
+    for row, is_it in (("__measure_avx2", True), ("__measure_sse2", True), ("main", False)):
+        assert names.is_it(row, build_id) is is_it
+        assert names.may_be(f"{build_id}!{row}".encode()) is is_it
+        assert made.bearing("chosen", "measure", row) is (Bearing.IS if is_it else Bearing.NONE)
 
 
 def test_a_watch_means_its_function_in_another_build_of_rust(tmp_path: Path) -> None:

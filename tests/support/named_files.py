@@ -70,6 +70,10 @@ class ListedNames:
         """Of all kinds."""
         return sorted({*(name for names in self.listed for name in names), *self.chosen, *self.inlined})
 
+    def names_with(self, word: str) -> Iterable[str]:
+        """Of all kinds."""
+        return [name for name in self.all_names() if word in name]
+
     def nearest(self, name: str) -> Sequence[str]:
         """By spelling."""
         return get_close_matches(name, list(self.all_names()))

@@ -1,7 +1,8 @@
 """Which rows of a table mean an asked function: a row carries one name of its code, and any name may be asked for.
 
-Rows of a file that an index describes are compared with all names of its code; of all rows, those that a compiler made
-of the asked function are meant too.
+Rows of a file that an index describes are meant if a watch on the function would look at them: under any name of its
+code, of what a compiler made of it, or of what an IFUNC chooses. Of all rows, those that a compiler made of the asked
+function are meant too.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +10,8 @@ from typing import Any
 
 from agents.hot_symbols.identity import SymbolIdentity, parse_symbol_id, symbol_id
 from agents.hot_symbols.watch.files import FileNames, NoNames
-from agents.symbols.compiler_clones import common_word, function_of
+from agents.hot_symbols.watch.watched_code import code_in_file
+from agents.symbols.compiler_clones import common_word, function_of, symbols_of
 
 NamesOf = Callable[[str], FileNames | NoNames]
 """The index of a build id."""
@@ -25,6 +27,7 @@ class AnyName:
         self._function = function_of(asked)
         self._names_of = names_of
         self._keys: dict[bytes, frozenset[bytes]] = {}
+        self._names: dict[str, frozenset[str]] = {}  # by build id, as many as the table has
         self._word = common_word(self._function).encode()
 
     def may_be(self, key: bytes) -> bool:
@@ -49,16 +52,25 @@ class AnyName:
             build_id = parse_symbol_id(origin.decode() + "!x").build_id
         except ValueError:
             return frozenset()
-        if build_id is None:
+        if build_id is None or (self._only is not None and build_id != self._only):
             return frozenset()
         ids = (symbol_id(SymbolIdentity(build_id, None, name)) for name in self._other_names(build_id))
         return frozenset(text.partition("!")[2].encode() for text in ids)
 
-    def _other_names(self, build_id: str) -> set[str]:
+    def _other_names(self, build_id: str) -> frozenset[str]:
+        if build_id not in self._names:
+            self._names[build_id] = self._read_names(build_id)
+        return self._names[build_id]
+
+    def _read_names(self, build_id: str) -> frozenset[str]:
         names = NoNames.NO_INDEX if self._names_of is None else self._names_of(build_id)
         if isinstance(names, NoNames):
-            return set()
-        return {name for code in names.codes(self._asked) for name in code.names}
+            return frozenset()
+        own = symbols_of(self._function, names.names_with(common_word(self._function)))
+        if not own:
+            return frozenset()
+        resolvers = {name for one in own for code in names.codes(one) if code.is_resolver for name in code.names}
+        return frozenset(code_in_file(self._asked, build_id, own, names).row_names | resolvers)
 
 
 def other_names(row: Mapping[str, Any], names_of: NamesOf | None) -> list[str]:

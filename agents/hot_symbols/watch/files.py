@@ -66,6 +66,9 @@ class FileNames(Protocol):
     def all_names(self) -> Iterable[str]:
         """Every name of the file."""
 
+    def names_with(self, word: str) -> Iterable[str]:
+        """Every name of the file that has `word` in it; costs little where few have."""
+
     def nearest(self, name: str) -> Sequence[str]:
         """Names that are spelled like this one, the nearest first."""
 

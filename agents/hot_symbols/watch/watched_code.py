@@ -45,6 +45,11 @@ class CodeInFile:
     knows: Callable[[str], bool] = field(compare=False)
     """Whether the file has a name at all."""
 
+    @property
+    def row_names(self) -> set[str]:
+        """Names of all rows that are of its code or may be."""
+        return {*self.own, *self.sure, *self.unsure}
+
     def is_renamed(self, row: SymbolIdentity) -> bool:
         """Whether a row of this file has a name that only an older index of the build id had.
 
@@ -70,7 +75,7 @@ class WatchedCode:
     @property
     def row_names(self) -> Iterable[tuple[str, str]]:
         """Build id and symbol of all rows that may answer."""
-        return ((key, name) for key, file in self.files.items() for name in (*file.own, *file.sure, *file.unsure))
+        return ((key, name) for key, file in self.files.items() for name in file.row_names)
 
     @property
     def shared(self) -> tuple[str, ...]:
@@ -181,7 +186,7 @@ def _watched_code(
             case NoNames.AMBIGUOUS:
                 doubts.append(reasons.ambiguous_build_id(build_id))
             case names:
-                found[build_id] = _code_in_file(watch.symbol, build_id, symbols[build_id, function], names)
+                found[build_id] = code_in_file(watch.symbol, build_id, symbols[build_id, function], names)
     doubts += [reasons.no_index(build_id) for build_id in concerned[MAX_FILES:]]
     if watch.module is not None and (watch.module == KERNEL or watch.module.startswith(f"{KERNEL}:")):
         doubts.append(reasons.no_index_of_kernel(watch.module))
@@ -192,7 +197,8 @@ def _watched_code(
     return WatchedCode(function, found, tuple(doubts), files.digest)
 
 
-def _code_in_file(symbol: str, build_id: str, own: Collection[str], names: FileNames) -> CodeInFile:
+def code_in_file(symbol: str, build_id: str, own: Collection[str], names: FileNames) -> CodeInFile:
+    """The function of a symbol in a file; `own` are those of the file's names that are the function."""
     function = function_of(symbol)
     codes = {code.address: code for name in own for code in names.codes(name) if not code.is_resolver}
     chosen = sorted(name for name in own if any(code.is_resolver for code in names.codes(name)))

@@ -134,5 +134,7 @@ def test_inlining_is_known_as_far_as_functions_are_described(
 
 def test_names_come_in_byte_order_and_by_prefix() -> None:
     """Clones and builds of one function share a beginning."""
+    for word in ("", "__strlen", "s", "é", "absent", "e__"):
+        assert list(names().names_with(word)) == [name for name in names().all_names() if word in name]
     assert list(names().all_names()) == sorted({name for _, _, name, _ in FUNCTIONS})
     assert list(names().names_starting_with("__strlen")) == ["__strlen_avx2", "__strlen_chk", "__strlen_sse4_2"]

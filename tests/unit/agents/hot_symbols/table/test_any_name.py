@@ -8,7 +8,16 @@ from agents.hot_symbols.watch.files import NoNames
 from tests.support.named_files import ListedFiles, ListedNames
 
 BUILD, OTHER = "0123456789abcdef", "fedcba9876543210"
-NAMES = ListedFiles({BUILD: ListedNames([["parse_v2", "parse", "op%new"], ["read_image"]])}).names
+LISTED = ListedNames(
+    [
+        ["parse_v2", "parse", "op%new"],
+        ["read_image"],
+        ["parse.constprop.0", "folded"],
+        ["__strlen_avx2", "wide_length"],
+    ],
+    chosen={"strlen": ["__strlen_avx2"]},
+)
+NAMES = ListedFiles({BUILD: LISTED}).names
 
 
 @pytest.mark.parametrize(
@@ -19,6 +28,11 @@ NAMES = ListedFiles({BUILD: ListedNames([["parse_v2", "parse", "op%new"], ["read
         ("op%new", "parse_v2", BUILD, True),
         ("parse", "parse.cold", BUILD, True),
         ("parse.part.0", "parse", OTHER, True),
+        ("parse", "folded", BUILD, True),  # another name of a clone's code
+        ("strlen", "__strlen_avx2", BUILD, True),  # what an IFUNC chooses
+        ("strlen", "wide_length", BUILD, True),
+        ("strlen", "__strlen_avx2", OTHER, False),
+        ("strlen", "parse", BUILD, False),
         ("parse", "parse_v2", OTHER, False),  # no index says so
         ("parse", "parse_v2", None, False),
         ("parse", "read_image", BUILD, False),

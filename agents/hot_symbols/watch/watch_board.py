@@ -281,5 +281,10 @@ MOVING: Final = ("complete_ns", "complete_until_ns", "ambiguous_hits", "nodes")
 
 
 def is_news(before: Mapping[str, Any] | None, answer: Mapping[str, Any]) -> bool:
-    """Whether an answer says more than the one before, besides that time has passed."""
-    return before is None or any(before[name] != value for name, value in answer.items() if name not in MOVING)
+    """Whether an answer says more than the one before, besides that time has passed.
+
+    That coverage is known at all is news: a worker that has just begun answers before it has read it.
+    """
+    if before is None or (answer["nodes"] and not before["nodes"]):
+        return True
+    return any(before[name] != value for name, value in answer.items() if name not in MOVING)

@@ -338,3 +338,15 @@ def test_a_function_that_shares_code_in_known_files_need_not_in_another() -> Non
 
     assert (answer["answer"], answer["confirmed_hits"]) == ("NotSeen", 0)
     assert {"MayBeIt", "UnknownFile"} <= {reason["reason"] for reason in answer["reasons"]}
+
+
+def test_that_somebody_vouches_is_news() -> None:
+    """A worker that has just begun answers before it has read the coverage, and again as soon as it has."""
+    made = board(BY_BUILD)
+    made.take(f"{BUILD}!inflate".encode(), value(f"{BUILD}!inflate", 3))
+    known, made.nodes = asked(made, BY_BUILD), {}
+    unknown = asked(made, BY_BUILD)
+
+    assert (unknown["nodes"], unknown["answer"]) == (0, "Hit")
+    assert is_news(unknown, known)
+    assert not is_news(known, unknown)

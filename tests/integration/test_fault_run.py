@@ -12,6 +12,7 @@ from app.__main__ import cli
 from app.commands.coverage import EXIT_CODES
 from app.operators.times import time_text
 from app.processes.process_end import ExitCode
+from app.simulator.workload.fleet import cluster_fields
 from tests.support.breakable_broker import BreakableBroker
 from tests.support.fault_proof import call_account, gaps_of, loss_account, raw_account
 from tests.support.fault_run import DRAIN_SECONDS, FAILOVER_SECONDS, FaultRun, LiveAgents
@@ -32,7 +33,8 @@ HEARTBEATS_BEHIND_SECONDS = 85
 def _trust(run: PipelineRun, from_ns: int, to_ns: int) -> int:
     """Exit code of `callstream coverage` for whole seconds inside a window."""
     window = ["--from", time_text(from_ns + 10**9), "--to", time_text(to_ns)]
-    return CliRunner().invoke(cli, ["coverage", "--node", NODE, *window], env=run.environ).exit_code
+    node = ["--node", NODE, "--cluster", cluster_fields().cluster_name]
+    return CliRunner().invoke(cli, ["coverage", *node, *window], env=run.environ).exit_code
 
 
 def _at_rest(run: PipelineRun) -> bool:

@@ -111,8 +111,11 @@ def test_each_event_is_sent_once_by_retries_that_stand_still_are_killed_or_run_a
     codes = [code for _, _, code in ended]
     assert 0 in codes, ended
     assert set(codes) <= {0, RetryRunningError.exit_code}, ended
-    assert still.returncode == RetryRunningError.exit_code, woken
-    assert "lost its turn" in woken[1]
+    # it wakes up either before it has sent, or while it waits for what it sent, which has expired by then
+    assert (still.returncode, "lost its turn" in woken[1], "took no record" in woken[1]) in {
+        (RetryRunningError.exit_code, True, False),
+        (2, False, True),
+    }, woken
     (group,) = json.loads(listed.stdout)["groups"]
     assert (group["letters"], group["sent_again"]) == (refused, refused)
     assert raw.records == before.records + refused

@@ -171,6 +171,7 @@ def test_stopped_broker_first_holds_the_agent_then_costs_the_oldest(site: Ingest
             wait_for(lambda: ingest.total("runtime_events_dropped_total") > 3000, "drops")
         finally:
             site.broker.resume_kafka()
+        wait_for(lambda: any(gap.cause is GapCause.OVERFLOW for gap in site.gaps()), "the gap of the drops")
         wait_for(lambda: ingest.total("runtime_coverage_gaps_pending") == 0, "acknowledged gaps")
         written = ingest.total("runtime_records_written_total")
         _wait_for_written(ingest, int(written) + 5000)

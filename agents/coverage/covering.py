@@ -76,7 +76,7 @@ class CoverageFolder:
         return found
 
     def _look_for_two(self, key: bytes, found: Iterable[CoverageGap], known: NodeCoverage) -> None:
-        node, newest = parse_node_key(key), known.vouched_twice()[-1:]
+        node, newest = parse_node_key(key), known.twice[-1:]
         if node is not None and newest and any(vouches(one) and touches(one, newest[0]) for one in found):
             self._twice[node] = newest[0]
 

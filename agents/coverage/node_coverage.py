@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from agents.coverage.interval import Interval, Stretch, join
 from agents.coverage.node_window import NodeWindow, is_gap, judge, vouches
-from agents.coverage.vouching import VouchedInterval, join_by_session, vouched_twice
+from agents.coverage.vouching import VouchedInterval, join_by_session, vouched_by_anybody, vouched_twice
 from agents.packing import StateError, pack, unpack
 from schemas.coverage import CoverageGap, GapCause
 
@@ -33,7 +33,7 @@ class GapInterval(NamedTuple):
 class NodeCoverage:
     """Intervals of one node, each list in the order of time and without overlaps of one session or one cause."""
 
-    __slots__ = ("by_session", "gaps", "known_from_ns", "vouched")
+    __slots__ = ("by_session", "gaps", "known_from_ns", "twice", "vouched")
 
     def __init__(
         self,
@@ -43,8 +43,10 @@ class NodeCoverage:
     ) -> None:
         self.by_session = list(by_session)
         """What each session vouched for, in the order of the ends."""
-        self.vouched = _joined(self.by_session)
+        self.vouched = vouched_by_anybody(self.by_session)
         """What was vouched for by anybody."""
+        self.twice = vouched_twice(self.by_session)
+        """When two sessions of ingest vouched for the node at once, in order."""
         self.gaps = list(gaps)
         self.known_from_ns = known_from_ns
 
@@ -65,11 +67,7 @@ class NodeCoverage:
 
     def judge(self, window: Interval) -> NodeWindow[GapInterval]:
         """Whether a window is complete. What was dropped is not vouched for, so it is never trusted."""
-        return judge(window, self.by_session, self.gaps)
-
-    def vouched_twice(self) -> list[Interval]:
-        """When two sessions of ingest vouched for the node at once, in order."""
-        return vouched_twice(self.by_session)
+        return judge(window, self.vouched, self.twice, self.gaps)
 
     def _settle(self) -> None:
         vouched, gaps = join_by_session(self.by_session), _join_by_cause(self.gaps)
@@ -86,7 +84,8 @@ class NodeCoverage:
                 if one.to_ns > begin or one.from_ns == begin
             ]
         self.by_session = sorted(vouched, key=lambda one: (one.to_ns, one.from_ns, one.session))
-        self.vouched, self.gaps = _joined(vouched), gaps
+        self.vouched, self.twice = vouched_by_anybody(vouched), vouched_twice(vouched)
+        self.gaps = gaps
 
     def to_bytes(self) -> bytes:
         """Packed state; equal coverage is equal bytes."""
@@ -105,10 +104,6 @@ class NodeCoverage:
         found = list(zip(numbers[3::2], numbers[4::2], words, strict=False))  # one empty word stands for none
         vouched = [VouchedInterval(*one) for one in found[:count]]
         return cls(vouched, [GapInterval(*one) for one in found[count:]], known_from_ns if is_cut else None)
-
-
-def _joined(vouched: Iterable[VouchedInterval]) -> list[Interval]:
-    return join(Interval(one.from_ns, one.to_ns) for one in vouched)
 
 
 def _join_by_cause(gaps: Iterable[GapInterval]) -> list[GapInterval]:

@@ -5,14 +5,14 @@ where two sessions of ingest vouched for the same time (`vouching.py`). Otherwis
 all of it yet, its records have expired, or nobody looked whether events were lost.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Generic, Protocol, TypeVar
 
 from agents.coverage.interval import Interval, Stretch, cut, join, touches, uncovered
 from agents.coverage.refused_minutes import RefusedMinutes
-from agents.coverage.vouching import VouchedInterval, vouched_twice
+from agents.coverage.vouching import VouchedInterval, vouched_by_anybody, vouched_twice
 from schemas.coverage import CLAIMS, CoverageGap, GapCause, merge
 from schemas.node import NodeId
 
@@ -62,13 +62,18 @@ class NodeWindow(Generic[GapT_co]):
         return Trust.UNKNOWN if self.gaps or self.unvouched else Trust.TRUSTED
 
 
-def judge(window: Interval, by_session: Collection[VouchedInterval], gaps: Iterable[GapT_co]) -> NodeWindow[GapT_co]:
-    """Decide over a window that is not empty; one session's intervals do not overlap, and gaps keep their order."""
-    vouched = join(Interval(one.from_ns, one.to_ns) for one in by_session)
+def judge(
+    window: Interval, vouched: Iterable[Interval], twice: Iterable[Interval], gaps: Iterable[GapT_co]
+) -> NodeWindow[GapT_co]:
+    """Decide over a window that is not empty.
+
+    `vouched` is what anybody vouched for and `twice` what two sessions did, in order and without overlaps; gaps keep
+    their order.
+    """
     return NodeWindow(
         tuple(gap for gap in gaps if touches(gap, window)),
         tuple(uncovered(window, vouched)),
-        tuple(cut(one, window) for one in vouched_twice(by_session) if touches(one, window)),
+        tuple(cut(one, window) for one in twice if touches(one, window)),
     )
 
 
@@ -125,7 +130,7 @@ class WindowRecords:
             key=lambda gap: (gap.from_ns, gap.to_ns, gap.cause),
         )
         vouched = [VouchedInterval(*one, session) for session, found in self._vouched.items() for one in join(found)]
-        return judge(self.window, vouched, gaps)
+        return judge(self.window, vouched_by_anybody(vouched), vouched_twice(vouched), gaps)
 
     def _keep(self, gap: CoverageGap) -> None:
         """List a gap. Of heartbeats that are gaps, those that follow each other are one."""

@@ -35,6 +35,11 @@ def join_by_session(vouched: Iterable[VouchedInterval]) -> list[VouchedInterval]
     return sorted(joined, key=lambda one: (one.to_ns, one.from_ns, one.session))
 
 
+def vouched_by_anybody(vouched: Iterable[VouchedInterval]) -> list[Interval]:
+    """Stretches that any session vouched for, in order and without overlaps."""
+    return join(Interval(one.from_ns, one.to_ns) for one in vouched)
+
+
 def vouched_twice(vouched: Iterable[VouchedInterval]) -> list[Interval]:
     """Stretches that more than one session vouched for, in order; a session's own intervals do not overlap."""
     turns = sorted(turn for one in vouched for turn in ((one.from_ns, 1), (one.to_ns, -1)))

@@ -34,7 +34,7 @@ def check_coverage(settings: Settings) -> Iterator[CheckFinding]:
     except (KafkaUnreachableError, KafkaUnusableError, RegistryError) as error:
         yield warn(f"runtime.coverage cannot be read: {error}", "see kafka, topics and registry above")
         return
-    twice = {node: known.vouched_twice()[-1] for node, known in sorted(nodes.items()) if known.vouched_twice()}
+    twice = {node: known.twice[-1] for node, known in sorted(nodes.items()) if known.twice}
     if not twice:
         yield ok(
             f"{len(nodes)} nodes had records in the last {_SINCE_SECONDS / 60:.0f} minutes, of one ingest at a time"

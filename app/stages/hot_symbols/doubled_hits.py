@@ -71,7 +71,7 @@ class DoubledHits:
         self._read_at, self.trouble = time.monotonic(), None
 
     def _take(self, node: NodeId, row: bytes | None) -> None:
-        twice = [] if row is None else NodeCoverage.from_bytes(row).vouched_twice()
+        twice = [] if row is None else NodeCoverage.from_bytes(row).twice
         if twice:
             self._nodes[node] = twice
         else:

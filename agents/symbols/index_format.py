@@ -35,7 +35,7 @@ from hashlib import sha256
 from itertools import accumulate, count
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from agents.symbols.name_numbers import numbered_names, with_other_names
 
@@ -43,15 +43,17 @@ MAGIC: Final = b"CSSYMIDX"
 VERSION: Final = 2
 
 NO_COPY: Final = 2**32 - 1
+"""The number that stands where code was not inlined."""
 NO_PLACE: Final = 2**64 - 1
 """Address of a copy that nothing tells the place of."""
-"""The number that stands where code was not inlined."""
 
 # magic, version, origins, functions that are described, machine, ELF type, code digest,
 # bytes of the build id, segments, ranges, names, bytes of names, functions, unwound, functions to describe,
 # line rows, source files, bytes of their names, copies, copy ranges
 _HEADER: Final = Struct("<8sHHIHH32sIIIIQIIIIIQII")
 _SEGMENT: Final = Struct("<QQQ")
+SEGMENT_BYTES: Final = _SEGMENT.size
+PartType = Literal["B", "I", "Q"]
 _TYPE_BYTES: Final = {"B": 1, "I": 4, "Q": 8}
 _TRAILER_BYTES: Final = sha256().digest_size
 
@@ -267,7 +269,7 @@ class IndexParts(NamedTuple):
     copy_range_copies: memoryview
 
 
-_PART_TYPES: Final[tuple[Literal["B", "I", "Q"], ...]] = (*"BBQIIIIBQIIBIQQIIIBIQIIIQI",)
+_PART_TYPES: Final[tuple[PartType, ...]] = (*"BBQIIIIBQIIBIQQIIIBIQIIIQI",)
 
 
 class IndexHead(NamedTuple):
@@ -287,11 +289,15 @@ def index_parts(view: memoryview) -> tuple[IndexHead, IndexParts]:
         raise IndexFormatError("symbol indexes are read in place, which takes a little-endian machine")
     if (version := format_of(view)) != VERSION:
         raise IndexFormatError(f"format {version}, and only {VERSION} is known; build the index again")
-    if len(view) < _HEADER.size + _TRAILER_BYTES:
-        raise IndexFormatError("shorter than a header")
-    _, _, origins, described, machine, elf_type, code_digest, *sizes = _HEADER.unpack_from(view)
-    parts = _mapped_parts(view, *sizes[:7], *sizes[8:])
-    return IndexHead(SymbolOrigin(origins), machine, elf_type, code_digest, described, sizes[7]), parts
+    _, _, origins, described, machine, elf_type, code_digest, *counts = read_header(view, _HEADER)
+    id_bytes, segments, ranges, names, name_bytes, named, unwound, functions, rows, files, file_bytes = counts[:11]
+    copies, spans = counts[11:]
+    items = [
+        *(id_bytes, segments * SEGMENT_BYTES, *[ranges] * 4, names + 1, name_bytes, *[named] * 5, unwound),
+        *(*[rows] * 3, files + 1, file_bytes, *[copies] * 5, *[spans] * 2),
+    ]
+    head = IndexHead(SymbolOrigin(origins), machine, elf_type, code_digest, described, functions)
+    return head, IndexParts._make(mapped_parts(view, _HEADER, _PART_TYPES, items))
 
 
 def format_of(view: memoryview) -> int:
@@ -301,20 +307,25 @@ def format_of(view: memoryview) -> int:
     return int.from_bytes(view[len(MAGIC) : len(MAGIC) + 2], "little")
 
 
-def _mapped_parts(view: memoryview, *counts: int) -> IndexParts:
-    id_bytes, segments, ranges, names, name_bytes, functions, unwound, rows, files, file_bytes, copies, spans = counts
-    items = [
-        *(id_bytes, segments * _SEGMENT.size, *[ranges] * 4, names + 1, name_bytes, *[functions] * 5, unwound),
-        *(*[rows] * 3, files + 1, file_bytes, *[copies] * 5, *[spans] * 2),
-    ]
-    sizes = [_TYPE_BYTES[code] * number for code, number in zip(_PART_TYPES, items, strict=True)]
-    *starts, end = accumulate((size + -size % 8 for size in sizes), initial=_HEADER.size)
+def read_header(view: memoryview, header: Struct) -> tuple[Any, ...]:
+    """The fields of an index's header. Raises IndexFormatError if there is no room for it."""
+    if len(view) < header.size + _TRAILER_BYTES:
+        raise IndexFormatError("shorter than a header")
+    return header.unpack_from(view)
+
+
+def mapped_parts(
+    view: memoryview, header: Struct, types: Sequence[PartType], counts: Sequence[int]
+) -> list[memoryview]:
+    """The parts behind the header, of a type and a count each, when the file is intact. Raises IndexFormatError."""
+    sizes = [_TYPE_BYTES[code] * number for code, number in zip(types, counts, strict=True)]
+    *starts, end = accumulate((size + -size % 8 for size in sizes), initial=header.size)
     if end + _TRAILER_BYTES != len(view):
         raise IndexFormatError("its length does not agree with its header")
     if sha256(view[:-_TRAILER_BYTES]).digest() != bytes(view[-_TRAILER_BYTES:]):
         raise IndexFormatError("its checksum does not agree with its content")
     parts = [view[start : start + size] for start, size in zip(starts, sizes, strict=True)]
-    return IndexParts._make(part.cast(code) for part, code in zip(parts, _PART_TYPES, strict=True))
+    return [part.cast(code) for part, code in zip(parts, types, strict=True)]
 
 
 def read_segments(part: memoryview) -> tuple[Segment, ...]:
@@ -325,12 +336,8 @@ def read_segments(part: memoryview) -> tuple[Segment, ...]:
 def _in_order(numbers: Sequence[int], copies: InlinedCopies) -> tuple[list[int], InlinedCopies]:
     """`copies` and the numbers of their names, by name and address, which is the order in the file."""
     order = list(range(len(numbers)))
-    for column in (
-        copies.lines,
-        copies.files,
-        copies.addresses,
-        numbers,
-    ):  # the last decides, and keeps equals in order
+    # the last column decides, and keeps equals in order
+    for column in (copies.lines, copies.files, copies.addresses, numbers):
         order.sort(key=column.__getitem__)
     place = dict(zip(order, count()))
     place[NO_COPY] = NO_COPY

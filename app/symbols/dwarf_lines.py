@@ -19,6 +19,7 @@ from elftools.dwarf.structs import DWARFStructs
 
 from agents.symbols.index_format import LineRows
 from app.symbols.dwarf_sections import dwarf_info
+from app.symbols.dwarf_units import sleb, uleb
 from app.symbols.elf import ByteOrder, ElfStructure
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 from app.symbols.source_paths import public_source
@@ -28,7 +29,6 @@ MAX_ROWS: Final = 32_000_000
 
 # Number of DW_LNS_const_add_pc; the other opcodes are written in `_standard` and `_extended`.
 _CONST_ADD_PC: Final = 8
-_MAX_LEB_BITS: Final = 63
 
 
 @dataclass(slots=True)
@@ -185,22 +185,25 @@ class _LineProgram:
             case 1:  # DW_LNS_copy
                 self._sequence.add(self._address, self._number_of(self._file), self._line)
             case 2:  # DW_LNS_advance_pc
-                self._address += self._uleb() * step
+                advance, self._at = uleb(self._content, self._at)
+                self._address += advance * step
             case 3:  # DW_LNS_advance_line
-                self._line += self._sleb()
+                advance, self._at = sleb(self._content, self._at)
+                self._line += advance
             case 4:  # DW_LNS_set_file
-                self._file = self._uleb()
+                self._file, self._at = uleb(self._content, self._at)
             case 9:  # DW_LNS_fixed_advance_pc
                 self._address += self._fixed(2)
                 self._at += 2
             case _:
                 for _ in range(self._header["standard_opcode_lengths"][opcode - 1]):
-                    self._uleb()
+                    _, self._at = uleb(self._content, self._at)
 
     def _extended(self) -> _Sequence | None:
-        behind = self._uleb() + self._at
-        kind = self._content[self._at]
-        self._at += 1
+        length, at = uleb(self._content, self._at)
+        behind = at + length
+        kind = self._content[at]
+        self._at = at + 1
         ended = None
         if kind == 1:  # DW_LNE_end_sequence
             self._sequence.add(self._address, 0, 0)
@@ -213,24 +216,6 @@ class _LineProgram:
 
     def _fixed(self, size: int) -> int:
         return int.from_bytes(self._content[self._at : self._at + size], self._byteorder)
-
-    def _uleb(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self._content[self._at]
-            self._at += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-            shift += 7
-            if shift > _MAX_LEB_BITS:
-                raise FileRefusedError(FileRefusalReason.MALFORMED, "a number in a line program has no end")
-
-    def _sleb(self) -> int:
-        start = self._at
-        value = self._uleb()
-        bits = 7 * (self._at - start)
-        return value - (1 << bits) if value >> (bits - 1) else value
 
 
 def _flattened(sequences: list[_Sequence], names: dict[str, int]) -> LineRows:

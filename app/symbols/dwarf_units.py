@@ -113,6 +113,14 @@ def uleb(content: bytes, at: int) -> tuple[int, int]:
             raise FileRefusedError(FileRefusalReason.MALFORMED, "a number in debug information has no end")
 
 
+def sleb(content: bytes, at: int) -> tuple[int, int]:
+    """A signed LEB128 number, and what follows it."""
+    start = at
+    value, at = uleb(content, at)
+    bits = 7 * (at - start)
+    return (value - (1 << bits) if value >> (bits - 1) else value), at
+
+
 def read_units(info: bytes, abbreviations: bytes, order: ByteOrder) -> list[DwarfUnit]:
     """Every unit that can have code, in order. Raises FileRefusedError or IndexError on malformed DWARF."""
     units: list[DwarfUnit] = []
@@ -177,9 +185,7 @@ def attribute_values(
             number = constant if form == _IMPLICIT else int.from_bytes(content[at : at + size], order)
             at += size
         elif kind == STEP_ULEB:
-            number, at = uleb(content, at)
-            if form == _SDATA and number >> (7 * (at - start) - 1):
-                number -= 1 << (7 * (at - start))
+            number, at = (sleb if form == _SDATA else uleb)(content, at)
         else:
             number = start
             at = skipped(content, at, ((kind, size),), order)
@@ -205,7 +211,7 @@ def _abbreviations(
             form, at = uleb(content, at)
             constant = 0
             if form == _IMPLICIT:
-                constant, at = _sleb(content, at)
+                constant, at = sleb(content, at)
             if not attribute and not form:
                 break
             reference_bytes = address_bytes if version == 2 else offset_bytes
@@ -245,10 +251,3 @@ def _joined_steps(steps: list[AttributeStep]) -> tuple[tuple[int, int], ...]:
         else:
             joined.append((step.kind, step.size))
     return tuple(joined)
-
-
-def _sleb(content: bytes, at: int) -> tuple[int, int]:
-    start = at
-    value, at = uleb(content, at)
-    bits = 7 * (at - start)
-    return (value - (1 << bits) if value >> (bits - 1) else value), at

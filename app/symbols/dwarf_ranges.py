@@ -35,8 +35,7 @@ class DwarfRanges:
         elif _LOW_PC in values and _HIGH_PC in values:
             start = self.address(unit, values[_LOW_PC])
             high = values[_HIGH_PC]
-            is_address = high.form == _ADDRESS or high.form in _ADDRESS_INDEXES
-            found = iter([(start, self.address(unit, high) if is_address else start + high.number)])
+            found = iter([(start, self.address(unit, high) if _is_address(high) else start + high.number)])
         else:
             return []
         ranges = list(found)
@@ -53,7 +52,7 @@ class DwarfRanges:
         """Where an entry's code is entered, if it says so: also of a function of which no instruction is left."""
         for attribute in (_ENTRY_PC, _LOW_PC):
             value = values.get(attribute)
-            if value is not None and (value.form == _ADDRESS or value.form in _ADDRESS_INDEXES):
+            if value is not None and _is_address(value):
                 address = self.address(unit, value)
                 return address if any(low <= address < high for low, high in self._code) else None
         return None
@@ -70,11 +69,13 @@ class DwarfRanges:
             raise IndexError(at)
         return int.from_bytes(content[at : at + size], self._order)
 
+    def _pair(self, content: bytes, at: int, size: int) -> tuple[int, int]:
+        return self._number(content, at, size), self._number(content, at + size, size)
+
     def _listed(self, unit: DwarfUnit, value: AttributeValue, entry: int | None) -> Iterator[tuple[int, int]]:
         if unit.version < 5:
             # GCC writes an empty range at the unit's first byte like the end of a list
-            begins_empty = entry == unit.low_pc and entry is not None
-            return self._pairs(unit, value.number, begins_empty=begins_empty)
+            return self._pairs(unit, value.number, begins_empty=entry == unit.low_pc)
         at = value.number
         if value.form == _RANGE_INDEX:
             at = unit.ranges_base + self._number(
@@ -84,15 +85,11 @@ class DwarfRanges:
 
     def _pairs(self, unit: DwarfUnit, at: int, *, begins_empty: bool) -> Iterator[tuple[int, int]]:
         size = unit.address_bytes
-        if (
-            begins_empty
-            and not self._number(self._ranges, at, size)
-            and not self._number(self._ranges, at + size, size)
-        ):
+        if begins_empty and self._pair(self._ranges, at, size) == (0, 0):
             at += 2 * size
         base, select = unit.low_pc, (1 << 8 * size) - 1
         while True:
-            start, end = self._number(self._ranges, at, size), self._number(self._ranges, at + size, size)
+            start, end = self._pair(self._ranges, at, size)
             at += 2 * size
             if start == select:
                 base = end
@@ -125,7 +122,7 @@ class DwarfRanges:
                 case 5:  # base_address
                     base, at = self._number(self._lists, at, size), at + size
                 case 6:  # start_end
-                    yield self._number(self._lists, at, size), self._number(self._lists, at + size, size)
+                    yield self._pair(self._lists, at, size)
                     at += 2 * size
                 case 7:  # start_length
                     start, at = self._number(self._lists, at, size), at + size
@@ -133,3 +130,7 @@ class DwarfRanges:
                     yield start, start + length
                 case _:
                     raise IndexError(at)
+
+
+def _is_address(value: AttributeValue) -> bool:
+    return value.form == _ADDRESS or value.form in _ADDRESS_INDEXES

@@ -153,7 +153,7 @@ class _Adding:
             return
         same = distinct(copies.binaries, self._reader)
         results = {found[0]: self._built(found, copies) for found in copies.binaries if same[found[0]] == found[0]}
-        best = best_copy(result for result in results.values() if isinstance(result, BuiltCopy))
+        best = best_copy([result for result in results.values() if isinstance(result, BuiltCopy)])
         report = None if best is None else self._kept(best)
         for path, probe in copies.binaries:
             result = results[same[path]]

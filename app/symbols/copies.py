@@ -13,7 +13,7 @@ from app.symbols.index_builder import Probe
 from app.symbols.limited_reader import FileRefusal, LimitedReader
 from app.symbols.reader import Built
 from app.symbols.richness import Richness, richness
-from app.symbols.store import index_digest, open_index
+from app.symbols.store import open_new_index
 
 # What a file's debug information can do to the process that reads it. Its names are read without it then.
 _OVERWHELMED: Final = frozenset(
@@ -69,14 +69,14 @@ class CopyBuilder:
         """The richest index of a file, with one of these debug files or without."""
         path, probe = found
         lost = list(notes)
-        best: BuiltCopy | None = None
+        sound: list[BuiltCopy] = []
         for debug_path in debug_paths:
             built = self._attempt(path, debug_path, lost)
             if isinstance(built, FileRefusal):
                 lost.append(f"without its debug file: {_words(built)}")
             else:
-                best = _better(best, BuiltCopy(path, probe, *built, tuple(lost)))
-        if best is not None:
+                sound.append(BuiltCopy(path, probe, *built, tuple(lost)))
+        if (best := best_copy(sound)) is not None:
             return best
         alone = self._attempt(path, None, lost)
         if isinstance(alone, FileRefusal):
@@ -96,24 +96,19 @@ class CopyBuilder:
         return built, output
 
 
-def best_copy(copies: Iterable[BuiltCopy]) -> BuiltCopy | None:
+def best_copy(copies: Sequence[BuiltCopy]) -> BuiltCopy | None:
     """The copy with the richest index; among equals the one whose index has the least digest.
 
     Raises SymbolStoreError if the reading process wrote something else than an index.
     """
-    best: BuiltCopy | None = None
-    for copy in copies:
-        best = _better(best, copy)
-    return best
-
-
-def _better(one: BuiltCopy | None, other: BuiltCopy) -> BuiltCopy:
-    return other if one is None or _order(other) > _order(one) else one
+    if len(copies) < 2:  # then its index need not be opened to be compared
+        return next(iter(copies), None)
+    return max(copies, key=_order)
 
 
 def _order(copy: BuiltCopy) -> tuple[Richness, int]:
-    digest = index_digest(memoryview(copy.index.read_bytes()))
-    return richness(open_index(copy.index, copy.built.build_id, digest)), -int(digest, 16)
+    index, digest = open_new_index(copy.index, copy.built.build_id)
+    return richness(index), -int(digest, 16)
 
 
 def _words(refusal: FileRefusal) -> str:

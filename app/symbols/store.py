@@ -200,15 +200,30 @@ def read_object(folder: Path, digest: str) -> bytes:
 
 def open_index(path: Path, build_id: str, digest: str) -> SymbolIndex:
     """Map an index object and check it: its trailing checksum is its name. Raises SymbolStoreError."""
+    index, found = open_new_index(path, build_id)
+    if found != digest:
+        raise _misnamed(path, build_id)
+    return index
+
+
+def open_new_index(path: Path, build_id: str) -> tuple[SymbolIndex, str]:
+    """Map an index file that is not an object yet and check it; the digest is its name as one.
+
+    Raises SymbolStoreError.
+    """
     try:
         with path.open("rb") as stream:
             view = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
         index = SymbolIndex(view)
     except (OSError, ValueError, IndexFormatError) as error:
         raise SymbolStoreError(f"{path} is damaged or missing: {error}; {_add_again(build_id)}") from error
-    if index.build_id != build_id or index_digest(view) != digest:
-        raise SymbolStoreError(f"{path} is another index than its name says; {_add_again(build_id)}")
-    return index
+    if index.build_id != build_id:
+        raise _misnamed(path, build_id)
+    return index, index_digest(view)
+
+
+def _misnamed(path: Path, build_id: str) -> SymbolStoreError:
+    return SymbolStoreError(f"{path} is another index than its name says; {_add_again(build_id)}")
 
 
 def _add_again(build_id: str) -> str:

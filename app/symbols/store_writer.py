@@ -32,7 +32,7 @@ from app.symbols.snapshot import (
     object_path,
     read_snapshot,
 )
-from app.symbols.store import index_digest, open_index, read_object
+from app.symbols.store import open_index, open_new_index, read_object
 
 
 class Kept(enum.Enum):
@@ -105,9 +105,7 @@ class StoreWriter:
 
         `replace` takes it in any case. Raises SymbolStoreError if it is damaged.
         """
-        view = memoryview(path.read_bytes())
-        digest = index_digest(view)
-        index = open_index(path, build_id, digest)
+        index, digest = open_new_index(path, build_id)
         known_digest = self.snapshot.of_kind(ObjectKind.INDEX).get(build_id)
         kept = Kept.ADDED
         if known_digest is not None:

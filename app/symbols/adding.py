@@ -9,7 +9,7 @@ import re
 import stat
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -152,7 +152,8 @@ class _Adding:
             yield from self._add_debug_files(copies.debug_files)
             return
         same = distinct(copies.binaries, self._reader)
-        results = {found[0]: self._built(found, copies) for found in copies.binaries if same[found[0]] == found[0]}
+        debug_paths = list(dict.fromkeys(distinct(copies.debug_files, self._reader).values()))
+        results = {found[0]: self._built(found, debug_paths) for found in copies.binaries if same[found[0]] == found[0]}
         best = best_copy([result for result in results.values() if isinstance(result, BuiltCopy)])
         report = None if best is None else self._kept(best)
         for path, probe in copies.binaries:
@@ -176,11 +177,9 @@ class _Adding:
             return report
         return replace(report, path=path, kept=Kept.MOVED if moved else Kept.UNCHANGED, notes=copy.notes)
 
-    def _built(self, found: Found, copies: _Copies) -> BuiltCopy | BadCopy:
+    def _built(self, found: Found, debug_paths: Sequence[Path]) -> BuiltCopy | BadCopy:
         path, probe = found
-        if copies.debug_files:
-            same = distinct(copies.debug_files, self._reader)
-            debug_paths = [debug for debug, _ in copies.debug_files if same[debug] == debug]
+        if debug_paths:
             return self._builder.build(found, debug_paths, ())
         debug_path, notes = self._debug_path(path, probe)
         return self._builder.build(found, [] if debug_path is None else [debug_path], notes)

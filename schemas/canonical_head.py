@@ -16,6 +16,9 @@ from typing import Final
 HEAD: Final = Struct("<2s16sBqBqBi")
 """Each value behind its tag: event id, timestamp, raw offset, raw partition."""
 
+TIMESTAMP_AT: Final = Struct("<2s16sB").size
+"""Where the eight bytes of the timestamp begin."""
+
 EVENT_ID_TAG: Final = bytes([1 << 3 | 2, 16])
 TIMESTAMP_TAG: Final = 2 << 3 | 1
 OFFSET_TAG: Final = 3 << 3 | 1

@@ -1,7 +1,6 @@
 """What a log line may say of a canonical event that was refused or came late: only what the policy lets out of it."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from google.protobuf.message import DecodeError
 
@@ -9,13 +8,11 @@ from agents.contract import SourceRecord
 from agents.event_facts import EventFacts
 from agents.privacy.policy import Policy
 from agents.privacy.redaction.answers import Cleared, Redactor
+from schemas.canonical_head import TIMESTAMP_AT
 from schemas.canonical_parts_pb2 import CanonicalEventParts
 from schemas.canonical_pb2 import CanonicalEvent
 from schemas.probe_types import PROBE_TYPES
 from schemas.units import NS_PER_MS
-
-_TIME_AT: Final = 19
-"""Of the bytes of `timestamp_ns`: behind `event_id` with its 16, and two tags and a length."""
 
 
 def canonical_facts(policy: Policy, redactor: Redactor, canonical: bytes | None) -> EventFacts:
@@ -46,8 +43,8 @@ def canonical_facts(policy: Policy, redactor: Redactor, canonical: bytes | None)
 
 def late_events(records: Sequence[SourceRecord], lateness_ns: int) -> list[SourceRecord]:
     """Canonical events that were received later after they happened than `lateness_ns`."""
-    # The time is behind the id at the beginning of each event. Every event is looked at, so none is decoded for that.
-    place, number = slice(_TIME_AT, _TIME_AT + 8), int.from_bytes
+    # Every event is looked at, so none is decoded for that: its time stands at one place of its head.
+    place, number = slice(TIMESTAMP_AT, TIMESTAMP_AT + 8), int.from_bytes
     suspects = [
         record
         for record in records

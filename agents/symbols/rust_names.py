@@ -115,8 +115,7 @@ class _V0Reader:
         self._depth -= 1
 
     def _generic_argument(self) -> None:
-        if self._is("K"):
-            self._keep(1)
+        if self._keep_if("K"):
             self._const()
         elif self._is("L"):
             self._lifetime()
@@ -124,9 +123,9 @@ class _V0Reader:
             self._type()
 
     def _const(self) -> None:
-        if self._is("p"):
-            self._keep(1)
-        elif self._is("B"):
+        if self._keep_if("p"):
+            return
+        if self._is("B"):
             self._enter()
             self._keep(1)
             self._back_reference()
@@ -137,14 +136,9 @@ class _V0Reader:
 
     def _signature(self) -> None:
         self._binder()
-        if self._is("U"):
-            self._keep(1)
-        if self._is("K"):
-            self._keep(1)
-            if self._is("C"):
-                self._keep(1)
-            else:
-                self._identifier()
+        self._keep_if("U")
+        if self._keep_if("K") and not self._keep_if("C"):
+            self._identifier()
         self._until_end(self._type)
         self._type()
 
@@ -155,25 +149,20 @@ class _V0Reader:
 
     def _bound(self) -> None:
         self.path()
-        while self._is("p"):
-            self._keep(1)
+        while self._keep_if("p"):
             self._identifier()
             self._type()
 
     def _binder(self) -> None:
-        if self._is("G"):
-            self._keep(1)
+        if self._keep_if("G"):
             self._keep_match(_BASE_62)
 
     def _lifetime(self) -> None:
-        if self._is("L"):
-            self._keep(1)
+        if self._keep_if("L"):
             self._keep_match(_BASE_62)
 
     def _back_reference(self) -> None:
-        found = _BASE_62.match(self._text, self._at)
-        if found is None:
-            raise _NotV0Error
+        found = self._match(_BASE_62)
         begin, self._at = self._at - 1, found.end()
         meant = _base_62(found[0]) + 2
         piece = self._piece_at.get(meant)
@@ -187,22 +176,17 @@ class _V0Reader:
 
     def _disambiguator(self) -> None:
         if self._is("s"):
-            found = _BASE_62.match(self._text, self._at + 1)
-            if found is None:
-                raise _NotV0Error
-            self._at = found.end()
+            self._at += 1
+            self._at = self._match(_BASE_62).end()
 
     def _identifier(self) -> None:
-        found = _IDENTIFIER.match(self._text, self._at)
-        if found is None:
-            raise _NotV0Error
+        found = self._match(_IDENTIFIER)
         self._keep(found.end() - self._at)
         self._keep(int(found[2]) if len(found[2]) < 5 else len(self._text))
 
     def _until_end(self, read_one: Callable[[], None]) -> None:
-        while not self._is("E"):
+        while not self._keep_if("E"):
             read_one()
-        self._keep(1)
 
     def _enter(self) -> None:
         """Begin what a back reference may mean."""
@@ -222,11 +206,22 @@ class _V0Reader:
         self.pieces.append(piece)
         return piece
 
-    def _keep_match(self, pattern: re.Pattern[str]) -> None:
+    def _keep_if(self, letter: str) -> bool:
+        if not self._is(letter):
+            return False
+        self._at += 1
+        self.pieces.append(letter)
+        return True
+
+    def _match(self, pattern: re.Pattern[str]) -> re.Match[str]:
+        """What is at this place. Raises _NotV0Error if it is something else."""
         found = pattern.match(self._text, self._at)
         if found is None:
             raise _NotV0Error
-        self._keep(found.end() - self._at)
+        return found
+
+    def _keep_match(self, pattern: re.Pattern[str]) -> None:
+        self._keep(self._match(pattern).end() - self._at)
 
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

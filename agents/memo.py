@@ -9,7 +9,6 @@ V = TypeVar("V")
 K_contra = TypeVar("K_contra", contravariant=True)
 V_co = TypeVar("V_co", covariant=True)
 
-
 MAX_KEY_BYTES: Final = 32 << 20
 """Of the keys of one generation: what the largest of our caches has when it is full of ordinary keys."""
 
@@ -29,9 +28,8 @@ def _size(key: object) -> int:
         return len(key) + _SMALL
     try:
         plain: Any = key
-        return (
-            len(dumps(plain)) + _SMALL
-        )  # in C: most keys are plain tuples, and a call for each of their items is dear
+        # in C: most keys are plain tuples, and a call for each of their items is dear
+        return len(dumps(plain)) + _SMALL
     except ValueError:
         pass
     if isinstance(key, tuple):

@@ -69,13 +69,12 @@ class CoverageGap:
     detail: str | None = None
     cluster: str = ""
     session: str = ""
+    skipped: SkippedOffsets | None = None
 
     @property
     def node_id(self) -> NodeId:
         """The node that it is about."""
         return NodeId(self.cluster, self.node)
-
-    skipped: SkippedOffsets | None = None
 
     def as_record(self) -> dict[str, Any]:
         """Field names and values of the Avro record; also fit for JSON."""

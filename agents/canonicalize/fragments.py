@@ -34,9 +34,10 @@ _MAX_STACKS: Final = 16_384
 _MAX_FRAMES: Final = 65_536
 _MAX_ARGUMENTS: Final = 65_536
 _MAX_PROBES: Final = 4_096
-_ARCHITECTURE_LABEL: Final = "kubernetes.io/arch"
-_FRAME_KEY_BYTES: Final = 128  # of the key around the entry
 _MAX_NODES: Final = 1_024
+_FRAME_KEY_BYTES: Final = 128  # of the key around the entry
+
+_ARCHITECTURE_LABEL: Final = "kubernetes.io/arch"
 
 
 @dataclass(frozen=True, slots=True)

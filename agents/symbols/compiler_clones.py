@@ -4,7 +4,7 @@
   in gcc/cgraphclones.cc and who calls it); `._omp_fn.N`, `._omp_cpyfn.N`, the bodies of parallel regions
   (gcc/omp-low.cc); `X.Frame.actor` and `X.Frame.destroy` inside another mangled name (gcc/cp/coroutines.cc).
 - GCC and LLVM, versions for processors: `.avx2`, `.arch_haswell`, `.default`, `._Msve` (x86 psABI, Arm ACLE). Their
-  `.resolver` and `.ifunc` choose a version and are none.
+  `.resolver` and `.ifunc` only choose a version.
 - ABIs: `_ZGV...` (x86 vector function ABI), `_ZGTt` (Itanium C++ ABI 5.1.8), and the kinds of one constructor or
   destructor, `C1`, `C2`, `D0`, `D1`, `D2` (5.1.4.3).
 - LLVM: `.resume`, `.destroy`, `.cleanup` (CoroSplit), `.specialized.N` (FunctionSpecialization), `.argelim`,

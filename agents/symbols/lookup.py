@@ -73,7 +73,7 @@ class Scope(NamedTuple):
 
 
 ScopeFields = tuple[str, RootOwner, NodeId, str]
-"""The fields of a Scope, which is one. A plain tuple costs a tenth, and one is made for every event."""
+"""The fields of a Scope as a plain tuple. It costs a tenth to make, and one is made for every event."""
 
 
 class ScopeMaps(Protocol):

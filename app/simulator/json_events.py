@@ -84,7 +84,7 @@ class EventTexts:
         self._pending: _UnfinishedValue | None = None
 
     def read(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[ReadEvent | UnreadLine]:
-        """The events of numbered lines, and what is none, in order."""
+        """The events of numbered lines, and the lines that are no events, in order."""
         for number, line in _unwrapped(lines):
             try:
                 text = line.decode()
@@ -98,7 +98,7 @@ class EventTexts:
     def _line(self, number: int, text: str) -> Iterator[ReadEvent | UnreadLine]:
         pending = self._pending
         if pending is not None:
-            if not _begins_anew(text):
+            if not _is_whole_object(text):
                 pending.add(text)
                 if pending.size > self._max_bytes:
                     self._pending = None
@@ -136,8 +136,8 @@ def _unwrapped(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]
         yield first, b"".join(parts)
 
 
-def _begins_anew(text: str) -> bool:
-    """Whether a line inside of an indented value is a whole object of its own, so that the value was cut."""
+def _is_whole_object(text: str) -> bool:
+    """Whether a line is an object of its own. Inside of an indented value, it says that the value was cut."""
     return text.startswith("{") and _depth(text) == 0 and isinstance(_parsed(text), dict)
 
 

@@ -140,10 +140,10 @@ def extend_index(
             unwound=known.parts.unwound,
         )
         # an index without lines has no code of copies, so with lines DWARF has to say what was inlined in Go, too
-        is_described_anew = with_lines and debug.structure.has_dwarf
-        tree = known_go_tree(known, with_copies=not is_described_anew)
+        is_described_again = with_lines and debug.structure.has_dwarf
+        tree = known_go_tree(known, with_copies=not is_described_again)
         reading = DebugReading(with_lines, note=note)
-        return _filled(empty, [debug], reading, symbols, tree, with_go=is_described_anew)
+        return _filled(empty, [debug], reading, symbols, tree, with_go=is_described_again)
 
 
 def _filled(

@@ -87,5 +87,5 @@ def _file(said: Any) -> MappedFile | str:
     if not isinstance(said, str) or _BUILD_ID.fullmatch(said) is None:
         return "its build id is not lower hex of 8 to 128 bytes"
     if is_blank(bytes.fromhex(said)):
-        return "a build id whose bits are all equal is none"
+        return "a build id whose bits are all equal names no file"
     return MappedFile(said, since_ns=since_ns)

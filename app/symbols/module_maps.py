@@ -3,9 +3,9 @@
 As text, one file a line, separated by tabs, sorted: normalized module, build id, and where they are known the ELF
 machine and the time from which it holds (Unix epoch, ns).
 
-A path may have had several files, one after the other: the latest before an event is meant, and none for certain near
-a change. Two at once, for one
-machine, are ambiguous: of an image (whose digest may stand for several architectures) or of a pattern of nodes.
+A path may have had several files, one after the other. The latest before an event is meant; near a change nobody can
+tell which. Two at once for one machine are ambiguous, too: an image's digest may stand for several architectures, and a
+pattern for several nodes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,7 +45,6 @@ Files = tuple[MappedFile, ...]
 
 ModuleMap = Mapping[str, Files]
 """The files of a scope by normalized module."""
-
 
 CLOCK_DOUBT_NS: Final = 900 * NS_PER_SECOND
 """How long before and after a file took another one's place either may be meant: a node's clock may have been wrong

@@ -24,8 +24,10 @@ class SharedBuildId:
 
 def encode_codes(shared: SharedBuildId) -> bytes:
     """One code a line, sorted, then the chosen one."""
-    lines = [f"code {code}" for code in sorted(shared.codes)]
-    return "".join(f"{line}\n" for line in [*lines, *([f"chosen {shared.chosen}"] if shared.chosen else [])]).encode()
+    lines = [f"code {code}\n" for code in sorted(shared.codes)]
+    if shared.chosen:
+        lines.append(f"chosen {shared.chosen}\n")
+    return "".join(lines).encode()
 
 
 def decode_codes(content: bytes) -> SharedBuildId:
@@ -35,5 +37,5 @@ def decode_codes(content: bytes) -> SharedBuildId:
         codes = frozenset(digest for word, digest in pairs if word == "code")
         chosen = [digest for word, digest in pairs if word == "chosen"]
     except ValueError as error:
-        raise SymbolStoreError("a list of codes has a line that is none") from error
+        raise SymbolStoreError("a list of codes has a line that is not a code") from error
     return SharedBuildId(codes, chosen[0] if chosen else None)

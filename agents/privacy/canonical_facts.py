@@ -42,7 +42,7 @@ def canonical_facts(policy: Policy, redactor: Redactor, canonical: bytes | None)
 
 
 def late_events(records: Sequence[SourceRecord], lateness_ns: int) -> list[SourceRecord]:
-    """Canonical events that were received later after they happened than `lateness_ns`."""
+    """Canonical events that were received more than `lateness_ns` after they happened."""
     # Every event is looked at, so none is decoded for that: its time stands at one place of its head.
     place, number = slice(TIMESTAMP_AT, TIMESTAMP_AT + 8), int.from_bytes
     suspects = [

@@ -69,7 +69,7 @@ def function_of(symbol: str) -> str:
 
 
 def symbols_of(function: str, names: Iterable[str]) -> set[str]:
-    """Those of a file's names that are a function; a file may have 70,000, so most are told apart by a word of it."""
+    """Those of a file's names that mean a function. Of some 70,000, most do not even have a word of it in them."""
     word = common_word(function)
     return {name for name in names if word in name and _function_of(name) == function}
 
@@ -80,7 +80,7 @@ and function, against up to 50 µs a name."""
 
 
 def symbols_by_function(functions: Collection[str], names: Collection[str]) -> dict[str, set[str]]:
-    """Those of a file's names that are each of the functions."""
+    """For each of the functions, those of a file's names that mean it."""
     if len(functions) <= _FEW:
         return {function: symbols_of(function, names) for function in functions}
     found: dict[str, set[str]] = {function: set() for function in functions}

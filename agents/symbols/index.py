@@ -131,7 +131,10 @@ class SymbolIndex:
         return str(self.parts.names[offsets[number] : offsets[number + 1]], "utf-8")
 
     def _with_lines(self, name: str, offset: int, address: int) -> Resolved:
-        """A function and its line; code that was put into it has the innermost line, and it the line of the call."""
+        """A function with its line. Of functions that were put into it, the innermost has the line of the address.
+
+        Each function around has the line where it calls the one that is next inside.
+        """
         file, line = self._line_at(address)
         parts = self.parts
         at = bisect_right(parts.copy_range_starts, address) - 1

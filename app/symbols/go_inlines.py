@@ -16,6 +16,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Final, NamedTuple
 
+from agents.symbols.index import MAX_INLINE_DEPTH
 from agents.symbols.index_format import NO_COPY
 from app.symbols.elf import ElfStructure, FileRange
 from app.symbols.gopclntab import GO_1_18, GoTable
@@ -33,8 +34,6 @@ _RECORD_1_18: Final = "28xI4x3xB"
 _NODE: Final = (1, 2, 4)
 _NODE_1_18: Final = (3, 4, 5)
 
-# A function of 1 MiB has some 10,000 nodes.
-_MAX_DEPTH: Final = 256
 _FIRST_PC: Final = itemgetter(0)
 
 # Numbers of seven bits a byte; the high bit says that more bytes follow.
@@ -201,7 +200,7 @@ class _TreeReader:
         while node not in into.copies and node >= 0:
             called_at = into.calls[node]
             path.append((node, self._table.names[into.names[node]], called_at))
-            if len(path) > _MAX_DEPTH:
+            if len(path) > MAX_INLINE_DEPTH:
                 raise _MalformedTreeError
             around = bisect_right(into.ranges, called_at, key=_FIRST_PC) - 1
             node = into.ranges[around][2] if around >= 0 and called_at < into.ranges[around][1] else -1

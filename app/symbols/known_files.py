@@ -80,7 +80,7 @@ class FollowedStore:
         self.look()
 
     def look(self) -> bool:
-        """Look whether there is another snapshot; whether there is. A store that cannot be read changes nothing."""
+        """Take the current snapshot, and say whether it is another one. A store that cannot be read changes nothing."""
         if self._folder is None:
             return False
         try:

@@ -22,7 +22,7 @@ def other_offset(file_offset: int, layout: Layout, indexed: Sequence[Segment]) -
 
 
 def _moved(place: int, segments: Iterable[tuple[int, int, int]]) -> int | None:
-    """From one count of bytes into another, each segment beginning at the first number and at the second."""
+    """The same place, counted another way; `segments` are (begin in this count, begin in the other, size)."""
     pages = None
     for begin, other, size in segments:
         if begin <= place < begin + size:

@@ -54,7 +54,7 @@ class SymbolStore:
         self._image_module_maps = lru_cache(maxsize=_CACHED_NAMES)(self._maps_of_image)
         self._node_module_maps = lru_cache(maxsize=_CACHED_NAMES)(lambda node: _of_node(self._module_maps, node))
         self._node_kernel_maps = lru_cache(maxsize=_CACHED_NAMES)(lambda node: _of_node(self._kernel_maps, node)[:1])
-        # not bounded by number: they have what the snapshot's maps combine to
+        # no bound on their number: the snapshot has only so many maps to put together
         self._maps_of = cache(lambda *of: StoreMapsOverTime(self, *of))
         self.maps_at = cache(lambda *of: StoreMaps(self, *of))
         """The one `StoreMaps` of its arguments."""

@@ -16,9 +16,9 @@ from itertools import groupby
 from agents.contract import OutRecord, StepResult
 from app.evidence.audit_record import AuditRecord, AuditRun, runs_of
 from app.kafka.records import Partition
-from app.processes.process_end import ExitCode, Fail, end_process
+from app.processes.process_end import Fail, end_process
 from app.streaming.batch import RecordBatch
-from app.streaming.delivery import Delivery, DeliveryFailedError, Parcel
+from app.streaming.delivery import Delivery, Parcel, delivered_or_ended
 from app.streaming.ledger import HandOut
 from schemas.topics import Stage
 from schemas.units import NS_PER_MS
@@ -67,12 +67,9 @@ class AuditTrail:
     async def before_commit(self, offsets: Mapping[Partition, int]) -> None:
         """Say what was published up to the offsets that are about to be committed; returns when that is stored."""
         parcels = [parcel for where, position in offsets.items() for parcel in self._parcels(where, position)]
-        if not parcels:
-            return
-        try:
-            await self._delivery.deliver(parcels)
-        except DeliveryFailedError as error:
-            self._fail(ExitCode.DELIVERY_FAILED, str(error))
+        if parcels:
+            with delivered_or_ended(self._fail):
+                await self._delivery.deliver(parcels)
 
     def _parcels(self, where: Partition, position: int) -> Iterator[Parcel]:
         """A parcel of one record for each configuration that decided part of what is due."""

@@ -12,7 +12,8 @@ lock.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -23,7 +24,7 @@ from agents.contract import OutRecord
 from app.kafka.client import LOSSLESS_PRODUCER
 from app.kafka.records import Partition
 from app.operators.errors import OperatorError
-from app.processes.process_end import ExitCode
+from app.processes.process_end import ExitCode, Fail
 from schemas.topics import MAX_RECORD_BYTES
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,15 @@ class DeliveryFailedError(OperatorError):
     """Kafka refused a record for good. The text names topic, partition and error, nothing of the record."""
 
     exit_code = ExitCode.DELIVERY_FAILED
+
+
+@contextmanager
+def delivered_or_ended(fail: Fail) -> Iterator[None]:
+    """The process ends where what is sent inside cannot be stored."""
+    try:
+        yield
+    except DeliveryFailedError as error:
+        fail(ExitCode.DELIVERY_FAILED, str(error))
 
 
 class Parcel(NamedTuple):

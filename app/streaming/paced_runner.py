@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager
 
 from app.processes.process_end import ExitCode, Fail, end_process
 from app.streaming.batch import RecordBatch
-from app.streaming.delivery import DeliveryFailedError
+from app.streaming.delivery import delivered_or_ended
 from app.streaming.ledger import HandOut
 
 MAX_PENDING_BATCHES = 256
@@ -103,10 +103,8 @@ class PacedRunner:
         if not all(hand_out.current for hand_out in self._pending):
             # A drain flushes before partitions are given up, so this state holds counts that another worker has.
             self._fail(ExitCode.DRAIN_OVERDUE, "a partition was lost with unwritten work in memory")
-        try:
+        with delivered_or_ended(self._fail):
             await self._flush(self._positions)
-        except DeliveryFailedError as error:
-            self._fail(ExitCode.DELIVERY_FAILED, str(error))
         for hand_out in self._pending:
             hand_out.finish()
         self._pending.clear()

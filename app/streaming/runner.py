@@ -30,7 +30,7 @@ from app.streaming.account import BatchOutcome
 from app.streaming.audit import AuditTrail
 from app.streaming.batch import RecordBatch
 from app.streaming.dead_letter_limits import DeadLetterGuard
-from app.streaming.delivery import Delivery, DeliveryFailedError, Parcel, Receipt
+from app.streaming.delivery import Delivery, Parcel, Receipt, delivered_or_ended
 from app.streaming.table import StrictTable, TableWrite
 from app.telemetry.event_lines import EventLines
 
@@ -175,10 +175,8 @@ class StepRunner:
         parcels = self._parcels(batch.partition, result)
         if memory is not None and (write := memory.write(batch, result)) is not None:
             parcels = (*parcels, memory.changes(write))
-        try:
+        with delivered_or_ended(self._fail):
             receipt = await self._delivery.send(parcels)
-        except DeliveryFailedError as error:
-            self._fail(ExitCode.DELIVERY_FAILED, str(error))
 
         def settle(receipt: Receipt) -> None:
             self._window.release()

@@ -14,8 +14,8 @@ from typing import Final
 from agents.contract import OutRecord
 from agents.coverage.unreadable import GAP_BEFORE_NS
 from app.kafka.records import Partition
-from app.processes.process_end import ExitCode, Fail, end_process
-from app.streaming.delivery import Delivery, DeliveryFailedError, Parcel
+from app.processes.process_end import Fail, end_process
+from app.streaming.delivery import Delivery, Parcel, delivered_or_ended
 from schemas.coverage import CoverageGap, GapCause, SkippedOffsets, encode
 from schemas.topics import COVERAGE
 from schemas.units import NS_PER_MS, NS_PER_SECOND
@@ -124,9 +124,6 @@ class SkippedGaps:
             value = encode(gap_of(one, one.topic.removeprefix(self._prefix)), self._schema_id)
             record = OutRecord(None, value, time.time_ns() // NS_PER_MS)
             parcels.append(Parcel(self._prefix + COVERAGE, one.partition % self._partitions, [record]))
-        if not parcels:
-            return
-        try:
-            await self._delivery.deliver(parcels)
-        except DeliveryFailedError as error:
-            self._fail(ExitCode.DELIVERY_FAILED, str(error))
+        if parcels:
+            with delivered_or_ended(self._fail):
+                await self._delivery.deliver(parcels)

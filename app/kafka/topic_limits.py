@@ -7,10 +7,9 @@ batches where a limit is smaller.
 from collections.abc import Iterable
 from typing import Final
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient
 
-from app.kafka.log_ends import ANSWER_SECONDS
+from app.kafka.topic_options import topic_options
 
 OPTION: Final = "max.message.bytes"
 
@@ -23,11 +22,4 @@ def topic_limits(admin: AdminClient, names: Iterable[str]) -> dict[str, int]:
 
     Topics whose options we may not read, or cannot now, are left out.
     """
-    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-    found = {}
-    for resource, answer in admin.describe_configs(resources, request_timeout=ANSWER_SECONDS).items():
-        try:
-            found[resource.name] = int(str(answer.result()[OPTION].value))
-        except KafkaException:
-            continue
-    return found
+    return {name: int(value) for name, value in topic_options(admin, names, OPTION).items()}

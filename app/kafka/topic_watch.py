@@ -5,14 +5,15 @@ nobody. And where the broker stamps records, the time of receipt is lost. A clie
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient
 
-from app.kafka.log_ends import ANSWER_SECONDS, TopicFacts, topic_facts
+from app.kafka.log_ends import TopicFacts, topic_facts
+from app.kafka.topic_options import topic_options
 from schemas.units import NS_PER_MS
 
 STAMPS_SECONDS: Final = 30.0
@@ -63,7 +64,7 @@ class TopicWatch:
         self._note_growth(facts)
         if (now := time.monotonic()) >= self._look_at_stamps_at:
             self._look_at_stamps_at = now + STAMPS_SECONDS
-            self.stamped = tuple(stamped_by_broker(self._admin, self._names))
+            self.stamped = stamped_by_broker(self._admin, self._names)
         return self._recreated(facts) or stamps_trouble(self.stamped)
 
     def trouble(self) -> str | None:
@@ -91,18 +92,9 @@ class TopicWatch:
         return f"{', '.join(recreated)} was deleted and created again while the stage ran" if recreated else None
 
 
-def stamped_by_broker(admin: AdminClient, names: Iterable[str]) -> Iterator[str]:
+def stamped_by_broker(admin: AdminClient, names: Iterable[str]) -> tuple[str, ...]:
     """Topics whose records get the broker's time. Those whose options we may not read, or cannot now, are left out."""
-    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-    if not resources:
-        return
-    for resource, answer in admin.describe_configs(resources, request_timeout=ANSWER_SECONDS).items():
-        try:
-            found = answer.result()[_STAMPS]
-        except KafkaException:
-            continue
-        if found.value != _BY_WRITERS:
-            yield resource.name
+    return tuple(name for name, value in topic_options(admin, names, _STAMPS).items() if value != _BY_WRITERS)
 
 
 def stamps_trouble(stamped: Iterable[str]) -> str | None:

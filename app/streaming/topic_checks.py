@@ -13,6 +13,7 @@ from typing import Final
 from confluent_kafka.admin import AdminClient
 
 from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, partition_counts
+from app.kafka.log_ends import ANSWER_SECONDS
 from app.kafka.topic_limits import topic_limits
 from app.kafka.topic_watch import stamped_by_broker, stamps_trouble
 from app.operators.errors import OperatorError
@@ -24,8 +25,6 @@ log = logging.getLogger(__name__)
 
 TOPICS_WAIT_SECONDS = 60.0
 """How long a broker and its topics are waited for at the start: all parts of a deployment start at once."""
-
-ANSWER_SECONDS = 5.0
 
 _OF_EVENTS: Final = frozenset({RAW, CANONICAL, CALLS})
 

@@ -36,7 +36,7 @@ from app.ingest.node_claims import NodeClaims
 from app.ingest.spill import SpillFolder
 from app.ingest.spiller import Spiller
 from app.ingest.writer import BATCH_BYTES, RawWriter
-from app.kafka.client import ClientConfig, KafkaUnreachableError, client_config, partition_count
+from app.kafka.client import ClientConfig, KafkaUnreachableError, client_config, partition_counts
 from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_limits import topic_limits
 from app.kafka.topic_watch import TopicWatch
@@ -100,9 +100,9 @@ class Ingest:
         self._threads: list[threading.Thread] = []
         config = client_config(settings)
         _look_at_topics(settings)
-        self._topics = TopicWatch(
-            AdminClient(config | {"log_level": 0}), (settings.name(topics.RAW), settings.name(topics.COVERAGE))
-        )
+        raw, coverage = settings.name(topics.RAW), settings.name(topics.COVERAGE)
+        admin = AdminClient(config | {"log_level": 0})
+        self._topics = TopicWatch(admin, (raw, coverage))
         self._stopping = threading.Event()
         self._journal = Journal(settings.data_dir / "ingest")
         known = self._journal.state
@@ -115,12 +115,9 @@ class Ingest:
         self._folder = _spill_folder(settings)
         self._buffer = Buffer(limits, KeyReader(node), drop_stored=self._folder.drop_oldest if self._folder else None)
         self._spiller = Spiller(self._buffer, self._folder, KeyReader(node)) if self._folder else None
-        raw = settings.name(topics.RAW)
-        self._writer = RawWriter(_with_batches_for(config, raw), raw, self._buffer, limits, self._spiller)
+        self._writer = RawWriter(_with_batches_for(config, admin, raw), raw, self._buffer, limits, self._spiller)
         self._registry = SchemaRegistry.from_settings(settings)
-        self._gaps = GapWriter(
-            config, settings.name(topics.COVERAGE), self._journal, self._find_coverage_schema, self._meter
-        )
+        self._gaps = GapWriter(config, coverage, self._journal, self._find_coverage_schema, self._meter)
         self._agent = AgentMetrics(settings.tetragon_metrics_url) if settings.tetragon_metrics_url else None
         privacy = load_privacy(settings)
         self._keeper = Keeper(
@@ -330,10 +327,10 @@ def _spill_folder(settings: Settings) -> SpillFolder | None:
     return SpillFolder(settings.spill_dir, settings.spill_max_bytes, settings.spill_sync_ms / 1000)
 
 
-def _with_batches_for(config: ClientConfig, topic: str) -> ClientConfig:
+def _with_batches_for(config: ClientConfig, admin: AdminClient, topic: str) -> ClientConfig:
     """The configuration, with smaller batches where a topic takes only such: a larger one would be refused whole."""
     try:
-        limit = topic_limits(AdminClient(config | {"log_level": 0}), [topic]).get(topic)
+        limit = topic_limits(admin, [topic]).get(topic)
     except KafkaException:  # no broker answers, which is waited for
         return config
     return config if limit is None or limit >= BATCH_BYTES else config | {"batch.size": limit}
@@ -342,8 +339,7 @@ def _with_batches_for(config: ClientConfig, topic: str) -> ClientConfig:
 def _look_at_topics(settings: Settings) -> None:
     """Refuse to start without the topics. A Kafka that is away is waited for later."""
     try:
-        for topic in (topics.RAW, topics.COVERAGE):
-            partition_count(settings, settings.name(topic), _KAFKA_AT_START_SECONDS)
+        partition_counts(settings, (settings.name(topics.RAW), settings.name(topics.COVERAGE)), _KAFKA_AT_START_SECONDS)
     except KafkaUnreachableError as error:
         log.warning("%s; events are buffered meanwhile", error)
 

@@ -54,8 +54,8 @@ class Journal:
             raise FolderUnusableError(f"CALLSTREAM_DATA_DIR: cannot write to {folder}: {error.strerror}") from None
         self.pending: dict[CoverageGap, None] = dict.fromkeys(self._file.found)
         self._lines = len(self._file.found)
-        self._is_behind = False
         self._gaps_trouble: str | None = None
+        """Why the file has other gaps than are pending; None when it has the same."""
         self._state_trouble: str | None = None
         self.state = self._read_state()
 
@@ -74,7 +74,7 @@ class Journal:
         """Remember gaps until they are `done`; one sync for all of them."""
         fresh = [gap for gap in gaps if not self._merge_into_pending(gap)]
         self.pending.update(dict.fromkeys(fresh))
-        if self._is_behind or not fresh:
+        if self._gaps_trouble is not None or not fresh:
             self.store_again()
             return
         try:
@@ -85,7 +85,7 @@ class Journal:
 
     def store_again(self) -> None:
         """Store what the disk refused before; called often, also when there is nothing to store."""
-        if self._is_behind:
+        if self._gaps_trouble is not None:
             self._rewrite()
 
     def done(self, gap: CoverageGap) -> None:
@@ -124,13 +124,13 @@ class Journal:
             self._fell_behind(error)
         else:
             self._lines = len(self.pending)
-            self._is_behind, self._gaps_trouble = False, None
+            self._gaps_trouble = None
 
     def _fell_behind(self, error: OSError) -> None:
         """The file has other gaps than are pending: acknowledged ones would be sent again, and others be missing."""
         if self._gaps_trouble is None:
             log.error("gaps are kept in memory only: the journal cannot be written: %s", error.strerror)
-        self._is_behind, self._gaps_trouble = True, f"the journal cannot be written: {error.strerror}"
+        self._gaps_trouble = f"the journal cannot be written: {error.strerror}"
 
     def _read_state(self) -> State | None:
         path = self._folder / _STATE

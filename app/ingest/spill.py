@@ -240,12 +240,11 @@ class SpillFolder:
 
     def _repair_tail(self, segment: SpillSegment, tail: int) -> None:
         """Cut off what a failed write left; where the disk refuses that too, the next chunk begins a new segment."""
+        self._unsynced_since = self._unsynced_since or time.monotonic()
         try:
             os.ftruncate(tail, segment.size_bytes)
-            self._unsynced_since = self._unsynced_since or time.monotonic()
         except OSError as error:
             log.error("%s keeps half an entry: %s", segment.path, error.strerror)
-            self._unsynced_since = self._unsynced_since or time.monotonic()
             self._sync()
             self._abandon_tail()
 

@@ -19,7 +19,6 @@ from typing import Final, NamedTuple
 from app.dead_letters.inventory import ALL_LETTERS, Inventory, LetterState, StoredDeadLetter
 from app.kafka.group_reader import GroupReader
 from app.kafka.records import OffsetRange, Recorded
-from app.kafka.refused import RecordRefusal
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder, RecordFault
 from app.kafka.topic_reader import TopicReader
@@ -64,7 +63,7 @@ def read_letters(
         for record in progress.each(reader.records(name), "dead letters read"):
             document = decoder.decode(record.value)
             if isinstance(document, RecordFault):
-                found.unreadable.note(RecordRefusal(name, record.partition, record.offset, document))
+                found.unreadable.refuse(record, document)
             found.add(None if isinstance(document, RecordFault) else document, record.timestamp)
         unsettled = [one for one in found.chosen(ALL_LETTERS, LetterState.OPEN) if one.raw is not None]
         behind = (one for one in unsettled if one.raw_offset >= settled.get(one.raw_partition, 0))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from app.kafka.records import Recorded
-from app.kafka.refused import RecordRefusal, RefusedRecords
+from app.kafka.refused import RefusedRecords
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder, RecordFault
 from app.kafka.topic_reader import TopicReader
@@ -33,5 +33,5 @@ def decoded_records(
             if is_wanted(record.key):
                 found = decoder.decode(record.value)
                 if isinstance(found, RecordFault) and not (is_compacted and record.value is None):
-                    refused.note(RecordRefusal(name, record.partition, record.offset, found))
+                    refused.refuse(record, found)
                 yield record, found

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from agents.contract import UNREADABLE_BATCH
+from app.kafka.records import Recorded
 from app.kafka.schemas import RecordFault
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,15 @@ class RefusedRecords:
         self._count = count
         self._clock = clock
         self._kinds: dict[tuple[str, RecordFault], _Kind] = {}
+
+    def refuse(self, record: Recorded, reason: RecordFault) -> None:
+        """Note that this record was not used."""
+        self.note(RecordRefusal(record.topic, record.partition, record.offset, reason))
+
+    def refuse_keyless(self, record: Recorded) -> None:
+        """Note a record without the key that its topic needs; what stands for a batch that is too large has none."""
+        is_unreadable = record.value is UNREADABLE_BATCH
+        self.refuse(record, RecordFault.BATCH_TOO_LARGE if is_unreadable else RecordFault.NO_KEY)
 
     def note(self, refusal: RecordRefusal) -> None:
         """Count a refusal, and log it where none like it was logged within a minute."""

@@ -82,7 +82,6 @@ class WholeTopics:
 
     def _is_usable(self, record: Recorded) -> bool:
         if record.value is UNREADABLE_BATCH:
-            fault = RecordFault.BATCH_TOO_LARGE
-            self._refused.note(RecordRefusal(record.topic, record.partition, record.offset, fault))
+            self._refused.refuse(record, RecordFault.BATCH_TOO_LARGE)
             return False
         return True

@@ -13,7 +13,7 @@ from typing import Any
 from agents.contract import UNREADABLE_BATCH
 from agents.privacy.verifier import PrivacyFinding, Verifier
 from app.kafka.records import Recorded
-from app.kafka.refused import RecordRefusal, RefusedRecords
+from app.kafka.refused import RefusedRecords
 from app.kafka.schemas import RecordFault
 from app.kafka.topic_reader import TopicReader
 from app.operators.errors import OperatorError
@@ -53,8 +53,7 @@ def audit(
         total = sum(ends.offsets for ends in reader.all_ends(full_name).values())
         for record in progress.each(reader.records(full_name), "records audited", total):
             if record.value is UNREADABLE_BATCH:
-                fault = RecordFault.BATCH_TOO_LARGE
-                refused.note(RecordRefusal(record.topic, record.partition, record.offset, fault))
+                refused.refuse(record, RecordFault.BATCH_TOO_LARGE)
             else:
                 yield from _looked_at(record, topic, verifier)
 

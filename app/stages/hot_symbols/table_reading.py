@@ -7,9 +7,8 @@ at once, at some 800 bytes each.
 from collections.abc import Iterator
 from typing import Any
 
-from agents.contract import UNREADABLE_BATCH
 from app.kafka.records import Recorded
-from app.kafka.refused import RecordRefusal, RefusedRecords
+from app.kafka.refused import RefusedRecords
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder, RecordFault
 from app.kafka.topic_reader import TopicReader
@@ -26,8 +25,7 @@ def published_rows(settings: Settings, refused: RefusedRecords) -> Iterator[dict
     with TopicReader(settings) as reader:
         for record in reader.records(settings.name(topics.HOT_SYMBOLS)):
             if record.key is None:
-                unreadable = record.value is UNREADABLE_BATCH
-                _refuse(refused, record, RecordFault.BATCH_TOO_LARGE if unreadable else RecordFault.NO_KEY)
+                refused.refuse_keyless(record)
             elif record.value is not None:
                 newest[record.key] = record
             else:
@@ -37,10 +35,6 @@ def published_rows(settings: Settings, refused: RefusedRecords) -> Iterator[dict
         for key in sorted(newest):
             row = schemas.decode(newest[key].value)
             if isinstance(row, RecordFault):
-                _refuse(refused, newest[key], row)
+                refused.refuse(newest[key], row)
             else:
                 yield row
-
-
-def _refuse(refused: RefusedRecords, record: Recorded, reason: RecordFault) -> None:
-    refused.note(RecordRefusal(record.topic, record.partition, record.offset, reason))

@@ -19,7 +19,7 @@ from agents.symbols.module_paths import normalize_module
 from app.kafka.client import KafkaUnreachableError, client_config
 from app.kafka.decoded_records import decoded_records
 from app.kafka.records import Recorded
-from app.kafka.refused import RecordRefusal, RefusedRecords
+from app.kafka.refused import RefusedRecords
 from app.kafka.schemas import RecordFault
 from app.settings import Settings
 from schemas import records, topics
@@ -84,23 +84,24 @@ class WatchList:
         A tombstone, or what is no watch, replaces the watch before it, too.
         """
         if record.key is None:
-            unreadable = document is RecordFault.BATCH_TOO_LARGE
-            return self._refuse(record, RecordFault.BATCH_TOO_LARGE if unreadable else RecordFault.NO_KEY)
+            self.refused.refuse_keyless(record)
+            return False
         place = RecordPlace(record.partition, record.key)
         before = self._by_place.pop(place, None)
-        if record.value is None:
-            return before is not None
-        watch = document if isinstance(document, RecordFault) else watch_of(document, record.timestamp)
-        if isinstance(watch, RecordFault):
-            return self._refuse(record, watch) or before is not None
-        if self._max_places is not None and len(self._by_place) >= self._max_places:
-            return self._refuse(record, RecordFault.TOO_MANY) or before is not None
-        self._by_place[place] = watch
+        watch = None if record.value is None else self._usable(record, document)
+        if watch is not None:
+            self._by_place[place] = watch
         return watch != before
 
-    def _refuse(self, record: Recorded, reason: RecordFault) -> bool:
-        self.refused.note(RecordRefusal(record.topic, record.partition, record.offset, reason))
-        return False
+    def _usable(self, record: Recorded, document: Mapping[str, Any] | RecordFault) -> Watch | None:
+        """The watch, if there is one and room for it; else the record is refused."""
+        watch = document if isinstance(document, RecordFault) else watch_of(document, record.timestamp)
+        if isinstance(watch, Watch) and self._max_places is not None and len(self._by_place) >= self._max_places:
+            watch = RecordFault.TOO_MANY
+        if isinstance(watch, Watch):
+            return watch
+        self.refused.refuse(record, watch)
+        return None
 
     def watches(self) -> dict[str, Watch]:
         """The watches by id; several records of one are joined (`Watch.joined`)."""

@@ -21,7 +21,6 @@ from agents.hot_symbols.table.published import module_in
 from agents.hot_symbols.watch.watch_board import MAX_WATCHES, WatchBoard, is_news
 from agents.hot_symbols.watch.watched_code import watched_codes
 from app.kafka.records import Partition, Recorded
-from app.kafka.refused import RecordRefusal
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder, RecordFault
 from app.kafka.topic_follower import AT_ONCE, WholeTopics
@@ -152,7 +151,7 @@ class WatchTask:
             return
         answer = self._answer_schemas.decode(record.value)
         if isinstance(answer, RecordFault):
-            self._refused.note(RecordRefusal(record.topic, record.partition, record.offset, answer))
+            self._refused.refuse(record, answer)
         else:
             self._published[text] = answer
 

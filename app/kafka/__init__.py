@@ -2,4 +2,6 @@
 
 import logging
 
-logging.getLogger(__name__).addHandler(logging.NullHandler())  # commands say what matters; only processes have a log
+# commands say what matters; only processes have a log
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+logging.getLogger("aiokafka").addHandler(logging.NullHandler())

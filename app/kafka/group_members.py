@@ -7,7 +7,6 @@ are rare: at a start, and after a group was joined again.
 """
 
 import asyncio
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,8 +18,6 @@ from aiokafka.protocol.types import Array, Boolean, Bytes, Int16, Int32, Schema,
 
 from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, aiokafka_options
 from app.settings import Settings
-
-logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # commands say by themselves what went wrong
 
 ANSWER_SECONDS: Final = 10.0
 

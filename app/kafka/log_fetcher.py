@@ -6,7 +6,6 @@ each of its offsets there is a record with the value `UNREADABLE_BATCH`.
 """
 
 import asyncio
-import logging
 import threading
 from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import suppress
@@ -20,8 +19,6 @@ from app.kafka import fetched
 from app.kafka.client import ISOLATION_LEVEL, aiokafka_options
 from app.kafka.records import OffsetRange, Partition, Recorded
 from app.settings import Settings
-
-logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # commands say by themselves what went wrong
 
 FETCH_BYTES: Final = 8 << 20
 """Compressed, of all partitions; a batch that is larger still arrives, alone."""

@@ -11,10 +11,11 @@ from typing import Any, Final, cast
 
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
+from aiokafka.structs import TopicPartition
 
 from agents.contract import UNREADABLE_BATCH
 from app.kafka import inflating
-from app.kafka.records import Recorded
+from app.kafka.records import Partition, Recorded
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,14 @@ def install() -> None:
     """Make aiokafka's fetchers hand out ours."""
     inflating.install()
     fetcher.PartitionRecords = FetchedRecords
+
+
+def position_of(consumer: Any, place: Partition) -> int | None:
+    """The offset that an aiokafka consumer hands out next; None where it has not the partition, or no position yet."""
+    subscription = consumer._subscription.subscription  # noqa: SLF001 - `consumer.position` would wait for one
+    assignment = None if subscription is None else subscription.assignment
+    state = None if assignment is None else assignment.state_value(TopicPartition(*place))
+    return state.position if state is not None and state.has_valid_position else None
 
 
 class _Batches:

@@ -140,11 +140,9 @@ class LogFetcher:
         return [record for records in found.values() for record in records]
 
     async def _positions(self) -> dict[Partition, int]:
-        subscription = (await self._connected())._subscription.subscription  # noqa: SLF001 - `position` would wait
-        if subscription is None:
-            return {}
-        states = {(one.topic, one.partition): subscription.assignment.state_value(one) for one in self._assigned}
-        return {place: state.position for place, state in states.items() if state.has_valid_position}
+        consumer = await self._connected()
+        found = {(one.topic, one.partition): fetched.position_of(consumer, one) for one in self._assigned}
+        return {place: position for place, position in found.items() if position is not None}
 
     async def _seek(self, place: TopicPartition, offset: int) -> None:
         (await self._connected()).seek(place, offset)

@@ -91,7 +91,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> dict[TP, list[FetchedBatch]]:
         try:
-            fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+            found = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
         except OffsetOutOfRangeError as error:
             return await self._pass_deleted({ensure_TP(tp): offset for tp, offset in error.args[0].items()})
         except NoOffsetForPartitionError:  # of a partition that is about to be positioned
@@ -99,8 +99,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         if not self.consumer.flow_active:
             return {}
         self._out_of_range = 0
-        records = {ensure_TP(tp): found for tp, found in fetched.items()}
-        positions = {tp: _position(consumer, tp) for tp in self._following}
+        records = {ensure_TP(tp): one for tp, one in found.items()}
+        positions = {tp: fetched.position_of(consumer, tp) for tp in self._following}
         moved = {tp: at for tp, at in positions.items() if at is not None and at > self._following[tp]}
         return {tp: list(self._batches(tp, records.get(tp, ()), at)) for tp, at in moved.items()}
 
@@ -202,14 +202,6 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return True
 
 
-def _position(consumer: Any, tp: TP) -> int | None:
-    """The offset that aiokafka hands out next; None for a partition that is not ours, or has no position yet."""
-    subscription = consumer._subscription.subscription  # noqa: SLF001 - `consumer.position` waits for one
-    assignment = None if subscription is None else subscription.assignment
-    state = None if assignment is None else assignment.state_value(TopicPartition(*tp))
-    return state.position if state is not None and state.has_valid_position else None
-
-
 async def _first_time_ms(consumer: Any, name: TopicPartition) -> int:
     """The Kafka timestamp of the first record that a partition still has; the present where it has none."""
     found = (await consumer.offsets_for_times({name: 0})).get(name)
@@ -227,7 +219,7 @@ def _starting_point(name: TopicPartition, committed: OffsetAndMetadata | None, f
     if offset is not None and account is None:
         skipped = SkippedRange(name.topic, name.partition, 0, position, 0, 0, MOVED) if position else None
         return StartingPoint(position, offset, end, None, skipped)
-    lost = position - (offset or 0) if offset is not None or first else 0
+    lost = position - (offset or 0)
     if not lost:
         return StartingPoint(position, offset, end, account)
     known = account or Account(0)

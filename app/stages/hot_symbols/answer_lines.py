@@ -79,13 +79,9 @@ def in_words(answer: Mapping[str, Any]) -> str:
     if answer["answer"] == "Hit":
         twice = f" ({DOUBLED})" if answer["hits_may_be_doubled"] else ""
         return f"{answer['watch_id']} is watched and was hit {answer['hits']:,} times{twice}"
-    said = {
-        "NeverHit": "never hit",
-        "NeverEntered": "never entered",
-        "NotSeen": "not seen, which is less than never",
-    }.get(answer["answer"], "no answer yet")
+    less = ", which is less than never" if answer["answer"] == AnswerKind.NOT_SEEN.value else ""
     return (
-        f"{answer['watch_id']} is watched since {time_text(answer['since_ns'])}: {said}, "
+        f"{answer['watch_id']} is watched since {time_text(answer['since_ns'])}: {_WORDS[answer['answer']]}{less}, "
         f"events complete for {_length(answer['complete_ns'])}"
     )
 

@@ -24,7 +24,7 @@ _NO_SECOND_NAME: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EMLINK, er
 
 
 class UncertainWriteError(OSError):
-    """New content is in its place and the former one is gone, but a power cut may turn that round."""
+    """New content is in its place and the former one is gone, but a power cut may undo that."""
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def replace_file(path: Path, content: bytes, mode: int | None = PRIVATE) -> None
 
 
 def set_mode(descriptor: int, mode: int) -> None:
-    """Give an open file its mode, where the file system keeps modes; a folder that others may enter is told of."""
+    """Give an open file its mode, if that is allowed; else `make_private` says that others may look into the folder."""
     if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
         with suppress(PermissionError):
             os.fchmod(descriptor, mode)
@@ -86,7 +86,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _move(partial: Path, path: Path) -> None:
-    """Move it, and move it back where the folder cannot be synced: a power cut might undo what was told as done."""
+    """Move it, and move it back where the folder cannot be synced: a power cut might undo what was reported as done."""
     existed = os.path.lexists(path)
     former = _kept(path) if existed else None
     partial.replace(path)

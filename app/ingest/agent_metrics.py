@@ -27,7 +27,7 @@ _SAMPLE: Final = re.compile(rf"^({'|'.join(COUNTERS)})(\{{[^\n]*\}})?[ \t]+([0-9
 _ONLY: Final = {"tetragon_generic_kprobe_merge_total": 'status="error"'}
 """Counters of which only the samples with this label are losses."""
 _MAX_COUNT: Final = float(1 << 62)
-"""Of a counter; a number above it is none that events could reach."""
+"""Of a counter; events cannot reach a larger one."""
 
 
 class AgentMetrics:

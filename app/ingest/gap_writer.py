@@ -1,8 +1,8 @@
 """Coverage records to Kafka: a gap is sent until the broker has it, a heartbeat only when no gap is outstanding.
 
-All records of a node have it as key, and one idempotent producer sends them in order. So a reader meets a gap
-before the heartbeat that covers its time. The schema's id is looked up, never registered. Until the registry answers,
-gaps wait in the journal.
+All records of a node have the node as their key, and one idempotent producer sends them in order. So a reader meets a
+gap before the heartbeat that covers its time. The schema's id is looked up, never registered. Until the registry
+answers, gaps wait in the journal.
 """
 
 import logging

@@ -2,8 +2,7 @@
 
 The key is `exec_id` of the event's process, or the node's name where the event has none, so all events of a process
 are in one partition. Bytes that are not a GetEventsResponse get the node's name too: the canonicalize stage refuses
-them, with the bytes as evidence. A longer name or exec_id than there can be is cut, with a digest of the
-whole.
+them, with the bytes as evidence. A longer name or exec_id than there can be is cut, with a digest of the whole.
 
 An event costs 1.2 to 1.7 µs. It is checked with the shallow view, and the exec_id is cut out where every known writer
 puts it, which is first. Any other order of fields takes the slower path.

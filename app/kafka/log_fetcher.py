@@ -114,7 +114,7 @@ class LogFetcher:
 
     async def _ends(self, places: list[TopicPartition]) -> dict[Partition, OffsetRange]:
         consumer = await self._connected()
-        consumer._client.set_topics([place.topic for place in places])  # noqa: SLF001 - it finds no leaders else
+        consumer._client.set_topics([place.topic for place in places])  # noqa: SLF001 - without it no leaders are found
         firsts, nexts = await asyncio.gather(consumer.beginning_offsets(places), consumer.end_offsets(places))
         return {
             (place.topic, place.partition): OffsetRange(place.partition, firsts[place], nexts[place])

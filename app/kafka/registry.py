@@ -51,7 +51,7 @@ _MAX_ANSWER_BYTES: Final = 4 << 20
 """Our largest schema has 10 kB; an answer of megabytes does not come from a registry."""
 
 _ANSWER_SECONDS: Final = 20.0
-"""For a whole answer; a registry that sends a byte now and then would else hold a stage for hours."""
+"""For a whole answer. Without a limit, a registry that sends a byte now and then holds a stage for hours."""
 
 _MAX_REASON_CHARS: Final = 600
 

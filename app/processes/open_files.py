@@ -5,7 +5,8 @@ import resource
 from typing import Final
 
 ENOUGH: Final = 65_536
-"""RocksDB keeps up to 256 files open for each partition of a table, a symbol store 256, and a client one a broker."""
+"""RocksDB keeps up to 256 files open for each partition of a table, a symbol store keeps 256, and a client one for each
+broker."""
 
 
 def raise_file_limit() -> None:

@@ -93,9 +93,9 @@ class BatchConsumer(driver.Consumer):
         committed = {tp: start.committed for tp, start in starts.items() if start.committed is not None}
         for check in self.position_checks:
             check(committed)
-        if anew := [tp for tp, start in sorted(starts.items()) if start.committed is None]:
+        if beginning := [tp for tp, start in sorted(starts.items()) if start.committed is None]:
             for note in self.beginnings:
-                await asyncio.to_thread(note, anew)
+                await asyncio.to_thread(note, beginning)
         seeks = await self._batch_thread.seek_partitions({tp: start.position for tp, start in starts.items()})
         for tp, start in starts.items():
             # what is skipped is due for a commit at once: until then nobody can tell it from records that wait

@@ -47,8 +47,8 @@ RIVALS: Final = 2
 
 _PAUSE_SECONDS: Final = 1.0
 _MARK: Final = "member"
-_WORD: Final = re.compile(rb"[0-9a-f]{8}")
 """File in the folder of an index with a random word, part of the client id: it tells data folders apart."""
+_WORD: Final = re.compile(rb"[0-9a-f]{8}")
 
 Members = Callable[[], Mapping[str, str]]
 """Client ids of a group's members by their names in the group."""

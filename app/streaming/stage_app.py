@@ -84,7 +84,7 @@ class StageApp(faust.App):
     def blame_foreign(self, error: BaseException) -> None:
         """End the process by a code of its own if what failed has read another program's record. Blocks.
 
-        What a server or a file did is nobody's record, and a restart should not wait for the search.
+        After an error of a server or a file nothing is searched: no record caused it, and a restart should not wait.
         """
         found = None if isinstance(error, OperatorError | OSError | KafkaException) else self.find_foreign()
         if found is not None:

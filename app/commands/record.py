@@ -72,29 +72,37 @@ def command(
         plan = record.unfinished(folder)
         if plan is not None:
             echo(f"continuing the recording in {folder}", err=True)
-        else:
-            choice = options.raw_choice(**chosen)
-            plan = _plan(settings, choice, Codec(codec), progress, with_published=with_published)
-        progress.begin("records read", sum(one.offsets for one in plan.ranges))
-        if (trouble := make_private(folder)) is not None:
-            echo(f"warning: {trouble}", err=True)
-        archive = record.record(settings, folder, plan, progress.add, key=key)
+        with TopicReader(settings) as reader:
+            if plan is None:
+                choice = options.raw_choice(**chosen)
+                plan = _plan(reader, settings, choice, Codec(codec), progress, with_published=with_published)
+            progress.begin("records read", sum(one.offsets for one in plan.ranges))
+            if (trouble := make_private(folder)) is not None:
+                echo(f"warning: {trouble}", err=True)
+            archive = record.record(reader, settings, folder, plan, progress.add, key=key)
     document = _document(archive)
     print_answer(document, _lines(archive, document), as_json=as_json)
 
 
-def _plan(settings: Settings, choice: RawChoice, codec: Codec, progress: Progress, *, with_published: bool) -> Plan:
+def _plan(
+    reader: TopicReader,
+    settings: Settings,
+    choice: RawChoice,
+    codec: Codec,
+    progress: Progress,
+    *,
+    with_published: bool,
+) -> Plan:
     topic = settings.name(topics.RAW)
-    with TopicReader(settings) as reader:
-        ranges, loaders_from = choice.resolve(reader, topic, progress)
-        return Plan(
-            cluster=reader.cluster(),
-            topic=topic,
-            codec=codec,
-            ranges=ranges,
-            loaders_from=loaders_from,
-            published=with_published,
-        )
+    ranges, loaders_from = choice.resolve(reader, topic, progress)
+    return Plan(
+        cluster=reader.cluster(),
+        topic=topic,
+        codec=codec,
+        ranges=ranges,
+        loaders_from=loaders_from,
+        published=with_published,
+    )
 
 
 def _document(archive: Archive) -> dict[str, Any]:

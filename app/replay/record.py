@@ -94,6 +94,7 @@ def unfinished(folder: Path) -> Plan | None:
 
 
 def record(
+    reader: TopicReader,
     settings: Settings,
     folder: Path,
     plan: Plan,
@@ -106,20 +107,6 @@ def record(
     Raises OSError, DamagedError, KafkaUnreachableError, KafkaUnusableError, RegistryError, and what loading the hook
     map raises.
     """
-    with TopicReader(settings) as reader:
-        return record_from(reader, settings, folder, plan, report, key=key)
-
-
-def record_from(
-    reader: TopicReader,
-    settings: Settings,
-    folder: Path,
-    plan: Plan,
-    report: Report = lambda _records: None,
-    *,
-    key: Ed25519PrivateKey | None = None,
-) -> Archive:
-    """As `record`, with a reader that is open."""
     make_private(folder)
     with alone_in(folder, owner="callstream record"):
         begun = unfinished(folder)

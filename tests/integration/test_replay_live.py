@@ -15,6 +15,7 @@ from app.evidence.configuration import call_schema_fingerprint
 from app.evidence.digests import Columns, CountedDigest, RecordDigest, TextDigest, span_of
 from app.evidence.results import CALLS_DOMAIN, REFUSED_DOMAIN
 from app.evidence.span_lines import StageDigests, output_digest, total_digest
+from app.kafka.topic_reader import TopicReader
 from app.replay import record
 from app.replay.record import Plan
 from schemas import avro_wire, records
@@ -146,8 +147,8 @@ def test_an_interrupted_recording_is_continued_to_the_same_archive(live: LiveRun
         loaders_from=tuple(part.state_from for part in whole.raw),
         published=True,
     )
-    with pytest.raises(KeyboardInterrupt):
-        record.record(live.settings, tmp_path / "case", plan, Interruption(after=EVENTS // 2).heard)
+    with TopicReader(live.settings) as reader, pytest.raises(KeyboardInterrupt):
+        record.record(reader, live.settings, tmp_path / "case", plan, Interruption(after=EVENTS // 2).heard)
     assert (tmp_path / "case" / RECORDING_FILE).exists()
     recorded = answer(live, 0, "record", "--out", tmp_path / "case", "--with-published")
     assert recorded["digest"] == Archive(live.folder / "case").digest

@@ -248,7 +248,7 @@ class ArchiveWriter:
             ranges = tuple(OffsetRange(number, self.FIRST, self._last + 1) for number in range(2))
             plan = record.Plan("test", TOPIC, Codec.DEFLATE, ranges, (self.FIRST, self.FIRST), published=False)
         key = Ed25519PrivateKey.from_private_bytes(bytes(32))
-        return record.record_from(cast("TopicReader", self), Settings(), folder, plan, key=key)
+        return record.record(cast("TopicReader", self), Settings(), folder, plan, key=key)
 
     @property
     def _last(self) -> int:

@@ -87,4 +87,4 @@ def test_a_plan_that_another_recording_began_is_not_mixed_with_ours(tmp_path: Pa
     documents.write(tmp_path / "ours" / RECORDING_FILE, documents.sealed(plan.document()))
     other = replace(plan, codec=Codec.DEFLATE)
     with pytest.raises(FolderUnusableError, match="another recording was begun in it"):
-        record.record_from(cast("TopicReader", ArchiveWriter()), Settings(), tmp_path / "ours", other)
+        record.record(cast("TopicReader", ArchiveWriter()), Settings(), tmp_path / "ours", other)

@@ -10,7 +10,7 @@ from agents.coverage.interval import Interval
 from agents.coverage.node_window import NodeWindow, Trust, WindowRecords
 from agents.coverage.unreadable import node_in, unreadable_gap
 from app.commands.options import TIME, TIME_HELP
-from app.commands.unreadable import say_unreadable, unreadable
+from app.commands.unreadable import say_unreadable
 from app.kafka.decoded_records import decoded_records
 from app.kafka.refused import RefusedRecords
 from app.kafka.schemas import RecordFault
@@ -85,7 +85,7 @@ def command(*, node: str, cluster: str, from_ns: int, to_ns: int, as_json: bool)
         for letter in reader.records(letters, reader.offsets_at(letters, since_ms) if since_ms else None):
             window.refuse(letter.timestamp)
     verdict = window.judge()
-    document = _document(window, verdict) | unreadable(refused)
+    document = _document(window, verdict) | refused.document()
     print_answer(document, _lines(window, verdict), as_json=as_json)
     say_unreadable("coverage", refused)
     if window.vouched_until_ns is None and of_other_clusters:

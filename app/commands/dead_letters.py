@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from app.commands.options import together
-from app.commands.unreadable import say_unreadable, unreadable
+from app.commands.unreadable import say_unreadable
 from app.dead_letters.inventory import (
     DeadLetterChoice,
     DeadLetterGroup,
@@ -166,7 +166,7 @@ def retry(*, stages: tuple[str, ...], reasons: tuple[str, ...], dry_run: bool, m
 def _document(letters: Inventory, wanted: DeadLetterChoice, *, positions: bool) -> dict[str, Any]:
     groups = [kind._asdict() | asdict(group) for kind, group in grouped(letters, wanted).items()]
     document: dict[str, Any] = {"groups": groups, "strangers": letters.strangers}
-    document |= unreadable(letters.unreadable)
+    document |= letters.unreadable.document()
     if positions:
         document["letters"] = [
             {

@@ -19,7 +19,7 @@ from agents.privacy.explain import Explanation, Fate, explain
 from agents.privacy.policy import Policy
 from agents.privacy.policy_file import BUILT_IN, built_in_policy, built_in_text
 from agents.privacy.verifier import Verifier
-from app.commands.unreadable import say_unreadable, unreadable
+from app.commands.unreadable import say_unreadable
 from app.kafka.refused import RefusedRecords
 from app.operators.errors import OperatorError
 from app.operators.printing import echo, print_answer
@@ -255,7 +255,7 @@ def audit_command(topic: str, needles: Path | None, as_json: bool) -> None:
                 echo(f"{topic} {found.partition}:{found.offset} {found.finding.field}: {found.finding.rule}")
     summary = {"topic": topic, "records": progress.done, "findings": sum(rules.values()), "by_rule": dict(rules)}
     lines = [f"{progress.done} records, {sum(rules.values())} findings"]
-    print_answer(summary | unreadable(refused), lines, as_json=as_json)
+    print_answer(summary | refused.document(), lines, as_json=as_json)
     say_unreadable("privacy", refused)
     sys.exit(FAILED if rules or refused.counts() else 0)
 

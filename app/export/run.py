@@ -95,9 +95,7 @@ class ExportOutcome:
         """For a machine."""
         window = {} if self.books is None else {"window": self.books.document(), "cut_events": self.cut_events}
         vex = {} if self.statuses is None else {"statuses": self.statuses, "unnamed": self.unnamed}
-        refused = self.refused.documents()
-        unreadable = {"unreadable": refused} if refused else {}
-        return {"written": self.written, "of": self.what, **window, **vex, **unreadable}
+        return {"written": self.written, "of": self.what, **window, **vex, **self.refused.document()}
 
     def lines(self) -> Iterator[str]:
         """For a person."""

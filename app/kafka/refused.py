@@ -84,9 +84,9 @@ class RefusedRecords:
         """How many refusals there were, by topic and reason."""
         return Counter({of: kind.count for of, kind in self._kinds.items()})
 
-    def documents(self) -> list[dict[str, Any]]:
-        """A document for each topic and reason, for a machine."""
-        return [
+    def document(self) -> dict[str, Any]:
+        """What a document of JSON says of them, by topic and reason, under `unreadable`; nothing if there are none."""
+        kinds = [
             {
                 "topic": topic,
                 "reason": reason.value,
@@ -96,6 +96,7 @@ class RefusedRecords:
             }
             for (topic, reason), kind in sorted(self._kinds.items())
         ]
+        return {"unreadable": kinds} if kinds else {}
 
     def lines(self) -> Iterator[str]:
         """A line for each topic and reason, for the end of a command's output."""

@@ -59,14 +59,14 @@ def _statements(subject: VexSubject, answers: Sequence[WatchAnswer]) -> Iterator
     if subject.aliases:
         vulnerability["aliases"] = list(subject.aliases)
     ranked = sorted(answers, key=lambda one: one["watch_id"])
-    products: dict[str, list[str]] = {}
+    products: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for product in subject.products:
-        products.setdefault(json.dumps(status_of(subject, product, ranked)), []).append(product)
+        products.setdefault(tuple(status_of(subject, product, ranked).items()), []).append(product)
     for status, named in products.items():
         statement: Statement = {"vulnerability": vulnerability, "products": [_product(one, subject) for one in named]}
         if answers:
             statement["timestamp"] = time_text(_known_ns(answers), 9)
-        yield statement | json.loads(status)
+        yield statement | dict(status)
 
 
 def _product(iri: str, subject: VexSubject) -> dict[str, Any]:

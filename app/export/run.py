@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import version
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final, assert_never
 
@@ -45,6 +45,9 @@ from app.stages.hot_symbols.table_reading import published_rows
 from app.symbols.known_files import names_in
 
 EXPORTER: Final = f"callstream {version('callstream')}"
+
+_AT_ONCE: Final = 1_000
+"""Rows that are marked together as perhaps counted twice: if the table for that cannot be read, each try takes time."""
 
 _KNOWN_PLACES: Final = 16_384
 """In each of two generations, at some 100 bytes."""
@@ -207,10 +210,11 @@ class Export:
 
     def _table_lines(self, refused: RefusedRecords) -> Iterator[str | None]:
         names, doubled = names_in(self.settings.symbol_store_dir), DoubledHits(self.settings)
-        for found in filter(self.place.matches, published_rows(self.settings, refused)):
-            (row,) = doubled.mark([found])
-            yield fact_line(row, self.demangle(row["symbol"]), names=other_names(row, names))
-            self.on_read(1)
+        rows = filter(self.place.matches, published_rows(self.settings, refused))
+        while some := list(islice(rows, _AT_ONCE)):
+            for row in doubled.mark(some):
+                yield fact_line(row, self.demangle(row["symbol"]), names=other_names(row, names))
+                self.on_read(1)
 
 
 def _write_stacks(

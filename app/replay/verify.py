@@ -119,17 +119,18 @@ def open_run(
     manifest = _read(path, public_key, verdict)
     if manifest is None:
         return None
-    find_evidence(manifest, request, path.parent)
-    settings, snapshot = with_texts_of(request.settings, path.parent / CONFIGURATION_FOLDER), manifest.configuration
-    if snapshot.symbols is None:
+    folder, snapshot = path.parent, manifest.configuration.symbols
+    find_evidence(manifest, request, folder)
+    settings = with_texts_of(request.settings, folder / CONFIGURATION_FOLDER)
+    if snapshot is None:
         settings = replace(settings, symbol_store_dir=None)
-    text = _older_call_schema(path.parent, manifest)
+    text = _older_call_schema(folder, manifest)
     if text is not None:
         verdict.notes.append(
             "configuration.call_schema: this program's has more symbols; the bytes of calls are the same"
         )
-    request = replace(request, settings=settings, snapshot=snapshot.symbols, call_schema=text)
-    return OpenedRun(path.parent, manifest, request)
+    request = replace(request, settings=settings, snapshot=snapshot, call_schema=text)
+    return OpenedRun(folder, manifest, request)
 
 
 def _older_call_schema(folder: Path, manifest: Manifest) -> str | None:

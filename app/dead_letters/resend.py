@@ -115,9 +115,9 @@ class Resender:
                 yield letter, None
             else:
                 by_partition[letter.raw_partition][letter.raw_offset] = letter
-        partitions = self._reader.all_ends(self._raw) if by_partition else {}
         for partition, by_offset in sorted(by_partition.items()):
-            if partition not in partitions:  # a record that others wrote may name any partition
+            # a record that others wrote may name any partition
+            if not 0 <= partition < self._reader.partitions(self._raw):
                 yield from ((letter, None) for letter in by_offset.values())
                 continue
             for run in nearby(by_offset):

@@ -7,6 +7,7 @@ from app.evidence.archive import ARCHIVE_FILE, RECORDING_FILE
 from app.replay.manifest import Manifest
 from app.replay.request import ReplayError, ReplayRequest
 from app.replay.sources import ARCHIVE
+from app.symbols.snapshot import is_store, snapshot_path
 
 _CANNOT_TELL: Final = "cannot tell"
 
@@ -39,7 +40,7 @@ def _find_snapshot(manifest: Manifest, request: ReplayRequest) -> None:
         raise ReplayError(
             f"{_CANNOT_TELL}: the run was made with snapshot {wanted} of a symbol store; say with --symbols where it is"
         )
-    if not (store / "format").exists():
+    if not is_store(store):
         raise ReplayError(f"{_CANNOT_TELL}: no symbol store at {store}; say with --symbols where it is")
-    if not (store / "snapshots" / wanted).exists():
+    if not snapshot_path(store, wanted).exists():
         raise ReplayError(f"{_CANNOT_TELL}: the symbol store at {store} has no snapshot {wanted}")

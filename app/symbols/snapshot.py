@@ -111,6 +111,16 @@ def object_path(folder: Path, digest: str) -> Path:
     return folder / "objects" / digest
 
 
+def snapshot_path(folder: Path, digest: str) -> Path:
+    """Where a snapshot is kept."""
+    return folder / "snapshots" / digest
+
+
+def is_store(folder: Path) -> bool:
+    """Whether there is a symbol store in `folder`, of this version or another."""
+    return (folder / "format").exists()
+
+
 def read_snapshot(folder: Path, digest: str | None = None) -> Snapshot:
     """The snapshot `digest` of the store in `folder`, or the current one. Raises SymbolStoreError."""
     try:
@@ -121,7 +131,7 @@ def read_snapshot(folder: Path, digest: str | None = None) -> Snapshot:
         raise SymbolStoreError(f"{folder} is not a symbol store; `callstream symbols add` makes one") from error
     if digest is None and _DIGEST.fullmatch(wanted) is None:
         raise SymbolStoreError(f"{folder / 'current'} is damaged: have it name one of {folder / 'snapshots'}")
-    path = folder / "snapshots" / wanted
+    path = snapshot_path(folder, wanted)
     try:
         snapshot = parse_snapshot(path.read_text())
     except OSError as error:

@@ -29,8 +29,10 @@ from app.symbols.snapshot import (
     ObjectKind,
     Snapshot,
     SymbolStoreError,
+    is_store,
     object_path,
     read_snapshot,
+    snapshot_path,
 )
 from app.symbols.store import open_index, open_new_index, read_object
 
@@ -66,7 +68,7 @@ class StoreWriter:
             self._lock.close()
             raise SymbolStoreError(f"{self.folder} is being written by another process") from error
         self._remove_leftovers()
-        if (self.folder / "format").exists():
+        if is_store(self.folder):
             self.snapshot = read_snapshot(self.folder)
         else:
             self._make_empty()
@@ -184,7 +186,7 @@ class StoreWriter:
         """Make everything kept so far current; returns the store's digest."""
         digest = self.snapshot.digest
         sync_folder(self.folder / "objects")
-        replace_file(self.folder / "snapshots" / digest, self.snapshot.text.encode(), SHARED)
+        replace_file(snapshot_path(self.folder, digest), self.snapshot.text.encode(), SHARED)
         replace_file(self.folder / "current", f"{digest}\n".encode(), SHARED)
         return digest
 

@@ -30,7 +30,8 @@ _SAID: Final = {
     GapCause.REFUSED: "events that no stage could process; see callstream dead-letters list",
     GapCause.LOSSES_UNREAD: "the agent's own losses were not read; set CALLSTREAM_TETRAGON_METRICS_URL",
 }
-"""What is said of gaps that are no lost events."""
+"""What is said of a gap in place of the number of lost events."""
+
 _MAX_NAMED: Final = 5
 """Nodes of the same name that a hint names."""
 

@@ -19,6 +19,9 @@ from app.simulator.server import ServerTlsFiles, SimulatorServer
 from app.telemetry.logs import configure
 from schemas.tetragon.filters_pb2 import EventType
 
+_MAX_NAMED: Final = 20
+"""Lines without an event that are named; of further ones only the number is said."""
+
 
 def _check_address(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
     try:
@@ -26,10 +29,6 @@ def _check_address(_context: click.Context, _parameter: click.Parameter, text: s
     except AddressError as error:
         raise click.BadParameter(str(error)) from None
     return text
-
-
-_MAX_NAMED: Final = 20
-"""Lines that are no events and are named; of the others only the number is."""
 
 
 @click.command(name="tetragon-sim")

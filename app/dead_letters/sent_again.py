@@ -125,7 +125,7 @@ class SentAgain:
                 notes.original_of[offset] = of.original
 
     def originals(self, partition: int, offset: int) -> Iterator[int]:
-        """Offsets of the records of which a raw record is a copy: the one it is of, the one that is of, and so on."""
+        """Offsets of the record that a raw record is a copy of, of the one that this is a copy of, and so on."""
         original_of = self._notes[partition].original_of
         while (original := original_of.get(offset)) is not None and original < offset:
             yield original

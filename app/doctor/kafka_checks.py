@@ -115,7 +115,7 @@ def check_registry(settings: Settings) -> Iterator[CheckFinding]:
     try:
         with SchemaRegistry.from_settings(settings) as registry:
             for lost in _lost_subjects(settings, registry):
-                yield fail(str(lost), "do not register them anew")
+                yield fail(str(lost), "do not register them again")
             yield from _check_subjects(registry, settings.topic_prefix)
     except (RegistryError, OSError) as error:
         yield fail(str(error), "see CALLSTREAM_SCHEMA_REGISTRY_*; or run: callstream broker")

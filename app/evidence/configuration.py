@@ -105,7 +105,7 @@ def fingerprint(schema: Any) -> str:
 
 
 def fingerprint_of_text(text: str) -> str:
-    """The same of a schema's text. Raises ValueError if it is none."""
+    """The same of a schema's text. Raises ValueError if the text is not a schema."""
     return fingerprint(_parsed(text))
 
 

@@ -31,12 +31,12 @@ class StackGatherer:
 
     def __init__(self, observe: Observe, binary_of: BinaryOf, wanted: IsWanted, repeats: Repeats) -> None:
         """`observe` reads calls with a `StackMeaning`."""
-        self._repeats = repeats
         self.builder = TreeBuilder()
         self.books = ExportBooks()
         self._observe = observe
         self._binary_of = binary_of
         self._wanted = wanted
+        self._repeats = repeats
         self._waiting: dict[tuple[Stack, str], int] = {}
 
     def gather(self, runs: Iterable[tuple[int, Sequence[Recorded]]]) -> None:

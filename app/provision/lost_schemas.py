@@ -1,7 +1,7 @@
 """A registry that has lost its schemas: topics hold records with ids that it does not know any more.
 
-To register the same schemas anew would give them other ids, or give the old ids to other schemas. Then readers would
-refuse the records that are there, or read them as something else. So nothing is registered over such a loss.
+If the same schemas were registered again, they might get other ids, and other schemas their old ones. Then readers
+would refuse the records that are there, or read them as something else. So nothing is registered after such a loss.
 """
 
 from collections.abc import Collection, Iterator

@@ -1,4 +1,4 @@
-"""Whether everything that a verification needs is at hand: without it nobody can tell, which is no contradiction."""
+"""Whether everything that a verification needs is at hand. If not, nobody can tell whether the run is as it was."""
 
 from pathlib import Path
 from typing import Final

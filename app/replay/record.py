@@ -88,7 +88,8 @@ def unfinished(folder: Path) -> Plan | None:
             return Plan.of_document(documents.read(path), str(path))
         except DocumentError as error:
             raise DocumentError(f"{error}; remove {folder} and record again") from None
-    if folder.exists() and any(one.stem != RECORDING_FILE for one in folder.iterdir()):  # a plan that was not finished
+    # the plan's name with another ending: it was not written to its end
+    if folder.exists() and any(one.stem != RECORDING_FILE for one in folder.iterdir()):
         raise FolderUnusableError(f"{folder} is not empty: an archive goes into a folder of its own")
     return None
 
@@ -118,7 +119,7 @@ def record(
             raise FolderUnusableError(f"{folder}: its recording was begun from another cluster, {plan.cluster}")
         document = documents.sealed(_recorded(_Recording(settings, folder, plan, reader, report), plan).document())
         documents.write(folder / ARCHIVE_FILE, document if key is None else signing.signed(document, key))
-        with suppress(OSError):  # the archive is finished, with its plan beside it or without
+        with suppress(OSError):  # the archive is finished, also if its plan stays beside it
             (folder / RECORDING_FILE).unlink()
             for left in folder.glob("*.partial"):
                 left.unlink()

@@ -62,8 +62,7 @@ class ReplayRequest:
 
     Without an `archive` the raw topic is replayed, and `choice` says which of its events. `snapshot` names a snapshot
     of the symbol store; None means the current one. `call_schema` is the text of the schema of calls that digests are
-    of; None means this program's. With `published` the run is compared with what the live stages
-    published.
+    of; None means this program's. With `published` the run is compared with what the live stages published.
     """
 
     settings: Settings

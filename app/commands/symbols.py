@@ -149,7 +149,8 @@ def add(
         reports = list(add_files(files, options, writer, reader, lambda _: progress.add(1)))
         digest = writer.commit()
     rows = [report_row(report) for report in reports]
-    ambiguous = [path for scope, path in SymbolStore.open(writer.folder).ambiguous_modules() if scope == options.scope]
+    store = SymbolStore.open(writer.folder)
+    ambiguous = [] if options.scope is None else store.ambiguous_in(options.scope)
     lines = [
         *_report_lines(reports, rows, digest),
         *(f"ambiguous: {path} is one of several files there; --replace forgets the others" for path in ambiguous),

@@ -105,9 +105,15 @@ class SymbolStore:
 
     def ambiguous_modules(self) -> list[tuple[str, str]]:
         """Scopes and modules of which one of several files lies there today, if no architecture is known."""
+        return [(scope, module) for scope in sorted(self._module_maps) for module in self.ambiguous_in(scope)]
+
+    def ambiguous_in(self, scope: str) -> list[str]:
+        """Such modules of one scope; none if it has no map."""
+        digest = self._module_maps.get(scope)
+        if digest is None:
+            return []
         return sorted(
-            (scope, module)
-            for scope, digest in self._module_maps.items()
+            module
             for module, files in self.read_module_map(digest).items()
             if isinstance(file_at(files, files[-1].since_ns + CLOCK_DOUBT_NS, None), Unresolved)
         )

@@ -41,6 +41,8 @@ AT_ONCE: Final = 500
 _ONLY_WHEN_FLUSHED: Final[Mapping[str, Any]] = {
     "batch.size": 1 << 30,
     "batch.num.messages": 1_000_000,
+    "linger.ms": WRITING_SECONDS * 1_000 - 1,
+    "message.timeout.ms": WRITING_SECONDS * 1_000,
 }
 """Copies wait until it is sure that it is still our turn, and are sent together. What waited for too long expires."""
 
@@ -79,7 +81,6 @@ class Resender:
         self._trial = trial
         self._letter_schema_id = letter_schema_id
         config = client_config(settings, enable_idempotence=True, compression_type="lz4") | dict(_ONLY_WHEN_FLUSHED)
-        config |= {"linger.ms": WRITING_SECONDS * 1_000 - 1, "message.timeout.ms": WRITING_SECONDS * 1_000}
         self._producer = Producer(config | {"message.max.bytes": MAX_EVENT_BYTES + RECORD_OVERHEAD_BYTES})
 
     def resend(

@@ -79,7 +79,8 @@ def command(
     if watched and (namespace is not None or image is not None):
         raise click.UsageError("--namespace and --image mean nothing with --watched: a watch is for all of them")
     settings, refused = load(), RefusedRecords()
-    query = query.by_any_name(names_in(settings.symbol_store_dir))
+    if symbol is not None:
+        query = query.by_any_name(names_in(settings.symbol_store_dir))
     with SymbolDisplay() as display:
         if watched:
             found: Sequence[Row] = list(filter(query.matches_answer, watched_answers(settings, refused)))[:count]

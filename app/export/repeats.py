@@ -26,6 +26,8 @@ class SentAgainInWindow:
 
     def __call__(self, partition: int, raw_offset: int) -> bool:
         """As `Repeats`."""
+        if not self._sent_again.has_copies(partition):
+            return False
         seen = self._seen[partition]
         if any(original in seen for original in self._sent_again.originals(partition, raw_offset)):
             return True

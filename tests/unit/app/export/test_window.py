@@ -250,6 +250,9 @@ def test_how_records_are_cut_and_how_many_may_wait_changes_nothing(monkeypatch: 
 class _SentAgain:
     """The record with raw offset 3 was sent again as 7, and that one as 9."""
 
+    def has_copies(self, partition: int) -> bool:
+        return partition == 0
+
     def originals(self, partition: int, offset: int) -> list[int]:
         return {7: [3], 9: [7, 3]}.get(offset, []) if partition == 0 else []
 

@@ -63,10 +63,10 @@ def command(
     hits there.
 
     openvex follows from the answers to the watches of a vulnerability (callstream watch add --vulnerability). The
-    statement is `affected` if a watched function ran, in the product's own image where the product is one, and the file
-    names an action. It is `not_affected` if no watched function ran, events were complete for min_complete_days, the
-    file states that every call is probed, and the symbol store shows that nothing of the functions lives elsewhere. In
-    all other cases it is `under_investigation`, with the reasons.
+    statement is `affected` if a watched function ran and the file names an action; for a product that is a container
+    image, it must have run in that image. It is `not_affected` if no watched function ran, events were complete for
+    min_complete_days, the file states that every call is probed, and the symbol store shows that no copy of the
+    functions is in other code. In all other cases it is `under_investigation`, with the reasons.
 
     PATTERN may have `*`, `?` and `[...]`. The same window always gives the same bytes.
 

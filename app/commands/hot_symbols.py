@@ -62,7 +62,7 @@ def command(
     A name is sure if our own index, the kernel or a probe confirms it. It is a hint if only the agent gives it. SURE is
     the share of a row's hits whose name is sure. Standard error says if hits may be counted twice, because two ingests
     read one agent; with --json it is the field hits_may_be_doubled of a row. PATTERN may have `*`, `?` and `[...]`.
-    Records that are no rows or answers are counted on standard error, with --json as one document.
+    Records that are not rows or answers are counted on standard error, with --json as one document.
 
     \b
     Exit codes:

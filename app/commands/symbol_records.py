@@ -80,8 +80,9 @@ def add_kernel(kallsyms: Path, folder: Path | None, node: str, as_json: bool) ->
 def add_map(*, file: Path, folder: Path | None, replace: bool, as_json: bool) -> None:
     """Record which build id a path has, by image or node, from a TOML file.
 
-    Of a node, a second build id holds from now on, or from the time in `since`; earlier events keep the first. An
-    image has its files as long as it is there: with two build ids a path is ambiguous, unless --replace is given.
+    On a node, a second build id of a path holds from now on, or from the time in `since`; earlier events keep the
+    first. The files of an image never change, so a path with two build ids is ambiguous there. --replace forgets the
+    first.
 
     \b
     Such a file:

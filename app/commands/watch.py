@@ -126,9 +126,9 @@ def add(
 ) -> None:
     """Start watching SYMBOL, a mangled name. Any name of the function will do.
 
-    A symbol that is watched already keeps the time at which its watch began, and what it is watched for; what you add
-    comes to it. Without --module and --build-id, the watch means the symbol of that name in any file. Then the answer
-    is never "never hit", because nobody knows all files.
+    A symbol that is watched already keeps the time at which its watch began, and what it is watched for. A further
+    vulnerability is added to those. Without --module and --build-id, the watch means the symbol of that name in any
+    file. Then the answer is never "never hit", because nobody knows all files.
 
     With a symbol store (CALLSTREAM_SYMBOL_STORE_DIR), the command says at once what can be answered at best, and why.
 
@@ -217,7 +217,7 @@ def list_watches(*, as_json: bool) -> None:
     """List the watches, the oldest first. `callstream hot-symbols --watched` has the answers.
 
     With a symbol store (CALLSTREAM_SYMBOL_STORE_DIR), the list says what can be answered at best, and why. Records
-    that are no watches are counted on standard error, with --json as one document.
+    that are not watches are counted on standard error, with --json as one document.
 
     \b
     Exit codes:

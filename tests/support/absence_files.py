@@ -10,21 +10,12 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from agents.symbols.index_format import (
-    NO_COPY,
-    CodeRanges,
-    IndexContent,
-    InlinedCopies,
-    NamedFunctions,
-    NameTrait,
-    Segment,
-    SymbolOrigin,
-    encode_index,
-)
+from agents.symbols.index_format import NO_COPY, InlinedCopies, NameTrait, SymbolOrigin
 from app.symbols.module_maps import MappedFile
 from app.symbols.name_maps import node_scope
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
+from tests.support.made_indexes import CODE_START, named_index, put_index
 
 SECOND: Final = 1_000_000_000
 START_NS: Final = 1_700_000_000 * SECOND
@@ -33,7 +24,6 @@ REPLACED_S: Final = 3_000
 LIB, TOOL = "/usr/lib/libmodel.so", "/usr/bin/model-tool"
 
 _CODE_BYTES: Final = 64
-_FIRST: Final = 4_096
 _NAMES: Final = ("read", "parse", "copy", "scan", "seal", "open", "fold", "walk")
 
 
@@ -58,7 +48,7 @@ class ModelFile:
 
     def offset(self, number: int) -> int:
         """Where in the file a code begins."""
-        return _FIRST + number * _CODE_BYTES
+        return CODE_START + number * _CODE_BYTES
 
     def meaning(self, name: str) -> set[int]:
         """The codes that a name means, without those that only choose."""
@@ -103,9 +93,7 @@ def made_store(folder: Path, rng: Random) -> ModelStore:
     with StoreWriter(folder) as writer:
         for file in (old, new, tool):
             if file.is_indexed:
-                path = writer.scratch / file.build_id
-                path.write_bytes(encode_index(_content(file)))
-                writer.keep_index(path, file.build_id, replace=True)
+                put_index(writer, _index(file), file.build_id, replace=True)
         for scope in ("n", "m", "east/n", "east/m", "west/n"):
             writer.merge_modules(node_scope(scope), _lying(old, new, tool))
         writer.commit()
@@ -132,36 +120,15 @@ def _made_file(rng: Random, path: str, build_id: str, *, is_indexed: bool) -> Mo
     return ModelFile(path, build_id, tuple(codes), rng.random() < 0.6, is_indexed and rng.random() < 0.9)
 
 
-def _content(file: ModelFile) -> IndexContent:
-    named = sorted(
-        (file.offset(at), name, NameTrait.RESOLVER if code.is_resolver else NameTrait.EXPORTED)
-        for at, code in enumerate(file.codes)
-        for name in code.names
-    )
-    copies = sorted(
-        (name, file.offset(at) + 8) for at, code in enumerate(file.codes) for name in code.inlined if file.knows_copies
-    )
+def _index(file: ModelFile) -> bytes:
+    placed = [(file.offset(number), code) for number, code in enumerate(file.codes)]
+    copies = sorted((name, start + 8) for start, code in placed for name in code.inlined if file.knows_copies)
     count = len(file.codes)
-    return IndexContent(
-        build_id=file.build_id,
-        machine=62,
-        elf_type=3,
-        origins=SymbolOrigin.SYMTAB | (SymbolOrigin.DWARF_INLINES if file.knows_copies else SymbolOrigin(0)),
-        code_digest=bytes(32),
-        segments=(Segment(_FIRST, count * _CODE_BYTES, _FIRST),),
-        ranges=CodeRanges(
-            [file.offset(at) for at in range(count)],
-            [_CODE_BYTES] * count,
-            [0] * count,
-            [code.names[0] for code in file.codes],
-        ),
-        functions=NamedFunctions(
-            [start for start, _, _ in named],
-            [_CODE_BYTES] * len(named),
-            [name for _, name, _ in named],
-            [NameTrait.GLOBAL | trait for _, _, trait in named],
-        ),
-        copies=InlinedCopies(
+    return named_index(
+        file.build_id,
+        [(start, _CODE_BYTES, code.names[0]) for start, code in placed],
+        [(start, _CODE_BYTES, name, NameTrait.GLOBAL | _trait(code)) for start, code in placed for name in code.names],
+        InlinedCopies(
             names=[name for name, _ in copies],
             addresses=[address for _, address in copies],
             outer=[NO_COPY] * len(copies),
@@ -170,4 +137,9 @@ def _content(file: ModelFile) -> IndexContent:
             described=count if file.knows_copies else 0,
             functions=count,
         ),
+        SymbolOrigin.SYMTAB | (SymbolOrigin.DWARF_INLINES if file.knows_copies else SymbolOrigin(0)),
     )
+
+
+def _trait(code: ModelCode) -> NameTrait:
+    return NameTrait.RESOLVER if code.is_resolver else NameTrait.EXPORTED

@@ -43,8 +43,8 @@ from app.symbols.store_writer import StoreWriter
 from schemas.coverage import CoverageGap, GapCause
 from tests.support.archives import TOPIC, load_parts, make_archive
 from tests.support.failing_disk import unsynced
+from tests.support.made_indexes import index_bytes, put_index
 from tests.support.symbol_maps import put_modules
-from tests.unit.app.symbols.test_store import index_bytes
 
 IMAGE = image_scope("registry.example/shop@sha256:" + "12" * 32)
 
@@ -193,8 +193,7 @@ class SymbolWriter:
     def _add(self, folder: Path, number: int, chance: Random) -> None:
         build_id = f"{number:040x}"
         with StoreWriter(folder) as writer:
-            (writer.scratch / "index").write_bytes(index_bytes(build_id, names=(f"f{number}",)))
-            writer.keep_index(writer.scratch / "index", build_id)
+            put_index(writer, index_bytes(build_id, names=(f"f{number}",)), build_id)
             if chance.random() < 0.7:
                 put_modules(writer, IMAGE, {f"/lib/{number}.so": build_id})
             writer.commit()

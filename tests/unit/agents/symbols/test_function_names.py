@@ -4,17 +4,8 @@ import pytest
 
 from agents.symbols.function_names import FunctionCode, FunctionNames, InlinedCopy
 from agents.symbols.index import SymbolIndex
-from agents.symbols.index_format import (
-    NO_COPY,
-    CodeRanges,
-    IndexContent,
-    InlinedCopies,
-    NamedFunctions,
-    NameTrait,
-    Segment,
-    SymbolOrigin,
-    encode_index,
-)
+from agents.symbols.index_format import NO_COPY, InlinedCopies, NameTrait, SymbolOrigin
+from tests.support.made_indexes import ID, NO_COPIES, named_index
 
 EXPORTED, LOCAL = NameTrait.EXPORTED | NameTrait.GLOBAL, NameTrait.LOCAL
 
@@ -40,22 +31,9 @@ RANGES = [
 ]
 
 
-def names(copies: InlinedCopies | None = None, origins: SymbolOrigin = SymbolOrigin.SYMTAB) -> FunctionNames:
+def names(copies: InlinedCopies = NO_COPIES, origins: SymbolOrigin = SymbolOrigin.SYMTAB) -> FunctionNames:
     """The names of a small C library."""
-    addresses, sizes, texts, traits = zip(*FUNCTIONS, strict=True)
-    starts, lengths, owners = zip(*RANGES, strict=True)
-    content = IndexContent(
-        build_id="ab" * 20,
-        machine=62,
-        elf_type=3,
-        origins=origins,
-        code_digest=bytes(32),
-        segments=(Segment(0x1000, 0x1000, 0x1000),),
-        ranges=CodeRanges(starts, lengths, [0] * len(starts), owners),
-        functions=NamedFunctions(addresses, sizes, texts, [int(one) for one in traits]),
-        copies=copies or InlinedCopies(),
-    )
-    return FunctionNames(SymbolIndex(memoryview(encode_index(content))))
+    return FunctionNames(SymbolIndex(memoryview(named_index(ID, RANGES, FUNCTIONS, copies, origins))))
 
 
 def test_alias_is_the_code_whose_frames_carry_another_name() -> None:

@@ -33,7 +33,7 @@ from app.settings import Settings
 from schemas import records
 from schemas.topics import Stage
 from tests.support.archives import load_parts, make_archive
-from tests.unit.app.symbols.test_store import index_bytes, store_with
+from tests.support.made_indexes import index_bytes, store_of
 
 pytestmark = pytest.mark.slow(reason="proves a run again for each flipped bit")
 
@@ -56,7 +56,7 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an archive, a symbol store and a run over both."""
     folder = tmp_path_factory.mktemp("evidence")
     make_archive(folder / "archive", load_parts(events=300, partitions=1))
-    store_with(folder / "symbols", index_bytes(names=("first", "second")))
+    store_of(folder / "symbols", index_bytes(names=("first", "second")))
     made = ["--archive", folder / "archive", "--symbols", folder / "symbols", "--out", folder / "run", "--processes", 1]
     assert CliRunner().invoke(cli, ["replay", *map(str, made)]).exit_code == 0
     return folder

@@ -4,51 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from agents.symbols.index_format import CodeRanges, IndexContent, LineRows, Segment, SymbolOrigin, encode_index
+from agents.symbols.index_format import SymbolOrigin
 from agents.symbols.lookup import Resolved, Unresolved
 from app.symbols.checking import check_objects
 from app.symbols.name_maps import image_scope, node_scope
 from app.symbols.snapshot import ObjectKind, Snapshot, SymbolStoreError, object_path, parse_snapshot
 from app.symbols.store import MAX_OPEN_INDEXES, SymbolStore
 from app.symbols.store_writer import Kept, StoreWriter
+from tests.support.made_indexes import ID, index_bytes, put_index, store_of
 from tests.support.symbol_maps import host_scope, image_of, maps_now, put_modules
 
-ID = "ab" * 20
 IMAGE = "registry.example/shop@sha256:" + "12" * 32
-
-
-def index_bytes(
-    build_id: str = ID,
-    names: tuple[str, ...] = ("f",),
-    origins: SymbolOrigin = SymbolOrigin.DYNSYM,
-    code: bytes = bytes(32),
-    lines: bool = False,
-) -> bytes:
-    """An index with functions of 16 bytes from file offset 0 on."""
-    count = len(names)
-    ranges = CodeRanges([16 * i for i in range(count)], [16] * count, [0] * count, names)
-    rows = LineRows([0], [0], [7], ["a.c"]) if lines else LineRows()
-    return encode_index(IndexContent(build_id, 62, 3, origins, code, (Segment(0, 4096, 0),), ranges, lines=rows))
-
-
-def put(writer: StoreWriter, content: bytes, build_id: str = ID, *, replace: bool = False) -> Kept:
-    """Keep an index as the reading process leaves it."""
-    (writer.scratch / "index").write_bytes(content)
-    return writer.keep_index(writer.scratch / "index", build_id, replace=replace)
-
-
-def store_with(folder: Path, *contents: bytes) -> SymbolStore:
-    """A store with these indexes of one build id, added one after the other."""
-    with StoreWriter(folder) as writer:
-        for content in contents:
-            put(writer, content)
-        writer.commit()
-    return SymbolStore.open(folder)
 
 
 def test_index_is_found_by_build_id(tmp_path: Path) -> None:
     """A known build id is looked up, an unknown one has no index."""
-    store = store_with(tmp_path, index_bytes())
+    store = store_of(tmp_path, index_bytes())
 
     assert store.lookup(ID, 4, innermost=True) == Resolved("f", 4)
     assert store.lookup("cd" * 20, 4, innermost=True) is Unresolved.NO_INDEX
@@ -56,8 +27,8 @@ def test_index_is_found_by_build_id(tmp_path: Path) -> None:
 
 def test_open_store_does_not_see_what_is_added_later(tmp_path: Path) -> None:
     """A snapshot answers the same for as long as it is open; opening again sees the new one."""
-    before = store_with(tmp_path, index_bytes())
-    after = store_with(tmp_path, index_bytes(names=("better",), origins=SymbolOrigin.SYMTAB))
+    before = store_of(tmp_path, index_bytes())
+    after = store_of(tmp_path, index_bytes(names=("better",), origins=SymbolOrigin.SYMTAB))
 
     assert before.lookup(ID, 4, innermost=True) == Resolved("f", 4)
     assert after.lookup(ID, 4, innermost=True) == Resolved("better", 4)
@@ -66,8 +37,8 @@ def test_open_store_does_not_see_what_is_added_later(tmp_path: Path) -> None:
 
 def test_old_snapshot_can_be_opened_again(tmp_path: Path) -> None:
     """A replay of last year's events asks for last year's store by digest."""
-    digest = store_with(tmp_path, index_bytes()).digest
-    store_with(tmp_path, index_bytes(names=("better",), origins=SymbolOrigin.SYMTAB))
+    digest = store_of(tmp_path, index_bytes()).digest
+    store_of(tmp_path, index_bytes(names=("better",), origins=SymbolOrigin.SYMTAB))
 
     assert SymbolStore.open(tmp_path, digest).lookup(ID, 4, innermost=True) == Resolved("f", 4)
 
@@ -78,7 +49,7 @@ def test_digest_does_not_depend_on_the_order_of_adding(tmp_path: Path) -> None:
     for folder, order in (("a", (ID, other)), ("b", (other, ID))):
         with StoreWriter(tmp_path / folder) as writer:
             for build_id in order:
-                put(writer, index_bytes(build_id), build_id)
+                put_index(writer, index_bytes(build_id), build_id)
             writer.commit()
 
     assert SymbolStore.open(tmp_path / "a").digest == SymbolStore.open(tmp_path / "b").digest
@@ -100,25 +71,25 @@ def test_only_a_better_index_of_the_same_code_replaces_another(
     tmp_path: Path, known: bytes, new: bytes, kept: Kept
 ) -> None:
     """A stripped copy never blocks a full one, lines are never lost, a foreign file with our build id is noticed."""
-    store_with(tmp_path, known)
+    store_of(tmp_path, known)
     with StoreWriter(tmp_path) as writer:
-        assert put(writer, new) is kept
+        assert put_index(writer, new) is kept
 
 
 def test_conflict_is_replaced_on_request(tmp_path: Path) -> None:
     """The operator decides which of two files is the right one."""
-    store_with(tmp_path, index_bytes())
+    store_of(tmp_path, index_bytes())
     with StoreWriter(tmp_path) as writer:
-        assert put(writer, index_bytes(code=b"x" * 32), replace=True) is Kept.REPLACED
+        assert put_index(writer, index_bytes(code=b"x" * 32), replace=True) is Kept.REPLACED
 
 
 def test_writer_that_fails_leaves_the_store_as_it_was(tmp_path: Path) -> None:
     """Nothing is visible before commit."""
-    digest = store_with(tmp_path, index_bytes()).digest
+    digest = store_of(tmp_path, index_bytes()).digest
 
     def fail_halfway() -> None:
         with StoreWriter(tmp_path) as writer:
-            put(writer, index_bytes("cd" * 20), "cd" * 20)
+            put_index(writer, index_bytes("cd" * 20), "cd" * 20)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -137,7 +108,7 @@ def test_second_writer_is_turned_away(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["flip", "cut", "swap", "gone"])
 def test_damaged_index_is_an_error_and_not_a_miss(tmp_path: Path, damage: str) -> None:
     """A broken file must not look like a file without symbols; verify names it."""
-    store = store_with(tmp_path, index_bytes())
+    store = store_of(tmp_path, index_bytes())
     path = object_path(tmp_path, store.snapshot.of_kind(ObjectKind.INDEX)[ID])
     content = bytearray(path.read_bytes())
     content[100] ^= 1
@@ -159,7 +130,7 @@ def test_damaged_index_is_an_error_and_not_a_miss(tmp_path: Path, damage: str) -
 @pytest.mark.parametrize("name", ["format", "current", "snapshot"])
 def test_folder_that_is_no_store_is_refused(tmp_path: Path, name: str) -> None:
     """A missing or edited file of the store itself is said by name of the folder."""
-    digest = store_with(tmp_path, index_bytes()).digest
+    digest = store_of(tmp_path, index_bytes()).digest
     target = tmp_path / "snapshots" / digest if name == "snapshot" else tmp_path / name
     target.write_text("something else")
 
@@ -178,7 +149,7 @@ def test_more_indexes_than_are_kept_open(tmp_path: Path) -> None:
     build_ids = [f"{number:040x}" for number in range(MAX_OPEN_INDEXES + 5)]
     with StoreWriter(tmp_path) as writer:
         for build_id in build_ids:
-            put(writer, index_bytes(build_id, names=(f"f{build_id}",)), build_id)
+            put_index(writer, index_bytes(build_id, names=(f"f{build_id}",)), build_id)
         writer.commit()
     store = SymbolStore.open(tmp_path)
 
@@ -288,14 +259,14 @@ def test_a_node_s_maps_hold_for_its_cluster_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", bytes(100), b"garbage" * 90])
 def test_a_damaged_index_is_replaced_when_its_file_is_added_again(tmp_path: Path, content: bytes) -> None:
     """Nothing else in the store is lost, and the snapshot stays the one that manifests name."""
-    digest = store_with(tmp_path, index_bytes()).digest
+    digest = store_of(tmp_path, index_bytes()).digest
     (damaged,) = (tmp_path / "objects").iterdir()
     damaged.write_bytes(content)
     with pytest.raises(SymbolStoreError, match=f"{damaged} is damaged.*callstream symbols add.*{ID}"):
         SymbolStore.open(tmp_path).lookup(ID, 4, innermost=True)
 
     with StoreWriter(tmp_path) as writer:
-        assert put(writer, index_bytes()) is Kept.REPAIRED
+        assert put_index(writer, index_bytes()) is Kept.REPAIRED
         writer.commit()
 
     assert SymbolStore.open(tmp_path).digest == digest
@@ -304,7 +275,7 @@ def test_a_damaged_index_is_replaced_when_its_file_is_added_again(tmp_path: Path
 
 def test_a_store_that_lost_a_file_is_not_made_anew(tmp_path: Path) -> None:
     """A partial restore must not become an empty store."""
-    store_with(tmp_path, index_bytes())
+    store_of(tmp_path, index_bytes())
     (tmp_path / "format").unlink()
     with pytest.raises(SymbolStoreError, match="file `format` is missing: restore it"), StoreWriter(tmp_path):
         pass
@@ -313,7 +284,7 @@ def test_a_store_that_lost_a_file_is_not_made_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", bytes(65), b"no digest\n"])
 def test_a_damaged_current_snapshot_is_named_with_its_cure(tmp_path: Path, content: bytes) -> None:
     """The snapshots are all there."""
-    store_with(tmp_path, index_bytes())
+    store_of(tmp_path, index_bytes())
     (tmp_path / "current").write_bytes(content)
     with pytest.raises(SymbolStoreError, match=f"{tmp_path}/current is damaged: have it name one of {tmp_path}/snap"):
         SymbolStore.open(tmp_path)
@@ -321,11 +292,11 @@ def test_a_damaged_current_snapshot_is_named_with_its_cure(tmp_path: Path, conte
 
 def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
     """A half-written index of a large program would take room for ever."""
-    store_with(tmp_path, index_bytes())
+    store_of(tmp_path, index_bytes())
     (tmp_path / "new-abc").mkdir()
     (tmp_path / "new-abc" / "index").write_bytes(bytes(100))
     (tmp_path / "objects" / "x.partial").write_bytes(b"half")
-    store_with(tmp_path, index_bytes())
+    store_of(tmp_path, index_bytes())
 
     assert not (tmp_path / "new-abc").exists()
     assert not (tmp_path / "objects" / "x.partial").exists()

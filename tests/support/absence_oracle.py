@@ -22,7 +22,6 @@ UNSURE_S: Final = 1_000
 """How near to the moment when a file was replaced nobody can be sure which one is meant."""
 
 _NAMES: Final = ("read", "parse", "copy", "scan", "seal", "open", "fold", "walk", "raed")
-_FILE_REASONS: Final = {"NoIndex", "NoSuchName", "InlinedInto", "ChosenAtRunTime", "AmbiguousBuildId", "NotPlaced"}
 _ROW_REASONS: Final = {"Unconfirmed", "MayBeIt", "UnnamedCode", "UnnamedEntry", "UnknownFile", "OlderSnapshot"}
 
 

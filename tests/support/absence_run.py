@@ -2,35 +2,21 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import count
 from typing import Any, Final
 
-from agents.canonicalize.events import Canonicalizer
-from agents.canonicalize.stage import CanonicalizeStep
 from agents.contract import OutRecord
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.unreadable import GAP_BEFORE_NS
-from agents.hot_symbols.counting.symbol_counter import SymbolCounter
-from agents.hot_symbols.reading.meaning import PLACE_FIELDS
-from agents.hot_symbols.reading.observations import CallReader
-from agents.hot_symbols.table.merging import SymbolMerger
-from agents.hot_symbols.table.published import module_in, published_value
 from agents.hot_symbols.watch.watch import Watch
-from agents.hot_symbols.watch.watch_board import WatchBoard
 from agents.hot_symbols.watch.watched_code import watched_codes
-from agents.privacy.stage import PrivacyStep
 from app.ingest.event_books import EventInterval, Findings
 from app.ingest.filter_effect import NO_FILTERS, FiltersInForce
 from app.ingest.keys import Throttle
 from app.ingest.node_claims import AgentLoss, ClaimEvidence, NodeClaims
-from app.privacy.load import load_privacy
-from app.settings import Settings
 from app.streaming.skipped import DELETED, MOVED, SkippedRange, gap_of
 from app.symbols.known_files import StoreFiles
 from app.telemetry.metric import DropReason
-from schemas import records
-from schemas.call_layout import CallLayout
 from schemas.canonical_pb2 import CanonicalEvent, FrameResolution
 from schemas.coverage import CoverageGap, GapCause
 from schemas.node import NodeId
@@ -48,10 +34,8 @@ from tests.support.absence_history import (
     Seen,
     path_in_event,
 )
-from tests.support.calls import call_schema
-from tests.support.hot_world import Stored
+from tests.support.stage_rows import EventSteps, empty_board, rows_of
 
-SCHEMA_ID: Final = 7
 EXACT: Final = FrameResolution.FRAME_RESOLUTION_EXACT
 TICK_S: Final = 300
 
@@ -77,15 +61,13 @@ class Stages:
     def __init__(self, known: ModelStore) -> None:
         self.known = known
         self.files = StoreFiles(known.store)
-        self._canonicalize = CanonicalizeStep(Canonicalizer({}, known.store))
-        self._privacy = PrivacyStep(load_privacy(Settings()).filter(), SCHEMA_ID)
+        self._steps = EventSteps(known.store)
         self._partitions = count()
 
     def frames_and_rows(self, history: History) -> tuple[list[Frame], list[OutRecord]]:
         """What each counted call became, and the rows of all; partitions are new ones, and so without loader events."""
         frames: list[Frame] = []
-        counter = SymbolCounter(CallReader(_layout_of).gather, 1 << 30)
-        merger = SymbolMerger(lambda symbol, tally: published_value(SCHEMA_ID, symbol, tally))
+        calls: dict[int, Sequence[OutRecord]] = {}
         for node in history.nodes:
             counted = [call for call in history.calls if call.arrives and call.process.node == node]
             if not counted:
@@ -93,24 +75,18 @@ class Stages:
             number = next(self._partitions)
             loading = _loader_events(history, node)
             events = [*loading, *(_event(history, call) for call in counted)]
-            raw = [Stored("raw", number, at, ns(END_S) // 1_000_000, b"k", value) for at, value in enumerate(events)]
-            canonical = self._canonicalize(raw).outputs
-            frames += [_frame(call, record) for call, record in zip(counted, canonical, strict=True)]
-            calls = self._privacy(_stored(canonical, number)).outputs
-            assert len(calls) == len(counted)
-            counter.absorb(number, _stored(calls, number))
-            flush = counter.flush(number, lambda keys: [None] * len(keys))
-            for partial in flush.partials.values():
-                merger.absorb(0, _stored(partial, number))
-        published = [row for at in merger.unwritten() for row in merger.flush(at, _nothing).published]
-        return frames, published
+            canonical, public = self._steps(number, events, ns(END_S) // 1_000_000)
+            frames += [_frame(call, record) for call, record in zip(counted, canonical.outputs, strict=True)]
+            assert len(public.outputs) == len(counted)
+            calls[number] = public.outputs
+        return frames, rows_of(calls)
 
     def answers(
         self, history: History, watches: Sequence[Watch], rows: Sequence[OutRecord], now_s: float
     ) -> list[dict[str, Any]]:
         """The answers to watches at a moment, with the coverage of all nodes."""
         nodes, of_all = coverage(history)
-        board = WatchBoard(_decoded, lambda value: module_in(value, SCHEMA_ID), None)
+        board = empty_board()
         found: list[dict[str, Any]] = []
         for _ in range(2):  # once more with what the rows say of build ids
             by_id = {watch.watch_id: watch for watch in watches}
@@ -125,23 +101,6 @@ class Stages:
             if not board.files.has_new:
                 break
         return found
-
-
-def _nothing(keys: Sequence[bytes]) -> list[bytes | None]:
-    return [None] * len(keys)
-
-
-def _decoded(value: bytes) -> dict[str, Any]:
-    return records.decode(records.HOT_SYMBOL, value)
-
-
-@cache
-def _layout_of(schema_id: int) -> CallLayout:
-    return CallLayout(schema_id, call_schema(), PLACE_FIELDS)
-
-
-def _stored(sent: Iterable[OutRecord], partition: int) -> list[Stored]:
-    return [Stored("t", partition, at, one.timestamp_ms, one.key, one.value) for at, one in enumerate(sent)]
 
 
 def _frame(call: ModelCall, canonical: OutRecord) -> Frame:

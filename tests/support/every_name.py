@@ -13,48 +13,33 @@ import enum
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Final
 
-from agents.canonicalize.events import Canonicalizer
-from agents.canonicalize.stage import CanonicalizeStep
 from agents.contract import OutRecord
 from agents.coverage.node_coverage import NodeCoverage
 from agents.coverage.vouching import VouchedInterval
-from agents.hot_symbols.counting.symbol_counter import SymbolCounter
-from agents.hot_symbols.reading.meaning import PLACE_FIELDS
-from agents.hot_symbols.reading.observations import CallReader
-from agents.hot_symbols.table.merging import SymbolMerger
-from agents.hot_symbols.table.published import module_in, published_value
 from agents.hot_symbols.watch.reasons import ReasonKind
 from agents.hot_symbols.watch.watch import Watch
-from agents.hot_symbols.watch.watch_board import MAX_WATCHES, WatchBoard
+from agents.hot_symbols.watch.watch_board import MAX_WATCHES
 from agents.hot_symbols.watch.watched_code import watched_codes
-from agents.privacy.stage import PrivacyStep
 from agents.symbols.compiler_clones import function_of
 from agents.symbols.function_names import FunctionNames
 from agents.symbols.kernel_symbols import canonical_symbol
-from app.privacy.load import load_privacy
-from app.settings import Settings
 from app.symbols.adding import AddOptions, Indexed, add_files
 from app.symbols.known_files import StoreFiles
 from app.symbols.limited_reader import LimitedReader
 from app.symbols.name_maps import node_scope
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
-from schemas import records
-from schemas.call_layout import CallLayout
 from schemas.node import NodeId
 from schemas.tetragon.events_pb2 import GetEventsResponse
-from tests.support.calls import call_schema
-from tests.support.hot_world import Stored
 from tests.support.named_functions import NamedFunctions, emptied_at, inlined_at, named_functions
+from tests.support.stage_rows import EventSteps, empty_board, rows_of
 from tests.support.symbol_maps import put_modules
 
 NODE: Final = "n"
-SCHEMA_ID: Final = 7
 SECOND: Final = 1_000_000_000
 NOW_NS: Final = 2_000_000_000 * SECOND
 _MAX_CONFIRMED: Final = 100
@@ -156,25 +141,10 @@ def _event(known: IndexedFile, way: Way, address: int, name: str) -> bytes:
 
 def _rows(store: SymbolStore, events: Sequence[bytes]) -> list[OutRecord]:
     """The rows that the stages publish for raw events."""
-    raw = [Stored("raw", 0, at, NOW_NS // 1_000_000, b"k", value) for at, value in enumerate(events)]
-    canonical = CanonicalizeStep(Canonicalizer({}, store))(raw)
-    calls = PrivacyStep(load_privacy(Settings()).filter(), SCHEMA_ID)(_stored(canonical.outputs))
+    canonical, calls = EventSteps(store)(0, events, NOW_NS // 1_000_000)
     if len(calls.outputs) != len(events):
         raise RuntimeError(f"{len(events)} events became {len(calls.outputs)} calls: {canonical}")
-    counter = SymbolCounter(CallReader(_layout_of).gather, 1)
-    counter.absorb(0, _stored(calls.outputs))
-    merger = SymbolMerger(lambda symbol, tally: published_value(SCHEMA_ID, symbol, tally))
-    merger.absorb(0, _stored(counter.flush(0, lambda keys: [None] * len(keys)).partials[0]))
-    return list(merger.flush(0, lambda keys: [None] * len(keys)).published)
-
-
-def _stored(sent: Iterable[OutRecord]) -> list[Stored]:
-    return [Stored("t", 0, at, one.timestamp_ms, one.key, one.value) for at, one in enumerate(sent)]
-
-
-@cache
-def _layout_of(schema_id: int) -> CallLayout:
-    return CallLayout(schema_id, call_schema(), PLACE_FIELDS)
+    return rows_of({0: calls.outputs})
 
 
 def _answers(
@@ -186,9 +156,7 @@ def _answers(
     for first in range(0, len(names), MAX_WATCHES):
         some = {name: watched[name] for name in names[first : first + MAX_WATCHES]}
         watches = {watch.watch_id: watch for watch in some.values()}
-        board = WatchBoard(
-            lambda value: records.decode(records.HOT_SYMBOL, value), lambda value: module_in(value, SCHEMA_ID), None
-        )
+        board = empty_board()
         board.set_watches(watches, watched_codes(watches.values(), files, {}))
         board.nodes = {NodeId("", NODE): NodeCoverage([VouchedInterval(0, NOW_NS, "s")])}
         for row in rows:

@@ -45,7 +45,7 @@ def test_allow_list_hides_neither_throttling_nor_build_ids(
         SimulatorServer(Recording.of(EVENTS)) as server,
         site.ingest(server.address, tetragon_allow_list=allow) as ingest,
     ):
-        wait_for(lambda: ingest.total("runtime_records_written_total") >= 5, "five written events")
+        ingest.await_written(5)
         wait_for(lambda: bool(site.gaps()), "the gap of the throttling")
         code, books, log = ingest.stop()
 

@@ -4,8 +4,6 @@ import errno
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -16,14 +14,13 @@ from aiokafka.partitioner import murmur2
 from confluent_kafka import Message
 
 from app.simulator.recording import Recording
-from app.simulator.server import ServerTlsFiles, SimulatorServer
+from app.simulator.server import SimulatorServer
 from schemas import topics
 from schemas.coverage import GapCause
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from tests.support.breakable_broker import BreakableBroker
-from tests.support.certificates import Authority
 from tests.support.failing_disk import ALL_THAT_FOLLOW, Fault, failing_disk
-from tests.support.ingest_process import IngestProcess, IngestSite, wait_for
+from tests.support.ingest_process import IngestSite, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -64,16 +61,12 @@ def _site(embedded: BreakableBroker, topic_prefix: str, tmp_path: Path) -> Inges
     return IngestSite(embedded, topic_prefix, tmp_path)
 
 
-def _wait_for_written(ingest: IngestProcess, count: int) -> None:
-    wait_for(lambda: ingest.total("runtime_records_written_total") >= count, f"{count} written events")
-
-
 def test_every_byte_arrives_in_the_order_of_its_process(site: IngestSite) -> None:
     """Values untouched, keyed by exec_id and partitioned as Java clients do, stamped with the time of receipt."""
     events = [*_events(20_000), UNDECODABLE]
     started_ms = time.time() * 1000
     with SimulatorServer(Recording.of(events)) as server, site.ingest(server.address) as ingest:
-        _wait_for_written(ingest, len(events))
+        ingest.await_written(len(events))
         wait_for(lambda: ingest.total("runtime_coverage_gaps_total") >= 1, "the gap of the undecodable one")
         code, books, _ = ingest.stop()
 
@@ -124,7 +117,7 @@ def test_a_disk_that_refuses_everything_costs_nothing_while_kafka_answers(
 def test_books_balance_on_every_page_under_load(site: IngestSite) -> None:
     """Received = written + dropped + buffered, whenever somebody looks."""
     with SimulatorServer(Recording.of(_events(5000)), repeat=0) as server, site.ingest(server.address) as ingest:
-        _wait_for_written(ingest, 1)
+        ingest.await_written(1)
         pages = [ingest.metrics() for _ in range(25)]
         ingest.stop()
 
@@ -144,7 +137,7 @@ def test_books_balance_on_every_page_under_load(site: IngestSite) -> None:
 def test_sigterm_under_load_writes_out_what_was_read(site: IngestSite) -> None:
     """The exit is quick and clean, and what the books say is what the topic holds."""
     with SimulatorServer(Recording.of(_events(5000)), repeat=0) as server, site.ingest(server.address) as ingest:
-        _wait_for_written(ingest, 20_000)
+        ingest.await_written(20_000)
         started = time.monotonic()
         code, books, _ = ingest.stop()
         seconds = time.monotonic() - started
@@ -163,7 +156,7 @@ def test_stopped_broker_first_holds_the_agent_then_costs_the_oldest(site: Ingest
         SimulatorServer(recording, rate_per_s=4000) as server,
         site.ingest(server.address, **settings) as ingest,
     ):
-        _wait_for_written(ingest, 1000)
+        ingest.await_written(1000)
         site.broker.pause_kafka()
         try:
             wait_for(lambda: ingest.total("runtime_reading_stopped_seconds_total") > 0.2, "the reader to be held")
@@ -174,7 +167,7 @@ def test_stopped_broker_first_holds_the_agent_then_costs_the_oldest(site: Ingest
         wait_for(lambda: any(gap.cause is GapCause.OVERFLOW for gap in site.gaps()), "the gap of the drops")
         wait_for(lambda: ingest.total("runtime_coverage_gaps_pending") == 0, "acknowledged gaps")
         written = ingest.total("runtime_records_written_total")
-        _wait_for_written(ingest, int(written) + 5000)
+        ingest.await_written(int(written) + 5000)
         code, books, _ = ingest.stop()
 
     assert held == 0
@@ -196,11 +189,11 @@ def test_broker_that_is_killed_and_comes_back_costs_nothing(site: IngestSite) ->
     """The buffer outlasts it: every event is there, once."""
     events = _events(30_000)
     with SimulatorServer(Recording.of(events), rate_per_s=4000) as server, site.ingest(server.address) as ingest:
-        _wait_for_written(ingest, 3000)
+        ingest.await_written(3000)
         site.broker.kill_kafka()
         time.sleep(1)
         site.broker.restart_kafka()
-        _wait_for_written(ingest, len(events))
+        ingest.await_written(len(events))
         code, books, _ = ingest.stop()
 
     assert code == 0
@@ -211,12 +204,12 @@ def test_broker_that_is_killed_and_comes_back_costs_nothing(site: IngestSite) ->
 def test_restarted_agent_is_a_gap(site: IngestSite) -> None:
     """The stream is found again, and the time between is a gap on runtime.coverage, under the node's name."""
     with SimulatorServer(Recording.of(_events(100))) as server, site.ingest(server.address) as ingest:
-        _wait_for_written(ingest, 100)
+        ingest.await_written(100)
         server.stop()
         wait_for(lambda: ingest.get("/readyz")[0] == 503, "readiness to fail")
         assert '"stream"' in ingest.get("/readyz")[1]
         server.start()
-        _wait_for_written(ingest, 200)
+        ingest.await_written(200)
         wait_for(lambda: ingest.get("/readyz")[0] == 200, "readiness")
         wait_for(lambda: ingest.total("runtime_coverage_gaps_total") >= 1, "an acknowledged gap")
         ingest.stop()
@@ -229,14 +222,14 @@ def test_restarted_agent_is_a_gap(site: IngestSite) -> None:
 def test_an_agent_that_comes_back_under_another_name_is_another_node(site: IngestSite) -> None:
     """What alpha lost at its end is alpha's, the time until beta came is beta's, and both are on the topic."""
     with SimulatorServer(Recording.of([_named_event("alpha")] * 100)) as server, site.ingest(server.address) as ingest:
-        _wait_for_written(ingest, 100)
+        ingest.await_written(100)
         time.sleep(1.0)
         ended_ns = time.time_ns()
         server.stop()
         time.sleep(1.0)
         began_ns = time.time_ns()
         with SimulatorServer(Recording.of([_named_event("beta", "east")] * 100), server.address):
-            _wait_for_written(ingest, 200)
+            ingest.await_written(200)
             wait_for(lambda: ingest.total("runtime_coverage_gaps_total") >= 2, "both gaps")
             _, _, log = ingest.stop()
 
@@ -253,7 +246,7 @@ def test_an_ingest_that_ends_soon_leaves_a_record_of_its_node(site: IngestSite) 
     """It lived shorter than heartbeats are late, and another session shows another process."""
     for _ in range(2):
         with SimulatorServer(Recording.of([_named_event("alpha")])) as server, site.ingest(server.address) as ingest:
-            _wait_for_written(ingest, 1)
+            ingest.await_written(1)
             wait_for(lambda: ingest.total("runtime_stream_up") == 1, "an open stream")
             ingest.stop()
 
@@ -267,10 +260,10 @@ def test_killed_ingest_is_a_gap_of_the_next(site: IngestSite) -> None:
     """What a kill -9 cost nobody knows; the next process publishes the interval."""
     with SimulatorServer(Recording.of(_events(100))) as server:
         with site.ingest(server.address) as ingest:
-            _wait_for_written(ingest, 100)
+            ingest.await_written(100)
             ingest.stop(signal.SIGKILL)
         with site.ingest(server.address) as ingest:
-            _wait_for_written(ingest, 100)
+            ingest.await_written(100)
             wait_for(lambda: ingest.total("runtime_coverage_gaps_total") >= 1, "an acknowledged gap")
             ingest.stop()
 
@@ -293,7 +286,7 @@ def test_spilled_events_survive_a_restart_in_order(site: IngestSite, tmp_path: P
         SimulatorServer(Recording.of([_event(len(events))])) as later,
         site.ingest(later.address, **settings) as second,
     ):
-        _wait_for_written(second, len(events) + 1)
+        second.await_written(len(events) + 1)
         _, second_books, _ = second.stop()
 
     assert code == 0, log
@@ -332,81 +325,6 @@ def test_stop_without_kafka_and_without_disk_loses_and_says_so(site: IngestSite)
     assert lost.from_ns == 1_700_000_000 * 1_000_000_000
 
 
-def test_absent_tetragon_is_told_and_waited_for(site: IngestSite) -> None:
-    """Alive, not ready, and the reason names the address."""
-    with site.ingest("127.0.0.1:1") as ingest:
-        wait_for(lambda: "nothing listens there" in ingest.get("/readyz")[1], "the reason")
-        status, text = ingest.get("/readyz")
-        alive, _ = ingest.get("/healthz")
-        code, _, log = ingest.stop()
-
-    assert (status, alive, code) == (503, 200, 0)
-    assert "Tetragon at 127.0.0.1:1" in text
-    assert "Tetragon at 127.0.0.1:1: nothing listens there" in log
-
-
-def _refusal(site: IngestSite, **settings: object) -> tuple[int, str]:
-    """Exit code and standard error of an ingest that does not start."""
-    more = {f"CALLSTREAM_{name.upper()}": str(value) for name, value in settings.items()}
-    command = [sys.executable, "-m", "app", "ingest"]
-    ended = subprocess.run(
-        command, env={**site.environ, **more}, capture_output=True, text=True, timeout=60, check=False
-    )
-    return ended.returncode, ended.stderr
-
-
-def test_missing_topic_is_refused_with_the_way_out(site: IngestSite) -> None:
-    """Topics are created by `topics apply`, never by accident."""
-    code, error = _refusal(site, topic_prefix="nobody-made-these.")
-
-    assert code == 2
-    assert "has no topic nobody-made-these.tetragon.raw; create it with: callstream topics apply" in error
-
-
-def test_wrong_settings_are_told_together(site: IngestSite) -> None:
-    """Filters and TLS in one go, by name, before anything is connected."""
-    code, error = _refusal(
-        site,
-        tetragon_address="unix:///run/tetragon.sock",
-        tetragon_tls_server_name="x",
-        tetragon_deny_list='[{"binary_regex": ["("]}]',
-    )
-
-    assert code == 2
-    assert "CALLSTREAM_TETRAGON_TLS_SERVER_NAME" in error
-    assert "CALLSTREAM_TETRAGON_DENY_LIST[0].binary_regex[0]" in error
-
-
-def test_wrong_tls_ends_with_the_mistake(site: IngestSite, tmp_path: Path) -> None:
-    """A running process that will never see an event is worse than one that says why and ends."""
-    authority = Authority.create(tmp_path)
-    pair = authority.issue("agent")
-    recording = Recording.of(_events(1))
-    with SimulatorServer(recording, tls=ServerTlsFiles(pair.certificate, pair.key)) as server:
-        code, error = _refusal(site, tetragon_address=server.address)
-
-    assert code == 2
-    assert "speaks TLS and we do not: set CALLSTREAM_TETRAGON_TLS_CA_FILE" in error
-
-
-def test_mutual_tls_with_another_name(site: IngestSite, tmp_path: Path) -> None:
-    """As Tetragon's Helm chart sets it up: a certificate for a name that is not the address."""
-    authority = Authority.create(tmp_path)
-    pair, ours = authority.issue("agent"), authority.issue("us")
-    settings = {
-        "tetragon_tls_ca_file": authority.file,
-        "tetragon_tls_cert_file": ours.certificate,
-        "tetragon_tls_key_file": ours.key,
-        "tetragon_tls_server_name": "agent",
-    }
-    tls = ServerTlsFiles(pair.certificate, pair.key, authority.file)
-    with (
-        SimulatorServer(Recording.of(_events(10)), tls=tls) as server,
-        site.ingest(server.address, **settings) as ingest,
-    ):
-        _wait_for_written(ingest, 10)
-
-
 def test_no_event_data_in_logs_and_metrics(site: IngestSite) -> None:
     """A canary in every event reaches the raw topic and nothing else."""
     canary = "canary" + "-9f31"
@@ -415,7 +333,7 @@ def test_no_event_data_in_logs_and_metrics(site: IngestSite) -> None:
     event.process_exec.process.arguments = canary
     events = [event.SerializeToString(), canary.encode()]
     with SimulatorServer(Recording.of(events)) as server, site.ingest(server.address, log_level="DEBUG") as ingest:
-        _wait_for_written(ingest, 2)
+        ingest.await_written(2)
         wait_for(lambda: ingest.total("runtime_coverage_gaps_total") >= 1, "the gap of the undecodable one")
         page = ingest.get("/metrics")[1] + ingest.get("/readyz")[1]
         _, _, log = ingest.stop()
@@ -438,7 +356,7 @@ def test_event_too_large_for_the_topic_costs_only_itself(site: IngestSite) -> No
         page = ingest.metrics()
         code, books, _ = ingest.stop()
     with SimulatorServer(Recording.of(_events(100))) as second, site.ingest(second.address) as ingest:
-        _wait_for_written(ingest, 100)
+        ingest.await_written(100)
 
     assert page['runtime_events_dropped_total{reason="oversized"}'] == 1
     assert (code, books["written"], books["unbalanced"]) == (0, 0, 0)
@@ -448,7 +366,7 @@ def test_event_too_large_for_the_topic_costs_only_itself(site: IngestSite) -> No
 def test_topic_that_vanishes_ends_the_process(site: IngestSite) -> None:
     """Everything from then on would be lost one by one; the way out is in the message."""
     with SimulatorServer(Recording.of(_events(5000)), rate_per_s=50) as server, site.ingest(server.address) as ingest:
-        _wait_for_written(ingest, 10)
+        ingest.await_written(10)
         site.delete_topic(topics.RAW)
         code, log = ingest.wait()
 

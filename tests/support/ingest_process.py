@@ -77,6 +77,10 @@ class IngestProcess:
         """Sum of a metric over its labels."""
         return sum(value for name, value in self.metrics().items() if re.match(rf"{family}({{|$)", name))
 
+    def await_written(self, count: int) -> None:
+        """Wait until Kafka has that many of its events."""
+        wait_for(lambda: self.total("runtime_records_written_total") >= count, f"{count} written events")
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, dict[str, Any], str]:
         """Send a signal; exit code, the books that it printed, and its log."""
         self._process.send_signal(number)

@@ -1,26 +1,16 @@
 """No name of a real file gets a wrong answer; tests/support/every_name.py says what is proved."""
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support.every_name import NEVER, Way, prove
-from tests.support.programs import compile_go, compile_rust, need
+from tests.support.programs import compile_go, compile_rust, library, need
 
 LIBRARIES = ("libc.so.6", "libm.so.6", "libstdc++.so.6", "libssl.so.3")
 
 pytestmark = pytest.mark.slow(reason="watches every name of large files")
-
-
-def library(name: str) -> Path:
-    """A shared library of this machine; skips the test where it has none."""
-    listed = subprocess.run(["/sbin/ldconfig", "-p"], check=True, capture_output=True, text=True).stdout
-    paths = [line.rpartition(" => ")[2] for line in listed.splitlines() if line.split(" ", 1)[0].strip() == name]
-    if not paths:
-        pytest.skip(f"this machine has no {name}")
-    return Path(paths[0]).resolve()
 
 
 def holds(file: Path, folder: Path, seed: int) -> None:

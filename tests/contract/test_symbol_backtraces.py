@@ -10,11 +10,11 @@ import pytest
 from agents.canonicalize.frames import CanonicalFrame, FrameResolution, canonicalize_frame
 from agents.symbols.lookup import Resolved, SymbolLookup, Unresolved
 from agents.symbols.module_paths import normalize_module
-from app.symbols.adding import AddOptions, add_files
-from app.symbols.limited_reader import LimitedReader
+from app.symbols.adding import AddOptions
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
 from tests.support.frame_texts import frame_text
+from tests.support.indexed_files import add_to
 from tests.support.programs import compile_c, run
 from tests.support.symbol_maps import host_scope, maps_now, put_modules
 
@@ -130,9 +130,7 @@ def test_stack_is_the_same_at_every_load_address_and_order(flags: tuple[str, ...
         source = LIBRARY.replace("NAME", name)
         libraries.append(compile_c(tmp_path, "-O2", "-fPIC", "-shared", source=source, name=f"lib{name}.so"))
     program = compile_c(tmp_path, "-O2", *flags, "-fno-optimize-sibling-calls", source=PROGRAM, name="program")
-    with StoreWriter(tmp_path / "store") as writer, LimitedReader() as reader:
-        reports = list(add_files([program, *libraries], AddOptions(scope="node:n"), writer, reader))
-        writer.commit()
+    reports = add_to(tmp_path / "store", [program, *libraries], AddOptions(scope="node:n"))
     assert len(reports) == 3
     store = SymbolStore.open(tmp_path / "store")
 

@@ -9,37 +9,25 @@ import pytest
 
 from agents.symbols.index import SymbolIndex
 from agents.symbols.lookup import Resolved
-from app.symbols.adding import AddOptions, FileReport, Indexed, NotIndexed, add_files
+from app.symbols.adding import AddOptions, FileReport, Indexed, NotIndexed
 from app.symbols.elf import read_structure
 from app.symbols.file_refusal import FileRefusalReason
-from app.symbols.limited_reader import LimitedReader
 from app.symbols.store import SymbolStore
-from app.symbols.store_writer import StoreWriter
-from tests.support.programs import compile_c, compile_cxx, compile_go, need, run
-
-SOURCE = """
-#include <stdio.h>
-__asm__(".text\\n.globl asm_label\\nasm_label:\\n ret\\n");
-__attribute__((noinline)) static int first(int x) { return x * 7; }
-__attribute__((noinline)) static int second(int x) { return first(x) + 9; }
-int main(int argc, char **argv) { (void)argv; printf("%d\\n", second(argc)); return 0; }
-"""
+from tests.support.indexed_files import add_to
+from tests.support.programs import LABEL_C_SOURCE, compile_c, compile_cxx, compile_go, need, run
 
 
 @pytest.fixture(name="whole")
 def _whole(tmp_path: Path) -> Path:
     need("strip", "objcopy")
-    return compile_c(tmp_path, "-g", "-O1", source=SOURCE, name="whole")
+    return compile_c(tmp_path, "-g", "-O1", source=LABEL_C_SOURCE, name="whole")
 
 
 def add(folder: Path, *runs: Sequence[Path], lines: bool = False) -> list[FileReport]:
     """Add files to a store in one or more commands; returns the reports of the last."""
     reports: list[FileReport] = []
     for paths in runs:
-        with StoreWriter(folder) as writer, LimitedReader() as reader:
-            options = AddOptions(root=folder.parent, with_lines=lines)
-            reports = list(add_files(paths, options, writer, reader))
-            writer.commit()
+        reports = add_to(folder, paths, AddOptions(root=folder.parent, with_lines=lines))
     return reports
 
 
@@ -151,7 +139,7 @@ def test_index_that_is_extended_later_is_the_index_made_together(language: str, 
         case "c-shared":
             whole = compile_c(tmp_path, "-g", "-O2", "-fPIC", "-shared")
         case "c-nothing-exported":
-            whole = compile_c(tmp_path, "-g", "-O1", source=SOURCE)
+            whole = compile_c(tmp_path, "-g", "-O1", source=LABEL_C_SOURCE)
         case "go":
             whole = compile_go(tmp_path)
         case _:

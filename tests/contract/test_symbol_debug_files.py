@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from app.symbols.adding import AddOptions, FileReport, Indexed, NotIndexed, add_files
+from app.symbols.adding import AddOptions, FileReport, Indexed, NotIndexed
 from app.symbols.debuginfod import Debuginfod
 from app.symbols.file_refusal import FileRefusalReason
-from app.symbols.limited_reader import LimitedReader
 from app.symbols.store import SymbolStore
-from app.symbols.store_writer import Kept, StoreWriter
+from app.symbols.store_writer import Kept
 from tests.support.debuginfod_server import debuginfod_server
+from tests.support.indexed_files import add_to
 from tests.support.programs import compile_c, need, run
 
 
@@ -26,10 +26,7 @@ class Split:
 
     def add(self, *paths: Path, options: AddOptions | None = None) -> list[FileReport]:
         """Add to the store."""
-        with StoreWriter(self.folder) as writer, LimitedReader() as reader:
-            reports = list(add_files(paths, options or AddOptions(root=self.folder.parent), writer, reader))
-            writer.commit()
-        return reports
+        return add_to(self.folder, paths, options or AddOptions(root=self.folder.parent))
 
     def names(self, folder: Path | None = None) -> list[str]:
         """Names of all functions in the store's one index."""

@@ -8,21 +8,12 @@ from struct import Struct
 import pytest
 
 from agents.symbols.index import SymbolIndex
-from agents.symbols.index_format import encode_index
 from agents.symbols.lookup import Resolved, Unresolved
 from app.symbols.elf import MAX_SECTIONS, read_structure
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
-from app.symbols.index_builder import build_index
 from tests.support.elf_files import ElfFile, ElfSymbol
-from tests.support.programs import compile_c, compile_cxx_source, need, run
-
-LABEL = """
-#include <stdio.h>
-__asm__(".text\\n.globl asm_label\\nasm_label:\\n ret\\n");
-__attribute__((noinline)) static int first(int x) { return x * 7; }
-__attribute__((noinline)) static int second(int x) { return first(x) + 9; }
-int main(int argc, char **argv) { (void)argv; printf("%d\\n", second(argc)); return 0; }
-"""
+from tests.support.indexed_files import index_of
+from tests.support.programs import LABEL_C_SOURCE, compile_c, compile_cxx_source, need, run
 
 TEMPLATES = """
 #include <cstdio>
@@ -55,12 +46,6 @@ int main(int argc, char **argv) {
 """
 
 
-def index_of(path: Path, notes: list[str] | None = None, *, lines: bool = False) -> SymbolIndex:
-    """The index of a file."""
-    content = build_index(path, None, with_lines=lines, note=([] if notes is None else notes).append)
-    return SymbolIndex(memoryview(encode_index(content)))
-
-
 def offset_of(index: SymbolIndex, name: str) -> int:
     """The file offset of a function's first byte."""
     address = next(one.start - one.delta for one in index.ranges() if one.name == name)
@@ -83,7 +68,7 @@ def assert_no_other_name(left: SymbolIndex, whole: SymbolIndex) -> None:
 def test_label_without_size_ends_where_the_next_function_begins(tmp_path: Path) -> None:
     """`strip -x` takes the names of static functions away; the label before them does not get their code."""
     need("strip")
-    whole = compile_c(tmp_path, "-O1", source=LABEL)
+    whole = compile_c(tmp_path, "-O1", source=LABEL_C_SOURCE)
     run("strip", "-x", "-o", tmp_path / "stripped", whole)
     left = index_of(tmp_path / "stripped")
 
@@ -160,7 +145,7 @@ def test_names_stay_where_lines_cannot_be_read(tmp_path: Path) -> None:
     content[section.part.offset : section.part.offset + 4] = (77).to_bytes(4, "little")
     (tmp_path / "odd").write_bytes(content)
     notes: list[str] = []
-    index = index_of(tmp_path / "odd", notes, lines=True)
+    index = index_of(tmp_path / "odd", lines=True, note=notes.append)
 
     assert [one.name for one in index.ranges()] == [one.name for one in index_of(program).ranges()]
     assert index.line_count == 0

@@ -9,16 +9,13 @@ from click.testing import CliRunner
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.outcomes import Canonical
 from agents.symbols.function_names import FunctionNames, InlinedCopy
-from agents.symbols.index import SymbolIndex
-from agents.symbols.index_format import SymbolOrigin, encode_index
+from agents.symbols.index_format import SymbolOrigin
 from app.__main__ import cli
-from app.symbols.adding import AddOptions, add_files
-from app.symbols.index_builder import build_index
-from app.symbols.limited_reader import LimitedReader
+from app.symbols.adding import AddOptions
 from app.symbols.store import SymbolStore
-from app.symbols.store_writer import StoreWriter
 from schemas.canonical_pb2 import CanonicalEvent, CanonicalFrame, FrameResolution
 from schemas.tetragon.events_pb2 import GetEventsResponse
+from tests.support.indexed_files import add_to, index_of, names_of
 from tests.support.programs import compile_c, compile_cxx_source, compile_go_source, need, run
 
 C_LIBRARY = """#include <unistd.h>
@@ -66,16 +63,6 @@ func main() {
 """
 
 FLAGS = ("-O2", "-fPIC", "-shared")
-
-
-def index_of(path: Path, debug_path: Path | None = None, *, lines: bool = False) -> SymbolIndex:
-    """The index of a file."""
-    return SymbolIndex(memoryview(encode_index(build_index(path, debug_path, with_lines=lines))))
-
-
-def names_of(path: Path, debug_path: Path | None = None, *, lines: bool = False) -> FunctionNames:
-    """The names of a file."""
-    return FunctionNames(index_of(path, debug_path, lines=lines))
 
 
 @pytest.mark.parametrize("flags", [("-gdwarf-4",), ("-gdwarf-5",), ("-g", "-gdwarf64"), ("-g1",), ("-g", "-gz=zlib")])
@@ -186,9 +173,7 @@ def test_go_lines_and_functions_belong_together(tmp_path: Path) -> None:
 
 def frames_at(offset: int, folder: Path, path: Path, *, with_lines: bool) -> list[CanonicalFrame]:
     """The user frames of a call at a file offset of a file that is in a store, as the stage writes them."""
-    with StoreWriter(folder) as writer, LimitedReader() as reader:
-        (report,) = add_files([path], AddOptions(with_lines=with_lines), writer, reader)
-        writer.commit()
+    (report,) = add_to(folder, [path], AddOptions(with_lines=with_lines))
     loader = GetEventsResponse(node_name="n")
     loader.process_loader.process.exec_id = "n:1:2"
     loader.process_loader.path = "/usr/lib/libimage.so"

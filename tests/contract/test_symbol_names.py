@@ -5,11 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.symbols.function_names import FunctionNames
-from agents.symbols.index import SymbolIndex
-from agents.symbols.index_format import encode_index
-from app.symbols.index_builder import build_index
-from tests.support.programs import compile_c, compile_cxx_source, need, run
+from tests.support.indexed_files import names_of
+from tests.support.programs import compile_c, compile_cxx_source, library, need, run
 
 ALIASES = """
 #include <unistd.h>
@@ -35,11 +32,6 @@ int main(int argc, char**) { First f{argc}; Other o{argc}; return f.twice(1) + o
 """
 
 SHARED = ("-O1", "-fPIC", "-shared")
-
-
-def names_of(path: Path) -> FunctionNames:
-    """The names of a file."""
-    return FunctionNames(SymbolIndex(memoryview(encode_index(build_index(path, None, with_lines=False)))))
 
 
 def test_every_alias_is_the_code_whose_frames_carry_the_public_name(tmp_path: Path) -> None:
@@ -100,10 +92,7 @@ def test_functions_that_the_linker_folded_share_a_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["system", "puts", "close", "mmap", "vsnprintf", "clone"])
 def test_machines_libc_says_the_names_that_people_use(name: str) -> None:
     """Frames of the C library carry the documented name, whatever twins it has."""
-    mapped = [line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "/libc.so.6" in line]
-    if not mapped:
-        pytest.skip("this machine has no glibc")
-    codes = names_of(Path(mapped[0])).codes(name)
+    codes = names_of(library("libc.so.6")).codes(name)
 
     assert codes
     assert {code.frame_symbol for code in codes} == {name}

@@ -17,6 +17,7 @@ from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
 from schemas.canonical_pb2 import CanonicalEvent, CanonicalFrame, FrameResolution
 from schemas.tetragon.events_pb2 import GetEventsResponse
+from tests.support.indexed_files import add_to
 from tests.support.symbol_maps import put_modules
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="there is no /proc/self/maps here")
@@ -29,10 +30,7 @@ NO_HOOKS: PolicyHooks = {}
 def _store(tmp_path_factory: pytest.TempPathFactory) -> SymbolStore:
     """Indexes of the libraries that the generated stacks run through, and no map."""
     folder = tmp_path_factory.mktemp("store")
-    with StoreWriter(folder) as writer, LimitedReader() as reader:
-        files = sorted({binary.file.resolve() for binary in mapped_binaries().values()})
-        reports = list(add_files(files, AddOptions(), writer, reader))
-        writer.commit()
+    reports = add_to(folder, sorted({binary.file.resolve() for binary in mapped_binaries().values()}))
     assert all(isinstance(report, Indexed) for report in reports)
     return SymbolStore.open(folder)
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from agents.symbols.index import SymbolIndex
-from agents.symbols.index_format import SymbolOrigin, encode_index
+from agents.symbols.index_format import SymbolOrigin
 from agents.symbols.lookup import Resolved, Unresolved
-from app.symbols.index_builder import build_index
+from tests.support.indexed_files import index_of
 from tests.support.programs import (
     Truth,
     comparable,
@@ -58,11 +58,6 @@ def _compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
     return cache(lambda name: PROGRAMS[name](tmp_path_factory.mktemp(name.replace("+", "x"))))
 
 
-def opened(path: Path, debug_path: Path | None = None, *, lines: bool = False) -> SymbolIndex:
-    """The index of a file."""
-    return SymbolIndex(memoryview(encode_index(build_index(path, debug_path, with_lines=lines))))
-
-
 def offsets(index: SymbolIndex, count: int = OFFSETS) -> list[int]:
     """Random offsets in code, and the edges of every function."""
     chance = random.Random(20241124)
@@ -99,7 +94,7 @@ def test_names_of_a_program_are_those_of_nm(name: str, compiled: Callable[[str],
     """Unstripped: every offset has the name of a symbol that covers it, or none where none does."""
     program = compiled(name)
 
-    assert_true(opened(program), Truth(program))
+    assert_true(index_of(program), Truth(program))
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -109,7 +104,7 @@ def test_stripped_program_gives_no_other_name(name: str, compiled: Callable[[str
     program = compiled(name)
     stripped = tmp_path / "stripped"
     run("strip", "-o", stripped, program)
-    whole, left = opened(program), opened(stripped)
+    whole, left = index_of(program), index_of(stripped)
 
     assert (whole.build_id, whole.code_digest) == (left.build_id, left.code_digest)
     assert whole.segments == left.segments
@@ -129,10 +124,10 @@ def test_separate_debug_file_gives_all_names_back(name: str, compiled: Callable[
     program = compiled(name)
     run("objcopy", "--only-keep-debug", program, tmp_path / "program.debug")
     run("strip", "-o", tmp_path / "stripped", program)
-    index = opened(tmp_path / "stripped", tmp_path / "program.debug")
+    index = index_of(tmp_path / "stripped", tmp_path / "program.debug")
 
     assert index.origins & SymbolOrigin.DEBUG_FILE
-    assert list(index.ranges()) == list(opened(program).ranges())
+    assert list(index.ranges()) == list(index_of(program).ranges())
     assert_true(index, Truth(program))
 
 
@@ -148,10 +143,10 @@ def test_mini_debug_information_gives_functions_back(
     run("xz", "--keep", tmp_path / "mini")
     run("strip", "-o", tmp_path / "stripped", program)
     run("objcopy", f"--add-section=.gnu_debugdata={tmp_path / 'mini.xz'}", tmp_path / "stripped", tmp_path / "packed")
-    index = opened(tmp_path / "packed")
+    index = index_of(tmp_path / "packed")
 
     assert index.origins & SymbolOrigin.GNU_DEBUGDATA
-    assert list(index.ranges()) == list(opened(program).ranges())
+    assert list(index.ranges()) == list(index_of(program).ranges())
 
 
 @pytest.mark.parametrize("name", ["c-pie", "c-no-pie", "c++-pie", "rust", "rust-v0", "go"])
@@ -159,7 +154,7 @@ def test_functions_are_those_that_a_debugger_shows(name: str, compiled: Callable
     """Gdb places thousands of random addresses in functions; where it and we name one, it begins at the same byte."""
     need("gdb")
     program = compiled(name)
-    index = opened(program)
+    index = index_of(program)
     asked = [offset for offset in offsets(index) if isinstance(index.lookup(offset, innermost=True), Resolved)]
     (tmp_path / "asked").write_text("".join(f"info symbol {index.address_of(offset):#x}\n" for offset in asked))
     options: list[str | Path] = ["-iex", "set auto-load off", "-ex", "set print demangle off", "-x", tmp_path / "asked"]
@@ -200,7 +195,7 @@ def test_every_function_of_the_machines_own_library(name: str) -> None:
         path = Path(run("g++", "-print-file-name=libstdc++.so.6").strip()).resolve()
     if path is None:
         pytest.skip(f"this machine has no {name}")
-    index, truth = opened(path), Truth(path)
+    index, truth = index_of(path), Truth(path)
 
     assert_true(index, truth)
     for function in truth.ranges:
@@ -209,6 +204,12 @@ def test_every_function_of_the_machines_own_library(name: str) -> None:
             for address in (function.address, function.address + function.size - 1):
                 found = index.lookup(at[0].file_offset + address - at[0].address, innermost=True)
                 assert isinstance(found, Resolved), function
+
+
+def named_offsets(index: SymbolIndex) -> tuple[list[int], str]:
+    """Offsets in functions, and their addresses, a line each, as addr2line is asked."""
+    named = [o for o in offsets(index, 1500) if isinstance(index.lookup(o, innermost=True), Resolved)]
+    return named, "\n".join(f"{index.address_of(offset):#x}" for offset in named)
 
 
 @pytest.mark.parametrize(
@@ -230,9 +231,8 @@ def test_lines_are_those_of_addr2line(
     """The line of every offset is the one that addr2line prints, and its file ends with ours."""
     need("addr2line")
     program = compile_program(tmp_path, *flags)
-    index = opened(program, lines=True)
-    asked = [o for o in offsets(index, 1500) if isinstance(index.lookup(o, innermost=True), Resolved)]
-    addresses = "\n".join(f"{index.address_of(offset):#x}" for offset in asked)
+    index = index_of(program, lines=True)
+    asked, addresses = named_offsets(index)
     done = subprocess.run(["addr2line", "-e", program], input=addresses, check=True, capture_output=True, text=True)
 
     known = 0
@@ -268,9 +268,8 @@ def test_inlined_functions_are_those_of_addr2line(
     """At every offset the chain of inlined functions, and the line in each, is the one that addr2line prints."""
     need("addr2line")
     program = compile_program(tmp_path, *flags)
-    index = opened(program, lines=True)
-    asked = [o for o in offsets(index, 1500) if isinstance(index.lookup(o, innermost=True), Resolved)]
-    addresses = "\n".join(f"{index.address_of(offset):#x}" for offset in asked)
+    index = index_of(program, lines=True)
+    asked, addresses = named_offsets(index)
     command = ["addr2line", "-a", "-f", "-i", "-e", str(program)]
     done = subprocess.run(command, input=addresses, check=True, capture_output=True, text=True)
     chains = [chain.splitlines()[1:] for chain in re.split(r"^(?=0x)", done.stdout, flags=re.MULTILINE)[1:]]

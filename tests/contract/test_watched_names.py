@@ -11,12 +11,11 @@ from agents.hot_symbols.watch.deciding import AnswerKind, best_possible
 from agents.hot_symbols.watch.reasons import ReasonKind
 from agents.hot_symbols.watch.watch import Bearing, Watch
 from agents.hot_symbols.watch.watched_code import WatchedCode, watched_codes
-from app.symbols.adding import AddOptions, Indexed, add_files
+from app.symbols.adding import AddOptions, Indexed
 from app.symbols.known_files import StoreFiles
-from app.symbols.limited_reader import LimitedReader
 from app.symbols.store import SymbolStore
-from app.symbols.store_writer import StoreWriter
-from tests.support.programs import compile_c, compile_go_source, compile_rust, need, run
+from tests.support.indexed_files import add_to
+from tests.support.programs import compile_c, compile_go_source, compile_rust, library, need, run
 
 ALIASES = """
 #include <unistd.h>
@@ -46,9 +45,7 @@ class Indexes:
     """A store of compiled files."""
 
     def __init__(self, folder: Path, files: Iterable[Path]) -> None:
-        with StoreWriter(folder) as writer, LimitedReader() as reader:
-            reports = list(add_files(files, AddOptions(root=folder.parent, with_lines=True), writer, reader))
-            writer.commit()
+        reports = add_to(folder, files, AddOptions(root=folder.parent, with_lines=True))
         assert all(isinstance(report, Indexed) for report in reports), reports
         self.build_ids = {report.path.name: report.build_id for report in reports if isinstance(report, Indexed)}
         self.files = StoreFiles(SymbolStore.open(folder))
@@ -208,10 +205,8 @@ def test_a_watch_means_its_function_in_another_build_of_rust(tmp_path: Path) -> 
 @pytest.mark.parametrize("symbol", ["system", "puts", "strlen"])
 def test_the_names_that_people_use_of_libc_are_found(symbol: str, tmp_path: Path) -> None:
     """Whatever other names the code has; what the C library chooses at run time is told."""
-    libc = Path("/usr/lib/x86_64-linux-gnu/libc.so.6")
-    if not libc.exists():
-        pytest.skip("this machine has no such C library")
+    libc = library("libc.so.6")
     made = Indexes(tmp_path / "store", [libc])
 
-    kinds = made.kinds("libc.so.6", symbol)
+    kinds = made.kinds(libc.name, symbol)
     assert kinds == {ReasonKind.CHOSEN_AT_RUN_TIME if symbol == "strlen" else ReasonKind.SHARED_CODE}

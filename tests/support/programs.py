@@ -41,6 +41,15 @@ __asm__(".pushsection .text\\n.globl sized_asm\\n.type sized_asm,@function\\nsiz
 int main(int argc, char **argv) { (void)argv; printf("%d\\n", tail(argc) + picked(argc) + shown_alias(2)); return 0; }
 """
 
+LABEL_C_SOURCE = """
+#include <stdio.h>
+__asm__(".text\\n.globl asm_label\\nasm_label:\\n ret\\n");
+__attribute__((noinline)) static int first(int x) { return x * 7; }
+__attribute__((noinline)) static int second(int x) { return first(x) + 9; }
+int main(int argc, char **argv) { (void)argv; printf("%d\\n", second(argc)); return 0; }
+"""
+"""With a label that has no size before two static functions."""
+
 CXX_SOURCE = """
 #include <cstdio>
 #include <map>
@@ -123,6 +132,15 @@ def need(*tools: str) -> None:
     missing = [tool for tool in tools if shutil.which(tool) is None]
     if missing:
         pytest.skip(f"this machine has no {', '.join(missing)}")
+
+
+def library(name: str) -> Path:
+    """A shared library of this machine; skips the test where it has none."""
+    listed = run("/sbin/ldconfig", "-p").splitlines()
+    paths = [line.rpartition(" => ")[2] for line in listed if line.split(" ", 1)[0].strip() == name]
+    if not paths:
+        pytest.skip(f"this machine has no {name}")
+    return Path(paths[0]).resolve()
 
 
 def _need_compiler(name: str, version: str) -> None:

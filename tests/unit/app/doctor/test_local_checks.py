@@ -12,10 +12,9 @@ from app.doctor import local_checks
 from app.doctor.findings import CheckFinding, CheckVerdict
 from app.settings import Settings
 from app.simulator.workload.binaries import mapped_binaries
-from app.symbols.adding import AddOptions, add_files
-from app.symbols.limited_reader import LimitedReader
 from app.symbols.module_maps import MappedFile
 from app.symbols.store_writer import StoreWriter
+from tests.support.indexed_files import add_to
 from tests.support.made_stores import store_with
 
 
@@ -114,9 +113,7 @@ def test_symbol_store_is_missing_broken_empty_or_good(tmp_path: Path) -> None:
     with StoreWriter(store) as writer:
         writer.commit()
     assert "is empty" in said(store, CheckVerdict.WARN)
-    with StoreWriter(store) as writer, LimitedReader() as reader:
-        list(add_files([mapped_binaries()["libc"].file], AddOptions(), writer, reader, lambda _: None))
-        writer.commit()
+    add_to(store, [mapped_binaries()["libc"].file])
     assert "symbol store with 1 indexes" in said(store, CheckVerdict.OK)
 
 

@@ -20,8 +20,10 @@ from faust.types import TP
 from mode import Service
 
 from app.processes.process_end import ExitCode
+from app.streaming.batch import RecordBatch
 from app.streaming.consumer import BatchConsumer
 from app.streaming.consumer_thread import BatchConsumerThread
+from app.streaming.ledger import FetchLink, HandOut, Ledger
 from app.streaming.skipped import SkippedRange
 from app.streaming.transport import BatchSchema, BatchTransport
 
@@ -47,6 +49,14 @@ def fail(code: ExitCode, reason: str) -> Any:
 def record(offset: int, *, partition: int = 0, value: bytes = b"v", topic: str = SOURCE) -> ConsumerRecord:
     """One record as aiokafka hands it out."""
     return ConsumerRecord(topic, partition, offset, TIME_MS, 0, b"k", value, None, 1, len(value), ())
+
+
+def batch_of_two(ledger: Ledger, tp: tuple[str, int], number: int) -> RecordBatch:
+    """The batch with this number, from 0 on, of an open partition: two records, admitted to the ledger."""
+    first = 2 * number
+    hand_out = ledger.admit(tp, first, first + 1, FetchLink(1, number))
+    assert isinstance(hand_out, HandOut)
+    return RecordBatch(*tp, [record(first), record(first + 1)], hand_out)
 
 
 @dataclass

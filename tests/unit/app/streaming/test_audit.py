@@ -12,9 +12,9 @@ from app.processes.process_end import ExitCode
 from app.streaming.audit import AuditTrail, StageIdentity
 from app.streaming.batch import RecordBatch
 from app.streaming.delivery import DeliveryFailedError, Parcel
-from app.streaming.ledger import FetchLink, HandOut, Ledger
+from app.streaming.ledger import Ledger
 from schemas.topics import Stage
-from tests.support.fake_kafka import SOURCE, Ended, fail, record
+from tests.support.fake_kafka import SOURCE, Ended, batch_of_two, fail
 
 TP = (SOURCE, 2)
 IDENTITY = StageIdentity(stage=Stage.CANONICALIZE, configuration="c" * 64, program="1", domain="test")
@@ -53,10 +53,7 @@ class _Scene:
 
     def batch(self, number: int) -> RecordBatch:
         """Batch number `number` of the partition, from 0 on."""
-        first = 2 * number
-        hand_out = self.ledger.admit(TP, first, first + 1, FetchLink(1, number))
-        assert isinstance(hand_out, HandOut)
-        return RecordBatch(SOURCE, 2, [record(first), record(first + 1)], hand_out)
+        return batch_of_two(self.ledger, TP, number)
 
     def note(self, batch: RecordBatch, configuration: str | None = None) -> None:
         """Say that everything of a batch is acknowledged, and what decided it."""

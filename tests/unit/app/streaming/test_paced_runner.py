@@ -3,15 +3,15 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import pytest
 
 from app.streaming.batch import RecordBatch
-from app.streaming.ledger import FetchLink, HandOut, Ledger
+from app.streaming.ledger import FetchLink, Ledger
 from app.streaming.paced_runner import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, PacedRunner, next_pause
-from tests.support.fake_kafka import SOURCE, Ended, fail, record
+from tests.support.fake_kafka import SOURCE, Ended, batch_of_two, fail
 from tests.support.hot_world import Stored
 
 TP = (SOURCE, 0)
@@ -77,7 +77,7 @@ class _Interval:
     def __init__(self) -> None:
         self.ledger = Ledger()
         self.ledger.open(TP, 0, seek=1)
-        self._number = 0
+        self._numbers = count()
         self.absorbed: list[int] = []
         self.flushed: list[tuple[list[int], dict[int, int]]] = []
         self.gate = asyncio.Event()
@@ -86,11 +86,7 @@ class _Interval:
 
     def batch(self) -> RecordBatch:
         """The next two records of the partition."""
-        first = 2 * self._number
-        hand_out = self.ledger.admit(TP, first, first + 1, FetchLink(1, self._number))
-        assert isinstance(hand_out, HandOut)
-        self._number += 1
-        return RecordBatch(SOURCE, 0, [record(first), record(first + 1)], hand_out)
+        return batch_of_two(self.ledger, TP, next(self._numbers))
 
     def _absorb(self, batch: RecordBatch) -> None:
         self.absorbed += [r.offset for r in batch.records]

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any, cast
 
 import pytest
@@ -13,11 +14,11 @@ from app.processes.process_end import ExitCode
 from app.streaming.batch import RecordBatch
 from app.streaming.dead_letter_limits import MIN_RECORDS, DeadLetterGuard, DeadLetterLimits
 from app.streaming.delivery import DeliveryFailedError, Parcel, Receipt
-from app.streaming.ledger import FetchLink, HandOut, Ledger
+from app.streaming.ledger import Ledger
 from app.streaming.runner import OMITTED, WINDOW_BATCHES, Late, Omission, StepMemory, StepRunner
 from app.streaming.table import StrictTable
 from app.telemetry.logs import EventNote
-from tests.support.fake_kafka import SOURCE, Ended, fail, record
+from tests.support.fake_kafka import SOURCE, Ended, batch_of_two, fail
 
 TP = (SOURCE, 0)
 
@@ -71,7 +72,7 @@ class _Scene:
         self.observer = _Observer()
         self.ended: list[ExitCode] = []
         self.committed: list[dict[tuple[str, int], int]] = []
-        self._number = 0
+        self._numbers = count()
         delivery: Any = self.delivery
 
         def step(records: Sequence[SourceRecord]) -> StepResult:
@@ -105,11 +106,7 @@ class _Scene:
 
     def batch(self) -> RecordBatch:
         """Next batch of the partition."""
-        first = 2 * self._number
-        hand_out = self.ledger.admit(TP, first, first + 1, FetchLink(1, self._number))
-        assert isinstance(hand_out, HandOut)
-        self._number += 1
-        return RecordBatch(SOURCE, 0, [record(first), record(first + 1)], hand_out)
+        return batch_of_two(self.ledger, TP, next(self._numbers))
 
 
 def _letter(offset: int) -> DeadLetter:

@@ -6,16 +6,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from app.kafka.topic_watch import TopicWatch, stamps_trouble
-
-
-class _Answer:
-    def __init__(self, value: Any) -> None:
-        self._value = value
-
-    def result(self) -> Any:
-        if isinstance(self._value, Exception):
-            raise self._value
-        return self._value
+from tests.support.admin_answers import AdminAnswer, options_answer
 
 
 class _Admin:
@@ -25,23 +16,23 @@ class _Admin:
         self.topics: dict[str, tuple[str, int]] = {"raw": ("r", 4), "calls": ("c", 4)}
         self.stamps: dict[str, Any] = {}
 
-    def describe_topics(self, asked: Any, request_timeout: float) -> dict[str, _Answer]:
+    def describe_topics(self, asked: Any, request_timeout: float) -> dict[str, AdminAnswer]:
         assert request_timeout > 0
         return {
-            name: _Answer(
+            name: AdminAnswer(
                 type("Found", (), {"topic_id": self.topics[name][0], "partitions": [0] * self.topics[name][1]})
             )
             for name in asked.topic_names
         }
 
-    def describe_configs(self, asked: Any, request_timeout: float) -> dict[Any, _Answer]:
+    def describe_configs(self, asked: Any, request_timeout: float) -> dict[Any, AdminAnswer]:
         assert request_timeout > 0
-        return {one: _Answer(self._options(self.stamps.get(one.name, "CreateTime"))) for one in asked}
+        return {one: self._options(self.stamps.get(one.name, "CreateTime")) for one in asked}
 
-    def _options(self, stamps: Any) -> Any:
+    def _options(self, stamps: Any) -> AdminAnswer:
         if isinstance(stamps, Exception):
-            return stamps
-        return {"message.timestamp.type": type("Option", (), {"value": stamps})}
+            return AdminAnswer(stamps)
+        return options_answer({"message.timestamp.type": stamps})
 
 
 def _watch(admin: Any, partitions: int | None = 4) -> TopicWatch:

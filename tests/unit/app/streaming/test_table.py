@@ -17,6 +17,7 @@ from app.streaming.delivery import Parcel
 from app.streaming.ledger import FetchLink, HandOut, Ledger
 from app.streaming.stage_app import StageApp, make_app
 from app.streaming.table import POSITION_KEY, SOURCE_KEY, StrictTable, TableWrite
+from tests.support.admin_answers import AdminAnswer
 from tests.support.fake_kafka import Ended, fail, record
 
 SOURCE = "runtime.calls"
@@ -40,14 +41,6 @@ class _Delivery:
         return offsets
 
 
-class _Answer:
-    def __init__(self, value: Any) -> None:
-        self._value = value
-
-    def result(self) -> Any:
-        return self._value
-
-
 class _Admin:
     """One changelog topic, with its incarnation and the end of all its partitions."""
 
@@ -55,15 +48,17 @@ class _Admin:
         self.topic_id = "life-1"
         self.end = 1_000
 
-    def describe_topics(self, _topics: Any, request_timeout: float) -> dict[str, _Answer]:
+    def describe_topics(self, _topics: Any, request_timeout: float) -> dict[str, AdminAnswer]:
         assert request_timeout > 0
         described = type("Described", (), {"topic_id": self.topic_id, "partitions": [None]})()
-        return {CHANGELOG: _Answer(described)}
+        return {CHANGELOG: AdminAnswer(described)}
 
-    def list_offsets(self, asked: dict[Any, Any], isolation_level: Any, request_timeout: float) -> dict[Any, _Answer]:
+    def list_offsets(
+        self, asked: dict[Any, Any], isolation_level: Any, request_timeout: float
+    ) -> dict[Any, AdminAnswer]:
         assert isinstance(isolation_level, IsolationLevel)
         assert request_timeout > 0
-        return {tp: _Answer(type("End", (), {"offset": self.end})()) for tp in asked}
+        return {tp: AdminAnswer(type("End", (), {"offset": self.end})()) for tp in asked}
 
 
 class _Scene:

@@ -8,16 +8,9 @@ from app.processes.process_end import ExitCode
 from app.streaming.topic_checks import TopicOptionsError, check_options
 from schemas import topics
 from schemas.topics import TOPICS_BY_NAME
+from tests.support.admin_answers import AdminAnswer, options_answer
 
 NAMES = [f"p.{name}" for name in (topics.CANONICAL, topics.CALLS, topics.HOT_PARTIALS)]
-
-
-class _Answer:
-    def __init__(self, options: Any) -> None:
-        self._options = options
-
-    def result(self) -> Any:
-        return self._options
 
 
 class _Admin:
@@ -26,16 +19,15 @@ class _Admin:
     def __init__(self, changes: dict[str, dict[str, str]]) -> None:
         self._changes = changes
 
-    def describe_configs(self, asked: Any, request_timeout: float) -> dict[Any, _Answer]:
+    def describe_configs(self, asked: Any, request_timeout: float) -> dict[Any, AdminAnswer]:
         assert request_timeout > 0
-        return {one: _Answer(self._options(one.name.removeprefix("p."))) for one in asked}
+        return {one: options_answer(self._options(one.name.removeprefix("p."))) for one in asked}
 
-    def _options(self, name: str) -> dict[str, Any]:
-        made = {
+    def _options(self, name: str) -> dict[str, str]:
+        return {
             "message.timestamp.type": "CreateTime",
             "max.message.bytes": str(TOPICS_BY_NAME[name].max_message_bytes),
         } | self._changes.get(name, {})
-        return {option: type("Option", (), {"value": value}) for option, value in made.items()}
 
 
 def _check(changes: dict[str, dict[str, str]]) -> dict[str, int]:

@@ -7,22 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.evidence import documents
 from app.evidence.documents import sealed
 from app.evidence.span_lines import read_lines
 from app.progress import Progress
 from app.replay import call_file
-from app.replay.make import RunOutput, make
 from app.replay.manifest import MANIFEST_FILE, Manifest
 from app.replay.one_event import ShownEvent, show_event
 from app.replay.request import ReplayError, ReplayRequest
 from app.replay.verify import verify
 from app.settings import Settings
-from tests.support.archives import load_parts, make_archive
+from tests.support.archives import load_parts
+from tests.support.signed_runs import KEY, make_evidence
 
-KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PARTS = load_parts(events=500, partitions=2)
 
 
@@ -30,9 +28,7 @@ PARTS = load_parts(events=500, partitions=2)
 def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an archive and a signed run over it."""
     folder = tmp_path_factory.mktemp("one-event")
-    archive = make_archive(folder / "archive", PARTS)
-    request = ReplayRequest(settings=Settings(), archive=archive.folder)
-    make(request, RunOutput(folder=folder / "run", key=KEY), Progress())
+    make_evidence(folder, PARTS)
     return folder
 
 

@@ -16,24 +16,20 @@ from app.evidence.documents import sealed
 from app.evidence.span_lines import SpanLine
 from app.progress import Progress
 from app.replay import call_file
-from app.replay.make import RunOutput, make
 from app.replay.manifest import MANIFEST_FILE
 from app.replay.request import ReplayRequest
 from app.replay.verdict import RunVerdict
 from app.replay.verify import verify
 from app.settings import Settings
 from tests.support.archives import load_parts, make_archive
-
-KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+from tests.support.signed_runs import KEY, make_evidence
 
 
 @pytest.fixture(scope="module")
 def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an archive and a signed run over it."""
     folder = tmp_path_factory.mktemp("evidence")
-    archive = make_archive(folder / "archive", load_parts(events=700, partitions=2))
-    request = ReplayRequest(settings=Settings(), archive=archive.folder)
-    make(request, RunOutput(folder=folder / "run", key=KEY), Progress())
+    make_evidence(folder, load_parts(events=700, partitions=2))
     return folder
 
 

@@ -7,18 +7,15 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from confluent_kafka import Producer
 
 from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
-from app.ingest.keys import KeyReader
-from app.simulator.workload.generator import SHARES, Workload, WorkloadOptions
 from schemas import topics
-from schemas.node import NodeId
 from tests.support.delivery_run import Worker
 from tests.support.fault_proof import call_account, raw_account
 from tests.support.pipeline_run import PipelineRun, pipeline_run
 from tests.support.refusing_worker import REASON
+from tests.support.sent_load import process_events, send_load, uncommitted
 
 pytestmark = pytest.mark.integration
 
@@ -31,16 +28,6 @@ def _ask(run: PipelineRun, *arguments: str) -> tuple[int, dict[str, Any]]:
     return asked.exit_code, json.loads(asked.stdout)
 
 
-def _send(run: PipelineRun) -> None:
-    """Events of known kinds and one that no repair helps, as ingest writes them."""
-    shares = {kind: share for kind, share in SHARES.items() if kind != "throttle"}
-    events = [*Workload(WorkloadOptions(events=EVENTS, shares=shares)).events(), GARBAGE]
-    producer = Producer({"bootstrap.servers": run.settings.kafka_bootstrap_servers, "partitioner": "murmur2_random"})
-    for event, key in zip(events, KeyReader(NodeId("", "node-1")).read(events).keys, strict=True):
-        producer.produce(run.settings.name(topics.RAW), event, key)
-    assert producer.flush(30) == 0
-
-
 def _records(run: PipelineRun, topic: str) -> int:
     return sum(run.ends(topic).values())
 
@@ -50,23 +37,23 @@ def test_refused_events_go_through_after_the_repair_and_each_once(
 ) -> None:
     """Every event id of the raw topic is on runtime.calls exactly once, in an order in which none looks repeated."""
     with pipeline_run(embedded, topic_prefix, tmp_path, dead_letter_max_run="0") as run:
-        _send(run)
+        send_load(run, [*process_events(EVENTS), GARBAGE])  # no repair helps the last one
         broken = Worker(("tests.support.refusing_worker",), run.environ, tmp_path / "broken.log")
         run.processes["broken"] = broken
         broken.start()
         run.start("privacy-0")
         refused = sum(-(-end // 10) for end in run.ends(topics.RAW).values())  # offsets 0, 10, 20...
         run.wait(lambda: _records(run, topics.DEAD_LETTERS) >= refused, 60, "the dead letters")
-        run.wait(lambda: _waiting(run) == 0, 60, "the rest to be finished")
+        run.wait(lambda: uncommitted(run) == 0, 60, "the rest to be finished")
         broken.end(signal.SIGTERM, within_seconds=10)
 
         listed = _ask(run, "list", "--positions")
         run.start("canonicalize-0")
-        run.wait(lambda: _waiting(run) == 0, 60, "the repaired worker")
+        run.wait(lambda: uncommitted(run) == 0, 60, "the repaired worker")
         tried = _ask(run, "retry", "--dry-run")
         before = raw_account(run)
         retried = _ask(run, "retry")
-        run.wait(lambda: _waiting(run) == 0, 60, "what was sent again")
+        run.wait(lambda: uncommitted(run) == 0, 60, "what was sent again")
         again = _ask(run, "retry")
         listed_after = _ask(run, "list", "--reason", REASON)
         raw, calls = raw_account(run), call_account(run)
@@ -91,11 +78,3 @@ def test_an_empty_topic_has_no_dead_letters(embedded: EmbeddedBroker, topic_pref
     with pipeline_run(embedded, topic_prefix, tmp_path) as run:
         assert _ask(run, "list") == (0, {"groups": [], "strangers": 0})
         assert _ask(run, "retry") == (0, {"sent": 0, "refused": {}, "gone": 0, "waiting": 0, "dry_run": False})
-
-
-def _waiting(run: PipelineRun) -> int:
-    """Records that the first two stages have not committed."""
-    asked = run.books("--json")
-    assert asked.stdout, f"{asked!r} {asked.output}"
-    document = json.loads(asked.stdout)
-    return sum(stage["waiting"] for stage in document["stages"] if stage["stage"] != "hot-symbols")

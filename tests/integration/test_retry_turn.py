@@ -10,19 +10,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from confluent_kafka import Producer
 
 from app.__main__ import cli
 from app.dead_letters.turn import RetryRunningError
 from app.embedded.broker import EmbeddedBroker
-from app.ingest.keys import KeyReader
-from app.simulator.workload.generator import SHARES, Workload, WorkloadOptions
 from schemas import topics
-from schemas.node import NodeId
 from tests.support.delivery_run import Worker
 from tests.support.dying_retry import AT_ONCE, COPIES, NOTES, SESSION_SECONDS
 from tests.support.fault_proof import call_account, raw_account
 from tests.support.pipeline_run import PipelineRun, pipeline_run
+from tests.support.sent_load import process_events, send_load, uncommitted
 
 pytestmark = pytest.mark.integration
 
@@ -32,32 +29,17 @@ KILLS = 2
 Retry = subprocess.Popen[str]
 
 
-def _send(run: PipelineRun) -> None:
-    shares = {kind: share for kind, share in SHARES.items() if kind != "throttle"}
-    events = list(Workload(WorkloadOptions(events=EVENTS, shares=shares)).events())
-    producer = Producer({"bootstrap.servers": run.settings.kafka_bootstrap_servers, "partitioner": "murmur2_random"})
-    for event, key in zip(events, KeyReader(NodeId("", "node-1")).read(events).keys, strict=True):
-        producer.produce(run.settings.name(topics.RAW), event, key)
-    assert producer.flush(30) == 0
-
-
-def _waiting(run: PipelineRun) -> int:
-    """Records that the first two stages have not committed."""
-    stages = json.loads(run.books("--json").stdout)["stages"]
-    return sum(stage["waiting"] for stage in stages if stage["stage"] != "hot-symbols")
-
-
 def _refused_and_repaired(run: PipelineRun) -> None:
     """A tenth of all events has dead letters, and nothing refuses them any more."""
-    _send(run)
+    send_load(run, list(process_events(EVENTS)))
     broken = Worker(("tests.support.refusing_worker",), run.environ, run.folder / "broken.log")
     run.processes["broken"] = broken
     broken.start()
     run.start("privacy-0")
-    run.wait(lambda: sum(run.ends(topics.DEAD_LETTERS).values()) > 0 and _waiting(run) == 0, 60, "the dead letters")
+    run.wait(lambda: sum(run.ends(topics.DEAD_LETTERS).values()) > 0 and uncommitted(run) == 0, 60, "the dead letters")
     broken.end(signal.SIGTERM, within_seconds=15)
     run.start("canonicalize-0")
-    run.wait(lambda: run.not_ready("canonicalize-0") is None and _waiting(run) == 0, 60, "the repaired worker")
+    run.wait(lambda: run.not_ready("canonicalize-0") is None and uncommitted(run) == 0, 60, "the repaired worker")
 
 
 def _start(run: PipelineRun, *program: str) -> Retry:
@@ -104,7 +86,7 @@ def test_each_event_is_sent_once_by_retries_that_stand_still_are_killed_or_run_a
         finally:
             still.kill()
             still.wait()
-        run.wait(lambda: _waiting(run) == 0, 60, "what was sent again")
+        run.wait(lambda: uncommitted(run) == 0, 60, "what was sent again")
         raw, calls = raw_account(run), call_account(run)
         listed = CliRunner().invoke(cli, ["dead-letters", "list", "--json"], env=run.environ)
 

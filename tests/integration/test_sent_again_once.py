@@ -6,29 +6,26 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from confluent_kafka import Producer
 
 from app.__main__ import cli
 from app.dead_letters.inventory import RETRY
 from app.dead_letters.resend import Resender
 from app.embedded.broker import EmbeddedBroker
-from app.ingest.keys import KeyReader
 from app.processes.process_end import ExitCode
-from app.simulator.workload.generator import SHARES, Workload, WorkloadOptions
 from schemas import topics
-from schemas.node import NodeId
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from tests.support.delivery_run import Worker
 from tests.support.fault_proof import raw_account
 from tests.support.own_count import OwnCount, hits_of_table, own_count
 from tests.support.pipeline_run import PipelineRun, pipeline_run
+from tests.support.sent_load import process_events, send_load, uncommitted
 
 pytestmark = pytest.mark.integration
 
@@ -50,21 +47,13 @@ def _run(run: PipelineRun, *arguments: str) -> Result:
 
 def _events() -> Iterator[bytes]:
     """Events of known kinds; every second one of a process has a text that is too long for the strict policy."""
-    shares = {kind: share for kind, share in SHARES.items() if kind != "throttle"}
-    for number, event in enumerate(Workload(WorkloadOptions(events=EVENTS, shares=shares)).events()):
+    for number, event in enumerate(process_events(EVENTS)):
         answer = GetEventsResponse.FromString(event)
         kind = answer.WhichOneof("event")
         assert kind is not None
         if number % 2:
             getattr(answer, kind).process.arguments = LONG_ARGUMENTS
         yield answer.SerializeToString()
-
-
-def _send(run: PipelineRun, events: Sequence[bytes]) -> None:
-    producer = Producer({"bootstrap.servers": run.settings.kafka_bootstrap_servers, "partitioner": "murmur2_random"})
-    for event, key in zip(events, KeyReader(NodeId("", "node-1")).read(events).keys, strict=True):
-        producer.produce(run.settings.name(topics.RAW), event, key)
-    assert producer.flush(30) == 0
 
 
 def _killed_at_first_commit(run: PipelineRun, stage: str, environ: dict[str, str]) -> None:
@@ -77,12 +66,6 @@ def _killed_at_first_commit(run: PipelineRun, stage: str, environ: dict[str, str
 
 def _at_rest(run: PipelineRun) -> bool:
     return all(run.not_ready(name) is None for name in run.wanted) and run.books("--settled").exit_code == 0
-
-
-def _waiting(run: PipelineRun) -> int:
-    """Records that the first two stages have not committed."""
-    stages = json.loads(run.books("--json").stdout)["stages"]
-    return sum(stage["waiting"] for stage in stages if stage["stage"] != "hot-symbols")
 
 
 def _letters(run: PipelineRun) -> Counter[str]:
@@ -122,15 +105,15 @@ def test_every_event_is_counted_once_after_kills_a_stop_at_a_limit_a_repair_and_
     strict = {"CALLSTREAM_PRIVACY_POLICY_FILE": str(policy)}
     with pipeline_run(embedded, topic_prefix, tmp_path) as run:
         events = list(_events())
-        _send(run, events[: EVENTS // 2])
+        send_load(run, events[: EVENTS // 2])
         _killed_at_first_commit(run, "canonicalize", {})
         run.start("canonicalize-0")
         patient = Worker(("app", "worker", "--stage", "privacy", "--index", "0"), run.environ | strict | NO_LIMITS, log)
         run.processes["patient"] = patient
         patient.start()
-        run.wait(lambda: _waiting(run) == 0, 60, "the first half to be refused or published")
+        run.wait(lambda: uncommitted(run) == 0, 60, "the first half to be refused or published")
         patient.end(signal.SIGTERM, within_seconds=15)
-        _send(run, events[EVENTS // 2 :])
+        send_load(run, events[EVENTS // 2 :])
         _killed_at_first_commit(run, "privacy", strict | NO_LIMITS)
         stopped = run.start("privacy-0", strict)
         run.wanted.discard("privacy-0")

@@ -13,7 +13,6 @@ from confluent_kafka import Producer
 from app.embedded.broker import EmbeddedBroker
 from app.ingest.keys import KeyReader
 from app.processes.process_end import ExitCode
-from app.simulator.workload.generator import SHARES, Workload, WorkloadOptions
 from schemas import topics
 from schemas.node import NodeId
 from schemas.topics import Stage
@@ -21,6 +20,7 @@ from tests.support.delivery_run import Worker
 from tests.support.fault_proof import raw_account
 from tests.support.own_count import hits_of_table, own_count
 from tests.support.pipeline_run import PipelineRun, pipeline_run
+from tests.support.sent_load import process_events
 
 pytestmark = pytest.mark.integration
 
@@ -66,8 +66,7 @@ def test_two_workers_a_stage_without_an_index_lose_nothing_and_send_little_twice
     embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
 ) -> None:
     """Each worker is killed once; at most a fifth of the records of each topic come twice, and the table is exact."""
-    shares = {kind: share for kind, share in SHARES.items() if kind != "throttle"}
-    events = list(Workload(WorkloadOptions(events=EVENTS, shares=shares)).events())
+    events = list(process_events(EVENTS))
     with pipeline_run(embedded, topic_prefix, tmp_path) as run:
         pairs = _add_workers(run)
         run.wait(lambda: _is_shared(run), 120, "all workers to have partitions")

@@ -7,7 +7,6 @@ from random import Random
 
 import pytest
 from click.testing import CliRunner
-from confluent_kafka import Producer
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -58,9 +57,7 @@ def test_partitions_that_are_added_are_noticed_by_all(
         for answer in admin.create_partitions([NewPartitions(raw, 6)]).values():
             answer.result(20)
         value = events.event("process_exec", events.process(101)).SerializeToString()
-        producer = Producer({"bootstrap.servers": run.settings.kafka_bootstrap_servers})
-        producer.produce(raw, value, b"key", 5)
-        assert producer.flush(30) == 0
+        run.send(topics.RAW, value, partition=5)
 
         said = f"{raw} has 6 partitions"
         run.wait(lambda: all(said in (run.not_ready(name) or "") for name in run.wanted), 60, "all to notice")
@@ -106,14 +103,11 @@ def test_events_that_their_topic_does_not_take_cost_themselves_only(
         _set(run, topics.CALLS, "max.message.bytes", "30000")
         for stage in ("canonicalize-0", "privacy-0"):
             run.start(stage)
-        producer = Producer({"bootstrap.servers": run.settings.kafka_bootstrap_servers})
         small, chance = 300, Random(5)
         texts = [f"{chance.getrandbits(8 * 900):x}" for _ in range(small)]
         texts += [" ".join(f"{chance.getrandbits(4_000):x}" for _ in range(count)) for count in (45, 90)]
-        for pid, text in enumerate(texts):
-            value = events.event("process_exec", events.process(100 + pid, arguments=text)).SerializeToString()
-            producer.produce(run.settings.name(topics.RAW), value, b"key", pid % 4)
-        assert producer.flush(30) == 0
+        processes = (events.process(pid, arguments=text) for pid, text in enumerate(texts, 100))
+        run.send(topics.RAW, *(events.event("process_exec", who).SerializeToString() for who in processes))
         run.wait(lambda: sum(run.ends(topics.CALLS).values()) == small, 60, "the small events")
         run.wait(lambda: sum(run.ends(topics.DEAD_LETTERS).values()) == 2, 60, "the large ones")
         letters = [records.decode(records.DEAD_LETTER, one.value or b"") for one in run.records(topics.DEAD_LETTERS)]

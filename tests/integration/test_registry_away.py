@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import urllib3
 from click.testing import CliRunner, Result
-from confluent_kafka import Producer
 
 from app.__main__ import cli
 from app.processes.process_end import ExitCode
@@ -28,7 +27,7 @@ def test_a_stage_waits_for_a_registry_that_is_away(
         run.await_ready()
         embedded.kill_registry()
         try:
-            _produce(run, topics.COVERAGE, avro_wire.schema_header(987_654) + b"a record of a later version")
+            run.send(topics.COVERAGE, avro_wire.schema_header(987_654) + b"a record of a later version")
             run.wait(lambda: "waiting: subject" in worker.log_tail(), 30, "the worker to wait")
         finally:
             embedded.restart_registry()
@@ -44,13 +43,13 @@ def test_schemas_that_the_registry_has_lost_are_not_registered_anew(
         for stage in ("canonicalize-0", "privacy-0"):
             run.start(stage)
         value = events.event("process_exec", events.process(101)).SerializeToString()
-        _produce(run, topics.RAW, value)
+        run.send(topics.RAW, value)
         run.wait(lambda: sum(run.ends(topics.CALLS).values()) == 1, 60, "a call")
         for topic in TOPICS:
             if topic.value_schema is not None:
                 _forget(run, run.settings.name(subject(topic.name)))
 
-        _produce(run, topics.RAW, value)
+        run.send(topics.RAW, value)
         run.wait(lambda: sum(run.ends(topics.CALLS).values()) == 2, 60, "another call")
         for command in ("apply", "check"):
             asked = _callstream(run, "topics", command)
@@ -61,12 +60,6 @@ def test_schemas_that_the_registry_has_lost_are_not_registered_anew(
         run.end("privacy-0", signal.SIGTERM)
         privacy.start()
         assert privacy.wait(within_seconds=30) == ExitCode.UNAVAILABLE
-
-
-def _produce(run: PipelineRun, topic: str, value: bytes) -> None:
-    producer = Producer({"bootstrap.servers": run.settings.kafka_bootstrap_servers})
-    producer.produce(run.settings.name(topic), value, b"key", 0)
-    assert producer.flush(30) == 0
 
 
 def _forget(run: PipelineRun, name: str) -> None:

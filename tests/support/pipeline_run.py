@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from click.testing import CliRunner, Result
+from confluent_kafka import Producer
 from urllib3.exceptions import HTTPError
 
 from app.__main__ import cli
@@ -129,6 +130,14 @@ class PipelineRun:
         """Next offset of every partition of a topic, given by its unprefixed name."""
         with TopicReader(self.settings) as reader:
             return {number: ends.next for number, ends in reader.all_ends(self.settings.name(topic)).items()}
+
+    def send(self, topic: str, *values: bytes, partition: int | None = None) -> None:
+        """Put records on a topic, given by its unprefixed name: in one partition, or in all in turns."""
+        producer = Producer({"bootstrap.servers": self.settings.kafka_bootstrap_servers})
+        for number, value in enumerate(values):
+            to = number % self.settings.partitions if partition is None else partition
+            producer.produce(self.settings.name(topic), value, b"key", to)
+        assert producer.flush(30) == 0
 
     def logs(self) -> str:
         """End of every process's log."""

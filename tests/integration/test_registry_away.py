@@ -35,7 +35,7 @@ def test_a_stage_waits_for_a_registry_that_is_away(
         assert run.ended == []
 
 
-def test_schemas_that_the_registry_has_lost_are_not_registered_anew(
+def test_schemas_that_the_registry_has_lost_are_not_registered_again(
     embedded: BreakableBroker, topic_prefix: str, tmp_path: Path
 ) -> None:
     """Stages that run go on under the old ids; a start, `topics apply` and doctor say what is wrong."""

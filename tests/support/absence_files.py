@@ -24,7 +24,7 @@ REPLACED_S: Final = 3_000
 LIB, TOOL = "/usr/lib/libmodel.so", "/usr/bin/model-tool"
 
 _CODE_BYTES: Final = 64
-_NAMES: Final = ("read", "parse", "copy", "scan", "seal", "open", "fold", "walk")
+NAMES: Final = ("read", "parse", "copy", "scan", "seal", "open", "fold", "walk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +112,8 @@ def _made_file(rng: Random, path: str, build_id: str, *, is_indexed: bool) -> Mo
     """A file with up to six codes; a name may mean two of them, and a code may have several names."""
     codes = []
     for _ in range(rng.randint(2, 6)):
-        names = tuple(dict.fromkeys(rng.choices(_NAMES, k=rng.choice((1, 1, 1, 2, 3)))))
-        inlined = tuple(
-            {name for name in rng.choices(_NAMES, k=rng.choice((0, 0, 0, 0, 0, 0, 1))) if name not in names}
-        )
+        names = tuple(dict.fromkeys(rng.choices(NAMES, k=rng.choice((1, 1, 1, 2, 3)))))
+        inlined = tuple({name for name in rng.choices(NAMES, k=rng.choice((0, 0, 0, 0, 0, 0, 1))) if name not in names})
         codes.append(ModelCode(names, rng.random() < 0.04, inlined))
     return ModelFile(path, build_id, tuple(codes), rng.random() < 0.6, is_indexed and rng.random() < 0.9)
 

@@ -15,6 +15,8 @@ END_S: Final = 6_000
 NODES: Final = (NodeId("east", "n"), NodeId("west", "n"), NodeId("east", "m"))
 HELD_S: Final = 30
 """How long Tetragon may hold an event."""
+WRITE_S: Final = 5
+"""How long ingest may have an event that it has not written."""
 
 
 class FaultKind(enum.Enum):
@@ -215,10 +217,6 @@ def _is_lost(rng: Random, history: History, call: ModelCall) -> bool:
             case _:
                 pass
     return False
-
-
-WRITE_S: Final = 5
-"""How long ingest may have an event that it has not written."""
 
 
 def _is_left_out(history: History, call: ModelCall) -> bool:

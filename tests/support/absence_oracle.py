@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, Final
 
 from agents.hot_symbols.watch.watch import Watch
-from tests.support.absence_files import LIB, REPLACED_S, SECOND, START_NS, TOOL, ModelFile
+from tests.support.absence_files import LIB, NAMES, REPLACED_S, SECOND, START_NS, TOOL, ModelFile
 from tests.support.absence_history import END_S, Fault, FaultKind, History, ModelCall, Seen
 from tests.support.absence_run import Frame
 
@@ -21,8 +21,14 @@ WHOLE: Final = (-1e9, 1e9)
 UNSURE_S: Final = 1_000
 """How near to the moment when a file was replaced nobody can be sure which one is meant."""
 
-_NAMES: Final = ("read", "parse", "copy", "scan", "seal", "open", "fold", "walk", "raed")
+_ASKED: Final = (*NAMES, "raed")
 _ROW_REASONS: Final = {"Unconfirmed", "MayBeIt", "UnnamedCode", "UnnamedEntry", "UnknownFile", "OlderSnapshot"}
+_ANY_TIME: Final = {
+    FaultKind.CLOCK_STEP,  # a wrong clock may say any time
+    FaultKind.DELETED,
+    FaultKind.MOVED,  # from the last record that was read to the next
+    FaultKind.COVERAGE_UNREADABLE,  # it may have told of an hour
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ def made_watches(history: History) -> list[ModelWatch]:
         )
         since_s = rng.choice((0, 0, rng.randint(1, END_S - 400)))
         watch = Watch(
-            symbol=rng.choice(_NAMES if rng.random() < 0.1 else rng.choice(files[0].codes).names),
+            symbol=rng.choice(_ASKED if rng.random() < 0.1 else rng.choice(files[0].codes).names),
             module=path,
             build_id=None if path else files[0].build_id,
             since_ns=START_NS + since_s * SECOND,
@@ -208,11 +214,3 @@ def _touches(history: History, fault: Fault, asked: ModelWatch) -> bool:
     if fault.node is not None and fault.node not in history.nodes:
         return False
     return begin < END_S and end > asked.since_s
-
-
-_ANY_TIME: Final = {
-    FaultKind.CLOCK_STEP,  # a wrong clock may say any time
-    FaultKind.DELETED,
-    FaultKind.MOVED,  # from the last record that was read to the next
-    FaultKind.COVERAGE_UNREADABLE,  # it may have told of an hour
-}

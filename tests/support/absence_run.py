@@ -88,8 +88,8 @@ class Stages:
         nodes, of_all = coverage(history)
         board = empty_board()
         found: list[dict[str, Any]] = []
+        by_id = {watch.watch_id: watch for watch in watches}
         for _ in range(2):  # once more with what the rows say of build ids
-            by_id = {watch.watch_id: watch for watch in watches}
             board.set_watches(by_id, watched_codes(watches, self.files, board.files.seen))
             for row in rows:
                 assert row.key is not None

@@ -359,7 +359,7 @@ class TableWriter:
 
 
 class ExportWriter:
-    """A file that an export writes anew each time."""
+    """A file that each export replaces."""
 
     def work(self, folder: Path, chance: Random, tell: Tell, heal: Callable[[], None]) -> None:
         """Write the same file again and again."""

@@ -74,7 +74,7 @@ def test_memo_bounds_the_bytes_of_texts_in_objects() -> None:
 
 
 def test_short_keys_are_bounded_by_number() -> None:
-    """The bytes of a generation are counted anew."""
+    """Each generation counts its bytes from zero."""
     memo = Memo[str, int](len, max_entries=10, max_bytes=10_000)
     for number in range(1_000):
         memo[f"{number:09}"]

@@ -42,7 +42,7 @@ def test_a_gap_outweighs_every_heartbeat() -> None:
 
 
 def test_a_gap_of_all_nodes_is_one_of_each() -> None:
-    """Nobody knows whose events the records held that no stage read; a gap of another node is none of this one."""
+    """Nobody knows whose events the records held that no stage read; a gap of another node says nothing of this one."""
     of_all = replace(
         _record(150, 151, GapCause.SKIPPED, node=NodeId("", "")), skipped=SkippedOffsets("tetragon.raw", 0, 5, 9)
     )

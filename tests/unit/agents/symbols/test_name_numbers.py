@@ -33,7 +33,7 @@ def test_other_names_move_the_numbers() -> None:
 def test_known_names_move_nothing() -> None:
     """A name is found as the string of a function, and also as another string that says the same."""
     known = numbered_names(NAMES)
-    equal = ["".join(name) for name in (["x"] * 30, ["y"] * 30)]  # made anew
+    equal = ["".join(name) for name in (["x"] * 30, ["y"] * 30)]  # other objects
     named = numbered_names(["y" * 30, "x" * 30])
 
     assert with_other_names(known, NAMES, [NAMES[4], NAMES[0], NAMES[3]]) == (known, [2, 1, 0])

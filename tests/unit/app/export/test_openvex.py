@@ -224,7 +224,7 @@ def test_products_of_one_vulnerability_have_statements_of_their_own() -> None:
 
 
 def test_code_that_ran_in_no_known_image_may_have_run_in_any() -> None:
-    """On a host, or in a container of which the agent did not say the image; a product that is none is affected."""
+    """On a host, or in a container of which the agent did not say the image; a product that is no image is affected."""
     found = statement([hit(images=[])], products=("pkg:oci/web",), action="Update.")
 
     assert found["status"] == "under_investigation"

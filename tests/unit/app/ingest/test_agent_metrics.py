@@ -64,7 +64,7 @@ def test_counters_are_summed_over_their_labels() -> None:
 
 
 def test_missed_probes_and_failed_merges_are_losses() -> None:
-    """A probe that the kernel skipped is an event that nobody saw; a merge that went well is none."""
+    """A probe that the kernel skipped is an event that nobody saw; a merge that went well loses nothing."""
     page = """\
 tetragon_missed_prog_probes_total{attach="acct_process",policy="__base__"} 2
 tetragon_missed_link_probes_total{attach="acct_process",policy="__base__"} 3

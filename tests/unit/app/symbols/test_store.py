@@ -273,7 +273,7 @@ def test_a_damaged_index_is_replaced_when_its_file_is_added_again(tmp_path: Path
     assert SymbolStore.open(tmp_path).lookup(ID, 4, innermost=True) == Resolved("f", 4)
 
 
-def test_a_store_that_lost_a_file_is_not_made_anew(tmp_path: Path) -> None:
+def test_a_store_that_lost_a_file_is_not_made_again(tmp_path: Path) -> None:
     """A partial restore must not become an empty store."""
     store_of(tmp_path, index_bytes())
     (tmp_path / "format").unlink()

@@ -31,7 +31,7 @@ from tests.support.disk_writers import (
     TableWriter,
     Told,
 )
-from tests.support.failing_disk import KILL, NO_FAULT, Fault, arm, calls
+from tests.support.failing_disk import KILL, NO_FAULT, Fault, arm, calls, fill
 
 _BROKEN = "broken"
 _KILLED = 9
@@ -108,7 +108,7 @@ class DiskRun:
         def work(tell: Callable[[str, int], None]) -> None:
             chance = Random(cycle.seed)
             if cycle.fault is None:
-                _fill(filler, leaving=chance.choice((0, 4_096, 30_000, 300_000)))
+                fill(filler, leaving=chance.choice((0, 4_096, 30_000, 300_000)))
                 writer.work(folder, chance, tell, lambda: filler.unlink(missing_ok=True))
             else:
                 arm(folder, cycle.fault)
@@ -151,17 +151,6 @@ def _forked(work: Callable[[Callable[[str, int], None]], None]) -> tuple[list[tu
     with os.fdopen(reading, encoding="ascii") as lines:
         told = [(what, int(number)) for what, number in map(str.split, lines)]
     return told, os.waitpid(child, 0)[1]
-
-
-def _fill(filler: Path, *, leaving: int) -> None:
-    """Take all room of the file system but some."""
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while file.write(bytes(1 << 16)):
-                pass
-        except OSError:
-            pass
-        file.truncate(max(0, file.tell() - leaving))
 
 
 def main() -> None:

@@ -73,6 +73,17 @@ def own_file_system(folder: Path, options: str) -> list[str] | None:
     return [*_OWN_MOUNTS, f'{mount} && exec "$@"', "sh"]
 
 
+def fill(filler: Path, *, leaving: int = 0) -> None:
+    """Take all room of the file system but some."""
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while file.write(bytes(1 << 16)):
+                pass
+        except OSError:
+            pass
+        file.truncate(max(0, file.tell() - leaving))
+
+
 def run_disk(folder: Path, kind: str, cycles: int, seed: int) -> dict[str, int] | str:
     """The figures of a run of `disk_run` in `folder`, or why it cannot run here. Raises AssertionError if it fails."""
     environ, within = {**os.environ}, list[str]()

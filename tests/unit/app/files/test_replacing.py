@@ -57,12 +57,12 @@ def test_everything_is_synced_before_and_after_the_move(tmp_path: Path, monkeypa
     assert seen == ["file", "move", "folder"]
 
 
-def _refusing_fsync(*, of_folder: bool) -> Callable[[int], None]:
+def _refusing_fsync(code: int, *, of_folder: bool) -> Callable[[int], None]:
     fsync = os.fsync
 
     def refuse(descriptor: int) -> None:
         if stat.S_ISDIR(os.fstat(descriptor).st_mode) == of_folder:
-            raise OSError(errno.EIO, "Input/output error")
+            raise OSError(code, os.strerror(code))
         fsync(descriptor)
 
     return refuse
@@ -77,7 +77,7 @@ def test_what_is_refused_is_not_there(
     path = tmp_path / "file"
     if existed:
         replace_file(path, b"old")
-    monkeypatch.setattr(os, "fsync", _refusing_fsync(of_folder=of_folder))
+    monkeypatch.setattr(os, "fsync", _refusing_fsync(errno.EIO, of_folder=of_folder))
     with pytest.raises(OSError, match="Input/output error"):
         replace_file(path, b"new")
 
@@ -105,14 +105,7 @@ def test_a_file_system_that_syncs_no_folders_will_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     """Some answer so for every folder; the file itself is synced."""
-    fsync = os.fsync
-
-    def refuse(descriptor: int) -> None:
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            raise OSError(code, os.strerror(code))
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", refuse)
+    monkeypatch.setattr(os, "fsync", _refusing_fsync(code, of_folder=True))
     replace_file(tmp_path / "file", b"x")
 
     assert (tmp_path / "file").read_bytes() == b"x"

@@ -13,7 +13,7 @@ from app.ingest.journal import Journal
 from app.ingest.spill import SpillFolder
 from app.processes.folder_lock import FolderUnusableError
 from tests.support.disk_writers import JournalWriter, SpillWriter
-from tests.support.failing_disk import own_file_system
+from tests.support.failing_disk import fill, own_file_system
 
 STARTS_FULL = """
 import errno, sys
@@ -26,12 +26,7 @@ starts_on_a_full_disk(Path(sys.argv[1]))
 def starts_on_a_full_disk(disk: Path) -> None:
     """What the test with this name does, on a file system of its own."""
     filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while file.write(bytes(4096)):
-                pass
-        except OSError:
-            pass
+    fill(filler)
     journal, spill = Journal(disk / "ingest"), SpillFolder(disk / "spill", 1 << 20)
     journal.add([JournalWriter.gap(1)])
     assert journal.trouble == "the journal cannot be written: No space left on device"

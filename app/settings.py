@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from app.operators.errors import OperatorError
-from app.serving.address import MAX_PORT, split_address
+from app.serving.address import MAX_PORT, HostPort, split_address
 
 PREFIX = "CALLSTREAM_"
 
@@ -121,6 +121,18 @@ def _networks(raw: str) -> tuple[IpNetwork, ...]:
 
 def _hosts(raw: str) -> tuple[str, ...]:
     return tuple(split_address(part.strip())[0].lower() for part in raw.split(",") if part.strip())
+
+
+def _host_ports(raw: str) -> tuple[HostPort, ...]:
+    found = []
+    for text in filter(None, (part.strip() for part in raw.split(","))):
+        host, port = split_address(text)
+        if port is None:
+            raise ValueError(f"has {text!r} without a port; write host:port")
+        if host in WILDCARD_HOSTS:
+            raise ValueError(f"has {text!r}, which is every address; name one that answers")
+        found.append(HostPort(host, port))
+    return tuple(found)
 
 
 def _prefix(raw: str) -> str:
@@ -237,6 +249,12 @@ class Settings:
     # Operation
     http_host: str = _setting(str, "127.0.0.1", "address that /metrics, /healthz and /readyz listen on")
     http_port: int = _setting(_number(0, 65_535), 0, "their port; 0 picks a free one and logs it")
+    process_addresses: tuple[HostPort, ...] = _setting(
+        _host_ports,
+        (),
+        "where `top` and `books` find the processes: host:port of each one's /metrics, separated by commas. All "
+        "addresses of a name count. If not set, the workers of this host, on CALLSTREAM_HTTP_PORT and the next ports",
+    )
     hot_symbols_host: str = _setting(str, "127.0.0.1", "address that /hot-symbols listens on")
     hot_symbols_port: int | None = _setting(
         _unprivileged_port,

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.books.metric_pages import Page
 from app.kafka.records import OffsetRange
 from app.streaming.account import Account
 from app.telemetry import metrics
+from app.telemetry.metric_pages import Page
 from app.topology import shape_of
 from schemas import topics
 from schemas.topics import Stage

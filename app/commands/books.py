@@ -9,12 +9,13 @@ import click
 
 from app.books.balance import Equation, Imbalance, StageSource, equation_of, findings, pipeline_books, summed, unsettled
 from app.books.group_positions import committed_by, ends_of, stage_sources
-from app.books.metric_pages import read_pages
 from app.dead_letters.inventory import Inventory
 from app.dead_letters.settling import read_letters
 from app.operators.printing import echo, print_answer
 from app.progress import Progress
 from app.settings import Settings, load
+from app.telemetry.metric_pages import read_pages
+from app.telemetry.process_addresses import addresses_in
 from app.topology import PIPELINE
 from schemas import topics
 
@@ -27,8 +28,8 @@ UNBALANCED = 1
     "addresses",
     multiple=True,
     metavar="ADDRESS",
-    help="Where a process serves /metrics, as host:port or URL; may be repeated. Default: the ports of the "
-    "`callstream worker` on this host, if CALLSTREAM_HTTP_PORT is set.",
+    help="Where a process serves /metrics, as host:port or URL; may be repeated. Default: "
+    "CALLSTREAM_PROCESS_ADDRESSES, or the `callstream worker` of this host, if CALLSTREAM_HTTP_PORT is set.",
 )
 @click.option("--settled", is_flag=True, help="Fail also if any record waits: the pipeline must be at rest.")
 @click.option(
@@ -55,7 +56,7 @@ def command(addresses: tuple[str, ...], settled: bool, with_letters: bool, as_js
       callstream books --metrics 127.0.0.1:9464 --metrics 127.0.0.1:9465
     """
     settings = load()
-    pages = read_pages(addresses or _worker_addresses(settings))
+    pages = read_pages(addresses or addresses_in(settings))
     committed = committed_by(settings)
     ends = ends_of(settings, _topics())
     equations = [equation_of(page) for page in pages]
@@ -94,14 +95,6 @@ def _letter_counts(letters: Inventory) -> dict[str, int]:
     return {"refused": len(letters.by_event), **states}
 
 
-def _worker_addresses(settings: Settings) -> list[str]:
-    """Where `callstream worker` of this host has its stages serve, if the operator chose the port."""
-    if not settings.http_port:
-        return []
-    host = "127.0.0.1" if settings.http_host in {"0.0.0.0", "::"} else settings.http_host  # noqa: S104 - compared only
-    return [f"{host}:{settings.http_port + number}" for number in range(len(PIPELINE))]
-
-
 def _topics() -> list[str]:
     """Every topic of the pipeline but the tables' changelogs."""
     names = [name for shape in PIPELINE for name in (*shape.sources, *shape.outputs)]
@@ -112,7 +105,7 @@ def _lines(equations: Sequence[Equation], sources: Sequence[StageSource]) -> Ite
     for one in equations:
         yield f"{one.process} at {one.address}: {summed(one.came)} = {summed(one.went)}"
     if not equations:
-        yield "no process was read: give --metrics, or set CALLSTREAM_HTTP_PORT"
+        yield "no process was read: give --metrics, or set CALLSTREAM_PROCESS_ADDRESSES"
     for source in sources:
         yield (
             f"{source.stage.value} since its group began: of {source.topic}, outputs {source.total('outputs')} + "

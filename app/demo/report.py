@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from app.books.metric_pages import Page
 from app.demo.leaks import Searched
 from app.telemetry import metrics
 from app.telemetry.metric import Metric
+from app.telemetry.metric_pages import Page
 from schemas import topics
 from schemas.topics import Stage
 

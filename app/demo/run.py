@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from app.books.metric_pages import Page, PageUnreadableError, read_page
 from app.demo.leaks import files_below, search
 from app.demo.processes import CommandFailedError, Processes
 from app.demo.report import DemoBooks, DemoReplay, DemoReport, books_of, shares_of
@@ -27,6 +26,7 @@ from app.simulator.workload.generator import Workload, WorkloadOptions
 from app.symbols.display import SymbolDisplay
 from app.tap.lines import Headline, lines
 from app.telemetry import metrics
+from app.telemetry.metric_pages import Page, read_processes
 from schemas import topics
 from schemas.topics import Stage
 
@@ -143,13 +143,8 @@ def _convert(options: DemoOptions, running: Processes, say: Say, progress: Progr
 
 def _pages(running: Processes) -> dict[str, Page]:
     """Metrics of the processes that already serve them."""
-    found = {}
-    for name in ("ingest", *_STAGES):
-        try:
-            found[name] = read_page(running.metrics_address(name))
-        except PageUnreadableError:
-            continue
-    return found
+    names = {running.metrics_address(name): name for name in ("ingest", *_STAGES)}
+    return {names[page.address]: page for page in read_processes(names) if isinstance(page, Page)}
 
 
 def _done(pages: Mapping[str, Page]) -> int:

@@ -16,9 +16,9 @@ import logging
 import re
 from typing import Final
 
-from app.ingest.agent_page import NoPageError, read_page
 from app.ingest.node_claims import AgentLoss
 from app.telemetry import metrics
+from app.telemetry.page_reading import NoPageError, read_page
 
 log = logging.getLogger(__name__)
 

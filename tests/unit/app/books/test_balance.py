@@ -13,11 +13,11 @@ from app.books.balance import (
     pipeline_books,
     unsettled,
 )
-from app.books.metric_pages import Page
 from app.kafka.records import OffsetRange
 from app.streaming.account import Account
 from app.telemetry import metrics
 from app.telemetry.metric import BufferPlace, DropReason, Metric
+from app.telemetry.metric_pages import Page
 from schemas import topics
 from schemas.topics import Stage
 

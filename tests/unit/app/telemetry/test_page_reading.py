@@ -1,4 +1,4 @@
-"""app/ingest/agent_page.py against real servers that do what a metrics page does not."""
+"""app/telemetry/page_reading.py against real servers that do what a metrics page does not."""
 
 import gzip
 import socket
@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from app.ingest import agent_page
 from app.ingest.agent_metrics import COUNTERS, AgentMetrics
-from app.ingest.agent_page import NoPageError, read_page
+from app.telemetry import page_reading
+from app.telemetry.page_reading import NoPageError, read_page
 
 OK = b"HTTP/1.1 200 OK\r\n"
 PAGE = f"{COUNTERS[0]} 7\n".encode()
@@ -106,7 +106,7 @@ def test_a_page_that_drips_is_given_up_in_time(head: bytes, piece: bytes) -> Non
 
 def test_a_page_without_end_is_given_up_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """However fast it comes."""
-    monkeypatch.setattr(agent_page, "MAX_PAGE_BYTES", 1 << 20)
+    monkeypatch.setattr(page_reading, "MAX_PAGE_BYTES", 1 << 20)
 
     def send(connection: socket.socket) -> None:
         connection.sendall(OK + b"\r\n")

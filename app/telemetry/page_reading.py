@@ -27,9 +27,12 @@ class NoPageError(Exception):
 
 def read_page(url: str, seconds: float = PAGE_SECONDS) -> str:
     """The text of the page. Raises NoPageError."""
-    parts = urlsplit(url)
-    make = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = make(parts.hostname or "", parts.port, timeout=_STEP_SECONDS)
+    try:
+        parts = urlsplit(url)
+        make = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        connection = make(parts.hostname or "", parts.port, timeout=_STEP_SECONDS)
+    except (HTTPException, ValueError):
+        raise NoPageError("is no address") from None
     overdue, connected = threading.Event(), list[socket.socket]()
     timer = threading.Timer(seconds, _end, (connection, connected, overdue))
     timer.daemon = True
@@ -39,7 +42,7 @@ def read_page(url: str, seconds: float = PAGE_SECONDS) -> str:
         connected.append(connection.sock)  # which the connection itself forgets before the page is read
         page = _read(connection, f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}")
     except (OSError, HTTPException, ValueError) as error:
-        raise NoPageError(_late(seconds) if overdue.is_set() else type(error).__name__) from None
+        raise NoPageError(_late(seconds) if overdue.is_set() else _said_by(error)) from None
     finally:
         timer.cancel()
         connection.close()
@@ -68,6 +71,12 @@ def _end(connection: HTTPConnection, connected: list[socket.socket], overdue: th
     for one in connected or [connection.sock]:  # none yet where TLS still shakes hands
         with suppress(OSError, AttributeError):
             one.shutdown(socket.SHUT_RDWR)
+
+
+def _said_by(error: Exception) -> str:
+    """The system's words, such as "Connection refused"; else the kind of error, because its words may be the page's."""
+    said = error.strerror if isinstance(error, OSError) else None
+    return said or type(error).__name__
 
 
 def _late(seconds: float) -> str:

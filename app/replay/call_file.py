@@ -24,6 +24,7 @@ from app.evidence.avro_container import Block, BlockWriter, Codec, ContainerErro
 from app.evidence.digests import Columns
 from app.evidence.span_files import damaged, opened
 from app.evidence.span_lines import SpanLine
+from app.evidence.written_schema import schema_text_in
 from app.files.replacing import replace_file, replacing
 from app.kafka.records import DamagedError
 from app.operators.regular_files import open_regular
@@ -36,6 +37,8 @@ LEVEL: Final = 1
 
 _CALL: Final = records.parsed_schema(records.CALL)
 _CALLS: Final = fastavro.parse_schema({"type": "array", "items": _CALL})
+
+
 _READ_ERRORS: Final = (EOFError, ValueError, IndexError, KeyError, TypeError, OverflowError)
 
 
@@ -43,15 +46,6 @@ def header(partition: int, schema_text: str | None = None) -> Header:
     """Header of a partition's file, under this schema; by default under that of this program."""
     text = records.schema_text(records.CALL) if schema_text is None else schema_text
     return avro_container.header(text, CODEC, {"callstream.partition": str(partition)})
-
-
-def schema_text_in(path: Path) -> str | None:
-    """The schema that a file says it was written under; None where it says none or cannot be read."""
-    try:
-        with open_regular(path) as file:
-            return str(fastavro.reader(file).metadata["avro.schema"])
-    except (OSError, *_READ_ERRORS):
-        return None
 
 
 class PieceSink:

@@ -18,6 +18,7 @@ from app.evidence import documents
 from app.evidence.configuration import grown_call_schema
 from app.evidence.documents import Difference, DocumentError, differences
 from app.evidence.span_lines import read_lines
+from app.evidence.written_schema import schema_text_in
 from app.kafka.records import DamagedError
 from app.operators.errors import OperatorError
 from app.replay import call_file
@@ -153,7 +154,7 @@ class _OpenedPart:
         self._calls, refused, spans = call_file.paths(folder, part.partition)
         self.partition = part.partition
         lines = read_lines(spans, part.spans)
-        call_file.check(self._calls, part.partition, lines, grown_call_schema(call_file.schema_text_in(self._calls)))
+        call_file.check(self._calls, part.partition, lines, grown_call_schema(schema_text_in(self._calls)))
         call_file.check_refused(refused, part.partition, part.refused)
         self.lines = {line.span: line for line in lines}
         self._dead_letters = _dead_letters(refused)

@@ -29,6 +29,7 @@ from app.evidence.configuration import (
 from app.evidence.documents import DocumentError, differences
 from app.evidence.span_files import damaged
 from app.evidence.span_lines import SpanLine, first_difference, read_lines
+from app.evidence.written_schema import said_the_same, schema_text_in, text_digest
 from app.kafka.records import DamagedError
 from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
@@ -50,6 +51,7 @@ from app.steps import PolicyHooksError
 from app.symbols.checking import check_objects
 from app.symbols.snapshot import SymbolStoreError
 from app.symbols.store import SymbolStore
+from schemas import records
 
 UNUSABLE: Final = (PrivacyConfigError, PolicyHooksError, OSError, ValueError)
 """What loading a configuration raises, besides SymbolStoreError."""
@@ -125,7 +127,8 @@ def open_run(
     if snapshot is None:
         settings = replace(settings, symbol_store_dir=None)
     text = _older_call_schema(folder, manifest)
-    if text is not None:
+    manifest = _in_words_of_today(manifest)
+    if text is not None and manifest.configuration.call_schema != call_schema_fingerprint():
         verdict.notes.append(
             "configuration.call_schema: this program's has more symbols; the bytes of calls are the same"
         )
@@ -135,12 +138,23 @@ def open_run(
 
 def _older_call_schema(folder: Path, manifest: Manifest) -> str | None:
     """The schema of the run's calls, if this program's has only grown since; None where it is the same or another."""
-    then = manifest.configuration.call_schema
-    if then == call_schema_fingerprint() or not manifest.output:
+    then, digest = manifest.configuration.call_schema, manifest.configuration.schemas.get(records.CALL, "")
+    if (then == call_schema_fingerprint() and not said_the_same(records.CALL, digest)) or not manifest.output:
         return None
     calls, _, _ = call_file.paths(folder, manifest.output[0].partition)
-    text = grown_call_schema(call_file.schema_text_in(calls))
+    text = grown_call_schema(schema_text_in(calls))
     return text if text is not None and fingerprint_of_text(text) == then else None
+
+
+def _in_words_of_today(manifest: Manifest) -> Manifest:
+    """The manifest, with the digests of this program's schemas where the run's said the same in other words."""
+    then = manifest.configuration
+    now = {
+        name: text_digest(records.schema_text(name))
+        for name, digest in then.schemas.items()
+        if name in (records.DEAD_LETTER, records.RECORDED_RECORD) and said_the_same(name, digest)
+    }
+    return replace(manifest, configuration=replace(then, schemas={**then.schemas, **now}))
 
 
 def _read(path: Path, public_key: Ed25519PublicKey | None, verdict: RunVerdict) -> Manifest | None:

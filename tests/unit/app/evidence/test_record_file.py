@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import schemas.records
 from app.evidence import avro_container, record_file
 from app.evidence.avro_container import Codec
 from app.evidence.digests import SPAN_OFFSETS, RecordDigest
@@ -24,6 +25,7 @@ from app.evidence.span_files import lines_digest
 from app.kafka.records import DamagedError, Recorded
 
 TOPIC, PARTITION = "test.raw", 3
+SCHEMAS_THEN = Path(__file__).parents[3] / "golden" / "schemas" / "d3ac245"
 LAYOUT = Layout(TOPIC, PARTITION, Codec.DEFLATE, 6)
 
 
@@ -97,7 +99,8 @@ def test_large_records_end_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     file = write(tmp_path, records, portion=7)
     with (tmp_path / "raw.avro").open("rb") as opened:
         opened.seek(file.spans[0].begin)
-        blocks = avro_container.read_blocks(opened, LAYOUT.codec, LAYOUT.header().sync, file.spans[0].end)
+        sync = LAYOUT.header(tmp_path / "raw.avro").sync
+        blocks = avro_container.read_blocks(opened, LAYOUT.codec, sync, file.spans[0].end)
         assert [block.records for block in blocks] == [3, 3, 3, 1]
 
 
@@ -291,3 +294,20 @@ def test_a_truncated_file_says_from_where_on(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(DamagedError, match=r"raw\.avro: No such file"):
         contents(file)
+
+
+def test_a_recording_of_earlier_words_is_read_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file whose schema says the same in other words stays readable, and its header stays as it is when it grows."""
+    records = recorded(300)
+    with monkeypatch.context() as then:
+        then.setattr(schemas.records, "schema_text", lambda name: (SCHEMAS_THEN / f"{name}.avsc").read_text()[:-1])
+        earlier = RecordFileWriter(tmp_path, "raw", LAYOUT)
+        earlier.add(records[:200])
+        earlier.close()
+    resumed = RecordFileWriter(tmp_path, "raw", LAYOUT)
+    assert resumed.next_offset is not None
+    assert resumed.next_offset > records[0].offset
+    resumed.add([record for record in records if record.offset >= resumed.next_offset])
+    file = RecordFile(tmp_path / "raw.avro", LAYOUT, lines_digest(resumed.finish()))
+    assert contents(file) == records
+    assert (tmp_path / "raw.avro").read_bytes().count(b'"doc"') == 2  # of then; today all fields have one

@@ -11,9 +11,12 @@ import sys
 from typing import Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from app.commands.ending import ended, shows_what_click_says
+from app.commands.groups import COMPLETION_VARIABLE, CommandGroup
 from app.operators.printing import echo, print_traceback
+from app.operators.program_version import program_version
 from app.settings import unknown_variables
 
 COMMANDS: Final[dict[str, str]] = {
@@ -38,11 +41,12 @@ COMMANDS: Final[dict[str, str]] = {
     "symbols": "Build and query the symbol store",
     "privacy": "Check, explain and audit the privacy policy",
     "doctor": "Check settings and everything that they name",
+    "completion": "Let your shell complete commands and options",
 }
 """Commands in the order of `--help`, with the line that stands there."""
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(CommandGroup):
     """Lists every command without importing any, and ends a command that cannot do its work."""
 
     def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
@@ -64,13 +68,25 @@ class _LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
+        named = [CompletionItem(name, help=line) for name, line in COMMANDS.items() if name.startswith(incomplete)]
+        return [*named, *click.Command.shell_complete(self, context, incomplete)]
+
     def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _print_version(context: click.Context, _option: click.Parameter, is_wanted: bool) -> None:
+    if is_wanted and not context.resilient_parsing:
+        echo(f"callstream {program_version()}")
+        context.exit()
+
+
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="callstream", prog_name="callstream")
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Show the version."
+)
 def cli() -> None:
     """Turn Tetragon's runtime events into calls without private data, on Apache Kafka.
 
@@ -92,7 +108,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; exits with the command's code."""
     sys.excepthook = print_traceback
-    cli()
+    cli(prog_name="callstream", complete_var=COMPLETION_VARIABLE)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from app.commands.groups import CommandGroup
 from app.commands.options import together
 from app.commands.unreadable import say_unreadable
 from app.dead_letters.inventory import (
@@ -61,7 +62,7 @@ _selecting: Final = together(
 """Adds the options that choose dead letters."""
 
 
-@click.group(name="dead-letters")
+@click.group(name="dead-letters", cls=CommandGroup)
 def command() -> None:
     """List what stages refused, and send it through again after a fix.
 

@@ -19,6 +19,7 @@ from agents.privacy.explain import Explanation, Fate, explain
 from agents.privacy.policy import Policy
 from agents.privacy.policy_file import BUILT_IN, built_in_policy, built_in_text
 from agents.privacy.verifier import Verifier
+from app.commands.groups import CommandGroup
 from app.commands.unreadable import say_unreadable
 from app.kafka.refused import RefusedRecords
 from app.operators.errors import OperatorError
@@ -48,7 +49,7 @@ _policy_option = click.option(
 )
 
 
-@click.group(name="privacy")
+@click.group(name="privacy", cls=CommandGroup)
 def command() -> None:
     """Check what leaves the pipeline: the policy, a table of cases, one event, or a whole topic.
 

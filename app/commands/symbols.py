@@ -15,6 +15,7 @@ from agents.canonicalize.frame_text import FrameText, FrameTextError, format_fra
 from agents.symbols.index import SymbolIndex
 from agents.symbols.lookup import Resolved, RootOwner, Scope, Unresolved
 from agents.symbols.module_paths import normalize_module
+from app.commands.groups import CommandGroup
 from app.commands.options import FOLDER, TIME
 from app.commands.symbol_records import JSON, STORE, add_kernel, add_map, resolve, store_folder
 from app.operators.printing import echo, print_answer
@@ -42,7 +43,7 @@ _node_option = click.option(
 )
 
 
-@click.group(name="symbols")
+@click.group(name="symbols", cls=CommandGroup)
 def command() -> None:
     """Build and query the symbol store: which function lies at which offset of which file.
 

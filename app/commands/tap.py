@@ -29,8 +29,12 @@ from schemas import topics
 _FOLLOW_PAUSE_SECONDS: Final = 0.3
 
 
+def _topics_from(_context: click.Context, _argument: click.Parameter, incomplete: str) -> list[str]:
+    return [topic.name for topic in topics.TOPICS if topic.name.startswith(incomplete)]
+
+
 @click.command(name="tap", epilog=POSITION_HELP)
-@click.argument("topic", default=topics.CALLS, metavar="[TOPIC]")
+@click.argument("topic", default=topics.CALLS, metavar="[TOPIC]", shell_complete=_topics_from)
 @position_option("--from", "start", "Where to begin. Default: first, or with --follow, last.")
 @click.option("--partition", type=click.IntRange(0), help="Read this partition only.")
 @click.option("--max", "most", type=click.IntRange(1), metavar="N", help="Stop after N records.")

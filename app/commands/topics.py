@@ -9,6 +9,7 @@ from typing import Any, assert_never
 
 import click
 
+from app.commands.groups import CommandGroup
 from app.commands.options import EXISTING_FILE
 from app.kafka.client import client_config
 from app.kafka.registry import SchemaRegistry
@@ -104,7 +105,7 @@ _replication_factor = click.option(
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
-@click.group(name="topics")
+@click.group(name="topics", cls=CommandGroup)
 def command() -> None:
     """Create and check topics and schemas.
 

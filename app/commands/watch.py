@@ -14,6 +14,7 @@ from agents.hot_symbols.watch.deciding import DecidedAnswer, best_possible
 from agents.hot_symbols.watch.watch import MAX_CHARS, MAX_VULNERABILITIES_CHARS, Watch, WatchFault, from_record
 from agents.hot_symbols.watch.watch_board import MAX_WATCHES
 from agents.hot_symbols.watch.watched_code import watched_codes
+from app.commands.groups import CommandGroup
 from app.commands.unreadable import say_unreadable
 from app.operators.printing import echo
 from app.operators.times import time_text
@@ -77,7 +78,7 @@ _build_id_option = click.option(
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line.")
 
 
-@click.group(name="watch")
+@click.group(name="watch", cls=CommandGroup)
 def command() -> None:
     """Watch functions: learn whether one runs, and above all, that one never runs.
 

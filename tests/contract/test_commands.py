@@ -104,6 +104,19 @@ def test_a_group_without_a_command_shows_its_help(words: str) -> None:
     assert result.output == _help(words)
 
 
+@pytest.mark.parametrize("words", ["", *(name for name, command in ALL.items() if isinstance(command, click.Group))])
+def test_a_mistyped_command_is_recognized(words: str) -> None:
+    """The message has the command that was meant; where none is like it, it has all."""
+    group = ALL.get(words, cli)
+    assert isinstance(group, click.Group)
+    names = group.list_commands(click.Context(group))
+    for name in names:
+        result = CliRunner().invoke(cli, [*words.split(), f"{name}x"])
+        assert result.exit_code == 2
+        assert f"Did you mean {name}?" in result.output
+    assert f"Commands are {', '.join(names)}." in CliRunner().invoke(cli, [*words.split(), "1234567890"]).output
+
+
 @pytest.mark.parametrize("words", ["", *ALL])
 def test_every_example_of_a_help_parses(words: str) -> None:
     """An example names its own command, and the command takes it."""

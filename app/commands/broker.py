@@ -1,6 +1,5 @@
 """`callstream broker`: runs a real Kafka and a real schema registry on loopback, in the foreground."""
 
-import json
 import signal
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 from app.commands.options import FOLDER
 from app.embedded.artifacts import ensure
 from app.embedded.broker import EmbeddedBroker
+from app.operators.json_text import json_text
 from app.operators.printing import echo
 
 _WATCH_SECONDS = 0.5
@@ -66,7 +66,7 @@ def _serve(broker: EmbeddedBroker) -> None:
     try:
         with broker:
             addresses = {"bootstrap_servers": broker.bootstrap_servers, "schema_registry_url": broker.registry_url}
-            echo(json.dumps(addresses))
+            echo(json_text(addresses))
             while True:
                 broker.check_alive()
                 time.sleep(_WATCH_SECONDS)

@@ -1,6 +1,5 @@
 """`callstream demo`: the whole pipeline at work on a real Apache Kafka, with a report of what was checked."""
 
-import json
 import signal
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from app.commands.options import FOLDER
 from app.demo.report import text_of
 from app.demo.run import DemoOptions, run_demo
 from app.embedded.failures import EmbeddedError
+from app.operators.json_text import json_text
 from app.operators.printing import echo, rewrite
 from app.simulator.workload.binaries import NoBinariesError
 
@@ -66,7 +66,7 @@ def command(events: int, rate: int, keep: Path | None, as_json: bool) -> None:
         except KeyboardInterrupt:
             echo("callstream demo: stopped", err=True)
             sys.exit(FAILED)
-    for line in [json.dumps(report.document())] if as_json else text_of(report).split("\n"):
+    for line in [json_text(report.document())] if as_json else text_of(report).split("\n"):
         echo(line)
     if keep and talks:
         echo(f"Everything of this run is in {keep}.")

@@ -1,6 +1,5 @@
 """`callstream hot-symbols`: the functions that ran, and the answers to the watch list."""
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -12,6 +11,7 @@ from agents.hot_symbols.table.query import Query, Row, top
 from app.commands.options import TIME, TIME_HELP
 from app.commands.unreadable import say_unreadable
 from app.kafka.refused import RefusedRecords
+from app.operators.json_text import json_text
 from app.operators.printing import echo
 from app.operators.times import time_text
 from app.settings import load
@@ -120,7 +120,7 @@ def _say_whether_watched(query: Query, answers: Iterable[Mapping[str, Any]]) -> 
 def documents(rows: Iterable[Row]) -> Iterator[str]:
     """The rows as lines of JSON."""
     for row in rows:
-        yield json.dumps(row, ensure_ascii=False)
+        yield json_text(row)
 
 
 def table(rows: Iterable[Row], demangle: Callable[[str], str]) -> Iterator[str]:

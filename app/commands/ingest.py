@@ -1,6 +1,5 @@
 """`callstream ingest`: writes Tetragon's events to the raw topic, in the foreground."""
 
-import json
 import os
 import signal
 import sys
@@ -11,6 +10,7 @@ import click
 
 from app.files.folders import PRIVATE_UMASK
 from app.ingest.run import Ingest
+from app.operators.json_text import json_text
 from app.operators.printing import echo, print_answer
 from app.processes.open_files import raise_file_limit
 from app.settings import load
@@ -46,7 +46,7 @@ def command(*, as_json: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     ingest = Ingest(settings)
-    echo(json.dumps({"http": ingest.start()}))
+    echo(json_text({"http": ingest.start()}))
     ingest.wait(stop)
     report = ingest.stop()
     line = (

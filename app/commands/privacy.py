@@ -23,6 +23,7 @@ from app.commands.groups import CommandGroup
 from app.commands.unreadable import say_unreadable
 from app.kafka.refused import RefusedRecords
 from app.operators.errors import OperatorError
+from app.operators.json_text import json_text
 from app.operators.printing import echo, print_answer
 from app.operators.regular_files import read_regular_text
 from app.privacy.audit import audit
@@ -165,7 +166,7 @@ def explain_command(file: Path, show_all: bool, policy_file: Path | None, as_jso
                 refused += story.is_refused
                 echo(f"event {number}: {story.reason}", err=not as_json)
             case _Explained() if as_json:
-                echo(json.dumps({**asdict(story.explanation), "dropped": story.dropped}))
+                echo(json_text({**asdict(story.explanation), "dropped": story.dropped}))
             case _:
                 for shown in _lines(number, story, show_all):
                     echo(shown)
@@ -251,7 +252,7 @@ def audit_command(topic: str, needles: Path | None, as_json: bool) -> None:
         for found in audit(load(), topic, verifier, progress, refused):
             rules[found.finding.rule] += 1
             if as_json:
-                echo(json.dumps({"partition": found.partition, "offset": found.offset, **asdict(found.finding)}))
+                echo(json_text({"partition": found.partition, "offset": found.offset, **asdict(found.finding)}))
             else:
                 echo(f"{topic} {found.partition}:{found.offset} {found.finding.field}: {found.finding.rule}")
     summary = {"topic": topic, "records": progress.done, "findings": sum(rules.values()), "by_rule": dict(rules)}

@@ -1,6 +1,5 @@
 """`callstream symbols`: builds the symbol store ahead of time, looks into it, and checks that it is intact."""
 
-import json
 import re
 import sys
 import time
@@ -18,6 +17,7 @@ from agents.symbols.module_paths import normalize_module
 from app.commands.groups import CommandGroup
 from app.commands.options import FOLDER, TIME
 from app.commands.symbol_records import JSON, STORE, add_kernel, add_map, resolve, store_folder
+from app.operators.json_text import json_text
 from app.operators.printing import echo, print_answer
 from app.progress import Progress
 from app.symbols.adding import AddOptions, FileReport, NotIndexed, add_files, elf_files
@@ -218,7 +218,7 @@ def show(build_id: str, folder: Path | None, functions: bool, as_json: bool) -> 
     }
     if as_json:
         listed = [one._asdict() for one in index.ranges()] if functions else None
-        echo(json.dumps(row if listed is None else row | {"spans": listed}))
+        echo(json_text(row if listed is None else row | {"spans": listed}))
         return
     for name, value in row.items():
         echo(f"{name:<12} {cell(value)}")
@@ -265,11 +265,11 @@ def lookup(
     found = store.lookup(build_id, asked.offset, innermost=not return_address)
     if not isinstance(found, Resolved):
         answer = {"build_id": build_id, "resolution": found.name, "reason": found.value}
-        echo(json.dumps(answer) if as_json else f"callstream symbols: {found.value}", err=not as_json)
+        echo(json_text(answer) if as_json else f"callstream symbols: {found.value}", err=not as_json)
         sys.exit(NOT_ALL)
     text = format_frame_text(FrameText(normalize_module(asked.module).path, found.symbol, found.offset))
     if as_json:
-        echo(json.dumps({"build_id": build_id, "text": text, **resolved_row(found)}))
+        echo(json_text({"build_id": build_id, "text": text, **resolved_row(found)}))
         return
     with SymbolDisplay() as display:
         for call in found.inlined:

@@ -1,7 +1,6 @@
 """`callstream tap`: shows the records of any topic as text."""
 
 import difflib
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from app.kafka.records import Recorded
 from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
 from app.operators.errors import OperatorError
+from app.operators.json_text import json_text
 from app.operators.printing import echo
 from app.settings import load
 from app.symbols.display import SymbolDisplay
@@ -91,7 +91,7 @@ def command(
         for record in islice(_records(reader, settings.name(name), start, partition, follow=follow), most):
             document = decoder.document(record.key, record.value)
             if as_json:
-                echo(json.dumps(_shown(record, document), ensure_ascii=False))
+                echo(json_text(_shown(record, document)))
                 continue
             headline = Headline(record.partition, record.offset, key_text(record.key))
             for line in lines(shape.name, headline, document, display.name):

@@ -1,6 +1,5 @@
 """`callstream tetragon-sim`: serves recorded events on Tetragon's gRPC API, in the foreground."""
 
-import json
 import signal
 import threading
 from collections import Counter
@@ -10,6 +9,7 @@ from typing import Final
 import click
 
 from app.commands.options import EXISTING_FILE
+from app.operators.json_text import json_text
 from app.operators.printing import echo
 from app.progress import Progress
 from app.simulator.address import AddressError, parse_address
@@ -124,7 +124,7 @@ def _serve(server: SimulatorServer, recording: Recording) -> None:
         signal.signal(number, lambda *_: stop.set())
     with server:
         configure("text", "INFO")
-        echo(json.dumps({"address": server.address, "events": len(recording), "kinds": _kinds(recording)}))
+        echo(json_text({"address": server.address, "events": len(recording), "kinds": _kinds(recording)}))
         stop.wait()
 
 

@@ -1,8 +1,7 @@
 """How commands say which records of a topic they could not use."""
 
-import json
-
 from app.kafka.refused import RefusedRecords
+from app.operators.json_text import json_text
 from app.operators.printing import echo
 
 
@@ -13,7 +12,7 @@ def say_unreadable(command: str, refused: RefusedRecords, *, as_json: bool = Fal
     """
     if as_json:
         if document := refused.document():
-            echo(json.dumps(document), err=True)
+            echo(json_text(document), err=True)
         return
     for line in refused.lines():
         echo(f"callstream {command}: {line}", err=True)

@@ -1,6 +1,5 @@
 """`callstream watch`: says which symbols to watch, so that "never executed" can be an answer."""
 
-import json
 import re
 import sys
 import time
@@ -16,6 +15,7 @@ from agents.hot_symbols.watch.watch_board import MAX_WATCHES
 from agents.hot_symbols.watch.watched_code import watched_codes
 from app.commands.groups import CommandGroup
 from app.commands.unreadable import say_unreadable
+from app.operators.json_text import json_text
 from app.operators.printing import echo
 from app.operators.times import time_text
 from app.settings import Settings, load
@@ -264,4 +264,4 @@ def _document(watch: Watch, state: str, best: DecidedAnswer | None = None) -> st
     if best is not None:
         answer, reasons = best
         fields |= {"best_answer": answer.value, "reasons": [reason.as_record() for reason in reasons]}
-    return json.dumps(fields, ensure_ascii=False)
+    return json_text(fields)

@@ -3,7 +3,6 @@
 `tests/unit/app/operators/test_printing.py` holds every command to it.
 """
 
-import json
 import os
 import sys
 import traceback
@@ -15,6 +14,7 @@ from typing import Any, Final
 import click
 
 from app.operators.escaping import escaped
+from app.operators.json_text import json_text
 
 _CLEAR_LINE: Final = "\r\x1b[K"
 _CLEAR_SCREEN: Final = "\x1b[2J"
@@ -51,7 +51,7 @@ def print_answer(
     document: Mapping[str, Any], lines: Iterable[str | Styled], *, as_json: bool, err: bool = False
 ) -> None:
     """Write what a command found: the document in one line of JSON, or the lines for people."""
-    for line in [json.dumps(document)] if as_json else lines:
+    for line in [json_text(document)] if as_json else lines:
         echo(line, err=err)
 
 

@@ -4,13 +4,13 @@ Each decision (which version, from where, caught up, behind, stopped) goes to st
 standard error, in place on a terminal and rarely elsewhere, or into the JSON lines.
 """
 
-import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
+from app.operators.json_text import json_text
 from app.operators.printing import echo, rewrite
 from app.reprocess.catching_up import CatchUp, StageSample
 from app.settings import Settings
@@ -106,7 +106,7 @@ class Teller:
             "source": self._settings.name(first.sources[0]),
             "output": self._settings.name(last.outputs[0]),
         }
-        echo(json.dumps(about | dict(facts)))
+        echo(json_text(about | dict(facts)))
 
     def _line(self, text: str) -> None:
         if self._line_is_open:

@@ -2,7 +2,6 @@
 
 import http.client
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.message import Message
@@ -10,6 +9,7 @@ from http import HTTPStatus
 from typing import Final
 
 from app.operators.escaping import escaped
+from app.operators.json_text import json_text
 
 HEAD_END: Final = b"\r\n\r\n"
 
@@ -65,7 +65,7 @@ class HttpAnswer:
 
     def page(self, headers: Mapping[str, str] | None = None) -> HttpPage:
         """The document as it is sent."""
-        body = escaped(json.dumps(self.document, ensure_ascii=False)) + "\n"
+        body = escaped(json_text(self.document)) + "\n"
         return HttpPage(self.status, "application/json", body.encode("utf-8", "backslashreplace"), headers or {})
 
 

@@ -6,7 +6,6 @@ after another. A check returns None, or one sentence that says what is wrong; it
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -17,6 +16,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from app.operators.errors import OperatorError
+from app.operators.json_text import json_text
 from app.serving.access import access_on
 from app.serving.listener import HttpListener, ListenerLimits, in_thread
 from app.serving.request import HttpPage, HttpRequest
@@ -124,6 +124,6 @@ class TelemetryServer:
 
 def _checked(name: str, checks: Mapping[str, Check]) -> HttpPage:
     wrong = {check: problem for check, look in checks.items() if (problem := look()) is not None}
-    body = json.dumps({name: not wrong, "failing": wrong, "checked": sorted(checks)}) + "\n"
+    body = json_text({name: not wrong, "failing": wrong, "checked": sorted(checks)}) + "\n"
     status = HTTPStatus.SERVICE_UNAVAILABLE if wrong else HTTPStatus.OK
     return HttpPage(status, "application/json", body.encode())

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Final, TextIO
 
 from app.operators.escaping import escaped
+from app.operators.json_text import with_times
 from app.operators.times import time_text
 from app.telemetry.log_outlet import LogOutlet
 
@@ -158,7 +159,9 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return escaped(json.dumps(_fields(record), ensure_ascii=False, default=lambda value: type(value).__name__))
+        return escaped(
+            json.dumps(with_times(_fields(record)), ensure_ascii=False, default=lambda value: type(value).__name__)
+        )
 
 
 class _TextFormatter(logging.Formatter):

@@ -10,7 +10,9 @@ SCHEMAS = Path(__file__).parents[4] / "schemas" / "avro"
 
 
 def _symbols(schema_file: str, enum: str) -> tuple[str, ...]:
-    found = re.search(rf'"name": "{enum}",\s*"symbols": (\[[^\]]*\])', (SCHEMAS / schema_file).read_text())
+    found = re.search(
+        rf'"name": "{enum}",\s*"doc": "[^"]*",\s*"symbols": (\[[^\]]*\])', (SCHEMAS / schema_file).read_text()
+    )
     assert found
     return tuple(json.loads(found[1]))
 

@@ -1,6 +1,6 @@
 """Dead letters: where an event is and why a stage refused it. They hold only positions and fixed words."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from agents.contract import DeadLetter, OutRecord, SourceRecord
 from schemas import records
@@ -8,6 +8,13 @@ from schemas.topics import Stage
 
 NO_RAW_POSITION = -1
 """Stands for a raw partition or offset that nobody knows."""
+
+
+RETRY: Final = "retry"
+"""Stage of the notes that say where an event went that was sent again; the reason of the second one too."""
+
+SENDING: Final = "sending"
+"""Reason of the first note of an event that is sent again."""
 
 
 class RecordPosition(NamedTuple):

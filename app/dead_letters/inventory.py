@@ -16,13 +16,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from agents.dead_letters import RETRY, SENDING
 from app.kafka.refused import RefusedRecords
-
-RETRY: Final = "retry"
-"""Stage of the notes that say where an event went; the reason of the second one too."""
-
-SENDING: Final = "sending"
-"""Reason of the first note of an event that is sent again."""
 
 
 class RefusedPosition(NamedTuple):

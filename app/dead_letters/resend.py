@@ -21,8 +21,8 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from agents.contract import DeadLetter, OutRecord
-from agents.dead_letters import encode_dead_letter
-from app.dead_letters.inventory import RETRY, SENDING, Inventory, RefusalKind, RefusedPosition, StoredDeadLetter
+from agents.dead_letters import RETRY, SENDING, encode_dead_letter
+from app.dead_letters.inventory import Inventory, RefusalKind, RefusedPosition, StoredDeadLetter
 from app.dead_letters.scattered import nearby, read_run
 from app.dead_letters.sent_again import looks
 from app.dead_letters.trial import Trial

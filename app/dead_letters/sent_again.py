@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.dead_letters.inventory import RETRY, SENDING
+from agents.dead_letters import RETRY, SENDING
 from app.dead_letters.scattered import nearby, read_run
 from app.kafka.records import Recorded
 from app.kafka.registry import SchemaRegistry

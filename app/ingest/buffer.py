@@ -84,6 +84,8 @@ class Buffer:
         self._books = IngestBooks()
         self.last_received_ms = 0
         """When an event last arrived, Unix time, late by as long as a chunk stays open; 0 before the first."""
+        self.newest: tuple[bytes, int] = (b"", 0)
+        """An event that arrived lately, with when; no bytes before the first."""
 
     @property
     def node(self) -> NodeId:
@@ -310,6 +312,7 @@ class Buffer:
         chunk = Chunk(self._wall_ns() // NS_PER_MS, [arrived.popleft() for _ in range(len(arrived))])
         chunk.size_bytes = sum(map(len, chunk.events))
         self.last_received_ms = chunk.received_ms
+        self.newest = (chunk.events[-1], chunk.received_ms)
         reading = self._keys.read(chunk.events)
         chunk.keys = reading.keys
         self._held_events += len(chunk)

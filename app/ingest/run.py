@@ -42,16 +42,18 @@ from app.kafka.topic_limits import topic_limits
 from app.kafka.topic_watch import TopicWatch
 from app.privacy.load import Privacy, load_privacy
 from app.settings import Settings, SettingsError
-from app.telemetry import metrics
+from app.telemetry import metrics, state_metrics
 from app.telemetry.http import TelemetryServer
 from app.telemetry.meter import Meter
-from app.telemetry.metric import DropReason, Process
+from app.telemetry.metric import BufferPlace, DropReason, Process
 from app.telemetry.metrics import metrics_of
+from app.telemetry.surroundings import Surroundings
 from schemas import topics
 from schemas.node import NodeId
+from schemas.raw_event import event_time_ns
 from schemas.records import COVERAGE_GAP, schema_text
 from schemas.tetragon.filters_pb2 import GetEventsRequest
-from schemas.units import NS_PER_MS
+from schemas.units import NS_PER_MS, NS_PER_SECOND
 
 log = logging.getLogger(__name__)
 
@@ -142,6 +144,10 @@ class Ingest:
         )
         self._keeper.watch(self._stream.answers)
         self._meter.add_source(self._publish)
+        self._surroundings = Surroundings(settings, self._meter)
+        self._meter.set(state_metrics.BUFFER_LIMIT, settings.buffer_max_bytes, BufferPlace.MEMORY)
+        if self._folder is not None:
+            self._meter.set(state_metrics.BUFFER_LIMIT, settings.spill_max_bytes, BufferPlace.DISK)
         self._http = TelemetryServer(
             self._meter,
             alive={"threads": self._dead_threads},
@@ -171,6 +177,7 @@ class Ingest:
             thread = threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
+        self._surroundings.start()
         return address
 
     def wait(self, stop: threading.Event) -> None:
@@ -182,6 +189,7 @@ class Ingest:
         """Read no more, write out what was read, and return the books. Raises what ended a part on its own."""
         started = time.monotonic()
         self._stopping.set()
+        self._surroundings.stop()
         self._stream.stop()
         self._buffer.close()
         self._write_out(started + DRAIN_SECONDS)
@@ -245,9 +253,11 @@ class Ingest:
             self._ended.set()
 
     def _watch_topics(self) -> None:
-        """Look at the topics until the stop. What is wrong costs no event, so it is said and ends nothing."""
+        """Look at topics and disk until the stop. What is wrong costs no event, so it is said and ends nothing."""
         said: str | None = None
         while not self._stopping.wait(_TOPICS_SECONDS):
+            if self._folder is not None and (free_bytes := self._folder.free_bytes()) is not None:
+                self._meter.set(state_metrics.SPILL_FREE, free_bytes)
             self._topics.look()
             trouble = self._topics.trouble()
             if trouble is not None and trouble != said:
@@ -265,6 +275,9 @@ class Ingest:
         self._buffer.publish(self._meter)
         self._meter.set(metrics.LAST_RECEIVED, self._buffer.last_received_ms / 1000)
         self._meter.set(metrics.LAST_ACKNOWLEDGED, self._writer.last_acknowledged_seconds)
+        event, received_ms = self._buffer.newest
+        if (happened_ns := event_time_ns(event)) is not None:
+            self._meter.set(state_metrics.RECEIPT_DELAY, received_ms / 1_000 - happened_ns / NS_PER_SECOND)
 
     def _dead_threads(self) -> str | None:
         dead = [thread.name for thread in self._threads if not thread.is_alive()]

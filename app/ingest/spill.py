@@ -76,6 +76,14 @@ class SpillFolder:
             self._lock_file.close()
             raise FolderUnusableError(f"CALLSTREAM_SPILL_DIR: cannot use {folder}: {error.strerror}") from None
 
+    def free_bytes(self) -> int | None:
+        """How much the disk has room for, for us; None if it does not say."""
+        try:
+            found = os.statvfs(self._folder)
+        except OSError:
+            return None
+        return found.f_bavail * found.f_frsize
+
     def stored(self) -> tuple[int, int]:
         """Number of events that were not taken yet, and their bytes."""
         with self._lock:

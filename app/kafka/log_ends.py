@@ -6,7 +6,7 @@ the question is repeated.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -26,9 +26,30 @@ def log_ends(
 
     The question is repeated once, and then for as long as `patience_seconds`. Raises KafkaException.
     """
-    isolation = IsolationLevel.READ_COMMITTED if readable else IsolationLevel.READ_UNCOMMITTED
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-    places = {TopicPartition(topic, number): latest for topic, number in partitions}
+    return _listed(admin, dict.fromkeys(partitions, latest), patience_seconds, readable=readable)
+
+
+def log_begins(admin: AdminClient, partitions: Iterable[Partition], *, patience_seconds: float) -> dict[Partition, int]:
+    """Offset of the first record that each partition still has, or of the next one. See `log_ends`."""
+    earliest = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+    return _listed(admin, dict.fromkeys(partitions, earliest), patience_seconds)
+
+
+def offsets_at(
+    admin: AdminClient, times_ms: Mapping[Partition, int], *, patience_seconds: float
+) -> dict[Partition, int | None]:
+    """Offset of the first record of each partition that is not older than a time; None if all are. See `log_ends`."""
+    places = {place: OffsetSpec.for_timestamp(time_ms) for place, time_ms in times_ms.items()}
+    found = _listed(admin, places, patience_seconds, readable=True)
+    return {place: offset if offset >= 0 else None for place, offset in found.items()}
+
+
+def _listed(
+    admin: AdminClient, wanted: Mapping[Partition, OffsetSpec], patience_seconds: float, *, readable: bool = False
+) -> dict[Partition, int]:
+    isolation = IsolationLevel.READ_COMMITTED if readable else IsolationLevel.READ_UNCOMMITTED
+    places = {TopicPartition(topic, number): spec for (topic, number), spec in wanted.items()}
     if not places:
         return {}
     deadline, refused = time.monotonic() + patience_seconds, False

@@ -16,7 +16,7 @@ from agents.privacy.stage import PrivacyStep
 from app.evidence.configuration import privacy_digest
 from app.privacy.load import Privacy, lacks_key, load_privacy, reloaded
 from app.settings import Settings
-from app.telemetry import metrics
+from app.telemetry import metrics, state_metrics
 from app.telemetry.meter import Meter
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,11 @@ class PolicyInForce:
         meter.add(metrics.POLICY_RELOADS, 1, "applied")
         same = privacy_digest(found) == self._configuration
         self._put_in_force(found, "privacy policy reloaded, " + ("it is the same" if same else "another one"))
+        self.tell(meter)
+
+    def tell(self, meter: Meter) -> None:
+        """Publish the id of the policy that is in force."""
+        meter.replace(state_metrics.POLICY_INFO, {(self._privacy.policy.policy_id,): 1})
 
     def _put_in_force(self, privacy: Privacy, how: str) -> None:
         self._privacy = privacy

@@ -31,6 +31,8 @@ from app.streaming.runner import Late, Omission, StepMemory, StepRunner
 from app.streaming.skipped import SkippedGaps
 from app.streaming.stage_process import Attach, StagePlan, StageRuntime
 from app.streaming.unread_partitions import UnreadPartitions, ends_by
+from app.telemetry import state_metrics
+from app.telemetry.meter import Meter
 from app.topology import PIPELINE, StageShape, shape_of
 from schemas import topics
 from schemas.records import schema_text
@@ -72,6 +74,7 @@ def plan_of(
         attach=_ATTACHERS[shape.stage](settings, shape, symbols, omission),
         topics=tuple(settings.name(name) for name in names),
         others=[settings.name(name) for one in PIPELINE for name in one.sources if shape.version is None],
+        pipeline=PIPELINE if shape.version is None else (),
         output_topic=topics.live_name(shape.outputs[0]),
         index=index,
         http_port=http_port,
@@ -96,20 +99,24 @@ def _attach_canonicalize(
     symbols = configuration.symbols_snapshot(settings, symbols)
     step = steps.canonicalize_step(settings, symbols)
 
+    def tell(meter: Meter) -> None:
+        if symbols is not None:
+            meter.set(state_metrics.SYMBOLS_INFO, 1, symbols)
+
     def memory(runtime: StageRuntime) -> StepMemory:
         # Loader events are few, so the table is sparse; without their rows frames lack build ids, and none is wrong.
         source = settings.name(shape.sources[0])
         return StepMemory(step, runtime.table(topics.MODULES_TABLE, source_topic=source, sparse=True))
 
     digest = configuration.canonicalize_digest(settings, symbols)
-    return _attach_step(settings, shape, step, digest, omission=omission, memory=memory)
+    return _attach_step(settings, shape, step, digest, omission=omission, memory=memory, tell=tell)
 
 
 def _attach_privacy(settings: Settings, shape: StageShape, symbols: str | None, omission: Omission | None) -> Attach:
     del symbols
     step = PolicyInForce(settings, registered_id(settings, shape.output(topics.CALLS)))
     late = partial(late_events, lateness_ns=LATENESS_NS)
-    attach_step = _attach_step(settings, shape, step, step.configuration, omission=omission, late=late)
+    attach_step = _attach_step(settings, shape, step, step.configuration, omission=omission, late=late, tell=step.tell)
 
     def attach(runtime: StageRuntime) -> None:
         attach_step(runtime)
@@ -147,10 +154,12 @@ def _attach_step(
     omission: Omission | None,
     memory: Callable[[StageRuntime], StepMemory] | None = None,
     late: Late = lambda _records: (),
+    tell: Callable[[Meter], None],
 ) -> Attach:
     """Attach a stage that is one pure step from one topic to another, and may remember something.
 
-    `configured` is the digest of what decides its output. `memory` is called once the Faust app exists.
+    `configured` is the digest of what decides its output. `memory` is called once the Faust app exists. `tell` says
+    with what the step works.
     """
     tell_skipped = _gap_publisher(settings, shape)
     open_trail = _trail_opener(settings, shape, configured)
@@ -159,6 +168,7 @@ def _attach_step(
 
     def attach(runtime: StageRuntime) -> None:
         tell_skipped(runtime)
+        tell(runtime.meter)
         trail, limit = open_trail(runtime), runtime.record_limits.get(name(output))
         runtime.app.batch_consumer.before_commits.append(trail.before_commit)
         run = StepRunner(

@@ -73,6 +73,8 @@ class BatchConsumer(driver.Consumer):
         """Called with the ids of source topics before work begins; they end the process when state is of others."""
         self.before_commits: list[Callable[[Mapping[Any, int]], Awaitable[None]]] = []
         """Called with the offsets that are about to be committed: write what must be there when they are."""
+        self.after_commits: list[Callable[[Mapping[TP, int]], None]] = []
+        """Called after a commit, with the Kafka timestamp of the last record that is done of each partition."""
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
@@ -252,7 +254,8 @@ class BatchConsumer(driver.Consumer):
         del topics, start_new_transaction
         assigned = self.assignment()
         offsets = {TP(*p): offset for p, offset in self.ledger.committable().items() if p in assigned}
-        accounts = {tp: OffsetAndMetadata(offset, self.ledger.account(tp).note()) for tp, offset in offsets.items()}
+        known = {tp: self.ledger.account(tp) for tp in offsets}
+        accounts = {tp: OffsetAndMetadata(offset, known[tp].note()) for tp, offset in offsets.items()}
         if accounts:
             for prepare in self.before_commits:
                 await prepare(offsets)
@@ -264,6 +267,8 @@ class BatchConsumer(driver.Consumer):
         self.last_commit_unix_seconds = time.time()
         self._committed_offset.update(offsets)
         self.app.monitor.on_tp_commit(offsets)
+        for tell in self.after_commits:
+            tell({tp: account.until_ms for tp, account in known.items()})
         return True
 
     async def commit_finished(self) -> None:

@@ -4,15 +4,19 @@ Everything about one batch is counted in one update, so that the books balance i
 their live names, without prefix and version.
 """
 
+import time
 from collections.abc import Mapping
+
+from faust.types import TP
 
 from agents.canonicalize.unknown_fields import UNKNOWN_TALLY, message_and_number
 from agents.contract import StepResult
 from app.kafka.records import Partition
 from app.streaming.stage_app import StageApp
-from app.telemetry import metrics
+from app.telemetry import metrics, state_metrics
 from app.telemetry.meter import Meter
 from app.telemetry.metric import Metric
+from app.topology import shape_of
 from schemas import topics
 from schemas.topics import Stage
 
@@ -29,6 +33,7 @@ class StageObserver:
         self._stage = stage
         self._prefix = topic_prefix
         self._output_topic = output_topic
+        self._source = shape_of(stage).sources[0]
         self._in_flight = 0
         self._owned = set[tuple[str, str]]()
 
@@ -42,6 +47,7 @@ class StageObserver:
             self._meter.set(metrics.REBALANCES, app.rebalancing_count)
 
         self._meter.add_source(read)
+        consumer.after_commits.append(self.committed)
 
     def taken(self, topic: str, records: int) -> None:
         """Work on a batch begins."""
@@ -78,6 +84,14 @@ class StageObserver:
                     meter.add(TALLIES[tally], count, label)
                 elif tally == UNKNOWN_TALLY:
                     meter.add(metrics.UNKNOWN_FIELDS, count, *message_and_number(label))
+
+    def committed(self, until_ms: Mapping[TP, int]) -> None:
+        """Offsets were committed; by topic and partition, the Kafka timestamp of the last record that is done."""
+        now_ms = time.time() * 1_000
+        with self._meter.together():
+            for (topic, _), done_ms in until_ms.items():
+                if self._label(topic) == self._source and done_ms:
+                    self._meter.observe(state_metrics.EVENT_AGE, max(0.0, now_ms - done_ms) / 1_000)
 
     def lag(self, records: dict[Partition, int]) -> None:
         """Lag of every partition that the process owns."""

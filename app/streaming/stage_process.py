@@ -32,6 +32,7 @@ from app.processes.process_end import ExitCode, end_process
 from app.settings import Settings, SettingsError
 from app.streaming.delivery import BATCH_BYTES, Delivery, DeliveryFailedError
 from app.streaming.foreign import foreign_records
+from app.streaming.group_lags import GroupLags
 from app.streaming.membership import Claim, claim, client_ids, disown
 from app.streaming.metering import StageObserver
 from app.streaming.paced_runner import PacedRunner
@@ -46,6 +47,8 @@ from app.telemetry.meter import Meter
 from app.telemetry.metric import Process
 from app.telemetry.metrics import metrics_of
 from app.telemetry.repeated_lines import hold_back
+from app.telemetry.surroundings import Surroundings
+from app.topology import StageShape
 from schemas.topics import Stage
 
 log = logging.getLogger(__name__)
@@ -122,6 +125,8 @@ class StagePlan:
     """Full names of all topics that it reads, writes or recovers from, which share one partition count."""
     others: Sequence[str] = ()
     """Full names of the topics that other stages read; they have the same partition count."""
+    pipeline: Sequence[StageShape] = ()
+    """The stages whose lag it tells, itself among them; none where it is no part of the live pipeline."""
     output_topic: str
     """Unprefixed topic of its results, by its live name."""
     index: int | None
@@ -212,12 +217,16 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
         },
     )
     server.start(settings.http_host, plan.http_port)
+    lags = GroupLags(settings, admin, plan.pipeline, partitions, meter)
+    surroundings = Surroundings(settings, meter)
     for port in runtime.ports:
         await asyncio.to_thread(port.start)
-    watchdog.start()
+    for looking in (watchdog, lags, surroundings):
+        looking.start()
     collect_seldom()
     await _serve(app, runtime, stop)
-    watchdog.stop()
+    for looking in (watchdog, lags, surroundings):
+        looking.stop()
     for port in runtime.ports:
         port.close()
     server.close()

@@ -23,6 +23,7 @@ from app.serving.request import HttpPage, HttpRequest
 from app.telemetry.meter import Meter
 from app.telemetry.metric import HttpPort
 from app.telemetry.metrics import CONNECTIONS_CUT
+from app.telemetry.state_metrics import READY
 
 log = logging.getLogger(__name__)
 
@@ -116,10 +117,15 @@ class TelemetryServer:
         async with self._one_page:
             del self._next_pages[content_type]
             try:
-                return await in_thread(partial(encode, self._registry))
+                return await in_thread(partial(self._encoded, encode))
             except Exception as error:  # noqa: BLE001 - a mistake of ours in one page; its words may hold anything
                 log.error("a request could not be answered", extra={"facts": {"error": type(error).__name__}})
                 return None
+
+    def _encoded(self, encode: Callable[[CollectorRegistry], bytes]) -> bytes:
+        """The checks are looked at before the page's lock is taken, because they may take locks of their own."""
+        self._meter.replace(READY, {(check,): look() is None for check, look in self._ready.items()})
+        return encode(self._registry)
 
 
 def _checked(name: str, checks: Mapping[str, Check]) -> HttpPage:

@@ -10,7 +10,7 @@ instead count a malformed word, and any word beyond their limit, as `other`.
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from itertools import accumulate, product
 from threading import RLock
@@ -56,7 +56,8 @@ class Meter(Collector):
                 self._histograms[metric] = _Histogram(metric.bounds)
             else:
                 # Series exist from the start where every label is closed, so that a first increase is seen as one.
-                self._values[metric] = dict.fromkeys(product(*(map(str, label.values) for label in metric.labels)), 0)
+                closed = product(*(map(str, label.values) for label in metric.labels))
+                self._values[metric] = dict.fromkeys(closed if metric.is_zero_at_start else (), 0)
 
     def together(self) -> AbstractContextManager[bool]:
         """Updates made inside appear in one scrape or in none."""
@@ -91,6 +92,11 @@ class Meter(Collector):
         """Remove one series of a gauge: a partition that this process no longer owns."""
         with self._lock:
             self._values[gauge].pop(labels, None)
+
+    def replace(self, gauge: Metric, values: Mapping[tuple[str, ...], float]) -> None:
+        """Have a gauge hold these series, by label values, and no others. Raises ValueError as `set` does."""
+        with self._lock:
+            self._values[gauge] = {self._checked(gauge, labels): value for labels, value in values.items()}
 
     def read(self, metric: Metric, *labels: str) -> float:
         """Current value of one series, after reading the sources; 0 where it does not exist."""

@@ -53,6 +53,8 @@ class Metric:
     bad: str
     labels: tuple[Label, ...] = ()
     bounds: tuple[float, ...] = ()
+    is_zero_at_start: bool = True
+    """False where zero would say something that nobody knows yet: then a series begins with its first value."""
 
 
 class QueryOutcome(StrEnum):

@@ -9,6 +9,7 @@ or words of the program and of its policy files, which `Label` limits in form an
 - the pipeline: received - dropped - buffered = calls + not_calls + dead_letters + in flight
 
 These hold in every scrape of processes that started together; `callstream books` adds what outlives a process.
+What is in force and how far the stages are (policy, snapshot, certificates, lag of all groups) is in `state_metrics`.
 
 `meter` keeps the values, and `http` serves them.
 """
@@ -31,6 +32,7 @@ from app.telemetry.metric import (
     Process,
     QueryOutcome,
 )
+from app.telemetry.state_metrics import STATE
 from schemas.probe_types import NOT_CALL_TYPES, PROBE_TYPES
 from schemas.topics import Stage
 
@@ -359,8 +361,10 @@ REBALANCES: Final = _stage_counter(
     bad="Steady growth: workers join and leave.",
 )
 
-ALL: Final = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
-"""The table, in the order above."""
+_HERE: Final = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+
+ALL: Final = (*_HERE, *STATE)
+"""The table, in the order above, and then what `state_metrics` adds."""
 
 
 def metrics_of(process: Process) -> tuple[Metric, ...]:

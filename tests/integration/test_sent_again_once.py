@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from agents.dead_letters import RETRY
 from app.__main__ import cli
-from app.dead_letters.inventory import RETRY
 from app.dead_letters.resend import Resender
 from app.embedded.broker import EmbeddedBroker
 from app.processes.process_end import ExitCode

@@ -15,6 +15,7 @@ from app.stages.hot_symbols.count_step import CountStep, EncodeDeadLetter
 from app.stages.hot_symbols.coverage_step import CoverageStep
 from app.stages.hot_symbols.expiry import Expiry
 from app.stages.hot_symbols.merge_step import MergeStep
+from app.stages.hot_symbols.open_letters import OpenLetters
 from app.stages.hot_symbols.ownership import Ownership
 from app.stages.hot_symbols.query_port import QueryPort
 from app.stages.hot_symbols.schema_lookup import meet_schemas
@@ -54,7 +55,7 @@ def attacher(
         agent.attach(runtime.app, name(topics.COVERAGE), "fold", fold)
         watching = WatchTask(runtime, hot_symbol_schema_id=published_schema_id, watched_schema_id=watched_schema_id)
         expiry = Expiry(runtime, count_step, count, merge_step, merge, keeps=watching.keeps)
-        runtime.tasks.extend((watching.run, expiry.run))
+        runtime.tasks.extend((watching.run, expiry.run, OpenLetters(runtime).run))
         if settings.hot_symbols_port is not None:
             ownership = Ownership(runtime)
             runtime.tasks.append(ownership.run)

@@ -10,6 +10,7 @@ without a watch, the task reads two topics that hardly change.
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from agents.coverage.fleet import MAX_NODES, FleetCoverage
 from agents.coverage.node_coverage import NodeCoverage
 from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.table.published import module_in
+from agents.hot_symbols.watch.deciding import AnswerKind
 from agents.hot_symbols.watch.watch_board import MAX_WATCHES, WatchBoard, is_news
 from agents.hot_symbols.watch.watched_code import watched_codes
 from app.kafka.records import Partition, Recorded
@@ -32,11 +34,11 @@ from app.stages.hot_symbols.watch_list import MAX_PLACES, WatchList
 from app.streaming.delivery import Parcel
 from app.streaming.stage_process import StageRuntime
 from app.symbols.known_files import FollowedStore, StoreFiles
-from app.telemetry import metrics
+from app.telemetry import metrics, state_metrics
 from schemas import records, topics
 from schemas.node import NodeId
 from schemas.topics import Stage
-from schemas.units import NS_PER_MS
+from schemas.units import NS_PER_MS, NS_PER_SECOND
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,9 @@ REFRESH_SECONDS: Final = 60.0
 
 NEW_FILES_SECONDS: Final = 10.0
 """Between two times that all rows are read again because a watched file was seen in a build that was not known."""
+
+TELL_SECONDS: Final = 5.0
+"""Between two counts of the answers for metrics: some milliseconds for ten thousand watches."""
 
 HORIZON_SECONDS: Final = 10.0
 """Between two moments that are followed through the pipeline: ingest vouches every 10 s."""
@@ -97,7 +102,7 @@ class WatchTask:
         self._nodes_then: Mapping[NodeId, NodeCoverage] | None = None
         self._has_nodes = False
         self._rows_to_see: Mapping[Partition, int] | None = None
-        self._horizon_at = self._refresh_at = self._all_seconds = 0.0
+        self._tell_at = self._horizon_at = self._refresh_at = self._all_seconds = 0.0
 
     def keeps(self, key: bytes) -> bool | None:
         """Whether a row is needed for an answer; None while that is not known."""
@@ -130,6 +135,19 @@ class WatchTask:
                 await self._follow_rows()
             if not self._board.watches or self._rows.is_read:
                 await self._publish()
+            if time.monotonic() >= self._tell_at:
+                self._tell()
+
+    def _tell(self) -> None:
+        """Publish how many watches have which answer, as metrics; all watches, those of other workers too."""
+        self._tell_at = time.monotonic() + TELL_SECONDS
+        answers = [self._published.get(watch_id) for watch_id in self._list.watches()]
+        kinds = Counter(AnswerKind.UNKNOWN.value if answer is None else answer["answer"] for answer in answers)
+        last_ns = max((answer["last_seen_ns"] for answer in answers if answer is not None), default=0)
+        meter = self._runtime.meter
+        with meter.together():
+            meter.replace(state_metrics.WATCH_ANSWERS, {(kind.value,): kinds[kind] for kind in AnswerKind})
+            meter.set(state_metrics.WATCH_LAST_HIT, last_ns / NS_PER_SECOND)
 
     def _take_lists(self) -> None:
         """Take watches and published answers as they come; blocks, and may query the registry, once for all of them."""

@@ -2,10 +2,9 @@
 
 from typing import Any
 
+from agents.dead_letters import RETRY, SENDING
 from app.dead_letters.inventory import (
     ALL_LETTERS,
-    RETRY,
-    SENDING,
     DeadLetterChoice,
     DeadLetterGroup,
     Inventory,

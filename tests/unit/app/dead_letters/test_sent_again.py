@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from agents.contract import DeadLetter
-from agents.dead_letters import encode_dead_letter
-from app.dead_letters.inventory import RETRY, SENDING
+from agents.dead_letters import RETRY, SENDING, encode_dead_letter
 from app.dead_letters.sent_again import SentAgain
 from app.kafka.records import OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry

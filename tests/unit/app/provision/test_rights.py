@@ -55,7 +55,7 @@ def test_what_is_no_rule_is_an_error_with_its_place(tmp_path: Path, text: str, c
 
 
 def test_the_deployments_file_keeps_raw_events_to_the_two_who_need_them() -> None:
-    """Ingest writes raw events, canonicalize turns them into canonical ones, privacy reads those; one asks for ends."""
+    """Ingest writes raw events, canonicalize turns them into canonical ones, privacy reads those. Stages see ends."""
     rules = {rule for rule in rules_of(_DEPLOYED, "") if rule.operation != "DESCRIBE_CONFIGS"}  # shows no records
     restricted = {topics.RAW, topics.CANONICAL}
     assert {(rule.user, rule.name, rule.operation) for rule in rules if rule.name in restricted} == {
@@ -63,6 +63,7 @@ def test_the_deployments_file_keeps_raw_events_to_the_two_who_need_them() -> Non
         (Stage.CANONICALIZE.value, topics.RAW, "READ"),
         (Stage.CANONICALIZE.value, topics.CANONICAL, "WRITE"),
         (Stage.PRIVACY.value, topics.CANONICAL, "READ"),
+        (Stage.PRIVACY.value, topics.RAW, "DESCRIBE"),
         (Stage.HOT_SYMBOLS.value, topics.RAW, "DESCRIBE"),
         (Stage.HOT_SYMBOLS.value, topics.CANONICAL, "DESCRIBE"),
     }

@@ -51,6 +51,7 @@ def test_no_label_is_named_like_event_data() -> None:
         "probe_type", "reason", "topic", "stage", "cause", "partition", "place",
         "port", "status", "counter", "resolution",
         "rule", "process", "outcome", "message_type", "field_number",
+        "version", "commit", "prefix", "check", "certificate", "policy_id", "snapshot", "answer",
     }  # fmt: skip
 
 
@@ -63,5 +64,10 @@ def test_a_process_shows_its_own_metrics_only() -> None:
         "runtime_records_written_total",
         "runtime_process_info",
         "runtime_http_connections_cut_total",
+        "runtime_build_info",
+        "runtime_deployment_info",
+        "runtime_ready",
+        "runtime_registry_up",
+        "runtime_certificate_not_after_timestamp_seconds",
     }
     assert ingest | stage == {metric.name for metric in ALL}

@@ -6,10 +6,10 @@ A thread looks at what takes time. None of it ends or delays the process's own w
 import logging
 import threading
 import time
-from importlib import metadata
 from typing import Final
 
 from app.kafka.registry import RegistryError, SchemaRegistry
+from app.operators.program_version import program_version
 from app.settings import Settings, SettingsError
 from app.telemetry import state_metrics
 from app.telemetry.certificates import certificate_ends
@@ -34,7 +34,6 @@ class Surroundings:
         self._settings = settings
         self._meter = meter
         self._stop = threading.Event()
-        meter.set(state_metrics.BUILD_INFO, 1, metadata.version("callstream"), "unknown")
         meter.set(state_metrics.DEPLOYMENT_INFO, 1, settings.topic_prefix or NO_PREFIX)
 
     def start(self) -> None:
@@ -46,6 +45,8 @@ class Surroundings:
         self._stop.set()
 
     def _run(self) -> None:
+        program = program_version()  # asks git in a checkout, which takes a moment
+        self._meter.set(state_metrics.BUILD_INFO, 1, program.version, program.commit)
         files_at = 0.0
         while True:
             if time.monotonic() >= files_at:

@@ -97,6 +97,7 @@ def cli() -> None:
     Exit codes of every command, beside its own:
       2    wrong options or settings, or a file or server that cannot be used
       130  interrupted by Ctrl-C
+      141  whoever read the output has closed it
     Example:
       callstream demo
     """

@@ -62,12 +62,17 @@ class Progress:
             of = f" of {self.total:,} ({100 * done // max(1, self.total)} %)" if self.total else ""
             rewrite(f"{done:,}{of} {self._what}, {rate:,.0f} a second", err=True)
 
+    def hide(self) -> None:
+        """Clear the line, so that something else can be written. The next count shows it again."""
+        if self._wrote:
+            rewrite(err=True)
+            self._wrote = False
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._wrote:
-            rewrite(err=True)
+        self.hide()
 
 
 @dataclass(slots=True)

@@ -5,8 +5,10 @@
 
 import contextlib
 import errno
+import os
+import sys
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NoReturn
 
 import click
 
@@ -20,6 +22,9 @@ CANNOT: Final = 2
 INTERRUPTED: Final = 130
 """As shells report a SIGINT."""
 
+READER_LEFT: Final = 141
+"""As shells report a SIGPIPE: whoever read our output has closed it."""
+
 
 @contextlib.contextmanager
 def ended(context: click.Context) -> Iterator[None]:
@@ -30,10 +35,27 @@ def ended(context: click.Context) -> Iterator[None]:
         _end(context, error.lines(), error.exit_code)
     except OSError as error:
         if error.errno == errno.EPIPE:
-            raise  # the reader of our output has left; click ends the command without a message
+            _leave_quietly(context, READER_LEFT)
         _end(context, [f"{error.filename}: {error.strerror}" if error.filename else str(error)], CANNOT)
     except KeyboardInterrupt:
         _end(context, ["interrupted"], INTERRUPTED)
+
+
+@contextlib.contextmanager
+def until_the_reader_leaves(context: click.Context) -> Iterator[None]:
+    """End the command with 0 if whoever reads its output has seen enough, as `head` has."""
+    try:
+        yield
+    except BrokenPipeError:
+        _leave_quietly(context, 0)
+
+
+def _leave_quietly(context: click.Context, code: int) -> NoReturn:
+    """Python flushes standard output once more at its end, and would complain of the same."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # it is no file in a test
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    context.exit(code)
 
 
 @contextlib.contextmanager

@@ -158,14 +158,18 @@ class TopicReader:
         there = self.ends(topic, partition)
         return self.read(topic, partition, there.first, there.next - 1, all_readable=all_readable)
 
-    def records(self, topic: str, starts: Mapping[int, int] | None = None) -> Iterator[Recorded]:
-        """All records from `starts` (the first, if not given) to the present ends, partitions intermixed.
+    def records(
+        self, topic: str, starts: Mapping[int, int] | None = None, stops: Mapping[int, int] | None = None
+    ) -> Iterator[Recorded]:
+        """All records from `starts` (the first, if not given) to before `stops` (the present ends), intermixed.
 
         A start before the first offset that exists means that one. Raises DamagedError as `read` does.
         """
-        begins = starts or {}
+        begins, before = starts or {}, stops or {}
         ranges = [
-            OffsetRange(number, max(begins.get(number, 0), there.first), there.next)
+            OffsetRange(
+                number, max(begins.get(number, 0), there.first), min(before.get(number, there.next), there.next)
+            )
             for number, there in self.all_ends(topic).items()
         ]
         for taken in self._read(topic, ranges):

@@ -40,10 +40,19 @@ _BOOKKEEPING: Final = (b"\x00", b"\x01")
 
 
 class Decoder:
-    """Decodes the values of one topic; schemas of Avro topics come from `registry`."""
+    """Decodes the values of one topic; schemas of Avro topics come from `registry`.
 
-    def __init__(self, topic: topics.Topic, registry: SchemaRegistry, settings: Settings) -> None:
-        self._decode = _decoder_of(topic, registry, settings)
+    `say` gets one sentence if the registry does not answer, and records are decoded by the packaged schema instead.
+    """
+
+    def __init__(
+        self,
+        topic: topics.Topic,
+        registry: SchemaRegistry,
+        settings: Settings,
+        say: Callable[[str], None] = lambda _sentence: None,
+    ) -> None:
+        self._decode = _decoder_of(topic, registry, settings, say)
 
     def document(self, key: bytes | None, value: bytes | None) -> Document | None:
         """The value of a record; None for a tombstone."""
@@ -71,18 +80,21 @@ def key_text(key: bytes | None) -> str | None:
 _Decode = Callable[[bytes, bytes], Document | None]
 
 
-def _decoder_of(topic: topics.Topic, registry: SchemaRegistry, settings: Settings) -> _Decode:
+def _decoder_of(
+    topic: topics.Topic, registry: SchemaRegistry, settings: Settings, say: Callable[[str], None]
+) -> _Decode:
     if topic.value_schema is not None:
-        return _Avro(topic.value_schema, RecordDecoder(settings, registry, topic.name, follows=True)).decode
+        return _Avro(topic.value_schema, RecordDecoder(settings, registry, topic.name, follows=True), say).decode
     return _BY_NAME.get(topic.name, _nothing_known)
 
 
 class _Avro:
     """Decodes one schema's records, whichever version wrote them; without a registry, with the packaged schema."""
 
-    def __init__(self, schema: str, writers: RecordDecoder) -> None:
+    def __init__(self, schema: str, writers: RecordDecoder, say: Callable[[str], None]) -> None:
         self._schema = schema
         self._writers = writers
+        self._say = say
         self._has_registry = True
 
     def decode(self, _key: bytes, value: bytes) -> Document | None:
@@ -94,6 +106,10 @@ class _Avro:
                 if error.fault is not Fault.UNREACHABLE:
                     raise
                 self._has_registry = False  # one attempt: each further one would take seconds
+                self._say(
+                    f"{error}; records are decoded by this program's own schema, so those that another version wrote "
+                    "may be wrong or not decoded"
+                )
         return records.decode(self._schema, value)
 
 

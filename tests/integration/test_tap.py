@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from os import environ
@@ -18,9 +19,10 @@ from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.outcomes import Canonical
 from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
+from app.operators.times import time_text
 from schemas import records
 from schemas.topics import CALLS, CANONICAL, COVERAGE, RAW
-from tests.support.events import event, kprobe, user_frame
+from tests.support.events import event, kprobe, process, user_frame
 
 pytestmark = pytest.mark.integration
 
@@ -186,3 +188,48 @@ def test_missing_topics_and_brokers_are_named(cluster: _Cluster) -> None:
     unreachable = CliRunner().invoke(cli, ["tap"], env=cluster.environ | away)
     assert unreachable.exit_code == 2
     assert "no Kafka broker answers at 127.0.0.1:9" in unreachable.stderr
+
+
+def test_records_are_read_up_to_where_one_asks(cluster: _Cluster) -> None:
+    """By a time of receipt as by an offset; the end is not included, and a live end is none."""
+    cluster.gaps(1, 3)
+    between = time.time_ns() // 1_000_000 + 1
+    while time.time_ns() // 1_000_000 <= between:
+        time.sleep(0.001)
+    cluster.gaps(4, 6)
+    moment = time_text(between * 1_000_000, 3)
+
+    assert _lost(cluster.tap(COVERAGE, "--json", "--to", moment)) == [1, 2, 3]
+    assert _lost(cluster.tap(COVERAGE, "--json", "--from", moment)) == [4, 5, 6]
+    assert _lost(cluster.tap(COVERAGE, "--json", "--from", "offset:1", "--to", "0:5")) == [2, 3, 4, 5]
+    assert _lost(cluster.tap(COVERAGE, "--json", "--from", "1h", "--to", moment, "--max", "2")) == [1, 2]
+    assert cluster.tap(COVERAGE, "--follow", "--to", "now").exit_code == 2
+
+
+def test_a_filter_says_how_many_records_match(cluster: _Cluster) -> None:
+    """On standard error; exit code 1 says that none does, and a topic without the field is refused."""
+    for binary in ("/usr/bin/curl", "/opt/shop/bin/pay", "/usr/bin/curl"):
+        raw = kprobe("tcp_connect", who=process(binary=binary)).SerializeToString()
+        cluster.producer.produce(cluster.prefix + RAW, raw, b"key")
+    cluster.producer.flush(10)
+
+    found = cluster.tap(RAW, "--restricted", "--binary", "curl", "--max", "1")
+    assert (found.exit_code, found.stdout.count("/usr/bin/curl[")) == (0, 1)
+    found = cluster.tap(RAW, "--restricted", "--binary", "curl", "--symbol", "tcp_*")
+    assert found.stdout.count("/usr/bin/curl[") == 2
+    assert found.stderr == "callstream tap: 2 of 3 records match\n"
+    nothing = cluster.tap(RAW, "--restricted", "--namespace", "shop")
+    assert (nothing.exit_code, nothing.stdout) == (1, "")
+    refused = cluster.tap(COVERAGE, "--namespace", "shop")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "records of runtime.coverage have no namespace" in refused.stderr
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(cluster: _Cluster) -> None:
+    """As `callstream tap | head` does: without a message, and with exit code 0 under pipefail."""
+    cluster.gaps(1, 3_000)  # more than a pipe holds
+    line = f"set -o pipefail; '{sys.executable}' -m app tap {COVERAGE} | head -n 1"
+    ran = subprocess.run(
+        ["bash", "-c", line], env=environ | cluster.environ, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (ran.returncode, ran.stderr, ran.stdout.count("\n")) == (0, "", 1)

@@ -64,8 +64,8 @@ class Query:
 
     def means_place(self, namespaces: Iterable[str], images: Iterable[tuple[str, str]]) -> bool:
         """Whether one of these namespaces and one of these images, as name and id, meets the conditions."""
-        return (self.namespace is None or any(_is(self.namespace, name) for name in namespaces)) and (
-            self.image is None or any(_is(self.image, *image) for image in images)
+        return (self.namespace is None or any(fits(self.namespace, name) for name in namespaces)) and (
+            self.image is None or any(fits(self.image, *image) for image in images)
         )
 
     @property
@@ -79,7 +79,7 @@ class Query:
         asked = [self.module, self.namespace, self.image]
         if self.symbol is not None and self.any_name is None and not _ESCAPED_IN_IDS.search(self.symbol):
             asked.append(self.symbol)
-        return [needle for needle in map(_longest_literal, filter(None, asked)) if needle]
+        return [needle for needle in map(longest_literal, filter(None, asked)) if needle]
 
     def may_mean_key(self, key: bytes) -> bool:
         """Whether the row with this key can match, before it is parsed."""
@@ -87,7 +87,7 @@ class Query:
 
     def may_mean(self, symbol: str, symbol_id: str, build_id: str | None) -> bool:
         """Whether a row with this symbol, id and build id can match, before anything else of it is known."""
-        if self.symbol is None or _is(self.symbol, symbol, symbol_id):
+        if self.symbol is None or fits(self.symbol, symbol, symbol_id):
             return True
         return self.any_name is not None and self.any_name.is_it(symbol, build_id)
 
@@ -101,7 +101,7 @@ class Query:
         return (
             (self.since_ns is None or (row["hits"] > 0 and row["last_seen_ns"] >= self.since_ns))
             and self.may_mean(row["symbol"], symbol_id, row["build_id"])
-            and (self.module is None or _is(self.module, module, basename(module), row["build_id"]))
+            and (self.module is None or fits(self.module, module, basename(module), row["build_id"]))
         )
 
 
@@ -110,7 +110,7 @@ def top(rows: Iterable[Row], count: int) -> list[Row]:
     return heapq.nsmallest(count, rows, key=lambda row: (-row["hits"], row["symbol_id"]))
 
 
-def _longest_literal(pattern: str) -> bytes:
+def longest_literal(pattern: str) -> bytes:
     """The longest part of a pattern in front of its first `[` that stands for itself."""
     literal = pattern.partition("[")[0] if _is_pattern(pattern) else pattern
     parts = _WILDCARDS.split(literal) if _is_pattern(pattern) else [literal]
@@ -121,7 +121,8 @@ def _is_pattern(text: str) -> bool:
     return any(character in text for character in "*?[")
 
 
-def _is(pattern: str, *texts: str | None) -> bool:
+def fits(pattern: str, *texts: str | None) -> bool:
+    """Whether one of the texts is the text, or matches the pattern."""
     if _is_pattern(pattern):
         return any(text is not None and fnmatchcase(text, pattern) for text in texts)
     return pattern in texts

@@ -28,6 +28,14 @@ STORE: Final = click.option(
     "--store", "folder", type=FOLDER, help="The store's folder. Default: CALLSTREAM_SYMBOL_STORE_DIR."
 )
 JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+WAIT: Final = click.option(
+    "--wait",
+    "wait_seconds",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait this long while another process writes the store. Default: not at all.",
+)
 
 
 def store_folder(given: Path | None) -> Path:

@@ -16,7 +16,8 @@ from agents.symbols.lookup import Resolved, RootOwner, Scope, Unresolved
 from agents.symbols.module_paths import normalize_module
 from app.commands.groups import CommandGroup
 from app.commands.options import FOLDER, TIME
-from app.commands.symbol_records import JSON, STORE, add_kernel, add_map, resolve, store_folder
+from app.commands.symbol_containers import add_containers, init
+from app.commands.symbol_records import JSON, STORE, WAIT, add_kernel, add_map, resolve, store_folder
 from app.operators.json_text import json_text
 from app.operators.printing import echo, print_answer
 from app.progress import Progress
@@ -59,8 +60,10 @@ def command() -> None:
     """
 
 
+command.add_command(add_containers)
 command.add_command(add_kernel)
 command.add_command(add_map)
+command.add_command(init)
 command.add_command(resolve)
 
 
@@ -102,6 +105,7 @@ command.add_command(resolve)
 @click.option(
     "--seconds", default=DEFAULT_SECONDS, show_default=True, type=click.FloatRange(1), help="Time limit for each file."
 )
+@WAIT
 @JSON
 def add(
     *,
@@ -116,6 +120,7 @@ def add(
     replace: bool,
     since_ns: int | None,
     seconds: float,
+    wait_seconds: float,
     as_json: bool,
 ) -> None:
     """Index programs, libraries and debug files: single files, folders, or the root of a container.
@@ -145,7 +150,11 @@ def add(
         debuginfod=None if debuginfod_url is None else Debuginfod(debuginfod_url),
     )
     files = list(elf_files(paths))
-    with StoreWriter(store_folder(folder)) as writer, LimitedReader(seconds) as reader, Progress() as progress:
+    with (
+        StoreWriter(store_folder(folder), wait_seconds) as writer,
+        LimitedReader(seconds) as reader,
+        Progress() as progress,
+    ):
         progress.begin("files read", len(files))
         reports = list(add_files(files, options, writer, reader, lambda _: progress.add(1)))
         digest = writer.commit()

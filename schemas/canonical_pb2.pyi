@@ -224,10 +224,12 @@ class CanonicalTarget(_message.Message):
     def __init__(self, module: _Optional[str] = ..., symbol: _Optional[str] = ..., offset: _Optional[int] = ..., offset_basis: _Optional[_Union[OffsetBasis, str]] = ..., build_id: _Optional[str] = ...) -> None: ...
 
 class CanonicalStack(_message.Message):
-    __slots__ = ("frames",)
+    __slots__ = ("frames", "snapshot")
     FRAMES_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     frames: _containers.RepeatedCompositeFieldContainer[CanonicalFrame]
-    def __init__(self, frames: _Optional[_Iterable[_Union[CanonicalFrame, _Mapping]]] = ...) -> None: ...
+    snapshot: bytes
+    def __init__(self, frames: _Optional[_Iterable[_Union[CanonicalFrame, _Mapping]]] = ..., snapshot: _Optional[bytes] = ...) -> None: ...
 
 class CanonicalFrame(_message.Message):
     __slots__ = ("module", "symbol", "offset", "is_kernel_space", "source_file", "line_number", "build_id", "offset_basis", "resolution", "symbol_hint")

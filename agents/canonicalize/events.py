@@ -40,7 +40,7 @@ from agents.canonicalize.outcomes import (
 from agents.canonicalize.plain_kprobe import PlainKprobes
 from agents.canonicalize.probes import PolicyHooks, ProbePart
 from agents.canonicalize.processes import ProcessParts
-from agents.canonicalize.stacks import EMPTY_STACK, StackPart
+from agents.canonicalize.stacks import StackPart
 from agents.canonicalize.undecoded import text_as_bytes
 from agents.canonicalize.unknown_fields import NONE, UnknownFieldCounter, UnknownFields, unknown_at_top, unknown_of
 from agents.memo import Memo, Uncached
@@ -83,11 +83,12 @@ class _BodyParts(NamedTuple):
 class Canonicalizer:
     """Canonicalizes events under one configuration; its state is what loader events said, and caches."""
 
-    def __init__(self, hooks: PolicyHooks, source: SymbolSource | None = None) -> None:
+    def __init__(self, hooks: PolicyHooks, source: SymbolSource | None = None, snapshot: str = "") -> None:
+        """`snapshot` is the digest of the source's snapshot, which events with names say; empty: they say none."""
         self.modules = ModuleIndex(source)
         self.unknown = UnknownFieldCounter()
-        self._cached = fragments_of(hooks, self.modules, self.unknown, Memo)
-        self._uncached = fragments_of(hooks, self.modules, self.unknown, Uncached)
+        self._cached = fragments_of(hooks, self.modules, self.unknown, bytes.fromhex(snapshot), Memo)
+        self._uncached = fragments_of(hooks, self.modules, self.unknown, bytes.fromhex(snapshot), Uncached)
         self._plain_kprobe = PlainKprobes(self._cached, self.modules, self.unknown).convert
 
     def canonicalize(self, raw: bytes | None, partition: int, offset: int, receipt_ms: int) -> Outcome:
@@ -201,7 +202,7 @@ def _body_parts(
     body: Any, kind: str, process: ProcessParts, fragments: Fragments, context: int
 ) -> _BodyParts | EventRefusalReason:
     """Look up what the kind of event has: its probe, stack, arguments, data and return value."""
-    stack = EMPTY_STACK
+    stack = fragments.no_frames if kind in _USER_PROBES else fragments.no_stack
     returned: ArgumentPart | None = None
     extra = ABSENT
     arguments: Sequence[bytes] = ()

@@ -13,7 +13,7 @@ from agents.canonicalize.identity import digest, digest_and_unknown
 from agents.canonicalize.modules import ModuleIndex
 from agents.canonicalize.probes import PolicyHooks, ProbeKey, ProbePart, probe_part
 from agents.canonicalize.processes import ProcessParts, process_parts
-from agents.canonicalize.stacks import FrameKey, FramePart, StackKey, StackPart, frame_part, stack_part
+from agents.canonicalize.stacks import FrameKey, FramePart, StackKey, StackPart, empty_stack, frame_part, stack_part
 from agents.canonicalize.unknown_fields import NONE, UnknownFieldCounter, UnknownFields
 from agents.memo import Lookup
 from schemas import proto_wire
@@ -95,6 +95,9 @@ class Fragments:
     argument_lists: Lookup[tuple[bytes, ...], ArgumentsPart]
     probes: Lookup[tuple[int, ProbeKey], ProbePart]
     nodes: Lookup[NodeKey, NodePart]
+    no_stack: StackPart
+    no_frames: StackPart
+    """Of an event without frames whose probe's target was named."""
 
     def process(self, encoded: bytes, node: NodeId) -> ProcessParts:
         """A process of a node."""
@@ -102,15 +105,20 @@ class Fragments:
         return parts if parts.process_id else self.processes_without_exec_id[encoded, node]
 
 
-def fragments_of(hooks: PolicyHooks, modules: ModuleIndex, unknown: UnknownFieldCounter, remember: Any) -> Fragments:
-    """Where parts are looked up; `remember` is Memo, or Uncached for events above MAX_CACHED_EVENT_BYTES."""
+def fragments_of(
+    hooks: PolicyHooks, modules: ModuleIndex, unknown: UnknownFieldCounter, snapshot: bytes, remember: Any
+) -> Fragments:
+    """Where parts are looked up; `remember` is Memo, or Uncached for events above MAX_CACHED_EVENT_BYTES.
+
+    What has names says the `snapshot` that they are of, as a part of the stack: it costs an event nothing.
+    """
     watching = unknown.watching
     frames: Lookup[FrameKey, FramePart] = remember(
         lambda key: frame_part(key[1], key[2], modules.resolver(key[0])), _MAX_FRAMES, weigh=_frame_bytes
     )
 
     def stack(key: StackKey) -> StackPart:
-        return stack_part(key, frames)
+        return stack_part(key, frames, snapshot)
 
     arguments: Lookup[bytes, ArgumentPart] = remember(watching(argument_part), _MAX_ARGUMENTS)
     return Fragments(
@@ -121,6 +129,8 @@ def fragments_of(hooks: PolicyHooks, modules: ModuleIndex, unknown: UnknownField
         argument_lists=remember(lambda encoded: arguments_part([arguments[one] for one in encoded]), _MAX_ARGUMENTS),
         probes=remember(lambda key: probe_part(key[1], hooks, modules.resolver(key[0])), _MAX_PROBES),
         nodes=remember(watching(node_part), _MAX_NODES),
+        no_stack=empty_stack(b""),
+        no_frames=empty_stack(snapshot),
     )
 
 

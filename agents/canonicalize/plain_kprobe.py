@@ -22,7 +22,6 @@ from agents.canonicalize.fragments import ArgumentsPart, Fragments, NodePart, no
 from agents.canonicalize.identity import ABSENT, TIME
 from agents.canonicalize.modules import ModuleIndex
 from agents.canonicalize.outcomes import MAX_REPEATED_PARTS, MAX_STACK_FRAMES, Canonical
-from agents.canonicalize.stacks import EMPTY_STACK
 from agents.canonicalize.unknown_fields import UnknownFieldCounter
 from agents.memo import Memo
 from schemas.canonical_head import encode_head
@@ -164,7 +163,7 @@ class PlainKprobes:
         fragments = self._fragments
         context = self._context_of_kernel(context, body.function_name, kernel)
         probe = fragments.probes[context, probes.kprobe_key(body, returns=returns)]
-        stack = fragments.stacks[context, kernel, user] if kernel or user else EMPTY_STACK
+        stack = fragments.stacks[context, kernel, user] if kernel or user else fragments.no_stack
         data = fragments.argument_lists[tuple(body.data[:])]
         lineage = [self._processes[encoded] for encoded in body.ancestors]
         if stack.unknown or data.unknown or not all(one.is_plain for one in lineage):

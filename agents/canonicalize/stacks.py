@@ -57,7 +57,9 @@ class StackPart:
     unknown: UnknownFields = NONE
 
 
-EMPTY_STACK = StackPart(digest=digest(b""), field=b"", resolutions=())
+def empty_stack(snapshot: bytes) -> StackPart:
+    """The part of an event without frames: it may say a snapshot, for what else was named."""
+    return StackPart(digest=digest(b""), field=_stack_field(_snapshot_field(snapshot)), resolutions=())
 
 
 def frame_part(kind: int, encoded: bytes, resolver: FrameResolver) -> FramePart:
@@ -83,8 +85,11 @@ def frame_part(kind: int, encoded: bytes, resolver: FrameResolver) -> FramePart:
     return FramePart(found, b"".join([*map(_frame_field, inlined), encoded]), resolutions, unknown)
 
 
-def stack_part(key: StackKey, frames: Lookup[FrameKey, FramePart]) -> StackPart:
-    """Put both lists together from their frames. Raises what `frame_part` raises."""
+def stack_part(key: StackKey, frames: Lookup[FrameKey, FramePart], snapshot: bytes) -> StackPart:
+    """Put both lists together from their frames, with the snapshot that named them; empty bytes where no store is.
+
+    Raises what `frame_part` raises.
+    """
     context, kernel, user = key
     parts: list[FramePart] = []
     for kind, entries in ((KERNEL, kernel), (0, user)):
@@ -94,7 +99,7 @@ def stack_part(key: StackKey, frames: Lookup[FrameKey, FramePart]) -> StackPart:
     counts = Counter([resolution for part in parts for resolution in part.resolutions])
     return StackPart(
         digest=digest(len(kernel).to_bytes(4, "big") + b"".join([part.digest for part in parts])),
-        field=proto_wire.field(canonical.CanonicalEvent.STACK_FIELD_NUMBER, b"".join([part.field for part in parts])),
+        field=_stack_field(b"".join([part.field for part in parts]) + _snapshot_field(snapshot)),
         resolutions=tuple(sorted(counts.items())),
         unknown=tuple(name for part in parts for name in part.unknown),
     )
@@ -107,6 +112,14 @@ _BASES: Final[dict[OffsetBasis, Any]] = {
 _RESOLUTIONS: Final[dict[FrameResolution, Any]] = {
     resolution: canonical.FrameResolution.Value(f"FRAME_RESOLUTION_{resolution.name}") for resolution in FrameResolution
 }
+
+
+def _stack_field(content: bytes) -> bytes:
+    return proto_wire.field(canonical.CanonicalEvent.STACK_FIELD_NUMBER, content) if content else b""
+
+
+def _snapshot_field(snapshot: bytes) -> bytes:
+    return proto_wire.field(canonical.CanonicalStack.SNAPSHOT_FIELD_NUMBER, snapshot) if snapshot else b""
 
 
 def _frame_field(frame: CanonicalFrame) -> bytes:

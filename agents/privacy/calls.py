@@ -7,7 +7,7 @@ without caches, so an entry of a cache has a bounded size.
 """
 
 from binascii import hexlify
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -57,9 +57,14 @@ class CallRefused(NamedTuple):
 class PrivacyFilter:
     """Filters canonical events under one policy; the caches are its only state."""
 
-    def __init__(self, policy: Policy, redactor: Redactor) -> None:
-        self._cached = _Calls(policy, redactor, Memo)
-        self._uncached = _Calls(policy, redactor, Uncached)
+    def __init__(self, policy: Policy, redactor: Redactor, *, says_snapshot: bool = True) -> None:
+        """Calls have the field `symbol_snapshot`, except where `says_snapshot` is false, as before they had it."""
+        fields = {
+            number: FieldFilter(policy, redactor, symbol, says_snapshot=says_snapshot)
+            for number, symbol in enumerate(PROBE_TYPES)
+        }
+        self._cached = _Calls(policy, fields, Memo)
+        self._uncached = _Calls(policy, fields, Uncached)
         self._repeats = RepeatedEvents()
 
     def filter(self, canonical: bytes | None) -> FilteredCall | CallRefused:
@@ -160,8 +165,7 @@ def _present(part: FilteredPart | FilteredProcess) -> FilteredPart:
 class _Calls:
     """The hot path, with caches or without."""
 
-    def __init__(self, policy: Policy, redactor: Redactor, remember: Any) -> None:
-        fields = {number: FieldFilter(policy, redactor, symbol) for number, symbol in enumerate(PROBE_TYPES)}
+    def __init__(self, policy: Policy, fields: Mapping[int, FieldFilter], remember: Any) -> None:
         shared: dict[Hashable, _Profile] = {}
         self._profiles = {
             number: shared.setdefault(policy.profile(symbol), _Profile(fields[number], remember))

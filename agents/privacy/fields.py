@@ -57,8 +57,9 @@ class UnclearedError(Exception):
 class FieldFilter:
     """Filters the parts of events of one probe type. Every method raises UnclearedError if it cannot."""
 
-    def __init__(self, policy: Policy, redactor: Redactor, probe_type: str) -> None:
+    def __init__(self, policy: Policy, redactor: Redactor, probe_type: str, *, says_snapshot: bool) -> None:
         self._policy = policy
+        self._snapshot = _snapshot if says_snapshot else _no_snapshot
         self._redactor = redactor
         self._probe_type = probe_type
         self._frames = Memo(self._frame, _MAX_FRAMES)
@@ -117,11 +118,13 @@ class FieldFilter:
         )
 
     def stack(self, encoded: bytes) -> FilteredPart:
-        """All frames, as one sized block, so that a reader can take the whole stack at once."""
-        frames = CanonicalStackParts.FromString(encoded).frames[:]
+        """All frames, as one sized block, so that a reader can take the whole stack at once; then what named them."""
+        stack = CanonicalStackParts.FromString(encoded)
+        frames, snapshot = stack.frames[:], self._snapshot(stack.snapshot)
         if not self._policy.allows(self._probe_type, "stack_frames"):
-            return FilteredPart(avro_wire.END_OF_BLOCKS, (("denied_field", 1),) if frames else ())
-        return filtered_array([self._framed(frame) for frame in frames])
+            return FilteredPart(avro_wire.END_OF_BLOCKS + snapshot, (("denied_field", 1),) if frames else ())
+        avro, hits = filtered_array([self._framed(frame) for frame in frames])
+        return FilteredPart(avro + snapshot, hits)
 
     def _framed(self, encoded: bytes) -> FilteredPart:
         """One frame: new stacks are mostly made of frames that were seen before."""
@@ -265,6 +268,15 @@ def filtered_array(items: Sequence[FilteredPart]) -> FilteredPart:
     return FilteredPart(
         avro_wire.sized_array([item.avro for item in items]), merged_hits([item.hits for item in items])
     )
+
+
+def _snapshot(digest: bytes) -> bytes:
+    return avro_wire.optional_text(digest.hex())
+
+
+def _no_snapshot(_digest: bytes) -> bytes:
+    """What a call had before it said its snapshot."""
+    return b""
 
 
 def _write_target(part: _PartWriter, target: CanonicalTarget, redactor: Redactor) -> None:

@@ -11,8 +11,10 @@ A frame carries one name of its code. A question may be asked with any of them, 
 
 import difflib
 import re
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from agents.symbols.index import SymbolIndex
@@ -91,6 +93,7 @@ class FunctionNames:
         self._parts = index.parts
         self._count = len(index.parts.name_offsets) - 1
         head = index.head
+        self.code_digest = head.code_digest
         self.inline_knowledge = InlineKnowledge(head.origins & _INLINES, head.described, head.functions)
 
     def knows(self, name: str) -> bool:
@@ -184,6 +187,57 @@ class FunctionNames:
                 return
             yield name
 
+    def spans(self, addresses: Iterable[int]) -> list[tuple[int, int]]:
+        """First byte, and the one behind the last, of the code at each address; of one byte where nothing says more."""
+        found: set[tuple[int, int]] = set()
+        for address in addresses:
+            found.add((address, address + 1))
+            covering = self._index.range_of(address)
+            if covering is not None:
+                found.add((covering.start, covering.start + covering.length))
+        return sorted(found)
+
+    def names_over(self, spans: Sequence[tuple[int, int]]) -> dict[str, bool]:
+        """Every name that frames in these spans carry, or that a function there has.
+
+        True if all of the name's code lies in the spans.
+        """
+        parts = self._parts
+        starts, addresses = parts.range_starts, parts.function_addresses
+        numbers: set[int] = set()
+        for first, behind in spans:
+            at = max(bisect_right(starts, first) - 1, 0)
+            numbers |= {
+                parts.range_names[one]
+                for one in range(at, bisect_left(starts, behind))
+                if starts[one] + parts.range_lengths[one] > first
+            }
+            numbers |= set(parts.function_names[bisect_left(addresses, first) : bisect_left(addresses, behind)])
+        return {
+            self._index.name(number): all(_is_within(one, spans) for one in self._code_of(number))
+            for number in sorted(numbers)
+        }
+
+    def _code_of(self, number: int) -> Iterator[tuple[int, int]]:
+        """Every range that a name stands for, and the first byte of every function that has it."""
+        parts, names = self._parts, self._parts.range_names
+        order = self._ranges_by_name
+        for at in order[
+            bisect_left(order, number, key=names.__getitem__) : bisect_right(order, number, key=names.__getitem__)
+        ]:
+            yield parts.range_starts[at], parts.range_starts[at] + parts.range_lengths[at]
+        by_name, functions = parts.functions_by_name, parts.function_names
+        for place in range(
+            bisect_left(by_name, number, key=functions.__getitem__),
+            bisect_right(by_name, number, key=functions.__getitem__),
+        ):
+            address = parts.function_addresses[by_name[place]]
+            yield address, address + 1
+
+    @cached_property
+    def _ranges_by_name(self) -> "array[int]":
+        return array("I", sorted(range(self._index.range_count), key=self._parts.range_names.__getitem__))
+
     def nearest(self, name: str, count: int = 3) -> tuple[str, ...]:
         """Names of the file that are spelled like `name`, the nearest first."""
         offsets, length = self._parts.name_offsets, len(name.encode())
@@ -237,6 +291,10 @@ class FunctionNames:
         return bisect_left(
             range(self._count), encoded, key=lambda number: bytes(names[offsets[number] : offsets[number + 1]])
         )
+
+
+def _is_within(code: tuple[int, int], spans: Iterable[tuple[int, int]]) -> bool:
+    return any(first <= code[0] and code[1] <= behind for first, behind in spans)
 
 
 def _source_names(mangled: str) -> Iterator[str]:

@@ -23,7 +23,7 @@ from fastavro.schema import SchemaParseException, UnknownType
 from agents.privacy.policy_file import built_in_text, parse_policy
 from agents.toml_text import MAX_TOML_BYTES
 from app.evidence.documents import canonical_text
-from app.evidence.schema_growth import has_only_grown
+from app.evidence.schema_growth import has_field, has_only_grown
 from app.files.folders import make_private
 from app.files.replacing import replace_file
 from app.operators.regular_files import read_regular_text
@@ -116,6 +116,11 @@ def grown_call_schema(text: str | None) -> str | None:
     except ValueError:
         return None
     return text if parsed is not None and has_only_grown(parsed, records.parsed_schema(records.CALL)) else None
+
+
+def says_snapshot(call_schema: str | None) -> bool:
+    """Whether calls under such a schema, or under this program's, say which snapshot named them."""
+    return call_schema is None or has_field(_parsed(call_schema), "symbol_snapshot")
 
 
 def _parsed(text: str) -> Any:

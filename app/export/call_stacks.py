@@ -57,7 +57,7 @@ class StackMeaning(Meaning):
         self._stack_frames = Memo[StackFrame, StackFrame](lambda frame: frame, _KINDS_OF_FRAME)
         self._stacks = Memo[tuple[StackFrame, ...], Stack](lambda frames: Stack((), frames), _KINDS_OF_STACK)
 
-    def evidence(self, frames: Sequence[Mapping[str, Any]], extra: Touch | None) -> Stack:
+    def evidence(self, frames: Sequence[Mapping[str, Any]], _snapshot: str | None, extra: Touch | None) -> Stack:
         """The stack of decoded frames, with the target of the probe that fired."""
         seen = [self._stack_frames[_frame(fields)] for fields in frames]
         target = None if extra is None else _target(extra)

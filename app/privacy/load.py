@@ -45,9 +45,9 @@ class Privacy:
     engine: RedactionEngine
     key_id: str | None
 
-    def filter(self) -> PrivacyFilter:
+    def filter(self, *, says_snapshot: bool = True) -> PrivacyFilter:
         """A new filter, with caches of its own."""
-        return PrivacyFilter(self.policy, self.engine)
+        return PrivacyFilter(self.policy, self.engine, says_snapshot=says_snapshot)
 
 
 def load_privacy(settings: Settings) -> Privacy:

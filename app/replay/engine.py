@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from multiprocessing.context import SpawnContext
 from typing import Any, Final
 
-from app.evidence.configuration import call_schema_fingerprint, fingerprint_of_text
+from app.evidence.configuration import call_schema_fingerprint, fingerprint_of_text, says_snapshot
 from app.evidence.digests import SPAN_OFFSETS, Columns, span_of, span_start
 from app.evidence.span_lines import SpanLine
 from app.kafka.records import OffsetRange
@@ -172,9 +172,10 @@ def build_steps(request: ReplayRequest, schema_id: int = NO_SCHEMA_ID) -> Steps:
     What they remember of earlier lanes decides no byte, and saves time.
     """
     settings, text = request.settings, request.call_schema
+    says = says_snapshot(text)
     return Steps(
-        canonicalize_step(settings, snapshot=request.snapshot),
-        privacy_step(settings, schema_id),
+        canonicalize_step(settings, snapshot=request.snapshot, says_snapshot=says),
+        privacy_step(settings, schema_id, says_snapshot=says),
         call_schema_fingerprint() if text is None else fingerprint_of_text(text),
     )
 

@@ -130,7 +130,7 @@ def open_run(
     manifest = _in_words_of_today(manifest)
     if text is not None and manifest.configuration.call_schema != call_schema_fingerprint():
         verdict.notes.append(
-            "configuration.call_schema: this program's has more symbols; the bytes of calls are the same"
+            "configuration.call_schema: this program's has more symbols or fields; calls are made as they were then"
         )
     request = replace(request, settings=settings, snapshot=snapshot, call_schema=text)
     return OpenedRun(folder, manifest, request)

@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 _OPEN_NAMES: Final = 256
 """As many as a store keeps open; each takes a few hundred bytes besides."""
 
+_OPEN_SNAPSHOTS: Final = 16
+"""Other snapshots that rows name; each is a list of a store's objects, some MB for a large one."""
+
 
 class StoreFiles:
     """A snapshot of a store; `KnownFiles` in agents/hot_symbols/watch/files.py."""
@@ -27,7 +30,9 @@ class StoreFiles:
     def __init__(self, store: SymbolStore) -> None:
         self._store = store
         self.digest = store.digest
-        self.names = lru_cache(maxsize=_OPEN_NAMES)(self._names)
+        self.names = lru_cache(maxsize=_OPEN_NAMES)(lambda build_id: _names(self._store, build_id))
+        self._then = lru_cache(maxsize=_OPEN_SNAPSHOTS)(self._store_then)
+        self._older = lru_cache(maxsize=_OPEN_NAMES)(self._names_then)
 
     def build_ids(self, modules: Collection[str]) -> Mapping[str, Collection[str]]:
         """The build ids that any map ever had for each of these paths or file names; each map is read once."""
@@ -47,15 +52,40 @@ class StoreFiles:
                     found.setdefault(name, set()).update(one.build_id for one in several)
         return found
 
-    def _names(self, build_id: str) -> FileNames | NoNames:
-        if build_id in self._store.ambiguous:
-            return NoNames.AMBIGUOUS
-        try:
-            index = self._store.index(build_id)
-        except SymbolStoreError as error:
-            log.warning("an index of the symbol store is left out: %s", error)
+    def names_then(self, build_id: str, snapshot: str) -> FileNames | NoNames:
+        """The index that a build id had in a snapshot; what `names` gives if it is the same."""
+        if snapshot == self.digest:
+            return self.names(build_id)
+        store = self._then(snapshot)
+        if store is None:
             return NoNames.NO_INDEX
-        return NoNames.NO_INDEX if index is None else FunctionNames(index)
+        then, now = (one.snapshot.of_kind(ObjectKind.INDEX).get(build_id) for one in (store, self._store))
+        return self.names(build_id) if then == now else self._older(build_id, snapshot)
+
+    def _store_then(self, snapshot: str) -> SymbolStore | None:
+        try:
+            return SymbolStore.open(self._store.folder, snapshot)
+        except SymbolStoreError as error:
+            log.warning("names of an older snapshot cannot be resolved: %s", error)
+            return None
+
+    def _names_then(self, build_id: str, snapshot: str) -> FileNames | NoNames:
+        store, now = self._then(snapshot), self.names(build_id)
+        then = NoNames.NO_INDEX if store is None else _names(store, build_id)
+        if isinstance(then, NoNames) or isinstance(now, NoNames):
+            return NoNames.NO_INDEX
+        return then if then.code_digest == now.code_digest else NoNames.NO_INDEX
+
+
+def _names(store: SymbolStore, build_id: str) -> FunctionNames | NoNames:
+    if build_id in store.ambiguous:
+        return NoNames.AMBIGUOUS
+    try:
+        index = store.index(build_id)
+    except SymbolStoreError as error:
+        log.warning("an index of the symbol store is left out: %s", error)
+        return NoNames.NO_INDEX
+    return NoNames.NO_INDEX if index is None else FunctionNames(index)
 
 
 def files_of(folder: Path | None) -> StoreFiles | None:

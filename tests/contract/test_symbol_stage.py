@@ -101,3 +101,39 @@ def test_module_map_is_asked_where_no_loader_event_was_seen(tmp_path: Path, stor
     assert [frame.resolution == EXACT for frame in frames_of([kprobe(*asked[0], "/lib/libc.so.6", offset)], store)] == [
         False
     ]
+
+
+def test_an_event_says_the_snapshot_that_named_it(store: SymbolStore) -> None:
+    """Where it has frames, or a user probe's target; and neither id nor frames change by saying it."""
+    raw = [kprobe("", "n", "/usr/lib/libc.so.6", 4096), uprobe(), executed()]
+    said, silent = Canonicalizer(NO_HOOKS, store, store.digest), Canonicalizer(NO_HOOKS, store)
+    found: list[CanonicalEvent] = []
+    for offset, event in enumerate(raw):
+        outcome, before = said.canonicalize(event, 0, offset, 0), silent.canonicalize(event, 0, offset, 0)
+        assert isinstance(outcome, Canonical)
+        assert isinstance(before, Canonical)
+        found.append(CanonicalEvent.FromString(outcome.value))
+        without = CanonicalEvent.FromString(outcome.value)
+        without.stack.ClearField("snapshot")
+        if not without.stack.frames:
+            without.ClearField("stack")
+        assert without == CanonicalEvent.FromString(before.value)
+
+    assert [one.stack.snapshot.hex() for one in found] == [store.digest, store.digest, ""]
+
+
+def uprobe() -> bytes:
+    """A user probe that fired."""
+    event = GetEventsResponse(node_name="n")
+    event.process_uprobe.process.exec_id = "n:1:2"
+    event.process_uprobe.path, event.process_uprobe.symbol = "/usr/lib/libc.so.6", "malloc"
+    event.time.seconds = 1_767_787_200
+    return event.SerializeToString()
+
+
+def executed() -> bytes:
+    """The beginning of a program."""
+    event = GetEventsResponse(node_name="n")
+    event.process_exec.process.exec_id, event.process_exec.process.binary = "n:1:2", "/usr/bin/true"
+    event.time.seconds = 1_767_787_200
+    return event.SerializeToString()

@@ -31,6 +31,7 @@ _NEED_A_SYMBOL_STORE = {
 _FIELDS_OF_A_SYMBOL_STORE = {
     "CanonicalFrame.source_file",
     "CanonicalFrame.line_number",
+    "CanonicalStack.snapshot",
     "CanonicalTarget.build_id",
 }
 

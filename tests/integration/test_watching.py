@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from app.embedded.broker import EmbeddedBroker
+from app.symbols.store import SymbolStore
 from schemas.coverage import GapCause
 from tests.support.calls import frame
+from tests.support.made_indexes import CODE_START
+from tests.support.stage_rows import EventSteps, user_probes
 from tests.support.watch_scene import DAY, SECOND, watch_scene
 
 pytestmark = pytest.mark.integration
@@ -115,3 +118,36 @@ def test_any_name_of_a_function_is_watched_and_found_and_the_answer_shows_its_ev
         it.know_file(LIB, BUILD, ["crc32", "crc32_old"])
         never = it.await_answer(f"{LIB}!crc32_old", lambda answer: answer["answer"] == "NeverHit")
         assert never["snapshot"] != hit["snapshot"]
+
+
+def test_names_of_two_snapshots_are_told_apart(embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path) -> None:
+    """An index of before gave code another name: the function may have run, until it has run for sure."""
+    lib = "/usr/lib/libz.so.1"
+
+    def probed(steps: EventSteps, partition: int, *offsets: int) -> list[bytes | None]:
+        _, calls = steps(partition, user_probes(lib, ZLIB, offsets), it.now_ns // 1_000_000)
+        return [call.value for call in calls.outputs]
+
+    with watch_scene(embedded, topic_prefix, tmp_path) as it:
+        it.know_file(lib, ZLIB, ["deflate"], ["crc32"])
+        old = EventSteps(SymbolStore.open(tmp_path / "symbols"))
+        it.know_file(lib, ZLIB, ["deflate"], ["inflate"])
+        new = EventSteps(SymbolStore.open(tmp_path / "symbols"))
+        it.add_worker()
+        for symbol in ("inflate", "deflate", "crc32"):
+            it.watch_as_a_service(symbol, ago_ns=14 * DAY, build_id=ZLIB, module=lib, every_call_probed=True)
+        it.cover(20 * DAY, 10 * SECOND)
+        it.send_calls(probed(old, 0, CODE_START + 64), 0)
+        older = it.await_answer(f"{ZLIB}!inflate", lambda answer: answer["answer"] == "Hit")
+        assert [one["symbol_id"] for one in older["symbols"]] == [f"{ZLIB}!crc32"]
+        assert older["named_by"] == [old.snapshot] != [older["snapshot"]]
+        never = it.await_answer(f"{ZLIB}!deflate", lambda answer: answer["answer"] == "NeverHit")
+        assert never["named_by"] == []
+
+        it.send_calls(probed(new, 1, CODE_START + 64, CODE_START), 1)
+        both = it.await_answer(f"{ZLIB}!inflate", lambda answer: answer["hits"] == 2)
+        assert both["named_by"] == sorted([old.snapshot, new.snapshot])
+        it.await_answer(f"{ZLIB}!deflate", lambda answer: answer["answer"] == "Hit")
+        rows = map(json.loads, it.hot_symbols("--module", ZLIB, "--json").stdout.splitlines())
+        named = {row["symbol"]: [one["snapshot"] for one in row["snapshots"]] for row in rows}
+        assert named == {"crc32": [old.snapshot], "inflate": [new.snapshot], "deflate": [new.snapshot]}

@@ -16,6 +16,7 @@ EVOLVED = (
     "timestamp_ns",
     "probe_type",
     "stack_frames",
+    "symbol_snapshot",
     "workload_kind",
     "workload",
     "namespace",

@@ -74,6 +74,16 @@ class ListedNames:
         """Of all kinds."""
         return [name for name in self.all_names() if word in name]
 
+    def spans(self, addresses: Iterable[int]) -> Sequence[tuple[int, int]]:
+        """One byte each."""
+        return [(address, address + 1) for address in addresses]
+
+    def names_over(self, spans: Sequence[tuple[int, int]]) -> Mapping[str, bool]:
+        """Names that are listed at these addresses."""
+        addresses = {first for first, _ in spans}
+        names = {name for at, several in enumerate(self.listed) if at in addresses for name in several}
+        return {name: all(code.address in addresses for code in self.codes(name)) for name in names}
+
     def nearest(self, name: str) -> Sequence[str]:
         """By spelling."""
         return get_close_matches(name, list(self.all_names()))
@@ -86,6 +96,8 @@ class ListedFiles:
     files: Mapping[str, FileNames | NoNames]
     places: Mapping[str, Collection[str]] = field(default_factory=dict)
     digest: str = "d1"
+    then: Mapping[str, Mapping[str, FileNames | NoNames]] = field(default_factory=dict)
+    """The files of other snapshots."""
 
     def build_ids(self, modules: Collection[str]) -> Mapping[str, Collection[str]]:
         """As listed."""
@@ -94,6 +106,11 @@ class ListedFiles:
     def names(self, build_id: str) -> FileNames | NoNames:
         """As listed; no other file is known."""
         return self.files.get(build_id, NoNames.NO_INDEX)
+
+    def names_then(self, build_id: str, snapshot: str) -> FileNames | NoNames:
+        """As listed."""
+        files = self.files if snapshot == self.digest else self.then.get(snapshot, {})
+        return files.get(build_id, NoNames.NO_INDEX)
 
 
 def code_of(watch: Watch, files: ListedFiles | None) -> WatchedCode:

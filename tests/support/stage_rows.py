@@ -18,6 +18,7 @@ from app.steps import privacy_step
 from app.symbols.store import SymbolStore
 from schemas import records
 from schemas.call_layout import CallLayout
+from schemas.tetragon.events_pb2 import GetEventsResponse
 from tests.support.calls import call_schema
 from tests.support.hot_world import Stored
 
@@ -29,7 +30,8 @@ class EventSteps:
     """Raw events to calls, with one symbol store. It keeps what it has learned, as a process that runs for long."""
 
     def __init__(self, store: SymbolStore) -> None:
-        self._canonicalize = CanonicalizeStep(Canonicalizer({}, store))
+        self.snapshot = store.digest
+        self._canonicalize = CanonicalizeStep(Canonicalizer({}, store, store.digest))
         self._privacy = privacy_step(Settings(), SCHEMA_ID)
 
     def __call__(self, partition: int, events: Sequence[bytes], received_ms: int) -> tuple[StepResult, StepResult]:
@@ -37,6 +39,21 @@ class EventSteps:
         raw = [Stored("raw", partition, at, received_ms, b"k", value) for at, value in enumerate(events)]
         canonical = self._canonicalize(raw)
         return canonical, self._privacy(_stored(canonical.outputs, partition))
+
+
+def user_probes(path: str, build_id: str, offsets: Iterable[int]) -> list[bytes]:
+    """A process that maps a file, and probes that fire in it at these file offsets."""
+    loading = GetEventsResponse(node_name="n")
+    loading.process_loader.process.exec_id = "n:1:2"
+    loading.process_loader.path, loading.process_loader.buildid = path, bytes.fromhex(build_id)
+    events = [loading]
+    for number, offset in enumerate(offsets):
+        event = GetEventsResponse(node_name="n")
+        event.process_uprobe.process.exec_id = "n:1:2"
+        event.process_uprobe.path, event.process_uprobe.offset = path, offset
+        event.time.seconds = 1_767_787_200 + number
+        events.append(event)
+    return [event.SerializeToString() for event in events]
 
 
 def rows_of(calls: Mapping[int, Sequence[OutRecord]]) -> list[OutRecord]:

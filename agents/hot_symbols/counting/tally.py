@@ -24,7 +24,7 @@ NEVER_FIRST: Final = (1 << 63) - 1
 NEVER_LAST: Final = -(1 << 63)
 """First and last of a symbol that was never seen."""
 
-_IMAGE_WORDS, _NAMESPACE_WORDS, _WORKLOAD_WORDS = 2, 1, 3
+_IMAGE_WORDS, _NAMESPACE_WORDS, _WORKLOAD_WORDS, _SNAPSHOT_WORDS = 2, 1, 3, 1
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +47,8 @@ class Tally:
     namespaces: Recent = field(default_factory=Recent)
     workloads: Recent = field(default_factory=Recent)
     citations: Citations = field(default_factory=Citations)
+    snapshots: Recent = field(default_factory=Recent)
+    """Those whose indexes named the symbol, as far as calls say them."""
 
     @property
     def confirmed_hits(self) -> int:
@@ -56,6 +58,7 @@ class Tally:
     def observe(self, touched: Sequence[tuple[Touch, Summary]], partition: int) -> None:
         """Count events of a raw partition: what each kind says about the symbol, and how often, when and where."""
         places: dict[EventPlace, int] = {}
+        named: dict[str, int] = {}
         grades, hours, calls = self.grades, self.hours, self.callers.calls
         for touch, summary in touched:
             events = summary.events
@@ -73,7 +76,12 @@ class Tally:
             for place, when_ns in summary.places.items():
                 if when_ns > places.get(place, NEVER_LAST):
                     places[place] = when_ns
+            if touch.snapshot is not None and summary.last_ns > named.get(touch.snapshot, NEVER_LAST):
+                named[touch.snapshot] = summary.last_ns
         self._note(places)
+        for snapshot, when_ns in named.items():
+            self.snapshots.note((snapshot,), when_ns)
+        self.snapshots.settle()
         self._drop_old_hours()
         self.callers.settle()
         self._cite([summary for _, summary in touched], partition)
@@ -117,6 +125,7 @@ class Tally:
         self.namespaces.add(other.namespaces)
         self.workloads.add(other.workloads)
         self.citations.add(other.citations)
+        self.snapshots.add(other.snapshots)
 
     def shorten(self, max_bytes: int) -> None:
         """Cut the texts to a size, besides some 2 kB; what is dropped counts among what is not listed."""
@@ -144,13 +153,9 @@ class Tally:
         numbers += [calls for _, calls in top]
         texts += [caller for caller, _ in top]
         for recent in (self.images, self.namespaces, self.workloads):
-            newest = recent.newest()
-            numbers.append(len(newest))
-            numbers += [when_ns for _, when_ns in newest]
-            texts += chain.from_iterable([name for name, _ in newest])
-            numbers.append(len(recent.sketch))
-            numbers += recent.sketch
+            _write_recent(recent, numbers, texts)
         self.citations.write_to(numbers, texts)
+        _write_recent(self.snapshots, numbers, texts)
 
     @classmethod
     def read_from(cls, numbers: Iterator[int], texts: Iterator[str]) -> "Tally":
@@ -165,6 +170,7 @@ class Tally:
         tally.namespaces = _read_recent(_NAMESPACE_WORDS, numbers, texts)
         tally.workloads = _read_recent(_WORKLOAD_WORDS, numbers, texts)
         tally.citations = Citations.read_from(numbers, texts)
+        tally.snapshots = _read_recent(_SNAPSHOT_WORDS, numbers, texts)
         return tally
 
 
@@ -173,8 +179,19 @@ def _read_counts(numbers: Iterator[int]) -> dict[int, int]:
     return dict(zip(pairs, pairs, strict=True))
 
 
+def _write_recent(recent: Recent, numbers: list[int], texts: list[str]) -> None:
+    newest = recent.newest()
+    numbers.append(len(newest))
+    numbers += [when_ns for _, when_ns in newest]
+    texts += chain.from_iterable([name for name, _ in newest])
+    numbers.append(len(recent.sketch))
+    numbers += recent.sketch
+
+
 def _read_recent(words: int, numbers: Iterator[int], texts: Iterator[str]) -> Recent:
-    count = next(numbers)
+    count = next(numbers, None)
+    if count is None:  # state of before has no snapshots
+        return Recent()
     flat = islice(texts, words * count)
     names = zip(*[flat] * words, strict=True)
     last_ns = dict(zip(names, islice(numbers, count), strict=True))

@@ -26,6 +26,8 @@ CONFIRMED: Final = frozenset(RESOLUTIONS.index(name) for name in ("Exact", "Inli
 Name = tuple[str, ...]
 """An image, a namespace or a workload, in one or several words; see `EventPlace`."""
 
+_BY_INDEX: Final = frozenset(map(RESOLUTIONS.index, ("Exact", "Inlined")))
+
 Grades = tuple[tuple[int, int], ...]
 """Frames by resolution index, in rising order of the index."""
 
@@ -44,6 +46,8 @@ class Touch:
     probe_hits: int
     grades: Grades
     callers: tuple[tuple[str, int], ...]
+    snapshot: str | None = None
+    """The one whose index gave the symbol its name; None where none did, or the call does not say it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,8 +90,8 @@ def frame_of(fields: FrameFields) -> CountedFrame:
     return CountedFrame(symbol_id(within_limits(identity)), cut_symbol(module), RESOLUTIONS.index(resolution))
 
 
-def stack_touches(frames: Sequence[CountedFrame]) -> list[Touch]:
-    """One touch for each symbol on a stack; `frames` are innermost first."""
+def stack_touches(frames: Sequence[CountedFrame], snapshot: str | None = None) -> list[Touch]:
+    """One touch for each symbol on a stack, which a snapshot named; `frames` are innermost first."""
     grades: dict[str, Counter[int]] = {}
     callers: dict[str, Counter[str]] = {}
     modules: dict[str, str] = {}
@@ -104,16 +108,20 @@ def stack_touches(frames: Sequence[CountedFrame]) -> list[Touch]:
             probe_hits=0,
             grades=tuple(sorted(counts.items())),
             callers=tuple(sorted(callers.get(name, {}).items())),
+            snapshot=cut_place(snapshot) if snapshot and _BY_INDEX & counts.keys() else None,
         )
         for name, counts in grades.items()
     ]
 
 
-def target_touch(target: Mapping[str, Any]) -> Touch:
-    """The touch of a decoded `ProbeTarget` whose probe fired."""
+def target_touch(target: Mapping[str, Any], snapshot: str | None = None) -> Touch:
+    """The touch of a decoded `ProbeTarget` whose probe fired; a snapshot names the symbols of files."""
     identity = frame_identity(target["module"], target["build_id"], target["symbol"], is_kernel_space=False)
     module = cut_symbol(target["module"])
-    return Touch(symbol_id(within_limits(identity)), module, hits=1, probe_hits=1, grades=(), callers=())
+    named_by = cut_place(snapshot) if snapshot and target["build_id"] and target["symbol"] else None
+    return Touch(
+        symbol_id(within_limits(identity)), module, hits=1, probe_hits=1, grades=(), callers=(), snapshot=named_by
+    )
 
 
 def binary_touch(path: str) -> Touch:
@@ -139,6 +147,7 @@ def joined(touches: Sequence[Touch], extra: Touch | None) -> EventEvidence:
                 probe_hits=same.probe_hits + extra.probe_hits,
                 grades=same.grades,
                 callers=same.callers,
+                snapshot=same.snapshot or extra.snapshot,
             )
         kept.append(extra)
     return EventEvidence(tuple(kept))

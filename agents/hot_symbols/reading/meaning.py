@@ -22,6 +22,7 @@ from agents.hot_symbols.reading.evidence import (
     target_touch,
 )
 from agents.memo import Memo
+from schemas.call_layout import SNAPSHOT
 
 Observation = tuple[int, int, str, EventEvidence, EventPlace]
 """Raw offset, time in nanoseconds since the Unix epoch, event id, evidence, place: one is made for every event."""
@@ -60,10 +61,10 @@ class Meaning:
 
     def __init__(self) -> None:
         self._frames = Memo[FrameFields, CountedFrame](frame_of, KINDS_OF_FRAME)
-        self._touches = Memo[tuple[CountedFrame, ...], tuple[Touch, ...]](
-            lambda frames: tuple([self._known[touch] for touch in stack_touches(frames)]),
+        self._touches = Memo[tuple[tuple[CountedFrame, ...], str | None], tuple[Touch, ...]](
+            lambda key: tuple([self._known[touch] for touch in stack_touches(*key)]),
             KINDS_OF_EVIDENCE,
-            weigh=_bytes_of_frames,
+            weigh=lambda key: _bytes_of_frames(key[0]),
         )
         self._known = Memo[Touch, Touch](lambda touch: touch, KINDS_OF_TOUCH, weigh=_bytes_of_touch)
         self._joined = Memo[tuple[tuple[Touch, ...], Touch | None], EventEvidence](
@@ -73,10 +74,10 @@ class Meaning:
             lambda values: place_of(dict(zip(PLACE_FIELDS, values, strict=True))), KINDS_OF_PLACE
         )
 
-    def evidence(self, frames: Sequence[Mapping[str, Any]], extra: Touch | None) -> EventEvidence:
-        """The evidence of decoded frames, and of what else the event proves."""
+    def evidence(self, frames: Sequence[Mapping[str, Any]], snapshot: str | None, extra: Touch | None) -> EventEvidence:
+        """The evidence of decoded frames, which a snapshot named, and of what else the event proves."""
         known = tuple([self._frames[values] for values in map(frame_fields, frames)])
-        return self._joined[self._touches[known], extra]
+        return self._joined[self._touches[known, snapshot], extra]
 
     def place(self, fields: Mapping[str, Any]) -> EventPlace:
         """The place that these fields name."""
@@ -86,8 +87,8 @@ class Meaning:
         """The observation of a call that is decoded as a whole."""
         extra = None
         if call["probe_type"] in {"Uprobe", "Uretprobe"} and call["probe_target"] is not None:
-            extra = target_touch(call["probe_target"])
+            extra = target_touch(call["probe_target"], call[SNAPSHOT])
         elif call["probe_type"] == "ProcessExec" and call["process"]["binary"]:
             extra = binary_touch(call["process"]["binary"])
-        evidence = self.evidence(call["stack_frames"], extra)
+        evidence = self.evidence(call["stack_frames"], call[SNAPSHOT], extra)
         return call["source"]["offset"], call["timestamp_ns"], call["event_id"], evidence, self.place(call)

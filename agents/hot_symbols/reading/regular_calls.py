@@ -14,22 +14,23 @@ the stack in one block with its size. For example (a test compares these bytes w
       49  1a                           the block has 13 bytes
       50  04 2f 61 02 66               the frame begins: module "/a", symbol "f"
       63  00                           no further block: the stack ends
-      64  00 00 02 08 73 68 6f 70      workload: no container id, no pod name, namespace "shop"
-      77  00                           no probe target; the process and all other fields follow
+      64  00                           no snapshot of a symbol store named it; 02 80 01 and 64 digits are one
+      65  00 00 02 08 73 68 6f 70      workload: no container id, no pod name, namespace "shop"
+      78  00                           no probe target; the process and all other fields follow
       -3  06                           raw partition: 3
       -2  d8 04                        raw offset: 300, doubled, in groups of seven bits
 
-Of such a call the stack (48 to 63) is looked up as a whole, the workload behind it is compared with what came last
+Of such a call the stack (48 to 64) is looked up as a whole, the workload behind it is compared with what came last
 after the same first bytes, and the raw offset is read from the end. Nothing else matters, except for user probes and
 executions, where the probe's target or the binary is evidence too. Every other call is left to observations.py, which
 decodes it at twenty times the cost. Bytes that are skipped are trusted to be whole: Kafka checks what it stores, and
 one stage writes the topic.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from struct import Struct, error
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from agents.contract import SourceRecord
 from agents.hot_symbols.reading.evidence import EventEvidence, EventPlace, Touch, binary_touch, target_touch
@@ -37,7 +38,7 @@ from agents.hot_symbols.reading.gathering import Gathered
 from agents.hot_symbols.reading.meaning import Meaning
 from agents.memo import Memo
 from schemas import avro_wire
-from schemas.call_layout import CallLayout, MalformedCallError, RegularParts
+from schemas.call_layout import SNAPSHOT, CallLayout, MalformedCallError, RegularParts
 
 KNOWN_STACKS: Final = 8_192
 """In each of two generations. Stacks of 12 frames have some 1 kB, the deepest that Tetragon sends 12 kB."""
@@ -64,6 +65,10 @@ _MORE_EVIDENCE: Final = frozenset({_EXEC, 5 << 1, 6 << 1})
 
 _WORKLOAD_KEY_BYTES: Final = 40
 """A workload begins with the container's id; as much of it tells the containers of a cluster apart."""
+
+_SNAPSHOT: Final = avro_wire.PRESENT + avro_wire.long(64)
+_SNAPSHOT_BYTES: Final = len(_SNAPSHOT) + 64
+"""A snapshot's digest as a field of a call: it belongs to what a call's stack says."""
 
 _NEVER: Final = b"\xff" * 16
 """No part begins with it: an Avro number ends after ten bytes at the latest."""
@@ -97,6 +102,7 @@ def regular_gatherer(layout: CallLayout, meaning: Meaning) -> GatherRegular:  # 
     workload_of, meet = workloads.by_key, workloads.meet
     evidence = _KnownEvidence(layout.regular, meaning)
     evidence_of, beside = evidence.by_look, evidence.beside
+    has_snapshot = layout.regular.has_snapshot
 
     def gather(records: Sequence[SourceRecord], begin: int, gathered: Gathered) -> int:  # noqa: C901, PLR0912, PLR0915
         looks, highest = gathered.looks, gathered.highest
@@ -125,6 +131,13 @@ def regular_gatherer(layout: CallLayout, meaning: Meaning) -> GatherRegular:  # 
                     if value[at]:  # a second block
                         raise _IrregularCall
                     at += 1
+                if has_snapshot:
+                    if not value[at]:
+                        at += 1
+                    elif value.startswith(_SNAPSHOT, at):
+                        at += _SNAPSHOT_BYTES
+                    else:
+                        raise _IrregularCall
 
                 known = workload_of[value[at : at + _WORKLOAD_KEY_BYTES]]
                 if not value.startswith(known.encoded, at):
@@ -223,17 +236,14 @@ class _KnownEvidence:
         return Beside(stack, binary=value[at : self._parts.binary.skip(value, at)])
 
     def _of(self, look: Look) -> EventEvidence:
-        if isinstance(look, bytes):
-            return self._meaning.evidence(self._frames(look), None)
-        return self._meaning.evidence(self._frames(look.stack), self._beside(look))
+        stack = self._parts.stack.decode(look if isinstance(look, bytes) else look.stack)
+        snapshot = stack[SNAPSHOT]
+        extra = None if isinstance(look, bytes) else self._beside(look, snapshot)
+        return self._meaning.evidence(stack["stack_frames"], snapshot, extra)
 
-    def _frames(self, stack: bytes) -> Sequence[Mapping[str, Any]]:
-        frames: Sequence[Mapping[str, Any]] = self._parts.stack.decode(stack)["stack_frames"]
-        return frames
-
-    def _beside(self, look: Beside) -> Touch | None:
+    def _beside(self, look: Beside, snapshot: str | None) -> Touch | None:
         if look.target:
             target = self._parts.target.decode(look.target)["probe_target"]
-            return None if target is None else target_touch(target)
+            return None if target is None else target_touch(target, snapshot)
         binary = self._parts.binary.decode(look.binary)["binary"]
         return binary_touch(binary) if binary else None

@@ -59,4 +59,6 @@ def published_record(symbol_id: str, tally: Tally) -> dict[str, Any]:
         "callers": [{"symbol_id": caller, "hits": calls} for caller, calls in tally.callers.top()],
         "callers_shortfall": tally.callers.shortfall,
         "events": [one.as_record() for one in tally.citations.listed()],
+        "snapshots": [{"snapshot": name[0], "last_seen_ns": when} for name, when in tally.snapshots.newest()],
+        "snapshots_more": tally.snapshots.more(),
     }

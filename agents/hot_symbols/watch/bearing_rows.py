@@ -18,6 +18,10 @@ MAX_SEEN: Final = MAX_FILES + 1
 """Build ids under one watched name: one more than a watch looks into, so that an answer says that there are more."""
 
 
+MAX_SNAPSHOTS: Final = 64
+"""That named rows and are looked into; what others named is code that nobody can tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class WatchedRow:
     """What an answer needs of a row of the table."""
@@ -34,6 +38,8 @@ class WatchedRow:
     images_more: int = 0
     events: tuple[Citation, ...] = ()
     probe_hits: int = 0
+    snapshots: tuple[str, ...] = ()
+    """Those that named its hits; an empty one stands for others that are not listed."""
 
     @property
     def unsure_hits(self) -> int:
@@ -55,7 +61,7 @@ class UnsureHits(NamedTuple):
     """Hits that may be of a watched function and are counted for none or another.
 
     `entries` are those that probes at entries reported, `of_unknown_files` those of any function in files at the
-    watched path whose build is not known, and `renamed` those under names that only an older index of its file had.
+    watched path whose build is not known, and `renamed` those under names of which nobody can tell what they meant.
     """
 
     hits: int = 0
@@ -68,17 +74,23 @@ class WatchedFiles:
     """Decides for every published row whether it may be of a watched file, and notes which build ids those have."""
 
     def __init__(
-        self, watches: Iterable[Watch], module_of: ModuleOf, seen: Mapping[str, set[str]] | None = None
+        self,
+        watches: Iterable[Watch],
+        module_of: ModuleOf,
+        seen: Mapping[str, set[str]] | None = None,
+        snapshots: Iterable[str] = (),
     ) -> None:
-        """`seen` has what was noted before, for other watches."""
+        """`seen` and `snapshots` have what was noted before, for other watches."""
         self.module_of = module_of
         watches = list(watches)
         self._build_ids = {watch.build_id for watch in watches if watch.build_id is not None}
         self._modules = {watch.module for watch in watches if watch.module is not None}
         self._names = {basename(module) for module in self._modules}
         self._seen = {name: builds for name, builds in (seen or {}).items() if name in self._modules}
+        self.snapshots: set[str] = set(snapshots)
+        """Those that named rows, and the one in use."""
         self.has_new = False
-        """Whether a build id was seen that was not known of; whoever uses `seen` resets it."""
+        """Whether a build id or snapshot was seen that was not known of; whoever uses what was seen resets it."""
 
     @property
     def seen(self) -> Mapping[str, set[str]]:
@@ -86,9 +98,13 @@ class WatchedFiles:
         return self._seen
 
     def note(self, row: WatchedRow) -> None:
-        """Note the file of a row."""
+        """Note the file of a row, and which snapshots named it."""
         if row.identity.build_id is None:
             return
+        for one in row.snapshots:
+            if one and one not in self.snapshots and len(self.snapshots) < MAX_SNAPSHOTS:
+                self.snapshots.add(one)
+                self.has_new = True
         for name in {row.module, basename(row.module)} & self._modules:
             known = self._seen.setdefault(name, set())
             if row.identity.build_id not in known and len(known) < MAX_SEEN:
@@ -124,7 +140,7 @@ class UnsureRows:
         return text in self._rows
 
     def take(self, text: str, row: WatchedRow | None, *, is_renamed: bool) -> None:
-        """Take the newest form of a row. `is_renamed`: its file has no such name any more."""
+        """Take the newest form of a row. `is_renamed`: nobody can tell what its name meant."""
         self._grouped = None
         if row is not None and (row.unsure_hits or row.is_of_unknown_file or is_renamed):
             self._rows[text] = row
@@ -134,7 +150,12 @@ class UnsureRows:
     def hits_for(self, watch: Watch, code: WatchedCode) -> UnsureHits:
         """What may be of the watched symbol."""
         in_files = (row for build_id in code.files for row in self._groups().get(build_id, ()))
-        renamed = sum(row.confirmed_hits for row in in_files if code.is_renamed(row.identity))
+        unknown = (row for row in in_files if code.is_unknown_code(row.identity, row.snapshots))
+        renamed = sum(
+            row.confirmed_hits
+            for row in unknown
+            if code.bearing(watch, row.identity, row.module, row.snapshots) is not Bearing.IS
+        )
         return self._near_hits(watch, code)._replace(renamed=renamed)
 
     def _near_hits(self, watch: Watch, code: WatchedCode) -> UnsureHits:
@@ -150,7 +171,7 @@ class UnsureRows:
             names |= modules
         near = {row.symbol_id: row for name in names for row in groups.get(name, [])}.values()
         here = [row for row in near if watch.in_file(row.identity, row.module) is not Bearing.NONE]
-        others = [row for row in here if code.bearing(watch, row.identity, row.module) is Bearing.NONE]
+        others = [row for row in here if code.bearing(watch, row.identity, row.module, row.snapshots) is Bearing.NONE]
         unknown = (row.hits for row in here if row.is_of_unknown_file and watch.build_id is None)
         return UnsureHits(
             sum(row.unsure_hits for row in others), sum(row.unsure_entries for row in others), sum(unknown)

@@ -36,9 +36,11 @@ class HitsFound:
 
     hits: int = 0
     confirmed: int = 0
+    has_others: bool = False
+    """Some of the hits may be of other code, which an older index called the same."""
     may_be: int = 0
     older: int = 0
-    """Under a name of the function that an index had which is not in use any more."""
+    """Under a name that an index gave which is not in use any more, and that may have meant this code."""
     unsure: UnsureHits = NO_UNSURE_HITS
     """Of code whose function or file is unknown, or only hinted at."""
 
@@ -52,7 +54,7 @@ DecidedAnswer = tuple[AnswerKind, tuple[Reason, ...]]
 def decided(watch: Watch, code: WatchedCode, found: HitsFound, covered: Completeness) -> DecidedAnswer:
     """The answer and its reasons."""
     if found.confirmed:
-        return AnswerKind.HIT, code.notes
+        return AnswerKind.HIT, (*code.notes, *((reasons.OLDER_SNAPSHOT,) if found.has_others else ()))
     doubts = (*_doubts_of_rows(watch, found), *code.all_doubts, *_doubts_of_coverage(covered))
     if not watch.every_call_probed:
         doubts = (*doubts, reasons.NOT_HOOKED)

@@ -72,6 +72,12 @@ class FileNames(Protocol):
     def nearest(self, name: str) -> Sequence[str]:
         """Names that are spelled like this one, the nearest first."""
 
+    def spans(self, addresses: Iterable[int]) -> Sequence[tuple[int, int]]:
+        """First byte, and the one behind the last, of the code at each of these addresses."""
+
+    def names_over(self, spans: Sequence[tuple[int, int]]) -> Mapping[str, bool]:
+        """Every name of code in these spans; true if all of the name's code lies there."""
+
 
 class NoNames(enum.Enum):
     """Why a build id has no index that a name can be looked up in."""
@@ -92,3 +98,9 @@ class KnownFiles(Protocol):
 
     def names(self, build_id: str) -> FileNames | NoNames:
         """The index of a build id."""
+
+    def names_then(self, build_id: str, snapshot: str) -> FileNames | NoNames:
+        """The index that a build id had in this or another snapshot: what `names` gives if it is the same.
+
+        NO_INDEX too if the snapshot is gone, or its index was of other code.
+        """

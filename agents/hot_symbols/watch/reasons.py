@@ -152,5 +152,6 @@ UNNAMED_ENTRY: Final = Reason(
 )
 UNNAMED_CODE: Final = Reason(ReasonKind.UNNAMED_CODE, "code of its file ran whose function nothing confirms")
 OLDER_SNAPSHOT: Final = Reason(
-    ReasonKind.OLDER_SNAPSHOT, "code ran under a name that an older index of its file had, and the one in use does not"
+    ReasonKind.OLDER_SNAPSHOT,
+    "an older index of its file named code that ran, which may be this function or another one",
 )

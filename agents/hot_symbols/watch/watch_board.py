@@ -34,6 +34,9 @@ MAX_IMAGES: Final = 16
 MAX_LISTED_BYTES: Final = 256 << 10
 """Of all symbols that an answer lists, so that it fits into a record whatever their names are; the rest is counted."""
 
+MAX_NAMED_BY: Final = 16
+"""Snapshots that an answer lists, at 64 characters each."""
+
 DecodeRow = Callable[[bytes], Mapping[str, Any] | None]
 """Reads a record of runtime.hot-symbols; None where the bytes are something else."""
 
@@ -72,7 +75,7 @@ class WatchBoard:
         changed = [watch_id for watch_id, watch in kept if self._watches.get(watch_id) != watch]
         self.needs_rows = self.needs_rows or bool(changed)
         self._watches = dict(kept)
-        self.files = WatchedFiles(self._watches.values(), self.files.module_of, self.files.seen)
+        self.files = WatchedFiles(self._watches.values(), self.files.module_of, self.files.seen, self.files.snapshots)
         return sorted({*changed, *self.set_codes({watch_id: codes[watch_id] for watch_id in self._watches})})
 
     def set_codes(self, codes: Mapping[str, WatchedCode]) -> list[str]:
@@ -80,6 +83,7 @@ class WatchBoard:
         changed = [watch_id for watch_id, code in codes.items() if self._codes.get(watch_id) != code]
         self.needs_rows = self.needs_rows or bool(changed)
         self._codes = dict(codes)
+        self.files.snapshots |= {code.snapshot for code in codes.values() if code.snapshot is not None}
         self._by_function, self._by_row, self._known = {}, {}, {}
         for watch_id, code in codes.items():
             self._known |= code.files
@@ -103,15 +107,15 @@ class WatchBoard:
         if identity.symbol is None:
             return []
         asking = self._asking(identity)
-        may_bear = not identity.symbol or self._is_renamed(identity) or self.files.may_hold(identity, value)
+        may_bear = not identity.symbol or identity.build_id in self._known or self.files.may_hold(identity, value)
         if asking or may_bear or self._unsure.has(text):
             self._unread[text] = value
         return asking
 
-    def _is_renamed(self, row: SymbolIdentity) -> bool:
-        """Whether only an older index of a file concerned had the row's name."""
-        file = self._known.get(row.build_id or "")
-        return file is not None and file.is_renamed(row)
+    def _is_unknown_code(self, row: WatchedRow) -> bool:
+        """Whether nobody can tell which code of a file concerned a row's name means."""
+        file, symbol = self._known.get(row.identity.build_id or ""), row.identity.symbol
+        return file is not None and bool(symbol) and file.is_unknown_code(symbol or "", row.snapshots)
 
     def _asking(self, row: SymbolIdentity) -> list[str]:
         """The watches that a row may answer, by its name."""
@@ -141,16 +145,17 @@ class WatchBoard:
         rows: list[WatchedRow] = []
         may_be = older = 0
         for row in self._rows.get(watch_id, {}).values():
-            bearing = code.bearing(watch, row.identity, row.module)
+            bearing = code.bearing(watch, row.identity, row.module, row.snapshots)
             if bearing is Bearing.IS:
                 rows.append(row)
-            elif code.is_older(row.identity):
+            elif code.is_older(row.identity, row.snapshots):
                 older += row.hits
             elif bearing is Bearing.MAY_BE:
                 may_be += row.hits
         found = HitsFound(
             hits=sum(row.hits for row in rows),
             confirmed=sum(row.confirmed_hits for row in rows),
+            has_others=any(code.has_others(row.identity, row.snapshots) for row in rows),
             may_be=may_be,
             older=older,
             unsure=self._unsure.hits_for(watch, code),
@@ -171,7 +176,7 @@ class WatchBoard:
         for text, value in unread.items():
             identity = parse_symbol_id(text)
             row = None if value is None else self._row(text, identity, value)
-            self._unsure.take(text, row, is_renamed=self._is_renamed(identity))
+            self._unsure.take(text, row, is_renamed=row is not None and self._is_unknown_code(row))
             if row is not None:
                 self.files.note(row)
             for watch_id in self._asking(identity):
@@ -199,6 +204,7 @@ class WatchBoard:
                 Citation(one["time_ns"], one["event_id"], one["partition"], one["offset"]) for one in found["events"]
             ),
             found["probe_hits"],
+            (*(one["snapshot"] for one in found["snapshots"]), *([""] if found["snapshots_more"] else [])),
         )
 
 
@@ -239,6 +245,7 @@ def _answer(
         "gaps_more": covered.gaps_more,
         **_images(ranked),
         "events": [one.as_record() for one in cited([event for row in ranked for event in row.events])],
+        "named_by": sorted({one for row in ranked for one in row.snapshots if one})[:MAX_NAMED_BY],
     }
 
 

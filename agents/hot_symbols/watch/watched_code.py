@@ -12,6 +12,7 @@ from typing import Final
 from agents.hot_symbols.identity import SymbolIdentity
 from agents.hot_symbols.watch import reasons
 from agents.hot_symbols.watch.files import FileNames, KnownFiles, NamedCode, NoNames
+from agents.hot_symbols.watch.older_names import NamesBySnapshot, NamesThen, names_by_snapshot
 from agents.hot_symbols.watch.reasons import Reason, ReasonKind
 from agents.hot_symbols.watch.watch import KERNEL, Bearing, Watch
 from agents.symbols.compiler_clones import function_of, symbols_by_function
@@ -42,20 +43,46 @@ class CodeInFile:
     notes: tuple[Reason, ...]
     """What a hit of it may mean besides."""
     has_unknown_copies: bool
+    named: NamesBySnapshot = field(default_factory=dict)
+    """What the snapshots that rows name, and the one in use, call its code."""
     knows: Callable[[str], bool] = field(compare=False)
     """Whether the file has a name at all."""
 
     @property
     def row_names(self) -> set[str]:
         """Names of all rows that are of its code or may be."""
-        return {*self.own, *self.sure, *self.unsure}
+        older = (name for names in self.named.values() if names for name in (*names.sure, *names.unsure))
+        return {*self.own, *self.sure, *self.unsure, *older}
 
-    def is_renamed(self, row: SymbolIdentity) -> bool:
-        """Whether a row of this file has a name that only an older index of the build id had.
+    def is_unknown_code(self, symbol: str, snapshots: Iterable[str]) -> bool:
+        """Whether nobody can tell any more which code a name of a row means, that these snapshots gave.
 
-        Which code that was, nobody can tell any more.
+        Calls of before do not say theirs; then it is so if the index in use does not have the name.
         """
-        return bool(row.symbol) and not self.knows(row.symbol or "")
+        named = list(snapshots)
+        return any(self.named.get(one) is None for one in named) if named else not self.knows(symbol)
+
+    def bearing(self, symbol: str, snapshots: Iterable[str]) -> Bearing:
+        """What hits are under a name that these snapshots gave; an unknown one means what the index in use does.
+
+        Each gave a hit, so one whose name is sure is enough.
+        """
+        found = self._bearings(symbol, snapshots)
+        return next((one for one in (Bearing.IS, Bearing.MAY_BE) if one in found), Bearing.NONE)
+
+    def is_of_several(self, symbol: str, snapshots: Iterable[str]) -> bool:
+        """Whether some hits under a name are of this code for sure, and others may not be."""
+        return len(self._bearings(symbol, snapshots)) > 1
+
+    def _bearings(self, symbol: str, snapshots: Iterable[str]) -> set[Bearing]:
+        now = NamesThen(self.sure, self.unsure)
+        return {_bearing(symbol, self.named.get(one) or now) for one in list(snapshots) or [""]}
+
+
+def _bearing(symbol: str, names: NamesThen) -> Bearing:
+    if symbol in names.sure:
+        return Bearing.IS
+    return Bearing.MAY_BE if symbol in names.unsure else Bearing.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +125,16 @@ class WatchedCode:
         """One reason for each file whose inlined copies are not known."""
         return tuple(reasons.unknown_copies(key) for key, file in sorted(self.files.items()) if file.has_unknown_copies)
 
-    def bearing(self, watch: Watch, row: SymbolIdentity, path: str) -> Bearing:
-        """What a row with this identity says; `path` is the one that its file was seen under, of several the first."""
+    def bearing(self, watch: Watch, row: SymbolIdentity, path: str, snapshots: Sequence[str] = ()) -> Bearing:
+        """What a row with this identity says; `path` is the one that its file was seen under, of several the first.
+
+        `snapshots` named its hits.
+        """
         if not row.symbol:
             return Bearing.NONE
         file = self.files.get(row.build_id or "")
         if file is not None:
-            if row.symbol in file.sure:
-                return Bearing.IS
-            is_unsure = row.symbol in file.unsure or self.is_older(row)
-            return Bearing.MAY_BE if is_unsure else Bearing.NONE
+            return Bearing.MAY_BE if self.is_older(row, snapshots) else file.bearing(row.symbol, snapshots)
         function = function_of(row.symbol)
         near = watch.in_file(row, path) if function in self.functions else Bearing.NONE
         # The file may be another one than those that are known. In it, what shares code in them may be a function of
@@ -120,27 +147,47 @@ class WatchedCode:
         """Whether a file chooses, when it is loaded, the code that runs under the name."""
         return any(doubt.kind is ReasonKind.CHOSEN_AT_RUN_TIME for doubt in self.all_doubts)
 
-    def is_older(self, row: SymbolIdentity) -> bool:
-        """Whether a row has a name of the function that the index of its file does not have: an older one gave it."""
+    def is_unknown_code(self, row: SymbolIdentity, snapshots: Sequence[str]) -> bool:
+        """Whether a row is of a file concerned, and nobody can tell any more which code its name means."""
         file = self.files.get(row.build_id or "")
-        return file is not None and function_of(row.symbol or "") == self.function and row.symbol not in file.own
+        return file is not None and bool(row.symbol) and file.is_unknown_code(row.symbol or "", snapshots)
 
-    def is_renamed(self, row: SymbolIdentity) -> bool:
-        """Whether a row of a file concerned has a name that the file does not have."""
+    def has_others(self, row: SymbolIdentity, snapshots: Sequence[str]) -> bool:
+        """Whether a row that is this code may have hits of other code too, which an older index gave the same name."""
         file = self.files.get(row.build_id or "")
-        return file is not None and file.is_renamed(row)
+        return file is not None and file.is_of_several(row.symbol or "", snapshots)
+
+    def is_older(self, row: SymbolIdentity, snapshots: Sequence[str]) -> bool:
+        """Whether another index of its file gave a row its name, and the row may be of this code or of other code."""
+        file = self.files.get(row.build_id or "")
+        if file is None or not row.symbol:
+            return False
+        if file.is_unknown_code(row.symbol, snapshots):
+            is_near = function_of(row.symbol) == self.function or row.symbol in file.row_names
+            return is_near and row.symbol not in file.sure
+        is_older = any(file.named[one] != NamesThen(file.sure, file.unsure) for one in snapshots)
+        return is_older and file.bearing(row.symbol, snapshots) is Bearing.MAY_BE
 
 
 def watched_codes(
-    watches: Iterable[Watch], files: KnownFiles | None, seen: Mapping[str, Collection[str]]
+    watches: Iterable[Watch],
+    files: KnownFiles | None,
+    seen: Mapping[str, Collection[str]],
+    snapshots: Collection[str] = (),
 ) -> dict[str, WatchedCode]:
-    """The code of each watch by its id. `seen` has build ids that rows have under a watched path or file name."""
+    """The code of each watch by its id. `seen` has build ids that rows have under a watched path or file name.
+
+    `snapshots` are those that named rows.
+    """
     watches = list(watches)
     if files is None:
         return {one.watch_id: WatchedCode(function_of(one.symbol), {}, (reasons.NO_STORE,)) for one in watches}
     placed = files.build_ids({one.module for one in watches if one.module is not None and one.build_id is None})
     symbols = _symbols_by_file(watches, files, placed, seen)
-    return {one.watch_id: _watched_code(one, files, _concerned(one, placed, seen), symbols) for one in watches}
+    named_by = sorted({*snapshots, files.digest})
+    return {
+        one.watch_id: _watched_code(one, files, _concerned(one, placed, seen), symbols, named_by) for one in watches
+    }
 
 
 def _concerned(watch: Watch, placed: Mapping[str, Collection[str]], seen: Mapping[str, Collection[str]]) -> list[str]:
@@ -174,7 +221,11 @@ def _symbols_by_file(
 
 
 def _watched_code(
-    watch: Watch, files: KnownFiles, concerned: Sequence[str], symbols: Mapping[tuple[str, str], Collection[str]]
+    watch: Watch,
+    files: KnownFiles,
+    concerned: Sequence[str],
+    symbols: Mapping[tuple[str, str], Collection[str]],
+    snapshots: Sequence[str],
 ) -> WatchedCode:
     function = function_of(watch.symbol)
     found: dict[str, CodeInFile] = {}
@@ -186,7 +237,8 @@ def _watched_code(
             case NoNames.AMBIGUOUS:
                 doubts.append(reasons.ambiguous_build_id(build_id))
             case names:
-                found[build_id] = code_in_file(watch.symbol, build_id, symbols[build_id, function], names)
+                then = [(one, files.names_then(build_id, one)) for one in snapshots]
+                found[build_id] = code_in_file(watch.symbol, build_id, symbols[build_id, function], names, then)
     doubts += [reasons.no_index(build_id) for build_id in concerned[MAX_FILES:]]
     if watch.module is not None and (watch.module == KERNEL or watch.module.startswith(f"{KERNEL}:")):
         doubts.append(reasons.no_index_of_kernel(watch.module))
@@ -197,8 +249,17 @@ def _watched_code(
     return WatchedCode(function, found, tuple(doubts), files.digest)
 
 
-def code_in_file(symbol: str, build_id: str, own: Collection[str], names: FileNames) -> CodeInFile:
-    """The function of a symbol in a file; `own` are those of the file's names that are the function."""
+def code_in_file(
+    symbol: str,
+    build_id: str,
+    own: Collection[str],
+    names: FileNames,
+    then: Sequence[tuple[str, FileNames | NoNames]] = (),
+) -> CodeInFile:
+    """The function of a symbol in a file; `own` are those of the file's names that are the function.
+
+    `then` are the indexes that the file had in each snapshot that named rows.
+    """
     function = function_of(symbol)
     codes = {code.address: code for name in own for code in names.codes(name) if not code.is_resolver}
     chosen = sorted(name for name in own if any(code.is_resolver for code in names.codes(name)))
@@ -227,6 +288,9 @@ def code_in_file(symbol: str, build_id: str, own: Collection[str], names: FileNa
         doubts=tuple(doubts),
         notes=(reasons.several_codes(build_id, meant),) if meant > 1 else (),
         has_unknown_copies=not names.inline_knowledge.is_whole or any(map(names.has_lost_copies, own)),
+        named=names_by_snapshot(
+            function, codes.values(), (names, NamesThen(frozenset(sure), frozenset(called - sure))), then
+        ),
         knows=names.knows,
     )
 

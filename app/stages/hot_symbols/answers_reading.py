@@ -54,4 +54,5 @@ def _unanswered(watch: Watch) -> dict[str, Any]:
         "images": [],
         "images_more": 0,
         "events": [],
+        "named_by": [],
     }

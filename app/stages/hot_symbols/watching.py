@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from agents.contract import OutRecord
@@ -20,8 +20,9 @@ from agents.coverage.node_coverage import NodeCoverage
 from agents.hot_symbols.partitioning import symbol_partition
 from agents.hot_symbols.table.published import module_in
 from agents.hot_symbols.watch.deciding import AnswerKind
+from agents.hot_symbols.watch.watch import Watch
 from agents.hot_symbols.watch.watch_board import MAX_WATCHES, WatchBoard, is_news
-from agents.hot_symbols.watch.watched_code import watched_codes
+from agents.hot_symbols.watch.watched_code import WatchedCode, watched_codes
 from app.kafka.records import Partition, Recorded
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder, RecordFault
@@ -183,7 +184,9 @@ class WatchTask:
         if len(watches) > MAX_WATCHES:
             facts = {"watches": len(watches), "limit": MAX_WATCHES}
             log.warning("too many watches; the newest are not answered", extra={"facts": facts})
-        codes = await asyncio.to_thread(watched_codes, watches.values(), self._store.files, self._board.files.seen)
+        codes = await asyncio.to_thread(
+            watched_codes, watches.values(), self._store.files, self._board.files.seen, set(self._board.files.snapshots)
+        )
         self._dirty.update(self._board.set_watches(watches, codes))
         self._read_rows_again()
 
@@ -193,9 +196,13 @@ class WatchTask:
         self._look_at = time.monotonic() + REFRESH_SECONDS
         self._new_files_at = time.monotonic() + NEW_FILES_SECONDS
         if await asyncio.to_thread(self._store.look) or has_new:
-            watches, files, seen = list(self._board.watches.values()), self._store.files, self._board.files.seen
-            self._dirty.update(self._board.set_codes(await asyncio.to_thread(watched_codes, watches, files, seen)))
+            codes = await asyncio.to_thread(self._codes_of, list(self._board.watches.values()))
+            self._dirty.update(self._board.set_codes(codes))
             self._read_rows_again()
+
+    def _codes_of(self, watches: Sequence[Watch]) -> dict[str, WatchedCode]:
+        files = self._board.files
+        return watched_codes(watches, self._store.files, files.seen, set(files.snapshots))
 
     def _read_rows_again(self) -> None:
         if self._board.needs_rows:

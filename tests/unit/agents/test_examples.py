@@ -32,7 +32,7 @@ def test_bytes_of_a_regular_call_are_as_the_example_has_them() -> None:
         }
     )
     lines = EXAMPLE_LINE.findall(regular_calls.__doc__ or "")
-    assert len(lines) == 13
+    assert len(lines) == 14
     for at, text in lines:
         begin, expected = int(at) % len(call), bytes.fromhex(text)
         assert call[begin : begin + len(expected)] == expected, at

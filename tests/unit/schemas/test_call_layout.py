@@ -97,12 +97,34 @@ def test_parts_lie_where_the_layout_says(first: tuple[str, ...], call: dict[str,
         ("event_id", "timestamp_ns", "probe_type", "process"),
         ("event_id", "timestamp_ns", "probe_type", "stack_frames", "probe_target", "process"),
         ("event_id", "timestamp_ns", "probe_type", "stack_frames", "namespace", "probe_target", "process"),
+        ("event_id", "timestamp_ns", "probe_type", "stack_frames", "container_id"),
         ("source",),
     ],
 )
 def test_layout_is_not_regular_when_the_schema_begins_otherwise(first: tuple[str, ...]) -> None:
     """An evolved schema that moved the fixed fields is decoded as a whole, and never misread."""
     assert CallLayout(7, call_schema(first), WANTED).regular is None
+
+
+def test_a_snapshot_of_another_type_is_not_regular() -> None:
+    """It belongs to what a stack says, so it must not be skipped as something else."""
+    schema = call_schema()
+    snapshot = next(field for field in schema["fields"] if field["name"] == "symbol_snapshot")
+    snapshot["type"] = ["null", "bytes"]
+
+    assert CallLayout(7, schema, WANTED).regular is None
+
+
+def test_calls_of_before_the_snapshot_are_regular() -> None:
+    """The schema of an earlier program lacks it."""
+    schema = call_schema()
+    schema["fields"] = [field for field in schema["fields"] if field["name"] != "symbol_snapshot"]
+    parts = CallLayout(7, schema, WANTED).regular
+
+    assert parts is not None
+    assert not parts.has_snapshot
+    value = encode_call({"namespace": "shop"}, schema=schema)
+    assert parts.stack.decode(value[48:]) == {"stack_frames": [], "symbol_snapshot": None}
 
 
 @pytest.mark.parametrize("missing", ["process", "probe_target", "image_name", "source"])

@@ -110,6 +110,8 @@ def test_an_answer_fits(kind: str) -> None:
             ],
             "images_more": 0,
             "events": [{"event_id": "\x7f" * 128, "partition": 1, "offset": number, "time_ns": number}],
+            "snapshots": [{"snapshot": _text(kind, 512, number), "last_seen_ns": 1}],
+            "snapshots_more": 0,
         }
         board.take(key, avro_wire.schema_header(7) + b"%d" % number)
     answer = board.answer(watch.watch_id, 10)

@@ -9,9 +9,10 @@ from agents.hot_symbols.watch.files import NoNames
 from agents.hot_symbols.watch.watch import Watch
 from agents.hot_symbols.watch.watched_code import watched_codes
 from app.symbols.known_files import FollowedStore, StoreFiles
-from app.symbols.snapshot import object_path
+from app.symbols.snapshot import object_path, snapshot_path
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
+from tests.support.made_indexes import index_bytes, put_index
 from tests.support.made_stores import store_with
 
 BUILD, OTHER = "0123456789abcdef", "fedcba9876543210"
@@ -88,3 +89,34 @@ def test_what_is_added_is_seen_at_the_next_look(tmp_path: Path) -> None:
     (tmp_path / "store" / "current").unlink()
     assert not followed.look()
     assert FollowedStore(None).look() is False
+
+
+def test_the_index_of_an_older_snapshot_is_at_hand(tmp_path: Path) -> None:
+    """The same names if nothing changed, other ones if it did, and none of a snapshot that is gone."""
+    first = store_with(tmp_path, {BUILD: [["deflate"]]})
+    second = store_with(tmp_path, {OTHER: [["crc32"]]})
+    store_with(tmp_path, {BUILD: [["deflate"], ["inflate"]]})
+    files = StoreFiles(SymbolStore.open(tmp_path))
+    now, then = files.names(BUILD), files.names_then(BUILD, first)
+
+    assert not isinstance(then, NoNames)
+    assert not isinstance(now, NoNames)
+    assert files.names_then(BUILD, files.digest) is now
+    assert list(then.all_names()) == ["deflate"]
+    assert files.names_then(BUILD, second) is files.names_then(BUILD, second)
+    assert files.names_then(OTHER, second) is files.names(OTHER)
+    assert files.names_then(OTHER, first) is NoNames.NO_INDEX
+    snapshot_path(tmp_path, second).unlink()
+    assert StoreFiles(SymbolStore.open(tmp_path)).names_then(OTHER, second) is NoNames.NO_INDEX
+
+
+def test_names_of_other_code_are_no_names_of_this_one(tmp_path: Path) -> None:
+    """An index that was of another file with this build id says nothing about this one."""
+    names = ("f",)
+    digests: list[str] = []
+    for code in (b"1" * 32, b"2" * 32):
+        with StoreWriter(tmp_path) as writer:
+            put_index(writer, index_bytes(BUILD, names, code=code), BUILD, replace=True)
+            digests.append(writer.commit())
+
+    assert StoreFiles(SymbolStore.open(tmp_path)).names_then(BUILD, digests[0]) is NoNames.NO_INDEX

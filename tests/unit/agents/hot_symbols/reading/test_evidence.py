@@ -45,6 +45,17 @@ def test_a_frame_counts_for_its_symbol_its_hint_or_its_module() -> None:
     assert found == ["/usr/lib/libc.so.6!read", "/usr/lib/libc.so.6!__read", "0123456789!", "kernel!vfs_read"]
 
 
+def test_a_snapshot_counts_for_what_its_indexes_name() -> None:
+    """Frames and a probe's target with a build id; kernel frames, hints and files have no name of an index."""
+    stack = [decoded("kernel", "f", resolution="Kernel"), decoded("/a", "main"), decoded("/a", resolution="NoSymbol")]
+    touches = stack_touches([known(one) for one in stack], "d1")
+    target = target_touch({"module": "/a", "symbol": "f", "build_id": "0123456789"}, "d1")
+
+    assert [touch.snapshot for touch in touches] == [None, "d1", None]
+    assert target.snapshot == "d1"
+    assert target_touch({"module": "/a", "symbol": "f", "build_id": None}, "d1").snapshot is None
+
+
 def test_stack_touches_count_frames_grades_and_callers() -> None:
     """The caller of a frame is the next one outwards, across the border to user space; the outermost has none."""
     stack = [decoded("kernel", "f"), decoded("/a", "main"), decoded("/a", "main"), decoded("/a", symbol_hint="main")]

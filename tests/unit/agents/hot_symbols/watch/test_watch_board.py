@@ -29,9 +29,19 @@ FILES = ListedFiles({BUILD: NAMES, OTHER_BUILD: NAMES}, {LIB: {BUILD, OTHER_BUIL
 SCHEMA_ID = 7
 
 
-def value(symbol_id: str, hits: int, *, module: str = LIB, confirmed: int | None = None, seen: int = 2) -> bytes:
+def value(
+    symbol_id: str,
+    hits: int,
+    *,
+    module: str = LIB,
+    confirmed: int | None = None,
+    seen: int = 2,
+    snapshots: tuple[str, ...] = (),
+) -> bytes:
     """A published row."""
     tally = Tally(module)
+    for snapshot in snapshots:
+        tally.snapshots.note((snapshot,), seen * DAY)
     tally.hits, tally.first_ns, tally.last_ns = hits, seen * DAY, seen * DAY + 5
     record = published_record(symbol_id, tally) | {"confirmed_hits": hits if confirmed is None else confirmed}
     return records.encode(records.HOT_SYMBOL, SCHEMA_ID, record)
@@ -350,3 +360,73 @@ def test_that_somebody_vouches_is_news() -> None:
     assert (unknown["nodes"], unknown["answer"]) == (0, "Hit")
     assert is_news(unknown, known)
     assert not is_news(known, unknown)
+
+
+# Before d1 there was a snapshot whose index had no name for `inflate`: code up to the next name was `deflate`'s.
+OLDER = ListedNames([["deflate"], ["inflate.cold"], ["deflate"], ["hinted"]])
+TWO_SNAPSHOTS = ListedFiles(FILES.files, FILES.places, then={"d0": {BUILD: OLDER}, "same": {BUILD: NAMES}})
+
+
+def told_apart(watch: Watch, *rows: tuple[str, tuple[str, ...]]) -> tuple[str, list[str], dict[str, Any]]:
+    """The answer's kind and reasons, and the answer, after rows that snapshots named."""
+    made = board(watch)
+    made.set_codes(watched_codes([watch], TWO_SNAPSHOTS, {}))
+    for name, snapshots in rows:
+        made.take(f"{BUILD}!{name}".encode(), value(f"{BUILD}!{name}", 2, snapshots=snapshots))
+    asked(made, watch)
+    made.set_codes(watched_codes([watch], TWO_SNAPSHOTS, {}, made.files.snapshots))
+    for name, snapshots in rows:
+        made.take(f"{BUILD}!{name}".encode(), value(f"{BUILD}!{name}", 2, snapshots=snapshots))
+    answer = asked(made, watch)
+    return answer["answer"], [one["reason"] for one in answer["reasons"]], answer
+
+
+@pytest.mark.parametrize(
+    ("watched", "row", "snapshots", "expected", "reasons"),
+    [
+        ("inflate", "deflate", ("d1",), "NeverHit", ["AuthorsWord"]),
+        ("inflate", "deflate", ("same",), "NeverHit", ["AuthorsWord"]),
+        ("inflate", "deflate", ("d0",), "NotSeen", ["OlderSnapshot"]),
+        ("inflate", "hinted", ("d0",), "NeverHit", ["AuthorsWord"]),
+        ("inflate", "inflate", ("same",), "Hit", []),
+        ("deflate", "deflate", ("d0",), "NotSeen", ["OlderSnapshot"]),
+        ("deflate", "deflate", ("d0", "d1"), "Hit", ["OlderSnapshot"]),
+        ("hinted", "hinted", ("d0", "d1"), "Hit", []),
+        ("hinted", "deflate", ("gone",), "NotSeen", ["OlderSnapshot"]),
+        ("hinted", "hinted", ("gone",), "Hit", []),
+    ],
+)
+def test_a_name_of_an_older_snapshot_is_resolved_or_told_apart(
+    watched: str, row: str, snapshots: tuple[str, ...], expected: str, reasons: list[str]
+) -> None:
+    """By the code that it meant then: no "never" of what an older index called otherwise, and a hit stays one."""
+    watch = replace(BY_BUILD, symbol=watched)
+    answer, why, whole = told_apart(watch, (row, snapshots))
+
+    assert (answer, why) == (expected, reasons)
+    assert whole["named_by"] == (sorted(snapshots) if expected == "Hit" else [])
+
+
+def test_a_name_that_only_an_older_index_had_is_the_code_that_it_meant() -> None:
+    """The older index called the code otherwise, and nothing else: the row is a hit, under its old name."""
+    then = ListedNames([["FUN_1000"], ["inflate.cold"], ["deflate"]])
+    files = ListedFiles(FILES.files, FILES.places, then={"d0": {BUILD: then}})
+    made = board(BY_BUILD)
+    answers: list[dict[str, Any]] = []
+    for _ in range(2):
+        made.set_codes(watched_codes([BY_BUILD], files, {}, made.files.snapshots))
+        made.take(f"{BUILD}!FUN_1000".encode(), value(f"{BUILD}!FUN_1000", 2, snapshots=("d0",)))
+        answers.append(asked(made, BY_BUILD))
+
+    assert [one["answer"] for one in answers] == ["NotSeen", "Hit"]
+    assert answers[1]["symbols"][0]["symbol_id"] == f"{BUILD}!FUN_1000"
+
+
+def test_a_snapshot_that_is_not_looked_into_yet_proves_no_absence() -> None:
+    """Until its index is resolved, any name of the file may have meant the function."""
+    made = board(BY_BUILD)
+    made.take(f"{BUILD}!deflate".encode(), value(f"{BUILD}!deflate", 2, snapshots=("new",)))
+    answer = asked(made, BY_BUILD)
+
+    assert (answer["answer"], [one["reason"] for one in answer["reasons"]]) == ("NotSeen", ["OlderSnapshot"])
+    assert made.files.has_new

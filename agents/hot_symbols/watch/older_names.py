@@ -1,0 +1,53 @@
+"""What names of rows meant in the index that gave them, where another index of the file is in use now.
+
+The code of one build id lies at the same addresses in every index of it. So a name that an older index gave is resolved
+through them: to the functions that the index in use has at the addresses that the name stood for.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from agents.hot_symbols.watch.files import FileNames, NamedCode, NoNames
+from agents.symbols.compiler_clones import common_word, symbols_of
+
+
+@dataclass(frozen=True, slots=True)
+class NamesThen:
+    """Names under which an index gave hits of the watched code: of `sure` ones all hits are, of `unsure` ones some."""
+
+    sure: frozenset[str]
+    unsure: frozenset[str]
+
+
+NamesBySnapshot = Mapping[str, NamesThen | None]
+"""By snapshot; None if it, or the index that it had, is gone or of other code."""
+
+
+def names_by_snapshot(
+    function: str,
+    codes: Collection[NamedCode],
+    now: tuple[FileNames, NamesThen],
+    then: Iterable[tuple[str, FileNames | NoNames]],
+) -> NamesBySnapshot:
+    """What each of these snapshots named the watched codes of a file.
+
+    `now` is the index in use, with what it names them. `function` is the watched name without what compilers add.
+    """
+    in_use, names = now
+    found: dict[str, NamesThen | None] = {}
+    for snapshot, index in then:
+        if isinstance(index, NoNames):
+            found[snapshot] = None
+        elif index is in_use:
+            found[snapshot] = names
+        else:
+            found[snapshot] = _names_in(index, function, in_use.spans(code.address for code in codes))
+    return found
+
+
+def _names_in(index: FileNames, function: str, spans: Sequence[tuple[int, int]]) -> NamesThen:
+    over = index.names_over(spans)
+    own = symbols_of(function, index.names_with(common_word(function)))
+    copied = {name for name in own if index.copies(name)}  # where lines are known, a copy that runs has its own frame
+    unsure = {name for name, is_whole in over.items() if not is_whole}
+    return NamesThen(frozenset({*over, *copied} - unsure), frozenset(unsure))

@@ -43,12 +43,13 @@ SILENT: Final = 1
 def command(addresses: tuple[str, ...], interval_seconds: float, *, as_json: bool) -> None:
     """Show how fast each process runs, what waits, and what is lost.
 
-    In a terminal, the table is written again and again until Ctrl-C. Otherwise the command reads twice, prints one
-    table, and ends. The numbers come from the processes' own /metrics:
+    In a terminal, the tables are written again and again until Ctrl-C. Otherwise the command reads twice, prints them
+    once, and ends. The numbers come from the processes' own /metrics:
 
     \b
       IN/S, OUT/S  records or events a second that came in and that Kafka has
-      LAG          records that a stage has yet to finish
+      LAG, LAG S   records that a stage has yet to finish, and since when the oldest
+                   waits; the first table has them of a dead stage, too
       WAITING      events in ingest's buffer, or records that a stage works on
       BYTES        what ingest's buffer takes, in memory and on disk
       DROPPED      events that ingest gave up
@@ -57,8 +58,8 @@ def command(addresses: tuple[str, ...], interval_seconds: float, *, as_json: boo
       RESTARTS     seen while you look
       UP           since when the process runs
 
-    DROPPED, GAPS and REFUSED count since the process started; lines above the table say why. A process that does not
-    answer is listed with its reason. Where a kind has several processes, a first table has their sums.
+    DROPPED, GAPS and REFUSED count since a process started; the lines between the tables say why. They also name the
+    processes that do not answer or are not ready.
 
     \b
     Exit codes:
@@ -84,13 +85,13 @@ def _once(where: Sequence[str], interval_seconds: float, *, as_json: bool) -> Se
     history.rates(_reading(where))
     time.sleep(interval_seconds)
     reading = _reading(where)
-    rows, unread = history.rates(reading), reading.unread
+    rows = history.rates(reading)
     if as_json:
-        print_answer(document(rows, unread, reading.time), (), as_json=True)
-        return unread
-    for line in lines(rows, unread, reading.time):
-        echo(*line)
-    return unread
+        print_answer(document(rows, reading), (), as_json=True)
+    else:
+        for line in lines(rows, reading):
+            echo(*line)
+    return reading.unread
 
 
 def _watch(where: Sequence[str], interval_seconds: float) -> Sequence[UnreadPage]:
@@ -103,7 +104,7 @@ def _watch(where: Sequence[str], interval_seconds: float) -> Sequence[UnreadPage
             reading = _reading(where)
             unread = reading.unread
             size = shutil.get_terminal_size()
-            table = _within(size.lines, list(lines(history.rates(reading), unread, reading.time)))
+            table = _within(size.lines, list(lines(history.rates(reading), reading)))
             redraw(table, size.columns, is_first=is_first)
             is_first = False
             time.sleep(interval_seconds)

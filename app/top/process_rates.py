@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.telemetry import metrics
+from app.telemetry import metrics, state_metrics
 from app.telemetry.metric import Metric
 from app.telemetry.metric_pages import Page, UnreadPage
 from app.topology import PIPELINE
@@ -36,23 +36,37 @@ class PageReading:
 class ProcessRates:
     """One process, or several of a kind. Counts are since its start; rates are a second.
 
-    `causes` says of what dropped events, gaps, dead letters and the like consist.
+    A process's lag is that of its own partitions; since when records wait is known of a whole stage only. `not_ready`
+    names the checks of /readyz that find something wrong, and `causes` says of what dropped events, gaps, dead letters
+    and the like consist.
     """
 
     process: str
     address: str
     processes: int = 1
+    version: str = ""
+    not_ready: tuple[str, ...] = ()
     up_seconds: float | None
     restarts: int
     in_rate: float | None
     out_rate: float | None
     lag_records: int | None
+    lag_seconds: float | None = None
     waiting_records: int
     waiting_bytes: int
     dropped: int
     gaps: int
     dead_letters: int
     causes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StageLag:
+    """How far a stage is behind, in all partitions of all its sources: also one of which no process answers."""
+
+    stage: str
+    records: int
+    seconds: float
 
 
 class ProcessHistory:
@@ -77,12 +91,12 @@ class ProcessHistory:
         return sorted(rows, key=lambda row: (_place(row.process), row.address))
 
 
-def together(rows: Iterable[ProcessRates]) -> list[ProcessRates]:
-    """One row for each kind of process; it has no address."""
-    by_process: dict[str, list[ProcessRates]] = {}
+def together(rows: Iterable[ProcessRates], lags: Mapping[str, StageLag]) -> list[ProcessRates]:
+    """One row for each kind of process, without an address; also for a stage of which no process answers."""
+    by_process: dict[str, list[ProcessRates]] = {stage: [] for stage in lags}
     for row in rows:
         by_process.setdefault(row.process, []).append(row)
-    return [_sum(process, by_process[process]) for process in sorted(by_process, key=_place)]
+    return [_sum(process, by_process[process], lags.get(process)) for process in sorted(by_process, key=_place)]
 
 
 def causes_of(rows: Iterable[ProcessRates]) -> dict[str, dict[str, int]]:
@@ -94,6 +108,24 @@ def causes_of(rows: Iterable[ProcessRates]) -> dict[str, dict[str, int]]:
             for cause, count in counts.items():
                 total[cause] = total.get(cause, 0) + count
     return found
+
+
+def stage_lags(found: Iterable[Page | UnreadPage]) -> dict[str, StageLag]:
+    """How far each stage is behind. Every stage tells it of all, so the largest numbers count."""
+    by_source: dict[tuple[str, str], tuple[int, float]] = {}
+    for page in (one for one in found if isinstance(one, Page)):
+        seconds = page.series(state_metrics.GROUP_LAG_SECONDS)
+        for (stage, topic), records in page.series(state_metrics.GROUP_LAG).items():
+            before = by_source.get((stage, topic), (0, 0.0))
+            by_source[stage, topic] = max(before[0], int(records)), max(before[1], seconds.get((stage, topic), 0.0))
+    return {
+        stage: StageLag(
+            stage,
+            sum(records for (of, _), (records, _) in by_source.items() if of == stage),
+            max(seconds for (of, _), (_, seconds) in by_source.items() if of == stage),
+        )
+        for stage in sorted({stage for stage, _ in by_source}, key=_place)
+    }
 
 
 def _place(process: str) -> int:
@@ -129,6 +161,10 @@ def _rates(page: Page, before: Page, passed: float, now: float, restarts: int) -
     return ProcessRates(
         process=page.process,
         address=page.address,
+        version=" ".join(next(iter(page.series(state_metrics.BUILD_INFO)), ())),
+        not_ready=tuple(
+            sorted(check for (check,), is_ready in page.series(state_metrics.READY).items() if not is_ready)
+        ),
         up_seconds=max(0.0, now - page.started) if page.started else None,
         restarts=restarts,
         in_rate=rate(metrics.RECEIVED) if is_ingest else rate(metrics.CONSUMED),
@@ -152,22 +188,25 @@ def _by(page: Page, metric: Metric, label: int) -> dict[str, int]:
     return found
 
 
-def _sum(process: str, rows: Sequence[ProcessRates]) -> ProcessRates:
+def _sum(process: str, rows: Sequence[ProcessRates], behind: StageLag | None) -> ProcessRates:
     def known(of: Callable[[ProcessRates], float | None]) -> float | None:
         values = [value for row in rows if (value := of(row)) is not None]
         return sum(values) if values else None
 
-    lag = known(lambda row: row.lag_records)
+    lag = known(lambda row: row.lag_records) if behind is None else behind.records
     ups = [row.up_seconds for row in rows if row.up_seconds is not None]
     return ProcessRates(
         process=process,
         address="",
         processes=len(rows),
+        version=", ".join(sorted({row.version for row in rows if row.version})),
+        not_ready=tuple(sorted({check for row in rows for check in row.not_ready})),
         up_seconds=min(ups, default=None),
         restarts=sum(row.restarts for row in rows),
         in_rate=known(lambda row: row.in_rate),
         out_rate=known(lambda row: row.out_rate),
         lag_records=None if lag is None else int(lag),
+        lag_seconds=None if behind is None else behind.seconds,
         waiting_records=sum(row.waiting_records for row in rows),
         waiting_bytes=sum(row.waiting_bytes for row in rows),
         dropped=sum(row.dropped for row in rows),

@@ -37,7 +37,7 @@ def meter() -> Meter:
 @pytest.fixture
 def address(meter: Meter) -> Iterator[str]:
     """Where it serves them."""
-    server = TelemetryServer(meter, alive={}, ready={})
+    server = TelemetryServer(meter, alive={}, ready={"kafka": lambda: "no broker answers", "stream": lambda: None})
     yield server.start("127.0.0.1", 0)
     server.close()
 
@@ -50,6 +50,7 @@ def test_one_table_is_printed_where_nobody_can_watch(address: str, monkeypatch: 
     assert "1 of 2 processes answer" in result.output
     assert f"does not answer: {CLOSED}  Connection refused" in result.output
     assert "dropped: overflow 1,234" in result.output
+    assert f"not ready: ingest at {address}  kafka" in result.output
     assert re.search(rf"^ingest +{address} +0 +0 +- ", result.output, re.MULTILINE)
 
 

@@ -2,7 +2,8 @@
 
 from app.telemetry import metrics
 from app.telemetry.metric_pages import Page, UnreadPage
-from app.top.process_rates import PageReading, ProcessHistory, causes_of, together
+from app.telemetry.state_metrics import GROUP_LAG, GROUP_LAG_SECONDS
+from app.top.process_rates import PageReading, ProcessHistory, StageLag, causes_of, stage_lags, together
 
 INGEST = "a:1"
 PRIVACY = "b:2"
@@ -72,7 +73,7 @@ def test_a_process_that_was_silent_meanwhile_has_its_rate_of_all_that_time() -> 
 def test_processes_of_a_kind_are_summed() -> None:
     """With what was lost by cause, over all of them; heartbeats are no gaps."""
     rows = ProcessHistory().rates(PageReading(1.0, 1_000.0, [_ingest(1, 1), _ingest(5, 5, address="c:3"), _privacy(1)]))
-    ingest, privacy = together(rows)
+    ingest, privacy = together(rows, {})
     assert (ingest.processes, ingest.dropped, ingest.gaps, ingest.waiting_records) == (2, 6, 10, 22)
     assert (ingest.in_rate, ingest.lag_records, privacy.processes, privacy.lag_records) == (None, None, 1, 42)
     assert causes_of(rows) == {
@@ -80,3 +81,29 @@ def test_processes_of_a_kind_are_summed() -> None:
         "gaps": {"Reconnect": 8, "NewerCause": 2},
         "dead letters": {"malformed": 2},
     }
+
+
+def test_the_lag_of_a_dead_stage_is_what_the_others_say() -> None:
+    """Every stage tells the lag of all: the largest of each source counts, and a stage without a process has a row."""
+
+    def page(process: str, records: float, seconds: float) -> Page:
+        sources = [("canonicalize", "tetragon.raw"), ("hot-symbols", "runtime.calls"), ("hot-symbols", "runtime.watch")]
+        samples: dict[str, dict[tuple[str, ...], float]] = {
+            GROUP_LAG.name: dict.fromkeys(sources, records),
+            GROUP_LAG_SECONDS.name: dict.fromkeys(sources, seconds),
+        }
+        return Page(f"{process}:1", process, samples, 1.0)
+
+    silent = UnreadPage("c:9", "Connection refused")
+    pages: list[Page | UnreadPage] = [page("privacy", 10.0, 3.0), page("hot-symbols", 12.0, 2.0), silent]
+    lags = stage_lags(pages)
+    assert lags == {
+        "canonicalize": StageLag("canonicalize", 12, 3.0),
+        "hot-symbols": StageLag("hot-symbols", 24, 3.0),
+    }
+    kinds = together(ProcessHistory().rates(PageReading(1.0, 1_000.0, pages)), lags)
+    assert [(row.process, row.processes, row.lag_records, row.lag_seconds) for row in kinds] == [
+        ("canonicalize", 0, 12, 3.0),
+        ("privacy", 1, 0, None),
+        ("hot-symbols", 1, 24, 3.0),
+    ]

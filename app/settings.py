@@ -6,20 +6,17 @@ reads nothing but the mapping; `load` also looks whether the files can be read.
 """
 
 import difflib
-import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from app.operators.errors import OperatorError
+from app.operators.setting_forms import IpNetwork, address, choice, networks, number, prefix, url
 from app.serving.address import MAX_PORT, HostPort, split_address
 
 PREFIX = "CALLSTREAM_"
-
-IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MIN_PEER_PORT: Final = 1_024
 """Ports below it belong to services of the system. No worker listens for others there or follows an address there."""
@@ -49,49 +46,6 @@ class SettingsError(OperatorError):
         self.errors = errors
 
 
-def _number(low: int, high: int) -> Callable[[str], int]:
-    def parse(raw: str) -> int:
-        try:
-            value = int(raw)
-        except ValueError:
-            raise ValueError(f"is not a whole number: {raw!r}") from None
-        if not low <= value <= high:
-            raise ValueError(f"is {value}; write a number from {low} to {high}")
-        return value
-
-    return parse
-
-
-def _choice(*allowed: str) -> Callable[[str], str]:
-    def parse(raw: str) -> str:
-        if raw not in allowed:
-            raise ValueError(f"is {raw!r}; write one of {', '.join(allowed)}")
-        return raw
-
-    return parse
-
-
-def _url(raw: str) -> str:
-    parts = urlsplit(raw)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("is not an http:// or https:// address")
-    if parts.username or parts.password:
-        raise ValueError("holds credentials; name a password file instead")
-    return raw.rstrip("/")
-
-
-def _address(raw: str) -> str:
-    """Accepts gRPC addresses as Tetragon writes them: host:port, [v6]:port, unix:///path."""
-    if raw.startswith("unix:"):
-        if not raw.removeprefix("unix:").removeprefix("//").startswith("/"):
-            raise ValueError(f"is {raw!r}; a unix socket is written unix:///absolute/path")
-        return raw
-    host, colon, port = raw.rpartition(":")
-    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"is {raw!r}; write host:port or unix:///absolute/path")
-    return raw
-
-
 def _reachable(raw: str) -> str:
     """Accepts `host`, `host:port`, `[v6]` and `[v6]:port` that other workers may follow."""
     host, port = split_address(raw)
@@ -103,20 +57,10 @@ def _reachable(raw: str) -> str:
 
 
 def _unprivileged_port(raw: str) -> int:
-    value = _number(0, MAX_PORT)(raw)
+    value = number(0, MAX_PORT)(raw)
     if 0 < value < MIN_PEER_PORT:
         raise ValueError(f"is {value}; write 0 or a number from {MIN_PEER_PORT} to {MAX_PORT}")
     return value
-
-
-def _networks(raw: str) -> tuple[IpNetwork, ...]:
-    found = []
-    for text in filter(None, (part.strip() for part in raw.split(","))):
-        try:
-            found.append(ipaddress.ip_network(text))
-        except ValueError as error:
-            raise ValueError(f"has {text!r}, which is not a network such as 10.1.0.0/16 ({error})") from None
-    return tuple(found)
 
 
 def _hosts(raw: str) -> tuple[str, ...]:
@@ -135,12 +79,6 @@ def _host_ports(raw: str) -> tuple[HostPort, ...]:
     return tuple(found)
 
 
-def _prefix(raw: str) -> str:
-    if not all(c.isascii() and (c.isalnum() or c in "._-") for c in raw):
-        raise ValueError("may have letters, digits, '.', '_' and '-' only: it becomes part of topic names")
-    return raw
-
-
 def _setting(parse: Callable[[str], Any], default: Any, doc: str, *, kind: str = "") -> Any:
     return field(default=default, metadata={"parse": parse, "doc": doc, "kind": kind})
 
@@ -156,7 +94,7 @@ class Settings:
 
     # Tetragon
     tetragon_address: str = _setting(
-        _address, "unix:///var/run/tetragon/tetragon.sock", "where Tetragon's gRPC API listens"
+        address, "unix:///var/run/tetragon/tetragon.sock", "where Tetragon's gRPC API listens"
     )
     tetragon_tls_ca_file: Path | None = _file("CA that signed Tetragon's certificate")
     tetragon_tls_cert_file: Path | None = _file("our client certificate")
@@ -168,33 +106,33 @@ class Settings:
     tetragon_deny_list: str = _setting(str, "", "JSON list of tetragon.Filter: events not to send")
     tetragon_field_filters: str = _setting(str, "", "JSON list of tetragon.FieldFilter")
     tetragon_keepalive_seconds: int = _setting(
-        _number(MIN_KEEPALIVE_SECONDS, 86_400), 600, "pause between keepalive pings; Tetragon refuses less than 300"
+        number(MIN_KEEPALIVE_SECONDS, 86_400), 600, "pause between keepalive pings; Tetragon refuses less than 300"
     )
     tetragon_metrics_url: str = _setting(
-        _url, "", "Tetragon's metrics page, scraped for its loss counters; without it no time counts as complete"
+        url, "", "Tetragon's metrics page, scraped for its loss counters; without it no time counts as complete"
     )
     policy_hooks_file: Path | None = _file("TOML map from policy name to hook kind (fentry, fexit, uretprobe)")
 
     # Kafka
     kafka_bootstrap_servers: str = _setting(str, "127.0.0.1:9092", "brokers, host:port separated by commas")
     kafka_security_protocol: str = _setting(
-        _choice("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"), "PLAINTEXT", "as in Kafka's own clients"
+        choice("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"), "PLAINTEXT", "as in Kafka's own clients"
     )
     kafka_ssl_ca_file: Path | None = _file("CA that signed the brokers' certificates")
     kafka_ssl_cert_file: Path | None = _file("our client certificate")
     kafka_ssl_key_file: Path | None = _file("our client key")
     kafka_sasl_mechanism: str = _setting(
-        _choice("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"), "SCRAM-SHA-512", "SASL mechanism"
+        choice("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"), "SCRAM-SHA-512", "SASL mechanism"
     )
     kafka_sasl_username: str = _setting(str, "", "SASL user")
     kafka_sasl_password_file: Path | None = _file("file with the SASL password")
-    topic_prefix: str = _setting(_prefix, "", "put in front of every topic, group and subject name")
-    partitions: int = _setting(_number(1, 1024), 4, "partitions of every pipeline topic that `topics apply` creates")
-    replication_factor: int = _setting(_number(1, 7), 1, "replicas of every topic that `topics apply` creates")
+    topic_prefix: str = _setting(prefix, "", "put in front of every topic, group and subject name")
+    partitions: int = _setting(number(1, 1024), 4, "partitions of every pipeline topic that `topics apply` creates")
+    replication_factor: int = _setting(number(1, 7), 1, "replicas of every topic that `topics apply` creates")
 
     # Schema registry
     schema_registry_url: str = _setting(
-        _url, "http://127.0.0.1:8081/apis/ccompat/v7", "registry with Confluent's REST interface"
+        url, "http://127.0.0.1:8081/apis/ccompat/v7", "registry with Confluent's REST interface"
     )
     schema_registry_ssl_ca_file: Path | None = _file("CA of the registry's certificate")
     schema_registry_ssl_cert_file: Path | None = _file("our client certificate")
@@ -204,51 +142,49 @@ class Settings:
 
     # Ingest
     overload_grace_ms: int = _setting(
-        _number(0, 3_600_000),
+        number(0, 3_600_000),
         5_000,
         "how long ingest stops reading when its buffer is full, before it drops the oldest events",
     )
-    buffer_max_events: int = _setting(_number(1, 100_000_000), 200_000, "events that ingest holds for a slow Kafka")
-    buffer_max_bytes: int = _setting(_number(1 << 16, 1 << 40), 256 << 20, "bytes that ingest holds for a slow Kafka")
+    buffer_max_events: int = _setting(number(1, 100_000_000), 200_000, "events that ingest holds for a slow Kafka")
+    buffer_max_bytes: int = _setting(number(1 << 16, 1 << 40), 256 << 20, "bytes that ingest holds for a slow Kafka")
     spill_dir: Path | None = _setting(Path, None, "folder for events that do not fit into the buffer", kind="folder")
-    spill_max_bytes: int = _setting(_number(1 << 20, 1 << 44), 4 << 30, "most bytes that the spill folder may take")
+    spill_max_bytes: int = _setting(number(1 << 20, 1 << 44), 4 << 30, "most bytes that the spill folder may take")
     spill_sync_ms: int = _setting(
-        _number(0, 3_600_000), 1_000, "longest wait of spilled events for a sync to disk; 0 syncs every write"
+        number(0, 3_600_000), 1_000, "longest wait of spilled events for a sync to disk; 0 syncs every write"
     )
-    heartbeat_seconds: int = _setting(
-        _number(1, 3600), 10, "pause between the heartbeats of a node on runtime.coverage"
-    )
+    heartbeat_seconds: int = _setting(number(1, 3600), 10, "pause between the heartbeats of a node on runtime.coverage")
 
     # Stages
     data_dir: Path = _setting(Path, Path("callstream-data"), "folder for state that can be made again from Kafka")
     worker_index: int | None = _setting(
-        _number(0, 4096), None, "number of a worker of its stage on this host; a free one if not set"
+        number(0, 4096), None, "number of a worker of its stage on this host; a free one if not set"
     )
     privacy_policy_file: Path | None = _file("privacy policy; the built-in one if not set")
     privacy_key_file: Path | None = _file("key for pseudonyms; without it, values are masked instead")
     symbol_store_dir: Path | None = _setting(Path, None, "symbol indexes made by `symbols add`")
 
     dead_letter_max_run: int = _setting(
-        _number(0, 100_000_000),
+        number(0, 100_000_000),
         1_000,
         "refused records in a row at which a stage stops, or 0 for no limit. Single bad events stay far below it",
     )
     dead_letter_max_percent: int = _setting(
-        _number(1, 100),
+        number(1, 100),
         25,
         "refused share of the last 10,000 records at which a stage stops; 100 for never. A kind of event that a newer "
         "agent sends is rarely a quarter of all",
     )
 
     hot_symbol_expiry_days: int = _setting(
-        _number(0, 36_500),
+        number(0, 36_500),
         90,
         "days for which the row of an unwatched symbol is kept after its last hit; 0 for no end",
     )
 
     # Operation
     http_host: str = _setting(str, "127.0.0.1", "address that /metrics, /healthz and /readyz listen on")
-    http_port: int = _setting(_number(0, 65_535), 0, "their port; 0 picks a free one and logs it")
+    http_port: int = _setting(number(0, 65_535), 0, "their port; 0 picks a free one and logs it")
     process_addresses: tuple[HostPort, ...] = _setting(
         _host_ports,
         (),
@@ -278,13 +214,13 @@ class Settings:
         _reachable, "", "host or host:port under which other workers reach /hot-symbols; [address]:port for IPv6"
     )
     peer_networks: tuple[IpNetwork, ...] = _setting(
-        _networks,
+        networks,
         (),
         "networks, as CIDR, in which a worker queries others; if not set, loopback and the /24 (IPv6: /64) of what it "
         "advertises",
     )
-    log_format: str = _setting(_choice("json", "text"), "json", "how log lines are written to standard error")
-    log_level: str = _setting(_choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "least severity to log")
+    log_format: str = _setting(choice("json", "text"), "json", "how log lines are written to standard error")
+    log_level: str = _setting(choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "least severity to log")
 
     def name(self, base: str) -> str:
         """The full name of a topic, consumer group or subject, with the prefix."""

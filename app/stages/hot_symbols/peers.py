@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
+from app.operators.setting_forms import IpNetwork
 from app.serving.address import HostPort
-from app.settings import MIN_PEER_PORT, IpNetwork
+from app.settings import MIN_PEER_PORT
 from app.stages.hot_symbols.advertising import Owner
 
 MAX_ANSWER_BYTES: Final = 16 << 20

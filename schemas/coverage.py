@@ -16,7 +16,7 @@ from schemas.text_limits import cut_text
 from schemas.units import EARLIEST_NS, LATEST_NS
 
 MAX_SESSION_CHARS: Final = 64
-"""Ingest's are 16 hex digits; a row keeps some hundred of them."""
+"""Ingest's are 16 hex digits; a row keeps some hundred of them. Boot ids, versions and who says something, too."""
 
 
 class GapCause(StrEnum):
@@ -37,11 +37,37 @@ class GapCause(StrEnum):
     REFUSED = "Refused"
     LOSSES_UNREAD = "LossesUnread"
     SKIPPED = "Skipped"
+    FAREWELL = "Farewell"
+    CREATED = "Created"
+    BOOTED = "Booted"
+    RETIRED = "Retired"
+    RETIREMENT_UNDONE = "RetirementUndone"
+    FOLLOWED = "Followed"
 
 
 CLAIMS: Final = frozenset({GapCause.HEARTBEAT, GapCause.FILTERED, GapCause.LOSSES_UNREAD})
 """Causes of heartbeats: ingest saw the stream of that time. Filtered: Tetragon was told to leave events out.
 LossesUnread: nobody read what the agent itself lost."""
+
+AUTHORITY: Final = frozenset(
+    {GapCause.CREATED, GapCause.BOOTED, GapCause.RETIRED, GapCause.RETIREMENT_UNDONE, GapCause.FOLLOWED}
+)
+"""Causes of records by somebody who may know which nodes there are: `from_ns` is the moment that they tell of, and
+`to_ns` is when they said so. Followed: of a cluster, whose nodes were all known from `from_ns` to `to_ns`."""
+
+LOSSES: Final = frozenset(
+    {
+        GapCause.OVERFLOW,
+        GapCause.OVERSIZED,
+        GapCause.AGENT_LOSS,
+        GapCause.SPILL_LOSS,
+        GapCause.UNDECODABLE,
+    }
+)
+"""Causes of gaps whose length says nothing of how much is missing: a nanosecond may have held a thousand events."""
+
+TELLING: Final = AUTHORITY | {GapCause.FAREWELL}
+"""Causes of records that neither vouch nor are a gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +84,8 @@ class SkippedOffsets:
 class CoverageGap:
     """One record of runtime.coverage. `events_lost` is None where the number is unknown.
 
-    A gap with `skipped` is one of all nodes, and its node is empty.
+    A gap with `skipped` is one of all nodes, and its node is empty. Heartbeats tell the node's boot, where ingest runs
+    on the node, and the version of ingest; `said_by` is who says what only an authority may know.
     """
 
     node: str
@@ -70,6 +97,10 @@ class CoverageGap:
     cluster: str = ""
     session: str = ""
     skipped: SkippedOffsets | None = None
+    boot_id: str | None = None
+    boot_ns: int | None = None
+    ingest_version: str = ""
+    said_by: str = ""
 
     @property
     def node_id(self) -> NodeId:
@@ -112,7 +143,15 @@ def from_record(record: dict[str, Any]) -> CoverageGap:
         cluster=node.cluster,
         session=cut_text(record.get("session", ""), MAX_SESSION_CHARS),
         skipped=None if skipped is None else SkippedOffsets(**skipped),
+        boot_id=_cut(record.get("boot_id")),
+        boot_ns=record.get("boot_ns"),
+        ingest_version=cut_text(record.get("ingest_version", ""), MAX_SESSION_CHARS),
+        said_by=cut_text(record.get("said_by", ""), MAX_SESSION_CHARS),
     )
+
+
+def _cut(text: str | None) -> str | None:
+    return None if text is None else cut_text(text, MAX_SESSION_CHARS)
 
 
 def encode(gap: CoverageGap, schema_id: int) -> bytes:

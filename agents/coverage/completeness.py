@@ -1,16 +1,21 @@
-"""For how long, since a moment, the events of all nodes are complete, and where they may not be.
+"""For how long, since a moment, the events of all nodes are complete, where they may not be, and how much that is.
 
-A node counts from the first time that it is vouched for, or was seen to lose events. From then on it must be vouched
-for without a break. A node that falls silent is a gap that grows: nobody can distinguish a node that was taken away
-from one whose agent died. A node that was silent before the moment does not count.
+A node owes an account as long as it lives (`lives.py`); a node that falls silent is a gap that grows until somebody who
+may know says that it is gone. Where a file was placed is known, only the time of the nodes that had it decides.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
-from agents.coverage.interval import Interval, cut, total_ns, touches
+from agents.coverage.interval import Interval, cut, join, overlap, touches, uncovered
+from agents.coverage.lives import FOREVER_NS, Life
+from agents.coverage.missing import EXPIRED, REFUSED, UNREADABLE, UNVOUCHED, GapRanking, MissingInterval
+from agents.coverage.node_account import NodeAccount, account_of
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
+from agents.coverage.placements import NO_PLACEMENTS, Placements
+from agents.coverage.share import NO_SHARE, OwedPart, PartSums, Share, ShareSums
 from agents.coverage.vouching import VOUCHED_TWICE
 from schemas.coverage import GapCause
 from schemas.node import NodeId
@@ -19,43 +24,136 @@ from schemas.units import NS_PER_SECOND
 SILENCE_NS: Final = 600 * NS_PER_SECOND
 """How far a node may be behind the others before it counts as silent; ingest vouches some 70 s behind the present."""
 
-MAX_GAPS: Final = 8
-"""Gaps that an answer lists; a single one decides, so further ones are only counted."""
-
-UNVOUCHED: Final = "Unvouched"
-EXPIRED: Final = "Expired"
-REFUSED: Final = "Refused"
-UNREADABLE: Final = "Unreadable"
-TOO_MANY_NODES: Final = "TooManyNodes"
-
-
-class MissingInterval(NamedTuple):
-    """A stretch of time in which events may be missing.
-
-    `cause` is the value of a GapCause, or VOUCHED_TWICE, UNVOUCHED, EXPIRED, REFUSED, UNREADABLE or
-    TOO_MANY_NODES. `node` is None when the gap affects all nodes.
-    """
-
-    from_ns: int
-    to_ns: int
-    node: NodeId | None
-    cause: str
+_ALL: Final = ""
+"""Stands for no file: all nodes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """`complete_ns` is how much of the time up to `until_ns` is complete; both are 0 where nobody vouches.
+    """`placed` decides: of the nodes on which the file was placed, or may have been. `all_nodes` is of the whole fleet.
 
-    `gaps` has the newest first; `gaps_more` counts those that are not listed. `is_vouched_twice`: two ingests vouched
-    for one node at once, so its events may be counted twice.
+    `until_ns` is up to when it is known; 0 where nobody vouches. `is_vouched_twice`: two ingests vouched for one node
+    at once, so its events may be counted twice. `is_every_node_known`: an authority of each cluster knew all its nodes.
+    `retired` counts, by whose word it was, the nodes that were gone before the end.
     """
 
-    complete_ns: int = 0
     until_ns: int = 0
-    nodes: int = 0
-    gaps: tuple[MissingInterval, ...] = ()
-    gaps_more: int = 0
+    placed: Share = NO_SHARE
+    all_nodes: Share = NO_SHARE
     is_vouched_twice: bool = False
+    is_every_node_known: bool = False
+    retired: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def complete_ns(self) -> int:
+        """How much of the time up to `until_ns` is complete."""
+        return self.placed.complete_ns
+
+    @property
+    def gaps(self) -> tuple[MissingInterval, ...]:
+        """The longest gaps."""
+        return self.placed.gaps
+
+
+class FleetAccount:
+    """All nodes up to the latest moment for which they are known, ready to be asked for any beginning."""
+
+    def __init__(
+        self,
+        nodes: Mapping[NodeId, NodeCoverage],
+        now_ns: int,
+        *,
+        refused: Iterable[Interval] = (),
+        of_all: Iterable[GapInterval] = (),
+        placements: Placements = NO_PLACEMENTS,
+    ) -> None:
+        """What is vouched for beyond `now_ns` comes from a clock that runs ahead.
+
+        Events of the intervals `refused` reached a stage that could not process them. In the gaps `of_all` any node may
+        have lost events: a stage never read what was received then, or a coverage record cannot be read.
+        """
+        lives = {node: known.lives() for node, known in nodes.items()}
+        lives = {node: found for node, found in lives.items() if found}
+        self.until_ns = until_ns = _until(nodes, lives, now_ns)
+        self._accounts = {node: account_of(node, nodes[node], found, until_ns) for node, found in lives.items()}
+        window = Interval(-(1 << 63), until_ns)
+        everywhere = [
+            *(MissingInterval(*cut(one, window), None, REFUSED) for one in refused if touches(one, window)),
+            *(MissingInterval(*cut(one, window), None, _cause(one)) for one in of_all if touches(one, window)),
+        ]
+        self._shared = [one for one in join(Interval(*one[:2]) for one in everywhere) if one.to_ns > one.from_ns]
+        self._of_all = GapRanking(everywhere)
+        self._placements = placements
+        owed = [account.owed[0].from_ns for account in self._accounts.values() if account.owed]
+        self._first_owed_ns = min(owed, default=until_ns)
+        twice = [one for account in self._accounts.values() for one in account.missing if one.cause == VOUCHED_TWICE]
+        self._twice_until_ns = max((one.to_ns for one in twice), default=0)
+        self._followed_from_ns = _followed_from(nodes, lives, until_ns)
+        self._ended = [life for found in lives.values() for life in found if life.to_ns < until_ns]
+        parts = {node: _whole(account) for node, account in self._accounts.items() if account.owed}
+        self._fleet = PartSums(parts, self._shared)
+        self._base = self._unknown(parts)
+        self._by_file = {_ALL: self._sums(self._fleet)}
+
+    def since(self, since_ns: int, *, forgotten_ns: int | None = None, file: str | None = None) -> Completeness:
+        """The answer for the time since `since_ns`, on the nodes that had the file of this build id; None: on all.
+
+        Rows of symbols that were hit before `forgotten_ns` may have expired.
+        """
+        if not self.until_ns or self.until_ns <= since_ns:
+            return Completeness()
+        window = Interval(since_ns, self.until_ns)
+        extra = []
+        known_ns = since_ns
+        if forgotten_ns is not None and forgotten_ns > since_ns:
+            known_ns = min(forgotten_ns, window.to_ns)
+            extra.append(MissingInterval(since_ns, known_ns, None, EXPIRED))
+        if self._first_owed_ns > since_ns:  # before any node
+            before_ns = min(self._first_owed_ns, window.to_ns)
+            extra.append(MissingInterval(since_ns, before_ns, None, UNVOUCHED))
+            known_ns = max(known_ns, before_ns)
+        ended = Counter(life.ended_by or "" for life in self._ended if life.to_ns > since_ns)
+        return Completeness(
+            until_ns=self.until_ns,
+            placed=self._sums_of(file).since(since_ns, known_ns, extra),
+            all_nodes=self._by_file[_ALL].since(since_ns, known_ns, extra),
+            is_vouched_twice=self._twice_until_ns > since_ns,
+            is_every_node_known=self._followed_from_ns <= since_ns,
+            retired=tuple(sorted(ended.items())),
+        )
+
+    def _sums_of(self, file: str | None) -> ShareSums:
+        """The sums for a file, made when it is first asked for. Where no node tells of its files, that of all nodes."""
+        if file is None or self._base is None:
+            return self._by_file[_ALL]
+        if file not in self._by_file:
+            self._by_file[file] = self._sums(self._base, PartSums(self._placed(file), self._shared))
+        return self._by_file[file]
+
+    def _sums(self, *sums: PartSums) -> ShareSums:
+        return ShareSums(sums, self._of_all, self._shared, self.until_ns)
+
+    def _unknown(self, parts: Mapping[NodeId, OwedPart]) -> PartSums | None:
+        """What counts for every file, because nobody knows which files the nodes had; None: nobody tells."""
+        unknown = self._placements.unknown
+        if not unknown:
+            return None
+        cuts = {node: part if node not in unknown else _cut(part, unknown[node]) for node, part in parts.items()}
+        return PartSums({node: part for node, part in cuts.items() if part.owed}, self._shared)
+
+    def _placed(self, file: str) -> dict[NodeId, OwedPart]:
+        """What counts for one file, besides."""
+        found = {}
+        for node, windows in self._placements.by_file.get(file, {}).items():
+            account = self._accounts.get(node)
+            unknown = self._placements.unknown.get(node)
+            if account is None or unknown is None:
+                continue
+            sure = [one for window in windows for one in uncovered(window, unknown)] if unknown else windows
+            part = _cut(_whole(account), sure)
+            if part.owed:
+                found[node] = part
+        return found
 
 
 def completeness(
@@ -67,73 +165,49 @@ def completeness(
     refused: Iterable[Interval] = (),
     of_all: Iterable[GapInterval] = (),
 ) -> Completeness:
-    """The answer for the time since `since_ns`. What is vouched for beyond `now_ns` comes from a clock that runs ahead.
+    """The answer of all nodes for one beginning; see `FleetAccount`."""
+    return FleetAccount(nodes, now_ns, refused=refused, of_all=of_all).since(since_ns, forgotten_ns=forgotten_ns)
 
-    Rows of symbols that were hit before `forgotten_ns` may have expired. Events of the intervals `refused` reached a
-    stage that could not process them. In the gaps `of_all` any node may have lost events: a stage never read what was
-    received then, or a coverage record cannot be read.
-    """
-    ends = {node: known.vouched[-1].to_ns for node, known in nodes.items() if known.vouched}
-    ends = {node: min(end, now_ns) for node, end in ends.items() if end > since_ns}
-    if not ends:
-        return Completeness()
-    newest = max(ends.values())
-    until_ns = min(end for end in ends.values() if end >= newest - SILENCE_NS)
-    if until_ns <= since_ns:
-        return Completeness(nodes=len(ends))
-    window = Interval(since_ns, until_ns)
-    missing = sorted(
-        {
-            *_forgotten(forgotten_ns, window),
-            *(MissingInterval(*cut(one, window), None, REFUSED) for one in refused if touches(one, window)),
-            *(MissingInterval(*cut(one, window), None, _cause(one)) for one in of_all if touches(one, window)),
-            *_before_all((nodes[node] for node in ends), window),
-            *(one for node in ends for one in _of_node(node, nodes[node], window)),
-            *(one for node, known in nodes.items() if not known.vouched for one in _gaps_of(node, known, window)),
-        },
-        key=lambda one: (-one.to_ns, -one.from_ns, one.node or (), one.cause),
-    )
-    return Completeness(
-        complete_ns=until_ns - since_ns - total_ns(missing),
-        until_ns=until_ns,
-        nodes=len(ends),
-        gaps=tuple(missing[:MAX_GAPS]),
-        gaps_more=len(missing[MAX_GAPS:]),
-        is_vouched_twice=any(one.cause == VOUCHED_TWICE for one in missing),
-    )
+
+def _until(nodes: Mapping[NodeId, NodeCoverage], lives: Mapping[NodeId, Sequence[Life]], now_ns: int) -> int:
+    """Up to when the nodes that report are known: the earliest end of theirs. 0 where nobody ever vouched."""
+    vouched = {node: min(nodes[node].vouched[-1].to_ns, now_ns) for node in lives if nodes[node].vouched}
+    reporting = [end for node, end in vouched.items() if lives[node][-1].to_ns == FOREVER_NS]
+    if not reporting:
+        return max(vouched.values(), default=0)
+    newest = max(reporting)
+    return min(end for end in reporting if end >= newest - SILENCE_NS)
+
+
+def _followed_from(nodes: Mapping[NodeId, NodeCoverage], lives: Mapping[NodeId, Sequence[Life]], until_ns: int) -> int:
+    """Since when an authority of each cluster that has nodes has known all of them, without a break."""
+    begins = [0]
+    for cluster in {node.cluster for node in lives}:
+        row = nodes.get(NodeId(cluster, ""))
+        followed = join(Interval(*one[:2]) for one in row.told.followed) if row is not None else []
+        begins.append(next((one.from_ns for one in followed if one.from_ns < until_ns <= one.to_ns), FOREVER_NS))
+    return max(begins)
+
+
+def _whole(account: NodeAccount) -> OwedPart:
+    return OwedPart(account.owed, account.missing, account.united)
+
+
+def _cut(part: OwedPart, windows: Sequence[Interval]) -> OwedPart:
+    """The part of a node's time that lies in some windows."""
+    owed = overlap(part.owed, windows)
+    if not part.missing or not owed:
+        return OwedPart(owed, (), ())
+    return OwedPart(owed, tuple(_missing_in(part.missing, windows)), overlap(part.united, windows))
+
+
+def _missing_in(missing: Iterable[MissingInterval], windows: Sequence[Interval]) -> Iterator[MissingInterval]:
+    for one in missing:
+        for window in windows:
+            if touches(one, window):
+                begin, end = cut(one, window)
+                yield one._replace(from_ns=begin, to_ns=end)
 
 
 def _cause(gap: GapInterval) -> str:
     return UNREADABLE if gap.cause == GapCause.UNKNOWN.value else gap.cause
-
-
-def _forgotten(before_ns: int | None, window: Interval) -> Iterator[MissingInterval]:
-    if before_ns is not None and before_ns > window.from_ns:
-        yield MissingInterval(window.from_ns, min(before_ns, window.to_ns), None, EXPIRED)
-
-
-def _before_all(nodes: Iterable[NodeCoverage], window: Interval) -> Iterator[MissingInterval]:
-    """The time before any node was vouched for."""
-    first = min(known.vouched[0].from_ns for known in nodes)
-    if first > window.from_ns:
-        yield MissingInterval(window.from_ns, min(first, window.to_ns), None, UNVOUCHED)
-
-
-def _gaps_of(node: NodeId, known: NodeCoverage, window: Interval) -> Iterator[MissingInterval]:
-    """Of a node that did not live long enough to be vouched for: it ran, and what it lost may have been anything."""
-    for gap in known.gaps:
-        if touches(gap, window):
-            yield MissingInterval(*cut(gap, window), node, gap.cause)
-
-
-def _of_node(node: NodeId, known: NodeCoverage, window: Interval) -> Iterator[MissingInterval]:
-    judged = known.judge(window)
-    for gap in judged.gaps:
-        yield MissingInterval(*cut(gap, window), node, gap.cause)
-    for twice in judged.twice:
-        yield MissingInterval(*twice, node, VOUCHED_TWICE)
-    # If no interval was dropped, this node did not exist before its first one: that time is not missing.
-    begin_ns = known.vouched[0].from_ns if known.known_from_ns is None else window.from_ns
-    for one in judged.unvouched:
-        if one.from_ns >= begin_ns:
-            yield MissingInterval(*one, node, UNVOUCHED)

@@ -3,7 +3,7 @@
 An interval of no length (`from_ns == to_ns`) is an instant: something happened then, and nobody can say for how long.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -85,3 +85,20 @@ def uncovered(window: Interval, covered: Iterable[Interval]) -> Iterator[Interva
 def total_ns(intervals: Iterable[Stretch]) -> int:
     """Length of the union."""
     return sum(one.to_ns - one.from_ns for one in join(Interval(one.from_ns, one.to_ns) for one in intervals))
+
+
+def overlap(ones: Sequence[Interval], others: Sequence[Interval]) -> list[Interval]:
+    """What lies in both; each is in the order of time, without overlaps and instants."""
+    if len(ones) == 1 == len(others):  # nearly always
+        begin, end = max(ones[0][0], others[0][0]), min(ones[0][1], others[0][1])
+        return [Interval(begin, end)] if begin < end else []
+    found = []
+    at = 0
+    for one in ones:
+        while at < len(others) and others[at].to_ns <= one.from_ns:
+            at += 1
+        for other in others[at:]:
+            if other.from_ns >= one.to_ns:
+                break
+            found.append(cut(other, one))
+    return found

@@ -2,44 +2,57 @@
 
 The state depends only on which coverage records went in, not on their order or on how often one came. It is bounded:
 only the newest intervals are kept. Where older ones were dropped, nothing is claimed about the time before
-`known_from_ns`.
+`known_from_ns`. Of gaps that say how many events they lost, the newest keep the number.
 """
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from agents.coverage.interval import Interval, Stretch, join
+from agents.coverage.lives import Life, lives
 from agents.coverage.node_window import NodeWindow, is_gap, judge, vouches
+from agents.coverage.told import Told
 from agents.coverage.vouching import VouchedInterval, join_by_session, vouched_by_anybody, vouched_twice
 from agents.packing import StateError, pack, unpack
-from schemas.coverage import CoverageGap, GapCause
+from schemas.coverage import LOSSES, CoverageGap, GapCause
+from schemas.text_limits import cut_text
 
 MAX_INTERVALS: Final = 256
 """Of each kind. A session's heartbeats join into one interval as long as nothing is missing, so these are breaks of 16
 bytes and a word."""
 
+MAX_COUNTED: Final = 64
+"""Gaps that keep their number of lost events; older ones are joined, and then nobody knows the number."""
+
+_MAX_DETAIL: Final = 64
 
 _EARLIEST_NS: Final = -(1 << 63)
 
 
 class GapInterval(NamedTuple):
-    """A stretch of time in which events may be missing, and why: the value of a GapCause."""
+    """A stretch of time in which events may be missing, and why: the value of a GapCause.
+
+    `events_lost` is None where nobody counted them; `detail` distinguishes counted gaps of one time, as by counter.
+    """
 
     from_ns: int
     to_ns: int
     cause: str
+    events_lost: int | None = None
+    detail: str = ""
 
 
 class NodeCoverage:
-    """Intervals of one node, each list in the order of time and without overlaps of one session or one cause."""
+    """Intervals of one node: `by_session` and `gaps` in the order of their ends, and what else its records tell."""
 
-    __slots__ = ("by_session", "gaps", "known_from_ns", "twice", "vouched")
+    __slots__ = ("by_session", "gaps", "known_from_ns", "told", "twice", "vouched")
 
     def __init__(
         self,
         by_session: Iterable[VouchedInterval] = (),
         gaps: Iterable[GapInterval] = (),
         known_from_ns: int | None = None,
+        told: Told | None = None,
     ) -> None:
         self.by_session = list(by_session)
         """What each session vouched for, in the order of the ends."""
@@ -49,15 +62,25 @@ class NodeCoverage:
         """When two sessions of ingest vouched for the node at once, in order."""
         self.gaps = list(gaps)
         self.known_from_ns = known_from_ns
+        self.told = told or Told()
 
     def add(self, found: Iterable[CoverageGap]) -> None:
         """Take records of this node."""
+        found = list(found)
         for record in found:
             if vouches(record):
                 self.by_session.append(VouchedInterval(record.from_ns, record.to_ns, record.session))
             if is_gap(record):
-                self.gaps.append(GapInterval(record.from_ns, record.to_ns, record.cause.value))
+                self.gaps.append(_gap_of(record))
+        self.told.add(found)
         self._settle()
+
+    def lives(self) -> list[Life]:
+        """From when to when the node owes. What was dropped may have been heard, so it owes for all of that."""
+        told = (Interval(*gap[:2]) for gap in self.gaps if gap.cause != GapCause.UNKNOWN.value)
+        dropped_ns = max(self.told.forgotten_ns, self.known_from_ns or 0)
+        dropped = [Interval(_EARLIEST_NS, dropped_ns)] if dropped_ns else []
+        return lives(self.told, [*dropped, *self.vouched], told)
 
     def incomplete(self) -> list[GapInterval]:
         """When events may be missing: the gaps, and all the time before what is known."""
@@ -70,7 +93,7 @@ class NodeCoverage:
         return judge(window, self.vouched, self.twice, self.gaps)
 
     def _settle(self) -> None:
-        vouched, gaps = join_by_session(self.by_session), _join_by_cause(self.gaps)
+        vouched, gaps = join_by_session(self.by_session), _settled(self.gaps)
         dropped: list[Stretch] = [*vouched[:-MAX_INTERVALS], *gaps[:-MAX_INTERVALS]]
         for one in dropped:
             end_ns = max(one.to_ns, one.from_ns + 1)  # of an instant: nothing is claimed about its own moment either
@@ -79,35 +102,69 @@ class NodeCoverage:
         if begin is not None:
             vouched = [one._replace(from_ns=max(one.from_ns, begin)) for one in vouched if one.to_ns > begin]
             gaps = [
-                GapInterval(max(one.from_ns, begin), one.to_ns, one.cause)
+                one._replace(from_ns=max(one.from_ns, begin))
                 for one in gaps
                 if one.to_ns > begin or one.from_ns == begin
             ]
         self.by_session = sorted(vouched, key=lambda one: (one.to_ns, one.from_ns, one.session))
         self.vouched, self.twice = vouched_by_anybody(vouched), vouched_twice(vouched)
-        self.gaps = gaps
+        self.gaps = list(dict.fromkeys(gaps))  # a repetition of one that was cut
 
     def to_bytes(self) -> bytes:
         """Packed state; equal coverage is equal bytes."""
-        numbers = [0 if self.known_from_ns is None else 1, self.known_from_ns or 0, len(self.by_session)]
-        for one in (*self.by_session, *self.gaps):
+        is_cut = self.known_from_ns is not None
+        numbers = [is_cut, self.known_from_ns or 0, len(self.by_session), len(self.gaps)]
+        for one in self.by_session:
             numbers += one[:2]
-        return pack(numbers, [*(one.session for one in self.by_session), *(gap.cause for gap in self.gaps)])
+        for gap in self.gaps:
+            numbers += [*gap[:2], -1 if gap.events_lost is None else gap.events_lost]
+        sessions, causes = [one.session for one in self.by_session], [gap.cause for gap in self.gaps]
+        details = [gap.detail for gap in self.gaps]
+        return pack([*numbers, *self.told.numbers()], [*sessions, *causes, *details, *self.told.texts()])
 
     @classmethod
     def from_bytes(cls, state: bytes) -> "NodeCoverage":
         """The coverage in a packed state. Raises StateError."""
-        numbers, words = unpack(state)
-        is_cut, known_from_ns, count = numbers[:3]
-        if 2 * len(words) != max(len(numbers) - 3, 2):
+        found = unpack(state)
+        numbers, texts = iter(found[0]), iter(found[1])
+        try:
+            is_cut, known_from_ns, sessions, gaps = (next(numbers) for _ in range(4))
+            vouched = [(next(numbers), next(numbers), next(texts)) for _ in range(sessions)]
+            lengths = [(next(numbers), next(numbers), next(numbers)) for _ in range(gaps)]
+            causes, details = [next(texts) for _ in range(gaps)], [next(texts) for _ in range(gaps)]
+            told = Told.unpacked(numbers, texts)
+        except (StopIteration, RuntimeError):
+            raise StateError("state of coverage in another form than this version writes") from None
+        if next(numbers, None) is not None or next(texts, None) is not None:
             raise StateError("state of coverage in another form than this version writes")
-        found = list(zip(numbers[3::2], numbers[4::2], words, strict=False))  # one empty word stands for none
-        vouched = [VouchedInterval(*one) for one in found[:count]]
-        return cls(vouched, [GapInterval(*one) for one in found[count:]], known_from_ns if is_cut else None)
+        return cls(
+            [VouchedInterval(*one) for one in vouched],
+            [
+                GapInterval(from_ns, to_ns, cause, None if lost < 0 else lost, detail)
+                for (from_ns, to_ns, lost), cause, detail in zip(lengths, causes, details, strict=True)
+            ],
+            known_from_ns if is_cut else None,
+            told,
+        )
 
 
-def _join_by_cause(gaps: Iterable[GapInterval]) -> list[GapInterval]:
+def _gap_of(record: CoverageGap) -> GapInterval:
+    """The gap of a record; losses keep their number."""
+    if record.cause not in LOSSES or record.events_lost is None:
+        return GapInterval(record.from_ns, record.to_ns, record.cause.value)
+    detail = cut_text(record.detail or "", _MAX_DETAIL)
+    return GapInterval(record.from_ns, record.to_ns, record.cause.value, max(0, record.events_lost), detail)
+
+
+def _by_end(gap: GapInterval) -> tuple[int, int, str, int, str]:
+    return gap.to_ns, gap.from_ns, gap.cause, gap.events_lost or 0, gap.detail
+
+
+def _settled(gaps: Iterable[GapInterval]) -> list[GapInterval]:
+    """Gaps in order: the newest with their numbers, one by one, and the others joined by cause."""
+    counted = sorted({gap for gap in gaps if gap.events_lost is not None}, key=_by_end)
     by_cause: dict[str, list[Interval]] = {}
-    for gap in gaps:
+    for gap in (*(gap for gap in gaps if gap.events_lost is None), *counted[:-MAX_COUNTED]):
         by_cause.setdefault(gap.cause, []).append(Interval(gap.from_ns, gap.to_ns))
-    return sorted(GapInterval(*one, cause) for cause, intervals in by_cause.items() for one in join(intervals))
+    joined = [GapInterval(*one, cause) for cause, intervals in by_cause.items() for one in join(intervals)]
+    return sorted([*joined, *counted[-MAX_COUNTED:]], key=_by_end)

@@ -13,7 +13,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from agents.coverage.interval import Interval, Stretch, cut, join, touches, uncovered
 from agents.coverage.refused_minutes import RefusedMinutes
 from agents.coverage.vouching import VouchedInterval, vouched_by_anybody, vouched_twice
-from schemas.coverage import CLAIMS, CoverageGap, GapCause, merge
+from schemas.coverage import CLAIMS, TELLING, CoverageGap, GapCause, merge
 from schemas.node import NodeId
 
 MAX_LISTED_GAPS: Final = 10_000
@@ -90,7 +90,8 @@ def is_gap(record: CoverageGap) -> bool:
 
     A heartbeat under a filter, and one without the agent's loss counters, vouches and is a gap.
     """
-    return record.cause is not GapCause.HEARTBEAT and record.to_ns >= record.from_ns
+    is_other = record.cause is GapCause.HEARTBEAT or record.cause in TELLING
+    return not is_other and record.to_ns >= record.from_ns
 
 
 class WindowRecords:

@@ -13,9 +13,15 @@ A TOML file:
     action = "Update to libpng 1.6.44."           # what a hit means people should do
     min_complete_days = 14                        # how long "never" must have lasted
     accept_unknown_copies = true                  # "never" counts where inlined copies are not known of
+    min_share = 0.9999                            # "never" counts if this share of the node-time was watched
+    max_events_lost = 0                           # and if no more events were lost than this, by their counters
 
 `every_call_probed` has no default: Tetragon reports calls of functions that a policy probes, and a function that none
 probes runs unseen, however complete the events are. Only the author of the policies can say which it is.
+
+`min_share` is 1 where it is not given. It counts the time of all nodes on which the watched file was placed, or may
+have been. The statement then says how much was missing. A loss can last a nanosecond and hold a thousand events, so
+`max_events_lost` counts them.
 
 A watch means its file wherever it runs. A product that is a container image (`pkg:oci/...`, `pkg:docker/...`) is
 `affected` only if the function ran in that image; other products share what the watch says.
@@ -38,7 +44,15 @@ MIN_COMPLETE_DAYS: Final = 14.0
 _IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+")
 _TOP: Final = frozenset({"author", "statement"})
 _NEEDED: Final = frozenset({"vulnerability", "products", "every_call_probed"})
-_KEYS: Final = _NEEDED | {"aliases", "subcomponents", "action", "min_complete_days", "accept_unknown_copies"}
+_KEYS: Final = _NEEDED | {
+    "aliases",
+    "subcomponents",
+    "action",
+    "min_complete_days",
+    "accept_unknown_copies",
+    "min_share",
+    "max_events_lost",
+}
 
 
 class VexFileError(OperatorError):
@@ -57,6 +71,8 @@ class VexSubject:
     action: str = ""
     min_complete_days: float = MIN_COMPLETE_DAYS
     accept_unknown_copies: bool = False
+    min_share: float = 1.0
+    max_events_lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +120,11 @@ def _subject(where: str, entry: Any) -> VexSubject:
     days = entry.get("min_complete_days", MIN_COMPLETE_DAYS)
     if isinstance(days, bool) or not isinstance(days, int | float) or not days > 0:
         raise _KeyError(f"{where}min_complete_days: {days!r} is not a number above 0")
+    share, lost = entry.get("min_share", 1.0), entry.get("max_events_lost", 0)
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+        raise _KeyError(f"{where}min_share: {share!r} is not a number above 0 and up to 1")
+    if isinstance(lost, bool) or not isinstance(lost, int) or lost < 0:
+        raise _KeyError(f"{where}max_events_lost: {lost!r} is not a number of events")
     for name in ("every_call_probed", "accept_unknown_copies"):
         if not isinstance(entry.get(name, False), bool):
             raise _KeyError(f"{where}{name}: write true or false")
@@ -116,6 +137,8 @@ def _subject(where: str, entry: Any) -> VexSubject:
         action=_text(f"{where}action", entry["action"]) if "action" in entry else "",
         min_complete_days=float(days),
         accept_unknown_copies=entry.get("accept_unknown_copies", False),
+        min_share=float(share),
+        max_events_lost=lost,
     )
 
 

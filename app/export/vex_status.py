@@ -5,6 +5,7 @@
 | one ran in this product, its name is sure, and the author says what to do | `affected` |
 | one ran, or may have, here or elsewhere | `under_investigation`: that it ran is not yet that it can be exploited |
 | none ran, events complete for long enough, every call probed | `not_affected`, `vulnerable_code_not_in_execute_path` |
+| the same, with as much of the node-time missing as the author accepts | the same, and the note says how much |
 | anything else: gaps, too short, not probed, not watched | `under_investigation`, with the reasons |
 """
 
@@ -26,14 +27,15 @@ MAX_SAID: Final = 8
 
 _DAY_NS: Final = 86_400 * NS_PER_SECOND
 
-_NO_DOUBTS: Final = frozenset({ReasonKind.AUTHORS_WORD, ReasonKind.SHARED_CODE, ReasonKind.SEVERAL_CODES})
+_WORDS_OF_NODES: Final = frozenset({ReasonKind.REPORTED_NODES, ReasonKind.RETIRED_NODES})
+_NO_DOUBTS: Final = _WORDS_OF_NODES | {ReasonKind.AUTHORS_WORD, ReasonKind.SHARED_CODE, ReasonKind.SEVERAL_CODES}
 _OTHER_FUNCTIONS: Final = frozenset({ReasonKind.SHARED_CODE.value, ReasonKind.SEVERAL_CODES.value})
 """Why what ran may have been another function than the vulnerable one."""
 
 _OF_PROBES: Final = frozenset({ReasonKind.NOT_HOOKED, ReasonKind.UNNAMED_CODE})
 """What does not matter where the author states that every call is probed."""
 
-_SAID_OTHERWISE: Final = frozenset({ReasonKind.GAP, ReasonKind.NOT_VOUCHED})
+_SAID_OTHERWISE: Final = frozenset({ReasonKind.GAP, ReasonKind.NOT_VOUCHED, ReasonKind.MISSING})
 
 WatchAnswer = Mapping[str, Any]
 """Fields of schemas/avro/watched_symbol.avsc."""
@@ -93,8 +95,61 @@ def _never(answer: WatchAnswer) -> str:
     store = f", by snapshot {answer['snapshot']} of the symbol store" if answer["snapshot"] else ""
     return (
         f"{answer['watch_id']} was never {said} from {time_text(answer['since_ns'])} to "
-        f"{time_text(answer['complete_until_ns'])}, with the events of {_nodes(answer)} complete{store}."
+        f"{time_text(answer['complete_until_ns'])}, with the events of {_nodes(answer)} {_how_complete(answer)}{store}."
+        f"{_whose_nodes(answer)}"
     )
+
+
+def _how_complete(answer: WatchAnswer) -> str:
+    """That they are complete, or exactly how much is missing and where most of it is."""
+    if not _gap_count(answer):
+        return "complete"
+    whole = answer["placed_missing_ms"] + answer["placed_watched_ms"]
+    return (
+        f"complete but for {answer['placed_missing_ms']:,} ms of {whole:,} ms of node-time (a share of "
+        f"{_share(answer):.9f} was watched), {_lost(answer)} events lost, {_gap_count(answer):,} gaps, the longest "
+        f"{_longest(answer)}"
+    )
+
+
+def _lost(answer: WatchAnswer) -> str:
+    return "an unknown number of" if answer["events_lost"] is None else f"{answer['events_lost']:,}"
+
+
+def _whose_nodes(answer: WatchAnswer) -> str:
+    """Who says which nodes there were."""
+    known = (
+        "" if answer["every_node_known"] else " Nobody says that there were no other nodes than those that reported."
+    )
+    gone = [f"{one['nodes']:,} by the word of {one['said_by'] or 'nobody in particular'}" for one in answer["retired"]]
+    return known + (f" Nodes that are gone: {', '.join(gone)}." if gone else "")
+
+
+def _share(answer: WatchAnswer) -> float:
+    """How much of the node-time was watched, rounded down."""
+    whole = answer["placed_watched_ms"] + answer["placed_missing_ms"]
+    return answer["placed_watched_ms"] * 10**9 // whole / 10**9 if whole else 0.0
+
+
+def _gap_count(answer: WatchAnswer) -> int:
+    return len(answer["gaps"]) + int(answer["gaps_more"])
+
+
+def _longest(answer: WatchAnswer) -> str:
+    first = answer["gaps"][0]
+    node = str(NodeId(first["cluster"], first["node"])) or "any node"
+    return f"from {time_text(first['from_ns'])} to {time_text(first['to_ns'])} on {node} ({first['cause']})"
+
+
+def _is_accepted(subject: VexSubject, answer: WatchAnswer) -> bool:
+    """Whether the author accepts what is missing."""
+    lost = answer["events_lost"]
+    is_enough = lost is not None and lost <= subject.max_events_lost and _share(answer) >= subject.min_share
+    return _accepts_gaps(subject) and is_enough
+
+
+def _accepts_gaps(subject: VexSubject) -> bool:
+    return subject.min_share < 1 or subject.max_events_lost > 0
 
 
 def _authors_words(subject: VexSubject, answers: Sequence[WatchAnswer]) -> Iterator[str]:
@@ -125,19 +180,26 @@ def _doubts_of(subject: VexSubject, answer: WatchAnswer) -> Iterator[str]:
     if not answer["complete_until_ns"]:
         yield "no node is vouched for since it is watched"
         return
-    gaps = len(answer["gaps"]) + answer["gaps_more"]
-    if gaps:
-        newest = answer["gaps"][0]
-        node = str(NodeId(newest["cluster"], newest["node"])) or "any node"
-        yield (
-            f"{gaps:,} gaps in the events since it is watched, the newest from {time_text(newest['from_ns'])} to "
-            f"{time_text(newest['to_ns'])} on {node} ({newest['cause']})"
-        )
-    if answer["complete_ns"] < subject.min_complete_days * _DAY_NS:
-        days = answer["complete_ns"] / _DAY_NS
+    gaps = _gap_count(answer)
+    watched_ns = answer["complete_ns"]
+    if gaps and _is_accepted(subject, answer):
+        watched_ns = answer["complete_until_ns"] - answer["since_ns"]
+    elif gaps:
+        more = _not_accepted(subject, answer) if _accepts_gaps(subject) else ""
+        yield f"{gaps:,} gaps in the events since it is watched, the longest {_longest(answer)}{more}"
+    if watched_ns < subject.min_complete_days * _DAY_NS:
+        days = watched_ns / _DAY_NS
         yield f"not seen for {days:.2f} days of complete events, and {subject.min_complete_days:g} are asked for"
     if not answer["reasons"] and answer["answer"] != AnswerKind.NEVER_HIT.value and not gaps:
         yield "its answer is not that it was never hit"
+
+
+def _not_accepted(subject: VexSubject, answer: WatchAnswer) -> str:
+    """By how much it misses what the author accepts."""
+    return (
+        f"; a share of {_share(answer):.9f} was watched and {subject.min_share:g} is asked for; {_lost(answer)} events "
+        f"were lost and {subject.max_events_lost:,} are accepted"
+    )
 
 
 def _doubtful(subject: VexSubject, answer: WatchAnswer) -> Iterator[Mapping[str, Any]]:
@@ -156,7 +218,10 @@ def _has(answer: WatchAnswer, kind: ReasonKind) -> bool:
 
 
 def _nodes(answer: WatchAnswer) -> str:
-    return "one node" if answer["nodes"] == 1 else f"all {answer['nodes']:,} nodes"
+    """The nodes on which the file was placed, or may have been."""
+    if answer["placed_nodes"] == answer["nodes"]:
+        return "one node" if answer["nodes"] == 1 else f"all {answer['nodes']:,} nodes"
+    return f"the {answer['placed_nodes']:,} of {answer['nodes']:,} nodes that had the file, or may have had it,"
 
 
 def _joined(sentences: Iterable[str]) -> str:

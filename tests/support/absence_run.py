@@ -94,7 +94,7 @@ class Stages:
             for row in rows:
                 assert row.key is not None
                 board.take(row.key, row.value)
-            board.nodes, board.of_all = nodes, of_all
+            board.cover(nodes, of_all)
             for received_s in refused_at(history):
                 board.refuse(ns(received_s) // 1_000_000)
             found = [board.answer(watch.watch_id, ns(now_s)) for watch in watches]

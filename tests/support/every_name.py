@@ -158,7 +158,7 @@ def _answers(
         watches = {watch.watch_id: watch for watch in some.values()}
         board = empty_board()
         board.set_watches(watches, watched_codes(watches.values(), files, {}))
-        board.nodes = {NodeId("", NODE): NodeCoverage([VouchedInterval(0, NOW_NS, "s")])}
+        board.cover({NodeId("", NODE): NodeCoverage([VouchedInterval(0, NOW_NS, "s")])})
         for row in rows:
             assert row.key is not None
             board.take(row.key, row.value)

@@ -61,12 +61,12 @@ def decided(watch: Watch, code: WatchedCode, found: HitsFound, covered: Complete
     if doubts:
         return AnswerKind.NOT_SEEN, (*doubts, *code.unknown_copies)
     answer = AnswerKind.NEVER_ENTERED if code.unknown_copies else AnswerKind.NEVER_HIT
-    return answer, (*code.unknown_copies, reasons.AUTHORS_WORD, *code.notes)
+    return answer, (*code.unknown_copies, reasons.AUTHORS_WORD, *code.notes, *_notes_of_coverage(covered))
 
 
 def best_possible(watch: Watch, code: WatchedCode) -> DecidedAnswer:
     """The best answer that a watch can have without a hit: that of complete events and no doubtful row."""
-    return decided(watch, code, NO_HITS, Completeness(complete_ns=1, until_ns=1, nodes=1))
+    return decided(watch, code, NO_HITS, Completeness(until_ns=1, is_every_node_known=True))
 
 
 def _doubts_of_rows(watch: Watch, found: HitsFound) -> Iterator[Reason]:
@@ -88,3 +88,15 @@ def _doubts_of_coverage(covered: Completeness) -> Iterator[Reason]:
     if not covered.until_ns:
         yield reasons.NOT_VOUCHED
     yield from dict.fromkeys(reasons.gap(str(one.node or ""), one.cause) for one in covered.gaps)
+    if covered.placed.missing_ms:
+        yield reasons.missing(covered.placed.watched_ms, covered.placed.missing_ms)
+
+
+def _notes_of_coverage(covered: Completeness) -> Iterator[Reason]:
+    """Whose word it is which nodes there were."""
+    if not covered.until_ns:
+        return
+    if not covered.is_every_node_known:
+        yield reasons.reported_nodes(covered.all_nodes.nodes)
+    for said_by, nodes in covered.retired:
+        yield reasons.retired_nodes(said_by, nodes)

@@ -40,6 +40,9 @@ class ReasonKind(enum.Enum):
     OLDER_SNAPSHOT = "OlderSnapshot"
     NOT_VOUCHED = "NotVouched"
     GAP = "Gap"
+    MISSING = "Missing"
+    REPORTED_NODES = "ReportedNodes"
+    RETIRED_NODES = "RetiredNodes"
 
 
 class Reason(NamedTuple):
@@ -79,6 +82,25 @@ def several_codes(build_id: str, count: int) -> Reason:
 def gap(node: str, cause: str) -> Reason:
     """Events may be missing."""
     return Reason(ReasonKind.GAP, f"events of {node or 'any node'} may be missing: {cause}", (node, cause))
+
+
+def missing(watched_ms: int, missing_ms: int) -> Reason:
+    """How much of the node-time is missing, of the nodes that decide."""
+    percent = 100 * missing_ms / (watched_ms + missing_ms)
+    words = f"{percent:.6f} % of the node-time is missing: {missing_ms / 1000:,.3f} s of {watched_ms + missing_ms:,} ms"
+    return Reason(ReasonKind.MISSING, words)
+
+
+def reported_nodes(nodes: int) -> Reason:
+    """Nobody says that there are no other nodes."""
+    words = f"of the {nodes:,} nodes that reported; nobody says that there were no more"
+    return Reason(ReasonKind.REPORTED_NODES, words)
+
+
+def retired_nodes(said_by: str, nodes: int) -> Reason:
+    """Nodes are gone for good, and who says so."""
+    words = f"{nodes:,} nodes are gone, by the word of {said_by or 'nobody in particular'}"
+    return Reason(ReasonKind.RETIRED_NODES, words, (said_by,))
 
 
 def unknown_copies(build_id: str) -> Reason:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Final
 
-from agents.coverage.completeness import Completeness, MissingInterval, completeness
+from agents.coverage.completeness import Completeness, FleetAccount
+from agents.coverage.missing import MissingInterval
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
+from agents.coverage.placements import NO_PLACEMENTS, Placements
 from agents.coverage.refused_minutes import RefusedMinutes
 from agents.hot_symbols.identity import SymbolIdentity, SymbolIdError, parse_symbol_id
 from agents.hot_symbols.reading.citations import Citation, cited
@@ -58,9 +60,11 @@ class WatchBoard:
         self._rows: dict[str, dict[str, WatchedRow]] = {}
         self._unsure = UnsureRows()
         self._refused = RefusedMinutes()
-        self.nodes: Mapping[NodeId, NodeCoverage] = {}
-        self.of_all: Sequence[GapInterval] = ()
-        """When any node may have lost events: nobody read what was received then, or a record that may have said so."""
+        self._nodes: Mapping[NodeId, NodeCoverage] = {}
+        self._of_all: Sequence[GapInterval] = ()
+        self._placements = NO_PLACEMENTS
+        self._fleet: FleetAccount | None = None
+        """Made when an answer needs it, for all answers until something of it changes."""
         self.needs_rows = False
         """Whether a watch is new, so that the rows must be read again; the caller who reads them resets it."""
 
@@ -127,7 +131,23 @@ class WatchBoard:
 
     def refuse(self, received_ms: int) -> bool:
         """Note that an event could not be processed, by the time of its receipt; returns whether that is news."""
-        return self._refused.note(received_ms)
+        is_news = self._refused.note(received_ms)
+        if is_news:
+            self._fleet = None
+        return is_news
+
+    def cover(
+        self,
+        nodes: Mapping[NodeId, NodeCoverage],
+        of_all: Sequence[GapInterval] = (),
+        placements: Placements = NO_PLACEMENTS,
+    ) -> None:
+        """Take what is known of the nodes' coverage, and on which of them which files were placed.
+
+        `of_all` is when any node may have lost events: nobody read what was received then, or a record that may have
+        said so.
+        """
+        self._nodes, self._of_all, self._placements, self._fleet = nodes, of_all, placements, None
 
     def keeps(self, key: bytes) -> bool:
         """Whether a row is needed for an answer, and so must not expire."""
@@ -160,14 +180,12 @@ class WatchBoard:
             older=older,
             unsure=self._unsure.hits_for(watch, code),
         )
-        covered = completeness(
-            self.nodes,
-            watch.since_ns,
-            now_ns,
-            forgotten_ns=forgotten_ns,
-            refused=self._refused.intervals(),
-            of_all=self.of_all,
-        )
+        if self._fleet is None:
+            refused = self._refused.intervals()
+            self._fleet = FleetAccount(
+                self._nodes, now_ns, refused=refused, of_all=self._of_all, placements=self._placements
+            )
+        covered = self._fleet.since(watch.since_ns, forgotten_ns=forgotten_ns, file=watch.build_id)
         return _answer(watch, code, rows, found, covered) | {"kept_since_ns": kept_since_ns}
 
     def _read(self) -> None:
@@ -240,9 +258,17 @@ def _answer(
         "ambiguous_hits": found.may_be + found.older + found.unsure.hits + found.unsure.renamed,
         "complete_ns": covered.complete_ns,
         "complete_until_ns": covered.until_ns,
-        "nodes": covered.nodes,
+        "nodes": covered.all_nodes.nodes,
+        "watched_ms": covered.all_nodes.watched_ms,
+        "missing_ms": covered.all_nodes.missing_ms,
+        "placed_nodes": covered.placed.nodes,
+        "placed_watched_ms": covered.placed.watched_ms,
+        "placed_missing_ms": covered.placed.missing_ms,
+        "events_lost": covered.placed.events_lost,
+        "every_node_known": covered.is_every_node_known,
+        "retired": [{"said_by": by, "nodes": nodes} for by, nodes in covered.retired],
         "gaps": list(map(_gap_of, covered.gaps)),
-        "gaps_more": covered.gaps_more,
+        "gaps_more": covered.placed.gaps_more,
         **_images(ranked),
         "events": [one.as_record() for one in cited([event for row in ranked for event in row.events])],
         "named_by": sorted({one for row in ranked for one in row.snapshots if one})[:MAX_NAMED_BY],
@@ -257,6 +283,7 @@ def _gap_of(gap: MissingInterval) -> dict[str, Any]:
         "from_ns": gap.from_ns,
         "to_ns": gap.to_ns,
         "cause": gap.cause,
+        "events_lost": gap.events_lost,
     }
 
 
@@ -283,8 +310,22 @@ def _listed(ranked: Sequence[WatchedRow]) -> Sequence[WatchedRow]:
     return first[: sum(size <= MAX_LISTED_BYTES for size in sizes)]
 
 
-MOVING: Final = ("complete_ns", "complete_until_ns", "ambiguous_hits", "nodes")
-"""Fields of an answer that change all the time; a change in these alone is not news."""
+MOVING: Final = frozenset(
+    {
+        "complete_ns",
+        "complete_until_ns",
+        "ambiguous_hits",
+        "nodes",
+        "watched_ms",
+        "missing_ms",
+        "placed_nodes",
+        "placed_watched_ms",
+        "placed_missing_ms",
+        "reasons",
+        "gaps",
+    }
+)
+"""Fields of an answer that change all the time; a change in these alone is not news, but for other reasons or gaps."""
 
 
 def is_news(before: Mapping[str, Any] | None, answer: Mapping[str, Any]) -> bool:
@@ -294,4 +335,11 @@ def is_news(before: Mapping[str, Any] | None, answer: Mapping[str, Any]) -> bool
     """
     if before is None or (answer["nodes"] and not before["nodes"]):
         return True
-    return any(before[name] != value for name, value in answer.items() if name not in MOVING)
+    return _without_lengths(before) != _without_lengths(answer)
+
+
+def _without_lengths(answer: Mapping[str, Any]) -> tuple[object, ...]:
+    """What does not grow by itself as time passes: a node that is silent is a gap that does."""
+    gaps = [(gap["cluster"], gap["node"], gap["from_ns"], gap["cause"]) for gap in answer["gaps"]]
+    reasons = [(reason["reason"], reason["about"]) for reason in answer["reasons"]]
+    return gaps, reasons, {name: value for name, value in answer.items() if name not in MOVING}

@@ -49,7 +49,8 @@ def doubts(answer: Mapping[str, Any]) -> Iterator[str]:
         return
     for gap in answer["gaps"]:
         node = str(NodeId(gap["cluster"], gap["node"])) or "any node"
-        yield f"gap {time_text(gap['from_ns'])} to {time_text(gap['to_ns'])}: {gap['cause']} on {node}"
+        lost = f", {gap['events_lost']:,} events" if gap["events_lost"] is not None else ""
+        yield f"gap {time_text(gap['from_ns'])} to {time_text(gap['to_ns'])}: {gap['cause']} on {node}{lost}"
     if answer["gaps_more"]:
         yield f"and {answer['gaps_more']} gaps more"
 

@@ -247,9 +247,9 @@ class WatchTask:
             return
         seen = self._rows.positions
         if all(seen.get(where, 0) >= end for where, end in self._rows_to_see.items()):
-            self._board.nodes, self._nodes_then, self._rows_to_see = self._nodes_then, None, None
-            # As they are now: a stage on the way may have said that it never read what it passed.
-            self._board.of_all = self._fleet.of_all()
+            # Gaps of all nodes as they are now: a stage on the way may have said that it never read what it passed.
+            self._board.cover(self._nodes_then, self._fleet.of_all())
+            self._nodes_then, self._rows_to_see = None, None
             self._has_nodes = True
             self._dirty.update(self._board.watches)
             self._horizon_at = time.monotonic() + max(HORIZON_SECONDS, PAUSE_RATIO * self._all_seconds)

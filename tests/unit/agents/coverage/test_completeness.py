@@ -2,7 +2,8 @@
 
 import pytest
 
-from agents.coverage.completeness import SILENCE_NS, UNVOUCHED, Completeness, MissingInterval, completeness
+from agents.coverage.completeness import SILENCE_NS, Completeness, completeness
+from agents.coverage.missing import UNVOUCHED, MissingInterval
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.vouching import VOUCHED_TWICE, VouchedInterval
 from schemas.coverage import CoverageGap, GapCause
@@ -34,7 +35,7 @@ def test_the_last_node_to_report_bounds_what_is_complete() -> None:
     found = completeness(named(nodes), 10 * HOUR, NOW)
 
     assert (found.until_ns, found.complete_ns) == (50 * HOUR - SILENCE_NS, 40 * HOUR - SILENCE_NS)
-    assert (found.nodes, found.gaps) == (2, ())
+    assert (found.placed.nodes, found.gaps) == (2, ())
 
 
 @pytest.mark.parametrize(
@@ -47,18 +48,26 @@ def test_the_last_node_to_report_bounds_what_is_complete() -> None:
         ({"a": node((0, 50), gaps=(GapInterval(5 * HOUR, 12 * HOUR, "Overflow"),))}, 38, [(10, 12, "a", "Overflow")]),
         ({"a": node((0, 50), gaps=(GapInterval(12 * HOUR, 12 * HOUR, "Overflow"),))}, 40, [(12, 12, "a", "Overflow")]),
         ({"a": node((0, 50), gaps=(GapInterval(5 * HOUR, 10 * HOUR, "Overflow"),))}, 40, []),
-        ({"a": node((20, 50), known_from=20 * HOUR)}, 30, [(10, 20, "", UNVOUCHED), (10, 20, "a", UNVOUCHED)]),
+        ({"a": node((20, 50), known_from=20 * HOUR)}, 30, [(10, 20, "a", UNVOUCHED)]),
         (
-            {"a": node((0, 20), (22, 50)), "b": node((0, 21), (23, 50))},
-            37,
-            [(21, 23, "b", UNVOUCHED), (20, 22, "a", UNVOUCHED)],
+            {"a": node((0, 20), (22, 50)), "b": node((0, 21), (25, 50))},
+            35,
+            [(21, 25, "b", UNVOUCHED), (20, 22, "a", UNVOUCHED)],
+        ),
+        (
+            {"a": node((0, 20), (22, 50), gaps=(GapInterval(20 * HOUR, 22 * HOUR, "Reconnect"),))},
+            38,
+            [(20, 22, "a", "Reconnect")],
         ),
     ],
 )
 def test_what_is_missing_is_named_and_does_not_count(
     nodes: dict[str, NodeCoverage], complete_hours: int, missing: list[tuple[int, int, str, str]]
 ) -> None:
-    """Gaps, breaks, silence and a late beginning; a node that joins later is none."""
+    """Gaps, breaks, silence and a late beginning, the longest first; a node that joins later is none.
+
+    A break that a gap explains is not listed twice.
+    """
     found = completeness(named(nodes), 10 * HOUR, NOW)
 
     assert found.until_ns == 50 * HOUR
@@ -81,7 +90,8 @@ def test_two_clusters_nodes_of_one_name_are_two_nodes() -> None:
     silent, alive = NodeId("east", "worker-0"), NodeId("west", "worker-0")
     found = completeness({silent: node((0, 30)), alive: node((0, 50))}, 10 * HOUR, NOW)
 
-    assert (found.nodes, found.gaps) == (2, (MissingInterval(30 * HOUR, 50 * HOUR, silent, UNVOUCHED),))
+    assert found.all_nodes.nodes == 2
+    assert found.gaps == (MissingInterval(30 * HOUR, 50 * HOUR, silent, UNVOUCHED),)
 
 
 def test_two_sessions_that_vouch_for_one_time_are_no_proof() -> None:
@@ -96,12 +106,24 @@ def test_two_sessions_that_vouch_for_one_time_are_no_proof() -> None:
 
 
 def test_a_node_that_was_only_ever_seen_to_lose_events_counts() -> None:
-    """It lived too short to be vouched for; what it lost may have been anything."""
-    short = NodeCoverage([], [GapInterval(20 * HOUR, 21 * HOUR, "Reconnect"), GapInterval(0, HOUR, "Reconnect")])
+    """It lived too short to be vouched for; what it lost may have been anything, and it owes until it is retired."""
+    short = NodeCoverage([], [GapInterval(20 * HOUR, 21 * HOUR, "Reconnect")])
     found = completeness(named({"a": node((0, 50)), "short": short}), 10 * HOUR, NOW)
 
-    assert found.nodes == 1
-    assert found.gaps == (MissingInterval(20 * HOUR, 21 * HOUR, NodeId("east", "short"), "Reconnect"),)
+    assert found.all_nodes.nodes == 2
+    assert [(gap.from_ns // HOUR, gap.to_ns // HOUR, gap.cause) for gap in found.gaps] == [
+        (21, 50, UNVOUCHED),
+        (20, 21, "Reconnect"),
+    ]
+
+
+def test_a_loss_that_nobody_counted_has_no_number() -> None:
+    """What is counted adds up over all gaps since the beginning; an uncounted loss makes the number unknown."""
+    counted = GapInterval(20 * HOUR, 20 * HOUR, "Overflow", 700), GapInterval(5 * HOUR, 6 * HOUR, "AgentLoss", 1)
+    nodes = named({"a": node((0, 50), gaps=counted), "b": node((0, 50), gaps=(GapInterval(30, 31, "Throttle"),))})
+    assert [completeness(nodes, hour * HOUR, NOW).placed.events_lost for hour in (0, 10, 21)] == [701, 700, 0]
+    nodes |= named({"c": node((0, 50), gaps=(GapInterval(30 * HOUR, 30 * HOUR, "SpillLoss"),))})
+    assert [completeness(nodes, hour * HOUR, NOW).placed.events_lost for hour in (10, 30, 31)] == [None, None, 0]
 
 
 def test_what_no_stage_read_is_missing_of_every_node() -> None:
@@ -118,6 +140,7 @@ def test_what_no_stage_read_is_missing_of_every_node() -> None:
         (10 * HOUR, 20 * HOUR, None, "Skipped"),
     ]
     assert found.complete_ns == 20 * HOUR
+    assert (found.all_nodes.missing_ms, found.all_nodes.watched_ms) == (2 * 20 * 3_600_000, 2 * 20 * 3_600_000)
 
 
 @pytest.mark.parametrize("cause", [GapCause.FILTERED, GapCause.LOSSES_UNREAD])
@@ -131,5 +154,5 @@ def test_heartbeat_that_keeps_something_back_is_no_completeness(cause: GapCause)
 
     found = completeness(named({"a": NodeCoverage.from_bytes(held.to_bytes()), "b": node((0, 50))}), 10 * HOUR, NOW)
 
-    assert (found.nodes, found.complete_ns) == (2, 0)
+    assert (found.all_nodes.nodes, found.complete_ns) == (2, 0)
     assert [(gap.from_ns // HOUR, gap.to_ns // HOUR, gap.cause) for gap in found.gaps] == [(10, 50, cause.value)]

@@ -4,7 +4,7 @@ import pytest
 
 from agents.coverage.covering import ALL_NODES_KEY, CoverageFolder, CoverageRefusal, node_key, parse_node_key
 from agents.coverage.interval import Interval
-from agents.coverage.node_coverage import NodeCoverage
+from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.unreadable import GAP_BEFORE_NS
 from schemas.coverage import CoverageGap, GapCause, SkippedOffsets
 from schemas.node import NodeId
@@ -41,7 +41,7 @@ def test_rows_grow_with_what_comes_and_strange_records_are_gaps() -> None:
         node_key(NodeId("", "any")): [],
     }
     [gap] = NodeCoverage.from_bytes(rows[node_key(NodeId("", "any"))]).gaps
-    assert gap == (100_000_000 - GAP_BEFORE_NS, 100_000_000, "Unknown")
+    assert gap[:3] == (100_000_000 - GAP_BEFORE_NS, 100_000_000, "Unknown")
 
 
 @pytest.mark.parametrize("key", [None, b"\xff", b"n" * 513, b"c" * 513 + b"/n"])
@@ -64,7 +64,7 @@ def test_records_that_a_stage_never_read_are_a_gap_of_all() -> None:
     folder.absorb(1, [Stored("coverage", 1, 0, 100, None, b"any")])
     rows = folder.flush(1, lambda keys: [None for _ in keys])
     assert list(rows) == [ALL_NODES_KEY]
-    assert NodeCoverage.from_bytes(rows[ALL_NODES_KEY]).incomplete() == [(5, 9, "Skipped")]
+    assert NodeCoverage.from_bytes(rows[ALL_NODES_KEY]).incomplete() == [GapInterval(5, 9, "Skipped")]
 
 
 def test_a_longer_name_than_a_node_has_keeps_a_row_of_its_own() -> None:

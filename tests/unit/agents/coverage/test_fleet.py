@@ -1,8 +1,9 @@
 """Coverage of all nodes, from the rows of a table that strangers can make grow."""
 
-from agents.coverage.completeness import TOO_MANY_NODES, completeness
+from agents.coverage.completeness import completeness
 from agents.coverage.covering import ALL_NODES_KEY, node_key
 from agents.coverage.fleet import FleetCoverage
+from agents.coverage.missing import TOO_MANY_NODES
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.vouching import VouchedInterval
 from schemas.node import NodeId

@@ -39,6 +39,11 @@ def answer(symbol: str = "png_read", **fields: Any) -> dict[str, Any]:
         "complete_ns": 20 * DAY_NS,
         "complete_until_ns": SINCE_NS + 20 * DAY_NS,
         "nodes": 3,
+        "watched_ms": 60 * DAY_NS // 10**6,
+        "placed_nodes": 3,
+        "placed_watched_ms": 60 * DAY_NS // 10**6,
+        "events_lost": 0,
+        "every_node_known": True,
         "gaps": [],
         "gaps_more": 0,
     }
@@ -112,7 +117,7 @@ def test_code_that_never_ran_while_all_was_seen_is_not_affected() -> None:
         (
             [answer(answer="NotSeen", gaps=[GAP], gaps_more=2, complete_ns=19 * DAY_NS)],
             {},
-            "3 gaps in the events since it is watched, the newest from 2026-01-01T00:00:00Z",
+            "3 gaps in the events since it is watched, the longest from 2026-01-01T00:00:00Z",
         ),
         (
             [answer(answer="NotSeen", reasons=[reasons.MAY_BE_IT.as_record()])],
@@ -350,3 +355,50 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     """With the system's reason."""
     with pytest.raises(VexFileError, match=r"nothing\.toml: No such file"):
         read_vex_file(tmp_path / "nothing.toml")
+
+
+def test_a_share_that_the_author_accepts_is_said_exactly() -> None:
+    """Node-time, events, where most of it is, and whose word it is which nodes there were."""
+    missing = answer(
+        answer="NotSeen",
+        reasons=said(reasons.gap("east/quay-7", "Overflow"), reasons.missing(60 * DAY_NS // 10**6 - 5, 5)),
+        gaps=[GAP],
+        gaps_more=2,
+        complete_ns=DAY_NS,
+        placed_watched_ms=60 * DAY_NS // 10**6 - 5,
+        placed_missing_ms=5,
+        events_lost=7,
+        every_node_known=False,
+        retired=[{"said_by": "kubernetes", "nodes": 4}],
+    )
+    found = statement([missing], min_share=0.9999, max_events_lost=7)
+
+    assert found["status"] == "not_affected"
+    assert found["status_notes"] == (
+        "/usr/lib/libpng16.so.16!png_read was never executed from 2026-01-01T00:00:00Z to 2026-01-21T00:00:00Z, with "
+        "the events of all 3 nodes complete but for 5 ms of 5,184,000,000 ms of node-time (a share of 0.999999999 was "
+        "watched), 7 events lost, 3 gaps, the longest from 2026-01-01T00:00:00Z to 2026-01-02T00:00:00Z on east/quay-7 "
+        "(Overflow). Nobody says that there were no other nodes than those that reported. Nodes that are gone: 4 by "
+        "the word of kubernetes. The author states that a probe fires on every call."
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "accepted", "note"),
+    [
+        ({"events_lost": 8}, {"min_share": 0.9, "max_events_lost": 7}, "8 events were lost and 7 are accepted"),
+        ({"events_lost": None}, {"min_share": 0.9, "max_events_lost": 7}, "an unknown number of events were lost"),
+        ({"placed_missing_ms": 60 * DAY_NS}, {"min_share": 0.9}, "and 0.9 is asked for"),
+        ({}, {"max_events_lost": 7}, "a share of 0.999999999 was watched and 1 is asked for"),
+        ({}, {"min_share": 0.9, "min_complete_days": 30.0}, "not seen for 20.00 days"),
+        ({"reasons": said(reasons.MAY_BE_IT)}, {"min_share": 0.9}, "may be the watched one"),
+    ],
+)
+def test_what_is_missing_beyond_what_the_author_accepts_stays_a_doubt(
+    fields: dict[str, Any], accepted: dict[str, Any], note: str
+) -> None:
+    """Each of the two limits by itself; a share says nothing of hits that may be of it."""
+    missing = answer(answer="NotSeen", gaps=[GAP], **{"placed_missing_ms": 5} | fields)
+    found = statement([missing], **accepted)
+    assert found["status"] == "under_investigation"
+    assert note in found["status_notes"]

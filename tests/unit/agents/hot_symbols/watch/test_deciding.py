@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from agents.coverage.completeness import Completeness, MissingInterval
+from agents.coverage.completeness import Completeness
+from agents.coverage.missing import MissingInterval
+from agents.coverage.share import Share
 from agents.hot_symbols.identity import parse_symbol_id
 from agents.hot_symbols.watch.bearing_rows import MAX_SEEN
 from agents.hot_symbols.watch.deciding import NO_HITS, AnswerKind, HitsFound, best_possible, decided
@@ -18,7 +20,8 @@ from tests.support.named_files import Copies, ListedFiles, ListedNames, code_of
 BUILD = "0123456789abcdef"
 SECOND_BUILD = "fedcba9876543210"
 LIB = "/usr/lib/libalias.so"
-COMPLETE = Completeness(complete_ns=9, until_ns=9, nodes=1)
+COMPLETE = Completeness(until_ns=9, placed=Share(1, 9, 0, 9), is_every_node_known=True)
+GAP = MissingInterval(1, 2, NodeId("east", "n1"), "Overflow")
 PARSE = Watch(symbol="parse_chunk", build_id=BUILD, every_call_probed=True)
 BY_PATH = Watch(symbol="parse_chunk", module=LIB, every_call_probed=True)
 
@@ -84,7 +87,8 @@ def test_the_best_answer_follows_from_the_files(
     ("covered", "found", "why"),
     [
         (Completeness(), NO_HITS, [R.NOT_VOUCHED]),
-        (replace(COMPLETE, gaps=(MissingInterval(1, 2, NodeId("east", "n1"), "Overflow"),)), NO_HITS, [R.GAP]),
+        (replace(COMPLETE, placed=Share(gaps=(GAP,))), NO_HITS, [R.GAP]),
+        (replace(COMPLETE, placed=Share(1, 8, 1, gaps=(GAP,))), NO_HITS, [R.GAP, R.MISSING]),
         (COMPLETE, HitsFound(hits=3), [R.UNCONFIRMED]),
         (COMPLETE, HitsFound(may_be=3), [R.MAY_BE_IT]),
         (COMPLETE, HitsFound(older=3), [R.OLDER_SNAPSHOT]),
@@ -156,3 +160,17 @@ def test_rows_of_any_name_of_the_code_answer(watched: str, row: str, expected: B
     watch = replace(PARSE, symbol=watched)
 
     assert code_of(watch, files(names)).bearing(watch, parse_symbol_id(f"{BUILD}!{row}"), LIB) is expected
+
+
+def test_whose_word_it_is_which_nodes_there_were_is_no_doubt_but_is_said() -> None:
+    """Without an authority the answer is about the nodes that reported; with one, it says whom it retired."""
+    told = replace(COMPLETE, is_every_node_known=False, retired=(("kubernetes", 3), ("operator", 1)))
+    answer, reasons = decided(PARSE, code_of(PARSE, files()), NO_HITS, told)
+    assert answer is NEVER_HIT
+    assert [reason.kind for reason in reasons] == [
+        R.AUTHORS_WORD,
+        R.REPORTED_NODES,
+        R.RETIRED_NODES,
+        R.RETIRED_NODES,
+    ]
+    assert reasons[2].words == "3 nodes are gone, by the word of kubernetes"

@@ -53,7 +53,7 @@ def board(*watches: Watch, vouched_until: int = 15 * DAY, gaps: tuple[GapInterva
         lambda found: records.decode(records.HOT_SYMBOL, found), lambda found: module_in(found, SCHEMA_ID), 90 * DAY
     )
     made.set_watches({watch.watch_id: watch for watch in watches}, watched_codes(watches, FILES, {}))
-    made.nodes = {NodeId("east", "n"): NodeCoverage([VouchedInterval(0, vouched_until, "s")], gaps)}
+    made.cover({NodeId("east", "n"): NodeCoverage([VouchedInterval(0, vouched_until, "s")], gaps)})
     return made
 
 
@@ -79,7 +79,7 @@ def test_a_gap_makes_never_to_not_seen() -> None:
 
     assert (answer["answer"], answer["complete_ns"]) == ("NotSeen", 13 * DAY)
     assert answer["gaps"] == [
-        {"node": "n", "cluster": "east", "from_ns": 5 * DAY, "to_ns": 6 * DAY, "cause": "Overflow"}
+        {"node": "n", "cluster": "east", "from_ns": 5 * DAY, "to_ns": 6 * DAY, "cause": "Overflow", "events_lost": None}
     ]
 
 
@@ -262,7 +262,9 @@ def test_a_watch_that_began_before_it_was_added_may_have_lost_rows() -> None:
     answer = asked(made, late, 130 * DAY)
 
     assert (answer["answer"], answer["kept_since_ns"]) == ("NotSeen", 100 * DAY)
-    assert answer["gaps"] == [{"node": "", "cluster": "", "from_ns": DAY, "to_ns": 10 * DAY, "cause": "Expired"}]
+    assert answer["gaps"] == [
+        {"node": "", "cluster": "", "from_ns": DAY, "to_ns": 10 * DAY, "cause": "Expired", "events_lost": None}
+    ]
     again = made.answer(late.watch_id, 130 * DAY, answer | {"kept_since_ns": 50 * DAY})
     assert (again["answer"], again["kept_since_ns"]) == ("NeverHit", 50 * DAY)
 
@@ -290,7 +292,7 @@ def test_an_event_that_a_stage_refused_may_have_been_a_hit() -> None:
 
     assert (answer["answer"], answer["complete_ns"]) == ("NotSeen", 14 * DAY - 240 * SECOND)
     window = {"from_ns": 5 * DAY - 120 * SECOND, "to_ns": 5 * DAY + 120 * SECOND}
-    assert answer["gaps"] == [{"node": "", "cluster": "", "cause": "Refused"} | window]
+    assert answer["gaps"] == [{"node": "", "cluster": "", "cause": "Refused", "events_lost": None} | window]
 
 
 def test_hits_that_two_ingests_may_have_counted_say_so() -> None:
@@ -301,12 +303,19 @@ def test_hits_that_two_ingests_may_have_counted_say_so() -> None:
             made.take(f"{BUILD}!inflate".encode(), row)
         assert not asked(made, BY_BUILD)["hits_may_be_doubled"]
         vouched = [VouchedInterval(0, 8 * DAY, "a"), VouchedInterval(7 * DAY, 15 * DAY, "b")]
-        made.nodes = {NodeId("east", "n"): NodeCoverage(vouched)}
+        made.cover({NodeId("east", "n"): NodeCoverage(vouched)})
         answer = asked(made, BY_BUILD)
 
         assert (answer["answer"], answer["hits_may_be_doubled"]) == (said, True)
         assert answer["gaps"] == [
-            {"node": "n", "cluster": "east", "from_ns": 7 * DAY, "to_ns": 8 * DAY, "cause": "VouchedTwice"}
+            {
+                "node": "n",
+                "cluster": "east",
+                "from_ns": 7 * DAY,
+                "to_ns": 8 * DAY,
+                "cause": "VouchedTwice",
+                "events_lost": None,
+            }
         ]
 
 
@@ -354,7 +363,8 @@ def test_that_somebody_vouches_is_news() -> None:
     """A worker that has just begun answers before it has read the coverage, and again as soon as it has."""
     made = board(BY_BUILD)
     made.take(f"{BUILD}!inflate".encode(), value(f"{BUILD}!inflate", 3))
-    known, made.nodes = asked(made, BY_BUILD), {}
+    known = asked(made, BY_BUILD)
+    made.cover({})
     unknown = asked(made, BY_BUILD)
 
     assert (unknown["nodes"], unknown["answer"]) == (0, "Hit")
@@ -384,10 +394,10 @@ def told_apart(watch: Watch, *rows: tuple[str, tuple[str, ...]]) -> tuple[str, l
 @pytest.mark.parametrize(
     ("watched", "row", "snapshots", "expected", "reasons"),
     [
-        ("inflate", "deflate", ("d1",), "NeverHit", ["AuthorsWord"]),
-        ("inflate", "deflate", ("same",), "NeverHit", ["AuthorsWord"]),
+        ("inflate", "deflate", ("d1",), "NeverHit", ["AuthorsWord", "ReportedNodes"]),
+        ("inflate", "deflate", ("same",), "NeverHit", ["AuthorsWord", "ReportedNodes"]),
         ("inflate", "deflate", ("d0",), "NotSeen", ["OlderSnapshot"]),
-        ("inflate", "hinted", ("d0",), "NeverHit", ["AuthorsWord"]),
+        ("inflate", "hinted", ("d0",), "NeverHit", ["AuthorsWord", "ReportedNodes"]),
         ("inflate", "inflate", ("same",), "Hit", []),
         ("deflate", "deflate", ("d0",), "NotSeen", ["OlderSnapshot"]),
         ("deflate", "deflate", ("d0", "d1"), "Hit", ["OlderSnapshot"]),

@@ -54,8 +54,8 @@ def test_an_answer_is_a_line(found: dict[str, Any], line: str) -> None:
 def test_not_seen_says_what_is_missing() -> None:
     """Every reason has a line of its own."""
     gaps = [
-        {"node": "", "cluster": "", "from_ns": START, "to_ns": START, "cause": "Unvouched"},
-        {"node": "n", "cluster": "east", "from_ns": START, "to_ns": START, "cause": "VouchedTwice"},
+        {"node": "", "cluster": "", "from_ns": START, "to_ns": START, "cause": "Unvouched", "events_lost": None},
+        {"node": "n", "cluster": "east", "from_ns": START, "to_ns": START, "cause": "VouchedTwice", "events_lost": 7},
     ]
     why = [reasons.UNNAMED_CODE, reasons.NOT_VOUCHED, reasons.gap("", "Unvouched")]
     said = [reason.as_record() for reason in why]
@@ -66,7 +66,7 @@ def test_not_seen_says_what_is_missing() -> None:
         "no node has been vouched for since the watch began",
         "and 1 reasons more",
         f"gap {SINCE} to {SINCE}: Unvouched on any node",
-        f"gap {SINCE} to {SINCE}: VouchedTwice on east/n",
+        f"gap {SINCE} to {SINCE}: VouchedTwice on east/n, 7 events",
         "and 2 gaps more",
     ]
     [doubled] = list(watched_table([answer("Hit", hits=2, hits_may_be_doubled=True)]))[2:]

@@ -1,0 +1,66 @@
+"""What one node owed up to a moment, and what of it is missing, with causes.
+
+Where a gap says why nobody saw a time, that time is not listed a second time as one that nobody vouched for. Nothing is
+missing of a time for which the node did not owe: it was off, or not there.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from agents.coverage.interval import Interval, cut, join, touches, uncovered
+from agents.coverage.lives import Life
+from agents.coverage.missing import UNVOUCHED, MissingInterval
+from agents.coverage.node_coverage import NodeCoverage
+from agents.coverage.vouching import VOUCHED_TWICE
+from schemas.coverage import GapCause
+from schemas.node import NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAccount:
+    """`owed` is in order and does not overlap; `missing` lies inside of it, and causes may overlap.
+
+    `united` is the missing time whatever its cause, without instants.
+    """
+
+    owed: tuple[Interval, ...]
+    missing: tuple[MissingInterval, ...]
+    united: tuple[Interval, ...]
+
+
+def account_of(node: NodeId, known: NodeCoverage, found: Iterable[Life], until_ns: int) -> NodeAccount:
+    """The account of a node with these lives up to `until_ns`."""
+    owed = [Interval(life.from_ns, min(life.to_ns, until_ns)) for life in found if life.from_ns < until_ns]
+    if not known.gaps and not known.twice and not known.told.farewells and _covers(known.vouched, owed):
+        return NodeAccount(tuple(owed), (), ())  # nearly all nodes of a fleet
+    missing = [one for life in owed for one in _missing_of(node, known, life)]
+    united = join(Interval(one.from_ns, one.to_ns) for one in missing if one.to_ns > one.from_ns)
+    return NodeAccount(tuple(owed), tuple(missing), tuple(united))
+
+
+def _covers(vouched: Sequence[Interval], owed: Sequence[Interval]) -> bool:
+    if not len(vouched) == len(owed) == 1:
+        return False
+    return vouched[0].from_ns <= owed[0].from_ns and vouched[0].to_ns >= owed[0].to_ns
+
+
+def _missing_of(node: NodeId, known: NodeCoverage, owed: Interval) -> Iterator[MissingInterval]:
+    if owed.from_ns >= owed.to_ns:
+        return
+    gaps = [gap for gap in known.gaps if touches(gap, owed)]
+    for gap in gaps:
+        yield MissingInterval(*cut(gap, owed), node, gap.cause, gap.events_lost)
+    for twice in known.twice:
+        if touches(twice, owed):
+            yield MissingInterval(*cut(twice, owed), node, VOUCHED_TWICE)
+    seen = join([*known.vouched, *(Interval(gap.from_ns, gap.to_ns) for gap in gaps)])
+    for one in uncovered(owed, (stretch for stretch in seen if stretch.to_ns > stretch.from_ns)):
+        yield MissingInterval(*one, node, _why(one, known.vouched, known.told.farewells))
+
+
+def _why(one: Interval, vouched: Sequence[Interval], farewells: Iterable[int]) -> str:
+    """Why nobody vouched: ingest had said farewell, or nobody knows."""
+    at = bisect_left(vouched, one.to_ns, key=lambda stretch: stretch.to_ns)
+    last_ns = vouched[at - 1].to_ns if at else one.from_ns
+    return GapCause.FAREWELL.value if any(last_ns <= said < one.to_ns for said in farewells) else UNVOUCHED

@@ -1,0 +1,58 @@
+"""Sums over many intervals since a moment, each in the time of a binary search: how long they are, how much they lost.
+
+Intervals may overlap, as those of different nodes do; then each counts.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+from agents.coverage.interval import Interval
+
+
+class LengthSums:
+    """The total length of intervals behind any moment."""
+
+    __slots__ = ("_begins", "_begins_from", "_ends", "_ends_from")
+
+    def __init__(self, intervals: Iterable[Interval]) -> None:
+        kept = [one for one in intervals if one[1] > one[0]]
+        self._begins = sorted(one[0] for one in kept)
+        self._ends = sorted(one[1] for one in kept)
+        self._begins_from = suffix_sums(self._begins)
+        self._ends_from = suffix_sums(self._ends)
+
+    def since(self, moment_ns: int) -> int:
+        """How long all of them are behind the moment, together."""
+        first_end = bisect_right(self._ends, moment_ns)
+        first_begin = bisect_left(self._begins, moment_ns)
+        over = (len(self._ends) - first_end) - (len(self._begins) - first_begin)
+        return self._ends_from[first_end] - self._begins_from[first_begin] - over * moment_ns
+
+
+class SharedTime:
+    """How long intervals are within stretches of time that are the same for all: their owners', united."""
+
+    __slots__ = ("_from_next", "_lengths", "_stretches")
+
+    def __init__(self, lengths: LengthSums, stretches: Sequence[Interval]) -> None:
+        """`stretches` are in order and do not overlap."""
+        self._lengths = lengths
+        self._stretches = [one for one in stretches if one.to_ns > one.from_ns]
+        self._from_next = suffix_sums([self._within(one.from_ns, one.to_ns) for one in self._stretches])
+
+    def since(self, moment_ns: int) -> int:
+        """The same as `LengthSums.since`, within the stretches."""
+        at = bisect_right(self._stretches, moment_ns, key=lambda one: one.to_ns)
+        if at == len(self._stretches):
+            return 0
+        first = self._stretches[at]
+        return self._within(max(first.from_ns, moment_ns), first.to_ns) + self._from_next[at + 1]
+
+    def _within(self, from_ns: int, to_ns: int) -> int:
+        return self._lengths.since(from_ns) - self._lengths.since(to_ns)
+
+
+def suffix_sums(numbers: Sequence[int]) -> list[int]:
+    """Sums of the numbers from each place on, and 0 behind the last."""
+    return [*accumulate(reversed(numbers), initial=0)][::-1]

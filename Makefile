@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11
 ARGS ?=
 
-.PHONY: setup demo check test lint types imports unit integration golden prove bench proto sbom pin-images lock format
+.PHONY: setup demo check test lint types imports unit integration golden prove tools chart bench proto sbom pin-images lock format
 
 setup: $(SETUP)  ## the program in .venv, and the embedded broker's jars
 
@@ -58,6 +58,13 @@ golden: setup  ## ADD=FILE makes a golden case of a file of events; without it, 
 
 prove: setup  ## the tests marked proof, ten times as large as in `make test`; records bench/results/prove.txt
 	$(BIN)/python -m bench.prove $(ARGS)
+
+tools: setup  ## what tests need beside Python packages; without one its tests are skipped. NAMES="helm promtool" for some
+	$(BIN)/python -m tests.support.tools $(NAMES)
+
+chart: setup  ## the Helm chart in all shapes, by Helm and the schemas of Kubernetes; builds Helm once, three minutes
+	$(BIN)/python -m tests.support.tools helm kubernetes-schemas crds
+	$(PYTEST) -q tests/contract/test_chart.py $(ARGS)
 
 bench: setup  ## on the real broker; prints a table and records it in bench/results
 	$(BIN)/python -m bench

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import click
 import pytest
 import yaml
 
-from app.__main__ import cli
 from app.embedded.pins import read_pins
 from app.settings import PREFIX, from_env, known_variables
 from app.telemetry import metrics
 from app.telemetry.metric import Metric, MetricKind
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES, Stage
+from tests.support.command_lines import parse_command_line
 from tests.support.pin_images import DIGEST, TAGGED
 
 _ROOT = Path(__file__).parents[2]
@@ -45,16 +44,7 @@ def test_there_is_one_service_for_ingest_and_for_each_stage() -> None:
 @pytest.mark.parametrize("name", _OURS)
 def test_every_command_parses(name: str) -> None:
     """The command line of a service is one that the program accepts."""
-    arguments = list(_OURS[name]["command"])
-    command: click.Command = cli
-    context = click.Context(cli, info_name="callstream")
-    while isinstance(command, click.Group):
-        word, found, arguments = command.resolve_command(context, arguments)
-        assert found is not None, f"no command {word}"
-        command = found
-        if isinstance(command, click.Group):
-            context = click.Context(command, parent=context, info_name=word)
-    command.make_context(name, arguments, parent=context)
+    parse_command_line(_OURS[name]["command"])
 
 
 @pytest.mark.parametrize("name", _OURS)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.image_environment import (
     BILL,
+    REVISION,
     ROOT,
     bill_of_materials,
     install_program,
@@ -64,6 +65,8 @@ def test_the_images_packages_are_enough_and_no_more(tmp_path: Path) -> None:
     assert packages.keys() - {"callstream"} <= _locked(ROOT / "requirements.lock").keys()
     assert not packages.keys() & set(_TOOLS)
     subprocess.run([python, "-c", _IMPORT_ALL], check=True, cwd=tmp_path)
+    said = subprocess.run([python.parent / "callstream", "--version"], check=True, cwd=tmp_path, capture_output=True)
+    assert said.stdout.decode() == f"callstream {_PROJECT['project']['version']} (commit {REVISION[:12]})\n"
     program: list[str | Path] = [python.parent / "callstream", "broker"]
     home = {"HOME": str(tmp_path)}
     ended = subprocess.run(program, check=False, cwd=tmp_path, capture_output=True, text=True, env=home)
@@ -112,6 +115,9 @@ def test_the_image_says_what_it_is() -> None:
     bases = re.findall(r"^FROM (\S+)", _DOCKERFILE, re.MULTILINE)
     assert {base.split("@")[0] for base in bases} == {labels["base.name"]}
     assert labels["revision"] == "$REVISION"
+    assert _DOCKERFILE.count("ARG REVISION=unknown\n") == 2, (
+        "in the stage with the program, and in that with the labels"
+    )
     assert re.search(r"^HEALTHCHECK .*\n.*/healthz", _DOCKERFILE, re.MULTILINE)
 
 

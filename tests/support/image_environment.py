@@ -5,6 +5,7 @@ it has no time, no address and no random number, so the same lock gives the same
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+REVISION: Final = "0123456789" * 4
+"""The commit that the build is told."""
 BILL: Final = ROOT / "deploy" / "sbom.cdx.json"
 
 
@@ -36,7 +39,7 @@ def install_program(python: Path, scratch: Path) -> None:
                 shutil.copy(source, target)
     building: list[str | Path] = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
     building += ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", scratch / "wheels", scratch]
-    subprocess.run(building, check=True)
+    subprocess.run(building, check=True, env=os.environ | {"CALLSTREAM_BUILD_COMMIT": REVISION})
     _install(python, "--no-deps", "--no-index", *(scratch / "wheels").glob("*.whl"))
 
 

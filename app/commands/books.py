@@ -118,6 +118,11 @@ def _lines(equations: Sequence[Equation], sources: Sequence[StageSource]) -> Ite
             f"dead letters {pipeline.dead_letters} + lost {pipeline.lost} + waiting {pipeline.waiting} - "
             f"counted twice {pipeline.counted_twice}"
         )
+        if pipeline.counted_twice:
+            yield (
+                "counted twice: records that went on while the places were read one after the other, or that a stage "
+                "wrote again after a crash. At rest only the latter are left; consumers know them by their raw position"
+            )
 
 
 def _document(

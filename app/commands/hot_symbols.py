@@ -92,8 +92,13 @@ def command(
             lines = table(found, display.name)
             if not found and symbol is not None:
                 _say_whether_watched(query, watched_answers(settings, refused))
-        for line in documents(found) if as_json else lines:
+        for line in documents(found) if as_json else lines if found else ():
             echo(line)
+    if not found:
+        echo(
+            "callstream hot-symbols: no row matches" if not watched else "callstream hot-symbols: no watch matches",
+            err=True,
+        )
     say_unreadable("hot-symbols", refused, as_json=as_json)
     sys.exit(0 if found else NONE_FOUND)
 

@@ -361,9 +361,26 @@ def _index(store: SymbolStore, build_id: str) -> SymbolIndex:
 
 
 def _report_lines(reports: list[FileReport], rows: list[dict[str, Any]], digest: str) -> Iterator[str]:
+    """What was refused and what is to be noted, the first of what was added, and how many there were of each."""
+    shown = left_out = 0
     for report, row in zip(reports, rows, strict=True):
-        if isinstance(report, NotIndexed) or report.kept is not Kept.UNCHANGED:
-            yield "  ".join(cell(value) for value in row.values() if value not in ("", None, []))
+        if isinstance(report, NotIndexed):
+            yield "  ".join(cell(value) for value in row.values() if value)
+            continue
+        if report.kept is Kept.UNCHANGED:
+            continue
+        if shown >= _MAX_ADDED_LINES and not report.notes:
+            left_out += 1
+            continue
+        shown += 1
+        counts = f"{report.functions:,} functions  {report.lines:,} lines  {cell(row['origins'])}"
+        yield "  ".join([row["path"], row["outcome"], report.build_id, counts, *report.notes])
+    if left_out:
+        yield f"... and {left_out:,} more; --json has all"
     outcomes = Counter(row["outcome"] for row in rows)
     yield ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "no ELF files"
     yield f"store {digest}"
+
+
+_MAX_ADDED_LINES: Final = 20
+"""A folder of an image has a thousand files, and each is as it should be."""

@@ -28,6 +28,8 @@ DIFFERS = 1
 """Exit code if something is not as it should be, or was refused."""
 
 
+_REFUSED = "refused"
+
 _WAYS_OUT = (
     "callstream topics: these cannot be changed without breaking the order or the content of a topic's records. Use "
     "the values that the topic has, move the topic away, or set another CALLSTREAM_TOPIC_PREFIX."
@@ -287,7 +289,8 @@ def _report(
     """Print what was found or done. Exits with 1 if something is not as it should be."""
     topics = [_topic_line(one, done=done) for one in decisions]
     schemas = [_schema_line(one, done=done) for one in states]
-    print_answer({"topics": topics, "schemas": schemas}, map(_sentence, topics + schemas), as_json=as_json)
+    shown = [line for line in topics + schemas if line["state"] != _REFUSED]  # those are said below, with the reason
+    print_answer({"topics": topics, "schemas": schemas}, map(_sentence, shown), as_json=as_json)
     faults = [str(one) for one in (*decisions, *states) if isinstance(one, TopicRefusal | SubjectRefusal)]
     for fault in faults:
         echo(f"callstream topics: {fault}", err=True)
@@ -313,7 +316,7 @@ def _topic_line(decision: Decision, *, done: bool) -> dict[str, object]:
         case Keep():
             return {"topic": name, "state": "unchanged" if done else "ok"}
         case TopicRefusal(_, option, want, found_value):
-            return {"topic": name, "state": "refused", "has": f"{option} {found_value}", "wanted": want}
+            return {"topic": name, "state": _REFUSED, "has": f"{option} {found_value}", "wanted": want}
         case _:
             assert_never(decision)
 
@@ -326,6 +329,6 @@ def _schema_line(state: SubjectState, *, done: bool) -> dict[str, object]:
         case MissingSubject(name):
             return {"subject": name, "state": "missing"}
         case SubjectRefusal(name, reason):
-            return {"subject": name, "state": "refused", "reason": reason}
+            return {"subject": name, "state": _REFUSED, "reason": reason}
         case _:
             assert_never(state)

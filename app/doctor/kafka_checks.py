@@ -88,12 +88,13 @@ def check_topics(settings: Settings) -> Iterator[CheckFinding]:
         yield fail(str(error), "see the findings on kafka")
         return
     kept = 0
+    missing: list[str] = []
     for decision in topic_plan.decide(wanted, existing):
         match decision:
             case Keep():
                 kept += 1
             case Create(one):
-                yield fail(f"topic {one.name} is missing", _APPLY)
+                missing.append(one.name)
             case Adjust(one, changes, found):
                 options = ", ".join(f"{name} {found[name]}, wanted {value}" for name, value in changes.items())
                 yield fail(f"topic {one.name} has {options}", _APPLY)
@@ -101,6 +102,8 @@ def check_topics(settings: Settings) -> Iterator[CheckFinding]:
                 yield fail(str(decision), _way_out(decision))
             case _:
                 assert_never(decision)
+    if missing:
+        yield fail(f"{len(missing)} of {len(wanted)} topics are missing: {', '.join(missing)}", _APPLY)
     if kept:
         yield ok(f"{kept} of {len(wanted)} topics are as they should be")
     alone = [name for name, one in existing.items() if one.replicas == 1]
@@ -131,17 +134,19 @@ def _lost_subjects(settings: Settings, registry: SchemaRegistry) -> Iterator[Sub
 
 
 def _check_subjects(registry: SchemaRegistry, prefix: str) -> Iterator[CheckFinding]:
-    registered = []
+    registered, missing = list[str](), list[str]()
     for state in subjects.inspect(registry, TOPICS, prefix):
         match state:
             case Registered(name):
                 registered.append(name)
             case MissingSubject(name):
-                yield fail(f"subject {name} does not have our schema", _APPLY)
+                missing.append(name)
             case SubjectRefusal():
                 yield fail(str(state), "another version of callstream wrote there; set another CALLSTREAM_TOPIC_PREFIX")
             case _:
                 assert_never(state)
+    if missing:
+        yield fail(f"{len(missing)} subjects do not have our schema: {', '.join(missing)}", _APPLY)
     for name in registered:
         if (level := registry.compatibility(name)) != LEVEL:
             yield warn(f"subject {name} is held to {level or 'the registry default'}, not {LEVEL}", _APPLY)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ClusterMetadata, TopicMetadata
 
+from app.kafka.listening import first_answer, words_of
 from app.operators.errors import ServerError
 from app.settings import Settings, SettingsError, variable_of
 from app.tls import Peer, TlsFiles, TlsVariables, tls_trouble
@@ -168,10 +169,14 @@ class AdminConnection:
 
         Raises KafkaUnreachableError if no broker answers in time, KafkaUnusableError if one refuses us.
         """
-        try:
+
+        def ask(seconds: float) -> ClusterMetadata:
             if topic is None:
-                return self.client.list_topics(timeout=timeout_seconds)
-            return self.client.list_topics(topic, timeout=timeout_seconds)
+                return self.client.list_topics(timeout=seconds)
+            return self.client.list_topics(topic, timeout=seconds)
+
+        try:
+            return first_answer(self._where, timeout_seconds, ask)
         except KafkaException as error:
             self.client.poll(0)  # hands over the connections' own errors, which say more than that all brokers are down
             raise self._problem(error.args[0]) from None
@@ -189,7 +194,9 @@ class AdminConnection:
             if reason.code() == fine:
                 return None
             if reason.code() in CONNECTION_ERRORS:
-                raise KafkaUnreachableError(f"no Kafka broker answers at {self._where}: {reason.str()}") from None
+                raise KafkaUnreachableError(
+                    f"no Kafka broker answers at {self._where}: {words_of(reason.str())}"
+                ) from None
             way_out = ""
             if reason.code() == KafkaError.SECURITY_DISABLED:
                 way_out = "; the brokers enforce no rules: set authorizer.class.name"
@@ -204,7 +211,7 @@ class AdminConnection:
             return KafkaUnusableError(mistake)
         if refusals:
             return KafkaUnusableError(f"Kafka at {self._where} refuses us: {refusals[0].str()}")
-        return KafkaUnreachableError(f"no Kafka broker answers at {self._where}: {reasons[0].str()}")
+        return KafkaUnreachableError(f"no Kafka broker answers at {self._where}: {words_of(reasons[0].str())}")
 
 
 def partition_count(settings: Settings, topic: str, timeout_seconds: float) -> int:

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from typing import Final, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import ClusterMetadata
 
 from app.kafka.client import CONNECTION_ERRORS, READING, KafkaUnreachableError, KafkaUnusableError, client_config
+from app.kafka.listening import first_answer, words_of
 from app.settings import Settings
 
 ANSWER_SECONDS: Final = 10.0
@@ -63,9 +65,16 @@ class GroupReader:
     def _ask(self, group: str, topic: str) -> Sequence[TopicPartition] | KafkaError:
         """The offsets, or the error that came instead."""
         full = self._settings.name(topic)
-        client = self._client(group)
+        is_new, client = group not in self._clients, self._client(group)
+
+        def topics_in(seconds: float) -> ClusterMetadata:
+            answer: ClusterMetadata = client.list_topics(full, timeout=seconds)
+            return answer
+
         try:
-            found = client.list_topics(full, timeout=ANSWER_SECONDS).topics[full]
+            where = self._settings.kafka_bootstrap_servers
+            known = first_answer(where, ANSWER_SECONDS, topics_in) if is_new else topics_in(ANSWER_SECONDS)
+            found = known.topics[full]
             places = [TopicPartition(full, number) for number in found.partitions]
             answer: Sequence[TopicPartition] = client.committed(places, timeout=ANSWER_SECONDS) if places else ()
         except KafkaException as error:
@@ -82,7 +91,7 @@ class GroupReader:
     def _problem(self, group: str, reason: KafkaError) -> Exception:
         where = self._settings.kafka_bootstrap_servers
         if reason.code() in _MOVING | CONNECTION_ERRORS:
-            return KafkaUnreachableError(f"no Kafka broker answers at {where}: {reason.str()}")
+            return KafkaUnreachableError(f"no Kafka broker answers at {where}: {words_of(reason.str())}")
         full = self._settings.name(group)
         return KafkaUnusableError(f"Kafka at {where} does not show the offsets of group {full}: {reason.str()}")
 

@@ -26,6 +26,7 @@ from app.kafka.client import (
     partition_count,
 )
 from app.kafka.fetched import DamagedBatchError
+from app.kafka.listening import words_of
 from app.kafka.log_fetcher import LogFetcher
 from app.kafka.records import DamagedError, OffsetRange, Recorded
 from app.settings import Settings
@@ -239,7 +240,7 @@ class TopicReader:
 
     def _problem(self, what: str, error: KafkaError) -> Exception:
         if error.code() in CONNECTION_ERRORS:
-            return KafkaUnreachableError(f"no Kafka broker answers at {self._where}: {error.str()}")
+            return KafkaUnreachableError(f"no Kafka broker answers at {self._where}: {words_of(error.str())}")
         return self._unusable(what, error.str())
 
     def _unusable(self, what: str, reason: str) -> KafkaUnusableError:

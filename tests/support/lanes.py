@@ -4,7 +4,8 @@
 integration tests, which wait for clocks, signals and servers more than they compute; so it runs three files at a time,
 each of its three processes with a broker of its own. The lane "pure" runs all other tests. While they run, lines of
 progress carry the name of their lane. What a lane says about failures, skips and slow tests is printed in one piece
-when the lane has ended. The last line adds both lanes up, in pytest's own form.
+when the lane has ended. Then comes every test that was skipped, with its reason, and how each lane ended. The last line
+adds both lanes up, in pytest's own form.
 
 Exits 0 when every lane passed, and 1 otherwise. A lane that selects no test passes, unless both select none.
 """
@@ -36,6 +37,7 @@ NO_TESTS: Final = 5
 """Pytest's exit code when it selected no test."""
 
 _CLOSING_BEGINS = re.compile(r"=+ (?!test session starts)[^=]+ =+$")
+_SKIPPED = re.compile(r"SKIPPED \[(\d+)\] (.+)")
 _COUNT = re.compile(r"(\d+) ([a-z]+)")
 _PLURALS = {"error": "errors", "warning": "warnings"}
 
@@ -60,6 +62,12 @@ def counts_of(last_line: str) -> Counter[str]:
     """Counts by word in a closing line of pytest, such as "=== 3 passed, 1 skipped in 2.10s ==="."""
     before_time = last_line.rpartition(" in ")[0]
     return Counter({_PLURALS.get(word, word): int(number) for number, word in _COUNT.findall(before_time)})
+
+
+def skips_of(closing: Sequence[str]) -> list[str]:
+    """Where tests were skipped, how many and why, by pytest's summary. Longer reasons are cut there, not here."""
+    found = [match for line in closing if (match := _SKIPPED.match(line)) is not None]
+    return [f"skipped {match[1]}: {match[2]}" for match in found]
 
 
 def closing_line(counts: Mapping[str, int], seconds: float) -> str:
@@ -91,6 +99,8 @@ def run(lanes: Mapping[str, Sequence[str]], arguments: Sequence[str], out: IO[st
         thread.join()
     total = sum((one.counts for one in runs), Counter[str]())
     total.pop("deselected", None)  # what one lane leaves out is what the other runs
+    skips = sorted(line for one in runs for line in skips_of(one.closing))
+    print(*skips or ["no test was skipped"], sep="\n", file=out)
     for one in runs:
         print(f"lane {one.name}: {_ending(one)}", file=out)
     print(closing_line(total, time.monotonic() - began), file=out, flush=True)

@@ -46,6 +46,17 @@ def test_the_closing_line_is_read_back() -> None:
     assert "1 failed, 4000 passed, 2 skipped in 812.35s (0:13:32)" in line
 
 
+def test_skips_are_read_with_their_reasons() -> None:
+    """One line a place, as pytest's summary has them, and nothing else of it."""
+    closing = [
+        "=== short test summary info ===",
+        "SKIPPED [2] tests/a.py:9: this machine has no gdb",
+        "FAILED tests/b.py::test_c - SKIPPED [1] is in a message",
+        "= 1 failed, 2 skipped in 1.00s =",
+    ]
+    assert lanes.skips_of(closing) == ["skipped 2: tests/a.py:9: this machine has no gdb"]
+
+
 @pytest.mark.parametrize(
     ("exit_codes", "verdict"), [((0, 0), 0), ((0, 5), 0), ((5, 5), 1), ((0, 1), 1), ((2, 0), 1), ((0, -9), 1)]
 )
@@ -70,6 +81,8 @@ def test_both_lanes_are_shown_apart_and_added_up(more: list[str], tmp_path: Path
     assert code == 1
     assert lanes.counts_of(lines[-1]) == Counter(failed=1, passed=2, skipped=1)
     assert lines[-3:-1] == ["lane green: passed", "lane red: failed, exit code 1"]
+    assert lines[-4].startswith("skipped 1: ")
+    assert lines[-4].endswith("later")
     green, red = lines.index("lane green"), lines.index("lane red")
     shown = "\n".join(lines[red:green] if red < green else lines[red:])
     assert "assert 'seen' == 'wanted'" in shown

@@ -157,32 +157,36 @@ def _convert(raw: bytes, fragments: Fragments, state: Canonicalizer, position: P
         seen = (process, stack, arguments, data, node_part, parent, returned, *lineage)
         state.unknown.note(unknown_fields + unknown_of(seen))
     event_id = join_id(
-        sent_time,
-        process.digest,
-        ABSENT if parent is None else parent.digest,
-        probe.digest + stack.digest,
-        arguments.digest,
-        data.digest,
-        ABSENT if returned is None else returned.digest,
-        extra,
-        node_part.digest,
-        lineage_digest([part.digest for part in lineage]),
-        unknown,
+        (
+            sent_time,
+            process.digest,
+            ABSENT if parent is None else parent.digest,
+            probe.digest + stack.digest,
+            arguments.digest,
+            data.digest,
+            ABSENT if returned is None else returned.digest,
+            extra,
+            node_part.digest,
+            lineage_digest([part.digest for part in lineage]),
+            unknown,
+        )
     )
     if probe.last_argument_returns and arguments.arguments:
         *others, returned = arguments.arguments
         arguments = arguments_part(others)
     value = join_event(
-        encode_head(event_id, timestamp, timestamp_source, partition, offset),
-        process.as_subject,
-        b"" if parent is None else parent.as_parent,
-        b"".join([part.as_ancestor for part in lineage]),
-        probe.field + stack.field,
-        arguments.as_arguments,
-        data.as_data,
-        b"" if returned is None else returned.as_return,
-        probe.exit_field,
-        node_part.field,
+        (
+            encode_head(event_id, timestamp, timestamp_source, partition, offset),
+            process.as_subject,
+            b"" if parent is None else parent.as_parent,
+            b"".join([part.as_ancestor for part in lineage]),
+            probe.field + stack.field,
+            arguments.as_arguments,
+            data.as_data,
+            b"" if returned is None else returned.as_return,
+            probe.exit_field,
+            node_part.field,
+        )
     )
     return Canonical(value, event_id, probe.probe_type, stack.resolutions)
 

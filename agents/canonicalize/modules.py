@@ -151,8 +151,9 @@ class ModuleIndex:
         """Number of the context that the event at `offset` sees, which happened at `time_ns`."""
         part = self._partitions.get(partition)
         process = part.processes.get((scope[2], process_id)) if part else None
-        timed = self._maps[scope] if self._has_maps else None
-        maps = None if timed is None else timed.at(time_ns)
+        maps = None
+        if self._has_maps and (timed := self._maps[scope]) is not None:
+            maps = timed.at(time_ns)
         if process is None:
             return self._contexts.number(NO_MODULES, maps)
         if offset <= process.changed:

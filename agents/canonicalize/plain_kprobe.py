@@ -124,29 +124,33 @@ class PlainKprobes:
         if not is_plain:
             self._note_unknown(process.unknown if parent is None else process.unknown + parent.unknown)
         event_id = join_id(
-            TIME.pack(True, seconds, nanos),
-            process.digest,
-            ABSENT if parent is None else parent.digest,
-            remainder.probe_and_stack_digests,
-            arguments.digest,
-            remainder.data_digest,
-            ABSENT if returned is None else returned.digest,
-            ABSENT,
-            node_part.digest,
-            remainder.ancestors_digest,
-            b"",
+            (
+                TIME.pack(True, seconds, nanos),
+                process.digest,
+                ABSENT if parent is None else parent.digest,
+                remainder.probe_and_stack_digests,
+                arguments.digest,
+                remainder.data_digest,
+                ABSENT if returned is None else returned.digest,
+                ABSENT,
+                node_part.digest,
+                remainder.ancestors_digest,
+                b"",
+            )
         )
         value = join_event(
-            encode_head(event_id, timestamp, TIMESTAMP_SOURCE_EVENT, partition, offset),
-            process.as_subject,
-            b"" if parent is None else parent.as_parent,
-            remainder.ancestors,
-            remainder.probe_and_stack,
-            arguments.as_arguments,
-            remainder.data,
-            b"" if returned is None else returned.as_return,
-            b"",
-            node_part.field,
+            (
+                encode_head(event_id, timestamp, TIMESTAMP_SOURCE_EVENT, partition, offset),
+                process.as_subject,
+                b"" if parent is None else parent.as_parent,
+                remainder.ancestors,
+                remainder.probe_and_stack,
+                arguments.as_arguments,
+                remainder.data,
+                b"" if returned is None else returned.as_return,
+                b"",
+                node_part.field,
+            )
         )
         return Canonical(value, event_id, remainder.probe_type, remainder.resolutions)
 

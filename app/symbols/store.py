@@ -82,6 +82,8 @@ class SymbolStore:
         if index is None:
             return Unresolved.NO_INDEX
         found = index.lookup(file_offset, innermost=innermost)
+        if build_id not in self._layouts:
+            return found
         for layout in self.layouts(build_id):
             if layout == index.segments:
                 continue

@@ -79,9 +79,10 @@ class Tally:
             if touch.snapshot is not None and summary.last_ns > named.get(touch.snapshot, NEVER_LAST):
                 named[touch.snapshot] = summary.last_ns
         self._note(places)
-        for snapshot, when_ns in named.items():
-            self.snapshots.note((snapshot,), when_ns)
-        self.snapshots.settle()
+        if named:
+            for snapshot, when_ns in named.items():
+                self.snapshots.note((snapshot,), when_ns)
+            self.snapshots.settle()
         self._drop_old_hours()
         self.callers.settle()
         self._cite([summary for _, summary in touched], partition)
@@ -180,6 +181,9 @@ def _read_counts(numbers: Iterator[int]) -> dict[int, int]:
 
 
 def _write_recent(recent: Recent, numbers: list[int], texts: list[str]) -> None:
+    if not recent.last_ns:
+        numbers += (0, 0)
+        return
     newest = recent.newest()
     numbers.append(len(newest))
     numbers += [when_ns for _, when_ns in newest]

@@ -6,7 +6,7 @@ folder of the user, by version, so that every checkout finds them:
 
 - `helm` is built by Go out of its module, which takes some three minutes of a processor, once.
 - `kubernetes-schemas` and `crds` are the schemas of Kubernetes and of the custom resources that the chart makes.
-- `promtool` is taken out of Debian's package, so no server is installed.
+- `promtool` and `prometheus` are taken out of Debian's package, so no service is installed.
 - All others are packages of the system, installed by apt where this user may.
 """
 
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -83,6 +84,12 @@ def promtool() -> Path | None:
     """Prometheus' own checker of rules; None if it is not installed."""
     found = shutil.which("promtool")
     return Path(found) if found else _there(folder() / "promtool" / "promtool")
+
+
+def prometheus() -> Path | None:
+    """Prometheus itself, to evaluate rules over real processes; None if it is not installed."""
+    found = shutil.which("prometheus")
+    return Path(found) if found else _there(folder() / "prometheus" / "prometheus")
 
 
 def _there(path: Path) -> Path | None:
@@ -153,16 +160,16 @@ def _install_crds() -> None:
     _kept(folder() / f"crds-{name}", fetch)
 
 
-def _install_promtool() -> None:
+def _install_of_prometheus(program: str) -> None:
     def unpack(made: Path) -> None:
         _run("apt-get", "download", "--quiet", "prometheus", cwd=made)
         (package,) = made.glob("prometheus_*.deb")
         _run("dpkg-deb", "--extract", package, made / "all")
-        (made / "all" / "usr" / "bin" / "promtool").rename(made / "promtool")
+        (made / "all" / "usr" / "bin" / program).rename(made / program)
         shutil.rmtree(made / "all")
         package.unlink()
 
-    _kept(folder() / "promtool", unpack)
+    _kept(folder() / program, unpack)
 
 
 def _install_packages(names: Iterable[str]) -> None:
@@ -176,7 +183,8 @@ _OWN: Final[Mapping[str, tuple[Callable[[], Path | None], Callable[[], None]]]] 
     "helm": (helm, _install_helm),
     "kubernetes-schemas": (kubernetes_schemas, _install_kubernetes_schemas),
     "crds": (crds, _install_crds),
-    "promtool": (promtool, _install_promtool),
+    "promtool": (promtool, partial(_install_of_prometheus, "promtool")),
+    "prometheus": (prometheus, partial(_install_of_prometheus, "prometheus")),
 }
 
 
@@ -184,7 +192,7 @@ def install(wanted: Iterable[str]) -> dict[str, str]:
     """Install what is missing; says of each tool what became of it. One that cannot be had keeps no other away."""
     outcomes: dict[str, str] = {}
     missing = [name for name in wanted if not (_OWN[name][0]() if name in _OWN else shutil.which(name))]
-    if any(name in PACKAGES or name == "promtool" for name in missing) and os.geteuid() == 0:
+    if any(name in {*PACKAGES, "promtool", "prometheus"} for name in missing) and os.geteuid() == 0:
         try:
             _run("apt-get", "update", "--quiet")
         except ToolError as error:

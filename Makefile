@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11
 ARGS ?=
 
-.PHONY: setup demo check test lint types imports unit integration golden prove tools chart bench proto sbom pin-images lock format
+.PHONY: setup demo check test lint types imports unit integration golden prove tools chart bench proto client sbom pin-images lock format
 
 setup: $(SETUP)  ## the program in .venv, and the embedded broker's jars
 
@@ -42,7 +42,7 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 types: setup
-	$(BIN)/mypy app agents schemas tests bench
+	$(BIN)/mypy app agents schemas tests bench clients/python/src
 
 imports: setup
 	$(BIN)/lint-imports --no-cache
@@ -77,6 +77,9 @@ sbom: setup  ## what the image holds, as CycloneDX, after `make lock`
 
 pin-images: setup  ## needs docker and a container registry; digests behind the tags of the images that others build
 	$(BIN)/python -m tests.support.pin_images
+
+client: setup  ## the Python client's types and schemas, from schemas/avro
+	$(BIN)/python -m tests.support.generate_client
 
 lock:  ## needs uv; versions in pyproject.toml, hashes of their closure in the lock files
 	$(COMPILE) pyproject.toml -o requirements.lock

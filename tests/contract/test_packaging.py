@@ -22,6 +22,12 @@ def test_no_other_distribution_claims_our_import_names() -> None:
         assert set(owners[name]) == {"callstream"}
 
 
+def test_the_wheel_says_where_it_belongs() -> None:
+    """Its import names are generic and its dependencies pinned, so it shares an environment with nothing."""
+    assert "an environment of its own" in importlib.metadata.metadata("callstream")["Summary"]
+    assert "in an environment of its own" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_proto_is_data_and_no_package() -> None:
     """A package named proto would shadow one that Google's client libraries install."""
     assert not list((ROOT / "proto").rglob("__init__.py"))

@@ -1,0 +1,70 @@
+"""The Python client and `callstream coverage` give one answer for any records."""
+
+import callstream_client.coverage
+import pytest
+from callstream_client import WindowJudge
+from callstream_client.coverage import Interval as ClientsInterval
+from callstream_client.records import CoverageGap as ClientsGap
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.coverage import vouching
+from agents.coverage.interval import Interval, join
+from agents.coverage.node_window import WindowRecords
+from schemas.coverage import CoverageGap, GapCause, SkippedOffsets
+from schemas.node import NodeId
+
+SECOND = 1_000_000_000
+TIME = st.integers(0, 300).map(lambda seconds: seconds * SECOND)
+NODES = st.sampled_from([("east", "n"), ("east", "n"), ("east", "n"), ("", "n"), ("east", "m")])
+
+
+@st.composite
+def _record(draw: st.DrawFn) -> CoverageGap:
+    cluster, node = draw(NODES)
+    begin_ns, end_ns = draw(TIME), draw(TIME)
+    causes = [GapCause.HEARTBEAT] * 6 + list(GapCause)
+    return CoverageGap(
+        node=node,
+        cluster=cluster,
+        from_ns=begin_ns,
+        to_ns=end_ns if draw(st.booleans()) else begin_ns + end_ns,
+        cause=draw(st.sampled_from(causes)),
+        session=draw(st.sampled_from(["a", "a", "a", "b", ""])),
+        skipped=draw(st.sampled_from([None] * 9 + [SkippedOffsets("t", 0, 1, 2)])),
+    )
+
+
+@given(st.lists(_record(), max_size=25), st.lists(st.integers(0, 400_000), max_size=2), TIME, TIME)
+def test_both_judge_alike(records: list[CoverageGap], letters: list[int], one_ns: int, other_ns: int) -> None:
+    """Trust, what nobody vouched for, what two vouched for, and the times of gaps."""
+    begin_ns, end_ns = min(one_ns, other_ns), max(one_ns, other_ns) + 1
+    ours = WindowRecords(NodeId("east", "n"), Interval(begin_ns, end_ns))
+    clients = WindowJudge("n", ClientsInterval(begin_ns, end_ns), cluster="east")
+    for record in records:
+        ours.add(record)
+        clients.add(ClientsGap.of(record.as_record()))
+    for received_ms in letters:
+        ours.refuse(received_ms)
+        clients.add_dead_letter(received_ms)
+
+    expected, found = ours.judge(), clients.verdict()
+
+    assert found.trust.value == expected.trust.value
+    assert [tuple(one) for one in found.unvouched] == [tuple(one) for one in expected.unvouched]
+    assert [tuple(one) for one in found.twice] == [tuple(one) for one in expected.twice]
+    assert found.vouched_until_ns == ours.vouched_until_ns
+    gap_times = [Interval(one.from_ns, one.to_ns) for one in found.gaps]
+    gap_times += [Interval(*one) for one in found.refused]
+    assert join(gap_times) == join(Interval(one.from_ns, one.to_ns) for one in expected.gaps)
+
+
+def test_both_know_the_same_noise_of_clocks() -> None:
+    """And the same time before the receipt of what cannot be read."""
+    assert callstream_client.coverage._CLOCK_NOISE_NS == vouching.CLOCK_NOISE_NS
+
+
+def test_an_empty_window_is_no_question() -> None:
+    """It would be complete, whatever happened."""
+    with pytest.raises(ValueError, match="empty"):
+        WindowJudge("n", ClientsInterval(5, 5))

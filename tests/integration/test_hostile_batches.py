@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import Final
 
 import pytest
@@ -83,14 +83,29 @@ def _environ(embedded: EmbeddedBroker) -> dict[str, str]:
     return environ
 
 
+LAUNCHER: Final = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[2:])
+_, status, used = os.wait4(process.pid, 0)
+open(sys.argv[1], "w").write(f"{used.ru_maxrss << 10}")
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""Runs a command and writes its peak of memory to a file.
+
+A process that is started counts its parent's memory as a peak of its own (Linux takes it over at exec), and a parent
+that runs tests has more than the command may have.
+"""
+
+
 def _run(environ: dict[str, str], *arguments: str) -> Ran:
-    with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
-        process = subprocess.Popen([sys.executable, "-m", "app", *arguments], env=environ, stdout=out, stderr=err)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+    with TemporaryFile("w+") as out, TemporaryFile("w+") as err, NamedTemporaryFile("r") as peak:
+        command = [sys.executable, "-m", "app", *arguments]
+        ended = subprocess.run(
+            [sys.executable, "-c", LAUNCHER, peak.name, *command], env=environ, stdout=out, stderr=err, check=False
+        )
         out.seek(0)
         err.seek(0)
-        return Ran(process.returncode, out.read(), err.read(), used.ru_maxrss << 10)
+        return Ran(ended.returncode, out.read(), err.read(), int(peak.read()))
 
 
 def _unreadable(ran: Ran) -> Iterator[tuple[str, int, int]]:

@@ -55,7 +55,8 @@ def test_nothing_is_lost_and_nothing_dies_while_one_node_after_the_other_goes(
         cluster.kill(1)
         run.wait(lambda: _written(run) > 0, 90, "leaders beside a killed node")
         written = _written(run)
-        run.wait(lambda: _written(run) > written, 90, "events to be written beside a killed node")
+        # on a slow machine all may have been written by now
+        run.wait(lambda: _written(run) > min(written, events - 1), 90, "events to be written beside a killed node")
         cluster.pause(2)
         run.sleep(min(2, run_size()) * PAUSED_SECONDS)
         cluster.resume(2)

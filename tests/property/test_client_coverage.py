@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from agents.coverage import vouching
 from agents.coverage.interval import Interval, join
 from agents.coverage.node_window import WindowRecords
+from agents.coverage.unreadable import unreadable_gap
+from app.kafka.records import Recorded
 from schemas.coverage import CoverageGap, GapCause, SkippedOffsets
 from schemas.node import NodeId
 
@@ -35,8 +37,13 @@ def _record(draw: st.DrawFn) -> CoverageGap:
     )
 
 
-@given(st.lists(_record(), max_size=25), st.lists(st.integers(0, 400_000), max_size=2), TIME, TIME)
-def test_both_judge_alike(records: list[CoverageGap], letters: list[int], one_ns: int, other_ns: int) -> None:
+RECEIVED = st.lists(st.integers(0, 400_000), max_size=1)
+
+
+@given(st.lists(_record(), max_size=25), RECEIVED, RECEIVED, TIME, TIME)
+def test_both_judge_alike(
+    records: list[CoverageGap], letters: list[int], unreadable: list[int], one_ns: int, other_ns: int
+) -> None:
     """Trust, what nobody vouched for, what two vouched for, and the times of gaps."""
     begin_ns, end_ns = min(one_ns, other_ns), max(one_ns, other_ns) + 1
     ours = WindowRecords(NodeId("east", "n"), Interval(begin_ns, end_ns))
@@ -47,6 +54,9 @@ def test_both_judge_alike(records: list[CoverageGap], letters: list[int], one_ns
     for received_ms in letters:
         ours.refuse(received_ms)
         clients.add_dead_letter(received_ms)
+    for received_ms in unreadable:
+        ours.add(unreadable_gap(ours.node, Recorded("t", 0, 0, received_ms, b"", b"")))
+        clients.add_unreadable(received_ms)
 
     expected, found = ours.judge(), clients.verdict()
 
@@ -55,7 +65,7 @@ def test_both_judge_alike(records: list[CoverageGap], letters: list[int], one_ns
     assert [tuple(one) for one in found.twice] == [tuple(one) for one in expected.twice]
     assert found.vouched_until_ns == ours.vouched_until_ns
     gap_times = [Interval(one.from_ns, one.to_ns) for one in found.gaps]
-    gap_times += [Interval(*one) for one in found.refused]
+    gap_times += [Interval(*one) for one in (*found.refused, *found.unreadable)]
     assert join(gap_times) == join(Interval(one.from_ns, one.to_ns) for one in expected.gaps)
 
 

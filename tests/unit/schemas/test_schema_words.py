@@ -57,4 +57,4 @@ def test_every_time_says_its_unit_and_its_beginning() -> None:
     for name in _PACKAGED:
         for place, part in _parts(json.loads(records.schema_text(name)), name):
             if place.endswith(("_ns", "_ms")):
-                assert re.search("Unix epoch|As |as |A length", part["doc"]), place
+                assert re.search("Unix epoch|As |as |A length|Milliseconds of", part["doc"]), place

@@ -18,6 +18,18 @@ from callstream_client.table import read_to_end
 _CLAIMS: Final = frozenset({GapCause.HEARTBEAT, GapCause.FILTERED, GapCause.LOSSES_UNREAD})
 """Causes of records that vouch."""
 
+_TELLING: Final = frozenset(
+    {
+        GapCause.FAREWELL,
+        GapCause.CREATED,
+        GapCause.BOOTED,
+        GapCause.RETIRED,
+        GapCause.RETIREMENT_UNDONE,
+        GapCause.FOLLOWED,
+    }
+)
+"""Causes of records that neither vouch nor are a gap: they tell which nodes there are."""
+
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_SECOND: Final = 1_000_000_000
 _CLOCK_NOISE_NS: Final = 5 * _NS_PER_SECOND
@@ -55,6 +67,8 @@ class WindowVerdict:
     gaps: tuple[CoverageGap, ...]
     gaps_more: int
     """Gaps besides those listed."""
+    unreadable: tuple[Interval, ...]
+    """When gaps may have been of which records told that cannot be read."""
     refused: tuple[Interval, ...]
     """When events came that a stage could not process; any node may have sent them."""
     unvouched: tuple[Interval, ...]
@@ -79,6 +93,7 @@ class WindowJudge:
         self._window = window
         self._vouched: dict[str, list[Interval]] = {}
         self._gaps: dict[CoverageGap, None] = {}
+        self._unreadable: set[Interval] = set()
         self._minutes: set[int] = set()
         self._is_doubtful = self._is_bad = False
         self._gaps_more = 0
@@ -93,13 +108,16 @@ class WindowJudge:
             self._vouched_until_ns = max(self._vouched_until_ns or 0, span.to_ns)
             if _touches(span, self._window):
                 _extend(self._vouched.setdefault(record.session, []), span)
-        if record.cause is not GapCause.HEARTBEAT and span.to_ns >= span.from_ns and _touches(span, self._window):
+        is_other = record.cause is GapCause.HEARTBEAT or record.cause in _TELLING
+        if not is_other and span.to_ns >= span.from_ns and _touches(span, self._window):
             self._add_gap(record)
 
     def add_unreadable(self, received_ms: int) -> None:
         """Take a record that cannot be read: it may have been a gap of the hour before it was written."""
         end_ns = max(received_ms, 0) * _NS_PER_MS
-        self.add(_unreadable(*self._node, end_ns - _MARGIN_MS * _NS_PER_MS, end_ns))
+        span = Interval(end_ns - _MARGIN_MS * _NS_PER_MS, end_ns)
+        if _touches(span, self._window):
+            self._unreadable.add(span)
 
     def add_dead_letter(self, received_ms: int) -> None:
         """Take the time of receipt of an event that a stage could not process."""
@@ -114,12 +132,15 @@ class WindowJudge:
         twice = tuple(_cut(one, self._window) for one in _twice(sessions) if _touches(one, self._window))
         refused = tuple(_joined(map(_around, self._minutes)))
         trust = Trust.TRUSTED
-        if self._is_bad or twice or refused:
+        if self._is_bad or self._unreadable or twice or refused:
             trust = Trust.NOT_TRUSTED
         elif self._is_doubtful or unvouched:
             trust = Trust.UNKNOWN
         gaps = tuple(sorted(self._gaps, key=lambda gap: (gap.from_ns, gap.to_ns, gap.cause)))
-        return WindowVerdict(trust, gaps, self._gaps_more, refused, unvouched, twice, self._vouched_until_ns)
+        unreadable = tuple(_joined(self._unreadable))
+        return WindowVerdict(
+            trust, gaps, self._gaps_more, unreadable, refused, unvouched, twice, self._vouched_until_ns
+        )
 
     def _add_gap(self, gap: CoverageGap) -> None:
         if gap.cause is GapCause.LOSSES_UNREAD:
@@ -169,11 +190,6 @@ def _names_nobody(key: bytes | None) -> bool:
         return key is None or not key.decode()
     except UnicodeDecodeError:
         return True
-
-
-def _unreadable(cluster: str, node: str, from_ns: int, to_ns: int) -> CoverageGap:
-    detail = "a record of runtime.coverage that cannot be read"
-    return CoverageGap(node, from_ns, to_ns, GapCause.UNKNOWN, None, detail, cluster, "", None)
 
 
 def _around(minute: int) -> Interval:

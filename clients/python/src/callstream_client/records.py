@@ -279,6 +279,10 @@ class RuntimeCallEvent:
     """What observed the call."""
     stack_frames: tuple[CanonicalStackFrame, ...]
     """Kernel frames, then user frames, each innermost first."""
+    symbol_snapshot: str | None
+    """Snapshot of the symbol store that names in stack_frames and probe_target come from, as its digest: 64 lower hex
+    digits. Null if there are neither, or canonicalize has no store.
+    """
     container_id: str | None
     """Id of the container, without its runtime's prefix; null outside of containers, or where the policy withholds it.
     """
@@ -352,6 +356,7 @@ class RuntimeCallEvent:
             record["timestamp_ns"],
             ProbeType(record["probe_type"]),
             tuple(map(CanonicalStackFrame.of, record["stack_frames"])),
+            record["symbol_snapshot"],
             record["container_id"],
             record["pod_name"],
             record["namespace"],
@@ -519,6 +524,24 @@ class CitedEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedBy:
+    """A snapshot of the symbol store whose index gave hits this symbol."""
+
+    snapshot: str
+    """Digest of a snapshot of the symbol store."""
+    last_seen_ns: int
+    """Time of the latest hit that it named. Nanoseconds since the Unix epoch, UTC."""
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """The record that was decoded with the schema of this type."""
+        return cls(
+            record["snapshot"],
+            record["last_seen_ns"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class HotSymbol:
     """How often a symbol was seen on a stack or under a user probe."""
 
@@ -574,6 +597,12 @@ class HotSymbol:
     """Events that were counted: the first, the last, and the first of each of the newest three hours; the oldest first.
     callstream replay --event shows one.
     """
+    snapshots: tuple[NamedBy, ...]
+    """Snapshots whose index of the file gave hits this symbol, the latest first. Empty if no index did, or if the calls
+    do not say which.
+    """
+    snapshots_more: int
+    """How many more there are; an estimate beyond 32."""
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
@@ -603,19 +632,25 @@ class HotSymbol:
             tuple(map(Caller.of, record["callers"])),
             record["callers_shortfall"],
             tuple(map(CitedEvent.of, record["events"])),
+            tuple(map(NamedBy.of, record["snapshots"])),
+            record["snapshots_more"],
         )
 
 
 class GapCause(StrEnum):
     """Heartbeat: ingest saw everything of the window. Filtered: ingest saw the stream, and a filter of its own may have
     left events out. LossesUnread: ingest saw the stream, and nobody read what the agent itself lost. These three vouch
-    for the window; the last two are gaps as well, and so are all others. Unknown: events were lost, and no other word
-    fits; or what an older reader sees of a newer cause. Overflow: the buffer of ingest was full. Reconnect: the stream
-    from the agent was cut. AgentRestart: the agent was restarted. Throttle: the agent throttled a process. Undecodable:
-    events could not be decoded by ingest, so nothing is known of them but their bytes. Oversized: events were too
-    large. AgentLoss: the agent's own counters say that it lost events. SpillLoss: the folder on disk, to which ingest
-    writes what waits, was full or damaged. IngestRestart: ingest did not run. Refused: a stage could not process an
-    event; only in answers, never on this topic. Skipped: no stage read records that were there.
+    for the window; the last two are gaps as well, and so are all others but these six. Farewell: ingest stopped in good
+    order, and nobody watches from to_ns on. Created, Booted, Retired, RetirementUndone: said_by says that the node was
+    created, was booted again, or was gone for good at from_ns, or takes back what it said before of its end; it said so
+    at to_ns. Followed: said_by knew all nodes of the cluster throughout the window; node is empty. Unknown: events were
+    lost, and no other word fits; or what an older reader sees of a newer cause. Overflow: the buffer of ingest was
+    full. Reconnect: the stream from the agent was cut. AgentRestart: the agent was restarted. Throttle: the agent
+    throttled a process. Undecodable: events could not be decoded by ingest, so nothing is known of them but their
+    bytes. Oversized: events were too large. AgentLoss: the agent's own counters say that it lost events. SpillLoss: the
+    folder on disk, to which ingest writes what waits, was full or damaged. IngestRestart: ingest did not run. Refused:
+    a stage could not process an event; only in answers, never on this topic. Skipped: no stage read records that were
+    there.
     """
 
     UNKNOWN = "Unknown"
@@ -633,6 +668,12 @@ class GapCause(StrEnum):
     REFUSED = "Refused"
     LOSSES_UNREAD = "LossesUnread"
     SKIPPED = "Skipped"
+    FAREWELL = "Farewell"
+    CREATED = "Created"
+    BOOTED = "Booted"
+    RETIRED = "Retired"
+    RETIREMENT_UNDONE = "RetirementUndone"
+    FOLLOWED = "Followed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -688,6 +729,16 @@ class CoverageGap:
     """
     skipped: SkippedOffsets | None
     """Where set, the gap is one of all nodes, and node is empty: what these records said of any node is lost."""
+    boot_id: str | None
+    """Of a heartbeat: the kernel's random id of the node's boot; null where ingest does not run on the node."""
+    boot_ns: int | None
+    """Of a heartbeat: when the node was booted. Nanoseconds since the Unix epoch, UTC; null where ingest does not run
+    on the node.
+    """
+    ingest_version: str
+    """Of a heartbeat: the version of ingest."""
+    said_by: str
+    """Who says what only somebody can say who knows which nodes there are: operator, or kubernetes."""
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
@@ -702,6 +753,10 @@ class CoverageGap:
             record["cluster"],
             record["session"],
             None if record["skipped"] is None else SkippedOffsets.of(record["skipped"]),
+            record["boot_id"],
+            record["boot_ns"],
+            record["ingest_version"],
+            record["said_by"],
         )
 
 
@@ -743,6 +798,24 @@ class WatchedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RetiredNodes:
+    """Nodes that are gone for good, by the word of one who may know."""
+
+    said_by: str
+    """Who says so: operator, or kubernetes."""
+    nodes: int
+    """How many nodes."""
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """The record that was decoded with the schema of this type."""
+        return cls(
+            record["said_by"],
+            record["nodes"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class WatchGap:
     """A window in which events may be missing."""
 
@@ -761,6 +834,8 @@ class WatchGap:
     a gap of any node; TooManyNodes: runtime.coverage names more nodes than a worker keeps; Skipped: a stage never read
     what was received then; Expired: rows of that time may have expired.
     """
+    events_lost: int | None
+    """How many events were lost; null: nobody counted them."""
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
@@ -771,6 +846,7 @@ class WatchGap:
             record["from_ns"],
             record["to_ns"],
             record["cause"],
+            record["events_lost"],
         )
 
 
@@ -782,8 +858,9 @@ class WatchReasonKind(StrEnum):
     build is not known. NotHooked: nothing says that every call is probed. NoStore: no symbol store. NoFileNamed: the
     watch names no file. NotPlaced: no map has the file. NoIndex: no index of a file. AmbiguousBuildId: two files have
     the build id. NoSuchName: the file has no such function. InlinedInto: it runs inside others. ChosenAtRunTime: an
-    IFUNC. OlderSnapshot: named by an index that is not in use any more. NotVouched, Gap: coverage. Unknown: what an
-    older reader sees of a newer reason.
+    IFUNC. OlderSnapshot: named by an index that is not in use any more. NotVouched, Gap: coverage. Missing: how much
+    node-time. ReportedNodes: nobody says that there were no other nodes. RetiredNodes: nodes that are gone, and by
+    whose word. Unknown: what an older reader sees of a newer reason.
     """
 
     UNKNOWN = "Unknown"
@@ -808,6 +885,9 @@ class WatchReasonKind(StrEnum):
     OLDER_SNAPSHOT = "OlderSnapshot"
     NOT_VOUCHED = "NotVouched"
     GAP = "Gap"
+    MISSING = "Missing"
+    REPORTED_NODES = "ReportedNodes"
+    RETIRED_NODES = "RetiredNodes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -915,16 +995,37 @@ class WatchedSymbol:
     symbol in a file that may be this one. Where every call is probed, code without a name does not matter.
     """
     complete_ns: int
-    """Nanoseconds since the watch began in which the events of all nodes are complete. A length, not a point in time.
+    """Nanoseconds since the watch began in which the events of all nodes are complete that had the file, or may have
+    had it. A length, not a point in time.
     """
     complete_until_ns: int
     """Up to when all nodes have been vouched for, Unix epoch, UTC; 0: nobody vouches. No gap: complete_ns is
     complete_until_ns - since_ns.
     """
     nodes: int
-    """Nodes that vouched for any of it."""
+    """Nodes that owed an account for any of it."""
+    watched_ms: int
+    """Milliseconds of all nodes together since the watch began for which nothing is missing, rounded down."""
+    missing_ms: int
+    """Milliseconds of all nodes together for which a node owed an account and events may be missing, rounded up. A time
+    counts once for each node, whatever its causes; a gap of all nodes counts on every node.
+    """
+    placed_nodes: int
+    """Nodes on which the watched file was placed, or may have been. Where no build id is watched: all nodes."""
+    placed_watched_ms: int
+    """As watched_ms, of the times in which the file was placed on a node, or may have been."""
+    placed_missing_ms: int
+    """As missing_ms, of these times. They decide: NeverHit needs 0, and no gaps."""
+    events_lost: int | None
+    """Events that counters of losses say for these times; null: a loss has no number, or no worker has answered."""
+    every_node_known: bool
+    """Somebody who may know (callstream nodes follow) knew all nodes of each cluster for all of the time. If not, the
+    answer is about the nodes that reported.
+    """
+    retired: tuple[RetiredNodes, ...]
+    """Nodes that are gone since the watch began, by whose word it is."""
     gaps: tuple[WatchGap, ...]
-    """Windows in which events may be missing, the newest first."""
+    """Windows in which events may be missing on nodes that had the file, or may have had it; the longest first."""
     gaps_more: int
     """How many there are besides those listed."""
     vulnerabilities: tuple[str, ...]
@@ -943,6 +1044,8 @@ class WatchedSymbol:
     """How many there are besides those listed; an estimate where a row has more than 32."""
     events: tuple[WatchedEvent, ...]
     """Events that were hits: the first and the newest ones, the oldest first. callstream replay --event shows one."""
+    named_by: tuple[str, ...]
+    """Digests of the snapshots whose indexes gave hits their names, at most 16; see HotSymbol.snapshots."""
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
@@ -967,6 +1070,14 @@ class WatchedSymbol:
             record["complete_ns"],
             record["complete_until_ns"],
             record["nodes"],
+            record["watched_ms"],
+            record["missing_ms"],
+            record["placed_nodes"],
+            record["placed_watched_ms"],
+            record["placed_missing_ms"],
+            record["events_lost"],
+            record["every_node_known"],
+            tuple(map(RetiredNodes.of, record["retired"])),
             tuple(map(WatchGap.of, record["gaps"])),
             record["gaps_more"],
             tuple(record["vulnerabilities"]),
@@ -977,4 +1088,5 @@ class WatchedSymbol:
             tuple(map(WatchedImage.of, record["images"])),
             record["images_more"],
             tuple(map(WatchedEvent.of, record["events"])),
+            tuple(record["named_by"]),
         )

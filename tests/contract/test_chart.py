@@ -131,7 +131,7 @@ def test_selectors_and_ports_meet(shape: str) -> None:
     for one in of_kind(shape, "ServiceMonitor"):
         (service,) = [one_ for one_ in services if selects(one["spec"]["selector"], one_["metadata"]["labels"])]
         assert {end["port"] for end in one["spec"]["endpoints"]} <= {port["name"] for port in service["spec"]["ports"]}
-        assert service["metadata"]["labels"][one["spec"]["jobLabel"]] in {"ingest", "stages"}
+        assert service["metadata"]["labels"][one["spec"]["jobLabel"]] in {"callstream-ingest", "callstream-stages"}
     for pod in templates:
         for container in pod.containers:
             for probe in ("startupProbe", "livenessProbe", "readinessProbe"):

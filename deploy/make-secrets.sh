@@ -25,7 +25,12 @@ password() {
     [ -e "$1" ] || openssl rand -hex 24 | tr -d "\n" > "$1"
 }
 
-password kafka_pipeline_password
+password kafka_admin_password
+password kafka_ingest_password
+password kafka_canonicalize_password
+password kafka_privacy_password
+password kafka_hot_symbols_password
+password kafka_watcher_password
 password kafka_reader_password
 password grafana_password
 [ -e privacy_key ] || openssl rand -hex 32 > privacy_key
@@ -47,4 +52,4 @@ if [ ! -e kafka_certificate ]; then
     rm -f broker.key broker.csr broker.ext broker.crt ca.srl kafka_ca.srl
 fi
 
-chmod 644 kafka_pipeline_password kafka_reader_password grafana_password privacy_key kafka_ca kafka_certificate
+chmod 644 kafka_*_password grafana_password privacy_key kafka_ca kafka_certificate

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from app.embedded.pins import read_pins
-from app.settings import PREFIX, from_env, known_variables
+from app.settings import PREFIX, Settings, from_env, known_variables
 from schemas.topics import MAX_EVENT_BYTES, RECORD_OVERHEAD_BYTES, Stage
 from tests.support.command_lines import parse_command_line
 from tests.support.pin_images import DIGEST, TAGGED
@@ -20,7 +21,11 @@ _DEPLOY = _ROOT / "deploy"
 _COMPOSE: dict[str, Any] = yaml.safe_load((_ROOT / "docker-compose.yml").read_text())
 _SERVICES: dict[str, dict[str, Any]] = _COMPOSE["services"]
 _OURS = {name: service for name, service in _SERVICES.items() if service["image"].startswith("callstream:")}
-_RUNNING = {name: service for name, service in _OURS.items() if "topics" not in service["command"]}
+_ONCE = {"topics", "access", "symbols"}
+"""Services that end when they have done their work."""
+
+_RUNNING = {name: service for name, service in _OURS.items() if name not in _ONCE}
+_ON_KAFKA = [name for name in _OURS if name != "symbols"]
 _ENDPOINT_PORT = "9464"
 
 
@@ -35,16 +40,45 @@ def test_there_is_one_service_for_ingest_and_for_each_stage() -> None:
 @pytest.mark.parametrize("name", _OURS)
 def test_every_command_parses(name: str) -> None:
     """The command line of a service is one that the program accepts."""
-    parse_command_line(_OURS[name]["command"])
+    parse_command_line([word.replace("/etc/callstream", str(_DEPLOY / "kafka")) for word in _OURS[name]["command"]])
 
 
 @pytest.mark.parametrize("name", _OURS)
 def test_every_setting_is_known_and_accepted(name: str) -> None:
     """No variable is misspelt, and all of them are right together."""
+    settings = _settings(name)
+    assert (settings.kafka_security_protocol == "SASL_SSL") is (name in _ON_KAFKA)
+
+
+def _settings(name: str) -> Settings:
+    """The settings of one of our services, where the operator has set nothing."""
     environment = {key: str(value) for key, value in _OURS[name]["environment"].items()}
     assert environment.keys() <= known_variables().keys()
-    settings = from_env(environment)
-    assert settings.kafka_security_protocol == "SASL_SSL"
+    return from_env({key: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value) for key, value in environment.items()})
+
+
+def test_each_process_is_a_user_of_the_file_of_rights() -> None:
+    """As production should be: nobody but `admin` may do more than the file says, and the broker knows each user."""
+    users = {name: _settings(name).kafka_sasl_username for name in _ON_KAFKA}
+    assert users == {name: name for name in _RUNNING} | {"topics": "admin", "access": "admin"}
+    options = (_DEPLOY / "kafka" / "server.properties").read_text()
+    known = dict(re.findall(r'user_([\w-]+)="\$\{secrets:/run/secrets:(\w+)\}"', options))
+    rights = tomllib.loads((_DEPLOY / "kafka" / "acls.toml").read_text())
+    assert known.keys() == rights.keys() | {"admin"}
+    for user, secret in known.items():
+        assert secret == f"kafka_{user.replace('-', '_')}_password"
+    assert re.search(r"^super\.users=User:admin;User:ANONYMOUS$", options, re.MULTILINE)
+
+
+def test_what_makes_evidence_is_deployed() -> None:
+    """Names need a symbol store, and complete times need Tetragon's own losses; a deployment has both."""
+    for name in ("canonicalize", "hot-symbols"):
+        store = str(_settings(name).symbol_store_dir)
+        assert f"symbols:{store}:ro" in _SERVICES[name]["volumes"]
+        assert _SERVICES[name]["depends_on"]["symbols"] == {"condition": "service_completed_successfully"}
+    assert f"symbols:{_settings('symbols').symbol_store_dir}" in _SERVICES["symbols"]["volumes"]
+    host = urlsplit(_settings("ingest").tetragon_metrics_url).hostname
+    assert f"{host}:host-gateway" in _SERVICES["ingest"]["extra_hosts"]
 
 
 def test_no_other_service_gets_a_setting_of_ours() -> None:
@@ -144,7 +178,10 @@ def test_every_service_is_confined_and_comes_back(name: str) -> None:
     assert service["mem_limit"]
     assert service["logging"]["options"]["max-size"]
     assert service["restart"] in {"unless-stopped", "on-failure:5"}
-    assert "test" in service["healthcheck"] or service["healthcheck"] == {"disable": True}
+    if name in _RUNNING:
+        assert "healthcheck" not in service, "the image has one"
+    else:
+        assert "test" in service["healthcheck"] or service["healthcheck"] == {"disable": True}
     if name in _OURS:
         assert service["read_only"] is True
 
@@ -153,22 +190,25 @@ def test_only_what_readers_and_operators_need_can_be_reached() -> None:
     """Inner networks have no way out; a published port is on loopback until the operator names an address."""
     networks = _COMPOSE["networks"]
     inner = {name for name, options in networks.items() if options.get("internal")}
-    assert networks.keys() - inner == {"readers", "operators"}
+    assert networks.keys() - inner == {"readers", "operators", "agent"}
     for name, service in _SERVICES.items():
+        if name == "symbols":
+            assert service["network_mode"] == "none"
+            continue
         assert set(service["networks"]) <= networks.keys()
         for port in service.get("ports", ()):
             assert re.match(r"(\$\{PUBLIC_ADDRESS:-)?127\.0\.0\.1\}?:", port), port
         if name in _OURS:
-            assert set(service["networks"]) <= inner
-    on_kafka = {name for name, service in _SERVICES.items() if "kafka" in service["networks"]}
-    assert on_kafka == {"broker", *_OURS}
+            assert set(service["networks"]) - ({"agent"} if name == "ingest" else set()) <= inner
+    on_kafka = {name for name, service in _SERVICES.items() if "kafka" in service.get("networks", ())}
+    assert on_kafka == {"broker", *_ON_KAFKA}
 
 
-@pytest.mark.parametrize("name", _OURS)
+@pytest.mark.parametrize("name", _ON_KAFKA)
 def test_every_server_that_a_service_asks_is_on_a_network_of_its_own(name: str) -> None:
     """Ingest too looks up a schema: without a way to the registry its gaps would wait for ever."""
     service = _OURS[name]
-    settings = from_env({key: str(value) for key, value in service["environment"].items()})
+    settings = _settings(name)
     registry, broker = urlsplit(settings.schema_registry_url).hostname, settings.kafka_bootstrap_servers.split(":")[0]
     assert registry is not None
     for server in (registry, broker):
@@ -185,7 +225,8 @@ def test_services_wait_for_what_they_need() -> None:
                 assert how["condition"] == "service_completed_successfully"
                 assert _SERVICES[other]["healthcheck"] == {"disable": True}
     for service in _RUNNING.values():
-        assert service["depends_on"]["topics"]["condition"] == "service_completed_successfully"
+        assert service["depends_on"]["access"]["condition"] == "service_completed_successfully"
+    assert _SERVICES["access"]["depends_on"].keys() == {"topics"}
 
 
 def test_health_checks_and_scrapes_reach_the_endpoint() -> None:
@@ -200,7 +241,7 @@ def test_health_checks_and_scrapes_reach_the_endpoint() -> None:
     for service in _RUNNING.values():
         assert service["environment"]["CALLSTREAM_HTTP_PORT"] == _ENDPOINT_PORT
         assert service["environment"]["CALLSTREAM_HTTP_HOST"] == "0.0.0.0"
-        assert f"127.0.0.1:{_ENDPOINT_PORT}/healthz" in service["healthcheck"]["test"][-1]
+        assert f" CALLSTREAM_HTTP_PORT={_ENDPOINT_PORT}\n" in (_DEPLOY / "Dockerfile").read_text(), "of its own check"
         assert "metrics" in service["networks"]
     assert "metrics" in _SERVICES["prometheus"]["networks"]
     assert "metrics" in _SERVICES["grafana"]["networks"]

@@ -45,7 +45,7 @@ class _Deployed:
     secrets: Path
 
     def client(self, user: str, listener: str) -> dict[str, str]:
-        password = (self.secrets / f"kafka_{user}_password").read_text()
+        password = (self.secrets / f"kafka_{user.replace('-', '_')}_password").read_text()
         return {
             "bootstrap.servers": self.broker.listener_address(listener),
             "security.protocol": "SASL_SSL",
@@ -56,36 +56,37 @@ class _Deployed:
         }
 
     def settings(self) -> dict[str, str]:
-        """Environment of the pipeline's containers, with this broker's addresses."""
+        """Environment of the containers that make topics and rights, with this broker's addresses."""
         return {
-            "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": self.client("pipeline", "PIPELINE")["bootstrap.servers"],
+            "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": self.client("admin", "PIPELINE")["bootstrap.servers"],
             "CALLSTREAM_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
             "CALLSTREAM_KAFKA_SSL_CA_FILE": str(self.secrets / "kafka_ca"),
             "CALLSTREAM_KAFKA_SASL_MECHANISM": "PLAIN",
-            "CALLSTREAM_KAFKA_SASL_USERNAME": "pipeline",
-            "CALLSTREAM_KAFKA_SASL_PASSWORD_FILE": str(self.secrets / "kafka_pipeline_password"),
+            "CALLSTREAM_KAFKA_SASL_USERNAME": "admin",
+            "CALLSTREAM_KAFKA_SASL_PASSWORD_FILE": str(self.secrets / "kafka_admin_password"),
             "CALLSTREAM_SCHEMA_REGISTRY_URL": self.broker.registry_url,
         }
 
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Deployed]:
-    """A broker with the deployment's security, its topics made as the deployment makes them."""
+    """A broker with the deployment's security, its topics and rights made as the deployment makes them."""
     folder = tmp_path_factory.mktemp("deployed")
     secrets = folder / "secrets"
     subprocess.run([str(_DEPLOY / "make-secrets.sh"), str(secrets), "127.0.0.1"], check=True, timeout=60)
     listeners = [Listener("PIPELINE", "SASL_SSL"), Listener("READERS", "SASL_SSL")]
     with EmbeddedBroker(folder / "broker", kafka_properties=_options(secrets), listeners=listeners) as broker:
         deployed = _Deployed(broker, secrets)
-        made = CliRunner().invoke(cli, ["topics", "apply", "--reader", "reader"], env=deployed.settings())
-        assert made.exit_code == 0, made.output
+        for words in (["apply"], ["allow", str(_DEPLOY / "kafka" / "acls.toml")]):
+            made = CliRunner().invoke(cli, ["topics", *words], env=deployed.settings())
+            assert made.exit_code == 0, made.output
         yield deployed
 
 
 def _send(client: dict[str, str], topic: str, value: bytes) -> KafkaError | None:
     answers: list[KafkaError | None] = []
     producer = Producer({**client, "message.timeout.ms": 5_000, "log_level": 0})
-    producer.produce(topic, value, on_delivery=lambda error, _: answers.append(error))
+    producer.produce(topic, value, key=b"key", on_delivery=lambda error, _: answers.append(error))
     producer.flush(15)
     return answers[0]
 
@@ -106,9 +107,45 @@ def _first(client: dict[str, str], topic: str, group: str) -> bytes | KafkaError
         consumer.close()
 
 
+def test_each_process_may_write_and_read_what_is_its_own(deployed: _Deployed) -> None:
+    """From ingest to the stage that reads it, under the names and passwords of the deployment."""
+    assert _send(deployed.client("ingest", "PIPELINE"), topics.RAW, b"raw") is None
+    canonicalize = deployed.client("canonicalize", "PIPELINE")
+    assert _first(canonicalize, topics.RAW, topics.Stage.CANONICALIZE.group) == b"raw"
+    assert _send(canonicalize, topics.CANONICAL, b"canonical") is None
+    privacy = deployed.client("privacy", "PIPELINE")
+    assert _first(privacy, topics.CANONICAL, topics.Stage.PRIVACY.group) == b"canonical"
+    assert _send(deployed.client("hot-symbols", "PIPELINE"), topics.HOT_PARTIALS, b"partial") is None
+
+
+@pytest.mark.parametrize(
+    ("user", "topic"),
+    [
+        ("ingest", topics.CALLS),
+        ("canonicalize", topics.CALLS),
+        ("privacy", topics.RAW),
+        ("hot-symbols", topics.CALLS),
+        ("watcher", topics.CALLS),
+    ],
+)
+def test_no_process_may_write_what_another_one_makes(deployed: _Deployed, user: str, topic: str) -> None:
+    """A broken or captured process cannot forge calls or raw events."""
+    error = _send(deployed.client(user, "PIPELINE"), topic, b"forged")
+    assert error is not None
+    assert error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+
+
+@pytest.mark.parametrize("user", ["privacy", "hot-symbols", "watcher"])
+def test_raw_events_are_closed_to_whoever_does_not_need_them(deployed: _Deployed, user: str) -> None:
+    """Only the stage that converts them reads what is not filtered."""
+    group = {"privacy": topics.Stage.PRIVACY.group, "hot-symbols": topics.Stage.HOT_SYMBOLS.group}.get(user, "reader.x")
+    error = _first(deployed.client(user, "PIPELINE"), topics.RAW, group)
+    assert isinstance(error, KafkaError)
+
+
 def test_the_pipeline_writes_and_a_reader_reads_what_is_for_everyone(deployed: _Deployed) -> None:
     """The public topic is readable over TLS with the reader's password, in a group of the reader's own."""
-    assert _send(deployed.client("pipeline", "PIPELINE"), topics.CALLS, b"a call") is None
+    assert _send(deployed.client("privacy", "PIPELINE"), topics.CALLS, b"a call") is None
     assert _first(deployed.client("reader", "READERS"), topics.CALLS, "reader.scoring") == b"a call"
 
 
@@ -135,7 +172,7 @@ def test_a_reader_cannot_use_the_pipelines_groups(deployed: _Deployed) -> None:
     assert error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
 
 
-@pytest.mark.parametrize(("user", "listener"), [("reader", "PIPELINE"), ("pipeline", "READERS")])
+@pytest.mark.parametrize(("user", "listener"), [("reader", "PIPELINE"), ("privacy", "READERS")])
 def test_each_user_is_known_on_one_listener_only(deployed: _Deployed, user: str, listener: str) -> None:
     """The reader cannot come in on the inner network's listener, nor the pipeline's password be tried from outside."""
     error = _send(deployed.client(user, listener), topics.CALLS, b"x")

@@ -6,6 +6,8 @@ folder of the user, by version, so that every checkout finds them:
 
 - `helm` is built by Go out of its module, which takes some three minutes of a processor, once.
 - `kubernetes-schemas` and `crds` are the schemas of Kubernetes and of the custom resources that the chart makes.
+- `compose-check` is our own small program around Compose's library.
+- `compose-check` is our own small program around Compose's library.
 - `promtool` and `prometheus` are taken out of Debian's package, so no service is installed.
 - All others are packages of the system, installed by apt where this user may.
 """
@@ -54,6 +56,9 @@ PACKAGES: Final[Mapping[str, str]] = {
 """Programs that tests run, and the Debian packages that have them."""
 
 
+COMPOSE_CHECK: Final = Path(__file__).resolve().parent / "compose_check"
+
+
 class ToolError(Exception):
     """A tool cannot be installed here; the message says why."""
 
@@ -78,6 +83,16 @@ def crds() -> Path | None:
     """A folder with the definitions of custom resources; None if they are not installed."""
     name = hashlib.sha256(repr(sorted(CRD_MODULES.items())).encode()).hexdigest()[:12]
     return _there(folder() / f"crds-{name}")
+
+
+def compose_check() -> Path | None:
+    """The program of tests/support/compose_check, as its sources are now; None if it is not built."""
+    return _there(folder() / f"compose-check-{_digest_of_compose_check()}" / "composecheck")
+
+
+def _digest_of_compose_check() -> str:
+    content = b"".join((COMPOSE_CHECK / name).read_bytes() for name in ("go.mod", "go.sum", "main.go"))
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def promtool() -> Path | None:
@@ -160,6 +175,14 @@ def _install_crds() -> None:
     _kept(folder() / f"crds-{name}", fetch)
 
 
+def _install_compose_check() -> None:
+    def build(made: Path) -> None:
+        go = ("go", "build", "-trimpath", "-ldflags=-s -w", "-o", made / "composecheck", ".")
+        _run(*go, cwd=COMPOSE_CHECK, CGO_ENABLED="0", GOTOOLCHAIN="local", GOFLAGS="-mod=readonly -buildvcs=false")
+
+    _kept(folder() / f"compose-check-{_digest_of_compose_check()}", build)
+
+
 def _install_of_prometheus(program: str) -> None:
     def unpack(made: Path) -> None:
         _run("apt-get", "download", "--quiet", "prometheus", cwd=made)
@@ -183,6 +206,7 @@ _OWN: Final[Mapping[str, tuple[Callable[[], Path | None], Callable[[], None]]]] 
     "helm": (helm, _install_helm),
     "kubernetes-schemas": (kubernetes_schemas, _install_kubernetes_schemas),
     "crds": (crds, _install_crds),
+    "compose-check": (compose_check, _install_compose_check),
     "promtool": (promtool, partial(_install_of_prometheus, "promtool")),
     "prometheus": (prometheus, partial(_install_of_prometheus, "prometheus")),
 }

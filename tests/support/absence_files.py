@@ -13,6 +13,7 @@ from typing import Final
 from agents.symbols.index_format import NO_COPY, InlinedCopies, NameTrait, SymbolOrigin
 from app.symbols.module_maps import MappedFile
 from app.symbols.name_maps import node_scope
+from app.symbols.snapshot import snapshot_path
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
 from tests.support.made_indexes import CODE_START, named_index, put_index
@@ -45,6 +46,8 @@ class ModelFile:
     codes: tuple[ModelCode, ...]
     knows_copies: bool
     is_indexed: bool
+    then: tuple[str | None, ...]
+    """What an index of before called each code in frames; None: nothing. It may call code as the code before it."""
 
     def offset(self, number: int) -> int:
         """Where in the file a code begins."""
@@ -75,6 +78,10 @@ class ModelStore:
     old: ModelFile
     new: ModelFile
     tool: ModelFile
+    older: SymbolStore
+    """The same store as it was before, with indexes that know less."""
+    is_older_gone: bool
+    """Nobody can look into it any more: then a row is what its name says."""
     unmapped: ModelFile
     """At the path of LIB, in an image that no map describes; its build id is in no event."""
 
@@ -90,14 +97,20 @@ def made_store(folder: Path, rng: Random) -> ModelStore:
         _made_file(rng, path, f"{number:02x}" * 20, is_indexed=number != 4)
         for number, path in enumerate((LIB, LIB, TOOL, LIB), 1)
     )
-    with StoreWriter(folder) as writer:
-        for file in (old, new, tool):
-            if file.is_indexed:
-                put_index(writer, _index(file), file.build_id, replace=True)
-        for scope in ("n", "m", "east/n", "east/m", "west/n"):
-            writer.merge_modules(node_scope(scope), _lying(old, new, tool))
-        writer.commit()
-    return ModelStore(SymbolStore.open(folder), old, new, tool, unmapped)
+    stores: list[SymbolStore] = []
+    for make in (_older_index, _index):
+        with StoreWriter(folder) as writer:
+            for file in (old, new, tool):
+                if file.is_indexed:
+                    put_index(writer, make(file), file.build_id, replace=True)
+            for scope in ("n", "m", "east/n", "east/m", "west/n"):
+                writer.merge_modules(node_scope(scope), _lying(old, new, tool))
+            stores.append(SymbolStore.open(folder, writer.commit()))
+    older, store = stores
+    is_older_gone = rng.random() < 0.2 and older.digest != store.digest
+    if is_older_gone:
+        snapshot_path(folder, older.digest).unlink()
+    return ModelStore(store, old, new, tool, older, is_older_gone, unmapped)
 
 
 def _lying(old: ModelFile, new: ModelFile, tool: ModelFile) -> Mapping[str, Sequence[MappedFile]]:
@@ -115,7 +128,33 @@ def _made_file(rng: Random, path: str, build_id: str, *, is_indexed: bool) -> Mo
         names = tuple(dict.fromkeys(rng.choices(NAMES, k=rng.choice((1, 1, 1, 2, 3)))))
         inlined = tuple({name for name in rng.choices(NAMES, k=rng.choice((0, 0, 0, 0, 0, 0, 1))) if name not in names})
         codes.append(ModelCode(names, rng.random() < 0.04, inlined))
-    return ModelFile(path, build_id, tuple(codes), rng.random() < 0.6, is_indexed and rng.random() < 0.9)
+    then: list[str | None] = []
+    for at, code in enumerate(codes):
+        joins = at > 0 and rng.random() < 0.15
+        own = None if at + 1 < len(codes) and rng.random() < 0.15 else rng.choice(code.names)
+        then.append(then[-1] if joins else own)
+    if not any(then):
+        then = [code.names[0] for code in codes]
+    knows_copies, is_indexed = rng.random() < 0.6, is_indexed and rng.random() < 0.9
+    return ModelFile(path, build_id, tuple(codes), knows_copies, is_indexed, tuple(then))
+
+
+def _older_index(file: ModelFile) -> bytes:
+    """It knows of no copies, and of fewer functions."""
+    starts = [file.offset(number) for number in range(len(file.codes))]
+    traits = NameTrait.GLOBAL | NameTrait.EXPORTED
+    return named_index(
+        file.build_id,
+        [(start, _CODE_BYTES, name) for start, name in zip(starts, file.then, strict=True) if name],
+        [
+            (start, _CODE_BYTES, name, NameTrait.GLOBAL | _trait(code) if code.is_resolver else traits)
+            for start, code, then in zip(starts, file.codes, file.then, strict=True)
+            for name in code.names
+            if then in code.names
+        ],
+        InlinedCopies(functions=len(file.codes)),
+        bytes_of_code=len(file.codes) * _CODE_BYTES,
+    )
 
 
 def _index(file: ModelFile) -> bytes:
@@ -136,6 +175,7 @@ def _index(file: ModelFile) -> bytes:
             functions=count,
         ),
         SymbolOrigin.SYMTAB | (SymbolOrigin.DWARF_INLINES if file.knows_copies else SymbolOrigin(0)),
+        bytes_of_code=count * _CODE_BYTES,
     )
 
 

@@ -77,7 +77,8 @@ def wrong_frames(frames: Iterable[Frame]) -> list[str]:
     wrong = []
     for frame in frames:
         code = frame.call.file.codes[frame.call.code]
-        if frame.is_exact and (frame.symbol not in code.names or frame.build_id != frame.call.file.build_id):
+        names = {*code.names, *([frame.call.file.then[frame.call.code]] if frame.is_older else [])}
+        if frame.is_exact and (frame.symbol not in names or frame.build_id != frame.call.file.build_id):
             wrong.append(
                 f"Exact {frame.symbol} of {frame.build_id[:4]} for {code.names} of {frame.call.file.build_id[:4]}"
                 f" at {frame.call.time_s:.0f} ({frame.call.seen.name})"
@@ -108,7 +109,8 @@ def objections(history: History, asked: ModelWatch, answer: dict[str, Any]) -> l
         return []
     if kind == "Hit":
         by_name = [call for call in history.calls if call.file in asked.files and _is_said_by_name(call, name)]
-        return [] if any(call.arrives for call in (*ran, *by_name)) else ["Hit, and no event of it came"]
+        called = [call for call in history.calls if call.file in asked.files and _was_called_so(history, call, name)]
+        return [] if any(call.arrives for call in (*ran, *by_name, *called)) else ["Hit, and no event of it came"]
     return _of_not_seen(history, asked, answer)
 
 
@@ -124,6 +126,13 @@ def _is_said_by_name(call: ModelCall, name: str) -> bool:
     It may be on code that only chooses what runs under the name.
     """
     return call.seen is Seen.PROBE_BY_NAME and call.file.codes[call.code].names[-1] == name and not call.file.is_indexed
+
+
+def _was_called_so(history: History, call: ModelCall, name: str) -> bool:
+    """Whether an index that is gone gave a call a name of the function."""
+    names = {one for at in call.file.meaning(name) for one in call.file.codes[at].names}
+    is_gone = history.known.is_older_gone and history.is_named_by_older(call)
+    return is_gone and call.file.then[call.code] in names
 
 
 def _is_entry(call: ModelCall, name: str) -> bool:
@@ -145,7 +154,7 @@ def _allowed(history: History, asked: ModelWatch) -> set[str]:
     if not asked.watch.every_call_probed:
         allowed.add("NotHooked")
     if any(_touches(history, fault, asked) for fault in history.faults):
-        allowed |= {"Gap", "NotVouched"}
+        allowed |= {"Gap", "Missing", "NotVouched"}
     for file in asked.files:
         if file is not history.known.unmapped:
             allowed |= _of_file(file, name)
@@ -153,6 +162,8 @@ def _allowed(history: History, asked: ModelWatch) -> set[str]:
         allowed |= {*_ROW_REASONS, "NoIndex"}
     if any(fault.kind is FaultKind.CLOCK_STEP for fault in history.faults):
         allowed |= _ROW_REASONS  # whether a process is older than a file cannot be known
+    if any(history.is_named_by_older(call) for call in _near(history, asked)):
+        allowed |= _ROW_REASONS
     if any(_is_ambiguous(call, name) for call in history.calls if call.file in asked.files):
         allowed |= _ROW_REASONS
     if not asked.watch.every_call_probed or any(file.chooses(name) for file in asked.files):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, product
 from typing import Any, Final
 
 from agents.contract import OutRecord
@@ -53,6 +53,8 @@ class Frame:
     is_exact: bool
     build_id: str
     symbol: str
+    is_older: bool
+    """An index of before named it."""
 
 
 class Stages:
@@ -62,21 +64,27 @@ class Stages:
         self.known = known
         self.files = StoreFiles(known.store)
         self._steps = EventSteps(known.store)
+        self._older_steps = EventSteps(known.older)
         self._partitions = count()
 
     def frames_and_rows(self, history: History) -> tuple[list[Frame], list[OutRecord]]:
         """What each counted call became, and the rows of all; partitions are new ones, and so without loader events."""
         frames: list[Frame] = []
         calls: dict[int, Sequence[OutRecord]] = {}
-        for node in history.nodes:
-            counted = [call for call in history.calls if call.arrives and call.process.node == node]
+        for node, is_older in product(history.nodes, (True, False)):
+            counted = [
+                call
+                for call in history.calls
+                if call.arrives and call.process.node == node and history.is_named_by_older(call) is is_older
+            ]
             if not counted:
                 continue
             number = next(self._partitions)
             loading = _loader_events(history, node)
             events = [*loading, *(_event(history, call) for call in counted)]
-            canonical, public = self._steps(number, events, ns(END_S) // 1_000_000)
-            frames += [_frame(call, record) for call, record in zip(counted, canonical.outputs, strict=True)]
+            steps = self._older_steps if is_older else self._steps
+            canonical, public = steps(number, events, ns(END_S) // 1_000_000)
+            frames += [_frame(call, record, is_older) for call, record in zip(counted, canonical.outputs, strict=True)]
             assert len(public.outputs) == len(counted)
             calls[number] = public.outputs
         return frames, rows_of(calls)
@@ -90,7 +98,7 @@ class Stages:
         found: list[dict[str, Any]] = []
         by_id = {watch.watch_id: watch for watch in watches}
         for _ in range(2):  # once more with what the rows say of build ids
-            board.set_watches(by_id, watched_codes(watches, self.files, board.files.seen))
+            board.set_watches(by_id, watched_codes(watches, self.files, board.files.seen, board.files.snapshots))
             for row in rows:
                 assert row.key is not None
                 board.take(row.key, row.value)
@@ -103,14 +111,14 @@ class Stages:
         return found
 
 
-def _frame(call: ModelCall, canonical: OutRecord) -> Frame:
+def _frame(call: ModelCall, canonical: OutRecord, is_older: bool) -> Frame:
     assert canonical.value is not None
     event = CanonicalEvent.FromString(canonical.value)
     if call.seen is Seen.FRAME:
         frame = event.stack.frames[0]
-        return Frame(call, frame.resolution == EXACT, frame.build_id, frame.symbol)
+        return Frame(call, frame.resolution == EXACT, frame.build_id, frame.symbol, is_older)
     target = event.probe.target
-    return Frame(call, bool(target.build_id and target.symbol), target.build_id, target.symbol)
+    return Frame(call, bool(target.build_id and target.symbol), target.build_id, target.symbol, is_older)
 
 
 def _event(history: History, call: ModelCall) -> bytes:

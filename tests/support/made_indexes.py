@@ -44,10 +44,13 @@ def named_index(
     functions: Iterable[tuple[int, int, str, int]],
     copies: InlinedCopies = NO_COPIES,
     origins: SymbolOrigin = SymbolOrigin.SYMTAB,
+    *,
+    bytes_of_code: int | None = None,
 ) -> bytes:
     """An index that knows every name.
 
-    `ranges` are address, size and the name in frames; `functions` are address, size, name and traits.
+    `ranges` are address, size and the name in frames; `functions` are address, size, name and traits. Code ends with
+    the last range, or has `bytes_of_code`.
     """
     starts, lengths, owners = zip(*ranges, strict=True)
     addresses, sizes, names, traits = zip(*sorted(functions), strict=True)
@@ -57,7 +60,7 @@ def named_index(
         elf_type=3,
         origins=origins,
         code_digest=bytes(32),
-        segments=(Segment(CODE_START, starts[-1] + lengths[-1] - CODE_START, CODE_START),),
+        segments=(Segment(CODE_START, bytes_of_code or starts[-1] + lengths[-1] - CODE_START, CODE_START),),
         ranges=CodeRanges(starts, lengths, [0] * len(starts), owners),
         functions=NamedFunctions(addresses, sizes, names, [int(one) for one in traits]),
         copies=copies,

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from agents.hot_symbols.identity import SymbolIdentity
 from agents.hot_symbols.reading.citations import Citation
+from agents.hot_symbols.watch.older_names import NamedBy
 from agents.hot_symbols.watch.watch import Bearing, Watch
 from agents.hot_symbols.watch.watched_code import MAX_FILES, WatchedCode
 
@@ -39,7 +40,12 @@ class WatchedRow:
     events: tuple[Citation, ...] = ()
     probe_hits: int = 0
     snapshots: tuple[str, ...] = ()
-    """Those that named its hits; an empty one stands for others that are not listed."""
+    """Those that named its hits, as `NamedBy` has them."""
+
+    @property
+    def named_by(self) -> NamedBy:
+        """What named its hits."""
+        return NamedBy(self.snapshots, bool(self.probe_hits))
 
     @property
     def unsure_hits(self) -> int:
@@ -150,11 +156,11 @@ class UnsureRows:
     def hits_for(self, watch: Watch, code: WatchedCode) -> UnsureHits:
         """What may be of the watched symbol."""
         in_files = (row for build_id in code.files for row in self._groups().get(build_id, ()))
-        unknown = (row for row in in_files if code.is_unknown_code(row.identity, row.snapshots))
+        unknown = (row for row in in_files if code.is_unknown_code(row.identity, row.named_by))
         renamed = sum(
             row.confirmed_hits
             for row in unknown
-            if code.bearing(watch, row.identity, row.module, row.snapshots) is not Bearing.IS
+            if code.bearing(watch, row.identity, row.module, row.named_by) is not Bearing.IS
         )
         return self._near_hits(watch, code)._replace(renamed=renamed)
 
@@ -171,7 +177,7 @@ class UnsureRows:
             names |= modules
         near = {row.symbol_id: row for name in names for row in groups.get(name, [])}.values()
         here = [row for row in near if watch.in_file(row.identity, row.module) is not Bearing.NONE]
-        others = [row for row in here if code.bearing(watch, row.identity, row.module, row.snapshots) is Bearing.NONE]
+        others = [row for row in here if code.bearing(watch, row.identity, row.module, row.named_by) is Bearing.NONE]
         unknown = (row.hits for row in here if row.is_of_unknown_file and watch.build_id is None)
         return UnsureHits(
             sum(row.unsure_hits for row in others), sum(row.unsure_entries for row in others), sum(unknown)

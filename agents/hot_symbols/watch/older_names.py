@@ -6,6 +6,7 @@ through them: to the functions that the index in use has at the addresses that t
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from agents.hot_symbols.watch.files import FileNames, NamedCode, NoNames
 from agents.symbols.compiler_clones import common_word, symbols_of
@@ -18,6 +19,17 @@ class NamesThen:
     sure: frozenset[str]
     unsure: frozenset[str]
 
+
+class NamedBy(NamedTuple):
+    """What named the hits of a row."""
+
+    snapshots: tuple[str, ...] = ()
+    """An empty one stands for others that are not listed; none at all: its calls do not say it."""
+    has_probes: bool = False
+    """Some may have been named by the agent, which finds a probe's function by name in the file itself."""
+
+
+UNSAID: Final = NamedBy()
 
 NamesBySnapshot = Mapping[str, NamesThen | None]
 """By snapshot; None if it, or the index that it had, is gone or of other code."""

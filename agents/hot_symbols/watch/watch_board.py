@@ -119,7 +119,7 @@ class WatchBoard:
     def _is_unknown_code(self, row: WatchedRow) -> bool:
         """Whether nobody can tell which code of a file concerned a row's name means."""
         file, symbol = self._known.get(row.identity.build_id or ""), row.identity.symbol
-        return file is not None and bool(symbol) and file.is_unknown_code(symbol or "", row.snapshots)
+        return file is not None and bool(symbol) and file.is_unknown_code(symbol or "", row.named_by)
 
     def _asking(self, row: SymbolIdentity) -> list[str]:
         """The watches that a row may answer, by its name."""
@@ -165,17 +165,17 @@ class WatchBoard:
         rows: list[WatchedRow] = []
         may_be = older = 0
         for row in self._rows.get(watch_id, {}).values():
-            bearing = code.bearing(watch, row.identity, row.module, row.snapshots)
+            bearing = code.bearing(watch, row.identity, row.module, row.named_by)
             if bearing is Bearing.IS:
                 rows.append(row)
-            elif code.is_older(row.identity, row.snapshots):
+            elif code.is_older(row.identity, row.named_by):
                 older += row.hits
             elif bearing is Bearing.MAY_BE:
                 may_be += row.hits
         found = HitsFound(
             hits=sum(row.hits for row in rows),
             confirmed=sum(row.confirmed_hits for row in rows),
-            has_others=any(code.has_others(row.identity, row.snapshots) for row in rows),
+            has_others=any(code.has_others(row.identity, row.named_by) for row in rows),
             may_be=may_be,
             older=older,
             unsure=self._unsure.hits_for(watch, code),

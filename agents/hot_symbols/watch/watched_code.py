@@ -12,7 +12,7 @@ from typing import Final
 from agents.hot_symbols.identity import SymbolIdentity
 from agents.hot_symbols.watch import reasons
 from agents.hot_symbols.watch.files import FileNames, KnownFiles, NamedCode, NoNames
-from agents.hot_symbols.watch.older_names import NamesBySnapshot, NamesThen, names_by_snapshot
+from agents.hot_symbols.watch.older_names import UNSAID, NamedBy, NamesBySnapshot, NamesThen, names_by_snapshot
 from agents.hot_symbols.watch.reasons import Reason, ReasonKind
 from agents.hot_symbols.watch.watch import KERNEL, Bearing, Watch
 from agents.symbols.compiler_clones import function_of, symbols_by_function
@@ -54,29 +54,35 @@ class CodeInFile:
         older = (name for names in self.named.values() if names for name in (*names.sure, *names.unsure))
         return {*self.own, *self.sure, *self.unsure, *older}
 
-    def is_unknown_code(self, symbol: str, snapshots: Iterable[str]) -> bool:
+    def is_unknown_code(self, symbol: str, named_by: NamedBy) -> bool:
         """Whether nobody can tell any more which code a name of a row means, that these snapshots gave.
 
         Calls of before do not say theirs; then it is so if the index in use does not have the name.
         """
-        named = list(snapshots)
-        return any(self.named.get(one) is None for one in named) if named else not self.knows(symbol)
+        if not named_by.snapshots:
+            return not self.knows(symbol)
+        return any(self.named.get(one) is None for one in named_by.snapshots)
 
-    def bearing(self, symbol: str, snapshots: Iterable[str]) -> Bearing:
+    def bearing(self, symbol: str, named_by: NamedBy) -> Bearing:
         """What hits are under a name that these snapshots gave; an unknown one means what the index in use does.
 
         Each gave a hit, so one whose name is sure is enough.
         """
-        found = self._bearings(symbol, snapshots)
+        found = self._bearings(symbol, named_by)
         return next((one for one in (Bearing.IS, Bearing.MAY_BE) if one in found), Bearing.NONE)
 
-    def is_of_several(self, symbol: str, snapshots: Iterable[str]) -> bool:
+    def is_of_several(self, symbol: str, named_by: NamedBy) -> bool:
         """Whether some hits under a name are of this code for sure, and others may not be."""
-        return len(self._bearings(symbol, snapshots)) > 1
+        return len(self._bearings(symbol, named_by)) > 1
 
-    def _bearings(self, symbol: str, snapshots: Iterable[str]) -> set[Bearing]:
-        now = NamesThen(self.sure, self.unsure)
-        return {_bearing(symbol, self.named.get(one) or now) for one in list(snapshots) or [""]}
+    def _bearings(self, symbol: str, named_by: NamedBy) -> set[Bearing]:
+        now = _bearing(symbol, NamesThen(self.sure, self.unsure))
+        names = [self.named.get(one) for one in named_by.snapshots]
+        found = {now if one is None else _bearing(symbol, one) for one in names} or {now}
+        if found == {now} or not named_by.has_probes or not self.knows(symbol):
+            return found
+        # the index of then may lack the name that a probe was set on, or have it for more code
+        return found - {Bearing.IS, Bearing.NONE} | {Bearing.MAY_BE} | (found & {now})
 
 
 def _bearing(symbol: str, names: NamesThen) -> Bearing:
@@ -125,16 +131,16 @@ class WatchedCode:
         """One reason for each file whose inlined copies are not known."""
         return tuple(reasons.unknown_copies(key) for key, file in sorted(self.files.items()) if file.has_unknown_copies)
 
-    def bearing(self, watch: Watch, row: SymbolIdentity, path: str, snapshots: Sequence[str] = ()) -> Bearing:
+    def bearing(self, watch: Watch, row: SymbolIdentity, path: str, named_by: NamedBy = UNSAID) -> Bearing:
         """What a row with this identity says; `path` is the one that its file was seen under, of several the first.
 
-        `snapshots` named its hits.
+        `named_by` is what named its hits.
         """
         if not row.symbol:
             return Bearing.NONE
         file = self.files.get(row.build_id or "")
         if file is not None:
-            return Bearing.MAY_BE if self.is_older(row, snapshots) else file.bearing(row.symbol, snapshots)
+            return Bearing.MAY_BE if self.is_older(row, named_by) else file.bearing(row.symbol, named_by)
         function = function_of(row.symbol)
         near = watch.in_file(row, path) if function in self.functions else Bearing.NONE
         # The file may be another one than those that are known. In it, what shares code in them may be a function of
@@ -147,26 +153,26 @@ class WatchedCode:
         """Whether a file chooses, when it is loaded, the code that runs under the name."""
         return any(doubt.kind is ReasonKind.CHOSEN_AT_RUN_TIME for doubt in self.all_doubts)
 
-    def is_unknown_code(self, row: SymbolIdentity, snapshots: Sequence[str]) -> bool:
+    def is_unknown_code(self, row: SymbolIdentity, named_by: NamedBy) -> bool:
         """Whether a row is of a file concerned, and nobody can tell any more which code its name means."""
         file = self.files.get(row.build_id or "")
-        return file is not None and bool(row.symbol) and file.is_unknown_code(row.symbol or "", snapshots)
+        return file is not None and bool(row.symbol) and file.is_unknown_code(row.symbol or "", named_by)
 
-    def has_others(self, row: SymbolIdentity, snapshots: Sequence[str]) -> bool:
+    def has_others(self, row: SymbolIdentity, named_by: NamedBy) -> bool:
         """Whether a row that is this code may have hits of other code too, which an older index gave the same name."""
         file = self.files.get(row.build_id or "")
-        return file is not None and file.is_of_several(row.symbol or "", snapshots)
+        return file is not None and file.is_of_several(row.symbol or "", named_by)
 
-    def is_older(self, row: SymbolIdentity, snapshots: Sequence[str]) -> bool:
+    def is_older(self, row: SymbolIdentity, named_by: NamedBy) -> bool:
         """Whether another index of its file gave a row its name, and the row may be of this code or of other code."""
         file = self.files.get(row.build_id or "")
         if file is None or not row.symbol:
             return False
-        if file.is_unknown_code(row.symbol, snapshots):
+        if file.is_unknown_code(row.symbol, named_by):
             is_near = function_of(row.symbol) == self.function or row.symbol in file.row_names
             return is_near and row.symbol not in file.sure
-        is_older = any(file.named[one] != NamesThen(file.sure, file.unsure) for one in snapshots)
-        return is_older and file.bearing(row.symbol, snapshots) is Bearing.MAY_BE
+        is_older = any(file.named[one] != NamesThen(file.sure, file.unsure) for one in named_by.snapshots)
+        return is_older and file.bearing(row.symbol, named_by) is Bearing.MAY_BE
 
 
 def watched_codes(

@@ -440,3 +440,15 @@ def test_a_snapshot_that_is_not_looked_into_yet_proves_no_absence() -> None:
 
     assert (answer["answer"], [one["reason"] for one in answer["reasons"]]) == ("NotSeen", ["OlderSnapshot"])
     assert made.files.has_new
+
+
+def test_a_probe_by_name_may_be_of_code_that_the_older_index_did_not_name() -> None:
+    """The agent found the function in the file itself: the older index cannot say that it was another one."""
+    watch = replace(BY_BUILD, symbol="inflate")
+    made = board(watch)
+    made.set_codes(watched_codes([watch], TWO_SNAPSHOTS, {}, ["d0"]))
+    row = records.decode(records.HOT_SYMBOL, value(f"{BUILD}!inflate", 2, snapshots=("d0",))) | {"probe_hits": 2}
+    made.take(f"{BUILD}!inflate".encode(), records.encode(records.HOT_SYMBOL, SCHEMA_ID, row))
+    answer = asked(made, watch)
+
+    assert (answer["answer"], [one["reason"] for one in answer["reasons"]]) == ("NotSeen", ["OlderSnapshot"])

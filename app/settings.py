@@ -12,8 +12,20 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
+from app.logins.demands import kafka_errors, registry_errors
 from app.operators.errors import OperatorError
-from app.operators.setting_forms import IpNetwork, address, choice, networks, number, prefix, url
+from app.operators.setting_forms import (
+    IpNetwork,
+    address,
+    choice,
+    networks,
+    number,
+    pairs,
+    prefix,
+    sasl_mechanism,
+    url,
+    urls,
+)
 from app.serving.address import MAX_PORT, HostPort, split_address
 
 PREFIX = "CALLSTREAM_"
@@ -122,23 +134,49 @@ class Settings:
     kafka_ssl_cert_file: Path | None = _file("our client certificate")
     kafka_ssl_key_file: Path | None = _file("our client key")
     kafka_sasl_mechanism: str = _setting(
-        choice("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"), "SCRAM-SHA-512", "SASL mechanism"
+        sasl_mechanism,
+        "SCRAM-SHA-512",
+        "how we log in: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER or AWS_MSK_IAM",
     )
     kafka_sasl_username: str = _setting(str, "", "SASL user")
     kafka_sasl_password_file: Path | None = _file("file with the SASL password")
+    kafka_sasl_oauth_token_file: Path | None = _file(
+        "file with a token for OAUTHBEARER, which somebody renews; read again before it ends"
+    )
+    kafka_sasl_oauth_token_url: str = _setting(
+        url, "", "token endpoint of the identity provider that gives tokens for OAUTHBEARER (client credentials)"
+    )
+    kafka_sasl_oauth_client_id: str = _setting(str, "", "what the identity provider knows us as")
+    kafka_sasl_oauth_client_secret_file: Path | None = _file("file with our secret for the identity provider")
+    kafka_sasl_oauth_scope: str = _setting(str, "", "scopes to ask for, separated by spaces")
+    kafka_sasl_oauth_ca_file: Path | None = _file("CA of the identity provider's certificate")
+    kafka_sasl_oauth_extensions: tuple[tuple[str, str], ...] = _setting(
+        pairs, (), "NAME=VALUE,... that the broker wants beside the token, such as logicalCluster=lkc-1"
+    )
+    kafka_sasl_aws_region: str = _setting(str, "", "AWS region of the cluster, for AWS_MSK_IAM")
     topic_prefix: str = _setting(prefix, "", "put in front of every topic, group and subject name")
     partitions: int = _setting(number(1, 1024), 4, "partitions of every pipeline topic that `topics apply` creates")
     replication_factor: int = _setting(number(1, 7), 1, "replicas of every topic that `topics apply` creates")
 
     # Schema registry
     schema_registry_url: str = _setting(
-        url, "http://127.0.0.1:8081/apis/ccompat/v7", "registry with Confluent's REST interface"
+        urls,
+        "http://127.0.0.1:8081/apis/ccompat/v7",
+        "registry with Confluent's REST interface; several addresses of one registry are separated by commas",
     )
     schema_registry_ssl_ca_file: Path | None = _file("CA of the registry's certificate")
     schema_registry_ssl_cert_file: Path | None = _file("our client certificate")
     schema_registry_ssl_key_file: Path | None = _file("our client key")
     schema_registry_username: str = _setting(str, "", "user for HTTP basic authentication")
     schema_registry_password_file: Path | None = _file("file with that user's password")
+    schema_registry_token_file: Path | None = _file("file with a bearer token, which somebody renews")
+    schema_registry_oauth_token_url: str = _setting(
+        url, "", "token endpoint of the identity provider that gives bearer tokens (client credentials)"
+    )
+    schema_registry_oauth_client_id: str = _setting(str, "", "what the identity provider knows us as")
+    schema_registry_oauth_client_secret_file: Path | None = _file("file with our secret for the identity provider")
+    schema_registry_oauth_scope: str = _setting(str, "", "scopes to ask for, separated by spaces")
+    schema_registry_oauth_ca_file: Path | None = _file("CA of the identity provider's certificate")
 
     # Ingest
     overload_grace_ms: int = _setting(
@@ -295,13 +333,8 @@ def _conflicts(settings: Settings) -> list[str]:
         if (cert is None) != (key is None):
             missing = f"{service}_key_file" if key is None else f"{service}_cert_file"
             errors.append(f"{variable_of(missing)} is not set, but a certificate and its key go together")
-    if settings.kafka_security_protocol.startswith("SASL_"):
-        if not settings.kafka_sasl_username:
-            errors.append("CALLSTREAM_KAFKA_SASL_USERNAME is not set, but the security protocol asks for SASL")
-        if settings.kafka_sasl_password_file is None:
-            errors.append("CALLSTREAM_KAFKA_SASL_PASSWORD_FILE is not set, but the security protocol asks for SASL")
-    elif settings.kafka_sasl_username:
-        errors.append("CALLSTREAM_KAFKA_SASL_USERNAME is set, but CALLSTREAM_KAFKA_SECURITY_PROTOCOL is not SASL_*")
+    given = {f.name: getattr(settings, f.name) for f in fields(settings)}
+    errors += kafka_errors(given, variable_of) + registry_errors(given, variable_of)
     if not settings.kafka_security_protocol.endswith("SSL") and settings.kafka_ssl_ca_file is not None:
         errors.append("CALLSTREAM_KAFKA_SSL_CA_FILE is set, but CALLSTREAM_KAFKA_SECURITY_PROTOCOL uses no TLS")
     if settings.hot_symbols_tls_client_ca_file is not None and settings.hot_symbols_tls_cert_file is None:
@@ -317,6 +350,4 @@ def _conflicts(settings: Settings) -> list[str]:
             "CALLSTREAM_HOT_SYMBOLS_PORT is set, but nothing says who may ask: set "
             "CALLSTREAM_HOT_SYMBOLS_TOKEN_FILE, or CALLSTREAM_HOT_SYMBOLS_TLS_CLIENT_CA_FILE"
         )
-    if settings.schema_registry_username and settings.schema_registry_password_file is None:
-        errors.append("CALLSTREAM_SCHEMA_REGISTRY_PASSWORD_FILE is not set, but a user name is")
     return errors

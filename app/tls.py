@@ -58,6 +58,7 @@ class TlsVariables:
     ca: str
     cert: str
     key: str
+    """Empty, as `cert`, where we never show a certificate."""
     name_remedy: str
     """What to do if the certificate is for another name."""
     use_tls: str
@@ -230,6 +231,8 @@ def _no_tls(peer: Peer) -> Diagnosis:
 
 
 def _show_ours(peer: Peer) -> str:
+    if not peer.variables.cert:
+        return "we have none for it"
     return f"set {peer.variables.cert} and {peer.variables.key}"
 
 

@@ -5,6 +5,7 @@ that names its address.
 """
 
 import ipaddress
+import time
 from collections.abc import Iterator
 from typing import Final, assert_never
 
@@ -18,6 +19,7 @@ from app.kafka.client import (
     partition_count,
 )
 from app.kafka.group_members import member_names
+from app.kafka.login import token_source
 from app.kafka.registry import RegistryError, SchemaRegistry
 from app.provision import subjects, topic_plan
 from app.provision.lost_schemas import lost_subjects
@@ -44,6 +46,8 @@ def check_kafka(settings: Settings) -> Iterator[CheckFinding]:
         yield fail(str(error), "see CALLSTREAM_KAFKA_*; or run: callstream broker")
         return
     yield ok(f"{len(metadata.brokers)} brokers answer at {where}, cluster {metadata.cluster_id}")
+    if (source := token_source(settings)) is not None:
+        yield ok(f"a login by token, good for {source.token().expires_at - time.time():.0f} s, and then a new one")
     is_local = all(map(_is_local, where.split(",")))
     if settings.kafka_security_protocol in {"PLAINTEXT", "SASL_PLAINTEXT"} and not is_local:
         yield warn(

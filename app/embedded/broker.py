@@ -33,7 +33,8 @@ class EmbeddedBroker:
     """Kafka and the registry in one data folder.
 
     `port` and `registry_port` 0 mean "any free one". `kafka_properties` override the node's options and `listeners` add
-    to its plain one, for tests of TLS, SASL and ACLs. `report` gets a sentence about each slow step.
+    to its plain one, for tests of TLS, SASL and ACLs; `java_options` are for what Kafka reads from nowhere else.
+    `report` gets a sentence about each slow step.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class EmbeddedBroker:
         registry_port: int = 0,
         kafka_properties: Mapping[str, str] | None = None,
         listeners: Sequence[Listener] = (),
+        java_options: Sequence[str] = (),
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.data_dir = data_dir
@@ -51,6 +53,7 @@ class EmbeddedBroker:
         self._wanted = (port, registry_port)
         self._overrides = dict(kafka_properties or {})
         self._listeners = tuple(listeners)
+        self._java_options = tuple(java_options)
         self._report = report
         self._ports = KafkaPorts(0, 0, {})
         self._registry_port = 0
@@ -89,7 +92,7 @@ class EmbeddedBroker:
         self._registry.start()
         if not kafka_server.formatted(data):
             self._format(JavaProcess(kafka_server.format_program(data, artifacts), spawner))
-        self._kafka = JavaProcess(kafka_server.server_program(data, artifacts), spawner)
+        self._kafka = JavaProcess(kafka_server.server_program(data, artifacts, self._java_options), spawner)
         self._kafka.start()
         self._await_kafka()
         self._await_registry()

@@ -117,12 +117,14 @@ def format_program(data: DataDir, artifacts: Artifacts) -> JavaProgram:
     )
 
 
-def server_program(data: DataDir, artifacts: Artifacts) -> JavaProgram:
+def server_program(data: DataDir, artifacts: Artifacts, java_options: Sequence[str] = ()) -> JavaProgram:
     """The node itself."""
-    return _program("kafka", data, artifacts, ("kafka.Kafka", str(data.root / "kafka.properties")))
+    return _program("kafka", data, artifacts, ("kafka.Kafka", str(data.root / "kafka.properties")), java_options)
 
 
-def _program(name: str, data: DataDir, artifacts: Artifacts, main: tuple[str, ...]) -> JavaProgram:
+def _program(
+    name: str, data: DataDir, artifacts: Artifacts, main: tuple[str, ...], java_options: Sequence[str] = ()
+) -> JavaProgram:
     # at `info` Kafka prints its whole configuration, passwords' names and all, and a line for every topic and segment
     log = "-Dorg.slf4j.simpleLogger."
     logging = (
@@ -133,7 +135,7 @@ def _program(name: str, data: DataDir, artifacts: Artifacts, main: tuple[str, ..
     return JavaProgram(
         name=name,
         heap_mib=_HEAP_MIB,
-        arguments=(*logging, "-cp", f"{artifacts.kafka_jars}/*", *main),
+        arguments=(*logging, *java_options, "-cp", f"{artifacts.kafka_jars}/*", *main),
         data=data,
     )
 

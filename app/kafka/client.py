@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ClusterMetadata, TopicMetadata
 
+from app.kafka import renewed_login
 from app.kafka.listening import first_answer, words_of
+from app.kafka.login import TOKEN_MECHANISM, aiokafka_login, librdkafka_login
+from app.logins.token import TokenError
 from app.operators.errors import ServerError
 from app.settings import Settings, SettingsError, variable_of
 from app.tls import Peer, TlsFiles, TlsVariables, tls_trouble
@@ -94,7 +97,8 @@ class ClientConfig(dict[str, Any]):
 def client_config(settings: Settings, **more: object) -> ClientConfig:
     """Options of every librdkafka client of ours; `more` adds options, with `_` for `.` in names.
 
-    Raises SettingsError if the password file is empty, OSError if it cannot be read.
+    Raises SettingsError if the password file is empty, OSError if it cannot be read; KafkaUnusableError and
+    KafkaUnreachableError if there is no token.
     """
     config = ClientConfig(
         {
@@ -118,13 +122,25 @@ def client_config(settings: Settings, **more: object) -> ClientConfig:
             if path is not None
         }
     if settings.kafka_security_protocol.startswith("SASL_"):
-        config |= {
+        config |= _by_token(settings) or {
             "sasl.mechanism": settings.kafka_sasl_mechanism,
             "sasl.username": settings.kafka_sasl_username,
             "sasl.password": _password(settings),
         }
     config |= {name.replace("_", "."): value for name, value in more.items()}
     return config
+
+
+def _by_token(settings: Settings) -> dict[str, Any] | None:
+    """A login by token, if that is how we log in. Raises KafkaUnusableError, KafkaUnreachableError."""
+    try:
+        return librdkafka_login(settings)
+    except TokenError as error:
+        raise _tokenless(error) from None
+
+
+def _tokenless(error: TokenError) -> KafkaUnusableError | KafkaUnreachableError:
+    return KafkaUnreachableError(str(error)) if error.passing else KafkaUnusableError(str(error))
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext:
@@ -145,7 +161,10 @@ def aiokafka_options(settings: Settings) -> dict[str, Any]:
     }
     if protocol.endswith("SSL"):
         options["ssl_context"] = tls_context(settings)
-    if protocol.startswith("SASL_"):
+    renewed_login.install()
+    if (provider := aiokafka_login(settings)) is not None:
+        options |= {"sasl_mechanism": TOKEN_MECHANISM, "sasl_oauth_token_provider": provider}
+    elif protocol.startswith("SASL_"):
         config = client_config(settings)
         options |= {
             "sasl_mechanism": config["sasl.mechanism"],
@@ -205,6 +224,9 @@ class AdminConnection:
             raise KafkaUnreachableError(f"{what}: no answer after {ADMIN_SECONDS:.0f} s") from None
 
     def _problem(self, error: KafkaError) -> KafkaUnusableError | KafkaUnreachableError:
+        tokens = self._config.get("oauth_cb")
+        if tokens is not None and (trouble := tokens.source.trouble) is not None:
+            return _tokenless(trouble)
         reasons = [one for one in self._heard if one.code() != KafkaError._ALL_BROKERS_DOWN] or [error]  # noqa: SLF001 - a public error code
         refusals = [one for one in reasons if one.code() in REFUSALS]
         if mistake := tls_mistake(self._config, refusals):

@@ -1,59 +1,39 @@
 """The schema registry's REST interface, as Confluent defines it and Apicurio, Karapace and others serve it.
 
-Every error has the registry's own reason; none has credentials, or an address with credentials. A broken connection is
-tried again a few times, a refusal is not. Registering is idempotent, so it can be repeated after a lost answer. Subject
-names are used as given: `Settings.name` has put the operator's prefix in front.
+Every error has the registry's own reason; none has credentials, or an address with credentials. Registering is
+idempotent, so it can be repeated after a lost answer. Subject names are used as given: `Settings.name` has put the
+operator's prefix in front.
 """
 
-import json
-import re
-import time
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache, partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import urllib3
-from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
 
+from app.kafka.registry_link import LinkError, RegistryAccess, RegistryLink
+from app.logins.answers import bounded
+from app.logins.client_credentials import OauthClient, OauthVariables
+from app.logins.source import TokenSource
+from app.logins.token import TokenError
+from app.logins.token_file import read_token_file
 from app.operators.errors import ServerError
 from app.settings import Settings, variable_of
-from app.tls import Diagnosis, Peer, TlsFiles, TlsVariables, tls_trouble
+from app.tls import TlsFiles
 
-_TLS_SETTINGS: Final = TlsVariables(
-    ca=variable_of("schema_registry_ssl_ca_file"),
-    cert=variable_of("schema_registry_ssl_cert_file"),
-    key=variable_of("schema_registry_ssl_key_file"),
-    name_remedy=f"write the name that it is for into {variable_of('schema_registry_url')}",
-    use_tls=f"write https:// in {variable_of('schema_registry_url')}",
-    no_tls=f"write http:// in {variable_of('schema_registry_url')}, or use its TLS port",
+_OAUTH_VARIABLES: Final = OauthVariables(
+    token_url=variable_of("schema_registry_oauth_token_url"),
+    client_id=variable_of("schema_registry_oauth_client_id"),
+    client_secret_file=variable_of("schema_registry_oauth_client_secret_file"),
+    scope=variable_of("schema_registry_oauth_scope"),
+    ca_file=variable_of("schema_registry_oauth_ca_file"),
 )
-_CONTENT_TYPE: Final = "application/vnd.schemaregistry.v1+json"
-_TIMEOUT: Final = urllib3.Timeout(connect=3, read=15)
-_RETRIES: Final = urllib3.Retry(
-    connect=4,
-    read=2,
-    status=3,
-    other=0,
-    redirect=0,
-    allowed_methods=None,  # all of them: every request made here is idempotent
-    status_forcelist=(429, 502, 503, 504),
-    backoff_factor=0.2,
-    backoff_max=2,
-    respect_retry_after_header=False,
-    raise_on_status=False,
-)
-"""Some six seconds in all: enough for a registry that restarts, and short for one that is gone."""
-
-_MAX_ANSWER_BYTES: Final = 4 << 20
-"""Our largest schema has 10 kB; an answer of megabytes does not come from a registry."""
-
-_ANSWER_SECONDS: Final = 20.0
-"""For a whole answer. Without a limit, a registry that sends a byte now and then holds a stage for hours."""
-
-_MAX_REASON_CHARS: Final = 600
+_SOURCES_KEPT: Final = 16
+"""A process has one; tests have more."""
 
 
 class Fault(StrEnum):
@@ -86,19 +66,16 @@ class SchemaRegistry:
         key_file: Path | None = None,
         username: str = "",
         password: str = "",
+        tokens: TokenSource | None = None,
     ) -> None:
-        self._url = url.rstrip("/")
-        self._headers = {"Accept": f"{_CONTENT_TYPE}, application/json", "Content-Type": _CONTENT_TYPE}
-        if username:
-            self._headers |= urllib3.make_headers(basic_auth=f"{username}:{password}")
-        self._files = TlsFiles(ca_file, cert_file, key_file)
-        self._http = urllib3.PoolManager(
-            ca_certs=str(ca_file) if ca_file else None,
-            cert_file=str(cert_file) if cert_file else None,
-            key_file=str(key_file) if key_file else None,
-            timeout=_TIMEOUT,
-            retries=_RETRIES,
-        )
+        """`url` may be several, separated by commas. With `tokens`, each request has a token, and else the password."""
+        self._urls = tuple(one.rstrip("/") for one in url.split(","))
+        basic = urllib3.make_headers(basic_auth=f"{username}:{password}") if username else {}
+
+        def login() -> Mapping[str, str]:
+            return basic if tokens is None else {"Authorization": f"Bearer {tokens.token().value}"}
+
+        self._link = RegistryLink(RegistryAccess(self._urls, TlsFiles(ca_file, cert_file, key_file), login))
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "SchemaRegistry":
@@ -111,10 +88,11 @@ class SchemaRegistry:
             key_file=settings.schema_registry_ssl_key_file,
             username=settings.schema_registry_username,
             password=password_file.read_text(encoding="utf-8").rstrip("\r\n") if password_file else "",
+            tokens=registry_tokens(settings),
         )
 
     def __repr__(self) -> str:
-        return f"SchemaRegistry({self._url!r})"
+        return f"SchemaRegistry({','.join(self._urls)!r})"
 
     def __enter__(self) -> Self:
         return self
@@ -124,7 +102,7 @@ class SchemaRegistry:
 
     def close(self) -> None:
         """Close all connections."""
-        self._http.clear()
+        self._link.close()
 
     def register(self, subject: str, schema: str) -> int:
         """Register a schema, given as JSON text, as the subject's newest version, and return its id.
@@ -177,7 +155,7 @@ class SchemaRegistry:
         if answer is None or answer.get("is_compatible") is True:
             return None
         messages = answer.get("messages")
-        return [_bounded(str(one)) for one in messages] if isinstance(messages, list) else []
+        return [bounded(str(one)) for one in messages] if isinstance(messages, list) else []
 
     def compatibility(self, subject: str) -> str | None:
         """Compatibility level set for the subject itself, None if it follows the registry's default."""
@@ -188,16 +166,6 @@ class SchemaRegistry:
     def set_compatibility(self, subject: str, level: str) -> None:
         """Have the registry hold every later version of the subject to this level, such as FULL_TRANSITIVE."""
         self._ask("PUT", f"/config/{_quoted(subject)}", _named(subject), {"compatibility": level})
-
-    def _tls_trouble(self) -> Diagnosis | None:
-        """What is wrong with TLS; None if TLS is not the reason why no registry answers."""
-        parts = urlsplit(self._url)
-        host, uses_tls = parts.hostname or "", parts.scheme == "https"
-        peer = Peer(
-            f"the schema registry at {self._url}", host, parts.port or (443 if uses_tls else 80), host, _TLS_SETTINGS
-        )
-        found = tls_trouble(peer, self._files if uses_tls else None)
-        return found if found is not None and found.misconfigured else None
 
     def _find(
         self, method: str, path: str, subject: str, body: Mapping[str, str] | None = None
@@ -220,49 +188,29 @@ class SchemaRegistry:
     def _exchange(self, method: str, path: str, what: str, body: Mapping[str, str] | None) -> tuple[int, object]:
         """Send one request; returns the status and the decoded answer, None if that is not JSON."""
         try:
-            answer = self._http.request(
-                method,
-                self._url + path,
-                body=json.dumps(body).encode() if body is not None else None,
-                headers=self._headers,
-                preload_content=False,
-            )
-            content = _content_of(answer)
-        except HTTPError as error:
-            trouble = self._tls_trouble()
-            reason = _cause(error) if trouble is None else trouble.text
-            raise RegistryError(
-                Fault.UNREACHABLE, f"{what}: no schema registry answers at {self._url}: {reason}"
-            ) from None
-        if content is None:
-            raise RegistryError(
-                Fault.UNREACHABLE, f"{what}: {self._url} did not send its answer within {_ANSWER_SECONDS:.0f} s"
-            )
-        if len(content) > _MAX_ANSWER_BYTES:
-            raise RegistryError(Fault.UNEXPECTED, f"{what}: the answer of {self._url} is longer than any schema")
-        try:
-            return answer.status, json.loads(content)
-        except (ValueError, RecursionError):
-            return answer.status, None
+            return self._link.exchange(method, path, body)
+        except LinkError as error:
+            raise RegistryError(Fault.UNREACHABLE if error.away else Fault.UNEXPECTED, f"{what}: {error}") from None
+        except TokenError as error:
+            raise RegistryError(Fault.UNREACHABLE if error.passing else Fault.NOT_ALLOWED, str(error)) from None
 
 
-def _content_of(answer: urllib3.BaseHTTPResponse) -> bytes | None:
-    """The body, or as much of it as is too long; None if it does not come in time. Raises HTTPError."""
-    deadline = time.monotonic() + _ANSWER_SECONDS
-    content = bytearray()
-    try:
-        while len(content) <= _MAX_ANSWER_BYTES:
-            if time.monotonic() > deadline:
-                return None
-            read = answer.read1(1 << 16)
-            if not read:
-                answer.release_conn()
-                break
-            content += read
-        return bytes(content)
-    finally:
-        if answer.connection is not None:  # not all of it was read, so the connection cannot be used again
-            answer.close()
+@lru_cache(maxsize=_SOURCES_KEPT)
+def registry_tokens(settings: Settings) -> TokenSource | None:
+    """Where the registry's tokens come from, one source for all clients of a process; None for any other login."""
+    if (file := settings.schema_registry_token_file) is not None:
+        return TokenSource(partial(read_token_file, file, variable_of("schema_registry_token_file")))
+    if (secret := settings.schema_registry_oauth_client_secret_file) is not None:
+        client = OauthClient(
+            token_url=settings.schema_registry_oauth_token_url,
+            client_id=settings.schema_registry_oauth_client_id,
+            client_secret_file=secret,
+            scope=settings.schema_registry_oauth_scope,
+            ca_file=settings.schema_registry_oauth_ca_file,
+            variables=_OAUTH_VARIABLES,
+        )
+        return TokenSource(client.fetch)
+    return None
 
 
 def _quoted(subject: str) -> str:
@@ -271,18 +219,6 @@ def _quoted(subject: str) -> str:
 
 def _named(subject: str) -> str:
     return f"subject {subject}"
-
-
-def _bounded(text: str) -> str:
-    return text if len(text) <= _MAX_REASON_CHARS else text[:_MAX_REASON_CHARS] + "…"
-
-
-def _cause(error: HTTPError) -> str:
-    """Say what broke, without the address and the library's object names that urllib3 prints."""
-    root: object = error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error
-    text = str(root.args[-1]) if isinstance(root, Exception) and root.args else type(root).__name__
-    kind = "TLS: " if isinstance(root, SSLError) else ""
-    return kind + _bounded(re.sub(r"^<?\w+[^>)]*[>)]: ", "", text))
 
 
 def _id_in(answer: Mapping[str, Any], subject: str) -> int:
@@ -294,12 +230,15 @@ def _id_in(answer: Mapping[str, Any], subject: str) -> int:
 
 def _refusal(what: str, status: int, answer: object) -> RegistryError:
     said = answer if isinstance(answer, dict) else {}
-    reason = _bounded(str(said.get("message") or "the registry gives no reason"))
+    reason = bounded(str(said.get("message") or "the registry gives no reason"))
     match status:
         case 401 | 403:
-            return RegistryError(Fault.NOT_ALLOWED, f"{what}: the registry does not let us in (HTTP {status})")
-        # a five-digit code means that the registry knows no such thing; without it the address is wrong
-        case 404 if str(said.get("error_code", "")).startswith("404") and said.get("error_code") != 404:
+            settings = ("schema_registry_username", "schema_registry_token_file", "schema_registry_oauth_token_url")
+            see = ", ".join(map(variable_of, settings))
+            return RegistryError(
+                Fault.NOT_ALLOWED, f"{what}: the registry does not let us in (HTTP {status}); see {see}"
+            )
+        case 404:  # with a five-digit code; the link refuses others, where the address is wrong
             return RegistryError(Fault.NOT_FOUND, f"{what}: {reason}")
         case 409 | 422:
             return RegistryError(Fault.SCHEMA_REFUSED, f"{what}: the registry refuses the schema: {reason}")

@@ -46,6 +46,14 @@ def url(raw: str) -> str:
     return raw.rstrip("/")
 
 
+def urls(raw: str) -> str:
+    """Accepts addresses of HTTP servers, separated by commas; the value has them without blanks and without repeats."""
+    found = [url(part.strip()) for part in raw.split(",") if part.strip()]
+    if not found:
+        raise ValueError("is not an http:// or https:// address")
+    return ",".join(dict.fromkeys(found))
+
+
 def address(raw: str) -> str:
     """Accepts gRPC addresses as Tetragon writes them: host:port, [v6]:port, unix:///path."""
     if raw.startswith("unix:"):
@@ -74,3 +82,24 @@ def prefix(raw: str) -> str:
     if not all(c.isascii() and (c.isalnum() or c in "._-") for c in raw):
         raise ValueError("may have letters, digits, '.', '_' and '-' only: it becomes part of topic names")
     return raw
+
+
+def sasl_mechanism(raw: str) -> str:
+    """Accepts the ways to log in that our clients have."""
+    if raw == "GSSAPI":
+        raise ValueError(
+            "is 'GSSAPI' (Kerberos), without which the librdkafka of our wheels is built; docs/kafka.md says what to "
+            "build, and what else a cluster with Kerberos can offer"
+        )
+    return choice("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM")(raw)
+
+
+def pairs(raw: str) -> tuple[tuple[str, str], ...]:
+    """Accepts NAME=VALUE, separated by commas."""
+    found = []
+    for text in filter(None, (part.strip() for part in raw.split(","))):
+        name, equals, value = text.partition("=")
+        if not equals or not name.isascii() or not name.isalpha():
+            raise ValueError(f"has {text!r}; write NAME=VALUE, NAME in letters")
+        found.append((name, value))
+    return tuple(found)

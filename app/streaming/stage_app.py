@@ -15,12 +15,15 @@ from typing import Any
 import faust
 from confluent_kafka import KafkaException
 from faust.app import BootStrategy
+from faust.auth import OAuthCredentials
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.types import AgentT
 from faust.types.auth import CredentialsT
 
+from app.kafka import renewed_login
 from app.kafka.client import client_config, tls_context
+from app.kafka.login import aiokafka_login
 from app.operators.errors import OperatorError, ServerError
 from app.processes.process_end import ExitCode, Fail, end_process
 from app.settings import Settings
@@ -206,6 +209,9 @@ def credentials(settings: Settings) -> CredentialsT | None:
     """
     protocol = settings.kafka_security_protocol
     context = tls_context(settings) if protocol.endswith("SSL") else None
+    renewed_login.install()
+    if (provider := aiokafka_login(settings)) is not None:
+        return OAuthCredentials(oauth_cb=provider, ssl_context=context)
     if protocol.startswith("SASL_"):
         return faust.SASLCredentials(
             username=settings.kafka_sasl_username,

@@ -50,6 +50,76 @@ def test_from_env_names_what_is_missing_when_sasl_is_asked_for() -> None:
     assert "CALLSTREAM_KAFKA_SASL_PASSWORD_FILE" in text
 
 
+_OAUTH = {
+    "SASL_OAUTH_TOKEN_URL": "https://issuer/token",
+    "SASL_OAUTH_CLIENT_ID": "us",
+    "SASL_OAUTH_CLIENT_SECRET_FILE": "/secret",
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"SASL_MECHANISM": "OAUTHBEARER"}, ["SASL_OAUTH_TOKEN_FILE"]),
+        ({"SASL_MECHANISM": "OAUTHBEARER", "SASL_OAUTH_TOKEN_FILE": "/token"}, []),
+        ({"SASL_MECHANISM": "OAUTHBEARER", **_OAUTH}, []),
+        ({"SASL_MECHANISM": "OAUTHBEARER", **_OAUTH, "SASL_OAUTH_CLIENT_ID": ""}, ["SASL_OAUTH_CLIENT_ID"]),
+        ({"SASL_MECHANISM": "OAUTHBEARER", **_OAUTH, "SASL_USERNAME": "me"}, ["SASL_USERNAME"]),
+        (
+            {"SASL_MECHANISM": "OAUTHBEARER", "SASL_OAUTH_TOKEN_FILE": "/token", "SASL_OAUTH_CLIENT_ID": "us"},
+            ["SASL_OAUTH_CLIENT_ID"],
+        ),
+        (
+            {"SASL_MECHANISM": "OAUTHBEARER", **_OAUTH, "SASL_OAUTH_TOKEN_URL": "http://issuer/token"},
+            ["SASL_OAUTH_TOKEN_URL"],
+        ),
+        ({"SASL_MECHANISM": "OAUTHBEARER", **_OAUTH, "SASL_OAUTH_TOKEN_URL": "http://127.0.0.1/token"}, []),
+        ({"SASL_MECHANISM": "AWS_MSK_IAM"}, ["SASL_AWS_REGION"]),
+        ({"SASL_MECHANISM": "AWS_MSK_IAM", "SASL_AWS_REGION": "eu-central-1"}, []),
+        ({"SASL_USERNAME": "me", "SASL_PASSWORD_FILE": "/word", **_OAUTH}, sorted(_OAUTH)),
+        ({"SASL_MECHANISM": "GSSAPI", "SASL_USERNAME": "me", "SASL_PASSWORD_FILE": "/word"}, ["SASL_MECHANISM"]),
+        ({"SECURITY_PROTOCOL": "SSL", "SASL_AWS_REGION": "eu-central-1"}, ["SASL_AWS_REGION"]),
+        ({"SASL_USERNAME": "me", "SASL_PASSWORD_FILE": "/word", "SASL_OAUTH_EXTENSIONS": "a"}, ["SASL_OAUTH_EXT"]),
+    ],
+)
+def test_a_kafka_login_has_what_it_needs_and_nothing_of_another(given: dict[str, str], named: list[str]) -> None:
+    """Each mistake names its variable."""
+    environ = {"SECURITY_PROTOCOL": "SASL_SSL", **given}
+    try:
+        from_env({f"CALLSTREAM_KAFKA_{name}": value for name, value in environ.items()})
+        errors = []
+    except SettingsError as error:
+        errors = error.errors
+    assert len(errors) == len(named), errors
+    for name in named:
+        assert any(line.startswith(f"CALLSTREAM_KAFKA_{name}") for line in errors), errors
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"TOKEN_FILE": "/token"}, []),
+        ({"TOKEN_FILE": "/token", "USERNAME": "me", "PASSWORD_FILE": "/word"}, ["TOKEN_FILE"]),
+        ({"OAUTH_CLIENT_ID": "us"}, ["OAUTH_TOKEN_URL", "OAUTH_CLIENT_SECRET_FILE"]),
+        (
+            {"OAUTH_TOKEN_URL": "http://issuer", "OAUTH_CLIENT_ID": "us", "OAUTH_CLIENT_SECRET_FILE": "/secret"},
+            ["OAUTH_TOKEN_URL"],
+        ),
+        ({"URL": "http://a, https://b/api"}, []),
+        ({"URL": "http://a,b"}, ["URL"]),
+        ({"URL": ","}, ["URL"]),
+    ],
+)
+def test_a_registry_has_one_login(given: dict[str, str], named: list[str]) -> None:
+    """And any number of addresses."""
+    try:
+        from_env({f"CALLSTREAM_SCHEMA_REGISTRY_{name}": value for name, value in given.items()})
+        errors = []
+    except SettingsError as error:
+        errors = error.errors
+    assert [line.split()[0] for line in errors] == [f"CALLSTREAM_SCHEMA_REGISTRY_{name}" for name in named], errors
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.kafka import registry as registry_module
+from app.kafka import registry_link
 from app.kafka.registry import RegistryError, SchemaRegistry
 from app.kafka.schemas import RecordDecoder, RecordFault
+from app.logins import answers
 from app.settings import Settings
 from schemas import avro_wire, records, topics
 
@@ -111,7 +112,7 @@ ANSWERS: list[tuple[bytes, bytes]] = [
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry_module, "_RETRIES", registry_module._RETRIES.new(backoff_factor=0))
+    monkeypatch.setattr(registry_link, "_RETRIES", registry_link._RETRIES.new(backoff_factor=0))
 
 
 def _decoded(url: str) -> dict[str, object] | RecordFault | None:
@@ -161,7 +162,7 @@ def test_a_redirection_is_not_followed() -> None:
 
 def test_an_answer_that_trickles_in_ends_by_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte is in time; all of them are not."""
-    monkeypatch.setattr(registry_module, "_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(answers, "ANSWER_SECONDS", 0.5)
     body = b" " * 5_000
     began = time.monotonic()
     with (

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from app.kafka import registry as registry_module
+from app.kafka import registry_link
 from app.kafka.registry import Fault, RegistryError, SchemaRegistry
 from app.settings import from_env
 from tests.support.certificates import Authority
@@ -65,8 +65,8 @@ def _serve(stub: _Stub, context: ssl.SSLContext | None = None) -> ThreadingHTTPS
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Stub]:
     """A registry that answers as told, and a client that does not wait between its tries."""
-    quick = registry_module._RETRIES.new(backoff_factor=0)
-    monkeypatch.setattr(registry_module, "_RETRIES", quick)
+    quick = registry_link._RETRIES.new(backoff_factor=0)
+    monkeypatch.setattr(registry_link, "_RETRIES", quick)
     stub = _Stub()
     server = _serve(stub)
     yield stub
@@ -116,7 +116,7 @@ def test_a_refusal_names_the_subject_and_the_registrys_reason(
         stub.client().register("my-value", _SCHEMA)
     assert caught.value.fault is fault
     assert text in str(caught.value)
-    assert len(stub.seen) == 1
+    assert [one[1] for one in stub.seen[1:]] in ([], [f"{path}/subjects" for path in registry_link._PATHS])
 
 
 def test_a_long_reason_is_cut(stub: _Stub) -> None:
@@ -129,7 +129,7 @@ def test_a_long_reason_is_cut(stub: _Stub) -> None:
 
 def test_an_endless_answer_is_cut(stub: _Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     """What answers with megabytes is no registry."""
-    monkeypatch.setattr(registry_module, "_MAX_ANSWER_BYTES", 1_000)
+    monkeypatch.setattr(registry_link, "_MAX_ANSWER_BYTES", 1_000)
     stub.answers = [(200, b" " * 2_000 + b'{"id": 1}')]
     with pytest.raises(RegistryError, match="longer than any schema"):
         stub.client().register("my-value", _SCHEMA)
@@ -298,7 +298,7 @@ def test_a_lost_connection_is_asked_again(stub: _Stub) -> None:
     stub.answers = [(200, {"id": 1})]
     client = stub.client()
     assert client.register("my-value", _SCHEMA) == 1
-    pool = client._http.connection_from_url(f"http://127.0.0.1:{stub.port}")
+    pool = client._link._http.connection_from_url(f"http://127.0.0.1:{stub.port}")
     connection = pool._get_conn()
     assert isinstance(connection, urllib3.connection.HTTPConnection)
     connection.sock.shutdown(socket.SHUT_RDWR)

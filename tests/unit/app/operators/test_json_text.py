@@ -23,7 +23,7 @@ DOORS: Final = {
     "app/symbols/reader.py",  # between processes of ours
     "app/symbols/limited_process.py",  # as above
     "app/symbols/demangler.py",  # as above
-    "app/kafka/registry.py",  # requests
+    "app/kafka/registry_link.py",  # requests
     "app/export/openvex.py",  # documents whose format others fixed, with times as text
     "app/export/runtime_facts.py",  # as above
     "app/export/run.py",  # as above

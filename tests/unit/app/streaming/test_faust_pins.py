@@ -7,6 +7,9 @@ from importlib import metadata
 from typing import Any
 
 import pytest
+from aiokafka import conn
+from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.consumer import AIOKafkaConsumer
 from aiokafka.consumer.group_coordinator import GroupCoordinator
@@ -52,6 +55,13 @@ READ: dict[str, tuple[Any, str]] = {
     "fetcher._proc_fetch_request": (fetcher.Fetcher._proc_fetch_request, "59bf948fff47eed5"),
     "fetcher._update_fetch_positions": (fetcher.Fetcher._update_fetch_positions, "d7774d8241dc6a7e"),
     "fetcher.PartitionRecords": (FetchedRecords.__base__, "94aa0da0dbec8d1b"),
+    "connection.connect": (AIOKafkaConnection.connect, "b0f9ba7f0cf6b432"),
+    "connection.send": (AIOKafkaConnection.send, "5909ea32f4efca49"),
+    "connection.close": (AIOKafkaConnection.close, "28f164aa1e4f0bbc"),
+    "connection._do_sasl_handshake": (AIOKafkaConnection._do_sasl_handshake, "d4f7b5acbbecc07b"),
+    "connection._handle_frame": (AIOKafkaConnection._handle_frame, "46a7d9b8cf7ca222"),
+    "create_conn": (conn.create_conn, "673276cbddb4dc7c"),
+    "client._get_conn": (AIOKafkaClient._get_conn, "68ce5d8391719d33"),
     "service.crash": (Service.crash, "14980000465df0af"),
 }
 """Functions that we replace or rely on in detail, with the digest of the source that was read."""

@@ -16,6 +16,7 @@ from schemas.topics import Stage
 from tests.support import tools
 from tests.support.chart import (
     CHART,
+    NAMESPACE,
     ROOT,
     SHAPES,
     helm,
@@ -86,7 +87,7 @@ def test_every_process_starts_with_its_settings(shape: str) -> None:
     """Command lines parse, no variable is misspelt or stands twice, and all are accepted together."""
     for pod in pods(shape):
         for container in pod.containers:
-            arguments = container["args"]
+            arguments = container["args"] if "command" not in container else ["top"]
             for there, here in _HERE.items():
                 arguments = [one.replace(there, here) for one in arguments]
             parse_command_line(arguments)
@@ -248,6 +249,19 @@ def test_rules_dashboards_and_rights_are_those_of_deploy() -> None:
     for path in (ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"):
         assert maps[path.name] == path.read_text(encoding="utf-8")
     assert maps["acls.toml"] == (ROOT / "deploy" / "kafka" / "acls.toml").read_text(encoding="utf-8")
+
+
+def test_people_reach_every_process_from_the_toolbox() -> None:
+    """Its own user, the names of all processes' services, and the ports that policies open for it."""
+    (toolbox,) = (pod for pod in pods("everything") if pod.component == "toolbox")
+    settings = from_env(settings_of(toolbox.containers[0]))
+    assert settings.kafka_sasl_username == "operator"
+    names = {f"{one['metadata']['name']}.{NAMESPACE}.svc:9464" for one in of_kind("everything", "Service")}
+    assert {str(address) for address in settings.process_addresses} == names
+    policies = {one["metadata"]["name"]: one["spec"] for one in of_kind("everything", "NetworkPolicy")}
+    (rule,) = policies["rel-callstream-metrics"]["ingress"]
+    assert any("podSelector" in one and selects(one["podSelector"], toolbox.labels) for one in rule["from"])
+    assert selects(policies["rel-callstream-toolbox"]["podSelector"], toolbox.labels)
 
 
 def test_a_stage_grows_by_lag_up_to_its_partitions() -> None:

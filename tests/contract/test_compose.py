@@ -22,7 +22,7 @@ def test_compose_itself_loads_the_project() -> None:
     """What an engine would get, by Compose's own library: every service, command, mount and secret as written here."""
     program = tools.compose_check()
     assert program is not None
-    environ = {"PUBLIC_HOST": "kafka.example.org", "PATH": os.environ["PATH"]}
+    environ = {"PUBLIC_HOST": "kafka.example.org", "COMPOSE_PROFILES": "people", "PATH": os.environ["PATH"]}
     loaded = subprocess.run(
         [program, _ROOT / "docker-compose.yml"], check=False, capture_output=True, text=True, env=environ
     )

@@ -21,8 +21,8 @@ _DEPLOY = _ROOT / "deploy"
 _COMPOSE: dict[str, Any] = yaml.safe_load((_ROOT / "docker-compose.yml").read_text())
 _SERVICES: dict[str, dict[str, Any]] = _COMPOSE["services"]
 _OURS = {name: service for name, service in _SERVICES.items() if service["image"].startswith("callstream:")}
-_ONCE = {"topics", "access", "symbols"}
-"""Services that end when they have done their work."""
+_ONCE = {"topics", "access", "symbols", "toolbox"}
+"""Services that end when they have done their work, and the one in which people run commands."""
 
 _RUNNING = {name: service for name, service in _OURS.items() if name not in _ONCE}
 _ON_KAFKA = [name for name in _OURS if name != "symbols"]
@@ -60,14 +60,26 @@ def _settings(name: str) -> Settings:
 def test_each_process_is_a_user_of_the_file_of_rights() -> None:
     """As production should be: nobody but `admin` may do more than the file says, and the broker knows each user."""
     users = {name: _settings(name).kafka_sasl_username for name in _ON_KAFKA}
-    assert users == {name: name for name in _RUNNING} | {"topics": "admin", "access": "admin"}
+    assert users == {name: name for name in _RUNNING} | {
+        "topics": "admin",
+        "access": "admin",
+        "toolbox": "operator",
+    }
     options = (_DEPLOY / "kafka" / "server.properties").read_text()
     known = dict(re.findall(r'user_([\w-]+)="\$\{secrets:/run/secrets:(\w+)\}"', options))
     rights = tomllib.loads((_DEPLOY / "kafka" / "acls.toml").read_text())
-    assert known.keys() == rights.keys() | {"admin"}
+    assert rights.keys() | {"admin"} <= known.keys(), "a user of the file cannot log in"
     for user, secret in known.items():
         assert secret == f"kafka_{user.replace('-', '_')}_password"
     assert re.search(r"^super\.users=User:admin;User:ANONYMOUS$", options, re.MULTILINE)
+
+
+def test_people_see_every_process_from_the_toolbox() -> None:
+    """`docker compose run --rm toolbox top` knows all of them, and does not start with the others."""
+    addresses = {str(address) for address in _settings("toolbox").process_addresses}
+    assert addresses == {f"{name}:{_ENDPOINT_PORT}" for name in _RUNNING}
+    assert _SERVICES["toolbox"]["profiles"] == ["people"]
+    assert "metrics" in _SERVICES["toolbox"]["networks"]
 
 
 def test_what_makes_evidence_is_deployed() -> None:

@@ -7,7 +7,6 @@ folder of the user, by version, so that every checkout finds them:
 - `helm` is built by Go out of its module, which takes some three minutes of a processor, once.
 - `kubernetes-schemas` and `crds` are the schemas of Kubernetes and of the custom resources that the chart makes.
 - `compose-check` is our own small program around Compose's library.
-- `compose-check` is our own small program around Compose's library.
 - `promtool` and `prometheus` are taken out of Debian's package, so no service is installed.
 - All others are packages of the system, installed by apt where this user may.
 """

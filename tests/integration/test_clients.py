@@ -1,10 +1,12 @@
 """Consumers on a real broker, with repetitions, outages and deleted records."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -84,6 +86,22 @@ def _again(run: PipelineRun, share: int) -> int:
     return len(copies)
 
 
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A program of clients/ in another language."""
+
+    language: str
+    command: tuple[str, ...]
+
+    def read(self, run: PipelineRun, group: str) -> list[tuple[str, int, int]]:
+        """Event id and raw position of each line that it prints until nothing comes any more."""
+        command = [*self.command, f"{group}-{self.language}", "5"]
+        done = subprocess.run(command, env=run.environ, capture_output=True, text=True, timeout=150, check=False)
+        assert done.returncode == 0, done.stderr
+        rows = (line.split("\t") for line in done.stdout.splitlines())
+        return [(event_id, int(partition), int(offset)) for event_id, partition, offset, *_ in rows]
+
+
 class Reader:
     """The program of the empty environment."""
 
@@ -132,6 +150,38 @@ def test_an_empty_environment_reads_each_call_once(
     assert len(set(seen) & again) <= 200
     assert counts["refused"] == counts["lost"] == 0
     assert later <= counts["repeated"] <= repeated + later
+
+
+@pytest.fixture(scope="module", name="example", params=["java", "go"])
+def _example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Example:
+    """The command of an example, built in a copy. Skips where its tools are not there."""
+    missing = [tool for tool in {"java": ("java", "mvn"), "go": ("go",)}[request.param] if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"there is no {missing[0]} on this machine, which builds clients/{request.param}")
+    folder = tmp_path_factory.mktemp("example") / request.param
+    shutil.copytree(ROOT / "clients" / request.param, folder, ignore=shutil.ignore_patterns("target"))
+    if request.param == "java":
+        subprocess.run(["mvn", "-q", "-B", "package"], cwd=folder, check=True)
+        program = str(folder / "src" / "main" / "java" / "callstream" / "ReadCalls.java")
+        return Example("java", ("java", "-XX:TieredStopAtLevel=1", "-cp", f"{folder}/target/jars/*", program))
+    subprocess.run(["go", "build", "-mod=readonly", "-o", "read-calls", "."], cwd=folder, check=True)
+    return Example("go", (str(folder / "read-calls"),))
+
+
+def test_an_example_reads_each_call_once(example: Example, run: PipelineRun) -> None:
+    """In Java and in Go: with repetitions and garbage between them, and again after a restart."""
+    there = {
+        (call.record.source.partition, call.record.source.offset) for call in _calls(run, f"all-{example.language}")
+    }
+    _again(run, 4)
+    _produce(run, topics.CALLS, b"key", b"garbage", partition=1)
+    _produce(run, topics.CALLS, b"key", b"\x00\x7f\x00\x00\x00garbage of a schema that nobody has", partition=2)
+    printed = example.read(run, "examples")
+    assert len(printed) == len(there)
+    assert {(partition, offset) for _, partition, offset in printed} == there
+    assert all(len(event_id) == 32 for event_id, _, _ in printed)
+    _again(run, 4)
+    assert example.read(run, "examples") == []
 
 
 def test_rows_of_hot_symbols_are_a_table(run: PipelineRun) -> None:

@@ -32,7 +32,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from itertools import accumulate, count
+from itertools import accumulate, count, pairwise
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Any, Final, Literal, NamedTuple
@@ -335,6 +335,8 @@ def read_segments(part: memoryview) -> tuple[Segment, ...]:
 
 def _in_order(numbers: Sequence[int], copies: InlinedCopies) -> tuple[list[int], InlinedCopies]:
     """`copies` and the numbers of their names, by name and address, which is the order in the file."""
+    if not copies.starts and _is_ordered(numbers, copies):
+        return list(numbers), copies
     order = list(range(len(numbers)))
     # the last column decides, and keeps equals in order
     for column in (copies.lines, copies.files, copies.addresses, numbers):
@@ -350,6 +352,13 @@ def _in_order(numbers: Sequence[int], copies: InlinedCopies) -> tuple[list[int],
         lines=[copies.lines[at] for at in order],
         innermost=[place[one] for one in copies.innermost],
     )
+
+
+def _is_ordered(numbers: Sequence[int], copies: InlinedCopies) -> bool:
+    """Whether copies of which only name and address are known are in that order."""
+    places = zip(numbers, copies.addresses, strict=True)
+    has_more = any(copies.lines) or copies.outer.count(NO_COPY) < len(numbers)
+    return not has_more and all(one <= other for one, other in pairwise(places))
 
 
 def _packed(code: str, numbers: Iterable[int]) -> memoryview:

@@ -41,6 +41,14 @@ class KernelSymbol:
     is_trampoline: bool
 
 
+_MARKS: Final = ("@", "$", ".llvm.", ".__uniq.", ".lto_priv.")
+
+
+def may_be_decorated(text: str) -> bool:
+    """Whether any symbol in a text may have something that its canonical form lacks."""
+    return any(mark in text for mark in _MARKS)
+
+
 def canonical_symbol(raw: str) -> str:
     """A linker symbol without its version (`@VER`, `@@VER`) and without build noise; still mangled."""
     name = raw

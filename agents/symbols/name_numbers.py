@@ -5,10 +5,9 @@ an index does. So they are touched to be sorted, and then found by their identit
 """
 
 from array import array
-from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate, chain, compress, count, islice
-from operator import add, ne
+from operator import ne
 from typing import NamedTuple
 
 
@@ -45,20 +44,11 @@ def with_other_names(
     if len(numbers) == len(found):
         return numbered, numbers
     known = numbered.names
-    places = {name: bisect_left(known, name) for name, number in zip(others, found, strict=True) if number is None}
-    unknown = sorted(name for name, at in places.items() if at == len(known) or known[at] != name)
-    before = [0] * (len(known) + 1)  # how many unknown names come before a known one
-    for name in unknown:
-        before[places[name]] += 1
-    moved = list(map(add, accumulate(before), count()))
-    number_of_other = {name: moved[at] for name, at in places.items()}
-    number_of_other |= {name: places[name] + at for at, name in enumerate(unknown)}
+    others_alone = {name for name, number in zip(others, found, strict=True) if number is None}
+    names = sorted([*known, *sorted(others_alone.difference(known))])
+    number_of_name = dict(zip(names, count()))
+    moved = list(map(number_of_name.__getitem__, known))
     return (
-        NumberedNames(
-            sorted([*known, *unknown]), list(map(moved.__getitem__, numbered.of_functions)), numbered.by_name
-        ),
-        [
-            number_of_other[name] if number is None else moved[number]
-            for name, number in zip(others, found, strict=True)
-        ],
+        NumberedNames(names, list(map(moved.__getitem__, numbered.of_functions)), numbered.by_name),
+        [number_of_name[name] if number is None else moved[number] for name, number in zip(others, found, strict=True)],
     )

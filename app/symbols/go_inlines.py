@@ -9,8 +9,9 @@ import re
 import sys
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
-from itertools import accumulate, islice
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, chain, islice, repeat
 from operator import itemgetter
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
@@ -35,6 +36,7 @@ _NODE: Final = (1, 2, 4)
 _NODE_1_18: Final = (3, 4, 5)
 
 _FIRST_PC: Final = itemgetter(0)
+_LAST: Final = itemgetter(1)
 
 # Numbers of seven bits a byte; the high bit says that more bytes follow.
 _NUMBER: Final = re.compile(rb"[\x80-\xff]*[\x00-\x7f]", re.DOTALL)
@@ -49,12 +51,14 @@ def go_inlines(data: memoryview, structure: ElfStructure, table: GoTable, tree: 
     if table.gofunc is None:
         return False
     reader = _TreeReader(data, structure, table, table.gofunc, tree)
-    add = reader.add_function if with_code else reader.add_names
     tree.described += [(table.text_start + entry, table.text_start + end) for entry, end, _ in table.functions]
     try:
+        if not with_code:
+            tree.add_in_hosts(*reader.names_by_host())
+            return True
         for record, (entry, end, _) in zip(table.records, table.functions, strict=True):
             if (places := reader.places(record)) is not None:
-                add(*places, table.text_start + entry, end - entry)
+                reader.add_function(*places, table.text_start + entry, end - entry)
     except (IndexError, StructError, _MalformedTreeError):
         return False
     return True
@@ -137,7 +141,9 @@ class _TreeReader:
         """Add the copies in one function."""
         numbers, pcs = self._nodes_by_pc(pcs_at, size)
         ranges = [piece for piece in zip(pcs[:-1], pcs[1:], numbers, strict=True) if piece[2] >= 0]
-        into = _InlinedInto(start, *self._nodes(tree_at, max(numbers) + 1), ranges, {})
+        name_at, call_at, step = self._node
+        nodes = self._nodes(tree_at, max(numbers) + 1)
+        into = _InlinedInto(start, nodes[name_at::step], nodes[call_at::step], ranges, {})
         begun: set[int] = set()
         for low, high, node in into.ranges:
             copy, depth = self._copy(node, into)
@@ -146,16 +152,34 @@ class _TreeReader:
                 begun.add(copy)
                 self._tree.addresses[copy] = start + low
 
-    def add_names(self, pcs_at: int, tree_at: int, start: int, size: int) -> None:
-        """Add the copies in one function, without their code."""
-        numbers, pcs = self._nodes_by_pc(pcs_at, size)
-        count = max(numbers) + 1
-        names, calls = self._nodes(tree_at, count)
-        lowest = dict(enumerate(calls))  # by number of node: its first pc, or that of its call if it has no code
-        lowest.update(zip(reversed(numbers), reversed(pcs[:-1]), strict=True))
-        self._tree.add_all(
-            list(map(self._table.names.__getitem__, names)), map(start.__add__, islice(lowest.values(), count))
-        )
+    def names_by_host(self) -> tuple[list[str], list[int]]:
+        """The names of all inlined functions, once for each function that they are in, with their lowest address.
+
+        In order of name, then address. One without code of its own is where it is called.
+        """
+        table, places, nodes_by_pc, nodes = self._table, self.places, self._nodes_by_pc, self._nodes
+        name_at, call_at, step = self._node
+        found: defaultdict[int, list[int]] = defaultdict(list)
+        for record, (entry, end, _) in zip(table.records, table.functions, strict=True):
+            if (at := places(record)) is None:
+                continue
+            numbers, pcs = nodes_by_pc(at[0], end - entry)
+            count = max(numbers) + 1
+            words = nodes(at[1], count)
+            names = words[name_at::step]
+            numbers.reverse()  # so that the lowest comes last, and stays
+            pcs.reverse()
+            lowest = dict(zip(numbers, islice(pcs, 1, None), strict=True))  # by number of node
+            lowest.pop(-1, None)
+            if len(lowest) < count:
+                lowest = dict(enumerate(words[call_at::step])) | lowest
+            by_name = dict(zip(map(names.__getitem__, lowest), lowest.values(), strict=True))
+            if len(by_name) < len(lowest):
+                by_name = {names[at]: pc for at, pc in sorted(lowest.items(), key=_LAST, reverse=True)}
+            start = table.text_start + entry
+            for name, pc in by_name.items():
+                found[name].append(start + pc)
+        return _in_order((table.names[offset], addresses) for offset, addresses in found.items())
 
     def _nodes_by_pc(self, at: int, size: int) -> tuple[list[int], list[int]]:
         """The number of a node, or a negative one, for each piece of a function's code, and the bounds of the pieces.
@@ -178,10 +202,9 @@ class _TreeReader:
             raise _MalformedTreeError
         return numbers, pcs
 
-    def _nodes(self, at: int, count: int) -> tuple[Sequence[int], Sequence[int]]:
-        """For each node of a tree the offset of its name, and the pc of the call from the start of the function."""
-        name_at, call_at, words = self._node
-        size = 4 * words * count
+    def _nodes(self, at: int, count: int) -> "array[int]":
+        """The words of a tree's nodes, one node after the other."""
+        size = 4 * self._node[2] * count
         part = self._part
         if not part.address <= at <= at + size <= part.address + part.size:
             part = next((one for one in self._loaded if one.address <= at <= at + size <= one.address + one.size), part)
@@ -189,10 +212,11 @@ class _TreeReader:
                 raise _MalformedTreeError
             self._part = part
         offset = part.offset + at - part.address
-        nodes = array("I", bytes(self._data[offset : offset + size]))
+        nodes = array("I")
+        nodes.frombytes(self._data[offset : offset + size])
         if self._swaps:
             nodes.byteswap()
-        return nodes[name_at::words], nodes[call_at::words]
+        return nodes
 
     def _copy(self, node: int, into: _InlinedInto) -> tuple[int, int]:
         """The number and the depth of a copy, added with those around it if it is new."""
@@ -211,3 +235,17 @@ class _TreeReader:
             self._tree.called_at[outer] = into.start + called_at
             into.copies[inner] = outer, depth
         return outer, depth
+
+
+def _in_order(found: Iterable[tuple[str, list[int]]]) -> tuple[list[str], list[int]]:
+    """Names and addresses as two columns, in order of name and then address."""
+    by_name: dict[str, list[int]] = {}
+    for name, addresses in found:
+        if name:
+            by_name.setdefault(name, []).extend(addresses)
+    ordered = sorted(by_name)
+    counts = [len(by_name[name]) for name in ordered]
+    return (
+        list(chain.from_iterable(map(repeat, ordered, counts))),
+        list(chain.from_iterable([sorted(by_name[name]) for name in ordered])),
+    )

@@ -21,7 +21,7 @@ from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Final
 
 from agents.symbols.index_format import Segment
-from agents.symbols.kernel_symbols import canonical_symbol
+from agents.symbols.kernel_symbols import canonical_symbol, may_be_decorated
 from app.symbols.code_ranges import FunctionSymbol
 from app.symbols.elf import ByteOrder, ElfStructure, FileRange
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
@@ -86,7 +86,8 @@ class _Names(dict[int, str]):
 def _names(content: bytes) -> Iterable[str]:
     """Names that zeros part, as the linker writes them into .symtab, and canonical."""
     text = content.decode("utf-8", "backslashreplace").replace("·", ".")
-    return map(canonical_symbol, text.split("\0"))
+    names = text.split("\0")
+    return map(canonical_symbol, names) if may_be_decorated(text) else names
 
 
 def go_table(data: memoryview, structure: ElfStructure) -> GoTable | None:

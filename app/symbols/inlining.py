@@ -39,7 +39,8 @@ class InlineTree:
 
     `pieces` are (start, end, depth, copy). `called_at` is the address whose line is that of the call, where the line
     itself is not known. `described` are the (start, end) of functions of which the tree knows all copies, `partly`
-    of those in which it may lack some.
+    of those in which it may lack some. `host_names` and `host_addresses` are copies of which only that is known: in
+    order of name, then address.
     """
 
     names: list[str] = field(default_factory=list)
@@ -51,6 +52,8 @@ class InlineTree:
     pieces: list[tuple[int, int, int, int]] = field(default_factory=list)
     described: list[tuple[int, int]] = field(default_factory=list)
     partly: list[tuple[int, int]] = field(default_factory=list)
+    host_names: list[str] = field(default_factory=list)
+    host_addresses: list[int] = field(default_factory=list)
 
     def add(self, name: str, address: int, outer: int, file: int = 0, line: int = 0) -> int:
         """One more copy; returns its number. Raises FileRefusedError beyond the limit."""
@@ -63,16 +66,14 @@ class InlineTree:
         self.lines.append(line)
         return len(self.names) - 1
 
-    def add_all(self, names: Sequence[str], addresses: Iterable[int]) -> None:
-        """More copies, none inside another. Raises FileRefusedError beyond the limit."""
-        count = len(names)
-        if len(self.names) + count > MAX_COPIES:
+    def add_in_hosts(self, names: list[str], addresses: list[int]) -> None:
+        """Copies of which nothing is known but a function that they are in, in order, if there are none yet.
+
+        Raises FileRefusedError beyond the limit.
+        """
+        if len(names) > MAX_COPIES:
             raise FileRefusedError(FileRefusalReason.OVER_LIMIT, "inlined functions")
-        self.names += names
-        self.addresses += addresses
-        self.outer += [NO_COPY] * count
-        self.files += [0] * count
-        self.lines += [0] * count
+        self.host_names, self.host_addresses = names, addresses
 
 
 def known_go_tree(index: SymbolIndex, *, with_copies: bool) -> InlineTree:
@@ -85,7 +86,8 @@ def known_go_tree(index: SymbolIndex, *, with_copies: bool) -> InlineTree:
         tree.described += pairwise([*ends, *list(ends.values())[-1:]])
     if with_copies:
         for number, address in zip(index.parts.copy_names, index.parts.copy_addresses, strict=True):
-            tree.add(index.name(number), address, NO_COPY)
+            tree.host_names.append(index.name(number))
+            tree.host_addresses.append(address)
     return tree
 
 
@@ -117,15 +119,23 @@ def inlined_copies(
 
 def _without_lines(tree: InlineTree, described: int, functions: int) -> InlinedCopies:
     """Each function once for each function that it is in: the copy with the lowest address."""
+    if not tree.names:
+        return _known(tree.host_names, tree.host_addresses, described, functions)
     starts = sorted(start for start, _ in (*tree.described, *tree.partly))
-    copies = sorted(zip(tree.addresses, tree.names, strict=True), reverse=True)
+    names, addresses = [*tree.names, *tree.host_names], [*tree.addresses, *tree.host_addresses]
+    copies = sorted(zip(addresses, names, strict=True), reverse=True)
     hosts = [bisect_right(starts, address) for address, _ in copies]
     # the lowest address comes last, and stays
     first = {(name, host): address for (address, name), host in zip(copies, hosts, strict=True) if name}
-    count = len(first)
+    return _known([name for name, _ in first], list(first.values()), described, functions)
+
+
+def _known(names: Sequence[str], addresses: Sequence[int], described: int, functions: int) -> InlinedCopies:
+    """Copies of which only that is known."""
+    count = len(names)
     return InlinedCopies(
-        names=[name for name, _ in first],
-        addresses=list(first.values()),
+        names,
+        addresses,
         outer=[NO_COPY] * count,
         files=[0] * count,
         lines=[0] * count,

@@ -24,6 +24,7 @@ from agents.privacy.redaction.choices import RedactionChoices, Treatment
 from agents.privacy.redaction.scanner_table import GatedScanner, TextContext
 from agents.privacy.redaction.shadow import shadow_of
 from agents.privacy.rules import command_lines, paths
+from agents.privacy.rules.program_names import basename
 from agents.privacy.rules.program_table import program_table
 
 _REMEMBERED: Final = 16_384
@@ -135,7 +136,7 @@ class RedactionEngine:
         return lambda _: "~"
 
     def _context_of(self, binary: str) -> TextContext:
-        name = command_lines.basename(binary)
+        name = basename(binary)
         return TextContext(name, self._programs.trigger(name))
 
     def _compute_arguments(self, key: tuple[str, str, bool]) -> TextAnswer:

@@ -10,7 +10,17 @@ from agents.privacy.matching.gate import Pattern
 from agents.privacy.matching.masks import CREDENTIAL, REDACTED, Mask
 from agents.privacy.matching.scan import Grouped, Scan, grouped
 from agents.privacy.redaction.choices import RedactionChoices
-from agents.privacy.rules import command_lines, named_patterns, named_values, paths, tokens, urls
+from agents.privacy.rules import (
+    carriers,
+    command_lines,
+    login_shapes,
+    named_patterns,
+    named_values,
+    paths,
+    secret_verbs,
+    tokens,
+    urls,
+)
 from agents.privacy.rules.paths import Owner
 
 _EMAIL: Final = r"(?:\A|[\s\"'`<(=:,;])([a-z0-9._%+\-]+@[a-z0-9\-]+\.[a-z0-9.\-]+)"
@@ -52,8 +62,13 @@ def _named(scan: Scan, context: TextContext) -> list[Mask]:
     return named_values.named_values(scan, context.program)
 
 
-def _lone(scan: Scan, context: TextContext) -> list[Mask]:
-    return command_lines.lone_passwords(scan, context.program)
+def _of_words(look: Callable[[Scan, str], list[Mask]]) -> Scanner:
+    """A rule that reads words of a command line; a path has none."""
+    return lambda scan, context: [] if context.is_path else look(scan, context.program)
+
+
+_LOGIN_PAIRS: Final = _of_words(login_shapes.login_pairs)
+_BEHIND_VERBS: Final = _of_words(secret_verbs.secrets_behind_verbs)
 
 
 def _urls(scan: Scan, context: TextContext) -> list[Mask]:
@@ -67,13 +82,21 @@ _SECRETS: Final = (
     GatedScanner(named_patterns.QUERY_GATE, _named),
     GatedScanner(named_patterns.REVERSED_GATE, _alone(named_values.reversed_values)),
     GatedScanner(named_patterns.IDENTIFIED_GATE, _alone(named_values.identified_values)),
+    GatedScanner(carriers.CARRIED_GATE, _alone(carriers.carried_values)),
+    GatedScanner(carriers.INSERT_GATE, _alone(carriers.inserted_values)),
+    GatedScanner(carriers.PIPED_GATE, _alone(carriers.piped_values)),
     GatedScanner(tokens.KNOWN_FORMS_GATE, _alone(tokens.known_tokens)),
     GatedScanner(tokens.MANIFEST_GATE, _alone(tokens.secret_objects)),
     GatedScanner(tokens.PEM_GATE, _alone(tokens.private_keys)),
     GatedScanner(tokens.SCHEME_GATE, _alone(tokens.scheme_credentials)),
     GatedScanner(urls.URL_GATE, _urls),
     GatedScanner(urls.HOST_GATE, _alone(urls.host_passwords)),
-    GatedScanner(command_lines.LONE_GATE, _lone),
+    GatedScanner(login_shapes.PAIR_GATE, _LOGIN_PAIRS),
+    GatedScanner(login_shapes.DOMAIN_GATE, _LOGIN_PAIRS),
+    GatedScanner(login_shapes.BESIDE_GATE, _of_words(login_shapes.secrets_beside_users)),
+    GatedScanner(login_shapes.LONE_VALUE_GATE, _of_words(login_shapes.lone_secrets)),
+    GatedScanner(secret_verbs.VERB_GATE, _BEHIND_VERBS),
+    GatedScanner(secret_verbs.WEAK_VERB_GATE, _BEHIND_VERBS),
     GatedScanner(paths.MAPPING_GATE, _alone(paths.memory_files)),
     GatedScanner(paths.FOLDER_GATE, _alone(paths.in_credential_folders)),
     GatedScanner(paths.FILE_GATE, _alone(paths.credential_files)),

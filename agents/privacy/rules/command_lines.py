@@ -2,71 +2,71 @@
 
 Walks the words of a command line, knows which programs of the table are running (the binary itself, and any that it
 starts: `sudo mysql`, `docker exec db mysql`, `sh -c "mysql -psecret"`), and reads their options and positions. A
-separator of shell commands ends the reach of a program. The value of a long option is not taken for a program. Quoted
-words with spaces are walked as command lines of their own, three deep.
+separator of shell commands ends the reach of a program; a command inside a command (`X=$(mysql -p)`) only interrupts
+it. The value of a long option is not taken for a program. Quoted words with spaces are walked as command lines of their
+own, four deep. What lies beyond the reader's limit goes from the first word on that announces.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from agents.privacy.matching.gate import Pattern, compiled
 from agents.privacy.matching.masks import REDACTED, Mask
 from agents.privacy.matching.scan import Scan
-from agents.privacy.rules.command_words import CommandWord, command_words
-from agents.privacy.rules.program_table import Form, Position, Program
-from agents.privacy.rules.values import is_no_secret, is_place, looks_secret
+from agents.privacy.rules.command_words import MAX_WORDS, CommandWord, Mark, flattened, read_commands
+from agents.privacy.rules.program_forms import Form, Program
+from agents.privacy.rules.program_names import (
+    COPY_GATE,
+    RUN_NOTHING,
+    RUNS_BEHIND,
+    SHELLS,
+    WRAPPERS,
+    spelled_names,
+)
+from agents.privacy.rules.program_words import ProgramState, take
 from agents.privacy.rules.vocabulary import word_set
 
 _ARGUMENT: Final = r"(?:\A|[\s\"'(])"
 """What stands before an argument."""
 
-LONE_GATE: Final = r"(?:\A|\s)-p\s+[^\s]*[!#$%^&]"
-"""`-p` with a value that has a special character: the only sign of a password beside a program that is not known."""
-
-
-EXAMPLES: Final = {"LONE_GATE": ("tool -p s3cret!", "mkdir -p a/b")}
-"""By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
-
-_SEPARATORS: Final = frozenset({";", "&&", "||", "|", "&"})
-_MAX_DEPTH: Final = 3
-_SEPARATOR_OF: Final = {Form.PAIR: ":", Form.PERCENT: "%", Form.COMMA: ",", Form.LITERAL: "="}
-_PLACES: Final = ("file:", "env:", "fd:", "stdin")
-
-# `-p` of these is known to be no password, whatever its value looks like.
-_P_IS_HARMLESS: Final = word_set("""
-    mkdir ssh scp cp ps git docker nmap grep perl make read tar rsync install lsof kill top iptables nc ncat
-    screen tmux patch systemd-run journalctl ldconfig python python3 node bash sh zsh echo printf test
-""")
-
-
-@dataclass(slots=True)
-class _ProgramState:
-    """A program that the walk has met, with what it has seen of the words after it."""
-
-    program: Program
-    seen: list[str] = field(default_factory=list)
-    letters: set[str] = field(default_factory=set)
-    awaited: Form | None = None
+_MAX_DEPTH: Final = 4
+_MAX_RUNNING: Final = 4
+"""Programs of one command whose words are read at once: a wrapper or two, and the program. The last ones count."""
 
 
 class ProgramRules:
     """The table of programs, with the patterns that say whether a command line is worth walking."""
 
-    __slots__ = ("_triggers", "gate", "table")
+    __slots__ = ("_triggers", "announcing", "gate", "table")
 
     def __init__(self, table: Mapping[str, tuple[Program, ...]]) -> None:
         self.table = table
         self.gate: Final = "(?s)" + "|".join(
-            rf"(?:\A|[\s/\\\"'|;&($`])(?:{'|'.join(map(_escaped, names))})(?:\.exe)?[\"']?\s{behind}"
+            rf"(?:\A|[\s/\\\"'|;&()$`<>[{{,@])(?:{'|'.join(map(_escaped, names))}){COPY_GATE}[\"'`]?[\s,<>]{behind}"
             for names, behind in _by_what_follows(table)
         )
+        self.announcing: Final = compiled(f"(?i){self.gate}", captures=False)
         self._triggers = {name: compiled(_trigger(programs), captures=False) for name, programs in table.items()}
+
+    def programs(self, name: str) -> tuple[Program, ...]:
+        """What is known of the program `name`, a binary's basename."""
+        return self.of(spelled_names(name))
+
+    def of(self, names: tuple[str, ...]) -> tuple[Program, ...]:
+        """What is known of the program with the first of `names` that is in the table."""
+        for name in names:
+            if (found := self.table.get(name)) is not None:
+                return found
+        return ()
 
     def trigger(self, name: str) -> Pattern | None:
         """The pattern of all that can stand before a secret of the program `name`; None for a program not known."""
-        return self._triggers.get(name)
+        return next((found for one in spelled_names(name) if (found := self._triggers.get(one)) is not None), None)
+
+    def trigger_of(self, program: Program) -> Pattern | None:
+        """The same for an entry of the table."""
+        return self._triggers.get(program.names.lower().split()[0])
 
 
 def _by_what_follows(table: Mapping[str, tuple[Program, ...]]) -> tuple[tuple[list[str], str], ...]:
@@ -74,7 +74,7 @@ def _by_what_follows(table: Mapping[str, tuple[Program, ...]]) -> tuple[tuple[li
     positional = sorted(
         name for name, programs in table.items() if any(program.positions or program.keywords for program in programs)
     )
-    return (positional, r"+[^\s]"), (sorted(table.keys() - set(positional)), r"(?:.*[\s\"'(])?[-/][^\s]")
+    return (positional, r"+[^\s]"), (sorted(table.keys() - set(positional)), r"(?:.*[\s\"'(,])?[-/][^\s]")
 
 
 def _trigger(programs: tuple[Program, ...]) -> str:
@@ -105,198 +105,123 @@ def _escaped(word: str) -> str:
     return "".join(c if c.isalnum() or c in "_-/" else f"\\{c}" for c in word)
 
 
-def basename(binary: str) -> str:
-    """The lower-case name of a program from its path, without `.exe`."""
-    name = binary.rpartition("/")[2].rpartition("\\")[2].lower()
-    return name.removesuffix(".exe")
-
-
 def program_values(scan: Scan, rules: ProgramRules, name: str) -> list[Mask]:
     """Masks over secrets in options and positions of known programs; `name` is the running binary's basename."""
-    walk = _Walk(scan, rules.table, [])
-    walk.over(0, len(scan.text), rules.table.get(name, ()), _MAX_DEPTH)
+    text = flattened(scan.text)
+    walk = _Walk(scan, text, rules, [])
+    programs = rules.programs(name)
+    # nested parts are read after the line they stand in; each character belongs to a few of them at most
+    waiting = [_Line(0, len(scan.text), programs, name, _MAX_DEPTH)]
+    left = MAX_WORDS
+    while waiting:
+        line = waiting.pop()
+        found = read_commands(text, line.start, line.end, literal=bool(line.program) and line.program not in SHELLS)
+        running = walk.over(found.words, line)
+        left -= len(found.words)
+        if found.stopped < line.end or left < 0:
+            walk.give_up(min(found.stopped, line.end), running)
+            break
+        if line.depth:
+            waiting += [_Line(start, end, (), "", line.depth - 1) for start, end in found.inner]
     return walk.masks
 
 
-def lone_passwords(scan: Scan, name: str) -> list[Mask]:
-    """Masks over `-p` values that look like passwords beside a program that is not in the table."""
-    masks: list[Mask] = []
-    if name in _P_IS_HARMLESS:
-        return masks
-    found = command_words(scan.text)
-    if found is None:
-        scan.give_up()
-        return masks
-    for before, word in pairwise(found):
-        value = scan.text[word.inner : word.inner_end]
-        if scan.text[before.start : before.end] != "-p" or " " in value or is_no_secret(value):
-            continue
-        harmless = any(basename(w) in _P_IS_HARMLESS for w in scan.text[: before.start].split())
-        if not harmless and _could_be_typed(value):
-            masks.append(Mask(word.inner, word.inner_end, REDACTED, "program"))
-    return masks
+class _Line(NamedTuple):
+    """A part of a text to be walked as a command line: what runs it, and how many more may stand inside it."""
+
+    start: int
+    end: int
+    programs: tuple[Program, ...]
+    program: str
+    depth: int
 
 
-def _could_be_typed(value: str) -> bool:
-    """Whether `value` has the letters and the special character of a password, and begins like no path or option."""
-    return value[0] not in "$/.:=-" and any(c in "!#$%^&" for c in value) and any(map(str.isalpha, value))
+@dataclass(slots=True)
+class _Command:
+    """The command that is being read: its programs, the word before, and whether its words may still be programs."""
+
+    running: list[ProgramState]
+    before: str = ""
+    at_head: bool = True
+    is_closed: bool = False
 
 
 class _Walk(NamedTuple):
     """A walk over the words of one text, and what it found."""
 
     scan: Scan
-    table: Mapping[str, tuple[Program, ...]]
+    text: str
+    rules: ProgramRules
     masks: list[Mask]
 
-    def over(self, start: int, end: int, programs: tuple[Program, ...], depth: int) -> None:
-        """Walk the command line `text[start:end]` inside of `programs`, and quoted ones in it `depth` deep."""
-        text = self.scan.text
-        found = command_words(text, start, end)
-        if found is None or not self.scan.spend(len(found) // 16):
-            self.scan.give_up()
-            return
-        running = [_ProgramState(program) for program in programs]
-        before = ""
-        for word in found:
-            inner = text[word.inner : word.inner_end]
-            if inner in _SEPARATORS and not word.quoted:
-                running, before = [], ""
-                continue
-            for state in running:
-                _take(state, word, inner, self.masks)
-            if word.quoted and " " in inner and depth:
-                self.over(word.inner, word.inner_end, (), depth - 1)
-            elif not (before.startswith("--") and before != "--" and "=" not in before):
-                running += [_ProgramState(program) for program in self.table.get(basename(inner.lstrip("(`$")), ())]
-            before = inner
-            if inner.endswith(";") and not word.quoted:
-                running = []
+    def over(self, words: list[CommandWord], line: _Line) -> list[ProgramState]:
+        """Walk a line's words; the programs that run at its end."""
+        command = _Command(
+            [ProgramState(program) for program in line.programs],
+            at_head=not line.program or line.program in WRAPPERS,
+            is_closed=line.program in RUN_NOTHING,
+        )
+        outer: list[_Command] = []
+        is_target = False
+        for word in words:
+            match word.mark:
+                case Mark.WORD:
+                    if not is_target:
+                        self._read(command, word)
+                    is_target = False
+                case Mark.TARGET:
+                    is_target = True
+                case Mark.OPENS:
+                    outer.append(command)
+                    command = _Command([])
+                case Mark.CLOSES if outer:
+                    command = outer.pop()
+                case _:
+                    command = _Command([])
+        return command.running
+
+    def _read(self, command: _Command, word: CommandWord) -> None:
+        """Let the programs of a command read a word, which may be a program itself."""
+        inner = self.text[word.inner : word.inner_end]
+        for state in command.running:
+            take(state, word, inner, self.masks)
+            if word.is_open:
+                state.awaited = None
+        before, command.before = command.before, inner
+        names = spelled_names(inner) if not word.is_open and len(inner) > 1 else ()
+        if inner in RUNS_BEHIND:
+            command.at_head, command.is_closed = True, False
+        elif names and not command.is_closed and not _is_value(before):
+            if (programs := self.rules.of(names)) and not _is_assignment(inner):
+                command.running += [ProgramState(program) for program in programs]
+                del command.running[:-_MAX_RUNNING]
+            if command.at_head and not (before[:1] == "-" and len(before) == 2):
+                command.is_closed = not RUN_NOTHING.isdisjoint(names)
+            command.at_head = command.at_head and not command.is_closed and _leads(inner, names)
+
+    def give_up(self, position: int, running: list[ProgramState]) -> None:
+        """Mask what lies beyond the limit, from the first word on that could announce something."""
+        scan = self.scan
+        patterns = [self.rules.announcing, *(t for s in running if (t := self.rules.trigger_of(s.program)) is not None)]
+        found = [ranges[0][0] for p in patterns if (ranges := p.search(scan.encoded, position)) is not None]
+        if found and scan.text[(start := min(found) + (min(found) > position)) :] != REDACTED:
+            self.masks.append(Mask(start, len(scan.text), REDACTED, "program"))
 
 
-def _take(state: _ProgramState, word: CommandWord, text: str, masks: list[Mask]) -> None:
-    """Let one program read one word."""
-    if state.awaited is not None:
-        form, state.awaited = state.awaited, None
-        _redact_value(form, word, text, 0, masks)
-        return
-    program = state.program
-    if text.lower() in program.keywords:
-        state.awaited = Form.NEXT
-        return
-    if text[:1] in "-/" and len(text) > 1 and _take_option(state, word, text, masks):
-        return
-    state.seen.append(text.lower() if len(text) < 32 else text)
-    for position in program.positions:
-        if _is_at(position, state):
-            _redact_position(position, word, text, masks)
-            return
+_FLAGS: Final = word_set("--scope --user --pty --wait --collect --rm --tty --interactive --verbose --quiet --")
+"""Long options of wrappers that take no value."""
 
 
-def _take_option(state: _ProgramState, word: CommandWord, text: str, masks: list[Mask]) -> bool:
-    """Whether `text` is an option of the program, to be kept out of its positions."""
-    program = state.program
-    if not program.needs or any(need in state.seen for need in program.needs):
-        form = program.forms.get(text)
-        if form is not None:
-            state.awaited = None if form is Form.ATTACHED else form
-            return True
-        option, equals, _ = text.partition("=")
-        if equals and len(option) > 2 and (form := program.forms.get(option)) is not None:
-            _redact_value(form, word, text, len(option) + 1, masks)
-            return True
-        if _take_attached(state, word, text, masks):
-            return True
-    if any(text in position.after for position in program.positions):
-        return False
-    if text[0] == "-":
-        state.letters.update(text[1:] if text[1:2] != "-" else ())
-        return True
-    return ":" in text and text[1:].partition(":")[0].isalpha()  # `/user:name`
+def _is_value(before: str) -> bool:
+    """Whether a word is the value of the long option `before` it, unless the option takes none."""
+    return before[:2] == "--" and len(before) > 2 and "=" not in before and before not in _FLAGS
 
 
-def _take_attached(state: _ProgramState, word: CommandWord, text: str, masks: list[Mask]) -> bool:
-    """Whether `text` is an option with its value in the same word: `-psecret`, `-sSu user:secret`, `/p:secret`."""
-    program = state.program
-    for option in program.slashed:
-        if text.lower().startswith(option + ":"):
-            _redact_value(Form.SLASHED, word, text, len(option) + 1, masks)
-            return True
-    for option in program.attachable if text[0] == "-" and text[:2] != "--" else ():
-        if len(option) == 2:
-            at = _letter_at(program, option[1], text)
-            if at and at + 1 == len(text):
-                state.awaited = program.forms[option]
-                return True
-            if at:
-                _redact_value(program.forms[option], word, text, at + 1, masks)
-                return True
-        elif text.startswith(option):
-            _redact_value(Form.ATTACHED, word, text, len(option), masks)
-            return True
-    return False
+def _leads(word: str, names: tuple[str, ...]) -> bool:
+    """Whether a command may follow `word`: a wrapper, an assignment, an option, a number."""
+    return word[0] == "-" or _is_assignment(word) or word[0].isdigit() or not WRAPPERS.isdisjoint(names)
 
 
-def _letter_at(program: Program, letter: str, text: str) -> int:
-    """Where the option's letter stands in the cluster `text`, or 0."""
-    at = text.find(letter, 1)
-    if at < 0 or any(other not in program.clustered for other in text[1:at]):
-        return 0
-    return at
-
-
-def _is_at(position: Position, state: _ProgramState) -> bool:
-    """Whether the word just seen is the one that `position` speaks of."""
-    if position.flag and position.flag not in state.letters:
-        return False
-    after = len(position.after)
-    behind = 0
-    if after:
-        for index in range(len(state.seen) - after):
-            if tuple(state.seen[index : index + after]) == position.after:
-                behind = index + after
-                break
-        else:
-            return False
-    index = len(state.seen) - 1 - behind
-    return index >= position.index if position.rest else index == position.index
-
-
-def _redact_position(position: Position, word: CommandWord, text: str, masks: list[Mask]) -> None:
-    if not position.separator:
-        _redact_value(Form.NEXT, word, text, 0, masks)
-        return
-    user, separator, secret = text.partition(position.separator)
-    if separator and secret and user:
-        end = text.rfind("@") if "@" in secret else len(text)
-        masks.append(Mask(word.inner + len(user) + 1, word.inner + end, REDACTED, "program"))
-
-
-def _redact_value(form: Form, word: CommandWord, text: str, offset: int, masks: list[Mask]) -> None:
-    """Add the mask of the secret in `text[offset:]`, which `form` says how to read."""
-    if form is Form.SKIPPED:
-        return
-    value = text[offset:]
-    quote = value[:1] in {'"', "'"}
-    if quote:
-        offset += 1
-        value = value[1:].removesuffix(text[offset - 1])
-    separator = _SEPARATOR_OF.get(form)
-    if separator is not None:
-        user, found, secret = value.partition(separator)
-        if found and (secret or not looks_secret(user)):  # an API's token may stand in the user's place: `-u TOKEN:`
-            offset, value = offset + len(user) + 1, secret
-        elif not looks_secret(value) or is_place(value):
-            return
-    if form is Form.TYPED:
-        if value.startswith(_PLACES):
-            return
-    elif form is not Form.PAIR and _is_port_mapping(value):
-        return
-    if value and not is_no_secret(value):
-        masks.append(Mask(word.inner + offset, word.inner + offset + len(value), REDACTED, "program"))
-
-
-def _is_port_mapping(value: str) -> bool:
-    """Whether `value` is `8080:80` or `127.0.0.1:8080:80/tcp`, which other programs' `-p` takes."""
-    return ":" in value and value.replace(":", "").replace(".", "").split("/")[0].replace("-", "").isdigit()
+def _is_assignment(word: str) -> bool:
+    name, equals, _ = word.partition("=")
+    return bool(equals) and name.isidentifier()

@@ -10,6 +10,7 @@ from typing import Final
 
 from agents.privacy.matching.gate import compiled
 from agents.privacy.matching.scan import grouped
+from agents.privacy.rules import carriers
 
 _ANYWHERE: Final = (
     "pass|pwd|psw|pword|secret|token|key|cred|auth|cookie|session|sessid|csrf|xsrf|jwt|bearer|mnemonic|signature|community"
@@ -19,7 +20,7 @@ _ANYWHERE: Final = (
 
 _AT_END: Final = (
     "sid|access_?id|sig|pin|otp|totp|psk|pat|sas|pw|dsn|salt|seed|nonce|login|code|access|factor|cvv|cvc|ssn"
-    "|senha|heslo|haslo|parola|__(?:com|org|net|io|dev)"
+    "|pas?|toke?|secre|credential|ke|senha|heslo|haslo|parola|__(?:com|org|net|io|dev)"
 )
 """Words that must end the name, because they are part of too many others (`pin` of `spinner`, `code` of `encoder`).
 
@@ -27,8 +28,8 @@ _AT_END: Final = (
 """
 
 _JOINED: Final = (
-    r"(?:\[[\w.$-]*\])?[\"'`\])}\\]*\s*(?:(?:[=:]+[>=]?|%3[ad])\s*[\"'`]*|(?:[?!|+]=|\|\||<-|->|>)\s*[\"'`]*|[,(]\s*[\"'`]"
-    r"|[,;]?\s*[\"']?value[\"']?\s*[=:]\s*[\"'`]?)"
+    r"(?:\[[\w.$-]*\])?[\"'`\])}\\]*\s*(?:(?:[=:]+[>=]?|%3[ad])\s*[\"'`]*|(?:[?!|+]=|\|\||<-|->|>)\s*[\"'`]*|[,(]\s*\\?[\"'`]"
+    r"|[,;]?\s*\\?[\"']?value\\?[\"']?\s*[=:]\s*[\"'`]?)"
 )
 """What joins a name to a value: `=`, `:`, `=>`, `%3d`, `||`, `", "`, `("`, `" value="`, after an index or a quote."""
 
@@ -37,7 +38,8 @@ ASSIGNED_GATE: Final = rf"(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*){_
 looked at."""
 
 OPTION_GATE: Final = (
-    rf"(?:\A|[\s\"'`=(,\[])[-/+][a-z0-9_.\-]*(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*)[\"']?\s+[^\s]"
+    rf"(?:\A|[\s\"'`=(,\[])[-/+][a-z0-9_.\-]*(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*)"
+    r"[\"']?(?:\s+|,\s*)[^\s]"
 )
 """An option with a word of secrets, and an argument after it: nothing but a space joins the two."""
 
@@ -61,8 +63,8 @@ BARE_GATE: Final = (
 """A bare name and the word after it; after a common word alone, one that could be a secret."""
 
 IDENTIFIED_GATE: Final = (
-    r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s|set\s+password\s+for\s|convertto-securestring\s|(?:echo"
-    r"|printf)\s[^|]*\||<<<|object\s+secret,|machine\s+\S+\s+login\s"
+    r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s|set\s+password\s+for\s|convertto-securestring\s"
+    r"|<<<|object\s+secret,|machine\s+\S+\s+login\s"
 )
 """Phrases of SQL, PowerShell, QEMU and netrc before a password, and anything that a shell pipes into a program."""
 
@@ -73,7 +75,7 @@ NAMED = compiled(
     rf"[a-z0-9_.\-]*(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*)"
     r"(?:(?:\[[\w.$-]*\])?[\"'`\])}\\]*\s*(?:>\s*<value>"  # <setting name="password"><value>
     r"|:\s*&?(?:str|string|text|bytes)\s*="  # password: str =
-    r"|(?:[,;]?\s*[\"']?value[\"']?\s*)?(?:=>|:=|===?|[?!|+]=|\|\||<-|->|::?=?|=|%3[ad])"  # name="password" value=
+    r"|(?:[,;]?\s*\\?[\"']?value\\?[\"']?\s*)?(?:=>|:=|===?|[?!|+]=|\|\||<-|->|::?=?|=|%3[ad])"
     r"|>|,|\()\s*|[\"']?\s+)",
     ignore_case=True,
 )
@@ -99,21 +101,8 @@ IDENTIFIED = compiled(
 )
 """Phrases whose end is where a password begins."""
 
-_ASKING: Final = (
-    r"(?:chpasswd|passwd|sudo\s+(?:-\w+\s+)*-S|su\s|docker\s+login|podman\s+login|helm\s+registry|smbpasswd|cryptsetup"
-    r"|gpg|openssl|kinit|vncpasswd|sshpass|mysql_config|htpasswd|oc\s+login|az\s+login|gh\s+auth|pass\s+insert"
-    r"|[a-z]+\s+secret\s+put|[a-z]+\s[^|<]*--pass(?:word|wd)(?:-on)?-stdin)"
-)
-"""Programs that read a password from standard input, with the words that make them do so."""
-
-PIPED = grouped(
-    r"(?:echo|printf)\s+(?:-[a-z]+\s+)*(?:\"([^\"]+)\"|'([^']+)'|([^\s|]+))\s*\|\s*(?:sudo\s+)?(?:[\w/]+/)?" + _ASKING,
-    ignore_case=True,
-)
-"""What `echo` writes into a program that reads a password. The group is the text, without quotes."""
-
-HERE = grouped(_ASKING + r"[^|<]*<<<\s*(?:\"([^\"]+)\"|'([^']+)'|([^\s|\"']+))", ignore_case=True)
-"""The same with bash's `<<<`, where the text stands behind the program."""
+HERE = grouped(carriers.ASKING + r"[^|<]*<<<\s*(?:\"([^\"]+)\"|'([^']+)'|([^\s|\"']+))", ignore_case=True)
+"""What bash's `<<<` hands to a program that reads a password. The group is the text, without quotes."""
 
 EXAMPLES: Final = {
     "_ANYWHERE": ("passphrase", "username"),
@@ -132,8 +121,6 @@ EXAMPLES: Final = {
     "BARE": ("dd_password", "dd_user"),
     "UNQUOTED_TALK": ("private_key", "api_key"),
     "IDENTIFIED": ("CREATE USER app IDENTIFIED BY 'hunter2'", "CREATE USER app"),
-    "_ASKING": ("sudo -S", "sudo ls"),
-    "PIPED": ("echo hunter2 | sudo -S ls", "echo hunter2 | wc -c"),
     "HERE": ("kinit ann <<< hunter2", "wc -c <<< hunter2"),
 }
 """By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""

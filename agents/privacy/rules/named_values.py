@@ -6,14 +6,32 @@ option announces the next argument, unless that is an option itself. A bare word
 word is the secret's (`requirepass x`, `dd_password x`) and no text tool is searching for it.
 """
 
-from typing import Final, NamedTuple
+import re
+from typing import Final
 
-from agents.memo import Memo
 from agents.privacy.matching.masks import REDACTED, Mask
 from agents.privacy.matching.scan import Scan
-from agents.privacy.rules.named_patterns import BARE, HERE, IDENTIFIED, NAMED, PIPED, REVERSED, UNQUOTED_TALK
+from agents.privacy.rules.command_words import flattened
+from agents.privacy.rules.name_context import (
+    COMMAND_START,
+    LONGEST_REMEMBERED,
+    NAME_CHARACTERS,
+    NAMES,
+    TEXT_TOOLS,
+    Name,
+    is_no_name,
+    name_of,
+)
+from agents.privacy.rules.named_patterns import BARE, HERE, IDENTIFIED, NAMED, REVERSED, UNQUOTED_TALK
 from agents.privacy.rules.value_ranges import ValueRange, enclosing, quoted, value_at, word_end
-from agents.privacy.rules.values import begins_template, is_no_secret, is_place, looks_secret
+from agents.privacy.rules.values import (
+    begins_template,
+    is_no_secret,
+    is_place,
+    looks_secret,
+    looks_secret_word,
+    looks_typed,
+)
 from agents.privacy.rules.vocabulary import KeyKind, kind_of_key, word_set
 
 _OPENING: Final = "\"'`"
@@ -23,12 +41,6 @@ _STRONG: Final = (KeyKind.PASSWORD, KeyKind.KEY)
 _HEADERS: Final = (KeyKind.AUTHORIZATION, KeyKind.COOKIE)
 """Tuples, because a set asks an enum's member for its hash, which Python computes in Python."""
 _LONGEST_LITERAL: Final = 256
-_NAME_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
-
-_TEXT_TOOLS: Final = word_set("""
-    grep egrep fgrep zgrep rg ag ack sed awk gawk find fd locate man apropos which whereis type cat less more
-    head tail vi vim nano emacs echo printf diff ls pass apt apt-get apt-cache dnf yum apk brew
-""")
 _SCHEMES: Final = word_set("""
     basic bearer digest token apikey negotiate ntlm aws4-hmac-sha256 oauth hawk hmac jwt ssws sso-key
     googlelogin key splunk genie snyk authbearer sharedaccesssignature api-key apitoken pveapitoken
@@ -50,28 +62,6 @@ _CUSTOM: Final = {**dict.fromkeys("-. ", "[_\\-. ]?"), "*": "[a-z0-9_.\\-]*"}
 """What characters of a further name stand for, besides themselves."""
 
 
-class _Name(NamedTuple):
-    """What `NAMED` found: a name, what it announces, and what joins it to a value."""
-
-    key: str
-    joint: str
-    kind: KeyKind
-    is_assigned: bool
-
-
-def _name_of(found: str) -> _Name:
-    joint = found.lstrip(_NAME_CHARACTERS)
-    key = found[: len(found) - len(joint)].rstrip("-.")
-    if joint[0] == "[":  # `password[] = "x"`
-        joint = joint[joint.index("]") + 1 :]
-    return _Name(key, joint, kind_of_key(key), bool(joint.strip(" \n\t\"'`")))
-
-
-_LONGEST_REMEMBERED: Final = 64
-_NAMES: Final = Memo(_name_of, 4096)
-"""Some hundreds of names occur, of some 400 bytes each; strangers' names must not push those out at once."""
-
-
 def named_values(scan: Scan, program: str) -> list[Mask]:
     """Masks over values that a name announces; `program` is the basename of the binary, empty where unknown."""
     masks: list[Mask] = []
@@ -81,8 +71,8 @@ def named_values(scan: Scan, program: str) -> list[Mask]:
         if end < covered and text[end] not in _OPENING:  # a quote inside could reach further than the value around it
             continue
         found = text[start:end]
-        name = _NAMES[found] if len(found) <= _LONGEST_REMEMBERED else _name_of(found)
-        if name.kind is KeyKind.NONE:
+        name = NAMES[found] if len(found) <= LONGEST_REMEMBERED else name_of(found)
+        if name.kind is KeyKind.NONE or is_no_name(text, start, name, end, program):
             continue
         mask = _assigned(text, start, name, end) if name.is_assigned else _spaced(text, start, name, end, program)
         if mask is not None:
@@ -98,7 +88,7 @@ def reversed_values(scan: Scan) -> list[Mask]:
     for start, end in scan.groups(REVERSED):
         opening = text.rfind(text[start], max(0, start - _LONGEST_LITERAL), start)
         name = text[end : end + _LONGEST_LITERAL].lstrip(" !=\"'`${")
-        key = name[: len(name) - len(name.lstrip(_NAME_CHARACTERS))]
+        key = name[: len(name) - len(name.lstrip(NAME_CHARACTERS))]
         if opening < 0 or kind_of_key(key) not in _STRONG:
             continue
         if not is_no_secret(text[opening + 1 : start]):
@@ -113,7 +103,9 @@ def identified_values(scan: Scan) -> list[Mask]:
         bounds = value_at(scan.text, end, end, assigned=False, whole_line=False)
         if bounds.end > bounds.start:
             masks.append(Mask(*bounds, REDACTED, "assignment"))
-    for start, end in (*scan.groups(PIPED), *scan.groups(HERE)):
+    text = flattened(scan.text)
+    here = scan if text is scan.text else Scan(text, text.encode())
+    for start, end in here.groups(HERE):
         user, colon, password = scan.text[start:end].partition(":")
         first = end - len(password) if colon and user.isidentifier() else start
         if not is_no_secret(scan.text[first:end]):
@@ -121,24 +113,38 @@ def identified_values(scan: Scan) -> list[Mask]:
     return masks
 
 
-def _assigned(text: str, start: int, name: _Name, end: int) -> Mask | None:
+def _assigned(text: str, start: int, name: Name, end: int) -> Mask | None:
     """The value behind `=`, `:` and their like."""
     key, joint, kind, _ = name
     if joint != "=":
         if joint.endswith("::") or (joint.rstrip().endswith(":") and text.startswith("//", end)):
             return None
-        if joint.strip("\"'`\\)]} \n\t") in {",", "(", ">"} and not _is_call_or_element(text, start, joint, end):
+        if joint.strip("\"'`\\)]} \n\t") in {",", "(", ">"} and not _is_call_or_element(text, start, key, joint, end):
             return None
         if kind is KeyKind.WEAK:
             kind = _kind_in_context(text, start, key)
+    if _ends_argument(text, start, end):
+        return None
     if text.startswith(('@"', "@'"), end):  # a literal of Objective-C
         end += 1
     if kind in _HEADERS:
         return _header(text, start, end, kind, joint)
     spaced_colon = ":" in joint and end > start + len(key) + 1 and joint.endswith((" ", "\n"))
     whole_line = spaced_colon and _begins_line(text, start)
+    if ">" in joint and (closing := text.find("</", end, end + _LONGEST_LITERAL)) > end:
+        return _judged(text, ValueRange(end, closing), kind, "assignment")
     bounds = value_at(text, start, end, assigned=True, whole_line=whole_line)
     return _judged(text, bounds, kind, "option" if key.startswith("-") else "assignment")
+
+
+def _ends_argument(text: str, start: int, end: int) -> bool:
+    """Whether the quote at `end` closes the argument that the name stands in, so that there is no value."""
+    if end >= len(text) or text[end] not in _QUOTES or text[end + 1 : end + 2].strip(" )|;&,\n"):
+        return False
+    inside = enclosing(text, start)
+    if inside is not None and inside.end == end:
+        return True
+    return start > 0 and text[start - 1] == text[end] and " " not in text[start:end].strip()
 
 
 def _kind_in_context(text: str, start: int, key: str) -> KeyKind:
@@ -151,12 +157,16 @@ def _kind_in_context(text: str, start: int, key: str) -> KeyKind:
     return KeyKind.WEAK
 
 
-def _is_call_or_element(text: str, start: int, joint: str, end: int) -> bool:
+def _is_call_or_element(text: str, start: int, key: str, joint: str, end: int) -> bool:
     """Whether `,`, `(` and `>` join a name to a value: `set("password", "x")`, `Password("x")`, `<password>x`."""
     if ">" in joint:
         opens = start > 0 and text[start - 1] == "<" and not text[max(0, start - 2)].isalnum()  # `f<Pass>` does not
         return opens and _is_element(text, end)
-    if end >= len(text) or text[end] not in "\"'`" or not ("(" in joint or joint[0] in "\"'`"):
+    if key[:2] == "--" and joint.strip() == ",":  # a list in YAML
+        return True
+    if end + 1 < len(text) and text[end] == "\\":
+        end += 1
+    if end >= len(text) or text[end] not in "\"'`" or not ("(" in joint or joint[0] in "\"'`\\"):
         return False
     return not text[quoted(text, end).end + 1 :][:4].lstrip().startswith(":")  # else it is the next name
 
@@ -193,7 +203,7 @@ def _header(text: str, start: int, end: int, kind: KeyKind, joint: str) -> Mask 
     return Mask(*bounds, REDACTED, "header")
 
 
-def _spaced(text: str, start: int, name: _Name, end: int, program: str) -> Mask | None:
+def _spaced(text: str, start: int, name: Name, end: int, program: str) -> Mask | None:
     """The value behind a space: the argument after an option, or after a word that announces by its last word."""
     key, kind = name.key, name.kind
     if end >= len(text):
@@ -212,19 +222,37 @@ def _spaced(text: str, start: int, name: _Name, end: int, program: str) -> Mask 
     return _judged(text, bounds, kind, "option")
 
 
-def _bare(text: str, start: int, name: _Name, end: int, program: str) -> Mask | None:
+def _bare(text: str, start: int, name: Name, end: int, program: str) -> Mask | None:
     """The value at `end` of a bare word, if its last word is the secret's and no text tool looks for it."""
     key = name.key
-    if program in _TEXT_TOOLS or not BARE.is_whole(encoded := key.encode()):
+    if (program in TEXT_TOOLS and " -exec" not in text[:start]) or not BARE.is_whole(encoded := key.encode()):
         return None
     is_literal = text[end] in _QUOTES
     if not is_literal and (UNQUOTED_TALK.is_whole(encoded) or text[end] in _NO_BEGINNING):
         return None
-    bounds = value_at(text, start, end, assigned=False, whole_line=False)
+    bounds = _inside_brackets(text, value_at(text, start, end, assigned=False, whole_line=False))
     announced = is_literal and name.kind is KeyKind.PASSWORD  # SQL: PASSWORD 'x'
     if not announced and not _bare_announces(text, start, key, text[bounds.start : bounds.end]):
         return None
     return _judged(text, bounds, KeyKind.PASSWORD, "positional")
+
+
+_DECLARES: Final = re.compile(r"(?i)(?:\bENV|\bset|\bsetenv|\bexport|\barg)\s+\Z")
+
+
+def _follows_secret(text: str, end: int) -> bool:
+    """Whether the second word behind a name is the secret, and the first one a user: `password ann hunter2`."""
+    words = text[end : end + 96].split()
+    return len(words) > 1 and words[1][0] not in "-|;&>" and looks_secret_word(words[1])
+
+
+def _inside_brackets(text: str, bounds: ValueRange) -> ValueRange:
+    """A value without the end of the substitution that it stands in: `X=$(redis-cli config set requirepass x)`."""
+    value = text[bounds.start : bounds.end]
+    inner = value.rstrip(");`'\"")
+    if inner == value or "(" in inner or not looks_typed(inner):
+        return bounds
+    return ValueRange(bounds.start, bounds.start + len(inner))
 
 
 def _bare_announces(text: str, start: int, key: str, value: str) -> bool:
@@ -235,11 +263,17 @@ def _bare_announces(text: str, start: int, key: str, value: str) -> bool:
     is_number = value.isdigit() and len(value) > 3
     if lower in _COMMON_WORDS and not (value.isalnum() and (is_number or looks_secret(value))):
         return False
+    if (
+        value.isalpha()
+        and value.islower()
+        and ((key.isupper() and "_" in key) or _follows_secret(text, start + len(key)))
+    ):
+        return _DECLARES.search(text, max(0, start - 12), start) is not None
     plain = "_" not in key and "." not in key and lower not in {"password", "passphrase", "requirepass", "masterauth"}
     if plain and value.islower() and not any(map(str.isdigit, value)):
         return False
-    before = text[max(0, start - 96) : start].split()
-    return _TEXT_TOOLS.isdisjoint(word.rsplit("/", 1)[-1].lstrip("\"'(") for word in before)
+    before = COMMAND_START.sub("", text[max(0, start - 96) : start]).split()
+    return TEXT_TOOLS.isdisjoint(word.rsplit("/", 1)[-1].lstrip("\"'(") for word in before)
 
 
 def _judged(text: str, bounds: ValueRange, kind: KeyKind, rule: str) -> Mask | None:
@@ -247,11 +281,22 @@ def _judged(text: str, bounds: ValueRange, kind: KeyKind, rule: str) -> Mask | N
     value = text[bounds.start : bounds.end]
     if kind is KeyKind.WEAK and not looks_secret(value[:256].strip("\"'`,;)}]")):
         return None
+    if value in {"0", "1", "2", "3"} and kind is KeyKind.PASSWORD:
+        return None  # a pass of a compiler, a switch
     if kind is KeyKind.KEY and (is_place(value) or value.startswith(("id=", "type=", "src="))):
         return None
-    if is_no_secret(value) or begins_template(text, bounds.start):
+    if is_no_secret(value) or begins_template(text, bounds.start) or value.startswith(("file:/", "env:", "fd:")):
         return None
-    return Mask(*bounds, REDACTED, rule)
+    return Mask(bounds.start + _told(value), bounds.end, REDACTED, rule)
+
+
+def _told(value: str) -> int:
+    """How much of a value says whose secret it is: the user of `user:secret`, the name of `NAME=secret`."""
+    found = _OWNER.match(value)
+    return found.end() if found is not None else 0
+
+
+_OWNER: Final = re.compile(r"[A-Z][A-Z0-9_]+=(?=.)|(?!https?:)[A-Za-z][\w.\-]{0,15}:(?=[^\s:/][^:/]*\Z)")
 
 
 def _begins_argument(text: str, position: int) -> bool:

@@ -236,7 +236,22 @@ def _is_inner_media(text: str, start: int) -> bool:
 
 def tilde_homes(scan: Scan, owner: Owner) -> list[Mask]:
     """Masks over `~user`."""
-    return [Mask(start, end, owner(scan.text[start + 1 : end]), "home") for start, end in scan.groups(_TILDE)]
+    return [
+        Mask(start, end, owner(scan.text[start + 1 : end]), "home")
+        for start, end in scan.groups(_TILDE)
+        if not _is_option_value(scan.text, start, end)
+    ]
+
+
+def _is_option_value(text: str, start: int, end: int) -> bool:
+    """Whether the bare word `~name` is a field or a state in the value of an option: `--sort-by=a,~b`."""
+    if text[end : end + 1] in {"/", "\\", ":"}:
+        return False
+    option = text[max(0, start - 48) : start].rstrip(" =").rpartition(" ")[2].partition("=")[0]
+    return option.startswith("--") and any(word in option for word in _FIELD_OPTIONS)
+
+
+_FIELD_OPTIONS: Final = ("sort", "order", "state", "filter", "field", "column")
 
 
 def memory_files(scan: Scan) -> list[Mask]:
@@ -273,8 +288,16 @@ def key_files(scan: Scan) -> list[Mask]:
     return [
         _file_name(scan.text, start, end)
         for start, end in scan.groups(_KEYS)
-        if not _is_certificate(scan.text, start, end)
+        if not _is_certificate(scan.text, start, end) and not _is_field(scan.text, start, end)
     ]
+
+
+def _is_field(text: str, start: int, end: int) -> bool:
+    """Whether `e.key` is a field of an object in another language's text, and not a file."""
+    if not text.endswith(".key", start, end):
+        return False
+    behind = text[end : end + 2]
+    return end - start < 6 or text.endswith("=>", 0, start) or (behind[:1] == ":" and behind[1:].isalpha())
 
 
 def environments(scan: Scan) -> list[Mask]:

@@ -2,77 +2,14 @@
 
 `-p` is a password to sshpass, a port to ssh and a folder's parents to mkdir, so a short option has a meaning only
 together with its program. Long options that say what they are (`--password`) need no entry here; those that do not, do.
-Entries come from the programs' manuals.
+Entries come from the programs' manuals. `further_programs` has those of less common programs.
 """
 
-import enum
-from dataclasses import InitVar, dataclass, field
 from typing import Final
 
-
-class Form(enum.Enum):
-    """How a program takes the value of an option, and which part of it is secret."""
-
-    ATTACHED = "attached"  # -pVALUE only: alone it asks at the terminal
-    EITHER = "either"  # -p VALUE or -pVALUE
-    NEXT = "next"  # -word VALUE
-    PAIR = "pair"  # as EITHER, a value `user:secret`, secret behind the first colon
-    PERCENT = "percent"  # as EITHER, `user%secret`
-    LITERAL = "literal"  # as EITHER, `name=secret`
-    COMMA = "comma"  # as EITHER, `user,secret`
-    SLASHED = "slashed"  # /p:VALUE
-    SKIPPED = "skipped"  # as EITHER, a value that is not secret and takes no position
-    TYPED = "typed"  # as NEXT, `pass:VALUE`; what begins with file:, env:, fd: or is stdin names a place
-
-
-_ATTACHING: Final = frozenset({Form.EITHER, Form.PAIR, Form.PERCENT, Form.COMMA, Form.LITERAL, Form.SKIPPED})
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A secret that is found by its place: word `index` after the words `after`, from 0, without counting options.
-
-    With `rest`, the words after it are secret too. With `flag`, only if the command line has an option with that
-    letter. With `separator`, only what follows it in the word.
-    """
-
-    after: tuple[str, ...]
-    index: int
-    rest: bool = False
-    flag: str = ""
-    separator: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """Secrets of the programs called `names`; `options` are pairs of an option as written and its form.
-
-    `needs` is a word that must stand before the option counts (`docker login`); `clustered` are letters that may
-    stand before a short option in one word (`-sSu`); `keywords` are bare words whose next word is secret.
-    `forms`, `slashed` and `attachable` hold the options again, in the form in which command_lines.py looks them up.
-    """
-
-    names: str
-    options: InitVar[tuple[tuple[str, Form], ...]] = ()
-    positions: tuple[Position, ...] = ()
-    needs: tuple[str, ...] = ()
-    clustered: str = ""
-    keywords: tuple[str, ...] = ()
-    forms: dict[str, Form] = field(init=False)
-    slashed: tuple[str, ...] = field(init=False)
-    attachable: tuple[str, ...] = field(init=False)
-
-    def __post_init__(self, options: tuple[tuple[str, Form], ...]) -> None:
-        forms = {option: form for option, form in options if form is not Form.SLASHED}
-        attachable = (o for o, form in forms.items() if form is Form.ATTACHED or (len(o) == 2 and form in _ATTACHING))
-        object.__setattr__(self, "forms", forms)
-        object.__setattr__(self, "slashed", tuple(option for option, form in options if form is Form.SLASHED))
-        object.__setattr__(self, "attachable", tuple(attachable))
-
-
-def _options(form: Form, *names: str) -> tuple[tuple[str, Form], ...]:
-    return tuple((name, form) for name in names)
-
+from agents.privacy.rules.further_programs import FURTHER_PROGRAMS
+from agents.privacy.rules.program_forms import Form, Position, Program
+from agents.privacy.rules.program_forms import options as _options
 
 _E, _N = Form.EITHER, Form.NEXT
 
@@ -90,7 +27,8 @@ _TABLE: Final[tuple[Program, ...]] = (
     Program(
         "mongo mongosh mongodump mongorestore mongoexport mongoimport mongostat mongotop mongofiles", _options(_E, "-p")
     ),
-    Program("cqlsh nodetool sstableloader", _options(_E, "-p", "-pw")),
+    Program("cqlsh sstableloader", _options(_E, "-p", "-pw")),
+    Program("nodetool", _options(_N, "-pw", "--password")),
     Program(
         "redis-cli keydb-cli valkey-cli",
         _options(_E, "-a", "--pass"),
@@ -104,7 +42,10 @@ _TABLE: Final[tuple[Program, ...]] = (
     Program("sqlcmd bcp osql isql tsql freebcp go-sqlcmd mssql-cli", _options(_E, "-P")),
     Program(
         "sqlplus expdp impdp rman sqlldr adrci",
-        positions=(Position((), 0, separator="/"), Position(("target",), 0, separator="/")),
+        positions=tuple(
+            Position(after, 0, separator="/")
+            for after in ((), ("target",), ("catalog",), ("auxiliary",), ("connect",), ("connect", "target"))
+        ),
     ),
     Program("db2", keywords=("using",)),
     Program("nzsql nzload", _options(_N, "-pw")),
@@ -121,12 +62,13 @@ _TABLE: Final[tuple[Program, ...]] = (
     ),
     Program("ldappasswd", _options(_E, "-w", "-s", "-a", "-p"), clustered="xvnZLcMCQ"),
     Program("slappasswd", _options(_E, "-s")),
-    Program("sshpass", _options(_E, "-p"), clustered="ev"),
+    Program("sshpass", _options(_E, "-p"), clustered="ev", runs_another=True),
     Program("plink pscp psftp putty klink kitty winscp", _options(_N, "-pw", "-passphrase")),
     Program(
         "curl curlie",
         _options(Form.PAIR, "-u", "--user", "-U", "--proxy-user", "-E", "--cert", "--proxy-cert")
-        + _options(_E, "-b", "--cookie", "--pass", "--proxy-pass", "--oauth2-bearer", "--tlspassword", "--key-passwd"),
+        + _options(Form.COOKIE, "-b", "--cookie")
+        + _options(_E, "--pass", "--proxy-pass", "--oauth2-bearer", "--tlspassword", "--key-passwd"),
         clustered="sSfkLvgiIjlnNpqRaZG0123456#",
     ),
     Program("http https httpie xh xhs", _options(Form.PAIR, "-a", "--auth")),
@@ -239,7 +181,17 @@ _TABLE: Final[tuple[Program, ...]] = (
     ),
     Program(
         "smbclient",
-        _options(Form.SKIPPED, *(f"-{letter}" for letter in "ILUcdpWDsmnlEAtTO")),
+        _options(
+            Form.SKIPPED,
+            *(f"-{letter}" for letter in "ILUcdpWDsmnlEAtTO"),
+            "--workgroup",
+            "--user",
+            "--port",
+            "--directory",
+            "--command",
+            "--max-protocol",
+            "--option",
+        ),
         positions=(Position((), 1),),
     ),
     Program(
@@ -267,7 +219,11 @@ _TABLE: Final[tuple[Program, ...]] = (
         _options(_E, "-p", "-H"),
     ),
     Program("vncpasswd x11vnc vncviewer", _options(_N, "-passwd", "-password")),
-    Program("ipmitool ipmipower bmc-config ipmi-sensors racadm ipmiutil", _options(_E, "-P", "-p", "-k")),
+    Program("ipmipower bmc-config ipmi-sensors racadm ipmiutil", _options(_E, "-P", "-p", "-k")),
+    Program(
+        "ipmitool",
+        _options(_E, "-P", "-k", "-y") + _options(Form.SKIPPED, "-H", "-U", "-I", "-p", "-L", "-f"),
+    ),
     Program(
         (
             "snmpget snmpset snmpwalk snmpbulkget snmpbulkwalk snmpgetnext snmptable snmptrap snmpinform snmpdf "
@@ -277,7 +233,6 @@ _TABLE: Final[tuple[Program, ...]] = (
         _options(_E, "-c", "-A", "-X", "-3m", "-3M", "-3k", "-3K"),
     ),
     Program("radtest", positions=(Position((), 1), Position((), 4))),
-    Program("radclient", positions=(Position((), 2),)),
     Program(
         "nmcli",
         keywords=(
@@ -300,8 +255,12 @@ _TABLE: Final[tuple[Program, ...]] = (
         _options(_E, "-p", "-P", "--pin", "--so-pin"),
     ),
     Program("tpm2_unseal tpm2_create tpm2_createprimary tpm2_sign tpm2_nvread", _options(_E, "-p", "-P")),
-    Program("keyctl", positions=(Position(("add",), 2), Position(("padd",), 2), Position(("update",), 1))),
-    Program("cargo", positions=(Position(("login",), 0),), options=_options(_N, "--token")),
+    Program("keyctl", positions=(Position(("add",), 2), Position(("update",), 1))),
+    Program(
+        "cargo",
+        positions=(Position(("login",), 0),),
+        options=_options(_N, "--token") + _options(Form.SKIPPED, "--registry"),
+    ),
     Program(
         "ngrok", positions=(Position(("authtoken",), 0), Position(("add-authtoken",), 0), Position(("add-api-key",), 0))
     ),
@@ -309,10 +268,9 @@ _TABLE: Final[tuple[Program, ...]] = (
     Program("cloudflared", positions=(Position(("service", "install"), 0),)),
     Program("twine", _options(_E, "-p")),
     Program("nuget dotnet nuget.exe", _options(_E, "-ApiKey", "-k"), needs=("push",)),
-    Program("gem", _options(_E, "-k", "--key"), needs=("push",)),
     Program("codecov uploader", _options(_E, "-t")),
     Program("gitlab-runner", _options(_E, "-r", "-t")),
-    Program("glab flyctl fly vercel doctl netlify railway", _options(_E, "-t", "--auth")),
+    Program("glab flyctl vercel doctl netlify railway", _options(_E, "-t", "--auth")),
     Program("jenkins-cli jenkins-cli.jar", _options(Form.PAIR, "-auth")),
     Program("grafana-cli grafana", positions=(Position(("reset-admin-password",), 0),)),
     Program("bw", positions=(Position(("login",), 1), Position(("unlock",), 0))),
@@ -335,7 +293,7 @@ _TABLE: Final[tuple[Program, ...]] = (
 def program_table() -> dict[str, tuple[Program, ...]]:
     """Programs by lower-case name; a name may have several entries."""
     table: dict[str, tuple[Program, ...]] = {}
-    for program in _TABLE:
+    for program in (*_TABLE, *FURTHER_PROGRAMS):
         for name in program.names.lower().split():
             table[name] = (*table.get(name, ()), program)
     return table

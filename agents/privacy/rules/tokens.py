@@ -33,7 +33,8 @@ _TOKENS: Final = (
     r"(?:LSK|SCW)[A-Z0-9]{17}",
     r"sha256~[\w\-]{30,}",
     r"SWMTKN-[\w\-]{20,}",
-    r"K10[a-f0-9]{20,}::[\w:.\-]+",
+    r"K10[a-f0-9]{6,}::[\w:.\-]+",
+    r"(?:ac|tk)-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
     # source hosting and packages
     r"gh[pousr]_[A-Za-z0-9]{12,}",
     r"github_pat_\w{12,}",
@@ -181,7 +182,7 @@ _HOOKS: Final = (
 
 KNOWN_FORMS_GATE: Final = (
     r"(?-i:(?:A3T|AKIA|ASIA|ABIA|ABSK|ACCA|AROA|AIDA|ANPA|ANVA|AIza|GOCSPX-|ya29\.|LTAI|AKID|AQVN|YC[\w-]|t1\.[A-Za-z0-9_-]+=*\.|"
-    r"do[opr]_v1_|\dQ~|HRKU-|fo1_|fm[12][ar]?_|rnd_|LSK[A-Z0-9]|SCW[A-Z0-9]|sha256~|SWMTKN|K10[0-9a-f]|gh[pousr]_|github_pat_|"
+    r"do[opr]_v1_|\dQ~|HRKU-|fo1_|fm[12][ar]?_|rnd_|LSK[A-Z0-9]|SCW[A-Z0-9]|sha256~|SWMTKN|\b(?:ac|tk)-[0-9a-f]|K10[0-9a-f]|gh[pousr]_|github_pat_|"
     r"\bgl[a-z]+-|GR1348941|ATATT3|ATCTT3|ATBB|BBDC-|bedrock-api|1//0|reftkn|bk[ua]a_|vercel_|npm_|pypi-A|rubygems_|CLOJARS_|oy2|AKCp|cmVmdGtu|sgph?_|sq[uap]_|dckr_|CCIPAT_|"
     r"[srp]k_(?:live|test|prod)_|whsec_|sq0|EAAA|access_token\$|FLW|duffel_|live_|test_|shippo_|shp[a-z][a-z]_|EZ[AT]K|"
     r"access-(?:sandbox|development|production)-|sk-|hf_|api_org_|gsk_|r8_|xai-|pplx-|nvapi-|xox[a-z]|xapp-|SG\.|xkeysib|xsmtpsib|"

@@ -5,6 +5,7 @@ an opening quote has no certain end. If a text can be read in two ways, the long
 quote the value runs to the end of the text.
 """
 
+import re
 from typing import Final, NamedTuple
 
 _QUOTES: Final = "\"'`"
@@ -12,6 +13,11 @@ _BEFORE_OPENING: Final = " \n=:([{,;|&"
 _LOOK_BACK: Final = (
     4096  # an opening quote further back than this is not looked for; the value then ends at white space
 )
+
+_QUOTES_IN_QUOTES: Final = ("\\'\"\\'\"\\'", "'\"'\"'", "'\\''", '"\'"\'"', '\\\\\\"', '\\"', "\\'")
+"""How shells and programs write a quote inside of quotes."""
+
+_SPELLED_QUOTES: Final = "\"'\\"
 
 _MAX_INNER_QUOTES: Final = 32  # a value with more quotes inside is taken to run to the end of the text
 
@@ -78,6 +84,9 @@ def value_at(text: str, key_start: int, start: int, *, assigned: bool, whole_lin
     `assigned` says that `=`, `:` or the like stands between them; `whole_line` that the value may hold spaces (a
     header).
     """
+    if start < len(text) and text[start] in _SPELLED_QUOTES and (spelled := _spelled_quote(text, start)):
+        closing = text.find(spelled, start + len(spelled))
+        return ValueRange(start + len(spelled), closing if closing >= 0 else len(text))
     if start < len(text) and text[start] in _QUOTES:
         return quoted(text, start)
     inside = enclosing(text, key_start)
@@ -89,13 +98,22 @@ def value_at(text: str, key_start: int, start: int, *, assigned: bool, whole_lin
         return ValueRange(start, _first_of("&#\"' \n<>", text, start, limit))
     if assigned and text[key_start] != "-" and (end := _pair_end(text, key_start, start, limit)) is not None:
         return ValueRange(start, end)
-    begins_argument = inside is not None and not text[inside.start : key_start].strip("-/ \t")
+    begins_argument = inside is not None and _BEGINS.match(text, inside.start, key_start) is not None
     if begins_argument and assigned and inside is not None and not _runs_commands(text, inside.start):
         return ValueRange(start, limit)
     end = word_end(text, start, limit)
     if before in {"{", ","} and inside is None:
         end = _first_of("},", text, start, end)
     return ValueRange(start, end)
+
+
+def _spelled_quote(text: str, start: int) -> str:
+    """The quote inside of quotes that stands at `start`, or nothing."""
+    return next((spelled for spelled in _QUOTES_IN_QUOTES if text.startswith(spelled, start)), "")
+
+
+_BEGINS: Final = re.compile(r"[-/ \t]*(?:--?[\w.\-]+=[\w.\-]*\.?|[\w.\-]+[:.])?\Z")
+"""What may stand before a name that begins an argument: dashes, another option (`--setopt=acme.`), a section."""
 
 
 def _runs_commands(text: str, inside: int) -> bool:

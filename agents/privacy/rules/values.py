@@ -9,11 +9,12 @@ from typing import Final
 
 from agents.privacy.matching.gate import compiled
 
+_PUBLIC: Final = ("ssh-ed25519 ", "ssh-rsa ", "ecdsa-sha2-", "-----BEGIN CERT", "-----BEGIN PUBLIC")
 _JUDGED: Final = 128  # characters of a value that are looked at to judge it
 
 _NOTHING: Final = """
     true false null nil none yes no on off undefined required optional enabled disabled basic bearer digest ntlm
-    negotiate string str secretkeyref valuefrom = == { [ ( | > \\ && || ->
+    file env chap negotiate string str secretkeyref valuefrom = == { [ ( | > \\ && || ->
 """
 _NO_SECRETS: Final = frozenset({"", *_NOTHING.split()})
 
@@ -28,26 +29,36 @@ _TOP_FOLDERS: Final = frozenset(
 
 _REFERENCE = compiled(
     r"\$\{[a-z_][\w.:\-]*\}|\{\{[^{}]*\}\}|#?\{[a-z_]+\}|%[A-Z_]{3,}%|<[a-z][a-z _\-]*>"
-    r"|[a-z_][a-z_.]*\([^()\"']*\)[;,]?"
+    r"|\.[a-z_][a-z_.]*[,})\]]*|[a-z_][a-z_.]*\([^()\"']*\)[;,]?"
     r"|[a-z_.]*(?:env|get|fetch|read|load|lookup|ask|prompt|input|config|setting|secret|vault)[a-z_]*\([^()]*\)[;,]?",
     ignore_case=True,
     captures=False,
 )
 """A whole value that stands for another one: `${NAME}`, `{{ name }}`, `%NAME%`, `<your key>`, a call that reads one."""
 
+_ADDRESS = compiled(r"\A[A-Za-z][A-Za-z0-9+.\-]*://", captures=False)
+"""The scheme of a URL."""
 
-EXAMPLES: Final = {"_REFERENCE": ("${DB_PASSWORD}", "hunter2")}
+EXAMPLES: Final = {
+    "_CODE": ("f(x)", "hunter2"),
+    "_VERSION": ("lib-1.2", "!!!"),
+    "_ADDRESS": ("https://host", "//host"),
+    "_REFERENCE": ("${DB_PASSWORD}", "hunter2"),
+}
 """By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
 
+_COMMANDS: Final = ("$(", "<(")
 _TEMPLATES: Final = (("{{ ", " }}"), ("${{ ", " }}"), ("<%= ", " %>"))
 _TEMPLATE_OPENINGS: Final = tuple(opening for opening, _ in _TEMPLATES)
 
 
 def is_no_secret(value: str) -> bool:
     """Whether `value` cannot be a secret: a switch, a variable, a template, a call, or already masked."""
+    if value.startswith(_PUBLIC):
+        return True
     if len(value) > _JUDGED:
         return False
-    if value.lower() in _NO_SECRETS or not value.strip("*\"'`"):
+    if value.lower() in _NO_SECRETS or not value.strip("*\"'`;)"):
         return True
     if value[0] == "$" and not value.startswith("${"):
         return value[1:].isidentifier() and value == value.upper() and not value[-1].isdigit()
@@ -55,7 +66,9 @@ def is_no_secret(value: str) -> bool:
 
 
 def begins_template(text: str, start: int) -> bool:
-    """Whether a template that a program will replace begins at `start`: `{{ name }}`, `${{ name }}`, `<%= name %>`."""
+    """Whether what a program or a shell will replace begins at `start`: `{{ name }}`, `<%= name %>`, `$(command)`."""
+    if text.startswith(_COMMANDS, start):
+        return True
     return text.startswith(_TEMPLATE_OPENINGS, start) and any(
         text.startswith(opening, start) and text.find(closing, start, start + _JUDGED) >= 0
         for opening, closing in _TEMPLATES
@@ -69,7 +82,10 @@ def is_place(value: str) -> bool:
     """
     if value.startswith(("/", "@/")):
         return value.lstrip("@/").partition("/")[0] in _TOP_FOLDERS
-    return value.startswith(("~/", "./", "../", "file:", "env:", "fd:")) or "://" in value[:24]
+    return (
+        value.startswith(("~/", "./", "../", "file:", "env:", "fd:"))
+        or _ADDRESS.search(value[:_JUDGED].encode("ascii", "replace")) is not None
+    )
 
 
 def looks_secret(value: str) -> bool:
@@ -92,3 +108,46 @@ def entropy(value: str) -> float:
     """Shannon entropy of `value` in bits a character."""
     length = len(value)
     return -sum((n := value.count(c)) / length * math.log2(n / length) for c in set(value))
+
+
+def looks_typed(value: str) -> bool:
+    """Whether `value` looks like a password rather than a word: letters of two cases, digits or other characters."""
+    return not value.isalpha() or not (value.islower() or value.isupper() or value.istitle())
+
+
+def looks_chosen(value: str) -> bool:
+    """Whether somebody could have chosen `value` as a password: letters and digits in a word, and no sign of code."""
+    if (
+        not 5 <= len(value) <= _JUDGED
+        or is_place(value)
+        or is_no_secret(value)
+        or _CODE.search(value.encode("ascii", "replace"))
+    ):
+        return False
+    words = value.split()
+    if len(words) > 6:
+        return False
+    return any(
+        any(map(str.isdigit, word))
+        and any(map(str.isalpha, word))
+        and not _VERSION.is_whole(word.encode("ascii", "replace"))
+        for word in words
+    )
+
+
+_CODE = compiled(r"[(){}\[\]<>|;=/]|::|\$[a-zA-Z_{(]|https?:", captures=False)
+"""Signs of code, of a path, of a variable."""
+
+_VERSION = compiled(
+    r"[A-Za-z]*[\-_.]?v?[0-9]+(?:[.\-_][0-9a-z]+)*[A-Za-z]?|[0-9]+[a-zA-Z]{1,3}|[0-9a-f:.]+", captures=False
+)
+"""A name with a version, a number with a unit, an address."""
+
+
+def looks_secret_word(word: str) -> bool:
+    """Whether one word is a password by its looks: a digit or a capital inside of letters, or a special character."""
+    return (
+        len(word) >= 6
+        and any(map(str.isalpha, word))
+        and (any(map(str.isdigit, word)) or any(map(str.isupper, word[1:])) or any(c in "!#$%^&*" for c in word))
+    )

@@ -78,11 +78,13 @@ _ABOUT: Final = word_set("""
     location pem crt cert certificate certs ca bundle through by conf config configs cfg yaml yml json toml txt
     kind section category mount mounts volume volumes rotate renew renewal policyfile strategy reader writer
     service servers sync test tests md html py js ts go rs java sh h c cpp hpp error errors errs failed failure
+    ratio percent share profile agent specification
     invalid missing izer ize encoder encoders decoder hasher
 """)
 
 # `--no-password`, `min-password-length`: what a first word turns into talk about a secret.
 _ABOUT_FIRST: Final = word_set("""
+    clear delete remove list get describe forgot generate
     no not disable skip without min max num ask prompt has is show use require allow
 """)
 
@@ -90,6 +92,37 @@ _ABOUT_FIRST: Final = word_set("""
 _SECRET_IDS: Final = frozenset({("key", "id"), ("secret", "id"), ("session", "id"), ("access", "id")})
 
 _SECRET_PAIRS: Final = frozenset({("community", "string"), ("session", "id"), ("two", "factor"), ("access", "id")})
+# What a word before the last turns into a name, a page or a cluster's mark.
+_ABOUT_PAIRS: Final = frozenset(
+    (first, last)
+    for firsts, lasts in (
+        ("existing pull ingress", "secret"),
+        ("starting next page continuation previous sync cluster idempotency pagination request", "token"),
+        ("export delete list import recv send edit install refresh search fetch partition sort", "key keys"),
+        ("project public primary foreign describe", "key keys"),
+        ("save load", "cookie cookies"),
+        ("secret", "keys"),
+    )
+    for first in firsts.split()
+    for last in lasts.split()
+)
+
+# Beginnings of the words of secrets that nothing else begins with: programs take them for the whole option.
+_BEGINNINGS: Final = {
+    beginning: kind
+    for kind, words in (
+        (KeyKind.PASSWORD, ("password", "passwd", "passphrase", "passcode")),
+        (KeyKind.KEY, ("token", "secret", "credentials")),
+    )
+    for word in words
+    for length in range(3, len(word))
+    if (beginning := word[:length]) not in {"sec", "secr", "cred", "creds"}
+}
+_PLACED: Final = frozenset({("pwd",), ("oldpwd",), ("auth", "user", "pass"), ("askpass",)})
+"""A shell's working folder, OpenVPN's file: no secrets if they are paths."""
+
+_SHORTEST_BEGINNING: Final = "pa"  # of `-password`, alone: `-pa`
+
 _MAX_NAME: Final = 160  # a longer "name" is data; its end still says what it announces
 _REMEMBERED_NAMES: Final = 4096  # a few hundred occur; strangers' names must not push those out at once
 
@@ -123,6 +156,8 @@ def _classified(name: str) -> KeyKind:
         return KeyKind.WEAK  # Bundler's credentials for a gem server: BUNDLE_GEMS__EXAMPLE__COM
     if not parts or _is_talk(parts):
         return KeyKind.NONE
+    if tuple(parts) in _PLACED:
+        return KeyKind.KEY
     if tuple(parts[-2:]) == ("secret", "id"):
         return KeyKind.WEAK  # Vault's is one, the cloud's is a name
     last = parts[-1]
@@ -137,8 +172,19 @@ def _classified(name: str) -> KeyKind:
     elif any(map(_is_key, read)) or _has_qualified_key(parts) or tuple(parts[-2:]) in _SECRET_PAIRS:
         kind = KeyKind.KEY
     else:
-        kind = KeyKind.WEAK if last in _WEAK else KeyKind.NONE
+        kind = KeyKind.WEAK if last in _WEAK else _of_beginning(name, parts)
     return kind
+
+
+def _of_beginning(name: str, parts: list[str]) -> KeyKind:
+    """What an option announces whose last word is the beginning of a secret's: `--http-passwor`, `--api-ke`."""
+    if name[0] != "-":
+        return KeyKind.NONE
+    if parts[-1] == "ke" and len(parts) > 1 and parts[-2] in _KEY_QUALIFIERS:
+        return KeyKind.KEY
+    if name == f"-{_SHORTEST_BEGINNING}":
+        return KeyKind.PASSWORD
+    return _BEGINNINGS.get(parts[-1], KeyKind.NONE)
 
 
 _NAMES: Final = Memo(_classified, _REMEMBERED_NAMES)
@@ -148,6 +194,8 @@ def _is_talk(parts: list[str]) -> bool:
     """Whether a name with these words talks of a secret and holds none."""
     if len(parts) == 1 or _names_secret_id(parts):
         return False
+    if (parts[-2], parts[-1]) in _ABOUT_PAIRS or (parts[0], parts[-1]) in _ABOUT_PAIRS:
+        return True
     return parts[-1] in _ABOUT or parts[0] in _ABOUT_FIRST or ("hash" in parts and "cert" in parts)
 
 

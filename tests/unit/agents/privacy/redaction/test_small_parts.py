@@ -7,7 +7,7 @@ from agents.privacy.matching.masks import CREDENTIAL, REDACTED, Mask, merged, sp
 from agents.privacy.matching.scan import MAX_MATCHES, Scan
 from agents.privacy.pseudonyms import Pseudonyms, WeakKeyError
 from agents.privacy.redaction.shadow import shadow_of
-from agents.privacy.rules.command_words import MAX_WORDS, command_words
+from agents.privacy.rules.command_words import MAX_WORDS, command_words, read_commands
 from agents.privacy.rules.value_ranges import enclosing, quoted
 
 
@@ -68,13 +68,14 @@ def test_splice_leaves_what_is_masked_already() -> None:
 def test_words_are_those_that_the_agent_joined(text: str, words: list[str]) -> None:
     """As far as a lossy form can be read."""
     found = command_words(text)
-    assert found is not None
     assert [text[word.inner : word.inner_end] for word in found] == words
 
 
-def test_too_many_words_are_not_split() -> None:
-    """Whoever asks learns that there are more than is worth looking at."""
-    assert command_words("a " * MAX_WORDS) is None
+def test_words_are_read_up_to_a_limit() -> None:
+    """Whoever asks learns where the reader stopped."""
+    found = read_commands("a " * MAX_WORDS + "b c")
+    assert len(found.words) == MAX_WORDS
+    assert found.stopped == 2 * MAX_WORDS
 
 
 def test_quotes_close_where_no_word_goes_on() -> None:

@@ -11,12 +11,19 @@ from agents.privacy.matching.gate import Pattern, compiled
 from agents.privacy.matching.scan import Grouped
 from agents.privacy.redaction import scanner_table
 from agents.privacy.rules import (
+    carriers,
     command_lines,
     command_words,
+    login_shapes,
+    login_words,
+    name_context,
     named_patterns,
     named_values,
     paths,
+    program_names,
     program_table,
+    program_words,
+    secret_verbs,
     tokens,
     urls,
     value_ranges,
@@ -26,12 +33,19 @@ from agents.privacy.rules import (
 from tests.support.shortest_match import shortest_match
 
 _MODULES = (
+    carriers,
     command_lines,
     command_words,
+    login_shapes,
+    login_words,
+    name_context,
     named_patterns,
     named_values,
     paths,
+    program_names,
     program_table,
+    program_words,
+    secret_verbs,
     scanner_table,
     tokens,
     urls,

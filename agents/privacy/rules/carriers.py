@@ -1,0 +1,264 @@
+"""Secrets that a protocol, a language or a file's format gives away, and what a shell pipes into a program that asks.
+
+Redis, FTP, SQL, password files (`.pgpass`, curl's and named's configuration, docker's `auths`), `echo x | sudo -S`,
+`chpasswd` with a here-document, `expect` scripts. Each form is a pattern whose group is the secret, or a phrase behind
+which this module reads on.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from agents.privacy.matching.gate import compiled
+from agents.privacy.matching.masks import REDACTED, Mask
+from agents.privacy.matching.scan import Scan, grouped
+from agents.privacy.rules.command_words import command_words, flattened
+from agents.privacy.rules.program_names import spelled_names
+from agents.privacy.rules.values import is_no_secret, looks_chosen, looks_secret
+from agents.privacy.rules.vocabulary import KeyKind, kind_of_key, word_set
+
+_FORMS: Final = (
+    # curl's configuration: user = "ann:secret"
+    r"(?i:\b(?:proxy-)?user\s*=\s*[\"'][^\"':\s]+:([^\"']+)[\"'])",
+    # PostgreSQL's password file: host:port:database:user:secret
+    r"(?:\A|[\s\"'])[\w.*\-]+:(?:\d{3,5}|\*):[\w.*\-]+:[\w.*\-]+:([^\s:\"'`)/]+)(?:[\s\"'`)]|\z)",
+    # docker's credentials: {"auths": {"registry": {"auth": "..."}}}
+    r"(?i:auths\b[^\n]*[\"']auth[\"']\s*:\s*[\"']([^\"']+))",
+    # Redis: *2 $4 AUTH $9 secret, with or without a user
+    r"(?i:\$4[\r\n]+auth[\r\n]+\$\d+[\r\n]+[^\r\n]+[\r\n]+\$\d+[\r\n]+([^\r\n]+))",
+    r"(?i:\$4[\r\n]+auth[\r\n]+\$\d+[\r\n]+([^\r\n]+))",
+    # FTP and POP3
+    r"(?:\A|\n)PASS ([^\r\n]+)\r?\n",
+    # rndc and named: secret "...";
+    r"(?i:\b(?:secret|rootpw|bindpw)\s+[\"']?([^\s\"';]+)[\"']?;)",
+    # ldap, openldap, snmpd
+    r"(?i:(?:\A|\s)(?:bindpw|rootpw|rootbindpw|r[ow]community6?|olcRootPW:|userPassword::?)\s+[\"']?([^\s\"']+))",
+    # SQL
+    r"(?i:\bsecret\s+'([^']+)')",
+    r"(?i:\b(?:crypt|password|old_password|authentication_string)\(\s*'([^']+)')",
+    r"(?i:\b(?:pgp_sym_\w+|aes_\w+|(?:en|de)crypt\w*|hmac)\([^()]*,\s*'([^']+)')",
+    # Python: a pair behind auth=
+    r"(?i:\bauth\s*=\s*\(\s*[\"'][^\"']*[\"']\s*,\s*[\"']([^\"']+))",
+    # an address without scheme and user: :secret@host:6379
+    r"(?:\A|[\s\"'=,(]):([^\s:@/\"'`]+)@[\w.\-]+:\d+",
+    # expect: a prompt for a password, and what is sent
+    r"(?i:pass(?:word|wd|phrase|code)?[^\s]*[\"'};]*\s*;?\s*\{?\s*(?:exp_)?send\s+(?:--\s+)?[\"']?([^\s\"'\\;}]+))",
+    # a script for ftp: user ann secret
+    r"(?:(?:\A|\n|\\n|[\"'])\s*user\s+\S+\s+([^\s\\\"']+)\s*(?:\n|\\n|[\"']))",
+    # CVS: :pserver:ann:secret@host
+    r"(?i::(?:pserver|ext|gserver|kserver|sspi):[^\s:@]+:([^\s@]+)@)",
+    # a chat with a modem: ogin: ann word: secret
+    r"(?i:ogin:[\s\-]+\S+\s+\S*word:[\s\-]+(\S+))",
+    # Composer's configuration, Db2's connect
+    r"(?i:\bhttp-basic\.\S+\s+\S+\s+[\"']?([^\s\"']+))",
+    r"(?i:\b(?:[a-z]+-oauth|[a-z]+-token|bearer)\.[\w\-]+\.[\w.\-]+\s+[\"']?([^\s\"']+))",
+    r"(?i:\bconnect\s+to\s+\S+\s+user\s+\S+\s+using\s+[\"']?([^\s\"']+))",
+    r"(?i:\bproxyauth=[^\s:,]+:([^\",]+))",
+    # a channel of conda: /t/token/
+    r"(?:anaconda\.org|/conda|repo[\w.]*)/t/([\w\-]+)/",
+    # Windows' and lego's: hmac-sha256:name:secret
+    r"(?i:\bhmac-\w+:[\w.\-]+:([\w+/=]+))",
+)
+"""Forms of other formats. The group is the secret."""
+
+CARRIED_GATE: Final = (
+    r"\buser\s*=\s*[\"'][^\"':\s]+:|:(?:[0-9]+|\*):[a-z0-9_.*\-]+:[a-z0-9_.*\-]+:[^\s:]|auths\b[^\n]*[\"']auth[\"']"
+    r"|\$4[\r\n]+auth[\r\n]|(?:\A|\n)PASS\s|\b(?:secret|rootpw|bindpw)\s+[\"']?[^\s\"';]+[\"']?;"
+    r"|(?:bindpw|rootpw|rootbindpw|r[ow]community6?|olcrootpw:|userpassword::?)\s|\bsecret\s+'"
+    r"|\b(?:crypt|password|old_password|authentication_string)\(\s*'"
+    r"|(?:pgp_sym_[a-z_]+|aes_[a-z_]+|(?:en|de)crypt[a-z_]*|hmac)\([^()]*,\s*'|\bauth\s*=\s*\(|[\s\"'=,(]:[^\s:@/\"'`]+@"
+    r"|\buser\s+[^\s]+\s+[^\s]+\s*(?:\n|\\n|[\"'])|:(?:pserver|ext|gserver|kserver|sspi):|\bhttp-basic\.[^\s]+\s|(?:-oauth|-token|bearer)\.[a-z0-9_\-]+\.[^\s]+\s|\suser\s+[^\s]+\s+using\s|proxyauth="
+    r"|ogin:[\s\-]|/t/[a-z0-9_\-]+/"
+    r"|\A:[^\s:@/]+@|pass[a-z]*[^\s]*\s*;?\s*\{?\s*(?:exp_)?send\s|\bhmac-[a-z0-9_]+:"
+)
+"""The fixed part of every form."""
+
+_CARRIED: Final = grouped("|".join(_FORMS))
+"""Any of the forms."""
+
+INSERT_GATE: Final = r"insert\s+into\s[^()]*\([^()]*(?:pass|pwd|secret|token|key|cred)"
+"""An insert that names a column of secrets."""
+
+_INSERT: Final = re.compile(r"(?i)insert\s+into\s[^()]{1,200}\(([^()]{1,1000})\)\s*values\s*")
+_QUOTED_VALUE: Final = re.compile(r"\s*(?:'((?:[^']|'')*)'|\"([^\"]*)\"|([^,()'\"\s]+(?:\([^()]*\))?))\s*([,)])")
+_MAX_COLUMNS: Final = 64
+
+ASKING: Final = (
+    r"(?:chpasswd|passwd|sudo\s[^|;]*-[A-Za-z]*S|sudo\s[^|;]*--stdin|su\s|docker\s+login|podman\s+login|helm\s+registry"
+    r"|smbpasswd|smbclient|cryptsetup|gpg2?\s|openssl\s|kinit|vncpasswd|tigervncpasswd|sshpass|mysql_config|htpasswd|oc\s+login"
+    r"|az\s+login|gh\s+auth|glab\s+auth|pass\s+insert|crane\s+auth|buildah\s+login|skopeo\s+login|nerdctl\s+login"
+    r"|faas-cli\s+login|cargo\s+login|vault\s+(?:login|operator)|bw\s+(?:login|unlock)|wrangler\s|heroku\s|base64"
+    r"|mkpasswd|ansible-vault|gnome-keyring-daemon|secret-tool|keyctl\s+padd|ecryptfs|pdbedit|pam_tester|kadmin|argon2"
+    r"|fly(?:ctl)?\s+secrets|op\s+signin|rclone\s+obscure|step\s|age\s|zfs\s+load-key|bcachefs|mysql_secure|ssh-add"
+    r"|kubectl\s+create\s+secret|docker\s+secret\s+create|podman\s+secret\s+create|[a-z_]+\s+secrets?\s+(?:put|set|create)"
+    r"|[a-z\-]+\s[^|<]*--?(?:pass(?:word|wd|phrase)?|token|secret|api-?key)(?:-on)?[\-=](?:stdin|fd[\s=]|-|file[\s=]-)"
+    r"|[a-z\-]+\s[^|<]*pass(?:in|out)?[\s=]stdin|[a-z\-]+\s[^|<]*-(?:pass|key)[\s=](?:stdin|fd:))"
+)
+"""Programs that read a secret from standard input, with the words that make them do so."""
+
+PIPED_GATE: Final = r"(?:echo|printf|yes)\s[^|]*\||<<|<\(\s*(?:echo|printf)\s"
+"""What a shell writes into a program."""
+
+_PIPED: Final = compiled(
+    r"(?is)(?:\A|[\s;&|(`\"'{])((?:\\)?(?:echo|printf|yes)\s[^|]*)\|\s*(?:(?:sudo|env|docker|kubectl|podman|ssh)\s[^|;]*?)?"
+    r"(?:[\w/.\-]*/)?" + ASKING
+)
+"""What `echo` writes into a program that reads a secret. The group is the printing command with its words."""
+
+_PIPED_ANYWHERE: Final = compiled(
+    r"(?is)(?:\A|[\s;&|(`\"'{])((?:\\)?(?:echo|printf|yes)\s[^|]*)\|\s*((?:[A-Z_]+=[^\s]*\s+)*(?:sudo\s+)?[^\s|;&]+)"
+)
+"""What `echo` writes into any program. The groups are the printing command, and the beginning of the other."""
+
+_SUBSTITUTED: Final = compiled(r"(?is)<\(\s*((?:echo|printf)\s[^()]*)\)")
+"""A file that `echo` makes for a program. The group is the printing command."""
+
+_HANDED: Final = compiled(r"(?is)([^\s|;&]+)(?:\s+[^\s|;&<]+)*\s*<<<\s*(?:\"([^\"]+)\"|'([^']+)'|([^\s|\"')]+))")
+"""A text that the shell hands to a program. The groups are the program and the text."""
+
+_FILTERS: Final = word_set("""
+    wc grep egrep fgrep sed awk gawk tr cut sort uniq jq yq tee cat bc dc xargs md5sum sha1sum sha256sum sha512sum dd nc
+    ncat socat sh bash zsh dash head tail python python3 perl ruby php node od xxd hexdump column fold rev mail at batch
+    crontab read while grep tac nl less more pr paste expr figlet cowsay logger wall write patch apt-key gzip gunzip
+    bzip2 xz zcat psql mysql sqlite3 redis-cli kubectl git diff
+    cmp comm test iconv uconv hostname ts lolcat fmt pandoc sponge
+    debconf-set-selections update-alternatives ip nft iptables-restore parallel numfmt seq shuf base64 base32 basenc
+""")
+"""Programs that do something with any text; what is written to them says nothing."""
+
+_HERE_DOCUMENT: Final = compiled(r"(?is)" + ASKING + r"[^|<\n]*<<-?\s*[\"'\\]?(\w+)[\"']?[^\n]*\n")
+"""The program and the word that ends the document, which begins behind the match."""
+
+EXAMPLES: Final = {
+    "CARRIED_GATE": ('user = "ann:hunter2"', 'name = "ann"'),
+    "_CARRIED": ('user = "ann:hunter2"', 'user = "ann"'),
+    "INSERT_GATE": ("insert into t(a, password) values", "insert into t(a) values"),
+    "_INSERT": ("insert into t(a) values (1)", "insert into t select 1"),
+    "_QUOTED_VALUE": ("'a',", "'a"),
+    "ASKING": ("sudo -S", "sudo ls"),
+    "PIPED_GATE": ("echo a | wc", "echo a"),
+    "_PIPED": ("echo hunter2 | sudo -S ls", "echo hunter2 | wc -c"),
+    "_PIPED_ANYWHERE": ("echo hunter2 | wc", "wc hunter2"),
+    "_SUBSTITUTED": ("diff <(echo a) b", "diff a b"),
+    "_HANDED": ("wc <<< a", "wc < a"),
+    "_LINE": ("a", "\n"),
+    "_HERE_DOCUMENT": ("chpasswd <<EOF\nann:hunter2\nEOF", "cat <<EOF\nx\nEOF"),
+}
+"""By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
+
+
+def carried_values(scan: Scan) -> list[Mask]:
+    """Masks over secrets in forms of protocols, languages and files."""
+    return [
+        Mask(start, end, REDACTED, "carrier")
+        for start, end in scan.groups(_CARRIED)
+        if not is_no_secret(scan.text[start:end])
+    ]
+
+
+def inserted_values(scan: Scan) -> list[Mask]:
+    """Masks over the values of an insert whose columns hold secrets."""
+    masks: list[Mask] = []
+    for found in _INSERT.finditer(scan.text):
+        if not scan.spend():
+            break
+        columns = [column.strip(" `\"'[]") for column in found.group(1).split(",")[:_MAX_COLUMNS]]
+        secret = [kind_of_key(column) in {KeyKind.PASSWORD, KeyKind.KEY} for column in columns]
+        masks += _rows(scan.text, found.end(), secret)
+    return masks
+
+
+def _rows(text: str, position: int, secret: list[bool]) -> Iterator[Mask]:
+    """Masks over secret columns of the rows that begin at `position`."""
+    for _ in range(_MAX_COLUMNS):
+        if not text.startswith("(", position):
+            return
+        position += 1
+        for is_secret in secret:
+            value = _QUOTED_VALUE.match(text, position)
+            if value is None:
+                return
+            start, end = next(value.span(group) for group in (1, 2, 3) if value.group(group) is not None)
+            if is_secret and end > start and not is_no_secret(text[start:end]):
+                yield Mask(start, end, REDACTED, "carrier")
+            position = value.end()
+            if value.group(4) == ")":
+                break
+        position = len(text) - len(text[position:].lstrip(" ,\n"))
+
+
+def piped_values(scan: Scan) -> list[Mask]:
+    """Masks over what a shell writes into a program that reads a secret: by a pipe or a here-document."""
+    masks: list[Mask] = []
+    text = flattened(scan.text)
+    if text is not scan.text:
+        scan = Scan(text, text.encode())
+    for ranges in _PIPED.find_all(scan.encoded, 8):
+        asks_base64 = scan.text[ranges[1][1] : ranges[0][1]].endswith("base64")
+        masks += _printed(scan.text, *ranges[1], only_pairs=asks_base64)
+    for ranges in _PIPED_ANYWHERE.find_all(scan.encoded, 8):
+        if _FILTERS.isdisjoint(_last_names(scan.text[slice(*ranges[2])])):
+            masks += _printed(scan.text, *ranges[1], only_pairs=False, only_typed=True)
+    for ranges in _SUBSTITUTED.find_all(scan.encoded, 8):
+        masks += _printed(scan.text, *ranges[1], only_pairs=False, only_typed=True)
+    for ranges in _HANDED.find_all(scan.encoded, 8):
+        start, end = next(range_ for range_ in ranges[2:] if range_[0] >= 0)
+        program = scan.text[slice(*ranges[1])]
+        if looks_chosen(scan.text[start:end]) and _FILTERS.isdisjoint(_last_names(program)):
+            masks.append(Mask(start + _owner_end(scan.text[start:end]), end, REDACTED, "carrier"))
+    for ranges in _HERE_DOCUMENT.find_all(scan.encoded, 8):
+        word = scan.text[slice(*ranges[1])]
+        end = scan.text.find(f"\n{word}", ranges[0][1])
+        masks += _lines(scan.text, ranges[0][1], len(scan.text) if end < 0 else end)
+    return masks
+
+
+def _last_names(words: str) -> set[str]:
+    return {name for word in words.split()[-2:] for name in spelled_names(word)}
+
+
+def _printed(text: str, start: int, end: int, *, only_pairs: bool, only_typed: bool = False) -> Iterator[Mask]:
+    """Masks over the words that `echo` and its like print in `text[start:end]`."""
+    is_format = False
+    for word in command_words(text[start:end]):
+        inner = text[start + word.inner : start + word.inner_end]
+        if inner.lstrip("\\({").rpartition("/")[2] in _PRINTS:
+            is_format = inner.endswith("printf")
+            continue
+        if inner[:1] == "-" or (is_format and "%" in inner) or inner.strip("()\\n;&") in {"", "echo", "printf"}:
+            continue
+        is_format = False
+        for line in _LINE.finditer(inner):
+            content = line.group().rstrip(")")
+            first = line.start() + _owner_end(content)
+            last = line.start() + len(content)
+            if only_typed and not looks_secret(inner[first:last]) and not looks_chosen(inner[first:last]):
+                continue
+            if (first > line.start() or not only_pairs) and not is_no_secret(inner[first:last]):
+                yield Mask(start + word.inner + first, start + word.inner + last, REDACTED, "carrier")
+
+
+def _owner_end(text: str) -> int:
+    """The end of `user:` at the beginning of `text`, or 0."""
+    user, colon, secret = text.partition(":")
+    is_pair = colon and secret and user.replace(".", "").replace("-", "").isidentifier()
+    return len(user) + 1 if is_pair else 0
+
+
+_LINE: Final = re.compile(r"(?:(?!\\n)[^\n])+")
+"""One line of what is printed, where a line ends at a break or at `\\n`."""
+
+_PRINTS: Final = frozenset({"echo", "printf", "yes"})
+
+
+def _lines(text: str, start: int, end: int) -> Iterator[Mask]:
+    """Masks over the lines of a here-document: what follows the user, or the whole line."""
+    while start < end:
+        line_end = text.find("\n", start, end)
+        line_end = end if line_end < 0 else line_end
+        line = text[start:line_end]
+        user, colon, secret = line.partition(":")
+        first = start + len(user) + 1 if colon and user.strip().replace("-", "_").isidentifier() and secret else start
+        if not is_no_secret(text[first:line_end].strip()):
+            yield Mask(first, line_end, REDACTED, "carrier")
+        start = line_end + 1

@@ -1,0 +1,188 @@
+"""Secrets that the shape of a login gives away, beside a program that nobody knows.
+
+Four shapes: `user:secret` as the value of a login option; `domain/user:secret`; `-p secret` beside an option that names
+a user; and `-p` alone where the value looks like a secret. A value that is a number, a file, a folder or an address is
+none.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from agents.privacy.matching.masks import REDACTED, Mask
+from agents.privacy.matching.scan import Scan
+from agents.privacy.rules.command_words import CommandWord
+from agents.privacy.rules.login_words import (
+    MAX_SPACES,
+    NUMBER,
+    inner_text,
+    is_candidate,
+    is_code,
+    is_phrase,
+    is_random,
+    is_typed,
+    program_commands,
+)
+from agents.privacy.rules.values import is_no_secret, looks_typed
+from agents.privacy.rules.vocabulary import word_set
+
+PAIR_GATE: Final = (
+    r"(?:\A|[\s\"'(,\[])-(?:[uacnCAU]|id|-?[a-z0-9\-]*(?:user|login|auth|basic|creds?|credentials|userpass|user-pass|account))"
+    r"[\"']?[\s=,]+[\"']?[a-z0-9_.@+\\\-]+[:%][^\s]"
+)
+"""A login option, and a value with a colon."""
+
+_USER_OPTION: Final = r"(?:-[uU]|--?user(?:name|id)?|--?login(?:name)?|--?email|--account|--principal)"
+_ITS_OPTION: Final = r"-(?:p|P|w|W|k|pw|pwd)"
+_COULD_BE_TYPED: Final = r"[\s,=]+[\"']?[0-9]*[^\s0-9:.,;/\"'\-$]"
+
+BESIDE_GATE: Final = (
+    rf"(?s)(?:\A|[\s\"'(,\[]){_USER_OPTION}[\s\"'=,].*[\s\"'(,\[]{_ITS_OPTION}[\"']?{_COULD_BE_TYPED}"
+    rf"|(?:\A|[\s\"'(,\[]){_ITS_OPTION}[\"']?{_COULD_BE_TYPED}.*[\s\"'(,\[]{_USER_OPTION}[\s\"'=,]"
+    rf"|(?:\A|[\s\"'(,\[]){_USER_OPTION}[\s\"'=,].*[\s\"'(,\[]-[pP][^\s]*[0-9!#$%^&*]"
+)
+"""An option that names a user, and one that could hold its password, in any order."""
+
+DOMAIN_GATE: Final = r"(?:\A|[\s\"'(,\[])[a-z0-9_.\-]+[/\\]+[a-z0-9_.$\-]+:[^\s/]"
+"""`domain/user:` and something behind it."""
+
+LONE_VALUE_GATE: Final = (
+    r"(?:\A|[\s\"'(,\[])-(?:p|P|pw|w|W|k|K)[\"']?[\s,=]+(?:[\"'][^\"']*\s[^\"']*[0-9]|[\"'][^\"']*[0-9][^\"']*\s"
+    r"|[\"']?(?:[^\s]*[a-z][^\s]*[0-9!#$%^&*]|[^\s]*[0-9!#$%^&*][^\s]*[a-z]|[^\s]*[!#$%^&*]))"
+    r"|(?-i:[\s\"',]-[A-Za-z][\"']?[\s,]*[\"']?(?:[A-Za-z_\-]*[0-9]){3}[A-Za-z0-9_\-]*[A-Z])"
+    r"|(?-i:[\s\"',]-[A-Za-z][\"']?[\s,]*[\"']?[A-Za-z0-9_\-]*[A-Z](?:[A-Za-z_\-]*[0-9]){3})"
+    r"|(?-i:[\s\"',]-[A-Za-z][\"']?[\s,]*[\"']?[A-Za-z0-9_\-]*[0-9][a-z_\-]*[A-Z]+[a-z0-9_\-]*[0-9][A-Za-z_\-]*[0-9])"
+)
+"""An option that is often a password's, with a value that has a digit or a space; a short option with a mixed value."""
+
+_PAIR_OPTION: Final = re.compile(
+    r"-(?:[uacnCAU]|id|-?[a-z0-9\-]*(?:user|login|auth|basic|creds?|credentials|userpass|user-pass|account))\Z"
+)
+_PAIR: Final = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.@+\-]*(?:\\[A-Za-z0-9_.\-]+)?)[:%]([^\n]+)\Z")
+_DOMAIN: Final = re.compile(r"[A-Za-z0-9_.\-]+[/\\]+[A-Za-z0-9_.$\-]+:([^\s/@]+)\Z")
+_USER: Final = re.compile(rf"{_USER_OPTION}(?:=|\Z)")
+_SECRET: Final = re.compile(rf"{_ITS_OPTION}\Z")
+EXAMPLES: Final = {
+    "PAIR_GATE": ("tool -u ann:hunter2", "tool -u ann"),
+    "_USER_OPTION": ("-u ann", "ann"),
+    "_ITS_OPTION": ("-p x", "p x"),
+    "_COULD_BE_TYPED": (" x", " 8080"),
+    "BESIDE_GATE": ("tool -u ann -p hunter2 x", "tool -u ann"),
+    "DOMAIN_GATE": ("tool CORP/ann:hunter2", "tool CORP/ann"),
+    "_PAIR_OPTION": ("-u", "u"),
+    "_PAIR": ("ann:hunter2", "ann"),
+    "_DOMAIN": ("CORP/ann:hunter2", "CORP/ann"),
+    "_USER": ("-u", "u"),
+    "_SECRET": ("-p", "p"),
+    "LONE_VALUE_GATE": ("tool -p hunter2", "tool -p name"),
+    "_LONE": ("-p", "-q"),
+    "_SHORT": ("-t", "--t"),
+    "_GLUED": ("-tx", "-t"),
+}
+"""By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
+
+_NO_LOGIN: Final = word_set("""
+    systemd-run chpst setpriv install ps pgrep pkill ssh scp sftp id mkdir nmap iptables ip6tables nft tcpdump screen
+    tmux journalctl systemctl useradd usermod userdel groupadd chage make read xargs date uniq stat du df top strace
+    ltrace perf lsof sort cut head tail col column fmt ls nsenter pip pip3 gcc g++ cc ld ffmpeg unshare bwrap runuser
+    mysql mysqldump mysqladmin mysqlimport mysqlshow mysqlcheck mysqlbinlog mariadb mariadb-dump mariadb-admin psql
+    pg_dump pg_restore pg_dumpall createdb createuser dropdb dropuser vacuumdb p4 snmpwalk snmpget snmpset ipmitool
+    nc ncat socat memcached patch cp rm mv split curl wget
+""")
+"""Programs whose `-u`, `-p` and the like are known and mean something else."""
+
+_NO_PAIR: Final = word_set(
+    "ffmpeg ffprobe ssh scp rsync git ip tc nmap docker-compose add-apt-repository debconf-copydb"
+)
+_TAKE_GROUPS: Final = word_set(
+    "docker podman nerdctl kubectl systemd-run chpst setpriv su-exec gosu install runuser chown"
+)
+"""Programs whose `-u user:group` names a group."""
+
+
+def login_pairs(scan: Scan, program: str) -> list[Mask]:
+    """Masks over the secret in `-u user:secret` and `domain/user:secret`; `program` is the binary's basename."""
+    masks: list[Mask] = []
+    for words, names in program_commands(scan, program, _NO_PAIR):
+        _pairs(scan, words, masks, groups=not names.isdisjoint(_TAKE_GROUPS))
+    return masks
+
+
+def secrets_beside_users(scan: Scan, program: str) -> list[Mask]:
+    """Masks over the value of `-p` and its like beside an option that names a user."""
+    masks: list[Mask] = []
+    for words, _ in program_commands(scan, program, _NO_LOGIN):
+        _beside_user(scan, words, masks)
+    return masks
+
+
+def lone_secrets(scan: Scan, program: str) -> list[Mask]:
+    """Masks over values of `-p` and its like that look like secrets, and over random values of any short option."""
+    masks: list[Mask] = []
+    for words, _ in program_commands(scan, program, _NO_LOGIN | _OWN_P):
+        before = ""
+        for word in words:
+            text = inner_text(scan, word)
+            is_lone = _LONE.match(before) is not None and text[:1] != "-" and is_typed(text) and not is_code(text)
+            if is_lone or (_SHORT.match(before) and is_random(text)):
+                masks.append(Mask(word.inner, word.inner_end, REDACTED, "login"))
+            elif _GLUED.match(text) and is_random(text[2:]):
+                masks.append(Mask(word.inner + 2, word.inner_end, REDACTED, "login"))
+            before = text if not word.quoted else ""
+    return masks
+
+
+_OWN_P: Final = word_set("""
+    docker podman nerdctl kubectl perl ruby php node python python3 git bash sh zsh dash rsync java go cargo npm yarn
+    sed awk grep egrep jq find tar systemd-run msfvenom gs convert ffmpeg inkscape sudo doas su gdb emacs vim vi
+""")
+_LONE: Final = re.compile(r"-(?:p|P|pw|w|W|k|K)\Z")
+_SHORT: Final = re.compile(r"-[A-Za-z]\Z")
+_GLUED: Final = re.compile(r"-[A-Za-z][A-Za-z0-9]")
+
+
+def _pairs(scan: Scan, words: Sequence[CommandWord], masks: list[Mask], *, groups: bool) -> None:
+    """`-u user:secret` and `domain/user:secret`."""
+    before = ""
+    for word in words:
+        text, start = inner_text(scan, word), word.inner
+        if before[:1] != "-" and (domain := _DOMAIN.match(text)) is not None and is_typed(domain.group(1)):
+            masks.append(Mask(start + domain.start(1), start + domain.end(1), REDACTED, "login"))
+        option, equals, value = text.partition("=") if text[:1] == "-" else (before, "", text)
+        if _PAIR_OPTION.match(option) is not None and value:
+            at = start + len(text) - len(value)
+            pair = _PAIR.match(value)
+            loose = option[1:2] in "uU-" and not groups
+            if pair is not None and _is_secret_of(pair.group(1), pair.group(2), loose=loose):
+                masks.append(Mask(at + pair.start(2), at + pair.end(2), REDACTED, "login"))
+        before = text if not equals else ""
+
+
+def _is_secret_of(user: str, secret: str, *, loose: bool) -> bool:
+    """Whether `user:secret` is a login, rather than a port, a group, an image or an address."""
+    if " " in secret and not (secret.count(" ") < MAX_SPACES and is_phrase(secret)):
+        return False
+    if (
+        secret[0] in "/\\: "
+        or "//" in secret
+        or user == secret
+        or NUMBER.match(secret) is not None
+        or is_no_secret(secret)
+    ):
+        return False
+    return loose or not secret.isalpha() or looks_typed(secret)
+
+
+def _beside_user(scan: Scan, words: Sequence[CommandWord], masks: list[Mask]) -> None:
+    """`-p secret` beside `-u user`."""
+    texts = [inner_text(scan, word) for word in words]
+    if not any(text[:1] == "-" and _USER.match(text) for text in texts):
+        return
+    for index, text in enumerate(texts):
+        word = words[index]
+        if text[:1] == "-" and _SECRET.match(text) and index + 1 < len(words):
+            value, following = texts[index + 1], words[index + 1]
+            if is_candidate(value) and value[0] != "-":
+                masks.append(Mask(following.inner, following.inner_end, REDACTED, "login"))
+        elif text[:2] in {"-p", "-P"} and len(text) > 5 and is_candidate(text[2:]) and is_typed(text[2:]):
+            masks.append(Mask(word.inner + 2, word.inner_end, REDACTED, "login"))

@@ -1,0 +1,179 @@
+"""One program reads the words of its command line: options, values, positions, and which of them are secret."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from agents.privacy.matching.masks import REDACTED, Mask
+from agents.privacy.rules.command_words import CommandWord
+from agents.privacy.rules.program_forms import Form, Position, Program
+from agents.privacy.rules.values import is_no_secret, is_place, looks_secret
+
+_SEPARATOR_OF: Final = {Form.PAIR: ":", Form.PERCENT: "%", Form.COMMA: ",", Form.LITERAL: "="}
+_PLACES: Final = ("file:", "env:", "fd:", "stdin")
+_NAME: Final = re.compile(r"[A-Z][A-Z0-9_]+=(?=.)")
+"""A variable's name before its value."""
+
+EXAMPLES: Final = {"_NAME": ("TOKEN=x", "token=x")}
+"""By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
+
+
+@dataclass(slots=True)
+class ProgramState:
+    """A program that the walk has met, with what it has seen of the words after it."""
+
+    program: Program
+    seen: list[str] = field(default_factory=list)
+    letters: set[str] = field(default_factory=set)
+    awaited: Form | None = None
+
+
+def take(state: ProgramState, word: CommandWord, text: str, masks: list[Mask]) -> None:
+    """Let one program read one word."""
+    if state.awaited is not None:
+        form, state.awaited = state.awaited, None
+        if not (text[:2] == "--" and text[2:3].isalpha()):  # else the program asks at the terminal
+            _redact_value(form, word, text, 0, masks)
+            return
+    program = state.program
+    if program.runs_another and (state.seen or text[:1] != "-"):
+        state.seen.append(text)
+        return
+    if text.lower() in program.keywords:
+        state.awaited = Form.NEXT
+        return
+    if text[:1] in "-/" and len(text) > 1 and _take_option(state, word, text, masks):
+        return
+    state.seen.append(text.lower() if len(text) < 32 else text)
+    for position in program.positions:
+        if _is_at(position, state):
+            _redact_position(position, word, text, masks)
+            return
+
+
+def _take_option(state: ProgramState, word: CommandWord, text: str, masks: list[Mask]) -> bool:
+    """Whether `text` is an option of the program, to be kept out of its positions."""
+    program = state.program
+    if not program.needs or any(need in state.seen for need in program.needs):
+        form = program.forms.get(text)
+        if form is not None:
+            state.awaited = None if form is Form.ATTACHED else form
+            return True
+        option, equals, _ = text.partition("=")
+        if equals and len(option) > 2 and (form := program.forms.get(option)) is not None:
+            _redact_value(form, word, text, len(option) + 1, masks)
+            return True
+        if _take_attached(state, word, text, masks):
+            return True
+    if any(text in position.after for position in program.positions):
+        return False
+    if text[0] == "-":
+        state.letters.update(text[1:] if text[1:2] != "-" else ())
+        return True
+    return ":" in text and text[1:].partition(":")[0].isalpha()  # `/user:name`
+
+
+def _take_attached(state: ProgramState, word: CommandWord, text: str, masks: list[Mask]) -> bool:
+    """Whether `text` is an option with its value in the same word: `-psecret`, `-sSu user:secret`, `/p:secret`."""
+    program = state.program
+    for option in program.slashed:
+        if text.lower().startswith(option + ":"):
+            _redact_value(Form.SLASHED, word, text, len(option) + 1, masks)
+            return True
+    for option in program.attachable if text[0] == "-" and text[:2] != "--" else ():
+        if len(option) == 2:
+            at = _letter_at(program, option[1], text)
+            if at and at + 1 == len(text):
+                state.awaited = program.forms[option]
+                return True
+            if at:
+                _redact_value(program.forms[option], word, text, at + 1, masks)
+                return True
+        elif text.startswith(option):
+            _redact_value(Form.ATTACHED, word, text, len(option), masks)
+            return True
+    return False
+
+
+def _letter_at(program: Program, letter: str, text: str) -> int:
+    """Where the option's letter stands in the cluster `text`, or 0."""
+    at = text.find(letter, 1)
+    if at < 0 or any(other not in program.clustered for other in text[1:at]):
+        return 0
+    return at
+
+
+def _is_at(position: Position, state: ProgramState) -> bool:
+    """Whether the word just seen is the one that `position` speaks of."""
+    if position.flag and position.flag not in state.letters:
+        return False
+    after = len(position.after)
+    behind = 0
+    if after:
+        for index in range(len(state.seen) - after):
+            if tuple(state.seen[index : index + after]) == position.after:
+                behind = index + after
+                break
+        else:
+            return False
+    index = len(state.seen) - 1 - behind
+    return index >= position.index if position.rest else index == position.index
+
+
+def _redact_position(position: Position, word: CommandWord, text: str, masks: list[Mask]) -> None:
+    if not position.separator:
+        _redact_value(Form.NEXT, word, text, 0, masks)
+        return
+    user, separator, secret = text.partition(position.separator)
+    if separator and secret and user:
+        end = text.rfind("@") if "@" in secret else len(text)
+        masks.append(Mask(word.inner + len(user) + 1, word.inner + end, REDACTED, "program"))
+
+
+def _redact_value(form: Form, word: CommandWord, text: str, offset: int, masks: list[Mask]) -> None:
+    """Add the mask of the secret in `text[offset:]`, which `form` says how to read."""
+    end = len(text)
+    if text[offset : offset + 1] in {'"', "'"}:
+        end -= len(text) > offset + 1 and text[-1] == text[offset]
+        offset += 1
+    start, kept = _secret_part(form, text[offset:end])
+    offset, end = offset + start, offset + kept
+    value = text[offset:end]
+    if name := _NAME.match(value):
+        offset, value = offset + name.end(), value[name.end() :]
+    if value and not _is_other(form, value) and not is_no_secret(value):
+        masks.append(Mask(word.inner + offset, word.inner + end, REDACTED, "program"))
+
+
+def _secret_part(form: Form, value: str) -> tuple[int, int]:
+    """Where the secret is in the value of an option: its beginning and its end; equal if there is none."""
+    match form:
+        case Form.SKIPPED:
+            return 0, 0
+        case Form.LAST:
+            return len(value.rpartition(":")[0]) + 1, len(value)
+        case Form.COOKIE:
+            return 0, len(value) if "=" in value else 0
+        case Form.BEFORE_AT:
+            return 0, len(value.rpartition("@")[0])
+        case Form.PAIR | Form.PERCENT | Form.COMMA | Form.LITERAL:
+            user, found, secret = value.partition(_SEPARATOR_OF[form])
+            if found and (secret or not looks_secret(user)):  # an API's token may stand in the user's place: `TOKEN:`
+                return len(user) + 1, len(value)
+            return 0, len(value) if looks_secret(value) and not is_place(value) else 0
+        case _:
+            return 0, len(value)
+
+
+def _is_other(form: Form, value: str) -> bool:
+    """Whether a value says where the secret is, or is a port, a share or a word of another kind."""
+    if value.startswith(_PLACES if form is Form.TYPED else _PLACES[:2]) or value == "-":
+        return True
+    if form not in {Form.TYPED, Form.PAIR} and _is_port_mapping(value):
+        return True
+    return value.startswith(("//", "\\\\")) or (value[:1] == "+" and value[1:].replace("_", "").isalpha())
+
+
+def _is_port_mapping(value: str) -> bool:
+    """Whether `value` is `8080:80` or `127.0.0.1:8080:80/tcp`, which other programs' `-p` takes."""
+    return ":" in value and value.replace(":", "").replace(".", "").split("/")[0].replace("-", "").isdigit()

@@ -1,0 +1,151 @@
+"""Secrets behind a verb: `set password ann secret`, `login secret`, `secrets set NAME=secret`, `setPin 73915`.
+
+Behind a verb that sets a secret all words that could be one go, unless one of them looks like a secret and the others
+do not. Behind a weaker verb (`login`, `register`) only what looks like a secret goes. Where programs print prose,
+nothing does.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from agents.privacy.matching.masks import REDACTED, Mask
+from agents.privacy.matching.scan import Scan
+from agents.privacy.rules.command_words import CommandWord
+from agents.privacy.rules.login_words import NOT_CANDIDATES, inner_text, is_candidate, is_typed, program_commands
+from agents.privacy.rules.program_names import RUN_NOTHING
+from agents.privacy.rules.values import is_no_secret
+from agents.privacy.rules.vocabulary import name_parts, word_set
+
+_NOUNS: Final = r"(?:password|passwd|passphrase|passcode|pass|pw|pin|secret|credentials?)"
+_VERBS: Final = (
+    rf"(?:(?:set|change|reset|update|new|create|add|user|account|admin)[\s:_.\-]*(?:[a-z]+[_.\-])?{_NOUNS}"
+    rf"|(?:set|create|add|new)[\s:_.\-]*user|{_NOUNS}[\s:_.\-]*(?:set|change|reset|update|new)"
+    r"|wallet_?passphrase|secrets?\s(?:set|put|add|create|write|update)"
+    r"|credentials?\s(?:set|add|create|update))"
+)
+_WEAK_VERBS: Final = (
+    r"(?:login|signin|auth|authenticate|authorize|authtoken|unlock|unseal|activate|register|enable|join|connect|license|attach"
+    r"|link|pair|enroll|claim|activation|signup|sign-in|log-in"
+    r"|passwd|password|token|apikey|api-key|setkey|key)"
+)
+
+VERB_GATE: Final = rf"{_VERBS}[\"']?[\s,]+[^\s]"
+"""A verb that sets a secret, as a word or the end of one, and a word behind it."""
+
+WEAK_VERB_GATE: Final = (
+    rf"{_WEAK_VERBS}[\"']?[\s,]+(?:[^\s]+\s+)?(?:[^\s]+\s+)?(?:[^\s]+\s+)?(?:[^\s]+\s+)?[^\s]*[0-9!#$%^&*]"
+)
+"""A verb that a secret may follow, and one of the next words with a digit or a special character."""
+
+_STRONG_VERB: Final = re.compile(rf"(?:.*[_:.\-/])?{_VERBS}\Z", re.IGNORECASE)
+_WEAK_VERB: Final = re.compile(rf"(?:[a-z]+:)?(?:{_WEAK_VERBS})\Z", re.IGNORECASE)
+_NAME: Final = re.compile(r"[a-z]+[_\-][a-z]+\Z")
+EXAMPLES: Final = {
+    "_NOUNS": ("passphrase", "name"),
+    "_VERBS": ("set password", "set name"),
+    "_WEAK_VERBS": ("unlock", "list"),
+    "VERB_GATE": ("tool set-password ann hunter2", "tool list ann"),
+    "WEAK_VERB_GATE": ("tool unlock hunter2", "tool unlock door"),
+    "_STRONG_VERB": ("set-password", "set-name"),
+    "_WEAK_VERB": ("unlock", "list"),
+    "_NAME": ("my-name", "hunter2"),
+    "_NAMED_SECRET": ("secrets set", "secrets list"),
+}
+"""By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
+
+_SILENT: Final = RUN_NOTHING - word_set("passwd git svn hg apt snap id")
+
+_TALKS: Final = word_set("""
+    echo printf logger git gh svn hg man info apropos whatis wall write notify-send mail say banner
+""")
+"""Programs whose words are prose."""
+
+_MAX_CANDIDATES: Final = 4
+
+
+def secrets_behind_verbs(scan: Scan, program: str) -> list[Mask]:
+    """Masks over bare words behind a verb that sets a secret or asks for one."""
+    masks: list[Mask] = []
+    is_first = bool(program)
+    for words, _ in program_commands(scan, program, _TALKS | _SILENT):
+        _behind_verbs(scan, words, masks, is_program=is_first)
+        is_first = False
+    return masks
+
+
+def _behind_verbs(scan: Scan, words: Sequence[CommandWord], masks: list[Mask], *, is_program: bool) -> None:
+    """Bare words behind a verb: all candidates of a strong one, what looks like a secret behind a weak one."""
+    texts = [inner_text(scan, word) for word in words]
+    for index, text in enumerate(texts[:-1]):
+        if text[:1] in {"-", "/", ""} or " " in text or len(text) > _LONGEST_VERB:
+            continue
+        together = f"{texts[index - 1]} {text}" if index else text
+        strong = _STRONG_VERB.match(together) is not None or _STRONG_VERB.match(text) is not None
+        if not strong and (_WEAK_VERB.match(text) is None or (index > 1 and text in _FIRST_ONLY)):
+            continue
+        if texts[index + 1].lower() in NOT_CANDIDATES - _ACCOUNTS:
+            continue
+        if _NAMED_SECRET.match(together) is not None:
+            masks += _assigned(words[index + 1 :], texts[index + 1 :])
+        behind = list(_candidates(scan, words[index:], texts[index:], together, strong=strong))
+        if len(behind) == 1 and _NAME.match(behind[0][1]):
+            return
+        likely = [(word, value) for word, value in behind if is_typed(value) or _is_pin(together, value)]
+        is_told = any(other[:1] == "-" and "pass" in other.lower() for other in texts)  # by an option
+        untyped = strong and is_program and not is_told and _names_secret(together)
+        chosen = likely or (behind[-2:] if untyped else [])
+        masks += [Mask(word.inner, word.inner_end, REDACTED, "login") for word, _ in chosen[:_MAX_CANDIDATES]]
+        return
+
+
+def _candidates(
+    scan: Scan, words: Sequence[CommandWord], texts: Sequence[str], verb: str, *, strong: bool
+) -> Iterator[tuple[CommandWord, str]]:
+    """Words behind the verb `words[0]` that could be secret; behind a weak verb the next few only."""
+    for word, value, before in zip(words[1:], texts[1:], texts, strict=False):
+        if not strong and scan.text.count(" ", words[0].inner_end, word.inner_end) > _REACH:
+            return
+        if value[:1] in {"-", ""} or _is_option_value(before, value):
+            continue
+        if is_candidate(value) or _is_pin(verb, value):
+            yield word, value
+
+
+_LONGEST_VERB: Final = 40
+_REACH: Final = 4
+"""Spaces between a weak verb and the end of what it may announce."""
+
+_NAMED_SECRET: Final = re.compile(r"(?:.*[_:.\-/])?secrets? (?:set|put|add|write)\Z", re.IGNORECASE)
+
+
+def _assigned(words: Sequence[CommandWord], texts: Sequence[str]) -> Iterator[Mask]:
+    """Masks over the values of `NAME=value` behind `secrets set`."""
+    for word, text in zip(words, texts, strict=True):
+        name, equals, value = text.partition("=")
+        if equals and text[0] != "-" and name.replace("-", "_").isidentifier() and value and not is_no_secret(value):
+            yield Mask(word.inner + len(name) + 1, word.inner_end, REDACTED, "login")
+
+
+def _is_pin(verb: str, value: str) -> bool:
+    """Whether `value` is the number that a verb with `pin` in it sets, or a code of six digits."""
+    return value.isdigit() and len(value) >= (4 if "pin" in verb.lower() else 6)
+
+
+_FIRST_ONLY: Final = word_set("enable join connect key license register activate attach link pair enroll claim")
+"""Verbs that are common words, and verbs only at the head of a command."""
+
+_ACCOUNTS: Final = word_set("root admin user default service client server")
+
+
+def _names_secret(verb: str) -> bool:
+    """Whether a verb names the secret itself: `set-password`, not `add-user`."""
+    return not _SECRET_WORDS.isdisjoint(name_parts(verb))
+
+
+_SECRET_WORDS: Final = word_set("password passwd passphrase passcode pass pw pin")
+
+
+def _is_option_value(before: str, value: str) -> bool:
+    """Whether `value` belongs to the option before it and looks like no secret."""
+    return before[:1] == "-" and "=" not in before and (":" in value or not is_typed(value))

@@ -96,7 +96,8 @@ decoded value may take a hundred times its bytes in memory."""
 class Topic:
     """One topic as `callstream topics apply` creates it.
 
-    `retention_ms` None means that records never expire (compacted topics keep the newest record of each key).
+    `retention_ms` None means that records never expire. A compacted topic keeps the newest record of each key, one with
+    a retention only until it expires. `segment_bytes` is how much of it waits to be compacted at most.
     `value_schema` names a file of schemas/avro; None means that the value is not Avro. `max_value_bytes` is what a
     reader takes: the broker's limit is of compressed batches, and a record that it lets through may be any size.
     """
@@ -108,6 +109,7 @@ class Topic:
     max_value_bytes: int = 1 << 20
     co_partitioned: bool = True
     restricted: bool = False
+    segment_bytes: int = 64 << 20
     value_schema: str | None = None
 
 
@@ -137,7 +139,9 @@ TOPICS: tuple[Topic, ...] = (
     Topic(name=HOT_SYMBOLS, compacted=True, value_schema="hot_symbol"),
     Topic(
         name=COVERAGE,
+        compacted=True,  # one growing record for each stretch of time that a node was watched, and one for each gap
         retention_ms=30 * DAY_MS,
+        segment_bytes=4 << 20,  # whoever asks about one node reads what is not compacted yet of its partition
         max_value_bytes=MAX_SMALL_VALUE_BYTES,
         value_schema="coverage_gap",
     ),

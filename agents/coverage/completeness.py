@@ -73,7 +73,7 @@ class FleetAccount:
         have lost events: a stage never read what was received then, or a coverage record cannot be read.
         """
         lives = {node: known.lives() for node, known in nodes.items()}
-        lives = {node: found for node, found in lives.items() if found}
+        lives = {node: found for node, found in lives.items() if found or nodes[node].gaps}
         self.until_ns = until_ns = _until(nodes, lives, now_ns)
         self._accounts = {node: account_of(node, nodes[node], found, until_ns) for node, found in lives.items()}
         window = Interval(-(1 << 63), until_ns)
@@ -172,7 +172,7 @@ def completeness(
 def _until(nodes: Mapping[NodeId, NodeCoverage], lives: Mapping[NodeId, Sequence[Life]], now_ns: int) -> int:
     """Up to when the nodes that report are known: the earliest end of theirs. 0 where nobody ever vouched."""
     vouched = {node: min(nodes[node].vouched[-1].to_ns, now_ns) for node in lives if nodes[node].vouched}
-    reporting = [end for node, end in vouched.items() if lives[node][-1].to_ns == FOREVER_NS]
+    reporting = [end for node, end in vouched.items() if lives[node] and lives[node][-1].to_ns == FOREVER_NS]
     if not reporting:
         return max(vouched.values(), default=0)
     newest = max(reporting)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from agents.contract import SourceRecord
 from agents.coverage.interval import Interval, touches
+from agents.coverage.keys import NO_NODE, node_in
 from agents.coverage.node_coverage import NodeCoverage
 from agents.coverage.node_window import vouches
-from agents.coverage.unreadable import NO_NODE, node_in, unreadable_gap
+from agents.coverage.unreadable import unreadable_gap
 from schemas.coverage import CoverageGap
 from schemas.node import NodeId, node_of_text
 

@@ -32,11 +32,19 @@ class NodeAccount:
 def account_of(node: NodeId, known: NodeCoverage, found: Iterable[Life], until_ns: int) -> NodeAccount:
     """The account of a node with these lives up to `until_ns`."""
     owed = [Interval(life.from_ns, min(life.to_ns, until_ns)) for life in found if life.from_ns < until_ns]
+    owed = join([*owed, *_unread(known, owed[0].from_ns if owed else until_ns)])
     if not known.gaps and not known.twice and not known.told.farewells and _covers(known.vouched, owed):
         return NodeAccount(tuple(owed), (), ())  # nearly all nodes of a fleet
     missing = [one for life in owed for one in _missing_of(node, known, life)]
     united = join(Interval(one.from_ns, one.to_ns) for one in missing if one.to_ns > one.from_ns)
     return NodeAccount(tuple(owed), tuple(missing), tuple(united))
+
+
+def _unread(known: NodeCoverage, before_ns: int) -> Iterator[Interval]:
+    """Times before a node was heard of of which a record tells that nobody can read: it may have been there."""
+    for gap in known.gaps:
+        if gap.cause == GapCause.UNKNOWN.value and gap.from_ns < min(gap.to_ns, before_ns):
+            yield Interval(gap.from_ns, min(gap.to_ns, before_ns))
 
 
 def _covers(vouched: Sequence[Interval], owed: Sequence[Interval]) -> bool:

@@ -2,16 +2,19 @@
 
 A window is trusted where heartbeats cover all of it and no gap touches it. It is not trusted where a gap touches it, or
 where two sessions of ingest vouched for the same time (`vouching.py`). Otherwise it is unknown: nobody has vouched for
-all of it yet, its records have expired, or nobody looked whether events were lost.
+all of it yet, its records have expired, or nobody looked whether events were lost. A time in which the node was gone,
+by the word of somebody who may know, needs no heartbeat (`lives.py`).
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from agents.coverage.interval import Interval, Stretch, cut, join, touches, uncovered
+from agents.coverage.lives import FOREVER_NS, lives
 from agents.coverage.refused_minutes import RefusedMinutes
+from agents.coverage.told import Told
 from agents.coverage.vouching import VouchedInterval, vouched_by_anybody, vouched_twice
 from schemas.coverage import CLAIMS, TELLING, CoverageGap, GapCause, merge
 from schemas.node import NodeId
@@ -43,16 +46,25 @@ class Trust(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Absence(NamedTuple):
+    """A time in which a node was gone, and whose word that is."""
+
+    when: Interval
+    said_by: str
+
+
 @dataclass(frozen=True, slots=True)
 class NodeWindow(Generic[GapT_co]):
     """The answer for one window: the gaps that touch it, and the parts that no heartbeat covers, in order.
 
-    `twice` are the parts that two sessions of ingest vouched for at once.
+    `twice` are the parts that two sessions of ingest vouched for at once. `gone` is when the node was not there, and by
+    whose word; nothing is missing of that.
     """
 
     gaps: tuple[GapT_co, ...]
     unvouched: tuple[Interval, ...]
     twice: tuple[Interval, ...] = ()
+    gone: tuple[Absence, ...] = ()
 
     @property
     def trust(self) -> Trust:
@@ -104,6 +116,9 @@ class WindowRecords:
         self._gaps: dict[CoverageGap, None] = {}
         self._claims: dict[tuple[GapCause, str], CoverageGap] = {}
         self._refused = RefusedMinutes()
+        self._told = Told()
+        self._heard: dict[str, list[Interval]] = {}
+        self._gaps_heard: dict[Interval, None] = {}
         self.gaps_left_out = 0
         """Gaps beyond those that are listed."""
         self.vouched_until_ns: int | None = None
@@ -113,6 +128,8 @@ class WindowRecords:
         """Take a record; one of another node is ignored, one of all nodes is not."""
         if record.node_id != self.node and record.skipped is None:
             return
+        if record.skipped is None:
+            self._hear(record)
         if vouches(record):
             self.vouched_until_ns = max(self.vouched_until_ns or 0, record.to_ns)
             if touches(record, self.window):
@@ -131,7 +148,37 @@ class WindowRecords:
             key=lambda gap: (gap.from_ns, gap.to_ns, gap.cause),
         )
         vouched = [VouchedInterval(*one, session) for session, found in self._vouched.items() for one in join(found)]
-        return judge(self.window, vouched_by_anybody(vouched), vouched_twice(vouched), gaps)
+        anybody, twice = vouched_by_anybody(vouched), vouched_twice(vouched)
+        gone = self._gone()
+        there = [judge(part, anybody, twice, gaps) for part in uncovered(self.window, (one.when for one in gone))]
+        return NodeWindow(
+            tuple(dict.fromkeys(gap for part in there for gap in part.gaps)),
+            tuple(one for part in there for one in part.unvouched),
+            tuple(one for part in there for one in part.twice),
+            tuple(gone),
+        )
+
+    def _hear(self, record: CoverageGap) -> None:
+        """Take what says from when to when the node was there, which may be told long before the window or after."""
+        if record.cause in TELLING or record.boot_id or record.ingest_version:
+            self._told.add([record])
+        if vouches(record):
+            _vouch(self._heard.setdefault(record.session, []), Interval(record.from_ns, record.to_ns))
+        elif is_gap(record) and record.cause is not GapCause.UNKNOWN:
+            self._gaps_heard[Interval(record.from_ns, record.to_ns)] = None
+
+    def _gone(self) -> list[Absence]:
+        """When the node was gone in the window."""
+        if not self._told.words:
+            return []
+        found = lives(self._told, [one for heard in self._heard.values() for one in heard], self._gaps_heard)
+        begins = [life.from_ns for life in found[1:]] + [FOREVER_NS]
+        gone = [
+            Absence(Interval(life.to_ns, next_ns), life.ended_by)
+            for life, next_ns in zip(found, begins, strict=False)
+            if life.ended_by is not None
+        ]
+        return [Absence(cut(one.when, self.window), one.said_by) for one in gone if touches(one.when, self.window)]
 
     def _keep(self, gap: CoverageGap) -> None:
         """List a gap. Of heartbeats that are gaps, those that follow each other are one."""

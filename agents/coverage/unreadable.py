@@ -8,7 +8,7 @@ from typing import Final
 from agents.contract import SourceRecord
 from agents.coverage.interval import Interval
 from schemas.coverage import CoverageGap, GapCause
-from schemas.node import NodeId, node_of_text
+from schemas.node import NodeId
 from schemas.units import NS_PER_MS, NS_PER_SECOND
 
 GAP_BEFORE_NS: Final = 3_600 * NS_PER_SECOND
@@ -18,21 +18,6 @@ vouches for nothing that it does not see; an hour is far more than its spill fol
 DETAIL: Final = "a record of runtime.coverage that cannot be read"
 
 _MAX_NS: Final = (1 << 63) - 1
-
-
-NO_NODE: Final = NodeId("", "")
-"""Stands where a gap is one of all nodes."""
-
-
-def node_in(key: bytes | None) -> NodeId | None:
-    """The node that the key of a coverage record names; None where it names none that a node may have."""
-    if key is None:
-        return None
-    try:
-        node = node_of_text(key.decode())
-    except UnicodeDecodeError:
-        return None
-    return node if node == node.within_limits() else None
 
 
 def unreadable_interval(record: SourceRecord) -> Interval:

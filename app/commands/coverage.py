@@ -1,14 +1,15 @@
 """`callstream coverage`: whether a node's events of a window of time are complete."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import click
 
 from agents.coverage.interval import Interval
+from agents.coverage.keys import NO_NODE, node_in, node_partition
 from agents.coverage.node_window import NodeWindow, Trust, WindowRecords
-from agents.coverage.unreadable import node_in, unreadable_gap
+from agents.coverage.unreadable import unreadable_gap
 from app.commands.options import TIME, TIME_HELP
 from app.commands.unreadable import say_unreadable
 from app.kafka.decoded_records import decoded_records
@@ -17,7 +18,7 @@ from app.kafka.schemas import RecordFault
 from app.kafka.topic_reader import TopicReader
 from app.operators.printing import echo, print_answer
 from app.operators.times import time_text
-from app.settings import load
+from app.settings import Settings, load
 from schemas import topics
 from schemas.coverage import CoverageGap, GapCause, from_record
 from schemas.node import NodeId
@@ -51,7 +52,10 @@ def command(*, node: str, cluster: str, from_ns: int, to_ns: int, as_json: bool)
     The answer comes from runtime.coverage: the times for which ingest vouched, and the gaps that it reported. Ingest
     vouches for a time about 70 seconds later, because events may still arrive late. A record that cannot be read may
     have been a gap, so it is one; standard error says how many there are. An event that a stage refused is a gap of
-    every node, because a dead letter does not say whose it was.
+    every node, because a dead letter does not say whose it was. A time in which the node was gone, by the word of an
+    operator or of the cluster (see callstream nodes), needs no heartbeat.
+
+    Only the partition of the node is read, and that of gaps of all nodes.
 
     \b
     Exit codes:
@@ -68,17 +72,13 @@ def command(*, node: str, cluster: str, from_ns: int, to_ns: int, as_json: bool)
     settings, refused = load(), RefusedRecords()
     asked = NodeId(cluster, node).within_limits()
     window = WindowRecords(asked, Interval(from_ns, to_ns))
-    of_other_clusters: set[NodeId] = set()
     since_ms = max(0, from_ns // NS_PER_MS - CLOCK_MARGIN_MS)
 
     def may_be_of_node(key: bytes | None) -> bool:
-        named = node_in(key)
-        if named is not None and named != asked and named.name == asked.name and len(of_other_clusters) < _MAX_NAMED:
-            of_other_clusters.add(named)
-        return named is None or named == asked
+        return node_in(key) in {None, asked}
 
     for record, found in decoded_records(
-        settings, topics.COVERAGE, refused, since_ms=since_ms, is_wanted=may_be_of_node
+        settings, topics.COVERAGE, refused, is_wanted=may_be_of_node, partitions=_partitions_of(asked)
     ):
         window.add(unreadable_gap(asked, record) if isinstance(found, RecordFault) else from_record(found))
     with TopicReader(settings) as reader:
@@ -89,10 +89,28 @@ def command(*, node: str, cluster: str, from_ns: int, to_ns: int, as_json: bool)
     document = _document(window, verdict) | refused.document()
     print_answer(document, _lines(window, verdict), as_json=as_json)
     say_unreadable("coverage", refused)
-    if window.vouched_until_ns is None and of_other_clusters:
-        named = ", ".join(sorted(map(str, of_other_clusters)))
+    if window.vouched_until_ns is None and (others := _of_other_clusters(settings, asked)):
+        named = ", ".join(sorted(map(str, others)))
         echo(f"callstream coverage: there are records of {named}; name the --cluster", err=True)
     sys.exit(EXIT_CODES[verdict.trust])
+
+
+def _of_other_clusters(settings: Settings, asked: NodeId) -> set[NodeId]:
+    """Nodes of the same name in other clusters, some of them; their records are in any partition."""
+    found: set[NodeId] = set()
+    with TopicReader(settings) as reader:
+        for record in reader.records(settings.name(topics.COVERAGE)):
+            named = node_in(record.key)
+            if named is not None and named != asked and named.name == asked.name:
+                found.add(named)
+            if len(found) == _MAX_NAMED:
+                break
+    return found
+
+
+def _partitions_of(node: NodeId) -> Callable[[int], set[int]]:
+    """Where records of the node are, and gaps of all nodes, among a number of partitions."""
+    return lambda count: {node_partition(node, count), node_partition(NO_NODE, count)}
 
 
 def _document(window: WindowRecords, verdict: NodeWindow[CoverageGap]) -> dict[str, Any]:
@@ -105,6 +123,7 @@ def _document(window: WindowRecords, verdict: NodeWindow[CoverageGap]) -> dict[s
         "gaps": [gap.as_record() for gap in verdict.gaps],
         "gaps_left_out": window.gaps_left_out,
         "unvouched": [interval._asdict() for interval in verdict.unvouched],
+        "gone": [{**one.when._asdict(), "said_by": one.said_by} for one in verdict.gone],
         "vouched_twice": [interval._asdict() for interval in verdict.twice],
     }
 
@@ -128,6 +147,8 @@ def _lines(window: WindowRecords, verdict: NodeWindow[CoverageGap]) -> Iterator[
     for interval in verdict.twice:
         yield f"  twice    {_times(interval)}: two ingests vouched for it, so events may be there twice, or one agent's"
         yield "           silence is hidden by another agent of the same name"
+    for one in verdict.gone:
+        yield f"  gone     {_times(one.when)}: by the word of {one.said_by or 'nobody in particular'}"
     for interval in verdict.unvouched:
         yield f"  unknown  {_times(interval)}"
     if verdict.trust is Trust.UNKNOWN:

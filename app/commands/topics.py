@@ -218,7 +218,7 @@ def _listed_row(one: WantedTopic, found: FoundTopic | None) -> dict[str, Any]:
         "partitions": found and found.partitions,
         "replicas": found and found.replicas,
         "cleanup_policy": config["cleanup.policy"],
-        "retention_ms": None if one.topic.compacted else int(config.get("retention.ms", "-1")),
+        "retention_ms": int(config.get("retention.ms", "-1")) if "delete" in config["cleanup.policy"] else None,
         "max_message_bytes": int(config["max.message.bytes"]),
         "restricted": one.topic.restricted,
         "schema": one.topic.value_schema,
@@ -230,7 +230,7 @@ def _listed_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for row in rows:
         size = f"{row['partitions']:>4} partitions" if row["exists"] else "     missing    "
         access = "restricted" if row["restricted"] else "public"
-        line = f"{row['topic']:<{width}}  {size}  {row['cleanup_policy']:<7}  {access:<10}  {row['schema'] or ''}"
+        line = f"{row['topic']:<{width}}  {size}  {row['cleanup_policy']:<14}  {access:<10}  {row['schema'] or ''}"
         yield line.rstrip()
 
 

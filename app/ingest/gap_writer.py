@@ -1,8 +1,8 @@
 """Coverage records to Kafka: a gap is sent until the broker has it, a heartbeat only when no gap is outstanding.
 
-All records of a node have the node as their key, and one idempotent producer sends them in order. So a reader meets a
-gap before the heartbeat that covers its time. The schema's id is looked up, never registered. Until the registry
-answers, gaps wait in the journal.
+All records of a node are in one partition (`agents/coverage/keys.py`), and one idempotent producer sends them in order.
+So a reader meets a gap before the heartbeat that covers its time. The schema's id is looked up, never registered. Until
+the registry and a broker answer, gaps wait in the journal.
 """
 
 import logging
@@ -11,24 +11,25 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from agents.coverage.keys import node_partition, record_key
 from app.ingest.journal import Journal
 from app.kafka.client import LOSSLESS_PRODUCER
 from app.kafka.registry import RegistryError
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
-from schemas.coverage import CLAIMS, CoverageGap, encode
+from schemas.coverage import CLAIMS, TELLING, CoverageGap, encode
 
 log = logging.getLogger(__name__)
 _librdkafka_log = log.getChild("librdkafka")
 
 PRODUCER_CONFIG: Final[Mapping[str, Any]] = {
     **LOSSLESS_PRODUCER,
-    "partitioner": "murmur2_random",
     "linger.ms": 0,
     "queue.buffering.max.messages": 20_000,
 }
+_ANSWER_SECONDS: Final = 5.0
 _LOOK_UP_AGAIN_SECONDS: Final = 10.0
 _MAX_OUTSTANDING: Final = 1000
 """Gaps with the producer at once; the rest wait in the journal."""
@@ -50,6 +51,7 @@ class GapWriter:
         self._journal = journal
         self._find_schema_id = find_schema_id
         self._schema_id: int | None = None
+        self._partitions = 0
         self._look_up_at = 0.0
         self._meter = meter
         self._outstanding: set[CoverageGap] = set()
@@ -76,23 +78,27 @@ class GapWriter:
 
     def claim(self, heartbeat: CoverageGap) -> None:
         """Publish a heartbeat. One that cannot be sent is not kept: the next heartbeat or a gap covers its time."""
-        if self._schema_id is not None:
+        if self._schema_id is not None and self._partitions:
             self._send(heartbeat)
 
     def find_schema(self) -> bool:
-        """Look the schema's id up if it is not known; may take as long as the registry's client waits."""
-        if self._schema_id is not None:
+        """Look up the schema's id and the partitions, if they are not known; may take as long as both clients wait."""
+        if self._schema_id is not None and self._partitions:
             return True
         if time.monotonic() < self._look_up_at:
             return False
         self._look_up_at = time.monotonic() + _LOOK_UP_AGAIN_SECONDS
         try:
-            self._schema_id = self._find_schema_id()
+            if self._schema_id is None:
+                self._schema_id = self._find_schema_id()
+            self._partitions = self._partitions or self._find_partitions()
         except RegistryError as error:
             trouble = f"the schema of coverage cannot be looked up: {error}"
+        except KafkaException as error:
+            trouble = f"the partitions of {self._topic} cannot be looked up: {error.args[0].name()}"
         else:
             trouble = "the schema of coverage is not registered; do it with: callstream topics apply"
-        if self._schema_id is not None:
+        if self._schema_id is not None and self._partitions:
             self.trouble = None
             return True
         if trouble != self.trouble:
@@ -100,9 +106,16 @@ class GapWriter:
         self.trouble = trouble
         return False
 
+    def _find_partitions(self) -> int:
+        """How many the topic has. Raises KafkaException."""
+        found = self._producer.list_topics(self._topic, timeout=_ANSWER_SECONDS).topics[self._topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        return len(found.partitions)
+
     def pump(self) -> None:
         """Send what is pending and take acknowledgements; does not block."""
-        if self._schema_id is not None:
+        if self._schema_id is not None and self._partitions:
             for gap in self._journal.pending:
                 if len(self._outstanding) >= _MAX_OUTSTANDING:
                     break
@@ -118,9 +131,12 @@ class GapWriter:
 
     def _send(self, gap: CoverageGap) -> None:
         assert self._schema_id is not None
-        value, key = encode(gap, self._schema_id), gap.node_id.as_key()
+        partition = node_partition(gap.node_id, self._partitions)
+        acknowledged = partial(self._on_delivery, gap)
         try:
-            self._producer.produce(self._topic, value, key, on_delivery=partial(self._on_delivery, gap))
+            self._producer.produce(
+                self._topic, encode(gap, self._schema_id), record_key(gap), partition, on_delivery=acknowledged
+            )
         except BufferError:
             self._outstanding.discard(gap)
 
@@ -131,6 +147,8 @@ class GapWriter:
             log.error("%s", self.trouble)
             return
         self.trouble = None
+        if gap.cause in TELLING:
+            return
         with self._meter.together():
             self._meter.add(metrics.GAPS, 1, gap.cause.value)
             self._meter.add(metrics.GAP_EVENTS, gap.events_lost or 0, gap.cause.value)

@@ -127,10 +127,18 @@ class Keeper:
             self._meter.set(metrics.GAPS_PENDING, self._gaps.pending)
             self._meter.set(metrics.STREAM_UP, int(self._coverage.seeing))
 
-    def finish(self, timeout_seconds: float) -> None:
-        """Report the last gaps; gaps that the broker does not acknowledge in time stay in the journal."""
+    def finish(self, timeout_seconds: float, *, in_good_order: bool = False) -> None:
+        """Report the last gaps; gaps that the broker does not acknowledge in time stay in the journal.
+
+        In good order, everything is written that was received: a last heartbeat and a farewell say so.
+        """
         with self._lock:
             self._gaps.report(self._coverage.losses(self._buffer.take_findings(), []))
+            self._gaps.pump()
+            if in_good_order and not self._gaps.pending:
+                self._claim()
+                for farewell in self._coverage.farewell():
+                    self._gaps.claim(farewell)
             self._gaps.report(self._coverage.ended(self._wall_ns(), GapCause.INGEST_RESTART))
             self._gaps.report(self._coverage.last_words(self._wall_ns()))
             self._gaps.flush(timeout_seconds)

@@ -6,7 +6,8 @@ alive, what was received is written, and the agent's own loss counters were read
 becomes a gap when the stream opens again. The gap starts where the last heartbeat ended, because no heartbeat has
 covered what came later.
 
-A heartbeat says what was looked at: under a filter that may hide events, or without the agent's loss counters, its
+A heartbeat is a growing record: it says that everything is complete since the stream opened, up to T. It says what was
+looked at: under a filter that may hide events, or without the agent's loss counters, its
 cause says so instead. Gaps come before the heartbeat that covers their time. Times are Unix epoch in nanoseconds and
 are passed in.
 """
@@ -57,6 +58,18 @@ class ClaimEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What each heartbeat tells besides: the node's boot, where ingest runs on the node, and the version of ingest."""
+
+    boot_id: str | None = None
+    boot_ns: int | None = None
+    version: str = ""
+
+
+NO_ORIGIN: Final = Origin()
+
+
+@dataclass(frozen=True, slots=True)
 class AgentLoss:
     """One of Tetragon's loss counters grew between two readings."""
 
@@ -70,7 +83,13 @@ class NodeClaims:
     """The state of one node's coverage. Not locked."""
 
     def __init__(
-        self, node: NodeId, unvouched_since_ns: int | None, *, session: str = "", lateness_ns: int = LATENESS_NS
+        self,
+        node: NodeId,
+        unvouched_since_ns: int | None,
+        *,
+        session: str = "",
+        lateness_ns: int = LATENESS_NS,
+        origin: Origin = NO_ORIGIN,
     ) -> None:
         """`unvouched_since_ns`: up to when an earlier process claimed completeness; None if none did.
 
@@ -81,6 +100,8 @@ class NodeClaims:
         self._session = session
         self._is_on_topic = False
         self._lateness_ns = lateness_ns
+        self._origin = origin
+        self._watched_since_ns = 0
         self.unvouched_since_ns = unvouched_since_ns
         """Up to when heartbeats cover the node; None before the stream was ever open."""
         self.seeing = False
@@ -113,7 +134,7 @@ class NodeClaims:
             cause = GapCause.UNKNOWN if self.seeing else self._cause(agent_restarted=agent_restarted)
             gaps = self._gaps(since_ns, changed_ns, cause, detail=_RENAMED)
         if self.seeing or self._blind_since_ns is not None:
-            since_ns = self.unvouched_since_ns = changed_ns
+            since_ns = self.unvouched_since_ns = self._watched_since_ns = changed_ns
         self._names.change(node, since_ns)
         self._is_on_topic = False
         return gaps
@@ -124,6 +145,7 @@ class NodeClaims:
             return []
         self.seeing = True
         since_ns, self.unvouched_since_ns = self.unvouched_since_ns, now_ns
+        self._watched_since_ns = now_ns
         self._blind_since_ns = None
         if since_ns is None or since_ns >= now_ns:
             return []
@@ -137,6 +159,13 @@ class NodeClaims:
             self.seeing = False
             self._blind_cause, self._blind_since_ns = cause, now_ns
         return gaps
+
+    def farewell(self) -> list[CoverageGap]:
+        """That this process stops in good order: nobody watches from where the last heartbeat ended."""
+        since_ns = self.unvouched_since_ns
+        if not self.seeing or not self._is_on_topic or since_ns is None:
+            return []
+        return [self._record(NamedPart(self.node, since_ns, since_ns), GapCause.FAREWELL, None, None)]
 
     def last_words(self, now_ns: int) -> list[CoverageGap]:
         """A gap up to the end of this process, if nothing was said of the node yet: its name must be known."""
@@ -172,8 +201,12 @@ class NodeClaims:
         gaps = []
         if self._throttled and self._throttled_since_ns < until_ns:
             gaps = self._throttle_gap(until_ns)
-        beat = self._record(
-            NamedPart(self.node, self.unvouched_since_ns, until_ns), GapCause.HEARTBEAT, None, evidence.filters.text
+        part = NamedPart(self.node, self._watched_since_ns, until_ns)
+        beat = replace(
+            self._record(part, GapCause.HEARTBEAT, None, evidence.filters.text),
+            boot_id=self._origin.boot_id,
+            boot_ns=self._origin.boot_ns,
+            ingest_version=self._origin.version,
         )
         self.unvouched_since_ns = until_ns
         return gaps + ([replace(beat, cause=cause) for cause in _kept_back(evidence)] or [beat])

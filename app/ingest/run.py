@@ -33,6 +33,7 @@ from app.ingest.keeper import Keeper
 from app.ingest.keys import KeyReader
 from app.ingest.link import AgentLink, link_of
 from app.ingest.node_claims import NodeClaims
+from app.ingest.origin import is_on_this_node, origin_of
 from app.ingest.spill import SpillFolder
 from app.ingest.spiller import Spiller
 from app.ingest.writer import BATCH_BYTES, RawWriter
@@ -123,7 +124,12 @@ class Ingest:
         self._agent = AgentMetrics(settings.tetragon_metrics_url) if settings.tetragon_metrics_url else None
         privacy = load_privacy(settings)
         self._keeper = Keeper(
-            coverage=NodeClaims(node, known.vouched_until_ns if known else None, session=token_hex(_SESSION_BYTES)),
+            coverage=NodeClaims(
+                node,
+                known.vouched_until_ns if known else None,
+                session=token_hex(_SESSION_BYTES),
+                origin=origin_of(link),
+            ),
             journal=self._journal,
             gaps=self._gaps,
             buffer=self._buffer,
@@ -200,7 +206,8 @@ class Ingest:
         for thread in self._threads:
             thread.join(timeout=1.0)
         lost = self._part_with_the_rest()
-        self._guard(lambda: self._keeper.finish(_LAST_WORDS_SECONDS))
+        in_good_order = not lost and self._failure is None and self._buffer.is_empty()
+        self._guard(lambda: self._keeper.finish(_LAST_WORDS_SECONDS, in_good_order=in_good_order))
         self._http.close()
         self._journal.close()
         if self._folder is not None:
@@ -364,7 +371,4 @@ def _cleared(answer: TextAnswer) -> str:
 
 def _node_of(link: AgentLink) -> str:
     """What to call the node until an event has named it: this host for a local agent, else the agent's."""
-    if link.is_unix:
-        return os.uname().nodename
-    host, _ = link.host_and_port
-    return os.uname().nodename if host in {"localhost", "127.0.0.1", "::1"} else host
+    return os.uname().nodename if is_on_this_node(link) else link.host_and_port[0]

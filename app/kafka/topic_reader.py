@@ -160,10 +160,16 @@ class TopicReader:
         return self.read(topic, partition, there.first, there.next - 1, all_readable=all_readable)
 
     def records(
-        self, topic: str, starts: Mapping[int, int] | None = None, stops: Mapping[int, int] | None = None
+        self,
+        topic: str,
+        starts: Mapping[int, int] | None = None,
+        stops: Mapping[int, int] | None = None,
+        *,
+        partitions: Iterable[int] | None = None,
     ) -> Iterator[Recorded]:
         """All records from `starts` (the first, if not given) to before `stops` (the present ends), intermixed.
 
+        They are those of some partitions, or of all if `partitions` is not given.
         A start before the first offset that exists means that one. Raises DamagedError as `read` does.
         """
         begins, before = starts or {}, stops or {}
@@ -171,10 +177,15 @@ class TopicReader:
             OffsetRange(
                 number, max(begins.get(number, 0), there.first), min(before.get(number, there.next), there.next)
             )
-            for number, there in self.all_ends(topic).items()
+            for number, there in self._ends_of(topic, partitions).items()
         ]
         for taken in self._read(topic, ranges):
             yield from taken
+
+    def _ends_of(self, topic: str, partitions: Iterable[int] | None) -> dict[int, OffsetRange]:
+        if partitions is None:
+            return self.all_ends(topic)
+        return {number: self.ends(topic, number) for number in sorted(set(partitions))}
 
     def _read(self, topic: str, ranges: Iterable[OffsetRange]) -> Iterator[list[Recorded]]:
         wanted = [one for one in ranges if one.offsets > 0]

@@ -11,9 +11,6 @@ from typing import Final
 
 from schemas.topics import Topic
 
-_COMPACTED_SEGMENT_BYTES: Final = 64 << 20
-"""A topic's newest segment is never compacted; at the default of 1 GiB a table of few keys would grow to that."""
-
 
 @dataclass(frozen=True, slots=True)
 class WantedTopic:
@@ -95,7 +92,7 @@ _ANY_TIME: Final = str(2**63 - 1)
 
 def _config(topic: Topic, replication_factor: int) -> dict[str, str]:
     config = {
-        "cleanup.policy": "compact" if topic.compacted else "delete",
+        "cleanup.policy": _cleanup(topic),
         "max.message.bytes": str(topic.max_message_bytes),
         # derived records carry the raw record's time of receipt, which the broker must not replace
         "message.timestamp.type": "CreateTime",
@@ -105,10 +102,17 @@ def _config(topic: Topic, replication_factor: int) -> dict[str, str]:
         "min.insync.replicas": str(max(1, replication_factor - 1)),
     }
     if topic.compacted:
-        config["segment.bytes"] = str(_COMPACTED_SEGMENT_BYTES)
-    else:
+        # the newest segment is never compacted; at the default of 1 GiB a table of few keys would grow to that
+        config["segment.bytes"] = str(topic.segment_bytes)
+    if topic.retention_ms is not None or not topic.compacted:
         config["retention.ms"] = str(-1 if topic.retention_ms is None else topic.retention_ms)
     return config
+
+
+def _cleanup(topic: Topic) -> str:
+    if not topic.compacted:
+        return "delete"
+    return "compact" if topic.retention_ms is None else "compact,delete"
 
 
 def decide(wanted: Iterable[WantedTopic], found: Mapping[str, FoundTopic]) -> tuple[Decision, ...]:
@@ -122,7 +126,7 @@ def _decide(wanted: WantedTopic, found: FoundTopic | None) -> Decision:
     if wanted.topic.co_partitioned and found.partitions != wanted.partitions:
         return TopicRefusal(wanted, "partition count", str(wanted.partitions), str(found.partitions))
     for option in ("cleanup.policy", "message.timestamp.type"):
-        if found.config[option] != wanted.config[option]:
+        if set(found.config[option].split(",")) != set(wanted.config[option].split(",")):
             return TopicRefusal(wanted, option, wanted.config[option], found.config[option])
     limit = "max.message.bytes"
     if int(found.config[limit]) < int(wanted.config[limit]):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agents.contract import OutRecord
+from agents.coverage.keys import NO_NODE, node_partition, record_key
 from agents.coverage.unreadable import GAP_BEFORE_NS
 from app.kafka.records import Partition
 from app.processes.process_end import Fail, end_process
@@ -121,9 +122,10 @@ class SkippedGaps:
             return
         parcels = []
         for one in found:
-            value = encode(gap_of(one, one.topic.removeprefix(self._prefix)), self._schema_id)
-            record = OutRecord(None, value, time.time_ns() // NS_PER_MS)
-            parcels.append(Parcel(self._prefix + COVERAGE, one.partition % self._partitions, [record]))
+            gap = gap_of(one, one.topic.removeprefix(self._prefix))
+            value = encode(gap, self._schema_id)
+            record = OutRecord(record_key(gap), value, time.time_ns() // NS_PER_MS)
+            parcels.append(Parcel(self._prefix + COVERAGE, node_partition(NO_NODE, self._partitions), [record]))
         if parcels:
             with delivered_or_ended(self._fail):
                 await self._delivery.deliver(parcels)

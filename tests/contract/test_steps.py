@@ -18,7 +18,7 @@ from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.stage import CanonicalizeStep
 from agents.contract import SourceRecord, Step
 from agents.coverage.covering import ALL_NODES_KEY, CoverageFolder, node_key
-from agents.coverage.unreadable import node_in
+from agents.coverage.keys import node_in
 from agents.hot_symbols.counting.symbol_counter import INCLUDED_KEY, SymbolCounter, parse_partial_key
 from agents.hot_symbols.reading.meaning import PLACE_FIELDS
 from agents.hot_symbols.reading.observations import CallReader

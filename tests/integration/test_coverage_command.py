@@ -8,14 +8,16 @@ import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Producer
 
+from agents.coverage.keys import NO_NODE
 from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
 from app.operators.times import time_text
 from app.settings import from_env
 from app.stages.worker import registered_id
 from schemas import topics
-from schemas.coverage import CoverageGap, GapCause, encode
+from schemas.coverage import CoverageGap, GapCause
 from schemas.node import NodeId
+from tests.support.coverage_records import partition_of, send_coverage
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +44,7 @@ class _Scene:
                 cause=cause,
                 events_lost=None if cause in {GapCause.HEARTBEAT, GapCause.RECONNECT} else 12,
             )
-            producer.produce(settings.name(topics.COVERAGE), encode(gap, schema_id), node.encode())
+            send_coverage(producer, settings.name(topics.COVERAGE), gap, schema_id)
         producer.produce(settings.name(topics.COVERAGE), b"no coverage record at all", b"another-node")
         assert producer.flush(30) == 0
 
@@ -58,14 +60,14 @@ class _Scene:
             cause=GapCause.HEARTBEAT,
         )
         producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers})
-        value = encode(beat, registered_id(settings, topics.COVERAGE))
-        producer.produce(settings.name(topics.COVERAGE), value, node.as_key())
+        send_coverage(producer, settings.name(topics.COVERAGE), beat, registered_id(settings, topics.COVERAGE))
         assert producer.flush(30) == 0
 
-    def publish_nonsense(self, key: bytes | None, ago: int) -> None:
+    def publish_nonsense(self, key: bytes, ago: int, node: NodeId) -> None:
         settings = from_env(self.environ)
-        producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers})
-        producer.produce(settings.name(topics.COVERAGE), b"no record", key, timestamp=(self.now_s - ago) * 1000)
+        producer, topic = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers}), topics.COVERAGE
+        partition = partition_of(producer, settings.name(topic), node)
+        producer.produce(settings.name(topic), b"no record", key, partition, timestamp=(self.now_s - ago) * 1000)
         assert producer.flush(30) == 0
 
     def ask(self, ago: int, until: int, *more: str) -> Result:
@@ -182,12 +184,12 @@ def test_a_record_that_cannot_be_read_is_a_gap_of_its_node_or_of_all(scene: _Sce
     """It may have said that events are missing, up to an hour before it was written."""
     scene.publish((20_000, 100, GapCause.HEARTBEAT, NODE))
     assert scene.ask(19_000, 18_000).exit_code == 0
-    scene.publish_nonsense(b"another-node", 18_000)
+    scene.publish_nonsense(b"another-node", 18_000, NodeId("", NODE))
     assert scene.ask(19_000, 18_000).exit_code == 0
-    scene.publish_nonsense(NODE.encode(), 18_000)
+    scene.publish_nonsense(NODE.encode(), 18_000, NodeId("", NODE))
     broken = scene.ask(19_000, 18_000)
     assert broken.exit_code == 1
     assert "a record of runtime.coverage that cannot be read" in broken.output
     assert scene.ask(10_000, 9_000).exit_code == 0
-    scene.publish_nonsense(None, 9_000)
+    scene.publish_nonsense(b"\xff", 9_000, NO_NODE)
     assert scene.ask(10_000, 9_000).exit_code == 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from agents.coverage.keys import record_key
 from schemas import topics
 from schemas.coverage import CLAIMS, CoverageGap, decode
 from schemas.node import NodeId
@@ -81,7 +82,7 @@ def test_names_that_forge_or_flood_are_cut_escaped_and_agree(site: IngestSite) -
     assert code == 0
     assert peak < MAX_RSS_MIB
     found = _coverage(site)
-    assert all(key == gap.node_id.as_key() for key, gap in found)
+    assert all(key == record_key(gap) for key, gap in found)
     assert all(max(map(len, gap.node_id)) <= 512 for _, gap in found)
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", log)
     assert not re.search("^2026-11-30T00:00:00Z CRITICAL", log, re.MULTILINE)

@@ -113,7 +113,7 @@ def test_the_watch_list_and_coverage_take_anything(scene: WatchScene) -> None:
         evil.send(topic, avro_wire.schema_header(recursive) + b"\x02" * 60_000, key=b"recursive")
         evil.send(topic, avro_wire.schema_header(recursive) + b"\x02" * 400_000, key=b"large")
         evil.send(topic, avro_wire.schema_header(nulls) + avro_wire.long(1 << 34) + b"\0", key=b"nulls")
-    evil.send(topics.COVERAGE, b"nothing at all", key=None)  # the broker takes none without a key where it compacts
+    evil.send(topics.COVERAGE, b"nothing at all", key=b"\xff")  # the broker takes none without a key where it compacts
     scene.watch_as_a_service("f" * 5_000, ago_ns=DAY)
     evil.send(topics.COVERAGE, *(avro_wire.schema_header(900_000 + n) + b"x" for n in range(20_000)), partition=1)
 

@@ -13,6 +13,7 @@ import pytest
 from aiokafka.partitioner import murmur2
 from confluent_kafka import Message
 
+from agents.coverage.keys import node_in
 from app.simulator.recording import Recording
 from app.simulator.server import SimulatorServer
 from schemas import topics
@@ -238,8 +239,8 @@ def test_an_agent_that_comes_back_under_another_name_is_another_node(site: Inges
     assert alpha.from_ns < ended_ns < alpha.to_ns == beta.from_ns < began_ns < beta.to_ns
     assert alpha.session == beta.session != ""
     assert "the node is called east/beta from now on, and was called alpha" in log
-    keys = {message.key() for message in site.records(topics.COVERAGE)}
-    assert keys == {b"alpha", b"east/beta"}
+    nodes = {str(node_in(message.key())) for message in site.records(topics.COVERAGE)}
+    assert nodes == {"alpha", "east/beta"}
 
 
 def test_an_ingest_that_ends_soon_leaves_a_record_of_its_node(site: IngestSite) -> None:

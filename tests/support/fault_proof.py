@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from agents.canonicalize.events import Canonicalizer
 from agents.canonicalize.outcomes import Canonical, EventRefusal
 from schemas import topics
-from schemas.coverage import CoverageGap, GapCause, decode
+from schemas.coverage import TELLING, CoverageGap, GapCause, decode
 from tests.support.fault_run import LivedLife
 from tests.support.live_agent import event_digest, happened
 from tests.support.pipeline_run import PipelineRun
@@ -92,7 +92,7 @@ def loss_account(
 
 def gaps_of(run: PipelineRun) -> list[CoverageGap]:
     """All gaps on the coverage topic, without heartbeats."""
-    return [gap for gap in _coverage(run) if gap.cause is not GapCause.HEARTBEAT]
+    return [gap for gap in _coverage(run) if gap.cause is not GapCause.HEARTBEAT and gap.cause not in TELLING]
 
 
 def _coverage(run: PipelineRun) -> Iterator[CoverageGap]:

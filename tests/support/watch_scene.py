@@ -18,8 +18,9 @@ from app.settings import from_env
 from app.stages.worker import registered_id
 from schemas import records, topics
 from schemas.avro_wire import schema_header
-from schemas.coverage import CoverageGap, GapCause, encode
+from schemas.coverage import CoverageGap, GapCause
 from tests.support.calls import encode_call
+from tests.support.coverage_records import send_coverage
 from tests.support.delivery_run import PARTITIONS, Worker, worker_environ
 from tests.support.made_stores import store_with
 
@@ -127,8 +128,7 @@ class WatchScene:
             to_ns=self.now_ns - until_ago_ns,
             cause=cause,
         )
-        value = encode(gap, self._ids[topics.COVERAGE])
-        self._producer.produce(self.prefix + topics.COVERAGE, value, gap.node_id.as_key())
+        send_coverage(self._producer, self.prefix + topics.COVERAGE, gap, self._ids[topics.COVERAGE])
         assert self._producer.flush(30) == 0
 
     def watch_as_a_service(self, symbol: str, *, ago_ns: int, **others: Any) -> None:

@@ -117,6 +117,14 @@ def test_a_node_that_was_only_ever_seen_to_lose_events_counts() -> None:
     ]
 
 
+def test_a_node_that_only_an_unreadable_record_names_is_missing_for_its_hour() -> None:
+    """It may be there, and nobody can read what it says; it owes for no other time."""
+    unread = NodeCoverage([], [GapInterval(20 * HOUR, 21 * HOUR, "Unknown")])
+    found = completeness(named({"a": node((0, 50)), "unread": unread}), 10 * HOUR, NOW)
+    assert found.gaps == (MissingInterval(20 * HOUR, 21 * HOUR, NodeId("east", "unread"), "Unknown"),)
+    assert found.all_nodes.missing_ms == 3_600_000
+
+
 def test_a_loss_that_nobody_counted_has_no_number() -> None:
     """What is counted adds up over all gaps since the beginning; an uncounted loss makes the number unknown."""
     counted = GapInterval(20 * HOUR, 20 * HOUR, "Overflow", 700), GapInterval(5 * HOUR, 6 * HOUR, "AgentLoss", 1)

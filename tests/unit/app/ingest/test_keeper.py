@@ -22,7 +22,7 @@ def test_quiet_node_is_vouched_for_because_the_link_answers(scene: KeeperScene) 
 
     assert scene.step_at(10_000) == []
     assert scene.step_at(10_100) == [("Heartbeat", 10_000, 10_040)]
-    assert scene.step_at(10_200) == [("Heartbeat", 10_040, 10_140)]
+    assert scene.step_at(10_200) == [("Heartbeat", 10_000, 10_140)]
 
 
 def test_dead_link_stops_the_claims(scene: KeeperScene) -> None:

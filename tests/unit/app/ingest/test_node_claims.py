@@ -27,8 +27,8 @@ def _open_since(second: int) -> NodeClaims:
     return coverage
 
 
-def test_heartbeats_adjoin_and_stay_behind_by_the_lateness() -> None:
-    """Each begins where the last ended, the first where the stream was opened."""
+def test_heartbeats_grow_and_stay_behind_by_the_lateness() -> None:
+    """Each begins where the stream was opened, so the last one says all."""
     coverage = _open_since(1000)
 
     claims = [coverage.heartbeat(_evidence(now)) for now in (1059, 1060, 1061, 1071)]
@@ -37,7 +37,7 @@ def test_heartbeats_adjoin_and_stay_behind_by_the_lateness() -> None:
         [],
         [],
         [("Heartbeat", 1000, 1001)],
-        [("Heartbeat", 1001, 1011)],
+        [("Heartbeat", 1000, 1011)],
     ]
 
 
@@ -191,7 +191,7 @@ def test_heartbeat_is_preceded_by_the_throttling_inside_it() -> None:
     last = coverage.losses(Findings(throttles=[Throttle(False, "/a", 1050 * S)]), [])
 
     assert _windows(first) == [("Throttle", 1010, 1020), ("Heartbeat", 1000, 1020)]
-    assert _windows(second) == [("Throttle", 1020, 1030), ("Heartbeat", 1020, 1030)]
+    assert _windows(second) == [("Throttle", 1020, 1030), ("Heartbeat", 1000, 1030)]
     assert _windows(last) == [("Throttle", 1030, 1050)]
 
 

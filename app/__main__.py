@@ -34,6 +34,7 @@ COMMANDS: Final[dict[str, str]] = {
     "export": "Write flame graphs, profiles, runtime facts and VEX",
     "top": "Show rates, lag and losses of all processes, refreshed",
     "books": "Check that nothing is lost between any two places",
+    "nodes": "See which nodes there are, and say that one is gone",
     "coverage": "Say whether a node's events of a time are complete",
     "record": "Keep a range of raw events as evidence",
     "replay": "Replay recorded events, and prove what was published",

@@ -66,15 +66,18 @@ class FleetAccount:
         refused: Iterable[Interval] = (),
         of_all: Iterable[GapInterval] = (),
         placements: Placements = NO_PLACEMENTS,
+        until_ns: int | None = None,
     ) -> None:
         """What is vouched for beyond `now_ns` comes from a clock that runs ahead.
+
+        The end is up to when the nodes that report are known, or `until_ns` where it is given.
 
         Events of the intervals `refused` reached a stage that could not process them. In the gaps `of_all` any node may
         have lost events: a stage never read what was received then, or a coverage record cannot be read.
         """
         lives = {node: known.lives() for node, known in nodes.items()}
         lives = {node: found for node, found in lives.items() if found or nodes[node].gaps}
-        self.until_ns = until_ns = _until(nodes, lives, now_ns)
+        self.until_ns = until_ns = _until(nodes, lives, now_ns) if until_ns is None else until_ns
         self._accounts = {node: account_of(node, nodes[node], found, until_ns) for node, found in lives.items()}
         window = Interval(-(1 << 63), until_ns)
         everywhere = [
@@ -167,6 +170,11 @@ def completeness(
 ) -> Completeness:
     """The answer of all nodes for one beginning; see `FleetAccount`."""
     return FleetAccount(nodes, now_ns, refused=refused, of_all=of_all).since(since_ns, forgotten_ns=forgotten_ns)
+
+
+def known_until(nodes: Mapping[NodeId, NodeCoverage], now_ns: int) -> int:
+    """Up to when the nodes that report are known; 0 where nobody ever vouched."""
+    return _until(nodes, {node: found for node, known in nodes.items() if (found := known.lives())}, now_ns)
 
 
 def _until(nodes: Mapping[NodeId, NodeCoverage], lives: Mapping[NodeId, Sequence[Life]], now_ns: int) -> int:

@@ -7,8 +7,8 @@ grows. All others have keys of their own. A key begins with the node; `#` stands
 from typing import Final
 from zlib import crc32
 
-from agents.hot_symbols.partitioning import murmur2
 from schemas.coverage import CLAIMS, CoverageGap, GapCause
+from schemas.murmur2 import positive_murmur2
 from schemas.node import NodeId, node_of_text
 
 NO_NODE: Final = NodeId("", "")
@@ -20,7 +20,6 @@ _OF_ALL: Final = "##"
 """Keys of gaps of all nodes begin with it; a node's is followed by a session or by who says something."""
 
 _GROWING: Final = CLAIMS | {GapCause.FOLLOWED}
-_POSITIVE: Final = 0x7FFFFFFF
 
 
 def record_key(record: CoverageGap) -> bytes:
@@ -51,4 +50,4 @@ def node_in(key: bytes | None) -> NodeId | None:
 
 def node_partition(node: NodeId, partitions: int) -> int:
     """The partition of all records of a node; `NO_NODE` for gaps of all nodes. Kafka's own rule for `str` of it."""
-    return (murmur2(node.as_key()) & _POSITIVE) % partitions
+    return positive_murmur2(node.as_key()) % partitions

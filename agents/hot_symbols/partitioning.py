@@ -1,33 +1,12 @@
 """The partition of a symbol, by Kafka's own rule: murmur2 of the key, as Java's default partitioner computes it.
 
-So any Java client that looks a symbol up by its key finds the partition that we wrote it to. Source: Apache Kafka,
-org.apache.kafka.common.utils.Utils.murmur2 and toPositive.
+So any Java client that looks a symbol up by its key finds the partition that we wrote it to.
 """
 
 from typing import Final
 
 from agents.memo import Memo
-
-_SEED: Final = 0x9747B28C
-_FACTOR: Final = 0x5BD1E995
-_SHIFT: Final = 24
-_WORD: Final = 4
-_MASK: Final = 0xFFFFFFFF
-_POSITIVE: Final = 0x7FFFFFFF
-
-
-def murmur2(data: bytes) -> int:
-    """32-bit murmur2 of `data`, as an unsigned number."""
-    mixed = _SEED ^ len(data)
-    whole = len(data) & -_WORD
-    for start in range(0, whole, _WORD):
-        word = int.from_bytes(data[start : start + _WORD], "little") * _FACTOR & _MASK
-        word = (word ^ word >> _SHIFT) * _FACTOR & _MASK
-        mixed = mixed * _FACTOR & _MASK ^ word
-    if whole < len(data):
-        mixed = (mixed ^ int.from_bytes(data[whole:], "little")) * _FACTOR & _MASK
-    mixed = (mixed ^ mixed >> 13) * _FACTOR & _MASK
-    return mixed ^ mixed >> 15
+from schemas.murmur2 import positive_murmur2
 
 
 def symbol_partition(symbol_id: str, partitions: int) -> int:
@@ -35,5 +14,5 @@ def symbol_partition(symbol_id: str, partitions: int) -> int:
     return _NUMBERS[symbol_id] % partitions
 
 
-_NUMBERS: Final = Memo[str, int](lambda symbol_id: murmur2(symbol_id.encode()) & _POSITIVE, 65_536)
+_NUMBERS: Final = Memo[str, int](lambda symbol_id: positive_murmur2(symbol_id.encode()), 65_536)
 """Hot symbols come in every flush; keys have some 100 bytes."""

@@ -2,7 +2,8 @@
 
 import pytest
 
-from agents.hot_symbols.partitioning import murmur2, symbol_partition
+from agents.hot_symbols.partitioning import symbol_partition
+from schemas.murmur2 import murmur2
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ class ClusterNode(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Known:
+class _NamedNode:
     created_ns: int
     boot_id: str
     seen_ns: int
@@ -42,7 +42,7 @@ class ClusterNodes:
         self._cluster = cluster
         self._session = session
         self._public_name = public_name
-        self._known = {name: _Known(created_ns, "", 0) for name, created_ns in known.items()}
+        self._known = {name: _NamedNode(created_ns, "", 0) for name, created_ns in known.items()}
         self._since_ns = 0
 
     def listed(self, nodes: Iterable[ClusterNode], now_ns: int) -> list[CoverageGap]:
@@ -70,7 +70,7 @@ class ClusterNodes:
         elif known.boot_id and node.boot_id and known.boot_id != node.boot_id:
             words.append(self._word(name, GapCause.BOOTED, known.seen_ns, now_ns))
         created_ns = node.created_ns if known is None else known.created_ns
-        self._known[name] = _Known(created_ns, node.boot_id or (known.boot_id if known else ""), now_ns)
+        self._known[name] = _NamedNode(created_ns, node.boot_id or (known.boot_id if known else ""), now_ns)
         return words
 
     def deleted(self, node: ClusterNode, now_ns: int) -> list[CoverageGap]:

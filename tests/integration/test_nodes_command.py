@@ -40,16 +40,17 @@ def test_a_node_that_is_gone_is_a_gap_until_somebody_who_may_know_retires_it(
         it.add_worker()
         it.watch_as_a_service("inflate", ago_ns=14 * DAY, module="/lib/libz.so.1", every_call_probed=True)
         it.cover(20 * DAY, 10 * SECOND, cluster="east")
-        it.cover(20 * DAY, 5 * DAY, node="dead", cluster="east")
+        silence_ns = 5 * DAY + it.now_ns % SECOND  # since a whole second, as people write it
+        it.cover(20 * DAY, silence_ns, node="dead", cluster="east")
         silent = it.await_answer(_FINE, lambda answer: bool(answer["gaps"]))
-        assert (silent["answer"], silent["missing_ms"]) == ("NotSeen", (5 * DAY - 10 * SECOND) // 10**6)
+        assert (silent["answer"], silent["missing_ms"]) == ("NotSeen", -(-(silence_ns - 10 * SECOND) // 10**6))
         assert _listed(it)["dead"]["missing_ms"] == silent["missing_ms"]
 
         unknown = _nodes(it, "retire", "dead", "--at", "5d")
         assert (unknown.exit_code, "there is east/dead" in unknown.stderr) == (1, True)
         early = _nodes(it, "retire", "dead", "--cluster", "east", "--at", "6d")
         assert (early.exit_code, "was heard of after --at" in early.stderr) == (1, True)
-        at = time_text(it.now_ns - 5 * DAY, 9)
+        at = time_text(it.now_ns - silence_ns)
         said = _nodes(it, "retire", "dead", "--cluster", "east", "--at", at)
         assert said.exit_code == 0, said.output
         gone = it.await_answer(_FINE, lambda answer: answer["answer"] == "NeverHit")

@@ -39,10 +39,13 @@ def test_every_command_that_takes_a_place_or_a_time_is_in_the_table() -> None:
         "coverage --from",
         "coverage --to",
         "hot-symbols --since",
+        "nodes --at",
+        "nodes --from",
         "symbols --since",
     }
     assert {where for where, option in ALL.items() if option.type is POSITION} == {
         "tap --from",
+        "tap --to",
         "export --from",
         "export --to",
         "record --from",
@@ -53,7 +56,7 @@ def test_every_command_that_takes_a_place_or_a_time_is_in_the_table() -> None:
         "replay --loaders-from",
         "reprocess --from",
     }
-    assert len(ALL) == 14
+    assert len(ALL) == 17
 
 
 @pytest.mark.parametrize("where", ALL)

@@ -39,6 +39,14 @@ def where_it_ran(product: str, answer: Mapping[str, Any]) -> Whereabouts:
     return Whereabouts.MAY_BE_IN_IT if answer["images_more"] else Whereabouts.ELSEWHERE
 
 
+def is_sure_in(product: str, answer: Mapping[str, Any]) -> bool:
+    """Whether one of the hits that were in a product is sure; hits elsewhere make none of these so."""
+    image = _IMAGE.fullmatch(product)
+    if image is None:
+        return bool(answer["confirmed_hits"])
+    return any(one["confirmed"] and _is_image(image, one["image_id"], one["image_name"]) for one in answer["images"])
+
+
 def _is_image(product: re.Match[str], image_id: str, image_name: str) -> bool:
     version = unquote(product["version"] or "").lower()
     if _DIGEST.fullmatch(version):

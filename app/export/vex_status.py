@@ -15,7 +15,7 @@ from typing import Any, Final
 from agents.hot_symbols.watch.deciding import AnswerKind
 from agents.hot_symbols.watch.reasons import ReasonKind
 from app.export.vex_file import VexSubject
-from app.export.vex_images import Whereabouts, where_it_ran
+from app.export.vex_images import Whereabouts, is_sure_in, where_it_ran
 from app.operators.times import time_text
 from schemas.node import NodeId
 from schemas.units import NS_PER_SECOND
@@ -48,7 +48,7 @@ def status_of(subject: VexSubject, product: str, answers: Sequence[WatchAnswer])
     """The status of one product; `answers` are those of the vulnerability."""
     hit = [one for one in answers if one["hits"] > 0]
     here = [one for one in hit if where_it_ran(product, one) is Whereabouts.IN_IT]
-    if any(one["confirmed_hits"] > 0 for one in here) and subject.action:
+    if any(is_sure_in(product, one) for one in here) and subject.action:
         return {"status": "affected", "status_notes": _joined(map(_executed, here)), "action_statement": subject.action}
     doubts = [*(_executed_for(product, one) for one in hit), *_doubts(subject, answers)]
     if doubts:

@@ -1,10 +1,18 @@
 """Inlined functions from DWARF: which function has copies in which others, at which addresses.
 
 A function counts as described only if its own entry was read, with every copy in it: not if the entry lies in a .dwo
-file, or if the name of a copy lies in another file (dwz). Of a copy that was merged into its caller without a trace,
-GCC only says that there was one: its place is `NO_PLACE`. Go's own inline tree is better than its DWARF, so units of Go
-are left out where it was read. Neither tells of a copy in Go whose instructions are all attributed to the caller, so no
-function of Go counts as described.
+file, or if the name of a copy lies in another file (dwz). Go's own inline tree is better than its DWARF, so units of Go
+are left out where it was read.
+
+Of a copy that was merged into its caller, so that no instruction is attributed to it, compilers say this:
+
+| `DW_AT_producer` | what it says | where it does |
+| --- | --- | --- |
+| `GNU ...` (GCC) | that there was one (`DW_AT_inline`), not where | gcc/dwarf2out.cc: gen_subprogram_die |
+| clang, rustc and all else of LLVM | nothing | llvm/.../DwarfDebug.cpp: constructAbstractSubprogramScopeDIE |
+| `Go cmd/compile` | nothing | cmd/compile/internal/dwarfgen/dwinl.go: assembleInlines |
+
+So GCC's copy has the place `NO_PLACE`, and a function counts as described only if GCC or an assembler made it.
 """
 
 from bisect import bisect_right
@@ -25,7 +33,7 @@ _INLINED: Final = 0x1D
 # Types and call sites, which can be long and hold no code of functions; skipped where the entry says what follows it.
 _WITHOUT_CODE: Final = frozenset({0x01, 0x02, 0x04, 0x13, 0x15, 0x17, 0x33, 0x48, 0x4109})
 
-_SIBLING, _NAME, _LOW_PC, _HIGH_PC, _LANGUAGE = 0x01, 0x03, 0x11, 0x12, 0x13
+_SIBLING, _NAME, _LOW_PC, _HIGH_PC, _LANGUAGE, _PRODUCER = 0x01, 0x03, 0x11, 0x12, 0x13, 0x25
 _ENTRY_PC: Final = 0x52
 _INLINE: Final = 0x20
 _WAS_INLINED: Final = frozenset({1, 3})  # DW_INL_inlined, DW_INL_declared_inlined
@@ -35,13 +43,14 @@ _STRINGS_BASE, _ADDRESS_BASES, _RANGES_BASE = 0x72, (0x73, 0x2133), 0x74
 _DWO_NAMES: Final = frozenset({0x76, 0x2130})
 
 _BASES: Final = frozenset({_STRINGS_BASE, *_ADDRESS_BASES, _RANGES_BASE})
-_OF_ROOT: Final = frozenset({_LOW_PC, _HIGH_PC, _RANGES, _LANGUAGE}) | _BASES | _DWO_NAMES
+_OF_ROOT: Final = frozenset({_LOW_PC, _HIGH_PC, _RANGES, _LANGUAGE, _PRODUCER}) | _BASES | _DWO_NAMES
 _OF_FUNCTION: Final = frozenset({_INLINE, _LOW_PC, _HIGH_PC, _ENTRY_PC, _RANGES, _ORIGIN, _CALL_FILE, _CALL_LINE})
 _OF_NAME: Final = frozenset({_NAME, _ORIGIN, _SPECIFICATION, *_LINKAGE_NAMES})
 _ONLY_SIBLING: Final = frozenset({_SIBLING})
 
 _ASSEMBLER: Final = 0x8001
 _GO: Final = 0x16
+_GCC: Final = "GNU "
 _LOCAL_REFERENCES: Final = frozenset({0x11, 0x12, 0x13, 0x14, 0x15})
 _REF_ADDR: Final = 0x10
 _MAX_REFERENCES: Final = 8
@@ -96,9 +105,11 @@ class DwarfInlines:
             is_go = language is not None and language.number == _GO
             if _DWO_NAMES & unit.root.keys() or (is_go and not with_go):
                 continue
+            is_assembler = language is not None and language.number == _ASSEMBLER
             described: list[tuple[int, int]] = []
             try:
-                if language is not None and language.number == _ASSEMBLER:
+                tells_all = is_assembler or (not is_go and self._is_by_gcc(unit))
+                if is_assembler:
                     described += self._ranges.of(unit, unit.root)
                 described += self._read_unit(unit, tree)
             except (IndexError, KeyError, ValueError, FileRefusedError) as error:
@@ -106,12 +117,16 @@ class DwarfInlines:
                     raise
                 damaged += 1
                 continue
-            (tree.partly if is_go else tree.described).extend(described)
+            (tree.described if tells_all else tree.partly).extend(described)
         traced = set(tree.names)
         for name in dict.fromkeys(map(self._name, self._was_inlined)):
             if name is not None and name not in traced:
                 tree.add(name, NO_PLACE, NO_COPY)
         return damaged
+
+    def _is_by_gcc(self, unit: DwarfUnit) -> bool:
+        producer = unit.root.get(_PRODUCER)
+        return producer is not None and (self._text(unit, producer) or "").startswith(_GCC)
 
     def _read_root(self, unit: DwarfUnit) -> None:
         code, at = uleb(self._info, unit.entries_at)

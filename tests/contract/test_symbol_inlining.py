@@ -62,6 +62,13 @@ func main() {
 }
 """
 
+RUST_LIBRARY = """
+#![no_std]
+#[no_mangle] #[inline(always)] pub extern "C" fn folded(x: i32, y: i32) -> i32 { x.wrapping_sub(y) }
+#[no_mangle] #[inline(always)] pub extern "C" fn kept(x: i32, y: i32) -> i32 { x.wrapping_mul(y) ^ 77 }
+#[no_mangle] #[inline(never)] pub extern "C" fn entered(x: i32, y: i32) -> i32 { kept(x, y) + folded(x, x) }
+"""
+
 FLAGS = ("-O2", "-fPIC", "-shared")
 
 
@@ -122,6 +129,20 @@ def test_stripped_library_with_its_debug_file_knows_as_much(tmp_path: Path) -> N
 
     assert names.copies("header") == names_of(whole).copies("header")
     assert names.inline_knowledge == names_of(whole).inline_knowledge
+
+
+def test_llvm_does_not_tell_of_a_copy_that_left_no_instruction(tmp_path: Path) -> None:
+    """So not all copies in what it compiled are known, and a function that it describes may run in another."""
+    need("gcc", "rustc")
+    (tmp_path / "folded.rs").write_text(RUST_LIBRARY)
+    run("rustc", "-O", "-g", "--crate-type=lib", "--emit=obj", tmp_path / "folded.rs", "-o", tmp_path / "folded.o")
+    run("gcc", "-shared", "-nostdlib", tmp_path / "folded.o", "-o", tmp_path / "folded.so")
+    names = names_of(tmp_path / "folded.so")
+
+    assert names.codes("folded")
+    assert names.copies("folded") == ()
+    assert [copy.host for copy in names.copies("kept")] == ["entered"]
+    assert not names.inline_knowledge.is_whole
 
 
 def test_cxx_functions_are_found_by_the_linkers_names(tmp_path: Path) -> None:

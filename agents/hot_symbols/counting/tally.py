@@ -181,7 +181,7 @@ def _read_counts(numbers: Iterator[int]) -> dict[int, int]:
 
 
 def _write_recent(recent: Recent, numbers: list[int], texts: list[str]) -> None:
-    if not recent.last_ns:
+    if not recent.last_ns and not recent.sketch:
         numbers += (0, 0)
         return
     newest = recent.newest()

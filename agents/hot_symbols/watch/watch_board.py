@@ -288,16 +288,19 @@ def _gap_of(gap: MissingInterval) -> dict[str, Any]:
 
 
 def _images(rows: Sequence[WatchedRow]) -> dict[str, Any]:
-    """The images that rows were hit in."""
+    """The images that rows were hit in, and whether for sure: the images of a row with other hits may be of those."""
     last: dict[tuple[str, str], int] = {}
+    sure: set[tuple[str, str]] = set()
     for row in rows:
         for image_id, name, when_ns in row.images:
             last[image_id, name] = max(when_ns, last.get((image_id, name), when_ns))
+        if not row.unsure_hits:
+            sure |= {(image_id, name) for image_id, name, _ in row.images}
     newest = sorted(last.items(), key=lambda entry: (-entry[1], entry[0]))
     return {
         "images": [
-            {"image_id": image_id, "image_name": name, "last_seen_ns": when_ns}
-            for (image_id, name), when_ns in newest[:MAX_IMAGES]
+            {"image_id": image[0], "image_name": image[1], "last_seen_ns": when_ns, "confirmed": image in sure}
+            for image, when_ns in newest[:MAX_IMAGES]
         ],
         "images_more": len(newest[MAX_IMAGES:]) + max((row.images_more for row in rows), default=0),
     }

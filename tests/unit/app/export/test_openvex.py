@@ -58,7 +58,8 @@ def said(*why: Reason) -> list[dict[str, Any]]:
 
 def hit(symbol: str = "png_read", *, confirmed: int = 4, **fields: Any) -> dict[str, Any]:
     """An answer of a symbol that ran."""
-    seen = {"first_seen_ns": SINCE_NS + 5, "last_seen_ns": SINCE_NS + 21 * DAY_NS, "images": [SHOP]}
+    images = [SHOP | {"confirmed": bool(confirmed)}]
+    seen = {"first_seen_ns": SINCE_NS + 5, "last_seen_ns": SINCE_NS + 21 * DAY_NS, "images": images}
     return answer(symbol, answer="Hit", hits=4, confirmed_hits=confirmed, **seen | fields)
 
 
@@ -185,7 +186,7 @@ def test_what_the_author_answers_for_is_no_doubt(
 
 
 WEB, WEB_DIGEST = "registry.example/shop/web:1.2", "sha256:" + "4f" * 32
-IMAGE = {"image_id": f"registry.example/shop/web@{WEB_DIGEST}", "image_name": WEB, "last_seen_ns": 1}
+IMAGE = {"image_id": f"registry.example/shop/web@{WEB_DIGEST}", "image_name": WEB, "last_seen_ns": 1, "confirmed": True}
 
 
 @pytest.mark.parametrize(
@@ -226,6 +227,15 @@ def test_products_of_one_vulnerability_have_statements_of_their_own() -> None:
     }
     unsure = statement([hit(images=[IMAGE], images_more=3)], products=("pkg:oci/cart",), action="Update.")
     assert "is not known: it ran in more images than are listed" in unsure["status_notes"]
+
+
+def test_a_sure_hit_in_one_image_makes_none_in_another_sure() -> None:
+    """The answer has sure hits; in the product's own image there is only a hint."""
+    hinted = IMAGE | {"image_name": "registry.example/shop/cart:3", "image_id": "", "confirmed": False}
+    answers = [hit(images=[IMAGE, hinted])]
+    cart, web = (statement(answers, products=(one,), action="Update.") for one in ("pkg:oci/cart", "pkg:oci/web"))
+
+    assert (cart["status"], web["status"]) == ("under_investigation", "affected")
 
 
 def test_code_that_ran_in_no_known_image_may_have_run_in_any() -> None:

@@ -452,3 +452,15 @@ def test_a_probe_by_name_may_be_of_code_that_the_older_index_did_not_name() -> N
     answer = asked(made, watch)
 
     assert (answer["answer"], [one["reason"] for one in answer["reasons"]]) == ("NotSeen", ["OlderSnapshot"])
+
+
+def test_images_of_a_row_with_unsure_hits_are_not_sure() -> None:
+    """One row has only sure hits, the other may have had its hint in the image that it lists."""
+    made = board(BY_PATH)
+    for name, image, confirmed in ((f"{BUILD}!inflate", "web", 3), (f"{OTHER_BUILD}!inflate", "cart", 1)):
+        images = [{"image_id": "", "image_name": image, "last_seen_ns": 5}]
+        row = records.decode(records.HOT_SYMBOL, value(name, 3, confirmed=confirmed)) | {"images": images}
+        made.take(name.encode(), records.encode(records.HOT_SYMBOL, SCHEMA_ID, row))
+    answer = asked(made, BY_PATH)
+
+    assert {one["image_name"]: one["confirmed"] for one in answer["images"]} == {"web": True, "cart": False}

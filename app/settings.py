@@ -155,8 +155,17 @@ class Settings:
     )
     kafka_sasl_aws_region: str = _setting(str, "", "AWS region of the cluster, for AWS_MSK_IAM")
     topic_prefix: str = _setting(prefix, "", "put in front of every topic, group and subject name")
-    partitions: int = _setting(number(1, 1024), 4, "partitions of every pipeline topic that `topics apply` creates")
-    replication_factor: int = _setting(number(1, 7), 1, "replicas of every topic that `topics apply` creates")
+    partitions: int | None = _setting(
+        number(1, 1024),
+        None,
+        "partitions of every pipeline topic that `topics apply` creates; if not set, as many as existing ones have, "
+        "else 12 on three brokers or more, and 4 on fewer",
+    )
+    replication_factor: int | None = _setting(
+        number(1, 7),
+        None,
+        "replicas of every topic that `topics apply` creates; if not set, 3 on three brokers or more, and 1 on fewer",
+    )
 
     # Schema registry
     schema_registry_url: str = _setting(

@@ -23,6 +23,7 @@ from agents.contract import OutRecord
 from app import steps
 from app.embedded.broker import EmbeddedBroker
 from app.ingest.keys import KeyReader
+from app.provision.sizing import FEW_PARTITIONS
 from app.settings import Settings, from_env
 from app.simulator.workload.generator import Workload, WorkloadOptions
 from app.stages.hot_symbols.count_step import CountStep
@@ -55,11 +56,11 @@ def calls(settings: Settings, events: int) -> Iterator[tuple[int, OutRecord]]:
     canonicalize = steps.canonicalize_step(settings)
     privacy = steps.privacy_step(settings, registered_id(settings, topics.CALLS))
     keys = KeyReader(NodeId("", "bench"))
-    waiting: list[list[_Raw]] = [[] for _ in range(settings.partitions)]
-    offsets = [0] * settings.partitions
+    waiting: list[list[_Raw]] = [[] for _ in range(FEW_PARTITIONS)]
+    offsets = [0] * FEW_PARTITIONS
     for event in Workload(WorkloadOptions(events=events)).events():
         key = keys.read([event]).keys[0]
-        partition = sum(key) % settings.partitions
+        partition = sum(key) % FEW_PARTITIONS
         waiting[partition].append(_Raw("raw", partition, offsets[partition], 0, key, event))
         offsets[partition] += 1
         if len(waiting[partition]) >= _BATCH:
@@ -120,7 +121,7 @@ class Bench:
         places = [
             TopicPartition(self.settings.name(topic), number)
             for topic in (topics.CALLS, topics.HOT_PARTIALS)
-            for number in range(self.settings.partitions)
+            for number in range(FEW_PARTITIONS)
         ]
         ends = [self._consumer.get_watermark_offsets(place, timeout=10, cached=False) for place in places]
         done = self._consumer.committed(places, timeout=30)

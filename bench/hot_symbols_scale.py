@@ -21,6 +21,7 @@ from agents.contract import OutRecord
 from agents.hot_symbols.reading.evidence import RESOLUTIONS
 from agents.hot_symbols.reading.meaning import PLACE_FIELDS
 from app.embedded.broker import EmbeddedBroker
+from app.provision.sizing import FEW_PARTITIONS
 from app.stages.worker import registered_id
 from bench.figures import Row, Table, cpu_seconds, record, text_of
 from bench.hot_symbols import Bench, calls
@@ -45,7 +46,7 @@ def distinct_calls(bench: Bench, symbols: int) -> Iterator[tuple[int, OutRecord]
     before, rest = value[:_STACK_AT], value[layout.regular.stack.skip(value, _STACK_AT) :]
     rest = rest[: -len(_source(**layout.decode(value)["source"]))]
     for number in range(symbols // FRAMES):
-        offset, partition = divmod(number, bench.settings.partitions)
+        offset, partition = divmod(number, FEW_PARTITIONS)
         frames = [_frame(number * FRAMES + index) for index in range(FRAMES)]
         stack = avro_wire.sized_array(frames)
         yield partition, OutRecord(None, before + stack + rest + _source(partition, offset), 0)
@@ -128,7 +129,7 @@ def run(symbols: int) -> Table:
         disk_mbytes = sum(path.stat().st_size for path in scale.settings.data_dir.rglob("*") if path.is_file()) >> 20
         rows.append(scale.restart("start to commit, tables there", folder_lost=False))
         rows.append(scale.restart("start to commit, tables lost", folder_lost=True))
-    settings = {"symbols": symbols, "frames": FRAMES, "partitions": scale.settings.partitions, "disk MB": disk_mbytes}
+    settings = {"symbols": symbols, "frames": FRAMES, "partitions": FEW_PARTITIONS, "disk MB": disk_mbytes}
     note = "The difference of the last two rows is the recovery of both tables."
     return Table("Hot symbols: as many distinct ones", settings, rows, note)
 

@@ -18,6 +18,7 @@ from app.provision import subjects, topic_plan
 from app.provision.lost_schemas import lost_subjects
 from app.provision.rights import beyond, guarded_topics, reader_rules, rules_of
 from app.provision.rights_admin import AccessAdmin
+from app.provision.sizing import Sizing, sized_topics
 from app.provision.subjects import MissingSubject, Registered, SubjectRefusal, SubjectState
 from app.provision.topic_admin import TopicAdmin
 from app.provision.topic_plan import Adjust, Create, Decision, FoundTopic, Keep, TopicRefusal, WantedTopic
@@ -32,7 +33,8 @@ _REFUSED = "refused"
 
 _WAYS_OUT = (
     "callstream topics: these cannot be changed without breaking the order or the content of a topic's records. Use "
-    "the values that the topic has, move the topic away, or set another CALLSTREAM_TOPIC_PREFIX."
+    "the values that the topic has, move the topic away, or set another CALLSTREAM_TOPIC_PREFIX. docs/kafka.md has the "
+    "way to more partitions."
 )
 
 
@@ -43,6 +45,7 @@ class _Session:
     settings: Settings
     admin: TopicAdmin
     registry: SchemaRegistry
+    sizing: Sizing
     wanted: tuple[WantedTopic, ...]
 
     def decide(self) -> tuple[Decision, ...]:
@@ -81,28 +84,22 @@ def _user_names(_context: click.Context, _option: click.Parameter, names: tuple[
 
 def _open(partitions: int | None, replication_factor: int | None) -> _Session:
     settings = load()
-    return _Session(
-        settings=settings,
-        admin=TopicAdmin(client_config(settings)),
-        registry=SchemaRegistry.from_settings(settings),
-        wanted=topic_plan.wanted_topics(
-            TOPICS,
-            prefix=settings.topic_prefix,
-            partitions=partitions or settings.partitions,
-            replication_factor=replication_factor or settings.replication_factor,
-        ),
-    )
+    admin = TopicAdmin(client_config(settings))
+    sizing, wanted = sized_topics(settings, admin, partitions=partitions, replicas=replication_factor)
+    return _Session(settings, admin, SchemaRegistry.from_settings(settings), sizing, wanted)
 
 
 _partitions = click.option(
     "--partitions",
     type=click.IntRange(1, 1024),
-    help="Partitions of every topic. Default: CALLSTREAM_PARTITIONS, or 4.",
+    help="Partitions of every topic. Default: CALLSTREAM_PARTITIONS, or what the topics have, or 12 on three brokers "
+    "or more and 4 on fewer.",
 )
 _replication_factor = click.option(
     "--replication-factor",
     type=click.IntRange(1, 7),
-    help="Replicas of every new topic. Default: CALLSTREAM_REPLICATION_FACTOR, or 1.",
+    help="Replicas of every new topic. Default: CALLSTREAM_REPLICATION_FACTOR, or 3 on three brokers or more and 1 on "
+    "fewer.",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -142,6 +139,9 @@ def apply(partitions: int | None, replication_factor: int | None, readers: tuple
     one in the registry, and so are all schemas if the registry has lost those that records were written with. If
     anything is refused, nothing is created.
 
+    New topics get as many partitions as existing ones have. Where none exists, three brokers or more give 12 partitions
+    and 3 replicas, of which 2 must be in sync; fewer brokers give 4 partitions and 1 replica.
+
     \b
     Exit codes:
       0  everything is as it should be
@@ -153,15 +153,15 @@ def apply(partitions: int | None, replication_factor: int | None, readers: tuple
     session = _open(partitions, replication_factor)
     decisions = session.decide()
     if any(isinstance(one, TopicRefusal) for one in decisions):
-        _report(decisions, session.inspect(), as_json=as_json, done=False)
+        _report(session, decisions, session.inspect(), as_json=as_json, done=False)
         return
     lost = session.lost(decisions)
     if lost:
-        _report(decisions, lost, as_json=as_json, done=False)
+        _report(session, decisions, lost, as_json=as_json, done=False)
         return
     states = subjects.register(session.registry, TOPICS, session.settings.topic_prefix)
     if any(isinstance(one, SubjectRefusal) for one in states):
-        _report(decisions, states, as_json=as_json, done=False)
+        _report(session, decisions, states, as_json=as_json, done=False)
         return
     session.admin.carry_out(decisions)
     if readers:
@@ -169,7 +169,7 @@ def apply(partitions: int | None, replication_factor: int | None, readers: tuple
         AccessAdmin(client_config(session.settings)).add(rules)
     # another client may have made a topic after we looked, and with other options than ours
     conflicts = tuple(one for one in session.decide() if isinstance(one, TopicRefusal))
-    _report(conflicts or decisions, states, as_json=as_json, done=True)
+    _report(session, conflicts or decisions, states, as_json=as_json, done=True)
 
 
 @command.command(short_help="Say what `topics apply` would do")
@@ -188,7 +188,7 @@ def check(partitions: int | None, as_json: bool) -> None:
     """
     session = _open(partitions, None)
     decisions = session.decide()
-    _report(decisions, session.lost(decisions) or session.inspect(), as_json=as_json, done=False)
+    _report(session, decisions, session.lost(decisions) or session.inspect(), as_json=as_json, done=False)
 
 
 @command.command(name="list", short_help="List the pipeline's topics and their versions")
@@ -280,6 +280,7 @@ def allow(*, file: Path, check: bool, revoke: bool, as_json: bool) -> None:
 
 
 def _report(
+    session: _Session,
     decisions: tuple[Decision, ...],
     states: Sequence[SubjectState],
     *,
@@ -290,14 +291,47 @@ def _report(
     topics = [_topic_line(one, done=done) for one in decisions]
     schemas = [_schema_line(one, done=done) for one in states]
     shown = [line for line in topics + schemas if line["state"] != _REFUSED]  # those are said below, with the reason
-    print_answer({"topics": topics, "schemas": schemas}, map(_sentence, shown), as_json=as_json)
-    faults = [str(one) for one in (*decisions, *states) if isinstance(one, TopicRefusal | SubjectRefusal)]
+    document = {"chosen": _chosen(session.sizing), "topics": topics, "schemas": schemas}
+    print_answer(document, [*_choices(session.sizing, decisions, done=done), *map(_sentence, shown)], as_json=as_json)
+    refusals = [one for one in decisions if isinstance(one, TopicRefusal)]
+    faults = [*_together(refusals), *(str(one) for one in states if isinstance(one, SubjectRefusal))]
     for fault in faults:
         echo(f"callstream topics: {fault}", err=True)
-    if any(isinstance(one, TopicRefusal) for one in decisions):
+    if refusals:
         echo(_WAYS_OUT, err=True)
     if faults or not (done or all(isinstance(one, Keep | Registered) for one in (*decisions, *states))):
         sys.exit(DIFFERS)
+
+
+def _chosen(sizing: Sizing) -> dict[str, object]:
+    return {
+        "brokers": sizing.brokers,
+        "partitions": sizing.partitions,
+        "partitions_from": sizing.reason,
+        "replication_factor": sizing.replicas,
+        "min_insync_replicas": sizing.in_sync,
+    }
+
+
+def _choices(sizing: Sizing, decisions: Sequence[Decision], *, done: bool) -> Iterator[str]:
+    """What new topics have or would have, because it is hard to change."""
+    new = sum(isinstance(one, Create) for one in decisions)
+    if new:
+        yield (
+            f"{new} new topics {'have' if done else 'would have'} {sizing}. A count of partitions cannot be changed "
+            "later without a new CALLSTREAM_TOPIC_PREFIX: it is the most workers that a stage can have"
+        )
+
+
+def _together(refusals: Iterable[TopicRefusal]) -> Iterator[str]:
+    """One line for topics that are refused for one reason."""
+    names: dict[tuple[str, str, str], list[str]] = {}
+    for one in refusals:
+        names.setdefault((one.option, one.found, one.want), []).append(one.wanted.name)
+    for (option, found, want), topics in names.items():
+        who = f"topic {topics[0]} has" if len(topics) == 1 else f"{len(topics)} topics have"
+        more = "" if len(topics) == 1 else f": {', '.join(topics)}"
+        yield f"{who} {option} {found}, wanted is {want}{more}"
 
 
 def _sentence(line: Mapping[str, object]) -> str:

@@ -23,6 +23,7 @@ from app.kafka.login import token_source
 from app.kafka.registry import RegistryError, SchemaRegistry
 from app.provision import subjects, topic_plan
 from app.provision.lost_schemas import lost_subjects
+from app.provision.sizing import single_copies, sized_topics
 from app.provision.subjects import LEVEL, MissingSubject, Registered, SubjectRefusal
 from app.provision.topic_admin import TopicAdmin
 from app.provision.topic_plan import Adjust, Create, Keep, TopicRefusal
@@ -80,14 +81,10 @@ def _check_workers(settings: Settings) -> Iterator[CheckFinding]:
 
 def check_topics(settings: Settings) -> Iterator[CheckFinding]:
     """Whether every topic exists and is as it must be."""
-    wanted = topic_plan.wanted_topics(
-        TOPICS,
-        prefix=settings.topic_prefix,
-        partitions=settings.partitions,
-        replication_factor=settings.replication_factor,
-    )
     try:
-        existing = TopicAdmin(client_config(settings)).existing([one.name for one in wanted])
+        admin = TopicAdmin(client_config(settings))
+        sizing, wanted = sized_topics(settings, admin)
+        existing = admin.existing([one.name for one in wanted])
     except (KafkaUnreachableError, KafkaUnusableError) as error:
         yield fail(str(error), "see the findings on kafka")
         return
@@ -110,10 +107,10 @@ def check_topics(settings: Settings) -> Iterator[CheckFinding]:
         yield fail(f"{len(missing)} of {len(wanted)} topics are missing: {', '.join(missing)}", _APPLY)
     if kept:
         yield ok(f"{kept} of {len(wanted)} topics are as they should be")
-    alone = [name for name, one in existing.items() if one.replicas == 1]
-    if alone and settings.replication_factor > 1:
+    if alone := single_copies(sizing, existing):
         yield warn(
-            f"{len(alone)} topics have one replica: {', '.join(sorted(alone))}", "reassign them with Kafka's tools"
+            f"{len(alone)} topics have one replica on {sizing.brokers} brokers: {', '.join(alone)}",
+            "give them more with kafka-reassign-partitions",
         )
 
 

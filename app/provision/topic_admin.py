@@ -36,6 +36,10 @@ class TopicAdmin:
         """Full names of all topics that we may see."""
         return frozenset(self._metadata())
 
+    def brokers(self) -> int:
+        """How many brokers the cluster has now."""
+        return len(self._connection.metadata(ADMIN_SECONDS).brokers)
+
     def existing(self, names: Iterable[str]) -> dict[str, FoundTopic]:
         """The named topics that exist, by name."""
         metadata = self._metadata()

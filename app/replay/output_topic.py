@@ -20,6 +20,7 @@ from app.kafka.records import OffsetRange, Recorded
 from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_reader import TopicReader
 from app.provision import topic_plan
+from app.provision.sizing import choose
 from app.provision.topic_admin import TopicAdmin
 from app.provision.topic_plan import Adjust, Create, Keep, TopicRefusal
 from app.replay import call_file
@@ -56,10 +57,9 @@ def prepare(settings: Settings, registry: SchemaRegistry, name: str, partitions:
     what reaching Kafka and the registry raises.
     """
     shape = replace(_CALLS, name=name, retention_ms=None, co_partitioned=False)
-    (wanted,) = topic_plan.wanted_topics(
-        (shape,), prefix="", partitions=partitions, replication_factor=settings.replication_factor
-    )
     admin = TopicAdmin(client_config(settings))
+    sizing = choose(brokers=admin.brokers(), partitions=partitions, replicas=settings.replication_factor, existing={})
+    (wanted,) = topic_plan.wanted_topics((shape,), prefix="", partitions=partitions, replication_factor=sizing.replicas)
     found = admin.existing([name])
     (decision,) = topic_plan.decide((wanted,), found)
     note = None

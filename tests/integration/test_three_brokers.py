@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
-from app.kafka.client import KafkaUnreachableError, KafkaUnusableError
+from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, client_config
+from app.provision.topic_admin import TopicAdmin
 from schemas import records, topics
 from tests.support.fault_proof import raw_account
 from tests.support.pipeline_run import INGEST, PipelineRun, pipeline_run
@@ -39,7 +40,7 @@ def test_nothing_is_lost_and_nothing_dies_while_one_node_after_the_other_goes(
     load = tmp_path / "events.bin"
     made = CliRunner().invoke(cli, ["workload", "--events", str(events), "--seed", str(seed), "--out", str(load)])
     assert made.exit_code == 0, made.output
-    more = {"replication_factor": "3", "http_port": "0"}
+    more = {"http_port": "0"}
     with (
         ThreeBrokers(tmp_path / "brokers", embedded.registry_url) as cluster,
         simulator_process(
@@ -47,6 +48,7 @@ def test_nothing_is_lost_and_nothing_dies_while_one_node_after_the_other_goes(
         ) as agent,
         pipeline_run(cluster, topic_prefix, tmp_path, tetragon_address=agent.address, **more) as run,
     ):
+        _assert_three_copies(run)
         run.start_stages()
         run.await_ready()
         run.start(INGEST)
@@ -82,6 +84,24 @@ def test_nothing_is_lost_and_nothing_dies_while_one_node_after_the_other_goes(
         for name, value in {"events": events, "calls": len(calls), "twice": copies - len(calls)}.items():
             record_property(name, value)
         record_property("seconds_to_rest", round(seconds, 1))
+
+
+def _assert_three_copies(run: PipelineRun) -> None:
+    """`topics apply` has chosen them by itself."""
+    names = [run.settings.name(topic.name) for topic in topics.TOPICS]
+    made = TopicAdmin(client_config(run.settings)).existing(names)
+    assert {(one.replicas, one.config["min.insync.replicas"]) for one in made.values()} == {(3, "2")}
+    other = CliRunner().invoke(cli, ["topics", "check", "--json"], env={**run.environ, "CALLSTREAM_PARTITIONS": ""})
+    assert json.loads(other.stdout)["chosen"]["partitions_from"] == "existing topics"
+    empty = {"CALLSTREAM_PARTITIONS": "", "CALLSTREAM_TOPIC_PREFIX": "none."}
+    other = CliRunner().invoke(cli, ["topics", "check", "--json"], env={**run.environ, **empty})
+    assert json.loads(other.stdout)["chosen"] == {
+        "brokers": 3,
+        "partitions": 12,
+        "partitions_from": "rule",
+        "replication_factor": 3,
+        "min_insync_replicas": 2,
+    }
 
 
 def _written(run: PipelineRun) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,11 @@ def _tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenBroker]:
 
 @pytest.mark.proof
 def test_nothing_is_lost_while_tokens_and_sessions_end(
-    tokens: TokenBroker, topic_prefix: str, tmp_path: Path, size: int
+    tokens: TokenBroker,
+    topic_prefix: str,
+    tmp_path: Path,
+    size: int,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """A worker reads with aiokafka and writes with librdkafka; a reader of a topic reads all of it once more."""
     seconds = SECONDS + 18 * (size - 1)
@@ -88,6 +92,9 @@ def test_nothing_is_lost_while_tokens_and_sessions_end(
         read = sum(1 for _ in reader.records(topic_prefix + topics.CANONICAL))
     assert read >= RATE * seconds
     assert "could not be renewed" not in logs
+    record_property("seconds", seconds)
+    record_property("records", RATE * seconds)
+    record_property("read", read)
 
 
 async def _requests_until_cut(connection: AIOKafkaConnection, seconds: float) -> tuple[int, bool]:

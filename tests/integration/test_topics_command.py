@@ -121,6 +121,33 @@ def test_a_wrong_partition_count_is_refused_and_nothing_is_changed(on_cluster: _
     assert on_cluster.run("apply", "--partitions", "2").exit_code == 0
 
 
+def test_the_count_of_existing_topics_is_respected(on_cluster: _Topics) -> None:
+    """Without an option, missing topics get it; the output says what was chosen, why, and what cannot be undone."""
+    on_cluster.create(topics.RAW, partitions=2)
+    applied = on_cluster.run("apply")
+    assert applied.exit_code == 0, applied.output
+    assert set(on_cluster.partitions().values()) == {2}
+    assert "2 partitions (as the topics that exist) and 1 replica. A count of partitions cannot be" in applied.stdout
+    assert on_cluster.run("check").exit_code == 0
+    refused = on_cluster.run("apply", "--partitions", "8")
+    told = [line for line in refused.stderr.splitlines() if "has partition count" in line or "have partition" in line]
+    assert told == [line for line in told if f"{len(TOPICS)} topics have partition count 2, wanted is 8: " in line]
+    assert len(told) == 1
+    assert "docs/kafka.md" in refused.stderr
+
+
+def test_a_single_broker_gets_what_its_rule_says(on_cluster: _Topics) -> None:
+    """JSON has the choice, also where nothing was done."""
+    chosen = json.loads(on_cluster.run("check", "--json").stdout)["chosen"]
+    assert chosen == {
+        "brokers": 1,
+        "partitions": 4,
+        "partitions_from": "rule",
+        "replication_factor": 1,
+        "min_insync_replicas": 1,
+    }
+
+
 def test_a_wrong_cleanup_policy_is_refused(on_cluster: _Topics) -> None:
     """A table's topic that forgets old keys would lose counts."""
     on_cluster.create(topics.HOT_SYMBOLS, cleanup_policy="delete")

@@ -115,7 +115,7 @@ class Attack:
 
     def send(self, records: Iterator[HostileRecord], rate_per_s: int) -> None:
         """Send at a rate; what the broker or the client refuses is counted."""
-        began, partitions = time.monotonic(), self._run.settings.partitions
+        began, partitions = time.monotonic(), self._run.partitions
         for number, one in enumerate(records):
             if (late := number / rate_per_s - (time.monotonic() - began)) > 0:
                 time.sleep(late)
@@ -140,7 +140,7 @@ class Attack:
         small = [bomb(codec, min(size, SMALL_BOMB_BYTES)) for codec, size in BOMB_BYTES.items()]
         for topic in ATTACKED:
             bombs = small if topics.TOPICS_BY_NAME[topic].compacted else large
-            partition = self._random.randrange(settings.partitions)
+            partition = self._random.randrange(self._run.partitions)
             batches = [*bombs, *damaged(self._random)]
             answers = send_batches(settings.kafka_bootstrap_servers, settings.name(topic), partition, batches)
             for answer in answers:

@@ -48,6 +48,12 @@ class PipelineRun:
         """The settings that all processes share."""
         return from_env({name: value for name, value in self.environ.items() if name.startswith("CALLSTREAM_")})
 
+    @property
+    def partitions(self) -> int:
+        """Of every topic."""
+        assert self.settings.partitions is not None
+        return self.settings.partitions
+
     def start(self, name: str, environ: Mapping[str, str] | None = None) -> Worker:
         """Start a process, for the first time or again; `environ` is added to what all share."""
         if name not in self.processes:
@@ -135,7 +141,7 @@ class PipelineRun:
         """Put records on a topic, given by its unprefixed name: in one partition, or in all in turns."""
         producer = Producer({"bootstrap.servers": self.settings.kafka_bootstrap_servers})
         for number, value in enumerate(values):
-            to = number % self.settings.partitions if partition is None else partition
+            to = number % self.partitions if partition is None else partition
             producer.produce(self.settings.name(topic), value, b"key", to)
         assert producer.flush(30) == 0
 
@@ -168,6 +174,7 @@ def pipeline_run(broker: Servers, prefix: str, folder: Path, **more: str) -> Ite
         "topic_prefix": prefix,
         "data_dir": str(folder / "data"),
         "log_format": "text",
+        "partitions": "4",
         **more,
     }
     environ = {**os.environ, **{f"CALLSTREAM_{name.upper()}": value for name, value in settings.items()}}

@@ -147,6 +147,19 @@ CASES: Final = (
     _ingest_counter("runtime_agent_scrape_errors_total", "CallstreamAgentMetricsUnread", at="20m"),
     _gauge("runtime_stream_up", "CallstreamStreamDown", "1x40", "0x40"),
     _gauge("runtime_events_buffered", "CallstreamKafkaSlow", "0x40", "9x40", of=f'{INGEST},place="memory"'),
+    AlertCase(  # a steady rate: what waits in a moment is written in the next
+        alert="CallstreamKafkaSlow",
+        at="10m",
+        fires={
+            f'runtime_events_buffered{{{INGEST},place="memory"}}': "9000x40",
+            f'runtime_records_written_total{{{INGEST},topic="tetragon.raw"}}': "0+3000x40",
+        },
+        labels=_OF_INGEST,
+        quiet={
+            f'runtime_events_buffered{{{INGEST},place="memory"}}': "9x40",
+            f'runtime_records_written_total{{{INGEST},topic="tetragon.raw"}}': "0+3000x40",
+        },
+    ),
     _ingest_counter("runtime_events_undecodable_total", "CallstreamUndecodable"),
     _gauge("runtime_event_receipt_delay_seconds", "CallstreamEventsLate", "2x60", "-90x60", at="15m"),
     _gauge("runtime_complete_until_timestamp_seconds", "CallstreamCoverageUnknown", "0+30x40", "0x40"),

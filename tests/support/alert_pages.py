@@ -21,7 +21,8 @@ Prometheus as it is; the chart for Kubernetes brings it as a PrometheusRule.
   morning is early enough.
 - **Pages.** `runbook_url` is a path in this repository. Put the address where you keep the pages in front of it.
 - **Limits.** They stand in the first group of the file. Change them there, and nowhere else.
-- **Commands** on the pages need the settings of a process, as variables. `INSTANCE` is the address of its /metrics,
+- **Commands** on the pages need the settings of a process, as variables, and `CALLSTREAM_PROCESS_ADDRESSES`, which
+  lists your processes. `INSTANCE` is the address of its /metrics,
   which is the label `instance` where that has a port; on Kubernetes the label is the name of a pod, to which `kubectl
   port-forward` gives you an address. `NODE` is the name of the node as it stands in events.
 

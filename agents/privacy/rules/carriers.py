@@ -150,7 +150,7 @@ EXAMPLES: Final = {
 def carried_values(scan: Scan) -> list[Mask]:
     """Masks over secrets in forms of protocols, languages and files."""
     return [
-        Mask(start, end, REDACTED, "carrier")
+        Mask(start, end, REDACTED, "text-form")
         for start, end in scan.groups(_CARRIED)
         if not is_no_secret(scan.text[start:end])
     ]
@@ -180,7 +180,7 @@ def _rows(text: str, position: int, secret: list[bool]) -> Iterator[Mask]:
                 return
             start, end = next(value.span(group) for group in (1, 2, 3) if value.group(group) is not None)
             if is_secret and end > start and not is_no_secret(text[start:end]):
-                yield Mask(start, end, REDACTED, "carrier")
+                yield Mask(start, end, REDACTED, "text-form")
             position = value.end()
             if value.group(4) == ")":
                 break
@@ -205,7 +205,7 @@ def piped_values(scan: Scan) -> list[Mask]:
         start, end = next(range_ for range_ in ranges[2:] if range_[0] >= 0)
         program = scan.text[slice(*ranges[1])]
         if looks_chosen(scan.text[start:end]) and _FILTERS.isdisjoint(_last_names(program)):
-            masks.append(Mask(start + _owner_end(scan.text[start:end]), end, REDACTED, "carrier"))
+            masks.append(Mask(start + _owner_end(scan.text[start:end]), end, REDACTED, "text-form"))
     for ranges in _HERE_DOCUMENT.find_all(scan.encoded, 8):
         word = scan.text[slice(*ranges[1])]
         end = scan.text.find(f"\n{word}", ranges[0][1])
@@ -235,7 +235,7 @@ def _printed(text: str, start: int, end: int, *, only_pairs: bool, only_typed: b
             if only_typed and not looks_secret(inner[first:last]) and not looks_chosen(inner[first:last]):
                 continue
             if (first > line.start() or not only_pairs) and not is_no_secret(inner[first:last]):
-                yield Mask(start + word.inner + first, start + word.inner + last, REDACTED, "carrier")
+                yield Mask(start + word.inner + first, start + word.inner + last, REDACTED, "text-form")
 
 
 def _owner_end(text: str) -> int:
@@ -260,5 +260,5 @@ def _lines(text: str, start: int, end: int) -> Iterator[Mask]:
         user, colon, secret = line.partition(":")
         first = start + len(user) + 1 if colon and user.strip().replace("-", "_").isidentifier() and secret else start
         if not is_no_secret(text[first:line_end].strip()):
-            yield Mask(first, line_end, REDACTED, "carrier")
+            yield Mask(first, line_end, REDACTED, "text-form")
         start = line_end + 1

@@ -125,9 +125,9 @@ def lone_secrets(scan: Scan, program: str) -> list[Mask]:
             text = inner_text(scan, word)
             is_lone = _LONE.match(before) is not None and text[:1] != "-" and is_typed(text) and not is_code(text)
             if is_lone or (_SHORT.match(before) and is_random(text)):
-                masks.append(Mask(word.inner, word.inner_end, REDACTED, "login"))
+                masks.append(Mask(word.inner, word.inner_end, REDACTED, "shape"))
             elif _GLUED.match(text) and is_random(text[2:]):
-                masks.append(Mask(word.inner + 2, word.inner_end, REDACTED, "login"))
+                masks.append(Mask(word.inner + 2, word.inner_end, REDACTED, "shape"))
             before = text if not word.quoted else ""
     return masks
 
@@ -147,14 +147,14 @@ def _pairs(scan: Scan, words: Sequence[CommandWord], masks: list[Mask], *, group
     for word in words:
         text, start = inner_text(scan, word), word.inner
         if before[:1] != "-" and (domain := _DOMAIN.match(text)) is not None and is_typed(domain.group(1)):
-            masks.append(Mask(start + domain.start(1), start + domain.end(1), REDACTED, "login"))
+            masks.append(Mask(start + domain.start(1), start + domain.end(1), REDACTED, "shape"))
         option, equals, value = text.partition("=") if text[:1] == "-" else (before, "", text)
         if _PAIR_OPTION.match(option) is not None and value:
             at = start + len(text) - len(value)
             pair = _PAIR.match(value)
             loose = option[1:2] in "uU-" and not groups
             if pair is not None and _is_secret_of(pair.group(1), pair.group(2), loose=loose):
-                masks.append(Mask(at + pair.start(2), at + pair.end(2), REDACTED, "login"))
+                masks.append(Mask(at + pair.start(2), at + pair.end(2), REDACTED, "shape"))
         before = text if not equals else ""
 
 
@@ -183,6 +183,6 @@ def _beside_user(scan: Scan, words: Sequence[CommandWord], masks: list[Mask]) ->
         if text[:1] == "-" and _SECRET.match(text) and index + 1 < len(words):
             value, following = texts[index + 1], words[index + 1]
             if is_candidate(value) and value[0] != "-":
-                masks.append(Mask(following.inner, following.inner_end, REDACTED, "login"))
+                masks.append(Mask(following.inner, following.inner_end, REDACTED, "shape"))
         elif text[:2] in {"-p", "-P"} and len(text) > 5 and is_candidate(text[2:]) and is_typed(text[2:]):
-            masks.append(Mask(word.inner + 2, word.inner_end, REDACTED, "login"))
+            masks.append(Mask(word.inner + 2, word.inner_end, REDACTED, "shape"))

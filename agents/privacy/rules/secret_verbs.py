@@ -95,7 +95,7 @@ def _behind_verbs(scan: Scan, words: Sequence[CommandWord], masks: list[Mask], *
         is_told = any(other[:1] == "-" and "pass" in other.lower() for other in texts)  # by an option
         untyped = strong and is_program and not is_told and _names_secret(together)
         chosen = likely or (behind[-2:] if untyped else [])
-        masks += [Mask(word.inner, word.inner_end, REDACTED, "login") for word, _ in chosen[:_MAX_CANDIDATES]]
+        masks += [Mask(word.inner, word.inner_end, REDACTED, "shape") for word, _ in chosen[:_MAX_CANDIDATES]]
         return
 
 
@@ -124,7 +124,7 @@ def _assigned(words: Sequence[CommandWord], texts: Sequence[str]) -> Iterator[Ma
     for word, text in zip(words, texts, strict=True):
         name, equals, value = text.partition("=")
         if equals and text[0] != "-" and name.replace("-", "_").isidentifier() and value and not is_no_secret(value):
-            yield Mask(word.inner + len(name) + 1, word.inner_end, REDACTED, "login")
+            yield Mask(word.inner + len(name) + 1, word.inner_end, REDACTED, "shape")
 
 
 def _is_pin(verb: str, value: str) -> bool:

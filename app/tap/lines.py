@@ -201,8 +201,14 @@ _SAID: Final = {
     GapCause.HEARTBEAT.value: "events complete",
     GapCause.FILTERED.value: "a filter leaves events out",
     GapCause.LOSSES_UNREAD.value: "the agent's losses were not read",
+    GapCause.FAREWELL.value: "ingest ended in good order",
+    GapCause.CREATED.value: "the node was made",
+    GapCause.BOOTED.value: "the node started",
+    GapCause.RETIRED.value: "the node is gone",
+    GapCause.RETIREMENT_UNDONE.value: "the node is not gone",
+    GapCause.FOLLOWED.value: "all nodes of the cluster were known",
 }
-"""What is said of a heartbeat."""
+"""What is said of a record that is no gap."""
 
 
 def _coverage(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:

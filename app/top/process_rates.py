@@ -12,7 +12,7 @@ from app.telemetry import metrics, state_metrics
 from app.telemetry.metric import Metric
 from app.telemetry.metric_pages import Page, UnreadPage
 from app.topology import PIPELINE
-from schemas.coverage import CLAIMS
+from schemas.coverage import CLAIMS, TELLING
 
 ORDER: Final = (metrics.INGEST_PROCESS, *(shape.stage.value for shape in PIPELINE))
 """Processes in the order in which events pass them."""
@@ -147,7 +147,7 @@ def _rates(page: Page, before: Page, passed: float, now: float, restarts: int) -
 
     is_ingest = page.process == metrics.INGEST_PROCESS
     lags = page.series(metrics.LAG)
-    gaps = {cause: count for cause, count in _by(page, metrics.GAPS, 0).items() if cause not in CLAIMS}
+    gaps = {cause: count for cause, count in _by(page, metrics.GAPS, 0).items() if cause not in CLAIMS | TELLING}
     dropped = _by(page, metrics.DROPPED, 0)
     letters = _by(page, metrics.DEAD_LETTERS, 1)
     causes = {

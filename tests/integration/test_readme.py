@@ -36,6 +36,9 @@ def test_the_readme_runs_line_by_line_as_written(tmp_path: Path) -> None:
         return next(one.output for line, one in ran.items() if line.startswith(begin))
 
     assert "Kprobe" in output("callstream tap --max"), "tap shows calls"
+    assert "write" in output("callstream tap --symbol"), "tap finds a symbol"
+    shown = json.loads(output("callstream top ").splitlines()[-1])
+    assert [one["process"] for one in shown["processes"]] == ["ingest", "canonicalize", "privacy", "hot-symbols"]
     assert "libc.so.6!" in output("callstream hot-symbols --top"), "the table has the symbols that ran"
     assert json.loads(output("curl"))["rows"], "the endpoint answers with rows"
     assert "SSL_read" in output("callstream hot-symbols --watched"), "the watch has an answer"

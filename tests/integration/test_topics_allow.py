@@ -1,7 +1,11 @@
 """deploy/kafka/acls.toml on a broker with SCRAM and an authorizer: enough for the pipeline, and nothing for others."""
 
 import json
-from collections.abc import Iterator
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechani
 from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
 from app.embedded.kafka_server import Listener
+from app.embedded.ports import pick_free
 from app.kafka.client import client_config
 from app.provision.rights import Rule
 from app.provision.rights_admin import AccessAdmin
@@ -23,6 +28,7 @@ from app.simulator.workload.generator import Workload, WorkloadOptions
 from schemas import topics
 from schemas.topics import Stage
 from tests.support.pipeline_run import INGEST, PipelineRun, pipeline_run
+from tests.support.shell_lines import Ran, Shell, shell_lines
 
 pytestmark = pytest.mark.integration
 
@@ -151,6 +157,58 @@ def test_every_process_can_do_its_work_with_the_files_rights(guarded: _Guarded) 
     run = guarded.run
     assert sum(run.ends(topics.CALLS).values()) > 1_000
     assert not run.ended
+
+
+def test_the_readmes_production_part_runs_as_written(guarded: _Guarded, tmp_path: Path) -> None:
+    """Topics and rules by a user who may make them, and each process by its own user, as on a host of its own."""
+    lines = shell_lines((FILE.parents[2] / "README.md").read_text(encoding="utf-8"), "In production")
+    (tmp_path / "host").mkdir()
+    (tmp_path / "host" / "deploy").symlink_to(FILE.parents[1])
+    ports = _free_ports(INGEST, *(stage.value for stage in Stage))
+    with (
+        SimulatorServer(Recording.of(list(Workload(WorkloadOptions(events=200)).events()))) as server,
+        Shell(tmp_path / "host", _shared(guarded, ports, server.address), on_own_loopback=False) as shell,
+    ):
+        for line in lines:
+            user = next((name for name in ports if re.match(rf"callstream (worker --stage )?{name} ", line)), None)
+            if user is None:
+                ran = _until_well(shell, line)
+            else:
+                own = guarded.settings(user) | {"CALLSTREAM_HTTP_PORT": str(ports[user])}
+                ran = shell.run(" ".join([*map("=".join, own.items()), line]), seconds=60)
+            assert ran.exit_code == 0, f"{line}\n{ran.output[-3000:]}"
+            if line.startswith("callstream top "):
+                document = next(one for one in ran.output.splitlines() if one.startswith("{") and '"processes"' in one)
+                assert {one["process"] for one in json.loads(document)["processes"]} == ports.keys()
+
+
+def _free_ports(*names: str) -> dict[str, int]:
+    free: set[int] = set()
+    while len(free) < len(names):
+        free.add(pick_free(frozenset(free)))
+    return dict(zip(names, sorted(free), strict=True))
+
+
+def _shared(guarded: _Guarded, ports: Mapping[str, int], agent: str) -> dict[str, str]:
+    """The settings of all hosts, for topics of their own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CALLSTREAM_")} | {
+        "PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}",
+        "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": guarded.broker.bootstrap_servers,
+        "CALLSTREAM_SCHEMA_REGISTRY_URL": guarded.broker.registry_url,
+        "CALLSTREAM_TOPIC_PREFIX": "readme.",
+        "CALLSTREAM_PARTITIONS": "2",
+        "CALLSTREAM_HEARTBEAT_SECONDS": "1",
+        "CALLSTREAM_PROCESS_ADDRESSES": ",".join(f"localhost:{port}" for port in ports.values()),
+        "CALLSTREAM_TETRAGON_ADDRESS": agent,
+    }
+
+
+def _until_well(shell: Shell, line: str) -> Ran:
+    """What the line says at last: a process that was just started is not there at once."""
+    deadline = time.monotonic() + 90
+    while (ran := shell.run(line, seconds=60)).exit_code and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return ran
 
 
 def test_a_reader_reads_what_is_for_everyone_and_nothing_else(guarded: _Guarded) -> None:

@@ -37,17 +37,17 @@ def shell_lines(document: str, heading: str) -> list[str]:
 
 
 class Shell:
-    """One bash in a folder, with a loopback of its own where the kernel allows that, so that fixed ports are free.
+    """One bash in a folder; the end of the `with` block stops it and everything that it started.
 
-    The end of the `with` block stops it and everything that it started.
+    `on_own_loopback`: it has a network of its own where the kernel allows that, so that fixed ports are free.
     """
 
-    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environ: Mapping[str, str], *, on_own_loopback: bool = True) -> None:
         """`folder` is where the lines run; what they print is kept in a file beside it."""
         self._log = folder.with_name(f"{folder.name}.log")
         with self._log.open("ab") as log:
             self._bash = subprocess.Popen(
-                [*_own_loopback(), "bash", "--norc", "--noprofile"],
+                [*(_own_loopback() if on_own_loopback else ()), "bash", "--norc", "--noprofile"],
                 cwd=folder,
                 env=dict(environ),
                 stdin=subprocess.PIPE,

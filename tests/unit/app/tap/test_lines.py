@@ -13,6 +13,7 @@ from app.tap.grades import frame_grades, shares_line
 from app.tap.lines import Headline, lines
 from schemas import topics
 from schemas.canonical_pb2 import CanonicalEvent
+from schemas.coverage import CLAIMS, TELLING, GapCause
 from schemas.tetragon.arguments_pb2 import KprobeArgument
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from tests.support.events import event, kernel_frame, kprobe, pod_process, user_frame
@@ -255,3 +256,10 @@ def test_long_arguments_are_cut_for_people() -> None:
 
     assert arguments.endswith("… (5000 characters)")
     assert len(arguments) < 500
+
+
+@pytest.mark.parametrize("cause", sorted(CLAIMS | TELLING))
+def test_no_record_that_is_no_gap_reads_as_a_loss(cause: GapCause) -> None:
+    """At three in the morning, a heartbeat or a farewell must not look like lost events."""
+    (line,) = lines(topics.COVERAGE, WHERE, COVERAGE | {"cause": cause.value})
+    assert "lost" not in line

@@ -16,7 +16,13 @@ def _ingest(received: int, written: int, *, started: float = 100.0, address: str
         metrics.BUFFERED.name: {("memory",): 5.0, ("disk",): 6.0},
         metrics.BUFFERED_BYTES.name: {("memory",): 50.0, ("disk",): 60.0},
         metrics.DROPPED.name: {("overflow",): 3.0, ("spill",): 0.0},
-        metrics.GAPS.name: {("Heartbeat",): 90.0, ("Reconnect",): 4.0, ("LossesUnread",): 7.0, ("NewerCause",): 1.0},
+        metrics.GAPS.name: {
+            ("Heartbeat",): 90.0,
+            ("Reconnect",): 4.0,
+            ("LossesUnread",): 7.0,
+            ("Farewell",): 1.0,
+            ("NewerCause",): 1.0,
+        },
     }
     return Page(address, metrics.INGEST_PROCESS, samples, started)
 

@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,6 +15,7 @@ import urllib3
 from app.embedded.broker import EmbeddedBroker
 from tests.support.calls import frame
 from tests.support.delivery_run import PARTITIONS, Worker
+from tests.support.openapi_answers import openapi_misfits
 from tests.support.watch_scene import DAY, WatchScene, watch_scene
 
 pytestmark = pytest.mark.integration
@@ -56,6 +58,37 @@ def _forge_owners(it: WatchScene, workers: Sequence[Worker]) -> None:
         _await_rows(worker, PARTITIONS, 30)
 
 
+def _check_openapi(worker: Worker) -> None:
+    """Every path of docs/openapi.json, asked of the real servers: answers have the form that it says."""
+    processes, table = f"http://{worker.http_address()}", f"http://{worker.hot_symbols_address()}"
+    token = {"Authorization": f"Bearer {TOKEN}"}
+    asked: list[tuple[str, str, int, dict[str, str]]] = [
+        (processes, "/metrics", 200, {}),
+        (processes, "/metrics", 200, {"Accept": "application/openmetrics-text"}),
+        (processes, "/healthz", 200, {}),
+        (table, "/hot-symbols?top=100&since=30d", 200, token),
+        (table, "/hot-symbols?watched=true", 200, token),
+        (table, "/hot-symbols?top=0", 400, token),
+        (table, "/hot-symbols?colour=red", 400, token),
+        (table, "/hot-symbols", 401, {}),
+        (table, f"/hot-symbols?symbol={'x' * 9_000}", 414, token),
+    ]
+    moved = next(n for n in range(PARTITIONS) if _ask(worker, partition=n)[0] == HTTPStatus.MISDIRECTED_REQUEST)
+    asked.append((table, f"/hot-symbols?partition={moved}", 421, token))
+    rows = 0
+    for address, path, status, headers in asked:
+        answer = urllib3.request("GET", address + path, headers=headers, retries=False)
+        assert answer.status == status, path
+        content = answer.headers["Content-Type"]
+        document = json.loads(answer.data) if content == "application/json" else answer.data.decode()
+        misfits = openapi_misfits(path.partition("?")[0], status, content, document)
+        assert misfits == [], path
+        rows += len(document.get("rows", ())) if isinstance(document, dict) else 0
+    assert rows > SYMBOLS
+    ready = urllib3.request("GET", f"{processes}/readyz", retries=False)
+    assert openapi_misfits("/readyz", ready.status, ready.headers["Content-Type"], json.loads(ready.data)) == []
+
+
 def test_either_worker_answers_for_both_and_the_one_that_is_left_for_all(
     embedded: EmbeddedBroker, topic_prefix: str, tmp_path: Path
 ) -> None:
@@ -90,6 +123,8 @@ def test_either_worker_answers_for_both_and_the_one_that_is_left_for_all(
                 assert time.monotonic() < deadline
                 time.sleep(0.3)
             assert [(row["watch_id"], row["hits"]) for row in watched] == [("/usr/bin/app!never_called", 0)]
+
+        _check_openapi(first)
 
         for worker in (first, second):
             assert worker.get("/hot-symbols")[0] == 404

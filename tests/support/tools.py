@@ -7,6 +7,7 @@ folder of the user, by version, so that every checkout finds them:
 - `helm` is built by Go out of its module, which takes some three minutes of a processor, once.
 - `kubernetes-schemas` and `crds` are the schemas of Kubernetes and of the custom resources that the chart makes.
 - `compose-check` is our own small program around Compose's library.
+- `asyncapi-check` is our own small program around AsyncAPI's parser; npm fetches what its lock file pins.
 - `promtool` and `prometheus` are taken out of Debian's package, so no service is installed.
 - All others are packages of the system, installed by apt where this user may.
 """
@@ -56,6 +57,7 @@ PACKAGES: Final[Mapping[str, str]] = {
 
 
 COMPOSE_CHECK: Final = Path(__file__).resolve().parent / "compose_check"
+ASYNCAPI_CHECK: Final = Path(__file__).resolve().parent / "asyncapi_check"
 
 
 class ToolError(Exception):
@@ -91,6 +93,16 @@ def compose_check() -> Path | None:
 
 def _digest_of_compose_check() -> str:
     content = b"".join((COMPOSE_CHECK / name).read_bytes() for name in ("go.mod", "go.sum", "main.go"))
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def asyncapi_check() -> Path | None:
+    """The program of tests/support/asyncapi_check, for node; None if it is not installed."""
+    return _there(folder() / f"asyncapi-check-{_digest_of_asyncapi_check()}" / "check.mjs")
+
+
+def _digest_of_asyncapi_check() -> str:
+    content = b"".join((ASYNCAPI_CHECK / name).read_bytes() for name in ("package-lock.json", "check.mjs"))
     return hashlib.sha256(content).hexdigest()[:12]
 
 
@@ -182,6 +194,15 @@ def _install_compose_check() -> None:
     _kept(folder() / f"compose-check-{_digest_of_compose_check()}", build)
 
 
+def _install_asyncapi_check() -> None:
+    def fetch(made: Path) -> None:
+        for name in ("package.json", "package-lock.json", "check.mjs"):
+            shutil.copyfile(ASYNCAPI_CHECK / name, made / name)
+        _run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=made)
+
+    _kept(folder() / f"asyncapi-check-{_digest_of_asyncapi_check()}", fetch)
+
+
 def _install_of_prometheus(program: str) -> None:
     def unpack(made: Path) -> None:
         _run("apt-get", "download", "--quiet", "prometheus", cwd=made)
@@ -206,6 +227,7 @@ _OWN: Final[Mapping[str, tuple[Callable[[], Path | None], Callable[[], None]]]] 
     "kubernetes-schemas": (kubernetes_schemas, _install_kubernetes_schemas),
     "crds": (crds, _install_crds),
     "compose-check": (compose_check, _install_compose_check),
+    "asyncapi-check": (asyncapi_check, _install_asyncapi_check),
     "promtool": (promtool, partial(_install_of_prometheus, "promtool")),
     "prometheus": (prometheus, partial(_install_of_prometheus, "prometheus")),
 }

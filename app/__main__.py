@@ -92,7 +92,8 @@ def cli() -> None:
     """Turn Tetragon's runtime events into calls without private data, on Apache Kafka.
 
     Settings are environment variables; `callstream doctor --settings` lists them. Every command has --help with an
-    example and its exit codes.
+    example and its exit codes. With --json, a command prints one document, or one a line if it shows records as it
+    finds them; its help says which. Errors and notes are text, on standard error.
 
     \b
     Exit codes of every command, beside its own:

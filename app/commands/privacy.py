@@ -44,7 +44,8 @@ _MAX_READ_BYTES: Final = 64 << 20
 """Of cases, events and needles: 10,000 events of the usual size. They are in memory at once."""
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+_json_lines_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line.")
 _policy_option = click.option(
     "--policy", "policy_file", type=_FILE, help="Policy to use. Default: CALLSTREAM_PRIVACY_POLICY_FILE."
 )
@@ -140,7 +141,7 @@ def test_command(file: Path, policy_file: Path | None, as_json: bool) -> None:
 @click.argument("file", type=_FILE)
 @click.option("--all", "show_all", is_flag=True, help="Show the fields that leave unchanged, too.")
 @_policy_option
-@_json_option
+@_json_lines_option
 def explain_command(file: Path, show_all: bool, policy_file: Path | None, as_json: bool) -> None:
     """Say, field by field, what happens to the events in FILE.
 
@@ -231,7 +232,7 @@ def _lines(number: int, explained: _Explained, show_all: bool) -> Iterator[str]:
     type=_FILE,
     help="Known secrets, one a line, some hundreds at most. Any encoding of them is found.",
 )
-@_json_option
+@_json_lines_option
 def audit_command(topic: str, needles: Path | None, as_json: bool) -> None:
     """Look for private data in a public topic.
 

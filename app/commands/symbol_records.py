@@ -27,7 +27,7 @@ _NOT_DONE: Final = 1
 STORE: Final = click.option(
     "--store", "folder", type=FOLDER, help="The store's folder. Default: CALLSTREAM_SYMBOL_STORE_DIR."
 )
-JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 WAIT: Final = click.option(
     "--wait",
     "wait_seconds",

@@ -88,6 +88,14 @@ def test_every_command_has_an_example_and_its_exit_codes(words: str) -> None:
     assert re.search(r"^    2 +\S", text, re.MULTILINE)
 
 
+@pytest.mark.parametrize("words", [name for name in ALL if any("--json" in one.opts for one in ALL[name].params)])
+def test_json_is_said_to_be_one_document_or_lines(words: str) -> None:
+    """A script has to know whether it reads to the end or line by line."""
+    text = next(one.help for one in ALL[words].params if isinstance(one, click.Option) and "--json" in one.opts)
+    assert text is not None
+    assert re.search(r"one JSON document|(?:one |a |the |)lines? of JSON", text)
+
+
 @pytest.mark.parametrize("words", ["", *(name for name, command in ALL.items() if isinstance(command, click.Group))])
 def test_no_help_cuts_a_sentence(words: str) -> None:
     """A list of commands gives each one a whole line, not the beginning of a sentence."""

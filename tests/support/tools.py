@@ -46,12 +46,14 @@ PACKAGES: Final[Mapping[str, str]] = {
     "addr2line": "binutils",
     "cc": "gcc",
     "chromium": "chromium",
+    "fish": "fish",
     "g++": "g++",
     "gdb": "gdb",
     "ip": "iproute2",
     "openssl": "openssl",
     "unshare": "util-linux",
     "xz": "xz-utils",
+    "zsh": "zsh",
 }
 """Programs that tests run, and the Debian packages that have them."""
 

@@ -162,6 +162,13 @@ class FunctionNames:
         """Every name of the file, in byte order; 70,000 of a large library."""
         return map(self._index.name, range(self._count))
 
+    def long_names(self, min_chars: int) -> Iterator[str]:
+        """Every name that has at least so many bytes, in byte order."""
+        offsets = self._parts.name_offsets
+        for number in range(self._count):
+            if offsets[number + 1] - offsets[number] >= min_chars:
+                yield self._index.name(number)
+
     def names_with(self, word: str) -> Iterator[str]:
         """Every name that has `word` in it, in byte order: the bytes of all names are searched at once."""
         if not word:

@@ -70,6 +70,10 @@ class ListedNames:
         """Of all kinds."""
         return sorted({*(name for names in self.listed for name in names), *self.chosen, *self.inlined})
 
+    def long_names(self, min_chars: int) -> Iterable[str]:
+        """Of all kinds."""
+        return [name for name in self.all_names() if len(name) >= min_chars]
+
     def names_with(self, word: str) -> Iterable[str]:
         """Of all kinds."""
         return [name for name in self.all_names() if word in name]

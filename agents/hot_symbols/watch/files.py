@@ -66,6 +66,9 @@ class FileNames(Protocol):
     def all_names(self) -> Iterable[str]:
         """Every name of the file."""
 
+    def long_names(self, min_chars: int) -> Iterable[str]:
+        """Every name of the file that has at least so many characters."""
+
     def names_with(self, word: str) -> Iterable[str]:
         """Every name of the file that has `word` in it; costs little where few have."""
 

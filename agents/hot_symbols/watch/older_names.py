@@ -5,11 +5,13 @@ through them: to the functions that the index in use has at the addresses that t
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from agents.hot_symbols.identity import SymbolIdentity, within_limits
 from agents.hot_symbols.watch.files import FileNames, NamedCode, NoNames
 from agents.symbols.compiler_clones import common_word, symbols_of
+from schemas.text_limits import MAX_PLACE_CHARS
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,18 @@ class NamesThen:
 
     sure: frozenset[str]
     unsure: frozenset[str]
+    index: FileNames = field(compare=False)
+
+    @property
+    def all(self) -> frozenset[str]:
+        """Names of rows that may be of the code."""
+        return self.sure | self.unsure
+
+    def has(self, symbol: str) -> bool:
+        """Whether the index has a row's name. It may have been the agent's, which finds names in the file itself."""
+        if symbol in self.sure or symbol in self.unsure or self.index.knows(symbol):
+            return True
+        return len(symbol) >= MAX_PLACE_CHARS and symbol in in_rows(self.index.long_names(MAX_PLACE_CHARS))
 
 
 class NamedBy(NamedTuple):
@@ -62,4 +76,15 @@ def _names_in(index: FileNames, function: str, spans: Sequence[tuple[int, int]])
     own = symbols_of(function, index.names_with(common_word(function)))
     copied = {name for name in own if index.copies(name)}  # where lines are known, a copy that runs has its own frame
     unsure = {name for name, is_whole in over.items() if not is_whole}
-    return NamesThen(frozenset({*over, *copied} - unsure), frozenset(unsure))
+    return NamesThen(in_rows({*over, *copied} - unsure), in_rows(unsure), index)
+
+
+def in_rows(names: Iterable[str]) -> frozenset[str]:
+    """The names as rows have them, in which the longest are cut."""
+    return frozenset(map(_in_row, names))
+
+
+def _in_row(name: str) -> str:
+    if len(name) <= MAX_PLACE_CHARS:
+        return name
+    return within_limits(SymbolIdentity("00" * 20, None, name)).symbol or name

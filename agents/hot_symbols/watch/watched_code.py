@@ -12,7 +12,14 @@ from typing import Final
 from agents.hot_symbols.identity import SymbolIdentity
 from agents.hot_symbols.watch import reasons
 from agents.hot_symbols.watch.files import FileNames, KnownFiles, NamedCode, NoNames
-from agents.hot_symbols.watch.older_names import UNSAID, NamedBy, NamesBySnapshot, NamesThen, names_by_snapshot
+from agents.hot_symbols.watch.older_names import (
+    UNSAID,
+    NamedBy,
+    NamesBySnapshot,
+    NamesThen,
+    in_rows,
+    names_by_snapshot,
+)
 from agents.hot_symbols.watch.reasons import Reason, ReasonKind
 from agents.hot_symbols.watch.watch import KERNEL, Bearing, Watch
 from agents.symbols.compiler_clones import function_of, symbols_by_function
@@ -28,14 +35,12 @@ SymbolsOf = Callable[[FileNames, str], Collection[str]]
 class CodeInFile:
     """The watched function in one file.
 
-    Rows named one of `sure` are of its code, those of `unsure` may be of it or of other code. `own` are the names of
-    the function itself.
+    `now` is what the index in use calls its code, `own` are the names of the function itself.
     """
 
     build_id: str
     own: frozenset[str]
-    sure: frozenset[str]
-    unsure: frozenset[str]
+    now: NamesThen
     others: tuple[str, ...]
     """Names that its code has besides."""
     doubts: tuple[Reason, ...]
@@ -45,23 +50,20 @@ class CodeInFile:
     has_unknown_copies: bool
     named: NamesBySnapshot = field(default_factory=dict)
     """What the snapshots that rows name, and the one in use, call its code."""
-    knows: Callable[[str], bool] = field(compare=False)
-    """Whether the file has a name at all."""
 
     @property
     def row_names(self) -> set[str]:
         """Names of all rows that are of its code or may be."""
-        older = (name for names in self.named.values() if names for name in (*names.sure, *names.unsure))
-        return {*self.own, *self.sure, *self.unsure, *older}
+        return {*self.own, *self.now.all, *(name for names in self.named.values() if names for name in names.all)}
 
     def is_unknown_code(self, symbol: str, named_by: NamedBy) -> bool:
         """Whether nobody can tell any more which code a name of a row means, that these snapshots gave.
 
-        Calls of before do not say theirs; then it is so if the index in use does not have the name.
+        So it is if a snapshot is gone, or its index does not have the name. Calls of before do not say theirs; then the
+        index in use counts.
         """
-        if not named_by.snapshots:
-            return not self.knows(symbol)
-        return any(self.named.get(one) is None for one in named_by.snapshots)
+        names = [self.named.get(one) for one in named_by.snapshots] or [self.now]
+        return any(one is None or not one.has(symbol) for one in names)
 
     def bearing(self, symbol: str, named_by: NamedBy) -> Bearing:
         """What hits are under a name that these snapshots gave; an unknown one means what the index in use does.
@@ -76,10 +78,10 @@ class CodeInFile:
         return len(self._bearings(symbol, named_by)) > 1
 
     def _bearings(self, symbol: str, named_by: NamedBy) -> set[Bearing]:
-        now = _bearing(symbol, NamesThen(self.sure, self.unsure))
+        now = _bearing(symbol, self.now)
         names = [self.named.get(one) for one in named_by.snapshots]
         found = {now if one is None else _bearing(symbol, one) for one in names} or {now}
-        if found == {now} or not named_by.has_probes or not self.knows(symbol):
+        if found == {now} or not named_by.has_probes or not self.now.has(symbol):
             return found
         # the index of then may lack the name that a probe was set on, or have it for more code
         return found - {Bearing.IS, Bearing.NONE} | {Bearing.MAY_BE} | (found & {now})
@@ -170,8 +172,8 @@ class WatchedCode:
             return False
         if file.is_unknown_code(row.symbol, named_by):
             is_near = function_of(row.symbol) == self.function or row.symbol in file.row_names
-            return is_near and row.symbol not in file.sure
-        is_older = any(file.named[one] != NamesThen(file.sure, file.unsure) for one in named_by.snapshots)
+            return is_near and file.bearing(row.symbol, named_by) is not Bearing.IS
+        is_older = any(file.named[one] != file.now for one in named_by.snapshots)
         return is_older and file.bearing(row.symbol, named_by) is Bearing.MAY_BE
 
 
@@ -278,6 +280,7 @@ def code_in_file(
     called = {name for code in codes.values() for name in _names(code)}
     sure = {name for name in called if all(code.address in codes for code in names.codes(name))}
     sure |= copied - set(chosen)  # where lines are known, a copy that runs has a frame of its own
+    now = NamesThen(in_rows(sure), in_rows(called - sure), names)
     doubts: list[Reason] = []
     if chosen:
         doubts.append(reasons.chosen_at_run_time(build_id, among))
@@ -288,16 +291,12 @@ def code_in_file(
     return CodeInFile(
         build_id=build_id,
         own=frozenset(own),
-        sure=frozenset(sure),
-        unsure=frozenset(called - sure),
+        now=now,
         others=tuple(sorted(name for name in called if function_of(name) != function and name not in among)),
         doubts=tuple(doubts),
         notes=(reasons.several_codes(build_id, meant),) if meant > 1 else (),
         has_unknown_copies=not names.inline_knowledge.is_whole or any(map(names.has_lost_copies, own)),
-        named=names_by_snapshot(
-            function, codes.values(), (names, NamesThen(frozenset(sure), frozenset(called - sure))), then
-        ),
-        knows=names.knows,
+        named=names_by_snapshot(function, codes.values(), (names, now), then),
     )
 
 

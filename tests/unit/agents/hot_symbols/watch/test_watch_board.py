@@ -8,6 +8,7 @@ import pytest
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.vouching import VouchedInterval
 from agents.hot_symbols.counting.tally import Tally
+from agents.hot_symbols.identity import SymbolIdentity, symbol_id, within_limits
 from agents.hot_symbols.table.published import module_in, published_record, published_value
 from agents.hot_symbols.watch.watch import Watch
 from agents.hot_symbols.watch.watch_board import MAX_SYMBOLS, WatchBoard, is_news
@@ -464,3 +465,27 @@ def test_images_of_a_row_with_unsure_hits_are_not_sure() -> None:
     answer = asked(made, BY_PATH)
 
     assert {one["image_name"]: one["confirmed"] for one in answer["images"]} == {"web": True, "cart": False}
+
+
+@pytest.mark.parametrize("snapshots", [(), ("d1",), ("same",)])
+def test_a_name_that_no_index_has_may_be_any_function_of_its_file(snapshots: tuple[str, ...]) -> None:
+    """The agent found it in the file itself; which code it is, nobody can tell."""
+    answer, why, _ = told_apart(BY_BUILD, ("inflate_from_symtab", snapshots))
+
+    assert (answer, why) == ("NotSeen", ["OlderSnapshot"])
+
+
+def test_names_that_rows_have_cut_are_those_names() -> None:
+    """A code has a short and a long name, and its rows carry the long one, of which a row has no room for all."""
+    long = "_ZN" + "9templates" * 600
+    files = ListedFiles({BUILD: ListedNames([[long, "inflate"], [long + "E", "deflate"]])})
+    row = symbol_id(within_limits(SymbolIdentity(BUILD, None, long)))
+    answers: list[str] = []
+    for symbol in ("inflate", "deflate"):
+        watch = replace(BY_BUILD, symbol=symbol)
+        made = board(watch)
+        made.set_codes(watched_codes([watch], files, {}))
+        made.take(row.encode(), value(row, 2, snapshots=("d1",)))
+        answers.append(asked(made, watch)["answer"])
+
+    assert answers == ["Hit", "NeverHit"]

@@ -74,7 +74,9 @@ def _cited(answer: WatchAnswer) -> str:
     """The events that a reader can check it by (callstream replay --event), and the symbol store behind it."""
     events = [f"{one['event_id']} at {one['partition']}:{one['offset']}" for one in answer["events"]]
     store = f"; snapshot {answer['snapshot']} of the symbol store" if answer["snapshot"] else ""
-    return (f"; events {', '.join(events)}" if events else "") + store
+    others = [one for one in answer["named_by"] if one != answer["snapshot"]]
+    named = f", and names by {', '.join(others)}" if others else ""
+    return (f"; events {', '.join(events)}" if events else "") + store + named
 
 
 def _executed_for(product: str, answer: WatchAnswer) -> str:

@@ -229,6 +229,13 @@ def test_products_of_one_vulnerability_have_statements_of_their_own() -> None:
     assert "is not known: it ran in more images than are listed" in unsure["status_notes"]
 
 
+def test_a_statement_names_the_snapshots_that_named_what_ran() -> None:
+    """The one that says which code is meant, and others whose indexes named the hits."""
+    found = statement([hit(snapshot="ab12", named_by=["ab12", "cd34"])], action="Update.")
+
+    assert "; snapshot ab12 of the symbol store, and names by cd34." in found["status_notes"]
+
+
 def test_a_sure_hit_in_one_image_makes_none_in_another_sure() -> None:
     """The answer has sure hits; in the product's own image there is only a hint."""
     hinted = IMAGE | {"image_name": "registry.example/shop/cart:3", "image_id": "", "confirmed": False}

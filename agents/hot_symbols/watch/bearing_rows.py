@@ -94,7 +94,9 @@ class WatchedFiles:
         self._names = {basename(module) for module in self._modules}
         self._seen = {name: builds for name, builds in (seen or {}).items() if name in self._modules}
         self.snapshots: set[str] = set(snapshots)
-        """Those that named rows, and the one in use."""
+        """Those that named rows."""
+        self.in_use: set[str] = set()
+        """The one that says which code is watched, which need not be noted."""
         self.has_new = False
         """Whether a build id or snapshot was seen that was not known of; whoever uses what was seen resets it."""
 
@@ -110,7 +112,7 @@ class WatchedFiles:
         for one in row.snapshots:
             if one and one not in self.snapshots and len(self.snapshots) < MAX_SNAPSHOTS:
                 self.snapshots.add(one)
-                self.has_new = True
+                self.has_new = self.has_new or one not in self.in_use
         for name in {row.module, basename(row.module)} & self._modules:
             known = self._seen.setdefault(name, set())
             if row.identity.build_id not in known and len(known) < MAX_SEEN:

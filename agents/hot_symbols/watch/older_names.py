@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from agents.hot_symbols.identity import SymbolIdentity, within_limits
-from agents.hot_symbols.watch.files import FileNames, NamedCode, NoNames
+from agents.hot_symbols.watch.files import FileNames, KnownFiles, NamedCode, NoNames
 from agents.symbols.compiler_clones import common_word, symbols_of
 from schemas.text_limits import MAX_PLACE_CHARS
 
@@ -45,30 +45,41 @@ class NamedBy(NamedTuple):
 
 UNSAID: Final = NamedBy()
 
-NamesBySnapshot = Mapping[str, NamesThen | None]
-"""By snapshot; None if it, or the index that it had, is gone or of other code."""
+
+class IndexesThen(NamedTuple):
+    """The indexes that a file had in snapshots which named rows: the one in use, or others; the rest is gone."""
+
+    same: frozenset[str] = frozenset()
+    others: tuple[tuple[str, FileNames], ...] = ()
+
+
+def indexes_then(files: KnownFiles, build_ids: Iterable[str], snapshots: Iterable[str]) -> Mapping[str, IndexesThen]:
+    """Those of each file; one snapshot is looked into after the other, because each is large."""
+    named = sorted({*snapshots, files.digest})
+    in_use = {build_id: names for build_id in build_ids if not isinstance(names := files.names(build_id), NoNames)}
+    found: dict[str, list[tuple[str, FileNames]]] = {build_id: [] for build_id in in_use}
+    for snapshot in named:
+        for build_id, several in found.items():
+            if not isinstance(index := files.names_then(build_id, snapshot), NoNames):
+                several.append((snapshot, index))
+    return {
+        build_id: IndexesThen(
+            frozenset(snapshot for snapshot, index in several if index is in_use[build_id]),
+            tuple((snapshot, index) for snapshot, index in several if index is not in_use[build_id]),
+        )
+        for build_id, several in found.items()
+    }
 
 
 def names_by_snapshot(
-    function: str,
-    codes: Collection[NamedCode],
-    now: tuple[FileNames, NamesThen],
-    then: Iterable[tuple[str, FileNames | NoNames]],
-) -> NamesBySnapshot:
-    """What each of these snapshots named the watched codes of a file.
+    function: str, codes: Collection[NamedCode], in_use: FileNames, others: Iterable[tuple[str, FileNames]]
+) -> Mapping[str, NamesThen]:
+    """What the indexes of other snapshots named the watched codes of a file.
 
-    `now` is the index in use, with what it names them. `function` is the watched name without what compilers add.
+    `function` is the watched name without what compilers add.
     """
-    in_use, names = now
-    found: dict[str, NamesThen | None] = {}
-    for snapshot, index in then:
-        if isinstance(index, NoNames):
-            found[snapshot] = None
-        elif index is in_use:
-            found[snapshot] = names
-        else:
-            found[snapshot] = _names_in(index, function, in_use.spans(code.address for code in codes))
-    return found
+    spans = in_use.spans(code.address for code in codes)
+    return {snapshot: _names_in(index, function, spans) for snapshot, index in others}
 
 
 def _names_in(index: FileNames, function: str, spans: Sequence[tuple[int, int]]) -> NamesThen:

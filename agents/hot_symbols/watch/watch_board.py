@@ -87,7 +87,7 @@ class WatchBoard:
         changed = [watch_id for watch_id, code in codes.items() if self._codes.get(watch_id) != code]
         self.needs_rows = self.needs_rows or bool(changed)
         self._codes = dict(codes)
-        self.files.snapshots |= {code.snapshot for code in codes.values() if code.snapshot is not None}
+        self.files.in_use = {code.snapshot for code in codes.values() if code.snapshot is not None}
         self._by_function, self._by_row, self._known = {}, {}, {}
         for watch_id, code in codes.items():
             self._known |= code.files

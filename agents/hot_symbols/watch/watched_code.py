@@ -14,10 +14,11 @@ from agents.hot_symbols.watch import reasons
 from agents.hot_symbols.watch.files import FileNames, KnownFiles, NamedCode, NoNames
 from agents.hot_symbols.watch.older_names import (
     UNSAID,
+    IndexesThen,
     NamedBy,
-    NamesBySnapshot,
     NamesThen,
     in_rows,
+    indexes_then,
     names_by_snapshot,
 )
 from agents.hot_symbols.watch.reasons import Reason, ReasonKind
@@ -48,13 +49,19 @@ class CodeInFile:
     notes: tuple[Reason, ...]
     """What a hit of it may mean besides."""
     has_unknown_copies: bool
-    named: NamesBySnapshot = field(default_factory=dict)
-    """What the snapshots that rows name, and the one in use, call its code."""
+    same: frozenset[str] = frozenset()
+    """Snapshots whose index of the file is the one in use."""
+    older: Mapping[str, NamesThen] = field(default_factory=dict)
+    """What other indexes call its code, by snapshot."""
 
     @property
     def row_names(self) -> set[str]:
         """Names of all rows that are of its code or may be."""
-        return {*self.own, *self.now.all, *(name for names in self.named.values() if names for name in names.all)}
+        return {*self.own, *self.now.all, *(name for names in self.older.values() for name in names.all)}
+
+    def names_then(self, snapshot: str) -> NamesThen | None:
+        """What a snapshot's index called its code; None if that is gone, or was of other code."""
+        return self.now if snapshot in self.same else self.older.get(snapshot)
 
     def is_unknown_code(self, symbol: str, named_by: NamedBy) -> bool:
         """Whether nobody can tell any more which code a name of a row means, that these snapshots gave.
@@ -62,7 +69,7 @@ class CodeInFile:
         So it is if a snapshot is gone, or its index does not have the name. Calls of before do not say theirs; then the
         index in use counts.
         """
-        names = [self.named.get(one) for one in named_by.snapshots] or [self.now]
+        names = [*map(self.names_then, named_by.snapshots)] or [self.now]
         return any(one is None or not one.has(symbol) for one in names)
 
     def bearing(self, symbol: str, named_by: NamedBy) -> Bearing:
@@ -79,7 +86,7 @@ class CodeInFile:
 
     def _bearings(self, symbol: str, named_by: NamedBy) -> set[Bearing]:
         now = _bearing(symbol, self.now)
-        names = [self.named.get(one) for one in named_by.snapshots]
+        names = map(self.names_then, named_by.snapshots)
         found = {now if one is None else _bearing(symbol, one) for one in names} or {now}
         if found == {now} or not named_by.has_probes or not self.now.has(symbol):
             return found
@@ -173,7 +180,7 @@ class WatchedCode:
         if file.is_unknown_code(row.symbol, named_by):
             is_near = function_of(row.symbol) == self.function or row.symbol in file.row_names
             return is_near and file.bearing(row.symbol, named_by) is not Bearing.IS
-        is_older = any(file.named[one] != file.now for one in named_by.snapshots)
+        is_older = any(file.names_then(one) != file.now for one in named_by.snapshots)
         return is_older and file.bearing(row.symbol, named_by) is Bearing.MAY_BE
 
 
@@ -192,10 +199,10 @@ def watched_codes(
         return {one.watch_id: WatchedCode(function_of(one.symbol), {}, (reasons.NO_STORE,)) for one in watches}
     placed = files.build_ids({one.module for one in watches if one.module is not None and one.build_id is None})
     symbols = _symbols_by_file(watches, files, placed, seen)
-    named_by = sorted({*snapshots, files.digest})
-    return {
-        one.watch_id: _watched_code(one, files, _concerned(one, placed, seen), symbols, named_by) for one in watches
-    }
+    concerned = {one.watch_id: _concerned(one, placed, seen) for one in watches}
+    looked_into = {build_id for several in concerned.values() for build_id in several[:MAX_FILES]}
+    then = indexes_then(files, sorted(looked_into), snapshots)
+    return {one.watch_id: _watched_code(one, files, concerned[one.watch_id], symbols, then) for one in watches}
 
 
 def _concerned(watch: Watch, placed: Mapping[str, Collection[str]], seen: Mapping[str, Collection[str]]) -> list[str]:
@@ -233,7 +240,7 @@ def _watched_code(
     files: KnownFiles,
     concerned: Sequence[str],
     symbols: Mapping[tuple[str, str], Collection[str]],
-    snapshots: Sequence[str],
+    then: Mapping[str, IndexesThen],
 ) -> WatchedCode:
     function = function_of(watch.symbol)
     found: dict[str, CodeInFile] = {}
@@ -245,8 +252,8 @@ def _watched_code(
             case NoNames.AMBIGUOUS:
                 doubts.append(reasons.ambiguous_build_id(build_id))
             case names:
-                then = [(one, files.names_then(build_id, one)) for one in snapshots]
-                found[build_id] = code_in_file(watch.symbol, build_id, symbols[build_id, function], names, then)
+                own = symbols[build_id, function]
+                found[build_id] = code_in_file(watch.symbol, build_id, own, names, then[build_id])
     doubts += [reasons.no_index(build_id) for build_id in concerned[MAX_FILES:]]
     if watch.module is not None and (watch.module == KERNEL or watch.module.startswith(f"{KERNEL}:")):
         doubts.append(reasons.no_index_of_kernel(watch.module))
@@ -262,7 +269,7 @@ def code_in_file(
     build_id: str,
     own: Collection[str],
     names: FileNames,
-    then: Sequence[tuple[str, FileNames | NoNames]] = (),
+    then: IndexesThen = IndexesThen(),  # noqa: B008 - a value
 ) -> CodeInFile:
     """The function of a symbol in a file; `own` are those of the file's names that are the function.
 
@@ -296,7 +303,8 @@ def code_in_file(
         doubts=tuple(doubts),
         notes=(reasons.several_codes(build_id, meant),) if meant > 1 else (),
         has_unknown_copies=not names.inline_knowledge.is_whole or any(map(names.has_lost_copies, own)),
-        named=names_by_snapshot(function, codes.values(), (names, now), then),
+        same=then.same,
+        older=names_by_snapshot(function, codes.values(), names, then.others),
     )
 
 

@@ -75,6 +75,8 @@ def _end(connection: HTTPConnection, connected: list[socket.socket], overdue: th
 
 def _said_by(error: Exception) -> str:
     """The system's words, such as "Connection refused"; else the kind of error, because its words may be the page's."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {_STEP_SECONDS:.0f} s"
     said = error.strerror if isinstance(error, OSError) else None
     return said or type(error).__name__
 

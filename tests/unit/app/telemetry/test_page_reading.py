@@ -104,6 +104,13 @@ def test_a_page_that_drips_is_given_up_in_time(head: bytes, piece: bytes) -> Non
         assert time.monotonic() - began < 3
 
 
+def test_a_server_that_says_nothing_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that stands still listens and never answers."""
+    monkeypatch.setattr(page_reading, "_STEP_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(NoPageError, match="no answer within"):
+        read_page(f"http://127.0.0.1:{silent.getsockname()[1]}/metrics")
+
+
 def test_a_page_without_end_is_given_up_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """However fast it comes."""
     monkeypatch.setattr(page_reading, "MAX_PAGE_BYTES", 1 << 20)

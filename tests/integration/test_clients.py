@@ -28,6 +28,7 @@ from callstream_client import (
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from app.__main__ import cli
 from app.kafka.registry import SchemaRegistry
 from schemas import records, topics
 from schemas.coverage import CoverageGap, GapCause, encode
@@ -192,6 +193,43 @@ def test_rows_of_hot_symbols_are_a_table(run: PipelineRun) -> None:
     assert all(row.symbol_id == key and row.hits >= row.confirmed_hits for key, row in table.rows.items())
     with pytest.raises(ClientError, match="max_rows"):
         newest(_connection(run), HOT_SYMBOLS, max_rows=10)
+
+
+def _unsafe(found: Any, place: str = "") -> Iterator[str]:
+    """Numbers that JavaScript rounds, beside which there is no text."""
+    if isinstance(found, list):
+        for item in found:
+            yield from _unsafe(item, f"{place}[]")
+    elif isinstance(found, dict):
+        for name, value in found.items():
+            beside = found.get(name.removesuffix("_ns")) if name.endswith("_ns") else None
+            if isinstance(value, int) and abs(value) > 1 << 53 and not isinstance(beside, str):
+                yield f"{place}.{name}"
+            yield from _unsafe(value, f"{place}.{name}")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "tap runtime.calls --max 50 --json",
+        "tap runtime.hot-symbols --max 50 --json",
+        "tap runtime.canonical --max 50 --json",
+        "hot-symbols --top 50 --json",
+        "watch add SSL_read --json",
+        "watch list --json",
+        "hot-symbols --watched --json",
+        "coverage --node node-1 --from 2h --to 1h --json",
+        "dead-letters list --json",
+        "books --json",
+        "topics list --json",
+    ],
+)
+def test_javascript_reads_every_number_that_a_command_prints(run: PipelineRun, command: str) -> None:
+    """Each line of JSON, with times of real events; a longer number has its text beside it."""
+    done = CliRunner().invoke(cli, command.split(), env=run.environ)
+    documents = [json.loads(line) for line in done.stdout.splitlines()]
+    assert documents, done.output
+    assert list(_unsafe(documents)) == []
 
 
 def test_a_window_is_trusted_only_where_it_is_complete(run: PipelineRun) -> None:

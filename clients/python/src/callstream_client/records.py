@@ -921,6 +921,8 @@ class WatchedImage:
     """Name of the image; empty where the agent gave none."""
     last_seen_ns: int
     """Time of the latest hit in it. Nanoseconds since the Unix epoch, UTC."""
+    confirmed: bool
+    """Whether one of the hits in it is sure. False if the rows cannot tell which of their hits were in it."""
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
@@ -929,6 +931,7 @@ class WatchedImage:
             record["image_id"],
             record["image_name"],
             record["last_seen_ns"],
+            record["confirmed"],
         )
 
 

@@ -25,6 +25,7 @@ from callstream_client import (
     newest,
     window_of,
 )
+from click.testing import CliRunner
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 

@@ -85,6 +85,7 @@ reference: setup  ## docs/topics.md, schemas.md, asyncapi.json and openapi.json
 	$(BIN)/python -m tests.support.reference_pages
 
 lock:  ## needs uv; versions in pyproject.toml, hashes of their closure in the lock files
-	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) --extra embedded --extra dev pyproject.toml -o requirements-dev.lock
+	@# what runs in the image is what was tested, so its versions are those of the developers' lock
+	$(COMPILE) --constraint requirements-dev.lock pyproject.toml -o requirements.lock
 	echo 'setuptools==84.2.1' | $(COMPILE) - -o deploy/build.lock

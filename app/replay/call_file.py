@@ -9,11 +9,12 @@ A reader proves what it reads.
 
 import hashlib
 import io
+import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -21,6 +22,7 @@ import fastavro
 
 from app.evidence import avro_container
 from app.evidence.avro_container import Block, BlockWriter, Codec, ContainerError, Header
+from app.evidence.configuration import grown_call_schema
 from app.evidence.digests import Columns
 from app.evidence.span_files import damaged, opened
 from app.evidence.span_lines import SpanLine
@@ -34,9 +36,6 @@ from schemas import avro_wire, records
 CODEC: Final = Codec.DEFLATE
 LEVEL: Final = 1
 """For calls, files are half as large again as with level 6, at a third of its time."""
-
-_CALL: Final = records.parsed_schema(records.CALL)
-_CALLS: Final = fastavro.parse_schema({"type": "array", "items": _CALL})
 
 
 _READ_ERRORS: Final = (EOFError, ValueError, IndexError, KeyError, TypeError, OverflowError)
@@ -154,10 +153,11 @@ def may_hold(path: Path, partition: int, line: SpanLine, event_id: str) -> bool:
 def read_span(path: Path, partition: int, line: SpanLine) -> list[dict[str, Any]]:
     """The calls of a span, in the order of raw offsets. Raises DamagedError."""
     calls: list[dict[str, Any]] = []
+    written = grown_call_schema(schema_text_in(path))
     try:
         for block in _blocks(path, partition, line):
             array = b"".join((avro_wire.long(block.records), block.payload, avro_wire.END_OF_BLOCKS))
-            calls += _decode(array, _CALLS, "no calls")
+            calls += _decode(array, written, "no calls", many=True)
     except ValueError as error:
         raise DamagedError(f"{path}, {place(partition, line)}: {error}") from None
     return calls
@@ -173,17 +173,27 @@ def _blocks(path: Path, partition: int, line: SpanLine) -> Iterator[Block]:
         raise DamagedError(f"{path}, {place(partition, line)}: {error}") from None
 
 
-def decode(body: bytes) -> dict[str, Any]:
-    """A call from its Avro body, without schema header. Raises ValueError."""
-    call: dict[str, Any] = _decode(body, _CALL, "no call")
+def decode(body: bytes, schema_text: str | None = None) -> dict[str, Any]:
+    """A call from its Avro body, without schema header, under this schema. Raises ValueError."""
+    call: dict[str, Any] = _decode(body, schema_text, "no call", many=False)
     return call
 
 
-def _decode(content: bytes, schema: Any, fault: str) -> Any:
+def _decode(content: bytes, schema_text: str | None, fault: str, *, many: bool) -> Any:
+    """What was written under a schema, in the terms of this program's: fields that came later have their defaults."""
     try:
-        return fastavro.schemaless_reader(io.BytesIO(content), schema, schema)
+        written = _parsed(records.schema_text(records.CALL) if schema_text is None else schema_text, many)
+        return fastavro.schemaless_reader(
+            io.BytesIO(content), written, _parsed(records.schema_text(records.CALL), many)
+        )
     except _READ_ERRORS as error:
         raise ValueError(f"{fault} of our schema ({type(error).__name__})") from None
+
+
+@lru_cache(maxsize=8)  # today's and those of a run or two, of one call and of many
+def _parsed(schema_text: str, many: bool) -> Any:
+    call = json.loads(schema_text)
+    return fastavro.parse_schema({"type": "array", "items": call} if many else call)
 
 
 def place(partition: int, line: SpanLine) -> str:

@@ -48,7 +48,9 @@ def replay_range(request: ReplayRequest, source: ReplaySource, partition: int, f
     pipeline = Pipeline(steps, kept)
     lines = [pipeline.take(batch) for batch in source.batches(partition, first, last, request.batch_records)]
     lines.append(pipeline.finish())
-    return ReplayedRange([call_file.decode(body) for body in kept.bodies], kept.refused, [*filter(None, lines)])
+    return ReplayedRange(
+        [call_file.decode(body, request.call_schema) for body in kept.bodies], kept.refused, [*filter(None, lines)]
+    )
 
 
 def first_difference(

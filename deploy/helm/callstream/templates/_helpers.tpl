@@ -90,9 +90,13 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
     sources:
       {{- range $name := keys . | sortAlpha }}
       {{- $ref := get $ $name }}
+      {{- if $ref.audience }}
+      - serviceAccountToken: {path: {{ $name }}, audience: {{ $ref.audience | quote }}, expirationSeconds: {{ $ref.expirationSeconds | default 3600 | int64 }}}
+      {{- else }}
       - secret:
           name: {{ $ref.secret }}
           items: [{key: {{ $ref.key | quote }}, path: {{ $name }}}]
+      {{- end }}
       {{- end }}
 {{- end }}
 {{- end -}}

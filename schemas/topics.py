@@ -38,6 +38,9 @@ class Stage(StrEnum):
         return f"callstream-{self.value}"
 
 
+RETRY_GROUP = "callstream-dead-letters-retry"
+"""Group whose only member may send refused records again, without prefix."""
+
 MODULES_TABLE = "process-modules"
 PARTIAL_COUNTS_TABLE = "partial-counts"
 HOT_SYMBOLS_TABLE = "hot-symbols"
@@ -92,14 +95,26 @@ MAX_SMALL_VALUE_BYTES = 64 << 10
 decoded value may take a hundred times its bytes in memory."""
 
 
+class Access(StrEnum):
+    """Who may read a topic's records; `deploy/kafka/acls.toml` gives the rights."""
+
+    PUBLIC = "public"
+    """Everybody whom the operator lets read calls."""
+    INTERNAL = "internal"
+    """The stage that keeps it for itself."""
+    RESTRICTED = "restricted"
+    """Those who may see what has not passed the filter."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
     """One topic as `callstream topics apply` creates it.
 
     `retention_ms` None means that records never expire. A compacted topic keeps the newest record of each key, one with
     a retention only until it expires. `segment_bytes` is how much of it waits to be compacted at most.
-    `value_schema` names a file of schemas/avro; None means that the value is not Avro. `max_value_bytes` is what a
-    reader takes: the broker's limit is of compressed batches, and a record that it lets through may be any size.
+    `value_schema` names a file of schemas/avro; None means that the value is not Avro. With `shared`, readers' commands
+    need it all the same. `max_value_bytes` is what a reader takes: the broker's limit is of compressed batches, and a
+    record that it lets through may be any size.
     """
 
     name: str
@@ -110,7 +125,15 @@ class Topic:
     co_partitioned: bool = True
     restricted: bool = False
     segment_bytes: int = 64 << 20
+    shared: bool = False
     value_schema: str | None = None
+
+    @property
+    def access(self) -> Access:
+        """Who may read it."""
+        if self.restricted:
+            return Access.RESTRICTED
+        return Access.PUBLIC if self.shared or self.value_schema else Access.INTERNAL
 
 
 TOPICS: tuple[Topic, ...] = (
@@ -159,7 +182,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(name=changelog(Stage.CANONICALIZE, MODULES_TABLE), compacted=True, restricted=True),
     Topic(name=changelog(Stage.HOT_SYMBOLS, PARTIAL_COUNTS_TABLE), compacted=True),
     Topic(name=changelog(Stage.HOT_SYMBOLS, HOT_SYMBOLS_TABLE), compacted=True),
-    Topic(name=changelog(Stage.HOT_SYMBOLS, NODE_COVERAGE_TABLE), compacted=True),
+    Topic(name=changelog(Stage.HOT_SYMBOLS, NODE_COVERAGE_TABLE), compacted=True, shared=True),
 )
 
 

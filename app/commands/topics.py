@@ -23,7 +23,7 @@ from app.provision.subjects import MissingSubject, Registered, SubjectRefusal, S
 from app.provision.topic_admin import TopicAdmin
 from app.provision.topic_plan import Adjust, Create, Decision, FoundTopic, Keep, TopicRefusal, WantedTopic
 from app.settings import Settings, load
-from schemas.topics import TOPICS, is_version
+from schemas.topics import TOPICS, Access, is_version
 
 DIFFERS = 1
 """Exit code if something is not as it should be, or was refused."""
@@ -52,8 +52,8 @@ class _Session:
         return topic_plan.decide(self.wanted, self.admin.existing([one.name for one in self.wanted]))
 
     def public_topics(self) -> list[str]:
-        """Full names of the topics whose records other teams can decode and may see."""
-        return [one.name for one in self.wanted if one.topic.value_schema and not one.topic.restricted]
+        """Full names of the topics whose records other teams may see."""
+        return [one.name for one in self.wanted if one.topic.access is Access.PUBLIC]
 
     def versions(self) -> tuple[WantedTopic, ...]:
         """The topics that reprocessing has made beside the live ones."""
@@ -221,6 +221,7 @@ def _listed_row(one: WantedTopic, found: FoundTopic | None) -> dict[str, Any]:
         "retention_ms": int(config.get("retention.ms", "-1")) if "delete" in config["cleanup.policy"] else None,
         "max_message_bytes": int(config["max.message.bytes"]),
         "restricted": one.topic.restricted,
+        "access": one.topic.access,
         "schema": one.topic.value_schema,
     }
 
@@ -229,8 +230,9 @@ def _listed_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     width = max(len(row["topic"]) for row in rows)
     for row in rows:
         size = f"{row['partitions']:>4} partitions" if row["exists"] else "     missing    "
-        access = "restricted" if row["restricted"] else "public"
-        line = f"{row['topic']:<{width}}  {size}  {row['cleanup_policy']:<14}  {access:<10}  {row['schema'] or ''}"
+        line = (
+            f"{row['topic']:<{width}}  {size}  {row['cleanup_policy']:<14}  {row['access']:<10}  {row['schema'] or ''}"
+        )
         yield line.rstrip()
 
 

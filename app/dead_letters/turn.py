@@ -22,8 +22,6 @@ from app.operators.errors import OperatorError
 from app.settings import Settings
 from schemas import topics
 
-GROUP: Final = "callstream-dead-letters-retry"
-
 SESSION_SECONDS: Final = 15
 """How long a retry that was killed keeps its turn. A broker's restart takes less."""
 
@@ -57,7 +55,7 @@ class RetryTurn:
 
     def __init__(self, settings: Settings) -> None:
         self._topic = settings.name(topics.DEAD_LETTERS)
-        self._group = settings.name(GROUP)
+        self._group = settings.name(topics.RETRY_GROUP)
         self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._settings = settings
         self._consumer = Consumer(

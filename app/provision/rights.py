@@ -11,11 +11,21 @@ from typing import Any, Final, NamedTuple
 from agents.toml_text import MAX_TOML_BYTES, parse_toml
 from app.operators.errors import OperatorError
 from app.operators.regular_files import read_regular_text
-from schemas.topics import TOPICS, Stage, live_name
+from schemas.topics import RETRY_GROUP, TOPICS, Stage, live_name
 
-_TOPICS: Final = {"read": "READ", "write": "WRITE", "describe": "DESCRIBE", "options": "DESCRIBE_CONFIGS"}
+_TOPICS: Final = {
+    "read": "READ",
+    "write": "WRITE",
+    "describe": "DESCRIBE",
+    "options": "DESCRIBE_CONFIGS",
+    "create": "CREATE",
+    "set_options": "ALTER_CONFIGS",
+}
 _GROUPS: Final = {"groups": "READ", "describe_groups": "DESCRIBE"}
-_KEYS: Final = (*_TOPICS, *_GROUPS)
+_CLUSTER: Final = "cluster"
+_CLUSTER_OPERATIONS: Final = {"rights": "DESCRIBE", "set_rights": "ALTER", "options": "DESCRIBE_CONFIGS"}
+_CLUSTER_NAME: Final = "kafka-cluster"
+_KEYS: Final = (*_TOPICS, *_GROUPS, _CLUSTER)
 
 
 class AccessFileError(OperatorError):
@@ -25,13 +35,13 @@ class AccessFileError(OperatorError):
 class Rule(NamedTuple):
     """One permission. `prefixed`: for all names that begin with `name`.
 
-    `operation` is Kafka's word: READ, WRITE, DESCRIBE, which shows where a topic ends and what a group committed, or
-    DESCRIBE_CONFIGS, which shows a topic's options.
+    `operation` is Kafka's word: READ, WRITE, CREATE, DESCRIBE, which shows where a topic ends, what a group committed
+    and which rights there are, ALTER, which changes rights, DESCRIBE_CONFIGS and ALTER_CONFIGS for options.
     """
 
     user: str
     kind: str
-    """TOPIC or GROUP."""
+    """TOPIC, GROUP, or BROKER for the cluster, as Kafka's clients call it."""
     name: str
     operation: str
     prefixed: bool = False
@@ -59,8 +69,18 @@ def _rules_of_user(path: Path, user: str, table: Any, prefix: str) -> Iterator[R
         if key not in _KEYS or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise AccessFileError(f"{path}: [{user}] may have {', '.join(_KEYS)}, each a list of names; not {key}")
         for name in names:
-            is_group = key in _GROUPS
-            yield _group_rule(user, key, name, prefix) if is_group else _topic_rule(path, user, key, name, prefix)
+            if key == _CLUSTER:
+                yield _cluster_rule(path, user, name)
+            elif key in _GROUPS:
+                yield _group_rule(user, key, name, prefix)
+            else:
+                yield _topic_rule(path, user, key, name, prefix)
+
+
+def _cluster_rule(path: Path, user: str, name: str) -> Rule:
+    if name not in _CLUSTER_OPERATIONS:
+        raise AccessFileError(f"{path}: [{user}] {_CLUSTER}: write {', '.join(_CLUSTER_OPERATIONS)}; not {name}")
+    return Rule(user, "BROKER", _CLUSTER_NAME, _CLUSTER_OPERATIONS[name])
 
 
 def _topic_rule(path: Path, user: str, key: str, name: str, prefix: str) -> Rule:
@@ -70,7 +90,7 @@ def _topic_rule(path: Path, user: str, key: str, name: str, prefix: str) -> Rule
 
 
 def _group_rule(user: str, key: str, name: str, prefix: str) -> Rule:
-    own = {stage.group for stage in Stage}
+    own = {RETRY_GROUP, *(stage.group for stage in Stage)}
     full = (prefix if live_name(name) in own else "") + name.removesuffix("*")
     return Rule(user, "GROUP", full, _GROUPS[key], name.endswith("*"))
 

@@ -11,9 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
-from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
+from confluent_kafka.admin import (
+    AdminClient,
+    NewTopic,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
 
 from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
@@ -34,7 +40,8 @@ pytestmark = pytest.mark.integration
 
 FILE = Path(__file__).parents[2] / "deploy" / "kafka" / "acls.toml"
 EVENTS = 2_000
-USERS = (INGEST, *(stage.value for stage in Stage), "reader", "stranger")
+PEOPLE = ("operator", "auditor", "admin")
+USERS = (INGEST, *(stage.value for stage in Stage), *PEOPLE, "reader", "stranger")
 LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 
@@ -233,6 +240,94 @@ def test_whom_the_file_does_not_let_read_raw_events_is_refused(guarded: _Guarded
         KafkaError.UNKNOWN_TOPIC_OR_PART,
     }
     assert guarded.read(user, topics.RAW, "any") in refused
+
+
+def _done(guarded: _Guarded, user: str, *arguments: str) -> Result:
+    """A command of ours, run as a user."""
+    environ = {**guarded.run.environ, **guarded.settings(user)}
+    return CliRunner().invoke(cli, arguments, env=environ)
+
+
+@pytest.mark.parametrize(
+    ("user", "arguments", "codes"),
+    [
+        ("operator", "doctor kafka topics registry", {0}),
+        ("operator", "topics check --partitions 4", {0}),
+        ("operator", "topics list", {0}),
+        ("operator", "tap --max 1", {0}),
+        ("operator", "tap runtime.dead-letters --max 1", {0}),
+        ("operator", "coverage --node node-1 --from 1h --to now", {0, 1, 3}),
+        ("operator", "nodes list", {0, 1}),
+        ("operator", "hot-symbols --top 3", {0}),
+        ("operator", "watch list", {0, 1}),
+        ("operator", "dead-letters list", {0, 1}),
+        ("operator", "export --format folded --from 1h", {0}),
+        ("auditor", "record --out {folder}/archive --with-published", {0}),
+        ("auditor", "replay --archive {folder}/archive --published --out {folder}/run", {0}),
+        ("auditor", "replay --from first --to last --out {folder}/live", {0}),
+        ("auditor", "privacy audit runtime.calls", {0, 1}),
+        ("auditor", "export --format folded --from 1h", {0}),
+        ("auditor", "tap tetragon.raw --restricted --max 1", {0}),
+        ("admin", "topics apply", {0}),
+        ("admin", "topics allow {file}", {0}),
+    ],
+)
+def test_people_can_do_their_work_with_the_files_rights(
+    guarded: _Guarded, user: str, arguments: str, codes: set[int]
+) -> None:
+    """Each command answers as it would for a super user; a refusal by Kafka has the code 2."""
+    folder = guarded.run.folder / user
+    done = _done(guarded, user, *arguments.format(folder=folder, file=FILE).split())
+    assert done.exit_code in codes, done.output
+    assert "uthoriz" not in done.output.replace("authorizer", ""), done.output
+
+
+def test_the_operator_sees_the_books_balance(guarded: _Guarded) -> None:
+    """From the groups' commits and the topics' ends, which name no event."""
+    addresses = [guarded.run.processes[name].http_address() for name in sorted(guarded.run.wanted)]
+    told = [word for address in addresses for word in ("--metrics", address)]
+    done = _done(guarded, "operator", "books", "--settled", *told)
+    assert done.exit_code == 0, done.output
+
+
+def test_an_admin_makes_topics_for_which_the_super_user_has_given_the_rights(guarded: _Guarded) -> None:
+    """All of them, with their options, and sees no record of those that are not public."""
+    prefix = {"CALLSTREAM_TOPIC_PREFIX": "fresh."}
+    given = CliRunner().invoke(cli, ["topics", "allow", str(FILE)], env={**guarded.run.environ, **prefix})
+    assert given.exit_code == 0, given.output
+    environ = {**guarded.run.environ, **guarded.settings("admin"), **prefix}
+    made = CliRunner().invoke(cli, ["topics", "apply", "--json"], env=environ)
+    assert made.exit_code == 0, made.output
+    assert {row["state"] for row in json.loads(made.stdout)["topics"]} == {"created"}
+
+
+@pytest.mark.parametrize(
+    ("user", "reads", "writes"),
+    [
+        ("operator", [topics.RAW, topics.CANONICAL, topics.HOT_PARTIALS], [topics.CALLS, topics.COVERAGE, topics.WATCH]),
+        ("auditor", [topics.CANONICAL, topics.HOT_PARTIALS], [topics.CALLS, topics.RAW, topics.COVERAGE, topics.AUDIT]),
+        ("admin", [topics.RAW, topics.CANONICAL, topics.OWNERS], [topics.CALLS, topics.COVERAGE, topics.AUDIT]),
+    ],
+)
+def test_people_cannot_do_what_is_not_theirs(guarded: _Guarded, user: str, reads: list[str], writes: list[str]) -> None:
+    """See what has not passed the filter, write what the stages write, or move a stage's group."""
+    refused = {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+    for topic in reads:
+        assert guarded.read(user, topic, f"{user}.looks") in refused, topic
+    for topic in writes:
+        assert guarded.write(user, topic) == KafkaError.TOPIC_AUTHORIZATION_FAILED, topic
+    group = guarded.run.settings.name(Stage.PRIVACY.group)
+    assert guarded.read(user, topics.CALLS, group) == KafkaError.GROUP_AUTHORIZATION_FAILED
+    if user != "admin":
+        done = _done(guarded, user, "topics", "allow", str(FILE), "--revoke")
+        made = AdminClient({**guarded.client(user)}).create_topics([NewTopic("strange", 1, 1)])["strange"]
+        with pytest.raises(KafkaException):
+            made.result(10)
+        assert done.exit_code == (0 if user == "operator" else 2)
 
 
 def test_a_permission_for_all_topics_is_found_and_taken_away(guarded: _Guarded) -> None:

@@ -55,18 +55,39 @@ def test_what_is_no_rule_is_an_error_with_its_place(tmp_path: Path, text: str, c
 
 
 def test_the_deployments_file_keeps_raw_events_to_the_two_who_need_them() -> None:
-    """Ingest writes raw events, canonicalize turns them into canonical ones, privacy reads those. Stages see ends."""
-    rules = {rule for rule in rules_of(_DEPLOYED, "") if rule.operation != "DESCRIBE_CONFIGS"}  # shows no records
+    """Ingest writes raw events, canonicalize and the auditor read them, privacy reads canonical ones."""
+    without_records = {"DESCRIBE", "DESCRIBE_CONFIGS", "ALTER_CONFIGS", "CREATE"}
+    rules = {rule for rule in rules_of(_DEPLOYED, "") if rule.operation not in without_records}
     restricted = {topics.RAW, topics.CANONICAL}
     assert {(rule.user, rule.name, rule.operation) for rule in rules if rule.name in restricted} == {
         ("ingest", topics.RAW, "WRITE"),
         (Stage.CANONICALIZE.value, topics.RAW, "READ"),
         (Stage.CANONICALIZE.value, topics.CANONICAL, "WRITE"),
         (Stage.PRIVACY.value, topics.CANONICAL, "READ"),
-        (Stage.PRIVACY.value, topics.RAW, "DESCRIBE"),
-        (Stage.HOT_SYMBOLS.value, topics.RAW, "DESCRIBE"),
-        (Stage.HOT_SYMBOLS.value, topics.CANONICAL, "DESCRIBE"),
+        ("auditor", topics.RAW, "READ"),
     }
+
+
+@pytest.mark.parametrize("topic", topics.TOPICS, ids=lambda topic: str(topic.name))
+def test_what_is_called_public_is_what_readers_may_read(topic: topics.Topic) -> None:
+    """`topics list`, `topics apply --reader` and the file say the same of each topic."""
+    readers = {rule.user for rule in rules_of(_DEPLOYED, "") if (rule.name, rule.operation) == (topic.name, "READ")}
+    assert ("reader" in readers) is (topic.access is topics.Access.PUBLIC)
+    assert ("operator" in readers) is (topic.access is topics.Access.PUBLIC)
+    if topic.access is topics.Access.INTERNAL:
+        assert len(readers) == 1, "a topic that a stage keeps for itself"
+
+
+def test_rights_to_the_cluster_are_named_by_what_they_do(tmp_path: Path) -> None:
+    """Kafka's words for them say little; what is not known is refused."""
+    path = _file(tmp_path, '[bob]\ncluster = ["rights", "set_rights"]\ncreate = ["runtime.calls"]\n')
+    assert rules_of(path, "p.") == {
+        Rule("bob", "BROKER", "kafka-cluster", "DESCRIBE"),
+        Rule("bob", "BROKER", "kafka-cluster", "ALTER"),
+        Rule("bob", "TOPIC", "p.runtime.calls", "CREATE"),
+    }
+    with pytest.raises(AccessFileError, match="write rights, set_rights, options; not everything"):
+        rules_of(_file(tmp_path, '[bob]\ncluster = ["everything"]\n'), "")
 
 
 def test_guarded_is_what_is_private_or_internal() -> None:

@@ -304,8 +304,12 @@ def test_an_admin_makes_topics_for_which_the_super_user_has_given_the_rights(gua
 @pytest.mark.parametrize(
     ("user", "reads", "writes"),
     [
-        ("operator", [topics.RAW, topics.CANONICAL, topics.HOT_PARTIALS], [topics.CALLS, topics.COVERAGE, topics.WATCH]),
-        ("auditor", [topics.CANONICAL, topics.HOT_PARTIALS], [topics.CALLS, topics.RAW, topics.COVERAGE, topics.AUDIT]),
+        (
+            "operator",
+            [topics.RAW, topics.CANONICAL, topics.HOT_PARTIALS],
+            [topics.CALLS, topics.COVERAGE, topics.WATCH],
+        ),
+        ("auditor", [topics.CANONICAL, topics.HOT_PARTIALS], [topics.RAW, topics.COVERAGE, topics.AUDIT]),
         ("admin", [topics.RAW, topics.CANONICAL, topics.OWNERS], [topics.CALLS, topics.COVERAGE, topics.AUDIT]),
     ],
 )

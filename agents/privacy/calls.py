@@ -17,6 +17,7 @@ from agents.privacy.fields import FieldFilter, UnclearedError, filtered_array
 from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess
 from agents.privacy.policy import Policy
 from agents.privacy.redaction.answers import Hits, Redactor, TextRefusal, merged_hits
+from agents.privacy.repeated_values import Forgetful, values_left
 from agents.privacy.repeats import MAX_REMEMBERED_BYTES, Repeated, RepeatedEvents, head_of, middle_of, tail_of
 from schemas import avro_wire
 from schemas.canonical_parts_pb2 import CanonicalEventParts
@@ -33,6 +34,11 @@ _MAX_ARGUMENTS: Final = 65_536
 _MAX_SMALL: Final = 4_096
 
 _EVENT_ID_LENGTH: Final = avro_wire.long(32)
+
+_MAX_VALUES: Final = 16  # sets of secrets that stand twice in an event; such events come one after another
+
+_SPARED: Final = frozenset({"denied_field", "home", "user", "credential-path", "mapping", "address", "intricate"})
+"""Rules whose masks hold no secret that could stand elsewhere."""
 
 _THREADS: Final = 1 << 16
 
@@ -59,12 +65,19 @@ class PrivacyFilter:
 
     def __init__(self, policy: Policy, redactor: Redactor, *, says_snapshot: bool = True) -> None:
         """Calls have the field `symbol_snapshot`, except where `says_snapshot` is false, as before they had it."""
-        fields = {
-            number: FieldFilter(policy, redactor, symbol, says_snapshot=says_snapshot)
-            for number, symbol in enumerate(PROBE_TYPES)
-        }
-        self._cached = _Calls(policy, fields, Memo)
-        self._uncached = _Calls(policy, fields, Uncached)
+
+        def fields(asked: Redactor) -> Mapping[int, FieldFilter]:
+            return {
+                number: FieldFilter(policy, asked, symbol, says_snapshot=says_snapshot)
+                for number, symbol in enumerate(PROBE_TYPES)
+            }
+
+        self._redactor = redactor
+        self._cached = _Calls(policy, fields(redactor), Memo)
+        self._uncached = _Calls(policy, fields(redactor), Uncached)
+        self._without: Memo[tuple[str, ...], _Calls] = Memo(
+            lambda values: _Calls(policy, fields(Forgetful(redactor, values)), Uncached), _MAX_VALUES
+        )
         self._repeats = RepeatedEvents()
 
     def filter(self, canonical: bytes | None) -> FilteredCall | CallRefused:
@@ -87,7 +100,11 @@ class PrivacyFilter:
         """The same, part by part."""
         calls = self._cached if len(canonical) <= MAX_CACHED_EVENT_BYTES else self._uncached
         try:
-            return calls.filter(CanonicalEventParts.FromString(canonical))
+            event = CanonicalEventParts.FromString(canonical)
+            call = calls.filter(event)
+            is_plain = _SPARED.issuperset(rule for rule, _ in call.hits)
+            values = () if is_plain else values_left(event, self._redactor)
+            return self._without[values].filter(event) if values else call
         except UnclearedError as error:
             return CallRefused(error.refusal.value, None)
         except DecodeError as error:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from agents.privacy.calls import CallRefused, PrivacyFilter
 from agents.privacy.policy import WORKLOAD_FIELDS, Policy
-from agents.privacy.redaction.answers import Cleared, Hits, Redactor, TextAnswer
+from agents.privacy.redaction.answers import REPEATED, Cleared, Hits, Redactor, TextAnswer
 from schemas import avro_wire, canonical_pb2, records
 from schemas.canonical_pb2 import CanonicalArgument, CanonicalEvent
 from schemas.probe_types import PROBE_TYPES
@@ -95,6 +95,8 @@ def _story(text: _EventText, call: Mapping[str, Any], hits: Mapping[tuple[str, s
     rules = hits.get((text.question, text.text), ())
     if left is None or left == "":
         return FieldStory(text.field, Fate.WITHHELD, (), None)
+    if not rules and text.question in {"arguments", "text"} and left != text.text:
+        rules = ((REPEATED, 1),)
     return FieldStory(text.field, Fate.REDACTED if rules else Fate.KEPT, rules, str(left))
 
 

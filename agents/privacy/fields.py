@@ -15,6 +15,7 @@ from agents.memo import Memo
 from agents.privacy.filtered import FilteredPart, FilteredProbe, FilteredProcess
 from agents.privacy.policy import WORKLOAD_FIELDS, Policy
 from agents.privacy.redaction.answers import Hits, Redactor, TextAnswer, TextRefusal, merged_hits
+from agents.privacy.repeated_values import TRUNCATED_FLAG
 from schemas import avro_wire, canonical_pb2
 from schemas.canonical_parts_pb2 import CanonicalStackParts
 from schemas.canonical_pb2 import (
@@ -28,9 +29,6 @@ from schemas.canonical_pb2 import (
     CanonicalTarget,
     CanonicalWorkload,
 )
-
-TRUNCATED_FLAG: Final = "truncArgs"
-"""Word in a process's flags: the agent cut the arguments off."""
 
 _MAX_FRAMES: Final = 8_192
 """Remembered frames; two generations of some 300 bytes each, for every probe type with a profile of its own."""

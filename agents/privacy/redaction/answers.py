@@ -6,7 +6,9 @@ on the policy and, for arguments, on the program.
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
+
+from agents.privacy.matching.masks import REDACTED
 
 Hits = tuple[tuple[str, int], ...]
 """Redactions by rule, in the order of rule names."""
@@ -25,10 +27,11 @@ def merged_hits(many: Iterable[Hits]) -> Hits:
 
 
 class Cleared(NamedTuple):
-    """A text that may leave, and what was done to it."""
+    """A text that may leave, what was done to it, and the secrets that it lost, if others may repeat them."""
 
     text: str
     hits: Hits
+    taken: tuple[str, ...] = ()
 
 
 class TextRefusal(StrEnum):
@@ -41,6 +44,20 @@ class TextRefusal(StrEnum):
 
 
 TextAnswer = Cleared | TextRefusal
+
+REPEATED: Final = "repeated"
+"""The rule that masks what another one took as a secret elsewhere."""
+
+
+def without(answer: TextAnswer, values: Iterable[str]) -> TextAnswer:
+    """An answer whose text has lost `values`, too."""
+    if isinstance(answer, TextRefusal) or not any(value in answer.text for value in values):
+        return answer
+    text, count = answer.text, 0
+    for value in values:
+        count += text.count(value)
+        text = text.replace(value, REDACTED)
+    return Cleared(text, merged_hits([answer.hits, ((REPEATED, count),)]), answer.taken)
 
 
 class Redactor(Protocol):

@@ -21,6 +21,7 @@ from agents.privacy.pseudonyms import Pseudonyms
 from agents.privacy.redaction import scanner_table
 from agents.privacy.redaction.answers import Cleared, Hits, TextAnswer, TextRefusal, merged_hits
 from agents.privacy.redaction.choices import RedactionChoices, Treatment
+from agents.privacy.redaction.repetitions import repetitions, values_of
 from agents.privacy.redaction.scanner_table import GatedScanner, TextContext
 from agents.privacy.redaction.shadow import shadow_of
 from agents.privacy.rules import command_lines, paths
@@ -46,8 +47,8 @@ _NOBODY: Final = frozenset({"root", "nobody"})  # names of accounts, not of pers
 
 _CLOSED: Final = [0]  # the gate's answer when only its sentinel matches: a plain text with nothing in it
 
-_cleared: Final[Callable[[tuple[str, Hits]], Cleared]] = partial(tuple.__new__, Cleared)
-"""Makes a `Cleared` of a tuple of its two fields, as `Cleared._make` does.
+_cleared: Final[Callable[[tuple[str, Hits, tuple[str, ...]]], Cleared]] = partial(tuple.__new__, Cleared)
+"""Makes a `Cleared` of a tuple of its fields, as `Cleared._make` does.
 
 Nine of ten texts leave as they are, and `Cleared(text, hits)` costs twice as much: it goes through a Python function
 that packs the arguments into the same tuple first.
@@ -58,6 +59,9 @@ _Found = list[Mask] | Cleared | TextRefusal
 
 _TEXT: Final = TextContext("")
 _PATH: Final = TextContext("", is_path=True)
+_SYMBOL: Final = TextContext("", is_path=True, is_symbol=True)
+_OF_SYMBOLS: Final = frozenset({"token", "private-key", "webhook", "home", "assignment", "url-password", "mapping"})
+"""Rules that may cut a name of a function: what no compiler makes."""
 
 
 class RedactionEngine:
@@ -84,6 +88,7 @@ class RedactionEngine:
         self._arguments = Memo(self._compute_arguments, _REMEMBERED)
         self._addresses = Memo(_computed_address, _REMEMBERED)
         self._paths = Memo(self._compute_path, _REMEMBERED)
+        self._symbols = Memo(self._compute_symbol, _REMEMBERED)
         self._texts = Memo(self._compute_text, _REMEMBERED)
 
     def arguments(self, binary: str, text: str, *, truncated: bool = False) -> TextAnswer:
@@ -119,8 +124,9 @@ class RedactionEngine:
     name = text
     """The name of a pod, an image, a policy, a node: people choose it, so it is treated as free text."""
 
-    symbol = path
-    """The name of a function; without the rules that read words, because demangled names have spaces."""
+    def symbol(self, text: str) -> TextAnswer:
+        """The name of a function; without the rules that read words, because demangled names have spaces."""
+        return self._symbols[text] if len(text) <= _MAX_REMEMBERED_TEXT else self._compute_symbol(text)
 
     system_word = text
     """Words of the kernel's or the agent's vocabulary. Newer ones may appear, so they are treated as free text."""
@@ -153,6 +159,12 @@ class RedactionEngine:
             return Cleared(REDACTED, (("mapping", 1),))
         return answer
 
+    def _compute_symbol(self, text: str) -> TextAnswer:
+        answer = self._computed(text, _SYMBOL)
+        if isinstance(answer, Cleared) and not paths.is_mapping_or_path(answer.text):
+            return Cleared(REDACTED, (("mapping", 1),))
+        return answer
+
     def _computed(self, text: str, context: TextContext) -> TextAnswer:
         try:
             encoded = text.encode()
@@ -164,7 +176,7 @@ class RedactionEngine:
         if numbers == _CLOSED:
             trigger = context.trigger
             if not context.truncated and (trigger is None or trigger.search(encoded) is None):
-                return _cleared((text, ()))
+                return _cleared((text, (), ()))
         elif not (text.isascii() and text.isprintable()):
             return self._settled(text, context)
         return self._settled(text, context, self._pass(text, encoded, numbers, context))
@@ -174,16 +186,18 @@ class RedactionEngine:
         if found is None and len(text.encode("utf-8", "replace")) > self._max_text_bytes:
             return TextRefusal.TOO_LONG
         total: Hits = ()
+        taken: dict[str, None] = {}
         for _ in range(_MAX_PASSES):
             if found is None:
                 found = self._looked_at(text, context)
             if not isinstance(found, list):
                 return found
             if not found:
-                return Cleared(text, total)
-            result = spliced(text, found)
+                return Cleared(text, total, tuple(sorted(taken)))
+            taken |= dict.fromkeys(values_of(text, found))
+            result = spliced(text, [*found, *repetitions(text, found, taken)] if taken else found)
             if not result.hits:
-                return Cleared(text, total)
+                return Cleared(text, total, tuple(sorted(taken)))
             text, total, found = result.text, merged_hits((total, result.hits)), None
         return Cleared(REDACTED, ((INTRICATE, 1),))
 
@@ -221,7 +235,9 @@ class RedactionEngine:
         found: list[Mask] = []
         for scanner in called:
             found += scanner(scan, context)
-        return [Mask(0, len(plain), REDACTED, INTRICATE)] if scan.exhausted else found
+        if scan.exhausted:
+            return [Mask(0, len(plain), REDACTED, INTRICATE)]
+        return [mask for mask in found if mask.rule in _OF_SYMBOLS] if context.is_symbol else found
 
 
 def _nothing(_scan: Scan, _context: TextContext) -> list[Mask]:

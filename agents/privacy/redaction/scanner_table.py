@@ -32,7 +32,7 @@ EXAMPLES: Final = {"_EMAIL": ("mail ann@example.org", "ssh ann@host")}
 
 
 class TextContext(NamedTuple):
-    """How a text is to be read: whose arguments it holds, whether it was cut off, whether it is one path.
+    """How a text is to be read: whose arguments it holds, whether it was cut off, whether it is one path or symbol.
 
     `trigger` is the pattern of all that can stand before a secret of the program, None if it has no secrets.
     """
@@ -41,6 +41,7 @@ class TextContext(NamedTuple):
     trigger: Pattern | None = None
     truncated: bool = False
     is_path: bool = False
+    is_symbol: bool = False
 
 
 Scanner = Callable[[Scan, TextContext], list[Mask]]

@@ -279,6 +279,8 @@ def _bare_announces(text: str, start: int, key: str, value: str) -> bool:
 def _judged(text: str, bounds: ValueRange, kind: KeyKind, rule: str) -> Mask | None:
     """The mask of a value, unless the value shows that it is not secret."""
     value = text[bounds.start : bounds.end]
+    if kind is KeyKind.WEAK and _PARAMETER.search(text, max(0, bounds.start - 48), bounds.start) is not None:
+        kind = KeyKind.KEY if looks_secret_word(value[:64]) else kind
     if kind is KeyKind.WEAK and not looks_secret(value[:256].strip("\"'`,;)}]")):
         return None
     if value in {"0", "1", "2", "3"} and kind is KeyKind.PASSWORD:
@@ -295,6 +297,9 @@ def _told(value: str) -> int:
     found = _OWNER.match(value)
     return found.end() if found is not None else 0
 
+
+_PARAMETER: Final = re.compile(r"[?&](?:[A-Za-z\-]*signature|sig|key|auth|code|token|ticket|sas)=\Z", re.IGNORECASE)
+"""A parameter of a request before its value."""
 
 _OWNER: Final = re.compile(r"[A-Z][A-Z0-9_]+=(?=.)|(?!https?:)[A-Za-z][\w.\-]{0,15}:(?=[^\s:/][^:/]*\Z)")
 

@@ -21,6 +21,7 @@ from agents.privacy.pseudonyms import Pseudonyms
 from agents.privacy.redaction import scanner_table
 from agents.privacy.redaction.answers import Cleared, Hits, TextAnswer, TextRefusal, merged_hits
 from agents.privacy.redaction.choices import RedactionChoices, Treatment
+from agents.privacy.redaction.escapes import ENCODED_GATE, ESCAPE_GATE, decoded_words, unescaped
 from agents.privacy.redaction.repetitions import repetitions, values_of
 from agents.privacy.redaction.scanner_table import GatedScanner, TextContext
 from agents.privacy.redaction.shadow import shadow_of
@@ -60,6 +61,9 @@ _Found = list[Mask] | Cleared | TextRefusal
 _TEXT: Final = TextContext("")
 _PATH: Final = TextContext("", is_path=True)
 _SYMBOL: Final = TextContext("", is_path=True, is_symbol=True)
+_SPELLED: Final = frozenset({"assignment", "option", "header", "url-password", "token", "webhook", "program"})
+"""Rules that hold in another spelling, too; the others read words, which escapes make where there are none."""
+
 _OF_SYMBOLS: Final = frozenset({"token", "private-key", "webhook", "home", "assignment", "url-password", "mapping"})
 """Rules that may cut a name of a function: what no compiler makes."""
 
@@ -77,7 +81,14 @@ class RedactionEngine:
         self._owner = None if choices.homes is Treatment.KEEP else self._owner_of(choices.homes)
         self._programs = command_lines.ProgramRules(program_table())
         self._walk = scanner_table.program_scanner(self._programs)
-        table = [_SHADOWED, self._walk, *scanner_table.built_in(self._owner), *scanner_table.of_policy(choices)]
+        spelled = (GatedScanner(ESCAPE_GATE, self._escaped), GatedScanner(ENCODED_GATE, self._encoded))
+        table = [
+            _SHADOWED,
+            self._walk,
+            *spelled,
+            *scanner_table.built_in(self._owner),
+            *scanner_table.of_policy(choices),
+        ]
         self._matching = Gate([called.gate for called in table]).matching
         self._scanners = [_nothing, *(called.scanner for called in table)]
         self._contexts = Memo(self._context_of, _REMEMBERED)
@@ -219,6 +230,33 @@ class RedactionEngine:
         if found and (shadow.is_lossy or found[0].rule is INTRICATE):
             return [Mask(0, len(text), REDACTED, INTRICATE)]
         return [Mask(*shadow.original(start, end), replacement, rule) for start, end, replacement, rule in found]
+
+    def _escaped(self, scan: Scan, context: TextContext) -> list[Mask]:
+        """Masks over what would be redacted if escapes were the characters that they stand for."""
+        shadow = None if context.is_spelled else unescaped(scan.text)
+        if shadow is None:
+            return []
+        found = self._spelled(shadow.plain, context, scan)
+        return [Mask(*shadow.original(start, end), replacement, rule) for start, end, replacement, rule in found]
+
+    def _encoded(self, scan: Scan, context: TextContext) -> list[Mask]:
+        """Masks over words that would be redacted if they were decoded."""
+        if context.is_spelled or context.is_path:
+            return []
+        return [
+            Mask(word.start, word.end, REDACTED, "encoded")
+            for word in decoded_words(scan.text)
+            if word.is_login or self._spelled(word.plain, context, scan)
+        ]
+
+    def _spelled(self, plain: str, context: TextContext, scan: Scan) -> list[Mask]:
+        """What a look at a text in another spelling finds of secrets that have a name or a form."""
+        encoded = plain.encode()
+        found = self._pass(plain, encoded, self._matching(encoded), context._replace(is_spelled=True))
+        if not isinstance(found, list) or (found and found[0].rule is INTRICATE):
+            scan.give_up()
+            return []
+        return [mask for mask in found if mask.rule in _SPELLED]
 
     def _pass(self, plain: str, encoded: bytes, numbers: list[int], context: TextContext) -> list[Mask] | TextRefusal:
         """What one look at a plain text finds, for which the gate answered `numbers`."""

@@ -31,14 +31,14 @@ def values_of(text: str, masks: Iterable[Mask]) -> list[str]:
 
 def repetitions(text: str, masks: Iterable[Mask], values: Iterable[str]) -> Iterator[Mask]:
     """Masks over `values` where no other mask is."""
-    covered = [(mask.start, mask.end) for mask in masks]
+    covered = [(mask.start, mask.end) for mask in merged(masks)]
     left = _MAX_REPETITIONS
     for value in values:
         start = text.find(value)
         while start >= 0 and left:
             end = start + len(value)
+            left -= 1
             if not any(begin < end and start < stop for begin, stop in covered):
-                left -= 1
                 yield Mask(start, end, REDACTED, REPEATED)
             start = text.find(value, end)
 

@@ -32,7 +32,7 @@ EXAMPLES: Final = {"_EMAIL": ("mail ann@example.org", "ssh ann@host")}
 
 
 class TextContext(NamedTuple):
-    """How a text is to be read: whose arguments it holds, whether it was cut off, whether it is one path or symbol.
+    """How a text is to be read: whose arguments it holds, and whether it was cut off or is of a special kind.
 
     `trigger` is the pattern of all that can stand before a secret of the program, None if it has no secrets.
     """
@@ -40,8 +40,10 @@ class TextContext(NamedTuple):
     program: str
     trigger: Pattern | None = None
     truncated: bool = False
+    # one path; the name of a function; a text whose escapes have been read
     is_path: bool = False
     is_symbol: bool = False
+    is_spelled: bool = False
 
 
 Scanner = Callable[[Scan, TextContext], list[Mask]]

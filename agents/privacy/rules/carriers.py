@@ -105,6 +105,12 @@ _PIPED: Final = compiled(
 )
 """What `echo` writes into a program that reads a secret. The group is the printing command with its words."""
 
+_ASKING_FAST: Final = compiled(
+    r"(?is)(?:echo|printf|yes)\s[^|]*\|\s*(?:sudo\s[^|;]*?)?(?:[\w/.\-]*/)?" + ASKING + "|" + ASKING + r"[^|<\n]*<<",
+    captures=False,
+)
+"""Any of the two, without groups, for long texts."""
+
 _PIPED_ANYWHERE: Final = compiled(
     r"(?is)(?:\A|[\s;&|(`\"'{])((?:\\)?(?:echo|printf|yes)\s[^|]*)\|\s*((?:[A-Z_]+=[^\s]*\s+)*(?:sudo\s+)?[^\s|;&]+)"
 )
@@ -138,6 +144,7 @@ EXAMPLES: Final = {
     "ASKING": ("sudo -S", "sudo ls"),
     "PIPED_GATE": ("echo a | wc", "echo a"),
     "_PIPED": ("echo hunter2 | sudo -S ls", "echo hunter2 | wc -c"),
+    "_ASKING_FAST": ("echo hunter2 | sudo -S ls", "echo hunter2 | wc -c"),
     "_PIPED_ANYWHERE": ("echo hunter2 | wc", "wc hunter2"),
     "_SUBSTITUTED": ("diff <(echo a) b", "diff a b"),
     "_HANDED": ("wc <<< a", "wc < a"),
@@ -189,6 +196,8 @@ def _rows(text: str, position: int, secret: list[bool]) -> Iterator[Mask]:
 
 def piped_values(scan: Scan) -> list[Mask]:
     """Masks over what a shell writes into a program that reads a secret: by a pipe or a here-document."""
+    if len(scan.text) > _LONG:
+        return _piped_in_long(scan)
     masks: list[Mask] = []
     text = flattened(scan.text)
     if text is not scan.text:
@@ -211,6 +220,17 @@ def piped_values(scan: Scan) -> list[Mask]:
         end = scan.text.find(f"\n{word}", ranges[0][1])
         masks += _lines(scan.text, ranges[0][1], len(scan.text) if end < 0 else end)
     return masks
+
+
+def _piped_in_long(scan: Scan) -> list[Mask]:
+    """The same for a long text, whose words nobody reads: all from the first such place on goes."""
+    found = _ASKING_FAST.search(scan.encoded)
+    if found is None or scan.text[found[0][0] :] == REDACTED:
+        return []
+    return [Mask(found[0][0], len(scan.text), REDACTED, "text-form")]
+
+
+_LONG: Final = 4096
 
 
 def _last_names(words: str) -> set[str]:
@@ -253,7 +273,9 @@ _PRINTS: Final = frozenset({"echo", "printf", "yes"})
 
 def _lines(text: str, start: int, end: int) -> Iterator[Mask]:
     """Masks over the lines of a here-document: what follows the user, or the whole line."""
-    while start < end:
+    for _ in range(_MAX_COLUMNS):
+        if start >= end:
+            return
         line_end = text.find("\n", start, end)
         line_end = end if line_end < 0 else line_end
         line = text[start:line_end]

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from agents.privacy.matching.gate import Pattern, compiled
 from agents.privacy.matching.masks import REDACTED, Mask
 from agents.privacy.matching.scan import Scan
-from agents.privacy.rules.command_words import MAX_WORDS, CommandWord, Mark, flattened, read_commands
+from agents.privacy.rules.command_words import CommandWord, Mark, flattened, read_commands, words_read
 from agents.privacy.rules.program_forms import Form, Program
 from agents.privacy.rules.program_names import (
     COPY_GATE,
@@ -112,7 +112,7 @@ def program_values(scan: Scan, rules: ProgramRules, name: str) -> list[Mask]:
     programs = rules.programs(name)
     # nested parts are read after the line they stand in; each character belongs to a few of them at most
     waiting = [_Line(0, len(scan.text), programs, name, _MAX_DEPTH)]
-    left = MAX_WORDS
+    left = words_read(text)
     while waiting:
         line = waiting.pop()
         found = read_commands(text, line.start, line.end, literal=bool(line.program) and line.program not in SHELLS)

@@ -9,7 +9,7 @@ a space, and escapes nothing. So no reader can be exact, a quote need not close,
 A quote opens at the start of a word or right after `=`, `:`, `(` or an option's letter. It closes at the next such
 quote that white space, a bracket or the end follows. A quote that never closes takes the rest. Words carry positions,
 never copies. The pass is linear, because each character is looked at a fixed number of times, and it ends after
-`MAX_WORDS` words.
+`MAX_WORDS` words; in a long text after fewer.
 """
 
 import re
@@ -22,6 +22,10 @@ from agents.privacy.rules.value_ranges import word_end
 
 MAX_WORDS: Final = 512
 """Words looked at in one text. Longer command lines are lists of files, and nobody reads on."""
+
+_LONG: Final = 4096
+_WORDS_OF_LONG: Final = 32
+"""Words read in texts that are longer: whoever writes them for others to read pays, and not the reader."""
 
 _QUOTES: Final = "\"'"
 _CLOSES: Final = " \n;|&),]}:>"
@@ -89,6 +93,11 @@ EXAMPLES: Final = {
 """By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
 
 
+def words_read(text: str) -> int:
+    """How many words of `text` are read."""
+    return MAX_WORDS if len(text) <= _LONG else _WORDS_OF_LONG
+
+
 def read_commands(text: str, start: int = 0, end: int | None = None, *, literal: bool = False) -> CommandText:
     """The words of `text[start:end]`, and what stands between them.
 
@@ -97,6 +106,7 @@ def read_commands(text: str, start: int = 0, end: int | None = None, *, literal:
     """
     limit = len(text) if end is None else end
     reader = _WordReader(text, limit)
+    most = words_read(text)
     position = start
     while (found := _BLANK.search(text, position, limit)) is not None:
         if not literal and position < found.start() and reader.words and _has_line_break(text, position, found.start()):
@@ -104,7 +114,7 @@ def read_commands(text: str, start: int = 0, end: int | None = None, *, literal:
         if literal and found.start() - position == _EMPTY and reader.words:
             reader.empty(position + 1)
         position = found.start()
-        if len(reader.words) >= MAX_WORDS:
+        if len(reader.words) >= most:
             return CommandText(reader.words, reader.inner, position)
         position = reader.quoted(position) if text[position] in _QUOTES else reader.plain(position, literal=literal)
     return CommandText(reader.words, reader.inner, limit)
@@ -124,13 +134,14 @@ def _has_line_break(text: str, start: int, end: int) -> bool:
 class _WordReader:
     """What has been read of a text."""
 
-    __slots__ = ("_depth", "_limit", "_text", "_ticked", "inner", "words")
+    __slots__ = ("_depth", "_limit", "_most", "_text", "_ticked", "inner", "words")
 
     def __init__(self, text: str, limit: int) -> None:
         self.words: list[CommandWord] = []
         self.inner: list[tuple[int, int]] = []
         self._text = text
         self._limit = limit
+        self._most = words_read(text)
         self._depth = 0  # commands inside of commands that are open
         self._ticked = False  # whether a backquote is open
 
@@ -199,7 +210,7 @@ class _WordReader:
                 self._piece(position, found.start(), is_open=opens)
             continues = self._operator(operator, found.start(), opens=opens)
             position = at = found.end()
-            if len(self.words) >= MAX_WORDS or (position < end and text[position] in _QUOTES):
+            if len(self.words) >= self._most or (position < end and text[position] in _QUOTES):
                 return position
         if position < end and not continues:
             self._piece(position, end, is_open=False)
@@ -299,28 +310,40 @@ def _as_plain(found: re.Match[str]) -> str:
 _NESTED_QUOTE: Final = re.compile(r"'\"'\"'(?!\"'\"')|'\\''")
 
 
-def commands_in(text: str, *, literal: bool = False) -> Iterator[list[CommandWord]]:
-    """The words of each command in `text`, those in quotes after the line that holds them."""
+class CommandsRead(NamedTuple):
+    """The words of each command of a text, and where the reader stopped."""
+
+    commands: list[list[CommandWord]]
+    stopped: int
+
+
+def commands_in(text: str, *, literal: bool = False) -> CommandsRead:
+    """The commands of `text`, those in quotes after the line that holds them."""
     text = flattened(text)
     waiting = [(0, len(text))]
-    left = MAX_WORDS
-    while waiting and left > 0:
-        start, end = waiting.pop(0)
+    left = words_read(text)
+    commands: list[list[CommandWord]] = []
+    for start, end in waiting:  # grows while it is read
         found = read_commands(text, start, end, literal=literal and not start)
+        commands += _split(text, found.words)
         left -= len(found.words) + 1
-        command: list[CommandWord] = []
-        is_target = False
-        for word in found.words:
-            if word.mark is Mark.WORD and text[word.inner : word.inner_end] in RUNS_BEHIND:
-                yield command
-                command = []
-            elif word.mark is Mark.WORD:
-                if not is_target:
-                    command.append(word)
-            elif command and word.mark is not Mark.TARGET:
-                yield command
-                command = []
-            is_target = word.mark is Mark.TARGET
-        if command:
-            yield command
+        if found.stopped < end or left <= 0:
+            return CommandsRead(commands, min(found.stopped, end) if found.stopped < end else start)
         waiting += found.inner
+    return CommandsRead(commands, len(text))
+
+
+def _split(text: str, words: list[CommandWord]) -> Iterator[list[CommandWord]]:
+    """The words of each command, without the files of redirections."""
+    command: list[CommandWord] = []
+    is_target = False
+    for word in words:
+        if word.mark is Mark.WORD and text[word.inner : word.inner_end] not in RUNS_BEHIND:
+            if not is_target:
+                command.append(word)
+        elif command and word.mark is not Mark.TARGET:
+            yield command
+            command = []
+        is_target = word.mark is Mark.TARGET
+    if command:
+        yield command

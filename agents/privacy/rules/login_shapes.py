@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from agents.privacy.matching.gate import compiled
 from agents.privacy.matching.masks import REDACTED, Mask
 from agents.privacy.matching.scan import Scan
 from agents.privacy.rules.command_words import CommandWord
@@ -55,6 +56,9 @@ LONE_VALUE_GATE: Final = (
 )
 """An option that is often a password's, with a value that has a digit or a space; a short option with a mixed value."""
 
+_PAIRS: Final = compiled(f"(?:{PAIR_GATE})|(?:{DOMAIN_GATE})", ignore_case=True, captures=False)
+_BESIDE: Final = compiled(BESIDE_GATE, ignore_case=True, captures=False)
+_LONE_VALUE: Final = compiled(LONE_VALUE_GATE, ignore_case=True, captures=False)
 _PAIR_OPTION: Final = re.compile(
     r"-(?:[uacnCAU]|id|-?[a-z0-9\-]*(?:user|login|auth|basic|creds?|credentials|userpass|user-pass|account))\Z"
 )
@@ -69,6 +73,9 @@ EXAMPLES: Final = {
     "_COULD_BE_TYPED": (" x", " 8080"),
     "BESIDE_GATE": ("tool -u ann -p hunter2 x", "tool -u ann"),
     "DOMAIN_GATE": ("tool CORP/ann:hunter2", "tool CORP/ann"),
+    "_PAIRS": ("tool -u ann:hunter2", "tool -u ann"),
+    "_BESIDE": ("tool -u ann -p hunter2 x", "tool -u ann"),
+    "_LONE_VALUE": ("tool -p hunter2", "tool -p name"),
     "_PAIR_OPTION": ("-u", "u"),
     "_PAIR": ("ann:hunter2", "ann"),
     "_DOMAIN": ("CORP/ann:hunter2", "CORP/ann"),
@@ -103,7 +110,7 @@ _TAKE_GROUPS: Final = word_set(
 def login_pairs(scan: Scan, program: str) -> list[Mask]:
     """Masks over the secret in `-u user:secret` and `domain/user:secret`; `program` is the binary's basename."""
     masks: list[Mask] = []
-    for words, names in program_commands(scan, program, _NO_PAIR):
+    for words, names in program_commands(scan, program, _NO_PAIR, _PAIRS, masks):
         _pairs(scan, words, masks, groups=not names.isdisjoint(_TAKE_GROUPS))
     return masks
 
@@ -111,7 +118,7 @@ def login_pairs(scan: Scan, program: str) -> list[Mask]:
 def secrets_beside_users(scan: Scan, program: str) -> list[Mask]:
     """Masks over the value of `-p` and its like beside an option that names a user."""
     masks: list[Mask] = []
-    for words, _ in program_commands(scan, program, _NO_LOGIN):
+    for words, _ in program_commands(scan, program, _NO_LOGIN, _BESIDE, masks):
         _beside_user(scan, words, masks)
     return masks
 
@@ -119,7 +126,7 @@ def secrets_beside_users(scan: Scan, program: str) -> list[Mask]:
 def lone_secrets(scan: Scan, program: str) -> list[Mask]:
     """Masks over values of `-p` and its like that look like secrets, and over random values of any short option."""
     masks: list[Mask] = []
-    for words, _ in program_commands(scan, program, _NO_LOGIN | _OWN_P):
+    for words, _ in program_commands(scan, program, _NO_LOGIN | _OWN_P, _LONE_VALUE, masks):
         before = ""
         for word in words:
             text = inner_text(scan, word)

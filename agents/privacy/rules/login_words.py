@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from agents.privacy.matching.gate import Pattern
+from agents.privacy.matching.masks import REDACTED, Mask
 from agents.privacy.matching.scan import Scan
 from agents.privacy.rules.command_words import CommandWord, commands_in
 from agents.privacy.rules.program_names import WRAPPERS, spelled_names
@@ -36,11 +38,19 @@ NOT_CANDIDATES: Final = word_set("""
 
 
 def program_commands(
-    scan: Scan, program: str, excluded: frozenset[str]
-) -> Iterator[tuple[list[CommandWord], frozenset[str] | set[str]]]:
-    """The words of each command that no program of `excluded` runs, and the names of its program behind wrappers."""
+    scan: Scan, program: str, excluded: frozenset[str], announcing: Pattern, masks: list[Mask]
+) -> Iterator[tuple[list[CommandWord], set[str]]]:
+    """The words of each command that no program of `excluded` runs, and the names of its program behind wrappers.
+
+    What lies beyond the reader's limit goes from the first place on that matches `announcing`.
+    """
     own = set(spelled_names(program))
-    for number, words in enumerate(commands_in(scan.text, literal=bool(program))):
+    read = commands_in(scan.text, literal=bool(program))
+    if read.stopped < len(scan.text) and (beyond := announcing.search(scan.encoded, read.stopped)) is not None:
+        start = beyond[0][0] + (beyond[0][0] > read.stopped)
+        if scan.text[start:] != REDACTED:
+            masks.append(Mask(start, len(scan.text), REDACTED, "shape"))
+    for number, words in enumerate(read.commands):
         names = own if number == 0 and own and own.isdisjoint(WRAPPERS) else _program_of(scan, words)
         if names.isdisjoint(excluded):
             yield words, names

@@ -4,7 +4,6 @@ A name may be part of a path, of a pattern or of a sentence; it may be an option
 program; or a text tool may be looking for it.
 """
 
-import re
 from typing import Final, NamedTuple
 
 from agents.memo import Memo
@@ -15,11 +14,13 @@ from agents.privacy.rules.vocabulary import KeyKind, kind_of_key, word_set
 
 NAME_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
-COMMAND_START: Final = re.compile(r".*(?:[|;&(`\n]|\s-exec(?:dir)?\s)", re.DOTALL)
-"""All before the command that a word stands in."""
 
-EXAMPLES: Final = {"COMMAND_START": ("a; b", "a b")}
-"""By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
+def in_command(before: str) -> str:
+    """The end of `before` that belongs to the command which it ends in."""
+    start = max(before.rfind(sign) for sign in "|;&(`\n") + 1
+    exec_ = before.rfind(" -exec", start)
+    return before[exec_ + 6 if exec_ >= 0 else start :]
+
 
 TEXT_TOOLS: Final = word_set("""
     grep egrep fgrep zgrep rg ag ack sed awk gawk find fd locate man apropos which whereis type cat less more
@@ -82,13 +83,14 @@ _PROGRAMS: Final = word_set("wpa_passphrase mosquitto_passwd jsonwebtoken smbpas
 
 _TIGHT: Final = ("=", ":", '":', "':", '":"')
 _PROSE_PROGRAMS: Final = word_set("logger echo printf notify-send wall say git gh hg svn")
+_LONGEST_PROSE: Final = 256
 _PROSE_OPTIONS: Final = ("-m", "--message", "--body", "--title", "--notes", "-am", "--description")
 
 
 def _is_prose(text: str, start: int, end: int, program: str) -> bool:
     """Whether `password: min length 12` is a sentence: in quotes, several words, of a program that takes messages."""
     inside = enclosing(text, start) if start and text[end - 1] == " " else None
-    if inside is None or end > inside.end or text[end - 1] != " ":
+    if inside is None or end > inside.end or inside.end - end > _LONGEST_PROSE:
         return False
     words = text[end : inside.end].split()
     if len(words) < 3 or not all((w.isalpha() and w.islower()) or (w.isdigit() and len(w) < 6) for w in words):
@@ -101,7 +103,7 @@ def _is_prose(text: str, start: int, end: int, program: str) -> bool:
 
 def _running(text: str, start: int, program: str) -> set[str]:
     """Names of programs that may run in the command that `start` stands in."""
-    before = COMMAND_START.sub("", text[max(0, start - 96) : start])
+    before = in_command(text[max(0, start - 96) : start])
     found = {spelled for word in before.split()[:6] for spelled in spelled_names(word)}
     return found | set(spelled_names(program)) if len(before) == start else found
 

@@ -13,12 +13,12 @@ from agents.privacy.matching.masks import REDACTED, Mask
 from agents.privacy.matching.scan import Scan
 from agents.privacy.rules.command_words import flattened
 from agents.privacy.rules.name_context import (
-    COMMAND_START,
     LONGEST_REMEMBERED,
     NAME_CHARACTERS,
     NAMES,
     TEXT_TOOLS,
     Name,
+    in_command,
     is_no_name,
     name_of,
 )
@@ -272,7 +272,7 @@ def _bare_announces(text: str, start: int, key: str, value: str) -> bool:
     plain = "_" not in key and "." not in key and lower not in {"password", "passphrase", "requirepass", "masterauth"}
     if plain and value.islower() and not any(map(str.isdigit, value)):
         return False
-    before = COMMAND_START.sub("", text[max(0, start - 96) : start]).split()
+    before = in_command(text[max(0, start - 96) : start]).split()
     return TEXT_TOOLS.isdisjoint(word.rsplit("/", 1)[-1].lstrip("\"'(") for word in before)
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from agents.privacy.matching.gate import compiled
 from agents.privacy.matching.masks import REDACTED, Mask
 from agents.privacy.matching.scan import Scan
 from agents.privacy.rules.command_words import CommandWord
@@ -17,29 +18,33 @@ from agents.privacy.rules.program_names import RUN_NOTHING
 from agents.privacy.rules.values import is_no_secret
 from agents.privacy.rules.vocabulary import name_parts, word_set
 
-_NOUNS: Final = r"(?:password|passwd|passphrase|passcode|pass|pw|pin|secret|credentials?)"
+_NOUNS: Final = r"(?:password|passwd|passphrase|passcode|pass|pw|pin)"
 _VERBS: Final = (
     rf"(?:(?:set|change|reset|update|new|create|add|user|account|admin)[\s:_.\-]*(?:[a-z]+[_.\-])?{_NOUNS}"
     rf"|(?:set|create|add|new)[\s:_.\-]*user|{_NOUNS}[\s:_.\-]*(?:set|change|reset|update|new)"
-    r"|wallet_?passphrase|secrets?\s(?:set|put|add|create|write|update)"
+    r"|(?:set|change|reset|update)[\s:_.\-]*(?:secret|credentials?)|wallet_?passphrase|secrets?\s(?:set|put|add|write)"
     r"|credentials?\s(?:set|add|create|update))"
 )
 _WEAK_VERBS: Final = (
-    r"(?:login|signin|auth|authenticate|authorize|authtoken|unlock|unseal|activate|register|enable|join|connect|license|attach"
-    r"|link|pair|enroll|claim|activation|signup|sign-in|log-in"
-    r"|passwd|password|token|apikey|api-key|setkey|key)"
+    r"(?:login|signin|auth|authenticate|authorize|authtoken|unlock|unseal|activation|signup|sign-in|log-in"
+    r"|passwd|password|token|apikey|api-key|setkey)"
 )
+_FIRST_VERBS: Final = r"(?:enable|join|connect|key|license|register|activate|attach|link|pair|enroll|claim)"
+"""Verbs that are common words, and verbs only at the head of a command."""
 
 VERB_GATE: Final = rf"{_VERBS}[\"']?[\s,]+[^\s]"
 """A verb that sets a secret, as a word or the end of one, and a word behind it."""
 
 WEAK_VERB_GATE: Final = (
-    rf"{_WEAK_VERBS}[\"']?[\s,]+(?:[^\s]+\s+)?(?:[^\s]+\s+)?(?:[^\s]+\s+)?(?:[^\s]+\s+)?[^\s]*[0-9!#$%^&*]"
+    rf"(?:(?:\A|[\s\"'(,:\[]){_WEAK_VERBS}|(?:\A|[;&|(`\n\"'])\s*(?:[^\s]+[\s,]+)?[\"']?{_FIRST_VERBS})[\"']?[\s,]+"
+    r"(?:[^\s]+\s+)?(?:[^\s]+\s+)?(?:[^\s]+\s+)?(?:[^\s]+\s+)?[^\s]*[0-9!#$%^&*]"
 )
 """A verb that a secret may follow, and one of the next words with a digit or a special character."""
 
+_ANY_VERB: Final = compiled(f"(?:{VERB_GATE})|(?:{WEAK_VERB_GATE})", ignore_case=True, captures=False)
 _STRONG_VERB: Final = re.compile(rf"(?:.*[_:.\-/])?{_VERBS}\Z", re.IGNORECASE)
-_WEAK_VERB: Final = re.compile(rf"(?:[a-z]+:)?(?:{_WEAK_VERBS})\Z", re.IGNORECASE)
+_WEAK_VERB: Final = re.compile(rf"(?:[a-z]+:)?(?:{_WEAK_VERBS}|{_FIRST_VERBS})\Z", re.IGNORECASE)
+_FIRST_VERB: Final = re.compile(rf"{_FIRST_VERBS}\Z", re.IGNORECASE)
 _NAME: Final = re.compile(r"[a-z]+[_\-][a-z]+\Z")
 EXAMPLES: Final = {
     "_NOUNS": ("passphrase", "name"),
@@ -47,6 +52,9 @@ EXAMPLES: Final = {
     "_WEAK_VERBS": ("unlock", "list"),
     "VERB_GATE": ("tool set-password ann hunter2", "tool list ann"),
     "WEAK_VERB_GATE": ("tool unlock hunter2", "tool unlock door"),
+    "_ANY_VERB": ("tool unlock hunter2", "tool list ann"),
+    "_FIRST_VERBS": ("enable", "list"),
+    "_FIRST_VERB": ("enable", "list"),
     "_STRONG_VERB": ("set-password", "set-name"),
     "_WEAK_VERB": ("unlock", "list"),
     "_NAME": ("my-name", "hunter2"),
@@ -68,7 +76,7 @@ def secrets_behind_verbs(scan: Scan, program: str) -> list[Mask]:
     """Masks over bare words behind a verb that sets a secret or asks for one."""
     masks: list[Mask] = []
     is_first = bool(program)
-    for words, _ in program_commands(scan, program, _TALKS | _SILENT):
+    for words, _ in program_commands(scan, program, _TALKS | _SILENT, _ANY_VERB, masks):
         _behind_verbs(scan, words, masks, is_program=is_first)
         is_first = False
     return masks
@@ -82,7 +90,7 @@ def _behind_verbs(scan: Scan, words: Sequence[CommandWord], masks: list[Mask], *
             continue
         together = f"{texts[index - 1]} {text}" if index else text
         strong = _STRONG_VERB.match(together) is not None or _STRONG_VERB.match(text) is not None
-        if not strong and (_WEAK_VERB.match(text) is None or (index > 1 and text in _FIRST_ONLY)):
+        if not strong and (_WEAK_VERB.match(text) is None or (index > 1 and _FIRST_VERB.match(text) is not None)):
             continue
         if texts[index + 1].lower() in NOT_CANDIDATES - _ACCOUNTS:
             continue
@@ -131,9 +139,6 @@ def _is_pin(verb: str, value: str) -> bool:
     """Whether `value` is the number that a verb with `pin` in it sets, or a code of six digits."""
     return value.isdigit() and len(value) >= (4 if "pin" in verb.lower() else 6)
 
-
-_FIRST_ONLY: Final = word_set("enable join connect key license register activate attach link pair enroll claim")
-"""Verbs that are common words, and verbs only at the head of a command."""
 
 _ACCOUNTS: Final = word_set("root admin user default service client server")
 

@@ -200,7 +200,7 @@ def _is_talk(parts: list[str]) -> bool:
 
 
 def _is_password(word: str) -> bool:
-    if word in _PASSWORDS or word.endswith(_PASSWORD_STEMS):
+    if word in _PASSWORDS or word.removesuffix("s").endswith(_PASSWORD_STEMS):
         return True
     for stem in ("password", "passwd", "passphrase"):
         if word.startswith(stem):

@@ -1,4 +1,4 @@
-"""agents/privacy/repeated_values.py: what one text of an event gave away goes from its other free texts, and only there."""
+"""agents/privacy/repeated_values.py: what one text of an event gave away goes from its other free texts only."""
 
 from google.protobuf import json_format
 

@@ -214,7 +214,7 @@ def _unsafe(found: Any, place: str = "") -> Iterator[str]:
     [
         "tap runtime.calls --max 50 --json",
         "tap runtime.hot-symbols --max 50 --json",
-        "tap runtime.canonical --max 50 --json",
+        "tap runtime.canonical --restricted --max 50 --json",
         "hot-symbols --top 50 --json",
         "watch add SSL_read --json",
         "watch list --json",

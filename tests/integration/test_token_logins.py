@@ -11,11 +11,14 @@ import pytest
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
+from callstream_client import Connection
+from callstream_client.table import read_to_end
+from confluent_kafka import Producer
 
 from app.doctor.kafka_checks import check_kafka
 from app.embedded.kafka_server import Listener
 from app.kafka.client import KafkaUnreachableError, KafkaUnusableError, partition_count
-from app.kafka.login import aiokafka_login
+from app.kafka.login import aiokafka_login, token_source
 from app.kafka.renewed_login import RenewedConnection
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings, from_env
@@ -133,6 +136,22 @@ def test_a_connection_logs_in_again_before_its_session_ends(tokens: TokenBroker)
     assert not plain_stands, f"{before_the_cut} answers and no cut"
     assert ours_stands
     assert answered > before_the_cut
+
+
+def test_the_python_client_logs_in_by_token(tokens: TokenBroker, topic_prefix: str) -> None:
+    """From the identity provider by itself, and with a token that somebody keeps in a file."""
+    producer = Producer({"bootstrap.servers": tokens.broker.bootstrap_servers})
+    producer.produce(topic_prefix + topics.CALLS, b"value", b"key")
+    assert producer.flush(30) == 0
+    source = token_source(tokens.settings())
+    assert source is not None
+    (tokens.folder / "kept").write_text(source.token().value + "\n")
+    by_provider = tokens.environ() | {"CALLSTREAM_TOPIC_PREFIX": topic_prefix}
+    by_file = {name: value for name, value in by_provider.items() if "_OAUTH_" not in name}
+    by_file["CALLSTREAM_KAFKA_SASL_OAUTH_TOKEN_FILE"] = str(tokens.folder / "kept")
+    for environ in (by_provider, by_file):
+        found = list(read_to_end(Connection.from_env(environ), topics.CALLS))
+        assert [message.value() for message in found] == [b"value"]
 
 
 def _refusal(settings: Settings) -> str:

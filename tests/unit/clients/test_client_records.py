@@ -1,9 +1,13 @@
 """The Python client without a broker: calls are left out once they came, and any version of a record becomes a type."""
 
+import base64
 import io
 import json
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar
 
@@ -43,9 +47,11 @@ class _Registry(BaseHTTPRequestHandler):
 
     versions: ClassVar[dict[int, str]] = {}
     requests: ClassVar[list[str]] = []
+    shown: ClassVar[list[str | None]] = []
 
     def do_GET(self) -> None:
         self.requests.append(self.path)
+        self.shown.append(self.headers.get("Authorization"))
         last = self.path.rpartition("/")[2]
         if last == "versions":
             self._answer(list(self.versions))
@@ -67,6 +73,7 @@ class _Registry(BaseHTTPRequestHandler):
 def _connection() -> Any:
     _Registry.versions.clear()
     _Registry.requests.clear()
+    _Registry.shown.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), _Registry) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield Connection(registry_url=f"http://127.0.0.1:{server.server_port}", patience_s=0.5)
@@ -136,7 +143,40 @@ def test_a_registry_that_is_away_is_an_error_that_names_it() -> None:
         Decoder(away, CALLS).decode(avro_wire.schema_header(1))
 
 
-def test_settings_are_those_of_the_pipeline(tmp_path: Any) -> None:
+def test_tokens_come_from_a_file_or_an_identity_provider(tmp_path: Path) -> None:
+    """A JWT says when it ends; another token counts for a minute. Options are those of librdkafka's own client."""
+    claims = base64.urlsafe_b64encode(json.dumps({"exp": 1_800_000_000}).encode()).decode().rstrip("=")
+    path = tmp_path / "token"
+    path.write_text(f"e30.{claims}.x\n")
+    base: Any = {"security_protocol": "SASL_SSL", "sasl_mechanism": "OAUTHBEARER"}
+    ask = Connection(**base, sasl_oauth_token_file=str(path)).consumer_options("g")["oauth_cb"]
+    assert ask("") == (f"e30.{claims}.x", 1_800_000_000.0, "", {})
+    path.write_text("opaque\n")
+    assert ask("")[0] == "opaque"
+    assert 0 < ask("")[1] - time.time() <= 60
+    (tmp_path / "secret").write_text("hidden\n")
+    base |= {"sasl_oauth_client_id": "me", "sasl_oauth_client_secret_file": str(tmp_path / "secret")}
+    options = Connection(**base, sasl_oauth_token_url="https://idp/token").consumer_options("g")
+    assert options["sasl.oauthbearer.method"] == "oidc"
+    assert options["sasl.oauthbearer.client.secret"] == "hidden"
+
+
+def test_a_second_address_of_the_registry_is_tried(connection: Connection, tmp_path: Path) -> None:
+    """And each request shows the token that is in the file by then."""
+    (tmp_path / "token").write_text("word\n")
+    _Registry.versions[1] = records.schema_text(records.CALL)
+    both = replace(
+        connection,
+        registry_url=f"http://127.0.0.1:1, {connection.registry_url}",
+        registry_token_file=str(tmp_path / "token"),
+        patience_s=10.0,
+    )
+    framed = _framed(101, packaged_schema(records.CALL), _encoded(records.CALL))
+    assert isinstance(Decoder(both, CALLS).decode(framed), RuntimeCallEvent)
+    assert set(_Registry.shown) == {"Bearer word"}
+
+
+def test_settings_are_those_of_the_pipeline(tmp_path: Path) -> None:
     """The variables that a worker has; a password stands in no text of the connection."""
     (tmp_path / "password").write_text("hunter2-hunter2\n")
     connection = Connection.from_env(
@@ -154,5 +194,7 @@ def test_settings_are_those_of_the_pipeline(tmp_path: Any) -> None:
     assert options["ssl.ca.location"] == "/ca.pem"
     assert connection.topic(CALLS.topic) == "east.runtime.calls"
     assert "hunter2" not in repr(connection)
+    with pytest.raises(ClientError, match="CALLSTREAM_KAFKA_SASL_AWS_REGION"):
+        Connection.from_env({"CALLSTREAM_KAFKA_SASL_AWS_REGION": "eu-west-1"})
     with pytest.raises(ClientError, match="password file"):
         Connection(security_protocol="SASL_SSL", sasl_password_file="/none").consumer_options("g")

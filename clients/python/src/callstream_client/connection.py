@@ -1,15 +1,20 @@
 """Where Kafka and the registry are, and how this program shows who it is."""
 
+import base64
+import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
 from callstream_client.errors import ClientError
 
-OauthToken = Callable[[str], tuple[str, float]]
-"""Gives a token and when it ends, in seconds since the Unix epoch; librdkafka asks again before that."""
+OauthToken = Callable[[str], tuple[str, float] | tuple[str, float, str, dict[str, str]]]
+"""Gives a token and when it ends, in seconds since the Unix epoch; librdkafka asks again before that. A name and what
+some brokers want beside the token may follow."""
 
 _VARIABLES: Final[Mapping[str, str]] = {
     "bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS",
@@ -22,6 +27,14 @@ _VARIABLES: Final[Mapping[str, str]] = {
     "sasl_mechanism": "KAFKA_SASL_MECHANISM",
     "sasl_username": "KAFKA_SASL_USERNAME",
     "sasl_password_file": "KAFKA_SASL_PASSWORD_FILE",
+    "sasl_oauth_token_file": "KAFKA_SASL_OAUTH_TOKEN_FILE",
+    "sasl_oauth_token_url": "KAFKA_SASL_OAUTH_TOKEN_URL",
+    "sasl_oauth_client_id": "KAFKA_SASL_OAUTH_CLIENT_ID",
+    "sasl_oauth_client_secret_file": "KAFKA_SASL_OAUTH_CLIENT_SECRET_FILE",
+    "sasl_oauth_scope": "KAFKA_SASL_OAUTH_SCOPE",
+    "sasl_oauth_ca_file": "KAFKA_SASL_OAUTH_CA_FILE",
+    "sasl_oauth_extensions": "KAFKA_SASL_OAUTH_EXTENSIONS",
+    "registry_token_file": "SCHEMA_REGISTRY_TOKEN_FILE",
     "registry_username": "SCHEMA_REGISTRY_USERNAME",
     "registry_password_file": "SCHEMA_REGISTRY_PASSWORD_FILE",
     "registry_ssl_ca_file": "SCHEMA_REGISTRY_SSL_CA_FILE",
@@ -31,13 +44,23 @@ _VARIABLES: Final[Mapping[str, str]] = {
 """Settings of the pipeline that a reader shares, without the word that they begin with."""
 
 
+_NOT_READ: Final[Mapping[str, str]] = {
+    "KAFKA_SASL_AWS_REGION": "give a function that signs: Connection(oauth_token=...)",
+    "SCHEMA_REGISTRY_OAUTH_TOKEN_URL": "keep a token in CALLSTREAM_SCHEMA_REGISTRY_TOKEN_FILE",
+}
+"""Settings of the pipeline that this package cannot follow, and what to do instead."""
+
+_TOKEN_SECONDS: Final = 60.0
+"""How long a token counts that does not say when it ends."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """How to reach the topics. Passwords are read from their files when a client is made, and are never shown."""
 
     bootstrap_servers: str = "localhost:9092"
     registry_url: str = "http://localhost:8081/apis/ccompat/v7"
-    """With the path under which the registry serves Confluent's interface."""
+    """With the path under which it serves Confluent's interface; several addresses are separated by commas."""
     topic_prefix: str = ""
     security_protocol: str = "PLAINTEXT"
     """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
@@ -48,7 +71,18 @@ class Connection:
     sasl_username: str = ""
     sasl_password_file: str | None = None
     oauth_token: OauthToken | None = field(default=None, repr=False)
-    """For the mechanism OAUTHBEARER."""
+    """For the mechanism OAUTHBEARER, in place of a file or an identity provider."""
+    sasl_oauth_token_file: str | None = None
+    """Its first line is the token; somebody else renews it."""
+    sasl_oauth_token_url: str = ""
+    """Of the identity provider, which gives tokens for client credentials."""
+    sasl_oauth_client_id: str = ""
+    sasl_oauth_client_secret_file: str | None = None
+    sasl_oauth_scope: str = ""
+    sasl_oauth_ca_file: str | None = None
+    sasl_oauth_extensions: str = ""
+    registry_token_file: str | None = None
+    """A bearer token, which somebody renews."""
     registry_username: str = ""
     registry_password_file: str | None = None
     registry_ssl_ca_file: str | None = None
@@ -63,8 +97,14 @@ class Connection:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **more: Any) -> Self:
-        """From the pipeline's own settings, `CALLSTREAM_...`; those that are not set keep their defaults."""
+        """From the pipeline's own settings, `CALLSTREAM_...`; those that are not set keep their defaults.
+
+        Raises ClientError if one is set that this package cannot follow.
+        """
         environ = os.environ if environ is None else environ
+        for variable, instead in _NOT_READ.items():
+            if environ.get(f"CALLSTREAM_{variable}"):
+                raise ClientError(f"CALLSTREAM_{variable} is for the pipeline's processes; {instead}")
         found = {name: environ.get(f"CALLSTREAM_{variable}") for name, variable in _VARIABLES.items()}
         values: dict[str, Any] = {name: value for name, value in found.items() if value}
         return cls(**{**values, **more})
@@ -92,12 +132,40 @@ class Connection:
         files = {"ca": self.ssl_ca_file, "certificate": self.ssl_cert_file, "key": self.ssl_key_file}
         options |= {f"ssl.{name}.location": path for name, path in files.items() if path is not None}
         if self.security_protocol.startswith("SASL_"):
-            options["sasl.mechanism"] = self.sasl_mechanism
-            if self.oauth_token is not None:
-                options["oauth_cb"] = self.oauth_token
-            else:
-                options |= {"sasl.username": self.sasl_username, "sasl.password": secret_in(self.sasl_password_file)}
+            options |= {"sasl.mechanism": self.sasl_mechanism, **self._login()}
         return options | dict(self.more)
+
+    def _login(self) -> dict[str, Any]:
+        if self.oauth_token is not None:
+            return {"oauth_cb": self.oauth_token}
+        if self.sasl_oauth_token_file is not None:
+            return {"oauth_cb": partial(_token_in, self.sasl_oauth_token_file, self._extensions())}
+        if self.sasl_oauth_token_url:
+            found = {
+                "sasl.oauthbearer.token.endpoint.url": self.sasl_oauth_token_url,
+                "sasl.oauthbearer.client.id": self.sasl_oauth_client_id,
+                "sasl.oauthbearer.client.secret": secret_in(self.sasl_oauth_client_secret_file),
+                "sasl.oauthbearer.scope": self.sasl_oauth_scope,
+                "sasl.oauthbearer.extensions": self.sasl_oauth_extensions,
+                "https.ca.location": self.sasl_oauth_ca_file,
+            }
+            return {"sasl.oauthbearer.method": "oidc"} | {name: value for name, value in found.items() if value}
+        return {"sasl.username": self.sasl_username, "sasl.password": secret_in(self.sasl_password_file)}
+
+    def _extensions(self) -> dict[str, str]:
+        pairs = (one.partition("=") for one in self.sasl_oauth_extensions.split(",") if one)
+        return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _token_in(path: str, extensions: dict[str, str], _config: str) -> tuple[str, float, str, dict[str, str]]:
+    """The token in a file, when it ends, no name, and what goes with it. A JWT says itself when it ends."""
+    token = secret_in(path).partition("\n")[0].strip()
+    try:
+        claims = token.split(".")[1]
+        ends = float(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"])
+    except (LookupError, ValueError, TypeError):
+        ends = time.time() + _TOKEN_SECONDS
+    return token, ends, "", extensions
 
 
 def secret_in(path: str | None) -> str:

@@ -6,6 +6,7 @@ choose what a reader does. An id that is unknown is looked up again after a minu
 
 import json
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -32,7 +33,8 @@ class SubjectVersions:
 
     def __init__(self, connection: Connection, subject: str, record: str) -> None:
         """`record` is the full name that a version must have."""
-        self._url = connection.registry_url.rstrip("/")
+        self._urls = deque(url.strip().rstrip("/") for url in connection.registry_url.split(",") if url.strip())
+        self._token_file = connection.registry_token_file
         self._patience_s = connection.patience_s
         self._subject = subject
         self._record = record
@@ -95,7 +97,7 @@ class SubjectVersions:
         deadline = time.monotonic() + self._patience_s
         while True:
             try:
-                answer = self._http.request("GET", self._url + path, headers=self._headers, preload_content=False)
+                answer = self._http.request("GET", self._urls[0] + path, headers=self._sent(), preload_content=False)
                 body = answer.read(_MAX_ANSWER_BYTES)
                 answer.release_conn()
                 status = answer.status
@@ -110,7 +112,13 @@ class SubjectVersions:
             if status < _SERVER_ERRORS or time.monotonic() > deadline:
                 usual = "; the path is usually /apis/ccompat/v7 (Apicurio) or none (Confluent)"
                 raise RegistryError(f"the schema registry does not give {path}: {problem}{usual}")
-            time.sleep(_PAUSE_SECONDS)
+            self._urls.rotate(-1)
+            time.sleep(_PAUSE_SECONDS / len(self._urls))
+
+    def _sent(self) -> dict[str, str]:
+        if self._token_file is None:
+            return self._headers
+        return self._headers | {"Authorization": f"Bearer {secret_in(self._token_file).strip()}"}
 
 
 def _json(body: bytes, path: str) -> Any:

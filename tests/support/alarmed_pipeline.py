@@ -223,8 +223,8 @@ def alarmed_pipeline(broker: BreakableBroker, prefix: str, folder: Path) -> Iter
         INGEST: agents.settings
         | {
             "CALLSTREAM_SPILL_DIR": str(folder / "spill"),
-            "CALLSTREAM_SPILL_MAX_BYTES": str(1 << 20),
-            "CALLSTREAM_BUFFER_MAX_BYTES": str(1 << 16),
+            "CALLSTREAM_SPILL_MAX_BYTES": str(4 << 20),
+            "CALLSTREAM_BUFFER_MAX_BYTES": str(1 << 20),
             "CALLSTREAM_OVERLOAD_GRACE_MS": "200",
             "CALLSTREAM_HEARTBEAT_SECONDS": "1",
         },

@@ -39,6 +39,14 @@ def _stage_counter(name: str, alert: str, more: str, *, labels: dict[str, str], 
     return AlertCase(alert=alert, at=at, fires={**IS_STAGE, series: "0+50x120"}, labels=labels, quiet={series: "7x60"})
 
 
+def _first_one(name: str, alert: str, more: str, *, labels: dict[str, str]) -> AlertCase:
+    """A series that begins with the first of its kind, where labels are words that are not known before."""
+    series = f"{name}{{{STAGE},{more}}}"
+    return AlertCase(
+        alert=alert, at="10m", fires={**IS_STAGE, series: "_x17 1x60"}, labels=labels, quiet={series: "1x60"}
+    )
+
+
 def _ingest_counter(name: str, alert: str, more: str = "", *, at: str = "10m") -> AlertCase:
     series = f"{name}{{{INGEST}{',' if more else ''}{more}}}"
     return AlertCase(alert=alert, at=at, fires={series: "0+5x60"}, labels=_OF_INGEST, quiet={series: "7x60"})
@@ -225,6 +233,22 @@ CASES: Final = (
     ),
     _stage_counter(
         "runtime_dead_letters_total", "CallstreamDeadLetters", 'stage="privacy",reason="x"', labels={"stage": "privacy"}
+    ),
+    _first_one(
+        "runtime_dead_letters_total", "CallstreamDeadLetters", 'stage="privacy",reason="x"', labels={"stage": "privacy"}
+    ),
+    _first_one(
+        "runtime_records_refused_total",
+        "CallstreamRecordsRefused",
+        'topic="runtime.coverage",reason="malformed"',
+        labels=_OF_STAGE,
+    ),
+    AlertCase(
+        alert="CallstreamFieldsUnknown",
+        at="20m",
+        fires={f'runtime_unknown_fields_total{{{STAGE},message_type="Process",field_number="99"}}': "_x37 1x60"},
+        labels={"stage": "canonicalize"},
+        quiet={f'runtime_unknown_fields_total{{{STAGE},message_type="Process",field_number="99"}}': "1x60"},
     ),
     AlertCase(
         alert="CallstreamDeadLettersOpen",

@@ -70,5 +70,5 @@ def _is_heard(heard: Sequence[Interval], from_ns: int, to_ns: int) -> bool:
 
 
 def _end_of(gap: Interval) -> Interval:
-    last_ns = max(gap.from_ns, gap.to_ns - 1)
-    return Interval(last_ns, last_ns + 1)
+    """The moment at which the node was heard of again: a gap ends when its ingest sees once more."""
+    return Interval(gap.to_ns, gap.to_ns if gap.to_ns > gap.from_ns else gap.to_ns + 1)

@@ -70,9 +70,10 @@ class _Scene:
         return any(begin <= now < begin + length for begin, length, _ in self.beats)
 
     def is_heard(self, begin: int, end: int) -> bool:
-        """Vouched for in any moment, or a gap ended with one."""
-        last = {max(at, at + length - 1) for at, length in self.gaps}
-        return any(self.is_vouched(now) or now in last for now in range(begin, end))
+        """Vouched for in any moment, or a gap ended in between."""
+        ends = any(begin < at + length < end for at, length in self.gaps if length)
+        instants = any(begin <= at < end for at, length in self.gaps if not length)
+        return ends or instants or any(self.is_vouched(now) for now in range(begin, end))
 
     def is_twice(self, now: int) -> bool:
         """By two sessions."""
@@ -94,7 +95,7 @@ class _Scene:
         """By the definition, from all that is known of the node."""
         starts = self.starts()
         gaps = [at for at, length in self.gaps if not starts or at + length <= starts[0]]
-        first = min([*starts, *gaps, *(t for t in range(2 * END) if self.is_heard(t, t + 1))], default=2 * END)
+        first = min([*starts, *gaps, *(t for t in range(2 * END) if self.is_vouched(t))], default=2 * END)
         if now < first:
             return False
         for at in self.standing():

@@ -1,0 +1,160 @@
+"""A fleet of 10,000 nodes for 30 days: `python -m bench.fleet [--nodes N]`.
+
+By the simulator of tests/support: nodes live for a week, ingest is upgraded weekly, nodes are rebooted and die
+silently, and events are lost. Proved on the way: no call that nobody saw is in complete time, and the share that is
+missing is right. Measured are one round of answers to 10,000 watches (500 beginnings, 200 files, 40 of them on each
+node), in a process that has nothing else, and the records that a question about one node reads.
+"""
+
+import argparse
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from agents.coverage.completeness import FleetAccount
+from agents.coverage.covering import node_key
+from agents.coverage.fleet import FleetCoverage
+from agents.coverage.interval import Interval
+from agents.coverage.placements import NO_PLACEMENTS, Placements
+from agents.hot_symbols.watch.watch import Watch
+from agents.hot_symbols.watch.watch_board import WatchBoard
+from agents.hot_symbols.watch.watched_code import watched_codes
+from bench.figures import Row, Table, record, resident_mbytes, text_of
+from schemas.node import NodeId
+from tests.support.fleet_simulation import DAY, PARTITIONS, Fleet, FleetPlan, missing_by_truth, ns, unseen_moments
+from tests.support.named_files import ListedFiles, ListedNames
+
+NODES: Final = 10_000
+DAYS: Final = 30
+WATCHES: Final = 10_000
+BEGINNINGS: Final = 500
+FILES: Final = 200
+FILES_A_NODE: Final = 40
+SEED: Final = 15
+
+
+def main() -> None:
+    """Measure, print and record; or answer for another such process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--nodes", type=int, default=NODES)
+    parser.add_argument("--rows", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.rows is not None:
+        _answer(options.rows)
+        return
+    began = time.process_time()
+    fleet = Fleet(FleetPlan(options.nodes, DAYS), SEED)
+    coverage = fleet.covered()
+    history_seconds = time.process_time() - began
+    proof = _prove(fleet, coverage)
+    rows = {node_key(node): known.to_bytes() for node, known in coverage.nodes().items()}
+    tables = [
+        Table(
+            "the history",
+            {"nodes at once": options.nodes, "days": DAYS, "seed": SEED},
+            [
+                Row("nodes that ever were", {"": len(fleet.truth)}),
+                Row("coverage records after compaction", {"": fleet.records}),
+                Row("heartbeats of 10 s that they stand for", {"": options.nodes * DAYS * 8_640}),
+                Row("CPU to make and fold it", {"s": history_seconds}),
+                *proof,
+            ],
+        ),
+        Table(
+            "records that `callstream coverage` reads for one node and a week",
+            {"partitions": PARTITIONS},
+            [Row("rows of its partition and of gaps of all nodes", {"": fleet.records * 2 // PARTITIONS})],
+        ),
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rows"
+        file.write_bytes(pickle.dumps((rows, fleet.end_s)))
+        command = [sys.executable, "-m", "bench.fleet", "--rows", str(file)]
+        found = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+    tables.append(pickle.loads(found))  # noqa: S301 - what this program wrote itself
+    for table in tables:
+        print(text_of(table))
+    if options.nodes == NODES:
+        record("fleet", tables)
+
+
+def _prove(fleet: Fleet, coverage: FleetCoverage) -> Iterator[Row]:
+    """Nothing unseen in complete time, and the share as it is in truth."""
+    rng = Random(SEED)
+    account = FleetAccount(coverage.nodes(), ns(fleet.end_s), of_all=coverage.of_all())
+    planted = wrong = 0
+    for truth in fleet.truth.values():
+        for at in unseen_moments(truth, rng, 20):
+            if at < account.until_ns:
+                planted += 1
+                wrong += not account.since(at).gaps
+    yield Row("unseen calls that were planted", {"": planted})
+    yield Row("of them in complete time", {"": wrong})
+    window = Interval(ns(0), account.until_ns)
+    sums = [missing_by_truth(truth, window) for truth in fleet.truth.values()]
+    share = account.since(window.from_ns).all_nodes
+    yield Row("share missing, by truth", {"%": 100 * sum(m for _, m in sums) / sum(o for o, _ in sums)})
+    yield Row("share missing, as answered", {"%": 100 * share.missing_ms / (share.missing_ms + share.watched_ms)})
+
+
+def _answer(file: Path) -> None:
+    """One round of answers to all watches; writes its table to standard output."""
+    rows, end_s = pickle.loads(file.read_bytes())  # noqa: S301 - what this program wrote itself
+    rng = Random(SEED)
+    names = [f"function_{number}" for number in range(WATCHES // FILES)]
+    builds = [f"{number:040x}" for number in range(FILES)]
+    since = [ns(rng.randrange(DAYS * DAY)) for _ in range(BEGINNINGS)]
+    watches = [
+        Watch(symbol=name, build_id=build, since_ns=rng.choice(since), every_call_probed=True)
+        for build in builds
+        for name in names
+    ]
+    files = ListedFiles({build: ListedNames([[name] for name in names]) for build in builds})
+    board = WatchBoard(lambda _: None, lambda _: None, None)
+    board.set_watches({one.watch_id: one for one in watches}, watched_codes(watches, files, {}))
+    before_mbytes = resident_mbytes(os.getpid())
+    coverage = FleetCoverage()
+    for key, row in rows.items():
+        coverage.take(0, key, row)
+    nodes = coverage.nodes()
+    placed = _placements(list(nodes), builds, rng)
+    table_mbytes = resident_mbytes(os.getpid())
+    measured = []
+    for what, placements in (("where files were is not known", NO_PLACEMENTS), ("40 files a node", placed)):
+        board.cover(nodes, coverage.of_all(), placements)
+        began = time.process_time()
+        answers = [board.answer(watch_id, ns(end_s))["answer"] for watch_id in board.watches]
+        seconds = time.process_time() - began
+        assert len(answers) == WATCHES
+        measured.append(Row(f"one round of answers, {what}", {"CPU s": seconds, "MB": resident_mbytes(os.getpid())}))
+    table = Table(
+        f"answers to {WATCHES:,} watches, {BEGINNINGS} beginnings, {FILES} files",
+        {"nodes that ever were": len(nodes), "aim": "2 s, 500 MB"},
+        [
+            Row("before", {"MB": before_mbytes}),
+            Row("rows and placements of all nodes", {"MB": table_mbytes}),
+            *measured,
+        ],
+    )
+    sys.stdout.buffer.write(pickle.dumps(table))
+
+
+def _placements(nodes: list[NodeId], builds: list[str], rng: Random) -> Placements:
+    """Each node has some of the files, all of its time."""
+    always = (Interval(0, ns(2 * DAYS * DAY)),)
+    by_file: dict[str, dict[NodeId, tuple[Interval, ...]]] = {build: {} for build in builds}
+    for node in nodes:
+        for build in rng.sample(builds, FILES_A_NODE):
+            by_file[build][node] = always
+    return Placements(by_file, dict.fromkeys(nodes, ()))
+
+
+if __name__ == "__main__":
+    main()

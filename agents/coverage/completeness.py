@@ -4,7 +4,7 @@ A node owes an account as long as it lives (`lives.py`); a node that falls silen
 may know says that it is gone. Where a file was placed is known, only the time of the nodes that had it decides.
 """
 
-from collections import Counter
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,10 +12,10 @@ from typing import Final
 from agents.coverage.interval import Interval, cut, join, overlap, touches, uncovered
 from agents.coverage.lives import FOREVER_NS, Life
 from agents.coverage.missing import EXPIRED, REFUSED, UNREADABLE, UNVOUCHED, GapRanking, MissingInterval
-from agents.coverage.node_account import NodeAccount, account_of
+from agents.coverage.node_account import account_of
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.placements import NO_PLACEMENTS, Placements
-from agents.coverage.share import NO_SHARE, OwedPart, PartSums, Share, ShareSums
+from agents.coverage.share import NO_SHARE, OwedPart, PartSums, Share, ShareSums, owed_part
 from agents.coverage.vouching import VOUCHED_TWICE
 from schemas.coverage import GapCause
 from schemas.node import NodeId
@@ -84,19 +84,24 @@ class FleetAccount:
             *(MissingInterval(*cut(one, window), None, REFUSED) for one in refused if touches(one, window)),
             *(MissingInterval(*cut(one, window), None, _cause(one)) for one in of_all if touches(one, window)),
         ]
+        self._of_all = everywhere
         self._shared = [one for one in join(Interval(*one[:2]) for one in everywhere) if one.to_ns > one.from_ns]
-        self._of_all = GapRanking(everywhere)
         self._placements = placements
-        owed = [account.owed[0].from_ns for account in self._accounts.values() if account.owed]
-        self._first_owed_ns = min(owed, default=until_ns)
-        twice = [one for account in self._accounts.values() for one in account.missing if one.cause == VOUCHED_TWICE]
-        self._twice_until_ns = max((one.to_ns for one in twice), default=0)
+        accounts = self._accounts.values()
+        self._first_owed_ns = min((one.owed[0].from_ns for one in accounts if one.owed), default=until_ns)
+        gaps = [gap for account in accounts for gap in account.missing]
+        self._twice_until_ns = max((one.to_ns for one in gaps if one.cause == VOUCHED_TWICE), default=0)
+        self._ranking = GapRanking(gaps)
         self._followed_from_ns = _followed_from(nodes, lives, until_ns)
-        self._ended = [life for found in lives.values() for life in found if life.to_ns < until_ns]
-        parts = {node: _whole(account) for node, account in self._accounts.items() if account.owed}
-        self._fleet = PartSums(parts, self._shared)
-        self._base = self._unknown(parts)
-        self._by_file = {_ALL: self._sums(self._fleet)}
+        self._ended = _ended_by(lives.values(), until_ns)
+        self._wholes = {
+            node: owed_part(one.owed, one.missing, one.united, self._shared)
+            for node, one in self._accounts.items()
+            if one.owed
+        }
+        self._base = self._unknown()
+        self._by_file = {_ALL: self._sums(PartSums(self._wholes, self._shared))}
+        self._of_fleet: dict[tuple[int, int], Share] = {}
 
     def since(self, since_ns: int, *, forgotten_ns: int | None = None, file: str | None = None) -> Completeness:
         """The answer for the time since `since_ns`, on the nodes that had the file of this build id; None: on all.
@@ -115,14 +120,18 @@ class FleetAccount:
             before_ns = min(self._first_owed_ns, window.to_ns)
             extra.append(MissingInterval(since_ns, before_ns, None, UNVOUCHED))
             known_ns = max(known_ns, before_ns)
-        ended = Counter(life.ended_by or "" for life in self._ended if life.to_ns > since_ns)
+        beginning = since_ns, known_ns
+        if beginning not in self._of_fleet:
+            self._of_fleet[beginning] = self._by_file[_ALL].since(since_ns, known_ns, extra)
+        all_nodes, sums = self._of_fleet[beginning], self._sums_of(file)
+        ended = {by: len(ends) - bisect_right(ends, since_ns) for by, ends in self._ended.items()}
         return Completeness(
             until_ns=self.until_ns,
-            placed=self._sums_of(file).since(since_ns, known_ns, extra),
-            all_nodes=self._by_file[_ALL].since(since_ns, known_ns, extra),
+            placed=all_nodes if sums is self._by_file[_ALL] else sums.since(since_ns, known_ns, extra),
+            all_nodes=all_nodes,
             is_vouched_twice=self._twice_until_ns > since_ns,
             is_every_node_known=self._followed_from_ns <= since_ns,
-            retired=tuple(sorted(ended.items())),
+            retired=tuple(sorted((by, nodes) for by, nodes in ended.items() if nodes)),
         )
 
     def _sums_of(self, file: str | None) -> ShareSums:
@@ -130,33 +139,51 @@ class FleetAccount:
         if file is None or self._base is None:
             return self._by_file[_ALL]
         if file not in self._by_file:
-            self._by_file[file] = self._sums(self._base, PartSums(self._placed(file), self._shared))
+            parts, whole = self._placed(file)
+            self._by_file[file] = self._sums(self._base, PartSums(parts, self._shared, whole))
         return self._by_file[file]
 
     def _sums(self, *sums: PartSums) -> ShareSums:
-        return ShareSums(sums, self._of_all, self._shared, self.until_ns)
+        return ShareSums(sums, self._ranking, self._of_all, self.until_ns)
 
-    def _unknown(self, parts: Mapping[NodeId, OwedPart]) -> PartSums | None:
+    def _unknown(self) -> PartSums | None:
         """What counts for every file, because nobody knows which files the nodes had; None: nobody tells."""
         unknown = self._placements.unknown
         if not unknown:
             return None
-        cuts = {node: part if node not in unknown else _cut(part, unknown[node]) for node, part in parts.items()}
-        return PartSums({node: part for node, part in cuts.items() if part.owed}, self._shared)
+        parts = {node: part for node, part in self._wholes.items() if node not in unknown}
+        whole = set(parts)
+        for node, windows in unknown.items():
+            if windows and node in self._wholes and (part := self._cut(node, windows)) is not None:
+                parts[node] = part
+        return PartSums(parts, self._shared, whole)
 
-    def _placed(self, file: str) -> dict[NodeId, OwedPart]:
-        """What counts for one file, besides."""
-        found = {}
+    def _placed(self, file: str) -> tuple[dict[NodeId, OwedPart], set[NodeId]]:
+        """What counts for one file, besides; and the nodes of it on which the file was all the time."""
+        found: dict[NodeId, OwedPart] = {}
+        whole: set[NodeId] = set()
+        unknown, wholes = self._placements.unknown, self._wholes
         for node, windows in self._placements.by_file.get(file, {}).items():
-            account = self._accounts.get(node)
-            unknown = self._placements.unknown.get(node)
-            if account is None or unknown is None:
+            part, not_known = wholes.get(node), unknown.get(node)
+            if part is None or not_known is None or not windows:
                 continue
-            sure = [one for window in windows for one in uncovered(window, unknown)] if unknown else windows
-            part = _cut(_whole(account), sure)
-            if part.owed:
+            if not not_known and windows[0][0] <= part.owed_begins[0] and windows[0][1] >= part.owed_ends[-1]:
                 found[node] = part
-        return found
+                whole.add(node)
+                continue
+            sure = [one for window in windows for one in uncovered(window, not_known)] if not_known else windows
+            if (cut_part := self._cut(node, sure)) is not None:
+                found[node] = cut_part
+        return found, whole
+
+    def _cut(self, node: NodeId, windows: Sequence[Interval]) -> OwedPart | None:
+        """The part of a node's time that lies in some windows; None where nothing does."""
+        account = self._accounts[node]
+        owed = overlap(account.owed, windows)
+        if not owed:
+            return None
+        missing = tuple(_missing_in(account.missing, windows))
+        return owed_part(owed, missing, overlap(account.united, windows), self._shared)
 
 
 def completeness(
@@ -197,16 +224,12 @@ def _followed_from(nodes: Mapping[NodeId, NodeCoverage], lives: Mapping[NodeId, 
     return max(begins)
 
 
-def _whole(account: NodeAccount) -> OwedPart:
-    return OwedPart(account.owed, account.missing, account.united)
-
-
-def _cut(part: OwedPart, windows: Sequence[Interval]) -> OwedPart:
-    """The part of a node's time that lies in some windows."""
-    owed = overlap(part.owed, windows)
-    if not part.missing or not owed:
-        return OwedPart(owed, (), ())
-    return OwedPart(owed, tuple(_missing_in(part.missing, windows)), overlap(part.united, windows))
+def _ended_by(lives: Iterable[Sequence[Life]], until_ns: int) -> dict[str, list[int]]:
+    """When lives ended before the end, by whose word."""
+    found: dict[str, list[int]] = {}
+    for life in (life for several in lives for life in several if life.to_ns < until_ns):
+        found.setdefault(life.ended_by or "", []).append(life.to_ns)
+    return {by: sorted(ends) for by, ends in found.items()}
 
 
 def _missing_in(missing: Iterable[MissingInterval], windows: Sequence[Interval]) -> Iterator[MissingInterval]:

@@ -1,15 +1,22 @@
 """Stretches of time in which events may be missing, and the largest of them since any moment."""
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Container, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from agents.coverage.sums import suffix_sums
 from schemas.coverage import LOSSES
 from schemas.node import NodeId
+from schemas.units import NS_PER_SECOND
 
 MAX_GAPS: Final = 8
 """Gaps that an answer lists; a single one decides, so further ones are only counted."""
+
+MAX_RANKED: Final = 64
+"""Gaps that are kept in order for each beginning; of a file that is on one node in eight, eight are among them."""
+
+_LONG_NS: Final = 3_600 * NS_PER_SECOND
+"""Longer gaps are few, and looked at one by one."""
 
 UNVOUCHED: Final = "Unvouched"
 EXPIRED: Final = "Expired"
@@ -39,20 +46,42 @@ def by_size(gap: MissingInterval) -> tuple[int, int, NodeId | tuple[()], str]:
     return gap.from_ns - gap.to_ns, -gap.to_ns, gap.node or (), gap.cause
 
 
-class GapRanking:
-    """Gaps up to one end, and what they are since any moment."""
+class GapEnds(NamedTuple):
+    """The ends of gaps, with the events that each lost, and up to when a loss has no number.
 
-    def __init__(self, gaps: Iterable[MissingInterval]) -> None:
-        self._gaps = sorted(set(gaps), key=lambda gap: (gap.from_ns, gap.to_ns, gap.node or (), gap.cause))
-        self._begins = [gap.from_ns for gap in self._gaps]
-        self._largest_from = list(_best(reversed(self._gaps), by_size))[::-1]
-        self._latest_before = list(_best(self._gaps, lambda gap: (-gap.to_ns, gap.node or (), gap.cause)))
-        # an instant lasts until the next nanosecond, as far as it is asked whether a moment is before its end
-        last = sorted((max(gap.to_ns, gap.from_ns + 1), gap.events_lost or 0) for gap in self._gaps)
-        self._ends = [end_ns for end_ns, _ in last]
-        self._lost_from = suffix_sums([lost for _, lost in last])
-        uncounted = (gap for gap in self._gaps if gap.events_lost is None and _needs_number(gap))
-        self._uncounted_until = max((max(gap.to_ns, gap.from_ns + 1) for gap in uncounted), default=0)
+    An instant lasts until the next nanosecond, as far as it is asked whether a moment is before its end.
+    """
+
+    lost: tuple[tuple[int, int], ...] = ()
+    uncounted_until_ns: int = 0
+
+
+def ends_of(gaps: Iterable[MissingInterval]) -> GapEnds:
+    """The ends of some gaps."""
+    found = [(max(gap.to_ns, gap.from_ns + 1), gap) for gap in gaps]
+    uncounted = (end_ns for end_ns, gap in found if gap.events_lost is None and _needs_number(gap))
+    return GapEnds(tuple((end_ns, gap.events_lost or 0) for end_ns, gap in found), max(uncounted, default=0))
+
+
+NO_ENDS: Final = GapEnds()
+
+
+class GapCounts:
+    """How many gaps there are since any moment, and how many events they lost."""
+
+    __slots__ = ("_ends", "_lost_from", "_uncounted_until_ns")
+
+    def __init__(self, ends: Iterable[GapEnds]) -> None:
+        """Of the gaps of some nodes."""
+        lost: list[tuple[int, int]] = []
+        self._uncounted_until_ns = 0
+        for one in ends:
+            if one.lost:
+                lost += one.lost
+                self._uncounted_until_ns = max(self._uncounted_until_ns, one.uncounted_until_ns)
+        lost.sort()
+        self._ends = [end_ns for end_ns, _ in lost]
+        self._lost_from = suffix_sums([events for _, events in lost])
 
     def count(self, since_ns: int) -> int:
         """How many there are since the moment, those that began before it included."""
@@ -60,27 +89,56 @@ class GapRanking:
 
     def events_lost(self, since_ns: int) -> int | None:
         """Events that their counters say; None where a loss or an instant has no number."""
-        if self._uncounted_until > since_ns:
+        if self._uncounted_until_ns > since_ns:
             return None
         return self._lost_from[bisect_right(self._ends, since_ns)]
 
-    def largest(self, since_ns: int) -> tuple[MissingInterval, ...]:
-        """The longest ones since the moment, cut to it."""
+
+class GapRanking:
+    """Gaps of all nodes, the longest first, since any moment."""
+
+    def __init__(self, gaps: Iterable[MissingInterval]) -> None:
+        found = sorted(gaps, key=lambda gap: (gap.from_ns, gap.to_ns, gap.node or (), gap.cause))
+        self._begins = [gap.from_ns for gap in found]
+        self._longest_from = list(_best(reversed(found)))[::-1]
+        self._long = [gap for gap in found if gap.to_ns - gap.from_ns > _LONG_NS]
+        self._short = [gap for gap in found if gap.to_ns - gap.from_ns <= _LONG_NS]
+        self._short_begins = [gap.from_ns for gap in self._short]
+
+    def longest(self, since_ns: int, nodes: Container[NodeId | None] | None = None) -> list[MissingInterval] | None:
+        """The longest gaps since the moment, cut to it, of some nodes or of all.
+
+        None where more of these nodes' gaps may be among those that are not ranked.
+        """
         at = bisect_left(self._begins, since_ns)
-        begun = [gap._replace(from_ns=since_ns) for gap in self._latest_before[at] if gap.to_ns > since_ns]
-        return tuple(sorted([*self._largest_from[at], *begun], key=by_size)[:MAX_GAPS])
+        found = [*self._longest_from[at], *self._begun(since_ns)]
+        if nodes is not None:
+            begun = [gap for gap in self._longest_from[at] if gap.node in nodes]
+            if len(begun) < MAX_GAPS and len(self._begins) - at > MAX_RANKED:
+                return None
+            found = [gap for gap in found if gap.node in nodes]
+        return sorted(found, key=by_size)[:MAX_GAPS]
+
+    def _begun(self, since_ns: int) -> Iterator[MissingInterval]:
+        """Gaps that began before the moment and go on."""
+        first, last = (bisect_left(self._short_begins, at) for at in (since_ns - _LONG_NS, since_ns))
+        for gap in (*self._long, *self._short[first:last]):
+            if gap.from_ns < since_ns < gap.to_ns:
+                yield gap._replace(from_ns=since_ns)
 
 
-def _best(
-    gaps: Iterable[MissingInterval], rank: Callable[[MissingInterval], Any]
-) -> Iterator[tuple[MissingInterval, ...]]:
-    """The best few of the gaps so far, before the first, between two and behind the last."""
-    best: tuple[MissingInterval, ...] = ()
-    yield best
+def _best(gaps: Iterable[MissingInterval]) -> Iterator[tuple[MissingInterval, ...]]:
+    """The longest of the gaps so far, before the first, between two and behind the last."""
+    best: list[tuple[tuple[Any, ...], MissingInterval]] = []
+    shown: tuple[MissingInterval, ...] = ()
+    yield shown
     for gap in gaps:
-        if len(best) < MAX_GAPS or rank(gap) < rank(best[-1]):
-            best = tuple(sorted([*best, gap], key=rank)[:MAX_GAPS])
-        yield best
+        rank = by_size(gap)
+        if len(best) < MAX_RANKED or rank < best[-1][0]:
+            insort(best, (rank, gap))
+            del best[MAX_RANKED:]
+            shown = tuple([one for _, one in best])
+        yield shown
 
 
 def _needs_number(gap: MissingInterval) -> bool:

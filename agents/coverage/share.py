@@ -4,13 +4,13 @@ It is summed up once. Then an answer for a beginning costs a few binary searches
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from agents.coverage.interval import Interval, join, uncovered
-from agents.coverage.missing import MAX_GAPS, GapRanking, MissingInterval, by_size
-from agents.coverage.sums import LengthSums, SharedTime
+from agents.coverage.missing import MAX_GAPS, NO_ENDS, GapCounts, GapEnds, GapRanking, MissingInterval, by_size, ends_of
+from agents.coverage.sums import LengthSums, SharedTime, sums_of
 from schemas.node import NodeId
 from schemas.units import NS_PER_MS
 
@@ -36,29 +36,68 @@ NO_SHARE: Final = Share()
 
 
 class OwedPart(NamedTuple):
-    """What one node owed, or the part of it in which a file was placed there; `united` is what is missing of it."""
+    """What one node owed, or the part of it in which a file was placed there.
 
-    owed: Sequence[Interval]
-    missing: Sequence[MissingInterval]
-    united: Sequence[Interval]
+    `own` is what is missing of it, without the gaps of all nodes. All are begins and ends apart.
+    """
+
+    owed_begins: tuple[int, ...]
+    owed_ends: tuple[int, ...]
+    own_begins: tuple[int, ...] = ()
+    own_ends: tuple[int, ...] = ()
+    gaps: tuple[MissingInterval, ...] = ()
+    ends: GapEnds = NO_ENDS
+
+
+def owed_part(
+    owed: Sequence[Interval], missing: Sequence[MissingInterval], united: Sequence[Interval], shared: Sequence[Interval]
+) -> OwedPart:
+    """The part of a node that owed these times; `united` is what is missing of them, whatever its cause."""
+    begins, ends = tuple([one[0] for one in owed]), tuple([one[1] for one in owed])
+    if not missing:
+        return OwedPart(begins, ends)
+    own = [one for stretch in united for one in uncovered(stretch, shared)] if shared else united
+    gaps = tuple(missing)
+    return OwedPart(begins, ends, tuple([o[0] for o in own]), tuple([o[1] for o in own]), gaps, ends_of(gaps))
 
 
 class PartSums:
     """The sums of many nodes' parts. In the stretches `shared`, something is missing on every node."""
 
-    def __init__(self, parts: Mapping[NodeId, OwedPart], shared: Sequence[Interval]) -> None:
-        owed = LengthSums([one for part in parts.values() for one in part.owed])
-        own = [one for part in parts.values() for stretch in part.united for one in uncovered(stretch, shared)]
-        self.owed = owed
-        self.shared = SharedTime(owed, shared)
-        self.own = LengthSums(own)
-        self.united = join(own)
-        self.ranking = GapRanking([one for part in parts.values() for one in part.missing])
-        self.ends = {node: part.owed[-1].to_ns for node, part in parts.items() if part.owed}
+    def __init__(
+        self, parts: Mapping[NodeId, OwedPart], shared: Sequence[Interval], whole: Collection[NodeId] | None = None
+    ) -> None:
+        """`whole` are the nodes whose part is all that they owed; None: all of them."""
+        owed_begins: list[int] = []
+        owed_ends: list[int] = []
+        own_begins: list[int] = []
+        own_ends: list[int] = []
+        for part in parts.values():
+            owed_begins += part.owed_begins
+            owed_ends += part.owed_ends
+            if part.own_begins:
+                own_begins += part.own_begins
+                own_ends += part.own_ends
+        self._parts = parts
+        self._whole = whole
+        partial = () if whole is None else [part for node, part in parts.items() if node not in whole]
+        self._partial = [gap for part in partial for gap in part.gaps]
+        self.owed = LengthSums(owed_begins, owed_ends)
+        self.own = LengthSums(own_begins, own_ends)
+        self.shared = SharedTime(self.owed, shared)
+        self.counts = GapCounts([part.ends for part in parts.values()])
+        self.ends = {node: part.owed_ends[-1] for node, part in parts.items()}
 
     def missing_since(self, moment_ns: int) -> int:
         """Node-time that is missing since the moment."""
         return self.own.since(moment_ns) + self.shared.since(moment_ns)
+
+    def longest(self, since_ns: int, ranking: GapRanking) -> list[MissingInterval]:
+        """The longest gaps since the moment, and perhaps others; `ranking` has those of all nodes."""
+        found = ranking.longest(since_ns, self._whole)
+        if found is None:
+            found = [gap for node in self._whole or () for gap in self._parts[node].gaps]
+        return [*found, *self._partial]
 
 
 class ShareSums:
@@ -67,12 +106,17 @@ class ShareSums:
     They are one or two sets of parts: what holds for every file, and what holds for one.
     """
 
-    def __init__(self, sums: Sequence[PartSums], of_all: GapRanking, shared: Sequence[Interval], until_ns: int) -> None:
-        """`of_all` are the gaps of all nodes, and `shared` when they are."""
+    def __init__(
+        self, sums: Sequence[PartSums], ranking: GapRanking, of_all: Sequence[MissingInterval], until_ns: int
+    ) -> None:
+        """`ranking` has the gaps of all nodes, one by one, and `of_all` those that any node has."""
         self._sums = sums
-        self._rankings = [of_all, *(one.ranking for one in sums)]
+        self._ranking = ranking
+        self._of_all = of_all
+        self._counts = [GapCounts([ends_of(of_all)]), *(one.counts for one in sums)]
         self._until_ns = until_ns
-        self._united = LengthSums(join([*shared, *(stretch for one in sums for stretch in one.united)]))
+        united = [stretch for one in sums for stretch in one.own.united()]
+        self._united = sums_of(join([*united, *(Interval(gap.from_ns, gap.to_ns) for gap in of_all)]))
         first, *others = [one.ends for one in sums]
         self._ends = sorted(first.values())
         self._more_ends = sorted(end for ends in others for end in ends.values())
@@ -82,22 +126,31 @@ class ShareSums:
 
     def since(self, since_ns: int, known_ns: int, extra: Sequence[MissingInterval]) -> Share:
         """The share since `since_ns`. Before `known_ns` all is missing, and `extra` are the gaps that say why."""
-        owed = sum(one.owed.since(since_ns) for one in self._sums)
-        owed_known = sum(one.owed.since(known_ns) for one in self._sums)
-        missing = owed - owed_known + sum(one.missing_since(known_ns) for one in self._sums)
-        lost = [ranking.events_lost(since_ns) for ranking in self._rankings]
-        gaps = [*extra, *(gap for ranking in self._rankings for gap in ranking.largest(since_ns))]
-        count = len(extra) + sum(ranking.count(since_ns) for ranking in self._rankings)
-        listed = tuple(sorted(gaps, key=by_size)[:MAX_GAPS])
+        owed = sum([one.owed.since(since_ns) for one in self._sums])
+        owed_known = sum([one.owed.since(known_ns) for one in self._sums]) if known_ns > since_ns else owed
+        missing = owed - owed_known + sum([one.missing_since(known_ns) for one in self._sums])
+        lost = [counts.events_lost(since_ns) for counts in self._counts]
+        count = len(extra) + sum([counts.count(since_ns) for counts in self._counts])
+        gaps = self._gaps(since_ns, extra) if count else ()
         return Share(
             nodes=self._nodes(since_ns),
             watched_ms=(owed - missing) // NS_PER_MS,
             missing_ms=-(-missing // NS_PER_MS),
             complete_ns=max(0, self._until_ns - known_ns - self._united.since(known_ns)),
-            events_lost=None if None in lost else sum(one or 0 for one in lost),
-            gaps=listed,
-            gaps_more=count - len(listed),
+            events_lost=None if None in lost else sum([one or 0 for one in lost]),
+            gaps=gaps,
+            gaps_more=count - len(gaps),
         )
+
+    def _gaps(self, since_ns: int, extra: Sequence[MissingInterval]) -> tuple[MissingInterval, ...]:
+        candidates = [*self._of_all, *(gap for one in self._sums for gap in one.longest(since_ns, self._ranking))]
+        found = [*extra]
+        for gap in candidates:
+            if gap.from_ns >= since_ns:
+                found.append(gap)
+            elif gap.to_ns > since_ns:
+                found.append(gap._replace(from_ns=since_ns))
+        return tuple(sorted(found, key=by_size)[:MAX_GAPS])
 
     def _nodes(self, since_ns: int) -> int:
         """Nodes that owe since the moment; one that is in both sets counts once."""

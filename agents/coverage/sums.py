@@ -1,6 +1,7 @@
 """Sums over many intervals since a moment, each in the time of a binary search: how long they are, how much they lost.
 
-Intervals may overlap, as those of different nodes do; then each counts.
+Intervals may overlap, as those of different nodes do; then each counts. They are given as their begins and their ends,
+which need not be in one order: no sum depends on which end belongs to which begin.
 """
 
 from bisect import bisect_left, bisect_right
@@ -15,10 +16,10 @@ class LengthSums:
 
     __slots__ = ("_begins", "_begins_from", "_ends", "_ends_from")
 
-    def __init__(self, intervals: Iterable[Interval]) -> None:
-        kept = [one for one in intervals if one[1] > one[0]]
-        self._begins = sorted(one[0] for one in kept)
-        self._ends = sorted(one[1] for one in kept)
+    def __init__(self, begins: Iterable[int], ends: Iterable[int]) -> None:
+        """As many begins as ends, of intervals with a length."""
+        self._begins = sorted(begins)
+        self._ends = sorted(ends)
         self._begins_from = suffix_sums(self._begins)
         self._ends_from = suffix_sums(self._ends)
 
@@ -28,6 +29,20 @@ class LengthSums:
         first_begin = bisect_left(self._begins, moment_ns)
         over = (len(self._ends) - first_end) - (len(self._begins) - first_begin)
         return self._ends_from[first_end] - self._begins_from[first_begin] - over * moment_ns
+
+    def united(self) -> list[Interval]:
+        """The union: a stretch ends where as many intervals have ended as have begun."""
+        begins, ends = self._begins, self._ends
+        breaks = [at for at in range(1, len(begins)) if begins[at] > ends[at - 1]]
+        firsts = [0, *breaks] if begins else []
+        lasts = [at - 1 for at in breaks] + [-1] if begins else []
+        return [Interval(begins[first], ends[last]) for first, last in zip(firsts, lasts, strict=True)]
+
+
+def sums_of(intervals: Sequence[Interval]) -> LengthSums:
+    """The sums of intervals; those without a length do not count."""
+    kept = [one for one in intervals if one[1] > one[0]]
+    return LengthSums([one[0] for one in kept], [one[1] for one in kept])
 
 
 class SharedTime:

@@ -70,7 +70,10 @@ def main() -> None:
         Table(
             "records that `callstream coverage` reads for one node and a week",
             {"partitions": PARTITIONS},
-            [Row("rows of its partition and of gaps of all nodes", {"": fleet.records * 2 // PARTITIONS})],
+            [
+                Row("all records", {"": fleet.records}),
+                Row("those of the largest two partitions", {"": sum(sorted(fleet.partition_sizes)[-2:])}),
+            ],
         ),
     ]
     tables.append(_measured(coverage, fleet.end_s, "nodes that live for a week"))
@@ -89,7 +92,7 @@ def _measured(coverage: FleetCoverage, end_s: int, what: str) -> Table:
         file.write_bytes(pickle.dumps((rows, end_s, what)))
         command = [sys.executable, "-m", "bench.fleet", "--rows", str(file)]
         found = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
-    table = pickle.loads(found)
+    table = pickle.loads(found)  # noqa: S301 - what this program wrote itself
     assert isinstance(table, Table)
     return table
 
@@ -115,7 +118,7 @@ def _prove(fleet: Fleet, coverage: FleetCoverage) -> Iterator[Row]:
 
 def _answer(file: Path) -> None:
     """One round of answers to all watches; writes its table to standard output."""
-    rows, end_s, what = pickle.loads(file.read_bytes())
+    rows, end_s, what = pickle.loads(file.read_bytes())  # noqa: S301 - as above
     rng = Random(SEED)
     names = [f"function_{number}" for number in range(WATCHES // FILES)]
     builds = [f"{number:040x}" for number in range(FILES)]

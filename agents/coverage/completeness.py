@@ -204,6 +204,17 @@ def known_until(nodes: Mapping[NodeId, NodeCoverage], now_ns: int) -> int:
     return _until(nodes, {node: found for node, known in nodes.items() if (found := known.lives())}, now_ns)
 
 
+def silent_nodes(nodes: Mapping[NodeId, NodeCoverage], now_ns: int) -> list[NodeId]:
+    """Nodes that owe on and that nobody has vouched for lately: each is a gap that grows."""
+    open_ones = {
+        node: min(known.vouched[-1].to_ns, now_ns) if known.vouched else 0
+        for node, known in nodes.items()
+        if (found := known.lives()) and found[-1].to_ns == FOREVER_NS
+    }
+    newest = max(open_ones.values(), default=0)
+    return sorted(node for node, end in open_ones.items() if end < newest - SILENCE_NS)
+
+
 def _until(nodes: Mapping[NodeId, NodeCoverage], lives: Mapping[NodeId, Sequence[Life]], now_ns: int) -> int:
     """Up to when the nodes that report are known: the earliest end of theirs. 0 where nobody ever vouched."""
     vouched = {node: min(nodes[node].vouched[-1].to_ns, now_ns) for node in lives if nodes[node].vouched}

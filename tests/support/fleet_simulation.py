@@ -61,6 +61,7 @@ class Fleet:
         self.end_s = int(plan.days * DAY)
         self.truth: dict[NodeId, NodeTruth] = {}
         self.records = 0
+        self.partition_sizes: list[int] = []
         self._rng = Random(seed)
         self._folder = CoverageFolder(lambda value: decode(value or b""))
         self._waiting: list[list[CoverageGap]] = [[] for _ in range(PARTITIONS)]
@@ -73,6 +74,7 @@ class Fleet:
     def covered(self) -> FleetCoverage:
         """What a worker knows of it, from rows."""
         found = FleetCoverage()
+        self.partition_sizes = [len(waiting) for waiting in self._waiting]
         for number, waiting in enumerate(self._waiting):
             self._rng.shuffle(waiting)
             records = [

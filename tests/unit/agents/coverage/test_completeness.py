@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.coverage.completeness import SILENCE_NS, Completeness, completeness
+from agents.coverage.completeness import SILENCE_NS, Completeness, completeness, silent_nodes
 from agents.coverage.missing import UNVOUCHED, MissingInterval
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.vouching import VOUCHED_TWICE, VouchedInterval
@@ -123,6 +123,15 @@ def test_a_node_that_only_an_unreadable_record_names_is_missing_for_its_hour() -
     found = completeness(named({"a": node((0, 50)), "unread": unread}), 10 * HOUR, NOW)
     assert found.gaps == (MissingInterval(20 * HOUR, 21 * HOUR, NodeId("east", "unread"), "Unknown"),)
     assert found.all_nodes.missing_ms == 3_600_000
+
+
+def test_a_node_is_silent_that_owes_on_far_behind_the_others() -> None:
+    """Also one that never reported, by its authority's word; not one that is gone."""
+    gone, named_only = node((0, 30)), NodeCoverage()
+    gone.add([CoverageGap(node="gone", from_ns=31 * HOUR, to_ns=40 * HOUR, cause=GapCause.RETIRED)])
+    named_only.add([CoverageGap(node="new", from_ns=31 * HOUR, to_ns=31 * HOUR, cause=GapCause.CREATED)])
+    nodes = named({"a": node((0, 50)), "gone": gone, "new": named_only, "silent": node((0, 30))})
+    assert silent_nodes(nodes, NOW) == [NodeId("east", "new"), NodeId("east", "silent")]
 
 
 def test_a_loss_that_nobody_counted_has_no_number() -> None:

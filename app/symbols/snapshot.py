@@ -131,6 +131,8 @@ def read_snapshot(folder: Path, digest: str | None = None) -> Snapshot:
         raise SymbolStoreError(f"{folder} is not a symbol store; `callstream symbols add` makes one") from error
     if digest is None and _DIGEST.fullmatch(wanted) is None:
         raise SymbolStoreError(f"{folder / 'current'} is damaged: have it name one of {folder / 'snapshots'}")
+    if _DIGEST.fullmatch(wanted) is None:  # it may be a stranger's, and would be a path
+        raise SymbolStoreError(f"{folder} has no such snapshot: its name would be 64 lower hex digits")
     path = snapshot_path(folder, wanted)
     try:
         snapshot = parse_snapshot(path.read_text())

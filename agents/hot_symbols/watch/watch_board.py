@@ -36,6 +36,8 @@ MAX_IMAGES: Final = 16
 MAX_LISTED_BYTES: Final = 256 << 10
 """Of all symbols that an answer lists, so that it fits into a record whatever their names are; the rest is counted."""
 
+_DIGEST_CHARS: Final = 64
+
 MAX_NAMED_BY: Final = 16
 """Snapshots that an answer lists, at 64 characters each."""
 
@@ -222,7 +224,7 @@ class WatchBoard:
                 Citation(one["time_ns"], one["event_id"], one["partition"], one["offset"]) for one in found["events"]
             ),
             found["probe_hits"],
-            (*(one["snapshot"] for one in found["snapshots"]), *([""] if found["snapshots_more"] else [])),
+            _snapshots(found),
         )
 
 
@@ -273,6 +275,12 @@ def _answer(
         "events": [one.as_record() for one in cited([event for row in ranked for event in row.events])],
         "named_by": sorted({one for row in ranked for one in row.snapshots if one})[:MAX_NAMED_BY],
     }
+
+
+def _snapshots(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Those that named a row's hits, as `NamedBy` has them; a longer text than a digest is none."""
+    named = [one["snapshot"] if len(one["snapshot"]) <= _DIGEST_CHARS else "" for one in row["snapshots"]]
+    return tuple(dict.fromkeys([*named, *([""] if row["snapshots_more"] else [])]))
 
 
 def _gap_of(gap: MissingInterval) -> dict[str, Any]:

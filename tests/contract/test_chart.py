@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from app.settings import from_env, known_variables
+from app.telemetry import metrics
 from schemas.topics import Stage
 from tests.support import tools
 from tests.support.chart import (
@@ -264,6 +265,19 @@ def test_people_reach_every_process_from_the_toolbox() -> None:
     assert selects(policies["rel-callstream-toolbox"]["podSelector"], toolbox.labels)
 
 
+def test_an_alert_leads_to_its_page() -> None:
+    """With an address, each rule's page is a link; it is a path in the repository otherwise."""
+    more = ("--set", "monitoring.rules.runbooksAt=https://git.example.org/callstream/blob/main/")
+    shown = ("--show-only", "templates/monitoring.yaml")
+    done = helm("template", "rel", CHART, "--values", SHAPES["everything"], *more, *shown)
+    links = re.findall(r"^ *runbook_url: (\S+)$", done.stdout, re.MULTILINE)
+    assert links
+    for link in links:
+        path = link.removeprefix("https://git.example.org/callstream/blob/main/")
+        assert path != link
+        assert (ROOT / path).is_file(), link
+
+
 def test_a_stage_grows_by_lag_up_to_its_partitions() -> None:
     """Each stage is scaled by the topic that it reads, and never beyond what it can use."""
     read = {"canonicalize": "tetragon.raw", "privacy": "runtime.canonical", "hot-symbols": "runtime.calls"}
@@ -272,7 +286,9 @@ def test_a_stage_grows_by_lag_up_to_its_partitions() -> None:
     for stage, topic in read.items():
         spec = found[f"rel-callstream-{stage}"]
         assert spec["maxReplicaCount"] <= 12
-        assert f'topic="{topic}"' in spec["triggers"][0]["metadata"]["query"]
+        query = spec["triggers"][0]["metadata"]["query"]
+        assert re.match(r"max\((\w+)\{", query)[1] in {metric.name for metric in metrics.ALL}  # type: ignore[index]
+        assert f'stage="{stage}",topic="{topic}"' in query
     done = helm(
         "template", "rel", CHART, "--values", SHAPES["everything"], "--set", "topics.partitions=3", "--show-only",
         "templates/scaling.yaml",

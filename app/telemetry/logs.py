@@ -138,10 +138,16 @@ def _place(trace: TracebackType | None) -> list[str]:
     return [f"{frame.filename}:{frame.lineno}:{frame.name}" for frame in frames]
 
 
+def _level(record: logging.LogRecord) -> str:
+    """A Kafka client's error is a warning: it tries again, and what a lasting one breaks is told by lines of ours."""
+    is_clients = record.name.partition(".")[0] in _TRUSTED_LOGGERS or record.name.endswith(".librdkafka")
+    return "WARNING" if is_clients and record.levelno == logging.ERROR else record.levelname
+
+
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     line: dict[str, Any] = {
         "time": time_text(round(record.created * 1e6) * 1_000, 3),
-        "level": record.levelname,
+        "level": _level(record),
         "logger": record.name,
         "message": _message(record),
     }

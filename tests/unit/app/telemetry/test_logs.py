@@ -115,6 +115,22 @@ def test_kafka_client_messages_are_readable() -> None:
     assert _lines(stream)[0]["message"] == "Topic tetragon.raw not found"
 
 
+@pytest.mark.parametrize(
+    ("logger", "level", "shown"),
+    [
+        ("aiokafka.consumer.fetcher", logging.ERROR, "WARNING"),
+        ("app.ingest.writer.librdkafka", logging.ERROR, "WARNING"),
+        ("aiokafka", logging.CRITICAL, "CRITICAL"),
+        ("app.ingest.writer", logging.ERROR, "ERROR"),
+    ],
+)
+def test_an_error_of_a_kafka_client_is_a_warning(logger: str, level: int, shown: str) -> None:
+    """It tries again; who looks for errors finds those that say what is wrong and what to do."""
+    stream = _configured()
+    logging.getLogger(logger).log(level, "no broker")
+    assert _lines(stream)[0]["level"] == shown
+
+
 def test_kafka_client_stays_at_warning() -> None:
     """At DEBUG aiokafka prints requests with their records, so it stays at WARNING whatever the operator sets."""
     stream = _configured(level="DEBUG")

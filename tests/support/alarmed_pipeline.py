@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,8 +75,6 @@ class AlarmedPipeline:
     agents: LiveAgents
     ports: Mapping[str, int]
     prometheus: str
-    typed: list[str] = field(default_factory=list)
-    """Each command with its exit code and output."""
 
     def firing(self) -> dict[str, list[dict[str, Any]]]:
         """The alerts that fire, by name."""
@@ -148,14 +146,18 @@ class AlarmedPipeline:
         self.broker.restart_kafka()
 
     def type_page(self, page: str, process: str) -> str:
-        """Type what a page says about an alert of a process; what was printed. Fails for a command that is wrong."""
+        """Type what a page says about an alert of a process; what was printed. Fails for a command that is wrong.
+
+        All that was typed and printed is in the folder's typed.txt.
+        """
         environ = self.environ | {"INSTANCE": f"127.0.0.1:{self.ports[process]}", "NODE": NODE}
         printed = []
         for command in commands_of(page):
             line = ["bash", "-c", command]
             done = subprocess.run(line, env=environ, capture_output=True, text=True, check=False, timeout=180)
             said = done.stdout + done.stderr
-            self.typed.append(f"{page}$ {command}  -> {done.returncode}\n{said}")
+            with (self.run.folder / "typed.txt").open("a", encoding="utf-8") as typed:
+                typed.write(f"{page}$ {command}  -> {done.returncode}\n{said}\n")
             assert "Usage:" not in said, said
             assert "Traceback" not in said, said
             # 7 is curl's: nobody answers

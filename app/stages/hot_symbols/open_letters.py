@@ -7,6 +7,7 @@ stage stops. Letters that retention has taken are no longer open, for nobody can
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 from confluent_kafka import KafkaException
@@ -30,8 +31,43 @@ _TAKE_SECONDS: Final = 2.0
 _FORGET_SECONDS: Final = 60.0
 """Between two looks at what retention has taken."""
 
-_Event = tuple[Any, ...]
-"""The raw partition and offset of a refused record, or its own place where those are not known."""
+_Event = tuple[str, int, int]
+"""Where the raw record of a refused event is; the refused record's own place where that is not known."""
+
+
+class OpenEvents:
+    """Refused events that nobody has sent again."""
+
+    def __init__(self, raw_topic: str) -> None:
+        """`raw_topic` is its full name."""
+        self._raw_topic = raw_topic
+        self._open: dict[_Event, tuple[int, int]] = {}
+        """Partition and offset of the letter, by event."""
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def clear(self) -> None:
+        """Begin again."""
+        self._open.clear()
+
+    def take(self, letter: Mapping[str, Any], partition: int, offset: int) -> None:
+        """Take a dead letter, or the note that an event was sent again, as fields of schemas/avro/dead_letter.avsc."""
+        source = letter["source_topic"], letter["source_partition"], letter["source_offset"]
+        if letter["stage"] == RETRY:
+            if letter["reason"] == RETRY:
+                self._open.pop(source, None)
+            return
+        raw = letter["raw_partition"], letter["raw_offset"]
+        event = source if raw[1] < 0 else (self._raw_topic, *raw)
+        if event in self._open or len(self._open) < MAX_OPEN:
+            self._open[event] = (partition, offset)
+
+    def forget(self, begins: Mapping[int, int]) -> None:
+        """Forget letters before these offsets, by partition."""
+        gone = [event for event, (partition, offset) in self._open.items() if offset < begins[partition]]
+        for event in gone:
+            del self._open[event]
 
 
 class OpenLetters:
@@ -41,13 +77,11 @@ class OpenLetters:
         settings = runtime.settings
         self._runtime = runtime
         self._topic = settings.name(topics.DEAD_LETTERS)
-        self._raw_topic = settings.name(topics.RAW)
         self._letters = WholeTopics(settings, {self._topic: runtime.partitions})
         self._decoder = RecordDecoder(
             settings, SchemaRegistry.from_settings(settings), topics.DEAD_LETTERS, follows=True
         )
-        self._open: dict[_Event, tuple[int, int]] = {}
-        """Partition and offset of the letter, by event."""
+        self._open = OpenEvents(settings.name(topics.RAW))
         self._forget_at = 0.0
 
     async def run(self) -> None:
@@ -74,15 +108,8 @@ class OpenLetters:
     def _take(self, record: Recorded) -> None:
         letter = self._decoder.decode(record.value)
         if isinstance(letter, RecordFault):
-            return  # the watch task counts those
-        source = letter["source_topic"], letter["source_partition"], letter["source_offset"]
-        if letter["stage"] == RETRY:
-            if letter["reason"] == RETRY:
-                self._open.pop(source, None)
-            return
-        raw = letter["raw_partition"], letter["raw_offset"]
-        if len(self._open) < MAX_OPEN:
-            self._open[source if raw[1] < 0 else (self._raw_topic, *raw)] = (record.partition, record.offset)
+            return  # a stranger's: `callstream dead-letters list` counts those
+        self._open.take(letter, record.partition, record.offset)
 
     def _forget_deleted(self) -> None:
         places = [(self._topic, number) for number in range(self._runtime.partitions)]
@@ -91,6 +118,4 @@ class OpenLetters:
         except KafkaException as error:
             log.debug("which dead letters are left is not known: %s", error.args[0].name())
             return
-        gone = [event for event, (number, offset) in self._open.items() if offset < begins[self._topic, number]]
-        for event in gone:
-            del self._open[event]
+        self._open.forget({number: offset for (_, number), offset in begins.items()})

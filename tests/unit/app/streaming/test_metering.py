@@ -1,5 +1,9 @@
 """What runners and watchdog report shows in the metrics, and balances."""
 
+import time
+
+from faust.types import TP
+
 from agents.contract import DeadLetter, OutRecord, StepResult
 from app.streaming.metering import StageObserver
 from app.telemetry import metrics
@@ -65,3 +69,14 @@ def test_the_lag_of_a_partition_that_is_no_longer_ours_disappears() -> None:
     observer.lag({(RAW, 1): 2})
     family = next(one for one in meter.collect() if one.name == metrics.LAG.name)
     assert [(s.labels["partition"], s.value) for s in family.samples] == [("1", 2)]
+
+
+def test_a_commit_tells_how_old_the_last_event_is_that_is_done() -> None:
+    """One observation for each partition of the source; other topics, and partitions of unknown age, do not count."""
+    meter, observer = _observed()
+    ms_ago = int(time.time() * 1_000) - 90_000
+    observer.committed({TP(RAW, 0): ms_ago, TP(RAW, 1): 0, TP(PREFIX + topics.COVERAGE, 0): ms_ago})
+
+    (family,) = (one for one in meter.collect() if one.name == "runtime_event_age_seconds")
+    counts = {sample.labels.get("le"): sample.value for sample in family.samples}
+    assert (counts["60.0"], counts["120.0"], counts["+Inf"]) == (0, 1, 1)

@@ -220,3 +220,11 @@ def test_port_in_use_names_the_setting() -> None:
 
         with pytest.raises(HttpError, match=rf"127\.0\.0\.1:{port}.*CALLSTREAM_HTTP_PORT"):
             server.start("127.0.0.1", port)
+
+
+def test_a_scrape_tells_which_checks_fail(served: Served) -> None:
+    """An alert needs no second request, and names the check."""
+    served.problems["stream"] = "nobody is there"
+    assert b'runtime_ready{check="stream"} 0.0' in served.request("/metrics")[1]
+    served.problems["stream"] = None
+    assert b'runtime_ready{check="stream"} 1.0' in served.request("/metrics")[1]

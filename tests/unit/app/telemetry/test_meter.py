@@ -3,7 +3,7 @@ import threading
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from app.telemetry import metrics
+from app.telemetry import metrics, state_metrics
 from app.telemetry.meter import OTHER, Meter
 
 
@@ -20,6 +20,26 @@ def test_every_series_of_a_closed_set_starts_at_zero() -> None:
 
     assert page['runtime_events_dropped_total{reason="overflow"}'] == 0
     assert page['runtime_events_received_total{probe_type="Kretprobe"}'] == 0
+
+
+def test_a_gauge_of_what_is_in_force_has_no_series_before_its_first_value() -> None:
+    """A zero would say that the registry is away, or that nothing is ready."""
+    meter = Meter()
+    page = _page(meter)
+    assert not [name for name in page if name.startswith(("runtime_registry_up", "runtime_ready", "runtime_group_lag"))]
+
+    meter.set(state_metrics.REGISTRY_UP, 0)
+    assert _page(meter)["runtime_registry_up"] == 0
+
+
+def test_series_that_are_replaced_leave_nothing_behind() -> None:
+    """A policy that is no longer in force is not shown beside the one that is."""
+    meter = Meter()
+    meter.replace(state_metrics.POLICY_INFO, {("old",): 1})
+    meter.replace(state_metrics.POLICY_INFO, {("new",): 1})
+
+    shown = {name for name in _page(meter) if name.startswith("runtime_privacy_policy_info")}
+    assert shown == {'runtime_privacy_policy_info{policy_id="new"}'}
 
 
 def test_histogram_takes_a_weight() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from app.telemetry.metric import CAUSE, MetricKind, Process
 from app.telemetry.metrics import ALL, metrics_of
 from schemas.probe_types import PROBE_TYPES
+from tests.support import metric_page
 
 SCHEMAS = Path(__file__).parents[4] / "schemas" / "avro"
 
@@ -71,3 +72,8 @@ def test_a_process_shows_its_own_metrics_only() -> None:
         "runtime_certificate_not_after_timestamp_seconds",
     }
     assert ingest | stage == {metric.name for metric in ALL}
+
+
+def test_the_page_of_metrics_is_what_the_table_says() -> None:
+    """`python -m tests.support.metric_page` writes it."""
+    assert metric_page.PATH.read_text(encoding="utf-8") == metric_page.text()

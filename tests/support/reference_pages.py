@@ -73,10 +73,14 @@ def _facts(topic: Topic) -> Iterator[tuple[str, str]]:
 
 
 def _kept(topic: Topic) -> str:
+    days = "" if topic.retention_ms is None else _days(topic.retention_ms)
     if topic.compacted:
-        return "the newest record of each key, for ever"
-    assert topic.retention_ms is not None
-    days = topic.retention_ms // DAY_MS
+        return f"the newest record of each key, {f'for {days}' if days else 'for ever'}"
+    return days
+
+
+def _days(milliseconds: int) -> str:
+    days = milliseconds // DAY_MS
     return f"{days} day{'s' if days > 1 else ''}"
 
 

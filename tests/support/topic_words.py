@@ -47,7 +47,9 @@ WORDS: Final[Mapping[str, TopicWords]] = {
     ),
     topics.COVERAGE: TopicWords(
         holds="For each node, when its events are complete, gaps with their causes, and which nodes there are.",
-        key="`CLUSTER/NAME` of the node, or `NAME` without a cluster. A slash in a name is `%2F`, and `%` is `%25`.",
+        key="`NODE#SESSION#CAUSE#FROM`, for gaps and words with more behind it. `NODE` is `CLUSTER/NAME`, or `NAME` "
+        "without a cluster; in names a slash is `%2F`, `%` is `%25` and `#` is `%23`. All records of a node are in the "
+        "partition of the key `NODE`. A heartbeat keeps its key as it grows.",
         readers=_EVERYBODY,
     ),
     topics.DEAD_LETTERS: TopicWords(

@@ -1,1 +1,1 @@
-"""Looking into topics: records of every kind as JSON documents and as lines for people."""
+"""Looking into topics: records of every kind as JSON documents and as lines for people, and filters over them."""

@@ -4,6 +4,7 @@ A process makes its page under one lock, so the numbers on it belong together. O
 or URL. A page that cannot be read is an error; its numbers never count as zeros.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.operators.errors import OperatorError
 from app.telemetry import metrics
-from app.telemetry.metric import Metric
+from app.telemetry.metric import Metric, MetricKind
 from app.telemetry.page_reading import NoPageError, read_page
 from app.telemetry.process_addresses import NoPlace, ProcessPlace, places_of
 
@@ -91,7 +92,7 @@ def parse_page(address: str, text: str) -> Page | UnreadPage:
     samples: dict[str, dict[tuple[str, ...], float]] = {}
     started = 0.0
     try:
-        for family in text_string_to_metric_families(text):
+        for family in text_string_to_metric_families("\n".join(filter(_says_something, text.split("\n"))) + "\n"):
             for sample in family.samples:
                 names = _LABELS.get(sample.name)
                 if names is not None and sample.labels.keys() == set(names):
@@ -107,7 +108,20 @@ def parse_page(address: str, text: str) -> Page | UnreadPage:
     return Page(address, named[0], samples, started)
 
 
+def _says_something(line: str) -> bool:
+    """Whether a line is of a metric of ours: the parser takes 60 µs a line, and a fleet has hundreds of pages.
+
+    A counter that is 0 says what a missing one says. A line that is broken says something, so that it is refused.
+    """
+    name = line.partition("{")[0].partition(" ")[0]
+    if name in _COUNTERS:
+        return not line.endswith(" 0.0")
+    return name in _LABELS or name == _STARTED or not _COMMENT_OR_NAME.match(line)
+
+
 _LABELS: Final = {metric.name: [label.name for label in metric.labels] for metric in metrics.ALL}
+_COUNTERS: Final = frozenset(metric.name for metric in metrics.ALL if metric.kind is MetricKind.COUNTER)
+_COMMENT_OR_NAME: Final = re.compile(r"#|$|[a-zA-Z_:][a-zA-Z0-9_:]*[{ ]")
 
 
 def _read(place: ProcessPlace | NoPlace) -> Page | UnreadPage:

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from agents.coverage.interval import Interval, cut, join, touches, uncovered
+from agents.coverage.interval import Interval, cut, join, uncovered
 from agents.coverage.lives import Life
 from agents.coverage.missing import UNVOUCHED, MissingInterval
 from agents.coverage.node_coverage import NodeCoverage
@@ -56,15 +56,15 @@ def _covers(vouched: Sequence[Interval], owed: Sequence[Interval]) -> bool:
 def _missing_of(node: NodeId, known: NodeCoverage, owed: Interval) -> Iterator[MissingInterval]:
     if owed.from_ns >= owed.to_ns:
         return
-    gaps = [gap for gap in known.gaps if touches(gap, owed)]
-    for gap in gaps:
+    judged = known.judge(owed)
+    for gap in judged.gaps:
         yield MissingInterval(*cut(gap, owed), node, gap.cause, gap.events_lost)
-    for twice in known.twice:
-        if touches(twice, owed):
-            yield MissingInterval(*cut(twice, owed), node, VOUCHED_TWICE)
-    seen = join([*known.vouched, *(Interval(gap.from_ns, gap.to_ns) for gap in gaps)])
-    for one in uncovered(owed, (stretch for stretch in seen if stretch.to_ns > stretch.from_ns)):
-        yield MissingInterval(*one, node, _why(one, known.vouched, known.told.farewells))
+    for twice in judged.twice:
+        yield MissingInterval(*twice, node, VOUCHED_TWICE)
+    explained = join(Interval(gap.from_ns, gap.to_ns) for gap in judged.gaps if gap.to_ns > gap.from_ns)
+    for unvouched in judged.unvouched:
+        for one in uncovered(unvouched, explained):
+            yield MissingInterval(*one, node, _why(one, known.vouched, known.told.farewells))
 
 
 def _why(one: Interval, vouched: Sequence[Interval], farewells: Iterable[int]) -> str:

@@ -61,7 +61,9 @@ _Found = list[Mask] | Cleared | TextRefusal
 _TEXT: Final = TextContext("")
 _PATH: Final = TextContext("", is_path=True)
 _SYMBOL: Final = TextContext("", is_path=True, is_symbol=True)
-_SPELLED: Final = frozenset({"assignment", "option", "header", "url-password", "token", "webhook", "program"})
+_SPELLED: Final = frozenset(
+    {"assignment", "option", "header", "url-password", "token", "webhook", "program", "home", "credential-path"}
+)
 """Rules that hold in another spelling, too; the others read words, which escapes make where there are none."""
 
 _OF_SYMBOLS: Final = frozenset({"token", "private-key", "webhook", "home", "assignment", "url-password", "mapping"})

@@ -18,24 +18,36 @@ _HOMES: Final = (
     r"(?:/(?:var|export|usr|data|mnt|srv|net|nfs|exports|volumes?|storage|u|opt|host|hostfs|rootfs"
     r"|vol\d*)(?:/[a-z0-9_.\-]+)?)?/home\d*"
     r"|(?-i:(?:/mnt)?(?:/[a-z])?/Users)|[a-z]:(?:\\\\?|/)users|[a-z]:(?:\\\\?|/)documents and settings|\\\\users"
-    r"|/afs/[a-z0-9.\-]+/(?:user|home|u)(?:/[a-z]/[a-z]{1,2})?"
+    r"|/afs/[a-z0-9.\-]+/(?:user|home|u)(?:/[a-z]/[a-z]{1,2})?|/(?:nfs|net|export)(?:/[a-z0-9_.\-]+)?/users?"
+    r"|/drive_[a-z]/users"
 )
-"""Folders whose children are homes, on Linux, macOS, Windows, AFS and below the roots of containers."""
+"""Folders whose children are homes, on Linux, macOS, Windows, Wine, AFS, on servers and below containers' roots."""
+
+_DOMAIN: Final = (
+    r"(?:(?-i:[A-Z][A-Z0-9\-]+)[/\\]+"
+    r"|(?:[a-z0-9\-]+\.)+(?:com|net|org|local|lan|corp|intern|internal|int|ad|eu|gov|edu|mil)[/\\]+)?"
+)
+"""The domain of a home's owner, where homes stand by domain: capitals, or a name of the DNS."""
+
+_JOIN: Final = r"(?:/+(?:\./+)*|\\\\?)"
+"""What stands between the folder of homes and a name, however it is spelled."""
 
 _OWNED: Final = (
     r"/run/user|/var/spool/cron/crontabs|/var/spool/cron(?:/tabs)?|/var(?:/spool)?/mail|/run/media|/media"
     r"|/var/lib/AccountsService/(?:users|icons)|/var/db/dslocal/nodes/default/users|/var/lib/systemd/linger"
-    r"|/var/cache/krb5cc|/var/lib/samba/private/msg\.sock"
+    r"|/var/cache/krb5cc|/var/lib/samba/private/msg\.sock|/(?:var/lib|run|var/run)/sudo/(?:lectured|ts)"
 )
 """System folders that have one entry for each user, named after the user."""
 
 
 HOME_GATE: Final = (
-    r"/home\d*[/\\][^/]|(?-i:/Users/[^/])|(?:[a-z]:[/\\]|[/\\])+users[/\\]+[^/]|documents and settings|/afs/"
+    r"/home\d*[/\\]+[^/\\]|(?-i:/Users/+[^/])|(?:[a-z]:[/\\]|[/\\])+users[/\\]+[^/]|documents and settings|/afs/"
 )
 """A folder of homes and the beginning of a name behind it."""
 
-OWNED_GATE: Final = r"/run/user/|/var/(?:spool/)?(?:cron|mail)/|/media/[a-z]|accountsservice/|dslocal/|systemd/linger/"
+OWNED_GATE: Final = (
+    r"/run/user/|/var/(?:spool/)?(?:cron|mail)/|/media/[a-z]|accountsservice/|dslocal/|systemd/linger/|/sudo/"
+)
 """The rarest part of each system folder with entries for users."""
 
 MAPPING_GATE: Final = r"\A\[|/memfd:[^\[]"
@@ -52,10 +64,10 @@ _NAME: Final = r"[^/\\\s\"'`:;,|&<>()=?#\]}\[{]+"
 _SPACED_NAME: Final = r"[^/\\\"'`:;|<>=\n]+"
 """The same for a text that is one path, whose names may hold spaces."""
 
-_HOME = compiled(rf"(?:{_HOMES})(?:/|\\\\?){_NAME}", ignore_case=True, captures=False)
+_HOME = compiled(rf"(?:{_HOMES}){_JOIN}{_DOMAIN}{_NAME}", ignore_case=True, captures=False)
 """A home with its owner's name."""
 
-_SPACED_HOME = compiled(rf"(?:{_HOMES})(?:/|\\\\?){_SPACED_NAME}", ignore_case=True, captures=False)
+_SPACED_HOME = compiled(rf"(?:{_HOMES}){_JOIN}{_DOMAIN}{_SPACED_NAME}", ignore_case=True, captures=False)
 """The same for a text that is one path."""
 
 _OWNED_ENTRY = compiled(rf"(?:{_OWNED})/{_NAME}", ignore_case=True, captures=False)
@@ -73,6 +85,7 @@ _FOLDERS: Final = (
     r"|\.minikube/profiles|(?:/etc)?/ssl/private|/etc/kubernetes/pki|/var/lib/kubelet/pki|/var/lib/docker/swarm"
     r"|/var/run/secrets/[\w.]+/[\w\-]+|/run/secrets/(?:kubernetes\.io|eks\.amazonaws\.com|azure)/[\w\-]+"
     r"|/etc/letsencrypt/(?:archive|keys)|/var/lib/sss/(?:db|secrets)|/etc/ipsec\.d/private|/etc/wireguard"
+    r"|/run/secrets|/vault/secrets|kubernetes\.io~(?:secret|projected)/[\w.\-]+"
     r"|/etc/NetworkManager/system-connections|/etc/pki/tls/private|\.electrum|\.bitcoin|\.ethereum/keystore"
 )
 """Folders in which every name is a credential's."""
@@ -102,6 +115,12 @@ _FILES: Final = (
     r"|/var/lib/rancher/k3s/server/(?:node-)?token|ssh_host_\w+_key|id_(?:rsa|dsa|ecdsa|ecdsa_sk|ed25519"
     r"|ed25519_sk|xmss)[\w\-.]*"
     r"|logins\.json|key[34]\.db|signons\.sqlite|cookies\.sqlite|login data|wallet\.dat|secring\.gpg|ntds\.dit"
+    # settings, caches of tickets, state, and what people typed or a browser keeps
+    r"|\.env(?:\.(?:local|dev|development|prod|production|staging|test))?|krb5cc[\w.\-]*|terraform\.tfstate(?:\.backup)?"
+    r""
+    r"|debian\.cnf|sasl_passwd(?:\.db)?|\.vault_pass(?:word)?|vault_pass(?:word)?\.txt|\.credentials\.json|web data|(?-i:Cookies)"
+    r"|\.(?:bash|zsh|sh|ash|ksh|mysql|psql|sqlite|python|rediscli|node_repl|irb|pry|mongorepl|dbshell)_?(?:history|hist)"
+    r"|\.histfile|\.dbshell"
 )
 """Files that hold credentials under a name of their own, wherever they lie."""
 
@@ -116,7 +135,7 @@ FOLDER_GATE: Final = (
     r"\.(?:ssh|gnupg|password-store|aws/(?:sso|cli)|azure|kube/cache|docker/contexts|pki|minikube/profiles"
     r"|terraform\.d|electrum"
     r"|bitcoin|ethereum|config/(?:gcloud|op|doctl|hcloud|rclone|hub|github-copilot|keybase)|local/share/keyrings)[/\\]"
-    r"|library/keychains/|ssl/private/|/etc/kubernetes/pki/|kubelet/pki/|docker/swarm/|run/secrets/[a-z0-9_.]+/"
+    r"|library/keychains/|ssl/private/|/etc/kubernetes/pki/|kubelet/pki/|docker/swarm/|/secrets/|kubernetes\.io~"
     r"|letsencrypt/"
     r"|/sss/|ipsec\.d/|wireguard/|system-connections/|tls/private/"
 )
@@ -133,6 +152,9 @@ FILE_GATE: Final = (
     r"|[cp]h?ap-secrets|ipsec\.secrets|wpa_supplicant|k3s|rke2|sudoers\.ldap|slapd\.conf|ssh_host_|id_(?:rsa"
     r"|dsa|ecdsa|ed25519|xmss)"
     r"|/etc/kubernetes/|logins\.json|key[34]\.db|signons|cookies\.sqlite|login data|wallet\.dat|secring|ntds\.dit"
+    r"|\.env(?:[\s\"'`:;,)}\]<>|&?*.]|\z)|krb5cc|\.tfstate|debian\.cnf|sasl_passwd|vault_pass|\.credentials\."
+    r"|web data|(?-i:Cookies)"
+    r"|\.[a-z_]+_?hist|\.dbshell"
 )
 """The rarest part of each credential file's name."""
 
@@ -179,6 +201,8 @@ EXAMPLES: Final = {
     "OWNED_GATE": ("/run/user/1000", "/run/lock"),
     "MAPPING_GATE": ("/memfd:blob", "/memfd:[blob]"),
     "TILDE_GATE": ("ls ~ann", "ls ~/src"),
+    "_JOIN": ("//./", "x"),
+    "_FOLDER_OF_HOMES": ("/home/ann", "/home"),
     "_NAME": ("ann", "/"),
     "_SPACED_NAME": ("ann lee", "/"),
     "_HOME": ("/home/ann", "/home/"),
@@ -210,11 +234,21 @@ def homes(scan: Scan, owner: Owner, *, spaced: bool) -> list[Mask]:
     masks = []
     text = scan.text
     for start, end in scan.matches(_SPACED_HOME if spaced else _HOME):
-        last = max(text.rfind("/", start, end), text.rfind("\\", start, end))
+        folder = _FOLDER_OF_HOMES.search(scan.encoded, start, end)
+        last = (folder[0][1] if folder is not None else start) - 1
         # a home below another folder stays below it
         inner = start > 0 and text[start] == "/" and (text[start - 1].isalnum() or text[start - 1] in "_.-~]")
-        masks.append(Mask(start + inner, end, owner(text[last + 1 : end]), "home"))
+        masks.append(Mask(start + inner, end, owner(_owner_name(text[last + 1 : end])), "home"))
     return masks
+
+
+def _owner_name(path: str) -> str:
+    """The owner of a home with the domain, as users are named: `CORP\\ann` of `CORP/ann`."""
+    return path.replace("\\\\", "\\").replace("/", "\\").lstrip("\\")
+
+
+_FOLDER_OF_HOMES = compiled(rf"(?:{_HOMES}){_JOIN}", ignore_case=True, captures=False)
+"""A folder of homes, up to the name."""
 
 
 def owned_entries(scan: Scan) -> list[Mask]:

@@ -90,6 +90,32 @@ def test_credential_file_keeps_its_folder(path: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "left"),
+    [
+        ("/run/secrets/db_password", "/run/secrets/[credential]"),
+        ("/srv/app/.env.production", "/srv/app/[credential]"),
+        ("/root/.bash_history", "/root/[credential]"),
+        ("/srv/terraform.tfstate", "/srv/[credential]"),
+        ("/tmp/krb5cc_1000", "/tmp/[credential]"),
+        ("/home/CORP/leo/x", "~/x"),
+        ("/home/CORP\\kate/x", "~/x"),
+        ("/home/corp.example.com/ann/x", "~/x"),
+        ("/home/ann.b/src", "~/src"),
+        ("/opt/.wine/drive_c/users/nina/x", "/opt/.wine/~/x"),
+        ("/home/./zack/x", "~/x"),
+        ("%2Fhome%2Fcarl/x", "~/x"),
+        ("/nfs/users/ivan/x", "~/x"),
+        ("/var/lib/sudo/lectured/evan", "/var/lib/sudo/lectured/[user]"),
+    ],
+)
+def test_path_loses_its_owner_or_its_secret_name_however_it_is_spelled(path: str, left: str) -> None:
+    """Domains, servers, Wine, points and escapes name an owner, too; what people typed and state files are secret."""
+    answer = engine().path(path)
+    assert isinstance(answer, Cleared)
+    assert answer.text == left
+
+
+@pytest.mark.parametrize(
     "path",
     [
         "/root/.ssh/known_hosts",
@@ -99,7 +125,7 @@ def test_credential_file_keeps_its_folder(path: str, expected: str) -> None:
         "/etc/ssl/certs/ca-certificates.crt",
         "/etc/ssl/certs/ca.pem",
         "/srv/fullchain.pem",
-        "/run/secrets/pw",
+        "/srv/.env.example",
         "/usr/share/keyrings/docker.gpg",
         "/proc/1234/status",
         "/srv/keyboard.keymap",

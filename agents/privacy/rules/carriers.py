@@ -199,7 +199,7 @@ def piped_values(scan: Scan) -> list[Mask]:
     if len(scan.text) > _LONG:
         return _piped_in_long(scan)
     masks: list[Mask] = []
-    text = flattened(scan.text)
+    text = flattened(scan.text, "'")
     if text is not scan.text:
         scan = Scan(text, text.encode())
     for ranges in _PIPED.find_all(scan.encoded, 8):

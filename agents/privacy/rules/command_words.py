@@ -27,7 +27,10 @@ _LONG: Final = 4096
 _WORDS_OF_LONG: Final = 32
 """Words read in texts that are longer: whoever writes them for others to read pays, and not the reader."""
 
-_QUOTES: Final = "\"'"
+_NESTED: Final = "\x01"
+"""Stands for a quote inside of quotes while a text is read, so that it ends no quote around it."""
+
+_QUOTES: Final = "\"'" + _NESTED
 _CLOSES: Final = " \n;|&),]}:>"
 """What stands behind a quote that closes."""
 
@@ -267,8 +270,7 @@ _SUBSTITUTIONS: Final = frozenset({"$(", "<(", ">("})
 
 def _first_quote(text: str, start: int, end: int) -> int:
     """The first quote in `text[start:end]`, or -1."""
-    double, single = text.find('"', start, end), text.find("'", start, end)
-    return max(double, single) if min(double, single) < 0 else min(double, single)
+    return min((at for quote in _QUOTES if (at := text.find(quote, start, end)) >= 0), default=-1)
 
 
 def _plain_end(text: str, start: int, limit: int) -> int:
@@ -294,17 +296,17 @@ def _closing(text: str, opening: int, limit: int) -> int:
     return -1
 
 
-def flattened(text: str) -> str:
-    """`text` with quotes inside of quotes as plain ones, each character at its place: `'"'"'a b'"'"'` as `'a b'`."""
+def flattened(text: str, quote: str = _NESTED) -> str:
+    """`text` with `quote` for quotes inside of quotes, each character at its place: `'"'"'a b'"'"'` as `'a b'`."""
     if "'\"'\"'" not in text and "'\\''" not in text:
         return text
-    return _NESTED_QUOTE.sub(_as_plain, text)
 
+    def as_plain(found: re.Match[str]) -> str:
+        width = len(found.group()) - 1
+        begins = not found.start() or text[found.start() - 1] in " \n([,{"
+        return " " * width + quote if begins else quote + " " * width
 
-def _as_plain(found: re.Match[str]) -> str:
-    width = len(found.group()) - 1
-    begins = not found.start() or found.string[found.start() - 1] in " \n([,{"
-    return " " * width + "'" if begins else "'" + " " * width
+    return _NESTED_QUOTE.sub(as_plain, text)
 
 
 _NESTED_QUOTE: Final = re.compile(r"'\"'\"'(?!\"'\"')|'\\''")

@@ -103,7 +103,7 @@ def identified_values(scan: Scan) -> list[Mask]:
         bounds = value_at(scan.text, end, end, assigned=False, whole_line=False)
         if bounds.end > bounds.start:
             masks.append(Mask(*bounds, REDACTED, "assignment"))
-    text = flattened(scan.text)
+    text = flattened(scan.text, "'")
     here = scan if text is scan.text else Scan(text, text.encode())
     for start, end in here.groups(HERE):
         user, colon, password = scan.text[start:end].partition(":")

@@ -117,8 +117,8 @@ _FILES: Final = (
     r"|logins\.json|key[34]\.db|signons\.sqlite|cookies\.sqlite|login data|wallet\.dat|secring\.gpg|ntds\.dit"
     # settings, caches of tickets, state, and what people typed or a browser keeps
     r"|\.env(?:\.(?:local|dev|development|prod|production|staging|test))?|krb5cc[\w.\-]*|terraform\.tfstate(?:\.backup)?"
-    r""
-    r"|debian\.cnf|sasl_passwd(?:\.db)?|\.vault_pass(?:word)?|vault_pass(?:word)?\.txt|\.credentials\.json|web data|(?-i:Cookies)"
+    r"|debian\.cnf|sasl_passwd(?:\.db)?"
+    r"|\.vault_pass(?:word)?|vault_pass(?:word)?\.txt|\.credentials\.json|web data|(?-i:Cookies)"
     r"|\.(?:bash|zsh|sh|ash|ksh|mysql|psql|sqlite|python|rediscli|node_repl|irb|pry|mongorepl|dbshell)_?(?:history|hist)"
     r"|\.histfile|\.dbshell"
 )

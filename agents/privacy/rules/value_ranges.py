@@ -46,6 +46,9 @@ def quoted(text: str, opening: int) -> ValueRange:
     for _ in range(_MAX_INNER_QUOTES):
         if closing < 0:
             break
+        if quote == "'" and (spelled := _spelled_quote(text, closing)):
+            closing = text.find(quote, closing + len(spelled))
+            continue
         after = text[closing + 1 : closing + 2]
         escaped = text[closing - 1] == "\\" and closing - 1 > opening
         if not escaped and (not after or not (after.isalnum() or after == quote)):

@@ -1,0 +1,67 @@
+"""agents/privacy over command lines from manual pages: what is caught, how exactly, and behind which wrappers.
+
+The rows were written by somebody who had not seen the rules (tests/golden/privacy/manuals). A tenth of the wrapped
+lines is judged, chosen by the seed of the run; `make prove` judges ten times as many.
+"""
+
+import random
+from itertools import product
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.privacy_judge import (
+    LANGUAGES,
+    WRAPPERS,
+    SecretRow,
+    Wrapper,
+    joined,
+    judge,
+    judged,
+    left_of,
+    read_rows,
+)
+
+_MANUALS: Final = Path(__file__).parent.parent / "golden" / "privacy" / "manuals"
+_LINES: Final = 2_000
+_ORDINARY_CHANGED: Final = {992, 1005, 1013}
+"""Ordinary rows that lose a word: an accessor behind `lookup`, an idempotency token, a command that prints a secret."""
+
+
+def _open_rows() -> list[SecretRow]:
+    return read_rows((_MANUALS / "open.jsonl").read_text(encoding="utf-8"))
+
+
+def test_secrets_of_manual_pages_are_caught_exactly() -> None:
+    """95 of 100 rows lose their secrets, 90 nothing else; no mask is on a neighbour, and twice is once."""
+    found = judged(_open_rows())
+    assert len(found.verdicts) >= 400
+    assert found.share(lambda verdict: verdict.is_caught) >= 0.95
+    assert found.share(lambda verdict: verdict.is_exact) >= 0.90
+    assert [row.number for row, verdict in found.verdicts if verdict.hit_neighbour] == []
+    assert [row.number for row, verdict in found.verdicts if not verdict.settles] == []
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize(("wrappers", "stay"), [(WRAPPERS, 0.99), (LANGUAGES, 0.90)], ids=["wrappers", "languages"])
+def test_secrets_are_caught_behind_whatever_runs_the_line(
+    wrappers: dict[str, Wrapper], stay: float, seed: int, size: int
+) -> None:
+    """A caught secret stays caught in 40 shell forms, and as lists and calls of other languages."""
+    assert len(WRAPPERS) >= 40
+    rows = [row for row in _open_rows() if judge(row.argv, row.secrets).is_caught]
+    pairs = list(product(rows, wrappers))
+    chosen = random.Random(seed).sample(pairs, min(len(pairs), _LINES * size))
+    verdicts = [(name, row.number, judge(wrappers[name](row.argv), row.secrets)) for row, name in chosen]
+    lost = [(name, number) for name, number, verdict in verdicts if not verdict.is_caught]
+    assert len(lost) <= (1 - stay) * len(verdicts), lost
+    assert [(name, number) for name, number, verdict in verdicts if not verdict.settles] == []
+
+
+def test_ordinary_lines_of_the_same_programs_stay() -> None:
+    """Lines that look alike and hold no secret lose nothing but what stands above."""
+    text = (_MANUALS / "ordinary.jsonl").read_text(encoding="utf-8")
+    rows = read_rows(text)
+    changed = {row.number for row in rows if "[redacted]" in left_of(row.argv).replace(joined(row.argv[1:]), "")}
+    assert changed <= _ORDINARY_CHANGED

@@ -185,7 +185,7 @@ def encode_index(content: IndexContent) -> bytes:
     ranges, functions, lines = content.ranges, content.functions, content.lines
     copies = content.copies
     numbered = numbered_names(functions.names)
-    numbered, found = with_other_names(numbered, functions.names, [*copies.names, *ranges.names])
+    numbered, found = with_other_names(numbered, functions.names, copies.names, ranges.names)
     range_numbers = found[len(copies.names) :]
     copy_numbers, copies = _in_order(found[: len(copies.names)], copies)
     names = numbered.names

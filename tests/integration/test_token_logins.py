@@ -14,6 +14,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from callstream_client import Connection
 from callstream_client.table import read_to_end
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 
 from app.doctor.kafka_checks import check_kafka
 from app.embedded.kafka_server import Listener
@@ -31,6 +32,16 @@ pytestmark = pytest.mark.integration
 
 SESSION_MS = 15_000
 SHORT_MS = 2_500
+USER = "stage"
+PASSWORD = "word-of-the-stage"
+BY_PASSWORD = {
+    "sasl.enabled.mechanisms": "OAUTHBEARER,SCRAM-SHA-512",
+    "listener.name.scram.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+    "listener.name.scram.scram-sha-512.sasl.jaas.config": (
+        "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    ),
+    "listener.name.scram.scram-sha-512.connections.max.reauth.ms": str(SHORT_MS),
+}
 SECONDS = 20
 """Of the load at size 1: longer than a session, so that each connection is renewed or cut."""
 RATE = 200
@@ -61,11 +72,14 @@ def _tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenBroker]:
         identity_provider(folder) as provider,
         BreakableBroker(
             folder / "broker",
-            kafka_properties=provider.broker_options(TOKENS=SESSION_MS, SHORT=SHORT_MS),
-            listeners=[Listener("TOKENS", "SASL_PLAINTEXT"), Listener("SHORT", "SASL_PLAINTEXT")],
+            kafka_properties=provider.broker_options(TOKENS=SESSION_MS, SHORT=SHORT_MS) | BY_PASSWORD,
+            listeners=[Listener(name, "SASL_PLAINTEXT") for name in ("TOKENS", "SHORT", "SCRAM")],
             java_options=provider.java_options(),
         ) as broker,
     ):
+        admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+        info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+        admin.alter_user_scram_credentials([UserScramCredentialUpsertion(USER, info, PASSWORD.encode())])[USER].result()
         yield TokenBroker(broker, provider, folder)
 
 
@@ -101,7 +115,7 @@ def test_nothing_is_lost_while_tokens_and_sessions_end(
 
 
 async def _requests_until_cut(connection: AIOKafkaConnection, seconds: float) -> tuple[int, bool]:
-    """Requests without a pause, many at a time; how many were answered, and whether the connection still stands."""
+    """Requests without a pause, several at a time; how many were answered, and whether the connection still stands."""
     answered = 0
     await connection.connect()
     until = time.monotonic() + seconds
@@ -110,7 +124,7 @@ async def _requests_until_cut(connection: AIOKafkaConnection, seconds: float) ->
             waiting = [asyncio.ensure_future(connection.send(MetadataRequest([]))) for _ in range(8)]
             for done in await asyncio.gather(*waiting):
                 answered += bool(done.brokers)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
     except KafkaConnectionError:
         return answered, False
     finally:
@@ -119,23 +133,32 @@ async def _requests_until_cut(connection: AIOKafkaConnection, seconds: float) ->
 
 
 def test_a_connection_logs_in_again_before_its_session_ends(tokens: TokenBroker) -> None:
-    """The same requests on aiokafka's own connection and on ours: the broker cuts the former only."""
-    settings = replace(tokens.settings(), kafka_bootstrap_servers=tokens.broker.listener_address("SHORT"))
-    host, _, port = settings.kafka_bootstrap_servers.rpartition(":")
-    options: dict[str, Any] = {
-        "security_protocol": "SASL_PLAINTEXT",
-        "sasl_mechanism": "OAUTHBEARER",
-        "sasl_oauth_token_provider": aiokafka_login(settings),
+    """The same requests on aiokafka's own connections and ours, by token and by password: only the former are cut."""
+    by_word = {"sasl_plain_username": USER, "sasl_plain_password": PASSWORD}
+    logins: dict[str, dict[str, Any]] = {
+        "SHORT": {
+            "sasl_mechanism": "OAUTHBEARER",
+            "sasl_oauth_token_provider": aiokafka_login(tokens.settings()),
+        },
+        "SCRAM": {"sasl_mechanism": "SCRAM-SHA-512", **by_word},
     }
+    answers: dict[tuple[str, type], tuple[int, bool]] = {}
 
-    async def both() -> list[tuple[int, bool]]:
-        plain, ours = (kind(host, int(port), **options) for kind in (AIOKafkaConnection, RenewedConnection))
-        return await asyncio.gather(*(_requests_until_cut(one, 3 * SHORT_MS / 1000) for one in (plain, ours)))
+    async def use(listener: str, kind: type[AIOKafkaConnection]) -> None:
+        host, _, port = tokens.broker.listener_address(listener).rpartition(":")
+        connection = kind(host, int(port), security_protocol="SASL_PLAINTEXT", **logins[listener])
+        answers[listener, kind] = await _requests_until_cut(connection, 3 * SHORT_MS / 1000)
 
-    (before_the_cut, plain_stands), (answered, ours_stands) = asyncio.run(both())
-    assert not plain_stands, f"{before_the_cut} answers and no cut"
-    assert ours_stands
-    assert answered > before_the_cut
+    async def use_all() -> None:
+        await asyncio.gather(*(use(one, kind) for one in logins for kind in (AIOKafkaConnection, RenewedConnection)))
+
+    asyncio.run(use_all())
+    for listener in logins:
+        before_the_cut, plain_stands = answers[listener, AIOKafkaConnection]
+        answered, ours_stands = answers[listener, RenewedConnection]
+        assert not plain_stands, f"{listener}: {before_the_cut} answers and no cut"
+        assert ours_stands, listener
+        assert answered > before_the_cut
 
 
 def test_the_python_client_logs_in_by_token(tokens: TokenBroker, topic_prefix: str) -> None:

@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner, Result
@@ -231,6 +232,18 @@ def test_unreachable_servers_are_named(on_cluster: _Topics) -> None:
     no_broker = on_cluster.run("apply", CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
     assert no_broker.exit_code == 2
     assert "no Kafka broker answers at 127.0.0.1:1" in no_broker.stderr
+
+
+def test_a_registrys_address_without_its_path_is_told_with_it(on_cluster: _Topics) -> None:
+    """The path that answers is named. With it, and behind an address where nobody listens, the command works."""
+    parts = urlsplit(on_cluster.broker.registry_url)
+    for path in ("", "/apis", "/subjects"):
+        wrong = f"{parts.scheme}://{parts.netloc}{path}"
+        refused = on_cluster.run("check", CALLSTREAM_SCHEMA_REGISTRY_URL=wrong)
+        assert refused.exit_code == 2, refused.output
+        assert f"set CALLSTREAM_SCHEMA_REGISTRY_URL={on_cluster.broker.registry_url}" in refused.stderr, refused.stderr
+    several = f"http://127.0.0.1:1,{on_cluster.broker.registry_url}"
+    assert on_cluster.run("apply", CALLSTREAM_SCHEMA_REGISTRY_URL=several).exit_code == 0
 
 
 def test_a_topic_that_somebody_makes_in_the_meantime_is_checked_too(

@@ -353,7 +353,7 @@ def test_every_value_has_a_schema_and_every_schema_a_value() -> None:
             if name in value:
                 compare(f"{place}.{name}", below, value[name])
             else:
-                assert re.search(r"resources|tolerations|Strategy|securityContext", place), f"{place}.{name}"
+                assert re.search(r"resources|tolerations|Strategy|securityContext|seLinux", place), f"{place}.{name}"
 
     compare("", schema, values)
 

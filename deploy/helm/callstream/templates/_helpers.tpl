@@ -94,7 +94,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
       - serviceAccountToken: {path: {{ $name }}, audience: {{ $ref.audience | quote }}, expirationSeconds: {{ $ref.expirationSeconds | default 3600 | int64 }}}
       {{- else }}
       - secret:
-          name: {{ $ref.secret }}
+          name: {{ $ref.secret | quote }}
           items: [{key: {{ $ref.key | quote }}, path: {{ $name }}}]
       {{- end }}
       {{- end }}
@@ -126,7 +126,7 @@ capabilities: {drop: [ALL]}
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- end -}}
@@ -163,7 +163,7 @@ affinity: {{ toYaml . | nindent 2 }}
 topologySpreadConstraints: {{ toYaml . | nindent 2 }}
 {{- end }}
 {{- with .priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end -}}
 

@@ -93,7 +93,7 @@ def cli() -> None:
 
     Settings are environment variables; `callstream doctor --settings` lists them. Every command has --help with an
     example and its exit codes. With --json, a command prints one document, or one a line if it shows records as it
-    finds them; its help says which. Errors and notes are text, on standard error.
+    finds them; its help says which. Errors are text, on standard error.
 
     \b
     Exit codes of every command, beside its own:

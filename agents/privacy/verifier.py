@@ -1,15 +1,21 @@
 """The second opinion: looks for private data in what left, with rules of its own.
 
 It shares nothing with the filter: another regular expression engine, other patterns, no gate, no vocabulary. It has
-fewer forms than the filter and is surer of each, because a finding means an alarm. A finding names the field and the
-rule, never the value. Texts are cut into pieces first, so that no pattern meets a long one.
+fewer forms than the filter and is surer of each, because a finding means an alarm. Besides forms it looks at what words
+are like: random letters of both cases and digits, and passwords that everybody uses, behind an option or a name. A
+finding names the field and the rule, never the value. Texts are cut into pieces first, so that no pattern meets a long
+one.
 """
 
 import base64
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
+
+from agents.privacy.secret_looks import KNOWN_PASSWORDS, looks_chosen_at_random
 
 _PIECE: Final = 4096
 _OVERLAP: Final = 256  # longer than what any pattern here needs to see at once
@@ -17,8 +23,12 @@ _OVERLAP: Final = 256  # longer than what any pattern here needs to see at once
 _MASKED: Final = r"(?!\[(?:redacted|credential|user)[\]:])"
 """What the filter puts in the place of a value."""
 
-_NO_VALUE: Final = r"(?!true\b|false\b|null\b|none\b|yes\b|no\b|\$|<|\{|/|id=|type=|\*+|\Z)"
+_NO_VALUE: Final = r"(?!true\b|false\b|null\b|none\b|yes\b|no\b|[a-z]+-secret\b|\$|<|\{|/|id=|type=|\*+|\Z)"
 """What stands in the place of a value and is not secret: a switch, a variable, a template, a path, nothing."""
+
+
+_NO_CODE: Final = r"(?!:|\(|[a-z_]+::|\}\})"
+"""What goes on in names of code and in templates: a name space called `secret`, `operator=(`, a name in braces."""
 
 
 _PATTERNS: Final = {
@@ -28,6 +38,7 @@ _PATTERNS: Final = {
         r"|auth[_-]?token|secret[_-]?key|private[_-]?key)[\"']?(?:=|: ?)[\"']?"
         + _MASKED
         + _NO_VALUE
+        + _NO_CODE
         + r"[^\s\"'&;,\[\]]{3,64}"
     ),
     # the same as an option, whose value may be the next argument
@@ -38,7 +49,7 @@ _PATTERNS: Final = {
         + r"(?!-)[^\s\"']{3,64}"
     ),
     # `user:password@` in a URL, where the password is not a port
-    "url-password": re.compile(r"://[^\s/:@\[]{1,64}:" + _MASKED + r"(?!\d{1,5}[/\s]|\$)[^\s/@]{1,128}@"),
+    "url-password": re.compile(r"://[^\s/:@\[{]{1,64}:" + _MASKED + r"(?!\{|\d{1,5}[/\s]|\$)[^\s/@]{1,128}@"),
     # a header with its scheme and a credential
     "authorization": re.compile(
         r"(?i)authorization[\"']?: ?(?:basic|bearer|token) " + _MASKED + _NO_VALUE + r"[\w+/=.~-]{6,64}"
@@ -63,6 +74,22 @@ _PATTERNS: Final = {
     ),
 }
 """By the name of the rule. Each is sure of what it finds, because a finding means an alarm."""
+
+
+_RANDOM: Final = re.compile(r"(?<![\w/.+\-@:])[A-Za-z0-9_\-]{20,128}(?![\w/.+\-@:])")
+"""A word that stands alone and could be a token: no path, no version, no digest with its name."""
+
+_CHOSEN_BY_MACHINES: Final = (
+    "symbol", "symbol_hint", "module", "_id", "image_name", "pod_name", "binary", "cwd", "source_file", "key",
+    "container_name",
+)  # fmt: skip
+"""Ends of the names of fields that hold names of code, of files and of things that a machine named."""
+
+_ANNOUNCED: Final = re.compile(
+    r"(?:\s-{1,2}[A-Za-z][\w\-]{0,32}[ =]|[A-Za-z_]{3,32}[:=])"
+    r"[\"']?([A-Za-z0-9!@#$%^&*]{5,24})(?![\w./])"
+)
+"""A word behind an option or a name."""
 
 
 EXAMPLES: Final = {
@@ -120,6 +147,11 @@ class Verifier:
         for start in range(0, max(len(text), 1), _PIECE):
             piece = text[start : start + _PIECE + _OVERLAP]
             seen.update(rule for rule, pattern in _PATTERNS.items() if pattern.search(piece))
+            is_free = not field.endswith(_CHOSEN_BY_MACHINES)
+            if is_free and any(map(looks_chosen_at_random, _RANDOM.findall(piece))):
+                seen.add("random-word")
+            if any(word.lower() in KNOWN_PASSWORDS for word in _ANNOUNCED.findall(piece)):
+                seen.add("known-password")
             if self._needles is not None and self._needles.search(piece):
                 seen.add("needle")
         for rule in sorted(seen):
@@ -127,12 +159,21 @@ class Verifier:
 
 
 def _spellings(needle: str) -> Iterator[str]:
-    """A secret as it is, in hexadecimal, and in base 64 at each of its three alignments."""
+    """A secret as it is, in other cases, in hexadecimal, base 64 at each alignment, URLs, JSON and UTF-16."""
     raw = needle.encode()
-    yield needle
-    yield raw.hex()
+    yield from (needle, needle.lower(), needle.upper(), quote(needle, safe=""), json.dumps(needle)[1:-1])
+    for digits in (raw.hex(), raw.hex(":"), raw.hex(" "), needle.encode("utf-16-le").hex()):
+        yield digits
+        yield digits.upper()
+    yield "".join(f"%{byte:02x}" for byte in raw)
+    yield "".join(f"%{byte:02X}" for byte in raw)
+    yield "\0".join(needle)
     for skipped in range(3):
         encoded = base64.b64encode(b"\0" * skipped + raw).decode()
         inner = encoded[-(-skipped * 8 // 6) : (skipped + len(raw)) * 8 // 6]
         if len(inner) >= 8:
             yield inner
+            yield inner.translate(_URL_SAFE)
+
+
+_URL_SAFE: Final = str.maketrans("+/", "-_")

@@ -230,14 +230,16 @@ def _lines(number: int, explained: _Explained, show_all: bool) -> Iterator[str]:
 @click.option(
     "--needles",
     type=_FILE,
-    help="Known secrets, one a line, some hundreds at most. Any encoding of them is found.",
+    help="Known secrets, one a line, some hundreds at most. Found as they are, in lower and upper case, and in "
+    "hexadecimal, base 64, URL, JSON and UTF-16 spelling.",
 )
 @_json_lines_option
 def audit_command(topic: str, needles: Path | None, as_json: bool) -> None:
     """Look for private data in a public topic.
 
-    The verifier is independent: it has other rules and another engine than the filter. It prints the position, the
-    field and the rule of each finding, and never the value.
+    The verifier is independent: it has other rules and another engine than the filter. It knows names and forms of
+    secrets, random words, and passwords that everybody uses. It does not know a secret that reads as an ordinary word
+    or as a digest. It prints the position, the field and the rule of each finding, and never the value.
 
     \b
     Exit codes:

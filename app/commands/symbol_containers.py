@@ -72,7 +72,7 @@ class _Round:
             files = container_files(self.host, self.runtime, container, mounts)
             if files is None:
                 continue
-            outcome = files if isinstance(files, ContainerRefusal) else self._add(files, scope)
+            outcome = files if isinstance(files, ContainerRefusal) else self._add(container, files, scope)
             if isinstance(outcome, ContainerRefusal):
                 is_whole = False
             else:
@@ -81,7 +81,7 @@ class _Round:
             self._say(container, image, outcome)
         return is_whole
 
-    def _add(self, files: ContainerFiles, scope: str) -> list[FileReport] | ContainerRefusal:
+    def _add(self, container: str, files: ContainerFiles, scope: str) -> list[FileReport] | ContainerRefusal:
         with StoreWriter(self.store, self.wait_seconds) as writer, LimitedReader() as reader:
             if scope in writer.snapshot.of_kind(ObjectKind.MODULES):  # another node was faster
                 return []
@@ -90,6 +90,8 @@ class _Round:
             reports = list(add_files(listed, options, writer, reader, lambda _: None))
             if changed_meanwhile(files, listed):
                 return ContainerRefusal("it changed files while they were read")
+            if container_files(self.host, self.runtime, container, MOUNTS.read_bytes()) != files:
+                return ContainerRefusal("it ended while its files were read")  # half an image would count as all of it
             writer.commit()
         return reports
 

@@ -14,9 +14,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from app.symbols.containers import ContainerRefusal, container_files
+from app.commands import symbol_containers
+from app.symbols.adding import FileReport, add_files
+from app.symbols.containers import ContainerFiles, ContainerRefusal, container_files
 from app.symbols.name_maps import image_scope
-from app.symbols.node_pods import container_images
+from app.symbols.node_pods import NodePods, container_images
 from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import StoreWriter
@@ -144,6 +146,36 @@ def test_who_may_not_list_pods_is_told_so(node: Path, kubernetes: int) -> None:
     assert done.returncode == 2
     assert "HTTP 403, pods is forbidden: no right to list" in done.stderr
     assert not (node / "store").exists()
+
+
+@pytest.mark.parametrize("kind", ["ends", "changes"])
+def test_an_image_is_added_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """A container that ends or writes while its files are read leaves the store as it was, and is tried again later."""
+    root, changes = tmp_path / "root", tmp_path / "changes"
+    root.mkdir()
+    changes.mkdir()
+    shutil.copy("/usr/bin/cat", root / "cat")
+    files = ContainerFiles(root, changes)
+    answers = iter([files, None if kind == "ends" else files])
+    monkeypatch.setattr(symbol_containers, "container_files", lambda *_: next(answers))
+
+    def add_and_change(*them: Any) -> Iterator[FileReport]:
+        yield from add_files(*them)
+        shutil.copy(root / "cat", changes / "cat")
+
+    if kind == "changes":
+        monkeypatch.setattr(symbol_containers, "add_files", add_and_change)
+    work = symbol_containers._Round(
+        host=tmp_path, runtime=Path("/r"), node="n1", store=tmp_path / "store", wait_seconds=0, as_json=True
+    )
+    pods = NodePods("https://localhost:1", tmp_path)
+    monkeypatch.setattr(NodePods, "images", lambda *_: {"c1": _SHOP})
+    seen: set[str] = set()
+
+    assert not work.add_new(pods, seen)
+
+    assert not seen
+    assert not SymbolStore.open(tmp_path / "store").snapshot.entries
 
 
 def test_changes_that_are_not_mounted_here_refuse_the_container(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ Of a copy that was merged into its caller, so that no instruction is attributed 
 | `DW_AT_producer` | what it says | where it does |
 | --- | --- | --- |
 | `GNU ...` (GCC) | that there was one (`DW_AT_inline`), not where | gcc/dwarf2out.cc: gen_subprogram_die |
+| `GNU GIMPLE` (its link-time optimization) | nothing: that was said before | gcc/dwarf2out.cc: dwarf2out_early_finish |
 | clang, rustc and all else of LLVM | nothing | llvm/.../DwarfDebug.cpp: constructAbstractSubprogramScopeDIE |
 | `Go cmd/compile` | nothing | cmd/compile/internal/dwarfgen/dwinl.go: assembleInlines |
 
-So GCC's copy has the place `NO_PLACE`, and a function counts as described only if GCC or an assembler made it.
+So GCC's copy has the place `NO_PLACE`, and a function counts as described only if GCC, without its link-time
+optimization, or an assembler made it.
 """
 
 from bisect import bisect_right
@@ -50,7 +52,7 @@ _ONLY_SIBLING: Final = frozenset({_SIBLING})
 
 _ASSEMBLER: Final = 0x8001
 _GO: Final = 0x16
-_GCC: Final = "GNU "
+_GCC, _GCC_AT_LINK_TIME = "GNU ", "GNU GIMPLE"
 _LOCAL_REFERENCES: Final = frozenset({0x11, 0x12, 0x13, 0x14, 0x15})
 _REF_ADDR: Final = 0x10
 _MAX_REFERENCES: Final = 8
@@ -108,7 +110,7 @@ class DwarfInlines:
             is_assembler = language is not None and language.number == _ASSEMBLER
             described: list[tuple[int, int]] = []
             try:
-                tells_all = is_assembler or (not is_go and self._is_by_gcc(unit))
+                tells_all = is_assembler or (not is_go and self._tells_of_all_copies(unit))
                 if is_assembler:
                     described += self._ranges.of(unit, unit.root)
                 described += self._read_unit(unit, tree)
@@ -124,9 +126,10 @@ class DwarfInlines:
                 tree.add(name, NO_PLACE, NO_COPY)
         return damaged
 
-    def _is_by_gcc(self, unit: DwarfUnit) -> bool:
-        producer = unit.root.get(_PRODUCER)
-        return producer is not None and (self._text(unit, producer) or "").startswith(_GCC)
+    def _tells_of_all_copies(self, unit: DwarfUnit) -> bool:
+        value = unit.root.get(_PRODUCER)
+        producer = "" if value is None else self._text(unit, value) or ""
+        return producer.startswith(_GCC) and not producer.startswith(_GCC_AT_LINK_TIME)
 
     def _read_root(self, unit: DwarfUnit) -> None:
         code, at = uleb(self._info, unit.entries_at)

@@ -62,6 +62,12 @@ func main() {
 }
 """
 
+FOLDED = """
+__attribute__((always_inline)) inline int folded(int x, int y) { return x - y; }
+extern inline int folded(int x, int y);
+__attribute__((noinline)) int entered(int x, int y) { return x * y + folded(x, x); }
+"""
+
 RUST_LIBRARY = """
 #![no_std]
 #[no_mangle] #[inline(always)] pub extern "C" fn folded(x: i32, y: i32) -> i32 { x.wrapping_sub(y) }
@@ -143,6 +149,18 @@ def test_llvm_does_not_tell_of_a_copy_that_left_no_instruction(tmp_path: Path) -
     assert names.copies("folded") == ()
     assert [copy.host for copy in names.copies("kept")] == ["entered"]
     assert not names.inline_knowledge.is_whole
+
+
+def test_gcc_does_not_tell_either_when_it_optimizes_at_link_time(tmp_path: Path) -> None:
+    """Whether a function was inlined is said in entries that are written before."""
+    names = names_of(compile_c(tmp_path, *FLAGS, "-g", "-flto", source=FOLDED))
+    told = names_of(compile_c(tmp_path, *FLAGS, "-g", source=FOLDED))
+
+    assert names.codes("folded")
+    assert not names.has_lost_copies("folded")
+    assert not names.inline_knowledge.is_whole
+    assert told.has_lost_copies("folded")
+    assert told.inline_knowledge.is_whole
 
 
 def test_cxx_functions_are_found_by_the_linkers_names(tmp_path: Path) -> None:

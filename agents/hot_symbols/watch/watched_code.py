@@ -302,7 +302,10 @@ def code_in_file(
         others=tuple(sorted(name for name in called if function_of(name) != function and name not in among)),
         doubts=tuple(doubts),
         notes=(reasons.several_codes(build_id, meant),) if meant > 1 else (),
-        has_unknown_copies=not names.inline_knowledge.is_whole or any(map(names.has_lost_copies, own)),
+        # of a function with a copy in itself, debug information does not say whether another one left no instruction
+        has_unknown_copies=not names.inline_knowledge.is_whole
+        or any(map(names.has_lost_copies, own))
+        or (bool(copied) and not hosts),
         same=then.same,
         older=names_by_snapshot(function, codes.values(), names, then.others),
     )

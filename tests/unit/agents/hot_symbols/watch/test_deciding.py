@@ -64,7 +64,12 @@ R = ReasonKind
             [R.INLINED_INTO],
         ),
         (PARSE, files(replace(FULL, inlined={"parse_chunk": ["read_image"]})), NOT_SEEN, [R.INLINED_INTO]),
-        (PARSE, files(replace(FULL, inlined={"parse_chunk": ["parse_chunk.cold"]})), NEVER_HIT, [R.AUTHORS_WORD]),
+        (
+            PARSE,
+            files(replace(FULL, inlined={"parse_chunk": ["parse_chunk.cold"]})),
+            NEVER_ENTERED,
+            [R.UNKNOWN_COPIES, R.AUTHORS_WORD],
+        ),
         (
             replace(PARSE, symbol="strlen"),
             files(ListedNames([["__strlen_avx2"]], chosen={"strlen": ["__strlen_avx2"]})),

@@ -176,10 +176,10 @@ def test_secrets_are_named_and_never_written(shape: str) -> None:
 
 @_SHAPES
 def test_every_container_is_confined(shape: str) -> None:
-    """No way to more rights, a read-only root, no capability, no token; two processes are root, and one needs more."""
+    """No way to more rights, a read-only root, no capability; two processes are root, and two have a token."""
     for pod in pods(shape):
         reads_layers = pod.component == "node-symbols"
-        assert pod.spec["automountServiceAccountToken"] is reads_layers
+        assert pod.spec["automountServiceAccountToken"] is (pod.component in {"node-symbols", "nodes"})
         assert pod.spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.spec.keys()
         for container in pod.containers:
@@ -263,6 +263,22 @@ def test_people_reach_every_process_from_the_toolbox() -> None:
     (rule,) = policies["rel-callstream-metrics"]["ingress"]
     assert any("podSelector" in one and selects(one["podSelector"], toolbox.labels) for one in rule["from"])
     assert selects(policies["rel-callstream-toolbox"]["podSelector"], toolbox.labels)
+
+
+def test_who_asks_kubernetes_may_only_list() -> None:
+    """Pods for the images of a node, and nodes for what the fleet owes; nobody may read a Secret or change anything."""
+    granted = {one["metadata"]["name"]: one["rules"] for one in of_kind("everything", "ClusterRole")}
+    assert granted == {
+        "obs-rel-callstream-node-symbols": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}],
+        "obs-rel-callstream-nodes": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "watch"]}],
+    }
+    bound = {one["roleRef"]["name"]: one["subjects"] for one in of_kind("everything", "ClusterRoleBinding")}
+    accounts = {one["metadata"]["name"] for one in of_kind("everything", "ServiceAccount")}
+    for name, subjects in bound.items():
+        assert name in granted
+        assert {one["name"] for one in subjects} <= accounts
+    for pod in pods("everything"):
+        assert pod.spec.get("serviceAccountName") in accounts | {None}
 
 
 def test_an_alert_leads_to_its_page() -> None:

@@ -9,7 +9,10 @@ from dataclasses import asdict
 import click
 
 from app.files.folders import PRIVATE_UMASK
+from app.ingest.checks import check
+from app.ingest.report import NOTHING_DONE
 from app.ingest.run import Ingest
+from app.ingest.succession import await_turn
 from app.operators.json_text import json_text
 from app.operators.printing import echo, print_answer
 from app.processes.open_files import raise_file_limit
@@ -28,6 +31,9 @@ def command(*, as_json: bool) -> None:
     that are lost are reported on runtime.coverage. SIGTERM or Ctrl-C writes out what was read, within 10 seconds, and
     prints the counts.
 
+    Where another ingest works in CALLSTREAM_DATA_DIR, this one reads too, is ready, and waits. When that one stops,
+    this one goes on behind its last event, without a gap.
+
     \b
     Exit codes:
       0  stopped by a signal, and everything received is written
@@ -45,8 +51,20 @@ def command(*, as_json: bool) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    ingest = Ingest(settings)
-    echo(json_text({"http": ingest.start()}))
+    check(settings)
+    said: list[str] = []
+
+    def announce(address: str) -> None:
+        if not said:
+            said.append(address)
+            echo(json_text({"http": address}))
+
+    turn = await_turn(settings, stop, announce)
+    if turn is None:
+        print_answer(asdict(NOTHING_DONE), ["stopped while another ingest worked"], as_json=as_json)
+        return
+    ingest = Ingest(settings, turn)
+    announce(ingest.start())
     ingest.wait(stop)
     report = ingest.stop()
     line = (

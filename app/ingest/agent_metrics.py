@@ -14,6 +14,8 @@ sets the start for the next.
 
 import logging
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from app.ingest.node_claims import AgentLoss
@@ -30,12 +32,20 @@ _MAX_COUNT: Final = float(1 << 62)
 """Of a counter; events cannot reach a larger one."""
 
 
+@dataclass(frozen=True, slots=True)
+class CounterReading:
+    """The loss counters as they were read at one time (Unix epoch, ns)."""
+
+    counters: Mapping[str, int]
+    read_at_ns: int
+
+
 class AgentMetrics:
     """One agent's metrics page."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._known: dict[str, float] | None = None
+        self._known: Mapping[str, float] | None = None
         self.trouble: str | None = None
         """Why the last reading failed; None when it did not."""
         self.read_at_ns = 0
@@ -55,6 +65,16 @@ class AgentMetrics:
         self._known, self.read_at_ns, self.trouble = counters, now_ns, None
         return losses
 
+    def last_reading(self) -> CounterReading | None:
+        """The counters as they were last read, for the next ingest; None before the first reading."""
+        if self._known is None:
+            return None
+        return CounterReading({name: int(count) for name, count in self._known.items()}, self.read_at_ns)
+
+    def go_on_from(self, reading: CounterReading) -> None:
+        """Take another ingest's last reading for the one before the first."""
+        self._known, self.read_at_ns = dict(reading.counters), reading.read_at_ns
+
     def _failed(self, reason: str) -> list[AgentLoss]:
         if self.trouble is None:
             log.warning("Tetragon's metrics at %s cannot be read: %s", self._url, reason)
@@ -72,7 +92,9 @@ def totals(page: str) -> dict[str, float]:
     return found
 
 
-def growth(before: dict[str, float] | None, after: dict[str, float], before_ns: int, after_ns: int) -> list[AgentLoss]:
+def growth(
+    before: Mapping[str, float] | None, after: Mapping[str, float], before_ns: int, after_ns: int
+) -> list[AgentLoss]:
     """Counters that grew between two readings, in the order of the table; a new counter grew from zero."""
     if before is None:
         return []

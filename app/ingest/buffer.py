@@ -34,6 +34,10 @@ closer, a slow Kafka would stop the agent without end, one chunk at a time, and 
 
 ROOM_SHARE: Final = 1 / 16
 """How much room a held reader waits for, or is made by dropping: one event at a time would make chunks of one event."""
+LATEST_EVENTS: Final = 4_096
+"""How many of the last events are remembered after they were written: a successor finds its place by them."""
+LATEST_BYTES: Final = 8 << 20
+"""Of those; fewer are remembered where they are large."""
 STORE_SHARE: Final = 0.5
 """Above this share of the limits the oldest chunks go to disk, where there is one: early enough that the reader is not
 held while they are written."""
@@ -82,6 +86,9 @@ class Buffer:
         self._closed = False
         self._credit = self._grant()
         self._books = IngestBooks()
+        self._latest: deque[Chunk] = deque()
+        self._latest_events = 0
+        self._latest_bytes = 0
         self.last_received_ms = 0
         """When an event last arrived, Unix time, late by as long as a chunk stays open; 0 before the first."""
         self.newest: tuple[bytes, int] = (b"", 0)
@@ -243,6 +250,12 @@ class Buffer:
             held = 0.0 if self._held_since is None else time.monotonic() - self._held_since
             meter.set(metrics.READING_STOPPED, self._held_seconds + held)
 
+    def latest(self) -> list[bytes]:
+        """The last events that arrived, oldest first, as many as are remembered."""
+        with self._lock:
+            self._seal()
+            return [event for chunk in self._latest for event in chunk.events]
+
     def imbalance(self) -> int:
         """0 unless there is a bug; see `IngestBooks.imbalance`."""
         with self._lock:
@@ -313,12 +326,22 @@ class Buffer:
         chunk.size_bytes = sum(map(len, chunk.events))
         self.last_received_ms = chunk.received_ms
         self.newest = (chunk.events[-1], chunk.received_ms)
+        self._remember(chunk)
         reading = self._keys.read(chunk.events)
         chunk.keys = reading.keys
         self._held_events += len(chunk)
         self._held_bytes += chunk.size_bytes
         self._books.arrived(chunk, reading)
         self._waiting.append(chunk)
+
+    def _remember(self, chunk: Chunk) -> None:
+        self._latest.append(chunk)
+        self._latest_events += len(chunk)
+        self._latest_bytes += chunk.size_bytes
+        while len(self._latest) > 1 and (self._latest_events > LATEST_EVENTS or self._latest_bytes > LATEST_BYTES):
+            oldest = self._latest.popleft()
+            self._latest_events -= len(oldest)
+            self._latest_bytes -= oldest.size_bytes
 
     def _fly(self, chunk: Chunk) -> None:
         self._flying.append((len(chunk), chunk.size_bytes))

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from app.evidence import documents
 from app.evidence.documents import DIGEST, DocumentError
@@ -43,10 +43,10 @@ class State:
 class Journal:
     """An open journal folder. Not locked against threads."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the folder, making it where it is missing. Raises FolderUnusableError."""
+    def __init__(self, folder: Path, lock: IO[bytes] | None = None) -> None:
+        """Open the folder, making it where it is missing, with its lock or without. Raises FolderUnusableError."""
         self._folder = folder
-        self._lock = lock_folder(folder, setting="CALLSTREAM_DATA_DIR", owner="callstream ingest")
+        self._lock = lock or lock_folder(folder, setting="CALLSTREAM_DATA_DIR", owner="callstream ingest")
         try:
             self._file = GapFile(folder / "gaps.jsonl")
         except OSError as error:

@@ -16,7 +16,7 @@ from app.ingest.buffer import Buffer
 from app.ingest.filter_effect import NO_FILTERS, FiltersInForce
 from app.ingest.gap_writer import GapWriter
 from app.ingest.journal import Journal, State
-from app.ingest.node_claims import AgentLoss, ClaimEvidence, NodeClaims
+from app.ingest.node_claims import AgentLoss, ClaimEvidence, NodeClaims, OpenClaim
 from app.ingest.statuses import StreamEnd, cause_of
 from app.telemetry import metrics
 from app.telemetry.meter import Meter
@@ -127,21 +127,39 @@ class Keeper:
             self._meter.set(metrics.GAPS_PENDING, self._gaps.pending)
             self._meter.set(metrics.STREAM_UP, int(self._coverage.seeing))
 
-    def finish(self, timeout_seconds: float, *, in_good_order: bool = False) -> None:
+    def take_over(self, claim: OpenClaim, first_event: bytes | None) -> None:
+        """Go on from another ingest's claim; the stream is open, and this is its first event if it had one."""
+        node = NodeId("", "") if first_event is None else node_of(first_event)
+        self._buffer.begin_stream(node)
+        with self._lock:
+            self._alive_ns = self._wall_ns()
+            self._coverage.take_over(claim)
+            if node.name:
+                self._name(self._alive_ns)
+            self._save()
+
+    def finish(
+        self, timeout_seconds: float, *, in_good_order: bool = False, for_successor: bool = False
+    ) -> OpenClaim | None:
         """Report the last gaps; gaps that the broker does not acknowledge in time stay in the journal.
 
-        In good order, everything is written that was received: a last heartbeat and a farewell say so.
+        In good order, everything is written that was received: a last heartbeat and a farewell say so. For a successor
+        there is no farewell, but the claim from which it goes on, if the stream is open.
         """
         with self._lock:
             self._gaps.report(self._coverage.losses(self._buffer.take_findings(), []))
             self._gaps.pump()
             if in_good_order and not self._gaps.pending:
                 self._claim()
+            claim = self._coverage.hand_over(self._wall_ns()) if for_successor else None
+            if claim is None and in_good_order and not self._gaps.pending:
                 for farewell in self._coverage.farewell():
                     self._gaps.claim(farewell)
             self._gaps.report(self._coverage.ended(self._wall_ns(), GapCause.INGEST_RESTART))
-            self._gaps.report(self._coverage.last_words(self._wall_ns()))
+            if claim is None:
+                self._gaps.report(self._coverage.last_words(self._wall_ns()))
             self._gaps.flush(timeout_seconds)
+            return claim
 
     def _open(self, *, agent_restarted: bool, is_named: bool) -> None:
         with self._lock:

@@ -79,6 +79,20 @@ class AgentLoss:
     to_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class OpenClaim:
+    """A node's coverage where one ingest stops and another goes on.
+
+    Nothing is missing since `since_ns`, and it is not vouched for yet. Some cgroups may be throttled.
+    """
+
+    node: str
+    cluster: str
+    since_ns: int
+    throttled: tuple[str, ...]
+    throttled_since_ns: int
+
+
 class NodeClaims:
     """The state of one node's coverage. Not locked."""
 
@@ -159,6 +173,25 @@ class NodeClaims:
             self.seeing = False
             self._blind_cause, self._blind_since_ns = cause, now_ns
         return gaps
+
+    def hand_over(self, now_ns: int) -> OpenClaim | None:
+        """What the next ingest goes on from, where this one ends now and that one has read meanwhile.
+
+        None while the stream is not open. The caller still says the gaps of `ended`.
+        """
+        if not self.seeing or self.unvouched_since_ns is None:
+            return None
+        name, cluster = self.node.name, self.node.cluster
+        return OpenClaim(name, cluster, self.unvouched_since_ns, tuple(sorted(self._throttled)), now_ns)
+
+    def take_over(self, claim: OpenClaim) -> None:
+        """Go on from where another ingest ended: the stream is open, and was so all the time."""
+        self._names.node = NodeId(claim.cluster, claim.node)
+        self._is_named = self.seeing = True
+        self.unvouched_since_ns = self._watched_since_ns = claim.since_ns
+        self._blind_since_ns = None
+        self._throttled = set(claim.throttled)
+        self._throttled_since_ns = claim.throttled_since_ns
 
     def farewell(self) -> list[CoverageGap]:
         """That this process stops in good order: nobody watches from where the last heartbeat ended."""

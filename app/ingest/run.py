@@ -14,35 +14,38 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from secrets import token_hex
 from typing import Final
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from agents.privacy.redaction.answers import Cleared, TextAnswer
 from app.ingest.agent_metrics import AgentMetrics
 from app.ingest.buffer import Buffer, BufferLimits
+from app.ingest.checks import look_at_topics, with_batches_for
 from app.ingest.client import EventStream
-from app.ingest.filter_effect import FiltersInForce, filters_in_force, let_through
-from app.ingest.filters import request_of
+from app.ingest.cut import event_digests
+from app.ingest.filter_effect import FiltersInForce, filters_in_force
 from app.ingest.gap_writer import GapWriter
+from app.ingest.handover import Handover, leave
 from app.ingest.journal import Journal
 from app.ingest.keeper import Keeper
 from app.ingest.keys import KeyReader
-from app.ingest.link import AgentLink, link_of
+from app.ingest.link import AgentLink
 from app.ingest.node_claims import NodeClaims
+from app.ingest.opening import opening_of
 from app.ingest.origin import is_on_this_node, origin_of
+from app.ingest.report import IngestReport
 from app.ingest.spill import SpillFolder
 from app.ingest.spiller import Spiller
-from app.ingest.writer import BATCH_BYTES, RawWriter
-from app.kafka.client import ClientConfig, KafkaUnreachableError, client_config, partition_counts
+from app.ingest.succession import Passage, Turn, Waited, find_passage, is_waited_for, journal_folder
+from app.ingest.writer import RawWriter
+from app.kafka.client import client_config
 from app.kafka.registry import SchemaRegistry
-from app.kafka.topic_limits import topic_limits
 from app.kafka.topic_watch import TopicWatch
 from app.privacy.load import Privacy, load_privacy
-from app.settings import Settings, SettingsError
+from app.settings import Settings
 from app.telemetry import metrics, state_metrics
 from app.telemetry.http import TelemetryServer
 from app.telemetry.meter import Meter
@@ -63,7 +66,6 @@ DRAIN_SECONDS: Final = 7.0
 _READER_SECONDS: Final = 1.0
 """For the reader's thread to end after its stream was cancelled; a connection that is being made may take longer."""
 _LAST_WORDS_SECONDS: Final = 1.5
-_KAFKA_AT_START_SECONDS: Final = 5.0
 _SESSION_BYTES: Final = 8
 _TOPICS_SECONDS: Final = 10.0
 """Between two looks at the topics; whoever waits for /readyz learns of added partitions well within a minute."""
@@ -71,30 +73,17 @@ _SILENT_SECONDS: Final = 15.0
 """Without an acknowledgement for this long while events wait, Kafka counts as unreachable."""
 
 
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """The books at the end of a process. `unbalanced` is 0 unless there is a bug."""
-
-    received: int
-    restored: int
-    written: int
-    dropped: int
-    buffered: int
-    lost_at_stop: int
-    unbalanced: int
-    seconds_to_stop: float
-
-
 class Ingest:
     """A running ingest. Use: `start`, `wait`, `stop`."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Check everything that can be wrong before the first event is read.
+    def __init__(self, settings: Settings, turn: Turn | None = None) -> None:
+        """Check everything that can be wrong before the first event is read. Without a turn, one is taken at once.
 
         Raises SettingsError, PrivacyConfigError, KafkaUnusableError (a missing topic, a refusal), FolderUnusableError.
         A Kafka or a Tetragon that is away is waited for later on.
         """
-        link, wanted = _link_and_request(settings)
+        self._waited = turn.waited if turn else None
+        opening = self._opening = self._waited.opening if self._waited else opening_of(settings)
         self._settings = settings
         self._meter = Meter(metrics_of(Process.INGEST))
         self._meter.set(metrics.PROCESS_INFO, 1, metrics.INGEST_PROCESS)
@@ -102,23 +91,23 @@ class Ingest:
         self._failure: BaseException | None = None
         self._threads: list[threading.Thread] = []
         config = client_config(settings)
-        _look_at_topics(settings)
+        look_at_topics(settings)
         raw, coverage = settings.name(topics.RAW), settings.name(topics.COVERAGE)
         admin = AdminClient(config | {"log_level": 0})
         self._topics = TopicWatch(admin, (raw, coverage))
         self._stopping = threading.Event()
-        self._journal = Journal(settings.data_dir / "ingest")
+        self._journal = Journal(journal_folder(settings), turn.lock if turn else None)
         known = self._journal.state
         limits = BufferLimits(
             max_events=settings.buffer_max_events,
             max_bytes=settings.buffer_max_bytes,
             grace_seconds=settings.overload_grace_ms / 1000,
         )
-        node = NodeId(known.cluster, known.node) if known else NodeId("", _node_of(link))
+        node = NodeId(known.cluster, known.node) if known else NodeId("", _node_of(opening.link))
         self._folder = _spill_folder(settings)
         self._buffer = Buffer(limits, KeyReader(node), drop_stored=self._folder.drop_oldest if self._folder else None)
         self._spiller = Spiller(self._buffer, self._folder, KeyReader(node)) if self._folder else None
-        self._writer = RawWriter(_with_batches_for(config, admin, raw), raw, self._buffer, limits, self._spiller)
+        self._writer = RawWriter(with_batches_for(config, admin, raw), raw, self._buffer, limits, self._spiller)
         self._registry = SchemaRegistry.from_settings(settings)
         self._gaps = GapWriter(config, coverage, self._journal, self._find_coverage_schema, self._meter)
         self._agent = AgentMetrics(settings.tetragon_metrics_url) if settings.tetragon_metrics_url else None
@@ -128,7 +117,7 @@ class Ingest:
                 node,
                 known.vouched_until_ns if known else None,
                 session=token_hex(_SESSION_BYTES),
-                origin=origin_of(link),
+                origin=origin_of(opening.link),
             ),
             journal=self._journal,
             gaps=self._gaps,
@@ -139,14 +128,18 @@ class Ingest:
             heartbeat_seconds=settings.heartbeat_seconds,
             meter=self._meter,
             public_name=lambda name: _cleared(privacy.engine.name(name)),
-            filters=_public_filters(wanted, privacy),
+            filters=_public_filters(opening.wanted, privacy),
         )
-        self._stream = EventStream(
-            link,
-            let_through(wanted).SerializeToString(),
-            self._buffer.put,
-            opened=self._keeper.stream_opened,
-            ended=self._keeper.stream_ended,
+        self._stream = (
+            self._waited.stream
+            if self._waited
+            else EventStream(
+                opening.link,
+                opening.request,
+                self._buffer.put,
+                opened=self._keeper.stream_opened,
+                ended=self._keeper.stream_ended,
+            )
         )
         self._keeper.watch(self._stream.answers)
         self._meter.add_source(self._publish)
@@ -170,11 +163,16 @@ class Ingest:
 
     def start(self) -> str:
         """Start all threads; returns "host:port" of the HTTP endpoint. Raises HttpError where it cannot listen."""
-        address = self._http.start(self._settings.http_host, self._settings.http_port)
+        if self._waited:
+            address = self._waited.address
+            self._http.start_in_place_of(self._waited.server)
+        else:
+            address = self._http.start(self._settings.http_host, self._settings.http_port)
+        passage = self._go_on(self._waited) if self._waited else None
         work_of = {
             "writer": self._writer.run,
             "keeper": self._keeper.run,
-            "reader": self._stream.run,
+            "reader": self._waited.read_on if self._waited else self._stream.run,
             "topics": self._watch_topics,
         }
         if self._spiller is not None:
@@ -184,7 +182,27 @@ class Ingest:
             self._threads.append(thread)
             thread.start()
         self._surroundings.start()
+        if self._waited and passage:
+            self._pass_on(self._waited, passage)
         return address
+
+    def _go_on(self, waited: Waited) -> Passage:
+        """Take up the claim of the ingest before, or say that there is a gap."""
+        passage = find_passage(waited)
+        if passage.claim is None:
+            self._keeper.stream_opened(waited.early.first_event or b"")
+            return passage
+        if self._agent is not None and waited.handover is not None and waited.handover.counters is not None:
+            self._agent.go_on_from(waited.handover.counters)
+        self._keeper.take_over(passage.claim, waited.early.first_event)
+        return passage
+
+    def _pass_on(self, waited: Waited, passage: Passage) -> None:
+        put, early = self._buffer.put, waited.early
+        filtered = passage.filtered(put, lambda: early.pass_directly(put))
+        over = early.pass_on(put, passage.select, filtered, self._keeper.stream_opened, self._keeper.stream_ended)
+        facts = {"passed_over": over, "without_gap": passage.claim is not None}
+        log.info("this ingest works now, and the one before has ended", extra={"facts": facts})
 
     def wait(self, stop: threading.Event) -> None:
         """Return when `stop` is set, or a part has ended."""
@@ -196,6 +214,7 @@ class Ingest:
         started = time.monotonic()
         self._stopping.set()
         self._surroundings.stop()
+        stopped_ns = time.time_ns()
         self._stream.stop()
         self._buffer.close()
         self._write_out(started + DRAIN_SECONDS)
@@ -207,7 +226,7 @@ class Ingest:
             thread.join(timeout=1.0)
         lost = self._part_with_the_rest()
         in_good_order = not lost and self._failure is None and self._buffer.is_empty()
-        self._guard(lambda: self._keeper.finish(_LAST_WORDS_SECONDS, in_good_order=in_good_order))
+        self._guard(lambda: self._finish(stopped_ns, in_good_order=in_good_order))
         self._http.close()
         self._journal.close()
         if self._folder is not None:
@@ -218,6 +237,26 @@ class Ingest:
         if self._failure is not None:
             raise self._failure
         return report
+
+    def _finish(self, stopped_ns: int, *, in_good_order: bool) -> None:
+        """Say the last gaps, and leave what the next ingest needs if one waits."""
+        folder = journal_folder(self._settings)
+        waited_for = self._failure is None and is_waited_for(folder)
+        claim = self._keeper.finish(_LAST_WORDS_SECONDS, in_good_order=in_good_order, for_successor=waited_for)
+        if claim is None:
+            return
+        handover = Handover(
+            request=self._opening.digest,
+            stopped_ns=stopped_ns,
+            tail=tuple(event_digests(self._buffer.latest())),
+            last_received_ns=self._buffer.last_received_ms * NS_PER_MS,
+            claim=claim,
+            counters=self._agent.last_reading() if self._agent else None,
+        )
+        try:
+            leave(folder, handover)
+        except OSError as error:
+            log.error("nothing can be left for the ingest that waits, which has a gap: %s", error.strerror)
 
     def _write_out(self, deadline: float) -> None:
         """Let the writer finish; where something is on disk, that and what is younger is left to the next process.
@@ -316,23 +355,6 @@ class Ingest:
         )
 
 
-def _link_and_request(settings: Settings) -> tuple[AgentLink, GetEventsRequest]:
-    """Everything about Tetragon in the settings, with all errors in one SettingsError."""
-    errors: list[str] = []
-    link, request = None, GetEventsRequest()
-    try:
-        link = link_of(settings)
-    except SettingsError as error:
-        errors += error.errors
-    try:
-        request = request_of(settings)
-    except SettingsError as error:
-        errors += error.errors
-    if errors or link is None:
-        raise SettingsError(errors)
-    return link, request
-
-
 def _public_filters(wanted: GetEventsRequest, privacy: Privacy) -> FiltersInForce:
     """The filters as they may stand on a public topic; patterns may hold names of people."""
     found = filters_in_force(wanted)
@@ -345,23 +367,6 @@ def _spill_folder(settings: Settings) -> SpillFolder | None:
     if settings.spill_dir is None:
         return None
     return SpillFolder(settings.spill_dir, settings.spill_max_bytes, settings.spill_sync_ms / 1000)
-
-
-def _with_batches_for(config: ClientConfig, admin: AdminClient, topic: str) -> ClientConfig:
-    """The configuration, with smaller batches where a topic takes only such: a larger one would be refused whole."""
-    try:
-        limit = topic_limits(admin, [topic]).get(topic)
-    except KafkaException:  # no broker answers, which is waited for
-        return config
-    return config if limit is None or limit >= BATCH_BYTES else config | {"batch.size": limit}
-
-
-def _look_at_topics(settings: Settings) -> None:
-    """Refuse to start without the topics. A Kafka that is away is waited for later."""
-    try:
-        partition_counts(settings, (settings.name(topics.RAW), settings.name(topics.COVERAGE)), _KAFKA_AT_START_SECONDS)
-    except KafkaUnreachableError as error:
-        log.warning("%s; events are buffered meanwhile", error)
 
 
 def _cleared(answer: TextAnswer) -> str:

@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from app.files.folders import make_private
 from app.operators.errors import OperatorError
 
 log = logging.getLogger(__name__)
+
+_LOCK: Final = "lock"
 
 
 class FolderUnusableError(OperatorError):
@@ -25,20 +27,39 @@ def lock_folder(folder: Path, *, setting: str, owner: str) -> IO[bytes]:
     for a mounted volume of another user. `setting` names the variable that chose the folder, `owner` the program that
     uses such folders. Raises FolderUnusableError.
     """
+    lock = open_lock(folder, setting=setting)
+    if not take_lock(lock):
+        lock.close()
+        raise FolderUnusableError(f"{setting}: another {owner} is using {folder}; give each a folder of its own")
+    return lock
+
+
+def open_lock(folder: Path, *, setting: str) -> IO[bytes]:
+    """Make the folder as `lock_folder` does, and open its lock without taking it. Raises FolderUnusableError."""
     try:
         if (trouble := make_private(folder)) is not None:
             log.warning("%s", trouble)
-        lock = open(folder / "lock", "wb", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: SIM115 - held
+        return open(folder / _LOCK, "wb", opener=lambda name, flags: os.open(name, flags, 0o600))
     except OSError as error:
         raise FolderUnusableError(f"{setting}: cannot write to {folder}: {error.strerror}") from None
+
+
+def take_lock(lock: IO[bytes]) -> bool:
+    """Take an open lock if nobody has it, until it is closed or the process ends; whether that was so."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        lock.close()
-        raise FolderUnusableError(
-            f"{setting}: another {owner} is using {folder}; give each a folder of its own"
-        ) from None
-    return lock
+        return False
+    return True
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether another process has the folder's lock now."""
+    try:
+        with (folder / _LOCK).open("rb") as lock:
+            return not take_lock(lock)
+    except OSError:  # nobody ever locked it
+        return False
 
 
 @contextmanager

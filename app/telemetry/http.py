@@ -7,7 +7,7 @@ after another. A check returns None, or one sentence that says what is wrong; it
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Final
@@ -64,6 +64,7 @@ class TelemetryServer:
         self._one_page = asyncio.Lock()
         self._next_pages: dict[str, asyncio.Task[bytes | None]] = {}
         self._listener: HttpListener | None = None
+        self._respond_instead: Callable[[HttpRequest], Awaitable[HttpPage]] | None = None
 
     def start(self, host: str, port: int) -> str:
         """Listen and return "host:port" as bound. Raises HttpError, naming the setting to change."""
@@ -83,6 +84,15 @@ class TelemetryServer:
         log.info("serving /metrics, /healthz and /readyz", extra={"facts": {"http": str(bound)}})
         return str(bound)
 
+    def start_in_place_of(self, other: "TelemetryServer") -> None:
+        """Answer on the port of another server from now on; that one is closed with this one."""
+        self._listener = other.replaced_by(self._respond)
+
+    def replaced_by(self, respond: Callable[[HttpRequest], Awaitable[HttpPage]]) -> HttpListener | None:
+        """Give the port away, with all clients; `respond` answers from now on."""
+        listener, self._listener, self._respond_instead = self._listener, None, respond
+        return listener
+
     def close(self) -> None:
         """Stop listening."""
         if self._listener is not None:
@@ -90,6 +100,8 @@ class TelemetryServer:
             self._listener = None
 
     async def _respond(self, request: HttpRequest) -> HttpPage:
+        if self._respond_instead is not None:
+            return await self._respond_instead(request)
         match request.path:
             case "/metrics":
                 encode, content_type = choose_encoder(request.header("Accept") or "")

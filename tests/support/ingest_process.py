@@ -87,6 +87,10 @@ class IngestProcess:
         out, log = self._process.communicate(timeout=30)
         return self._process.returncode, json.loads(out) if out else {}, log
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal and do not wait."""
+        self._process.send_signal(number)
+
     def wait(self) -> tuple[int, str]:
         """Wait for it to end on its own; exit code and log."""
         _, log = self._process.communicate(timeout=PATIENCE_S)

@@ -228,10 +228,10 @@ class Ingest:
         in_good_order = not lost and self._failure is None and self._buffer.is_empty()
         self._guard(lambda: self._finish(stopped_ns, in_good_order=in_good_order))
         self._http.close()
-        self._journal.close()
         if self._folder is not None:
             self._folder.close()
         self._registry.close()
+        self._journal.close()  # the last: whoever waits works from then on
         report = self._report(lost, time.monotonic() - started)
         log.info("ingest has stopped", extra={"facts": asdict(report)})
         if self._failure is not None:

@@ -81,7 +81,7 @@ def test_ingests_that_follow_each_other_lose_nothing_and_write_nothing_twice(
 
         def ingest(number: int) -> IngestProcess:
             folder = tmp_path / f"node-{number}"
-            return stack.enter_context(site.ingest(addresses[number], data_dir=folder, heartbeat_seconds=1))
+            return stack.enter_context(site.ingest(addresses[number], data_dir=folder, spill_dir=folder / "spill"))
 
         working = [ingest(number) for number in range(nodes)]
         for one in working:

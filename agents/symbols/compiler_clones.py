@@ -1,16 +1,18 @@
 """Which function a symbol is: compilers make several symbols of one, for its parts, clones and builds.
 
-- GCC: `.cold`, `.part.N`, `.isra.N`, `.constprop.N`, `.lto_priv.N`, `.simdclone.N`, `.localalias` (clone_function_name
-  in gcc/cgraphclones.cc and who calls it); `._omp_fn.N`, `._omp_cpyfn.N`, the bodies of parallel regions
-  (gcc/omp-low.cc); `X.Frame.actor` and `X.Frame.destroy` inside another mangled name (gcc/cp/coroutines.cc).
+- GCC: `.cold`, `.part.N`, `.isra.N`, `.constprop.N`, `.lto_priv.N`, `.simdclone.N`, `.localalias`
+  (clone_function_name in gcc/cgraphclones.cc and who calls it), `.clone.N` (the same in GCC 4.5); `._omp_fn.N`,
+  `._omp_cpyfn.N`, `._loopfn.N`, the bodies of parallel regions and loops (gcc/omp-low.cc, gcc/tree-parloops.cc);
+  `X.Frame.actor` and `X.Frame.destroy` inside another mangled name (gcc/cp/coroutines.cc).
 - GCC and LLVM, versions for processors: `.avx2`, `.arch_haswell`, `.default`, `._Msve` (x86 psABI, Arm ACLE). Their
   `.resolver` and `.ifunc` only choose a version.
 - ABIs: `_ZGV...` (x86 vector function ABI), `_ZGTt` (Itanium C++ ABI 5.1.8), and the kinds of one constructor or
   destructor, `C1`, `C2`, `D0`, `D1`, `D2` (5.1.4.3).
 - LLVM: `.resume`, `.destroy`, `.cleanup` (CoroSplit), `.specialized.N` (FunctionSpecialization), `.argelim`,
   `.retelim` (DeadArgumentElimination), `.argprom` (ArgumentPromotion), `.memprof.N` (MemProfContextDisambiguation),
-  `.__part.N` (BasicBlockSections), `.warm`, `.split`, `.extracted` (HotColdSplitting, CodeExtractor), `.content.HASH`,
-  and `.N` where two files of an LTO have a local symbol of one name.
+  `.cfi`, `.cfi_jt` (LowerTypeTests), `.__part.N` (BasicBlockSections), `.warm`, `.split`, `.extracted`
+  (HotColdSplitting, CodeExtractor), `.content.HASH`, and `.N` where two files of an LTO have a local symbol of one
+  name.
 - Rust: hashes, disambiguators and closures, see rust_names.py.
 - Go: `.funcN`, `.funcN.M`, `.gowrapN`, `.deferwrapN`, `-fm`, `-rangeN` and type arguments
   (cmd/compile/internal/ir, walk, rangefunc, noder), `.abi0`, `.abiinternal`, `-trampN` (cmd/link).
@@ -28,7 +30,7 @@ from agents.symbols.rust_names import rust_function
 
 _GCC: Final = (
     r"cold(?:\.\d+)?",
-    r"(?:part|isra|constprop|lto_priv|simdclone|_omp_fn|_omp_cpyfn)\.\d+",
+    r"(?:part|isra|constprop|clone|lto_priv|simdclone|_omp_fn|_omp_cpyfn|_loopfn)\.\d+",
     r"localalias(?:\.\d+)?",
 )
 _TARGETS: Final = (
@@ -38,7 +40,7 @@ _TARGETS: Final = (
     r"_M\w+",
 )
 _LLVM: Final = (
-    r"argelim|retelim|argprom|warm|extracted",
+    r"argelim|retelim|argprom|cfi|cfi_jt|warm|extracted",
     r"(?:specialized|memprof|__part|split|llvm|__uniq)\.\d+",
     r"content\.[0-9a-f]+",
     r"\d+",

@@ -86,6 +86,8 @@ class GroupLags:
         self._stop = threading.Event()
         self._since: dict[Partition, tuple[int, int]] = {}
         self._known_at: dict[StageShape, float] = {}
+        self._said: dict[StageShape, str] = {}
+        """Why the lag of a stage is not known, as the log has it."""
         self._lags: dict[_StageSource, _Lag] = {}
 
     def start(self) -> None:
@@ -122,9 +124,14 @@ class GroupLags:
                 self._not_known(shape, error.args[0].name())
                 continue
             self._known_at[shape] = now
+            self._said.pop(shape, None)
         self._publish(now)
 
     def _not_known(self, shape: StageShape, reason: str) -> None:
+        """Say so once, until it is known again or the reason is another one."""
+        if self._said.get(shape) == reason:
+            return
+        self._said[shape] = reason
         facts = {"stage": shape.stage.value, "group": self._settings.name(shape.group), "reason": reason}
         log.warning("how far a stage is cannot be read; deploy/kafka/acls.toml has the rights", extra={"facts": facts})
 

@@ -34,6 +34,7 @@ class Surroundings:
         self._settings = settings
         self._meter = meter
         self._stop = threading.Event()
+        self._trouble: str | None = None
         meter.set(state_metrics.DEPLOYMENT_INFO, 1, settings.topic_prefix or NO_PREFIX)
 
     def start(self) -> None:
@@ -69,6 +70,7 @@ class Surroundings:
                 trouble = None if registry.versions(subject) else f"it has no {subject}"
         except (RegistryError, SettingsError, OSError) as error:
             trouble = str(error)
-        if trouble is not None:
+        if trouble is not None and self._trouble is None:
             log.warning("the schema registry cannot be used: %s", trouble)
+        self._trouble = trouble
         self._meter.set(state_metrics.REGISTRY_UP, trouble is None)

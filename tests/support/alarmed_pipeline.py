@@ -43,7 +43,7 @@ _QUICK_TIMES: Final = {
     "[5m]": "[15s]",
     "[10m]": "[15s]",
     "[15m]": "[30s]",
-    "offset 5m": "offset 5s",
+    "offset 5m": "offset 20s",
     "offset 15m": "offset 30s",
 }
 

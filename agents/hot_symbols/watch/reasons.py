@@ -86,8 +86,8 @@ def gap(node: str, cause: str) -> Reason:
 
 def missing(watched_ms: int, missing_ms: int) -> Reason:
     """How much of the node-time is missing, of the nodes that decide."""
-    percent = 100 * missing_ms / (watched_ms + missing_ms)
-    words = f"{percent:.6f} % of the node-time is missing: {missing_ms / 1000:,.3f} s of {watched_ms + missing_ms:,} ms"
+    whole_ms = watched_ms + missing_ms
+    words = f"{100 * missing_ms / whole_ms:.6f} % of the node-time is missing: {missing_ms:,} of {whole_ms:,} ms"
     return Reason(ReasonKind.MISSING, words)
 
 

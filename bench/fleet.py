@@ -103,7 +103,7 @@ def _prove(fleet: Fleet, coverage: FleetCoverage) -> Iterator[Row]:
     account = FleetAccount(coverage.nodes(), ns(fleet.end_s), of_all=coverage.of_all())
     planted = wrong = 0
     for truth in fleet.truth.values():
-        for at in unseen_moments(truth, rng, 20):
+        for at in unseen_moments(truth, rng, 10):
             if at < account.until_ns:
                 planted += 1
                 wrong += not account.since(at).gaps

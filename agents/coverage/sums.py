@@ -7,8 +7,11 @@ which need not be in one order: no sum depends on which end belongs to which beg
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from typing import Final
 
 from agents.coverage.interval import Interval
+
+_APART: Final = 64
 
 
 class LengthSums:
@@ -20,15 +23,15 @@ class LengthSums:
         """As many begins as ends, of intervals with a length."""
         self._begins = sorted(begins)
         self._ends = sorted(ends)
-        self._begins_from = suffix_sums(self._begins)
-        self._ends_from = suffix_sums(self._ends)
+        self._begins_from = SuffixSums(self._begins)
+        self._ends_from = SuffixSums(self._ends)
 
     def since(self, moment_ns: int) -> int:
         """How long all of them are behind the moment, together."""
         first_end = bisect_right(self._ends, moment_ns)
         first_begin = bisect_left(self._begins, moment_ns)
         over = (len(self._ends) - first_end) - (len(self._begins) - first_begin)
-        return self._ends_from[first_end] - self._begins_from[first_begin] - over * moment_ns
+        return self._ends_from.since(first_end) - self._begins_from.since(first_begin) - over * moment_ns
 
     def united(self) -> list[Interval]:
         """The union: a stretch ends where as many intervals have ended as have begun."""
@@ -54,7 +57,7 @@ class SharedTime:
         """`stretches` are in order and do not overlap."""
         self._lengths = lengths
         self._stretches = [one for one in stretches if one.to_ns > one.from_ns]
-        self._from_next = suffix_sums([self._within(one.from_ns, one.to_ns) for one in self._stretches])
+        self._from_next = SuffixSums([self._within(one.from_ns, one.to_ns) for one in self._stretches])
 
     def since(self, moment_ns: int) -> int:
         """The same as `LengthSums.since`, within the stretches."""
@@ -62,12 +65,23 @@ class SharedTime:
         if at == len(self._stretches):
             return 0
         first = self._stretches[at]
-        return self._within(max(first.from_ns, moment_ns), first.to_ns) + self._from_next[at + 1]
+        return self._within(max(first.from_ns, moment_ns), first.to_ns) + self._from_next.since(at + 1)
 
     def _within(self, from_ns: int, to_ns: int) -> int:
         return self._lengths.since(from_ns) - self._lengths.since(to_ns)
 
 
-def suffix_sums(numbers: Sequence[int]) -> list[int]:
-    """Sums of the numbers from each place on, and 0 behind the last."""
-    return [*accumulate(reversed(numbers), initial=0)][::-1]
+class SuffixSums:
+    """Sums of numbers from any place on. Only each sixty-fourth is kept, because a sum takes more than a number."""
+
+    __slots__ = ("_kept", "_numbers")
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self._numbers = numbers
+        chunks = [sum(numbers[at : at + _APART]) for at in range(0, len(numbers), _APART)]
+        self._kept = [*accumulate(reversed(chunks), initial=0)][::-1]
+
+    def since(self, place: int) -> int:
+        """The sum of the numbers from this place on."""
+        chunk = -(-place // _APART)
+        return sum(self._numbers[place : chunk * _APART]) + self._kept[chunk]

@@ -30,6 +30,7 @@ from app.privacy.audit import audit
 from app.privacy.cases import parse_cases, run_cases
 from app.privacy.dropped import dropped, unknown
 from app.privacy.load import Privacy, load_policy, load_privacy
+from app.privacy.workloads import WorkloadSecrets, read_calls, secrets_by_workload
 from app.progress import Progress
 from app.settings import load
 from app.steps import load_policy_hooks
@@ -263,6 +264,36 @@ def audit_command(topic: str, needles: Path | None, as_json: bool) -> None:
     print_answer(summary | refused.document(), lines, as_json=as_json)
     say_unreadable("privacy", refused)
     sys.exit(FAILED if rules or refused.counts() else 0)
+
+
+@command.command(name="workloads", short_help="Say which workloads put secrets into arguments")
+@_json_option
+def workloads_command(as_json: bool) -> None:
+    """Count, by workload and program, the calls whose process had a secret among its arguments.
+
+    \b
+    Exit codes:
+      0  counted
+      1  records that cannot be read
+      2  wrong options or settings, or Kafka cannot be used
+    Example:
+      callstream privacy workloads
+    """
+    refused = RefusedRecords()
+    with Progress() as progress:
+        found = secrets_by_workload(read_calls(load(), progress, refused))
+    lines = [f"{one.with_secrets} of {one.calls} calls  {_place(one)}" for one in found]
+    document = {"records": progress.done, "workloads": [asdict(one) for one in found]}
+    print_answer(
+        document | refused.document(), [*lines, f"{progress.done} records, {len(found)} programs"], as_json=as_json
+    )
+    say_unreadable("privacy", refused)
+    sys.exit(FAILED if refused.counts() else 0)
+
+
+def _place(found: WorkloadSecrets) -> str:
+    """Where a program runs: its namespace and workload, or nothing for a process of the node."""
+    return " ".join(filter(None, (f"{found.namespace}/{found.workload}".strip("/"), found.binary)))
 
 
 def _privacy(policy_file: Path | None) -> Privacy:

@@ -121,6 +121,24 @@ def test_audit_finds_what_left_without_a_filter(write: Callable[[Iterator[bytes]
     assert traces(found.output.encode()) == []
 
 
+def test_workloads_with_secrets_are_counted(
+    write: Callable[[Iterator[bytes]], int], embedded: BreakableBroker, topic_prefix: str
+) -> None:
+    """Counts of programs, and no argument: the topic is read to its end."""
+    policy = built_in_policy("default")
+    count = write(_calls(PrivacyFilter(policy, RedactionEngine(policy.choices))))
+    environment = {
+        "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": embedded.bootstrap_servers,
+        "CALLSTREAM_TOPIC_PREFIX": topic_prefix,
+    }
+    found = CliRunner().invoke(cli, ["privacy", "workloads", "--json"], env=environment)
+    answer = json.loads(found.output.splitlines()[-1])
+    assert answer["records"] == count
+    assert answer["workloads"]
+    assert all(1 <= one["with_secrets"] <= one["calls"] for one in answer["workloads"])
+    assert "[redacted]" not in found.output
+
+
 def test_audit_of_an_empty_topic_finds_nothing(write: Callable[[Iterator[bytes]], int], audit: Audit) -> None:
     """It ends at once."""
     assert write(iter(())) == 0

@@ -42,7 +42,12 @@ _FORMS: Final = (
     # an address without scheme and user: :secret@host:6379
     r"(?:\A|[\s\"'=,(]):([^\s:@/\"'`]+)@[\w.\-]+:\d+",
     # expect: a prompt for a password, and what is sent
-    r"(?i:pass(?:word|wd|phrase|code)?[^\s]*[\"'};]*\s*;?\s*\{?\s*(?:exp_)?send\s+(?:--\s+)?[\"']?([^\s\"'\\;}]+))",
+    r"(?i:ass(?:word|wd|phrase|code)?[^\s]*\s*;?\s*\{?\s*(?:exp_)?send\s+(?:--\s+)?\\?[\"']?([^\s\"'\\;}]+))",
+    # calls of frameworks that take a password last, or first
+    (
+        r"(?i:(?:create_?(?:super)?user|(?:set|make|change|hash|check)_?password|[a-z_]*password_hash|bcrypt\.hash\w*)"
+        r"\((?:[^()]*,\s*)?b?[\"']([^\"']+)[\"']\s*[,)])"
+    ),
     # a script for ftp: user ann secret
     r"(?:(?:\A|\n|\\n|[\"'])\s*user\s+\S+\s+([^\s\\\"']+)\s*(?:\n|\\n|[\"']))",
     # CVS: :pserver:ann:secret@host
@@ -51,7 +56,7 @@ _FORMS: Final = (
     r"(?i:ogin:[\s\-]+\S+\s+\S*word:[\s\-]+(\S+))",
     # Composer's configuration, Db2's connect
     r"(?i:\bhttp-basic\.\S+\s+\S+\s+[\"']?([^\s\"']+))",
-    r"(?i:\b(?:[a-z]+-oauth|[a-z]+-token|bearer)\.[\w\-]+\.[\w.\-]+\s+[\"']?([^\s\"']+))",
+    r"(?i:\b(?:[a-z]+-oauth|[a-z]+-token|bearer)\.[\w.\-]+\s+[\"']?([^\s\"']+))",
     r"(?i:\bconnect\s+to\s+\S+\s+user\s+\S+\s+using\s+[\"']?([^\s\"']+))",
     r"(?i:\bproxyauth=[^\s:,]+:([^\",]+))",
     # a channel of conda: /t/token/
@@ -67,9 +72,10 @@ CARRIED_GATE: Final = (
     r"|(?:bindpw|rootpw|rootbindpw|r[ow]community6?|olcrootpw:|userpassword::?)\s|\bsecret\s+'"
     r"|\b(?:crypt|password|old_password|authentication_string)\(\s*'"
     r"|(?:pgp_sym_[a-z_]+|aes_[a-z_]+|(?:en|de)crypt[a-z_]*|hmac)\([^()]*,\s*'|\bauth\s*=\s*\(|[\s\"'=,(]:[^\s:@/\"'`]+@"
-    r"|\buser\s+[^\s]+\s+[^\s]+\s*(?:\n|\\n|[\"'])|:(?:pserver|ext|gserver|kserver|sspi):|\bhttp-basic\.[^\s]+\s|(?:-oauth|-token|bearer)\.[a-z0-9_\-]+\.[^\s]+\s|\suser\s+[^\s]+\s+using\s|proxyauth="
+    r"|\buser\s+[^\s]+\s+[^\s]+\s*(?:\n|\\n|[\"'])|:(?:pserver|ext|gserver|kserver|sspi):|\bhttp-basic\.[^\s]+\s|(?:-oauth|-token|bearer)\.[a-z0-9_.\-]+\s|\suser\s+[^\s]+\s+using\s|proxyauth="
     r"|ogin:[\s\-]|/t/[a-z0-9_\-]+/"
-    r"|\A:[^\s:@/]+@|pass[a-z]*[^\s]*\s*;?\s*\{?\s*(?:exp_)?send\s|\bhmac-[a-z0-9_]+:"
+    r"|\A:[^\s:@/]+@|ass[a-z]*[^\s]*\s*;?\s*\{?\s*(?:exp_)?send\s"
+    r"|(?:user|password|_hash|hash|hashpw|hashsync)\([^()]*[\"']|\bhmac-[a-z0-9_]+:"
 )
 """The fixed part of every form."""
 

@@ -325,8 +325,8 @@ def commands_in(text: str, *, literal: bool = False) -> CommandsRead:
     waiting = [(0, len(text))]
     left = words_read(text)
     commands: list[list[CommandWord]] = []
-    for start, end in waiting:  # grows while it is read
-        found = read_commands(text, start, end, literal=literal and not start)
+    for number, (start, end) in enumerate(waiting):  # grows while it is read
+        found = read_commands(text, start, end, literal=literal and not number)
         commands += _split(text, found.words)
         left -= len(found.words) + 1
         if found.stopped < end or left <= 0:

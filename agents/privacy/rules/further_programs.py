@@ -38,6 +38,7 @@ FURTHER_PROGRAMS: Final[tuple[Program, ...]] = (
     Program("oci aliyun", options(_N, "--access-key-secret")),
     Program("composer", positions=_at(("github-oauth.github.com", 0))),
     # source, packages, builds
+    Program("bundle bundler", positions=(Position(("config", "set"), 1, separator=":"),)),
     Program("p4 p4d", options(_E, "-P")),
     Program("knife", options(_E, "-P"), needs=("bootstrap", "ssh", "winrm")),
     Program("dotnet nuget nuget.exe", options(_N, "-p", "-Password"), needs=("source", "sources", "add")),

@@ -83,6 +83,7 @@ EXAMPLES: Final = {
     "_SECRET": ("-p", "p"),
     "LONE_VALUE_GATE": ("tool -p hunter2", "tool -p name"),
     "_LONE": ("-p", "-q"),
+    "_WORDS": ("correct7horse", "node-2"),
     "_SHORT": ("-t", "--t"),
     "_GLUED": ("-tx", "-t"),
 }
@@ -130,7 +131,8 @@ def lone_secrets(scan: Scan, program: str) -> list[Mask]:
         before = ""
         for word in words:
             text = inner_text(scan, word)
-            is_lone = _LONE.match(before) is not None and text[:1] != "-" and is_typed(text) and not is_code(text)
+            is_value = _LONE.match(before) is not None and text[:1] != "-" and not is_code(text)
+            is_lone = is_value and (is_typed(text) or _WORDS.match(text) is not None)
             if is_lone or (_SHORT.match(before) and is_random(text)):
                 masks.append(Mask(word.inner, word.inner_end, REDACTED, "shape"))
             elif _GLUED.match(text) and is_random(text[2:]):
@@ -144,6 +146,9 @@ _OWN_P: Final = word_set("""
     sed awk grep egrep jq find tar systemd-run msfvenom gs convert ffmpeg inkscape sudo doas su gdb emacs vim vi
 """)
 _LONE: Final = re.compile(r"-(?:p|P|pw|w|W|k|K)\Z")
+_WORDS: Final = re.compile(r"(?=.{8})[a-z]+\d{1,4}[a-z]{2,}\d*\Z")
+"""Words with a number between them, as people choose passwords."""
+
 _SHORT: Final = re.compile(r"-[A-Za-z]\Z")
 _GLUED: Final = re.compile(r"-[A-Za-z][A-Za-z0-9]")
 

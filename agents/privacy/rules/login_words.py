@@ -8,7 +8,7 @@ from agents.privacy.matching.gate import Pattern
 from agents.privacy.matching.masks import REDACTED, Mask
 from agents.privacy.matching.scan import Scan
 from agents.privacy.rules.command_words import CommandWord, commands_in
-from agents.privacy.rules.program_names import WRAPPERS, spelled_names
+from agents.privacy.rules.program_names import SHELLS, WRAPPERS, spelled_names
 from agents.privacy.rules.values import entropy, is_no_secret, is_place, looks_secret, looks_typed
 from agents.privacy.rules.vocabulary import word_set
 
@@ -45,7 +45,7 @@ def program_commands(
     What lies beyond the reader's limit goes from the first place on that matches `announcing`.
     """
     own = set(spelled_names(program))
-    read = commands_in(scan.text, literal=bool(program))
+    read = commands_in(scan.text, literal=bool(program) and program not in SHELLS)
     if read.stopped < len(scan.text) and (beyond := announcing.search(scan.encoded, read.stopped)) is not None:
         start = beyond[0][0] + (beyond[0][0] > read.stopped)
         if scan.text[start:] != REDACTED:

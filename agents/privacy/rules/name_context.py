@@ -4,6 +4,7 @@ A name may be part of a path, of a pattern or of a sentence; it may be an option
 program; or a text tool may be looking for it.
 """
 
+import re
 from typing import Final, NamedTuple
 
 from agents.memo import Memo
@@ -21,6 +22,9 @@ def in_command(before: str) -> str:
     exec_ = before.rfind(" -exec", start)
     return before[exec_ + 6 if exec_ >= 0 else start :]
 
+
+EXAMPLES: Final = {"_STORES": ("put db/", "get db/")}
+"""By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
 
 TEXT_TOOLS: Final = word_set("""
     grep egrep fgrep zgrep rg ag ack sed awk gawk find fd locate man apropos which whereis type cat less more
@@ -70,6 +74,8 @@ def is_no_name(text: str, start: int, name: Name, end: int, program: str) -> boo
 def _is_part(text: str, start: int, name: Name, end: int) -> bool:
     """Whether a name behind `^`, `/`, `:` or `=` is part of a pattern, a path, a list or a value."""
     before = text[start - 1]
+    if before in {"/", ":"} and not name.is_assigned and _STORES.search(text, max(0, start - 96), start) is not None:
+        return False
     if before == "^" or (not name.is_assigned and name.key[0] not in "-_"):
         return True
     if before == "/":
@@ -77,6 +83,9 @@ def _is_part(text: str, start: int, name: Name, end: int) -> bool:
     is_list = before == ":" and name.is_assigned and name.joint[0] == ":" and text[end : end + 1].islower()
     return is_list and text[end : word_end(text, end, len(text))].isalpha()
 
+
+_STORES: Final = re.compile(r"(?i)\b(?:put|set|write|store|add|cas)\s+[^\s]*\Z")
+"""A word that stores what follows under a path: `kv put db/password x`."""
 
 _PROGRAMS: Final = word_set("wpa_passphrase mosquitto_passwd jsonwebtoken smbpasswd vncpasswd slappasswd ldappasswd")
 """Programs and packages whose names end in a secret's word."""

@@ -21,7 +21,7 @@ from agents.privacy.rules.vocabulary import name_parts, word_set
 _NOUNS: Final = r"(?:password|passwd|passphrase|passcode|pass|pw|pin)"
 _VERBS: Final = (
     rf"(?:(?:set|change|reset|update|new|create|add|user|account|admin)[\s:_.\-]*(?:[a-z]+[_.\-])?{_NOUNS}"
-    rf"|(?:set|create|add|new)[\s:_.\-]*user|{_NOUNS}[\s:_.\-]*(?:set|change|reset|update|new)"
+    rf"|(?:set|create|add|new)[\s:_.\-]*user|user[:_.\-](?:create|add|new)|{_NOUNS}[\s:_.\-]*(?:set|change|reset|update|new)"
     r"|(?:set|change|reset|update)[\s:_.\-]*(?:secret|credentials?)|wallet_?passphrase|secrets?\s(?:set|put|add|write)"
     r"|credentials?\s(?:set|add|create|update))"
 )

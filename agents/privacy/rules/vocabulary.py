@@ -41,7 +41,7 @@ _PASS_ENDING_BENIGN: Final = word_set("""
 """)
 
 _KEYS: Final = word_set("""
-    secret token apikey appkey accesskey secretkey privatekey privkey authkey masterkey accountkey sharedkey
+    securitykey secret token apikey appkey accesskey secretkey privatekey privkey authkey masterkey accountkey sharedkey
     signingkey encryptionkey sessionkey apisecret clientsecret appsecret credential credentials cred creds jwt
     bearer sessionid jsessionid phpsessid csrf csrftoken xsrf xcsrftoken userpass masterauth apitoken
     accesstoken authtoken idtoken authcode refreshtoken pat sas secretid sessiontoken
@@ -163,6 +163,8 @@ def _classified(name: str) -> KeyKind:
     last = parts[-1]
     # `PASSword` is not camel case, so what stands between separators counts as a word as well
     read = {*parts, *"".join(c if c.isalnum() else " " for c in name.lower()).split()}
+    if name.lstrip("-") in {"_auth", "_authToken"}:
+        return KeyKind.KEY  # npm's
     if last == "authorization":
         kind = KeyKind.AUTHORIZATION
     elif last in {"cookie", "cookies"}:

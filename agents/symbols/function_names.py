@@ -74,7 +74,7 @@ class InlineKnowledge(NamedTuple):
     def is_whole(self) -> bool:
         """Whether a function that no copy is known of was inlined nowhere in this file.
 
-        Never in a Go program: of a copy whose instructions are all attributed to the caller, its tree says nothing.
+        Never in what Go or LLVM compiled: they do not tell of a copy whose instructions are all its caller's.
         """
         return self.sources == SymbolOrigin.DWARF_INLINES and 0 < self.functions == self.described
 

@@ -107,6 +107,7 @@ _SECRETS = st.text(string.ascii_letters + string.digits, min_size=8, max_size=24
 
 @given(binary=_TEXTS, text=_TEXTS, truncated=st.booleans())
 @example(binary="", text="cat /home/a/.ssh/id_rsa", truncated=False)
+@example(binary="/usr/bin/tool", text="-p  x -k a1b", truncated=False)
 @settings(max_examples=600)
 def test_arguments_settle_when_given_arbitrary_texts(binary: str, text: str, truncated: bool) -> None:
     """The answer is a cleared text or a refusal, and clearing what was cleared changes nothing."""

@@ -130,7 +130,7 @@ def is_random(value: str) -> bool:
 
 def is_code(value: str) -> bool:
     """Whether `value` has the signs of a pattern, a field list or a name with a version."""
-    return value[0] in "^%@+*." or value[-1] in "*%" or _CODE.match(value) is not None
+    return value[:1] in "^%@+*." or value[-1] in "*%" or _CODE.match(value) is not None
 
 
 _CODE: Final = re.compile(

@@ -26,6 +26,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
  * beside the committed position, so it is there again after a restart.
  */
 public final class ReadCalls implements ConsumerRebalanceListener {
+    private static final String SCHEMA = "callstream.RuntimeCallEvent";
     private static final String MARK = "raw=";
     private static final Duration POLL = Duration.ofMillis(200);
 
@@ -88,6 +89,10 @@ public final class ReadCalls implements ConsumerRebalanceListener {
     }
 
     private void take(GenericRecord call) {
+        if (!call.getSchema().getFullName().equals(SCHEMA)) { // whoever may register a schema must not choose what we do
+            System.err.printf("a record of %s is no call%n", call.getSchema().getFullName());
+            return;
+        }
         var source = (GenericRecord) call.get("source");
         int partition = (Integer) source.get("partition");
         long offset = (Long) source.get("offset");

@@ -4,12 +4,14 @@ The rows were written by somebody who had not seen the rules (tests/golden/priva
 lines is judged, chosen by the seed of the run; `make prove` judges ten times as many.
 """
 
+import hashlib
 import random
 from itertools import product
 from pathlib import Path
 from typing import Final
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from tests.support.privacy_judge import (
     LANGUAGES,
@@ -40,6 +42,21 @@ def test_secrets_of_manual_pages_are_caught_exactly() -> None:
     assert found.share(lambda verdict: verdict.is_caught) >= 0.95
     assert found.share(lambda verdict: verdict.is_exact) >= 0.90
     assert [row.number for row, verdict in found.verdicts if verdict.hit_neighbour] == []
+    assert [row.number for row, verdict in found.verdicts if not verdict.settles] == []
+
+
+def test_sealed_rows_keep_what_they_had_when_they_were_opened() -> None:
+    """What was committed sealed is what was judged, and recall on it does not fall."""
+    sealed = (_MANUALS / "blind.jsonl.enc").read_bytes()
+    salt, content = sealed[8:16], sealed[16:]
+    password = (_MANUALS / "blind.key").read_bytes().strip()
+    secret = hashlib.pbkdf2_hmac("sha256", password, salt, 200_000, 48)
+    opened = Cipher(algorithms.AES(secret[:32]), modes.CTR(secret[32:])).decryptor().update(content)
+    assert hashlib.sha256(opened).hexdigest() == (_MANUALS / "blind.sha256").read_text(encoding="utf-8").split()[0]
+    found = judged(read_rows(opened.decode()))
+    assert len(found.verdicts) >= 400
+    assert found.share(lambda verdict: verdict.is_caught) >= 0.94
+    assert found.share(lambda verdict: verdict.is_exact) >= 0.84
     assert [row.number for row, verdict in found.verdicts if not verdict.settles] == []
 
 

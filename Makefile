@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11
 ARGS ?=
 
-.PHONY: setup demo check test lint types imports unit integration golden prove tools chart bench proto client reference sbom pin-images lock format
+.PHONY: setup demo check test docs lint types imports unit integration golden prove tools chart bench proto client reference sbom pin-images lock format
 
 setup: $(SETUP)  ## the program in .venv, and the embedded broker's jars
 
@@ -81,7 +81,10 @@ pin-images: setup  ## needs docker and a container registry; digests behind the 
 client: setup  ## the Python client's types and schemas, from schemas/avro
 	$(BIN)/python -m tests.support.generate_client
 
-reference: setup  ## docs/topics.md, schemas.md, asyncapi.json and openapi.json
+docs: setup  ## the pages of docs/ as a site in .cache/docs
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d .cache/doctrees docs .cache/docs
+
+reference: setup  ## the pages of docs/ that follow from the program: topics, schemas, settings, commands and so on
 	$(BIN)/python -m tests.support.reference_pages
 
 lock:  ## needs uv; versions in pyproject.toml, hashes of their closure in the lock files

@@ -136,16 +136,24 @@ def test_every_example_of_a_help_parses(words: str) -> None:
         _parse(arguments)
 
 
-def _readme_lines() -> Iterator[str]:
-    """README's lines of shell, and the commands that stand in its sentences."""
-    text = README.read_text(encoding="utf-8")
-    for block in re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-        yield from block.splitlines()
+PAGES = sorted(page for page in (README.parent / "docs").glob("*.md") if page.name != "commands.md")
+"""Without the page that has every help."""
+
+
+def _blocks_of(text: str) -> Iterator[str]:
+    for block in re.findall(r"^ *```sh\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
+        yield from (line.strip() for line in block.splitlines())
+
+
+def _lines_of(page: Path) -> Iterator[str]:
+    """A page's lines of shell, and the commands that stand in its sentences."""
+    text = page.read_text(encoding="utf-8")
+    yield from _blocks_of(text)
     prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     yield from (" ".join(inline.split()) for inline in re.findall(r"`([^`]+)`", prose))
 
 
-README_COMMANDS = [arguments for line in _readme_lines() if (arguments := _arguments(line))]
+README_COMMANDS = [arguments for line in _lines_of(README) if (arguments := _arguments(line))]
 
 
 @pytest.mark.parametrize("arguments", README_COMMANDS, ids=" ".join)
@@ -155,6 +163,15 @@ def test_every_command_line_of_the_readme_parses(arguments: list[str]) -> None:
     if not any(word.startswith("-") for word in words) and " ".join(words) in ALL:
         return
     _parse(words)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_line_to_type_of_a_page_parses(page: Path) -> None:
+    """Lines in blocks of shell; those in sentences may leave words out."""
+    for line in _blocks_of(page.read_text(encoding="utf-8")):
+        arguments = _arguments(line)
+        if arguments is not None and "--help" not in arguments:
+            _parse(arguments)
 
 
 def test_the_readme_shows_most_commands() -> None:

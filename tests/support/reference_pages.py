@@ -15,6 +15,7 @@ from schemas import records
 from schemas.topics import DAY_MS, TOPICS, Topic, subject
 from tests.support.asyncapi_document import asyncapi_document
 from tests.support.openapi_document import openapi_document
+from tests.support.program_pages import commands, configuration, exit_codes
 from tests.support.topic_words import WORDS, stage_readers, writers
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -35,6 +36,9 @@ def pages() -> dict[str, str]:
     return {
         "docs/topics.md": "\n".join(_topics()) + "\n",
         "docs/schemas.md": "\n".join(_schemas()) + "\n",
+        "docs/configuration.md": "\n".join(configuration()) + "\n",
+        "docs/commands.md": "\n".join(commands()) + "\n",
+        "docs/exit-codes.md": "\n".join(exit_codes()) + "\n",
         "docs/asyncapi.json": _json(asyncapi_document()),
         "docs/openapi.json": _json(openapi_document()),
     }

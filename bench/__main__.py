@@ -18,6 +18,7 @@ ALL: Final = (
     "pipeline",
     "hot_symbols",
     "hot_symbols_scale",
+    "fleet",
     "replay",
     "export",
     "dead_letters",

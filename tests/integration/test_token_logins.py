@@ -44,7 +44,7 @@ BY_PASSWORD = {
 }
 SECONDS = 20
 """Of the load at size 1: longer than a session, so that each connection is renewed or cut."""
-RATE = 200
+RATE = 1_000
 
 
 @dataclass(frozen=True, slots=True)

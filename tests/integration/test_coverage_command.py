@@ -11,6 +11,7 @@ from confluent_kafka import Producer
 from agents.coverage.keys import NO_NODE
 from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
+from app.operators.json_text import with_times
 from app.operators.times import time_text
 from app.settings import from_env
 from app.stages.worker import registered_id
@@ -114,7 +115,7 @@ def test_json_has_the_reasons(scene: _Scene) -> None:
     assert (asked.exit_code, document["trust"]) == (1, "not-trusted")
     assert [(gap["cause"], gap["events_lost"]) for gap in document["gaps"]] == [("Overflow", 12)]
     assert document["unvouched"] == [
-        {"from_ns": (scene.now_s - 600) * _NS, "to_ns": (scene.now_s - 500) * _NS},
+        with_times({"from_ns": (scene.now_s - 600) * _NS, "to_ns": (scene.now_s - 500) * _NS}),
     ]
 
 
@@ -155,7 +156,7 @@ def test_a_time_that_two_ingests_vouched_for_is_not_trusted(scene: _Scene) -> No
     twice = scene.ask(450, 250, "--cluster", "east", "--json")
     assert (twice.exit_code, json.loads(twice.stdout)["vouched_twice"]) == (
         1,
-        [{"from_ns": (scene.now_s - 400) * _NS, "to_ns": (scene.now_s - 300) * _NS}],
+        [with_times({"from_ns": (scene.now_s - 400) * _NS, "to_ns": (scene.now_s - 300) * _NS})],
     )
     assert "two ingests vouched for it" in scene.ask(450, 250, "--cluster", "east").output
 

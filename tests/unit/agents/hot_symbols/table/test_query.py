@@ -9,6 +9,7 @@ from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.table.published import published_record
 from agents.hot_symbols.table.query import Query, top
 from app.commands.hot_symbols import documents, table
+from app.operators.json_text import with_times
 
 NS = 1_000_000_000
 
@@ -88,5 +89,5 @@ def test_table_marks_kernel_and_user_and_how_sure_a_symbol_is() -> None:
 
 
 def test_documents_hold_all_that_a_row_holds() -> None:
-    """Machines get the record as it is published."""
-    assert [json.loads(line) for line in documents(ROWS)] == ROWS
+    """Machines get the record as it is published, with its times as text beside them."""
+    assert [json.loads(line) for line in documents(ROWS)] == [with_times(row) for row in ROWS]

@@ -14,7 +14,13 @@ from aiokafka.protocol.metadata import MetadataRequest
 from callstream_client import Connection
 from callstream_client.table import read_to_end
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
+from confluent_kafka.admin import (
+    AdminClient,
+    NewTopic,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
 
 from app.doctor.kafka_checks import check_kafka
 from app.embedded.kafka_server import Listener
@@ -163,6 +169,9 @@ def test_a_connection_logs_in_again_before_its_session_ends(tokens: TokenBroker)
 
 def test_the_python_client_logs_in_by_token(tokens: TokenBroker, topic_prefix: str) -> None:
     """From the identity provider by itself, and with a token that somebody keeps in a file."""
+    admin = AdminClient({"bootstrap.servers": tokens.broker.bootstrap_servers})
+    for made in admin.create_topics([NewTopic(topic_prefix + topics.CALLS, 1, 1)]).values():
+        made.result(30)
     producer = Producer({"bootstrap.servers": tokens.broker.bootstrap_servers})
     producer.produce(topic_prefix + topics.CALLS, b"value", b"key")
     assert producer.flush(30) == 0

@@ -145,6 +145,7 @@ def identity_provider(folder: Path) -> Iterator[IdentityProvider]:
             status, content = provider.reply(self.headers.get("Authorization", ""), form)
             body = json.dumps(content).encode()
             self.send_response(status)
+            self.send_header("Content-Type", "application/json")  # librdkafka reads nothing else
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

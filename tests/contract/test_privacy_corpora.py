@@ -30,6 +30,13 @@ def _files() -> list[Path]:
     return sorted(Path(_FOLDER).glob("*.jsonl.gz")) if _FOLDER else []
 
 
+def _is_touched(row: dict[str, Any]) -> bool:
+    """Whether an ordinary row changes; where its note lets the rule for paths change it, only by that."""
+    found = cleared(row["input"])
+    by_paths_alone = {rule for rule, _ in found.hits} == {"credential-path"}
+    return found.text != row["input"] and not (by_paths_alone and "path rule may" in row.get("note", ""))
+
+
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
     with gzip.open(file, "rt", encoding="utf-8") as lines:
         for line in lines:
@@ -57,7 +64,7 @@ def test_every_secret_of_a_corpus_is_caught(file: Path, record_property: Callabl
     secret = [row for row in rows if row["expect"] == "secret"]
     clean = [row for row in rows if row["expect"] == "clean"]
     missed = [number for number, row in enumerate(secret) if not _is_caught(row)]
-    touched = [number for number, row in enumerate(clean) if cleared(row["input"]).text != row["input"]]
+    touched = [number for number, row in enumerate(clean) if _is_touched(row)]
     report = f"recall {len(secret) - len(missed)}/{len(secret)}, over-redaction {len(touched)}/{len(clean)}"
     record_property(file.name, report)
     print(f"{file.name}: {report}")  # noqa: T201 - the report is the point; pytest shows it with -rP

@@ -2,7 +2,7 @@
 
 It owes from its boot, from its creation where an authority tells it, or from the first time that it was heard of. It
 owes until somebody who may know says that it was gone. Hearing from it later voids that word, unless it was booted or
-created anew in between: then nobody owes for the time between. A node that only falls silent owes on.
+created again in between: then nobody owes for the time between. A node that only falls silent owes on.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,7 @@
 """The Kubernetes API's Node objects: the whole list, and its changes from there on, with a service account.
 
 The list is read in pages. A watch goes on from the list's resource version, and from where the last one ended. If the
-API no longer has that version (410), a new list is needed. The token is read anew for each request, because it is
+API no longer has that version (410), a new list is needed. The token is read again for each request, because it is
 exchanged while a pod runs.
 """
 

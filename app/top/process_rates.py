@@ -1,6 +1,6 @@
 """What two readings of a process's page say: rates, and what waits, was lost or refused.
 
-Pure functions over pages. A rate is known if a process was read twice and did not start anew meanwhile; otherwise it
+Pure functions over pages. A rate is known if a process was read twice and did not start again meanwhile; otherwise it
 is None, never zero.
 """
 

@@ -191,7 +191,7 @@ def test_event_that_comes_late_still_finds_the_modules_of_its_ended_process() ->
 
 
 def test_file_that_is_replaced_takes_no_more_room() -> None:
-    """A program that loads plugins anew for ever is remembered with the present ones."""
+    """A program that loads plugins again and again is remembered with the present ones."""
     index = ModuleIndex()
     for number in range(5_000):
         index.observe(0, number, _key("p"), LIBC, number.to_bytes(20, "big"))

@@ -71,7 +71,7 @@ class _Scene:
         self._table: StrictTable | None = None
 
     async def start(self, partitions: Sequence[int] = (0, 1)) -> StrictTable:
-        """Start the app's table anew, with these partitions assigned."""
+        """Start the app's table again, with these partitions assigned."""
         if self._table is not None:
             stores: Any = self._table.data
             await stores.stop()

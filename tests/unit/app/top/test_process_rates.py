@@ -54,7 +54,7 @@ def test_two_readings_give_rates_and_one_gives_none() -> None:
 
 
 def test_a_restart_is_counted_and_gives_no_rate() -> None:
-    """A counter that begins anew is no negative rate, and a start that differs is a restart also if counters grew."""
+    """A counter that begins again is no negative rate, and a start that differs is a restart also if counters grew."""
     history = ProcessHistory()
     history.rates(PageReading(10.0, 1_000.0, [_ingest(100, 80)]))
     (row,) = history.rates(PageReading(12.0, 1_002.0, [_ingest(900, 900, started=1_001.0)]))

@@ -20,6 +20,8 @@ from agents.canonicalize.outcomes import Canonical
 from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
 from app.operators.times import time_text
+from app.settings import from_env
+from app.stages.worker import registered_id
 from schemas import records
 from schemas.topics import CALLS, CANONICAL, COVERAGE, RAW
 from tests.support.events import event, kprobe, process, user_frame
@@ -34,6 +36,8 @@ class _Cluster:
     environ: dict[str, str]
     prefix: str
     producer: Producer
+    schema_id: int
+    """Of coverage records; another test's schemas may have any id."""
 
     def tap(self, *arguments: str) -> Result:
         return CliRunner().invoke(cli, ["tap", *arguments], env=self.environ)
@@ -42,7 +46,7 @@ class _Cluster:
         """Write coverage records of partition 0 that lost `first` to `last` events."""
         for lost in range(first, last + 1):
             gap = {"node": "quay-7", "from_ns": 0, "to_ns": 1, "cause": "Overflow", "events_lost": lost}
-            value = records.encode(records.COVERAGE_GAP, 3, gap | {"detail": None})
+            value = records.encode(records.COVERAGE_GAP, self.schema_id, gap | {"detail": None})
             self.producer.produce(self.prefix + COVERAGE, value, b"quay-7", partition=0)
         self.producer.flush(10)
 
@@ -58,7 +62,7 @@ def _cluster(embedded: EmbeddedBroker, topic_prefix: str) -> Iterator[_Cluster]:
     applied = CliRunner().invoke(cli, ["topics", "apply"], env=variables)
     assert applied.exit_code == 0, applied.output
     producer = Producer({"bootstrap.servers": embedded.bootstrap_servers, "log_level": 0})
-    yield _Cluster(variables, topic_prefix, producer)
+    yield _Cluster(variables, topic_prefix, producer, registered_id(from_env(variables), COVERAGE))
     producer.flush(10)
 
 

@@ -50,6 +50,9 @@ class _Registry(BaseHTTPRequestHandler):
     shown: ClassVar[list[str | None]] = []
 
     def do_GET(self) -> None:
+        if self.path.startswith("/elsewhere"):
+            self.send_error(404)
+            return
         self.requests.append(self.path)
         self.shown.append(self.headers.get("Authorization"))
         last = self.path.rpartition("/")[2]
@@ -141,6 +144,13 @@ def test_a_registry_that_is_away_is_an_error_that_names_it() -> None:
     away = Connection(registry_url="http://127.0.0.1:1", patience_s=0.0)
     with pytest.raises(RegistryError, match="versions"):
         Decoder(away, CALLS).decode(avro_wire.schema_header(1))
+
+
+def test_a_wrong_path_of_the_registry_is_an_error_that_names_the_usual_one(connection: Connection) -> None:
+    """And not a refused record: a reader would commit past every record without a word."""
+    elsewhere = Connection(registry_url=f"{connection.registry_url}/elsewhere", patience_s=0.0)
+    with pytest.raises(RegistryError, match=r"404.*/apis/ccompat/v7"):
+        Decoder(elsewhere, CALLS).decode(avro_wire.schema_header(1))
 
 
 def test_tokens_come_from_a_file_or_an_identity_provider(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ _MAX_REFUSED: Final = 1_024
 _NOT_FOUND: Final = 404
 _SERVER_ERRORS: Final = 500
 _MAX_ANSWER_BYTES: Final = 4 << 20
+_USUAL: Final = "; the path is usually /apis/ccompat/v7 (Apicurio) or none (Confluent)"
 
 
 class SubjectVersions:
@@ -105,13 +106,12 @@ class SubjectVersions:
                 status, body, problem = _SERVER_ERRORS, b"", type(error).__name__
             else:
                 problem = f"HTTP {status}"
-            if status == _NOT_FOUND:
+            if status == _NOT_FOUND and _is_of_a_registry(body):
                 return None
             if status < 300:
                 return _json(body, path)
             if status < _SERVER_ERRORS or time.monotonic() > deadline:
-                usual = "; the path is usually /apis/ccompat/v7 (Apicurio) or none (Confluent)"
-                raise RegistryError(f"the schema registry does not give {path}: {problem}{usual}")
+                raise RegistryError(f"the schema registry does not give {path}: {problem}{_USUAL}")
             self._urls.rotate(-1)
             time.sleep(_PAUSE_SECONDS / len(self._urls))
 
@@ -119,6 +119,15 @@ class SubjectVersions:
         if self._token_file is None:
             return self._headers
         return self._headers | {"Authorization": f"Bearer {secret_in(self._token_file).strip()}"}
+
+
+def _is_of_a_registry(body: bytes) -> bool:
+    """Whether a 404 says that there is no such subject; any other web server says that there is no such page."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(answer, Mapping) and "error_code" in answer
 
 
 def _json(body: bytes, path: str) -> Any:

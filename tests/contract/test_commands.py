@@ -142,7 +142,7 @@ PAGES = sorted(page for page in (README.parent / "docs").glob("*.md") if page.na
 
 def _blocks_of(text: str) -> Iterator[str]:
     for block in re.findall(r"^ *```sh\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
-        yield from (line.strip() for line in block.splitlines())
+        yield from (line.strip() for line in block.replace("\\\n", " ").splitlines())
 
 
 def _lines_of(page: Path) -> Iterator[str]:

@@ -51,19 +51,19 @@ def find_cut(tail: Sequence[str], received: Sequence[str]) -> Cut | None:
     for number in range(len(tail) - 1, -1, -1):
         known = tail[number]
         if not known.startswith(_REPEATS) and in_tail[known] == 1 and in_received[known] == 1:
-            written = Counter(tail[number + 1 :])
-            return _behind(received, received.index(known) + 1, written)
+            written, begin = Counter(tail[number + 1 :]), received.index(known) + 1
+            return Cut([at for at in range(begin, len(received)) if not take_one(written, received[at])], written)
     return None
 
 
-def _behind(received: Sequence[str], begin: int, written: Counter[str]) -> Cut:
-    unwritten = []
-    for number in range(begin, len(received)):
-        if written[received[number]] > 0:
-            written[received[number]] -= 1
-        else:
-            unwritten.append(number)
-    return Cut(unwritten, +written)
+def take_one(written: Counter[str], known: str) -> bool:
+    """Whether an event is among the written ones, of which there is one less then."""
+    if not written[known]:
+        return False
+    written[known] -= 1
+    if not written[known]:
+        del written[known]
+    return True
 
 
 def _digest_of(event: bytes) -> str:

@@ -7,7 +7,7 @@ where it is sent, through a filter as long as one is needed.
 import time
 from collections import deque
 from collections.abc import Callable
-from threading import Lock
+from threading import Event, Lock
 from typing import Final
 
 from app.ingest.statuses import StreamEnd
@@ -27,6 +27,8 @@ class EarlyEvents:
         self._lock = Lock()
         self._kept: deque[bytes] = deque()
         self._kept_bytes = 0
+        self._is_held = False
+        self._passed = Event()
         self._put: Put | None = None
         self._opened: Callable[[bytes], None] | None = None
         self._ended: Callable[[StreamEnd], None] | None = None
@@ -48,7 +50,11 @@ class EarlyEvents:
                 return self._put(event)
             self._kept.append(event)
             self._kept_bytes += len(event)
-            while len(self._kept) > 1 and (len(self._kept) > MAX_EVENTS or self._kept_bytes > MAX_BYTES):
+            while (
+                not self._is_held
+                and len(self._kept) > 1
+                and (len(self._kept) > MAX_EVENTS or self._kept_bytes > MAX_BYTES)
+            ):
                 self._kept_bytes -= len(self._kept.popleft())
                 self.is_whole = False
             return True
@@ -62,6 +68,11 @@ class EarlyEvents:
             self.first_event = first_event
             self.open_ns = self.open_ns or self._wall_ns()
 
+    def hold(self) -> None:
+        """Keep what is kept until `pass_on`, which comes within seconds, also if the stream ends."""
+        with self._lock:
+            self._is_held = True
+
     def answered(self) -> None:
         """The agent answered on the stream's connection."""
         with self._lock:
@@ -69,6 +80,8 @@ class EarlyEvents:
 
     def ended(self, end: StreamEnd) -> None:
         """The stream is over; what it brought does not go on in the next one."""
+        if self._is_held:
+            self._passed.wait()  # the next stream begins behind what this one brought
         with self._lock:
             if self._ended is not None:
                 self._ended(end)
@@ -101,6 +114,7 @@ class EarlyEvents:
             for event in chosen:
                 put(event)
             self._put, self._opened, self._ended = later, opened, ended
+            self._passed.set()
             return len(kept) - len(chosen)
 
     def pass_directly(self, put: Put) -> None:

@@ -143,8 +143,8 @@ class Keeper:
     ) -> OpenClaim | None:
         """Report the last gaps; gaps that the broker does not acknowledge in time stay in the journal.
 
-        In good order, everything is written that was received: a last heartbeat and a farewell say so. For a successor
-        there is no farewell, but the claim from which it goes on, if the stream is open.
+        In good order, everything is written that was received: a last heartbeat and a farewell say so. If a successor
+        waits and the stream is open, there is no farewell: the successor goes on from the claim that is returned.
         """
         with self._lock:
             self._gaps.report(self._coverage.losses(self._buffer.take_findings(), []))

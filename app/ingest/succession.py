@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from app.ingest.client import EventStream
-from app.ingest.cut import Cut, event_digests, find_cut
+from app.ingest.cut import Cut, event_digests, find_cut, take_one
 from app.ingest.early_events import EarlyEvents, Put
 from app.ingest.handover import Handover, take
 from app.ingest.node_claims import LATENESS_NS, OpenClaim
@@ -123,14 +123,13 @@ def await_turn(settings: Settings, stop: threading.Event, announce: Callable[[st
 def find_passage(waited: Waited, *, patience_seconds: float = _PATIENCE_SECONDS) -> Passage:
     """Where to go on; waits until the old one's last events have arrived here, or it is clear that they will not."""
     handover, early = waited.handover, waited.early
+    early.hold()
     reason = _no_cut(waited)
     if handover is not None and reason is None:
         deadline = time.monotonic() + patience_seconds
         received: list[str] = []
         while True:
             received += event_digests(early.kept(len(received)))
-            if not early.is_whole:  # what is kept has moved
-                received = event_digests(early.kept())
             if (cut := find_cut(handover.tail, received)) is not None:
                 return _behind(cut, len(received), handover.claim)
             if early.is_whole and handover.last_received_ns < early.asked_ns:
@@ -232,17 +231,8 @@ def _behind(cut: Cut, known: int, claim: OpenClaim) -> Passage:
     return Passage(claim, select, filtered)
 
 
-def _was_written(event: bytes, coming: "Counter[str]") -> bool:
-    if not coming:
-        return False
-    (known,) = event_digests([event])
-    if not coming[known]:
-        del coming[known]
-        return False
-    coming[known] -= 1
-    if not coming[known]:
-        del coming[known]
-    return True
+def _was_written(event: bytes, coming: Counter[str]) -> bool:
+    return bool(coming) and take_one(coming, event_digests([event])[0])
 
 
 def _after(turn_ns: int) -> Passage:

@@ -1,3 +1,5 @@
+import threading
+
 import grpc
 
 from app.ingest.early_events import MAX_BYTES, EarlyEvents
@@ -41,3 +43,22 @@ def test_events_go_on_in_order_behind_those_that_were_kept() -> None:
     early.put(b"5")
 
     assert (over, got, filtered) == (1, [b"2", b"3", b"5"], [b"4"])
+
+
+def test_end_of_the_stream_after_the_turn_waits_for_what_the_stream_brought() -> None:
+    """Where to go on was found by numbers, so nothing moves any more; the end comes behind the events."""
+    early, got = EarlyEvents(), list[object]()
+    for _ in range(2):
+        early.put(b"x" * (MAX_BYTES // 2))
+    early.hold()
+    early.put(b"last")
+    ending = threading.Thread(target=early.ended, args=(UNAVAILABLE,), daemon=True)
+    ending.start()
+    ending.join(0.05)
+    kept = early.kept()
+
+    early.pass_on(got.append, lambda events: events[1:], got.append, lambda _: None, got.append)
+    ending.join()
+
+    assert (len(kept), early.is_whole) == (3, True)
+    assert got[1:] == [b"last", UNAVAILABLE]

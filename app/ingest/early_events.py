@@ -7,6 +7,7 @@ where it is sent, through a filter as long as one is needed.
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from threading import Event, Lock
 from typing import Final
 
@@ -93,7 +94,7 @@ class EarlyEvents:
     def kept(self, begin: int = 0) -> list[bytes]:
         """What is kept, from this number on."""
         with self._lock:
-            return [self._kept[number] for number in range(begin, len(self._kept))]
+            return list(islice(self._kept, begin, None))
 
     def pass_on(
         self,

@@ -42,6 +42,7 @@ TEST_ONLY_NAMES = frozenset(
         "CALLSTREAM_CONTRACT_DIR",
         "CALLSTREAM_TEST_SEED",
         "CALLSTREAM_TEST_SIZE",
+        "CALLSTREAM_VULNERABILITY_DATA_DIR",
     }
 )
 """Variables that only the tests read."""

@@ -21,7 +21,7 @@ class Ecosystem(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class NamedFunctions:
+class FaultyFunctions:
     """Functions of one Go package, crate or library that an advisory names; none of them means all of it.
 
     `goos` and `goarch` say where the fault exists; empty is everywhere. `versions` are those of the crate in which the
@@ -52,7 +52,7 @@ class AffectedPackage:
     ecosystem: str
     name: str
     versions: VersionRule | None
-    named: tuple[NamedFunctions, ...] = ()
+    named: tuple[FaultyFunctions, ...] = ()
     custom: OsvRanges | UnreadableVersions | None = None
 
 

@@ -12,7 +12,7 @@ from agents.vulnerabilities.advisory import (
     Advisory,
     AffectedPackage,
     Ecosystem,
-    NamedFunctions,
+    FaultyFunctions,
     UnreadableVersions,
 )
 from agents.vulnerabilities.go_build import STANDARD_LIBRARY, TOOLCHAIN, GoBuild, GoModule, UnknownVersion
@@ -203,7 +203,7 @@ def _look_in_vendored(affected: AffectedPackage, program: GoProgram, findings: _
             findings.maybe |= found
 
 
-def _is_of_platform(named: NamedFunctions, build: GoBuild | None) -> bool:
+def _is_of_platform(named: FaultyFunctions, build: GoBuild | None) -> bool:
     if build is None:
         return True
     pairs = ((named.goos, build.setting("GOOS")), (named.goarch, build.setting("GOARCH")))
@@ -261,5 +261,5 @@ def _look_in_rust(
         findings.doubts |= program.gaps
 
 
-def _is_in_versions(named: NamedFunctions, version: Version | None) -> bool:
+def _is_in_versions(named: FaultyFunctions, version: Version | None) -> bool:
     return version is None or not named.versions or any(one.includes(version) for one in named.versions)

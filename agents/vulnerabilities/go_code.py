@@ -18,7 +18,7 @@ table has symbols of the linker. From one to the other, each rule with its sourc
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 _ARGUMENTS: Final = "[...]"
@@ -33,11 +33,11 @@ _VENDOR: Final = "vendor/"
 
 
 class GoName(NamedTuple):
-    """A symbol of Go: its package, the functions that it is for sure, and those of any package that it may be."""
+    """A symbol of Go: its package, the names in it (a receiver with `*` in front), and whether it is a closure's."""
 
     package: str
-    functions: tuple[str, ...]
-    maybe: tuple[str, ...]
+    parts: tuple[str, ...]
+    is_closure: bool
 
 
 def symbol_prefix(import_path: str) -> str:
@@ -52,30 +52,38 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def split_symbol(symbol: str) -> GoName:
-    """What a symbol of Go names. A symbol that is none of Go's has no package."""
+    """What a symbol of Go names: no package where it is none of Go's, no parts where it is the code of a type."""
     name = _without_arguments(symbol)
     type_code = _TYPE_CODE.fullmatch(name)
     if type_code is not None:
-        package, _ = _package(type_code["type"].lstrip("*"))
-        return GoName(package, (), ())
+        return GoName(_package(type_code["type"].lstrip("*"))[0], (), is_closure=False)
     package, rest = _package(name)
-    if not rest:
-        return GoName("", (), ())
     plain = rest.replace(_ARGUMENTS, "")
     bare = _CLOSURE.sub("", plain)
-    parts = [found["receiver"] or found["name"] for found in _PART.finditer(bare)]
-    functions = {_joined(plain)}
-    if bare == plain:
-        functions.add(".".join(parts[:2]) if len(parts) > 1 else "".join(parts))
-        return GoName(package, tuple(sorted(functions)), ())
-    functions |= {parts[0], ".".join(parts[:2])} if parts else set()
-    maybe = {".".join(parts[at:behind]) for at in range(1, len(parts)) for behind in (at + 1, at + 2)}
-    return GoName(package, tuple(sorted(functions)), tuple(sorted(maybe)))
+    found = (("*" + part["receiver"]) if part["receiver"] else part["name"] for part in _PART.finditer(bare))
+    return GoName(package, tuple(found), is_closure=bare != plain)
 
 
-def _joined(plain: str) -> str:
-    """`(*T).M` as `T.M`, with everything that follows."""
-    return plain.replace("(*", "").replace("(", "").replace(")", "")
+def _readings(parts: tuple[str, ...], known: Collection[str]) -> tuple[set[str], set[str]]:
+    """The functions that a closure's names are for sure, and those of any package that were inlined around it.
+
+    `A.B` is a method of A, or A with B inlined; a package has only one of the functions `A.B` and `A`.
+    """
+    sure: set[str] = set()
+    first = ".".join(parts[:2]).lstrip("*")
+    if parts[0].startswith("*") or first in known:
+        sure.add(first)
+        behind = 2
+    else:
+        sure |= {parts[0]} if parts[0] in known else {parts[0], first}
+        behind = 1
+    maybe: set[str] = set()
+    for at in range(behind, len(parts)):
+        if parts[at].startswith("*"):
+            maybe.add(".".join(parts[at : at + 2]).lstrip("*"))
+        elif not parts[at - 1].startswith("*"):
+            maybe |= {parts[at], ".".join(parts[at : at + 2])}
+    return sure, {one for one in maybe if "*" not in one}
 
 
 def _package(name: str) -> tuple[str, str]:
@@ -123,21 +131,30 @@ class GoCode:
         self._maybe: dict[str, set[str]] = defaultdict(set)
         self._types: dict[str, set[str]] = defaultdict(set)
         self._packages_of: dict[str, set[str]] = defaultdict(set)
-        for symbol in names:
-            self._add(symbol)
+        closures = [(symbol, name) for symbol in names if (name := self._added(symbol)) is not None]
+        plain = {package: frozenset(functions) for package, functions in self._functions.items()}
+        for symbol, (package, parts, _) in closures:
+            sure, maybe = _readings(parts, plain.get(package, frozenset()))
+            for function in sure:
+                self._functions[package][function].add(symbol)
+            for function in maybe:
+                self._maybe[function].add(symbol)
         for package in self._functions.keys() | self._types.keys():
             self._packages_of[_without_vendor(package)].add(package)
 
-    def _add(self, symbol: str) -> None:
-        package, functions, maybe = split_symbol(symbol)
+    def _added(self, symbol: str) -> GoName | None:
+        """Take a symbol; returned where it is a closure, which is read when all others are known."""
+        name = split_symbol(symbol)
+        package, parts, is_closure = name
         if not package:
-            return
-        if not functions:
+            return None
+        if not parts:
             self._types[package].add(symbol)
-        for function in functions:
-            self._functions[package][function].add(symbol)
-        for function in maybe:
-            self._maybe[function].add(symbol)
+            return None
+        if is_closure:
+            return name
+        self._functions[package][".".join(parts).replace("*", "")].add(symbol)
+        return None
 
     @property
     def packages(self) -> frozenset[str]:

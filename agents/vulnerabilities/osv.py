@@ -12,7 +12,7 @@ from agents.vulnerabilities.advisory import (
     AdvisoryRefusal,
     AffectedPackage,
     Ecosystem,
-    NamedFunctions,
+    FaultyFunctions,
     UnreadableVersions,
 )
 from agents.vulnerabilities.fields import Fields, RefusedFieldError
@@ -100,15 +100,15 @@ def _event(kind: str, text: str, where: str) -> RangeEvent:
     return RangeEvent(kind, version)
 
 
-def _named_in_go(specific: Fields) -> tuple[NamedFunctions, ...]:
+def _named_in_go(specific: Fields) -> tuple[FaultyFunctions, ...]:
     return tuple(
-        NamedFunctions(
+        FaultyFunctions(
             one.text("path"), one.texts("symbols"), frozenset(one.texts("goos")), frozenset(one.texts("goarch"))
         )
         for one in specific.objects("imports")
     )
 
 
-def _named_in_rust(specific: Fields, crate: str) -> tuple[NamedFunctions, ...]:
+def _named_in_rust(specific: Fields, crate: str) -> tuple[FaultyFunctions, ...]:
     functions = specific.inner("affects").texts("functions")
-    return (NamedFunctions(crate, functions),) if functions else ()
+    return (FaultyFunctions(crate, functions),) if functions else ()

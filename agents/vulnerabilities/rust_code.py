@@ -34,12 +34,6 @@ class RustPath(NamedTuple):
     function: str
 
 
-class NamedRust(NamedTuple):
-    """What an advisory names; `path` is None where that is no function: a bare type, a macro."""
-
-    path: RustPath | None
-
-
 def named_path(text: str) -> RustPath | None:
     """The function that a name in an advisory means; None for a bare type, a macro, or what is no path."""
     parts = _without_arguments(text.strip()).split("::")

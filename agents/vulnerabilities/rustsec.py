@@ -14,7 +14,7 @@ from agents.vulnerabilities.advisory import (
     AdvisoryRefusal,
     AffectedPackage,
     Ecosystem,
-    NamedFunctions,
+    FaultyFunctions,
 )
 from agents.vulnerabilities.fields import Fields, RefusedFieldError
 from agents.vulnerabilities.version_rules import CargoRequirement, CargoVersions, parse_requirement
@@ -52,10 +52,10 @@ def read_rustsec(text: str) -> Advisory | AdvisoryRefusal:
         return error.refusal
 
 
-def _named(affected: Fields, package: str) -> tuple[NamedFunctions, ...]:
+def _named(affected: Fields, package: str) -> tuple[FaultyFunctions, ...]:
     functions = affected.inner("functions")
     return tuple(
-        NamedFunctions(package, (name,), versions=_requirements(functions, name)) for name in functions.names()
+        FaultyFunctions(package, (name,), versions=_requirements(functions, name)) for name in functions.names()
     )
 
 

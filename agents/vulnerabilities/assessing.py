@@ -49,7 +49,7 @@ class GoProgram:
         name. Which functions are absent from such a file nobody can tell.
         """
         code = GoCode(names, build.main_package if build is not None and build.knows_main_package else "")
-        if build is None:
+        if build is None or not build.knows_modules:
             return cls(build, code, gaps | {Doubt.NO_BUILD_INFORMATION})
         dependencies = [one.path for one in build.modules[1:]]
         if dependencies and not any(map(code.has_module, dependencies)):
@@ -127,8 +127,9 @@ def assess_go(advisory: Advisory, program: GoProgram) -> Assessment:
 
 def _modules(affected: AffectedPackage, program: GoProgram) -> list[tuple[GoModule, Version | UnknownVersion]]:
     """Where the code of an affected module may be in a program: anywhere if nothing says what it was built from."""
-    if program.build is not None:
-        return program.build.found(affected.name)
+    build = program.build
+    if build is not None and (build.knows_modules or affected.name in {STANDARD_LIBRARY, TOOLCHAIN}):
+        return build.found(affected.name)
     return [] if affected.name == TOOLCHAIN else [(GoModule(affected.name, ""), UnknownVersion.NO_BUILD_INFORMATION)]
 
 

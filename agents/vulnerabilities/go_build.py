@@ -87,6 +87,11 @@ class GoBuild:
         return self.main_package not in {"", _NO_PACKAGE}
 
     @property
+    def knows_modules(self) -> bool:
+        """Whether it says what it was built from; other builders than `go` write the version of Go alone."""
+        return bool(self.main_package or self.modules)
+
+    @property
     def standard_library(self) -> Version | UnknownVersion:
         """The version of the standard library; a vendor's build of Go may have any fix in it."""
         return go_release(self.go_version) or UnknownVersion.UNREADABLE

@@ -109,6 +109,8 @@ class ElfStructure:
     unwind_header: FileRange | None
     linkage: tuple[SectionRange, ...]
     dwarf: tuple[DebugSection, ...]
+    go_build_info: FileRange | None
+    audited_crates: FileRange | None
 
     @property
     def has_dwarf(self) -> bool:
@@ -189,6 +191,8 @@ def read_structure(stream: BinaryIO, data: memoryview) -> ElfStructure:
             for section in sections
             if section.part is not None and section.name.startswith((".debug_", ".zdebug_"))
         ),
+        go_build_info=parts.get(".go.buildinfo"),
+        audited_crates=parts.get(".dep-v0"),
     )
 
 

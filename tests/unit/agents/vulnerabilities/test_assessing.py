@@ -152,6 +152,19 @@ def test_without_build_information_nothing_is_absent() -> None:
     assert assess_go(_advisory(_PARSE), program) == CannotTell((Doubt.NO_BUILD_INFORMATION,), ())
 
 
+def test_a_build_that_lists_no_modules_may_have_any() -> None:
+    """Other builders than `go` write the version of Go alone, so that of the standard library is known."""
+    build = read_go_build("go1.19.1", "")
+    assert isinstance(build, GoBuild)
+    program = GoProgram.of(build, (*_NAMES, "net/http.Serve"))
+    of_go = _advisory(FaultyFunctions("net/http", ("Serve",)), name="stdlib", fixed="1.20.0")
+
+    assert assess_go(_advisory(_PARSE), program) == CannotTell(
+        (Doubt.NO_BUILD_INFORMATION,), ("example.com/lib/parse.Parse",)
+    )
+    assert isinstance(assess_go(of_go, program), CodePresent)
+
+
 def test_modules_without_any_function_are_hidden_ones() -> None:
     """No name of theirs is in the file, though it was built from them."""
     answer = assess_go(_advisory(_PARSE), GoProgram.of(_build(), ("main.main", "a1b2c3.D4")))

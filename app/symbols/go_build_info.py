@@ -37,11 +37,12 @@ def go_build_texts(data: memoryview, structure: ElfStructure) -> GoBuildTexts | 
     """What Go wrote into a file; None where there is nothing, or nothing that can be read."""
     part = structure.go_build_info
     starts = [part.offset] if part is not None else _places(data, structure.loaded)
+    end = len(data) if part is None else part.offset + part.size
     for start in starts:
         header = bytes(data[start : start + _HEADER])
         if len(header) < _HEADER or not header.startswith(_MAGIC):
             continue
-        texts = _inline(data, start) if header[_FLAGS] & _INLINE else _pointed(data, header, structure)
+        texts = _inline(data[:end], start) if header[_FLAGS] & _INLINE else _pointed(data, header, structure)
         if texts is not None:
             return texts
     return None

@@ -1,7 +1,7 @@
 """An advisory as all databases have it here: the packages, their versions, and the functions that it names."""
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from agents.vulnerabilities.version_rules import CargoRequirement, OsvRanges, VersionRule
@@ -58,7 +58,7 @@ class AffectedPackage:
 
 @dataclass(frozen=True, slots=True)
 class Advisory:
-    """An advisory; `is_withdrawn` says that its authors took it back."""
+    """An advisory; `is_withdrawn` says that its authors took it back, `dated` when it was last changed, as it says."""
 
     advisory_id: str
     aliases: tuple[str, ...]
@@ -66,7 +66,8 @@ class Advisory:
     affected: tuple[AffectedPackage, ...]
     is_withdrawn: bool = False
     licence: str = ""
-    related: tuple[str, ...] = field(default=())
+    related: tuple[str, ...] = ()
+    dated: str = ""
 
 
 class AdvisoryFault(enum.StrEnum):

@@ -3,7 +3,7 @@
 ossf.github.io/osv-schema; go.dev/doc/security/vuln/database; rustsec/src/osv/advisory.rs.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from agents.vulnerabilities.advisory import (
     MAX_NAMED,
@@ -19,8 +19,11 @@ from agents.vulnerabilities.fields import Fields, RefusedFieldError
 from agents.vulnerabilities.version_rules import MAX_EVENTS, OsvRanges, RangeEvent
 from agents.vulnerabilities.versions import Version
 
-_EVENTS = ("introduced", "fixed", "last_affected")
-_ORDERED = frozenset((Ecosystem.GO.value, Ecosystem.CARGO.value))
+_EVENTS: Final = ("introduced", "fixed", "last_affected")
+_ORDERED: Final = frozenset((Ecosystem.GO.value, Ecosystem.CARGO.value))
+
+_LICENCES: Final = {"GO-": "CC-BY-4.0", "GHSA-": "CC-BY-4.0", "RUSTSEC-": "CC0-1.0"}
+"""Of the databases, by how their ids begin (google.github.io/osv.dev/data); an entry may say another one."""
 
 
 def read_osv(document: Any) -> Advisory | AdvisoryRefusal:
@@ -36,11 +39,16 @@ def read_osv(document: Any) -> Advisory | AdvisoryRefusal:
             fields.summary("summary"),
             affected,
             is_withdrawn=fields.has("withdrawn"),
-            licence=fields.inner("database_specific").text("license", ""),
+            licence=fields.inner("database_specific").text("license", "") or _licence(fields.text("id")),
             related=fields.texts("related"),
+            dated=max(fields.text("modified", ""), fields.text("published", "")),
         )
     except RefusedFieldError as error:
         return error.refusal
+
+
+def _licence(advisory_id: str) -> str:
+    return next((licence for start, licence in _LICENCES.items() if advisory_id.startswith(start)), "")
 
 
 def _affected(fields: Fields) -> AffectedPackage:

@@ -45,6 +45,7 @@ def read_rustsec(text: str) -> Advisory | AdvisoryRefusal:
             is_withdrawn=advisory.has("withdrawn"),
             licence=advisory.text("license", _LICENCE),
             related=advisory.texts("related"),
+            dated=advisory.text("date", ""),
         )
     except TomlTextError as error:
         return AdvisoryRefusal(AdvisoryFault.NOT_A_DOCUMENT, str(error))

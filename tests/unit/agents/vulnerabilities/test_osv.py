@@ -37,6 +37,7 @@ def test_an_entry_has_its_packages_versions_and_functions() -> None:
 
     assert isinstance(advisory, Advisory)
     assert (advisory.advisory_id, advisory.aliases) == ("GO-0000-0001", ("CVE-0000-1",))
+    assert advisory.licence == "CC-BY-4.0"
     (affected,) = advisory.affected
     assert affected.named == (
         FaultyFunctions("example.com/lib/parse", ("Parse", "Reader.Next"), frozenset(("windows",))),

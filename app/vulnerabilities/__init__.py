@@ -1,0 +1,1 @@
+"""Vulnerability databases as files: read within limits, offline, and named by their digest and date."""

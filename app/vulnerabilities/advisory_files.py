@@ -1,0 +1,180 @@
+"""Reads a vulnerability database from a file or folder: OSV, the zip of Go's database, RustSec.
+
+Anybody may have made these files, so every size has a limit, and a document that cannot be used is named and costs no
+other one. Which kind a document is follows from its name: `.json` is OSV, `RUSTSEC-*.md` and `.toml` are RustSec's.
+Folders called `index` are those of Go's zip, which repeat what the documents say.
+"""
+
+import enum
+import errno
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import Final, NamedTuple
+
+from agents.vulnerabilities.advisory import Advisory, AdvisoryRefusal
+from agents.vulnerabilities.osv import read_osv
+from agents.vulnerabilities.rustsec import read_rustsec
+from app.operators.regular_files import open_regular, read_regular
+
+MAX_DOCUMENT_BYTES: Final = 8 << 20
+"""The largest in osv.dev's export has some 3 MB."""
+
+MAX_DOCUMENTS: Final = 1_000_000
+"""osv.dev has some 500,000 of all ecosystems."""
+
+MAX_DATABASE_BYTES: Final = 4 << 30
+"""Of all documents, unpacked."""
+
+MAX_ARCHIVE_BYTES: Final = 2 << 30
+
+
+class DocumentFault(enum.StrEnum):
+    """Why a document of a database was not even parsed."""
+
+    NOT_TEXT = "it is not UTF-8"
+    UNREADABLE = "it cannot be read"
+    NOT_JSON = "it is not JSON"
+    TOO_LARGE = "it is larger than a document may be"
+    DAMAGED = "the archive is damaged there"
+    ENCRYPTED = "it is encrypted"
+    REPEATED = "another document has this id, and says something else"
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedDocument:
+    """A document that cannot be used: its name in the database, why, and which field."""
+
+    name: str
+    reason: str
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VulnerabilityDatabase:
+    """The advisories of a file or folder by id, and what was refused.
+
+    `digest` is over the names and contents of all documents in order of their names, so it does not depend on how they
+    were packed. `dated` is the newest date in them.
+    """
+
+    source: str
+    digest: str
+    dated: str
+    advisories: dict[str, Advisory]
+    refused: tuple[RefusedDocument, ...]
+
+
+class DatabaseFileError(Exception):
+    """The file or folder is no database, or larger than one may be; the message says which and why."""
+
+
+class _Document(NamedTuple):
+    name: str
+    content: bytes | DocumentFault
+
+
+def read_database(path: Path) -> VulnerabilityDatabase:
+    """The database at a path. Raises DatabaseFileError."""
+    advisories: dict[str, Advisory] = {}
+    refused: list[RefusedDocument] = []
+    digest = sha256()
+    size = count = 0
+    for name, content in _documents(path):
+        count += 1
+        if isinstance(content, DocumentFault):
+            refused.append(RefusedDocument(name, content.value))
+            digest.update(f"{name}\0{content.name}\n".encode("utf-8", "surrogateescape"))
+            continue
+        size += len(content)
+        if size > MAX_DATABASE_BYTES or count > MAX_DOCUMENTS:
+            raise DatabaseFileError(f"{path} is larger than a database may be, at {name}")
+        digest.update(f"{name}\0{sha256(content).hexdigest()}\n".encode("utf-8", "surrogateescape"))
+        read = _read(name, content)
+        if isinstance(read, RefusedDocument):
+            refused.append(read)
+        elif advisories.setdefault(read.advisory_id, read) != read:
+            refused.append(RefusedDocument(name, DocumentFault.REPEATED.value, "id"))
+    if not count:
+        raise DatabaseFileError(f"{path} has no advisory: neither OSV's .json nor RUSTSEC-*.md or .toml")
+    dated = max((one.dated for one in advisories.values()), default="")
+    return VulnerabilityDatabase(path.name, digest.hexdigest(), dated, advisories, tuple(refused))
+
+
+def _documents(path: Path) -> Iterator[_Document]:
+    """The documents of a folder, an archive, or the file itself, in order of their names."""
+    try:
+        if path.is_dir():
+            yield from _of_folder(path)
+            return
+        with open_regular(path) as file:
+            is_archive = zipfile.is_zipfile(file)
+            too_large = os.fstat(file.fileno()).st_size > MAX_ARCHIVE_BYTES
+            if is_archive and too_large:
+                raise DatabaseFileError(f"{path} has more than {MAX_ARCHIVE_BYTES:,} bytes")
+            if is_archive:
+                with zipfile.ZipFile(file) as archive:
+                    yield from _of_archive(archive)
+                return
+        if _is_advisory(path.name):
+            yield _Document(path.name, read_regular(path, MAX_DOCUMENT_BYTES))
+    except zipfile.BadZipFile as error:
+        raise DatabaseFileError(f"{path} is a damaged archive: {error}") from None
+    except OSError as error:
+        raise DatabaseFileError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _of_folder(folder: Path) -> Iterator[_Document]:
+    found = (Path(place, name).relative_to(folder).as_posix() for place, _, names in os.walk(folder) for name in names)
+    names = sorted(name for name in found if _is_advisory(name))
+    for name in names:
+        try:
+            yield _Document(name, read_regular(folder / name, MAX_DOCUMENT_BYTES))
+        except OSError as error:
+            if error.filename != str(folder / name):
+                raise
+            is_large = error.errno == errno.EFBIG
+            yield _Document(name, DocumentFault.TOO_LARGE if is_large else DocumentFault.UNREADABLE)
+
+
+def _of_archive(archive: zipfile.ZipFile) -> Iterator[_Document]:
+    members = sorted((one for one in archive.infolist() if _is_advisory(one.filename)), key=lambda one: one.filename)
+    for member in members:
+        if member.flag_bits & 1:
+            yield _Document(member.filename, DocumentFault.ENCRYPTED)
+            continue
+        try:
+            with archive.open(member) as file:
+                content = file.read(MAX_DOCUMENT_BYTES + 1)  # the size that the archive says may be a lie
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+            yield _Document(member.filename, DocumentFault.DAMAGED)
+            continue
+        is_whole = len(content) <= MAX_DOCUMENT_BYTES
+        yield _Document(member.filename, content if is_whole else DocumentFault.TOO_LARGE)
+
+
+def _is_advisory(name: str) -> bool:
+    path = PurePosixPath(name)
+    if path.suffix == ".json":
+        return "index" not in path.parts[:-1]
+    return path.suffix in {".md", ".toml"} and path.name.startswith("RUSTSEC-")
+
+
+def _read(name: str, content: bytes) -> Advisory | RefusedDocument:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return RefusedDocument(name, DocumentFault.NOT_TEXT.value)
+    if name.endswith(".json"):
+        try:
+            read = read_osv(json.loads(text))
+        except (ValueError, RecursionError):
+            return RefusedDocument(name, DocumentFault.NOT_JSON.value)
+    else:
+        read = read_rustsec(text)
+    return RefusedDocument(name, read.fault.value, read.where) if isinstance(read, AdvisoryRefusal) else read

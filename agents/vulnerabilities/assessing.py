@@ -15,6 +15,7 @@ from agents.vulnerabilities.advisory import (
     FaultyFunctions,
     UnreadableVersions,
 )
+from agents.vulnerabilities.cargo_audit import REGISTRY, Crate
 from agents.vulnerabilities.go_build import STANDARD_LIBRARY, TOOLCHAIN, GoBuild, GoModule, UnknownVersion
 from agents.vulnerabilities.go_code import FoundFunctions, GoCode
 from agents.vulnerabilities.rust_code import RustCode, named_path
@@ -59,9 +60,9 @@ class GoProgram:
 
 @dataclass(frozen=True, slots=True)
 class RustProgram:
-    """A Rust program: the versions of its crates, its functions, and the crates that debug information covers."""
+    """A Rust program: its crates (None if nothing says them), its functions, and the crates that DWARF covers."""
 
-    crates: tuple[tuple[str, str], ...]
+    crates: tuple[Crate, ...] | None
     code: RustCode
     described: frozenset[str]
     gaps: frozenset[Doubt] = frozenset()
@@ -220,9 +221,10 @@ def assess_rust(advisory: Advisory, program: RustProgram) -> Assessment:
         if affected.ecosystem != Ecosystem.CARGO:
             continue
         for version in _crate_versions(affected.name, program.crates):
-            if affected.versions is None or version is None:
-                doubt = Doubt.NO_VERSION if affected.versions is None else Doubt.VERSION_UNKNOWN
-                _look_in_rust(affected, None, doubt, program, findings)
+            if affected.versions is None:
+                _look_in_rust(affected, None, Doubt.NO_VERSION, program, findings)
+            elif isinstance(version, Doubt):
+                _look_in_rust(affected, None, version, program, findings)
             elif affected.versions.includes(version):
                 _look_in_rust(affected, version, None, program, findings)
             else:
@@ -230,9 +232,18 @@ def assess_rust(advisory: Advisory, program: RustProgram) -> Assessment:
     return findings.assessment()
 
 
-def _crate_versions(name: str, crates: Iterable[tuple[str, str]]) -> list[Version | None]:
-    """The versions of a crate in a program, which may have several."""
-    return [Version.parse(version) for crate, version in crates if crate == name]
+def _crate_versions(name: str, crates: tuple[Crate, ...] | None) -> list[Version | Doubt]:
+    """The versions of a crate in a program, which may have several.
+
+    A crate from a folder or a repository may have any code under its version.
+    """
+    if crates is None:
+        return [Doubt.NO_BUILD_INFORMATION]
+    return [
+        (Version.parse(one.version) if one.source == REGISTRY else None) or Doubt.VERSION_UNKNOWN
+        for one in crates
+        if one.name == name
+    ]
 
 
 def _look_in_rust(

@@ -6,6 +6,7 @@ import pytest
 
 from agents.vulnerabilities.advisory import Advisory, AffectedPackage, Ecosystem, FaultyFunctions, UnreadableVersions
 from agents.vulnerabilities.assessing import GoProgram, RustProgram, assess_go, assess_rust
+from agents.vulnerabilities.cargo_audit import Crate
 from agents.vulnerabilities.go_build import GoBuild, read_go_build
 from agents.vulnerabilities.rust_code import RustCode
 from agents.vulnerabilities.verdicts import (
@@ -260,7 +261,7 @@ def test_a_crates_function_is_absent_only_where_all_of_it_is_described(
     function: str, covered: frozenset[str], expected: object
 ) -> None:
     """A symbol table alone does not say what was inlined, and a trait's function may be any type's."""
-    program = RustProgram((("a-crate", "1.0.0"),), RustCode(_RUST_NAMES), covered)
+    program = RustProgram((Crate("a-crate", "1.0.0", "crates.io"),), RustCode(_RUST_NAMES), covered)
 
     assert assess_rust(_rust(function), program) == expected
 
@@ -278,6 +279,23 @@ def test_a_crates_function_is_absent_only_where_all_of_it_is_described(
 )
 def test_each_version_of_a_crate_counts(versions: tuple[str, ...], expected: type) -> None:
     """A program may have several, and a function may be at fault in some only."""
-    program = RustProgram(tuple(("a-crate", one) for one in versions), RustCode(_RUST_NAMES), _COVERED)
+    program = RustProgram(
+        tuple(Crate("a-crate", one, "crates.io") for one in versions), RustCode(_RUST_NAMES), _COVERED
+    )
 
     assert isinstance(assess_rust(_rust("a_crate::Type::f", ">= 1.0.0"), program), expected)
+
+
+@pytest.mark.parametrize(
+    ("crates", "doubt"),
+    [
+        (None, Doubt.NO_BUILD_INFORMATION),
+        ((Crate("a-crate", "1.2.0", "git"),), Doubt.VERSION_UNKNOWN),
+        ((Crate("a-crate", "1.2.0", "local"),), Doubt.VERSION_UNKNOWN),
+    ],
+)
+def test_a_crate_of_unknown_code_is_never_out_of_question(crates: tuple[Crate, ...] | None, doubt: Doubt) -> None:
+    """Most programs do not say their crates, and a repository may have any code under a version."""
+    program = RustProgram(crates, RustCode(_RUST_NAMES), _COVERED)
+
+    assert assess_rust(_rust("a_crate::Type::f"), program) == CannotTell((doubt,), ("m1",))

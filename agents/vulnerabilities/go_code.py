@@ -11,6 +11,8 @@ table has symbols of the linker. From one to the other, each rule with its sourc
   inlined, they have the name of the function around it first and lose F's package: `pkg.Caller.F.func1`. Such a name
   may be a function of any package, so it proves no more than that F may be there.
 - `init#N` of an advisory is one of several `init.N` (golang.org/x/tools/go/ssa names them so).
+- `map.init.N` is a part of `init` that fills a map (cmd/compile/internal/staticinit). `go:(*struct {...}).M` wraps a
+  method for a type without a name, which is of no package; it calls the method or has it inlined.
 - A copy in `vendor` has the folder in its path: that of the standard library (`vendor/golang.org/x/...`), or one of a
   program that was built without modules (`example.com/a/vendor/...`).
 - `type:.eq.` and `type:.hash.` are code of a package's types (cmd/compile/internal/reflectdata, alg.go).
@@ -26,7 +28,9 @@ _CLOSURE: Final = re.compile(
     r"\.func\d+|\.(?:gowrap|deferwrap)\d+|-range\d+|-fm|-tramp\d+|\.abi0|\.abiinternal|\.\d+(?=\.|-|\Z)"
 )
 _PART: Final = re.compile(r"\(\*?(?P<receiver>[^()]+)\)|(?P<name>[^.()]+)")
-_TYPE_CODE: Final = re.compile(r"type:?\.\.?(?:eq|hash)\.\.?(?P<type>.+)", re.DOTALL)
+_TYPE_CODE: Final = re.compile(r"type:?\.\.?(?:eq|hash)\.\.?(?:\[[^\]]*\]|\*)*(?P<type>.+)", re.DOTALL)
+_OF_NO_PACKAGE: Final = ("go:", "go.(", "go.struct")
+_MAP_INIT: Final = "map.init."
 _CGO: Final = ("_Cfunc_", "_cgo")
 _ESCAPED: Final = re.compile(r"[\x00- %\"\x7f-\xff]")
 _VENDOR: Final = "vendor/"
@@ -56,9 +60,9 @@ def split_symbol(symbol: str) -> GoName:
     name = _without_arguments(symbol)
     type_code = _TYPE_CODE.fullmatch(name)
     if type_code is not None:
-        return GoName(_package(type_code["type"].lstrip("*"))[0], (), is_closure=False)
-    package, rest = _package(name)
-    plain = rest.replace(_ARGUMENTS, "")
+        return GoName(_package(type_code["type"])[0], (), is_closure=False)
+    package, rest = ("", "") if name.startswith(_OF_NO_PACKAGE) else _package(name)
+    plain = rest.replace(_ARGUMENTS, "").replace(_MAP_INIT, "init.")
     bare = _CLOSURE.sub("", plain)
     found = (("*" + part["receiver"]) if part["receiver"] else part["name"] for part in _PART.finditer(bare))
     return GoName(package, tuple(found), is_closure=bare != plain)

@@ -42,6 +42,7 @@ def test_a_path_is_escaped_as_the_linker_does(import_path: str, prefix: str) -> 
         ("example.com/g.(*List[example.com/x/y.T]).Push", "example.com/g", "List.Push"),
         ("example.com/g.List[...].Len", "example.com/g", "List.Len"),
         ("example.com/g.init.0", "example.com/g", "init#1"),
+        ("example.com/g.map.init.3", "example.com/g", "init#1"),
         ("example.com/g.init.1.func2", "example.com/g", "init#2"),
         (
             "example.com/old/vendor/golang.org/x/net/http2.(*Server).ServeConn",
@@ -69,6 +70,8 @@ def test_a_symbol_is_the_function_that_is_named(symbol: str, path: str, named: s
         ("vendor/golang.org/x/net/http2.Serve", "golang.org/x/net/http2", "Serve"),
         ("main.run", "example.com/other", "run"),
         ("type:.eq.example.com/g.T", "example.com/g", "T"),
+        ("example.com/g.map.init.3", "example.com/h", "init"),
+        ("go:(*struct { *example.com/g.T; io.Reader }).Read", "example.com/g", "T.Read"),
         ("_cgo_panic", "", "panic"),
         ("", "", ""),
     ],
@@ -112,10 +115,10 @@ def test_the_standard_library_has_copies_of_others() -> None:
 
 def test_a_whole_package_is_every_function_of_it() -> None:
     """The code of its types alone may be none of its own."""
-    code = GoCode(["a.b/c.F", "a.b/c.init", "type:.eq.a.b/c.T", "type:.eq.a.b/d.T", "a.b/c/e.F"], "main")
+    code = GoCode(["a.b/c.F", "a.b/c.init", "type:.eq.a.b/c.T", "type:.eq.[4]a.b/d.T", "a.b/c/e.F"], "main")
 
     assert code.whole_package("a.b/c").sure == {"a.b/c.F", "a.b/c.init"}
-    assert code.whole_package("a.b/d") == FoundFunctions(frozenset(), frozenset(("type:.eq.a.b/d.T",)))
+    assert code.whole_package("a.b/d") == FoundFunctions(frozenset(), frozenset(("type:.eq.[4]a.b/d.T",)))
 
 
 def test_a_package_that_calls_c_is_known() -> None:

@@ -6,6 +6,7 @@ RFC 2603 and rustc_symbol_mangling:
 - `crate::path::function`, with `::<u8>` behind it in v0 where it is generic; legacy names have no arguments there;
 - `<crate::path::Type<u8>>::function` in v0, `crate::path::Type<T>::function` in legacy names;
 - `<crate::path::Type as other::Trait>::function` for what a trait asks for;
+- ` (.llvm.123)` behind it for a copy that LLVM made;
 - `::{closure#0}` or `::{{closure}}` behind it for a closure's body, and `::h` with 16 digits in legacy names.
 
 What counts is the crate, the last type and the function: a path in an advisory is where users find a function, and
@@ -20,10 +21,15 @@ from typing import Final, NamedTuple
 from agents.vulnerabilities.go_code import FoundFunctions
 
 _HASH: Final = re.compile(r"::h[0-9a-f]{16}\Z")
+_CLONE: Final = re.compile(r"(?: \([^()]*\))+\Z")
 _BODY: Final = re.compile(r"(?:::(?:\{\{?[a-z_.]+(?:[:#][^{}]*)?\}\}?|\{shim:[^{}]*\}))+\Z")
 _OWN_NUMBER: Final = re.compile(r"\[[0-9a-f]+\]")
 _IDENTIFIER: Final = re.compile(r"(?:r#)?[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _POINTERS: Final = re.compile(r"^(?:&|\*|mut |const |dyn |\(|\[)+")
+
+
+_MAX_DEPTH: Final = 16
+"""Real names have closures in closures' types some three deep."""
 
 
 class RustPath(NamedTuple):
@@ -43,9 +49,12 @@ def named_path(text: str) -> RustPath | None:
     return RustPath(parts[0].replace("-", "_"), _type_in(parts), parts[-1])
 
 
-def paths_of(demangled: str) -> frozenset[RustPath]:
-    """The functions that a demangled name is: by its type, and by the trait that asks for it."""
-    text = _BODY.sub("", _HASH.sub("", _OWN_NUMBER.sub("", demangled)))
+def paths_of(demangled: str, depth: int = _MAX_DEPTH) -> frozenset[RustPath]:
+    """The functions that a demangled name is: by its type, and by the trait that asks for it.
+
+    Where the type is a closure, the function around it; a name may have such types in each other, up to `depth`.
+    """
+    text = _BODY.sub("", _HASH.sub("", _OWN_NUMBER.sub("", _CLONE.sub("", demangled))))
     if not text.startswith("<"):
         parts = [part for part in _without_arguments(text).split("::") if part]
         return frozenset((RustPath(parts[0], _type_in(parts), parts[-1]),)) if len(parts) > 1 else frozenset()
@@ -54,9 +63,12 @@ def paths_of(demangled: str) -> frozenset[RustPath]:
     if not function:
         return frozenset()
     owners = _split_as(text[1 : end - 1])
-    found = set()
+    found: set[RustPath] = set()
     for owner in owners:
-        plain = _POINTERS.sub("", owner)
+        if depth and _BODY.search(owner) is not None:
+            found |= paths_of(owner, depth - 1)
+            continue
+        plain = _POINTERS.sub("", owner).rstrip("])")
         parts = [part for part in _without_arguments(plain).split("::") if part]
         if len(parts) > 1:
             found.add(RustPath(parts[0], parts[-1], function[0]))

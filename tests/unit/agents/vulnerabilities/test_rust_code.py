@@ -17,6 +17,14 @@ from agents.vulnerabilities.rust_code import RustCode, named_path
         ("age::plugin::recipient::Identity::from_str::h0123456789abcdef", "age::plugin::Identity::from_str"),
         ("<age::plugin::Identity as core::str::FromStr>::from_str", "age::plugin::Identity::from_str"),
         ("<&mut time::Date as core::ops::Add<fn(u8) -> u8>>::add", "time::Date::add"),
+        ("anyhow::error::object_ref::<clap::Error> (.llvm.1256820065749067636)", "anyhow::object_ref"),
+        ("<smallvec::SmallVec<A>>::grow::{closure#0} (.llvm.12) (.cold)", "smallvec::SmallVec::grow"),
+        ("<[gix_pack::tree::Item<u8>]>::sort_by::<u8>", "gix_pack::Item::sort_by"),
+        (
+            "<<a::Git>::clone_into::{closure#0} as core::ops::FnOnce<(u8,)>>::call_once::{shim:vtable#0}",
+            "a::Git::clone_into",
+        ),
+        ("<a::spawn<<b::Walk>::visit::{closure#0}, ()>::{closure#1} as core::ops::FnOnce<()>>::call_once", "a::spawn"),
         ("<T as aead::AeadInPlace>::decrypt", "aead::AeadInPlace::decrypt"),
     ],
 )

@@ -6,12 +6,23 @@ no pseudonyms: whoever guesses a user name can confirm it by its bare hash.
 """
 
 import base64
+import enum
 import hmac
 from dataclasses import dataclass
 from typing import Final
 
 MIN_KEY_BYTES: Final = 16
 _TOKEN_BYTES: Final = 10  # 16 base32 characters; two of a million names collide with a chance below one in a trillion
+
+
+class NameDomain(enum.StrEnum):
+    """Whose name it is. Names of two domains cannot be compared: a folder of ann's is no sign that ann ran something.
+
+    The person who may see users need not learn from paths which of them owns what, and the other way round.
+    """
+
+    USER = "user"
+    HOME = "home"
 
 
 class WeakKeyError(ValueError):
@@ -29,11 +40,8 @@ class Pseudonyms:
         if len(self.key) < MIN_KEY_BYTES:
             raise WeakKeyError(f"the key has {len(self.key)} bytes, fewer than {MIN_KEY_BYTES}")
 
-    def of(self, domain: str, name: str) -> str:
-        """The pseudonym of `name` in `domain`: `[user:EPOCH:TOKEN]`.
-
-        Names of users and owners of home folders are of one domain, `user`, so that the two can be compared.
-        """
+    def of(self, domain: NameDomain, name: str) -> str:
+        """The pseudonym of `name` in `domain`: `[user:EPOCH:TOKEN]`, or `[home:EPOCH:TOKEN]` of a home's owner."""
         message = f"{domain}\0{self.epoch}\0{name}".encode("utf-8", "surrogatepass")
         digest = hmac.digest(self.key, message, "sha256")[:_TOKEN_BYTES]
         return f"[{domain}:{self.epoch}:{base64.b32encode(digest).decode('ascii').lower()}]"

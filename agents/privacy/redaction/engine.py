@@ -17,7 +17,7 @@ from agents.memo import Memo
 from agents.privacy.matching.gate import Gate
 from agents.privacy.matching.masks import REDACTED, Mask, spliced
 from agents.privacy.matching.scan import Scan
-from agents.privacy.pseudonyms import Pseudonyms
+from agents.privacy.pseudonyms import NameDomain, Pseudonyms
 from agents.privacy.redaction import scanner_table
 from agents.privacy.redaction.answers import Cleared, Hits, TextAnswer, TextRefusal, merged_hits
 from agents.privacy.redaction.choices import RedactionChoices, Treatment
@@ -131,7 +131,7 @@ class RedactionEngine:
         if _is_masked_user(name):
             return Cleared(name, ())
         if self._users is Treatment.PSEUDONYM and self._pseudonyms is not None:
-            return Cleared(self._pseudonyms.of("user", name), (("user", 1),))
+            return Cleared(self._pseudonyms.of(NameDomain.USER, name), (("user", 1),))
         return Cleared(USER, (("user", 1),))
 
     name = text
@@ -151,7 +151,7 @@ class RedactionEngine:
     def _owner_of(self, treatment: Treatment) -> Callable[[str], str]:
         pseudonyms = self._pseudonyms
         if treatment is Treatment.PSEUDONYM and pseudonyms is not None:
-            return lambda name: "~" + pseudonyms.of("user", name)
+            return lambda name: "~" + pseudonyms.of(NameDomain.HOME, name)
         return lambda _: "~"
 
     def _context_of(self, binary: str) -> TextContext:

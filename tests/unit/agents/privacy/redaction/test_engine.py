@@ -3,7 +3,7 @@
 import pytest
 
 from agents.privacy.matching.gate import PatternError
-from agents.privacy.pseudonyms import Pseudonyms
+from agents.privacy.pseudonyms import NameDomain, Pseudonyms
 from agents.privacy.redaction.answers import Cleared, TextRefusal
 from agents.privacy.redaction.choices import CustomPattern, RedactionChoices, Treatment
 from agents.privacy.redaction.engine import INTRICATE, RedactionEngine
@@ -210,7 +210,7 @@ def test_engine_refuses_a_pattern_that_does_not_compile() -> None:
         (Treatment.MASK, None, "[user]"),
         (Treatment.MASK, Pseudonyms(_KEY, "1"), "[user]"),
         (Treatment.PSEUDONYM, None, "[user]"),
-        (Treatment.PSEUDONYM, Pseudonyms(_KEY, "1"), Pseudonyms(_KEY, "1").of("user", "ann")),
+        (Treatment.PSEUDONYM, Pseudonyms(_KEY, "1"), Pseudonyms(_KEY, "1").of(NameDomain.USER, "ann")),
     ],
 )
 def test_user_is_treated_as_the_policy_says(treatment: Treatment, pseudonyms: Pseudonyms | None, expected: str) -> None:
@@ -220,15 +220,18 @@ def test_user_is_treated_as_the_policy_says(treatment: Treatment, pseudonyms: Ps
     assert answer.text == expected
 
 
-def test_home_becomes_the_pseudonym_of_its_owner() -> None:
-    """The same person has one pseudonym, as a user and as the owner of a home."""
+@pytest.mark.parametrize("path", ["/home/ann/src", "/Users/ann/src", "~ann/src"])
+def test_home_becomes_the_pseudonym_of_its_owner_and_of_no_user(path: str) -> None:
+    """All homes of a person have one pseudonym, and the user of that name another: nothing ties the two together."""
     pseudonyms = Pseudonyms(_KEY, "1")
     own = RedactionEngine(RedactionChoices(users=Treatment.PSEUDONYM, homes=Treatment.PSEUDONYM), pseudonyms)
-    user, home = own.user("ann"), own.path("/home/ann/src")
+    user, home = own.user("ann"), own.path(path)
     assert isinstance(user, Cleared)
     assert isinstance(home, Cleared)
-    assert home.text == f"~{user.text}/src"
-    assert own.path(home.text) == Cleared(home.text, ())
+    assert home.text == f"~{pseudonyms.of(NameDomain.HOME, 'ann')}/src"
+    assert user.text.rpartition(":")[2] not in home.text
+    for again in (own.path(home.text), own.text(home.text), own.arguments("ls", home.text)):
+        assert again == Cleared(home.text, ())
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from agents.privacy.matching.gate import Gate, PatternError, compiled
 from agents.privacy.matching.masks import CREDENTIAL, REDACTED, Mask, merged, spliced
 from agents.privacy.matching.scan import MAX_MATCHES, Scan
-from agents.privacy.pseudonyms import Pseudonyms, WeakKeyError
+from agents.privacy.pseudonyms import NameDomain, Pseudonyms, WeakKeyError
 from agents.privacy.redaction.shadow import shadow_of
 from agents.privacy.rules.command_words import MAX_WORDS, command_words, read_commands
 from agents.privacy.rules.value_ranges import enclosing, quoted
@@ -110,13 +110,13 @@ def test_shadow_of_a_lone_surrogate_is_none() -> None:
 def test_pseudonym_compares_within_domain_and_epoch_only() -> None:
     """The same name under the same key, and nothing else."""
     key = b"0123456789abcdef"
-    token = Pseudonyms(key, "1").of("user", "ann")
-    assert token == Pseudonyms(key, "1").of("user", "ann")
+    token = Pseudonyms(key, "1").of(NameDomain.USER, "ann")
+    assert token == Pseudonyms(key, "1").of(NameDomain.USER, "ann")
     others = {
-        Pseudonyms(key, "2").of("user", "ann"),
-        Pseudonyms(key, "1").of("pod", "ann"),
-        Pseudonyms(key, "1").of("user", "bob"),
-        Pseudonyms(key[::-1], "1").of("user", "ann"),
+        Pseudonyms(key, "2").of(NameDomain.USER, "ann"),
+        Pseudonyms(key, "1").of(NameDomain.HOME, "ann"),
+        Pseudonyms(key, "1").of(NameDomain.USER, "bob"),
+        Pseudonyms(key[::-1], "1").of(NameDomain.USER, "ann"),
     }
     assert token not in others
     assert len(others) == 4

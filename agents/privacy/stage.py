@@ -13,13 +13,16 @@ from google.protobuf.message import DecodeError
 from agents.contract import DeadLetter, OutRecord, SourceRecord, StepResult
 from agents.dead_letters import NO_RAW_POSITION, dead_letter
 from agents.privacy.calls import CallRefused, PrivacyFilter
-from agents.privacy.redaction.answers import Hits
+from agents.privacy.redaction.answers import MASKED_WHOLE, Hits
 from schemas import avro_wire
 from schemas.canonical_parts_pb2 import CanonicalEventParts
 from schemas.topics import Stage
 
 REDACTIONS_TALLY = "redactions"
 """Tally of redactions by rule."""
+
+MASKED_WHOLE_TALLY = "masked_whole"
+"""Tally of texts of which nothing left, by rule."""
 
 
 class PrivacyStep:
@@ -47,6 +50,9 @@ class PrivacyStep:
             for rule, count in hits:
                 key = (REDACTIONS_TALLY, rule)
                 result.tally[key] = result.tally.get(key, 0) + events * count
+        for rule in MASKED_WHOLE:
+            if (redacted := result.tally.get((REDACTIONS_TALLY, rule))) is not None:
+                result.tally[MASKED_WHOLE_TALLY, rule] = redacted
         return result
 
 

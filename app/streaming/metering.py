@@ -20,7 +20,11 @@ from app.topology import shape_of
 from schemas import topics
 from schemas.topics import Stage
 
-TALLIES: Mapping[str, Metric] = {"frames": metrics.FRAMES, "redactions": metrics.REDACTIONS}
+TALLIES: Mapping[str, Metric] = {
+    "frames": metrics.FRAMES,
+    "redactions": metrics.REDACTIONS,
+    "masked_whole": metrics.TEXTS_MASKED_WHOLE,
+}
 """Metrics by the tally names that steps use; a tally without one is not published."""
 
 

@@ -17,6 +17,7 @@ What is in force and how far the stages are (policy, snapshot, certificates, lag
 from functools import partial
 from typing import Final
 
+from agents.privacy.redaction.answers import MASKED_WHOLE
 from app.telemetry.metric import (
     CAUSE,
     PARTITION,
@@ -280,6 +281,14 @@ REDACTIONS: Final = _stage_counter(
     help="Values that the privacy filter changed, by rule.",
     bad="A rule that fell to zero after a change of policy.",
     labels=(Label(name="rule", limit=512),),
+)
+TEXTS_MASKED_WHOLE: Final = _stage_counter(
+    name="runtime_texts_masked_whole_total",
+    unit="texts",
+    help="Texts of which nothing left, because the privacy filter could not take them apart, by rule.",
+    bad="`intricate` grows: nothing leaks, but calls lose whole arguments; see which programs with `callstream tap`. "
+    "`address`: an agent sends something else where an address belongs.",
+    labels=(Label(name="rule", values=MASKED_WHOLE),),
 )
 POLICY_RELOADS: Final = _stage_counter(
     name="runtime_policy_reloads_total",

@@ -45,6 +45,9 @@ class TextRefusal(StrEnum):
 
 TextAnswer = Cleared | TextRefusal
 
+MASKED_WHOLE: Final = ("address", "intricate")
+"""Rules that leave nothing of a text: one that is too intricate to look at, and one that should be an address."""
+
 REPEATED: Final = "repeated"
 """The rule that masks what another one took as a secret elsewhere."""
 

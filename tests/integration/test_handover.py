@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import signal
 import subprocess
 import time
@@ -37,13 +38,15 @@ class Node:
 
 
 @contextmanager
-def _agents(sources: list[Source]) -> Iterator[list[str]]:
+def _agents(sources: list[Source], books: dict[str, float]) -> Iterator[list[str]]:
+    """The agents' addresses; at the end the source's own books are there."""
     with subprocess.Popen(as_arguments(sources), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             yield json.loads(process.stdout.readline())
         finally:
             process.terminate()
+            books.update(json.loads(process.stdout.readline() or "{}"))
 
 
 def _is_ready(ingest: IngestProcess) -> bool:
@@ -77,7 +80,9 @@ def test_ingests_that_follow_each_other_lose_nothing_and_write_nothing_twice(
     nodes = min(MOST_NODES, 2 * run_size())
     site = IngestSite(embedded, topic_prefix, tmp_path)
     sources = [Source(f"node-{number}", time.time_ns(), RATE_PER_S) for number in range(nodes)]
-    with _agents(sources) as addresses, ExitStack() as stack:
+    of_source: dict[str, float] = {}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with _agents(sources, of_source) as addresses, ExitStack() as stack:
 
         def ingest(number: int) -> IngestProcess:
             folder = tmp_path / f"node-{number}"
@@ -101,8 +106,12 @@ def test_ingests_that_follow_each_other_lose_nothing_and_write_nothing_twice(
         stopped_ns = time.time_ns()
         logs = [one.stop()[2] for one in working]
 
+    assert of_source["dropped"] == 0, f"the source could not keep up, so this says nothing: {of_source}"
     written, gaps = _written(site), site.gaps()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     record_property("nodes", nodes)
+    record_property("cpu_seconds", round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime))
+    record_property("source_late_ms", of_source["latest_ms"])
     record_property("events", sum(len(events) for events in written.values()))
     for number, source in enumerate(sources):
         kinds = Counter(kind for kind, _ in written[source.node])

@@ -78,8 +78,14 @@ class IngestProcess:
         return sum(value for name, value in self.metrics().items() if re.match(rf"{family}({{|$)", name))
 
     def await_written(self, count: int) -> None:
-        """Wait until Kafka has that many of its events."""
-        wait_for(lambda: self.total("runtime_records_written_total") >= count, f"{count} written events")
+        """Wait until Kafka has that many of its events; fail where none was added for as long as one has patience."""
+        written, patience_ends = -1.0, 0.0
+        while written < count:
+            before, written = written, self.total("runtime_records_written_total")
+            if written > before:
+                patience_ends = time.monotonic() + PATIENCE_S
+            assert time.monotonic() < patience_ends, f"{written:.0f} events are written, and no more come"
+            time.sleep(0.05)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, dict[str, Any], str]:
         """Send a signal; exit code, the books that it printed, and its log."""

@@ -10,6 +10,7 @@ import click
 
 from app.files.folders import PRIVATE_UMASK
 from app.ingest.checks import check
+from app.ingest.reload import Inheritance, Reload
 from app.ingest.report import NOTHING_DONE
 from app.ingest.run import Ingest
 from app.ingest.succession import await_turn
@@ -32,7 +33,9 @@ def command(*, as_json: bool) -> None:
     prints the counts.
 
     Where another ingest works in CALLSTREAM_DATA_DIR, this one reads too, is ready, and waits. When that one stops,
-    this one goes on behind its last event, without a gap.
+    this one goes on behind its last event, without a gap. SIGHUP does this from within: the program starts again beside
+    the old process, with changed files and as it is installed now, and the old one leaves when the new one is ready.
+    Where that does not come up, the old one stays. The process id changes.
 
     \b
     Exit codes:
@@ -51,6 +54,8 @@ def command(*, as_json: bool) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    inheritance, reload = Inheritance.take(), Reload(stop)
+    signal.signal(signal.SIGHUP, reload.ask)
     check(settings)
     said: list[str] = []
 
@@ -59,14 +64,15 @@ def command(*, as_json: bool) -> None:
             said.append(address)
             echo(json_text({"http": address}))
 
-    turn = await_turn(settings, stop, announce)
+    turn = await_turn(settings, stop, announce, inheritance)
     if turn is None:
         print_answer(asdict(NOTHING_DONE), ["stopped while another ingest worked"], as_json=as_json)
         return
     ingest = Ingest(settings, turn)
     announce(ingest.start())
-    ingest.wait(stop)
+    ingest.wait(stop, reload)
     report = ingest.stop()
+    reload.left()
     line = (
         f"received {report.received}, restored {report.restored}, written {report.written}, "
         f"dropped {report.dropped}, left on disk {report.buffered}"

@@ -36,6 +36,7 @@ from app.ingest.link import AgentLink
 from app.ingest.node_claims import NodeClaims
 from app.ingest.opening import opening_of
 from app.ingest.origin import is_on_this_node, origin_of
+from app.ingest.reload import Reload
 from app.ingest.report import IngestReport
 from app.ingest.spill import SpillFolder
 from app.ingest.spiller import Spiller
@@ -83,6 +84,7 @@ class Ingest:
         A Kafka or a Tetragon that is away is waited for later on.
         """
         self._waited = turn.waited if turn else None
+        self._inheritance = turn.inheritance if turn else None
         opening = self._opening = self._waited.opening if self._waited else opening_of(settings)
         self._settings = settings
         self._meter = Meter(metrics_of(Process.INGEST))
@@ -163,11 +165,12 @@ class Ingest:
 
     def start(self) -> str:
         """Start all threads; returns "host:port" of the HTTP endpoint. Raises HttpError where it cannot listen."""
-        if self._waited:
+        if self._waited and self._waited.address:
             address = self._waited.address
             self._http.start_in_place_of(self._waited.server)
         else:
-            address = self._http.start(self._settings.http_host, self._settings.http_port)
+            listening = self._inheritance.listening if self._inheritance else None
+            address = self._http.start(self._settings.http_host, self._settings.http_port, listening)
         passage = self._go_on(self._waited) if self._waited else None
         work_of = {
             "writer": self._writer.run,
@@ -204,10 +207,13 @@ class Ingest:
         facts = {"passed_over": over, "without_gap": passage.claim is not None}
         log.info("this ingest works now, and the one before has ended", extra={"facts": facts})
 
-    def wait(self, stop: threading.Event) -> None:
-        """Return when `stop` is set, or a part has ended."""
+    def wait(self, stop: threading.Event, reload: Reload | None = None) -> None:
+        """Return when `stop` is set, a part has ended, or a successor is ready."""
         while not stop.wait(0.2) and not self._ended.is_set():
-            pass
+            if reload is not None and reload.may_leave(self._http.listening, self._kafka_trouble):
+                return
+        if reload is not None:
+            reload.give_up()
 
     def stop(self) -> IngestReport:
         """Read no more, write out what was read, and return the books. Raises what ended a part on its own."""

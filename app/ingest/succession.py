@@ -22,6 +22,7 @@ from app.ingest.early_events import EarlyEvents, Put
 from app.ingest.handover import Handover, take
 from app.ingest.node_claims import LATENESS_NS, OpenClaim
 from app.ingest.opening import Opening, opening_of
+from app.ingest.reload import Inheritance
 from app.processes.folder_lock import is_locked, lock_folder, open_lock, take_lock
 from app.settings import Settings
 from app.telemetry import metrics
@@ -70,6 +71,7 @@ class Waited:
     server: TelemetryServer
     """Serves its probes until the process that works does."""
     address: str
+    """Of its probes; empty where it inherits those of the process before it."""
     failures: list[BaseException]
     """What ended the reader, if anything did."""
 
@@ -86,6 +88,7 @@ class Turn:
 
     lock: IO[bytes]
     waited: Waited | None = None
+    inheritance: Inheritance | None = None
 
 
 @dataclass(slots=True)
@@ -98,26 +101,31 @@ class Passage:
     """A `put` in front of another one; it calls the second argument once it is needed no more."""
 
 
-def await_turn(settings: Settings, stop: threading.Event, announce: Callable[[str], None]) -> Turn | None:
+def await_turn(
+    settings: Settings,
+    stop: threading.Event,
+    announce: Callable[[str], None],
+    inheritance: Inheritance | None = None,
+) -> Turn | None:
     """The turn of this process, at once or after the one before it has ended; None if it was stopped before.
 
-    `announce` gets the address of the probes of a process that waits. Raises FolderUnusableError, SettingsError,
-    HttpError, and what ends a stream for good.
+    `announce` gets the address of the probes of a process that waits, unless the probes of the one before are to be
+    inherited. Raises FolderUnusableError, SettingsError, HttpError, and what ends a stream for good.
     """
     folder = journal_folder(settings)
     lock = open_lock(folder, setting=SETTING)
     if take_lock(lock):
         take(folder)  # of a process that ended without us
-        return Turn(lock)
+        return Turn(lock, inheritance=inheritance)
     waiting = lock_folder(_waiting_folder(folder), setting=SETTING, owner=f"{OWNER} that waits for the first")
     try:
-        waited = _wait(settings, lock, stop, announce)
+        waited = _wait(settings, lock, stop, announce, inheritance)
     finally:
         waiting.close()
     if waited is None:
         lock.close()
         return None
-    return Turn(lock, waited)
+    return Turn(lock, waited, inheritance)
 
 
 def find_passage(waited: Waited, *, patience_seconds: float = _PATIENCE_SECONDS) -> Passage:
@@ -142,7 +150,13 @@ def find_passage(waited: Waited, *, patience_seconds: float = _PATIENCE_SECONDS)
     return _after(waited.turn_ns)
 
 
-def _wait(settings: Settings, lock: IO[bytes], stop: threading.Event, announce: Callable[[str], None]) -> Waited | None:
+def _wait(
+    settings: Settings,
+    lock: IO[bytes],
+    stop: threading.Event,
+    announce: Callable[[str], None],
+    inheritance: Inheritance | None,
+) -> Waited | None:
     opening = opening_of(settings)
     early = EarlyEvents()
     stream = EventStream(opening.link, opening.request, early.put, opened=early.opened, ended=early.ended)
@@ -166,10 +180,11 @@ def _wait(settings: Settings, lock: IO[bytes], stop: threading.Event, announce: 
     reader.start()
     has_turn = False
     try:
-        waited.address = server.start(settings.http_host, settings.http_port)
-        announce(waited.address)
+        if inheritance is None:
+            waited.address = server.start(settings.http_host, settings.http_port)
+            announce(waited.address)
         log.info("another ingest works on this node; this one reads, and waits for its turn")
-        has_turn = _await_lock(waited, lock, stop)
+        has_turn = _await_lock(waited, lock, stop, inheritance)
         waited.turn_ns = time.time_ns()
     finally:
         if not has_turn:
@@ -182,7 +197,7 @@ def _wait(settings: Settings, lock: IO[bytes], stop: threading.Event, announce: 
     return waited
 
 
-def _await_lock(waited: Waited, lock: IO[bytes], stop: threading.Event) -> bool:
+def _await_lock(waited: Waited, lock: IO[bytes], stop: threading.Event, inheritance: Inheritance | None) -> bool:
     """Whether the lock could be taken before the stop. Raises what ended the reader."""
     look = 0.0
     while not stop.wait(_POLL_SECONDS):
@@ -190,6 +205,9 @@ def _await_lock(waited: Waited, lock: IO[bytes], stop: threading.Event) -> bool:
             waited.read_on()
         if take_lock(lock):
             return True
+        if inheritance is not None and waited.early.open_ns is not None:
+            inheritance.say_ready()
+            inheritance = None
         if waited.early.open_ns is None and time.monotonic() >= look:
             look = time.monotonic() + _LIFE_SECONDS
             if waited.stream.answers(_ANSWER_SECONDS):

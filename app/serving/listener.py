@@ -81,10 +81,21 @@ class HttpListener:
     def listen(self, host: str, port: int) -> HostPort:
         """Bind, and return the address as bound; clients wait until `serve`. Raises OSError."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=host == "::")
+        made = socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=host == "::")
+        return self.listen_on(made)
+
+    def listen_on(self, listening: socket.socket) -> HostPort:
+        """As `listen`, with a socket that listens already, and that is closed with this listener."""
+        self._socket = listening
         self._socket.setblocking(False)
         bound_host, bound_port = self._socket.getsockname()[:2]
         return HostPort(str(bound_host), int(bound_port))
+
+    @property
+    def listening(self) -> socket.socket:
+        """The socket, from `listen` to `close`."""
+        assert self._socket is not None
+        return self._socket
 
     def serve(self, access: HttpAccess, name: str) -> None:
         """Answer requests that show what `access` wants, on a thread of this name."""

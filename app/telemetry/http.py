@@ -7,6 +7,7 @@ after another. A check returns None, or one sentence that says what is wrong; it
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -66,13 +67,16 @@ class TelemetryServer:
         self._listener: HttpListener | None = None
         self._respond_instead: Callable[[HttpRequest], Awaitable[HttpPage]] | None = None
 
-    def start(self, host: str, port: int) -> str:
-        """Listen and return "host:port" as bound. Raises HttpError, naming the setting to change."""
+    def start(self, host: str, port: int, listening: socket.socket | None = None) -> str:
+        """Listen and return "host:port" as bound. Raises HttpError, naming the setting to change.
+
+        A socket that is `listening` already, as another process left it, is used as it is.
+        """
         cut_off = partial(self._meter.add, CONNECTIONS_CUT, 1, HttpPort.TELEMETRY)
         listener = HttpListener(self._respond, self._limits, cut_off=cut_off)
         host = host.strip("[]")
         try:
-            bound = listener.listen(host, port)
+            bound = listener.listen(host, port) if listening is None else listener.listen_on(listening)
         except OSError as error:
             listener.close()
             raise HttpError(
@@ -83,6 +87,12 @@ class TelemetryServer:
         listener.serve(access_on(host), "telemetry")
         log.info("serving /metrics, /healthz and /readyz", extra={"facts": {"http": str(bound)}})
         return str(bound)
+
+    @property
+    def listening(self) -> socket.socket:
+        """The socket of its port, for a process that is to answer on it next."""
+        assert self._listener is not None
+        return self._listener.listening
 
     def start_in_place_of(self, other: "TelemetryServer") -> None:
         """Answer on the port of another server from now on; that one is closed with this one."""

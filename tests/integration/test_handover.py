@@ -1,9 +1,11 @@
 """One ingest after another on its node, under load on a real broker: nothing missing, nothing twice, no gap."""
 
+import contextlib
 import json
 import re
 import resource
 import signal
+import socket
 import subprocess
 import time
 from collections import Counter
@@ -14,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from agents.privacy.policy_file import built_in_text
 from schemas.raw_event import event_time_ns
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from tests.support.breakable_broker import BreakableBroker
-from tests.support.ingest_process import IngestProcess, IngestSite, wait_for
+from tests.support.ingest_process import PATIENCE_S, IngestProcess, IngestSite, wait_for
 from tests.support.run_size import run_size
 from tests.support.shared_agent import Source, as_arguments
 
@@ -47,6 +50,24 @@ def _agents(sources: list[Source], books: dict[str, float]) -> Iterator[list[str
         finally:
             process.terminate()
             books.update(json.loads(process.stdout.readline() or "{}"))
+
+
+@contextmanager
+def _service_manager(folder: Path) -> Iterator[socket.socket]:
+    """Where processes tell systemd about themselves."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(folder / "notify"))
+        notify.settimeout(PATIENCE_S)
+        yield notify
+
+
+def _has_child(pid: int) -> bool:
+    """Whether it started a process that it has not waited for."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if int(path.read_text().rpartition(")")[2].split()[1]) == pid:
+                return True
+    return False
 
 
 def _is_ready(ingest: IngestProcess) -> bool:
@@ -129,3 +150,35 @@ def test_ingests_that_follow_each_other_lose_nothing_and_write_nothing_twice(
                 first = int(re.sub(r"\D", "", kind)) * (1 if kind.startswith("exec") else 7)
                 assert gap.from_ns <= source.time_ns(first) <= gap.to_ns
         assert not {kind for kind in twice if kind not in ends}, twice
+
+
+def test_reload_of_an_ingest_hands_over_to_its_successor_and_a_bad_one_changes_nothing(
+    embedded: BreakableBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    """A SIGHUP loses nothing, on one port and under systemd's eyes; where the new policy is bad, the old one stays."""
+    site = IngestSite(embedded, topic_prefix, tmp_path)
+    policy, good = tmp_path / "policy.toml", built_in_text("default")
+    source, of_source = Source("node-reloaded", time.time_ns(), RATE_PER_S), dict[str, float]()
+    policy.write_text(good)
+    with _service_manager(tmp_path) as manager, _agents([source], of_source) as (address,):
+        site.environ["NOTIFY_SOCKET"] = manager.getsockname()
+        with site.ingest(address, privacy_policy_file=policy, spill_dir=tmp_path / "spill") as ingest:
+            ingest.await_written(RATE_PER_S)
+            policy.write_text("name = ")
+            ingest.send(signal.SIGHUP)
+            wait_for(lambda: _has_child(ingest.pid), "a successor")
+            wait_for(lambda: not _has_child(ingest.pid), "its end")
+            assert _is_ready(ingest)
+            policy.write_text(good)
+            code = ingest.reload(lambda: int(manager.recv(100).removeprefix(b"MAINPID=")))
+            ingest.await_written(RATE_PER_S)
+            stopped_ns = time.time_ns()
+            _, books, log = ingest.stop()
+
+    assert (code, of_source["dropped"], books["lost_at_stop"]) == (0, 0, 0), log
+    assert "the successor does not take over, and this ingest goes on: it ended with 2" in log
+    assert "without_gap=True" in log
+    kinds = Counter(kind for kind, _ in _written(site)[source.node])
+    expected = _expected(source, kinds)
+    wrong = {kind for kind in (*(expected - kinds), *(kinds - expected)) if kind.startswith("exec")}
+    assert (wrong, [gap for gap in site.gaps() if gap.to_ns < stopped_ns]) == (set(), [])

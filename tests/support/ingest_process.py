@@ -48,11 +48,20 @@ class IngestProcess:
         if not line:
             raise RuntimeError(f"ingest ended with {self._process.wait()}: {self._process.communicate()[1]}")
         self._http = json.loads(line)["http"]
+        self._pid = self._process.pid
 
     @property
     def pid(self) -> int:
-        """Process id."""
-        return self._process.pid
+        """Process id of the one that works."""
+        return self._pid
+
+    def reload(self, successor: Callable[[], int]) -> int:
+        """Send a SIGHUP; the process whose id `successor` gives goes on. Returns the exit code of the old one."""
+        self.send(signal.SIGHUP)
+        new = successor()
+        code = self._process.wait(PATIENCE_S)
+        self._pid = new
+        return code
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and text of its health endpoint; as a scraper does, it tries again when a connection breaks.
@@ -88,14 +97,14 @@ class IngestProcess:
             time.sleep(0.05)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, dict[str, Any], str]:
-        """Send a signal; exit code, the books that it printed, and its log."""
-        self._process.send_signal(number)
+        """Send a signal; exit code, the books that it printed last, and its log. After a reload they are of all."""
+        self.send(number)
         out, log = self._process.communicate(timeout=30)
-        return self._process.returncode, json.loads(out) if out else {}, log
+        return self._process.returncode, json.loads(out.splitlines()[-1]) if out else {}, log
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal and do not wait."""
-        self._process.send_signal(number)
+        os.kill(self._pid, number)
 
     def wait(self) -> tuple[int, str]:
         """Wait for it to end on its own; exit code and log."""
@@ -104,6 +113,9 @@ class IngestProcess:
 
     def kill(self) -> None:
         """End it at once, if it runs."""
+        if self._pid != self._process.pid:
+            with contextlib.suppress(ProcessLookupError):
+                self.send(signal.SIGKILL)
         if self._process.poll() is None:
             self._process.kill()
             self._process.communicate()

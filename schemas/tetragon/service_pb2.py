@@ -24,15 +24,16 @@ _sym_db = _symbol_database.Default()
 
 from schemas.tetragon import events_pb2 as tetragon_dot_events__pb2
 from schemas.tetragon import filters_pb2 as tetragon_dot_filters__pb2
+from schemas.tetragon import policies_pb2 as tetragon_dot_policies__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16tetragon/service.proto\x12\x08tetragon\x1a\x15tetragon/events.proto\x1a\x16tetragon/filters.proto2]\n\x13\x46ineGuidanceSensors\x12\x46\n\tGetEvents\x12\x1a.tetragon.GetEventsRequest\x1a\x1b.tetragon.GetEventsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16tetragon/service.proto\x12\x08tetragon\x1a\x15tetragon/events.proto\x1a\x16tetragon/filters.proto\x1a\x17tetragon/policies.proto2\x81\x02\n\x13\x46ineGuidanceSensors\x12\x46\n\tGetEvents\x12\x1a.tetragon.GetEventsRequest\x1a\x1b.tetragon.GetEventsResponse0\x01\x12\x62\n\x13ListTracingPolicies\x12$.tetragon.ListTracingPoliciesRequest\x1a%.tetragon.ListTracingPoliciesResponse\x12>\n\x07GetInfo\x12\x18.tetragon.GetInfoRequest\x1a\x19.tetragon.GetInfoResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tetragon.service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FINEGUIDANCESENSORS']._serialized_start=83
-  _globals['_FINEGUIDANCESENSORS']._serialized_end=176
+  _globals['_FINEGUIDANCESENSORS']._serialized_start=109
+  _globals['_FINEGUIDANCESENSORS']._serialized_end=366
 # @@protoc_insertion_point(module_scope)

@@ -1,7 +1,9 @@
 """The descriptors of schemas.tetragon say what the contract tables say, in both directions.
 
 The tables are not part of the project: CALLSTREAM_CONTRACT_DIR names the folder that has tetragon_fields.csv (message,
-field_number, field_name, type, label, oneof) and tetragon_enums.csv (enum, value_name, number).
+field_number, field_name, type, label, oneof) and tetragon_enums.csv (enum, value_name, number). What the agent says of
+itself is in tetragon_admin_fields.csv, with a column `deprecated`, and tetragon_admin_enums.csv; tetragon_rpcs.csv has
+service, method, request, response and streaming.
 """
 
 import csv
@@ -14,7 +16,7 @@ import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
 
-from schemas.tetragon import arguments_pb2, events_pb2, filters_pb2, process_pb2, service_pb2
+from schemas.tetragon import arguments_pb2, events_pb2, filters_pb2, policies_pb2, process_pb2, service_pb2
 
 Row = tuple[str, ...]
 
@@ -77,15 +79,46 @@ def test_deprecated_parts_are_marked() -> None:
     assert values == ["KPROBE_ACTION_FOLLOWFD", "KPROBE_ACTION_UNFOLLOWFD", "KPROBE_ACTION_COPYFD"]
 
 
-def test_the_service_is_the_streaming_method() -> None:
-    """GetEvents takes one request and streams the answers; its path is what client and simulator use."""
+def test_what_the_agent_says_of_itself_equals_the_contract_table(contract_dir: Path) -> None:
+    """Messages and enums that we ask for have the fields and values of the table and no others."""
+    file = policies_pb2.DESCRIPTOR
+    messages = [inner for one in file.message_types_by_name.values() for inner in (one, *one.nested_types)]
+    ours = [
+        (*(part.removeprefix("enum ") for part in row), "deprecated" if field.GetOptions().deprecated else "")
+        for message in messages
+        for row, field in zip(_field_rows(message), message.fields, strict=True)
+    ]
+    enums = [
+        (enum.full_name, value.name, str(value.number))
+        for enum in file.enum_types_by_name.values()
+        for value in enum.values
+    ]
+    names = {message.full_name for message in messages} | {row[0] for row in enums}
+
+    theirs = [row for row in _rows(contract_dir / "tetragon_admin_fields.csv") if row[0] in names]
+    assert sorted(ours) == sorted(theirs)
+    assert sorted(enums) == sorted(row for row in _rows(contract_dir / "tetragon_admin_enums.csv") if row[0] in names)
+
+
+def test_the_methods_are_those_of_the_contract_table(contract_dir: Path) -> None:
+    """Each method that we call takes and gives what the table says; only GetEvents streams."""
     file = FileDescriptorProto()
     service_pb2.DESCRIPTOR.CopyToProto(file)
-    [method] = file.service[0].method
+    [service] = file.service
+    ours = {
+        (
+            f"{file.package}.{service.name}",
+            method.name,
+            method.input_type.removeprefix("."),
+            method.output_type.removeprefix("."),
+            "server" if method.server_streaming else "",
+        )
+        for method in service.method
+    }
 
-    assert (file.package, file.service[0].name, method.name) == ("tetragon", "FineGuidanceSensors", "GetEvents")
-    assert (method.input_type, method.output_type) == (".tetragon.GetEventsRequest", ".tetragon.GetEventsResponse")
-    assert (method.client_streaming, method.server_streaming) == (False, True)
+    assert {row[1] for row in ours} == {"GetEvents", "ListTracingPolicies", "GetInfo"}
+    assert ours <= set(_rows(contract_dir / "tetragon_rpcs.csv"))
+    assert not any(method.client_streaming for method in service.method)
 
 
 def _rows(table: Path) -> list[Row]:

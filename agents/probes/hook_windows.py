@@ -1,0 +1,121 @@
+"""When each entry of a function had a hook that reports every call, on each node.
+
+A hook counts for the one file whose build id its policy names, at the one path that it was set on: a copy of the file
+under another path has no hook. It counts while the agent says that it is loaded, by the window of its policy. A symbol
+counts for a file only where it names one entry there, because an agent sets the hook on one of several.
+
+Nothing else is a hook that reports every call, so whoever asks gets too few hooks, never one too many.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from agents.coverage.interval import Interval, join, overlap
+from agents.probes.policy_file import Hook, HookSection, TracingPolicy
+from agents.probes.policy_seen import PolicySeen, PolicyState, SeenHookState
+from agents.probes.policy_tracker import PolicyWindow
+from schemas.node import NodeId
+
+
+class FileEntries(Protocol):
+    """Where the functions of one file begin, in the file's own addresses."""
+
+    def entries(self, symbol: str) -> Collection[int]:
+        """The addresses of all functions that have this name; empty where none has."""
+
+    def address_of(self, file_offset: int) -> int | None:
+        """The address of a place in the file; None where no code is there."""
+
+
+class HookedEntry(NamedTuple):
+    """A function's entry in a file at a path."""
+
+    build_id: str
+    path: str
+    address: int
+
+
+@dataclass(frozen=True, slots=True)
+class WantedEntries:
+    """All entries of a function in one file, and all paths under which the file is known to be on nodes."""
+
+    build_id: str
+    addresses: frozenset[int]
+    paths: frozenset[str]
+
+
+def hooked_entries(seen: PolicySeen, policy: TracingPolicy, files: Mapping[str, FileEntries]) -> Iterator[HookedEntry]:
+    """Entries whose every call is reported while the policy is seen like this. `files` are those known, by build id."""
+    if seen.spec_digest != policy.digest or seen.state not in {PolicyState.ENABLED, PolicyState.PARTIALLY_ENABLED}:
+        return
+    for hook in policy.hooks:
+        if hook.section is HookSection.UPROBES and hook.reports_every_call and _is_loaded(hook, seen):
+            yield from _entries(hook, files)
+
+
+def _is_loaded(hook: Hook, seen: PolicySeen) -> bool:
+    """Whether the agent says so, and says nothing else of the same hook."""
+    states = {
+        one.state
+        for one in seen.hooks
+        if one.section == hook.section.value and one.first <= hook.index < one.first + one.count
+    }
+    return states == {SeenHookState.LOADED}
+
+
+def _entries(hook: Hook, files: Mapping[str, FileEntries]) -> Iterator[HookedEntry]:
+    """Of a hook that is loaded. With digests of several files nobody knows which of them lies at the path."""
+    if len(hook.build_ids) != 1 or hook.has_other_digests or not hook.path:
+        return
+    [build_id] = hook.build_ids
+    file = files.get(build_id)
+    if file is None:
+        return
+    for symbol in hook.symbols:
+        named = set(file.entries(symbol))
+        if len(named) == 1:
+            yield HookedEntry(build_id, hook.path, named.pop())
+    for offset in hook.offsets:
+        address = file.address_of(offset)
+        if address is not None:
+            yield HookedEntry(build_id, hook.path, address)
+
+
+class HookWindows:
+    """When entries had hooks, by node. What goes in may repeat, and come in any order."""
+
+    def __init__(self) -> None:
+        self._hooked: dict[NodeId, dict[HookedEntry, list[Interval]]] = {}
+
+    def add(
+        self, node: NodeId, window: PolicyWindow, policy: TracingPolicy | None, files: Mapping[str, FileEntries]
+    ) -> None:
+        """Take a window of a policy; one whose file nobody supplied says nothing."""
+        if policy is None or window.from_ns >= window.to_ns:
+            return
+        for entry in hooked_entries(window.policy, policy, files):
+            found = self._hooked.setdefault(node, {}).setdefault(entry, [])
+            found[:] = join([*found, Interval(window.from_ns, window.to_ns)])
+
+    def hooked(self, node: NodeId, wanted: WantedEntries) -> list[Interval]:
+        """When all entries had a hook at all paths, in order and without overlaps; never where none is known."""
+        of_node = self._hooked.get(node, {})
+        return _in_all(
+            of_node.get(HookedEntry(wanted.build_id, path, address), ())
+            for path in sorted(wanted.paths)
+            for address in sorted(wanted.addresses)
+        )
+
+    def hooked_in_all(self, node: NodeId, wanted: Iterable[WantedEntries]) -> list[Interval]:
+        """When the entries of all files had a hook; a watch of several files needs that."""
+        return _in_all(self.hooked(node, one) for one in wanted)
+
+
+def _in_all(several: Iterable[Iterable[Interval]]) -> list[Interval]:
+    found: list[Interval] | None = None
+    for one in several:
+        found = list(one) if found is None else overlap(found, list(one))
+        if not found:
+            return []
+    return found or []

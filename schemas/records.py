@@ -24,8 +24,9 @@ DEAD_LETTER: Final = "dead_letter"
 AUDIT_RECORD: Final = "audit_record"
 WATCH: Final = "watch"
 WATCHED_SYMBOL: Final = "watched_symbol"
+PROBE_WINDOW: Final = "probe_window"
 
-NAMES: Final = (CALL, HOT_SYMBOL, COVERAGE_GAP, DEAD_LETTER, AUDIT_RECORD, WATCH, WATCHED_SYMBOL)
+NAMES: Final = (CALL, HOT_SYMBOL, COVERAGE_GAP, DEAD_LETTER, AUDIT_RECORD, WATCH, WATCHED_SYMBOL, PROBE_WINDOW)
 """Names of the packaged schemas of topics: files of schemas/avro without their ending."""
 
 RECORDED_RECORD: Final = "recorded_record"

@@ -13,9 +13,10 @@ from typing import NamedTuple, Protocol
 
 from agents.coverage.interval import Interval, join, overlap
 from agents.probes.policy_file import Hook, HookSection, TracingPolicy
-from agents.probes.policy_seen import PolicySeen, PolicyState, SeenHookState
+from agents.probes.policy_seen import PolicySeen
 from agents.probes.policy_tracker import PolicyWindow
 from schemas.node import NodeId
+from schemas.probes import PolicyState, SeenHookState
 
 
 class FileEntries(Protocol):

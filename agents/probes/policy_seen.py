@@ -2,41 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-
-class PolicyState(StrEnum):
-    """Symbols of the Avro enum PolicyState, after the agent's TracingPolicyState."""
-
-    UNKNOWN = "Unknown"
-    ENABLED = "Enabled"
-    DISABLED = "Disabled"
-    LOAD_ERROR = "LoadError"
-    ERROR = "Error"
-    LOADING = "Loading"
-    UNLOADING = "Unloading"
-    SKIPPED = "Skipped"
-    PARTIALLY_ENABLED = "PartiallyEnabled"
-
-
-class SeenHookState(StrEnum):
-    """Symbols of the Avro enum HookState, after the agent's HookState."""
-
-    UNKNOWN = "Unknown"
-    LOADED = "Loaded"
-    DIGEST_REJECTED = "DigestRejected"
-    CALL_NOT_FOUND = "CallNotFound"
-    PARTIAL_CALL_NOT_FOUND = "PartialCallNotFound"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class SeenHooks:
-    """Hooks of a section that follow each other and have one state: `count` of them from place `first` on."""
-
-    section: str
-    first: int
-    count: int
-    state: SeenHookState
+from schemas.probes import PolicyState, SeenHooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

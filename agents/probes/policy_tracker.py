@@ -9,33 +9,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from agents.probes.policy_seen import PolicySeen
+from schemas.probes import WindowEnd
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyWindow:
     """A policy was seen like this in all answers from `from_ns` to `to_ns`; its counters are those of the last one.
 
-    A window that is over grows no more; then `end` says why.
+    `end` says why it grows no more.
     """
 
     policy: PolicySeen
     from_ns: int
     to_ns: int
-    end: str | None = None
-
-
-RELOADED = "reloaded"
-"""Its id is another one, or a counter fell: it was loaded anew."""
-CHANGED = "changed"
-"""Its state is another one, that of a hook, or the operator's file."""
-GONE = "gone"
-"""The agent has it no more."""
-UNASKED = "unasked"
-"""No answer came for too long."""
-CLOCK_SET = "clock-set"
-"""The node's clock went back, so the times of before are none that later ones can be compared with."""
-STREAM_ENDED = "stream-ended"
-"""The agent, or the connection to it, may be another one."""
+    end: WindowEnd = WindowEnd.OPEN
 
 
 class PolicyTracker:
@@ -75,24 +62,24 @@ class PolicyTracker:
             grown.append(self._open[key])
         return over + grown
 
-    def ended(self, end: str = STREAM_ENDED) -> list[PolicyWindow]:
+    def ended(self, end: WindowEnd = WindowEnd.STREAM_ENDED) -> list[PolicyWindow]:
         """The stream is over, so no window goes on; returns those that were open."""
         over = [replace(window, end=end) for window in self.open_windows]
         self._open.clear()
         return over
 
-    def _end(self, window: PolicyWindow, policy: PolicySeen | None, asked_ns: int) -> str | None:
+    def _end(self, window: PolicyWindow, policy: PolicySeen | None, asked_ns: int) -> WindowEnd | None:
         if asked_ns < window.to_ns:
-            return CLOCK_SET
+            return WindowEnd.CLOCK_SET
         if asked_ns - window.to_ns > self._max_silence_ns:
-            return UNASKED
+            return WindowEnd.UNASKED
         if policy is None:
-            return GONE
+            return WindowEnd.GONE
         if policy.goes_on_from(window.policy):
             return None
         before = window.policy
         is_same = replace(policy, policy_id=before.policy_id, counters=before.counters) == before
-        return RELOADED if is_same or policy.policy_id != before.policy_id else CHANGED
+        return WindowEnd.RELOADED if is_same or policy.policy_id != before.policy_id else WindowEnd.CHANGED
 
 
 def _each_once(policies: Iterable[PolicySeen]) -> dict[tuple[str, str, str], PolicySeen]:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from agents.coverage.interval import Interval
 from agents.probes.hook_windows import HookedEntry, HookWindows, WantedEntries, hooked_entries
 from agents.probes.policy_file import Hook, HookLimit, HookSection, TracingPolicy
-from agents.probes.policy_seen import PolicySeen, PolicyState, SeenHooks, SeenHookState
+from agents.probes.policy_seen import PolicySeen
 from agents.probes.policy_tracker import PolicyWindow
 from schemas.node import NodeId
+from schemas.probes import PolicyState, SeenHooks, SeenHookState
 
 BUILD_ID: Final = "ab" * 20
 PATH: Final = "/usr/lib/libssl.so.3"

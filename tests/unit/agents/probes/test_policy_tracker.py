@@ -4,17 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from agents.probes.policy_seen import PolicySeen, PolicyState, SeenHooks, SeenHookState, fell
-from agents.probes.policy_tracker import (
-    CHANGED,
-    CLOCK_SET,
-    GONE,
-    RELOADED,
-    STREAM_ENDED,
-    UNASKED,
-    PolicyTracker,
-    PolicyWindow,
-)
+from agents.probes.policy_seen import PolicySeen, fell
+from agents.probes.policy_tracker import PolicyTracker, PolicyWindow
+from schemas.probes import PolicyState, SeenHooks, SeenHookState, WindowEnd
 
 LOADED = (SeenHooks("uprobes", 0, 2, SeenHookState.LOADED),)
 POLICY = PolicySeen(
@@ -35,16 +27,16 @@ def test_a_window_grows_while_answers_say_the_same() -> None:
 @pytest.mark.parametrize(
     ("later", "end"),
     [
-        (replace(POLICY, policy_id=8), RELOADED),
-        (replace(POLICY, policy_id=8, state=PolicyState.LOADING), RELOADED),
-        (replace(POLICY, counters={"post": 4}), RELOADED),
-        (replace(POLICY, counters={}), RELOADED),
-        (replace(POLICY, state=PolicyState.DISABLED), CHANGED),
-        (replace(POLICY, hooks=()), CHANGED),
-        (replace(POLICY, spec_digest=None), CHANGED),
+        (replace(POLICY, policy_id=8), WindowEnd.RELOADED),
+        (replace(POLICY, policy_id=8, state=PolicyState.LOADING), WindowEnd.RELOADED),
+        (replace(POLICY, counters={"post": 4}), WindowEnd.RELOADED),
+        (replace(POLICY, counters={}), WindowEnd.RELOADED),
+        (replace(POLICY, state=PolicyState.DISABLED), WindowEnd.CHANGED),
+        (replace(POLICY, hooks=()), WindowEnd.CHANGED),
+        (replace(POLICY, spec_digest=None), WindowEnd.CHANGED),
     ],
 )
-def test_another_loading_or_state_is_another_window(later: PolicySeen, end: str) -> None:
+def test_another_loading_or_state_is_another_window(later: PolicySeen, end: WindowEnd) -> None:
     """What was between the two answers nobody knows."""
     tracker = PolicyTracker(100)
     tracker.answered(10, 12, [POLICY])
@@ -61,10 +53,10 @@ def test_a_policy_that_is_gone_or_stands_twice_has_no_window() -> None:
     tracker.answered(10, 12, [POLICY, other])
 
     assert tracker.answered(20, 22, [POLICY, other, POLICY]) == [
-        PolicyWindow(POLICY, 12, 12, GONE),
+        PolicyWindow(POLICY, 12, 12, WindowEnd.GONE),
         PolicyWindow(other, 12, 20),
     ]
-    assert tracker.answered(30, 32, []) == [PolicyWindow(other, 12, 20, GONE)]
+    assert tracker.answered(30, 32, []) == [PolicyWindow(other, 12, 20, WindowEnd.GONE)]
 
 
 def test_a_window_outlives_an_answer_that_did_not_come_but_not_many() -> None:
@@ -74,7 +66,7 @@ def test_a_window_outlives_an_answer_that_did_not_come_but_not_many() -> None:
 
     assert tracker.answered(112, 113, [POLICY]) == [PolicyWindow(POLICY, 12, 112)]
     assert tracker.answered(213, 214, [POLICY]) == [
-        PolicyWindow(POLICY, 12, 112, UNASKED),
+        PolicyWindow(POLICY, 12, 112, WindowEnd.UNASKED),
         PolicyWindow(POLICY, 214, 214),
     ]
 
@@ -86,7 +78,7 @@ def test_a_clock_that_goes_back_ends_the_window() -> None:
     tracker.answered(50, 51, [POLICY])
 
     assert tracker.answered(20, 21, [POLICY]) == [
-        PolicyWindow(POLICY, 12, 50, CLOCK_SET),
+        PolicyWindow(POLICY, 12, 50, WindowEnd.CLOCK_SET),
         PolicyWindow(POLICY, 21, 21),
     ]
 
@@ -96,7 +88,7 @@ def test_no_window_outlives_the_stream() -> None:
     tracker = PolicyTracker(100)
     tracker.answered(10, 12, [POLICY])
 
-    assert tracker.ended() == [PolicyWindow(POLICY, 12, 12, STREAM_ENDED)]
+    assert tracker.ended() == [PolicyWindow(POLICY, 12, 12, WindowEnd.STREAM_ENDED)]
     assert tracker.answered(20, 22, [POLICY]) == [PolicyWindow(POLICY, 22, 22)]
 
 

@@ -50,9 +50,23 @@ def hooked_entries(seen: PolicySeen, policy: TracingPolicy, files: Mapping[str, 
     """Entries whose every call is reported while the policy is seen like this. `files` are those known, by build id."""
     if seen.spec_digest != policy.digest or seen.state not in {PolicyState.ENABLED, PolicyState.PARTIALLY_ENABLED}:
         return
+    if not _is_numbered_as_here(seen, policy):
+        return
     for hook in policy.hooks:
         if hook.section is HookSection.UPROBES and hook.reports_every_call and _is_loaded(hook, seen):
             yield from _entries(hook, files)
+
+
+def _is_numbered_as_here(seen: PolicySeen, policy: TracingPolicy) -> bool:
+    """Whether the agent numbers uprobes as the file does: its places are those of the file's entries, and no others."""
+    places = {
+        place
+        for one in seen.hooks
+        if one.section == HookSection.UPROBES.value
+        for place in (one.first, one.first + one.count - 1)
+    }
+    entries = sum(hook.section is HookSection.UPROBES for hook in policy.hooks)
+    return all(0 <= place < entries for place in places)
 
 
 def _is_loaded(hook: Hook, seen: PolicySeen) -> bool:

@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
@@ -26,7 +27,8 @@ from app.tls import TlsFilesError
 log = logging.getLogger(__name__)
 
 _GET_EVENTS: Final = "/tetragon.FineGuidanceSensors/GetEvents"
-_GET_VERSION: Final = "/tetragon.FineGuidanceSensors/GetVersion"
+_GET_VERSION: Final = "GetVersion"
+_METHODS: Final = "/tetragon.FineGuidanceSensors/"
 _REPEAT_LOG_SECONDS: Final = 60.0
 """The same trouble is logged once a minute."""
 
@@ -39,6 +41,16 @@ _NO_ANSWER: Final = frozenset(
 
 class TetragonUnusableError(OperatorError):
     """Tetragon is there and will not serve us as things are set; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an agent answered: a message, or a status that is not OK. `stream` is the number of the stream then."""
+
+    stream: int
+    message: bytes
+    status: grpc.StatusCode = grpc.StatusCode.OK
+    details: str = ""
 
 
 class EventStream:
@@ -68,6 +80,7 @@ class EventStream:
         self._call_lock = threading.Lock()
         self._call: Any = None
         self._channel: Any = None
+        self._streams = 0
         self._ever_opened = False
         self._logged: tuple[str, float] = ("", 0.0)
         self.trouble: str | None = "no attempt was made yet"
@@ -98,23 +111,31 @@ class EventStream:
 
     def answers(self, timeout_seconds: float) -> bool:
         """Whether the server answers on the stream's own connection, so that silence means that nothing happens."""
-        with self._call_lock:
-            call, channel = self._call, self._channel
-            if call is None:
-                return False
-            ask = channel.unary_unary(_GET_VERSION)
-        try:
-            ask(b"", timeout=timeout_seconds)
-        except grpc.RpcError as error:
-            if error.code() in _NO_ANSWER:
-                return False
-        except ValueError:  # the channel was closed meanwhile
+        found = self.ask(_GET_VERSION, b"", timeout_seconds)
+        if found is None or found.status in _NO_ANSWER:
             return False
         with self._call_lock:
-            if self._call is not call:
+            if self._streams != found.stream or self._call is None:
                 return False
             self.trouble = None
             return True
+
+    def ask(self, method: str, request: bytes, timeout_seconds: float) -> Told | None:
+        """What the server answers to another call on the stream's own connection; None where there is no stream.
+
+        So the answer is of the agent whose events are read, and not of one that came after it.
+        """
+        with self._call_lock:
+            channel, stream = self._channel, self._streams
+            if channel is None:
+                return None
+            call = channel.unary_unary(_METHODS + method)
+        try:
+            return Told(stream, call(request, timeout=timeout_seconds))
+        except grpc.RpcError as error:
+            return Told(stream, b"", error.code(), error.details() or "")
+        except ValueError:  # the channel was closed meanwhile
+            return None
 
     def _read_one_stream(self) -> StreamEnd:
         """Open one stream and read it to its end."""
@@ -126,6 +147,7 @@ class EventStream:
                     return StreamEnd(grpc.StatusCode.CANCELLED, "stopped")
                 call = self._call = get_events(self._request)
                 self._channel = channel
+                self._streams += 1
             for first_event in call:
                 self._opened(first_event)
                 return StreamEnd(*read_messages(call, self._put))

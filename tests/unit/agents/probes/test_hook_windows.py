@@ -89,6 +89,7 @@ def test_what_may_be_on_other_code_or_leave_calls_out_is_no_hook(hook: Hook) -> 
         replace(SEEN, hooks=()),
         replace(SEEN, hooks=(LOADED, replace(LOADED, state=SeenHookState.DIGEST_REJECTED))),
         replace(SEEN, hooks=(replace(LOADED, first=1),)),
+        replace(SEEN, hooks=(replace(LOADED, count=2),)),
         replace(SEEN, hooks=(replace(LOADED, section="kprobes"),)),
         replace(SEEN, spec_digest=None),
         replace(SEEN, spec_digest="e"),

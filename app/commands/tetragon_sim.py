@@ -13,6 +13,7 @@ from app.operators.json_text import json_text
 from app.operators.printing import echo
 from app.progress import Progress
 from app.simulator.address import AddressError, parse_address
+from app.simulator.agent_file import AgentFile
 from app.simulator.event_files import EventFileError, read_events
 from app.simulator.recording import Recording
 from app.simulator.server import ServerTlsFiles, SimulatorServer
@@ -65,6 +66,12 @@ def _check_address(_context: click.Context, _parameter: click.Parameter, text: s
     show_default=True,
     help="After the last event: hold the stream open, like an idle agent, or end it with status OK.",
 )
+@click.option(
+    "--agent",
+    "agent_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="JSON file with what the agent says of itself: info, policies, or a status. It is read for each question.",
+)
 @click.option("--tls-cert", type=EXISTING_FILE, help="Serve TLS with this certificate (PEM).")
 @click.option("--tls-key", type=EXISTING_FILE, help="The certificate's key (PEM).")
 @click.option("--tls-client-ca", type=EXISTING_FILE, help="Accept only clients with a certificate from this CA (PEM).")
@@ -76,6 +83,7 @@ def command(
     rate_per_s: float | None,
     repeat: int,
     then: str,
+    agent_file: Path | None,
     tls_cert: Path | None,
     tls_key: Path | None,
     tls_client_ca: Path | None,
@@ -87,6 +95,7 @@ def command(
     were recorded, with their times, and every client gets all of them from the first. When clients can connect, the
     command prints one line of JSON with its address. SIGTERM or Ctrl-C ends the calls with UNAVAILABLE, as an agent
     does when it shuts down. Of a client's filters only event_set is applied; a call with another filter is refused.
+    With --agent, ListTracingPolicies and GetInfo are answered, too.
 
     \b
     Exit codes:
@@ -114,6 +123,7 @@ def command(
         repeat=repeat,
         close_at_end=then == "close",
         tls=_tls_files(listen_on, tls_cert, tls_key, tls_client_ca),
+        agent=None if agent_file is None else AgentFile(agent_file),
     )
     _serve(server, recording)
 

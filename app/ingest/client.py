@@ -133,7 +133,9 @@ class EventStream:
         try:
             return Told(stream, call(request, timeout=timeout_seconds))
         except grpc.RpcError as error:
-            return Told(stream, b"", error.code(), error.details() or "")
+            with self._call_lock:
+                is_over = self._channel is not channel
+            return None if is_over else Told(stream, b"", error.code(), error.details() or "")
         except ValueError:  # the channel was closed meanwhile
             return None
 

@@ -4,6 +4,7 @@ At a rate of R a second, event number n is due n / R seconds after the start. Du
 the event before, so small delays do not add up, and a client that was slow catches up. Time comes in as an argument.
 """
 
+import struct
 from bisect import bisect_right
 from typing import Final
 
@@ -12,7 +13,31 @@ from app.simulator.recording import Recording
 FOREVER: Final = 0
 """The `repeat` of a playback without an end."""
 
+_PREFIX: Final = struct.Struct(">BI")  # of a gRPC message: compressed flag, length
 _NOTHING: Final = memoryview(b"")
+
+
+class OneMessage:
+    """Hands out the one answer to a call, which is no event."""
+
+    __slots__ = ("_rest",)
+
+    events_taken: Final = 0
+
+    def __init__(self, message: bytes) -> None:
+        self._rest = memoryview(_PREFIX.pack(0, len(message)) + message)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all of it has been handed out."""
+        return not self._rest
+
+    def take(self, room_bytes: int, elapsed_seconds: float) -> memoryview:
+        """The next bytes, at most `room_bytes`."""
+        del elapsed_seconds
+        piece = self._rest[: max(0, room_bytes)]
+        self._rest = self._rest[len(piece) :]
+        return piece
 
 
 class Playback:

@@ -17,6 +17,7 @@ from typing import Final, Self, TypeVar
 
 from app.operators.errors import OperatorError
 from app.simulator.address import Address, UnixAddress, listen, parse_address
+from app.simulator.agent_file import AgentFile
 from app.simulator.connections import Connections
 from app.simulator.recording import Recording
 from app.simulator.session import Offer, Session
@@ -45,8 +46,9 @@ class ServerTlsFiles:
 class SimulatorServer:
     """Serves a recording to every client that asks, from the start, each at its own pace.
 
-    `repeat` is the number of passes, 0 for no end; `rate_per_s` limits the events of one call. `listen_on` is HOST:PORT
-    or unix:///PATH; after `start` the address is in `address`, and a stopped server starts again on the same one.
+    `repeat` is the number of passes, 0 for no end; `rate_per_s` limits the events of one call. `agent` has what the
+    agent says of itself. `listen_on` is HOST:PORT or unix:///PATH; after `start` the address is in `address`, and a
+    stopped server starts again on the same one.
     Raises AddressError and TlsError.
     """
 
@@ -59,8 +61,9 @@ class SimulatorServer:
         repeat: int = 1,
         close_at_end: bool = False,
         tls: ServerTlsFiles | None = None,
+        agent: AgentFile | None = None,
     ) -> None:
-        self._offer = Offer(recording, repeat, rate_per_s, close_at_end)
+        self._offer = Offer(recording, repeat, rate_per_s, close_at_end, agent)
         self._address: Address = parse_address(listen_on)
         self._tls = None if tls is None else _tls_context(tls)
         self._connections = Connections()

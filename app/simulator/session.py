@@ -15,8 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol, assert_never
 
+from app.simulator.agent_file import AgentFile
 from app.simulator.grpc_connection import Cancelled, Ended, GrpcCall, GrpcConnection, Occurrence, Status
-from app.simulator.playback import Playback
+from app.simulator.playback import OneMessage, Playback
 from app.simulator.recording import Recording
 from app.simulator.selection import CallRefusal, Selection, select
 
@@ -67,6 +68,9 @@ class Offer:
     close_at_end: bool
     """End the stream with status OK behind the last event, instead of holding it open as an idle agent does."""
 
+    agent: AgentFile | None
+    """What it says of itself; without, it does not know such questions, as an older agent."""
+
     def pieces(self, selected: Recording) -> Pieces:
         """What one call is served that begins now and selects these events of the recording."""
         return Playback(selected, repeat=self.repeat, rate_per_s=self.rate_per_s)
@@ -76,6 +80,7 @@ class Offer:
 class _CallAnswer:
     playback: Pieces
     started_seconds: float
+    is_one_message: bool = False
 
 
 class Session(asyncio.Protocol):
@@ -166,6 +171,14 @@ class Session(asyncio.Protocol):
                 assert_never(occurrence)
 
     def _answer(self, call: GrpcCall) -> None:
+        said = self._offer.agent.answer(call.path) if self._offer.agent is not None else None
+        if isinstance(said, CallRefusal):
+            self._grpc.refuse(call.stream_id, said.status, said.message)
+            return
+        if said is not None:
+            self._grpc.accept(call.stream_id)
+            self._answers[call.stream_id] = _CallAnswer(OneMessage(said), time.monotonic(), is_one_message=True)
+            return
         if call.path != GET_EVENTS:
             self._grpc.refuse(call.stream_id, Status.UNIMPLEMENTED, f"tetragon-sim serves {GET_EVENTS} only")
             return
@@ -219,7 +232,7 @@ class Session(asyncio.Protocol):
         ):
             self._grpc.send(stream_id, messages)
             budget -= len(messages)
-        if answer.playback.finished and self._offer.close_at_end:
+        if answer.playback.finished and (answer.is_one_message or self._offer.close_at_end):
             self._finish(stream_id, Status.OK, "")
         return budget
 

@@ -147,7 +147,7 @@ class LiveServer(SimulatorServer):
     def __init__(self, life: Life) -> None:
         super().__init__(Recording.of([]), life.listen_on)
         self.happenings = Happenings(life)
-        self._offer = LiveOffer(Recording.of([]), 1, float(life.rate_per_s), False, self.happenings)
+        self._offer = LiveOffer(Recording.of([]), 1, float(life.rate_per_s), False, None, self.happenings)
 
 
 class _Metrics(BaseHTTPRequestHandler):

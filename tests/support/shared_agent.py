@@ -153,7 +153,7 @@ class SharedServer(SimulatorServer):
     def __init__(self, source: Source) -> None:
         super().__init__(Recording.of([]), "127.0.0.1:0")
         self.happenings = Happenings(source)
-        self._offer = SharedOffer(Recording.of([]), 1, float(source.rate_per_s), False, self.happenings)
+        self._offer = SharedOffer(Recording.of([]), 1, float(source.rate_per_s), False, None, self.happenings)
 
 
 def as_arguments(sources: Sequence[Source]) -> list[str]:

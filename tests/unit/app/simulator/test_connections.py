@@ -7,7 +7,7 @@ from app.simulator.session import Offer, Session
 from tests.support import watched_simulator as module
 from tests.support.watched_simulator import WatchedConnections
 
-OFFER = Offer(Recording.of([]), repeat=1, rate_per_s=None, close_at_end=False)
+OFFER = Offer(Recording.of([]), repeat=1, rate_per_s=None, close_at_end=False, agent=None)
 
 
 def _session(connections: WatchedConnections, events_sent: int) -> Session:

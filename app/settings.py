@@ -202,6 +202,12 @@ class Settings:
         number(0, 3_600_000), 1_000, "longest wait of spilled events for a sync to disk; 0 syncs every write"
     )
     heartbeat_seconds: int = _setting(number(1, 3600), 10, "pause between the heartbeats of a node on runtime.coverage")
+    tracing_policies_dir: Path | None = _setting(
+        Path, None, "folder with the tracing policies that agents have, as YAML or JSON", kind="folder"
+    )
+    policy_poll_seconds: int = _setting(
+        number(1, 3600), 30, "pause between two questions to the agent for its policies, for runtime.probes"
+    )
 
     # Stages
     data_dir: Path = _setting(Path, Path("callstream-data"), "folder for state that can be made again from Kafka")

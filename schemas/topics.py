@@ -23,6 +23,7 @@ AUDIT = "runtime.audit"
 WATCH = "runtime.watch"
 WATCHED = "runtime.watched"
 OWNERS = "runtime.hot-owners"
+PROBES = "runtime.probes"
 
 
 class Stage(StrEnum):
@@ -91,8 +92,8 @@ MAX_RECORD_BYTES = MAX_EVENT_BYTES + (1 << 20)
 """Largest record that our producers send, before compression: above what any topic takes, whose own limit decides."""
 
 MAX_SMALL_VALUE_BYTES = 64 << 10
-"""Of a watch, a coverage record or a dead letter. With texts at their limits, the largest of them has some 50 kB; a
-decoded value may take a hundred times its bytes in memory."""
+"""Of a watch, a coverage record, a window of a policy or a dead letter. With texts at their limits, the largest of them
+has some 50 kB; a decoded value may take a hundred times its bytes in memory."""
 
 
 class Access(StrEnum):
@@ -167,6 +168,14 @@ TOPICS: tuple[Topic, ...] = (
         segment_bytes=4 << 20,  # whoever asks about one node reads what is not compacted yet of its partition
         max_value_bytes=MAX_SMALL_VALUE_BYTES,
         value_schema="coverage_gap",
+    ),
+    Topic(
+        name=PROBES,
+        compacted=True,  # one growing record for each stretch of time in which an agent said the same of a policy
+        retention_ms=30 * DAY_MS,
+        segment_bytes=4 << 20,
+        max_value_bytes=MAX_SMALL_VALUE_BYTES,
+        value_schema="probe_window",
     ),
     Topic(name=WATCH, compacted=True, max_value_bytes=MAX_SMALL_VALUE_BYTES, value_schema="watch"),
     Topic(name=WATCHED, compacted=True, value_schema="watched_symbol"),

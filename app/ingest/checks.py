@@ -38,6 +38,7 @@ def with_batches_for(config: ClientConfig, admin: AdminClient, topic: str) -> Cl
 def look_at_topics(settings: Settings) -> None:
     """Refuse to start without the topics. A Kafka that is away is waited for later."""
     try:
-        partition_counts(settings, (settings.name(topics.RAW), settings.name(topics.COVERAGE)), _ANSWER_SECONDS)
+        written = (topics.RAW, topics.COVERAGE, topics.PROBES)
+        partition_counts(settings, tuple(map(settings.name, written)), _ANSWER_SECONDS)
     except KafkaUnreachableError as error:
         log.warning("%s; events are buffered meanwhile", error)

@@ -83,6 +83,11 @@ class Keeper:
         """Have `stream_answers` say, within a number of seconds, whether the stream's connection lives."""
         self._stream_answers = stream_answers
 
+    def public_node(self) -> tuple[NodeId, str] | None:
+        """The node, as it may be called on a public topic, and the session; None while no event has named it."""
+        with self._lock:
+            return (self._coverage.node, self._coverage.session) if self._coverage.is_named else None
+
     def run(self) -> None:
         """Work until `stop`."""
         while not self._stopped.wait(STEP_SECONDS):

@@ -130,6 +130,16 @@ class NodeClaims:
         """The node, as it is called now."""
         return self._names.node
 
+    @property
+    def is_named(self) -> bool:
+        """Whether an event, or an earlier process, has said what the node is called."""
+        return self._is_named
+
+    @property
+    def session(self) -> str:
+        """Random word of this process."""
+        return self._session
+
     def named(self, node: NodeId, now_ns: int, *, agent_restarted: bool = False) -> list[CoverageGap]:
         """An event says what the node is called. Where it was called otherwise, gives that name's last gap.
 

@@ -3,6 +3,7 @@
     reader  (EventStream)  gRPC -> buffer
     writer  (RawWriter)    buffer -> Kafka
     keeper  (Keeper)       losses and claims -> runtime.coverage
+    policies (PolicyWatch) what the agent has loaded -> runtime.probes
 
 When one thread ends on its own, the process ends. On a stop the reader ends first. Then the buffer is written out
 within `DRAIN_SECONDS`, and then the last gaps are published. What could not be written is counted and stays in the
@@ -36,6 +37,8 @@ from app.ingest.link import AgentLink
 from app.ingest.node_claims import NodeClaims
 from app.ingest.opening import opening_of
 from app.ingest.origin import is_on_this_node, origin_of
+from app.ingest.policy_watch import policy_watch_of
+from app.ingest.probe_writer import ProbeWriter
 from app.ingest.reload import Reload
 from app.ingest.report import IngestReport
 from app.ingest.spill import SpillFolder
@@ -56,7 +59,7 @@ from app.telemetry.surroundings import Surroundings
 from schemas import topics
 from schemas.node import NodeId
 from schemas.raw_event import event_time_ns
-from schemas.records import COVERAGE_GAP, schema_text
+from schemas.records import COVERAGE_GAP, PROBE_WINDOW, schema_text
 from schemas.tetragon.filters_pb2 import GetEventsRequest
 from schemas.units import NS_PER_MS, NS_PER_SECOND
 
@@ -144,6 +147,13 @@ class Ingest:
             )
         )
         self._keeper.watch(self._stream.answers)
+        self._policies = policy_watch_of(
+            settings,
+            self._stream,
+            ProbeWriter(config, settings.name(topics.PROBES), self._find_probe_schema),
+            about=self._keeper.public_node,
+            public_name=lambda name: _cleared(privacy.engine.name(name)),
+        )
         self._meter.add_source(self._publish)
         self._surroundings = Surroundings(settings, self._meter)
         self._meter.set(state_metrics.BUFFER_LIMIT, settings.buffer_max_bytes, BufferPlace.MEMORY)
@@ -177,6 +187,7 @@ class Ingest:
             "keeper": self._keeper.run,
             "reader": self._waited.read_on if self._waited else self._stream.run,
             "topics": self._watch_topics,
+            "policies": self._policies.run,
         }
         if self._spiller is not None:
             work_of["spiller"] = self._spiller.run
@@ -226,6 +237,7 @@ class Ingest:
         self._write_out(started + DRAIN_SECONDS)
         self._writer.stop()
         self._keeper.stop()
+        self._policies.stop()
         if self._spiller is not None:
             self._spiller.stop()
         for thread in self._threads:
@@ -322,6 +334,10 @@ class Ingest:
     def _find_coverage_schema(self) -> int | None:
         subject = self._settings.name(topics.subject(topics.COVERAGE))
         return self._registry.id_of(subject, schema_text(COVERAGE_GAP))
+
+    def _find_probe_schema(self) -> int | None:
+        subject = self._settings.name(topics.subject(topics.PROBES))
+        return self._registry.id_of(subject, schema_text(PROBE_WINDOW))
 
     def _publish(self) -> None:
         self._buffer.publish(self._meter)

@@ -1,0 +1,141 @@
+"""Asks the agent for its policies at intervals, and writes windows of what it says to runtime.probes.
+
+Windows end with the stream on which the agent was asked, and where the node gets another name.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Final, Protocol
+
+from agents.probes.policy_tracker import PolicyTracker, PolicyWindow
+from agents.probes.window_records import window_record
+from app.ingest.policy_questions import Asked, PolicyAnswer, PolicyQuestions
+from app.settings import Settings
+from app.tracing_policies.folder import NO_SUPPLIED_POLICIES, PolicyFolder
+from schemas.node import NodeId
+from schemas.probes import AgentAnswer, ProbeWindow, WindowEnd
+from schemas.units import NS_PER_SECOND
+
+_SILENT_POLLS: Final = 3
+"""Answers that may be missing before nobody can say what was in between: an agent may be slow under load."""
+_NO_ANSWER_SECONDS: Final = 1.0
+"""To the next question while there is no stream, or no answer: each second is one in which no hook is known."""
+_FLUSH_SECONDS: Final = 1.0
+
+
+class WindowWriter(Protocol):
+    """Where windows go, as `ProbeWriter` is one."""
+
+    def write(self, windows: Iterable[ProbeWindow]) -> None:
+        """Send windows."""
+
+    def flush(self, timeout_seconds: float) -> None:
+        """Wait until they are there."""
+
+
+class PolicyWatch:
+    """Watches the policies of one agent. `run` is a thread's work; `stop` may be called from any thread."""
+
+    def __init__(
+        self,
+        questions: PolicyQuestions,
+        writer: WindowWriter,
+        poll_seconds: float,
+        *,
+        about: Callable[[], tuple[NodeId, str] | None],
+        public_name: Callable[[str], str],
+    ) -> None:
+        """`about` is the node and the session of its records, None while the node has no name."""
+        self._questions = questions
+        self._writer = writer
+        self._poll_seconds = poll_seconds
+        self._about = about
+        self._public_name = public_name
+        self._max_silence_ns = int(_SILENT_POLLS * poll_seconds * NS_PER_SECOND)
+        self._tracker = PolicyTracker(self._max_silence_ns)
+        self._of: tuple[int, NodeId, str] | None = None
+        self._version = ""
+        self._agent: ProbeWindow | None = None
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Ask until `stop`."""
+        wait_seconds = 0.0
+        while not self._stopped.wait(wait_seconds):
+            wait_seconds = self._poll_seconds if self.step() else min(_NO_ANSWER_SECONDS, self._poll_seconds)
+        self._writer.write(self._over())
+        self._writer.flush(_FLUSH_SECONDS)
+
+    def stop(self) -> None:
+        """End `run` soon."""
+        self._stopped.set()
+
+    def step(self) -> bool:
+        """Ask once, and write what changed; returns whether there was an answer."""
+        found, about = self._questions.ask(), self._about()
+        if found is None or about is None:
+            return False
+        of = (found.stream, *about)
+        windows = [] if of == self._of else self._over()
+        self._of, self._version = of, found.agent_version or self._version
+        windows += self._agent_windows(found)
+        if found.answer is AgentAnswer.ANSWERED:
+            changed = self._tracker.answered(found.asked_ns, found.answered_ns, found.policies)
+        else:
+            changed = self._tracker.ended(WindowEnd.UNASKED)
+        self._writer.write([*windows, *self._records(changed)])
+        return True
+
+    def _over(self) -> list[ProbeWindow]:
+        """The end of all windows of the stream and node up to now."""
+        over = self._records(self._tracker.ended())
+        if self._agent is not None:
+            over.append(replace(self._agent, end=WindowEnd.STREAM_ENDED))
+        self._agent, self._version = None, ""
+        return over
+
+    def _records(self, windows: Iterable[PolicyWindow]) -> list[ProbeWindow]:
+        if self._of is None:
+            return []
+        _, node, session = self._of
+        return [window_record(one, node, session, self._version, self._public_name) for one in windows]
+
+    def _agent_windows(self, found: PolicyAnswer) -> list[ProbeWindow]:
+        """That of the agent itself, longer or new; the end of the one before where it now answers otherwise."""
+        assert self._of is not None
+        _, node, session = self._of
+        before = self._agent
+        silence_ns = 0 if before is None else found.asked_ns - before.to_ns
+        if before is not None and before.answer is found.answer and 0 <= silence_ns <= self._max_silence_ns:
+            self._agent = replace(before, to_ns=found.asked_ns, agent_version=self._version)
+            return [self._agent]
+        self._agent = ProbeWindow(
+            node=node.name,
+            cluster=node.cluster,
+            session=session,
+            from_ns=found.answered_ns,
+            to_ns=found.answered_ns,
+            answer=found.answer,
+            agent_version=self._version,
+        )
+        over = [] if before is None else [replace(before, end=WindowEnd.CHANGED)]
+        return [*over, self._agent]
+
+
+def policy_watch_of(
+    settings: Settings,
+    stream: Asked,
+    writer: WindowWriter,
+    *,
+    about: Callable[[], tuple[NodeId, str] | None],
+    public_name: Callable[[str], str],
+) -> PolicyWatch:
+    """The watch that the settings describe."""
+    folder = PolicyFolder(settings.tracing_policies_dir) if settings.tracing_policies_dir else None
+
+    def digests() -> Mapping[tuple[str, str], str]:
+        return (folder.look() if folder else NO_SUPPLIED_POLICIES).digests
+
+    questions = PolicyQuestions(stream, digests)
+    return PolicyWatch(questions, writer, settings.policy_poll_seconds, about=about, public_name=public_name)

@@ -1,0 +1,188 @@
+"""What an agent says of its policies becomes windows on runtime.probes."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import count
+from typing import Final
+
+import grpc
+import pytest
+
+from app.ingest.client import Told
+from app.ingest.policy_questions import PolicyQuestions
+from app.ingest.policy_watch import PolicyWatch
+from schemas.node import NodeId
+from schemas.probes import AgentAnswer, PolicyState, ProbeWindow, WindowEnd
+from schemas.tetragon.policies_pb2 import (
+    GetInfoResponse,
+    ListTracingPoliciesResponse,
+    TracingPolicyActionCounters,
+    TracingPolicySelectorActionCounters,
+    TracingPolicyState,
+    TracingPolicyStats,
+    TracingPolicyStatus,
+)
+
+NODE: Final = NodeId("c", "n")
+SECOND: Final = 1_000_000_000
+
+
+class FakeAgent:
+    """An agent whose policies, status and stream the test sets; each question takes a second of its clock."""
+
+    def __init__(self) -> None:
+        self.clock = count(1)
+        self.stream: int | None = 1
+        self.status = grpc.StatusCode.OK
+        self.policies: list[TracingPolicyStatus] = [policy()]
+        self.node: NodeId | None = NODE
+
+    def ask(self, method: str, request: bytes, timeout_seconds: float) -> Told | None:
+        """As `EventStream.ask`."""
+        assert (request, timeout_seconds > 0) == (b"", True)
+        if self.stream is None:
+            return None
+        if self.status is not grpc.StatusCode.OK:
+            return Told(self.stream, b"", self.status)
+        if method == "GetInfo":
+            return Told(self.stream, GetInfoResponse(version=f"v{self.stream}").SerializeToString())
+        return Told(self.stream, ListTracingPoliciesResponse(policies=self.policies).SerializeToString())
+
+    def wall_ns(self) -> int:
+        """A second later than the last time."""
+        return next(self.clock) * SECOND
+
+    def about(self) -> tuple[NodeId, str] | None:
+        """The node and the session."""
+        return None if self.node is None else (self.node, "s")
+
+
+class Written:
+    """Takes windows instead of Kafka."""
+
+    def __init__(self) -> None:
+        self.windows: list[ProbeWindow] = []
+
+    def write(self, windows: Iterable[ProbeWindow]) -> None:
+        """Keep them."""
+        self.windows += windows
+
+    def flush(self, timeout_seconds: float) -> None:
+        """All are there."""
+
+    def take(self) -> list[ProbeWindow]:
+        """What was written since the last call."""
+        taken, self.windows = self.windows, []
+        return taken
+
+
+def policy(post: int = 5, policy_id: int = 7) -> TracingPolicyStatus:
+    """A policy that is enabled."""
+    selector = TracingPolicySelectorActionCounters(
+        hook="/home/anna/bin", action_counters=TracingPolicyActionCounters(post=post)
+    )
+    stats = TracingPolicyStats(
+        action_counters=TracingPolicyActionCounters(post=post), selector_action_counters=[selector]
+    )
+    return TracingPolicyStatus(id=policy_id, name="tls", state=TracingPolicyState.TP_STATE_ENABLED, stats=stats)
+
+
+OF_AGENT: Final = ProbeWindow(
+    node="n", cluster="c", session="s", from_ns=2 * SECOND, to_ns=2 * SECOND, agent_version="v1"
+)
+OF_POLICY: Final = replace(
+    OF_AGENT, policy="TLS", policy_id=7, state=PolicyState.ENABLED, counters={"post": 5}, spec_digest="d"
+)
+
+
+class PolicyScene:
+    """A watch over a fake agent."""
+
+    def __init__(self) -> None:
+        self.agent = FakeAgent()
+        self.written = Written()
+        questions = PolicyQuestions(self.agent, lambda: {("", "tls"): "d"}, self.agent.wall_ns)
+        self.watch = PolicyWatch(questions, self.written, 30, about=self.agent.about, public_name=str.upper)
+
+    def step(self) -> list[ProbeWindow]:
+        """Ask once; gives what was written."""
+        self.watch.step()
+        return self.written.take()
+
+
+@pytest.fixture(name="scene")
+def _scene() -> PolicyScene:
+    return PolicyScene()
+
+
+def test_windows_grow_with_each_answer(scene: PolicyScene) -> None:
+    """That of the agent and that of the policy, by its public name; no path of a hook is told."""
+    assert scene.step() == [OF_AGENT, OF_POLICY]
+
+    scene.agent.policies = [policy(post=9)]
+    assert scene.step() == [
+        replace(OF_AGENT, to_ns=3 * SECOND),
+        replace(OF_POLICY, to_ns=3 * SECOND, counters={"post": 9}),
+    ]
+
+
+def test_a_policy_that_was_loaded_anew_has_a_new_window(scene: PolicyScene) -> None:
+    """The one before says why it is over."""
+    scene.step()
+    scene.agent.policies = [policy(post=0, policy_id=7)]
+    _, over, new = scene.step()
+
+    assert over == replace(OF_POLICY, end=WindowEnd.RELOADED)
+    assert (new.from_ns, new.to_ns, new.end) == (4 * SECOND, 4 * SECOND, WindowEnd.OPEN)
+
+
+def test_all_windows_end_with_the_stream(scene: PolicyScene) -> None:
+    """The next answer may be of another agent."""
+    scene.step()
+    scene.agent.stream = None
+    assert scene.step() == []
+    scene.agent.stream = 2
+
+    over_policy, over_agent, agent, _ = scene.step()
+    assert over_policy == replace(OF_POLICY, end=WindowEnd.STREAM_ENDED)
+    assert over_agent == replace(OF_AGENT, end=WindowEnd.STREAM_ENDED)
+    assert (agent.agent_version, agent.from_ns) == ("v2", 6 * SECOND)
+
+
+def test_all_windows_end_where_the_node_gets_another_name(scene: PolicyScene) -> None:
+    """Nothing is said before it has one."""
+    scene.agent.node = None
+    assert scene.step() == []
+    scene.agent.node = NODE
+    scene.step()
+    scene.agent.node = NodeId("c", "other")
+
+    assert [(one.node, one.policy, one.end) for one in scene.step()] == [
+        ("n", "TLS", WindowEnd.STREAM_ENDED),
+        ("n", "", WindowEnd.STREAM_ENDED),
+        ("other", "", WindowEnd.OPEN),
+        ("other", "TLS", WindowEnd.OPEN),
+    ]
+
+
+def test_an_agent_that_stops_telling_ends_the_windows_of_its_policies(scene: PolicyScene) -> None:
+    """Its own window says why."""
+    scene.step()
+    scene.agent.status = grpc.StatusCode.PERMISSION_DENIED
+    over, agent, over_policy = scene.step()
+
+    assert over == replace(OF_AGENT, end=WindowEnd.CHANGED)
+    assert (agent.answer, agent.policy) == (AgentAnswer.REFUSED, "")
+    assert over_policy == replace(OF_POLICY, end=WindowEnd.UNASKED)
+
+
+def test_a_stop_ends_all_windows(scene: PolicyScene) -> None:
+    """What a successor sees it says itself."""
+    scene.step()
+    scene.watch.stop()
+    scene.watch.run()
+
+    assert scene.written.take() == [
+        replace(OF_POLICY, end=WindowEnd.STREAM_ENDED),
+        replace(OF_AGENT, end=WindowEnd.STREAM_ENDED),
+    ]

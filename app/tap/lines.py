@@ -16,6 +16,7 @@ from app.tap.decoding import UNDECODED, UNREADABLE, Document
 from schemas import topics
 from schemas.coverage import GapCause
 from schemas.node import NodeId
+from schemas.probes import WindowEnd
 
 _INDENT: Final = "    "
 _FRAME_WIDTH: Final = 84
@@ -219,6 +220,15 @@ def _coverage(headline: Headline, document: Document, _naming: Naming) -> Iterab
     yield f"{node}  {document['cause']}  {window}  {said}  {headline}"
 
 
+def _probes(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:
+    node = str(NodeId(document["cluster"], document["node"])) or "?"
+    window = _window(document["from_ns"], document["to_ns"])
+    name = "/".join(filter(None, (document["namespace"], document["policy"])))
+    said = f"{name}  {document['state']}" if name else f"agent  {document['answer']}"
+    end = "" if document["end"] == WindowEnd.OPEN else f"  {document['end']}"
+    yield f"{node}  {said}  {window}{end}  {headline}"
+
+
 def _state(headline: Headline, document: Document, _naming: Naming) -> Iterable[str]:
     yield f"{headline.key}  {_shortened(json.dumps(document, ensure_ascii=False))}  {headline}"
 
@@ -232,6 +242,7 @@ _LINES: Final[dict[str, Callable[[Headline, Document, Naming], Iterable[str]]]] 
     topics.WATCHED: _watched,
     topics.DEAD_LETTERS: _dead_letter,
     topics.COVERAGE: _coverage,
+    topics.PROBES: _probes,
 }
 
 

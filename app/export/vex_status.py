@@ -28,7 +28,12 @@ MAX_SAID: Final = 8
 _DAY_NS: Final = 86_400 * NS_PER_SECOND
 
 _WORDS_OF_NODES: Final = frozenset({ReasonKind.REPORTED_NODES, ReasonKind.RETIRED_NODES})
-_NO_DOUBTS: Final = _WORDS_OF_NODES | {ReasonKind.AUTHORS_WORD, ReasonKind.SHARED_CODE, ReasonKind.SEVERAL_CODES}
+_NO_DOUBTS: Final = _WORDS_OF_NODES | {
+    ReasonKind.AUTHORS_WORD,
+    ReasonKind.HOOKS_LOADED,
+    ReasonKind.SHARED_CODE,
+    ReasonKind.SEVERAL_CODES,
+}
 _OTHER_FUNCTIONS: Final = frozenset({ReasonKind.SHARED_CODE.value, ReasonKind.SEVERAL_CODES.value})
 """Why what ran may have been another function than the vulnerable one."""
 

@@ -18,6 +18,7 @@ from agents.hot_symbols.watch.bearing_rows import NO_UNSURE_HITS, UnsureHits
 from agents.hot_symbols.watch.reasons import Reason
 from agents.hot_symbols.watch.watch import Watch
 from agents.hot_symbols.watch.watched_code import WatchedCode
+from schemas.node import NodeId
 
 
 class AnswerKind(StrEnum):
@@ -51,17 +52,43 @@ DecidedAnswer = tuple[AnswerKind, tuple[Reason, ...]]
 """An answer and its reasons."""
 
 
-def decided(watch: Watch, code: WatchedCode, found: HitsFound, covered: Completeness) -> DecidedAnswer:
-    """The answer and its reasons."""
+@dataclass(frozen=True, slots=True)
+class HooksKnown:
+    """What agents say of hooks on the watched code: the nodes on which they were not loaded all the time.
+
+    None where nobody asked the agents, or the hooks of no policy are known.
+    """
+
+    unhooked: tuple[NodeId, ...] | None = None
+
+    @property
+    def are_loaded(self) -> bool:
+        """Whether every call was probed on all nodes, by the word of the agents."""
+        return self.unhooked == ()
+
+
+NO_HOOKS_KNOWN: Final = HooksKnown()
+
+
+def decided(
+    watch: Watch,
+    code: WatchedCode,
+    found: HitsFound,
+    covered: Completeness,
+    hooks: HooksKnown = NO_HOOKS_KNOWN,
+) -> DecidedAnswer:
+    """The answer and its reasons. The word of the watch's author counts where the agents do not say it."""
     if found.confirmed:
         return AnswerKind.HIT, (*code.notes, *((reasons.OLDER_SNAPSHOT,) if found.has_others else ()))
-    doubts = (*_doubts_of_rows(watch, found), *code.all_doubts, *_doubts_of_coverage(covered))
-    if not watch.every_call_probed:
-        doubts = (*doubts, reasons.NOT_HOOKED)
+    is_probed = hooks.are_loaded or watch.every_call_probed
+    doubts = (*_doubts_of_rows(watch, found, is_probed=is_probed), *code.all_doubts, *_doubts_of_coverage(covered))
+    if not is_probed:
+        doubts = (*doubts, *_doubts_of_hooks(hooks))
     if doubts:
         return AnswerKind.NOT_SEEN, (*doubts, *code.unknown_copies)
     answer = AnswerKind.NEVER_ENTERED if code.unknown_copies else AnswerKind.NEVER_HIT
-    return answer, (*code.unknown_copies, reasons.AUTHORS_WORD, *code.notes, *_notes_of_coverage(covered))
+    word = reasons.HOOKS_LOADED if hooks.are_loaded else reasons.AUTHORS_WORD
+    return answer, (*code.unknown_copies, word, *code.notes, *_notes_of_coverage(covered))
 
 
 def best_possible(watch: Watch, code: WatchedCode) -> DecidedAnswer:
@@ -69,7 +96,14 @@ def best_possible(watch: Watch, code: WatchedCode) -> DecidedAnswer:
     return decided(watch, code, NO_HITS, Completeness(until_ns=1, is_every_node_known=True))
 
 
-def _doubts_of_rows(watch: Watch, found: HitsFound) -> Iterator[Reason]:
+def _doubts_of_hooks(hooks: HooksKnown) -> Iterator[Reason]:
+    if hooks.unhooked:
+        yield reasons.unhooked(str(hooks.unhooked[0]), len(hooks.unhooked))
+    else:
+        yield reasons.NOT_HOOKED
+
+
+def _doubts_of_rows(watch: Watch, found: HitsFound, *, is_probed: bool) -> Iterator[Reason]:
     if found.hits:
         yield reasons.UNCONFIRMED
     if found.may_be:
@@ -80,7 +114,7 @@ def _doubts_of_rows(watch: Watch, found: HitsFound) -> Iterator[Reason]:
         yield reasons.unknown_file(watch.module or "")
     if found.unsure.entries:
         yield reasons.UNNAMED_ENTRY
-    elif found.unsure.hits and not watch.every_call_probed:  # a probe fires on entry, whatever stacks can say
+    elif found.unsure.hits and not is_probed:  # a probe fires on entry, whatever stacks can say
         yield reasons.UNNAMED_CODE
 
 

@@ -43,6 +43,8 @@ class ReasonKind(enum.Enum):
     MISSING = "Missing"
     REPORTED_NODES = "ReportedNodes"
     RETIRED_NODES = "RetiredNodes"
+    HOOKS_LOADED = "HooksLoaded"
+    UNHOOKED = "Unhooked"
 
 
 class Reason(NamedTuple):
@@ -101,6 +103,15 @@ def retired_nodes(said_by: str, nodes: int) -> Reason:
     """Nodes are gone for good, and who says so."""
     words = f"{nodes:,} nodes are gone, by the word of {said_by or 'nobody in particular'}"
     return Reason(ReasonKind.RETIRED_NODES, words, (said_by,))
+
+
+def unhooked(node: str, nodes: int) -> Reason:
+    """No hook on it was known to be loaded on a node, and perhaps on others, for some of the time."""
+    more = f" and {nodes - 1:,} more" if nodes > 1 else ""
+    words = (
+        f"the agent of {node or 'a node'}{more} did not tell all the time that hooks on all of its entries are loaded"
+    )
+    return Reason(ReasonKind.UNHOOKED, words, (node,))
 
 
 def unknown_copies(build_id: str) -> Reason:
@@ -165,6 +176,9 @@ NO_FILE_NAMED: Final = Reason(
 NOT_HOOKED: Final = Reason(ReasonKind.NOT_HOOKED, "nothing says that every call of it is probed")
 AUTHORS_WORD: Final = Reason(
     ReasonKind.AUTHORS_WORD, "that every call of it is probed since the watch began is the word of the watch's author"
+)
+HOOKS_LOADED: Final = Reason(
+    ReasonKind.HOOKS_LOADED, "hooks on all of its entries were loaded since the watch began, by the word of the agents"
 )
 NOT_VOUCHED: Final = Reason(ReasonKind.NOT_VOUCHED, "no node has been vouched for since the watch began")
 UNCONFIRMED: Final = Reason(ReasonKind.UNCONFIRMED, "code ran that is called so, and nothing confirms the name")

@@ -8,8 +8,8 @@ from agents.coverage.completeness import Completeness
 from agents.coverage.missing import MissingInterval
 from agents.coverage.share import Share
 from agents.hot_symbols.identity import parse_symbol_id
-from agents.hot_symbols.watch.bearing_rows import MAX_SEEN
-from agents.hot_symbols.watch.deciding import NO_HITS, AnswerKind, HitsFound, best_possible, decided
+from agents.hot_symbols.watch.bearing_rows import MAX_SEEN, UnsureHits
+from agents.hot_symbols.watch.deciding import NO_HITS, AnswerKind, HitsFound, HooksKnown, best_possible, decided
 from agents.hot_symbols.watch.files import NoNames
 from agents.hot_symbols.watch.reasons import ReasonKind
 from agents.hot_symbols.watch.watch import Bearing, Watch
@@ -106,6 +106,41 @@ def test_what_was_seen_and_what_is_missing_keep_never_from_being_said(
     answer, reasons = decided(PARSE, code_of(PARSE, files()), found, covered)
 
     assert (answer, [reason.kind for reason in reasons]) == (NOT_SEEN, why)
+
+
+NORTH, SOUTH = NodeId("east", "north"), NodeId("east", "south")
+UNSURE = HitsFound(unsure=UnsureHits(hits=3))
+
+
+@pytest.mark.parametrize(
+    ("probed", "hooks", "found", "answer", "why"),
+    [
+        (False, HooksKnown(), NO_HITS, NOT_SEEN, [R.NOT_HOOKED]),
+        (False, HooksKnown((NORTH,)), NO_HITS, NOT_SEEN, [R.UNHOOKED]),
+        (False, HooksKnown(()), NO_HITS, NEVER_HIT, [R.HOOKS_LOADED]),
+        (True, HooksKnown((NORTH,)), NO_HITS, NEVER_HIT, [R.AUTHORS_WORD]),
+        (True, HooksKnown(()), NO_HITS, NEVER_HIT, [R.HOOKS_LOADED]),
+        (False, HooksKnown(()), UNSURE, NEVER_HIT, [R.HOOKS_LOADED]),
+        (False, HooksKnown((NORTH,)), UNSURE, NOT_SEEN, [R.UNNAMED_CODE, R.UNHOOKED]),
+    ],
+)
+def test_never_is_said_where_hooks_were_loaded_or_the_author_says_so(
+    *, probed: bool, hooks: HooksKnown, found: HitsFound, answer: AnswerKind, why: list[ReasonKind]
+) -> None:
+    """And the answer tells whose word it is; the agents' comes first."""
+    watch = replace(PARSE, every_call_probed=probed)
+    said, reasons = decided(watch, code_of(watch, files()), found, COMPLETE, hooks)
+
+    assert (said, [reason.kind for reason in reasons]) == (answer, why)
+
+
+def test_nodes_without_hooks_are_named_and_counted() -> None:
+    """The first one by its name."""
+    watch = replace(PARSE, every_call_probed=False)
+    _, [reason] = decided(watch, code_of(watch, files()), NO_HITS, COMPLETE, HooksKnown((NORTH, SOUTH)))
+
+    assert reason.about == ("east/north",)
+    assert "the agent of east/north and 1 more did not tell all the time" in reason.words
 
 
 def test_more_builds_than_are_looked_into_keep_never_from_being_said() -> None:

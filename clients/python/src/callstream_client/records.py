@@ -852,13 +852,14 @@ class WatchGap:
 
 class WatchReasonKind(StrEnum):
     """SharedCode: its code has other names. SeveralCodes: several functions of the file have the name. AuthorsWord:
-    that every call is probed is the author's word. UnknownCopies: whether it was inlined is not known. Unconfirmed:
-    hits that nothing confirms. MayBeIt: hits in a file that may be this one. UnnamedCode: hits without a function.
-    UnnamedEntry: a probe fired on a function that nothing names. UnknownFile: code ran in a file at the path whose
-    build is not known. NotHooked: nothing says that every call is probed. NoStore: no symbol store. NoFileNamed: the
-    watch names no file. NotPlaced: no map has the file. NoIndex: no index of a file. AmbiguousBuildId: two files have
-    the build id. NoSuchName: the file has no such function. InlinedInto: it runs inside others. ChosenAtRunTime: an
-    IFUNC. OlderSnapshot: named by an index that is not in use any more. NotVouched, Gap: coverage. Missing: how much
+    that every call is probed is the author's word. HooksLoaded: its hooks were loaded all the time, by the agents'
+    word. Unhooked: when they were not. UnknownCopies: whether it was inlined is not known. Unconfirmed: hits that
+    nothing confirms. MayBeIt: hits in a file that may be this one. UnnamedCode: hits without a function. UnnamedEntry:
+    a probe fired on a function that nothing names. UnknownFile: code ran in a file at the path whose build is not
+    known. NotHooked: nothing says that every call is probed. NoStore: no symbol store. NoFileNamed: the watch names no
+    file. NotPlaced: no map has the file. NoIndex: no index of a file. AmbiguousBuildId: two files have the build id.
+    NoSuchName: the file has no such function. InlinedInto: it runs inside others. ChosenAtRunTime: an IFUNC.
+    OlderSnapshot: named by an index that is not in use any more. NotVouched, Gap: coverage. Missing: how much
     node-time. ReportedNodes: nobody says that there were no other nodes. RetiredNodes: nodes that are gone, and by
     whose word. Unknown: what an older reader sees of a newer reason.
     """
@@ -888,6 +889,8 @@ class WatchReasonKind(StrEnum):
     MISSING = "Missing"
     REPORTED_NODES = "ReportedNodes"
     RETIRED_NODES = "RetiredNodes"
+    HOOKS_LOADED = "HooksLoaded"
+    UNHOOKED = "Unhooked"
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,10 @@ class FleetAccount:
             for node, one in self._accounts.items()
             if one.owed
         }
+        self._owed: dict[NodeId, Sequence[Interval]] = {
+            node: one.owed for node, one in self._accounts.items() if one.owed
+        }
+        self._owed_with_any: Mapping[NodeId, Sequence[Interval]] | None = None
         self._base = self._unknown()
         self._by_file = {_ALL: self._sums(PartSums(self._wholes, self._shared))}
         self._of_fleet: dict[tuple[int, int], Share] = {}
@@ -133,6 +137,20 @@ class FleetAccount:
             is_every_node_known=self._followed_from_ns <= since_ns,
             retired=tuple(sorted((by, nodes) for by, nodes in ended.items() if nodes)),
         )
+
+    def owed_with(self, file: str | None) -> Mapping[NodeId, Sequence[Interval]]:
+        """When each node owed an account and had the file of this build id, or may have had it; None: any file."""
+        unknown = self._placements.unknown
+        if file is None or not unknown:
+            return self._owed
+        if self._owed_with_any is None:
+            cut_owed = {node: overlap(owed, unknown.get(node, owed)) for node, owed in self._owed.items()}
+            self._owed_with_any = {node: owed for node, owed in cut_owed.items() if owed}
+        found = dict(self._owed_with_any)
+        for node, windows in self._placements.by_file.get(file, {}).items():
+            if node in unknown and (owed := overlap(self._owed.get(node, ()), join([*unknown[node], *windows]))):
+                found[node] = owed
+        return found
 
     def _sums_of(self, file: str | None) -> ShareSums:
         """The sums for a file, made when it is first asked for. Where no node tells of its files, that of all nodes."""

@@ -49,6 +49,8 @@ class CodeInFile:
     notes: tuple[Reason, ...]
     """What a hit of it may mean besides."""
     has_unknown_copies: bool
+    entries: frozenset[int] = frozenset()
+    """Where its code begins, in the file's own addresses: a hook is needed on each."""
     same: frozenset[str] = frozenset()
     """Snapshots whose index of the file is the one in use."""
     older: Mapping[str, NamesThen] = field(default_factory=dict)
@@ -306,6 +308,7 @@ def code_in_file(
         has_unknown_copies=not names.inline_knowledge.is_whole
         or any(map(names.has_lost_copies, own))
         or (bool(copied) and not hosts),
+        entries=frozenset(codes),
         same=then.same,
         older=names_by_snapshot(function, codes.values(), names, then.others),
     )

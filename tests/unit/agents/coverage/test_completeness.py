@@ -2,9 +2,11 @@
 
 import pytest
 
-from agents.coverage.completeness import SILENCE_NS, Completeness, completeness, silent_nodes
+from agents.coverage.completeness import SILENCE_NS, Completeness, FleetAccount, completeness, silent_nodes
+from agents.coverage.interval import Interval
 from agents.coverage.missing import UNVOUCHED, MissingInterval
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
+from agents.coverage.placements import Placements
 from agents.coverage.vouching import VOUCHED_TWICE, VouchedInterval
 from schemas.coverage import CoverageGap, GapCause
 from schemas.node import NodeId
@@ -173,3 +175,22 @@ def test_heartbeat_that_keeps_something_back_is_no_completeness(cause: GapCause)
 
     assert (found.all_nodes.nodes, found.complete_ns) == (2, 0)
     assert [(gap.from_ns // HOUR, gap.to_ns // HOUR, gap.cause) for gap in found.gaps] == [(10, 50, cause.value)]
+
+
+def test_a_node_may_have_a_file_while_nobody_knows_which_files_it_has() -> None:
+    """Else only when it was placed there, and never when the node was not there."""
+    silent, tells, other = (NodeId("east", name) for name in ("silent", "tells", "other"))
+    nodes = dict.fromkeys((silent, tells, other), node((10, 50)))
+    placed = {"file": {tells: [Interval(0, 20 * HOUR), Interval(40 * HOUR, 60 * HOUR)], silent: [Interval(0, HOUR)]}}
+    unknown = {tells: [Interval(30 * HOUR, 40 * HOUR)], other: []}
+    account = FleetAccount(nodes, NOW, placements=Placements(placed, unknown))
+    whole = [Interval(10 * HOUR, 50 * HOUR)]
+    owed = {node: list(found) for node, found in account.owed_with("file").items()}
+
+    assert owed == {silent: whole, tells: [Interval(10 * HOUR, 20 * HOUR), Interval(30 * HOUR, 50 * HOUR)]}
+    assert {node: list(found) for node, found in account.owed_with("another").items()} == {
+        silent: whole,
+        tells: [Interval(30 * HOUR, 40 * HOUR)],
+    }
+    assert {node: list(found) for node, found in account.owed_with(None).items()} == dict.fromkeys(nodes, whole)
+    assert FleetAccount(nodes, NOW).owed_with("file").keys() == nodes.keys()

@@ -102,16 +102,27 @@ class HookWindows:
 
     def __init__(self) -> None:
         self._hooked: dict[NodeId, dict[HookedEntry, list[Interval]]] = {}
+        self._told_ns: dict[NodeId, int] = {}
 
     def add(
         self, node: NodeId, window: PolicyWindow, policy: TracingPolicy | None, files: Mapping[str, FileEntries]
     ) -> None:
         """Take a window of a policy; one whose file nobody supplied says nothing."""
+        self._told_ns[node] = max(window.to_ns, self._told_ns.get(node, window.to_ns))
         if policy is None or window.from_ns >= window.to_ns:
             return
         for entry in hooked_entries(window.policy, policy, files):
             found = self._hooked.setdefault(node, {}).setdefault(entry, [])
             found[:] = join([*found, Interval(window.from_ns, window.to_ns)])
+
+    def __bool__(self) -> bool:
+        """Whether any agent tells of its policies."""
+        return bool(self._told_ns)
+
+    def told_until(self, silence_ns: int) -> int:
+        """Up to when all agents have told that are not behind the latest by more than a time; 0 where none has."""
+        latest = max(self._told_ns.values(), default=0)
+        return min((told for told in self._told_ns.values() if told >= latest - silence_ns), default=0)
 
     def hooked(self, node: NodeId, wanted: WantedEntries) -> list[Interval]:
         """When all entries had a hook at all paths, in order and without overlaps; never where none is known."""

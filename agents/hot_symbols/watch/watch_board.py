@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Final
 
-from agents.coverage.completeness import Completeness, FleetAccount
+from agents.coverage.completeness import SILENCE_NS, Completeness, FleetAccount, known_until
 from agents.coverage.missing import MissingInterval
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.placements import NO_PLACEMENTS, Placements
@@ -17,7 +17,8 @@ from agents.coverage.refused_minutes import RefusedMinutes
 from agents.hot_symbols.identity import SymbolIdentity, SymbolIdError, parse_symbol_id
 from agents.hot_symbols.reading.citations import Citation, cited
 from agents.hot_symbols.watch.bearing_rows import ModuleOf, UnsureRows, WatchedFiles, WatchedRow
-from agents.hot_symbols.watch.deciding import HitsFound, decided
+from agents.hot_symbols.watch.deciding import HitsFound, HooksKnown, decided
+from agents.hot_symbols.watch.known_hooks import NO_KNOWN_HOOKS, KnownHooks
 from agents.hot_symbols.watch.reasons import MAX_REASONS
 from agents.hot_symbols.watch.watch import Bearing, Watch
 from agents.hot_symbols.watch.watched_code import CodeInFile, WatchedCode
@@ -65,6 +66,7 @@ class WatchBoard:
         self._nodes: Mapping[NodeId, NodeCoverage] = {}
         self._of_all: Sequence[GapInterval] = ()
         self._placements = NO_PLACEMENTS
+        self._hooks = NO_KNOWN_HOOKS
         self._fleet: FleetAccount | None = None
         """Made when an answer needs it, for all answers until something of it changes."""
         self.needs_rows = False
@@ -143,13 +145,15 @@ class WatchBoard:
         nodes: Mapping[NodeId, NodeCoverage],
         of_all: Sequence[GapInterval] = (),
         placements: Placements = NO_PLACEMENTS,
+        hooks: KnownHooks = NO_KNOWN_HOOKS,
     ) -> None:
-        """Take what is known of the nodes' coverage, and on which of them which files were placed.
+        """Take what is known of the nodes' coverage, on which of them which files were placed, and of their hooks.
 
         `of_all` is when any node may have lost events: nobody read what was received then, or a record that may have
         said so.
         """
         self._nodes, self._of_all, self._placements, self._fleet = nodes, of_all, placements, None
+        self._hooks = hooks
 
     def keeps(self, key: bytes) -> bool:
         """Whether a row is needed for an answer, and so must not expire."""
@@ -184,11 +188,20 @@ class WatchBoard:
         )
         if self._fleet is None:
             refused = self._refused.intervals()
+            until_ns = known_until(self._nodes, now_ns)
+            if self._hooks.windows:
+                until_ns = min(until_ns, self._hooks.windows.told_until(SILENCE_NS))
             self._fleet = FleetAccount(
-                self._nodes, now_ns, refused=refused, of_all=self._of_all, placements=self._placements
+                self._nodes,
+                now_ns,
+                refused=refused,
+                of_all=self._of_all,
+                placements=self._placements,
+                until_ns=until_ns,
             )
         covered = self._fleet.since(watch.since_ns, forgotten_ns=forgotten_ns, file=watch.build_id)
-        return _answer(watch, code, rows, found, covered) | {"kept_since_ns": kept_since_ns}
+        hooks = self._hooks.of_watch(watch, code, self._fleet)
+        return _answer(watch, code, rows, found, covered=covered, hooks=hooks) | {"kept_since_ns": kept_since_ns}
 
     def _read(self) -> None:
         """Decode what came since the last answer: of rows that change each second only the newest."""
@@ -229,11 +242,17 @@ class WatchBoard:
 
 
 def _answer(
-    watch: Watch, code: WatchedCode, rows: Iterable[WatchedRow], found: HitsFound, covered: Completeness
+    watch: Watch,
+    code: WatchedCode,
+    rows: Iterable[WatchedRow],
+    found: HitsFound,
+    *,
+    covered: Completeness,
+    hooks: HooksKnown,
 ) -> dict[str, Any]:
     ranked = sorted(rows, key=lambda row: (-row.hits, row.symbol_id))
     listed = _listed(ranked)
-    answer, why = decided(watch, code, found, covered)
+    answer, why = decided(watch, code, found, covered, hooks)
     return {
         "watch_id": watch.watch_id,
         "symbol": watch.symbol,

@@ -131,6 +131,18 @@ def test_a_function_is_hooked_while_all_its_entries_are() -> None:
     assert windows.hooked_in_all(NODE, []) == []
 
 
+def test_an_agent_that_tells_no_more_does_not_hold_the_others_up() -> None:
+    """A policy that nobody supplied a file for tells as well that the agent was asked."""
+    windows = HookWindows()
+    assert not windows
+    assert windows.told_until(10) == 0
+    for name, told in (("a", 100), ("b", 95), ("gone", 80)):
+        windows.add(NodeId("c", name), PolicyWindow(SEEN, 0, told), None, FILES)
+
+    assert windows
+    assert (windows.told_until(10), windows.told_until(20)) == (95, 80)
+
+
 _TIMES = st.integers(min_value=0, max_value=12)
 
 

@@ -1,6 +1,6 @@
 """Answers to watches: hit, never hit with nothing missing, and not seen with the reasons."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -10,11 +10,17 @@ from agents.coverage.vouching import VouchedInterval
 from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.identity import SymbolIdentity, symbol_id, within_limits
 from agents.hot_symbols.table.published import module_in, published_record, published_value
+from agents.hot_symbols.watch.known_hooks import KnownHooks
 from agents.hot_symbols.watch.watch import Watch
 from agents.hot_symbols.watch.watch_board import MAX_SYMBOLS, WatchBoard, is_news
 from agents.hot_symbols.watch.watched_code import watched_codes
+from agents.probes.hook_windows import HookWindows
+from agents.probes.policy_file import Hook, HookSection, TracingPolicy
+from agents.probes.policy_seen import PolicySeen
+from agents.probes.policy_tracker import PolicyWindow
 from schemas import records
 from schemas.node import NodeId
+from schemas.probes import PolicyState, SeenHooks, SeenHookState
 from tests.support.named_files import ListedFiles, ListedNames
 
 SECOND = 1_000_000_000
@@ -489,3 +495,68 @@ def test_names_that_rows_have_cut_are_those_names() -> None:
         answers.append(asked(made, watch)["answer"])
 
     assert answers == ["Hit", "NeverHit"]
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The file of the watches, whose code lies in it as at its addresses."""
+
+    def entries(self, symbol: str) -> list[int]:
+        """Where functions of the name begin."""
+        return [code.address for code in NAMES.codes(symbol)]
+
+    def address_of(self, file_offset: int) -> int | None:
+        """The same number."""
+        return file_offset
+
+
+def hooks(*loaded: tuple[str, int, int], paths: tuple[str, ...] = (LIB,)) -> KnownHooks:
+    """Hooks on a symbol from one day to another, as the agent of the node tells."""
+    windows = HookWindows()
+    for symbol, begin, end in loaded:
+        hook = Hook(section=HookSection.UPROBES, index=0, path=LIB, symbols=(symbol,), build_ids=frozenset({BUILD}))
+        policy = TracingPolicy(name=symbol, namespace="", digest=symbol, hooks=(hook,))
+        states = (SeenHooks("uprobes", 0, 1, SeenHookState.LOADED),)
+        seen = PolicySeen(name=symbol, state=PolicyState.ENABLED, hooks=states, spec_digest=symbol)
+        window = PolicyWindow(seen, begin * DAY, end * DAY)
+        windows.add(NodeId("east", "n"), window, policy, {BUILD: Entries()})
+    return KnownHooks(windows, {BUILD: paths})
+
+
+ALL_THE_TIME = (("inflate", 1, 16), ("inflate.cold", 1, 16))
+
+
+@pytest.mark.parametrize(
+    ("known", "answer", "reason"),
+    [
+        (hooks(*ALL_THE_TIME), "NeverHit", "HooksLoaded"),
+        (hooks(("inflate", 1, 5), ("inflate", 5, 16), ("inflate.cold", 0, 20)), "NeverHit", "HooksLoaded"),
+        (hooks(("inflate", 1, 5), ("inflate", 6, 16), ("inflate.cold", 0, 20)), "NotSeen", "Unhooked"),
+        (hooks(("inflate", 2, 16), ("inflate.cold", 1, 16)), "NotSeen", "Unhooked"),
+        (hooks(("inflate", 1, 16), ("deflate", 1, 16)), "NotSeen", "Unhooked"),
+        (hooks(*ALL_THE_TIME, paths=(LIB, "/opt/libz.so.1")), "NotSeen", "Unhooked"),
+        (hooks(*ALL_THE_TIME, paths=()), "NotSeen", "Unhooked"),
+        (hooks(), "NotSeen", "NotHooked"),
+    ],
+)
+def test_never_needs_a_hook_on_each_entry_all_the_time(known: KnownHooks, answer: str, reason: str) -> None:
+    """By the word of the agents, where the author of the watch says nothing."""
+    made = board(NOT_PROBED)
+    made.cover({NodeId("east", "n"): NodeCoverage([VouchedInterval(0, 15 * DAY, "s")])}, hooks=known)
+    found = asked(made, NOT_PROBED)
+
+    assert (found["answer"], found["reasons"][0]["reason"]) == (answer, reason)
+
+
+def test_an_answer_ends_where_agents_have_told_last() -> None:
+    """What they had later they will tell; a node whose agent was never asked has no hooks."""
+    made = board(NOT_PROBED)
+    known = hooks(("inflate", 1, 12), ("inflate.cold", 1, 12))
+    nodes = {NodeId("east", "n"): NodeCoverage([VouchedInterval(0, 15 * DAY, "s")])}
+    made.cover(nodes, hooks=known)
+    found = asked(made, NOT_PROBED)
+    assert (found["answer"], found["complete_until_ns"]) == ("NeverHit", 12 * DAY)
+
+    made.cover(nodes | {NodeId("east", "m"): NodeCoverage([VouchedInterval(0, 15 * DAY, "s")])}, hooks=known)
+    found = asked(made, NOT_PROBED)
+    assert (found["answer"], found["reasons"][0]["about"]) == ("NotSeen", ["east/m"])

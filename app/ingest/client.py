@@ -44,7 +44,7 @@ class TetragonUnusableError(OperatorError):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class AgentReply:
     """What an agent answered: a message, or a status that is not OK. `stream` is the number of the stream then."""
 
     stream: int
@@ -120,7 +120,7 @@ class EventStream:
             self.trouble = None
             return True
 
-    def ask(self, method: str, request: bytes, timeout_seconds: float) -> Told | None:
+    def ask(self, method: str, request: bytes, timeout_seconds: float) -> AgentReply | None:
         """What the server answers to another call on the stream's own connection; None where there is no stream.
 
         So the answer is of the agent whose events are read, and not of one that came after it.
@@ -131,11 +131,11 @@ class EventStream:
                 return None
             call = channel.unary_unary(_METHODS + method)
         try:
-            return Told(stream, call(request, timeout=timeout_seconds))
+            return AgentReply(stream, call(request, timeout=timeout_seconds))
         except grpc.RpcError as error:
             with self._call_lock:
                 is_over = self._channel is not channel
-            return None if is_over else Told(stream, b"", error.code(), error.details() or "")
+            return None if is_over else AgentReply(stream, b"", error.code(), error.details() or "")
         except ValueError:  # the channel was closed meanwhile
             return None
 

@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 
 from agents.probes.policies_answer import policies_in
 from agents.probes.policy_seen import PolicySeen
-from app.ingest.client import Told
+from app.ingest.client import AgentReply
 from schemas.probes import AgentAnswer
 from schemas.tetragon.policies_pb2 import GetInfoResponse
 
@@ -32,7 +32,7 @@ _REFUSALS: Final = frozenset({grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode
 class Asked(Protocol):
     """The open stream of events, as `EventStream` is one."""
 
-    def ask(self, method: str, request: bytes, timeout_seconds: float) -> Told | None:
+    def ask(self, method: str, request: bytes, timeout_seconds: float) -> AgentReply | None:
         """What the server answers; None where there is no stream."""
 
 
@@ -112,7 +112,7 @@ class PolicyQuestions:
         self.trouble = text
 
 
-def _answer_of(told: Told) -> AgentAnswer:
+def _answer_of(told: AgentReply) -> AgentAnswer:
     """Unknown where the status says nothing of the agent's will."""
     if told.status is grpc.StatusCode.OK:
         return AgentAnswer.ANSWERED

@@ -8,7 +8,7 @@ from typing import Final
 import grpc
 import pytest
 
-from app.ingest.client import Told
+from app.ingest.client import AgentReply
 from app.ingest.policy_questions import PolicyQuestions
 from app.ingest.policy_watch import PolicyWatch
 from schemas.node import NodeId
@@ -37,16 +37,16 @@ class FakeAgent:
         self.policies: list[TracingPolicyStatus] = [policy()]
         self.node: NodeId | None = NODE
 
-    def ask(self, method: str, request: bytes, timeout_seconds: float) -> Told | None:
+    def ask(self, method: str, request: bytes, timeout_seconds: float) -> AgentReply | None:
         """As `EventStream.ask`."""
         assert (request, timeout_seconds > 0) == (b"", True)
         if self.stream is None:
             return None
         if self.status is not grpc.StatusCode.OK:
-            return Told(self.stream, b"", self.status)
+            return AgentReply(self.stream, b"", self.status)
         if method == "GetInfo":
-            return Told(self.stream, GetInfoResponse(version=f"v{self.stream}").SerializeToString())
-        return Told(self.stream, ListTracingPoliciesResponse(policies=self.policies).SerializeToString())
+            return AgentReply(self.stream, GetInfoResponse(version=f"v{self.stream}").SerializeToString())
+        return AgentReply(self.stream, ListTracingPoliciesResponse(policies=self.policies).SerializeToString())
 
     def wall_ns(self) -> int:
         """A second later than the last time."""

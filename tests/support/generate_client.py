@@ -22,6 +22,7 @@ KINDS: Final[Mapping[str, str]] = {
     records.HOT_SYMBOL: "HotSymbol",
     records.COVERAGE_GAP: "CoverageGap",
     records.WATCHED_SYMBOL: "WatchedSymbol",
+    records.PROBE_WINDOW: "ProbeWindow",
 }
 """Schemas that consumers read, and the names of their records."""
 

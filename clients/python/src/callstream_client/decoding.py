@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 import fastavro
 
 from callstream_client.connection import Connection
-from callstream_client.records import CoverageGap, HotSymbol, RuntimeCallEvent, WatchedSymbol
+from callstream_client.records import CoverageGap, HotSymbol, ProbeWindow, RuntimeCallEvent, WatchedSymbol
 from callstream_client.registry import SubjectVersions
 
 RecordT = TypeVar("RecordT")
@@ -32,6 +32,7 @@ class TopicKind(Generic[RecordT]):
 CALLS: Final = TopicKind("runtime.calls", "runtime_call_event", RuntimeCallEvent.of)
 HOT_SYMBOLS: Final = TopicKind("runtime.hot-symbols", "hot_symbol", HotSymbol.of)
 COVERAGE: Final = TopicKind("runtime.coverage", "coverage_gap", CoverageGap.of)
+PROBES: Final = TopicKind("runtime.probes", "probe_window", ProbeWindow.of)
 WATCHED: Final = TopicKind("runtime.watched", "watched_symbol", WatchedSymbol.of)
 
 

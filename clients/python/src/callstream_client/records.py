@@ -1096,3 +1096,153 @@ class WatchedSymbol:
             tuple(map(WatchedEvent.of, record["events"])),
             tuple(record["named_by"]),
         )
+
+
+class AgentAnswer(StrEnum):
+    """Answered: the agent told of its policies. Unimplemented: it does not know the call. Refused: it does not let us
+    ask. Unknown: what an older reader sees of a newer one.
+    """
+
+    UNKNOWN = "Unknown"
+    ANSWERED = "Answered"
+    UNIMPLEMENTED = "Unimplemented"
+    REFUSED = "Refused"
+
+
+class PolicyState(StrEnum):
+    """Enabled: all of it is loaded. PartiallyEnabled: some hooks are. Disabled: it is there, and its hooks are not.
+    LoadError, Error: loading it, or something later, failed. Loading, Unloading: on its way. Skipped: it is not for
+    this node. Unknown: the agent does not say, or a word that is not known here.
+    """
+
+    UNKNOWN = "Unknown"
+    ENABLED = "Enabled"
+    DISABLED = "Disabled"
+    LOAD_ERROR = "LoadError"
+    ERROR = "Error"
+    LOADING = "Loading"
+    UNLOADING = "Unloading"
+    SKIPPED = "Skipped"
+    PARTIALLY_ENABLED = "PartiallyEnabled"
+
+
+class SeenHookState(StrEnum):
+    """Loaded: the hook is set. DigestRejected: the file at its path is not the one that the policy means. CallNotFound,
+    PartialCallNotFound: the kernel has not the function, or not all of them. Unknown: the agent does not say, or a word
+    that is not known here.
+    """
+
+    UNKNOWN = "Unknown"
+    LOADED = "Loaded"
+    DIGEST_REJECTED = "DigestRejected"
+    CALL_NOT_FOUND = "CallNotFound"
+    PARTIAL_CALL_NOT_FOUND = "PartialCallNotFound"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenHooks:
+    """Hooks that follow each other in a section of the policy and have one state."""
+
+    section: str
+    """Section of the policy, such as uprobes."""
+    first: int
+    """Place of the first of them in the section, from 0."""
+    count: int
+    """How many they are."""
+    state: SeenHookState
+    """What the agent calls their state."""
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """The record that was decoded with the schema of this type."""
+        return cls(
+            record["section"],
+            record["first"],
+            record["count"],
+            SeenHookState(record["state"]),
+        )
+
+
+class WindowEnd(StrEnum):
+    """Open: the window may grow. Reloaded: the policy has another number, or a counter fell. Changed: its state, that
+    of a hook, or the operator's file is another one. Gone: the agent has it no more. Unasked: no answer came for too
+    long. ClockSet: the node's clock went back. StreamEnded: the stream of events ended, so the agent may be another
+    one. Unknown: what an older reader sees of a newer one.
+    """
+
+    UNKNOWN = "Unknown"
+    OPEN = "Open"
+    RELOADED = "Reloaded"
+    CHANGED = "Changed"
+    GONE = "Gone"
+    UNASKED = "Unasked"
+    CLOCK_SET = "ClockSet"
+    STREAM_ENDED = "StreamEnded"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeWindow:
+    """From when to when a node's agent said the same of a tracing policy, or of itself where policy is empty. A window
+    grows under its key; between two windows nobody knows.
+    """
+
+    node: str
+    """Name of the node, as its agent names it."""
+    cluster: str
+    """Cluster of the node, as its agent names it; empty where it names none. Cluster and node together are the node."""
+    session: str
+    """Random word of the ingest process that asked."""
+    from_ns: int
+    """When the first answer was there that said so. Nanoseconds since the Unix epoch, UTC."""
+    to_ns: int
+    """When the last answer was asked for that said so, not included. Nanoseconds since the Unix epoch, UTC. Where it is
+    from_ns, there was one answer.
+    """
+    answer: AgentAnswer
+    """What became of the question; of a policy always Answered."""
+    agent_version: str
+    """Version of the agent; empty where it does not say."""
+    policy: str
+    """Name of the policy; empty where the window is of the agent itself."""
+    namespace: str
+    """Namespace of the policy; empty for one of the whole cluster."""
+    domain: str
+    """Domain of the policy in the agent; empty where it has none."""
+    policy_id: int
+    """The agent's number of this loading of the policy: another one each time that it is added."""
+    state: PolicyState
+    """What the agent calls the policy's state."""
+    hooks: tuple[SeenHooks, ...]
+    """Hooks that the agent tells of. Older agents tell of none, and none tells of hooks other than kprobes, fentries
+    and uprobes.
+    """
+    counters: Mapping[str, int]
+    """What the kernel counted of the whole policy at the end of the window, by the agent's own names, such as post."""
+    spec_digest: str | None
+    """SHA-256 of the spec in the file that the operator supplied under the policy's name, in hex digits; null where
+    there was none.
+    """
+    end: WindowEnd
+    """Why the window grows no more."""
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """The record that was decoded with the schema of this type."""
+        return cls(
+            record["node"],
+            record["cluster"],
+            record["session"],
+            record["from_ns"],
+            record["to_ns"],
+            AgentAnswer(record["answer"]),
+            record["agent_version"],
+            record["policy"],
+            record["namespace"],
+            record["domain"],
+            record["policy_id"],
+            PolicyState(record["state"]),
+            tuple(map(SeenHooks.of, record["hooks"])),
+            record["counters"],
+            record["spec_digest"],
+            WindowEnd(record["end"]),
+        )

@@ -37,7 +37,7 @@ _NO_DOUBTS: Final = _WORDS_OF_NODES | {
 _OTHER_FUNCTIONS: Final = frozenset({ReasonKind.SHARED_CODE.value, ReasonKind.SEVERAL_CODES.value})
 """Why what ran may have been another function than the vulnerable one."""
 
-_OF_PROBES: Final = frozenset({ReasonKind.NOT_HOOKED, ReasonKind.UNNAMED_CODE})
+_OF_PROBES: Final = frozenset({ReasonKind.NOT_HOOKED, ReasonKind.UNHOOKED, ReasonKind.UNNAMED_CODE})
 """What does not matter where the author states that every call is probed."""
 
 _SAID_OTHERWISE: Final = frozenset({ReasonKind.GAP, ReasonKind.NOT_VOUCHED, ReasonKind.MISSING})
@@ -160,7 +160,11 @@ def _accepts_gaps(subject: VexSubject) -> bool:
 
 
 def _authors_words(subject: VexSubject, answers: Sequence[WatchAnswer]) -> Iterator[str]:
-    yield "The author states that a probe fires on every call."
+    """Whose word it is that every call was probed: the agents', and the author's where they do not say it of all."""
+    if _are_hooks_loaded(answers):
+        yield "The agents said all the time that hooks on all entries of the functions were loaded."
+    else:
+        yield "The author states that a probe fires on every call."
     if subject.accept_unknown_copies and any(_has(one, ReasonKind.UNKNOWN_COPIES) for one in answers):
         yield "Whether copies of the functions were inlined into others is not known, which the author accepts."
 
@@ -169,7 +173,7 @@ def _doubts(subject: VexSubject, answers: Sequence[WatchAnswer]) -> Iterator[str
     """Why it is not sure that none of the functions ran; none if it is sure."""
     if not answers:
         yield "No symbol is watched for it."
-    elif not subject.every_call_probed:
+    elif not subject.every_call_probed and not _are_hooks_loaded(answers):
         yield "Not every call of the watched functions is probed, so they may run unseen."
     for answer in answers:
         if not answer["hits"]:
@@ -218,6 +222,10 @@ def _doubtful(subject: VexSubject, answer: WatchAnswer) -> Iterator[Mapping[str,
         said |= {ReasonKind.UNKNOWN_COPIES}
     names = {kind.value for kind in said}
     return (reason for reason in answer["reasons"] if reason["reason"] not in names)
+
+
+def _are_hooks_loaded(answers: Sequence[WatchAnswer]) -> bool:
+    return bool(answers) and all(_has(one, ReasonKind.HOOKS_LOADED) for one in answers)
 
 
 def _has(answer: WatchAnswer, kind: ReasonKind) -> bool:

@@ -54,8 +54,9 @@ WORDS: Final[Mapping[str, TopicWords]] = {
     ),
     topics.PROBES: TopicWords(
         holds="For each node, which tracing policies its agent had, from when to when, and which of their hooks.",
-        key="`NODE#SESSION#DOMAIN#NAMESPACE#POLICY#ID#FROM`; in its parts `#` is `%23` and `%` is `%25`. All records of "
-        "a node are in the partition of the key `NODE`, as on `runtime.coverage`. A window keeps its key as it grows.",
+        key="`NODE#SESSION#DOMAIN#NAMESPACE#POLICY#ID#FROM`; in its parts `#` is `%23` and `%` is `%25`. All records "
+        "of a node are in the partition of the key `NODE`, as on `runtime.coverage`. A window keeps its key as it "
+        "grows.",
         readers=_EVERYBODY,
     ),
     topics.DEAD_LETTERS: TopicWords(

@@ -107,6 +107,31 @@ def test_code_that_never_ran_while_all_was_seen_is_not_affected() -> None:
     ]
 
 
+HOOKED = {"reasons": [{"reason": "HooksLoaded", "words": "hooks were loaded", "about": []}]}
+UNHOOKED = {"reasons": [{"reason": "Unhooked", "words": "the agent of n did not tell", "about": ["n"]}]}
+
+
+@pytest.mark.parametrize("probed", [False, True])
+def test_a_statement_stands_on_the_word_of_the_agents_where_they_give_it(*, probed: bool) -> None:
+    """Whatever the author says, and the notes tell whose word it is."""
+    found = statement([answer("png_read", **HOOKED), answer("png_write", **HOOKED)], every_call_probed=probed)
+
+    assert found["status"] == "not_affected"
+    assert found["status_notes"].endswith(
+        "The agents said all the time that hooks on all entries of the functions were loaded."
+    )
+
+
+def test_the_author_s_word_counts_where_the_agents_do_not_tell_of_all() -> None:
+    """One function without hooks is enough."""
+    answers = [answer("png_read", **HOOKED), answer("png_write", answer="NeverHit", **UNHOOKED)]
+
+    assert statement(answers)["status_notes"].endswith("The author states that a probe fires on every call.")
+    doubtful = statement(answers, every_call_probed=False)
+    assert doubtful["status"] == "under_investigation"
+    assert "the agent of n did not tell" in doubtful["status_notes"]
+
+
 @pytest.mark.parametrize(
     ("answers", "fields", "note"),
     [

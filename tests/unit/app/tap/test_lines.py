@@ -176,6 +176,16 @@ def test_a_raw_event_shows_its_kind_and_process() -> None:
     ]
 
 
+PROBES = {
+    "node": "quay-7",
+    "cluster": "east",
+    "from_ns": 0,
+    "to_ns": 10**9,
+    "answer": "Refused",
+    "namespace": "",
+    "state": "Enabled",
+    "end": "Open",
+}
 COVERAGE = {"node": "quay-7", "cluster": "", "from_ns": 0, "to_ns": 10**9, "events_lost": None}
 
 
@@ -204,6 +214,12 @@ COVERAGE = {"node": "quay-7", "cluster": "", "from_ns": 0, "to_ns": 10**9, "even
             COVERAGE | {"cause": "Heartbeat"},
             f"quay-7  Heartbeat  {SECOND}  events complete  2@41",
         ),
+        (
+            topics.PROBES,
+            PROBES | {"policy": "tls", "namespace": "shop", "end": "Reloaded"},
+            f"east/quay-7  shop/tls  Enabled  {SECOND}  Reloaded  2@41",
+        ),
+        (topics.PROBES, PROBES | {"policy": ""}, f"east/quay-7  agent  Refused  {SECOND}  2@41"),
         (
             topics.WATCH,
             {"symbol": "f", "since_ns": 0, "vulnerability": "CVE-1", "vulnerabilities": ["CVE-1", "CVE-2"]},

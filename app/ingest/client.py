@@ -120,6 +120,12 @@ class EventStream:
             self.trouble = None
             return True
 
+    @property
+    def number(self) -> int | None:
+        """Which stream it is, counted from 1; None while there is none."""
+        with self._call_lock:
+            return None if self._channel is None else self._streams
+
     def ask(self, method: str, request: bytes, timeout_seconds: float) -> AgentReply | None:
         """What the server answers to another call on the stream's own connection; None where there is no stream.
 

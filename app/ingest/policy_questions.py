@@ -32,6 +32,10 @@ _REFUSALS: Final = frozenset({grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode
 class Asked(Protocol):
     """The open stream of events, as `EventStream` is one."""
 
+    @property
+    def number(self) -> int | None:
+        """Which stream it is; None while there is none."""
+
     def ask(self, method: str, request: bytes, timeout_seconds: float) -> AgentReply | None:
         """What the server answers; None where there is no stream."""
 
@@ -67,6 +71,11 @@ class PolicyQuestions:
         self._version: tuple[int, str] = (0, "")
         self.trouble: str | None = None
         """Why the last question had no answer; None where it had one, or there is no stream to ask on."""
+
+    @property
+    def stream(self) -> int | None:
+        """Number of the stream that can be asked on; None while there is none."""
+        return self._stream.number
 
     def ask(self) -> PolicyAnswer | None:
         """Ask once; None where nobody answered."""

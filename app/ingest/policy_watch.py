@@ -4,6 +4,7 @@ Windows end with the stream on which the agent was asked, and where the node get
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
@@ -19,8 +20,8 @@ from schemas.units import NS_PER_SECOND
 
 _SILENT_POLLS: Final = 3
 """Answers that may be missing before nobody can say what was in between: an agent may be slow under load."""
-_NO_ANSWER_SECONDS: Final = 1.0
-"""To the next question while there is no stream, or no answer: each second is one in which no hook is known."""
+_LOOK_SECONDS: Final = 1.0
+"""Between two looks whether there is another stream, or an answer at last: until then no hook is known."""
 _FLUSH_SECONDS: Final = 1.0
 
 
@@ -60,10 +61,14 @@ class PolicyWatch:
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        """Ask until `stop`."""
-        wait_seconds = 0.0
+        """Ask until `stop`: at intervals, and at once where there is another stream."""
+        asked_at, has_answer, wait_seconds = 0.0, False, 0.0
         while not self._stopped.wait(wait_seconds):
-            wait_seconds = self._poll_seconds if self.step() else min(_NO_ANSWER_SECONDS, self._poll_seconds)
+            wait_seconds = min(_LOOK_SECONDS, self._poll_seconds)
+            is_same = self._of is not None and self._of[0] == self._questions.stream
+            if has_answer and is_same and time.monotonic() - asked_at < self._poll_seconds:
+                continue
+            asked_at, has_answer = time.monotonic(), self.step()
         self._writer.write(self._over())
         self._writer.flush(_FLUSH_SECONDS)
 

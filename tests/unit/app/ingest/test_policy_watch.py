@@ -1,6 +1,8 @@
 """What an agent says of its policies becomes windows on runtime.probes."""
 
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import count
 from typing import Final
@@ -36,6 +38,11 @@ class FakeAgent:
         self.status = grpc.StatusCode.OK
         self.policies: list[TracingPolicyStatus] = [policy()]
         self.node: NodeId | None = NODE
+
+    @property
+    def number(self) -> int | None:
+        """The stream."""
+        return self.stream
 
     def ask(self, method: str, request: bytes, timeout_seconds: float) -> AgentReply | None:
         """As `EventStream.ask`."""
@@ -186,3 +193,23 @@ def test_a_stop_ends_all_windows(scene: PolicyScene) -> None:
         replace(OF_POLICY, end=WindowEnd.STREAM_ENDED),
         replace(OF_AGENT, end=WindowEnd.STREAM_ENDED),
     ]
+
+
+def test_another_stream_is_asked_at_once(scene: PolicyScene) -> None:
+    """Not only when the next question is due, which is half a minute later."""
+    thread = threading.Thread(target=scene.watch.run, daemon=True)
+    thread.start()
+    _wait_for(lambda: any(one.agent_version == "v1" for one in scene.written.windows))
+    scene.agent.stream = 2
+    _wait_for(lambda: any(one.agent_version == "v2" for one in scene.written.windows))
+    scene.watch.stop()
+    thread.join(10)
+
+    assert [one.end for one in scene.written.take()[-2:]] == [WindowEnd.STREAM_ENDED] * 2
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)

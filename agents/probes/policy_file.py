@@ -33,7 +33,7 @@ class HookSection(StrEnum):
     USDTS = "usdts"
 
 
-class HookLimit(StrEnum):
+class CallLimit(StrEnum):
     """Why a hook may not report every call of what it is on."""
 
     WORKLOADS = "workloads"
@@ -65,12 +65,12 @@ class Hook:
     addresses: tuple[int, ...] = ()
     build_ids: frozenset[str] = frozenset()
     has_other_digests: bool = False
-    limits: frozenset[HookLimit] = frozenset()
+    limits: frozenset[CallLimit] = frozenset()
 
     @property
     def reports_every_call(self) -> bool:
         """Whether each call of what it is on makes an event, while it is loaded."""
-        return not self.limits - {HookLimit.OPTIONAL}
+        return not self.limits - {CallLimit.OPTIONAL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,14 +140,14 @@ def _policy(document: Mapping[str, Any]) -> TracingPolicy:
     if named is not None and not digest.startswith(named):
         raise _NoPolicyError(f"the name says that the digest of the spec begins with {named}, and it is {digest}")
     narrows = is_namespaced or any(key in spec for key in _WORKLOADS)  # an empty one may still leave out the host
-    of_policy = frozenset({HookLimit.WORKLOADS}) if narrows else frozenset()
+    of_policy = frozenset({CallLimit.WORKLOADS}) if narrows else frozenset()
     hooks = tuple(hook for section in HookSection for hook in _hooks(spec, section, of_policy))
     if sum(1 + len(hook.symbols) + len(hook.offsets) + len(hook.addresses) for hook in hooks) > MAX_HOOKS:
         raise _NoPolicyError(f"has more than {MAX_HOOKS:,} hooks")
     return TracingPolicy(name=name, namespace=namespace, digest=digest, hooks=hooks)
 
 
-def _hooks(spec: Mapping[str, Any], section: HookSection, of_policy: frozenset[HookLimit]) -> Iterator[Hook]:
+def _hooks(spec: Mapping[str, Any], section: HookSection, of_policy: frozenset[CallLimit]) -> Iterator[Hook]:
     has_macros = bool(spec.get("selectorsMacros"))
     for index, item in enumerate(_sequence(spec.get(section), f"spec.{section}")):
         where = f"spec.{section}[{index}]"
@@ -169,26 +169,26 @@ def _hooks(spec: Mapping[str, Any], section: HookSection, of_policy: frozenset[H
         )
 
 
-def _limits(entry: Mapping[str, Any], where: str, *, has_macros: bool) -> Iterator[HookLimit]:
+def _limits(entry: Mapping[str, Any], where: str, *, has_macros: bool) -> Iterator[CallLimit]:
     """Of a hook. A call that the first selector does not match may be matched by none."""
     if entry.get("return"):
-        yield HookLimit.RETURN
+        yield CallLimit.RETURN
     ignored = _mapping(entry.get("ignore") or {}, f"{where}.ignore")
     if any(ignored.values()):
-        yield HookLimit.OPTIONAL
+        yield CallLimit.OPTIONAL
     selectors = _sequence(entry.get("selectors"), f"{where}.selectors")
     if not selectors:
         return
     first = _mapping(selectors[0], f"{where}.selectors[0]")
     matches = {key for key, value in first.items() if value and key not in {"label", "matchActions"}}
     if matches or (has_macros and "macros" in first):
-        yield HookLimit.FILTER
+        yield CallLimit.FILTER
     for action in _sequence(first.get("matchActions"), f"{where}.selectors[0].matchActions"):
         taken = _mapping(action, f"{where}.selectors[0].matchActions")
         if taken.get("action") != "Post":
-            yield HookLimit.FILTER
+            yield CallLimit.FILTER
         if taken.get("rateLimit"):
-            yield HookLimit.RATE
+            yield CallLimit.RATE
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from secrets import token_hex
 from typing import Final
 
@@ -114,7 +115,8 @@ class Ingest:
         self._spiller = Spiller(self._buffer, self._folder, KeyReader(node)) if self._folder else None
         self._writer = RawWriter(with_batches_for(config, admin, raw), raw, self._buffer, limits, self._spiller)
         self._registry = SchemaRegistry.from_settings(settings)
-        self._gaps = GapWriter(config, coverage, self._journal, self._find_coverage_schema, self._meter)
+        find_schema = partial(self._find_schema, topics.COVERAGE, COVERAGE_GAP)
+        self._gaps = GapWriter(config, coverage, self._journal, find_schema, self._meter)
         self._agent = AgentMetrics(settings.tetragon_metrics_url) if settings.tetragon_metrics_url else None
         privacy = load_privacy(settings)
         self._keeper = Keeper(
@@ -150,7 +152,7 @@ class Ingest:
         self._policies = policy_watch_of(
             settings,
             self._stream,
-            ProbeWriter(config, settings.name(topics.PROBES), self._find_probe_schema),
+            ProbeWriter(config, settings.name(topics.PROBES), partial(self._find_schema, topics.PROBES, PROBE_WINDOW)),
             about=self._keeper.public_node,
             public_name=lambda name: _cleared(privacy.engine.name(name)),
         )
@@ -331,13 +333,8 @@ class Ingest:
     def _is_running(self, name: str) -> bool:
         return any(thread.name == name and thread.is_alive() for thread in self._threads)
 
-    def _find_coverage_schema(self) -> int | None:
-        subject = self._settings.name(topics.subject(topics.COVERAGE))
-        return self._registry.id_of(subject, schema_text(COVERAGE_GAP))
-
-    def _find_probe_schema(self) -> int | None:
-        subject = self._settings.name(topics.subject(topics.PROBES))
-        return self._registry.id_of(subject, schema_text(PROBE_WINDOW))
+    def _find_schema(self, topic: str, schema: str) -> int | None:
+        return self._registry.id_of(self._settings.name(topics.subject(topic)), schema_text(schema))
 
     def _publish(self) -> None:
         self._buffer.publish(self._meter)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agents.coverage.interval import Interval
 from agents.probes.hook_windows import HookedEntry, HookWindows, WantedEntries, hooked_entries
-from agents.probes.policy_file import Hook, HookLimit, HookSection, TracingPolicy
+from agents.probes.policy_file import CallLimit, Hook, HookSection, TracingPolicy
 from agents.probes.policy_seen import PolicySeen
 from agents.probes.policy_tracker import PolicyWindow
 from schemas.node import NodeId
@@ -74,7 +74,7 @@ def test_a_loaded_hook_is_on_the_entries_of_its_symbols_and_offsets() -> None:
         replace(HOOK, symbols=(), offsets=(0x3000,)),
         replace(HOOK, symbols=(), addresses=(0x2000,)),
         replace(HOOK, section=HookSection.USDTS),
-        *(replace(HOOK, limits=frozenset({limit})) for limit in HookLimit if limit is not HookLimit.OPTIONAL),
+        *(replace(HOOK, limits=frozenset({limit})) for limit in CallLimit if limit is not CallLimit.OPTIONAL),
     ],
 )
 def test_what_may_be_on_other_code_or_leave_calls_out_is_no_hook(hook: Hook) -> None:
@@ -107,7 +107,7 @@ def test_what_the_agent_does_not_call_loaded_is_no_hook(seen: PolicySeen) -> Non
 
 def test_a_hook_that_may_be_left_out_counts_where_it_is_loaded() -> None:
     """The agent says of each hook whether it is."""
-    assert entries(hook=replace(HOOK, limits=frozenset({HookLimit.OPTIONAL}))) == {0x2000}
+    assert entries(hook=replace(HOOK, limits=frozenset({CallLimit.OPTIONAL}))) == {0x2000}
 
 
 def test_a_function_is_hooked_while_all_its_entries_are() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from agents.probes.policy_file import (
+    CallLimit,
     Hook,
-    HookLimit,
     HookSection,
     NoPolicy,
     TracingPolicy,
@@ -32,7 +32,7 @@ def policy(spec: dict[str, Any], **changed: Any) -> TracingPolicy:
     return found
 
 
-def limits(entry: dict[str, Any], **of_policy: Any) -> frozenset[HookLimit]:
+def limits(entry: dict[str, Any], **of_policy: Any) -> frozenset[CallLimit]:
     """Those of the only uprobe of a policy."""
     [hook] = policy({"uprobes": [{"path": "/a", "symbols": ["f"]} | entry], **of_policy}).hooks
     return hook.limits
@@ -52,7 +52,7 @@ def test_each_hook_says_what_it_is_on() -> None:
     assert found.key == ("", "tls")
     assert found.hooks == (
         Hook(section=HookSection.KPROBES, index=0, call="fd_install"),
-        Hook(section=HookSection.KPROBES, index=1, call="do_exit", limits=frozenset({HookLimit.RETURN})),
+        Hook(section=HookSection.KPROBES, index=1, call="do_exit", limits=frozenset({CallLimit.RETURN})),
         Hook(
             section=HookSection.UPROBES,
             index=0,
@@ -74,17 +74,17 @@ def test_each_hook_says_what_it_is_on() -> None:
         ({"selectors": [{}]}, set()),
         ({"selectors": [{"label": "all", "matchActions": [{"action": "Post", "userStackTrace": True}]}]}, set()),
         ({"selectors": [{"matchArgs": []}]}, set()),
-        ({"selectors": [{"matchArgs": [{"index": 0, "operator": "Equal", "values": ["1"]}]}]}, {HookLimit.FILTER}),
-        ({"selectors": [{"matchSomethingNew": [1]}]}, {HookLimit.FILTER}),
-        ({"selectors": [{"matchBinaries": [{"operator": "In", "values": ["/a"]}]}, {}]}, {HookLimit.FILTER}),
-        ({"selectors": [{"matchActions": [{"action": "NoPost"}]}]}, {HookLimit.FILTER}),
-        ({"selectors": [{"matchActions": [{"action": "Post", "rateLimit": "1m"}]}]}, {HookLimit.RATE}),
-        ({"return": True}, {HookLimit.RETURN}),
-        ({"ignore": {"digestVerificationFailure": True}}, {HookLimit.OPTIONAL}),
+        ({"selectors": [{"matchArgs": [{"index": 0, "operator": "Equal", "values": ["1"]}]}]}, {CallLimit.FILTER}),
+        ({"selectors": [{"matchSomethingNew": [1]}]}, {CallLimit.FILTER}),
+        ({"selectors": [{"matchBinaries": [{"operator": "In", "values": ["/a"]}]}, {}]}, {CallLimit.FILTER}),
+        ({"selectors": [{"matchActions": [{"action": "NoPost"}]}]}, {CallLimit.FILTER}),
+        ({"selectors": [{"matchActions": [{"action": "Post", "rateLimit": "1m"}]}]}, {CallLimit.RATE}),
+        ({"return": True}, {CallLimit.RETURN}),
+        ({"ignore": {"digestVerificationFailure": True}}, {CallLimit.OPTIONAL}),
         ({"ignore": {"digestVerificationFailure": False}}, set()),
     ],
 )
-def test_a_hook_that_may_leave_calls_out_says_why(entry: dict[str, Any], expected: set[HookLimit]) -> None:
+def test_a_hook_that_may_leave_calls_out_says_why(entry: dict[str, Any], expected: set[CallLimit]) -> None:
     """Only what is known to report every call counts as such; a key that nobody knows is a filter."""
     assert limits(entry) == expected
 
@@ -93,7 +93,7 @@ def test_a_hook_that_may_leave_calls_out_says_why(entry: dict[str, Any], expecte
 @pytest.mark.parametrize("value", [None, {}, {"matchLabels": {"app": "web"}}])
 def test_a_policy_of_some_workloads_reports_theirs_only(key: str, value: Any) -> None:
     """An empty selector may still leave out the host."""
-    assert limits({}, **{key: value}) == {HookLimit.WORKLOADS}
+    assert limits({}, **{key: value}) == {CallLimit.WORKLOADS}
 
 
 def test_a_namespaced_policy_is_one_of_some_workloads() -> None:
@@ -102,7 +102,7 @@ def test_a_namespaced_policy_is_one_of_some_workloads() -> None:
     found = policy({"usdts": [{"path": "/a"}]}, kind="TracingPolicyNamespaced", metadata=metadata)
 
     assert found.key == ("shop", "tls")
-    assert [hook.limits for hook in found.hooks] == [{HookLimit.WORKLOADS}]
+    assert [hook.limits for hook in found.hooks] == [{CallLimit.WORKLOADS}]
 
 
 def test_a_generated_name_holds_the_digest_of_the_spec() -> None:

@@ -36,6 +36,7 @@ from agents.symbols.index_format import encode_index
 from agents.symbols.lookup import RootOwner, Scope
 from app.symbols.debug_files import find_debug_file
 from app.symbols.index_builder import build_index, probe_file
+from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore, index_digest, open_index
 from app.symbols.store_writer import StoreWriter
 from bench.figures import Row, Table, record, text_of
@@ -190,13 +191,13 @@ def _resolver(store: SymbolStore, build_id: str) -> FrameResolver:
 
 def _looking_up(library: Path, store: SymbolStore) -> Table:
     chance = random.Random(1)
-    (entry,) = store.snapshot.entries
-    index = store.index(entry.key)
+    (build_id,) = store.snapshot.of_kind(ObjectKind.INDEX)
+    index = store.index(build_id)
     assert index is not None
     starts = [one.start + chance.randrange(one.length) for one in index.ranges()]
     segment = index.segments[0]
     offsets = [chance.choice(starts) - segment.address + segment.file_offset for _ in range(LOOKUPS)]
-    resolver = _resolver(store, entry.key)
+    resolver = _resolver(store, build_id)
 
     def miss() -> None:
         for offset in offsets:

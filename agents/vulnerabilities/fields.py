@@ -44,6 +44,13 @@ class Fields:
             raise RefusedFieldError(AdvisoryFault.FIELD_TYPE, self.place(name))
         return value[:_MAX_SUMMARY_CHARS]
 
+    def flag(self, name: str) -> bool:
+        """A truth value; it must be there."""
+        value = self._value.get(name)
+        if not isinstance(value, bool):
+            raise RefusedFieldError(AdvisoryFault.FIELD_TYPE, self.place(name))
+        return value
+
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts; empty where it is not there."""
         return tuple(_text(one, self.place(name)) for one in self._list(name))

@@ -4,6 +4,7 @@
   (dpkg(1), deb-control(5)). Images without dpkg have the paragraphs in `var/lib/dpkg/status.d/`.
 - apk: `lib/apk/db/installed` has a paragraph a package; `P` is its name, `V` its version, `A` the processor, `F` a
   folder and `R` a file in the folder before it (apk-tools, src/database.c).
+- rpm: `rpmdb.sqlite` has a header a package (`agents/vulnerabilities/rpm_header.py`).
 
 A package URL names the distribution, too (github.com/package-url/purl-spec): `pkg:deb/debian/...`.
 """
@@ -11,6 +12,8 @@ A package URL names the distribution, too (github.com/package-url/purl-spec): `p
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
+
+from packageurl import PackageURL
 
 MAX_FILES: Final = 2_000_000
 """Paths of one database. A full desktop has some 500,000."""
@@ -44,6 +47,35 @@ def _dpkg_package(fields: dict[str, str]) -> SystemPackage:
     return SystemPackage(
         "deb", name, version, fields.get("Architecture", ""), source, source_version.rstrip(")") or version
     )
+
+
+def package_url(package: SystemPackage, os_release: str) -> str | None:
+    """A package of the distribution that /etc/os-release names; None where it has no name."""
+    release = {name: value.strip("\"'") for name, _, value in (line.partition("=") for line in os_release.splitlines())}
+    distribution = release.get("ID", "")
+    version, epoch = package.version, ""
+    if package.kind == "rpm" and ":" in version:
+        epoch, _, version = version.partition(":")
+    distro = f"{distribution}-{release['VERSION_ID']}" if distribution and release.get("VERSION_ID") else distribution
+    qualifiers = {"arch": package.architecture, "distro": distro, "epoch": epoch}
+    try:
+        url = PackageURL(
+            package.kind,
+            distribution or None,
+            package.name,
+            version or None,
+            {name: value for name, value in qualifiers.items() if value},
+        )
+    except ValueError:  # an empty name
+        return None
+    return url.to_string()
+
+
+def md5sums_paths(text: str) -> list[str]:
+    """The paths in a list of checksums, which images without dpkg have beside their paragraphs."""
+    return [
+        f"/{path.removeprefix('./')}" for _, two, path in (line.partition("  ") for line in text.splitlines()) if two
+    ]
 
 
 def dpkg_list_names(package: SystemPackage) -> tuple[str, str]:

@@ -3,10 +3,8 @@
 import re
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -15,22 +13,18 @@ from agents.symbols.index import SymbolIndex
 from agents.symbols.lookup import Resolved, RootOwner, Scope, Unresolved
 from agents.symbols.module_paths import normalize_module
 from app.commands.groups import CommandGroup
-from app.commands.options import FOLDER, TIME
+from app.commands.symbol_adding import IMAGE, NODE, add
 from app.commands.symbol_containers import add_containers, init
-from app.commands.symbol_records import JSON, STORE, WAIT, add_kernel, add_map, resolve, store_folder
+from app.commands.symbol_records import JSON, STORE, add_kernel, add_map, resolve, store_folder
 from app.operators.json_text import json_text
 from app.operators.printing import echo, print_answer
 from app.progress import Progress
-from app.symbols.adding import AddOptions, FileReport, NotIndexed, add_files, elf_files
 from app.symbols.checking import check_objects
-from app.symbols.debuginfod import Debuginfod
 from app.symbols.display import SymbolDisplay
-from app.symbols.limited_reader import DEFAULT_SECONDS, FileRefusal, LimitedReader
-from app.symbols.name_maps import image_scope, node_scope
-from app.symbols.rows import cell, index_row, report_row, resolved_row
+from app.symbols.limited_reader import FileRefusal, LimitedReader
+from app.symbols.rows import cell, index_row, packages_row, resolved_row
 from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
-from app.symbols.store_writer import Kept, StoreWriter
 from schemas.node import node_of_text
 
 NOT_ALL: Final = 1
@@ -38,10 +32,6 @@ NOT_ALL: Final = 1
 
 
 _BUILD_ID: Final = re.compile(r"[0-9a-f]{16,256}")
-_image_option = click.option("--image", metavar="ID", help="Image id as Tetragon sends it, or its sha256: digest.")
-_node_option = click.option(
-    "--node", metavar="[CLUSTER/]NAME", help="A node, with the cluster if its agent names one; may hold * and ?."
-)
 
 
 @click.group(name="symbols", cls=CommandGroup)
@@ -60,113 +50,12 @@ def command() -> None:
     """
 
 
+command.add_command(add)
 command.add_command(add_containers)
 command.add_command(add_kernel)
 command.add_command(add_map)
 command.add_command(init)
 command.add_command(resolve)
-
-
-@command.command(short_help="Index programs, libraries and debug files")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-@STORE
-@_image_option
-@_node_option
-@click.option(
-    "--root", type=FOLDER, help="Folder that the processes see as /. Default: PATH with --image, otherwise /."
-)
-@click.option(
-    "--lines",
-    "with_lines",
-    is_flag=True,
-    help="Read source lines too, from DWARF, and give inlined functions frames of their own. Slow and large.",
-)
-@click.option(
-    "--debug-dir", "debug_folders", multiple=True, type=FOLDER, help="Folder of debug files, laid out as for gdb."
-)
-@click.option(
-    "--debuginfod",
-    "debuginfod_url",
-    metavar="URL",
-    help="Get debug files from this server, which then sees the build ids.",
-)
-@click.option(
-    "--replace",
-    is_flag=True,
-    help="Take the new index even if the one in the store is better or conflicts, and forget other files of the paths.",
-)
-@click.option(
-    "--since",
-    "since_ns",
-    metavar="TIME",
-    type=TIME,
-    help="With --node: from when on the files lie there. Default: when each was put there.",
-)
-@click.option(
-    "--seconds", default=DEFAULT_SECONDS, show_default=True, type=click.FloatRange(1), help="Time limit for each file."
-)
-@WAIT
-@JSON
-def add(
-    *,
-    paths: tuple[Path, ...],
-    folder: Path | None,
-    image: str | None,
-    node: str | None,
-    root: Path | None,
-    with_lines: bool,
-    debug_folders: tuple[Path, ...],
-    debuginfod_url: str | None,
-    replace: bool,
-    since_ns: int | None,
-    seconds: float,
-    wait_seconds: float,
-    as_json: bool,
-) -> None:
-    """Index programs, libraries and debug files: single files, folders, or the root of a container.
-
-    With --image or --node the paths are recorded too, so that frames of those containers or nodes find their index
-    without loader events. Those of nodes count for processes whose events say that they see the host's files: run
-    Tetragon with --enable-process-ns. A better index of the same code replaces one in the store; any other index stays
-    out. Files are read in a process with limits on time and memory. Links in folders are not followed.
-
-    \b
-    Exit codes:
-      0  every file was indexed, or is in the store already
-      1  a file was refused, or there were no ELF files
-      2  wrong options or settings, or the store cannot be used
-    Example:
-      callstream symbols add --image nginx@sha256:0f3c... /mnt/nginx-root
-    """
-    if root is None:
-        root = paths[0] if image is not None and len(paths) == 1 and paths[0].is_dir() else Path("/")
-    options = AddOptions(
-        root=root,
-        scope=_scope(image, node),
-        since_ns=since_ns,
-        with_lines=with_lines,
-        replace=replace,
-        debug_folders=debug_folders,
-        debuginfod=None if debuginfod_url is None else Debuginfod(debuginfod_url),
-    )
-    files = list(elf_files(paths))
-    with (
-        StoreWriter(store_folder(folder), wait_seconds) as writer,
-        LimitedReader(seconds) as reader,
-        Progress() as progress,
-    ):
-        progress.begin("files read", len(files))
-        reports = list(add_files(files, options, writer, reader, lambda _: progress.add(1)))
-        digest = writer.commit()
-    rows = [report_row(report) for report in reports]
-    store = SymbolStore.open(writer.folder)
-    ambiguous = [] if options.scope is None else store.ambiguous_in(options.scope)
-    lines = [
-        *_report_lines(reports, rows, digest),
-        *(f"ambiguous: {path} is one of several files there; --replace forgets the others" for path in ambiguous),
-    ]
-    print_answer({"store_digest": digest, "files": rows, "ambiguous": ambiguous}, lines, as_json=as_json)
-    sys.exit(NOT_ALL if any(isinstance(report, NotIndexed) for report in reports) or not reports else 0)
 
 
 @command.command(name="list", short_help="List every index and map of the store")
@@ -224,6 +113,7 @@ def show(build_id: str, folder: Path | None, functions: bool, as_json: bool) -> 
     row = index_row(index) | {
         "segments": [{"file_offset": s.file_offset, "size": s.size, "address": s.address} for s in index.segments],
         "code_sha256": index.code_digest.hex(),
+        **packages_row(store.packages(build_id)),
     }
     if as_json:
         listed = [one._asdict() for one in index.ranges()] if functions else None
@@ -240,8 +130,8 @@ def show(build_id: str, folder: Path | None, functions: bool, as_json: bool) -> 
 @command.command(short_help="Name the function at a file offset")
 @click.argument("where", metavar="MODULE+0xOFFSET")
 @STORE
-@_image_option
-@_node_option
+@IMAGE
+@NODE
 @click.option(
     "--return-address",
     is_flag=True,
@@ -325,14 +215,6 @@ def _open(given: Path | None) -> SymbolStore:
     return SymbolStore.open(store_folder(given))
 
 
-def _scope(image: str | None, node: str | None) -> str | None:
-    if image is not None and node is not None:
-        raise click.UsageError("--image and --node exclude each other")
-    if image is not None:
-        return image_scope(image)
-    return None if node is None else node_scope(node)
-
-
 def _build_id(store: SymbolStore, module: str, image: str | None, node: str | None) -> str:
     if _BUILD_ID.fullmatch(module):
         return module
@@ -358,29 +240,3 @@ def _index(store: SymbolStore, build_id: str) -> SymbolIndex:
         echo(f"callstream symbols: no index of {build_id}", err=True)
         sys.exit(NOT_ALL)
     return index
-
-
-def _report_lines(reports: list[FileReport], rows: list[dict[str, Any]], digest: str) -> Iterator[str]:
-    """What was refused and what is to be noted, the first of what was added, and how many there were of each."""
-    shown = left_out = 0
-    for report, row in zip(reports, rows, strict=True):
-        if isinstance(report, NotIndexed):
-            yield "  ".join(cell(value) for value in row.values() if value)
-            continue
-        if report.kept is Kept.UNCHANGED:
-            continue
-        if shown >= _MAX_ADDED_LINES and not report.notes:
-            left_out += 1
-            continue
-        shown += 1
-        counts = f"{report.functions:,} functions  {report.lines:,} lines  {cell(row['origins'])}"
-        yield "  ".join([row["path"], row["outcome"], report.build_id, counts, *report.notes])
-    if left_out:
-        yield f"... and {left_out:,} more; --json has all"
-    outcomes = Counter(row["outcome"] for row in rows)
-    yield ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "no ELF files"
-    yield f"store {digest}"
-
-
-_MAX_ADDED_LINES: Final = 20
-"""A folder of an image has a thousand files, and each is as it should be."""

@@ -19,8 +19,10 @@ from agents.symbols.module_paths import ModuleKind, normalize_module
 from app.symbols.copies import BadCopy, BuiltCopy, CopyBuilder, Found, best_copy, distinct
 from app.symbols.debug_files import find_debug_file
 from app.symbols.debuginfod import Debuginfod
+from app.symbols.file_owners import Bill
 from app.symbols.file_refusal import FileRefusalReason
 from app.symbols.index_builder import Probe
+from app.symbols.keeping_packages import PackageKeeper
 from app.symbols.layouts import Layout
 from app.symbols.limited_reader import FileRefusal, LimitedReader
 from app.symbols.module_maps import ALWAYS_NS, MappedFile
@@ -49,6 +51,8 @@ class AddOptions:
     replace: bool = False
     debug_folders: tuple[Path, ...] = ()
     debuginfod: Debuginfod | None = None
+    bill: Bill | None = None
+    note: Callable[[str], None] = field(default=lambda _: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +128,18 @@ def add_files(
         copies = by_build_id[probe.build_id]
         (copies.binaries if probe.has_code else copies.debug_files).append((path, probe))
     mapped: dict[str, set[MappedFile]] = defaultdict(set)
+    indexed: dict[Path, str] = {}
     for build_id, copies in by_build_id.items():
         programs = dict(copies.binaries)
         for report in _Adding(options, writer, reader, build_id).add(copies):
             if isinstance(report, Indexed) and report.path in programs:
+                indexed[report.path] = build_id
                 file = MappedFile(build_id, programs[report.path].machine, _since_ns(report.path, options))
                 for module in _modules(report.path, options.root):
                     mapped[module].add(file)
             yield report
+    keeper = PackageKeeper(options.root, options.bill, options.note, replace_known=options.replace)
+    keeper.keep(indexed, {path: _modules(path, options.root) for path in indexed}, writer, reader, options.scope)
     if options.scope is not None and mapped:
         writer.merge_modules(options.scope, _at_once(mapped), replace=options.replace)
 

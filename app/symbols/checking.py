@@ -9,13 +9,14 @@ from app.symbols.module_maps import decode_module_map
 from app.symbols.name_maps import decode_map
 from app.symbols.shared_build_ids import decode_codes
 from app.symbols.snapshot import Entry, ObjectKind, SymbolStoreError, object_path
-from app.symbols.store import SymbolStore, open_index, read_object
+from app.symbols.store import SymbolStore, decode_packages, open_index, read_object
 
 _DECODERS: Final[Mapping[ObjectKind, Callable[[bytes], object]]] = {
     ObjectKind.MODULES: decode_module_map,
     ObjectKind.KERNEL: decode_map,
     ObjectKind.CODES: decode_codes,
     ObjectKind.LAYOUTS: decode_layouts,
+    ObjectKind.PACKAGES: decode_packages,
 }
 
 

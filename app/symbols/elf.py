@@ -13,7 +13,7 @@ from elftools.common.utils import struct_parse
 from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 
-from agents.symbols.build_ids import is_blank
+from agents.symbols.build_ids import BuildIdKind, is_blank
 from agents.symbols.index_format import Segment
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 
@@ -25,6 +25,10 @@ ByteOrder = Literal["little", "big"]
 
 _LINKED_TYPES: Final = frozenset({2, 3})  # ET_EXEC, ET_DYN
 _PF_X: Final = 1
+_PF_W: Final = 2
+_UPX: Final = b"UPX!"
+_UPX_BYTES: Final = 1024
+"""UPX puts its mark behind the headers (src/p_unix.h, l_info)."""
 _ALLOC_EXEC: Final = 0x2 | 0x4  # SHF_ALLOC, SHF_EXECINSTR
 _COMPRESSED: Final = 0x800  # SHF_COMPRESSED
 _EM_PPC64: Final = 21
@@ -87,7 +91,8 @@ class ElfStructure:
     `segments` is empty in a debug file, which has the code's section headers without the code. `build_id` is the GNU
     build id, else the Go build id, as lower hex of the note's content. `code_digest` is SHA-256 of the executable
     sections, so that stripping does not change it; of the segments if the section table itself was stripped.
-    `linkage` are sections of code that a linker makes, or puts together from start code.
+    `is_packed`: it changes its code when it runs, as a program does that was compressed. `linkage` are sections of code
+    that a linker makes, or puts together from start code.
     """
 
     is_64: bool
@@ -98,6 +103,8 @@ class ElfStructure:
     segments: tuple[Segment, ...]
     code: tuple[SectionRange, ...]
     build_id: str | None
+    build_id_kind: BuildIdKind
+    is_packed: bool
     code_digest: bytes
     symtab: SymbolTable | None
     dynsym: SymbolTable | None
@@ -147,7 +154,7 @@ def read_structure(stream: BinaryIO, data: memoryview) -> ElfStructure:
     if _has_descriptors(elf, order):
         raise FileRefusedError(FileRefusalReason.UNSUPPORTED, "64-bit PowerPC, ELF ABI version 1")
     sections = list(_sections(elf, data))
-    segments, notes, loaded, unwind_header = _segments(elf, data)
+    segments, notes, loaded, unwind_header, is_packed = _segments(elf, data)
     executable = [section for section in sections if section.flags & _ALLOC_EXEC == _ALLOC_EXEC]
     code = tuple(SectionRange(s.number, s.address, s.address + s.size) for s in executable if s.size)
     code_parts = [section.part for section in executable if section.part is not None]
@@ -158,6 +165,7 @@ def read_structure(stream: BinaryIO, data: memoryview) -> ElfStructure:
         segments = ()
     parts = {section.name: section.part for section in sections}
     notes += [section.part for section in sections if section.kind == "SHT_NOTE" and section.part is not None]
+    kind, build_id = _build_id(data, notes, order)
     return ElfStructure(
         is_64=elf.elfclass == 64,
         byte_order=order,
@@ -166,7 +174,9 @@ def read_structure(stream: BinaryIO, data: memoryview) -> ElfStructure:
         entry=int(elf["e_entry"]),
         segments=segments,
         code=code,
-        build_id=_build_id(data, notes, order),
+        build_id=build_id,
+        build_id_kind=kind,
+        is_packed=is_packed or bytes(data[:_UPX_BYTES]).find(_UPX) > 0,
         code_digest=_code_digest(data, code_parts),
         symtab=_table(sections, "SHT_SYMTAB", is_64=elf.elfclass == 64),
         dynsym=_table(sections, "SHT_DYNSYM", is_64=elf.elfclass == 64) if sections else _dynamic_table(elf, data),
@@ -242,8 +252,11 @@ def _sections(elf: ELFFile, data: memoryview) -> Iterator[_Section]:
 
 def _segments(
     elf: ELFFile, data: memoryview
-) -> tuple[tuple[Segment, ...], list[FileRange], list[FileRange], FileRange | None]:
-    """Executable segments with content, in order of file offset, PT_NOTE and PT_LOAD segments, and .eh_frame_hdr."""
+) -> tuple[tuple[Segment, ...], list[FileRange], list[FileRange], FileRange | None, bool]:
+    """Executable segments with content, in order of file offset, PT_NOTE and PT_LOAD segments, and .eh_frame_hdr.
+
+    Last, whether a segment of code can be written to, or is larger in memory: then code comes when the file runs.
+    """
     count = elf.num_segments()
     if count > MAX_SEGMENTS:
         raise FileRefusedError(FileRefusalReason.OVER_LIMIT, f"{count} segments")
@@ -251,6 +264,7 @@ def _segments(
     notes: list[FileRange] = []
     loaded: list[FileRange] = []
     unwind_header: FileRange | None = None
+    is_packed = False
     for number in range(count):
         header = struct_parse(elf.structs.Elf_Phdr, elf.stream, stream_pos=elf["e_phoff"] + number * elf["e_phentsize"])
         part = _part(data, header["p_offset"], header["p_filesz"], header["p_vaddr"])
@@ -264,7 +278,9 @@ def _segments(
             if part is None:
                 raise FileRefusedError(FileRefusalReason.MALFORMED, "a segment of code lies beyond the end of the file")
             code.append(Segment(part.offset, part.size, part.address))
-    return tuple(sorted(code, key=lambda s: (s.file_offset, s.size, s.address))), notes, loaded, unwind_header
+            is_packed |= bool(header["p_flags"] & _PF_W) or header["p_memsz"] > header["p_filesz"]
+    in_order = tuple(sorted(code, key=lambda s: (s.file_offset, s.size, s.address)))
+    return in_order, notes, loaded, unwind_header, is_packed
 
 
 def _table(sections: list[_Section], kind: str, *, is_64: bool) -> SymbolTable | None:
@@ -300,13 +316,16 @@ def _dynamic_table(elf: ELFFile, data: memoryview) -> SymbolTable | None:
     return None
 
 
-def _build_id(data: memoryview, notes: Iterable[FileRange], order: ByteOrder) -> str | None:
+def _build_id(data: memoryview, notes: Iterable[FileRange], order: ByteOrder) -> tuple[BuildIdKind, str | None]:
     found: dict[tuple[bytes, int], str] = {}
     for part in notes:
         for key, content in _notes(data[part.offset : part.offset + part.size], order):
             if len(content) in _BUILD_ID_BYTES and not is_blank(content):
                 found.setdefault(key, content.hex())
-    return found.get(_NOTE_GNU_BUILD_ID) or found.get(_NOTE_GO_BUILD_ID)
+    for note, kind in ((_NOTE_GNU_BUILD_ID, BuildIdKind.GNU), (_NOTE_GO_BUILD_ID, BuildIdKind.GO)):
+        if note in found:
+            return kind, found[note]
+    return BuildIdKind.CONTENT, None
 
 
 def _notes(part: memoryview, order: ByteOrder) -> Iterator[tuple[tuple[bytes, int], bytes]]:

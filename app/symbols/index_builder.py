@@ -22,9 +22,11 @@ from typing import BinaryIO, Final
 
 from agents.symbols.index import SymbolIndex
 from agents.symbols.index_format import IndexContent, Segment, SymbolOrigin
+from agents.vulnerabilities.file_packages import FilePackages
 from app.symbols.code_ranges import FunctionSymbol, disjoint_ranges
 from app.symbols.debug_information import DebugReading, Note, read_debug_information
 from app.symbols.elf import DebugLink, ElfStructure, read_structure
+from app.symbols.file_packages import packages_in
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 from app.symbols.function_table import known_symbols, named_functions
 from app.symbols.go_inlines import go_inlines
@@ -86,6 +88,12 @@ def content_digest(path: Path) -> str:
     """SHA-256 of the file at `path`, in hex. Raises FileRefusedError."""
     with _opened(path) as elf:
         return sha256(elf.data).hexdigest()
+
+
+def read_packages(path: Path) -> FilePackages:
+    """What the file at `path` says of its packages. Raises FileRefusedError."""
+    with _opened(path) as elf:
+        return packages_in(elf.data, elf.structure)
 
 
 def build_index(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from agents.symbols.index_format import Segment
+from agents.vulnerabilities.file_packages import FilePackages
 from app.symbols.elf import DebugLink
 from app.symbols.file_refusal import FileRefusalReason
 from app.symbols.index_builder import Probe
@@ -64,6 +65,16 @@ class LimitedReader:
         """SHA-256 of the whole file at `path`, in hex."""
         answer = self._ask({"path": str(path), "whole": True})
         return answer if isinstance(answer, FileRefusal) else str(answer["content"])
+
+    def packages(self, path: Path, output: Path) -> FilePackages | FileRefusal:
+        """What the file at `path` says of its packages; `output` is a file for that."""
+        answer = self._ask({"path": str(path), "packages": str(output)})
+        if isinstance(answer, FileRefusal):
+            return answer
+        read = FilePackages.decoded(output.read_bytes())
+        if isinstance(read, FilePackages):
+            return read
+        return FileRefusal(FileRefusalReason.OVER_LIMIT, f"its packages: {read.fault.value} ({read.where})")
 
     def build(
         self, path: Path, debug_path: Path | None, output: Path, *, with_lines: bool, with_dwarf: bool = True

@@ -3,7 +3,8 @@
 It limits its own memory, processor time and output before the first request; the parent limits the time of each request
 (limited_reader.py). Whatever a file does to the parser, it does to this process.
 
-Requests: {"path": P} looks at a file; with "whole" it answers {"content": SHA-256 of all of it}. With "output": O it
+Requests: {"path": P} looks at a file; with "whole" it answers {"content": SHA-256 of all of it}. {"path": P,
+"packages": O} writes what the file says of its packages to O. With "output": O it
 builds P's index into O, with the names and lines of "debug_path" where given, and without any debug information if
 "dwarf" is false. {"index": I, "debug_path": D, "output": O} extends the index I. Answers: the fields of `Probe` or
 `Built`, or {"refused": name of a FileRefusalReason, "detail": TEXT}. An exception's text is never in an answer,
@@ -21,7 +22,7 @@ from typing import Any, Final
 from agents.symbols.index import SymbolIndex
 from agents.symbols.index_format import encode_index
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
-from app.symbols.index_builder import build_index, content_digest, extend_index, probe_file
+from app.symbols.index_builder import build_index, content_digest, extend_index, probe_file, read_packages
 
 # An index of 70,000 functions takes 100 MiB to build, the lines of libLLVM some 2 GiB; the file itself is mapped.
 MAX_MEMORY_BYTES: Final = 4 * 2**30
@@ -79,6 +80,9 @@ def _done(request: dict[str, Any]) -> dict[str, Any]:
     notes: list[str] = []
     if output is None and request.get("whole"):
         return {"content": content_digest(Path(request["path"]))}
+    if "packages" in request:
+        Path(request["packages"]).write_bytes(read_packages(Path(request["path"])).encoded())
+        return {}
     if output is None:
         return asdict(probe_file(Path(request["path"])))
     if debug_path is not None and "index" in request:

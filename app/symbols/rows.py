@@ -6,6 +6,7 @@ from typing import Any
 from agents.symbols.index import SymbolIndex
 from agents.symbols.index_format import SymbolOrigin
 from agents.symbols.lookup import Resolved
+from agents.vulnerabilities.file_packages import FilePackages
 from app.symbols.adding import FileReport, NotIndexed
 
 
@@ -20,6 +21,18 @@ def index_row(index: SymbolIndex) -> dict[str, Any]:
         "names": len(index.parts.name_offsets) - 1,
         "functions_with_known_inlining": index.head.described,
         "functions_that_may_inline": index.head.functions,
+    }
+
+
+def packages_row(found: FilePackages | None) -> dict[str, Any]:
+    """What is known of the files of a build id beside their functions."""
+    if found is None:
+        return {"build_id_kind": "unknown", "sha256": [], "packages": [], "is_packed": None}
+    return {
+        "build_id_kind": found.build_id_kind.value,
+        "sha256": [one.sha256 for one in found.contents],
+        "packages": list(found.package_urls()),
+        "is_packed": found.is_packed,
     }
 
 

@@ -7,7 +7,8 @@
 
 An `index` is one binary's symbols, its key a build id. `modules` maps paths to build ids, its key a scope: `image:ID`
 or `node:NAME`. `kernel` maps symbols to kernel modules, its key a scope too; names of nodes may hold `*` and `?`. For a
-build id, `codes` says that files with different code share it, and `layouts` where further files have the same code.
+build id, `codes` says that files with different code share it, `layouts` where further files have the same code, and
+`packages` what its files were built from. Of an image, `packages` are those that a bill of materials has for no file.
 
 The store's digest is that of the snapshot's text, so it does not depend on the order in which things were added, and it
 names every byte that an answer can depend on. Old snapshots stay: a replay of last year's events asks for last year's.
@@ -41,6 +42,7 @@ class ObjectKind(enum.Enum):
     KERNEL = "kernel"
     CODES = "codes"
     LAYOUTS = "layouts"
+    PACKAGES = "packages"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -82,8 +84,10 @@ class Snapshot:
 
 def is_key(kind: ObjectKind, key: str) -> bool:
     """Whether `key` can name an object of this kind."""
-    if kind in {ObjectKind.INDEX, ObjectKind.CODES, ObjectKind.LAYOUTS}:
-        return _BUILD_ID.fullmatch(key) is not None
+    if kind in {ObjectKind.INDEX, ObjectKind.CODES, ObjectKind.LAYOUTS, ObjectKind.PACKAGES}:
+        is_build_id = _BUILD_ID.fullmatch(key) is not None
+        if is_build_id or kind is not ObjectKind.PACKAGES:
+            return is_build_id
     scope, _, name = key.partition(":")
     return scope in {"image", "node"} and bool(name) and not any(c in key for c in "\t\r\n")
 

@@ -16,6 +16,7 @@ from typing import Final, Self
 from agents.symbols.index import SymbolIndex
 from agents.symbols.index_format import IndexFormatError
 from agents.symbols.lookup import Resolved, RootOwner, Scope, Unresolved
+from agents.vulnerabilities.file_packages import FilePackages
 from app.symbols.layouts import Layout, decode_layouts, other_offset
 from app.symbols.module_maps import CLOCK_DOUBT_NS, MACHINES, changes, decode_module_map, file_at
 from app.symbols.name_maps import decode_map, image_scope, scopes_of_node
@@ -42,6 +43,7 @@ class SymbolStore:
         self._indexes = snapshot.of_kind(ObjectKind.INDEX)
         self._module_maps = snapshot.of_kind(ObjectKind.MODULES)
         self._kernel_maps = snapshot.of_kind(ObjectKind.KERNEL)
+        self._packages = snapshot.of_kind(ObjectKind.PACKAGES)
         self._open_index = lru_cache(maxsize=MAX_OPEN_INDEXES)(
             lambda build_id, digest: open_index(object_path(folder, digest), build_id, digest)
         )
@@ -104,6 +106,11 @@ class SymbolStore:
         """The index of a build id, opened; None if the store has none. Raises SymbolStoreError if it is damaged."""
         digest = self._indexes.get(build_id)
         return None if digest is None else self._open_index(build_id, digest)
+
+    def packages(self, key: str) -> FilePackages | None:
+        """What is known of the files of a build id, or of an image by its scope. Raises SymbolStoreError."""
+        digest = self._packages.get(key)
+        return None if digest is None else decode_packages(read_object(self.folder, digest))
 
     def ambiguous_modules(self) -> list[tuple[str, str]]:
         """Scopes and modules of which one of several files lies there today, if no architecture is known."""
@@ -204,6 +211,14 @@ def read_object(folder: Path, digest: str) -> bytes:
     if sha256(content).hexdigest() != digest:
         raise SymbolStoreError(f"{path} is damaged: {CURE}")
     return content
+
+
+def decode_packages(content: bytes) -> FilePackages:
+    """What is known of the files of a build id. Raises SymbolStoreError."""
+    read = FilePackages.decoded(content)
+    if isinstance(read, FilePackages):
+        return read
+    raise SymbolStoreError(f"packages of a file are damaged: {read.fault.value} ({read.where}); {CURE}")
 
 
 def open_index(path: Path, build_id: str, digest: str) -> SymbolIndex:

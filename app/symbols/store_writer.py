@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Final, Self
 
 from agents.symbols.index import SymbolIndex
+from agents.vulnerabilities.file_packages import FilePackages
 from app.files.folders import make_folder
 from app.files.replacing import SHARED, replace_file, set_mode, sync_file, sync_folder
 from app.symbols.layouts import Layout, decode_layouts, encode_layouts
@@ -35,7 +36,7 @@ from app.symbols.snapshot import (
     read_snapshot,
     snapshot_path,
 )
-from app.symbols.store import open_index, open_new_index, read_object
+from app.symbols.store import decode_packages, open_index, open_new_index, read_object
 
 _LOOK_AGAIN_SECONDS: Final = 0.2
 """Short beside the reading of a file, and one system call."""
@@ -143,6 +144,18 @@ class StoreWriter:
             path.replace(object_path(self.folder, digest))
             self.snapshot = self.snapshot.with_entry(ObjectKind.INDEX, build_id, digest)
         return kept
+
+    def keep_packages(self, key: str, found: FilePackages, *, replace: bool = False) -> FilePackages:
+        """Keep what was found of a file by build id, or of an image by its scope, beside what is known of it.
+
+        `replace` forgets what was known.
+        """
+        digest = self.snapshot.of_kind(ObjectKind.PACKAGES).get(key)
+        known = None if digest is None else decode_packages(read_object(self.folder, digest))
+        joined = found if known is None or replace else known.joined(found)
+        if joined != known:
+            self._put(ObjectKind.PACKAGES, key, joined.encoded())
+        return joined
 
     def module_map(self, scope: str) -> ModuleMap:
         """The module map of a scope, empty without one. Raises SymbolStoreError if it is damaged."""

@@ -12,6 +12,7 @@ from agents.symbols.lookup import Resolved
 from app.symbols.adding import AddOptions, FileReport, Indexed, NotIndexed
 from app.symbols.elf import read_structure
 from app.symbols.file_refusal import FileRefusalReason
+from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
 from tests.support.indexed_files import add_to
 from tests.support.programs import LABEL_C_SOURCE, compile_c, compile_cxx, compile_go, need, run
@@ -34,8 +35,8 @@ def add(folder: Path, *runs: Sequence[Path], lines: bool = False) -> list[FileRe
 def index_in(folder: Path) -> SymbolIndex:
     """The one index of a store."""
     store = SymbolStore.open(folder)
-    (entry,) = store.snapshot.entries
-    index = store.index(entry.key)
+    (build_id,) = store.snapshot.of_kind(ObjectKind.INDEX)
+    index = store.index(build_id)
     assert index is not None
     return index
 

@@ -8,6 +8,7 @@ import pytest
 from app.symbols.adding import AddOptions, FileReport, Indexed, NotIndexed
 from app.symbols.debuginfod import Debuginfod
 from app.symbols.file_refusal import FileRefusalReason
+from app.symbols.snapshot import ObjectKind
 from app.symbols.store import SymbolStore
 from app.symbols.store_writer import Kept
 from tests.support.debuginfod_server import debuginfod_server
@@ -31,8 +32,8 @@ class Split:
     def names(self, folder: Path | None = None) -> list[str]:
         """Names of all functions in the store's one index."""
         store = SymbolStore.open(folder or self.folder)
-        (entry,) = store.snapshot.entries
-        index = store.index(entry.key)
+        (build_id,) = store.snapshot.of_kind(ObjectKind.INDEX)
+        index = store.index(build_id)
         assert index is not None
         return [span.name for span in index.ranges()]
 
@@ -96,8 +97,8 @@ def test_debug_file_is_fetched_where_a_server_is_named(split: Split) -> None:
     """And only there."""
     split.add(split.stripped)
     assert "hidden" not in split.names()
-    (entry,) = SymbolStore.open(split.folder).snapshot.entries
-    with debuginfod_server({entry.key: split.debug.read_bytes()}) as url:
+    (build_id,) = SymbolStore.open(split.folder).snapshot.of_kind(ObjectKind.INDEX)
+    with debuginfod_server({build_id: split.debug.read_bytes()}) as url:
         (report,) = split.add(split.stripped, options=AddOptions(root=split.folder.parent, debuginfod=Debuginfod(url)))
 
     assert isinstance(report, Indexed)

@@ -94,7 +94,7 @@ def test_refused_file_is_named_and_the_rest_is_added(store: Path, root: Path) ->
 
     assert result.exit_code == 1
     assert "notes.txt  refused  no ELF file" in result.output
-    assert answer(store, "verify")["objects"] == 1
+    assert answer(store, "verify")["objects"] == 2  # its index and its packages
 
 
 def test_list_shows_indexes_maps_and_the_digest(store: Path, root: Path) -> None:

@@ -1,0 +1,293 @@
+"""The verdict on a vulnerability and a product, from what its files say and what was seen: one state machine.
+
+| what the file says | what was seen | verdict |
+| --- | --- | --- |
+| the package is not there, or of another platform, or the advisory was withdrawn | anything | `NotConcerned` |
+| its version is not affected | anything | `FixedByVersion` |
+| a complete list of its code has none of the functions | no hit | `CodeNotPresent` |
+| the same | a hit | `UnderInvestigation`: one of the two is wrong |
+| functions are there, in an affected version | a sure hit of one of them | `Affected` |
+| the same, and there is no doubt | none of them entered, for as long as the author asks for | `NotInExecutePath` |
+| anything else | anything | `UnderInvestigation`, with what is missing |
+
+That nobody saw code run does not show that it cannot run. So observation alone never closes a vulnerability: only where
+an author accepts it, until a day that he names, and a hit takes it back. Of the files of a product the worst decides.
+"""
+
+import enum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from agents.hot_symbols.watch.deciding import AnswerKind
+from agents.hot_symbols.watch.reasons import ReasonKind
+from agents.vulnerabilities.verdicts import (
+    Assessment,
+    CannotTell,
+    CodeAbsent,
+    CodePresent,
+    NoFunctionsNamed,
+    NotAffected,
+    NotAffectedBecause,
+)
+from schemas.units import NS_PER_SECOND
+
+_DAY_NS: Final = 86_400 * NS_PER_SECOND
+_NOT_ENTERED: Final = frozenset({AnswerKind.NEVER_HIT, AnswerKind.NEVER_ENTERED})
+_OTHER_FUNCTION: Final = frozenset({ReasonKind.SHARED_CODE, ReasonKind.SEVERAL_CODES})
+"""Why what ran may have been another function."""
+
+
+_NO_DOUBTS: Final = frozenset(
+    {
+        ReasonKind.INLINED_INTO,  # said by `unprobed`
+        ReasonKind.UNKNOWN_COPIES,
+        ReasonKind.AUTHORS_WORD,
+        ReasonKind.HOOKS_LOADED,
+        ReasonKind.REPORTED_NODES,
+        ReasonKind.RETIRED_NODES,
+        *_OTHER_FUNCTION,
+    }
+)
+"""Reasons that do not keep an answer from being that it was never entered."""
+
+
+class LackKind(enum.StrEnum):
+    """What is missing for a better verdict."""
+
+    CONTRADICTED = "code ran that the file does not have"
+    STATIC_DOUBT = "the file alone does not say whether the code is there"
+    NO_FUNCTIONS = "the advisory names no functions"
+    NOT_WATCHED = "functions are not watched"
+    NOT_ANSWERED = "a watch has no answer yet"
+    NOT_PROBED = "functions were not probed all the time"
+    NOT_PROBABLE = "copies of functions cannot be probed"
+    INCOMPLETE = "events are missing"
+    UNSURE_HITS = "code ran, and it is not sure that it was this function"
+    NOT_ACCEPTED = "nobody accepts that what was not seen does not run"
+    EXPIRED = "the word that accepted it has expired"
+    TOO_SHORT = "it was observed for a shorter time than the author asks for"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Lack:
+    """One thing that is missing, what exactly, and the command that would supply it; empty where none would."""
+
+    kind: LackKind
+    about: str = ""
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenFunction:
+    """What the answer to the watch on a function says.
+
+    `events` are ids and places of events that are hits, `reasons` those of the answer in words. `watched_ms` and
+    `missing_ms` are node-time of the nodes that had the file, or may have had it. `snapshot` is that of the symbol
+    store.
+    """
+
+    symbol: str
+    watch_id: str
+    answer: AnswerKind
+    since_ns: int = 0
+    until_ns: int = 0
+    hits: int = 0
+    confirmed_hits: int = 0
+    first_seen_ns: int = 0
+    last_seen_ns: int = 0
+    events: tuple[str, ...] = ()
+    watched_ms: int = 0
+    missing_ms: int = 0
+    reasons: tuple[tuple[ReasonKind, str], ...] = ()
+    snapshot: str = ""
+
+    def has(self, *kinds: ReasonKind) -> bool:
+        """Whether its answer has a reason of one of these kinds."""
+        return any(kind in kinds for kind, _ in self.reasons)
+
+    @property
+    def is_sure_hit(self) -> bool:
+        """Whether it ran, and nothing says that it may have been another function."""
+        return self.confirmed_hits > 0 and not self.has(*_OTHER_FUNCTION)
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """An author's word that code that was not seen for long enough counts as not run, until it expires."""
+
+    author: str
+    expires_ns: int
+    min_days: float = 14.0
+    accepts_unprobed_copies: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEvidence:
+    """All that is known of a vulnerability and one file.
+
+    `symbols` are functions to watch, `unprobed` those of which some code cannot be probed. `database` is the digest of
+    the vulnerability database, `snapshot` that of the symbol store, `sha256` those of the file's contents.
+    """
+
+    vulnerability: str
+    build_id: str
+    assessment: Assessment
+    symbols: tuple[str, ...] = ()
+    unprobed: tuple[str, ...] = ()
+    seen: tuple[SeenFunction, ...] = ()
+    sha256: tuple[str, ...] = ()
+    package_urls: tuple[str, ...] = ()
+    database: str = ""
+    snapshot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotConcerned:
+    """The advisory does not speak of the product."""
+
+    reasons: tuple[NotAffectedBecause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FixedByVersion:
+    """The product has the package in a version that is not affected."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeNotPresent:
+    """`vulnerable_code_not_present`: a complete list of the code has none of the functions."""
+
+    looked_for: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnderInvestigation:
+    """Nobody can tell yet: what was seen so far, and what is missing."""
+
+    lacks: tuple[Lack, ...]
+    seen: tuple[SeenFunction, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotInExecutePath:
+    """`vulnerable_code_not_in_execute_path`: not entered, which the author accepts until then."""
+
+    accepted: Acceptance
+    seen: tuple[SeenFunction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """Functions that the advisory names ran; `seen` are those with hits."""
+
+    seen: tuple[SeenFunction, ...]
+
+
+Verdict = Affected | UnderInvestigation | NotInExecutePath | CodeNotPresent | FixedByVersion | NotConcerned
+"""From the worst to the best."""
+
+_ORDER: Final = (Affected, UnderInvestigation, NotInExecutePath, CodeNotPresent, FixedByVersion, NotConcerned)
+
+
+def file_verdict(evidence: FileEvidence, accepted: Acceptance | None, now_ns: int) -> Verdict:
+    """The verdict on one file at a moment."""
+    assessment = evidence.assessment
+    match assessment:
+        case NotAffected():
+            is_fixed = NotAffectedBecause.VERSION in assessment.reasons
+            return FixedByVersion() if is_fixed else NotConcerned(assessment.reasons)
+        case CodeAbsent():
+            if any(one.confirmed_hits for one in evidence.seen):
+                return UnderInvestigation((Lack(LackKind.CONTRADICTED),), evidence.seen)
+            return CodeNotPresent(assessment.looked_for)
+        case CodePresent():
+            hit = tuple(one for one in evidence.seen if one.is_sure_hit)
+            if hit:
+                return Affected(hit)
+        case CannotTell() | NoFunctionsNamed():
+            pass
+        case _:
+            assert_never(assessment)
+    lacks = tuple(
+        sorted({*_static_lacks(evidence), *_observed_lacks(evidence), *_unaccepted(evidence, accepted, now_ns)})
+    )
+    if lacks or accepted is None:
+        return UnderInvestigation(lacks, evidence.seen)
+    return NotInExecutePath(accepted, evidence.seen)
+
+
+def product_verdict(verdicts: Iterable[Verdict]) -> Verdict:
+    """The verdict on a product from those on its files: the worst, with all that files of this verdict say."""
+    found = sorted(verdicts, key=lambda one: _ORDER.index(type(one)))
+    if not found:
+        return NotConcerned((NotAffectedBecause.NOT_IN_FILE,))
+    alike = [one for one in found if type(one) is type(found[0])]
+    return _joined(alike)
+
+
+def _joined(alike: Sequence[Verdict]) -> Verdict:
+    first = alike[0]
+    match first:
+        case Affected():
+            return Affected(tuple(seen for one in alike if isinstance(one, Affected) for seen in one.seen))
+        case UnderInvestigation():
+            several = [one for one in alike if isinstance(one, UnderInvestigation)]
+            lacks = tuple(sorted({lack for one in several for lack in one.lacks}))
+            return UnderInvestigation(lacks, tuple(seen for one in several for seen in one.seen))
+        case NotInExecutePath():
+            paths = [one for one in alike if isinstance(one, NotInExecutePath)]
+            soonest = min((one.accepted for one in paths), key=lambda one: one.expires_ns)
+            return NotInExecutePath(soonest, tuple(seen for one in paths for seen in one.seen))
+        case CodeNotPresent():
+            looked = {name for one in alike if isinstance(one, CodeNotPresent) for name in one.looked_for}
+            return CodeNotPresent(tuple(sorted(looked)))
+        case FixedByVersion():
+            return first
+        case NotConcerned():
+            reasons = {reason for one in alike if isinstance(one, NotConcerned) for reason in one.reasons}
+            return NotConcerned(tuple(sorted(reasons)))
+        case _:
+            assert_never(first)
+
+
+def _static_lacks(evidence: FileEvidence) -> Iterable[Lack]:
+    assessment = evidence.assessment
+    if isinstance(assessment, NoFunctionsNamed):
+        yield Lack(LackKind.NO_FUNCTIONS)
+    elif isinstance(assessment, CannotTell | CodePresent):
+        # code that is there may have further code that is not found, so its doubts count as well
+        yield from (Lack(LackKind.STATIC_DOUBT, doubt.value) for doubt in assessment.doubts)
+
+
+def _observed_lacks(evidence: FileEvidence) -> Iterable[Lack]:
+    watched = {one.symbol for one in evidence.seen}
+    vulnerability = evidence.vulnerability
+    if missing := [one for one in evidence.symbols if one not in watched]:
+        about = f"{len(missing):,} of {len(evidence.symbols):,}"
+        yield Lack(LackKind.NOT_WATCHED, about, f"callstream vulnerabilities watch {vulnerability}")
+    for one in evidence.seen:
+        if one.hits or one.has(ReasonKind.UNCONFIRMED, ReasonKind.MAY_BE_IT):
+            yield Lack(LackKind.UNSURE_HITS, one.symbol)
+        elif one.answer is AnswerKind.UNKNOWN:
+            yield Lack(LackKind.NOT_ANSWERED, one.symbol)
+        elif one.has(ReasonKind.NOT_HOOKED, ReasonKind.UNHOOKED):
+            command = f"callstream vulnerabilities policy {vulnerability}"
+            yield Lack(LackKind.NOT_PROBED, one.symbol, command)
+        elif one.answer not in _NOT_ENTERED:
+            doubts = [words for kind, words in one.reasons if kind not in _NO_DOUBTS]
+            if doubts or not one.has(ReasonKind.INLINED_INTO):
+                yield Lack(LackKind.INCOMPLETE, f"{one.symbol}: {'; '.join(doubts[:1])}", "callstream coverage")
+
+
+def _unaccepted(evidence: FileEvidence, accepted: Acceptance | None, now_ns: int) -> Iterable[Lack]:
+    if accepted is None or not accepted.accepts_unprobed_copies:
+        inlined = (one.symbol for one in evidence.seen if one.has(ReasonKind.INLINED_INTO))
+        yield from (Lack(LackKind.NOT_PROBABLE, symbol) for symbol in (*evidence.unprobed, *inlined))
+    if accepted is None:
+        yield Lack(LackKind.NOT_ACCEPTED)
+        return
+    if accepted.expires_ns <= now_ns:
+        yield Lack(LackKind.EXPIRED, accepted.author)
+    if any(one.until_ns - one.since_ns < accepted.min_days * _DAY_NS for one in evidence.seen):
+        yield Lack(LackKind.TOO_SHORT, f"{accepted.min_days:g} days")

@@ -25,7 +25,7 @@ $(SETUP): requirements-dev.lock pyproject.toml app/embedded/pom.xml app/embedded
 	@touch $@
 
 demo: setup  ## the whole pipeline at work on a real Apache Kafka
-	$(BIN)/callstream demo
+	$(BIN)/callstream demo $(ARGS)
 
 check: setup lint types imports  ## about a minute: no broker, no compiler, no test marked slow
 	$(PYTEST) -n 2 -q -m "not slow" -o testpaths="tests/unit tests/golden" $(ARGS)

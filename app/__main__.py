@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, str]] = {
     "hot-symbols": "Show the functions that ran most",
     "watch": "Watch a function, to learn whether it ever runs",
     "export": "Write flame graphs, profiles, runtime facts and VEX",
+    "console": "Serve a page to look, search and ask why",
     "top": "Show rates, lag and losses of all processes, refreshed",
     "books": "Check that nothing is lost between any two places",
     "nodes": "See which nodes there are, and say that one is gone",

@@ -7,6 +7,7 @@ reads nothing but the mapping; `load` also looks whether the files can be read.
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -90,6 +91,16 @@ def _host_ports(raw: str) -> tuple[HostPort, ...]:
             raise ValueError(f"has {text!r}, which is every address; name one that answers")
         found.append(HostPort(host, port))
     return tuple(found)
+
+
+_BASE_PATH: Final = re.compile(r"/([A-Za-z0-9._~-]+/)*")
+
+
+def _base_path(raw: str) -> str:
+    path = raw if raw.endswith("/") else f"{raw}/"
+    if not _BASE_PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+        raise ValueError(f"is {raw!r}; write a path such as /callstream/")
+    return path
 
 
 def _setting(parse: Callable[[str], Any], default: Any, doc: str, *, kind: str = "") -> Any:
@@ -273,6 +284,25 @@ class Settings:
         "networks, as CIDR, in which a worker queries others; if not set, loopback and the /24 (IPv6: /64) of what it "
         "advertises",
     )
+    console_host: str = _setting(str, "127.0.0.1", "address that the console listens on")
+    console_port: int = _setting(number(0, MAX_PORT), 9480, "its port; 0 picks a free one and prints it")
+    console_token_file: Path | None = _file(
+        "file with the token that people must show; on loopback the console makes and prints one if this is not set"
+    )
+    console_tls_cert_file: Path | None = _file("certificate of the console")
+    console_tls_key_file: Path | None = _file("its key")
+    console_tls_client_ca_file: Path | None = _file(
+        "CA that must have signed the certificates of people's browsers; then the console needs no token"
+    )
+    console_allowed_hosts: tuple[str, ...] = _setting(
+        _hosts, (), "names that a request's Host may have; if not set, what the console listens on"
+    )
+    console_base_path: str = _setting(
+        _base_path, "/", "path of the console behind a proxy, such as /callstream/; the proxy leaves it in the request"
+    )
+    console_workers: tuple[HostPort, ...] = _setting(
+        _host_ports, (), "host:port of /hot-symbols of workers, separated by commas, which the console asks for aliases"
+    )
     log_format: str = _setting(choice("json", "text"), "json", "how log lines are written to standard error")
     log_level: str = _setting(choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "least severity to log")
 
@@ -344,7 +374,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 def _conflicts(settings: Settings) -> list[str]:
     """Errors of settings that are right alone and wrong together."""
     errors: list[str] = []
-    for service in ("tetragon_tls", "kafka_ssl", "schema_registry_ssl", "hot_symbols_tls"):
+    for service in ("tetragon_tls", "kafka_ssl", "schema_registry_ssl", "hot_symbols_tls", "console_tls"):
         cert, key = getattr(settings, f"{service}_cert_file"), getattr(settings, f"{service}_key_file")
         if (cert is None) != (key is None):
             missing = f"{service}_key_file" if key is None else f"{service}_cert_file"
@@ -357,6 +387,8 @@ def _conflicts(settings: Settings) -> list[str]:
         errors.append(
             "CALLSTREAM_HOT_SYMBOLS_TLS_CERT_FILE is not set, but certificates of clients need TLS, which needs one"
         )
+    if settings.console_tls_client_ca_file is not None and settings.console_tls_cert_file is None:
+        errors.append("CALLSTREAM_CONSOLE_TLS_CERT_FILE is not set, but certificates of browsers need TLS")
     if (
         settings.hot_symbols_port is not None
         and settings.hot_symbols_token_file is None

@@ -32,10 +32,12 @@ password kafka_privacy_password
 password kafka_hot_symbols_password
 password kafka_watcher_password
 password kafka_nodes_password
+password kafka_console_password
 password kafka_operator_password
 password kafka_auditor_password
 password kafka_reader_password
 password grafana_password
+password console_token
 [ -e privacy_key ] || openssl rand -hex 32 > privacy_key
 
 if [ ! -e kafka_ca ]; then
@@ -55,4 +57,4 @@ if [ ! -e kafka_certificate ]; then
     rm -f broker.key broker.csr broker.ext broker.crt ca.srl kafka_ca.srl
 fi
 
-chmod 644 kafka_*_password grafana_password privacy_key kafka_ca kafka_certificate
+chmod 644 kafka_*_password grafana_password console_token privacy_key kafka_ca kafka_certificate

@@ -1,21 +1,17 @@
 """`callstream privacy`: checks a policy, runs a table of cases, explains an event, audits a topic."""
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import click
-from google.protobuf import json_format
 
 from agents.canonicalize.events import Canonicalizer
-from agents.canonicalize.outcomes import Canonical, EventRefusal
-from agents.privacy.calls import CallRefused
-from agents.privacy.explain import Explanation, Fate, explain
+from agents.privacy.explain import Fate
 from agents.privacy.policy import Policy
 from agents.privacy.policy_file import BUILT_IN, built_in_policy, built_in_text
 from agents.privacy.verifier import Verifier
@@ -28,14 +24,12 @@ from app.operators.printing import echo, print_answer
 from app.operators.regular_files import read_regular_text
 from app.privacy.audit import audit
 from app.privacy.cases import parse_cases, run_cases
-from app.privacy.dropped import dropped, unknown
+from app.privacy.explaining import ExplainedEvent, UnexplainedEvent, explained
 from app.privacy.load import Privacy, load_policy, load_privacy
 from app.privacy.workloads import WorkloadSecrets, read_calls, secrets_by_workload
 from app.progress import Progress
 from app.settings import load
 from app.steps import load_policy_hooks
-from schemas.canonical_pb2 import CanonicalEvent
-from schemas.tetragon.events_pb2 import GetEventsResponse
 
 FAILED: Final = 1
 """Exit code if a case failed, an event was refused, or private data left."""
@@ -162,12 +156,12 @@ def explain_command(file: Path, show_all: bool, policy_file: Path | None, as_jso
     canonicalizer = Canonicalizer(load_policy_hooks(load().policy_hooks_file))
     refused = 0
     for number, line in enumerate(filter(str.strip, _read(file).splitlines()), 1):
-        story = _explained(line, number, canonicalizer, privacy)
+        story = explained(line, number, canonicalizer, privacy.policy, privacy.engine)
         match story:
-            case _Unexplained():
+            case UnexplainedEvent():
                 refused += story.is_refused
                 echo(f"event {number}: {story.reason}", err=not as_json)
-            case _Explained() if as_json:
+            case ExplainedEvent() if as_json:
                 echo(json_text({**asdict(story.explanation), "dropped": story.dropped}))
             case _:
                 for shown in _lines(number, story, show_all):
@@ -175,43 +169,8 @@ def explain_command(file: Path, show_all: bool, policy_file: Path | None, as_jso
     sys.exit(FAILED if refused else 0)
 
 
-class _Explained(NamedTuple):
-    """What happens to an event's fields, and the fields that are dropped before the filter."""
-
-    explanation: Explanation
-    dropped: list[str]
-
-
-class _Unexplained(NamedTuple):
-    """Why an event has no explanation; it holds no value of the event."""
-
-    reason: str
-    is_refused: bool
-
-
-def _explained(line: str, number: int, canonicalizer: Canonicalizer, privacy: Privacy) -> _Explained | _Unexplained:
-    """What happens to one event, or why that cannot be said."""
-    try:
-        event = json_format.Parse(line, GetEventsResponse(), ignore_unknown_fields=True)
-    except (json_format.ParseError, RecursionError):
-        return _Unexplained("is not a line of Tetragon's JSON export", is_refused=True)
-    outcome = canonicalizer.canonicalize(event.SerializeToString(), 0, number, 0)
-    match outcome:
-        case Canonical():
-            story = explain(privacy.policy, privacy.engine, outcome.value)
-            if isinstance(story, CallRefused):
-                return _Unexplained(f"is refused by the filter: {story.reason}", is_refused=True)
-            strange = unknown(json.loads(line), GetEventsResponse.DESCRIPTOR)
-            lost = {*dropped(event, CanonicalEvent.FromString(outcome.value)), *strange}
-            return _Explained(story, sorted(lost))
-        case EventRefusal():
-            return _Unexplained(f"is refused: {outcome.reason}", is_refused=True)
-        case _:
-            return _Unexplained(f"is not a call: {outcome}", is_refused=False)
-
-
-def _lines(number: int, explained: _Explained, show_all: bool) -> Iterator[str]:
-    story = explained.explanation
+def _lines(number: int, found: ExplainedEvent, show_all: bool) -> Iterator[str]:
+    story = found.explanation
     fates = Counter(one.fate for one in story.fields)
     counts = ", ".join(f"{fates[fate]} {fate}" for fate in Fate)
     yield f"event {number}: {story.probe_type} {story.event_id}: {counts} (policy {story.policy_id})"
@@ -222,8 +181,8 @@ def _lines(number: int, explained: _Explained, show_all: bool) -> Iterator[str]:
         rules = ", ".join(f"{rule} {count}" for rule, count in one.rules)
         left = f"  -> {one.left}" if one.left is not None else ""
         yield f"  {one.field:<{width}}  {one.fate.value:<8}  {rules}{left}"
-    if explained.dropped:
-        yield f"  dropped before the filter: {', '.join(explained.dropped)}"
+    if found.dropped:
+        yield f"  dropped before the filter: {', '.join(found.dropped)}"
 
 
 @command.command(name="audit", short_help="Look for private data in what left")

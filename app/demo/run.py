@@ -6,6 +6,7 @@ names what it gave up waiting for.
 """
 
 import json
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,7 @@ from app.demo.processes import CommandFailedError, Processes
 from app.demo.report import DemoBooks, DemoReplay, DemoReport, books_of, shares_of
 from app.demo.shown_calls import worth_showing
 from app.embedded.broker import EmbeddedBroker
+from app.embedded.ports import pick_free
 from app.settings import Settings, from_env
 from app.simulator.event_files import delimited
 from app.simulator.workload.binaries import mapped_binaries
@@ -41,6 +43,8 @@ LOOKED_THROUGH: Final = 3_000
 
 SHOWN_SYMBOLS: Final = 12
 
+_TOKEN_BYTES: Final = 24
+
 EXPORTS: Final = {"html": "calls.html", "folded": "calls.folded", "runtime-facts": "facts.ndjson"}
 """Files of the folder `exports` by format: something to look at, and searched for secrets like everything public."""
 
@@ -52,6 +56,9 @@ Say = Callable[[str], None]
 Progress = Callable[[int, int], None]
 """Shows how many events are accounted for, of how many."""
 
+Hold = Callable[[DemoReport, str], None]
+"""Gets the report and the console's address, with its token; what is shown there lives until it returns."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
@@ -62,8 +69,8 @@ class DemoOptions:
     folder: Path
 
 
-def run_demo(options: DemoOptions, say: Say, progress: Progress) -> DemoReport:
-    """Run it all.
+def run_demo(options: DemoOptions, say: Say, progress: Progress, hold: Hold | None = None) -> DemoReport:
+    """Run it all. With `hold`, the pipeline stays up for it, and a console beside it.
 
     Raises CommandFailedError, EmbeddedError, and TimeoutError, which names what did not happen.
     """
@@ -78,6 +85,8 @@ def run_demo(options: DemoOptions, say: Say, progress: Progress) -> DemoReport:
             "CALLSTREAM_DATA_DIR": str(folder / "state"),
             "CALLSTREAM_SYMBOL_STORE_DIR": str(folder / "symbols"),
             "CALLSTREAM_POLICY_HOOKS_FILE": str(_hook_map(folder)),
+            "CALLSTREAM_HOT_SYMBOLS_PORT": str(pick_free(frozenset())),
+            "CALLSTREAM_HOT_SYMBOLS_TOKEN_FILE": str(_token_file(folder)),
         }
         logs = folder / "logs"
         logs.mkdir()
@@ -85,7 +94,36 @@ def run_demo(options: DemoOptions, say: Say, progress: Progress) -> DemoReport:
             workload = _prepare(options, running, making, say)
             pages = _convert(options, running, say, progress)
             report = _report(options, running, workload, pages, from_env(environ))
-            return replace(report, seconds=time.monotonic() - began)
+            report = replace(report, seconds=time.monotonic() - began)
+            if hold is not None:
+                hold(report, _console(running, environ, folder))
+            return report
+
+
+def _token_file(folder: Path) -> Path:
+    """A new token, which only this user may read: for the console, and for what it asks of workers."""
+    path = folder / "token"
+    path.touch(0o600)
+    path.write_text(secrets.token_urlsafe(_TOKEN_BYTES), encoding="ascii")
+    return path
+
+
+def _console(running: Processes, environ: Mapping[str, str], folder: Path) -> str:
+    """Start the console; returns the address to open."""
+    addresses = ",".join(running.metrics_address(name) for name in ("ingest", *_STAGES))
+    running.start(
+        "console",
+        "console",
+        "--json",
+        environ={
+            "CALLSTREAM_CONSOLE_PORT": "0",
+            "CALLSTREAM_CONSOLE_TOKEN_FILE": environ["CALLSTREAM_HOT_SYMBOLS_TOKEN_FILE"],
+            "CALLSTREAM_CONSOLE_WORKERS": f"127.0.0.1:{environ['CALLSTREAM_HOT_SYMBOLS_PORT']}",
+            "CALLSTREAM_PROCESS_ADDRESSES": addresses,
+        },
+    )
+    token = (folder / "token").read_text(encoding="ascii")
+    return f"{running.first_line('console')['url']}#token={token}"
 
 
 def _hook_map(folder: Path) -> Path:

@@ -24,7 +24,10 @@ _OURS = {name: service for name, service in _SERVICES.items() if service["image"
 _ONCE = {"topics", "access", "symbols", "toolbox"}
 """Services that end when they have done their work, and the one in which people run commands."""
 
-_RUNNING = {name: service for name, service in _OURS.items() if name not in _ONCE}
+_FOR_PEOPLE = {"console"}
+"""Services of ours that a browser on this host reaches."""
+
+_RUNNING = {name: service for name, service in _OURS.items() if name not in _ONCE | _FOR_PEOPLE}
 _ON_KAFKA = [name for name in _OURS if name != "symbols"]
 _ENDPOINT_PORT = "9464"
 
@@ -60,7 +63,7 @@ def _settings(name: str) -> Settings:
 def test_each_process_is_a_user_of_the_file_of_rights() -> None:
     """As production should be: nobody but `admin` may do more than the file says, and the broker knows each user."""
     users = {name: _settings(name).kafka_sasl_username for name in _ON_KAFKA}
-    assert users == {name: name for name in _RUNNING} | {
+    assert users == {name: name for name in [*_RUNNING, *_FOR_PEOPLE]} | {
         "topics": "admin",
         "access": "admin",
         "toolbox": "operator",
@@ -80,6 +83,16 @@ def test_people_see_every_process_from_the_toolbox() -> None:
     assert addresses == {f"{name}:{_ENDPOINT_PORT}" for name in _RUNNING}
     assert _SERVICES["toolbox"]["profiles"] == ["people"]
     assert "metrics" in _SERVICES["toolbox"]["networks"]
+
+
+def test_people_reach_the_console_on_this_host_with_a_token() -> None:
+    """It listens where its port is published, sees every process, and its health is asked where it answers."""
+    settings, service = _settings("console"), _SERVICES["console"]
+    assert settings.console_host == "0.0.0.0"
+    assert str(settings.console_token_file) == "/run/secrets/console_token"
+    assert settings.process_addresses == _settings("toolbox").process_addresses
+    assert service["ports"] == [f"127.0.0.1:{settings.console_port}:{settings.console_port}"]
+    assert f"127.0.0.1:{settings.console_port}/healthz" in service["healthcheck"]["test"][-1]
 
 
 def test_what_makes_evidence_is_deployed() -> None:
@@ -211,7 +224,8 @@ def test_only_what_readers_and_operators_need_can_be_reached() -> None:
         for port in service.get("ports", ()):
             assert re.match(r"(\$\{PUBLIC_ADDRESS:-)?127\.0\.0\.1\}?:", port), port
         if name in _OURS:
-            assert set(service["networks"]) - ({"agent"} if name == "ingest" else set()) <= inner
+            outside = {"ingest": {"agent"}, "console": {"operators"}}
+            assert set(service["networks"]) - outside.get(name, set()) <= inner
     on_kafka = {name for name, service in _SERVICES.items() if "kafka" in service.get("networks", ())}
     assert on_kafka == {"broker", *_ON_KAFKA}
 

@@ -4,6 +4,7 @@ Every watch has an answer; one that no worker has answered yet says `Unknown`. A
 there are left out.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from agents.hot_symbols.watch.deciding import AnswerKind
@@ -26,6 +27,11 @@ def watched_answers(settings: Settings, refused: RefusedRecords) -> list[dict[st
     for _, answer in decoded_records(settings, topics.WATCHED, refused):
         if not isinstance(answer, RecordFault):
             answers[answer["watch_id"]] = answer
+    return answers_to(watches, answers)
+
+
+def answers_to(watches: Mapping[str, Watch], answers: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """An answer to each watch, by id; `answers` may have others, too."""
     return [answers.get(watch_id) or _unanswered(watch) for watch_id, watch in sorted(watches.items())]
 
 

@@ -1,0 +1,65 @@
+// Charts by uPlot. Each has a name that says what it shows; the numbers stand in a table or text beside it, too.
+
+import uPlot from "./vendor/uplot/uPlot.esm.js";
+import { number } from "./dom.js";
+
+const SHADES = ["#7a7f8a", "#0b8a6f", "#b3541e", "#0b57d0"];
+const DARK_SHADES = ["#a9b0bc", "#5fd0b5", "#f0a070", "#8ab4ff"];
+
+function colours() {
+  const style = getComputedStyle(document.documentElement);
+  return { ink: style.getPropertyValue("--soft").trim(), line: style.getPropertyValue("--line").trim(), accent: style.getPropertyValue("--accent").trim() };
+}
+
+function isDark() {
+  return matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+function axes() {
+  const { ink, line } = colours();
+  const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui, sans-serif" };
+  const clock = (_chart, times) => times.map((time) => new Date(time * 1000).toISOString().slice(11, times.length > 1 && times[1] - times[0] < 60 ? 19 : 16));
+  return [{ ...axis, values: clock, space: 90 }, { ...axis, size: 64, values: (_chart, values) => values.map((value) => number(value)) }];
+}
+
+function name(root, text) {
+  root.setAttribute("role", "img");
+  root.setAttribute("aria-label", text);
+}
+
+function fit(root, chart, height) {
+  new ResizeObserver(() => chart.setSize({ width: Math.max(200, root.clientWidth), height })).observe(root);
+}
+
+// Rates of each process over the moments that were looked at. Gives what to pass in the next time.
+export function lines(root, moments, processes, before) {
+  const data = [moments.map((one) => one.time), ...processes.map((process) => moments.map((one) => one.kinds[process]?.out_rate ?? null))];
+  const latest = moments.at(-1)?.kinds || {};
+  name(root, `Events a second over the last minutes. Now: ${processes.map((process) => `${process} ${number(latest[process]?.out_rate)}`).join(", ")}`);
+  if (before) {
+    before.setData(data);
+    return before;
+  }
+  const shades = isDark() ? DARK_SHADES : SHADES;
+  const series = processes.map((process, at) => ({ label: process, stroke: shades[at % shades.length], width: 2, dash: at % 2 ? [6, 3] : undefined, points: { show: moments.length < 2 }, value: (_chart, value) => number(value) }));
+  const chart = new uPlot({ width: Math.max(200, root.clientWidth), height: 220, cursor: { drag: { x: false, y: false } }, scales: { y: { range: (_chart, _low, high) => [0, Math.max(1, high || 1)] } }, axes: axes(), series: [{ label: "UTC", value: (_chart, time) => (time ? new Date(time * 1000).toISOString().slice(11, 19) : "–") }, ...series], tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") }, data, root);
+  fit(root, chart, 220);
+  return chart;
+}
+
+// Hits by hour: `hours` are {hour, hits} with the hour since the Unix epoch.
+export function bars(root, hours) {
+  const first = hours[0].hour;
+  const last = hours.at(-1).hour;
+  const at = new Map(hours.map((one) => [one.hour, one.hits]));
+  const times = [];
+  const values = [];
+  for (let hour = Math.max(first, last - 47); hour <= last; hour++) {
+    times.push(hour * 3600);
+    values.push(at.get(hour) || 0);
+  }
+  name(root, `Hits by hour, ${number(values.reduce((sum, one) => sum + one, 0))} in ${times.length} hours`);
+  const { accent } = colours();
+  const chart = new uPlot({ width: Math.max(200, root.clientWidth), height: 180, legend: { show: false }, cursor: { drag: { x: false, y: false } }, scales: { x: { range: (_chart, low, high) => [low - 1800, high + 1800] }, y: { range: (_chart, _low, high) => [0, Math.max(1, high || 1)] } }, axes: axes(), series: [{}, { stroke: accent, fill: accent, paths: uPlot.paths.bars({ size: [0.7, 40] }), points: { show: false } }], tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") }, [times, values], root);
+  fit(root, chart, 180);
+}

@@ -1,0 +1,153 @@
+// A lane a node over time, and whether one window of one node can be trusted.
+
+import { ask } from "../api.js";
+import { count, el, facts, fill, note, number, seconds, share, speak, svg, table, verdict, when } from "../dom.js";
+
+export const title = "Coverage";
+
+const DOUBTS = new Set(["LossesUnread", "Unvouched", "Expired"]);
+const PAGE = 50;
+
+export async function show(root, parameters, context) {
+  const lanes = el("div", {});
+  const answer = el("div", {});
+  fill(root,
+    el("h1", {}, "Coverage"),
+    el("p", {}, "When ingest vouched for the events of each node, and where events may be missing. A window can be trusted if it is vouched for as a whole and no gap touches it."),
+    el("h2", {}, "Can a window be trusted?"), windowForm(parameters, answer, context), answer,
+    el("h2", {}, "Nodes"), laneForm(parameters, lanes, context), lanes);
+  await draw(lanes, parameters, context, root);
+  if (parameters.node && parameters.from) await judge(answer, parameters, context);
+}
+
+function field(name, text, value, extra) {
+  return el("label", {}, text, el("input", { name, value: value || "", autocomplete: "off", spellcheck: "false", ...extra }));
+}
+
+function values(form) {
+  return Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value.trim()]));
+}
+
+function windowForm(parameters, answer, context) {
+  const form = el("form", { "aria-label": "Window" },
+    field("node", "Node", parameters.node, { required: true, list: "nodes" }),
+    el("datalist", { id: "nodes" }),
+    field("cluster", "Cluster, if it has one", parameters.cluster),
+    field("from", "From", parameters.from || "2h", { required: true, size: "21" }),
+    field("to", "To, not included", parameters.to || "now", { required: true, size: "21" }),
+    el("button", { class: "first" }, "Trusted?"));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    Object.assign(parameters, values(form));
+    context.remember(parameters);
+    try {
+      await judge(answer, parameters, context);
+    } catch (error) {
+      context.failed(fill(answer), error);
+    }
+  });
+  return [form, el("p", { class: "small soft" }, "Times are like 2h, 3d, now or 2026-01-31T12:00:00Z. Ingest vouches some 70 seconds late.")];
+}
+
+async function judge(answer, { node, cluster, from, to }, { signal }) {
+  fill(answer, el("p", { class: "soft" }, "Asking…"));
+  const found = await ask("window", { node, cluster, from, to }, signal);
+  const [first, ...why] = found.lines;
+  fill(answer, note(found.trust === "trusted" ? "" : "bad",
+    el("p", {}, verdict(found.trust, true)),
+    el("p", {}, first),
+    why.length ? el("ul", {}, why.map((line) => el("li", {}, line.trim()))) : null,
+    found.trust === "unknown" ? el("p", {}, "If the window ends now, ask again in two minutes. Otherwise look whether ingest runs on the node: ", el("code", {}, "callstream doctor coverage")) : null,
+    found.trust === "not-trusted" ? el("p", {}, "A gap stays. Choose a window that does not touch it, or take what is missing into account.") : null));
+  speak(`${node}: ${found.trust}`);
+}
+
+function laneForm(parameters, lanes, context) {
+  const span = el("select", { name: "span" }, [["2h", "2 hours"], ["24h", "24 hours"], ["7d", "7 days"], ["30d", "30 days"]].map(([value, text]) => el("option", { value, selected: value === (parameters.span || "24h") }, text)));
+  const form = el("form", { "aria-label": "Lanes", role: "search" }, el("label", {}, "Since", span), field("find", "Node or cluster", parameters.find, { type: "search" }));
+  const again = async (event) => {
+    event.preventDefault();
+    Object.assign(parameters, values(form), { first: "" });
+    context.remember(parameters);
+    try {
+      await draw(lanes, parameters, context);
+    } catch (error) {
+      if (error.name !== "AbortError") context.failed(fill(lanes), error);
+    }
+  };
+  form.addEventListener("submit", again);
+  form.addEventListener("input", again);
+  return form;
+}
+
+let asked = 0;
+
+async function draw(lanes, parameters, context) {
+  const mine = ++asked;
+  const first = Number(parameters.first) || 0;
+  const found = await ask("nodes", { from: parameters.span || "24h", find: parameters.find, first, count: PAGE }, context.signal);
+  if (mine !== asked) return;
+  const nodes = document.getElementById("nodes");
+  if (nodes) fill(nodes, found.lanes.map((row) => el("option", { value: row.node })));
+  if (!found.nodes) {
+    fill(lanes, note("", parameters.find ? "No node has this name." : "No node is known yet. Ingest tells of its node as soon as it is connected to Tetragon; the hot-symbols workers keep the table of nodes."));
+    return;
+  }
+  const to = (from) => () => {
+    parameters.first = String(from);
+    context.remember(parameters);
+    draw(lanes, parameters, context).catch((error) => context.failed(fill(lanes), error));
+  };
+  fill(lanes,
+    el("p", {}, `${count(found.nodes, "node", "nodes")}, the one that misses most first; events are missing of ${number(found.missing_nodes)}.`),
+    legend(),
+    el("div", { class: "lanes" },
+      found.lanes.flatMap((row) => lane(row, found, parameters, context)),
+      el("div", { class: "axis" }, el("span", {}, when(found.from_ms)), el("span", {}, when(found.to_ms)))),
+    found.nodes > PAGE ? el("div", { class: "bar" },
+      el("button", { type: "button", disabled: first === 0, on: { click: to(Math.max(0, first - PAGE)) } }, "Before"),
+      el("span", {}, `${number(first + 1)} to ${number(Math.min(first + PAGE, found.nodes))} of ${number(found.nodes)}`),
+      el("button", { type: "button", disabled: first + PAGE >= found.nodes, on: { click: to(first + PAGE) } }, "More")) : null,
+    table("The same as numbers", [
+      { head: "Node", row: true, cell: (row) => named(row) },
+      { head: "Vouched", number: true, cell: (row) => seconds(row.watched_ms / 1000) },
+      { head: "Missing", number: true, cell: (row) => seconds(row.missing_ms / 1000) },
+      { head: "Events lost", number: true, cell: (row) => row.events_lost === null ? "not counted" : number(row.events_lost) },
+      { head: "Why", cell: (row) => [...new Set(row.lane.missing.map((part) => part[2]))].join(", ") || "–" },
+      { head: "Vouched until", cell: (row) => when(row.vouched_until) },
+      { head: "Gone", cell: (row) => row.gone_by === null ? "–" : [when(row.gone), ` by the word of ${row.gone_by || "nobody in particular"}`] },
+      { head: "Ingest", cell: (row) => row.ingest_version || "–" },
+    ], found.lanes));
+}
+
+function named(row) {
+  return row.cluster ? `${row.cluster}/${row.node}` : row.node;
+}
+
+function legend() {
+  const part = (cls, text) => el("li", {}, svg("svg", { viewBox: "0 0 16 12", "aria-hidden": "true" }, svg("rect", { class: cls, width: 16, height: 12, rx: 2 })), text);
+  return el("ul", { class: "legend", "aria-label": "What the colours mean" }, part("v", "vouched for"), part("m", "events may be missing"), part("d", "nobody vouched, or losses were not read"), part("n", "the node was not there, or not yet"));
+}
+
+function lane(row, { from_ms: from, to_ms: to }, parameters, context) {
+  const width = 1000;
+  const x = (ms) => (width * (ms - from)) / (to - from);
+  const rects = (parts, cls, y, height) => parts.map(([begin, end, cause]) => svg("rect", { class: typeof cls === "function" ? cls(cause) : cls, x: x(begin), y, width: Math.max(2, x(end) - x(begin)), height }, svg("title", {}, `${cause || ""} ${new Date(begin).toISOString()} to ${new Date(end).toISOString()}`)));
+  const whole = row.watched_ms + row.missing_ms;
+  const said = `${named(row)}: ${share(row.watched_ms, whole)} vouched for; ${count(row.lane.missing.length, "stretch", "stretches")} in which events may be missing`;
+  const choose = () => {
+    const form = document.querySelector('form[aria-label="Window"]');
+    form.elements.node.value = row.node;
+    form.elements.cluster.value = row.cluster;
+    form.elements.from.value = parameters.span || "24h";
+    form.requestSubmit();
+    form.scrollIntoView({ block: "center" });
+  };
+  return [
+    el("button", { type: "button", class: "plain", "aria-label": `Can ${named(row)} be trusted?`, on: { click: choose } }, named(row)),
+    el("span", { class: "small soft" }, whole ? `${share(row.watched_ms, whole)}` : "–"),
+    el("div", { class: "lane" }, svg("svg", { viewBox: `0 0 ${width} 20`, preserveAspectRatio: "none", role: "img", "aria-label": said },
+      rects(row.lane.gone, "n", 0, 20), rects(row.lane.vouched, "v", 0, 20),
+      rects(row.lane.missing, (cause) => (DOUBTS.has(cause) ? "d" : "m"), 0, 20))),
+  ];
+}

@@ -7,7 +7,6 @@ reads nothing but the mapping; `load` also looks whether the files can be read.
 
 import difflib
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -18,6 +17,7 @@ from app.operators.errors import OperatorError
 from app.operators.setting_forms import (
     IpNetwork,
     address,
+    base_path,
     choice,
     networks,
     number,
@@ -91,16 +91,6 @@ def _host_ports(raw: str) -> tuple[HostPort, ...]:
             raise ValueError(f"has {text!r}, which is every address; name one that answers")
         found.append(HostPort(host, port))
     return tuple(found)
-
-
-_BASE_PATH: Final = re.compile(r"/([A-Za-z0-9._~-]+/)*")
-
-
-def _base_path(raw: str) -> str:
-    path = raw if raw.endswith("/") else f"{raw}/"
-    if not _BASE_PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
-        raise ValueError(f"is {raw!r}; write a path such as /callstream/")
-    return path
 
 
 def _setting(parse: Callable[[str], Any], default: Any, doc: str, *, kind: str = "") -> Any:
@@ -298,7 +288,7 @@ class Settings:
         _hosts, (), "names that a request's Host may have; if not set, what the console listens on"
     )
     console_base_path: str = _setting(
-        _base_path, "/", "path of the console behind a proxy, such as /callstream/; the proxy leaves it in the request"
+        base_path, "/", "path of the console behind a proxy, such as /callstream/; the proxy leaves it in the request"
     )
     console_workers: tuple[HostPort, ...] = _setting(
         _host_ports, (), "host:port of /hot-symbols of workers, separated by commas, which the console asks for aliases"

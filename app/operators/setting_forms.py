@@ -4,8 +4,12 @@ The message of an error continues a sentence that begins with the variable's nam
 """
 
 import ipaddress
+import re
 from collections.abc import Callable
+from typing import Final
 from urllib.parse import urlsplit
+
+_BASE_PATH: Final = re.compile(r"/([A-Za-z0-9._~-]+/)*")
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -103,3 +107,11 @@ def pairs(raw: str) -> tuple[tuple[str, str], ...]:
             raise ValueError(f"has {text!r}; write NAME=VALUE, NAME in letters")
         found.append((name, value))
     return tuple(found)
+
+
+def base_path(raw: str) -> str:
+    """Accepts a path of a URL; it begins and ends with a slash."""
+    path = raw if raw.endswith("/") else f"{raw}/"
+    if not _BASE_PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+        raise ValueError(f"is {raw!r}; write a path such as /callstream/")
+    return path

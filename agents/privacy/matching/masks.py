@@ -5,6 +5,7 @@ masks become one, and the strongest replacement wins. So no rule can undo anothe
 output.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -46,12 +47,40 @@ def merged(masks: Iterable[Mask]) -> list[Mask]:
     return result
 
 
+def _without_users(text: str, masks: Iterable[Mask]) -> Iterable[Mask]:
+    """Masks without those that cover a user's name or a kind beside what another rule knows to be the secret."""
+    found = sorted(masks)
+    if len(found) < 2:
+        return found
+    return [
+        wide
+        for wide in found
+        if wide.replacement != REDACTED or not any(_is_told_by(text, wide, exact) for exact in found)
+    ]
+
+
+def _is_told_by(text: str, wide: Mask, exact: Mask) -> bool:
+    """Whether `exact` is the secret inside of `wide`, with nothing but `user%`, `aes:` or a quote around it."""
+    if exact.rule not in _EXACT or not wide.start < exact.start < exact.end <= wide.end:
+        return False
+    return _TOLD.fullmatch(text, wide.start, exact.start) is not None and not text[exact.end : wide.end].strip("\"'")
+
+
+_EXACT: Final = frozenset({"shape", "program", "text-form"})
+"""Rules that say where in a word the secret begins."""
+
+_TOLD: Final = re.compile(r"[A-Za-z][\w.\-]{0,31}[:%=]|x'")
+
+EXAMPLES: Final = {"_TOLD": ("ann:", "ann")}
+"""By pattern: a line that it matches, and a similar one that it passes over."""
+
+
 def spliced(text: str, masks: Iterable[Mask]) -> Spliced:
     """`text` with its masks applied; a part that already reads as its replacement is not counted."""
     parts: list[str] = []
     counts: dict[str, int] = {}
     position = 0
-    for start, stop, replacement, rule in merged(masks):
+    for start, stop, replacement, rule in merged(_without_users(text, masks)):
         end = stop + text.startswith("]", stop) if text[start:stop] in _OPEN_MASKS else stop
         if text[start:end] == replacement:
             continue

@@ -1,21 +1,19 @@
-"""Secrets that a protocol, a language or a file's format gives away, and what a shell pipes into a program that asks.
+"""Secrets that a protocol, a language or a file's format gives away.
 
-Redis, FTP, SQL, password files (`.pgpass`, curl's and named's configuration, docker's `auths`), `echo x | sudo -S`,
-`chpasswd` with a here-document, `expect` scripts. Each form is a pattern whose group is the secret, or a phrase behind
-which this module reads on.
+Redis, FTP, SQL, password files (`.pgpass`, curl's and named's configuration, docker's `auths`), `expect` scripts,
+addresses of databases, hashes. Each form is a pattern whose group is the secret, or a phrase behind which this module
+reads on.
 """
 
 import re
 from collections.abc import Iterator
 from typing import Final
 
-from agents.privacy.matching.gate import compiled
 from agents.privacy.matching.masks import REDACTED, Mask
 from agents.privacy.matching.scan import Scan, grouped
-from agents.privacy.rules.command_words import command_words, flattened
-from agents.privacy.rules.program_names import spelled_names
-from agents.privacy.rules.values import is_no_secret, looks_chosen, looks_secret
-from agents.privacy.rules.vocabulary import KeyKind, kind_of_key, word_set
+from agents.privacy.rules.command_words import flattened
+from agents.privacy.rules.values import is_no_secret
+from agents.privacy.rules.vocabulary import KeyKind, kind_of_key
 
 _FORMS: Final = (
     # curl's configuration: user = "ann:secret"
@@ -49,18 +47,51 @@ _FORMS: Final = (
         r"\((?:[^()]*,\s*)?b?[\"']([^\"']+)[\"']\s*[,)])"
     ),
     # a script for ftp: user ann secret
-    r"(?:(?:\A|\n|\\n|[\"'])\s*user\s+\S+\s+([^\s\\\"']+)\s*(?:\n|\\n|[\"']))",
+    r"(?:(?:\n|\\n|[\"';])\s*user\s+[^\s\-=]\S*\s+([^\s\\\"';\-][^\s\\\"';]*)\s*(?:\n|\\n|[\"';]))",
     # CVS: :pserver:ann:secret@host
     r"(?i::(?:pserver|ext|gserver|kserver|sspi):[^\s:@]+:([^\s@]+)@)",
     # a chat with a modem: ogin: ann word: secret
-    r"(?i:ogin:[\s\-]+\S+\s+\S*word:[\s\-]+(\S+))",
+    r"(?i:ogin:[\s\-]+\S+\s+\S*word:[\s\-]+(?:\"([^\"]+)\"|'([^']+)'|([^\s\"']+)))",
+    # ZooKeeper's shell
+    r"(?i:\baddauth\s+digest\s+[^\s:]+:([^\s\"']+))",
     # Composer's configuration, Db2's connect
     r"(?i:\bhttp-basic\.\S+\s+\S+\s+[\"']?([^\s\"']+))",
     r"(?i:\b(?:[a-z]+-oauth|[a-z]+-token|bearer)\.[\w.\-]+\s+[\"']?([^\s\"']+))",
-    r"(?i:\bconnect\s+to\s+\S+\s+user\s+\S+\s+using\s+[\"']?([^\s\"']+))",
+    r"(?i:\suser\s+\S+\s+using\s+(?:\"([^\"]+)\"|'([^']+)'|([^\s\"']+)))",
     r"(?i:\bproxyauth=[^\s:,]+:([^\",]+))",
     # a channel of conda: /t/token/
     r"(?:anaconda\.org|/conda|repo[\w.]*)/t/([\w\-]+)/",
+    # a command that prints the password: --password-command "echo x", PASSWORD=$(echo x)
+    (
+        r"(?i:(?:pass|secret|token)[a-z_\-]*[\"',=\s]+(?:\$\(|`)?(?:/usr)?(?:/bin/)?(?:echo|printf)\s+"
+        r"(?:-[neE]+\s+)?(?:%s\s+)?[\"']?([^\"'`\n|)]+))"
+    ),
+    # an access point as a QR code has it
+    r"(?:WIFI:[^\n\"']*;P:((?:[^;\n\\]|\\.)+);)",
+    # SQLCipher: PRAGMA key = 'x', with or without x'...'
+    r"(?i:\bpragma\s+(?:hex|re)*key\s*=\s*\\?[\"']?x?\\?[\"']([^\"'\\]+))",
+    # Go's address of a database: user:secret@tcp(host)
+    r"(?:\b[\w.\-]+:([^\s:@/\"']+)@(?:tcp|unix|tcp6)?\()",
+    # Percona's address of a database: h=host,u=user,p=secret
+    r"(?:\b[hDtPSuA]=[^\s,\"']*,(?:[A-Za-z]=[^\s,\"']*,)*p=([^\s,\"']+))",
+    # fetchmail: user ann there with password 'x'
+    r"(?i:\buser\s+[^\n]{1,80}\spass(?:word)?\s+[\"']([^\"'\n]+)[\"'])",
+    # hashes of Windows, of two kinds
+    r"(?:(?:\A|[\s\"'=:/])(?:[0-9a-fA-F]{32})?:([0-9a-fA-F]{32})(?:[\s\"':@]|\z))",
+    # a cipher and its key: xfrm's, MACsec's, tcpdump's, dar's
+    r"(?i:\b(?:enc|auth|auth-trunc|aead)[\s\"',]+[\w\-]+(?:\([\w\-(),]+\))?[\s\"',]+(0x[0-9a-f]{8,}))",
+    r"(?i:\bkey[\s\"',]+[0-9]{1,2}[\s\"',]+([0-9a-f]{16,}))",
+    (
+        r"(?i:(?:\A|[\s\"'=])(?:aes(?:-?[0-9]{3})?|3?des|blowfish|camellia(?:-?[0-9]{3})?|twofish|serpent|cast128|rc4)"
+        r"(?:-(?:cbc|gcm|ctr))?(?:-hmac[0-9]*)?:([^\s\"',:]+))"
+    ),
+    # Oracle's and Teradata's logons: userid=ann/secret@db, .logon host/ann,secret
+    r"(?i:\buserid=[\"']?[^\s/\"']+/([^\s@\"']+))",
+    r"(?i:\blogon\s+[^\s/,]+/[^\s,]+,([^\s;\"']+))",
+    # options of a mount: user=ann:secret, username=ann%secret
+    r"(?i:(?:\A|[\s,\"'])user(?:name)?=[a-z_][\w.@\\\-]*[:%]([^\s,\"'/]+))",
+    # a key of a wireless network: key 0:secret, keys d:0:secret, key s:secret
+    r"(?i:\bkeys?\s+(?:d:)?(?:[0-3]|s):([^\s\"',]+))",
     # Windows' and lego's: hmac-sha256:name:secret
     r"(?i:\bhmac-\w+:[\w.\-]+:([\w+/=]+))",
 )
@@ -72,10 +103,17 @@ CARRIED_GATE: Final = (
     r"|(?:bindpw|rootpw|rootbindpw|r[ow]community6?|olcrootpw:|userpassword::?)\s|\bsecret\s+'"
     r"|\b(?:crypt|password|old_password|authentication_string)\(\s*'"
     r"|(?:pgp_sym_[a-z_]+|aes_[a-z_]+|(?:en|de)crypt[a-z_]*|hmac)\([^()]*,\s*'|\bauth\s*=\s*\(|[\s\"'=,(]:[^\s:@/\"'`]+@"
-    r"|\buser\s+[^\s]+\s+[^\s]+\s*(?:\n|\\n|[\"'])|:(?:pserver|ext|gserver|kserver|sspi):|\bhttp-basic\.[^\s]+\s|(?:-oauth|-token|bearer)\.[a-z0-9_.\-]+\s|\suser\s+[^\s]+\s+using\s|proxyauth="
+    r"|\baddauth\s+digest\s|\buser\s+[^\s]+\s+[^\s]+\s*(?:\n|\\n|[\"';])|:(?:pserver|ext|gserver|kserver|sspi):|\bhttp-basic\.[^\s]+\s|(?:-oauth|-token|bearer)\.[a-z0-9_.\-]+\s|\suser\s+[^\s]+\s+using\s|proxyauth="
     r"|ogin:[\s\-]|/t/[a-z0-9_\-]+/"
     r"|\A:[^\s:@/]+@|ass[a-z]*[^\s]*\s*;?\s*\{?\s*(?:exp_)?send\s"
     r"|(?:user|password|_hash|hash|hashpw|hashsync)\([^()]*[\"']|\bhmac-[a-z0-9_]+:"
+    r"|(?:pass|secret|token)[a-z_\-]*[\"',=\s]+(?:\$\(|`)?(?:/usr)?(?:/bin/)?(?:echo|printf)\s|wifi:[^\n]*;p:"
+    r"|\bpragma\s+[a-z]*key\s*=|@(?:tcp|unix|tcp6)?\(|\b[hdtpsua]=[^\s]*,p=|\buser\s[^\n]*\spass(?:word)?\s+[\"']"
+    rf"|:{'[0-9a-f]' * 12}"
+    r"|\buserid=[\"']?[^\s/\"']+/|\blogon\s+[^\s/,]+/[^\s,]+,|(?:\A|[\s,\"'])user(?:name)?=[a-z_][a-z0-9_.@\\\-]*[:%]"
+    r"|\bkeys?\s+(?:d:)?(?:[0-3]|s):"
+    r"|\b(?:enc|auth|auth-trunc|aead)[\s\"',]+[^\s]+[\s\"',]+0x|\bkey[\s\"',]+[0-9]+[\s\"',]+[0-9a-f]"
+    r"|(?:\A|[\s\"'=])(?:aes|3?des|blowfish|camellia|twofish|serpent|cast128|rc4)[a-z0-9\-]*:[^\s\"',:]"
 )
 """The fixed part of every form."""
 
@@ -89,84 +127,34 @@ _INSERT: Final = re.compile(r"(?i)insert\s+into\s[^()]{1,200}\(([^()]{1,1000})\)
 _QUOTED_VALUE: Final = re.compile(r"\s*(?:'((?:[^']|'')*)'|\"([^\"]*)\"|([^,()'\"\s]+(?:\([^()]*\))?))\s*([,)])")
 _MAX_COLUMNS: Final = 64
 
-ASKING: Final = (
-    r"(?:chpasswd|passwd|sudo\s[^|;]*-[A-Za-z]*S|sudo\s[^|;]*--stdin|su\s|docker\s+login|podman\s+login|helm\s+registry"
-    r"|smbpasswd|smbclient|cryptsetup|gpg2?\s|openssl\s|kinit|vncpasswd|tigervncpasswd|sshpass|mysql_config|htpasswd|oc\s+login"
-    r"|az\s+login|gh\s+auth|glab\s+auth|pass\s+insert|crane\s+auth|buildah\s+login|skopeo\s+login|nerdctl\s+login"
-    r"|faas-cli\s+login|cargo\s+login|vault\s+(?:login|operator)|bw\s+(?:login|unlock)|wrangler\s|heroku\s|base64"
-    r"|mkpasswd|ansible-vault|gnome-keyring-daemon|secret-tool|keyctl\s+padd|ecryptfs|pdbedit|pam_tester|kadmin|argon2"
-    r"|fly(?:ctl)?\s+secrets|op\s+signin|rclone\s+obscure|step\s|age\s|zfs\s+load-key|bcachefs|mysql_secure|ssh-add"
-    r"|kubectl\s+create\s+secret|docker\s+secret\s+create|podman\s+secret\s+create|[a-z_]+\s+secrets?\s+(?:put|set|create)"
-    r"|[a-z\-]+\s[^|<]*--?(?:pass(?:word|wd|phrase)?|token|secret|api-?key)(?:-on)?[\-=](?:stdin|fd[\s=]|-|file[\s=]-)"
-    r"|[a-z\-]+\s[^|<]*pass(?:in|out)?[\s=]stdin|[a-z\-]+\s[^|<]*-(?:pass|key)[\s=](?:stdin|fd:))"
-)
-"""Programs that read a secret from standard input, with the words that make them do so."""
-
-PIPED_GATE: Final = r"(?:echo|printf|yes)\s[^|]*\||<<|<\(\s*(?:echo|printf)\s"
-"""What a shell writes into a program."""
-
-_PIPED: Final = compiled(
-    r"(?is)(?:\A|[\s;&|(`\"'{])((?:\\)?(?:echo|printf|yes)\s[^|]*)\|\s*(?:(?:sudo|env|docker|kubectl|podman|ssh)\s[^|;]*?)?"
-    r"(?:[\w/.\-]*/)?" + ASKING
-)
-"""What `echo` writes into a program that reads a secret. The group is the printing command with its words."""
-
-_ASKING_FAST: Final = compiled(
-    r"(?is)(?:echo|printf|yes)\s[^|]*\|\s*(?:sudo\s[^|;]*?)?(?:[\w/.\-]*/)?" + ASKING + "|" + ASKING + r"[^|<\n]*<<",
-    captures=False,
-)
-"""Any of the two, without groups, for long texts."""
-
-_PIPED_ANYWHERE: Final = compiled(
-    r"(?is)(?:\A|[\s;&|(`\"'{])((?:\\)?(?:echo|printf|yes)\s[^|]*)\|\s*((?:[A-Z_]+=[^\s]*\s+)*(?:sudo\s+)?[^\s|;&]+)"
-)
-"""What `echo` writes into any program. The groups are the printing command, and the beginning of the other."""
-
-_SUBSTITUTED: Final = compiled(r"(?is)<\(\s*((?:echo|printf)\s[^()]*)\)")
-"""A file that `echo` makes for a program. The group is the printing command."""
-
-_HANDED: Final = compiled(r"(?is)([^\s|;&]+)(?:\s+[^\s|;&<]+)*\s*<<<\s*(?:\"([^\"]+)\"|'([^']+)'|([^\s|\"')]+))")
-"""A text that the shell hands to a program. The groups are the program and the text."""
-
-_FILTERS: Final = word_set("""
-    wc grep egrep fgrep sed awk gawk tr cut sort uniq jq yq tee cat bc dc xargs md5sum sha1sum sha256sum sha512sum dd nc
-    ncat socat sh bash zsh dash head tail python python3 perl ruby php node od xxd hexdump column fold rev mail at batch
-    crontab read while grep tac nl less more pr paste expr figlet cowsay logger wall write patch apt-key gzip gunzip
-    bzip2 xz zcat psql mysql sqlite3 redis-cli kubectl git diff
-    cmp comm test iconv uconv hostname ts lolcat fmt pandoc sponge
-    debconf-set-selections update-alternatives ip nft iptables-restore parallel numfmt seq shuf base64 base32 basenc
-""")
-"""Programs that do something with any text; what is written to them says nothing."""
-
-_HERE_DOCUMENT: Final = compiled(r"(?is)" + ASKING + r"[^|<\n]*<<-?\s*[\"'\\]?(\w+)[\"']?[^\n]*\n")
-"""The program and the word that ends the document, which begins behind the match."""
-
 EXAMPLES: Final = {
     "CARRIED_GATE": ('user = "ann:hunter2"', 'name = "ann"'),
     "_CARRIED": ('user = "ann:hunter2"', 'user = "ann"'),
     "INSERT_GATE": ("insert into t(a, password) values", "insert into t(a) values"),
     "_INSERT": ("insert into t(a) values (1)", "insert into t select 1"),
     "_QUOTED_VALUE": ("'a',", "'a"),
-    "ASKING": ("sudo -S", "sudo ls"),
-    "PIPED_GATE": ("echo a | wc", "echo a"),
-    "_PIPED": ("echo hunter2 | sudo -S ls", "echo hunter2 | wc -c"),
-    "_ASKING_FAST": ("echo hunter2 | sudo -S ls", "echo hunter2 | wc -c"),
-    "_PIPED_ANYWHERE": ("echo hunter2 | wc", "wc hunter2"),
-    "_SUBSTITUTED": ("diff <(echo a) b", "diff a b"),
-    "_HANDED": ("wc <<< a", "wc < a"),
-    "_LINE": ("a", "\n"),
-    "_HERE_DOCUMENT": ("chpasswd <<EOF\nann:hunter2\nEOF", "cat <<EOF\nx\nEOF"),
 }
 """By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
 
 
 def carried_values(scan: Scan) -> list[Mask]:
     """Masks over secrets in forms of protocols, languages and files."""
+    text = flattened(scan.text, "'")
+    read = scan if text is scan.text else Scan(text, text.encode())
     return [
         Mask(start, end, REDACTED, "text-form")
-        for start, end in scan.groups(_CARRIED)
-        if not is_no_secret(scan.text[start:end])
+        for start, end in read.groups(_CARRIED)
+        if not is_no_secret(scan.text[start:end]) and not scan.text.endswith(_USER_VERBS, max(0, start - 12), start)
     ]
+
+
+_USER_VERBS: Final = tuple(f"user {verb} " for verb in ("add", "create", "del", "delete", "rm", "show", "mod", "list"))
+"""What is no login of a script for ftp, but a command about a user."""
+
+
+def holds_form(line: str) -> bool:
+    """Whether one of the forms is in a line."""
+    return _CARRIED.capturing.search(line.encode("ascii", "replace")) is not None
 
 
 def inserted_values(scan: Scan) -> list[Mask]:
@@ -198,95 +186,3 @@ def _rows(text: str, position: int, secret: list[bool]) -> Iterator[Mask]:
             if value.group(4) == ")":
                 break
         position = len(text) - len(text[position:].lstrip(" ,\n"))
-
-
-def piped_values(scan: Scan) -> list[Mask]:
-    """Masks over what a shell writes into a program that reads a secret: by a pipe or a here-document."""
-    if len(scan.text) > _LONG:
-        return _piped_in_long(scan)
-    masks: list[Mask] = []
-    text = flattened(scan.text, "'")
-    if text is not scan.text:
-        scan = Scan(text, text.encode())
-    for ranges in _PIPED.find_all(scan.encoded, 8):
-        asks_base64 = scan.text[ranges[1][1] : ranges[0][1]].endswith("base64")
-        masks += _printed(scan.text, *ranges[1], only_pairs=asks_base64)
-    for ranges in _PIPED_ANYWHERE.find_all(scan.encoded, 8):
-        if _FILTERS.isdisjoint(_last_names(scan.text[slice(*ranges[2])])):
-            masks += _printed(scan.text, *ranges[1], only_pairs=False, only_typed=True)
-    for ranges in _SUBSTITUTED.find_all(scan.encoded, 8):
-        masks += _printed(scan.text, *ranges[1], only_pairs=False, only_typed=True)
-    for ranges in _HANDED.find_all(scan.encoded, 8):
-        start, end = next(range_ for range_ in ranges[2:] if range_[0] >= 0)
-        program = scan.text[slice(*ranges[1])]
-        if looks_chosen(scan.text[start:end]) and _FILTERS.isdisjoint(_last_names(program)):
-            masks.append(Mask(start + _owner_end(scan.text[start:end]), end, REDACTED, "text-form"))
-    for ranges in _HERE_DOCUMENT.find_all(scan.encoded, 8):
-        word = scan.text[slice(*ranges[1])]
-        end = scan.text.find(f"\n{word}", ranges[0][1])
-        masks += _lines(scan.text, ranges[0][1], len(scan.text) if end < 0 else end)
-    return masks
-
-
-def _piped_in_long(scan: Scan) -> list[Mask]:
-    """The same for a long text, whose words nobody reads: all from the first such place on goes."""
-    found = _ASKING_FAST.search(scan.encoded)
-    if found is None or scan.text[found[0][0] :] == REDACTED:
-        return []
-    return [Mask(found[0][0], len(scan.text), REDACTED, "text-form")]
-
-
-_LONG: Final = 4096
-
-
-def _last_names(words: str) -> set[str]:
-    return {name for word in words.split()[-2:] for name in spelled_names(word)}
-
-
-def _printed(text: str, start: int, end: int, *, only_pairs: bool, only_typed: bool = False) -> Iterator[Mask]:
-    """Masks over the words that `echo` and its like print in `text[start:end]`."""
-    is_format = False
-    for word in command_words(text[start:end]):
-        inner = text[start + word.inner : start + word.inner_end]
-        if inner.lstrip("\\({").rpartition("/")[2] in _PRINTS:
-            is_format = inner.endswith("printf")
-            continue
-        if inner[:1] == "-" or (is_format and "%" in inner) or inner.strip("()\\n;&") in {"", "echo", "printf"}:
-            continue
-        is_format = False
-        for line in _LINE.finditer(inner):
-            content = line.group().rstrip(")")
-            first = line.start() + _owner_end(content)
-            last = line.start() + len(content)
-            if only_typed and not looks_secret(inner[first:last]) and not looks_chosen(inner[first:last]):
-                continue
-            if (first > line.start() or not only_pairs) and not is_no_secret(inner[first:last]):
-                yield Mask(start + word.inner + first, start + word.inner + last, REDACTED, "text-form")
-
-
-def _owner_end(text: str) -> int:
-    """The end of `user:` at the beginning of `text`, or 0."""
-    user, colon, secret = text.partition(":")
-    is_pair = colon and secret and user.replace(".", "").replace("-", "").isidentifier()
-    return len(user) + 1 if is_pair else 0
-
-
-_LINE: Final = re.compile(r"(?:(?!\\n)[^\n])+")
-"""One line of what is printed, where a line ends at a break or at `\\n`."""
-
-_PRINTS: Final = frozenset({"echo", "printf", "yes"})
-
-
-def _lines(text: str, start: int, end: int) -> Iterator[Mask]:
-    """Masks over the lines of a here-document: what follows the user, or the whole line."""
-    for _ in range(_MAX_COLUMNS):
-        if start >= end:
-            return
-        line_end = text.find("\n", start, end)
-        line_end = end if line_end < 0 else line_end
-        line = text[start:line_end]
-        user, colon, secret = line.partition(":")
-        first = start + len(user) + 1 if colon and user.strip().replace("-", "_").isidentifier() and secret else start
-        if not is_no_secret(text[first:line_end].strip()):
-            yield Mask(first, line_end, REDACTED, "text-form")
-        start = line_end + 1

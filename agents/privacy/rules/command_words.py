@@ -298,7 +298,7 @@ def _closing(text: str, opening: int, limit: int) -> int:
 
 def flattened(text: str, quote: str = _NESTED) -> str:
     """`text` with `quote` for quotes inside of quotes, each character at its place: `'"'"'a b'"'"'` as `'a b'`."""
-    if "'\"'\"'" not in text and "'\\''" not in text:
+    if "'\"'\"'" not in text and "'\\''" not in text and "\\'\"\\'" not in text:
         return text
 
     def as_plain(found: re.Match[str]) -> str:
@@ -309,7 +309,7 @@ def flattened(text: str, quote: str = _NESTED) -> str:
     return _NESTED_QUOTE.sub(as_plain, text)
 
 
-_NESTED_QUOTE: Final = re.compile(r"'\"'\"'(?!\"'\"')|'\\''")
+_NESTED_QUOTE: Final = re.compile(r"'\"'\"'(?!\"'\"')|'\\''|\\'\"\\'\"\\'")
 
 
 class CommandsRead(NamedTuple):

@@ -24,11 +24,11 @@ from agents.privacy.rules.login_words import (
     is_typed,
     program_commands,
 )
-from agents.privacy.rules.values import is_no_secret, looks_typed
+from agents.privacy.rules.values import SCRAMBLED, is_no_secret, looks_leet, looks_scrambled, looks_typed
 from agents.privacy.rules.vocabulary import word_set
 
 PAIR_GATE: Final = (
-    r"(?:\A|[\s\"'(,\[])-(?:[uacnCAU]|id|-?[a-z0-9\-]*(?:user|login|auth|basic|creds?|credentials|userpass|user-pass|account))"
+    r"(?:\A|[\s\"'(,\[])-(?:[uacnlCAU]|id|-?[a-z0-9\-]*(?:user|login|auth|basic|creds?|credentials|userpass|user-pass|account))"
     r"[\"']?[\s=,]+[\"']?[a-z0-9_.@+\\\-]+[:%][^\s]"
 )
 """A login option, and a value with a colon."""
@@ -50,17 +50,22 @@ DOMAIN_GATE: Final = r"(?:\A|[\s\"'(,\[])[a-z0-9_.\-]+[/\\]+[a-z0-9_.$\-]+:[^\s/
 LONE_VALUE_GATE: Final = (
     r"(?:\A|[\s\"'(,\[])-(?:p|P|pw|w|W|k|K)[\"']?[\s,=]+(?:[\"'][^\"']*\s[^\"']*[0-9]|[\"'][^\"']*[0-9][^\"']*\s"
     r"|[\"']?(?:[^\s]*[a-z][^\s]*[0-9!#$%^&*]|[^\s]*[0-9!#$%^&*][^\s]*[a-z]|[^\s]*[!#$%^&*]))"
+    r"|(?-i:(?:\A|[\s\"',])-[A-Za-z][\"']?[\s,]+[\"']?[^\s\"'/:=]*[A-Za-z][0-9]+[A-Za-z][A-Za-z])"
     r"|(?-i:[\s\"',]-[A-Za-z][\"']?[\s,]*[\"']?(?:[A-Za-z_\-]*[0-9]){3}[A-Za-z0-9_\-]*[A-Z])"
     r"|(?-i:[\s\"',]-[A-Za-z][\"']?[\s,]*[\"']?[A-Za-z0-9_\-]*[A-Z](?:[A-Za-z_\-]*[0-9]){3})"
     r"|(?-i:[\s\"',]-[A-Za-z][\"']?[\s,]*[\"']?[A-Za-z0-9_\-]*[0-9][a-z_\-]*[A-Z]+[a-z0-9_\-]*[0-9][A-Za-z_\-]*[0-9])"
 )
 """An option that is often a password's, with a value that has a digit or a space; a short option with a mixed value."""
 
+SCRAMBLED_GATE: Final = rf"(?:\A|[^A-Za-z0-9+/_\-]){SCRAMBLED}(?:[^A-Za-z0-9+/_\-]|\z)"
+"""A word in which capitals begin again and again."""
+
+_SCRAMBLED: Final = compiled(SCRAMBLED_GATE, captures=False)
 _PAIRS: Final = compiled(f"(?:{PAIR_GATE})|(?:{DOMAIN_GATE})", ignore_case=True, captures=False)
 _BESIDE: Final = compiled(BESIDE_GATE, ignore_case=True, captures=False)
 _LONE_VALUE: Final = compiled(LONE_VALUE_GATE, ignore_case=True, captures=False)
 _PAIR_OPTION: Final = re.compile(
-    r"-(?:[uacnCAU]|id|-?[a-z0-9\-]*(?:user|login|auth|basic|creds?|credentials|userpass|user-pass|account))\Z"
+    r"-(?:[uacnlCAU]|id|-?[a-z0-9\-]*(?:user|login|auth|basic|creds?|credentials|userpass|user-pass|account))\Z"
 )
 _PAIR: Final = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.@+\-]*(?:\\[A-Za-z0-9_.\-]+)?)[:%]([^\n]+)\Z")
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9_.\-]+[/\\]+[A-Za-z0-9_.$\-]+:([^\s/@]+)\Z")
@@ -73,6 +78,9 @@ EXAMPLES: Final = {
     "_COULD_BE_TYPED": (" x", " 8080"),
     "BESIDE_GATE": ("tool -u ann -p hunter2 x", "tool -u ann"),
     "DOMAIN_GATE": ("tool CORP/ann:hunter2", "tool CORP/ann"),
+    "SCRAMBLED": ("aBcDeFg", "aBc"),
+    "SCRAMBLED_GATE": ("x aBcDeFgH1jKl", "x MyName"),
+    "_SCRAMBLED": ("x aBcDeFgH1jKl", "x MyName"),
     "_PAIRS": ("tool -u ann:hunter2", "tool -u ann"),
     "_BESIDE": ("tool -u ann -p hunter2 x", "tool -u ann"),
     "_LONE_VALUE": ("tool -p hunter2", "tool -p name"),
@@ -119,7 +127,7 @@ def login_pairs(scan: Scan, program: str) -> list[Mask]:
 def secrets_beside_users(scan: Scan, program: str) -> list[Mask]:
     """Masks over the value of `-p` and its like beside an option that names a user."""
     masks: list[Mask] = []
-    for words, _ in program_commands(scan, program, _NO_LOGIN, _BESIDE, masks):
+    for words, _ in program_commands(scan, program, _NO_LOGIN, _BESIDE, masks, enters=True):
         _beside_user(scan, words, masks)
     return masks
 
@@ -127,19 +135,46 @@ def secrets_beside_users(scan: Scan, program: str) -> list[Mask]:
 def lone_secrets(scan: Scan, program: str) -> list[Mask]:
     """Masks over values of `-p` and its like that look like secrets, and over random values of any short option."""
     masks: list[Mask] = []
-    for words, _ in program_commands(scan, program, _NO_LOGIN | _OWN_P, _LONE_VALUE, masks):
+    for words, _ in program_commands(scan, program, _NO_LOGIN | _OWN_P, _LONE_VALUE, masks, enters=True):
         before = ""
         for word in words:
             text = inner_text(scan, word)
             is_value = _LONE.match(before) is not None and text[:1] != "-" and not is_code(text)
             is_lone = is_value and (is_typed(text) or _WORDS.match(text) is not None)
-            if is_lone or (_SHORT.match(before) and is_random(text)):
+            is_chosen = (
+                text[:1] != "-" and text != text.lower() and looks_leet(text) and is_typed(text) and not is_code(text)
+            )
+            if is_lone or (_SHORT.match(before) and (is_random(text) or is_chosen)):
                 masks.append(Mask(word.inner, word.inner_end, REDACTED, "shape"))
             elif _GLUED.match(text) and is_random(text[2:]):
                 masks.append(Mask(word.inner + 2, word.inner_end, REDACTED, "shape"))
-            before = text if not word.quoted else ""
+            before = text if " " not in text else ""
     return masks
 
+
+def scrambled_words(scan: Scan, program: str) -> list[Mask]:
+    """Masks over words in which letters and digits follow each other in no order, as in tokens."""
+    masks: list[Mask] = []
+    for words, _ in program_commands(scan, program, _SHOWS_NAMES, _SCRAMBLED, masks):
+        before = ""
+        for word in words:
+            text = inner_text(scan, word)
+            if (
+                text[:1] != "-"
+                and looks_scrambled(text)
+                and not text.startswith(_DIGESTS)
+                and before.lower() not in _PUBLIC
+            ):
+                masks.append(Mask(word.inner, word.inner_end, REDACTED, "shape"))
+            before = text
+    return masks
+
+
+_SHOWS_NAMES: Final = word_set("nm c++filt objdump gdb perf addr2line readelf git gpg gpg2 ssh-keygen")
+"""Programs whose words are names that a compiler made, or digests and public keys."""
+
+_DIGESTS: Final = ("_Z", "_R", "sha", "SHA", "AAAA", "http")
+_PUBLIC: Final = word_set("peer public-key pubkey --public-key --pubkey ssh-rsa ssh-ed25519 ssh-dss --fingerprint")
 
 _OWN_P: Final = word_set("""
     docker podman nerdctl kubectl perl ruby php node python python3 git bash sh zsh dash rsync java go cargo npm yarn
@@ -156,6 +191,7 @@ _GLUED: Final = re.compile(r"-[A-Za-z][A-Za-z0-9]")
 def _pairs(scan: Scan, words: Sequence[CommandWord], masks: list[Mask], *, groups: bool) -> None:
     """`-u user:secret` and `domain/user:secret`."""
     before = ""
+    is_told = any(_LONE.match(inner_text(scan, word)) for word in words)  # by another option
     for word in words:
         text, start = inner_text(scan, word), word.inner
         if before[:1] != "-" and (domain := _DOMAIN.match(text)) is not None and is_typed(domain.group(1)):
@@ -165,6 +201,10 @@ def _pairs(scan: Scan, words: Sequence[CommandWord], masks: list[Mask], *, group
             at = start + len(text) - len(value)
             pair = _PAIR.match(value)
             loose = option[1:2] in "uU-" and not groups
+            if pair is not None and (
+                (is_told and pair.group(2).isalpha()) or (option == "-l" and not is_typed(pair.group(2)))
+            ):
+                pair = None
             if pair is not None and _is_secret_of(pair.group(1), pair.group(2), loose=loose):
                 masks.append(Mask(at + pair.start(2), at + pair.end(2), REDACTED, "shape"))
         before = text if not equals else ""
@@ -196,5 +236,7 @@ def _beside_user(scan: Scan, words: Sequence[CommandWord], masks: list[Mask]) ->
             value, following = texts[index + 1], words[index + 1]
             if is_candidate(value) and value[0] != "-":
                 masks.append(Mask(following.inner, following.inner_end, REDACTED, "shape"))
-        elif text[:2] in {"-p", "-P"} and len(text) > 5 and is_candidate(text[2:]) and is_typed(text[2:]):
-            masks.append(Mask(word.inner + 2, word.inner_end, REDACTED, "shape"))
+        elif text[:2] in {"-p", "-P"} and len(text) > 5:
+            first = 2 + (text[2] == "=")
+            if is_candidate(text[first:]) and (first > 2 or is_typed(text[first:]) or looks_leet(text[first:])):
+                masks.append(Mask(word.inner + first, word.inner_end, REDACTED, "shape"))

@@ -60,6 +60,10 @@ def is_no_name(text: str, start: int, name: Name, end: int, program: str) -> boo
     before, key = text[start - 1] if start else "", name.key
     if before in {"^", "/", ":", "="} and _is_part(text, start, name, end):
         return True
+    if before == "+" and text[max(0, start - 2)] in ":,":  # a list of what is switched on
+        return True
+    if key == "token" and "pkcs11:" in text[max(0, start - _LONGEST_PROSE) : start]:
+        return True
     if not name.is_assigned and key.lower() in _PROGRAMS:
         return True
     if key in _OTHER_MEANINGS and not _OTHER_MEANINGS[key].isdisjoint(_running(text, start, program)):
@@ -67,7 +71,7 @@ def is_no_name(text: str, start: int, name: Name, end: int, program: str) -> boo
         return key in _WHATEVER_JOINS or (not name.is_assigned and not looks_secret_word(followed))
     spaced = end and text[end - 1] in " \n" and name.is_assigned and name.joint.strip(" \n") in _TIGHT
     if spaced and not TEXT_TOOLS.isdisjoint(_running(text, start, program)):
-        return True
+        return not looks_secret_word(text[end : word_end(text, end, len(text))].rstrip("\"'").removesuffix("\\n"))
     return _is_prose(text, start, end, program)
 
 
@@ -113,9 +117,15 @@ def _is_prose(text: str, start: int, end: int, program: str) -> bool:
 def _running(text: str, start: int, program: str) -> set[str]:
     """Names of programs that may run in the command that `start` stands in."""
     before = in_command(text[max(0, start - 96) : start])
+    if before.startswith(_ENTERS) or any(word in before for word in _ENTERED):
+        return {spelled for word in before.split()[2:6] for spelled in spelled_names(word)}
     found = {spelled for word in before.split()[:6] for spelled in spelled_names(word)}
     return found | set(spelled_names(program)) if len(before) == start else found
 
+
+_ENTERS: Final = ("exec ", "run ")
+_ENTERED: Final = (" exec ", " -- ")
+"""What a container's program stands behind."""
 
 _OTHER_MEANINGS: Final = {
     "--secret": word_set("gcloud kubectl oc"),
@@ -129,6 +139,7 @@ _OTHER_MEANINGS: Final = {
     "--encrypt-key": word_set("duplicity duply"),
     "--sign-key": word_set("duplicity duply gpg gpg2"),
     "--session": word_set("tmux screen byobu"),
+    "--token": word_set("softhsm2-util p11tool pkcs11-tool"),
     "--auth": word_set("mongod mongo mongosh"),
     "PASS": word_set("make gmake"),
 }

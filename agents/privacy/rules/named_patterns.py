@@ -10,16 +10,16 @@ from typing import Final
 
 from agents.privacy.matching.gate import compiled
 from agents.privacy.matching.scan import grouped
-from agents.privacy.rules import carriers
+from agents.privacy.rules import pipes
 
 _ANYWHERE: Final = (
     "pass|pwd|psw|pword|secret|token|key|cred|auth|cookie|session|sessid|csrf|xsrf|jwt|bearer|mnemonic|signature|community"
-    "|kennwort|contrase|wachtwoord|motdepasse"
+    "|kennwort|contrase|wachtwoord|motdepasse|regcode|twofactor|ticket"
 )
 """Words that may stand anywhere in a name. They are long or rare enough that few other words contain them."""
 
 _AT_END: Final = (
-    "sid|access_?id|sig|pin|otp|totp|psk|pat|sas|pw|dsn|salt|seed|nonce|login|code|access|factor|cvv|cvc|ssn"
+    "sid|sess|access_?id|sig|pin|otp|totp|psk|pat|sas|pw|dsn|salt|seed|nonce|login|code|access|factor|cvv|cvc|ssn"
     "|pas?|toke?|secre|credential|ke|senha|heslo|haslo|parola|__(?:com|org|net|io|dev)"
 )
 """Words that must end the name, because they are part of too many others (`pin` of `spinner`, `code` of `encoder`).
@@ -47,7 +47,7 @@ REVERSED_GATE: Final = rf"[\"'`]\s*[!=]=+\s*[\"'`]?\$?\{{?[a-z0-9_.\-]*(?:{_ANYW
 """A quote that closes, a comparison, and a name with a word of secrets: the value stands before the name."""
 
 _BARE_NAMES: Final = (
-    r"(?:[a-z0-9][_.](?:pass(?:wd)?|pwd|secret|[a-z]*token|(?:access|secret|api|private|auth)_?key|credentials?)"
+    r"(?:[a-z0-9][_.](?:pass(?:wd)?|pwd|pw|psk|secret|[a-z]*token|(?:access|secret|api|private|auth)_?key|credentials?)"
     r"|password|passphrase|requirepass|masterauth|secretaccesskey|api_?key|(?:private|secret|access|auth)_key"
     r"|[a-z](?:token|secret))"
 )
@@ -64,7 +64,7 @@ BARE_GATE: Final = (
 
 IDENTIFIED_GATE: Final = (
     r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s|set\s+password\s+for\s|convertto-securestring\s"
-    r"|<<<|object\s+secret,|machine\s+\S+\s+login\s"
+    r"|<<<|object[\s\"',]+secret,|machine\s+\S+\s+login\s"
 )
 """Phrases of SQL, PowerShell, QEMU and netrc before a password, and anything that a shell pipes into a program."""
 
@@ -95,13 +95,13 @@ UNQUOTED_TALK = compiled(r"(?:private|secret|access|auth)_key", ignore_case=True
 
 IDENTIFIED = compiled(
     r"identified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?|set\s+password\s+for\s+\S+\s*=\s*(?:password\()?"
-    r"|convertto-securestring\s+(?:-string\s+)?|object\s+secret,[^\s]*data="
+    r"|convertto-securestring\s+(?:-string\s+)?|object[\s\"',]+secret,[^\s]*data="
     r"|machine\s+\S+\s+login\s+\S+\s+password\s+",
     ignore_case=True,
 )
 """Phrases whose end is where a password begins."""
 
-HERE = grouped(carriers.ASKING + r"[^|<]*<<<\s*(?:\"([^\"]+)\"|'([^']+)'|([^\s|\"']+))", ignore_case=True)
+HERE = grouped(pipes.ASKING + r"[^|<]*<<<\s*(?:\"([^\"]+)\"|'([^']+)'|([^\s|\"']+))", ignore_case=True)
 """What bash's `<<<` hands to a program that reads a password. The group is the text, without quotes."""
 
 EXAMPLES: Final = {

@@ -11,6 +11,7 @@ from typing import Final
 
 from agents.privacy.matching.masks import REDACTED, Mask
 from agents.privacy.matching.scan import Scan
+from agents.privacy.rules.announced_values import announced_secret
 from agents.privacy.rules.command_words import flattened
 from agents.privacy.rules.name_context import (
     LONGEST_REMEMBERED,
@@ -23,9 +24,8 @@ from agents.privacy.rules.name_context import (
     name_of,
 )
 from agents.privacy.rules.named_patterns import BARE, HERE, IDENTIFIED, NAMED, REVERSED, UNQUOTED_TALK
-from agents.privacy.rules.value_ranges import ValueRange, enclosing, quoted, value_at, word_end
+from agents.privacy.rules.value_ranges import ValueRange, cookie_values, enclosing, quoted, value_at, word_end
 from agents.privacy.rules.values import (
-    begins_template,
     is_no_secret,
     is_place,
     looks_secret,
@@ -75,10 +75,31 @@ def named_values(scan: Scan, program: str) -> list[Mask]:
         if name.kind is KeyKind.NONE or is_no_name(text, start, name, end, program):
             continue
         mask = _assigned(text, start, name, end) if name.is_assigned else _spaced(text, start, name, end, program)
-        if mask is not None:
-            masks.append(mask)
-            covered = mask.end
+        if mask is None or _is_id_of_key(text, name.key, mask):
+            continue
+        masks += _pairs_of(text, mask) if name.kind is KeyKind.COOKIE else [mask]
+        covered = mask.end
     return masks
+
+
+def _is_id_of_key(text: str, key: str, mask: Mask) -> bool:
+    """Whether `access_key=ann` is the name of the secret key that stands beside it."""
+    letters = "".join(filter(str.isalnum, key)).lower().removesuffix("id")
+    if not letters.endswith("accesskey") or "secret" in letters:
+        return False
+    value = text[mask.start : mask.end]
+    return "secret" in text.lower() and not looks_secret(value) and _ACCOUNT.match(value) is not None
+
+
+_ACCOUNT: Final = re.compile(r"[A-Za-z0-9_.\-]{1,16}\Z")
+
+
+def _pairs_of(text: str, mask: Mask) -> list[Mask]:
+    """Masks over the values of a cookie header, whose names and settings stay."""
+    return [
+        mask._replace(start=mask.start + start, end=mask.start + end)
+        for start, end in cookie_values(text[mask.start : mask.end])
+    ]
 
 
 def reversed_values(scan: Scan) -> list[Mask]:
@@ -125,6 +146,8 @@ def _assigned(text: str, start: int, name: Name, end: int) -> Mask | None:
             kind = _kind_in_context(text, start, key)
     if _ends_argument(text, start, end):
         return None
+    if joint == ":" and kind is KeyKind.KEY and _WORD.match(text[end : word_end(text, end, len(text))]) is not None:
+        return None
     if text.startswith(('@"', "@'"), end):  # a literal of Objective-C
         end += 1
     if kind in _HEADERS:
@@ -132,9 +155,13 @@ def _assigned(text: str, start: int, name: Name, end: int) -> Mask | None:
     spaced_colon = ":" in joint and end > start + len(key) + 1 and joint.endswith((" ", "\n"))
     whole_line = spaced_colon and _begins_line(text, start)
     if ">" in joint and (closing := text.find("</", end, end + _LONGEST_LITERAL)) > end:
-        return _judged(text, ValueRange(end, closing), kind, "assignment")
+        return announced_secret(text, ValueRange(end, closing), key, kind, "assignment")
     bounds = value_at(text, start, end, assigned=True, whole_line=whole_line)
-    return _judged(text, bounds, kind, "option" if key.startswith("-") else "assignment")
+    return announced_secret(text, bounds, key, kind, "option" if key.startswith("-") else "assignment")
+
+
+_WORD: Final = re.compile(r"[a-z]{1,12}[\"')]*\Z")
+"""A word, as in `GET token:count`."""
 
 
 def _ends_argument(text: str, start: int, end: int) -> bool:
@@ -164,11 +191,20 @@ def _is_call_or_element(text: str, start: int, key: str, joint: str, end: int) -
         return opens and _is_element(text, end)
     if key[:2] == "--" and joint.strip() == ",":  # a list in YAML
         return True
+    if key[0] != "-" and _IN_LIST.search(text, max(0, start - 48), start) is not None:
+        return False
+    if "," in joint and text[end : end + 2].lstrip("\"'`")[:1] == "-":  # another option
+        return False
     if end + 1 < len(text) and text[end] == "\\":
         end += 1
     if end >= len(text) or text[end] not in "\"'`" or not ("(" in joint or joint[0] in "\"'`\\"):
         return False
-    return not text[quoted(text, end).end + 1 :][:4].lstrip().startswith(":")  # else it is the next name
+    behind = text[quoted(text, end).end + 1 :][:4].lstrip("\\ \"'")
+    return not behind.startswith(":") and not ("(" in joint and behind.startswith(","))  # the next name, a login's user
+
+
+_IN_LIST: Final = re.compile(r"[\"']-[\w\-]+\\?[\"'],\s*\\?[\"']\Z")
+"""What stands before the value of an option in a list: `["--auth", "`."""
 
 
 def _is_element(text: str, start: int) -> bool:
@@ -219,13 +255,20 @@ def _spaced(text: str, start: int, name: Name, end: int, program: str) -> Mask |
     bounds = value_at(text, start, end, assigned=False, whole_line=False)
     if kind in _HEADERS:
         kind = KeyKind.KEY
-    return _judged(text, bounds, kind, "option")
+    if kind_of_key(named := text[bounds.start : bounds.end]) in _STRONG and named.isidentifier():
+        following = text[bounds.end : bounds.end + 96].split(" ")
+        if len(following) > 1 and following[1][:1] not in {"", "-"}:  # `--secret name value`
+            start_of_next = bounds.end + 1
+            bounds = value_at(text, start, start_of_next, assigned=False, whole_line=False)
+    return announced_secret(text, bounds, key, kind, "option")
 
 
 def _bare(text: str, start: int, name: Name, end: int, program: str) -> Mask | None:
     """The value at `end` of a bare word, if its last word is the secret's and no text tool looks for it."""
     key = name.key
     if (program in TEXT_TOOLS and " -exec" not in text[:start]) or not BARE.is_whole(encoded := key.encode()):
+        return None
+    if _is_value_itself(text, start):
         return None
     is_literal = text[end] in _QUOTES
     if not is_literal and (UNQUOTED_TALK.is_whole(encoded) or text[end] in _NO_BEGINNING):
@@ -234,24 +277,45 @@ def _bare(text: str, start: int, name: Name, end: int, program: str) -> Mask | N
     announced = is_literal and name.kind is KeyKind.PASSWORD  # SQL: PASSWORD 'x'
     if not announced and not _bare_announces(text, start, key, text[bounds.start : bounds.end]):
         return None
-    return _judged(text, bounds, KeyKind.PASSWORD, "positional")
+    return announced_secret(text, bounds, key, KeyKind.PASSWORD, "positional")
 
+
+def _is_value_itself(text: str, start: int) -> bool:
+    """Whether the word at `start` is the value of an option: `-p testpassword host`, `--passwd="password" "x"`."""
+    before = text[max(0, start - 48) : start]
+    if before[-2:] in {'="', "='"}:
+        return True
+    option = before.rstrip("\"'").removesuffix(" ").rpartition(" ")[2]
+    if before[-1:] not in {" ", '"', "'"} or option[:1] != "-":
+        return False
+    return option[1:] in {"p", "P", "w", "W", "k"} or (
+        len(option) > 2 and "=" not in option and kind_of_key(option) in _STRONG
+    )
+
+
+_READS: Final = word_set("get show list generate find copy delete remove rm describe print cp mv")
+"""Verbs behind which `password` is what is read."""
 
 _DECLARES: Final = re.compile(r"(?i)(?:\bENV|\bset|\bsetenv|\bexport|\barg)\s+\Z")
 
 
 def _follows_secret(text: str, end: int) -> bool:
     """Whether the second word behind a name is the secret, and the first one a user: `password ann hunter2`."""
-    words = text[end : end + 96].split()
-    return len(words) > 1 and words[1][0] not in "-|;&>" and looks_secret_word(words[1])
+    for word in text[end : end + 96].split()[1:4]:
+        if word[0] in "-|;&>":
+            return False
+        if word.startswith((REDACTED, '"', "'")) or looks_secret_word(word):
+            return True
+    return False
 
 
 def _inside_brackets(text: str, bounds: ValueRange) -> ValueRange:
     """A value without the end of the substitution that it stands in: `X=$(redis-cli config set requirepass x)`."""
     value = text[bounds.start : bounds.end]
-    inner = value.rstrip(");`'\"")
-    if inner == value or "(" in inner or not looks_typed(inner):
-        return bounds
+    inner = value.rstrip("'\"")
+    if not looks_typed(bracketed := inner.rstrip(");`'\"")) or "(" in bracketed:
+        return ValueRange(bounds.start, bounds.start + len(inner))
+    inner = bracketed
     return ValueRange(bounds.start, bounds.start + len(inner))
 
 
@@ -263,45 +327,20 @@ def _bare_announces(text: str, start: int, key: str, value: str) -> bool:
     is_number = value.isdigit() and len(value) > 3
     if lower in _COMMON_WORDS and not (value.isalnum() and (is_number or looks_secret(value))):
         return False
-    if (
-        value.isalpha()
-        and value.islower()
-        and ((key.isupper() and "_" in key) or _follows_secret(text, start + len(key)))
+    is_word = value.isalpha() and value.islower()
+    if (is_word and key.isupper() and "_" in key) or (
+        not looks_secret_word(value) and _follows_secret(text, start + len(key))
     ):
         return _DECLARES.search(text, max(0, start - 12), start) is not None
     plain = "_" not in key and "." not in key and lower not in {"password", "passphrase", "requirepass", "masterauth"}
     if plain and value.islower() and not any(map(str.isdigit, value)):
         return False
+    if start and text[start - 1] == ",":
+        return False
     before = in_command(text[max(0, start - 96) : start]).split()
+    if before and before[-1].lower() in _READS:
+        return False
     return TEXT_TOOLS.isdisjoint(word.rsplit("/", 1)[-1].lstrip("\"'(") for word in before)
-
-
-def _judged(text: str, bounds: ValueRange, kind: KeyKind, rule: str) -> Mask | None:
-    """The mask of a value, unless the value shows that it is not secret."""
-    value = text[bounds.start : bounds.end]
-    if kind is KeyKind.WEAK and _PARAMETER.search(text, max(0, bounds.start - 48), bounds.start) is not None:
-        kind = KeyKind.KEY if looks_secret_word(value[:64]) else kind
-    if kind is KeyKind.WEAK and not looks_secret(value[:256].strip("\"'`,;)}]")):
-        return None
-    if value in {"0", "1", "2", "3"} and kind is KeyKind.PASSWORD:
-        return None  # a pass of a compiler, a switch
-    if kind is KeyKind.KEY and (is_place(value) or value.startswith(("id=", "type=", "src="))):
-        return None
-    if is_no_secret(value) or begins_template(text, bounds.start) or value.startswith(("file:/", "env:", "fd:")):
-        return None
-    return Mask(bounds.start + _told(value), bounds.end, REDACTED, rule)
-
-
-def _told(value: str) -> int:
-    """How much of a value says whose secret it is: the user of `user:secret`, the name of `NAME=secret`."""
-    found = _OWNER.match(value)
-    return found.end() if found is not None else 0
-
-
-_PARAMETER: Final = re.compile(r"[?&](?:[A-Za-z\-]*signature|sig|key|auth|code|token|ticket|sas)=\Z", re.IGNORECASE)
-"""A parameter of a request before its value."""
-
-_OWNER: Final = re.compile(r"[A-Z][A-Z0-9_]+=(?=.)|(?!https?:)[A-Za-z][\w.\-]{0,15}:(?=[^\s:/][^:/]*\Z)")
 
 
 def _begins_argument(text: str, position: int) -> bool:

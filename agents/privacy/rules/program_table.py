@@ -17,8 +17,9 @@ _TABLE: Final[tuple[Program, ...]] = (
     Program(
         (
             "mysql mysqldump mysqladmin mysqlimport mysqlshow mysqlcheck mysqlbinlog mysqlslap mysqlsh "
-            "mysql_upgrade mysqlpump mariadb "
-            "mariadb-dump mariadb-admin mariadb-backup mariabackup mariadb-check mycli mydumper myloader "
+            "mysql_upgrade mysqlpump mysql_secure_installation mariadb "
+            "mariadb-dump mariadb-admin mariadb-backup mariabackup mariadb-check mydumper myloader taos taosdump mytop "
+            "innotop "
             "xtrabackup innobackupex "
             "pt-query-digest pt-online-schema-change"
         ),
@@ -72,7 +73,7 @@ _TABLE: Final[tuple[Program, ...]] = (
         clustered="sSfkLvgiIjlnNpqRaZG0123456#",
     ),
     Program("http https httpie xh xhs", _options(Form.PAIR, "-a", "--auth")),
-    Program("ab", _options(Form.PAIR, "-A", "-P") + _options(_E, "-C")),
+    Program("ab", _options(Form.PAIR, "-A", "-P") + _options(Form.COOKIE, "-C")),
     Program("siege hey wrk vegeta bombardier", _options(Form.PAIR, "-a", "--auth")),
     Program("lftp open", _options(Form.COMMA, "-u", "--user")),
     Program("youtube-dl yt-dlp", _options(_E, "-p", "-2")),
@@ -104,6 +105,7 @@ _TABLE: Final[tuple[Program, ...]] = (
     Program("crictl ctr", _options(Form.PAIR, "--creds", "--user", "-u") + _options(_E, "--auth")),
     Program(
         "vault bao",
+        _options(Form.SKIPPED, "-accessor", "-method", "-path"),
         positions=(
             Position(("login",), 0),
             Position(("unseal",), 0),
@@ -138,8 +140,8 @@ _TABLE: Final[tuple[Program, ...]] = (
     Program(
         "mc mcli",
         positions=(
-            Position(("alias", "set"), 2, rest=True),
-            Position(("config", "host", "add"), 2, rest=True),
+            Position(("alias", "set"), 3, rest=True),
+            Position(("config", "host", "add"), 3, rest=True),
             Position(("admin", "user", "add"), 2),
             Position(("user", "add"), 2),
         ),
@@ -152,7 +154,7 @@ _TABLE: Final[tuple[Program, ...]] = (
         "openssl libressl",
         _options(_N, "-k", "-K")
         + _options(Form.TYPED, "-pass", "-passin", "-passout", "-password", "-srppass", "-psk", "-signature_key")
-        + _options(_N, "-macopt", "-hmac", "-challenge")
+        + _options(_N, "-hmac", "-challenge")
         + _options(Form.SKIPPED, "-salt"),
         positions=(Position(("passwd",), 0),),
     ),
@@ -206,7 +208,7 @@ _TABLE: Final[tuple[Program, ...]] = (
     Program(
         (
             "psexec psexec.exe psexec64.exe paexec.exe schtasks schtasks.exe cmdkey cmdkey.exe wmic.exe tasklist "
-            "taskkill winrs"
+            "taskkill"
         ),
         _options(_N, "-p", "/p", "/rp") + _options(Form.SLASHED, "/p", "/rp", "/pass", "-p", "-r"),
     ),
@@ -216,8 +218,9 @@ _TABLE: Final[tuple[Program, ...]] = (
     ),
     Program(
         "crackmapexec cme netexec nxc evil-winrm kerbrute hydra medusa ncrack bloodhound-python",
-        _options(_E, "-p", "-H"),
+        _options(_E, "-p"),
     ),
+    Program("crackmapexec cme netexec nxc evil-winrm kerbrute bloodhound-python", _options(_E, "-H")),
     Program("vncpasswd x11vnc vncviewer", _options(_N, "-passwd", "-password")),
     Program("ipmipower bmc-config ipmi-sensors racadm ipmiutil", _options(_E, "-P", "-p", "-k")),
     Program(
@@ -232,7 +235,11 @@ _TABLE: Final[tuple[Program, ...]] = (
         ),
         _options(_E, "-c", "-A", "-X", "-3m", "-3M", "-3k", "-3K"),
     ),
-    Program("radtest", positions=(Position((), 1), Position((), 4))),
+    Program(
+        "radtest",
+        _options(Form.SKIPPED, "-t", "-d", "-P", "-x", "-4", "-6"),
+        positions=(Position((), 1), Position((), 4)),
+    ),
     Program(
         "nmcli",
         keywords=(

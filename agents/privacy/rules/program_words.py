@@ -7,10 +7,13 @@ from typing import Final
 from agents.privacy.matching.masks import REDACTED, Mask
 from agents.privacy.rules.command_words import CommandWord
 from agents.privacy.rules.program_forms import Form, Position, Program
+from agents.privacy.rules.value_ranges import cookie_values
 from agents.privacy.rules.values import is_no_secret, is_place, looks_secret
+from agents.privacy.rules.vocabulary import PLAIN_NAMES, word_set
 
 _SEPARATOR_OF: Final = {Form.PAIR: ":", Form.PERCENT: "%", Form.COMMA: ",", Form.LITERAL: "="}
 _PLACES: Final = ("file:", "env:", "fd:", "stdin")
+_SHORTEST_PIN: Final = 4
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9_]+=(?=.)")
 """A variable's name before its value."""
 
@@ -26,11 +29,14 @@ class ProgramState:
     seen: list[str] = field(default_factory=list)
     letters: set[str] = field(default_factory=set)
     awaited: Form | None = None
+    is_behind_keyword: bool = False
 
 
 def take(state: ProgramState, word: CommandWord, text: str, masks: list[Mask]) -> None:
     """Let one program read one word."""
     if state.awaited is not None:
+        if text.isdigit() and len(text) < _SHORTEST_PIN and state.is_behind_keyword:
+            return  # a network's number stands between: `password 0 secret`
         form, state.awaited = state.awaited, None
         if not (text[:2] == "--" and text[2:3].isalpha()):  # else the program asks at the terminal
             _redact_value(form, word, text, 0, masks)
@@ -40,8 +46,9 @@ def take(state: ProgramState, word: CommandWord, text: str, masks: list[Mask]) -
         state.seen.append(text)
         return
     if text.lower() in program.keywords:
-        state.awaited = Form.NEXT
+        state.awaited, state.is_behind_keyword = Form.NEXT, True
         return
+    state.is_behind_keyword = False
     if text[:1] in "-/" and len(text) > 1 and _take_option(state, word, text, masks):
         return
     state.seen.append(text.lower() if len(text) < 32 else text)
@@ -86,13 +93,25 @@ def _take_attached(state: ProgramState, word: CommandWord, text: str, masks: lis
             if at and at + 1 == len(text):
                 state.awaited = program.forms[option]
                 return True
-            if at:
+            if at and not _is_long_option(text):
                 _redact_value(program.forms[option], word, text, at + 1, masks)
                 return True
         elif text.startswith(option):
             _redact_value(Form.ATTACHED, word, text, len(option), masks)
             return True
     return False
+
+
+def _is_long_option(text: str) -> bool:
+    """Whether `-password` is spelled as a word, so that no value is attached to a letter."""
+    return text[1:].partition("=")[0].lower() in _LONG_OPTIONS
+
+
+_LONG_OPTIONS: Final = word_set(
+    "password passwd pass passwordfile passphrase port path protocol prefix print proxy pidfile pid profile project "
+    "platform private-key public passin passout package user username url host help version"
+)
+"""Options that programs write with one dash."""
 
 
 def _letter_at(program: Program, letter: str, text: str) -> int:
@@ -116,16 +135,20 @@ def _is_at(position: Position, state: ProgramState) -> bool:
                 break
         else:
             return False
+    if after and position.after[-1] == "user" and state.seen[behind] == "add":
+        behind += 1
     index = len(state.seen) - 1 - behind
     return index >= position.index if position.rest else index == position.index
 
 
 def _redact_position(position: Position, word: CommandWord, text: str, masks: list[Mask]) -> None:
     if not position.separator:
-        _redact_value(Form.NEXT, word, text, 0, masks)
+        is_short_number = text.isdigit() and len(text) < _SHORTEST_PIN
+        if not is_short_number and text.partition("=")[0].lower() not in PLAIN_NAMES:
+            _redact_value(Form.NEXT, word, text, 0, masks)
         return
     user, separator, secret = text.partition(position.separator)
-    if separator and secret and user:
+    if separator and secret and user and user[-1] != "@" and user.lower() not in PLAIN_NAMES:
         end = text.rfind("@") if "@" in secret else len(text)
         masks.append(Mask(word.inner + len(user) + 1, word.inner + end, REDACTED, "program"))
 
@@ -136,28 +159,36 @@ def _redact_value(form: Form, word: CommandWord, text: str, offset: int, masks: 
     if text[offset : offset + 1] in {'"', "'"}:
         end -= len(text) > offset + 1 and text[-1] == text[offset]
         offset += 1
+    if form is Form.SKIPPED:
+        return
     start, kept = _secret_part(form, text[offset:end])
     offset, end = offset + start, offset + kept
     value = text[offset:end]
     if name := _NAME.match(value):
         offset, value = offset + name.end(), value[name.end() :]
-    if value and not _is_other(form, value) and not is_no_secret(value):
-        masks.append(Mask(word.inner + offset, word.inner + end, REDACTED, "program"))
+    if not value or _is_other(form, value) or is_no_secret(value):
+        return
+    parts = cookie_values(value) if form is Form.COOKIE else [(0, end - offset)]
+    masks += [
+        Mask(word.inner + offset + first, word.inner + offset + last, REDACTED, "program") for first, last in parts
+    ]
 
 
 def _secret_part(form: Form, value: str) -> tuple[int, int]:
     """Where the secret is in the value of an option: its beginning and its end; equal if there is none."""
     match form:
-        case Form.SKIPPED:
-            return 0, 0
         case Form.LAST:
             return len(value.rpartition(":")[0]) + 1, len(value)
+        case Form.TYPED:
+            return (len("pass:") if value.startswith("pass:") else 0), len(value)
         case Form.COOKIE:
             return 0, len(value) if "=" in value else 0
         case Form.BEFORE_AT:
             return 0, len(value.rpartition("@")[0])
         case Form.PAIR | Form.PERCENT | Form.COMMA | Form.LITERAL:
             user, found, secret = value.partition(_SEPARATOR_OF[form])
+            if form is Form.LITERAL and user.lower() in PLAIN_NAMES:
+                return 0, 0
             if found and (secret or not looks_secret(user)):  # an API's token may stand in the user's place: `TOKEN:`
                 return len(user) + 1, len(value)
             return 0, len(value) if looks_secret(value) and not is_place(value) else 0
@@ -167,7 +198,7 @@ def _secret_part(form: Form, value: str) -> tuple[int, int]:
 
 def _is_other(form: Form, value: str) -> bool:
     """Whether a value says where the secret is, or is a port, a share or a word of another kind."""
-    if value.startswith(_PLACES if form is Form.TYPED else _PLACES[:2]) or value == "-":
+    if value.startswith((*(_PLACES if form is Form.TYPED else _PLACES[:2]), "@/")) or value == "-":
         return True
     if form not in {Form.TYPED, Form.PAIR} and _is_port_mapping(value):
         return True

@@ -15,13 +15,13 @@ from agents.privacy.matching.scan import Scan
 from agents.privacy.rules.command_words import CommandWord
 from agents.privacy.rules.login_words import NOT_CANDIDATES, inner_text, is_candidate, is_typed, program_commands
 from agents.privacy.rules.program_names import RUN_NOTHING
-from agents.privacy.rules.values import is_no_secret
-from agents.privacy.rules.vocabulary import name_parts, word_set
+from agents.privacy.rules.values import is_no_secret, is_place
+from agents.privacy.rules.vocabulary import KeyKind, kind_of_key, name_parts, word_set
 
 _NOUNS: Final = r"(?:password|passwd|passphrase|passcode|pass|pw|pin)"
 _VERBS: Final = (
     rf"(?:(?:set|change|reset|update|new|create|add|user|account|admin)[\s:_.\-]*(?:[a-z]+[_.\-])?{_NOUNS}"
-    rf"|(?:set|create|add|new)[\s:_.\-]*user|user[:_.\-](?:create|add|new)|{_NOUNS}[\s:_.\-]*(?:set|change|reset|update|new)"
+    rf"|(?:set|create|add|new)[\s:_.\-]*user|user[\s:_.\-](?:create|add|new)|{_NOUNS}[\s:_.\-]*(?:set|change|reset|update|new)"
     r"|(?:set|change|reset|update)[\s:_.\-]*(?:secret|credentials?)|wallet_?passphrase|secrets?\s(?:set|put|add|write)"
     r"|credentials?\s(?:set|add|create|update))"
 )
@@ -41,7 +41,13 @@ WEAK_VERB_GATE: Final = (
 )
 """A verb that a secret may follow, and one of the next words with a digit or a special character."""
 
-_ANY_VERB: Final = compiled(f"(?:{VERB_GATE})|(?:{WEAK_VERB_GATE})", ignore_case=True, captures=False)
+STORE_GATE: Final = (
+    r"(?s)(?:secret|credential|variable)[^\s]*[\s,].*--?[a-z\-]*(?:value|string|body|data|content|plaintext)[\"']?[\s,=]"
+    rf"|{_NOUNS}[\"']?[\s,]+[\"']?(?:old|new)="
+)
+"""A word that stores secrets, and an option that holds what is stored; a verb, and `new=`."""
+
+_ANY_VERB: Final = compiled(f"(?:{VERB_GATE})|(?:{WEAK_VERB_GATE})|(?:{STORE_GATE})", ignore_case=True, captures=False)
 _STRONG_VERB: Final = re.compile(rf"(?:.*[_:.\-/])?{_VERBS}\Z", re.IGNORECASE)
 _WEAK_VERB: Final = re.compile(rf"(?:[a-z]+:)?(?:{_WEAK_VERBS}|{_FIRST_VERBS})\Z", re.IGNORECASE)
 _FIRST_VERB: Final = re.compile(rf"{_FIRST_VERBS}\Z", re.IGNORECASE)
@@ -52,6 +58,10 @@ EXAMPLES: Final = {
     "_WEAK_VERBS": ("unlock", "list"),
     "VERB_GATE": ("tool set-password ann hunter2", "tool list ann"),
     "WEAK_VERB_GATE": ("tool unlock hunter2", "tool unlock door"),
+    "STORE_GATE": ("secret set a --value x", "secret list"),
+    "_STORES": ("put-secret", "put"),
+    "_STORING": ("put-secret", "secret"),
+    "_STORED": ("--string-value", "--name"),
     "_ANY_VERB": ("tool unlock hunter2", "tool list ann"),
     "_FIRST_VERBS": ("enable", "list"),
     "_FIRST_VERB": ("enable", "list"),
@@ -69,6 +79,7 @@ _TALKS: Final = word_set("""
 """)
 """Programs whose words are prose."""
 
+_KINDS: Final = (KeyKind.PASSWORD, KeyKind.KEY)
 _MAX_CANDIDATES: Final = 4
 
 
@@ -85,6 +96,7 @@ def secrets_behind_verbs(scan: Scan, program: str) -> list[Mask]:
 def _behind_verbs(scan: Scan, words: Sequence[CommandWord], masks: list[Mask], *, is_program: bool) -> None:
     """Bare words behind a verb: all candidates of a strong one, what looks like a secret behind a weak one."""
     texts = [inner_text(scan, word) for word in words]
+    masks += _stored(words, texts)
     for index, text in enumerate(texts[:-1]):
         if text[:1] in {"-", "/", ""} or " " in text or len(text) > _LONGEST_VERB:
             continue
@@ -92,6 +104,8 @@ def _behind_verbs(scan: Scan, words: Sequence[CommandWord], masks: list[Mask], *
         strong = _STRONG_VERB.match(together) is not None or _STRONG_VERB.match(text) is not None
         if not strong and (_WEAK_VERB.match(text) is None or (index > 1 and _FIRST_VERB.match(text) is not None)):
             continue
+        if strong:
+            masks += _replaced(words[index + 1 :], texts[index + 1 :])
         if texts[index + 1].lower() in NOT_CANDIDATES - _ACCOUNTS:
             continue
         if _NAMED_SECRET.match(together) is not None:
@@ -99,8 +113,13 @@ def _behind_verbs(scan: Scan, words: Sequence[CommandWord], masks: list[Mask], *
         behind = list(_candidates(scan, words[index:], texts[index:], together, strong=strong))
         if len(behind) == 1 and _NAME.match(behind[0][1]):
             return
+        if len(behind) > 1 and kind_of_key(named := behind[0][1]) in _KINDS and named.replace(":", "_").isidentifier():
+            del behind[0]  # the name of the secret
         likely = [(word, value) for word, value in behind if is_typed(value) or _is_pin(together, value)]
-        is_told = any(other[:1] == "-" and "pass" in other.lower() for other in texts)  # by an option
+        # by an option, or by another rule
+        is_told = any((other[:1] == "-" and "pass" in other.lower()) or REDACTED in other for other in texts)
+        if not strong and any(other[:2] == "--" and kind_of_key(other) in _KINDS for other in texts):
+            return  # an option has the secret
         untyped = strong and is_program and not is_told and _names_secret(together)
         chosen = likely or (behind[-2:] if untyped else [])
         masks += [Mask(word.inner, word.inner_end, REDACTED, "shape") for word, _ in chosen[:_MAX_CANDIDATES]]
@@ -114,7 +133,7 @@ def _candidates(
     for word, value, before in zip(words[1:], texts[1:], texts, strict=False):
         if not strong and scan.text.count(" ", words[0].inner_end, word.inner_end) > _REACH:
             return
-        if value[:1] in {"-", ""} or _is_option_value(before, value):
+        if value[:1] in {"-", ""} or _is_option_value(before, value) or (before[:1] == "-" and "%" in value):
             continue
         if is_candidate(value) or _is_pin(verb, value):
             yield word, value
@@ -132,6 +151,36 @@ def _assigned(words: Sequence[CommandWord], texts: Sequence[str]) -> Iterator[Ma
     for word, text in zip(words, texts, strict=True):
         name, equals, value = text.partition("=")
         if equals and text[0] != "-" and name.replace("-", "_").isidentifier() and value and not is_no_secret(value):
+            yield Mask(word.inner + len(name) + 1, word.inner_end, REDACTED, "shape")
+
+
+_STORES: Final = re.compile(r"(?:.*[_:.\-/])?(?:secrets?|credentials?|variables?)(?:[_:.\-].*)?\Z", re.IGNORECASE)
+_STORED: Final = re.compile(r"--?(?:[a-z]+-)?(?:value|string|body|data|content|plaintext)\Z")
+_STORING: Final = re.compile(r"(?:.*[_:.\-/])?(?:set|put|add|create|update|write|new)(?![a-z])", re.IGNORECASE)
+
+
+def _stored(words: Sequence[CommandWord], texts: Sequence[str]) -> Iterator[Mask]:
+    """Masks over the value of an option behind a word that stores secrets: `secrets put a --string-value x`."""
+    noun = next((index for index, text in enumerate(texts[:_HEAD]) if text[:1] != "-" and _STORES.match(text)), -1)
+    if noun < 0 or not any(map(_STORING.match, texts[: _HEAD + 2])):
+        return
+    for word, text, before in zip(words[noun + 1 :], texts[noun + 1 :], texts[noun:], strict=False):
+        option, equals, value = text.partition("=")
+        if equals and _STORED.match(option) and value and not is_no_secret(value) and not is_place(value):
+            yield Mask(word.inner + len(option) + 1, word.inner_end, REDACTED, "shape")
+        elif _STORED.match(before) and text[:1] not in {"-", "{", ""} and not is_no_secret(text) and not is_place(text):
+            yield Mask(word.inner, word.inner_end, REDACTED, "shape")
+
+
+_HEAD: Final = 6
+"""Words at the beginning of a command among which its verb is."""
+
+
+def _replaced(words: Sequence[CommandWord], texts: Sequence[str]) -> Iterator[Mask]:
+    """Masks over the values of `old=x` and `new=x` behind a verb that sets a password."""
+    for word, text in zip(words, texts, strict=True):
+        name, equals, value = text.partition("=")
+        if equals and name.lower() in {"old", "new"} and value and not is_no_secret(value):
             yield Mask(word.inner + len(name) + 1, word.inner_end, REDACTED, "shape")
 
 

@@ -266,9 +266,18 @@ What looks like a token is put together here, or scanners of repositories would 
 
 def known_tokens(scan: Scan) -> list[Mask]:
     """Masks over tokens of a known form."""
-    masks = [Mask(start, end, REDACTED, "token") for start, end in scan.groups(_TOKEN)]
+    masks = [
+        Mask(start, end, REDACTED, "token")
+        for start, end in scan.groups(_TOKEN)
+        if not _is_title(scan.text, start, end)
+    ]
     masks += [Mask(start, end, REDACTED, "webhook") for start, end in scan.groups(_HOOK)]
     return masks
+
+
+def _is_title(text: str, start: int, end: int) -> bool:
+    """Whether what begins with two zeros is a numbered title: `0001-rename-a-to-b.patch`."""
+    return text.startswith("00", start) and text.count("-", start, end) > 2 and text[end : end + 1] == "."
 
 
 def cut_off_tokens(scan: Scan) -> list[Mask]:

@@ -5,6 +5,7 @@ random, it is a token and goes. Not everybody escapes an `@` inside a password, 
 A URL that was cut off before its `@` is redacted to its end.
 """
 
+import re
 from typing import Final
 
 from agents.privacy.matching.masks import REDACTED, Mask
@@ -35,12 +36,16 @@ EXAMPLES: Final = {
     "URL_GATE": ("curl https://ann:hunter2@host/", "curl https://host/"),
     "HOST_GATE": ("mongo ann:hunter2@db", "ssh ann@db"),
     "_AUTHORITY": ("curl https://host/", "curl https:host"),
+    "_LISTED": ("filter=x", "hunter2"),
     "_USER_AT_HOST": ("mongo ann:hunter2@db", "scp ann@db:/tmp/x ."),
 }
 """By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
 
 _HOST_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
 _LONGEST_TAIL: Final = 512  # characters behind an authority in which an unescaped `@` of its password is looked for
+_LISTED: Final = re.compile(r".*:\Z|[a-z]+=\w+\Z")
+"""What is no password: a part of an address, an option in a list of them."""
+
 _NOT_USERS: Final = word_set("""
     npm workspace file link portal patch git http https ssh mailto sip sips xmpp sha256 catalog jsr
 """)
@@ -72,7 +77,7 @@ def host_passwords(scan: Scan) -> list[Mask]:
         host = host[: len(host) - len(host.lstrip(_HOST_CHARACTERS))]
         if before[: len(before) - len(user)].endswith("[") and "]" in text[start:end]:
             continue  # `[abi:cxx11]()@@LLVM_15` of a C++ function
-        if user.lower() in _NOT_USERS or host.startswith("sha") or _is_version(host):
+        if user.lower() in _NOT_USERS or host.startswith("sha") or _is_version(host) or _LISTED.match(text[start:end]):
             continue
         if not is_no_secret(text[start:end]):
             masks.append(Mask(start, end, REDACTED, "url-password"))

@@ -95,19 +95,59 @@ def value_at(text: str, key_start: int, start: int, *, assigned: bool, whole_lin
     inside = enclosing(text, key_start)
     limit = inside.end if inside is not None and inside.end >= start else len(text)
     if whole_line:
-        return ValueRange(start, line_end(text, start, limit))
+        end = line_end(text, start, limit)
+    else:
+        end = _unquoted_end(text, key_start, start, limit, inside, assigned=assigned)
+    spelled_break = text.find("\\n", start, end)
+    return ValueRange(start, spelled_break if spelled_break > start else end)
+
+
+def _unquoted_end(
+    text: str, key_start: int, start: int, limit: int, inside: ValueRange | None, *, assigned: bool
+) -> int:
+    """The end of a value without quotes that stands `inside` an argument, or in none."""
     before = text[key_start - 1] if key_start else ""
     if before in {"?", "&"}:
-        return ValueRange(start, _first_of("&#\"' \n<>", text, start, limit))
+        return _first_of("&#\"' \n<>", text, start, limit)
     if assigned and text[key_start] != "-" and (end := _pair_end(text, key_start, start, limit)) is not None:
-        return ValueRange(start, end)
-    begins_argument = inside is not None and _BEGINS.match(text, inside.start, key_start) is not None
-    if begins_argument and assigned and inside is not None and not _runs_commands(text, inside.start):
-        return ValueRange(start, limit)
+        return _before_option(text, start, end) if inside is None else end
     end = word_end(text, start, limit)
-    if before in {"{", ","} and inside is None:
+    if inside is not None and assigned and not _runs_commands(text, inside.start):
+        if _BEGINS.match(text, inside.start, key_start) is not None:
+            end = limit
+        elif before and before in ",[":
+            end = _first_of(",]", text, start, limit)
+    elif before in {"{", ","} and inside is None:
         end = _first_of("},", text, start, end)
-    return ValueRange(start, end)
+    if assigned and (another := _ANOTHER.search(text, start + 1, end)) is not None:
+        end = another.start()
+    return end
+
+
+_ANOTHER: Final = re.compile(r",[A-Za-z][\w.\-]*=")
+"""Where a list goes on behind a value: `password=x,host=y`."""
+
+
+def _before_option(text: str, start: int, end: int) -> int:
+    """The end of a value that an option follows, or `end`."""
+    option = text.find(" -", start, end)
+    return option if option > start else end
+
+
+_COOKIE: Final = re.compile(r"(?:(?:[Pp]ath|[Dd]omain|[Ee]xpires|[Mm]ax-[Aa]ge)=[^;]*|[\w.\-]+=([^;]*))(?:;\s*|\Z)")
+_SETTING: Final = re.compile(r"[a-z]{0,7}\Z|[0-9]{1,2}\Z|\[redacted\]\Z")
+"""What a cookie holds that is no session: `theme=dark`; or a mask."""
+
+
+def cookie_values(header: str) -> list[ValueRange]:
+    """The values of a cookie header that could be secret; all of it if it is no list of pairs."""
+    found: list[ValueRange] = []
+    position = 0
+    while (pair := _COOKIE.match(header, position)) is not None and pair.end() > position:
+        position = pair.end()
+        if pair.group(1) is not None and _SETTING.match(pair.group(1)) is None:
+            found.append(ValueRange(*pair.span(1)))
+    return found if position == len(header) else [ValueRange(0, len(header))]
 
 
 def _spelled_quote(text: str, start: int) -> str:

@@ -5,16 +5,18 @@ a variable that was not expanded, a template. In doubt a value counts as secret.
 """
 
 import math
+from operator import ne
 from typing import Final
 
 from agents.privacy.matching.gate import compiled
+from agents.privacy.rules.vocabulary import KeyKind, kind_of_key
 
 _PUBLIC: Final = ("ssh-ed25519 ", "ssh-rsa ", "ecdsa-sha2-", "-----BEGIN CERT", "-----BEGIN PUBLIC")
 _JUDGED: Final = 128  # characters of a value that are looked at to judge it
 
 _NOTHING: Final = """
     true false null nil none yes no on off undefined required optional enabled disabled basic bearer digest ntlm
-    file env chap negotiate string str secretkeyref valuefrom = == { [ ( | > \\ && || ->
+    file env chap negotiate string str secretkeyref valuefrom prompt random = == { [ ( | > \\ && || ->
 """
 _NO_SECRETS: Final = frozenset({"", *_NOTHING.split()})
 
@@ -36,11 +38,18 @@ _REFERENCE = compiled(
 )
 """A whole value that stands for another one: `${NAME}`, `{{ name }}`, `%NAME%`, `<your key>`, a call that reads one."""
 
+_VARIABLE = compiled(r"\$(?:[A-Z_][A-Z0-9_]*[A-Z_]|[A-Z_]|[0-9*@])", captures=False)
+"""A shell's variable, in capitals."""
+
 _ADDRESS = compiled(r"\A[A-Za-z][A-Za-z0-9+.\-]*://", captures=False)
 """The scheme of a URL."""
 
 EXAMPLES: Final = {
     "_CODE": ("f(x)", "hunter2"),
+    "_LEET": ("d3luge", "hunter2"),
+    "SCRAMBLED": ("aBcDeFg", "aBc"),
+    "_SCRAMBLED": ("aBcDeFg", "aBc"),
+    "_VARIABLE": ("$PASSWORD", "$password"),
     "_VERSION": ("lib-1.2", "!!!"),
     "_ADDRESS": ("https://host", "//host"),
     "_REFERENCE": ("${DB_PASSWORD}", "hunter2"),
@@ -58,10 +67,13 @@ def is_no_secret(value: str) -> bool:
         return True
     if len(value) > _JUDGED:
         return False
-    if value.lower() in _NO_SECRETS or not value.strip("*\"'`;)"):
+    if value.lower() in _NO_SECRETS or not value.strip("*\"'`;).<>"):
         return True
     if value[0] == "$" and not value.startswith("${"):
-        return value[1:].isidentifier() and value == value.upper() and not value[-1].isdigit()
+        name = value[1:]
+        return _VARIABLE.is_whole(value.encode("ascii", "replace")) or (
+            name.isidentifier() and name.islower() and kind_of_key(name) is KeyKind.PASSWORD
+        )
     return _REFERENCE.is_whole(value.encode("ascii", "replace"))
 
 
@@ -83,9 +95,20 @@ def is_place(value: str) -> bool:
     if value.startswith(("/", "@/")):
         return value.lstrip("@/").partition("/")[0] in _TOP_FOLDERS
     return (
-        value.startswith(("~/", "./", "../", "file:", "env:", "fd:"))
+        value.startswith(("~/", "./", "../", "file:", "env:", "fd:", "pkcs11:"))
         or _ADDRESS.search(value[:_JUDGED].encode("ascii", "replace")) is not None
     )
+
+
+def is_key_file(value: str) -> bool:
+    """Whether `value` is the name of a file of keys or certificates: the rules of paths decide about those."""
+    return value.endswith(_KEY_FILES) and value.replace("/", "").replace(".", "").replace("-", "_").isidentifier()
+
+
+_KEY_FILES: Final = (
+    ".pem", ".key", ".crt", ".cer", ".der", ".p12", ".pfx", ".jks", ".asc", ".gpg", ".pub", ".json", ".txt", ".yml",
+    ".yaml", ".conf", ".keytab",
+)  # fmt: skip
 
 
 def looks_secret(value: str) -> bool:
@@ -95,7 +118,7 @@ def looks_secret(value: str) -> bool:
         return False
     user, colon, password = value.partition(":")
     if colon and user and password:
-        return not password.isdigit()  # `host:port` is not a pair
+        return not password.isdigit() and "=" not in user  # `host:port` is not a pair, `a=1:b=2` a list
     letters = any(map(str.isalpha, value))
     digits = sum(map(str.isdigit, value))
     mixed = digits > 0 and any(map(str.isupper, value)) and any(map(str.islower, value))
@@ -142,6 +165,37 @@ _VERSION = compiled(
     r"[A-Za-z]*[\-_.]?v?[0-9]+(?:[.\-_][0-9a-z]+)*[A-Za-z]?|[0-9]+[a-zA-Z]{1,3}|[0-9a-f:.]+", captures=False
 )
 """A name with a version, a number with a unit, an address."""
+
+
+def looks_leet(word: str) -> bool:
+    """Whether `word` has digits between letters and is no name with a version: `d3luge`, `taosd4ta9`."""
+    return _LEET.search(word.encode("ascii", "replace")) is not None and not any(map(str.isspace, word))
+
+
+_LEET = compiled(r"\A[^/\\=:]*[a-zA-Z][0-9]+[a-zA-Z]{2}[^/\\=:]*\z", captures=False)
+"""A digit between letters, two of them behind it."""
+
+
+def looks_scrambled(word: str) -> bool:
+    """Whether letters of both cases and digits follow each other in no order, as in tokens and base 64."""
+    if not _SHORTEST_SCRAMBLED <= len(word) <= _JUDGED or _SCRAMBLED.is_whole(word.encode("ascii", "replace")) is False:
+        return False
+    kinds = [1 if c.isupper() else 2 if c.islower() else 3 for c in word if c.isalnum()]
+    changes = sum(map(ne, kinds, kinds[1:]))
+    return len(set(kinds)) == _KINDS and changes >= len(kinds) * _MOST_ORDERED
+
+
+_KINDS: Final = 3
+_SHORTEST_SCRAMBLED: Final = 14
+_MOST_ORDERED: Final = 0.45
+"""Names in camel case change their kind of character less often than that, random ones more often."""
+
+SCRAMBLED: Final = (
+    r"(?-i:[A-Za-z0-9+/_\-]*[a-z0-9][A-Z]+[a-z0-9+/_\-]+[A-Z]+[a-z0-9+/_\-]+[A-Z]+[a-z0-9+/_\-]+[A-Za-z0-9+/_\-]*=*)"
+)
+"""Characters of base 64 in which capitals begin again and again."""
+
+_SCRAMBLED = compiled(SCRAMBLED, captures=False)
 
 
 def looks_secret_word(word: str) -> bool:

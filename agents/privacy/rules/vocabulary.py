@@ -19,6 +19,12 @@ def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+PLAIN_NAMES: Final = word_set("""
+    username user login email mail host hostname port url uri name database db region ttl bucket protocol path
+""")
+"""Names in a list of secrets whose values are none: `--from-literal=username=ann`."""
+
+
 class KeyKind(enum.Enum):
     """What a name says of the value beside it."""
 
@@ -44,7 +50,7 @@ _KEYS: Final = word_set("""
     securitykey secret token apikey appkey accesskey secretkey privatekey privkey authkey masterkey accountkey sharedkey
     signingkey encryptionkey sessionkey apisecret clientsecret appsecret credential credentials cred creds jwt
     bearer sessionid jsessionid phpsessid csrf csrftoken xsrf xcsrftoken userpass masterauth apitoken
-    accesstoken authtoken idtoken authcode refreshtoken pat sas secretid sessiontoken
+    accesstoken authtoken idtoken authcode refreshtoken pat sas secretid sessiontoken regcode twofactor
 """)
 _KEY_STEMS: Final = ("token", "secret", "apikey", "secretkey", "privatekey", "accesskey", "credentials")
 
@@ -57,9 +63,12 @@ _KEY_QUALIFIERS: Final = word_set("""
     activation recovery unseal unlock wifi wpa wep preshared integration socket
 """)
 
+_GLUED_QUALIFIERS: Final = word_set("psk hex mac enc dec pre product registration reg join cluster node md5")
+"""The same, where nothing stands between the two words: `pskkey`."""
+
 _WEAK: Final = word_set("""
-    key auth authentication session sid sig signature salt seed nonce login code access api secrets tokens
-    community passes hash digest webhook dsn identity otpauth license licence xsrf two tfa mfa
+    key auth authentication session sess sid sig signature salt seed nonce login code access api secrets tokens
+    community passes hash digest webhook dsn identity otpauth license licence xsrf two tfa mfa ticket
 """)
 
 # What a last word turns into talk about a secret.
@@ -85,13 +94,17 @@ _ABOUT: Final = word_set("""
 # `--no-password`, `min-password-length`: what a first word turns into talk about a secret.
 _ABOUT_FIRST: Final = word_set("""
     clear delete remove list get describe forgot generate
-    no not disable skip without min max num ask prompt has is show use require allow
+    no not disable disabled skip without min max num ask prompt has is show use require allow
 """)
 
 # Names whose last word would make them talk, but which hold the secret itself.
 _SECRET_IDS: Final = frozenset({("key", "id"), ("secret", "id"), ("session", "id"), ("access", "id")})
 
-_SECRET_PAIRS: Final = frozenset({("community", "string"), ("session", "id"), ("two", "factor"), ("access", "id")})
+_BEFORE_CODE: Final = ("auth", "verification", "pairing", "mfa", "totp", "activation", "recovery", "unlock", "backup")
+_SECRET_PAIRS: Final = frozenset(
+    {("community", "string"), ("session", "id"), ("two", "factor"), ("access", "id")}
+    | {(first, "code") for first in _BEFORE_CODE}
+)
 # What a word before the last turns into a name, a page or a cluster's mark.
 _ABOUT_PAIRS: Final = frozenset(
     (first, last)
@@ -118,7 +131,7 @@ _BEGINNINGS: Final = {
     for length in range(3, len(word))
     if (beginning := word[:length]) not in {"sec", "secr", "cred", "creds"}
 }
-_PLACED: Final = frozenset({("pwd",), ("oldpwd",), ("auth", "user", "pass"), ("askpass",)})
+_PLACED: Final = frozenset({("pwd",), ("oldpwd",), ("auth", "user", "pass")})
 """A shell's working folder, OpenVPN's file: no secrets if they are paths."""
 
 _SHORTEST_BEGINNING: Final = "pa"  # of `-password`, alone: `-pa`
@@ -194,6 +207,8 @@ _NAMES: Final = Memo(_classified, _REMEMBERED_NAMES)
 
 def _is_talk(parts: list[str]) -> bool:
     """Whether a name with these words talks of a secret and holds none."""
+    if parts[-1] == "askpass":
+        return True
     if len(parts) == 1 or _names_secret_id(parts):
         return False
     if (parts[-2], parts[-1]) in _ABOUT_PAIRS or (parts[0], parts[-1]) in _ABOUT_PAIRS:
@@ -211,7 +226,10 @@ def _is_password(word: str) -> bool:
 
 
 def _is_key(word: str) -> bool:
-    return word in _KEYS or word.endswith(_KEY_STEMS)
+    if word in _KEYS or word.endswith(_KEY_STEMS):
+        return True
+    stem = word.removesuffix("key")
+    return stem != word and (stem in _KEY_QUALIFIERS or stem in _GLUED_QUALIFIERS)
 
 
 def _has_qualified_key(parts: list[str]) -> bool:

@@ -11,15 +11,18 @@ from agents.privacy.matching.gate import Pattern, compiled
 from agents.privacy.matching.scan import Grouped
 from agents.privacy.redaction import scanner_table
 from agents.privacy.rules import (
+    announced_values,
     carriers,
     command_lines,
     command_words,
+    language_calls,
     login_shapes,
     login_words,
     name_context,
     named_patterns,
     named_values,
     paths,
+    pipes,
     program_names,
     program_table,
     program_words,
@@ -33,15 +36,18 @@ from agents.privacy.rules import (
 from tests.support.shortest_match import shortest_match
 
 _MODULES = (
+    announced_values,
     carriers,
     command_lines,
     command_words,
+    language_calls,
     login_shapes,
     login_words,
     name_context,
     named_patterns,
     named_values,
     paths,
+    pipes,
     program_names,
     program_table,
     program_words,

@@ -1,0 +1,99 @@
+"""Whether a value that a name announces is a secret, and which part of it.
+
+A value that says where the secret is, that a shell will replace, or that is the name of a file or of a thing is none.
+"""
+
+import re
+from typing import Final
+
+from agents.privacy.matching.masks import CREDENTIAL, REDACTED, Mask
+from agents.privacy.rules.value_ranges import ValueRange
+from agents.privacy.rules.values import (
+    begins_template,
+    is_key_file,
+    is_no_secret,
+    is_place,
+    looks_chosen,
+    looks_secret,
+    looks_secret_word,
+)
+from agents.privacy.rules.vocabulary import KeyKind, kind_of_key, name_parts
+
+
+def announced_secret(text: str, bounds: ValueRange, key: str, kind: KeyKind, rule: str) -> Mask | None:
+    """The mask of a value, unless the value shows that it is not secret."""
+    value = text[bounds.start : bounds.end]
+    if kind is KeyKind.WEAK and _PARAMETER.search(text, max(0, bounds.start - 48), bounds.start) is not None:
+        kind = KeyKind.KEY if looks_secret_word(value[:64]) else kind
+    if kind is KeyKind.WEAK and not _is_weakly_told(key, value[:256].strip("\"'`,;)}]")):
+        return None
+    if kind is KeyKind.PASSWORD and (value in {"0", "1", "2", "3"} or _is_file(value)):
+        return None  # a pass of a compiler, a switch; a file of passwords
+    if kind is KeyKind.KEY and (is_place(value) or is_key_file(value) or value.startswith(_ATTRIBUTES)):
+        return None
+    if f"id={value}" in text or (value[:1] == "{" and _NAMED_INSIDE.search(value) is not None):
+        return None
+    if is_no_secret(value) or begins_template(text, bounds.start) or value.startswith(_SAID_ELSEWHERE):
+        return None
+    if value.endswith(CREDENTIAL) or (text[bounds.start - 1] == "`" and rule == "assignment" and " " in value):
+        return None  # a file that has a mask; a command whose output is the value
+    return Mask(bounds.start + _told(value, key, kind), bounds.end, REDACTED, rule)
+
+
+def _is_weakly_told(key: str, value: str) -> bool:
+    """Whether a value that a weak name announces looks like a secret: random, or chosen behind a name of logins."""
+    if looks_secret(value):
+        return True
+    if name_parts(key)[-1:] not in _OF_LOGINS or _SCHEME.match(value) is not None or is_place(value):
+        return False
+    return looks_chosen(value) or (key.isupper() and any(map(str.isdigit, value)) and looks_secret_word(value))
+
+
+_OF_LOGINS: Final = (["auth"], ["session"], ["sess"], ["sid"], ["ticket"])
+_SCHEME: Final = re.compile(
+    r"(?i)(?:\S*(?:sha|md|oauth|ntlm|krb|x|tls|ssl|v|http|saslv?|aes|dh|ecdh)-?[0-9]+\w*|[a-z]+[0-9])\Z"
+)
+"""How somebody is known, rather than a secret: `scram-sha-256`, `oauth2`."""
+
+
+def _is_file(value: str) -> bool:
+    """Whether what a password's name announces is a file: a folder that machines have and a name, or a known ending."""
+    if value[:1] in {"/", ".", "~"}:
+        return value.count("/") > 1 and value.islower() and is_place(value)
+    return value.islower() and is_key_file(value)
+
+
+EXAMPLES: Final = {
+    "_SCHEME": ("scram-sha-256", "hunter2x"),
+    "_NAMED_INSIDE": ('{"password": "x"}', '{"user": "x"}'),
+    "_PARAMETER": ("?sig=", "?page="),
+    "_NAME": ("password=x", "x"),
+    "_OWNER": ("ann:hunter2", "hunter2"),
+    "_SAID_FIRST": ("pass:hunter2", "hunter2"),
+}
+"""By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
+
+_NAMED_INSIDE: Final = re.compile(r"(?i)[\"'](?:\w*(?:pass|passwd|password|secret|token|credential)s?)\\?[\"']\s*:")
+"""A list of names and values of which one is secret: it is found by its own name."""
+
+_ATTRIBUTES: Final = ("id=", "type=", "src=")
+_SAID_ELSEWHERE: Final = ("file:/", "env:", "fd:", "echo ", "printf ")
+"""Beginnings of values that say where the secret is; what `echo` prints has a rule of its own (carriers.py)."""
+
+
+def _told(value: str, key: str, kind: KeyKind) -> int:
+    """How much of a value says whose secret it is: the user of `user:secret`, the name of `NAME=secret`."""
+    is_login = kind is not KeyKind.PASSWORD or "user" in key.lower() or "auth" in key.lower()
+    found = (_OWNER if is_login else _SAID_FIRST).match(value)
+    told = found.end() if found is not None else 0
+    name = _NAME.match(value, told)
+    return name.end() if name is not None and kind_of_key(name.group(1)) in {KeyKind.PASSWORD, KeyKind.KEY} else told
+
+
+_PARAMETER: Final = re.compile(r"[?&](?:[A-Za-z\-]*signature|sig|key|auth|code|token|ticket|sas)=\Z", re.IGNORECASE)
+"""A parameter of a request before its value."""
+
+_OWNER: Final = re.compile(r"[A-Z][A-Z0-9_]+=(?=.)|(?!https?:|token-)[A-Za-z][\w.\-]{0,15}:(?=[^\s:/][^:/]*\Z)")
+_NAME: Final = re.compile(r"([A-Za-z][\w.\-]*)=(?=.)")
+_SAID_FIRST: Final = re.compile(r"[A-Z][A-Z0-9_]+=(?=.)|(?:[a-z]+:password|pass|password|plain|str|s):(?=.)")
+"""What may stand before a password: it may hold a colon itself, so that only these words are none of it."""

@@ -17,6 +17,7 @@ from app.evidence.typed_fields import typed
 from app.files.replacing import sync_folder
 from app.ingest.agent_metrics import CounterReading
 from app.ingest.node_claims import OpenClaim
+from app.ingest.open_windows import OpenWindows
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ class Handover:
     claim: OpenClaim
     counters: CounterReading | None
     """The agent's loss counters when they were last read."""
+    policies: OpenWindows | None = None
+    """What the agent said of its policies so far; None before it was asked."""
 
 
 def leave(folder: Path, handover: Handover) -> None:

@@ -3,6 +3,7 @@
 Whether it does follows from the agent's address: a socket file and a loopback address are on this host.
 """
 
+import os
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,11 @@ _HERE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 def is_on_this_node(link: AgentLink) -> bool:
     """Whether the agent runs on this host."""
     return link.is_unix or link.host_and_port[0] in _HERE
+
+
+def stand_in_name(link: AgentLink) -> str:
+    """What to call the node until an event has named it: this host for a local agent, else the agent's."""
+    return os.uname().nodename if is_on_this_node(link) else link.host_and_port[0]
 
 
 def origin_of(link: AgentLink) -> Origin:

@@ -1,6 +1,7 @@
 """Asks the agent for its policies at intervals, and writes windows of what it says to runtime.probes.
 
-Windows end with the stream on which the agent was asked, and where the node gets another name.
+Windows end with the stream on which the agent was asked, and where the node gets another name. An ingest that goes on
+behind another one makes that one's windows longer, because their streams overlapped.
 """
 
 import threading
@@ -11,6 +12,7 @@ from typing import Final, Protocol
 
 from agents.probes.policy_tracker import PolicyTracker, PolicyWindow
 from agents.probes.window_records import window_record
+from app.ingest.open_windows import OpenWindows, agent_window, open_windows
 from app.ingest.policy_questions import Asked, PolicyAnswer, PolicyQuestions
 from app.settings import Settings
 from app.tracing_policies.folder import NO_SUPPLIED_POLICIES, PolicyFolder
@@ -69,12 +71,26 @@ class PolicyWatch:
             if has_answer and is_same and time.monotonic() - asked_at < self._poll_seconds:
                 continue
             asked_at, has_answer = time.monotonic(), self.step()
-        self._writer.write(self._over())
-        self._writer.flush(_FLUSH_SECONDS)
 
     def stop(self) -> None:
         """End `run` soon."""
         self._stopped.set()
+
+    def finish(self, *, handed_over: bool) -> None:
+        """When `run` has ended: the windows end, too, unless another ingest makes them longer."""
+        if not handed_over:
+            self._writer.write(self._over())
+        self._writer.flush(_FLUSH_SECONDS)
+
+    def open_windows(self) -> OpenWindows | None:
+        """What another ingest may go on from; None before the agent was asked."""
+        return None if self._agent is None else open_windows(self._agent, self._version, self._tracker.open_windows)
+
+    def go_on_from(self, left: OpenWindows) -> None:
+        """Before `run`: make another ingest's windows longer. Its stream overlapped with the one that is open."""
+        self._tracker = PolicyTracker(self._max_silence_ns, left.policies)
+        self._agent, self._version = agent_window(left), left.agent_version
+        self._of = self._questions.stream or 0, left.node_id, left.session
 
     def step(self) -> bool:
         """Ask once, and write what changed; returns whether there was an answer."""
@@ -82,6 +98,8 @@ class PolicyWatch:
         if found is None or about is None:
             return False
         of = (found.stream, *about)
+        if self._of is not None and self._of[:2] == of[:2]:
+            of = self._of  # also under the session of an ingest before
         windows = [] if of == self._of else self._over()
         self._of, self._version = of, found.agent_version or self._version
         windows += self._agent_windows(found)

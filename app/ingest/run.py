@@ -11,7 +11,6 @@ journal as a gap.
 """
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -34,10 +33,9 @@ from app.ingest.handover import Handover, leave
 from app.ingest.journal import Journal
 from app.ingest.keeper import Keeper
 from app.ingest.keys import KeyReader
-from app.ingest.link import AgentLink
 from app.ingest.node_claims import NodeClaims
 from app.ingest.opening import opening_of
-from app.ingest.origin import is_on_this_node, origin_of
+from app.ingest.origin import origin_of, stand_in_name
 from app.ingest.policy_watch import policy_watch_of
 from app.ingest.probe_writer import ProbeWriter
 from app.ingest.reload import Reload
@@ -109,7 +107,7 @@ class Ingest:
             max_bytes=settings.buffer_max_bytes,
             grace_seconds=settings.overload_grace_ms / 1000,
         )
-        node = NodeId(known.cluster, known.node) if known else NodeId("", _node_of(opening.link))
+        node = NodeId(known.cluster, known.node) if known else NodeId("", stand_in_name(opening.link))
         self._folder = _spill_folder(settings)
         self._buffer = Buffer(limits, KeyReader(node), drop_stored=self._folder.drop_oldest if self._folder else None)
         self._spiller = Spiller(self._buffer, self._folder, KeyReader(node)) if self._folder else None
@@ -211,6 +209,8 @@ class Ingest:
         if self._agent is not None and waited.handover is not None and waited.handover.counters is not None:
             self._agent.go_on_from(waited.handover.counters)
         self._keeper.take_over(passage.claim, waited.early.first_event)
+        if waited.handover is not None and waited.handover.policies is not None:
+            self._policies.go_on_from(waited.handover.policies)
         return passage
 
     def _pass_on(self, waited: Waited, passage: Passage) -> None:
@@ -263,6 +263,7 @@ class Ingest:
         folder = journal_folder(self._settings)
         waited_for = self._failure is None and is_waited_for(folder)
         claim = self._keeper.finish(_LAST_WORDS_SECONDS, in_good_order=in_good_order, for_successor=waited_for)
+        self._policies.finish(handed_over=claim is not None)
         if claim is None:
             return
         handover = Handover(
@@ -272,6 +273,7 @@ class Ingest:
             last_received_ns=self._buffer.last_received_ms * NS_PER_MS,
             claim=claim,
             counters=self._agent.last_reading() if self._agent else None,
+            policies=self._policies.open_windows(),
         )
         try:
             leave(folder, handover)
@@ -391,8 +393,3 @@ def _spill_folder(settings: Settings) -> SpillFolder | None:
 def _cleared(answer: TextAnswer) -> str:
     """The text that may leave; a name that cannot be cleared becomes empty."""
     return answer.text if isinstance(answer, Cleared) else ""
-
-
-def _node_of(link: AgentLink) -> str:
-    """What to call the node until an event has named it: this host for a local agent, else the agent's."""
-    return os.uname().nodename if is_on_this_node(link) else link.host_and_port[0]

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from agents.privacy.policy_file import built_in_text
+from schemas import probes, topics
+from schemas.probes import ProbeWindow
 from schemas.raw_event import event_time_ns
 from schemas.tetragon.events_pb2 import GetEventsResponse
 from tests.support.breakable_broker import BreakableBroker
@@ -59,6 +61,12 @@ def _service_manager(folder: Path) -> Iterator[socket.socket]:
         notify.bind(str(folder / "notify"))
         notify.settimeout(PATIENCE_S)
         yield notify
+
+
+def _policy_windows(site: IngestSite) -> list[ProbeWindow]:
+    """What is on runtime.probes of policies, as it was written."""
+    found = [probes.decode(one.value() or b"") for one in site.records(topics.PROBES)]
+    return [window for window in found if window.policy]
 
 
 def _has_child(pid: int) -> bool:
@@ -155,15 +163,21 @@ def test_ingests_that_follow_each_other_lose_nothing_and_write_nothing_twice(
 def test_reload_of_an_ingest_hands_over_to_its_successor_and_a_bad_one_changes_nothing(
     embedded: BreakableBroker, topic_prefix: str, tmp_path: Path
 ) -> None:
-    """A SIGHUP loses nothing, on one port and under systemd's eyes; where the new policy is bad, the old one stays."""
+    """A SIGHUP loses nothing, on one port and under systemd's eyes; where the new policy is bad, the old one stays.
+
+    What the agent says of its policies goes on, too, without a hole.
+    """
     site = IngestSite(embedded, topic_prefix, tmp_path)
     policy, good = tmp_path / "policy.toml", built_in_text("default")
-    source, of_source = Source("node-reloaded", time.time_ns(), RATE_PER_S), dict[str, float]()
+    agent, of_source = tmp_path / "agent.json", dict[str, float]()
+    agent.write_text(json.dumps({"policies": [{"id": 3, "name": "tls", "state": "TP_STATE_ENABLED"}]}))
+    source = Source("node-reloaded", time.time_ns(), RATE_PER_S, str(agent))
     policy.write_text(good)
     with _service_manager(tmp_path) as manager, _agents([source], of_source) as (address,):
         site.environ["NOTIFY_SOCKET"] = manager.getsockname()
-        with site.ingest(address, privacy_policy_file=policy, spill_dir=tmp_path / "spill") as ingest:
+        with site.ingest(address, privacy_policy_file=policy, policy_poll_seconds=1) as ingest:
             ingest.await_written(RATE_PER_S)
+            wait_for(lambda: bool(_policy_windows(site)), "a window of the policy")
             policy.write_text("name = ")
             ingest.send(signal.SIGHUP)
             wait_for(lambda: _has_child(ingest.pid), "a successor")
@@ -172,6 +186,8 @@ def test_reload_of_an_ingest_hands_over_to_its_successor_and_a_bad_one_changes_n
             policy.write_text(good)
             code = ingest.reload(lambda: int(manager.recv(100).removeprefix(b"MAINPID=")))
             ingest.await_written(RATE_PER_S)
+            handed_ns = time.time_ns()
+            wait_for(lambda: _policy_windows(site)[-1].to_ns > handed_ns, "a window that is longer")
             stopped_ns = time.time_ns()
             _, books, log = ingest.stop()
 
@@ -182,3 +198,4 @@ def test_reload_of_an_ingest_hands_over_to_its_successor_and_a_bad_one_changes_n
     expected = _expected(source, kinds)
     wrong = {kind for kind in (*(expected - kinds), *(kinds - expected)) if kind.startswith("exec")}
     assert (wrong, [gap for gap in site.gaps() if gap.to_ns < stopped_ns]) == (set(), [])
+    assert len({(window.session, window.from_ns) for window in _policy_windows(site)}) == 1

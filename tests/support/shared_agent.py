@@ -17,10 +17,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import permutations
+from pathlib import Path
 from random import Random
 from typing import Any, Final
 from weakref import WeakSet
 
+from app.simulator.agent_file import AgentFile
 from app.simulator.recording import Recording
 from app.simulator.server import SimulatorServer
 from app.simulator.session import Offer
@@ -46,6 +48,8 @@ class Source:
     node: str
     start_ns: int
     rate_per_s: int
+    agent: str = ""
+    """The file that says what the agent tells of itself (`app/simulator/agent_file.py`); without, it tells nothing."""
 
     def time_ns(self, number: int) -> int:
         """When an event happens."""
@@ -153,7 +157,8 @@ class SharedServer(SimulatorServer):
     def __init__(self, source: Source) -> None:
         super().__init__(Recording.of([]), "127.0.0.1:0")
         self.happenings = Happenings(source)
-        self._offer = SharedOffer(Recording.of([]), 1, float(source.rate_per_s), False, None, self.happenings)
+        agent = AgentFile(Path(source.agent)) if source.agent else None
+        self._offer = SharedOffer(Recording.of([]), 1, float(source.rate_per_s), False, agent, self.happenings)
 
 
 def as_arguments(sources: Sequence[Source]) -> list[str]:

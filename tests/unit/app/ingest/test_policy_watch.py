@@ -5,12 +5,16 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Final
 
 import grpc
 import pytest
 
+from agents.probes.window_records import window_key
 from app.ingest.client import AgentReply
+from app.ingest.handover import Handover, leave, take
+from app.ingest.node_claims import OpenClaim
 from app.ingest.policy_questions import PolicyQuestions
 from app.ingest.policy_watch import PolicyWatch
 from schemas.node import NodeId
@@ -29,10 +33,14 @@ NODE: Final = NodeId("c", "n")
 SECOND: Final = 1_000_000_000
 
 
+HANDOVER: Final = Handover("request", 9, (), 8, OpenClaim("n", "c", 5, (), 0), None)
+
+
 class FakeAgent:
     """An agent whose policies, status and stream the test sets; each question takes a second of its clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, session: str) -> None:
+        self.session = session
         self.clock = count(1)
         self.stream: int | None = 1
         self.status = grpc.StatusCode.OK
@@ -61,7 +69,7 @@ class FakeAgent:
 
     def about(self) -> tuple[NodeId, str] | None:
         """The node and the session."""
-        return None if self.node is None else (self.node, "s")
+        return None if self.node is None else (self.node, self.session)
 
 
 class Written:
@@ -105,8 +113,8 @@ OF_POLICY: Final = replace(
 class PolicyScene:
     """A watch over a fake agent."""
 
-    def __init__(self) -> None:
-        self.agent = FakeAgent()
+    def __init__(self, session: str = "s") -> None:
+        self.agent = FakeAgent(session)
         self.written = Written()
         questions = PolicyQuestions(self.agent, lambda: {("", "tls"): "d"}, self.agent.wall_ns)
         self.watch = PolicyWatch(questions, self.written, 30, about=self.agent.about, public_name=str.upper)
@@ -183,11 +191,54 @@ def test_an_agent_that_stops_telling_ends_the_windows_of_its_policies(scene: Pol
     assert over_policy == replace(OF_POLICY, end=WindowEnd.UNASKED)
 
 
+def test_an_ingest_that_goes_on_makes_the_windows_of_the_one_before_longer(scene: PolicyScene, tmp_path: Path) -> None:
+    """Under their keys, so that an upgrade leaves no hole; a reload that nobody saw ends them as ever."""
+    scene.step()
+    scene.watch.finish(handed_over=True)
+    left = scene.watch.open_windows()
+    assert left is not None
+    assert (scene.written.take(), "anna" in repr(left)) == ([], False)
+    leave(tmp_path, replace(HANDOVER, policies=left))
+    taken = take(tmp_path)
+    assert (taken is not None, taken and taken.policies) == (True, left)
+
+    following = PolicyScene("another session")
+    following.agent.clock = scene.agent.clock
+    following.watch.go_on_from(left)
+    following.agent.policies = [policy(post=9)]
+    now = [replace(OF_AGENT, to_ns=3 * SECOND), replace(OF_POLICY, to_ns=3 * SECOND, counters={"post": 9})]
+    assert following.step() == now
+    assert window_key(now[1]) == window_key(OF_POLICY)
+
+    following.agent.policies = [policy(post=0)]
+    _, over, _ = following.step()
+    assert over == replace(now[1], end=WindowEnd.RELOADED)
+
+
+def test_a_stream_that_broke_since_ends_the_windows_of_the_ingest_before(scene: PolicyScene) -> None:
+    """Another agent may have come meanwhile."""
+    scene.step()
+    left = scene.watch.open_windows()
+    assert left is not None
+    following = PolicyScene("another session")
+    following.agent.clock = scene.agent.clock
+    following.watch.go_on_from(left)
+    following.agent.stream = 2
+
+    assert [(one.session, one.end) for one in following.step()] == [
+        ("s", WindowEnd.STREAM_ENDED),
+        ("s", WindowEnd.STREAM_ENDED),
+        ("another session", WindowEnd.OPEN),
+        ("another session", WindowEnd.OPEN),
+    ]
+
+
 def test_a_stop_ends_all_windows(scene: PolicyScene) -> None:
-    """What a successor sees it says itself."""
+    """Where no other ingest waits."""
     scene.step()
     scene.watch.stop()
     scene.watch.run()
+    scene.watch.finish(handed_over=False)
 
     assert scene.written.take() == [
         replace(OF_POLICY, end=WindowEnd.STREAM_ENDED),
@@ -204,6 +255,7 @@ def test_another_stream_is_asked_at_once(scene: PolicyScene) -> None:
     _wait_for(lambda: any(one.agent_version == "v2" for one in scene.written.windows))
     scene.watch.stop()
     thread.join(10)
+    scene.watch.finish(handed_over=False)
 
     assert [one.end for one in scene.written.take()[-2:]] == [WindowEnd.STREAM_ENDED] * 2
 

@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, str]] = {
     "tap": "Show the records of any topic as text",
     "hot-symbols": "Show the functions that ran most",
     "watch": "Watch a function, to learn whether it ever runs",
+    "vulnerabilities": "Say whether the code of a vulnerability is here, and whether it ran",
     "export": "Write flame graphs, profiles, runtime facts and VEX",
     "console": "Serve a page to look, search and ask why",
     "top": "Show rates, lag and losses of all processes, refreshed",

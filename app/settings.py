@@ -218,6 +218,7 @@ class Settings:
     privacy_policy_file: Path | None = _file("privacy policy; the built-in one if not set")
     privacy_key_file: Path | None = _file("key for pseudonyms; without it, values are masked instead")
     symbol_store_dir: Path | None = _setting(Path, None, "symbol indexes made by `symbols add`")
+    vulnerability_dir: Path | None = _setting(Path, None, "vulnerability databases taken by `vulnerabilities load`")
 
     dead_letter_max_run: int = _setting(
         number(0, 100_000_000),

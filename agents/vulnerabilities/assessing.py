@@ -60,12 +60,16 @@ class GoProgram:
 
 @dataclass(frozen=True, slots=True)
 class RustProgram:
-    """A Rust program: its crates (None if nothing says them), its functions, and the crates that DWARF covers."""
+    """A Rust program: its crates (None if nothing says them), its functions, and the crates that DWARF covers.
+
+    `listed` are crates that somebody else says, and they may not be all.
+    """
 
     crates: tuple[Crate, ...] | None
     code: RustCode
     described: frozenset[str]
     gaps: frozenset[Doubt] = frozenset()
+    listed: tuple[Crate, ...] = ()
 
 
 @dataclass(slots=True)
@@ -220,7 +224,7 @@ def assess_rust(advisory: Advisory, program: RustProgram) -> Assessment:
     for affected in advisory.affected:
         if affected.ecosystem != Ecosystem.CARGO:
             continue
-        for version in _crate_versions(affected.name, program.crates):
+        for version in _crate_versions(affected.name, program):
             if affected.versions is None:
                 _look_in_rust(affected, None, Doubt.NO_VERSION, program, findings)
             elif isinstance(version, Doubt):
@@ -232,12 +236,13 @@ def assess_rust(advisory: Advisory, program: RustProgram) -> Assessment:
     return findings.assessment()
 
 
-def _crate_versions(name: str, crates: tuple[Crate, ...] | None) -> list[Version | Doubt]:
+def _crate_versions(name: str, program: RustProgram) -> list[Version | Doubt]:
     """The versions of a crate in a program, which may have several.
 
     A crate from a folder or a repository may have any code under its version.
     """
-    if crates is None:
+    crates = program.listed if program.crates is None else program.crates
+    if program.crates is None and all(one.name != name for one in crates):
         return [Doubt.NO_BUILD_INFORMATION]
     return [
         (Version.parse(one.version) if one.source == REGISTRY else None) or Doubt.VERSION_UNKNOWN

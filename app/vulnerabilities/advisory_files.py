@@ -59,8 +59,8 @@ class RefusedDocument:
 class VulnerabilityDatabase:
     """The advisories of a file or folder by id, and what was refused.
 
-    `digest` is over the names and contents of all documents in order of their names, so it does not depend on how they
-    were packed. `dated` is the newest date in them.
+    `digest` is over the names and contents of all documents that could be read, in order of their names, so it does not
+    depend on how they were packed. `dated` is the newest date in them.
     """
 
     source: str
@@ -74,7 +74,9 @@ class DatabaseFileError(Exception):
     """The file or folder is no database, or larger than one may be; the message says which and why."""
 
 
-class _Document(NamedTuple):
+class Document(NamedTuple):
+    """A document by its name in the database, or why it cannot be read."""
+
     name: str
     content: bytes | DocumentFault
 
@@ -85,11 +87,10 @@ def read_database(path: Path) -> VulnerabilityDatabase:
     refused: list[RefusedDocument] = []
     digest = sha256()
     size = count = 0
-    for name, content in _documents(path):
+    for name, content in documents(path):
         count += 1
         if isinstance(content, DocumentFault):
             refused.append(RefusedDocument(name, content.value))
-            digest.update(f"{name}\0{content.name}\n".encode("utf-8", "surrogateescape"))
             continue
         size += len(content)
         if size > MAX_DATABASE_BYTES or count > MAX_DOCUMENTS:
@@ -106,8 +107,8 @@ def read_database(path: Path) -> VulnerabilityDatabase:
     return VulnerabilityDatabase(path.name, digest.hexdigest(), dated, advisories, tuple(refused))
 
 
-def _documents(path: Path) -> Iterator[_Document]:
-    """The documents of a folder, an archive, or the file itself, in order of their names."""
+def documents(path: Path) -> Iterator[Document]:
+    """The documents of a folder, an archive, or the file itself, in order of their names. Raises DatabaseFileError."""
     try:
         if path.is_dir():
             yield from _of_folder(path)
@@ -122,40 +123,40 @@ def _documents(path: Path) -> Iterator[_Document]:
                     yield from _of_archive(archive)
                 return
         if _is_advisory(path.name):
-            yield _Document(path.name, read_regular(path, MAX_DOCUMENT_BYTES))
+            yield Document(path.name, read_regular(path, MAX_DOCUMENT_BYTES))
     except zipfile.BadZipFile as error:
         raise DatabaseFileError(f"{path} is a damaged archive: {error}") from None
     except OSError as error:
         raise DatabaseFileError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def _of_folder(folder: Path) -> Iterator[_Document]:
+def _of_folder(folder: Path) -> Iterator[Document]:
     found = (Path(place, name).relative_to(folder).as_posix() for place, _, names in os.walk(folder) for name in names)
     names = sorted(name for name in found if _is_advisory(name))
     for name in names:
         try:
-            yield _Document(name, read_regular(folder / name, MAX_DOCUMENT_BYTES))
+            yield Document(name, read_regular(folder / name, MAX_DOCUMENT_BYTES))
         except OSError as error:
             if error.filename != str(folder / name):
                 raise
             is_large = error.errno == errno.EFBIG
-            yield _Document(name, DocumentFault.TOO_LARGE if is_large else DocumentFault.UNREADABLE)
+            yield Document(name, DocumentFault.TOO_LARGE if is_large else DocumentFault.UNREADABLE)
 
 
-def _of_archive(archive: zipfile.ZipFile) -> Iterator[_Document]:
+def _of_archive(archive: zipfile.ZipFile) -> Iterator[Document]:
     members = sorted((one for one in archive.infolist() if _is_advisory(one.filename)), key=lambda one: one.filename)
     for member in members:
         if member.flag_bits & 1:
-            yield _Document(member.filename, DocumentFault.ENCRYPTED)
+            yield Document(member.filename, DocumentFault.ENCRYPTED)
             continue
         try:
             with archive.open(member) as file:
                 content = file.read(MAX_DOCUMENT_BYTES + 1)  # the size that the archive says may be a lie
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
-            yield _Document(member.filename, DocumentFault.DAMAGED)
+            yield Document(member.filename, DocumentFault.DAMAGED)
             continue
         is_whole = len(content) <= MAX_DOCUMENT_BYTES
-        yield _Document(member.filename, content if is_whole else DocumentFault.TOO_LARGE)
+        yield Document(member.filename, content if is_whole else DocumentFault.TOO_LARGE)
 
 
 def _is_advisory(name: str) -> bool:

@@ -9,7 +9,7 @@ Nothing else is a hook that reports every call, so whoever asks gets too few hoo
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from agents.coverage.interval import Interval, join, overlap
 from agents.probes.policy_file import Hook, HookSection, TracingPolicy
@@ -17,6 +17,9 @@ from agents.probes.policy_seen import PolicySeen
 from agents.probes.policy_tracker import PolicyWindow
 from schemas.node import NodeId
 from schemas.probes import PolicyState, SeenHookState
+
+HOST_ROOT: Final = "/procRoot/1/root"
+"""The host's files, as an agent in a container sees them."""
 
 
 class FileEntries(Protocol):
@@ -87,14 +90,15 @@ def _entries(hook: Hook, files: Mapping[str, FileEntries]) -> Iterator[HookedEnt
     file = files.get(build_id)
     if file is None:
         return
+    path = hook.path.removeprefix(HOST_ROOT) if hook.path.startswith(f"{HOST_ROOT}/") else hook.path
     for symbol in hook.symbols:
         named = set(file.entries(symbol))
         if len(named) == 1:
-            yield HookedEntry(build_id, hook.path, named.pop())
+            yield HookedEntry(build_id, path, named.pop())
     for offset in hook.offsets:
         address = file.address_of(offset)
         if address is not None:
-            yield HookedEntry(build_id, hook.path, address)
+            yield HookedEntry(build_id, path, address)
 
 
 class HookWindows:

@@ -17,6 +17,12 @@ MAX_HOOKS: Final = 10_000
 
 _DIGEST_IN_NAME: Final = re.compile(r"callstream-(?:[a-z0-9-]*-)?([0-9a-f]{16})\Z")
 """The name of a policy that we generate. Its digest is of the spec, so no other policy has the name by mistake."""
+_RATE: Final = re.compile(r"(\d{1,9})([smh]?)\Z")
+_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+MAX_BRIEF_S: Final = 60
+"""An event that was posted and then lost hides further calls of its process for so long; a watch lasts days."""
+
 _BUILD_ID: Final = re.compile(r"build-id:([0-9a-fA-F]{2,128})\Z")
 _KINDS: Final = {"TracingPolicy": False, "TracingPolicyNamespaced": True}
 _WORKLOADS: Final = ("podSelector", "containerSelector", "hostSelector")
@@ -42,6 +48,8 @@ class CallLimit(StrEnum):
     """A selector matches some calls only, or does not post those that it matches."""
     RATE = "rate"
     """A selector posts at most so many."""
+    BRIEF_RATE = "brief_rate"
+    """A selector posts one and then none for at most `MAX_BRIEF_S`: the first call of a function is always posted."""
     RETURN = "return"
     """It reports a call when the call returns, so one that never does is not reported."""
     OPTIONAL = "optional"
@@ -69,8 +77,8 @@ class Hook:
 
     @property
     def reports_every_call(self) -> bool:
-        """Whether each call of what it is on makes an event, while it is loaded."""
-        return not self.limits - {CallLimit.OPTIONAL}
+        """Whether each call of what it is on makes an event while it is loaded, or one shortly before it did."""
+        return not self.limits - {CallLimit.OPTIONAL, CallLimit.BRIEF_RATE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,13 +149,18 @@ def _policy(document: Mapping[str, Any]) -> TracingPolicy:
         raise _NoPolicyError(f"the name says that the digest of the spec begins with {named}, and it is {digest}")
     narrows = is_namespaced or any(key in spec for key in _WORKLOADS)  # an empty one may still leave out the host
     of_policy = frozenset({CallLimit.WORKLOADS}) if narrows else frozenset()
-    hooks = tuple(hook for section in HookSection for hook in _hooks(spec, section, of_policy))
+    hooks = tuple(
+        hook for section in HookSection for hook in _hooks(spec, section, of_policy, is_ours=named is not None)
+    )
     if sum(1 + len(hook.symbols) + len(hook.offsets) + len(hook.addresses) for hook in hooks) > MAX_HOOKS:
         raise _NoPolicyError(f"has more than {MAX_HOOKS:,} hooks")
     return TracingPolicy(name=name, namespace=namespace, digest=digest, hooks=hooks)
 
 
-def _hooks(spec: Mapping[str, Any], section: HookSection, of_policy: frozenset[CallLimit]) -> Iterator[Hook]:
+def _hooks(
+    spec: Mapping[str, Any], section: HookSection, of_policy: frozenset[CallLimit], *, is_ours: bool
+) -> Iterator[Hook]:
+    """Hooks of a section. In a policy that we generated all digests of a hook are of one file."""
     has_macros = bool(spec.get("selectorsMacros"))
     for index, item in enumerate(_sequence(spec.get(section), f"spec.{section}")):
         where = f"spec.{section}[{index}]"
@@ -164,7 +177,7 @@ def _hooks(spec: Mapping[str, Any], section: HookSection, of_policy: frozenset[C
             offsets=_numbers(entry.get("offsets"), f"{where}.offsets"),
             addresses=_numbers(entry.get("addrs"), f"{where}.addrs"),
             build_ids=frozenset(found[1].lower() for found in build_ids),
-            has_other_digests=len(build_ids) < len(digests),
+            has_other_digests=len(build_ids) < len(digests) and not is_ours,
             limits=frozenset(limits),
         )
 
@@ -188,7 +201,13 @@ def _limits(entry: Mapping[str, Any], where: str, *, has_macros: bool) -> Iterat
         if taken.get("action") != "Post":
             yield CallLimit.FILTER
         if taken.get("rateLimit"):
-            yield CallLimit.RATE
+            yield CallLimit.BRIEF_RATE if _is_brief(taken["rateLimit"]) else CallLimit.RATE
+
+
+def _is_brief(limit: object) -> bool:
+    """Of a rate limit as a selector has it: a number with its unit, s where there is none."""
+    found = _RATE.match(limit) if isinstance(limit, str) else None
+    return found is not None and int(found[1]) * _SECONDS[found[2]] <= MAX_BRIEF_S
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:

@@ -8,16 +8,13 @@ know the word would set the probes anywhere in another build, so no policy is ma
 import enum
 import re
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Final
 
+from agents.probes.policy_file import generated_name
 from agents.vulnerabilities.probing import ProbePlace
 
 FIRST_AGENT_WITH_DIGESTS: Final = (1, 8)
 """`UProbeSpec.BinaryDigests` came to the main branch in July 2026, after 1.7."""
-
-HOST_ROOT: Final = "/procRoot/1/root"
-"""The host's files, as the agent in its container sees them."""
 
 PROBE_NS: Final = 1_500
 """What one hit of a user probe takes, about: two exceptions and the agent's program. A guess until it is measured."""
@@ -100,7 +97,7 @@ def probe_policy(file: ProbedFile, options: PolicyOptions) -> ProbePolicy | Poli
     spec: dict[str, Any] = {"uprobes": [probe]}
     if options.node_labels:
         spec = {"nodeSelector": {"matchLabels": dict(sorted(options.node_labels))}, **spec}
-    name = f"callstream-{_digest(file, kept)}"
+    name = generated_name("vulnerabilities", spec)
     document = {
         "apiVersion": "cilium.io/v1alpha1",
         "kind": "TracingPolicy",
@@ -130,9 +127,3 @@ def _fault(file: ProbedFile, options: PolicyOptions) -> PolicyFault | None:
     if not file.path.startswith("/"):
         return PolicyFault.RELATIVE_PATH
     return None if file.places and options.max_probes > 0 else PolicyFault.NO_PLACE
-
-
-def _digest(file: ProbedFile, places: tuple[ProbePlace, ...]) -> str:
-    """A policy of another file, path or set of places has another name, so that both can be loaded."""
-    text = "\0".join((file.path, file.sha256, *(str(place.file_offset) for place in places)))
-    return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]

@@ -20,9 +20,11 @@ from app.commands.vulnerability_options import (
     open_store,
     which_findings,
 )
+from app.commands.vulnerability_policies import policy
+from app.commands.vulnerability_watching import status, watch
 from app.operators.printing import print_answer
 from app.progress import Progress
-from app.vulnerabilities.database_folder import DatabaseFolder, LoadedDatabase
+from app.vulnerabilities.database_folder import DatabaseFolder
 from app.vulnerabilities.findings import (
     Finding,
     answer_word,
@@ -31,6 +33,7 @@ from app.vulnerabilities.findings import (
     finding_lines,
     finding_row,
     findings,
+    table_lines,
 )
 from app.vulnerabilities.programs import StoredProgram
 
@@ -56,6 +59,11 @@ def command() -> None:
       callstream vulnerabilities load go-vulndb.zip
       callstream vulnerabilities assess CVE-2022-32149
     """
+
+
+command.add_command(watch)
+command.add_command(status)
+command.add_command(policy)
 
 
 def _day(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
@@ -150,7 +158,7 @@ def assess(
             shown = [one for one in found if shows_all or not isinstance(one.assessment, NotAffected)]
             is_found |= any(isinstance(one.assessment, CodePresent | CannotTell | NoFunctionsNamed) for one in found)
             rows.append(_program_row(program, found, shown))
-            lines += _program_lines(program, found, shown)
+            lines += _program_lines(program, found, shown, is_named=bool(wanted))
     answer = {
         "store_digest": store.digest,
         "databases": [asdict(one) | {"refused": len(one.refused) + one.refused_more} for one in known.in_use()],
@@ -162,11 +170,8 @@ def assess(
 
 def _database_lines(known: DatabaseFolder) -> Iterator[str]:
     for one in known.in_use():
-        yield f"{one.name} of {one.dated or 'an unknown day'}: {one.advisories:,} advisories, {_short(one)}; {one.licence}"
-
-
-def _short(loaded: LoadedDatabase) -> str:
-    return f"digest {loaded.digest[:12]}"
+        day = one.dated or "an unknown day"
+        yield f"{one.name} of {day}: {one.advisories:,} advisories, digest {one.digest[:12]}; {one.licence}"
 
 
 def _counts(found: list[Finding]) -> dict[str, int]:
@@ -185,12 +190,13 @@ def _program_row(program: StoredProgram, found: list[Finding], shown: list[Findi
     }
 
 
-def _program_lines(program: StoredProgram, found: list[Finding], shown: list[Finding]) -> Iterator[str]:
+def _program_lines(
+    program: StoredProgram, found: list[Finding], shown: list[Finding], *, is_named: bool
+) -> Iterator[str]:
     where = ", ".join(f"{one.path} ({one.scope})" for one in program.places) or "at no known path"
     yield ""
     yield f"{program.build_id}  {where}"
-    for one in shown:
-        yield from finding_lines(one)
+    yield from (line for one in shown for line in finding_lines(one)) if is_named else table_lines(shown)
     if not found:
         yield "  none of the databases is about what this file was built from"
         return

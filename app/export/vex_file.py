@@ -15,6 +15,7 @@ A TOML file:
     accept_unknown_copies = true                  # "never" counts where inlined copies are not known of
     min_share = 0.9999                            # "never" counts if this share of the node-time was watched
     max_events_lost = 0                           # and if no more events were lost than this, by their counters
+    accept_not_seen_until = 2027-01-31            # until then, what was never entered counts as not run
 
 `every_call_probed` has no default: Tetragon reports calls of functions that a policy probes, and a function that none
 probes runs unseen, however complete the events are. Only the author of the policies can say which it is.
@@ -22,6 +23,9 @@ probes runs unseen, however complete the events are. Only the author of the poli
 `min_share` is 1 where it is not given. It counts the time of all nodes on which the watched file was placed, or may
 have been. The statement then says how much was missing. A loss can last a nanosecond and hold a thousand events, so
 `max_events_lost` counts them.
+
+`accept_not_seen_until` is for `callstream vulnerabilities status`: an observation cannot show that code is unreachable,
+so only an author can accept it, until a day that he names. A hit takes it back.
 
 A watch means its file wherever it runs. A product that is a container image (`pkg:oci/...`, `pkg:docker/...`) is
 `affected` only if the function ran in that image; other products share what the watch says.
@@ -32,12 +36,14 @@ An error names the file and the key.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from agents.toml_text import MAX_TOML_BYTES, TomlTextError, parse_toml
 from app.operators.errors import OperatorError
 from app.operators.regular_files import read_regular_text
+from schemas.units import NS_PER_SECOND
 
 MIN_COMPLETE_DAYS: Final = 14.0
 
@@ -52,6 +58,7 @@ _KEYS: Final = _NEEDED | {
     "accept_unknown_copies",
     "min_share",
     "max_events_lost",
+    "accept_not_seen_until",
 }
 
 
@@ -73,6 +80,7 @@ class VexSubject:
     accept_unknown_copies: bool = False
     min_share: float = 1.0
     max_events_lost: int = 0
+    accepted_until_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +147,17 @@ def _subject(where: str, entry: Any) -> VexSubject:
         accept_unknown_copies=entry.get("accept_unknown_copies", False),
         min_share=float(share),
         max_events_lost=lost,
+        accepted_until_ns=_day(f"{where}accept_not_seen_until", entry.get("accept_not_seen_until")),
     )
+
+
+def _day(where: str, value: Any) -> int:
+    """The beginning of a day in UTC, as nanoseconds since the Unix epoch; 0 where there is none."""
+    if value is None:
+        return 0
+    if isinstance(value, datetime) or not isinstance(value, date):
+        raise _KeyError(f"{where}: {value!r} is not a day; write it as 2027-01-31, without quotes")
+    return int(datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()) * NS_PER_SECOND
 
 
 def _check_keys(where: str, found: Any, needed: frozenset[str], allowed: frozenset[str]) -> None:

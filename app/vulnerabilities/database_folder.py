@@ -175,7 +175,7 @@ def _licence(database: VulnerabilityDatabase) -> str:
     """What its advisories say, and else what the makers of such ids say."""
     said = {one.licence for one in database.advisories.values() if one.licence}
     known = {words for start, words in _LICENCES.items() if any(one.startswith(start) for one in database.advisories)}
-    return "; ".join(sorted(known | said)) or "not known"
+    return "; ".join(sorted(said or known)) or "not known"
 
 
 def _read_list(path: Path) -> list[LoadedDatabase]:

@@ -134,6 +134,28 @@ def finding_row(finding: Finding) -> dict[str, Any]:
     }
 
 
+def table_lines(found: Sequence[Finding]) -> Iterator[str]:
+    """The findings of a file for people. Those that have the same answer for the same reasons are one line."""
+    alike: dict[tuple[str, ...], list[Finding]] = {}
+    for one in found:
+        if one.symbols:
+            yield from finding_lines(one)
+        else:
+            alike.setdefault((answer_word(one.assessment), *_shown_reasons(one)), []).append(one)
+    for several in alike.values():
+        if len(several) == 1:
+            yield from finding_lines(several[0])
+            continue
+        first = f"{several[0].advisory.advisory_id} and {len(several) - 1:,} more"
+        yield f"  {first:<35} {answer_word(several[0].assessment):<18} {'; '.join(_shown_reasons(several[0]))}"
+
+
+def _shown_reasons(finding: Finding) -> list[str]:
+    """Without how many functions were looked for, which differs."""
+    is_absent = isinstance(finding.assessment, CodeAbsent)
+    return ["none of their functions is in the file"] if is_absent else reasons_of(finding.assessment)
+
+
 def finding_lines(finding: Finding) -> Iterator[str]:
     """A finding for people: the advisory, the answer, and the functions or reasons."""
     advisory = finding.advisory

@@ -129,8 +129,21 @@ def read_watch_list(settings: Settings, refused: RefusedRecords | None = None) -
 
 def add_watch(settings: Settings, schema_id: int, watch: Watch) -> None:
     """Write a watch; `schema_id` is the registry's for Watch. Raises KafkaUnreachableError."""
-    value = records.encode(records.WATCH, schema_id, watch.as_record())
-    _write(settings, [(RecordPlace(PARTITION_UA, watch.watch_id.encode()), value)])
+    add_watches(settings, schema_id, [watch])
+
+
+def add_watches(settings: Settings, schema_id: int, watches: Iterable[Watch]) -> None:
+    """Write watches; as for one."""
+    _write(
+        settings,
+        (
+            (
+                RecordPlace(PARTITION_UA, watch.watch_id.encode()),
+                records.encode(records.WATCH, schema_id, watch.as_record()),
+            )
+            for watch in watches
+        ),
+    )
 
 
 def remove_watches(settings: Settings, places: Iterable[RecordPlace]) -> None:

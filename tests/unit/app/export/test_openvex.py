@@ -373,7 +373,7 @@ def test_a_file_is_read_as_it_is_written(tmp_path: Path) -> None:
         ("pkg:oci/web@1", "web", "'web' is not an IRI; write a package URL"),
         ('["pkg:oci/web@1"]', "[]", "products: name at least one"),
         ('["pkg:oci/web@1"]', '"pkg:oci/web@1"', "is not a list of texts"),
-        ("action", "actions", "actions is not a key; the keys are accept_unknown_copies, action"),
+        ("action", "actions", "actions is not a key; the keys are accept_not_seen_until"),
         ("= 7", "= 0", "min_complete_days: 0 is not a number above 0"),
         ("= 7", "= 7\naccept_unknown_copies = 1", "accept_unknown_copies: write true or false"),
         ("[[statement]]", "[statement]", "write at least one [[statement]]"),

@@ -1,0 +1,258 @@
+"""From findings to watches, and from the answers to the verdict of today."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, assert_never
+
+from agents.hot_symbols.watch.deciding import AnswerKind
+from agents.hot_symbols.watch.reasons import ReasonKind
+from agents.hot_symbols.watch.watch import MAX_CHARS, Watch
+from agents.vulnerabilities.advisory import Advisory
+from agents.vulnerabilities.verdict import (
+    Acceptance,
+    Affected,
+    CodeNotPresent,
+    FileEvidence,
+    FixedByVersion,
+    Lack,
+    NotConcerned,
+    NotInExecutePath,
+    SeenFunction,
+    UnderInvestigation,
+    Verdict,
+    file_verdict,
+)
+from app.export.vex_file import VexFile
+from app.operators.times import time_text
+from app.stages.hot_symbols.watch_list import in_canonical_form
+from app.vulnerabilities.findings import Finding
+
+_REASONS: Final = {one.value: one for one in ReasonKind}
+_ANSWERS: Final = {one.value: one for one in AnswerKind}
+_MAX_SHOWN: Final = 5
+
+
+def watches_of(found: Iterable[Finding], since_ns: int) -> dict[str, Watch]:
+    """The watches on the functions of findings, by id: by build id, each with all its vulnerabilities and aliases."""
+    watches: dict[str, Watch] = {}
+    for finding in found:
+        advisory = finding.advisory
+        named = tuple(
+            one for one in (advisory.advisory_id, *advisory.aliases) if len(one) <= MAX_CHARS["vulnerability"]
+        )
+        for symbol in finding.symbols:
+            watch = _watch(finding, symbol, since_ns, named)
+            known = watches.get(watch.watch_id)
+            watches[watch.watch_id] = watch if known is None else known.joined(watch)
+    return watches
+
+
+def _watch(finding: Finding, symbol: str, since_ns: int = 0, vulnerabilities: tuple[str, ...] = ()) -> Watch:
+    """A file's path says which files of unknown build it may be, where it has one path only."""
+    paths = {one.path for one in finding.program.places}
+    return in_canonical_form(
+        Watch(
+            symbol=symbol,
+            module=next(iter(paths)) if len(paths) == 1 else None,
+            build_id=finding.program.build_id,
+            since_ns=since_ns,
+            vulnerabilities=vulnerabilities,
+        )
+    )
+
+
+def acceptances(file: VexFile | None) -> dict[str, Acceptance]:
+    """What an author accepts, by vulnerability and alias."""
+    found: dict[str, Acceptance] = {}
+    for subject in file.subjects if file is not None else ():
+        if subject.accepted_until_ns:
+            accepted = Acceptance(
+                file.author if file is not None else "",
+                subject.accepted_until_ns,
+                subject.min_complete_days,
+                accepts_unprobed_copies=subject.accept_unknown_copies,
+            )
+            found |= dict.fromkeys((subject.vulnerability, *subject.aliases), accepted)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class FileStatus:
+    """A vulnerability and a file: what is known, and the verdict."""
+
+    finding: Finding
+    evidence: FileEvidence
+    verdict: Verdict
+
+
+def statuses(
+    found: Iterable[Finding],
+    answers: Mapping[str, Mapping[str, Any]],
+    accepted: Mapping[str, Acceptance],
+    snapshot: str,
+    now_ns: int,
+) -> Iterator[FileStatus]:
+    """The status of each finding. `answers` are those to all watches by id; `snapshot` is that of the symbol store."""
+    for finding in found:
+        evidence = _evidence(finding, answers, snapshot)
+        yield FileStatus(finding, evidence, file_verdict(evidence, _acceptance(finding.advisory, accepted), now_ns))
+
+
+def _acceptance(advisory: Advisory, accepted: Mapping[str, Acceptance]) -> Acceptance | None:
+    return next((accepted[one] for one in (advisory.advisory_id, *advisory.aliases) if one in accepted), None)
+
+
+def _evidence(finding: Finding, answers: Mapping[str, Mapping[str, Any]], snapshot: str) -> FileEvidence:
+    program = finding.program
+    asked = [(symbol, answers.get(_watch(finding, symbol).watch_id)) for symbol in finding.symbols]
+    return FileEvidence(
+        vulnerability=finding.advisory.advisory_id,
+        build_id=program.build_id,
+        assessment=finding.assessment,
+        symbols=finding.symbols,
+        unprobed=tuple(sorted({one.symbol for one in finding.places().unprobed})),
+        seen=tuple(_seen(symbol, answer) for symbol, answer in asked if answer is not None),
+        sha256=() if program.packages is None else tuple(one.sha256 for one in program.packages.contents),
+        package_urls=() if program.packages is None else program.packages.package_urls(),
+        database=finding.database,
+        snapshot=snapshot,
+    )
+
+
+def _seen(symbol: str, answer: Mapping[str, Any]) -> SeenFunction:
+    """An answer of a newer worker may have words that are not known here; they count as doubts."""
+    return SeenFunction(
+        symbol=symbol,
+        watch_id=answer["watch_id"],
+        answer=_ANSWERS.get(answer["answer"], AnswerKind.UNKNOWN),
+        since_ns=answer["since_ns"],
+        until_ns=answer["complete_until_ns"],
+        hits=answer["hits"],
+        confirmed_hits=answer["confirmed_hits"],
+        first_seen_ns=answer["first_seen_ns"],
+        last_seen_ns=answer["last_seen_ns"],
+        events=tuple(f"{one['event_id']} at {one['partition']}:{one['offset']}" for one in answer["events"]),
+        watched_ms=answer["placed_watched_ms"],
+        missing_ms=answer["placed_missing_ms"],
+        reasons=tuple((_REASONS.get(one["reason"], ReasonKind.MAY_BE_IT), one["words"]) for one in answer["reasons"]),
+        snapshot=answer["snapshot"] or "",
+    )
+
+
+def verdict_word(verdict: Verdict) -> str:
+    """The verdict in one word, as JSON and tables have it."""
+    match verdict:
+        case Affected():
+            return "affected"
+        case UnderInvestigation():
+            return "under_investigation"
+        case NotInExecutePath():
+            return "vulnerable_code_not_in_execute_path"
+        case CodeNotPresent():
+            return "vulnerable_code_not_present"
+        case FixedByVersion():
+            return "fixed_by_version"
+        case NotConcerned():
+            return "not_concerned"
+        case _:
+            assert_never(verdict)
+
+
+def verdict_row(verdict: Verdict) -> dict[str, Any]:
+    """A verdict for scripts, with its evidence and what is missing."""
+    row: dict[str, Any] = {"verdict": verdict_word(verdict)}
+    match verdict:
+        case Affected():
+            row["seen"] = [_seen_row(one) for one in verdict.seen]
+        case UnderInvestigation():
+            row["lacks"] = [_lack_row(one) for one in verdict.lacks]
+            row["seen"] = [_seen_row(one) for one in verdict.seen]
+        case NotInExecutePath():
+            row["accepted_by"], row["expires_ns"] = verdict.accepted.author, verdict.accepted.expires_ns
+            row["seen"] = [_seen_row(one) for one in verdict.seen]
+        case CodeNotPresent():
+            row["looked_for"] = list(verdict.looked_for)
+        case NotConcerned():
+            row["reasons"] = [one.value for one in verdict.reasons]
+        case FixedByVersion():
+            pass
+        case _:
+            assert_never(verdict)
+    return row
+
+
+def _lack_row(lack: Lack) -> dict[str, str]:
+    return {"lack": lack.kind.name, "words": lack.kind.value, "about": lack.about, "command": lack.command}
+
+
+def _seen_row(seen: SeenFunction) -> dict[str, Any]:
+    return {
+        "symbol": seen.symbol,
+        "watch_id": seen.watch_id,
+        "answer": seen.answer.value,
+        "since_ns": seen.since_ns,
+        "until_ns": seen.until_ns,
+        "hits": seen.hits,
+        "confirmed_hits": seen.confirmed_hits,
+        "first_seen_ns": seen.first_seen_ns,
+        "last_seen_ns": seen.last_seen_ns,
+        "events": list(seen.events),
+        "placed_watched_ms": seen.watched_ms,
+        "placed_missing_ms": seen.missing_ms,
+        "reasons": [words for _, words in seen.reasons],
+        "snapshot": seen.snapshot,
+    }
+
+
+def verdict_lines(verdict: Verdict) -> Iterator[str]:
+    """Evidence, and what is missing, for people."""
+    match verdict:
+        case Affected():
+            yield from _shown([_hit_words(one) for one in verdict.seen])
+        case UnderInvestigation():
+            yield from _shown([_hit_words(one) for one in verdict.seen if one.hits])
+            yield from _shown([_quiet_words(one) for one in verdict.seen if not one.hits and one.until_ns])
+            yield from _lack_lines(verdict.lacks)
+        case NotInExecutePath():
+            yield f"accepted by {verdict.accepted.author} until {time_text(verdict.accepted.expires_ns)}"
+            yield from _shown([_quiet_words(one) for one in verdict.seen])
+        case CodeNotPresent():
+            yield f"looked for {len(verdict.looked_for):,} functions in a complete list of the code"
+        case NotConcerned():
+            yield "; ".join(one.value for one in verdict.reasons)
+        case FixedByVersion():
+            yield "its version is not affected"
+        case _:
+            assert_never(verdict)
+
+
+def _lack_lines(lacks: Sequence[Lack]) -> Iterator[str]:
+    """Each kind once, with the first that it is about, and the command."""
+    for kind in dict.fromkeys(one.kind for one in lacks):
+        several = [one for one in lacks if one.kind is kind]
+        about = [one.about for one in several if one.about]
+        more = f" and {len(about) - 1:,} more" if len(about) > 1 else ""
+        yield f"missing: {kind.value}" + (f": {about[0]}{more}" if about else "")
+        if several[0].command:
+            yield f"  try: {several[0].command}"
+
+
+def _shown(lines: Sequence[str]) -> Iterator[str]:
+    yield from lines[:_MAX_SHOWN]
+    if len(lines) > _MAX_SHOWN:
+        yield f"... and {len(lines) - _MAX_SHOWN:,} more functions; --json has all"
+
+
+def _hit_words(seen: SeenFunction) -> str:
+    events = f"; event {seen.events[0]}" if seen.events else ""
+    return (
+        f"{seen.symbol} ran: {seen.hits:,} hits or more, {seen.confirmed_hits:,} sure, last "
+        f"{time_text(seen.last_seen_ns)}{events}"
+    )
+
+
+def _quiet_words(seen: SeenFunction) -> str:
+    whole = seen.watched_ms + seen.missing_ms
+    share = f", {100 * seen.watched_ms / whole:.4f} % of the node-time watched" if whole else ""
+    hooks = ", hooks loaded" if seen.has(ReasonKind.HOOKS_LOADED) else ""
+    return f"{seen.symbol} not seen from {time_text(seen.since_ns)} to {time_text(seen.until_ns)}{share}{hooks}"

@@ -25,19 +25,34 @@ def announced_secret(text: str, bounds: ValueRange, key: str, kind: KeyKind, rul
     value = text[bounds.start : bounds.end]
     if kind is KeyKind.WEAK and _PARAMETER.search(text, max(0, bounds.start - 48), bounds.start) is not None:
         kind = KeyKind.KEY if looks_secret_word(value[:64]) else kind
-    if kind is KeyKind.WEAK and not _is_weakly_told(key, value[:256].strip("\"'`,;)}]")):
+    if kind is KeyKind.WEAK and (value[:1] == "(" or not _is_weakly_told(key, value[:256].strip("\"'`,;)}]"))):
+        return None  # nothing like a secret, or a pair, which has a form of its own
+    if _says_what_it_is(value, kind) or _says_where(text, value) or begins_template(text, bounds.start):
         return None
-    if kind is KeyKind.PASSWORD and (value in {"0", "1", "2", "3"} or _is_file(value)):
-        return None  # a pass of a compiler, a switch; a file of passwords
-    if kind is KeyKind.KEY and (is_place(value) or is_key_file(value) or value.startswith(_ATTRIBUTES)):
-        return None
-    if f"id={value}" in text or (value[:1] == "{" and _NAMED_INSIDE.search(value) is not None):
-        return None
-    if is_no_secret(value) or begins_template(text, bounds.start) or value.startswith(_SAID_ELSEWHERE):
-        return None
-    if value.endswith(CREDENTIAL) or (text[bounds.start - 1] == "`" and rule == "assignment" and " " in value):
-        return None  # a file that has a mask; a command whose output is the value
+    if text[bounds.start - 1] == "`" and rule == "assignment" and " " in value:
+        return None  # a command, whose output is the value
+    if (call := _CALLED.match(value)) is not None and not is_no_secret(call.group(1)):
+        return Mask(bounds.start + call.start(1), bounds.start + call.end(1), REDACTED, rule)
     return Mask(bounds.start + _told(value, key, kind), bounds.end, REDACTED, rule)
+
+
+def _says_what_it_is(value: str, kind: KeyKind) -> bool:
+    """Whether a value is a switch, a file, the name of a thing or already masked."""
+    if kind is KeyKind.PASSWORD and (value in {"0", "1", "2", "3"} or _is_file(value)):
+        return True  # a pass of a compiler, a switch; a file of passwords
+    if kind is KeyKind.KEY and (is_place(value) or is_key_file(value) or value.startswith(_ATTRIBUTES)):
+        return True
+    return is_no_secret(value) or value.endswith(CREDENTIAL)
+
+
+def _says_where(text: str, value: str) -> bool:
+    """Whether a value names the place of the secret: an object with this id, another name inside of the value."""
+    if value.startswith(_SAID_ELSEWHERE) or (value[:1] == "{" and _NAMED_INSIDE.search(value) is not None):
+        return True
+    return len(value) <= _LONGEST_ID and f"id={value}" in text
+
+
+_LONGEST_ID: Final = 32
 
 
 def _is_weakly_told(key: str, value: str) -> bool:
@@ -65,6 +80,7 @@ def _is_file(value: str) -> bool:
 
 EXAMPLES: Final = {
     "_SCHEME": ("scram-sha-256", "hunter2x"),
+    "_CALLED": ("bcrypt('x')", "x"),
     "_NAMED_INSIDE": ('{"password": "x"}', '{"user": "x"}'),
     "_PARAMETER": ("?sig=", "?page="),
     "_NAME": ("password=x", "x"),
@@ -72,6 +88,9 @@ EXAMPLES: Final = {
     "_SAID_FIRST": ("pass:hunter2", "hunter2"),
 }
 """By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
+
+_CALLED: Final = re.compile(r"[A-Za-z_][\w.:]{1,48}\(\s*b?\\?[\"']([^\"'\\]+)\\?[\"']\s*[,)]")
+"""A function of the secret: `bcrypt('hunter2')`."""
 
 _NAMED_INSIDE: Final = re.compile(r"(?i)[\"'](?:\w*(?:pass|passwd|password|secret|token|credential)s?)\\?[\"']\s*:")
 """A list of names and values of which one is secret: it is found by its own name."""

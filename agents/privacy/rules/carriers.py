@@ -77,7 +77,7 @@ _FORMS: Final = (
     # fetchmail: user ann there with password 'x'
     r"(?i:\buser\s+[^\n]{1,80}\spass(?:word)?\s+[\"']([^\"'\n]+)[\"'])",
     # hashes of Windows, of two kinds
-    r"(?:(?:\A|[\s\"'=:/])(?:[0-9a-fA-F]{32})?:([0-9a-fA-F]{32})(?:[\s\"':@]|\z))",
+    r"(?:(?:\A|[\s\"'=:/])((?:[0-9a-fA-F]{32})?:[0-9a-fA-F]{32})(?:[\s\"':@]|\z))",
     # a cipher and its key: xfrm's, MACsec's, tcpdump's, dar's
     r"(?i:\b(?:enc|auth|auth-trunc|aead)[\s\"',]+[\w\-]+(?:\([\w\-(),]+\))?[\s\"',]+(0x[0-9a-f]{8,}))",
     r"(?i:\bkey[\s\"',]+[0-9]{1,2}[\s\"',]+([0-9a-f]{16,}))",
@@ -92,6 +92,10 @@ _FORMS: Final = (
     r"(?i:(?:\A|[\s,\"'])user(?:name)?=[a-z_][\w.@\\\-]*[:%]([^\s,\"'/]+))",
     # a key of a wireless network: key 0:secret, keys d:0:secret, key s:secret
     r"(?i:\bkeys?\s+(?:d:)?(?:[0-3]|s):([^\s\"',]+))",
+    # an operator of a chat and its users
+    r"(?i:(?:/oper\s+\S+|nickserv\s+identify(?:\s+\w+)?)\s+([^\s\"']+))",
+    # the key of a stream
+    r"(?:\brtmps?://[^\s/\"']+/[^\s/\"']+/([\w\-]{16,}))",
     # Windows' and lego's: hmac-sha256:name:secret
     r"(?i:\bhmac-\w+:[\w.\-]+:([\w+/=]+))",
 )
@@ -111,7 +115,7 @@ CARRIED_GATE: Final = (
     r"|\bpragma\s+[a-z]*key\s*=|@(?:tcp|unix|tcp6)?\(|\b[hdtpsua]=[^\s]*,p=|\buser\s[^\n]*\spass(?:word)?\s+[\"']"
     rf"|:{'[0-9a-f]' * 12}"
     r"|\buserid=[\"']?[^\s/\"']+/|\blogon\s+[^\s/,]+/[^\s,]+,|(?:\A|[\s,\"'])user(?:name)?=[a-z_][a-z0-9_.@\\\-]*[:%]"
-    r"|\bkeys?\s+(?:d:)?(?:[0-3]|s):"
+    r"|\bkeys?\s+(?:d:)?(?:[0-3]|s):|/oper\s|nickserv\s+identify\s|\brtmps?://"
     r"|\b(?:enc|auth|auth-trunc|aead)[\s\"',]+[^\s]+[\s\"',]+0x|\bkey[\s\"',]+[0-9]+[\s\"',]+[0-9a-f]"
     r"|(?:\A|[\s\"'=])(?:aes|3?des|blowfish|camellia|twofish|serpent|cast128|rc4)[a-z0-9\-]*:[^\s\"',:]"
 )

@@ -20,7 +20,8 @@ _LOGS_IN: Final = (
     r"|[a-z]*credentials?|(?:create|add)_?user|[a-z_]*passw(?:or)?d|password_?authenticator|passwordcredential"
 )
 _CONNECTS: Final = (
-    r"(?:[a-z]+_)?p?connect|pdo|mysqli|[a-z]*connection|ftp(?:_tls)?|[a-z]*client|[a-z]*database|openconnection|session"
+    r"(?:[a-z]+_?)?connect|pdo|mysqli|[a-z]*connection|[a-z]*client|[a-z]*database|session"
+    r"|(?:s?ftp|smtp|imap|pop3?|ssh|telnet|ldap)[a-z0-9_]*(?:(?:\.|::|->)[a-z_]+)?"
 )
 
 CALL_GATE: Final = rf"(?s)(?:{_LOGS_IN}|{_CONNECTS})\s*\(.*[\"']"
@@ -58,6 +59,8 @@ def secrets_in_calls(scan: Scan) -> list[Mask]:
         if not scan.spend():
             break
         literals = _literals(text, ranges[0][1])
+        if any(literal is not None and text[literal.start : literal.end] == REDACTED for literal in literals):
+            continue
         secret = _behind_user(text, literals) if ranges[1][0] >= 0 else _behind_address(text, literals)
         masks += [Mask(start, end, REDACTED, "text-form") for start, end in secret if _could_be(text[start:end])]
     return masks
@@ -90,6 +93,9 @@ def _behind_address(text: str, literals: list[ValueRange | None]) -> list[ValueR
     if len(literals) > _BEHIND_ADDRESS_AND_USER:
         third = literals[_BEHIND_ADDRESS_AND_USER]
         is_address = first is None or _ADDRESS.match(text[first.start : first.end]) is not None
+        behind = [one for one in literals[_BEHIND_ADDRESS_AND_USER:] if one is not None]
+        if typed := [one for one in behind if is_typed(text[one.start : one.end])]:
+            return typed[:1]
         if third is not None and is_address and "/" not in text[third.start : third.end]:
             return [third]
     return [one for one in literals[1:2] if one is not None and is_typed(text[one.start : one.end])]

@@ -50,6 +50,7 @@ DOMAIN_GATE: Final = r"(?:\A|[\s\"'(,\[])[a-z0-9_.\-]+[/\\]+[a-z0-9_.$\-]+:[^\s/
 LONE_VALUE_GATE: Final = (
     r"(?:\A|[\s\"'(,\[])-(?:p|P|pw|w|W|k|K)[\"']?[\s,=]+(?:[\"'][^\"']*\s[^\"']*[0-9]|[\"'][^\"']*[0-9][^\"']*\s"
     r"|[\"']?(?:[^\s]*[a-z][^\s]*[0-9!#$%^&*]|[^\s]*[0-9!#$%^&*][^\s]*[a-z]|[^\s]*[!#$%^&*]))"
+    r"|(?-i:(?:\A|[\s\"',])-[taAT][\"']?[\s,]+[\"']?(?:[A-Za-z]*[0-9]){4})"
     r"|(?-i:(?:\A|[\s\"',])-[A-Za-z][\"']?[\s,]+[\"']?[^\s\"'/:=]*[A-Za-z][0-9]+[A-Za-z][A-Za-z])"
     r"|(?-i:[\s\"',]-[A-Za-z][\"']?[\s,]*[\"']?(?:[A-Za-z_\-]*[0-9]){3}[A-Za-z0-9_\-]*[A-Z])"
     r"|(?-i:[\s\"',]-[A-Za-z][\"']?[\s,]*[\"']?[A-Za-z0-9_\-]*[A-Z](?:[A-Za-z_\-]*[0-9]){3})"
@@ -84,6 +85,7 @@ EXAMPLES: Final = {
     "_PAIRS": ("tool -u ann:hunter2", "tool -u ann"),
     "_BESIDE": ("tool -u ann -p hunter2 x", "tool -u ann"),
     "_LONE_VALUE": ("tool -p hunter2", "tool -p name"),
+    "_TOKEN": ("a1b2c3d4", "a1"),
     "_PAIR_OPTION": ("-u", "u"),
     "_PAIR": ("ann:hunter2", "ann"),
     "_DOMAIN": ("CORP/ann:hunter2", "CORP/ann"),
@@ -144,7 +146,8 @@ def lone_secrets(scan: Scan, program: str) -> list[Mask]:
             is_chosen = (
                 text[:1] != "-" and text != text.lower() and looks_leet(text) and is_typed(text) and not is_code(text)
             )
-            if is_lone or (_SHORT.match(before) and (is_random(text) or is_chosen)):
+            is_token = before in _TOKEN_OPTIONS and len(text) >= _LONG_TOKEN and _TOKEN.match(text) is not None
+            if is_lone or is_token or (_SHORT.match(before) and (is_random(text) or is_chosen)):
                 masks.append(Mask(word.inner, word.inner_end, REDACTED, "shape"))
             elif _GLUED.match(text) and is_random(text[2:]):
                 masks.append(Mask(word.inner + 2, word.inner_end, REDACTED, "shape"))
@@ -183,6 +186,11 @@ _OWN_P: Final = word_set("""
 _LONE: Final = re.compile(r"-(?:p|P|pw|w|W|k|K)\Z")
 _WORDS: Final = re.compile(r"(?=.{8})[a-z]+\d{1,4}[a-z]{2,}\d*\Z")
 """Words with a number between them, as people choose passwords."""
+
+_TOKEN_OPTIONS: Final = ("-t", "-a", "-A", "-T")
+_LONG_TOKEN: Final = 24
+_TOKEN: Final = re.compile(r"(?:[A-Za-z]*[0-9]){4}[A-Za-z0-9]*\Z")
+"""Letters and digits without a break."""
 
 _SHORT: Final = re.compile(r"-[A-Za-z]\Z")
 _GLUED: Final = re.compile(r"-[A-Za-z][A-Za-z0-9]")

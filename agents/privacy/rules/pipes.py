@@ -13,7 +13,7 @@ from agents.privacy.matching.scan import Scan
 from agents.privacy.rules.carriers import holds_form
 from agents.privacy.rules.command_words import command_words, flattened
 from agents.privacy.rules.program_names import spelled_names
-from agents.privacy.rules.values import is_no_secret, looks_chosen, looks_secret
+from agents.privacy.rules.values import is_no_secret, looks_chosen, looks_leet, looks_secret
 from agents.privacy.rules.vocabulary import PLAIN_NAMES, KeyKind, kind_of_key, word_set
 
 ASKING: Final = (
@@ -30,7 +30,12 @@ ASKING: Final = (
 )
 """Programs that read a secret from standard input, with the words that make them do so."""
 
-PIPED_GATE: Final = r"(?:echo|printf|yes)\s[^|]*\||<<|<\(\s*(?:echo|printf)\s"
+_WRITTEN: Final = compiled(
+    r"(?is)((?:echo|printf)\s[^|;&>]*)>>?\s*[\"']?[^\s\"']*(?:secrets?|passwd|pgpass|netrc|htpasswd|shadow|credentials)(?:[\s\"')]|\z)"
+)
+"""What `echo` writes into a file of secrets. The group is the printing command."""
+
+PIPED_GATE: Final = r"(?:echo|printf)\s[^|]*>|(?:echo|printf|yes)\s[^|]*\||<<|<\(\s*(?:echo|printf)\s"
 """What a shell writes into a program."""
 
 _PIPED: Final = compiled(
@@ -78,6 +83,8 @@ EXAMPLES: Final = {
     "_SUBSTITUTED": ("diff <(echo a) b", "diff a b"),
     "_HANDED": ("wc <<< a", "wc < a"),
     "_LINE": ("a", "\n"),
+    "_WRITTEN": ("echo x > a.secret", "echo x > a.txt"),
+    "_WORD": ("a", ":"),
     "_NAME": ("User-Password=x", "x"),
     "_HERE_DOCUMENT": ("chpasswd <<EOF\nann:hunter2\nEOF", "cat <<EOF\nx\nEOF"),
 }
@@ -98,6 +105,14 @@ def piped_values(scan: Scan) -> list[Mask]:
     for ranges in _PIPED_ANYWHERE.find_all(scan.encoded, 8):
         if _FILTERS.isdisjoint(_last_names(scan.text[slice(*ranges[2])])):
             masks += _printed(scan.text, *ranges[1], only_pairs=False, only_typed=True)
+    for ranges in _WRITTEN.find_all(scan.encoded, 8):
+        start, end = ranges[1]
+        masks += [
+            Mask(start + word.inner + part.start(), start + word.inner + part.end(), REDACTED, "text-form")
+            for word in command_words(scan.text[start:end])
+            for part in _WORD.finditer(scan.text[start + word.inner : start + word.inner_end])
+            if looks_leet(part.group()) or looks_secret(part.group())
+        ]
     for ranges in _SUBSTITUTED.find_all(scan.encoded, 8):
         masks += _printed(scan.text, *ranges[1], only_pairs=False, only_typed=True)
     for ranges in _HANDED.find_all(scan.encoded, 8):
@@ -170,6 +185,7 @@ def _says_more(line: str) -> bool:
     )
 
 
+_WORD: Final = re.compile(r"[^\s:]+")
 _NAME: Final = re.compile(r"([A-Za-z][\w.\-]*)( ?=|: |:)(?=[^\s=:])")
 """A name and what joins it to a value; `user:secret` is a pair instead."""
 

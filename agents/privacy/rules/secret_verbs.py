@@ -58,6 +58,7 @@ EXAMPLES: Final = {
     "_WEAK_VERBS": ("unlock", "list"),
     "VERB_GATE": ("tool set-password ann hunter2", "tool list ann"),
     "WEAK_VERB_GATE": ("tool unlock hunter2", "tool unlock door"),
+    "_SWITCH": ("/domain:x", "domain:x"),
     "STORE_GATE": ("secret set a --value x", "secret list"),
     "_STORES": ("put-secret", "put"),
     "_STORING": ("put-secret", "secret"),
@@ -133,11 +134,19 @@ def _candidates(
     for word, value, before in zip(words[1:], texts[1:], texts, strict=False):
         if not strong and scan.text.count(" ", words[0].inner_end, word.inner_end) > _REACH:
             return
-        if value[:1] in {"-", ""} or _is_option_value(before, value) or (before[:1] == "-" and "%" in value):
+        if (
+            value[:1] in {"-", ""}
+            or _SWITCH.match(value) is not None
+            or _is_option_value(before, value)
+            or (before[:1] == "-" and "%" in value)
+        ):
             continue
         if is_candidate(value) or _is_pin(verb, value):
             yield word, value
 
+
+_SWITCH: Final = re.compile(r"/[A-Za-z]+(?::|\Z)")
+"""An option of Windows."""
 
 _LONGEST_VERB: Final = 40
 _REACH: Final = 4

@@ -56,9 +56,14 @@ def quoted(text: str, opening: int) -> ValueRange:
         closing = text.find(quote, closing + 1)
     else:
         closing = -1
-    if closing < 0 or (quote == '"' and text.count('"', closing + 1) % 2 and _starts_argument(text, opening)):
+    if closing < 0 or (quote == '"' and _starts_argument(text, opening) and _is_unsure(text, opening, closing)):
         return ValueRange(opening + 1, len(text))
     return ValueRange(opening + 1, closing)
+
+
+def _is_unsure(text: str, opening: int, closing: int) -> bool:
+    """Whether the agent's quotes may hold further ones: an odd number follows, and none around it is open."""
+    return text.count('"', closing + 1) % 2 == 1 and text.count('"', 0, opening) % 2 == 0
 
 
 def _starts_argument(text: str, opening: int) -> bool:

@@ -39,7 +39,7 @@ class KeyKind(enum.Enum):
 _PASSWORDS: Final = word_set("""
     password passwords passwd passwrd passw passwort passphrase passcode passkey pass pwd pswd psw pw pword
     kennwort senha contrasena contrasenya motdepasse wachtwoord heslo haslo parola sifre psk pin otp totp
-    mnemonic cvv cvc ssn unlockcode
+    mnemonic cvv cvc ssn unlockcode enterpin sopin userpin newpin oldpin simpin pincode
 """)
 _PASSWORD_STEMS: Final = ("password", "passwd", "passphrase", "passwort", "pwd")
 _PASS_ENDING_BENIGN: Final = word_set("""

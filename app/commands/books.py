@@ -14,12 +14,13 @@ from app.dead_letters.settling import read_letters
 from app.operators.printing import echo, print_answer
 from app.progress import Progress
 from app.settings import Settings, load
-from app.telemetry.metric_pages import read_pages
+from app.telemetry.metric_pages import Page, UnreadPage, read_processes
 from app.telemetry.process_addresses import addresses_in
 from app.topology import PIPELINE
 from schemas import topics
 
 UNBALANCED = 1
+NOT_ALL_READ = 2
 
 
 @click.command(name="books")
@@ -45,18 +46,22 @@ def command(addresses: tuple[str, ...], settled: bool, with_letters: bool, as_js
     For each process, its metrics must say that what came in also went out. For each stage, Kafka must say that every
     committed offset is accounted for, since the stage's group began and across all restarts. And no topic may have
     fewer records than were written to it. Lag is not an error: it is listed as waiting. With --dead-letters, no event
-    may have a call and have been sent again, too.
+    may have a call and have been sent again, too. A process that does not answer is named, and the books of all others
+    are made up.
 
     \b
     Exit codes:
       0  the books balance
       1  they do not balance; standard error names the stage
-      2  wrong options or settings, or a server or process does not answer
+      2  wrong options or settings, a server does not answer, or a process does not
+         and the books of all others balance
     Example:
       callstream books --metrics 127.0.0.1:9464 --metrics 127.0.0.1:9465
     """
     settings = load()
-    pages = read_pages(addresses or addresses_in(settings))
+    processes = read_processes(addresses or addresses_in(settings))
+    pages = [one for one in processes if isinstance(one, Page)]
+    unread = [one for one in processes if isinstance(one, UnreadPage)]
     committed = committed_by(settings)
     ends = ends_of(settings, _topics())
     equations = [equation_of(page) for page in pages]
@@ -70,12 +75,14 @@ def command(addresses: tuple[str, ...], settled: bool, with_letters: bool, as_js
             Imbalance(topics.DEAD_LETTERS, f"{twice} events have a call and were sent again: they count twice")
         )
     counts = None if letters is None else _letter_counts(letters)
-    document = _document(equations, sources, found) | {"dead_letters": counts}
+    document = _document(equations, sources, found, unread) | {"dead_letters": counts}
     lines = [*_lines(equations, sources), *([] if counts is None else [_LETTERS_LINE.format_map(counts)])]
     print_answer(document, lines, as_json=as_json)
     for finding in found:
         echo(f"callstream books: {finding}", err=True)
-    sys.exit(UNBALANCED if found else 0)
+    for one in unread:
+        echo(f"callstream books: {one}", err=True)
+    sys.exit(UNBALANCED if found else NOT_ALL_READ if unread else 0)
 
 
 _LETTERS_LINE: Final = (
@@ -126,11 +133,16 @@ def _lines(equations: Sequence[Equation], sources: Sequence[StageSource]) -> Ite
 
 
 def _document(
-    equations: Sequence[Equation], sources: Sequence[StageSource], found: Sequence[Imbalance]
+    equations: Sequence[Equation],
+    sources: Sequence[StageSource],
+    found: Sequence[Imbalance],
+    unread: Sequence[UnreadPage],
 ) -> dict[str, Any]:
+    """`balanced` is null where nothing is wrong in what was read, and not all could be read."""
     pipeline = pipeline_books(sources)
     return {
-        "balanced": not found,
+        "balanced": None if unread and not found else not found,
+        "unread": [asdict(one) for one in unread],
         "findings": [asdict(finding) for finding in found],
         "pipeline": None if pipeline is None else asdict(pipeline) | {"counted_twice": pipeline.counted_twice},
         "processes": [asdict(one) | {"difference": one.difference} for one in equations],

@@ -1,18 +1,17 @@
 """The /metrics pages of processes, each read once, so that its numbers are of one moment.
 
 A process makes its page under one lock, so the numbers on it belong together. Operators give an address as host:port
-or URL. A page that cannot be read is an error; its numbers never count as zeros.
+or URL. A page that cannot be read is named; its numbers never count as zeros.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.operators.errors import OperatorError
 from app.telemetry import metrics
 from app.telemetry.metric import Metric, MetricKind
 from app.telemetry.page_reading import NoPageError, read_page
@@ -23,18 +22,6 @@ _AT_ONCE: Final = 32
 
 _STARTED: Final = "process_start_time_seconds"
 """Which prometheus_client gives of every process."""
-
-
-class PageUnreadableError(OperatorError):
-    """Addresses do not serve a metrics page of ours. The message says which and why."""
-
-    def __init__(self, unread: Sequence["UnreadPage"]) -> None:
-        super().__init__("; ".join(map(str, unread)))
-        self._unread = unread
-
-    def lines(self) -> Sequence[str]:
-        """A line for each address."""
-        return [str(one) for one in self._unread]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +64,6 @@ def read_processes(addresses: Iterable[str]) -> list[Page | UnreadPage]:
     """The page of each process behind the addresses, in their order; an address that is given twice is read once."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(_read, places_of(addresses)))
-
-
-def read_pages(addresses: Iterable[str]) -> list[Page]:
-    """All pages. Raises PageUnreadableError, which names all that cannot be read."""
-    found = read_processes(addresses)
-    if unread := [one for one in found if isinstance(one, UnreadPage)]:
-        raise PageUnreadableError(unread)
-    return [one for one in found if isinstance(one, Page)]
 
 
 def parse_page(address: str, text: str) -> Page | UnreadPage:

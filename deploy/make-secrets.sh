@@ -58,3 +58,6 @@ if [ ! -e kafka_certificate ]; then
 fi
 
 chmod 644 kafka_*_password grafana_password console_token privacy_key kafka_ca kafka_certificate
+for file in kafka_ca kafka_certificate; do
+    echo "$file is good until $(openssl x509 -in $file -noout -enddate | cut -d= -f2); nothing renews it: see docs/compose.md"
+done

@@ -8,6 +8,7 @@ import ipaddress
 import time
 from collections.abc import Iterator
 from typing import Final, assert_never
+from urllib.parse import urlsplit
 
 from app.doctor.findings import CheckFinding, fail, ok, warn
 from app.doctor.writers_check import check_writers
@@ -41,15 +42,15 @@ _LOCAL_NAMES: Final = frozenset({"localhost", ""})
 def check_kafka(settings: Settings) -> Iterator[CheckFinding]:
     """Whether brokers answer, and whether the connection to them is protected."""
     where = settings.kafka_bootstrap_servers
+    is_local = all(map(_is_local, where.split(",")))
     try:
         metadata = AdminConnection(client_config(settings)).metadata(_SECONDS)
     except (KafkaUnreachableError, KafkaUnusableError) as error:
-        yield fail(str(error), "see CALLSTREAM_KAFKA_*; or run: callstream broker")
+        yield fail(str(error), _start_or_reach("Kafka", "CALLSTREAM_KAFKA_*", is_local=is_local))
         return
     yield ok(f"{len(metadata.brokers)} brokers answer at {where}, cluster {metadata.cluster_id}")
     if (source := token_source(settings)) is not None:
         yield ok(f"a login by token, good for {source.token().expires_at - time.time():.0f} s, and then a new one")
-    is_local = all(map(_is_local, where.split(",")))
     if settings.kafka_security_protocol in {"PLAINTEXT", "SASL_PLAINTEXT"} and not is_local:
         yield warn(
             f"records travel to {where} unencrypted, and two of the topics hold private data",
@@ -122,7 +123,8 @@ def check_registry(settings: Settings) -> Iterator[CheckFinding]:
                 yield fail(str(lost), "do not register them again")
             yield from _check_subjects(registry, settings.topic_prefix)
     except (RegistryError, OSError) as error:
-        yield fail(str(error), "see CALLSTREAM_SCHEMA_REGISTRY_*; or run: callstream broker")
+        is_local = _is_local(urlsplit(settings.schema_registry_url).netloc.rpartition("@")[2])
+        yield fail(str(error), _start_or_reach("the registry", "CALLSTREAM_SCHEMA_REGISTRY_*", is_local=is_local))
 
 
 def _lost_subjects(settings: Settings, registry: SchemaRegistry) -> Iterator[SubjectRefusal]:
@@ -156,6 +158,13 @@ def _check_subjects(registry: SchemaRegistry, prefix: str) -> Iterator[CheckFind
         yield ok(f"{len(registered)} of {schemas} schemas are registered, and compatible with their versions")
 
 
+def _start_or_reach(server: str, variables: str, *, is_local: bool) -> str:
+    """`callstream broker` is for a try-out: only there does anybody expect the server on this host."""
+    if is_local:
+        return f"start {server} on this host, or set {variables}; for a try-out run: callstream broker"
+    return f"see {variables}: is {server} up, does this host reach it, and does it take this login?"
+
+
 def _way_out(refusal: TopicRefusal) -> str:
     if refusal.option == "partition count":
         return f"set CALLSTREAM_PARTITIONS={refusal.found} if that is meant; a count cannot be changed in place"
@@ -165,7 +174,10 @@ def _way_out(refusal: TopicRefusal) -> str:
 
 
 def _is_local(server: str) -> bool:
-    host = server.strip().rpartition(":")[0].strip("[]")
+    try:
+        host = urlsplit(f"//{server.strip()}").hostname or ""
+    except ValueError:
+        return False
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

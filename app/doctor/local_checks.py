@@ -11,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
+from app.doctor.certificates_check import check_certificates
 from app.doctor.findings import CheckFinding, fail, ok, warn
 from app.privacy.load import PrivacyConfigError, lacks_key, load_privacy
 from app.serving.address import HostPort, is_loopback
@@ -76,6 +77,7 @@ def check_settings(settings: Settings) -> Iterator[CheckFinding]:
             f"metrics and health are served on {settings.http_host}, without authentication",
             "set CALLSTREAM_HTTP_HOST=127.0.0.1, or let only the scraper reach the port",
         )
+    yield from check_certificates(settings)
     yield from _check_hot_symbols(settings)
     try:
         hooks = load_policy_hooks(settings.policy_hooks_file)

@@ -1,9 +1,12 @@
 """app/doctor/kafka_checks.py: what live workers advertise; the rest is in tests/integration/test_doctor.py."""
 
+from unittest.mock import Mock
+
 import pytest
 
 from app.doctor import kafka_checks
 from app.doctor.findings import CheckVerdict
+from app.kafka.client import KafkaUnreachableError
 from app.serving.address import HostPort
 from app.settings import Settings
 from app.stages.hot_symbols.advertising import Owner
@@ -41,3 +44,34 @@ def test_workers_that_would_query_themselves_are_a_failure(
     assert finding.verdict is verdict
     assert said in finding.what
     assert list(kafka_checks._check_workers(Settings())) == []
+
+
+@pytest.mark.parametrize(
+    ("kafka", "registry", "is_local"),
+    [
+        ("127.0.0.1:9", "http://127.0.0.1:9", True),
+        ("localhost:9,[::1]:9", "http://user@localhost:9/apis/ccompat/v7", True),
+        ("127.0.0.1:9,kafka.invalid:9092", "https://registry.invalid", False),
+        ("kafka.invalid", "http://registry.invalid:8080/path", False),
+    ],
+)
+def test_only_a_server_of_this_host_may_be_one_of_a_try_out(
+    monkeypatch: pytest.MonkeyPatch, kafka: str, registry: str, is_local: bool
+) -> None:
+    """In production the remedy names settings, and starts no broker."""
+
+    def away(*_: object) -> None:
+        raise ConnectionRefusedError
+
+    def no_broker(*_: object) -> None:
+        raise KafkaUnreachableError(kafka)
+
+    monkeypatch.setattr(kafka_checks, "AdminConnection", no_broker)
+    monkeypatch.setattr(kafka_checks, "SchemaRegistry", Mock(from_settings=away))
+    settings = Settings(kafka_bootstrap_servers=kafka, schema_registry_url=registry)
+
+    (on_kafka,), (on_registry,) = kafka_checks.check_kafka(settings), kafka_checks.check_registry(settings)
+
+    assert ("callstream broker" in on_kafka.remedy, "callstream broker" in on_registry.remedy) == (is_local, is_local)
+    assert "CALLSTREAM_KAFKA_*" in on_kafka.remedy
+    assert "CALLSTREAM_SCHEMA_REGISTRY_*" in on_registry.remedy

@@ -4,7 +4,6 @@ The link and the request are those of ingest. The stream ends after two seconds 
 one more reader for that long and no longer.
 """
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -101,9 +100,17 @@ def _stream(link: AgentLink, channel: Any, request: bytes) -> Iterator[CheckFind
 def _unknown(events: Sequence[bytes]) -> Iterator[CheckFinding]:
     """Fields and kinds of a newer agent."""
     found: Counter[str] = Counter()
+    damaged = 0
     for event in events:
-        with contextlib.suppress(DecodeError):
+        try:
             found.update(set(unknown_in(GetEventsResponse.FromString(event))))
+        except DecodeError:
+            damaged += 1
+    if damaged:
+        yield warn(
+            f"{damaged} of {len(events)} messages are no events of Tetragon",
+            "is CALLSTREAM_TETRAGON_ADDRESS Tetragon's own, or a proxy that changes the stream?",
+        )
     for field, count in sorted(found.items()):
         message, number = message_and_number(field)
         yield warn(

@@ -13,6 +13,8 @@ from schemas.topics import TOPICS
 
 _WRITING: Final = frozenset({"WRITE", "ALL"})
 _FILE: Final = "deploy/kafka/acls.toml"
+_EVERYBODY: Final = "the brokers have no authorizer: whoever reaches them may write every topic, and forge any count"
+_AUTHORIZE: Final = f"set authorizer.class.name on the brokers, then run: callstream topics allow {_FILE}"
 
 
 def check_writers(settings: Settings, *, is_local: bool) -> Iterator[CheckFinding]:
@@ -24,9 +26,7 @@ def check_writers(settings: Settings, *, is_local: bool) -> Iterator[CheckFindin
     try:
         admin = AccessAdmin(client_config(settings))
         if not admin.has_authorizer():
-            what = "the brokers have no authorizer: whoever reaches them may write every topic, and forge any count"
-            remedy = f"set authorizer.class.name on the brokers, then run: callstream topics allow {_FILE}"
-            yield ok(what) if is_local else warn(what, remedy)
+            yield ok(_EVERYBODY) if is_local else warn(_EVERYBODY, _AUTHORIZE)
             return
         by_topic = {name: writers(admin.on_topics([name])) for name in names}
     except (KafkaUnreachableError, KafkaUnusableError) as error:

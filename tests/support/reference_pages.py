@@ -13,6 +13,7 @@ from typing import Any, Final
 from app.provision.subjects import LEVEL
 from schemas import records
 from schemas.topics import DAY_MS, TOPICS, Topic, subject
+from tests.support import message_page
 from tests.support.asyncapi_document import asyncapi_document
 from tests.support.openapi_document import openapi_document
 from tests.support.program_pages import commands, configuration, exit_codes
@@ -39,6 +40,7 @@ def pages() -> dict[str, str]:
         "docs/configuration.md": "\n".join(configuration()) + "\n",
         "docs/commands.md": "\n".join(commands()) + "\n",
         "docs/exit-codes.md": "\n".join(exit_codes()) + "\n",
+        "docs/troubleshooting.md": message_page.page(),
         "docs/asyncapi.json": _json(asyncapi_document()),
         "docs/openapi.json": _json(openapi_document()),
     }

@@ -21,7 +21,7 @@ from app.evidence.documents import DocumentError
 from app.evidence.record_file import Layout, RecordFile, RecordFileWriter, Span
 from app.evidence.signing import SignatureError
 from app.evidence.span_files import lines_digest
-from app.evidence.typed_fields import typed
+from app.evidence.typed_fields import typed, what_is_wrong
 from app.kafka.records import OffsetRange, Recorded
 
 ARCHIVE_FILE: Final = "archive.json"
@@ -159,7 +159,7 @@ class Archive:
         try:
             self.contents = Contents.of_document(document)
         except (KeyError, ValueError) as error:
-            raise DocumentError(f"{path}: is not an archive of format {FORMAT}: {error}") from None
+            raise DocumentError(f"{path}: is not an archive of format {FORMAT}: {what_is_wrong(error)}") from None
 
     @property
     def topic(self) -> str:

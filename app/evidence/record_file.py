@@ -37,6 +37,9 @@ RECORDS_DOMAIN: Final = "callstream recorded records 1"
 _CHECKSUM_BYTES: Final = 8
 """CRC-32 in hexadecimal digits."""
 
+_READ_ERRORS: Final = (EOFError, ValueError, IndexError, KeyError, TypeError, OverflowError)
+"""What fastavro raises where bytes are not what they should be."""
+
 _ARRAY: Final = fastavro.parse_schema({"type": "array", "items": records.parsed_schema(records.RECORDED_RECORD)})
 
 
@@ -284,8 +287,10 @@ class RecordFile:
                 taken = _decode(self._layout, block.records, block.payload)
                 count += len(taken)
                 yield taken
-        except (ContainerError, ValueError, EOFError, IndexError, KeyError) as error:
+        except ContainerError as error:
             raise DamagedError(f"{where}: {error}") from None
+        except _READ_ERRORS:  # what fastavro says of them is about its own lists
+            raise DamagedError(f"{where}: the bytes were changed: they hold no records") from None
         if watched.hash.hexdigest() != span.stored or count != span.records:
             raise DamagedError(f"{where}: the bytes were changed")
 

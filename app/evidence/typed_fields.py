@@ -23,6 +23,17 @@ def typed(kind: type[_Class], value: object) -> _Class:
     return found
 
 
+def what_is_wrong(error: Exception) -> str:
+    """For a message: what the reading of a document failed for, without the words of Python's own containers."""
+    match error:
+        case KeyError():
+            return f"it lacks {error}"
+        case TypeError() | IndexError():
+            return "a part of it has another form"
+        case _:
+            return str(error)
+
+
 @cache
 def _hints(kind: type) -> dict[str, Any]:
     hints = get_type_hints(kind)

@@ -19,7 +19,7 @@ from app.evidence.configuration import Configuration
 from app.evidence.documents import DocumentError
 from app.evidence.span_files import lines_digest
 from app.evidence.span_lines import SpanLine, output_digest, total_digest
-from app.evidence.typed_fields import typed
+from app.evidence.typed_fields import typed, what_is_wrong
 from app.replay.pipeline import RunBooks
 
 MANIFEST_FILE: Final = "manifest.json"
@@ -104,7 +104,9 @@ class Manifest:
         try:
             return cls._of_document(document)
         except (KeyError, TypeError, ValueError) as error:
-            raise DocumentError(f"{name}: is not a manifest of a run in format {FORMAT}: {error}") from None
+            raise DocumentError(
+                f"{name}: is not a manifest of a run in format {FORMAT}: {what_is_wrong(error)}"
+            ) from None
 
     @classmethod
     def _of_document(cls, document: Mapping[str, Any]) -> Self:

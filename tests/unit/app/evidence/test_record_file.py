@@ -1,6 +1,7 @@
 """Files of recorded records: what goes in comes out, in constant pieces, resumed or not, and damage has a name."""
 
 import random
+import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -261,6 +262,24 @@ def test_any_flipped_bit_of_the_records_is_named(tmp_path: Path, codec: Codec, s
         )
         assert "raw.avro, partition 3" in str(caught.value)
         assert place in str(caught.value)
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+def test_bytes_that_are_no_records_are_said_to_be_changed(tmp_path: Path, codec: Codec) -> None:
+    """An auditor reads what happened to the file, and nothing about the lists of a library."""
+    layout = Layout(TOPIC, PARTITION, codec, 6)
+    writer = RecordFileWriter(tmp_path, "raw", layout)
+    writer.add([Recorded(TOPIC, PARTITION, offset, 5, b"k", b"value") for offset in range(20)])
+    spans = writer.finish()
+    path = tmp_path / "raw.avro"
+    content, said = path.read_bytes(), set()
+    for position in range(spans[0].begin, len(content)):
+        path.write_bytes(content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1 :])
+        with pytest.raises(DamagedError) as caught:
+            contents(RecordFile(path, layout, lines_digest(spans)))
+        said.add(str(caught.value).partition(": ")[2])
+    assert not [one for one in said if not re.match(r"byte \d+: \w|the bytes were changed", one)]
+    assert "the bytes were changed: they hold no records" in said or codec is not Codec.NULL
 
 
 @pytest.mark.proof

@@ -17,8 +17,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from callstream_client.connection import Connection
 from callstream_client.decoding import Decoder, TopicKind
 from callstream_client.errors import ClientError, UnreachableError
+from callstream_client.quiet import quiet
 
 log = logging.getLogger(__name__)
+kafka_log = log.getChild("librdkafka")
+quiet(log, kafka_log)
 
 RecordT = TypeVar("RecordT")
 
@@ -109,7 +112,7 @@ class RecordStream(Generic[RecordT]):
         self._is_member = False
         self._closing = threading.Event()
         options = connection.consumer_options(group) | {"error_cb": self._hear}
-        self._consumer = Consumer(options, logger=log.getChild("librdkafka"))
+        self._consumer = Consumer(options, logger=kafka_log)
         self._find_topic(connection)
         self._consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked)
 

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from callstream_client.connection import Connection
 from callstream_client.decoding import Decoder, TopicKind
 from callstream_client.errors import ClientError, UnreachableError
-from callstream_client.stream import RefusedRecord, partitions_of
+from callstream_client.stream import RefusedRecord, kafka_log, partitions_of
 
 RecordT = TypeVar("RecordT")
 
@@ -66,7 +66,7 @@ def read_to_end(connection: Connection, topic: str, since_ms: int = 0) -> Iterat
     """
     name = connection.topic(topic)
     options = connection.consumer_options(_READER) | {"enable.partition.eof": True, "auto.offset.reset": "earliest"}
-    consumer = Consumer(options)
+    consumer = Consumer(options, logger=kafka_log)
     numbers = partitions_of(consumer, name, connection)
     try:
         since = [TopicPartition(name, number, since_ms) for number in numbers]

@@ -9,6 +9,7 @@ import pytest
 
 from app.__main__ import cli
 from tests.support.alarmed_pipeline import commands_of
+from tests.support.alarming_faults import FAULTS
 from tests.support.deployed_queries import all_series
 from tests.support.prometheus import RUNBOOKS, alerts
 
@@ -42,6 +43,12 @@ def test_each_command_of_a_page_is_one_that_there_is(page: str) -> None:
             assert any(name.startswith(found[1]) for name in all_series()), command
         elif command != _READY:
             _parse(command)
+
+
+def test_each_alert_is_one_that_a_real_fault_causes() -> None:
+    """A new alert comes with a fault that causes it."""
+    told = [name for fault in FAULTS for name in (*fault.tells, *fault.then)]
+    assert sorted(told) == sorted(alerts())
 
 
 def _parse(line: str) -> None:

@@ -4,12 +4,13 @@ Prometheus scrapes every process once a second. The rules are those of deploy/pr
 limits, so that an alert takes seconds.
 """
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,9 @@ from tests.support.prometheus import RULES, RUNBOOKS, program
 from tests.support.shell_lines import shell_lines
 
 RATE_PER_S: Final = 300
-LIFE_SECONDS: Final = 1_800
+LIFE_SECONDS: Final = 2_700
+QUEUE_EVENTS: Final = 1_500
+"""Five seconds of events, and not Tetragon's own half a minute."""
 ALERT_SECONDS: Final = 120.0
 """Two looks at the registry, with its client's own patience, on a busy machine."""
 
@@ -38,14 +41,20 @@ _QUICK_LIMITS: Final = {
     "callstream:limit:lag_records": "vector(50)",
     "callstream:limit:lag_seconds": "vector(5)",
     "callstream:limit:coverage_seconds": "vector(90)",
+    "callstream:limit:receipt_seconds": "vector(10)",
+    "callstream:limit:restarts": "vector(1)",
+    "callstream:limit:rebalances": "vector(1)",
 }
 _QUICK_TIMES: Final = {
     "[5m]": "[15s]",
     "[10m]": "[15s]",
-    "[15m]": "[30s]",
+    "[15m]": "[45s]",
     "offset 5m": "offset 20s",
-    "offset 15m": "offset 30s",
+    "offset 15m": "offset 45s",
+    # heartbeats vouch for what is a minute ago
+    "< 600": "< 90",
 }
+_JOBS: Final = ("callstream-ingest", "callstream-stages")
 
 
 def quick_rules() -> str:
@@ -73,8 +82,10 @@ class AlarmedPipeline:
     run: PipelineRun
     broker: BreakableBroker
     agents: LiveAgents
-    ports: Mapping[str, int]
+    ports: dict[str, int]
     prometheus: str
+    own: Mapping[str, Mapping[str, str]]
+    """What each process has set for itself."""
 
     def firing(self) -> dict[str, list[dict[str, Any]]]:
         """The alerts that fire, by name."""
@@ -139,6 +150,41 @@ class AlarmedPipeline:
         """Start a process that was stopped."""
         self.run.start(name)
 
+    def restart(self, name: str, **settings: str) -> None:
+        """Stop a process, and start it with further settings by variable; without any, with those it had at first."""
+        self.run.end(name, signal.SIGTERM)
+        self.run.start(name, self._with_port(name, {**self.own.get(name, {}), **settings}))
+        self.run.await_ready(120)
+
+    def add(self, name: str, *, within: Sequence[str] = (), **settings: str) -> None:
+        """Start one more process, which Prometheus finds, and wait until it is ready."""
+        self.ports[name] = pick_free(frozenset(self.ports.values()))
+        self.run.start(name, self._with_port(name, settings), within=within)
+        _write_targets(self.run.folder, self.ports)
+        self.run.await_ready(120)
+
+    def remove(self, name: str) -> None:
+        """End a process that was added, and let Prometheus forget it."""
+        self.run.wanted.discard(name)
+        self.run.processes.pop(name).kill()
+        del self.ports[name]
+        _write_targets(self.run.folder, self.ports)
+
+    def await_scrape(self, name: str) -> None:
+        """Wait until Prometheus knows of the present life of a process."""
+        started = self.run.processes[name].metric("process_start_time_seconds")
+        query = f'process_start_time_seconds{{instance="127.0.0.1:{self.ports[name]}"}} == {started!r}'
+        self.run.wait(lambda: bool(self._ask(query)), 60, f"Prometheus to see {name}")
+
+    def _ask(self, query: str) -> list[Any]:
+        where = f"http://{self.prometheus}/api/v1/query"
+        answer = urllib3.request("GET", where, fields={"query": query}, timeout=10, retries=3).json()
+        found: list[Any] = answer["data"]["result"]
+        return found
+
+    def _with_port(self, name: str, settings: Mapping[str, str]) -> dict[str, str]:
+        return {**settings, "CALLSTREAM_HTTP_PORT": str(self.ports[name])}
+
     def lose_kafka_for(self, seconds: float) -> None:
         """Have no broker for a while."""
         self.broker.kill_kafka()
@@ -166,15 +212,24 @@ class AlarmedPipeline:
         return "\n".join(printed)
 
 
+def _write_targets(folder: Path, ports: Mapping[str, int]) -> None:
+    """Tell Prometheus which processes there are."""
+    for job in _JOBS:
+        of_job = [port for name, port in ports.items() if name.startswith(INGEST) == (job == _JOBS[0])]
+        content = json.dumps([{"targets": [f"127.0.0.1:{port}" for port in of_job]}])
+        (folder / "targets.new").write_text(content, encoding="utf-8")
+        (folder / "targets.new").rename(folder / f"{job}.json")
+
+
 def _config(folder: Path, ports: Mapping[str, int]) -> Path:
     (folder / "rules.yml").write_text(quick_rules(), encoding="utf-8")
-    stages = [f"127.0.0.1:{port}" for name, port in ports.items() if name != INGEST]
+    _write_targets(folder, ports)
     config = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s", "scrape_timeout": "1s"},
         "rule_files": [str(folder / "rules.yml")],
         "scrape_configs": [
-            {"job_name": "callstream-ingest", "static_configs": [{"targets": [f"127.0.0.1:{ports[INGEST]}"]}]},
-            {"job_name": "callstream-stages", "static_configs": [{"targets": stages}]},
+            {"job_name": job, "file_sd_configs": [{"files": [str(folder / f"{job}.json")], "refresh_interval": "1s"}]}
+            for job in _JOBS
         ],
     }
     path = folder / "prometheus.yml"
@@ -220,7 +275,9 @@ def alarmed_pipeline(broker: BreakableBroker, prefix: str, folder: Path) -> Iter
     pair = Authority.create(folder).issue("worker")
     (folder / "token").write_text("a-token-of-this-test")
     (folder / "policy.toml").write_text(built_in_text("default"), encoding="utf-8")
-    agents = LiveAgents(folder, rate_per_s=RATE_PER_S, until_s=int(time.time()) + LIFE_SECONDS)
+    agents = LiveAgents(
+        folder, rate_per_s=RATE_PER_S, until_s=int(time.time()) + LIFE_SECONDS, queue_events=QUEUE_EVENTS
+    )
     own = {
         INGEST: agents.settings
         | {
@@ -244,6 +301,6 @@ def alarmed_pipeline(broker: BreakableBroker, prefix: str, folder: Path) -> Iter
             for name, port in ports.items():
                 run.start(name, own.get(name, {}) | {"CALLSTREAM_HTTP_PORT": str(port)})
             run.await_ready(180)
-            yield AlarmedPipeline(run, broker, agents, ports, prometheus)
+            yield AlarmedPipeline(run, broker, agents, ports, prometheus, own)
         finally:
             agents.close()

@@ -19,7 +19,7 @@ from schemas import topics
 from schemas.topics import Stage
 from tests.support.breakable_broker import BreakableBroker
 from tests.support.delivery_run import Worker
-from tests.support.live_agent import Life
+from tests.support.live_agent import QUEUE_EVENTS, Life
 from tests.support.pipeline_run import INGEST, PipelineRun
 
 KILL, TERM = signal.SIGKILL, signal.SIGTERM
@@ -46,8 +46,9 @@ class LivedLife:
 class LiveAgents:
     """One agent, life after life on the same address."""
 
-    def __init__(self, folder: Path, *, rate_per_s: int, until_s: int) -> None:
+    def __init__(self, folder: Path, *, rate_per_s: int, until_s: int, queue_events: int = QUEUE_EVENTS) -> None:
         self._folder, self._rate_per_s, self.until_s = folder, rate_per_s, until_s
+        self._queue_events = queue_events
         self._port = pick_free(frozenset())
         self._metrics_port = pick_free(frozenset({self._port}))
         self.lives: list[LivedLife] = []
@@ -61,8 +62,8 @@ class LiveAgents:
             "CALLSTREAM_TETRAGON_METRICS_URL": f"http://127.0.0.1:{self._metrics_port}/metrics",
         }
 
-    def start(self) -> None:
-        """Begin another life."""
+    def start(self, *, clock_ahead_s: int = 0, strange_every: int = 0) -> None:
+        """Begin another life; the arguments are those of `Life`."""
         life = Life(
             seed=100 + len(self.lives),
             start_s=int(time.time()) + 2,
@@ -70,6 +71,9 @@ class LiveAgents:
             rate_per_s=self._rate_per_s,
             listen_on=f"127.0.0.1:{self._port}",
             metrics_port=self._metrics_port,
+            clock_ahead_s=clock_ahead_s,
+            strange_every=strange_every,
+            queue_events=self._queue_events,
         )
         self.lives.append(LivedLife(life, life.until_s * 10**9))
         program = ("tests.support.live_agent", life.as_json())

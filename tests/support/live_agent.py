@@ -37,6 +37,9 @@ DIGEST_BYTES = 12
 _HAPPENED = struct.Struct(f">q{DIGEST_BYTES}s")
 _NS = 1_000_000_000
 _NOTHING = memoryview(b"")
+_DAMAGED = b"\xff no event"
+_NEW_FIELD = b"\xe2\x03\x03new"
+"""Field 60 of an event, with three bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,20 +55,38 @@ class Life:
     rate_per_s: int
     listen_on: str
     metrics_port: int
+    clock_ahead_s: int = 0
+    """Of the agent's clock: its events say a later time than that at which they happen."""
+    strange_every: int = 0
+    """Each so many events one is damaged on its way, and one has a field that nobody knows; 0 for none."""
+    queue_events: int = QUEUE_EVENTS
 
     def events(self) -> Iterator[tuple[int, bytes]]:
         """When each event happens (Unix epoch, nanoseconds), and its bytes."""
         options = WorkloadOptions(
             events=(self.until_s - self.start_s) * self.rate_per_s,
             seed=self.seed,
-            start_seconds=self.start_s,
+            start_seconds=self.start_s + self.clock_ahead_s,
             events_per_s=self.rate_per_s,
             shares={kind: share for kind, share in SHARES.items() if kind != "throttle"},
             nodes=(NODE,),
         )
         step_ns = _NS // self.rate_per_s
         times = itertools.count(self.start_s * _NS + step_ns, step_ns)
-        return zip(times, Workload(options).events(), strict=False)
+        return zip(times, self._as_they_arrive(Workload(options).events()), strict=False)
+
+    def _as_they_arrive(self, events: Iterator[bytes]) -> Iterator[bytes]:
+        if not self.strange_every:
+            yield from events
+            return
+        for number, event in enumerate(events):
+            match number % self.strange_every:
+                case 0:
+                    yield _DAMAGED
+                case 1:
+                    yield event + _NEW_FIELD
+                case _:
+                    yield event
 
     def as_json(self) -> str:
         """The life as an argument."""
@@ -85,6 +106,7 @@ class Happenings:
         self._next = next(self._events, None)
         self._queue: deque[bytes] = deque()
         self._rest = _NOTHING
+        self._queue_events = life.queue_events
         self.events_taken = 0
         self.overflowed = 0
 
@@ -121,7 +143,7 @@ class Happenings:
             event = self._next[1]
             if not reading:
                 pass
-            elif len(self._queue) < QUEUE_EVENTS:
+            elif len(self._queue) < self._queue_events:
                 self._queue.append(b"\0" + len(event).to_bytes(4, "big") + event)
             else:
                 self.overflowed += 1

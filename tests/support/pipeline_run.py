@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +34,7 @@ class Ended:
 
 @dataclass
 class PipelineRun:
-    """Processes by name: `ingest`, or a stage and its index, as in `privacy-0`."""
+    """Processes by name: `ingest` (a second one is `ingest-1`), or a stage and its index, as in `privacy-0`."""
 
     environ: dict[str, str]
     folder: Path
@@ -54,13 +54,17 @@ class PipelineRun:
         assert self.settings.partitions is not None
         return self.settings.partitions
 
-    def start(self, name: str, environ: Mapping[str, str] | None = None) -> Worker:
-        """Start a process, for the first time or again; `environ` is added to what all share."""
-        if name not in self.processes:
-            stage, _, index = name.rpartition("-")
-            program = ("app", "worker", "--stage", stage, "--index", index) if stage else ("app", "ingest", "--json")
+    def start(self, name: str, environ: Mapping[str, str] | None = None, *, within: Sequence[str] = ()) -> Worker:
+        """Start a process, for the first time or again.
+
+        `environ` is added to what all share, and stays until another one is given; `within` is as in `Worker`.
+        """
+        if name not in self.processes or environ is not None:
+            stage, _, index = name.partition("-") if name.startswith(INGEST) else name.rpartition("-")
+            worker = ("app", "worker", "--stage", stage, "--index", index)
+            program = ("app", "ingest", "--json") if stage == INGEST else worker
             settings = {**self.environ, **(environ or {})}
-            self.processes[name] = Worker(program, settings, self.folder / f"{name}.log")
+            self.processes[name] = Worker(program, settings, self.folder / f"{name}.log", within=within)
         self.wanted.add(name)
         self.processes[name].start()
         return self.processes[name]

@@ -90,9 +90,9 @@ GROUPS: Final = (
         "`callstream doctor tetragon`. Ingest must run where the agent's socket or port can be reached.",
     ),
     MessageGroup(
-        "A folder or an address is taken",
-        ("FolderUnusableError", "HttpError", "QueryPortError", "IndexTakenError"),
-        "Another process has it, or this user may not write there.",
+        "A folder or an address is taken, or may not be served",
+        ("FolderUnusableError", "HttpError", "QueryPortError", "ConsoleError", "IndexTakenError"),
+        "Another process has it, this user may not write there, or no setting says who may ask.",
         "Stop the other one, or give each process a folder, a port and an index of its own.",
     ),
     MessageGroup(

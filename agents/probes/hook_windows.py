@@ -7,16 +7,15 @@ counts for a file only where it names one entry there, because an agent sets the
 Nothing else is a hook that reports every call, so whoever asks gets too few hooks, never one too many.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from agents.coverage.interval import Interval, join, overlap
 from agents.probes.policy_file import Hook, HookSection, TracingPolicy
-from agents.probes.policy_seen import PolicySeen
-from agents.probes.policy_tracker import PolicyWindow
+from agents.probes.probe_table import UNTOLD, AgentTold, ProbeTable, SeenAs
 from schemas.node import NodeId
-from schemas.probes import PolicyState, SeenHookState
+from schemas.probes import SeenHookState
 
 HOST_ROOT: Final = "/procRoot/1/root"
 """The host's files, as an agent in a container sees them."""
@@ -30,6 +29,10 @@ class FileEntries(Protocol):
 
     def address_of(self, file_offset: int) -> int | None:
         """The address of a place in the file; None where no code is there."""
+
+
+NeededHooks = frozenset[frozenset[int]]
+"""Of each set one at least: numbers of `ProbeTable.seen`."""
 
 
 class HookedEntry(NamedTuple):
@@ -49,10 +52,8 @@ class WantedEntries:
     paths: frozenset[str]
 
 
-def hooked_entries(seen: PolicySeen, policy: TracingPolicy, files: Mapping[str, FileEntries]) -> Iterator[HookedEntry]:
+def hooked_entries(seen: SeenAs, policy: TracingPolicy, files: Mapping[str, FileEntries]) -> Iterator[HookedEntry]:
     """Entries whose every call is reported while the policy is seen like this. `files` are those known, by build id."""
-    if seen.spec_digest != policy.digest or seen.state not in {PolicyState.ENABLED, PolicyState.PARTIALLY_ENABLED}:
-        return
     if not _is_numbered_as_here(seen, policy):
         return
     for hook in policy.hooks:
@@ -60,7 +61,7 @@ def hooked_entries(seen: PolicySeen, policy: TracingPolicy, files: Mapping[str, 
             yield from _entries(hook, files)
 
 
-def _is_numbered_as_here(seen: PolicySeen, policy: TracingPolicy) -> bool:
+def _is_numbered_as_here(seen: SeenAs, policy: TracingPolicy) -> bool:
     """Whether the agent numbers uprobes as the file does: its places are those of the file's entries, and no others."""
     places = {
         place
@@ -72,7 +73,7 @@ def _is_numbered_as_here(seen: PolicySeen, policy: TracingPolicy) -> bool:
     return all(0 <= place < entries for place in places)
 
 
-def _is_loaded(hook: Hook, seen: PolicySeen) -> bool:
+def _is_loaded(hook: Hook, seen: SeenAs) -> bool:
     """Whether the agent says so, and says nothing else of the same hook."""
     states = {
         one.state
@@ -101,51 +102,86 @@ def _entries(hook: Hook, files: Mapping[str, FileEntries]) -> Iterator[HookedEnt
             yield HookedEntry(build_id, path, address)
 
 
+class HookFinder:
+    """Entries that have hooks where policies are seen in some way, each found once."""
+
+    def __init__(self, policies: Mapping[str, TracingPolicy], files: Mapping[str, FileEntries]) -> None:
+        """`policies` are by the digest of their spec, `files` those known, by build id."""
+        self._policies, self._files = policies, files
+        self._found: dict[SeenAs, tuple[HookedEntry, ...]] = {}
+
+    def entries(self, seen: SeenAs) -> tuple[HookedEntry, ...]:
+        """The entries, each once; none of a policy that nobody supplied."""
+        found = self._found.get(seen)
+        if found is None:
+            policy = self._policies.get(seen.spec_digest)
+            every = () if policy is None else hooked_entries(seen, policy, self._files)
+            found = self._found[seen] = tuple(dict.fromkeys(every))
+        return found
+
+
 class HookWindows:
-    """When entries had hooks, by node. What goes in may repeat, and come in any order."""
+    """When entries had hooks, by node: what agents told, read with the policies that operators supply."""
 
-    def __init__(self) -> None:
-        self._hooked: dict[NodeId, dict[HookedEntry, list[Interval]]] = {}
-        self._told_ns: dict[NodeId, int] = {}
-
-    def add(
-        self, node: NodeId, window: PolicyWindow, policy: TracingPolicy | None, files: Mapping[str, FileEntries]
-    ) -> None:
-        """Take a window of a policy; one whose file nobody supplied says nothing."""
-        self._told_ns[node] = max(window.to_ns, self._told_ns.get(node, window.to_ns))
-        if policy is None or window.from_ns >= window.to_ns:
-            return
-        for entry in hooked_entries(window.policy, policy, files):
-            found = self._hooked.setdefault(node, {}).setdefault(entry, [])
-            found[:] = join([*found, Interval(window.from_ns, window.to_ns)])
+    def __init__(self, table: ProbeTable, finder: HookFinder) -> None:
+        """Windows that the table takes later count too, but not those of what was not seen before."""
+        self._table = table
+        self._seen_with: dict[HookedEntry, list[int]] = {}
+        for number, seen in enumerate(table.seen):
+            for entry in finder.entries(seen):
+                self._seen_with.setdefault(entry, []).append(number)
 
     def __bool__(self) -> bool:
         """Whether any agent tells of its policies."""
-        return bool(self._told_ns)
+        return bool(self._table.told)
 
     def told_until(self, silence_ns: int) -> int:
         """Up to when all agents have told that are not behind the latest by more than a time; 0 where none has."""
-        latest = max(self._told_ns.values(), default=0)
-        return min((told for told in self._told_ns.values() if told >= latest - silence_ns), default=0)
+        told_ns = [told.at_ns for told in self._table.told.values()]
+        latest = max(told_ns, default=0)
+        return min((told for told in told_ns if told >= latest - silence_ns), default=0)
 
-    def hooked(self, node: NodeId, wanted: WantedEntries) -> list[Interval]:
-        """When all entries had a hook at all paths, in order and without overlaps; never where none is known."""
-        of_node = self._hooked.get(node, {})
-        return _in_all(
-            of_node.get(HookedEntry(wanted.build_id, path, address), ())
-            for path in sorted(wanted.paths)
-            for address in sorted(wanted.addresses)
+    def needed(self, wanted: WantedEntries) -> NeededHooks | None:
+        """What must be loaded for all entries to have a hook at all paths; None where nothing can be said to be that.
+
+        Functions that the same policies have hooks on need the same, so that whoever asks for many asks once.
+        """
+        found = frozenset(
+            frozenset(self._seen_with.get(HookedEntry(wanted.build_id, path, address), ()))
+            for path in wanted.paths
+            for address in wanted.addresses
         )
+        return found if found and frozenset() not in found else None
 
-    def hooked_in_all(self, node: NodeId, wanted: Iterable[WantedEntries]) -> list[Interval]:
-        """When the entries of all files had a hook; a watch of several files needs that."""
-        return _in_all(self.hooked(node, one) for one in wanted)
+    def told_of(self, node: NodeId) -> AgentTold:
+        """What a node's agent told of itself last."""
+        return self._table.told.get(node, UNTOLD)
+
+    def nodes(self, needed: NeededHooks) -> Collection[NodeId]:
+        """Nodes that may have had these hooks at some time; on all others they never were."""
+        return min((self._nodes_of(several) for several in needed), key=len)
+
+    def _nodes_of(self, several: frozenset[int]) -> Collection[NodeId]:
+        if len(several) == 1:
+            [number] = several
+            return self._table.windows[number].keys()
+        return {node for number in several for node in self._table.windows[number]}
+
+    def hooked(self, node: NodeId, needed: NeededHooks) -> Sequence[Interval]:
+        """When they were all there, in order and without overlaps."""
+        found: Sequence[Interval] | None = None
+        for several in needed:
+            one = self._any_of(node, several)
+            found = one if found is None else overlap(found, one)
+            if not found:
+                return ()
+        return found or ()
+
+    def _any_of(self, node: NodeId, several: frozenset[int]) -> Sequence[Interval]:
+        if len(several) == 1:
+            [number] = several
+            return self._table.windows[number].get(node, ())
+        return join(one for number in several for one in self._table.windows[number].get(node, ()))
 
 
-def _in_all(several: Iterable[Iterable[Interval]]) -> list[Interval]:
-    found: list[Interval] | None = None
-    for one in several:
-        found = list(one) if found is None else overlap(found, list(one))
-        if not found:
-            return []
-    return found or []
+NO_HOOK_WINDOWS: Final = HookWindows(ProbeTable(), HookFinder({}, {}))

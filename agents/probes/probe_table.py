@@ -1,55 +1,121 @@
-"""What the records of runtime.probes say, kept by window: what a worker needs to know which code had hooks.
+"""What the records of runtime.probes say: on which nodes policies were seen loaded, from when to when.
 
+A window only grows, so all records of one are one stretch of time, in whatever order they come and however often.
 Whoever may write the topic may name any number of windows, so only the first ones are kept; beyond that hooks are
 missing, which is no claim that something never ran.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
-from agents.probes.hook_windows import FileEntries, HookWindows
-from agents.probes.policy_file import TracingPolicy
-from agents.probes.policy_seen import PolicySeen
-from agents.probes.policy_tracker import PolicyWindow
-from schemas.probes import ProbeWindow
+from agents.coverage.interval import Interval, join
+from schemas.node import NodeId
+from schemas.probes import AgentAnswer, PolicyState, ProbeWindow, SeenHooks
 
-MAX_WINDOWS: Final = 200_000
-"""At some 500 bytes each: ten policies on 10,000 nodes, and as many windows that are over."""
+MAX_WINDOWS: Final = 1_000_000
+"""At some 250 bytes each: forty policies on 10,000 nodes, loaded anew once in their time."""
+
+MAX_NODES: Final = 200_000
+"""Whose agents tell when they were asked last: twice the nodes of which coverage is kept."""
+
+MAX_SEEN: Final = 20_000
+"""Different things that agents say of policies: a thousand policies, each with hooks that are loaded here and not
+there."""
+
+_LOADED: Final = frozenset({PolicyState.ENABLED, PolicyState.PARTIALLY_ENABLED})
+
+
+class SeenAs(NamedTuple):
+    """What an agent says of a loaded policy: the digest of the spec supplied under its name, and its hooks."""
+
+    spec_digest: str
+    hooks: tuple[SeenHooks, ...]
+
+
+class AgentTold(NamedTuple):
+    """When an agent was asked last, as far as an answer came; what it answered then, and its version.
+
+    `tells_hooks`: it told of some hook once, which agents before 1.8 do not.
+    """
+
+    at_ns: int
+    answer: AgentAnswer | None
+    version: str = ""
+    tells_hooks: bool = False
+
+
+UNTOLD: Final = AgentTold(0, None)
 
 
 class ProbeTable:
-    """The newest record of each window, by partition and key."""
+    """Windows by what is said in them, and node. Nothing is ever taken back."""
 
-    def __init__(self, max_windows: int = MAX_WINDOWS) -> None:
-        self._max_windows = max_windows
-        self._windows: dict[tuple[int, bytes], ProbeWindow] = {}
+    def __init__(self, max_windows: int = MAX_WINDOWS, max_nodes: int = MAX_NODES) -> None:
+        self._max_windows, self._max_nodes = max_windows, max_nodes
+        self._numbers: dict[SeenAs, int] = {}
+        self._windows: list[dict[NodeId, list[Interval]]] = []
+        self._count = 0
+        self._told: dict[NodeId, AgentTold] = {}
+        self._nodes: dict[NodeId, NodeId] = {}
         self.left_out = False
-        """Whether there was a window that is not kept."""
+        """Whether there was something that is not kept."""
 
-    def take(self, partition: int, key: bytes, window: ProbeWindow | None) -> bool:
-        """Take a record, or the end of one; returns whether that changes what is known."""
-        place = partition, key
-        if window is None:
-            return self._windows.pop(place, None) is not None
-        if place not in self._windows and len(self._windows) >= self._max_windows:
+    @property
+    def seen(self) -> list[SeenAs]:
+        """What was said of policies; the place in this list is its number."""
+        return list(self._numbers)
+
+    @property
+    def windows(self) -> list[dict[NodeId, list[Interval]]]:
+        """When it was said, by its number and node: in order and without overlaps."""
+        return self._windows
+
+    @property
+    def told(self) -> Mapping[NodeId, AgentTold]:
+        """What each node's agent told of itself."""
+        return self._told
+
+    def take(self, window: ProbeWindow) -> None:
+        """Take a record."""
+        node = self._nodes.setdefault(window.node_id, window.node_id)  # one object for all windows of a node
+        before = self._told.get(node)
+        if before is None and len(self._told) >= self._max_nodes:
+            del self._nodes[node]
             self.left_out = True
-            return False
-        before, self._windows[place] = self._windows.get(place), window
-        return window != before
+            return
+        self._told[node] = _told(before or UNTOLD, window)
+        if not window.policy or window.spec_digest is None or window.state not in _LOADED:
+            return
+        if window.namespace:  # such a policy is one of some workloads
+            return
+        if window.from_ns < window.to_ns:
+            self._add(node, SeenAs(window.spec_digest, window.hooks), Interval(window.from_ns, window.to_ns))
 
-    def hook_windows(self, policies: Mapping[str, TracingPolicy], files: Mapping[str, FileEntries]) -> HookWindows:
-        """When hooks were loaded, with the policies by the digest of their spec and the files by build id."""
-        found = HookWindows()
-        for window in self._windows.values():
-            seen = PolicySeen(
-                name=window.policy,
-                namespace=window.namespace,
-                domain=window.domain,
-                policy_id=window.policy_id,
-                state=window.state,
-                hooks=window.hooks,
-                spec_digest=window.spec_digest,
-            )
-            policy = policies.get(window.spec_digest or "") if window.policy else None
-            found.add(window.node_id, PolicyWindow(seen, window.from_ns, window.to_ns), policy, files)
-        return found
+    def _add(self, node: NodeId, seen: SeenAs, window: Interval) -> None:
+        number = self._numbers.get(seen)
+        if number is None:
+            if len(self._numbers) >= MAX_SEEN:
+                self.left_out = True
+                return
+            number = self._numbers[seen] = len(self._windows)
+            self._windows.append({})
+        known = self._windows[number].get(node)
+        if known is not None and known[-1].from_ns == window.from_ns:  # nearly always: it has grown
+            if window.to_ns > known[-1].to_ns:
+                known[-1] = window
+            return
+        joined = join([*(known or ()), window])
+        more = len(joined) - len(known or ())
+        if more > 0 and self._count + more > self._max_windows:
+            self.left_out = True
+            return
+        self._count += more
+        self._windows[number][node] = joined
+
+
+def _told(before: AgentTold, window: ProbeWindow) -> AgentTold:
+    tells_hooks = before.tells_hooks or bool(window.hooks)
+    if window.to_ns < before.at_ns:
+        return before._replace(tells_hooks=tells_hooks)
+    answer = before.answer if window.policy else window.answer
+    return AgentTold(window.to_ns, answer, window.agent_version or before.version, tells_hooks)

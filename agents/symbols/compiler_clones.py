@@ -50,6 +50,7 @@ _GO: Final = (r"func\d+(?:\.\d+)*", r"(?:gowrap|deferwrap)\d+", r"abi0|abiintern
 _SUFFIXES: Final = re.compile(
     rf"(?<=.)(?:(?:\.(?:{'|'.join((*_GCC, *_TARGETS, *_LLVM, *_GO))}))|-fm|-range\d+|-tramp\d+)+\Z", re.DOTALL
 )
+_COLD: Final = re.compile(r".\.cold(?:\.\d+)?\Z", re.DOTALL)
 _COROUTINE: Final = re.compile(r"(?P<ramp>(?:_Z|_R|\$s).+)\.(?:resume|destroy|cleanup)\Z", re.DOTALL)
 """C has no coroutines, and Go has functions of these names."""
 
@@ -68,6 +69,11 @@ _CACHED: Final = 65_536
 def function_of(symbol: str) -> str:
     """The function that a symbol is or was made of; equal for all symbols of one function."""
     return _FUNCTIONS[symbol]
+
+
+def is_cold_part(symbol: str) -> bool:
+    """Whether a symbol is of code that a function jumps to, so that nobody enters it but through the function."""
+    return _COLD.search(symbol) is not None
 
 
 def symbols_of(function: str, names: Iterable[str]) -> set[str]:

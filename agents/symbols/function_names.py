@@ -96,6 +96,10 @@ class FunctionNames:
         self.code_digest = head.code_digest
         self.inline_knowledge = InlineKnowledge(head.origins & _INLINES, head.described, head.functions)
 
+    def address_of(self, file_offset: int) -> int | None:
+        """The address of a place in the file; None where no code is there."""
+        return self._index.address_of(file_offset)
+
     def knows(self, name: str) -> bool:
         """Whether the file has this name, as a function of its own or inlined."""
         return bool(name) and (self._number(name) is not None or bool(self.copies(name)))

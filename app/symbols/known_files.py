@@ -4,14 +4,18 @@ A damaged index or map is told and taken for a missing one: an answer can only s
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from posixpath import basename
 from typing import Final
 
+from agents.hot_symbols.watch.file_places import FilePlaces
 from agents.hot_symbols.watch.files import FileNames, NoNames
+from agents.probes.hook_windows import FileEntries
 from agents.symbols.function_names import FunctionNames
+from app.symbols.module_maps import ModuleMap
+from app.symbols.name_maps import NODE_SCOPE
 from app.symbols.snapshot import ObjectKind, SymbolStoreError
 from app.symbols.store import SymbolStore
 
@@ -30,7 +34,9 @@ class StoreFiles:
     def __init__(self, store: SymbolStore) -> None:
         self._store = store
         self.digest = store.digest
-        self.names = lru_cache(maxsize=_OPEN_NAMES)(lambda build_id: _names(self._store, build_id))
+        self.names: Callable[[str], FunctionNames | NoNames] = lru_cache(maxsize=_OPEN_NAMES)(
+            lambda build_id: _names(self._store, build_id)
+        )
         self._then = lru_cache(maxsize=_OPEN_SNAPSHOTS)(self._store_then)
         self._older = lru_cache(maxsize=_OPEN_NAMES)(self._names_then)
 
@@ -39,18 +45,43 @@ class StoreFiles:
         paths = {module for module in modules if "/" in module}
         files = set(modules) - paths
         found: dict[str, set[str]] = {}
-        for digest in sorted(set(self._store.snapshot.of_kind(ObjectKind.MODULES).values())) if modules else ():
-            try:
-                known = self._store.read_module_map(digest)
-            except SymbolStoreError as error:
-                log.warning("a map of the symbol store is left out: %s", error)
-                continue
+        for _, known in self._module_maps() if modules else ():
             for path in paths & known.keys():
                 found.setdefault(path, set()).update(one.build_id for one in known[path])
             for path, several in known.items() if files else ():
                 if (name := basename(path)) in files:
                     found.setdefault(name, set()).update(one.build_id for one in several)
         return found
+
+    def places(self, build_ids: Collection[str]) -> Mapping[str, FilePlaces]:
+        """Where any map ever had these files; each map is read once."""
+        wanted, paths = frozenset(build_ids), dict[str, set[str]]()
+        in_images: set[str] = set()
+        for scope, known in self._module_maps() if wanted else ():
+            for path, several in known.items():
+                for build_id in wanted.intersection(one.build_id for one in several):
+                    if scope.startswith(NODE_SCOPE):
+                        paths.setdefault(build_id, set()).add(path)
+                    else:
+                        in_images.add(build_id)
+        return {
+            build_id: FilePlaces(frozenset(paths.get(build_id, ())), build_id in in_images)
+            for build_id in {*paths, *in_images}
+        }
+
+    def entries(self, build_id: str) -> FileEntries | None:
+        """Where the functions of a file begin, for hooks; None where no index tells for sure."""
+        if isinstance(self.names(build_id), NoNames) or self._store.layouts(build_id):
+            return None
+        return NamedEntries(lambda: self.names(build_id))
+
+    def _module_maps(self) -> Iterator[tuple[str, ModuleMap]]:
+        """All maps by scope; one that is damaged is told and left out."""
+        for scope, digest in sorted(self._store.snapshot.of_kind(ObjectKind.MODULES).items()):
+            try:
+                yield scope, self._store.read_module_map(digest)
+            except SymbolStoreError as error:
+                log.warning("a map of the symbol store is left out: %s", error)
 
     def names_then(self, build_id: str, snapshot: str) -> FileNames | NoNames:
         """The index that a build id had in a snapshot; what `names` gives if it is the same."""
@@ -75,6 +106,24 @@ class StoreFiles:
         if isinstance(then, NoNames) or isinstance(now, NoNames):
             return NoNames.NO_INDEX
         return then if then.code_digest == now.code_digest else NoNames.NO_INDEX
+
+
+class NamedEntries:
+    """`FileEntries` of agents/probes, from an index that is open while it is asked."""
+
+    def __init__(self, names: Callable[[], FunctionNames | NoNames]) -> None:
+        self._names = names
+
+    def entries(self, symbol: str) -> Collection[int]:
+        """The addresses of all functions that have this name; not of code that only chooses one."""
+        names = self._names()
+        codes = () if isinstance(names, NoNames) else names.codes(symbol)
+        return [code.address for code in codes if not code.is_resolver]
+
+    def address_of(self, file_offset: int) -> int | None:
+        """The address of a place in the file; None where no code is there."""
+        names = self._names()
+        return None if isinstance(names, NoNames) else names.address_of(file_offset)
 
 
 def _names(store: SymbolStore, build_id: str) -> FunctionNames | NoNames:

@@ -53,8 +53,8 @@ class SuppliedPolicies:
 
     @property
     def by_digest(self) -> Mapping[str, TracingPolicy]:
-        """A policy of each spec; those of equal specs have the same hooks."""
-        return {policy.digest: policy for policy in self.policies.values()}
+        """A policy of each spec, of those without a namespace; such of equal specs have the same hooks."""
+        return {policy.digest: policy for policy in self.policies.values() if not policy.namespace}
 
 
 NO_SUPPLIED_POLICIES: Final = SuppliedPolicies({}, ())

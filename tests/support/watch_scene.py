@@ -50,10 +50,10 @@ class WatchScene:
         self._offsets = [0] * PARTITIONS
         self.workers: list[Worker] = []
 
-    def know_file(self, module: str, build_id: str, *functions: Sequence[str]) -> None:
+    def know_file(self, module: str, build_id: str, *functions: Sequence[str], scope: str = "image:any") -> None:
         """Put a file with these functions, by all names of each, into the symbol store of workers and commands."""
         folder = self.folder / "symbols"
-        store_with(folder, {build_id: functions}, {"image:any": {module: build_id}})
+        store_with(folder, {build_id: functions}, {scope: {module: build_id}})
         self.environ |= {"CALLSTREAM_SYMBOL_STORE_DIR": str(folder)}
 
     def serve_hot_symbols(self, token: str) -> None:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from agents.hot_symbols.identity import SymbolIdentity
 from agents.hot_symbols.reading.citations import Citation
+from agents.hot_symbols.watch.file_places import NOWHERE, FilePlaces
 from agents.hot_symbols.watch.older_names import NamedBy
 from agents.hot_symbols.watch.watch import Bearing, Watch
 from agents.hot_symbols.watch.watched_code import MAX_FILES, WatchedCode
@@ -83,20 +84,22 @@ class WatchedFiles:
         self,
         watches: Iterable[Watch],
         module_of: ModuleOf,
-        seen: Mapping[str, set[str]] | None = None,
-        snapshots: Iterable[str] = (),
+        before: "WatchedFiles | None" = None,
     ) -> None:
-        """`seen` and `snapshots` have what was noted before, for other watches."""
+        """`before` has noted the rows that came before, for other watches."""
         self.module_of = module_of
         watches = list(watches)
         self._build_ids = {watch.build_id for watch in watches if watch.build_id is not None}
         self._modules = {watch.module for watch in watches if watch.module is not None}
         self._names = {basename(module) for module in self._modules}
-        self._seen = {name: builds for name, builds in (seen or {}).items() if name in self._modules}
-        self.snapshots: set[str] = set(snapshots)
+        seen = {} if before is None else before.seen
+        self._seen = {name: builds for name, builds in seen.items() if name in self._modules}
+        self.snapshots: set[str] = set() if before is None else set(before.snapshots)
         """Those that named rows."""
         self.in_use: set[str] = set()
         """The one that says which code is watched, which need not be noted."""
+        self.ran_at: dict[str, FilePlaces] = {} if before is None else before.ran_at
+        """Where rows say that files ran, by build id."""
         self.has_new = False
         """Whether a build id or snapshot was seen that was not known of; whoever uses what was seen resets it."""
 
@@ -109,6 +112,7 @@ class WatchedFiles:
         """Note the file of a row, and which snapshots named it."""
         if row.identity.build_id is None:
             return
+        self._note_place(row.identity.build_id, row)
         for one in row.snapshots:
             if one and one not in self.snapshots and len(self.snapshots) < MAX_SNAPSHOTS:
                 self.snapshots.add(one)
@@ -118,6 +122,14 @@ class WatchedFiles:
             if row.identity.build_id not in known and len(known) < MAX_SEEN:
                 known.add(row.identity.build_id)
                 self.has_new = True
+
+    def _note_place(self, build_id: str, row: WatchedRow) -> None:
+        """Where a file ran. One at very many paths counts as one that may be anywhere."""
+        known = self.ran_at.get(build_id, NOWHERE)
+        is_in_images = bool(row.images or row.images_more) or len(known.paths) >= MAX_SEEN
+        if row.module not in known.paths or is_in_images > known.is_in_images:
+            paths = known.paths if len(known.paths) >= MAX_SEEN else known.paths | {row.module}
+            self.ran_at[build_id] = FilePlaces(paths, known.is_in_images or is_in_images)
 
     def may_hold(self, row: SymbolIdentity, value: bytes | None) -> bool:
         """Whether a row with a symbol is of a file that a watch names."""

@@ -18,7 +18,8 @@ from agents.hot_symbols.watch.bearing_rows import NO_UNSURE_HITS, UnsureHits
 from agents.hot_symbols.watch.reasons import Reason
 from agents.hot_symbols.watch.watch import Watch
 from agents.hot_symbols.watch.watched_code import WatchedCode
-from schemas.node import NodeId
+from agents.probes.probe_table import UNTOLD, AgentTold
+from agents.probes.unhooked import ALL_HOOKED, Unhooked
 
 
 class AnswerKind(StrEnum):
@@ -54,17 +55,21 @@ DecidedAnswer = tuple[AnswerKind, tuple[Reason, ...]]
 
 @dataclass(frozen=True, slots=True)
 class HooksKnown:
-    """What agents say of hooks on the watched code: the nodes on which they were not loaded all the time.
+    """What agents say of hooks on the watched code: on how many nodes they were not loaded all the time.
 
-    None where nobody asked the agents, or the hooks of no policy are known.
+    None where nobody asked the agents, or where it is not known at which paths of nodes the file `unplaced` lies.
+    `told` is what the agent of the example told of itself.
     """
 
-    unhooked: tuple[NodeId, ...] | None = None
+    unhooked: Unhooked | None = None
+    told: AgentTold = UNTOLD
+    unplaced: str = ""
+    is_in_images: bool = False
 
     @property
     def are_loaded(self) -> bool:
         """Whether every call was probed on all nodes, by the word of the agents."""
-        return self.unhooked == ()
+        return self.unhooked == ALL_HOOKED
 
 
 NO_HOOKS_KNOWN: Final = HooksKnown()
@@ -85,7 +90,9 @@ def decided(
     if not is_probed:
         doubts = (*doubts, *_doubts_of_hooks(hooks))
     if doubts:
-        return AnswerKind.NOT_SEEN, (*doubts, *code.unknown_copies)
+        # whoever accepts what is missing asks whose word it is that every call was probed
+        loaded = (reasons.HOOKS_LOADED,) if hooks.are_loaded else ()
+        return AnswerKind.NOT_SEEN, (*doubts, *code.unknown_copies, *loaded)
     answer = AnswerKind.NEVER_ENTERED if code.unknown_copies else AnswerKind.NEVER_HIT
     word = reasons.HOOKS_LOADED if hooks.are_loaded else reasons.AUTHORS_WORD
     return answer, (*code.unknown_copies, word, *code.notes, *_notes_of_coverage(covered))
@@ -97,8 +104,10 @@ def best_possible(watch: Watch, code: WatchedCode) -> DecidedAnswer:
 
 
 def _doubts_of_hooks(hooks: HooksKnown) -> Iterator[Reason]:
-    if hooks.unhooked:
-        yield reasons.unhooked(str(hooks.unhooked[0]), len(hooks.unhooked))
+    if hooks.unhooked is not None:
+        yield reasons.unhooked(hooks.unhooked, hooks.told)
+    elif hooks.unplaced:
+        yield reasons.no_place_for_hooks(hooks.unplaced, is_in_images=hooks.is_in_images)
     else:
         yield reasons.NOT_HOOKED
 

@@ -1,39 +1,64 @@
 """Whether agents had hooks on all entries of a watched function, on all nodes that may have had its files."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from agents.coverage.completeness import FleetAccount
-from agents.coverage.interval import Interval, join
 from agents.hot_symbols.watch.deciding import NO_HOOKS_KNOWN, HooksKnown
+from agents.hot_symbols.watch.file_places import NOWHERE, FilePlaces
 from agents.hot_symbols.watch.watch import Watch
-from agents.hot_symbols.watch.watched_code import WatchedCode
-from agents.probes.hook_windows import HookWindows, WantedEntries
-from agents.probes.unhooked import unhooked
+from agents.hot_symbols.watch.watched_code import CodeInFile, WatchedCode
+from agents.probes.hook_windows import NO_HOOK_WINDOWS, HookWindows, NeededHooks, WantedEntries
+from agents.probes.unhooked import OwedNodes, UnhookedNodes
 
 
 @dataclass(frozen=True, slots=True)
 class KnownHooks:
-    """The windows of all agents, and all paths under which files are known to be, by build id."""
+    """The windows of all agents, and where files are known to lie, by build id."""
 
-    windows: HookWindows = field(default_factory=HookWindows)
-    paths: Mapping[str, Collection[str]] = field(default_factory=dict)
-
-    def of_watch(self, watch: Watch, code: WatchedCode, fleet: FleetAccount) -> HooksKnown:
-        """What is known of hooks on a watch's code, up to the end of the fleet's account."""
-        if not self.windows:
-            return NO_HOOKS_KNOWN
-        wanted = [
-            WantedEntries(build_id, file.entries, frozenset(self.paths.get(build_id, ())))
-            for build_id, file in sorted(code.files.items())
-        ]
-        owed = dict(fleet.owed_with(wanted[0].build_id if wanted else None))
-        for one in wanted[1:]:
-            for node, stretches in fleet.owed_with(one.build_id).items():
-                owed[node] = join([*owed.get(node, ()), *stretches])
-        missing = unhooked(self.windows, wanted, owed, Interval(watch.since_ns, fleet.until_ns))
-        return HooksKnown(tuple(dict.fromkeys(one.node for one in missing)))
+    windows: HookWindows = NO_HOOK_WINDOWS
+    places: Mapping[str, FilePlaces] = field(default_factory=dict)
 
 
 NO_KNOWN_HOOKS: Final = KnownHooks()
+
+
+class HookAnswers:
+    """Answers for all watches from what is known of hooks and of the fleet; what several watches need is made once."""
+
+    def __init__(self, known: KnownHooks, fleet: FleetAccount) -> None:
+        self._known, self._fleet = known, fleet
+        self._all = OwedNodes(fleet.owed_with(None))
+        self._owed: dict[str, OwedNodes] = {}
+        self._unhooked: dict[tuple[NeededHooks | None, int], UnhookedNodes] = {}
+
+    def of_watch(self, watch: Watch, code: WatchedCode, ran_at: Mapping[str, FilePlaces]) -> HooksKnown:
+        """What is known of hooks on a watch's code; `ran_at` is where its files ran, by build id."""
+        if not self._known.windows or not code.files:
+            return NO_HOOKS_KNOWN
+        worst = None
+        for build_id, file in sorted(code.files.items()):
+            places = self._known.places.get(build_id, NOWHERE).with_more(ran_at.get(build_id, NOWHERE))
+            if places.is_in_images or not places.paths:
+                return HooksKnown(unplaced=build_id, is_in_images=places.is_in_images)
+            found = self._of_file(file, places).since(watch.since_ns)
+            if worst is None or found.nodes > worst.nodes:
+                worst = found
+        if worst is None or worst.example is None:
+            return HooksKnown(unhooked=worst)
+        return HooksKnown(unhooked=worst, told=self._known.windows.told_of(worst.example))
+
+    def _of_file(self, file: CodeInFile, places: FilePlaces) -> UnhookedNodes:
+        needed = self._known.windows.needed(WantedEntries(file.build_id, file.entries, places.paths))
+        nodes = self._nodes(file.build_id)
+        key = needed, id(nodes)
+        if key not in self._unhooked:
+            self._unhooked[key] = UnhookedNodes(self._known.windows, needed, nodes)
+        return self._unhooked[key]
+
+    def _nodes(self, build_id: str) -> OwedNodes:
+        if build_id not in self._owed:
+            owed = self._fleet.owed_with(build_id)
+            self._owed[build_id] = self._all if owed is self._all.owed else OwedNodes(owed)
+        return self._owed[build_id]

@@ -4,6 +4,9 @@ import enum
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
+from agents.probes.probe_table import AgentTold
+from agents.probes.unhooked import Unhooked
+from schemas.probes import AgentAnswer
 from schemas.text_limits import cut_place, cut_text
 
 MAX_REASONS: Final = 16
@@ -105,13 +108,34 @@ def retired_nodes(said_by: str, nodes: int) -> Reason:
     return Reason(ReasonKind.RETIRED_NODES, words, (said_by,))
 
 
-def unhooked(node: str, nodes: int) -> Reason:
+def unhooked(found: Unhooked, told: AgentTold) -> Reason:
     """No hook on it was known to be loaded on a node, and perhaps on others, for some of the time."""
-    more = f" and {nodes - 1:,} more" if nodes > 1 else ""
+    node = str(found.example or "")
+    agent = f"the agent of {node or 'a node'}{f' ({told.version})' if told.version else ''}"
+    match told.answer:
+        case None if not told.at_ns:
+            words = f"nobody asked {agent} for its policies"
+        case AgentAnswer.UNIMPLEMENTED:
+            words = f"{agent} is too old to tell of its policies"
+        case AgentAnswer.REFUSED:
+            words = f"{agent} refuses to tell of its policies"
+        case _ if not told.tells_hooks:
+            words = f"{agent} told of no hook; one before 1.8 cannot"
+        case _:
+            words = f"{agent} did not tell all the time that hooks on all of its entries are loaded"
+    others = found.nodes - 1
+    more = f"; and so on {others:,} more {'node' if others == 1 else 'nodes'}" if others else ""
+    return Reason(ReasonKind.UNHOOKED, words + more, (node,))
+
+
+def no_place_for_hooks(build_id: str, *, is_in_images: bool) -> Reason:
+    """Nobody can tell whether a policy's hook is on the file, or on all copies of it."""
     words = (
-        f"the agent of {node or 'a node'}{more} did not tell all the time that hooks on all of its entries are loaded"
+        f"{build_id} is in images, and a hook on a path of a node is not on their files"
+        if is_in_images
+        else f"no map says at which paths of nodes {build_id} lies; see callstream symbols add --node"
     )
-    return Reason(ReasonKind.UNHOOKED, words, (node,))
+    return Reason(ReasonKind.NOT_HOOKED, f"nothing says that every call of it is probed: {words}", (build_id,))
 
 
 def unknown_copies(build_id: str) -> Reason:

@@ -18,7 +18,7 @@ from agents.hot_symbols.identity import SymbolIdentity, SymbolIdError, parse_sym
 from agents.hot_symbols.reading.citations import Citation, cited
 from agents.hot_symbols.watch.bearing_rows import ModuleOf, UnsureRows, WatchedFiles, WatchedRow
 from agents.hot_symbols.watch.deciding import HitsFound, HooksKnown, decided
-from agents.hot_symbols.watch.known_hooks import NO_KNOWN_HOOKS, KnownHooks
+from agents.hot_symbols.watch.known_hooks import NO_KNOWN_HOOKS, HookAnswers, KnownHooks
 from agents.hot_symbols.watch.reasons import MAX_REASONS
 from agents.hot_symbols.watch.watch import Bearing, Watch
 from agents.hot_symbols.watch.watched_code import CodeInFile, WatchedCode
@@ -67,6 +67,7 @@ class WatchBoard:
         self._of_all: Sequence[GapInterval] = ()
         self._placements = NO_PLACEMENTS
         self._hooks = NO_KNOWN_HOOKS
+        self._hook_answers: HookAnswers | None = None
         self._fleet: FleetAccount | None = None
         """Made when an answer needs it, for all answers until something of it changes."""
         self.needs_rows = False
@@ -77,13 +78,18 @@ class WatchBoard:
         """The watches by id."""
         return self._watches
 
+    @property
+    def build_ids(self) -> list[str]:
+        """Those of the files that have watched code."""
+        return sorted(self._known)
+
     def set_watches(self, watches: Mapping[str, Watch], codes: Mapping[str, WatchedCode]) -> list[str]:
         """Replace the watches and the code of each by id; returns the ids of those that are new or changed."""
         kept = sorted(watches.items(), key=lambda entry: (entry[1].since_ns, entry[0]))[:MAX_WATCHES]
         changed = [watch_id for watch_id, watch in kept if self._watches.get(watch_id) != watch]
         self.needs_rows = self.needs_rows or bool(changed)
         self._watches = dict(kept)
-        self.files = WatchedFiles(self._watches.values(), self.files.module_of, self.files.seen, self.files.snapshots)
+        self.files = WatchedFiles(self._watches.values(), self.files.module_of, self.files)
         return sorted({*changed, *self.set_codes({watch_id: codes[watch_id] for watch_id in self._watches})})
 
     def set_codes(self, codes: Mapping[str, WatchedCode]) -> list[str]:
@@ -199,8 +205,10 @@ class WatchBoard:
                 placements=self._placements,
                 until_ns=until_ns,
             )
+            self._hook_answers = HookAnswers(self._hooks, self._fleet)
         covered = self._fleet.since(watch.since_ns, forgotten_ns=forgotten_ns, file=watch.build_id)
-        hooks = self._hooks.of_watch(watch, code, self._fleet)
+        assert self._hook_answers is not None
+        hooks = self._hook_answers.of_watch(watch, code, self.files.ran_at)
         return _answer(watch, code, rows, found, covered=covered, hooks=hooks) | {"kept_since_ns": kept_since_ns}
 
     def _read(self) -> None:

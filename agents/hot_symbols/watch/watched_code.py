@@ -23,7 +23,7 @@ from agents.hot_symbols.watch.older_names import (
 )
 from agents.hot_symbols.watch.reasons import Reason, ReasonKind
 from agents.hot_symbols.watch.watch import KERNEL, Bearing, Watch
-from agents.symbols.compiler_clones import function_of, symbols_by_function
+from agents.symbols.compiler_clones import function_of, is_cold_part, symbols_by_function
 
 MAX_FILES: Final = 256
 """Files that one watch looks into: as many builds of one library. Those beyond have no index for it."""
@@ -308,10 +308,15 @@ def code_in_file(
         has_unknown_copies=not names.inline_knowledge.is_whole
         or any(map(names.has_lost_copies, own))
         or (bool(copied) and not hosts),
-        entries=frozenset(codes),
+        entries=frozenset(_entered(codes)) or frozenset(codes),
         same=then.same,
         older=names_by_snapshot(function, codes.values(), names, then.others),
     )
+
+
+def _entered(codes: Mapping[int, NamedCode]) -> Iterable[int]:
+    """Addresses of code that can be called."""
+    return (address for address, code in codes.items() if not all(map(is_cold_part, code.names)))
 
 
 def _names(code: NamedCode) -> Iterable[str]:

@@ -27,6 +27,7 @@ from app.kafka.records import Partition, Recorded
 from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder, RecordFault
 from app.kafka.topic_follower import AT_ONCE, WholeTopics
+from app.stages.hot_symbols.hook_reading import HookReading
 from app.stages.hot_symbols.horizon import Horizon
 from app.stages.hot_symbols.refusing import refused_records
 from app.stages.hot_symbols.row_age import row_age_ns
@@ -91,6 +92,7 @@ class WatchTask:
         self._lists = WholeTopics(settings, {self._list_topic: count, self._answers_topic: count}, self._refused)
         self._letters_topic = settings.name(topics.DEAD_LETTERS)
         self._rows = WholeTopics(settings, dict.fromkeys((self._rows_topic, nodes_topic, self._letters_topic), count))
+        self._hooks = HookReading(settings, count, self._refused)
         self._horizon = Horizon(settings, runtime.admin, count)
         self._list = WatchList(self._refused, MAX_PLACES)
         self._is_list_new = True
@@ -247,8 +249,11 @@ class WatchTask:
             return
         seen = self._rows.positions
         if all(seen.get(where, 0) >= end for where, end in self._rows_to_see.items()):
+            if not await asyncio.to_thread(self._hooks.follow):
+                return
+            hooks = await asyncio.to_thread(self._hooks.known, self._store.files, self._board.build_ids)
             # Gaps of all nodes as they are now: a stage on the way may have said that it never read what it passed.
-            self._board.cover(self._nodes_then, self._fleet.of_all())
+            self._board.cover(self._nodes_then, self._fleet.of_all(), hooks=hooks)
             self._nodes_then, self._rows_to_see = None, None
             self._has_nodes = True
             self._dirty.update(self._board.watches)

@@ -1,6 +1,6 @@
 """When all entries of a watched function had a hook."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
@@ -10,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.coverage.interval import Interval
-from agents.probes.hook_windows import HookedEntry, HookWindows, WantedEntries, hooked_entries
+from agents.probes.hook_windows import HookedEntry, HookFinder, HookWindows, WantedEntries, hooked_entries
 from agents.probes.policy_file import CallLimit, Hook, HookSection, TracingPolicy
-from agents.probes.policy_seen import PolicySeen
-from agents.probes.policy_tracker import PolicyWindow
+from agents.probes.probe_table import ProbeTable, SeenAs
 from schemas.node import NodeId
-from schemas.probes import PolicyState, SeenHooks, SeenHookState
+from schemas.probes import AgentAnswer, PolicyState, ProbeWindow, SeenHooks, SeenHookState
 
 BUILD_ID: Final = "ab" * 20
 PATH: Final = "/usr/lib/libssl.so.3"
@@ -27,7 +26,17 @@ HOOK: Final = Hook(
 )
 POLICY: Final = TracingPolicy(name="tls", namespace="", digest="d", hooks=(HOOK,))
 LOADED: Final = SeenHooks("uprobes", 0, 1, SeenHookState.LOADED)
-SEEN: Final = PolicySeen(name="tls", policy_id=1, state=PolicyState.ENABLED, hooks=(LOADED,), spec_digest="d")
+SEEN: Final = SeenAs("d", (LOADED,))
+WINDOW: Final = ProbeWindow(
+    node=NODE.name,
+    cluster=NODE.cluster,
+    from_ns=10,
+    to_ns=20,
+    policy="tls",
+    state=PolicyState.ENABLED,
+    hooks=(LOADED,),
+    spec_digest="d",
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,25 @@ FILES: Final = {BUILD_ID: Entries({"SSL_read": [0x2000], "SSL_write": [0x2100], 
 WANTED: Final = WantedEntries(BUILD_ID, frozenset({0x2000}), frozenset({PATH}))
 
 
-def entries(seen: PolicySeen = SEEN, hook: Hook = HOOK) -> set[int]:
+def hook_windows(*windows: ProbeWindow, policies: Iterable[TracingPolicy] = (POLICY,)) -> HookWindows:
+    """What records say, with these policies."""
+    table = ProbeTable()
+    for window in windows:
+        table.take(window)
+    return HookWindows(table, HookFinder({policy.digest: policy for policy in policies}, FILES))
+
+
+def hooked(windows: HookWindows, wanted: WantedEntries, node: NodeId = NODE) -> list[Interval]:
+    """When the entries had hooks on a node."""
+    needed = windows.needed(wanted)
+    if needed is None:
+        return []
+    found = list(windows.hooked(node, needed))
+    assert not found or node in windows.nodes(needed)
+    return found
+
+
+def entries(seen: SeenAs = SEEN, hook: Hook = HOOK) -> set[int]:
     """Addresses that the policy has hooks on, with this hook alone."""
     found = list(hooked_entries(seen, replace(POLICY, hooks=(hook,)), FILES))
     assert all(entry == HookedEntry(BUILD_ID, PATH, entry.address) for entry in found)
@@ -60,7 +87,6 @@ def test_a_loaded_hook_is_on_the_entries_of_its_symbols_and_offsets() -> None:
     """Offsets are places in the file."""
     assert entries() == {0x2000}
     assert entries(hook=replace(HOOK, symbols=("SSL_read", "SSL_write"), offsets=(0x1300,))) == {0x2000, 0x2100, 0x2300}
-    assert entries(replace(SEEN, state=PolicyState.PARTIALLY_ENABLED)) == {0x2000}
     assert entries(hook=replace(HOOK, path=f"/procRoot/1/root{HOOK.path}")) == {0x2000}
 
 
@@ -88,24 +114,17 @@ def test_what_may_be_on_other_code_or_leave_calls_out_is_no_hook(hook: Hook) -> 
 @pytest.mark.parametrize(
     "seen",
     [
-        *(replace(SEEN, hooks=(replace(LOADED, state=state),)) for state in SeenHookState if state != LOADED.state),
-        replace(SEEN, hooks=()),
-        replace(SEEN, hooks=(LOADED, replace(LOADED, state=SeenHookState.DIGEST_REJECTED))),
-        replace(SEEN, hooks=(replace(LOADED, first=1),)),
-        replace(SEEN, hooks=(replace(LOADED, count=2),)),
-        replace(SEEN, hooks=(replace(LOADED, section="kprobes"),)),
-        replace(SEEN, spec_digest=None),
-        replace(SEEN, spec_digest="e"),
-        *(
-            replace(SEEN, state=state)
-            for state in PolicyState
-            if state not in {PolicyState.ENABLED, PolicyState.PARTIALLY_ENABLED}
-        ),
+        *((replace(LOADED, state=state),) for state in SeenHookState if state != LOADED.state),
+        (),
+        (LOADED, replace(LOADED, state=SeenHookState.DIGEST_REJECTED)),
+        (replace(LOADED, first=1),),
+        (replace(LOADED, count=2),),
+        (replace(LOADED, section="kprobes"),),
     ],
 )
-def test_what_the_agent_does_not_call_loaded_is_no_hook(seen: PolicySeen) -> None:
-    """A state that an old agent does not give is none, and so is that of a policy whose file is another one."""
-    assert entries(seen) == set()
+def test_what_the_agent_does_not_call_loaded_is_no_hook(seen: tuple[SeenHooks, ...]) -> None:
+    """A state that an old agent does not give is none."""
+    assert entries(SeenAs("d", seen)) == set()
 
 
 def test_a_hook_that_may_be_left_out_counts_where_it_is_loaded() -> None:
@@ -115,58 +134,74 @@ def test_a_hook_that_may_be_left_out_counts_where_it_is_loaded() -> None:
 
 def test_a_function_is_hooked_while_all_its_entries_are() -> None:
     """At all paths of its file; two policies may share the work, and windows that touch are one."""
-    windows = HookWindows()
-    other = replace(HOOK, symbols=("SSL_write",))
-    first, second = replace(POLICY, hooks=(HOOK,)), replace(POLICY, hooks=(other,))
+    other = replace(POLICY, digest="e", hooks=(replace(HOOK, symbols=("SSL_write",)),))
     both = WantedEntries(BUILD_ID, frozenset({0x2000, 0x2100}), frozenset({PATH}))
-    for policy, begin, end in [(first, 10, 50), (first, 50, 90), (second, 20, 60), (second, 70, 200)]:
-        windows.add(NODE, PolicyWindow(SEEN, begin, end), policy, FILES)
-    windows.add(NODE, PolicyWindow(SEEN, 95, 95), first, FILES)
-    windows.add(NODE, PolicyWindow(SEEN, 0, 1000), None, FILES)
+    told = [("d", 10, 50), ("d", 50, 90), ("e", 20, 60), ("e", 70, 200), ("d", 95, 95), ("unknown", 0, 1000)]
+    windows = hook_windows(
+        *(replace(WINDOW, spec_digest=digest, from_ns=begin, to_ns=end) for digest, begin, end in told),
+        policies=[POLICY, other],
+    )
 
-    assert windows.hooked(NODE, WANTED) == [Interval(10, 90)]
-    assert windows.hooked(NODE, both) == [Interval(20, 60), Interval(70, 90)]
-    assert windows.hooked_in_all(NODE, [WANTED, both]) == [Interval(20, 60), Interval(70, 90)]
-    assert windows.hooked(NODE, replace(WANTED, paths=frozenset({PATH, "/elsewhere"}))) == []
-    assert windows.hooked(NODE, replace(WANTED, paths=frozenset())) == []
-    assert windows.hooked(NODE, replace(WANTED, addresses=frozenset())) == []
-    assert windows.hooked(NodeId("c", "other"), WANTED) == []
-    assert windows.hooked_in_all(NODE, []) == []
+    assert hooked(windows, WANTED) == [Interval(10, 90)]
+    assert hooked(windows, both) == [Interval(20, 60), Interval(70, 90)]
+    assert hooked(windows, replace(WANTED, paths=frozenset({PATH, "/elsewhere"}))) == []
+    assert hooked(windows, replace(WANTED, paths=frozenset())) == []
+    assert hooked(windows, replace(WANTED, addresses=frozenset())) == []
+    assert hooked(windows, WANTED, NodeId("c", "other")) == []
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        *(replace(WINDOW, state=state) for state in PolicyState if "Enabled" not in state.value),
+        replace(WINDOW, spec_digest=None),
+        replace(WINDOW, spec_digest="e"),
+        replace(WINDOW, namespace="shop"),
+        replace(WINDOW, policy="", answer=AgentAnswer.ANSWERED),
+        replace(WINDOW, to_ns=WINDOW.from_ns),
+    ],
+)
+def test_a_policy_that_is_not_loaded_everywhere_as_its_file_says_hooks_nothing(window: ProbeWindow) -> None:
+    """Nor does the agent's own window, which only tells that it was asked."""
+    assert hooked(hook_windows(window), WANTED) == []
+    assert hook_windows(window).told_until(0) == window.to_ns
+
+
+def test_a_policy_that_is_loaded_in_part_hooks_what_the_agent_calls_loaded() -> None:
+    """Others of its hooks may be missing."""
+    assert hooked(hook_windows(replace(WINDOW, state=PolicyState.PARTIALLY_ENABLED)), WANTED) == [Interval(10, 20)]
 
 
 def test_an_agent_that_tells_no_more_does_not_hold_the_others_up() -> None:
     """A policy that nobody supplied a file for tells as well that the agent was asked."""
-    windows = HookWindows()
-    assert not windows
-    assert windows.told_until(10) == 0
-    for name, told in (("a", 100), ("b", 95), ("gone", 80)):
-        windows.add(NodeId("c", name), PolicyWindow(SEEN, 0, told), None, FILES)
+    assert not hook_windows()
+    assert hook_windows().told_until(10) == 0
+    told = [replace(WINDOW, node=name, to_ns=end) for name, end in (("a", 100), ("b", 95), ("gone", 80))]
+    windows = hook_windows(*told, policies=[])
 
     assert windows
     assert (windows.told_until(10), windows.told_until(20)) == (95, 80)
 
 
+BOTH: Final = ("SSL_read", "SSL_write")
 _TIMES = st.integers(min_value=0, max_value=12)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["SSL_read", "SSL_write"]), _TIMES, _TIMES), max_size=8), st.randoms())
+@given(st.lists(st.tuples(st.sampled_from(BOTH), _TIMES, _TIMES), max_size=8), st.randoms())
 def test_each_moment_is_hooked_if_each_entry_has_a_hook_then(
     loaded: list[tuple[str, int, int]], random: Random
 ) -> None:
     """Against a look at each moment, in any order of the windows."""
     shuffled = list(loaded)
     random.shuffle(shuffled)
-    windows = HookWindows()
-    for symbol, begin, end in shuffled:
-        policy = replace(POLICY, hooks=(replace(HOOK, symbols=(symbol,)),))
-        windows.add(NODE, PolicyWindow(SEEN, begin, end), policy, FILES)
-    found = windows.hooked(NODE, WantedEntries(BUILD_ID, frozenset({0x2000, 0x2100}), frozenset({PATH})))
+    windows = hook_windows(
+        *(replace(WINDOW, spec_digest=symbol, from_ns=begin, to_ns=end) for symbol, begin, end in shuffled),
+        policies=[replace(POLICY, digest=one, hooks=(replace(HOOK, symbols=(one,)),)) for one in BOTH],
+    )
+    found = hooked(windows, WantedEntries(BUILD_ID, frozenset({0x2000, 0x2100}), frozenset({PATH})))
 
     def is_hooked(at: int) -> bool:
-        return all(
-            any(symbol == name and begin <= at < end for symbol, begin, end in loaded)
-            for name in ("SSL_read", "SSL_write")
-        )
+        return all(any(symbol == name and begin <= at < end for symbol, begin, end in loaded) for name in BOTH)
 
     assert [at for at in range(13) if any(one.from_ns <= at < one.to_ns for one in found)] == [
         at for at in range(13) if is_hooked(at)

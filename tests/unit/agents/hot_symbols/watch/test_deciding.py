@@ -14,7 +14,10 @@ from agents.hot_symbols.watch.files import NoNames
 from agents.hot_symbols.watch.reasons import ReasonKind
 from agents.hot_symbols.watch.watch import Bearing, Watch
 from agents.hot_symbols.watch.watched_code import MAX_FILES
+from agents.probes.probe_table import AgentTold
+from agents.probes.unhooked import ALL_HOOKED, Unhooked
 from schemas.node import NodeId
+from schemas.probes import AgentAnswer
 from tests.support.named_files import Copies, ListedFiles, ListedNames, code_of
 
 BUILD = "0123456789abcdef"
@@ -108,7 +111,8 @@ def test_what_was_seen_and_what_is_missing_keep_never_from_being_said(
     assert (answer, [reason.kind for reason in reasons]) == (NOT_SEEN, why)
 
 
-NORTH, SOUTH = NodeId("east", "north"), NodeId("east", "south")
+NORTH = NodeId("east", "north")
+ONE_NODE = Unhooked(1, NORTH)
 UNSURE = HitsFound(unsure=UnsureHits(hits=3))
 
 
@@ -116,12 +120,12 @@ UNSURE = HitsFound(unsure=UnsureHits(hits=3))
     ("probed", "hooks", "found", "answer", "why"),
     [
         (False, HooksKnown(), NO_HITS, NOT_SEEN, [R.NOT_HOOKED]),
-        (False, HooksKnown((NORTH,)), NO_HITS, NOT_SEEN, [R.UNHOOKED]),
-        (False, HooksKnown(()), NO_HITS, NEVER_HIT, [R.HOOKS_LOADED]),
-        (True, HooksKnown((NORTH,)), NO_HITS, NEVER_HIT, [R.AUTHORS_WORD]),
-        (True, HooksKnown(()), NO_HITS, NEVER_HIT, [R.HOOKS_LOADED]),
-        (False, HooksKnown(()), UNSURE, NEVER_HIT, [R.HOOKS_LOADED]),
-        (False, HooksKnown((NORTH,)), UNSURE, NOT_SEEN, [R.UNNAMED_CODE, R.UNHOOKED]),
+        (False, HooksKnown(ONE_NODE), NO_HITS, NOT_SEEN, [R.UNHOOKED]),
+        (False, HooksKnown(ALL_HOOKED), NO_HITS, NEVER_HIT, [R.HOOKS_LOADED]),
+        (True, HooksKnown(ONE_NODE), NO_HITS, NEVER_HIT, [R.AUTHORS_WORD]),
+        (True, HooksKnown(ALL_HOOKED), NO_HITS, NEVER_HIT, [R.HOOKS_LOADED]),
+        (False, HooksKnown(ALL_HOOKED), UNSURE, NEVER_HIT, [R.HOOKS_LOADED]),
+        (False, HooksKnown(ONE_NODE), UNSURE, NOT_SEEN, [R.UNNAMED_CODE, R.UNHOOKED]),
     ],
 )
 def test_never_is_said_where_hooks_were_loaded_or_the_author_says_so(
@@ -134,13 +138,24 @@ def test_never_is_said_where_hooks_were_loaded_or_the_author_says_so(
     assert (said, [reason.kind for reason in reasons]) == (answer, why)
 
 
-def test_nodes_without_hooks_are_named_and_counted() -> None:
-    """The first one by its name."""
+def test_loaded_hooks_are_told_where_events_are_missing() -> None:
+    """Whoever accepts what is missing needs to know that every call was probed."""
     watch = replace(PARSE, every_call_probed=False)
-    _, [reason] = decided(watch, code_of(watch, files()), NO_HITS, COMPLETE, HooksKnown((NORTH, SOUTH)))
+    covered = replace(COMPLETE, placed=Share(gaps=(GAP,)))
+    answer, reasons = decided(watch, code_of(watch, files()), NO_HITS, covered, HooksKnown(ALL_HOOKED))
+
+    assert (answer, [reason.kind for reason in reasons]) == (NOT_SEEN, [R.GAP, R.HOOKS_LOADED])
+
+
+def test_nodes_without_hooks_are_named_and_counted() -> None:
+    """One of them by its name."""
+    watch = replace(PARSE, every_call_probed=False)
+    told = AgentTold(1, AgentAnswer.ANSWERED, "v1.8.0", tells_hooks=True)
+    _, [reason] = decided(watch, code_of(watch, files()), NO_HITS, COMPLETE, HooksKnown(Unhooked(2, NORTH), told))
 
     assert reason.about == ("east/north",)
-    assert "the agent of east/north and 1 more did not tell all the time" in reason.words
+    assert "the agent of east/north (v1.8.0) did not tell all the time" in reason.words
+    assert "on 1 more node" in reason.words
 
 
 def test_more_builds_than_are_looked_into_keep_never_from_being_said() -> None:

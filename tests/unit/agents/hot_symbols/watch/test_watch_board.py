@@ -10,17 +10,17 @@ from agents.coverage.vouching import VouchedInterval
 from agents.hot_symbols.counting.tally import Tally
 from agents.hot_symbols.identity import SymbolIdentity, symbol_id, within_limits
 from agents.hot_symbols.table.published import module_in, published_record, published_value
+from agents.hot_symbols.watch.file_places import FilePlaces
 from agents.hot_symbols.watch.known_hooks import KnownHooks
 from agents.hot_symbols.watch.watch import Watch
 from agents.hot_symbols.watch.watch_board import MAX_SYMBOLS, WatchBoard, is_news
 from agents.hot_symbols.watch.watched_code import watched_codes
-from agents.probes.hook_windows import HookWindows
+from agents.probes.hook_windows import HookFinder, HookWindows
 from agents.probes.policy_file import Hook, HookSection, TracingPolicy
-from agents.probes.policy_seen import PolicySeen
-from agents.probes.policy_tracker import PolicyWindow
+from agents.probes.probe_table import ProbeTable
 from schemas import records
 from schemas.node import NodeId
-from schemas.probes import PolicyState, SeenHooks, SeenHookState
+from schemas.probes import AgentAnswer, PolicyState, ProbeWindow, SeenHooks, SeenHookState
 from tests.support.named_files import ListedFiles, ListedNames
 
 SECOND = 1_000_000_000
@@ -31,7 +31,7 @@ OTHER_BUILD = "ffffffffffffffff"
 BY_BUILD = Watch(symbol="inflate", build_id=BUILD, module=LIB, since_ns=DAY, every_call_probed=True)
 BY_PATH = Watch(symbol="inflate", module=LIB, since_ns=DAY, every_call_probed=True)
 NOT_PROBED = replace(BY_BUILD, every_call_probed=False)
-NAMES = ListedNames([["inflate"], ["inflate.cold"], ["deflate"], ["hinted"]])
+NAMES = ListedNames([["inflate"], ["inflate.cold"], ["deflate"], ["hinted"], ["inflate.part.0"]])
 FILES = ListedFiles({BUILD: NAMES, OTHER_BUILD: NAMES}, {LIB: {BUILD, OTHER_BUILD}})
 SCHEMA_ID = 7
 
@@ -44,9 +44,12 @@ def value(
     confirmed: int | None = None,
     seen: int = 2,
     snapshots: tuple[str, ...] = (),
+    image: str | None = None,
 ) -> bytes:
     """A published row."""
     tally = Tally(module)
+    if image is not None:
+        tally.images.note((image, image), seen * DAY)
     for snapshot in snapshots:
         tally.snapshots.note((snapshot,), seen * DAY)
     tally.hits, tally.first_ns, tally.last_ns = hits, seen * DAY, seen * DAY + 5
@@ -497,6 +500,14 @@ def test_names_that_rows_have_cut_are_those_names() -> None:
     assert answers == ["Hit", "NeverHit"]
 
 
+ON_NODES = FilePlaces(frozenset({LIB}))
+
+
+def told(begin: int, end: int, **others: Any) -> ProbeWindow:
+    """What the agent of the node told from one day to another."""
+    return ProbeWindow(node="n", cluster="east", from_ns=begin * DAY, to_ns=end * DAY, **others)
+
+
 @dataclass(frozen=True)
 class Entries:
     """The file of the watches, whose code lies in it as at its addresses."""
@@ -510,32 +521,37 @@ class Entries:
         return file_offset
 
 
-def hooks(*loaded: tuple[str, int, int], paths: tuple[str, ...] = (LIB,)) -> KnownHooks:
+def hooks(
+    *loaded: tuple[str, int, int], places: FilePlaces = ON_NODES, tells: tuple[ProbeWindow, ...] = ()
+) -> KnownHooks:
     """Hooks on a symbol from one day to another, as the agent of the node tells."""
-    windows = HookWindows()
+    table = ProbeTable()
+    policies = {}
     for symbol, begin, end in loaded:
         hook = Hook(section=HookSection.UPROBES, index=0, path=LIB, symbols=(symbol,), build_ids=frozenset({BUILD}))
-        policy = TracingPolicy(name=symbol, namespace="", digest=symbol, hooks=(hook,))
+        policies[symbol] = TracingPolicy(name=symbol, namespace="", digest=symbol, hooks=(hook,))
         states = (SeenHooks("uprobes", 0, 1, SeenHookState.LOADED),)
-        seen = PolicySeen(name=symbol, state=PolicyState.ENABLED, hooks=states, spec_digest=symbol)
-        window = PolicyWindow(seen, begin * DAY, end * DAY)
-        windows.add(NodeId("east", "n"), window, policy, {BUILD: Entries()})
-    return KnownHooks(windows, {BUILD: paths})
+        window = told(begin, end, policy=symbol, state=PolicyState.ENABLED, hooks=states, spec_digest=symbol)
+        table.take(window)
+    for one in tells:
+        table.take(one)
+    return KnownHooks(HookWindows(table, HookFinder(policies, {BUILD: Entries()})), {BUILD: places})
 
 
-ALL_THE_TIME = (("inflate", 1, 16), ("inflate.cold", 1, 16))
+ALL_THE_TIME = (("inflate", 1, 16), ("inflate.part.0", 1, 16))
 
 
 @pytest.mark.parametrize(
     ("known", "answer", "reason"),
     [
         (hooks(*ALL_THE_TIME), "NeverHit", "HooksLoaded"),
-        (hooks(("inflate", 1, 5), ("inflate", 5, 16), ("inflate.cold", 0, 20)), "NeverHit", "HooksLoaded"),
-        (hooks(("inflate", 1, 5), ("inflate", 6, 16), ("inflate.cold", 0, 20)), "NotSeen", "Unhooked"),
-        (hooks(("inflate", 2, 16), ("inflate.cold", 1, 16)), "NotSeen", "Unhooked"),
+        (hooks(("inflate", 1, 5), ("inflate", 5, 16), ("inflate.part.0", 0, 20)), "NeverHit", "HooksLoaded"),
+        (hooks(("inflate", 1, 5), ("inflate", 6, 16), ("inflate.part.0", 0, 20)), "NotSeen", "Unhooked"),
+        (hooks(("inflate", 2, 16), ("inflate.part.0", 1, 16)), "NotSeen", "Unhooked"),
         (hooks(("inflate", 1, 16), ("deflate", 1, 16)), "NotSeen", "Unhooked"),
-        (hooks(*ALL_THE_TIME, paths=(LIB, "/opt/libz.so.1")), "NotSeen", "Unhooked"),
-        (hooks(*ALL_THE_TIME, paths=()), "NotSeen", "Unhooked"),
+        (hooks(*ALL_THE_TIME, places=FilePlaces(frozenset({LIB, "/opt/libz.so.1"}))), "NotSeen", "Unhooked"),
+        (hooks(*ALL_THE_TIME, places=FilePlaces(frozenset({LIB}), is_in_images=True)), "NotSeen", "NotHooked"),
+        (hooks(*ALL_THE_TIME, places=FilePlaces()), "NotSeen", "NotHooked"),
         (hooks(), "NotSeen", "NotHooked"),
     ],
 )
@@ -551,7 +567,7 @@ def test_never_needs_a_hook_on_each_entry_all_the_time(known: KnownHooks, answer
 def test_an_answer_ends_where_agents_have_told_last() -> None:
     """What they had later they will tell; a node whose agent was never asked has no hooks."""
     made = board(NOT_PROBED)
-    known = hooks(("inflate", 1, 12), ("inflate.cold", 1, 12))
+    known = hooks(("inflate", 1, 12), ("inflate.part.0", 1, 12))
     nodes = {NodeId("east", "n"): NodeCoverage([VouchedInterval(0, 15 * DAY, "s")])}
     made.cover(nodes, hooks=known)
     found = asked(made, NOT_PROBED)
@@ -560,3 +576,40 @@ def test_an_answer_ends_where_agents_have_told_last() -> None:
     made.cover(nodes | {NodeId("east", "m"): NodeCoverage([VouchedInterval(0, 15 * DAY, "s")])}, hooks=known)
     found = asked(made, NOT_PROBED)
     assert (found["answer"], found["reasons"][0]["about"]) == ("NotSeen", ["east/m"])
+
+
+@pytest.mark.parametrize(
+    ("tells", "words"),
+    [
+        ((), "nobody asked the agent of east/n for"),
+        ((told(1, 16, answer=AgentAnswer.UNIMPLEMENTED, agent_version="v1.3.0"),), "east/n (v1.3.0) is too old to"),
+        ((told(1, 16, answer=AgentAnswer.REFUSED),), "the agent of east/n refuses to tell"),
+        ((told(1, 16, agent_version="v1.6.1"),), "east/n (v1.6.1) told of no hook; one before 1.8 cannot"),
+        ((told(1, 16, policy="p", hooks=(SeenHooks("uprobes", 0, 1, SeenHookState.LOADED),)),), "did not tell all the"),
+    ],
+)
+def test_the_reason_says_what_the_agent_answers(tells: tuple[ProbeWindow, ...], words: str) -> None:
+    """One that is too old is not one that refuses, and neither is one that nobody asked."""
+    other = replace(told(1, 16), node="other")
+    made = board(NOT_PROBED)
+    made.cover(
+        {NodeId("east", "n"): NodeCoverage([VouchedInterval(0, 15 * DAY, "s")])}, hooks=hooks(tells=(other, *tells))
+    )
+    [reason] = asked(made, NOT_PROBED)["reasons"]
+
+    assert reason["reason"] == "Unhooked"
+    assert words in reason["words"]
+
+
+@pytest.mark.parametrize(
+    ("others", "reason"),
+    [({}, "HooksLoaded"), ({"module": "/opt/libz.so.1"}, "Unhooked"), ({"image": "i"}, "NotHooked")],
+)
+def test_a_file_that_ran_where_no_hook_can_be_is_not_hooked(others: dict[str, str], reason: str) -> None:
+    """Rows of its other functions tell where it ran: under another path, or in an image."""
+    made = board(NOT_PROBED)
+    made.cover({NodeId("east", "n"): NodeCoverage([VouchedInterval(0, 15 * DAY, "s")])}, hooks=hooks(*ALL_THE_TIME))
+    row = symbol_id(SymbolIdentity(BUILD, None, "deflate"))
+    made.take(row.encode(), value(row, 3, module=others.get("module", LIB), image=others.get("image")))
+
+    assert asked(made, NOT_PROBED)["reasons"][0]["reason"] == reason

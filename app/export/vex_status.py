@@ -160,20 +160,29 @@ def _accepts_gaps(subject: VexSubject) -> bool:
 
 
 def _authors_words(subject: VexSubject, answers: Sequence[WatchAnswer]) -> Iterator[str]:
-    """Whose word it is that every call was probed: the agents', and the author's where they do not say it of all."""
-    if _are_hooks_loaded(answers):
-        yield "The agents said all the time that hooks on all entries of the functions were loaded."
-    else:
-        yield "The author states that a probe fires on every call."
+    """Whose word it is that every call was probed: the agents', else that of a watch's author, else the statement's."""
+    words: dict[str, list[str]] = {}
+    for answer in answers:
+        words.setdefault(_word_of(answer), []).append(answer["watch_id"])
+    for word, of in words.items():
+        yield word if len(words) == 1 else f"{word.removesuffix('.')}: {', '.join(of)}."
     if subject.accept_unknown_copies and any(_has(one, ReasonKind.UNKNOWN_COPIES) for one in answers):
         yield "Whether copies of the functions were inlined into others is not known, which the author accepts."
+
+
+def _word_of(answer: WatchAnswer) -> str:
+    if _has(answer, ReasonKind.HOOKS_LOADED):
+        return "The agents said all the time that hooks on all entries of the functions were loaded."
+    if answer["every_call_probed"]:
+        return "The author of the watch states that a probe fires on every call."
+    return "The author states that a probe fires on every call."
 
 
 def _doubts(subject: VexSubject, answers: Sequence[WatchAnswer]) -> Iterator[str]:
     """Why it is not sure that none of the functions ran; none if it is sure."""
     if not answers:
         yield "No symbol is watched for it."
-    elif not subject.every_call_probed and not _are_hooks_loaded(answers):
+    elif not subject.every_call_probed and not all(map(_is_probed, answers)):
         yield "Not every call of the watched functions is probed, so they may run unseen."
     for answer in answers:
         if not answer["hits"]:
@@ -224,8 +233,9 @@ def _doubtful(subject: VexSubject, answer: WatchAnswer) -> Iterator[Mapping[str,
     return (reason for reason in answer["reasons"] if reason["reason"] not in names)
 
 
-def _are_hooks_loaded(answers: Sequence[WatchAnswer]) -> bool:
-    return bool(answers) and all(_has(one, ReasonKind.HOOKS_LOADED) for one in answers)
+def _is_probed(answer: WatchAnswer) -> bool:
+    """By the word of the agents or of the watch's author."""
+    return answer["every_call_probed"] or _has(answer, ReasonKind.HOOKS_LOADED)
 
 
 def _has(answer: WatchAnswer, kind: ReasonKind) -> bool:

@@ -126,10 +126,37 @@ def test_the_author_s_word_counts_where_the_agents_do_not_tell_of_all() -> None:
     """One function without hooks is enough."""
     answers = [answer("png_read", **HOOKED), answer("png_write", answer="NeverHit", **UNHOOKED)]
 
-    assert statement(answers)["status_notes"].endswith("The author states that a probe fires on every call.")
+    assert statement(answers)["status_notes"].endswith(
+        "The agents said all the time that hooks on all entries of the functions were loaded: "
+        "/usr/lib/libpng16.so.16!png_read. "
+        "The author states that a probe fires on every call: /usr/lib/libpng16.so.16!png_write."
+    )
     doubtful = statement(answers, every_call_probed=False)
     assert doubtful["status"] == "under_investigation"
     assert "the agent of n did not tell" in doubtful["status_notes"]
+
+
+def test_the_word_of_a_watch_s_author_counts_in_a_statement() -> None:
+    """It is as good as that of the statement's author, who need not repeat it."""
+    answers = [answer("png_read", **HOOKED), answer("png_write", every_call_probed=True)]
+    found = statement(answers, every_call_probed=False)
+
+    assert found["status"] == "not_affected"
+    assert "The author of the watch states that a probe fires on every call: /usr/lib" in found["status_notes"]
+
+
+def test_what_is_missing_may_be_accepted_by_the_word_of_the_agents() -> None:
+    """Hooks were loaded all the time, and the author accepts the gap."""
+    gap = {"node": "n", "cluster": "", "from_ns": SINCE_NS, "to_ns": SINCE_NS + 10**9, "cause": "Reconnect"}
+    missing = {"gaps": [gap | {"events_lost": 0}], "placed_missing_ms": 1000, "missing_ms": 1000}
+    reasons = [{"reason": "Gap", "words": "events of n may be missing", "about": ["n"]}, *HOOKED["reasons"]]
+    found = statement(
+        [answer(answer="NotSeen", **missing | {"reasons": reasons})], every_call_probed=False, min_share=0.999
+    )
+
+    assert found["status"] == "not_affected"
+    assert "1,000 ms of" in found["status_notes"]
+    assert "The agents said" in found["status_notes"]
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,10 @@ from typing import Final, Protocol
 from agents.probes.policy_tracker import PolicyTracker, PolicyWindow
 from agents.probes.window_records import window_record
 from app.ingest.open_windows import OpenWindows, agent_window, open_windows
+from app.ingest.policy_gauges import policy_gauges
 from app.ingest.policy_questions import Asked, PolicyAnswer, PolicyQuestions
 from app.settings import Settings
+from app.telemetry.meter import Meter
 from app.tracing_policies.folder import NO_SUPPLIED_POLICIES, PolicyFolder
 from schemas.node import NodeId
 from schemas.probes import AgentAnswer, ProbeWindow, WindowEnd
@@ -48,13 +50,18 @@ class PolicyWatch:
         *,
         about: Callable[[], tuple[NodeId, str] | None],
         public_name: Callable[[str], str],
+        tell: Callable[[PolicyAnswer], None] = lambda _: None,
     ) -> None:
-        """`about` is the node and the session of its records, None while the node has no name."""
+        """`about` is the node and the session of its records, None while the node has no name.
+
+        `tell` is called with each answer.
+        """
         self._questions = questions
         self._writer = writer
         self._poll_seconds = poll_seconds
         self._about = about
         self._public_name = public_name
+        self._tell = tell
         self._max_silence_ns = int(_SILENT_POLLS * poll_seconds * NS_PER_SECOND)
         self._tracker = PolicyTracker(self._max_silence_ns)
         self._of: tuple[int, NodeId, str] | None = None
@@ -95,6 +102,8 @@ class PolicyWatch:
     def step(self) -> bool:
         """Ask once, and write what changed; returns whether there was an answer."""
         found, about = self._questions.ask(), self._about()
+        if found is not None:
+            self._tell(found)
         if found is None or about is None:
             return False
         of = (found.stream, *about)
@@ -153,6 +162,7 @@ def policy_watch_of(
     *,
     about: Callable[[], tuple[NodeId, str] | None],
     public_name: Callable[[str], str],
+    meter: Meter,
 ) -> PolicyWatch:
     """The watch that the settings describe."""
     folder = PolicyFolder(settings.tracing_policies_dir) if settings.tracing_policies_dir else None
@@ -161,4 +171,6 @@ def policy_watch_of(
         return (folder.look() if folder else NO_SUPPLIED_POLICIES).digests
 
     questions = PolicyQuestions(stream, digests)
-    return PolicyWatch(questions, writer, settings.policy_poll_seconds, about=about, public_name=public_name)
+    return PolicyWatch(
+        questions, writer, settings.policy_poll_seconds, about=about, public_name=public_name, tell=policy_gauges(meter)
+    )

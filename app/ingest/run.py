@@ -153,6 +153,7 @@ class Ingest:
             ProbeWriter(config, settings.name(topics.PROBES), partial(self._find_schema, topics.PROBES, PROBE_WINDOW)),
             about=self._keeper.public_node,
             public_name=lambda name: _cleared(privacy.engine.name(name)),
+            meter=self._meter,
         )
         self._meter.add_source(self._publish)
         self._surroundings = Surroundings(settings, self._meter)

@@ -9,6 +9,9 @@ from typing import Final
 
 from agents.hot_symbols.watch.deciding import AnswerKind
 from app.telemetry.metric import STAGE, TOPIC, BufferPlace, Label, Metric, MetricKind, Process
+from schemas.probes import AgentAnswer, PolicyState, SeenHookState
+
+_ANSWERS: Final = tuple(answer.value for answer in AgentAnswer if answer is not AgentAnswer.UNKNOWN)
 
 _gauge: Final = partial(Metric, kind=MetricKind.GAUGE, is_zero_at_start=False)
 
@@ -72,6 +75,37 @@ RECEIPT_DELAY: Final = _gauge(
     unit="seconds",
     help="From the own time of an event to its receipt, for one event a second.",
     bad="More than seconds: Tetragon sends late, or the clocks of agent and ingest differ.",
+)
+POLICIES_TOLD: Final = _gauge(
+    name="runtime_tracing_policies_told_timestamp_seconds",
+    process=Process.INGEST,
+    unit="seconds",
+    help="When the agent last answered what tracing policies it has, or that it does not tell, Unix time.",
+    bad="Minutes old while events come: no answer to a watch gets firmer by hooks of this node.",
+)
+POLICIES_ANSWER: Final = _gauge(
+    name="runtime_tracing_policies_answer",
+    process=Process.INGEST,
+    unit="bool",
+    help="1 for how the agent last answered that question.",
+    bad="Unimplemented: the agent is too old. Refused: it does not let ingest ask.",
+    labels=(Label(name="answer", values=_ANSWERS),),
+)
+TRACING_POLICIES: Final = _gauge(
+    name="runtime_tracing_policies",
+    process=Process.INGEST,
+    unit="policies",
+    help="Tracing policies that the agent has, by the state that it gives them.",
+    bad="LoadError or Error: what they hook is not reported.",
+    labels=(Label(name="state", values=tuple(state.value for state in PolicyState)),),
+)
+POLICY_HOOKS: Final = _gauge(
+    name="runtime_tracing_policy_hooks",
+    process=Process.INGEST,
+    unit="hooks",
+    help="Hooks of all policies, as far as the agent tells of them, by state.",
+    bad="Any that is not Loaded: calls of what it is on are not reported by it.",
+    labels=(Label(name="state", values=tuple(state.value for state in SeenHookState)),),
 )
 EVENT_AGE: Final = Metric(
     name="runtime_event_age_seconds",

@@ -153,6 +153,17 @@ CASES: Final = (
         "runtime_agent_events_lost_total", "CallstreamAgentLosesEvents", 'counter="tetragon_bpf_missed_events_total"'
     ),
     _ingest_counter("runtime_agent_scrape_errors_total", "CallstreamAgentMetricsUnread", at="20m"),
+    _gauge(
+        "runtime_tracing_policies", "CallstreamPolicyNotLoaded", "0x60", "1x60", at="15m", of=f'{INGEST},state="Error"'
+    ),
+    _gauge(
+        "runtime_tracing_policy_hooks",
+        "CallstreamPolicyNotLoaded",
+        "0x60",
+        "2x60",
+        at="15m",
+        of=f'{INGEST},state="CallNotFound"',
+    ),
     _gauge("runtime_stream_up", "CallstreamStreamDown", "1x40", "0x40"),
     _gauge("runtime_events_buffered", "CallstreamKafkaSlow", "0x40", "9x40", of=f'{INGEST},place="memory"'),
     AlertCase(  # a steady rate: what waits in a moment is written in the next

@@ -11,14 +11,20 @@ from typing import Final
 import grpc
 import pytest
 
+from agents.probes.policy_seen import PolicySeen
 from agents.probes.window_records import window_key
 from app.ingest.client import AgentReply
 from app.ingest.handover import Handover, leave, take
 from app.ingest.node_claims import OpenClaim
-from app.ingest.policy_questions import PolicyQuestions
+from app.ingest.policy_gauges import policy_gauges
+from app.ingest.policy_questions import PolicyAnswer, PolicyQuestions
 from app.ingest.policy_watch import PolicyWatch
+from app.telemetry import state_metrics
+from app.telemetry.meter import Meter
+from app.telemetry.metric import Process
+from app.telemetry.metrics import metrics_of
 from schemas.node import NodeId
-from schemas.probes import AgentAnswer, PolicyState, ProbeWindow, WindowEnd
+from schemas.probes import AgentAnswer, PolicyState, ProbeWindow, SeenHooks, SeenHookState, WindowEnd
 from schemas.tetragon.policies_pb2 import (
     GetInfoResponse,
     ListTracingPoliciesResponse,
@@ -265,3 +271,25 @@ def _wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)
+
+
+def test_gauges_say_what_the_agent_told_last() -> None:
+    """Policies and hooks by state, how it answered and when; what it told before is gone."""
+    meter = Meter(metrics_of(Process.INGEST))
+    tell = policy_gauges(meter)
+    hooks = (SeenHooks("uprobes", 0, 3, SeenHookState.LOADED), SeenHooks("kprobes", 0, 1, SeenHookState.CALL_NOT_FOUND))
+    policies = (PolicySeen(name="a", state=PolicyState.ENABLED, hooks=hooks), PolicySeen(name="b"))
+    answer = PolicyAnswer(
+        stream=1, asked_ns=SECOND, answered_ns=2 * SECOND, answer=AgentAnswer.ANSWERED, policies=policies
+    )
+    tell(answer)
+    assert meter.read(state_metrics.POLICIES_TOLD) == 2
+    assert meter.read(state_metrics.TRACING_POLICIES, "Enabled") == meter.read(
+        state_metrics.TRACING_POLICIES, "Unknown"
+    )
+    assert meter.read(state_metrics.POLICY_HOOKS, "Loaded") == 3
+    assert meter.read(state_metrics.POLICY_HOOKS, "CallNotFound") == 1
+
+    tell(replace(answer, policies=(), answer=AgentAnswer.REFUSED))
+    assert meter.total(state_metrics.POLICY_HOOKS) == 0
+    assert meter.read(state_metrics.POLICIES_ANSWER, "Refused") == meter.total(state_metrics.POLICIES_ANSWER) == 1

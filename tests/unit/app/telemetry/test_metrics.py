@@ -52,7 +52,7 @@ def test_no_label_is_named_like_event_data() -> None:
         "probe_type", "reason", "topic", "stage", "cause", "partition", "place",
         "port", "status", "counter", "resolution",
         "rule", "process", "outcome", "message_type", "field_number",
-        "version", "commit", "prefix", "check", "certificate", "policy_id", "snapshot", "answer",
+        "version", "commit", "prefix", "check", "certificate", "policy_id", "snapshot", "answer", "state",
     }  # fmt: skip
 
 

@@ -20,6 +20,9 @@ from app.simulator.agent_file import AgentFile
 from app.simulator.recording import Recording
 from app.simulator.server import SimulatorServer
 from app.stages.worker import registered_id
+from app.telemetry.meter import Meter
+from app.telemetry.metric import Process
+from app.telemetry.metrics import metrics_of
 from schemas import topics
 from schemas.node import NodeId
 from schemas.probes import ProbeWindow
@@ -79,7 +82,7 @@ class AskedAgent:
 @contextmanager
 def _asked_agent(it: WatchScene, folder: Path) -> Iterator[AskedAgent]:
     """An agent that is asked as ingest does it."""
-    settings = load(it.environ | {"CALLSTREAM_POLICY_POLL_SECONDS": "0.5"})
+    settings = load(it.environ | {"CALLSTREAM_POLICY_POLL_SECONDS": "1"})
     schema_id = registered_id(settings, topics.PROBES)
     config = {"bootstrap.servers": settings.kafka_bootstrap_servers}
     writer = ProbeWriter(config, settings.name(topics.PROBES), lambda: schema_id)
@@ -90,7 +93,12 @@ def _asked_agent(it: WatchScene, folder: Path) -> Iterator[AskedAgent]:
         link = AgentLink(server.address, None, "", 600)
         stream = EventStream(link, b"", lambda _: None, opened=lambda _: None, ended=lambda _: None)
         watch = policy_watch_of(
-            settings, stream, asked, about=lambda: (NodeId("", "n1"), "session"), public_name=lambda name: name
+            settings,
+            stream,
+            asked,
+            about=lambda: (NodeId("", "n1"), "session"),
+            public_name=lambda name: name,
+            meter=Meter(metrics_of(Process.INGEST)),
         )
         threads = [threading.Thread(target=work, daemon=True) for work in (stream.run, watch.run)]
         for thread in threads:

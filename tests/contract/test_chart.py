@@ -152,7 +152,9 @@ def test_everything_that_is_mounted_exists_and_is_used(shape: str) -> None:
         mounted = {mount["name"] for container in pod.containers for mount in container.get("volumeMounts", ())}
         assert mounted == volumes | claims, pod.component
         for volume in pod.spec.get("volumes", ()):
-            if "configMap" in volume:
+            if volume["name"] == "tracing-policies":
+                assert volume["configMap"]["name"] == "policies"  # which the operator makes
+            elif "configMap" in volume:
                 assert ("ConfigMap", volume["configMap"]["name"]) in made
             if "persistentVolumeClaim" in volume and shape != "central":
                 assert ("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]) in made

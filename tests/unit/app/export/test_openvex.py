@@ -148,7 +148,7 @@ def test_the_word_of_a_watch_s_author_counts_in_a_statement() -> None:
 def test_what_is_missing_may_be_accepted_by_the_word_of_the_agents() -> None:
     """Hooks were loaded all the time, and the author accepts the gap."""
     gap = {"node": "n", "cluster": "", "from_ns": SINCE_NS, "to_ns": SINCE_NS + 10**9, "cause": "Reconnect"}
-    missing = {"gaps": [gap | {"events_lost": 0}], "placed_missing_ms": 1000, "missing_ms": 1000}
+    missing: dict[str, Any] = {"gaps": [gap | {"events_lost": 0}], "placed_missing_ms": 1000, "missing_ms": 1000}
     reasons = [{"reason": "Gap", "words": "events of n may be missing", "about": ["n"]}, *HOOKED["reasons"]]
     found = statement(
         [answer(answer="NotSeen", **missing | {"reasons": reasons})], every_call_probed=False, min_share=0.999

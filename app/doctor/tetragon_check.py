@@ -15,6 +15,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from agents.canonicalize.unknown_fields import message_and_number, unknown_in
 from app.doctor.findings import CheckFinding, fail, ok, warn
+from app.doctor.policies_check import check_policies
 from app.ingest.agent_metrics import AgentMetrics
 from app.ingest.filter_effect import drops, filters_in_force, let_through
 from app.ingest.filters import request_of
@@ -39,7 +40,7 @@ _SEE: Final = "see CALLSTREAM_TETRAGON_*; ingest must run where the agent's sock
 
 
 def check_tetragon(settings: Settings) -> Iterator[CheckFinding]:
-    """The link, the version, the stream, and the page of loss counters."""
+    """The link, the version, the stream, the tracing policies, and the page of loss counters."""
     try:
         link, wanted = link_of(settings), request_of(settings)
     except SettingsError as error:
@@ -50,12 +51,12 @@ def check_tetragon(settings: Settings) -> Iterator[CheckFinding]:
     if trouble is not None:
         yield fail(trouble.text, _SEE)
     else:
-        yield from _ask(link, let_through(wanted).SerializeToString())
+        yield from _ask(settings, link, let_through(wanted).SerializeToString())
     yield from _check_filters(wanted)
     yield from _check_counters(settings)
 
 
-def _ask(link: AgentLink, request: bytes) -> Iterator[CheckFinding]:
+def _ask(settings: Settings, link: AgentLink, request: bytes) -> Iterator[CheckFinding]:
     try:
         channel = open_channel(link)
     except TlsFilesError as error:
@@ -64,6 +65,7 @@ def _ask(link: AgentLink, request: bytes) -> Iterator[CheckFinding]:
     with channel:
         yield _version(link, channel)
         yield from _stream(link, channel, request)
+        yield from check_policies(settings, channel)
 
 
 def _version(link: AgentLink, channel: Any) -> CheckFinding:

@@ -63,7 +63,7 @@ def test_a_whole_deployment_is_healthy(environ: dict[str, str], agent: Simulator
 
     assert (code, document["healthy"], _by(document, "fail")) == (0, True, {})
     good = _by(document, "ok")
-    assert good["tetragon"][-1] == "events arrive"
+    assert "events arrive" in good["tetragon"]
     assert any("1 of 2 events have field 14 of ProcessUprobe" in one for one in _by(document, "warn")["tetragon"])
     assert good["topics"] == [f"{len(TOPICS)} of {len(TOPICS)} topics are as they should be"]
     schemas = sum(topic.value_schema is not None for topic in TOPICS)

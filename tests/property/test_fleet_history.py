@@ -5,8 +5,11 @@ from random import Random
 
 import pytest
 
-from agents.coverage.completeness import FleetAccount
+from agents.coverage.completeness import SILENCE_NS, FleetAccount, known_until
 from agents.coverage.interval import Interval
+from agents.probes.hook_windows import WantedEntries
+from agents.probes.unhooked import OwedNodes, UnhookedNodes
+from tests.support.fleet_hooks import FleetHooks, ListedEntries, policy_of
 from tests.support.fleet_simulation import DAY, START_NS, Fleet, FleetPlan, missing_by_truth, ns, unseen_moments
 
 NODES = 40
@@ -57,3 +60,62 @@ def test_a_fleet_that_lost_nothing_has_nothing_missing_however_its_nodes_come_an
         found = account.since(ns(day * DAY))
         assert (found.until_ns, found.gaps, found.all_nodes.missing_ms) == (ns(fleet.end_s), (), 0)
         assert found.complete_ns == (fleet.end_s - day * DAY) * 10**9
+
+
+FILE, PATH, FUNCTIONS = "ab" * 20, "/usr/lib/libz.so.1", ("inflate", "inflate_fast")
+POLICIES = [policy_of("one", FILE, PATH, FUNCTIONS[:1]), policy_of("two", FILE, PATH, FUNCTIONS[1:])]
+WANTED = WantedEntries(FILE, frozenset({0, 1}), frozenset({PATH}))
+
+
+@pytest.mark.proof
+@pytest.mark.slow(reason="histories of fleets over weeks")
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_no_call_without_a_hook_is_in_a_time_that_was_hooked(
+    seed: int, size: int, is_complete: bool, record_property: Callable[[str, object], None]
+) -> None:
+    """Policies loaded late, reloaded within and between questions, and away for hours: whatever coverage says.
+
+    Of each node alone too, so that one that was never reloaded has an answer that could be wrong.
+    """
+    rng = Random(f"{seed}-{is_complete}")
+    planted = firm = 0
+    for _ in range(FLEETS * size):
+        fleet = Fleet(FleetPlan(NODES // 2, 30, is_perfect=is_complete), rng.randrange(1 << 60))
+        coverage = fleet.covered().nodes()
+        hooks = FleetHooks(fleet, POLICIES, rng.randrange(1 << 60), is_perfect=False)
+        windows = hooks.windows({FILE: ListedEntries(FUNCTIONS)})
+        until_ns = min(known_until(coverage, ns(fleet.end_s)), windows.told_until(SILENCE_NS))
+        account = FleetAccount(coverage, ns(fleet.end_s), until_ns=until_ns)
+        owed = account.owed_with(FILE)
+        needed = windows.needed(WANTED)
+        of_all = UnhookedNodes(windows, needed, OwedNodes(owed))
+        for node, truth in fleet.truth.items():
+            of_node = UnhookedNodes(windows, needed, OwedNodes({node: owed[node]} if node in owed else {}))
+            loaded = hooks.truth[node].loaded.values()
+            edges = [edge + rng.randrange(-(10**9), 10**9) for several in loaded for one in several for edge in one]
+            for at in (*edges, *(rng.randrange(ns(0), until_ns) for _ in range(20))):
+                is_owed = any(one.from_ns <= at < one.to_ns for one in owed.get(node, ()))
+                ran = any(one.from_ns <= at < one.to_ns for one in truth.ran)
+                if not ran or not is_owed or not ns(0) <= at < until_ns:
+                    continue
+                firm += not of_node.since(at).nodes
+                if all(any(one.from_ns <= at < one.to_ns for one in several) for several in loaded):
+                    continue
+                planted += 1
+                assert of_node.since(at).nodes == 1, f"{node} at {at}"
+                assert of_all.since(at - rng.randrange(DAY) * 10**9).nodes
+    assert planted > FLEETS
+    assert firm > FLEETS
+    record_property("calls without a hook", planted)
+    record_property("moments from which a node had hooks up to the end", firm)
+
+
+def test_hooks_that_are_loaded_from_boot_to_halt_leave_nothing_open(seed: int) -> None:
+    """A fleet that lost nothing is hooked all the time, however its nodes come and go."""
+    fleet = Fleet(FleetPlan(NODES, 30, is_perfect=True), seed)
+    windows = FleetHooks(fleet, POLICIES, seed, is_perfect=True).windows({FILE: ListedEntries(FUNCTIONS)})
+    account = FleetAccount(fleet.covered().nodes(), ns(fleet.end_s))
+    assert windows.told_until(SILENCE_NS) >= account.until_ns
+    found = UnhookedNodes(windows, windows.needed(WANTED), OwedNodes(account.owed_with(FILE)))
+    for day in range(30):
+        assert found.since(ns(day * DAY)).nodes == 0

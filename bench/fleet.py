@@ -23,11 +23,17 @@ from agents.coverage.covering import node_key
 from agents.coverage.fleet import FleetCoverage
 from agents.coverage.interval import Interval
 from agents.coverage.placements import NO_PLACEMENTS, Placements
+from agents.hot_symbols.watch.file_places import FilePlaces
+from agents.hot_symbols.watch.known_hooks import NO_KNOWN_HOOKS, KnownHooks
 from agents.hot_symbols.watch.watch import Watch
 from agents.hot_symbols.watch.watch_board import WatchBoard
 from agents.hot_symbols.watch.watched_code import watched_codes
+from agents.probes.hook_windows import HookFinder, HookWindows
+from agents.probes.probe_table import ProbeTable
 from bench.figures import Row, Table, record, resident_mbytes, text_of
 from schemas.node import NodeId
+from schemas.probes import PolicyState, ProbeWindow, SeenHooks, SeenHookState
+from tests.support.fleet_hooks import ListedEntries, policy_of
 from tests.support.fleet_simulation import DAY, PARTITIONS, Fleet, FleetPlan, missing_by_truth, ns, unseen_moments
 from tests.support.named_files import ListedFiles, ListedNames
 
@@ -38,6 +44,7 @@ BEGINNINGS: Final = 500
 FILES: Final = 200
 FILES_A_NODE: Final = 40
 SEED: Final = 15
+_PATH: Final = "/usr/lib/file"
 
 
 def main() -> None:
@@ -136,13 +143,15 @@ def _answer(file: Path) -> None:
     for key, row in rows.items():
         coverage.take(0, key, row)
     nodes = coverage.nodes()
-    cases = [("where files were is not known", NO_PLACEMENTS)]
+    cases = [("where files were is not known", NO_PLACEMENTS, NO_KNOWN_HOOKS)]
     if len(nodes) <= 2 * NODES:
-        cases.append(("40 files a node", _placements(list(nodes), builds, rng)))
+        placements = _placements(list(nodes), builds, rng)
+        cases.append(("40 files a node", placements, NO_KNOWN_HOOKS))
+        cases.append(("and a policy for each file", placements, _hooks(placements, names)))
     table_mbytes = resident_mbytes(os.getpid())
     measured = []
-    for case, placements in cases:
-        board.cover(nodes, coverage.of_all(), placements)
+    for case, placements, hooks in cases:
+        board.cover(nodes, coverage.of_all(), placements, hooks)
         began = time.process_time()
         answers = [board.answer(watch_id, ns(end_s))["answer"] for watch_id in board.watches]
         seconds = time.process_time() - began
@@ -168,6 +177,33 @@ def _placements(nodes: list[NodeId], builds: list[str], rng: Random) -> Placemen
         for build in rng.sample(builds, FILES_A_NODE):
             by_file[build][node] = always
     return Placements(by_file, dict.fromkeys(nodes, ()))
+
+
+def _hooks(placements: Placements, names: list[str]) -> KnownHooks:
+    """On each node a policy for each of its files, with hooks on all functions, all of the time but a reload."""
+    table = ProbeTable()
+    policies, files = {}, {}
+    for build, nodes in placements.by_file.items():
+        policy = policy_of(build, build, _PATH, names)
+        policies[policy.digest], files[build] = policy, ListedEntries(names)
+        states = (SeenHooks("uprobes", 0, 1, SeenHookState.LOADED),)
+        for node in nodes:
+            for begin, end in ((0, DAYS * DAY // 2), (DAYS * DAY // 2 + 30, 2 * DAYS * DAY)):
+                table.take(
+                    ProbeWindow(
+                        node=node.name,
+                        cluster=node.cluster,
+                        from_ns=ns(begin),
+                        to_ns=ns(end),
+                        policy=build,
+                        state=PolicyState.ENABLED,
+                        hooks=states,
+                        spec_digest=policy.digest,
+                    )
+                )
+    assert not table.left_out
+    places = dict.fromkeys(files, FilePlaces(frozenset({_PATH})))
+    return KnownHooks(HookWindows(table, HookFinder(policies, files)), places)
 
 
 if __name__ == "__main__":

@@ -148,8 +148,14 @@ class FleetAccount:
             self._owed_with_any = {node: owed for node, owed in cut_owed.items() if owed}
         found = dict(self._owed_with_any)
         for node, windows in self._placements.by_file.get(file, {}).items():
-            if node in unknown and (owed := overlap(self._owed.get(node, ()), join([*unknown[node], *windows]))):
+            not_known, owed = unknown.get(node), self._owed.get(node)
+            if not_known is None or owed is None or not windows:
+                continue
+            where = windows if not not_known else join([*not_known, *windows])
+            if where[0][0] <= owed[0][0] and where[0][1] >= owed[-1][1]:  # nearly always
                 found[node] = owed
+            elif part := overlap(owed, where):
+                found[node] = part
         return found
 
     def _sums_of(self, file: str | None) -> ShareSums:

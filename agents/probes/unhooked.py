@@ -4,8 +4,10 @@ Of each node only the last moment without is kept: it decides for every beginnin
 policy are counted once for all functions, so a function costs what the nodes cost that have its hooks.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import chain
 from typing import Final, NamedTuple
 
 from agents.coverage.interval import Interval
@@ -27,50 +29,45 @@ class OwedNodes:
     """When each node was there and may have had a file: in order and without overlaps, and not beyond the end."""
 
     def __init__(self, owed: Mapping[NodeId, Sequence[Interval]]) -> None:
+        """Each node has at least one stretch."""
         self.owed = owed
-        self.ends = LastMoments((stretches[-1].to_ns, node) for node, stretches in owed.items() if stretches)
 
-
-class LastMoments:
-    """Nodes by the end of the last time without hooks."""
-
-    def __init__(self, moments: Iterable[tuple[int, NodeId]]) -> None:
-        self._sorted = sorted((-end_ns, node) for end_ns, node in moments)
-
-    def after(self, since_ns: int) -> int:
-        """How many ended behind a moment."""
-        return bisect_left(self._sorted, (-since_ns,))
-
-    def latest(self) -> Iterable[tuple[int, NodeId]]:
-        """The latest first, and of those of one moment the first by name."""
-        return ((-end, node) for end, node in self._sorted)
+    @cached_property
+    def ends(self) -> list[int]:
+        """The last moments of all nodes, in order."""
+        return sorted(stretches[-1].to_ns for stretches in self.owed.values())
 
 
 class UnhookedNodes:
     """The nodes of which some had the needed hooks at some time; `needed` is None where no node ever had them."""
 
     def __init__(self, hooks: HookWindows, needed: NeededHooks | None, nodes: OwedNodes) -> None:
-        found = hooks.nodes(needed) if needed is not None else ()
-        self._ends = nodes.ends
-        self._sometimes = [node for node in found if nodes.owed.get(node)]
-        self._known = frozenset(self._sometimes)
-        self._of_known = LastMoments((nodes.owed[node][-1].to_ns, node) for node in self._sometimes)
-        self._own = LastMoments(
-            (end_ns, node)
-            for node in self._sometimes
-            if (end_ns := last_unhooked(nodes.owed[node], hooks.hooked(node, needed or frozenset()))) is not None
-        )
+        owed = self._owed = nodes.owed
+        self._sometimes = [node for node in hooks.nodes(needed) if node in owed] if needed is not None else []
+        self._own: dict[NodeId, int] = {}
+        for node in self._sometimes:
+            end_ns = last_unhooked(owed[node], hooks.hooked(node, needed or frozenset()))
+            if end_ns is not None:
+                self._own[node] = end_ns
+        self._own_ends = sorted(self._own.values())
+        has_others = len(self._sometimes) < len(owed)
+        self._all_ends = nodes.ends if has_others else []
+        self._known_ends = sorted(owed[node][-1].to_ns for node in self._sometimes) if has_others else []
 
     def since(self, since_ns: int) -> Unhooked:
         """Those that had no hook at some time behind a moment."""
-        own = self._own.after(since_ns)
-        others = self._ends.after(since_ns) - self._of_known.after(since_ns)
-        if not own and not others:
-            return ALL_HOOKED
-        examples = [next(iter(self._own.latest()))] if own else []
-        if others:
-            examples.append(next(one for one in self._ends.latest() if one[1] not in self._known))
-        return Unhooked(own + others, min(examples, key=lambda one: (-one[0], one[1]))[1])
+        found = _after(self._own_ends, since_ns) + _after(self._all_ends, since_ns) - _after(self._known_ends, since_ns)
+        return Unhooked(found, self._latest) if found else ALL_HOOKED
+
+    @cached_property
+    def _latest(self) -> NodeId:
+        known = frozenset(self._sometimes)
+        others = ((-several[-1].to_ns, node) for node, several in self._owed.items() if node not in known)
+        return min(chain(((-end_ns, node) for node, end_ns in self._own.items()), others))[1]
+
+
+def _after(ends: Sequence[int], since_ns: int) -> int:
+    return len(ends) - bisect_right(ends, since_ns)
 
 
 def last_unhooked(owed: Sequence[Interval], hooked: Sequence[Interval]) -> int | None:

@@ -43,6 +43,7 @@ class GapCause(StrEnum):
     RETIRED = "Retired"
     RETIREMENT_UNDONE = "RetirementUndone"
     FOLLOWED = "Followed"
+    UNEXPLAINED = "Unexplained"
 
 
 CLAIMS: Final = frozenset({GapCause.HEARTBEAT, GapCause.FILTERED, GapCause.LOSSES_UNREAD})
@@ -62,6 +63,7 @@ LOSSES: Final = frozenset(
         GapCause.AGENT_LOSS,
         GapCause.SPILL_LOSS,
         GapCause.UNDECODABLE,
+        GapCause.UNEXPLAINED,
     }
 )
 """Causes of gaps whose length says nothing of how much is missing: a nanosecond may have held a thousand events."""

@@ -26,6 +26,14 @@ log = logging.getLogger(__name__)
 
 COUNTERS: Final = metrics.AGENT_LOST.labels[0].values
 _SAMPLE: Final = re.compile(rf"^({'|'.join(COUNTERS)})(\{{[^\n]*\}})?[ \t]+([0-9.eE+]+)", re.MULTILINE)
+_MERGES: Final = re.compile(
+    r"^tetragon_generic_kprobe_merge_(?:ok_total|pushed|pushed_total|total(?=\{[^\n]*status=\"ok\"))"
+    r"(?:\{[^\n]*\})?[ \t]+([0-9.eE+]+)",
+    re.MULTILINE,
+)
+"""Halves of events with a return: each that waits for the other, and each pair that came together."""
+_BEFORE_THE_POST: Final = re.compile(r"tetragon_(?:bpf_missed|missed_)")
+"""Counters of what the kernel never handed over, so no policy posted it."""
 _ONLY: Final = {"tetragon_generic_kprobe_merge_total": 'status="error"'}
 """Counters of which only the samples with this label are losses."""
 _MAX_COUNT: Final = float(1 << 62)
@@ -40,6 +48,14 @@ class CounterReading:
     read_at_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class AgentExplains:
+    """Events that need not come, by the agent's counters since they were first read, and when they were read last."""
+
+    events: int
+    read_at_ns: int
+
+
 class AgentMetrics:
     """One agent's metrics page."""
 
@@ -48,13 +64,16 @@ class AgentMetrics:
         self._known: Mapping[str, float] | None = None
         self.trouble: str | None = None
         """Why the last reading failed; None when it did not."""
+        self._merges: float | None = None
+        self._explained = 0
         self.read_at_ns = 0
         """When the counters were last read, Unix epoch; 0 before."""
 
     def read(self, now_ns: int) -> list[AgentLoss]:
         """Losses since the last reading; none, with `trouble` set, when the page cannot be read."""
         try:
-            counters = totals(read_page(self._url))
+            page = read_page(self._url)
+            counters, merges = totals(page), sum(map(float, _MERGES.findall(page)))
         except NoPageError as error:
             return self._failed(str(error))
         except ValueError:
@@ -62,8 +81,18 @@ class AgentMetrics:
         if not counters:
             return self._failed("none of Tetragon's loss counters is on the page")
         losses = growth(self._known, counters, self.read_at_ns, now_ns)
-        self._known, self.read_at_ns, self.trouble = counters, now_ns, None
+        self._explained += sum(one.growth for one in losses if not _BEFORE_THE_POST.match(one.counter))
+        merges = min(merges, _MAX_COUNT)
+        if self._merges is not None:
+            self._explained += int(merges - self._merges if merges >= self._merges else merges)
+        self._known, self._merges, self.read_at_ns, self.trouble = counters, merges, now_ns, None
         return losses
+
+    def explains(self) -> AgentExplains | None:
+        """Posts of policies that need not become an event: lost by the agent, or halves of one. None if unreadable."""
+        return (
+            None if self.trouble is not None or not self.read_at_ns else AgentExplains(self._explained, self.read_at_ns)
+        )
 
     def last_reading(self) -> CounterReading | None:
         """The counters as they were last read, for the next ingest; None before the first reading."""

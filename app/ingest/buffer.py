@@ -8,7 +8,7 @@ it drops is counted and becomes a gap. One lock guards events and books.
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from threading import Condition, Lock
 from typing import Final
@@ -249,6 +249,12 @@ class Buffer:
             self._books.publish(meter)
             held = 0.0 if self._held_since is None else time.monotonic() - self._held_since
             meter.set(metrics.READING_STOPPED, self._held_seconds + held)
+
+    def received_of(self, kinds: Collection[str]) -> int:
+        """How many events of these kinds were received."""
+        with self._lock:
+            self._seal()
+            return self._books.received_of(kinds)
 
     def latest(self) -> list[bytes]:
         """The last events that arrived, oldest first, as many as are remembered."""

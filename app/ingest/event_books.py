@@ -8,7 +8,7 @@ themselves until `take_findings` hands it on to become gaps.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -90,6 +90,10 @@ class IngestBooks:
                 self._findings.undecodable = interval
             else:
                 self._findings.undecodable.widen(interval)
+
+    def received_of(self, kinds: Collection[str]) -> int:
+        """How many events of these kinds were received."""
+        return sum(self.received[kind] for kind in kinds)
 
     def left_memory(self, chunk: Chunk) -> None:
         """A chunk that waited is with the producer."""

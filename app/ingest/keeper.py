@@ -16,9 +16,10 @@ from app.ingest.buffer import Buffer
 from app.ingest.filter_effect import NO_FILTERS, FiltersInForce
 from app.ingest.gap_writer import GapWriter
 from app.ingest.journal import Journal, State
+from app.ingest.kernel_books import KernelBooks
 from app.ingest.node_claims import AgentLoss, ClaimEvidence, NodeClaims, OpenClaim
 from app.ingest.statuses import StreamEnd, cause_of
-from app.telemetry import metrics
+from app.telemetry import metrics, state_metrics
 from app.telemetry.meter import Meter
 from schemas.coverage import CLAIMS, GapCause
 from schemas.node import NodeId
@@ -53,6 +54,7 @@ class Keeper:
         wall_ns: Callable[[], int] = time.time_ns,
         public_name: Callable[[str], str] = str,
         filters: FiltersInForce = NO_FILTERS,
+        books: KernelBooks | None = None,
     ) -> None:
         """`written_before_ms`: everything received before this Unix time is written or dropped.
 
@@ -71,6 +73,7 @@ class Keeper:
         self._wall_ns = wall_ns
         self._public_name = public_name
         self._filters = filters
+        self._books = books
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._stream_answers: Callable[[float], bool] | None = None
@@ -116,6 +119,10 @@ class Keeper:
         if self._next_heartbeat - now <= STEP_SECONDS:
             self._settle_soon()
         losses = self._read_agent() if due or (self._agent is not None and not self._agent.read_at_ns) else []
+        if self._books is not None:
+            losses += self._books.take(self._wall_ns())
+            if self._books.balance is not None:
+                self._meter.set(state_metrics.POSTS_BALANCE, self._books.balance)
         self._look_for_life(due=due)
         can_publish = self._gaps.find_schema()
         with self._lock:

@@ -71,12 +71,13 @@ NO_ORIGIN: Final = Origin()
 
 @dataclass(frozen=True, slots=True)
 class AgentLoss:
-    """One of Tetragon's loss counters grew between two readings."""
+    """One of Tetragon's counters grew between two readings, and so many events are missing."""
 
     counter: str
     growth: int
     from_ns: int
     to_ns: int
+    cause: GapCause = GapCause.AGENT_LOSS
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +228,7 @@ class NodeClaims:
             gaps += self._gaps_of(findings.undecodable, GapCause.UNDECODABLE, "kept in the raw topic")
         for loss in agent:
             begin_ns = loss.from_ns - self._lateness_ns
-            gaps += self._gaps(begin_ns, loss.to_ns, GapCause.AGENT_LOSS, lost=loss.growth, detail=loss.counter)
+            gaps += self._gaps(begin_ns, loss.to_ns, loss.cause, lost=loss.growth, detail=loss.counter)
         throttled = [gap for throttle in findings.throttles for gap in self._throttle(throttle)]
         return gaps + self._joined(throttled)
 

@@ -21,7 +21,9 @@ def policy_gauges(meter: Meter) -> Callable[[PolicyAnswer], None]:
                 hooks[several.state.value] += several.count
         with meter.together():
             meter.set(state_metrics.POLICIES_TOLD, found.answered_ns / NS_PER_SECOND)
-            is_it = {(one.value,): float(one is found.answer) for one in AgentAnswer if one is not AgentAnswer.UNKNOWN}
+            is_it: dict[tuple[str, ...], float] = {
+                (one.value,): float(one is found.answer) for one in AgentAnswer if one is not AgentAnswer.UNKNOWN
+            }
             meter.replace(state_metrics.POLICIES_ANSWER, is_it)
             meter.replace(state_metrics.TRACING_POLICIES, {(state,): count for state, count in policies.items()})
             meter.replace(state_metrics.POLICY_HOOKS, {(state,): count for state, count in hooks.items()})

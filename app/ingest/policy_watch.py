@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from agents.probes.policy_tracker import PolicyTracker, PolicyWindow
 from agents.probes.window_records import window_record
+from app.ingest.kernel_books import KernelBooks
 from app.ingest.open_windows import OpenWindows, agent_window, open_windows
 from app.ingest.policy_gauges import policy_gauges
 from app.ingest.policy_questions import Asked, PolicyAnswer, PolicyQuestions
@@ -51,17 +52,18 @@ class PolicyWatch:
         about: Callable[[], tuple[NodeId, str] | None],
         public_name: Callable[[str], str],
         tell: Callable[[PolicyAnswer], None] = lambda _: None,
+        books: KernelBooks | None = None,
     ) -> None:
         """`about` is the node and the session of its records, None while the node has no name.
 
-        `tell` is called with each answer.
+        `tell` is called with each answer; `books` compare what the kernel posted with what has come.
         """
         self._questions = questions
         self._writer = writer
         self._poll_seconds = poll_seconds
         self._about = about
         self._public_name = public_name
-        self._tell = tell
+        self._tell, self._books = tell, books
         self._max_silence_ns = int(_SILENT_POLLS * poll_seconds * NS_PER_SECOND)
         self._tracker = PolicyTracker(self._max_silence_ns)
         self._of: tuple[int, NodeId, str] | None = None
@@ -101,9 +103,13 @@ class PolicyWatch:
 
     def step(self) -> bool:
         """Ask once, and write what changed; returns whether there was an answer."""
+        if self._books is not None:
+            self._books.asking()
         found, about = self._questions.ask(), self._about()
         if found is not None:
             self._tell(found)
+            if self._books is not None and found.answer is AgentAnswer.ANSWERED:
+                self._books.answered(found)
         if found is None or about is None:
             return False
         of = (found.stream, *about)
@@ -163,6 +169,7 @@ def policy_watch_of(
     about: Callable[[], tuple[NodeId, str] | None],
     public_name: Callable[[str], str],
     meter: Meter,
+    books: KernelBooks | None = None,
 ) -> PolicyWatch:
     """The watch that the settings describe."""
     folder = PolicyFolder(settings.tracing_policies_dir) if settings.tracing_policies_dir else None
@@ -172,5 +179,11 @@ def policy_watch_of(
 
     questions = PolicyQuestions(stream, digests)
     return PolicyWatch(
-        questions, writer, settings.policy_poll_seconds, about=about, public_name=public_name, tell=policy_gauges(meter)
+        questions,
+        writer,
+        settings.policy_poll_seconds,
+        about=about,
+        public_name=public_name,
+        tell=policy_gauges(meter),
+        books=books,
     )

@@ -14,30 +14,30 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from secrets import token_hex
 from typing import Final
 
 from confluent_kafka.admin import AdminClient
 
-from agents.privacy.redaction.answers import Cleared, TextAnswer
 from app.ingest.agent_metrics import AgentMetrics
 from app.ingest.buffer import Buffer, BufferLimits
 from app.ingest.checks import look_at_topics, with_batches_for
 from app.ingest.client import EventStream
 from app.ingest.cut import event_digests
-from app.ingest.filter_effect import FiltersInForce, filters_in_force
 from app.ingest.gap_writer import GapWriter
 from app.ingest.handover import Handover, leave
 from app.ingest.journal import Journal
 from app.ingest.keeper import Keeper
+from app.ingest.kernel_books import kernel_books_of
 from app.ingest.keys import KeyReader
 from app.ingest.node_claims import NodeClaims
 from app.ingest.opening import opening_of
 from app.ingest.origin import origin_of, stand_in_name
 from app.ingest.policy_watch import policy_watch_of
 from app.ingest.probe_writer import ProbeWriter
+from app.ingest.public_words import public_filters, public_names
 from app.ingest.reload import Reload
 from app.ingest.report import IngestReport
 from app.ingest.spill import SpillFolder
@@ -47,7 +47,7 @@ from app.ingest.writer import RawWriter
 from app.kafka.client import client_config
 from app.kafka.registry import SchemaRegistry
 from app.kafka.topic_watch import TopicWatch
-from app.privacy.load import Privacy, load_privacy
+from app.privacy.load import load_privacy
 from app.settings import Settings
 from app.telemetry import metrics, state_metrics
 from app.telemetry.http import TelemetryServer
@@ -59,7 +59,6 @@ from schemas import topics
 from schemas.node import NodeId
 from schemas.raw_event import event_time_ns
 from schemas.records import COVERAGE_GAP, PROBE_WINDOW, schema_text
-from schemas.tetragon.filters_pb2 import GetEventsRequest
 from schemas.units import NS_PER_MS, NS_PER_SECOND
 
 log = logging.getLogger(__name__)
@@ -117,6 +116,8 @@ class Ingest:
         self._gaps = GapWriter(config, coverage, self._journal, find_schema, self._meter)
         self._agent = AgentMetrics(settings.tetragon_metrics_url) if settings.tetragon_metrics_url else None
         privacy = load_privacy(settings)
+        filters = public_filters(opening.wanted, privacy)
+        books = kernel_books_of(self._buffer, self._agent, filters)
         self._keeper = Keeper(
             coverage=NodeClaims(
                 node,
@@ -132,8 +133,9 @@ class Ingest:
             agent=self._agent,
             heartbeat_seconds=settings.heartbeat_seconds,
             meter=self._meter,
-            public_name=lambda name: _cleared(privacy.engine.name(name)),
-            filters=_public_filters(opening.wanted, privacy),
+            public_name=public_names(privacy),
+            filters=filters,
+            books=books,
         )
         self._stream = (
             self._waited.stream
@@ -152,8 +154,9 @@ class Ingest:
             self._stream,
             ProbeWriter(config, settings.name(topics.PROBES), partial(self._find_schema, topics.PROBES, PROBE_WINDOW)),
             about=self._keeper.public_node,
-            public_name=lambda name: _cleared(privacy.engine.name(name)),
+            public_name=public_names(privacy),
             meter=self._meter,
+            books=books,
         )
         self._meter.add_source(self._publish)
         self._surroundings = Surroundings(settings, self._meter)
@@ -377,20 +380,7 @@ class Ingest:
         )
 
 
-def _public_filters(wanted: GetEventsRequest, privacy: Privacy) -> FiltersInForce:
-    """The filters as they may stand on a public topic; patterns may hold names of people."""
-    found = filters_in_force(wanted)
-    if found.hide_evidence:
-        log.warning("filters hide events, so coverage says Filtered and no watch is answered NeverHit")
-    return found if found.text is None else replace(found, text=_cleared(privacy.engine.text(found.text)))
-
-
 def _spill_folder(settings: Settings) -> SpillFolder | None:
     if settings.spill_dir is None:
         return None
     return SpillFolder(settings.spill_dir, settings.spill_max_bytes, settings.spill_sync_ms / 1000)
-
-
-def _cleared(answer: TextAnswer) -> str:
-    """The text that may leave; a name that cannot be cleared becomes empty."""
-    return answer.text if isinstance(answer, Cleared) else ""

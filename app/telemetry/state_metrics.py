@@ -107,6 +107,13 @@ POLICY_HOOKS: Final = _gauge(
     bad="Any that is not Loaded: calls of what it is on are not reported by it.",
     labels=(Label(name="state", values=tuple(state.value for state in SeenHookState)),),
 )
+POSTS_BALANCE: Final = _gauge(
+    name="runtime_policy_posts_balance_events",
+    process=Process.INGEST,
+    unit="events",
+    help="What tracing policies posted in the kernel, less what came of it and what the agent says that it lost.",
+    bad="Above 0 for minutes: events are lost where nobody counts them; a gap says so (Unexplained).",
+)
 EVENT_AGE: Final = Metric(
     name="runtime_event_age_seconds",
     process=Process.STAGE,

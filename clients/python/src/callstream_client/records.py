@@ -647,10 +647,11 @@ class GapCause(StrEnum):
     lost, and no other word fits; or what an older reader sees of a newer cause. Overflow: the buffer of ingest was
     full. Reconnect: the stream from the agent was cut. AgentRestart: the agent was restarted. Throttle: the agent
     throttled a process. Undecodable: events could not be decoded by ingest, so nothing is known of them but their
-    bytes. Oversized: events were too large. AgentLoss: the agent's own counters say that it lost events. SpillLoss: the
-    folder on disk, to which ingest writes what waits, was full or damaged. IngestRestart: ingest did not run. Refused:
-    a stage could not process an event; only in answers, never on this topic. Skipped: no stage read records that were
-    there.
+    bytes. Oversized: events were too large. AgentLoss: the agent's own counters say that it lost events. Unexplained:
+    tracing policies posted more events in the kernel than ingest received, and than the agent says that it lost.
+    SpillLoss: the folder on disk, to which ingest writes what waits, was full or damaged. IngestRestart: ingest did not
+    run. Refused: a stage could not process an event; only in answers, never on this topic. Skipped: no stage read
+    records that were there.
     """
 
     UNKNOWN = "Unknown"
@@ -674,6 +675,7 @@ class GapCause(StrEnum):
     RETIRED = "Retired"
     RETIREMENT_UNDONE = "RetirementUndone"
     FOLLOWED = "Followed"
+    UNEXPLAINED = "Unexplained"
 
 
 @dataclass(frozen=True, slots=True)

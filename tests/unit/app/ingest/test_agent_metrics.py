@@ -4,7 +4,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from app.ingest.agent_metrics import COUNTERS, AgentMetrics, growth, totals
+from app.ingest.agent_metrics import COUNTERS, AgentExplains, AgentMetrics, growth, totals
 from app.ingest.node_claims import AgentLoss
 
 PAGE = """\
@@ -141,3 +141,23 @@ def test_absent_agent_is_trouble() -> None:
 
     assert metrics.read(100) == []
     assert metrics.trouble is not None
+
+
+def test_halves_of_return_hooks_and_losses_behind_the_post_need_not_become_an_event(agent: Agent) -> None:
+    """Each half that waits, and each pair that came together; what the kernel never handed over was not posted."""
+    metrics = AgentMetrics(agent.url)
+    assert metrics.explains() is None
+    agent.page = PAGE + "tetragon_generic_kprobe_merge_pushed 10\n"
+    metrics.read(5)
+    assert metrics.explains() == AgentExplains(0, 5)
+    agent.page = (
+        PAGE.replace("4171", "4175").replace("4077", "5000")
+        + "tetragon_generic_kprobe_merge_pushed 16\n"
+        + 'tetragon_generic_kprobe_merge_total{curr_fn="f",status="ok"} 5\n'
+        + 'tetragon_generic_kprobe_merge_total{curr_fn="f",status="error"} 1\n'
+    )
+    metrics.read(6)
+    assert metrics.explains() == AgentExplains(4 + 6 + 5 + 1, 6)
+    agent.status = 500
+    metrics.read(7)
+    assert metrics.explains() is None

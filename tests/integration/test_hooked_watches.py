@@ -129,7 +129,11 @@ def test_agents_say_whether_every_call_was_probed(embedded: EmbeddedBroker, topi
     for name, symbols in {"loaded": ["inflate", "inflate_fast"], "rejected": ["crc32"]}.items():
         (policies / f"{name}.json").write_text(json.dumps(_policy(name, *symbols)))
     with watch_scene(embedded, topic_prefix, tmp_path) as it:
-        it.environ |= {"CALLSTREAM_TRACING_POLICIES_DIR": str(policies), "HOT_HORIZON_SECONDS": "1"}
+        it.environ |= {
+            "CALLSTREAM_TRACING_POLICIES_DIR": str(policies),
+            "HOT_HORIZON_SECONDS": "1",
+            "HOT_REFRESH_SECONDS": "1",
+        }
         functions = (["inflate"], ["inflate_fast"], ["crc32"], ["adler32"], ["deflate"])
         it.know_file(LIB, ZLIB, *functions, scope="node:n1")
         it.cover(20 * DAY, -DAY, node="n1")

@@ -24,6 +24,9 @@ REMEDIES: Final[Mapping[ReasonKind, str]] = {
     ReasonKind.UNKNOWN_FILE: "Index the image that has the file: callstream symbols add --image.",
     ReasonKind.NOT_HOOKED: "Apply a Tetragon policy that hooks every entry of the function, then watch it anew "
     "with --every-call-probed: what ran before is not known.",
+    ReasonKind.HOOKS_LOADED: "Nothing: this is what makes the answer firm. Keep the policy loaded.",
+    ReasonKind.UNHOOKED: "Load a policy that hooks the function on every node, and keep it loaded: "
+    "callstream vulnerabilities policy writes one. What ran before is not known.",
     ReasonKind.NO_STORE: "Set CALLSTREAM_SYMBOL_STORE_DIR for the hot-symbols workers, and index the file.",
     ReasonKind.NO_FILE_NAMED: "Watch it with --build-id or --module: callstream watch add.",
     ReasonKind.NOT_PLACED: "Index the images or nodes that have the file: callstream symbols add --image.",

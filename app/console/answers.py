@@ -62,6 +62,7 @@ class ConsoleAnswers:
             "about": self._about,
             "pipeline": self._look,
             "nodes": self._nodes,
+            "probes": self._probes,
             "symbols": self._symbols,
             "watches": self._watches,
             "watch": self._watch,
@@ -104,6 +105,9 @@ class ConsoleAnswers:
         window = _window_of(asked, "7d")
         first, count = _number(asked, "first", 0), _number(asked, "count", 50, MOST_LANES)
         return self._lanes.look(self._followed.fleet.nodes(), window, asked.get("find", ""), first, count)
+
+    def _probes(self, asked: Asked) -> dict[str, Any]:
+        return self._followed.probes.policies(_window_of(asked, "7d").from_ns, asked.get("find", ""))
 
     def _window(self, asked: Asked) -> dict[str, Any]:
         node = NodeId(asked.get("cluster", ""), _needed(asked, "node")).within_limits()

@@ -12,6 +12,7 @@ from agents.coverage.fleet import FleetCoverage
 from agents.hot_symbols.watch.watch import Watch
 from agents.hot_symbols.watch.watch_board import MAX_WATCHES
 from agents.packing import StateError
+from app.console.probe_shelf import ProbeShelf
 from app.console.symbol_shelf import SymbolShelf
 from app.dead_letters.inventory import (
     ALL_LETTERS,
@@ -39,7 +40,7 @@ _retry_log = log.getChild("retries")
 NODES: Final = topics.changelog(Stage.HOT_SYMBOLS, topics.NODE_COVERAGE_TABLE)
 """The workers' table of coverage, one row a node."""
 
-FOLLOWED: Final = (topics.WATCH, topics.WATCHED, NODES, topics.DEAD_LETTERS, topics.HOT_SYMBOLS)
+FOLLOWED: Final = (topics.WATCH, topics.WATCHED, NODES, topics.PROBES, topics.DEAD_LETTERS, topics.HOT_SYMBOLS)
 
 MAX_LETTERS: Final = 200_000
 """Dead letters that are told apart, at some 500 bytes; further ones are counted."""
@@ -59,6 +60,7 @@ class FollowedTopics:
         self.refused = RefusedRecords()
         self.symbols = SymbolShelf(shown_name)
         self.fleet = FleetCoverage()
+        self.probes = ProbeShelf()
         self.letters = Inventory(settings.name(topics.RAW))
         self.letters_left_out = 0
         self._watches = WatchList(self.refused, MAX_PLACES)
@@ -159,6 +161,7 @@ class FollowedTopics:
             topics.WATCH: decoded(self._take_watch, topics.WATCH),
             topics.WATCHED: decoded(self._take_answer, topics.WATCHED),
             topics.DEAD_LETTERS: decoded(self._take_letter, topics.DEAD_LETTERS),
+            topics.PROBES: decoded(self._take_probes, topics.PROBES),
             NODES: self._take_node,
         }
         return {self._settings.name(topic): take for topic, take in takers.items()}
@@ -196,6 +199,14 @@ class FollowedTopics:
                 self.letters.add(letter, record.timestamp)
             else:
                 self.letters_left_out += 1
+
+    def _take_probes(self, record: Recorded, window: dict[str, Any] | RecordFault | None) -> None:
+        if record.key is None:
+            self.refused.refuse_keyless(record)
+        elif isinstance(window, RecordFault):
+            self.refused.refuse(record, window)
+        else:
+            self.probes.take(record.key, window)
 
     def _take_node(self, record: Recorded) -> None:
         try:

@@ -10,13 +10,15 @@ const PAGE = 50;
 
 export async function show(root, parameters, context) {
   const lanes = el("div", {});
+  const probed = el("div", {});
   const answer = el("div", {});
   fill(root,
     el("h1", {}, "Coverage"),
     el("p", {}, "When ingest vouched for the events of each node, and where events may be missing. A window can be trusted if it is vouched for as a whole and no gap touches it."),
     el("h2", {}, "Can a window be trusted?"), windowForm(parameters, answer, context), answer,
-    el("h2", {}, "Nodes"), laneForm(parameters, lanes, context), lanes);
-  await draw(lanes, parameters, context, root);
+    el("h2", {}, "Nodes"), laneForm(parameters, lanes, probed, context), lanes,
+    el("h2", {}, "What was probed"), probed);
+  await Promise.all([draw(lanes, parameters, context), drawProbed(probed, parameters, context)]);
   if (parameters.node && parameters.from) await judge(answer, parameters, context);
 }
 
@@ -62,7 +64,7 @@ async function judge(answer, { node, cluster, from, to }, { signal }) {
   speak(`${node}: ${found.trust}`);
 }
 
-function laneForm(parameters, lanes, context) {
+function laneForm(parameters, lanes, probed, context) {
   const span = el("select", { name: "span" }, [["2h", "2 hours"], ["24h", "24 hours"], ["7d", "7 days"], ["30d", "30 days"]].map(([value, text]) => el("option", { value, selected: value === (parameters.span || "24h") }, text)));
   const form = el("form", { "aria-label": "Lanes", role: "search" }, el("label", {}, "Since", span), field("find", "Node or cluster", parameters.find, { type: "search" }));
   const again = async (event) => {
@@ -70,7 +72,7 @@ function laneForm(parameters, lanes, context) {
     Object.assign(parameters, values(form), { first: "" });
     context.remember(parameters);
     try {
-      await draw(lanes, parameters, context);
+      await Promise.all([draw(lanes, parameters, context), drawProbed(probed, parameters, context)]);
     } catch (error) {
       if (error.name !== "AbortError") context.failed(fill(lanes), error);
     }
@@ -118,6 +120,18 @@ async function draw(lanes, parameters, context) {
       { head: "Gone", cell: (row) => row.gone_by === null ? "–" : [when(row.gone), ` by the word of ${row.gone_by || "nobody in particular"}`] },
       { head: "Ingest", cell: (row) => row.ingest_version || "–" },
     ], found.lanes));
+}
+
+async function drawProbed(probed, parameters, { signal }) {
+  const found = await ask("probes", { from: parameters.span || "24h", find: parameters.find }, signal);
+  fill(probed, found.policies ? table("Tracing policies that agents said were loaded; of each node the newest word", [
+    { head: "Policy", row: true, name: true, cell: (row) => (row.namespace ? `${row.namespace}/` : "") + row.policy },
+    { head: "Nodes", number: true, cell: (row) => number(row.nodes) },
+    { head: "State", cell: (row) => Object.entries(row.states).map(([state, nodes]) => `${state} on ${number(nodes)}`).join(", ") },
+    { head: "Hooks loaded", number: true, cell: (row) => (row.hooks ? `${number(row.loaded)} of ${number(row.hooks)}` : "not told") },
+    { head: "On all since", cell: (row) => when(row.since) },
+    { head: "On all until", cell: (row) => when(row.until) },
+  ], found.rows) : note("", "No agent has told of its policies since then. Ingest asks agents that can tell; without it, only the word of a watch's author says what was probed."));
 }
 
 function named(row) {

@@ -1,7 +1,7 @@
 // Vulnerabilities for which functions are watched, each with what the answers say together.
 
 import { ask } from "../api.js";
-import { command, count, el, fill, note, number, table, verdict } from "../dom.js";
+import { command, count, el, fill, note, number, table, verdict, word } from "../dom.js";
 
 export const title = "Vulnerabilities";
 
@@ -35,5 +35,8 @@ function listed(found, find) {
     { head: "Vulnerability", row: true, cell: (row) => row.vulnerability },
     { head: "Hits", number: true, cell: (row) => number(row.hits) },
     { head: "Functions", name: true, cell: (row) => el("ul", { class: "tree" }, row.watches.map((watch) => el("li", {}, el("a", { class: "name", href: `#/watch?id=${encodeURIComponent(watch.watch_id)}` }, watch.watch_id), " ", verdict(watch.answer)))) },
-  ], found.rows)];
+  ], found.rows),
+    el("h2", {}, "The whole verdict"),
+    el("p", {}, "Whether the code is in your files at all, what changed and what is missing is said where the databases of vulnerabilities and the symbol store are:"),
+    command(`callstream vulnerabilities status ${found.rows.slice(0, 3).map((row) => word(row.vulnerability)).join(" ")}`)];
 }

@@ -3,6 +3,7 @@
 `app/kafka/positions.py` says what the words mean.
 """
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ import click
 
 from app.kafka import positions
 from app.kafka.positions import Position, PositionError, RangeChoice
+from app.operators.errors import OperatorError
+from app.operators.regular_files import read_regular_text
 from app.replay.request import RawChoice
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -44,6 +47,7 @@ def _now_ns(context: click.Context | None) -> int:
 
 
 FILE: Final = click.Path(path_type=Path, dir_okay=False)
+FILE_OR_INPUT: Final = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 EXISTING_FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 
@@ -105,3 +109,20 @@ def raw_choice(
 ) -> RawChoice:
     """The choice that the options' values make together."""
     return RawChoice(RangeChoice(start, end, frozenset(partitions) or None, event_time), loaders_from)
+
+
+MAX_INPUT_BYTES: Final = 64 << 20
+"""Of cases, events and needles: 10,000 events of the usual size. They are in memory at once."""
+
+
+def text_of(file: Path) -> str:
+    """The text of a file, or of standard input for `-`. Raises OSError and OperatorError."""
+    try:
+        if str(file) != "-":
+            return read_regular_text(file, MAX_INPUT_BYTES)
+        content = sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
+        if len(content) > MAX_INPUT_BYTES:
+            raise OperatorError(f"standard input: has more than {MAX_INPUT_BYTES:,} bytes")
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise OperatorError(f"{file}: {error}") from None

@@ -14,15 +14,13 @@ from agents.canonicalize.events import Canonicalizer
 from agents.privacy.explain import Fate
 from agents.privacy.policy import Policy
 from agents.privacy.policy_file import BUILT_IN, built_in_policy, built_in_text
-from agents.privacy.verifier import Verifier
 from app.commands.groups import CommandGroup
+from app.commands.options import FILE_OR_INPUT, text_of
+from app.commands.privacy_audit import audit_command
 from app.commands.unreadable import say_unreadable
 from app.kafka.refused import RefusedRecords
-from app.operators.errors import OperatorError
 from app.operators.json_text import json_text
 from app.operators.printing import echo, print_answer
-from app.operators.regular_files import read_regular_text
-from app.privacy.audit import audit
 from app.privacy.cases import parse_cases, run_cases
 from app.privacy.explaining import ExplainedEvent, UnexplainedEvent, explained
 from app.privacy.load import Privacy, load_policy, load_privacy
@@ -34,15 +32,10 @@ from app.steps import load_policy_hooks
 FAILED: Final = 1
 """Exit code if a case failed, an event was refused, or private data left."""
 
-
-_MAX_READ_BYTES: Final = 64 << 20
-"""Of cases, events and needles: 10,000 events of the usual size. They are in memory at once."""
-
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _json_lines_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line.")
 _policy_option = click.option(
-    "--policy", "policy_file", type=_FILE, help="Policy to use. Default: CALLSTREAM_PRIVACY_POLICY_FILE."
+    "--policy", "policy_file", type=FILE_OR_INPUT, help="Policy to use. Default: CALLSTREAM_PRIVACY_POLICY_FILE."
 )
 
 
@@ -62,7 +55,7 @@ def command() -> None:
 
 @command.command(name="policy", short_help="Show a built-in policy, or check a file")
 @click.option("--show", type=click.Choice(BUILT_IN), help="Print a built-in policy, to start from.")
-@click.option("--check", "file", type=_FILE, help="Say what is wrong with a policy file, by line and rule.")
+@click.option("--check", "file", type=FILE_OR_INPUT, help="Say what is wrong with a policy file, by line and rule.")
 @_json_option
 def policy_command(show: str | None, file: Path | None, as_json: bool) -> None:
     """Print a built-in policy, check a policy file, or show the policy in force.
@@ -100,7 +93,7 @@ def _summary(policy: Policy) -> Iterator[str]:
 
 
 @command.command(name="test", short_help="Run a table of redaction cases")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE_OR_INPUT)
 @_policy_option
 @_json_option
 def test_command(file: Path, policy_file: Path | None, as_json: bool) -> None:
@@ -122,7 +115,7 @@ def test_command(file: Path, policy_file: Path | None, as_json: bool) -> None:
       callstream privacy test our-cases.toml
     """
     privacy = _privacy(policy_file)
-    cases = parse_cases(_read(file))
+    cases = parse_cases(text_of(file))
     failures = list(run_cases(cases, privacy.engine))
     found = [{"case": f.case.title, "left": f.left, "expected": f.expected} for f in failures]
     document = {"policy_id": privacy.policy.policy_id, "cases": len(cases), "failures": found}
@@ -133,7 +126,7 @@ def test_command(file: Path, policy_file: Path | None, as_json: bool) -> None:
 
 
 @command.command(name="explain", short_help="Say what happens to an event, field by field")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE_OR_INPUT)
 @click.option("--all", "show_all", is_flag=True, help="Show the fields that leave unchanged, too.")
 @_policy_option
 @_json_lines_option
@@ -155,7 +148,7 @@ def explain_command(file: Path, show_all: bool, policy_file: Path | None, as_jso
     privacy = _privacy(policy_file)
     canonicalizer = Canonicalizer(load_policy_hooks(load().policy_hooks_file))
     refused = 0
-    for number, line in enumerate(filter(str.strip, _read(file).splitlines()), 1):
+    for number, line in enumerate(filter(str.strip, text_of(file).splitlines()), 1):
         story = explained(line, number, canonicalizer, privacy.policy, privacy.engine)
         match story:
             case UnexplainedEvent():
@@ -185,44 +178,7 @@ def _lines(number: int, found: ExplainedEvent, show_all: bool) -> Iterator[str]:
         yield f"  dropped before the filter: {', '.join(found.dropped)}"
 
 
-@command.command(name="audit", short_help="Look for private data in what left")
-@click.argument("topic", default="runtime.calls")
-@click.option(
-    "--needles",
-    type=_FILE,
-    help="Known secrets, one a line, some hundreds at most. Found as they are, in lower and upper case, and in "
-    "hexadecimal, base 64, URL, JSON and UTF-16 spelling.",
-)
-@_json_lines_option
-def audit_command(topic: str, needles: Path | None, as_json: bool) -> None:
-    """Look for private data in a public topic.
-
-    The verifier is independent: it has other rules and another engine than the filter. It knows names and forms of
-    secrets, random words, and passwords that everybody uses. It does not know a secret that reads as an ordinary word
-    or as a digest. It prints the position, the field and the rule of each finding, and never the value.
-
-    \b
-    Exit codes:
-      0  nothing found
-      1  private data found, or records that cannot be read
-      2  wrong options or settings, a restricted topic, or Kafka cannot be used
-    Example:
-      callstream privacy audit runtime.calls
-    """
-    verifier = Verifier(_read(needles).splitlines() if needles is not None else ())
-    rules, refused = Counter[str](), RefusedRecords()
-    with Progress() as progress:
-        for found in audit(load(), topic, verifier, progress, refused):
-            rules[found.finding.rule] += 1
-            if as_json:
-                echo(json_text({"partition": found.partition, "offset": found.offset, **asdict(found.finding)}))
-            else:
-                echo(f"{topic} {found.partition}:{found.offset} {found.finding.field}: {found.finding.rule}")
-    summary = {"topic": topic, "records": progress.done, "findings": sum(rules.values()), "by_rule": dict(rules)}
-    lines = [f"{progress.done} records, {sum(rules.values())} findings"]
-    print_answer(summary | refused.document(), lines, as_json=as_json)
-    say_unreadable("privacy", refused)
-    sys.exit(FAILED if rules or refused.counts() else 0)
+command.add_command(audit_command)
 
 
 @command.command(name="workloads", short_help="Say which workloads put secrets into arguments")
@@ -260,16 +216,3 @@ def _privacy(policy_file: Path | None) -> Privacy:
     if policy_file is not None:
         settings = replace(settings, privacy_policy_file=policy_file)
     return load_privacy(settings)
-
-
-def _read(file: Path) -> str:
-    """The text of a file, or of standard input for `-`. Raises OSError and OperatorError."""
-    try:
-        if str(file) != "-":
-            return read_regular_text(file, _MAX_READ_BYTES)
-        content = sys.stdin.buffer.read(_MAX_READ_BYTES + 1)
-        if len(content) > _MAX_READ_BYTES:
-            raise OperatorError(f"standard input: has more than {_MAX_READ_BYTES:,} bytes")
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise OperatorError(f"{file}: {error}") from None

@@ -24,9 +24,7 @@ from app.__main__ import cli
 from app.commands.ending import CANNOT
 from app.commands.privacy import FAILED
 from app.kafka import topic_reader
-from app.kafka.refused import RefusedRecords
-from app.privacy.audit import audit as audit_topic
-from app.progress import Progress
+from app.privacy.audit import AuditChoice, look_at, parts_of
 from app.settings import from_env
 from app.simulator.workload.canaries import canaries, canary_events
 from app.simulator.workload.secrets import traces
@@ -81,7 +79,9 @@ def audit(embedded: BreakableBroker, topic_prefix: str) -> Audit:
         "CALLSTREAM_KAFKA_BOOTSTRAP_SERVERS": embedded.bootstrap_servers,
         "CALLSTREAM_TOPIC_PREFIX": topic_prefix,
     }
-    return lambda *arguments: CliRunner().invoke(cli, ["privacy", "audit", *arguments], env=environment)
+    return lambda *arguments: CliRunner().invoke(
+        cli, ["privacy", "audit", "--processes", "1", *arguments], env=environment
+    )
 
 
 def test_audit_finds_nothing_in_what_the_filter_let_out(
@@ -142,6 +142,19 @@ def test_workloads_with_secrets_are_counted(
     assert traces(found.output.encode()) == []
 
 
+def test_processes_find_together_what_one_finds(write: Callable[[Iterator[bytes]], int], audit: Audit) -> None:
+    """Windows and samples look at a part of it, and only at that."""
+    policy = built_in_policy("open")
+    count = write(_calls(PrivacyFilter(policy, OpenRedactor())))
+    alone, together = audit("--json"), audit("--processes", "3", "--json")
+    assert json.loads(together.output.splitlines()[-1]) == json.loads(alone.output.splitlines()[-1])
+    assert together.exit_code == FAILED
+    sample = json.loads(audit("--sample", "20", "--json").output.splitlines()[-1])
+    assert 15 <= sample["records"] <= 20 < count
+    window = json.loads(audit("--from", "0:2", "--to", "0:6", "--json").output.splitlines()[-1])
+    assert window["records"] == 4
+
+
 def test_audit_of_an_empty_topic_finds_nothing(write: Callable[[Iterator[bytes]], int], audit: Audit) -> None:
     """It ends at once."""
     assert write(iter(())) == 0
@@ -180,7 +193,9 @@ def test_audit_survives_a_broker_that_is_killed_and_comes_back(
     class Looking(Verifier):
         """Notes what it is shown, and lets the broker die at the first record."""
 
-        def findings(self, record: Any, field: str = "") -> Iterator[PrivacyFinding]:
+        def findings(
+            self, record: Any, field: str = "", _partition: int = 0, _offset: int = 0
+        ) -> Iterator[PrivacyFinding]:
             if field == "value":
                 if not seen:
                     embedded.kill_kafka()
@@ -192,12 +207,13 @@ def test_audit_survives_a_broker_that_is_killed_and_comes_back(
         embedded.restart_kafka()
         back.set()
 
-    restart, progress = Thread(target=come_back), Progress()
+    restart, reported = Thread(target=come_back), list[int]()
+    (part,) = parts_of(settings, AuditChoice(name))
     try:
-        assert list(audit_topic(settings, name, Looking(), progress, RefusedRecords())) == []
+        found = look_at(settings, part, reported.append, Looking)
+        assert found.findings == []
         assert back.is_set(), "no kill hit the reading: the test has proved nothing"
     finally:
         restart.join()
-    assert progress.done == len(seen) == count
+    assert found.records == len(seen) == count == part.offsets == reported[-1]
     assert set(seen.values()) == {1}
-    assert progress.done == progress.total

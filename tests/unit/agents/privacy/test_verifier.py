@@ -15,7 +15,7 @@ def _rules(text: str) -> set[str]:
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
-        ("mysqldump --password=hunter2", "option-secret"),
+        ("mysqldump --password hunter2", "option-secret"),
         ("PGPASSWORD=hunter2 psql", "named-secret"),
         ('{"api_key": "hunter2"}', "named-secret"),
         ("postgres://ann:hunter2@db/x", "url-password"),
@@ -28,7 +28,7 @@ def _rules(text: str) -> set[str]:
         ("/root/.ssh/id_rsa", "credential-file"),
         ("/proc/12/environ", "credential-file"),
         ("tool run zT7pQx9LmB3vKr8WnY2c", "random-word"),
-        ("tool --code Summer2024", "known-password"),
+        ("tool --code Summer2024", "hinted-secret"),
     ],
 )
 def test_verifier_finds_what_should_not_have_left(text: str, rule: str) -> None:
@@ -38,7 +38,7 @@ def test_verifier_finds_what_should_not_have_left(text: str, rule: str) -> None:
 
 def test_verifier_is_silent_about_what_the_filter_let_out() -> None:
     """Every form of the table and every ordinary line, after redaction."""
-    texts = [form.replace("{S}", "Tr0ub4dorAnd3") for form in lines("secret_forms.txt")] + lines(
+    texts = [form.replace("{S}", "Tr0ub4dorAnd3").replace("\\n", "\n") for form in lines("secret_forms.txt")] + lines(
         "ordinary_commands.txt"
     )
     assert [text for text in map(redacted, texts) if _rules(text)] == []
@@ -46,7 +46,7 @@ def test_verifier_is_silent_about_what_the_filter_let_out() -> None:
 
 def test_verifier_sees_secrets_in_most_forms_of_the_table() -> None:
     """It knows fewer forms than the filter, but enough to notice when the filter does nothing."""
-    forms = [form.replace("{S}", "Tr0ub4dorAnd3") for form in lines("secret_forms.txt")]
+    forms = [form.replace("{S}", "Tr0ub4dorAnd3").replace("\\n", "\n") for form in lines("secret_forms.txt")]
     assert sum(bool(_rules(form)) for form in forms) > len(forms) // 4
 
 
@@ -55,9 +55,7 @@ def test_finding_names_the_field_and_never_the_value() -> None:
     record = {"process": {"arguments": "--password=hunter2"}, "tags": ["ok", "/home/ann"], "pid": 3, "none": None}
     found = list(Verifier().findings(record))
     assert {(finding.field, finding.rule) for finding in found} == {
-        ("process.arguments", "known-password"),
         ("process.arguments", "named-secret"),
-        ("process.arguments", "option-secret"),
         ("tags[1]", "home"),
     }
     assert "hunter2" not in repr(found)

@@ -48,6 +48,8 @@ def test_every_command_that_takes_a_place_or_a_time_is_in_the_table() -> None:
         "tap --to",
         "export --from",
         "export --to",
+        "privacy --from",
+        "privacy --to",
         "record --from",
         "record --to",
         "record --loaders-from",
@@ -56,7 +58,7 @@ def test_every_command_that_takes_a_place_or_a_time_is_in_the_table() -> None:
         "replay --loaders-from",
         "reprocess --from",
     }
-    assert len(ALL) == 17
+    assert len(ALL) == 19
 
 
 @pytest.mark.parametrize("where", ALL)

@@ -9,15 +9,12 @@ from aiokafka.structs import TopicPartition
 from confluent_kafka import KafkaError, KafkaException
 
 from agents.contract import UNREADABLE_BATCH
-from agents.privacy.verifier import Verifier
 from app.kafka import topic_reader
 from app.kafka.client import KafkaUnreachableError, KafkaUnusableError
 from app.kafka.fetched import DamagedBatchError
 from app.kafka.records import DamagedError, OffsetRange, Recorded
-from app.kafka.refused import RefusedRecords
 from app.kafka.topic_reader import PASSING, TopicReader
-from app.privacy.audit import audit
-from app.progress import Progress
+from app.privacy.audit import AuditChoice, look_at, parts_of
 from app.settings import Settings
 
 TOPIC = "t"
@@ -121,9 +118,10 @@ def test_pauses_do_not_end_a_reading(broker: _Broker, reader: TopicReader, readi
 def test_an_audit_reads_through_the_one_reader(broker: _Broker) -> None:
     """It looks at every record of the topic."""
     broker.script = [[0], [1, 2], [3, 4]]
-    progress, refused = Progress(), RefusedRecords()
-    assert list(audit(Settings(), TOPIC, Verifier(()), progress, refused)) == []
-    assert progress.done == progress.total == 5
+    (part,) = parts_of(Settings(), AuditChoice(TOPIC))
+    reported = list[int]()
+    assert look_at(Settings(), part, reported.append).findings == []
+    assert reported[-1] == part.offsets == 5
 
 
 @pytest.mark.parametrize("code", sorted(PASSING))

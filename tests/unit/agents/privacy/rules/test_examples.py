@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from agents.privacy import verifier
+from agents.privacy.audit import sure_forms
 from agents.privacy.matching.gate import Pattern, compiled
 from agents.privacy.matching.scan import Grouped
 from agents.privacy.redaction import scanner_table
@@ -103,12 +103,12 @@ def test_examples_are_of_patterns_that_exist() -> None:
         assert set(getattr(module, "EXAMPLES", {})) <= set(vars(module)), module.__name__
 
 
-def test_every_pattern_of_the_verifier_matches_its_line_and_passes_over_the_other() -> None:
+def test_every_form_of_the_audit_matches_its_line_and_passes_over_the_other() -> None:
     """The second opinion has the two lines as well."""
-    assert verifier.EXAMPLES.keys() == verifier._PATTERNS.keys()
-    for rule, (reported, passed_over) in verifier.EXAMPLES.items():
-        pattern = verifier._PATTERNS[rule]
-        assert (bool(pattern.search(reported)), bool(pattern.search(passed_over))) == (True, False), rule
+    assert sure_forms.EXAMPLES.keys() == {*sure_forms._PATTERNS, *sure_forms._CHECKED}
+    for rule, (reported, passed_over) in sure_forms.EXAMPLES.items():
+        found = [rule in sure_forms.sure_rules(text, is_free=True) for text in (reported, passed_over)]
+        assert found == [True, False], rule
 
 
 def test_every_format_of_a_token_is_found_and_opens_the_gate() -> None:

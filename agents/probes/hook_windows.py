@@ -135,6 +135,11 @@ class HookWindows:
         """Whether any agent tells of its policies."""
         return bool(self._table.told)
 
+    @property
+    def has_hooks(self) -> bool:
+        """Whether any entry ever had a hook somewhere."""
+        return bool(self._seen_with)
+
     def told_until(self, silence_ns: int) -> int:
         """Up to when all agents have told that are not behind the latest by more than a time; 0 where none has."""
         told_ns = [told.at_ns for told in self._table.told.values()]

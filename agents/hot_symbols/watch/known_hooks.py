@@ -1,10 +1,10 @@
 """Whether agents had hooks on all entries of a watched function, on all nodes that may have had its files."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from agents.coverage.completeness import FleetAccount
+from agents.coverage.completeness import SILENCE_NS, Completeness, FleetAccount
 from agents.hot_symbols.watch.deciding import NO_HOOKS_KNOWN, HooksKnown
 from agents.hot_symbols.watch.file_places import NOWHERE, FilePlaces
 from agents.hot_symbols.watch.watch import Watch
@@ -24,6 +24,29 @@ class KnownHooks:
 NO_KNOWN_HOOKS: Final = KnownHooks()
 
 
+class FleetAnswers:
+    """Coverage and hooks of all nodes for each watch.
+
+    Agents tell later than ingest vouches. So an answer by their word ends where they told last, and others do not.
+    """
+
+    def __init__(self, account: Callable[[int], FleetAccount], until_ns: int, known: KnownHooks) -> None:
+        """`account` makes the fleet's account up to a moment."""
+        self._whole = self._told = account(until_ns)
+        told_ns = known.windows.told_until(SILENCE_NS)
+        if known.windows.has_hooks and told_ns < until_ns:
+            self._told = account(told_ns)
+        self._hooks = HookAnswers(known, self._told)
+
+    def of_watch(
+        self, watch: Watch, code: WatchedCode, ran_at: Mapping[str, FilePlaces], forgotten_ns: int | None
+    ) -> tuple[Completeness, HooksKnown]:
+        """For how long events are complete, and what is known of hooks meanwhile."""
+        hooks = self._hooks.of_watch(watch, code, ran_at)
+        account = self._told if hooks.are_loaded else self._whole
+        return account.since(watch.since_ns, forgotten_ns=forgotten_ns, file=watch.build_id), hooks
+
+
 class HookAnswers:
     """Answers for all watches from what is known of hooks and of the fleet; what several watches need is made once."""
 
@@ -35,7 +58,7 @@ class HookAnswers:
 
     def of_watch(self, watch: Watch, code: WatchedCode, ran_at: Mapping[str, FilePlaces]) -> HooksKnown:
         """What is known of hooks on a watch's code; `ran_at` is where its files ran, by build id."""
-        if not self._known.windows or not code.files:
+        if not self._known.windows or not code.files or self._fleet.until_ns <= watch.since_ns:
             return NO_HOOKS_KNOWN
         worst = None
         for build_id, file in sorted(code.files.items()):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Final
 
-from agents.coverage.completeness import SILENCE_NS, Completeness, FleetAccount, known_until
+from agents.coverage.completeness import Completeness, FleetAccount, known_until
 from agents.coverage.missing import MissingInterval
 from agents.coverage.node_coverage import GapInterval, NodeCoverage
 from agents.coverage.placements import NO_PLACEMENTS, Placements
@@ -18,7 +18,7 @@ from agents.hot_symbols.identity import SymbolIdentity, SymbolIdError, parse_sym
 from agents.hot_symbols.reading.citations import Citation, cited
 from agents.hot_symbols.watch.bearing_rows import ModuleOf, UnsureRows, WatchedFiles, WatchedRow
 from agents.hot_symbols.watch.deciding import HitsFound, HooksKnown, decided
-from agents.hot_symbols.watch.known_hooks import NO_KNOWN_HOOKS, HookAnswers, KnownHooks
+from agents.hot_symbols.watch.known_hooks import NO_KNOWN_HOOKS, FleetAnswers, KnownHooks
 from agents.hot_symbols.watch.reasons import MAX_REASONS
 from agents.hot_symbols.watch.watch import Bearing, Watch
 from agents.hot_symbols.watch.watched_code import CodeInFile, WatchedCode
@@ -67,8 +67,7 @@ class WatchBoard:
         self._of_all: Sequence[GapInterval] = ()
         self._placements = NO_PLACEMENTS
         self._hooks = NO_KNOWN_HOOKS
-        self._hook_answers: HookAnswers | None = None
-        self._fleet: FleetAccount | None = None
+        self._fleet: FleetAnswers | None = None
         """Made when an answer needs it, for all answers until something of it changes."""
         self.needs_rows = False
         """Whether a watch is new, so that the rows must be read again; the caller who reads them resets it."""
@@ -193,23 +192,16 @@ class WatchBoard:
             unsure=self._unsure.hits_for(watch, code),
         )
         if self._fleet is None:
-            refused = self._refused.intervals()
-            until_ns = known_until(self._nodes, now_ns)
-            if self._hooks.windows:
-                until_ns = min(until_ns, self._hooks.windows.told_until(SILENCE_NS))
-            self._fleet = FleetAccount(
-                self._nodes,
-                now_ns,
-                refused=refused,
-                of_all=self._of_all,
-                placements=self._placements,
-                until_ns=until_ns,
-            )
-            self._hook_answers = HookAnswers(self._hooks, self._fleet)
-        covered = self._fleet.since(watch.since_ns, forgotten_ns=forgotten_ns, file=watch.build_id)
-        assert self._hook_answers is not None
-        hooks = self._hook_answers.of_watch(watch, code, self.files.ran_at)
+            self._fleet = FleetAnswers(self._account(now_ns), known_until(self._nodes, now_ns), self._hooks)
+        covered, hooks = self._fleet.of_watch(watch, code, self.files.ran_at, forgotten_ns)
         return _answer(watch, code, rows, found, covered=covered, hooks=hooks) | {"kept_since_ns": kept_since_ns}
+
+    def _account(self, now_ns: int) -> Callable[[int], FleetAccount]:
+        """What makes the fleet's account up to a moment."""
+        refused, of_all = self._refused.intervals(), self._of_all
+        return lambda until_ns: FleetAccount(
+            self._nodes, now_ns, refused=refused, of_all=of_all, placements=self._placements, until_ns=until_ns
+        )
 
     def _read(self) -> None:
         """Decode what came since the last answer: of rows that change each second only the newest."""

@@ -147,6 +147,21 @@ def test_windows_grow_with_each_answer(scene: PolicyScene) -> None:
     ]
 
 
+def test_an_answer_that_says_nothing_new_is_written_now_and_then(scene: PolicyScene) -> None:
+    """After 1, 2, 4 and 8 questions, and then after each ten; what is new is written at once, and so is the end."""
+    scene.step()
+    written = [turn for turn in range(1, 38) if scene.step()]
+    assert written == [1, 3, 7, 15, 25, 35]
+
+    scene.agent.policies = [policy(policy_id=8)]
+    _, over, new = scene.step()
+    assert over == replace(OF_POLICY, to_ns=over.to_ns, end=WindowEnd.RELOADED)
+    assert new.from_ns - over.to_ns == 3 * SECOND
+    assert scene.step()
+    scene.watch.finish(handed_over=False)
+    assert {one.end for one in scene.written.take()} == {WindowEnd.STREAM_ENDED}
+
+
 def test_a_policy_that_was_loaded_anew_has_a_new_window(scene: PolicyScene) -> None:
     """The one before says why it is over."""
     scene.step()

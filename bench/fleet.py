@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from agents.coverage.completeness import FleetAccount
+from agents.coverage.completeness import SILENCE_NS, FleetAccount, known_until
 from agents.coverage.covering import node_key
 from agents.coverage.fleet import FleetCoverage
 from agents.coverage.interval import Interval
@@ -28,12 +28,13 @@ from agents.hot_symbols.watch.known_hooks import NO_KNOWN_HOOKS, KnownHooks
 from agents.hot_symbols.watch.watch import Watch
 from agents.hot_symbols.watch.watch_board import WatchBoard
 from agents.hot_symbols.watch.watched_code import watched_codes
-from agents.probes.hook_windows import HookFinder, HookWindows
+from agents.probes.hook_windows import HookFinder, HookWindows, WantedEntries
 from agents.probes.probe_table import ProbeTable
+from agents.probes.unhooked import OwedNodes, UnhookedNodes
 from bench.figures import Row, Table, record, resident_mbytes, text_of
 from schemas.node import NodeId
 from schemas.probes import PolicyState, ProbeWindow, SeenHooks, SeenHookState
-from tests.support.fleet_hooks import ListedEntries, policy_of
+from tests.support.fleet_hooks import FleetHooks, ListedEntries, calls_at_hooks, policy_of
 from tests.support.fleet_simulation import DAY, PARTITIONS, Fleet, FleetPlan, missing_by_truth, ns, unseen_moments
 from tests.support.named_files import ListedFiles, ListedNames
 
@@ -72,6 +73,7 @@ def main() -> None:
                 Row("heartbeats of 10 s that they stand for", {"": options.nodes * DAYS * 8_640}),
                 Row("CPU to make and fold it", {"s": history_seconds}),
                 *proof,
+                *_prove_hooks(fleet, coverage),
             ],
         ),
         Table(
@@ -121,6 +123,36 @@ def _prove(fleet: Fleet, coverage: FleetCoverage) -> Iterator[Row]:
     share = account.since(window.from_ns).all_nodes
     yield Row("share missing, by truth", {"%": 100 * sum(m for _, m in sums) / sum(o for o, _ in sums)})
     yield Row("share missing, as answered", {"%": 100 * share.missing_ms / (share.missing_ms + share.watched_ms)})
+
+
+def _prove_hooks(fleet: Fleet, coverage: FleetCoverage) -> Iterator[Row]:
+    """Policies loaded late, reloaded and away: no call without a hook is in a time that was hooked."""
+    rng = Random(SEED)
+    names = ["inflate", "inflate_fast"]
+    build = f"{SEED:040x}"
+    policies = [policy_of(name, build, _PATH, [name]) for name in names]
+    began = time.process_time()
+    hooks = FleetHooks(fleet, policies, SEED, is_perfect=False)
+    assert not hooks.table.left_out
+    windows = hooks.windows({build: ListedEntries(names)})
+    nodes = coverage.nodes()
+    until_ns = min(known_until(nodes, ns(fleet.end_s)), windows.told_until(SILENCE_NS))
+    owed = FleetAccount(nodes, ns(fleet.end_s), of_all=coverage.of_all(), until_ns=until_ns).owed_with(None)
+    needed = windows.needed(WantedEntries(build, frozenset({0, 1}), frozenset({_PATH})))
+    planted = wrong = firm = 0
+    for node, stretches in owed.items():
+        found = UnhookedNodes(windows, needed, OwedNodes({node: stretches}))
+        for at, is_hooked in calls_at_hooks(fleet.truth[node], hooks.truth[node], rng, 2):
+            if any(one.from_ns <= at < one.to_ns for one in stretches):
+                is_firm = not found.since(at).nodes
+                firm += is_firm
+                planted += not is_hooked
+                wrong += is_firm and not is_hooked
+    yield Row("records of windows of two policies", {"": hooks.records})
+    yield Row("calls without a hook that were planted", {"": planted})
+    yield Row("of them in a time that was hooked", {"": wrong})
+    yield Row("moments from which a node was hooked to the end", {"": firm})
+    yield Row("CPU for all of that", {"s": time.process_time() - began})
 
 
 def _answer(file: Path) -> None:

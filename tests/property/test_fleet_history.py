@@ -9,7 +9,7 @@ from agents.coverage.completeness import SILENCE_NS, FleetAccount, known_until
 from agents.coverage.interval import Interval
 from agents.probes.hook_windows import WantedEntries
 from agents.probes.unhooked import OwedNodes, UnhookedNodes
-from tests.support.fleet_hooks import FleetHooks, ListedEntries, policy_of
+from tests.support.fleet_hooks import FleetHooks, ListedEntries, calls_at_hooks, policy_of
 from tests.support.fleet_simulation import DAY, START_NS, Fleet, FleetPlan, missing_by_truth, ns, unseen_moments
 
 NODES = 40
@@ -91,15 +91,12 @@ def test_no_call_without_a_hook_is_in_a_time_that_was_hooked(
         of_all = UnhookedNodes(windows, needed, OwedNodes(owed))
         for node, truth in fleet.truth.items():
             of_node = UnhookedNodes(windows, needed, OwedNodes({node: owed[node]} if node in owed else {}))
-            loaded = hooks.truth[node].loaded.values()
-            edges = [edge + rng.randrange(-(10**9), 10**9) for several in loaded for one in several for edge in one]
-            for at in (*edges, *(rng.randrange(ns(0), until_ns) for _ in range(20))):
+            for at, is_hooked in calls_at_hooks(truth, hooks.truth[node], rng, 20):
                 is_owed = any(one.from_ns <= at < one.to_ns for one in owed.get(node, ()))
-                ran = any(one.from_ns <= at < one.to_ns for one in truth.ran)
-                if not ran or not is_owed or not ns(0) <= at < until_ns:
+                if not is_owed or not ns(0) <= at < until_ns:
                     continue
                 firm += not of_node.since(at).nodes
-                if all(any(one.from_ns <= at < one.to_ns for one in several) for several in loaded):
+                if is_hooked:
                     continue
                 planted += 1
                 assert of_node.since(at).nodes == 1, f"{node} at {at}"

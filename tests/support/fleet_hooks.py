@@ -124,6 +124,16 @@ class FleetHooks:
         return sorted(at for at in found if watched.from_ns <= at < watched.to_ns)
 
 
+def calls_at_hooks(truth: NodeTruth, hooks: HookTruth, rng: Random, count: int) -> Iterator[tuple[int, bool]]:
+    """Moments at which code ran on a node, near each change of a policy and by chance; and whether each had a hook."""
+    loaded = hooks.loaded.values()
+    edges = [edge + rng.randrange(-_SECOND, _SECOND) for several in loaded for one in several for edge in one]
+    chances = (rng.choice(truth.ran) for _ in range(count if truth.ran else 0))
+    for at in (*edges, *(rng.randrange(one.from_ns, one.to_ns) for one in chances)):
+        if any(one.from_ns <= at < one.to_ns for one in truth.ran):
+            yield at, all(any(one.from_ns <= at < one.to_ns for one in several) for several in loaded)
+
+
 def _around(first: int, watched: Interval, moment: int) -> Iterator[int]:
     """The questions before and after a moment of the stream."""
     if watched.from_ns <= moment <= watched.to_ns:

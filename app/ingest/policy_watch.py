@@ -75,7 +75,7 @@ class PolicyWatch:
         self._version = ""
         self._agent: ProbeWindow | None = None
         self._max_pause = min(_MAX_UNWRITTEN, max(1, int(_MAX_UNWRITTEN_SECONDS // poll_seconds)))
-        self._pause = self._unwritten = 0
+        self._pause, self._unwritten = 1, 0
         self._stopped = threading.Event()
 
     def run(self) -> None:

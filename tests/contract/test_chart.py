@@ -259,12 +259,34 @@ def test_people_reach_every_process_from_the_toolbox() -> None:
     (toolbox,) = (pod for pod in pods("everything") if pod.component == "toolbox")
     settings = from_env(settings_of(toolbox.containers[0]))
     assert settings.kafka_sasl_username == "operator"
-    names = {f"{one['metadata']['name']}.{NAMESPACE}.svc:9464" for one in of_kind("everything", "Service")}
+    names = {
+        f"{one['metadata']['name']}.{NAMESPACE}.svc:9464"
+        for one in of_kind("everything", "Service")
+        if any(port["port"] == 9464 for port in one["spec"]["ports"])
+    }
     assert {str(address) for address in settings.process_addresses} == names
     policies = {one["metadata"]["name"]: one["spec"] for one in of_kind("everything", "NetworkPolicy")}
     (rule,) = policies["rel-callstream-metrics"]["ingress"]
     assert any("podSelector" in one and selects(one["podSelector"], toolbox.labels) for one in rule["from"])
     assert selects(policies["rel-callstream-toolbox"]["podSelector"], toolbox.labels)
+
+
+def test_people_reach_the_console_by_the_names_that_they_are_given() -> None:
+    """It sees all processes, answers to its hosts alone, and its health is asked under one of them."""
+    (console,) = (pod for pod in pods("everything") if pod.component == "console")
+    (container,) = console.containers
+    settings = from_env(settings_of(container))
+    assert settings.kafka_sasl_username == "console"
+    assert settings.console_allowed_hosts == ("callstream.example.org",)
+    assert len(settings.process_addresses) == 4
+    probe = container["readinessProbe"]["httpGet"]
+    assert probe["path"] == f"{settings.console_base_path}healthz"
+    assert probe["httpHeaders"] == [{"name": "Host", "value": "callstream.example.org"}]
+    assert named_ports(console)[probe["port"]] == settings.console_port
+    policies = {one["metadata"]["name"]: one["spec"] for one in of_kind("everything", "NetworkPolicy")}
+    (scraped,) = policies["rel-callstream-metrics"]["ingress"]
+    assert any("podSelector" in one and selects(one["podSelector"], console.labels) for one in scraped["from"])
+    assert selects(policies["rel-callstream-console"]["podSelector"], console.labels)
 
 
 def test_who_asks_kubernetes_may_only_list() -> None:

@@ -92,4 +92,4 @@ lock:  ## needs uv; versions in pyproject.toml, hashes of their closure in the l
 	@# what runs in the image is what was tested, so its versions are those of the developers' lock
 	$(COMPILE) --constraint requirements-dev.lock pyproject.toml -o requirements.lock
 	$(COMPILE) --constraint requirements-dev.lock --extra aws pyproject.toml -o deploy/requirements-aws.lock
-	echo 'setuptools==84.2.1' | $(COMPILE) - -o deploy/build.lock
+	printf 'setuptools==84.2.1\nmypy==2.4.1\n' | $(COMPILE) - -o deploy/build.lock

@@ -18,7 +18,7 @@ from agents.canonicalize.frames import MAX_OFFSET
 
 # C0, DEL, C1; zero-width, bidirectional and line separator characters; lone surrogates
 _ESCAPED: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f%!\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]|\\+(?=0x)"
+    r"[\x00-\x1f\x7f-\x9f%!\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]|\+(?=0x)"
 )
 _OFFSET: Final = re.compile(r"0x(?:0|[1-9a-f][0-9a-f]{0,15})")
 

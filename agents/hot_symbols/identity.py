@@ -20,7 +20,7 @@ from urllib.parse import unquote
 from schemas.text_limits import MAX_PLACE_CHARS, MAX_SYMBOL_CHARS, cut_text
 
 # C0, DEL, C1; zero-width, bidirectional and line separator characters; lone surrogates
-_ESCAPED: Final = re.compile("[\x00-\x1f\x7f-\x9f%!\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+_ESCAPED: Final = re.compile(r"[\x00-\x1f\x7f-\x9f%!\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _BUILD_ID: Final = re.compile(r"[0-9a-f]{8,}")
 _OTHER_BUILD_ID: Final = "build-id:"
 _KERNEL: Final = "kernel"

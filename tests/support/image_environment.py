@@ -28,7 +28,10 @@ def make_image_environment(folder: Path) -> Path:
 
 
 def install_program(python: Path, scratch: Path) -> None:
-    """Install the program out of what .dockerignore lets into the build; `scratch` is a new folder for that."""
+    """Install the program out of what .dockerignore lets into the build; `scratch` is a new folder for that.
+
+    No C compiler is found, so the program is plain Python: tests/contract/test_compiled.py is about the compiled one.
+    """
     for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines():
         if line.startswith("!"):
             source, target = ROOT / line[1:], scratch / line[1:]
@@ -39,7 +42,8 @@ def install_program(python: Path, scratch: Path) -> None:
                 shutil.copy(source, target)
     building: list[str | Path] = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
     building += ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", scratch / "wheels", scratch]
-    subprocess.run(building, check=True, env=os.environ | {"CALLSTREAM_BUILD_COMMIT": REVISION})
+    environ = {"CALLSTREAM_BUILD_COMMIT": REVISION, "CC": str(scratch / "no-compiler")}
+    subprocess.run(building, check=True, env=os.environ | environ)
     _install(python, "--no-deps", "--no-index", *(scratch / "wheels").glob("*.whl"))
 
 

@@ -139,7 +139,7 @@ def test_selectors_and_ports_meet(shape: str) -> None:
             for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
                 if probe in container:
                     assert container[probe]["httpGet"]["port"] in named_ports(pod)
-                assert (probe in container) == (container["args"][0] in {"ingest", "worker"})
+                assert (probe in container) == (container["args"][0] in {"ingest", "worker", "console"})
 
 
 @_SHAPES

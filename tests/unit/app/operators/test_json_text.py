@@ -23,6 +23,9 @@ DOORS: Final = {
     "app/symbols/reader.py",  # between processes of ours
     "app/symbols/limited_process.py",  # as above
     "app/symbols/demangler.py",  # as above
+    "app/symbols/package_reader.py",  # as above
+    "app/symbols/file_owners.py",  # as above
+    "app/vulnerabilities/database_folder.py",  # a list that only it reads
     "app/kafka/registry_link.py",  # requests
     "app/export/openvex.py",  # documents whose format others fixed, with times as text
     "app/export/runtime_facts.py",  # as above

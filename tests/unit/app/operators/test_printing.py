@@ -18,6 +18,7 @@ DOORS = {
     "app/export/output.py",  # bytes of an exported file
     "app/symbols/reader.py",  # answers of a process of ours to its parent, as JSON
     "app/symbols/demangler.py",  # as above
+    "app/symbols/package_reader.py",  # as above
     "app/embedded/record_pins.py",  # for developers, of our own build file
 }
 """Files that may write to standard output or standard error."""

@@ -12,6 +12,7 @@ from app.ingest.filter_effect import NO_FILTERS, FiltersInForce
 from app.ingest.gap_writer import GapWriter
 from app.ingest.journal import Journal
 from app.ingest.keeper import Keeper
+from app.ingest.kernel_books import OF_POLICIES, KernelBooks
 from app.ingest.keys import KeyReader
 from app.ingest.node_claims import AgentLoss, NodeClaims
 from app.ingest.statuses import StreamEnd
@@ -107,6 +108,7 @@ class KeeperScene:
         self.stream_answers = True
         self.settle_asked = 0
         self.agent = PreparedAgent()
+        self.books = KernelBooks(lambda: self.buffer.received_of(OF_POLICIES), self.agent.explains)
         self.keeper = Keeper(
             coverage=NodeClaims(node, known.vouched_until_ns if known else None, session="here"),
             journal=self.journal,
@@ -120,6 +122,7 @@ class KeeperScene:
             wall_ns=self._wall_ns,
             public_name=lambda name: name.replace("node-1", "[redacted]"),
             filters=filters,
+            books=self.books,
         )
         self.keeper.watch(self.answers)
 

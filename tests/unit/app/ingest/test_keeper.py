@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from agents.probes.policy_seen import PolicySeen
 from app.ingest.filter_effect import FiltersInForce
 from app.ingest.journal import State
-from app.ingest.node_claims import AgentLoss
-from app.telemetry import metrics
+from app.ingest.node_claims import LATENESS_NS, AgentLoss
+from app.ingest.policy_questions import PolicyAnswer
+from app.telemetry import metrics, state_metrics
+from schemas.probes import AgentAnswer
+from schemas.tetragon.events_pb2 import GetEventsResponse, ProcessUprobe
 from tests.support.keeper_scene import UNAVAILABLE, KeeperScene, S, event_at
 
 
@@ -123,6 +127,32 @@ def test_writer_is_asked_to_settle_before_a_claim(scene: KeeperScene) -> None:
     scene.step_at(10_000)
 
     assert scene.settle_asked == 1
+
+
+def test_what_policies_posted_and_nobody_explains_is_a_gap_of_the_time_in_which_it_was_lost(tmp_path: Path) -> None:
+    """Two events came of five; what comes within a minute is no loss, and each loss is told once."""
+    scene = KeeperScene(tmp_path)
+    scene.open(event_at(10_000))
+    scene.step_at(10_010)
+
+    def posted(count: int) -> None:
+        scene.books.asking()
+        policy = PolicySeen(name="p", policy_id=1, counters={"post": count})
+        at_ns = scene.now_s * S
+        scene.books.answered(
+            PolicyAnswer(stream=1, asked_ns=at_ns, answered_ns=at_ns, answer=AgentAnswer.ANSWERED, policies=(policy,))
+        )
+
+    posted(100)
+    for _ in range(2):
+        scene.buffer.put(GetEventsResponse(process_uprobe=ProcessUprobe(symbol="f"), node_name="n").SerializeToString())
+    scene.step_at(10_020)
+    posted(105)
+    assert scene.meter.read(state_metrics.POSTS_BALANCE) == 0
+    said = [one for at in range(10_030, 10_130, 10) for one in scene.step_at(at) if one[0] == "Unexplained"]
+
+    assert said == [("Unexplained", 10_010 - LATENESS_NS // S, 10_020)]
+    assert scene.meter.read(state_metrics.POSTS_BALANCE) == 3
 
 
 def test_agent_losses_come_before_the_claim_that_spans_them(tmp_path: Path) -> None:

@@ -286,6 +286,7 @@ def alarmed_pipeline(broker: BreakableBroker, prefix: str, folder: Path) -> Iter
             "CALLSTREAM_BUFFER_MAX_BYTES": str(1 << 20),
             "CALLSTREAM_OVERLOAD_GRACE_MS": "200",
             "CALLSTREAM_HEARTBEAT_SECONDS": "1",
+            "CALLSTREAM_POLICY_POLL_SECONDS": "1",
         },
         "privacy-0": {"CALLSTREAM_PRIVACY_POLICY_FILE": str(folder / "policy.toml")},
         "hot-symbols-0": {
@@ -296,6 +297,7 @@ def alarmed_pipeline(broker: BreakableBroker, prefix: str, folder: Path) -> Iter
         },
     }
     with pipeline_run(broker, prefix, folder) as run, _prometheus(folder, ports) as prometheus:
+        agents.say()
         agents.start()
         try:
             for name, port in ports.items():

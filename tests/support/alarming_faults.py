@@ -291,6 +291,14 @@ FAULTS: Final = (
         },
     ),
     AlarmingFault(
+        name="a policy that the agent cannot load",
+        lasts=_until(
+            lambda at: at.agents.say({"id": "1", "name": "tls", "state": "TP_STATE_LOAD_ERROR"}),
+            lambda at: at.agents.say(),
+        ),
+        tells={"CallstreamPolicyNotLoaded": Found(INGEST, 'runtime_tracing_policies{state="LoadError"} 1')},
+    ),
+    AlarmingFault(
         name="another agent: newer, with a clock that is ahead, and what it sends is damaged on its way",
         lasts=_until(
             lambda at: _lose_agent(at, clock_ahead_s=25, strange_every=50),

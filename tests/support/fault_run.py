@@ -5,14 +5,16 @@ so that the second half, in which only stages and the broker break, must be cove
 """
 
 import itertools
+import json
 import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from app.embedded.ports import pick_free
 from schemas import topics
@@ -51,6 +53,7 @@ class LiveAgents:
         self._queue_events = queue_events
         self._port = pick_free(frozenset())
         self._metrics_port = pick_free(frozenset({self._port}))
+        self._said = folder / "agent.json"
         self.lives: list[LivedLife] = []
         self.process: Worker | None = None
 
@@ -74,12 +77,19 @@ class LiveAgents:
             clock_ahead_s=clock_ahead_s,
             strange_every=strange_every,
             queue_events=self._queue_events,
+            says=str(self._said) if self._said.exists() else "",
         )
         self.lives.append(LivedLife(life, life.until_s * 10**9))
         program = ("tests.support.live_agent", life.as_json())
         # where its events' libraries are found is part of what happens
         self.process = Worker(program, os.environ, self._folder / "agent.log")
         self.process.start()
+
+    def say(self, *policies: Mapping[str, Any]) -> None:
+        """Have the agent tell of these policies; one that began before the first time is too old to tell."""
+        partial = self._said.with_suffix(".new")
+        partial.write_text(json.dumps({"info": {"version": "v1.8.0"}, "policies": policies}))
+        partial.rename(self._said)
 
     def end(self, number: signal.Signals) -> None:
         """End the life before its time."""

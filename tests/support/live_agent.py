@@ -22,8 +22,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar, Self
 
+from app.simulator.agent_file import AgentFile
 from app.simulator.recording import Recording
 from app.simulator.server import SimulatorServer
 from app.simulator.session import Offer
@@ -60,6 +62,8 @@ class Life:
     strange_every: int = 0
     """Each so many events one is damaged on its way, and one has a field that nobody knows; 0 for none."""
     queue_events: int = QUEUE_EVENTS
+    says: str = ""
+    """The file with what it says of itself (`AgentFile`); empty for an agent that is too old to be asked."""
 
     def events(self) -> Iterator[tuple[int, bytes]]:
         """When each event happens (Unix epoch, nanoseconds), and its bytes."""
@@ -169,7 +173,8 @@ class LiveServer(SimulatorServer):
     def __init__(self, life: Life) -> None:
         super().__init__(Recording.of([]), life.listen_on)
         self.happenings = Happenings(life)
-        self._offer = LiveOffer(Recording.of([]), 1, float(life.rate_per_s), False, None, self.happenings)
+        agent = AgentFile(Path(life.says)) if life.says else None
+        self._offer = LiveOffer(Recording.of([]), 1, float(life.rate_per_s), False, agent, self.happenings)
 
 
 class _Metrics(BaseHTTPRequestHandler):

@@ -32,7 +32,7 @@ Act = Callable[[AlarmedPipeline], None]
 Lasting = Callable[[AlarmedPipeline], AbstractContextManager[None]]
 
 OTHER_COMMIT: Final = "0123456789" * 4
-_MORE_THAN_A_DISK: Final = str(1 << 44)
+_HUGE: Final = str(1 << 44)
 _SKIPPED_RECORDS: Final = 500
 _CONNECTIONS: Final = 600
 _REBALANCES: Final = "runtime_rebalances_total"
@@ -99,7 +99,8 @@ def _restore_policy(at: AlarmedPipeline) -> None:
     at.run.processes["privacy-0"].signal(signal.SIGHUP)
 
 
-def _lose_agent(at: AlarmedPipeline, **next_life: int) -> None:
+def _lose_agent(at: AlarmedPipeline, *policies: Mapping[str, str], **next_life: int) -> None:
+    at.agents.say(*policies)
     at.agents.end(signal.SIGKILL)
     if next_life:
         at.agents.start(**next_life)
@@ -291,21 +292,14 @@ FAULTS: Final = (
         },
     ),
     AlarmingFault(
-        name="a policy that the agent cannot load",
+        name="another agent: newer, its clock is ahead, a policy fails, and what it sends is damaged on its way",
         lasts=_until(
-            lambda at: at.agents.say({"id": "1", "name": "tls", "state": "TP_STATE_LOAD_ERROR"}),
-            lambda at: at.agents.say(),
-        ),
-        tells={"CallstreamPolicyNotLoaded": Found(INGEST, 'runtime_tracing_policies{state="LoadError"} 1')},
-    ),
-    AlarmingFault(
-        name="another agent: newer, with a clock that is ahead, and what it sends is damaged on its way",
-        lasts=_until(
-            lambda at: _lose_agent(at, clock_ahead_s=25, strange_every=50),
+            lambda at: _lose_agent(at, {"name": "tls", "state": "TP_STATE_ERROR"}, clock_ahead_s=25, strange_every=50),
             lambda at: _lose_agent(at, strange_every=0),
         ),
         tells={
             "CallstreamEventsLate": Found(INGEST, "runtime_event_receipt_delay_seconds -2"),
+            "CallstreamPolicyNotLoaded": Found(INGEST, 'runtime_tracing_policies{state="Error"} 1'),
             "CallstreamUndecodable": Found(INGEST, "are no events of Tetragon"),
             "CallstreamFieldsUnknown": Found("canonicalize-0", 'field_number="60"'),
         },
@@ -343,9 +337,7 @@ FAULTS: Final = (
     ),
     AlarmingFault(
         name="a spill folder that may take more than its disk has",
-        lasts=_until(
-            lambda at: at.restart(INGEST, CALLSTREAM_SPILL_MAX_BYTES=_MORE_THAN_A_DISK), lambda at: at.restart(INGEST)
-        ),
+        lasts=_until(lambda at: at.restart(INGEST, CALLSTREAM_SPILL_MAX_BYTES=_HUGE), lambda at: at.restart(INGEST)),
         tells={"CallstreamSpillDiskSmall": Found(INGEST, "runtime_spill_disk_free_bytes")},
     ),
     AlarmingFault(

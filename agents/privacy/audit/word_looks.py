@@ -62,7 +62,7 @@ _WALKS: Final = ("qwert", "asdfg", "zxcvb", "1qaz", "qazws", "poiuy", "lkjhg", "
 _SEED: Final = re.compile(r"(?=[A-Z]*[2-7])[A-Z2-7]{16}|(?=[A-Z]*[2-7])[A-Z2-7]{26}|(?=[A-Z]*[2-7])[A-Z2-7]{32}")
 """Seeds of one-time passwords, in base 32."""
 
-_BASE_64: Final = re.compile(r"(?=[^/]*[A-Z])(?=[^/]*[0-9])(?:[A-Za-z0-9+]+/?){1,12}")
+_BASE_64: Final = re.compile(r"[A-Za-z0-9+]+(?:/[A-Za-z0-9+]+){0,11}/?")
 
 _AT_YEAR: Final = re.compile(r"[A-Z][a-z]{2,}@(?:19|20)?\d{2}[!?*]{0,3}")
 """As policies ask for it: `Acme@2023`."""
@@ -94,9 +94,14 @@ def look_of(word: str) -> Look:
         return Look.LIKELY
     if word.endswith("="):
         word = word.rstrip("=")  # of base 64
-    if is_machine_name(word) or ("/" in word and not _BASE_64.fullmatch(word)):
+    if is_machine_name(word) or ("/" in word and not _is_base_64(word)):
         return Look.ORDINARY
     return max(chosen_by_people(word), _chosen_by_chance(word))
+
+
+def _is_base_64(word: str) -> bool:
+    """Whether a word with slashes is in base 64, and no path."""
+    return _BASE_64.fullmatch(word) is not None and any(map(str.isupper, word)) and any(map(str.isdigit, word))
 
 
 def is_machine_name(word: str) -> bool:

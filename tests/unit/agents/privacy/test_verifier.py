@@ -1,6 +1,7 @@
 """agents/privacy/verifier.py: a second opinion that finds what left, and is silent about what is masked."""
 
 import base64
+import time
 
 import pytest
 
@@ -102,3 +103,16 @@ def test_long_text_is_looked_at_to_its_end() -> None:
 def test_verifier_is_silent_about_names_of_code(text: str) -> None:
     """A name space called `secret` rings on no node."""
     assert _rules(text) == set()
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["a", "aA1/", "aA1+", "a.b", "-", "4", "DE89 ", "x=", "a:", "a-b-", "%70", "\\x61", "&#97;", "$6$", "http://a:b@",
+     "eyJ", "AAAA-", "[redacted]", "word ", "a1:", "'\"", "(", "0a:", "é"],
+)  # fmt: skip
+def test_no_text_takes_long(piece: str) -> None:
+    """Attackers choose the arguments: 20 kB of a piece that is made to be slow, and with an end that does not fit."""
+    text = piece * (20_000 // len(piece)) + " \x00!"
+    began = time.process_time()
+    list(Verifier(["cnry-needle-1"]).findings({"binary": "/bin/x", "arguments": text}))
+    assert time.process_time() - began < 2.0  # a hundred times what it takes

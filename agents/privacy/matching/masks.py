@@ -7,6 +7,7 @@ output.
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final, NamedTuple
 
 REDACTED: Final = "[redacted]"
@@ -52,11 +53,18 @@ def _without_users(text: str, masks: Iterable[Mask]) -> Iterable[Mask]:
     found = sorted(masks)
     if len(found) < 2:
         return found
-    return [
-        wide
-        for wide in found
-        if wide.replacement != REDACTED or not any(_is_told_by(text, wide, exact) for exact in found)
-    ]
+    kept: list[Mask] = []
+    for index, wide in enumerate(found):
+        if wide.replacement == REDACTED and index + 1 < len(found) and found[index + 1].start < wide.end:
+            inside = islice(found, index + 1, index + 1 + _MOST_INSIDE)
+            if any(_is_told_by(text, wide, exact) for exact in inside):
+                continue
+        kept.append(wide)
+    return kept
+
+
+_MOST_INSIDE: Final = 4
+"""Masks that begin inside another one and are looked at."""
 
 
 def _is_told_by(text: str, wide: Mask, exact: Mask) -> bool:

@@ -5,6 +5,7 @@ however hostile, costs more than the budget. A scan that is `exhausted` has foun
 mask the whole text.
 """
 
+from collections.abc import Hashable
 from typing import Final, NamedTuple
 
 from agents.privacy.matching.gate import Pattern, TextRange, compiled
@@ -37,13 +38,14 @@ def _first_group(ranges: list[TextRange]) -> TextRange:
 class Scan:
     """One ASCII text with its bytes and its remaining budget."""
 
-    __slots__ = ("_left", "encoded", "text")
+    __slots__ = ("_left", "encoded", "read", "text")
 
     def __init__(self, plain: str, encoded: bytes) -> None:
         """`encoded` is `plain` as bytes."""
         self.text = plain
         self.encoded = encoded
         self._left = MAX_MATCHES
+        self.read: dict[Hashable, object] = {}  # what a rule has read for the others, so that words are read once
 
     def matches(self, pattern: Pattern) -> list[TextRange]:
         """Ranges of the matches of `pattern`, left to right, as far as the budget goes."""
@@ -52,9 +54,7 @@ class Scan:
     def _all(self, pattern: Pattern) -> list[list[TextRange]]:
         found = pattern.find_all(self.encoded, self._left + 1)
         self._left -= len(found)
-        if self._left < 0 and found:
-            found.pop()
-        return found
+        return found if self._left >= 0 else []  # the whole text goes, so nobody need look at what was found
 
     def groups(self, pattern: Grouped) -> list[TextRange]:
         """Ranges of the first group that took part in each match of `pattern`, as far as the budget goes.

@@ -93,6 +93,7 @@ class RedactionEngine:
         ]
         self._matching = Gate([called.gate for called in table]).matching
         self._scanners = [_nothing, *(called.scanner for called in table)]
+        self._surely = [None, *(called.surely for called in table)]
         self._contexts = Memo(self._context_of, _REMEMBERED)
         self.forget()
 
@@ -264,8 +265,12 @@ class RedactionEngine:
         """What one look at a plain text finds, for which the gate answered `numbers`."""
         if 0 not in numbers:
             return TextRefusal.ENGINE_FAILURE
-        scanners_of = self._scanners
-        called = {scanners_of[number]: None for number in numbers}  # one may be called for by several patterns
+        scanners_of, surely_of = self._scanners, self._surely
+        called = {  # one may be called for by several patterns
+            scanners_of[number]: None
+            for number in numbers
+            if (surely := surely_of[number]) is None or surely.search(encoded) is not None
+        }
         del called[_nothing]
         if context.trigger is not None and context.trigger.search(encoded) is not None:
             called[self._walk.scanner] = None
@@ -275,8 +280,8 @@ class RedactionEngine:
         found: list[Mask] = []
         for scanner in called:
             found += scanner(scan, context)
-        if scan.exhausted:
-            return [Mask(0, len(plain), REDACTED, INTRICATE)]
+            if scan.exhausted:
+                return [Mask(0, len(plain), REDACTED, INTRICATE)]
         return [mask for mask in found if mask.rule in _OF_SYMBOLS] if context.is_symbol else found
 
 

@@ -20,7 +20,7 @@ ESCAPE_GATE: Final = (
 
 ENCODED_GATE: Final = (
     r"(?-i:cGFzc3|Bhc3N3|wYXNzd|UEFTU1|BBU1NX|QQVNTV|dG9rZW|Rva2Vu|0b2tlb|VE9LRU|c2VjcmV0|NlY3JldA|zZWNyZX|U0VDUk"
-    r"|a2V5|YXBpX2tleQ)|base64|b64|payload|70617373|746f6b656e|736563726574|50415353"
+    r"|a2V5|YXBpX2tleQ)|base64|\bb64|payload[\"']?\s*[:=]|70617373|746f6b656e|736563726574|50415353"
 )
 """Words of secrets in base 64 and in hexadecimal, and words that say that something is encoded."""
 

@@ -52,10 +52,15 @@ Scanner = Callable[[Scan, TextContext], list[Mask]]
 
 
 class GatedScanner(NamedTuple):
-    """A scanner, and a pattern of the gate that calls for it."""
+    """A scanner, and a pattern of the gate that calls for it.
+
+    `surely` is a tighter pattern that is searched where the gate matched. A gate's pattern that has to remember what
+    it has seen multiplies the states of the whole gate; there it stands as a short hint, and `surely` beside it.
+    """
 
     gate: str
     scanner: Scanner
+    surely: Pattern | None = None
 
 
 def _alone(look: Callable[[Scan], list[Mask]]) -> Scanner:
@@ -99,12 +104,12 @@ _SECRETS: Final = (
     GatedScanner(urls.HOST_GATE, _alone(urls.host_passwords)),
     GatedScanner(login_shapes.PAIR_GATE, _LOGIN_PAIRS),
     GatedScanner(login_shapes.DOMAIN_GATE, _LOGIN_PAIRS),
-    GatedScanner(login_shapes.BESIDE_GATE, _of_words(login_shapes.secrets_beside_users)),
+    GatedScanner(login_shapes.BESIDE_HINT, _of_words(login_shapes.secrets_beside_users), login_shapes.BESIDE),
     GatedScanner(login_shapes.LONE_VALUE_GATE, _of_words(login_shapes.lone_secrets)),
     GatedScanner(login_shapes.SCRAMBLED_GATE, _of_words(login_shapes.scrambled_words)),
-    GatedScanner(secret_verbs.STORE_GATE, _BEHIND_VERBS),
+    GatedScanner(secret_verbs.STORE_HINT, _BEHIND_VERBS, secret_verbs.STORE),
     GatedScanner(secret_verbs.VERB_GATE, _BEHIND_VERBS),
-    GatedScanner(secret_verbs.WEAK_VERB_GATE, _BEHIND_VERBS),
+    GatedScanner(secret_verbs.WEAK_VERB_HINT, _BEHIND_VERBS, secret_verbs.WEAK_VERB),
     GatedScanner(paths.MAPPING_GATE, _alone(paths.memory_files)),
     GatedScanner(paths.FOLDER_GATE, _alone(paths.in_credential_folders)),
     GatedScanner(paths.FILE_GATE, _alone(paths.credential_files)),
@@ -122,7 +127,7 @@ def program_scanner(programs: command_lines.ProgramRules) -> GatedScanner:
     def walk(scan: Scan, context: TextContext) -> list[Mask]:
         return [] if context.is_path else command_lines.program_values(scan, programs, context.program)
 
-    return GatedScanner(programs.gate, walk)
+    return GatedScanner(programs.hint, walk, programs.announcing)
 
 
 def built_in(owner: Owner | None) -> tuple[GatedScanner, ...]:

@@ -53,6 +53,7 @@ def _says_where(text: str, value: str) -> bool:
 
 
 _LONGEST_ID: Final = 32
+_LONGEST_FILE: Final = 256
 
 
 def _is_weakly_told(key: str, value: str) -> bool:
@@ -73,6 +74,8 @@ _SCHEME: Final = re.compile(
 
 def _is_file(value: str) -> bool:
     """Whether what a password's name announces is a file: a folder that machines have and a name, or a known ending."""
+    if len(value) > _LONGEST_FILE:
+        return False
     if value[:1] in {"/", ".", "~"}:
         return value.count("/") > 1 and value.islower() and is_place(value)
     return value.islower() and is_key_file(value)

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from agents.privacy.matching.gate import Pattern, compiled
 from agents.privacy.matching.masks import REDACTED, Mask
 from agents.privacy.matching.scan import Scan
-from agents.privacy.rules.command_words import CommandWord, Mark, flattened, read_commands, words_read
+from agents.privacy.rules.command_words import CommandWord, Mark, commands_of, flattened, words_read
 from agents.privacy.rules.program_forms import Form, Program
 from agents.privacy.rules.program_names import (
     COPY_GATE,
@@ -30,6 +30,17 @@ from agents.privacy.rules.vocabulary import word_set
 _ARGUMENT: Final = r"(?:\A|[\s\"'(])"
 """What stands before an argument."""
 
+_BEFORE_NAME: Final = r"\A|[\s/\\\"'|;&()$`<>[{,@]"
+_BEHIND_NAME: Final = r"[\"'`][\s,<>]|[\s<>]"
+_AROUND_NAME: Final = " \n\t\"'`,<>|;&()$[{@/\\"
+"""What stands before and behind the name of a program."""
+
+EXAMPLES: Final = {"_BEHIND_NAME": ("mysql x", "mysql")}
+"""By pattern: a line that it matches, and a similar one that it passes over (a test runs all of them)."""
+
+_MAX_NAMED: Final = 8
+"""Names looked at before the words are read in any case."""
+
 _MAX_DEPTH: Final = 4
 _MAX_RUNNING: Final = 4
 """Programs of one command whose words are read at once: a wrapper or two, and the program. The last ones count."""
@@ -38,14 +49,17 @@ _MAX_RUNNING: Final = 4
 class ProgramRules:
     """The table of programs, with the patterns that say whether a command line is worth walking."""
 
-    __slots__ = ("_triggers", "announcing", "gate", "table")
+    __slots__ = ("_named", "_triggers", "announcing", "gate", "hint", "table")
 
     def __init__(self, table: Mapping[str, tuple[Program, ...]]) -> None:
         self.table = table
         self.gate: Final = "(?s)" + "|".join(
-            rf"(?:\A|[\s/\\\"'|;&()$`<>[{{,@])(?:{'|'.join(map(_escaped, names))}){COPY_GATE}[\"'`]?[\s,<>]{behind}"
+            rf"(?:{_BEFORE_NAME})(?:{'|'.join(map(_escaped, names))}){COPY_GATE}(?:{_BEHIND_NAME}){behind}"
             for names, behind in _by_what_follows(table)
         )
+        names = "|".join(map(_escaped, sorted(table)))
+        self._named = compiled(rf"(?i)(?:{_BEFORE_NAME})(?:{names}){COPY_GATE}(?:{_BEHIND_NAME})", captures=False)
+        self.hint: Final = rf"(?:{_BEFORE_NAME})(?:{names}){COPY_GATE}(?:{_BEHIND_NAME})"
         self.announcing: Final = compiled(f"(?i){self.gate}", captures=False)
         self._triggers = {name: compiled(_trigger(programs), captures=False) for name, programs in table.items()}
 
@@ -63,6 +77,26 @@ class ProgramRules:
     def trigger(self, name: str) -> Pattern | None:
         """The pattern of all that can stand before a secret of the program `name`; None for a program not known."""
         return next((found for one in spelled_names(name) if (found := self._triggers.get(one)) is not None), None)
+
+    def could_hold(self, scan: Scan, name: str) -> bool:
+        """Whether a program that runs, or that the text names, could have a secret where the text has its words.
+
+        Reading all words costs ten times as much as this look.
+        """
+        own = self.trigger(name)
+        if own is not None and own.search(scan.encoded) is not None:
+            return True
+        position = 0
+        for _ in range(_MAX_NAMED):
+            found = self._named.search(scan.encoded, position)
+            if found is None:
+                return False
+            start, end = found[0]
+            trigger = self.trigger(scan.text[start:end].strip(_AROUND_NAME))
+            if trigger is None or trigger.search(scan.encoded, end - 1) is not None:
+                return True
+            position = end - 1
+        return True
 
     def trigger_of(self, program: Program) -> Pattern | None:
         """The same for an entry of the table."""
@@ -85,8 +119,11 @@ def _trigger(programs: tuple[Program, ...]) -> str:
         secret = (option for option, form in program.forms.items() if form is not Form.SKIPPED)
         forms.update(needed + _spelled(program, option) for option in secret)
         forms.update(rf"{needed}(?i:{_escaped(option)}):" for option in program.slashed)
-        announcing = (*program.keywords, *(position.after[-1] for position in program.positions if position.after))
-        forms.update(rf"(?i:{_escaped(word)})" for word in announcing)
+        forms.update(rf"(?i:{_escaped(word)})[\"']?[\s,=]+[^\s]" for word in program.keywords)
+        for position in program.positions:
+            if position.after:
+                words = r"[\"']?[\s,]+[^\s]+" * position.index
+                forms.add(rf"(?i:{_escaped(position.after[-1])}){words}[\"']?[\s,]+[^\s]")
         if any(not position.after for position in program.positions):
             forms.add("")
     return rf"(?s)(?:\A|[\s\"'(])(?:{'|'.join(sorted(forms))})"
@@ -94,11 +131,16 @@ def _trigger(programs: tuple[Program, ...]) -> str:
 
 def _spelled(program: Program, option: str) -> str:
     """A pattern for the beginning of a word that is `option`, alone, in a cluster or with a value attached."""
+    behind = ""
+    if program.forms[option] is Form.ATTACHED:
+        behind = r"[^\s]"
+    elif program.forms[option] is Form.PAIR:
+        behind = r"[\"']?[\s,=]*[\"']?[^\s]*(?::[^\s]|[0-9])"  # a pair, or a token
     if option not in program.attachable:
-        return _escaped(option) + r"(?:[^A-Za-z0-9_\-]|\z)"
+        return _escaped(option) + (behind or r"(?:[^A-Za-z0-9_\-]|\z)")
     if len(option) == 2 and program.clustered:
-        return f"{option[0]}[{_escaped(program.clustered)}]*{option[1]}"
-    return _escaped(option)
+        return f"{option[0]}[{_escaped(program.clustered)}]*{option[1]}{behind}"
+    return _escaped(option) + behind
 
 
 def _escaped(word: str) -> str:
@@ -107,6 +149,8 @@ def _escaped(word: str) -> str:
 
 def program_values(scan: Scan, rules: ProgramRules, name: str) -> list[Mask]:
     """Masks over secrets in options and positions of known programs; `name` is the running binary's basename."""
+    if not rules.could_hold(scan, name):
+        return []
     text = flattened(scan.text)
     walk = _Walk(scan, text, rules, [])
     programs = rules.programs(name)
@@ -115,7 +159,8 @@ def program_values(scan: Scan, rules: ProgramRules, name: str) -> list[Mask]:
     left = words_read(text)
     while waiting:
         line = waiting.pop()
-        found = read_commands(text, line.start, line.end, literal=bool(line.program) and line.program not in SHELLS)
+        literal = bool(line.program) and line.program not in SHELLS
+        found = commands_of(scan, text, line.start, line.end, literal=literal)
         running = walk.over(found.words, line)
         left -= len(found.words)
         if found.stopped < line.end or left < 0:
@@ -193,7 +238,8 @@ class _Walk(NamedTuple):
             command.at_head, command.is_closed = True, False
         elif names and not command.is_closed and not _is_value(before):
             if (programs := self.rules.of(names)) and not _is_assignment(inner):
-                command.running += [ProgramState(program) for program in programs]
+                others = [s for s in command.running if all(s.program is not program for program in programs)]
+                command.running = others + [ProgramState(program) for program in programs]
                 del command.running[:-_MAX_RUNNING]
             if command.at_head and not (before[:1] == "-" and len(before) == 2):
                 command.is_closed = not RUN_NOTHING.isdisjoint(names)

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Final, NamedTuple
 
+from agents.privacy.matching.scan import Scan
 from agents.privacy.rules.program_names import RUNS_BEHIND
 from agents.privacy.rules.value_ranges import word_end
 
@@ -24,7 +25,7 @@ MAX_WORDS: Final = 512
 """Words looked at in one text. Longer command lines are lists of files, and nobody reads on."""
 
 _LONG: Final = 4096
-_WORDS_OF_LONG: Final = 32
+_WORDS_OF_LONG: Final = 24
 """Words read in texts that are longer: whoever writes them for others to read pays, and not the reader."""
 
 _NESTED: Final = "\x01"
@@ -319,14 +320,22 @@ class CommandsRead(NamedTuple):
     stopped: int
 
 
-def commands_in(text: str, *, literal: bool = False) -> CommandsRead:
-    """The commands of `text`, those in quotes after the line that holds them."""
-    text = flattened(text)
+def commands_of(scan: Scan, text: str, start: int, end: int, *, literal: bool) -> CommandText:
+    """The same as `read_commands`, read once for all rules that look at a scan; `text` is its text, flattened."""
+    found = scan.read.get((start, end, literal))
+    if not isinstance(found, CommandText):
+        found = scan.read[start, end, literal] = read_commands(text, start, end, literal=literal)
+    return found
+
+
+def commands_in(scan: Scan, *, literal: bool = False) -> CommandsRead:
+    """The commands of a text, those in quotes after the line that holds them."""
+    text = flattened(scan.text)
     waiting = [(0, len(text))]
     left = words_read(text)
     commands: list[list[CommandWord]] = []
     for number, (start, end) in enumerate(waiting):  # grows while it is read
-        found = read_commands(text, start, end, literal=literal and not number)
+        found = commands_of(scan, text, start, end, literal=literal and not number)
         commands += _split(text, found.words)
         left -= len(found.words) + 1
         if found.stopped < end or left <= 0:

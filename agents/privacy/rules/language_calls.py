@@ -24,8 +24,8 @@ _CONNECTS: Final = (
     r"|(?:s?ftp|smtp|imap|pop3?|ssh|telnet|ldap)[a-z0-9_]*(?:(?:\.|::|->)[a-z_]+)?"
 )
 
-CALL_GATE: Final = rf"(?s)(?:{_LOGS_IN}|{_CONNECTS})\s*\(.*[\"']"
-"""A call that logs in or connects, and a literal somewhere behind it."""
+CALL_GATE: Final = rf"(?:{_LOGS_IN}|{_CONNECTS})\s*\("
+"""A call that logs in or connects."""
 
 _CALL: Final = compiled(rf"(?:\A|[^a-z0-9])[a-z0-9_]*?(?:({_LOGS_IN})|({_CONNECTS}))\s*\(", ignore_case=True)
 """The name of such a call, to its bracket. The groups say which of the two it is."""

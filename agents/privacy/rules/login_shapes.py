@@ -24,12 +24,20 @@ from agents.privacy.rules.login_words import (
     is_typed,
     program_commands,
 )
-from agents.privacy.rules.values import SCRAMBLED, is_no_secret, looks_leet, looks_scrambled, looks_typed
+from agents.privacy.rules.values import (
+    CHOSEN,
+    SCRAMBLED,
+    is_no_secret,
+    looks_leet,
+    looks_leet_and_mixed,
+    looks_scrambled,
+    looks_typed,
+)
 from agents.privacy.rules.vocabulary import word_set
 
 PAIR_GATE: Final = (
-    r"(?:\A|[\s\"'(,\[])-(?:[uacnlCAU]|id|-?[a-z0-9\-]*(?:user|login|auth|basic|creds?|credentials|userpass|user-pass|account))"
-    r"[\"']?[\s=,]+[\"']?[a-z0-9_.@+\\\-]+[:%][^\s]"
+    r"(?:\A|[\s\"'(,\[])-(?:(?-i:[uacnlCAU])|id|-?[a-z0-9\-]*(?:user|login|auth|basic|creds?|credentials|userpass|user-pass|account))"
+    r"[\"']?[\s=,]+[\"']?[a-z0-9_][a-z0-9_.@+\\\-]*[:%][^\s/\\:]"
 )
 """A login option, and a value with a colon."""
 
@@ -44,26 +52,29 @@ BESIDE_GATE: Final = (
 )
 """An option that names a user, and one that could hold its password, in any order."""
 
+BESIDE_HINT: Final = rf"(?:\A|[\s\"'(,\[]){_ITS_OPTION}[\"']?{_COULD_BE_TYPED}|[\s\"'(,\[]-[pP][^\s]*[0-9!#$%^&*]"
+"""An option that could hold a password, wherever the user is."""
+
 DOMAIN_GATE: Final = r"(?:\A|[\s\"'(,\[])[a-z0-9_.\-]+[/\\]+[a-z0-9_.$\-]+:[^\s/]"
 """`domain/user:` and something behind it."""
 
 LONE_VALUE_GATE: Final = (
     r"(?:\A|[\s\"'(,\[])-(?:p|P|pw|w|W|k|K)[\"']?[\s,=]+(?:[\"'][^\"']*\s[^\"']*[0-9]|[\"'][^\"']*[0-9][^\"']*\s"
-    r"|[\"']?(?:[^\s]*[a-z][^\s]*[0-9!#$%^&*]|[^\s]*[0-9!#$%^&*][^\s]*[a-z]|[^\s]*[!#$%^&*]))"
-    r"|(?-i:(?:\A|[\s\"',])-[taAT][\"']?[\s,]+[\"']?(?:[A-Za-z]*[0-9]){4})"
-    r"|(?-i:(?:\A|[\s\"',])-[A-Za-z][\"']?[\s,]+[\"']?[^\s\"'/:=]*[A-Za-z][0-9]+[A-Za-z][A-Za-z])"
+    r"|[\"']?(?:[a-z_][^\s/=]*[0-9!#$%^&*]|[0-9][^\s/=]*[a-z!#$%^&*]|[!#&*?~=>,;:][^\s/]*[0-9a-z!#$%^&*]))"
+    rf"|(?-i:(?:\A|[\s\"',])-[taAT][\"']?[\s,]+[\"']?{'[A-Za-z0-9]' * 24})"
+    rf"|(?-i:(?:\A|[\s\"',])-[A-Za-z][\"']?[\s,]+[\"']?{CHOSEN})"
     r"|(?-i:[\s\"',]-[A-Za-z][\"']?[\s,]*[\"']?(?:[A-Za-z_\-]*[0-9]){3}[A-Za-z0-9_\-]*[A-Z])"
     r"|(?-i:[\s\"',]-[A-Za-z][\"']?[\s,]*[\"']?[A-Za-z0-9_\-]*[A-Z](?:[A-Za-z_\-]*[0-9]){3})"
     r"|(?-i:[\s\"',]-[A-Za-z][\"']?[\s,]*[\"']?[A-Za-z0-9_\-]*[0-9][a-z_\-]*[A-Z]+[a-z0-9_\-]*[0-9][A-Za-z_\-]*[0-9])"
 )
 """An option that is often a password's, with a value that has a digit or a space; a short option with a mixed value."""
 
-SCRAMBLED_GATE: Final = rf"(?:\A|[^A-Za-z0-9+/_\-]){SCRAMBLED}(?:[^A-Za-z0-9+/_\-]|\z)"
+SCRAMBLED_GATE: Final = rf"(?:\A|[^A-Za-z0-9+/_\-]){SCRAMBLED}(?:[^A-Za-z0-9+/_\-=]|\z)"
 """A word in which capitals begin again and again."""
 
 _SCRAMBLED: Final = compiled(SCRAMBLED_GATE, captures=False)
 _PAIRS: Final = compiled(f"(?:{PAIR_GATE})|(?:{DOMAIN_GATE})", ignore_case=True, captures=False)
-_BESIDE: Final = compiled(BESIDE_GATE, ignore_case=True, captures=False)
+BESIDE: Final = compiled(BESIDE_GATE, ignore_case=True, captures=False)
 _LONE_VALUE: Final = compiled(LONE_VALUE_GATE, ignore_case=True, captures=False)
 _PAIR_OPTION: Final = re.compile(
     r"-(?:[uacnlCAU]|id|-?[a-z0-9\-]*(?:user|login|auth|basic|creds?|credentials|userpass|user-pass|account))\Z"
@@ -79,11 +90,13 @@ EXAMPLES: Final = {
     "_COULD_BE_TYPED": (" x", " 8080"),
     "BESIDE_GATE": ("tool -u ann -p hunter2 x", "tool -u ann"),
     "DOMAIN_GATE": ("tool CORP/ann:hunter2", "tool CORP/ann"),
+    "CHOSEN": ("d3luGe", "deluge"),
     "SCRAMBLED": ("aBcDeFg", "aBc"),
     "SCRAMBLED_GATE": ("x aBcDeFgH1jKl", "x MyName"),
     "_SCRAMBLED": ("x aBcDeFgH1jKl", "x MyName"),
     "_PAIRS": ("tool -u ann:hunter2", "tool -u ann"),
-    "_BESIDE": ("tool -u ann -p hunter2 x", "tool -u ann"),
+    "BESIDE_HINT": ("tool -p hunter2", "tool -u ann"),
+    "BESIDE": ("tool -u ann -p hunter2 x", "tool -u ann"),
     "_LONE_VALUE": ("tool -p hunter2", "tool -p name"),
     "_TOKEN": ("a1b2c3d4", "a1"),
     "_PAIR_OPTION": ("-u", "u"),
@@ -129,7 +142,7 @@ def login_pairs(scan: Scan, program: str) -> list[Mask]:
 def secrets_beside_users(scan: Scan, program: str) -> list[Mask]:
     """Masks over the value of `-p` and its like beside an option that names a user."""
     masks: list[Mask] = []
-    for words, _ in program_commands(scan, program, _NO_LOGIN, _BESIDE, masks, enters=True):
+    for words, _ in program_commands(scan, program, _NO_LOGIN, BESIDE, masks, enters=True):
         _beside_user(scan, words, masks)
     return masks
 
@@ -143,9 +156,7 @@ def lone_secrets(scan: Scan, program: str) -> list[Mask]:
             text = inner_text(scan, word)
             is_value = _LONE.match(before) is not None and text[:1] != "-" and not is_code(text)
             is_lone = is_value and (is_typed(text) or _WORDS.match(text) is not None)
-            is_chosen = (
-                text[:1] != "-" and text != text.lower() and looks_leet(text) and is_typed(text) and not is_code(text)
-            )
+            is_chosen = text[:1] != "-" and looks_leet_and_mixed(text) and is_typed(text) and not is_code(text)
             is_token = before in _TOKEN_OPTIONS and len(text) >= _LONG_TOKEN and _TOKEN.match(text) is not None
             if is_lone or is_token or (_SHORT.match(before) and (is_random(text) or is_chosen)):
                 masks.append(Mask(word.inner, word.inner_end, REDACTED, "shape"))

@@ -7,7 +7,7 @@ from typing import Final
 from agents.privacy.matching.gate import Pattern
 from agents.privacy.matching.masks import REDACTED, Mask
 from agents.privacy.matching.scan import Scan
-from agents.privacy.rules.command_words import CommandWord, commands_in
+from agents.privacy.rules.command_words import CommandsRead, CommandWord, commands_in
 from agents.privacy.rules.program_names import SHELLS, WRAPPERS, spelled_names
 from agents.privacy.rules.values import entropy, is_no_secret, is_place, looks_secret, looks_typed
 from agents.privacy.rules.vocabulary import word_set
@@ -62,7 +62,10 @@ def program_commands(
     own = set(spelled_names(program))
     if enters and not own.isdisjoint(_CONTAINERS) and scan.text.startswith(_ENTERS):
         own = set()
-    read = commands_in(scan.text, literal=bool(program) and program not in SHELLS)
+    literal = bool(program) and program not in SHELLS
+    read = scan.read.get(literal)
+    if not isinstance(read, CommandsRead):
+        read = scan.read[literal] = commands_in(scan, literal=literal)
     if read.stopped < len(scan.text) and (beyond := announcing.search(scan.encoded, read.stopped)) is not None:
         start = beyond[0][0] + (beyond[0][0] > read.stopped)
         if scan.text[start:] != REDACTED:

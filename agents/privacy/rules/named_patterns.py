@@ -39,7 +39,7 @@ looked at."""
 
 OPTION_GATE: Final = (
     rf"(?:\A|[\s\"'`=(,\[])[-/+][a-z0-9_.\-]*(?:(?:{_ANYWHERE})[a-z0-9_.\-]*|(?:{_AT_END})[0-9]*)"
-    r"[\"']?(?:\s+|,\s*)[^\s]"
+    r"[\"']?(?:\s+|,\s*)(?:[^\s\-]|-(?:[^a-z\-]|\z))"
 )
 """An option with a word of secrets, and an argument after it: nothing but a space joins the two."""
 

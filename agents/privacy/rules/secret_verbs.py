@@ -37,16 +37,24 @@ VERB_GATE: Final = rf"{_VERBS}[\"']?[\s,]+[^\s]"
 
 WEAK_VERB_GATE: Final = (
     rf"(?:(?:\A|[\s\"'(,:\[]){_WEAK_VERBS}|(?:\A|[;&|(`\n\"'])\s*(?:[^\s]+[\s,]+)?[\"']?{_FIRST_VERBS})[\"']?[\s,]+"
-    r"(?:[^\s]+\s+)?(?:[^\s]+\s+)?(?:[^\s]+\s+)?(?:[^\s]+\s+)?[^\s]*[0-9!#$%^&*]"
+    r"(?:[^\s]+\s+)?(?:[^\s]+\s+)?(?:[^\s]+\s+)?(?:[^\s]+\s+)?(?:[^\s\-][^\s]*)?[0-9!#$%^&*]"
 )
 """A verb that a secret may follow, and one of the next words with a digit or a special character."""
 
 STORE_GATE: Final = (
-    r"(?s)(?:secret|credential|variable)[^\s]*[\s,].*--?[a-z\-]*(?:value|string|body|data|content|plaintext)[\"']?[\s,=]"
+    r"(?s)(?:secret|credential|variable)[^\s]*[\s,](?:.*[\s\"',])?--?[a-z\-]*(?:value|string|body|data|content|plaintext)[\"']?[\s,=]"
     rf"|{_NOUNS}[\"']?[\s,]+[\"']?(?:old|new)="
 )
 """A word that stores secrets, and an option that holds what is stored; a verb, and `new=`."""
 
+STORE_HINT: Final = (
+    r"[\s\"',]--?(?:[a-z]+-)?(?:value|string|body|data|content|plaintext)[\"']?[\s,=]|[\s\"',](?:old|new)="
+)
+WEAK_VERB_HINT: Final = rf"(?:\A|[\s\"'(,:\[;&|`])(?:{_WEAK_VERBS}|{_FIRST_VERBS})[\"']?[\s,]+[^\s]"
+"""What both hold in any case, so that the gate need not remember the words around."""
+
+STORE: Final = compiled(STORE_GATE, ignore_case=True, captures=False)
+WEAK_VERB: Final = compiled(WEAK_VERB_GATE, ignore_case=True, captures=False)
 _ANY_VERB: Final = compiled(f"(?:{VERB_GATE})|(?:{WEAK_VERB_GATE})|(?:{STORE_GATE})", ignore_case=True, captures=False)
 _STRONG_VERB: Final = re.compile(rf"(?:.*[_:.\-/])?{_VERBS}\Z", re.IGNORECASE)
 _WEAK_VERB: Final = re.compile(rf"(?:[a-z]+:)?(?:{_WEAK_VERBS}|{_FIRST_VERBS})\Z", re.IGNORECASE)
@@ -59,6 +67,10 @@ EXAMPLES: Final = {
     "VERB_GATE": ("tool set-password ann hunter2", "tool list ann"),
     "WEAK_VERB_GATE": ("tool unlock hunter2", "tool unlock door"),
     "_SWITCH": ("/domain:x", "domain:x"),
+    "STORE_HINT": ("a --value x", "a --name x"),
+    "STORE": ("secret set a --value x", "secret list"),
+    "WEAK_VERB_HINT": ("tool unlock door", "tool list"),
+    "WEAK_VERB": ("tool unlock hunter2", "tool unlock door"),
     "STORE_GATE": ("secret set a --value x", "secret list"),
     "_STORES": ("put-secret", "put"),
     "_STORING": ("put-secret", "secret"),

@@ -46,6 +46,8 @@ _ADDRESS = compiled(r"\A[A-Za-z][A-Za-z0-9+.\-]*://", captures=False)
 
 EXAMPLES: Final = {
     "_CODE": ("f(x)", "hunter2"),
+    "CHOSEN": ("d3luGe", "deluge"),
+    "_CHOSEN": ("d3luGe", "d3luge"),
     "_LEET": ("d3luge", "hunter2"),
     "SCRAMBLED": ("aBcDeFg", "aBc"),
     "_SCRAMBLED": ("aBcDeFg", "aBc"),
@@ -170,6 +172,20 @@ _VERSION = compiled(
 def looks_leet(word: str) -> bool:
     """Whether `word` has digits between letters and is no name with a version: `d3luge`, `taosd4ta9`."""
     return _LEET.search(word.encode("ascii", "replace")) is not None and not any(map(str.isspace, word))
+
+
+CHOSEN: Final = (
+    r"[^\s\"'/\\:=]*(?:[A-Z][^\s\"'/\\:=]*[a-zA-Z][0-9]+[a-z][A-Za-z]|[A-Za-z][0-9]+[a-z][A-Za-z][^\s\"'/\\:=]*[A-Z]"
+    r"|[a-z][0-9]+[A-Z][A-Za-z]|[A-Za-z][0-9]+[a-z][A-Z])"
+)
+"""A word with a digit between letters of both cases, as people make passwords of words."""
+
+_CHOSEN = compiled(rf"\A{CHOSEN}", captures=False)
+
+
+def looks_leet_and_mixed(word: str) -> bool:
+    """Whether `word` has a digit between letters of both cases: `d3luge.Flood`."""
+    return _CHOSEN.search(word.encode("ascii", "replace")) is not None and not any(map(str.isspace, word))
 
 
 _LEET = compiled(r"\A[^/\\=:]*[a-zA-Z][0-9]+[a-zA-Z]{2}[^/\\=:]*\z", captures=False)

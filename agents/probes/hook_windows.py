@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from agents.coverage.interval import Interval, join, overlap
-from agents.probes.policy_file import Hook, HookSection, TracingPolicy
+from agents.probes.policy_file import CallLimit, Hook, HookSection, TracingPolicy
 from agents.probes.probe_table import UNTOLD, AgentTold, ProbeTable, SeenAs
 from schemas.node import NodeId
 from schemas.probes import SeenHookState
@@ -119,6 +119,11 @@ class HookFinder:
             found = self._found[seen] = tuple(dict.fromkeys(every))
         return found
 
+    def is_brief(self, seen: SeenAs) -> bool:
+        """Whether a call may make no event because one shortly before it did."""
+        policy = self._policies.get(seen.spec_digest)
+        return policy is not None and any(CallLimit.BRIEF_RATE in hook.limits for hook in policy.hooks)
+
 
 class HookWindows:
     """When entries had hooks, by node: what agents told, read with the policies that operators supply."""
@@ -127,6 +132,7 @@ class HookWindows:
         """Windows that the table takes later count too, but not those of what was not seen before."""
         self._table = table
         self._seen_with: dict[HookedEntry, list[int]] = {}
+        self._brief = frozenset(number for number, seen in enumerate(table.seen) if finder.is_brief(seen))
         for number, seen in enumerate(table.seen):
             for entry in finder.entries(seen):
                 self._seen_with.setdefault(entry, []).append(number)
@@ -161,6 +167,10 @@ class HookWindows:
     def told_of(self, node: NodeId) -> AgentTold:
         """What a node's agent told of itself last."""
         return self._table.told.get(node, UNTOLD)
+
+    def are_brief(self, needed: NeededHooks | None) -> bool:
+        """Whether a call may make no event because one up to `MAX_BRIEF_S` before it did."""
+        return needed is not None and any(several & self._brief for several in needed)
 
     def nodes(self, needed: NeededHooks) -> Collection[NodeId]:
         """Nodes that may have had these hooks at some time; on all others they never were."""

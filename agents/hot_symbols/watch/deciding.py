@@ -58,18 +58,21 @@ class HooksKnown:
     """What agents say of hooks on the watched code: on how many nodes they were not loaded all the time.
 
     None where nobody asked the agents, or where it is not known at which paths of nodes the file `unplaced` lies.
-    `told` is what the agent of the example told of itself.
+    `told` is what the agent of the example told of itself. `are_brief`: after an event the hooks post none for a while;
+    `may_hide`: such an event may have been lost just before the watch began, and hide calls after it.
     """
 
     unhooked: Unhooked | None = None
     told: AgentTold = UNTOLD
     unplaced: str = ""
     is_in_images: bool = False
+    are_brief: bool = False
+    may_hide: bool = False
 
     @property
     def are_loaded(self) -> bool:
         """Whether every call was probed on all nodes, by the word of the agents."""
-        return self.unhooked == ALL_HOOKED
+        return self.unhooked == ALL_HOOKED and not self.may_hide
 
 
 NO_HOOKS_KNOWN: Final = HooksKnown()
@@ -104,7 +107,9 @@ def best_possible(watch: Watch, code: WatchedCode) -> DecidedAnswer:
 
 
 def _doubts_of_hooks(hooks: HooksKnown) -> Iterator[Reason]:
-    if hooks.unhooked is not None:
+    if hooks.may_hide:
+        yield reasons.MAY_HIDE
+    elif hooks.unhooked is not None:
         yield reasons.unhooked(hooks.unhooked, hooks.told)
     elif hooks.unplaced:
         yield reasons.no_place_for_hooks(hooks.unplaced, is_in_images=hooks.is_in_images)

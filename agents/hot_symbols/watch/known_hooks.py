@@ -1,16 +1,18 @@
 """Whether agents had hooks on all entries of a watched function, on all nodes that may have had its files."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agents.coverage.completeness import SILENCE_NS, Completeness, FleetAccount
 from agents.hot_symbols.watch.deciding import NO_HOOKS_KNOWN, HooksKnown
 from agents.hot_symbols.watch.file_places import NOWHERE, FilePlaces
 from agents.hot_symbols.watch.watch import Watch
-from agents.hot_symbols.watch.watched_code import CodeInFile, WatchedCode
+from agents.hot_symbols.watch.watched_code import WatchedCode
 from agents.probes.hook_windows import NO_HOOK_WINDOWS, HookWindows, NeededHooks, WantedEntries
+from agents.probes.policy_file import MAX_BRIEF_S
 from agents.probes.unhooked import OwedNodes, UnhookedNodes
+from schemas.units import NS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,9 @@ class FleetAnswers:
     ) -> tuple[Completeness, HooksKnown]:
         """For how long events are complete, and what is known of hooks meanwhile."""
         hooks = self._hooks.of_watch(watch, code, ran_at)
+        if hooks.are_brief and hooks.are_loaded:
+            before_ns = watch.since_ns - MAX_BRIEF_S * NS_PER_SECOND
+            hooks = replace(hooks, may_hide=bool(self._told.since(before_ns, file=watch.build_id).gaps))
         account = self._told if hooks.are_loaded else self._whole
         return account.since(watch.since_ns, forgotten_ns=forgotten_ns, file=watch.build_id), hooks
 
@@ -60,21 +65,22 @@ class HookAnswers:
         """What is known of hooks on a watch's code; `ran_at` is where its files ran, by build id."""
         if not self._known.windows or not code.files or self._fleet.until_ns <= watch.since_ns:
             return NO_HOOKS_KNOWN
-        worst = None
+        worst, are_brief = None, False
         for build_id, file in sorted(code.files.items()):
             places = self._known.places.get(build_id, NOWHERE).with_more(ran_at.get(build_id, NOWHERE))
             if places.is_in_images or not places.paths:
                 return HooksKnown(unplaced=build_id, is_in_images=places.is_in_images)
-            found = self._of_file(file, places).since(watch.since_ns)
+            needed = self._known.windows.needed(WantedEntries(build_id, file.entries, places.paths))
+            are_brief = are_brief or self._known.windows.are_brief(needed)
+            found = self._of_file(needed, build_id).since(watch.since_ns)
             if worst is None or found.nodes > worst.nodes:
                 worst = found
         if worst is None or worst.example is None:
-            return HooksKnown(unhooked=worst)
+            return HooksKnown(unhooked=worst, are_brief=are_brief)
         return HooksKnown(unhooked=worst, told=self._known.windows.told_of(worst.example))
 
-    def _of_file(self, file: CodeInFile, places: FilePlaces) -> UnhookedNodes:
-        needed = self._known.windows.needed(WantedEntries(file.build_id, file.entries, places.paths))
-        nodes = self._nodes(file.build_id)
+    def _of_file(self, needed: NeededHooks | None, build_id: str) -> UnhookedNodes:
+        nodes = self._nodes(build_id)
         key = needed, id(nodes)
         if key not in self._unhooked:
             self._unhooked[key] = UnhookedNodes(self._known.windows, needed, nodes)

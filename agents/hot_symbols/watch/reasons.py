@@ -198,6 +198,11 @@ NO_FILE_NAMED: Final = Reason(
     ReasonKind.NO_FILE_NAMED, "the watch names no file, so any file may have the function; name a build id or a path"
 )
 NOT_HOOKED: Final = Reason(ReasonKind.NOT_HOOKED, "nothing says that every call of it is probed")
+MAY_HIDE: Final = Reason(
+    ReasonKind.NOT_HOOKED,
+    "nothing says that every call of it is probed: its probes post one event and then none for up to a minute, and "
+    "events just before the watch began may be missing",
+)
 AUTHORS_WORD: Final = Reason(
     ReasonKind.AUTHORS_WORD, "that every call of it is probed since the watch began is the word of the watch's author"
 )

@@ -16,7 +16,7 @@ from agents.hot_symbols.watch.watch import Watch
 from agents.hot_symbols.watch.watch_board import MAX_SYMBOLS, WatchBoard, is_news
 from agents.hot_symbols.watch.watched_code import watched_codes
 from agents.probes.hook_windows import HookFinder, HookWindows
-from agents.probes.policy_file import Hook, HookSection, TracingPolicy
+from agents.probes.policy_file import MAX_BRIEF_S, CallLimit, Hook, HookSection, TracingPolicy
 from agents.probes.probe_table import ProbeTable
 from schemas import records
 from schemas.node import NodeId
@@ -522,13 +522,23 @@ class Entries:
 
 
 def hooks(
-    *loaded: tuple[str, int, int], places: FilePlaces = ON_NODES, tells: tuple[ProbeWindow, ...] = ()
+    *loaded: tuple[str, int, int],
+    places: FilePlaces = ON_NODES,
+    tells: tuple[ProbeWindow, ...] = (),
+    limits: frozenset[CallLimit] = frozenset(),
 ) -> KnownHooks:
     """Hooks on a symbol from one day to another, as the agent of the node tells."""
     table = ProbeTable()
     policies = {}
     for symbol, begin, end in loaded:
-        hook = Hook(section=HookSection.UPROBES, index=0, path=LIB, symbols=(symbol,), build_ids=frozenset({BUILD}))
+        hook = Hook(
+            section=HookSection.UPROBES,
+            index=0,
+            path=LIB,
+            symbols=(symbol,),
+            build_ids=frozenset({BUILD}),
+            limits=limits,
+        )
         policies[symbol] = TracingPolicy(name=symbol, namespace="", digest=symbol, hooks=(hook,))
         states = (SeenHooks("uprobes", 0, 1, SeenHookState.LOADED),)
         window = told(begin, end, policy=symbol, state=PolicyState.ENABLED, hooks=states, spec_digest=symbol)
@@ -613,3 +623,18 @@ def test_a_file_that_ran_where_no_hook_can_be_is_not_hooked(others: dict[str, st
     made.take(row.encode(), value(row, 3, module=others.get("module", LIB), image=others.get("image")))
 
     assert asked(made, NOT_PROBED)["reasons"][0]["reason"] == reason
+
+
+@pytest.mark.parametrize(("ended_before_s", "answer"), [(MAX_BRIEF_S - 1, "NotSeen"), (MAX_BRIEF_S + 1, "NeverHit")])
+def test_a_gap_just_before_the_beginning_may_hold_the_event_that_hides_a_call(ended_before_s: int, answer: str) -> None:
+    """A probe that posts once a minute posts nothing for a second call, whether or not the first event was lost."""
+    until = DAY - ended_before_s * SECOND
+    gap = GapInterval(until - SECOND, until, "Reconnect")
+    nodes = {NodeId("east", "n"): NodeCoverage([VouchedInterval(0, 15 * DAY, "s")], [gap])}
+    for limits, expected in ((frozenset({CallLimit.BRIEF_RATE}), answer), (frozenset[CallLimit](), "NeverHit")):
+        made = board(NOT_PROBED)
+        made.cover(nodes, hooks=hooks(("inflate", 0, 16), ("inflate.part.0", 0, 16), limits=limits))
+        found = asked(made, NOT_PROBED)
+
+        assert found["answer"] == expected
+        assert ("its probes post one event" in found["reasons"][0]["words"]) is (expected == "NotSeen")

@@ -35,8 +35,8 @@ LARGER: Final = (
     "github.com/nats-io/nats-server/v2@v2.9.0",
     "sigs.k8s.io/kustomize/kustomize/v4@v4.5.7",
     "github.com/go-delve/delve/cmd/dlv@v1.20.0",
-    "github.com/mikefarah/yq/v4@v4.30.1",
-    "golang.org/x/tools/gopls@v0.11.0",
+    "github.com/mikefarah/yq/v4@v4.45.1",
+    "golang.org/x/tools/gopls@v0.19.1",
 )
 
 

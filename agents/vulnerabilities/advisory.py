@@ -18,6 +18,8 @@ class Ecosystem(enum.StrEnum):
 
     GO = "Go"
     CARGO = "crates.io"
+    C = "C"
+    """Not one of OSV's: code that a record or a list of somebody's own names by package URL."""
 
 
 @dataclass(frozen=True, slots=True)

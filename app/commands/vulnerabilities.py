@@ -103,7 +103,7 @@ def load(*, path: Path, databases: Path | None, name: str | None, dated: str, li
     lines = [
         *refused,
         *([f"refused: {more:,} more; --json names them"] if more else []),
-        f"{loaded.name}: {loaded.advisories:,} advisories, {loaded.with_functions:,} name functions",
+        f"{loaded.name}: advisories: {loaded.advisories:,}, of which {loaded.with_functions:,} name functions",
         f"  day {loaded.dated or 'not known; say it with --dated'}",
         f"  licence {loaded.licence}",
         f"  digest {loaded.digest}",
@@ -171,7 +171,7 @@ def assess(
 def _database_lines(known: DatabaseFolder) -> Iterator[str]:
     for one in known.in_use():
         day = one.dated or "an unknown day"
-        yield f"{one.name} of {day}: {one.advisories:,} advisories, digest {one.digest[:12]}; {one.licence}"
+        yield f"{one.name} of {day}: advisories: {one.advisories:,}, digest {one.digest[:12]}; {one.licence}"
 
 
 def _counts(found: list[Finding]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Reads a vulnerability database from a file or folder: OSV, the zip of Go's database, RustSec.
+"""Reads a vulnerability database from a file or folder: OSV, the zip of Go's database, RustSec, CVE records.
 
 Anybody may have made these files, so every size has a limit, and a document that cannot be used is named and costs no
 other one. Which kind a document is follows from its name: `.json` is OSV, `RUSTSEC-*.md` and `.toml` are RustSec's.
@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 from agents.vulnerabilities.advisory import Advisory, AdvisoryRefusal
+from agents.vulnerabilities.c_code import CVE_RECORD, read_cve_record, read_functions
 from agents.vulnerabilities.osv import read_osv
 from agents.vulnerabilities.rustsec import read_rustsec
 from app.operators.regular_files import open_regular, read_regular
@@ -32,6 +33,9 @@ MAX_DATABASE_BYTES: Final = 4 << 30
 """Of all documents, unpacked."""
 
 MAX_ARCHIVE_BYTES: Final = 2 << 30
+
+_FUNCTIONS: Final = ".functions.toml"
+"""How the name of a list of functions of somebody's own ends."""
 
 
 class DocumentFault(enum.StrEnum):
@@ -102,7 +106,7 @@ def read_database(path: Path) -> VulnerabilityDatabase:
         elif advisories.setdefault(read.advisory_id, read) != read:
             refused.append(RefusedDocument(name, DocumentFault.REPEATED.value, "id"))
     if not count:
-        raise DatabaseFileError(f"{path} has no advisory: neither OSV's .json nor RUSTSEC-*.md or .toml")
+        raise DatabaseFileError(f"{path} has no advisory: neither .json nor RUSTSEC-*.md or .toml nor *.functions.toml")
     dated = max((one.dated for one in advisories.values()), default="")
     return VulnerabilityDatabase(path.name, digest.hexdigest(), dated, advisories, tuple(refused))
 
@@ -163,7 +167,8 @@ def _is_advisory(name: str) -> bool:
     path = PurePosixPath(name)
     if path.suffix == ".json":
         return "index" not in path.parts[:-1]
-    return path.suffix in {".md", ".toml"} and path.name.startswith("RUSTSEC-")
+    is_rustsec = path.suffix in {".md", ".toml"} and path.name.startswith("RUSTSEC-")
+    return is_rustsec or path.name.endswith(_FUNCTIONS)
 
 
 def _read(name: str, content: bytes) -> Advisory | RefusedDocument:
@@ -173,9 +178,11 @@ def _read(name: str, content: bytes) -> Advisory | RefusedDocument:
         return RefusedDocument(name, DocumentFault.NOT_TEXT.value)
     if name.endswith(".json"):
         try:
-            read = read_osv(json.loads(text))
+            document = json.loads(text)
+            is_cve = isinstance(document, dict) and document.get("dataType") == CVE_RECORD
+            read = read_cve_record(document) if is_cve else read_osv(document)
         except (ValueError, RecursionError):
             return RefusedDocument(name, DocumentFault.NOT_JSON.value)
     else:
-        read = read_rustsec(text)
+        read = read_functions(text) if name.endswith(_FUNCTIONS) else read_rustsec(text)
     return RefusedDocument(name, read.fault.value, read.where) if isinstance(read, AdvisoryRefusal) else read

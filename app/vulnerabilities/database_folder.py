@@ -35,12 +35,6 @@ MAX_REFUSED: Final = 100
 _LIST: Final = "databases.json"
 _MAX_LIST_BYTES: Final = 16 << 20
 _NO_DATE: Final = (1980, 1, 1)  # what a zip says of a member whose time nobody gave
-_LICENCES: Final = {
-    "GO-": "CC-BY-4.0, The Go Authors",
-    "RUSTSEC-": "CC0-1.0, unless the advisory says another",
-    "GHSA-": "CC-BY-4.0, GitHub",
-}
-"""By the beginning of an id: go.dev/security/vuln/database, rustsec/advisory-db and github/advisory-database say so."""
 
 
 class DatabaseFolderError(OperatorError):
@@ -172,10 +166,8 @@ def _newest(path: Path) -> str:
 
 
 def _licence(database: VulnerabilityDatabase) -> str:
-    """What its advisories say, and else what the makers of such ids say."""
-    said = {one.licence for one in database.advisories.values() if one.licence}
-    known = {words for start, words in _LICENCES.items() if any(one.startswith(start) for one in database.advisories)}
-    return "; ".join(sorted(said or known)) or "not known"
+    """What its advisories say, and else what the makers of their ids say."""
+    return "; ".join(sorted({one.licence for one in database.advisories.values() if one.licence})) or "not known"
 
 
 def _read_list(path: Path) -> list[LoadedDatabase]:

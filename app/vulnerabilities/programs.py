@@ -12,6 +12,7 @@ from agents.symbols.index import SymbolIndex
 from agents.symbols.index_format import Segment, SymbolOrigin
 from agents.vulnerabilities.advisory import Advisory, Ecosystem
 from agents.vulnerabilities.assessing import GoProgram, RustProgram, assess_go, assess_rust
+from agents.vulnerabilities.c_code import CFile, assess_c
 from agents.vulnerabilities.cargo_audit import REGISTRY, Crate
 from agents.vulnerabilities.file_packages import FilePackages
 from agents.vulnerabilities.rust_code import RustCode
@@ -62,6 +63,8 @@ class StoredProgram:
             return assess_go(advisory, self.go)
         if Ecosystem.CARGO in ecosystems and self.rust is not None:
             return assess_rust(advisory, self.rust)
+        if Ecosystem.C in ecosystems:
+            return assess_c(advisory, self.c)
         return None
 
     @cached_property
@@ -90,6 +93,15 @@ class StoredProgram:
         gaps = {*self._gaps(), Doubt.SYMBOL_TABLE}
         listed = () if packages is None else tuple(_listed_crates(packages))
         return RustProgram(crates, RustCode(_demangled(mangled)), frozenset(), frozenset(gaps), listed)
+
+    @cached_property
+    def c(self) -> CFile:
+        """The file as one of C code. Only DWARF of all of its code makes the list of its functions complete."""
+        urls = () if self.packages is None else (*self.packages.owners, *self.packages.listed)
+        gaps = set(self._gaps())
+        if not self.names.inline_knowledge.is_whole:
+            gaps.add(Doubt.SYMBOL_TABLE)
+        return CFile(urls, self.names.knows, frozenset(gaps))
 
     def _gaps(self) -> Iterator[Doubt]:
         if self.is_ambiguous:

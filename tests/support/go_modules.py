@@ -2,9 +2,11 @@
 
 import hashlib
 import io
+import json
 import os
 import shutil
 import subprocess
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -90,3 +92,29 @@ def installed(package: str, *, stripped: bool) -> Path:
         program.rename(kept)  # whole or not at all
         shutil.rmtree(made)
     return kept
+
+
+def vulnerable_shop(folder: Path) -> None:
+    """In a folder: the program `shop`, with a function of CVE-2022-32149, and `go-vulndb.zip`, which knows it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        proxy = ModuleProxy(Path(scratch))
+        source = "package language\n\n//go:noinline\nfunc ParseAcceptLanguage() { println(1) }\n"
+        proxy.publish("golang.org/x/text", "v0.3.7", {"language/language.go": source})
+        main = 'package main\n\nimport "golang.org/x/text/language"\n\nfunc main() { language.ParseAcceptLanguage() }\n'
+        built = proxy.build(Path(scratch) / "shop", main, "require golang.org/x/text v0.3.7\n")
+        shutil.copy(built, folder / "shop")
+    document = {
+        "id": "GO-2022-1059",
+        "aliases": ["CVE-2022-32149"],
+        "affected": [
+            {
+                "package": {"ecosystem": "Go", "name": "golang.org/x/text"},
+                "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "0.3.8"}]}],
+                "ecosystem_specific": {
+                    "imports": [{"path": "golang.org/x/text/language", "symbols": ["ParseAcceptLanguage"]}]
+                },
+            }
+        ],
+    }
+    with zipfile.ZipFile(folder / "go-vulndb.zip", "w") as archive:
+        archive.writestr("GO-2022-1059.json", json.dumps(document))

@@ -33,11 +33,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import accumulate, count, pairwise
+from operator import sub
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Any, Final, Literal, NamedTuple
 
-from agents.symbols.name_numbers import numbered_names, with_other_names
+from agents.symbols.name_numbers import NamedPlaces, numbered_names, with_other_names
 
 MAGIC: Final = b"CSSYMIDX"
 VERSION: Final = 2
@@ -185,9 +186,13 @@ def encode_index(content: IndexContent) -> bytes:
     ranges, functions, lines = content.ranges, content.functions, content.lines
     copies = content.copies
     numbered = numbered_names(functions.names)
-    numbered, found = with_other_names(numbered, functions.names, copies.names, ranges.names)
-    range_numbers = found[len(copies.names) :]
-    copy_numbers, copies = _in_order(found[: len(copies.names)], copies)
+    numbered, range_numbers, copy_numbers = with_other_names(
+        numbered,
+        NamedPlaces(functions.names, functions.addresses),
+        NamedPlaces(ranges.names, list(map(sub, ranges.starts, ranges.deltas))),
+        copies.names,
+    )
+    copy_numbers, copies = _in_order(copy_numbers, copies)
     names = numbered.names
     name_blob = "".join(names).encode()
     name_ends = accumulate(map(len, names if name_blob.isascii() else map(str.encode, names)), initial=0)

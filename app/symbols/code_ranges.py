@@ -22,26 +22,28 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from agents.symbols.index_format import CodeRanges
+from agents.symbols.index_format import CodeRanges, NameTrait
+
+_EXPORTED: Final = NameTrait.EXPORTED.value
+_GLOBAL: Final = NameTrait.GLOBAL.value
+_LOCAL: Final = NameTrait.LOCAL.value
+_IN_SYMTAB: Final = NameTrait.IN_SYMTAB.value
 
 
 class FunctionSymbol(NamedTuple):
     """One function symbol. A tuple, for a library has 70,000 of them.
 
-    `binding` is 0 for global, 1 for weak, 2 for local. `in_symtab` is false where only .dynsym has it. `limit` is the
-    end of its section, which lies behind `address` and not before `address + size`. `is_resolver`: an IFUNC.
+    `traits` are those of NameTrait, as a number. `limit` is the end of its section, which lies behind `address` and not
+    before `address + size`.
     """
 
     address: int
     size: int
     name: str
-    binding: int
-    is_exported: bool
-    in_symtab: bool
+    traits: int
     limit: int
-    is_resolver: bool = False
 
 
 _Piece = tuple[int, int, FunctionSymbol]
@@ -59,24 +61,24 @@ def disjoint_ranges(symbols: Iterable[FunctionSymbol], unwound: Sequence[int] = 
     return _joined(pieces)
 
 
-def _rank(symbol: FunctionSymbol) -> tuple[bool, bool, int, int, int, int, bytes, int]:
+def _rank(symbol: FunctionSymbol) -> tuple[bool, bool, int, int, int, int, str, int]:
     """The total order; the least is the best."""
-    name = symbol.name
+    address, size, name, traits, _ = symbol
     return (
-        not symbol.is_exported,
-        symbol.size == 0,
-        -symbol.address,
+        not traits & _EXPORTED,
+        not size,
+        -address,
         len(name) - len(name.lstrip("_")),
-        symbol.binding,
+        0 if traits & _GLOBAL else 2 if traits & _LOCAL else 1,
         len(name),
-        name.encode(),
-        -symbol.size,
+        name,
+        -size,
     )
 
 
 def _end(symbol: FunctionSymbol) -> int:
     """Where a symbol stops covering; a sizeless exported one covers its first byte."""
-    return symbol.address + (symbol.size or 1)
+    return symbol[0] + (symbol[1] or 1)
 
 
 def _sized_pieces(ordered: list[FunctionSymbol]) -> tuple[list[_Piece], list[FunctionSymbol]]:
@@ -89,7 +91,7 @@ def _sized_pieces(ordered: list[FunctionSymbol]) -> tuple[list[_Piece], list[Fun
         address, size = symbol[0], symbol[1]
         if not size:
             labels.append(symbol)
-            if not symbol.is_exported:
+            if not symbol[3] & _EXPORTED:
                 continue
             size = 1
         end = address + size
@@ -109,13 +111,11 @@ def _sized_pieces(ordered: list[FunctionSymbol]) -> tuple[list[_Piece], list[Fun
 
 def _settled(cluster: list[FunctionSymbol]) -> list[_Piece]:
     """Pieces of symbols that overlap, each address given to the best that covers it."""
-    if len(cluster) == 2:  # as each function of an unstripped Go program, whose symbols are in two tables
-        one, other = cluster
-        if one[:2] == other[:2] and one[4] != other[4]:  # one extent, and one of them exported
-            return [(one[0], _end(one), one if one[4] else other)]
-    start, end = cluster[0].address, _end(cluster[0])
-    if all(symbol.address == start and _end(symbol) == end for symbol in cluster):
-        return [(start, end, min(cluster, key=_rank))]
+    start, size = cluster[0][0], cluster[0][1]
+    if all(symbol[0] == start and symbol[1] == size for symbol in cluster):  # aliases
+        exported = [symbol for symbol in cluster if symbol[3] & _EXPORTED]
+        best = exported[0] if len(exported) == 1 else min(exported or cluster, key=_rank)
+        return [(start, _end(best), best)]
     pieces: list[_Piece] = []
     bounds = sorted({s.address for s in cluster} | {_end(s) for s in cluster})
     upcoming = deque(cluster)
@@ -137,7 +137,7 @@ def _sizeless_pieces(
     """Pieces of .symtab's sizeless labels: what no sized symbol covers, up to the next function."""
     best: dict[int, FunctionSymbol] = {}
     for symbol in labels:
-        if symbol.in_symtab:
+        if symbol.traits & _IN_SYMTAB:
             known = best.get(symbol.address)
             if known is None or _rank(symbol) < _rank(known):
                 best[symbol.address] = symbol

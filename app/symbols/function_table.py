@@ -13,18 +13,6 @@ from app.symbols.elf import SectionRange
 
 _ADDRESS: Final = itemgetter(0)
 
-# by binding, whether exported, whether in .symtab, whether a resolver: a table, for a library has 70,000 symbols
-_BINDINGS: Final = (NameTrait.GLOBAL, NameTrait(0), NameTrait.LOCAL)
-_TRAITS: Final = {
-    (binding, is_exported, in_symtab, is_resolver): int(
-        trait | NameTrait.EXPORTED * is_exported | NameTrait.IN_SYMTAB * in_symtab | NameTrait.RESOLVER * is_resolver
-    )
-    for binding, trait in enumerate(_BINDINGS)
-    for is_exported in (False, True)
-    for in_symtab in (False, True)
-    for is_resolver in (False, True)
-}
-
 
 def named_functions(symbols: Iterable[FunctionSymbol]) -> NamedFunctions:
     """The names of `symbols` in order, each address and name once: of two, the larger size and the traits of both.
@@ -34,14 +22,13 @@ def named_functions(symbols: Iterable[FunctionSymbol]) -> NamedFunctions:
     ordered = sorted(symbols, key=_ADDRESS)
     if not ordered:
         return NamedFunctions()
-    addresses, sizes, names, bindings, exported, in_symtab, _, resolvers = map(list, zip(*ordered, strict=True))
-    traits = list(map(_TRAITS.__getitem__, zip(bindings, exported, in_symtab, resolvers, strict=True)))
-    columns = addresses, sizes, names, traits
+    addresses, sizes, names, traits = columns = [list(map(itemgetter(at), ordered)) for at in range(4)]
     aliases = list(compress(count(), map(eq, addresses, addresses[1:])))
     repeated: list[int] = []
     for first, behind in _runs(aliases):
-        if behind - first == 2 and names[first] == names[first + 1]:  # as each function of an unstripped Go program
-            repeated.append(first + 1)
+        if behind - first == 2 and names[first] <= names[first + 1]:  # most aliases are two
+            if names[first] == names[first + 1]:
+                repeated.append(first + 1)
             continue
         order = sorted(range(first, behind), key=names.__getitem__)
         for column in columns[1:]:
@@ -85,11 +72,8 @@ def known_symbols(index: SymbolIndex, code: Sequence[SectionRange], *, only_expo
                 function.address,
                 function.size,
                 function.name,
-                2 if traits & NameTrait.LOCAL else 0 if traits & NameTrait.GLOBAL else 1,
-                is_exported=bool(traits & NameTrait.EXPORTED),
-                in_symtab=bool(traits & NameTrait.IN_SYMTAB),  # so are the names of Go's own table
-                limit=max(end, function.address + function.size),
-                is_resolver=bool(traits & NameTrait.RESOLVER),
+                traits,  # the names of Go's own table are as those in .symtab
+                max(end, function.address + function.size),
             )
         )
     return found

@@ -20,7 +20,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Final
 
-from agents.symbols.index_format import Segment
+from agents.symbols.index_format import NameTrait, Segment
 from agents.symbols.kernel_symbols import canonical_symbol, may_be_decorated
 from app.symbols.code_ranges import FunctionSymbol
 from app.symbols.elf import ByteOrder, ElfStructure, FileRange
@@ -36,6 +36,9 @@ _MODULE_MINPC: Final = 20
 _MODULE_MAXPC: Final = 21
 _MODULE_TEXT: Final = 22
 _MODULE_GOFUNC: Final = {GO_1_18: 38, GO_1_20: 40}
+
+# As Go's linker writes a function into .symtab, and as stripping leaves it.
+_TRAITS: Final = int(NameTrait.EXPORTED | NameTrait.GLOBAL | NameTrait.IN_SYMTAB)
 
 # What the linker fills the space between functions with (cmd/link: CodePad): int3 on x86, else zeros.
 _PADDING: Final = {3: b"\xcc", 62: b"\xcc"}
@@ -152,7 +155,7 @@ def go_symbols(data: memoryview, structure: ElfStructure, table: GoTable) -> lis
         if padding is None:
             size = min(-(-size // 4) * 4, end - start)
         if size:
-            symbols.append(FunctionSymbol(start, size, name, 0, is_exported=True, in_symtab=True, limit=end))
+            symbols.append(FunctionSymbol(start, size, name, _TRAITS, end))
     return symbols
 
 

@@ -11,9 +11,12 @@ import lzma
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import compress, count
+from operator import itemgetter
 from struct import Struct
 from typing import Final
 
+from agents.symbols.index_format import NameTrait
 from agents.symbols.kernel_symbols import canonical_symbol
 from app.symbols.code_ranges import FunctionSymbol
 from app.symbols.elf import ElfStructure, SectionRange, SymbolTable
@@ -32,14 +35,30 @@ MAX_DEBUGDATA_BYTES: Final = 256 * 2**20
 _NOTYPE: Final = 0
 _FUNC: Final = 2
 _GNU_IFUNC: Final = 10
-_BINDINGS: Final = {0: 2, 1: 0, 2: 1, 10: 0}  # local, global, weak, GNU_UNIQUE, as FunctionSymbol counts them
-_LOCAL: Final = 2
+_BINDINGS: Final = {1: NameTrait.GLOBAL, 2: NameTrait(0), 10: NameTrait.GLOBAL}  # global, weak, GNU_UNIQUE
+_OF_BOTH: Final = int(NameTrait.EXPORTED | NameTrait.RESOLVER)  # what .dynsym says of a name that .symtab has, too
+_IN_SYMTAB: Final = NameTrait.IN_SYMTAB.value
+_ADDRESS: Final = itemgetter(0)
 _SHN_XINDEX: Final = 0xFFFF
 _EM_ARM: Final = 40
 
 # name, info, other, section, value, size; and the 32-bit order: name, value, size, info, other, section
 _ENTRY_64: Final = {"little": Struct("<IBBHQQ"), "big": Struct(">IBBHQQ")}
 _ENTRY_32: Final = {"little": Struct("<IIIBBH"), "big": Struct(">IIIBBH")}
+
+
+def _traits(info: int, *, in_symtab: bool) -> int:
+    """What the info of an entry says, in the table that it is in."""
+    traits = _BINDINGS.get(info >> 4, NameTrait.LOCAL)
+    if in_symtab:
+        traits |= NameTrait.IN_SYMTAB
+    elif traits != NameTrait.LOCAL:
+        traits |= NameTrait.EXPORTED
+    return int(traits | NameTrait.RESOLVER if info & 0xF == _GNU_IFUNC else traits)
+
+
+# by table, then by the info of an entry, which is a byte; a table, for a library has 70,000 symbols
+_TRAITS: Final = {place: [_traits(info, in_symtab=place) for info in range(256)] for place in (False, True)}
 
 
 def function_symbols(data: memoryview, structure: ElfStructure) -> list[FunctionSymbol]:
@@ -54,20 +73,18 @@ def with_exports(symbols: Iterable[FunctionSymbol]) -> list[FunctionSymbol]:
     dynamic: dict[tuple[int, str], FunctionSymbol] = {}
     static: list[FunctionSymbol] = []
     for symbol in symbols:
-        if symbol.in_symtab:
+        if symbol[3] & _IN_SYMTAB:
             static.append(symbol)
         else:
-            key = (symbol.address, symbol.name)
+            key = (symbol[0], symbol[2])
             dynamic[key] = max(symbol, dynamic.get(key, symbol))  # two of one name: the larger, in any order
     addresses = {address for address, _ in dynamic}
     in_both: set[tuple[int, str]] = set()
-    for at, symbol in enumerate(static):
-        if symbol[0] in addresses and (key := (symbol.address, symbol.name)) in dynamic:
+    for at in compress(count(), map(addresses.__contains__, map(_ADDRESS, static))):
+        symbol = static[at]
+        if (found := dynamic.get(key := (symbol.address, symbol.name))) is not None:
             in_both.add(key)
-            found = dynamic[key]
-            static[at] = symbol._replace(
-                is_exported=found.is_exported, is_resolver=symbol.is_resolver or found.is_resolver
-            )
+            static[at] = symbol._replace(traits=symbol.traits | found.traits & _OF_BOTH)
     return static + [symbol for key, symbol in dynamic.items() if key not in in_both]
 
 
@@ -95,7 +112,7 @@ def _decoded(
     limit_of, section_of = limits.of, limits.by_section.get
     clear_thumb = ~1 if structure.machine == _EM_ARM else ~0
     names_bytes = 0
-    find, binding_of = strings.find, _BINDINGS.get
+    find, traits = strings.find, _TRAITS[in_symtab]
     made = partial(tuple.__new__, FunctionSymbol)  # `_make` without its check
     for name_at, info, _, section, value, size in _entries(data, structure, table):
         kind = info & 0xF
@@ -122,10 +139,7 @@ def _decoded(
                 raise FileRefusedError(FileRefusalReason.OVER_LIMIT, "bytes in symbol names")
         if not text.isidentifier():  # most names are plain, and nothing is ever cut off those
             text = canonical_symbol(text)
-        binding = binding_of(info >> 4, _LOCAL)
-        is_exported = not in_symtab and binding != _LOCAL
-        room = limit - address
-        yield made((address, min(room, size), text, binding, is_exported, in_symtab, limit, kind == _GNU_IFUNC))
+        yield made((address, size if address + size <= limit else limit - address, text, traits[info], limit))
 
 
 def _entries(data: memoryview, structure: ElfStructure, table: SymbolTable) -> Iterator[tuple[int, ...]]:

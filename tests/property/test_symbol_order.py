@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.symbols.index_format import CodeRanges
+from agents.symbols.index_format import CodeRanges, NameTrait
 from app.symbols.code_ranges import FunctionSymbol, disjoint_ranges
 from app.symbols.symbol_tables import with_exports
 
@@ -21,11 +21,15 @@ def symbols(draw: st.DrawFn) -> FunctionSymbol:
         address=address,
         size=draw(st.integers(0, LIMIT - address)),
         name=draw(st.sampled_from(["a", "b", "_a", "__a", "aa"])),
-        binding=draw(st.integers(0, 2)),
-        is_exported=False,
-        in_symtab=True,
+        traits=NameTrait.IN_SYMTAB | draw(st.sampled_from([NameTrait.GLOBAL, NameTrait(0), NameTrait.LOCAL])),
         limit=LIMIT,
     )
+
+
+def dynamic_entry(symbol: FunctionSymbol) -> FunctionSymbol:
+    """The symbol as .dynsym has it."""
+    traits = symbol.traits & ~NameTrait.IN_SYMTAB
+    return symbol._replace(traits=traits if traits & NameTrait.LOCAL else traits | NameTrait.EXPORTED)
 
 
 def name_at(ranges: CodeRanges, address: int) -> tuple[str, int] | None:
@@ -41,7 +45,7 @@ def test_order_of_the_table_does_not_matter(
     static: list[FunctionSymbol], dynamic: list[FunctionSymbol], random: Random
 ) -> None:
     """Any permutation gives the same ranges."""
-    table = static + [s._replace(is_exported=s.binding < 2, in_symtab=False) for s in dynamic]
+    table = static + [dynamic_entry(s) for s in dynamic]
     shuffled = list(table)
     random.shuffle(shuffled)
 
@@ -76,8 +80,8 @@ def test_stripping_never_changes_the_name_of_an_exported_function(
     exported: list[FunctionSymbol], local: list[FunctionSymbol]
 ) -> None:
     """Where a stripped library gives a name, the unstripped one gives the same."""
-    public = [symbol._replace(binding=symbol.binding % 2) for symbol in exported]
-    dynamic = [symbol._replace(is_exported=True, in_symtab=False) for symbol in public]
+    public = [symbol._replace(traits=symbol.traits & ~NameTrait.LOCAL) for symbol in exported]
+    dynamic = [dynamic_entry(symbol) for symbol in public]
     # a linker writes an exported symbol into both tables; it has one size
     static = public + [s for s in local if (s.address, s.name) not in {(p.address, p.name) for p in public}]
     stripped = disjoint_ranges(with_exports(dynamic))

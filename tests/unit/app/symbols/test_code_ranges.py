@@ -2,24 +2,25 @@
 
 import pytest
 
-from agents.symbols.index_format import CodeRanges
+from agents.symbols.index_format import CodeRanges, NameTrait
 from app.symbols.code_ranges import FunctionSymbol, disjoint_ranges
 
-GLOBAL, WEAK, LOCAL = 0, 1, 2
+GLOBAL, WEAK, LOCAL = NameTrait.GLOBAL, NameTrait(0), NameTrait.LOCAL
 
 
 def function(
     name: str,
     address: int,
     size: int,
-    binding: int = GLOBAL,
+    binding: NameTrait = GLOBAL,
     *,
     exported: bool = False,
     in_symtab: bool = True,
     limit: int = 0x1000,
 ) -> FunctionSymbol:
     """A symbol in a section that ends at `limit`."""
-    return FunctionSymbol(address, size, name, binding, exported, in_symtab, limit)
+    traits = binding | NameTrait.EXPORTED * exported | NameTrait.IN_SYMTAB * in_symtab
+    return FunctionSymbol(address, size, name, traits, limit)
 
 
 def rows(ranges: CodeRanges) -> list[tuple[int, int, int, str]]:

@@ -38,7 +38,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Any, Final, Literal, NamedTuple
 
-from agents.symbols.name_numbers import NamedPlaces, numbered_names, with_other_names
+from agents.symbols.name_numbers import NamedPlaces, numbered_names
 
 MAGIC: Final = b"CSSYMIDX"
 VERSION: Final = 2
@@ -185,14 +185,12 @@ def encode_index(content: IndexContent) -> bytes:
     """The index file of `content`. Raises ValueError where a count or a length does not fit the format."""
     ranges, functions, lines = content.ranges, content.functions, content.lines
     copies = content.copies
-    numbered = numbered_names(functions.names)
-    numbered, range_numbers, copy_numbers = with_other_names(
-        numbered,
+    numbered = numbered_names(
         NamedPlaces(functions.names, functions.addresses),
         NamedPlaces(ranges.names, list(map(sub, ranges.starts, ranges.deltas))),
         copies.names,
     )
-    copy_numbers, copies = _in_order(copy_numbers, copies)
+    copy_numbers, copies = _in_order(numbered.of_copies, copies)
     names = numbered.names
     name_blob = "".join(names).encode()
     name_ends = accumulate(map(len, names if name_blob.isascii() else map(str.encode, names)), initial=0)
@@ -212,7 +210,7 @@ def encode_index(content: IndexContent) -> bytes:
             _packed("Q", ranges.starts),
             _packed("I", ranges.lengths),
             _packed("I", ranges.deltas),
-            _packed("I", range_numbers),
+            _packed("I", numbered.of_ranges),
             _packed("I", list(name_ends)),
             name_blob,
             _packed("Q", functions.addresses),

@@ -41,12 +41,13 @@ class KernelSymbol:
     is_trampoline: bool
 
 
-_MARKS: Final = ("@", "$", ".llvm.", ".__uniq.", ".lto_priv.")
+_MARKS: Final = ("@", ".llvm.", ".__uniq.", ".lto_priv.")
+_HASH: Final = re.compile(r"\$[0-9a-f]{32}")
 
 
 def may_be_decorated(text: str) -> bool:
     """Whether any symbol in a text may have something that its canonical form lacks."""
-    return any(mark in text for mark in _MARKS)
+    return any(mark in text for mark in _MARKS) or _HASH.search(text) is not None
 
 
 def canonical_symbol(raw: str) -> str:

@@ -14,8 +14,9 @@ Names have `[...]` for type arguments, as the runtime prints them, so the instan
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate
-from operator import lt
+from functools import partial
+from itertools import accumulate, count
+from operator import add, itemgetter, lt
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class
 from typing import Final
@@ -39,6 +40,8 @@ _MODULE_GOFUNC: Final = {GO_1_18: 38, GO_1_20: 40}
 
 # As Go's linker writes a function into .symtab, and as stripping leaves it.
 _TRAITS: Final = int(NameTrait.EXPORTED | NameTrait.GLOBAL | NameTrait.IN_SYMTAB)
+
+_ADDRESS: Final = itemgetter(0)
 
 # What the linker fills the space between functions with (cmd/link: CodePad): int3 on x86, else zeros.
 _PADDING: Final = {3: b"\xcc", 62: b"\xcc"}
@@ -73,10 +76,11 @@ class _Names(dict[int, str]):
         self._names_at = names_at
         if not 0 < content.count(b"\0", names_at, names_end) <= MAX_SYMBOLS:
             return
-        *parts, _ = content[names_at:names_end].split(b"\0")
-        if max(map(len, parts)) < MAX_NAME_BYTES:  # as those of real programs are: then they are decoded at once
-            offsets = accumulate((len(part) + 1 for part in parts), initial=0)
-            self.update(zip(offsets, _names(b"\0".join(parts)), strict=False))
+        last = content.rindex(b"\0", names_at, names_end)
+        sizes = list(map(len, content[names_at:last].split(b"\0")))
+        if max(sizes) < MAX_NAME_BYTES:  # as those of real programs are: then they are decoded at once
+            offsets = map(add, accumulate(sizes, initial=0), count())
+            self.update(zip(offsets, _names(content[names_at:last]), strict=False))
 
     def __missing__(self, offset: int) -> str:
         at = self._names_at + offset
@@ -123,9 +127,9 @@ def go_table(data: memoryview, structure: ElfStructure) -> GoTable | None:
     if any(map(lt, ends, entries)):
         raise FileRefusedError(FileRefusalReason.MALFORMED, ".gopclntab is not sorted")
     names = _Names(content, names_at, files_at)
-    name_field = Struct(pairs.format[:1] + "4xI")
+    name_at = Struct(pairs.format[:1] + "4xI").unpack_from
     try:
-        texts = [names[name_field.unpack_from(content, record)[0]] for record in records]
+        texts = [names[offset] for record in records for offset in name_at(content, record)]
     except StructError as error:
         raise FileRefusedError(FileRefusalReason.MALFORMED, ".gopclntab ends before its functions") from error
     functions = list(zip(entries, ends, texts, strict=True))
@@ -138,11 +142,14 @@ def go_table(data: memoryview, structure: ElfStructure) -> GoTable | None:
 
 def go_symbols(data: memoryview, structure: ElfStructure, table: GoTable) -> list[FunctionSymbol]:
     """The functions of a Go program, each without the padding behind it, which the table does not tell from code."""
-    padding = _PADDING.get(structure.machine)
+    padding = _PADDING.get(structure.machine, b"\0")
+    is_fixed_width = structure.machine not in _PADDING
+    made = partial(tuple.__new__, FunctionSymbol)  # `_make` without its check
     symbols: list[FunctionSymbol] = []
     low = high = distance = 0  # of the segment that had the function before
+    text_start = table.text_start
     for entry, behind, name in table.functions:
-        start, end = table.text_start + entry, table.text_start + behind
+        start, end = text_start + entry, text_start + behind
         if not name or start >= end:
             continue
         if not low <= start < end <= high:
@@ -151,12 +158,30 @@ def go_symbols(data: memoryview, structure: ElfStructure, table: GoTable) -> lis
                 continue
             low, high = segment.address, segment.address + segment.size
             distance = segment.file_offset - segment.address
-        size = len(bytes(data[start + distance : end + distance]).rstrip(padding or b"\0"))
-        if padding is None:
+        size = len(bytes(data[start + distance : end + distance]).rstrip(padding))
+        if is_fixed_width:
             size = min(-(-size // 4) * 4, end - start)
         if size:
-            symbols.append(FunctionSymbol(start, size, name, _TRAITS, end))
+            symbols.append(made((start, size, name, _TRAITS, end)))
     return symbols
+
+
+def with_go_names(symbols: Iterable[FunctionSymbol], go: list[FunctionSymbol]) -> list[FunctionSymbol]:
+    """The symbols of a Go program's tables and of its own, those that are in both as one.
+
+    An unstripped program has nearly all of them in both, and they need not be told apart again and again.
+    """
+    place_of = dict(zip(map(_ADDRESS, go), count()))
+    merged = list(go)
+    for symbol in symbols:
+        address, size, name, traits, _ = symbol
+        at = place_of.get(address)
+        known = symbol if at is None else merged[at]
+        if at is None or known[1] != size or known[2] != name:
+            merged.append(symbol)
+        elif known[3] | traits != known[3]:
+            merged[at] = known._replace(traits=known[3] | traits)
+    return merged
 
 
 def _segment(structure: ElfStructure, start: int, end: int) -> Segment | None:
@@ -190,9 +215,11 @@ def _modules(
     word = 8 if structure.is_64 else 4
     order = structure.byte_order
     wanted = (_MODULE_MINPC, _MODULE_MAXPC, _MODULE_TEXT, gofunc_field)
-    for match in re.finditer(re.escape(table_address.to_bytes(word, order)), data):
-        fields = [data[at : at + word] for at in (match.start() + field * word for field in wanted)]
-        yield tuple(int.from_bytes(field, order) for field in fields)
+    address = re.compile(re.escape(table_address.to_bytes(word, order)))
+    for part in reversed(structure.loaded):  # it is written to, and what is lies behind the code
+        for match in address.finditer(data[part.offset : part.offset + part.size]):
+            fields = [part.offset + match.start() + field * word for field in wanted]
+            yield tuple(int.from_bytes(data[at : at + word], order) for at in fields)
     if not structure.is_64:  # 32-bit x86 and ARM relocate in place
         return
     relocation = Struct(("<" if order == "little" else ">") + "QQq")

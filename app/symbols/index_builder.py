@@ -30,7 +30,7 @@ from app.symbols.file_packages import packages_in
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
 from app.symbols.function_table import known_symbols, named_functions
 from app.symbols.go_inlines import go_inlines
-from app.symbols.gopclntab import go_symbols, go_table
+from app.symbols.gopclntab import go_symbols, go_table, with_go_names
 from app.symbols.inlining import InlineTree, inlined_copies, known_go_tree
 from app.symbols.symbol_tables import function_symbols, unpacked_debugdata, with_exports
 from app.symbols.unwind_table import function_starts
@@ -168,7 +168,7 @@ def _filled(
     tree = tree or InlineTree()
     first = files[0]
     if (go := go_table(first.data, first.structure)) is not None:
-        symbols += go_symbols(first.data, first.structure, go)
+        symbols = with_go_names(symbols, go_symbols(first.data, first.structure, go))
         origins |= SymbolOrigin.GOPCLNTAB
         if go_inlines(first.data, first.structure, go, tree, with_code=reading.with_lines):
             origins |= SymbolOrigin.GO_INLINE_TREE

@@ -8,7 +8,7 @@ import heapq
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from typing import Final
 
 from agents.symbols.index import SymbolIndex
@@ -147,10 +147,12 @@ def _known(names: Sequence[str], addresses: Sequence[int], described: int, funct
 def _functions(symbols: Sequence[FunctionSymbol], unwound: Sequence[int], structure: ElfStructure) -> list[int]:
     """First addresses of the functions that may have copies of others in them."""
     runtime = {symbol[0] for symbol in symbols if symbol[2] in _RUNTIME} | {structure.entry}
-    starts = {symbol[0] for symbol in symbols if symbol[1] and symbol[2] not in _RUNTIME}
-    starts.update(unwound)
-    returns = {start - 1 for start in starts}  # where a signal returns, one byte before a function: see SymbolIndex
-    functions = sorted(starts - runtime - returns)
+    starts = dict.fromkeys([symbol[0] for symbol in symbols if symbol[1] and symbol[2] not in _RUNTIME])
+    starts |= dict.fromkeys(unwound)
+    ordered = sorted(starts)
+    # where a signal returns, one byte before a function, is none: see SymbolIndex
+    followers = chain(islice(ordered, 1, None), (-1,))
+    functions = [at for at, behind in zip(ordered, followers, strict=True) if behind != at + 1 and at not in runtime]
     for section in structure.linkage:
         del functions[bisect_left(functions, section.start) : bisect_left(functions, section.end)]
     return functions
@@ -159,7 +161,13 @@ def _functions(symbols: Sequence[FunctionSymbol], unwound: Sequence[int], struct
 def _covered(starts: Sequence[int], ranges: Iterable[tuple[int, int]]) -> int:
     """How many of `starts` lie in `ranges`, which may overlap."""
     count = at = 0
-    for first, behind in sorted(ranges):
+    ordered = sorted(ranges)
+    if not ordered:
+        return 0
+    begins, ends = zip(*ordered, strict=True)
+    if begins[1:] == ends[:-1]:  # as those of a Go program, whose table has no gaps
+        return bisect_left(starts, ends[-1]) - bisect_left(starts, begins[0])
+    for first, behind in ordered:
         while at < len(starts) and starts[at] < first:
             at += 1
         while at < len(starts) and starts[at] < behind:

@@ -17,7 +17,7 @@ from struct import Struct
 from typing import Final
 
 from agents.symbols.index_format import NameTrait
-from agents.symbols.kernel_symbols import canonical_symbol
+from agents.symbols.kernel_symbols import canonical_symbol, may_be_decorated
 from app.symbols.code_ranges import FunctionSymbol
 from app.symbols.elf import ElfStructure, SectionRange, SymbolTable
 from app.symbols.file_refusal import FileRefusalReason, FileRefusedError
@@ -108,6 +108,7 @@ def _decoded(
     types = {_FUNC, _GNU_IFUNC, _NOTYPE} if in_symtab else {_FUNC, _GNU_IFUNC}
     strings = bytes(data[table.strings.offset : table.strings.offset + table.strings.size])
     texts = strings.decode() if strings.isascii() else None  # then names need not be decoded one by one
+    is_canonical = texts is not None and not may_be_decorated(texts)
     limits = _SectionLimits(structure.code)
     limit_of, section_of = limits.of, limits.by_section.get
     clear_thumb = ~1 if structure.machine == _EM_ARM else ~0
@@ -137,7 +138,7 @@ def _decoded(
             names_bytes += name_end - name_at
             if names_bytes > MAX_NAMES_BYTES:
                 raise FileRefusedError(FileRefusalReason.OVER_LIMIT, "bytes in symbol names")
-        if not text.isidentifier():  # most names are plain, and nothing is ever cut off those
+        if not (is_canonical or text.isidentifier()):  # most names are plain, and nothing is ever cut off those
             text = canonical_symbol(text)
         yield made((address, size if address + size <= limit else limit - address, text, traits[info], limit))
 

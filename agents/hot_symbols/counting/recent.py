@@ -8,7 +8,7 @@ times are the events' own, in nanoseconds since the Unix epoch.
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Final
 
 from agents.hot_symbols.reading.evidence import Name
@@ -22,6 +22,8 @@ result still depends on what went in alone."""
 
 SKETCH_HASHES: Final = 32
 """The smallest hashes of all names ever seen: exact up to 32 different names, within some 18 % beyond."""
+
+_MAX_BYTES_OF_CHARACTER: Final = 4  # in UTF-8
 
 _HASH_BYTES: Final = 4
 _HASH_RANGE: Final = 1 << 8 * _HASH_BYTES
@@ -52,7 +54,11 @@ class Recent:
 
     def settle(self, max_bytes: int = MAX_NAMES_BYTES) -> None:
         """Drop names beyond the limits, those that were seen longest ago."""
-        fits = len(self.last_ns) <= MAX_NAMES and sum(map(_bytes, self.last_ns)) <= max_bytes
+        names = self.last_ns
+        fits = len(names) <= MAX_NAMES and (
+            sum(map(len, chain.from_iterable(names))) <= max_bytes // _MAX_BYTES_OF_CHARACTER
+            or sum(map(_bytes, names)) <= max_bytes
+        )
         if self.sketch or not fits:
             self.sketch = _smallest(self._hashes())
         if not fits:
@@ -75,7 +81,7 @@ class Recent:
 
 
 def _bytes(name: Name) -> int:
-    return sum(len(word) if word.isascii() else 4 * len(word) for word in name)
+    return sum(len(word) if word.isascii() else _MAX_BYTES_OF_CHARACTER * len(word) for word in name)
 
 
 def _smallest(hashes: set[int]) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ was acknowledged as part of a flush.
 The caller reads rows and decides when to flush. It may give up a partition only when no call of it waits.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -218,15 +219,19 @@ def _by_symbol(
     by_evidence: dict[EventEvidence, list[Summary]] = {}
     for evidence, sightings in groups:
         by_evidence.setdefault(evidence, []).append(summarized(sightings, latest_hour))
-    by_touch: dict[int, tuple[Touch, list[Summary]]] = {}  # equal touches are one object as a rule
+    touches: dict[int, Touch] = {}  # equal touches are one object as a rule
+    by_touch: defaultdict[int, list[Summary]] = defaultdict(list)
     for evidence, summaries in by_evidence.items():
         summary = added_up(summaries)
-        for touch in evidence.touches:
-            if only is not None and touch.symbol_id != only:
-                continue
-            by_touch.setdefault(id(touch), (touch, []))[1].append(summary)
+        said = evidence.touches
+        if only is not None:
+            said = tuple(touch for touch in said if touch.symbol_id == only)
+        identities = list(map(id, said))
+        touches.update(zip(identities, said, strict=True))
+        for identity in identities:
+            by_touch[identity].append(summary)
     by_symbol: dict[str, list[tuple[Touch, Summary]]] = {}
-    for touch, summaries in by_touch.values():
+    for touch, summaries in zip(touches.values(), by_touch.values(), strict=True):
         by_symbol.setdefault(touch.symbol_id, []).append((touch, added_up(summaries)))
     return by_symbol
 
@@ -240,8 +245,8 @@ def _counted(symbol: str, row: bytes | None, waiting: _WaitingCalls, included: i
     if partial is None:
         partial = Partial(Tally(new[0][0].module))
     partial.tally.observe(new, partition)
-    partial.first_offset = min(partial.first_offset, *(summary.first_offset for _, summary in new))
-    partial.last_offset = max(partial.last_offset, *(summary.last_offset for _, summary in new))
+    partial.first_offset = min(partial.first_offset, *[summary.first_offset for _, summary in new])
+    partial.last_offset = max(partial.last_offset, *[summary.last_offset for _, summary in new])
     return partial.to_bytes()
 
 

@@ -88,15 +88,14 @@ class Tally:
         self._cite([summary for _, summary in touched], partition)
 
     def _cite(self, summaries: Sequence[Summary], partition: int) -> None:
-        seen = summaries[0]
-        earliest, latest, firsts = seen.first, seen.last, seen.first_of_hours
-        if len(summaries) > 1:
-            earliest, latest = min([one.first for one in summaries]), max([one.last for one in summaries])
-            _, firsts = firsts_of_hours(summaries, earliest)
-        cited = {
-            seen: cited_event(*moment_and_offset(seen), partition) for seen in (earliest, latest, *firsts.values())
+        earliest, latest = min([one.first for one in summaries]), max([one.last for one in summaries])
+        _, firsts = firsts_of_hours(summaries, earliest)
+        first, last = (cited_event(*moment_and_offset(seen), partition) for seen in (earliest, latest))
+        by_hour = {
+            hour: first if seen == earliest else cited_event(*moment_and_offset(seen), partition)
+            for hour, seen in firsts.items()
         }
-        self.citations.note(cited[earliest], cited[latest], {hour: cited[seen] for hour, seen in firsts.items()})
+        self.citations.note(first, last, by_hour)
 
     def _note(self, places: dict[EventPlace, int]) -> None:
         for place, when_ns in places.items():

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from agents.hot_symbols.reading.evidence import EventPlace
 from agents.hot_symbols.reading.times import moment, time_of
@@ -48,9 +48,10 @@ def moment_and_offset(seen: bytes) -> tuple[bytes, int]:
     return seen[:-_OFFSET_BYTES], int.from_bytes(seen[-_OFFSET_BYTES:], "big")
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """How many events, between which times and offsets (all included), by hour since the Unix epoch, and where last.
+
+    A tuple, because a flush makes one for each kind of event and each thing that is said.
 
     No hour is later than that of receipt; `hour` is the only one, or None where there are several. `first`, `last` and
     `first_of_hours` say which events those were, see `seen_at`.
@@ -74,16 +75,19 @@ def summarized(sightings: Sightings, latest_hour: int) -> Summary:
     """The summary of sightings; there must be one. None was received later than in `latest_hour`."""
     moments, offsets = sightings.moments, sightings.offsets
     earliest, latest = min(moments), max(moments)
-    first = seen_at(earliest, offsets[moments.index(earliest)])
     # as a rule they come in the order of time
-    last = seen_at(latest, offsets[-1 if moments[-1] == latest else moments.index(latest)])
+    first_at = 0 if moments[0] == earliest else moments.index(earliest)
+    last_at = -1 if moments[-1] == latest else moments.index(latest)
+    first, last = seen_at(earliest, offsets[first_at]), seen_at(latest, offsets[last_at])
     first_ns, last_ns = time_of(earliest), time_of(latest)
-    hour: int | None = min(first_ns // HOUR_NS, latest_hour)
-    assert hour is not None
-    hours: Mapping[int, int] = {hour: len(moments)}
-    first_of_hours: Mapping[int, bytes] = {hour: first}
-    if hour != min(last_ns // HOUR_NS, latest_hour):
-        hour, hours, first_of_hours = None, *_by_hour(sightings, latest_hour)
+    first_hour, last_hour = first_ns // HOUR_NS, last_ns // HOUR_NS
+    hour: int | None = None
+    if first_hour == last_hour or first_hour >= latest_hour:
+        hour = only = min(first_hour, latest_hour)
+        hours: Mapping[int, int] = {only: len(moments)}
+        first_of_hours: Mapping[int, bytes] = {only: first}
+    else:
+        hours, first_of_hours = _by_hour(sightings, latest_hour)
     places = {sightings.place: last_ns}
     return Summary(
         len(moments), first_ns, last_ns, offsets[0], offsets[-1], hour, hours, places, first, last, first_of_hours
@@ -102,32 +106,40 @@ def added_up(summaries: Sequence[Summary]) -> Summary:
     """The summary of all events of several; there must be one."""
     if len(summaries) == 1:
         return summaries[0]
-    events = sum([one.events for one in summaries])
-    first, last = min([one.first for one in summaries]), max([one.last for one in summaries])
+    numbers, first_ns, last_ns, first_offsets, last_offsets, _, hours_of, places_of, firsts, lasts, _ = zip(
+        *summaries, strict=True
+    )
+    events, first = sum(numbers), min(firsts)
     hour, first_of_hours = firsts_of_hours(summaries, first)
     hours: Mapping[int, int] = {} if hour is None else {hour: events}
     if hour is None:
         hours = Counter()
-        for one in summaries:
-            hours.update(one.hours)
+        for one in hours_of:
+            hours.update(one)
     places: dict[EventPlace, int] = {}
-    for one in summaries:
-        for place, when_ns in one.places.items():
+    for one in places_of:
+        for place, when_ns in one.items():
             if when_ns >= places.get(place, when_ns):
                 places[place] = when_ns
-    first_ns, last_ns = time_of(first), time_of(last)
-    first_offset = min([one.first_offset for one in summaries])
-    last_offset = max([one.last_offset for one in summaries])
     return Summary(
-        events, first_ns, last_ns, first_offset, last_offset, hour, hours, places, first, last, first_of_hours
+        events,
+        min(first_ns),
+        max(last_ns),
+        min(first_offsets),
+        max(last_offsets),
+        hour,
+        hours,
+        places,
+        first,
+        max(lasts),
+        first_of_hours,
     )
 
 
 def firsts_of_hours(summaries: Sequence[Summary], first: bytes) -> tuple[int | None, Mapping[int, bytes]]:
     """The only hour that these summaries have, or None, and the first event of each; `first` is the first of all."""
-    hours = {one.hour for one in summaries}
-    hour = hours.pop() if len(hours) == 1 else None
-    if hour is not None:
+    hour = summaries[0].hour
+    if hour is not None and {one.hour for one in summaries} == {hour}:
         return hour, {hour: first}
     firsts: dict[int, bytes] = {}
     for one in summaries:

@@ -91,7 +91,7 @@ def explain(policy: Policy, redactor: Redactor, canonical: bytes) -> Explanation
 
 
 def _story(text: _EventText, call: Mapping[str, Any], hits: Mapping[tuple[str, str | bytes], Hits]) -> FieldStory:
-    left = _value_at(call, text.field)
+    left = value_at(call, text.field)
     rules = hits.get((text.question, text.text), ())
     if left is None or left == "":
         return FieldStory(text.field, Fate.WITHHELD, (), None)
@@ -100,8 +100,8 @@ def _story(text: _EventText, call: Mapping[str, Any], hits: Mapping[tuple[str, s
     return FieldStory(text.field, Fate.REDACTED if rules else Fate.KEPT, rules, str(left))
 
 
-def _value_at(call: Any, path: str) -> Any:
-    """The value at a dotted path such as `stack_frames[2].module`; None if the path leads nowhere."""
+def value_at(call: Any, path: str) -> Any:
+    """The value at a dotted path of a call, such as `stack_frames[2].module`; None if the path leads nowhere."""
     value = call
     for step in path.replace("[", ".[").split("."):
         if value is None:

@@ -1,4 +1,4 @@
-"""`callstream privacy`: checks a policy, runs a table of cases, explains an event, audits a topic."""
+"""`callstream privacy`: checks a policy, runs cases, explains an event, audits a topic, compares policies."""
 
 import sys
 from collections import Counter
@@ -17,6 +17,7 @@ from agents.privacy.policy_file import BUILT_IN, built_in_policy, built_in_text
 from app.commands.groups import CommandGroup
 from app.commands.options import FILE_OR_INPUT, text_of
 from app.commands.privacy_audit import audit_command
+from app.commands.privacy_compare import compare_command
 from app.commands.unreadable import say_unreadable
 from app.kafka.refused import RefusedRecords
 from app.operators.json_text import json_text
@@ -179,6 +180,7 @@ def _lines(number: int, found: ExplainedEvent, show_all: bool) -> Iterator[str]:
 
 
 command.add_command(audit_command)
+command.add_command(compare_command)
 
 
 @command.command(name="workloads", short_help="Say which workloads put secrets into arguments")

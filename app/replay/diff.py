@@ -120,15 +120,15 @@ def compare(left: Path, right: Path, most: int, report: Callable[[int], None] = 
 
     `report` gets how many more records are compared. Raises DifferentInputError, DocumentError and DamagedError.
     """
-    then, now = _manifest(left), _manifest(right)
+    then, now = manifest_of(left), manifest_of(right)
     _check_inputs(then, now)
     diff = RunDiff(most, list(differences(asdict(then.configuration), asdict(now.configuration))))
     for one, other in zip(then.output, now.output, strict=True):
-        _compare_part(_OpenedPart(left, one), _OpenedPart(right, other), diff, report)
+        _compare_part(OpenedPart(left, one), OpenedPart(right, other), diff, report)
     return diff
 
 
-def _manifest(folder: Path) -> Manifest:
+def manifest_of(folder: Path) -> Manifest:
     """The manifest of a run whose calls are in its folder."""
     path = folder / MANIFEST_FILE
     manifest = Manifest.of_document(documents.read(path), str(path))
@@ -146,7 +146,7 @@ def _check_inputs(left: Manifest, right: Manifest) -> None:
             )
 
 
-class _OpenedPart:
+class OpenedPart:
     """One partition of one run."""
 
     def __init__(self, folder: Path, part: OutputPart) -> None:
@@ -181,7 +181,7 @@ def _dead_letters(path: Path) -> Iterator[tuple[int, str]]:
                 raise DamagedError(f"{path}: has a line that is not of a dead letter") from None
 
 
-def _compare_part(left: _OpenedPart, right: _OpenedPart, diff: RunDiff, report: Callable[[int], None]) -> None:
+def _compare_part(left: OpenedPart, right: OpenedPart, diff: RunDiff, report: Callable[[int], None]) -> None:
     """Compare a partition span by span; both runs have the same spans, because they have the same input."""
     for number, line in left.lines.items():
         other = right.lines.get(number)

@@ -99,7 +99,7 @@ _NAMED_INSIDE: Final = re.compile(r"(?i)[\"'](?:\w*(?:pass|passwd|password|secre
 """A list of names and values of which one is secret: it is found by its own name."""
 
 _ATTRIBUTES: Final = ("id=", "type=", "src=")
-_SAID_ELSEWHERE: Final = ("file:/", "env:", "fd:", "echo ", "printf ")
+_SAID_ELSEWHERE: Final = ("file:/", "file:<", "env:", "fd:", "echo ", "printf ")
 """Beginnings of values that say where the secret is; what `echo` prints has a rule of its own (carriers.py)."""
 
 

@@ -83,7 +83,7 @@ _FORMS: Final = (
     r"(?i:\bkey[\s\"',]+[0-9]{1,2}[\s\"',]+([0-9a-f]{16,}))",
     (
         r"(?i:(?:\A|[\s\"'=])(?:aes(?:-?[0-9]{3})?|3?des|blowfish|camellia(?:-?[0-9]{3})?|twofish|serpent|cast128|rc4)"
-        r"(?:-(?:cbc|gcm|ctr))?(?:-hmac[0-9]*)?:([^\s\"',:]+))"
+        r"(?:-(?:cbc|gcm|ctr))?(?:-hmac[0-9]*)?:([^\s\"',:!+@\-][^\s\"',:]*))"
     ),
     # Oracle's and Teradata's logons: userid=ann/secret@db, .logon host/ann,secret
     r"(?i:\buserid=[\"']?[^\s/\"']+/([^\s@\"']+))",

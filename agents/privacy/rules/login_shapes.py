@@ -98,6 +98,7 @@ EXAMPLES: Final = {
     "BESIDE_HINT": ("tool -p hunter2", "tool -u ann"),
     "BESIDE": ("tool -u ann -p hunter2 x", "tool -u ann"),
     "_LONE_VALUE": ("tool -p hunter2", "tool -p name"),
+    "_PUBLIC": ("--public-key", "--key"),
     "_TOKEN": ("a1b2c3d4", "a1"),
     "_PAIR_OPTION": ("-u", "u"),
     "_PAIR": ("ann:hunter2", "ann"),
@@ -177,7 +178,7 @@ def scrambled_words(scan: Scan, program: str) -> list[Mask]:
                 text[:1] != "-"
                 and looks_scrambled(text)
                 and not text.startswith(_DIGESTS)
-                and before.lower() not in _PUBLIC
+                and _PUBLIC.search(before) is None
             ):
                 masks.append(Mask(word.inner, word.inner_end, REDACTED, "shape"))
             before = text
@@ -188,7 +189,8 @@ _SHOWS_NAMES: Final = word_set("nm c++filt objdump gdb perf addr2line readelf gi
 """Programs whose words are names that a compiler made, or digests and public keys."""
 
 _DIGESTS: Final = ("_Z", "_R", "sha", "SHA", "AAAA", "http")
-_PUBLIC: Final = word_set("peer public-key pubkey --public-key --pubkey ssh-rsa ssh-ed25519 ssh-dss --fingerprint")
+_PUBLIC: Final = re.compile(r"(?i)pub|sha[0-9]|md5|hash|digest|checksum|fingerprint|\Apeer\Z|\Assh-")
+"""What stands before a public key or a digest."""
 
 _OWN_P: Final = word_set("""
     docker podman nerdctl kubectl perl ruby php node python python3 git bash sh zsh dash rsync java go cargo npm yarn

@@ -66,6 +66,7 @@ EXAMPLES: Final = {
     "_WEAK_VERBS": ("unlock", "list"),
     "VERB_GATE": ("tool set-password ann hunter2", "tool list ann"),
     "WEAK_VERB_GATE": ("tool unlock hunter2", "tool unlock door"),
+    "_NO_SECRET_OPTION": ("--key-id", "--key"),
     "_SWITCH": ("/domain:x", "domain:x"),
     "STORE_HINT": ("a --value x", "a --name x"),
     "STORE": ("secret set a --value x", "secret list"),
@@ -218,9 +219,16 @@ def _names_secret(verb: str) -> bool:
     return not _SECRET_WORDS.isdisjoint(name_parts(verb))
 
 
+_NO_SECRET_OPTION: Final = re.compile(
+    r"--?(?:[a-z\-]*-)?(?:accessor|id|uuid|name|user|username|host|server|url|file|path|profile|region|format|output)\Z"
+)
+"""Options whose values are names and places."""
+
 _SECRET_WORDS: Final = word_set("password passwd passphrase passcode pass pw pin")
 
 
 def _is_option_value(before: str, value: str) -> bool:
-    """Whether `value` belongs to the option before it and looks like no secret."""
+    """Whether `value` belongs to the option before it and looks like no secret, or the option says so."""
+    if _NO_SECRET_OPTION.match(before) is not None:
+        return True
     return before[:1] == "-" and "=" not in before and (":" in value or not is_typed(value))

@@ -20,7 +20,7 @@ from app.stages.hot_symbols.answers_reading import watched_answers
 from app.stages.hot_symbols.doubled_hits import FIELD, DoubledHits
 from app.stages.hot_symbols.table_reading import published_rows
 from app.symbols.display import SymbolDisplay
-from app.symbols.known_files import names_in
+from app.symbols.known_files import files_of
 
 NONE_FOUND: Final = 1
 
@@ -57,7 +57,8 @@ def command(
     function ran, and for how long the events of all nodes were complete meanwhile. --symbol, --module and --since
     choose among the watches. If no row matches --symbol, standard error says whether the symbol is watched.
 
-    With a symbol store (CALLSTREAM_SYMBOL_STORE_DIR), a --symbol in full finds the function by any of its names.
+    With a symbol store (CALLSTREAM_SYMBOL_STORE_DIR), a --symbol in full finds the function by any of its names, also
+    by one that only an older snapshot gave it.
 
     A name is sure if our own index, the kernel or a probe confirms it. It is a hint if only the agent gives it. SURE is
     the share of a row's hits whose name is sure. Standard error says if hits may be counted twice, because two ingests
@@ -80,7 +81,8 @@ def command(
         raise click.UsageError("--namespace and --image mean nothing with --watched: a watch is for all of them")
     settings, refused = load(), RefusedRecords()
     if symbol is not None:
-        query = query.by_any_name(names_in(settings.symbol_store_dir))
+        files = files_of(settings.symbol_store_dir)
+        query = query.by_any_name(None) if files is None else query.by_any_name(files.names, files.names_before)
     with SymbolDisplay() as display:
         if watched:
             found: Sequence[Row] = list(filter(query.matches_answer, watched_answers(settings, refused)))[:count]

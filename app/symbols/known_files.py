@@ -4,7 +4,7 @@ A damaged index or map is told and taken for a missing one: an answer can only s
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from posixpath import basename
@@ -16,7 +16,7 @@ from agents.probes.hook_windows import FileEntries
 from agents.symbols.function_names import FunctionNames
 from app.symbols.module_maps import ModuleMap
 from app.symbols.name_maps import NODE_SCOPE
-from app.symbols.snapshot import ObjectKind, SymbolStoreError
+from app.symbols.snapshot import ObjectKind, SymbolStoreError, snapshot_digests, snapshot_path
 from app.symbols.store import SymbolStore
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ class StoreFiles:
         )
         self._then = lru_cache(maxsize=_OPEN_SNAPSHOTS)(self._store_then)
         self._older = lru_cache(maxsize=_OPEN_NAMES)(self._names_then)
+        self._before: Sequence[str] | None = None
 
     def build_ids(self, modules: Collection[str]) -> Mapping[str, Collection[str]]:
         """The build ids that any map ever had for each of these paths or file names; each map is read once."""
@@ -93,6 +94,14 @@ class StoreFiles:
         then, now = (one.snapshot.of_kind(ObjectKind.INDEX).get(build_id) for one in (store, self._store))
         return self.names(build_id) if then == now else self._older(build_id, snapshot)
 
+    def names_before(self, build_id: str) -> Collection[FileNames]:
+        """Other indexes of the same code that the newest `_OPEN_SNAPSHOTS` snapshots have of a build id."""
+        if self._before is None:
+            self._before = _older_snapshots(self._store)
+        found = (self.names_then(build_id, snapshot) for snapshot in self._before)
+        now = self.names(build_id)
+        return {id(one): one for one in found if not isinstance(one, NoNames) and one is not now}.values()
+
     def _store_then(self, snapshot: str) -> SymbolStore | None:
         try:
             return SymbolStore.open(self._store.folder, snapshot)
@@ -124,6 +133,16 @@ class NamedEntries:
         """The address of a place in the file; None where no code is there."""
         names = self._names()
         return None if isinstance(names, NoNames) else names.address_of(file_offset)
+
+
+def _older_snapshots(store: SymbolStore) -> Sequence[str]:
+    """The newest of those that are not in use."""
+    try:
+        others = [one for one in snapshot_digests(store.folder) if one != store.digest]
+        return sorted(others, key=lambda one: -snapshot_path(store.folder, one).stat().st_mtime_ns)[:_OPEN_SNAPSHOTS]
+    except (OSError, SymbolStoreError) as error:
+        log.warning("older snapshots of the symbol store are left out: %s", error)
+        return ()
 
 
 def _names(store: SymbolStore, build_id: str) -> FunctionNames | NoNames:

@@ -151,3 +151,5 @@ def test_names_of_two_snapshots_are_told_apart(embedded: EmbeddedBroker, topic_p
         rows = map(json.loads, it.hot_symbols("--module", ZLIB, "--json").stdout.splitlines())
         named = {row["symbol"]: [one["snapshot"] for one in row["snapshots"]] for row in rows}
         assert named == {"crc32": [old.snapshot], "inflate": [new.snapshot], "deflate": [new.snapshot]}
+        asked = map(json.loads, it.hot_symbols("--symbol", "inflate", "--json").stdout.splitlines())
+        assert sorted(row["symbol"] for row in asked) == ["crc32", "inflate"]

@@ -111,6 +111,11 @@ class ListedFiles:
         """As listed; no other file is known."""
         return self.files.get(build_id, NoNames.NO_INDEX)
 
+    def names_before(self, build_id: str) -> Sequence[FileNames]:
+        """None: its snapshots are asked one by one."""
+        del build_id
+        return ()
+
     def names_then(self, build_id: str, snapshot: str) -> FileNames | NoNames:
         """As listed."""
         files = self.files if snapshot == self.digest else self.then.get(snapshot, {})

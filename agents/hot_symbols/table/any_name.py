@@ -2,27 +2,38 @@
 
 Rows of a file that an index describes are meant if a watch on the function would look at them: under any name of its
 code, of what a compiler made of it, or of what an IFUNC chooses. Of all rows, those that a compiler made of the asked
-function are meant too.
+function are meant too. A name that only an older index of the file had is meant if it was that of the same code.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from agents.hot_symbols.identity import SymbolIdentity, parse_symbol_id, symbol_id
 from agents.hot_symbols.watch.files import FileNames, NoNames
+from agents.hot_symbols.watch.older_names import in_rows
 from agents.hot_symbols.watch.watched_code import code_in_file
 from agents.symbols.compiler_clones import common_word, function_of, symbols_of
 
 NamesOf = Callable[[str], FileNames | NoNames]
 """The index of a build id."""
 
+NamesBefore = Callable[[str], Iterable[FileNames]]
+"""Other indexes of the same code of a build id, which named rows before."""
+
 
 class AnyName:
     """The names of one function, by file. Files are looked into as their rows come."""
 
-    def __init__(self, asked: str, names_of: NamesOf | None, build_id: str | None = None) -> None:
+    def __init__(
+        self,
+        asked: str,
+        names_of: NamesOf | None,
+        build_id: str | None = None,
+        names_before: NamesBefore = lambda _build_id: (),
+    ) -> None:
         """`names_of` is None where there is no symbol store. With a `build_id`, only that file is meant."""
         self._asked = asked
+        self._names_before = names_before
         self._only = build_id
         self._function = function_of(asked)
         self._names_of = names_of
@@ -70,7 +81,14 @@ class AnyName:
         if not own:
             return frozenset()
         resolvers = {name for one in own for code in names.codes(one) if code.is_resolver for name in code.names}
-        return frozenset(code_in_file(self._asked, build_id, own, names).row_names | resolvers)
+        older = self._older_names(build_id, own, names)
+        return frozenset(code_in_file(self._asked, build_id, own, names).row_names | resolvers | older)
+
+    def _older_names(self, build_id: str, own: Iterable[str], names: FileNames) -> frozenset[str]:
+        """What older indexes called the code; a name that the one in use gives to something else may mean that."""
+        spans = names.spans(code.address for one in own for code in names.codes(one))
+        before = (index.names_over(spans).items() for index in self._names_before(build_id))
+        return in_rows(name for over in before for name, is_whole in over if is_whole and not names.knows(name))
 
 
 def other_names(row: Mapping[str, Any], names_of: NamesOf | None) -> list[str]:

@@ -14,7 +14,7 @@ from posixpath import basename
 from typing import Any, Final
 
 from agents.hot_symbols.identity import SymbolIdError, parse_symbol_id
-from agents.hot_symbols.table.any_name import AnyName, NamesOf
+from agents.hot_symbols.table.any_name import AnyName, NamesBefore, NamesOf
 
 _WILDCARDS: Final = re.compile(r"[*?]")
 
@@ -41,19 +41,19 @@ class Query:
     any_name: AnyName | None = field(default=None, compare=False)
     """The function that `symbol` names in full, where rows under its other names are meant too."""
 
-    def by_any_name(self, names_of: NamesOf | None) -> "Query":
+    def by_any_name(self, names_of: NamesOf | None, names_before: NamesBefore = lambda _build_id: ()) -> "Query":
         """The query, with rows under any name of the function that it names in full, alone or in an id."""
         if not self.symbol or _is_pattern(self.symbol):
             return self
         if "!" not in self.symbol:
-            return replace(self, any_name=AnyName(self.symbol, names_of))
+            return replace(self, any_name=AnyName(self.symbol, names_of, names_before=names_before))
         try:
             asked = parse_symbol_id(self.symbol)
         except SymbolIdError:
             return self
         if names_of is None or not asked.symbol or asked.build_id is None:
             return self
-        return replace(self, any_name=AnyName(asked.symbol, names_of, asked.build_id))
+        return replace(self, any_name=AnyName(asked.symbol, names_of, asked.build_id, names_before))
 
     def matches(self, row: Row) -> bool:
         """Whether a row is meant."""

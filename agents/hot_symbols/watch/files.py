@@ -102,6 +102,9 @@ class KnownFiles(Protocol):
     def names(self, build_id: str) -> FileNames | NoNames:
         """The index of a build id."""
 
+    def names_before(self, build_id: str) -> Collection[FileNames]:
+        """Other indexes of the same code that older snapshots have of a build id."""
+
     def names_then(self, build_id: str, snapshot: str) -> FileNames | NoNames:
         """The index that a build id had in this or another snapshot: what `names` gives if it is the same.
 

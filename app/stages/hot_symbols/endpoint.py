@@ -99,7 +99,8 @@ class Endpoint:
             asked = _parameters(query_string)
             count = _count(asked)
             files = self._files()
-            query = _query(asked).by_any_name(None if files is None else files.names)
+            query = _query(asked)
+            query = query.by_any_name(None) if files is None else query.by_any_name(files.names, files.names_before)
             if _WORDS.get(asked.get("watched", ["false"])[0], False):
                 rows = self._watched(query, count)
             elif "partition" in asked:

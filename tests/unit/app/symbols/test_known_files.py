@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.hot_symbols.table.any_name import AnyName
 from agents.hot_symbols.watch.deciding import best_possible
 from agents.hot_symbols.watch.files import NoNames
 from agents.hot_symbols.watch.watch import Watch
@@ -89,6 +90,22 @@ def test_what_is_added_is_seen_at_the_next_look(tmp_path: Path) -> None:
     (tmp_path / "store" / "current").unlink()
     assert not followed.look()
     assert FollowedStore(None).look() is False
+
+
+def test_rows_that_an_older_snapshot_named_are_found_by_the_name_of_today(tmp_path: Path) -> None:
+    """Whatever it was called before, unless that is the name of other code today."""
+    store_with(tmp_path, {BUILD: [["deflate"], ["crc32"], ["stub", "adler"]]})
+    store_with(tmp_path, {BUILD: [["deflate"], ["crc32_old"], ["adler"]]})
+    store_with(tmp_path, {BUILD: [["deflate"], ["inflate"], ["crc32"]]})
+    files = StoreFiles(SymbolStore.open(tmp_path))
+    inflate, crc32 = (AnyName(asked, files.names, names_before=files.names_before) for asked in ("inflate", "crc32"))
+
+    found = {name for name in ("crc32", "crc32_old", "stub", "adler", "deflate") if inflate.is_it(name, BUILD)}
+    assert found == {"crc32_old"}
+    assert inflate.may_be(f"{BUILD}!crc32_old".encode())
+    assert {name for name in ("stub", "adler", "crc32_old", "inflate") if crc32.is_it(name, BUILD)} == {"stub", "adler"}
+    assert not AnyName("inflate", files.names).is_it("crc32_old", BUILD)
+    assert not inflate.is_it("crc32_old", OTHER)
 
 
 def test_the_index_of_an_older_snapshot_is_at_hand(tmp_path: Path) -> None:

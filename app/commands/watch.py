@@ -3,7 +3,7 @@
 import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -15,11 +15,14 @@ from agents.hot_symbols.watch.watch_board import MAX_WATCHES
 from agents.hot_symbols.watch.watched_code import watched_codes
 from app.commands.groups import CommandGroup
 from app.commands.unreadable import say_unreadable
+from app.kafka.client import KafkaUnreachableError, KafkaUnusableError
+from app.kafka.registry import RegistryError
 from app.operators.json_text import json_text
 from app.operators.printing import echo
 from app.operators.times import time_text
 from app.settings import Settings, load
 from app.stages.hot_symbols.answer_lines import best_lines
+from app.stages.hot_symbols.doubtful_hits import doubtful_hits
 from app.stages.hot_symbols.watch_list import WatchList, add_watch, in_canonical_form, read_watch_list, remove_watches
 from app.stages.worker import registered_id
 from app.symbols.known_files import files_of
@@ -132,6 +135,8 @@ def add(
     file. Then the answer is never "never hit", because nobody knows all files.
 
     With a symbol store (CALLSTREAM_SYMBOL_STORE_DIR), the command says at once what can be answered at best, and why.
+    It also says how many hits so far may have been of the symbol and may have been of another one. While such hits
+    come, the answer is not "never hit".
 
     \b
     Exit codes:
@@ -166,12 +171,15 @@ def add(
     if watch != known:
         add_watch(settings, registered_id(settings, topics.WATCH), watch)
     best = _best_answers(settings, [watch])[watch.watch_id]
+    doubtful = _doubtful_hits(settings, watch)
     if as_json:
-        echo(_document(watch, state, best))
+        echo(_document(watch, state, best, {"ambiguous_hits": doubtful}))
         return
     echo(f"{watch.watch_id}: {state}, since {time_text(watch.since_ns)}")
     for line in best_lines(best):
         echo(line)
+    if doubtful:
+        echo(f"{doubtful:,} hits so far may have been of it: while such hits come, it cannot be never hit")
 
 
 @command.command(short_help="Stop watching a symbol")
@@ -259,8 +267,19 @@ def _best_answers(settings: Settings, watches: Iterable[Watch]) -> dict[str, Dec
     return {watch.watch_id: best_possible(watch, codes[watch.watch_id]) for watch in watches}
 
 
-def _document(watch: Watch, state: str, best: DecidedAnswer | None = None) -> str:
-    fields = {"watch_id": watch.watch_id, "state": state} | watch.as_record()
+def _doubtful_hits(settings: Settings, watch: Watch) -> int | None:
+    """Hits so far that may be of the watched function; None, with a word on standard error, where nobody may look."""
+    try:
+        return doubtful_hits(settings, watch)
+    except (KafkaUnreachableError, KafkaUnusableError, RegistryError) as error:
+        echo(f"callstream watch: hits so far cannot be read: {error}", err=True)
+        return None
+
+
+def _document(
+    watch: Watch, state: str, best: DecidedAnswer | None = None, more: Mapping[str, object] | None = None
+) -> str:
+    fields = {"watch_id": watch.watch_id, "state": state} | watch.as_record() | dict(more or {})
     if best is not None:
         answer, reasons = best
         fields |= {"best_answer": answer.value, "reasons": [reason.as_record() for reason in reasons]}

@@ -7,6 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Producer
 
+from agents.hot_symbols.counting.tally import Tally
+from agents.hot_symbols.table.published import published_record
 from app.__main__ import cli
 from app.embedded.broker import EmbeddedBroker
 from app.settings import from_env
@@ -106,6 +108,20 @@ def test_who_adds_a_watch_learns_what_can_be_answered_and_may_add_more_to_it(
     assert "its code is also that of inflate" in said
     typo = ask("add", "inflade", "--module", library).stdout
     assert "the nearest are inflate" in typo
+
+    settings, tally = from_env(environ), Tally(library)
+    tally.hits, tally.first_ns, tally.last_ns = 71_207, 5, 9
+    row = published_record(f"{library}!inflate", tally) | {
+        "confirmed_hits": tally.hits
+    }  # of a file whose build id nobody saw
+    producer = Producer({"bootstrap.servers": embedded.bootstrap_servers})
+    value = records.encode(records.HOT_SYMBOL, registered_id(settings, topics.HOT_SYMBOLS), row)
+    producer.produce(settings.name(topics.HOT_SYMBOLS), value, row["symbol_id"].encode())
+    assert producer.flush(30) == 0
+    build = ("--build-id", "0123456789abcdef")
+    assert "71,207 hits so far may have been of it: while such hits come" in ask("add", "inflate", *build).stdout
+    assert json.loads(ask("add", "inflate", *build, "--json").stdout)["ambiguous_hits"] == 71_207
+    assert json.loads(ask("add", "deflate", *build, "--json").stdout)["ambiguous_hits"] == 0
 
 
 @pytest.mark.parametrize(

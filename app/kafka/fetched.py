@@ -5,6 +5,7 @@ for each of its offsets there is a record with the value `UNREADABLE_BATCH`. Thi
 tests/unit/app/streaming/test_faust_pins.py fails when that class changes.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any, Final, cast
@@ -31,6 +32,9 @@ class DamagedBatchError(CorruptRecordException):  # type: ignore[misc]  # aiokaf
         super().__init__(reason)
         self.topic, self.partition, self.offset, self.reason = topic, partition, offset, reason
 
+
+CLOSE: Final = fetcher.Fetcher.close
+"""aiokafka's own."""
 
 _new: Final[Any] = tuple.__new__  # a third of what the class's own constructor costs, for every record
 
@@ -71,10 +75,26 @@ class FetchedRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafk
         return _new(Recorded, (tp.topic, tp.partition, record.offset, record.timestamp, record.key, record.value))
 
 
+async def _close(fetching: Any) -> None:
+    """Close a fetcher, also one whose fetches fail because no broker answers.
+
+    aiokafka cancels a fetch that waits to be tried again, takes the cancellation for its own, and leaves the rest open:
+    the connections, and the thread in which it lives.
+    """
+    fetching._closed = True  # noqa: SLF001 - as aiokafka's own `close`, which comes last
+    waiting = [fetching._fetch_task, *fetching._pending_tasks]  # noqa: SLF001 - see above
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    fetching._pending_tasks.clear()  # noqa: SLF001 - see above
+    await CLOSE(fetching)
+
+
 def install() -> None:
     """Make aiokafka's fetchers hand out ours."""
     inflating.install()
     fetcher.PartitionRecords = FetchedRecords
+    fetcher.Fetcher.close = _close
 
 
 def position_of(consumer: Any, place: Partition) -> int | None:

@@ -56,6 +56,9 @@ log = logging.getLogger(__name__)
 SHUTDOWN_SECONDS = 9.0
 """From SIGTERM to the end, at the latest: a supervisor's SIGKILL comes at ten."""
 
+LAST_LOOK_SECONDS = 0.5
+"""For Kafka to answer, where a shutdown is overdue: then it is not Kafka."""
+
 ANSWER_SECONDS = 5.0
 
 _STANDARD_INPUT = 0
@@ -224,7 +227,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     for looking in (watchdog, lags, surroundings):
         looking.start()
     collect_seldom()
-    await _serve(app, runtime, stop)
+    await _serve(app, runtime, admin, stop)
     for looking in (watchdog, lags, surroundings):
         looking.stop()
     for port in runtime.ports:
@@ -233,7 +236,7 @@ async def _run(settings: Settings, plan: StagePlan) -> None:
     claimed.release()
 
 
-async def _serve(app: StageApp, runtime: StageRuntime, stop: asyncio.Event) -> None:
+async def _serve(app: StageApp, runtime: StageRuntime, admin: AdminClient, stop: asyncio.Event) -> None:
     """Start the app, wait for the signal, stop the app."""
     starting = asyncio.ensure_future(app.start())
     flushing = [asyncio.ensure_future(interval.run()) for interval in runtime.intervals]
@@ -242,9 +245,7 @@ async def _serve(app: StageApp, runtime: StageRuntime, stop: asyncio.Event) -> N
         task.add_done_callback(partial(_end_on_error, app))
     await stop.wait()
     began = time.monotonic()
-    overdue = threading.Timer(
-        SHUTDOWN_SECONDS, end_process, (ExitCode.DRAIN_OVERDUE, f"the shutdown took more than {SHUTDOWN_SECONDS} s")
-    )
+    overdue = threading.Timer(SHUTDOWN_SECONDS, _end_overdue, (admin,))
     overdue.daemon = True
     overdue.start()
     log.info("draining")
@@ -253,6 +254,17 @@ async def _serve(app: StageApp, runtime: StageRuntime, stop: asyncio.Event) -> N
         task.cancel()
     overdue.cancel()
     log.info("drained", extra={"facts": {"seconds": round(time.monotonic() - began, 3)}})
+
+
+def _end_overdue(admin: AdminClient) -> None:
+    """End a shutdown that takes too long, by the code that says whose fault it is."""
+    late = f"the shutdown took more than {SHUTDOWN_SECONDS} s"
+    try:
+        admin.list_topics(timeout=LAST_LOOK_SECONDS)
+    except KafkaException as error:
+        what = f"Kafka does not answer ({error.args[0].name()}), and {late}; what is not committed is done again"
+        end_process(ExitCode.UNAVAILABLE, what)
+    end_process(ExitCode.DRAIN_OVERDUE, late)
 
 
 def _claim(settings: Settings, admin: AdminClient, plan: StagePlan) -> Claim:

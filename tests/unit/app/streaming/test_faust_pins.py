@@ -20,7 +20,7 @@ from faust.transport import consumer
 from faust.transport.drivers import aiokafka as driver
 from mode.services import Service
 
-from app.kafka.fetched import FetchedRecords
+from app.kafka.fetched import CLOSE, FetchedRecords
 
 READ: dict[str, tuple[Any, str]] = {
     "getmany": (consumer.Consumer.getmany, "4b168d84882a70d6"),
@@ -50,6 +50,7 @@ READ: dict[str, tuple[Any, str]] = {
     "recovery._seek_offsets": (Recovery._seek_offsets, "19598ca63d94d250"),
     "recovery._build_offsets": (Recovery._build_offsets, "27eec86be06cb51f"),
     "recovery.on_recovery_completed": (Recovery.on_recovery_completed, "6ef567acf072e46d"),
+    "fetcher.close": (CLOSE, "1cd24bc1c442149e"),
     "fetcher.getall": (fetcher.FetchResult.getall, "3e717e30de5068d5"),
     "fetcher.fetched_records": (fetcher.Fetcher.fetched_records, "be4348896b9b66af"),
     "fetcher._proc_fetch_request": (fetcher.Fetcher._proc_fetch_request, "59bf948fff47eed5"),

@@ -258,13 +258,12 @@ async def _serve(app: StageApp, runtime: StageRuntime, admin: AdminClient, stop:
 
 def _end_overdue(admin: AdminClient) -> None:
     """End a shutdown that takes too long, by the code that says whose fault it is."""
-    late = f"the shutdown took more than {SHUTDOWN_SECONDS} s"
     try:
         admin.list_topics(timeout=LAST_LOOK_SECONDS)
     except KafkaException as error:
-        what = f"Kafka does not answer ({error.args[0].name()}), and {late}; what is not committed is done again"
-        end_process(ExitCode.UNAVAILABLE, what)
-    end_process(ExitCode.DRAIN_OVERDUE, late)
+        why = error.args[0].name()
+        end_process(ExitCode.UNAVAILABLE, f"no broker answers a shutdown ({why}); what was not committed is done again")
+    end_process(ExitCode.DRAIN_OVERDUE, f"the shutdown took more than {SHUTDOWN_SECONDS} s")
 
 
 def _claim(settings: Settings, admin: AdminClient, plan: StagePlan) -> Claim:

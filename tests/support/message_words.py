@@ -150,6 +150,12 @@ GROUPS: Final = (
         "Audit a topic that others read; correct the file at the place that the message names.",
     ),
     MessageGroup(
+        "Vulnerabilities cannot be looked up",
+        ("DatabaseFolderError", "PolicyFileError"),
+        "The folder of databases or a file of a policy is missing, damaged, or may not be written.",
+        "Correct the setting or the path that the message names; `callstream vulnerabilities --help` begins with load.",
+    ),
+    MessageGroup(
         "A file of rights is refused",
         ("AccessFileError",),
         "A user or a topic in it means nothing.",
@@ -173,6 +179,11 @@ GROUPS: Final = (
         ),
         "Java, Maven, memory, disk or a free port is missing, or a file of events cannot be read.",
         "What the message says; [](first-hour.md) lists what a try-out needs.",
+    ),
+    _ending(
+        ExitCode.UNAVAILABLE,
+        "Kafka or the registry is away.",
+        "Nothing: it is started again until they are back. `callstream doctor kafka registry` says what is wrong.",
     ),
     _ending(
         ExitCode.BROKEN_STEP,

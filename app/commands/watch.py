@@ -270,7 +270,7 @@ def _best_answers(settings: Settings, watches: Iterable[Watch]) -> dict[str, Dec
 def _doubtful_hits(settings: Settings, watch: Watch) -> int | None:
     """Hits so far that may be of the watched function; None, with a word on standard error, where nobody may look."""
     try:
-        return doubtful_hits(settings, watch)
+        return doubtful_hits(settings, watch, registered_id(settings, topics.HOT_SYMBOLS))
     except (KafkaUnreachableError, KafkaUnusableError, RegistryError) as error:
         echo(f"callstream watch: hits so far cannot be read: {error}", err=True)
         return None

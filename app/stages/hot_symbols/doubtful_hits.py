@@ -12,17 +12,17 @@ from app.kafka.registry import SchemaRegistry
 from app.kafka.schemas import RecordDecoder, RecordFault
 from app.kafka.topic_reader import TopicReader
 from app.settings import Settings
-from app.stages.worker import registered_id
 from app.symbols.known_files import files_of
 from schemas import topics
 
 
-def doubtful_hits(settings: Settings, watch: Watch) -> int:
+def doubtful_hits(settings: Settings, watch: Watch, schema_id: int) -> int:
     """Of all that was counted so far, by the rule that the answers follow; reads all rows.
+
+    `schema_id` is that of a row as this program writes it.
 
     Raises KafkaUnreachableError, KafkaUnusableError, RegistryError, SymbolStoreError.
     """
-    schema_id = registered_id(settings, topics.HOT_SYMBOLS)
     files = files_of(settings.symbol_store_dir)
     with SchemaRegistry.from_settings(settings) as registry:
         schemas = RecordDecoder(settings, registry, topics.HOT_SYMBOLS)

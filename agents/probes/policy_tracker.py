@@ -8,7 +8,7 @@ again may give the same id to another loading.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from agents.probes.policy_seen import PolicySeen
+from agents.probes.policy_seen import PolicySeen, fell
 from schemas.probes import WindowEnd
 
 
@@ -35,6 +35,7 @@ class PolicyTracker:
         """
         self._max_silence_ns = max_silence_ns
         self._open = {window.policy.key: window for window in going_on}
+        self._loaded_as = {key: window.policy for key, window in self._open.items()}
 
     @property
     def open_windows(self) -> list[PolicyWindow]:
@@ -47,7 +48,7 @@ class PolicyTracker:
         What it says was so at some moment in between. So a window begins with the end of that time, and grows to its
         beginning.
         """
-        seen = _each_once(policies)
+        seen = {key: self._as_loaded(policy) for key, policy in _each_once(policies).items()}
         over: list[PolicyWindow] = []
         grown: list[PolicyWindow] = []
         for key, window in sorted(self._open.items()):
@@ -61,6 +62,20 @@ class PolicyTracker:
             self._open[key] = PolicyWindow(policy, from_ns, to_ns)
             grown.append(self._open[key])
         return over + grown
+
+    def _as_loaded(self, policy: PolicySeen) -> PolicySeen:
+        """The policy, without the digest of a file that was changed after the agent loaded it: it has the one before.
+
+        That outlives the stream, for an agent may go on with what it has.
+        """
+        before = self._loaded_as.get(policy.key)
+        self._loaded_as[policy.key] = policy
+        if before is None or before.policy_id != policy.policy_id or fell(before.counters, policy.counters):
+            return policy
+        if before.spec_digest in {None, policy.spec_digest}:
+            return policy
+        self._loaded_as[policy.key] = replace(policy, spec_digest=before.spec_digest)
+        return replace(policy, spec_digest=None)
 
     def ended(self, end: WindowEnd = WindowEnd.STREAM_ENDED) -> list[PolicyWindow]:
         """The stream is over, so no window goes on; returns those that were open."""

@@ -104,3 +104,34 @@ def test_a_counter_that_is_new_did_not_fall() -> None:
     assert not fell({"post": 5}, {"post": 5, "nopost": 1})
     assert fell({"post": 5}, {"nopost": 1})
     assert fell({"post": 5, "nopost": 2}, {"post": 6, "nopost": 1})
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_a_file_that_was_changed_says_nothing_of_what_is_loaded(*, is_cut: bool) -> None:
+    """The agent has the policy of before until it is loaded anew, whether or not the stream goes on."""
+    tracker = PolicyTracker(100)
+    tracker.answered(10, 12, [POLICY])
+    changed = replace(POLICY, spec_digest="e")
+    for at in (20, 30):
+        if is_cut:
+            tracker.ended()
+        assert tracker.answered(at, at, [changed])[-1].policy == replace(POLICY, spec_digest=None)
+    assert tracker.answered(40, 40, [POLICY])[-1].policy == POLICY
+    assert tracker.answered(50, 50, [changed])[-1].policy.spec_digest is None
+    for anew in (replace(changed, policy_id=8), replace(changed, policy_id=8, counters={"post": 1})):
+        assert tracker.answered(60, 60, [anew])[-1].policy == anew
+
+
+def test_a_file_may_come_after_the_policy_was_loaded() -> None:
+    """Whoever supplies it says what was loaded."""
+    tracker = PolicyTracker(100)
+    tracker.answered(10, 12, [replace(POLICY, spec_digest=None)])
+
+    assert tracker.answered(20, 20, [POLICY])[-1].policy == POLICY
+
+
+def test_an_ingest_that_goes_on_knows_what_was_loaded() -> None:
+    """By the windows that it got."""
+    tracker = PolicyTracker(100, [PolicyWindow(POLICY, 5, 9)])
+
+    assert tracker.answered(20, 20, [replace(POLICY, spec_digest="e")])[-1].policy.spec_digest is None

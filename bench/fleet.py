@@ -136,7 +136,7 @@ def _prove_hooks(fleet: Fleet, coverage: FleetCoverage) -> Iterator[Row]:
     assert not hooks.table.left_out
     windows = hooks.windows({build: ListedEntries(names)})
     nodes = coverage.nodes()
-    until_ns = min(known_until(nodes, ns(fleet.end_s)), windows.told_until(SILENCE_NS))
+    until_ns = min(known_until(nodes, ns(fleet.end_s)), windows.told_until(SILENCE_NS, nodes))
     owed = FleetAccount(nodes, ns(fleet.end_s), of_all=coverage.of_all(), until_ns=until_ns).owed_with(None)
     needed = windows.needed(WantedEntries(build, frozenset({0, 1}), frozenset({_PATH})))
     planted = wrong = firm = 0

@@ -7,7 +7,7 @@ counts for a file only where it names one entry there, because an agent sets the
 Nothing else is a hook that reports every call, so whoever asks gets too few hooks, never one too many.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -146,9 +146,13 @@ class HookWindows:
         """Whether any entry ever had a hook somewhere."""
         return bool(self._seen_with)
 
-    def told_until(self, silence_ns: int) -> int:
-        """Up to when all agents have told that are not behind the latest by more than a time; 0 where none has."""
-        told_ns = [told.at_ns for told in self._table.told.values()]
+    def told_until(self, silence_ns: int, nodes: Iterable[NodeId]) -> int:
+        """Up to when the agents of all these nodes have told that are not behind the latest by more than a time.
+
+        0 where none has.
+        """
+        told = self._table.told
+        told_ns = [told[node].at_ns for node in nodes if node in told]
         latest = max(told_ns, default=0)
         return min((told for told in told_ns if told >= latest - silence_ns), default=0)
 

@@ -84,7 +84,7 @@ def test_no_call_without_a_hook_is_in_a_time_that_was_hooked(
         coverage = fleet.covered().nodes()
         hooks = FleetHooks(fleet, POLICIES, rng.randrange(1 << 60), is_perfect=False)
         windows = hooks.windows({FILE: ListedEntries(FUNCTIONS)})
-        until_ns = min(known_until(coverage, ns(fleet.end_s)), windows.told_until(SILENCE_NS))
+        until_ns = min(known_until(coverage, ns(fleet.end_s)), windows.told_until(SILENCE_NS, coverage))
         account = FleetAccount(coverage, ns(fleet.end_s), until_ns=until_ns)
         owed = account.owed_with(FILE)
         needed = windows.needed(WANTED)
@@ -112,7 +112,9 @@ def test_hooks_that_are_loaded_from_boot_to_halt_leave_nothing_open(seed: int) -
     fleet = Fleet(FleetPlan(NODES, 30, is_perfect=True), seed)
     windows = FleetHooks(fleet, POLICIES, seed, is_perfect=True).windows({FILE: ListedEntries(FUNCTIONS)})
     account = FleetAccount(fleet.covered().nodes(), ns(fleet.end_s))
-    assert windows.told_until(SILENCE_NS) >= account.until_ns
-    found = UnhookedNodes(windows, windows.needed(WANTED), OwedNodes(account.owed_with(FILE)))
+    owed = account.owed_with(FILE)
+    owing = [node for node, stretches in owed.items() if stretches[-1].to_ns >= account.until_ns]
+    assert windows.told_until(SILENCE_NS, owing) >= account.until_ns
+    found = UnhookedNodes(windows, windows.needed(WANTED), OwedNodes(owed))
     for day in range(30):
         assert found.since(ns(day * DAY)).nodes == 0

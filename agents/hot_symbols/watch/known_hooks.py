@@ -35,9 +35,12 @@ class FleetAnswers:
     def __init__(self, account: Callable[[int], FleetAccount], until_ns: int, known: KnownHooks) -> None:
         """`account` makes the fleet's account up to a moment."""
         self._whole = self._told = account(until_ns)
-        told_ns = known.windows.told_until(SILENCE_NS)
-        if known.windows.has_hooks and told_ns < until_ns:
-            self._told = account(told_ns)
+        if known.windows.has_hooks:
+            owed = self._whole.owed_with(None)
+            owing = (node for node, stretches in owed.items() if stretches[-1].to_ns >= until_ns)
+            told_ns = known.windows.told_until(SILENCE_NS, owing)  # a node that is gone tells no more
+            if told_ns < until_ns:
+                self._told = account(told_ns)
         self._hooks = HookAnswers(known, self._told)
 
     def of_watch(

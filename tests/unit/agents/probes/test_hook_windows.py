@@ -164,7 +164,7 @@ def test_a_function_is_hooked_while_all_its_entries_are() -> None:
 def test_a_policy_that_is_not_loaded_everywhere_as_its_file_says_hooks_nothing(window: ProbeWindow) -> None:
     """Nor does the agent's own window, which only tells that it was asked."""
     assert hooked(hook_windows(window), WANTED) == []
-    assert hook_windows(window).told_until(0) == window.to_ns
+    assert hook_windows(window).told_until(0, [NODE]) == window.to_ns
 
 
 def test_a_policy_that_is_loaded_in_part_hooks_what_the_agent_calls_loaded() -> None:
@@ -175,12 +175,14 @@ def test_a_policy_that_is_loaded_in_part_hooks_what_the_agent_calls_loaded() -> 
 def test_an_agent_that_tells_no_more_does_not_hold_the_others_up() -> None:
     """A policy that nobody supplied a file for tells as well that the agent was asked."""
     assert not hook_windows()
-    assert hook_windows().told_until(10) == 0
+    assert hook_windows().told_until(10, [NODE]) == 0
     told = [replace(WINDOW, node=name, to_ns=end) for name, end in (("a", 100), ("b", 95), ("gone", 80))]
     windows = hook_windows(*told, policies=[])
 
     assert windows
-    assert (windows.told_until(10), windows.told_until(20)) == (95, 80)
+    nodes = [NodeId(NODE.cluster, name) for name in ("a", "b", "gone", "other")]
+    assert (windows.told_until(10, nodes), windows.told_until(20, nodes)) == (95, 80)
+    assert windows.told_until(20, nodes[:2]) == 95
 
 
 BOTH: Final = ("SSL_read", "SSL_write")

@@ -51,6 +51,8 @@ _NO_DOUBTS: Final = frozenset(
 )
 """Reasons that do not keep an answer from being that it was never entered."""
 
+_OF_GAPS: Final = frozenset({ReasonKind.GAP, ReasonKind.MISSING})
+
 
 class LackKind(enum.StrEnum):
     """What is missing for a better verdict."""
@@ -82,9 +84,9 @@ class Lack:
 class SeenFunction:
     """What the answer to the watch on a function says.
 
-    `events` are ids and places of events that are hits, `reasons` those of the answer in words. `watched_ms` and
-    `missing_ms` are node-time of the nodes that had the file, or may have had it. `snapshot` is that of the symbol
-    store.
+    `events` are ids and places of events that are hits, `callers` the symbols that were the next outer frame, `reasons`
+    those of the answer in words. `watched_ms` and `missing_ms` are node-time of the nodes that had the file, or may
+    have had it. `snapshot` is that of the symbol store.
     """
 
     symbol: str
@@ -97,8 +99,10 @@ class SeenFunction:
     first_seen_ns: int = 0
     last_seen_ns: int = 0
     events: tuple[str, ...] = ()
+    callers: tuple[str, ...] = ()
     watched_ms: int = 0
     missing_ms: int = 0
+    events_lost: int | None = None
     reasons: tuple[tuple[ReasonKind, str], ...] = ()
     snapshot: str = ""
 
@@ -114,12 +118,24 @@ class SeenFunction:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """An author's word that code that was not seen for long enough counts as not run, until it expires."""
+    """An author's word that code that was not seen for long enough counts as not run, until it expires.
+
+    Where less than all of the node-time was watched, at least `min_share` must be, with so many events lost at most.
+    """
 
     author: str
     expires_ns: int
     min_days: float = 14.0
     accepts_unprobed_copies: bool = False
+    min_share: float = 1.0
+    max_events_lost: int = 0
+
+    def accepts_gaps_of(self, seen: SeenFunction) -> bool:
+        """Whether what is missing of a function's time is little enough."""
+        whole = seen.watched_ms + seen.missing_ms
+        is_lossless = seen.events_lost is not None and seen.events_lost <= self.max_events_lost
+        accepts_any = self.min_share < 1 or self.max_events_lost > 0
+        return accepts_any and is_lossless and whole > 0 and seen.watched_ms >= self.min_share * whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +226,9 @@ def file_verdict(evidence: FileEvidence, accepted: Acceptance | None, now_ns: in
         case _:
             assert_never(assessment)
     lacks = tuple(
-        sorted({*_static_lacks(evidence), *_observed_lacks(evidence), *_unaccepted(evidence, accepted, now_ns)})
+        sorted(
+            {*_static_lacks(evidence), *_observed_lacks(evidence, accepted), *_unaccepted(evidence, accepted, now_ns)}
+        )
     )
     if lacks or accepted is None:
         return UnderInvestigation(lacks, evidence.seen)
@@ -260,7 +278,7 @@ def _static_lacks(evidence: FileEvidence) -> Iterable[Lack]:
         yield from (Lack(LackKind.STATIC_DOUBT, doubt.value) for doubt in assessment.doubts)
 
 
-def _observed_lacks(evidence: FileEvidence) -> Iterable[Lack]:
+def _observed_lacks(evidence: FileEvidence, accepted: Acceptance | None) -> Iterable[Lack]:
     watched = {one.symbol for one in evidence.seen}
     vulnerability = evidence.vulnerability
     if missing := [one for one in evidence.symbols if one not in watched]:
@@ -275,8 +293,9 @@ def _observed_lacks(evidence: FileEvidence) -> Iterable[Lack]:
             command = f"callstream vulnerabilities policy {vulnerability}"
             yield Lack(LackKind.NOT_PROBED, one.symbol, command)
         elif one.answer not in _NOT_ENTERED:
-            doubts = [words for kind, words in one.reasons if kind not in _NO_DOUBTS]
-            if doubts or not one.has(ReasonKind.INLINED_INTO):
+            said = _NO_DOUBTS | (_OF_GAPS if accepted is not None and accepted.accepts_gaps_of(one) else set())
+            doubts = [words for kind, words in one.reasons if kind not in said]
+            if doubts or not one.reasons:
                 yield Lack(LackKind.INCOMPLETE, f"{one.symbol}: {'; '.join(doubts[:1])}", "callstream coverage")
 
 

@@ -71,9 +71,20 @@ def acceptances(file: VexFile | None) -> dict[str, Acceptance]:
                 subject.accepted_until_ns,
                 subject.min_complete_days,
                 accepts_unprobed_copies=subject.accept_unknown_copies,
+                min_share=subject.min_share,
+                max_events_lost=subject.max_events_lost,
             )
             found |= dict.fromkeys((subject.vulnerability, *subject.aliases), accepted)
     return found
+
+
+def callers_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """The callers of symbols by id, the most frequent first."""
+    return {
+        row["symbol_id"]: tuple(one["symbol_id"] for one in sorted(row["callers"], key=lambda one: -one["hits"]))
+        for row in rows
+        if row["callers"]
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +96,21 @@ class FileStatus:
     verdict: Verdict
 
 
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Answers to all watches by id, callers of symbols by id, and the digest of the symbol store's snapshot."""
+
+    answers: Mapping[str, Mapping[str, Any]]
+    callers: Mapping[str, tuple[str, ...]]
+    snapshot: str
+
+
 def statuses(
-    found: Iterable[Finding],
-    answers: Mapping[str, Mapping[str, Any]],
-    accepted: Mapping[str, Acceptance],
-    snapshot: str,
-    now_ns: int,
+    found: Iterable[Finding], observed: Observed, accepted: Mapping[str, Acceptance], now_ns: int
 ) -> Iterator[FileStatus]:
-    """The status of each finding. `answers` are those to all watches by id; `snapshot` is that of the symbol store."""
+    """The status of each finding."""
     for finding in found:
-        evidence = _evidence(finding, answers, snapshot)
+        evidence = _evidence(finding, observed)
         yield FileStatus(finding, evidence, file_verdict(evidence, _acceptance(finding.advisory, accepted), now_ns))
 
 
@@ -102,24 +118,24 @@ def _acceptance(advisory: Advisory, accepted: Mapping[str, Acceptance]) -> Accep
     return next((accepted[one] for one in (advisory.advisory_id, *advisory.aliases) if one in accepted), None)
 
 
-def _evidence(finding: Finding, answers: Mapping[str, Mapping[str, Any]], snapshot: str) -> FileEvidence:
+def _evidence(finding: Finding, observed: Observed) -> FileEvidence:
     program = finding.program
-    asked = [(symbol, answers.get(_watch(finding, symbol).watch_id)) for symbol in finding.symbols]
+    asked = [(symbol, observed.answers.get(_watch(finding, symbol).watch_id)) for symbol in finding.symbols]
     return FileEvidence(
         vulnerability=finding.advisory.advisory_id,
         build_id=program.build_id,
         assessment=finding.assessment,
         symbols=finding.symbols,
         unprobed=tuple(sorted({one.symbol for one in finding.places().unprobed})),
-        seen=tuple(_seen(symbol, answer) for symbol, answer in asked if answer is not None),
+        seen=tuple(_seen(symbol, answer, observed.callers) for symbol, answer in asked if answer is not None),
         sha256=() if program.packages is None else tuple(one.sha256 for one in program.packages.contents),
         package_urls=() if program.packages is None else program.packages.package_urls(),
         database=finding.database,
-        snapshot=snapshot,
+        snapshot=observed.snapshot,
     )
 
 
-def _seen(symbol: str, answer: Mapping[str, Any]) -> SeenFunction:
+def _seen(symbol: str, answer: Mapping[str, Any], callers: Mapping[str, tuple[str, ...]]) -> SeenFunction:
     """An answer of a newer worker may have words that are not known here; they count as doubts."""
     return SeenFunction(
         symbol=symbol,
@@ -132,8 +148,10 @@ def _seen(symbol: str, answer: Mapping[str, Any]) -> SeenFunction:
         first_seen_ns=answer["first_seen_ns"],
         last_seen_ns=answer["last_seen_ns"],
         events=tuple(f"{one['event_id']} at {one['partition']}:{one['offset']}" for one in answer["events"]),
+        callers=tuple(dict.fromkeys(one for row in answer["symbols"] for one in callers.get(row["symbol_id"], ()))),
         watched_ms=answer["placed_watched_ms"],
         missing_ms=answer["placed_missing_ms"],
+        events_lost=answer["events_lost"],
         reasons=tuple((_REASONS.get(one["reason"], ReasonKind.MAY_BE_IT), one["words"]) for one in answer["reasons"]),
         snapshot=answer["snapshot"] or "",
     )
@@ -197,8 +215,10 @@ def _seen_row(seen: SeenFunction) -> dict[str, Any]:
         "first_seen_ns": seen.first_seen_ns,
         "last_seen_ns": seen.last_seen_ns,
         "events": list(seen.events),
+        "callers": list(seen.callers),
         "placed_watched_ms": seen.watched_ms,
         "placed_missing_ms": seen.missing_ms,
+        "events_lost": seen.events_lost,
         "reasons": [words for _, words in seen.reasons],
         "snapshot": seen.snapshot,
     }
@@ -245,9 +265,10 @@ def _shown(lines: Sequence[str]) -> Iterator[str]:
 
 def _hit_words(seen: SeenFunction) -> str:
     events = f"; event {seen.events[0]}" if seen.events else ""
+    called = f"; called by {', '.join(seen.callers[:_MAX_SHOWN])}" if seen.callers else ""
     return (
         f"{seen.symbol} ran: {seen.hits:,} hits or more, {seen.confirmed_hits:,} sure, last "
-        f"{time_text(seen.last_seen_ns)}{events}"
+        f"{time_text(seen.last_seen_ns)}{events}{called}"
     )
 
 

@@ -127,6 +127,24 @@ def test_whatever_is_missing_keeps_it_under_investigation_and_is_named(evidence:
     assert lack in {one.kind for one in verdict.lacks}
 
 
+def test_little_that_is_missing_may_be_accepted_too() -> None:
+    """By share and by events; a missing hook is no little thing."""
+    gaps = ((ReasonKind.GAP, "gap"), (ReasonKind.MISSING, "0.1 %"), (ReasonKind.HOOKS_LOADED, "hooks"))
+    missing = replace(_QUIET, answer=AnswerKind.NOT_SEEN, watched_ms=999, missing_ms=1, events_lost=3, reasons=gaps)
+    unhooked = replace(missing, reasons=(*gaps, (ReasonKind.UNHOOKED, "n")))
+    accepted = replace(_ACCEPTED, min_share=0.999, max_events_lost=3)
+
+    assert isinstance(file_verdict(_evidence(_PRESENT, missing), accepted, _NOW_NS), NotInExecutePath)
+    for seen, word in (
+        (missing, _ACCEPTED),
+        (missing, replace(accepted, min_share=0.9995)),
+        (missing, replace(accepted, max_events_lost=2)),
+        (replace(missing, events_lost=None), accepted),
+        (unhooked, accepted),
+    ):
+        assert isinstance(file_verdict(_evidence(_PRESENT, seen), word, _NOW_NS), UnderInvestigation)
+
+
 def test_a_lack_names_the_command_that_would_supply_it() -> None:
     """As far as there is one."""
     verdict = file_verdict(_evidence(), None, _NOW_NS)

@@ -368,6 +368,7 @@ every_call_probed = true
 aliases = ["GHSA-1"]
 action = "Update."
 min_complete_days = 7
+accept_not_seen_until = 2027-01-31
 """
 
 
@@ -386,6 +387,7 @@ def test_a_file_is_read_as_it_is_written(tmp_path: Path) -> None:
                 aliases=("GHSA-1",),
                 action="Update.",
                 min_complete_days=7.0,
+                accepted_until_ns=1_801_353_600_000_000_000,
             ),
         ),
     )
@@ -401,6 +403,8 @@ def test_a_file_is_read_as_it_is_written(tmp_path: Path) -> None:
         ('["pkg:oci/web@1"]', "[]", "products: name at least one"),
         ('["pkg:oci/web@1"]', '"pkg:oci/web@1"', "is not a list of texts"),
         ("action", "actions", "actions is not a key; the keys are accept_not_seen_until"),
+        ("= 2027-01-31", '= "2027-01-31"', "accept_not_seen_until: '2027-01-31' is not a day"),
+        ("= 2027-01-31", "= 2027-01-31T00:00:00Z", "is not a day; write it as 2027-01-31"),
         ("= 7", "= 0", "min_complete_days: 0 is not a number above 0"),
         ("= 7", "= 7\naccept_unknown_copies = 1", "accept_unknown_copies: write true or false"),
         ("[[statement]]", "[statement]", "write at least one [[statement]]"),
